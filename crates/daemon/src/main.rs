@@ -1,0 +1,2 @@
+//! nodelocaldns
+fn main() {}

@@ -1,0 +1,179 @@
+//! What the resolver wants done. It fills an outbox that its caller owns, empties and uses again.
+
+use std::net::SocketAddr;
+use std::ops::Range;
+use std::time::Instant;
+
+use wire::header::{Rcode, RecordType};
+
+use crate::policy::{ListenerId, RouteId};
+
+/// How octets travel, on either side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Transport {
+    /// Datagrams.
+    Udp,
+    /// A stream with two octets of length before each message.
+    Tcp,
+}
+
+/// A TCP connection of a client, numbered by the worker; a number is never used again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ConnectionId(pub u64);
+
+/// Who asked and where the answer goes. The resolver hands it back as it got it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Client {
+    /// The listener that took the question.
+    pub listener: ListenerId,
+    /// The client's address.
+    pub peer: SocketAddr,
+    /// The connection, for a client that came by TCP.
+    pub connection: Option<ConnectionId>,
+}
+
+impl Client {
+    /// How the client came.
+    pub fn transport(&self) -> Transport {
+        if self.connection.is_some() { Transport::Tcp } else { Transport::Udp }
+    }
+}
+
+/// One question on its way to one upstream; a number is never used again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct AttemptId(pub u64);
+
+/// A thing to do. Ranges point into [`Outbox::bytes`].
+#[derive(Clone, Debug)]
+pub enum Action {
+    /// Send an answer to a client.
+    Answer(Answered),
+    /// Send a question to an upstream.
+    Ask(Ask),
+    /// Nobody waits for this attempt any more: a queue may drop it, a UDP socket closes. An answer that comes
+    /// on a stream all the same is still welcome.
+    Forget(AttemptId),
+    /// The stream that carried this attempt delivered something else: close it (RFC 5452 section 9.1).
+    Distrust(AttemptId),
+    /// A query ended without an answer of an upstream.
+    Trouble(Trouble),
+    /// Our own loop question came back to us: forwarding goes in a circle.
+    Loop(Client, RouteId),
+}
+
+/// An answer for a client and what is worth telling about it.
+#[derive(Clone, Copy, Debug)]
+pub struct Answered {
+    /// Where it goes.
+    pub client: Client,
+    /// First octet and one past the last in the outbox.
+    pub message: (u32, u32),
+    /// For the query log and the duration histogram; nothing for replies made before routing (malformed
+    /// packets), which no metric shows.
+    pub receipt: Option<Receipt>,
+}
+
+/// What the query log and the histograms want to know of an answered query.
+#[derive(Clone, Copy, Debug)]
+pub struct Receipt {
+    /// The zone that took it.
+    pub route: RouteId,
+    /// When the query came in.
+    pub asked: Instant,
+    /// Octets of the query as received.
+    pub query_len: u16,
+    /// Octets of the answer before OPT and cutting; 0 for failures of our own.
+    pub reply_len: u16,
+    /// The client's UDP payload size: 512 without OPT, 65535 on TCP.
+    pub buffer_size: u16,
+    /// The client's DO.
+    pub dnssec_ok: bool,
+}
+
+/// A question for an upstream.
+#[derive(Clone, Copy, Debug)]
+pub struct Ask {
+    /// Names the answer or the failure when it is reported back.
+    pub attempt: AttemptId,
+    /// Where to.
+    pub upstream: SocketAddr,
+    /// How.
+    pub transport: Transport,
+    /// On a connection that has carried nothing yet.
+    pub fresh: bool,
+    /// When the attempt is over; dialling counts.
+    pub until: Instant,
+    /// First octet and one past the last in the outbox.
+    pub message: (u32, u32),
+}
+
+/// How an attempt failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// No connection in time.
+    DialTimedOut,
+    /// The upstream's host said no (RST, or ICMP port unreachable).
+    Refused,
+    /// No route, or ICMP host or network unreachable.
+    Unreachable,
+    /// The connection ended before the answer.
+    Closed {
+        /// It had carried answers before: the upstream may just have closed an idle connection.
+        reused: bool,
+    },
+    /// No answer in time.
+    TimedOut,
+    /// This machine would not let us: no descriptors, no buffers, a filter. Says nothing about the upstream.
+    Local,
+}
+
+/// A query that ended in a failure of our own making.
+#[derive(Clone, Copy, Debug)]
+pub struct Trouble {
+    /// The zone that took it.
+    pub route: RouteId,
+    /// The response code the client got.
+    pub rcode: Rcode,
+    /// The type asked for.
+    pub qtype: RecordType,
+    /// The name asked for, lower case, in wire form: first octet and one past the last in the outbox.
+    pub name: (u32, u32),
+    /// Why.
+    pub cause: Cause,
+}
+
+/// Why a query ended without an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// The last attempt failed so.
+    Upstream(Failure, Transport, SocketAddr),
+    /// `max_concurrent` of the block's `forward`, with its value.
+    TooManyConcurrent(u32),
+    /// The worker's own limit of open questions.
+    TooManyInFlight,
+    /// Too many clients wait for this question already.
+    TooManyWaiters,
+}
+
+/// Actions and the octets they point into, in order of creation.
+#[derive(Debug, Default)]
+pub struct Outbox {
+    /// The octets.
+    pub bytes: Vec<u8>,
+    /// The actions.
+    pub actions: Vec<Action>,
+}
+
+impl Outbox {
+    /// Empties it; what it has grown to is kept.
+    pub fn clear(&mut self) {
+        self.bytes.clear();
+        self.actions.clear();
+    }
+
+    /// The octets a range names.
+    pub fn octets(&self, (start, end): (u32, u32)) -> &[u8] {
+        let range: Range<usize> = start as usize..end as usize;
+        self.bytes.get(range).unwrap_or_default()
+    }
+}

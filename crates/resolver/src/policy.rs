@@ -1,0 +1,174 @@
+//! What this room obeys: the settled configuration, one set per worker because the tallies in it are a worker's.
+//!
+//! `daemon` builds it from a Corefile; every value here is already checked.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use wire::name::Name;
+
+use crate::cache::Occupancy;
+use crate::tally::{BlockTally, RouteTally, UpstreamTally};
+
+/// One listening address and port with the zones served on it, CoreDNS's "server". The number is the same for
+/// the life of the process, over reloads too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ListenerId(pub u16);
+
+/// A block whose cached answers are its own. Blocks that mean the same before and after a reload keep their
+/// number, and so their answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct BlockId(pub u16);
+
+/// A zone on a listener; the number is the same for the life of the process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct RouteId(pub u16);
+
+/// Everything a worker's resolver obeys.
+#[derive(Debug, Default)]
+pub struct Policy {
+    /// By [`ListenerId`]; a listener that a reload took away leaves an empty place.
+    pub listeners: Vec<Option<Listener>>,
+}
+
+/// The zones of one listener.
+#[derive(Debug)]
+pub struct Listener {
+    /// Zones in any order; the resolver finds the longest that covers a name.
+    pub routes: Vec<Arc<Route>>,
+    /// Counts what no zone of this listener takes (`zone="dropped"`).
+    pub dropped: Arc<RouteTally>,
+    /// The number that goes with `dropped`.
+    pub dropped_id: RouteId,
+}
+
+/// A zone of a listener and what is done for names in it.
+#[derive(Debug)]
+pub struct Route {
+    /// Its number.
+    pub id: RouteId,
+    /// The zone.
+    pub zone: Name,
+    /// The server block.
+    pub block: Arc<Block>,
+    /// What is counted for it; nothing when the block has no `prometheus`.
+    pub tally: Option<Arc<RouteTally>>,
+    /// The name of the loop check while it runs.
+    pub loop_probe: Option<Name>,
+}
+
+/// A server block: what one directive chain does.
+#[derive(Debug)]
+pub struct Block {
+    /// Its number.
+    pub id: BlockId,
+    /// The `cache` directive.
+    pub cache: Option<CachePolicy>,
+    /// The `forward` directives, in order; the first whose zone covers the name takes it.
+    pub forwards: Vec<ForwardPolicy>,
+    /// What is counted for the cache of this block.
+    pub tally: Arc<BlockTally>,
+    /// How much of the cache is this block's, shared by all workers.
+    pub occupancy: Arc<Occupancy>,
+}
+
+/// The `cache` directive.
+#[derive(Clone, Debug)]
+pub struct CachePolicy {
+    /// Names outside these zones pass by.
+    pub zones: Vec<Name>,
+    /// For answers that have records.
+    pub success: StorePolicy,
+    /// For answers that say there is nothing.
+    pub denial: StorePolicy,
+    /// How long a SERVFAIL of an upstream is kept, 0 to 5 min; 0 keeps none.
+    pub servfail: Duration,
+    /// Hits show the whole lifetime instead of what is left of it.
+    pub keep_ttl: bool,
+}
+
+/// How long one kind of answer is kept.
+#[derive(Clone, Debug)]
+pub struct StorePolicy {
+    /// Entries, as the Corefile says.
+    pub capacity: u32,
+    /// Longest life, whole seconds above 0.
+    pub max_ttl: u32,
+    /// Shortest life, whole seconds, 0 allowed: TTL 0 then is not kept.
+    pub min_ttl: u32,
+    /// Names in these zones are never kept.
+    pub disabled: Vec<Name>,
+}
+
+/// A `forward` directive.
+#[derive(Debug)]
+pub struct ForwardPolicy {
+    /// Names in this zone.
+    pub from: Name,
+    /// But not those in these; a name equal to `from` is taken all the same.
+    pub except: Vec<Name>,
+    /// At least one.
+    pub upstreams: Vec<Upstream>,
+    /// In which order upstreams are tried.
+    pub order: Order,
+    /// How questions travel.
+    pub transport: TransportRule,
+    /// More queries than this at once in one worker are refused; 0 is no limit.
+    pub max_concurrent: u32,
+    /// How long an attempt may wait for its answer.
+    pub read_timeout: Duration,
+    /// How long an idle connection is kept.
+    pub expire: Duration,
+}
+
+/// One upstream of a `forward`.
+#[derive(Clone, Debug)]
+pub struct Upstream {
+    /// Where it listens.
+    pub addr: SocketAddr,
+    /// What is counted for it.
+    pub tally: Arc<UpstreamTally>,
+}
+
+/// `policy` of `forward`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Order {
+    /// A fresh permutation for each query.
+    #[default]
+    Random,
+    /// The next one first, the rest in order.
+    RoundRobin,
+    /// As written.
+    Sequential,
+}
+
+/// `force_tcp` and `prefer_udp` of `forward`; the first wins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum TransportRule {
+    /// As the client came.
+    #[default]
+    AsClient,
+    /// Always TCP.
+    ForceTcp,
+    /// UDP, and TCP when the answer is truncated.
+    PreferUdp,
+}
+
+/// Limits of one worker that no Corefile sets; each has a counter in [`crate::tally::WorkerTally`].
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Questions to upstreams that are open at once.
+    pub flights: usize,
+    /// Clients that wait for one question.
+    pub waiters_per_flight: usize,
+    /// From the client's question to its answer, dialling and retries included. Below the 5 s at which
+    /// resolvers give up.
+    pub deadline: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { flights: 8192, waiters_per_flight: 1024, deadline: Duration::from_millis(4500) }
+    }
+}

@@ -1,0 +1,204 @@
+//! The twelve octets every DNS message starts with (RFC 1035 section 4.1.1) and the numbers in them.
+//!
+//! ```text
+//!                                 1  1  1  1  1  1
+//!   0  1  2  3  4  5  6  7  8  9  0  1  2  3  4  5
+//! +--+--+--+--+--+--+--+--+--+--+--+--+--+--+--+--+
+//! |                      ID                       |
+//! |QR|   Opcode  |AA|TC|RD|RA| Z|AD|CD|   RCODE   |
+//! |                    QDCOUNT                    |
+//! |                    ANCOUNT                    |
+//! |                    NSCOUNT                    |
+//! |                    ARCOUNT                    |
+//! +--+--+--+--+--+--+--+--+--+--+--+--+--+--+--+--+
+//! ```
+
+/// Octets in a header.
+pub const HEADER_LEN: usize = 12;
+
+/// The second pair of octets: QR, opcode, the flag bits and the low four bits of the response code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Flags(pub u16);
+
+impl Flags {
+    /// Response (1) or query (0).
+    pub const QR: Self = Self(0x8000);
+    /// Authoritative answer.
+    pub const AA: Self = Self(0x0400);
+    /// Truncated.
+    pub const TC: Self = Self(0x0200);
+    /// Recursion desired.
+    pub const RD: Self = Self(0x0100);
+    /// Recursion available.
+    pub const RA: Self = Self(0x0080);
+    /// Authentic data (RFC 4035 section 3.2.3).
+    pub const AD: Self = Self(0x0020);
+    /// Checking disabled (RFC 4035 section 3.2.2).
+    pub const CD: Self = Self(0x0010);
+
+    /// True when every bit of `other` is set.
+    pub const fn has(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+
+    /// These flags and those of `other`.
+    #[must_use]
+    pub const fn with(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// Only the bits that `mask` has too.
+    #[must_use]
+    pub const fn only(self, mask: Self) -> Self {
+        Self(self.0 & mask.0)
+    }
+
+    /// The four-bit opcode, 0 = QUERY.
+    pub const fn opcode(self) -> u8 {
+        ((self.0 >> 11) & 0x0f) as u8
+    }
+
+    /// The low four bits of the response code; OPT may carry eight more (RFC 6891 section 6.1.3).
+    pub const fn rcode(self) -> Rcode {
+        Rcode(self.0 & 0x000f)
+    }
+
+    /// These flags with the low four bits of `rcode`.
+    #[must_use]
+    pub const fn with_rcode(self, rcode: Rcode) -> Self {
+        Self((self.0 & !0x000f) | (rcode.0 & 0x000f))
+    }
+}
+
+/// A response code, with the extension bits of OPT where the message has them (0..=4095).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Rcode(pub u16);
+
+impl Rcode {
+    /// No error.
+    pub const NOERROR: Self = Self(0);
+    /// The message could not be understood.
+    pub const FORMERR: Self = Self(1);
+    /// The server failed.
+    pub const SERVFAIL: Self = Self(2);
+    /// The name does not exist.
+    pub const NXDOMAIN: Self = Self(3);
+    /// The opcode is not implemented.
+    pub const NOTIMP: Self = Self(4);
+    /// Refused by policy.
+    pub const REFUSED: Self = Self(5);
+    /// EDNS version not supported (RFC 6891 section 9).
+    pub const BADVERS: Self = Self(16);
+}
+
+impl std::fmt::Display for Rcode {
+    /// The mnemonic operators know (`NOERROR`), else `RCODE` and the number.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        todo!()
+    }
+}
+
+/// A record or query type (RFC 1035 section 3.2.2 and successors).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RecordType(pub u16);
+
+impl RecordType {
+    /// IPv4 address.
+    pub const A: Self = Self(1);
+    /// Name server.
+    pub const NS: Self = Self(2);
+    /// Alias.
+    pub const CNAME: Self = Self(5);
+    /// Start of authority.
+    pub const SOA: Self = Self(6);
+    /// Pointer, for reverse names.
+    pub const PTR: Self = Self(12);
+    /// Host information; the loop check asks for it.
+    pub const HINFO: Self = Self(13);
+    /// Mail exchange.
+    pub const MX: Self = Self(15);
+    /// Text.
+    pub const TXT: Self = Self(16);
+    /// IPv6 address.
+    pub const AAAA: Self = Self(28);
+    /// Service location (RFC 2782).
+    pub const SRV: Self = Self(33);
+    /// EDNS pseudo record (RFC 6891).
+    pub const OPT: Self = Self(41);
+    /// Delegation signer.
+    pub const DS: Self = Self(43);
+    /// Signature.
+    pub const RRSIG: Self = Self(46);
+    /// Authenticated denial.
+    pub const NSEC: Self = Self(47);
+    /// Zone key.
+    pub const DNSKEY: Self = Self(48);
+    /// Hashed authenticated denial.
+    pub const NSEC3: Self = Self(50);
+    /// Service binding (RFC 9460).
+    pub const SVCB: Self = Self(64);
+    /// Service binding for HTTPS (RFC 9460).
+    pub const HTTPS: Self = Self(65);
+    /// Transaction key (RFC 2930).
+    pub const TKEY: Self = Self(249);
+    /// Transaction signature (RFC 8945).
+    pub const TSIG: Self = Self(250);
+    /// Incremental transfer.
+    pub const IXFR: Self = Self(251);
+    /// Full transfer.
+    pub const AXFR: Self = Self(252);
+    /// Any type.
+    pub const ANY: Self = Self(255);
+}
+
+impl std::fmt::Display for RecordType {
+    /// The mnemonic (`AAAA`), else `TYPE` and the number (RFC 3597 section 5).
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        todo!()
+    }
+}
+
+/// A class (RFC 1035 section 3.2.4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Class(pub u16);
+
+impl Class {
+    /// The Internet.
+    pub const IN: Self = Self(1);
+}
+
+impl std::fmt::Display for Class {
+    /// The mnemonic (`IN`), else `CLASS` and the number.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        todo!()
+    }
+}
+
+/// The header's fields.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Header {
+    /// Chosen by who asks, echoed by who answers.
+    pub id: u16,
+    /// QR, opcode, flags, response code.
+    pub flags: Flags,
+    /// Questions.
+    pub qdcount: u16,
+    /// Answer records.
+    pub ancount: u16,
+    /// Authority records.
+    pub nscount: u16,
+    /// Additional records, OPT included.
+    pub arcount: u16,
+}
+
+impl Header {
+    /// The header of `packet`, or nothing when it is shorter than one.
+    pub fn read(packet: &[u8]) -> Option<Self> {
+        todo!("{packet:?}")
+    }
+
+    /// The header as octets.
+    pub fn to_bytes(self) -> [u8; HEADER_LEN] {
+        todo!()
+    }
+}

@@ -1,0 +1,67 @@
+//! An upstream's message: whether it answers what was asked, what kind of answer it is, where its TTLs are.
+
+use crate::header::{Header, Rcode};
+
+/// What a response says about its question; the cache stores by this.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// NOERROR with the type asked for at the end of its CNAME chain, or records for ANY.
+    Positive,
+    /// NOERROR, an SOA in authority and nothing of the type asked for (RFC 2308 section 2.2).
+    NoData,
+    /// NXDOMAIN with an SOA in authority (RFC 2308 section 2.1).
+    NameError,
+    /// NOERROR, no answer, no SOA, NS records in authority.
+    Delegation,
+    /// NOERROR without any record that says why.
+    Empty,
+    /// NOERROR with a CNAME chain that does not reach the type, and no SOA: nothing one may keep.
+    Dangling,
+    /// SERVFAIL or NOTIMP.
+    ServerFailure,
+    /// Any other response code, or NXDOMAIN without an SOA.
+    Other,
+}
+
+/// Why octets are not a response one can use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Malformed;
+
+/// A response read once: every record is inside the packet, every name ends, every pointer points back.
+#[derive(Clone, Debug)]
+pub struct Response<'p> {
+    /// The octets this was read from, without what may follow the last counted record.
+    pub packet: &'p [u8],
+    /// Its header.
+    pub header: Header,
+    /// The response code with the bits of OPT.
+    pub rcode: Rcode,
+    /// What it says.
+    pub kind: Kind,
+    /// The smallest TTL of all records but OPT, in seconds; values above 2^31-1 count as 0 (RFC 2181 section 8).
+    /// Nothing when there are no records.
+    pub min_ttl: Option<u32>,
+    /// Octets of the question section (name, type, class).
+    pub(crate) question_len: u16,
+    /// Where the TTL of each record but OPT begins, in order.
+    pub(crate) ttls: Vec<u16>,
+    /// Where OPT begins and ends, when there is one.
+    pub(crate) opt: Option<(u16, u16)>,
+}
+
+impl<'p> Response<'p> {
+    /// Reads an upstream's message.
+    ///
+    /// # Errors
+    /// [`Malformed`] when it is not a response (QR=0, opcode not QUERY), has not exactly one question, or any
+    /// count, length or pointer in it is a lie.
+    pub fn parse(packet: &'p [u8]) -> Result<Self, Malformed> {
+        todo!("{packet:?}")
+    }
+
+    /// True when this answers `question` (name, type, class as octets): the names equal but for case
+    /// (RFC 5452 section 9.1).
+    pub fn answers(&self, question: &[u8]) -> bool {
+        todo!("{question:?}")
+    }
+}
