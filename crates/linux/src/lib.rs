@@ -3,7 +3,7 @@
 //! Nothing here knows what a DNS message means or decides what the node should look like: callers hand in a plan,
 //! this crate carries it out and says what happened. All `unsafe` stands in `sys.rs`.
 
-pub mod descriptors;
+mod descriptors;
 mod envelope;
 #[expect(
     unsafe_code,
@@ -12,3 +12,5 @@ mod envelope;
 mod sys;
 pub mod tcp;
 pub mod udp;
+
+pub use descriptors::raise_descriptor_limit;

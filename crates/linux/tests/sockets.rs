@@ -1,12 +1,17 @@
 //! Datagram and stream sockets against the kernel's loopback.
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::time::Duration;
 
 use linux::udp::{BATCH, BUFFER, Inbound, UdpListener};
-use linux::{descriptors, tcp};
+use linux::{raise_descriptor_limit, tcp};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::time::timeout;
@@ -218,8 +223,8 @@ async fn a_closed_port_shows_on_a_connected_socket() {
 
 #[test]
 fn the_descriptor_limit_is_raised_to_its_ceiling() {
-    let limit = descriptors::raise_descriptor_limit().unwrap();
-    assert_eq!(descriptors::raise_descriptor_limit().unwrap(), limit);
+    let limit = raise_descriptor_limit().unwrap();
+    assert_eq!(raise_descriptor_limit().unwrap(), limit);
     let (soft, hard) = nix::sys::resource::getrlimit(nix::sys::resource::Resource::RLIMIT_NOFILE).unwrap();
     assert_eq!((soft, hard), (limit, limit));
 }
