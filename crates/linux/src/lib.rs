@@ -5,6 +5,11 @@
 
 mod descriptors;
 mod envelope;
+pub mod link;
+mod nft;
+pub mod node;
+pub mod notrack;
+mod route;
 #[expect(
     unsafe_code,
     reason = "the kernel calls for which no crate has a safe form; each block carries its argument"
