@@ -153,6 +153,8 @@ pub enum Cause {
     TooManyInFlight,
     /// Too many clients wait for this question already.
     TooManyWaiters,
+    /// No `forward` of the block takes the name.
+    NoForward,
 }
 
 /// Actions and the octets they point into, in order of creation.
@@ -169,6 +171,11 @@ impl Outbox {
     pub fn clear(&mut self) {
         self.bytes.clear();
         self.actions.clear();
+    }
+
+    /// The range of what was appended since there were `start` octets.
+    pub(crate) fn since(&self, start: usize) -> Option<(u32, u32)> {
+        Some((u32::try_from(start).ok()?, u32::try_from(self.bytes.len()).ok()?))
     }
 
     /// The octets a range names.

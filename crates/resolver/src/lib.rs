@@ -1,7 +1,229 @@
 //! What to answer, what to ask, what to remember.
+//!
+//! [`Resolver`] takes octets, a peer and a time, and fills an [`Outbox`] of actions. It has no socket, no
+//! thread, no clock and no configuration file: time, randomness and [`Policy`] are handed in, so that the
+//! same inputs always give the same outbox and a day passes in a test in a microsecond.
+//!
+//! Three entrances tell the story: [`Resolver::on_query`], [`Resolver::on_response`] with its sibling
+//! [`Resolver::on_failure`], and [`Resolver::on_deadline`].
+//!
+//! Reading order: this file (the way of a query), `answering` (what a client is told), `flight` (questions on
+//! their way), `forward` (whom to ask, again or no more), `life` (how long an answer lives), [`cache`],
+//! [`policy`] (what is obeyed), [`tally`] (what is counted), [`action`] (what is wanted of the worker).
 #![forbid(unsafe_code)]
 
 pub mod action;
+mod answering;
 pub mod cache;
+mod flight;
+mod forward;
+mod life;
 pub mod policy;
 pub mod tally;
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Instant;
+
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use wire::Query;
+use wire::answer::Ttl;
+use wire::header::{Class, Rcode, RecordType};
+use wire::query::Rejection;
+
+use crate::action::{Action, AttemptId, Client, Failure, Outbox};
+use crate::answering::{Ledger, Recipient, Refusal, Taken, Telling, push_answer};
+use crate::cache::{Cache, Front, Key};
+use crate::flight::{Attempt, Due, Flight, FlightId};
+use crate::policy::{Limits, Policy, Route};
+use crate::tally::{WorkerTally, Writer};
+
+/// What a resolver is given for life.
+#[derive(Debug)]
+pub struct Seat {
+    /// What it obeys first; see [`Resolver::adopt`].
+    pub policy: Arc<Policy>,
+    /// The cache of the process.
+    pub cache: Arc<Cache>,
+    /// What is counted for its worker.
+    pub tally: Arc<WorkerTally>,
+    /// Caps and the deadline.
+    pub limits: Limits,
+    /// From the operating system's source of randomness: IDs that cannot be guessed grow from it.
+    pub seed: [u8; 32],
+}
+
+/// The decisions of one worker.
+#[derive(Debug)]
+pub struct Resolver {
+    policy: Arc<Policy>,
+    front: Front,
+    tally: Arc<WorkerTally>,
+    limits: Limits,
+    random: StdRng,
+    flights: HashMap<FlightId, Flight>,
+    joinable: HashMap<Arc<[u8]>, FlightId>,
+    attempts: HashMap<AttemptId, Attempt>,
+    ids: HashSet<u16>,
+    timers: BTreeSet<(Instant, Due)>,
+    last_number: u64,
+}
+
+impl Resolver {
+    /// A resolver without open questions.
+    pub fn new(seat: Seat) -> Self {
+        Self {
+            policy: seat.policy,
+            front: Front::new(seat.cache),
+            tally: seat.tally,
+            limits: seat.limits,
+            random: StdRng::from_seed(seat.seed),
+            flights: HashMap::new(),
+            joinable: HashMap::new(),
+            attempts: HashMap::new(),
+            ids: HashSet::new(),
+            timers: BTreeSet::new(),
+            last_number: 0,
+        }
+    }
+
+    /// Obeys `policy` from the next query on. Open questions end as they began; what the cache holds for
+    /// blocks that keep their number stays.
+    pub fn adopt(&mut self, policy: Arc<Policy>) {
+        self.policy = policy;
+        self.front.clear();
+    }
+
+    /// A packet from a client.
+    pub fn on_query(&mut self, now: Instant, client: Client, packet: &[u8], outbox: &mut Outbox) {
+        let query = match Query::parse(packet) {
+            Ok(query) => query,
+            Err(rejection) => return self.reject(client, packet, rejection, outbox),
+        };
+        let query_len = u16::try_from(packet.len()).unwrap_or(u16::MAX);
+        let recipient = Recipient { client, echo: query.echo, asked: now, query_len };
+        let policy = Arc::clone(&self.policy);
+        let Some(listener) = policy.listener(client.listener) else { return };
+        let Some(route) = listener.route(query.name.as_wire(), query.qtype) else {
+            let ledger = Ledger::dropped(listener);
+            ledger.query(&recipient, query.qtype);
+            return recipient.refuse(Refusal::bare(Rcode::REFUSED), ledger, now, outbox);
+        };
+        let ledger = Ledger::of(route);
+        ledger.query(&recipient, query.qtype);
+        if let Some(rcode) = out_of_service(&query, route) {
+            return recipient.refuse(Refusal::bare(rcode), ledger, now, outbox);
+        }
+        if has_looped(&query, route) {
+            return outbox.actions.push(Action::Loop(client, route.id));
+        }
+        let taken = Taken { query: &query, recipient, route };
+        if !self.answer_from_cache(&taken, outbox) {
+            self.ask_for(&taken, outbox);
+        }
+    }
+
+    /// A message that came for an attempt: over UDP from the upstream that was asked, over TCP with the ID
+    /// that was sent on that connection.
+    pub fn on_response(&mut self, now: Instant, attempt: AttemptId, packet: &[u8], outbox: &mut Outbox) {
+        let Some(waiting) = self.attempts.get(&attempt) else { return };
+        let inquiry = std::rc::Rc::clone(&waiting.inquiry);
+        let read = wire::Response::parse(packet).ok();
+        let matching = read.filter(|read| read.header.id == waiting.id && read.answers(&inquiry.question));
+        let Some(response) = matching else {
+            return self.mismatched(now, attempt, outbox);
+        };
+        if self.is_cut_short(attempt, &response) {
+            return self.ask_by_tcp(now, attempt, outbox);
+        }
+        self.answered(now, attempt, &response, outbox);
+    }
+
+    /// An attempt that brought nothing.
+    pub fn on_failure(&mut self, now: Instant, attempt: AttemptId, failure: Failure, outbox: &mut Outbox) {
+        self.attempt_failed(now, attempt, failure, outbox);
+    }
+
+    /// Does what is due at `now`.
+    pub fn on_deadline(&mut self, now: Instant, outbox: &mut Outbox) {
+        while let Some(&(at, due)) = self.timers.first() {
+            if at > now {
+                return;
+            }
+            self.timers.pop_first();
+            match due {
+                Due::Attempt(attempt) => self.attempt_due(now, attempt, outbox),
+                Due::Flight(flight) => self.flight_due(now, flight, outbox),
+            }
+        }
+    }
+
+    /// When [`Self::on_deadline`] wants to be called, if nothing else happens.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        self.timers.first().map(|&(at, _)| at)
+    }
+
+    /// True while a client waits for an upstream: a worker that drains is done when this ends.
+    pub fn has_waiters(&self) -> bool {
+        !self.flights.is_empty()
+    }
+
+    fn reject(&self, client: Client, packet: &[u8], rejection: Rejection, outbox: &mut Outbox) {
+        match rejection {
+            Rejection::Silence => self.tally.silenced.add(1),
+            Rejection::NotImplemented => self.tally.not_implemented.add(1),
+            Rejection::FormatError => self.tally.format_errors.add(1),
+            Rejection::BadVersion => self.tally.bad_versions.add(1),
+        }
+        let start = outbox.bytes.len();
+        wire::reply::rejection(packet, rejection, &mut outbox.bytes);
+        if outbox.bytes.len() > start {
+            push_answer(client, start, None, outbox);
+        }
+    }
+
+    fn answer_from_cache(&mut self, taken: &Taken<'_>, outbox: &mut Outbox) -> bool {
+        let Taken { query, recipient, route } = *taken;
+        let block = &route.block;
+        let Some(cache) = block.cache_for(query.name.as_wire()) else { return false };
+        if query.qclass != Class::IN {
+            return false;
+        }
+        block.tally.cache_requests.add(1);
+        let key = Key::new(block.id, query);
+        let Some((entry, remaining)) = self.front.get(key.as_bytes(), recipient.asked) else {
+            block.tally.cache_misses.add(1);
+            return false;
+        };
+        match entry.store {
+            cache::Store::Success => block.tally.cache_success_hits.add(1),
+            cache::Store::Denial => block.tally.cache_denial_hits.add(1),
+        }
+        let shown = if cache.keep_ttl { entry.lifetime } else { remaining };
+        let telling = Telling { answer: &entry.answer, ttl: Ttl::Uniform(shown), writer: Writer::Cache };
+        recipient.tell(telling, Ledger::of(route), recipient.asked, outbox);
+        true
+    }
+
+    fn next_number(&mut self) -> u64 {
+        self.last_number += 1;
+        self.last_number
+    }
+}
+
+/// The response code for what this server never does: transfers (RFC 5936), transaction keys and signatures
+/// as questions (RFC 2930, RFC 8945), and names in a block that has no way to find them.
+fn out_of_service(query: &Query<'_>, route: &Route) -> Option<Rcode> {
+    match query.qtype {
+        RecordType::AXFR | RecordType::IXFR => Some(Rcode::REFUSED),
+        RecordType::TKEY | RecordType::TSIG => Some(Rcode::NOTIMP),
+        _ if route.block.forwards.is_empty() => Some(Rcode::REFUSED),
+        _ => None,
+    }
+}
+
+fn has_looped(query: &Query<'_>, route: &Route) -> bool {
+    let check = route.loop_check.as_ref().filter(|_| query.qtype == RecordType::HINFO);
+    check.is_some_and(|check| check.has_returned(query.name.as_wire()))
+}

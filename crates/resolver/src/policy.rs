@@ -3,11 +3,14 @@
 //! `daemon` builds it from a Corefile; every value here is already checked.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicUsize};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use wire::header::RecordType;
 use wire::name::Name;
 
+use crate::action::{Client, Transport};
 use crate::cache::Occupancy;
 use crate::tally::{BlockTally, RouteTally, UpstreamTally};
 
@@ -32,15 +35,35 @@ pub struct Policy {
     pub listeners: Vec<Option<Listener>>,
 }
 
+impl Policy {
+    pub(crate) fn listener(&self, id: ListenerId) -> Option<&Listener> {
+        self.listeners.get(usize::from(id.0))?.as_ref()
+    }
+}
+
 /// The zones of one listener.
 #[derive(Debug)]
 pub struct Listener {
-    /// Zones in any order; the resolver finds the longest that covers a name.
-    pub routes: Vec<Arc<Route>>,
+    routes: Vec<Arc<Route>>,
     /// Counts what no zone of this listener takes (`zone="dropped"`).
     pub dropped: Arc<RouteTally>,
     /// The number that goes with `dropped`.
     pub dropped_id: RouteId,
+}
+
+impl Listener {
+    /// The zones in any order, and the tally and number of what none of them takes.
+    pub fn new(mut routes: Vec<Arc<Route>>, dropped: Arc<RouteTally>, dropped_id: RouteId) -> Self {
+        routes.sort_by_key(|route| std::cmp::Reverse(route.zone.as_wire().len()));
+        Self { routes, dropped, dropped_id }
+    }
+
+    /// The zone that takes a lower-case wire name: the longest that covers it, or for DS, which the parent
+    /// answers (RFC 4035 section 3.1.4.1), the shortest.
+    pub fn route(&self, name: &[u8], qtype: RecordType) -> Option<&Arc<Route>> {
+        let mut covering = self.routes.iter().filter(|route| route.zone.covers(name));
+        if qtype == RecordType::DS { covering.next_back() } else { covering.next() }
+    }
 }
 
 /// A zone of a listener and what is done for names in it.
@@ -54,8 +77,32 @@ pub struct Route {
     pub block: Arc<Block>,
     /// What is counted for it; nothing when the block has no `prometheus`.
     pub tally: Option<Arc<RouteTally>>,
-    /// The name of the loop check while it runs.
-    pub loop_probe: Option<Name>,
+    /// The `loop` directive.
+    pub loop_check: Option<Arc<LoopCheck>>,
+}
+
+/// Watches for a question of our own that comes back: then forwarding goes in a circle.
+#[derive(Debug, Default)]
+pub struct LoopCheck {
+    probe: Mutex<Option<(Name, u32)>>,
+}
+
+impl LoopCheck {
+    /// Watches for `name`, a fresh random one for each question sent; nothing ends the check.
+    pub fn watch(&self, name: Option<Name>) {
+        *self.probe.lock().unwrap_or_else(PoisonError::into_inner) = name.map(|name| (name, 0));
+    }
+
+    /// True when `name` came in for the second time: once from us and once around the circle.
+    pub(crate) fn has_returned(&self, name: &[u8]) -> bool {
+        let mut probe = self.probe.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some((watched, seen)) = probe.as_mut() else { return false };
+        if watched.as_wire() != name {
+            return false;
+        }
+        *seen += 1;
+        *seen > 1
+    }
 }
 
 /// A server block: what one directive chain does.
@@ -71,6 +118,18 @@ pub struct Block {
     pub tally: Arc<BlockTally>,
     /// How much of the cache is this block's, shared by all workers.
     pub occupancy: Arc<Occupancy>,
+}
+
+impl Block {
+    /// The `forward` that takes a lower-case wire name.
+    pub(crate) fn forward(&self, name: &[u8]) -> Option<usize> {
+        self.forwards.iter().position(|forward| forward.takes(name))
+    }
+
+    /// The `cache` directive, for names it covers.
+    pub(crate) fn cache_for(&self, name: &[u8]) -> Option<&CachePolicy> {
+        self.cache.as_ref().filter(|cache| cache.zones.iter().any(|zone| zone.covers(name)))
+    }
 }
 
 /// The `cache` directive.
@@ -114,12 +173,25 @@ pub struct ForwardPolicy {
     pub order: Order,
     /// How questions travel.
     pub transport: TransportRule,
-    /// More queries than this at once in one worker are refused; 0 is no limit.
+    /// More open questions than this are refused; 0 is no limit.
     pub max_concurrent: u32,
+    /// Open questions now, of all workers.
+    pub in_use: Arc<AtomicU32>,
+    /// Whose turn it is, for [`Order::RoundRobin`].
+    pub turn: AtomicUsize,
     /// How long an attempt may wait for its answer.
     pub read_timeout: Duration,
     /// How long an idle connection is kept.
     pub expire: Duration,
+}
+
+impl ForwardPolicy {
+    fn takes(&self, name: &[u8]) -> bool {
+        if name == self.from.as_wire() {
+            return true;
+        }
+        self.from.covers(name) && !self.except.iter().any(|zone| zone.covers(name))
+    }
 }
 
 /// One upstream of a `forward`.
@@ -153,6 +225,16 @@ pub enum TransportRule {
     ForceTcp,
     /// UDP, and TCP when the answer is truncated.
     PreferUdp,
+}
+
+impl TransportRule {
+    pub(crate) fn of(self, client: &Client) -> Transport {
+        match self {
+            Self::AsClient => client.transport(),
+            Self::ForceTcp => Transport::Tcp,
+            Self::PreferUdp => Transport::Udp,
+        }
+    }
 }
 
 /// Limits of one worker that no Corefile sets; each has a counter in [`crate::tally::WorkerTally`].

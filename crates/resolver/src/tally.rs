@@ -196,7 +196,7 @@ pub struct WorkerTally {
     pub flights_full: Counter,
     /// Queries refused because too many wait for the same question.
     pub waiters_full: Counter,
-    /// Answers that came after their clients had been told SERVFAIL, and filled the cache.
+    /// Answers of upstreams that no client waited for any more; they fill the cache.
     pub late_answers: Counter,
     /// Panics caught while one packet was worked on.
     pub panics: Counter,

@@ -1,0 +1,174 @@
+//! Answers and refusals into the outbox, with what is counted for them.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use wire::answer::Ttl;
+use wire::edns::{ExtendedError, OUR_UDP_SIZE};
+use wire::header::{Flags, Rcode, RecordType};
+use wire::query::Echo;
+use wire::{Answer, Query};
+
+use crate::action::{Action, Answered, Client, Outbox, Receipt, Transport};
+use crate::policy::{Listener, Route, RouteId};
+use crate::tally::{RouteTally, Writer, rcode_place, type_place};
+
+/// UDP payload every client takes (RFC 1035 section 4.2.1).
+const LEAST_UDP_SIZE: u16 = 512;
+
+/// One client and its question, on a hit as it came in, later as it was kept.
+#[derive(Clone, Copy)]
+pub(crate) struct Recipient<'a> {
+    pub(crate) client: Client,
+    pub(crate) echo: Echo<'a>,
+    pub(crate) asked: Instant,
+    pub(crate) query_len: u16,
+}
+
+/// A query that a zone took.
+#[derive(Clone, Copy)]
+pub(crate) struct Taken<'a> {
+    pub(crate) query: &'a Query<'a>,
+    pub(crate) recipient: Recipient<'a>,
+    pub(crate) route: &'a Arc<Route>,
+}
+
+/// Where a query is counted: a zone, or what no zone took.
+#[derive(Clone, Copy)]
+pub(crate) struct Ledger<'a> {
+    id: RouteId,
+    tally: Option<&'a RouteTally>,
+}
+
+impl<'a> Ledger<'a> {
+    pub(crate) fn of(route: &'a Route) -> Self {
+        Self { id: route.id, tally: route.tally.as_deref() }
+    }
+
+    pub(crate) fn dropped(listener: &'a Listener) -> Self {
+        Self { id: listener.dropped_id, tally: Some(&listener.dropped) }
+    }
+
+    /// Counts a query that came in.
+    pub(crate) fn query(&self, recipient: &Recipient<'_>, qtype: RecordType) {
+        let Some(tally) = self.tally else { return };
+        let transport = place(recipient.client.transport());
+        let family = usize::from(recipient.client.peer.is_ipv6());
+        let counter = tally.requests.get(transport).and_then(|families| families.get(family));
+        if let Some(counter) = counter.and_then(|types| types.get(type_place(qtype))) {
+            counter.add(1);
+        }
+        if let Some(sizes) = tally.request_sizes.get(transport) {
+            sizes.observe(recipient.query_len);
+        }
+        if recipient.echo.edns.is_some_and(|edns| edns.dnssec_ok) {
+            tally.do_requests.add(1);
+        }
+    }
+
+    fn answer(&self, recipient: &Recipient<'_>, told: Told) {
+        let Some(tally) = self.tally else { return };
+        if let Some(sizes) = tally.response_sizes.get(place(recipient.client.transport())) {
+            sizes.observe(told.len);
+        }
+        tally.durations.observe(told.after);
+        let counter =
+            tally.responses.get(told.writer as usize).and_then(|row| row.get(rcode_place(told.rcode)));
+        if let Some(counter) = counter {
+            counter.add(1);
+        }
+    }
+}
+
+/// What is counted of an answer.
+#[derive(Clone, Copy)]
+struct Told {
+    rcode: Rcode,
+    writer: Writer,
+    len: u16,
+    after: Duration,
+}
+
+/// An answer of an upstream and how a client is to see it.
+#[derive(Clone, Copy)]
+pub(crate) struct Telling<'a> {
+    pub(crate) answer: &'a Answer,
+    pub(crate) ttl: Ttl,
+    pub(crate) writer: Writer,
+}
+
+impl Recipient<'_> {
+    /// Writes an upstream's answer for this client.
+    pub(crate) fn tell(&self, telling: Telling<'_>, ledger: Ledger<'_>, now: Instant, outbox: &mut Outbox) {
+        let start = outbox.bytes.len();
+        telling.answer.write(&self.echo, telling.ttl, self.limit(), &mut outbox.bytes);
+        let len = u16::try_from(telling.answer.message_len()).unwrap_or(u16::MAX);
+        let after = now.saturating_duration_since(self.asked);
+        ledger.answer(self, Told { rcode: telling.answer.rcode(), writer: telling.writer, len, after });
+        self.send(start, Some(self.receipt(ledger.id, len)), outbox);
+    }
+
+    /// Writes an empty answer of our own with `rcode`.
+    pub(crate) fn refuse(&self, refusal: Refusal, ledger: Ledger<'_>, now: Instant, outbox: &mut Outbox) {
+        let start = outbox.bytes.len();
+        wire::reply::error(&self.echo, refusal.rcode, refusal.error, &mut outbox.bytes);
+        let after = now.saturating_duration_since(self.asked);
+        ledger.answer(self, Told { rcode: refusal.rcode, writer: Writer::Server, len: 0, after });
+        self.send(start, Some(self.receipt(ledger.id, 0)), outbox);
+    }
+
+    fn send(&self, start: usize, receipt: Option<Receipt>, outbox: &mut Outbox) {
+        push_answer(self.client, start, receipt, outbox);
+    }
+
+    fn limit(&self) -> usize {
+        usize::from(match (self.client.transport(), self.echo.edns) {
+            (Transport::Tcp, _) => u16::MAX,
+            (Transport::Udp, None) => LEAST_UDP_SIZE,
+            (Transport::Udp, Some(edns)) => edns.udp_size.clamp(LEAST_UDP_SIZE, OUR_UDP_SIZE),
+        })
+    }
+
+    fn receipt(&self, route: RouteId, reply_len: u16) -> Receipt {
+        let buffer_size = match (self.client.transport(), self.echo.edns) {
+            (Transport::Tcp, _) => u16::MAX,
+            (Transport::Udp, None) => LEAST_UDP_SIZE,
+            (Transport::Udp, Some(edns)) => edns.udp_size.max(LEAST_UDP_SIZE),
+        };
+        let dnssec_ok = self.echo.edns.is_some_and(|edns| edns.dnssec_ok);
+        Receipt { route, asked: self.asked, query_len: self.query_len, reply_len, buffer_size, dnssec_ok }
+    }
+
+    /// True when answers to this question may be joined and kept: the client wants recursion. What an upstream
+    /// says without recursion is the state of its own cache.
+    pub(crate) fn wants_recursion(&self) -> bool {
+        self.echo.flags.has(Flags::RD)
+    }
+}
+
+/// A failure of our own.
+#[derive(Clone, Copy)]
+pub(crate) struct Refusal {
+    pub(crate) rcode: Rcode,
+    pub(crate) error: Option<ExtendedError>,
+}
+
+impl Refusal {
+    pub(crate) fn bare(rcode: Rcode) -> Self {
+        Self { rcode, error: None }
+    }
+}
+
+/// Hands the octets from `start` on to `client`.
+pub(crate) fn push_answer(client: Client, start: usize, receipt: Option<Receipt>, outbox: &mut Outbox) {
+    if let Some(message) = outbox.since(start) {
+        outbox.actions.push(Action::Answer(Answered { client, message, receipt }));
+    }
+}
+
+fn place(transport: Transport) -> usize {
+    match transport {
+        Transport::Udp => 0,
+        Transport::Tcp => 1,
+    }
+}

@@ -1,0 +1,368 @@
+//! A miss: whom to ask, when to ask again, and when to give up.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
+
+use rand::RngExt;
+use wire::answer::Ttl;
+use wire::edns::ExtendedError;
+use wire::header::{Class, Flags, Rcode, RecordType};
+use wire::{Answer, Response};
+
+use crate::Resolver;
+use crate::action::{Action, Ask, AttemptId, Cause, Failure, Outbox, Transport, Trouble};
+use crate::answering::{Ledger, Refusal, Taken, Telling};
+use crate::cache::{Entry, Key};
+use crate::flight::{Attempt, Due, Flight, FlightId, Inquiry, Plan, Step, Waiter};
+use crate::life::Life;
+use crate::policy::Route;
+use crate::tally::{Writer, rcode_place};
+
+/// Before the same upstream is asked again after it said no at once: a restarting CoreDNS needs a moment, and
+/// a herd of refused queries must not spin.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// How long after its time an attempt on a stream may still bring an answer for the cache.
+const LATE_GRACE: Duration = Duration::from_secs(5);
+
+/// Draws for an ID that no open attempt has; with a few thousand open, one or two do.
+const ID_DRAWS: usize = 64;
+
+impl Resolver {
+    /// Joins the flight for this question, or starts one.
+    pub(crate) fn ask_for(&mut self, taken: &Taken<'_>, outbox: &mut Outbox) {
+        let key = joinable(taken).then(|| Key::new(taken.route.block.id, taken.query));
+        let open = key.as_ref().and_then(|key| self.joinable.get(key.as_bytes()));
+        let refused = match open.and_then(|open| self.flights.get_mut(open)) {
+            Some(flight) if flight.waiters.len() >= self.limits.waiters_per_flight => {
+                self.tally.waiters_full.add(1);
+                Err(Cause::TooManyWaiters)
+            }
+            Some(flight) => {
+                taken.route.block.tally.joined.add(1);
+                flight.waiters.push(Waiter::new(&taken.recipient));
+                Ok(())
+            }
+            None => self.start(taken, key.as_ref(), outbox),
+        };
+        if let Err(cause) = refused {
+            refuse(taken, cause, outbox);
+        }
+    }
+
+    fn start(&mut self, taken: &Taken<'_>, key: Option<&Key>, outbox: &mut Outbox) -> Result<(), Cause> {
+        let Taken { query, recipient, route } = *taken;
+        let forward = route.block.forward(query.name.as_wire()).ok_or(Cause::NoForward)?;
+        let policy = route.block.forwards.get(forward).ok_or(Cause::NoForward)?;
+        if self.flights.len() >= self.limits.flights {
+            self.tally.flights_full.add(1);
+            return Err(Cause::TooManyInFlight);
+        }
+        if policy.max_concurrent > 0 && policy.in_use.load(Relaxed) >= policy.max_concurrent {
+            route.block.tally.max_concurrent_rejects.add(1);
+            return Err(Cause::TooManyConcurrent(policy.max_concurrent));
+        }
+        policy.in_use.fetch_add(1, Relaxed);
+        let inquiry = Rc::new(Inquiry::new(taken, forward, key));
+        let id = FlightId(self.next_number());
+        if let Some(key) = &inquiry.key {
+            self.joinable.insert(Arc::clone(key), id);
+        }
+        let deadline = recipient.asked + self.limits.deadline;
+        let flight = Flight {
+            plan: Plan::new(policy, &mut self.random),
+            inquiry,
+            waiters: vec![Waiter::new(&recipient)],
+            transport: policy.transport.of(&recipient.client),
+            attempts: Vec::new(),
+            deadline,
+            timer: deadline,
+            trouble: None,
+        };
+        self.timers.insert((deadline, Due::Flight(id)));
+        self.flights.insert(id, flight);
+        self.next_step(recipient.asked, id, outbox);
+        Ok(())
+    }
+
+    /// Asks the next upstream of the flight's plan, or ends the flight when nothing more can come.
+    fn next_step(&mut self, now: Instant, id: FlightId, outbox: &mut Outbox) {
+        let Some(flight) = self.flights.get_mut(&id) else { return };
+        if now >= flight.deadline {
+            return;
+        }
+        if let Some(step) = flight.plan.take() {
+            let (transport, inquiry) = (flight.transport, Rc::clone(&flight.inquiry));
+            self.launch(now, id, Launch { step, inquiry, transport, redone: false }, outbox);
+        } else if flight.attempts.is_empty() {
+            self.give_up(now, id, outbox);
+        }
+    }
+
+    fn launch(&mut self, now: Instant, flight_id: FlightId, launch: Launch, outbox: &mut Outbox) {
+        let Launch { step, inquiry, transport, redone } = launch;
+        let Some(flight) = self.flights.get_mut(&flight_id) else { return };
+        let Some((forward, upstream)) = inquiry.forward().zip(inquiry.upstream(step.upstream)) else {
+            return;
+        };
+        let until = flight.deadline;
+        let Some(id) = draw_id(&mut self.random, &self.ids) else {
+            flight.trouble = Some((Failure::Local, transport, upstream.addr));
+            return self.give_up(now, flight_id, outbox);
+        };
+        self.last_number += 1;
+        let attempt = AttemptId(self.last_number);
+        flight.attempts.push(attempt);
+        self.ids.insert(id);
+        let timer = (now + forward.read_timeout).min(until);
+        self.timers.insert((timer, Due::Attempt(attempt)));
+        let start = outbox.bytes.len();
+        let ask = wire::reply::Ask {
+            id,
+            question: &inquiry.question,
+            recursion_desired: inquiry.flags.has(Flags::RD),
+            checking_disabled: inquiry.flags.has(Flags::CD),
+            dnssec_ok: inquiry.dnssec_ok,
+        };
+        wire::reply::ask(&ask, &mut outbox.bytes);
+        if let Some(message) = outbox.since(start) {
+            let (upstream, fresh) = (upstream.addr, step.again || redone);
+            outbox.actions.push(Action::Ask(Ask { attempt, upstream, transport, fresh, until, message }));
+        }
+        let (asked, upstream) = (now, step.upstream);
+        let late = false;
+        let waiting =
+            Attempt { inquiry, flight: flight_id, upstream, transport, id, asked, timer, late, redone };
+        self.attempts.insert(attempt, waiting);
+    }
+
+    /// True when `response` came over UDP and says that TCP has more (RFC 7766 section 5).
+    pub(crate) fn is_cut_short(&self, attempt: AttemptId, response: &Response<'_>) -> bool {
+        let by_udp = self.attempts.get(&attempt).is_some_and(|attempt| attempt.transport == Transport::Udp);
+        by_udp && response.header.flags.has(Flags::TC)
+    }
+
+    /// Repeats an attempt by TCP, whose answer over UDP was truncated.
+    pub(crate) fn ask_by_tcp(&mut self, now: Instant, id: AttemptId, outbox: &mut Outbox) {
+        let Some(attempt) = self.drop_attempt(id) else { return };
+        outbox.actions.push(Action::Forget(id));
+        let step = Step { upstream: attempt.upstream, again: false };
+        let launch = Launch { step, inquiry: attempt.inquiry, transport: Transport::Tcp, redone: false };
+        self.launch(now, attempt.flight, launch, outbox);
+    }
+
+    /// A message that does not answer its attempt. Over UDP anyone may have sent it: it is ignored and the
+    /// answer still awaited (RFC 5452 section 9.1). A stream that delivers it is out of step: it is closed.
+    pub(crate) fn mismatched(&mut self, now: Instant, id: AttemptId, outbox: &mut Outbox) {
+        let Some(attempt) = self.attempts.get(&id) else { return };
+        attempt.inquiry.route.block.tally.cache_drops.add(1);
+        if let Some(upstream) = attempt.inquiry.upstream(attempt.upstream) {
+            upstream.tally.mismatches.add(1);
+        }
+        if attempt.transport == Transport::Tcp {
+            outbox.actions.push(Action::Distrust(id));
+            self.attempt_failed(now, id, Failure::Closed { reused: false }, outbox);
+        }
+    }
+
+    /// Keeps the answer, if it may be kept, and tells everyone who waits for it.
+    pub(crate) fn answered(
+        &mut self,
+        now: Instant,
+        id: AttemptId,
+        response: &Response<'_>,
+        outbox: &mut Outbox,
+    ) {
+        let Some(attempt) = self.drop_attempt(id) else { return };
+        let inquiry = &attempt.inquiry;
+        let exchanges = inquiry.upstream(attempt.upstream).map(|upstream| &upstream.tally.exchanges);
+        if let Some(durations) = exchanges.and_then(|by_rcode| by_rcode.get(rcode_place(response.rcode))) {
+            durations.observe(now.saturating_duration_since(attempt.asked));
+        }
+        let answer = Answer::keep(response);
+        let cache = inquiry.route.block.cache_for(&inquiry.name);
+        let life = cache.map(|cache| Life::of(response, &inquiry.name, cache));
+        let joined = inquiry.key.as_ref().and_then(|key| self.joinable.get(key).copied());
+        let flight = self.end_flight(joined.unwrap_or(attempt.flight), outbox);
+        if flight.is_none() {
+            self.tally.late_answers.add(1);
+        }
+        let ttl = life.map_or(Ttl::AsReceived, |life| Ttl::Uniform(life.ttl));
+        let writer = if life.is_some() { Writer::Cache } else { Writer::Forward };
+        let telling = Telling { answer: &answer, ttl, writer };
+        for waiter in flight.iter().flat_map(|flight| &flight.waiters) {
+            waiter.recipient().tell(telling, Ledger::of(&inquiry.route), now, outbox);
+        }
+        let Some((life, key)) = life.zip(inquiry.key.as_ref()) else { return };
+        let Some(store) = life.store else { return };
+        let (key, occupancy) = (Arc::clone(key), Arc::clone(&inquiry.route.block.occupancy));
+        let entry = Entry { key, answer, stored: now, lifetime: life.ttl, store, occupancy };
+        self.front.insert(Arc::new(entry));
+    }
+
+    /// An attempt that brought nothing: redo it, ask the next upstream, or give up.
+    pub(crate) fn attempt_failed(
+        &mut self,
+        now: Instant,
+        id: AttemptId,
+        failure: Failure,
+        outbox: &mut Outbox,
+    ) {
+        let Some(attempt) = self.drop_attempt(id) else { return };
+        let Some(upstream) = attempt.inquiry.upstream(attempt.upstream) else { return };
+        if failure == (Failure::Closed { reused: true }) && !attempt.redone && !attempt.late {
+            upstream.tally.redone.add(1);
+            let step = Step { upstream: attempt.upstream, again: false };
+            let (inquiry, transport) = (Rc::clone(&attempt.inquiry), attempt.transport);
+            let launch = Launch { step, inquiry, transport, redone: true };
+            return self.launch(now, attempt.flight, launch, outbox);
+        }
+        if failure != Failure::Local && !attempt.late {
+            upstream.tally.failures.add(1);
+        }
+        let Some(flight) = self.flights.get_mut(&attempt.flight) else { return };
+        flight.trouble = Some((failure, attempt.transport, upstream.addr));
+        if attempt.late {
+            if flight.attempts.is_empty() && flight.plan.peek().is_none() {
+                self.give_up(now, attempt.flight, outbox);
+            }
+            return;
+        }
+        match flight.plan.peek() {
+            Some(step) if step.again => self.look_again(now + PAUSE, attempt.flight),
+            _ => self.next_step(now, attempt.flight, outbox),
+        }
+    }
+
+    /// The time of an attempt is over: it becomes late and the flight goes on; the second time it is dropped.
+    pub(crate) fn attempt_due(&mut self, now: Instant, id: AttemptId, outbox: &mut Outbox) {
+        let Some(attempt) = self.attempts.get_mut(&id) else { return };
+        let flight = attempt.flight;
+        if attempt.late {
+            self.drop_attempt(id);
+            return outbox.actions.push(Action::Forget(id));
+        }
+        attempt.late = true;
+        attempt.timer = now + LATE_GRACE;
+        self.timers.insert((attempt.timer, Due::Attempt(id)));
+        let Some(upstream) = attempt.inquiry.upstream(attempt.upstream) else { return };
+        upstream.tally.failures.add(1);
+        let trouble = (Failure::TimedOut, attempt.transport, upstream.addr);
+        if let Some(open) = self.flights.get_mut(&flight) {
+            open.trouble = Some(trouble);
+            self.next_step(now, flight, outbox);
+        }
+    }
+
+    /// A pause is over, or the deadline is here.
+    pub(crate) fn flight_due(&mut self, now: Instant, id: FlightId, outbox: &mut Outbox) {
+        let Some(flight) = self.flights.get_mut(&id) else { return };
+        if now >= flight.deadline {
+            return self.give_up(now, id, outbox);
+        }
+        flight.timer = flight.deadline;
+        self.timers.insert((flight.timer, Due::Flight(id)));
+        self.next_step(now, id, outbox);
+    }
+
+    fn look_again(&mut self, at: Instant, id: FlightId) {
+        let Some(flight) = self.flights.get_mut(&id) else { return };
+        self.timers.remove(&(flight.timer, Due::Flight(id)));
+        flight.timer = at.min(flight.deadline);
+        self.timers.insert((flight.timer, Due::Flight(id)));
+    }
+
+    /// Tells everyone who waits that there is no answer.
+    fn give_up(&mut self, now: Instant, id: FlightId, outbox: &mut Outbox) {
+        let Some(flight) = self.end_flight(id, outbox) else { return };
+        let inquiry = &flight.inquiry;
+        let (failure, transport, upstream) = match flight.trouble {
+            Some(trouble) => trouble,
+            None => match inquiry.upstream(0) {
+                Some(upstream) => (Failure::TimedOut, flight.transport, upstream.addr),
+                None => return,
+            },
+        };
+        let cause = Cause::Upstream(failure, transport, upstream);
+        report(&inquiry.route, (Rcode::SERVFAIL, inquiry.qtype, &inquiry.name), cause, outbox);
+        let error = match failure {
+            Failure::TimedOut | Failure::DialTimedOut => ExtendedError::NO_REACHABLE_AUTHORITY,
+            Failure::Refused | Failure::Unreachable | Failure::Closed { .. } | Failure::Local => {
+                ExtendedError::NETWORK_ERROR
+            }
+        };
+        let refusal = Refusal { rcode: Rcode::SERVFAIL, error: Some(error) };
+        for waiter in &flight.waiters {
+            waiter.recipient().refuse(refusal, Ledger::of(&inquiry.route), now, outbox);
+        }
+    }
+
+    /// Takes the flight out of all tables. Its attempts over UDP end with it, so that no source port stays
+    /// open for guesses; those on streams may still bring an answer for the cache.
+    fn end_flight(&mut self, id: FlightId, outbox: &mut Outbox) -> Option<Flight> {
+        let flight = self.flights.remove(&id)?;
+        self.timers.remove(&(flight.timer, Due::Flight(id)));
+        if let Some(key) = &flight.inquiry.key {
+            self.joinable.remove(key);
+        }
+        if let Some(forward) = flight.inquiry.forward() {
+            forward.in_use.fetch_sub(1, Relaxed);
+        }
+        for &attempt in &flight.attempts {
+            if self.attempts.get(&attempt).is_some_and(|attempt| attempt.transport == Transport::Udp) {
+                self.drop_attempt(attempt);
+                outbox.actions.push(Action::Forget(attempt));
+            }
+        }
+        Some(flight)
+    }
+
+    fn drop_attempt(&mut self, id: AttemptId) -> Option<Attempt> {
+        let attempt = self.attempts.remove(&id)?;
+        self.ids.remove(&attempt.id);
+        self.timers.remove(&(attempt.timer, Due::Attempt(id)));
+        if let Some(flight) = self.flights.get_mut(&attempt.flight) {
+            flight.attempts.retain(|&open| open != id);
+        }
+        Some(attempt)
+    }
+}
+
+/// What an attempt is started with.
+struct Launch {
+    step: Step,
+    inquiry: Rc<Inquiry>,
+    transport: Transport,
+    redone: bool,
+}
+
+/// Refuses a query that no upstream is asked for.
+fn refuse(taken: &Taken<'_>, cause: Cause, outbox: &mut Outbox) {
+    let Taken { query, recipient, route } = taken;
+    let rcode = match cause {
+        Cause::TooManyConcurrent(_) => Rcode::REFUSED,
+        _ => Rcode::SERVFAIL,
+    };
+    report(route, (rcode, query.qtype, query.name.as_wire()), cause, outbox);
+    recipient.refuse(Refusal::bare(rcode), Ledger::of(route), recipient.asked, outbox);
+}
+
+/// Records why a query ended without an answer.
+fn report(route: &Route, query: (Rcode, RecordType, &[u8]), cause: Cause, outbox: &mut Outbox) {
+    let (rcode, qtype, name) = query;
+    let start = outbox.bytes.len();
+    outbox.bytes.extend_from_slice(name);
+    if let Some(name) = outbox.since(start) {
+        outbox.actions.push(Action::Trouble(Trouble { route: route.id, rcode, qtype, name, cause }));
+    }
+}
+
+fn joinable(taken: &Taken<'_>) -> bool {
+    taken.query.qclass == Class::IN && taken.recipient.wants_recursion()
+}
+
+fn draw_id(random: &mut impl rand::Rng, taken: &std::collections::HashSet<u16>) -> Option<u16> {
+    std::iter::repeat_with(|| random.random::<u16>()).take(ID_DRAWS).find(|id| !taken.contains(id))
+}

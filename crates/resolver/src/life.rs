@@ -1,0 +1,53 @@
+//! How long an answer may live, and in which store.
+
+use wire::name::Name;
+use wire::response::{Kind, Response};
+
+use crate::cache::Store;
+use crate::policy::{CachePolicy, StorePolicy};
+
+/// Seconds for answers that carry no TTL of their own to go by.
+const WITHOUT_TTL: u32 = 5;
+
+/// What becomes of an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Life {
+    /// The TTL every record is shown with when the answer is fresh, in seconds.
+    pub(crate) ttl: u32,
+    /// Where it is kept; nothing when it is only passed on.
+    pub(crate) store: Option<Store>,
+}
+
+impl Life {
+    /// Decides for `response` to a question for `name`, lower case in wire form.
+    pub(crate) fn of(response: &Response<'_>, name: &[u8], cache: &CachePolicy) -> Self {
+        let received = response.min_ttl.unwrap_or(WITHOUT_TTL);
+        let (ttl, store, policy) = match response.kind {
+            Kind::Positive => (cache.success.clamp(received), Some(Store::Success), &cache.success),
+            Kind::Delegation | Kind::Empty => {
+                (cache.success.clamp(WITHOUT_TTL), Some(Store::Success), &cache.success)
+            }
+            Kind::NoData | Kind::NameError => {
+                (cache.denial.clamp(received), Some(Store::Denial), &cache.denial)
+            }
+            Kind::ServerFailure => {
+                let seconds = u32::try_from(cache.servfail.as_secs()).unwrap_or(u32::MAX);
+                (seconds, Some(Store::Denial), &cache.denial)
+            }
+            Kind::Dangling | Kind::Other => (cache.success.clamp(received), None, &cache.success),
+        };
+        let truncated = response.header.flags.has(wire::header::Flags::TC);
+        let kept = ttl > 0 && !truncated && !covered(&policy.disabled, name);
+        Self { ttl, store: store.filter(|_| kept) }
+    }
+}
+
+impl StorePolicy {
+    fn clamp(&self, ttl: u32) -> u32 {
+        ttl.max(self.min_ttl).min(self.max_ttl)
+    }
+}
+
+fn covered(zones: &[Name], name: &[u8]) -> bool {
+    zones.iter().any(|zone| zone.covers(name))
+}
