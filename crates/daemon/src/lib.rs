@@ -1,1 +1,4 @@
 //! daemon
+
+pub mod metrics;
+pub mod tallies;
