@@ -1,1 +1,5 @@
 //! daemon
+
+pub mod config;
+pub mod environment;
+pub mod flags;
