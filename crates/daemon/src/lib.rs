@@ -1,4 +1,7 @@
 //! daemon
 
+pub mod config;
+pub mod environment;
+pub mod flags;
 pub mod metrics;
 pub mod tallies;
