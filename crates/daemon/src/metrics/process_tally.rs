@@ -27,9 +27,9 @@ impl EventCount {
 
 /// A number that goes up and down.
 #[derive(Debug, Default)]
-pub struct Level(AtomicI64);
+pub struct OpenCount(AtomicI64);
 
-impl Level {
+impl OpenCount {
     /// Raises it by one.
     pub fn up(&self) {
         self.0.fetch_add(1, Relaxed);
@@ -121,7 +121,7 @@ impl Reloads {
 #[derive(Debug, Default)]
 pub struct ClientConnections {
     /// Open now.
-    pub open: Level,
+    pub open: OpenCount,
     /// Turned away or closed early because there were too many.
     pub refused: EventCount,
     /// Closed because the client was too slow or had nothing to ask.
