@@ -1,5 +1,6 @@
 //! daemon
 
+pub mod admin;
 pub mod config;
 pub mod environment;
 pub mod flags;
