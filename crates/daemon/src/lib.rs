@@ -1,5 +1,7 @@
 //! daemon
+#![forbid(unsafe_code)]
 
+mod clock;
 pub mod config;
 pub mod environment;
 pub mod flags;
@@ -7,3 +9,4 @@ pub mod metrics;
 pub mod readiness;
 pub mod tallies;
 pub mod voice;
+mod worker;
