@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-/// The variables the process was started with. Values that are not UTF-8 are kept with replacement characters.
+/// The variables the process was started with. Values that are not UTF-8 are kept with replacement
+/// characters.
 #[derive(Clone, Debug, Default)]
 pub struct Environment(BTreeMap<String, String>);
 

@@ -1,7 +1,8 @@
 //! The command line: node-cache's flags under their names, and a few of our own.
 //!
-//! Flags are written as Go programs take them: `-localip x`, `-localip=x`, `--localip x`, `--localip=x`, and those that are
-//! true or false bare or with `=true`, `=false`, `=1`, `=0`, `=t`, `=f`. A flag given twice counts as given last.
+//! Flags are written as Go programs take them: `-localip x`, `-localip=x`, `--localip x`, `--localip=x`, and
+//! those that are true or false bare or with `=true`, `=false`, `=1`, `=0`, `=t`, `=f`. A flag given twice
+//! counts as given last.
 
 use std::ffi::{OsStr, OsString};
 use std::fmt;
@@ -71,7 +72,8 @@ pub struct Flags {
 pub struct UsageError {
     /// What to print, with the last newline; on stdout when `code` is 0, on stderr else.
     pub text: String,
-    /// The exit code: 0 for `-help`, `-version` and `-plugins`, 2 for a wrong command line, as Go's flag package has it.
+    /// The exit code: 0 for `-help`, `-version` and `-plugins`, 2 for a wrong command line, as Go's flag
+    /// package has it.
     pub code: u8,
 }
 
@@ -107,8 +109,8 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Flags, UsageErr
     line.check()
 }
 
-/// Doubles the dash of `-name`. A word behind a flag that takes a value is that value, whatever it looks like. Flags end at the first other
-/// word, as in Go, and `-h` is `--help`.
+/// Doubles the dash of `-name`. A word behind a flag that takes a value is that value, whatever it looks
+/// like. Flags end at the first other word, as in Go, and `-h` is `--help`.
 fn in_gnu_spelling(
     args: impl IntoIterator<Item = OsString>,
     takes_value: impl Fn(&str) -> bool,
@@ -123,11 +125,10 @@ fn in_gnu_spelling(
         };
         let flag = if flag == "h" { "help" } else { flag };
         let mut spelled = OsString::from(format!("--{flag}"));
-        if !flag.contains('=') && flag != "help" && takes_value(flag) {
-            if let Some(value) = args.next() {
-                spelled.push("=");
-                spelled.push(value);
-            }
+        let value_follows = !flag.contains('=') && flag != "help" && takes_value(flag);
+        if let Some(value) = value_follows.then(|| args.next()).flatten() {
+            spelled.push("=");
+            spelled.push(value);
         }
         out.push(spelled);
     }
@@ -244,7 +245,7 @@ impl CommandLine {
         }
         if self.interfacename.is_empty() || self.interfacename.len() > 15 {
             let problem = "a link's name has 1 to 15 characters";
-            return Err(wrong(format!(
+            return Err(wrong(&format!(
                 "invalid value \"{}\" for -interfacename: {problem}",
                 self.interfacename
             )));
@@ -265,7 +266,7 @@ impl CommandLine {
             metrics_listen_address: match self.metrics_listen_address.as_str() {
                 "" | "0" => None,
                 text => Some(listening(text).map_err(|problem| {
-                    wrong(format!("invalid value \"{text}\" for -metrics-listen-address: {problem}"))
+                    wrong(&format!("invalid value \"{text}\" for -metrics-listen-address: {problem}"))
                 })?),
             },
             prometheus_listen_address: self.prometheus_listen_address,
@@ -281,7 +282,7 @@ impl CommandLine {
     }
 }
 
-fn wrong(problem: String) -> UsageError {
+fn wrong(problem: &str) -> UsageError {
     UsageError { text: format!("{problem}\n"), code: 2 }
 }
 
@@ -290,7 +291,7 @@ fn local_ips(text: &str) -> Result<Vec<IpAddr>, UsageError> {
     for word in text.split(',').map(str::trim) {
         let remedy = "give the addresses to serve, such as -localip 169.254.25.10,fd00::10";
         let ip =
-            word.parse().map_err(|_| wrong(format!("invalid localip specified - \"{word}\"; {remedy}")))?;
+            word.parse().map_err(|_| wrong(&format!("invalid localip specified - \"{word}\"; {remedy}")))?;
         if !ips.contains(&ip) {
             ips.push(ip);
         }
@@ -307,8 +308,8 @@ fn boolean(text: &str) -> Result<bool, String> {
     }
 }
 
-/// node-cache multiplies a Go duration by one second, so that `60ns` is a minute there; whoever writes `60s` or `60` means the
-/// same.
+/// node-cache multiplies a Go duration by one second, so that `60ns` is a minute there; whoever writes `60s`
+/// or `60` means the same.
 fn sync_interval(text: &str) -> Result<Duration, String> {
     let count = text.strip_suffix("ns").unwrap_or(text);
     let interval = match count.parse() {

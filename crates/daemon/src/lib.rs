@@ -1,6 +1,8 @@
 //! daemon
+#![forbid(unsafe_code)]
 
 pub mod admin;
+mod clock;
 pub mod config;
 pub mod environment;
 pub mod flags;
@@ -8,3 +10,4 @@ pub mod metrics;
 pub mod readiness;
 pub mod tallies;
 pub mod voice;
+mod worker;

@@ -6,8 +6,8 @@ use super::system::System;
 
 /// Reads an address to listen on: `HOST:PORT` with an IP address, `localhost` or nothing as host.
 ///
-/// `:9253` comes back as `[::]:9253`, which stands for every address of both families: who listens there opens
-/// it dual stack, and `0.0.0.0` instead on a host without IPv6. Port 0 lets the kernel choose.
+/// `:9253` comes back as `[::]:9253`, which stands for every address of both families: who listens there
+/// opens it dual stack, and `0.0.0.0` instead on a host without IPv6. Port 0 lets the kernel choose.
 ///
 /// # Errors
 /// What is wrong, naming the text.
@@ -22,7 +22,8 @@ pub fn listening(text: &str) -> Result<SocketAddr, String> {
     Ok(SocketAddr::new(ip, port))
 }
 
-/// Splits `HOST:PORT` and `[V6]:PORT`; nothing when there is no port, or more colons than one without brackets.
+/// Splits `HOST:PORT` and `[V6]:PORT`; nothing when there is no port, or more colons than one without
+/// brackets.
 pub(super) fn split_port(text: &str) -> Option<(&str, &str)> {
     if let Some(rest) = text.strip_prefix('[') {
         let (host, port) = rest.split_once(']')?;

@@ -6,8 +6,9 @@ use super::lexer::Token;
 
 /// Why a configuration was refused.
 ///
-/// Shown, it is the line node-cache prints, `FILE:LINE - Error during parsing: REASON`, with `plugin/NAME: ` in front
-/// where a directive's own arguments are wrong, and below it the line of the file with a caret under the word.
+/// Shown, it is the line node-cache prints, `FILE:LINE - Error during parsing: REASON`, with `plugin/NAME: `
+/// in front where a directive's own arguments are wrong, and below it the line of the file with a caret under
+/// the word.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigError {
     plugin: Option<String>,

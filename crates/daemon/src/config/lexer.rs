@@ -1,8 +1,8 @@
 //! A Corefile's words.
 //!
-//! Blanks separate words; a word that starts with `"` runs to the next `"` (`\"` stands for one inside) and may span
-//! lines; `#` starts a comment to the end of the line. `{$NAME}` and `{%NAME%}` stand for a variable of the
-//! environment, in the middle of a word and in quotes too; one that is not set stands for nothing.
+//! Blanks separate words; a word that starts with `"` runs to the next `"` (`\"` stands for one inside) and
+//! may span lines; `#` starts a comment to the end of the line. `{$NAME}` and `{%NAME%}` stand for a variable
+//! of the environment, in the middle of a word and in quotes too; one that is not set stands for nothing.
 
 use std::iter::Peekable;
 use std::path::PathBuf;
@@ -145,7 +145,8 @@ impl Lexer<'_> {
                 '\r' => {}
                 '#' => {
                     let glued = format!(
-                        "{}:{} - '#' right behind '{text}' starts a comment; put the word in quotes if it is part of it",
+                        "{}:{} - '#' right behind '{text}' starts a comment; \
+                         put the word in quotes if it is part of it",
                         self.source.name, self.line
                     );
                     self.warnings.push(glued);
@@ -167,7 +168,8 @@ impl Lexer<'_> {
     }
 }
 
-/// Puts in the variables of the environment, and says which of them are not set. Values are not searched again.
+/// Puts in the variables of the environment, and says which of them are not set. Values are not searched
+/// again.
 fn expand(text: &str, env: &Environment) -> (String, Vec<String>) {
     let mut unset = Vec::new();
     let percent = replace(text, ("{%", "%}"), env, &mut unset);

@@ -120,7 +120,8 @@ impl Listeners {
         }
         if let Some(old) = rivals.find(|old| old.host.is_empty() || new.host.is_empty()) {
             let reason = format!(
-                "cannot serve {} - zone overlap listener capacity with {} ({}): one has a bind and one has none",
+                "cannot serve {} - zone overlap listener capacity with {} ({}): \
+                 one has a bind and one has none",
                 new.shown(),
                 old.shown(),
                 old.place

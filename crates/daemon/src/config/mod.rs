@@ -1,8 +1,9 @@
 //! The configuration: from flags, environment and Corefile to checked [`Settings`].
 //!
-//! The way of a Corefile: [`source`] finds the text and puts in the variables of a template, [`lexer`] cuts it into words,
-//! [`import`] puts files and snippets in their places, [`tree`] makes server blocks of it, [`directive`] reads what each
-//! directive says, [`listeners`] finds out who answers where. What is wrong on the way ends it with a [`ConfigError`].
+//! The way of a Corefile: `source` finds the text and puts in the variables of a template, `lexer` cuts it
+//! into words, `import` puts files and snippets in their places, `tree` makes server blocks of it,
+//! `directive` reads what each directive says, `listeners` finds out who answers where. What is wrong on the
+//! way ends it with a [`ConfigError`].
 
 use std::collections::BTreeSet;
 
@@ -146,7 +147,8 @@ fn keys_of<'a>(
             let zone = key.zone.to_string();
             if zone.contains("__pillar__") {
                 warnings.push(format!(
-                    "{} - '{}' was not replaced; an installer replaces DNS__DOMAIN, and -basecorefile the others",
+                    "{} - '{}' was not replaced; an installer replaces DNS__DOMAIN, \
+                     and -basecorefile the others",
                     word.place(),
                     word.text
                 ));
@@ -181,8 +183,9 @@ fn settled(block: &ServerBlock, keys: Vec<Key>, said: Said) -> Block {
     }
 }
 
-/// All on which the meaning of a cached answer depends: zones, where they are asked, how long answers live. The first
-/// address goes in as well because blocks for the same zone on different addresses have caches of their own.
+/// All on which the meaning of a cached answer depends: zones, where they are asked, how long answers live.
+/// The first address goes in as well because blocks for the same zone on different addresses have caches of
+/// their own.
 fn fingerprint(keys: &[Key], said: &Said) -> String {
     let zones: Vec<String> = keys.iter().map(|key| format!("{}:{}", key.zone, key.port)).collect();
     let names =

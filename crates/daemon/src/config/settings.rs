@@ -15,8 +15,8 @@ pub use super::keys::Key;
 pub struct Settings {
     /// Where it was read: a path, `stdin`, or `the built-in Corefile`.
     pub source: String,
-    /// SHA-512 over the words, their files and their lines, in hexadecimal: another hash means an edit. Blanks within a line
-    /// and comments do not count.
+    /// SHA-512 over the words, their files and their lines, in hexadecimal: another hash means an edit.
+    /// Blanks within a line and comments do not count.
     pub hash: String,
     /// In the order of the file.
     pub blocks: Vec<Block>,
@@ -41,8 +41,8 @@ pub struct Block {
     pub place: String,
     /// The zones, at least one.
     pub keys: Vec<Key>,
-    /// Equal for two blocks, before and after a reload, whose cached answers mean the same; different for any two blocks of
-    /// one configuration that listen.
+    /// Equal for two blocks, before and after a reload, whose cached answers mean the same; different for any
+    /// two blocks of one configuration that listen.
     pub fingerprint: String,
     /// The directives it has, each once, in the order in which a query meets them.
     pub directives: Vec<&'static str>,
@@ -148,7 +148,8 @@ pub struct Health {
 pub struct Reload {
     /// From one look at the file to the next, at least 2 s.
     pub interval: Duration,
-    /// The interval of a process is `interval` plus or minus half of this; at most half the interval, 0 is none.
+    /// The interval of a process is `interval` plus or minus half of this; at most half the interval, 0 is
+    /// none.
     pub jitter: Duration,
 }
 

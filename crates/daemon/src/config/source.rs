@@ -18,8 +18,8 @@ const KUBE_DNS_KEYS: [&str; 2] = ["stubDomains", "upstreamNameservers"];
 /// The variable that stands for the address of `-upstreamsvc`.
 const CLUSTER_DNS: &str = "__PILLAR__CLUSTER__DNS__";
 
-/// Finds the Corefile: what is piped in for `-conf stdin`; else the file of `-basecorefile`, if there is one, with
-/// its variables replaced; else the file of `-conf` as it is; without `-conf`, the built-in one.
+/// Finds the Corefile: what is piped in for `-conf stdin`; else the file of `-basecorefile`, if there is one,
+/// with its variables replaced; else the file of `-conf` as it is; without `-conf`, the built-in one.
 pub(super) fn choose(
     flags: &Flags,
     env: &Environment,
@@ -69,7 +69,8 @@ fn render(template: &str, base: &str, flags: &Flags, env: &Environment) -> Resul
     if text.contains(CLUSTER_DNS) {
         let address = cluster_dns(flags, env).map_err(|problem| {
             ConfigError::plain(format!(
-                "{base} asks for {CLUSTER_DNS}, and {problem}; create the Service in our namespace and start the pod \
+                "{base} asks for {CLUSTER_DNS}, and {problem}; create the Service in our namespace and start \
+                 the pod \
                  again, or name another with -upstreamsvc"
             ))
         })?;
@@ -100,8 +101,8 @@ pub(super) fn cluster_dns(flags: &Flags, env: &Environment) -> Result<IpAddr, St
     }
 }
 
-/// node-cache makes server blocks from the ConfigMap of kube-dns, which we do not. Asked for it is an error; lying about it is
-/// told.
+/// node-cache makes server blocks from the ConfigMap of kube-dns, which we do not. Asked for it is an error;
+/// lying about it is told.
 fn check_config_map(
     flags: &Flags,
     system: &dyn System,
@@ -110,8 +111,8 @@ fn check_config_map(
     let asked = flags.kube_dns_config_map.as_str();
     if !asked.is_empty() && system.is_directory(Path::new(asked)) {
         return Err(ConfigError::plain(format!(
-            "-kubednscm {asked}: stub domains and upstreams from the ConfigMap of kube-dns are not supported by nodelocaldns \
-             yet; write them as server blocks and leave the flag out"
+            "-kubednscm {asked}: stub domains and upstreams from the ConfigMap of kube-dns are not \
+             supported by nodelocaldns yet; write them as server blocks and leave the flag out"
         )));
     }
     let names = system.names_in(Path::new(KUBE_DNS)).unwrap_or_default();

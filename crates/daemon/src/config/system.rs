@@ -34,8 +34,8 @@ pub trait System {
     /// True when the path is there and is a directory.
     fn is_directory(&self, path: &Path) -> bool;
 
-    /// The addresses of an interface, with port 0; those of link-local scope carry the interface's index. None
-    /// when there is no interface of that name.
+    /// The addresses of an interface, with port 0; those of link-local scope carry the interface's index.
+    /// None when there is no interface of that name.
     ///
     /// # Errors
     /// As the kernel says.

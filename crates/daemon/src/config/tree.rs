@@ -246,7 +246,8 @@ fn argument(words: &mut Words, reader: &mut Reader<'_>) -> Result<(), ConfigErro
     Ok(())
 }
 
-/// `zone{` and `cache 30{` at the end of a line, and `cache {}`, are slips of the pen: they would name a zone.
+/// `zone{` and `cache 30{` at the end of a line, and `cache {}`, are slips of the pen: they would name a
+/// zone.
 fn refuse_glued_brace(token: &Token, reader: &Reader<'_>) -> Result<(), ConfigError> {
     let ends_line = reader.peek().is_none_or(|next| next.starts_line);
     if token.quoted || !ends_line {

@@ -4,8 +4,9 @@
 //! }
 //! ```
 //!
-//! The block answers on these addresses only. An interface stands for all the addresses it has when the Corefile is read. Several
-//! `bind` lines add up. When `except` leaves nothing over, the block answers nowhere.
+//! The block answers on these addresses only. An interface stands for all the addresses it has when the
+//! Corefile is read. Several `bind` lines add up. When `except` leaves nothing over, the block answers
+//! nowhere.
 
 use std::net::SocketAddr;
 

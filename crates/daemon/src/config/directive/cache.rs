@@ -8,11 +8,12 @@
 //! }
 //! ```
 //!
-//! Answers for names in ZONES (those of the block if none are named) are kept. TTL is the longest life of an answer in
-//! seconds, 3600 for answers with records (`success`) and 1800 for those without (`denial`) if not given; MINTTL, 5 if not given, is the
-//! shortest. CAPACITY, 9984 if not given, counts answers; it is made a multiple of 256 and at least 1024, as
-//! CoreDNS does. `servfail` is the life of a SERVFAIL, 5s if not given, 5m at most, 0 for none. `disable` keeps nothing for
-//! names in its ZONES (all if none are named). `keepttl` shows clients the whole life of an answer, not what is left.
+//! Answers for names in ZONES (those of the block if none are named) are kept. TTL is the longest life of an
+//! answer in seconds, 3600 for answers with records (`success`) and 1800 for those without (`denial`) if not
+//! given; MINTTL, 5 if not given, is the shortest. CAPACITY, 9984 if not given, counts answers; it is made a
+//! multiple of 256 and at least 1024, as CoreDNS does. `servfail` is the life of a SERVFAIL, 5s if not given,
+//! 5m at most, 0 for none. `disable` keeps nothing for names in its ZONES (all if none are named). `keepttl`
+//! shows clients the whole life of an answer, not what is left.
 //!
 //! `prefetch`, `serve_stale` and `serve_stale_policy` are not supported yet and refused.
 

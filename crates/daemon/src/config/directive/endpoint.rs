@@ -6,9 +6,9 @@
 //! prometheus [ADDRESS]
 //! ```
 //!
-//! Where `/health`, `/ready` and `/metrics` are served: `HOST:PORT`, a missing HOST stands for every address of the node. If ADDRESS is not given it
-//! is `:8080` for `health`, `:8181` for `ready` and `localhost:9153` for `prometheus`. `lameduck` is how long DNS is
-//! still served when the process was told to end.
+//! Where `/health`, `/ready` and `/metrics` are served: `HOST:PORT`, a missing HOST stands for every address
+//! of the node. If ADDRESS is not given it is `:8080` for `health`, `:8181` for `ready` and `localhost:9153`
+//! for `prometheus`. `lameduck` is how long DNS is still served when the process was told to end.
 
 use std::net::SocketAddr;
 use std::time::Duration;

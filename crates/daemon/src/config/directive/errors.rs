@@ -5,8 +5,9 @@
 //! }
 //! ```
 //!
-//! Queries that failed are logged with the reason. A reason that fits REGEXP is counted instead, and the count is logged after DURATION,
-//! at level `error` if none is given; `show_first` logs the first at once as well. `stacktrace` logs a panic with its stack.
+//! Queries that failed are logged with the reason. A reason that fits REGEXP is counted instead, and the
+//! count is logged after DURATION, at level `error` if none is given; `show_first` logs the first at once as
+//! well. `stacktrace` logs a panic with its stack.
 
 use regex::Regex;
 use tracing::Level;

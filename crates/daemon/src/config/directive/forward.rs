@@ -10,11 +10,12 @@
 //! }
 //! ```
 //!
-//! Questions for names in FROM, but not in the zones of `except`, go to one of TO: an IP address, with a port if it is not 53, or a
-//! file whose `nameserver` lines are taken. They travel as the client's did; with `force_tcp` always over TCP,
-//! with `prefer_udp` over UDP first. `policy` says in which order upstreams are tried, `random` if not given. More questions at once than
-//! `max_concurrent` are refused; 0, as if not given, is no limit. `read_timeout`, 2s, is how long one attempt waits;
-//! `expire`, 10s, is how long an idle connection is kept.
+//! Questions for names in FROM, but not in the zones of `except`, go to one of TO: an IP address, with a port
+//! if it is not 53, or a file whose `nameserver` lines are taken. They travel as the client's did; with
+//! `force_tcp` always over TCP, with `prefer_udp` over UDP first. `policy` says in which order upstreams are
+//! tried, `random` if not given. More questions at once than `max_concurrent` are refused; 0, as if not
+//! given, is no limit. `read_timeout`, 2s, is how long one attempt waits; `expire`, 10s, is how long an idle
+//! connection is kept.
 
 use std::io::ErrorKind;
 use std::net::SocketAddr;

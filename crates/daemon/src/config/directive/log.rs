@@ -4,10 +4,10 @@
 //! }
 //! ```
 //!
-//! Each query for a name in NAMES (any name if none is given) gets a line. FORMAT is `{common}`, which is also the default,
-//! `{combined}`, or text with placeholders; it is taken for a FORMAT if it has a `{` and is not the only argument. `class` leaves a line out
-//! unless the answer is of one of these kinds: `success` has records or a delegation, `denial` is NXDOMAIN or no data, `error` is
-//! the rest.
+//! Each query for a name in NAMES (any name if none is given) gets a line. FORMAT is `{common}`, which is
+//! also the default, `{combined}`, or text with placeholders; it is taken for a FORMAT if it has a `{` and is
+//! not the only argument. `class` leaves a line out unless the answer is of one of these kinds: `success` has
+//! records or a delegation, `denial` is NXDOMAIN or no data, `error` is the rest.
 
 use wire::name::Name;
 

@@ -2,9 +2,9 @@
 //! reload [INTERVAL [JITTER]]
 //! ```
 //!
-//! The Corefile and what it imports are read again every INTERVAL (30s if not given, 2s at least), and obeyed if they changed. Each process shifts
-//! its INTERVAL by a random part of JITTER (15s if not given, at most half of INTERVAL, 0 for none, else 1s at least) so that
-//! the nodes of a cluster do not change at once.
+//! The Corefile and what it imports are read again every INTERVAL (30s if not given, 2s at least), and obeyed
+//! if they changed. Each process shifts its INTERVAL by a random part of JITTER (15s if not given, at most
+//! half of INTERVAL, 0 for none, else 1s at least) so that the nodes of a cluster do not change at once.
 
 use std::time::Duration;
 
