@@ -15,7 +15,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -69,8 +69,6 @@ pub struct Sources {
     pub readiness: Readiness,
     /// Counts the self-probes of `/health`.
     pub tally: Arc<ProcessTally>,
-    /// Reads the clock, to time the self-probes.
-    pub clock: fn() -> Instant,
 }
 
 /// What a client may cost.
@@ -143,8 +141,7 @@ impl Admin {
     pub fn new(sources: Sources, limits: Limits) -> Self {
         let probed = Rc::default();
         let mut prober = JoinSet::new();
-        let (tally, clock) = (Arc::clone(&sources.tally), sources.clock);
-        prober.spawn_local(probe::run(Rc::clone(&probed), limits.probe_period, tally, clock));
+        prober.spawn_local(probe::run(Rc::clone(&probed), limits.probe_period, sources.tally));
         let pages = Rc::new(Pages { exposition: sources.exposition, readiness: sources.readiness });
         Self { pages, limits, open: BTreeMap::new(), probed, listeners: JoinSet::new(), prober }
     }

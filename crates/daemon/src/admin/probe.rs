@@ -5,13 +5,14 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tracing::warn;
 
+use crate::clock;
 use crate::metrics::ProcessTally;
 
 /// After which a probe has failed.
@@ -22,21 +23,16 @@ const SLOW: Duration = Duration::from_secs(1);
 const MAX_ANSWER_LEN: u64 = 4096;
 
 /// Probes `addresses`, which change with the configuration, once per `period`.
-pub(super) async fn run(
-    addresses: Rc<RefCell<Vec<SocketAddr>>>,
-    period: Duration,
-    tally: Arc<ProcessTally>,
-    clock: fn() -> Instant,
-) {
+pub(super) async fn run(addresses: Rc<RefCell<Vec<SocketAddr>>>, period: Duration, tally: Arc<ProcessTally>) {
     let mut ticks = interval(period);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
         let addresses = addresses.borrow().clone();
         for address in addresses {
-            let started = clock();
+            let started = clock::now();
             let answered = ask(reachable(address), PATIENCE).await;
-            let took = clock().saturating_duration_since(started);
+            let took = clock::now().saturating_duration_since(started);
             let url = format!("http://{address}/health");
             match answered {
                 Err(error) => {
