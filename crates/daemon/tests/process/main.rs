@@ -1,0 +1,9 @@
+//! The whole process on loopback: the real binary, without privileges, between real clients and scripted upstreams.
+//!
+//! `stage` has the actors. Each test has a loopback address of its own, so that all of them can run at once.
+#![expect(clippy::unwrap_used, reason = "a test ends where it fails")]
+
+mod datagrams;
+mod failures;
+mod misses;
+mod stage;
