@@ -5,5 +5,6 @@
 
 mod datagrams;
 mod failures;
+mod hits;
 mod misses;
 mod stage;
