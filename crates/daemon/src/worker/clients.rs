@@ -17,7 +17,7 @@ use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 use tokio::time;
 use wire::frame::{self, Frames};
-use wire::header::HEADER_LEN;
+use wire::header::{Flags, Header};
 
 use super::Core;
 use crate::clock;
@@ -286,7 +286,7 @@ impl Connection {
         let mut asked = 0;
         while self.open_questions.get() < MOST_QUESTIONS {
             let Some(message) = frames.next_message() else { break };
-            if message.len() < HEADER_LEN {
+            if Header::read(message).is_none_or(|header| header.flags.has(Flags::QR)) {
                 return Err(NotDns);
             }
             self.open_questions.set(self.open_questions.get() + 1);
@@ -297,5 +297,6 @@ impl Connection {
     }
 }
 
-/// A message shorter than a header: whoever sends it does not speak DNS.
+/// A message shorter than a header, or a response: whoever sends it does not ask, and nothing is ever answered to
+/// it.
 struct NotDns;

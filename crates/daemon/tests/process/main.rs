@@ -8,3 +8,4 @@ mod failures;
 mod hits;
 mod misses;
 mod stage;
+mod streams;
