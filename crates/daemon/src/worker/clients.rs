@@ -206,6 +206,7 @@ impl Connection {
             if self.ended.get() && self.open_questions.get() == 0 && self.unsent.borrow().is_empty() {
                 return End::Done;
             }
+            let owed = self.open_questions.get() > 0 || !self.unsent.borrow().is_empty();
             tokio::select! {
                 ready = stream.ready(self.interest()) => {
                     let served = ready.and_then(|ready| {
@@ -226,6 +227,8 @@ impl Connection {
             }
             let was_partial = frames.is_partial();
             match self.ask(core, client, &mut frames) {
+                // Nothing came and nothing was owed: waking up gives a client no new time.
+                Ok(0) if !frames.is_partial() && !owed => {}
                 Ok(0) if frames.is_partial() && was_partial => {}
                 Ok(_) => awaited = clock::now() + if frames.is_partial() { QUESTION_TIME } else { IDLE_TIME },
                 Err(NotDns) => return End::Done,

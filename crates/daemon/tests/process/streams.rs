@@ -134,6 +134,28 @@ fn who_does_not_speak_dns_is_hung_up_on() {
     assert_eq!(answered(&mut other, 1), [8], "others do not notice");
 }
 
+#[test]
+fn patience_with_stalled_and_idle_connections_ends() {
+    let upstream = upstream();
+    let daemon = Daemon::forwarding_to(&upstream, "force_tcp");
+    let mut idle = daemon.connect();
+    send(&idle, &framed(1, "ok-1.example."));
+    assert_eq!(answered(&mut idle, 1), [1]);
+    let idle_since = now();
+    let mut stalled = TcpStream::connect(daemon.at(DNS)).unwrap();
+    stalled.write_all(&[0]).unwrap();
+    let mut mute = TcpStream::connect(daemon.at(DNS)).unwrap();
+    let since = now();
+    for (what, stream) in [("one octet", &mut stalled), ("nothing", &mut mute)] {
+        let after = closed_after(stream, since);
+        assert!((2500..4500).contains(&after.as_millis()), "{what}: closed after {after:?}");
+    }
+    let after = closed_after(&mut idle.stream().try_clone().unwrap(), idle_since);
+    assert!((9000..12_000).contains(&after.as_millis()), "idle: closed after {after:?}");
+    assert_eq!(daemon.metric("nodelocaldns_tcp_connections_timed_out_total"), 3);
+    assert!(daemon.metric_becomes("nodelocaldns_tcp_connections", 0));
+}
+
 /// Asks from another address than the one connections come from by default.
 fn ask_from(source: Ipv4Addr, daemon: &Daemon, name: &str) -> Duration {
     let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
