@@ -138,6 +138,22 @@ fn a_slow_question_does_not_hold_up_the_next_at_a_sequential_upstream() {
 }
 
 #[test]
+fn a_burst_of_slow_questions_is_spread_over_the_connections() {
+    let upstream = upstream();
+    let daemon = Daemon::forwarding_to(&upstream, "force_tcp");
+    let mut burst = daemon.connect();
+    for number in 0..16 {
+        burst.send(&format!("slow250-{number}.example."), RecordType::A, &Options::tcp()).unwrap();
+    }
+    let slowest = (0..16).map(|_| burst.receive().unwrap().took).max().unwrap();
+    assert!(
+        slowest < Duration::from_millis(1500),
+        "{slowest:?}: a sequential upstream had them in one queue"
+    );
+    assert!(upstream.connections().most_open <= MOST_CONNECTIONS);
+}
+
+#[test]
 fn an_idle_connection_that_the_upstream_closes_is_no_matter() {
     let manner = Manner { idle: Duration::from_millis(100), ..Manner::default() };
     let upstream = Upstream::play(localhost(), manner, Behaviours::default()).unwrap();
