@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{self, MissedTickBehavior};
 use tracing::{error, info, warn};
+use wire::name::Name;
 
 use std::sync::Arc;
 
@@ -97,7 +98,7 @@ impl<'a> Service<'a> {
         if !self.scene.flags.quiet {
             for listener in &self.settings.listeners {
                 for (zone, _) in &listener.zones {
-                    info!("{zone} on {}", listener.label);
+                    info!("{}", served(zone, &listener.label));
                 }
             }
         }
@@ -290,6 +291,16 @@ impl Conditions {
             link: readiness.guard("link"),
             answers: readiness.guard("an answer of our own"),
         }
+    }
+}
+
+/// A zone and where it is answered, as CoreDNS tells it at its start.
+fn served(zone: &Name, label: &str) -> String {
+    let (host, port) =
+        label.strip_prefix("dns://").and_then(|rest| rest.rsplit_once(':')).unwrap_or((label, ""));
+    match host.trim_start_matches('[').trim_end_matches(']') {
+        "" => format!("{zone}:{port}"),
+        host => format!("{zone}:{port} on {host}"),
     }
 }
 
