@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use testkit::RecordType;
-use testkit::client::{Client, ClientError, Options, Pipeline};
+use testkit::client::{ClientError, Options, Pipeline};
 use testkit::clock::now;
 use testkit::upstream::{Behaviours, Manner, Order, Upstream};
 
@@ -134,28 +134,6 @@ fn who_does_not_speak_dns_is_hung_up_on() {
     assert_eq!(answered(&mut other, 1), [8], "others do not notice");
 }
 
-#[test]
-fn patience_with_stalled_and_idle_connections_ends() {
-    let upstream = upstream();
-    let daemon = Daemon::forwarding_to(&upstream, "force_tcp");
-    let mut idle = daemon.connect();
-    send(&idle, &framed(1, "ok-1.example."));
-    assert_eq!(answered(&mut idle, 1), [1]);
-    let idle_since = now();
-    let mut stalled = TcpStream::connect(daemon.at(DNS)).unwrap();
-    stalled.write_all(&[0]).unwrap();
-    let mut mute = TcpStream::connect(daemon.at(DNS)).unwrap();
-    let since = now();
-    for (what, stream) in [("one octet", &mut stalled), ("nothing", &mut mute)] {
-        let after = closed_after(stream, since);
-        assert!((2500..4500).contains(&after.as_millis()), "{what}: closed after {after:?}");
-    }
-    let after = closed_after(&mut idle.stream().try_clone().unwrap(), idle_since);
-    assert!((9000..12_000).contains(&after.as_millis()), "idle: closed after {after:?}");
-    assert_eq!(daemon.metric("nodelocaldns_tcp_connections_timed_out_total"), 3);
-    assert!(daemon.metric_becomes("nodelocaldns_tcp_connections", 0));
-}
-
 /// Asks from another address than the one connections come from by default.
 fn ask_from(source: Ipv4Addr, daemon: &Daemon, name: &str) -> Duration {
     let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
@@ -196,10 +174,8 @@ fn a_crowd_of_stalled_connections_shuts_nobody_out() {
     }
 }
 
-#[test]
-fn a_client_that_does_not_read_is_let_go_and_bothers_nobody() {
-    let upstream = upstream();
-    let daemon = Daemon::forwarding_to(&upstream, "force_tcp");
+/// Sends questions with large answers and reads none, until its own are left unread.
+fn does_not_read(daemon: &Daemon) -> TcpStream {
     daemon.ask_with("big-2000-1.example.", &Options::tcp());
     let mut greedy = TcpStream::connect(daemon.at(DNS)).unwrap();
     greedy.set_write_timeout(Some(Duration::from_millis(200))).unwrap();
@@ -209,9 +185,36 @@ fn a_client_that_does_not_read_is_let_go_and_bothers_nobody() {
         sent += queries.len();
     }
     assert!(sent < 20_000_000, "its questions were left unread");
+    greedy
+}
+
+#[test]
+fn patience_with_those_who_stall_idle_or_do_not_read_ends() {
+    let upstream = upstream();
+    let daemon = Daemon::forwarding_to(&upstream, "force_tcp");
+    let timed_out = "nodelocaldns_tcp_connections_timed_out_total";
+    let mut idle = daemon.connect();
+    send(&idle, &framed(1, "ok-1.example."));
+    assert_eq!(answered(&mut idle, 1), [1]);
+    let idle_since = now();
+    let mut stalled = TcpStream::connect(daemon.at(DNS)).unwrap();
+    stalled.write_all(&[0]).unwrap();
+    let mut mute = TcpStream::connect(daemon.at(DNS)).unwrap();
     let since = now();
-    let other = Client::new(daemon.at(DNS)).ask("ok-1.example.", RecordType::A, &Options::tcp()).unwrap();
-    assert!(other.took < Duration::from_millis(500));
-    assert!(daemon.metric_becomes("nodelocaldns_tcp_connections_timed_out_total", 1));
-    assert!(since.elapsed() < Duration::from_secs(8));
+    let greedy = does_not_read(&daemon);
+    let greedy_since = now();
+    let other = daemon.ask_with("ok-1.example.", &Options::tcp());
+    assert!(other.took < Duration::from_millis(500), "{:?}", other.took);
+    for (what, stream) in [("one octet", &mut stalled), ("nothing", &mut mute)] {
+        let after = closed_after(stream, since);
+        assert!((2500..4500).contains(&after.as_millis()), "{what}: closed after {after:?}");
+    }
+    assert!(daemon.metric_becomes(timed_out, 3));
+    let after = greedy_since.elapsed();
+    assert!((3500..7000).contains(&after.as_millis()), "does not read: closed after {after:?}");
+    let after = closed_after(&mut idle.stream().try_clone().unwrap(), idle_since);
+    assert!((9000..12_000).contains(&after.as_millis()), "idle: closed after {after:?}");
+    assert_eq!(daemon.metric(timed_out), 4);
+    assert!(daemon.metric_becomes("nodelocaldns_tcp_connections", 0));
+    drop(greedy);
 }

@@ -3,9 +3,14 @@
 //! `stage` has the actors. Each test has a loopback address of its own, so that all of them can run at once.
 #![expect(clippy::unwrap_used, reason = "a test ends where it fails")]
 
+mod connections;
 mod datagrams;
+mod endings;
 mod failures;
 mod hits;
+mod lines;
+mod loops;
 mod misses;
+mod readiness;
+mod refusals;
 mod stage;
-mod streams;

@@ -165,6 +165,11 @@ impl Daemon {
         self
     }
 
+    /// Its process number.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Where it serves.
     pub(crate) fn at(&self, port: u16) -> SocketAddr {
         (self.ip, port).into()
