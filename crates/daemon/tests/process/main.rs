@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test ends where it fails")]
 
 mod connections;
+mod counts;
 mod datagrams;
 mod endings;
 mod failures;
