@@ -75,10 +75,13 @@ impl Clients {
         Ok(())
     }
 
-    /// Accepts no more connections of a listener; those that are open go on.
+    /// Accepts and reads no more on a listener that is no more; its connections end when their last answer is out.
     pub(super) fn close(&self, id: ListenerId) {
         for task in self.listeners.borrow_mut().remove(&id).into_iter().flatten() {
             task.abort();
+        }
+        for connection in self.connections.borrow().values().filter(|one| one.listener == id) {
+            connection.read_no_more();
         }
     }
 
@@ -88,8 +91,7 @@ impl Clients {
             task.abort();
         }
         for connection in self.connections.borrow().values() {
-            connection.ended.set(true);
-            connection.changed.notify_one();
+            connection.read_no_more();
         }
     }
 
@@ -106,7 +108,7 @@ impl Clients {
         }
     }
 
-    fn admit(&self, peer: SocketAddr) -> Option<(ConnectionId, Rc<Connection>)> {
+    fn admit(&self, listener: ListenerId, peer: SocketAddr) -> Option<(ConnectionId, Rc<Connection>)> {
         let mut connections = self.connections.borrow_mut();
         let mut per_client = self.per_client.borrow_mut();
         let open = per_client.entry(peer.ip()).or_default();
@@ -117,7 +119,7 @@ impl Clients {
         *open += 1;
         self.last_id.set(self.last_id.get() + 1);
         let id = ConnectionId(self.last_id.get());
-        let connection = Rc::new(Connection::new());
+        let connection = Rc::new(Connection::new(listener));
         connections.insert(id, Rc::clone(&connection));
         self.process.connections.open.up();
         Some((id, connection))
@@ -150,7 +152,7 @@ fn admit(core: &Rc<Core>, listener: ListenerId, stream: TcpStream, peer: SocketA
     if linux::tcp::tune_accepted(&stream).is_err() {
         return;
     }
-    let Some((id, connection)) = core.clients.admit(peer) else { return };
+    let Some((id, connection)) = core.clients.admit(listener, peer) else { return };
     let client = Client { listener, peer, local, connection: Some(id) };
     let core = Rc::clone(core);
     tokio::task::spawn_local(async move {
@@ -163,6 +165,7 @@ fn admit(core: &Rc<Core>, listener: ListenerId, stream: TcpStream, peer: SocketA
 
 /// One connection: questions in, answers out.
 struct Connection {
+    listener: ListenerId,
     unsent: RefCell<Vec<u8>>,
     open_questions: Cell<usize>,
     /// No more questions are read: the client has sent its last, or we are leaving.
@@ -179,8 +182,9 @@ enum End {
 }
 
 impl Connection {
-    fn new() -> Self {
+    fn new(listener: ListenerId) -> Self {
         Self {
+            listener,
             unsent: RefCell::default(),
             open_questions: Cell::new(0),
             ended: Cell::new(false),
@@ -196,6 +200,11 @@ impl Connection {
         }
         frame::push(message, &mut unsent);
         self.open_questions.set(self.open_questions.get().saturating_sub(1));
+        self.changed.notify_one();
+    }
+
+    fn read_no_more(&self) {
+        self.ended.set(true);
         self.changed.notify_one();
     }
 

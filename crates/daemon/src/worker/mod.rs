@@ -37,6 +37,9 @@ use upstream::Upstreams;
 /// Looked at again after this long when nothing is due; a wake-up an hour costs nothing.
 const NOTHING_DUE: Duration = Duration::from_secs(3600);
 
+/// How often one who leaves looks whether all is answered.
+const ANSWER_LOOK: Duration = Duration::from_millis(10);
+
 /// A configuration as one worker obeys it.
 pub(crate) struct Orders {
     pub(crate) policy: Arc<Policy>,
@@ -136,6 +139,13 @@ impl Core {
                     self.act(|resolver, now, outbox| resolver.on_deadline(now, outbox));
                 }
             }
+        }
+    }
+
+    /// Waits until no client waits for an answer, and not beyond `until`.
+    async fn all_answered(&self, until: Instant) {
+        while self.resolver.borrow().has_waiters() && clock::now() < until {
+            time::sleep(ANSWER_LOOK).await;
         }
     }
 

@@ -14,4 +14,5 @@ mod loops;
 mod misses;
 mod readiness;
 mod refusals;
+mod reloading;
 mod stage;
