@@ -10,12 +10,12 @@ use resolver::policy::{Limits, ListenerId, RouteId};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{self, MissedTickBehavior};
-use tracing::{error, info, warn};
+use tracing::{info, warn};
 use wire::name::Name;
 
 use std::sync::Arc;
 
-use super::reload::Watch;
+use super::reload::{self, Watch};
 use super::signals::{Signals, Told};
 use super::{Ending, Fault, Scene, tell};
 use crate::admin::{Admin, Endpoints};
@@ -267,8 +267,7 @@ impl<'a> Service<'a> {
         let Some(settings) = watch.look(self.scene, asked) else { return };
         let outcome = self.adopt(settings).await;
         if let Err(fault) = &outcome {
-            error!("plugin/reload: Corefile changed but reload failed: {fault}");
-            self.scene.process.reloads.failed.up();
+            reload::failed(self.scene, fault);
         } else {
             info!("Reloading complete");
         }

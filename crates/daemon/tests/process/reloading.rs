@@ -96,6 +96,45 @@ fn another_upstream_has_other_answers() {
 }
 
 #[test]
+fn a_broken_edit_is_told_and_counted_and_changes_nothing() {
+    let upstream = upstream();
+    let corefile = forwarding(&upstream, "force_tcp");
+    let daemon = Daemon::start(&corefile);
+    let held = TcpListener::bind(localhost()).unwrap();
+    let taken = held.local_addr().unwrap();
+    let edits = [
+        (corefile.replace("errors", "wibble"), "Unknown directive 'wibble'"),
+        (corefile.replace("cache 30", "cache 30 {\n foo\n }"), "after 'foo'"),
+        (format!("{corefile}{}", block(".", DNS, &upstream)), "already defined"),
+        (corefile.replace('}', ""), "Unexpected EOF"),
+        (format!("{corefile}.:{} {{\n bind {}\n}}\n", taken.port(), taken.ip()), "address already in use"),
+        (corefile.replace(&format!("@:{READY}"), &taken.to_string()), "address already in use"),
+    ];
+    for (count, (edit, part)) in (1..).zip(&edits) {
+        reload(&daemon, edit);
+        assert!(daemon.metric_becomes(FAILED, count), "{edit}: {:?}", daemon.heard());
+        let line = daemon.heard().into_iter().rfind(|line| line.starts_with("[ERROR]")).unwrap();
+        assert!(line.contains("reload failed") && line.contains(part), "{line}");
+        assert_eq!(data(&daemon.ask(&format!("ok-{count}.example."))), ["192.0.2.1"]);
+    }
+    drop(held);
+    reload(&daemon, &corefile);
+    daemon.says("Reloading complete");
+    assert_eq!((daemon.metric(FAILED), daemon.ready()), (edits.len() as u64, Some(200)));
+    assert_eq!(data(&daemon.ask("ok-again.example.")), ["192.0.2.1"]);
+}
+
+#[test]
+fn a_corefile_that_disappears_changes_nothing() {
+    let upstream = upstream();
+    let daemon = Daemon::forwarding_to(&upstream, "force_tcp");
+    std::fs::remove_file(daemon.file("Corefile")).unwrap();
+    daemon.signal(Signal::SIGUSR1);
+    assert!(daemon.says("reload failed").contains("is not there"));
+    assert_eq!(data(&daemon.ask("ok-1.example.")), ["192.0.2.1"]);
+}
+
+#[test]
 fn what_is_open_on_a_listener_that_goes_is_answered() {
     let manner = Manner { order: Order::Concurrent, ..Manner::default() };
     let upstream = Upstream::play(localhost(), manner, Behaviours::default()).unwrap();
