@@ -1,8 +1,10 @@
-//! Which core a process runs on, and how long it has run.
+//! Which core a process runs on, how long it has run, and when it ends.
 
 use std::fs;
 
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
+use nix::sys::prctl;
+use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 
 use crate::Failed;
@@ -29,6 +31,11 @@ pub(crate) fn pin(core: usize) -> Result<(), Failed> {
     let mut set = CpuSet::new();
     set.set(core)?;
     Ok(sched_setaffinity(Pid::from_raw(0), &set)?)
+}
+
+/// Has this process killed when the one that started it is gone, however it went.
+pub(crate) fn end_with_parent() -> Result<(), Failed> {
+    Ok(prctl::set_pdeathsig(Signal::SIGKILL)?)
 }
 
 /// Nanoseconds that all threads of a process have run, in user and kernel mode (the first figure of `schedstat`).

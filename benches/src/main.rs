@@ -48,16 +48,22 @@ fn main() -> ExitCode {
     let mut args = std::env::args_os();
     // The process under test is this program under its other name, so that one build makes both.
     if args.nth(1).is_some_and(|first| first == servers::DAEMON) {
-        return daemon::run(std::env::args_os().skip(1));
+        return match cpu::end_with_parent() {
+            Ok(()) => daemon::run(std::env::args_os().skip(1)),
+            Err(failed) => end(Err(failed)),
+        };
     }
-    let outcome = match CommandLine::parse() {
+    end(match CommandLine::parse() {
         CommandLine { smoke: true, .. } => smoke(),
         CommandLine { what: Some(What::Hit(extent)), .. } => hit::measure(&extent),
         CommandLine { what: Some(What::Instructions), .. } => instructions::measure(),
-        CommandLine { what: Some(What::Floor), .. } => floor::run().map_err(Failed::from),
+        CommandLine { what: Some(What::Floor), .. } => floor::run(),
         CommandLine { what: Some(What::Inside { names, hits }), .. } => inside::run(names, hits),
         CommandLine { what: None, .. } => Err(Failed("say what: hit, instructions or --smoke".to_owned())),
-    };
+    })
+}
+
+fn end(outcome: Result<(), Failed>) -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failed(reason)) => {
