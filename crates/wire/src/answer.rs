@@ -1,8 +1,13 @@
 //! A response as it is kept, and how it is told to one client: aged, addressed and cut to size.
 
-use crate::header::Rcode;
+use crate::edns::{OPT_LEN, OUR_UDP_SIZE, push_opt};
+use crate::header::{Flags, HEADER_LEN, Header, Rcode};
 use crate::query::Echo;
+use crate::record::{TTL_LEN, u16_at};
 use crate::response::Response;
+
+/// What every client must be able to receive (RFC 1035 section 2.3.4).
+const MIN_LIMIT: usize = 512;
 
 /// An upstream's response without its OPT: the octets as they came and where their TTLs are.
 #[derive(Clone, Debug)]
@@ -24,23 +29,63 @@ pub enum Ttl {
 impl Answer {
     /// Keeps `response`. Its OPT is left out; so are records behind OPT, where only TSIG and SIG(0) belong
     /// (RFC 6891 section 6.1.1), which are hop by hop too.
+    ///
+    /// A response code above 15 speaks of the hop between the upstream and us, and without OPT its low bits would
+    /// say something else: it is kept as SERVFAIL.
     pub fn keep(response: &Response<'_>) -> Self {
-        todo!("{response:?}")
+        let end = response.opt.map_or(response.packet.len(), |(start, _)| usize::from(start));
+        let ttls: Box<[u16]> = response.ttls.iter().copied().filter(|ttl| usize::from(*ttl) < end).collect();
+        let mut header = response.header;
+        let in_front = usize::from(header.ancount) + usize::from(header.nscount);
+        header.arcount = u16::try_from(ttls.len().saturating_sub(in_front)).unwrap_or(header.arcount);
+        if response.rcode != header.flags.rcode() {
+            header.flags = header.flags.with_rcode(Rcode::SERVFAIL);
+        }
+        let mut packet: Box<[u8]> = response.packet.get(..end).unwrap_or(response.packet).into();
+        if let Some(octets) = packet.first_chunk_mut() {
+            *octets = header.to_bytes();
+        }
+        Self { packet, ttls, question_len: response.question_len }
     }
 
-    /// Appends the answer for one client to `out`, not above `limit` octets: the client's ID and question,
+    /// Appends the answer for one client to `out`, not above `limit` octets, of which any client takes 512: the client's ID and question,
     /// RD and CD; AD only for who set AD or DO (RFC 6840 section 5.7); RA set; AA and response code as kept;
     /// an OPT of our own if the client sent one. What does not fit is left out in whole records from the end,
     /// and TC says so.
     ///
     /// The caller vouches that `echo.question` equals the kept question but for case.
     pub fn write(&self, echo: &Echo<'_>, ttl: Ttl, limit: usize, out: &mut Vec<u8>) {
-        todo!("{echo:?} {ttl:?} {limit} {out:?}")
+        debug_assert_eq!(echo.question.len(), usize::from(self.question_len), "the question is another one");
+        let start = out.len();
+        let opt_len = if echo.edns.is_some() { OPT_LEN } else { 0 };
+        let (records, end) = self.fit(limit.max(MIN_LIMIT) - opt_len);
+        let mut header = self.header();
+        header.id = echo.id;
+        header.flags = self.flags(echo, records < self.ttls.len());
+        cut(&mut header, records);
+        header.arcount += u16::from(echo.edns.is_some());
+        out.reserve(end + opt_len);
+        out.extend_from_slice(&header.to_bytes());
+        out.extend_from_slice(echo.question);
+        out.extend_from_slice(
+            self.packet.get(HEADER_LEN + usize::from(self.question_len)..end).unwrap_or_default(),
+        );
+        if let Ttl::Uniform(seconds) = ttl {
+            for at in self.ttls.iter().take(records) {
+                let at = start + usize::from(*at);
+                if let Some(octets) = out.get_mut(at..at + TTL_LEN) {
+                    octets.copy_from_slice(&seconds.to_be_bytes());
+                }
+            }
+        }
+        if let Some(edns) = echo.edns {
+            push_opt(out, OUR_UDP_SIZE, edns.dnssec_ok, self.rcode(), None);
+        }
     }
 
     /// The response code (low four bits).
     pub fn rcode(&self) -> Rcode {
-        todo!()
+        self.header().flags.rcode()
     }
 
     /// Octets of the whole message, before OPT and cutting.
@@ -51,5 +96,49 @@ impl Answer {
     /// Octets this keeps in memory beside the struct itself.
     pub fn heap_len(&self) -> usize {
         self.packet.len() + 2 * self.ttls.len()
+    }
+
+    fn header(&self) -> Header {
+        const NONE: Header =
+            Header { id: 0, flags: Flags(0), qdcount: 0, ancount: 0, nscount: 0, arcount: 0 };
+        Header::read(&self.packet).unwrap_or(NONE)
+    }
+
+    fn flags(&self, echo: &Echo<'_>, is_cut: bool) -> Flags {
+        let kept = self.header().flags;
+        let mut flags = kept.only(Flags::AA.with(Flags::TC)).with(Flags::QR).with(Flags::RA);
+        if is_cut {
+            flags = flags.with(Flags::TC);
+        }
+        if echo.flags.has(Flags::AD) || echo.edns.is_some_and(|edns| edns.dnssec_ok) {
+            flags = flags.with(kept.only(Flags::AD));
+        }
+        flags.with(echo.flags.only(Flags::RD.with(Flags::CD))).with_rcode(kept.rcode())
+    }
+
+    /// How many records fit into `room` octets, and where the last of them ends.
+    fn fit(&self, room: usize) -> (usize, usize) {
+        if self.packet.len() <= room {
+            return (self.ttls.len(), self.packet.len());
+        }
+        let records = self.ttls.partition_point(|ttl| self.record_end(*ttl) <= room);
+        let last = records.checked_sub(1).and_then(|last| self.ttls.get(last));
+        let question_end = HEADER_LEN + usize::from(self.question_len);
+        (records, last.map_or(question_end, |ttl| self.record_end(*ttl)))
+    }
+
+    /// Where the record with its TTL at `ttl` ends: RDLENGTH and RDATA follow the TTL.
+    fn record_end(&self, ttl: u16) -> usize {
+        let rdlength = usize::from(ttl) + TTL_LEN;
+        rdlength + 2 + usize::from(u16_at(&self.packet, rdlength).unwrap_or_default())
+    }
+}
+
+/// Lowers the counts of `header` to the first `records` records: they are left out from the end.
+fn cut(header: &mut Header, records: usize) {
+    let mut left = records;
+    for count in [&mut header.ancount, &mut header.nscount, &mut header.arcount] {
+        *count = u16::try_from(left).map_or(*count, |left| left.min(*count));
+        left -= usize::from(*count);
     }
 }

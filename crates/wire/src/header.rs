@@ -13,6 +13,8 @@
 //! +--+--+--+--+--+--+--+--+--+--+--+--+--+--+--+--+
 //! ```
 
+use crate::mnemonic;
+
 /// Octets in a header.
 pub const HEADER_LEN: usize = 12;
 
@@ -23,6 +25,8 @@ pub struct Flags(pub u16);
 impl Flags {
     /// Response (1) or query (0).
     pub const QR: Self = Self(0x8000);
+    /// The four bits of the opcode.
+    pub const OPCODE: Self = Self(0x7800);
     /// Authoritative answer.
     pub const AA: Self = Self(0x0400);
     /// Truncated.
@@ -94,7 +98,7 @@ impl Rcode {
 impl std::fmt::Display for Rcode {
     /// The mnemonic operators know (`NOERROR`), else `RCODE` and the number.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        todo!()
+        mnemonic::write(f, mnemonic::RCODES, self.0, "RCODE")
     }
 }
 
@@ -154,7 +158,7 @@ impl RecordType {
 impl std::fmt::Display for RecordType {
     /// The mnemonic (`AAAA`), else `TYPE` and the number (RFC 3597 section 5).
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        todo!()
+        mnemonic::write(f, mnemonic::TYPES, self.0, "TYPE")
     }
 }
 
@@ -165,12 +169,14 @@ pub struct Class(pub u16);
 impl Class {
     /// The Internet.
     pub const IN: Self = Self(1);
+    /// Any class, in questions only (RFC 1035 section 3.2.5).
+    pub const ANY: Self = Self(255);
 }
 
 impl std::fmt::Display for Class {
-    /// The mnemonic (`IN`), else `CLASS` and the number.
+    /// The mnemonic (`IN`), else `CLASS` and the number; so for ANY, which is a type's mnemonic too.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        todo!()
+        mnemonic::write(f, mnemonic::CLASSES, self.0, "CLASS")
     }
 }
 
@@ -194,11 +200,25 @@ pub struct Header {
 impl Header {
     /// The header of `packet`, or nothing when it is shorter than one.
     pub fn read(packet: &[u8]) -> Option<Self> {
-        todo!("{packet:?}")
+        let [a, b, c, d, e, f, g, h, i, j, k, l] = *packet.first_chunk::<HEADER_LEN>()?;
+        Some(Self {
+            id: u16::from_be_bytes([a, b]),
+            flags: Flags(u16::from_be_bytes([c, d])),
+            qdcount: u16::from_be_bytes([e, f]),
+            ancount: u16::from_be_bytes([g, h]),
+            nscount: u16::from_be_bytes([i, j]),
+            arcount: u16::from_be_bytes([k, l]),
+        })
     }
 
     /// The header as octets.
     pub fn to_bytes(self) -> [u8; HEADER_LEN] {
-        todo!()
+        let [a, b] = self.id.to_be_bytes();
+        let [c, d] = self.flags.0.to_be_bytes();
+        let [e, f] = self.qdcount.to_be_bytes();
+        let [g, h] = self.ancount.to_be_bytes();
+        let [i, j] = self.nscount.to_be_bytes();
+        let [k, l] = self.arcount.to_be_bytes();
+        [a, b, c, d, e, f, g, h, i, j, k, l]
     }
 }

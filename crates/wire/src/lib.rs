@@ -15,8 +15,10 @@ pub mod answer;
 pub mod edns;
 pub mod frame;
 pub mod header;
+mod mnemonic;
 pub mod name;
 pub mod query;
+mod record;
 pub mod reply;
 pub mod response;
 

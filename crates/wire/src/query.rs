@@ -1,8 +1,11 @@
 //! A client's message: the one we are willing to act on, or what it gets instead.
 
-use crate::edns::Edns;
-use crate::header::{Class, Flags, RecordType};
-use crate::name::LowerName;
+use hickory_proto::op::Message;
+
+use crate::edns::{self, Edns};
+use crate::header::{Class, Flags, HEADER_LEN, Header, RecordType};
+use crate::name::{self, LowerName};
+use crate::record::{Record, Walk, u16_at};
 
 /// What of a query shows in its answer.
 #[derive(Clone, Copy, Debug)]
@@ -50,6 +53,71 @@ impl<'p> Query<'p> {
     /// # Errors
     /// A [`Rejection`] says what the sender gets; [`crate::reply::rejection`] writes it.
     pub fn parse(packet: &'p [u8]) -> Result<Self, Rejection> {
-        todo!("{packet:?}")
+        let header = Header::read(packet).ok_or(Rejection::Silence)?;
+        if header.flags.has(Flags::QR) {
+            return Err(Rejection::Silence);
+        }
+        if header.flags.opcode() != 0 {
+            return Err(Rejection::NotImplemented);
+        }
+        if header.qdcount != 1 || header.ancount > 1 || header.nscount > 1 || header.arcount > 2 {
+            return Err(Rejection::FormatError);
+        }
+        let query = Self::question(packet, &header).ok_or(Rejection::FormatError)?;
+        let edns = additional(packet, &header, HEADER_LEN + query.echo.question.len())?;
+        if edns.is_some_and(|edns| edns.version != 0) {
+            return Err(Rejection::BadVersion);
+        }
+        Ok(Self { echo: Echo { edns, ..query.echo }, ..query })
+    }
+
+    /// The query without its OPT; nothing for a question that does not end, has a pointer, or asks for OPT.
+    fn question(packet: &'p [u8], header: &Header) -> Option<Self> {
+        let name_end = name::plain_end(packet, HEADER_LEN)?;
+        let name = LowerName::read(packet.get(HEADER_LEN..name_end)?)?;
+        let question = packet.get(HEADER_LEN..name_end + 4)?;
+        let qtype = RecordType(u16_at(packet, name_end)?);
+        let qclass = Class(u16_at(packet, name_end + 2)?);
+        let echo = Echo { id: header.id, flags: header.flags, question, edns: None };
+        (qtype != RecordType::OPT).then_some(Self { echo, name, qtype, qclass })
+    }
+}
+
+/// The client's OPT behind the question, if there is one.
+fn additional(packet: &[u8], header: &Header, at: usize) -> Result<Option<Edns>, Rejection> {
+    if (header.ancount, header.nscount, header.arcount) == (0, 0, 0) {
+        return Ok(None);
+    }
+    let alone = (header.ancount, header.nscount, header.arcount) == (0, 0, 1);
+    let opt =
+        if alone && let Some(opt) = root_opt(packet, at) { Some(opt) } else { judge(packet, header, at)? };
+    let Some(opt) = opt else {
+        return Ok(None);
+    };
+    match edns::read(packet, &opt, header.flags.rcode()) {
+        Some((edns, _)) => Ok(Some(edns)),
+        None => Err(Rejection::FormatError),
+    }
+}
+
+/// The OPT record at `at`, if one is there and owned by the root.
+fn root_opt(packet: &[u8], at: usize) -> Option<Record> {
+    if *packet.get(at)? != 0 {
+        return None;
+    }
+    Record::read(packet, at, at + 1).filter(|record| record.rtype == RecordType::OPT)
+}
+
+/// Judges a message with records other than OPT, or with broken ones: hickory-proto must be able to decode all of
+/// it, and OPT must be where RFC 6891 section 6.1.1 wants it.
+fn judge(packet: &[u8], header: &Header, at: usize) -> Result<Option<Record>, Rejection> {
+    let mut walk = Walk::new(packet, at);
+    walk.section(header.ancount, |_| ())
+        .and_then(|()| walk.section(header.nscount, |_| ()))
+        .and_then(|()| walk.additional(header.arcount))
+        .ok_or(Rejection::FormatError)?;
+    match Message::from_vec(packet) {
+        Ok(_) => Ok(walk.opt),
+        Err(_) => Err(Rejection::FormatError),
     }
 }

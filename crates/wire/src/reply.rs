@@ -1,7 +1,7 @@
 //! Messages of our own: errors to clients, questions to upstreams.
 
-use crate::edns::ExtendedError;
-use crate::header::Rcode;
+use crate::edns::{ExtendedError, OPT_LEN, OUR_UDP_SIZE, push_opt};
+use crate::header::{Flags, HEADER_LEN, Header, Rcode};
 use crate::query::{Echo, Rejection};
 
 /// Appends what the sender of `packet` gets for `rejection`; nothing for [`Rejection::Silence`].
@@ -9,13 +9,46 @@ use crate::query::{Echo, Rejection};
 /// NOTIMP keeps opcode and RD, FORMERR only RD, both have no question (RFC 8906 section 3.1.4); BADVERS is a
 /// header and an OPT of version 0 (RFC 6891 section 6.1.3).
 pub fn rejection(packet: &[u8], rejection: Rejection, out: &mut Vec<u8>) {
-    todo!("{packet:?} {rejection:?} {out:?}")
+    let Some(asked) = Header::read(packet) else {
+        return;
+    };
+    let (kept, rcode) = match rejection {
+        Rejection::Silence => return,
+        Rejection::NotImplemented => (Flags::OPCODE.with(Flags::RD), Rcode::NOTIMP),
+        Rejection::FormatError => (Flags::RD, Rcode::FORMERR),
+        Rejection::BadVersion => (Flags::RD, Rcode::BADVERS),
+    };
+    let header = Header {
+        id: asked.id,
+        flags: asked.flags.only(kept).with(Flags::QR).with_rcode(rcode),
+        qdcount: 0,
+        ancount: 0,
+        nscount: 0,
+        arcount: u16::from(rejection == Rejection::BadVersion),
+    };
+    out.extend_from_slice(&header.to_bytes());
+    if rejection == Rejection::BadVersion {
+        push_opt(out, 0, false, rcode, None);
+    }
 }
 
 /// Appends an empty answer with `rcode`: the client's ID, question, RD and CD, RA set, and, if the client
 /// sent OPT, ours with the extended error if there is one.
 pub fn error(echo: &Echo<'_>, rcode: Rcode, error: Option<ExtendedError>, out: &mut Vec<u8>) {
-    todo!("{echo:?} {rcode} {error:?} {out:?}")
+    let copied = echo.flags.only(Flags::RD.with(Flags::CD));
+    let header = Header {
+        id: echo.id,
+        flags: copied.with(Flags::QR).with(Flags::RA).with_rcode(rcode),
+        qdcount: 1,
+        ancount: 0,
+        nscount: 0,
+        arcount: u16::from(echo.edns.is_some()),
+    };
+    out.extend_from_slice(&header.to_bytes());
+    out.extend_from_slice(echo.question);
+    if let Some(edns) = echo.edns {
+        push_opt(out, OUR_UDP_SIZE, edns.dnssec_ok, rcode, error);
+    }
 }
 
 /// A question to an upstream.
@@ -36,5 +69,16 @@ pub struct Ask<'a> {
 /// Appends the question; AD is set, so that the upstream says whether the data is authentic
 /// (RFC 6840 section 5.7).
 pub fn ask(ask: &Ask<'_>, out: &mut Vec<u8>) {
-    todo!("{ask:?} {out:?}")
+    let mut flags = Flags::AD;
+    if ask.recursion_desired {
+        flags = flags.with(Flags::RD);
+    }
+    if ask.checking_disabled {
+        flags = flags.with(Flags::CD);
+    }
+    let header = Header { id: ask.id, flags, qdcount: 1, ancount: 0, nscount: 0, arcount: 1 };
+    out.reserve(HEADER_LEN + ask.question.len() + OPT_LEN);
+    out.extend_from_slice(&header.to_bytes());
+    out.extend_from_slice(ask.question);
+    push_opt(out, OUR_UDP_SIZE, ask.dnssec_ok, Rcode::NOERROR, None);
 }

@@ -1,6 +1,11 @@
 //! An upstream's message: whether it answers what was asked, what kind of answer it is, where its TTLs are.
 
-use crate::header::{Header, Rcode};
+mod chain;
+
+use crate::edns;
+use crate::header::{Flags, HEADER_LEN, Header, Rcode, RecordType};
+use crate::name;
+use crate::record::Walk;
 
 /// What a response says about its question; the cache stores by this.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,7 +20,7 @@ pub enum Kind {
     Delegation,
     /// NOERROR without any record that says why.
     Empty,
-    /// NOERROR with a CNAME chain that does not reach the type, and no SOA: nothing one may keep.
+    /// NOERROR with an answer that does not reach the type, and no SOA: nothing one may keep.
     Dangling,
     /// SERVFAIL or NOTIMP.
     ServerFailure,
@@ -56,12 +61,60 @@ impl<'p> Response<'p> {
     /// [`Malformed`] when it is not a response (QR=0, opcode not QUERY), has not exactly one question, or any
     /// count, length or pointer in it is a lie.
     pub fn parse(packet: &'p [u8]) -> Result<Self, Malformed> {
-        todo!("{packet:?}")
+        Self::read(packet).ok_or(Malformed)
+    }
+
+    fn read(packet: &'p [u8]) -> Option<Self> {
+        let header = Header::read(packet)?;
+        if !header.flags.has(Flags::QR) || header.flags.opcode() != 0 || header.qdcount != 1 {
+            return None;
+        }
+        let question_end = name::plain_end(packet, HEADER_LEN)? + 4;
+        let mut walk = Walk::new(packet, question_end);
+        walk.section(header.ancount, |_| ())?;
+        let (mut soa, mut ns) = (false, false);
+        walk.section(header.nscount, |record| {
+            soa |= record.rtype == RecordType::SOA;
+            ns |= record.rtype == RecordType::NS;
+        })?;
+        walk.additional(header.arcount)?;
+        let packet = packet.get(..walk.at)?;
+        let rcode = match &walk.opt {
+            None => header.flags.rcode(),
+            Some(opt) => edns::read(packet, opt, header.flags.rcode())?.1,
+        };
+        let kind = match rcode {
+            Rcode::NOERROR if chain::reaches_type(packet, question_end, header.ancount) => Kind::Positive,
+            Rcode::NOERROR if soa => Kind::NoData,
+            Rcode::NOERROR if header.ancount > 0 => Kind::Dangling,
+            Rcode::NOERROR if ns => Kind::Delegation,
+            Rcode::NOERROR => Kind::Empty,
+            Rcode::NXDOMAIN if soa => Kind::NameError,
+            Rcode::SERVFAIL | Rcode::NOTIMP => Kind::ServerFailure,
+            _ => Kind::Other,
+        };
+        let opt = match &walk.opt {
+            None => None,
+            Some(opt) => Some((u16::try_from(opt.owner).ok()?, u16::try_from(opt.end).ok()?)),
+        };
+        Some(Self {
+            packet,
+            header,
+            rcode,
+            kind,
+            min_ttl: walk.min_ttl,
+            question_len: u16::try_from(question_end - HEADER_LEN).ok()?,
+            ttls: walk.ttls,
+            opt,
+        })
     }
 
     /// True when this answers `question` (name, type, class as octets): the names equal but for case
     /// (RFC 5452 section 9.1).
     pub fn answers(&self, question: &[u8]) -> bool {
-        todo!("{question:?}")
+        let ours =
+            self.packet.get(HEADER_LEN..HEADER_LEN + usize::from(self.question_len)).unwrap_or_default();
+        // Letters may differ in the name only: type 65 and type 97 are no letters.
+        ours.eq_ignore_ascii_case(question) && ours.last_chunk::<4>() == question.last_chunk::<4>()
     }
 }

@@ -1,0 +1,252 @@
+//! Records as they lie in a packet (RFC 1035 section 4.1.3), walked once from front to back.
+//!
+//! What is walked here is kept and later told with other TTLs, another ID and other flags, so a name that reads
+//! any of those octets through a pointer is refused: it would not stay the same name.
+
+use crate::header::{Class, HEADER_LEN, RecordType};
+use crate::name::MAX_NAME_LEN;
+
+/// Pointers one name may go through. A name has at most 127 labels, the root among them.
+const MAX_HOPS: usize = 126;
+
+/// Octets of a TTL.
+pub(crate) const TTL_LEN: usize = 4;
+
+/// The two octets at `at`.
+pub(crate) fn u16_at(packet: &[u8], at: usize) -> Option<u16> {
+    packet.get(at..)?.first_chunk().map(|octets| u16::from_be_bytes(*octets))
+}
+
+/// One record; places are offsets into its packet.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Record {
+    pub(crate) owner: usize,
+    pub(crate) rtype: RecordType,
+    pub(crate) class: Class,
+    pub(crate) ttl_at: usize,
+    pub(crate) ttl: u32,
+    pub(crate) rdata: usize,
+    pub(crate) end: usize,
+}
+
+impl Record {
+    /// Reads the record with the owner at `owner`, which ends at `owner_end`. RDATA is inside the packet.
+    pub(crate) fn read(packet: &[u8], owner: usize, owner_end: usize) -> Option<Self> {
+        let [t, u, c, d, l, m, n, o, r, s] = *packet.get(owner_end..)?.first_chunk::<10>()?;
+        let rdata = owner_end + 10;
+        let end = rdata + usize::from(u16::from_be_bytes([r, s]));
+        (end <= packet.len()).then_some(Self {
+            owner,
+            rtype: RecordType(u16::from_be_bytes([t, u])),
+            class: Class(u16::from_be_bytes([c, d])),
+            ttl_at: owner_end + 4,
+            ttl: u32::from_be_bytes([l, m, n, o]),
+            rdata,
+            end,
+        })
+    }
+
+    /// Reads the record at `owner` of a packet that was walked before.
+    pub(crate) fn reread(packet: &[u8], owner: usize) -> Option<Self> {
+        let mut at = owner;
+        let owner_end = loop {
+            match *packet.get(at)? {
+                0 => break at + 1,
+                pointer if pointer >= 0xc0 => break at + 2,
+                len => at += 1 + usize::from(len),
+            }
+        };
+        Self::read(packet, owner, owner_end)
+    }
+}
+
+/// The way through the sections behind the question.
+#[derive(Debug)]
+pub(crate) struct Walk<'p> {
+    packet: &'p [u8],
+    /// Where the next record begins.
+    pub(crate) at: usize,
+    /// Where the TTL of each record but OPT begins, in order.
+    pub(crate) ttls: Vec<u16>,
+    /// The smallest TTL of those.
+    pub(crate) min_ttl: Option<u32>,
+    /// The OPT record.
+    pub(crate) opt: Option<Record>,
+}
+
+impl<'p> Walk<'p> {
+    pub(crate) fn new(packet: &'p [u8], question_end: usize) -> Self {
+        Self { packet, at: question_end, ttls: Vec::new(), min_ttl: None, opt: None }
+    }
+
+    /// Walks the `count` records of the answer or the authority section, where OPT must not be, and shows each
+    /// to `see`.
+    pub(crate) fn section(&mut self, count: u16, mut see: impl FnMut(&Record)) -> Option<()> {
+        for _ in 0..count {
+            let record = self.record()?;
+            if record.rtype == RecordType::OPT {
+                return None;
+            }
+            see(&record);
+        }
+        Some(())
+    }
+
+    /// Walks the `count` records of the additional section, where OPT may be once and is owned by the root
+    /// (RFC 6891 sections 6.1.1 and 6.1.2).
+    pub(crate) fn additional(&mut self, count: u16) -> Option<()> {
+        for _ in 0..count {
+            let record = self.record()?;
+            if record.rtype != RecordType::OPT {
+                continue;
+            }
+            if self.opt.is_some() || self.packet.get(record.owner) != Some(&0) {
+                return None;
+            }
+            self.opt = Some(record);
+        }
+        Some(())
+    }
+
+    fn record(&mut self) -> Option<Record> {
+        let owner_end = self.name(self.at)?;
+        let record = Record::read(self.packet, self.at, owner_end)?;
+        if record.rtype != RecordType::OPT {
+            self.ttls.push(u16::try_from(record.ttl_at).ok()?);
+            // A TTL with the highest bit set counts as 0 (RFC 2181 section 8).
+            let ttl = if record.ttl > i32::MAX.unsigned_abs() { 0 } else { record.ttl };
+            self.min_ttl = Some(self.min_ttl.map_or(ttl, |least| least.min(ttl)));
+            self.rdata(&record)?;
+        }
+        self.at = record.end;
+        Some(record)
+    }
+
+    /// Reads the names in the RDATA of the types that may or do have compressed ones (RFC 3597 section 4), and
+    /// of those whose names clients commonly decode.
+    fn rdata(&self, record: &Record) -> Option<()> {
+        let layout = Layout::of(record.rtype, record.class);
+        let mut at = record.rdata + layout.before;
+        for _ in 0..layout.names {
+            at = self.name(at)?;
+        }
+        let fits = match layout.after {
+            Some(after) => at + after == record.end,
+            None => at <= record.end,
+        };
+        fits.then_some(())
+    }
+
+    /// Reads the name at `at` to its root, through pointers that each lead to before all that was read so far
+    /// (RFC 1035 section 4.1.4), and returns where it ends in place.
+    fn name(&self, at: usize) -> Option<usize> {
+        let (mut segment, mut limit, mut cursor) = (at, self.packet.len(), at);
+        let (mut len, mut hops, mut end) = (0, 0, None);
+        loop {
+            let octet = *self.packet.get(cursor).filter(|_| cursor < limit)?;
+            match octet {
+                0..=0x3f => {
+                    cursor += 1 + usize::from(octet);
+                    len += 1 + usize::from(octet);
+                    if len > MAX_NAME_LEN || cursor > limit {
+                        return None;
+                    }
+                    if octet == 0 {
+                        return self.stays(segment, cursor, hops).then(|| end.unwrap_or(cursor));
+                    }
+                }
+                0xc0.. => {
+                    let target = usize::from(u16_at(self.packet, cursor)? & 0x3fff);
+                    cursor += 2;
+                    if target >= segment || target < HEADER_LEN || hops == MAX_HOPS || cursor > limit {
+                        return None;
+                    }
+                    if !self.stays(segment, cursor, hops) {
+                        return None;
+                    }
+                    end = end.or(Some(cursor));
+                    hops += 1;
+                    (limit, segment, cursor) = (segment, target, target);
+                }
+                _ => return None,
+            }
+        }
+    }
+
+    /// True when no TTL lies in the octets that a name read from `start` to `end` after `hops` pointers.
+    fn stays(&self, start: usize, end: usize, hops: usize) -> bool {
+        if hops == 0 {
+            return true;
+        }
+        let next = self.ttls.partition_point(|ttl| usize::from(*ttl) + TTL_LEN <= start);
+        self.ttls.get(next).is_none_or(|ttl| usize::from(*ttl) >= end)
+    }
+}
+
+/// Where names are in the RDATA of a type: behind `before` octets, that many, and `after` octets or any number.
+struct Layout {
+    before: usize,
+    names: usize,
+    after: Option<usize>,
+}
+
+impl Layout {
+    const fn of(rtype: RecordType, class: Class) -> Self {
+        let (before, names, after) = match rtype.0 {
+            // Addresses, in whose size old stub resolvers trust. Other classes have other addresses.
+            1 if class.0 == Class::IN.0 => (4, 0, Some(0)),
+            28 if class.0 == Class::IN.0 => (16, 0, Some(0)),
+            // NS, MD, MF, CNAME, MB, MG, MR, PTR, DNAME.
+            2..=5 | 7..=9 | 12 | 39 => (0, 1, Some(0)),
+            // SOA with its five numbers.
+            6 => (0, 2, Some(20)),
+            // MINFO, RP.
+            14 | 17 => (0, 2, Some(0)),
+            // MX, AFSDB, RT, KX.
+            15 | 18 | 21 | 36 => (2, 1, Some(0)),
+            // PX.
+            26 => (2, 2, Some(0)),
+            // SRV.
+            33 => (6, 1, Some(0)),
+            // SIG, RRSIG: the signer.
+            24 | 46 => (18, 1, None),
+            // NXT, NSEC: the next owner.
+            30 | 47 => (0, 1, None),
+            // SVCB, HTTPS: the target.
+            64 | 65 => (2, 1, None),
+            _ => (0, 0, None),
+        };
+        Self { before, names, after }
+    }
+}
+
+/// True when the names at `a` and `b` are equal but for case. Both were walked before, so every pointer leads back
+/// and every name ends.
+pub(crate) fn same_name(packet: &[u8], mut a: usize, mut b: usize) -> bool {
+    loop {
+        let (Some((a_at, a_label)), Some((b_at, b_label))) = (label(packet, a), label(packet, b)) else {
+            return false;
+        };
+        if a_at == b_at {
+            return true;
+        }
+        if !a_label.eq_ignore_ascii_case(b_label) {
+            return false;
+        }
+        if a_label.is_empty() {
+            return true;
+        }
+        (a, b) = (a_at + 1 + a_label.len(), b_at + 1 + b_label.len());
+    }
+}
+
+/// The label at `at`, or where a pointer there leads: where its length octet is, and its octets.
+fn label(packet: &[u8], mut at: usize) -> Option<(usize, &[u8])> {
+    loop {
+        let len = *packet.get(at)?;
+        if len < 0xc0 {
+            return Some((at, packet.get(at + 1..at + 1 + usize::from(len))?));
+        }
+        at = usize::from(u16_at(packet, at)? & 0x3fff);
+    }
+}
