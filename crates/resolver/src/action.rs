@@ -1,8 +1,8 @@
 //! What the resolver wants done. It fills an outbox that its caller owns, empties and uses again.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::ops::Range;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use wire::header::{Rcode, RecordType};
 
@@ -28,6 +28,8 @@ pub struct Client {
     pub listener: ListenerId,
     /// The client's address.
     pub peer: SocketAddr,
+    /// The address it asked, where the listener has more than one: the answer leaves from there.
+    pub local: Option<IpAddr>,
     /// The connection, for a client that came by TCP.
     pub connection: Option<ConnectionId>,
 }
@@ -50,8 +52,8 @@ pub enum Action {
     Answer(Answered),
     /// Send a question to an upstream.
     Ask(Ask),
-    /// Nobody waits for this attempt any more: a queue may drop it, a UDP socket closes. An answer that comes
-    /// on a stream all the same is still welcome.
+    /// This attempt is over: a queue drops it, a UDP socket closes, and what a stream still brings for it is
+    /// not handed in.
     Forget(AttemptId),
     /// The stream that carried this attempt delivered something else: close it (RFC 5452 section 9.1).
     Distrust(AttemptId),
@@ -103,6 +105,8 @@ pub struct Ask {
     pub fresh: bool,
     /// When the attempt is over; dialling counts.
     pub until: Instant,
+    /// How long a connection that carries it may idle afterwards.
+    pub idle: Duration,
     /// First octet and one past the last in the outbox.
     pub message: (u32, u32),
 }

@@ -129,7 +129,16 @@ impl Resolver {
         wire::reply::ask(&ask, &mut outbox.bytes);
         if let Some(message) = outbox.since(start) {
             let (upstream, fresh) = (upstream.addr, step.again || redone);
-            outbox.actions.push(Action::Ask(Ask { attempt, upstream, transport, fresh, until, message }));
+            let idle = forward.expire;
+            outbox.actions.push(Action::Ask(Ask {
+                attempt,
+                upstream,
+                transport,
+                fresh,
+                until,
+                idle,
+                message,
+            }));
         }
         let (asked, upstream) = (now, step.upstream);
         let late = false;
@@ -176,6 +185,9 @@ impl Resolver {
         outbox: &mut Outbox,
     ) {
         let Some(attempt) = self.drop_attempt(id) else { return };
+        if attempt.transport == Transport::Udp {
+            outbox.actions.push(Action::Forget(id));
+        }
         let inquiry = &attempt.inquiry;
         let exchanges = inquiry.upstream(attempt.upstream).map(|upstream| &upstream.tally.exchanges);
         if let Some(durations) = exchanges.and_then(|by_rcode| by_rcode.get(rcode_place(response.rcode))) {

@@ -1,5 +1,7 @@
 //! A response as it is kept, and how it is told to one client: aged, addressed and cut to size.
 
+mod compress;
+
 use crate::edns::{OPT_LEN, OUR_UDP_SIZE, push_opt};
 use crate::header::{Flags, HEADER_LEN, Header, Rcode};
 use crate::query::Echo;
@@ -9,7 +11,7 @@ use crate::response::Response;
 /// What every client must be able to receive (RFC 1035 section 2.3.4).
 const MIN_LIMIT: usize = 512;
 
-/// An upstream's response without its OPT: the octets as they came and where their TTLs are.
+/// An upstream's response without its OPT: its octets and where their TTLs are.
 #[derive(Clone, Debug)]
 pub struct Answer {
     packet: Box<[u8]>,
@@ -28,7 +30,8 @@ pub enum Ttl {
 
 impl Answer {
     /// Keeps `response`. Its OPT is left out; so are records behind OPT, where only TSIG and SIG(0) belong
-    /// (RFC 6891 section 6.1.1), which are hop by hop too.
+    /// (RFC 6891 section 6.1.1), which are hop by hop too. Owner names that came without compression are
+    /// shortened, so that more records fit a small client.
     ///
     /// A response code above 15 speaks of the hop between the upstream and us, and without OPT its low bits would
     /// say something else: it is kept as SERVFAIL.
@@ -41,17 +44,23 @@ impl Answer {
         if response.rcode != header.flags.rcode() {
             header.flags = header.flags.with_rcode(Rcode::SERVFAIL);
         }
-        let mut packet: Box<[u8]> = response.packet.get(..end).unwrap_or(response.packet).into();
+        let kept = response.packet.get(..end).unwrap_or(response.packet);
+        let question_end = HEADER_LEN + usize::from(response.question_len);
+        let shorter = if response.has_pointers { None } else { compress::owners(kept, question_end, &ttls) };
+        let (mut packet, ttls): (Box<[u8]>, _) = match shorter {
+            Some((packet, ttls)) => (packet.into(), ttls.into()),
+            None => (kept.into(), ttls),
+        };
         if let Some(octets) = packet.first_chunk_mut() {
             *octets = header.to_bytes();
         }
         Self { packet, ttls, question_len: response.question_len }
     }
 
-    /// Appends the answer for one client to `out`, not above `limit` octets, of which any client takes 512: the client's ID and question,
-    /// RD and CD; AD only for who set AD or DO (RFC 6840 section 5.7); RA set; AA and response code as kept;
-    /// an OPT of our own if the client sent one. What does not fit is left out in whole records from the end,
-    /// and TC says so.
+    /// Appends the answer for one client to `out`, not above `limit` octets, of which every client takes 512: the
+    /// client's ID and question, RD and CD; AD only for who set AD or DO (RFC 6840 section 5.7); RA set; AA and
+    /// response code as kept; an OPT of our own if the client sent one. What does not fit is left out in whole
+    /// records from the end, and TC says so.
     ///
     /// The caller vouches that `echo.question` equals the kept question but for case.
     pub fn write(&self, echo: &Echo<'_>, ttl: Ttl, limit: usize, out: &mut Vec<u8>) {
@@ -121,17 +130,17 @@ impl Answer {
         if self.packet.len() <= room {
             return (self.ttls.len(), self.packet.len());
         }
-        let records = self.ttls.partition_point(|ttl| self.record_end(*ttl) <= room);
+        let records = self.ttls.partition_point(|ttl| record_end(&self.packet, *ttl) <= room);
         let last = records.checked_sub(1).and_then(|last| self.ttls.get(last));
         let question_end = HEADER_LEN + usize::from(self.question_len);
-        (records, last.map_or(question_end, |ttl| self.record_end(*ttl)))
+        (records, last.map_or(question_end, |ttl| record_end(&self.packet, *ttl)))
     }
+}
 
-    /// Where the record with its TTL at `ttl` ends: RDLENGTH and RDATA follow the TTL.
-    fn record_end(&self, ttl: u16) -> usize {
-        let rdlength = usize::from(ttl) + TTL_LEN;
-        rdlength + 2 + usize::from(u16_at(&self.packet, rdlength).unwrap_or_default())
-    }
+/// Where the record with its TTL at `ttl` ends: RDLENGTH and RDATA follow the TTL.
+fn record_end(packet: &[u8], ttl: u16) -> usize {
+    let rdlength = usize::from(ttl) + TTL_LEN;
+    rdlength + 2 + usize::from(u16_at(packet, rdlength).unwrap_or_default())
 }
 
 /// Lowers the counts of `header` to the first `records` records: they are left out from the end.

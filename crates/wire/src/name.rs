@@ -116,7 +116,7 @@ fn read_label<'t>(mut text: &'t [u8], wire: &mut Vec<u8>) -> Result<(bool, &'t [
 
 impl fmt::Display for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        Presented(&self.0).fmt(f)
+        fmt::Display::fmt(&Presented(&self.0), f)
     }
 }
 
@@ -175,7 +175,7 @@ impl LowerName {
 
 impl fmt::Debug for LowerName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        Presented(self.as_wire()).fmt(f)
+        fmt::Display::fmt(&Presented(self.as_wire()), f)
     }
 }
 

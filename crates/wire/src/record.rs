@@ -72,11 +72,13 @@ pub(crate) struct Walk<'p> {
     pub(crate) min_ttl: Option<u32>,
     /// The OPT record.
     pub(crate) opt: Option<Record>,
+    /// True when a name had a pointer.
+    pub(crate) has_pointers: bool,
 }
 
 impl<'p> Walk<'p> {
     pub(crate) fn new(packet: &'p [u8], question_end: usize) -> Self {
-        Self { packet, at: question_end, ttls: Vec::new(), min_ttl: None, opt: None }
+        Self { packet, at: question_end, ttls: Vec::new(), min_ttl: None, opt: None, has_pointers: false }
     }
 
     /// Walks the `count` records of the answer or the authority section, where OPT must not be, and shows each
@@ -124,9 +126,12 @@ impl<'p> Walk<'p> {
 
     /// Reads the names in the RDATA of the types that may or do have compressed ones (RFC 3597 section 4), and
     /// of those whose names clients commonly decode.
-    fn rdata(&self, record: &Record) -> Option<()> {
+    fn rdata(&mut self, record: &Record) -> Option<()> {
         let layout = Layout::of(record.rtype, record.class);
         let mut at = record.rdata + layout.before;
+        for _ in 0..layout.strings {
+            at += 1 + usize::from(*self.packet.get(at)?);
+        }
         for _ in 0..layout.names {
             at = self.name(at)?;
         }
@@ -139,7 +144,7 @@ impl<'p> Walk<'p> {
 
     /// Reads the name at `at` to its root, through pointers that each lead to before all that was read so far
     /// (RFC 1035 section 4.1.4), and returns where it ends in place.
-    fn name(&self, at: usize) -> Option<usize> {
+    fn name(&mut self, at: usize) -> Option<usize> {
         let (mut segment, mut limit, mut cursor) = (at, self.packet.len(), at);
         let (mut len, mut hops, mut end) = (0, 0, None);
         loop {
@@ -166,6 +171,7 @@ impl<'p> Walk<'p> {
                     }
                     end = end.or(Some(cursor));
                     hops += 1;
+                    self.has_pointers = true;
                     (limit, segment, cursor) = (segment, target, target);
                 }
                 _ => return None,
@@ -183,40 +189,44 @@ impl<'p> Walk<'p> {
     }
 }
 
-/// Where names are in the RDATA of a type: behind `before` octets, that many, and `after` octets or any number.
+/// Where names are in the RDATA of a type: behind `before` octets and `strings` with a length octet each, that
+/// many, and `after` octets or any number.
 struct Layout {
     before: usize,
+    strings: usize,
     names: usize,
     after: Option<usize>,
 }
 
 impl Layout {
     const fn of(rtype: RecordType, class: Class) -> Self {
-        let (before, names, after) = match rtype.0 {
+        let (before, strings, names, after) = match rtype.0 {
             // Addresses, in whose size old stub resolvers trust. Other classes have other addresses.
-            1 if class.0 == Class::IN.0 => (4, 0, Some(0)),
-            28 if class.0 == Class::IN.0 => (16, 0, Some(0)),
+            1 if class.0 == Class::IN.0 => (4, 0, 0, Some(0)),
+            28 if class.0 == Class::IN.0 => (16, 0, 0, Some(0)),
             // NS, MD, MF, CNAME, MB, MG, MR, PTR, DNAME.
-            2..=5 | 7..=9 | 12 | 39 => (0, 1, Some(0)),
+            2..=5 | 7..=9 | 12 | 39 => (0, 0, 1, Some(0)),
             // SOA with its five numbers.
-            6 => (0, 2, Some(20)),
+            6 => (0, 0, 2, Some(20)),
             // MINFO, RP.
-            14 | 17 => (0, 2, Some(0)),
+            14 | 17 => (0, 0, 2, Some(0)),
             // MX, AFSDB, RT, KX.
-            15 | 18 | 21 | 36 => (2, 1, Some(0)),
+            15 | 18 | 21 | 36 => (2, 0, 1, Some(0)),
             // PX.
-            26 => (2, 2, Some(0)),
+            26 => (2, 0, 2, Some(0)),
             // SRV.
-            33 => (6, 1, Some(0)),
+            33 => (6, 0, 1, Some(0)),
+            // NAPTR: flags, services and expression before the replacement.
+            35 => (4, 3, 1, Some(0)),
             // SIG, RRSIG: the signer.
-            24 | 46 => (18, 1, None),
-            // NXT, NSEC: the next owner.
-            30 | 47 => (0, 1, None),
+            24 | 46 => (18, 0, 1, None),
+            // NXT, NSEC: the next owner. TKEY, TSIG: the algorithm.
+            30 | 47 | 249 | 250 => (0, 0, 1, None),
             // SVCB, HTTPS: the target.
-            64 | 65 => (2, 1, None),
-            _ => (0, 0, None),
+            64 | 65 => (2, 0, 1, None),
+            _ => (0, 0, 0, None),
         };
-        Self { before, names, after }
+        Self { before, strings, names, after }
     }
 }
 

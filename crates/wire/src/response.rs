@@ -52,6 +52,8 @@ pub struct Response<'p> {
     pub(crate) ttls: Vec<u16>,
     /// Where OPT begins and ends, when there is one.
     pub(crate) opt: Option<(u16, u16)>,
+    /// True when a name in it is compressed.
+    pub(crate) has_pointers: bool,
 }
 
 impl<'p> Response<'p> {
@@ -106,6 +108,7 @@ impl<'p> Response<'p> {
             question_len: u16::try_from(question_end - HEADER_LEN).ok()?,
             ttls: walk.ttls,
             opt,
+            has_pointers: walk.has_pointers,
         })
     }
 

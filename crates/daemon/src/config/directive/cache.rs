@@ -1,0 +1,196 @@
+//! ```text
+//! cache [TTL] [ZONES...] {
+//!     success CAPACITY [TTL] [MINTTL]
+//!     denial  CAPACITY [TTL] [MINTTL]
+//!     servfail DURATION
+//!     disable success|denial [ZONES...]
+//!     keepttl
+//! }
+//! ```
+//!
+//! Answers for names in ZONES (those of the block if none are named) are kept. TTL is the longest life of an
+//! answer in seconds, 3600 for answers with records (`success`) and 1800 for those without (`denial`) if not
+//! given; MINTTL, 5 if not given, is the shortest. CAPACITY, 9984 if not given, counts answers; it is made a
+//! multiple of 256 and at least 1024, as CoreDNS does. `servfail` is the life of a SERVFAIL, 5s if not given,
+//! 5m at most, 0 for none. `disable` keeps nothing for names in its ZONES (all if none are named). `keepttl`
+//! shows clients the whole life of an answer, not what is left.
+//!
+//! `prefetch`, `serve_stale` and `serve_stale_policy` are not supported yet and refused.
+
+use std::time::Duration;
+
+use resolver::policy::{CachePolicy, StorePolicy};
+use wire::name::Name;
+
+use super::super::duration;
+use super::super::error::ConfigError;
+use super::super::keys;
+use super::super::lexer::Token;
+use super::super::tree::{Directive, Words};
+use super::{Surroundings, integer, option_not_yet};
+
+/// A SERVFAIL is not kept longer (RFC 2308 section 7.1).
+const MAX_SERVFAIL: Duration = Duration::from_secs(300);
+
+pub(super) fn read(directive: &Directive, around: &mut Surroundings<'_>) -> Result<CachePolicy, ConfigError> {
+    let (ttl, zones) = match directive.head.args.split_first() {
+        Some((first, rest)) if first.text.parse::<i64>().is_ok() => (Some(life(first)?), rest),
+        _ => (None, directive.head.args.as_slice()),
+    };
+    let store = |max_ttl: u32| StorePolicy {
+        capacity: capacity_of(10_000),
+        max_ttl: ttl.unwrap_or(max_ttl),
+        min_ttl: 5,
+        disabled: Vec::new(),
+    };
+    let mut policy = CachePolicy {
+        zones: zones_of(zones)?,
+        success: store(3600),
+        denial: store(1800),
+        servfail: Duration::from_secs(5),
+        keep_ttl: false,
+    };
+    if policy.zones.is_empty() {
+        policy.zones = around.keys.iter().map(|key| key.zone.clone()).collect();
+    }
+    for option in &directive.options {
+        match &*option.name.text {
+            "success" => limits(option, &mut policy.success)?,
+            "denial" => limits(option, &mut policy.denial)?,
+            "servfail" => policy.servfail = servfail(option)?,
+            "disable" => disable(option, &mut policy)?,
+            "keepttl" => {
+                option.bare()?;
+                policy.keep_ttl = true;
+            }
+            "prefetch" => return Err(prefetch(option).err().unwrap_or_else(|| option_not_yet(&option.name))),
+            "serve_stale" => {
+                return Err(serve_stale(option).err().unwrap_or_else(|| option_not_yet(&option.name)));
+            }
+            "serve_stale_policy" => {
+                return Err(option.one().err().unwrap_or_else(|| option_not_yet(&option.name)));
+            }
+            _ => return Err(ConfigError::argument(&option.name)),
+        }
+    }
+    for store in [&mut policy.success, &mut policy.denial] {
+        store.min_ttl = store.min_ttl.min(store.max_ttl);
+    }
+    Ok(policy)
+}
+
+fn zones_of(words: &[Token]) -> Result<Vec<Name>, ConfigError> {
+    let mut zones = Vec::new();
+    for word in words {
+        zones.extend(keys::zones(word)?);
+    }
+    Ok(zones)
+}
+
+/// CoreDNS keeps 256 shards of equal size, of at least four answers each.
+fn capacity_of(wanted: i64) -> u32 {
+    u32::try_from((wanted / 256).clamp(4, 1 << 23) * 256).unwrap_or(u32::MAX)
+}
+
+fn limits(option: &Words, store: &mut StorePolicy) -> Result<(), ConfigError> {
+    let words = option.arguments(1, 3)?;
+    if let Some(capacity) = words.first() {
+        store.capacity = capacity_of(integer(capacity)?);
+    }
+    if let Some(ttl) = words.get(1) {
+        store.max_ttl = life(ttl)?;
+    }
+    if let Some(ttl) = words.get(2) {
+        let seconds = integer(ttl)?;
+        let negative = || ConfigError::at(ttl, format!("cache min TTL can not be negative: {seconds}"));
+        store.min_ttl = seconds_of(ttl, seconds, negative)?;
+    }
+    Ok(())
+}
+
+/// Reads a TTL above 0.
+fn life(token: &Token) -> Result<u32, ConfigError> {
+    let seconds = integer(token)?;
+    let reason = || ConfigError::at(token, format!("cache TTL can not be zero or negative: {seconds}"));
+    if seconds == 0 {
+        return Err(reason());
+    }
+    seconds_of(token, seconds, reason)
+}
+
+/// A TTL as RFC 2181 section 8 bounds it, 31 bits.
+fn seconds_of(token: &Token, seconds: i64, negative: impl Fn() -> ConfigError) -> Result<u32, ConfigError> {
+    let too_long = || ConfigError::at(token, format!("a TTL of {seconds} seconds does not fit in 31 bits"));
+    match seconds {
+        ..0 => Err(negative()),
+        _ => u32::try_from(seconds).ok().filter(|ttl| *ttl < 1 << 31).ok_or_else(too_long),
+    }
+}
+
+fn servfail(option: &Words) -> Result<Duration, ConfigError> {
+    let token = option.one()?;
+    let life = super::duration(token)?;
+    if life > MAX_SERVFAIL {
+        return Err(ConfigError::at(token, "caching SERVFAIL responses over 5 minutes is not permitted"));
+    }
+    Ok(life)
+}
+
+fn disable(option: &Words, policy: &mut CachePolicy) -> Result<(), ConfigError> {
+    let (class, zones) = match option.args.split_first() {
+        Some((class, zones)) => (class, zones_of(zones)?),
+        None => return Err(ConfigError::argument(&option.name)),
+    };
+    let zones = if zones.is_empty() { vec![Name::root()] } else { zones };
+    match &*class.text {
+        "success" => policy.success.disabled = zones,
+        "denial" => policy.denial.disabled = zones,
+        _ => return Err(ConfigError::at(class, "cache type for disable must be \"success\" or \"denial\"")),
+    }
+    Ok(())
+}
+
+fn prefetch(option: &Words) -> Result<(), ConfigError> {
+    let words = option.arguments(1, 3)?;
+    if let Some(amount) = words.first() {
+        let number = integer(amount)?;
+        if number < 0 {
+            return Err(ConfigError::at(amount, format!("prefetch amount should be positive: {number}")));
+        }
+    }
+    if let Some(period) = words.get(1) {
+        super::duration(period)?;
+    }
+    if let Some(share) = words.get(2) {
+        let Some(number) = share.text.strip_suffix('%') else {
+            let reason = format!("last character of percentage should be `%`, but '{}' has none", share.text);
+            return Err(ConfigError::at(share, reason));
+        };
+        if !number.parse().is_ok_and(|number: i64| (10..=90).contains(&number)) {
+            let reason = format!("percentage should fall in range [10, 90]: {number}");
+            return Err(ConfigError::at(share, reason));
+        }
+    }
+    Ok(())
+}
+
+/// `serve_stale [DURATION] [immediate [STALE_TTL [RECHECK]] | verify [TIMEOUT [STALE_TTL [RECHECK]]]]`
+fn serve_stale(option: &Words) -> Result<(), ConfigError> {
+    let words = option.arguments(0, 5)?;
+    if let Some(window) = words.first() {
+        super::duration(window)?;
+    }
+    let Some(mode) = words.get(1) else { return Ok(()) };
+    let most = match mode.text.to_lowercase().as_str() {
+        "immediate" => 4,
+        "verify" => 5,
+        other => {
+            let reason = format!("invalid value for serve_stale refresh mode: {other}");
+            return Err(ConfigError::at(mode, reason));
+        }
+    };
+    for word in option.arguments(0, most)?.iter().skip(2) {
+        duration::parse(&word.text).map_err(|error| ConfigError::at(word, error.to_string()))?;
+    }
+    Ok(())
+}

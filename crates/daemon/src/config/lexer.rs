@@ -1,0 +1,268 @@
+//! A Corefile's words.
+//!
+//! Blanks separate words; a word that starts with `"` runs to the next `"` (`\"` stands for one inside) and
+//! may span lines; `#` starts a comment to the end of the line. `{$NAME}` and `{%NAME%}` stand for a variable
+//! of the environment, in the middle of a word and in quotes too; one that is not set stands for nothing.
+
+use std::iter::Peekable;
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::str::Chars;
+
+use crate::environment::Environment;
+
+/// A text with its name.
+#[derive(Debug)]
+pub(super) struct Source {
+    /// As messages show it: a path, or what stands for one.
+    pub(super) name: String,
+    /// Where relative paths of `import` start.
+    pub(super) directory: PathBuf,
+    /// The text.
+    pub(super) text: String,
+}
+
+impl Source {
+    /// A line of the text, the first is 1.
+    pub(super) fn line(&self, number: usize) -> Option<&str> {
+        self.text.lines().nth(number.checked_sub(1)?)
+    }
+}
+
+/// A word, or `{` or `}` on its own.
+#[derive(Clone, Debug)]
+pub(super) struct Token {
+    /// The word without quotes, variables replaced.
+    pub(super) text: Rc<str>,
+    /// Where it stands.
+    pub(super) source: Rc<Source>,
+    /// The line where it starts, the first is 1.
+    pub(super) line: usize,
+    /// The character of that line where it starts, the first is 1.
+    pub(super) column: usize,
+    /// True when nothing stands before it on its line.
+    pub(super) starts_line: bool,
+    /// True when it was written in quotes.
+    pub(super) quoted: bool,
+}
+
+impl Token {
+    /// `FILE:LINE`.
+    pub(super) fn place(&self) -> String {
+        format!("{}:{}", self.source.name, self.line)
+    }
+
+    /// True for `word` itself.
+    pub(super) fn is(&self, word: &str) -> bool {
+        &*self.text == word
+    }
+}
+
+/// Cuts a text into its words. What a careful reader would like to know goes into `warnings`.
+pub(super) fn tokens(source: &Rc<Source>, env: &Environment, warnings: &mut Vec<String>) -> Vec<Token> {
+    let text = source.text.strip_prefix('\u{feff}').unwrap_or(&source.text);
+    let mut lexer =
+        Lexer { rest: text.chars().peekable(), line: 1, column: 1, fresh_line: true, source, warnings };
+    let mut tokens = Vec::new();
+    while let Some(raw) = lexer.token() {
+        let (text, unset) = expand(&raw.text, env);
+        let token = Token { text: text.into(), ..raw };
+        lexer.warnings.extend(unset.into_iter().map(|name| {
+            format!(
+                "{} - the environment variable '{name}' is not set; nothing stands in its place",
+                token.place()
+            )
+        }));
+        tokens.push(token);
+    }
+    tokens
+}
+
+struct Lexer<'a> {
+    rest: Peekable<Chars<'a>>,
+    line: usize,
+    column: usize,
+    fresh_line: bool,
+    source: &'a Rc<Source>,
+    warnings: &'a mut Vec<String>,
+}
+
+impl Lexer<'_> {
+    fn advance(&mut self) -> Option<char> {
+        let next = self.rest.next()?;
+        if next == '\n' {
+            self.line += 1;
+            self.column = 1;
+        } else {
+            self.column += 1;
+        }
+        Some(next)
+    }
+
+    fn token(&mut self) -> Option<Token> {
+        loop {
+            match *self.rest.peek()? {
+                '\n' => {
+                    self.fresh_line = true;
+                    self.advance();
+                }
+                blank if blank.is_whitespace() => {
+                    self.advance();
+                }
+                '#' => self.skip_comment(),
+                _ => break,
+            }
+        }
+        let (line, column, starts_line) = (self.line, self.column, self.fresh_line);
+        self.fresh_line = false;
+        let quoted = self.rest.peek() == Some(&'"');
+        let text = if quoted { self.quoted()? } else { self.word() };
+        Some(Token { text: text.into(), source: Rc::clone(self.source), line, column, starts_line, quoted })
+    }
+
+    /// Reads from the opening quote to the closing one. Quotes left open end with the text.
+    fn quoted(&mut self) -> Option<String> {
+        self.advance();
+        let mut text = String::new();
+        while let Some(next) = self.advance() {
+            match next {
+                '"' => return Some(text),
+                '\\' => match self.advance() {
+                    Some('"') => text.push('"'),
+                    Some(other) => text.extend(['\\', other]),
+                    None => {}
+                },
+                _ => text.push(next),
+            }
+        }
+        Some(text).filter(|text| !text.is_empty())
+    }
+
+    fn word(&mut self) -> String {
+        let mut text = String::new();
+        while let Some(&next) = self.rest.peek() {
+            match next {
+                '\r' => {}
+                '#' => {
+                    let glued = format!(
+                        "{}:{} - '#' right behind '{text}' starts a comment; \
+                         put the word in quotes if it is part of it",
+                        self.source.name, self.line
+                    );
+                    self.warnings.push(glued);
+                    self.skip_comment();
+                    break;
+                }
+                blank if blank.is_whitespace() => break,
+                _ => text.push(next),
+            }
+            self.advance();
+        }
+        text
+    }
+
+    fn skip_comment(&mut self) {
+        while self.rest.peek().is_some_and(|&next| next != '\n') {
+            self.advance();
+        }
+    }
+}
+
+/// Puts in the variables of the environment, and says which of them are not set. Values are not searched
+/// again.
+fn expand(text: &str, env: &Environment) -> (String, Vec<String>) {
+    let mut unset = Vec::new();
+    let percent = replace(text, ("{%", "%}"), env, &mut unset);
+    let dollar = replace(&percent, ("{$", "}"), env, &mut unset);
+    (dollar, unset)
+}
+
+fn replace(text: &str, (open, close): (&str, &str), env: &Environment, unset: &mut Vec<String>) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once(open) {
+        let Some((name, behind)) = after.split_once(close).filter(|(name, _)| !name.is_empty()) else {
+            break;
+        };
+        out.push_str(before);
+        match env.lookup(name) {
+            Some(value) => out.push_str(value),
+            None => unset.push(name.to_owned()),
+        }
+        rest = behind;
+    }
+    out.push_str(rest);
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> (Vec<(String, usize, bool)>, Vec<String>) {
+        let env: Environment = [("A", "alpha"), ("SPACED", "a b"), ("SELF", "{$SELF}")].into_iter().collect();
+        let source = Source { name: "C".to_owned(), directory: "/".into(), text: text.to_owned() };
+        let mut warnings = Vec::new();
+        let tokens = tokens(&Rc::new(source), &env, &mut warnings);
+        (tokens.iter().map(|t| (t.text.to_string(), t.line, t.starts_line)).collect(), warnings)
+    }
+
+    fn words(text: &str) -> Vec<String> {
+        read(text).0.into_iter().map(|(text, ..)| text).collect()
+    }
+
+    #[test]
+    fn words_quotes_escapes_comments_and_returns() {
+        for (text, expected) in [
+            ("\u{feff}a b\u{a0}c", vec!["a", "b", "c"]),
+            ("a \"b c\" d", vec!["a", "b c", "d"]),
+            (r#""a\"b" "a\\b" "\d\n""#, vec![r#"a"b"#, r"a\\b", r"\d\n"]),
+            ("\"\" x", vec!["", "x"]),
+            ("\"a\"b", vec!["a", "b"]),
+            ("a\"b c", vec!["a\"b", "c"]),
+            ("a\rb\r\nc", vec!["ab", "c"]),
+            ("# all\na # rest \" { \nb", vec!["a", "b"]),
+            ("\"# no comment\"", vec!["# no comment"]),
+            ("a\\\nb", vec!["a\\", "b"]),
+            ("\"open end", vec!["open end"]),
+            ("\"", vec![]),
+            ("cache {}", vec!["cache", "{}"]),
+            ("", vec![]),
+        ] {
+            assert_eq!(words(text), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_word_knows_the_line_where_it_starts_and_whether_it_comes_first_there() {
+        let (tokens, _) = read("a b\n\n\"c\nd\" e\nf");
+        let expected = [("a", 1, true), ("b", 1, false), ("c\nd", 3, true), ("e", 4, false), ("f", 5, true)];
+        assert_eq!(tokens, expected.map(|(text, line, first)| (text.to_owned(), line, first)));
+    }
+
+    #[test]
+    fn a_comment_glued_to_a_word_runs_to_the_end_of_the_line_with_a_warning() {
+        let (tokens, warnings) = read("errors#glued comment\nlog");
+        assert_eq!(tokens.iter().map(|(text, ..)| text.as_str()).collect::<Vec<_>>(), ["errors", "log"]);
+        assert!(warnings.first().unwrap().starts_with("C:1 - '#' right behind 'errors'"), "{warnings:?}");
+    }
+
+    #[test]
+    fn variables_are_put_in_and_their_values_stay_one_word() {
+        for (text, expected) in [
+            ("{$A} {%A%}", vec!["alpha", "alpha"]),
+            ("x{$A}-{$A}{%A%}y \"{$A} b\"", vec!["xalpha-alphaalphay", "alpha b"]),
+            ("{$SPACED}:53", vec!["a b:53"]),
+            ("{$NONE}:9253", vec![":9253"]),
+            ("{%A} {$A {$} {%%} {{ .Name }}", vec!["{%A}", "{$A", "{$}", "{%%}", "{{", ".Name", "}}"]),
+            ("{$SELF}", vec!["{$SELF}"]),
+        ] {
+            assert_eq!(words(text), expected, "{text:?}");
+        }
+        let (_, warnings) = read("\n{$NONE}:9253");
+        assert_eq!(
+            warnings,
+            ["C:2 - the environment variable 'NONE' is not set; nothing stands in its place"]
+        );
+    }
+}

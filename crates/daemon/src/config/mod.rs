@@ -1,0 +1,216 @@
+//! The configuration: from flags, environment and Corefile to checked [`Settings`].
+//!
+//! The way of a Corefile: `source` finds the text and puts in the variables of a template, `lexer` cuts it
+//! into words, `import` puts files and snippets in their places, `tree` makes server blocks of it,
+//! `directive` reads what each directive says, `listeners` finds out who answers where. What is wrong on the
+//! way ends it with a [`ConfigError`].
+
+use std::collections::BTreeSet;
+
+use crate::environment::Environment;
+use crate::flags::Flags;
+
+mod address;
+mod builtin;
+mod directive;
+pub mod duration;
+mod error;
+mod hash;
+mod import;
+mod keys;
+mod lexer;
+mod listeners;
+pub mod settings;
+mod source;
+pub mod system;
+mod tree;
+mod vocabulary;
+
+pub use address::listening;
+pub use error::ConfigError;
+pub use settings::Settings;
+pub use vocabulary::BUILT as DIRECTIVES;
+
+use directive::{Said, Surroundings};
+use import::Reader;
+use listeners::Listeners;
+use settings::{Block, Key, LoopCheck};
+use system::System;
+use tree::ServerBlock;
+
+/// A Corefile that was read but whose directives were not looked at.
+#[derive(Debug)]
+pub struct Corefile {
+    source: String,
+    hash: String,
+    blocks: Vec<ServerBlock>,
+    warnings: Vec<String>,
+}
+
+impl Corefile {
+    /// Finds and reads the Corefile that flags and environment ask for.
+    ///
+    /// # Errors
+    /// It cannot be read, or is not of the form of a Corefile.
+    pub fn read(flags: &Flags, env: &Environment, system: &dyn System) -> Result<Self, ConfigError> {
+        let mut warnings = Vec::new();
+        let source = source::choose(flags, env, system, &mut warnings)?;
+        let name = source.name.clone();
+        let blocks = tree::parse(Reader::new(source, env, system, &mut warnings))?;
+        if blocks.is_empty() {
+            return Err(ConfigError::plain(format!("{name} has no server block")));
+        }
+        Ok(Self { source: name, hash: hash::of(&blocks), blocks, warnings })
+    }
+
+    /// As [`Settings::hash`]; equal hashes need no [`Corefile::settle`].
+    pub fn hash(&self) -> &str {
+        &self.hash
+    }
+
+    /// Looks at all directives.
+    ///
+    /// # Errors
+    /// The first word that cannot be obeyed.
+    pub fn settle(self, flags: &Flags, system: &dyn System) -> Result<Settings, ConfigError> {
+        let mut warnings = self.warnings;
+        let mut settings = Settings {
+            source: self.source,
+            hash: self.hash,
+            blocks: Vec::new(),
+            listeners: Vec::new(),
+            health: None,
+            ready: None,
+            prometheus: Vec::new(),
+            reload: None,
+            warnings: Vec::new(),
+        };
+        let mut listeners = Listeners::default();
+        for (number, block) in self.blocks.iter().enumerate() {
+            let keys = keys_of(block, flags.dns_port, &mut warnings)?;
+            let zones: Vec<Key> = keys.iter().map(|(_, zone)| zone.clone()).collect();
+            let mut around = Surroundings { system, keys: &zones, warnings: &mut warnings };
+            let said = directive::read(block, &mut around)?;
+            for (word, zone) in &keys {
+                listeners.add(word, zone, &said.bind, number)?;
+            }
+            settings.take_shared(&said, &mut warnings);
+            settings.blocks.push(settled(block, zones, said));
+        }
+        settings.listeners = listeners.finish();
+        let mut seen = BTreeSet::new();
+        warnings.retain(|warning| seen.insert(warning.clone()));
+        settings.warnings = warnings;
+        Ok(settings)
+    }
+}
+
+/// Reads, checks and settles the whole configuration.
+///
+/// # Errors
+/// What is wrong, with file, line and reason. Whatever runs keeps running: nothing was changed.
+pub fn load(flags: &Flags, env: &Environment, system: &dyn System) -> Result<Settings, ConfigError> {
+    Corefile::read(flags, env, system)?.settle(flags, system)
+}
+
+impl Settings {
+    /// Takes over what a block says for the whole process.
+    fn take_shared(&mut self, said: &Said, warnings: &mut Vec<String>) {
+        if let (Some(old), Some(new)) = (self.health, said.health)
+            && old.address != new.address
+        {
+            warnings.push(format!("/health is served on {} only, not on {}", new.address, old.address));
+        }
+        if let (Some(old), Some(new)) = (self.ready, said.ready)
+            && old != new
+        {
+            warnings.push(format!("/ready is served on {new} only, not on {old}"));
+        }
+        self.health = said.health.or(self.health);
+        self.ready = said.ready.or(self.ready);
+        self.reload = said.reload.or(self.reload);
+        if let Some(address) = said.prometheus.filter(|address| !self.prometheus.contains(address)) {
+            self.prometheus.push(address);
+        }
+    }
+}
+
+/// The zones of a block, each with the word it came from.
+fn keys_of<'a>(
+    block: &'a ServerBlock,
+    default_port: u16,
+    warnings: &mut Vec<String>,
+) -> Result<Vec<(&'a lexer::Token, Key)>, ConfigError> {
+    let mut keys = Vec::new();
+    for word in &block.keys {
+        for key in keys::keys(word, default_port)? {
+            let zone = key.zone.to_string();
+            if zone.contains("__pillar__") {
+                warnings.push(format!(
+                    "{} - '{}' was not replaced; an installer replaces DNS__DOMAIN, \
+                     and -basecorefile the others",
+                    word.place(),
+                    word.text
+                ));
+            } else if !keys::is_preferred_syntax(&zone) {
+                warnings.push(format!(
+                    "{} - Domain \"{zone}\" does not follow RFC1035 preferred syntax",
+                    word.place()
+                ));
+            }
+            keys.push((word, key));
+        }
+    }
+    Ok(keys)
+}
+
+fn settled(block: &ServerBlock, keys: Vec<Key>, said: Said) -> Block {
+    let port = keys.first().map_or(0, |key| key.port);
+    let first = said.bind.first(port);
+    let zone = keys.first().map(|key| key.zone.clone());
+    let loop_check = said.loop_check.then(|| Some(LoopCheck { zone: zone?, address: first? })).flatten();
+    Block {
+        place: block.keys.first().map(lexer::Token::place).unwrap_or_default(),
+        fingerprint: fingerprint(&keys, &said),
+        keys,
+        directives: said.names,
+        cache: said.cache,
+        forwards: said.forwards,
+        errors: said.errors,
+        log: said.log,
+        loop_check,
+        prometheus: said.prometheus.is_some(),
+    }
+}
+
+/// All on which the meaning of a cached answer depends: zones, where they are asked, how long answers live.
+/// The first address goes in as well because blocks for the same zone on different addresses have caches of
+/// their own.
+fn fingerprint(keys: &[Key], said: &Said) -> String {
+    let zones: Vec<String> = keys.iter().map(|key| format!("{}:{}", key.zone, key.port)).collect();
+    let names =
+        |zones: &[wire::name::Name]| zones.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
+    let cache = said.cache.as_ref().map(|cache| {
+        let store = |store: &resolver::policy::StorePolicy| {
+            format!("{} {} [{}]", store.max_ttl, store.min_ttl, names(&store.disabled))
+        };
+        let (success, denial) = (store(&cache.success), store(&cache.denial));
+        format!("[{}] {success} {denial} {:?}", names(&cache.zones), cache.servfail)
+    });
+    let forwards: Vec<String> = said
+        .forwards
+        .iter()
+        .map(|forward| {
+            let mut upstreams: Vec<String> = forward.upstreams.iter().map(ToString::to_string).collect();
+            upstreams.sort();
+            format!("{} except [{}] to {}", forward.from, names(&forward.except), upstreams.join(" "))
+        })
+        .collect();
+    format!(
+        "{} on {:?} cache {} forward {}",
+        zones.join(" "),
+        said.bind.first(0),
+        cache.unwrap_or_default(),
+        forwards.join("; ")
+    )
+}

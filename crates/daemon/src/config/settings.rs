@@ -1,0 +1,165 @@
+//! A configuration as the rest of the process obeys it: checked, with every default filled in.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use regex::Regex;
+use resolver::policy::{CachePolicy, Order, TransportRule};
+use tracing::Level;
+use wire::name::Name;
+
+pub use super::keys::Key;
+
+/// A whole configuration.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where it was read: a path, `stdin`, or `the built-in Corefile`.
+    pub source: String,
+    /// SHA-512 over the words, their files and their lines, in hexadecimal: another hash means an edit.
+    /// Blanks within a line and comments do not count.
+    pub hash: String,
+    /// In the order of the file.
+    pub blocks: Vec<Block>,
+    /// In the order in which the blocks name them.
+    pub listeners: Vec<Listener>,
+    /// The `health` directive; of several, the last.
+    pub health: Option<Health>,
+    /// The address of the `ready` directive; of several, the last.
+    pub ready: Option<SocketAddr>,
+    /// The addresses of all `prometheus` directives, each once.
+    pub prometheus: Vec<SocketAddr>,
+    /// The `reload` directive; of several, the last.
+    pub reload: Option<Reload>,
+    /// What the operator ought to know and can live with, whole sentences for the log.
+    pub warnings: Vec<String>,
+}
+
+/// A server block.
+#[derive(Clone, Debug)]
+pub struct Block {
+    /// `FILE:LINE` of its first key.
+    pub place: String,
+    /// The zones, at least one.
+    pub keys: Vec<Key>,
+    /// Equal for two blocks, before and after a reload, whose cached answers mean the same; different for any
+    /// two blocks of one configuration that listen.
+    pub fingerprint: String,
+    /// The directives it has, each once, in the order in which a query meets them.
+    pub directives: Vec<&'static str>,
+    /// The `cache` directive.
+    pub cache: Option<CachePolicy>,
+    /// The `forward` directives, in the order of the file.
+    pub forwards: Vec<Forward>,
+    /// The `errors` directive; failures are not logged without.
+    pub errors: Option<Errors>,
+    /// The rules of all `log` directives; the first whose zone covers a name applies.
+    pub log: Vec<LogRule>,
+    /// The `loop` directive.
+    pub loop_check: Option<LoopCheck>,
+    /// True when queries of this block are counted.
+    pub prometheus: bool,
+}
+
+/// A `forward` directive.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Forward {
+    /// Names in this zone.
+    pub from: Name,
+    /// But not those in these.
+    pub except: Vec<Name>,
+    /// At least one, each once.
+    pub upstreams: Vec<SocketAddr>,
+    /// `policy`.
+    pub order: Order,
+    /// `force_tcp` and `prefer_udp`.
+    pub transport: TransportRule,
+    /// Queries at once in the whole process; 0 is no limit.
+    pub max_concurrent: u32,
+    /// How long an attempt may wait for its answer, above 0.
+    pub read_timeout: Duration,
+    /// How long an idle connection is kept.
+    pub expire: Duration,
+}
+
+/// An `errors` directive.
+#[derive(Clone, Debug, Default)]
+pub struct Errors {
+    /// Panics are logged with their stack.
+    pub stacktrace: bool,
+    /// The first whose pattern fits a message counts it instead of logging it.
+    pub consolidate: Vec<Consolidate>,
+}
+
+/// A `consolidate` option of `errors`.
+#[derive(Clone, Debug)]
+pub struct Consolidate {
+    /// Messages that fit anywhere.
+    pub pattern: Regex,
+    /// From the first message to the line that tells how many there were.
+    pub period: Duration,
+    /// The level of that line.
+    pub level: Level,
+    /// The first message is logged as well, at that level.
+    pub show_first: bool,
+}
+
+/// A rule of a `log` directive.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogRule {
+    /// Names in this zone.
+    pub zone: Name,
+    /// The line with its `{placeholders}`; `{common}` and `{combined}` are written out already.
+    pub format: String,
+    /// Which answers are logged.
+    pub classes: LogClasses,
+}
+
+/// The `class` option of `log`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LogClasses {
+    /// Answers with records, and delegations.
+    pub success: bool,
+    /// NXDOMAIN and NODATA.
+    pub denial: bool,
+    /// All others, and no answer at all.
+    pub error: bool,
+}
+
+/// A `loop` directive.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LoopCheck {
+    /// The zone below which the probe's name is made: the block's first.
+    pub zone: Name,
+    /// Where the probe is sent: the block's first address.
+    pub address: SocketAddr,
+}
+
+/// A `health` directive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Health {
+    /// Where `/health` is served.
+    pub address: SocketAddr,
+    /// How long DNS is still served when the process was told to end.
+    pub lameduck: Duration,
+}
+
+/// A `reload` directive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reload {
+    /// From one look at the file to the next, at least 2 s.
+    pub interval: Duration,
+    /// The interval of a process is `interval` plus or minus half of this; at most half the interval, 0 is
+    /// none.
+    pub jitter: Duration,
+}
+
+/// An address and port that answers, CoreDNS's "server".
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listener {
+    /// The sockets: one address, or `[::]` and `0.0.0.0` for a block without `bind`.
+    pub addresses: Vec<SocketAddr>,
+    /// The `server` label of metrics, `dns://169.254.25.10:53` or `dns://:53`.
+    pub label: String,
+    /// The zones, each with the place of its block in [`Settings::blocks`].
+    pub zones: Vec<(Name, usize)>,
+}

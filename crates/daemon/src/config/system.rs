@@ -1,0 +1,105 @@
+//! What a configuration needs from the machine: files and the addresses of interfaces.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{self, Read};
+use std::net::{SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::path::Path;
+
+use nix::ifaddrs::getifaddrs;
+
+/// Octets of a file that are read at most; a ConfigMap has 1 MiB at most.
+pub const MAX_FILE_LEN: u64 = 4 << 20;
+
+/// The machine as the configuration sees it. Tests put their own in place of [`Node`].
+pub trait System {
+    /// A whole file.
+    ///
+    /// # Errors
+    /// As the kernel says; also when the file is longer than [`MAX_FILE_LEN`].
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>>;
+
+    /// What is piped to the process, up to its end.
+    ///
+    /// # Errors
+    /// As [`System::read`].
+    fn read_stdin(&self) -> io::Result<Vec<u8>>;
+
+    /// The names in a directory, in any order.
+    ///
+    /// # Errors
+    /// As the kernel says.
+    fn names_in(&self, directory: &Path) -> io::Result<Vec<OsString>>;
+
+    /// True when the path is there and is a directory.
+    fn is_directory(&self, path: &Path) -> bool;
+
+    /// The addresses of an interface, with port 0; those of link-local scope carry the interface's index.
+    /// None when there is no interface of that name.
+    ///
+    /// # Errors
+    /// As the kernel says.
+    fn addresses_of(&self, interface: &str) -> io::Result<Vec<SocketAddr>>;
+}
+
+/// The node we run on.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Node;
+
+impl System for Node {
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        read_up_to_limit(File::open(path)?)
+    }
+
+    fn read_stdin(&self) -> io::Result<Vec<u8>> {
+        read_up_to_limit(io::stdin())
+    }
+
+    fn names_in(&self, directory: &Path) -> io::Result<Vec<OsString>> {
+        std::fs::read_dir(directory)?.map(|entry| entry.map(|entry| entry.file_name())).collect()
+    }
+
+    fn is_directory(&self, path: &Path) -> bool {
+        path.is_dir()
+    }
+
+    fn addresses_of(&self, interface: &str) -> io::Result<Vec<SocketAddr>> {
+        let addresses = getifaddrs()?.filter(|entry| entry.interface_name == interface);
+        Ok(addresses
+            .filter_map(|entry| {
+                let storage = entry.address?;
+                let v4 = storage.as_sockaddr_in().map(|v4| SocketAddrV4::from(*v4).into());
+                v4.or_else(|| storage.as_sockaddr_in6().map(|v6| SocketAddrV6::from(*v6).into()))
+            })
+            .collect())
+    }
+}
+
+fn read_up_to_limit(source: impl Read) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let read = source.take(MAX_FILE_LEN + 1).read_to_end(&mut bytes)?;
+    if u64::try_from(read).is_ok_and(|read| read > MAX_FILE_LEN) {
+        return Err(io::Error::new(
+            io::ErrorKind::FileTooLarge,
+            format!("longer than {} MiB", MAX_FILE_LEN >> 20),
+        ));
+    }
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_loopback_interface_has_its_address_and_a_made_up_one_has_none() {
+        assert!(Node.addresses_of("lo").unwrap().contains(&"127.0.0.1:0".parse().unwrap()));
+        assert!(Node.addresses_of("no-such-link0").unwrap().is_empty());
+    }
+
+    #[test]
+    fn an_endless_file_is_refused() {
+        let error = Node.read(Path::new("/dev/zero")).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::FileTooLarge);
+    }
+}

@@ -1,0 +1,221 @@
+//! The process and its node: what CoreDNS and node-cache tell of themselves, and what only we have to tell.
+
+use resolver::tally::{BlockTally, Counter, UpstreamTally, WorkerTally};
+
+use super::Build;
+use super::family::{Distribution, Family, total};
+use super::process_tally::{PROBE_BOUNDS, ProcessTally};
+use crate::tallies::Tallies;
+
+/// Under names of CoreDNS and node-cache.
+pub(super) fn families(tallies: &Tallies, process: &ProcessTally, build: &Build) -> Vec<Family> {
+    let panics = total(tallies.workers(), |tally: &WorkerTally| Some(&tally.panics));
+    let mut families = vec![
+        build_info(build),
+        enabled(tallies),
+        plain("coredns_panics_total", "Panics caught while a packet was worked on.", panics),
+        plain(
+            "coredns_health_request_failures_total",
+            "Probes of our own health endpoint that failed.",
+            process.health_failures.get(),
+        ),
+        plain(
+            "coredns_reload_failed_total",
+            "Reloads that failed and left the running configuration in force.",
+            process.reloads.failed.get(),
+        ),
+        setup_errors(process),
+        reload_version(process),
+    ];
+    let mut probes = Family::histogram(
+        "coredns_health_request_duration_seconds",
+        "Time our own health endpoint took to answer a probe.",
+    );
+    probes.distribution(
+        &[],
+        &Distribution {
+            bounds: &PROBE_BOUNDS,
+            places: process.health_probes.places(),
+            sum: process.health_probes.nanos() as f64 / 1e9,
+        },
+    );
+    families.push(probes);
+    families
+}
+
+fn build_info(build: &Build) -> Family {
+    let mut family = Family::gauge(
+        "coredns_build_info",
+        "What this process was built from; goversion names the compiler, under the label dashboards know.",
+    );
+    let labels =
+        [("version", &*build.version), ("revision", &*build.revision), ("goversion", &*build.compiler)];
+    family.series(&labels, 1.0);
+    family
+}
+
+fn enabled(tallies: &Tallies) -> Family {
+    let mut family =
+        Family::gauge("coredns_plugin_enabled", "Directives that handle queries, by listener and block.");
+    for row in tallies.enabled_plugins() {
+        let labels = [("server", &*row.server), ("zone", &*row.zone), ("view", ""), ("name", &*row.name)];
+        family.series(&labels, 1.0);
+    }
+    family
+}
+
+fn setup_errors(process: &ProcessTally) -> Family {
+    let mut family = Family::counter(
+        "coredns_nodecache_setup_errors_total",
+        "Failures to set up the node: packet filter, link, addresses, configuration.",
+    );
+    for (kind, count) in process.setup_errors() {
+        family.series(&[("errortype", kind)], count as f64);
+    }
+    family
+}
+
+fn reload_version(process: &ProcessTally) -> Family {
+    let mut family = Family::gauge(
+        "coredns_reload_version_info",
+        "Checksum of the configuration in force after a reload.",
+    );
+    if let Some(version) = process.reloads.version() {
+        family.series(&[("hash", "sha512"), ("value", &version)], 1.0);
+    }
+    family
+}
+
+/// Under names of our own.
+pub(super) fn own_families(tallies: &Tallies, process: &ProcessTally) -> Vec<Family> {
+    let late = total(tallies.workers(), |tally: &WorkerTally| Some(&tally.late_answers));
+    let mut families = vec![
+        rejected(tallies),
+        limits(tallies),
+        joined(tallies),
+        plain(
+            "nodelocaldns_late_answers_total",
+            "Answers of upstreams that no client waited for any more; they fill the cache.",
+            late,
+        ),
+        per_upstream(
+            "nodelocaldns_upstream_failures_total",
+            "Attempts at an upstream that failed.",
+            tallies,
+            |t| &t.failures,
+        ),
+        per_upstream(
+            "nodelocaldns_upstream_redone_total",
+            "Attempts repeated on a fresh connection because a used one had closed.",
+            tallies,
+            |t| &t.redone,
+        ),
+        per_upstream(
+            "nodelocaldns_upstream_mismatches_total",
+            "Messages of an upstream that answered nothing we had asked.",
+            tallies,
+            |t| &t.mismatches,
+        ),
+    ];
+    families.extend(of_process(process));
+    families
+}
+
+fn of_process(process: &ProcessTally) -> Vec<Family> {
+    let mut open = Family::gauge("nodelocaldns_tcp_connections", "TCP connections of clients that are open.");
+    open.series(&[], process.connections.open.get() as f64);
+    vec![
+        open,
+        plain(
+            "nodelocaldns_tcp_connections_refused_total",
+            "TCP connections of clients closed because there were too many.",
+            process.connections.refused.get(),
+        ),
+        plain(
+            "nodelocaldns_tcp_connections_timed_out_total",
+            "TCP connections of clients closed because the client was too slow or had nothing to ask.",
+            process.connections.timed_out.get(),
+        ),
+        plain(
+            "nodelocaldns_udp_send_errors_total",
+            "Answers by UDP that the kernel would not take.",
+            process.udp_send_errors.get(),
+        ),
+        plain(
+            "nodelocaldns_node_repairs_total",
+            "Links, addresses and rules of ours that were gone and that we put back.",
+            process.repairs.get(),
+        ),
+        plain(
+            "nodelocaldns_log_lines_dropped_total",
+            "Log lines dropped because whoever reads our output was too slow.",
+            process.lost_lines.get(),
+        ),
+    ]
+}
+
+fn rejected(tallies: &Tallies) -> Family {
+    let mut family = Family::counter(
+        "nodelocaldns_rejected_packets_total",
+        "Packets that were no query we act on, by what their sender got: nothing (silence) or a response code.",
+    );
+    let workers = tallies.workers();
+    let reasons = [
+        ("silence", total(workers, |tally: &WorkerTally| Some(&tally.silenced))),
+        ("FORMERR", total(workers, |tally: &WorkerTally| Some(&tally.format_errors))),
+        ("NOTIMP", total(workers, |tally: &WorkerTally| Some(&tally.not_implemented))),
+        ("BADVERS", total(workers, |tally: &WorkerTally| Some(&tally.bad_versions))),
+    ];
+    for (reason, count) in reasons {
+        family.series(&[("reason", reason)], count as f64);
+    }
+    family
+}
+
+fn limits(tallies: &Tallies) -> Family {
+    let mut family = Family::counter(
+        "nodelocaldns_limit_hits_total",
+        "Queries refused by a limit: of open questions (flights), of clients waiting for one question (waiters).",
+    );
+    let workers = tallies.workers();
+    let limits = [
+        ("flights", total(workers, |tally: &WorkerTally| Some(&tally.flights_full))),
+        ("waiters", total(workers, |tally: &WorkerTally| Some(&tally.waiters_full))),
+    ];
+    for (limit, count) in limits {
+        family.series(&[("limit", limit)], count as f64);
+    }
+    family
+}
+
+fn joined(tallies: &Tallies) -> Family {
+    let mut family = Family::counter(
+        "nodelocaldns_joined_queries_total",
+        "Queries that joined a question already asked, each an upstream query saved.",
+    );
+    for (server, zones, block) in tallies.blocks() {
+        let count = total(&block.of_workers, |tally: &BlockTally| Some(&tally.joined));
+        family.series(&[("server", server), ("zones", zones)], count as f64);
+    }
+    family
+}
+
+fn per_upstream(
+    name: &str,
+    help: &str,
+    tallies: &Tallies,
+    pick: impl Fn(&UpstreamTally) -> &Counter,
+) -> Family {
+    let mut family = Family::counter(name, help);
+    for (addr, of_workers) in tallies.upstreams() {
+        let count = total(of_workers, |tally| Some(pick(tally)));
+        family.series(&[("to", &addr.to_string())], count as f64);
+    }
+    family
+}
+
+fn plain(name: &str, help: &str, count: u64) -> Family {
+    let mut family = Family::counter(name, help);
+    family.series(&[], count as f64);
+    family
+}

@@ -1,0 +1,163 @@
+//! What is counted for the process as a whole, by whichever thread sees it.
+
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+/// A number that any thread raises. Rare events only: it costs a bus lock.
+#[derive(Debug, Default)]
+pub struct EventCount(AtomicU64);
+
+impl EventCount {
+    /// Raises it by one.
+    pub fn up(&self) {
+        self.add(1);
+    }
+
+    /// Raises it.
+    pub fn add(&self, count: u64) {
+        self.0.fetch_add(count, Relaxed);
+    }
+
+    /// Its value.
+    pub fn get(&self) -> u64 {
+        self.0.load(Relaxed)
+    }
+}
+
+/// A number that goes up and down.
+#[derive(Debug, Default)]
+pub struct OpenCount(AtomicI64);
+
+impl OpenCount {
+    /// Raises it by one.
+    pub fn up(&self) {
+        self.0.fetch_add(1, Relaxed);
+    }
+
+    /// Lowers it by one.
+    pub fn down(&self) {
+        self.0.fetch_sub(1, Relaxed);
+    }
+
+    /// Its value.
+    pub fn get(&self) -> i64 {
+        self.0.load(Relaxed)
+    }
+}
+
+/// The `errortype` of `coredns_nodecache_setup_errors_total`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SetupError {
+    /// The packet filter refused our rules.
+    Iptables = 0,
+    /// Someone else held the packet filter's lock.
+    IptablesLock = 1,
+    /// The link or an address could not be made.
+    InterfaceAdd = 2,
+    /// The link or an address could not be looked at.
+    InterfaceCheck = 3,
+    /// The configuration could not be read or taken over.
+    Configmap = 4,
+}
+
+/// The label values of [`SetupError`], in its order.
+pub(crate) const SETUP_ERRORS: [&str; 5] =
+    ["iptables", "iptables_lock", "interface_add", "interface_check", "configmap"];
+
+/// Upper bounds in seconds of the histogram of the health self-probe, as CoreDNS has them.
+pub(crate) const PROBE_BOUNDS: [f64; 5] = [0.000_25, 0.002_5, 0.025, 0.25, 2.5];
+
+/// How long the health self-probe took.
+#[derive(Debug, Default)]
+pub struct ProbeDurations {
+    /// Not cumulative; the last place is above all bounds.
+    places: [EventCount; PROBE_BOUNDS.len() + 1],
+    nanos: EventCount,
+}
+
+impl ProbeDurations {
+    /// Counts one probe.
+    pub fn observe(&self, duration: Duration) {
+        let seconds = duration.as_secs_f64();
+        let place = PROBE_BOUNDS.iter().position(|&bound| seconds <= bound).unwrap_or(PROBE_BOUNDS.len());
+        if let Some(count) = self.places.get(place) {
+            count.up();
+        }
+        self.nanos.add(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX));
+    }
+
+    pub(crate) fn places(&self) -> Vec<u64> {
+        self.places.iter().map(EventCount::get).collect()
+    }
+
+    pub(crate) fn nanos(&self) -> u64 {
+        self.nanos.get()
+    }
+}
+
+/// Reloads of the configuration.
+#[derive(Debug, Default)]
+pub struct Reloads {
+    /// Those that failed.
+    pub failed: EventCount,
+    version: Mutex<Option<String>>,
+}
+
+impl Reloads {
+    /// Notes a reload, whether it went well or not, with the SHA-512 in hexadecimal of the configuration in force
+    /// after it.
+    pub fn attempted(&self, version: &str) {
+        *self.version.lock().unwrap_or_else(PoisonError::into_inner) = Some(version.to_owned());
+    }
+
+    /// The configuration in force; nothing before the first reload.
+    pub(crate) fn version(&self) -> Option<String> {
+        self.version.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// TCP connections of clients.
+#[derive(Debug, Default)]
+pub struct ClientConnections {
+    /// Open now.
+    pub open: OpenCount,
+    /// Turned away or closed early because there were too many.
+    pub refused: EventCount,
+    /// Closed because the client was too slow or had nothing to ask.
+    pub timed_out: EventCount,
+}
+
+/// What no worker's own tally has a place for.
+#[derive(Debug, Default)]
+pub struct ProcessTally {
+    /// The health self-probes that were answered.
+    pub health_probes: ProbeDurations,
+    /// The health self-probes that were not.
+    pub health_failures: EventCount,
+    /// Reloads of the configuration.
+    pub reloads: Reloads,
+    /// Links, addresses and rules of ours that someone had taken away and we put back.
+    pub repairs: EventCount,
+    /// Log lines that found no room.
+    pub lost_lines: EventCount,
+    /// TCP connections of clients.
+    pub connections: ClientConnections,
+    /// Answers by UDP that the kernel would not take.
+    pub udp_send_errors: EventCount,
+    setup_errors: [EventCount; SETUP_ERRORS.len()],
+}
+
+impl ProcessTally {
+    /// Counts a failure to set up the node.
+    pub fn setup_error(&self, error: SetupError) {
+        if let Some(count) = self.setup_errors.get(error as usize) {
+            count.up();
+        }
+    }
+
+    /// Label value and count of each kind of set-up failure.
+    pub(crate) fn setup_errors(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        SETUP_ERRORS.into_iter().zip(self.setup_errors.iter().map(EventCount::get))
+    }
+}

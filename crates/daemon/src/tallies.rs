@@ -1,0 +1,228 @@
+//! Who counts what: hands each worker its tallies and remembers them for the life of the process, so that a
+//! reload neither loses nor resets a counter.
+//!
+//! Workers count in what they were handed and never come here; the control thread hands out, a scrape reads.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use resolver::cache::Occupancy;
+use resolver::policy::RouteId;
+use resolver::tally::{BlockTally, RouteTally, UpstreamTally, WorkerTally};
+
+/// The `zone` label of queries that no zone of a listener takes.
+pub const DROPPED: &str = "dropped";
+
+/// A directive that handles queries, for `coredns_plugin_enabled`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct EnabledPlugin {
+    /// The listener, as in `dns://169.254.25.10:53`.
+    pub server: String,
+    /// The first zone of the block.
+    pub zone: String,
+    /// The directive.
+    pub name: String,
+}
+
+/// Every tally of the process. Workers are numbered from 0 without gaps.
+#[derive(Debug, Default)]
+pub struct Tallies {
+    workers: Vec<Arc<WorkerTally>>,
+    routes: BTreeMap<(String, String), RouteTallies>,
+    blocks: BTreeMap<(String, String), BlockTallies>,
+    upstreams: BTreeMap<SocketAddr, Vec<Arc<UpstreamTally>>>,
+    enabled: Vec<EnabledPlugin>,
+}
+
+#[derive(Debug)]
+struct RouteTallies {
+    id: RouteId,
+    of_workers: Vec<Arc<RouteTally>>,
+}
+
+/// What the caches of the blocks behind one pair of labels count.
+#[derive(Debug, Default)]
+pub(crate) struct BlockTallies {
+    pub(crate) of_workers: Vec<Arc<BlockTally>>,
+    occupancies: Vec<Arc<Occupancy>>,
+    /// Evictions of occupancies that nobody raises any more: success, denial.
+    past_evictions: (u64, u64),
+    ever_stored: bool,
+}
+
+impl Tallies {
+    /// Without any entry yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// What a worker counts as a whole.
+    pub fn worker(&mut self, index: usize) -> Arc<WorkerTally> {
+        of_worker(&mut self.workers, index)
+    }
+
+    /// What a worker counts for a zone on a listener, or for [`DROPPED`]. The number is the same for the life of
+    /// the process; beyond 65,535 pairs of listener and zone they share the last one.
+    pub fn route(&mut self, server: &str, zone: &str, worker: usize) -> (RouteId, Arc<RouteTally>) {
+        let next = RouteId(u16::try_from(self.routes.len()).unwrap_or(u16::MAX));
+        let route = self
+            .routes
+            .entry((server.to_owned(), zone.to_owned()))
+            .or_insert_with(|| RouteTallies { id: next, of_workers: Vec::new() });
+        (route.id, of_worker(&mut route.of_workers, worker))
+    }
+
+    /// What a worker counts for the cache of a block; `zones` are those of the cache, joined with commas.
+    /// Blocks with the same labels share it, and their occupancies are summed.
+    pub fn block(
+        &mut self,
+        server: &str,
+        zones: &str,
+        occupancy: &Arc<Occupancy>,
+        worker: usize,
+    ) -> Arc<BlockTally> {
+        let block = self.blocks.entry((server.to_owned(), zones.to_owned())).or_default();
+        block.watch(occupancy);
+        of_worker(&mut block.of_workers, worker)
+    }
+
+    /// What a worker counts for an upstream.
+    pub fn upstream(&mut self, addr: SocketAddr, worker: usize) -> Arc<UpstreamTally> {
+        of_worker(self.upstreams.entry(addr).or_default(), worker)
+    }
+
+    /// Replaces the rows of `coredns_plugin_enabled`, at start-up and at each reload.
+    pub fn set_enabled_plugins(&mut self, mut rows: Vec<EnabledPlugin>) {
+        rows.sort();
+        rows.dedup();
+        self.enabled = rows;
+    }
+
+    pub(crate) fn workers(&self) -> &[Arc<WorkerTally>] {
+        &self.workers
+    }
+
+    /// Server, zone and the tallies of the workers.
+    pub(crate) fn routes(&self) -> impl Iterator<Item = (&str, &str, &[Arc<RouteTally>])> {
+        self.routes.iter().map(|((server, zone), route)| (&**server, &**zone, &*route.of_workers))
+    }
+
+    /// Server, zones and the tallies of the workers.
+    pub(crate) fn blocks(&self) -> impl Iterator<Item = (&str, &str, &BlockTallies)> {
+        self.blocks.iter().map(|((server, zones), block)| (&**server, &**zones, block))
+    }
+
+    pub(crate) fn upstreams(&self) -> impl Iterator<Item = (SocketAddr, &[Arc<UpstreamTally>])> {
+        self.upstreams.iter().map(|(addr, of_workers)| (*addr, &**of_workers))
+    }
+
+    pub(crate) fn enabled_plugins(&self) -> &[EnabledPlugin] {
+        &self.enabled
+    }
+
+    /// Notes which caches hold something, so that their `coredns_cache_entries` stay when they empty again.
+    pub(crate) fn note_stored(&mut self) {
+        for block in self.blocks.values_mut() {
+            block.ever_stored |= block.counts() != (0, 0) || block.evictions() != (0, 0);
+        }
+    }
+}
+
+impl BlockTallies {
+    /// Entries with records and entries without, or nothing while none has ever been seen.
+    pub(crate) fn entries(&self) -> Option<(i64, i64)> {
+        self.ever_stored.then(|| self.counts())
+    }
+
+    /// Evictions of entries with records and of entries without.
+    pub(crate) fn evictions(&self) -> (u64, u64) {
+        let (success, denial) = self.past_evictions;
+        self.occupancies.iter().fold((success, denial), |(success, denial), occupancy| {
+            (success + occupancy.success_evictions(), denial + occupancy.denial_evictions())
+        })
+    }
+
+    fn counts(&self) -> (i64, i64) {
+        self.occupancies.iter().fold((0, 0), |(success, denial), occupancy| {
+            (success + occupancy.success(), denial + occupancy.denial())
+        })
+    }
+
+    /// Adds an occupancy and lets go of those that neither a policy nor an entry of the cache holds any more.
+    /// A block that a reload changed still fills the cache until its entries leave, so it is watched till then.
+    fn watch(&mut self, occupancy: &Arc<Occupancy>) {
+        if self.occupancies.iter().any(|known| Arc::ptr_eq(known, occupancy)) {
+            return;
+        }
+        let past = &mut self.past_evictions;
+        self.occupancies.retain(|known| {
+            let in_use = Arc::strong_count(known) > 1;
+            if !in_use {
+                past.0 += known.success_evictions();
+                past.1 += known.denial_evictions();
+            }
+            in_use
+        });
+        self.occupancies.push(Arc::clone(occupancy));
+    }
+}
+
+/// The tally of a worker, which comes into being when it is first asked for.
+fn of_worker<T: Default>(tallies: &mut Vec<Arc<T>>, worker: usize) -> Arc<T> {
+    loop {
+        if let Some(tally) = tallies.get(worker) {
+            return Arc::clone(tally);
+        }
+        tallies.push(Arc::default());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SERVER: &str = "dns://169.254.25.10:53";
+
+    #[test]
+    fn a_route_keeps_its_number_and_its_tally() {
+        let mut tallies = Tallies::new();
+        let (root, first) = tallies.route(SERVER, ".", 0);
+        let (cluster, _) = tallies.route(SERVER, "cluster.local.", 0);
+        let (elsewhere, _) = tallies.route("dns://10.233.0.3:53", ".", 0);
+        assert_eq!((root, cluster, elsewhere), (RouteId(0), RouteId(1), RouteId(2)));
+
+        first.do_requests.add(1);
+        let (again, of_second_worker) = tallies.route(SERVER, ".", 1);
+        assert_eq!(again, root);
+        assert_eq!(of_second_worker.do_requests.get(), 0);
+        assert_eq!(tallies.route(SERVER, ".", 0).1.do_requests.get(), 1);
+    }
+
+    #[test]
+    fn upstreams_and_workers_are_told_apart() {
+        let mut tallies = Tallies::new();
+        let addr: SocketAddr = "10.233.0.3:53".parse().unwrap();
+        tallies.upstream(addr, 2).failures.add(1);
+        assert_eq!(tallies.upstream(addr, 2).failures.get(), 1);
+        assert_eq!(tallies.upstream(addr, 0).failures.get(), 0);
+        assert_eq!(tallies.upstreams().next().unwrap().1.len(), 3);
+        tallies.worker(1).panics.add(1);
+        assert_eq!(tallies.workers().iter().map(|worker| worker.panics.get()).collect::<Vec<_>>(), [0, 1]);
+    }
+
+    #[test]
+    fn an_occupancy_nobody_fills_is_let_go() {
+        let mut tallies = Tallies::new();
+        let old = Arc::new(Occupancy::default());
+        tallies.block(SERVER, ".", &old, 0);
+        tallies.block(SERVER, ".", &old, 1);
+        drop(old);
+        let new = Arc::new(Occupancy::default());
+        tallies.block(SERVER, ".", &new, 0);
+        let (_, _, block) = tallies.blocks().next().unwrap();
+        assert_eq!(block.occupancies.len(), 1);
+        assert_eq!(block.of_workers.len(), 2);
+        assert_eq!(block.entries(), None);
+    }
+}

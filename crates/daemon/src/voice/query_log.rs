@@ -1,0 +1,88 @@
+//! The `log` directive: one line per answered query.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use resolver::action::Answered;
+use resolver::policy::RouteId;
+use wire::header::Rcode;
+use wire::name::Name;
+use wire::response::{Kind, Response};
+
+use super::format::{Format, Shown};
+use crate::config::settings::{LogClasses, LogRule};
+
+/// A rule of the `log` directive, ready for use.
+#[derive(Clone, Debug)]
+struct Rule {
+    zone: Name,
+    format: Format,
+    classes: LogClasses,
+}
+
+/// What is logged, zone by zone.
+#[derive(Clone, Debug, Default)]
+pub struct QueryLog {
+    rules: HashMap<RouteId, Arc<[Rule]>>,
+}
+
+/// An answer as it was sent.
+#[derive(Clone, Copy, Debug)]
+pub struct Sent<'a> {
+    /// What the resolver wrote down of it.
+    pub answered: &'a Answered,
+    /// The answer's octets.
+    pub message: &'a [u8],
+    /// The address that was asked.
+    pub local: IpAddr,
+    /// When it was sent.
+    pub now: Instant,
+}
+
+impl QueryLog {
+    /// Logs nothing yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Has answers for a zone logged by the rules of its block, of which the first that covers a name applies.
+    pub fn set_rules(&mut self, route: RouteId, rules: &[LogRule]) {
+        if rules.is_empty() {
+            return;
+        }
+        let rules = rules.iter().map(|rule| Rule {
+            zone: rule.zone.clone(),
+            format: Format::parse(&rule.format),
+            classes: rule.classes,
+        });
+        self.rules.insert(route, rules.collect());
+    }
+
+    /// The line for an answer, without its `[INFO] `; nothing when no rule wants one.
+    pub fn line(&self, sent: &Sent<'_>) -> Option<String> {
+        let receipt = sent.answered.receipt?;
+        let rules = self.rules.get(&receipt.route)?;
+        let answer = Response::parse(sent.message).ok();
+        let shown = Shown::read(sent, receipt, answer.as_ref().map(|answer| answer.rcode))?;
+        let rule = rules.iter().find(|rule| rule.zone.covers(&shown.name))?;
+        rule.wants(answer.as_ref()).then(|| rule.format.fill(&shown))
+    }
+}
+
+impl Rule {
+    /// NXDOMAIN is a denial even without the SOA that would let one keep it.
+    fn wants(&self, answer: Option<&Response<'_>>) -> bool {
+        let LogClasses { success, denial, error } = self.classes;
+        match answer {
+            None => error,
+            Some(answer) if answer.rcode == Rcode::NXDOMAIN => denial,
+            Some(answer) => match answer.kind {
+                Kind::NoData | Kind::NameError => denial,
+                Kind::Positive | Kind::Delegation | Kind::Empty | Kind::Dangling => success,
+                Kind::ServerFailure | Kind::Other => error,
+            },
+        }
+    }
+}

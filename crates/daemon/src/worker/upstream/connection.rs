@@ -1,0 +1,198 @@
+//! One TCP connection to an upstream, with several questions open on it.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::io;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use resolver::action::{Ask, AttemptId, Failure};
+use tokio::io::Interest;
+use tokio::net::TcpStream;
+use tokio::sync::Notify;
+use tokio::time;
+use wire::frame::{self, Frames};
+
+use crate::clock;
+
+const READ_LEN: usize = 16 * 1024;
+
+/// How long a connection may take and be used.
+#[derive(Clone, Copy)]
+pub(super) struct Terms {
+    /// When dialling ends without success.
+    pub(super) dial_until: Instant,
+    /// When it takes no more questions.
+    pub(super) retire_at: Instant,
+    /// How long it is kept without a question.
+    pub(super) idle: Duration,
+}
+
+/// What is open on a connection, from before it is dialled until it is closed.
+pub(super) struct Connection {
+    terms: Terms,
+    unsent: RefCell<Vec<u8>>,
+    questions: RefCell<VecDeque<Question>>,
+    last_used: Cell<Instant>,
+    has_answered: Cell<bool>,
+    closing: Cell<bool>,
+    changed: Notify,
+}
+
+struct Question {
+    id: u16,
+    since: Instant,
+    /// Nothing once it is forgotten; its answer may still come and must find its ID.
+    attempt: Option<AttemptId>,
+}
+
+impl Connection {
+    pub(super) fn new(terms: Terms) -> Self {
+        Self {
+            terms,
+            unsent: RefCell::default(),
+            questions: RefCell::default(),
+            last_used: Cell::new(clock::now()),
+            has_answered: Cell::new(false),
+            closing: Cell::new(false),
+            changed: Notify::new(),
+        }
+    }
+
+    /// Puts a question on its way.
+    pub(super) fn send(&self, now: Instant, ask: &Ask, message: &[u8]) {
+        let Some(header) = wire::header::Header::read(message) else { return };
+        frame::push(message, &mut self.unsent.borrow_mut());
+        let question = Question { id: header.id, since: now, attempt: Some(ask.attempt) };
+        self.questions.borrow_mut().push_back(question);
+        self.last_used.set(now);
+        self.changed.notify_one();
+    }
+
+    pub(super) fn takes_questions(&self, now: Instant) -> bool {
+        !self.closing.get() && now < self.terms.retire_at
+    }
+
+    pub(super) fn open_questions(&self) -> usize {
+        self.questions.borrow().len()
+    }
+
+    pub(super) fn waits_longer_than(&self, limit: Duration, now: Instant) -> bool {
+        self.questions.borrow().front().is_some_and(|oldest| now.saturating_duration_since(oldest.since) > limit)
+    }
+
+    pub(super) fn carries(&self, attempt: AttemptId) -> bool {
+        self.questions.borrow().iter().any(|question| question.attempt == Some(attempt))
+    }
+
+    /// Nobody wants this answer any more. A connection that owes only such answers owes too much: it is closed.
+    pub(super) fn forget(&self, attempt: AttemptId) {
+        let mut questions = self.questions.borrow_mut();
+        let Some(question) = questions.iter_mut().find(|question| question.attempt == Some(attempt)) else {
+            return;
+        };
+        question.attempt = None;
+        if questions.iter().all(|question| question.attempt.is_none()) {
+            self.close();
+        }
+    }
+
+    pub(super) fn close(&self) {
+        self.closing.set(true);
+        self.changed.notify_one();
+    }
+
+    /// The attempts that were open when the connection ended.
+    pub(super) fn abandon(&self) -> Vec<AttemptId> {
+        self.closing.set(true);
+        self.questions.borrow_mut().drain(..).filter_map(|question| question.attempt).collect()
+    }
+
+    /// Sends questions and hands each answer to `carry` until the connection ends; says how it ended. After
+    /// each batch of answers `freed` is told that there is room.
+    pub(super) async fn converse(
+        &self,
+        stream: TcpStream,
+        carry: impl Fn(AttemptId, &[u8]),
+        freed: impl Fn(),
+    ) -> Failure {
+        let mut frames = Frames::default();
+        while !self.closing.get() && !self.has_nothing_left() {
+            let writing = !self.unsent.borrow().is_empty();
+            let interest = if writing { Interest::READABLE | Interest::WRITABLE } else { Interest::READABLE };
+            let served = tokio::select! {
+                ready = stream.ready(interest) => ready.and_then(|ready| {
+                    if ready.is_writable() {
+                        self.write(&stream)?;
+                    }
+                    if ready.is_readable() {
+                        self.read(&stream, &mut frames, &carry)?;
+                        freed();
+                    }
+                    Ok(())
+                }),
+                () = self.changed.notified() => Ok(()),
+                () = time::sleep_until(self.next_look().into()) => Ok(()),
+            };
+            if served.is_err() {
+                break;
+            }
+        }
+        Failure::Closed { reused: self.has_answered.get() }
+    }
+
+    fn write(&self, stream: &TcpStream) -> io::Result<()> {
+        let mut unsent = self.unsent.borrow_mut();
+        match stream.try_write(&unsent) {
+            Ok(written) => {
+                unsent.drain(..written);
+                Ok(())
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn read(&self, stream: &TcpStream, frames: &mut Frames, carry: &impl Fn(AttemptId, &[u8])) -> io::Result<()> {
+        let mut buffer = [0; READ_LEN];
+        match stream.try_read(&mut buffer) {
+            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(len) => frames.extend(buffer.get(..len).unwrap_or_default()),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+            Err(error) => return Err(error),
+        }
+        while let Some(message) = frames.next_message() {
+            self.deliver(message, carry);
+        }
+        Ok(())
+    }
+
+    /// Finds the question by its ID. A message with an ID that nobody asked for is out of step.
+    fn deliver(&self, message: &[u8], carry: &impl Fn(AttemptId, &[u8])) {
+        let id = wire::header::Header::read(message).map(|header| header.id);
+        let found = self.questions.borrow().iter().find(|one| Some(one.id) == id).map(|one| (one.id, one.attempt));
+        let Some((id, attempt)) = found else { return self.close() };
+        if let Some(attempt) = attempt {
+            carry(attempt, message);
+        }
+        self.questions.borrow_mut().retain(|question| question.id != id);
+        self.has_answered.set(true);
+        self.last_used.set(clock::now());
+    }
+
+    fn has_nothing_left(&self) -> bool {
+        self.questions.borrow().is_empty() && clock::now() >= self.next_look()
+    }
+
+    fn next_look(&self) -> Instant {
+        (self.last_used.get() + self.terms.idle).min(self.terms.retire_at).max(self.last_used.get())
+    }
+}
+
+/// Connects to `upstream` in the time the first question has.
+pub(super) async fn dial(connection: &Connection, upstream: SocketAddr) -> io::Result<TcpStream> {
+    let dialled = time::timeout_at(connection.terms.dial_until.into(), TcpStream::connect(upstream)).await;
+    let stream = dialled.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+    linux::tcp::tune_dialled(&stream)?;
+    Ok(stream)
+}

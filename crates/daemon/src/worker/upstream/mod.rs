@@ -1,0 +1,112 @@
+//! The worker's side towards upstreams: questions out, answers and failures back in.
+//!
+//! Nothing is decided here about an answer. A pool chooses a connection, a datagram exchange opens a socket;
+//! what they bring goes to [`Core::response`] or [`Core::failure`].
+
+mod connection;
+mod datagram;
+mod pool;
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::io;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use resolver::action::{Ask, AttemptId, Failure, Transport};
+use resolver::tally::UpstreamTally;
+use tokio::task::AbortHandle;
+
+use super::Core;
+use pool::Pool;
+
+/// The counters of every upstream in the configuration.
+pub(crate) type UpstreamTallies = HashMap<SocketAddr, Arc<UpstreamTally>>;
+
+/// All that is under way to upstreams.
+#[derive(Default)]
+pub(super) struct Upstreams {
+    tallies: RefCell<UpstreamTallies>,
+    pools: RefCell<HashMap<SocketAddr, Rc<Pool>>>,
+    streams: RefCell<HashMap<AttemptId, Rc<Pool>>>,
+    datagrams: RefCell<HashMap<AttemptId, AbortHandle>>,
+}
+
+impl Upstreams {
+    /// Counts for the upstreams of a new configuration from now on. Connections stay: an upstream that is
+    /// gone is asked no more, and its connections end by idleness.
+    pub(super) fn adopt(&self, tallies: UpstreamTallies) {
+        self.tallies.replace(tallies);
+    }
+
+    /// Sends a question.
+    pub(super) fn ask(&self, core: &Rc<Core>, ask: &Ask, message: &[u8]) {
+        match ask.transport {
+            Transport::Udp => {
+                self.count(ask.upstream, Transport::Udp, false);
+                let exchange = datagram::exchange(Rc::clone(core), ask.attempt, ask.upstream, message.to_vec());
+                let task = tokio::task::spawn_local(exchange);
+                self.datagrams.borrow_mut().insert(ask.attempt, task.abort_handle());
+            }
+            Transport::Tcp => {
+                let pool = self.pool(ask.upstream);
+                self.streams.borrow_mut().insert(ask.attempt, Rc::clone(&pool));
+                pool.ask(core, ask, message);
+            }
+        }
+    }
+
+    /// The attempt is over: what it holds is let go.
+    pub(super) fn forget(&self, attempt: AttemptId) {
+        if let Some(task) = self.datagrams.borrow_mut().remove(&attempt) {
+            task.abort();
+        }
+        if let Some(pool) = self.streams.borrow_mut().remove(&attempt) {
+            pool.forget(attempt);
+        }
+    }
+
+    /// The connection that carries the attempt is out of step: it is closed.
+    pub(super) fn distrust(&self, attempt: AttemptId) {
+        if let Some(pool) = self.streams.borrow_mut().remove(&attempt) {
+            pool.distrust(attempt);
+        }
+    }
+
+    /// The attempt has ended by an answer or a failure.
+    fn ended(&self, attempt: AttemptId) {
+        self.streams.borrow_mut().remove(&attempt);
+        self.datagrams.borrow_mut().remove(&attempt);
+    }
+
+    fn pool(&self, upstream: SocketAddr) -> Rc<Pool> {
+        let mut pools = self.pools.borrow_mut();
+        Rc::clone(pools.entry(upstream).or_insert_with(|| Rc::new(Pool::new(upstream))))
+    }
+
+    fn count(&self, upstream: SocketAddr, transport: Transport, open_already: bool) {
+        let tallies = self.tallies.borrow();
+        let Some(tally) = tallies.get(&upstream) else { return };
+        let counters = if open_already { &tally.connection_hits } else { &tally.connection_misses };
+        let [udp, tcp] = counters;
+        match transport {
+            Transport::Udp => udp.add(1),
+            Transport::Tcp => tcp.add(1),
+        }
+    }
+}
+
+/// What an error of a socket says of the upstream.
+fn failure_of(error: &io::Error) -> Failure {
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => Failure::Refused,
+        io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => Failure::Unreachable,
+        io::ErrorKind::TimedOut => Failure::DialTimedOut,
+        io::ErrorKind::ConnectionReset
+        | io::ErrorKind::ConnectionAborted
+        | io::ErrorKind::BrokenPipe
+        | io::ErrorKind::UnexpectedEof => Failure::Closed { reused: false },
+        _ => Failure::Local,
+    }
+}

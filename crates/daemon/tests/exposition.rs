@@ -1,0 +1,238 @@
+//! The page Prometheus scrapes, driven through the tallies the workers count in.
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test ends at the first surprise")]
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use daemon::metrics::{Build, Exposition, ProcessTally, SetupError};
+use daemon::tallies::{DROPPED, EnabledPlugin, Tallies};
+use resolver::cache::Occupancy;
+use resolver::tally::{Writer, rcode_place, type_place};
+use wire::header::{Rcode, RecordType};
+
+const SERVER: &str = "dns://169.254.25.10:53";
+
+struct Page {
+    tallies: Arc<Mutex<Tallies>>,
+    process: Arc<ProcessTally>,
+    exposition: Exposition,
+}
+
+impl Page {
+    fn new() -> Self {
+        let build = Build {
+            version: "0.1.0".to_owned(),
+            revision: "abc".to_owned(),
+            compiler: "rustc 1.95.0".to_owned(),
+        };
+        let tallies = Arc::new(Mutex::new(Tallies::new()));
+        let process = Arc::new(ProcessTally::default());
+        let exposition = Exposition::new(Arc::clone(&tallies), Arc::clone(&process), build).unwrap();
+        Self { tallies, process, exposition }
+    }
+
+    /// The page without what differs from machine to machine.
+    fn text(&self) -> String {
+        steady(&self.exposition.render().unwrap())
+    }
+
+    fn series(&self, name: &str) -> Vec<String> {
+        let page = self.text();
+        page.lines().filter(|line| line.starts_with(name)).map(str::to_owned).collect()
+    }
+}
+
+fn steady(page: &str) -> String {
+    let of_process = |line: &&str| line.split(' ').any(|word| word.starts_with("process_"));
+    page.lines().filter(|line| !of_process(line)).map(|line| format!("{line}\n")).collect()
+}
+
+/// A query for `zone`, its answer and how both went, as a worker counts them.
+fn one_query(tallies: &mut Tallies, zone: &str, worker: usize) {
+    let (_, route) = tallies.route(SERVER, zone, worker);
+    route.requests[0][0][type_place(RecordType::A)].add(1);
+    route.request_sizes[0].observe(45);
+    route.response_sizes[0].observe(90);
+    route.durations.observe(Duration::from_micros(300));
+    route.responses[Writer::Cache as usize][rcode_place(Rcode::NOERROR)].add(1);
+}
+
+/// Two workers, a listener with two zones, one upstream.
+fn drive(tallies: &mut Tallies) {
+    one_query(tallies, "cluster.local.", 0);
+    one_query(tallies, "cluster.local.", 1);
+    let (_, root) = tallies.route(SERVER, ".", 0);
+    root.requests[1][1][type_place(RecordType(65_280))].add(2);
+    root.do_requests.add(2);
+    root.request_sizes[1].observe(512);
+    root.response_sizes[1].observe(0);
+    root.durations.observe(Duration::from_secs(9));
+    root.responses[Writer::Forward as usize][rcode_place(Rcode(12))].add(1);
+    root.responses[Writer::Server as usize][rcode_place(Rcode(4095))].add(1);
+    let (_, dropped) = tallies.route(SERVER, DROPPED, 1);
+    dropped.requests[0][0][type_place(RecordType::ANY)].add(1);
+    dropped.responses[Writer::Server as usize][rcode_place(Rcode::REFUSED)].add(1);
+
+    let occupancy = Arc::new(Occupancy::default());
+    for worker in 0..2 {
+        let block = tallies.block(SERVER, "cluster.local.", &occupancy, worker);
+        block.cache_requests.add(3);
+        block.cache_success_hits.add(1);
+        block.cache_denial_hits.add(1);
+        block.cache_misses.add(1);
+        block.joined.add(59);
+        block.max_concurrent_rejects.add(1);
+    }
+    tallies.block(SERVER, ".", &Arc::default(), 0).cache_drops.add(1);
+
+    let upstream = tallies.upstream(SocketAddr::from(([10, 233, 0, 3], 53)), 0);
+    upstream.exchanges[rcode_place(Rcode::NXDOMAIN)].observe(Duration::from_millis(2));
+    upstream.exchanges[rcode_place(Rcode(13))].observe(Duration::from_millis(1));
+    upstream.connection_misses[1].add(1);
+    upstream.connection_hits[1].add(7);
+    upstream.redone.add(1);
+    tallies.worker(0).silenced.add(4);
+    tallies.worker(1).silenced.add(1);
+    tallies.worker(1).flights_full.add(2);
+    let names = ["forward", "cache"];
+    tallies.set_enabled_plugins(names.map(enabled).into());
+}
+
+fn enabled(name: &str) -> EnabledPlugin {
+    EnabledPlugin { server: SERVER.to_owned(), zone: ".".to_owned(), name: name.to_owned() }
+}
+
+#[test]
+fn the_whole_page() {
+    let page = Page::new();
+    drive(&mut page.tallies.lock().unwrap());
+    page.process.health_probes.observe(Duration::from_millis(1));
+    page.process.setup_error(SetupError::InterfaceAdd);
+    page.process.reloads.failed.up();
+    page.process.reloads.attempted("c0ffee");
+    page.process.connections.open.up();
+    page.process.repairs.up();
+
+    let expected = include_str!("exposition/page.prom");
+    let shown = page.text();
+    for (number, (shown, expected)) in shown.lines().zip(expected.lines()).enumerate() {
+        assert_eq!(shown, expected, "line {}", number + 1);
+    }
+    assert_eq!(shown.lines().count(), expected.lines().count());
+}
+
+#[test]
+fn what_was_never_used_is_not_there() {
+    let page = Page::new();
+    {
+        let mut tallies = page.tallies.lock().unwrap();
+        tallies.route(SERVER, ".", 0);
+        tallies.block(SERVER, ".", &Arc::default(), 0);
+        tallies.upstream(SocketAddr::from(([10, 233, 0, 3], 53)), 0);
+    }
+    let families: BTreeSet<String> = page
+        .text()
+        .lines()
+        .filter_map(|line| line.strip_prefix("# TYPE coredns_")?.split(' ').next().map(str::to_owned))
+        .collect();
+    let expected = [
+        "build_info",
+        "forward_healthcheck_broken_total",
+        "forward_max_concurrent_rejects_total",
+        "health_request_duration_seconds",
+        "health_request_failures_total",
+        "nodecache_setup_errors_total",
+        "panics_total",
+        "reload_failed_total",
+    ];
+    assert_eq!(families, expected.map(str::to_owned).into());
+}
+
+#[test]
+fn a_reload_keeps_counters_and_replaces_the_enabled_plugins() {
+    let page = Page::new();
+    drive(&mut page.tallies.lock().unwrap());
+    let counted = page.series("coredns_dns_requests_total");
+    {
+        let mut tallies = page.tallies.lock().unwrap();
+        tallies.route(SERVER, "example.org.", 0);
+        tallies.set_enabled_plugins(vec![enabled("log")]);
+    }
+    assert_eq!(page.series("coredns_dns_requests_total"), counted);
+    let rows = page.series("coredns_plugin_enabled");
+    assert_eq!(
+        rows,
+        [format!(r#"coredns_plugin_enabled{{name="log",server="{SERVER}",view="",zone="."}} 1"#)]
+    );
+}
+
+#[test]
+fn label_values_cannot_break_the_page() {
+    let page = Page::new();
+    let zone = "a\"b\\c\nd.";
+    one_query(&mut page.tallies.lock().unwrap(), zone, 0);
+    let expected = format!(
+        r#"coredns_dns_requests_total{{family="1",proto="udp",server="{SERVER}",type="A",view="",zone="a\"b\\c\nd."}} 1"#
+    );
+    assert_eq!(page.series("coredns_dns_requests_total"), [expected]);
+    for line in page.text().lines() {
+        assert!(is_sample_or_comment(line), "{line}");
+    }
+}
+
+/// `name{label="value",...} number`, as the text format has it.
+fn is_sample_or_comment(line: &str) -> bool {
+    if line.starts_with("# HELP ") || line.starts_with("# TYPE ") {
+        return true;
+    }
+    let Some((series, value)) = line.rsplit_once(' ') else { return false };
+    let (name, labels) = match series.split_once('{') {
+        Some((name, rest)) => (name, rest.strip_suffix('}')),
+        None => (series, Some("")),
+    };
+    let is_word =
+        |word: &str| !word.is_empty() && word.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'_');
+    let Some(mut labels) = labels else { return false };
+    while !labels.is_empty() {
+        let Some((label, rest)) = labels.split_once("=\"") else { return false };
+        let Some(end) = closing_quote(rest) else { return false };
+        if !is_word(label) {
+            return false;
+        }
+        labels = &rest[end + 1..];
+        labels = labels.strip_prefix(',').unwrap_or(labels);
+    }
+    is_word(name) && value.parse::<f64>().is_ok()
+}
+
+fn closing_quote(text: &str) -> Option<usize> {
+    let mut escaped = false;
+    text.char_indices().find_map(|(at, c)| {
+        let ends = c == '"' && !escaped;
+        escaped = c == '\\' && !escaped;
+        ends.then_some(at)
+    })
+}
+
+#[test]
+fn the_second_endpoint_tells_of_its_scrapes() {
+    let page = Page::new();
+    let scrape = || {
+        let text = page.exposition.render_with_scrapes().unwrap();
+        let rows = text.lines().filter(|line| line.starts_with("promhttp_"));
+        rows.map(str::to_owned).collect::<Vec<_>>()
+    };
+    let rows = |answered| {
+        [
+            "promhttp_metric_handler_requests_in_flight 1".to_owned(),
+            format!(r#"promhttp_metric_handler_requests_total{{code="200"}} {answered}"#),
+            r#"promhttp_metric_handler_requests_total{code="500"} 0"#.to_owned(),
+            r#"promhttp_metric_handler_requests_total{code="503"} 0"#.to_owned(),
+        ]
+    };
+    assert_eq!(scrape(), rows(0));
+    assert_eq!(scrape(), rows(1));
+    assert!(!page.exposition.render().unwrap().contains("promhttp_"));
+}

@@ -1,0 +1,148 @@
+//! The `errors` directive.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use daemon::config::settings::{Consolidate, Errors};
+use daemon::voice::errors::{Consolidator, ErrorLog, Line};
+use regex::Regex;
+use resolver::action::{Cause, Failure, Transport, Trouble};
+use resolver::policy::RouteId;
+use tracing::Level;
+use wire::header::{Rcode, RecordType};
+use wire::name::Name;
+
+const TIMED_OUT: Cause = upstream(Failure::TimedOut, Transport::Udp);
+
+const fn upstream(failure: Failure, transport: Transport) -> Cause {
+    let to = std::net::SocketAddr::V4(std::net::SocketAddrV4::new(std::net::Ipv4Addr::new(10, 0, 0, 1), 53));
+    Cause::Upstream(failure, transport, to)
+}
+
+fn trouble(cause: Cause) -> Trouble {
+    Trouble { route: RouteId(3), rcode: Rcode::SERVFAIL, qtype: RecordType::A, name: (0, 0), cause }
+}
+
+fn consolidate(pattern: &str, seconds: u64, level: Level, show_first: bool) -> Consolidate {
+    let period = Duration::from_secs(seconds);
+    Consolidate { pattern: Regex::new(pattern).unwrap(), period, level, show_first }
+}
+
+fn consolidator(rules: Vec<Consolidate>) -> Consolidator {
+    Consolidator::new(&Errors { stacktrace: false, consolidate: rules })
+}
+
+/// What is said at once of a failure to find `nimek.com.br.`.
+fn told(consolidator: &Consolidator, cause: Cause, now: Instant) -> Option<Line> {
+    let name = Name::parse("nimek.com.br.").unwrap();
+    consolidator.report(&trouble(cause), name.as_wire(), now)
+}
+
+fn line(level: Level, text: &str) -> Line {
+    Line { level, text: format!("plugin/errors: {text}") }
+}
+
+#[test]
+fn causes_end_in_the_phrases_operators_match() {
+    let reused = Failure::Closed { reused: true };
+    let all = consolidator(Vec::new());
+    for (cause, message) in [
+        (TIMED_OUT, "read udp 10.0.0.1:53: i/o timeout"),
+        (upstream(Failure::TimedOut, Transport::Tcp), "read tcp 10.0.0.1:53: i/o timeout"),
+        (upstream(Failure::DialTimedOut, Transport::Tcp), "dial tcp 10.0.0.1:53: i/o timeout"),
+        (upstream(Failure::Refused, Transport::Tcp), "dial tcp 10.0.0.1:53: connect: connection refused"),
+        (upstream(Failure::Refused, Transport::Udp), "read udp 10.0.0.1:53: read: connection refused"),
+        (upstream(Failure::Unreachable, Transport::Tcp), "dial tcp 10.0.0.1:53: connect: no route to host"),
+        (upstream(Failure::Unreachable, Transport::Udp), "read udp 10.0.0.1:53: read: no route to host"),
+        (upstream(reused, Transport::Tcp), "read tcp 10.0.0.1:53: EOF"),
+        (Cause::TooManyConcurrent(1000), "concurrent queries exceeded maximum 1000"),
+    ] {
+        let expected = line(Level::ERROR, &format!("2 nimek.com.br. A: {message}"));
+        assert_eq!(told(&all, cause, Instant::now()), Some(expected));
+    }
+}
+
+#[test]
+fn a_name_cannot_break_the_line() {
+    let name = [6, b'a', b'"', b'\n', 0x1b, 0xff, b'.', 0];
+    let said = consolidator(Vec::new()).report(&trouble(TIMED_OUT), &name, Instant::now()).unwrap();
+    assert_eq!(said, line(Level::ERROR, r#"2 a\"\010\027\255\.. A: read udp 10.0.0.1:53: i/o timeout"#));
+}
+
+#[test]
+fn what_fits_is_counted_and_told_when_its_time_is_over() {
+    let start = Instant::now();
+    let five_minutes = Duration::from_secs(300);
+    let errors = consolidator(vec![consolidate("^read .* i/o timeout$", 300, Level::WARN, false)]);
+    assert_eq!(errors.next_due(), None);
+    for second in 0..5 {
+        assert_eq!(told(&errors, TIMED_OUT, start + Duration::from_secs(second)), None);
+    }
+    assert!(told(&errors, upstream(Failure::Refused, Transport::Tcp), start).is_some());
+
+    assert_eq!(errors.next_due(), Some(start + five_minutes));
+    assert_eq!(errors.due(start + five_minutes - Duration::from_nanos(1)), []);
+    let expected = line(Level::WARN, "5 errors like '^read .* i/o timeout$' occurred in last 5m0s");
+    assert_eq!(errors.due(start + five_minutes), [expected]);
+    assert_eq!(errors.next_due(), None);
+
+    let again = start + five_minutes * 2;
+    assert_eq!(told(&errors, TIMED_OUT, again), None);
+    assert_eq!(errors.next_due(), Some(again + five_minutes));
+}
+
+#[test]
+fn the_first_pattern_that_fits_counts() {
+    let now = Instant::now();
+    let errors = consolidator(vec![
+        consolidate("refused", 10, Level::ERROR, false),
+        consolidate("timeout", 20, Level::INFO, false),
+        consolidate("udp", 30, Level::INFO, false),
+    ]);
+    assert_eq!(told(&errors, TIMED_OUT, now), None);
+    let lines = errors.due(now + Duration::from_secs(60));
+    assert_eq!(lines, [line(Level::INFO, "1 errors like 'timeout' occurred in last 20s")]);
+}
+
+#[test]
+fn show_first_tells_the_first_at_its_level_and_a_lone_one_only_once() {
+    let now = Instant::now();
+    let later = now + Duration::from_secs(10);
+    let errors = consolidator(vec![consolidate("timeout", 10, Level::WARN, true)]);
+    let first = line(Level::WARN, "2 nimek.com.br. A: read udp 10.0.0.1:53: i/o timeout");
+    assert_eq!(told(&errors, TIMED_OUT, now), Some(first.clone()));
+    assert_eq!(errors.due(later), []);
+
+    assert_eq!(told(&errors, TIMED_OUT, later), Some(first));
+    assert_eq!(told(&errors, TIMED_OUT, later), None);
+    let lines = errors.due(later + Duration::from_secs(10));
+    assert_eq!(lines, [line(Level::WARN, "2 errors like 'timeout' occurred in last 10s")]);
+}
+
+#[test]
+fn stopping_tells_what_was_counted_and_nothing_is_counted_after() {
+    let now = Instant::now();
+    let errors = consolidator(vec![consolidate("timeout", 300, Level::INFO, false)]);
+    assert_eq!(told(&errors, TIMED_OUT, now), None);
+    assert_eq!(errors.stop(), [line(Level::INFO, "1 errors like 'timeout' occurred in last 5m0s")]);
+    assert_eq!(told(&errors, TIMED_OUT, now).unwrap().level, Level::ERROR);
+    assert_eq!(errors.stop(), []);
+}
+
+#[test]
+fn only_zones_of_blocks_with_the_directive_are_told_and_they_count_together() {
+    let now = Instant::now();
+    let block = Arc::new(consolidator(vec![consolidate("timeout", 10, Level::INFO, false)]));
+    let mut log = ErrorLog::new();
+    log.set(RouteId(3), &block);
+    log.set(RouteId(4), &block);
+    let name = Name::root();
+    for route in [3, 4, 5] {
+        let trouble = Trouble { route: RouteId(route), ..trouble(TIMED_OUT) };
+        assert_eq!(log.report(&trouble, name.as_wire(), now), None);
+    }
+    assert_eq!(log.next_due(), Some(now + Duration::from_secs(10)));
+    let lines = log.due(now + Duration::from_secs(10));
+    assert_eq!(lines, [line(Level::INFO, "2 errors like 'timeout' occurred in last 10s")]);
+    assert_eq!(log.stop(), []);
+}

@@ -1,0 +1,187 @@
+//! The `log` directive.
+
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use daemon::config::settings::{LogClasses, LogRule};
+use daemon::voice::query_log::{QueryLog, Sent};
+use resolver::action::{Answered, Client, ConnectionId, Receipt};
+use resolver::policy::{ListenerId, RouteId};
+use wire::header::{Flags, Header, Rcode, RecordType};
+use wire::name::Name;
+
+const ALL: LogClasses = LogClasses { success: true, denial: true, error: true };
+const COMMON: &str = r#"{remote}:{port} - {>id} "{type} {class} {name} {proto} {size} {>do} {>bufsize}" {rcode} {>rflags} {rsize} {duration}"#;
+
+fn rule(zone: &str, format: &str, classes: LogClasses) -> LogRule {
+    LogRule { zone: Name::parse(zone).unwrap(), format: format.to_owned(), classes }
+}
+
+/// An answer by UDP for `127.0.0.1:47394`, as the worker hands it over.
+struct Exchange {
+    answered: Answered,
+    message: Vec<u8>,
+    local: IpAddr,
+    now: Instant,
+}
+
+impl Exchange {
+    fn line(&self, rules: &[LogRule]) -> Option<String> {
+        let mut log = QueryLog::new();
+        log.set_rules(RouteId(1), rules);
+        log.line(&Sent { answered: &self.answered, message: &self.message, local: self.local, now: self.now })
+    }
+
+    fn filled(&self, format: &str) -> String {
+        self.line(&[rule(".", format, ALL)]).unwrap()
+    }
+
+    fn receipt(&mut self) -> &mut Receipt {
+        self.answered.receipt.as_mut().unwrap()
+    }
+}
+
+/// An answer without records.
+fn exchange(name: &[u8], qtype: u16, flags: Flags) -> Exchange {
+    let header =
+        Header { id: 10_591, flags: flags.with(Flags::QR), qdcount: 1, ancount: 0, nscount: 0, arcount: 0 };
+    let mut message = header.to_bytes().to_vec();
+    message.extend_from_slice(name);
+    message.extend_from_slice(&qtype.to_be_bytes());
+    message.extend_from_slice(&1_u16.to_be_bytes());
+    let asked = Instant::now();
+    let receipt = Receipt {
+        route: RouteId(1),
+        asked,
+        query_len: 33,
+        reply_len: 33,
+        buffer_size: 512,
+        dnssec_ok: false,
+    };
+    let client = Client {
+        listener: ListenerId(0),
+        peer: SocketAddr::from(([127, 0, 0, 1], 47_394)),
+        connection: None,
+    };
+    let answered = Answered { client, message: (0, 0), receipt: Some(receipt) };
+    Exchange { answered, message, local: IpAddr::from([169, 254, 25, 10]), now: asked }
+}
+
+const NAME: &[u8] = b"\x07NxNoSoa\x02ex\x04test\0";
+
+fn recursive(rcode: Rcode) -> Flags {
+    Flags::RD.with(Flags::RA).with_rcode(rcode)
+}
+
+/// A record owned by the question's name.
+fn record(rtype: RecordType, rdata: &[u8]) -> Vec<u8> {
+    let mut record = vec![0xc0, 12];
+    record.extend_from_slice(&rtype.0.to_be_bytes());
+    record.extend_from_slice(&[0, 1, 0, 0, 0, 30]);
+    record.extend_from_slice(&u16::try_from(rdata.len()).unwrap().to_be_bytes());
+    record.extend_from_slice(rdata);
+    record
+}
+
+#[test]
+fn the_common_format_reads_as_coredns_writes_it() {
+    let mut sent = exchange(NAME, 1, recursive(Rcode::NXDOMAIN));
+    sent.now += Duration::from_nanos(427_358);
+    let expected = r#"127.0.0.1:47394 - 10591 "A IN nxnosoa.ex.test. udp 33 false 512" NXDOMAIN qr,rd,ra 33 0.000427358s"#;
+    assert_eq!(sent.line(&[rule(".", COMMON, ALL)]).unwrap(), expected);
+}
+
+#[test]
+fn every_placeholder() {
+    let every_flag = Flags(0x07f0).with_rcode(Rcode(12));
+    let mut sent = exchange(b"\0", 65_280, every_flag);
+    sent.answered.client.peer = SocketAddr::from((Ipv6Addr::LOCALHOST, 53));
+    sent.answered.client.connection = Some(ConnectionId(1));
+    sent.local = IpAddr::from(Ipv6Addr::LOCALHOST);
+    sent.now += Duration::from_secs(2);
+    *sent.receipt() =
+        Receipt { query_len: 40, reply_len: 3874, buffer_size: 65_535, dnssec_ok: true, ..*sent.receipt() };
+    for (format, filled) in [
+        ("{remote}:{port}", "[::1]:53"),
+        ("{local}", "[::1]"),
+        ("{proto}", "tcp"),
+        ("{type} {class} {name}", "TYPE65280 IN ."),
+        ("{size} {rsize}", "40 3874"),
+        ("{>do} {>bufsize}", "true 65535"),
+        ("{>id} {>opcode}", "10591 0"),
+        ("{rcode} {>rflags}", "12 qr,aa,tc,rd,ra,z,ad,cd"),
+        ("{duration}", "2s"),
+        ("{/forward/upstream} {other} }{", "- {other} }{"),
+    ] {
+        assert_eq!(sent.filled(format), filled, "{format}");
+    }
+}
+
+#[test]
+fn numbers_without_mnemonic() {
+    let mut sent = exchange(NAME, 0, recursive(Rcode::NOERROR));
+    assert_eq!(sent.filled("{type}"), "None");
+    sent.receipt().buffer_size = 0;
+    assert_eq!(sent.filled("{>bufsize}"), "512");
+    let class = sent.message.len() - 2;
+    sent.message[class..].copy_from_slice(&255_u16.to_be_bytes());
+    assert_eq!(sent.filled("{class}"), "CLASS255");
+}
+
+#[test]
+fn names_cannot_break_the_line() {
+    let sent = exchange(b"\x04\"\n\x1b\xff\0", 1, recursive(Rcode::NOERROR));
+    assert_eq!(sent.filled("{name}"), r#"\"\010\027\255."#);
+}
+
+#[test]
+fn the_first_rule_that_covers_the_name_decides_alone() {
+    let sent = exchange(NAME, 1, recursive(Rcode::NOERROR));
+    let errors = LogClasses { success: false, denial: false, error: true };
+    assert_eq!(sent.line(&[rule("other.test.", "a", ALL)]), None);
+    assert_eq!(sent.line(&[rule("EX.test", "b", ALL), rule(".", "c", ALL)]).unwrap(), "b");
+    assert_eq!(sent.line(&[rule("ex.test.", "b", errors), rule(".", "c", ALL)]), None);
+}
+
+#[test]
+fn what_has_no_rule_or_no_receipt_is_not_logged() {
+    let mut sent = exchange(NAME, 1, recursive(Rcode::NOERROR));
+    assert_eq!(sent.line(&[]), None);
+    sent.receipt().route = RouteId(2);
+    assert_eq!(sent.line(&[rule(".", COMMON, ALL)]), None);
+    sent.answered.receipt = None;
+    assert_eq!(sent.line(&[rule(".", COMMON, ALL)]), None);
+}
+
+#[test]
+fn answers_are_classed_by_what_they_say() {
+    let soa = record(RecordType::SOA, &[&[0, 0][..], &[0; 20]].concat());
+    let a = record(RecordType::A, &[192, 0, 2, 7]);
+    let ns = record(RecordType::NS, &[0]);
+    for (rcode, answer, authority, class) in [
+        (Rcode::NOERROR, Some(&a), None, "success"),
+        (Rcode::NOERROR, None, Some(&ns), "success"),
+        (Rcode::NOERROR, None, None, "success"),
+        (Rcode::NOERROR, None, Some(&soa), "denial"),
+        (Rcode::NXDOMAIN, None, Some(&soa), "denial"),
+        (Rcode::NXDOMAIN, None, None, "denial"),
+        (Rcode::SERVFAIL, None, None, "error"),
+        (Rcode::REFUSED, None, None, "error"),
+    ] {
+        let mut sent = exchange(NAME, 1, recursive(rcode));
+        for (records, count_at) in [(answer, 7), (authority, 9)] {
+            if let Some(record) = records {
+                sent.message[count_at] = 1;
+                sent.message.extend_from_slice(record);
+            }
+        }
+        let logged = |classes| sent.line(&[rule(".", "x", classes)]).is_some();
+        let none = LogClasses { success: false, denial: false, error: false };
+        let logged = [
+            ("success", logged(LogClasses { success: true, ..none })),
+            ("denial", logged(LogClasses { denial: true, ..none })),
+            ("error", logged(LogClasses { error: true, ..none })),
+        ];
+        assert_eq!(logged.map(|(known, logged)| logged == (known == class)), [true; 3], "{rcode} {class}");
+    }
+}

@@ -1,0 +1,438 @@
+//! The link that carries the addresses which pods ask: made or adopted, kept as planned, removed.
+
+use std::fmt;
+use std::io;
+use std::net::IpAddr;
+use std::str::FromStr;
+
+use crate::route::{Found, Held, Route};
+
+/// Octets that a link's name may have.
+const NAME_OCTETS: usize = 15;
+
+/// The kinds of link that need no hardware and take an address.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum LinkKind {
+    /// A link that drops what is sent through it; the usual choice. Its driver is missing on some minimal kernels.
+    #[default]
+    Dummy,
+    /// A bridge without ports.
+    Bridge,
+    /// An intermediate functional block.
+    Ifb,
+}
+
+impl LinkKind {
+    /// Every kind, the usual one first.
+    pub const ALL: [Self; 3] = [Self::Dummy, Self::Bridge, Self::Ifb];
+
+    /// The name that the kernel and `ip link` know the kind by.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Dummy => "dummy",
+            Self::Bridge => "bridge",
+            Self::Ifb => "ifb",
+        }
+    }
+}
+
+impl fmt::Display for LinkKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for LinkKind {
+    type Err = UnknownLinkKind;
+
+    fn from_str(text: &str) -> Result<Self, UnknownLinkKind> {
+        Self::ALL
+            .into_iter()
+            .find(|kind| kind.as_str() == text)
+            .ok_or_else(|| UnknownLinkKind { text: text.to_owned() })
+    }
+}
+
+/// A text that names no [`LinkKind`].
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct UnknownLinkKind {
+    /// What was given.
+    pub text: String,
+}
+
+impl fmt::Display for UnknownLinkKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} is no kind of link: choose dummy, bridge or ifb", self.text)
+    }
+}
+
+impl std::error::Error for UnknownLinkKind {}
+
+/// What the link should be.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct LinkPlan {
+    /// The link's name, 1 to 15 octets.
+    pub name: String,
+    /// The kind to create when no link has that name.
+    pub kind: LinkKind,
+    /// The addresses that it carries, as /32 and /128. IPv4 addresses get scope host and IPv6 addresses a preferred
+    /// lifetime of zero, so that the node's own traffic never leaves from them.
+    pub addresses: Vec<IpAddr>,
+}
+
+/// One thing that was done to a link.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Change {
+    /// No link had the name; one of this kind was made.
+    Created(LinkKind),
+    /// A link with the name was there already and is used. Says the kernel's word for its kind, e.g. `dummy`.
+    Adopted(String),
+    /// The address was missing.
+    AddressAdded(IpAddr),
+    /// The address was there, but with a prefix, scope or lifetime that lets other traffic leave from it, or unusable;
+    /// it was replaced.
+    AddressReplaced(IpAddr),
+    /// The link was down.
+    SetUp,
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Created(kind) => write!(f, "created as {kind}"),
+            Self::Adopted(kind) => write!(f, "adopted, kind {kind}"),
+            Self::AddressAdded(address) => write!(f, "{address} added"),
+            Self::AddressReplaced(address) => write!(f, "{address} replaced"),
+            Self::SetUp => f.write_str("set up"),
+        }
+    }
+}
+
+/// What was done to a link, in order; empty when everything was in place.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Changes(pub Vec<Change>);
+
+impl Changes {
+    /// Whether nothing had to be done.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl fmt::Display for Changes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, change) in self.0.iter().enumerate() {
+            if index > 0 {
+                f.write_str(", ")?;
+            }
+            change.fmt(f)?;
+        }
+        Ok(())
+    }
+}
+
+/// Why the link is not as planned. Each text is one line and says what to do.
+#[derive(Debug)]
+pub enum LinkError {
+    /// The kernel takes no link of this name.
+    Name(String),
+    /// The process may not do `action`: it has no `CAP_NET_ADMIN` in its network namespace.
+    NoPermission {
+        /// E.g. `create link nodelocaldns`.
+        action: String,
+    },
+    /// The kernel has no driver for this kind of link.
+    NoDriver(LinkKind),
+    /// IPv6 is turned off where this address should go.
+    NoIpv6(IpAddr),
+    /// What was set did not stay set.
+    NotKept {
+        /// The link's name.
+        name: String,
+        /// What is missing again.
+        missing: Changes,
+    },
+    /// Anything else that the kernel says to `action`.
+    Kernel {
+        /// E.g. `set link nodelocaldns up`.
+        action: String,
+        /// The kernel's answer.
+        error: io::Error,
+    },
+}
+
+impl fmt::Display for LinkError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Name(name) => write!(
+                f,
+                "{name:?} cannot be a link's name: it needs 1 to {NAME_OCTETS} octets without blanks, '/' and ':'; \
+                 choose another with -interfacename"
+            ),
+            Self::NoPermission { action } => write!(
+                f,
+                "cannot {action}: not permitted; give the process CAP_NET_ADMIN \
+                 (securityContext.capabilities.add: [NET_ADMIN]) or make the link yourself and run with \
+                 -setupinterface=false"
+            ),
+            Self::NoDriver(kind) => {
+                let other = if *kind == LinkKind::Bridge { LinkKind::Dummy } else { LinkKind::Bridge };
+                write!(
+                    f,
+                    "the kernel has no driver for links of kind {kind} (EOPNOTSUPP): load it on the node \
+                     (modprobe {kind}) or choose another kind with -link-kind {other}"
+                )
+            }
+            Self::NoIpv6(address) => write!(
+                f,
+                "cannot add {address}: IPv6 is turned off on this node; turn it on \
+                 (sysctl net.ipv6.conf.all.disable_ipv6=0) or leave the address out of -localip"
+            ),
+            Self::NotKept { name, missing } => write!(
+                f,
+                "link {name} does not stay as it was set (needed again: {missing}): something else on the node changes \
+                 it; exempt it from NetworkManager or systemd-networkd"
+            ),
+            Self::Kernel { action, error } => write!(f, "cannot {action}: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for LinkError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Kernel { error, .. } => Some(error),
+            _ => None,
+        }
+    }
+}
+
+/// A link that is made or adopted according to a [`LinkPlan`].
+///
+/// A link that already has the name is adopted whatever its kind: it is what a killed predecessor or node-cache left, or
+/// what the administrator made. Addresses on it that are not in the plan are left alone.
+#[derive(Debug)]
+pub struct Link {
+    plan: LinkPlan,
+    created: bool,
+}
+
+impl Link {
+    /// Creates or adopts the link, gives it the planned addresses, sets it up, and reads back that all of it stayed.
+    ///
+    /// # Errors
+    ///
+    /// See [`LinkError`]. A link that was created before the failure is deleted again; an adopted one keeps what it was
+    /// given.
+    pub async fn ensure(plan: LinkPlan) -> Result<(Self, Changes), LinkError> {
+        check_name(&plan.name)?;
+        let mut changes = Changes::default();
+        if let Some(found) = Route::run(async |route| route.find(&plan.name).await).await? {
+            changes.0.push(Change::Adopted(found.kind));
+        }
+        let converged = converge(&plan, &mut changes).await;
+        let link =
+            Self { created: changes.0.iter().any(|change| matches!(change, Change::Created(_))), plan };
+        match converged {
+            Ok(()) => Ok((link, changes)),
+            Err(error) => {
+                if link.created {
+                    // The first failure is the one to report; this one has the same cause.
+                    drop(link.remove().await);
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Compares the link with its plan, repairs what is missing, and says what that was. A link that has disappeared is
+    /// created again.
+    ///
+    /// # Errors
+    ///
+    /// See [`LinkError`].
+    pub async fn verify(&self) -> Result<Changes, LinkError> {
+        let mut changes = Changes::default();
+        converge(&self.plan, &mut changes).await?;
+        Ok(changes)
+    }
+
+    /// Whether the link is as planned; changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`LinkError::Kernel`] when the kernel does not answer.
+    pub async fn in_place(&self) -> Result<bool, LinkError> {
+        let found = Route::run(async |route| route.find(&self.plan.name).await).await?;
+        Ok(missing(&self.plan, found.as_ref()).is_empty())
+    }
+
+    /// Deletes the link if [`Link::ensure`] created it, or if it is one that a predecessor may have left: of a kind in
+    /// [`LinkKind`], without ports, and without addresses beyond the planned ones. From any other link only the planned
+    /// addresses are removed. A link that is already gone is fine.
+    ///
+    /// # Errors
+    ///
+    /// See [`LinkError`].
+    pub async fn remove(self) -> Result<(), LinkError> {
+        let Self { plan, created } = self;
+        Route::run(async |route| {
+            let Some(found) = route.find(&plan.name).await? else {
+                return Ok(());
+            };
+            let foreign =
+                |held: &Held| !plan.addresses.contains(&held.address) && !is_automatic(held.address);
+            let leftover = found.kind.parse::<LinkKind>().is_ok() && !found.addresses.iter().any(foreign);
+            if created || (leftover && !route.has_ports(&found).await?) {
+                return route.delete(&found).await;
+            }
+            for held in found.addresses.iter().filter(|held| plan.addresses.contains(&held.address)) {
+                route.delete_address(&found, held).await?;
+            }
+            Ok(())
+        })
+        .await
+    }
+}
+
+/// Sets the loopback link up. A new network namespace has it down, and nothing reaches the node's own addresses then.
+///
+/// # Errors
+///
+/// See [`LinkError`].
+pub async fn bring_up_loopback() -> Result<(), LinkError> {
+    Route::run(async |route| match route.find("lo").await? {
+        Some(loopback) if loopback.up => Ok(()),
+        Some(loopback) => route.set_up(&loopback).await,
+        None => Err(LinkError::NotKept { name: "lo".to_owned(), missing: Changes(vec![Change::SetUp]) }),
+    })
+    .await
+}
+
+/// Does what is missing, notes it in `changes`, and reads back.
+async fn converge(plan: &LinkPlan, changes: &mut Changes) -> Result<(), LinkError> {
+    Route::run(async |route| {
+        let mut found = route.find(&plan.name).await?;
+        if found.is_none() {
+            if route.create(&plan.name, plan.kind).await? {
+                changes.0.push(Change::Created(plan.kind));
+            }
+            found = route.find(&plan.name).await?;
+        }
+        let steps = missing(plan, found.as_ref());
+        if let Some(found) = &found {
+            for change in &steps.0 {
+                apply(route, found, change).await?;
+            }
+        }
+        if steps.is_empty() {
+            return Ok(());
+        }
+        changes.0.extend(steps.0);
+        let missing = missing(plan, route.find(&plan.name).await?.as_ref());
+        if missing.is_empty() { Ok(()) } else { Err(LinkError::NotKept { name: plan.name.clone(), missing }) }
+    })
+    .await
+}
+
+async fn apply(route: &Route, found: &Found, change: &Change) -> Result<(), LinkError> {
+    match change {
+        // Only a link that exists is handed to this function.
+        Change::Created(_) | Change::Adopted(_) => Ok(()),
+        Change::AddressAdded(address) => route.add_address(found, *address).await,
+        Change::AddressReplaced(address) => {
+            for held in found.addresses.iter().filter(|held| held.address == *address) {
+                route.delete_address(found, held).await?;
+            }
+            route.add_address(found, *address).await
+        }
+        Change::SetUp => route.set_up(found).await,
+    }
+}
+
+/// What has to be done so that the link which was found becomes the planned one.
+fn missing(plan: &LinkPlan, found: Option<&Found>) -> Changes {
+    let Some(found) = found else {
+        return Changes(vec![Change::Created(plan.kind)]);
+    };
+    let mut changes = Vec::new();
+    for (index, address) in plan.addresses.iter().enumerate() {
+        if plan.addresses.iter().take(index).any(|earlier| earlier == address) {
+            continue;
+        }
+        let mut held = found.addresses.iter().filter(|held| held.address == *address).peekable();
+        if held.peek().is_none() {
+            changes.push(Change::AddressAdded(*address));
+        } else if !held.any(|held| held.fits) {
+            changes.push(Change::AddressReplaced(*address));
+        }
+    }
+    if !found.up {
+        changes.push(Change::SetUp);
+    }
+    Changes(changes)
+}
+
+/// Addresses that the kernel gives to every link by itself.
+const fn is_automatic(address: IpAddr) -> bool {
+    matches!(address, IpAddr::V6(address) if address.is_unicast_link_local())
+}
+
+/// The kernel's own rule (`dev_valid_name`), asked first because its answer does not tell what is wrong.
+fn check_name(name: &str) -> Result<(), LinkError> {
+    let fits = (1..=NAME_OCTETS).contains(&name.len())
+        && !matches!(name, "." | "..")
+        && !name.contains(|c: char| c == '/' || c == ':' || c.is_whitespace() || c == '\0');
+    if fits { Ok(()) } else { Err(LinkError::Name(name.to_owned())) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_are_read_as_they_are_written() {
+        for kind in LinkKind::ALL {
+            assert_eq!(kind.to_string().parse(), Ok(kind));
+        }
+        let error = "veth".parse::<LinkKind>().unwrap_err();
+        assert_eq!(error.to_string(), "\"veth\" is no kind of link: choose dummy, bridge or ifb");
+    }
+
+    #[test]
+    fn names_follow_the_kernels_rule() {
+        for good in ["nodelocaldns", "a", "fifteen-octets-", "..."] {
+            assert!(check_name(good).is_ok(), "{good}");
+        }
+        for bad in ["", "sixteen-octets--", ".", "..", "a/b", "a:b", "a b", "a\0b"] {
+            assert!(check_name(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn only_what_differs_is_missing() {
+        let [ours, theirs, wrong] =
+            ["169.254.25.10", "10.0.0.1", "fd00::1"].map(|ip| ip.parse::<IpAddr>().unwrap());
+        let plan = LinkPlan {
+            name: "l".into(),
+            kind: LinkKind::Bridge,
+            addresses: vec![ours, wrong, "fd00::2".parse().unwrap(), ours],
+        };
+        let held = |address, fits| Held { address, fits, message: Default::default() };
+        let mut found = Found {
+            index: 7,
+            name: "l".into(),
+            kind: "bridge".into(),
+            up: false,
+            addresses: vec![held(ours, true), held(theirs, false), held(wrong, false)],
+        };
+        let changes = missing(&plan, Some(&found));
+        assert_eq!(changes.to_string(), "fd00::1 replaced, fd00::2 added, set up");
+        found.addresses = plan.addresses.iter().map(|address| held(*address, true)).collect();
+        found.up = true;
+        assert!(missing(&plan, Some(&found)).is_empty());
+        assert_eq!(missing(&plan, None).to_string(), "created as bridge");
+    }
+}

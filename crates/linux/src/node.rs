@@ -1,0 +1,163 @@
+//! Everything that the node gets from us and gives back: the link with its addresses, and the packet-filter rules.
+
+use std::fmt;
+
+use crate::link::{Changes, Link, LinkError, LinkPlan};
+use crate::notrack::{self, FilterError, NotrackPlan};
+
+/// What the node should get; a part that is absent is left to the administrator.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct NodePlan {
+    /// The link and its addresses.
+    pub link: Option<LinkPlan>,
+    /// The rules that keep DNS packets out of conntrack.
+    pub notrack: Option<NotrackPlan>,
+}
+
+/// Something that was done to the node, or could not be done. Each text is one line.
+#[derive(Debug)]
+pub enum NodeEvent {
+    /// The link was made, adopted or repaired.
+    LinkChanged {
+        /// The link's name.
+        name: String,
+        /// What was done to it.
+        changes: Changes,
+    },
+    /// The link is not as planned.
+    LinkFailed(LinkError),
+    /// The rules were missing or different and stand as planned now, in the table of this name.
+    RulesInstalled(String),
+    /// The rules are not as planned. Answers are the same without them.
+    RulesFailed(FilterError),
+}
+
+impl NodeEvent {
+    /// Whether something could not be done.
+    #[must_use]
+    pub const fn is_failure(&self) -> bool {
+        matches!(self, Self::LinkFailed(_) | Self::RulesFailed(_))
+    }
+}
+
+impl fmt::Display for NodeEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::LinkChanged { name, changes } => write!(f, "link {name}: {changes}"),
+            Self::LinkFailed(error) => error.fmt(f),
+            Self::RulesInstalled(table) => write!(f, "packet-filter table inet {table} installed"),
+            Self::RulesFailed(error) => write!(f, "DNS packets are tracked by conntrack: {error}"),
+        }
+    }
+}
+
+/// Why the node could not be set up or restored; at least one part is present.
+#[derive(Debug)]
+pub struct NodeError {
+    /// What is wrong with the link.
+    pub link: Option<LinkError>,
+    /// What is wrong with the rules.
+    pub rules: Option<FilterError>,
+}
+
+impl fmt::Display for NodeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.link, &self.rules) {
+            (Some(link), Some(rules)) => write!(f, "{link}; {rules}"),
+            (Some(link), None) => link.fmt(f),
+            (None, Some(rules)) => rules.fmt(f),
+            (None, None) => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for NodeError {}
+
+/// A node that was set up according to a [`NodePlan`]. Dropping it leaves everything in place.
+#[derive(Debug)]
+pub struct NodeSetup {
+    link: Option<Link>,
+    link_name: String,
+    notrack: Option<NotrackPlan>,
+    /// Whether the rules ever stood, so that there is something to take away.
+    rules_stood: bool,
+}
+
+impl NodeSetup {
+    /// Makes or adopts the link and installs the rules. Rules that cannot be installed are reported as an event:
+    /// serving goes on without them.
+    ///
+    /// # Errors
+    ///
+    /// [`NodeError::link`] when the link cannot be made as planned; what was made is undone then.
+    pub async fn apply(plan: NodePlan) -> Result<(Self, Vec<NodeEvent>), NodeError> {
+        let mut events = Vec::new();
+        let mut setup =
+            Self { link: None, link_name: String::new(), notrack: plan.notrack, rules_stood: false };
+        if let Some(plan) = plan.link {
+            setup.link_name.clone_from(&plan.name);
+            let (link, changes) =
+                Link::ensure(plan).await.map_err(|error| NodeError { link: Some(error), rules: None })?;
+            setup.link = Some(link);
+            events.extend(setup.link_event(changes));
+        }
+        events.extend(setup.ensure_rules());
+        Ok((setup, events))
+    }
+
+    /// Compares the node with the plan and repairs what is missing; says what was repaired and what could not be.
+    pub async fn verify(&mut self) -> Vec<NodeEvent> {
+        let mut events = Vec::new();
+        if let Some(link) = &self.link {
+            match link.verify().await {
+                Ok(changes) => events.extend(self.link_event(changes)),
+                Err(error) => events.push(NodeEvent::LinkFailed(error)),
+            }
+        }
+        events.extend(self.ensure_rules());
+        events
+    }
+
+    /// Whether the link is there, up, and carries its addresses. The rules do not count: answers are the same without
+    /// them. A kernel that does not answer counts as no.
+    pub async fn in_place(&self) -> bool {
+        match &self.link {
+            Some(link) => link.in_place().await.unwrap_or(false),
+            None => true,
+        }
+    }
+
+    /// Gives the node back as it was: removes the rules, then the link, as [`Link::remove`] says.
+    ///
+    /// # Errors
+    ///
+    /// The parts that could not be removed; a failure of one does not keep the other.
+    pub async fn restore(self) -> Result<(), NodeError> {
+        let rules = match &self.notrack {
+            Some(plan) if self.rules_stood => notrack::remove(&plan.table).err(),
+            _ => None,
+        };
+        let link = match self.link {
+            Some(link) => link.remove().await.err(),
+            None => None,
+        };
+        if link.is_none() && rules.is_none() { Ok(()) } else { Err(NodeError { link, rules }) }
+    }
+
+    fn link_event(&self, changes: Changes) -> Option<NodeEvent> {
+        (!changes.is_empty()).then(|| NodeEvent::LinkChanged { name: self.link_name.clone(), changes })
+    }
+
+    fn ensure_rules(&mut self) -> Option<NodeEvent> {
+        let plan = self.notrack.as_ref()?;
+        let ensured = notrack::is_installed(plan)
+            .and_then(|installed| if installed { Ok(false) } else { notrack::install(plan).map(|()| true) });
+        match ensured {
+            Ok(installed) => {
+                self.rules_stood = true;
+                installed.then(|| NodeEvent::RulesInstalled(plan.table.clone()))
+            }
+            Err(error) => Some(NodeEvent::RulesFailed(error)),
+        }
+    }
+}

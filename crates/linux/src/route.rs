@@ -1,0 +1,210 @@
+//! Links and addresses as the kernel's routing sockets (`rtnetlink`) tell and take them.
+
+use std::io;
+use std::net::IpAddr;
+
+use futures_util::TryStreamExt;
+use nix::errno::Errno;
+use rtnetlink::packet_route::address::{
+    AddressAttribute, AddressHeaderFlags, AddressMessage, AddressScope, CacheInfo,
+};
+use rtnetlink::packet_route::link::{InfoKind, LinkAttribute, LinkFlags, LinkInfo, LinkMessage};
+use rtnetlink::{LinkMessageBuilder, LinkUnspec};
+
+use crate::link::{LinkError, LinkKind};
+
+/// A link as it was found.
+pub(crate) struct Found {
+    pub(crate) index: u32,
+    pub(crate) name: String,
+    /// The kernel's word for its kind; empty for hardware.
+    pub(crate) kind: String,
+    pub(crate) up: bool,
+    pub(crate) addresses: Vec<Held>,
+}
+
+/// An address that a link holds.
+pub(crate) struct Held {
+    pub(crate) address: IpAddr,
+    /// It is a single address that nobody chooses as a source by himself, and usable.
+    pub(crate) fits: bool,
+    /// The kernel's description, which also names it for deletion.
+    pub(crate) message: AddressMessage,
+}
+
+/// An open routing socket.
+pub(crate) struct Route {
+    handle: rtnetlink::Handle,
+}
+
+impl Route {
+    /// Opens a routing socket, lets `work` use it, and closes it. No task outlives the call.
+    pub(crate) async fn run<T>(
+        work: impl AsyncFnOnce(&Self) -> Result<T, LinkError>,
+    ) -> Result<T, LinkError> {
+        let lost =
+            |error| LinkError::Kernel { action: "talk to the kernel over rtnetlink".to_owned(), error };
+        let (connection, handle, unsolicited) = rtnetlink::new_connection().map_err(lost)?;
+        drop(unsolicited);
+        let route = Self { handle };
+        tokio::select! {
+            biased;
+            result = work(&route) => result,
+            () = connection => Err(lost(io::ErrorKind::BrokenPipe.into())),
+        }
+    }
+
+    pub(crate) async fn find(&self, name: &str) -> Result<Option<Found>, LinkError> {
+        let mut links = Box::pin(self.handle.link().get().match_name(name).execute());
+        let link = match links.try_next().await {
+            Ok(link) => link,
+            Err(error) if errno(&error) == Some(Errno::ENODEV) => None,
+            Err(error) => return Err(failed(format!("look up link {name}"), error)),
+        };
+        let Some(link) = link else {
+            return Ok(None);
+        };
+        let index = link.header.index;
+        Ok(Some(Found {
+            index,
+            name: name.to_owned(),
+            kind: kind(&link),
+            up: link.header.flags.contains(LinkFlags::Up),
+            addresses: self.addresses(name, index).await?,
+        }))
+    }
+
+    async fn addresses(&self, name: &str, index: u32) -> Result<Vec<Held>, LinkError> {
+        let dump = self.handle.address().get().set_link_index_filter(index).execute();
+        dump.try_filter_map(async |message| Ok(held(message)))
+            .try_collect()
+            .await
+            .map_err(|error| failed(format!("list the addresses of link {name}"), error))
+    }
+
+    /// Creates a link; false when another process was faster.
+    pub(crate) async fn create(&self, name: &str, kind: LinkKind) -> Result<bool, LinkError> {
+        let info = match kind {
+            LinkKind::Dummy => InfoKind::Dummy,
+            LinkKind::Bridge => InfoKind::Bridge,
+            LinkKind::Ifb => InfoKind::Ifb,
+        };
+        let link = LinkMessageBuilder::<LinkUnspec>::new_with_info_kind(info).name(name.to_owned()).build();
+        match self.handle.link().add(link).execute().await {
+            Ok(()) => Ok(true),
+            Err(error) => match errno(&error) {
+                Some(Errno::EEXIST) => Ok(false),
+                Some(Errno::EOPNOTSUPP) => Err(LinkError::NoDriver(kind)),
+                _ => Err(failed(format!("create link {name}"), error)),
+            },
+        }
+    }
+
+    pub(crate) async fn add_address(&self, link: &Found, address: IpAddr) -> Result<(), LinkError> {
+        let mut request = self.handle.address().add(link.index, address, host_prefix(address)).replace();
+        let message = request.message_mut();
+        if address.is_ipv4() {
+            message.header.scope = AddressScope::Host;
+        } else {
+            message.header.flags |= AddressHeaderFlags::Nodad;
+            let mut lifetime = CacheInfo::default();
+            lifetime.ifa_valid = u32::MAX;
+            message.attributes.push(AddressAttribute::CacheInfo(lifetime));
+        }
+        request.execute().await.map_err(|error| match errno(&error) {
+            Some(Errno::EACCES | Errno::EAFNOSUPPORT | Errno::EOPNOTSUPP) if address.is_ipv6() => {
+                LinkError::NoIpv6(address)
+            }
+            _ => failed(format!("add {address} to link {}", link.name), error),
+        })
+    }
+
+    /// Removes an address; one that is already gone is fine.
+    pub(crate) async fn delete_address(&self, link: &Found, held: &Held) -> Result<(), LinkError> {
+        match self.handle.address().del(held.message.clone()).execute().await {
+            Err(error) if !matches!(errno(&error), Some(Errno::EADDRNOTAVAIL | Errno::ENODEV)) => {
+                Err(failed(format!("remove {} from link {}", held.address, link.name), error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    pub(crate) async fn set_up(&self, link: &Found) -> Result<(), LinkError> {
+        let request = self.handle.link().set(LinkUnspec::new_with_index(link.index).up().build());
+        request.execute().await.map_err(|error| failed(format!("set link {} up", link.name), error))
+    }
+
+    /// Deletes a link; one that is already gone is fine.
+    pub(crate) async fn delete(&self, link: &Found) -> Result<(), LinkError> {
+        match self.handle.link().del(link.index).execute().await {
+            Err(error) if errno(&error) != Some(Errno::ENODEV) => {
+                Err(failed(format!("delete link {}", link.name), error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether other links are ports of this one.
+    pub(crate) async fn has_ports(&self, link: &Found) -> Result<bool, LinkError> {
+        let is_port = |port: LinkMessage| port.attributes.contains(&LinkAttribute::Controller(link.index));
+        let links = self.handle.link().get().execute();
+        let ports = links.try_any(async |port| is_port(port)).await;
+        ports.map_err(|error| failed(format!("list the ports of link {}", link.name), error))
+    }
+}
+
+fn kind(link: &LinkMessage) -> String {
+    let infos = link.attributes.iter().find_map(|attribute| match attribute {
+        LinkAttribute::LinkInfo(infos) => Some(infos),
+        _ => None,
+    });
+    let kind = infos.into_iter().flatten().find_map(|info| match info {
+        LinkInfo::Kind(kind) => Some(kind.to_string()),
+        _ => None,
+    });
+    kind.unwrap_or_default()
+}
+
+fn held(message: AddressMessage) -> Option<Held> {
+    // With a peer address, `Local` is ours and `Address` is the peer's.
+    let local = message.attributes.iter().find_map(|attribute| match attribute {
+        AddressAttribute::Local(address) => Some(*address),
+        _ => None,
+    });
+    let plain = message.attributes.iter().find_map(|attribute| match attribute {
+        AddressAttribute::Address(address) => Some(*address),
+        _ => None,
+    });
+    let address = local.or(plain)?;
+    let header = &message.header;
+    let unfit = AddressHeaderFlags::Tentative | AddressHeaderFlags::Dadfailed;
+    let quiet = match address {
+        IpAddr::V4(_) => header.scope == AddressScope::Host,
+        IpAddr::V6(_) => {
+            header.flags.contains(AddressHeaderFlags::Deprecated) && !header.flags.intersects(unfit)
+        }
+    };
+    Some(Held { address, fits: quiet && header.prefix_len == host_prefix(address), message })
+}
+
+const fn host_prefix(address: IpAddr) -> u8 {
+    match address {
+        IpAddr::V4(_) => 32,
+        IpAddr::V6(_) => 128,
+    }
+}
+
+fn errno(error: &rtnetlink::Error) -> Option<Errno> {
+    match error {
+        rtnetlink::Error::NetlinkError(message) => Some(Errno::from_raw(message.raw_code().checked_neg()?)),
+        _ => None,
+    }
+}
+
+fn failed(action: String, error: rtnetlink::Error) -> LinkError {
+    match errno(&error) {
+        Some(Errno::EPERM) => LinkError::NoPermission { action },
+        Some(errno) => LinkError::Kernel { action, error: errno.into() },
+        None => LinkError::Kernel { action, error: io::Error::other(error) },
+    }
+}

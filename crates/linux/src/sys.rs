@@ -1,0 +1,157 @@
+//! The kernel calls for which no crate has a safe form that fits. Every `unsafe` of the project is in this file.
+
+use std::io;
+use std::mem;
+use std::os::fd::{AsRawFd, BorrowedFd};
+use std::ptr;
+
+use crate::envelope::{Envelope, NAME_OCTETS};
+use crate::udp::BATCH;
+
+/// `BATCH` in the type that `recvmmsg` and `sendmmsg` count in.
+const BATCH_COUNT: libc::c_uint = 32;
+const _: () = assert!(BATCH_COUNT as usize == BATCH);
+
+/// What the kernel said of one received datagram besides its envelope.
+#[derive(Clone, Copy)]
+pub(crate) struct Arrival {
+    /// Octets written to the buffer.
+    pub(crate) length: usize,
+    /// The datagram was longer than the buffer and its end is lost.
+    pub(crate) truncated: bool,
+}
+
+/// Receives up to [`BATCH`] datagrams that are already queued, one per buffer, without waiting.
+///
+/// Returns how many came; envelopes and arrivals beyond that number keep no meaning.
+///
+/// # Errors
+///
+/// `WouldBlock` when nothing is queued, else what `recvmmsg` says.
+pub(crate) fn receive<const SIZE: usize>(
+    socket: BorrowedFd<'_>,
+    buffers: &mut [[u8; SIZE]; BATCH],
+    envelopes: &mut [Envelope; BATCH],
+    arrivals: &mut [Arrival; BATCH],
+) -> io::Result<usize> {
+    let mut parts = [NO_PART; BATCH];
+    let mut headers = no_headers();
+    let memory = buffers.iter_mut().zip(envelopes.iter_mut()).zip(&mut parts);
+    for (header, ((buffer, envelope), part)) in headers.iter_mut().zip(memory) {
+        *part = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: SIZE };
+        header.msg_hdr.msg_iov = part;
+        header.msg_hdr.msg_iovlen = 1;
+        header.msg_hdr.msg_name = envelope.name.as_mut_ptr().cast();
+        header.msg_hdr.msg_namelen = NAME_OCTETS;
+        header.msg_hdr.msg_control = envelope.control.as_mut_ptr().cast();
+        header.msg_hdr.msg_controllen = envelope.control.len();
+    }
+    let received = retry(|| {
+        // SAFETY: `headers` holds BATCH_COUNT initialised headers. Each names one element of `parts`, which names one
+        // whole buffer, and the name and control arrays of one envelope with their true sizes; all of them are
+        // exclusively borrowed by this function and live past the call, no two overlap, and any octets are valid in
+        // them. The null timeout is allowed. The descriptor is open for as long as `socket` is borrowed.
+        // nix's `recvmmsg` is no replacement: it keeps the name and control lengths that the previous call left.
+        unsafe {
+            libc::recvmmsg(
+                socket.as_raw_fd(),
+                headers.as_mut_ptr(),
+                BATCH_COUNT,
+                libc::MSG_DONTWAIT,
+                ptr::null_mut(),
+            )
+        }
+    })?;
+    for ((header, envelope), arrival) in headers.iter().zip(envelopes).zip(arrivals).take(received) {
+        envelope.name_len = header.msg_hdr.msg_namelen;
+        envelope.control_len = header.msg_hdr.msg_controllen;
+        arrival.length = usize::try_from(header.msg_len).unwrap_or(SIZE).min(SIZE);
+        arrival.truncated = header.msg_hdr.msg_flags & libc::MSG_TRUNC != 0;
+    }
+    Ok(received)
+}
+
+/// Sends datagrams in order, each in its envelope, up to [`BATCH`] or the shorter of the two slices, without waiting.
+///
+/// Returns how many were sent. The one after them, if there is one, was refused: sending on from it gives its error.
+///
+/// # Errors
+///
+/// The error of the first datagram; `WouldBlock` when the socket's queue is full.
+pub(crate) fn send(socket: BorrowedFd<'_>, datagrams: &[&[u8]], envelopes: &[Envelope]) -> io::Result<usize> {
+    let mut parts = [NO_PART; BATCH];
+    let mut headers = no_headers();
+    let mut count = 0;
+    let mail = datagrams.iter().zip(envelopes).zip(&mut parts);
+    for (header, ((datagram, envelope), part)) in headers.iter_mut().zip(mail) {
+        *part = libc::iovec { iov_base: datagram.as_ptr().cast_mut().cast(), iov_len: datagram.len() };
+        header.msg_hdr.msg_iov = part;
+        header.msg_hdr.msg_iovlen = 1;
+        header.msg_hdr.msg_name = envelope.name.as_ptr().cast_mut().cast();
+        header.msg_hdr.msg_namelen = envelope.name_len.min(NAME_OCTETS);
+        if envelope.control_len > 0 {
+            header.msg_hdr.msg_control = envelope.control.as_ptr().cast_mut().cast();
+            header.msg_hdr.msg_controllen = envelope.control_len.min(envelope.control.len());
+        }
+        count += 1;
+    }
+    retry(|| {
+        // SAFETY: the first `count` headers are filled in, `count` is at most BATCH, and each names one element of
+        // `parts`, which names one whole datagram, and the name and control of one envelope; all are borrowed past the
+        // call. The kernel writes to none of them but the headers, which are ours, so the pointers made from shared
+        // borrows are only read through. No length exceeds its array.
+        // nix's `sendmmsg` is no replacement: all its messages share one set of control messages.
+        unsafe { libc::sendmmsg(socket.as_raw_fd(), headers.as_mut_ptr(), count, libc::MSG_DONTWAIT) }
+    })
+}
+
+/// Datagrams that the kernel dropped before the socket could be read, since the socket was made (wraps at 2^32).
+///
+/// # Errors
+///
+/// What `getsockopt` says.
+pub(crate) fn dropped_datagrams(socket: BorrowedFd<'_>) -> io::Result<u32> {
+    // The kernel's SK_MEMINFO_VARS counters (linux/sock_diag.h), of which SK_MEMINFO_DROPS is the ninth.
+    const COUNTERS: libc::socklen_t = 9;
+    let mut counters = [0_u32; COUNTERS as usize];
+    let mut length = COUNTERS * 4;
+    retry(|| {
+        // SAFETY: `counters` is writable for the `length` octets that are announced, any octets are a valid u32, and
+        // the kernel writes at most `length` octets and then the number it wrote to `length`. Both outlive the call.
+        // Neither nix nor socket2 has SO_MEMINFO.
+        unsafe {
+            libc::getsockopt(
+                socket.as_raw_fd(),
+                libc::SOL_SOCKET,
+                libc::SO_MEMINFO,
+                counters.as_mut_ptr().cast(),
+                &mut length,
+            )
+        }
+    })?;
+    let [.., drops] = counters;
+    Ok(drops)
+}
+
+const NO_PART: libc::iovec = libc::iovec { iov_base: ptr::null_mut(), iov_len: 0 };
+
+fn no_headers() -> [libc::mmsghdr; BATCH] {
+    // SAFETY: `mmsghdr` is made of integers and pointers only, for which zero is a value; some C libraries give it
+    // private padding fields, so that it cannot be written down as a literal.
+    unsafe { mem::zeroed() }
+}
+
+/// Repeats a call that a signal interrupted, and turns -1 into the error it stands for.
+fn retry(mut call: impl FnMut() -> libc::c_int) -> io::Result<usize> {
+    loop {
+        match usize::try_from(call()) {
+            Ok(result) => return Ok(result),
+            Err(_) => {
+                let error = io::Error::last_os_error();
+                if error.kind() != io::ErrorKind::Interrupted {
+                    return Err(error);
+                }
+            }
+        }
+    }
+}

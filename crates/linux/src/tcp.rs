@@ -1,0 +1,94 @@
+//! Stream sockets and connected datagram sockets with the options that a DNS server and its forwarder need.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::os::fd::AsFd;
+use std::time::Duration;
+
+use nix::sys::socket::{setsockopt, sockopt};
+use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
+
+/// How long octets sent to a client may stay unacknowledged before its connection ends.
+const CLIENT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long octets sent to an upstream, or the opening of its connection, may stay unacknowledged: as long as a resolver
+/// waits for an answer.
+const UPSTREAM_TIMEOUT: Duration = Duration::from_secs(5);
+/// A silent client is asked after this time whether it still exists.
+const KEEPALIVE_IDLE: Duration = Duration::from_secs(15);
+/// The pause between such questions.
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
+
+/// A non-blocking listener that shares its port with others of the same user (`SO_REUSEPORT`), may be bound to an
+/// address that the node does not have yet (`IP_FREEBIND`), and takes IPv6 only on an IPv6 address.
+///
+/// `backlog` is the number of accepted connections that may wait to be taken; the kernel caps it at `somaxconn`.
+///
+/// # Errors
+///
+/// What the kernel says: `AddrInUse` when a socket without `SO_REUSEPORT` or of another user holds the port,
+/// `PermissionDenied` for a port below 1024 without `CAP_NET_BIND_SERVICE`.
+pub fn listen(addr: SocketAddr, backlog: i32) -> io::Result<TcpListener> {
+    let socket = stream(addr)?;
+    if addr.is_ipv4() {
+        socket.set_freebind_v4(true)?;
+    } else {
+        socket.set_only_v6(true)?;
+        socket.set_freebind_v6(true)?;
+    }
+    socket.set_reuse_address(true)?;
+    socket.set_reuse_port(true)?;
+    socket.bind(&addr.into())?;
+    socket.listen(backlog)?;
+    Ok(socket.into())
+}
+
+/// Sets the options of an accepted connection: no delay (an answer is one write), keepalive probes, and an end to
+/// connections whose client acknowledges nothing for ten seconds.
+///
+/// # Errors
+///
+/// What `setsockopt` says.
+pub fn tune_accepted(stream: impl AsFd) -> io::Result<()> {
+    let socket = SockRef::from(&stream);
+    let keepalive = TcpKeepalive::new().with_time(KEEPALIVE_IDLE).with_interval(KEEPALIVE_INTERVAL);
+    socket.set_tcp_nodelay(true)?;
+    socket.set_tcp_keepalive(&keepalive)?;
+    socket.set_tcp_user_timeout(Some(CLIENT_TIMEOUT))
+}
+
+/// An unconnected, non-blocking stream socket of the family of `addr`, with no delay and a time-out of five seconds for
+/// octets that stay unacknowledged, the opening of the connection included.
+///
+/// It is a `TcpStream` because that is what `tokio::net::TcpSocket::from_std_stream` takes:
+/// `TcpSocket::from_std_stream(dial_socket(addr)?).connect(addr).await`.
+///
+/// # Errors
+///
+/// What the kernel says, e.g. that the process has no descriptor left.
+pub fn dial_socket(addr: SocketAddr) -> io::Result<TcpStream> {
+    let socket = stream(addr)?;
+    socket.set_tcp_nodelay(true)?;
+    socket.set_tcp_user_timeout(Some(UPSTREAM_TIMEOUT))?;
+    Ok(socket.into())
+}
+
+/// A non-blocking datagram socket connected to `addr`, on a source port that the kernel chooses afresh. Whatever the
+/// network says about its datagrams, e.g. that the port or host cannot be reached, shows as the error of the next call.
+///
+/// # Errors
+///
+/// What the kernel says: `NetworkUnreachable` without a route, or no descriptor or source port left.
+pub fn connected_udp(addr: SocketAddr) -> io::Result<UdpSocket> {
+    let socket = Socket::new(Domain::for_address(addr), Type::DGRAM.nonblocking(), Some(Protocol::UDP))?;
+    if addr.is_ipv4() {
+        setsockopt(&socket, sockopt::Ipv4RecvErr, &true)?;
+    } else {
+        setsockopt(&socket, sockopt::Ipv6RecvErr, &true)?;
+    }
+    socket.connect(&addr.into())?;
+    Ok(socket.into())
+}
+
+fn stream(addr: SocketAddr) -> io::Result<Socket> {
+    Socket::new(Domain::for_address(addr), Type::STREAM.nonblocking(), Some(Protocol::TCP))
+}

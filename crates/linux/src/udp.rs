@@ -1,0 +1,236 @@
+//! Datagram sockets that are read and written in batches.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+
+use nix::sys::socket::{setsockopt, sockopt};
+use socket2::{Domain, Protocol, Socket, Type};
+
+use crate::envelope::Envelope;
+use crate::sys::{self, Arrival};
+
+/// Datagrams that one call receives or sends at most.
+pub const BATCH: usize = 32;
+
+/// Octets of one receive buffer. Queries are far shorter; a longer datagram is marked as truncated.
+pub const BUFFER: usize = 4096;
+
+/// A bound datagram socket, non-blocking, that shares its port with others of the same user (`SO_REUSEPORT`) and may be
+/// bound to an address that the node does not have yet (`IP_FREEBIND`).
+///
+/// On a wildcard address (`0.0.0.0`, `[::]`) every datagram tells which address was asked, and replies leave from there.
+/// `[::]` means IPv6 only.
+#[derive(Debug)]
+pub struct UdpListener {
+    socket: UdpSocket,
+}
+
+impl UdpListener {
+    /// Opens a socket and binds it to `addr`; port 0 lets the kernel choose.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel says: `AddrInUse` when a socket without `SO_REUSEPORT` or of another user holds the port,
+    /// `PermissionDenied` for a port below 1024 without `CAP_NET_BIND_SERVICE`.
+    pub fn bind(addr: SocketAddr) -> io::Result<Self> {
+        let socket = Socket::new(Domain::for_address(addr), Type::DGRAM.nonblocking(), Some(Protocol::UDP))?;
+        match addr {
+            SocketAddr::V4(addr) => {
+                socket.set_freebind_v4(true)?;
+                if addr.ip().is_unspecified() {
+                    setsockopt(&socket, sockopt::Ipv4PacketInfo, &true)?;
+                }
+            }
+            SocketAddr::V6(addr) => {
+                socket.set_only_v6(true)?;
+                socket.set_freebind_v6(true)?;
+                if addr.ip().is_unspecified() {
+                    setsockopt(&socket, sockopt::Ipv6RecvPacketInfo, &true)?;
+                }
+            }
+        }
+        socket.set_reuse_port(true)?;
+        socket.bind(&addr.into())?;
+        Ok(Self { socket: socket.into() })
+    }
+
+    /// The address and port that the socket is bound to.
+    ///
+    /// # Errors
+    ///
+    /// What `getsockname` says.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.socket.local_addr()
+    }
+
+    /// A second descriptor of the same socket, registered with the current tokio runtime, that tells when datagrams are
+    /// queued: `readiness.async_io(Interest::READABLE, || listener.receive(&mut batch)).await`. The port is free again
+    /// when both are dropped.
+    ///
+    /// It is a socket because `AsyncFd`, which would borrow the listener's own descriptor, has no safe constructor.
+    ///
+    /// # Errors
+    ///
+    /// No descriptor is left, or the runtime cannot watch it.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime with I/O, as every socket of tokio's does.
+    pub fn readiness(&self) -> io::Result<tokio::net::UdpSocket> {
+        tokio::net::UdpSocket::from_std(self.socket.try_clone()?)
+    }
+
+    /// Replaces what `batch` holds by the datagrams that are queued, at most [`BATCH`], and returns their number.
+    ///
+    /// # Errors
+    ///
+    /// `WouldBlock` when nothing is queued, else what `recvmmsg` says; `batch` is empty then.
+    pub fn receive(&self, batch: &mut Inbound) -> io::Result<usize> {
+        batch.count = 0;
+        batch.count =
+            sys::receive(self.as_fd(), &mut batch.buffers, &mut batch.envelopes, &mut batch.arrivals)?;
+        Ok(batch.count)
+    }
+
+    /// Sends `(octets, peer, local)` each, in order, [`BATCH`] per call to the kernel; `local` is the address to leave
+    /// from, as [`Source::local`] had it.
+    ///
+    /// A datagram that the kernel refuses is left out and the rest goes on. When the socket's queue is full the rest is
+    /// dropped: a client asks again, and a server that waits for its slowest client serves nobody.
+    pub fn send<'a, I>(&self, replies: I) -> Sent
+    where
+        I: IntoIterator<Item = (&'a [u8], SocketAddr, Option<IpAddr>)>,
+    {
+        let mut sent = Sent::default();
+        let mut datagrams: [&[u8]; BATCH] = [&[]; BATCH];
+        let mut envelopes = [Envelope::EMPTY; BATCH];
+        let mut replies = replies.into_iter().fuse();
+        loop {
+            let mut count = 0;
+            let slots = datagrams.iter_mut().zip(&mut envelopes);
+            // The slot comes first: `zip` asks its left side first, and a reply taken without a slot would be lost.
+            for ((datagram, envelope), (octets, peer, local)) in slots.zip(&mut replies) {
+                *datagram = octets;
+                *envelope = Envelope::to(peer, local);
+                count += 1;
+            }
+            if count == 0 {
+                return sent;
+            }
+            if !self.flush(&datagrams, &envelopes, count, &mut sent) {
+                sent.dropped += replies.count();
+                return sent;
+            }
+        }
+    }
+
+    /// Sends the first `count` of a batch; false when the queue was full and the rest of it was dropped.
+    fn flush(&self, datagrams: &[&[u8]], envelopes: &[Envelope], count: usize, sent: &mut Sent) -> bool {
+        let mut done = 0;
+        while let (Some(datagrams), Some(envelopes)) =
+            (datagrams.get(done..count), envelopes.get(done..count))
+            && !datagrams.is_empty()
+        {
+            match sys::send(self.as_fd(), datagrams, envelopes) {
+                Ok(taken) => {
+                    done += taken;
+                    sent.sent += taken;
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    sent.dropped += datagrams.len();
+                    return false;
+                }
+                Err(error) => {
+                    done += 1;
+                    sent.refused += 1;
+                    sent.last_error = Some(error);
+                }
+            }
+        }
+        true
+    }
+
+    /// Datagrams that the kernel dropped since the socket was made because its receive queue was full or their checksum
+    /// was wrong. Wraps at 2^32.
+    ///
+    /// # Errors
+    ///
+    /// What `getsockopt` says; kernels before 4.12 do not know the question.
+    pub fn queue_overflows(&self) -> io::Result<u32> {
+        sys::dropped_datagrams(self.as_fd())
+    }
+}
+
+impl AsFd for UdpListener {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+impl AsRawFd for UdpListener {
+    fn as_raw_fd(&self) -> RawFd {
+        self.socket.as_raw_fd()
+    }
+}
+
+/// What became of the datagrams handed to [`UdpListener::send`].
+#[derive(Debug, Default)]
+pub struct Sent {
+    /// Taken by the kernel.
+    pub sent: usize,
+    /// Refused one by one, e.g. for a peer without a route.
+    pub refused: usize,
+    /// Not tried because the socket's queue was full.
+    pub dropped: usize,
+    /// Why the last of `refused` was.
+    pub last_error: Option<io::Error>,
+}
+
+/// Where a datagram came from and where it went to.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Source {
+    /// The sender.
+    pub peer: SocketAddr,
+    /// The address that was asked; present only on sockets bound to a wildcard address.
+    pub local: Option<IpAddr>,
+    /// The datagram was longer than [`BUFFER`] octets and only its beginning is here.
+    pub truncated: bool,
+}
+
+/// Buffers for one batch of received datagrams, allocated once and reused.
+pub struct Inbound {
+    buffers: Box<[[u8; BUFFER]; BATCH]>,
+    envelopes: Box<[Envelope; BATCH]>,
+    arrivals: [Arrival; BATCH],
+    count: usize,
+}
+
+impl Inbound {
+    /// Empty buffers for [`BATCH`] datagrams of [`BUFFER`] octets.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            buffers: Box::new([[0; BUFFER]; BATCH]),
+            envelopes: Box::new([Envelope::EMPTY; BATCH]),
+            arrivals: [Arrival { length: 0, truncated: false }; BATCH],
+            count: 0,
+        }
+    }
+
+    /// The datagrams of the last batch in the order of their arrival.
+    pub fn iter(&self) -> impl Iterator<Item = (&[u8], Source)> {
+        let slots = self.buffers.iter().zip(self.envelopes.iter()).zip(&self.arrivals);
+        slots.take(self.count).filter_map(|((buffer, envelope), arrival)| {
+            let source =
+                Source { peer: envelope.peer()?, local: envelope.local(), truncated: arrival.truncated };
+            Some((buffer.get(..arrival.length)?, source))
+        })
+    }
+}
+
+impl Default for Inbound {
+    fn default() -> Self {
+        Self::new()
+    }
+}

@@ -1,0 +1,230 @@
+//! Datagram and stream sockets against the kernel's loopback.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
+use std::io;
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::time::Duration;
+
+use linux::udp::{BATCH, BUFFER, Inbound, UdpListener};
+use linux::{raise_descriptor_limit, tcp};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::time::timeout;
+
+const PATIENCE: Duration = Duration::from_secs(10);
+
+fn addr(text: &str) -> SocketAddr {
+    text.parse().unwrap()
+}
+
+/// Waits for the next batch and returns how many datagrams it holds.
+async fn receive(listener: &UdpListener, batch: &mut Inbound) -> usize {
+    let readiness = listener.readiness().unwrap();
+    let next = readiness.async_io(Interest::READABLE, || listener.receive(batch));
+    timeout(PATIENCE, next).await.expect("a datagram arrives").unwrap()
+}
+
+/// Sends 100 numbered datagrams to `to`, has them echoed, and returns the addresses that the echoes came from.
+async fn echo_a_hundred(bound: &str, to: &str) -> Vec<IpAddr> {
+    let listener = UdpListener::bind(addr(bound)).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let client = UdpSocket::bind((to.parse::<IpAddr>().unwrap(), 0)).unwrap();
+    client.set_read_timeout(Some(PATIENCE)).unwrap();
+    for number in 0..100_u8 {
+        client.send_to(&[number; 40], (to.parse::<IpAddr>().unwrap(), port)).unwrap();
+    }
+    let mut batch = Inbound::new();
+    let (mut echoed, mut largest) = (0, 0);
+    while echoed < 100 {
+        let count = receive(&listener, &mut batch).await;
+        assert_eq!(batch.iter().count(), count);
+        largest = largest.max(count);
+        let replies = batch.iter().map(|(octets, source)| (octets, source.peer, source.local));
+        let sent = listener.send(replies);
+        assert_eq!((sent.sent, sent.refused, sent.dropped), (count, 0, 0), "{sent:?}");
+        echoed += count;
+    }
+    assert_eq!(largest, BATCH, "all were queued before the first call");
+    let mut buffer = [0; 100];
+    (0..100_u8)
+        .map(|number| {
+            let (length, from) = client.recv_from(&mut buffer).unwrap();
+            assert_eq!(buffer[..length], [number; 40]);
+            assert_eq!(from.port(), port);
+            from.ip()
+        })
+        .collect()
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_hundred_datagrams_are_echoed_in_order() {
+    for local in ["127.0.0.1", "::1"] {
+        let bound = SocketAddr::new(local.parse().unwrap(), 0).to_string();
+        let sources = echo_a_hundred(&bound, local).await;
+        assert!(sources.iter().all(|source| *source == local.parse::<IpAddr>().unwrap()));
+    }
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn replies_of_a_wildcard_socket_leave_from_the_address_that_was_asked() {
+    // The kernel alone would answer 127.9.8.7 from 127.0.0.1.
+    let asked = "127.9.8.7";
+    let sources = echo_a_hundred("0.0.0.0:0", asked).await;
+    assert!(sources.iter().all(|source| *source == asked.parse::<IpAddr>().unwrap()), "{sources:?}");
+    let sources = echo_a_hundred("[::]:0", "::1").await;
+    assert!(sources.iter().all(|source| *source == "::1".parse::<IpAddr>().unwrap()), "{sources:?}");
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn only_wildcard_sockets_tell_the_address_that_was_asked() {
+    for (bound, asked, local) in [
+        ("127.0.0.1:0", "127.0.0.1", None),
+        ("0.0.0.0:0", "127.0.0.53", Some("127.0.0.53")),
+        ("[::1]:0", "::1", None),
+        ("[::]:0", "::1", Some("::1")),
+    ] {
+        let listener = UdpListener::bind(addr(bound)).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let asked: IpAddr = asked.parse().unwrap();
+        let client = UdpSocket::bind((asked, 0)).unwrap();
+        client.send_to(b"q", (asked, port)).unwrap();
+        let mut batch = Inbound::new();
+        assert_eq!(receive(&listener, &mut batch).await, 1);
+        let (octets, source) = batch.iter().next().unwrap();
+        assert_eq!(octets, b"q");
+        assert_eq!(source.peer, client.local_addr().unwrap());
+        assert_eq!(source.local, local.map(|local| local.parse().unwrap()));
+        assert!(!source.truncated);
+    }
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_datagram_longer_than_the_buffer_is_marked() {
+    let listener = UdpListener::bind(addr("127.0.0.1:0")).unwrap();
+    let client = UdpSocket::bind("127.0.0.1:0").unwrap();
+    for length in [BUFFER + 1, BUFFER, 0, 12] {
+        client.send_to(&vec![7; length], listener.local_addr().unwrap()).unwrap();
+    }
+    let mut batch = Inbound::new();
+    assert_eq!(receive(&listener, &mut batch).await, 4);
+    let seen: Vec<_> = batch.iter().map(|(octets, source)| (octets.len(), source.truncated)).collect();
+    assert_eq!(seen, [(BUFFER, true), (BUFFER, false), (0, false), (12, false)]);
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn one_bad_destination_does_not_stop_the_rest() {
+    let listener = UdpListener::bind(addr("127.0.0.1:0")).unwrap();
+    let client = UdpSocket::bind("127.0.0.1:0").unwrap();
+    client.set_read_timeout(Some(PATIENCE)).unwrap();
+    let good = client.local_addr().unwrap();
+    // Port 0 is nobody's, and an IPv4 socket has no way to an IPv6 peer.
+    let bad = [addr("127.0.0.1:0"), addr("[::1]:53")];
+    let peers: Vec<SocketAddr> = (0..70)
+        .map(|number| match number {
+            0 | 31 | 69 => bad[0],
+            32 => bad[1],
+            _ => good,
+        })
+        .collect();
+    let sent = listener.send(peers.iter().map(|peer| (&b"answer"[..], *peer, None)));
+    assert_eq!((sent.sent, sent.refused, sent.dropped), (66, 4, 0), "{sent:?}");
+    assert!(sent.last_error.is_some());
+    let mut buffer = [0; 16];
+    for _ in 0..66 {
+        assert_eq!(client.recv(&mut buffer).unwrap(), 6);
+    }
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn an_empty_socket_would_block_and_an_empty_send_is_nothing() {
+    let listener = UdpListener::bind(addr("127.0.0.1:0")).unwrap();
+    let mut batch = Inbound::new();
+    assert_eq!(listener.receive(&mut batch).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+    assert_eq!(batch.iter().count(), 0);
+    let sent = listener.send([]);
+    assert_eq!((sent.sent, sent.refused, sent.dropped), (0, 0, 0));
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn datagrams_beyond_the_receive_queue_are_counted() {
+    let listener = UdpListener::bind(addr("127.0.0.1:0")).unwrap();
+    assert_eq!(listener.queue_overflows().unwrap(), 0);
+    let client = UdpSocket::bind("127.0.0.1:0").unwrap();
+    client.connect(listener.local_addr().unwrap()).unwrap();
+    for _ in 0..20_000 {
+        client.send(&[0; 1200]).unwrap();
+    }
+    let dropped = usize::try_from(listener.queue_overflows().unwrap()).unwrap();
+    let mut batch = Inbound::new();
+    let mut queued = 0;
+    while let Ok(count) = listener.receive(&mut batch) {
+        queued += count;
+    }
+    assert!(dropped > 0);
+    assert_eq!(queued + dropped, 20_000);
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn sockets_share_a_port_and_may_precede_their_address() {
+    for absent in ["192.0.2.53:0", "[2001:db8::53]:0"] {
+        let first = UdpListener::bind(addr(absent)).unwrap();
+        UdpListener::bind(first.local_addr().unwrap()).unwrap();
+        let first = tcp::listen(addr(absent), 128).unwrap();
+        tcp::listen(first.local_addr().unwrap(), 128).unwrap();
+    }
+    let v6 = tcp::listen(addr("[::]:0"), 128).unwrap();
+    let port = v6.local_addr().unwrap().port();
+    tcp::listen(addr(&format!("0.0.0.0:{port}")), 128).expect("[::] leaves IPv4 alone");
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_port_held_by_another_is_an_error() {
+    let other = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let error = UdpListener::bind(other.local_addr().unwrap()).unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
+    let other = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let error = tcp::listen(other.local_addr().unwrap(), 128).unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_dialled_stream_reaches_a_listener() {
+    for local in ["127.0.0.1:0", "[::1]:0"] {
+        let listener = TcpListener::from_std(tcp::listen(addr(local), 128).unwrap()).unwrap();
+        let to = listener.local_addr().unwrap();
+        let dial = TcpSocket::from_std_stream(tcp::dial_socket(to).unwrap()).connect(to);
+        let (dialled, accepted) =
+            timeout(PATIENCE, async { tokio::join!(dial, listener.accept()) }).await.unwrap();
+        let (mut dialled, mut accepted): (TcpStream, TcpStream) = (dialled.unwrap(), accepted.unwrap().0);
+        tcp::tune_accepted(&accepted).unwrap();
+        assert!(dialled.nodelay().unwrap() && accepted.nodelay().unwrap());
+        dialled.write_all(b"hello").await.unwrap();
+        let mut buffer = [0; 5];
+        timeout(PATIENCE, accepted.read_exact(&mut buffer)).await.unwrap().unwrap();
+        assert_eq!(&buffer, b"hello");
+    }
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_closed_port_shows_on_a_connected_socket() {
+    for local in ["127.0.0.1:0", "[::1]:0"] {
+        let closed = UdpSocket::bind(local).unwrap().local_addr().unwrap();
+        let socket = tokio::net::UdpSocket::from_std(tcp::connected_udp(closed).unwrap()).unwrap();
+        socket.send(b"question").await.unwrap();
+        let answer = timeout(PATIENCE, socket.recv(&mut [0; 16])).await.expect("the refusal arrives");
+        assert_eq!(answer.unwrap_err().kind(), io::ErrorKind::ConnectionRefused);
+    }
+}
+
+#[test]
+fn the_descriptor_limit_is_raised_to_its_ceiling() {
+    let limit = raise_descriptor_limit().unwrap();
+    assert_eq!(raise_descriptor_limit().unwrap(), limit);
+    let (soft, hard) = nix::sys::resource::getrlimit(nix::sys::resource::Resource::RLIMIT_NOFILE).unwrap();
+    assert_eq!((soft, hard), (limit, limit));
+}

@@ -1,0 +1,79 @@
+//! Shorter owner names for an answer that came without any compression (RFC 1035 section 4.1.4).
+//!
+//! CoreDNS compresses only what would not fit otherwise, and over TCP all fits. Kept so, 512 octets would tell
+//! a client half the addresses they could.
+
+use super::record_end;
+use crate::header::HEADER_LEN;
+
+/// Octets of a pointer, below which nothing is shortened.
+const POINTER_LEN: usize = 2;
+
+/// Pointers reach this far.
+const MAX_POINTER: usize = 0x3fff;
+
+/// The message `packet`, in which no name has a pointer, with shorter owner names: what an owner shares with the
+/// question's name, or all that it shares with the record before, becomes a pointer. RDATA stays as it is.
+/// Returns the octets and where the TTLs are in them.
+pub(super) fn owners(packet: &[u8], question_end: usize, ttls: &[u16]) -> Option<(Vec<u8>, Vec<u16>)> {
+    let name = packet.get(HEADER_LEN..question_end.checked_sub(4)?)?;
+    let mut out = Vec::with_capacity(packet.len());
+    out.extend_from_slice(packet.get(..question_end)?);
+    let mut shorter_ttls = Vec::with_capacity(ttls.len());
+    let mut at = question_end;
+    let mut previous: Option<(usize, &[u8])> = None;
+    for ttl in ttls {
+        let fixed = usize::from(*ttl).checked_sub(4)?;
+        let owner = packet.get(at..fixed)?;
+        let end = record_end(packet, *ttl);
+        let same =
+            previous.filter(|(place, other)| *place <= MAX_POINTER && other.eq_ignore_ascii_case(owner));
+        match (shared(name, owner), same) {
+            (Some((0, place)), _) | (_, Some((place, _))) => push_pointer(place, &mut out)?,
+            (found, None) => {
+                previous = Some((out.len(), owner)).filter(|_| owner.len() > POINTER_LEN);
+                match found {
+                    None => out.extend_from_slice(owner),
+                    Some((own, place)) => {
+                        out.extend_from_slice(owner.get(..own)?);
+                        push_pointer(place, &mut out)?;
+                    }
+                }
+            }
+        }
+        shorter_ttls.push(u16::try_from(out.len() + 4).ok()?);
+        out.extend_from_slice(packet.get(fixed..end)?);
+        at = end;
+    }
+    Some((out, shorter_ttls))
+}
+
+/// How many octets of `owner` are its own before it goes on like the question's `name`, and where in the message
+/// that part of `name` is; nothing when they share only the root.
+fn shared(name: &[u8], owner: &[u8]) -> Option<(usize, usize)> {
+    let mut own = 0;
+    loop {
+        let rest = owner.get(own..)?;
+        let len = rest.first().copied().filter(|len| *len != 0)?;
+        if let Some(place) = suffix(name, rest) {
+            return Some((own, HEADER_LEN + place));
+        }
+        own += 1 + usize::from(len);
+    }
+}
+
+/// Where `name` goes on with exactly the labels of `rest`, if it does.
+fn suffix(name: &[u8], rest: &[u8]) -> Option<usize> {
+    let place = name.len().checked_sub(rest.len())?;
+    let mut at = 0;
+    while at < place {
+        at += 1 + usize::from(*name.get(at)?);
+    }
+    (at == place && name.get(at..)?.eq_ignore_ascii_case(rest)).then_some(place)
+}
+
+fn push_pointer(place: usize, out: &mut Vec<u8>) -> Option<()> {
+    let pointer = 0xc000 | u16::try_from(place).ok()?;
+    out.extend_from_slice(&pointer.to_be_bytes());
+    Some(())
+}

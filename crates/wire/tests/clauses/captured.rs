@@ -1,0 +1,77 @@
+//! Every file of `tests/packets` says where its octets come from and what they must be read as.
+
+use std::path::Path;
+
+use wire::name::Presented;
+use wire::{Query, Response};
+
+/// The captured messages: file name, what is expected, octets.
+pub(crate) fn packets() -> Vec<(String, String, Vec<u8>)> {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/packets");
+    let mut packets = Vec::new();
+    for entry in std::fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        let text = std::fs::read_to_string(&path).unwrap();
+        let mut lines = text.lines();
+        let file = path.file_stem().unwrap().to_string_lossy().into_owned();
+        assert!(lines.next().unwrap().starts_with("; "), "{file} does not say where it comes from");
+        let expected = lines.next().and_then(|line| line.strip_prefix("; expect ")).unwrap();
+        let digits: Vec<u8> = lines.flat_map(str::bytes).collect();
+        let octets =
+            digits.chunks(2).map(|two| u8::from_str_radix(str::from_utf8(two).unwrap(), 16).unwrap());
+        packets.push((file, expected.to_owned(), octets.collect()));
+    }
+    packets
+}
+
+fn query_as_text(packet: &[u8]) -> String {
+    let query = match Query::parse(packet) {
+        Ok(query) => query,
+        Err(rejection) => return format!("{rejection:?}"),
+    };
+    let name = Presented(query.name.as_wire());
+    let mut text = format!("Query {name} {} {} {:04x}", query.qtype, query.qclass, query.echo.flags.0);
+    if let Some(edns) = query.echo.edns {
+        text += &format!(" size={}", edns.udp_size);
+        text += if edns.dnssec_ok { " do" } else { "" };
+    }
+    text
+}
+
+fn response_as_text(packet: &[u8]) -> String {
+    let Ok(response) = Response::parse(packet) else {
+        return "Malformed".to_owned();
+    };
+    let header = response.header;
+    let opt = u16::from(packet.windows(3).any(|octets| octets == [0, 0, 41]));
+    let records = header.ancount + header.nscount + header.arcount - opt;
+    let ttl = response.min_ttl.map_or_else(|| "-".to_owned(), |ttl| ttl.to_string());
+    format!("{:?} {} records={records} ttl={ttl}", response.kind, response.rcode)
+}
+
+#[test]
+fn captured_messages_are_read_as_what_they_are() {
+    let packets = packets();
+    assert!(packets.len() > 50, "only {} captured messages were found", packets.len());
+    let mut wrong = Vec::new();
+    for (file, expected, packet) in packets {
+        let read = match file.split_once('-').unwrap().0 {
+            "query" => query_as_text(&packet),
+            _ => response_as_text(&packet),
+        };
+        if read != expected {
+            wrong.push(format!("{file}: {read}, expected {expected}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn a_captured_answer_is_not_a_query_and_a_query_no_answer() {
+    for (file, _, packet) in packets() {
+        match file.split_once('-').unwrap().0 {
+            "query" => assert!(Response::parse(&packet).is_err(), "{file}"),
+            _ => assert_eq!(Query::parse(&packet).unwrap_err(), wire::query::Rejection::Silence, "{file}"),
+        }
+    }
+}

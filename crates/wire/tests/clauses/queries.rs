@@ -1,0 +1,196 @@
+use wire::Query;
+use wire::edns::Edns;
+use wire::header::{Class, RecordType};
+use wire::query::Rejection;
+
+use crate::builder::{header, message, name, opt, question, record};
+
+fn rejected(packet: &[u8]) -> Rejection {
+    Query::parse(packet).unwrap_err()
+}
+
+#[test]
+fn the_question_is_echoed_as_sent_and_looked_up_in_lower_case() {
+    let asked = question("WwW.eXample.Test", 28);
+    let packet = message(0x0130, &asked, [&[], &[], &[opt(4096, 0x8000, &[])]]);
+    let query = Query::parse(&packet).unwrap();
+    assert_eq!(query.echo.id, 0x1234);
+    assert_eq!(query.echo.flags.0, 0x0130);
+    assert_eq!(query.echo.question, asked);
+    assert_eq!(query.name.as_wire(), name("www.example.test"));
+    assert_eq!((query.qtype, query.qclass), (RecordType::AAAA, Class::IN));
+    assert_eq!(query.echo.edns, Some(Edns { udp_size: 4096, version: 0, dnssec_ok: true }));
+}
+
+#[test]
+fn what_is_shorter_than_a_header_or_a_response_gets_silence() {
+    let query = message(0x0100, &question("a.test", 1), [&[], &[], &[]]);
+    for len in 0..12 {
+        assert_eq!(rejected(&query[..len]), Rejection::Silence);
+    }
+    for flags in [0x8000, 0x8180, 0xffff] {
+        assert_eq!(rejected(&message(flags, &question("a.test", 1), [&[], &[], &[]])), Rejection::Silence);
+    }
+}
+
+#[test]
+fn every_opcode_but_query_is_not_implemented() {
+    for opcode in 1..=15 {
+        let packet = message(opcode << 11 | 0x0100, &question("a.test", 6), [&[], &[], &[]]);
+        assert_eq!(rejected(&packet), Rejection::NotImplemented, "opcode {opcode}");
+    }
+    assert_eq!(rejected(&header(1, 4 << 11, [0; 4])), Rejection::NotImplemented, "counts come second");
+}
+
+#[test]
+fn counts_decide_before_records_are_read() {
+    let records = record(&[0], 1, 1, &[192, 0, 2, 1]).repeat(6);
+    let mut accepted = Vec::new();
+    for counts in [0, 1, 2, 65535].into_iter().flat_map(|qd| (0..5).map(move |which| (qd, which))) {
+        let (qd, which) = counts;
+        let counts = [[qd, 0, 0, 0], [qd, 1, 1, 2], [qd, 2, 0, 0], [qd, 0, 2, 0], [qd, 0, 0, 3]][which];
+        let packet = [header(1, 0, counts), question("a.test", 1), records.clone()].concat();
+        match Query::parse(&packet) {
+            Ok(_) => accepted.push(counts),
+            Err(rejection) => assert_eq!(rejection, Rejection::FormatError, "{counts:?}"),
+        }
+    }
+    assert_eq!(accepted, [[1, 0, 0, 0], [1, 1, 1, 2]]);
+}
+
+#[test]
+fn counts_that_promise_more_than_there_is_are_a_format_error() {
+    for counts in [[1, 1, 0, 0], [1, 0, 1, 0], [1, 0, 0, 1], [1, 0, 0, 2]] {
+        let packet = [header(1, 0, counts), question("a.test", 1)].concat();
+        assert_eq!(rejected(&packet), Rejection::FormatError, "{counts:?}");
+    }
+    assert_eq!(rejected(&header(1, 0x0100, [1, 0, 0, 0])), Rejection::FormatError, "no question at all");
+}
+
+#[test]
+fn a_question_that_is_cut_anywhere_is_a_format_error() {
+    let packet = message(0, &question("www.example.test", 1), [&[], &[], &[]]);
+    for len in 12..packet.len() {
+        assert_eq!(rejected(&packet[..len]), Rejection::FormatError, "{len} octets");
+    }
+    assert!(Query::parse(&packet).is_ok());
+}
+
+#[test]
+fn names_up_to_their_limits_are_read() {
+    let longest = [[63; 64].repeat(3), vec![61; 62], vec![0]].concat();
+    assert_eq!(longest.len(), 255);
+    let deepest = [[1, b'a'].repeat(127), vec![0]].concat();
+    assert_eq!(deepest.len(), 255);
+    for name in [vec![0], longest, deepest] {
+        let packet = [header(1, 0, [1, 0, 0, 0]), name.clone(), vec![0, 1, 0, 1]].concat();
+        assert_eq!(Query::parse(&packet).unwrap().name.as_wire(), name.to_ascii_lowercase());
+    }
+}
+
+#[test]
+fn names_beyond_their_limits_and_other_label_types_are_a_format_error() {
+    let too_long = [[63; 64].repeat(3), vec![62; 63], vec![0]].concat();
+    assert_eq!(too_long.len(), 256);
+    let too_deep = [[1, b'a'].repeat(128), vec![0]].concat();
+    let to_itself = vec![0xc0, 12];
+    let into_the_header = vec![1, b'a', 0xc0, 4];
+    let forward = vec![0xc0, 20];
+    let label_of_64 = [vec![64], vec![b'a'; 64], vec![0]].concat();
+    let label_type_80 = [vec![0x80], vec![b'a'; 0x80], vec![0]].concat();
+    for name in [too_long, too_deep, to_itself, into_the_header, forward, label_of_64, label_type_80] {
+        let packet = [header(1, 0, [1, 0, 0, 0]), name.clone(), vec![0, 1, 0, 1, 0, 0, 0]].concat();
+        assert_eq!(rejected(&packet), Rejection::FormatError, "{name:?}");
+    }
+}
+
+#[test]
+fn any_octet_may_stand_in_a_label() {
+    let octets: Vec<u8> = (0..=255).collect();
+    for label in octets.chunks(32) {
+        let name = [vec![32], label.to_vec(), vec![0]].concat();
+        let packet = [header(1, 0, [1, 0, 0, 0]), name.clone(), vec![0, 1, 0, 1]].concat();
+        assert_eq!(Query::parse(&packet).unwrap().echo.question[..34], name);
+    }
+}
+
+#[test]
+fn types_and_classes_are_taken_as_they_are_but_opt_is_no_question() {
+    for qtype in [0, 1, 249, 250, 252, 255, 1000, 65535] {
+        let packet = message(0, &question("a.test", qtype), [&[], &[], &[]]);
+        assert_eq!(Query::parse(&packet).unwrap().qtype, RecordType(qtype));
+    }
+    for class in [0, 3, 254, 255, 65535] {
+        let mut packet = message(0, &question("a.test", 1), [&[], &[], &[]]);
+        let at = packet.len() - 2;
+        packet[at..].copy_from_slice(&u16::to_be_bytes(class));
+        assert_eq!(Query::parse(&packet).unwrap().qclass, Class(class));
+    }
+    assert_eq!(rejected(&message(0, &question("a.test", 41), [&[], &[], &[]])), Rejection::FormatError);
+}
+
+#[test]
+fn flags_without_a_meaning_in_queries_and_octets_behind_the_message_are_ignored() {
+    let packet = message(0x07ff, &question("a.test", 1), [&[], &[], &[opt(1232, 0, &[])]]);
+    assert_eq!(Query::parse(&packet).unwrap().echo.flags.0, 0x07ff);
+    let padded = [packet, vec![0xff; 100]].concat();
+    assert_eq!(Query::parse(&padded).unwrap().echo.edns.unwrap().udp_size, 1232);
+}
+
+#[test]
+fn opt_is_read_with_any_size_flags_and_options() {
+    let cookie = [0, 10, 0, 8, 1, 2, 3, 4, 5, 6, 7, 8];
+    let unknown = [0xfd, 0xe9, 0, 3, 1, 2, 3, 0, 100, 0, 0];
+    for (size, flags, options) in [(0, 0, &[][..]), (65535, 0x7fff, &cookie), (512, 0xffff, &unknown)] {
+        let packet = message(0, &question("a.test", 1), [&[], &[], &[opt(size, flags, options)]]);
+        let edns = Edns { udp_size: size, version: 0, dnssec_ok: flags & 0x8000 != 0 };
+        assert_eq!(Query::parse(&packet).unwrap().echo.edns, Some(edns));
+    }
+}
+
+#[test]
+fn opt_in_a_wrong_place_or_shape_is_a_format_error() {
+    let asked = question("a.test", 1);
+    let good = opt(1232, 0, &[]);
+    let owned = record(&name("a.test"), 41, 0, &[]);
+    let pointed = record(&[0xc0, 12], 41, 0, &[]);
+    let cut = good[..10].to_vec();
+    let long_rdata = [&good[..9], &[0, 1][..]].concat();
+    let long_option = opt(1232, 0, &[0, 3, 0, 5, 1, 2, 3, 4]);
+    let half_option = opt(1232, 0, &[0, 3, 0]);
+    for additional in [vec![good.clone(), good.clone()], vec![good.clone(), opt(512, 0, &[])]] {
+        assert_eq!(rejected(&message(0, &asked, [&[], &[], &additional])), Rejection::FormatError);
+    }
+    for broken in [owned, pointed, cut, long_rdata, long_option, half_option] {
+        let packet = message(0, &asked, [&[], &[], std::slice::from_ref(&broken)]);
+        assert_eq!(rejected(&packet), Rejection::FormatError, "{broken:?}");
+    }
+    let one = std::slice::from_ref(&good);
+    assert_eq!(rejected(&message(0, &asked, [one, &[], &[]])), Rejection::FormatError);
+    assert_eq!(rejected(&message(0, &asked, [&[], one, &[]])), Rejection::FormatError);
+}
+
+#[test]
+fn versions_above_0_are_a_bad_version() {
+    for version in [1, 2, 255] {
+        let opt = opt(1232, version << 16, &[]);
+        let packet = message(0, &question("a.test", 1), [&[], &[], &[opt]]);
+        assert_eq!(rejected(&packet), Rejection::BadVersion, "version {version}");
+    }
+}
+
+#[test]
+fn records_beside_opt_are_read_and_ignored_when_they_are_whole() {
+    let asked = question("a.test", 1);
+    let address = record(&[0xc0, 12], 1, 60, &[192, 0, 2, 1]);
+    let packet = message(0, &asked, [&[], &[], &[address.clone(), opt(1400, 0, &[])]]);
+    assert_eq!(Query::parse(&packet).unwrap().echo.edns.unwrap().udp_size, 1400);
+    let packet = message(0, &asked, [std::slice::from_ref(&address), &[], std::slice::from_ref(&address)]);
+    assert_eq!(Query::parse(&packet).unwrap().echo.edns, None);
+    let short_address = record(&[0xc0, 12], 1, 60, &[192, 0, 2]);
+    let broken_text = record(&[0xc0, 12], 16, 60, &[9, b'a']);
+    for broken in [short_address, broken_text] {
+        let packet = message(0, &asked, [&[], &[], &[broken]]);
+        assert_eq!(rejected(&packet), Rejection::FormatError);
+    }
+}

@@ -1,0 +1,301 @@
+use wire::Response;
+use wire::header::Rcode;
+use wire::response::Kind;
+
+use crate::builder::{message, name, opt, question, record, record_of_class};
+
+const A: u16 = 1;
+const NS: u16 = 2;
+const CNAME: u16 = 5;
+const SOA: u16 = 6;
+const ANY: u16 = 255;
+
+/// A pointer to the question's name.
+const QNAME: &[u8] = &[0xc0, 12];
+
+fn address() -> Vec<u8> {
+    record(QNAME, A, 60, &[192, 0, 2, 1])
+}
+
+fn cname(owner: &str, target: &str) -> Vec<u8> {
+    record(&name(owner), CNAME, 300, &name(target))
+}
+
+fn soa() -> Vec<u8> {
+    let rdata = [name("ns.test"), name("host.test"), vec![0; 20]].concat();
+    record(&name("test"), SOA, 3600, &rdata)
+}
+
+fn ns() -> Vec<u8> {
+    record(&name("test"), NS, 3600, &name("ns.test"))
+}
+
+fn kind(qtype: u16, rcode: u16, answer: &[Vec<u8>], authority: &[Vec<u8>]) -> Kind {
+    let packet = message(0x8180 | rcode, &question("a.test", qtype), [answer, authority, &[]]);
+    Response::parse(&packet).unwrap().kind
+}
+
+#[test]
+fn a_response_is_what_its_answer_leads_to() {
+    let chain =
+        [cname("a.test", "b.test"), cname("B.test", "c.test"), record(&name("c.TEST"), A, 5, &[1; 4])];
+    let reversed = [chain[2].clone(), chain[1].clone(), chain[0].clone()];
+    let elsewhere = record(&name("b.test"), A, 60, &[192, 0, 2, 1]);
+    let chaos = record_of_class(QNAME, A, 3, 60, &[1, b'a', 0, 0, 1]);
+    for (qtype, answer, expected) in [
+        (A, vec![address()], Kind::Positive),
+        (A, chain.to_vec(), Kind::Positive),
+        (A, reversed.to_vec(), Kind::Positive),
+        (CNAME, vec![cname("a.test", "b.test")], Kind::Positive),
+        (ANY, vec![address()], Kind::Positive),
+        (A, vec![cname("a.test", "b.test")], Kind::Dangling),
+        (A, chain[1..].to_vec(), Kind::Dangling),
+        (A, vec![elsewhere.clone()], Kind::Dangling),
+        (ANY, vec![elsewhere], Kind::Dangling),
+        (CNAME, vec![cname("b.test", "a.test")], Kind::Dangling),
+        (NS, vec![address()], Kind::Dangling),
+        (A, vec![chaos], Kind::Dangling),
+    ] {
+        assert_eq!(kind(qtype, 0, &answer, &[]), expected, "type {qtype}, {answer:?}");
+    }
+}
+
+#[test]
+fn chains_end_even_when_they_do_not() {
+    let circle = [cname("a.test", "b.test"), cname("b.test", "a.test")];
+    assert_eq!(kind(A, 0, &circle, &[]), Kind::Dangling);
+    let to_itself = [cname("a.test", "a.test")];
+    assert_eq!(kind(A, 0, &to_itself, &[]), Kind::Dangling);
+
+    let of_length = |len: usize| {
+        let link = |at: usize| if at == 0 { "a.test".to_owned() } else { format!("n{at}.test") };
+        let mut answer: Vec<_> = (0..len).map(|at| cname(&link(at), &link(at + 1))).collect();
+        answer.push(record(&name(&link(len)), A, 60, &[192, 0, 2, 1]));
+        answer.reverse();
+        kind(A, 0, &answer, &[])
+    };
+    assert_eq!(of_length(16), Kind::Positive);
+    assert_eq!(of_length(17), Kind::Dangling);
+}
+
+#[test]
+fn without_an_answer_the_authority_section_says_why() {
+    assert_eq!(kind(A, 0, &[], &[soa()]), Kind::NoData);
+    assert_eq!(kind(A, 0, &[cname("a.test", "b.test")], &[soa()]), Kind::NoData);
+    assert_eq!(kind(A, 0, &[], &[ns(), soa()]), Kind::NoData);
+    assert_eq!(kind(A, 0, &[], &[ns()]), Kind::Delegation);
+    assert_eq!(kind(A, 0, &[cname("a.test", "b.test")], &[ns()]), Kind::Dangling);
+    assert_eq!(kind(A, 0, &[], &[]), Kind::Empty);
+    assert_eq!(kind(A, 0, &[], &[address()]), Kind::Empty);
+    assert_eq!(kind(A, 0, &[address()], &[soa()]), Kind::Positive);
+}
+
+#[test]
+fn response_codes_come_before_records() {
+    assert_eq!(kind(A, 3, &[], &[soa()]), Kind::NameError);
+    assert_eq!(kind(A, 3, &[cname("a.test", "b.test")], &[soa()]), Kind::NameError);
+    assert_eq!(kind(A, 3, &[], &[ns()]), Kind::Other);
+    for rcode in [2, 4] {
+        assert_eq!(kind(A, rcode, &[address()], &[soa()]), Kind::ServerFailure);
+    }
+    for rcode in [1, 5, 9, 15] {
+        assert_eq!(kind(A, rcode, &[address()], &[]), Kind::Other);
+    }
+}
+
+#[test]
+fn opt_adds_eight_bits_to_the_response_code() {
+    let packet = message(0x8187, &question("a.test", A), [&[address()], &[], &[opt(1232, 1 << 24, &[])]]);
+    let response = Response::parse(&packet).unwrap();
+    assert_eq!((response.rcode, response.kind), (Rcode(23), Kind::Other));
+    assert_eq!(response.rcode.to_string(), "BADCOOKIE");
+}
+
+#[test]
+fn the_smallest_ttl_of_all_sections_counts() {
+    let with = |ttl: u32| record(QNAME, A, ttl, &[192, 0, 2, 1]);
+    let min_ttl = |sections: [&[Vec<u8>]; 3]| {
+        let packet = message(0x8180, &question("a.test", A), sections);
+        Response::parse(&packet).unwrap().min_ttl
+    };
+    assert_eq!(min_ttl([&[], &[], &[opt(1232, 7, &[])]]), None);
+    assert_eq!(min_ttl([&[with(60), with(20)], &[with(30)], &[with(10), opt(1232, 7, &[])]]), Some(10));
+    assert_eq!(min_ttl([&[with(0x7fff_ffff)], &[], &[]]), Some(0x7fff_ffff));
+    assert_eq!(min_ttl([&[with(60), with(0x8000_0000)], &[], &[]]), Some(0));
+}
+
+#[test]
+fn octets_behind_the_last_record_are_not_part_of_the_response() {
+    let packet = message(0x8180, &question("a.test", A), [&[address()], &[], &[]]);
+    let padded = [packet.clone(), vec![7; 9]].concat();
+    assert_eq!(Response::parse(&padded).unwrap().packet, packet);
+}
+
+#[test]
+fn a_response_answers_its_own_question_in_any_case_and_no_other() {
+    let packet = message(0x8180, &question("a.Test", 65), [&[], &[], &[]]);
+    let response = Response::parse(&packet).unwrap();
+    assert!(response.answers(&question("A.tEST", 65)));
+    for other in [question("b.test", 65), question("a.test", 97), question("a.test.test", 65), vec![]] {
+        assert!(!response.answers(&other), "{other:?}");
+    }
+    let mut other_class = question("a.test", 65);
+    *other_class.last_mut().unwrap() = 3;
+    assert!(!response.answers(&other_class));
+}
+
+#[test]
+fn what_is_not_a_response_to_one_question_is_malformed() {
+    let asked = question("a.test", A);
+    for flags in [0x0180, 0x8980, 0xa980] {
+        assert!(Response::parse(&message(flags, &asked, [&[], &[], &[]])).is_err(), "flags {flags:04x}");
+    }
+    for questions in [0, 2, 65535] {
+        let mut packet = message(0x8180, &asked.repeat(2), [&[], &[], &[]]);
+        packet[4..6].copy_from_slice(&u16::to_be_bytes(questions));
+        assert!(Response::parse(&packet).is_err(), "{questions} questions");
+    }
+    assert!(Response::parse(&vec![0x81; 65536]).is_err());
+}
+
+#[test]
+fn a_response_cut_anywhere_is_malformed() {
+    let sections: [&[Vec<u8>]; 3] = [&[address()], &[soa()], &[opt(1232, 0, &[0, 15, 0, 2, 0, 1])]];
+    let packet = message(0x8180, &question("a.test", A), sections);
+    assert!(Response::parse(&packet).is_ok());
+    for len in 0..packet.len() {
+        assert!(Response::parse(&packet[..len]).is_err(), "{len} octets");
+    }
+}
+
+#[test]
+fn counts_that_lie_are_malformed() {
+    for count in [6, 8, 10] {
+        let mut packet = message(0x8180, &question("a.test", A), [&[address()], &[], &[]]);
+        packet[count..count + 2].copy_from_slice(&[0xff, 0xff]);
+        assert!(Response::parse(&packet).is_err());
+    }
+}
+
+#[test]
+fn opt_in_a_wrong_place_or_shape_is_malformed() {
+    let good = [opt(1232, 0, &[])];
+    let owned = [record(QNAME, 41, 0, &[])];
+    let twice = [good[0].clone(), good[0].clone()];
+    let broken = [opt(1232, 0, &[0, 15, 0, 3, 0, 1])];
+    for sections in [
+        [&good[..], &[], &[]],
+        [&[], &good, &[]],
+        [&[], &[], &owned],
+        [&[], &[], &twice],
+        [&[], &[], &broken],
+    ] {
+        assert!(Response::parse(&message(0x8180, &question("a.test", A), sections)).is_err(), "{sections:?}");
+    }
+}
+
+/// A response whose second record is owned by `owner`; octets that nobody reads as a name are in front of it.
+fn with_owner(owner: &[u8]) -> Vec<u8> {
+    let first = record(QNAME, 65280, 0x0161_0000, &[1, b'z', 0]);
+    message(0x8180, &question("a.test", A), [&[first, record(owner, A, 60, &[192, 0, 2, 1])], &[], &[]])
+}
+
+#[test]
+fn pointers_lead_back_to_octets_that_stay() {
+    let first_owner = 24;
+    let first_ttl = first_owner + 2 + 4;
+    let first_rdata = first_ttl + 6;
+    let here = first_rdata + 3;
+    for (owner, target, good) in [
+        ("the question", 12, true),
+        ("inside the question", 14, true),
+        ("another pointer", first_owner, true),
+        ("RDATA nobody reads", first_rdata, true),
+        ("the header", 4, false),
+        ("the last octet of the header", 11, false),
+        ("a TTL", first_ttl, false),
+        ("an octet before a TTL whose label runs into it", first_ttl - 1, false),
+        ("itself", here, false),
+        ("forward", here + 2, false),
+    ] {
+        let pointer = 0xc000 | u16::try_from(target).unwrap();
+        let packet = with_owner(&pointer.to_be_bytes());
+        assert_eq!(Response::parse(&packet).is_ok(), good, "a pointer to {owner}");
+    }
+    assert!(Response::parse(&with_owner(&[1, b'x', 0xc0, u8::try_from(here).unwrap()])).is_err(), "a circle");
+}
+
+#[test]
+fn names_end_after_126_pointers_and_255_octets() {
+    let with_chain = |pointers: u16| {
+        // RDATA that nobody reads holds the chain: a root, then pointers each to the one before.
+        let start = 12 + 12 + 12;
+        let mut rdata = vec![0];
+        for link in 1..pointers {
+            let target = if link == 1 { start } else { start + 1 + 2 * (link - 2) };
+            rdata.extend_from_slice(&(0xc000 | target).to_be_bytes());
+        }
+        let last = start + u16::try_from(rdata.len()).unwrap() - 2;
+        let owner = (0xc000 | last).to_be_bytes();
+        let records = [record(QNAME, 65280, 1, &rdata), record(&owner, A, 1, &[1; 4])];
+        Response::parse(&message(0x8180, &question("a.test", A), [&records, &[], &[]])).is_ok()
+    };
+    assert!(with_chain(126));
+    assert!(!with_chain(127));
+
+    let with_label = |len: u8| {
+        let owner = [[60; 61].repeat(4), vec![len], vec![b'a'; len.into()], vec![0xc0, 14]].concat();
+        Response::parse(&with_owner(&owner)).is_ok()
+    };
+    assert!(with_label(4), "244 octets, 5 and the 6 of test.");
+    assert!(!with_label(5));
+}
+
+#[test]
+fn names_in_rdata_are_read_where_clients_read_them() {
+    let good = name("x.test");
+    let circle = [0xc0, 40];
+    let runs_out = [3, b'a', b'b'];
+    for (rtype, before, names, after) in [
+        (2, 0, 1, 0),
+        (5, 0, 1, 0),
+        (6, 0, 2, 20),
+        (12, 0, 1, 0),
+        (14, 0, 2, 0),
+        (15, 2, 1, 0),
+        (17, 0, 2, 0),
+        (26, 2, 2, 0),
+        (33, 6, 1, 0),
+        (36, 2, 1, 0),
+        (39, 0, 1, 0),
+        (46, 18, 1, 64),
+        (47, 0, 1, 3),
+        (65, 2, 1, 7),
+    ] {
+        let parses = |name: &[u8]| {
+            let rdata = [vec![9; before], name.repeat(names), vec![0; after]].concat();
+            let record = record(QNAME, rtype, 60, &rdata);
+            Response::parse(&message(0x8180, &question("a.test", rtype), [&[record], &[], &[]])).is_ok()
+        };
+        assert!(parses(&good), "type {rtype}");
+        assert!(!parses(&circle), "type {rtype} with a pointer forward");
+        assert!(!parses(&runs_out) || after > 0, "type {rtype} with a name that does not end");
+    }
+    for rdata in [vec![], vec![0, 0], [name("x.test"), vec![0]].concat()] {
+        let record = record(QNAME, CNAME, 60, &rdata);
+        let packet = message(0x8180, &question("a.test", CNAME), [&[record], &[], &[]]);
+        assert!(Response::parse(&packet).is_err(), "CNAME {rdata:?}");
+    }
+}
+
+#[test]
+fn addresses_have_their_size_in_the_internet_class_only() {
+    for (rtype, len) in [(1, 3), (1, 5), (1, 0), (28, 4), (28, 15), (28, 17)] {
+        let of_class = |class| {
+            let record = record_of_class(QNAME, rtype, class, 60, &vec![1; len]);
+            Response::parse(&message(0x8180, &question("a.test", rtype), [&[record], &[], &[]])).is_ok()
+        };
+        assert!(!of_class(1), "type {rtype} of {len} octets");
+        assert!(of_class(3), "type {rtype} of {len} octets");
+    }
+}

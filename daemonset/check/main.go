@@ -1,0 +1,39 @@
+// Command check renders Kustomize directories and holds every object against the Kubernetes API types, without a
+// cluster: unknown fields and wrong types first, then the rules that the API server or this daemon would apply.
+//
+// Usage: check ROOT DIRECTORY...
+//
+// ROOT is the folder that holds base and overlays; each DIRECTORY is relative to it. Faults go to stderr, one a
+// line; the exit status is 1 if there are any.
+package main
+
+import (
+	"fmt"
+	"os"
+)
+
+func main() {
+	if len(os.Args) < 3 {
+		fmt.Fprintln(os.Stderr, "usage: check ROOT DIRECTORY...")
+		os.Exit(2)
+	}
+	files, err := load(os.Args[1])
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	objects, faults := 0, 0
+	for _, directory := range os.Args[2:] {
+		manifest, found := examine(files, directory)
+		for _, fault := range found {
+			fmt.Fprintf(os.Stderr, "%s: %s\n", directory, fault)
+		}
+		fmt.Printf("%s: %d objects, %d faults\n", directory, len(manifest), len(found))
+		objects += len(manifest)
+		faults += len(found)
+	}
+	fmt.Printf("%d directories, %d objects, %d faults\n", len(os.Args)-2, objects, faults)
+	if faults > 0 {
+		os.Exit(1)
+	}
+}
