@@ -4,11 +4,11 @@
 //! NXDOMAIN aa ra edns=1232,do,ede=22 www.example.test 30 A 192.0.2.7 x3 / … authority: example.test 25 SOA …
 //! ```
 //!
-//! First the response code, flags (`aa=0` clears one that is set by default), `opcode=4` and OPT; then records,
-//! one after another with ` / ` between them, in the answer section until `authority:` or `additional:` comes.
-//! `x40` after an address stands for forty records with one address after another. RDATA without a presentation
-//! form is written as RFC 3597 section 5 has it, `\# 4 0a000001`. Words are parted by single spaces, inside
-//! character strings too.
+//! First the response code, flags (`aa=0` clears one that is set by default), `opcode=4` and OPT (`edns` is short
+//! for `edns=1232`, `do` for `edns=1232,do`, and `edns=none` takes it away); then records, one after another with
+//! ` / ` between them, in the answer section until `authority:` or `additional:` comes. `x40` after an address
+//! stands for forty records with one address after another. RDATA without a presentation form is written as RFC
+//! 3597 section 5 has it, `\# 4 0a000001`. Words are parted by single spaces, inside character strings too.
 
 mod opt;
 mod record;
@@ -83,8 +83,8 @@ fn read_head(word: &str, message: &mut Message) -> Result<(), TextError> {
         },
         Some(("edns", words)) => message.edns = opt::read(words)?,
         Some((flag, "0")) => return set_flag(flag, false, message),
-        _ if word == "edns" => message.edns = Some(Edns::new()),
-        _ if word == "do" => drop(message.edns.get_or_insert_default().set_dnssec_ok(true)),
+        _ if word == "edns" => message.edns = Some(plain_opt()),
+        _ if word == "do" => drop(message.edns.get_or_insert_with(plain_opt).set_dnssec_ok(true)),
         _ => return set_flag(word, true, message),
     }
     Ok(())
@@ -103,6 +103,13 @@ fn set_flag(flag: &str, on: bool, message: &mut Message) -> Result<(), TextError
         _ => return wrong(format!("`{flag}` is no response code, flag or name with a dot")),
     }
     Ok(())
+}
+
+/// OPT as careful senders have it: a payload of 1232 octets (RFC 9715 section 3.1) and nothing else.
+pub fn plain_opt() -> Edns {
+    let mut edns = Edns::new();
+    edns.set_max_payload(1232);
+    edns
 }
 
 /// Reads a question: name, type and, unless it is IN, class.

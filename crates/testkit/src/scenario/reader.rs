@@ -1,6 +1,6 @@
 //! Lines into steps.
 
-use hickory_proto::op::{Edns, Message, MessageType, OpCode};
+use hickory_proto::op::{Message, MessageType, OpCode};
 use resolver::action::{Failure, Transport};
 
 use super::Scenario;
@@ -107,7 +107,7 @@ fn read_expected(upstream: &str, attempt: &str, words: &[&str]) -> Result<Act, T
     let mut message = Message::new(0, MessageType::Query, OpCode::Query);
     message.metadata.recursion_desired = true;
     message.metadata.authentic_data = true;
-    message.edns = Some(Edns::new());
+    message.edns = Some(text::plain_opt());
     message.queries = vec![words.take_question()?];
     let message = text::read(&words.rest, message)?;
     let (upstream, attempt) = (upstream.to_owned(), attempt.to_owned());
@@ -127,7 +127,7 @@ fn read_answer(attempt: &str, words: &[&str]) -> Result<Act, TextError> {
     });
     let mut message = Message::new(0, MessageType::Response, OpCode::Query);
     message.metadata.recursion_available = true;
-    message.edns = Some(Edns::new());
+    message.edns = Some(text::plain_opt());
     let message = text::read(&words.rest, message)?;
     let reply = Reply { message, wrong_id, question: question.transpose()?, raw: raw.transpose()? };
     Ok(Act::Answer { attempt: attempt.to_owned(), reply })

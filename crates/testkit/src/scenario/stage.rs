@@ -104,7 +104,8 @@ impl Stage {
             Transport::Udp => None,
             Transport::Tcp => Some(ConnectionId(u64::from(number))),
         };
-        Client { listener: LISTENER, peer: (Ipv4Addr::new(10, 0, high, low), 40_000).into(), connection }
+        let peer = (Ipv4Addr::new(10, 0, high, low), 40_000).into();
+        Client { listener: LISTENER, peer, local: None, connection }
     }
 
     /// The name of the client that an answer is for.
