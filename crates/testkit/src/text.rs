@@ -54,6 +54,9 @@ const RCODES: [(u16, &str); 12] = [
     (16, "BADVERS"),
 ];
 
+/// TC in the third octet of a header (RFC 1035 section 4.1.1).
+const TC: u8 = 0x02;
+
 /// Changes `message` as `words` say: what they do not mention stays.
 ///
 /// # Errors
@@ -172,9 +175,11 @@ pub fn octets(hex: &str) -> Result<Vec<u8>, TextError> {
 /// The message as octets, names compressed.
 ///
 /// # Errors
-/// What hickory-proto refuses to write.
+/// What hickory-proto refuses to write, or what it would cut off.
 pub fn encode(message: &Message) -> Result<Vec<u8>, TextError> {
-    message.to_vec().map_err(|error| TextError(format!("cannot be encoded: {error}")))
+    let octets = message.to_vec().map_err(|error| TextError(format!("cannot be encoded: {error}")))?;
+    let cut = octets.get(2).is_some_and(|flags| flags & TC != 0) && !message.metadata.truncation;
+    if cut { wrong("more records than a message can hold") } else { Ok(octets) }
 }
 
 /// The message that octets hold.

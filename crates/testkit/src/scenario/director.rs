@@ -89,6 +89,7 @@ impl Director {
             Act::Forgotten(attempt) => self.expect_forget(attempt),
             Act::Distrusted(attempt) => self.expect_distrust(attempt),
             Act::Trouble { query, cause } => self.expect_trouble(query, cause),
+            Act::Looped => self.expect_loop(),
             Act::Count { counter, of, value } => self.expect_count(counter, of.as_deref(), *value),
             Act::Pass(time) => self.pass(*time),
             Act::Nothing | Act::End => self.expect_nothing(),
@@ -145,13 +146,13 @@ impl Director {
                 self.now = end;
                 return Ok(());
             };
+            self.now = at.max(self.now);
+            self.stage.resolver.on_deadline(self.now, &mut self.outbox);
+            self.collect();
             if !self.sent.is_empty() && self.now < end {
                 let early = end - self.now;
                 return wrong(format!("{early:?} before the end of this time: {}", self.show_sent()));
             }
-            self.now = at.max(self.now);
-            self.stage.resolver.on_deadline(self.now, &mut self.outbox);
-            self.collect();
         }
         wrong(format!("{MOST_CALLS} deadlines and no end"))
     }

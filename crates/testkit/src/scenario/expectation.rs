@@ -34,13 +34,13 @@ impl Director {
     }
 
     pub(super) fn expect_answer(&mut self, addressed: &Addressed) -> Result<(), TextError> {
-        let named = |id| addressed.id.is_none_or(|wanted| wanted == id);
-        let stage = &self.stage;
-        let place = self
-            .open
-            .iter()
-            .position(|open| stage.client_name(open.client) == addressed.client && named(open.id));
-        let Some(place) = place else { return wrong(format!("{} has no such question", addressed.client)) };
+        let Some(place) = self.place_of_question(addressed) else {
+            return wrong(format!(
+                "{} has no such question\nand was sent {}",
+                addressed.client,
+                self.show_sent()
+            ));
+        };
         let open = self.open.remove(place);
         let mut message = addressed.message.clone();
         message.metadata.id = open.id;
@@ -61,6 +61,24 @@ impl Director {
         Ok(())
     }
 
+    /// Which open question an answer is for: the one with the ID of the step, else of the next answer that came
+    /// to this client, else the oldest.
+    fn place_of_question(&self, addressed: &Addressed) -> Option<usize> {
+        let named = |client| self.stage.client_name(client) == addressed.client;
+        let came = self.sent.iter().find_map(|sent| match sent {
+            Sent::Answer { client, octets } if named(*client) => {
+                octets.first_chunk().copied().map(u16::from_be_bytes)
+            }
+            _ => None,
+        });
+        let mut mine = self.open.iter().enumerate().filter(|(_, open)| named(open.client));
+        match addressed.id {
+            Some(id) => mine.find(|(_, open)| open.id == id),
+            None => mine.clone().find(|(_, open)| Some(open.id) == came).or_else(|| mine.next()),
+        }
+        .map(|(place, _)| place)
+    }
+
     pub(super) fn expect_forget(&mut self, attempt: &str) -> Result<(), TextError> {
         let id = self.attempt(attempt)?.id;
         let forgotten = |sent: &Sent| matches!(sent, Sent::Forget(sent) if *sent == id);
@@ -75,6 +93,10 @@ impl Director {
 
     pub(super) fn expect_trouble(&mut self, query: &str, cause: &Cause) -> Result<(), TextError> {
         self.take(&format!("trouble {query} {cause:?}"), |sent| sent.is_trouble(query, cause)).map(drop)
+    }
+
+    pub(super) fn expect_loop(&mut self) -> Result<(), TextError> {
+        self.take("a loop", |sent| matches!(sent, Sent::Loop)).map(drop)
     }
 
     pub(super) fn expect_count(

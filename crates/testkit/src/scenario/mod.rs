@@ -22,18 +22,36 @@
 //!
 //! | line | meaning |
 //! |---|---|
-//! | `POLICY DIRECTIVE …` | what the server is told, at the top: `zone ZONE…` begins a block, `cache none`, `cache zones\|success\|denial\|servfail\|disable\|keepttl …`, `forward FROM UPSTREAM…` or `forward none`, `except`, `policy`, `force_tcp`, `prefer_udp`, `as_client`, `max_concurrent`, `read_timeout`, and `limit flights\|waiters\|deadline`. Unless told otherwise: one block for `.`, the Corefile's defaults of `cache`, one upstream named `upstream` over TCP |
-//! | `ASK CLIENT NAME TYPE [CLASS] [tcp] [id=N] WORDS…` | a client asks, with RD, by UDP. `ASK CLIENT [tcp] raw=HEX` sends octets |
-//! | `EXPECT UPSTREAM [as ATTEMPT] NAME TYPE [CLASS] [udp] [fresh] WORDS…` | the next question to an upstream: by TCP, with RD, AD and OPT of 1232, unless words say otherwise. Later lines call it ATTEMPT, or by the upstream's name |
-//! | `ANSWER ATTEMPT WORDS…` | the upstream answers: ID, question and RD as asked, RA, its own OPT. `id=wrong`, `question=NAME/TYPE[/CLASS]`, `raw=HEX` (with `ID` for the two octets of the ID) for what should not be believed |
-//! | `FAIL ATTEMPT HOW` | `refused`, `unreachable`, `dial-timed-out`, `timed-out`, `closed`, `closed-reused`, `local` |
-//! | `RECEIVE CLIENT [id=N] WORDS…` | the next answer to that client: exactly these records, in this order, with these TTLs. ID (of its oldest open question, unless given), question with its letters' case and RD are those of the client, RA is set. `bare` is a header without question and RA. Over UDP it must be within the client's size and ours |
-//! | `EXPECT forget ATTEMPT`, `EXPECT distrust ATTEMPT` | the attempt is given up; its stream is to be closed |
-//! | `EXPECT trouble RCODE NAME TYPE CAUSE` | what the error log is told; CAUSE is `HOW tcp\|udp UPSTREAM`, `max_concurrent N`, `flights`, `waiters` or `no-forward` |
-//! | `COUNT WHAT [WHICH] N` | a counter, of the block with the zone WHICH or the upstream WHICH where there are several |
+//! | `POLICY DIRECTIVE …` | what the server is told, before the first step |
+//! | `ASK CLIENT NAME TYPE [CLASS] [tcp] [id=N] WORDS…` | a client asks, with RD, by UDP |
+//! | `ASK CLIENT [tcp] raw=HEX` | a client sends octets |
+//! | `EXPECT UPSTREAM [as ATTEMPT] NAME TYPE [CLASS] [udp] [fresh] WORDS…` | the next question to an upstream |
+//! | `ANSWER ATTEMPT WORDS…` | the upstream answers: ID, question, RD and DO as asked, RA, OPT |
+//! | `FAIL ATTEMPT HOW` | the attempt brings nothing |
+//! | `RECEIVE CLIENT [id=N] [bare] WORDS…` | the next answer to that client |
+//! | `EXPECT forget ATTEMPT` | the attempt is given up |
+//! | `EXPECT distrust ATTEMPT` | the stream of the attempt is to be closed |
+//! | `EXPECT trouble RCODE NAME TYPE CAUSE` | what the error log is told |
+//! | `EXPECT loop` | the server's own loop question came back to it |
+//! | `COUNT WHAT [WHICH] N` | a counter; WHICH is a zone or an upstream where there are several |
 //! | `NOTHING` | nothing is left to look at |
 //! | `PASS TIME` | time passes; what the server does on its own must happen at the very end of it |
 //! | `END` | nothing else was sent |
+//!
+//! * Directives: `zone ZONE…` begins a block. `cache none`, `cache zones|success|denial|servfail|disable|keepttl …`.
+//!   `forward FROM UPSTREAM…` or `forward none`, and of the last forward `except`, `policy`, `force_tcp`,
+//!   `prefer_udp`, `as_client`, `max_concurrent`, `read_timeout`. `loop PROBE`. `limit flights|waiters|deadline`.
+//!   Unless told otherwise there is one block for `.` with the Corefile's defaults of `cache` and one upstream,
+//!   named `upstream`, over TCP; several upstreams are asked in order.
+//! * A question to an upstream goes by TCP, on any connection, with RD, AD and an OPT of 1232 octets unless words
+//!   say otherwise. Later lines call it ATTEMPT, or by the upstream's name.
+//! * What should not be believed is answered with `id=wrong`, `question=NAME/TYPE[/CLASS]` or `raw=HEX`, where `ID`
+//!   in front stands for the two octets of the ID.
+//! * HOW is `refused`, `unreachable`, `dial-timed-out`, `timed-out`, `closed`, `closed-reused` or `local`; CAUSE is
+//!   `HOW tcp|udp UPSTREAM`, `max_concurrent N`, `flights`, `waiters` or `no-forward`.
+//! * A client receives exactly the records of the line, in their order, with their TTLs. The question with its
+//!   letters' case, RD and, unless given, the ID are those of a question it asked; RA is set. `bare` is a header
+//!   without question and RA. A UDP answer must be within the client's size and ours.
 //!
 //! Steps know nothing of what plays them. [`play`] drives a [`resolver::Resolver`] in virtual time.
 
@@ -46,9 +64,6 @@ mod settings;
 mod stage;
 mod step;
 mod words;
-
-#[cfg(test)]
-mod tests;
 
 use std::fmt;
 use std::path::Path;

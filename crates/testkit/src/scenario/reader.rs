@@ -10,7 +10,7 @@ use super::words::{duration, number, zone};
 use crate::text::{self, TextError, wrong};
 
 /// Names that upstreams and attempts cannot have, because they are words of `EXPECT`.
-const RESERVED: [&str; 3] = ["forget", "distrust", "trouble"];
+const RESERVED: [&str; 4] = ["forget", "distrust", "trouble", "loop"];
 
 /// Reads `text`; an error comes with its line.
 pub(super) fn read(file: &str, text: &str) -> Result<Scenario, (usize, TextError)> {
@@ -63,6 +63,7 @@ fn read_step(verb: &str, words: &[&str]) -> Result<Act, TextError> {
         ("ASK", [client, words @ ..]) => read_ask(client, words),
         ("EXPECT", ["forget", attempt]) => Ok(Act::Forgotten((*attempt).to_owned())),
         ("EXPECT", ["distrust", attempt]) => Ok(Act::Distrusted((*attempt).to_owned())),
+        ("EXPECT", ["loop"]) => Ok(Act::Looped),
         ("EXPECT", ["trouble", rcode, name, qtype, cause @ ..]) => {
             Ok(Act::Trouble { query: format!("{rcode} {} {qtype}", zone(name)?), cause: read_cause(cause)? })
         }

@@ -26,6 +26,8 @@ pub struct Block {
     pub cache: Option<CachePolicy>,
     /// Its `forward` directives.
     pub forwards: Vec<Forward>,
+    /// The name that its `loop` directive watches for.
+    pub loop_probe: Option<Name>,
     /// The forwards are those of the scenario, no longer the one every block begins with.
     chosen: bool,
 }
@@ -69,6 +71,7 @@ impl Block {
             zones,
             cache: Some(default_cache()),
             forwards: vec![Forward::new(Name::root(), vec!["upstream".to_owned()])],
+            loop_probe: None,
             chosen: false,
         }
     }
@@ -150,6 +153,7 @@ fn read_directive(words: &[&str], block: &mut Block) -> Result<(), TextError> {
             let Some(cache) = &mut block.cache else { return wrong("options of `cache none`") };
             return read_cache(option, cache);
         }
+        ["loop", probe] => block.loop_probe = Some(zone(probe)?),
         ["forward", "none"] => block.choose(None),
         ["forward", from, ref upstreams @ ..] if !upstreams.is_empty() => {
             let upstreams = upstreams.iter().map(|name| (*name).to_owned()).collect();

@@ -8,7 +8,7 @@ use std::time::Duration;
 use resolver::action::{Client, ConnectionId, Transport};
 use resolver::cache::{Cache, Occupancy};
 use resolver::policy::{
-    Block, BlockId, ForwardPolicy, Listener, ListenerId, Policy, Route, RouteId, Upstream,
+    Block, BlockId, ForwardPolicy, Listener, ListenerId, LoopCheck, Policy, Route, RouteId, Upstream,
 };
 use resolver::tally::{BlockTally, RouteTally, UpstreamTally, WorkerTally};
 use resolver::{Resolver, Seat};
@@ -71,11 +71,17 @@ impl Stage {
                 tally: Arc::clone(&books.tally),
                 occupancy: Arc::clone(&books.occupancy),
             });
+            let loop_check = block.loop_probe.as_ref().map(|probe| {
+                let check = LoopCheck::default();
+                check.watch(Some(probe.clone()));
+                Arc::new(check)
+            });
             for zone in &block.zones {
                 let id = RouteId(u16::try_from(routes.len()).unwrap_or(u16::MAX));
                 let (zone, block) = (zone.clone(), Arc::clone(&built));
                 let tally = Some(Arc::new(RouteTally::default()));
-                routes.push(Arc::new(Route { id, zone, block, tally, loop_check: None }));
+                let loop_check = loop_check.clone();
+                routes.push(Arc::new(Route { id, zone, block, tally, loop_check }));
             }
             blocks.push(books);
         }

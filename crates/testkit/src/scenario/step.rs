@@ -57,6 +57,8 @@ pub enum Act {
         /// Why.
         cause: Cause,
     },
+    /// `EXPECT loop`: our own question came back.
+    Looped,
     /// `COUNT`: a counter has a value.
     Count {
         /// Which counter.
@@ -125,7 +127,7 @@ pub enum RawReply {
 pub struct Addressed {
     /// The client's name.
     pub client: String,
-    /// The ID, if it is not that of the client's oldest open question.
+    /// The ID; nothing for that of any open question of the client.
     pub id: Option<u16>,
     /// A header without question and RA.
     pub bare: bool,
