@@ -1,9 +1,26 @@
-//! daemon
+//! The process `nodelocaldns`: flags, Corefile, workers, endpoints, life cycle.
+//!
+//! This room knows the clock, the threads and the files, and joins the others: it hands packets and times to
+//! `resolver` and does what that wants done through `linux`. It decides nothing about an answer.
+//!
+//! Reading order: `control` (from start to end), [`flags`] and [`config`] (what the operator says), `assembly`
+//! (settings become a worker's orders), `worker` (packets in, packets out), [`admin`], [`metrics`] and [`voice`]
+//! (what the operator sees).
+#![forbid(unsafe_code)]
 
+pub mod admin;
+mod assembly;
+mod budget;
+mod checks;
+mod clock;
 pub mod config;
+mod control;
 pub mod environment;
 pub mod flags;
 pub mod metrics;
 pub mod readiness;
 pub mod tallies;
 pub mod voice;
+mod worker;
+
+pub use control::run;

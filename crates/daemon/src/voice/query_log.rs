@@ -60,6 +60,11 @@ impl QueryLog {
         self.rules.insert(route, rules.collect());
     }
 
+    /// True when no answer of any zone is logged.
+    pub fn is_silent(&self) -> bool {
+        self.rules.is_empty()
+    }
+
     /// The line for an answer, without its `[INFO] `; nothing when no rule wants one.
     pub fn line(&self, sent: &Sent<'_>) -> Option<String> {
         let receipt = sent.answered.receipt?;

@@ -61,6 +61,7 @@ fn exchange(name: &[u8], qtype: u16, flags: Flags) -> Exchange {
     let client = Client {
         listener: ListenerId(0),
         peer: SocketAddr::from(([127, 0, 0, 1], 47_394)),
+        local: None,
         connection: None,
     };
     let answered = Answered { client, message: (0, 0), receipt: Some(receipt) };

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use resolver::action::{Ask, AttemptId, Failure};
 use tokio::io::Interest;
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::Notify;
 use tokio::time;
 use wire::frame::{self, Frames};
@@ -39,6 +39,7 @@ pub(super) struct Connection {
     changed: Notify,
 }
 
+#[derive(Clone, Copy, PartialEq, Eq)]
 struct Question {
     id: u16,
     since: Instant,
@@ -78,7 +79,10 @@ impl Connection {
     }
 
     pub(super) fn waits_longer_than(&self, limit: Duration, now: Instant) -> bool {
-        self.questions.borrow().front().is_some_and(|oldest| now.saturating_duration_since(oldest.since) > limit)
+        self.questions
+            .borrow()
+            .front()
+            .is_some_and(|oldest| now.saturating_duration_since(oldest.since) > limit)
     }
 
     pub(super) fn carries(&self, attempt: AttemptId) -> bool {
@@ -153,7 +157,12 @@ impl Connection {
         }
     }
 
-    fn read(&self, stream: &TcpStream, frames: &mut Frames, carry: &impl Fn(AttemptId, &[u8])) -> io::Result<()> {
+    fn read(
+        &self,
+        stream: &TcpStream,
+        frames: &mut Frames,
+        carry: &impl Fn(AttemptId, &[u8]),
+    ) -> io::Result<()> {
         let mut buffer = [0; READ_LEN];
         match stream.try_read(&mut buffer) {
             Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
@@ -170,7 +179,8 @@ impl Connection {
     /// Finds the question by its ID. A message with an ID that nobody asked for is out of step.
     fn deliver(&self, message: &[u8], carry: &impl Fn(AttemptId, &[u8])) {
         let id = wire::header::Header::read(message).map(|header| header.id);
-        let found = self.questions.borrow().iter().find(|one| Some(one.id) == id).map(|one| (one.id, one.attempt));
+        let found =
+            self.questions.borrow().iter().find(|one| Some(one.id) == id).map(|one| (one.id, one.attempt));
         let Some((id, attempt)) = found else { return self.close() };
         if let Some(attempt) = attempt {
             carry(attempt, message);
@@ -191,8 +201,7 @@ impl Connection {
 
 /// Connects to `upstream` in the time the first question has.
 pub(super) async fn dial(connection: &Connection, upstream: SocketAddr) -> io::Result<TcpStream> {
-    let dialled = time::timeout_at(connection.terms.dial_until.into(), TcpStream::connect(upstream)).await;
-    let stream = dialled.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
-    linux::tcp::tune_dialled(&stream)?;
-    Ok(stream)
+    let socket = TcpSocket::from_std_stream(linux::tcp::dial_socket(upstream)?);
+    let dialled = time::timeout_at(connection.terms.dial_until.into(), socket.connect(upstream)).await;
+    dialled.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
 }

@@ -26,7 +26,7 @@ async fn talk(
     upstream: SocketAddr,
     message: &[u8],
 ) -> Result<std::convert::Infallible, io::Error> {
-    let socket = UdpSocket::from_std(linux::udp::connected(upstream)?)?;
+    let socket = UdpSocket::from_std(linux::tcp::connected_udp(upstream)?)?;
     socket.send(message).await?;
     let mut buffer = [0; RECEIVE_LEN];
     loop {

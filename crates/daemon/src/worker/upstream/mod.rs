@@ -45,7 +45,8 @@ impl Upstreams {
         match ask.transport {
             Transport::Udp => {
                 self.count(ask.upstream, Transport::Udp, false);
-                let exchange = datagram::exchange(Rc::clone(core), ask.attempt, ask.upstream, message.to_vec());
+                let exchange =
+                    datagram::exchange(Rc::clone(core), ask.attempt, ask.upstream, message.to_vec());
                 let task = tokio::task::spawn_local(exchange);
                 self.datagrams.borrow_mut().insert(ask.attempt, task.abort_handle());
             }

@@ -61,7 +61,9 @@ impl Pool {
                 core.upstreams.count(self.upstream, Transport::Tcp, true);
                 connection.send(now, ask, message);
             }
-            None if full => self.backlog.borrow_mut().push_back(Queued { ask: *ask, message: message.to_vec() }),
+            None if full => {
+                self.backlog.borrow_mut().push_back(Queued { ask: *ask, message: message.to_vec() })
+            }
             None => self.open(core, now, ask, message),
         }
     }
@@ -99,8 +101,10 @@ impl Pool {
         if fresh && room {
             return None;
         }
-        let open = || connections.iter().filter(|one| one.takes_questions(now) && one.open_questions() < DEPTH);
-        let swift = open().filter(|one| !one.waits_longer_than(SLOW, now)).min_by_key(|one| one.open_questions());
+        let open =
+            || connections.iter().filter(|one| one.takes_questions(now) && one.open_questions() < DEPTH);
+        let swift =
+            open().filter(|one| !one.waits_longer_than(SLOW, now)).min_by_key(|one| one.open_questions());
         if swift.is_none() && room {
             return None;
         }

@@ -1,0 +1,86 @@
+//! What is answered.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use http_body_util::Full;
+use hyper::body::Bytes;
+use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::{Response, StatusCode};
+use tracing::error;
+
+use crate::metrics::{self, Exposition};
+use crate::readiness::Readiness;
+
+const PLAIN: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
+
+/// What an address serves; every other path is 404.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Roles {
+    pub(super) health: bool,
+    pub(super) ready: bool,
+    pub(super) metrics: Option<MetricsPage>,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) enum MetricsPage {
+    Plain,
+    /// Tells of its own scrapes as well.
+    WithScrapes,
+}
+
+#[derive(Debug)]
+pub(super) struct Pages {
+    pub(super) exposition: Arc<Exposition>,
+    pub(super) readiness: Readiness,
+}
+
+impl Pages {
+    /// The answer to any method, as CoreDNS has it.
+    pub(super) fn answer(self: &Rc<Self>, roles: Roles, path: &str) -> Response<Full<Bytes>> {
+        match (path, roles.metrics) {
+            ("/health", _) if roles.health => text(StatusCode::OK, "OK"),
+            ("/ready", _) if roles.ready => self.ready(),
+            ("/metrics", Some(page)) => self.metrics(page),
+            _ => text(StatusCode::NOT_FOUND, "404 page not found\n"),
+        }
+    }
+
+    fn ready(&self) -> Response<Full<Bytes>> {
+        if self.readiness.is_ready() {
+            return text(StatusCode::OK, "OK");
+        }
+        let mut names = self.readiness.awaited();
+        if self.readiness.is_withdrawn() {
+            names.insert(0, "shutting down");
+        }
+        let lines: String = names.into_iter().flat_map(|name| [name, "\n"]).collect();
+        text(StatusCode::SERVICE_UNAVAILABLE, lines)
+    }
+
+    fn metrics(&self, page: MetricsPage) -> Response<Full<Bytes>> {
+        let rendered = match page {
+            MetricsPage::Plain => self.exposition.render(),
+            MetricsPage::WithScrapes => self.exposition.render_with_scrapes(),
+        };
+        match rendered {
+            Ok(page) => {
+                let mut response = text(StatusCode::OK, page);
+                let content_type = HeaderValue::from_static(metrics::CONTENT_TYPE);
+                response.headers_mut().insert(CONTENT_TYPE, content_type);
+                response
+            }
+            Err(error) => {
+                error!("Cannot write metrics: {error}");
+                text(StatusCode::INTERNAL_SERVER_ERROR, "the metrics cannot be written, see the log\n")
+            }
+        }
+    }
+}
+
+fn text(status: StatusCode, body: impl Into<Bytes>) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(body.into()));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, PLAIN);
+    response
+}

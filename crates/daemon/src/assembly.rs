@@ -1,0 +1,268 @@
+//! Settings of the process become orders for each worker.
+//!
+//! Numbers given here last for the life of the process, over reloads: a listener keeps its sockets, a block that
+//! means the same keeps its cached answers, a zone keeps its counters.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::atomic::AtomicU32;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use resolver::cache::Occupancy;
+use resolver::policy::{
+    Block, BlockId, ForwardPolicy, Listener, ListenerId, LoopCheck, Policy, Route, RouteId, Upstream,
+};
+
+use resolver::tally::WorkerTally;
+
+use crate::config::settings::{self, Settings};
+use crate::tallies::{DROPPED, EnabledPlugin, Tallies};
+use crate::voice::errors::{Consolidator, ErrorLog};
+use crate::voice::query_log::QueryLog;
+use crate::worker::{Orders, UpstreamTallies};
+
+/// Why settings cannot be taken into use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct NumbersUsedUp;
+
+impl std::fmt::Display for NumbersUsedUp {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("65,536 different listeners or server blocks have been configured since the start: restart the process")
+    }
+}
+
+/// The numbers given so far.
+pub(crate) struct Assembly {
+    tallies: Arc<Mutex<Tallies>>,
+    workers: usize,
+    listeners: Vec<String>,
+    blocks: HashMap<String, (BlockId, Arc<Occupancy>)>,
+}
+
+/// A loop check that wants its question sent.
+#[derive(Clone, Debug)]
+pub(crate) struct LoopProbe {
+    pub(crate) settings: settings::LoopCheck,
+    pub(crate) check: Arc<LoopCheck>,
+}
+
+/// What settings come to.
+pub(crate) struct Assembled {
+    /// One per worker.
+    pub(crate) orders: Vec<Orders>,
+    pub(crate) listeners: Vec<(ListenerId, Vec<SocketAddr>)>,
+    pub(crate) probes: Vec<LoopProbe>,
+    /// Tells what is consolidated; the workers share it.
+    pub(crate) error_log: ErrorLog,
+    /// The zone of each route, for messages.
+    pub(crate) zones: HashMap<RouteId, String>,
+}
+
+/// What the workers share of a block.
+struct Shared {
+    id: BlockId,
+    occupancy: Arc<Occupancy>,
+    loop_check: Option<Arc<LoopCheck>>,
+    consolidator: Option<Arc<Consolidator>>,
+    in_use: Vec<Arc<AtomicU32>>,
+}
+
+impl Assembly {
+    pub(crate) fn new(tallies: Arc<Mutex<Tallies>>, workers: usize) -> Self {
+        Self { tallies, workers, listeners: Vec::new(), blocks: HashMap::new() }
+    }
+
+    /// What a worker counts as a whole.
+    pub(crate) fn worker_tally(&self, worker: usize) -> Arc<WorkerTally> {
+        self.tallies.lock().unwrap_or_else(PoisonError::into_inner).worker(worker)
+    }
+
+    /// Orders for every worker.
+    ///
+    /// # Errors
+    /// When there are no numbers left to give.
+    pub(crate) fn assemble(&mut self, settings: &Settings) -> Result<Assembled, NumbersUsedUp> {
+        let shared: Vec<Shared> =
+            settings.blocks.iter().map(|block| self.share(block)).collect::<Result<_, _>>()?;
+        let listeners = settings
+            .listeners
+            .iter()
+            .map(|listener| Ok((self.listener(&listener.label)?, listener.addresses.clone())))
+            .collect::<Result<Vec<_>, _>>()?;
+        let mut assembled = Assembled {
+            orders: Vec::new(),
+            listeners,
+            probes: probes(settings, &shared),
+            error_log: ErrorLog::new(),
+            zones: HashMap::new(),
+        };
+        let tallies = Arc::clone(&self.tallies);
+        let mut tallies = tallies.lock().unwrap_or_else(PoisonError::into_inner);
+        for worker in 0..self.workers {
+            let mut hand = Hand { tallies: &mut tallies, settings, shared: &shared, worker };
+            let orders = self.orders(&mut hand, &mut assembled);
+            assembled.orders.push(orders);
+        }
+        for orders in &mut assembled.orders {
+            orders.error_log = assembled.error_log.clone();
+        }
+        tallies.set_enabled_plugins(enabled_plugins(settings));
+        Ok(assembled)
+    }
+
+    fn share(&mut self, block: &settings::Block) -> Result<Shared, NumbersUsedUp> {
+        let next = u16::try_from(self.blocks.len()).map_err(|_| NumbersUsedUp)?;
+        let known = self.blocks.entry(block.fingerprint.clone());
+        let (id, occupancy) = known.or_insert_with(|| (BlockId(next), Arc::default()));
+        Ok(Shared {
+            id: *id,
+            occupancy: Arc::clone(occupancy),
+            loop_check: block.loop_check.as_ref().map(|_| Arc::default()),
+            consolidator: block.errors.as_ref().map(|errors| Arc::new(Consolidator::new(errors))),
+            in_use: block.forwards.iter().map(|_| Arc::default()).collect(),
+        })
+    }
+
+    fn listener(&mut self, label: &str) -> Result<ListenerId, NumbersUsedUp> {
+        let known = self.listeners.iter().position(|known| known == label);
+        let place = known.unwrap_or_else(|| {
+            self.listeners.push(label.to_owned());
+            self.listeners.len() - 1
+        });
+        u16::try_from(place).map(ListenerId).map_err(|_| NumbersUsedUp)
+    }
+
+    fn orders(&self, hand: &mut Hand<'_>, assembled: &mut Assembled) -> Orders {
+        let mut query_log = QueryLog::new();
+        let mut policy = Policy { listeners: self.listeners.iter().map(|_| None).collect() };
+        let mut upstreams = UpstreamTallies::new();
+        let mut addresses = HashMap::new();
+        for (listener, (id, _)) in hand.settings.listeners.iter().zip(&assembled.listeners) {
+            let (dropped_id, dropped) = hand.tallies.route(&listener.label, DROPPED, hand.worker);
+            let blocks = hand.blocks(listener, &mut upstreams);
+            let mut routes = Vec::new();
+            for (zone, index) in &listener.zones {
+                let (route, tally) = hand.tallies.route(&listener.label, &zone.to_string(), hand.worker);
+                let Some((block, settings, shared)) = hand.block(*index, &blocks) else { continue };
+                let tally = settings.prometheus.then_some(tally);
+                let loop_check = shared.loop_check.clone();
+                routes.push(Arc::new(Route { id: route, zone: zone.clone(), block, tally, loop_check }));
+                query_log.set_rules(route, &settings.log);
+                if let Some(consolidator) = &shared.consolidator {
+                    assembled.error_log.set(route, consolidator);
+                }
+                assembled.zones.insert(route, zone.to_string());
+            }
+            if let Some(place) = policy.listeners.get_mut(usize::from(id.0)) {
+                *place = Some(Listener::new(routes, dropped, dropped_id));
+            }
+            if let Some(first) = listener.addresses.first() {
+                addresses.insert(*id, first.ip());
+            }
+        }
+        Orders { policy: Arc::new(policy), upstreams, query_log, error_log: ErrorLog::new(), addresses }
+    }
+}
+
+/// What the orders of one worker are made from.
+struct Hand<'a> {
+    tallies: &'a mut Tallies,
+    settings: &'a Settings,
+    shared: &'a [Shared],
+    worker: usize,
+}
+
+impl Hand<'_> {
+    /// The blocks that a listener names, by their place in the settings.
+    fn blocks(
+        &mut self,
+        listener: &settings::Listener,
+        upstreams: &mut UpstreamTallies,
+    ) -> HashMap<usize, Arc<Block>> {
+        let mut blocks = HashMap::new();
+        for (_, index) in &listener.zones {
+            let Some((block, shared)) = self.settings.blocks.get(*index).zip(self.shared.get(*index)) else {
+                continue;
+            };
+            if blocks.contains_key(index) {
+                continue;
+            }
+            let zones = cache_zones(block);
+            let tally = self.tallies.block(&listener.label, &zones, &shared.occupancy, self.worker);
+            let forwards = block.forwards.iter().zip(&shared.in_use);
+            let forwards =
+                forwards.map(|(forward, in_use)| self.forward(forward, in_use, upstreams)).collect();
+            let (id, occupancy) = (shared.id, Arc::clone(&shared.occupancy));
+            let cache = block.cache.clone();
+            blocks.insert(*index, Arc::new(Block { id, cache, forwards, tally, occupancy }));
+        }
+        blocks
+    }
+
+    fn block(
+        &self,
+        index: usize,
+        blocks: &HashMap<usize, Arc<Block>>,
+    ) -> Option<(Arc<Block>, &settings::Block, &Shared)> {
+        Some((Arc::clone(blocks.get(&index)?), self.settings.blocks.get(index)?, self.shared.get(index)?))
+    }
+
+    fn forward(
+        &mut self,
+        forward: &settings::Forward,
+        in_use: &Arc<AtomicU32>,
+        tallies: &mut UpstreamTallies,
+    ) -> ForwardPolicy {
+        let mut upstreams = Vec::new();
+        for &addr in &forward.upstreams {
+            let tally = self.tallies.upstream(addr, self.worker);
+            tallies.insert(addr, Arc::clone(&tally));
+            upstreams.push(Upstream { addr, tally });
+        }
+        ForwardPolicy {
+            from: forward.from.clone(),
+            except: forward.except.clone(),
+            upstreams,
+            order: forward.order,
+            transport: forward.transport,
+            max_concurrent: forward.max_concurrent,
+            in_use: Arc::clone(in_use),
+            turn: std::sync::atomic::AtomicUsize::new(0),
+            read_timeout: forward.read_timeout,
+            expire: forward.expire,
+        }
+    }
+}
+
+/// The `zones` label of the cache metrics.
+fn cache_zones(block: &settings::Block) -> String {
+    let names: Vec<String> = match &block.cache {
+        Some(cache) => cache.zones.iter().map(ToString::to_string).collect(),
+        None => block.keys.iter().map(|key| key.zone.to_string()).collect(),
+    };
+    names.join(",")
+}
+
+fn probes(settings: &Settings, shared: &[Shared]) -> Vec<LoopProbe> {
+    let checks = settings.blocks.iter().zip(shared);
+    let probes = checks.filter_map(|(block, shared)| {
+        let (settings, check) = block.loop_check.clone().zip(shared.loop_check.clone())?;
+        Some(LoopProbe { settings, check })
+    });
+    probes.collect()
+}
+
+fn enabled_plugins(settings: &Settings) -> Vec<EnabledPlugin> {
+    let mut rows = Vec::new();
+    for listener in &settings.listeners {
+        for (_, index) in &listener.zones {
+            let Some(block) = settings.blocks.get(*index) else { continue };
+            let zone = block.keys.first().map(|key| key.zone.to_string()).unwrap_or_default();
+            for name in &block.directives {
+                let (server, name) = (listener.label.clone(), (*name).to_owned());
+                rows.push(EnabledPlugin { server, zone: zone.clone(), name });
+            }
+        }
+    }
+    rows
+}

@@ -1,0 +1,180 @@
+//! The control thread: brings the process up, keeps it in order, and takes it down again.
+//!
+//! Nothing here is on the way of an answer. What a worker needs to know it is told; what it has to say it leaves
+//! for this thread to read.
+
+mod ending;
+mod reload;
+mod service;
+mod signals;
+
+use std::io::Write;
+use std::process::ExitCode;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use linux::link::LinkPlan;
+use linux::node::{NodeEvent, NodePlan, NodeSetup};
+use linux::notrack::NotrackPlan;
+use tracing::{error, info, warn};
+
+use crate::admin::{Limits, Sources};
+use crate::assembly;
+use crate::config::settings::Settings;
+use crate::config::{self, system::Node};
+use crate::environment::Environment;
+use crate::flags::{self, Flags};
+use crate::metrics::{Build, Exposition, ProcessTally, SetupError};
+use crate::readiness::Readiness;
+use crate::tallies::Tallies;
+use crate::voice::{self, Voice};
+pub(crate) use ending::{Ending, Fault};
+use service::Service;
+use signals::Signals;
+
+/// The packet-filter table.
+const TABLE: &str = "nodelocaldns";
+/// How long the last log lines may take to be written.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// Runs the program: `args` are the command line, the program's name first.
+pub fn run(args: impl IntoIterator<Item = std::ffi::OsString>) -> ExitCode {
+    let flags = match flags::parse(args) {
+        Ok(flags) => flags,
+        Err(usage) => return ending::usage(&usage),
+    };
+    let process = Arc::new(ProcessTally::default());
+    let ending = match Voice::start(std::io::stdout(), voice::QUEUE_LEN, Arc::clone(&process)) {
+        Ok(voice) => {
+            let ending = with_voice(&flags, &voice, &process);
+            voice.flush(LAST_WORDS);
+            ending
+        }
+        Err(error) => Err(Fault::Thread(error)),
+    };
+    match ending {
+        Ok(Ending::Asked) => ExitCode::SUCCESS,
+        Ok(Ending::AskedTwice) => ExitCode::from(2),
+        Err(fault) => {
+            // Where stderr is closed there is nobody left to tell.
+            writeln!(std::io::stderr(), "{fault}").unwrap_or_default();
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn with_voice(flags: &Flags, voice: &Voice, process: &Arc<ProcessTally>) -> Result<Ending, Fault> {
+    // It is set once per process; a second run in one process keeps the first voice.
+    tracing::subscriber::set_global_default(voice.subscriber()).unwrap_or_default();
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Fault::Thread)?;
+    let local = tokio::task::LocalSet::new();
+    local.block_on(&runtime, control(flags, voice, process))
+}
+
+async fn control(flags: &Flags, voice: &Voice, process: &Arc<ProcessTally>) -> Result<Ending, Fault> {
+    let mut signals = Signals::listen().map_err(Fault::Thread)?;
+    let environment = Environment::from_process();
+    let settings = config::load(flags, &environment, &Node).map_err(Fault::Config)?;
+    for warning in &settings.warnings {
+        warn!("{warning}");
+    }
+    match linux::raise_descriptor_limit() {
+        Ok(limit) => info!("up to {limit} descriptors"),
+        Err(error) => warn!("the limit of descriptors stays as it was: {error}"),
+    }
+    let mut node = set_up_node(flags, process).await?;
+    let ended =
+        serve(Scene { flags, environment: &environment, voice, process }, settings, &mut node, &mut signals)
+            .await;
+    let restored = restore(flags, node).await;
+    let ending = ended?;
+    restored?;
+    Ok(ending)
+}
+
+/// What is there before anything is served.
+#[derive(Clone, Copy)]
+struct Scene<'a> {
+    flags: &'a Flags,
+    environment: &'a Environment,
+    voice: &'a Voice,
+    process: &'a Arc<ProcessTally>,
+}
+
+async fn serve(
+    scene: Scene<'_>,
+    settings: Settings,
+    node: &mut NodeSetup,
+    signals: &mut Signals,
+) -> Result<Ending, Fault> {
+    let tallies = Arc::new(Mutex::new(Tallies::new()));
+    let readiness = Readiness::new();
+    let sources = Sources {
+        exposition: Arc::new(exposition(&tallies, scene.process)?),
+        readiness: readiness.clone(),
+        tally: Arc::clone(scene.process),
+    };
+    let assembly = assembly::Assembly::new(tallies, scene.flags.workers);
+    let admin = crate::admin::Admin::new(sources, Limits::default());
+    let mut service = Service::start(scene, settings, assembly, admin)?;
+    let ended = service.attend(node, signals, &readiness).await;
+    readiness.withdraw();
+    let ended = match ended {
+        Ok(()) => Ok(service.leave(signals).await),
+        Err(fault) => Err(fault),
+    };
+    service.close().await;
+    ended
+}
+
+fn exposition(tallies: &Arc<Mutex<Tallies>>, process: &Arc<ProcessTally>) -> Result<Exposition, Fault> {
+    let build = Build {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        revision: option_env!("NODELOCALDNS_REVISION").unwrap_or_default().to_owned(),
+        compiler: "rustc".to_owned(),
+    };
+    Exposition::new(Arc::clone(tallies), Arc::clone(process), build).map_err(Fault::Metrics)
+}
+
+async fn set_up_node(flags: &Flags, process: &ProcessTally) -> Result<NodeSetup, Fault> {
+    let kind = flags.link_kind.parse().map_err(Fault::LinkKind)?;
+    let link = flags.setup_interface.then(|| LinkPlan {
+        name: flags.interface_name.clone(),
+        kind,
+        addresses: flags.local_ips.clone(),
+    });
+    let notrack = flags.setup_iptables.then(|| NotrackPlan {
+        table: TABLE.to_owned(),
+        addresses: flags.local_ips.clone(),
+        dns_port: flags.dns_port,
+        health_port: Some(flags.health_port),
+    });
+    let (node, events) = NodeSetup::apply(NodePlan { link, notrack }).await.map_err(Fault::Node)?;
+    for event in &events {
+        tell(event, process);
+    }
+    Ok(node)
+}
+
+/// Says and counts what happened to the node.
+fn tell(event: &NodeEvent, process: &ProcessTally) {
+    match event {
+        NodeEvent::LinkFailed(_) => process.setup_error(SetupError::InterfaceCheck),
+        NodeEvent::RulesFailed(_) => process.setup_error(SetupError::Iptables),
+        NodeEvent::LinkChanged { .. } | NodeEvent::RulesInstalled(_) => {}
+    }
+    if event.is_failure() {
+        error!("{event}");
+    } else {
+        info!("{event}");
+    }
+}
+
+async fn restore(flags: &Flags, node: NodeSetup) -> Result<(), Fault> {
+    if flags.skip_teardown {
+        info!("link and rules stay, as -skipteardown says");
+        return Ok(());
+    }
+    node.restore().await.map_err(Fault::Node)
+}

@@ -1,0 +1,75 @@
+//! The watch over the Corefile.
+
+use std::time::{Duration, Instant};
+
+use tokio::time;
+use tracing::{error, info, warn};
+
+use super::Scene;
+use crate::clock;
+use crate::config::settings::Settings;
+use crate::config::{Corefile, system::Node};
+use crate::flags::Flags;
+
+/// How often the template is looked at under `-reloadwithsignal`, as node-cache does.
+const TEMPLATE_INTERVAL: Duration = Duration::from_secs(10);
+
+/// When to look, and what was seen last.
+pub(super) struct Watch {
+    next: Option<Instant>,
+    interval: Option<Duration>,
+    seen: String,
+}
+
+impl Watch {
+    /// A watch as the `reload` directive of `settings` wants it.
+    pub(super) fn new(settings: &Settings, flags: &Flags) -> Self {
+        let mut watch = Self { next: None, interval: None, seen: settings.hash.clone() };
+        watch.settle(settings, flags);
+        watch
+    }
+
+    /// Goes by the directives of `settings` from now on; what was seen stays seen.
+    pub(super) fn settle(&mut self, settings: &Settings, flags: &Flags) {
+        let by_directive = settings.reload.map(|reload| {
+            let earliest = reload.interval.saturating_sub(reload.jitter / 2);
+            earliest + reload.jitter.mul_f64(rand::random::<f64>())
+        });
+        self.interval = by_directive.or_else(|| flags.reload_with_signal.then_some(TEMPLATE_INTERVAL));
+        self.next = self.interval.map(|interval| clock::now() + interval);
+    }
+
+    /// Resolves when it is time to look.
+    pub(super) async fn due(&self) {
+        match self.next {
+            Some(next) => time::sleep_until(next.into()).await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// The configuration, if it has been edited since the last look and can be read. `asked` by signal, it is taken
+    /// edited or not.
+    pub(super) fn look(&mut self, scene: Scene<'_>, asked: bool) -> Option<Settings> {
+        self.next = self.interval.map(|interval| clock::now() + interval);
+        let corefile = match Corefile::read(scene.flags, scene.environment, &Node) {
+            Ok(corefile) => corefile,
+            Err(error) => {
+                warn!("Corefile parse failed: {error}");
+                return None;
+            }
+        };
+        if corefile.hash() == self.seen && !asked {
+            return None;
+        }
+        info!("Reloading");
+        corefile.hash().clone_into(&mut self.seen);
+        match corefile.settle(scene.flags, &Node) {
+            Ok(settings) => Some(settings),
+            Err(error) => {
+                error!("plugin/reload: Corefile changed but reload failed: {error}");
+                scene.process.reloads.failed.up();
+                None
+            }
+        }
+    }
+}

@@ -1,0 +1,316 @@
+//! The process in service: workers, endpoints, and what must be looked after while they run.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use linux::node::{NodeEvent, NodeSetup};
+use resolver::Seat;
+use resolver::cache::Cache;
+use resolver::policy::{Limits, ListenerId, RouteId};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::{self, MissedTickBehavior};
+use tracing::{error, info, warn};
+
+use std::sync::Arc;
+
+use super::reload::Watch;
+use super::signals::{Signals, Told};
+use super::{Ending, Fault, Scene, tell};
+use crate::admin::{Admin, Endpoints};
+use crate::assembly::{Assembled, Assembly, LoopProbe};
+use crate::config::settings::Settings;
+use crate::readiness::{Guard, Readiness};
+use crate::voice::errors::ErrorLog;
+use crate::worker::{self, Desk, Notice, Sockets, Worker};
+use crate::{budget, checks, clock};
+
+/// How often the process looks at itself.
+const LOOK: Duration = Duration::from_secs(1);
+/// Longer than the deadline of any query that is open.
+const DRAIN_TIME: Duration = Duration::from_secs(5);
+const NOTICES_LEN: usize = 16;
+
+pub(super) struct Service<'a> {
+    pub(super) scene: Scene<'a>,
+    pub(super) settings: Settings,
+    pub(super) assembly: Assembly,
+    pub(super) admin: Admin,
+    workers: Vec<Worker>,
+    listeners: Vec<ListenerId>,
+    zones: HashMap<RouteId, String>,
+    error_log: ErrorLog,
+    probes: JoinSet<()>,
+    notices: mpsc::Receiver<Notice>,
+    rules_failed: bool,
+}
+
+impl<'a> Service<'a> {
+    /// Binds, starts the workers and opens the endpoints.
+    pub(super) fn start(
+        scene: Scene<'a>,
+        settings: Settings,
+        mut assembly: Assembly,
+        mut admin: Admin,
+    ) -> Result<Self, Fault> {
+        let assembled = assembly.assemble(&settings).map_err(Fault::Numbers)?;
+        let Assembled { orders, listeners, probes, error_log, zones } = assembled;
+        let (notify, notices) = mpsc::channel(NOTICES_LEN);
+        let cache = Arc::new(Cache::new(budget::cache_bytes(scene.flags.cache_bytes)));
+        let sockets: Vec<Vec<Sockets>> = orders.iter().map(|_| bind(&listeners)).collect::<Result<_, _>>()?;
+        admin.rebind(&endpoints(scene, &settings)).map_err(Fault::Admin)?;
+        let mut workers = Vec::new();
+        for (index, (orders, sockets)) in orders.into_iter().zip(sockets).enumerate() {
+            let seat = Seat {
+                policy: Arc::clone(&orders.policy),
+                cache: Arc::clone(&cache),
+                tally: assembly.worker_tally(index),
+                limits: Limits::default(),
+                seed: rand::random(),
+            };
+            let (voice, process) = (scene.voice.clone(), Arc::clone(scene.process));
+            let desk = Desk { seat, voice, process, notices: notify.clone() };
+            workers.push(Worker::start(index, desk, orders, sockets).map_err(Fault::Thread)?);
+        }
+        let listeners = listeners.into_iter().map(|(id, _)| id).collect();
+        let probes = start_probes(probes);
+        let rules_failed = false;
+        let service = Self {
+            scene,
+            settings,
+            assembly,
+            admin,
+            workers,
+            listeners,
+            zones,
+            error_log,
+            probes,
+            notices,
+            rules_failed,
+        };
+        service.write_pid_file()?;
+        service.announce();
+        Ok(service)
+    }
+
+    fn announce(&self) {
+        if !self.scene.flags.quiet {
+            for listener in &self.settings.listeners {
+                for (zone, _) in &listener.zones {
+                    info!("{zone} on {}", listener.label);
+                }
+            }
+        }
+        info!(
+            "nodelocaldns-{} with {} workers, {}",
+            env!("CARGO_PKG_VERSION"),
+            self.workers.len(),
+            self.settings.source
+        );
+        info!("plugin/reload: Running configuration SHA512 = {}", self.settings.hash);
+    }
+
+    /// Looks after everything until told to leave.
+    pub(super) async fn attend(
+        &mut self,
+        node: &mut NodeSetup,
+        signals: &mut Signals,
+        readiness: &Readiness,
+    ) -> Result<(), Fault> {
+        let conditions = Conditions::of(readiness);
+        let mut watch = Watch::new(&self.settings, self.scene.flags);
+        let mut looks = time::interval(LOOK);
+        let mut syncs = time::interval(self.scene.flags.sync_interval);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        syncs.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                biased;
+                told = signals.next() => match told {
+                    Told::Leave => return Ok(()),
+                    Told::Reload => self.reload(&mut watch, true).await,
+                },
+                Some(notice) = self.notices.recv() => return Err(Fault::Loop(self.describe(notice))),
+                _ = looks.tick() => self.look(node, &conditions).await?,
+                _ = syncs.tick() => self.repair(node).await,
+                () = watch.due() => self.reload(&mut watch, false).await,
+            }
+        }
+    }
+
+    /// Leaves in order: DNS is served for as long as the lameduck lasts, then what is open is answered.
+    pub(super) async fn leave(&mut self, signals: &mut Signals) -> Ending {
+        let lameduck = self.settings.health.map_or(Duration::ZERO, |health| health.lameduck);
+        let courtesies = async {
+            if !lameduck.is_zero() {
+                info!("Going into lameduck mode for {lameduck:?}");
+                time::sleep(lameduck).await;
+            }
+            let until = clock::now() + DRAIN_TIME;
+            for worker in &self.workers {
+                worker.drain(until).await;
+            }
+        };
+        tokio::select! {
+            () = courtesies => Ending::Asked,
+            () = signals.leave() => Ending::AskedTwice,
+        }
+    }
+
+    /// Closes the endpoints and says what was only counted so far.
+    pub(super) async fn close(mut self) {
+        self.probes.shutdown().await;
+        for line in self.error_log.stop() {
+            self.scene.voice.say(line.level, line.text);
+        }
+        self.remove_pid_file();
+        self.admin.close().await;
+    }
+
+    /// Takes `settings` into use. On failure everything is as before.
+    pub(super) async fn adopt(&mut self, settings: Settings) -> Result<(), Fault> {
+        let assembled = self.assembly.assemble(&settings).map_err(Fault::Numbers)?;
+        let Assembled { orders, listeners, probes, error_log, zones } = assembled;
+        let is_new = |(id, _): &&(ListenerId, _)| !self.listeners.contains(id);
+        let opened: Vec<_> = listeners.iter().filter(is_new).cloned().collect();
+        let wanted: Vec<ListenerId> = listeners.into_iter().map(|(id, _)| id).collect();
+        let closed: Vec<ListenerId> =
+            self.listeners.iter().filter(|id| !wanted.contains(id)).copied().collect();
+        let sockets: Vec<Vec<Sockets>> =
+            self.workers.iter().map(|_| bind(&opened)).collect::<Result<_, _>>()?;
+        self.admin.rebind(&endpoints(self.scene, &settings)).map_err(Fault::Admin)?;
+        for ((worker, orders), sockets) in self.workers.iter().zip(orders).zip(sockets) {
+            worker.adopt(orders, sockets, closed.clone()).await.map_err(Fault::Thread)?;
+        }
+        for line in self.error_log.stop() {
+            self.scene.voice.say(line.level, line.text);
+        }
+        self.probes = start_probes(probes);
+        (self.listeners, self.error_log, self.zones, self.settings) = (wanted, error_log, zones, settings);
+        Ok(())
+    }
+
+    /// Are the workers there, do they answer, are link and addresses there?
+    async fn look(&mut self, node: &mut NodeSetup, conditions: &Conditions) -> Result<(), Fault> {
+        if self.workers.iter().any(Worker::has_ended) {
+            return Err(Fault::WorkerDied);
+        }
+        conditions.sockets.done();
+        for line in self.error_log.due(clock::now()) {
+            self.scene.voice.say(line.level, line.text);
+        }
+        if !node.in_place().await {
+            conditions.link.await_again();
+            self.repair(node).await;
+        }
+        if node.in_place().await {
+            conditions.link.done();
+        }
+        let addresses = self.settings.listeners.iter().filter_map(|listener| listener.addresses.first());
+        let mut answered = true;
+        for &address in addresses {
+            answered &= checks::is_answered(address).await;
+        }
+        if answered {
+            conditions.answers.done()
+        } else {
+            conditions.answers.await_again()
+        }
+        Ok(())
+    }
+
+    /// Puts back what someone took away.
+    async fn repair(&mut self, node: &mut NodeSetup) {
+        let events = node.verify().await;
+        let failed_before = std::mem::replace(
+            &mut self.rules_failed,
+            events.iter().any(|event| matches!(event, NodeEvent::RulesFailed(_))),
+        );
+        for event in &events {
+            // A kernel without packet filter says so each time; the operator is told once.
+            if matches!(event, NodeEvent::RulesFailed(_)) && failed_before {
+                continue;
+            }
+            tell(event, self.scene.process);
+            if !event.is_failure() {
+                self.scene.process.repairs.up();
+            }
+        }
+    }
+
+    fn describe(&self, notice: Notice) -> String {
+        let Notice::Loop(client, route) = notice;
+        let zone = self.zones.get(&route).map_or("", String::as_str);
+        format!(
+            "[FATAL] plugin/loop: Loop ({} -> us) detected for zone \"{zone}\", \
+             see https://coredns.io/plugins/loop#troubleshooting. Query: \"HINFO\": an upstream of that zone is this \
+             cache or sends its questions here; forward to another address",
+            client.peer
+        )
+    }
+
+    fn write_pid_file(&self) -> Result<(), Fault> {
+        let Some(path) = &self.scene.flags.pid_file else { return Ok(()) };
+        std::fs::write(path, format!("{}\n", std::process::id()))
+            .map_err(|error| Fault::PidFile(path.display().to_string(), error))
+    }
+
+    fn remove_pid_file(&self) {
+        let Some(path) = &self.scene.flags.pid_file else { return };
+        if let Err(error) = std::fs::remove_file(path) {
+            warn!("-pidfile {}: {error}", path.display());
+        }
+    }
+
+    async fn reload(&mut self, watch: &mut Watch, asked: bool) {
+        let Some(settings) = watch.look(self.scene, asked) else { return };
+        let outcome = self.adopt(settings).await;
+        if let Err(fault) = &outcome {
+            error!("plugin/reload: Corefile changed but reload failed: {fault}");
+            self.scene.process.reloads.failed.up();
+        } else {
+            info!("Reloading complete");
+        }
+        watch.settle(&self.settings, self.scene.flags);
+        self.scene.process.reloads.attempted(&self.settings.hash);
+    }
+}
+
+/// What must be true before queries may come.
+struct Conditions {
+    sockets: Guard,
+    link: Guard,
+    answers: Guard,
+}
+
+impl Conditions {
+    fn of(readiness: &Readiness) -> Self {
+        Self {
+            sockets: readiness.guard("sockets"),
+            link: readiness.guard("link"),
+            answers: readiness.guard("an answer of our own"),
+        }
+    }
+}
+
+fn bind(listeners: &[(ListenerId, Vec<std::net::SocketAddr>)]) -> Result<Vec<Sockets>, Fault> {
+    let bound = listeners.iter().map(|(id, addresses)| worker::bind(*id, addresses));
+    bound.collect::<Result<_, _>>().map_err(|(address, error)| Fault::Bind(address, error))
+}
+
+fn endpoints(scene: Scene<'_>, settings: &Settings) -> Endpoints {
+    Endpoints {
+        health: settings.health.iter().map(|health| health.address).collect(),
+        ready: settings.ready.into_iter().collect(),
+        metrics: settings.prometheus.clone(),
+        process_metrics: scene.flags.metrics_listen_address,
+    }
+}
+
+fn start_probes(probes: Vec<LoopProbe>) -> JoinSet<()> {
+    let mut tasks = JoinSet::new();
+    for probe in probes {
+        tasks.spawn_local(checks::check_loop(probe));
+    }
+    tasks
+}

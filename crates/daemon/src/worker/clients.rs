@@ -1,0 +1,301 @@
+//! Clients by TCP: several questions open on a connection, answers as they come (RFC 7766 section 7), and
+//! bounds on everything a client can hold.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use resolver::action::{Client, ConnectionId};
+use resolver::policy::ListenerId;
+use tokio::io::Interest;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
+use tokio::task::AbortHandle;
+use tokio::time;
+use wire::frame::{self, Frames};
+use wire::header::HEADER_LEN;
+
+use super::Core;
+use crate::clock;
+use crate::metrics::ProcessTally;
+
+/// Connections of one worker.
+const MOST_CONNECTIONS: usize = 1024;
+/// Connections of one client address to one worker.
+const MOST_PER_CLIENT: usize = 128;
+/// Questions of one connection that wait for their answers; more are left unread.
+const MOST_QUESTIONS: usize = 32;
+/// Octets of answers that wait for a client to read them; its questions are left unread meanwhile.
+const MOST_UNREAD: usize = 256 * 1024;
+/// From connecting to the first question, and from the first octet of a question to its last.
+const QUESTION_TIME: Duration = Duration::from_secs(3);
+/// Without any question open.
+const IDLE_TIME: Duration = Duration::from_secs(10);
+/// Without the client taking a single octet of what waits for it.
+const WRITE_TIME: Duration = Duration::from_secs(5);
+/// Before trying again when the machine has no descriptors left.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+const READ_LEN: usize = 4096;
+
+/// The TCP listeners and connections of a worker.
+pub(super) struct Clients {
+    listeners: RefCell<HashMap<ListenerId, Vec<AbortHandle>>>,
+    connections: RefCell<HashMap<ConnectionId, Rc<Connection>>>,
+    per_client: RefCell<HashMap<IpAddr, usize>>,
+    last_id: Cell<u64>,
+    process: Arc<ProcessTally>,
+}
+
+impl Clients {
+    pub(super) fn new(process: Arc<ProcessTally>) -> Self {
+        Self {
+            listeners: RefCell::default(),
+            connections: RefCell::default(),
+            per_client: RefCell::default(),
+            last_id: Cell::new(0),
+            process,
+        }
+    }
+
+    /// Accepts connections of `socket` from now on.
+    pub(super) fn open(
+        &self,
+        core: &Rc<Core>,
+        id: ListenerId,
+        socket: std::net::TcpListener,
+    ) -> io::Result<()> {
+        let listener = TcpListener::from_std(socket)?;
+        let task = tokio::task::spawn_local(accept(Rc::clone(core), id, listener)).abort_handle();
+        self.listeners.borrow_mut().entry(id).or_default().push(task);
+        Ok(())
+    }
+
+    /// Accepts no more connections of a listener; those that are open go on.
+    pub(super) fn close(&self, id: ListenerId) {
+        for task in self.listeners.borrow_mut().remove(&id).into_iter().flatten() {
+            task.abort();
+        }
+    }
+
+    /// Accepts and reads no more; connections end when their last answer is out.
+    pub(super) fn stop_reading(&self) {
+        for task in self.listeners.borrow_mut().drain().flat_map(|(_, tasks)| tasks) {
+            task.abort();
+        }
+        for connection in self.connections.borrow().values() {
+            connection.ended.set(true);
+            connection.changed.notify_one();
+        }
+    }
+
+    /// True when no connection is open.
+    pub(super) fn is_empty(&self) -> bool {
+        self.connections.borrow().is_empty()
+    }
+
+    /// Puts an answer on its way; nobody minds when the connection is gone.
+    pub(super) fn answer(&self, id: ConnectionId, message: &[u8]) {
+        let connection = self.connections.borrow().get(&id).map(Rc::clone);
+        if let Some(connection) = connection {
+            connection.answer(message);
+        }
+    }
+
+    fn admit(&self, peer: SocketAddr) -> Option<(ConnectionId, Rc<Connection>)> {
+        let mut connections = self.connections.borrow_mut();
+        let mut per_client = self.per_client.borrow_mut();
+        let open = per_client.entry(peer.ip()).or_default();
+        if connections.len() >= MOST_CONNECTIONS || *open >= MOST_PER_CLIENT {
+            self.process.connections.refused.up();
+            return None;
+        }
+        *open += 1;
+        self.last_id.set(self.last_id.get() + 1);
+        let id = ConnectionId(self.last_id.get());
+        let connection = Rc::new(Connection::new());
+        connections.insert(id, Rc::clone(&connection));
+        self.process.connections.open.up();
+        Some((id, connection))
+    }
+
+    fn dismiss(&self, id: ConnectionId, peer: SocketAddr) {
+        self.connections.borrow_mut().remove(&id);
+        let mut per_client = self.per_client.borrow_mut();
+        if let Some(open) = per_client.get_mut(&peer.ip()) {
+            *open = open.saturating_sub(1);
+            if *open == 0 {
+                per_client.remove(&peer.ip());
+            }
+        }
+        self.process.connections.open.down();
+    }
+}
+
+async fn accept(core: Rc<Core>, id: ListenerId, listener: TcpListener) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, peer)) => admit(&core, id, stream, peer),
+            Err(_) => time::sleep(ACCEPT_PAUSE).await,
+        }
+    }
+}
+
+fn admit(core: &Rc<Core>, listener: ListenerId, stream: TcpStream, peer: SocketAddr) {
+    let local = stream.local_addr().ok().map(|local| local.ip());
+    if linux::tcp::tune_accepted(&stream).is_err() {
+        return;
+    }
+    let Some((id, connection)) = core.clients.admit(peer) else { return };
+    let client = Client { listener, peer, local, connection: Some(id) };
+    let core = Rc::clone(core);
+    tokio::task::spawn_local(async move {
+        if connection.converse(&core, client, &stream).await == End::TimedOut {
+            core.process.connections.timed_out.up();
+        }
+        core.clients.dismiss(id, peer);
+    });
+}
+
+/// One connection: questions in, answers out.
+struct Connection {
+    unsent: RefCell<Vec<u8>>,
+    open_questions: Cell<usize>,
+    /// No more questions are read: the client has sent its last, or we are leaving.
+    ended: Cell<bool>,
+    last_progress: Cell<Instant>,
+    changed: Notify,
+}
+
+/// Why a connection ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    Done,
+    TimedOut,
+}
+
+impl Connection {
+    fn new() -> Self {
+        Self {
+            unsent: RefCell::default(),
+            open_questions: Cell::new(0),
+            ended: Cell::new(false),
+            last_progress: Cell::new(clock::now()),
+            changed: Notify::new(),
+        }
+    }
+
+    fn answer(&self, message: &[u8]) {
+        let mut unsent = self.unsent.borrow_mut();
+        if unsent.is_empty() {
+            self.last_progress.set(clock::now());
+        }
+        frame::push(message, &mut unsent);
+        self.open_questions.set(self.open_questions.get().saturating_sub(1));
+        self.changed.notify_one();
+    }
+
+    async fn converse(&self, core: &Rc<Core>, client: Client, stream: &TcpStream) -> End {
+        let mut frames = Frames::default();
+        let mut awaited = clock::now() + QUESTION_TIME;
+        loop {
+            if self.ended.get() && self.open_questions.get() == 0 && self.unsent.borrow().is_empty() {
+                return End::Done;
+            }
+            tokio::select! {
+                ready = stream.ready(self.interest()) => {
+                    let served = ready.and_then(|ready| {
+                        if ready.is_writable() {
+                            self.write(stream)?;
+                        }
+                        if ready.is_readable() && self.reads() {
+                            self.read(stream, &mut frames)?;
+                        }
+                        Ok(())
+                    });
+                    if served.is_err() {
+                        return End::Done;
+                    }
+                }
+                () = self.changed.notified() => {}
+                () = time::sleep_until(self.patience(awaited).into()) => return End::TimedOut,
+            }
+            let was_partial = frames.is_partial();
+            match self.ask(core, client, &mut frames) {
+                Ok(0) if frames.is_partial() && was_partial => {}
+                Ok(_) => awaited = clock::now() + if frames.is_partial() { QUESTION_TIME } else { IDLE_TIME },
+                Err(NotDns) => return End::Done,
+            }
+        }
+    }
+
+    fn interest(&self) -> Interest {
+        match (self.reads(), self.unsent.borrow().is_empty()) {
+            (true, true) => Interest::READABLE,
+            (true, false) => Interest::READABLE | Interest::WRITABLE,
+            (false, false) => Interest::WRITABLE,
+            (false, true) => Interest::ERROR,
+        }
+    }
+
+    fn reads(&self) -> bool {
+        !self.ended.get()
+            && self.open_questions.get() < MOST_QUESTIONS
+            && self.unsent.borrow().len() < MOST_UNREAD
+    }
+
+    /// When patience with the client ends: it reads too slowly, asks too slowly, or not at all. While only we
+    /// owe something, the resolver's deadline bounds the wait.
+    fn patience(&self, awaited: Instant) -> Instant {
+        if !self.unsent.borrow().is_empty() {
+            return self.last_progress.get() + WRITE_TIME;
+        }
+        if self.open_questions.get() > 0 { awaited.max(clock::now() + IDLE_TIME) } else { awaited }
+    }
+
+    fn write(&self, stream: &TcpStream) -> io::Result<()> {
+        let mut unsent = self.unsent.borrow_mut();
+        match stream.try_write(&unsent) {
+            Ok(written) => {
+                unsent.drain(..written);
+                self.last_progress.set(clock::now());
+                Ok(())
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn read(&self, stream: &TcpStream, frames: &mut Frames) -> io::Result<()> {
+        let mut buffer = [0; READ_LEN];
+        match stream.try_read(&mut buffer) {
+            Ok(0) => self.ended.set(true),
+            Ok(len) => frames.extend(buffer.get(..len).unwrap_or_default()),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    /// Hands over the questions that have arrived whole, as many as may be open; says how many.
+    fn ask(&self, core: &Rc<Core>, client: Client, frames: &mut Frames) -> Result<usize, NotDns> {
+        let mut asked = 0;
+        while self.open_questions.get() < MOST_QUESTIONS {
+            let Some(message) = frames.next_message() else { break };
+            if message.len() < HEADER_LEN {
+                return Err(NotDns);
+            }
+            self.open_questions.set(self.open_questions.get() + 1);
+            core.queries(std::iter::once((client, message)));
+            asked += 1;
+        }
+        Ok(asked)
+    }
+}
+
+/// A message shorter than a header: whoever sends it does not speak DNS.
+struct NotDns;

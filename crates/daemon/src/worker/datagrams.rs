@@ -1,0 +1,109 @@
+//! Clients by UDP: batches in, batches out.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::io;
+use std::net::SocketAddr;
+use std::rc::Rc;
+
+use linux::udp::{Inbound, UdpListener};
+use resolver::action::{Action, Answered, Client, Outbox};
+use resolver::policy::ListenerId;
+use tokio::io::Interest;
+use tokio::task::AbortHandle;
+
+use super::Core;
+use crate::metrics::ProcessTally;
+
+/// The datagram sockets of a worker. A listener without an address of its own has one per family.
+#[derive(Default)]
+pub(super) struct Datagrams {
+    sockets: RefCell<HashMap<(ListenerId, bool), Socket>>,
+}
+
+struct Socket {
+    listener: Rc<UdpListener>,
+    task: AbortHandle,
+}
+
+impl Datagrams {
+    /// Reads from `socket` from now on.
+    pub(super) fn open(&self, core: &Rc<Core>, id: ListenerId, socket: UdpListener) -> io::Result<()> {
+        let is_ipv6 = socket.local_addr()?.is_ipv6();
+        let readiness = socket.readiness()?;
+        let listener = Rc::new(socket);
+        let reading = read(Rc::clone(core), id, Rc::clone(&listener), readiness);
+        let task = tokio::task::spawn_local(reading).abort_handle();
+        self.sockets.borrow_mut().insert((id, is_ipv6), Socket { listener, task });
+        Ok(())
+    }
+
+    /// Closes the sockets of a listener that is no more.
+    pub(super) fn close(&self, id: ListenerId) {
+        self.sockets.borrow_mut().retain(|(listener, _), socket| {
+            if *listener == id {
+                socket.task.abort();
+            }
+            *listener != id
+        });
+    }
+
+    /// Reads no more; answers still go out.
+    pub(super) fn stop_reading(&self) {
+        for socket in self.sockets.borrow().values() {
+            socket.task.abort();
+        }
+    }
+
+    /// Sends the answers in `outbox` that go by UDP, a batch per socket.
+    pub(super) fn flush(&self, outbox: &Outbox, process: &ProcessTally) {
+        let sockets = self.sockets.borrow();
+        let mut left = outbox.actions.iter().filter(|action| by_datagram(action).is_some()).count();
+        for ((id, is_ipv6), socket) in sockets.iter() {
+            if left == 0 {
+                return;
+            }
+            let mine = outbox.actions.iter().filter_map(by_datagram).filter(|answered| {
+                let Client { listener, peer, .. } = answered.client;
+                listener == *id && peer.is_ipv6() == *is_ipv6
+            });
+            let mut count = 0;
+            let sent = socket.listener.send(mine.map(|answered| {
+                count += 1;
+                (outbox.octets(answered.message), answered.client.peer, answered.client.local)
+            }));
+            left = left.saturating_sub(count);
+            if sent.refused + sent.dropped > 0 {
+                process.udp_send_errors.add(u64::try_from(sent.refused + sent.dropped).unwrap_or(u64::MAX));
+            }
+        }
+    }
+}
+
+fn by_datagram(action: &Action) -> Option<&Answered> {
+    match action {
+        Action::Answer(answered) if answered.client.connection.is_none() => Some(answered),
+        _ => None,
+    }
+}
+
+/// Hands what arrives to the resolver, a batch at a time. A socket that fails for good ends the worker's use of
+/// it, which readiness notices.
+async fn read(core: Rc<Core>, id: ListenerId, listener: Rc<UdpListener>, readiness: tokio::net::UdpSocket) {
+    let mut batch = Inbound::new();
+    loop {
+        match readiness.async_io(Interest::READABLE, || listener.receive(&mut batch)).await {
+            Ok(_) => core.queries(batch.iter().filter_map(|(octets, source)| {
+                let client =
+                    Client { listener: id, peer: source.peer, local: source.local, connection: None };
+                answerable(source.peer).then_some((client, octets))
+            })),
+            Err(error) => tracing::debug!(%error, "a UDP socket could not be read"),
+        }
+    }
+}
+
+/// Port 0 cannot be answered.
+fn answerable(peer: SocketAddr) -> bool {
+    peer.port() != 0
+}

@@ -1,0 +1,214 @@
+//! A worker: one thread with sockets, connections to upstreams and a resolver of its own.
+//!
+//! Workers share the cache and nothing else. Every way in ends in [`Core::act`]: the resolver is told what
+//! happened and what time it is, and what it wants done is done. There is no branch about an answer here.
+
+mod clients;
+mod datagrams;
+mod thread;
+mod upstream;
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use resolver::action::{Action, Answered, AttemptId, Client, Failure, Outbox};
+use resolver::policy::{ListenerId, Policy};
+use resolver::tally::WorkerTally;
+use resolver::{Resolver, Seat};
+use tokio::sync::Notify;
+use tokio::time;
+
+use crate::clock;
+use crate::metrics::ProcessTally;
+use crate::voice::Voice;
+use crate::voice::errors::ErrorLog;
+use crate::voice::query_log::{QueryLog, Sent};
+use clients::Clients;
+use datagrams::Datagrams;
+pub(crate) use thread::{Sockets, Worker, bind};
+pub(crate) use upstream::UpstreamTallies;
+use upstream::Upstreams;
+
+/// Looked at again after this long when nothing is due; a wake-up an hour costs nothing.
+const NOTHING_DUE: Duration = Duration::from_secs(3600);
+
+/// A configuration as one worker obeys it.
+pub(crate) struct Orders {
+    pub(crate) policy: Arc<Policy>,
+    pub(crate) upstreams: UpstreamTallies,
+    pub(crate) query_log: QueryLog,
+    pub(crate) error_log: ErrorLog,
+    /// The first address of each listener, which the query log shows.
+    pub(crate) addresses: HashMap<ListenerId, IpAddr>,
+}
+
+/// What a worker says to the control thread.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Notice {
+    /// Our own question came back: forwarding goes in a circle.
+    Loop(Client, resolver::policy::RouteId),
+}
+
+/// What a worker is given for life.
+pub(crate) struct Desk {
+    pub(crate) seat: Seat,
+    pub(crate) voice: Voice,
+    pub(crate) process: Arc<ProcessTally>,
+    pub(crate) notices: tokio::sync::mpsc::Sender<Notice>,
+}
+
+/// The state of a worker, shared by the tasks of its thread. No borrow of a cell is held across an await.
+struct Core {
+    resolver: RefCell<Resolver>,
+    outbox: RefCell<Outbox>,
+    orders: RefCell<Orders>,
+    datagrams: Datagrams,
+    clients: Clients,
+    upstreams: Upstreams,
+    armed: Cell<Option<Instant>>,
+    rearmed: Notify,
+    tally: Arc<WorkerTally>,
+    voice: Voice,
+    process: Arc<ProcessTally>,
+    notices: tokio::sync::mpsc::Sender<Notice>,
+}
+
+impl Core {
+    fn new(desk: Desk, orders: Orders) -> Rc<Self> {
+        let upstreams = Upstreams::default();
+        upstreams.adopt(orders.upstreams.clone());
+        Rc::new(Self {
+            tally: Arc::clone(&desk.seat.tally),
+            resolver: RefCell::new(Resolver::new(desk.seat)),
+            outbox: RefCell::default(),
+            orders: RefCell::new(orders),
+            datagrams: Datagrams::default(),
+            clients: Clients::new(Arc::clone(&desk.process)),
+            upstreams,
+            armed: Cell::new(None),
+            rearmed: Notify::new(),
+            voice: desk.voice,
+            process: desk.process,
+            notices: desk.notices,
+        })
+    }
+
+    /// Obeys other orders from the next packet on.
+    fn adopt(&self, orders: Orders) {
+        self.upstreams.adopt(orders.upstreams.clone());
+        self.resolver.borrow_mut().adopt(Arc::clone(&orders.policy));
+        self.orders.replace(orders);
+    }
+
+    /// Packets of clients that arrived together.
+    fn queries<'a>(self: &Rc<Self>, packets: impl Iterator<Item = (Client, &'a [u8])>) {
+        self.act(|resolver, now, outbox| {
+            for (client, packet) in packets {
+                self.guarded(outbox, |outbox| resolver.on_query(now, client, packet, outbox));
+            }
+        });
+    }
+
+    /// A message of an upstream.
+    fn response(self: &Rc<Self>, attempt: AttemptId, message: &[u8]) {
+        self.act(|resolver, now, outbox| {
+            self.guarded(outbox, |outbox| resolver.on_response(now, attempt, message, outbox));
+        });
+    }
+
+    /// An attempt that brought nothing.
+    fn failure(self: &Rc<Self>, attempt: AttemptId, failure: Failure) {
+        self.act(|resolver, now, outbox| resolver.on_failure(now, attempt, failure, outbox));
+    }
+
+    /// Wakes the resolver when something is due, for as long as the worker lives.
+    async fn keep_time(self: Rc<Self>) {
+        loop {
+            let due = self.armed.get().unwrap_or_else(|| clock::now() + NOTHING_DUE);
+            tokio::select! {
+                () = self.rearmed.notified() => {}
+                () = time::sleep_until(due.into()) => {
+                    self.act(|resolver, now, outbox| resolver.on_deadline(now, outbox));
+                }
+            }
+        }
+    }
+
+    /// Tells the resolver something and does what it wants done.
+    fn act(self: &Rc<Self>, tell: impl FnOnce(&mut Resolver, Instant, &mut Outbox)) {
+        let mut outbox = self.outbox.take();
+        tell(&mut self.resolver.borrow_mut(), clock::now(), &mut outbox);
+        self.perform(&outbox);
+        outbox.clear();
+        self.outbox.replace(outbox);
+        self.arm();
+    }
+
+    fn perform(self: &Rc<Self>, outbox: &Outbox) {
+        for action in &outbox.actions {
+            match action {
+                Action::Answer(answered) => self.answer(answered, outbox.octets(answered.message)),
+                Action::Ask(ask) => self.upstreams.ask(self, ask, outbox.octets(ask.message)),
+                Action::Forget(attempt) => self.upstreams.forget(*attempt),
+                Action::Distrust(attempt) => self.upstreams.distrust(*attempt),
+                Action::Trouble(trouble) => {
+                    let line = self.orders.borrow().error_log.report(
+                        trouble,
+                        outbox.octets(trouble.name),
+                        clock::now(),
+                    );
+                    if let Some(line) = line {
+                        self.voice.say(line.level, line.text);
+                    }
+                }
+                Action::Loop(client, route) => self.notice(Notice::Loop(*client, *route)),
+            }
+        }
+        self.datagrams.flush(outbox, &self.process);
+    }
+
+    fn answer(&self, answered: &Answered, message: &[u8]) {
+        if let Some(connection) = answered.client.connection {
+            self.clients.answer(connection, message);
+        }
+        let orders = self.orders.borrow();
+        if orders.query_log.is_silent() {
+            return;
+        }
+        let client = &answered.client;
+        let listening = orders.addresses.get(&client.listener).copied();
+        let Some(local) = client.local.or(listening) else { return };
+        if let Some(line) = orders.query_log.line(&Sent { answered, message, local, now: clock::now() }) {
+            self.voice.say(tracing::Level::INFO, line);
+        }
+    }
+
+    fn notice(&self, notice: Notice) {
+        if self.notices.try_send(notice).is_err() {
+            self.voice
+                .say(tracing::Level::WARN, "the control thread is too busy to hear of a forwarding loop");
+        }
+    }
+
+    /// A panic over one packet is a bug, and costs that packet only: what it had begun to say is taken back.
+    fn guarded(&self, outbox: &mut Outbox, work: impl FnOnce(&mut Outbox)) {
+        let (octets, actions) = (outbox.bytes.len(), outbox.actions.len());
+        if catch_unwind(AssertUnwindSafe(|| work(outbox))).is_err() {
+            outbox.bytes.truncate(octets);
+            outbox.actions.truncate(actions);
+            self.tally.panics.add(1);
+        }
+    }
+
+    fn arm(&self) {
+        let due = self.resolver.borrow().next_deadline();
+        if self.armed.replace(due) != due {
+            self.rearmed.notify_one();
+        }
+    }
+}

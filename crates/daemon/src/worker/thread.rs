@@ -1,0 +1,157 @@
+//! A worker's thread: its sockets, its runtime, and the few orders it takes.
+
+use std::io;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use linux::udp::UdpListener;
+use resolver::policy::ListenerId;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::LocalSet;
+use tokio::time;
+
+use super::{Core, Desk, Orders};
+use crate::clock;
+
+/// Connections the kernel keeps for a worker that is busy.
+const BACKLOG: i32 = 1024;
+/// Orders that may wait; there is one sender, and it waits for each.
+const ORDERS_LEN: usize = 4;
+/// How often a worker that leaves looks whether all is answered.
+const DRAIN_LOOK: Duration = Duration::from_millis(10);
+
+/// The sockets of one listener for one worker.
+pub(crate) struct Sockets {
+    listener: ListenerId,
+    udp: Vec<UdpListener>,
+    tcp: Vec<std::net::TcpListener>,
+}
+
+/// Binds UDP and TCP on each address.
+///
+/// # Errors
+/// The address that could not be bound, and why.
+pub(crate) fn bind(
+    listener: ListenerId,
+    addresses: &[SocketAddr],
+) -> Result<Sockets, (SocketAddr, io::Error)> {
+    let mut sockets = Sockets { listener, udp: Vec::new(), tcp: Vec::new() };
+    for &address in addresses {
+        sockets.udp.push(UdpListener::bind(address).map_err(|error| (address, error))?);
+        sockets.tcp.push(linux::tcp::listen(address, BACKLOG).map_err(|error| (address, error))?);
+    }
+    Ok(sockets)
+}
+
+enum Order {
+    Adopt(Box<Adoption>, oneshot::Sender<io::Result<()>>),
+    Drain(Instant, oneshot::Sender<()>),
+}
+
+struct Adoption {
+    orders: Orders,
+    opened: Vec<Sockets>,
+    closed: Vec<ListenerId>,
+}
+
+/// The control thread's hold on a worker.
+pub(crate) struct Worker {
+    orders: mpsc::Sender<Order>,
+    thread: JoinHandle<()>,
+}
+
+impl Worker {
+    /// Starts a worker on `sockets`.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub(crate) fn start(index: usize, desk: Desk, orders: Orders, sockets: Vec<Sockets>) -> io::Result<Self> {
+        let (sender, receiver) = mpsc::channel(ORDERS_LEN);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let thread = std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
+            let local = LocalSet::new();
+            local.block_on(&runtime, work(desk, orders, sockets, receiver));
+        })?;
+        Ok(Self { orders: sender, thread })
+    }
+
+    /// Has the worker obey other orders, on more or fewer listeners.
+    ///
+    /// # Errors
+    /// When a socket could not be taken into use, or the worker is gone.
+    pub(crate) async fn adopt(
+        &self,
+        orders: Orders,
+        opened: Vec<Sockets>,
+        closed: Vec<ListenerId>,
+    ) -> io::Result<()> {
+        let (done, wait) = oneshot::channel();
+        let adoption = Box::new(Adoption { orders, opened, closed });
+        let gone = || io::Error::other("a worker thread has ended");
+        self.orders.send(Order::Adopt(adoption, done)).await.map_err(|_| gone())?;
+        wait.await.map_err(|_| gone())?
+    }
+
+    /// Has the worker answer what is open, until `until` at most, and end.
+    pub(crate) async fn drain(&self, until: Instant) {
+        let (done, wait) = oneshot::channel();
+        if self.orders.send(Order::Drain(until, done)).await.is_ok() {
+            // A worker that is gone has nothing left to answer.
+            wait.await.unwrap_or_default();
+        }
+    }
+
+    /// True when the thread has ended, which it does only when told to, or by a panic.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.thread.is_finished()
+    }
+}
+
+async fn work(desk: Desk, orders: Orders, sockets: Vec<Sockets>, mut receiver: mpsc::Receiver<Order>) {
+    let core = Core::new(desk, orders);
+    tokio::task::spawn_local(Rc::clone(&core).keep_time());
+    if let Err(error) = open(&core, sockets) {
+        return tracing::error!(%error, "a worker cannot use its sockets");
+    }
+    while let Some(order) = receiver.recv().await {
+        match order {
+            Order::Adopt(adoption, done) => {
+                let Adoption { orders, opened, closed } = *adoption;
+                core.adopt(orders);
+                for listener in closed {
+                    core.datagrams.close(listener);
+                    core.clients.close(listener);
+                }
+                // Who no longer waits for the outcome does not need it.
+                done.send(open(&core, opened)).unwrap_or_default();
+            }
+            Order::Drain(until, done) => {
+                drain(&core, until).await;
+                return done.send(()).unwrap_or_default();
+            }
+        }
+    }
+}
+
+fn open(core: &Rc<Core>, sockets: Vec<Sockets>) -> io::Result<()> {
+    for Sockets { listener, udp, tcp } in sockets {
+        for socket in udp {
+            core.datagrams.open(core, listener, socket)?;
+        }
+        for socket in tcp {
+            core.clients.open(core, listener, socket)?;
+        }
+    }
+    Ok(())
+}
+
+/// Reads no more questions and waits until those that are open are answered.
+async fn drain(core: &Rc<Core>, until: Instant) {
+    core.datagrams.stop_reading();
+    core.clients.stop_reading();
+    while (core.resolver.borrow().has_waiters() || !core.clients.is_empty()) && clock::now() < until {
+        time::sleep(DRAIN_LOOK).await;
+    }
+}

@@ -1,0 +1,121 @@
+//! What the cache shows, with a real resolver that fills it.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::time::{Duration, Instant};
+
+use daemon::tallies::{DROPPED, Tallies};
+use resolver::action::{Action, Client, Outbox};
+use resolver::cache::{Cache, Occupancy};
+use resolver::policy::{
+    Block, BlockId, CachePolicy, ForwardPolicy, Limits, Listener, ListenerId, Order, Policy, Route,
+    StorePolicy, TransportRule, Upstream,
+};
+use resolver::{Resolver, Seat};
+use wire::header::{Flags, Header};
+use wire::name::Name;
+
+use super::{Page, SERVER};
+
+const ZONE: &str = "example.org.";
+
+fn block(tallies: &mut Tallies) -> Block {
+    let addr = SocketAddr::from(([10, 233, 0, 3], 53));
+    let store = StorePolicy { capacity: 9984, max_ttl: 30, min_ttl: 5, disabled: Vec::new() };
+    let forward = ForwardPolicy {
+        from: Name::root(),
+        except: Vec::new(),
+        upstreams: vec![Upstream { addr, tally: tallies.upstream(addr, 0) }],
+        order: Order::Sequential,
+        transport: TransportRule::ForceTcp,
+        max_concurrent: 0,
+        in_use: Arc::default(),
+        turn: AtomicUsize::new(0),
+        read_timeout: Duration::from_secs(2),
+        expire: Duration::from_secs(10),
+    };
+    let occupancy = Arc::new(Occupancy::default());
+    Block {
+        id: BlockId(0),
+        cache: Some(CachePolicy {
+            zones: vec![Name::root()],
+            success: store.clone(),
+            denial: store,
+            servfail: Duration::from_secs(5),
+            keep_ttl: false,
+        }),
+        forwards: vec![forward],
+        tally: tallies.block(SERVER, ZONE, &occupancy, 0),
+        occupancy,
+    }
+}
+
+fn resolver(tallies: &mut Tallies) -> Resolver {
+    let block = Arc::new(block(tallies));
+    let (id, tally) = tallies.route(SERVER, ZONE, 0);
+    let zone = Name::parse(ZONE).unwrap();
+    let route = Arc::new(Route { id, zone, block, tally: Some(tally), loop_check: None });
+    let (dropped_id, dropped) = tallies.route(SERVER, DROPPED, 0);
+    let listener = Listener::new(vec![route], dropped, dropped_id);
+    Resolver::new(Seat {
+        policy: Arc::new(Policy { listeners: vec![Some(listener)] }),
+        cache: Arc::new(Cache::new(1 << 20)),
+        tally: tallies.worker(0),
+        limits: Limits::default(),
+        seed: [7; 32],
+    })
+}
+
+fn message(flags: Flags, ancount: u16) -> Vec<u8> {
+    let header = Header { id: 7, flags, qdcount: 1, ancount, nscount: 0, arcount: 0 };
+    [&header.to_bytes()[..], b"\x07example\x03org\0\0\x01\0\x01"].concat()
+}
+
+/// The answer to a question of ours: one address record for an hour.
+fn answer(question: &[u8]) -> Vec<u8> {
+    let mut answer = message(Flags::QR.with(Flags::RA), 1);
+    answer[..2].copy_from_slice(&question[..2]);
+    let [name, fixed, address] = [&[0xc0, 12][..], &[0, 1, 0, 1, 0, 0, 14, 16, 0, 4], &[192, 0, 2, 7]];
+    answer.extend([name, fixed, address].concat());
+    answer
+}
+
+#[test]
+fn entries_hits_and_misses_move() {
+    let page = Page::new();
+    let mut resolver = resolver(&mut page.tallies.lock().unwrap());
+    let client = Client {
+        listener: ListenerId(0),
+        peer: SocketAddr::from(([10, 0, 0, 9], 4000)),
+        local: None,
+        connection: None,
+    };
+    let labels = format!(r#"server="{SERVER}",view="",zones="{ZONE}""#);
+    let typed = |kind: &str| format!(r#"server="{SERVER}",type="{kind}",view="",zones="{ZONE}""#);
+    let now = Instant::now();
+    let mut outbox = Outbox::default();
+
+    resolver.on_query(now, client, &message(Flags::RD, 0), &mut outbox);
+    let [Action::Ask(ask)] = *outbox.actions else { unreachable!("{:?}", outbox.actions) };
+    assert_eq!(page.series("coredns_cache_entries"), [""; 0]);
+    assert_eq!(
+        page.series("coredns_cache_misses_total"),
+        [format!("coredns_cache_misses_total{{{labels}}} 1")]
+    );
+
+    let answer = answer(outbox.octets(ask.message));
+    outbox.clear();
+    resolver.on_response(now, ask.attempt, &answer, &mut outbox);
+    let entries = ["denial} 0", "success} 1"].map(|row| {
+        let (kind, count) = row.split_once("} ").unwrap();
+        format!("coredns_cache_entries{{{}}} {count}", typed(kind))
+    });
+    assert_eq!(page.series("coredns_cache_entries"), entries);
+
+    resolver.on_query(now, client, &message(Flags::RD, 0), &mut outbox);
+    let hits = [format!("coredns_cache_hits_total{{{}}} 1", typed("success"))];
+    assert_eq!(page.series("coredns_cache_hits_total"), hits);
+    let requests = [format!("coredns_cache_requests_total{{{labels}}} 2")];
+    assert_eq!(page.series("coredns_cache_requests_total"), requests);
+}
