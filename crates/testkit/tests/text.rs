@@ -68,7 +68,7 @@ fn what_is_not_understood_is_named() {
         ("www.test 30 A 192.0.2.256", "`A 192.0.2.256`"),
         ("www.test 30 TXT \"x\" x2", "only addresses can be counted up"),
         ("www.test 30 TYPE65280 \\# 2 0a", "is followed by 1 octets"),
-        ("www.test 30 A 192.0.2.1 / answers: www.test 30 A 192.0.2.1", "`answers:` is not a record"),
+        ("www.test 30 A 192.0.2.1 / answers: www.test 30 A 192.0.2.1", "`answers:` is not a section"),
         ("www.test 30 TXT \"x\" / . 1 A 1.1.1.1 x9999", "more records than a message can hold"),
     ];
     for (words, error) in cases {

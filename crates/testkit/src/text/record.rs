@@ -20,6 +20,7 @@ pub(super) fn read_sections(words: &[&str], message: &mut Message) -> Result<(),
             SEPARATOR => rest = more,
             "authority:" => (section, rest) = (&mut message.authorities, more),
             "additional:" => (section, rest) = (&mut message.additionals, more),
+            _ if word.ends_with(':') => return wrong(format!("`{word}` is not a section")),
             _ => {
                 let end = rest.iter().position(|word| *word == SEPARATOR || word.ends_with(':'));
                 let (record, more) = rest.split_at(end.unwrap_or(rest.len()));

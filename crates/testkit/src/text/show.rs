@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use hickory_proto::op::{Message, MessageType};
 use hickory_proto::rr::rdata::{HINFO, TXT};
-use hickory_proto::rr::{DNSClass, RData, Record};
+use hickory_proto::rr::{DNSClass, RData, Record, RecordType};
 
 use super::{RCODES, opt};
 
@@ -13,7 +13,7 @@ use super::{RCODES, opt};
 pub fn show(message: &Message) -> String {
     let mut text = head(message);
     for query in &message.queries {
-        let (name, qtype) = (&query.name, query.query_type);
+        let (name, qtype) = (&query.name, rtype(query.query_type));
         push(&mut text, format_args!("\n  question   {name} {}{qtype}", class(query.query_class)));
     }
     let sections = [
@@ -64,11 +64,22 @@ fn head(message: &Message) -> String {
 
 fn record(record: &Record) -> String {
     let Record { name, ttl, dns_class, data, .. } = record;
-    format!("{name} {ttl} {}{} {}", class(*dns_class), data.record_type(), rdata(data))
+    format!("{name} {ttl} {}{} {}", class(*dns_class), rtype(data.record_type()), rdata(data))
 }
 
 fn class(class: DNSClass) -> String {
-    if class == DNSClass::IN { String::new() } else { format!("{class} ") }
+    match class {
+        DNSClass::IN => String::new(),
+        DNSClass::Unknown(number) => format!("CLASS{number} "),
+        known => format!("{known} "),
+    }
+}
+
+fn rtype(rtype: RecordType) -> String {
+    match rtype {
+        RecordType::Unknown(number) => format!("TYPE{number}"),
+        known => known.to_string(),
+    }
 }
 
 fn rdata(data: &RData) -> String {
