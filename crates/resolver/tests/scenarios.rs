@@ -60,6 +60,7 @@ scenarios! {
     late_answer_ends_a_kept_failure
     late_answer_fills_the_cache
     late_answer_serves_the_next_question
+    late_failure_hides_no_answer
     local_failures_are_not_the_upstreams
     long_lives_are_capped
     longer_lives_where_told
