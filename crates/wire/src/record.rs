@@ -148,9 +148,8 @@ impl<'p> Walk<'p> {
         let (mut segment, mut limit, mut cursor) = (at, self.packet.len(), at);
         let (mut len, mut hops, mut end) = (0, 0, None);
         loop {
-            let octet = *self.packet.get(cursor).filter(|_| cursor < limit)?;
-            match octet {
-                0..=0x3f => {
+            match *self.packet.get(cursor)? {
+                octet @ 0..=0x3f => {
                     cursor += 1 + usize::from(octet);
                     len += 1 + usize::from(octet);
                     if len > MAX_NAME_LEN || cursor > limit {

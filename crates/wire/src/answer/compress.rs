@@ -69,7 +69,7 @@ fn suffix(name: &[u8], rest: &[u8]) -> Option<usize> {
     while at < place {
         at += 1 + usize::from(*name.get(at)?);
     }
-    (at == place && name.get(at..)?.eq_ignore_ascii_case(rest)).then_some(place)
+    name.get(at..)?.eq_ignore_ascii_case(rest).then_some(at)
 }
 
 fn push_pointer(place: usize, out: &mut Vec<u8>) -> Option<()> {

@@ -156,6 +156,8 @@ fn what_is_not_a_response_to_one_question_is_malformed() {
         assert!(Response::parse(&packet).is_err(), "{questions} questions");
     }
     assert!(Response::parse(&vec![0x81; 65536]).is_err());
+    let too_long = [[63; 64].repeat(3), vec![62; 63], vec![0, 0, 1, 0, 1]].concat();
+    assert!(Response::parse(&message(0x8180, &too_long, [&[], &[], &[]])).is_err());
 }
 
 #[test]
