@@ -6,6 +6,9 @@ use domain::base::opt::Opt;
 use domain::base::{Message, ParsedRecord};
 use domain::rdata::AllRecordData;
 
+/// Types whose RDATA we read as strictly as `domain` does in the Internet class.
+const READ_BY_BOTH: [u16; 11] = [1, 2, 5, 6, 12, 14, 15, 28, 33, 35, 39];
+
 /// A record as `domain` sees it.
 #[derive(Clone, Debug)]
 pub(crate) struct Seen {
@@ -61,6 +64,13 @@ impl Opinion {
     /// All RDATA can be read too.
     pub(crate) fn is_readable(&self) -> bool {
         self.records.iter().all(|record| record.readable)
+    }
+
+    /// The RDATA that we read too can be read.
+    pub(crate) fn names_are_readable(&self) -> bool {
+        self.records
+            .iter()
+            .all(|record| record.readable || record.class != 1 || !READ_BY_BOTH.contains(&record.rtype))
     }
 
     /// The records that are not OPT.
