@@ -131,6 +131,13 @@ pub enum Failure {
     Local,
 }
 
+impl Failure {
+    /// True when nothing at all was heard from the upstream.
+    pub(crate) fn is_silence(self) -> bool {
+        matches!(self, Self::TimedOut | Self::DialTimedOut)
+    }
+}
+
 /// A query that ended in a failure of our own making.
 #[derive(Clone, Copy, Debug)]
 pub struct Trouble {

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use rand::seq::SliceRandom;
 use wire::edns::Edns;
-use wire::header::{Flags, RecordType};
+use wire::header::{Class, Flags, RecordType};
 use wire::query::Echo;
 
 use crate::action::{AttemptId, Client, Failure, Transport};
@@ -35,6 +35,7 @@ pub(crate) struct Inquiry {
     /// The name, lower case.
     pub(crate) name: Box<[u8]>,
     pub(crate) qtype: RecordType,
+    pub(crate) qclass: Class,
     pub(crate) flags: Flags,
     pub(crate) dnssec_ok: bool,
 }
@@ -49,6 +50,7 @@ impl Inquiry {
             question: query.echo.question.into(),
             name: query.name.as_wire().into(),
             qtype: query.qtype,
+            qclass: query.qclass,
             flags: query.echo.flags,
             dnssec_ok: query.echo.edns.is_some_and(|edns| edns.dnssec_ok),
         }
@@ -103,6 +105,8 @@ pub(crate) struct Flight {
     pub(crate) timer: Instant,
     /// How the last attempt failed.
     pub(crate) trouble: Option<(Failure, Transport, SocketAddr)>,
+    /// No attempt has failed otherwise than by silence.
+    pub(crate) only_silence: bool,
 }
 
 /// Which upstream is asked next.

@@ -9,6 +9,7 @@ use rand::RngExt;
 use wire::answer::Ttl;
 use wire::edns::ExtendedError;
 use wire::header::{Class, Flags, Rcode, RecordType};
+use wire::response::Kind;
 use wire::{Answer, Response};
 
 use crate::Resolver;
@@ -80,6 +81,7 @@ impl Resolver {
             deadline,
             timer: deadline,
             trouble: None,
+            only_silence: true,
         };
         self.timers.insert((deadline, Due::Flight(id)));
         self.flights.insert(id, flight);
@@ -194,7 +196,7 @@ impl Resolver {
             durations.observe(now.saturating_duration_since(attempt.asked));
         }
         let answer = Answer::keep(response);
-        let cache = inquiry.route.block.cache_for(&inquiry.name);
+        let cache = inquiry.route.block.cache_for(&inquiry.name).filter(|_| inquiry.qclass == Class::IN);
         let life = cache.map(|cache| Life::of(response, &inquiry.name, cache));
         let joined = inquiry.key.as_ref().and_then(|key| self.joinable.get(key).copied());
         let flight = self.end_flight(joined.unwrap_or(attempt.flight), outbox);
@@ -209,6 +211,9 @@ impl Resolver {
         }
         let Some((life, key)) = life.zip(inquiry.key.as_ref()) else { return };
         let Some(store) = life.store else { return };
+        if response.kind == Kind::ServerFailure && self.front.get(key, now).is_some() {
+            return;
+        }
         let (key, occupancy) = (Arc::clone(key), Arc::clone(&inquiry.route.block.occupancy));
         let entry = Entry { key, answer, stored: now, lifetime: life.ttl, store, occupancy };
         self.front.insert(Arc::new(entry));
@@ -236,6 +241,7 @@ impl Resolver {
         }
         let Some(flight) = self.flights.get_mut(&attempt.flight) else { return };
         flight.trouble = Some((failure, attempt.transport, upstream.addr));
+        flight.only_silence &= failure.is_silence();
         if attempt.late {
             if flight.attempts.is_empty() && flight.plan.peek().is_none() {
                 self.give_up(now, attempt.flight, outbox);
@@ -260,10 +266,9 @@ impl Resolver {
         attempt.timer = now + LATE_GRACE;
         self.timers.insert((attempt.timer, Due::Attempt(id)));
         let Some(upstream) = attempt.inquiry.upstream(attempt.upstream) else { return };
-        upstream.tally.failures.add(1);
-        let trouble = (Failure::TimedOut, attempt.transport, upstream.addr);
         if let Some(open) = self.flights.get_mut(&flight) {
-            open.trouble = Some(trouble);
+            upstream.tally.failures.add(1);
+            open.trouble = Some((Failure::TimedOut, attempt.transport, upstream.addr));
             self.next_step(now, flight, outbox);
         }
     }
@@ -299,11 +304,10 @@ impl Resolver {
         };
         let cause = Cause::Upstream(failure, transport, upstream);
         report(&inquiry.route, (Rcode::SERVFAIL, inquiry.qtype, &inquiry.name), cause, outbox);
-        let error = match failure {
-            Failure::TimedOut | Failure::DialTimedOut => ExtendedError::NO_REACHABLE_AUTHORITY,
-            Failure::Refused | Failure::Unreachable | Failure::Closed { .. } | Failure::Local => {
-                ExtendedError::NETWORK_ERROR
-            }
+        let error = if flight.only_silence && failure.is_silence() {
+            ExtendedError::NO_REACHABLE_AUTHORITY
+        } else {
+            ExtendedError::NETWORK_ERROR
         };
         let refusal = Refusal { rcode: Rcode::SERVFAIL, error: Some(error) };
         for waiter in &flight.waiters {
