@@ -2,11 +2,13 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::ops::Range;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use wire::header::{Rcode, RecordType};
 
 use crate::policy::{ListenerId, RouteId};
+use crate::questions::{Outcome, WorkerId};
 
 /// How octets travel, on either side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -57,10 +59,23 @@ pub enum Action {
     Forget(AttemptId),
     /// The stream that carried this attempt delivered something else: close it (RFC 5452 section 9.1).
     Distrust(AttemptId),
+    /// Tell another worker how a question ended that it waits for.
+    Relay(Relay),
     /// A query ended without an answer of an upstream.
     Trouble(Trouble),
     /// Our own loop question came back to us: forwarding goes in a circle.
     Loop(Client, RouteId),
+}
+
+/// For [`crate::Resolver::on_relay`] of another worker.
+#[derive(Clone, Debug)]
+pub struct Relay {
+    /// The worker.
+    pub to: WorkerId,
+    /// Its question.
+    pub key: Arc<[u8]>,
+    /// How it ended.
+    pub outcome: Outcome,
 }
 
 /// An answer for a client and what is worth telling about it.

@@ -14,6 +14,7 @@ use crate::action::{AttemptId, Client, Failure, Transport};
 use crate::answering::{Recipient, Taken};
 use crate::cache::Key;
 use crate::policy::{ForwardPolicy, Order, Route, Upstream};
+use crate::questions::WorkerId;
 
 /// Attempts per upstream (RFC 9520 section 3.1 allows three).
 const ATTEMPTS_PER_UPSTREAM: usize = 2;
@@ -107,6 +108,10 @@ pub(crate) struct Flight {
     pub(crate) trouble: Option<(Failure, Transport, SocketAddr)>,
     /// No attempt has failed otherwise than by silence.
     pub(crate) only_silence: bool,
+    /// This worker asks; otherwise another one does, and tells us.
+    pub(crate) asks: bool,
+    /// The workers that are to be told, known when the flight has ended.
+    pub(crate) followers: Vec<WorkerId>,
 }
 
 /// Which upstream is asked next.

@@ -13,5 +13,5 @@ pub mod text;
 pub mod upstream;
 pub mod zone;
 
-pub use hickory_proto::op::{Message, ResponseCode};
+pub use hickory_proto::op::{Message, MessageType, ResponseCode};
 pub use hickory_proto::rr::RecordType;

@@ -16,23 +16,25 @@ pub(super) enum Sent {
     Distrust(AttemptId),
     Trouble { query: String, cause: Cause },
     Loop,
+    Relay,
 }
 
 impl Sent {
     pub(super) fn new(action: &Action, outbox: &Outbox, stage: &Stage) -> Self {
-        match *action {
+        match action {
             Action::Answer(answered) => {
                 Self::Answer { client: answered.client, octets: outbox.octets(answered.message).to_vec() }
             }
-            Action::Ask(ask) => Self::Ask { ask, octets: outbox.octets(ask.message).to_vec() },
-            Action::Forget(attempt) => Self::Forget(attempt),
-            Action::Distrust(attempt) => Self::Distrust(attempt),
+            Action::Ask(ask) => Self::Ask { ask: *ask, octets: outbox.octets(ask.message).to_vec() },
+            Action::Forget(attempt) => Self::Forget(*attempt),
+            Action::Distrust(attempt) => Self::Distrust(*attempt),
             Action::Trouble(trouble) => {
                 let name = Presented(outbox.octets(trouble.name));
                 let query = format!("{} {name} {}", trouble.rcode, trouble.qtype);
                 Self::Trouble { query, cause: told(trouble.cause, stage) }
             }
             Action::Loop(..) => Self::Loop,
+            Action::Relay(_) => Self::Relay,
         }
     }
 
@@ -55,6 +57,7 @@ impl Sent {
             Self::Distrust(attempt) => format!("distrust attempt {}", attempt.0),
             Self::Trouble { query, cause } => format!("trouble {query} {cause:?}"),
             Self::Loop => "a loop".to_owned(),
+            Self::Relay => "an outcome for another worker".to_owned(),
         }
     }
 }

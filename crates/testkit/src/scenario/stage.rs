@@ -10,6 +10,7 @@ use resolver::cache::{Cache, Occupancy};
 use resolver::policy::{
     Block, BlockId, ForwardPolicy, Listener, ListenerId, LoopCheck, Policy, Route, RouteId, Upstream,
 };
+use resolver::questions::WorkerId;
 use resolver::tally::{BlockTally, RouteTally, UpstreamTally, WorkerTally};
 use resolver::{Resolver, Seat};
 
@@ -89,7 +90,9 @@ impl Stage {
         let policy = Arc::new(Policy { listeners: vec![Some(listener)] });
         let resolver = Resolver::new(Seat {
             policy,
+            worker: WorkerId(0),
             cache: Arc::clone(&cache),
+            questions: Arc::default(),
             tally: Arc::clone(&worker),
             limits: settings.limits,
             seed: [7; 32],
