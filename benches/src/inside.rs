@@ -10,6 +10,7 @@ use resolver::policy::{
     Block, BlockId, CachePolicy, ForwardPolicy, Limits, Listener, ListenerId, Order, Policy, Route, RouteId,
     StorePolicy, TransportRule, Upstream,
 };
+use resolver::questions::WorkerId;
 use resolver::{Resolver, Seat};
 use wire::name::Name;
 
@@ -99,7 +100,9 @@ fn resolver() -> Resolver {
     let listener = Listener::new(vec![route], Arc::default(), RouteId(1));
     Resolver::new(Seat {
         policy: Arc::new(Policy { listeners: vec![Some(listener)] }),
+        worker: WorkerId(0),
         cache: Arc::new(Cache::new(64 << 20)),
+        questions: Arc::default(),
         tally: Arc::default(),
         limits: Limits::default(),
         seed: [7; 32],

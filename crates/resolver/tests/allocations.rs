@@ -20,6 +20,7 @@ use resolver::policy::{
     Block, BlockId, CachePolicy, ForwardPolicy, Limits, Listener, ListenerId, Order, Policy, Route, RouteId,
     StorePolicy, TransportRule, Upstream,
 };
+use resolver::questions::WorkerId;
 use resolver::{Resolver, Seat};
 use wire::name::Name;
 
@@ -85,7 +86,9 @@ impl Worker {
         let cache = Arc::new(Cache::new(BUDGET));
         let seat = Seat {
             policy: Arc::new(Policy { listeners: vec![Some(listener())] }),
+            worker: WorkerId(0),
             cache: Arc::clone(&cache),
+            questions: Arc::default(),
             tally: Arc::default(),
             limits: Limits::default(),
             seed: [7; 32],

@@ -1,0 +1,131 @@
+//! Behaviours by name, good and hostile.
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+use std::time::Duration;
+
+use hickory_proto::op::{Message, ResponseCode};
+use hickory_proto::rr::rdata::SOA;
+use hickory_proto::rr::{Name, RData, Record, RecordType};
+
+use super::{Script, Step, Transport, encode, reply_to};
+
+/// The pause after each octet of a dripping answer.
+const DRIP_PAUSE: Duration = Duration::from_millis(5);
+
+/// The first label of a name, up to its first `-`, says what becomes of the question:
+///
+/// | label | what happens |
+/// | --- | --- |
+/// | `ok` | one address, 192.0.2.1 or 2001:db8::1; NODATA for other types |
+/// | `slow250` | the same after 250 ms |
+/// | `big-40` | 40 addresses from 10.0.0.0 on; cut with TC where they do not fit a datagram |
+/// | `tc` | empty with TC over UDP, one address over TCP |
+/// | `nodata`, `nxdomain` | no address, with an SOA |
+/// | `servfail`, `refused` | that response code |
+/// | `silent` | nothing |
+/// | `fin`, `rst` | the connection is closed or reset; nothing over UDP |
+/// | `drip` | one address, octet by octet over TCP |
+/// | `garbage` | octets that are no DNS message |
+/// | `wrongid`, `wrongq` | one address under another ID, or for another question |
+/// | `spoof` | first `wrongid`, then `wrongq`, then `ok` |
+///
+/// Other names do not exist. [`ClosedPort`](super::ClosedPort) is for upstreams that refuse connections.
+#[derive(Clone, Copy, Debug)]
+pub struct Behaviours {
+    /// TTL of addresses, and of the SOA and its minimum, in seconds.
+    pub ttl: u32,
+}
+
+impl Default for Behaviours {
+    /// A TTL of 30 s.
+    fn default() -> Self {
+        Self { ttl: 30 }
+    }
+}
+
+impl Script for Behaviours {
+    fn steps(&self, query: &Message, transport: Transport) -> Vec<Step> {
+        let first = query.queries.first().and_then(|asked| asked.name.iter().next()).unwrap_or_default();
+        let label = String::from_utf8_lossy(first).to_ascii_lowercase();
+        let mut words = label.split('-');
+        let behaviour = words.next().unwrap_or_default();
+        let ok = || encode(&self.addresses(query, 1), transport);
+        match behaviour {
+            "ok" => vec![Step::Send(ok())],
+            "big" => {
+                let count = words.next().and_then(|count| count.parse().ok()).unwrap_or(1);
+                vec![Step::Send(encode(&self.addresses(query, count), transport))]
+            }
+            "tc" if transport == Transport::Tcp => vec![Step::Send(ok())],
+            "tc" => vec![Step::Send(encode(&self.addresses(query, 1).truncate(), transport))],
+            "nodata" => vec![Step::Send(encode(&self.nothing(query, ResponseCode::NoError), transport))],
+            "servfail" => vec![Step::Send(encode(&bare(query, ResponseCode::ServFail), transport))],
+            "refused" => vec![Step::Send(encode(&bare(query, ResponseCode::Refused), transport))],
+            "silent" => Vec::new(),
+            "fin" => vec![Step::Close],
+            "rst" => vec![Step::Reset],
+            "drip" => vec![Step::Drip(ok(), DRIP_PAUSE)],
+            "garbage" => vec![Step::Send(vec![0xff; 40])],
+            "wrongid" => vec![Step::Send(self.wrong_id(query, transport))],
+            "wrongq" => vec![Step::Send(self.wrong_question(query, transport))],
+            "spoof" => vec![
+                Step::Send(self.wrong_id(query, transport)),
+                Step::Send(self.wrong_question(query, transport)),
+                Step::Send(ok()),
+            ],
+            _ => match behaviour.strip_prefix("slow").and_then(|digits| digits.parse().ok()) {
+                Some(milliseconds) => vec![Step::Wait(Duration::from_millis(milliseconds)), Step::Send(ok())],
+                None => vec![Step::Send(encode(&self.nothing(query, ResponseCode::NXDomain), transport))],
+            },
+        }
+    }
+}
+
+impl Behaviours {
+    /// `count` addresses for A and AAAA, NODATA for other types.
+    fn addresses(&self, query: &Message, count: u32) -> Message {
+        let Some(asked) = query.queries.first() else { return reply_to(query) };
+        let address: fn(u32) -> RData = match (asked.query_type, count) {
+            (RecordType::A, 1) => |_| RData::from(Ipv4Addr::new(192, 0, 2, 1)),
+            (RecordType::A, _) => |index| RData::from(Ipv4Addr::from(0x0a00_0000 + index)),
+            (RecordType::AAAA, _) => {
+                |index| RData::from(Ipv6Addr::from(0x2001_0db8 << 96 | u128::from(index + 1)))
+            }
+            _ => return self.nothing(query, ResponseCode::NoError),
+        };
+        let mut reply = reply_to(query);
+        reply.answers = (0..count)
+            .map(|index| Record::from_rdata(asked.name.clone(), self.ttl, address(index)))
+            .collect();
+        reply
+    }
+
+    fn nothing(&self, query: &Message, code: ResponseCode) -> Message {
+        let mut reply = bare(query, code);
+        let zone = query.queries.first().map_or_else(Name::root, |asked| asked.name.base_name());
+        let ttl = self.ttl;
+        let soa = SOA::new(zone.clone(), zone.clone(), 1, 7200, 1800, 86400, ttl);
+        reply.authorities.push(Record::from_rdata(zone, ttl, RData::SOA(soa)));
+        reply
+    }
+
+    fn wrong_id(&self, query: &Message, transport: Transport) -> Vec<u8> {
+        let mut reply = self.addresses(query, 1);
+        reply.metadata.id = reply.metadata.id.wrapping_add(1);
+        encode(&reply, transport)
+    }
+
+    fn wrong_question(&self, query: &Message, transport: Transport) -> Vec<u8> {
+        let mut other = query.clone();
+        for asked in &mut other.queries {
+            asked.name = asked.name.base_name();
+        }
+        encode(&self.addresses(&other, 1), transport)
+    }
+}
+
+fn bare(query: &Message, code: ResponseCode) -> Message {
+    let mut reply = reply_to(query);
+    reply.metadata.response_code = code;
+    reply
+}

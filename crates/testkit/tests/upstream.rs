@@ -1,0 +1,139 @@
+#![expect(clippy::unwrap_used, reason = "a test ends where it fails")]
+//! Each behaviour of a scripted upstream, seen by a client.
+
+use std::io::ErrorKind;
+use std::net::TcpStream;
+use std::time::Duration;
+
+use testkit::client::{Client, ClientError, Options, Pipeline, Reply};
+use testkit::upstream::{Behaviours, ClosedPort, Manner, Order, Upstream};
+use testkit::{RecordType, ResponseCode};
+
+const SOON: Duration = Duration::from_secs(5);
+const SHORT: Duration = Duration::from_millis(100);
+
+fn start() -> (Upstream, Client) {
+    let upstream = Upstream::start("127.0.0.1:0".parse().unwrap()).unwrap();
+    let client = Client::new(upstream.addr());
+    (upstream, client)
+}
+
+fn udp(client: &Client, name: &str) -> Result<Reply, ClientError> {
+    client.ask(name, RecordType::A, &Options::default())
+}
+
+fn tcp(client: &Client, name: &str) -> Result<Reply, ClientError> {
+    client.ask(name, RecordType::A, &Options::tcp())
+}
+
+fn code(reply: &Reply) -> ResponseCode {
+    reply.message.metadata.response_code
+}
+
+#[test]
+fn good_answers() {
+    let (_upstream, client) = start();
+    for ask in [udp, tcp] {
+        let ok = ask(&client, "ok-1.example.").unwrap();
+        assert_eq!(ok.message.answers[0].data.to_string(), "192.0.2.1");
+        assert_eq!(code(&ask(&client, "nxdomain-1.example.").unwrap()), ResponseCode::NXDomain);
+        assert_eq!(code(&ask(&client, "servfail-1.example.").unwrap()), ResponseCode::ServFail);
+        assert_eq!(code(&ask(&client, "refused-1.example.").unwrap()), ResponseCode::Refused);
+        assert_eq!(code(&ask(&client, "other.example.").unwrap()), ResponseCode::NXDomain);
+        let nodata = ask(&client, "nodata-1.example.").unwrap();
+        assert_eq!((code(&nodata), nodata.message.authorities.len()), (ResponseCode::NoError, 1));
+        let slow = ask(&client, "slow50-1.example.").unwrap();
+        assert!(slow.took >= Duration::from_millis(50) && slow.message.answers.len() == 1);
+    }
+    let aaaa = client.ask("ok-1.example.", RecordType::AAAA, &Options::default()).unwrap();
+    assert_eq!(aaaa.message.answers[0].data.to_string(), "2001:db8::1");
+}
+
+#[test]
+fn large_answers_are_cut_over_udp_only() {
+    let (_upstream, client) = start();
+    assert_eq!(tcp(&client, "big-400-a.example.").unwrap().message.answers.len(), 400);
+    let cut = udp(&client, "big-400-a.example.").unwrap();
+    assert!(cut.message.metadata.truncation && cut.message.answers.is_empty());
+    let options = Options { edns: Some(1232), ..Options::default() };
+    let fits = client.ask("big-40-a.example.", RecordType::A, &options).unwrap();
+    assert_eq!((fits.message.answers.len(), fits.message.metadata.truncation), (40, false));
+    assert!(udp(&client, "tc-1.example.").unwrap().message.metadata.truncation);
+    assert_eq!(tcp(&client, "tc-1.example.").unwrap().message.answers.len(), 1);
+}
+
+#[test]
+fn silence_and_ends() {
+    let (upstream, client) = start();
+    let hasty = Client { timeout: SHORT, ..client };
+    for name in ["silent-1.example.", "fin-1.example.", "rst-1.example."] {
+        assert!(matches!(udp(&hasty, name), Err(ClientError::Timeout)), "{name}");
+    }
+    assert!(matches!(tcp(&hasty, "silent-1.example."), Err(ClientError::Timeout)));
+    assert!(matches!(tcp(&client, "fin-1.example."), Err(ClientError::Closed)));
+    let reset = tcp(&client, "rst-1.example.");
+    assert!(
+        matches!(&reset, Err(ClientError::Io(error)) if error.kind() == ErrorKind::ConnectionReset),
+        "{reset:?}"
+    );
+    assert_eq!(upstream.asked("silent-1.example"), 2);
+
+    let closed = ClosedPort::take("127.0.0.1:0".parse().unwrap()).unwrap();
+    let refused = TcpStream::connect(closed.addr()).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::ConnectionRefused);
+}
+
+#[test]
+fn lies() {
+    let (upstream, client) = start();
+    let hasty = Client { timeout: SHORT, ..client };
+    assert!(matches!(udp(&hasty, "wrongid-1.example."), Err(ClientError::Timeout)));
+    for ask in [udp, tcp] {
+        let other = ask(&client, "wrongq-1.example.").unwrap();
+        assert_eq!(other.message.queries[0].name.to_ascii(), "example.");
+        // The client takes the first answer under its ID, which is for another question.
+        assert_eq!(ask(&client, "spoof-1.example.").unwrap().message.queries[0].name.to_ascii(), "example.");
+    }
+    let mut pipeline = Pipeline::connect(upstream.addr(), SOON).unwrap();
+    let id = pipeline.send("spoof-1.example.", RecordType::A, &Options::default()).unwrap();
+    let ids: Vec<u16> = (0..3).map(|_| pipeline.receive().unwrap().message.metadata.id).collect();
+    assert_eq!(ids, [id.wrapping_add(1), id, id]);
+    pipeline.send("garbage-1.example.", RecordType::A, &Options::default()).unwrap();
+    assert!(matches!(pipeline.receive(), Err(ClientError::Malformed(octets)) if octets.len() == 40));
+}
+
+#[test]
+fn dripping_answers_arrive_in_pieces() {
+    let (_upstream, client) = start();
+    let dripped = tcp(&client, "drip-1.example.").unwrap();
+    assert_eq!(dripped.message.answers.len(), 1);
+    assert!(dripped.took >= Duration::from_millis(5) * u32::try_from(dripped.octets.len()).unwrap());
+}
+
+#[test]
+fn a_slow_name_holds_the_others_unless_concurrent() {
+    for (order, expected) in [
+        (Order::Sequential, ["slow200-1.example.", "ok-1.example.", "ok-2.example."]),
+        (Order::Concurrent, ["ok-1.example.", "ok-2.example.", "slow200-1.example."]),
+    ] {
+        let manner = Manner { order, ..Manner::default() };
+        let upstream = Upstream::play("127.0.0.1:0".parse().unwrap(), manner, Behaviours::default()).unwrap();
+        let mut pipeline = Pipeline::connect(upstream.addr(), SOON).unwrap();
+        for name in ["slow200-1.example.", "ok-1.example.", "ok-2.example."] {
+            pipeline.send(name, RecordType::A, &Options::default()).unwrap();
+        }
+        let received = [(); 3].map(|()| pipeline.receive().unwrap().message.queries[0].name.to_ascii());
+        assert_eq!(received, expected, "{order:?}");
+    }
+}
+
+#[test]
+fn idle_connections_are_closed() {
+    let manner = Manner { idle: SHORT, ..Manner::default() };
+    let upstream = Upstream::play("127.0.0.1:0".parse().unwrap(), manner, Behaviours { ttl: 1 }).unwrap();
+    let mut pipeline = Pipeline::connect(upstream.addr(), SOON).unwrap();
+    pipeline.send("ok-1.example.", RecordType::A, &Options::default()).unwrap();
+    assert_eq!(pipeline.receive().unwrap().message.answers[0].ttl, 1);
+    assert!(matches!(pipeline.receive_octets(), Err(ClientError::Closed)));
+    assert!(upstream.wait_for_connections(SOON, |connections| connections.open == 0));
+}
