@@ -2,11 +2,13 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::ops::Range;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use wire::header::{Rcode, RecordType};
 
 use crate::policy::{ListenerId, RouteId};
+use crate::questions::{Outcome, WorkerId};
 
 /// How octets travel, on either side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -57,10 +59,23 @@ pub enum Action {
     Forget(AttemptId),
     /// The stream that carried this attempt delivered something else: close it (RFC 5452 section 9.1).
     Distrust(AttemptId),
+    /// Tell another worker how a question ended that it waits for.
+    Relay(Relay),
     /// A query ended without an answer of an upstream.
     Trouble(Trouble),
     /// Our own loop question came back to us: forwarding goes in a circle.
     Loop(Client, RouteId),
+}
+
+/// For [`crate::Resolver::on_relay`] of another worker.
+#[derive(Clone, Debug)]
+pub struct Relay {
+    /// The worker.
+    pub to: WorkerId,
+    /// Its question.
+    pub key: Arc<[u8]>,
+    /// How it ended.
+    pub outcome: Outcome,
 }
 
 /// An answer for a client and what is worth telling about it.
@@ -129,6 +144,13 @@ pub enum Failure {
     TimedOut,
     /// This machine would not let us: no descriptors, no buffers, a filter. Says nothing about the upstream.
     Local,
+}
+
+impl Failure {
+    /// True when nothing at all was heard from the upstream.
+    pub(crate) fn is_silence(self) -> bool {
+        matches!(self, Self::TimedOut | Self::DialTimedOut)
+    }
 }
 
 /// A query that ended in a failure of our own making.

@@ -147,7 +147,7 @@ impl Recipient<'_> {
 }
 
 /// A failure of our own.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Refusal {
     pub(crate) rcode: Rcode,
     pub(crate) error: Option<ExtendedError>,

@@ -7,13 +7,14 @@ use std::time::Instant;
 
 use rand::seq::SliceRandom;
 use wire::edns::Edns;
-use wire::header::{Flags, RecordType};
+use wire::header::{Class, Flags, RecordType};
 use wire::query::Echo;
 
 use crate::action::{AttemptId, Client, Failure, Transport};
 use crate::answering::{Recipient, Taken};
 use crate::cache::Key;
 use crate::policy::{ForwardPolicy, Order, Route, Upstream};
+use crate::questions::WorkerId;
 
 /// Attempts per upstream (RFC 9520 section 3.1 allows three).
 const ATTEMPTS_PER_UPSTREAM: usize = 2;
@@ -35,6 +36,7 @@ pub(crate) struct Inquiry {
     /// The name, lower case.
     pub(crate) name: Box<[u8]>,
     pub(crate) qtype: RecordType,
+    pub(crate) qclass: Class,
     pub(crate) flags: Flags,
     pub(crate) dnssec_ok: bool,
 }
@@ -49,6 +51,7 @@ impl Inquiry {
             question: query.echo.question.into(),
             name: query.name.as_wire().into(),
             qtype: query.qtype,
+            qclass: query.qclass,
             flags: query.echo.flags,
             dnssec_ok: query.echo.edns.is_some_and(|edns| edns.dnssec_ok),
         }
@@ -103,6 +106,12 @@ pub(crate) struct Flight {
     pub(crate) timer: Instant,
     /// How the last attempt failed.
     pub(crate) trouble: Option<(Failure, Transport, SocketAddr)>,
+    /// No attempt has failed otherwise than by silence.
+    pub(crate) only_silence: bool,
+    /// This worker asks; otherwise another one does, and tells us.
+    pub(crate) asks: bool,
+    /// The workers that are to be told, known when the flight has ended.
+    pub(crate) followers: Vec<WorkerId>,
 }
 
 /// Which upstream is asked next.

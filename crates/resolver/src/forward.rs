@@ -2,22 +2,23 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use rand::RngExt;
 use wire::answer::Ttl;
 use wire::edns::ExtendedError;
 use wire::header::{Class, Flags, Rcode, RecordType};
+use wire::response::Kind;
 use wire::{Answer, Response};
 
 use crate::Resolver;
 use crate::action::{Action, Ask, AttemptId, Cause, Failure, Outbox, Transport, Trouble};
-use crate::answering::{Ledger, Refusal, Taken, Telling};
-use crate::cache::{Entry, Key};
-use crate::flight::{Attempt, Due, Flight, FlightId, Inquiry, Plan, Step, Waiter};
+use crate::answering::Refusal;
+use crate::cache::Entry;
+use crate::flight::{Attempt, Due, FlightId, Inquiry, Step};
 use crate::life::Life;
 use crate::policy::Route;
+use crate::questions::{Ended, Outcome};
 use crate::tally::{Writer, rcode_place};
 
 /// Before the same upstream is asked again after it said no at once: a restarting CoreDNS needs a moment, and
@@ -31,64 +32,8 @@ const LATE_GRACE: Duration = Duration::from_secs(5);
 const ID_DRAWS: usize = 64;
 
 impl Resolver {
-    /// Joins the flight for this question, or starts one.
-    pub(crate) fn ask_for(&mut self, taken: &Taken<'_>, outbox: &mut Outbox) {
-        let key = joinable(taken).then(|| Key::new(taken.route.block.id, taken.query));
-        let open = key.as_ref().and_then(|key| self.joinable.get(key.as_bytes()));
-        let refused = match open.and_then(|open| self.flights.get_mut(open)) {
-            Some(flight) if flight.waiters.len() >= self.limits.waiters_per_flight => {
-                self.tally.waiters_full.add(1);
-                Err(Cause::TooManyWaiters)
-            }
-            Some(flight) => {
-                taken.route.block.tally.joined.add(1);
-                flight.waiters.push(Waiter::new(&taken.recipient));
-                Ok(())
-            }
-            None => self.start(taken, key.as_ref(), outbox),
-        };
-        if let Err(cause) = refused {
-            refuse(taken, cause, outbox);
-        }
-    }
-
-    fn start(&mut self, taken: &Taken<'_>, key: Option<&Key>, outbox: &mut Outbox) -> Result<(), Cause> {
-        let Taken { query, recipient, route } = *taken;
-        let forward = route.block.forward(query.name.as_wire()).ok_or(Cause::NoForward)?;
-        let policy = route.block.forwards.get(forward).ok_or(Cause::NoForward)?;
-        if self.flights.len() >= self.limits.flights {
-            self.tally.flights_full.add(1);
-            return Err(Cause::TooManyInFlight);
-        }
-        if policy.max_concurrent > 0 && policy.in_use.load(Relaxed) >= policy.max_concurrent {
-            route.block.tally.max_concurrent_rejects.add(1);
-            return Err(Cause::TooManyConcurrent(policy.max_concurrent));
-        }
-        policy.in_use.fetch_add(1, Relaxed);
-        let inquiry = Rc::new(Inquiry::new(taken, forward, key));
-        let id = FlightId(self.next_number());
-        if let Some(key) = &inquiry.key {
-            self.joinable.insert(Arc::clone(key), id);
-        }
-        let deadline = recipient.asked + self.limits.deadline;
-        let flight = Flight {
-            plan: Plan::new(policy, &mut self.random),
-            inquiry,
-            waiters: vec![Waiter::new(&recipient)],
-            transport: policy.transport.of(&recipient.client),
-            attempts: Vec::new(),
-            deadline,
-            timer: deadline,
-            trouble: None,
-        };
-        self.timers.insert((deadline, Due::Flight(id)));
-        self.flights.insert(id, flight);
-        self.next_step(recipient.asked, id, outbox);
-        Ok(())
-    }
-
     /// Asks the next upstream of the flight's plan, or ends the flight when nothing more can come.
-    fn next_step(&mut self, now: Instant, id: FlightId, outbox: &mut Outbox) {
+    pub(crate) fn next_step(&mut self, now: Instant, id: FlightId, outbox: &mut Outbox) {
         let Some(flight) = self.flights.get_mut(&id) else { return };
         if now >= flight.deadline {
             return;
@@ -193,24 +138,32 @@ impl Resolver {
         if let Some(durations) = exchanges.and_then(|by_rcode| by_rcode.get(rcode_place(response.rcode))) {
             durations.observe(now.saturating_duration_since(attempt.asked));
         }
-        let answer = Answer::keep(response);
-        let cache = inquiry.route.block.cache_for(&inquiry.name);
+        let cache = inquiry.route.block.cache_for(&inquiry.name).filter(|_| inquiry.qclass == Class::IN);
         let life = cache.map(|cache| Life::of(response, &inquiry.name, cache));
-        let joined = inquiry.key.as_ref().and_then(|key| self.joinable.get(key).copied());
-        let flight = self.end_flight(joined.unwrap_or(attempt.flight), outbox);
-        if flight.is_none() {
-            self.tally.late_answers.add(1);
-        }
         let ttl = life.map_or(Ttl::AsReceived, |life| Ttl::Uniform(life.ttl));
         let writer = if life.is_some() { Writer::Cache } else { Writer::Forward };
-        let telling = Telling { answer: &answer, ttl, writer };
-        for waiter in flight.iter().flat_map(|flight| &flight.waiters) {
-            waiter.recipient().tell(telling, Ledger::of(&inquiry.route), now, outbox);
+        let answer = Answer::keep(response);
+        // Kept before anyone is told: who asks again at once, in any worker, finds it.
+        if let Some((life, key)) = life.zip(inquiry.key.as_ref()) {
+            self.keep(now, &Kept { inquiry, key, life, kind: response.kind }, &answer);
         }
-        let Some((life, key)) = life.zip(inquiry.key.as_ref()) else { return };
+        let joined = inquiry.key.as_ref().and_then(|key| self.joinable.get(key).copied());
+        match self.end_flight(joined.unwrap_or(attempt.flight), outbox) {
+            Some(flight) => {
+                self.tell_all(now, &flight, &Outcome(Ended::Answered { answer, ttl, writer }), outbox)
+            }
+            None => self.tally.late_answers.add(1),
+        }
+    }
+
+    fn keep(&mut self, now: Instant, kept: &Kept<'_>, answer: &Answer) {
+        let Kept { inquiry, key, life, kind } = *kept;
         let Some(store) = life.store else { return };
+        if kind == Kind::ServerFailure && self.front.get(key, now).is_some() {
+            return;
+        }
         let (key, occupancy) = (Arc::clone(key), Arc::clone(&inquiry.route.block.occupancy));
-        let entry = Entry { key, answer, stored: now, lifetime: life.ttl, store, occupancy };
+        let entry = Entry { key, answer: answer.clone(), stored: now, lifetime: life.ttl, store, occupancy };
         self.front.insert(Arc::new(entry));
     }
 
@@ -236,6 +189,7 @@ impl Resolver {
         }
         let Some(flight) = self.flights.get_mut(&attempt.flight) else { return };
         flight.trouble = Some((failure, attempt.transport, upstream.addr));
+        flight.only_silence &= failure.is_silence();
         if attempt.late {
             if flight.attempts.is_empty() && flight.plan.peek().is_none() {
                 self.give_up(now, attempt.flight, outbox);
@@ -260,10 +214,9 @@ impl Resolver {
         attempt.timer = now + LATE_GRACE;
         self.timers.insert((attempt.timer, Due::Attempt(id)));
         let Some(upstream) = attempt.inquiry.upstream(attempt.upstream) else { return };
-        upstream.tally.failures.add(1);
-        let trouble = (Failure::TimedOut, attempt.transport, upstream.addr);
         if let Some(open) = self.flights.get_mut(&flight) {
-            open.trouble = Some(trouble);
+            upstream.tally.failures.add(1);
+            open.trouble = Some((Failure::TimedOut, attempt.transport, upstream.addr));
             self.next_step(now, flight, outbox);
         }
     }
@@ -299,39 +252,16 @@ impl Resolver {
         };
         let cause = Cause::Upstream(failure, transport, upstream);
         report(&inquiry.route, (Rcode::SERVFAIL, inquiry.qtype, &inquiry.name), cause, outbox);
-        let error = match failure {
-            Failure::TimedOut | Failure::DialTimedOut => ExtendedError::NO_REACHABLE_AUTHORITY,
-            Failure::Refused | Failure::Unreachable | Failure::Closed { .. } | Failure::Local => {
-                ExtendedError::NETWORK_ERROR
-            }
+        let error = if flight.only_silence && failure.is_silence() {
+            ExtendedError::NO_REACHABLE_AUTHORITY
+        } else {
+            ExtendedError::NETWORK_ERROR
         };
         let refusal = Refusal { rcode: Rcode::SERVFAIL, error: Some(error) };
-        for waiter in &flight.waiters {
-            waiter.recipient().refuse(refusal, Ledger::of(&inquiry.route), now, outbox);
-        }
+        self.tell_all(now, &flight, &Outcome(Ended::Failed(refusal)), outbox);
     }
 
-    /// Takes the flight out of all tables. Its attempts over UDP end with it, so that no source port stays
-    /// open for guesses; those on streams may still bring an answer for the cache.
-    fn end_flight(&mut self, id: FlightId, outbox: &mut Outbox) -> Option<Flight> {
-        let flight = self.flights.remove(&id)?;
-        self.timers.remove(&(flight.timer, Due::Flight(id)));
-        if let Some(key) = &flight.inquiry.key {
-            self.joinable.remove(key);
-        }
-        if let Some(forward) = flight.inquiry.forward() {
-            forward.in_use.fetch_sub(1, Relaxed);
-        }
-        for &attempt in &flight.attempts {
-            if self.attempts.get(&attempt).is_some_and(|attempt| attempt.transport == Transport::Udp) {
-                self.drop_attempt(attempt);
-                outbox.actions.push(Action::Forget(attempt));
-            }
-        }
-        Some(flight)
-    }
-
-    fn drop_attempt(&mut self, id: AttemptId) -> Option<Attempt> {
+    pub(crate) fn drop_attempt(&mut self, id: AttemptId) -> Option<Attempt> {
         let attempt = self.attempts.remove(&id)?;
         self.ids.remove(&attempt.id);
         self.timers.remove(&(attempt.timer, Due::Attempt(id)));
@@ -342,6 +272,14 @@ impl Resolver {
     }
 }
 
+/// What decides whether an answer is kept.
+struct Kept<'a> {
+    inquiry: &'a Inquiry,
+    key: &'a Arc<[u8]>,
+    life: Life,
+    kind: Kind,
+}
+
 /// What an attempt is started with.
 struct Launch {
     step: Step,
@@ -350,29 +288,14 @@ struct Launch {
     redone: bool,
 }
 
-/// Refuses a query that no upstream is asked for.
-fn refuse(taken: &Taken<'_>, cause: Cause, outbox: &mut Outbox) {
-    let Taken { query, recipient, route } = taken;
-    let rcode = match cause {
-        Cause::TooManyConcurrent(_) => Rcode::REFUSED,
-        _ => Rcode::SERVFAIL,
-    };
-    report(route, (rcode, query.qtype, query.name.as_wire()), cause, outbox);
-    recipient.refuse(Refusal::bare(rcode), Ledger::of(route), recipient.asked, outbox);
-}
-
 /// Records why a query ended without an answer.
-fn report(route: &Route, query: (Rcode, RecordType, &[u8]), cause: Cause, outbox: &mut Outbox) {
+pub(crate) fn report(route: &Route, query: (Rcode, RecordType, &[u8]), cause: Cause, outbox: &mut Outbox) {
     let (rcode, qtype, name) = query;
     let start = outbox.bytes.len();
     outbox.bytes.extend_from_slice(name);
     if let Some(name) = outbox.since(start) {
         outbox.actions.push(Action::Trouble(Trouble { route: route.id, rcode, qtype, name, cause }));
     }
-}
-
-fn joinable(taken: &Taken<'_>) -> bool {
-    taken.query.qclass == Class::IN && taken.recipient.wants_recursion()
 }
 
 fn draw_id(random: &mut impl rand::Rng, taken: &std::collections::HashSet<u16>) -> Option<u16> {

@@ -4,11 +4,12 @@
 //! thread, no clock and no configuration file: time, randomness and [`Policy`] are handed in, so that the
 //! same inputs always give the same outbox and a day passes in a test in a microsecond.
 //!
-//! Three entrances tell the story: [`Resolver::on_query`], [`Resolver::on_response`] with its sibling
-//! [`Resolver::on_failure`], and [`Resolver::on_deadline`].
+//! Three entrances tell the story: [`Resolver::on_query`], [`Resolver::on_response`] with its siblings
+//! [`Resolver::on_failure`] and [`Resolver::on_relay`], and [`Resolver::on_deadline`].
 //!
 //! Reading order: this file (the way of a query), `answering` (what a client is told), `flight` (questions on
-//! their way), `forward` (whom to ask, again or no more), `life` (how long an answer lives), [`cache`],
+//! their way), `joining` (who waits with whom, and [`questions`] for the workers among each other), `forward`
+//! (whom to ask, again or no more), `life` (how long an answer lives), [`cache`],
 //! [`policy`] (what is obeyed), [`tally`] (what is counted), [`action`] (what is wanted of the worker).
 #![forbid(unsafe_code)]
 
@@ -17,8 +18,10 @@ mod answering;
 pub mod cache;
 mod flight;
 mod forward;
+mod joining;
 mod life;
 pub mod policy;
+pub mod questions;
 pub mod tally;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -37,6 +40,7 @@ use crate::answering::{Ledger, Recipient, Refusal, Taken, Telling, push_answer};
 use crate::cache::{Cache, Front, Key};
 use crate::flight::{Attempt, Due, Flight, FlightId};
 use crate::policy::{Limits, Policy, Route};
+use crate::questions::{Outcome, Questions, WorkerId};
 use crate::tally::{WorkerTally, Writer};
 
 /// What a resolver is given for life.
@@ -44,8 +48,12 @@ use crate::tally::{WorkerTally, Writer};
 pub struct Seat {
     /// What it obeys first; see [`Resolver::adopt`].
     pub policy: Arc<Policy>,
+    /// The worker it decides for.
+    pub worker: WorkerId,
     /// The cache of the process.
     pub cache: Arc<Cache>,
+    /// The open questions of the process.
+    pub questions: Arc<Questions>,
     /// What is counted for its worker.
     pub tally: Arc<WorkerTally>,
     /// Caps and the deadline.
@@ -58,7 +66,9 @@ pub struct Seat {
 #[derive(Debug)]
 pub struct Resolver {
     policy: Arc<Policy>,
+    worker: WorkerId,
     front: Front,
+    questions: Arc<Questions>,
     tally: Arc<WorkerTally>,
     limits: Limits,
     random: StdRng,
@@ -75,7 +85,9 @@ impl Resolver {
     pub fn new(seat: Seat) -> Self {
         Self {
             policy: seat.policy,
+            worker: seat.worker,
             front: Front::new(seat.cache),
+            questions: seat.questions,
             tally: seat.tally,
             limits: seat.limits,
             random: StdRng::from_seed(seat.seed),
@@ -143,6 +155,11 @@ impl Resolver {
     /// An attempt that brought nothing.
     pub fn on_failure(&mut self, now: Instant, attempt: AttemptId, failure: Failure, outbox: &mut Outbox) {
         self.attempt_failed(now, attempt, failure, outbox);
+    }
+
+    /// How a question ended that another worker asked and this one waits for.
+    pub fn on_relay(&mut self, now: Instant, key: &[u8], outcome: &Outcome, outbox: &mut Outbox) {
+        self.followed(now, key, outcome, outbox);
     }
 
     /// Does what is due at `now`.

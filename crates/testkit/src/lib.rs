@@ -1,14 +1,17 @@
-//! What the tests share: actors on real sockets, and a command that shows the product.
+//! What the tests share: DNS messages as text, scenarios told as DNS conversations, actors on real sockets, and a
+//! command that shows the product.
 //!
-//! Reading order: [`upstream`] (a name server that does what it is told, and remembers what it was asked),
-//! [`zone`] (a small cluster's names, served as CoreDNS serves them), [`client`] (asks, alone or through a pod's
-//! search list).
+//! Reading order: [`text`] (messages as words), [`scenario`] (a conversation in a file, and what plays it);
+//! [`upstream`] (a name server that does what it is told, and remembers what it was asked), [`zone`] (a small
+//! cluster's names, served as CoreDNS serves them), [`client`] (asks, alone or through a pod's search list).
 #![forbid(unsafe_code)]
 
 pub mod client;
 pub mod clock;
+pub mod scenario;
+pub mod text;
 pub mod upstream;
 pub mod zone;
 
-pub use hickory_proto::op::{Message, ResponseCode};
+pub use hickory_proto::op::{Message, MessageType, ResponseCode};
 pub use hickory_proto::rr::RecordType;

@@ -72,13 +72,14 @@ pub(crate) struct Walk<'p> {
     pub(crate) min_ttl: Option<u32>,
     /// The OPT record.
     pub(crate) opt: Option<Record>,
-    /// True when a name had a pointer.
-    pub(crate) has_pointers: bool,
+    /// Pointers followed so far. More of them than the message has octets, which no server needs, make it
+    /// malformed, so that the cost of reading grows with the size alone.
+    pub(crate) pointers: usize,
 }
 
 impl<'p> Walk<'p> {
     pub(crate) fn new(packet: &'p [u8], question_end: usize) -> Self {
-        Self { packet, at: question_end, ttls: Vec::new(), min_ttl: None, opt: None, has_pointers: false }
+        Self { packet, at: question_end, ttls: Vec::new(), min_ttl: None, opt: None, pointers: 0 }
     }
 
     /// Walks the `count` records of the answer or the authority section, where OPT must not be, and shows each
@@ -148,9 +149,8 @@ impl<'p> Walk<'p> {
         let (mut segment, mut limit, mut cursor) = (at, self.packet.len(), at);
         let (mut len, mut hops, mut end) = (0, 0, None);
         loop {
-            let octet = *self.packet.get(cursor).filter(|_| cursor < limit)?;
-            match octet {
-                0..=0x3f => {
+            match *self.packet.get(cursor)? {
+                octet @ 0..=0x3f => {
                     cursor += 1 + usize::from(octet);
                     len += 1 + usize::from(octet);
                     if len > MAX_NAME_LEN || cursor > limit {
@@ -163,7 +163,12 @@ impl<'p> Walk<'p> {
                 0xc0.. => {
                     let target = usize::from(u16_at(self.packet, cursor)? & 0x3fff);
                     cursor += 2;
-                    if target >= segment || target < HEADER_LEN || hops == MAX_HOPS || cursor > limit {
+                    if target >= segment
+                        || target < HEADER_LEN
+                        || hops == MAX_HOPS
+                        || self.pointers == self.packet.len()
+                        || cursor > limit
+                    {
                         return None;
                     }
                     if !self.stays(segment, cursor, hops) {
@@ -171,7 +176,7 @@ impl<'p> Walk<'p> {
                     }
                     end = end.or(Some(cursor));
                     hops += 1;
-                    self.has_pointers = true;
+                    self.pointers += 1;
                     (limit, segment, cursor) = (segment, target, target);
                 }
                 _ => return None,
@@ -181,7 +186,7 @@ impl<'p> Walk<'p> {
 
     /// True when no TTL lies in the octets that a name read from `start` to `end` after `hops` pointers.
     fn stays(&self, start: usize, end: usize, hops: usize) -> bool {
-        if hops == 0 {
+        if hops == 0 || self.ttls.first().is_none_or(|first| end <= usize::from(*first)) {
             return true;
         }
         let next = self.ttls.partition_point(|ttl| usize::from(*ttl) + TTL_LEN <= start);

@@ -108,7 +108,7 @@ impl<'p> Response<'p> {
             question_len: u16::try_from(question_end - HEADER_LEN).ok()?,
             ttls: walk.ttls,
             opt,
-            has_pointers: walk.has_pointers,
+            has_pointers: walk.pointers > 0,
         })
     }
 

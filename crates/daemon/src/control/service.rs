@@ -60,17 +60,21 @@ impl<'a> Service<'a> {
         let cache = Arc::new(Cache::new(budget::cache_bytes(scene.flags.cache_bytes)));
         let sockets: Vec<Vec<Sockets>> = orders.iter().map(|_| bind(&listeners)).collect::<Result<_, _>>()?;
         admin.rebind(&endpoints(scene, &settings)).map_err(Fault::Admin)?;
+        let questions = Arc::default();
+        let (peers, inboxes) = worker::inboxes(orders.len());
         let mut workers = Vec::new();
-        for (index, (orders, sockets)) in orders.into_iter().zip(sockets).enumerate() {
+        for (index, ((orders, sockets), inbox)) in orders.into_iter().zip(sockets).zip(inboxes).enumerate() {
             let seat = Seat {
                 policy: Arc::clone(&orders.policy),
+                worker: worker::number(index),
                 cache: Arc::clone(&cache),
+                questions: Arc::clone(&questions),
                 tally: assembly.worker_tally(index),
                 limits: Limits::default(),
                 seed: rand::random(),
             };
             let (voice, process) = (scene.voice.clone(), Arc::clone(scene.process));
-            let desk = Desk { seat, voice, process, notices: notify.clone() };
+            let desk = Desk { seat, voice, process, notices: notify.clone(), peers: peers.clone(), inbox };
             workers.push(Worker::start(index, desk, orders, sockets).map_err(Fault::Thread)?);
         }
         let listeners = listeners.into_iter().map(|(id, _)| id).collect();

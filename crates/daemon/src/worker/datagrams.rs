@@ -29,6 +29,8 @@ pub(super) struct Datagrams {
 struct Socket {
     listener: Rc<UdpListener>,
     task: AbortHandle,
+    /// What the kernel's counter said when it was last looked at.
+    overflows: u32,
     /// Its listener is no more: it only sends what is still owed.
     leaving: bool,
 }
@@ -41,7 +43,8 @@ impl Datagrams {
         let listener = Rc::new(socket);
         let reading = read(Rc::clone(core), id, Rc::clone(&listener), readiness);
         let task = tokio::task::spawn_local(reading).abort_handle();
-        self.sockets.borrow_mut().insert((id, is_ipv6), Socket { listener, task, leaving: false });
+        let socket = Socket { listener, task, overflows: 0, leaving: false };
+        self.sockets.borrow_mut().insert((id, is_ipv6), socket);
         Ok(())
     }
 
@@ -62,6 +65,16 @@ impl Datagrams {
     pub(super) fn stop_reading(&self) {
         for socket in self.sockets.borrow().values() {
             socket.task.abort();
+        }
+    }
+
+    /// Counts what the kernel had to drop since the last look.
+    pub(super) fn count_overflows(&self, process: &ProcessTally) {
+        for socket in self.sockets.borrow_mut().values_mut() {
+            // A kernel that does not know the question has no answer to count.
+            let Ok(now) = socket.listener.queue_overflows() else { continue };
+            process.udp_queue_overflows.add(u64::from(now.wrapping_sub(socket.overflows)));
+            socket.overflows = now;
         }
     }
 

@@ -16,11 +16,12 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use resolver::action::{Action, Answered, AttemptId, Client, Failure, Outbox};
+use resolver::action::{Action, Answered, AttemptId, Client, Failure, Outbox, Relay};
 use resolver::policy::{ListenerId, Policy};
+use resolver::questions::WorkerId;
 use resolver::tally::WorkerTally;
 use resolver::{Resolver, Seat};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, mpsc};
 use tokio::time;
 
 use crate::clock;
@@ -36,6 +37,9 @@ use upstream::Upstreams;
 
 /// Looked at again after this long when nothing is due; a wake-up an hour costs nothing.
 const NOTHING_DUE: Duration = Duration::from_secs(3600);
+
+/// How often a worker looks at what the kernel had to drop; scrapes come no more often.
+const QUEUE_LOOK: Duration = Duration::from_secs(5);
 
 /// How often one who leaves looks whether all is answered.
 const ANSWER_LOOK: Duration = Duration::from_millis(10);
@@ -62,7 +66,24 @@ pub(crate) struct Desk {
     pub(crate) seat: Seat,
     pub(crate) voice: Voice,
     pub(crate) process: Arc<ProcessTally>,
-    pub(crate) notices: tokio::sync::mpsc::Sender<Notice>,
+    pub(crate) notices: mpsc::Sender<Notice>,
+    /// Every worker, by its number.
+    pub(crate) peers: Vec<mpsc::UnboundedSender<Relay>>,
+    /// What the others have to tell.
+    pub(crate) inbox: mpsc::UnboundedReceiver<Relay>,
+}
+
+/// Ways to tell each of `workers` how a question ended that another one asked. They need no bound of their own: each
+/// message ends a question that its worker holds open, and those are bounded.
+pub(crate) fn inboxes(
+    workers: usize,
+) -> (Vec<mpsc::UnboundedSender<Relay>>, Vec<mpsc::UnboundedReceiver<Relay>>) {
+    (0..workers).map(|_| mpsc::unbounded_channel()).unzip()
+}
+
+/// The number of the worker at `index`; nobody has 65,536.
+pub(crate) fn number(index: usize) -> WorkerId {
+    WorkerId(u16::try_from(index).unwrap_or(u16::MAX))
 }
 
 /// The state of a worker, shared by the tasks of its thread. No borrow of a cell is held across an await.
@@ -78,14 +99,15 @@ struct Core {
     tally: Arc<WorkerTally>,
     voice: Voice,
     process: Arc<ProcessTally>,
-    notices: tokio::sync::mpsc::Sender<Notice>,
+    notices: mpsc::Sender<Notice>,
+    peers: Vec<mpsc::UnboundedSender<Relay>>,
 }
 
 impl Core {
     fn new(desk: Desk, orders: Orders) -> Rc<Self> {
         let upstreams = Upstreams::default();
         upstreams.adopt(orders.upstreams.clone());
-        Rc::new(Self {
+        let core = Rc::new(Self {
             tally: Arc::clone(&desk.seat.tally),
             resolver: RefCell::new(Resolver::new(desk.seat)),
             outbox: RefCell::default(),
@@ -98,7 +120,19 @@ impl Core {
             voice: desk.voice,
             process: desk.process,
             notices: desk.notices,
-        })
+            peers: desk.peers,
+        });
+        tokio::task::spawn_local(Rc::clone(&core).keep_time());
+        tokio::task::spawn_local(Rc::clone(&core).hear(desk.inbox));
+        tokio::task::spawn_local(Rc::clone(&core).watch_queues());
+        core
+    }
+
+    /// Hears from other workers, for as long as the worker lives.
+    async fn hear(self: Rc<Self>, mut inbox: mpsc::UnboundedReceiver<Relay>) {
+        while let Some(Relay { key, outcome, .. }) = inbox.recv().await {
+            self.act(|resolver, now, outbox| resolver.on_relay(now, &key, &outcome, outbox));
+        }
     }
 
     /// Obeys other orders from the next packet on.
@@ -127,6 +161,14 @@ impl Core {
     /// An attempt that brought nothing.
     fn failure(self: &Rc<Self>, attempt: AttemptId, failure: Failure) {
         self.act(|resolver, now, outbox| resolver.on_failure(now, attempt, failure, outbox));
+    }
+
+    /// Looks at the kernel's queues, for as long as the worker lives.
+    async fn watch_queues(self: Rc<Self>) {
+        loop {
+            time::sleep(QUEUE_LOOK).await;
+            self.datagrams.count_overflows(&self.process);
+        }
     }
 
     /// Wakes the resolver when something is due, for as long as the worker lives.
@@ -166,6 +208,12 @@ impl Core {
                 Action::Ask(ask) => self.upstreams.ask(self, ask, outbox.octets(ask.message)),
                 Action::Forget(attempt) => self.upstreams.forget(*attempt),
                 Action::Distrust(attempt) => self.upstreams.distrust(*attempt),
+                Action::Relay(relay) => {
+                    if let Some(peer) = self.peers.get(usize::from(relay.to.0)) {
+                        // A worker that is gone has nobody left to tell.
+                        peer.send(relay.clone()).unwrap_or_default();
+                    }
+                }
                 Action::Trouble(trouble) => {
                     let line = self.orders.borrow().error_log.report(
                         trouble,

@@ -109,7 +109,6 @@ impl Worker {
 
 async fn work(desk: Desk, orders: Orders, sockets: Vec<Sockets>, mut receiver: mpsc::Receiver<Order>) {
     let core = Core::new(desk, orders);
-    tokio::task::spawn_local(Rc::clone(&core).keep_time());
     if let Err(error) = open(&core, sockets) {
         return tracing::error!(%error, "a worker cannot use its sockets");
     }

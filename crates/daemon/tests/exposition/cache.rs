@@ -12,6 +12,7 @@ use resolver::policy::{
     Block, BlockId, CachePolicy, ForwardPolicy, Limits, Listener, ListenerId, Order, Policy, Route,
     StorePolicy, TransportRule, Upstream,
 };
+use resolver::questions::WorkerId;
 use resolver::{Resolver, Seat};
 use wire::header::{Flags, Header};
 use wire::name::Name;
@@ -60,7 +61,9 @@ fn resolver(tallies: &mut Tallies) -> Resolver {
     let listener = Listener::new(vec![route], dropped, dropped_id);
     Resolver::new(Seat {
         policy: Arc::new(Policy { listeners: vec![Some(listener)] }),
+        worker: WorkerId(0),
         cache: Arc::new(Cache::new(1 << 20)),
+        questions: Arc::default(),
         tally: tallies.worker(0),
         limits: Limits::default(),
         seed: [7; 32],

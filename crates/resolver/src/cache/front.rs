@@ -10,51 +10,69 @@ use std::time::Instant;
 use super::entry::Entry;
 use super::{Cache, Hasher};
 
-/// Places; a name finds one place only. 4,096 pointers are 32 KiB.
+/// Places; a name finds one of the [`WAYS`] places of one set only. 4,096 of them are 64 KiB.
 const PLACES: usize = 4096;
 
-/// One hit in this many is shown to the shared cache, so that it knows what is popular.
-const SHOWN: u32 = 32;
+/// Places of a set, as many as fill a cache line: names whose hashes meet need not push each other out.
+const WAYS: usize = 4;
+
+/// One hit in this many is noted for the shared cache, so that it knows what is popular.
+const NOTED: u32 = 32;
+
+/// Notes kept, the oldest overwritten. They are shown at the next insertion, which is when someone has to make
+/// room: what moka does on a look-up besides looking up may allocate, and a hit does not wait for that.
+const NOTES: usize = 64;
 
 /// The front and the shared cache behind it.
 #[derive(Debug)]
 pub(crate) struct Front {
     shared: Arc<Cache>,
     hasher: Hasher,
-    places: Box<[Option<Arc<Entry>>]>,
+    places: Box<[Option<Place>]>,
     hits: u32,
+    notes: [Option<usize>; NOTES],
+}
+
+/// An entry with the hash of its key.
+#[derive(Clone, Debug)]
+struct Place {
+    hash: u64,
+    entry: Arc<Entry>,
 }
 
 impl Front {
     pub(crate) fn new(shared: Arc<Cache>) -> Self {
         let places = std::iter::repeat_with(|| None).take(PLACES).collect();
-        Self { shared, hasher: Hasher::new(), places, hits: 0 }
+        Self { shared, hasher: Hasher::new(), places, hits: 0, notes: [None; NOTES] }
     }
 
     /// The entry for `key` that is alive at `now`, and its seconds left.
     pub(crate) fn get(&mut self, key: &[u8], now: Instant) -> Option<(&Entry, u32)> {
-        let place = self.place(key);
-        let slot = self.places.get_mut(place)?;
-        let alive = slot.as_ref().filter(|entry| *entry.key == *key).and_then(|entry| entry.remaining(now));
-        if let Some(remaining) = alive {
-            self.hits = self.hits.wrapping_add(1);
-            if self.hits.is_multiple_of(SHOWN) {
-                self.shared.touch(key);
+        let hash = self.hasher.hash_one(key);
+        let found = self.find(hash, key);
+        let alive = found.and_then(|at| Some((at, self.entry(at)?.remaining(now)?)));
+        let (at, remaining) = match alive {
+            Some((at, remaining)) => {
+                self.note(at);
+                (at, remaining)
             }
-            return slot.as_deref().map(|entry| (entry, remaining));
-        }
-        let entry = self.shared.get(key)?;
-        let remaining = entry.remaining(now)?;
-        let entry = slot.insert(entry);
-        Some((entry, remaining))
+            None => {
+                let entry = self.shared.get(key)?;
+                let remaining = entry.remaining(now)?;
+                (self.keep(hash, entry), remaining)
+            }
+        };
+        Some((self.entry(at)?, remaining))
     }
 
     /// Keeps `entry` here and for all workers.
     pub(crate) fn insert(&mut self, entry: Arc<Entry>) {
-        let place = self.place(&entry.key);
-        if let Some(slot) = self.places.get_mut(place) {
-            *slot = Some(Arc::clone(&entry));
+        for at in std::mem::replace(&mut self.notes, [None; NOTES]).into_iter().flatten() {
+            if let Some(popular) = self.entry(at) {
+                self.shared.touch(&popular.key);
+            }
         }
+        self.keep(self.hasher.hash_one(&*entry.key), Arc::clone(&entry));
         self.shared.insert(entry);
     }
 
@@ -63,8 +81,44 @@ impl Front {
         self.places.fill(None);
     }
 
-    fn place(&self, key: &[u8]) -> usize {
-        let hash = self.hasher.hash_one(key);
-        usize::try_from(hash % PLACES as u64).unwrap_or(0)
+    fn entry(&self, at: usize) -> Option<&Entry> {
+        Some(&self.places.get(at)?.as_ref()?.entry)
     }
+
+    fn find(&self, hash: u64, key: &[u8]) -> Option<usize> {
+        let holds = |place: &Place| place.hash == hash && *place.entry.key == *key;
+        self.place(hash, |place| place.as_ref().is_some_and(holds))
+    }
+
+    /// The first place of the set of `hash` that is `wanted`.
+    fn place(&self, hash: u64, wanted: impl Fn(&Option<Place>) -> bool) -> Option<usize> {
+        let first = first_of_set(hash);
+        let set = self.places.get(first..first + WAYS)?;
+        Some(first + set.iter().position(wanted)?)
+    }
+
+    /// Puts `entry` where its key is already, else where nothing is, else in some place of its set.
+    fn keep(&mut self, hash: u64, entry: Arc<Entry>) -> usize {
+        let free = || self.place(hash, Option::is_none);
+        let found = self.find(hash, &entry.key).or_else(free);
+        let at = found.unwrap_or_else(|| first_of_set(hash) + self.hits as usize % WAYS);
+        if let Some(place) = self.places.get_mut(at) {
+            *place = Some(Place { hash, entry });
+        }
+        at
+    }
+
+    fn note(&mut self, at: usize) {
+        self.hits = self.hits.wrapping_add(1);
+        if self.hits.is_multiple_of(NOTED) {
+            let oldest = (self.hits / NOTED) as usize % NOTES;
+            if let Some(note) = self.notes.get_mut(oldest) {
+                *note = Some(at);
+            }
+        }
+    }
+}
+
+fn first_of_set(hash: u64) -> usize {
+    usize::try_from(hash % (PLACES / WAYS) as u64).unwrap_or(0) * WAYS
 }

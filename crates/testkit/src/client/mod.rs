@@ -1,5 +1,6 @@
 //! A DNS client that does exactly what it is told: one message over UDP or TCP, or many over one connection.
 
+mod shown;
 mod stub;
 
 use std::fmt;
@@ -10,6 +11,7 @@ use std::time::{Duration, Instant};
 use hickory_proto::op::{Edns, Message, MessageType, OpCode, Query};
 use hickory_proto::rr::{Name, RecordType};
 
+pub use shown::status;
 pub use stub::{BadResolvConf, Outcome, Stub, Try};
 
 use crate::clock::now;

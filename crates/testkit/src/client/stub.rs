@@ -34,6 +34,21 @@ pub struct Stub {
     pub edns: bool,
 }
 
+impl Default for Stub {
+    /// glibc's defaults, without servers and domains.
+    fn default() -> Self {
+        Self {
+            servers: Vec::new(),
+            search: Vec::new(),
+            ndots: 1,
+            timeout: Duration::from_secs(5),
+            attempts: 2,
+            tcp: false,
+            edns: false,
+        }
+    }
+}
+
 /// A line of `resolv.conf` that cannot be obeyed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BadResolvConf {
@@ -74,20 +89,26 @@ pub enum Outcome {
 }
 
 impl Stub {
+    /// What the kubelet gives the pods of a namespace where kubespray has installed the node cache.
+    pub fn pod(namespace: &str) -> Self {
+        Self {
+            servers: vec![([169, 254, 25, 10], 53).into()],
+            search: vec![
+                format!("{namespace}.svc.cluster.local"),
+                "svc.cluster.local".to_owned(),
+                "cluster.local".to_owned(),
+            ],
+            ndots: 5,
+            ..Self::default()
+        }
+    }
+
     /// Reads the text of a `resolv.conf`. Servers listen on port 53.
     ///
     /// # Errors
     /// A server that is no address, or an option whose number is none. Unknown lines and options are passed over.
     pub fn read(text: &str) -> Result<Self, BadResolvConf> {
-        let mut stub = Self {
-            servers: Vec::new(),
-            search: Vec::new(),
-            ndots: 1,
-            timeout: Duration::from_secs(5),
-            attempts: 2,
-            tcp: false,
-            edns: false,
-        };
+        let mut stub = Self::default();
         for (index, line) in text.lines().enumerate() {
             let mut words = line.split_whitespace();
             let read = match words.next() {
@@ -145,30 +166,35 @@ impl Stub {
         candidates
     }
 
-    /// Looks a name up, as far as it takes, and says what was tried. NXDOMAIN, NODATA and SERVFAIL lead to the next
-    /// candidate; a server that does not answer ends the search.
+    /// Looks a name up, as far as it takes, and says what was tried.
     pub fn look_up(&self, name: &str, record_type: RecordType) -> (Outcome, Vec<Try>) {
         let mut tries = Vec::new();
+        let outcome = self.search(name, record_type, |tried| tries.push(tried));
+        (outcome, tries)
+    }
+
+    /// Looks a name up, handing over each try as soon as it is made. NXDOMAIN, NODATA and SERVFAIL lead to the next
+    /// candidate; a server that does not answer ends the search.
+    pub fn search(&self, name: &str, record_type: RecordType, mut each: impl FnMut(Try)) -> Outcome {
         let (mut no_data, mut failed) = (false, false);
         for candidate in self.candidates(name) {
             let result = self.ask(&candidate, record_type);
             let code = result.as_ref().ok().map(|reply| reply.message.metadata.response_code);
             let found = result.as_ref().is_ok_and(|reply| has(reply, record_type));
-            tries.push(Try { name: candidate, result });
+            each(Try { name: candidate, result });
             match code {
-                Some(ResponseCode::NoError) if found => return (Outcome::Found, tries),
+                Some(ResponseCode::NoError) if found => return Outcome::Found,
                 Some(ResponseCode::NoError) => no_data = true,
                 Some(ResponseCode::NXDomain) => {}
                 Some(ResponseCode::ServFail) => failed = true,
-                _ => return (Outcome::Failed, tries),
+                _ => return Outcome::Failed,
             }
         }
-        let outcome = match (no_data, failed) {
+        match (no_data, failed) {
             (true, _) => Outcome::NoData,
             (false, true) => Outcome::Failed,
             (false, false) => Outcome::NoSuchName,
-        };
-        (outcome, tries)
+        }
     }
 
     /// Asks for one absolute name: each server in turn, as often as `attempts` says, over TCP after TC.
@@ -197,6 +223,16 @@ impl Stub {
             }
         }
         last
+    }
+}
+
+impl fmt::Display for Stub {
+    /// Servers, search list and `ndots` as `resolv.conf` has them.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for server in &self.servers {
+            writeln!(f, "nameserver {}", server.ip())?;
+        }
+        write!(f, "search {}\noptions ndots:{}", self.search.join(" "), self.ndots)
     }
 }
 

@@ -51,25 +51,37 @@ pub(super) fn owners(packet: &[u8], question_end: usize, ttls: &[u16]) -> Option
 /// How many octets of `owner` are its own before it goes on like the question's `name`, and where in the message
 /// that part of `name` is; nothing when they share only the root.
 fn shared(name: &[u8], owner: &[u8]) -> Option<(usize, usize)> {
-    let mut own = 0;
+    let (in_name, in_owner) = (labels(name), labels(owner));
+    let mut place = (in_owner..in_name).try_fold(0, |at, _| Some(at + 1 + label(name, at)?.len()))?;
+    let mut own = (in_name..in_owner).try_fold(0, |at, _| Some(at + 1 + label(owner, at)?.len()))?;
+    let mut found = (own, place);
     loop {
-        let rest = owner.get(own..)?;
-        let len = rest.first().copied().filter(|len| *len != 0)?;
-        if let Some(place) = suffix(name, rest) {
-            return Some((own, HEADER_LEN + place));
+        let (theirs, ours) = (label(name, place)?, label(owner, own)?);
+        if theirs.is_empty() {
+            break;
         }
-        own += 1 + usize::from(len);
+        (own, place) = (own + 1 + ours.len(), place + 1 + theirs.len());
+        if !theirs.eq_ignore_ascii_case(ours) {
+            found = (own, place);
+        }
     }
+    (found.1 < place).then_some((found.0, HEADER_LEN + found.1))
 }
 
-/// Where `name` goes on with exactly the labels of `rest`, if it does.
-fn suffix(name: &[u8], rest: &[u8]) -> Option<usize> {
-    let place = name.len().checked_sub(rest.len())?;
-    let mut at = 0;
-    while at < place {
-        at += 1 + usize::from(*name.get(at)?);
+/// How many labels `name` has, without the root.
+fn labels(name: &[u8]) -> usize {
+    let (mut at, mut count) = (0, 0);
+    while let Some(label) = label(name, at).filter(|label| !label.is_empty()) {
+        at += 1 + label.len();
+        count += 1;
     }
-    (at == place && name.get(at..)?.eq_ignore_ascii_case(rest)).then_some(place)
+    count
+}
+
+/// The label of `name` at `at`; the root's is empty.
+fn label(name: &[u8], at: usize) -> Option<&[u8]> {
+    let len = usize::from(*name.get(at)?);
+    name.get(at + 1..at + 1 + len)
 }
 
 fn push_pointer(place: usize, out: &mut Vec<u8>) -> Option<()> {

@@ -3,7 +3,7 @@ use wire::header::{Header, Rcode};
 use wire::{Answer, Query, Response};
 
 use crate::builder::{message, name, opt, question, record};
-use crate::captured;
+use crate::packets::packets;
 
 const QNAME: &[u8] = &[0xc0, 12];
 
@@ -22,7 +22,7 @@ fn address(ttl: u32) -> Vec<u8> {
 }
 
 fn captured(file: &str) -> Vec<u8> {
-    captured::packets().into_iter().find(|(name, ..)| name == file).unwrap().2
+    packets().into_iter().find(|(name, ..)| name == file).unwrap().2
 }
 
 #[test]

@@ -1,28 +1,9 @@
 //! Every file of `tests/packets` says where its octets come from and what they must be read as.
 
-use std::path::Path;
-
 use wire::name::Presented;
 use wire::{Query, Response};
 
-/// The captured messages: file name, what is expected, octets.
-pub(crate) fn packets() -> Vec<(String, String, Vec<u8>)> {
-    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/packets");
-    let mut packets = Vec::new();
-    for entry in std::fs::read_dir(directory).unwrap() {
-        let path = entry.unwrap().path();
-        let text = std::fs::read_to_string(&path).unwrap();
-        let mut lines = text.lines();
-        let file = path.file_stem().unwrap().to_string_lossy().into_owned();
-        assert!(lines.next().unwrap().starts_with("; "), "{file} does not say where it comes from");
-        let expected = lines.next().and_then(|line| line.strip_prefix("; expect ")).unwrap();
-        let digits: Vec<u8> = lines.flat_map(str::bytes).collect();
-        let octets =
-            digits.chunks(2).map(|two| u8::from_str_radix(str::from_utf8(two).unwrap(), 16).unwrap());
-        packets.push((file, expected.to_owned(), octets.collect()));
-    }
-    packets
-}
+use crate::packets::packets;
 
 fn query_as_text(packet: &[u8]) -> String {
     let query = match Query::parse(packet) {

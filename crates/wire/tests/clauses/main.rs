@@ -6,6 +6,7 @@ mod builder;
 mod captured;
 mod frames;
 mod names;
+mod packets;
 mod queries;
 mod replies;
 mod responses;

@@ -156,6 +156,8 @@ fn what_is_not_a_response_to_one_question_is_malformed() {
         assert!(Response::parse(&packet).is_err(), "{questions} questions");
     }
     assert!(Response::parse(&vec![0x81; 65536]).is_err());
+    let too_long = [[63; 64].repeat(3), vec![62; 63], vec![0, 0, 1, 0, 1]].concat();
+    assert!(Response::parse(&message(0x8180, &too_long, [&[], &[], &[]])).is_err());
 }
 
 #[test]
@@ -227,7 +229,7 @@ fn pointers_lead_back_to_octets_that_stay() {
 
 #[test]
 fn names_end_after_126_pointers_and_255_octets() {
-    let with_chain = |pointers: u16| {
+    let with_chain = |pointers: u16, owners: usize| {
         // RDATA that nobody reads holds the chain: a root, then pointers each to the one before.
         let start = 12 + 12 + 12;
         let mut rdata = vec![0];
@@ -236,12 +238,14 @@ fn names_end_after_126_pointers_and_255_octets() {
             rdata.extend_from_slice(&(0xc000 | target).to_be_bytes());
         }
         let last = start + u16::try_from(rdata.len()).unwrap() - 2;
-        let owner = (0xc000 | last).to_be_bytes();
-        let records = [record(QNAME, 65280, 1, &rdata), record(&owner, A, 1, &[1; 4])];
+        let owned = record(&(0xc000 | last).to_be_bytes(), A, 1, &[1; 4]);
+        let records = [vec![record(QNAME, 65280, 1, &rdata)], vec![owned; owners]].concat();
         Response::parse(&message(0x8180, &question("a.test", A), [&records, &[], &[]])).is_ok()
     };
-    assert!(with_chain(126));
-    assert!(!with_chain(127));
+    assert!(with_chain(126, 1));
+    assert!(!with_chain(127, 1));
+    assert!(with_chain(10, 300), "some pointers for each record");
+    assert!(!with_chain(126, 300), "more pointers to follow than octets to read");
 
     let with_label = |len: u8| {
         let owner = [[60; 61].repeat(4), vec![len], vec![b'a'; len.into()], vec![0xc0, 14]].concat();

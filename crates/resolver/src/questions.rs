@@ -1,0 +1,68 @@
+//! Who asks what: one question of many workers goes upstream once.
+//!
+//! Each worker joins its own clients by itself. What several workers miss at the same moment meets here: the first
+//! asks, the others are told the outcome. It is touched once per question that goes upstream, never on a hit.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use wire::Answer;
+use wire::answer::Ttl;
+
+use crate::answering::Refusal;
+use crate::tally::Writer;
+
+/// Locks, so that workers seldom meet at one.
+const SHARDS: usize = 16;
+
+/// A worker, numbered from 0 without gaps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct WorkerId(pub u16);
+
+/// The questions that are open in any worker.
+#[derive(Debug, Default)]
+pub struct Questions {
+    hasher: RandomState,
+    shards: [Mutex<Followers>; SHARDS],
+}
+
+/// Who is to be told, by question.
+type Followers = HashMap<Arc<[u8]>, Vec<WorkerId>>;
+
+/// How a question ended, for the workers that wait for another one's.
+#[derive(Clone, Debug)]
+pub struct Outcome(pub(crate) Ended);
+
+#[derive(Clone, Debug)]
+pub(crate) enum Ended {
+    Answered { answer: Answer, ttl: Ttl, writer: Writer },
+    Failed(Refusal),
+}
+
+impl Questions {
+    /// True when nobody asks for `key` yet: it is the caller's to ask, and to [`Self::release`]. Otherwise `worker`
+    /// will be told.
+    pub(crate) fn claim(&self, key: &Arc<[u8]>, worker: WorkerId) -> bool {
+        let mut shard = self.shard(key);
+        if let Some(followers) = shard.get_mut(key) {
+            if !followers.contains(&worker) {
+                followers.push(worker);
+            }
+            return false;
+        }
+        shard.insert(Arc::clone(key), Vec::new());
+        true
+    }
+
+    /// Ends the question; says who is to be told.
+    pub(crate) fn release(&self, key: &Arc<[u8]>) -> Vec<WorkerId> {
+        self.shard(key).remove(key).unwrap_or_default()
+    }
+
+    #[expect(clippy::indexing_slicing, reason = "the place is a remainder of the number of places")]
+    fn shard(&self, key: &Arc<[u8]>) -> MutexGuard<'_, Followers> {
+        let hash = usize::try_from(self.hasher.hash_one(key) % SHARDS as u64).unwrap_or(0);
+        self.shards[hash].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,204 @@
+//! Several workers that miss the same name at the same moment.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test ends where it fails"
+)]
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::time::{Duration, Instant};
+
+use resolver::action::{Action, Ask, Client, Outbox, Relay};
+use resolver::cache::Cache;
+use resolver::policy::{
+    Block, BlockId, CachePolicy, ForwardPolicy, Limits, Listener, ListenerId, Order, Policy, Route, RouteId,
+    StorePolicy, TransportRule, Upstream,
+};
+use resolver::questions::{Questions, WorkerId};
+use resolver::{Resolver, Seat};
+use testkit::client::Options;
+use testkit::{MessageType, RecordType, text};
+use wire::name::Name;
+
+const NAME: &str = "www.example.test";
+
+/// Workers that share a cache and their questions, and what each wanted done.
+struct Workers {
+    resolvers: Vec<Resolver>,
+    now: Instant,
+}
+
+impl Workers {
+    fn new(count: u16) -> Self {
+        let (cache, questions) = (Arc::new(Cache::new(1 << 20)), Arc::new(Questions::default()));
+        let resolvers = (0..count).map(|worker| {
+            Resolver::new(Seat {
+                policy: policy(),
+                worker: WorkerId(worker),
+                cache: Arc::clone(&cache),
+                questions: Arc::clone(&questions),
+                tally: Arc::default(),
+                limits: Limits::default(),
+                seed: [7; 32],
+            })
+        });
+        Self { resolvers: resolvers.collect(), now: testkit::clock::now() }
+    }
+
+    fn ask(&mut self, worker: usize) -> Sent {
+        let client = Client {
+            listener: ListenerId(0),
+            peer: SocketAddr::from((Ipv4Addr::LOCALHOST, 40_000)),
+            local: None,
+            connection: None,
+        };
+        let query = Options::default().query(4711, NAME, RecordType::A).unwrap();
+        let query = text::encode(&query).unwrap();
+        self.tell(worker, |resolver, now, outbox| resolver.on_query(now, client, &query, outbox))
+    }
+
+    /// The upstream answers with `words`.
+    fn answer(&mut self, worker: usize, asked: &Sent, words: &[&str]) -> Sent {
+        let (ask, question) = asked.questions.first().expect("a question was asked");
+        let mut response = text::decode(question).unwrap();
+        response.metadata.message_type = MessageType::Response;
+        let response = text::encode(&text::read(words, response).unwrap()).unwrap();
+        self.tell(worker, |resolver, now, outbox| resolver.on_response(now, ask.attempt, &response, outbox))
+    }
+
+    fn relay(&mut self, relay: &Relay) -> Sent {
+        let Relay { to, key, outcome } = relay;
+        self.tell(usize::from(to.0), |resolver, now, outbox| resolver.on_relay(now, key, outcome, outbox))
+    }
+
+    fn tell(&mut self, worker: usize, tell: impl FnOnce(&mut Resolver, Instant, &mut Outbox)) -> Sent {
+        let mut outbox = Outbox::default();
+        tell(&mut self.resolvers[worker], self.now, &mut outbox);
+        let mut sent = Sent::default();
+        for action in &outbox.actions {
+            match action {
+                Action::Answer(answered) => {
+                    let message = text::decode(outbox.octets(answered.message)).unwrap();
+                    sent.answers.push(text::show(&message));
+                }
+                Action::Ask(ask) => sent.questions.push((*ask, outbox.octets(ask.message).to_vec())),
+                Action::Relay(relay) => sent.relays.push(relay.clone()),
+                _ => {}
+            }
+        }
+        sent
+    }
+}
+
+/// What one call wanted done.
+#[derive(Default)]
+struct Sent {
+    answers: Vec<String>,
+    questions: Vec<(Ask, Vec<u8>)>,
+    relays: Vec<Relay>,
+}
+
+fn policy() -> Arc<Policy> {
+    let store = StorePolicy { capacity: 9984, max_ttl: 3600, min_ttl: 0, disabled: Vec::new() };
+    let cache = CachePolicy {
+        zones: vec![Name::root()],
+        success: store.clone(),
+        denial: store,
+        servfail: Duration::from_secs(5),
+        keep_ttl: false,
+    };
+    let upstream = Upstream { addr: (Ipv4Addr::LOCALHOST, 53).into(), tally: Arc::default() };
+    let forward = ForwardPolicy {
+        from: Name::root(),
+        except: Vec::new(),
+        upstreams: vec![upstream],
+        order: Order::Sequential,
+        transport: TransportRule::ForceTcp,
+        max_concurrent: 0,
+        in_use: Arc::default(),
+        turn: AtomicUsize::new(0),
+        read_timeout: Duration::from_secs(2),
+        expire: Duration::from_secs(10),
+    };
+    let block = Block {
+        id: BlockId(0),
+        cache: Some(cache),
+        forwards: vec![forward],
+        tally: Arc::default(),
+        occupancy: Arc::default(),
+    };
+    let block = Arc::new(block);
+    let route = Route { id: RouteId(0), zone: Name::root(), block, tally: None, loop_check: None };
+    let listener = Listener::new(vec![Arc::new(route)], Arc::default(), RouteId(1));
+    Arc::new(Policy { listeners: vec![Some(listener)] })
+}
+
+#[test]
+fn what_two_workers_miss_is_asked_once_and_told_to_both() {
+    let mut workers = Workers::new(2);
+    let asked = workers.ask(0);
+    assert_eq!(asked.questions.len(), 1);
+    let joined = workers.ask(1);
+    assert!(joined.questions.is_empty() && joined.answers.is_empty());
+
+    let told = workers.answer(0, &asked, &[NAME, "30", "A", "192.0.2.7"]);
+    assert_eq!(told.answers.len(), 1);
+    let followed = workers.relay(told.relays.first().expect("the other worker is told"));
+    assert_eq!(followed.answers, told.answers);
+    assert!(followed.questions.is_empty() && followed.relays.is_empty());
+}
+
+#[test]
+fn an_answer_that_is_not_kept_reaches_the_other_worker_too() {
+    let mut workers = Workers::new(2);
+    let asked = workers.ask(0);
+    workers.ask(1);
+    let told = workers.answer(0, &asked, &["REFUSED"]);
+    let followed = workers.relay(told.relays.first().expect("the other worker is told"));
+    assert_eq!(followed.answers, told.answers);
+    assert_eq!(workers.ask(1).questions.len(), 1, "the question is free again");
+}
+
+#[test]
+fn a_failure_is_told_to_both_and_the_question_is_free_again() {
+    let mut workers = Workers::new(2);
+    workers.ask(0);
+    workers.ask(1);
+    workers.now += Duration::from_millis(4500);
+    let told = workers.tell(0, |resolver, now, outbox| resolver.on_deadline(now, outbox));
+    assert_eq!(told.answers.len(), 1);
+    let followed = workers.relay(told.relays.first().expect("the other worker is told"));
+    assert_eq!(followed.answers, told.answers);
+    assert_eq!(workers.ask(1).questions.len(), 1);
+}
+
+#[test]
+fn a_worker_whose_deadline_comes_first_does_not_wait_for_the_other() {
+    let mut workers = Workers::new(2);
+    let asked = workers.ask(0);
+    workers.ask(1);
+    workers.now += Duration::from_millis(4500);
+    let gave_up = workers.tell(1, |resolver, now, outbox| resolver.on_deadline(now, outbox));
+    assert_eq!(gave_up.answers.len(), 1);
+    assert!(gave_up.relays.is_empty());
+
+    let told = workers.answer(0, &asked, &[NAME, "30", "A", "192.0.2.7"]);
+    let late = workers.relay(told.relays.first().expect("it had asked to be told"));
+    assert!(late.answers.is_empty());
+    assert_eq!(workers.ask(1).answers, told.answers, "it is in the cache of both");
+}
+
+#[test]
+fn what_the_other_has_just_kept_is_not_asked_again() {
+    let mut workers = Workers::new(2);
+    let asked = workers.ask(0);
+    let told = workers.answer(0, &asked, &[NAME, "30", "A", "192.0.2.7"]);
+    assert!(told.relays.is_empty());
+    let hit = workers.ask(1);
+    assert_eq!(hit.answers, told.answers);
+    assert!(hit.questions.is_empty());
+}

@@ -1,0 +1,36 @@
+//! Serves the built-in cluster zone over UDP and TCP until it is killed.
+#![forbid(unsafe_code)]
+
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+/// Serve the names of a small cluster as CoreDNS would
+#[derive(Debug, Parser)]
+#[command(name = "cluster-zone")]
+struct Arguments {
+    /// Where to listen, e.g. 127.0.0.1:5300; port 0 takes a free one
+    address: SocketAddr,
+}
+
+fn main() -> ExitCode {
+    let Arguments { address } = Arguments::parse();
+    match serve(address) {
+        Ok(never) => match never {},
+        Err(error) => {
+            // Nothing can be done about a closed stderr.
+            drop(writeln!(io::stderr(), "cluster-zone: {address}: {error}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn serve(address: SocketAddr) -> io::Result<std::convert::Infallible> {
+    let zone = testkit::zone::start(address)?;
+    writeln!(io::stdout(), "serving cluster.local. on {}, UDP and TCP", zone.addr())?;
+    loop {
+        std::thread::park();
+    }
+}

@@ -1,0 +1,136 @@
+//! The daemon as a process.
+
+use std::fmt;
+use std::io::{self, BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, Builder, JoinHandle};
+use std::time::Duration;
+
+use linux::link::LinkKind;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use testkit::clock::now;
+
+use crate::{LOCAL, SERVICE, http};
+
+/// Between two looks at something that is awaited.
+const GLANCE: Duration = Duration::from_millis(20);
+/// Where kubelet would put the address of the Service named coredns.
+const SERVICE_VARIABLE: &str = "COREDNS_SERVICE_HOST";
+
+/// The running daemon and what it has said. It is killed if it is dropped before it has ended.
+pub(crate) struct Daemon {
+    program: PathBuf,
+    arguments: Vec<String>,
+    child: Child,
+    log: Arc<Mutex<Vec<String>>>,
+    readers: Vec<JoinHandle<()>>,
+}
+
+impl Daemon {
+    /// Starts it with kubespray's arguments, except that the Corefile is the built-in one.
+    pub(crate) fn start(program: &Path, kind: LinkKind) -> io::Result<Self> {
+        let mut arguments: Vec<String> =
+            ["-localip", LOCAL, "-upstreamsvc", "coredns"].map(str::to_owned).into();
+        if kind != LinkKind::Dummy {
+            arguments.extend(["-link-kind".to_owned(), kind.to_string()]);
+        }
+        let mut child = Command::new(program)
+            .args(&arguments)
+            .env_clear()
+            .env(SERVICE_VARIABLE, SERVICE.to_string())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", program.display())))?;
+        let log = Arc::new(Mutex::new(Vec::new()));
+        let pipes: [Option<Box<dyn Read + Send>>; 2] = [
+            child.stdout.take().map(|pipe| Box::new(pipe) as _),
+            child.stderr.take().map(|pipe| Box::new(pipe) as _),
+        ];
+        let mut daemon = Self { program: program.to_owned(), arguments, child, log, readers: Vec::new() };
+        for pipe in pipes.into_iter().flatten() {
+            let log = Arc::clone(&daemon.log);
+            let read = move || {
+                for line in BufReader::new(pipe).lines().map_while(Result::ok) {
+                    log.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+                }
+            };
+            daemon.readers.push(Builder::new().name("log".to_owned()).spawn(read)?);
+        }
+        Ok(daemon)
+    }
+
+    /// What it has said since this was last asked.
+    pub(crate) fn take_log(&self) -> Vec<String> {
+        std::mem::take(&mut *self.log.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Waits until `/ready` says so.
+    pub(crate) fn wait_until_ready(&mut self, patience: Duration) -> io::Result<()> {
+        let began = now();
+        while began.elapsed() < patience {
+            if let Some(status) = self.child.try_wait()? {
+                self.finish_log();
+                return Err(io::Error::other(format!("the daemon ended with {status}")));
+            }
+            if http::get(LOCAL, 8181, "/ready").is_ok_and(|page| page.status == 200) {
+                return Ok(());
+            }
+            thread::sleep(GLANCE);
+        }
+        Err(io::Error::other(format!("not ready within {} s", patience.as_secs())))
+    }
+
+    /// Whether it has ended by itself.
+    pub(crate) fn has_ended(&mut self) -> io::Result<bool> {
+        Ok(self.child.try_wait()?.is_some())
+    }
+
+    /// Sends SIGTERM and waits for the end.
+    pub(crate) fn end(&mut self, patience: Duration) -> io::Result<ExitStatus> {
+        let began = now();
+        if !self.has_ended()? {
+            kill(pid(&self.child)?, Signal::SIGTERM)?;
+        }
+        while began.elapsed() < patience {
+            if let Some(status) = self.child.try_wait()? {
+                self.finish_log();
+                return Ok(status);
+            }
+            thread::sleep(GLANCE);
+        }
+        Err(io::Error::other(format!("still running {} s after SIGTERM", patience.as_secs())))
+    }
+
+    fn finish_log(&mut self) {
+        for reader in self.readers.drain(..) {
+            // A panic in the reader has already been printed there.
+            drop(reader.join());
+        }
+    }
+}
+
+impl fmt::Display for Daemon {
+    /// The command line as one would type it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = self.program.file_name().unwrap_or_default();
+        write!(f, "{SERVICE_VARIABLE}={SERVICE} {} {}", name.display(), self.arguments.join(" "))
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        // Killing what has ended is an error of no interest.
+        drop(self.child.kill());
+        drop(self.child.wait());
+        self.finish_log();
+    }
+}
+
+fn pid(child: &Child) -> io::Result<Pid> {
+    i32::try_from(child.id()).map(Pid::from_raw).map_err(io::Error::other)
+}

@@ -1,0 +1,79 @@
+//! Counters by the names scenarios call them.
+
+use super::stage::Stage;
+use crate::text::{TextError, wrong};
+
+impl Stage {
+    /// The value of a counter; `of` names a zone of its block, or its upstream, where there are several.
+    pub(super) fn counter(&self, counter: &str, of: Option<&str>) -> Result<u64, TextError> {
+        if let Some(value) = self.of_worker(counter) {
+            return Ok(value);
+        }
+        self.of_block(counter, of)
+            .or_else(|| self.of_upstream(counter, of))
+            .map_or_else(|| wrong(format!("`{counter} {}` is not counted", of.unwrap_or_default())), Ok)
+    }
+
+    fn of_worker(&self, counter: &str) -> Option<u64> {
+        let worker = &self.worker;
+        let counted = match counter {
+            "silenced" => &worker.silenced,
+            "format_errors" => &worker.format_errors,
+            "not_implemented" => &worker.not_implemented,
+            "bad_versions" => &worker.bad_versions,
+            "flights_full" => &worker.flights_full,
+            "waiters_full" => &worker.waiters_full,
+            "late_answers" => &worker.late_answers,
+            _ => return None,
+        };
+        Some(counted.get())
+    }
+
+    fn of_block(&self, counter: &str, of: Option<&str>) -> Option<u64> {
+        let block = match of {
+            None => self.blocks.first()?,
+            Some(zone) => {
+                let absolute = format!("{}.", zone.trim_end_matches('.'));
+                self.blocks.iter().find(|block| block.zones.contains(&absolute))?
+            }
+        };
+        let tally = &block.tally;
+        let counted = match counter {
+            "cache_requests" => &tally.cache_requests,
+            "cache_success_hits" => &tally.cache_success_hits,
+            "cache_denial_hits" => &tally.cache_denial_hits,
+            "cache_misses" => &tally.cache_misses,
+            "cache_drops" => &tally.cache_drops,
+            "joined" => &tally.joined,
+            "max_concurrent_rejects" => &tally.max_concurrent_rejects,
+            _ => return self.entries(counter, block),
+        };
+        Some(counted.get())
+    }
+
+    /// Entries in the cache, once it has done what it put off.
+    fn entries(&self, counter: &str, block: &super::stage::BlockBooks) -> Option<u64> {
+        self.cache.settle();
+        let entries = match counter {
+            "success_entries" => block.occupancy.success(),
+            "denial_entries" => block.occupancy.denial(),
+            _ => return None,
+        };
+        u64::try_from(entries).ok()
+    }
+
+    fn of_upstream(&self, counter: &str, of: Option<&str>) -> Option<u64> {
+        let upstream = match of {
+            None => self.upstreams.values().next()?,
+            Some(name) => self.upstreams.get(name)?,
+        };
+        let tally = &upstream.tally;
+        let counted = match counter {
+            "failures" => &tally.failures,
+            "redone" => &tally.redone,
+            "mismatches" => &tally.mismatches,
+            _ => return None,
+        };
+        Some(counted.get())
+    }
+}

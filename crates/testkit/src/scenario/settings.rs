@@ -1,0 +1,212 @@
+//! What the server under test is told to do: the `POLICY` lines of a scenario, in the Corefile's own words.
+
+use std::time::Duration;
+
+use resolver::policy::{CachePolicy, Limits, Order, StorePolicy, TransportRule};
+use wire::name::Name;
+
+use super::words::{duration, number, zone};
+use crate::text::{TextError, wrong};
+
+/// What a scenario's server does.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Server blocks; the first takes `.` unless told otherwise.
+    pub blocks: Vec<Block>,
+    /// Limits of the worker.
+    pub limits: Limits,
+}
+
+/// A server block.
+#[derive(Clone, Debug)]
+pub struct Block {
+    /// Zones it serves.
+    pub zones: Vec<Name>,
+    /// Its `cache` directive.
+    pub cache: Option<CachePolicy>,
+    /// Its `forward` directives.
+    pub forwards: Vec<Forward>,
+    /// The name that its `loop` directive watches for.
+    pub loop_probe: Option<Name>,
+    /// The forwards are those of the scenario, no longer the one every block begins with.
+    chosen: bool,
+}
+
+/// A `forward` directive.
+#[derive(Clone, Debug)]
+pub struct Forward {
+    /// Names in this zone.
+    pub from: Name,
+    /// But not in these.
+    pub except: Vec<Name>,
+    /// Upstreams by the names the scenario gives them.
+    pub upstreams: Vec<String>,
+    /// Their order; `sequential` unless told otherwise, so that a scenario knows who is asked.
+    pub order: Order,
+    /// How questions travel; `force_tcp` unless told otherwise.
+    pub transport: TransportRule,
+    /// 0 is no limit.
+    pub max_concurrent: u32,
+    /// Of one attempt.
+    pub read_timeout: Duration,
+}
+
+impl Forward {
+    fn new(from: Name, upstreams: Vec<String>) -> Self {
+        Self {
+            from,
+            except: Vec::new(),
+            upstreams,
+            order: Order::Sequential,
+            transport: TransportRule::ForceTcp,
+            max_concurrent: 0,
+            read_timeout: Duration::from_secs(2),
+        }
+    }
+}
+
+impl Block {
+    fn new(zones: Vec<Name>) -> Self {
+        Self {
+            zones,
+            cache: Some(default_cache()),
+            forwards: vec![Forward::new(Name::root(), vec!["upstream".to_owned()])],
+            loop_probe: None,
+            chosen: false,
+        }
+    }
+
+    fn choose(&mut self, forward: Option<Forward>) {
+        if !self.chosen {
+            self.forwards.clear();
+        }
+        self.chosen = true;
+        self.forwards.extend(forward);
+    }
+}
+
+/// What `cache` without options means.
+fn default_cache() -> CachePolicy {
+    let store = |max_ttl| StorePolicy { capacity: 9984, max_ttl, min_ttl: 5, disabled: Vec::new() };
+    CachePolicy {
+        zones: vec![Name::root()],
+        success: store(3600),
+        denial: store(1800),
+        servfail: Duration::from_secs(5),
+        keep_ttl: false,
+    }
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { blocks: vec![Block::new(vec![Name::root()])], limits: Limits::default() }
+    }
+}
+
+/// Reads `POLICY` lines one after another.
+#[derive(Debug, Default)]
+pub(super) struct SettingsReader {
+    settings: Settings,
+    /// The first block is the scenario's own.
+    zoned: bool,
+}
+
+impl SettingsReader {
+    pub(super) fn finish(self) -> Settings {
+        self.settings
+    }
+
+    pub(super) fn line(&mut self, words: &[&str]) -> Result<(), TextError> {
+        match *words {
+            ["zone", ref zones @ ..] if !zones.is_empty() => {
+                if !self.zoned {
+                    self.settings.blocks.clear();
+                }
+                self.zoned = true;
+                self.settings.blocks.push(Block::new(read_zones(zones)?));
+                Ok(())
+            }
+            ["limit", limit, value] => self.limit(limit, value),
+            _ => match self.settings.blocks.last_mut() {
+                Some(block) => read_directive(words, block),
+                None => wrong("no block"),
+            },
+        }
+    }
+
+    fn limit(&mut self, limit: &str, value: &str) -> Result<(), TextError> {
+        let limits = &mut self.settings.limits;
+        match limit {
+            "flights" => limits.flights = number(value)?,
+            "waiters" => limits.waiters_per_flight = number(value)?,
+            "deadline" => limits.deadline = duration(value)?,
+            _ => return wrong(format!("`{limit}` is not a limit: flights, waiters, deadline")),
+        }
+        Ok(())
+    }
+}
+
+fn read_directive(words: &[&str], block: &mut Block) -> Result<(), TextError> {
+    match *words {
+        ["cache", "none"] => block.cache = None,
+        ["cache", ref option @ ..] => {
+            let Some(cache) = &mut block.cache else { return wrong("options of `cache none`") };
+            return read_cache(option, cache);
+        }
+        ["loop", probe] => block.loop_probe = Some(zone(probe)?),
+        ["forward", "none"] => block.choose(None),
+        ["forward", from, ref upstreams @ ..] if !upstreams.is_empty() => {
+            let upstreams = upstreams.iter().map(|name| (*name).to_owned()).collect();
+            block.choose(Some(Forward::new(zone(from)?, upstreams)));
+        }
+        _ => match block.forwards.last_mut() {
+            Some(forward) => return read_forward(words, forward),
+            None => return wrong("options of `forward none`"),
+        },
+    }
+    Ok(())
+}
+
+fn read_cache(option: &[&str], cache: &mut CachePolicy) -> Result<(), TextError> {
+    match *option {
+        ["zones", ref zones @ ..] => cache.zones = read_zones(zones)?,
+        ["success", ref store @ ..] => return read_store(store, &mut cache.success),
+        ["denial", ref store @ ..] => return read_store(store, &mut cache.denial),
+        ["servfail", time] => cache.servfail = duration(time)?,
+        ["disable", "success", ref zones @ ..] => cache.success.disabled = read_zones(zones)?,
+        ["disable", "denial", ref zones @ ..] => cache.denial.disabled = read_zones(zones)?,
+        ["keepttl"] => cache.keep_ttl = true,
+        _ => return wrong(format!("`cache {}` is not understood", option.join(" "))),
+    }
+    Ok(())
+}
+
+fn read_store(words: &[&str], store: &mut StorePolicy) -> Result<(), TextError> {
+    let mut values = words.iter();
+    let places = [&mut store.capacity, &mut store.max_ttl, &mut store.min_ttl];
+    for (place, value) in places.into_iter().zip(values.by_ref()) {
+        *place = number(value)?;
+    }
+    if words.is_empty() || values.next().is_some() { wrong("CAPACITY [TTL [MINTTL]]") } else { Ok(()) }
+}
+
+fn read_forward(words: &[&str], forward: &mut Forward) -> Result<(), TextError> {
+    match *words {
+        ["except", ref zones @ ..] => forward.except = read_zones(zones)?,
+        ["policy", "random"] => forward.order = Order::Random,
+        ["policy", "round_robin"] => forward.order = Order::RoundRobin,
+        ["policy", "sequential"] => forward.order = Order::Sequential,
+        ["force_tcp"] => forward.transport = TransportRule::ForceTcp,
+        ["prefer_udp"] => forward.transport = TransportRule::PreferUdp,
+        ["as_client"] => forward.transport = TransportRule::AsClient,
+        ["max_concurrent", limit] => forward.max_concurrent = number(limit)?,
+        ["read_timeout", time] => forward.read_timeout = duration(time)?,
+        _ => return wrong(format!("`{}` is not a directive", words.join(" "))),
+    }
+    Ok(())
+}
+
+/// Zones; none at all means every name, as in a Corefile.
+fn read_zones(words: &[&str]) -> Result<Vec<Name>, TextError> {
+    if words.is_empty() { Ok(vec![Name::root()]) } else { words.iter().map(|word| zone(word)).collect() }
+}

@@ -1,0 +1,158 @@
+//! The resolver under test, set up as a scenario's settings say, with its tallies at hand.
+
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use resolver::action::{Client, ConnectionId, Transport};
+use resolver::cache::{Cache, Occupancy};
+use resolver::policy::{
+    Block, BlockId, ForwardPolicy, Listener, ListenerId, LoopCheck, Policy, Route, RouteId, Upstream,
+};
+use resolver::questions::WorkerId;
+use resolver::tally::{BlockTally, RouteTally, UpstreamTally, WorkerTally};
+use resolver::{Resolver, Seat};
+
+use super::settings::{self, Settings};
+
+/// Octets the cache may take: more than any scenario fills.
+const CACHE_BUDGET: u64 = 1 << 20;
+
+/// The number of what no zone takes.
+const DROPPED: RouteId = RouteId(u16::MAX);
+
+/// The one listener.
+const LISTENER: ListenerId = ListenerId(0);
+
+/// A block and what is counted for it.
+#[derive(Debug)]
+pub(super) struct BlockBooks {
+    pub(super) zones: Vec<String>,
+    pub(super) tally: Arc<BlockTally>,
+    pub(super) occupancy: Arc<Occupancy>,
+}
+
+/// An upstream, its address and what is counted for it.
+#[derive(Debug)]
+pub(super) struct UpstreamBooks {
+    pub(super) addr: SocketAddr,
+    pub(super) tally: Arc<UpstreamTally>,
+}
+
+/// The resolver and everything around it.
+#[derive(Debug)]
+pub(super) struct Stage {
+    pub(super) resolver: Resolver,
+    pub(super) cache: Arc<Cache>,
+    pub(super) worker: Arc<WorkerTally>,
+    pub(super) blocks: Vec<BlockBooks>,
+    pub(super) upstreams: BTreeMap<String, UpstreamBooks>,
+    clients: Vec<String>,
+}
+
+impl Stage {
+    pub(super) fn new(settings: &Settings) -> Self {
+        let (cache, worker) = (Arc::new(Cache::new(CACHE_BUDGET)), Arc::new(WorkerTally::default()));
+        let (mut blocks, mut upstreams, mut routes) = (Vec::new(), BTreeMap::new(), Vec::new());
+        for (id, block) in (0..).zip(&settings.blocks) {
+            let books = BlockBooks {
+                zones: block.zones.iter().map(ToString::to_string).collect(),
+                tally: Arc::default(),
+                occupancy: Arc::default(),
+            };
+            let built = Arc::new(Block {
+                id: BlockId(id),
+                cache: block.cache.clone(),
+                forwards: block
+                    .forwards
+                    .iter()
+                    .map(|forward| build_forward(forward, &mut upstreams))
+                    .collect(),
+                tally: Arc::clone(&books.tally),
+                occupancy: Arc::clone(&books.occupancy),
+            });
+            let loop_check = block.loop_probe.as_ref().map(|probe| {
+                let check = LoopCheck::default();
+                check.watch(Some(probe.clone()));
+                Arc::new(check)
+            });
+            for zone in &block.zones {
+                let id = RouteId(u16::try_from(routes.len()).unwrap_or(u16::MAX));
+                let (zone, block) = (zone.clone(), Arc::clone(&built));
+                let tally = Some(Arc::new(RouteTally::default()));
+                let loop_check = loop_check.clone();
+                routes.push(Arc::new(Route { id, zone, block, tally, loop_check }));
+            }
+            blocks.push(books);
+        }
+        let listener = Listener::new(routes, Arc::default(), DROPPED);
+        let policy = Arc::new(Policy { listeners: vec![Some(listener)] });
+        let resolver = Resolver::new(Seat {
+            policy,
+            worker: WorkerId(0),
+            cache: Arc::clone(&cache),
+            questions: Arc::default(),
+            tally: Arc::clone(&worker),
+            limits: settings.limits,
+            seed: [7; 32],
+        });
+        Self { resolver, cache, worker, blocks, upstreams, clients: Vec::new() }
+    }
+
+    /// The client with a name, known from its first question on.
+    pub(super) fn client(&mut self, name: &str, transport: Transport) -> Client {
+        let known = self.clients.iter().position(|client| client == name);
+        let number = known.unwrap_or_else(|| {
+            self.clients.push(name.to_owned());
+            self.clients.len() - 1
+        });
+        let number = u16::try_from(number).unwrap_or(u16::MAX);
+        let [high, low] = number.to_be_bytes();
+        let connection = match transport {
+            Transport::Udp => None,
+            Transport::Tcp => Some(ConnectionId(u64::from(number))),
+        };
+        let peer = (Ipv4Addr::new(10, 0, high, low), 40_000).into();
+        Client { listener: LISTENER, peer, local: None, connection }
+    }
+
+    /// The name of the client that an answer is for.
+    pub(super) fn client_name(&self, client: Client) -> &str {
+        let SocketAddr::V4(peer) = client.peer else { return "?" };
+        let [_, _, high, low] = peer.ip().octets();
+        self.clients.get(usize::from(u16::from_be_bytes([high, low]))).map_or("?", String::as_str)
+    }
+
+    /// The name of the upstream with an address.
+    pub(super) fn upstream_name(&self, addr: SocketAddr) -> &str {
+        let named = self.upstreams.iter().find(|(_, books)| books.addr == addr);
+        named.map_or("?", |(name, _)| name)
+    }
+}
+
+fn build_forward(
+    forward: &settings::Forward,
+    upstreams: &mut BTreeMap<String, UpstreamBooks>,
+) -> ForwardPolicy {
+    let upstreams = forward.upstreams.iter().map(|name| {
+        let number = u8::try_from(upstreams.len()).unwrap_or(u8::MAX);
+        let books = upstreams.entry(name.clone()).or_insert_with(|| UpstreamBooks {
+            addr: (Ipv4Addr::new(198, 51, 100, number), 53).into(),
+            tally: Arc::default(),
+        });
+        Upstream { addr: books.addr, tally: Arc::clone(&books.tally) }
+    });
+    ForwardPolicy {
+        from: forward.from.clone(),
+        except: forward.except.clone(),
+        upstreams: upstreams.collect(),
+        order: forward.order,
+        transport: forward.transport,
+        max_concurrent: forward.max_concurrent,
+        in_use: Arc::default(),
+        turn: std::sync::atomic::AtomicUsize::default(),
+        read_timeout: forward.read_timeout,
+        expire: Duration::from_secs(10),
+    }
+}

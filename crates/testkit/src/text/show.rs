@@ -1,0 +1,111 @@
+//! Messages into words, the same words for the same meaning.
+
+use std::fmt::Write;
+
+use hickory_proto::op::{Message, MessageType};
+use hickory_proto::rr::rdata::{HINFO, TXT};
+use hickory_proto::rr::{DNSClass, RData, Record, RecordType};
+
+use super::{RCODES, opt};
+
+/// The message in lines: header, question, records of each section, OPT. Two messages that differ in anything
+/// but name compression give different lines.
+pub fn show(message: &Message) -> String {
+    let mut text = head(message);
+    for query in &message.queries {
+        let (name, qtype) = (&query.name, rtype(query.query_type));
+        push(&mut text, format_args!("\n  question   {name} {}{qtype}", class(query.query_class)));
+    }
+    let sections = [
+        ("answer    ", &message.answers),
+        ("authority ", &message.authorities),
+        ("additional", &message.additionals),
+    ];
+    for (section, records) in sections {
+        for shown in records {
+            push(&mut text, format_args!("\n  {section} {}", record(shown)));
+        }
+    }
+    if let Some(edns) = &message.edns {
+        push(&mut text, format_args!("\n  {}", opt::show(edns)));
+    }
+    if message.signature.is_some() {
+        text.push_str("\n  and a signature");
+    }
+    text
+}
+
+fn head(message: &Message) -> String {
+    let metadata = &message.metadata;
+    let rcode = u16::from(metadata.response_code);
+    let mut text = format!("id={}", metadata.id);
+    match RCODES.iter().find(|(number, _)| *number == rcode) {
+        Some((_, mnemonic)) => push(&mut text, format_args!(" {mnemonic}")),
+        None => push(&mut text, format_args!(" RCODE{rcode}")),
+    }
+    let opcode = u8::from(metadata.op_code);
+    if opcode != 0 {
+        push(&mut text, format_args!(" opcode={opcode}"));
+    }
+    let flags = [
+        ("qr", metadata.message_type == MessageType::Response),
+        ("aa", metadata.authoritative),
+        ("tc", metadata.truncation),
+        ("rd", metadata.recursion_desired),
+        ("ra", metadata.recursion_available),
+        ("ad", metadata.authentic_data),
+        ("cd", metadata.checking_disabled),
+    ];
+    for (flag, _) in flags.iter().filter(|(_, on)| *on) {
+        push(&mut text, format_args!(" {flag}"));
+    }
+    text
+}
+
+fn record(record: &Record) -> String {
+    let Record { name, ttl, dns_class, data, .. } = record;
+    format!("{name} {ttl} {}{} {}", class(*dns_class), rtype(data.record_type()), rdata(data))
+}
+
+fn class(class: DNSClass) -> String {
+    match class {
+        DNSClass::IN => String::new(),
+        DNSClass::Unknown(number) => format!("CLASS{number} "),
+        known => format!("{known} "),
+    }
+}
+
+fn rtype(rtype: RecordType) -> String {
+    match rtype {
+        RecordType::Unknown(number) => format!("TYPE{number}"),
+        known => known.to_string(),
+    }
+}
+
+fn rdata(data: &RData) -> String {
+    match data {
+        RData::TXT(TXT { txt_data, .. }) => {
+            let strings: Vec<String> = txt_data.iter().map(|string| quoted(string)).collect();
+            strings.join(" ")
+        }
+        RData::HINFO(HINFO { cpu, os, .. }) => format!("{} {}", quoted(cpu), quoted(os)),
+        RData::Unknown { rdata, .. } | RData::NULL(rdata) => unknown(&rdata.anything),
+        known => known.to_string(),
+    }
+}
+
+fn quoted(string: &[u8]) -> String {
+    format!("\"{}\"", string.escape_ascii())
+}
+
+fn unknown(octets: &[u8]) -> String {
+    let hex: String = octets.iter().map(|octet| format!("{octet:02x}")).collect();
+    format!("\\# {} {hex}", octets.len())
+}
+
+/// Appends; a `String` takes everything.
+fn push(text: &mut String, more: std::fmt::Arguments<'_>) {
+    if text.write_fmt(more).is_err() {
+        text.push('?');
+    }
+}

@@ -1,0 +1,85 @@
+//! Words into messages and messages into words.
+
+use hickory_proto::op::{Message, MessageType, OpCode};
+use testkit::text::{decode, encode, octets, question, read, show};
+
+/// What `words` look like after they went through a packet.
+fn shown(words: &str) -> String {
+    let mut message = Message::new(7, MessageType::Response, OpCode::Query);
+    message.queries.extend(question(&["www.Example.test", "A"]));
+    let words: Vec<&str> = words.split(' ').collect();
+    let outcome = read(&words, message).and_then(|message| decode(&encode(&message)?));
+    outcome.map_or_else(|error| format!("error: {error}"), |message| show(&message))
+}
+
+#[test]
+fn head_and_opt() {
+    assert_eq!(
+        shown("NXDOMAIN aa tc rd ra ad cd edns=4096,do,version=1,ede=22,option=10:0102"),
+        "id=7 NXDOMAIN qr aa tc rd ra ad cd\n  question   www.Example.test. A\n  \
+         edns=4096,do,version=1,ede=22,option=10:0102"
+    );
+    assert_eq!(shown("aa aa=0 qr=0 opcode=4"), "id=7 NOERROR opcode=4\n  question   www.Example.test. A");
+    assert_eq!(shown("do edns=none"), shown("NOERROR"));
+}
+
+#[test]
+fn records_by_section_and_number() {
+    let records = [
+        "www.Example.test 30 A 192.0.2.255 x3 / www.Example.test 31 AAAA 2001:db8::ff x2 /",
+        "a.test 32 CH TXT \"one\" \"two words\" / b.test 33 TYPE65280 \\# 3 0a_0b_0c",
+        "authority: c.test 34 SOA ns.test host.test 1 2 3 4 5 / c.test 35 NS ns.test",
+        "additional: d.test 36 MX 10 mail.test / _x._tcp.d.test 37 SRV 1 2 53 e.test /",
+        "d.test 38 HINFO \"cpu\" \"os\" / d.test 39 PTR e.test / d.test 40 CNAME e.test",
+    ];
+    let expected = [
+        "id=7 NOERROR qr",
+        "question   www.Example.test. A",
+        "answer     www.Example.test. 30 A 192.0.2.255",
+        "answer     www.Example.test. 30 A 192.0.3.0",
+        "answer     www.Example.test. 30 A 192.0.3.1",
+        "answer     www.Example.test. 31 AAAA 2001:db8::ff",
+        "answer     www.Example.test. 31 AAAA 2001:db8::100",
+        "answer     a.test. 32 CH TXT \"one\" \"two words\"",
+        "answer     b.test. 33 TYPE65280 \\# 3 0a0b0c",
+        "authority  c.test. 34 SOA ns.test. host.test. 1 2 3 4 5",
+        "authority  c.test. 35 NS ns.test.",
+        "additional d.test. 36 MX 10 mail.test.",
+        "additional _x._tcp.d.test. 37 SRV 1 2 53 e.test.",
+        "additional d.test. 38 HINFO \"cpu\" \"os\"",
+        "additional d.test. 39 PTR e.test.",
+        "additional d.test. 40 CNAME e.test.",
+    ];
+    assert_eq!(shown(&records.join(" ")), expected.join("\n  "));
+}
+
+#[test]
+fn what_is_not_understood_is_named() {
+    let cases = [
+        ("NOEROR", "`NOEROR` is no response code"),
+        ("xy=0", "`xy` is no response code"),
+        ("opcode=high", "`opcode=high`"),
+        ("edns=big", "`big` does not begin with a payload size"),
+        ("edns=1232,no", "`no` is not a part of OPT"),
+        ("edns=1232,option=10", "option=CODE:OCTETS"),
+        ("www.test soon A 192.0.2.1", "`soon` is not a TTL"),
+        ("www.test 30", "a record without a type"),
+        ("www.test 30 B 192.0.2.1", "`B` is not a record type"),
+        ("www.test 30 A 192.0.2.256", "`A 192.0.2.256`"),
+        ("www.test 30 TXT \"x\" x2", "only addresses can be counted up"),
+        ("www.test 30 TYPE65280 \\# 2 0a", "is followed by 1 octets"),
+        ("www.test 30 A 192.0.2.1 / answers: www.test 30 A 192.0.2.1", "`answers:` is not a section"),
+        ("www.test 30 TXT \"x\" / . 1 A 1.1.1.1 x9999", "more records than a message can hold"),
+    ];
+    for (words, error) in cases {
+        let shown = shown(words);
+        assert!(shown.starts_with("error: ") && shown.contains(error), "{words}: {shown}");
+    }
+}
+
+#[test]
+fn octets_come_in_pairs() {
+    assert_eq!(octets("00_fF_10"), Ok(vec![0, 255, 16]));
+    assert!(octets("0").is_err());
+    assert!(octets("0g").is_err());
+}

@@ -1,0 +1,117 @@
+//! A cache hit allocates nothing: reading the query, telling the kept answer or an error, all into a warm buffer.
+#![expect(unsafe_code, reason = "counting allocations needs an allocator, whose trait is unsafe")]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+
+use wire::answer::Ttl;
+use wire::edns::ExtendedError;
+use wire::frame::{self, Frames};
+use wire::header::Rcode;
+use wire::{Answer, Query, Response, reply};
+
+thread_local! {
+    static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
+}
+
+/// The system's allocator, counting per thread what it hands out.
+struct Counting;
+
+// SAFETY: every call is passed on as it came to the system's allocator, which keeps the contract of the trait.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.with(|count| count.set(count.get() + 1));
+        // SAFETY: the caller keeps the contract of `alloc` towards us.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        // SAFETY: `block` came from `alloc` above with this layout, so from the system's allocator.
+        unsafe { System.dealloc(block, layout) }
+    }
+
+    unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        ALLOCATIONS.with(|count| count.set(count.get() + 1));
+        // SAFETY: as for `dealloc`, and the caller vouches for `size`.
+        unsafe { System.realloc(block, layout, size) }
+    }
+}
+
+#[global_allocator]
+static COUNTING: Counting = Counting;
+
+fn allocations(work: impl FnOnce()) -> usize {
+    let before = ALLOCATIONS.with(Cell::get);
+    work();
+    ALLOCATIONS.with(Cell::get) - before
+}
+
+const QUERY: &[u8] = b"\x12\x34\x01\x20\0\x01\0\0\0\0\0\x01\x03WWW\x07eXample\x04test\0\0\x01\0\x01\
+    \0\0\x29\x04\xd0\0\0\x80\0\0\x0c\0\x0a\0\x08\x01\x02\x03\x04\x05\x06\x07\x08";
+
+/// Sixty addresses, more than fit into 512 octets.
+fn response() -> Vec<u8> {
+    let mut packet = b"\x43\x21\x81\x80\0\x01\0\x3c\0\0\0\0\x03www\x07example\x04test\0\0\x01\0\x01".to_vec();
+    packet.extend(b"\xc0\x0c\0\x01\0\x01\0\0\0\x1e\0\x04\xc0\0\x02\x01".repeat(60));
+    packet
+}
+
+#[test]
+fn a_hit_allocates_nothing() {
+    let packet = response();
+    let answer = Answer::keep(&Response::parse(&packet).unwrap());
+    let mut out = Vec::with_capacity(4096);
+    let hit = allocations(|| {
+        for (ttl, limit) in [(Ttl::Uniform(29), 1232), (Ttl::AsReceived, 512)] {
+            let query = Query::parse(QUERY).unwrap();
+            answer.write(&query.echo, ttl, limit, &mut out);
+        }
+    });
+    assert_eq!(hit, 0);
+    assert!(out.len() > 1400, "both answers are there");
+}
+
+#[test]
+fn replies_and_rejections_allocate_nothing() {
+    let mut out = Vec::with_capacity(4096);
+    let made = allocations(|| {
+        let query = Query::parse(QUERY).unwrap();
+        reply::error(&query.echo, Rcode::SERVFAIL, Some(ExtendedError::CACHED_ERROR), &mut out);
+        let id = query.echo.id;
+        let question = query.echo.question;
+        let ask =
+            reply::Ask { id, question, recursion_desired: true, checking_disabled: false, dnssec_ok: true };
+        reply::ask(&ask, &mut out);
+        for broken in [&QUERY[..20], &QUERY[..11], b"\0\0\x28\0\0\x01\0\0\0\0\0\0"] {
+            let rejection = Query::parse(broken).unwrap_err();
+            reply::rejection(broken, rejection, &mut out);
+        }
+    });
+    assert_eq!(made, 0);
+    assert_eq!(out.len(), 51 + 45 + 12 + 12, "all of them are there");
+}
+
+#[test]
+fn a_warm_stream_allocates_nothing() {
+    let mut frames = Frames::default();
+    let mut out = Vec::with_capacity(4096);
+    frames.extend(&[0; 1024]);
+    assert!(frames.next_message().is_none());
+    let streamed = allocations(|| {
+        for _ in 0..100 {
+            out.clear();
+            assert!(frame::push(QUERY, &mut out));
+            let (first, second) = out.split_at(7);
+            frames.extend(first);
+            assert!(frames.next_message().is_none());
+            frames.extend(second);
+            assert_eq!(frames.next_message(), Some(QUERY));
+        }
+    });
+    assert_eq!(streamed, 0);
+}
+
+#[test]
+fn the_counter_counts() {
+    assert_eq!(allocations(|| drop(vec![1_u8; 100])), 1);
+}

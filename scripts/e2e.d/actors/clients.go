@@ -1,0 +1,171 @@
+package main
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"os"
+	"strings"
+	"sync"
+	"time"
+)
+
+// How long a client waits: longer than the 5 s of common resolvers, so that a late answer is told from none.
+const patience = 6 * time.Second
+
+type outcome struct {
+	answer  message
+	err     error
+	elapsed time.Duration
+}
+
+type tally struct {
+	sent, answered, servfail, otherRcode, wrong, refused, lost int
+	slowest                                                    time.Duration
+}
+
+func (t *tally) add(o outcome, expected string) {
+	t.sent++
+	t.slowest = max(t.slowest, o.elapsed)
+	switch {
+	case errors.Is(o.err, os.ErrDeadlineExceeded):
+		t.lost++
+	case o.err != nil:
+		t.refused++
+	case o.answer.rcode == servfail:
+		t.servfail++
+	case o.answer.rcode != 0:
+		t.otherRcode++
+	case len(o.answer.addresses) != 1 || (expected != "" && o.answer.addresses[0] != expected):
+		t.wrong++
+	default:
+		t.answered++
+	}
+}
+
+func (t *tally) String() string {
+	return fmt.Sprintf("sent=%d answered=%d servfail=%d other_rcode=%d wrong=%d refused=%d lost=%d slowest_ms=%d",
+		t.sent, t.answered, t.servfail, t.otherRcode, t.wrong, t.refused, t.lost, t.slowest.Milliseconds())
+}
+
+// One question from a socket of its own, sent once.
+func ask(server, name string) (o outcome) {
+	began := time.Now()
+	defer func() { o.elapsed = time.Since(began) }()
+	socket, err := net.Dial("udp", net.JoinHostPort(server, "53"))
+	if err != nil {
+		return outcome{err: err}
+	}
+	defer socket.Close()
+	id := uint16(rand.Uint32())
+	if _, err := socket.Write(query(id, name)); err != nil {
+		return outcome{err: err}
+	}
+	if err := socket.SetReadDeadline(began.Add(patience)); err != nil {
+		return outcome{err: err}
+	}
+	buffer := make([]byte, 4096)
+	for {
+		n, err := socket.Read(buffer)
+		if err != nil {
+			return outcome{err: err}
+		}
+		answer, err := parse(buffer[:n])
+		if err == nil && answer.id == id && strings.EqualFold(answer.name, name) {
+			return outcome{answer: answer}
+		}
+	}
+}
+
+func numbered(pattern string, i int) string {
+	return strings.ReplaceAll(pattern, "%d", fmt.Sprint(i))
+}
+
+// All questions at once.
+func burst(server string, number int, pattern string) *tally {
+	outcomes := make([]outcome, number)
+	start := make(chan struct{})
+	var all sync.WaitGroup
+	for i := range number {
+		all.Add(1)
+		go func() {
+			defer all.Done()
+			<-start
+			outcomes[i] = ask(server, numbered(pattern, i))
+		}()
+	}
+	close(start)
+	all.Wait()
+	t := &tally{}
+	for i, o := range outcomes {
+		t.add(o, slowAnswer(numbered(pattern, i)))
+	}
+	return t
+}
+
+// All questions in one write on a TCP connection; the names in the order in which their answers come.
+func pipeline(server string, names []string) ([]string, error) {
+	connection, err := net.DialTimeout("tcp", net.JoinHostPort(server, "53"), patience)
+	if err != nil {
+		return nil, err
+	}
+	defer connection.Close()
+	if err := connection.SetDeadline(time.Now().Add(patience)); err != nil {
+		return nil, err
+	}
+	var questions []byte
+	for i, name := range names {
+		question := query(uint16(i), name)
+		questions = binary.BigEndian.AppendUint16(questions, uint16(len(question)))
+		questions = append(questions, question...)
+	}
+	if _, err := connection.Write(questions); err != nil {
+		return nil, err
+	}
+	var order []string
+	for range names {
+		var length [2]byte
+		if _, err := io.ReadFull(connection, length[:]); err != nil {
+			return order, err
+		}
+		answer := make([]byte, binary.BigEndian.Uint16(length[:]))
+		if _, err := io.ReadFull(connection, answer); err != nil {
+			return order, err
+		}
+		parsed, err := parse(answer)
+		if err != nil {
+			return order, err
+		}
+		order = append(order, parsed.name)
+	}
+	return order, nil
+}
+
+// Questions at a constant rate per second, until the end is asked for; then waits for what is open.
+func load(ended context.Context, server string, rate int, pattern string) *tally {
+	t := &tally{}
+	var lock sync.Mutex
+	var all sync.WaitGroup
+	ticks := time.NewTicker(time.Second / time.Duration(rate))
+	defer ticks.Stop()
+	for i := 0; ; i++ {
+		select {
+		case <-ended.Done():
+			all.Wait()
+			return t
+		case <-ticks.C:
+			all.Add(1)
+			go func() {
+				defer all.Done()
+				o := ask(server, numbered(pattern, i))
+				lock.Lock()
+				defer lock.Unlock()
+				t.add(o, "")
+			}()
+		}
+	}
+}

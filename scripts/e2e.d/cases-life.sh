@@ -1,0 +1,120 @@
+# shellcheck shell=bash
+# How the daemon starts, changes, and ends, and what it leaves.
+
+on_sigterm_and_sigint_it_ends_with_0_and_the_node_is_as_found() {
+    local signal before
+    write_corefile
+    before=$(node_state)
+    for signal in TERM INT; do
+        serve || return 0
+        expect_match "tables while it runs" 'inet nodelocaldns' "$(inside node nft list tables)"
+        stop "$signal"
+        expect "exit code on SIG$signal" 0 "$daemon_status"
+        expect_node "the node after SIG$signal" "$before"
+    done
+}
+
+at_sigterm_readiness_is_withdrawn_and_questions_in_flight_are_answered() {
+    local name=n9.after800ms.slow.svc.cluster.local client
+    write_corefile
+    sed -i "0,/^    errors$/s//    errors\n    ready $LOCAL_IP:8181/" "$WORK/Corefile"
+    serve || return 0
+    eventually 3 is_ready || complain "/ready" OK "$(page node "http://$LOCAL_IP:8181/ready")"
+    start pod1 "$WORK/in-flight.log" "$ACTORS" burst "$LOCAL_IP" 20 "$name"
+    client=$!
+    eventually 3 grep -q "asked $name" "$WORK/slow.log" || complain "the upstream" "to be asked for $name" "$(tail -1 "$WORK/slow.log")"
+    kill -TERM "$daemon_pid"
+    eventually 2 is_withdrawn || complain "/ready while it drains" "no OK" "$(page node "http://$LOCAL_IP:8181/ready")"
+    await_end 10
+    expect "exit code" 0 "$daemon_status"
+    wait "$client" || true
+    expect_match "the clients" 'sent=20 answered=20 ' "$(cat "$WORK/in-flight.log")"
+}
+
+what_sigkill_leaves_the_next_start_adopts_and_removes() {
+    local before left
+    write_corefile
+    before=$(node_state)
+    serve || return 0
+    kill_daemon
+    left=$(node_state)
+    expect_match "the address after SIGKILL" "address nodelocaldns $LOCAL_IP/32" "$left"
+    serve || return 0
+    expect_match "the daemon's log" 'adopted' "$(cat "$daemon_log")"
+    expect_node "the node while it serves again" "$left"
+    expect "an answer" "myweb-svc.default.svc.cluster.local. A 10.233.18.231" "$(answers pod1 +search myweb-svc)"
+    stop TERM
+    expect "exit code" 0 "$daemon_status"
+    expect_node "the node afterwards" "$before"
+}
+
+an_edited_corefile_takes_effect_and_loses_no_query() {
+    local client summary
+    RELOAD='2s 1s' write_corefile
+    serve || return 0
+    start pod1 "$WORK/load.log" "$ACTORS" load "$LOCAL_IP" 100 load%d.fresh.default.svc.cluster.local
+    client=$!
+    sed -i 's/success 9984 30/success 9984 7/' "$WORK/Corefile"
+    eventually 6 fresh_ttl_is 7 || complain "the TTL after the edit" 7 "$(ttl pod1 "last-$RANDOM.fresh.default.svc.cluster.local")"
+    sed -i 's/success 9984 7/success 9984 9/; 0,/^    loop$/s//    wibble/' "$WORK/Corefile"
+    eventually 6 grep -q "Corefile:8 - .*wibble" "$daemon_log" ||
+        complain "the log after a wrong edit" "Corefile:8 - ... wibble" "$(tail -3 "$daemon_log")"
+    expect "the TTL after the wrong edit" 7 "$(ttl pod1 still.fresh.default.svc.cluster.local)"
+    sed -i 's/^    wibble$/    loop/' "$WORK/Corefile"
+    eventually 6 fresh_ttl_is 9 || complain "the TTL after its repair" 9 "$(ttl pod1 "last-$RANDOM.fresh.default.svc.cluster.local")"
+    kill -TERM "$client"
+    wait "$client" || true
+    summary=$(cat "$WORK/load.log")
+    expect "queries answered meanwhile" "$(count "$summary" sent)" "$(count "$summary" answered)"
+    expect_between "queries sent meanwhile" 200 100000 "$(count "$summary" sent)"
+    note "during three edits: $summary"
+}
+
+sigusr1_reloads_where_the_flag_asks_for_it() {
+    write_corefile
+    serve -reloadwithsignal || return 0
+    expect "the TTL before" 30 "$(ttl pod1 usr1.fresh.default.svc.cluster.local)"
+    sed -i 's/success 9984 30/success 9984 7/' "$WORK/Corefile"
+    kill -USR1 "$daemon_pid"
+    eventually 3 fresh_ttl_is 7 || complain "the TTL after SIGUSR1" 7 "$(ttl pod1 "last-$RANDOM.fresh.default.svc.cluster.local")"
+}
+
+what_someone_deletes_from_the_node_comes_back() {
+    local before
+    write_corefile
+    serve -syncinterval 1 || return 0
+    before=$(node_state)
+    ip -n "node-$RUN_ID" link delete nodelocaldns
+    inside node nft delete table inet nodelocaldns
+    eventually 5 node_state_is "$before" || expect_node "the node" "$before"
+    expect "an answer" "myweb-svc.default.svc.cluster.local. A 10.233.18.231" "$(answers pod1 +search myweb-svc)"
+}
+
+a_link_that_others_set_up_is_used_and_stays() {
+    local before
+    write_corefile
+    ip -n "node-$RUN_ID" link add nodelocaldns type "${link_kind[1]:-dummy}"
+    ip -n "node-$RUN_ID" address add "$LOCAL_IP/32" dev nodelocaldns
+    ip -n "node-$RUN_ID" link set nodelocaldns up
+    eventually 3 node_is_settled
+    before=$(node_state)
+    serve -setupinterface=false || return 0
+    expect "an answer" "myweb-svc.default.svc.cluster.local. A 10.233.18.231" "$(answers pod1 +search myweb-svc)"
+    stop TERM
+    expect "exit code" 0 "$daemon_status"
+    expect_node "the node afterwards" "$before"
+}
+
+skipteardown_leaves_link_and_rules_for_the_next() {
+    local before running
+    write_corefile
+    before=$(node_state)
+    serve -skipteardown || return 0
+    running=$(node_state)
+    stop TERM
+    expect "exit code" 0 "$daemon_status"
+    expect_node "the node with -skipteardown" "$running"
+    serve || return 0
+    stop TERM
+    expect_node "the node after a start without it" "$before"
+}
