@@ -211,10 +211,13 @@ impl<'a> Service<'a> {
         if node.in_place().await {
             conditions.link.done();
         }
-        let addresses = self.settings.listeners.iter().filter_map(|listener| listener.addresses.first());
         let mut answered = true;
-        for &address in addresses {
-            answered &= checks::is_answered(address).await;
+        for listener in &self.settings.listeners {
+            // One that listens everywhere is asked by IPv4: loopback always has it.
+            let by_ipv4 = listener.addresses.iter().find(|address| address.is_ipv4());
+            if let Some(&address) = by_ipv4.or(listener.addresses.first()) {
+                answered &= checks::is_answered(address).await;
+            }
         }
         if answered {
             conditions.answers.done()

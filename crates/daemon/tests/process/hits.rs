@@ -5,7 +5,7 @@ use std::time::Duration;
 use testkit::client::{Client, ClientError, Options};
 use testkit::{Message, RecordType, ResponseCode};
 
-use crate::stage::{DNS, Daemon, PATIENCE, code, data, reached, ttl, upstream};
+use crate::stage::{DNS, Daemon, PATIENCE, code, data, has_ipv6, own_port, reached, ttl, upstream};
 
 #[test]
 fn a_hit_is_older_and_keeps_the_clients_spelling() {
@@ -106,12 +106,11 @@ fn transfers_and_names_without_a_block_are_refused_here() {
 #[test]
 fn a_block_without_bind_answers_from_the_address_that_was_asked() {
     let upstream = upstream();
-    // Below the ports that the kernel gives away, and hardly another process's.
-    let port = 20_000 + u16::try_from(std::process::id() % 10_000).unwrap();
+    let port = own_port();
     let daemon =
         Daemon::start(&format!(".:{port} {{\n cache\n forward . {}\n ready @:8181\n }}", upstream.addr()));
     let mut servers = vec![daemon.at(port), ([127, 0, 0, 1], port).into(), ([127, 99, 99, 99], port).into()];
-    if std::path::Path::new("/proc/net/if_inet6").exists() {
+    if has_ipv6() {
         servers.push((std::net::Ipv6Addr::LOCALHOST, port).into());
     }
     for server in servers {

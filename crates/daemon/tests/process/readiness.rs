@@ -1,15 +1,17 @@
 //! Whether queries may be sent to us.
 
-use std::net::UdpSocket;
+use std::net::{Ipv6Addr, SocketAddr, UdpSocket};
 
 use socket2::{Domain, Socket, Type};
 
-use crate::stage::{DNS, HEALTH, Launch, PATIENCE, READY, forwarding, get, reached, upstream};
+use crate::stage::{
+    DNS, HEALTH, Launch, PATIENCE, READY, forwarding, get, has_ipv6, own_port, reached, upstream,
+};
 
 /// Sockets that share a port with the daemon and answer nothing, as those of a predecessor that hangs.
-fn deaf_sockets(at: std::net::SocketAddr) -> Vec<UdpSocket> {
+fn deaf_sockets(at: SocketAddr) -> Vec<UdpSocket> {
     let deaf = (0..31).map(|_| {
-        let socket = Socket::new(Domain::IPV4, Type::DGRAM, None).unwrap();
+        let socket = Socket::new(Domain::for_address(at), Type::DGRAM, None).unwrap();
         socket.set_reuse_port(true).unwrap();
         socket.bind(&at.into()).unwrap();
         socket.into()
@@ -31,4 +33,14 @@ fn ready_means_that_a_question_of_its_own_was_answered() {
     drop(deaf);
     assert!(reached(PATIENCE, || daemon.ready() == Some(200)));
     assert_eq!(get(ready, "/elsewhere").unwrap().0, 404);
+}
+
+#[test]
+fn a_node_where_ipv6_leads_nowhere_is_ready_all_the_same() {
+    let upstream = upstream();
+    let port = own_port();
+    let corefile = format!(".:{port} {{\n forward . {}\n ready @:{READY}\n}}", upstream.addr());
+    // A socket on the address itself comes before one on every address.
+    let _deaf = has_ipv6().then(|| deaf_sockets((Ipv6Addr::LOCALHOST, port).into()));
+    Launch::new(&corefile).start().when_ready();
 }

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -64,6 +64,19 @@ pub(crate) fn own_address() -> Ipv4Addr {
     let [_, _, high, low] = std::process::id().to_be_bytes();
     let number = LAST.fetch_add(1, Ordering::Relaxed);
     Ipv4Addr::new(127, 64 | (high & 0x3f), low, number.checked_add(1).unwrap())
+}
+
+/// A port for a test that listens on every address: below those that the kernel gives away, no other test of this
+/// process has it, and hardly one of another process.
+pub(crate) fn own_port() -> u16 {
+    static LAST: AtomicU8 = AtomicU8::new(0);
+    let number = u16::from(LAST.fetch_add(1, Ordering::Relaxed));
+    10_000 + number + 10 * u16::try_from(std::process::id() % 2000).unwrap()
+}
+
+/// Whether loopback has an IPv6 address.
+pub(crate) fn has_ipv6() -> bool {
+    UdpSocket::bind((Ipv6Addr::LOCALHOST, 0)).is_ok()
 }
 
 /// Waits until `state` is reached, and says whether it was in time.
