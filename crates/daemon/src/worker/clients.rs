@@ -215,9 +215,9 @@ impl Connection {
                         if ready.is_readable() && self.reads() {
                             self.read(stream, &mut frames)?;
                         }
-                        Ok(())
+                        Ok(!ready.is_error())
                     });
-                    if served.is_err() {
+                    if !served.unwrap_or(false) {
                         return End::Done;
                     }
                 }
@@ -299,3 +299,53 @@ impl Connection {
 
 /// A message shorter than a header: whoever sends it does not speak DNS.
 struct NotDns;
+
+#[cfg(test)]
+mod tests {
+    use socket2::SockRef;
+    use tokio::io::AsyncWriteExt;
+    use tokio::task::LocalSet;
+
+    use super::super::tests::core;
+    use super::*;
+
+    const BOUND: Duration = Duration::from_secs(5);
+    /// A question for the root, which the core of these tests, without any zone, leaves open for ever.
+    const QUESTION: [u8; 17] = [0, 7, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 1];
+
+    fn client(peer: SocketAddr) -> Client {
+        Client { listener: ListenerId(0), peer, local: None, connection: None }
+    }
+
+    fn framed(message: &[u8]) -> Vec<u8> {
+        let mut framed = Vec::new();
+        frame::push(message, &mut framed);
+        framed
+    }
+
+    /// Nothing more is read from a client that has sent its last, so only the error shows that it is gone.
+    #[tokio::test]
+    async fn a_reset_ends_a_half_closed_connection() {
+        let reset = async {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let mut theirs = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+            let (ours, peer) = listener.accept().await.unwrap();
+            let connection = Connection::new();
+            let core = core();
+            let leaving = async {
+                theirs.write_all(&framed(&QUESTION)).await.unwrap();
+                theirs.shutdown().await.unwrap();
+                while !connection.ended.get() {
+                    tokio::task::yield_now().await;
+                }
+                SockRef::from(&theirs).set_linger(Some(Duration::ZERO)).unwrap();
+                drop(theirs);
+            };
+            let (end, ()) = tokio::join!(connection.converse(&core, client(peer), &ours), leaving);
+            assert_eq!(connection.open_questions.get(), 1);
+            end
+        };
+        let end = LocalSet::new().run_until(time::timeout(BOUND, reset)).await;
+        assert_eq!(end.unwrap(), End::Done);
+    }
+}
