@@ -243,9 +243,11 @@ impl Connection {
     }
 
     fn reads(&self) -> bool {
-        !self.ended.get()
-            && self.open_questions.get() < MOST_QUESTIONS
-            && self.unsent.borrow().len() < MOST_UNREAD
+        !self.ended.get() && self.has_room()
+    }
+
+    fn has_room(&self) -> bool {
+        self.open_questions.get() < MOST_QUESTIONS && self.unsent.borrow().len() < MOST_UNREAD
     }
 
     /// When patience with the client ends: it reads too slowly, asks too slowly, or not at all. While only we
@@ -281,10 +283,10 @@ impl Connection {
         Ok(())
     }
 
-    /// Hands over the questions that have arrived whole, as many as may be open; says how many.
+    /// Hands over the questions that have arrived whole, as many as there is room for; says how many.
     fn ask(&self, core: &Rc<Core>, client: Client, frames: &mut Frames) -> Result<usize, NotDns> {
         let mut asked = 0;
-        while self.open_questions.get() < MOST_QUESTIONS {
+        while self.has_room() {
             let Some(message) = frames.next_message() else { break };
             if message.len() < HEADER_LEN {
                 return Err(NotDns);
@@ -302,6 +304,8 @@ struct NotDns;
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
     use socket2::SockRef;
     use tokio::io::AsyncWriteExt;
     use tokio::task::LocalSet;
@@ -347,5 +351,20 @@ mod tests {
         };
         let end = LocalSet::new().run_until(time::timeout(BOUND, reset)).await;
         assert_eq!(end.unwrap(), End::Done);
+    }
+
+    #[tokio::test]
+    async fn questions_wait_while_answers_are_not_read() {
+        let asked = async {
+            let mut frames = Frames::default();
+            frames.extend(&framed(&QUESTION));
+            let (core, connection) = (core(), Connection::new());
+            let client = client((Ipv4Addr::LOCALHOST, 40_000).into());
+            connection.unsent.borrow_mut().resize(MOST_UNREAD, 0);
+            let too_early = connection.ask(&core, client, &mut frames).ok();
+            connection.unsent.borrow_mut().clear();
+            (too_early, connection.ask(&core, client, &mut frames).ok())
+        };
+        assert_eq!(LocalSet::new().run_until(asked).await, (Some(0), Some(1)));
     }
 }
