@@ -109,12 +109,12 @@ impl Clients {
     fn admit(&self, peer: SocketAddr) -> Option<(ConnectionId, Rc<Connection>)> {
         let mut connections = self.connections.borrow_mut();
         let mut per_client = self.per_client.borrow_mut();
-        let open = per_client.entry(peer.ip()).or_default();
-        if connections.len() >= MOST_CONNECTIONS || *open >= MOST_PER_CLIENT {
+        let open = per_client.get(&peer.ip()).copied().unwrap_or(0);
+        if connections.len() >= MOST_CONNECTIONS || open >= MOST_PER_CLIENT {
             self.process.connections.refused.up();
             return None;
         }
-        *open += 1;
+        per_client.insert(peer.ip(), open + 1);
         self.last_id.set(self.last_id.get() + 1);
         let id = ConnectionId(self.last_id.get());
         let connection = Rc::new(Connection::new());
@@ -325,6 +325,18 @@ mod tests {
         let mut framed = Vec::new();
         frame::push(message, &mut framed);
         framed
+    }
+
+    #[test]
+    fn who_is_turned_away_is_not_remembered() {
+        let clients = Clients::new(Arc::default());
+        let peers = (0..=MOST_CONNECTIONS).map(|place| {
+            let ip = Ipv4Addr::from_bits(0x0a00_0000 + u32::try_from(place).unwrap());
+            SocketAddr::from((ip, 40_000))
+        });
+        let admitted = peers.filter(|peer| clients.admit(*peer).is_some()).count();
+        assert_eq!(admitted, MOST_CONNECTIONS);
+        assert_eq!(clients.per_client.borrow().len(), MOST_CONNECTIONS);
     }
 
     /// Nothing more is read from a client that has sent its last, so only the error shows that it is gone.
