@@ -215,7 +215,7 @@ impl<'a> Service<'a> {
         for listener in &self.settings.listeners {
             // One that listens everywhere is asked by IPv4: loopback always has it.
             let by_ipv4 = listener.addresses.iter().find(|address| address.is_ipv4());
-            if let Some(&address) = by_ipv4.or(listener.addresses.first()) {
+            if let Some(&address) = by_ipv4.or_else(|| listener.addresses.first()) {
                 answered &= checks::is_answered(address).await;
             }
         }

@@ -347,7 +347,7 @@ mod tests {
             let ip = Ipv4Addr::from_bits(0x0a00_0000 + u32::try_from(place).unwrap());
             SocketAddr::from((ip, 40_000))
         });
-        let admitted = peers.filter(|peer| clients.admit(*peer).is_some()).count();
+        let admitted = peers.filter(|peer| clients.admit(ListenerId(0), *peer).is_some()).count();
         assert_eq!(admitted, MOST_CONNECTIONS);
         assert_eq!(clients.per_client.borrow().len(), MOST_CONNECTIONS);
     }
@@ -359,7 +359,7 @@ mod tests {
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             let mut theirs = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
             let (ours, peer) = listener.accept().await.unwrap();
-            let connection = Connection::new();
+            let connection = Connection::new(ListenerId(0));
             let core = core();
             let leaving = async {
                 theirs.write_all(&framed(&QUESTION)).await.unwrap();
@@ -383,7 +383,7 @@ mod tests {
         let asked = async {
             let mut frames = Frames::default();
             frames.extend(&framed(&QUESTION));
-            let (core, connection) = (core(), Connection::new());
+            let (core, connection) = (core(), Connection::new(ListenerId(0)));
             let client = client((Ipv4Addr::LOCALHOST, 40_000).into());
             connection.unsent.borrow_mut().resize(MOST_UNREAD, 0);
             let too_early = connection.ask(&core, client, &mut frames).ok();
