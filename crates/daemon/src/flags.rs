@@ -312,10 +312,11 @@ fn boolean(text: &str) -> Result<bool, String> {
 /// or `60` means the same.
 fn sync_interval(text: &str) -> Result<Duration, String> {
     let count = text.strip_suffix("ns").unwrap_or(text);
-    let interval = match count.parse() {
-        Ok(seconds) => Duration::from_secs(seconds),
-        Err(_) => duration::parse(text).map_err(|error| error.to_string())?,
+    let interval = match count.parse::<u64>() {
+        Ok(seconds) => duration::parse(&format!("{seconds}s")),
+        Err(_) => duration::parse(text),
     };
+    let interval = interval.map_err(|error| error.to_string())?;
     if interval < Duration::from_secs(1) {
         return Err("shorter than a second".to_owned());
     }

@@ -1,6 +1,7 @@
 //! The process in service: workers, endpoints, and what must be looked after while they run.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use linux::node::{NodeEvent, NodeSetup};
@@ -12,8 +13,6 @@ use tokio::task::JoinSet;
 use tokio::time::{self, MissedTickBehavior};
 use tracing::{info, warn};
 use wire::name::Name;
-
-use std::sync::Arc;
 
 use super::reload::{self, Watch};
 use super::signals::{Signals, Told};
@@ -152,8 +151,14 @@ impl<'a> Service<'a> {
                 time::sleep(lameduck).await;
             }
             let until = clock::now() + DRAIN_TIME;
+            // All are told before any is waited for: none reads on while another has stopped.
+            let mut draining = Vec::new();
             for worker in &self.workers {
-                worker.drain(until).await;
+                draining.push(worker.drain(until).await);
+            }
+            for drained in draining.into_iter().flatten() {
+                // A worker that has ended has nothing left to answer.
+                drained.await.unwrap_or_default();
             }
         };
         tokio::select! {

@@ -111,12 +111,12 @@ impl Clients {
     fn admit(&self, listener: ListenerId, peer: SocketAddr) -> Option<(ConnectionId, Rc<Connection>)> {
         let mut connections = self.connections.borrow_mut();
         let mut per_client = self.per_client.borrow_mut();
-        let open = per_client.entry(peer.ip()).or_default();
-        if connections.len() >= MOST_CONNECTIONS || *open >= MOST_PER_CLIENT {
+        let open = per_client.get(&peer.ip()).copied().unwrap_or(0);
+        if connections.len() >= MOST_CONNECTIONS || open >= MOST_PER_CLIENT {
             self.process.connections.refused.up();
             return None;
         }
-        *open += 1;
+        per_client.insert(peer.ip(), open + 1);
         self.last_id.set(self.last_id.get() + 1);
         let id = ConnectionId(self.last_id.get());
         let connection = Rc::new(Connection::new(listener));
@@ -225,9 +225,9 @@ impl Connection {
                         if ready.is_readable() && self.reads() {
                             self.read(stream, &mut frames)?;
                         }
-                        Ok(())
+                        Ok(!ready.is_error())
                     });
-                    if served.is_err() {
+                    if !served.unwrap_or(false) {
                         return End::Done;
                     }
                 }
@@ -255,9 +255,11 @@ impl Connection {
     }
 
     fn reads(&self) -> bool {
-        !self.ended.get()
-            && self.open_questions.get() < MOST_QUESTIONS
-            && self.unsent.borrow().len() < MOST_UNREAD
+        !self.ended.get() && self.has_room()
+    }
+
+    fn has_room(&self) -> bool {
+        self.open_questions.get() < MOST_QUESTIONS && self.unsent.borrow().len() < MOST_UNREAD
     }
 
     /// When patience with the client ends: it reads too slowly, asks too slowly, or not at all. While only we
@@ -293,10 +295,10 @@ impl Connection {
         Ok(())
     }
 
-    /// Hands over the questions that have arrived whole, as many as may be open; says how many.
+    /// Hands over the questions that have arrived whole, as many as there is room for; says how many.
     fn ask(&self, core: &Rc<Core>, client: Client, frames: &mut Frames) -> Result<usize, NotDns> {
         let mut asked = 0;
-        while self.open_questions.get() < MOST_QUESTIONS {
+        while self.has_room() {
             let Some(message) = frames.next_message() else { break };
             if Header::read(message).is_none_or(|header| header.flags.has(Flags::QR)) {
                 return Err(NotDns);
@@ -312,3 +314,82 @@ impl Connection {
 /// A message shorter than a header, or a response: whoever sends it does not ask, and nothing is ever answered to
 /// it.
 struct NotDns;
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use socket2::SockRef;
+    use tokio::io::AsyncWriteExt;
+    use tokio::task::LocalSet;
+
+    use super::super::tests::core;
+    use super::*;
+
+    const BOUND: Duration = Duration::from_secs(5);
+    /// A question for the root, which the core of these tests, without any zone, leaves open for ever.
+    const QUESTION: [u8; 17] = [0, 7, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 1];
+
+    fn client(peer: SocketAddr) -> Client {
+        Client { listener: ListenerId(0), peer, local: None, connection: None }
+    }
+
+    fn framed(message: &[u8]) -> Vec<u8> {
+        let mut framed = Vec::new();
+        frame::push(message, &mut framed);
+        framed
+    }
+
+    #[test]
+    fn who_is_turned_away_is_not_remembered() {
+        let clients = Clients::new(Arc::default());
+        let peers = (0..=MOST_CONNECTIONS).map(|place| {
+            let ip = Ipv4Addr::from_bits(0x0a00_0000 + u32::try_from(place).unwrap());
+            SocketAddr::from((ip, 40_000))
+        });
+        let admitted = peers.filter(|peer| clients.admit(ListenerId(0), *peer).is_some()).count();
+        assert_eq!(admitted, MOST_CONNECTIONS);
+        assert_eq!(clients.per_client.borrow().len(), MOST_CONNECTIONS);
+    }
+
+    /// Nothing more is read from a client that has sent its last, so only the error shows that it is gone.
+    #[tokio::test]
+    async fn a_reset_ends_a_half_closed_connection() {
+        let reset = async {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let mut theirs = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+            let (ours, peer) = listener.accept().await.unwrap();
+            let connection = Connection::new(ListenerId(0));
+            let core = core();
+            let leaving = async {
+                theirs.write_all(&framed(&QUESTION)).await.unwrap();
+                theirs.shutdown().await.unwrap();
+                while !connection.ended.get() {
+                    tokio::task::yield_now().await;
+                }
+                SockRef::from(&theirs).set_linger(Some(Duration::ZERO)).unwrap();
+                drop(theirs);
+            };
+            let (end, ()) = tokio::join!(connection.converse(&core, client(peer), &ours), leaving);
+            assert_eq!(connection.open_questions.get(), 1);
+            end
+        };
+        let end = LocalSet::new().run_until(time::timeout(BOUND, reset)).await;
+        assert_eq!(end.unwrap(), End::Done);
+    }
+
+    #[tokio::test]
+    async fn questions_wait_while_answers_are_not_read() {
+        let asked = async {
+            let mut frames = Frames::default();
+            frames.extend(&framed(&QUESTION));
+            let (core, connection) = (core(), Connection::new(ListenerId(0)));
+            let client = client((Ipv4Addr::LOCALHOST, 40_000).into());
+            connection.unsent.borrow_mut().resize(MOST_UNREAD, 0);
+            let too_early = connection.ask(&core, client, &mut frames).ok();
+            connection.unsent.borrow_mut().clear();
+            (too_early, connection.ask(&core, client, &mut frames).ok())
+        };
+        assert_eq!(LocalSet::new().run_until(asked).await, (Some(0), Some(1)));
+    }
+}

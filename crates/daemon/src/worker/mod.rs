@@ -270,3 +270,34 @@ impl Core {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The core of a worker without zones and upstreams, inside a [`LocalSet`](tokio::task::LocalSet).
+    pub(super) fn core() -> Rc<Core> {
+        let seat = Seat {
+            policy: Arc::default(),
+            worker: WorkerId(0),
+            cache: Arc::new(resolver::cache::Cache::new(0)),
+            questions: Arc::default(),
+            tally: Arc::default(),
+            limits: resolver::policy::Limits::default(),
+            seed: [7; 32],
+        };
+        let process = Arc::<ProcessTally>::default();
+        let voice = Voice::start(std::io::sink(), 1, Arc::clone(&process)).unwrap();
+        let (peers, mut inboxes) = inboxes(1);
+        let inbox = inboxes.pop().unwrap();
+        let desk = Desk { seat, voice, process, notices: mpsc::channel(1).0, peers, inbox };
+        let orders = Orders {
+            policy: Arc::default(),
+            upstreams: UpstreamTallies::new(),
+            query_log: QueryLog::new(),
+            error_log: ErrorLog::new(),
+            addresses: HashMap::new(),
+        };
+        Core::new(desk, orders)
+    }
+}

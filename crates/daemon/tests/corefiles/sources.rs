@@ -217,6 +217,7 @@ fn the_sync_interval_counts_in_seconds_however_it_is_written() {
         assert_eq!(flags(&["-syncinterval", text]).sync_interval, Duration::from_secs(60), "{text}");
     }
     assert_eq!(usage(&["-localip", "::1", "-syncinterval", "500ms"]).code, 2);
+    assert_eq!(usage(&["-localip", "::1", "-syncinterval", "18446744073709551615"]).code, 2);
 }
 
 #[test]

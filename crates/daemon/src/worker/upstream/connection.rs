@@ -89,14 +89,18 @@ impl Connection {
         self.questions.borrow().iter().any(|question| question.attempt == Some(attempt))
     }
 
-    /// Nobody wants this answer any more. A connection that owes only such answers owes too much: it is closed.
+    /// Nobody wants this answer any more. A connection that owes only such answers is closed: it may never give them.
     pub(super) fn forget(&self, attempt: AttemptId) {
         let mut questions = self.questions.borrow_mut();
         let Some(question) = questions.iter_mut().find(|question| question.attempt == Some(attempt)) else {
             return;
         };
         question.attempt = None;
-        if questions.iter().all(|question| question.attempt.is_none()) {
+        self.close_if_unwanted(&questions);
+    }
+
+    fn close_if_unwanted(&self, questions: &VecDeque<Question>) {
+        if !questions.is_empty() && questions.iter().all(|question| question.attempt.is_none()) {
             self.close();
         }
     }
@@ -121,7 +125,7 @@ impl Connection {
         freed: impl Fn(),
     ) -> Failure {
         let mut frames = Frames::default();
-        while !self.closing.get() && !self.has_nothing_left() {
+        while !self.closing.get() && !self.is_idle_for_long() {
             let writing = !self.unsent.borrow().is_empty();
             let interest = if writing { Interest::READABLE | Interest::WRITABLE } else { Interest::READABLE };
             let served = tokio::select! {
@@ -136,7 +140,7 @@ impl Connection {
                     Ok(())
                 }),
                 () = self.changed.notified() => Ok(()),
-                () = time::sleep_until(self.next_look().into()) => Ok(()),
+                () = time::sleep_until(self.idle_until().into()), if self.has_no_question() => Ok(()),
             };
             if served.is_err() {
                 break;
@@ -179,22 +183,30 @@ impl Connection {
     /// Finds the question by its ID. A message with an ID that nobody asked for is out of step.
     fn deliver(&self, message: &[u8], carry: &impl Fn(AttemptId, &[u8])) {
         let id = wire::header::Header::read(message).map(|header| header.id);
-        let found =
-            self.questions.borrow().iter().find(|one| Some(one.id) == id).map(|one| (one.id, one.attempt));
-        let Some((id, attempt)) = found else { return self.close() };
+        let place = self.questions.borrow().iter().position(|one| Some(one.id) == id);
+        let Some(place) = place else { return self.close() };
+        let attempt = self.questions.borrow().get(place).and_then(|one| one.attempt);
         if let Some(attempt) = attempt {
             carry(attempt, message);
         }
-        self.questions.borrow_mut().retain(|question| question.id != id);
+        // Others may have been added behind it meanwhile; none has left.
+        let mut questions = self.questions.borrow_mut();
+        questions.remove(place);
+        self.close_if_unwanted(&questions);
         self.has_answered.set(true);
         self.last_used.set(clock::now());
     }
 
-    fn has_nothing_left(&self) -> bool {
-        self.questions.borrow().is_empty() && clock::now() >= self.next_look()
+    fn has_no_question(&self) -> bool {
+        self.questions.borrow().is_empty()
     }
 
-    fn next_look(&self) -> Instant {
+    fn is_idle_for_long(&self) -> bool {
+        self.has_no_question() && clock::now() >= self.idle_until()
+    }
+
+    /// When the connection ends if no question comes.
+    fn idle_until(&self) -> Instant {
         (self.last_used.get() + self.terms.idle).min(self.terms.retire_at).max(self.last_used.get())
     }
 }
@@ -204,4 +216,108 @@ pub(super) async fn dial(connection: &Connection, upstream: SocketAddr) -> io::R
     let socket = TcpSocket::from_std_stream(linux::tcp::dial_socket(upstream)?);
     let dialled = time::timeout_at(connection.terms.dial_until.into(), socket.connect(upstream)).await;
     dialled.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::{Future, poll_fn};
+    use std::pin::pin;
+    use std::rc::Rc;
+
+    use resolver::action::Transport;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    const PATIENCE: Duration = Duration::from_secs(5);
+
+    async fn pair() -> (TcpStream, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let upstream = listener.local_addr().unwrap();
+        let (ours, theirs) = tokio::join!(TcpStream::connect(upstream), listener.accept());
+        (ours.unwrap(), theirs.unwrap().0)
+    }
+
+    fn connection(idle: Duration) -> Rc<Connection> {
+        let later = clock::now() + Duration::from_secs(60);
+        Rc::new(Connection::new(Terms { dial_until: later, retire_at: later, idle }))
+    }
+
+    fn message(id: u16) -> [u8; 12] {
+        let [high, low] = id.to_be_bytes();
+        [high, low, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]
+    }
+
+    fn send(connection: &Connection, attempt: u64, id: u16) {
+        let ask = Ask {
+            attempt: AttemptId(attempt),
+            upstream: ([127, 0, 0, 1], 53).into(),
+            transport: Transport::Tcp,
+            fresh: false,
+            until: clock::now(),
+            idle: Duration::ZERO,
+            message: (0, 0),
+        };
+        connection.send(clock::now(), &ask, &message(id));
+    }
+
+    async fn answer(theirs: &mut TcpStream, id: u16) {
+        let mut framed = Vec::new();
+        frame::push(&message(id), &mut framed);
+        theirs.write_all(&framed).await.unwrap();
+    }
+
+    /// An upstream that takes longer than a connection may idle is waited for, not polled.
+    #[tokio::test]
+    async fn waits_quietly_for_an_answer() {
+        let (ours, mut theirs) = pair().await;
+        let connection = connection(Duration::ZERO);
+        send(&connection, 1, 7);
+        let mut wakes = 0;
+        let mut conversing = pin!(connection.converse(ours, |_, _| {}, || {}));
+        let counted = poll_fn(|context| {
+            wakes += 1;
+            conversing.as_mut().poll(context)
+        });
+        let slow_upstream = async {
+            theirs.read_exact(&mut [0; 14]).await.unwrap();
+            time::sleep(Duration::from_millis(50)).await;
+            answer(&mut theirs, 7).await;
+        };
+        let (end, ()) = tokio::join!(time::timeout(PATIENCE, counted), slow_upstream);
+        assert_eq!(end.unwrap(), Failure::Closed { reused: true });
+        assert!(wakes < 20, "woke up {wakes} times");
+    }
+
+    /// An upstream that leaves one question without answer does not keep the connection for ever.
+    #[tokio::test]
+    async fn ends_when_only_unwanted_answers_are_owed() {
+        let (ours, mut theirs) = pair().await;
+        let connection = connection(Duration::from_secs(60));
+        send(&connection, 1, 7);
+        send(&connection, 2, 8);
+        connection.forget(AttemptId(1));
+        answer(&mut theirs, 8).await;
+        let end = time::timeout(PATIENCE, connection.converse(ours, |_, _| {}, || {})).await;
+        assert_eq!(end.unwrap(), Failure::Closed { reused: true });
+    }
+
+    /// The ID of a forgotten question is free for another one, on the same connection too.
+    #[tokio::test]
+    async fn an_unwanted_answer_does_not_take_a_wanted_question_along() {
+        let (ours, mut theirs) = pair().await;
+        let connection = connection(Duration::ZERO);
+        send(&connection, 1, 7);
+        send(&connection, 2, 8);
+        connection.forget(AttemptId(1));
+        send(&connection, 3, 7);
+        for id in [7, 7, 8] {
+            answer(&mut theirs, id).await;
+        }
+        let carried = RefCell::new(Vec::new());
+        let conversing = connection.converse(ours, |attempt, _| carried.borrow_mut().push(attempt.0), || {});
+        time::timeout(PATIENCE, conversing).await.unwrap();
+        assert_eq!(carried.into_inner(), [3, 2]);
+    }
 }
