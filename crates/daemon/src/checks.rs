@@ -24,7 +24,7 @@ const LOOP_PAUSE: Duration = Duration::from_secs(1);
 const LOOP_AFTERMATH: Duration = Duration::from_secs(2);
 
 /// STATUS (RFC 1035 section 4.1.1): every worker refuses it by itself, no upstream and no cache is involved, and
-/// no metric of CoreDNS's counts it.
+/// no metric counts it.
 const OPCODE_STATUS: Flags = Flags(2 << 11);
 
 /// True when a worker answers on `address`.
