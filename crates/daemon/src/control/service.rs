@@ -150,14 +150,25 @@ impl<'a> Service<'a> {
                 info!("Going into lameduck mode for {lameduck:?}");
                 time::sleep(lameduck).await;
             }
-            let until = clock::now() + DRAIN_TIME;
-            for worker in &self.workers {
-                worker.drain(until).await;
-            }
+            self.drain().await;
         };
         tokio::select! {
             () = courtesies => Ending::Asked,
             () = signals.leave() => Ending::AskedTwice,
+        }
+    }
+
+    /// Has all workers answer what is open, at the same time. One that hangs is not waited for: the node must be
+    /// given back.
+    async fn drain(&self) {
+        let until = clock::now() + DRAIN_TIME;
+        let mut drains = JoinSet::new();
+        for worker in &self.workers {
+            drains.spawn_local(worker.drain(until));
+        }
+        let all_drained = async { while drains.join_next().await.is_some() {} };
+        if time::timeout_at((until + LOOK).into(), all_drained).await.is_err() {
+            error!("a worker hangs, which is a bug: leaving without it");
         }
     }
 

@@ -94,12 +94,15 @@ impl Worker {
         wait.await.map_err(|_| gone())?
     }
 
-    /// Has the worker answer what is open, until `until` at most, and end.
-    pub(crate) async fn drain(&self, until: Instant) {
-        let (done, wait) = oneshot::channel();
-        if self.orders.send(Order::Drain(until, done)).await.is_ok() {
-            // A worker that is gone has nothing left to answer.
-            wait.await.unwrap_or_default();
+    /// Has the worker answer what is open, until `until` at most, and end; resolves when it has.
+    pub(crate) fn drain(&self, until: Instant) -> impl Future<Output = ()> + use<> {
+        let orders = self.orders.clone();
+        async move {
+            let (done, wait) = oneshot::channel();
+            if orders.send(Order::Drain(until, done)).await.is_ok() {
+                // A worker that is gone has nothing left to answer.
+                wait.await.unwrap_or_default();
+            }
         }
     }
 
