@@ -26,6 +26,9 @@ pub struct UdpListener {
     socket: UdpSocket,
 }
 
+/// Octets that datagrams may take while they wait, the kernel's own bookkeeping included. Taken only when needed.
+const QUEUE_LEN: usize = 2 << 20;
+
 impl UdpListener {
     /// Opens a socket and binds it to `addr`; port 0 lets the kernel choose.
     ///
@@ -51,6 +54,7 @@ impl UdpListener {
             }
         }
         socket.set_reuse_port(true)?;
+        lengthen_queue(&socket)?;
         socket.bind(&addr.into())?;
         Ok(Self { socket: socket.into() })
     }
@@ -159,6 +163,15 @@ impl UdpListener {
     /// What `getsockopt` says; kernels before 4.12 do not know the question.
     pub fn queue_overflows(&self) -> io::Result<u32> {
         sys::dropped_datagrams(self.as_fd())
+    }
+}
+
+/// Lets a burst of a few thousand queries wait while the worker is busy; the kernel's default holds about 250. Beyond
+/// the limit of the machine (`net.core.rmem_max`) only with `CAP_NET_ADMIN`; otherwise the limit is what we get.
+fn lengthen_queue(socket: &Socket) -> io::Result<()> {
+    match setsockopt(socket, sockopt::RcvBufForce, &QUEUE_LEN) {
+        Err(nix::errno::Errno::EPERM) => socket.set_recv_buffer_size(QUEUE_LEN),
+        done => Ok(done?),
     }
 }
 

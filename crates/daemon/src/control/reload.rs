@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use tokio::time;
-use tracing::{error, info, warn};
+use tracing::{error, info};
 
 use super::Scene;
 use crate::clock;
@@ -19,12 +19,14 @@ pub(super) struct Watch {
     next: Option<Instant>,
     interval: Option<Duration>,
     seen: String,
+    /// Why the last text could not be read, so that it is told once.
+    unreadable: Option<String>,
 }
 
 impl Watch {
     /// A watch as the `reload` directive of `settings` wants it.
     pub(super) fn new(settings: &Settings, flags: &Flags) -> Self {
-        let mut watch = Self { next: None, interval: None, seen: settings.hash.clone() };
+        let mut watch = Self { next: None, interval: None, seen: settings.hash.clone(), unreadable: None };
         watch.settle(settings, flags);
         watch
     }
@@ -54,10 +56,15 @@ impl Watch {
         let corefile = match Corefile::read(scene.flags, scene.environment, &Node) {
             Ok(corefile) => corefile,
             Err(error) => {
-                warn!("Corefile parse failed: {error}");
+                let reason = error.to_string();
+                if asked || self.unreadable.as_ref() != Some(&reason) {
+                    failed(scene, &reason);
+                }
+                self.unreadable = Some(reason);
                 return None;
             }
         };
+        self.unreadable = None;
         if corefile.hash() == self.seen && !asked {
             return None;
         }
@@ -66,10 +73,15 @@ impl Watch {
         match corefile.settle(scene.flags, &Node) {
             Ok(settings) => Some(settings),
             Err(error) => {
-                error!("plugin/reload: Corefile changed but reload failed: {error}");
-                scene.process.reloads.failed.up();
+                failed(scene, &error);
                 None
             }
         }
     }
+}
+
+/// Tells and counts an edit that is not obeyed.
+pub(super) fn failed(scene: Scene<'_>, reason: &dyn std::fmt::Display) {
+    error!("plugin/reload: Corefile changed but reload failed: {reason}");
+    scene.process.reloads.failed.up();
 }

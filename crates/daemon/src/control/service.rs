@@ -10,11 +10,12 @@ use resolver::policy::{Limits, ListenerId, RouteId};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{self, MissedTickBehavior};
-use tracing::{error, info, warn};
+use tracing::{info, warn};
+use wire::name::Name;
 
 use std::sync::Arc;
 
-use super::reload::Watch;
+use super::reload::{self, Watch};
 use super::signals::{Signals, Told};
 use super::{Ending, Fault, Scene, tell};
 use crate::admin::{Admin, Endpoints};
@@ -101,7 +102,7 @@ impl<'a> Service<'a> {
         if !self.scene.flags.quiet {
             for listener in &self.settings.listeners {
                 for (zone, _) in &listener.zones {
-                    info!("{zone} on {}", listener.label);
+                    info!("{}", served(zone, &listener.label));
                 }
             }
         }
@@ -221,10 +222,13 @@ impl<'a> Service<'a> {
         if node.in_place().await {
             conditions.link.done();
         }
-        let addresses = self.settings.listeners.iter().filter_map(|listener| listener.addresses.first());
         let mut answered = true;
-        for &address in addresses {
-            answered &= checks::is_answered(address).await;
+        for listener in &self.settings.listeners {
+            // One that listens everywhere is asked by IPv4: loopback always has it.
+            let by_ipv4 = listener.addresses.iter().find(|address| address.is_ipv4());
+            if let Some(&address) = by_ipv4.or_else(|| listener.addresses.first()) {
+                answered &= checks::is_answered(address).await;
+            }
         }
         if answered {
             conditions.answers.done()
@@ -281,8 +285,7 @@ impl<'a> Service<'a> {
         let Some(settings) = watch.look(self.scene, asked) else { return };
         let outcome = self.adopt(settings).await;
         if let Err(fault) = &outcome {
-            error!("plugin/reload: Corefile changed but reload failed: {fault}");
-            self.scene.process.reloads.failed.up();
+            reload::failed(self.scene, fault);
         } else {
             info!("Reloading complete");
         }
@@ -305,6 +308,16 @@ impl Conditions {
             link: readiness.guard("link"),
             answers: readiness.guard("an answer of our own"),
         }
+    }
+}
+
+/// A zone and where it is answered, as CoreDNS tells it at its start.
+fn served(zone: &Name, label: &str) -> String {
+    let (host, port) =
+        label.strip_prefix("dns://").and_then(|rest| rest.rsplit_once(':')).unwrap_or((label, ""));
+    match host.trim_start_matches('[').trim_end_matches(']') {
+        "" => format!("{zone}:{port}"),
+        host => format!("{zone}:{port} on {host}"),
     }
 }
 

@@ -142,6 +142,11 @@ fn of_process(process: &ProcessTally) -> Vec<Family> {
             process.udp_send_errors.get(),
         ),
         plain(
+            "nodelocaldns_udp_queue_overflows_total",
+            "Queries by UDP that the kernel dropped because a worker was too busy to read them.",
+            process.udp_queue_overflows.get(),
+        ),
+        plain(
             "nodelocaldns_node_repairs_total",
             "Links, addresses and rules of ours that were gone and that we put back.",
             process.repairs.get(),

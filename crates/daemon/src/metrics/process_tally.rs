@@ -145,6 +145,8 @@ pub struct ProcessTally {
     pub connections: ClientConnections,
     /// Answers by UDP that the kernel would not take.
     pub udp_send_errors: EventCount,
+    /// Queries by UDP that the kernel dropped because a worker was too busy to read them.
+    pub udp_queue_overflows: EventCount,
     setup_errors: [EventCount; SETUP_ERRORS.len()],
 }
 

@@ -17,7 +17,7 @@ use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 use tokio::time;
 use wire::frame::{self, Frames};
-use wire::header::HEADER_LEN;
+use wire::header::{Flags, Header};
 
 use super::Core;
 use crate::clock;
@@ -75,10 +75,13 @@ impl Clients {
         Ok(())
     }
 
-    /// Accepts no more connections of a listener; those that are open go on.
+    /// Accepts and reads no more on a listener that is no more; its connections end when their last answer is out.
     pub(super) fn close(&self, id: ListenerId) {
         for task in self.listeners.borrow_mut().remove(&id).into_iter().flatten() {
             task.abort();
+        }
+        for connection in self.connections.borrow().values().filter(|one| one.listener == id) {
+            connection.read_no_more();
         }
     }
 
@@ -88,8 +91,7 @@ impl Clients {
             task.abort();
         }
         for connection in self.connections.borrow().values() {
-            connection.ended.set(true);
-            connection.changed.notify_one();
+            connection.read_no_more();
         }
     }
 
@@ -106,7 +108,7 @@ impl Clients {
         }
     }
 
-    fn admit(&self, peer: SocketAddr) -> Option<(ConnectionId, Rc<Connection>)> {
+    fn admit(&self, listener: ListenerId, peer: SocketAddr) -> Option<(ConnectionId, Rc<Connection>)> {
         let mut connections = self.connections.borrow_mut();
         let mut per_client = self.per_client.borrow_mut();
         let open = per_client.get(&peer.ip()).copied().unwrap_or(0);
@@ -117,7 +119,7 @@ impl Clients {
         per_client.insert(peer.ip(), open + 1);
         self.last_id.set(self.last_id.get() + 1);
         let id = ConnectionId(self.last_id.get());
-        let connection = Rc::new(Connection::new());
+        let connection = Rc::new(Connection::new(listener));
         connections.insert(id, Rc::clone(&connection));
         self.process.connections.open.up();
         Some((id, connection))
@@ -150,7 +152,7 @@ fn admit(core: &Rc<Core>, listener: ListenerId, stream: TcpStream, peer: SocketA
     if linux::tcp::tune_accepted(&stream).is_err() {
         return;
     }
-    let Some((id, connection)) = core.clients.admit(peer) else { return };
+    let Some((id, connection)) = core.clients.admit(listener, peer) else { return };
     let client = Client { listener, peer, local, connection: Some(id) };
     let core = Rc::clone(core);
     tokio::task::spawn_local(async move {
@@ -163,6 +165,7 @@ fn admit(core: &Rc<Core>, listener: ListenerId, stream: TcpStream, peer: SocketA
 
 /// One connection: questions in, answers out.
 struct Connection {
+    listener: ListenerId,
     unsent: RefCell<Vec<u8>>,
     open_questions: Cell<usize>,
     /// No more questions are read: the client has sent its last, or we are leaving.
@@ -179,8 +182,9 @@ enum End {
 }
 
 impl Connection {
-    fn new() -> Self {
+    fn new(listener: ListenerId) -> Self {
         Self {
+            listener,
             unsent: RefCell::default(),
             open_questions: Cell::new(0),
             ended: Cell::new(false),
@@ -199,6 +203,11 @@ impl Connection {
         self.changed.notify_one();
     }
 
+    fn read_no_more(&self) {
+        self.ended.set(true);
+        self.changed.notify_one();
+    }
+
     async fn converse(&self, core: &Rc<Core>, client: Client, stream: &TcpStream) -> End {
         let mut frames = Frames::default();
         let mut awaited = clock::now() + QUESTION_TIME;
@@ -206,6 +215,7 @@ impl Connection {
             if self.ended.get() && self.open_questions.get() == 0 && self.unsent.borrow().is_empty() {
                 return End::Done;
             }
+            let owed = self.open_questions.get() > 0 || !self.unsent.borrow().is_empty();
             tokio::select! {
                 ready = stream.ready(self.interest()) => {
                     let served = ready.and_then(|ready| {
@@ -226,6 +236,8 @@ impl Connection {
             }
             let was_partial = frames.is_partial();
             match self.ask(core, client, &mut frames) {
+                // Nothing came and nothing was owed: waking up gives a client no new time.
+                Ok(0) if !frames.is_partial() && !owed => {}
                 Ok(0) if frames.is_partial() && was_partial => {}
                 Ok(_) => awaited = clock::now() + if frames.is_partial() { QUESTION_TIME } else { IDLE_TIME },
                 Err(NotDns) => return End::Done,
@@ -291,7 +303,7 @@ impl Connection {
         let mut asked = 0;
         while self.has_room() {
             let Some(message) = frames.next_message() else { break };
-            if message.len() < HEADER_LEN {
+            if Header::read(message).is_none_or(|header| header.flags.has(Flags::QR)) {
                 return Err(NotDns);
             }
             self.open_questions.set(self.open_questions.get() + 1);
@@ -302,7 +314,8 @@ impl Connection {
     }
 }
 
-/// A message shorter than a header: whoever sends it does not speak DNS.
+/// A message shorter than a header, or a response: whoever sends it does not ask, and nothing is ever answered to
+/// it.
 struct NotDns;
 
 #[cfg(test)]
@@ -338,7 +351,7 @@ mod tests {
             let ip = Ipv4Addr::from_bits(0x0a00_0000 + u32::try_from(place).unwrap());
             SocketAddr::from((ip, 40_000))
         });
-        let admitted = peers.filter(|peer| clients.admit(*peer).is_some()).count();
+        let admitted = peers.filter(|peer| clients.admit(ListenerId(0), *peer).is_some()).count();
         assert_eq!(admitted, MOST_CONNECTIONS);
         assert_eq!(clients.per_client.borrow().len(), MOST_CONNECTIONS);
     }
@@ -350,7 +363,7 @@ mod tests {
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             let mut theirs = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
             let (ours, peer) = listener.accept().await.unwrap();
-            let connection = Connection::new();
+            let connection = Connection::new(ListenerId(0));
             let core = core();
             let leaving = async {
                 theirs.write_all(&framed(&QUESTION)).await.unwrap();
@@ -397,7 +410,7 @@ mod tests {
         let asked = async {
             let mut frames = Frames::default();
             frames.extend(&framed(&QUESTION));
-            let (core, connection) = (core(), Connection::new());
+            let (core, connection) = (core(), Connection::new(ListenerId(0)));
             let client = client((Ipv4Addr::LOCALHOST, 40_000).into());
             connection.unsent.borrow_mut().resize(MOST_UNREAD, 0);
             let too_early = connection.ask(&core, client, &mut frames).ok();

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::time::Duration;
 
 use linux::udp::{Inbound, UdpListener};
 use resolver::action::{Action, Answered, Client, Outbox};
@@ -13,7 +14,11 @@ use tokio::io::Interest;
 use tokio::task::AbortHandle;
 
 use super::Core;
+use crate::clock;
 use crate::metrics::ProcessTally;
+
+/// Longer than the deadline of any query that is open.
+const ANSWER_TIME: Duration = Duration::from_secs(5);
 
 /// The datagram sockets of a worker. A listener without an address of its own has one per family.
 #[derive(Default)]
@@ -24,6 +29,10 @@ pub(super) struct Datagrams {
 struct Socket {
     listener: Rc<UdpListener>,
     task: AbortHandle,
+    /// What the kernel's counter said when it was last looked at.
+    overflows: u32,
+    /// Its listener is no more: it only sends what is still owed.
+    leaving: bool,
 }
 
 impl Datagrams {
@@ -34,17 +43,21 @@ impl Datagrams {
         let listener = Rc::new(socket);
         let reading = read(Rc::clone(core), id, Rc::clone(&listener), readiness);
         let task = tokio::task::spawn_local(reading).abort_handle();
-        self.sockets.borrow_mut().insert((id, is_ipv6), Socket { listener, task });
+        let socket = Socket { listener, task, overflows: 0, leaving: false };
+        self.sockets.borrow_mut().insert((id, is_ipv6), socket);
         Ok(())
     }
 
-    /// Closes the sockets of a listener that is no more.
-    pub(super) fn close(&self, id: ListenerId) {
-        self.sockets.borrow_mut().retain(|(listener, _), socket| {
-            if *listener == id {
-                socket.task.abort();
-            }
-            *listener != id
+    /// Reads no more on a listener that is no more; its sockets close when what is open is answered.
+    pub(super) fn close(&self, core: &Rc<Core>, id: ListenerId) {
+        for (_, socket) in self.sockets.borrow_mut().iter_mut().filter(|((listener, _), _)| *listener == id) {
+            socket.task.abort();
+            socket.leaving = true;
+        }
+        let core = Rc::clone(core);
+        tokio::task::spawn_local(async move {
+            core.all_answered(clock::now() + ANSWER_TIME).await;
+            core.datagrams.sockets.borrow_mut().retain(|(listener, _), one| *listener != id || !one.leaving);
         });
     }
 
@@ -52,6 +65,16 @@ impl Datagrams {
     pub(super) fn stop_reading(&self) {
         for socket in self.sockets.borrow().values() {
             socket.task.abort();
+        }
+    }
+
+    /// Counts what the kernel had to drop since the last look.
+    pub(super) fn count_overflows(&self, process: &ProcessTally) {
+        for socket in self.sockets.borrow_mut().values_mut() {
+            // A kernel that does not know the question has no answer to count.
+            let Ok(now) = socket.listener.queue_overflows() else { continue };
+            process.udp_queue_overflows.add(u64::from(now.wrapping_sub(socket.overflows)));
+            socket.overflows = now;
         }
     }
 

@@ -38,6 +38,12 @@ use upstream::Upstreams;
 /// Looked at again after this long when nothing is due; a wake-up an hour costs nothing.
 const NOTHING_DUE: Duration = Duration::from_secs(3600);
 
+/// How often a worker looks at what the kernel had to drop; scrapes come no more often.
+const QUEUE_LOOK: Duration = Duration::from_secs(5);
+
+/// How often one who leaves looks whether all is answered.
+const ANSWER_LOOK: Duration = Duration::from_millis(10);
+
 /// A configuration as one worker obeys it.
 pub(crate) struct Orders {
     pub(crate) policy: Arc<Policy>,
@@ -118,6 +124,7 @@ impl Core {
         });
         tokio::task::spawn_local(Rc::clone(&core).keep_time());
         tokio::task::spawn_local(Rc::clone(&core).hear(desk.inbox));
+        tokio::task::spawn_local(Rc::clone(&core).watch_queues());
         core
     }
 
@@ -156,6 +163,14 @@ impl Core {
         self.act(|resolver, now, outbox| resolver.on_failure(now, attempt, failure, outbox));
     }
 
+    /// Looks at the kernel's queues, for as long as the worker lives.
+    async fn watch_queues(self: Rc<Self>) {
+        loop {
+            time::sleep(QUEUE_LOOK).await;
+            self.datagrams.count_overflows(&self.process);
+        }
+    }
+
     /// Wakes the resolver when something is due, for as long as the worker lives.
     async fn keep_time(self: Rc<Self>) {
         loop {
@@ -166,6 +181,13 @@ impl Core {
                     self.act(|resolver, now, outbox| resolver.on_deadline(now, outbox));
                 }
             }
+        }
+    }
+
+    /// Waits until no client waits for an answer, and not beyond `until`.
+    async fn all_answered(&self, until: Instant) {
+        while self.resolver.borrow().has_waiters() && clock::now() < until {
+            time::sleep(ANSWER_LOOK).await;
         }
     }
 

@@ -4,7 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use linux::udp::UdpListener;
 use resolver::policy::ListenerId;
@@ -12,15 +12,13 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::LocalSet;
 use tokio::time;
 
-use super::{Core, Desk, Orders};
+use super::{ANSWER_LOOK, Core, Desk, Orders};
 use crate::clock;
 
 /// Connections the kernel keeps for a worker that is busy.
 const BACKLOG: i32 = 1024;
 /// Orders that may wait; there is one sender, and it waits for each.
 const ORDERS_LEN: usize = 4;
-/// How often a worker that leaves looks whether all is answered.
-const DRAIN_LOOK: Duration = Duration::from_millis(10);
 
 /// The sockets of one listener for one worker.
 pub(crate) struct Sockets {
@@ -123,7 +121,7 @@ async fn work(desk: Desk, orders: Orders, sockets: Vec<Sockets>, mut receiver: m
                 let Adoption { orders, opened, closed } = *adoption;
                 core.adopt(orders);
                 for listener in closed {
-                    core.datagrams.close(listener);
+                    core.datagrams.close(&core, listener);
                     core.clients.close(listener);
                 }
                 // Who no longer waits for the outcome does not need it.
@@ -153,7 +151,8 @@ fn open(core: &Rc<Core>, sockets: Vec<Sockets>) -> io::Result<()> {
 async fn drain(core: &Rc<Core>, until: Instant) {
     core.datagrams.stop_reading();
     core.clients.stop_reading();
-    while (core.resolver.borrow().has_waiters() || !core.clients.is_empty()) && clock::now() < until {
-        time::sleep(DRAIN_LOOK).await;
+    core.all_answered(until).await;
+    while !core.clients.is_empty() && clock::now() < until {
+        time::sleep(ANSWER_LOOK).await;
     }
 }

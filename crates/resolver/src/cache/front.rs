@@ -10,71 +10,129 @@ use std::time::Instant;
 use super::entry::Entry;
 use super::{Cache, Hasher};
 
-/// Places; a name finds one place only. 4,096 pointers are 32 KiB.
+/// Places; a name finds one of the [`WAYS`] places of one set only. 4,096 of them are 64 KiB.
 const PLACES: usize = 4096;
 
-/// Octets of the heaviest entry that is kept here: the places hold 4 MiB at most beside the cache's budget, since
-/// what the cache has dropped lives on in them.
-const MOST_WEIGHT: u32 = 1024;
+/// Places of a set, as many as fill a cache line: names whose hashes meet need not push each other out.
+const WAYS: usize = 4;
 
-/// One hit in this many is shown to the shared cache, so that it knows what is popular.
-const SHOWN: u32 = 32;
+/// Octets of the entries in all places, which live on here beside the cache's budget when the cache has dropped them.
+/// Four thousand answers of the usual size are less; with heavy ones, all places are emptied as often as need be.
+const MOST_OCTETS: usize = 4 << 20;
+
+/// One hit in this many is noted for the shared cache, so that it knows what is popular.
+const NOTED: u32 = 32;
+
+/// Notes kept, the oldest overwritten. They are shown at the next insertion, which is when someone has to make
+/// room: what moka does on a look-up besides looking up may allocate, and a hit does not wait for that.
+const NOTES: usize = 64;
 
 /// The front and the shared cache behind it.
 #[derive(Debug)]
 pub(crate) struct Front {
     shared: Arc<Cache>,
     hasher: Hasher,
-    places: Box<[Option<Arc<Entry>>]>,
-    /// The heavy entry that was found last.
-    heavy: Option<Arc<Entry>>,
+    places: Box<[Option<Place>]>,
+    octets: usize,
     hits: u32,
+    notes: [Option<usize>; NOTES],
+}
+
+/// An entry with the hash of its key.
+#[derive(Clone, Debug)]
+struct Place {
+    hash: u64,
+    entry: Arc<Entry>,
 }
 
 impl Front {
     pub(crate) fn new(shared: Arc<Cache>) -> Self {
         let places = std::iter::repeat_with(|| None).take(PLACES).collect();
-        Self { shared, hasher: Hasher::new(), places, heavy: None, hits: 0 }
+        Self { shared, hasher: Hasher::new(), places, octets: 0, hits: 0, notes: [None; NOTES] }
     }
 
     /// The entry for `key` that is alive at `now`, and its seconds left.
     pub(crate) fn get(&mut self, key: &[u8], now: Instant) -> Option<(&Entry, u32)> {
-        let place = self.place(key);
-        let slot = self.places.get_mut(place)?;
-        let alive = slot.as_ref().filter(|entry| *entry.key == *key).and_then(|entry| entry.remaining(now));
-        if let Some(remaining) = alive {
-            self.hits = self.hits.wrapping_add(1);
-            if self.hits.is_multiple_of(SHOWN) {
-                self.shared.touch(key);
+        let hash = self.hasher.hash_one(key);
+        let found = self.find(hash, key);
+        let alive = found.and_then(|at| Some((at, self.entry(at)?.remaining(now)?)));
+        let (at, remaining) = match alive {
+            Some((at, remaining)) => {
+                self.note(at);
+                (at, remaining)
             }
-            return slot.as_deref().map(|entry| (entry, remaining));
-        }
-        let entry = self.shared.get(key)?;
-        let remaining = entry.remaining(now)?;
-        let slot = if entry.weight() > MOST_WEIGHT { &mut self.heavy } else { slot };
-        Some((slot.insert(entry), remaining))
+            None => {
+                let entry = self.shared.get(key)?;
+                let remaining = entry.remaining(now)?;
+                (self.keep(hash, entry), remaining)
+            }
+        };
+        Some((self.entry(at)?, remaining))
     }
 
     /// Keeps `entry` here and for all workers.
     pub(crate) fn insert(&mut self, entry: Arc<Entry>) {
-        let place = self.place(&entry.key);
-        if let Some(slot) = self.places.get_mut(place) {
-            // A heavy one leaves the place empty all the same: what was there is older.
-            *slot = (entry.weight() <= MOST_WEIGHT).then(|| Arc::clone(&entry));
+        for at in std::mem::replace(&mut self.notes, [None; NOTES]).into_iter().flatten() {
+            if let Some(popular) = self.entry(at) {
+                self.shared.touch(&popular.key);
+            }
         }
+        self.keep(self.hasher.hash_one(&*entry.key), Arc::clone(&entry));
         self.shared.insert(entry);
     }
 
     /// Lets go of every pointer, so that what the shared cache has dropped frees its memory.
     pub(crate) fn clear(&mut self) {
         self.places.fill(None);
-        self.heavy = None;
+        self.octets = 0;
     }
 
-    fn place(&self, key: &[u8]) -> usize {
-        let hash = self.hasher.hash_one(key);
-        usize::try_from(hash % PLACES as u64).unwrap_or(0)
+    fn entry(&self, at: usize) -> Option<&Entry> {
+        Some(&self.places.get(at)?.as_ref()?.entry)
     }
+
+    fn find(&self, hash: u64, key: &[u8]) -> Option<usize> {
+        let holds = |place: &Place| place.hash == hash && *place.entry.key == *key;
+        self.place(hash, |place| place.as_ref().is_some_and(holds))
+    }
+
+    /// The first place of the set of `hash` that is `wanted`.
+    fn place(&self, hash: u64, wanted: impl Fn(&Option<Place>) -> bool) -> Option<usize> {
+        let first = first_of_set(hash);
+        let set = self.places.get(first..first + WAYS)?;
+        Some(first + set.iter().position(wanted)?)
+    }
+
+    /// Puts `entry` where its key is already, else where nothing is, else in some place of its set.
+    fn keep(&mut self, hash: u64, entry: Arc<Entry>) -> usize {
+        let octets = entry.weight() as usize;
+        if self.octets + octets > MOST_OCTETS {
+            self.clear();
+        }
+        let free = || self.place(hash, Option::is_none);
+        let found = self.find(hash, &entry.key).or_else(free);
+        let at = found.unwrap_or_else(|| first_of_set(hash) + self.hits as usize % WAYS);
+        if let Some(place) = self.places.get_mut(at) {
+            let before = place.replace(Place { hash, entry });
+            self.octets += octets;
+            self.octets -= before.map_or(0, |before| before.entry.weight() as usize);
+        }
+        at
+    }
+
+    fn note(&mut self, at: usize) {
+        self.hits = self.hits.wrapping_add(1);
+        if self.hits.is_multiple_of(NOTED) {
+            let oldest = (self.hits / NOTED) as usize % NOTES;
+            if let Some(note) = self.notes.get_mut(oldest) {
+                *note = Some(at);
+            }
+        }
+    }
+}
+
+fn first_of_set(hash: u64) -> usize {
+    usize::try_from(hash % (PLACES / WAYS) as u64).unwrap_or(0) * WAYS
 }
 
 #[cfg(test)]
@@ -98,37 +156,22 @@ mod tests {
         Arc::new(Entry { key: Arc::from([key]), answer, stored, lifetime: 30, store, occupancy })
     }
 
-    /// What lives on of 40 entries of `len` octets for which the shared cache has no room.
-    fn surviving(len: u16) -> usize {
+    #[test]
+    fn what_the_cache_has_dropped_lives_on_within_bounds() {
         let now = testkit::clock::now();
         let shared = Arc::new(Cache::new(0));
         let mut front = Front::new(Arc::clone(&shared));
-        let entries: Vec<Weak<Entry>> = (0..40)
-            .map(|key| {
-                let entry = entry(key, len, now);
-                let weak = Arc::downgrade(&entry);
-                front.insert(entry);
-                shared.settle();
-                weak
-            })
-            .collect();
-        entries.iter().filter(|entry| entry.strong_count() > 0).count()
-    }
-
-    #[test]
-    fn heavy_entries_live_in_the_budget_only() {
-        assert_eq!(surviving(10_000), 0);
-        assert!(surviving(100) > 0);
-    }
-
-    #[test]
-    fn heavy_entries_are_found() {
-        let now = testkit::clock::now();
-        let shared = Arc::new(Cache::new(1 << 20));
-        let mut front = Front::new(Arc::clone(&shared));
-        front.insert(entry(1, 100, now));
-        front.insert(entry(1, 10_000, now));
-        let (found, remaining) = front.get(&[1], now).unwrap();
-        assert_eq!((found.answer.message_len() > 10_000, remaining), (true, 30));
+        let mut entries: Vec<Weak<Entry>> = Vec::new();
+        for key in 0..200 {
+            let fresh = entry(key, 60_000, now);
+            entries.push(Arc::downgrade(&fresh));
+            front.insert(fresh);
+            shared.settle();
+            assert!(front.get(&[key], now).is_some());
+        }
+        let alive: usize =
+            entries.iter().filter_map(Weak::upgrade).map(|entry| entry.weight() as usize).sum();
+        assert_eq!(alive, front.octets);
+        assert!((1..=MOST_OCTETS).contains(&alive), "{alive} octets live on");
     }
 }

@@ -29,12 +29,14 @@ impl Key {
             variant |= CHECKING_DISABLED;
         }
         let prefix = [block_high, block_low, variant, type_high, type_low];
+        let name = query.name.as_wire();
+        let len = PREFIX_LEN + name.len();
         let mut octets = [0; PREFIX_LEN + MAX_NAME_LEN];
-        let parts = prefix.iter().chain(query.name.as_wire());
-        let mut len = 0;
-        for (place, octet) in octets.iter_mut().zip(parts) {
-            *place = *octet;
-            len += 1;
+        if let Some((front, rest)) = octets.split_first_chunk_mut::<PREFIX_LEN>() {
+            *front = prefix;
+            if let Some(place) = rest.get_mut(..name.len()) {
+                place.copy_from_slice(name);
+            }
         }
         Self { octets, len }
     }

@@ -2,7 +2,8 @@
 //!
 //! CoreDNS answers the questions of one connection one after another, so a deep pipeline makes everything wait
 //! for its slowest question, and one connection per question makes hundreds. In between: the connection with
-//! the fewest questions open, not many on each, and another one as soon as the oldest question waits too long.
+//! the fewest questions open, a few on each while another can be had, and another one as soon as the oldest
+//! question waits too long.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -22,6 +23,10 @@ pub(super) const MOST_CONNECTIONS: usize = 8;
 
 /// Questions open on one connection.
 const DEPTH: usize = 16;
+
+/// Questions open on one connection while another can be had: the pair of A and AAAA that a client sends at once
+/// shares one, a burst is spread.
+const SHARED: usize = 2;
 
 /// A connection whose oldest question waits longer than this gets no more while another can be had.
 const SLOW: Duration = Duration::from_millis(30);
@@ -105,7 +110,7 @@ impl Pool {
             || connections.iter().filter(|one| one.takes_questions(now) && one.open_questions() < DEPTH);
         let swift =
             open().filter(|one| !one.waits_longer_than(SLOW, now)).min_by_key(|one| one.open_questions());
-        if swift.is_none() && room {
+        if room && swift.is_none_or(|one| one.open_questions() >= SHARED) {
             return None;
         }
         swift.or_else(|| open().min_by_key(|one| one.open_questions())).map(Rc::clone)

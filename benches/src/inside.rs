@@ -1,0 +1,110 @@
+//! Answers from the cache without sockets: what the resolver itself does, in a loop that can be counted.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use resolver::action::{Action, Answered, Client, Outbox};
+use resolver::cache::Cache;
+use resolver::policy::{
+    Block, BlockId, CachePolicy, ForwardPolicy, Limits, Listener, ListenerId, Order, Policy, Route, RouteId,
+    StorePolicy, TransportRule, Upstream,
+};
+use resolver::questions::WorkerId;
+use resolver::{Resolver, Seat};
+use wire::name::Name;
+
+use crate::Failed;
+use crate::questions::Question;
+
+/// Fills the cache with `names` names and answers `hits` queries from it, a batch at a time as a worker does.
+pub(crate) fn run(names: u16, hits: u32) -> Result<(), Failed> {
+    let questions = Question::several(names)?;
+    let mut resolver = resolver();
+    let mut outbox = Outbox::default();
+    let now = now();
+    for question in &questions {
+        resolver.on_query(now, client(), &question.query, &mut outbox);
+        let Some(Action::Ask(ask)) = outbox.actions.pop() else {
+            return Err(Failed("a miss did not ask the upstream".to_owned()));
+        };
+        let [high, low, ..] = *outbox.octets(ask.message) else { continue };
+        resolver.on_response(now, ask.attempt, &question.response([high, low]), &mut outbox);
+        outbox.clear();
+    }
+    let mut turn = questions.iter().cycle().zip(0..hits).peekable();
+    while turn.peek().is_some() {
+        for (question, _) in turn.by_ref().take(linux::udp::BATCH) {
+            resolver.on_query(now, client(), &question.query, &mut outbox);
+        }
+        if !outbox.actions.iter().all(|action| matches!(action, Action::Answer(_))) {
+            return Err(Failed("a hit was no answer".to_owned()));
+        }
+        outbox.clear();
+    }
+    check(&mut resolver, now, &questions)
+}
+
+/// True answers, outside of what is counted...
+fn check(resolver: &mut Resolver, now: Instant, questions: &[Question]) -> Result<(), Failed> {
+    let mut outbox = Outbox::default();
+    for question in questions {
+        resolver.on_query(now, client(), &question.query, &mut outbox);
+        let Some(Action::Answer(Answered { message, .. })) = outbox.actions.pop() else {
+            return Err(Failed("a hit was no answer".to_owned()));
+        };
+        if !question.is_answered_by(outbox.octets(message)) {
+            return Err(Failed("a hit was a wrong answer".to_owned()));
+        }
+    }
+    Ok(())
+}
+
+#[expect(clippy::disallowed_methods, reason = "a bench has a clock")]
+fn now() -> Instant {
+    Instant::now()
+}
+
+fn client() -> Client {
+    let peer = SocketAddr::from(([10, 233, 64, 5], 40_000));
+    Client { listener: ListenerId(0), peer, local: None, connection: None }
+}
+
+/// One that obeys what `servers` writes into a Corefile: one listener, the root, `cache` and `forward`.
+fn resolver() -> Resolver {
+    let store = StorePolicy { capacity: 9984, max_ttl: 3600, min_ttl: 5, disabled: Vec::new() };
+    let cache = CachePolicy {
+        zones: vec![Name::root()],
+        success: store.clone(),
+        denial: store,
+        servfail: Duration::from_secs(5),
+        keep_ttl: false,
+    };
+    let forward = ForwardPolicy {
+        from: Name::root(),
+        except: Vec::new(),
+        upstreams: vec![Upstream { addr: SocketAddr::from(([127, 0, 0, 1], 53)), tally: Arc::default() }],
+        order: Order::Random,
+        transport: TransportRule::AsClient,
+        max_concurrent: 0,
+        in_use: Arc::default(),
+        turn: 0.into(),
+        read_timeout: Duration::from_secs(2),
+        expire: Duration::from_secs(10),
+    };
+    let (cache, forwards) = (Some(cache), vec![forward]);
+    let (tally, occupancy) = (Arc::default(), Arc::default());
+    let block = Arc::new(Block { id: BlockId(0), cache, forwards, tally, occupancy });
+    let (zone, tally) = (Name::root(), Some(Arc::default()));
+    let route = Arc::new(Route { id: RouteId(0), zone, block, tally, loop_check: None });
+    let listener = Listener::new(vec![route], Arc::default(), RouteId(1));
+    Resolver::new(Seat {
+        policy: Arc::new(Policy { listeners: vec![Some(listener)] }),
+        worker: WorkerId(0),
+        cache: Arc::new(Cache::new(64 << 20)),
+        questions: Arc::default(),
+        tally: Arc::default(),
+        limits: Limits::default(),
+        seed: [7; 32],
+    })
+}

@@ -1,0 +1,51 @@
+//! The upstream of the servers under test: a thread that answers the first misses.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use crate::questions::Question;
+
+/// Where it listens, and how often it was asked.
+pub(crate) struct Upstream {
+    pub(crate) addr: SocketAddr,
+    asked: Arc<AtomicU64>,
+}
+
+impl Upstream {
+    /// Starts it; it lives as long as the process.
+    pub(crate) fn start(questions: &[Question]) -> io::Result<Self> {
+        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
+        let addr = socket.local_addr()?;
+        let asked = Arc::new(AtomicU64::new(0));
+        let count = Arc::clone(&asked);
+        let answers: HashMap<Vec<u8>, Vec<u8>> =
+            questions.iter().map(|question| (question.section.clone(), question.response([0, 0]))).collect();
+        std::thread::Builder::new()
+            .name("upstream".to_owned())
+            .spawn(move || answer(&socket, &answers, &count))?;
+        Ok(Self { addr, asked })
+    }
+
+    /// Queries that came so far.
+    pub(crate) fn asked(&self) -> u64 {
+        self.asked.load(Relaxed)
+    }
+}
+
+/// Answers until the process ends. What it does not know it leaves unanswered, and the run ends without a figure.
+fn answer(socket: &UdpSocket, answers: &HashMap<Vec<u8>, Vec<u8>>, count: &AtomicU64) {
+    let mut buffer = [0; 512];
+    while let Ok((len, peer)) = socket.recv_from(&mut buffer) {
+        let query = buffer.get(..len).unwrap_or_default();
+        let Ok(query) = wire::Query::parse(query) else { continue };
+        count.fetch_add(1, Relaxed);
+        let Some(mut response) = answers.get(query.echo.question).cloned() else { continue };
+        response.splice(..2, query.echo.id.to_be_bytes());
+        if socket.send_to(&response, peer).is_err() {
+            return;
+        }
+    }
+}

@@ -1,0 +1,220 @@
+//! Clients over TCP (RFC 7766): several questions on a connection, and bounds on what a connection may hold.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpStream};
+use std::time::{Duration, Instant};
+
+use testkit::RecordType;
+use testkit::client::{ClientError, Options, Pipeline};
+use testkit::clock::now;
+use testkit::upstream::{Behaviours, Manner, Order, Upstream};
+
+use crate::stage::{DNS, Daemon, Launch, PATIENCE, data, forwarding, localhost, upstream};
+
+/// A query as it goes over a stream.
+fn framed(id: u16, name: &str) -> Vec<u8> {
+    let octets = Options::tcp().query(id, name, RecordType::A).unwrap().to_vec().unwrap();
+    [&u16::try_from(octets.len()).unwrap().to_be_bytes(), octets.as_slice()].concat()
+}
+
+fn send(pipeline: &Pipeline, octets: &[u8]) {
+    pipeline.stream().write_all(octets).unwrap();
+}
+
+/// The IDs of the next answers, each of which must have an address.
+fn answered(pipeline: &mut Pipeline, count: usize) -> Vec<u16> {
+    let answers = (0..count).map(|_| pipeline.receive().unwrap());
+    answers
+        .map(|answer| (answer.message.metadata.id, data(&answer)))
+        .map(|(id, data)| {
+            assert_eq!(data, ["192.0.2.1"]);
+            id
+        })
+        .collect()
+}
+
+/// True when the server has closed the connection in order, with nothing left to say.
+fn is_closed(pipeline: &Pipeline) -> bool {
+    matches!(pipeline.stream().read(&mut [0; 1]), Ok(0))
+}
+
+/// How long after `since` the server closes the connection.
+fn closed_after(stream: &mut TcpStream, since: Instant) -> Duration {
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    match stream.read(&mut [0; 1]) {
+        Ok(0) => since.elapsed(),
+        Err(error) if error.kind() == ErrorKind::ConnectionReset => since.elapsed(),
+        other => panic!("neither closed nor reset: {other:?}"),
+    }
+}
+
+#[test]
+fn a_fast_answer_overtakes_a_slow_one() {
+    let manner = Manner { order: Order::Concurrent, ..Manner::default() };
+    let upstream = Upstream::play(localhost(), manner, Behaviours::default()).unwrap();
+    let daemon = Daemon::forwarding_to(&upstream, "force_tcp");
+    let mut pipeline = daemon.connect();
+    send(&pipeline, &[framed(1, "slow400-1.example."), framed(2, "ok-1.example.")].concat());
+    assert_eq!(answered(&mut pipeline, 2), [2, 1]);
+}
+
+#[test]
+fn three_queries_in_one_segment_are_all_answered() {
+    let upstream = upstream();
+    let daemon = Daemon::forwarding_to(&upstream, "force_tcp");
+    let mut pipeline = daemon.connect();
+    let queries = [framed(1, "ok-1.example."), framed(2, "ok-2.example."), framed(3, "ok-3.example.")];
+    send(&pipeline, &queries.concat());
+    let mut ids = answered(&mut pipeline, 3);
+    ids.sort_unstable();
+    assert_eq!(ids, [1, 2, 3]);
+    send(&pipeline, &queries.concat());
+    assert_eq!(answered(&mut pipeline, 3), [1, 2, 3], "from the cache they come in order");
+}
+
+#[test]
+fn more_queries_than_may_be_open_are_all_answered_in_time() {
+    let upstream = upstream();
+    let daemon = Daemon::forwarding_to(&upstream, "force_tcp");
+    let mut pipeline = daemon.connect();
+    let queries: Vec<u8> = (0..100).flat_map(|id| framed(id, &format!("slow10-{id}.example."))).collect();
+    send(&pipeline, &queries);
+    pipeline.stream().shutdown(Shutdown::Write).unwrap();
+    let mut ids = answered(&mut pipeline, 100);
+    ids.sort_unstable();
+    assert!(ids.into_iter().eq(0..100));
+    assert!(is_closed(&pipeline));
+}
+
+#[test]
+fn a_client_that_has_said_its_last_word_still_gets_its_answers() {
+    let upstream = upstream();
+    let daemon = Daemon::forwarding_to(&upstream, "force_tcp");
+    let mut pipeline = daemon.connect();
+    send(&pipeline, &[framed(1, "slow300-1.example."), framed(2, "slow300-2.example.")].concat());
+    pipeline.stream().shutdown(Shutdown::Write).unwrap();
+    let mut ids = answered(&mut pipeline, 2);
+    ids.sort_unstable();
+    assert_eq!(ids, [1, 2]);
+    assert!(is_closed(&pipeline));
+}
+
+#[test]
+fn a_query_may_come_octet_by_octet_and_an_empty_message_is_none() {
+    let upstream = upstream();
+    let daemon = Daemon::forwarding_to(&upstream, "force_tcp");
+    let mut pipeline = daemon.connect();
+    for octet in framed(1, "ok-1.example.").chunks(1) {
+        send(&pipeline, octet);
+    }
+    assert_eq!(answered(&mut pipeline, 1), [1]);
+    send(&pipeline, &[&[0, 0, 0, 0], framed(2, "ok-2.example.").as_slice(), &[0, 0]].concat());
+    assert_eq!(answered(&mut pipeline, 1), [2]);
+    send(&pipeline, &framed(3, "ok-3.example."));
+    assert_eq!(answered(&mut pipeline, 1), [3]);
+}
+
+#[test]
+fn who_does_not_speak_dns_is_hung_up_on() {
+    let upstream = upstream();
+    let daemon = Daemon::forwarding_to(&upstream, "force_tcp");
+    let mut other = daemon.connect();
+    let mut response = framed(7, "ok-1.example.");
+    response[4] |= 0x80;
+    for (what, octets) in
+        [("eleven octets", [&[0, 11], [0; 11].as_slice()].concat()), ("a response", response)]
+    {
+        let mut pipeline = daemon.connect();
+        send(&pipeline, &octets);
+        let closed = closed_after(&mut pipeline.stream().try_clone().unwrap(), now());
+        assert!(closed < Duration::from_secs(1), "{what}: {closed:?}");
+        assert!(matches!(pipeline.receive(), Err(ClientError::Closed)), "{what}");
+    }
+    send(&other, &framed(8, "ok-1.example."));
+    assert_eq!(answered(&mut other, 1), [8], "others do not notice");
+}
+
+/// Asks from another address than the one connections come from by default.
+fn ask_from(source: Ipv4Addr, daemon: &Daemon, name: &str) -> Duration {
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    socket.bind(&SocketAddr::from((source, 0)).into()).unwrap();
+    let asked = now();
+    socket.connect(&daemon.at(DNS).into()).unwrap();
+    let mut stream: TcpStream = socket.into();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.write_all(&framed(1, name)).unwrap();
+    stream.read_exact(&mut [0; 2]).unwrap();
+    asked.elapsed()
+}
+
+#[test]
+fn a_crowd_of_stalled_connections_shuts_nobody_out() {
+    let upstream = upstream();
+    for workers in ["-workers=1", "-workers=2"] {
+        let daemon = Launch::new(&forwarding(&upstream, "force_tcp")).arg(workers).start().when_ready();
+        let crowd: Vec<TcpStream> = (0..300)
+            .map(|_| {
+                let mut stream = TcpStream::connect(daemon.at(DNS)).unwrap();
+                // The server may have closed it already.
+                stream.write_all(&[0]).unwrap_or_default();
+                stream
+            })
+            .collect();
+        for number in 0..20 {
+            let answer = daemon.ask(&format!("ok-crowd-{number}.example."));
+            assert!(answer.took < Duration::from_millis(500), "UDP: {:?}", answer.took);
+        }
+        let took = ask_from(Ipv4Addr::new(127, 0, 0, 9), &daemon, "ok-crowd-0.example.");
+        assert!(took < Duration::from_millis(500), "TCP: {took:?}");
+        assert!(daemon.metric("nodelocaldns_tcp_connections_refused_total") > 0);
+        assert!(daemon.metric("nodelocaldns_tcp_connections") <= 2 * 128);
+        drop(crowd);
+        assert!(daemon.metric_becomes("nodelocaldns_tcp_connections", 0));
+        assert_eq!(data(&daemon.ask_with("ok-1.example.", &Options::tcp())), ["192.0.2.1"]);
+    }
+}
+
+/// Sends questions with large answers and reads none, until its own are left unread.
+fn does_not_read(daemon: &Daemon) -> TcpStream {
+    daemon.ask_with("big-2000-1.example.", &Options::tcp());
+    let mut greedy = TcpStream::connect(daemon.at(DNS)).unwrap();
+    greedy.set_write_timeout(Some(Duration::from_millis(200))).unwrap();
+    let queries = framed(1, "big-2000-1.example.").repeat(100);
+    let mut sent = 0;
+    while sent < 20_000_000 && greedy.write_all(&queries).is_ok() {
+        sent += queries.len();
+    }
+    assert!(sent < 20_000_000, "its questions were left unread");
+    greedy
+}
+
+#[test]
+fn patience_with_those_who_stall_idle_or_do_not_read_ends() {
+    let upstream = upstream();
+    let daemon = Daemon::forwarding_to(&upstream, "force_tcp");
+    let timed_out = "nodelocaldns_tcp_connections_timed_out_total";
+    let mut idle = daemon.connect();
+    send(&idle, &framed(1, "ok-1.example."));
+    assert_eq!(answered(&mut idle, 1), [1]);
+    let idle_since = now();
+    let mut stalled = TcpStream::connect(daemon.at(DNS)).unwrap();
+    stalled.write_all(&[0]).unwrap();
+    let mut mute = TcpStream::connect(daemon.at(DNS)).unwrap();
+    let since = now();
+    let greedy = does_not_read(&daemon);
+    let greedy_since = now();
+    let other = daemon.ask_with("ok-1.example.", &Options::tcp());
+    assert!(other.took < Duration::from_millis(500), "{:?}", other.took);
+    for (what, stream) in [("one octet", &mut stalled), ("nothing", &mut mute)] {
+        let after = closed_after(stream, since);
+        assert!((2500..4500).contains(&after.as_millis()), "{what}: closed after {after:?}");
+    }
+    assert!(daemon.metric_becomes(timed_out, 3));
+    let after = greedy_since.elapsed();
+    assert!((3500..7000).contains(&after.as_millis()), "does not read: closed after {after:?}");
+    let after = closed_after(&mut idle.stream().try_clone().unwrap(), idle_since);
+    assert!((9000..12_000).contains(&after.as_millis()), "idle: closed after {after:?}");
+    assert_eq!(daemon.metric(timed_out), 4);
+    assert!(daemon.metric_becomes("nodelocaldns_tcp_connections", 0));
+    drop(greedy);
+}

@@ -1,0 +1,83 @@
+//! Exact counts after a known traffic.
+
+use testkit::RecordType;
+use testkit::client::Options;
+
+use crate::stage::{DNS, Daemon, data, forwarding, upstream, with_edns};
+
+#[test]
+fn a_known_traffic_moves_each_counter_by_its_number() {
+    let upstream = upstream();
+    let daemon = Daemon::forwarding_to(&upstream, "force_tcp");
+    let (ip, to) = (daemon.ip, upstream.addr());
+    let server = format!("server=\"dns://{ip}:{DNS}\"");
+
+    daemon.ask("ok-1.example.");
+    daemon.ask("ok-1.example.");
+    daemon.ask_with("ok-1.example.", &Options::tcp());
+    daemon.ask_with("OK-1.EXAMPLE.", &with_edns());
+    daemon.ask_with("ok-1.example.", &Options { dnssec_ok: true, ..Options::default() });
+    daemon.client().ask("ok-1.example.", RecordType::AAAA, &Options::default()).unwrap();
+    daemon.ask("nxdomain-1.example.");
+    daemon.ask("nxdomain-1.example.");
+    daemon.ask("refused-1.example.");
+    daemon.ask("refused-1.example.");
+    daemon.client().ask("ok-1.example.", RecordType::AXFR, &Options::tcp()).unwrap();
+
+    let zone = format!("{server},zone=\".\"");
+    for (wanted, count) in [
+        (format!("coredns_dns_requests_total{{{zone}}}"), 11),
+        (format!("coredns_dns_requests_total{{{zone},proto=\"udp\",family=\"1\",type=\"A\",view=\"\"}}"), 8),
+        (format!("coredns_dns_requests_total{{{zone},proto=\"tcp\",type=\"A\"}}"), 1),
+        (format!("coredns_dns_requests_total{{{zone},proto=\"udp\",type=\"AAAA\"}}"), 1),
+        (format!("coredns_dns_requests_total{{{zone},proto=\"tcp\",type=\"AXFR\"}}"), 1),
+        (format!("coredns_dns_do_requests_total{{{zone}}}"), 1),
+        (format!("coredns_dns_responses_total{{{zone}}}"), 11),
+        (format!("coredns_dns_responses_total{{{zone},rcode=\"NOERROR\",plugin=\"cache\"}}"), 6),
+        (format!("coredns_dns_responses_total{{{zone},rcode=\"NXDOMAIN\",plugin=\"cache\"}}"), 2),
+        (format!("coredns_dns_responses_total{{{zone},rcode=\"REFUSED\",plugin=\"cache\"}}"), 2),
+        (format!("coredns_dns_responses_total{{{zone},rcode=\"REFUSED\",plugin=\"\"}}"), 1),
+        (format!("coredns_dns_request_duration_seconds_count{{{zone}}}"), 11),
+        (format!("coredns_dns_request_size_bytes_count{{{zone},proto=\"udp\"}}"), 9),
+        (format!("coredns_dns_response_size_bytes_count{{{zone},proto=\"tcp\"}}"), 2),
+        (format!("coredns_cache_requests_total{{{server},zones=\".\"}}"), 10),
+        (format!("coredns_cache_hits_total{{{server},type=\"success\"}}"), 3),
+        (format!("coredns_cache_hits_total{{{server},type=\"denial\"}}"), 1),
+        (format!("coredns_cache_misses_total{{{server}}}"), 6),
+        (format!("coredns_cache_entries{{{server},type=\"success\"}}"), 3),
+        (format!("coredns_cache_entries{{{server},type=\"denial\"}}"), 1),
+        (format!("coredns_proxy_request_duration_seconds_count{{proxy_name=\"forward\",to=\"{to}\"}}"), 6),
+        (format!("coredns_proxy_request_duration_seconds_count{{to=\"{to}\",rcode=\"NOERROR\"}}"), 3),
+        (format!("coredns_proxy_request_duration_seconds_count{{to=\"{to}\",rcode=\"NXDOMAIN\"}}"), 1),
+        (format!("coredns_proxy_request_duration_seconds_count{{to=\"{to}\",rcode=\"REFUSED\"}}"), 2),
+        (
+            format!(
+                "coredns_proxy_conn_cache_misses_total{{proxy_name=\"forward\",to=\"{to}\",proto=\"tcp\"}}"
+            ),
+            1,
+        ),
+        (
+            format!(
+                "coredns_proxy_conn_cache_hits_total{{proxy_name=\"forward\",to=\"{to}\",proto=\"tcp\"}}"
+            ),
+            5,
+        ),
+        ("coredns_panics_total".to_owned(), 0),
+    ] {
+        assert_eq!(daemon.metric(&wanted), count, "{wanted}");
+    }
+    assert_eq!(upstream.questions().len(), 6);
+}
+
+#[test]
+fn a_block_without_prometheus_is_not_counted_but_its_cache_is() {
+    let upstream = upstream();
+    let corefile = forwarding(&upstream, "force_tcp").replace("prometheus @:9253", "");
+    let daemon = Daemon::start(&corefile);
+    assert_eq!(data(&daemon.ask("ok-1.example.")), data(&daemon.ask("ok-1.example.")));
+    assert_eq!(daemon.metric("coredns_dns_requests_total"), 0);
+    assert_eq!(
+        (daemon.metric("coredns_cache_hits_total"), daemon.metric("coredns_cache_misses_total")),
+        (1, 1)
+    );
+}

@@ -1,0 +1,120 @@
+//! Upstreams that do not answer as they should: the client hears of it in time, and why.
+
+use std::thread;
+use std::time::Duration;
+
+use testkit::client::Options;
+use testkit::upstream::{ClosedPort, Transport, Upstream};
+use testkit::{RecordType, ResponseCode};
+
+use crate::stage::{DNS, Daemon, READY, code, data, extended_error, localhost, upstream, with_edns};
+
+/// RFC 8914: No Reachable Authority, and Network Error.
+const NO_REACHABLE_AUTHORITY: u16 = 22;
+const NETWORK_ERROR: u16 = 23;
+
+/// A stub resolver that waits 5 s has its answer before that.
+const STUB_PATIENCE: Duration = Duration::from_secs(5);
+
+#[test]
+fn an_upstream_that_refuses_is_told_at_once() {
+    let closed = ClosedPort::take(localhost()).unwrap();
+    let to = closed.addr();
+    for (options, proto) in [("force_tcp", "tcp"), ("prefer_udp", "udp")] {
+        let corefile = format!(
+            ".:{DNS} {{\n bind @\n errors\n cache 30\n forward . {to} {{\n {options}\n }}\n ready @:{READY}\n }}"
+        );
+        let daemon = Daemon::start(&corefile);
+        let refused = daemon.ask_with("ok-1.example.", &with_edns());
+        assert_eq!(code(&refused), ResponseCode::ServFail, "{proto}");
+        assert_eq!(extended_error(&refused), Some(NETWORK_ERROR));
+        assert!(refused.took < Duration::from_secs(1), "{:?}", refused.took);
+        let opened = format!("coredns_proxy_conn_cache_misses_total{{proto=\"{proto}\",to=\"{to}\"}}");
+        assert!((1..=2).contains(&daemon.metric(&opened)), "{proto}: {}", daemon.metric(&opened));
+        let line = daemon.says("plugin/errors");
+        assert!(line.starts_with("[ERROR] plugin/errors: 2 ok-1.example. A: "), "{line}");
+        assert!(line.ends_with("connection refused"), "{line}");
+    }
+}
+
+/// Neither silence nor an answer that comes too late; the late one is kept for the next who asks.
+fn silence(daemon: &Daemon, upstream: &Upstream) {
+    let late = "slow4700-1.example.";
+    thread::scope(|scope| {
+        for name in ["silent-1.example.", late] {
+            scope.spawn(move || {
+                let answer = daemon.ask_with(name, &with_edns());
+                assert_eq!(code(&answer), ResponseCode::ServFail, "{name}");
+                assert_eq!(extended_error(&answer), Some(NO_REACHABLE_AUTHORITY), "{name}");
+                assert!(answer.took < STUB_PATIENCE, "{name}: {:?}", answer.took);
+            });
+        }
+    });
+    assert!(daemon.metric_becomes("nodelocaldns_late_answers_total", 1));
+    let asked = upstream.asked(late);
+    assert_eq!(data(&daemon.ask(late)), ["192.0.2.1"]);
+    assert_eq!(upstream.asked(late), asked, "the late answer was kept");
+    let line = daemon.says("silent-1.example.");
+    assert!(line.starts_with("[ERROR] plugin/errors: 2 silent-1.example. A: read tcp"), "{line}");
+    assert!(line.ends_with("i/o timeout"), "{line}");
+}
+
+/// Answers to something else are never believed.
+fn lies(daemon: &Daemon, options: &Options) {
+    thread::scope(|scope| {
+        for name in ["wrongid-1.example.", "wrongq-1.example.", "garbage-1.example."] {
+            scope.spawn(move || {
+                let answer = daemon.ask_with(name, options);
+                assert_eq!((code(&answer), data(&answer).len()), (ResponseCode::ServFail, 0), "{name}");
+                assert!(answer.took < STUB_PATIENCE, "{name}: {:?}", answer.took);
+            });
+        }
+    });
+    assert!(daemon.metric("nodelocaldns_upstream_mismatches_total") > 0);
+    assert_eq!(data(&daemon.ask_with("ok-1.example.", options)), ["192.0.2.1"]);
+}
+
+#[test]
+fn neither_silence_nor_lies_cost_more_than_a_stub_waits() {
+    let (silent, lying) = (upstream(), upstream());
+    let patient = Daemon::forwarding_to(&silent, "force_tcp");
+    let (by_udp, by_tcp) =
+        (Daemon::forwarding_to(&lying, "prefer_udp"), Daemon::forwarding_to(&lying, "force_tcp"));
+    thread::scope(|scope| {
+        scope.spawn(|| silence(&patient, &silent));
+        scope.spawn(|| lies(&by_udp, &Options::default()));
+        scope.spawn(|| lies(&by_tcp, &Options::tcp()));
+    });
+}
+
+#[test]
+fn one_dead_upstream_of_two_is_passed_over() {
+    let (dead, alive) = (ClosedPort::take(localhost()).unwrap(), upstream());
+    let corefile = format!(
+        ".:{DNS} {{\n bind @\n errors\n forward . {} {} {{\n force_tcp\n policy sequential\n }}\n ready @:{READY}\n }}",
+        dead.addr(),
+        alive.addr()
+    );
+    let daemon = Daemon::start(&corefile);
+    for number in 0..10 {
+        let answer = daemon.ask(&format!("ok-{number}.example."));
+        assert_eq!(data(&answer), ["192.0.2.1"]);
+        assert!(answer.took < Duration::from_secs(1));
+    }
+    assert_eq!(daemon.complaints(), Vec::<String>::new());
+}
+
+#[test]
+fn an_upstream_that_comes_back_is_used_at_once() {
+    let closed = ClosedPort::take(localhost()).unwrap();
+    let to = closed.addr();
+    let daemon = Daemon::start(&format!(
+        ".:{DNS} {{\n bind @\n forward . {to} {{\n force_tcp\n }}\n ready @:{READY}\n }}"
+    ));
+    assert_eq!(code(&daemon.ask("ok-1.example.")), ResponseCode::ServFail);
+    drop(closed);
+    let back = Upstream::start(to).unwrap();
+    assert_eq!(data(&daemon.ask("ok-1.example.")), ["192.0.2.1"]);
+    assert_eq!(back.questions()[0].transport, Transport::Tcp);
+    assert_eq!(back.questions()[0].record_type, RecordType::A);
+}

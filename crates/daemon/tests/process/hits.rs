@@ -1,0 +1,123 @@
+//! What every packet gets over the real socket: from the cache, or because it is no query.
+
+use std::time::Duration;
+
+use testkit::client::{Client, ClientError, Options};
+use testkit::{Message, RecordType, ResponseCode};
+
+use crate::stage::{DNS, Daemon, PATIENCE, code, data, has_ipv6, own_port, reached, ttl, upstream};
+
+#[test]
+fn a_hit_is_older_and_keeps_the_clients_spelling() {
+    let upstream = upstream();
+    let daemon = Daemon::forwarding_to(&upstream, "force_tcp");
+    let first = daemon.ask("ok-age.example.");
+    assert_eq!(ttl(&first), 30);
+    let mut last = 30;
+    assert!(reached(PATIENCE, || {
+        let hit = daemon.ask("OK-Age.eXample.");
+        assert_eq!(hit.message.queries[0].name.to_ascii(), "OK-Age.eXample.");
+        assert_eq!(data(&hit), ["192.0.2.1"]);
+        assert!((last - 1..=last).contains(&ttl(&hit)), "{} after {last}", ttl(&hit));
+        last = ttl(&hit);
+        last == 28
+    }));
+    let by_tcp = daemon.ask_with("ok-AGE.example.", &Options::tcp());
+    assert!((27..=28).contains(&ttl(&by_tcp)));
+    assert_eq!(upstream.asked("ok-age.example."), 1);
+}
+
+#[test]
+fn denials_are_kept_as_well() {
+    let upstream = upstream();
+    let daemon = Daemon::forwarding_to(&upstream, "force_tcp");
+    for name in ["nxdomain-1.example.", "nodata-1.example."] {
+        let (first, second) = (daemon.ask(name), daemon.ask(name));
+        assert_eq!(code(&first), code(&second));
+        assert_eq!(second.message.authorities.len(), 1);
+        assert_eq!(upstream.asked(name), 1, "{name}");
+    }
+}
+
+/// The octets of a query for a name that exists.
+fn query(change: impl FnOnce(&mut Message)) -> Vec<u8> {
+    let options = Options { edns: Some(1232), ..Options::default() };
+    let mut query = options.query(0x1234, "ok-1.example.", RecordType::A).unwrap();
+    change(&mut query);
+    query.to_vec().unwrap()
+}
+
+#[test]
+fn what_is_no_query_gets_its_code_or_silence() {
+    let upstream = upstream();
+    let daemon = Daemon::forwarding_to(&upstream, "force_tcp");
+    let client = Client { timeout: Duration::from_millis(200), ..daemon.client() };
+    let bare = |code: u8| vec![0x12, 0x34, 0x81, code, 0, 0, 0, 0, 0, 0, 0, 0];
+    let good = query(|_| ());
+
+    let mut notify = good.clone();
+    notify[2] |= 4 << 3;
+    let answer = client.exchange_octets(&notify).unwrap();
+    assert_eq!(answer, [&[0x12, 0x34, 0xa1, 4], [0; 8].as_slice()].concat(), "NOTIMP, opcode kept");
+
+    let mut two_questions = good.clone();
+    two_questions[5] = 2;
+    assert_eq!(client.exchange_octets(&two_questions).unwrap(), bare(1), "FORMERR");
+    assert_eq!(client.exchange_octets(&good[..20]).unwrap(), bare(1), "FORMERR");
+
+    let other_version = query(|query| {
+        query.edns.as_mut().unwrap().set_version(1);
+    });
+    let answer = Message::from_vec(&client.exchange_octets(&other_version).unwrap()).unwrap();
+    assert_eq!(u16::from(answer.metadata.response_code), 16, "BADVERS");
+    assert_eq!((answer.edns.unwrap().version(), answer.answers.len()), (0, 0));
+
+    let mut response = good.clone();
+    response[2] |= 0x80;
+    for silenced in [&response, &good[..11], &[]] {
+        assert!(matches!(client.exchange_octets(silenced), Err(ClientError::Timeout)), "{silenced:?}");
+    }
+    let rejected =
+        |reason| daemon.metric(&format!("nodelocaldns_rejected_packets_total{{reason=\"{reason}\"}}"));
+    assert_eq!((rejected("FORMERR"), rejected("BADVERS"), rejected("silence")), (2, 1, 3));
+    assert_eq!(daemon.complaints(), Vec::<String>::new());
+    assert_eq!(upstream.questions().len(), 0);
+    assert_eq!(code(&daemon.ask("ok-1.example.")), ResponseCode::NoError);
+}
+
+#[test]
+fn transfers_and_names_without_a_block_are_refused_here() {
+    let upstream = upstream();
+    let daemon = Daemon::start(&format!(
+        "example:{DNS} {{\n bind @\n forward . {}\n ready @:8181\n }}",
+        upstream.addr()
+    ));
+    let client = daemon.client();
+    let outside = client.ask("ok-1.elsewhere.", RecordType::A, &Options::default()).unwrap();
+    assert_eq!(code(&outside), ResponseCode::Refused);
+    for transfer in [RecordType::AXFR, RecordType::IXFR] {
+        let refused = client.ask("ok-1.example.", transfer, &Options::tcp()).unwrap();
+        assert_eq!(code(&refused), ResponseCode::Refused);
+    }
+    assert_eq!(upstream.questions().len(), 0);
+    assert_eq!(daemon.metric("coredns_dns_requests_total{zone=\"dropped\"}"), 1);
+}
+
+#[test]
+fn a_block_without_bind_answers_from_the_address_that_was_asked() {
+    let upstream = upstream();
+    let port = own_port();
+    let daemon =
+        Daemon::start(&format!(".:{port} {{\n cache\n forward . {}\n ready @:8181\n }}", upstream.addr()));
+    let mut servers = vec![daemon.at(port), ([127, 0, 0, 1], port).into(), ([127, 99, 99, 99], port).into()];
+    if has_ipv6() {
+        servers.push((std::net::Ipv6Addr::LOCALHOST, port).into());
+    }
+    for server in servers {
+        // The client's socket is connected: it hears nobody but the address it asked.
+        for options in [Options::default(), Options::tcp()] {
+            let answer = Client::new(server).ask("ok-1.example.", RecordType::A, &options).unwrap();
+            assert_eq!(data(&answer), ["192.0.2.1"], "{server}");
+        }
+    }
+}

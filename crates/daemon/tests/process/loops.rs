@@ -1,0 +1,44 @@
+//! Forwarding that goes in a circle.
+
+use testkit::RecordType;
+use testkit::client::Options;
+
+use crate::stage::{DNS, Daemon, Launch, PATIENCE, READY, data, upstream};
+
+#[test]
+fn a_block_that_forwards_to_itself_ends_the_process() {
+    for workers in ["-workers=1", "-workers=2"] {
+        let corefile = format!(
+            ".:{DNS} {{\n bind @\n cache 30\n loop\n forward . @:{DNS} {{\n force_tcp\n }}\n ready @:{READY}\n}}"
+        );
+        let end = Launch::new(&corefile).arg(workers).start().end();
+        assert_eq!(end.code, Some(1), "{end:?}");
+        let line = &end.stderr[0];
+        assert!(line.starts_with("[FATAL] plugin/loop: Loop (127."), "{line}");
+        assert!(
+            line.contains("detected for zone \".\", see https://coredns.io/plugins/loop#troubleshooting"),
+            "{line}"
+        );
+    }
+}
+
+#[test]
+fn without_a_circle_the_check_goes_by_unseen() {
+    let upstream = upstream();
+    let daemon = Daemon::start(&format!(
+        "example:{DNS} {{\n bind @\n loop\n forward . {}\n ready @:{READY}\n}}",
+        upstream.addr()
+    ));
+    assert!(upstream.wait_for(PATIENCE, |questions| !questions.is_empty()));
+    let probe = upstream.questions().remove(0);
+    assert_eq!(probe.record_type, RecordType::HINFO);
+    let labels: Vec<&str> = probe.name.split('.').collect();
+    assert!(matches!(labels[..], [first, second, "example", ""] if first != second), "{}", probe.name);
+    for _ in 0..5 {
+        // Anyone may ask for HINFO.
+        daemon.client().ask("ok-1.example.", RecordType::HINFO, &Options::default()).unwrap();
+    }
+    assert_eq!(data(&daemon.ask("ok-1.example.")), ["192.0.2.1"]);
+    assert_eq!(daemon.complaints(), Vec::<String>::new());
+    assert_eq!(daemon.terminate().code, Some(0));
+}

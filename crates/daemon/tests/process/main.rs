@@ -1,0 +1,23 @@
+//! The whole process on loopback: the real binary, without privileges, between real clients and scripted upstreams.
+//!
+//! `stage` has the actors. Each test has a loopback address of its own, so that all of them can run at once.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test ends where it fails"
+)]
+
+mod connections;
+mod counts;
+mod datagrams;
+mod endings;
+mod failures;
+mod hits;
+mod lines;
+mod loops;
+mod misses;
+mod readiness;
+mod refusals;
+mod reloading;
+mod stage;

@@ -1,0 +1,214 @@
+//! What is not in the cache: few questions on few connections.
+
+use std::collections::HashSet;
+use std::net::{Ipv4Addr, UdpSocket};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread::sleep;
+use std::time::Duration;
+
+use testkit::client::{Client, Options};
+use testkit::upstream::{Behaviours, Manner, Order, Script, Step, Transport, Upstream};
+use testkit::{Message, RecordType, ResponseCode};
+
+use crate::stage::{DNS, Daemon, Launch, PATIENCE, code, data, forwarding, localhost, reached, upstream};
+
+/// Connections of one worker to one upstream, as the design has it.
+const MOST_CONNECTIONS: u64 = 8;
+
+/// `name` with the letters in capitals whose place is a one in `number`.
+fn spelled(name: &str, number: usize) -> String {
+    let letter = |(place, letter): (usize, char)| match number >> (place % 6) & 1 {
+        1 => letter.to_ascii_uppercase(),
+        _ => letter,
+    };
+    name.chars().enumerate().map(letter).collect()
+}
+
+/// Sixty clients ask the same missing name at once, each with an ID and a spelling of its own.
+fn sixty_ask(daemon: &Daemon, name: &str) {
+    let clients: Vec<(UdpSocket, Vec<u8>)> = (0..60)
+        .map(|number| {
+            let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).unwrap();
+            socket.connect(daemon.at(DNS)).unwrap();
+            socket.set_read_timeout(Some(PATIENCE)).unwrap();
+            let id = 1000 + 7 * u16::try_from(number).unwrap();
+            let query = Options::default().query(id, &spelled(name, number), RecordType::A).unwrap();
+            (socket, query.to_vec().unwrap())
+        })
+        .collect();
+    for (socket, query) in &clients {
+        socket.send(query).unwrap();
+    }
+    for (socket, query) in &clients {
+        let mut answer = [0; 512];
+        let length = socket.recv(&mut answer).unwrap();
+        let answer = &answer[..length];
+        assert_eq!(answer[..2], query[..2], "the client's own ID");
+        assert_eq!(answer[12..query.len()], query[12..], "the client's own spelling");
+        assert_eq!(Message::from_vec(answer).unwrap().answers.len(), 1);
+    }
+}
+
+#[test]
+fn sixty_clients_with_one_question_cost_the_upstream_one() {
+    let upstream = upstream();
+    let daemon = Daemon::forwarding_to(&upstream, "force_tcp");
+    sixty_ask(&daemon, "slow300-same.example.");
+    assert_eq!(upstream.asked("slow300-same.example."), 1);
+    assert_eq!(daemon.metric("nodelocaldns_joined_queries_total"), 59);
+}
+
+/// 256 clients ask different missing names at once.
+fn many_ask(daemon: &Daemon, workers: u64, upstream: &Upstream) {
+    let sockets: Vec<UdpSocket> = (0..32)
+        .map(|_| {
+            let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).unwrap();
+            socket.connect(daemon.at(DNS)).unwrap();
+            socket.set_read_timeout(Some(PATIENCE)).unwrap();
+            socket
+        })
+        .collect();
+    let socket_of = |number: u16| &sockets[usize::from(number) % sockets.len()];
+    for number in 0..256 {
+        let name = format!("slow20-{number}.example.");
+        let query = Options::default().query(number, &name, RecordType::A).unwrap();
+        socket_of(number).send(&query.to_vec().unwrap()).unwrap();
+    }
+    let mut answered = HashSet::new();
+    for number in 0..256 {
+        let mut answer = [0; 512];
+        let length = socket_of(number).recv(&mut answer).unwrap();
+        let answer = Message::from_vec(&answer[..length]).unwrap();
+        let name = answer.queries[0].name.to_ascii();
+        assert_eq!(name, format!("slow20-{}.example.", answer.metadata.id));
+        assert_eq!(
+            (answer.metadata.response_code, answer.answers.len()),
+            (ResponseCode::NoError, 1),
+            "{name}"
+        );
+        answered.insert(answer.metadata.id);
+    }
+    assert_eq!(answered.len(), 256);
+    let connections = upstream.connections();
+    assert!(connections.most_open <= workers * MOST_CONNECTIONS, "{connections:?}");
+    assert!(upstream.questions().iter().all(|question| question.transport == Transport::Tcp));
+}
+
+#[test]
+fn many_questions_travel_on_few_connections() {
+    for order in [Order::Sequential, Order::Concurrent] {
+        let manner = Manner { order, ..Manner::default() };
+        let upstream = Upstream::play(localhost(), manner, Behaviours::default()).unwrap();
+        let daemon = Daemon::forwarding_to(&upstream, "force_tcp");
+        many_ask(&daemon, 1, &upstream);
+    }
+    let upstream = upstream();
+    let daemon = Launch::new(&forwarding(&upstream, "force_tcp")).arg("-workers=2").start().when_ready();
+    many_ask(&daemon, 2, &upstream);
+}
+
+#[test]
+fn with_force_tcp_nothing_goes_by_udp_and_one_connection_is_used_again() {
+    let upstream = upstream();
+    let daemon = Daemon::forwarding_to(&upstream, "force_tcp");
+    for number in 0..10 {
+        daemon.ask(&format!("ok-{number}.example."));
+        daemon.ask_with(&format!("ok-tcp-{number}.example."), &Options::tcp());
+    }
+    let questions = upstream.questions();
+    assert_eq!(questions.len(), 20);
+    assert!(questions.iter().all(|question| question.transport == Transport::Tcp));
+    assert!(questions.iter().all(|question| question.connection == 1));
+    assert_eq!(upstream.connections().accepted, 1);
+}
+
+#[test]
+fn a_slow_question_does_not_hold_up_the_next_at_a_sequential_upstream() {
+    let upstream = upstream();
+    let daemon = Daemon::forwarding_to(&upstream, "force_tcp");
+    let mut slow = daemon.connect();
+    slow.send("slow1500-1.example.", RecordType::A, &Options::tcp()).unwrap();
+    assert!(upstream.wait_for(PATIENCE, |questions| questions.len() == 1));
+    // Time itself is the condition: a question this old makes its connection a slow one.
+    sleep(Duration::from_millis(40));
+    let fast = daemon.ask("ok-1.example.");
+    assert_eq!(data(&fast), ["192.0.2.1"]);
+    assert!(fast.took < Duration::from_secs(1), "{:?}", fast.took);
+    assert_eq!(slow.receive().unwrap().message.answers.len(), 1);
+}
+
+#[test]
+fn a_burst_of_slow_questions_is_spread_over_the_connections() {
+    let upstream = upstream();
+    let daemon = Daemon::forwarding_to(&upstream, "force_tcp");
+    let mut burst = daemon.connect();
+    for number in 0..16 {
+        burst.send(&format!("slow250-{number}.example."), RecordType::A, &Options::tcp()).unwrap();
+    }
+    let slowest = (0..16).map(|_| burst.receive().unwrap().took).max().unwrap();
+    assert!(
+        slowest < Duration::from_millis(1500),
+        "{slowest:?}: a sequential upstream had them in one queue"
+    );
+    assert!(upstream.connections().most_open <= MOST_CONNECTIONS);
+}
+
+#[test]
+fn an_idle_connection_that_the_upstream_closes_is_no_matter() {
+    let manner = Manner { idle: Duration::from_millis(100), ..Manner::default() };
+    let upstream = Upstream::play(localhost(), manner, Behaviours::default()).unwrap();
+    let daemon = Daemon::forwarding_to(&upstream, "force_tcp");
+    for number in 1..=3 {
+        assert_eq!(data(&daemon.ask(&format!("ok-{number}.example."))), ["192.0.2.1"]);
+        let closed = |now: testkit::upstream::Connections| now.accepted == number && now.open == 0;
+        assert!(upstream.wait_for_connections(PATIENCE, closed));
+    }
+    assert_eq!(upstream.questions().len(), 3);
+    assert_eq!(daemon.complaints(), Vec::<String>::new());
+    assert_eq!(daemon.metric("nodelocaldns_upstream_failures_total"), 0);
+}
+
+/// Ends the connection over every second question, the first of them being answered.
+struct EndsOnSecond {
+    count: AtomicUsize,
+    end: Step,
+}
+
+impl Script for EndsOnSecond {
+    fn steps(&self, query: &Message, transport: Transport) -> Vec<Step> {
+        match self.count.fetch_add(1, Ordering::Relaxed) % 3 {
+            1 => vec![self.end.clone()],
+            _ => Behaviours::default().steps(query, transport),
+        }
+    }
+}
+
+#[test]
+fn a_connection_that_ends_over_a_question_is_replaced_unseen() {
+    for end in [Step::Close, Step::Reset] {
+        let script = EndsOnSecond { count: AtomicUsize::new(0), end };
+        let upstream = Upstream::play(localhost(), Manner::default(), script).unwrap();
+        let daemon = Daemon::forwarding_to(&upstream, "force_tcp");
+        assert_eq!(data(&daemon.ask("ok-1.example.")), ["192.0.2.1"]);
+        let redone = daemon.ask("ok-2.example.");
+        assert_eq!((code(&redone), data(&redone)), (ResponseCode::NoError, vec!["192.0.2.1".to_owned()]));
+        assert_eq!((upstream.asked("ok-2.example."), upstream.connections().accepted), (2, 2));
+        assert_eq!(daemon.complaints(), Vec::<String>::new());
+        assert_eq!(daemon.metric("nodelocaldns_upstream_redone_total"), 1);
+        assert_eq!(daemon.metric("nodelocaldns_upstream_failures_total"), 0);
+    }
+}
+
+#[test]
+fn two_workers_ask_the_same_question_at_most_once_each_and_share_the_answer() {
+    let upstream = upstream();
+    let daemon = Launch::new(&forwarding(&upstream, "force_tcp")).arg("-workers=2").start().when_ready();
+    sixty_ask(&daemon, "slow300-same.example.");
+    assert!((1..=2).contains(&upstream.asked("slow300-same.example.")));
+    let client = Client::new(daemon.at(DNS));
+    for _ in 0..20 {
+        client.ask("slow300-same.example.", RecordType::A, &Options::default()).unwrap();
+    }
+    assert!(upstream.asked("slow300-same.example.") <= 2);
+    assert!(reached(PATIENCE, || daemon.metric("coredns_cache_hits_total") == 20));
+}

@@ -1,0 +1,105 @@
+//! Starts that fail: one clear line, the right code, nothing left behind.
+
+use std::net::{SocketAddr, TcpListener, UdpSocket};
+
+use crate::stage::{Launch, READY, forwarding, localhost, upstream};
+
+/// Says on which line of the Corefile the word stands.
+fn refused(corefile: &str, place: &str, part: &str) {
+    let daemon = Launch::new(corefile).start();
+    let file = daemon.file("Corefile").display().to_string();
+    let end = daemon.end();
+    assert_eq!(end.code, Some(1), "{corefile}: {end:?}");
+    let first = &end.stderr[0];
+    let at = first.find(&format!("{file}:{place} - ")).unwrap_or_else(|| panic!("no place: {first}"));
+    assert!(first[at..].contains(part), "{first}");
+}
+
+#[test]
+fn a_bad_corefile_is_told_with_file_and_line() {
+    refused(".:5300 {\n bind @\n wibble\n}", "3", "Error during parsing: Unknown directive 'wibble'");
+    refused(
+        ".:5300 {\n bind @\n cache {\n  foo\n }\n}",
+        "4",
+        "Wrong argument count or unexpected line ending",
+    );
+    refused(".:5300 {\n bind @\n forward . host.example\n}", "3", "not an IP address or file");
+    refused(".:5300 {\n bind @\n}\n.:5300 {\n bind @\n}", "4", "it is already defined");
+    refused(".:5300 {\n bind @\n cache\n", "3", "Syntax error: Unexpected token 'cache', expecting '}'");
+}
+
+#[test]
+fn a_corefile_that_is_not_there_is_told() {
+    let upstream = upstream();
+    let end = Launch::new(&forwarding(&upstream, "force_tcp")).arg("-conf=/nowhere/Corefile").start().end();
+    assert_eq!((end.code, end.stderr.len()), (Some(1), 1));
+    assert!(end.stderr[0].contains("/nowhere/Corefile"), "{:?}", end.stderr);
+}
+
+#[test]
+fn a_wrong_command_line_is_told_with_code_two() {
+    for (args, part) in [
+        (["-nosuchflag", "-quiet"], "nosuchflag"),
+        (["-workers=0", "-quiet"], "workers"),
+        (["-localip=ten", "-quiet"], "ten"),
+        (["-setupinterface=perhaps", "-quiet"], "perhaps"),
+    ] {
+        let launch = args.iter().fold(Launch::new(". {\n}"), |launch, arg| launch.arg(arg));
+        let end = launch.start().end();
+        assert_eq!((end.code, end.stdout.len()), (Some(2), 0), "{args:?}");
+        assert!(end.stderr.join(" ").contains(part), "{:?}", end.stderr);
+    }
+}
+
+#[test]
+fn help_and_version_are_a_success() {
+    for (flag, part) in
+        [("-help", "-localip"), ("-h", "-conf"), ("-version", "nodelocaldns"), ("-plugins", "dns.cache")]
+    {
+        let end = Launch::new(". {\n}").arg(flag).start().end();
+        assert_eq!((end.code, end.stderr.len()), (Some(0), 0), "{flag}");
+        assert!(end.stdout.join("\n").contains(part), "{flag}: {:?}", end.stdout);
+    }
+}
+
+/// A port that somebody holds who does not share it.
+enum Held {
+    Udp(UdpSocket),
+    Tcp(TcpListener),
+}
+
+impl Held {
+    fn addr(&self) -> SocketAddr {
+        match self {
+            Self::Udp(socket) => socket.local_addr().unwrap(),
+            Self::Tcp(listener) => listener.local_addr().unwrap(),
+        }
+    }
+}
+
+#[test]
+fn a_port_in_use_is_told_in_one_line() {
+    let upstream = upstream();
+    for held in
+        [Held::Udp(UdpSocket::bind(localhost()).unwrap()), Held::Tcp(TcpListener::bind(localhost()).unwrap())]
+    {
+        let at = held.addr();
+        let corefile = format!(".:{} {{\n bind {}\n forward . {}\n}}", at.port(), at.ip(), upstream.addr());
+        let end = Launch::new(&corefile).start().end();
+        assert_eq!((end.code, end.stderr.len()), (Some(1), 1), "{end:?}");
+        let line = &end.stderr[0];
+        assert!(line.contains(&at.to_string()) && line.contains("address already in use"), "{line}");
+        assert!(line.contains("ss -lntup"), "a remedy: {line}");
+    }
+}
+
+#[test]
+fn an_endpoint_in_use_is_told_in_one_line() {
+    let upstream = upstream();
+    let held = TcpListener::bind(localhost()).unwrap();
+    let at = held.local_addr().unwrap();
+    let corefile = forwarding(&upstream, "force_tcp").replace(&format!("@:{READY}"), &at.to_string());
+    let end = Launch::new(&corefile).start().end();
+    assert_eq!((end.code, end.stderr.len()), (Some(1), 1), "{end:?}");
+    assert!(end.stderr[0].contains(&format!("{at}: bind: address already in use")), "{:?}", end.stderr);
+}

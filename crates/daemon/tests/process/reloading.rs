@@ -1,0 +1,166 @@
+//! Another Corefile for the same process.
+
+use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+use testkit::RecordType;
+use testkit::client::{Client, ClientError, Options, Reply};
+use testkit::upstream::{Behaviours, Manner, Order, Upstream};
+
+use crate::stage::{
+    DNS, Daemon, Launch, PATIENCE, READY, code, data, forwarding, localhost, reached, upstream, within,
+};
+use testkit::clock::now;
+
+const SECOND: u16 = DNS + 1;
+const FAILED: &str = "coredns_reload_failed_total";
+
+/// A block of its own.
+fn block(zone: &str, port: u16, upstream: &Upstream) -> String {
+    format!("{zone}:{port} {{\n bind @\n cache 30\n forward . {} {{\n force_tcp\n }}\n}}\n", upstream.addr())
+}
+
+fn ask_at(daemon: &Daemon, port: u16, name: &str) -> Result<Reply, ClientError> {
+    Client::new(daemon.at(port)).ask(name, RecordType::A, &Options::default())
+}
+
+/// True when nobody listens on the port, by UDP and by TCP.
+fn is_deaf(daemon: &Daemon, port: u16) -> bool {
+    let client = Client { timeout: Duration::from_millis(200), ..Client::new(daemon.at(port)) };
+    let by_udp = client.ask("ok-deaf.example.", RecordType::A, &Options::default());
+    matches!(by_udp, Err(ClientError::Io(_))) && TcpStream::connect(daemon.at(port)).is_err()
+}
+
+/// Edits and has the edit taken at once.
+fn reload(daemon: &Daemon, corefile: &str) {
+    daemon.edit(corefile);
+    let lines = || {
+        daemon
+            .heard()
+            .iter()
+            .filter(|line| line.contains("plugin/reload") || line.contains("complete"))
+            .count()
+    };
+    let before = lines();
+    daemon.signal(Signal::SIGUSR1);
+    assert!(reached(PATIENCE, || lines() > before), "{:?}", daemon.heard());
+}
+
+#[test]
+fn an_edit_is_noticed_and_only_what_it_changes_changes() {
+    let (first, second) = (upstream(), upstream());
+    let corefile = forwarding(&first, "force_tcp").replace("ready", "reload 2s 1s\n ready");
+    let daemon = Launch::new(&corefile).arg("-workers=2").start().when_ready();
+    daemon.ask("ok-kept.example.");
+    let mut connection = daemon.connect();
+    connection.send("ok-1.example.", RecordType::A, &Options::tcp()).unwrap();
+    connection.receive().unwrap();
+    assert!(is_deaf(&daemon, SECOND));
+
+    let more = format!("{corefile}{}{}", block("new.test", DNS, &second), block(".", SECOND, &second));
+    daemon.edit(&more);
+    daemon.says("Reloading complete");
+    assert_eq!(data(&daemon.ask("ok-1.new.test.")), ["192.0.2.1"]);
+    assert_eq!((first.asked("ok-1.new.test."), second.asked("ok-1.new.test.")), (0, 1));
+    assert_eq!(data(&ask_at(&daemon, SECOND, "ok-2.example.").unwrap()), ["192.0.2.1"]);
+    assert_eq!(second.asked("ok-2.example."), 1);
+    for _ in 0..10 {
+        assert_eq!(data(&daemon.ask("ok-kept.example.")), ["192.0.2.1"]);
+    }
+    assert_eq!(first.asked("ok-kept.example."), 1, "the block is the same, and so are its answers");
+    connection.send("ok-2.new.test.", RecordType::A, &Options::tcp()).unwrap();
+    assert_eq!(data(&connection.receive().unwrap()), ["192.0.2.1"], "connections stay");
+    assert_eq!((second.asked("ok-2.new.test."), daemon.metric(FAILED)), (1, 0));
+    assert!(reached(PATIENCE, || daemon.ready() == Some(200)));
+
+    reload(&daemon, &corefile);
+    assert!(reached(PATIENCE, || is_deaf(&daemon, SECOND)));
+    assert_eq!(data(&daemon.ask("ok-3.new.test.")), ["192.0.2.1"]);
+    assert_eq!((first.asked("ok-3.new.test."), second.asked("ok-3.new.test.")), (1, 0));
+    assert_eq!(daemon.complaints(), Vec::<String>::new());
+    assert_eq!(daemon.terminate().code, Some(0));
+}
+
+#[test]
+fn another_upstream_has_other_answers() {
+    let (first, second) = (upstream(), upstream());
+    let daemon = Daemon::forwarding_to(&first, "force_tcp");
+    daemon.ask("ok-1.example.");
+    reload(&daemon, &forwarding(&second, "force_tcp"));
+    daemon.ask("ok-1.example.");
+    assert_eq!((first.asked("ok-1.example."), second.asked("ok-1.example.")), (1, 1));
+    reload(&daemon, &forwarding(&first, "force_tcp"));
+    daemon.ask("ok-1.example.");
+    assert_eq!(first.asked("ok-1.example."), 1, "still known");
+}
+
+#[test]
+fn a_broken_edit_is_told_and_counted_and_changes_nothing() {
+    let upstream = upstream();
+    let corefile = forwarding(&upstream, "force_tcp");
+    let daemon = Daemon::start(&corefile);
+    let held = TcpListener::bind(localhost()).unwrap();
+    let taken = held.local_addr().unwrap();
+    let edits = [
+        (corefile.replace("errors", "wibble"), "Unknown directive 'wibble'"),
+        (corefile.replace("cache 30", "cache 30 {\n foo\n }"), "after 'foo'"),
+        (format!("{corefile}{}", block(".", DNS, &upstream)), "already defined"),
+        (corefile.replace('}', ""), "Unexpected EOF"),
+        (format!("{corefile}.:{} {{\n bind {}\n}}\n", taken.port(), taken.ip()), "address already in use"),
+        (corefile.replace(&format!("@:{READY}"), &taken.to_string()), "address already in use"),
+    ];
+    for (count, (edit, part)) in (1..).zip(&edits) {
+        reload(&daemon, edit);
+        assert!(daemon.metric_becomes(FAILED, count), "{edit}: {:?}", daemon.heard());
+        let line = daemon.heard().into_iter().rfind(|line| line.starts_with("[ERROR]")).unwrap();
+        assert!(line.contains("reload failed") && line.contains(part), "{line}");
+        assert_eq!(data(&daemon.ask(&format!("ok-{count}.example."))), ["192.0.2.1"]);
+    }
+    drop(held);
+    reload(&daemon, &corefile);
+    daemon.says("Reloading complete");
+    assert_eq!((daemon.metric(FAILED), daemon.ready()), (edits.len() as u64, Some(200)));
+    assert_eq!(data(&daemon.ask("ok-again.example.")), ["192.0.2.1"]);
+}
+
+#[test]
+fn a_corefile_that_disappears_changes_nothing() {
+    let upstream = upstream();
+    let daemon = Daemon::forwarding_to(&upstream, "force_tcp");
+    std::fs::remove_file(daemon.file("Corefile")).unwrap();
+    daemon.signal(Signal::SIGUSR1);
+    assert!(daemon.says("reload failed").contains("is not there"));
+    assert_eq!(data(&daemon.ask("ok-1.example.")), ["192.0.2.1"]);
+}
+
+#[test]
+fn what_is_open_on_a_listener_that_goes_is_answered() {
+    let manner = Manner { order: Order::Concurrent, ..Manner::default() };
+    let upstream = Upstream::play(localhost(), manner, Behaviours::default()).unwrap();
+    let corefile = forwarding(&upstream, "force_tcp");
+    let daemon = Daemon::start(&format!("{corefile}{}", block(".", SECOND, &upstream)));
+    let at = daemon.at(SECOND);
+    let socket = UdpSocket::bind((std::net::Ipv4Addr::LOCALHOST, 0)).unwrap();
+    socket.connect(at).unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    let query = Options::default().query(5, "slow500-udp.example.", RecordType::A).unwrap();
+    socket.send(&query.to_vec().unwrap()).unwrap();
+    let mut busy = testkit::client::Pipeline::connect(at, PATIENCE).unwrap();
+    busy.send("slow500-tcp.example.", RecordType::A, &Options::tcp()).unwrap();
+    let mut idle = testkit::client::Pipeline::connect(at, PATIENCE).unwrap();
+    assert!(upstream.wait_for(PATIENCE, |questions| questions.len() == 2));
+    reload(&daemon, &corefile);
+    let reloaded = now();
+    assert!(TcpStream::connect(at).is_err(), "no new connections");
+    assert!(matches!(idle.receive(), Err(ClientError::Closed)), "nothing to wait for");
+    assert!(within(Duration::from_millis(400), reloaded), "{:?}", reloaded.elapsed());
+    let mut answer = [0; 512];
+    let length = socket.recv(&mut answer).expect("the answer to an open question");
+    assert_eq!(testkit::Message::from_vec(&answer[..length]).unwrap().answers.len(), 1);
+    assert_eq!(data(&busy.receive().unwrap()), ["192.0.2.1"]);
+    assert!(matches!(busy.receive(), Err(ClientError::Closed)), "and then it is closed");
+    assert!(within(Duration::from_secs(2), reloaded), "{:?}", reloaded.elapsed());
+    assert!(reached(PATIENCE, || is_deaf(&daemon, SECOND)));
+    assert_eq!(code(&daemon.ask("ok-1.example.")), testkit::ResponseCode::NoError);
+}

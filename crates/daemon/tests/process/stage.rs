@@ -1,0 +1,386 @@
+//! The actors: the daemon as a child process, and what a test says to it and hears from it.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Condvar, Mutex};
+use std::thread::{Builder, JoinHandle, sleep};
+use std::time::{Duration, Instant};
+
+use hickory_proto::rr::rdata::opt::EdnsOption;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use testkit::client::{Client, Options, Pipeline, Reply};
+use testkit::clock::now;
+use testkit::upstream::Upstream;
+use testkit::{RecordType, ResponseCode};
+
+/// The bound of every wait for something that must happen: long enough for a busy machine, never waited for when
+/// all is well.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(15);
+/// From one look to the next at what tells nobody when it changes.
+const LOOK: Duration = Duration::from_millis(5);
+
+/// The daemon's ports on its address.
+pub(crate) const DNS: u16 = 5300;
+pub(crate) const HEALTH: u16 = 9254;
+pub(crate) const READY: u16 = 8181;
+const METRICS: u16 = 9353;
+
+/// A Corefile with one block that forwards everything to `upstream`. `@` stands for the daemon's own address.
+pub(crate) fn forwarding(upstream: &Upstream, options: &str) -> String {
+    let upstream = upstream.addr();
+    format!(
+        ".:{DNS} {{
+            bind @
+            errors
+            cache 30
+            forward . {upstream} {{
+                {options}
+            }}
+            prometheus @:9253
+            ready @:{READY}
+        }}
+        "
+    )
+}
+
+/// An upstream with the behaviours that names ask for, in CoreDNS's manner.
+pub(crate) fn upstream() -> Upstream {
+    Upstream::start(localhost()).unwrap()
+}
+
+/// A free port on loopback.
+pub(crate) fn localhost() -> SocketAddr {
+    (Ipv4Addr::LOCALHOST, 0).into()
+}
+
+/// A loopback address for one test: no other test of this process has it, and hardly one of another process.
+pub(crate) fn own_address() -> Ipv4Addr {
+    static LAST: AtomicU8 = AtomicU8::new(0);
+    let [_, _, high, low] = std::process::id().to_be_bytes();
+    let number = LAST.fetch_add(1, Ordering::Relaxed);
+    Ipv4Addr::new(127, 64 | (high & 0x3f), low, number.checked_add(1).unwrap())
+}
+
+/// A port for a test that listens on every address: below those that the kernel gives away, no other test of this
+/// process has it, and hardly one of another process.
+pub(crate) fn own_port() -> u16 {
+    static LAST: AtomicU8 = AtomicU8::new(0);
+    let number = u16::from(LAST.fetch_add(1, Ordering::Relaxed));
+    10_000 + number + 10 * u16::try_from(std::process::id() % 2000).unwrap()
+}
+
+/// Whether loopback has an IPv6 address.
+pub(crate) fn has_ipv6() -> bool {
+    UdpSocket::bind((Ipv6Addr::LOCALHOST, 0)).is_ok()
+}
+
+/// Waits until `state` is reached, and says whether it was in time.
+pub(crate) fn reached(limit: Duration, mut state: impl FnMut() -> bool) -> bool {
+    let started = now();
+    while !state() {
+        if started.elapsed() > limit {
+            return false;
+        }
+        sleep(LOOK);
+    }
+    true
+}
+
+/// How the daemon is started.
+pub(crate) struct Launch {
+    corefile: String,
+    args: Vec<String>,
+    mute: bool,
+}
+
+impl Launch {
+    /// With one worker, so that what is kept per worker is kept once.
+    pub(crate) fn new(corefile: &str) -> Self {
+        Self { corefile: corefile.to_owned(), args: vec!["-workers=1".to_owned()], mute: false }
+    }
+
+    /// Adds an argument; the last of its name counts.
+    pub(crate) fn arg(mut self, arg: &str) -> Self {
+        self.args.push(arg.to_owned());
+        self
+    }
+
+    /// Nobody reads what it says on stdout.
+    pub(crate) fn unread(mut self) -> Self {
+        self.mute = true;
+        self
+    }
+
+    /// Starts the process and waits for nothing.
+    pub(crate) fn start(self) -> Daemon {
+        let ip = own_address();
+        let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("process-{ip}"));
+        fs::create_dir_all(&folder).unwrap();
+        let corefile = folder.join("Corefile");
+        fs::write(&corefile, self.corefile.replace('@', &ip.to_string())).unwrap();
+        let mut child = Command::new(env!("CARGO_BIN_EXE_nodelocaldns"))
+            .args(["-setupinterface=false", "-setupiptables=false"])
+            .args(["-localip", &ip.to_string(), "-conf", corefile.to_str().unwrap()])
+            .args(["-metrics-listen-address", &format!("{ip}:{METRICS}")])
+            .args(&self.args)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let stdout = (!self.mute).then(|| Heard::listen(child.stdout.take().unwrap()));
+        let stderr = Heard::listen(child.stderr.take().unwrap());
+        Daemon { ip, child, folder, stdout, stderr }
+    }
+}
+
+/// The process; killed when dropped.
+pub(crate) struct Daemon {
+    pub(crate) ip: Ipv4Addr,
+    child: Child,
+    folder: PathBuf,
+    stdout: Option<Heard>,
+    stderr: Heard,
+}
+
+/// How the process ended.
+#[derive(Debug)]
+pub(crate) struct End {
+    /// Nothing when a signal killed it.
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: Vec<String>,
+    pub(crate) stderr: Vec<String>,
+}
+
+impl Daemon {
+    /// Starts with a Corefile in which `@` stands for its own address, and waits until it is ready.
+    pub(crate) fn start(corefile: &str) -> Self {
+        Launch::new(corefile).start().when_ready()
+    }
+
+    /// Starts with one block that forwards everything to `upstream`.
+    pub(crate) fn forwarding_to(upstream: &Upstream, options: &str) -> Self {
+        Self::start(&forwarding(upstream, options))
+    }
+
+    /// Waits until `/ready` says so.
+    pub(crate) fn when_ready(mut self) -> Self {
+        let ready = reached(PATIENCE, || {
+            assert!(self.child.try_wait().unwrap().is_none(), "ended at once: {:?}", self.heard());
+            self.ready() == Some(200)
+        });
+        assert!(ready, "not ready in time: {:?}", self.heard());
+        self
+    }
+
+    /// Its process number.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Where it serves.
+    pub(crate) fn at(&self, port: u16) -> SocketAddr {
+        (self.ip, port).into()
+    }
+
+    /// A client of its DNS port.
+    pub(crate) fn client(&self) -> Client {
+        Client::new(self.at(DNS))
+    }
+
+    /// Asks for an address over UDP.
+    pub(crate) fn ask(&self, name: &str) -> Reply {
+        self.ask_with(name, &Options::default())
+    }
+
+    /// Asks for an address.
+    pub(crate) fn ask_with(&self, name: &str, options: &Options) -> Reply {
+        let asked = self.client().ask(name, RecordType::A, options);
+        asked.unwrap_or_else(|error| panic!("{name}: {error}; {:?}", self.heard()))
+    }
+
+    /// A TCP connection to its DNS port.
+    pub(crate) fn connect(&self) -> Pipeline {
+        Pipeline::connect(self.at(DNS), PATIENCE).unwrap()
+    }
+
+    /// The status of `/ready`; nothing while nobody listens.
+    pub(crate) fn ready(&self) -> Option<u16> {
+        get(self.at(READY), "/ready").map(|(status, _)| status)
+    }
+
+    /// The sum of all series of `wanted`, which is a name or a name with some of its labels, in Prometheus's form;
+    /// 0 when there are none.
+    pub(crate) fn metric(&self, wanted: &str) -> u64 {
+        let (_, page) = get(self.at(METRICS), "/metrics").unwrap();
+        let (name, labels) = wanted.split_once('{').unwrap_or((wanted, "}"));
+        let labels: Vec<&str> =
+            labels.strip_suffix('}').unwrap().split_terminator(',').map(str::trim).collect();
+        let series = page.lines().filter_map(|line| line.rsplit_once(' ')).filter(|(series, _)| {
+            let (series_name, has) = series.split_once('{').unwrap_or((series, "}"));
+            let has: Vec<&str> = has.trim_end_matches('}').split(',').collect();
+            series_name == name && labels.iter().all(|label| has.contains(label))
+        });
+        series.map(|(_, value)| value.parse::<u64>().unwrap()).sum()
+    }
+
+    /// Waits until a metric has a value.
+    pub(crate) fn metric_becomes(&self, wanted: &str, value: u64) -> bool {
+        reached(PATIENCE, || self.metric(wanted) == value)
+    }
+
+    /// Writes another Corefile in the place of its own, as an editor does.
+    pub(crate) fn edit(&self, corefile: &str) {
+        let fresh = self.folder.join("Corefile.new");
+        fs::write(&fresh, corefile.replace('@', &self.ip.to_string())).unwrap();
+        fs::rename(fresh, self.folder.join("Corefile")).unwrap();
+    }
+
+    /// The path of a file beside its Corefile.
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill(Pid::from_raw(self.child.id().try_into().unwrap()), signal).unwrap();
+    }
+
+    /// Everything it has said so far, on stdout and stderr.
+    pub(crate) fn heard(&self) -> Vec<String> {
+        let stdout = self.stdout.iter().flat_map(Heard::lines);
+        stdout.chain(self.stderr.lines()).collect()
+    }
+
+    /// Waits for a line with `part` in it on stdout, and gives the first.
+    pub(crate) fn says(&self, part: &str) -> String {
+        let line = self.stdout.as_ref().unwrap().wait_for(part);
+        line.unwrap_or_else(|| panic!("never said {part:?}: {:?}", self.heard()))
+    }
+
+    /// The lines that tell of a problem.
+    pub(crate) fn complaints(&self) -> Vec<String> {
+        self.heard().into_iter().filter(|line| !line.starts_with("[INFO]")).collect()
+    }
+
+    /// Waits for the end.
+    pub(crate) fn end(mut self) -> End {
+        let mut code = None;
+        let ended = reached(PATIENCE, || {
+            let status = self.child.try_wait().unwrap();
+            code = status.and_then(|status| status.code());
+            status.is_some()
+        });
+        assert!(ended, "still there: {:?}", self.heard());
+        let stdout = self.stdout.take().map(Heard::all).unwrap_or_default();
+        End { code, stdout, stderr: self.stderr.all_now() }
+    }
+
+    /// Ends it as the kubelet does.
+    pub(crate) fn terminate(self) -> End {
+        self.signal(Signal::SIGTERM);
+        self.end()
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        self.child.kill().unwrap_or_default();
+        drop(self.child.wait());
+        drop(fs::remove_dir_all(&self.folder));
+    }
+}
+
+/// The lines that come out of a pipe.
+struct Heard {
+    lines: Arc<(Mutex<Vec<String>>, Condvar)>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Heard {
+    fn listen(pipe: impl Read + Send + 'static) -> Self {
+        let lines: Arc<(Mutex<Vec<String>>, Condvar)> = Arc::default();
+        let here = Arc::clone(&lines);
+        let thread = Builder::new().name("listener".to_owned()).spawn(move || {
+            for line in BufReader::new(pipe).lines() {
+                lines.0.lock().unwrap().push(line.unwrap());
+                lines.1.notify_all();
+            }
+        });
+        Self { lines: here, thread: Some(thread.unwrap()) }
+    }
+
+    fn lines(&self) -> Vec<String> {
+        self.lines.0.lock().unwrap().clone()
+    }
+
+    fn wait_for(&self, part: &str) -> Option<String> {
+        let find = |lines: &[String]| lines.iter().find(|line| line.contains(part)).cloned();
+        let (lines, changed) = &*self.lines;
+        let waited =
+            changed.wait_timeout_while(lines.lock().unwrap(), PATIENCE, |lines| find(lines).is_none());
+        find(&waited.unwrap().0)
+    }
+
+    /// Everything, once the other end is closed.
+    fn all(mut self) -> Vec<String> {
+        self.all_now()
+    }
+
+    fn all_now(&mut self) -> Vec<String> {
+        self.thread.take().map(JoinHandle::join).unwrap().unwrap();
+        self.lines()
+    }
+}
+
+/// Asks an HTTP endpoint for a page; nothing while nobody listens.
+pub(crate) fn get(server: SocketAddr, path: &str) -> Option<(u16, String)> {
+    let mut stream = TcpStream::connect_timeout(&server, PATIENCE).ok()?;
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: node\r\nConnection: close\r\n\r\n").ok()?;
+    let mut text = String::new();
+    stream.read_to_string(&mut text).ok()?;
+    let (head, body) = text.split_once("\r\n\r\n")?;
+    let status = head.split(' ').nth(1)?.parse().ok()?;
+    Some((status, body.to_owned()))
+}
+
+pub(crate) fn code(reply: &Reply) -> ResponseCode {
+    reply.message.metadata.response_code
+}
+
+/// The data of the answer section.
+pub(crate) fn data(reply: &Reply) -> Vec<String> {
+    reply.message.answers.iter().map(|record| record.data.to_string()).collect()
+}
+
+/// The TTL of the first answer.
+pub(crate) fn ttl(reply: &Reply) -> u32 {
+    reply.message.answers[0].ttl
+}
+
+/// The code of the Extended DNS Error (RFC 8914), if there is one.
+pub(crate) fn extended_error(reply: &Reply) -> Option<u16> {
+    let options = reply.message.edns.as_ref()?.options().as_ref();
+    options.iter().find_map(|(code, option)| match option {
+        EdnsOption::Unknown(15, octets) if u16::from(*code) == 15 => {
+            octets.first_chunk().map(|code| u16::from_be_bytes(*code))
+        }
+        _ => None,
+    })
+}
+
+/// How a stub resolver with EDNS asks.
+pub(crate) fn with_edns() -> Options {
+    Options { edns: Some(1232), ..Options::default() }
+}
+
+/// True when `at` lies less than `limit` back.
+pub(crate) fn within(limit: Duration, at: Instant) -> bool {
+    at.elapsed() < limit
+}
