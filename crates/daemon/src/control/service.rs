@@ -10,7 +10,7 @@ use resolver::policy::{Limits, ListenerId, RouteId};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{self, MissedTickBehavior};
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 use wire::name::Name;
 
 use std::sync::Arc;

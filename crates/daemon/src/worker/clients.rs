@@ -394,7 +394,7 @@ mod tests {
                 while clock::now() < until && theirs.write_all(&[0; 64 * 1024]).is_ok() {}
                 clock::now() < until
             });
-            let connection = Connection::new();
+            let connection = Connection::new(ListenerId(0));
             tokio::select! {
                 end = connection.converse(&core, client(peer), &ours) => unreachable!("{end:?}"),
                 () = time::sleep(Duration::from_millis(50)) => {}
