@@ -87,10 +87,16 @@ async fn control(flags: &Flags, voice: &Voice, process: &Arc<ProcessTally>) -> R
     let ended =
         serve(Scene { flags, environment: &environment, voice, process }, settings, &mut node, &mut signals)
             .await;
-    let restored = restore(flags, node).await;
-    let ending = ended?;
-    restored?;
-    Ok(ending)
+    match (ended, restore(flags, node).await) {
+        (Ok(ending), restored) => restored.map(|()| ending),
+        (Err(fault), restored) => {
+            // The fault is told last; what stays on the node must be told too.
+            if let Err(leftover) = restored {
+                error!("{leftover}");
+            }
+            Err(fault)
+        }
+    }
 }
 
 /// What is there before anything is served.
