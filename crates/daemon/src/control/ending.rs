@@ -32,6 +32,7 @@ pub(crate) enum Fault {
     Thread(io::Error),
     PidFile(String, io::Error),
     WorkerDied,
+    Panicked,
     Loop(String),
 }
 
@@ -49,6 +50,9 @@ impl fmt::Display for Fault {
             Self::PidFile(path, error) => write!(f, "-pidfile {path}: {error}"),
             Self::WorkerDied => {
                 f.write_str("a worker has ended by itself, which is a bug: leaving, to be started again")
+            }
+            Self::Panicked => {
+                f.write_str("the control thread has panicked, which is a bug: leaving, to be started again")
             }
             Self::Loop(text) => f.write_str(text),
         }

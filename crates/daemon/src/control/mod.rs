@@ -8,9 +8,13 @@ mod reload;
 mod service;
 mod signals;
 
+use std::future::poll_fn;
 use std::io::Write;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex};
+use std::task::Poll;
 use std::time::Duration;
 
 use linux::link::LinkPlan;
@@ -84,9 +88,9 @@ async fn control(flags: &Flags, voice: &Voice, process: &Arc<ProcessTally>) -> R
         Err(error) => warn!("the limit of descriptors stays as it was: {error}"),
     }
     let mut node = set_up_node(flags, process).await?;
-    let ended =
-        serve(Scene { flags, environment: &environment, voice, process }, settings, &mut node, &mut signals)
-            .await;
+    let serving =
+        serve(Scene { flags, environment: &environment, voice, process }, settings, &mut node, &mut signals);
+    let ended = surviving(serving).await.unwrap_or(Err(Fault::Panicked));
     match (ended, restore(flags, node).await) {
         (Ok(ending), restored) => restored.map(|()| ending),
         (Err(fault), restored) => {
@@ -177,10 +181,36 @@ fn tell(event: &NodeEvent, process: &ProcessTally) {
     }
 }
 
+/// A panic on this thread is a bug, and must not cost the node its link and rules in the wrong state.
+async fn surviving<F: Future>(future: F) -> Option<F::Output> {
+    let mut future = pin!(future);
+    let survived =
+        poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {
+            Ok(polled) => polled.map(Some),
+            Err(_) => Poll::Ready(None),
+        });
+    survived.await
+}
+
 async fn restore(flags: &Flags, node: NodeSetup) -> Result<(), Fault> {
     if flags.skip_teardown {
         info!("link and rules stay, as -skipteardown says");
         return Ok(());
     }
     node.restore().await.map_err(Fault::Node)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_panics_is_survived_and_what_does_not_is_passed_on() {
+        let panics = async {
+            tokio::task::yield_now().await;
+            assert!(std::hint::black_box(false), "as the test wants");
+        };
+        assert_eq!(surviving(panics).await, None);
+        assert_eq!(surviving(async { 7 }).await, Some(7));
+    }
 }

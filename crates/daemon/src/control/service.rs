@@ -1,6 +1,7 @@
 //! The process in service: workers, endpoints, and what must be looked after while they run.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use linux::node::{NodeEvent, NodeSetup};
@@ -12,8 +13,6 @@ use tokio::task::JoinSet;
 use tokio::time::{self, MissedTickBehavior};
 use tracing::{error, info, warn};
 use wire::name::Name;
-
-use std::sync::Arc;
 
 use super::reload::{self, Watch};
 use super::signals::{Signals, Told};
@@ -163,11 +162,17 @@ impl<'a> Service<'a> {
     /// given back.
     async fn drain(&self) {
         let until = clock::now() + DRAIN_TIME;
-        let mut drains = JoinSet::new();
+        // All are told before any is waited for: none reads on while another has stopped.
+        let mut draining = Vec::new();
         for worker in &self.workers {
-            drains.spawn_local(worker.drain(until));
+            draining.push(worker.drain(until).await);
         }
-        let all_drained = async { while drains.join_next().await.is_some() {} };
+        let all_drained = async {
+            for drained in draining.into_iter().flatten() {
+                // A worker that has ended has nothing left to answer.
+                drained.await.unwrap_or_default();
+            }
+        };
         if time::timeout_at((until + LOOK).into(), all_drained).await.is_err() {
             error!("a worker hangs, which is a bug: leaving without it");
         }

@@ -92,16 +92,11 @@ impl Worker {
         wait.await.map_err(|_| gone())?
     }
 
-    /// Has the worker answer what is open, until `until` at most, and end; resolves when it has.
-    pub(crate) fn drain(&self, until: Instant) -> impl Future<Output = ()> + use<> {
-        let orders = self.orders.clone();
-        async move {
-            let (done, wait) = oneshot::channel();
-            if orders.send(Order::Drain(until, done)).await.is_ok() {
-                // A worker that is gone has nothing left to answer.
-                wait.await.unwrap_or_default();
-            }
-        }
+    /// Has the worker answer what is open, until `until` at most, and end; what is returned resolves when it has.
+    /// Nothing is returned when it has ended already.
+    pub(crate) async fn drain(&self, until: Instant) -> Option<oneshot::Receiver<()>> {
+        let (done, wait) = oneshot::channel();
+        self.orders.send(Order::Drain(until, done)).await.ok().map(|()| wait)
     }
 
     /// True when the thread has ended, which it does only when told to, or by a panic.
