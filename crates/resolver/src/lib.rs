@@ -32,7 +32,7 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 use wire::Query;
 use wire::answer::Ttl;
-use wire::header::{Class, Rcode, RecordType};
+use wire::header::{Class, Header, Rcode, RecordType};
 use wire::query::Rejection;
 
 use crate::action::{Action, AttemptId, Client, Failure, Outbox};
@@ -42,6 +42,9 @@ use crate::flight::{Attempt, Due, Flight, FlightId};
 use crate::policy::{Limits, Policy, Route};
 use crate::questions::{Outcome, Questions, WorkerId};
 use crate::tally::{WorkerTally, Writer};
+
+/// The opcode that asks a server for its status (RFC 1035 section 4.1.1).
+const STATUS: u8 = 2;
 
 /// What a resolver is given for life.
 #[derive(Debug)]
@@ -189,6 +192,7 @@ impl Resolver {
     fn reject(&self, client: Client, packet: &[u8], rejection: Rejection, outbox: &mut Outbox) {
         match rejection {
             Rejection::Silence => self.tally.silenced.add(1),
+            Rejection::NotImplemented if asks_status(packet) => {}
             Rejection::NotImplemented => self.tally.not_implemented.add(1),
             Rejection::FormatError => self.tally.format_errors.add(1),
             Rejection::BadVersion => self.tally.bad_versions.add(1),
@@ -227,6 +231,12 @@ impl Resolver {
         self.last_number += 1;
         self.last_number
     }
+}
+
+/// STATUS is what the process asks its own workers every second to see that they answer: no client's doing, not
+/// counted.
+fn asks_status(packet: &[u8]) -> bool {
+    Header::read(packet).is_some_and(|header| header.flags.opcode() == STATUS)
 }
 
 /// The response code for what this server never does: transfers (RFC 5936), transaction keys and signatures

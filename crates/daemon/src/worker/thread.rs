@@ -7,6 +7,7 @@ use std::thread::JoinHandle;
 use std::time::Instant;
 
 use linux::udp::UdpListener;
+use nix::errno::Errno;
 use resolver::policy::ListenerId;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::LocalSet;
@@ -27,7 +28,8 @@ pub(crate) struct Sockets {
     tcp: Vec<std::net::TcpListener>,
 }
 
-/// Binds UDP and TCP on each address.
+/// Binds UDP and TCP on each address. Where a listener has "every address" of both families, a kernel without IPv6
+/// leaves it those of IPv4.
 ///
 /// # Errors
 /// The address that could not be bound, and why.
@@ -37,10 +39,18 @@ pub(crate) fn bind(
 ) -> Result<Sockets, (SocketAddr, io::Error)> {
     let mut sockets = Sockets { listener, udp: Vec::new(), tcp: Vec::new() };
     for &address in addresses {
-        sockets.udp.push(UdpListener::bind(address).map_err(|error| (address, error))?);
+        let udp = match UdpListener::bind(address) {
+            Err(error) if addresses.len() > 1 && is_unknown_family(&error) => continue,
+            bound => bound.map_err(|error| (address, error))?,
+        };
+        sockets.udp.push(udp);
         sockets.tcp.push(linux::tcp::listen(address, BACKLOG).map_err(|error| (address, error))?);
     }
     Ok(sockets)
+}
+
+fn is_unknown_family(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(Errno::EAFNOSUPPORT as i32)
 }
 
 enum Order {

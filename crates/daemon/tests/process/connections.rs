@@ -9,7 +9,8 @@ use testkit::client::{ClientError, Options, Pipeline};
 use testkit::clock::now;
 use testkit::upstream::{Behaviours, Manner, Order, Upstream};
 
-use crate::stage::{DNS, Daemon, Launch, PATIENCE, data, forwarding, localhost, upstream};
+use crate::replies::data;
+use crate::stage::{DNS, Daemon, Launch, PATIENCE, forwarding, localhost, upstream};
 
 /// A query as it goes over a stream.
 fn framed(id: u16, name: &str) -> Vec<u8> {

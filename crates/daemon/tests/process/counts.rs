@@ -3,7 +3,8 @@
 use testkit::RecordType;
 use testkit::client::Options;
 
-use crate::stage::{DNS, Daemon, data, forwarding, upstream, with_edns};
+use crate::replies::{data, with_edns};
+use crate::stage::{DNS, Daemon, forwarding, upstream};
 
 #[test]
 fn a_known_traffic_moves_each_counter_by_its_number() {

@@ -7,7 +7,8 @@ use testkit::client::Options;
 use testkit::upstream::Transport;
 use testkit::{RecordType, ResponseCode};
 
-use crate::stage::{Daemon, code, data, upstream};
+use crate::replies::{code, data};
+use crate::stage::{Daemon, upstream};
 
 /// Questions whose ports and IDs are looked at.
 const SAMPLE: usize = 200;

@@ -9,8 +9,9 @@ use testkit::client::Options;
 use testkit::clock::now;
 use testkit::upstream::{Behaviours, Manner, Order, Upstream};
 
+use crate::replies::{data, get};
 use crate::stage::{
-    DNS, Daemon, HEALTH, Launch, PATIENCE, READY, data, forwarding, get, localhost, reached, upstream, within,
+    DNS, Daemon, HEALTH, Launch, PATIENCE, READY, forwarding, localhost, reached, upstream, within,
 };
 
 #[test]
@@ -20,10 +21,11 @@ fn told_to_end_it_answers_what_is_open_and_succeeds() {
     for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGQUIT] {
         let corefile = forwarding(&upstream, "force_tcp");
         let daemon = Launch::new(&corefile).arg("-workers=2").start().when_ready();
-        let names: Vec<String> = (0..8).map(|number| format!("slow300-{signal}-{number}.example.")).collect();
+        let names: Vec<String> =
+            (0..16).map(|number| format!("slow500-{signal}-{}.example.", number / 2)).collect();
         let mut idle = daemon.connect();
         let mut pipeline = daemon.connect();
-        pipeline.send("slow300-tcp.example.", RecordType::A, &Options::tcp()).unwrap();
+        pipeline.send("slow500-tcp.example.", RecordType::A, &Options::tcp()).unwrap();
         thread::scope(|scope| {
             for name in &names {
                 scope.spawn(|| assert_eq!(data(&daemon.ask(name)), ["192.0.2.1"]));
@@ -31,6 +33,7 @@ fn told_to_end_it_answers_what_is_open_and_succeeds() {
             assert!(upstream.wait_for(PATIENCE, |questions| {
                 names.iter().all(|name| questions.iter().any(|question| question.is_for(name)))
             }));
+            assert!(daemon.metric_becomes("coredns_dns_requests_total", 17));
             daemon.signal(signal);
         });
         assert_eq!(data(&pipeline.receive().unwrap()), ["192.0.2.1"]);

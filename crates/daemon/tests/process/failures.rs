@@ -7,7 +7,8 @@ use testkit::client::Options;
 use testkit::upstream::{ClosedPort, Transport, Upstream};
 use testkit::{RecordType, ResponseCode};
 
-use crate::stage::{DNS, Daemon, READY, code, data, extended_error, localhost, upstream, with_edns};
+use crate::replies::{code, data, extended_error, with_edns};
+use crate::stage::{DNS, Daemon, READY, localhost, upstream};
 
 /// RFC 8914: No Reachable Authority, and Network Error.
 const NO_REACHABLE_AUTHORITY: u16 = 22;

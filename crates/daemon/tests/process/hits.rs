@@ -5,7 +5,8 @@ use std::time::Duration;
 use testkit::client::{Client, ClientError, Options};
 use testkit::{Message, RecordType, ResponseCode};
 
-use crate::stage::{DNS, Daemon, PATIENCE, code, data, has_ipv6, own_port, reached, ttl, upstream};
+use crate::replies::{code, data, ttl};
+use crate::stage::{DNS, Daemon, PATIENCE, has_ipv6, own_port, reached, upstream};
 
 #[test]
 fn a_hit_is_older_and_keeps_the_clients_spelling() {

@@ -8,9 +8,8 @@ use testkit::client::Options;
 use testkit::clock::now;
 use testkit::upstream::ClosedPort;
 
-use crate::stage::{
-    DNS, Daemon, Launch, PATIENCE, READY, forwarding, localhost, upstream, with_edns, within,
-};
+use crate::replies::with_edns;
+use crate::stage::{DNS, Daemon, Launch, PATIENCE, READY, forwarding, localhost, upstream, within};
 
 /// A Corefile whose block has one more directive.
 fn with_directive(upstream: &testkit::upstream::Upstream, directive: &str) -> String {

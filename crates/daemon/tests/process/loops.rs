@@ -3,7 +3,8 @@
 use testkit::RecordType;
 use testkit::client::Options;
 
-use crate::stage::{DNS, Daemon, Launch, PATIENCE, READY, data, upstream};
+use crate::replies::data;
+use crate::stage::{DNS, Daemon, Launch, PATIENCE, READY, upstream};
 
 #[test]
 fn a_block_that_forwards_to_itself_ends_the_process() {

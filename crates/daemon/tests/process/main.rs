@@ -1,6 +1,6 @@
 //! The whole process on loopback: the real binary, without privileges, between real clients and scripted upstreams.
 //!
-//! `stage` has the actors. Each test has a loopback address of its own, so that all of them can run at once.
+//! `stage` has the actors, `replies` and `pipe` what is heard of them. Each test has a loopback address of its own, so that all of them can run at once.
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
@@ -17,7 +17,9 @@ mod hits;
 mod lines;
 mod loops;
 mod misses;
+mod pipe;
 mod readiness;
 mod refusals;
 mod reloading;
+mod replies;
 mod stage;

@@ -8,9 +8,8 @@ use testkit::RecordType;
 use testkit::client::{Client, ClientError, Options, Reply};
 use testkit::upstream::{Behaviours, Manner, Order, Upstream};
 
-use crate::stage::{
-    DNS, Daemon, Launch, PATIENCE, READY, code, data, forwarding, localhost, reached, upstream, within,
-};
+use crate::replies::{code, data};
+use crate::stage::{DNS, Daemon, Launch, PATIENCE, READY, forwarding, localhost, reached, upstream, within};
 use testkit::clock::now;
 
 const SECOND: u16 = DNS + 1;

@@ -1,22 +1,22 @@
 //! The actors: the daemon as a child process, and what a test says to it and hears from it.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Arc, Condvar, Mutex};
-use std::thread::{Builder, JoinHandle, sleep};
+use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use hickory_proto::rr::rdata::opt::EdnsOption;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use testkit::RecordType;
 use testkit::client::{Client, Options, Pipeline, Reply};
 use testkit::clock::now;
 use testkit::upstream::Upstream;
-use testkit::{RecordType, ResponseCode};
+
+use crate::pipe::Heard;
+use crate::replies::get;
 
 /// The bound of every wait for something that must happen: long enough for a busy machine, never waited for when
 /// all is well.
@@ -276,8 +276,8 @@ impl Daemon {
             status.is_some()
         });
         assert!(ended, "still there: {:?}", self.heard());
-        let stdout = self.stdout.take().map(Heard::all).unwrap_or_default();
-        End { code, stdout, stderr: self.stderr.all_now() }
+        let stdout = self.stdout.as_mut().map(Heard::all).unwrap_or_default();
+        End { code, stdout, stderr: self.stderr.all() }
     }
 
     /// Ends it as the kubelet does.
@@ -294,90 +294,6 @@ impl Drop for Daemon {
         drop(self.child.wait());
         drop(fs::remove_dir_all(&self.folder));
     }
-}
-
-/// The lines that come out of a pipe.
-struct Heard {
-    lines: Arc<(Mutex<Vec<String>>, Condvar)>,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl Heard {
-    fn listen(pipe: impl Read + Send + 'static) -> Self {
-        let lines: Arc<(Mutex<Vec<String>>, Condvar)> = Arc::default();
-        let here = Arc::clone(&lines);
-        let thread = Builder::new().name("listener".to_owned()).spawn(move || {
-            for line in BufReader::new(pipe).lines() {
-                lines.0.lock().unwrap().push(line.unwrap());
-                lines.1.notify_all();
-            }
-        });
-        Self { lines: here, thread: Some(thread.unwrap()) }
-    }
-
-    fn lines(&self) -> Vec<String> {
-        self.lines.0.lock().unwrap().clone()
-    }
-
-    fn wait_for(&self, part: &str) -> Option<String> {
-        let find = |lines: &[String]| lines.iter().find(|line| line.contains(part)).cloned();
-        let (lines, changed) = &*self.lines;
-        let waited =
-            changed.wait_timeout_while(lines.lock().unwrap(), PATIENCE, |lines| find(lines).is_none());
-        find(&waited.unwrap().0)
-    }
-
-    /// Everything, once the other end is closed.
-    fn all(mut self) -> Vec<String> {
-        self.all_now()
-    }
-
-    fn all_now(&mut self) -> Vec<String> {
-        self.thread.take().map(JoinHandle::join).unwrap().unwrap();
-        self.lines()
-    }
-}
-
-/// Asks an HTTP endpoint for a page; nothing while nobody listens.
-pub(crate) fn get(server: SocketAddr, path: &str) -> Option<(u16, String)> {
-    let mut stream = TcpStream::connect_timeout(&server, PATIENCE).ok()?;
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: node\r\nConnection: close\r\n\r\n").ok()?;
-    let mut text = String::new();
-    stream.read_to_string(&mut text).ok()?;
-    let (head, body) = text.split_once("\r\n\r\n")?;
-    let status = head.split(' ').nth(1)?.parse().ok()?;
-    Some((status, body.to_owned()))
-}
-
-pub(crate) fn code(reply: &Reply) -> ResponseCode {
-    reply.message.metadata.response_code
-}
-
-/// The data of the answer section.
-pub(crate) fn data(reply: &Reply) -> Vec<String> {
-    reply.message.answers.iter().map(|record| record.data.to_string()).collect()
-}
-
-/// The TTL of the first answer.
-pub(crate) fn ttl(reply: &Reply) -> u32 {
-    reply.message.answers[0].ttl
-}
-
-/// The code of the Extended DNS Error (RFC 8914), if there is one.
-pub(crate) fn extended_error(reply: &Reply) -> Option<u16> {
-    let options = reply.message.edns.as_ref()?.options().as_ref();
-    options.iter().find_map(|(code, option)| match option {
-        EdnsOption::Unknown(15, octets) if u16::from(*code) == 15 => {
-            octets.first_chunk().map(|code| u16::from_be_bytes(*code))
-        }
-        _ => None,
-    })
-}
-
-/// How a stub resolver with EDNS asks.
-pub(crate) fn with_edns() -> Options {
-    Options { edns: Some(1232), ..Options::default() }
 }
 
 /// True when `at` lies less than `limit` back.

@@ -1,0 +1,52 @@
+//! What comes back, and what of it a test looks at.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+
+use hickory_proto::rr::rdata::opt::EdnsOption;
+use testkit::ResponseCode;
+use testkit::client::{Options, Reply};
+
+use crate::stage::PATIENCE;
+
+/// Asks an HTTP endpoint for a page; nothing while nobody listens.
+pub(crate) fn get(server: SocketAddr, path: &str) -> Option<(u16, String)> {
+    let mut stream = TcpStream::connect_timeout(&server, PATIENCE).ok()?;
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: node\r\nConnection: close\r\n\r\n").ok()?;
+    let mut text = String::new();
+    stream.read_to_string(&mut text).ok()?;
+    let (head, body) = text.split_once("\r\n\r\n")?;
+    let status = head.split(' ').nth(1)?.parse().ok()?;
+    Some((status, body.to_owned()))
+}
+
+pub(crate) fn code(reply: &Reply) -> ResponseCode {
+    reply.message.metadata.response_code
+}
+
+/// The data of the answer section.
+pub(crate) fn data(reply: &Reply) -> Vec<String> {
+    reply.message.answers.iter().map(|record| record.data.to_string()).collect()
+}
+
+/// The TTL of the first answer.
+pub(crate) fn ttl(reply: &Reply) -> u32 {
+    reply.message.answers[0].ttl
+}
+
+/// The code of the Extended DNS Error (RFC 8914), if there is one.
+pub(crate) fn extended_error(reply: &Reply) -> Option<u16> {
+    let options = reply.message.edns.as_ref()?.options().as_ref();
+    options.iter().find_map(|(code, option)| match option {
+        EdnsOption::Unknown(15, octets) if u16::from(*code) == 15 => {
+            octets.first_chunk().map(|code| u16::from_be_bytes(*code))
+        }
+        _ => None,
+    })
+}
+
+/// How a stub resolver with EDNS asks.
+pub(crate) fn with_edns() -> Options {
+    Options { edns: Some(1232), ..Options::default() }
+}
