@@ -90,11 +90,17 @@ async fn control(flags: &Flags, voice: &Voice, process: &Arc<ProcessTally>) -> R
     let mut node = set_up_node(flags, process).await?;
     let serving =
         serve(Scene { flags, environment: &environment, voice, process }, settings, &mut node, &mut signals);
-    let ended = surviving(serving).await;
-    let restored = restore(flags, node).await;
-    let ending = ended.unwrap_or(Err(Fault::Panicked))?;
-    restored?;
-    Ok(ending)
+    let ended = surviving(serving).await.unwrap_or(Err(Fault::Panicked));
+    match (ended, restore(flags, node).await) {
+        (Ok(ending), restored) => restored.map(|()| ending),
+        (Err(fault), restored) => {
+            // The fault is told last; what stays on the node must be told too.
+            if let Err(leftover) = restored {
+                error!("{leftover}");
+            }
+            Err(fault)
+        }
+    }
 }
 
 /// What is there before anything is served.

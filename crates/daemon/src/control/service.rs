@@ -11,7 +11,7 @@ use resolver::policy::{Limits, ListenerId, RouteId};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{self, MissedTickBehavior};
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 use wire::name::Name;
 
 use super::reload::{self, Watch};
@@ -150,20 +150,31 @@ impl<'a> Service<'a> {
                 info!("Going into lameduck mode for {lameduck:?}");
                 time::sleep(lameduck).await;
             }
-            let until = clock::now() + DRAIN_TIME;
-            // All are told before any is waited for: none reads on while another has stopped.
-            let mut draining = Vec::new();
-            for worker in &self.workers {
-                draining.push(worker.drain(until).await);
-            }
+            self.drain().await;
+        };
+        tokio::select! {
+            () = courtesies => Ending::Asked,
+            () = signals.leave() => Ending::AskedTwice,
+        }
+    }
+
+    /// Has all workers answer what is open, at the same time. One that hangs is not waited for: the node must be
+    /// given back.
+    async fn drain(&self) {
+        let until = clock::now() + DRAIN_TIME;
+        // All are told before any is waited for: none reads on while another has stopped.
+        let mut draining = Vec::new();
+        for worker in &self.workers {
+            draining.push(worker.drain(until).await);
+        }
+        let all_drained = async {
             for drained in draining.into_iter().flatten() {
                 // A worker that has ended has nothing left to answer.
                 drained.await.unwrap_or_default();
             }
         };
-        tokio::select! {
-            () = courtesies => Ending::Asked,
-            () = signals.leave() => Ending::AskedTwice,
+        if time::timeout_at((until + LOOK).into(), all_drained).await.is_err() {
+            error!("a worker hangs, which is a bug: leaving without it");
         }
     }
 

@@ -242,6 +242,9 @@ impl Connection {
                 Ok(_) => awaited = clock::now() + if frames.is_partial() { QUESTION_TIME } else { IDLE_TIME },
                 Err(NotDns) => return End::Done,
             }
+            // Readiness never waits while there is something to read: a client that sends without pause would
+            // have the worker for itself.
+            tokio::task::yield_now().await;
         }
     }
 
@@ -317,6 +320,7 @@ struct NotDns;
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
     use std::net::Ipv4Addr;
 
     use socket2::SockRef;
@@ -376,6 +380,29 @@ mod tests {
         };
         let end = LocalSet::new().run_until(time::timeout(BOUND, reset)).await;
         assert_eq!(end.unwrap(), End::Done);
+    }
+
+    #[tokio::test]
+    async fn a_flood_leaves_others_their_turn() {
+        let others_turn = async {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let mut theirs = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+            let (ours, peer) = listener.accept().await.unwrap();
+            let core = core();
+            let flood = std::thread::Builder::new().spawn(move || {
+                let until = clock::now() + BOUND;
+                while clock::now() < until && theirs.write_all(&[0; 64 * 1024]).is_ok() {}
+                clock::now() < until
+            });
+            let connection = Connection::new(ListenerId(0));
+            tokio::select! {
+                end = connection.converse(&core, client(peer), &ours) => unreachable!("{end:?}"),
+                () = time::sleep(Duration::from_millis(50)) => {}
+            }
+            drop(ours);
+            flood.unwrap().join().unwrap()
+        };
+        assert!(LocalSet::new().run_until(others_turn).await, "others had to wait for the end of the flood");
     }
 
     #[tokio::test]

@@ -131,7 +131,9 @@ impl Core {
     /// Hears from other workers, for as long as the worker lives.
     async fn hear(self: Rc<Self>, mut inbox: mpsc::UnboundedReceiver<Relay>) {
         while let Some(Relay { key, outcome, .. }) = inbox.recv().await {
-            self.act(|resolver, now, outbox| resolver.on_relay(now, &key, &outcome, outbox));
+            self.act(|resolver, now, outbox| {
+                self.guarded(outbox, |outbox| resolver.on_relay(now, &key, &outcome, outbox));
+            });
         }
     }
 
@@ -160,7 +162,9 @@ impl Core {
 
     /// An attempt that brought nothing.
     fn failure(self: &Rc<Self>, attempt: AttemptId, failure: Failure) {
-        self.act(|resolver, now, outbox| resolver.on_failure(now, attempt, failure, outbox));
+        self.act(|resolver, now, outbox| {
+            self.guarded(outbox, |outbox| resolver.on_failure(now, attempt, failure, outbox));
+        });
     }
 
     /// Looks at the kernel's queues, for as long as the worker lives.
@@ -178,7 +182,9 @@ impl Core {
             tokio::select! {
                 () = self.rearmed.notified() => {}
                 () = time::sleep_until(due.into()) => {
-                    self.act(|resolver, now, outbox| resolver.on_deadline(now, outbox));
+                    self.act(|resolver, now, outbox| {
+                        self.guarded(outbox, |outbox| resolver.on_deadline(now, outbox));
+                    });
                 }
             }
         }
@@ -253,7 +259,8 @@ impl Core {
         }
     }
 
-    /// A panic over one packet is a bug, and costs that packet only: what it had begun to say is taken back.
+    /// A panic over one packet or timer is a bug, and costs that one only: what it had begun to say is taken back.
+    /// Uncaught it would end the task and leave a worker that lives on without its timers.
     fn guarded(&self, outbox: &mut Outbox, work: impl FnOnce(&mut Outbox)) {
         let (octets, actions) = (outbox.bytes.len(), outbox.actions.len());
         if catch_unwind(AssertUnwindSafe(|| work(outbox))).is_err() {

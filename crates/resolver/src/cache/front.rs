@@ -16,6 +16,10 @@ const PLACES: usize = 4096;
 /// Places of a set, as many as fill a cache line: names whose hashes meet need not push each other out.
 const WAYS: usize = 4;
 
+/// Octets of the entries in all places, which live on here beside the cache's budget when the cache has dropped them.
+/// Four thousand answers of the usual size are less; with heavy ones, all places are emptied as often as need be.
+const MOST_OCTETS: usize = 4 << 20;
+
 /// One hit in this many is noted for the shared cache, so that it knows what is popular.
 const NOTED: u32 = 32;
 
@@ -29,6 +33,7 @@ pub(crate) struct Front {
     shared: Arc<Cache>,
     hasher: Hasher,
     places: Box<[Option<Place>]>,
+    octets: usize,
     hits: u32,
     notes: [Option<usize>; NOTES],
 }
@@ -43,7 +48,7 @@ struct Place {
 impl Front {
     pub(crate) fn new(shared: Arc<Cache>) -> Self {
         let places = std::iter::repeat_with(|| None).take(PLACES).collect();
-        Self { shared, hasher: Hasher::new(), places, hits: 0, notes: [None; NOTES] }
+        Self { shared, hasher: Hasher::new(), places, octets: 0, hits: 0, notes: [None; NOTES] }
     }
 
     /// The entry for `key` that is alive at `now`, and its seconds left.
@@ -79,6 +84,7 @@ impl Front {
     /// Lets go of every pointer, so that what the shared cache has dropped frees its memory.
     pub(crate) fn clear(&mut self) {
         self.places.fill(None);
+        self.octets = 0;
     }
 
     fn entry(&self, at: usize) -> Option<&Entry> {
@@ -99,11 +105,17 @@ impl Front {
 
     /// Puts `entry` where its key is already, else where nothing is, else in some place of its set.
     fn keep(&mut self, hash: u64, entry: Arc<Entry>) -> usize {
+        let octets = entry.weight() as usize;
+        if self.octets + octets > MOST_OCTETS {
+            self.clear();
+        }
         let free = || self.place(hash, Option::is_none);
         let found = self.find(hash, &entry.key).or_else(free);
         let at = found.unwrap_or_else(|| first_of_set(hash) + self.hits as usize % WAYS);
         if let Some(place) = self.places.get_mut(at) {
-            *place = Some(Place { hash, entry });
+            let before = place.replace(Place { hash, entry });
+            self.octets += octets;
+            self.octets -= before.map_or(0, |before| before.entry.weight() as usize);
         }
         at
     }
@@ -121,4 +133,45 @@ impl Front {
 
 fn first_of_set(hash: u64) -> usize {
     usize::try_from(hash % (PLACES / WAYS) as u64).unwrap_or(0) * WAYS
+}
+
+#[cfg(test)]
+mod tests {
+    use std::iter::repeat_n;
+    use std::sync::Weak;
+
+    use wire::{Answer, Response};
+
+    use super::*;
+    use crate::cache::Store;
+
+    /// An answer to a question for the root, with one record of `len` octets.
+    fn entry(key: u8, len: u16, stored: Instant) -> Arc<Entry> {
+        let mut message =
+            vec![0, 7, 0x81, 0x80, 0, 1, 0, 1, 0, 0, 0, 0, 0, 0, 10, 0, 1, 0, 0, 10, 0, 1, 0, 0, 0, 30];
+        message.extend(len.to_be_bytes());
+        message.extend(repeat_n(0, usize::from(len)));
+        let answer = Answer::keep(&Response::parse(&message).unwrap());
+        let (store, occupancy) = (Store::Success, Arc::default());
+        Arc::new(Entry { key: Arc::from([key]), answer, stored, lifetime: 30, store, occupancy })
+    }
+
+    #[test]
+    fn what_the_cache_has_dropped_lives_on_within_bounds() {
+        let now = testkit::clock::now();
+        let shared = Arc::new(Cache::new(0));
+        let mut front = Front::new(Arc::clone(&shared));
+        let mut entries: Vec<Weak<Entry>> = Vec::new();
+        for key in 0..200 {
+            let fresh = entry(key, 60_000, now);
+            entries.push(Arc::downgrade(&fresh));
+            front.insert(fresh);
+            shared.settle();
+            assert!(front.get(&[key], now).is_some());
+        }
+        let alive: usize =
+            entries.iter().filter_map(Weak::upgrade).map(|entry| entry.weight() as usize).sum();
+        assert_eq!(alive, front.octets);
+        assert!((1..=MOST_OCTETS).contains(&alive), "{alive} octets live on");
+    }
 }

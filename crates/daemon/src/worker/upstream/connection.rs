@@ -145,6 +145,8 @@ impl Connection {
             if served.is_err() {
                 break;
             }
+            // Readiness never waits while there is something to read.
+            tokio::task::yield_now().await;
         }
         Failure::Closed { reused: self.has_answered.get() }
     }
