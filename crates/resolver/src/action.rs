@@ -183,6 +183,10 @@ pub enum Cause {
     NoForward,
 }
 
+/// A batch of 32 answers of the largest size that goes by UDP takes 40 KiB.
+const KEPT_OCTETS: usize = 256 * 1024;
+const KEPT_ACTIONS: usize = 1024;
+
 /// Actions and the octets they point into, in order of creation.
 #[derive(Debug, Default)]
 pub struct Outbox {
@@ -193,10 +197,12 @@ pub struct Outbox {
 }
 
 impl Outbox {
-    /// Empties it; what it has grown to is kept.
+    /// Empties it. What a batch of ordinary answers needs is kept; what one huge answer to many clients took is not.
     pub fn clear(&mut self) {
         self.bytes.clear();
         self.actions.clear();
+        self.bytes.shrink_to(KEPT_OCTETS);
+        self.actions.shrink_to(KEPT_ACTIONS);
     }
 
     /// The range of what was appended since there were `start` octets.

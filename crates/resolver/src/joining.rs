@@ -52,12 +52,13 @@ impl Resolver {
             return Err(Cause::TooManyConcurrent(policy.max_concurrent));
         }
         let inquiry = Rc::new(Inquiry::new(taken, forward, key));
-        let asks = inquiry.key.as_ref().is_none_or(|key| self.questions.claim(key, self.worker));
+        let deadline = recipient.asked + self.limits.deadline;
+        let claims = |key| self.questions.claim(key, self.worker, recipient.asked, deadline);
+        let asks = inquiry.key.as_ref().is_none_or(claims);
         let id = FlightId(self.next_number());
         if let Some(key) = &inquiry.key {
             self.joinable.insert(Arc::clone(key), id);
         }
-        let deadline = recipient.asked + self.limits.deadline;
         let flight = Flight {
             plan: Plan::new(policy, &mut self.random),
             inquiry,
@@ -141,7 +142,7 @@ impl Resolver {
         if let Some(key) = &flight.inquiry.key {
             self.joinable.remove(key);
             if flight.asks {
-                flight.followers = self.questions.release(key);
+                flight.followers = self.questions.release(key, self.worker);
             }
         }
         if let Some(forward) = flight.inquiry.forward().filter(|_| flight.asks) {

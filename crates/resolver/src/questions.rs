@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use wire::Answer;
 use wire::answer::Ttl;
@@ -24,11 +25,20 @@ pub struct WorkerId(pub u16);
 #[derive(Debug, Default)]
 pub struct Questions {
     hasher: RandomState,
-    shards: [Mutex<Followers>; SHARDS],
+    shards: [Mutex<Claims>; SHARDS],
 }
 
-/// Who is to be told, by question.
-type Followers = HashMap<Arc<[u8]>, Vec<WorkerId>>;
+/// By question.
+type Claims = HashMap<Arc<[u8]>, Claim>;
+
+/// A question that a worker asks.
+#[derive(Debug)]
+struct Claim {
+    worker: WorkerId,
+    /// When the worker has told its own clients, answer or not. A claim that is older belongs to a worker that hangs.
+    until: Instant,
+    followers: Vec<WorkerId>,
+}
 
 /// How a question ended, for the workers that wait for another one's.
 #[derive(Clone, Debug)]
@@ -41,27 +51,31 @@ pub(crate) enum Ended {
 }
 
 impl Questions {
-    /// True when nobody asks for `key` yet: it is the caller's to ask, and to [`Self::release`]. Otherwise `worker`
-    /// will be told.
-    pub(crate) fn claim(&self, key: &Arc<[u8]>, worker: WorkerId) -> bool {
+    /// True when nobody asks for `key` yet: until `until` it is the caller's to ask, and to [`Self::release`].
+    /// Otherwise `worker` will be told.
+    pub(crate) fn claim(&self, key: &Arc<[u8]>, worker: WorkerId, now: Instant, until: Instant) -> bool {
         let mut shard = self.shard(key);
-        if let Some(followers) = shard.get_mut(key) {
-            if !followers.contains(&worker) {
-                followers.push(worker);
+        if let Some(claim) = shard.get_mut(key).filter(|claim| now <= claim.until) {
+            if !claim.followers.contains(&worker) {
+                claim.followers.push(worker);
             }
             return false;
         }
-        shard.insert(Arc::clone(key), Vec::new());
+        shard.insert(Arc::clone(key), Claim { worker, until, followers: Vec::new() });
         true
     }
 
-    /// Ends the question; says who is to be told.
-    pub(crate) fn release(&self, key: &Arc<[u8]>) -> Vec<WorkerId> {
-        self.shard(key).remove(key).unwrap_or_default()
+    /// Ends the question of `worker`; says who is to be told.
+    pub(crate) fn release(&self, key: &Arc<[u8]>, worker: WorkerId) -> Vec<WorkerId> {
+        let mut shard = self.shard(key);
+        if shard.get(key).is_none_or(|claim| claim.worker != worker) {
+            return Vec::new();
+        }
+        shard.remove(key).map(|claim| claim.followers).unwrap_or_default()
     }
 
     #[expect(clippy::indexing_slicing, reason = "the place is a remainder of the number of places")]
-    fn shard(&self, key: &Arc<[u8]>) -> MutexGuard<'_, Followers> {
+    fn shard(&self, key: &Arc<[u8]>) -> MutexGuard<'_, Claims> {
         let hash = usize::try_from(self.hasher.hash_one(key) % SHARDS as u64).unwrap_or(0);
         self.shards[hash].lock().unwrap_or_else(PoisonError::into_inner)
     }

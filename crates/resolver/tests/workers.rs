@@ -202,3 +202,24 @@ fn what_the_other_has_just_kept_is_not_asked_again() {
     assert_eq!(hit.answers, told.answers);
     assert!(hit.questions.is_empty());
 }
+
+#[test]
+fn a_worker_that_hangs_does_not_keep_a_question_for_ever() {
+    let mut workers = Workers::new(2);
+    workers.ask(0);
+    workers.ask(1);
+    workers.now += Duration::from_millis(4501);
+    let gave_up = workers.tell(1, |resolver, now, outbox| resolver.on_deadline(now, outbox));
+    assert_eq!(gave_up.answers.len(), 1);
+    let asked = workers.ask(1);
+    assert_eq!(
+        asked.questions.len(),
+        1,
+        "the other has not said how its question ended, and its time is over"
+    );
+
+    let awake = workers.tell(0, |resolver, now, outbox| resolver.on_deadline(now, outbox));
+    assert!(awake.relays.is_empty(), "the question is no longer its own");
+    let told = workers.answer(1, &asked, &[NAME, "30", "A", "192.0.2.7"]);
+    assert_eq!(told.answers.len(), 1);
+}

@@ -124,7 +124,8 @@ impl<'a> Service<'a> {
         let conditions = Conditions::of(readiness);
         let mut watch = Watch::new(&self.settings, self.scene.flags);
         let mut looks = time::interval(LOOK);
-        let mut syncs = time::interval(self.scene.flags.sync_interval);
+        let first = clock::now() + self.scene.flags.sync_interval;
+        let mut syncs = time::interval_at(first.into(), self.scene.flags.sync_interval);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         syncs.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {

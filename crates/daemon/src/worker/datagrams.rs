@@ -20,6 +20,9 @@ use crate::metrics::ProcessTally;
 /// Longer than the deadline of any query that is open.
 const ANSWER_TIME: Duration = Duration::from_secs(5);
 
+/// Before a socket that gave an error is read again.
+const READ_PAUSE: Duration = Duration::from_millis(100);
+
 /// The datagram sockets of a worker. A listener without an address of its own has one per family.
 #[derive(Default)]
 pub(super) struct Datagrams {
@@ -110,8 +113,7 @@ fn by_datagram(action: &Action) -> Option<&Answered> {
     }
 }
 
-/// Hands what arrives to the resolver, a batch at a time. A socket that fails for good ends the worker's use of
-/// it, which readiness notices.
+/// Hands what arrives to the resolver, a batch at a time. Of a socket that fails for good, readiness tells.
 async fn read(core: Rc<Core>, id: ListenerId, listener: Rc<UdpListener>, readiness: tokio::net::UdpSocket) {
     let mut batch = Inbound::new();
     loop {
@@ -121,7 +123,10 @@ async fn read(core: Rc<Core>, id: ListenerId, listener: Rc<UdpListener>, readine
                     Client { listener: id, peer: source.peer, local: source.local, connection: None };
                 answerable(source.peer).then_some((client, octets))
             })),
-            Err(error) => tracing::debug!(%error, "a UDP socket could not be read"),
+            Err(error) => {
+                tracing::debug!(%error, "a UDP socket could not be read");
+                tokio::time::sleep(READ_PAUSE).await;
+            }
         }
     }
 }

@@ -4,7 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::thread::JoinHandle;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use linux::udp::UdpListener;
 use nix::errno::Errno;
@@ -18,6 +18,8 @@ use crate::clock;
 
 /// Connections the kernel keeps for a worker that is busy.
 const BACKLOG: i32 = 1024;
+/// A worker that is alive takes an order within milliseconds.
+const ADOPT_TIME: Duration = Duration::from_secs(2);
 /// Orders that may wait; there is one sender, and it waits for each.
 const ORDERS_LEN: usize = 4;
 
@@ -98,8 +100,12 @@ impl Worker {
         let (done, wait) = oneshot::channel();
         let adoption = Box::new(Adoption { orders, opened, closed });
         let gone = || io::Error::other("a worker thread has ended");
-        self.orders.send(Order::Adopt(adoption, done)).await.map_err(|_| gone())?;
-        wait.await.map_err(|_| gone())?
+        let hangs = |_| io::Error::other("a worker thread does not take orders");
+        let adopted = async {
+            self.orders.send(Order::Adopt(adoption, done)).await.map_err(|_| gone())?;
+            wait.await.map_err(|_| gone())?
+        };
+        time::timeout(ADOPT_TIME, adopted).await.map_err(hangs)?
     }
 
     /// Has the worker answer what is open, until `until` at most, and end; what is returned resolves when it has.
