@@ -1,18 +1,12 @@
 //! Answers from the cache without sockets: what the resolver itself does, in a loop that can be counted.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
+use resolver::Resolver;
 use resolver::action::{Action, Answered, Client, Outbox};
-use resolver::cache::Cache;
-use resolver::policy::{
-    Block, BlockId, CachePolicy, ForwardPolicy, Limits, Listener, ListenerId, Order, Policy, Route, RouteId,
-    StorePolicy, TransportRule, Upstream,
-};
-use resolver::questions::WorkerId;
-use resolver::{Resolver, Seat};
-use wire::name::Name;
+use resolver::policy::ListenerId;
+use testkit::stand;
 
 use crate::Failed;
 use crate::questions::Question;
@@ -72,39 +66,5 @@ fn client() -> Client {
 
 /// One that obeys what `servers` writes into a Corefile: one listener, the root, `cache` and `forward`.
 fn resolver() -> Resolver {
-    let store = StorePolicy { capacity: 9984, max_ttl: 3600, min_ttl: 5, disabled: Vec::new() };
-    let cache = CachePolicy {
-        zones: vec![Name::root()],
-        success: store.clone(),
-        denial: store,
-        servfail: Duration::from_secs(5),
-        keep_ttl: false,
-    };
-    let forward = ForwardPolicy {
-        from: Name::root(),
-        except: Vec::new(),
-        upstreams: vec![Upstream { addr: SocketAddr::from(([127, 0, 0, 1], 53)), tally: Arc::default() }],
-        order: Order::Random,
-        transport: TransportRule::AsClient,
-        max_concurrent: 0,
-        in_use: Arc::default(),
-        turn: 0.into(),
-        read_timeout: Duration::from_secs(2),
-        expire: Duration::from_secs(10),
-    };
-    let (cache, forwards) = (Some(cache), vec![forward]);
-    let (tally, occupancy) = (Arc::default(), Arc::default());
-    let block = Arc::new(Block { id: BlockId(0), cache, forwards, tally, occupancy });
-    let (zone, tally) = (Name::root(), Some(Arc::default()));
-    let route = Arc::new(Route { id: RouteId(0), zone, block, tally, loop_check: None });
-    let listener = Listener::new(vec![route], Arc::default(), RouteId(1));
-    Resolver::new(Seat {
-        policy: Arc::new(Policy { listeners: vec![Some(listener)] }),
-        worker: WorkerId(0),
-        cache: Arc::new(Cache::new(64 << 20)),
-        questions: Arc::default(),
-        tally: Arc::default(),
-        limits: Limits::default(),
-        seed: [7; 32],
-    })
+    Resolver::new(stand::seat(stand::policy(stand::block())))
 }

@@ -16,12 +16,9 @@ use std::time::{Duration, Instant};
 
 use resolver::action::{Action, Ask, Client, ConnectionId, Outbox};
 use resolver::cache::Cache;
-use resolver::policy::{
-    Block, BlockId, CachePolicy, ForwardPolicy, Limits, Listener, ListenerId, Order, Policy, Route, RouteId,
-    StorePolicy, TransportRule, Upstream,
-};
-use resolver::questions::WorkerId;
+use resolver::policy::ListenerId;
 use resolver::{Resolver, Seat};
+use testkit::stand;
 use wire::name::Name;
 
 thread_local! {
@@ -84,15 +81,7 @@ struct Worker {
 impl Worker {
     fn new() -> Self {
         let cache = Arc::new(Cache::new(BUDGET));
-        let seat = Seat {
-            policy: Arc::new(Policy { listeners: vec![Some(listener())] }),
-            worker: WorkerId(0),
-            cache: Arc::clone(&cache),
-            questions: Arc::default(),
-            tally: Arc::default(),
-            limits: Limits::default(),
-            seed: [7; 32],
-        };
+        let seat = Seat { cache: Arc::clone(&cache), ..stand::seat(stand::policy(stand::block())) };
         Self { resolver: Resolver::new(seat), cache, outbox: Outbox::default() }
     }
 
@@ -113,40 +102,6 @@ impl Worker {
         assert!(matches!(self.outbox.actions[..], [Action::Answer(_)]), "a hit is one answer");
         self.outbox.clear();
     }
-}
-
-/// One listener, the root, one block with a cache and an upstream.
-fn listener() -> Listener {
-    let store = StorePolicy { capacity: 10_000, max_ttl: 3600, min_ttl: 5, disabled: Vec::new() };
-    let cache = CachePolicy {
-        zones: vec![Name::root()],
-        success: store.clone(),
-        denial: store,
-        servfail: Duration::from_secs(5),
-        keep_ttl: false,
-    };
-    let forward = ForwardPolicy {
-        from: Name::root(),
-        except: Vec::new(),
-        upstreams: vec![Upstream { addr: SocketAddr::from(([10, 233, 0, 3], 53)), tally: Arc::default() }],
-        order: Order::Random,
-        transport: TransportRule::ForceTcp,
-        max_concurrent: 0,
-        in_use: Arc::default(),
-        turn: 0.into(),
-        read_timeout: Duration::from_secs(2),
-        expire: Duration::from_secs(10),
-    };
-    let block = Block {
-        id: BlockId(0),
-        cache: Some(cache),
-        forwards: vec![forward],
-        tally: Arc::default(),
-        occupancy: Arc::default(),
-    };
-    let (zone, block, tally) = (Name::root(), Arc::new(block), Some(Arc::default()));
-    let route = Route { id: RouteId(0), zone, block, tally, loop_check: None };
-    Listener::new(vec![Arc::new(route)], Arc::default(), RouteId(1))
 }
 
 fn client(connection: Option<ConnectionId>) -> Client {

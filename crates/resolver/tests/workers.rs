@@ -9,20 +9,15 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
 use std::time::{Duration, Instant};
 
 use resolver::action::{Action, Ask, Client, Outbox, Relay};
 use resolver::cache::Cache;
-use resolver::policy::{
-    Block, BlockId, CachePolicy, ForwardPolicy, Limits, Listener, ListenerId, Order, Policy, Route, RouteId,
-    StorePolicy, TransportRule, Upstream,
-};
+use resolver::policy::ListenerId;
 use resolver::questions::{Questions, WorkerId};
 use resolver::{Resolver, Seat};
 use testkit::client::Options;
-use testkit::{MessageType, RecordType, text};
-use wire::name::Name;
+use testkit::{MessageType, RecordType, stand, text};
 
 const NAME: &str = "www.example.test";
 
@@ -37,13 +32,10 @@ impl Workers {
         let (cache, questions) = (Arc::new(Cache::new(1 << 20)), Arc::new(Questions::default()));
         let resolvers = (0..count).map(|worker| {
             Resolver::new(Seat {
-                policy: policy(),
                 worker: WorkerId(worker),
                 cache: Arc::clone(&cache),
                 questions: Arc::clone(&questions),
-                tally: Arc::default(),
-                limits: Limits::default(),
-                seed: [7; 32],
+                ..stand::seat(stand::policy(stand::block()))
             })
         });
         Self { resolvers: resolvers.collect(), now: testkit::clock::now() }
@@ -100,41 +92,6 @@ struct Sent {
     answers: Vec<String>,
     questions: Vec<(Ask, Vec<u8>)>,
     relays: Vec<Relay>,
-}
-
-fn policy() -> Arc<Policy> {
-    let store = StorePolicy { capacity: 9984, max_ttl: 3600, min_ttl: 0, disabled: Vec::new() };
-    let cache = CachePolicy {
-        zones: vec![Name::root()],
-        success: store.clone(),
-        denial: store,
-        servfail: Duration::from_secs(5),
-        keep_ttl: false,
-    };
-    let upstream = Upstream { addr: (Ipv4Addr::LOCALHOST, 53).into(), tally: Arc::default() };
-    let forward = ForwardPolicy {
-        from: Name::root(),
-        except: Vec::new(),
-        upstreams: vec![upstream],
-        order: Order::Sequential,
-        transport: TransportRule::ForceTcp,
-        max_concurrent: 0,
-        in_use: Arc::default(),
-        turn: AtomicUsize::new(0),
-        read_timeout: Duration::from_secs(2),
-        expire: Duration::from_secs(10),
-    };
-    let block = Block {
-        id: BlockId(0),
-        cache: Some(cache),
-        forwards: vec![forward],
-        tally: Arc::default(),
-        occupancy: Arc::default(),
-    };
-    let block = Arc::new(block);
-    let route = Route { id: RouteId(0), zone: Name::root(), block, tally: None, loop_check: None };
-    let listener = Listener::new(vec![Arc::new(route)], Arc::default(), RouteId(1));
-    Arc::new(Policy { listeners: vec![Some(listener)] })
 }
 
 #[test]

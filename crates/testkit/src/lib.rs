@@ -1,7 +1,8 @@
 //! What the tests share: DNS messages as text, scenarios told as DNS conversations, actors on real sockets, and a
 //! command that shows the product.
 //!
-//! Reading order: [`text`] (messages as words), [`scenario`] (a conversation in a file, and what plays it);
+//! Reading order: [`text`] (messages as words), [`scenario`] (a conversation in a file, and what plays it),
+//! [`stand`] (a resolver's plainest configuration);
 //! [`upstream`] (a name server that does what it is told, and remembers what it was asked), [`zone`] (a small
 //! cluster's names, served as CoreDNS serves them), [`client`] (asks, alone or through a pod's search list).
 #![forbid(unsafe_code)]
@@ -9,6 +10,7 @@
 pub mod client;
 pub mod clock;
 pub mod scenario;
+pub mod stand;
 pub mod text;
 pub mod upstream;
 pub mod zone;

@@ -2,18 +2,14 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use daemon::tallies::{DROPPED, Tallies};
 use resolver::action::{Action, Client, Outbox};
-use resolver::cache::{Cache, Occupancy};
-use resolver::policy::{
-    Block, BlockId, CachePolicy, ForwardPolicy, Limits, Listener, ListenerId, Order, Policy, Route,
-    StorePolicy, TransportRule, Upstream,
-};
-use resolver::questions::WorkerId;
+use resolver::cache::Occupancy;
+use resolver::policy::{Block, Listener, ListenerId, Policy, Route, Upstream};
 use resolver::{Resolver, Seat};
+use testkit::stand;
 use wire::header::{Flags, Header};
 use wire::name::Name;
 
@@ -23,33 +19,13 @@ const ZONE: &str = "example.org.";
 
 fn block(tallies: &mut Tallies) -> Block {
     let addr = SocketAddr::from(([10, 233, 0, 3], 53));
-    let store = StorePolicy { capacity: 9984, max_ttl: 30, min_ttl: 5, disabled: Vec::new() };
-    let forward = ForwardPolicy {
-        from: Name::root(),
-        except: Vec::new(),
-        upstreams: vec![Upstream { addr, tally: tallies.upstream(addr, 0) }],
-        order: Order::Sequential,
-        transport: TransportRule::ForceTcp,
-        max_concurrent: 0,
-        in_use: Arc::default(),
-        turn: AtomicUsize::new(0),
-        read_timeout: Duration::from_secs(2),
-        expire: Duration::from_secs(10),
-    };
     let occupancy = Arc::new(Occupancy::default());
-    Block {
-        id: BlockId(0),
-        cache: Some(CachePolicy {
-            zones: vec![Name::root()],
-            success: store.clone(),
-            denial: store,
-            servfail: Duration::from_secs(5),
-            keep_ttl: false,
-        }),
-        forwards: vec![forward],
-        tally: tallies.block(SERVER, ZONE, &occupancy, 0),
-        occupancy,
-    }
+    let tally = tallies.block(SERVER, ZONE, &occupancy, 0);
+    let forward = stand::forward(Upstream { addr, tally: tallies.upstream(addr, 0) });
+    let mut cache = stand::cache();
+    cache.success.max_ttl = 30;
+    cache.denial.max_ttl = 30;
+    Block { cache: Some(cache), forwards: vec![forward], tally, occupancy, ..stand::block() }
 }
 
 fn resolver(tallies: &mut Tallies) -> Resolver {
@@ -59,15 +35,8 @@ fn resolver(tallies: &mut Tallies) -> Resolver {
     let route = Arc::new(Route { id, zone, block, tally: Some(tally), loop_check: None });
     let (dropped_id, dropped) = tallies.route(SERVER, DROPPED, 0);
     let listener = Listener::new(vec![route], dropped, dropped_id);
-    Resolver::new(Seat {
-        policy: Arc::new(Policy { listeners: vec![Some(listener)] }),
-        worker: WorkerId(0),
-        cache: Arc::new(Cache::new(1 << 20)),
-        questions: Arc::default(),
-        tally: tallies.worker(0),
-        limits: Limits::default(),
-        seed: [7; 32],
-    })
+    let policy = Arc::new(Policy { listeners: vec![Some(listener)] });
+    Resolver::new(Seat { tally: tallies.worker(0), ..stand::seat(policy) })
 }
 
 fn message(flags: Flags, ancount: u16) -> Vec<u8> {

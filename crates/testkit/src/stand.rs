@@ -1,0 +1,79 @@
+//! The plainest configuration a resolver can have, to start from: one listener, the root zone, one block with
+//! CoreDNS's default cache, one upstream by TCP. A test changes the fields it is about.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::time::Duration;
+
+use resolver::Seat;
+use resolver::cache::Cache;
+use resolver::policy::{
+    Block, BlockId, CachePolicy, ForwardPolicy, Limits, Listener, Order, Policy, Route, RouteId, StorePolicy,
+    TransportRule, Upstream,
+};
+use resolver::questions::WorkerId;
+use wire::name::Name;
+
+/// Octets the cache may take: more than a test fills.
+const CACHE_BUDGET: u64 = 64 << 20;
+
+/// `cache`, for all names.
+pub fn cache() -> CachePolicy {
+    let store = StorePolicy { capacity: 9984, max_ttl: 3600, min_ttl: 5, disabled: Vec::new() };
+    CachePolicy {
+        zones: vec![Name::root()],
+        success: store.clone(),
+        denial: StorePolicy { max_ttl: 1800, ..store },
+        servfail: Duration::from_secs(5),
+        keep_ttl: false,
+    }
+}
+
+/// `forward . UPSTREAM { force_tcp }`.
+pub fn forward(upstream: Upstream) -> ForwardPolicy {
+    ForwardPolicy {
+        from: Name::root(),
+        except: Vec::new(),
+        upstreams: vec![upstream],
+        order: Order::Sequential,
+        transport: TransportRule::ForceTcp,
+        max_concurrent: 0,
+        in_use: Arc::default(),
+        turn: AtomicUsize::new(0),
+        read_timeout: Duration::from_secs(2),
+        expire: Duration::from_secs(10),
+    }
+}
+
+/// A block with [`cache`] and one [`forward`], to an upstream that no packet reaches.
+pub fn block() -> Block {
+    let upstream = Upstream { addr: ([10, 233, 0, 3], 53).into(), tally: Arc::default() };
+    Block {
+        id: BlockId(0),
+        cache: Some(cache()),
+        forwards: vec![forward(upstream)],
+        tally: Arc::default(),
+        occupancy: Arc::default(),
+    }
+}
+
+/// One listener, number 0, that serves the root by `block`.
+pub fn policy(block: Block) -> Arc<Policy> {
+    let (zone, block, tally) = (Name::root(), Arc::new(block), Some(Arc::default()));
+    let route = Route { id: RouteId(0), zone, block, tally, loop_check: None };
+    let listener = Listener::new(vec![Arc::new(route)], Arc::default(), RouteId(1));
+    Arc::new(Policy { listeners: vec![Some(listener)] })
+}
+
+/// The only worker, with a cache and randomness of its own, the same in every run.
+pub fn seat(policy: Arc<Policy>) -> Seat {
+    Seat {
+        policy,
+        worker: WorkerId(0),
+        cache: Arc::new(Cache::new(CACHE_BUDGET)),
+        questions: Arc::default(),
+        tally: Arc::default(),
+        limits: Limits::default(),
+        seed: [7; 32],
+    }
+}
