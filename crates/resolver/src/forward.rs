@@ -48,6 +48,7 @@ impl Resolver {
 
     fn launch(&mut self, now: Instant, flight_id: FlightId, launch: Launch, outbox: &mut Outbox) {
         let Launch { step, inquiry, transport, redone } = launch;
+        let attempt = AttemptId(self.next_number());
         let Some(flight) = self.flights.get_mut(&flight_id) else { return };
         let Some((forward, upstream)) = inquiry.forward().zip(inquiry.upstream(step.upstream)) else {
             return;
@@ -57,8 +58,6 @@ impl Resolver {
             flight.trouble = Some((Failure::Local, transport, upstream.addr));
             return self.give_up(now, flight_id, outbox);
         };
-        self.last_number += 1;
-        let attempt = AttemptId(self.last_number);
         flight.attempts.push(attempt);
         self.ids.insert(id);
         let timer = (now + forward.read_timeout).min(until);

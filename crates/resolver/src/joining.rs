@@ -88,11 +88,11 @@ impl Resolver {
     /// Another worker may have kept the answer and released the question between our look into the cache and our
     /// claim.
     fn answered_meanwhile(&mut self, taken: &Taken<'_>, id: FlightId, outbox: &mut Outbox) -> bool {
-        let now = taken.recipient.asked;
-        let key = self.flights.get(&id).and_then(|flight| flight.inquiry.key.clone());
         if taken.route.block.cache_for(taken.query.name.as_wire()).is_none() {
             return false;
         }
+        let now = taken.recipient.asked;
+        let key = self.flights.get(&id).and_then(|flight| flight.inquiry.key.clone());
         let found = key.and_then(|key| {
             let (entry, remaining) = self.front.get(&key, now)?;
             let (answer, ttl) = (entry.answer.clone(), Ttl::Uniform(remaining));

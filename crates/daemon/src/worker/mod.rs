@@ -1,6 +1,6 @@
 //! A worker: one thread with sockets, connections to upstreams and a resolver of its own.
 //!
-//! Workers share the cache and nothing else. Every way in ends in [`Core::act`]: the resolver is told what
+//! Workers share the cache and the table of open questions. Every way in ends in [`Core::act`]: the resolver is told what
 //! happened and what time it is, and what it wants done is done. There is no branch about an answer here.
 
 mod clients;
@@ -284,15 +284,7 @@ mod tests {
 
     /// The core of a worker without zones and upstreams, inside a [`LocalSet`](tokio::task::LocalSet).
     pub(super) fn core() -> Rc<Core> {
-        let seat = Seat {
-            policy: Arc::default(),
-            worker: WorkerId(0),
-            cache: Arc::new(resolver::cache::Cache::new(0)),
-            questions: Arc::default(),
-            tally: Arc::default(),
-            limits: resolver::policy::Limits::default(),
-            seed: [7; 32],
-        };
+        let seat = testkit::stand::seat(Arc::default());
         let process = Arc::<ProcessTally>::default();
         let voice = Voice::start(std::io::sink(), 1, Arc::clone(&process)).unwrap();
         let (peers, mut inboxes) = inboxes(1);

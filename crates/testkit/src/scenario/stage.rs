@@ -10,11 +10,11 @@ use resolver::cache::{Cache, Occupancy};
 use resolver::policy::{
     Block, BlockId, ForwardPolicy, Listener, ListenerId, LoopCheck, Policy, Route, RouteId, Upstream,
 };
-use resolver::questions::WorkerId;
 use resolver::tally::{BlockTally, RouteTally, UpstreamTally, WorkerTally};
 use resolver::{Resolver, Seat};
 
 use super::settings::{self, Settings};
+use crate::stand;
 
 /// Octets the cache may take: more than any scenario fills.
 const CACHE_BUDGET: u64 = 1 << 20;
@@ -89,13 +89,10 @@ impl Stage {
         let listener = Listener::new(routes, Arc::default(), DROPPED);
         let policy = Arc::new(Policy { listeners: vec![Some(listener)] });
         let resolver = Resolver::new(Seat {
-            policy,
-            worker: WorkerId(0),
             cache: Arc::clone(&cache),
-            questions: Arc::default(),
             tally: Arc::clone(&worker),
             limits: settings.limits,
-            seed: [7; 32],
+            ..stand::seat(policy)
         });
         Self { resolver, cache, worker, blocks, upstreams, clients: Vec::new() }
     }
