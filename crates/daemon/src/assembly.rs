@@ -5,12 +5,12 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use resolver::cache::Occupancy;
 use resolver::policy::{
-    Block, BlockId, ForwardPolicy, Listener, ListenerId, LoopCheck, Policy, Route, RouteId, Upstream,
+    Block, BlockId, ForwardPolicy, ForwardState, Listener, ListenerId, LoopCheck, Policy, Route, RouteId,
+    Upstream, UpstreamId, UpstreamState,
 };
 
 use resolver::tally::WorkerTally;
@@ -19,7 +19,7 @@ use crate::config::settings::{self, Settings};
 use crate::tallies::{DROPPED, EnabledPlugin, Tallies};
 use crate::voice::errors::{Consolidator, ErrorLog};
 use crate::voice::query_log::QueryLog;
-use crate::worker::{Orders, UpstreamTallies};
+use crate::worker::{Carrier, Carriers, Orders};
 
 /// Why settings cannot be taken into use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +37,7 @@ pub(crate) struct Assembly {
     workers: usize,
     listeners: Vec<String>,
     blocks: HashMap<String, (BlockId, Arc<Occupancy>)>,
+    upstreams: Vec<(SocketAddr, settings::Carriage)>,
 }
 
 /// A loop check that wants its question sent.
@@ -64,12 +65,18 @@ struct Shared {
     occupancy: Arc<Occupancy>,
     loop_check: Option<Arc<LoopCheck>>,
     consolidator: Option<Arc<Consolidator>>,
-    in_use: Vec<Arc<AtomicU32>>,
+    forwards: Vec<SharedForward>,
+}
+
+/// What the workers share of a `forward`.
+struct SharedForward {
+    state: Arc<ForwardState>,
+    upstreams: Vec<(UpstreamId, Arc<UpstreamState>)>,
 }
 
 impl Assembly {
     pub(crate) fn new(tallies: Arc<Mutex<Tallies>>, workers: usize) -> Self {
-        Self { tallies, workers, listeners: Vec::new(), blocks: HashMap::new() }
+        Self { tallies, workers, listeners: Vec::new(), blocks: HashMap::new(), upstreams: Vec::new() }
     }
 
     /// What a worker counts as a whole.
@@ -111,6 +118,8 @@ impl Assembly {
     }
 
     fn share(&mut self, block: &settings::Block) -> Result<Shared, NumbersUsedUp> {
+        let forwards = block.forwards.iter().map(|forward| self.share_forward(forward));
+        let forwards = forwards.collect::<Result<_, _>>()?;
         let next = u16::try_from(self.blocks.len()).map_err(|_| NumbersUsedUp)?;
         let known = self.blocks.entry(block.fingerprint.clone());
         let (id, occupancy) = known.or_insert_with(|| (BlockId(next), Arc::default()));
@@ -119,8 +128,27 @@ impl Assembly {
             occupancy: Arc::clone(occupancy),
             loop_check: block.loop_check.as_ref().map(|_| Arc::default()),
             consolidator: block.errors.as_ref().map(|errors| Arc::new(Consolidator::new(errors))),
-            in_use: block.forwards.iter().map(|_| Arc::default()).collect(),
+            forwards,
         })
+    }
+
+    fn share_forward(&mut self, forward: &settings::Forward) -> Result<SharedForward, NumbersUsedUp> {
+        let numbers = forward.upstreams.iter().map(|&addr| self.upstream(addr, &forward.carriage));
+        let upstreams = numbers.map(|id| Ok((id?, Arc::default()))).collect::<Result<_, _>>()?;
+        Ok(SharedForward { state: Arc::default(), upstreams })
+    }
+
+    fn upstream(
+        &mut self,
+        addr: SocketAddr,
+        carriage: &settings::Carriage,
+    ) -> Result<UpstreamId, NumbersUsedUp> {
+        let known = self.upstreams.iter().position(|known| *known == (addr, carriage.clone()));
+        let place = known.unwrap_or_else(|| {
+            self.upstreams.push((addr, carriage.clone()));
+            self.upstreams.len() - 1
+        });
+        u16::try_from(place).map(UpstreamId).map_err(|_| NumbersUsedUp)
     }
 
     fn listener(&mut self, label: &str) -> Result<ListenerId, NumbersUsedUp> {
@@ -135,7 +163,7 @@ impl Assembly {
     fn orders(&self, hand: &mut Hand<'_>, assembled: &mut Assembled) -> Orders {
         let mut query_log = QueryLog::new();
         let mut policy = Policy { listeners: self.listeners.iter().map(|_| None).collect() };
-        let mut upstreams = UpstreamTallies::new();
+        let mut upstreams = Carriers::new();
         let mut addresses = HashMap::new();
         for (listener, (id, _)) in hand.settings.listeners.iter().zip(&assembled.listeners) {
             let (dropped_id, dropped) = hand.tallies.route(&listener.label, DROPPED, hand.worker);
@@ -177,7 +205,7 @@ impl Hand<'_> {
     fn blocks(
         &mut self,
         listener: &settings::Listener,
-        upstreams: &mut UpstreamTallies,
+        upstreams: &mut Carriers,
     ) -> HashMap<usize, Arc<Block>> {
         let mut blocks = HashMap::new();
         for (_, index) in &listener.zones {
@@ -189,9 +217,9 @@ impl Hand<'_> {
             }
             let zones = cache_zones(block);
             let tally = self.tallies.block(&listener.label, &zones, &shared.occupancy, self.worker);
-            let forwards = block.forwards.iter().zip(&shared.in_use);
+            let forwards = block.forwards.iter().zip(&shared.forwards);
             let forwards =
-                forwards.map(|(forward, in_use)| self.forward(forward, in_use, upstreams)).collect();
+                forwards.map(|(forward, shared)| self.forward(forward, shared, upstreams)).collect();
             let (id, occupancy) = (shared.id, Arc::clone(&shared.occupancy));
             let cache = block.cache.clone();
             blocks.insert(*index, Arc::new(Block { id, cache, forwards, tally, occupancy }));
@@ -210,14 +238,15 @@ impl Hand<'_> {
     fn forward(
         &mut self,
         forward: &settings::Forward,
-        in_use: &Arc<AtomicU32>,
-        tallies: &mut UpstreamTallies,
+        shared: &SharedForward,
+        carriers: &mut Carriers,
     ) -> ForwardPolicy {
         let mut upstreams = Vec::new();
-        for &addr in &forward.upstreams {
+        for (&addr, (id, state)) in forward.upstreams.iter().zip(&shared.upstreams) {
             let tally = self.tallies.upstream(addr, self.worker);
-            tallies.insert(addr, Arc::clone(&tally));
-            upstreams.push(Upstream { addr, tally });
+            let carrier = Carrier { addr, idle: forward.carriage.expire, tally: Arc::clone(&tally) };
+            carriers.insert(*id, Arc::new(carrier));
+            upstreams.push(Upstream { id: *id, addr, encrypted: false, tally, state: Arc::clone(state) });
         }
         ForwardPolicy {
             from: forward.from.clone(),
@@ -226,10 +255,13 @@ impl Hand<'_> {
             order: forward.order,
             transport: forward.transport,
             max_concurrent: forward.max_concurrent,
-            in_use: Arc::clone(in_use),
-            turn: std::sync::atomic::AtomicUsize::new(0),
             read_timeout: forward.read_timeout,
-            expire: forward.expire,
+            attempts: forward.attempts,
+            health: forward.health.clone(),
+            failover: forward.failover.clone(),
+            next: forward.next.clone(),
+            next_on_nodata: forward.next_on_nodata,
+            state: Arc::clone(&shared.state),
         }
     }
 }

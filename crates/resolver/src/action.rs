@@ -3,11 +3,11 @@
 use std::net::{IpAddr, SocketAddr};
 use std::ops::Range;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use wire::header::{Rcode, RecordType};
 
-use crate::policy::{ListenerId, RouteId};
+use crate::policy::{ListenerId, RouteId, UpstreamId};
 use crate::questions::{Outcome, WorkerId};
 
 /// How octets travel, on either side.
@@ -113,15 +113,13 @@ pub struct Ask {
     /// Names the answer or the failure when it is reported back.
     pub attempt: AttemptId,
     /// Where to.
-    pub upstream: SocketAddr,
+    pub upstream: UpstreamId,
     /// How.
     pub transport: Transport,
     /// On a connection that has carried nothing yet.
     pub fresh: bool,
     /// When the attempt is over; dialling counts.
     pub until: Instant,
-    /// How long a connection that carries it may idle afterwards.
-    pub idle: Duration,
     /// First octet and one past the last in the outbox.
     pub message: (u32, u32),
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use wire::answer::Ttl;
+use wire::answer::{Shape, Ttl};
 use wire::edns::{ExtendedError, OUR_UDP_SIZE};
 use wire::header::{Flags, Rcode, RecordType};
 use wire::query::Echo;
@@ -101,7 +101,8 @@ impl Recipient<'_> {
     /// Writes an upstream's answer for this client.
     pub(crate) fn tell(&self, telling: Telling<'_>, ledger: Ledger<'_>, now: Instant, outbox: &mut Outbox) {
         let start = outbox.bytes.len();
-        telling.answer.write(&self.echo, telling.ttl, self.limit(), &mut outbox.bytes);
+        let shape = Shape::new(telling.ttl, self.limit());
+        telling.answer.write(&self.echo, shape, &mut outbox.bytes);
         let len = u16::try_from(telling.answer.message_len()).unwrap_or(u16::MAX);
         let after = now.saturating_duration_since(self.asked);
         ledger.answer(self, Told { rcode: telling.answer.rcode(), writer: telling.writer, len, after });

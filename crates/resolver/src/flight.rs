@@ -138,7 +138,7 @@ impl Plan {
             Order::Sequential => {}
             Order::Random => order.shuffle(random),
             Order::RoundRobin => {
-                let turn = forward.turn.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                let turn = forward.state.turn.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
                 let first = turn.checked_rem(order.len()).unwrap_or(0);
                 order.rotate_left(first);
             }

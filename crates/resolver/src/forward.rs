@@ -72,17 +72,8 @@ impl Resolver {
         };
         wire::reply::ask(&ask, &mut outbox.bytes);
         if let Some(message) = outbox.since(start) {
-            let (upstream, fresh) = (upstream.addr, step.again || redone);
-            let idle = forward.expire;
-            outbox.actions.push(Action::Ask(Ask {
-                attempt,
-                upstream,
-                transport,
-                fresh,
-                until,
-                idle,
-                message,
-            }));
+            let (upstream, fresh) = (upstream.id, step.again || redone);
+            outbox.actions.push(Action::Ask(Ask { attempt, upstream, transport, fresh, until, message }));
         }
         let (asked, upstream) = (now, step.upstream);
         let late = false;

@@ -47,7 +47,7 @@ impl Resolver {
             self.tally.flights_full.add(1);
             return Err(Cause::TooManyInFlight);
         }
-        if policy.max_concurrent > 0 && policy.in_use.load(Relaxed) >= policy.max_concurrent {
+        if policy.max_concurrent > 0 && policy.state.in_use.load(Relaxed) >= policy.max_concurrent {
             route.block.tally.max_concurrent_rejects.add(1);
             return Err(Cause::TooManyConcurrent(policy.max_concurrent));
         }
@@ -78,7 +78,7 @@ impl Resolver {
             route.block.tally.joined.add(1);
             return Ok(());
         }
-        policy.in_use.fetch_add(1, Relaxed);
+        policy.state.in_use.fetch_add(1, Relaxed);
         if !self.answered_meanwhile(taken, id, outbox) {
             self.next_step(recipient.asked, id, outbox);
         }
@@ -146,7 +146,7 @@ impl Resolver {
             }
         }
         if let Some(forward) = flight.inquiry.forward().filter(|_| flight.asks) {
-            forward.in_use.fetch_sub(1, Relaxed);
+            forward.state.in_use.fetch_sub(1, Relaxed);
         }
         for &attempt in &flight.attempts {
             if self.attempts.get(&attempt).is_some_and(|attempt| attempt.transport == Transport::Udp) {

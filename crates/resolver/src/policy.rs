@@ -3,11 +3,11 @@
 //! `daemon` builds it from a Corefile; every value here is already checked.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU32, AtomicUsize};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use wire::header::RecordType;
+use wire::header::{Rcode, RecordType};
 use wire::name::Name;
 
 use crate::action::{Client, Transport};
@@ -145,6 +145,47 @@ pub struct CachePolicy {
     pub servfail: Duration,
     /// Hits show the whole lifetime instead of what is left of it.
     pub keep_ttl: bool,
+    /// `prefetch`: what is popular is asked again before it ends.
+    pub prefetch: Option<Prefetch>,
+    /// `serve_stale`: what has ended is told while nothing newer can be had (RFC 8767).
+    pub stale: Option<Stale>,
+    /// Hits are told with AA set, whatever the upstream said, as CoreDNS did up to 1.14.
+    pub authoritative: bool,
+}
+
+/// The `prefetch` option of `cache`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Prefetch {
+    /// Hits that make a name popular, above 0.
+    pub amount: u32,
+    /// A longer gap between two hits starts the count anew.
+    pub within: Duration,
+    /// The last part of an answer's life in which it is asked again, 10 to 90.
+    pub percent: u8,
+}
+
+/// The `serve_stale` options of `cache`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stale {
+    /// How long after its end an answer may be told, above 0.
+    pub window: Duration,
+    /// When it is told.
+    pub mode: StaleMode,
+    /// The TTL it is told with, in seconds.
+    pub ttl: u32,
+    /// How long after a failed refresh the next one waits; 0 leaves that to the failure kept.
+    pub recheck: Duration,
+    /// `serve_stale_policy prefer_positive`: only an answer with what was asked for replaces a last known good one.
+    pub prefer_positive: bool,
+}
+
+/// When a stale answer is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StaleMode {
+    /// At once, while the upstream is asked.
+    Immediate,
+    /// When the upstream failed, or has not answered within this; 0 is RFC 8767's client response timer.
+    Verify(Duration),
 }
 
 /// How long one kind of answer is kept.
@@ -175,14 +216,59 @@ pub struct ForwardPolicy {
     pub transport: TransportRule,
     /// More open questions than this are refused; 0 is no limit.
     pub max_concurrent: u32,
-    /// Open questions now, of all workers.
-    pub in_use: Arc<AtomicU32>,
-    /// Whose turn it is, for [`Order::RoundRobin`].
-    pub turn: AtomicUsize,
     /// How long an attempt may wait for its answer.
     pub read_timeout: Duration,
-    /// How long an idle connection is kept.
-    pub expire: Duration,
+    /// `max_connect_attempts`.
+    pub attempts: AttemptRule,
+    /// How upstreams are found to be down and up again.
+    pub health: HealthPolicy,
+    /// Response codes with which the next upstream is asked; with none left, the last answer is told.
+    pub failover: Vec<Rcode>,
+    /// Response codes with which the following `forward` of the block is asked.
+    pub next: Vec<Rcode>,
+    /// The following `forward` is also asked after NOERROR without the type asked for.
+    pub next_on_nodata: bool,
+    /// What all workers know of it.
+    pub state: Arc<ForwardState>,
+}
+
+/// What workers share of a `forward`.
+#[derive(Debug, Default)]
+pub struct ForwardState {
+    /// Answers its upstreams have given: a failure is kept no longer than until the next one.
+    pub(crate) answers: AtomicU64,
+    /// Open questions now.
+    pub(crate) in_use: AtomicU32,
+    /// Whose turn it is, for [`Order::RoundRobin`].
+    pub(crate) turn: AtomicUsize,
+}
+
+/// `max_connect_attempts` of `forward`: attempts that a question may make.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum AttemptRule {
+    /// Two for each upstream.
+    #[default]
+    TwoEach,
+    /// This many in all, above 0.
+    AtMost(u32),
+    /// As many as fit before the deadline, with growing pauses.
+    Unbounded,
+}
+
+/// `max_fails`, `health_check` and `failfast_all_unhealthy_upstreams` of `forward`. A failed attempt starts probing;
+/// any answer ends it.
+#[derive(Clone, Debug)]
+pub struct HealthPolicy {
+    /// An upstream is down after more failed probes than this; 0 never probes.
+    pub max_fails: u32,
+    /// From one probe to the next.
+    pub interval: Duration,
+    /// RD of the probe.
+    pub recursion_desired: bool,
+    /// The name probed for its NS records.
+    pub name: Name,
+    /// With all upstreams down queries fail at once; otherwise one upstream is tried.
+    pub failfast: bool,
 }
 
 impl ForwardPolicy {
@@ -194,13 +280,33 @@ impl ForwardPolicy {
     }
 }
 
+/// An upstream with the way it is reached: address, encryption, the life of connections. The number is the same for
+/// the life of the process, over reloads too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct UpstreamId(pub u16);
+
 /// One upstream of a `forward`.
 #[derive(Clone, Debug)]
 pub struct Upstream {
+    /// Its number.
+    pub id: UpstreamId,
     /// Where it listens.
     pub addr: SocketAddr,
+    /// It is reached by TLS, whatever the transport rule says.
+    pub encrypted: bool,
     /// What is counted for it.
     pub tally: Arc<UpstreamTally>,
+    /// What all workers know of it.
+    pub state: Arc<UpstreamState>,
+}
+
+/// What workers share of an upstream of one `forward`.
+#[derive(Debug, Default)]
+pub struct UpstreamState {
+    /// Probes that failed since it last answered.
+    pub(crate) fails: AtomicU32,
+    /// A worker probes it.
+    pub(crate) probing: AtomicBool,
 }
 
 /// `policy` of `forward`.

@@ -2,14 +2,13 @@
 //! CoreDNS's default cache, one upstream by TCP. A test changes the fields it is about.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use resolver::Seat;
 use resolver::cache::Cache;
 use resolver::policy::{
-    Block, BlockId, CachePolicy, ForwardPolicy, Limits, Listener, Order, Policy, Route, RouteId, StorePolicy,
-    TransportRule, Upstream,
+    AttemptRule, Block, BlockId, CachePolicy, ForwardPolicy, HealthPolicy, Limits, Listener, Order, Policy,
+    Route, RouteId, StorePolicy, TransportRule, Upstream, UpstreamId,
 };
 use resolver::questions::WorkerId;
 use wire::name::Name;
@@ -26,6 +25,9 @@ pub fn cache() -> CachePolicy {
         denial: StorePolicy { max_ttl: 1800, ..store },
         servfail: Duration::from_secs(5),
         keep_ttl: false,
+        prefetch: None,
+        stale: None,
+        authoritative: false,
     }
 }
 
@@ -38,20 +40,34 @@ pub fn forward(upstream: Upstream) -> ForwardPolicy {
         order: Order::Sequential,
         transport: TransportRule::ForceTcp,
         max_concurrent: 0,
-        in_use: Arc::default(),
-        turn: AtomicUsize::new(0),
         read_timeout: Duration::from_secs(2),
-        expire: Duration::from_secs(10),
+        attempts: AttemptRule::default(),
+        health: health(),
+        failover: Vec::new(),
+        next: Vec::new(),
+        next_on_nodata: false,
+        state: Arc::default(),
     }
+}
+
+/// CoreDNS's defaults for finding out who is down.
+pub fn health() -> HealthPolicy {
+    let (interval, name) = (Duration::from_millis(500), Name::root());
+    HealthPolicy { max_fails: 2, interval, recursion_desired: true, name, failfast: false }
+}
+
+/// An upstream that no packet reaches.
+pub fn upstream() -> Upstream {
+    let (id, addr) = (UpstreamId(0), ([10, 233, 0, 3], 53).into());
+    Upstream { id, addr, encrypted: false, tally: Arc::default(), state: Arc::default() }
 }
 
 /// A block with [`cache`] and one [`forward`], to an upstream that no packet reaches.
 pub fn block() -> Block {
-    let upstream = Upstream { addr: ([10, 233, 0, 3], 53).into(), tally: Arc::default() };
     Block {
         id: BlockId(0),
         cache: Some(cache()),
-        forwards: vec![forward(upstream)],
+        forwards: vec![forward(upstream())],
         tally: Arc::default(),
         occupancy: Arc::default(),
     }

@@ -2,7 +2,7 @@
 
 mod compress;
 
-use crate::edns::{OPT_LEN, OUR_UDP_SIZE, push_opt};
+use crate::edns::{EXTENDED_ERROR_LEN, ExtendedError, OPT_LEN, OUR_UDP_SIZE, push_opt};
 use crate::header::{Flags, HEADER_LEN, Header, Rcode};
 use crate::query::Echo;
 use crate::record::{TTL_LEN, u16_at};
@@ -26,6 +26,26 @@ pub enum Ttl {
     AsReceived,
     /// This many seconds on every record.
     Uniform(u32),
+}
+
+/// How an answer is told to one client.
+#[derive(Clone, Copy, Debug)]
+pub struct Shape {
+    /// The TTLs it shows.
+    pub ttl: Ttl,
+    /// Octets it may have; every client takes 512.
+    pub limit: usize,
+    /// Said in our OPT, if the client sent one (RFC 8914).
+    pub error: Option<ExtendedError>,
+    /// AA is set whether the upstream set it or not.
+    pub authoritative: bool,
+}
+
+impl Shape {
+    /// With these TTLs and this many octets at most, and nothing added.
+    pub const fn new(ttl: Ttl, limit: usize) -> Self {
+        Self { ttl, limit, error: None, authoritative: false }
+    }
 }
 
 impl Answer {
@@ -57,20 +77,23 @@ impl Answer {
         Self { packet, ttls, question_len: response.question_len }
     }
 
-    /// Appends the answer for one client to `out`, not above `limit` octets, of which every client takes 512: the
+    /// Appends the answer for one client to `out`, in the given shape: the
     /// client's ID and question, RD and CD; AD only for who set AD or DO (RFC 6840 section 5.7); RA set; AA and
     /// response code as kept; an OPT of our own if the client sent one. What does not fit is left out in whole
     /// records from the end, and TC says so.
     ///
     /// The caller vouches that `echo.question` equals the kept question but for case.
-    pub fn write(&self, echo: &Echo<'_>, ttl: Ttl, limit: usize, out: &mut Vec<u8>) {
+    pub fn write(&self, echo: &Echo<'_>, shape: Shape, out: &mut Vec<u8>) {
         debug_assert_eq!(echo.question.len(), usize::from(self.question_len), "the question is another one");
         let start = out.len();
-        let opt_len = if echo.edns.is_some() { OPT_LEN } else { 0 };
-        let (records, end) = self.fit(limit.max(MIN_LIMIT) - opt_len);
+        let opt_len = echo.edns.map_or(0, |_| OPT_LEN + shape.error.map_or(0, |_| EXTENDED_ERROR_LEN));
+        let (records, end) = self.fit(shape.limit.max(MIN_LIMIT) - opt_len);
         let mut header = self.header();
         header.id = echo.id;
         header.flags = self.flags(echo, records < self.ttls.len());
+        if shape.authoritative {
+            header.flags = header.flags.with(Flags::AA);
+        }
         cut(&mut header, records);
         header.arcount += u16::from(echo.edns.is_some());
         out.reserve(end + opt_len);
@@ -79,7 +102,7 @@ impl Answer {
         out.extend_from_slice(
             self.packet.get(HEADER_LEN + usize::from(self.question_len)..end).unwrap_or_default(),
         );
-        if let Ttl::Uniform(seconds) = ttl {
+        if let Ttl::Uniform(seconds) = shape.ttl {
             for at in self.ttls.iter().take(records) {
                 let at = start + usize::from(*at);
                 if let Some(octets) = out.get_mut(at..at + TTL_LEN) {
@@ -88,7 +111,7 @@ impl Answer {
             }
         }
         if let Some(edns) = echo.edns {
-            push_opt(out, OUR_UDP_SIZE, edns.dnssec_ok, self.rcode(), None);
+            push_opt(out, OUR_UDP_SIZE, edns.dnssec_ok, self.rcode(), shape.error);
         }
     }
 

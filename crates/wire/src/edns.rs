@@ -35,6 +35,9 @@ impl ExtendedError {
     pub const NETWORK_ERROR: Self = Self(23);
 }
 
+/// Octets that an extended error adds to OPT.
+pub const EXTENDED_ERROR_LEN: usize = 6;
+
 /// The option that carries an extended error (RFC 8914 section 2).
 const EXTENDED_ERROR: u16 = 15;
 

@@ -4,7 +4,7 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
-use wire::answer::Ttl;
+use wire::answer::{Shape, Ttl};
 use wire::edns::ExtendedError;
 use wire::frame::{self, Frames};
 use wire::header::Rcode;
@@ -64,7 +64,7 @@ fn a_hit_allocates_nothing() {
     let hit = allocations(|| {
         for (ttl, limit) in [(Ttl::Uniform(29), 1232), (Ttl::AsReceived, 512)] {
             let query = Query::parse(QUERY).unwrap();
-            answer.write(&query.echo, ttl, limit, &mut out);
+            answer.write(&query.echo, Shape::new(ttl, limit), &mut out);
         }
     });
     assert_eq!(hit, 0);

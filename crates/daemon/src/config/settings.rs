@@ -4,8 +4,9 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use regex::Regex;
-use resolver::policy::{CachePolicy, Order, TransportRule};
+use resolver::policy::{AttemptRule, CachePolicy, HealthPolicy, Order, TransportRule};
 use tracing::Level;
+use wire::header::Rcode;
 use wire::name::Name;
 
 pub use super::keys::Key;
@@ -61,7 +62,7 @@ pub struct Block {
 }
 
 /// A `forward` directive.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Forward {
     /// Names in this zone.
     pub from: Name,
@@ -77,6 +78,23 @@ pub struct Forward {
     pub max_concurrent: u32,
     /// How long an attempt may wait for its answer, above 0.
     pub read_timeout: Duration,
+    /// `max_connect_attempts`.
+    pub attempts: AttemptRule,
+    /// `max_fails`, `health_check` and `failfast_all_unhealthy_upstreams`.
+    pub health: HealthPolicy,
+    /// `failover`.
+    pub failover: Vec<Rcode>,
+    /// `next`.
+    pub next: Vec<Rcode>,
+    /// `next_on_nodata`.
+    pub next_on_nodata: bool,
+    /// How its upstreams are reached.
+    pub carriage: Carriage,
+}
+
+/// How the upstreams of a `forward` are reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Carriage {
     /// How long an idle connection is kept.
     pub expire: Duration,
 }

@@ -32,8 +32,8 @@ use crate::voice::query_log::{QueryLog, Sent};
 use clients::Clients;
 use datagrams::Datagrams;
 pub(crate) use thread::{Sockets, Worker, bind};
-pub(crate) use upstream::UpstreamTallies;
 use upstream::Upstreams;
+pub(crate) use upstream::{Carrier, Carriers};
 
 /// Looked at again after this long when nothing is due; a wake-up an hour costs nothing.
 const NOTHING_DUE: Duration = Duration::from_secs(3600);
@@ -47,7 +47,7 @@ const ANSWER_LOOK: Duration = Duration::from_millis(10);
 /// A configuration as one worker obeys it.
 pub(crate) struct Orders {
     pub(crate) policy: Arc<Policy>,
-    pub(crate) upstreams: UpstreamTallies,
+    pub(crate) upstreams: Carriers,
     pub(crate) query_log: QueryLog,
     pub(crate) error_log: ErrorLog,
     /// The first address of each listener, which the query log shows.
@@ -292,7 +292,7 @@ mod tests {
         let desk = Desk { seat, voice, process, notices: mpsc::channel(1).0, peers, inbox };
         let orders = Orders {
             policy: Arc::default(),
-            upstreams: UpstreamTallies::new(),
+            upstreams: Carriers::new(),
             query_log: QueryLog::new(),
             error_log: ErrorLog::new(),
             addresses: HashMap::new(),

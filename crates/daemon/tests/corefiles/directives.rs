@@ -180,7 +180,7 @@ fn forward_takes_its_options() {
         (plain.order, plain.transport, plain.max_concurrent),
         (Order::Random, TransportRule::AsClient, 0)
     );
-    assert_eq!((plain.read_timeout, plain.expire), (Duration::from_secs(2), Duration::from_secs(10)));
+    assert_eq!((plain.read_timeout, plain.carriage.expire), (Duration::from_secs(2), Duration::from_secs(10)));
     let full = forward(
         "forward . 192.0.2.1 {\n except a.test 10.0.0.0/8\n except b.test\n force_tcp\n prefer_udp\n \
          policy round_robin\n \
@@ -190,7 +190,7 @@ fn forward_takes_its_options() {
     assert_eq!(except, ["a.test.", "10.in-addr.arpa.", "b.test."]);
     assert_eq!((full.order, full.transport), (Order::RoundRobin, TransportRule::ForceTcp));
     assert_eq!((full.max_concurrent, full.read_timeout), (1000, Duration::from_millis(500)));
-    assert_eq!(full.expire, Duration::from_secs(60));
+    assert_eq!(full.carriage.expire, Duration::from_secs(60));
     assert_eq!(
         forward("forward . ::1 {\n prefer_udp\n policy sequential\n}").transport,
         TransportRule::PreferUdp

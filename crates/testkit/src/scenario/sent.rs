@@ -81,7 +81,7 @@ pub(super) fn transport(transport: Transport) -> &'static str {
 fn told(cause: action::Cause, stage: &Stage) -> Cause {
     match cause {
         action::Cause::Upstream(failure, transport, addr) => {
-            Cause::Upstream(failure, transport, stage.upstream_name(addr).to_owned())
+            Cause::Upstream(failure, transport, stage.upstream_at(addr).to_owned())
         }
         action::Cause::TooManyConcurrent(limit) => Cause::TooManyConcurrent(limit),
         action::Cause::TooManyInFlight => Cause::TooManyInFlight,

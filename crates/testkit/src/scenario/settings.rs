@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
-use resolver::policy::{CachePolicy, Limits, Order, StorePolicy, TransportRule};
+use resolver::policy::{AttemptRule, CachePolicy, HealthPolicy, Limits, Order, StorePolicy, TransportRule};
+use wire::header::Rcode;
 use wire::name::Name;
 
 use super::words::{duration, number, zone};
+use crate::stand;
 use crate::text::{TextError, wrong};
 
 /// What a scenario's server does.
@@ -49,6 +51,16 @@ pub struct Forward {
     pub max_concurrent: u32,
     /// Of one attempt.
     pub read_timeout: Duration,
+    /// `max_connect_attempts`.
+    pub attempts: AttemptRule,
+    /// `max_fails`, `health_check`, `failfast_all_unhealthy_upstreams`.
+    pub health: HealthPolicy,
+    /// `failover`.
+    pub failover: Vec<Rcode>,
+    /// `next`.
+    pub next: Vec<Rcode>,
+    /// `next_on_nodata`.
+    pub next_on_nodata: bool,
 }
 
 impl Forward {
@@ -61,6 +73,11 @@ impl Forward {
             transport: TransportRule::ForceTcp,
             max_concurrent: 0,
             read_timeout: Duration::from_secs(2),
+            attempts: AttemptRule::default(),
+            health: stand::health(),
+            failover: Vec::new(),
+            next: Vec::new(),
+            next_on_nodata: false,
         }
     }
 }
@@ -69,7 +86,7 @@ impl Block {
     fn new(zones: Vec<Name>) -> Self {
         Self {
             zones,
-            cache: Some(default_cache()),
+            cache: Some(stand::cache()),
             forwards: vec![Forward::new(Name::root(), vec!["upstream".to_owned()])],
             loop_probe: None,
             chosen: false,
@@ -82,18 +99,6 @@ impl Block {
         }
         self.chosen = true;
         self.forwards.extend(forward);
-    }
-}
-
-/// What `cache` without options means.
-fn default_cache() -> CachePolicy {
-    let store = |max_ttl| StorePolicy { capacity: 9984, max_ttl, min_ttl: 5, disabled: Vec::new() };
-    CachePolicy {
-        zones: vec![Name::root()],
-        success: store(3600),
-        denial: store(1800),
-        servfail: Duration::from_secs(5),
-        keep_ttl: false,
     }
 }
 

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
 
 use resolver::action::{Client, ConnectionId, Transport};
 use resolver::cache::{Cache, Occupancy};
 use resolver::policy::{
     Block, BlockId, ForwardPolicy, Listener, ListenerId, LoopCheck, Policy, Route, RouteId, Upstream,
+    UpstreamId,
 };
 use resolver::tally::{BlockTally, RouteTally, UpstreamTally, WorkerTally};
 use resolver::{Resolver, Seat};
@@ -33,9 +33,10 @@ pub(super) struct BlockBooks {
     pub(super) occupancy: Arc<Occupancy>,
 }
 
-/// An upstream, its address and what is counted for it.
+/// An upstream, its number and what is counted for it.
 #[derive(Debug)]
 pub(super) struct UpstreamBooks {
+    pub(super) id: UpstreamId,
     pub(super) addr: SocketAddr,
     pub(super) tally: Arc<UpstreamTally>,
 }
@@ -121,8 +122,14 @@ impl Stage {
         self.clients.get(usize::from(u16::from_be_bytes([high, low]))).map_or("?", String::as_str)
     }
 
+    /// The name of the upstream with a number.
+    pub(super) fn upstream_name(&self, id: UpstreamId) -> &str {
+        let named = self.upstreams.iter().find(|(_, books)| books.id == id);
+        named.map_or("?", |(name, _)| name)
+    }
+
     /// The name of the upstream with an address.
-    pub(super) fn upstream_name(&self, addr: SocketAddr) -> &str {
+    pub(super) fn upstream_at(&self, addr: SocketAddr) -> &str {
         let named = self.upstreams.iter().find(|(_, books)| books.addr == addr);
         named.map_or("?", |(name, _)| name)
     }
@@ -135,10 +142,12 @@ fn build_forward(
     let upstreams = forward.upstreams.iter().map(|name| {
         let number = u8::try_from(upstreams.len()).unwrap_or(u8::MAX);
         let books = upstreams.entry(name.clone()).or_insert_with(|| UpstreamBooks {
+            id: UpstreamId(u16::from(number)),
             addr: (Ipv4Addr::new(198, 51, 100, number), 53).into(),
             tally: Arc::default(),
         });
-        Upstream { addr: books.addr, tally: Arc::clone(&books.tally) }
+        let UpstreamBooks { id, addr, .. } = *books;
+        Upstream { id, addr, tally: Arc::clone(&books.tally), ..stand::upstream() }
     });
     ForwardPolicy {
         from: forward.from.clone(),
@@ -147,9 +156,12 @@ fn build_forward(
         order: forward.order,
         transport: forward.transport,
         max_concurrent: forward.max_concurrent,
-        in_use: Arc::default(),
-        turn: std::sync::atomic::AtomicUsize::default(),
         read_timeout: forward.read_timeout,
-        expire: Duration::from_secs(10),
+        attempts: forward.attempts,
+        health: forward.health.clone(),
+        failover: forward.failover.clone(),
+        next: forward.next.clone(),
+        next_on_nodata: forward.next_on_nodata,
+        state: Arc::default(),
     }
 }

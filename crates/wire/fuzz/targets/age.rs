@@ -8,7 +8,7 @@ mod opinion;
 use hickory_proto::op::Message;
 use libfuzzer_sys::fuzz_target;
 use opinion::{Opinion, Seen};
-use wire::answer::Ttl;
+use wire::answer::{Shape, Ttl};
 use wire::edns::{Edns, OPT_LEN};
 use wire::header::{Flags, Header};
 use wire::query::Echo;
@@ -36,7 +36,7 @@ fuzz_target!(|input: &[u8]| {
     let opt_len = if edns.is_some() { OPT_LEN } else { 0 };
     let answer = Answer::keep(&response);
     let mut whole = Vec::new();
-    answer.write(&echo, Ttl::AsReceived, usize::MAX, &mut whole);
+    answer.write(&echo, Shape::new(Ttl::AsReceived, usize::MAX), &mut whole);
     assert_eq!(whole.len(), answer.message_len() + opt_len);
     let all = Opinion::of_domain(&whole).expect("domain cannot walk what we tell");
     for (told, was) in all.real_records().zip(&before.records) {
@@ -51,7 +51,7 @@ fuzz_target!(|input: &[u8]| {
     }
     let limit = 512 + usize::from(*limit) * 8;
     let mut told = Vec::new();
-    answer.write(&echo, Ttl::Uniform(0xc00c_c00c), limit, &mut told);
+    answer.write(&echo, Shape::new(Ttl::Uniform(0xc00c_c00c), limit), &mut told);
     let seen = Opinion::of_domain(&told).expect("domain cannot walk what we cut");
     assert!(told.len() <= limit);
     assert_eq!(seen.opt.is_some(), edns.is_some());

@@ -1,4 +1,4 @@
-use wire::answer::Ttl;
+use wire::answer::{Shape, Ttl};
 use wire::header::{Header, Rcode};
 use wire::{Answer, Query, Response};
 
@@ -13,7 +13,7 @@ fn keep(packet: &[u8]) -> Answer {
 
 fn tell(answer: &Answer, query: &[u8], ttl: Ttl, limit: usize) -> Vec<u8> {
     let mut out = Vec::new();
-    answer.write(&Query::parse(query).unwrap().echo, ttl, limit, &mut out);
+    answer.write(&Query::parse(query).unwrap().echo, Shape::new(ttl, limit), &mut out);
     out
 }
 
@@ -48,7 +48,7 @@ fn what_stands_in_front_in_the_buffer_stays() {
     let answer = keep(&message(0x8180, &asked, [&[address(60)], &[], &[]]));
     let query = message(0x0100, &asked, [&[], &[], &[]]);
     let mut out = vec![0xee; 700];
-    answer.write(&Query::parse(&query).unwrap().echo, Ttl::Uniform(9), 512, &mut out);
+    answer.write(&Query::parse(&query).unwrap().echo, Shape::new(Ttl::Uniform(9), 512), &mut out);
     assert_eq!(out[..700], [0xee; 700]);
     assert_eq!(out[700..], message(0x8180, &asked, [&[address(9)], &[], &[]]));
 }

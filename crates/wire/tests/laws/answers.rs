@@ -5,7 +5,7 @@ use hickory_proto::rr::Record;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseResult;
-use wire::answer::Ttl;
+use wire::answer::{Shape, Ttl};
 use wire::edns::{Edns, ExtendedError, OPT_LEN, OUR_UDP_SIZE};
 use wire::header::{Flags, Header, Rcode};
 use wire::name::{Name, Presented};
@@ -76,7 +76,7 @@ fn told_law(packet: &[u8], client: &Client, ttl: Ttl) -> TestCaseResult {
     };
     let question = question(&response, client.2);
     let mut told = vec![0xee; 3];
-    Answer::keep(&response).write(&echo(client, &question), ttl, 65535, &mut told);
+    Answer::keep(&response).write(&echo(client, &question), Shape::new(ttl, 65535), &mut told);
     let told = told.split_off(3);
     let header = Header::read(&told).unwrap();
     let seen = Opinion::of_domain(&told);
@@ -109,13 +109,13 @@ fn cut_law(packet: &[u8], client: &Client, limits: &[usize]) -> TestCaseResult {
     let answer = Answer::keep(&response);
     let opt_len = if echo.edns.is_some() { OPT_LEN } else { 0 };
     let mut whole = Vec::new();
-    answer.write(&echo, Ttl::Uniform(7), 65535 + OPT_LEN, &mut whole);
+    answer.write(&echo, Shape::new(Ttl::Uniform(7), 65535 + OPT_LEN), &mut whole);
     prop_assert_eq!(whole.len(), answer.message_len() + opt_len);
     let all = Opinion::of_domain(&whole).unwrap().records;
     let whole_records = records(&whole);
     for limit in limits {
         let mut told = Vec::new();
-        answer.write(&echo, Ttl::Uniform(7), *limit, &mut told);
+        answer.write(&echo, Shape::new(Ttl::Uniform(7), *limit), &mut told);
         prop_assert!(told.len() <= *limit, "{} octets for a limit of {limit}", told.len());
         let seen = Opinion::of_domain(&told);
         prop_assert!(seen.is_some(), "domain cannot walk what we cut");
@@ -137,7 +137,7 @@ fn cut_law(packet: &[u8], client: &Client, limits: &[usize]) -> TestCaseResult {
         if cut {
             // The next record would not have fitted: a longer limit that keeps as many does not exist below it.
             let mut next = Vec::new();
-            answer.write(&echo, Ttl::Uniform(7), *limit + 1, &mut next);
+            answer.write(&echo, Shape::new(Ttl::Uniform(7), *limit + 1), &mut next);
             let more = Opinion::of_domain(&next).unwrap().records.len() - seen.records.len();
             prop_assert!(more == 0 || next.len() == *limit + 1, "a record that fits was left out");
         }

@@ -49,6 +49,9 @@ pub(super) fn read(directive: &Directive, around: &mut Surroundings<'_>) -> Resu
         denial: store(1800),
         servfail: Duration::from_secs(5),
         keep_ttl: false,
+        prefetch: None,
+        stale: None,
+        authoritative: false,
     };
     if policy.zones.is_empty() {
         policy.zones = around.keys.iter().map(|key| key.zone.clone()).collect();

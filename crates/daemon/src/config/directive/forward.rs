@@ -22,13 +22,14 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
-use resolver::policy::{Order, TransportRule};
+use resolver::policy::{AttemptRule, HealthPolicy, Order, TransportRule};
+use wire::name::Name;
 
 use super::super::address::{split_port, with_port};
 use super::super::error::ConfigError;
 use super::super::keys;
 use super::super::lexer::Token;
-use super::super::settings::Forward;
+use super::super::settings::{Carriage, Forward};
 use super::super::system::System;
 use super::super::tree::{Directive, Words};
 use super::{Surroundings, duration, integer, option_not_yet};
@@ -78,7 +79,18 @@ pub(super) fn read(directive: &Directive, around: &mut Surroundings<'_>) -> Resu
         transport: TransportRule::AsClient,
         max_concurrent: 0,
         read_timeout: Duration::from_secs(2),
-        expire: Duration::from_secs(10),
+        attempts: AttemptRule::default(),
+        health: HealthPolicy {
+            max_fails: 2,
+            interval: Duration::from_millis(500),
+            recursion_desired: true,
+            name: Name::root(),
+            failfast: false,
+        },
+        failover: Vec::new(),
+        next: Vec::new(),
+        next_on_nodata: false,
+        carriage: Carriage { expire: Duration::from_secs(10) },
     };
     for option in &directive.options {
         read_option(option, &mut forward)?;
@@ -120,7 +132,7 @@ fn read_option(option: &Words, forward: &mut Forward) -> Result<(), ConfigError>
                 return Err(ConfigError::at(token, "read_timeout must be greater than 0"));
             }
         }
-        "expire" => forward.expire = duration(option.one()?)?,
+        "expire" => forward.carriage.expire = duration(option.one()?)?,
         name if NOT_YET.contains(&name) => return Err(option_not_yet(&option.name)),
         name => return Err(ConfigError::at(&option.name, format!("unknown property '{name}'"))),
     }

@@ -254,11 +254,10 @@ mod tests {
     fn send(connection: &Connection, attempt: u64, id: u16) {
         let ask = Ask {
             attempt: AttemptId(attempt),
-            upstream: ([127, 0, 0, 1], 53).into(),
+            upstream: UpstreamId(0),
             transport: Transport::Tcp,
             fresh: false,
             until: clock::now(),
-            idle: Duration::ZERO,
             message: (0, 0),
         };
         connection.send(clock::now(), &ask, &message(id));

@@ -13,45 +13,58 @@ use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use resolver::action::{Ask, AttemptId, Failure, Transport};
+use resolver::policy::UpstreamId;
 use resolver::tally::UpstreamTally;
 use tokio::task::AbortHandle;
 
 use super::Core;
 use pool::Pool;
 
-/// The counters of every upstream in the configuration.
-pub(crate) type UpstreamTallies = HashMap<SocketAddr, Arc<UpstreamTally>>;
+/// How an upstream is reached.
+pub(crate) struct Carrier {
+    /// Where it listens.
+    pub(crate) addr: SocketAddr,
+    /// How long an idle connection is kept.
+    pub(crate) idle: Duration,
+    /// What is counted for it.
+    pub(crate) tally: Arc<UpstreamTally>,
+}
+
+/// Every upstream in the configuration.
+pub(crate) type Carriers = HashMap<UpstreamId, Arc<Carrier>>;
 
 /// All that is under way to upstreams.
 #[derive(Default)]
 pub(super) struct Upstreams {
-    tallies: RefCell<UpstreamTallies>,
-    pools: RefCell<HashMap<SocketAddr, Rc<Pool>>>,
+    carriers: RefCell<Carriers>,
+    pools: RefCell<HashMap<UpstreamId, Rc<Pool>>>,
     streams: RefCell<HashMap<AttemptId, Rc<Pool>>>,
     datagrams: RefCell<HashMap<AttemptId, AbortHandle>>,
 }
 
 impl Upstreams {
-    /// Counts for the upstreams of a new configuration from now on. Connections stay: an upstream that is
-    /// gone is asked no more, and its connections end by idleness.
-    pub(super) fn adopt(&self, tallies: UpstreamTallies) {
-        self.tallies.replace(tallies);
+    /// Knows the upstreams of a new configuration from now on. Those of the old one stay known to the questions that
+    /// are open; an upstream that is gone is asked no more, and its connections end by idleness.
+    pub(super) fn adopt(&self, carriers: Carriers) {
+        self.carriers.borrow_mut().extend(carriers);
     }
 
     /// Sends a question.
     pub(super) fn ask(&self, core: &Rc<Core>, ask: &Ask, message: &[u8]) {
+        let Some(carrier) = self.carriers.borrow().get(&ask.upstream).map(Arc::clone) else { return };
         match ask.transport {
             Transport::Udp => {
-                self.count(ask.upstream, Transport::Udp, false);
+                carrier.count(Transport::Udp, false);
                 let exchange =
-                    datagram::exchange(Rc::clone(core), ask.attempt, ask.upstream, message.to_vec());
+                    datagram::exchange(Rc::clone(core), ask.attempt, carrier.addr, message.to_vec());
                 let task = tokio::task::spawn_local(exchange);
                 self.datagrams.borrow_mut().insert(ask.attempt, task.abort_handle());
             }
             Transport::Tcp => {
-                let pool = self.pool(ask.upstream);
+                let pool = self.pool(ask.upstream, carrier);
                 self.streams.borrow_mut().insert(ask.attempt, Rc::clone(&pool));
                 pool.ask(core, ask, message);
             }
@@ -81,14 +94,16 @@ impl Upstreams {
         self.datagrams.borrow_mut().remove(&attempt);
     }
 
-    fn pool(&self, upstream: SocketAddr) -> Rc<Pool> {
+    fn pool(&self, upstream: UpstreamId, carrier: Arc<Carrier>) -> Rc<Pool> {
         let mut pools = self.pools.borrow_mut();
-        Rc::clone(pools.entry(upstream).or_insert_with(|| Rc::new(Pool::new(upstream))))
+        Rc::clone(pools.entry(upstream).or_insert_with(|| Rc::new(Pool::new(carrier))))
     }
+}
 
-    fn count(&self, upstream: SocketAddr, transport: Transport, open_already: bool) {
-        let tallies = self.tallies.borrow();
-        let Some(tally) = tallies.get(&upstream) else { return };
+impl Carrier {
+    /// Counts a question by whether it found an open connection.
+    fn count(&self, transport: Transport, open_already: bool) {
+        let tally = &self.tally;
         let counters = if open_already { &tally.connection_hits } else { &tally.connection_misses };
         let [udp, tcp] = counters;
         match transport {

@@ -7,15 +7,15 @@
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
-use std::net::SocketAddr;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rand::RngExt;
 use resolver::action::{Ask, AttemptId, Transport};
 
 use super::connection::{self, Connection, Terms};
-use super::{Core, failure_of};
+use super::{Carrier, Core, failure_of};
 use crate::clock;
 
 /// Connections per worker and upstream.
@@ -41,7 +41,7 @@ const IDLE_LIMIT: Duration = Duration::from_secs(8);
 
 /// The connections to one upstream and the questions that wait for a place on one.
 pub(super) struct Pool {
-    upstream: SocketAddr,
+    carrier: Arc<Carrier>,
     connections: RefCell<Vec<Rc<Connection>>>,
     backlog: RefCell<VecDeque<Queued>>,
 }
@@ -52,8 +52,8 @@ struct Queued {
 }
 
 impl Pool {
-    pub(super) fn new(upstream: SocketAddr) -> Self {
-        Self { upstream, connections: RefCell::default(), backlog: RefCell::default() }
+    pub(super) fn new(carrier: Arc<Carrier>) -> Self {
+        Self { carrier, connections: RefCell::default(), backlog: RefCell::default() }
     }
 
     /// Sends a question on one of the connections, on a new one, or when there is a place.
@@ -63,7 +63,7 @@ impl Pool {
         let full = self.connections.borrow().len() >= MOST_CONNECTIONS;
         match chosen {
             Some(connection) => {
-                core.upstreams.count(self.upstream, Transport::Tcp, true);
+                self.carrier.count(Transport::Tcp, true);
                 connection.send(now, ask, message);
             }
             None if full => {
@@ -117,10 +117,10 @@ impl Pool {
     }
 
     fn open(self: &Rc<Self>, core: &Rc<Core>, now: Instant, ask: &Ask, message: &[u8]) {
-        core.upstreams.count(self.upstream, Transport::Tcp, false);
+        self.carrier.count(Transport::Tcp, false);
         let quarter = LIFETIME / 4;
         let retire_at = now + LIFETIME - quarter + (2 * quarter).mul_f64(rand::rng().random::<f64>());
-        let terms = Terms { dial_until: ask.until, retire_at, idle: ask.idle.min(IDLE_LIMIT) };
+        let terms = Terms { dial_until: ask.until, retire_at, idle: self.carrier.idle.min(IDLE_LIMIT) };
         let connection = Rc::new(Connection::new(terms));
         connection.send(now, ask, message);
         self.connections.borrow_mut().push(Rc::clone(&connection));
@@ -129,7 +129,7 @@ impl Pool {
 
     /// The life of one connection.
     async fn keep(self: Rc<Self>, core: Rc<Core>, connection: Rc<Connection>) {
-        let end = match connection::dial(&connection, self.upstream).await {
+        let end = match connection::dial(&connection, self.carrier.addr).await {
             Ok(stream) => {
                 let (pool, core) = (&self, &core);
                 let carry = |attempt, message: &[u8]| {
