@@ -1,25 +1,16 @@
 //! A miss: whom to ask, when to ask again, and when to give up.
 
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rand::RngExt;
-use wire::answer::Ttl;
-use wire::edns::ExtendedError;
-use wire::header::{Class, Flags, Rcode, RecordType};
-use wire::response::Kind;
-use wire::{Answer, Response};
+use wire::Response;
+use wire::header::Flags;
 
 use crate::Resolver;
-use crate::action::{Action, Ask, AttemptId, Cause, Failure, Outbox, Transport, Trouble};
-use crate::answering::Refusal;
-use crate::cache::Entry;
+use crate::action::{Action, Ask, AttemptId, Failure, Outbox, Transport};
 use crate::flight::{Attempt, Due, FlightId, Inquiry, Step};
-use crate::life::Life;
-use crate::policy::Route;
-use crate::questions::{Ended, Outcome};
-use crate::tally::{Writer, rcode_place};
+use crate::tally::rcode_place;
 
 /// Before the same upstream is asked again after it said no at once: a restarting CoreDNS needs a moment, and
 /// a herd of refused queries must not spin.
@@ -111,7 +102,7 @@ impl Resolver {
         }
     }
 
-    /// Keeps the answer, if it may be kept, and tells everyone who waits for it.
+    /// An upstream has answered an attempt.
     pub(crate) fn answered(
         &mut self,
         now: Instant,
@@ -128,33 +119,7 @@ impl Resolver {
         if let Some(durations) = exchanges.and_then(|by_rcode| by_rcode.get(rcode_place(response.rcode))) {
             durations.observe(now.saturating_duration_since(attempt.asked));
         }
-        let cache = inquiry.route.block.cache_for(&inquiry.name).filter(|_| inquiry.qclass == Class::IN);
-        let life = cache.map(|cache| Life::of(response, &inquiry.name, cache));
-        let ttl = life.map_or(Ttl::AsReceived, |life| Ttl::Uniform(life.ttl));
-        let writer = if life.is_some() { Writer::Cache } else { Writer::Forward };
-        let answer = Answer::keep(response);
-        // Kept before anyone is told: who asks again at once, in any worker, finds it.
-        if let Some((life, key)) = life.zip(inquiry.key.as_ref()) {
-            self.keep(now, &Kept { inquiry, key, life, kind: response.kind }, &answer);
-        }
-        let joined = inquiry.key.as_ref().and_then(|key| self.joinable.get(key).copied());
-        match self.end_flight(joined.unwrap_or(attempt.flight), outbox) {
-            Some(flight) => {
-                self.tell_all(now, &flight, &Outcome(Ended::Answered { answer, ttl, writer }), outbox)
-            }
-            None => self.tally.late_answers.add(1),
-        }
-    }
-
-    fn keep(&mut self, now: Instant, kept: &Kept<'_>, answer: &Answer) {
-        let Kept { inquiry, key, life, kind } = *kept;
-        let Some(store) = life.store else { return };
-        if kind == Kind::ServerFailure && self.front.get(key, now).is_some() {
-            return;
-        }
-        let (key, occupancy) = (Arc::clone(key), Arc::clone(&inquiry.route.block.occupancy));
-        let entry = Entry { key, answer: answer.clone(), stored: now, lifetime: life.ttl, store, occupancy };
-        self.front.insert(Arc::new(entry));
+        self.conclude(now, &attempt, response, outbox);
     }
 
     /// An attempt that brought nothing: redo it, ask the next upstream, or give up.
@@ -229,28 +194,6 @@ impl Resolver {
         self.timers.insert((flight.timer, Due::Flight(id)));
     }
 
-    /// Tells everyone who waits that there is no answer.
-    fn give_up(&mut self, now: Instant, id: FlightId, outbox: &mut Outbox) {
-        let Some(flight) = self.end_flight(id, outbox) else { return };
-        let inquiry = &flight.inquiry;
-        let (failure, transport, upstream) = match flight.trouble {
-            Some(trouble) => trouble,
-            None => match inquiry.upstream(0) {
-                Some(upstream) => (Failure::TimedOut, flight.transport, upstream.addr),
-                None => return,
-            },
-        };
-        let cause = Cause::Upstream(failure, transport, upstream);
-        report(&inquiry.route, (Rcode::SERVFAIL, inquiry.qtype, &inquiry.name), cause, outbox);
-        let error = if flight.only_silence && failure.is_silence() {
-            ExtendedError::NO_REACHABLE_AUTHORITY
-        } else {
-            ExtendedError::NETWORK_ERROR
-        };
-        let refusal = Refusal { rcode: Rcode::SERVFAIL, error: Some(error) };
-        self.tell_all(now, &flight, &Outcome(Ended::Failed(refusal)), outbox);
-    }
-
     pub(crate) fn drop_attempt(&mut self, id: AttemptId) -> Option<Attempt> {
         let attempt = self.attempts.remove(&id)?;
         self.ids.remove(&attempt.id);
@@ -262,30 +205,12 @@ impl Resolver {
     }
 }
 
-/// What decides whether an answer is kept.
-struct Kept<'a> {
-    inquiry: &'a Inquiry,
-    key: &'a Arc<[u8]>,
-    life: Life,
-    kind: Kind,
-}
-
 /// What an attempt is started with.
 struct Launch {
     step: Step,
     inquiry: Rc<Inquiry>,
     transport: Transport,
     redone: bool,
-}
-
-/// Records why a query ended without an answer.
-pub(crate) fn report(route: &Route, query: (Rcode, RecordType, &[u8]), cause: Cause, outbox: &mut Outbox) {
-    let (rcode, qtype, name) = query;
-    let start = outbox.bytes.len();
-    outbox.bytes.extend_from_slice(name);
-    if let Some(name) = outbox.since(start) {
-        outbox.actions.push(Action::Trouble(Trouble { route: route.id, rcode, qtype, name, cause }));
-    }
 }
 
 fn draw_id(random: &mut impl rand::Rng, taken: &std::collections::HashSet<u16>) -> Option<u16> {

@@ -12,8 +12,8 @@ use crate::Resolver;
 use crate::action::{Action, Cause, Outbox, Relay, Transport};
 use crate::answering::{Ledger, Refusal, Taken, Telling};
 use crate::cache::Key;
+use crate::ending::report;
 use crate::flight::{Due, Flight, FlightId, Inquiry, Plan, Waiter};
-use crate::forward::report;
 use crate::questions::{Ended, Outcome};
 use crate::tally::Writer;
 

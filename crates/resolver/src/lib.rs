@@ -9,13 +9,14 @@
 //!
 //! Reading order: this file (the way of a query), `answering` (what a client is told), `flight` (questions on
 //! their way), `joining` (who waits with whom, and [`questions`] for the workers among each other), `forward`
-//! (whom to ask, again or no more), `life` (how long an answer lives), [`cache`],
-//! [`policy`] (what is obeyed), [`tally`] (what is counted), [`action`] (what is wanted of the worker).
+//! (whom to ask, again or no more), `ending` (what is kept, what those who wait are told), `life` (how long an answer
+//! lives), [`cache`], [`policy`] (what is obeyed), [`tally`] (what is counted), [`action`] (what is wanted of the worker).
 #![forbid(unsafe_code)]
 
 pub mod action;
 mod answering;
 pub mod cache;
+mod ending;
 mod flight;
 mod forward;
 mod joining;

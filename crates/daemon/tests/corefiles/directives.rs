@@ -180,7 +180,10 @@ fn forward_takes_its_options() {
         (plain.order, plain.transport, plain.max_concurrent),
         (Order::Random, TransportRule::AsClient, 0)
     );
-    assert_eq!((plain.read_timeout, plain.carriage.expire), (Duration::from_secs(2), Duration::from_secs(10)));
+    assert_eq!(
+        (plain.read_timeout, plain.carriage.expire),
+        (Duration::from_secs(2), Duration::from_secs(10))
+    );
     let full = forward(
         "forward . 192.0.2.1 {\n except a.test 10.0.0.0/8\n except b.test\n force_tcp\n prefer_udp\n \
          policy round_robin\n \

@@ -21,7 +21,7 @@ fn block(tallies: &mut Tallies) -> Block {
     let addr = SocketAddr::from(([10, 233, 0, 3], 53));
     let occupancy = Arc::new(Occupancy::default());
     let tally = tallies.block(SERVER, ZONE, &occupancy, 0);
-    let forward = stand::forward(Upstream { addr, tally: tallies.upstream(addr, 0) });
+    let forward = stand::forward(Upstream { addr, tally: tallies.upstream(addr, 0), ..stand::upstream() });
     let mut cache = stand::cache();
     cache.success.max_ttl = 30;
     cache.denial.max_ttl = 30;

@@ -227,6 +227,7 @@ mod tests {
     use std::rc::Rc;
 
     use resolver::action::Transport;
+    use resolver::policy::UpstreamId;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpListener;
 
