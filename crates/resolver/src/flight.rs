@@ -12,7 +12,7 @@ use wire::query::Echo;
 
 use crate::action::{AttemptId, Client, Failure, Transport};
 use crate::answering::{Recipient, Taken};
-use crate::cache::Key;
+use crate::cache::{Entry, Key};
 use crate::policy::{ForwardPolicy, Order, Route, Upstream};
 use crate::questions::WorkerId;
 
@@ -27,8 +27,8 @@ pub(crate) struct FlightId(pub(crate) u64);
 #[derive(Debug)]
 pub(crate) struct Inquiry {
     pub(crate) route: Arc<Route>,
-    /// Index among the block's forwards.
-    pub(crate) forward: usize,
+    /// Index among the block's forwards, of which none may take the name.
+    pub(crate) forward: Option<usize>,
     /// Under which it may be joined and kept; nothing for questions that are neither.
     pub(crate) key: Option<Arc<[u8]>>,
     /// As the first client sent it.
@@ -42,11 +42,11 @@ pub(crate) struct Inquiry {
 }
 
 impl Inquiry {
-    pub(crate) fn new(taken: &Taken<'_>, forward: usize, key: Option<&Key>) -> Self {
+    pub(crate) fn new(taken: &Taken<'_>, key: Option<&Key>) -> Self {
         let Taken { query, route, .. } = *taken;
         Self {
             route: Arc::clone(route),
-            forward,
+            forward: route.block.forward(query.name.as_wire()),
             key: key.map(|key| Arc::from(key.as_bytes())),
             question: query.echo.question.into(),
             name: query.name.as_wire().into(),
@@ -58,7 +58,7 @@ impl Inquiry {
     }
 
     pub(crate) fn forward(&self) -> Option<&ForwardPolicy> {
-        self.route.block.forwards.get(self.forward)
+        self.route.block.forwards.get(self.forward?)
     }
 
     pub(crate) fn upstream(&self, index: usize) -> Option<&Upstream> {
@@ -112,6 +112,20 @@ pub(crate) struct Flight {
     pub(crate) asks: bool,
     /// The workers that are to be told, known when the flight has ended.
     pub(crate) followers: Vec<WorkerId>,
+    /// What clients are told when upstreams are no help.
+    pub(crate) fallback: Option<Fallback>,
+    /// Answers that the upstreams of the forward had given when this began.
+    pub(crate) heard: u64,
+    /// The time of an attempt ran out.
+    pub(crate) has_waited: bool,
+}
+
+/// An answer that is over, for want of a newer one (RFC 8767).
+#[derive(Debug)]
+pub(crate) struct Fallback {
+    pub(crate) entry: Arc<Entry>,
+    /// When clients have waited long enough for a newer one.
+    pub(crate) until: Instant,
 }
 
 /// Which upstream is asked next.
@@ -186,4 +200,6 @@ pub(crate) struct Attempt {
 pub(crate) enum Due {
     Attempt(AttemptId),
     Flight(FlightId),
+    /// Clients have waited long enough for something newer than what is stale.
+    Patience(FlightId),
 }

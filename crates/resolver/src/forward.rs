@@ -1,6 +1,7 @@
 //! A miss: whom to ask, when to ask again, and when to give up.
 
 use std::rc::Rc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use rand::RngExt;
@@ -115,6 +116,9 @@ impl Resolver {
             outbox.actions.push(Action::Forget(id));
         }
         let inquiry = &attempt.inquiry;
+        if let Some(forward) = inquiry.forward() {
+            forward.state.answers.fetch_add(1, Relaxed);
+        }
         let exchanges = inquiry.upstream(attempt.upstream).map(|upstream| &upstream.tally.exchanges);
         if let Some(durations) = exchanges.and_then(|by_rcode| by_rcode.get(rcode_place(response.rcode))) {
             durations.observe(now.saturating_duration_since(attempt.asked));
@@ -145,6 +149,7 @@ impl Resolver {
         let Some(flight) = self.flights.get_mut(&attempt.flight) else { return };
         flight.trouble = Some((failure, attempt.transport, upstream.addr));
         flight.only_silence &= failure.is_silence();
+        flight.has_waited |= failure.is_silence();
         if attempt.late {
             if flight.attempts.is_empty() && flight.plan.peek().is_none() {
                 self.give_up(now, attempt.flight, outbox);
@@ -172,6 +177,7 @@ impl Resolver {
         if let Some(open) = self.flights.get_mut(&flight) {
             upstream.tally.failures.add(1);
             open.trouble = Some((Failure::TimedOut, attempt.transport, upstream.addr));
+            open.has_waited = true;
             self.next_step(now, flight, outbox);
         }
     }

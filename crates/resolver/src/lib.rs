@@ -7,9 +7,10 @@
 //! Three entrances tell the story: [`Resolver::on_query`], [`Resolver::on_response`] with its siblings
 //! [`Resolver::on_failure`] and [`Resolver::on_relay`], and [`Resolver::on_deadline`].
 //!
-//! Reading order: this file (the way of a query), `answering` (what a client is told), `flight` (questions on
+//! Reading order: this file (the way of a query), `answering` (what a client is told), `lookup` (what is known already),
+//! `flight` (questions on
 //! their way), `joining` (who waits with whom, and [`questions`] for the workers among each other), `forward`
-//! (whom to ask, again or no more), `ending` (what is kept, what those who wait are told), `life` (how long an answer
+//! (whom to ask, again or no more), `ending` (what those who wait are told), `keeping` (what is kept), `life` (how long an answer
 //! lives), [`cache`], [`policy`] (what is obeyed), [`tally`] (what is counted), [`action`] (what is wanted of the worker).
 #![forbid(unsafe_code)]
 
@@ -20,7 +21,9 @@ mod ending;
 mod flight;
 mod forward;
 mod joining;
+mod keeping;
 mod life;
+mod lookup;
 pub mod policy;
 pub mod questions;
 pub mod tally;
@@ -32,17 +35,16 @@ use std::time::Instant;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use wire::Query;
-use wire::answer::Ttl;
-use wire::header::{Class, Header, Rcode, RecordType};
+use wire::header::{Header, Rcode, RecordType};
 use wire::query::Rejection;
 
 use crate::action::{Action, AttemptId, Client, Failure, Outbox};
-use crate::answering::{Ledger, Recipient, Refusal, Taken, Telling, push_answer};
-use crate::cache::{Cache, Front, Key};
+use crate::answering::{Ledger, Recipient, Refusal, Taken, push_answer};
+use crate::cache::{Cache, Front};
 use crate::flight::{Attempt, Due, Flight, FlightId};
 use crate::policy::{Limits, Policy, Route};
 use crate::questions::{Outcome, Questions, WorkerId};
-use crate::tally::{WorkerTally, Writer};
+use crate::tally::WorkerTally;
 
 /// The opcode that asks a server for its status (RFC 1035 section 4.1.1).
 const STATUS: u8 = 2;
@@ -82,6 +84,8 @@ pub struct Resolver {
     ids: HashSet<u16>,
     timers: BTreeSet<(Instant, Due)>,
     last_number: u64,
+    /// What time it was in the world at one moment: seconds since 1970.
+    world_time: Option<(Instant, u64)>,
 }
 
 impl Resolver {
@@ -101,6 +105,7 @@ impl Resolver {
             ids: HashSet::new(),
             timers: BTreeSet::new(),
             last_number: 0,
+            world_time: None,
         }
     }
 
@@ -109,6 +114,12 @@ impl Resolver {
     pub fn adopt(&mut self, policy: Arc<Policy>) {
         self.policy = policy;
         self.front.clear();
+    }
+
+    /// Learns that it is `unix_time` seconds since 1970 at `now`. Only the validity of signatures is judged by it; lives
+    /// are counted by a clock that nobody sets.
+    pub fn tell_time(&mut self, now: Instant, unix_time: u64) {
+        self.world_time = Some((now, unix_time));
     }
 
     /// A packet from a client.
@@ -136,7 +147,7 @@ impl Resolver {
         }
         let taken = Taken { query: &query, recipient, route };
         if !self.answer_from_cache(&taken, outbox) {
-            self.ask_for(&taken, outbox);
+            self.ask_for(&taken, None, outbox);
         }
     }
 
@@ -176,6 +187,7 @@ impl Resolver {
             match due {
                 Due::Attempt(attempt) => self.attempt_due(now, attempt, outbox),
                 Due::Flight(flight) => self.flight_due(now, flight, outbox),
+                Due::Patience(flight) => self.patience_over(now, flight, outbox),
             }
         }
     }
@@ -203,29 +215,6 @@ impl Resolver {
         if outbox.bytes.len() > start {
             push_answer(client, start, None, outbox);
         }
-    }
-
-    fn answer_from_cache(&mut self, taken: &Taken<'_>, outbox: &mut Outbox) -> bool {
-        let Taken { query, recipient, route } = *taken;
-        let block = &route.block;
-        let Some(cache) = block.cache_for(query.name.as_wire()) else { return false };
-        if query.qclass != Class::IN {
-            return false;
-        }
-        block.tally.cache_requests.add(1);
-        let key = Key::new(block.id, query);
-        let Some((entry, remaining)) = self.front.get(key.as_bytes(), recipient.asked) else {
-            block.tally.cache_misses.add(1);
-            return false;
-        };
-        match entry.store {
-            cache::Store::Success => block.tally.cache_success_hits.add(1),
-            cache::Store::Denial => block.tally.cache_denial_hits.add(1),
-        }
-        let shown = if cache.keep_ttl { entry.lifetime } else { remaining };
-        let telling = Telling { answer: &entry.answer, ttl: Ttl::Uniform(shown), writer: Writer::Cache };
-        recipient.tell(telling, Ledger::of(route), recipient.asked, outbox);
-        true
     }
 
     fn next_number(&mut self) -> u64 {

@@ -158,6 +158,10 @@ pub struct BlockTally {
     pub cache_misses: Counter,
     /// Responses that did not match their question.
     pub cache_drops: Counter,
+    /// Questions asked in the background, to renew an answer before or after its end.
+    pub prefetches: Counter,
+    /// Queries answered with what is over.
+    pub served_stale: Counter,
     /// Queries that joined a question already asked: upstream queries saved.
     pub joined: Counter,
     /// Queries refused by `max_concurrent`.

@@ -22,9 +22,12 @@ macro_rules! scenarios {
 }
 
 scenarios! {
+    aa_forced_on_hits_where_told
     aa_is_the_upstreams
     absurd_ttl_counts_as_zero
     ad_for_who_asked
+    all_who_wait_share_one_failure
+    answer_ends_a_kept_failure_for_good
     answer_in_other_case_counts
     answers_stay_in_their_block
     asks_as_the_client_came
@@ -43,11 +46,20 @@ scenarios! {
     dangling_cname_is_not_kept
     deadline_cuts_attempts_short
     disable_denial_in_a_zone
+    disable_denial_keeps_no_failure
     disable_success_everywhere
     do_and_cd_are_other_questions
+    expired_signatures_are_not_kept
     extended_rcodes_of_upstreams_are_failures
+    failed_prefetch_costs_nothing
+    failure_at_once_is_told_again_longer_each_time
+    failure_ends_when_an_upstream_answers
+    failure_is_told_again_for_a_while
+    failure_of_one_name_stands_beside_answers
+    failures_are_never_stale
     failures_carry_no_opt_unasked
     failures_free_their_place
+    failures_never_take_the_place_of_stale
     failures_of_our_own_do_not_hide_answers
     first_answer_wins
     forwards_by_zone
@@ -61,6 +73,7 @@ scenarios! {
     late_answer_fills_the_cache
     late_answer_serves_the_next_question
     late_failure_hides_no_answer
+    local_failures_are_not_kept
     local_failures_are_not_the_upstreams
     long_lives_are_capped
     longer_lives_where_told
@@ -78,7 +91,16 @@ scenarios! {
     opt_for_who_sent_opt
     other_classes_have_no_part_in_the_cache
     passing_records_are_not_reused
+    prefer_positive_ends_with_the_window
+    prefer_positive_keeps_the_last_good_answer
+    prefer_positive_verifies_too
+    prefetch_counts_anew_after_a_gap
+    prefetch_of_a_short_life
+    prefetch_once_at_a_time
+    prefetch_renews_before_the_end
+    prefetch_repeats_do_and_cd
     rcode_of_one_upstream_is_the_answer
+    recheck_after_a_failed_refresh
     records_of_any_type_pass
     recursion_is_available
     redone_once_per_attempt
@@ -87,9 +109,17 @@ scenarios! {
     round_robin_takes_turns
     senseless_queries_get_formerr
     servfail_0_keeps_no_failure
+    servfail_0_keeps_no_silence
     short_lives_last_five_seconds
     silence_for_responses_and_scraps
     silent_upstream_ends_in_servfail
+    stale_denial_hides_no_renewed_answer
+    stale_gives_way_to_news
+    stale_nxdomain_says_so
+    stale_refresh_once_at_a_time
+    stale_ttl_as_configured
+    stale_when_there_is_no_room_to_ask
+    stale_while_the_upstream_is_dead
     tcp_gets_everything
     transfers_are_refused
     truncated_answer_is_never_kept
@@ -100,13 +130,21 @@ scenarios! {
     unknown_edns_version
     unknown_opcodes
     upstream_servfail_is_kept_for_a_while
+    verify_asks_first
+    verify_joins_those_who_wait
+    verify_tells_a_quick_answer
+    verify_tells_stale_rather_than_refusals
+    verify_timeout_as_configured
+    verify_waits_no_longer_than_a_client_would
     waiters_are_bounded
     waiters_keep_what_is_theirs
     who_joins_late_is_told_with_the_others
     with_opt_1232_octets
     without_cache_everything_is_asked
     without_opt_512_octets
+    without_prefetch_an_answer_ends
     without_rd_nothing_is_joined_or_kept
+    without_rd_stale_is_told_too
     without_rd_the_cache_still_answers
     zero_ttl_denial_is_not_kept_where_told
     zero_ttl_is_not_kept_where_told

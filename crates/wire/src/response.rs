@@ -1,6 +1,7 @@
 //! An upstream's message: whether it answers what was asked, what kind of answer it is, where its TTLs are.
 
 mod chain;
+mod signatures;
 
 use crate::edns;
 use crate::header::{Flags, HEADER_LEN, Header, Rcode, RecordType};
@@ -110,6 +111,12 @@ impl<'p> Response<'p> {
             opt,
             has_pointers: walk.pointers > 0,
         })
+    }
+
+    /// True when every signature in it is valid at `time`, in seconds since 1970: within its own bounds, which are
+    /// serial numbers (RFC 4034 section 3.1.5). Nothing is verified.
+    pub fn signatures_hold(&self, time: u64) -> bool {
+        signatures::hold(self.packet, &self.ttls, time)
     }
 
     /// True when this answers `question` (name, type, class as octets): the names equal but for case

@@ -44,6 +44,8 @@ impl Stage {
             "cache_denial_hits" => &tally.cache_denial_hits,
             "cache_misses" => &tally.cache_misses,
             "cache_drops" => &tally.cache_drops,
+            "prefetches" => &tally.prefetches,
+            "served_stale" => &tally.served_stale,
             "joined" => &tally.joined,
             "max_concurrent_rejects" => &tally.max_concurrent_rejects,
             _ => return self.entries(counter, block),

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use resolver::policy::{AttemptRule, CachePolicy, HealthPolicy, Limits, Order, StorePolicy, TransportRule};
+use resolver::policy::{
+    AttemptRule, CachePolicy, HealthPolicy, Limits, Order, Prefetch, Stale, StaleMode, StorePolicy,
+    TransportRule,
+};
 use wire::header::Rcode;
 use wire::name::Name;
 
@@ -181,9 +184,36 @@ fn read_cache(option: &[&str], cache: &mut CachePolicy) -> Result<(), TextError>
         ["disable", "success", ref zones @ ..] => cache.success.disabled = read_zones(zones)?,
         ["disable", "denial", ref zones @ ..] => cache.denial.disabled = read_zones(zones)?,
         ["keepttl"] => cache.keep_ttl = true,
+        ["authoritative"] => cache.authoritative = true,
+        ["prefetch", amount, within, percent] => {
+            let percent = number(percent.trim_end_matches('%'))?;
+            cache.prefetch = Some(Prefetch { amount: number(amount)?, within: duration(within)?, percent });
+        }
+        ["serve_stale", window, ref mode @ ..] => cache.stale = Some(read_stale(window, mode)?),
+        ["serve_stale_policy", "prefer_positive"] => match &mut cache.stale {
+            Some(stale) => stale.prefer_positive = true,
+            None => return wrong("`serve_stale` comes first"),
+        },
         _ => return wrong(format!("`cache {}` is not understood", option.join(" "))),
     }
     Ok(())
+}
+
+fn read_stale(window: &str, mode: &[&str]) -> Result<Stale, TextError> {
+    let (mode, rest) = match *mode {
+        [] => (StaleMode::Immediate, &[][..]),
+        ["immediate", ref rest @ ..] => (StaleMode::Immediate, rest),
+        ["verify"] => (StaleMode::Verify(Duration::ZERO), &[][..]),
+        ["verify", patience, ref rest @ ..] => (StaleMode::Verify(duration(patience)?), rest),
+        _ => {
+            return wrong(
+                "serve_stale WINDOW [immediate [TTL [RECHECK]] | verify [TIMEOUT [TTL [RECHECK]]]]",
+            );
+        }
+    };
+    let ttl = rest.first().map_or(Ok(0), |ttl| number(ttl))?;
+    let recheck = rest.get(1).map_or(Ok(Duration::ZERO), |recheck| duration(recheck))?;
+    Ok(Stale { window: duration(window)?, mode, ttl, recheck, prefer_positive: false })
 }
 
 fn read_store(words: &[&str], store: &mut StorePolicy) -> Result<(), TextError> {
