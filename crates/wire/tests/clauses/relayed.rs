@@ -1,6 +1,6 @@
 //! What the client is told of records is what the upstream said.
 
-use wire::answer::Ttl;
+use wire::answer::{Shape, Ttl};
 use wire::header::RecordType;
 use wire::{Answer, Query, Response, reply};
 
@@ -12,7 +12,7 @@ const OPT: u16 = 41;
 fn tell(response: &[u8], query: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
     let answer = Answer::keep(&Response::parse(response).unwrap());
-    answer.write(&Query::parse(query).unwrap().echo, Ttl::AsReceived, 65535, &mut out);
+    answer.write(&Query::parse(query).unwrap().echo, Shape::new(Ttl::AsReceived, 65535), &mut out);
     out
 }
 
