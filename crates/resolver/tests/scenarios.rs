@@ -30,6 +30,7 @@ scenarios! {
     answer_ends_a_kept_failure_for_good
     answer_in_other_case_counts
     answers_stay_in_their_block
+    any_is_not_pieced_together
     asks_as_the_client_came
     bare_answers_and_delegations_live_five_seconds
     block_without_forward_refuses
@@ -42,12 +43,16 @@ scenarios! {
     cname_chain_keeps_its_order
     cname_to_nothing_is_a_denial
     coalesces_equal_questions
+    cookies_of_odd_lengths_are_ignored
     cut_from_the_end
     dangling_cname_is_not_kept
     deadline_cuts_attempts_short
+    denials_are_capped
+    denials_live_as_long_as_their_soa
     disable_denial_in_a_zone
     disable_denial_keeps_no_failure
     disable_success_everywhere
+    disable_success_in_a_zone
     do_and_cd_are_other_questions
     expired_signatures_are_not_kept
     extended_rcodes_of_upstreams_are_failures
@@ -64,6 +69,7 @@ scenarios! {
     first_answer_wins
     forwards_by_zone
     hits_age
+    hits_are_spelled_as_asked
     joins_whatever_the_case
     junk_on_a_stream_ends_it
     junk_over_udp_is_ignored
@@ -73,19 +79,27 @@ scenarios! {
     late_answer_fills_the_cache
     late_answer_serves_the_next_question
     late_failure_hides_no_answer
+    lives_stay_between_least_and_longest
     local_failures_are_not_kept
     local_failures_are_not_the_upstreams
+    localhost_is_a_name_like_others
     long_lives_are_capped
     longer_lives_where_told
+    longest_names_are_asked
     longest_zone_takes_the_name
     loop_question_comes_back
     max_concurrent_refuses
     name_left_out_of_forward_fails
     name_without_zone_is_refused
+    names_beyond_their_limits_get_formerr
     names_outside_cache_zones_pass_by
     next_upstream_at_once_after_refusal
+    no_class_is_told_from_another
+    nsec_denies_no_other_name
     nxdomain_without_soa_is_not_kept
     odd_bits_in_a_query_do_not_matter
+    odd_octets_in_names_pass
+    one_good_upstream_of_three_is_found
     one_ttl_for_all_records
     open_questions_are_bounded
     opt_for_who_sent_opt
@@ -99,8 +113,10 @@ scenarios! {
     prefetch_once_at_a_time
     prefetch_renews_before_the_end
     prefetch_repeats_do_and_cd
+    questions_of_any_type_pass
     rcode_of_one_upstream_is_the_answer
     recheck_after_a_failed_refresh
+    records_in_a_query_are_not_echoed
     records_of_any_type_pass
     recursion_is_available
     redone_once_per_attempt
@@ -113,6 +129,7 @@ scenarios! {
     short_lives_last_five_seconds
     silence_for_responses_and_scraps
     silent_upstream_ends_in_servfail
+    small_sizes_count_as_512
     stale_denial_hides_no_renewed_answer
     stale_gives_way_to_news
     stale_nxdomain_says_so
@@ -127,6 +144,7 @@ scenarios! {
     truncated_udp_answer_is_fetched_by_tcp
     two_attempts_per_upstream
     udp_attempts_end_with_their_question
+    unknown_edns_flags_are_not_echoed
     unknown_edns_version
     unknown_opcodes
     upstream_servfail_is_kept_for_a_while

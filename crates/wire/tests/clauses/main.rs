@@ -8,5 +8,7 @@ mod frames;
 mod names;
 mod packets;
 mod queries;
+mod relayed;
 mod replies;
 mod responses;
+mod sizes;
