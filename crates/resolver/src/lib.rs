@@ -161,6 +161,12 @@ impl Resolver {
         let Some(response) = matching else {
             return self.mismatched(now, attempt, outbox);
         };
+        let pruned = match response.without_strays() {
+            Ok(pruned) => pruned,
+            Err(wire::response::Malformed) => return self.mismatched(now, attempt, outbox),
+        };
+        let response =
+            pruned.as_deref().and_then(|packet| wire::Response::parse(packet).ok()).unwrap_or(response);
         if self.is_cut_short(attempt, &response) {
             return self.ask_by_tcp(now, attempt, outbox);
         }

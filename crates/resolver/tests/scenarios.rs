@@ -24,7 +24,7 @@ macro_rules! scenarios {
 scenarios! {
     aa_forced_on_hits_where_told
     aa_is_the_upstreams
-    absurd_ttl_counts_as_zero
+    absurd_ttl_is_a_long_one
     ad_for_who_asked
     all_who_wait_share_one_failure
     answer_ends_a_kept_failure_for_good
@@ -137,12 +137,14 @@ scenarios! {
     stale_ttl_as_configured
     stale_when_there_is_no_room_to_ask
     stale_while_the_upstream_is_dead
+    strays_are_not_told
     tcp_gets_everything
     transfers_are_refused
     truncated_answer_is_never_kept
     truncated_tcp_retry_may_fail
     truncated_udp_answer_is_fetched_by_tcp
     two_attempts_per_upstream
+    two_targets_at_one_owner_are_not_kept
     udp_attempts_end_with_their_question
     unknown_edns_flags_are_not_echoed
     unknown_edns_version

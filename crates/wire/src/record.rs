@@ -116,9 +116,7 @@ impl<'p> Walk<'p> {
         let record = Record::read(self.packet, self.at, owner_end)?;
         if record.rtype != RecordType::OPT {
             self.ttls.push(u16::try_from(record.ttl_at).ok()?);
-            // A TTL with the highest bit set counts as 0 (RFC 2181 section 8).
-            let ttl = if record.ttl > i32::MAX.unsigned_abs() { 0 } else { record.ttl };
-            self.min_ttl = Some(self.min_ttl.map_or(ttl, |least| least.min(ttl)));
+            self.min_ttl = Some(self.min_ttl.map_or(record.ttl, |least| least.min(record.ttl)));
             self.rdata(&record)?;
         }
         self.at = record.end;
@@ -264,4 +262,24 @@ fn label(packet: &[u8], mut at: usize) -> Option<(usize, &[u8])> {
         }
         at = usize::from(u16_at(packet, at)? & 0x3fff);
     }
+}
+
+/// A hash of the name at `at`, the same for names that are equal but for case. The packet was walked before.
+pub(crate) fn hash_name(packet: &[u8], mut at: usize) -> u32 {
+    // FNV-1a: it saves comparisons; who makes names collide only makes us compare.
+    let mut hash = 0x811c_9dc5_u32;
+    while let Some((label_at, octets)) = label(packet, at).filter(|(_, octets)| !octets.is_empty()) {
+        for octet in octets {
+            hash = (hash ^ u32::from(octet.to_ascii_lowercase())).wrapping_mul(0x0100_0193);
+        }
+        hash = hash.wrapping_mul(0x0100_0193);
+        at = label_at + 1 + octets.len();
+    }
+    hash
+}
+
+/// Where the name at `at` goes on behind its first label; nothing for the root. The packet was walked before.
+pub(crate) fn parent(packet: &[u8], at: usize) -> Option<usize> {
+    let (label_at, octets) = label(packet, at)?;
+    (!octets.is_empty()).then_some(label_at + 1 + octets.len())
 }

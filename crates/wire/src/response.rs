@@ -3,6 +3,9 @@
 mod chain;
 mod signatures;
 
+use chain::Chain;
+use hickory_proto::op::Message;
+
 use crate::edns;
 use crate::header::{Flags, HEADER_LEN, Header, Rcode, RecordType};
 use crate::name;
@@ -44,7 +47,8 @@ pub struct Response<'p> {
     pub rcode: Rcode,
     /// What it says.
     pub kind: Kind,
-    /// The smallest TTL of all records but OPT, in seconds; values above 2^31-1 count as 0 (RFC 2181 section 8).
+    /// The smallest TTL of all records but OPT, in seconds. Values above 2^31-1 are large, not negative (RFC 8767
+    /// section 4): whoever keeps the answer has a bound of its own.
     /// Nothing when there are no records.
     pub min_ttl: Option<u32>,
     /// Octets of the question section (name, type, class).
@@ -55,6 +59,8 @@ pub struct Response<'p> {
     pub(crate) opt: Option<(u16, u16)>,
     /// True when a name in it is compressed.
     pub(crate) has_pointers: bool,
+    /// Places of records in the answer section that the question does not lead to.
+    strays: Vec<u16>,
 }
 
 impl<'p> Response<'p> {
@@ -86,8 +92,9 @@ impl<'p> Response<'p> {
             None => header.flags.rcode(),
             Some(opt) => edns::read(packet, opt, header.flags.rcode())?.1,
         };
+        let chain = Chain::follow(packet, question_end, header.ancount)?;
         let kind = match rcode {
-            Rcode::NOERROR if chain::reaches_type(packet, question_end, header.ancount) => Kind::Positive,
+            Rcode::NOERROR if chain.reaches_type => Kind::Positive,
             Rcode::NOERROR if soa => Kind::NoData,
             Rcode::NOERROR if header.ancount > 0 => Kind::Dangling,
             Rcode::NOERROR if ns => Kind::Delegation,
@@ -110,7 +117,25 @@ impl<'p> Response<'p> {
             ttls: walk.ttls,
             opt,
             has_pointers: walk.pointers > 0,
+            strays: chain.strays,
         })
+    }
+
+    /// The message without records in its answer section that the question does not lead to, if there are any: whoever
+    /// put them there wants someone to remember them.
+    ///
+    /// # Errors
+    /// [`Malformed`] when the message does not bear being written anew.
+    pub fn without_strays(&self) -> Result<Option<Vec<u8>>, Malformed> {
+        if self.strays.is_empty() {
+            return Ok(None);
+        }
+        let mut message = Message::from_vec(self.packet).map_err(|_| Malformed)?;
+        let answers = std::mem::take(&mut message.answers);
+        let is_kept = |place: u16| self.strays.binary_search(&place).is_err();
+        message.answers =
+            (0..).zip(answers).filter(|(place, _)| is_kept(*place)).map(|(_, one)| one).collect();
+        message.to_vec().map(Some).map_err(|_| Malformed)
     }
 
     /// True when every signature in it is valid at `time`, in seconds since 1970: within its own bounds, which are

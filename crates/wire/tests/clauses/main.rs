@@ -4,6 +4,7 @@
 mod answers;
 mod builder;
 mod captured;
+mod chains;
 mod frames;
 mod names;
 mod packets;
