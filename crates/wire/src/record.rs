@@ -48,15 +48,7 @@ impl Record {
 
     /// Reads the record at `owner` of a packet that was walked before.
     pub(crate) fn reread(packet: &[u8], owner: usize) -> Option<Self> {
-        let mut at = owner;
-        let owner_end = loop {
-            match *packet.get(at)? {
-                0 => break at + 1,
-                pointer if pointer >= 0xc0 => break at + 2,
-                len => at += 1 + usize::from(len),
-            }
-        };
-        Self::read(packet, owner, owner_end)
+        Self::read(packet, owner, name_end(packet, owner)?)
     }
 }
 
@@ -127,10 +119,7 @@ impl<'p> Walk<'p> {
     /// of those whose names clients commonly decode.
     fn rdata(&mut self, record: &Record) -> Option<()> {
         let layout = Layout::of(record.rtype, record.class);
-        let mut at = record.rdata + layout.before;
-        for _ in 0..layout.strings {
-            at += 1 + usize::from(*self.packet.get(at)?);
-        }
+        let mut at = layout.names_at(self.packet, record.rdata)?;
         for _ in 0..layout.names {
             at = self.name(at)?;
         }
@@ -194,7 +183,7 @@ impl<'p> Walk<'p> {
 
 /// Where names are in the RDATA of a type: behind `before` octets and `strings` with a length octet each, that
 /// many, and `after` octets or any number.
-struct Layout {
+pub(crate) struct Layout {
     before: usize,
     strings: usize,
     names: usize,
@@ -202,7 +191,7 @@ struct Layout {
 }
 
 impl Layout {
-    const fn of(rtype: RecordType, class: Class) -> Self {
+    pub(crate) const fn of(rtype: RecordType, class: Class) -> Self {
         let (before, strings, names, after) = match rtype.0 {
             // Addresses, in whose size old stub resolvers trust. Other classes have other addresses.
             1 if class.0 == Class::IN.0 => (4, 0, 0, Some(0)),
@@ -230,6 +219,20 @@ impl Layout {
             _ => (0, 0, 0, None),
         };
         Self { before, strings, names, after }
+    }
+
+    /// How many names there are.
+    pub(crate) fn names(&self) -> usize {
+        self.names
+    }
+
+    /// Where the first name of the RDATA at `rdata` begins.
+    pub(crate) fn names_at(&self, packet: &[u8], rdata: usize) -> Option<usize> {
+        let mut at = rdata + self.before;
+        for _ in 0..self.strings {
+            at += 1 + usize::from(*packet.get(at)?);
+        }
+        Some(at)
     }
 }
 
@@ -261,6 +264,30 @@ fn label(packet: &[u8], mut at: usize) -> Option<(usize, &[u8])> {
             return Some((at, packet.get(at + 1..at + 1 + usize::from(len))?));
         }
         at = usize::from(u16_at(packet, at)? & 0x3fff);
+    }
+}
+
+/// Where the name at `at` ends in place: behind its root, or behind the pointer it goes on at.
+pub(crate) fn name_end(packet: &[u8], mut at: usize) -> Option<usize> {
+    loop {
+        match *packet.get(at)? {
+            0 => return Some(at + 1),
+            pointer if pointer >= 0xc0 => return Some(at + 2),
+            len => at += 1 + usize::from(len),
+        }
+    }
+}
+
+/// Appends the name at `at` without pointers. The packet was walked before.
+pub(crate) fn push_name(packet: &[u8], mut at: usize, out: &mut Vec<u8>) -> Option<()> {
+    loop {
+        let (label_at, octets) = label(packet, at)?;
+        out.push(u8::try_from(octets.len()).ok()?);
+        if octets.is_empty() {
+            return Some(());
+        }
+        out.extend_from_slice(octets);
+        at = label_at + 1 + octets.len();
     }
 }
 

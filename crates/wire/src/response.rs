@@ -2,9 +2,9 @@
 
 mod chain;
 mod signatures;
+mod strays;
 
 use chain::Chain;
-use hickory_proto::op::Message;
 
 use crate::edns;
 use crate::header::{Flags, HEADER_LEN, Header, Rcode, RecordType};
@@ -125,17 +125,13 @@ impl<'p> Response<'p> {
     /// put them there wants someone to remember them.
     ///
     /// # Errors
-    /// [`Malformed`] when the message does not bear being written anew.
+    /// [`Malformed`] when it would be longer than a message can be with its names in full.
     pub fn without_strays(&self) -> Result<Option<Vec<u8>>, Malformed> {
         if self.strays.is_empty() {
             return Ok(None);
         }
-        let mut message = Message::from_vec(self.packet).map_err(|_| Malformed)?;
-        let answers = std::mem::take(&mut message.answers);
-        let is_kept = |place: u16| self.strays.binary_search(&place).is_err();
-        message.answers =
-            (0..).zip(answers).filter(|(place, _)| is_kept(*place)).map(|(_, one)| one).collect();
-        message.to_vec().map(Some).map_err(|_| Malformed)
+        let question_end = HEADER_LEN + usize::from(self.question_len);
+        strays::without(self.packet, question_end, &self.strays).map(Some).ok_or(Malformed)
     }
 
     /// True when every signature in it is valid at `time`, in seconds since 1970: within its own bounds, which are
