@@ -59,10 +59,12 @@ impl Resolver {
         self.insert_failure(now, inquiry, (key, life.ttl, failure), answer.clone());
     }
 
-    /// Keeps that no upstream gave an answer: until one of them does, if none was heard of at all.
+    /// Keeps that no upstream gave an answer: until one of them does, if none was heard of at all. A worker that only
+    /// waited for another knows nothing of upstreams.
     pub(crate) fn keep_unheard(&mut self, now: Instant, flight: &Flight) {
         let inquiry = &flight.inquiry;
-        let Some((cache, key)) = inquiry.cache().zip(inquiry.key.as_ref()) else { return };
+        let key = inquiry.key.as_ref().filter(|_| flight.asks);
+        let Some((cache, key)) = inquiry.cache().zip(key) else { return };
         let most = u32::try_from(cache.servfail.as_secs()).unwrap_or(u32::MAX);
         if most == 0 || covered(&cache.denial.disabled, &inquiry.name) {
             return;
