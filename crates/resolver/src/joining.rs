@@ -13,7 +13,8 @@ use crate::action::{Action, Cause, Outbox, Relay, Transport};
 use crate::answering::{Ledger, Refusal, Taken, Telling};
 use crate::cache::Key;
 use crate::ending::report;
-use crate::flight::{Due, Flight, FlightId, Inquiry, Plan, Waiter};
+use crate::flight::{Due, Flight, FlightId, Inquiry, Waiter};
+use crate::plan::Plan;
 use crate::questions::{Ended, Outcome};
 use crate::tally::Writer;
 
@@ -47,7 +48,7 @@ impl Resolver {
             self.tally.flights_full.add(1);
             return Err(Cause::TooManyInFlight);
         }
-        if policy.max_concurrent > 0 && policy.state.in_use.load(Relaxed) >= policy.max_concurrent {
+        if policy.is_full() {
             route.block.tally.max_concurrent_rejects.add(1);
             return Err(Cause::TooManyConcurrent(policy.max_concurrent));
         }
@@ -71,6 +72,7 @@ impl Resolver {
             only_silence: true,
             asks,
             followers: Vec::new(),
+            second_best: None,
         };
         self.timers.insert((deadline, Due::Flight(id)));
         self.flights.insert(id, flight);

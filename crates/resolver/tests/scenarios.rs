@@ -29,7 +29,9 @@ scenarios! {
     answers_stay_in_their_block
     asks_as_the_client_came
     bare_answers_and_delegations_live_five_seconds
+    bare_formerr_is_asked_without_opt
     block_without_forward_refuses
+    broken_stream_is_no_reason_to_wait
     caches_nodata
     caches_nxdomain
     cd_is_copied
@@ -45,52 +47,97 @@ scenarios! {
     disable_denial_in_a_zone
     disable_success_everywhere
     do_and_cd_are_other_questions
+    early_attempt_goes_to_the_next_upstream
+    early_attempts_are_bounded
     extended_rcodes_of_upstreams_are_failures
+    failfast_asks_nobody
+    failover_answer_is_better_than_none
+    failover_asks_each_upstream_once
+    failover_takes_a_better_answer
+    failover_waits_for_who_is_being_asked
     failures_carry_no_opt_unasked
     failures_free_their_place
     failures_of_our_own_do_not_hide_answers
+    failures_of_this_node_start_no_probe
     first_answer_wins
+    first_attempt_may_still_win
+    flood_of_junk_closes_the_port
+    force_tcp_probes_by_tcp
+    formerr_to_opt_is_asked_without
+    formerr_without_opt_is_told
     forwards_by_zone
+    handed_over_questions_let_go_of_the_rest
     hits_age
+    icmp_ends_an_attempt_not_its_question
     joins_whatever_the_case
+    junk_does_not_answer_a_probe
     junk_on_a_stream_ends_it
     junk_over_udp_is_ignored
+    junk_over_udp_moves_a_question_to_tcp
     keepttl_shows_the_whole_life
     keys_and_signatures_are_no_questions
+    last_forward_has_the_last_word
+    last_upstream_is_asked_even_when_down
     late_answer_ends_a_kept_failure
     late_answer_fills_the_cache
     late_answer_serves_the_next_question
+    late_answers_that_are_not_good_enough_are_not_kept
     late_failure_hides_no_answer
     local_failures_are_not_the_upstreams
     long_lives_are_capped
     longer_lives_where_told
     longest_zone_takes_the_name
     loop_question_comes_back
+    lost_answer_starts_one_probe
+    lost_datagram_is_repeated_early
+    max_concurrent_counts_where_a_question_is
     max_concurrent_refuses
+    max_connect_attempts_counts_all_upstreams
+    max_fails_0_never_probes
     name_left_out_of_forward_fails
     name_without_zone_is_refused
     names_outside_cache_zones_pass_by
+    next_asks_the_following_forward
+    next_on_nodata_asks_the_following_forward
     next_upstream_at_once_after_refusal
+    nothing_but_junk_over_udp_ends_soon
     nxdomain_without_soa_is_not_kept
     odd_bits_in_a_query_do_not_matter
+    one_attempt_when_all_are_down
+    one_good_upstream_of_three_is_enough
+    one_names_junk_starts_no_probe
     one_ttl_for_all_records
     open_questions_are_bounded
     opt_for_who_sent_opt
     other_classes_have_no_part_in_the_cache
+    overtaken_stream_fails_in_its_time
+    overtaken_upstream_is_probed
     passing_records_are_not_reused
+    patience_follows_the_round_trip
+    patience_has_a_floor
+    probe_asks_what_it_is_told
+    probe_outlives_a_closed_connection
     rcode_of_one_upstream_is_the_answer
     records_of_any_type_pass
     recursion_is_available
     redone_once_per_attempt
     refusals_of_upstreams_are_not_kept
+    refused_early_attempt_moves_on
     refused_upstream_is_asked_twice
+    refusing_upstream_is_dialled_twice
+    resetting_upstream_is_dialled_twice
+    right_answer_follows_on_a_distrusted_stream
     round_robin_takes_turns
     senseless_queries_get_formerr
     servfail_0_keeps_no_failure
     short_lives_last_five_seconds
     silence_for_responses_and_scraps
+    silence_of_all_is_asked_twice
     silent_upstream_ends_in_servfail
+    slow_upstream_is_asked_again_early
     tcp_gets_everything
+    three_upstreams_are_asked_twice_each
+    tls_upstreams_are_probed_and_asked_on_streams
     transfers_are_refused
     truncated_answer_is_never_kept
     truncated_tcp_retry_may_fail
@@ -99,6 +146,8 @@ scenarios! {
     udp_attempts_end_with_their_question
     unknown_edns_version
     unknown_opcodes
+    unlimited_attempts_pause_longer_each_time
+    upstream_is_down_after_more_than_max_fails
     upstream_servfail_is_kept_for_a_while
     waiters_are_bounded
     waiters_keep_what_is_theirs
