@@ -13,8 +13,9 @@ use crate::action::{Action, Cause, Outbox, Relay, Transport};
 use crate::answering::{Ledger, Refusal, Taken, Telling};
 use crate::cache::{Age, Key};
 use crate::ending::report;
-use crate::flight::{Due, Fallback, Flight, FlightId, Inquiry, Plan, Waiter};
+use crate::flight::{Due, Fallback, Flight, FlightId, Inquiry, Waiter};
 use crate::lookup::tell_stale;
+use crate::plan::Plan;
 use crate::questions::{Ended, Outcome};
 use crate::tally::Writer;
 
@@ -104,6 +105,7 @@ impl Resolver {
             fallback,
             heard: policy.state.answers.load(Relaxed),
             has_waited: false,
+            second_best: None,
         };
         self.timers.insert((deadline, Due::Flight(id)));
         self.flights.insert(id, flight);
@@ -124,7 +126,7 @@ impl Resolver {
             self.tally.flights_full.add(1);
             return Err(Cause::TooManyInFlight);
         }
-        if policy.max_concurrent > 0 && policy.state.in_use.load(Relaxed) >= policy.max_concurrent {
+        if policy.is_full() {
             inquiry.route.block.tally.max_concurrent_rejects.add(1);
             return Err(Cause::TooManyConcurrent(policy.max_concurrent));
         }

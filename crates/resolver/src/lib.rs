@@ -10,23 +10,30 @@
 //! Reading order: this file (the way of a query), `answering` (what a client is told), `lookup` (what is known already),
 //! `flight` (questions on
 //! their way), `joining` (who waits with whom, and [`questions`] for the workers among each other), `forward`
-//! (whom to ask, again or no more), `ending` (what those who wait are told), `keeping` (what is kept), `life` (how long an answer
+//! (whom to ask, again or no more; with `plan`, the order, `hedge`, a second attempt early, `doubt`, answers that are
+//! none, `verdict`, answers that are not good enough, `probe`, who is down), `ending` (what those who wait are told),
+//! `keeping` (what is kept), `life` (how long an answer
 //! lives), [`cache`], [`policy`] (what is obeyed), [`tally`] (what is counted), [`action`] (what is wanted of the worker).
 #![forbid(unsafe_code)]
 
 pub mod action;
 mod answering;
 pub mod cache;
+mod doubt;
 mod ending;
 mod flight;
 mod forward;
+mod hedge;
 mod joining;
 mod keeping;
 mod life;
 mod lookup;
+mod plan;
 pub mod policy;
+mod probe;
 pub mod questions;
 pub mod tally;
+mod verdict;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -42,7 +49,9 @@ use crate::action::{Action, AttemptId, Client, Failure, Outbox};
 use crate::answering::{Ledger, Recipient, Refusal, Taken, push_answer};
 use crate::cache::{Cache, Front};
 use crate::flight::{Attempt, Due, Flight, FlightId};
-use crate::policy::{Limits, Policy, Route};
+use crate::hedge::Pace;
+use crate::policy::{Limits, Policy, Route, UpstreamId};
+use crate::probe::Probe;
 use crate::questions::{Outcome, Questions, WorkerId};
 use crate::tally::WorkerTally;
 
@@ -81,6 +90,8 @@ pub struct Resolver {
     flights: HashMap<FlightId, Flight>,
     joinable: HashMap<Arc<[u8]>, FlightId>,
     attempts: HashMap<AttemptId, Attempt>,
+    probes: HashMap<AttemptId, Probe>,
+    paces: HashMap<UpstreamId, Pace>,
     ids: HashSet<u16>,
     timers: BTreeSet<(Instant, Due)>,
     last_number: u64,
@@ -102,6 +113,8 @@ impl Resolver {
             flights: HashMap::new(),
             joinable: HashMap::new(),
             attempts: HashMap::new(),
+            probes: HashMap::new(),
+            paces: HashMap::new(),
             ids: HashSet::new(),
             timers: BTreeSet::new(),
             last_number: 0,
@@ -111,9 +124,11 @@ impl Resolver {
 
     /// Obeys `policy` from the next query on. Open questions end as they began; what the cache holds for
     /// blocks that keep their number stays.
-    pub fn adopt(&mut self, policy: Arc<Policy>) {
+    /// Probes of the old policy end.
+    pub fn adopt(&mut self, policy: Arc<Policy>, outbox: &mut Outbox) {
         self.policy = policy;
         self.front.clear();
+        self.stop_probes(outbox);
     }
 
     /// Learns that it is `unix_time` seconds since 1970 at `now`. Only the validity of signatures is judged by it; lives
@@ -154,16 +169,18 @@ impl Resolver {
     /// A message that came for an attempt: over UDP from the upstream that was asked, over TCP with the ID
     /// that was sent on that connection.
     pub fn on_response(&mut self, now: Instant, attempt: AttemptId, packet: &[u8], outbox: &mut Outbox) {
-        let Some(waiting) = self.attempts.get(&attempt) else { return };
+        let Some(waiting) = self.attempts.get(&attempt) else {
+            return self.probe_answered(now, attempt, packet, outbox);
+        };
         let inquiry = std::rc::Rc::clone(&waiting.inquiry);
         let read = wire::Response::parse(packet).ok();
         let matching = read.filter(|read| read.header.id == waiting.id && read.answers(&inquiry.question));
         let Some(response) = matching else {
-            return self.mismatched(now, attempt, outbox);
+            return self.mismatched(now, attempt, packet, outbox);
         };
         let pruned = match response.without_strays() {
             Ok(pruned) => pruned,
-            Err(wire::response::Malformed) => return self.mismatched(now, attempt, outbox),
+            Err(wire::response::Malformed) => return self.mismatched(now, attempt, packet, outbox),
         };
         let response =
             pruned.as_deref().and_then(|packet| wire::Response::parse(packet).ok()).unwrap_or(response);
@@ -194,6 +211,7 @@ impl Resolver {
                 Due::Attempt(attempt) => self.attempt_due(now, attempt, outbox),
                 Due::Flight(flight) => self.flight_due(now, flight, outbox),
                 Due::Patience(flight) => self.patience_over(now, flight, outbox),
+                Due::Probe(probe) => self.probe_due(now, probe, outbox),
             }
         }
     }

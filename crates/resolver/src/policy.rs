@@ -3,7 +3,7 @@
 //! `daemon` builds it from a Corefile; every value here is already checked.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -38,6 +38,11 @@ pub struct Policy {
 impl Policy {
     pub(crate) fn listener(&self, id: ListenerId) -> Option<&Listener> {
         self.listeners.get(usize::from(id.0))?.as_ref()
+    }
+
+    pub(crate) fn has(&self, route: &Arc<Route>) -> bool {
+        let mut routes = self.listeners.iter().flatten().flat_map(|listener| &listener.routes);
+        routes.any(|one| Arc::ptr_eq(one, route))
     }
 }
 
@@ -124,6 +129,12 @@ impl Block {
     /// The `forward` that takes a lower-case wire name.
     pub(crate) fn forward(&self, name: &[u8]) -> Option<usize> {
         self.forwards.iter().position(|forward| forward.takes(name))
+    }
+
+    /// The next `forward` behind one that takes a lower-case wire name.
+    pub(crate) fn forward_behind(&self, forward: usize, name: &[u8]) -> Option<usize> {
+        let behind = forward + 1..self.forwards.len();
+        behind.into_iter().find(|&index| self.forwards.get(index).is_some_and(|one| one.takes(name)))
     }
 
     /// The `cache` directive, for names it covers.
@@ -272,6 +283,18 @@ pub struct HealthPolicy {
 }
 
 impl ForwardPolicy {
+    /// False for an upstream that is down: too many probes have failed since it last answered.
+    pub(crate) fn is_up(&self, upstream: usize) -> bool {
+        let most = self.health.max_fails;
+        let fails = |upstream: &Upstream| upstream.state.fails.load(Relaxed);
+        most == 0 || self.upstreams.get(upstream).is_none_or(|upstream| fails(upstream) <= most)
+    }
+
+    /// True when as many questions are open as `max_concurrent` allows.
+    pub(crate) fn is_full(&self) -> bool {
+        self.max_concurrent > 0 && self.state.in_use.load(Relaxed) >= self.max_concurrent
+    }
+
     fn takes(&self, name: &[u8]) -> bool {
         if name == self.from.as_wire() {
             return true;
@@ -335,8 +358,13 @@ pub enum TransportRule {
 
 impl TransportRule {
     pub(crate) fn of(self, client: &Client) -> Transport {
+        self.after(client.transport())
+    }
+
+    /// How a question travels whose client came by `transport`.
+    pub(crate) fn after(self, transport: Transport) -> Transport {
         match self {
-            Self::AsClient => client.transport(),
+            Self::AsClient => transport,
             Self::ForceTcp => Transport::Tcp,
             Self::PreferUdp => Transport::Udp,
         }
@@ -350,6 +378,9 @@ pub struct Limits {
     pub flights: usize,
     /// Clients that wait for one question.
     pub waiters_per_flight: usize,
+    /// Attempts made early for each upstream's slow answers, before every further one has to be earned by ten ordinary
+    /// attempts; 0 makes none. See [`crate::tally::UpstreamTally::hedges_withheld`].
+    pub hedges: u32,
     /// From the client's question to its answer, dialling and retries included. Below the 5 s at which
     /// resolvers give up.
     pub deadline: Duration,
@@ -357,6 +388,6 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { flights: 8192, waiters_per_flight: 1024, deadline: Duration::from_millis(4500) }
+        Self { flights: 8192, waiters_per_flight: 1024, hedges: 10, deadline: Duration::from_millis(4500) }
     }
 }

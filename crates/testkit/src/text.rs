@@ -57,6 +57,12 @@ const RCODES: [(u16, &str); 12] = [
 /// TC in the third octet of a header (RFC 1035 section 4.1.1).
 const TC: u8 = 0x02;
 
+/// The number of a response code.
+pub(crate) fn rcode(word: &str) -> Result<u16, TextError> {
+    let known = RCODES.iter().find(|(_, mnemonic)| *mnemonic == word);
+    known.map_or_else(|| wrong(format!("`{word}` is not a response code")), |&(number, _)| Ok(number))
+}
+
 /// Changes `message` as `words` say: what they do not mention stays.
 ///
 /// # Errors
@@ -75,7 +81,7 @@ pub fn read(words: &[&str], mut message: Message) -> Result<Message, TextError> 
 }
 
 fn read_head(word: &str, message: &mut Message) -> Result<(), TextError> {
-    if let Some(&(number, _)) = RCODES.iter().find(|(_, mnemonic)| *mnemonic == word) {
+    if let Ok(number) = rcode(word) {
         message.metadata.response_code = number.into();
         return Ok(());
     }

@@ -148,4 +148,9 @@ impl<'p> Response<'p> {
         // Letters may differ in the name only: type 65 and type 97 are no letters.
         ours.eq_ignore_ascii_case(question) && ours.last_chunk::<4>() == question.last_chunk::<4>()
     }
+
+    /// True when the sender knows EDNS (RFC 6891 section 7).
+    pub fn has_opt(&self) -> bool {
+        self.opt.is_some()
+    }
 }

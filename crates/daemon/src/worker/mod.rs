@@ -138,9 +138,9 @@ impl Core {
     }
 
     /// Obeys other orders from the next packet on.
-    fn adopt(&self, orders: Orders) {
+    fn adopt(self: &Rc<Self>, orders: Orders) {
         self.upstreams.adopt(orders.upstreams.clone());
-        self.resolver.borrow_mut().adopt(Arc::clone(&orders.policy));
+        self.act(|resolver, _, outbox| resolver.adopt(Arc::clone(&orders.policy), outbox));
         self.orders.replace(orders);
     }
 

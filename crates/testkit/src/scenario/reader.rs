@@ -176,6 +176,7 @@ fn failure(word: &str) -> Result<Failure, TextError> {
         "closed" => Failure::Closed { reused: false },
         "closed-reused" => Failure::Closed { reused: true },
         "local" => Failure::Local,
+        "all-down" => Failure::AllDown,
         _ => return wrong(format!("`{word}` is not a way to fail")),
     })
 }

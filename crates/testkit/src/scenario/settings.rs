@@ -11,14 +11,14 @@ use wire::name::Name;
 
 use super::words::{duration, number, zone};
 use crate::stand;
-use crate::text::{TextError, wrong};
+use crate::text::{self, TextError, wrong};
 
 /// What a scenario's server does.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// Server blocks; the first takes `.` unless told otherwise.
     pub blocks: Vec<Block>,
-    /// Limits of the worker.
+    /// Limits of the worker; no attempt is made early unless told otherwise.
     pub limits: Limits,
 }
 
@@ -44,7 +44,7 @@ pub struct Forward {
     pub from: Name,
     /// But not in these.
     pub except: Vec<Name>,
-    /// Upstreams by the names the scenario gives them.
+    /// Upstreams by the names the scenario gives them; those written `tls://NAME` are reached by TLS.
     pub upstreams: Vec<String>,
     /// Their order; `sequential` unless told otherwise, so that a scenario knows who is asked.
     pub order: Order,
@@ -56,7 +56,7 @@ pub struct Forward {
     pub read_timeout: Duration,
     /// `max_connect_attempts`.
     pub attempts: AttemptRule,
-    /// `max_fails`, `health_check`, `failfast_all_unhealthy_upstreams`.
+    /// `max_fails`, `health_check`, `failfast_all_unhealthy_upstreams`; nobody is probed unless told otherwise.
     pub health: HealthPolicy,
     /// `failover`.
     pub failover: Vec<Rcode>,
@@ -77,7 +77,7 @@ impl Forward {
             max_concurrent: 0,
             read_timeout: Duration::from_secs(2),
             attempts: AttemptRule::default(),
-            health: stand::health(),
+            health: HealthPolicy { max_fails: 0, ..stand::health() },
             failover: Vec::new(),
             next: Vec::new(),
             next_on_nodata: false,
@@ -107,7 +107,8 @@ impl Block {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { blocks: vec![Block::new(vec![Name::root()])], limits: Limits::default() }
+        let limits = Limits { hedges: 0, ..Limits::default() };
+        Self { blocks: vec![Block::new(vec![Name::root()])], limits }
     }
 }
 
@@ -147,8 +148,9 @@ impl SettingsReader {
         match limit {
             "flights" => limits.flights = number(value)?,
             "waiters" => limits.waiters_per_flight = number(value)?,
+            "hedges" => limits.hedges = number(value)?,
             "deadline" => limits.deadline = duration(value)?,
-            _ => return wrong(format!("`{limit}` is not a limit: flights, waiters, deadline")),
+            _ => return wrong(format!("`{limit}` is not a limit: flights, waiters, hedges, deadline")),
         }
         Ok(())
     }
@@ -236,9 +238,39 @@ fn read_forward(words: &[&str], forward: &mut Forward) -> Result<(), TextError> 
         ["as_client"] => forward.transport = TransportRule::AsClient,
         ["max_concurrent", limit] => forward.max_concurrent = number(limit)?,
         ["read_timeout", time] => forward.read_timeout = duration(time)?,
+        ["max_connect_attempts", "0"] => forward.attempts = AttemptRule::Unbounded,
+        ["max_connect_attempts", most] => forward.attempts = AttemptRule::AtMost(number(most)?),
+        ["max_fails", most] => forward.health.max_fails = number(most)?,
+        ["health_check", interval, ref options @ ..] => {
+            forward.health.interval = duration(interval)?;
+            return read_health_check(options, &mut forward.health);
+        }
+        ["failfast_all_unhealthy_upstreams"] => forward.health.failfast = true,
+        ["failover", ref rcodes @ ..] => forward.failover = read_rcodes(rcodes)?,
+        ["next", ref rcodes @ ..] => forward.next = read_rcodes(rcodes)?,
+        ["next_on_nodata"] => forward.next_on_nodata = true,
         _ => return wrong(format!("`{}` is not a directive", words.join(" "))),
     }
     Ok(())
+}
+
+fn read_health_check(options: &[&str], health: &mut HealthPolicy) -> Result<(), TextError> {
+    match *options {
+        [] => Ok(()),
+        ["no_rec", ref rest @ ..] => {
+            health.recursion_desired = false;
+            read_health_check(rest, health)
+        }
+        ["domain", name, ref rest @ ..] => {
+            health.name = zone(name)?;
+            read_health_check(rest, health)
+        }
+        _ => wrong(format!("`{}` is not an option of `health_check`", options.join(" "))),
+    }
+}
+
+fn read_rcodes(words: &[&str]) -> Result<Vec<Rcode>, TextError> {
+    words.iter().map(|word| text::rcode(word).map(Rcode)).collect()
 }
 
 /// Zones; none at all means every name, as in a Corefile.
