@@ -63,6 +63,7 @@ fn a_question_of_any_type_is_asked_and_answered() {
             question: &asked,
             recursion_desired: true,
             checking_disabled: false,
+            edns: true,
             dnssec_ok: false,
         };
         let mut sent = Vec::new();
