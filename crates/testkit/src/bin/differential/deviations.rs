@@ -98,7 +98,7 @@ pub(crate) const LISTED: [Listed; 14] = [
     ),
     listed(
         Deviation::Case,
-        "letters of a name in another case",
-        "the answer is kept as the first asker's letters brought it (RFC 4343 section 4.1)",
+        "letters of a name in another case, if the question has capitals",
+        "answers are kept as first asked for, and a name may point to an equal one (RFC 4343 section 4.1)",
     ),
 ];

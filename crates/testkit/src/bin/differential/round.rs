@@ -150,8 +150,9 @@ impl<'a> Round<'a> {
             let query = Heard::read(octets)?.message;
             let ttls = asked.ttls.get(kept_as(way)).copied().unwrap_or(Ttls::NONE);
             let (direct, whole) = (&direct.message, &whole.message);
-            Case { way, query: &query, direct, whole, ours: &ours.message, ttls, age: asked.began.elapsed() }
-                .judge()
+            let in_capitals = matter.spelling.is_some() || question.name.contains(char::is_uppercase);
+            let age = asked.began.elapsed();
+            Case { way, query: &query, direct, whole, ours: &ours.message, in_capitals, ttls, age }.judge()
         })();
         match (verdict, &heard) {
             (Ok(deviations), Some(ours)) => self.tally.agreed(&ours.message, &deviations),
