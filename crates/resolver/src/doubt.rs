@@ -81,7 +81,7 @@ impl Resolver {
     /// every later question too.
     pub(crate) fn ask_without_edns(&mut self, now: Instant, id: AttemptId, outbox: &mut Outbox) {
         let Some(attempt) = self.drop_attempt(id) else { return };
-        if attempt.transport == Transport::Udp {
+        if attempt.keeps_open() {
             outbox.actions.push(Action::Forget(id));
         }
         if let Some(upstream) = attempt.inquiry.upstream(attempt.upstream) {

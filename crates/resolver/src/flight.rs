@@ -187,6 +187,12 @@ pub(crate) struct Attempt {
 }
 
 impl Attempt {
+    /// True when an answer does not end what carries it: a socket stays open for more datagrams, and a distrusted stream
+    /// for what may follow.
+    pub(crate) fn keeps_open(&self) -> bool {
+        self.transport == Transport::Udp || self.mismatches > 0
+    }
+
     /// When the next thing happens to it, unless it is late.
     pub(crate) fn next_look(&self) -> Instant {
         let looks = [self.hedge_at, self.doubted_until];

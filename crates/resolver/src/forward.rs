@@ -134,9 +134,10 @@ impl Resolver {
         }
         let Some(attempt) = self.drop_attempt(id) else { return };
         let Some(upstream) = attempt.inquiry.upstream(attempt.upstream) else { return };
-        let is_open = self.flights.contains_key(&attempt.flight);
-        if failure == (Failure::Closed { reused: true }) && !attempt.redone && !attempt.late && is_open {
-            upstream.tally.redone.add(1);
+        if failure == (Failure::Closed { reused: true }) && !attempt.redone && !attempt.late {
+            if self.flights.contains_key(&attempt.flight) {
+                upstream.tally.redone.add(1);
+            }
             let launch = Launch { fresh: true, redone: true, ..Launch::again(&attempt) };
             return self.launch(now, launch, outbox);
         }

@@ -71,7 +71,7 @@ impl Pace {
 
 impl Resolver {
     /// An attempt has brought nothing in the time that is usual for its upstream: the next one of the plan is made now,
-    /// on a connection of its own, and the first good answer wins. One that was made early itself only makes upstreams
+    /// on a connection of its own, and the first good answer wins. Where no client waits there is no hurry. One that was made early itself only makes upstreams
     /// be asked that have not been asked yet.
     pub(crate) fn hedge(&mut self, now: Instant, id: AttemptId, outbox: &mut Outbox) {
         let Some(attempt) = self.attempts.get(&id) else { return };
@@ -79,7 +79,7 @@ impl Resolver {
         let most_rounds = if attempt.is_hedge { 1 } else { ROUNDS };
         let worth = flight.peek().is_some_and(|step| step.round < most_rounds);
         let Some(upstream) = attempt.inquiry.upstream(attempt.upstream) else { return };
-        if !worth || flight.is_pausing() {
+        if !worth || flight.is_pausing() || flight.waiters.is_empty() {
             return;
         }
         if !self.paces.get_mut(&upstream.id).is_some_and(Pace::spend) {

@@ -46,7 +46,7 @@ impl Resolver {
             return self.ask_without_edns(now, id, outbox);
         }
         let Some(attempt) = self.drop_attempt(id) else { return };
-        if attempt.transport == Transport::Udp {
+        if attempt.keeps_open() {
             outbox.actions.push(Action::Forget(id));
         }
         let open = self.flights.get_mut(&flight);
