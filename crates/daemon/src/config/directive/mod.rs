@@ -12,6 +12,7 @@ use super::listeners::Bind;
 use super::settings::{Errors, Forward, Health, Key, LogRule, Reload};
 use super::system::System;
 use super::tree::{Directive, ServerBlock};
+use super::upstream_files::UpstreamFiles;
 use super::vocabulary::{BUILT, Standing, standing};
 
 mod bind;
@@ -26,6 +27,8 @@ mod reload;
 pub(super) struct Surroundings<'a> {
     pub(super) system: &'a dyn System,
     pub(super) keys: &'a [Key],
+    /// What files list upstreams, as far as it is known.
+    pub(super) files: &'a mut UpstreamFiles,
     pub(super) warnings: &'a mut Vec<String>,
 }
 
