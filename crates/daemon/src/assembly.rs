@@ -244,7 +244,15 @@ impl Hand<'_> {
         let mut upstreams = Vec::new();
         for (&addr, (id, state)) in forward.upstreams.iter().zip(&shared.upstreams) {
             let tally = self.tallies.upstream(addr, self.worker);
-            let carrier = Carrier { addr, idle: forward.carriage.expire, tally: Arc::clone(&tally) };
+            let carrier = Carrier {
+                addr,
+                source: None,
+                privacy: None,
+                idle: forward.carriage.expire,
+                max_age: None,
+                max_idle: None,
+                tally: Arc::clone(&tally),
+            };
             carriers.insert(*id, Arc::new(carrier));
             upstreams.push(Upstream { id: *id, addr, encrypted: false, tally, state: Arc::clone(state) });
         }

@@ -57,7 +57,8 @@ pub enum Action {
     /// This attempt is over: a queue drops it, a UDP socket closes, and what a stream still brings for it is
     /// not handed in.
     Forget(AttemptId),
-    /// The stream that carried this attempt delivered something else: close it (RFC 5452 section 9.1).
+    /// The stream that carried this attempt delivered something else (RFC 5452 section 9.1): it takes no more
+    /// questions, stays open for those who wait on it, and is closed when nobody does.
     Distrust(AttemptId),
     /// Tell another worker how a question ended that it waits for.
     Relay(Relay),
@@ -138,6 +139,8 @@ pub enum Failure {
         /// It had carried answers before: the upstream may just have closed an idle connection.
         reused: bool,
     },
+    /// TLS was not agreed on: the upstream is not who it should be, or speaks no TLS.
+    Handshake,
     /// No answer in time.
     TimedOut,
     /// This machine would not let us: no descriptors, no buffers, a filter. Says nothing about the upstream.
