@@ -87,9 +87,8 @@ impl Line {
             return Err(io::Error::new(io::ErrorKind::InvalidData, error));
         }
         loop {
-            match take(&mut tls.reader(), &mut buffer, frames)? {
-                (0, heard) => return Ok(heard),
-                _ => {}
+            if let (0, heard) = take(&mut tls.reader(), &mut buffer, frames)? {
+                return Ok(heard);
             }
         }
     }

@@ -70,13 +70,13 @@ impl Upstreams {
     pub(super) fn ask(&self, core: &Rc<Core>, ask: &Ask, message: &[u8]) {
         let Some(carrier) = self.carriers.borrow().get(&ask.upstream).map(Arc::clone) else { return };
         match ask.transport {
-            Transport::Udp => {
+            Transport::Udp if carrier.privacy.is_none() => {
                 carrier.count(Transport::Udp, false);
                 let exchange = datagram::exchange(Rc::clone(core), ask.attempt, carrier, message.to_vec());
                 let task = tokio::task::spawn_local(exchange);
                 self.datagrams.borrow_mut().insert(ask.attempt, task.abort_handle());
             }
-            Transport::Tcp => {
+            Transport::Udp | Transport::Tcp => {
                 let pool = self.pool(ask.upstream, carrier);
                 self.streams.borrow_mut().insert(ask.attempt, Rc::clone(&pool));
                 pool.ask(core, ask, message);

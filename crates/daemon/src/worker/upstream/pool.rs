@@ -1,8 +1,9 @@
 //! A few connections to one upstream, shared by all questions of a worker, and the questions that wait for a place on
 //! one.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
+use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -24,11 +25,15 @@ const LIFETIME: Duration = Duration::from_secs(75);
 /// connection has to be asked again.
 const IDLE_LIMIT: Duration = Duration::from_secs(8);
 
+/// From one line about an upstream that is not believed to the next.
+const COMPLAINT: Duration = Duration::from_secs(60);
+
 /// The connections to one upstream and the questions that wait for a place on one.
 pub(super) struct Pool {
     carrier: Arc<Carrier>,
     connections: RefCell<Vec<Rc<Connection>>>,
     backlog: RefCell<VecDeque<Queued>>,
+    complained: Cell<Option<Instant>>,
 }
 
 struct Queued {
@@ -38,7 +43,12 @@ struct Queued {
 
 impl Pool {
     pub(super) fn new(carrier: Arc<Carrier>) -> Self {
-        Self { carrier, connections: RefCell::default(), backlog: RefCell::default() }
+        Self {
+            carrier,
+            connections: RefCell::default(),
+            backlog: RefCell::default(),
+            complained: Cell::new(None),
+        }
     }
 
     /// Sends a question on one of the connections, on a new one, or when there is a place.
@@ -131,7 +141,23 @@ impl Pool {
                 self.refill(core);
                 conversation::converse(connection, line, &Seat { pool: self, core, connection }).await
             }
-            Err(error) => failure_of(&error),
+            Err(error) => {
+                self.complain(core, &error);
+                failure_of(&error)
+            }
+        }
+    }
+
+    /// Tells why the upstream is not believed, which no reply shows. It lasts until somebody acts, so once in a while
+    /// is enough.
+    fn complain(&self, core: &Core, error: &io::Error) {
+        let now = clock::now();
+        let is_news =
+            self.complained.get().is_none_or(|last| now.saturating_duration_since(last) > COMPLAINT);
+        if error.kind() == io::ErrorKind::InvalidData && is_news {
+            self.complained.set(Some(now));
+            core.voice
+                .say(tracing::Level::WARN, format!("plugin/forward: tls://{}: {error}", self.carrier.addr));
         }
     }
 

@@ -7,6 +7,11 @@
 //!     max_concurrent NUMBER
 //!     read_timeout DURATION
 //!     expire DURATION
+//!     max_age DURATION
+//!     max_idle_conns NUMBER
+//!     source_address IP
+//!     tls [CERT KEY [CA] | CA]
+//!     tls_servername NAME
 //! }
 //! ```
 //!
@@ -16,6 +21,14 @@
 //! tried, `random` if not given. More questions at once than `max_concurrent` are refused; 0, as if not
 //! given, is no limit. `read_timeout`, 2s, is how long one attempt waits; `expire`, 10s, is how long an idle
 //! connection is kept.
+//!
+//! No connection is used for longer than `max_age`, at least `expire`, nor less than three fifths of it; 0, as if not
+//! given, is 75s. Of those that are idle, `max_idle_conns` are kept; 0, as if not given, is no limit, and each worker
+//! keeps one at least. Questions leave from `source_address`.
+//!
+//! `tls://IP`, with `%NAME` and a port behind it if it is not 853, is reached by DNS over TLS (RFC 7858). It must prove
+//! to be `tls_servername`, or else NAME, or else IP, by a certificate of an authority in the file CA, or else of one
+//! that the machine knows; CERT and KEY are files that say who we are.
 
 use std::time::Duration;
 
@@ -30,6 +43,7 @@ use super::super::tree::{Directive, Words};
 use super::{Surroundings, duration, integer, option_not_yet};
 
 mod carriage;
+mod tls;
 mod upstreams;
 
 /// Options of CoreDNS up to 1.15.0 that are not built.
@@ -82,11 +96,13 @@ pub(super) fn read(directive: &Directive, around: &mut Surroundings<'_>) -> Resu
         next_on_nodata: false,
         carriage: carriage::unset(),
     };
+    let mut carriage = carriage::Draft::new();
     for option in &directive.options {
-        if !carriage::read_option(option, &mut forward.carriage)? {
+        if !carriage.read_option(option)? {
             read_option(option, &mut forward)?;
         }
     }
+    forward.carriage = carriage.settle(to, &forward.upstreams, around)?;
     Ok(forward)
 }
 
