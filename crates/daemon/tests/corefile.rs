@@ -4,6 +4,8 @@
 #[path = "corefiles/machine.rs"]
 mod machine;
 
+#[path = "corefiles/carriage.rs"]
+mod carriage;
 #[path = "corefiles/deployments.rs"]
 mod deployments;
 #[path = "corefiles/directives.rs"]

@@ -227,10 +227,6 @@ fn forward_refuses() {
             ("forward . 192.0.2.1:dns", "the port of \"192.0.2.1:dns\" is not 1 to 65535"),
             ("forward . dns://", "invalid address: \"dns://\""),
             (
-                "forward . tls://192.0.2.1",
-                "tls:// upstreams are not supported by nodelocaldns yet: tls://192.0.2.1",
-            ),
-            (
                 "forward . https://192.0.2.1",
                 "https:// upstreams are not supported by nodelocaldns yet: https://192.0.2.1",
             ),
@@ -253,15 +249,10 @@ fn forward_refuses() {
     for option in [
         "max_fails",
         "health_check",
-        "tls",
-        "tls_servername",
         "next",
         "failover",
         "failfast_all_unhealthy_upstreams",
         "max_connect_attempts",
-        "max_age",
-        "max_idle_conns",
-        "source_address",
         "resolver",
         "doh_method",
         "next_on_nodata",
