@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use resolver::cache::Occupancy;
@@ -13,13 +14,13 @@ use resolver::policy::{
     Upstream, UpstreamId, UpstreamState,
 };
 
-use resolver::tally::WorkerTally;
+use resolver::tally::{UpstreamTally, WorkerTally};
 
 use crate::config::settings::{self, Settings};
 use crate::tallies::{DROPPED, EnabledPlugin, Tallies};
 use crate::voice::errors::{Consolidator, ErrorLog};
 use crate::voice::query_log::QueryLog;
-use crate::worker::{Carrier, Carriers, Orders};
+use crate::worker::{Carrier, Carriers, Orders, Privacy};
 
 /// Why settings cannot be taken into use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,7 +107,8 @@ impl Assembly {
         let tallies = Arc::clone(&self.tallies);
         let mut tallies = tallies.lock().unwrap_or_else(PoisonError::into_inner);
         for worker in 0..self.workers {
-            let mut hand = Hand { tallies: &mut tallies, settings, shared: &shared, worker };
+            let mut hand =
+                Hand { tallies: &mut tallies, settings, shared: &shared, worker, workers: self.workers };
             let orders = self.orders(&mut hand, &mut assembled);
             assembled.orders.push(orders);
         }
@@ -198,6 +200,7 @@ struct Hand<'a> {
     settings: &'a Settings,
     shared: &'a [Shared],
     worker: usize,
+    workers: usize,
 }
 
 impl Hand<'_> {
@@ -235,6 +238,29 @@ impl Hand<'_> {
         Some((Arc::clone(blocks.get(&index)?), self.settings.blocks.get(index)?, self.shared.get(index)?))
     }
 
+    fn carrier(
+        &self,
+        addr: SocketAddr,
+        carriage: &settings::Carriage,
+        tally: &Arc<UpstreamTally>,
+    ) -> Carrier {
+        let privacy = carriage
+            .tls
+            .as_ref()
+            .and_then(|tls| Some(Privacy { config: Arc::clone(&tls.config), name: tls.name(addr)?.clone() }));
+        Carrier {
+            addr,
+            source: carriage.source_address,
+            privacy,
+            idle: carriage.expire,
+            max_age: carriage.max_age,
+            max_idle: carriage
+                .max_idle_conns
+                .and_then(|most| NonZeroUsize::new(most.get().div_ceil(self.workers))),
+            tally: Arc::clone(tally),
+        }
+    }
+
     fn forward(
         &mut self,
         forward: &settings::Forward,
@@ -244,9 +270,10 @@ impl Hand<'_> {
         let mut upstreams = Vec::new();
         for (&addr, (id, state)) in forward.upstreams.iter().zip(&shared.upstreams) {
             let tally = self.tallies.upstream(addr, self.worker);
-            let carrier = Carrier { addr, idle: forward.carriage.expire, tally: Arc::clone(&tally) };
+            let carrier = self.carrier(addr, &forward.carriage, &tally);
+            let encrypted = carrier.privacy.is_some();
             carriers.insert(*id, Arc::new(carrier));
-            upstreams.push(Upstream { id: *id, addr, encrypted: false, tally, state: Arc::clone(state) });
+            upstreams.push(Upstream { id: *id, addr, encrypted, tally, state: Arc::clone(state) });
         }
         ForwardPolicy {
             from: forward.from.clone(),

@@ -8,6 +8,8 @@ mod verdicts;
 
 #[path = "corefiles/cache.rs"]
 mod cache;
+#[path = "corefiles/carriage.rs"]
+mod carriage;
 #[path = "corefiles/deployments.rs"]
 mod deployments;
 #[path = "corefiles/directives.rs"]

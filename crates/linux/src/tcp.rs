@@ -1,7 +1,7 @@
 //! Stream sockets and connected datagram sockets with the options that a DNS server and its forwarder need.
 
 use std::io;
-use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::AsFd;
 use std::time::Duration;
 
@@ -57,36 +57,47 @@ pub fn tune_accepted(stream: impl AsFd) -> io::Result<()> {
 }
 
 /// An unconnected, non-blocking stream socket of the family of `addr`, with no delay and a time-out of five seconds for
-/// octets that stay unacknowledged, the opening of the connection included.
+/// octets that stay unacknowledged, the opening of the connection included; it leaves from `source` if one is given.
 ///
 /// It is a `TcpStream` because that is what `tokio::net::TcpSocket::from_std_stream` takes:
-/// `TcpSocket::from_std_stream(dial_socket(addr)?).connect(addr).await`.
+/// `TcpSocket::from_std_stream(dial_socket(addr, None)?).connect(addr).await`.
 ///
 /// # Errors
 ///
-/// What the kernel says, e.g. that the process has no descriptor left.
-pub fn dial_socket(addr: SocketAddr) -> io::Result<TcpStream> {
+/// What the kernel says, e.g. that the process has no descriptor left, or `AddrNotAvailable` when the node does not have
+/// `source`.
+pub fn dial_socket(addr: SocketAddr, source: Option<IpAddr>) -> io::Result<TcpStream> {
     let socket = stream(addr)?;
+    leave_from(&socket, source)?;
     socket.set_tcp_nodelay(true)?;
     socket.set_tcp_user_timeout(Some(UPSTREAM_TIMEOUT))?;
     Ok(socket.into())
 }
 
-/// A non-blocking datagram socket connected to `addr`, on a source port that the kernel chooses afresh. Whatever the
-/// network says about its datagrams, e.g. that the port or host cannot be reached, shows as the error of the next call.
+/// A non-blocking datagram socket connected to `addr`, on a source port that the kernel chooses afresh, and from `source`
+/// if one is given. Whatever the network says about its datagrams, e.g. that the port or host cannot be reached, shows as the error of the next call.
 ///
 /// # Errors
 ///
-/// What the kernel says: `NetworkUnreachable` without a route, or no descriptor or source port left.
-pub fn connected_udp(addr: SocketAddr) -> io::Result<UdpSocket> {
+/// What the kernel says: `NetworkUnreachable` without a route, `AddrNotAvailable` when the node does not have `source`, or
+/// no descriptor or source port left.
+pub fn connected_udp(addr: SocketAddr, source: Option<IpAddr>) -> io::Result<UdpSocket> {
     let socket = Socket::new(Domain::for_address(addr), Type::DGRAM.nonblocking(), Some(Protocol::UDP))?;
     if addr.is_ipv4() {
         setsockopt(&socket, sockopt::Ipv4RecvErr, &true)?;
     } else {
         setsockopt(&socket, sockopt::Ipv6RecvErr, &true)?;
     }
+    leave_from(&socket, source)?;
     socket.connect(&addr.into())?;
     Ok(socket.into())
+}
+
+/// Gives the socket its source address; its port is chosen when it is connected, when the kernel knows the other end.
+fn leave_from(socket: &Socket, source: Option<IpAddr>) -> io::Result<()> {
+    let Some(source) = source else { return Ok(()) };
+    setsockopt(socket, sockopt::IpBindAddressNoPort, &true)?;
+    socket.bind(&SocketAddr::new(source, 0).into())
 }
 
 fn stream(addr: SocketAddr) -> io::Result<Socket> {

@@ -197,7 +197,7 @@ async fn a_dialled_stream_reaches_a_listener() {
     for local in ["127.0.0.1:0", "[::1]:0"] {
         let listener = TcpListener::from_std(tcp::listen(addr(local), 128).unwrap()).unwrap();
         let to = listener.local_addr().unwrap();
-        let dial = TcpSocket::from_std_stream(tcp::dial_socket(to).unwrap()).connect(to);
+        let dial = TcpSocket::from_std_stream(tcp::dial_socket(to, None).unwrap()).connect(to);
         let (dialled, accepted) =
             timeout(PATIENCE, async { tokio::join!(dial, listener.accept()) }).await.unwrap();
         let (mut dialled, mut accepted): (TcpStream, TcpStream) = (dialled.unwrap(), accepted.unwrap().0);
@@ -214,7 +214,7 @@ async fn a_dialled_stream_reaches_a_listener() {
 async fn a_closed_port_shows_on_a_connected_socket() {
     for local in ["127.0.0.1:0", "[::1]:0"] {
         let closed = UdpSocket::bind(local).unwrap().local_addr().unwrap();
-        let socket = tokio::net::UdpSocket::from_std(tcp::connected_udp(closed).unwrap()).unwrap();
+        let socket = tokio::net::UdpSocket::from_std(tcp::connected_udp(closed, None).unwrap()).unwrap();
         socket.send(b"question").await.unwrap();
         let answer = timeout(PATIENCE, socket.recv(&mut [0; 16])).await.expect("the refusal arrives");
         assert_eq!(answer.unwrap_err().kind(), io::ErrorKind::ConnectionRefused);

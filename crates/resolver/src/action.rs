@@ -140,6 +140,8 @@ pub enum Failure {
         /// It had carried answers before: the upstream may just have closed an idle connection.
         reused: bool,
     },
+    /// TLS was not agreed on: the upstream is not who it should be, or speaks no TLS.
+    Handshake,
     /// No answer in time.
     TimedOut,
     /// This machine would not let us: no descriptors, no buffers, a filter. Says nothing about the upstream.

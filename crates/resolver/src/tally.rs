@@ -175,10 +175,10 @@ pub struct BlockTally {
 pub struct UpstreamTally {
     /// From question to answer, by response code.
     pub exchanges: [Durations; COUNTED_RCODES],
-    /// Questions on a connection that was open, by transport.
-    pub connection_hits: [Counter; 2],
-    /// Questions that opened one, by transport.
-    pub connection_misses: [Counter; 2],
+    /// Questions on a connection that was open: UDP, TCP, TLS.
+    pub connection_hits: [Counter; 3],
+    /// Questions that opened one: UDP, TCP, TLS.
+    pub connection_misses: [Counter; 3],
     /// Attempts that failed.
     pub failures: Counter,
     /// Attempts repeated on a fresh connection because a used one had closed.

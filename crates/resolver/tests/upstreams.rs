@@ -1,11 +1,6 @@
 //! What workers know of upstreams together, and what takes more questions than a scenario tells.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    reason = "a test ends where it fails"
-)]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that meets the unexpected fails")]
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;

@@ -1,10 +1,14 @@
 //! A configuration as the rest of the process obeys it: checked, with every default filled in.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroUsize;
+use std::sync::Arc;
 use std::time::Duration;
 
 use regex::Regex;
 use resolver::policy::{AttemptRule, CachePolicy, HealthPolicy, Order, TransportRule};
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
 use tracing::Level;
 use wire::header::Rcode;
 use wire::name::Name;
@@ -100,7 +104,41 @@ pub struct Forward {
 pub struct Carriage {
     /// How long an idle connection is kept.
     pub expire: Duration,
+    /// How long a connection is used at most, not less than `expire`; about a minute if not given.
+    pub max_age: Option<Duration>,
+    /// Idle connections that are kept at most.
+    pub max_idle_conns: Option<NonZeroUsize>,
+    /// The address that questions leave from, of the family of all upstreams.
+    pub source_address: Option<IpAddr>,
+    /// For upstreams that are reached by TLS.
+    pub tls: Option<Tls>,
 }
+
+/// How upstreams are reached by TLS.
+#[derive(Clone, Debug)]
+pub struct Tls {
+    /// A hash of the files behind `config`.
+    pub identity: Vec<u8>,
+    /// Whom we believe and who we are.
+    pub config: Arc<ClientConfig>,
+    /// The upstreams, and who each has to be.
+    pub names: Vec<(SocketAddr, ServerName<'static>)>,
+}
+
+impl Tls {
+    /// Who an upstream has to be; nothing for one that is not reached by TLS.
+    pub fn name(&self, upstream: SocketAddr) -> Option<&ServerName<'static>> {
+        self.names.iter().find(|(addr, _)| *addr == upstream).map(|(_, name)| name)
+    }
+}
+
+impl PartialEq for Tls {
+    fn eq(&self, other: &Self) -> bool {
+        self.identity == other.identity && self.names == other.names
+    }
+}
+
+impl Eq for Tls {}
 
 /// An `errors` directive.
 #[derive(Clone, Debug, Default)]

@@ -6,6 +6,9 @@ use wire::header::Rcode;
 /// In the order of transports in tallies.
 pub(super) const PROTOS: [&str; 2] = ["udp", "tcp"];
 
+/// By place in the tally of an upstream.
+pub(super) const UPSTREAM_PROTOS: [&str; 3] = ["udp", "tcp", "tcp-tls"];
+
 /// By place in a tally: mnemonic or `RCODE` and the number; the last place, which has no number of its own, is `other`.
 pub(super) fn rcode_labels() -> Vec<String> {
     let last = COUNTED_RCODES - 1;

@@ -3,7 +3,7 @@
 use resolver::tally::{BlockTally, Counter, UpstreamTally};
 
 use super::family::{Distribution, Family, total};
-use super::labels::{PROTOS, upstream_rcode_labels};
+use super::labels::{UPSTREAM_PROTOS, upstream_rcode_labels};
 use crate::tallies::Tallies;
 
 const PROXY: (&str, &str) = ("proxy_name", "forward");
@@ -81,7 +81,7 @@ fn connections(
 ) -> Family {
     for (addr, of_workers) in tallies.upstreams() {
         let to = addr.to_string();
-        for (place, proto) in PROTOS.into_iter().enumerate() {
+        for (place, proto) in UPSTREAM_PROTOS.into_iter().enumerate() {
             let count = total(of_workers, |tally| pick(tally, place));
             family.used(&[PROXY, ("to", &to), ("proto", proto)], count);
         }

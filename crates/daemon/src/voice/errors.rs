@@ -181,6 +181,7 @@ impl fmt::Display for Message {
                     (Failure::Unreachable, Transport::Udp) => {
                         write!(f, "read {net} {to}: read: no route to host")
                     }
+                    (Failure::Handshake, _) => write!(f, "dial {net} {to}: tls: handshake failure"),
                     (Failure::Closed { .. }, _) => write!(f, "read {net} {to}: EOF"),
                     (Failure::AllDown, _) => f.write_str("no healthy proxies"),
                     (Failure::Local, _) => {

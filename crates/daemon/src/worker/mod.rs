@@ -33,7 +33,7 @@ use clients::Clients;
 use datagrams::Datagrams;
 pub(crate) use thread::{Sockets, Worker, bind};
 use upstream::Upstreams;
-pub(crate) use upstream::{Carrier, Carriers};
+pub(crate) use upstream::{Carrier, Carriers, Privacy};
 
 /// Looked at again after this long when nothing is due; a wake-up an hour costs nothing.
 const NOTHING_DUE: Duration = Duration::from_secs(3600);

@@ -104,10 +104,6 @@ fn forward_refuses() {
             ("forward . 192.0.2.1:dns", "the port of \"192.0.2.1:dns\" is not 1 to 65535"),
             ("forward . dns://", "invalid address: \"dns://\""),
             (
-                "forward . tls://192.0.2.1",
-                "tls:// upstreams are not supported by nodelocaldns yet: tls://192.0.2.1",
-            ),
-            (
                 "forward . https://192.0.2.1",
                 "https:// upstreams are not supported by nodelocaldns yet: https://192.0.2.1",
             ),
@@ -128,11 +124,6 @@ fn forward_refuses() {
             ("forward . ::1 {\n blah\n}", "unknown property 'blah'"),
         ],
     );
-    for option in ["tls", "tls_servername", "max_age", "max_idle_conns", "source_address"] {
-        let reason =
-            format!(":3 - Error during parsing: option '{option}' is not supported by nodelocaldns yet");
-        all_refused("forward", &[(&format!("forward . ::1 {{\n {option} 1\n}}"), &reason)]);
-    }
 }
 
 /// A `forward` with one option.

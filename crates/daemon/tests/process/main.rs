@@ -11,6 +11,7 @@
 mod connections;
 mod counts;
 mod datagrams;
+mod encrypted;
 mod endings;
 mod failures;
 mod hits;

@@ -172,6 +172,7 @@ fn failure(word: &str) -> Result<Failure, TextError> {
         "refused" => Failure::Refused,
         "unreachable" => Failure::Unreachable,
         "dial-timed-out" => Failure::DialTimedOut,
+        "handshake" => Failure::Handshake,
         "timed-out" => Failure::TimedOut,
         "closed" => Failure::Closed { reused: false },
         "closed-reused" => Failure::Closed { reused: true },

@@ -7,6 +7,7 @@ mod behaviour;
 mod record;
 mod reply;
 mod server;
+mod veil;
 
 use std::io;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
@@ -20,6 +21,7 @@ use tokio::sync::oneshot;
 pub use behaviour::Behaviours;
 pub use record::{Connections, Question};
 pub(crate) use reply::{encode, reply_to};
+pub use veil::Veil;
 
 use record::Record;
 

@@ -1,26 +1,25 @@
-//! One TCP connection to an upstream, with several questions open on it.
+//! One connection to an upstream: what is open on it, from before it is dialled until it is closed.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
-use std::io;
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use resolver::action::{Ask, AttemptId, Failure};
-use tokio::io::Interest;
-use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::Notify;
-use tokio::time;
-use wire::frame::{self, Frames};
+use wire::frame;
 
 use crate::clock;
 
-const READ_LEN: usize = 16 * 1024;
+/// Nothing heard for so long while a question is open: the connection may lead nowhere.
+const SILENCE: Duration = Duration::from_secs(1);
+
+/// No question is waited for longer, whoever forgot to say that it is over: above the longest life of an attempt.
+const OWED: Duration = Duration::from_secs(10);
 
 /// How long a connection may take and be used.
 #[derive(Clone, Copy)]
 pub(super) struct Terms {
-    /// When dialling ends without success.
+    /// When dialling ends without success, handshake included.
     pub(super) dial_until: Instant,
     /// When it takes no more questions.
     pub(super) retire_at: Instant,
@@ -28,35 +27,63 @@ pub(super) struct Terms {
     pub(super) idle: Duration,
 }
 
-/// What is open on a connection, from before it is dialled until it is closed.
+/// The questions of a connection, those that wait for it to be dialled included.
 pub(super) struct Connection {
-    terms: Terms,
-    unsent: RefCell<Vec<u8>>,
+    pub(super) terms: Terms,
+    pub(super) unsent: RefCell<Vec<u8>>,
+    pub(super) changed: Notify,
     questions: RefCell<VecDeque<Question>>,
-    last_used: Cell<Instant>,
+    opened: Instant,
+    dialling: Cell<bool>,
+    used: Cell<Instant>,
+    heard: Cell<Instant>,
     has_answered: Cell<bool>,
-    closing: Cell<bool>,
-    changed: Notify,
+    retired: Cell<bool>,
+    closing: Cell<Option<Failure>>,
+    /// Whose message is being handed on.
+    delivering: Cell<Option<AttemptId>>,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Question {
+/// A question on its way.
+#[derive(Clone, Copy)]
+pub(super) struct Question {
     id: u16,
-    since: Instant,
+    pub(super) since: Instant,
+    /// It went to a connection of its own because another one was doubted.
+    pub(super) fresh: bool,
     /// Nothing once it is forgotten; its answer may still come and must find its ID.
     attempt: Option<AttemptId>,
+    /// Something else came under its ID.
+    doubted: bool,
+}
+
+/// What became of a message.
+pub(super) enum Delivery {
+    /// It answered this question.
+    Answered(AttemptId, Question),
+    /// Nobody waits for it, or who does will not take it for an answer.
+    Unwanted,
+    /// Nothing here was asked under its ID.
+    Stray,
+    /// It is no message: what follows on the stream cannot be trusted to be one.
+    Malformed,
 }
 
 impl Connection {
-    pub(super) fn new(terms: Terms) -> Self {
+    pub(super) fn new(now: Instant, terms: Terms) -> Self {
         Self {
             terms,
             unsent: RefCell::default(),
-            questions: RefCell::default(),
-            last_used: Cell::new(clock::now()),
-            has_answered: Cell::new(false),
-            closing: Cell::new(false),
             changed: Notify::new(),
+            questions: RefCell::default(),
+            opened: now,
+            dialling: Cell::new(true),
+            used: Cell::new(now),
+            heard: Cell::new(now),
+            has_answered: Cell::new(false),
+            retired: Cell::new(false),
+            closing: Cell::new(None),
+            delivering: Cell::new(None),
         }
     }
 
@@ -64,262 +91,179 @@ impl Connection {
     pub(super) fn send(&self, now: Instant, ask: &Ask, message: &[u8]) {
         let Some(header) = wire::header::Header::read(message) else { return };
         frame::push(message, &mut self.unsent.borrow_mut());
-        let question = Question { id: header.id, since: now, attempt: Some(ask.attempt) };
+        let (attempt, fresh) = (Some(ask.attempt), ask.fresh);
+        let question = Question { id: header.id, since: now, fresh, attempt, doubted: false };
         self.questions.borrow_mut().push_back(question);
-        self.last_used.set(now);
+        self.used.set(now);
         self.changed.notify_one();
     }
 
+    /// The connection stands.
+    pub(super) fn established(&self) {
+        self.dialling.set(false);
+        self.heard.set(clock::now());
+    }
+
+    pub(super) fn is_dialling(&self) -> bool {
+        self.dialling.get()
+    }
+
+    /// Dialled less than `limit` ago, and nothing has been carried yet.
+    pub(super) fn is_younger_than(&self, limit: Duration, now: Instant) -> bool {
+        self.dialling.get() && now.saturating_duration_since(self.opened) < limit
+    }
+
     pub(super) fn takes_questions(&self, now: Instant) -> bool {
-        !self.closing.get() && now < self.terms.retire_at
+        self.closing.get().is_none() && !self.retired.get() && now < self.terms.retire_at
     }
 
     pub(super) fn open_questions(&self) -> usize {
         self.questions.borrow().len()
     }
 
+    /// The oldest question has been open longer than `limit`.
     pub(super) fn waits_longer_than(&self, limit: Duration, now: Instant) -> bool {
-        self.questions
-            .borrow()
-            .front()
-            .is_some_and(|oldest| now.saturating_duration_since(oldest.since) > limit)
+        self.oldest().is_some_and(|oldest| now.saturating_duration_since(oldest) > limit)
+    }
+
+    /// Since when nothing has been heard although something was asked, if that is long.
+    pub(super) fn silent_since(&self, now: Instant) -> Option<Instant> {
+        let since = self.oldest()?.max(self.heard.get());
+        (now.saturating_duration_since(since) > SILENCE).then_some(since)
+    }
+
+    /// A question that was asked elsewhere at `asked` has its answer, and at that time this connection had been silent
+    /// for longer than `limit`: it is used no more.
+    pub(super) fn overtaken(&self, asked: Instant, limit: Duration) {
+        let silent = self.oldest().map(|oldest| oldest.max(self.heard.get()));
+        if silent.is_some_and(|since| since + limit < asked) {
+            self.retire();
+        }
+    }
+
+    fn oldest(&self) -> Option<Instant> {
+        self.questions.borrow().front().map(|oldest| oldest.since)
     }
 
     pub(super) fn carries(&self, attempt: AttemptId) -> bool {
         self.questions.borrow().iter().any(|question| question.attempt == Some(attempt))
     }
 
-    /// Nobody wants this answer any more. A connection that owes only such answers is closed: it may never give them.
+    /// Nobody wants this answer any more. The connection was too slow for it and may never give it: it takes no more
+    /// questions, and what it still owes is not mistaken for the answer to another one.
     pub(super) fn forget(&self, attempt: AttemptId) {
-        let mut questions = self.questions.borrow_mut();
-        let Some(question) = questions.iter_mut().find(|question| question.attempt == Some(attempt)) else {
-            return;
-        };
-        question.attempt = None;
-        self.close_if_unwanted(&questions);
-    }
-
-    fn close_if_unwanted(&self, questions: &VecDeque<Question>) {
-        if !questions.is_empty() && questions.iter().all(|question| question.attempt.is_none()) {
-            self.close();
+        if self.delivering.get() == Some(attempt) {
+            self.settle(|question| question.attempt == Some(attempt));
+        } else if self.mark(attempt, |question| question.attempt = None) {
+            self.retire();
         }
     }
 
-    pub(super) fn close(&self) {
-        self.closing.set(true);
+    /// What came for this attempt was something else: the upstream is out of step. Those who wait may have their
+    /// answers; nobody else is sent here.
+    pub(super) fn distrust(&self, attempt: AttemptId) {
+        if self.mark(attempt, |question| question.doubted = true) {
+            self.retire();
+        }
+    }
+
+    fn mark(&self, attempt: AttemptId, mark: impl FnOnce(&mut Question)) -> bool {
+        let mut questions = self.questions.borrow_mut();
+        questions.iter_mut().find(|question| question.attempt == Some(attempt)).map(mark).is_some()
+    }
+
+    /// Takes no more questions, and ends when nobody waits for an answer.
+    pub(super) fn retire(&self) {
+        self.retired.set(true);
+        self.close_if_unwanted();
+    }
+
+    fn close_if_unwanted(&self) {
+        let wanted = self.questions.borrow().iter().any(|question| question.attempt.is_some());
+        if self.retired.get() && !wanted {
+            self.close(self.end());
+        }
+    }
+
+    /// Ends the connection; those who still wait are told `failure`.
+    pub(super) fn close(&self, failure: Failure) {
+        self.closing.set(self.closing.get().or(Some(failure)));
         self.changed.notify_one();
+    }
+
+    /// Waits until the connection is to end.
+    pub(super) async fn ended(&self) -> Failure {
+        loop {
+            if let Some(end) = self.closing.get() {
+                return end;
+            }
+            self.changed.notified().await;
+        }
+    }
+
+    /// Why the connection is to end, if it is.
+    pub(super) fn ending(&self, now: Instant) -> Option<Failure> {
+        let due = || {
+            (now >= self.rests_until())
+                .then(|| if self.has_no_question() { self.end() } else { Failure::TimedOut })
+        };
+        self.closing.get().or_else(due)
+    }
+
+    /// How those who wait hear that the upstream has closed the connection.
+    pub(super) fn end(&self) -> Failure {
+        Failure::Closed { reused: self.has_answered.get() }
     }
 
     /// The attempts that were open when the connection ended.
     pub(super) fn abandon(&self) -> Vec<AttemptId> {
-        self.closing.set(true);
+        self.close(Failure::TimedOut);
         self.questions.borrow_mut().drain(..).filter_map(|question| question.attempt).collect()
     }
 
-    /// Sends questions and hands each answer to `carry` until the connection ends; says how it ended. After
-    /// each batch of answers `freed` is told that there is room.
-    pub(super) async fn converse(
-        &self,
-        stream: TcpStream,
-        carry: impl Fn(AttemptId, &[u8]),
-        freed: impl Fn(),
-    ) -> Failure {
-        let mut frames = Frames::default();
-        while !self.closing.get() && !self.is_idle_for_long() {
-            let writing = !self.unsent.borrow().is_empty();
-            let interest = if writing { Interest::READABLE | Interest::WRITABLE } else { Interest::READABLE };
-            let served = tokio::select! {
-                ready = stream.ready(interest) => ready.and_then(|ready| {
-                    if ready.is_writable() {
-                        self.write(&stream)?;
-                    }
-                    if ready.is_readable() {
-                        self.read(&stream, &mut frames, &carry)?;
-                        freed();
-                    }
-                    Ok(())
-                }),
-                () = self.changed.notified() => Ok(()),
-                () = time::sleep_until(self.idle_until().into()), if self.has_no_question() => Ok(()),
-            };
-            if served.is_err() {
-                break;
-            }
-            // Readiness never waits while there is something to read.
-            tokio::task::yield_now().await;
+    /// Finds the question of a message by its ID, and hands the message to `carry` if somebody waits for it.
+    pub(super) fn deliver(&self, message: &[u8], carry: impl FnOnce(AttemptId)) -> Delivery {
+        self.heard.set(clock::now());
+        let Some(header) = wire::header::Header::read(message) else { return Delivery::Malformed };
+        let asked = self.questions.borrow().iter().find(|one| one.id == header.id).copied();
+        let Some(asked) = asked else {
+            self.retire();
+            return Delivery::Stray;
+        };
+        let Some(attempt) = asked.attempt else {
+            self.settle(|question| question.id == asked.id && question.attempt.is_none());
+            return Delivery::Unwanted;
+        };
+        self.delivering.set(Some(attempt));
+        carry(attempt);
+        self.delivering.set(None);
+        if self.questions.borrow().iter().any(|one| one.attempt == Some(attempt) && one.doubted) {
+            return Delivery::Unwanted;
         }
-        Failure::Closed { reused: self.has_answered.get() }
-    }
-
-    fn write(&self, stream: &TcpStream) -> io::Result<()> {
-        let mut unsent = self.unsent.borrow_mut();
-        match stream.try_write(&unsent) {
-            Ok(written) => {
-                unsent.drain(..written);
-                Ok(())
-            }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
-            Err(error) => Err(error),
-        }
-    }
-
-    fn read(
-        &self,
-        stream: &TcpStream,
-        frames: &mut Frames,
-        carry: &impl Fn(AttemptId, &[u8]),
-    ) -> io::Result<()> {
-        let mut buffer = [0; READ_LEN];
-        match stream.try_read(&mut buffer) {
-            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
-            Ok(len) => frames.extend(buffer.get(..len).unwrap_or_default()),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
-            Err(error) => return Err(error),
-        }
-        while let Some(message) = frames.next_message() {
-            self.deliver(message, carry);
-        }
-        Ok(())
-    }
-
-    /// Finds the question by its ID. A message with an ID that nobody asked for is out of step.
-    fn deliver(&self, message: &[u8], carry: &impl Fn(AttemptId, &[u8])) {
-        let id = wire::header::Header::read(message).map(|header| header.id);
-        let place = self.questions.borrow().iter().position(|one| Some(one.id) == id);
-        let Some(place) = place else { return self.close() };
-        let attempt = self.questions.borrow().get(place).and_then(|one| one.attempt);
-        if let Some(attempt) = attempt {
-            carry(attempt, message);
-        }
-        // Others may have been added behind it meanwhile; none has left.
-        let mut questions = self.questions.borrow_mut();
-        questions.remove(place);
-        self.close_if_unwanted(&questions);
         self.has_answered.set(true);
-        self.last_used.set(clock::now());
+        self.settle(|question| question.attempt == Some(attempt));
+        Delivery::Answered(attempt, asked)
     }
 
-    fn has_no_question(&self) -> bool {
+    /// Takes a question off the list.
+    fn settle(&self, is_it: impl Fn(&Question) -> bool) {
+        let place = self.questions.borrow().iter().position(is_it);
+        if let Some(place) = place {
+            self.questions.borrow_mut().remove(place);
+        }
+        self.used.set(clock::now());
+        self.close_if_unwanted();
+    }
+
+    pub(super) fn has_no_question(&self) -> bool {
         self.questions.borrow().is_empty()
     }
 
-    fn is_idle_for_long(&self) -> bool {
-        self.has_no_question() && clock::now() >= self.idle_until()
-    }
-
-    /// When the connection ends if no question comes.
-    fn idle_until(&self) -> Instant {
-        (self.last_used.get() + self.terms.idle).min(self.terms.retire_at).max(self.last_used.get())
-    }
-}
-
-/// Connects to `upstream` in the time the first question has.
-pub(super) async fn dial(connection: &Connection, upstream: SocketAddr) -> io::Result<TcpStream> {
-    let socket = TcpSocket::from_std_stream(linux::tcp::dial_socket(upstream)?);
-    let dialled = time::timeout_at(connection.terms.dial_until.into(), socket.connect(upstream)).await;
-    dialled.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
-}
-
-#[cfg(test)]
-mod tests {
-    use std::future::{Future, poll_fn};
-    use std::pin::pin;
-    use std::rc::Rc;
-
-    use resolver::action::Transport;
-    use resolver::policy::UpstreamId;
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    use tokio::net::TcpListener;
-
-    use super::*;
-
-    const PATIENCE: Duration = Duration::from_secs(5);
-
-    async fn pair() -> (TcpStream, TcpStream) {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let upstream = listener.local_addr().unwrap();
-        let (ours, theirs) = tokio::join!(TcpStream::connect(upstream), listener.accept());
-        (ours.unwrap(), theirs.unwrap().0)
-    }
-
-    fn connection(idle: Duration) -> Rc<Connection> {
-        let later = clock::now() + Duration::from_secs(60);
-        Rc::new(Connection::new(Terms { dial_until: later, retire_at: later, idle }))
-    }
-
-    fn message(id: u16) -> [u8; 12] {
-        let [high, low] = id.to_be_bytes();
-        [high, low, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]
-    }
-
-    fn send(connection: &Connection, attempt: u64, id: u16) {
-        let ask = Ask {
-            attempt: AttemptId(attempt),
-            upstream: UpstreamId(0),
-            transport: Transport::Tcp,
-            fresh: false,
-            until: clock::now(),
-            message: (0, 0),
-        };
-        connection.send(clock::now(), &ask, &message(id));
-    }
-
-    async fn answer(theirs: &mut TcpStream, id: u16) {
-        let mut framed = Vec::new();
-        frame::push(&message(id), &mut framed);
-        theirs.write_all(&framed).await.unwrap();
-    }
-
-    /// An upstream that takes longer than a connection may idle is waited for, not polled.
-    #[tokio::test]
-    async fn waits_quietly_for_an_answer() {
-        let (ours, mut theirs) = pair().await;
-        let connection = connection(Duration::ZERO);
-        send(&connection, 1, 7);
-        let mut wakes = 0;
-        let mut conversing = pin!(connection.converse(ours, |_, _| {}, || {}));
-        let counted = poll_fn(|context| {
-            wakes += 1;
-            conversing.as_mut().poll(context)
-        });
-        let slow_upstream = async {
-            theirs.read_exact(&mut [0; 14]).await.unwrap();
-            time::sleep(Duration::from_millis(50)).await;
-            answer(&mut theirs, 7).await;
-        };
-        let (end, ()) = tokio::join!(time::timeout(PATIENCE, counted), slow_upstream);
-        assert_eq!(end.unwrap(), Failure::Closed { reused: true });
-        assert!(wakes < 20, "woke up {wakes} times");
-    }
-
-    /// An upstream that leaves one question without answer does not keep the connection for ever.
-    #[tokio::test]
-    async fn ends_when_only_unwanted_answers_are_owed() {
-        let (ours, mut theirs) = pair().await;
-        let connection = connection(Duration::from_secs(60));
-        send(&connection, 1, 7);
-        send(&connection, 2, 8);
-        connection.forget(AttemptId(1));
-        answer(&mut theirs, 8).await;
-        let end = time::timeout(PATIENCE, connection.converse(ours, |_, _| {}, || {})).await;
-        assert_eq!(end.unwrap(), Failure::Closed { reused: true });
-    }
-
-    /// The ID of a forgotten question is free for another one, on the same connection too.
-    #[tokio::test]
-    async fn an_unwanted_answer_does_not_take_a_wanted_question_along() {
-        let (ours, mut theirs) = pair().await;
-        let connection = connection(Duration::ZERO);
-        send(&connection, 1, 7);
-        send(&connection, 2, 8);
-        connection.forget(AttemptId(1));
-        send(&connection, 3, 7);
-        for id in [7, 7, 8] {
-            answer(&mut theirs, id).await;
+    /// When the connection ends if nothing happens: it has been idle for long, or silent beyond what anybody waits.
+    pub(super) fn rests_until(&self) -> Instant {
+        match self.oldest() {
+            Some(oldest) => oldest + OWED,
+            None => (self.used.get() + self.terms.idle).min(self.terms.retire_at).max(self.used.get()),
         }
-        let carried = RefCell::new(Vec::new());
-        let conversing = connection.converse(ours, |attempt, _| carried.borrow_mut().push(attempt.0), || {});
-        time::timeout(PATIENCE, conversing).await.unwrap();
-        assert_eq!(carried.into_inner(), [3, 2]);
     }
 }

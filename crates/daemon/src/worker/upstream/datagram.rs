@@ -2,20 +2,20 @@
 //! (RFC 5452 section 9.2).
 
 use std::io;
-use std::net::SocketAddr;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use resolver::action::AttemptId;
 use tokio::net::UdpSocket;
 
-use super::{Core, failure_of};
+use super::{Carrier, Core, failure_of};
 
 /// Above the 1232 octets we say we take; what is longer was not meant for us.
 const RECEIVE_LEN: usize = 4096;
 
 /// Sends `message` and hands in whatever comes back, until the attempt is forgotten or the socket fails.
-pub(super) async fn exchange(core: Rc<Core>, attempt: AttemptId, upstream: SocketAddr, message: Vec<u8>) {
-    let Err(error) = talk(&core, attempt, upstream, &message).await;
+pub(super) async fn exchange(core: Rc<Core>, attempt: AttemptId, carrier: Arc<Carrier>, message: Vec<u8>) {
+    let Err(error) = talk(&core, attempt, &carrier, &message).await;
     core.upstreams.ended(attempt);
     core.failure(attempt, failure_of(&error));
 }
@@ -23,10 +23,10 @@ pub(super) async fn exchange(core: Rc<Core>, attempt: AttemptId, upstream: Socke
 async fn talk(
     core: &Rc<Core>,
     attempt: AttemptId,
-    upstream: SocketAddr,
+    carrier: &Carrier,
     message: &[u8],
 ) -> Result<std::convert::Infallible, io::Error> {
-    let socket = UdpSocket::from_std(linux::tcp::connected_udp(upstream)?)?;
+    let socket = UdpSocket::from_std(linux::tcp::connected_udp(carrier.addr, carrier.source)?)?;
     socket.send(message).await?;
     let mut buffer = [0; RECEIVE_LEN];
     loop {

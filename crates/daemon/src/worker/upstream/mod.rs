@@ -3,14 +3,19 @@
 //! Nothing is decided here about an answer. A pool chooses a connection, a datagram exchange opens a socket;
 //! what they bring goes to [`Core::response`] or [`Core::failure`].
 
+mod choice;
 mod connection;
+mod conversation;
 mod datagram;
+mod dial;
+mod line;
 mod pool;
 
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroUsize;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,14 +26,23 @@ use resolver::tally::UpstreamTally;
 use tokio::task::AbortHandle;
 
 use super::Core;
+pub(crate) use dial::Privacy;
 use pool::Pool;
 
 /// How an upstream is reached.
 pub(crate) struct Carrier {
     /// Where it listens.
     pub(crate) addr: SocketAddr,
+    /// The address we ask from; the kernel's choice if not given.
+    pub(crate) source: Option<IpAddr>,
+    /// TLS.
+    pub(crate) privacy: Option<Privacy>,
     /// How long an idle connection is kept.
     pub(crate) idle: Duration,
+    /// How long a connection may be used; about a minute if not given.
+    pub(crate) max_age: Option<Duration>,
+    /// Idle connections that are kept at most.
+    pub(crate) max_idle: Option<NonZeroUsize>,
     /// What is counted for it.
     pub(crate) tally: Arc<UpstreamTally>,
 }
@@ -56,14 +70,13 @@ impl Upstreams {
     pub(super) fn ask(&self, core: &Rc<Core>, ask: &Ask, message: &[u8]) {
         let Some(carrier) = self.carriers.borrow().get(&ask.upstream).map(Arc::clone) else { return };
         match ask.transport {
-            Transport::Udp => {
+            Transport::Udp if carrier.privacy.is_none() => {
                 carrier.count(Transport::Udp, false);
-                let exchange =
-                    datagram::exchange(Rc::clone(core), ask.attempt, carrier.addr, message.to_vec());
+                let exchange = datagram::exchange(Rc::clone(core), ask.attempt, carrier, message.to_vec());
                 let task = tokio::task::spawn_local(exchange);
                 self.datagrams.borrow_mut().insert(ask.attempt, task.abort_handle());
             }
-            Transport::Tcp => {
+            Transport::Udp | Transport::Tcp => {
                 let pool = self.pool(ask.upstream, carrier);
                 self.streams.borrow_mut().insert(ask.attempt, Rc::clone(&pool));
                 pool.ask(core, ask, message);
@@ -81,9 +94,11 @@ impl Upstreams {
         }
     }
 
-    /// The connection that carries the attempt is out of step: it is closed.
+    /// The connection that carries the attempt is out of step: it takes no more questions, stays open for those who
+    /// wait on it, this attempt included until it is forgotten, and is closed when nobody does.
     pub(super) fn distrust(&self, attempt: AttemptId) {
-        if let Some(pool) = self.streams.borrow_mut().remove(&attempt) {
+        let pool = self.streams.borrow().get(&attempt).map(Rc::clone);
+        if let Some(pool) = pool {
             pool.distrust(attempt);
         }
     }
@@ -105,9 +120,10 @@ impl Carrier {
     fn count(&self, transport: Transport, open_already: bool) {
         let tally = &self.tally;
         let counters = if open_already { &tally.connection_hits } else { &tally.connection_misses };
-        let [udp, tcp] = counters;
+        let [udp, tcp, tls] = counters;
         match transport {
             Transport::Udp => udp.add(1),
+            Transport::Tcp if self.privacy.is_some() => tls.add(1),
             Transport::Tcp => tcp.add(1),
         }
     }
@@ -119,6 +135,7 @@ fn failure_of(error: &io::Error) -> Failure {
         io::ErrorKind::ConnectionRefused => Failure::Refused,
         io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => Failure::Unreachable,
         io::ErrorKind::TimedOut => Failure::DialTimedOut,
+        io::ErrorKind::InvalidData => Failure::Handshake,
         io::ErrorKind::ConnectionReset
         | io::ErrorKind::ConnectionAborted
         | io::ErrorKind::BrokenPipe

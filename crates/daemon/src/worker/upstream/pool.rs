@@ -1,49 +1,39 @@
-//! A few connections to one upstream, shared by all questions of a worker.
-//!
-//! CoreDNS answers the questions of one connection one after another, so a deep pipeline makes everything wait
-//! for its slowest question, and one connection per question makes hundreds. In between: the connection with
-//! the fewest questions open, a few on each while another can be had, and another one as soon as the oldest
-//! question waits too long.
+//! A few connections to one upstream, shared by all questions of a worker, and the questions that wait for a place on
+//! one.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
+use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rand::RngExt;
-use resolver::action::{Ask, AttemptId, Transport};
+use resolver::action::{Ask, AttemptId, Failure, Transport};
 
-use super::connection::{self, Connection, Terms};
-use super::{Carrier, Core, failure_of};
+use super::choice::{Connections, Place, SLOW};
+use super::connection::{Connection, Question, Terms};
+use super::conversation::{self, Audience};
+use super::{Carrier, Core, dial, failure_of};
 use crate::clock;
 
-/// Connections per worker and upstream.
-pub(super) const MOST_CONNECTIONS: usize = 8;
-
-/// Questions open on one connection.
-const DEPTH: usize = 16;
-
-/// Questions open on one connection while another can be had: the pair of A and AAAA that a client sends at once
-/// shares one, a burst is spread.
-const SHARED: usize = 2;
-
-/// A connection whose oldest question waits longer than this gets no more while another can be had.
-const SLOW: Duration = Duration::from_millis(30);
-
-/// A connection is used this long, give or take a quarter, so that new CoreDNS pods behind the Service get
-/// their share and not all at once.
-const LIFETIME: Duration = Duration::from_secs(60);
+/// A connection is used this long at most and three fifths of it at least, so that new CoreDNS pods behind the Service get
+/// their share and not all at once: 60 s give or take a quarter.
+const LIFETIME: Duration = Duration::from_secs(75);
 
 /// An idle connection is closed before the 10 s after which CoreDNS closes it: a question that meets a closing
 /// connection has to be asked again.
 const IDLE_LIMIT: Duration = Duration::from_secs(8);
+
+/// From one line about an upstream that is not believed to the next.
+const COMPLAINT: Duration = Duration::from_secs(60);
 
 /// The connections to one upstream and the questions that wait for a place on one.
 pub(super) struct Pool {
     carrier: Arc<Carrier>,
     connections: RefCell<Vec<Rc<Connection>>>,
     backlog: RefCell<VecDeque<Queued>>,
+    complained: Cell<Option<Instant>>,
 }
 
 struct Queued {
@@ -53,23 +43,19 @@ struct Queued {
 
 impl Pool {
     pub(super) fn new(carrier: Arc<Carrier>) -> Self {
-        Self { carrier, connections: RefCell::default(), backlog: RefCell::default() }
+        Self {
+            carrier,
+            connections: RefCell::default(),
+            backlog: RefCell::default(),
+            complained: Cell::new(None),
+        }
     }
 
     /// Sends a question on one of the connections, on a new one, or when there is a place.
     pub(super) fn ask(self: &Rc<Self>, core: &Rc<Core>, ask: &Ask, message: &[u8]) {
-        let now = clock::now();
-        let chosen = self.choose(now, ask.fresh);
-        let full = self.connections.borrow().len() >= MOST_CONNECTIONS;
-        match chosen {
-            Some(connection) => {
-                self.carrier.count(Transport::Tcp, true);
-                connection.send(now, ask, message);
-            }
-            None if full => {
-                self.backlog.borrow_mut().push_back(Queued { ask: *ask, message: message.to_vec() })
-            }
-            None => self.open(core, now, ask, message),
+        let place = self.place(clock::now(), ask.fresh);
+        if !self.put(core, place, ask, message) {
+            self.backlog.borrow_mut().push_back(Queued { ask: *ask, message: message.to_vec() });
         }
     }
 
@@ -81,47 +67,53 @@ impl Pool {
         }
     }
 
-    /// Closes the connection that carries the attempt.
+    /// The connection that carries the attempt is out of step.
     pub(super) fn distrust(&self, attempt: AttemptId) {
         if let Some(connection) = self.connections.borrow().iter().find(|one| one.carries(attempt)) {
-            connection.close();
+            connection.distrust(attempt);
         }
     }
 
     /// Gives places that have become free to questions that wait for one.
-    pub(super) fn refill(self: &Rc<Self>, core: &Rc<Core>) {
+    fn refill(self: &Rc<Self>, core: &Rc<Core>) {
         loop {
             let Some(queued) = self.backlog.borrow_mut().pop_front() else { return };
-            let now = clock::now();
-            if self.choose(now, false).is_none() && self.connections.borrow().len() >= MOST_CONNECTIONS {
+            let place = self.place(clock::now(), queued.ask.fresh);
+            if !self.put(core, place, &queued.ask, &queued.message) {
                 return self.backlog.borrow_mut().push_front(queued);
             }
-            self.ask(core, &queued.ask, &queued.message);
         }
     }
 
-    fn choose(&self, now: Instant, fresh: bool) -> Option<Rc<Connection>> {
-        let connections = self.connections.borrow();
-        let room = connections.len() < MOST_CONNECTIONS;
-        if fresh && room {
-            return None;
+    fn place(&self, now: Instant, fresh: bool) -> Place {
+        let connections = Connections { all: &self.connections.borrow(), now };
+        if fresh { connections.fresh() } else { connections.ordinary() }
+    }
+
+    fn put(self: &Rc<Self>, core: &Rc<Core>, place: Place, ask: &Ask, message: &[u8]) -> bool {
+        let now = clock::now();
+        match place {
+            Place::On(connection) => {
+                self.carrier.count(Transport::Tcp, true);
+                connection.send(now, ask, message);
+            }
+            Place::New => self.open(core, now, ask, message),
+            Place::Instead(silent) => {
+                silent.close(Failure::TimedOut);
+                self.connections.borrow_mut().retain(|one| !Rc::ptr_eq(one, &silent));
+                self.open(core, now, ask, message);
+            }
+            Place::None => return false,
         }
-        let open =
-            || connections.iter().filter(|one| one.takes_questions(now) && one.open_questions() < DEPTH);
-        let swift =
-            open().filter(|one| !one.waits_longer_than(SLOW, now)).min_by_key(|one| one.open_questions());
-        if room && swift.is_none_or(|one| one.open_questions() >= SHARED) {
-            return None;
-        }
-        swift.or_else(|| open().min_by_key(|one| one.open_questions())).map(Rc::clone)
+        true
     }
 
     fn open(self: &Rc<Self>, core: &Rc<Core>, now: Instant, ask: &Ask, message: &[u8]) {
         self.carrier.count(Transport::Tcp, false);
-        let quarter = LIFETIME / 4;
-        let retire_at = now + LIFETIME - quarter + (2 * quarter).mul_f64(rand::rng().random::<f64>());
+        let longest = self.carrier.max_age.unwrap_or(LIFETIME);
+        let retire_at = now + longest.mul_f64(rand::rng().random_range(0.6..=1.0));
         let terms = Terms { dial_until: ask.until, retire_at, idle: self.carrier.idle.min(IDLE_LIMIT) };
-        let connection = Rc::new(Connection::new(terms));
+        let connection = Rc::new(Connection::new(now, terms));
         connection.send(now, ask, message);
         self.connections.borrow_mut().push(Rc::clone(&connection));
         tokio::task::spawn_local(Rc::clone(self).keep(Rc::clone(core), connection));
@@ -129,22 +121,83 @@ impl Pool {
 
     /// The life of one connection.
     async fn keep(self: Rc<Self>, core: Rc<Core>, connection: Rc<Connection>) {
-        let end = match connection::dial(&connection, self.carrier.addr).await {
-            Ok(stream) => {
-                let (pool, core) = (&self, &core);
-                let carry = |attempt, message: &[u8]| {
-                    core.response(attempt, message);
-                    core.upstreams.ended(attempt);
-                };
-                connection.converse(stream, carry, || pool.refill(core)).await
-            }
-            Err(error) => failure_of(&error),
-        };
+        let end = self.live(&core, &connection).await;
         self.connections.borrow_mut().retain(|one| !Rc::ptr_eq(one, &connection));
         for attempt in connection.abandon() {
             core.upstreams.ended(attempt);
             core.failure(attempt, end);
         }
         self.refill(&core);
+    }
+
+    async fn live(self: &Rc<Self>, core: &Rc<Core>, connection: &Rc<Connection>) -> Failure {
+        let dialled = tokio::select! {
+            dialled = dial::dial(&self.carrier, connection.terms.dial_until) => dialled,
+            end = connection.ended() => return end,
+        };
+        match dialled {
+            Ok(line) => {
+                connection.established();
+                self.refill(core);
+                conversation::converse(connection, line, &Seat { pool: self, core, connection }).await
+            }
+            Err(error) => {
+                self.complain(core, &error);
+                failure_of(&error)
+            }
+        }
+    }
+
+    /// Tells why the upstream is not believed, which no reply shows. It lasts until somebody acts, so once in a while
+    /// is enough.
+    fn complain(&self, core: &Core, error: &io::Error) {
+        let now = clock::now();
+        let is_news =
+            self.complained.get().is_none_or(|last| now.saturating_duration_since(last) > COMPLAINT);
+        if error.kind() == io::ErrorKind::InvalidData && is_news {
+            self.complained.set(Some(now));
+            core.voice
+                .say(tracing::Level::WARN, format!("plugin/forward: tls://{}: {error}", self.carrier.addr));
+        }
+    }
+
+    /// One connection more than `max_idle_conns` has nothing to do.
+    fn has_too_many_idle(&self) -> bool {
+        let idle = self.connections.borrow().iter().filter(|one| one.has_no_question()).count();
+        self.carrier.max_idle.is_some_and(|most| idle > most.get())
+    }
+}
+
+/// The pool as it hears one of its connections.
+struct Seat<'a> {
+    pool: &'a Rc<Pool>,
+    core: &'a Rc<Core>,
+    connection: &'a Rc<Connection>,
+}
+
+impl Audience for Seat<'_> {
+    fn carry(&self, attempt: AttemptId, message: &[u8]) {
+        self.core.response(attempt, message);
+    }
+
+    fn answered(&self, attempt: AttemptId, question: Question) {
+        self.core.upstreams.ended(attempt);
+        if question.fresh {
+            let others = self.pool.connections.borrow();
+            for other in others.iter().filter(|one| !Rc::ptr_eq(one, self.connection)) {
+                other.overtaken(question.since, SLOW);
+            }
+        }
+    }
+
+    fn stray(&self) {
+        self.pool.carrier.tally.mismatches.add(1);
+    }
+
+    fn freed(&self) {
+        self.pool.refill(self.core);
+        if self.connection.has_no_question() && self.pool.has_too_many_idle() {
+            self.connection.close(self.connection.end());
+        }
     }
 }

@@ -15,6 +15,11 @@
 //!     read_timeout DURATION
 //!     expire DURATION
 //!     doh_method GET|POST
+//!     max_age DURATION
+//!     max_idle_conns NUMBER
+//!     source_address IP
+//!     tls [CERT KEY [CA] | CA]
+//!     tls_servername NAME
 //! }
 //! ```
 //!
@@ -26,6 +31,14 @@
 //! each upstream if not given; 0 is no limit but its deadline. `read_timeout`, 2s, is how long one attempt
 //! waits; `expire`, 10s, is how long an idle connection is kept. `health` and `answers` have the options about
 //! upstreams that fail and about answers with which others are asked.
+//!
+//! No connection is used for longer than `max_age`, at least `expire`, nor less than three fifths of it; 0, as if not
+//! given, is 75s. Of those that are idle, `max_idle_conns` are kept; 0, as if not given, is no limit, and each worker
+//! keeps one at least. Questions leave from `source_address`.
+//!
+//! `tls://IP`, with `%NAME` and a port behind it if it is not 853, is reached by DNS over TLS (RFC 7858). It must prove
+//! to be `tls_servername`, or else NAME, or else IP, by a certificate of an authority in the file CA, or else of one
+//! that the machine knows; CERT and KEY are files that say who we are.
 //!
 //! `doh_method` is checked and has no effect: there are no upstreams by HTTPS. `resolver`, with which CoreDNS
 //! looks up TO given as host names, is refused, and so are host names: they would have to be looked up before
@@ -45,6 +58,7 @@ use super::{Surroundings, duration_or, integer};
 mod answers;
 mod carriage;
 mod health;
+mod tls;
 mod upstreams;
 
 /// Why names are not looked up, and what to write instead.
@@ -82,11 +96,13 @@ pub(super) fn read(directive: &Directive, around: &mut Surroundings<'_>) -> Resu
         next_on_nodata: false,
         carriage: carriage::unset(),
     };
+    let mut carriage = carriage::Draft::new();
     for option in &directive.options {
-        if !carriage::read_option(option, &mut forward.carriage)? {
+        if !carriage.read_option(option)? {
             read_option(option, &mut forward, around.warnings)?;
         }
     }
+    forward.carriage = carriage.settle(to, &forward.upstreams, around)?;
     Ok(forward)
 }
 

@@ -45,6 +45,9 @@ pub(super) fn read(
 
 /// Reads `IP`, `IP:PORT`, `[V6]:PORT`, each with `dns://` in front if one likes; nothing for anything else.
 fn address(entry: &Token, system: &dyn System) -> Result<Option<SocketAddr>, ConfigError> {
+    if let Some((address, _)) = carriage::encrypted(entry)? {
+        return Ok(Some(address));
+    }
     let text = carriage::without_scheme(entry)?;
     if text.is_empty() {
         return Err(ConfigError::at(entry, format!("invalid address: {:?}", entry.text)));
