@@ -24,3 +24,4 @@ mod refusals;
 mod reloading;
 mod replies;
 mod stage;
+mod upstream_files;
