@@ -221,6 +221,23 @@ async fn a_closed_port_shows_on_a_connected_socket() {
     }
 }
 
+#[tokio::test(flavor = "current_thread")]
+async fn a_socket_leaves_from_the_address_it_is_given() {
+    let source: IpAddr = "127.0.0.2".parse().unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let to = listener.local_addr().unwrap();
+    let dial = TcpSocket::from_std_stream(tcp::dial_socket(to, Some(source)).unwrap()).connect(to);
+    let (dialled, accepted) =
+        timeout(PATIENCE, async { tokio::join!(dial, listener.accept()) }).await.unwrap();
+    assert_eq!((dialled.unwrap().local_addr().unwrap().ip(), accepted.unwrap().1.ip()), (source, source));
+    let socket = tcp::connected_udp(to, Some(source)).unwrap();
+    assert_eq!(socket.local_addr().unwrap().ip(), source);
+    assert_ne!(socket.local_addr().unwrap().port(), 0);
+    let foreign = Some("192.0.2.1".parse().unwrap());
+    assert_eq!(tcp::dial_socket(to, foreign).unwrap_err().kind(), io::ErrorKind::AddrNotAvailable);
+    assert_eq!(tcp::connected_udp(to, foreign).unwrap_err().kind(), io::ErrorKind::AddrNotAvailable);
+}
+
 #[test]
 fn the_descriptor_limit_is_raised_to_its_ceiling() {
     let limit = raise_descriptor_limit().unwrap();

@@ -8,6 +8,8 @@
     reason = "a test ends where it fails"
 )]
 
+mod carriage;
+mod chance;
 mod connections;
 mod counts;
 mod datagrams;

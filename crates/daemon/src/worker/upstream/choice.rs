@@ -6,9 +6,10 @@
 //! question waits too long.
 //!
 //! A connection that has gone silent may lead to a pod that is gone. It gets nothing while another can be had and
-//! does not count against [`MOST_CONNECTIONS`]; a question asked again gets a new connection even then, up to
-//! [`HARD_LIMIT`], and beyond it takes the place of the one that has been silent longest: whoever waits there has
-//! been asked elsewhere, or is about to be.
+//! does not count against [`MOST_CONNECTIONS`]. A question asked again gets a new connection even when all are in use,
+//! up to [`HARD_LIMIT`]. Beyond it it goes where answers come at once, which is not where it waits already; and when
+//! they come nowhere, a new connection takes the place of the one that has been silent longest, so long that the
+//! questions there have been asked elsewhere.
 
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -40,6 +41,10 @@ const SHARED: usize = 2;
 
 /// A connection whose oldest question waits longer than this gets no more while another can be had.
 pub(super) const SLOW: Duration = Duration::from_millis(30);
+
+/// A connection that has been silent for longer makes place for another: after this time, CoreDNS's for reading an
+/// answer, its questions are asked elsewhere.
+const GIVEN_UP: Duration = Duration::from_secs(2);
 
 /// Where a question goes.
 pub(super) enum Place {
@@ -88,8 +93,13 @@ impl<'a> Connections<'a> {
         if self.all.len() < HARD_LIMIT {
             return Place::New;
         }
+        let is_alive = |one: &&Rc<Connection>| !one.is_dialling() && !one.waits_longer_than(SLOW, self.now);
+        if let Some(one) = least_busy(self.with_room().filter(is_alive)) {
+            return Place::On(Rc::clone(one));
+        }
         let silent = self.all.iter().filter_map(|one| Some((one.silent_since(self.now)?, one)));
         let longest = silent.min_by_key(|(since, _)| *since);
+        let longest = longest.filter(|(since, _)| self.now.saturating_duration_since(*since) > GIVEN_UP);
         longest.map_or(Place::None, |(_, one)| Place::Instead(Rc::clone(one)))
     }
 
@@ -211,19 +221,36 @@ mod tests {
         assert_eq!(scene.ask(Duration::from_millis(20), true), Some(known), "above the usual number");
     }
 
-    #[test]
-    fn silent_connections_make_room_for_a_question_asked_again() {
+    /// All connections there may be are open and silent.
+    fn stuck() -> Scene {
         let mut scene = Scene::busy();
-        let mut opened = 0;
-        for _ in 0..100 {
-            opened += usize::from(scene.ask(Duration::from_millis(500), true).is_some());
+        while scene.all.len() < HARD_LIMIT {
+            scene.ask(Duration::from_millis(500), true).unwrap();
             scene.establish();
         }
-        assert_eq!((scene.all.len(), opened), (HARD_LIMIT, HARD_LIMIT - MOST_CONNECTIONS));
+        scene
+    }
+
+    #[test]
+    fn silent_connections_make_room_for_a_question_asked_again() {
+        let mut scene = stuck();
+        let early = Duration::from_millis(1500);
+        assert_eq!(scene.ask(early, true), None, "whoever waits there may still be answered");
         let late = Duration::from_secs(3);
         let place = scene.ask(late, true).unwrap();
         assert!(scene.all[place].is_younger_than(YOUNG, scene.start + late), "a new one");
         assert_eq!(scene.all.len(), HARD_LIMIT);
+    }
+
+    #[test]
+    fn beyond_the_limit_a_question_asked_again_goes_where_answers_come() {
+        let mut scene = stuck();
+        let attempt = AttemptId(scene.asked.into());
+        let last = scene.all.last().unwrap();
+        let [high, low] = scene.asked.to_be_bytes();
+        let answer = [high, low, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+        last.deliver(&answer, |carried| assert_eq!(carried, attempt));
+        assert_eq!(scene.ask(Duration::from_millis(600), true), Some(HARD_LIMIT - 1));
     }
 
     #[test]
