@@ -3,13 +3,19 @@
 
 #[path = "corefiles/machine.rs"]
 mod machine;
+#[path = "corefiles/verdicts.rs"]
+mod verdicts;
 
+#[path = "corefiles/cache.rs"]
+mod cache;
 #[path = "corefiles/carriage.rs"]
 mod carriage;
 #[path = "corefiles/deployments.rs"]
 mod deployments;
 #[path = "corefiles/directives.rs"]
 mod directives;
+#[path = "corefiles/forward.rs"]
+mod forward;
 #[path = "corefiles/grammar.rs"]
 mod grammar;
 #[path = "corefiles/noise.rs"]

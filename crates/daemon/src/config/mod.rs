@@ -24,6 +24,7 @@ pub mod settings;
 mod source;
 pub mod system;
 mod tree;
+pub mod upstream_files;
 mod vocabulary;
 
 pub use address::listening;
@@ -37,6 +38,7 @@ use listeners::Listeners;
 use settings::{Block, Key, LoopCheck};
 use system::System;
 use tree::ServerBlock;
+use upstream_files::UpstreamFiles;
 
 /// A Corefile that was read but whose directives were not looked at.
 #[derive(Debug)]
@@ -68,28 +70,44 @@ impl Corefile {
         &self.hash
     }
 
-    /// Looks at all directives.
+    /// Looks at all directives, and reads the files that list upstreams.
     ///
     /// # Errors
     /// The first word that cannot be obeyed.
-    pub fn settle(self, flags: &Flags, system: &dyn System) -> Result<Settings, ConfigError> {
-        let mut warnings = self.warnings;
+    pub fn settle(&self, flags: &Flags, system: &dyn System) -> Result<Settings, ConfigError> {
+        self.settle_with(UpstreamFiles::new(), flags, system)
+    }
+
+    /// As [`Corefile::settle`]; `known` says what files list, which are then not read.
+    ///
+    /// # Errors
+    /// As [`Corefile::settle`].
+    pub fn settle_with(
+        &self,
+        known: UpstreamFiles,
+        flags: &Flags,
+        system: &dyn System,
+    ) -> Result<Settings, ConfigError> {
+        let mut warnings = self.warnings.clone();
+        let mut files = known;
         let mut settings = Settings {
-            source: self.source,
-            hash: self.hash,
+            source: self.source.clone(),
+            hash: self.hash.clone(),
             blocks: Vec::new(),
             listeners: Vec::new(),
             health: None,
             ready: None,
             prometheus: Vec::new(),
             reload: None,
+            upstream_files: UpstreamFiles::new(),
             warnings: Vec::new(),
         };
         let mut listeners = Listeners::default();
         for (number, block) in self.blocks.iter().enumerate() {
             let keys = keys_of(block, flags.dns_port, &mut warnings)?;
             let zones: Vec<Key> = keys.iter().map(|(_, zone)| zone.clone()).collect();
-            let mut around = Surroundings { system, keys: &zones, warnings: &mut warnings };
+            let mut around =
+                Surroundings { system, keys: &zones, files: &mut files, warnings: &mut warnings };
             let said = directive::read(block, &mut around)?;
             for (word, zone) in &keys {
                 listeners.add(word, zone, &said.bind, number)?;
@@ -98,6 +116,7 @@ impl Corefile {
             settings.blocks.push(settled(block, zones, said));
         }
         settings.listeners = listeners.finish();
+        settings.upstream_files = files;
         let mut seen = BTreeSet::new();
         warnings.retain(|warning| seen.insert(warning.clone()));
         settings.warnings = warnings;
@@ -183,13 +202,16 @@ fn settled(block: &ServerBlock, keys: Vec<Key>, said: Said) -> Block {
     }
 }
 
-/// All on which the meaning of a cached answer depends: zones, where they are asked, how long answers live.
+/// All on which the meaning of a cached answer depends: zones, where they are asked, how long answers live. Options
+/// that only say how an answer is told, or when it is asked again, are not part of it.
 /// The first address goes in as well because blocks for the same zone on different addresses have caches of
 /// their own.
 fn fingerprint(keys: &[Key], said: &Said) -> String {
     let zones: Vec<String> = keys.iter().map(|key| format!("{}:{}", key.zone, key.port)).collect();
     let names =
         |zones: &[wire::name::Name]| zones.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
+    let codes =
+        |codes: &[wire::header::Rcode]| codes.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
     let cache = said.cache.as_ref().map(|cache| {
         let store = |store: &resolver::policy::StorePolicy| {
             format!("{} {} [{}]", store.max_ttl, store.min_ttl, names(&store.disabled))
@@ -203,7 +225,10 @@ fn fingerprint(keys: &[Key], said: &Said) -> String {
         .map(|forward| {
             let mut upstreams: Vec<String> = forward.upstreams.iter().map(ToString::to_string).collect();
             upstreams.sort();
-            format!("{} except [{}] to {}", forward.from, names(&forward.except), upstreams.join(" "))
+            let (failover, next) = (codes(&forward.failover), codes(&forward.next));
+            let elsewhere = format!("[{failover}] [{next}] {}", forward.next_on_nodata);
+            let except = names(&forward.except);
+            format!("{} except [{except}] to {} or {elsewhere}", forward.from, upstreams.join(" "))
         })
         .collect();
     format!(

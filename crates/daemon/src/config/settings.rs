@@ -14,6 +14,7 @@ use wire::header::Rcode;
 use wire::name::Name;
 
 pub use super::keys::Key;
+use super::upstream_files::UpstreamFiles;
 
 /// A whole configuration.
 #[derive(Clone, Debug)]
@@ -35,6 +36,8 @@ pub struct Settings {
     pub prometheus: Vec<SocketAddr>,
     /// The `reload` directive; of several, the last.
     pub reload: Option<Reload>,
+    /// The files that `forward` directives name, and what they listed.
+    pub upstream_files: UpstreamFiles,
     /// What the operator ought to know and can live with, whole sentences for the log.
     pub warnings: Vec<String>,
 }

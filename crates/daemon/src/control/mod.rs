@@ -7,6 +7,7 @@ mod ending;
 mod reload;
 mod service;
 mod signals;
+mod upstream_files;
 
 use std::future::poll_fn;
 use std::io::Write;
@@ -25,7 +26,7 @@ use tracing::{error, info, warn};
 use crate::admin::{Limits, Sources};
 use crate::assembly;
 use crate::config::settings::Settings;
-use crate::config::{self, system::Node};
+use crate::config::{Corefile, system::Node};
 use crate::environment::Environment;
 use crate::flags::{self, Flags};
 use crate::metrics::{Build, Exposition, ProcessTally, SetupError};
@@ -79,7 +80,8 @@ fn with_voice(flags: &Flags, voice: &Voice, process: &Arc<ProcessTally>) -> Resu
 async fn control(flags: &Flags, voice: &Voice, process: &Arc<ProcessTally>) -> Result<Ending, Fault> {
     let mut signals = Signals::listen().map_err(Fault::Thread)?;
     let environment = Environment::from_process();
-    let settings = config::load(flags, &environment, &Node).map_err(Fault::Config)?;
+    let corefile = Corefile::read(flags, &environment, &Node).map_err(Fault::Config)?;
+    let settings = corefile.settle(flags, &Node).map_err(Fault::Config)?;
     for warning in &settings.warnings {
         warn!("{warning}");
     }
@@ -88,8 +90,8 @@ async fn control(flags: &Flags, voice: &Voice, process: &Arc<ProcessTally>) -> R
         Err(error) => warn!("the limit of descriptors stays as it was: {error}"),
     }
     let mut node = set_up_node(flags, process).await?;
-    let serving =
-        serve(Scene { flags, environment: &environment, voice, process }, settings, &mut node, &mut signals);
+    let scene = Scene { flags, environment: &environment, voice, process };
+    let serving = serve(scene, (corefile, settings), &mut node, &mut signals);
     let ended = surviving(serving).await.unwrap_or(Err(Fault::Panicked));
     match (ended, restore(flags, node).await) {
         (Ok(ending), restored) => restored.map(|()| ending),
@@ -114,7 +116,7 @@ struct Scene<'a> {
 
 async fn serve(
     scene: Scene<'_>,
-    settings: Settings,
+    configuration: (Corefile, Settings),
     node: &mut NodeSetup,
     signals: &mut Signals,
 ) -> Result<Ending, Fault> {
@@ -127,7 +129,7 @@ async fn serve(
     };
     let assembly = assembly::Assembly::new(tallies, scene.flags.workers);
     let admin = crate::admin::Admin::new(sources, Limits::default());
-    let mut service = Service::start(scene, settings, assembly, admin)?;
+    let mut service = Service::start(scene, configuration, assembly, admin)?;
     let ended = service.attend(node, signals, &readiness).await;
     readiness.withdraw();
     let ended = match ended {

@@ -49,9 +49,9 @@ impl Watch {
         }
     }
 
-    /// The configuration, if it has been edited since the last look and can be read. `asked` by signal, it is taken
+    /// The Corefile and what it comes to, if it has been edited since the last look and can be read. `asked` by signal, it is taken
     /// edited or not.
-    pub(super) fn look(&mut self, scene: Scene<'_>, asked: bool) -> Option<Settings> {
+    pub(super) fn look(&mut self, scene: Scene<'_>, asked: bool) -> Option<(Corefile, Settings)> {
         self.next = self.interval.map(|interval| clock::now() + interval);
         let corefile = match Corefile::read(scene.flags, scene.environment, &Node) {
             Ok(corefile) => corefile,
@@ -71,7 +71,7 @@ impl Watch {
         info!("Reloading");
         corefile.hash().clone_into(&mut self.seen);
         match corefile.settle(scene.flags, &Node) {
-            Ok(settings) => Some(settings),
+            Ok(settings) => Some((corefile, settings)),
             Err(error) => {
                 failed(scene, &error);
                 None

@@ -16,9 +16,11 @@ use wire::name::Name;
 
 use super::reload::{self, Watch};
 use super::signals::{Signals, Told};
+use super::upstream_files::FileWatch;
 use super::{Ending, Fault, Scene, tell};
 use crate::admin::{Admin, Endpoints};
 use crate::assembly::{Assembled, Assembly, LoopProbe};
+use crate::config::Corefile;
 use crate::config::settings::Settings;
 use crate::readiness::{Guard, Readiness};
 use crate::voice::errors::ErrorLog;
@@ -33,6 +35,8 @@ const NOTICES_LEN: usize = 16;
 
 pub(super) struct Service<'a> {
     pub(super) scene: Scene<'a>,
+    /// The text that `settings` were read from.
+    pub(super) corefile: Corefile,
     pub(super) settings: Settings,
     pub(super) assembly: Assembly,
     pub(super) admin: Admin,
@@ -49,7 +53,7 @@ impl<'a> Service<'a> {
     /// Binds, starts the workers and opens the endpoints.
     pub(super) fn start(
         scene: Scene<'a>,
-        settings: Settings,
+        (corefile, settings): (Corefile, Settings),
         mut assembly: Assembly,
         mut admin: Admin,
     ) -> Result<Self, Fault> {
@@ -81,6 +85,7 @@ impl<'a> Service<'a> {
         let rules_failed = false;
         let service = Self {
             scene,
+            corefile,
             settings,
             assembly,
             admin,
@@ -123,6 +128,7 @@ impl<'a> Service<'a> {
     ) -> Result<(), Fault> {
         let conditions = Conditions::of(readiness);
         let mut watch = Watch::new(&self.settings, self.scene.flags);
+        let mut files = FileWatch::default();
         let mut looks = time::interval(LOOK);
         let first = clock::now() + self.scene.flags.sync_interval;
         let mut syncs = time::interval_at(first.into(), self.scene.flags.sync_interval);
@@ -136,7 +142,10 @@ impl<'a> Service<'a> {
                     Told::Reload => self.reload(&mut watch, true).await,
                 },
                 Some(notice) = self.notices.recv() => return Err(Fault::Loop(self.describe(notice))),
-                _ = looks.tick() => self.look(node, &conditions).await?,
+                _ = looks.tick() => {
+                    self.look(node, &conditions).await?;
+                    files.look(self).await;
+                }
                 _ = syncs.tick() => self.repair(node).await,
                 () = watch.due() => self.reload(&mut watch, false).await,
             }
@@ -288,12 +297,17 @@ impl<'a> Service<'a> {
     }
 
     async fn reload(&mut self, watch: &mut Watch, asked: bool) {
-        let Some(settings) = watch.look(self.scene, asked) else { return };
-        let outcome = self.adopt(settings).await;
-        if let Err(fault) = &outcome {
-            reload::failed(self.scene, fault);
-        } else {
-            info!("Reloading complete");
+        let Some((corefile, settings)) = watch.look(self.scene, asked) else { return };
+        let told = self.settings.warnings.clone();
+        match self.adopt(settings).await {
+            Ok(()) => {
+                self.corefile = corefile;
+                for warning in self.settings.warnings.iter().filter(|warning| !told.contains(warning)) {
+                    warn!("{warning}");
+                }
+                info!("Reloading complete");
+            }
+            Err(fault) => reload::failed(self.scene, &fault),
         }
         watch.settle(&self.settings, self.scene.flags);
         self.scene.process.reloads.attempted(&self.settings.hash);

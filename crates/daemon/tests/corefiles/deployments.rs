@@ -2,7 +2,7 @@
 
 use daemon::config::{ConfigError, Settings, load};
 use daemon::environment::Environment;
-use resolver::policy::TransportRule;
+use resolver::policy::{StaleMode, TransportRule};
 
 use super::machine::{COREFILE, Machine, flags, served};
 
@@ -104,9 +104,10 @@ fn elastisys_with_consolidated_errors_and_a_log_of_failures() {
 }
 
 #[test]
-fn deliveryhero_with_stale_answers_is_refused_by_the_option() {
-    let error = template(include_str!("deliveryhero.Corefile"), &[]).unwrap_err().to_string();
-    let line = "plugin/cache: /etc/coredns/Corefile.base:6 - Error during parsing: option 'prefetch' \
-                is not supported by nodelocaldns yet";
-    assert_eq!(error.lines().next(), Some(line));
+fn deliveryhero_with_prefetch_and_stale_answers() {
+    let settings = template(include_str!("deliveryhero.Corefile"), &[]).unwrap();
+    let cache = settings.blocks[0].cache.as_ref().unwrap();
+    assert_eq!(cache.prefetch.unwrap().amount, 10);
+    assert_eq!(cache.stale.unwrap().mode, StaleMode::Immediate);
+    assert!(settings.warnings.is_empty());
 }

@@ -113,6 +113,9 @@ fn blocks_that_cache_alike_have_fingerprints_alike_and_no_others() {
         ". {\n errors\n log\n bind 127.0.0.1\n cache 30 {\n success 4096\n keepttl\n }\n \
          forward . dns://192.0.2.1:53\n}\n",
         ". {\n bind 127.0.0.1 127.0.0.2\n cache 30\n forward . 192.0.2.1 {\n force_tcp\n }\n}\n",
+        ". {\n bind 127.0.0.1\n cache 30 {\n prefetch 1\n serve_stale 1h verify\n authoritative\n }\n \
+         forward . 192.0.2.1 192.0.2.1 {\n max_fails 0\n max_connect_attempts 1\n health_check 1s\n \
+         failfast_all_unhealthy_upstreams\n policy sequential\n }\n}\n",
     ] {
         assert_eq!(fingerprint(same), before, "{same}");
     }
@@ -125,6 +128,9 @@ fn blocks_that_cache_alike_have_fingerprints_alike_and_no_others() {
         ". {\n bind 127.0.0.1\n cache 30 {\n disable denial\n }\n forward . 192.0.2.1\n}\n",
         ". {\n bind 127.0.0.1\n cache 30\n forward . 192.0.2.2\n}\n",
         ". {\n bind 127.0.0.1\n cache 30\n forward . 192.0.2.1 {\n except a.test\n }\n}\n",
+        ". {\n bind 127.0.0.1\n cache 30\n forward . 192.0.2.1 {\n failover NXDOMAIN\n }\n}\n",
+        ". {\n bind 127.0.0.1\n cache 30\n forward . 192.0.2.1 {\n next NXDOMAIN\n }\n}\n",
+        ". {\n bind 127.0.0.1\n cache 30\n forward . 192.0.2.1 {\n next_on_nodata\n }\n}\n",
     ] {
         assert_ne!(fingerprint(other), before, "{other}");
     }

@@ -26,3 +26,4 @@ mod refusals;
 mod reloading;
 mod replies;
 mod stage;
+mod upstream_files;

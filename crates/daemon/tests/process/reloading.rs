@@ -95,6 +95,17 @@ fn another_upstream_has_other_answers() {
 }
 
 #[test]
+fn what_an_edit_brings_that_is_worth_knowing_is_told_once() {
+    let upstream = upstream();
+    let daemon = Daemon::forwarding_to(&upstream, "force_tcp");
+    let edited = forwarding(&upstream, "doh_method POST");
+    reload(&daemon, &edited);
+    reload(&daemon, &edited);
+    let complaints = daemon.complaints();
+    assert!(matches!(&complaints[..], [one] if one.contains("doh_method has no effect")), "{complaints:?}");
+}
+
+#[test]
 fn a_broken_edit_is_told_and_counted_and_changes_nothing() {
     let upstream = upstream();
     let corefile = forwarding(&upstream, "force_tcp");

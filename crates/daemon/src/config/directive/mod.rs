@@ -1,15 +1,18 @@
 //! What each directive of a server block says.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use resolver::policy::CachePolicy;
 
+use super::duration::{DurationError, parse as parse_duration};
 use super::error::ConfigError;
 use super::lexer::Token;
 use super::listeners::Bind;
 use super::settings::{Errors, Forward, Health, Key, LogRule, Reload};
 use super::system::System;
 use super::tree::{Directive, ServerBlock};
+use super::upstream_files::UpstreamFiles;
 use super::vocabulary::{BUILT, Standing, standing};
 
 mod bind;
@@ -24,6 +27,8 @@ mod reload;
 pub(super) struct Surroundings<'a> {
     pub(super) system: &'a dyn System,
     pub(super) keys: &'a [Key],
+    /// What files list upstreams, as far as it is known.
+    pub(super) files: &'a mut UpstreamFiles,
     pub(super) warnings: &'a mut Vec<String>,
 }
 
@@ -128,8 +133,24 @@ fn no_options(directive: &Directive) -> Result<(), ConfigError> {
 }
 
 /// Reads a duration that is not negative.
-fn duration(token: &Token) -> Result<std::time::Duration, ConfigError> {
-    super::duration::parse(&token.text).map_err(|error| ConfigError::at(token, error.to_string()))
+fn duration(token: &Token) -> Result<Duration, ConfigError> {
+    parse_duration(&token.text).map_err(|error| ConfigError::at(token, error.to_string()))
+}
+
+/// Reads a duration; `negative` is said of one below zero.
+fn duration_or(token: &Token, negative: &str) -> Result<Duration, ConfigError> {
+    parse_duration(&token.text).map_err(|error| match error {
+        DurationError::Negative(_) => ConfigError::at(token, negative),
+        other => ConfigError::at(token, other.to_string()),
+    })
+}
+
+/// Reads a duration as [`duration_or`] does; what is no duration at all is an "invalid `what`".
+fn duration_of(what: &str, token: &Token, negative: &str) -> Result<Duration, ConfigError> {
+    parse_duration(&token.text).map_err(|error| match error {
+        DurationError::Negative(_) => ConfigError::at(token, negative),
+        other => ConfigError::at(token, format!("invalid {what}: {other}")),
+    })
 }
 
 /// Reads a whole number.

@@ -5,6 +5,13 @@
 //!     prefer_udp
 //!     policy random|round_robin|sequential
 //!     max_concurrent NUMBER
+//!     max_connect_attempts NUMBER
+//!     max_fails NUMBER
+//!     health_check DURATION [no_rec] [domain NAME]
+//!     failfast_all_unhealthy_upstreams
+//!     failover RCODES...
+//!     next RCODES...
+//!     next_on_nodata
 //!     read_timeout DURATION
 //!     expire DURATION
 //!     max_age DURATION
@@ -12,15 +19,22 @@
 //!     source_address IP
 //!     tls [CERT KEY [CA] | CA]
 //!     tls_servername NAME
+//!     doh_method GET|POST
 //! }
 //! ```
 //!
 //! Questions for names in FROM, but not in the zones of `except`, go to one of TO: an IP address, with a port
-//! if it is not 53, or a file whose `nameserver` lines are taken. They travel as the client's did; with
-//! `force_tcp` always over TCP, with `prefer_udp` over UDP first. `policy` says in which order upstreams are
-//! tried, `random` if not given. More questions at once than `max_concurrent` are refused; 0, as if not
-//! given, is no limit. `read_timeout`, 2s, is how long one attempt waits; `expire`, 10s, is how long an idle
-//! connection is kept.
+//! if it is not 53, or a file whose `nameserver` lines are taken, and taken again when they change. They travel
+//! as the client's did; with `force_tcp` always over TCP, with `prefer_udp` over UDP first. `policy` says in
+//! which order upstreams are tried, `random` if not given. More questions at once than `max_concurrent` are
+//! refused; 0, as if not given, is no limit. A question makes `max_connect_attempts` attempts at most, two for
+//! each upstream if not given; 0 is no limit but its deadline. `read_timeout`, 2s, is how long one attempt
+//! waits; `expire`, 10s, is how long an idle connection is kept. `health` and `answers` have the options about
+//! upstreams that fail and about answers with which others are asked.
+//!
+//! `doh_method` is checked and has no effect: there are no upstreams by HTTPS. `resolver`, with which CoreDNS
+//! looks up TO given as host names, is refused, and so are host names: they would have to be looked up before
+//! this cache serves, and the resolver of the node may be this cache.
 //!
 //! No connection is used for longer than `max_age`, at least `expire`, nor less than three fifths of it; 0, as if not
 //! given, is 75s. Of those that are idle, `max_idle_conns` are kept; 0, as if not given, is no limit, and each worker
@@ -32,32 +46,24 @@
 
 use std::time::Duration;
 
-use resolver::policy::{AttemptRule, HealthPolicy, Order, TransportRule};
-use wire::name::Name;
+use resolver::policy::{AttemptRule, Order, TransportRule};
 
 use super::super::error::ConfigError;
 use super::super::keys;
 use super::super::lexer::Token;
 use super::super::settings::Forward;
 use super::super::tree::{Directive, Words};
-use super::{Surroundings, duration, integer, option_not_yet};
+use super::{Surroundings, duration_or, integer};
 
+mod answers;
 mod carriage;
+mod health;
 mod tls;
 mod upstreams;
 
-/// Options of CoreDNS up to 1.15.0 that are not built.
-const NOT_YET: [&str; 9] = [
-    "doh_method",
-    "failfast_all_unhealthy_upstreams",
-    "failover",
-    "health_check",
-    "max_connect_attempts",
-    "max_fails",
-    "next",
-    "next_on_nodata",
-    "resolver",
-];
+/// Why names are not looked up, and what to write instead.
+const NO_LOOKUP: &str = "host names are not looked up, because the resolver of the node may be this cache: write \
+                         IP addresses, or the path of a file with nameserver lines";
 
 pub(super) fn read(directive: &Directive, around: &mut Surroundings<'_>) -> Result<Forward, ConfigError> {
     let [from, to @ ..] = directive.head.args.as_slice() else {
@@ -84,13 +90,7 @@ pub(super) fn read(directive: &Directive, around: &mut Surroundings<'_>) -> Resu
         max_concurrent: 0,
         read_timeout: Duration::from_secs(2),
         attempts: AttemptRule::default(),
-        health: HealthPolicy {
-            max_fails: 2,
-            interval: Duration::from_millis(500),
-            recursion_desired: true,
-            name: Name::root(),
-            failfast: false,
-        },
+        health: health::unset(),
         failover: Vec::new(),
         next: Vec::new(),
         next_on_nodata: false,
@@ -99,14 +99,14 @@ pub(super) fn read(directive: &Directive, around: &mut Surroundings<'_>) -> Resu
     let mut carriage = carriage::Draft::new();
     for option in &directive.options {
         if !carriage.read_option(option)? {
-            read_option(option, &mut forward)?;
+            read_option(option, &mut forward, around.warnings)?;
         }
     }
     forward.carriage = carriage.settle(to, &forward.upstreams, around)?;
     Ok(forward)
 }
 
-fn read_option(option: &Words, forward: &mut Forward) -> Result<(), ConfigError> {
+fn read_option(option: &Words, forward: &mut Forward, warnings: &mut Vec<String>) -> Result<(), ConfigError> {
     match &*option.name.text {
         "except" => {
             for zone in option.arguments(1, usize::MAX)? {
@@ -124,26 +124,67 @@ fn read_option(option: &Words, forward: &mut Forward) -> Result<(), ConfigError>
             }
         }
         "policy" => forward.order = policy(option.one()?)?,
-        "max_concurrent" => {
-            let token = option.one()?;
-            let number = integer(token)?;
-            let negative = || ConfigError::at(token, format!("max_concurrent can't be negative: {number}"));
-            forward.max_concurrent = match number {
-                ..0 => return Err(negative()),
-                _ => u32::try_from(number).unwrap_or(u32::MAX),
+        "max_concurrent" => forward.max_concurrent = max_concurrent(option.one()?)?,
+        "max_connect_attempts" => {
+            forward.attempts = match number(option.one()?)? {
+                0 => AttemptRule::Unbounded,
+                most => AttemptRule::AtMost(most),
             };
         }
-        "read_timeout" => {
-            let token = option.one()?;
-            forward.read_timeout = duration(token)?;
-            if forward.read_timeout.is_zero() {
-                return Err(ConfigError::at(token, "read_timeout must be greater than 0"));
-            }
+        "max_fails" => forward.health.max_fails = number(option.one()?)?,
+        "health_check" => health::check(option, &mut forward.health, warnings)?,
+        "failfast_all_unhealthy_upstreams" => {
+            option.bare()?;
+            forward.health.failfast = true;
         }
-        name if NOT_YET.contains(&name) => return Err(option_not_yet(&option.name)),
+        "failover" => forward.failover.extend(answers::failover(option)?),
+        "next" => forward.next.extend(answers::rcodes(option)?),
+        "next_on_nodata" => {
+            option.bare()?;
+            forward.next_on_nodata = true;
+        }
+        "read_timeout" => forward.read_timeout = read_timeout(option.one()?)?,
+        "doh_method" => warnings.push(doh_method(option)?),
+        "resolver" => {
+            option.arguments(1, usize::MAX)?;
+            let reason = format!("option 'resolver' is not supported by nodelocaldns: {NO_LOOKUP}");
+            return Err(ConfigError::at(&option.name, reason));
+        }
         name => return Err(ConfigError::at(&option.name, format!("unknown property '{name}'"))),
     }
     Ok(())
+}
+
+fn max_concurrent(token: &Token) -> Result<u32, ConfigError> {
+    let number = integer(token)?;
+    if number < 0 {
+        return Err(ConfigError::at(token, format!("max_concurrent can't be negative: {number}")));
+    }
+    Ok(u32::try_from(number).unwrap_or(u32::MAX))
+}
+
+/// Reads a whole number of 32 bits.
+fn number(token: &Token) -> Result<u32, ConfigError> {
+    let reason = || format!("'{}' is not a whole number from 0 to {}", token.text, u32::MAX);
+    token.text.parse().map_err(|_| ConfigError::at(token, reason()))
+}
+
+fn read_timeout(token: &Token) -> Result<Duration, ConfigError> {
+    let reason = format!("read_timeout must be positive: {}", token.text);
+    let timeout = duration_or(token, &reason)?;
+    if timeout.is_zero() {
+        return Err(ConfigError::at(token, reason));
+    }
+    Ok(timeout)
+}
+
+/// Checks `doh_method`, and says that it does nothing.
+fn doh_method(option: &Words) -> Result<String, ConfigError> {
+    let token = option.one()?;
+    if !token.is("GET") && !token.is("POST") {
+        return Err(ConfigError::at(token, "doh_method must be either POST or GET"));
+    }
+    Ok(format!("{} - doh_method has no effect: there are no upstreams by HTTPS", option.name.place()))
 }
 
 fn policy(token: &Token) -> Result<Order, ConfigError> {

@@ -8,11 +8,12 @@ use super::super::super::address::{split_port, with_port};
 use super::super::super::error::ConfigError;
 use super::super::super::lexer::Token;
 use super::super::super::system::System;
+use super::super::super::upstream_files;
 use super::super::Surroundings;
-use super::carriage;
+use super::{NO_LOOKUP, carriage};
 
-/// Upstreams in one directive, as CoreDNS has it.
-const MAX_UPSTREAMS: usize = 15;
+/// Words of TO in one directive, as CoreDNS has it.
+const MAX_WORDS: usize = 15;
 
 /// Each upstream once, in the order of TO; `last` is the last word of it.
 pub(super) fn read(
@@ -20,35 +21,24 @@ pub(super) fn read(
     last: &Token,
     around: &mut Surroundings<'_>,
 ) -> Result<Vec<SocketAddr>, ConfigError> {
-    check_count(written(to, around)?, last)
-}
-
-/// All upstreams, as often as they were written.
-fn written(to: &[Token], around: &mut Surroundings<'_>) -> Result<Vec<SocketAddr>, ConfigError> {
-    let mut written = Vec::new();
-    for entry in to {
-        match address(entry, around.system)? {
-            Some(address) => written.push(address),
-            None => written.extend(nameservers(entry, around)?),
-        }
-    }
-    Ok(written)
-}
-
-/// Each upstream once, and not more than there may be.
-fn check_count(written: Vec<SocketAddr>, last: &Token) -> Result<Vec<SocketAddr>, ConfigError> {
-    if written.is_empty() {
-        return Err(ConfigError::at(last, "no nameservers found"));
-    }
-    if written.len() > MAX_UPSTREAMS {
-        let reason = format!("more than {MAX_UPSTREAMS} TOs configured: {}", written.len());
+    if to.len() > MAX_WORDS {
+        let reason = format!("more than {MAX_WORDS} TOs configured: {}", to.len());
         return Err(ConfigError::at(last, reason));
     }
-    let mut upstreams: Vec<SocketAddr> = Vec::new();
-    for address in written {
-        if !upstreams.contains(&address) {
-            upstreams.push(address);
+    let mut upstreams = Vec::new();
+    for entry in to {
+        let found = match address(entry, around.system)? {
+            Some(address) => vec![address],
+            None => nameservers(entry, around)?,
+        };
+        for address in found {
+            if !upstreams.contains(&address) {
+                upstreams.push(address);
+            }
         }
+    }
+    if upstreams.is_empty() {
+        return Err(ConfigError::at(last, "no nameservers found"));
     }
     Ok(upstreams)
 }
@@ -74,33 +64,25 @@ fn address(entry: &Token, system: &dyn System) -> Result<Option<SocketAddr>, Con
     Ok(Some(address))
 }
 
-/// The `nameserver` lines of a file in the form of resolv.conf.
+/// The upstreams that a file lists. A file that several directives name is read once, and not at all when it is
+/// known what it lists.
 fn nameservers(entry: &Token, around: &mut Surroundings<'_>) -> Result<Vec<SocketAddr>, ConfigError> {
-    let bytes = around.system.read(Path::new(&*entry.text)).map_err(|error| {
+    let path = Path::new(&*entry.text);
+    if let Some(known) = around.files.get(path) {
+        return Ok(known.clone());
+    }
+    let found = upstream_files::read(path, around.system).map_err(|error| {
         let is_path = entry.text.contains('/');
         let reason = match error.kind() {
-            ErrorKind::NotFound if !is_path => format!("not an IP address or file: {:?}", entry.text),
+            ErrorKind::NotFound if !is_path => {
+                format!("not an IP address or file: {:?}; {NO_LOOKUP}", entry.text)
+            }
             _ => format!("cannot read the upstreams from {:?}: {error}", entry.text),
         };
         ConfigError::at(entry, reason)
     })?;
-    let text = String::from_utf8_lossy(&bytes);
-    let mut addresses = Vec::new();
-    for line in text.lines() {
-        let mut words = line.split_whitespace();
-        let (Some("nameserver"), Some(server)) = (words.next(), words.next()) else { continue };
-        let ip = server.split_once('%').map_or(server, |(ip, _)| ip);
-        match ip.parse() {
-            Ok(ip) => addresses.push(SocketAddr::new(ip, 53)),
-            Err(_) => around.warnings.push(format!(
-                "{} - {} names {server:?}, which is not an IP address and is left out",
-                entry.place(),
-                entry.text
-            )),
-        }
-    }
-    if addresses.is_empty() {
-        around.warnings.push(format!("{} - {} names no nameserver", entry.place(), entry.text));
-    }
-    Ok(addresses)
+    let place = entry.place();
+    around.warnings.extend(found.remarks.iter().map(|remark| format!("{place} - {remark}")));
+    around.files.insert(path.to_path_buf(), found.addresses.clone());
+    Ok(found.addresses)
 }

@@ -2,9 +2,14 @@
 //! cache [TTL] [ZONES...] {
 //!     success CAPACITY [TTL] [MINTTL]
 //!     denial  CAPACITY [TTL] [MINTTL]
+//!     prefetch AMOUNT [DURATION [PERCENT%]]
+//!     serve_stale [DURATION [immediate [STALE_TTL [RECHECK]]]]
+//!     serve_stale DURATION verify [TIMEOUT [STALE_TTL [RECHECK]]]
+//!     serve_stale_policy prefer_positive
 //!     servfail DURATION
 //!     disable success|denial [ZONES...]
 //!     keepttl
+//!     authoritative
 //! }
 //! ```
 //!
@@ -13,21 +18,25 @@
 //! given; MINTTL, 5 if not given, is the shortest. CAPACITY, 9984 if not given, counts answers; it is made a
 //! multiple of 256 and at least 1024, as CoreDNS does. `servfail` is the life of a SERVFAIL, 5s if not given,
 //! 5m at most, 0 for none. `disable` keeps nothing for names in its ZONES (all if none are named). `keepttl`
-//! shows clients the whole life of an answer, not what is left.
+//! shows clients the whole life of an answer, not what is left. `refresh` has `prefetch` and `serve_stale`.
 //!
-//! `prefetch`, `serve_stale` and `serve_stale_policy` are not supported yet and refused.
+//! `authoritative` is no option of CoreDNS: kept answers are told with AA set, as node-cache does. Without it
+//! they have the AA of the upstream, as since CoreDNS 1.15.
 
 use std::time::Duration;
 
 use resolver::policy::{CachePolicy, StorePolicy};
 use wire::name::Name;
 
-use super::super::duration;
 use super::super::error::ConfigError;
 use super::super::keys;
 use super::super::lexer::Token;
 use super::super::tree::{Directive, Words};
-use super::{Surroundings, integer, option_not_yet};
+use super::{Surroundings, duration_or, integer};
+
+mod refresh;
+
+use refresh::StaleOptions;
 
 /// A SERVFAIL is not kept longer (RFC 2308 section 7.1).
 const MAX_SERVFAIL: Duration = Duration::from_secs(300);
@@ -56,30 +65,37 @@ pub(super) fn read(directive: &Directive, around: &mut Surroundings<'_>) -> Resu
     if policy.zones.is_empty() {
         policy.zones = around.keys.iter().map(|key| key.zone.clone()).collect();
     }
-    for option in &directive.options {
-        match &*option.name.text {
-            "success" => limits(option, &mut policy.success)?,
-            "denial" => limits(option, &mut policy.denial)?,
-            "servfail" => policy.servfail = servfail(option)?,
-            "disable" => disable(option, &mut policy)?,
-            "keepttl" => {
-                option.bare()?;
-                policy.keep_ttl = true;
-            }
-            "prefetch" => return Err(prefetch(option).err().unwrap_or_else(|| option_not_yet(&option.name))),
-            "serve_stale" => {
-                return Err(serve_stale(option).err().unwrap_or_else(|| option_not_yet(&option.name)));
-            }
-            "serve_stale_policy" => {
-                return Err(option.one().err().unwrap_or_else(|| option_not_yet(&option.name)));
-            }
-            _ => return Err(ConfigError::argument(&option.name)),
-        }
-    }
+    read_options(&directive.options, &mut policy)?;
     for store in [&mut policy.success, &mut policy.denial] {
         store.min_ttl = store.min_ttl.min(store.max_ttl);
     }
     Ok(policy)
+}
+
+fn read_options(options: &[Words], policy: &mut CachePolicy) -> Result<(), ConfigError> {
+    let mut stale = StaleOptions::default();
+    for option in options {
+        match &*option.name.text {
+            "success" => limits(option, &mut policy.success)?,
+            "denial" => limits(option, &mut policy.denial)?,
+            "prefetch" => policy.prefetch = refresh::prefetch(option)?,
+            "serve_stale" => stale.serve_stale(option)?,
+            "serve_stale_policy" => stale.policy(option)?,
+            "servfail" => policy.servfail = servfail(option)?,
+            "disable" => disable(option, policy)?,
+            "keepttl" => {
+                option.bare()?;
+                policy.keep_ttl = true;
+            }
+            "authoritative" => {
+                option.bare()?;
+                policy.authoritative = true;
+            }
+            _ => return Err(ConfigError::argument(&option.name)),
+        }
+    }
+    policy.stale = stale.finish()?;
+    Ok(())
 }
 
 fn zones_of(words: &[Token]) -> Result<Vec<Name>, ConfigError> {
@@ -132,7 +148,7 @@ fn seconds_of(token: &Token, seconds: i64, negative: impl Fn() -> ConfigError) -
 
 fn servfail(option: &Words) -> Result<Duration, ConfigError> {
     let token = option.one()?;
-    let life = super::duration(token)?;
+    let life = duration_or(token, "invalid negative ttl for servfail")?;
     if life > MAX_SERVFAIL {
         return Err(ConfigError::at(token, "caching SERVFAIL responses over 5 minutes is not permitted"));
     }
@@ -149,51 +165,6 @@ fn disable(option: &Words, policy: &mut CachePolicy) -> Result<(), ConfigError> 
         "success" => policy.success.disabled = zones,
         "denial" => policy.denial.disabled = zones,
         _ => return Err(ConfigError::at(class, "cache type for disable must be \"success\" or \"denial\"")),
-    }
-    Ok(())
-}
-
-fn prefetch(option: &Words) -> Result<(), ConfigError> {
-    let words = option.arguments(1, 3)?;
-    if let Some(amount) = words.first() {
-        let number = integer(amount)?;
-        if number < 0 {
-            return Err(ConfigError::at(amount, format!("prefetch amount should be positive: {number}")));
-        }
-    }
-    if let Some(period) = words.get(1) {
-        super::duration(period)?;
-    }
-    if let Some(share) = words.get(2) {
-        let Some(number) = share.text.strip_suffix('%') else {
-            let reason = format!("last character of percentage should be `%`, but '{}' has none", share.text);
-            return Err(ConfigError::at(share, reason));
-        };
-        if !number.parse().is_ok_and(|number: i64| (10..=90).contains(&number)) {
-            let reason = format!("percentage should fall in range [10, 90]: {number}");
-            return Err(ConfigError::at(share, reason));
-        }
-    }
-    Ok(())
-}
-
-/// `serve_stale [DURATION] [immediate [STALE_TTL [RECHECK]] | verify [TIMEOUT [STALE_TTL [RECHECK]]]]`
-fn serve_stale(option: &Words) -> Result<(), ConfigError> {
-    let words = option.arguments(0, 5)?;
-    if let Some(window) = words.first() {
-        super::duration(window)?;
-    }
-    let Some(mode) = words.get(1) else { return Ok(()) };
-    let most = match mode.text.to_lowercase().as_str() {
-        "immediate" => 4,
-        "verify" => 5,
-        other => {
-            let reason = format!("invalid value for serve_stale refresh mode: {other}");
-            return Err(ConfigError::at(mode, reason));
-        }
-    };
-    for word in option.arguments(0, most)?.iter().skip(2) {
-        duration::parse(&word.text).map_err(|error| ConfigError::at(word, error.to_string()))?;
     }
     Ok(())
 }

@@ -1,0 +1,132 @@
+//! Files that list upstreams, and change. They cannot name a port: the upstreams here are at port 53 of loopback, for
+//! which tests need the right to bind it.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+
+use testkit::RecordType;
+use testkit::client::Options;
+use testkit::upstream::{Behaviours, Manner, Order, Upstream};
+
+use crate::replies::{code, data};
+use crate::stage::{DNS, Daemon, PATIENCE, READY, localhost, own_address, reached, upstream};
+
+/// A directory for lists; removed when dropped.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new() -> Self {
+        let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("lists-{}", own_address()));
+        fs::create_dir_all(&folder).unwrap();
+        Self(folder)
+    }
+
+    /// A file or link in it.
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        drop(fs::remove_dir_all(&self.0));
+    }
+}
+
+/// An upstream that a list can name.
+fn listed() -> Upstream {
+    let manner = Manner { order: Order::Concurrent, ..Manner::default() };
+    let started = Upstream::play((own_address(), 53).into(), manner, Behaviours::default());
+    started.unwrap_or_else(|error| panic!("port 53 of loopback, which wants CAP_NET_BIND_SERVICE: {error}"))
+}
+
+fn list(upstream: &Upstream) -> String {
+    format!("search a.test\nnameserver {}\noptions ndots:5\n", upstream.addr().ip())
+}
+
+/// Two blocks: `kept.test` to `kept`, all else to the upstreams of `file`.
+fn corefile(file: &Path, kept: &Upstream) -> String {
+    let (file, kept) = (file.display(), kept.addr());
+    format!(
+        ".:{DNS} {{\n bind @\n cache 30\n forward . {file} {{\n force_tcp\n read_timeout 4s\n }}\n ready @:{READY}\n}}\n\
+         kept.test:{DNS} {{\n bind @\n cache 30\n forward . {kept} {{\n force_tcp\n }}\n}}\n"
+    )
+}
+
+/// How often it has taken other upstreams into use.
+fn changes(daemon: &Daemon) -> usize {
+    daemon.heard().iter().filter(|line| line.contains("Reloading complete")).count()
+}
+
+#[test]
+fn upstreams_that_a_file_lists_are_exchanged_and_nothing_else_is() {
+    let (first, second, kept, folder) = (listed(), listed(), upstream(), Folder::new());
+    fs::write(folder.path("first"), list(&first)).unwrap();
+    fs::write(folder.path("second"), list(&second)).unwrap();
+    symlink(folder.path("first"), folder.path("resolv.conf")).unwrap();
+    let daemon = Daemon::start(&corefile(&folder.path("resolv.conf"), &kept));
+    daemon.ask("ok-1.kept.test.");
+    daemon.ask("ok-1.example.");
+    let mut slow = daemon.connect();
+    slow.send("slow3000.example.", RecordType::A, &Options::tcp()).unwrap();
+    assert!(first.wait_for(PATIENCE, |questions| questions.len() == 2));
+
+    symlink(folder.path("second"), folder.path("new")).unwrap();
+    fs::rename(folder.path("new"), folder.path("resolv.conf")).unwrap();
+    let mut asked = 0;
+    let exchanged = reached(PATIENCE, || {
+        asked += 1;
+        assert_eq!(data(&daemon.ask(&format!("ok-during{asked}.example."))), ["192.0.2.1"]);
+        second.asked(&format!("ok-during{asked}.example.")) > 0
+    });
+    assert!(exchanged, "{:?}", daemon.heard());
+    assert!(daemon.says("lists other upstreams").ends_with(&second.addr().to_string()));
+    daemon.says("Reloading complete");
+    for number in 1..10 {
+        let name = format!("ok-after{number}.example.");
+        assert_eq!(data(&daemon.ask(&name)), ["192.0.2.1"]);
+        assert_eq!((first.asked(&name), second.asked(&name)), (0, 1));
+    }
+    assert_eq!(data(&slow.receive().unwrap()), ["192.0.2.1"], "what was open is answered");
+    daemon.ask("ok-1.kept.test.");
+    daemon.ask("ok-2.kept.test.");
+    assert_eq!(kept.asked("ok-1.kept.test."), 1, "the other block keeps its answers");
+    assert_eq!((kept.asked("ok-2.kept.test."), kept.connections().accepted), (1, 1), "and its connections");
+    assert_eq!((changes(&daemon), daemon.complaints()), (1, Vec::new()));
+}
+
+#[test]
+fn a_list_that_is_lost_or_empty_leaves_the_upstreams_as_they_were() {
+    let (first, second, kept, folder) = (listed(), listed(), upstream(), Folder::new());
+    let file = folder.path("resolv.conf");
+    fs::write(&file, list(&first)).unwrap();
+    let daemon = Daemon::start(&corefile(&file, &kept));
+    fs::remove_file(&file).unwrap();
+    assert!(daemon.says("cannot read").ends_with("its upstreams stay as they were"));
+    assert_eq!(data(&daemon.ask("ok-1.example.")), ["192.0.2.1"]);
+    fs::write(&file, "").unwrap();
+    daemon.says("names no nameserver: its upstreams stay as they were");
+    assert_eq!(data(&daemon.ask("ok-2.example.")), ["192.0.2.1"]);
+    assert_eq!((first.asked("ok-1.example."), first.asked("ok-2.example.")), (1, 1));
+    fs::write(&file, list(&second)).unwrap();
+    daemon.says("Reloading complete");
+    assert_eq!(code(&daemon.ask("ok-3.example.")), testkit::ResponseCode::NoError);
+    assert_eq!(second.asked("ok-3.example."), 1);
+    assert_eq!(daemon.complaints().len(), 2, "each told once: {:?}", daemon.complaints());
+}
+
+#[test]
+fn a_list_that_changes_while_the_corefile_is_broken_is_taken_all_the_same() {
+    let (first, second, folder) = (listed(), listed(), Folder::new());
+    let kept = Upstream::start(localhost()).unwrap();
+    let file = folder.path("resolv.conf");
+    fs::write(&file, list(&first)).unwrap();
+    let daemon = Daemon::start(&corefile(&file, &kept));
+    daemon.edit("wibble");
+    fs::write(&file, list(&second)).unwrap();
+    daemon.says("Reloading complete");
+    assert_eq!(data(&daemon.ask("ok-1.example.")), ["192.0.2.1"]);
+    assert_eq!(second.asked("ok-1.example."), 1);
+    assert_eq!(daemon.complaints(), Vec::<String>::new(), "without `reload` nobody looks at the Corefile");
+}
