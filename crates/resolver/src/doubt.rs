@@ -53,7 +53,7 @@ impl Resolver {
         }
         if attempt.doubted_until.is_none() && !attempt.late {
             self.timers.remove(&(attempt.timer, Due::Attempt(id)));
-            attempt.doubted_until = Some(now + DOUBT);
+            attempt.doubted_until = Some((now + DOUBT).min(attempt.until));
             attempt.timer = attempt.next_look();
             self.timers.insert((attempt.timer, Due::Attempt(id)));
         }

@@ -70,7 +70,9 @@ impl Resolver {
     pub(crate) fn launch(&mut self, now: Instant, launch: Launch, outbox: &mut Outbox) {
         let number = AttemptId(self.next_number());
         let Launch { flight: flight_id, inquiry, upstream: index, fresh, .. } = launch;
-        let Some(flight) = self.flights.get_mut(&flight_id) else { return };
+        let Some(flight) = self.flights.get_mut(&flight_id).filter(|flight| now < flight.deadline) else {
+            return;
+        };
         let Some((forward, upstream)) = inquiry.forward().zip(inquiry.upstream(index)) else { return };
         let transport = if upstream.encrypted { Transport::Tcp } else { launch.transport };
         let Some(id) = draw_id(&mut self.random, &self.ids) else {

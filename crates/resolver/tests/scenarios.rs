@@ -56,6 +56,7 @@ scenarios! {
     disable_success_everywhere
     disable_success_in_a_zone
     do_and_cd_are_other_questions
+    doubt_ends_with_the_attempt
     early_attempt_goes_to_the_next_upstream
     early_attempts_are_bounded
     expired_signatures_are_not_kept
