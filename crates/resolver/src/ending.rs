@@ -12,7 +12,7 @@ use wire::{Answer, Response};
 use crate::Resolver;
 use crate::action::{Action, Cause, Failure, Outbox, Trouble};
 use crate::answering::Refusal;
-use crate::cache::Entry;
+use crate::cache::{Entry, Standing, Terms};
 use crate::flight::{Attempt, FlightId, Inquiry};
 use crate::life::Life;
 use crate::policy::Route;
@@ -53,9 +53,14 @@ impl Resolver {
         if kind == Kind::ServerFailure && self.front.get(key, now).is_some() {
             return;
         }
-        let (key, occupancy) = (Arc::clone(key), Arc::clone(&inquiry.route.block.occupancy));
-        let entry = Entry { key, answer: answer.clone(), stored: now, lifetime: life.ttl, store, occupancy };
-        self.front.insert(Arc::new(entry));
+        let block = &inquiry.route.block;
+        let Some(policy) = &block.cache else { return };
+        let (key, answer, occupancy) = (Arc::clone(key), answer.clone(), Arc::clone(&block.occupancy));
+        let (lifetime, standing) = (life.ttl, Standing::default());
+        let entry = Entry { key, answer, stored: now, lifetime, store, occupancy, standing };
+        if !self.front.insert(Arc::new(entry), Terms::of(policy, store)) {
+            block.tally.cache_oversized.add(1);
+        }
     }
 
     /// Tells everyone who waits that there is no answer.

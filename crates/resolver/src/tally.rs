@@ -158,6 +158,8 @@ pub struct BlockTally {
     pub cache_misses: Counter,
     /// Responses that did not match their question.
     pub cache_drops: Counter,
+    /// Answers too big to be kept.
+    pub cache_oversized: Counter,
     /// Queries that joined a question already asked: upstream queries saved.
     pub joined: Counter,
     /// Queries refused by `max_concurrent`.

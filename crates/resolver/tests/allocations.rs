@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use resolver::action::{Action, Ask, Client, ConnectionId, Outbox};
 use resolver::cache::Cache;
-use resolver::policy::ListenerId;
+use resolver::policy::{Block, ListenerId};
 use resolver::{Resolver, Seat};
 use testkit::stand;
 use wire::name::Name;
@@ -81,7 +81,10 @@ struct Worker {
 impl Worker {
     fn new() -> Self {
         let cache = Arc::new(Cache::new(BUDGET));
-        let seat = Seat { cache: Arc::clone(&cache), ..stand::seat(stand::policy(stand::block())) };
+        let mut policy = stand::cache();
+        policy.success.capacity = 1_000_000;
+        let block = Block { cache: Some(policy), ..stand::block() };
+        let seat = Seat { cache: Arc::clone(&cache), ..stand::seat(stand::policy(block)) };
         Self { resolver: Resolver::new(seat), cache, outbox: Outbox::default() }
     }
 
@@ -169,6 +172,23 @@ fn an_entry_weighs_what_it_takes() {
     let weighed = i64::try_from(worker.cache.weight() - weighed_before).unwrap() / entries;
     println!("an entry takes {taken} octets and is weighed with {weighed}");
     assert!((taken - weighed).abs() <= taken / 20, "an entry takes {taken} octets and weighs {weighed}");
+}
+
+/// What has left is let go of: by the table at once or within a few dozen insertions, by a worker's own places when
+/// they hold too much.
+#[test]
+fn a_flood_takes_no_more_than_the_budget_and_the_own_places() {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut worker = Worker::new();
+    let before = HELD.with(Cell::get);
+    let start = Instant::now();
+    for number in 0..100_000 {
+        worker.learn(start, &query(number, false));
+    }
+    let taken = HELD.with(Cell::get) - before;
+    println!("a budget of {BUDGET} octets and a flood of 100,000 names take {taken} octets");
+    assert!(taken <= i64::try_from(BUDGET).unwrap() + (5 << 20), "{taken} octets are held");
+    assert!(worker.cache.weight() > BUDGET / 10 * 9);
 }
 
 #[test]

@@ -92,7 +92,9 @@ fn drive(tallies: &mut Tallies) {
         block.joined.add(59);
         block.max_concurrent_rejects.add(1);
     }
-    tallies.block(SERVER, ".", &Arc::default(), 0).cache_drops.add(1);
+    let root = tallies.block(SERVER, ".", &Arc::default(), 0);
+    root.cache_drops.add(1);
+    root.cache_oversized.add(3);
 
     let upstream = tallies.upstream(SocketAddr::from(([10, 233, 0, 3], 53)), 0);
     upstream.exchanges[rcode_place(Rcode::NXDOMAIN)].observe(Duration::from_millis(2));
