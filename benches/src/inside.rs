@@ -18,13 +18,9 @@ pub(crate) fn run(names: u16, hits: u32) -> Result<(), Failed> {
     let mut outbox = Outbox::default();
     let now = now();
     for question in &questions {
-        resolver.on_query(now, client(), &question.query, &mut outbox);
-        let Some(Action::Ask(ask)) = outbox.actions.pop() else {
+        if ask(&mut resolver, now, question, &mut outbox)? {
             return Err(Failed("a miss did not ask the upstream".to_owned()));
-        };
-        let [high, low, ..] = *outbox.octets(ask.message) else { continue };
-        resolver.on_response(now, ask.attempt, &question.response([high, low]), &mut outbox);
-        outbox.clear();
+        }
     }
     let mut turn = questions.iter().cycle().zip(0..hits).peekable();
     while turn.peek().is_some() {
@@ -37,6 +33,27 @@ pub(crate) fn run(names: u16, hits: u32) -> Result<(), Failed> {
         outbox.clear();
     }
     check(&mut resolver, now, &questions)
+}
+
+/// Asks `question`, and answers what the upstream is asked; true for a hit.
+pub(crate) fn ask(
+    resolver: &mut Resolver,
+    now: Instant,
+    question: &Question,
+    outbox: &mut Outbox,
+) -> Result<bool, Failed> {
+    resolver.on_query(now, client(), &question.query, outbox);
+    let hit = match outbox.actions.pop() {
+        Some(Action::Answer(_)) => true,
+        Some(Action::Ask(ask)) => {
+            let [high, low, ..] = *outbox.octets(ask.message) else { return Ok(false) };
+            resolver.on_response(now, ask.attempt, &question.response([high, low]), outbox);
+            false
+        }
+        _ => return Err(Failed("a query was neither answered nor asked upstream".to_owned())),
+    };
+    outbox.clear();
+    Ok(hit)
 }
 
 /// True answers, outside of what is counted...
@@ -55,7 +72,7 @@ fn check(resolver: &mut Resolver, now: Instant, questions: &[Question]) -> Resul
 }
 
 #[expect(clippy::disallowed_methods, reason = "a bench has a clock")]
-fn now() -> Instant {
+pub(crate) fn now() -> Instant {
     Instant::now()
 }
 

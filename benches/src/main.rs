@@ -2,7 +2,7 @@
 //!
 //! Reading order: [`hit`] (rounds and table), [`load`] (who asks), [`questions`] (what is asked), [`servers`]
 //! (who answers), [`floor`] (the least that answers), [`upstream`] (who answers the first misses), [`cpu`];
-//! [`instructions`] counts without a kernel, in the loop of [`inside`].
+//! [`instructions`] counts without a kernel, in the loop of [`inside`]; [`scan`] floods the cache.
 #![forbid(unsafe_code)]
 
 mod cpu;
@@ -12,6 +12,7 @@ mod inside;
 mod instructions;
 mod load;
 mod questions;
+mod scan;
 mod servers;
 mod upstream;
 
@@ -36,6 +37,15 @@ enum What {
     Hit(hit::Extent),
     /// Instructions per answer from the cache, of the resolver alone, counted by valgrind.
     Instructions,
+    /// Hits of hot names, and memory, during a flood of names asked once.
+    Scan(scan::Flood),
+    /// The flood in this process, with CAPACITY entries for each store.
+    #[command(hide = true)]
+    ScanOne {
+        capacity: u32,
+        #[command(flatten)]
+        flood: scan::Flood,
+    },
     /// Runs the floor on a port of its own, which it prints.
     #[command(hide = true)]
     Floor,
@@ -57,9 +67,13 @@ fn main() -> ExitCode {
         CommandLine { smoke: true, .. } => smoke(),
         CommandLine { what: Some(What::Hit(extent)), .. } => hit::measure(&extent),
         CommandLine { what: Some(What::Instructions), .. } => instructions::measure(),
+        CommandLine { what: Some(What::Scan(flood)), .. } => scan::measure(&flood),
+        CommandLine { what: Some(What::ScanOne { capacity, flood }), .. } => scan::run(capacity, flood),
         CommandLine { what: Some(What::Floor), .. } => floor::run(),
         CommandLine { what: Some(What::Inside { names, hits }), .. } => inside::run(names, hits),
-        CommandLine { what: None, .. } => Err(Failed("say what: hit, instructions or --smoke".to_owned())),
+        CommandLine { what: None, .. } => {
+            Err(Failed("say what: hit, instructions, scan or --smoke".to_owned()))
+        }
     })
 }
 

@@ -20,18 +20,22 @@ pub(crate) struct Question {
 impl Question {
     /// The question for Service `number`.
     pub(crate) fn new(number: u16) -> Result<Self, Failed> {
-        let name = Name::parse(&format!("service-{number:05}.default.svc.cluster.local"))
-            .map_err(|error| Failed(format!("{error:?}")))?;
+        let [high, low] = number.to_be_bytes();
+        let name = format!("service-{number:05}.default.svc.cluster.local");
+        Self::named(&name, [10, 233, high, low], number % 2 == 1)
+    }
+
+    /// The question for the address of `name`, with an OPT if wanted.
+    pub(crate) fn named(name: &str, address: [u8; 4], with_opt: bool) -> Result<Self, Failed> {
+        let name = Name::parse(name).map_err(|error| Failed(format!("{error:?}")))?;
         let mut section = name.as_wire().to_vec();
         section.extend([0, 1, 0, 1]);
-        let with_opt = number % 2 == 1;
         let mut query = vec![0, 0, 1, 0, 0, 1, 0, 0, 0, 0, 0, u8::from(with_opt)];
         query.extend(&section);
         if with_opt {
             query.extend([0, 0, 41, 4, 208, 0, 0, 0, 0, 0, 0]);
         }
-        let [high, low] = number.to_be_bytes();
-        Ok(Self { query, section, address: [10, 233, high, low] })
+        Ok(Self { query, section, address })
     }
 
     /// The questions for `count` Services.

@@ -10,7 +10,7 @@ use wire::response::Kind;
 use wire::{Answer, Response};
 
 use crate::Resolver;
-use crate::cache::{Demand, Entry, Failure, Key, Outage, Store};
+use crate::cache::{Demand, Entry, Failure, Key, Outage, Standing, Store, Terms};
 use crate::flight::{Flight, Inquiry};
 use crate::life::{Life, covered};
 use crate::policy::CachePolicy;
@@ -38,10 +38,21 @@ impl Resolver {
         let Some((life, store)) = life.and_then(|life| Some((life, life.store?))) else { return };
         let before = cache.prefetch.and_then(|_| self.front.peek(key));
         let demand = before.map_or_else(Demand::default, |before| before.demand.inherit());
-        let occupancy = Arc::clone(&inquiry.route.block.occupancy);
-        let (key, answer, lifetime) = (Arc::clone(key), answer.clone(), life.ttl);
-        let entry = Entry { key, answer, stored: now, lifetime, store, occupancy, failure: None, demand };
-        self.front.insert(Arc::new(entry));
+        let block = &inquiry.route.block;
+        let entry = Entry {
+            key: Arc::clone(key),
+            answer: answer.clone(),
+            stored: now,
+            lifetime: life.ttl,
+            store,
+            occupancy: Arc::clone(&block.occupancy),
+            failure: None,
+            demand,
+            standing: Standing::default(),
+        };
+        if !self.front.insert(Arc::new(entry), Terms::of(cache, store)) {
+            block.tally.cache_oversized.add(1);
+        }
     }
 
     /// Keeps what an upstream said instead of an answer.
@@ -87,10 +98,23 @@ impl Resolver {
         (key, lifetime, failure): (Arc<[u8]>, u32, Failure),
         answer: Answer,
     ) {
-        let occupancy = Arc::clone(&inquiry.route.block.occupancy);
-        let (store, failure, demand) = (Store::Denial, Some(Box::new(failure)), Demand::default());
-        let entry = Entry { key, answer, stored: now, lifetime, store, occupancy, failure, demand };
-        self.front.insert(Arc::new(entry));
+        let Some(cache) = inquiry.cache() else { return };
+        let entry = Entry {
+            key,
+            answer,
+            stored: now,
+            lifetime,
+            store: Store::Denial,
+            occupancy: Arc::clone(&inquiry.route.block.occupancy),
+            failure: Some(Box::new(failure)),
+            demand: Demand::default(),
+            standing: Standing::default(),
+        };
+        // Never told as stale, but remembered for the next one in a row.
+        let terms = Terms { grace: cache.servfail, ..Terms::of(cache, Store::Denial) };
+        if !self.front.insert(Arc::new(entry), terms) {
+            inquiry.route.block.tally.cache_oversized.add(1);
+        }
     }
 
     /// How many failures of a question there were in a row, the last of them not long over.

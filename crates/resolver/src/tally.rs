@@ -162,6 +162,8 @@ pub struct BlockTally {
     pub prefetches: Counter,
     /// Queries answered with what is over.
     pub served_stale: Counter,
+    /// Answers too big to be kept.
+    pub cache_oversized: Counter,
     /// Queries that joined a question already asked: upstream queries saved.
     pub joined: Counter,
     /// Queries refused by `max_concurrent`.

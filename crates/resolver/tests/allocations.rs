@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use resolver::action::{Action, Ask, Client, ConnectionId, Outbox};
 use resolver::cache::Cache;
-use resolver::policy::ListenerId;
+use resolver::policy::{Block, ListenerId};
 use resolver::{Resolver, Seat};
 use testkit::stand;
 use wire::name::Name;
@@ -81,17 +81,29 @@ struct Worker {
 impl Worker {
     fn new() -> Self {
         let cache = Arc::new(Cache::new(BUDGET));
-        let seat = Seat { cache: Arc::clone(&cache), ..stand::seat(stand::policy(stand::block())) };
+        let mut policy = stand::cache();
+        policy.success.capacity = 1_000_000;
+        let block = Block { cache: Some(policy), ..stand::block() };
+        let seat = Seat { cache: Arc::clone(&cache), ..stand::seat(stand::policy(block)) };
         Self { resolver: Resolver::new(seat), cache, outbox: Outbox::default() }
     }
 
     /// Has a question asked upstream, answered, and the answer kept.
     fn learn(&mut self, now: Instant, query: &[u8]) {
+        self.learn_records(now, query, 1);
+    }
+
+    /// The same with an answer of about 60 KB.
+    fn learn_big(&mut self, now: Instant, query: &[u8]) {
+        self.learn_records(now, query, 3700);
+    }
+
+    fn learn_records(&mut self, now: Instant, query: &[u8], records: u16) {
         self.resolver.on_query(now, client(None), query, &mut self.outbox);
         let [Action::Ask(Ask { attempt, message, .. })] = self.outbox.actions[..] else {
             panic!("one question for the upstream: {:?}", self.outbox.actions)
         };
-        let response = response(self.outbox.octets(message));
+        let response = response(self.outbox.octets(message), records);
         self.resolver.on_response(now, attempt, &response, &mut self.outbox);
         self.outbox.clear();
     }
@@ -120,11 +132,15 @@ fn query(number: usize, with_opt: bool) -> Vec<u8> {
     packet
 }
 
-/// One address with an hour to live as the answer to `asked`, which ends with an OPT of 11 octets.
-fn response(asked: &[u8]) -> Vec<u8> {
+/// Addresses with an hour to live as the answer to `asked`, which ends with an OPT of 11 octets.
+fn response(asked: &[u8], records: u16) -> Vec<u8> {
     let mut packet = asked[..asked.len() - 11].to_vec();
-    packet[2..12].copy_from_slice(&[0x81, 0x80, 0, 1, 0, 1, 0, 0, 0, 0]);
-    packet.extend(*b"\xc0\x0c\0\x01\0\x01\0\0\x0e\x10\0\x04\x0a\xe9\x01\x02");
+    packet[2..12].copy_from_slice(&[0x81, 0x80, 0, 1, 0, 0, 0, 0, 0, 0]);
+    packet[6..8].copy_from_slice(&records.to_be_bytes());
+    for number in 0..records {
+        packet.extend(*b"\xc0\x0c\0\x01\0\x01\0\0\x0e\x10\0\x04\x0a\xe9");
+        packet.extend(number.to_be_bytes());
+    }
     packet
 }
 
@@ -169,6 +185,39 @@ fn an_entry_weighs_what_it_takes() {
     let weighed = i64::try_from(worker.cache.weight() - weighed_before).unwrap() / entries;
     println!("an entry takes {taken} octets and is weighed with {weighed}");
     assert!((taken - weighed).abs() <= taken / 20, "an entry takes {taken} octets and weighs {weighed}");
+}
+
+/// What has left is let go of: by the table at once or within a few dozen insertions, by a worker's own places when
+/// they hold too much.
+#[test]
+fn a_flood_takes_no_more_than_the_budget_and_the_own_places() {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut worker = Worker::new();
+    let before = HELD.with(Cell::get);
+    let start = Instant::now();
+    for number in 0..100_000 {
+        worker.learn(start, &query(number, false));
+    }
+    let taken = HELD.with(Cell::get) - before;
+    println!("a budget of {BUDGET} octets and a flood of 100,000 names take {taken} octets");
+    assert!(taken <= i64::try_from(BUDGET).unwrap() + (5 << 20), "{taken} octets are held");
+    assert!(worker.cache.weight() > BUDGET / 10 * 9);
+}
+
+/// The largest answers there are, each asked for once.
+#[test]
+fn a_flood_of_big_answers_takes_no_more_either() {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut worker = Worker::new();
+    let before = HELD.with(Cell::get);
+    let (start, mut most) = (Instant::now(), 0);
+    for number in 0..1000 {
+        worker.learn_big(start, &query(number, false));
+        most = most.max(HELD.with(Cell::get) - before);
+    }
+    println!("a budget of {BUDGET} octets and a flood of big answers take {most} octets at most");
+    assert!(most <= i64::try_from(BUDGET).unwrap() + (9 << 20), "{most} octets are held");
+    assert!(worker.cache.weight() > BUDGET / 10 * 9);
 }
 
 #[test]

@@ -44,6 +44,7 @@ pub(super) fn families(tallies: &Tallies) -> Vec<Family> {
             tallies,
             |tally| &tally.served_stale,
         ),
+        oversized(tallies),
     ]
 }
 
@@ -85,6 +86,18 @@ fn hits(tallies: &Tallies) -> Family {
         for (kind, count) in [("success", success), ("denial", denial)] {
             family.used(&[("server", server), ("type", kind), ("zones", zones), ("view", "")], count);
         }
+    }
+    family
+}
+
+fn oversized(tallies: &Tallies) -> Family {
+    let mut family = Family::counter(
+        "nodelocaldns_cache_oversized_total",
+        "Answers not kept because each would take more than a sixty-fourth of the cache.",
+    );
+    for (server, zones, block) in tallies.blocks() {
+        let count = total(&block.of_workers, |tally: &BlockTally| Some(&tally.cache_oversized));
+        family.series(&[("server", server), ("zones", zones)], count as f64);
     }
     family
 }

@@ -93,10 +93,11 @@ fn drive(tallies: &mut Tallies) {
         block.max_concurrent_rejects.add(1);
         block.healthcheck_broken.add(2);
     }
-    let block = tallies.block(SERVER, ".", &Arc::default(), 0);
-    block.cache_drops.add(1);
-    block.prefetches.add(2);
-    block.served_stale.add(3);
+    let root = tallies.block(SERVER, ".", &Arc::default(), 0);
+    root.cache_drops.add(1);
+    root.prefetches.add(2);
+    root.served_stale.add(3);
+    root.cache_oversized.add(3);
 
     let upstream = tallies.upstream(SocketAddr::from(([10, 233, 0, 3], 53)), 0);
     upstream.exchanges[rcode_place(Rcode::NXDOMAIN)].observe(Duration::from_millis(2));

@@ -40,6 +40,7 @@ pub(crate) struct Entry {
     /// Until when it stands, for a failure.
     pub(crate) failure: Option<Box<Failure>>,
     pub(crate) demand: Demand,
+    pub(crate) standing: Standing,
 }
 
 /// A failure that is told again instead of asking (RFC 9520 section 3.2).
@@ -91,6 +92,40 @@ impl Demand {
     }
 }
 
+/// What decides whether an entry stays when room is wanted.
+#[derive(Debug, Default)]
+pub(crate) struct Standing {
+    place: AtomicU32,
+    asked: AtomicBool,
+}
+
+impl Standing {
+    /// Notes that the entry was asked for. Written only when that is news: workers share what stands in this line of
+    /// memory.
+    pub(crate) fn ask(&self) {
+        if !self.asked.load(Relaxed) {
+            self.asked.store(true, Relaxed);
+        }
+    }
+
+    /// True when the entry was asked for since this was last called.
+    pub(super) fn pass_by(&self) -> bool {
+        let asked = self.asked.load(Relaxed);
+        self.asked.store(false, Relaxed);
+        asked
+    }
+
+    /// Its place among the entries of its store.
+    pub(super) fn place(&self) -> u32 {
+        self.place.load(Relaxed)
+    }
+
+    /// Notes its place.
+    pub(super) fn stand(&self, place: u32) {
+        self.place.store(place, Relaxed);
+    }
+}
+
 impl Entry {
     /// How old it is at `now`, or nothing when it is over for longer than `window`.
     pub(crate) fn age(&self, now: Instant, window: Duration) -> Option<Age> {
@@ -132,6 +167,12 @@ impl Entry {
         if let Some(failure) = &self.failure {
             failure.revoked.store(true, Relaxed);
         }
+    }
+
+    /// True when it was over `grace` ago.
+    pub(crate) fn has_ended(&self, now: Instant, grace: Duration) -> bool {
+        let life = Duration::from_secs(u64::from(self.lifetime)).saturating_add(grace);
+        now.saturating_duration_since(self.stored) >= life
     }
 
     /// Octets this costs, the cache's own bookkeeping included.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::entry::{Age, Entry};
-use super::{Cache, Hasher};
+use super::{Cache, Hasher, Terms};
 
 /// Places; a name finds one of the [`WAYS`] places of one set only. 4,096 of them are 64 KiB.
 const PLACES: usize = 4096;
@@ -20,13 +20,6 @@ const WAYS: usize = 4;
 /// Four thousand answers of the usual size are less; with heavy ones, all places are emptied as often as need be.
 const MOST_OCTETS: usize = 4 << 20;
 
-/// One hit in this many is noted for the shared cache, so that it knows what is popular.
-const NOTED: u32 = 32;
-
-/// Notes kept, the oldest overwritten. They are shown at the next insertion, which is when someone has to make
-/// room: what moka does on a look-up besides looking up may allocate, and a hit does not wait for that.
-const NOTES: usize = 64;
-
 /// The front and the shared cache behind it.
 #[derive(Debug)]
 pub(crate) struct Front {
@@ -34,8 +27,8 @@ pub(crate) struct Front {
     hasher: Hasher,
     places: Box<[Option<Place>]>,
     octets: usize,
-    hits: u32,
-    notes: [Option<usize>; NOTES],
+    /// Which place of a full set is taken next.
+    turn: usize,
 }
 
 /// An entry with the hash of its key.
@@ -48,7 +41,7 @@ struct Place {
 impl Front {
     pub(crate) fn new(shared: Arc<Cache>) -> Self {
         let places = std::iter::repeat_with(|| None).take(PLACES).collect();
-        Self { shared, hasher: Hasher::new(), places, octets: 0, hits: 0, notes: [None; NOTES] }
+        Self { shared, hasher: Hasher::new(), places, octets: 0, turn: 0 }
     }
 
     /// The entry for `key` and its age at `now`, if it is not over for longer than `window`.
@@ -56,17 +49,16 @@ impl Front {
         let hash = self.hasher.hash_one(key);
         let found = self.find(hash, key).and_then(|at| Some((at, self.entry(at)?.age(now, window)?)));
         let (at, age) = match found {
-            Some((at, age @ Age::Fresh(_))) => {
-                self.note(at);
-                (at, age)
-            }
+            Some((at, age @ Age::Fresh(_))) => (at, age),
             _ => {
                 let entry = self.shared.get(key)?;
                 let age = entry.age(now, window)?;
                 (self.keep(hash, entry), age)
             }
         };
-        Some((self.entry(at)?, age))
+        let entry = self.entry(at)?;
+        entry.standing.ask();
+        Some((entry, age))
     }
 
     /// The entry for `key`, over or not.
@@ -74,15 +66,13 @@ impl Front {
         self.shared.get(key)
     }
 
-    /// Keeps `entry` here and for all workers.
-    pub(crate) fn insert(&mut self, entry: Arc<Entry>) {
-        for at in std::mem::replace(&mut self.notes, [None; NOTES]).into_iter().flatten() {
-            if let Some(popular) = self.entry(at) {
-                self.shared.touch(&popular.key);
-            }
+    /// Keeps `entry` here and for all workers, on these terms; false when it is too big to be kept.
+    pub(crate) fn insert(&mut self, entry: Arc<Entry>, terms: Terms) -> bool {
+        let kept = self.shared.insert(&entry, terms);
+        if kept {
+            self.keep(self.hasher.hash_one(&*entry.key), entry);
         }
-        self.keep(self.hasher.hash_one(&*entry.key), Arc::clone(&entry));
-        self.shared.insert(entry);
+        kept
     }
 
     /// Lets go of every pointer, so that what the shared cache has dropped frees its memory.
@@ -115,23 +105,16 @@ impl Front {
         }
         let free = || self.place(hash, Option::is_none);
         let found = self.find(hash, &entry.key).or_else(free);
-        let at = found.unwrap_or_else(|| first_of_set(hash) + self.hits as usize % WAYS);
+        let at = found.unwrap_or_else(|| {
+            self.turn = (self.turn + 1) % WAYS;
+            first_of_set(hash) + self.turn
+        });
         if let Some(place) = self.places.get_mut(at) {
             let before = place.replace(Place { hash, entry });
             self.octets += octets;
             self.octets -= before.map_or(0, |before| before.entry.weight() as usize);
         }
         at
-    }
-
-    fn note(&mut self, at: usize) {
-        self.hits = self.hits.wrapping_add(1);
-        if self.hits.is_multiple_of(NOTED) {
-            let oldest = (self.hits / NOTED) as usize % NOTES;
-            if let Some(note) = self.notes.get_mut(oldest) {
-                *note = Some(at);
-            }
-        }
     }
 }
 
@@ -143,34 +126,35 @@ fn first_of_set(hash: u64) -> usize {
 mod tests {
     use std::iter::repeat_n;
     use std::sync::Weak;
+    use std::time::Duration;
 
     use wire::{Answer, Response};
 
     use super::*;
-    use crate::cache::{Demand, Store};
+    use crate::cache::{Demand, Occupancy, Standing, Store};
 
     /// An answer to a question for the root, with one record of `len` octets.
-    fn entry(key: u8, len: u16, stored: Instant) -> Arc<Entry> {
+    fn entry(key: u8, len: u16, stored: Instant, occupancy: &Arc<Occupancy>) -> Arc<Entry> {
         let mut message =
             vec![0, 7, 0x81, 0x80, 0, 1, 0, 1, 0, 0, 0, 0, 0, 0, 10, 0, 1, 0, 0, 10, 0, 1, 0, 0, 0, 30];
         message.extend(len.to_be_bytes());
         message.extend(repeat_n(0, usize::from(len)));
         let answer = Answer::keep(&Response::parse(&message).unwrap());
-        let (key, store, occupancy) = (Arc::from([key]), Store::Success, Arc::default());
-        let (failure, demand) = (None, Demand::default());
-        Arc::new(Entry { key, answer, stored, lifetime: 30, store, occupancy, failure, demand })
+        let (key, store, occupancy) = (Arc::from([key]), Store::Success, Arc::clone(occupancy));
+        let (failure, demand, standing) = (None, Demand::default(), Standing::default());
+        Arc::new(Entry { key, answer, stored, lifetime: 30, store, occupancy, failure, demand, standing })
     }
 
     #[test]
     fn what_the_cache_has_dropped_lives_on_within_bounds() {
         let now = testkit::clock::now();
-        let shared = Arc::new(Cache::new(0));
+        let (shared, occupancy) = (Arc::new(Cache::new(5 << 20)), Arc::default());
         let mut front = Front::new(Arc::clone(&shared));
         let mut entries: Vec<Weak<Entry>> = Vec::new();
         for key in 0..200 {
-            let fresh = entry(key, 60_000, now);
+            let fresh = entry(key, 60_000, now, &occupancy);
             entries.push(Arc::downgrade(&fresh));
-            front.insert(fresh);
+            assert!(front.insert(fresh, Terms { capacity: 1, grace: Duration::ZERO }));
             shared.settle();
             assert!(front.get(&[key], now, Duration::ZERO).is_some());
         }

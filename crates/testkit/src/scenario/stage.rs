@@ -17,7 +17,7 @@ use super::settings::{self, Settings};
 use crate::stand;
 
 /// Octets the cache may take: more than any scenario fills.
-const CACHE_BUDGET: u64 = 1 << 20;
+const CACHE_BUDGET: u64 = 8 << 20;
 
 /// The number of what no zone takes.
 const DROPPED: RouteId = RouteId(u16::MAX);

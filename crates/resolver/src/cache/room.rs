@@ -1,0 +1,271 @@
+//! Who may stay when room is wanted.
+//!
+//! Each store of a block has a row of its entries in the order they came, and a hand that goes along it as in SIEVE
+//! (Zhang et al., NSDI 2024): who was asked for since the hand last came by stays where it is, the next one leaves. So
+//! a flood of names asked once passes through behind those that are asked again, and a hit costs a look at a flag. A
+//! store at its capacity gives up an entry of its own; when the octets of all are too many, the heaviest store does,
+//! so that a flood in one block does not empty another.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::departed::Departed;
+use super::occupancy::Departure;
+use super::rows::{NOWHERE, Places, Row};
+use super::{Entry, Occupancy, Store};
+use crate::policy::CachePolicy;
+
+/// The largest entry has this part of the budget.
+const ENTRY_PART: u64 = 64;
+
+/// Octets of the budget for each name that is remembered after it has left: there are more of these than entries, and
+/// they take a sixty-fourth of it.
+const BUDGET_PER_DEPARTED: u64 = 256;
+
+/// Entries the hand may pass by for one insertion. After that who comes next leaves, asked for or not: no query waits
+/// for a walk through the whole cache.
+const PATIENCE: u32 = 1024;
+
+/// Places looked at per insertion for entries that have ended: with two, all are seen before as many again have come.
+const SWEPT: u32 = 2;
+
+/// Entries that one insertion makes leave at most for a capacity that a reload has made smaller.
+const CAPACITY_EVICTIONS: u32 = 32;
+
+/// What a `cache` directive grants to one of its stores.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Terms {
+    /// Entries, above 0.
+    pub(crate) capacity: u32,
+    /// How long after its life an entry is still of use.
+    pub(crate) grace: Duration,
+}
+
+impl Terms {
+    /// What `policy` grants to `store`.
+    pub(crate) fn of(policy: &CachePolicy, store: Store) -> Self {
+        let capacity = match store {
+            Store::Success => policy.success.capacity,
+            Store::Denial => policy.denial.capacity,
+        };
+        let grace = policy.stale.map_or(Duration::ZERO, |stale| stale.window);
+        Self { capacity: capacity.max(1), grace }
+    }
+}
+
+/// All entries of the cache, by store.
+#[derive(Debug)]
+pub(super) struct Room {
+    budget: u64,
+    weight: u64,
+    stores: Vec<StoreRow>,
+    places: Places,
+    /// The place that is next looked at for an entry that has ended.
+    broom: u32,
+    departed: Departed,
+    /// Octets that came or left since [`Self::has_moved`] was last true.
+    moved: u64,
+    /// Who has to leave the table for the last one taken in.
+    pub(super) leaving: Vec<Arc<Entry>>,
+}
+
+#[derive(Debug)]
+struct StoreRow {
+    occupancy: Arc<Occupancy>,
+    store: Store,
+    terms: Terms,
+    row: Row,
+    /// How often as many entries have left as there were, modulo 256.
+    turnover: u8,
+    /// Entries that left since.
+    left: u32,
+}
+
+impl StoreRow {
+    fn new(entry: &Entry, terms: Terms) -> Self {
+        let (occupancy, store) = (Arc::clone(&entry.occupancy), entry.store);
+        Self { occupancy, store, terms, row: Row::default(), turnover: 0, left: 0 }
+    }
+
+    /// Counts one that leaves, and says at which turnover.
+    fn count_departure(&mut self) -> u8 {
+        self.left += 1;
+        if self.left > self.row.len {
+            self.left = 0;
+            self.turnover = self.turnover.wrapping_add(1);
+        }
+        self.turnover
+    }
+
+    fn is_of(&self, entry: &Entry) -> bool {
+        self.store == entry.store && Arc::ptr_eq(&self.occupancy, &entry.occupancy)
+    }
+}
+
+impl Room {
+    /// Room for `budget` octets.
+    pub(super) fn new(budget: u64) -> Self {
+        let slots = budget / BUDGET_PER_DEPARTED;
+        Self {
+            budget: budget.saturating_sub(Departed::SLOT * slots),
+            weight: 0,
+            stores: Vec::new(),
+            places: Places::default(),
+            broom: 0,
+            departed: Departed::new(usize::try_from(slots).unwrap_or(0)),
+            moved: 0,
+            leaving: Vec::new(),
+        }
+    }
+
+    /// Octets of all entries, as weighed.
+    pub(super) fn weight(&self) -> u64 {
+        self.weight
+    }
+
+    /// True when `octets` came or left since it last was.
+    pub(super) fn has_moved(&mut self, octets: u64) -> bool {
+        let moved = self.moved >= octets;
+        if moved {
+            self.moved = 0;
+        }
+        moved
+    }
+
+    /// False for an entry that would push out too many others.
+    pub(super) fn admits(&self, entry: &Entry) -> bool {
+        u64::from(entry.weight()) <= self.budget / ENTRY_PART
+    }
+
+    /// Takes `entry` in, in place of `old` if its key has an entry, and fills `leaving`. Where a key has its place
+    /// already, nobody leaves for the capacity.
+    pub(super) fn take_in(&mut self, entry: &Arc<Entry>, old: Option<&Arc<Entry>>, terms: Terms) {
+        let now = entry.stored;
+        self.moved += u64::from(entry.weight());
+        let store = self.store_of(entry, terms);
+        let place = old.map_or(NOWHERE, |old| old.standing.place());
+        let stands = old.zip(self.places.entry(place)).is_some_and(|(old, entry)| Arc::ptr_eq(old, entry));
+        let mut patience = PATIENCE;
+        if stands {
+            entry.standing.ask();
+            let same = self.stores.get(store).is_some_and(|row| old.is_some_and(|old| row.is_of(old)));
+            if same {
+                self.replace(store, place, entry);
+                self.free_octets(0, now, &mut patience);
+                return self.sweep(now);
+            }
+            self.dismiss(place, Departure::Replaced);
+        } else if self.has_returned(store, entry) {
+            entry.standing.ask();
+        }
+        self.free_places(store, now, &mut patience);
+        self.free_octets(u64::from(entry.weight()), now, &mut patience);
+        self.push(store, entry);
+        self.sweep(now);
+        self.stores.retain(|store| store.row.len > 0);
+    }
+
+    /// The number of the store of `entry`, which is valid until a store without entries is struck off.
+    fn store_of(&mut self, entry: &Entry, terms: Terms) -> usize {
+        if let Some(number) = self.stores.iter().position(|store| store.is_of(entry)) {
+            if let Some(store) = self.stores.get_mut(number) {
+                store.terms = terms;
+            }
+            return number;
+        }
+        self.stores.push(StoreRow::new(entry, terms));
+        self.stores.len() - 1
+    }
+
+    /// True for an entry whose key left this store not long ago.
+    fn has_returned(&self, store: usize, entry: &Entry) -> bool {
+        self.stores.get(store).is_some_and(|store| self.departed.has(&entry.key, store.turnover))
+    }
+
+    fn push(&mut self, store: usize, entry: &Arc<Entry>) {
+        let Some(store) = self.stores.get_mut(store) else { return };
+        let place = self.places.push(&mut store.row, Arc::clone(entry));
+        entry.standing.stand(place);
+        self.weight += u64::from(entry.weight());
+        store.occupancy.entered(store.store);
+    }
+
+    fn replace(&mut self, store: usize, place: u32, entry: &Arc<Entry>) {
+        let Some(store) = self.stores.get_mut(store) else { return };
+        let before = store.row.weight;
+        self.places.replace(&mut store.row, place, Arc::clone(entry));
+        entry.standing.stand(place);
+        self.weight = self.weight + store.row.weight - before;
+    }
+
+    /// Has a store give up entries until there is a place in it.
+    fn free_places(&mut self, store: usize, now: Instant, patience: &mut u32) {
+        for _ in 0..CAPACITY_EVICTIONS {
+            if self.stores.get(store).is_none_or(|store| store.row.len < store.terms.capacity) {
+                return;
+            }
+            self.evict(store, now, patience);
+        }
+    }
+
+    /// Has the heaviest store give up entries until there is room for `coming` octets.
+    fn free_octets(&mut self, coming: u64, now: Instant, patience: &mut u32) {
+        while self.weight + coming > self.budget {
+            let heaviest = self.stores.iter().enumerate().max_by_key(|(_, store)| store.row.weight);
+            let Some((store, _)) = heaviest.filter(|(_, store)| store.row.len > 0) else { return };
+            self.evict(store, now, patience);
+        }
+    }
+
+    /// Has the next entry leave on which the hand of a store comes down.
+    fn evict(&mut self, store: usize, now: Instant, patience: &mut u32) {
+        let Some(StoreRow { row, terms, .. }) = self.stores.get_mut(store) else { return };
+        let mut at = row.hand;
+        loop {
+            if at == NOWHERE {
+                at = row.oldest;
+            }
+            let Some(entry) = self.places.entry(at) else { return };
+            let ended = entry.has_ended(now, terms.grace);
+            if ended || *patience == 0 || !entry.standing.pass_by() {
+                row.hand = at;
+                let departure = if ended { Departure::Ended } else { Departure::Evicted };
+                return self.see_off(at, departure);
+            }
+            *patience -= 1;
+            at = self.places.newer(at);
+        }
+    }
+
+    /// Looks at the next places for entries that have ended, wherever they stand.
+    fn sweep(&mut self, now: Instant) {
+        for _ in 0..SWEPT.min(self.places.end()) {
+            let at = if self.broom < self.places.end() { self.broom } else { 0 };
+            self.broom = at + 1;
+            let Some(entry) = self.places.entry(at) else { continue };
+            let terms = self.stores.iter().find(|store| store.is_of(entry)).map(|store| store.terms);
+            if terms.is_some_and(|terms| entry.has_ended(now, terms.grace)) {
+                self.see_off(at, Departure::Ended);
+            }
+        }
+    }
+
+    /// Takes an entry out of its row, for the table to let go of too.
+    fn see_off(&mut self, at: u32, departure: Departure) {
+        if let Some((entry, turnover)) = self.dismiss(at, departure) {
+            self.departed.note(&entry.key, turnover);
+            self.moved += u64::from(entry.weight());
+            self.leaving.push(entry);
+        }
+    }
+
+    /// Takes an entry out of its row; also says at which turnover of its store.
+    fn dismiss(&mut self, at: u32, departure: Departure) -> Option<(Arc<Entry>, u8)> {
+        let entry = self.places.entry(at)?;
+        let store = self.stores.iter_mut().find(|store| store.is_of(entry))?;
+        let entry = self.places.take(&mut store.row, at)?;
+        self.weight -= u64::from(entry.weight());
+        store.occupancy.left(store.store, departure);
+        Some((entry, store.count_departure()))
+    }
+}
