@@ -27,6 +27,7 @@ const DRIP_PAUSE: Duration = Duration::from_millis(5);
 /// | `drip` | one address, octet by octet over TCP |
 /// | `garbage` | octets that are no DNS message |
 /// | `wrongid`, `wrongq` | one address under another ID, or for another question |
+/// | `garbagegood`, `wrongidgood`, `wrongqgood` | that, and `ok` behind it |
 /// | `spoof` | first `wrongid`, then `wrongq`, then `ok` |
 ///
 /// Other names do not exist. [`ClosedPort`](super::ClosedPort) is for upstreams that refuse connections.
@@ -68,6 +69,9 @@ impl Script for Behaviours {
             "garbage" => vec![Step::Send(vec![0xff; 40])],
             "wrongid" => vec![Step::Send(self.wrong_id(query, transport))],
             "wrongq" => vec![Step::Send(self.wrong_question(query, transport))],
+            "garbagegood" => vec![Step::Send(vec![0xff; 40]), Step::Send(ok())],
+            "wrongidgood" => vec![Step::Send(self.wrong_id(query, transport)), Step::Send(ok())],
+            "wrongqgood" => vec![Step::Send(self.wrong_question(query, transport)), Step::Send(ok())],
             "spoof" => vec![
                 Step::Send(self.wrong_id(query, transport)),
                 Step::Send(self.wrong_question(query, transport)),

@@ -63,8 +63,9 @@ pub(super) enum Delivery {
     Answered(AttemptId, Question),
     /// Nobody waits for it, or who does will not take it for an answer.
     Unwanted,
-    /// Nothing here was asked under its ID.
-    Stray,
+    /// Nothing here was asked under its ID. It was meant for the oldest question, if the upstream answers one after
+    /// another as CoreDNS does; nothing when all that wait have had such a message.
+    Stray(Option<AttemptId>),
     /// It is no message: what follows on the stream cannot be trusted to be one.
     Malformed,
 }
@@ -228,7 +229,7 @@ impl Connection {
         let asked = self.questions.borrow().iter().find(|one| one.id == header.id).copied();
         let Some(asked) = asked else {
             self.retire();
-            return Delivery::Stray;
+            return Delivery::Stray(self.oldest_undoubted());
         };
         let Some(attempt) = asked.attempt else {
             self.settle(|question| question.id == asked.id && question.attempt.is_none());
@@ -243,6 +244,11 @@ impl Connection {
         self.has_answered.set(true);
         self.settle(|question| question.attempt == Some(attempt));
         Delivery::Answered(attempt, asked)
+    }
+
+    fn oldest_undoubted(&self) -> Option<AttemptId> {
+        let questions = self.questions.borrow();
+        questions.iter().filter(|question| !question.doubted).find_map(|question| question.attempt)
     }
 
     /// Takes a question off the list.

@@ -16,8 +16,8 @@ pub(super) trait Audience {
     fn carry(&self, attempt: AttemptId, message: &[u8]);
     /// An attempt has got what it asked for.
     fn answered(&self, attempt: AttemptId, question: Question);
-    /// A message that nobody asked for.
-    fn stray(&self);
+    /// A message that nobody asked for, and for whom it may have been meant.
+    fn stray(&self, meant: Option<AttemptId>, message: &[u8]);
     /// All that had come is handed on; there may be room for more questions.
     fn freed(&self);
 }
@@ -67,7 +67,7 @@ fn serve(
     while let Some(message) = frames.next_frame() {
         match connection.deliver(message, |attempt| audience.carry(attempt, message)) {
             Delivery::Answered(attempt, question) => audience.answered(attempt, question),
-            Delivery::Stray => audience.stray(),
+            Delivery::Stray(meant) => audience.stray(meant, message),
             Delivery::Unwanted => {}
             Delivery::Malformed => return Err(io::ErrorKind::InvalidData.into()),
         }
@@ -78,7 +78,7 @@ fn serve(
 
 #[cfg(test)]
 mod tests {
-    use std::cell::{Cell, RefCell};
+    use std::cell::RefCell;
     use std::future::{Future, poll_fn};
     use std::pin::pin;
     use std::rc::Rc;
@@ -102,7 +102,7 @@ mod tests {
         carried: RefCell<Vec<u64>>,
         distrusted: Vec<u64>,
         connection: Option<Rc<Connection>>,
-        strays: Cell<usize>,
+        strays: RefCell<Vec<Option<u64>>>,
     }
 
     impl Audience for Ear {
@@ -117,8 +117,8 @@ mod tests {
 
         fn answered(&self, _: AttemptId, _: Question) {}
 
-        fn stray(&self) {
-            self.strays.set(self.strays.get() + 1);
+        fn stray(&self, meant: Option<AttemptId>, _: &[u8]) {
+            self.strays.borrow_mut().push(meant.map(|attempt| attempt.0));
         }
 
         fn freed(&self) {}
@@ -215,7 +215,7 @@ mod tests {
 
     /// An ID nobody used is no reason to take the answers of others away, and reason enough to ask nothing more.
     #[tokio::test]
-    async fn a_stray_message_is_counted_and_those_who_wait_are_served() {
+    async fn a_stray_message_is_the_oldest_questions_and_those_who_wait_are_served() {
         let (ours, mut theirs) = pair().await;
         let connection = connection(Duration::from_secs(60));
         send(&connection, 1, 7);
@@ -225,7 +225,7 @@ mod tests {
         }
         let ear = Ear::default();
         assert_eq!(end(&connection, ours, &ear).await, CLOSED);
-        assert_eq!((ear.strays.get(), ear.carried.into_inner()), (1, vec![2, 1]));
+        assert_eq!((ear.strays.into_inner(), ear.carried.into_inner()), (vec![Some(1)], vec![2, 1]));
     }
 
     /// Another answer under the right ID leaves the question open, for the right one may follow.

@@ -190,8 +190,11 @@ impl Audience for Seat<'_> {
         }
     }
 
-    fn stray(&self) {
-        self.pool.carrier.tally.mismatches.add(1);
+    fn stray(&self, meant: Option<AttemptId>, message: &[u8]) {
+        match meant {
+            Some(attempt) => self.core.response(attempt, message),
+            None => self.pool.carrier.tally.mismatches.add(1),
+        }
     }
 
     fn freed(&self) {
