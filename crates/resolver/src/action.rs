@@ -57,8 +57,7 @@ pub enum Action {
     /// This attempt is over: a queue drops it, a UDP socket closes, and what a stream still brings for it is
     /// not handed in.
     Forget(AttemptId),
-    /// The stream that carried this attempt delivered something else (RFC 5452 section 9.1): it takes no more
-    /// questions, stays open for those who wait on it, and is closed when nobody does.
+    /// The stream that carried this attempt delivered something else: close it (RFC 5452 section 9.1).
     Distrust(AttemptId),
     /// Tell another worker how a question ended that it waits for.
     Relay(Relay),
