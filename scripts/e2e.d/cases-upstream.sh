@@ -27,10 +27,11 @@ sixty_identical_misses_at_once_are_one_upstream_query() {
     summary=$(inside pod1 "$ACTORS" burst "$LOCAL_IP" 60 "$name")
     expect "clients answered" 60 "$(count "$summary" answered)"
     expect_between "the slowest, in ms" 300 2000 "$(count "$summary" slowest_ms)"
-    expect "queries that CoreDNS saw" 1 "$(lines "$(seen_by_coredns "$name")")"
+    # It is slow enough to be asked once more, early and on another connection.
+    expect_between "queries that CoreDNS saw" 1 2 "$(lines "$(seen_by_coredns "$name")")"
 }
 
-distinct_misses_at_once_share_at_most_8_connections_per_worker() {
+distinct_misses_at_once_share_at_most_16_connections_per_worker() {
     local summary connections
     write_corefile
     serve -workers 2 || return 0
@@ -38,10 +39,11 @@ distinct_misses_at_once_share_at_most_8_connections_per_worker() {
     expect "questions answered" 256 "$(count "$summary" answered)"
     expect "SERVFAIL" 0 "$(count "$summary" servfail)"
     connections=$(seen_by_coredns 'n[0-9]+\.after40ms\.slow\.svc\.cluster\.local' A)
-    expect "queries that CoreDNS saw" 256 "$(lines "$connections")"
+    # One in ten may be asked again early, and a few more at first.
+    expect_between "queries that CoreDNS saw" 256 310 "$(lines "$connections")"
     connections=$(awk '{ print $2 }' <<<"$connections" | sort -u)
-    expect_between "connections that carried them" 2 16 "$(lines "$connections")"
-    expect_between "connections open" 1 16 \
+    expect_between "connections that carried them" 2 32 "$(lines "$connections")"
+    expect_between "connections open" 1 32 \
         "$(inside node ss -Htn state established dst "$COREDNS_SERVICE" | wc -l)"
     note "256 distinct misses of 40 ms: $(lines "$connections") connections, slowest answer $(count "$summary" slowest_ms) ms"
 }

@@ -79,6 +79,7 @@ async fn ask_hinfo(probe: &LoopProbe) -> io::Result<()> {
         question: &question,
         recursion_desired: true,
         checking_disabled: false,
+        edns: true,
         dnssec_ok: false,
     };
     wire::reply::ask(&ask, &mut message);

@@ -1,9 +1,15 @@
 //! The one place that reads a clock. Everything else is told what time it is.
 
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 /// Now, by the clock that never jumps.
 #[expect(clippy::disallowed_methods, reason = "this is the file that reads the clock for all")]
 pub(crate) fn now() -> Instant {
     Instant::now()
+}
+
+/// Seconds since 1970, by the clock that operators set; 0 before.
+#[expect(clippy::disallowed_methods, reason = "this is the file that reads the clock for all")]
+pub(crate) fn unix_time() -> u64 {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }

@@ -57,7 +57,9 @@ pub enum Action {
     /// This attempt is over: a queue drops it, a UDP socket closes, and what a stream still brings for it is
     /// not handed in.
     Forget(AttemptId),
-    /// The stream that carried this attempt delivered something else: close it (RFC 5452 section 9.1).
+    /// The stream that carries this attempt delivered something else (RFC 5452 section 9.1): it takes no more
+    /// questions, and is closed when nobody waits for an answer on it. The right answer to this attempt may still
+    /// follow, until it is forgotten.
     Distrust(AttemptId),
     /// Tell another worker how a question ended that it waits for.
     Relay(Relay),
@@ -144,12 +146,14 @@ pub enum Failure {
     TimedOut,
     /// This machine would not let us: no descriptors, no buffers, a filter. Says nothing about the upstream.
     Local,
+    /// All upstreams are down and none was asked.
+    AllDown,
 }
 
 impl Failure {
     /// True when nothing at all was heard from the upstream.
     pub(crate) fn is_silence(self) -> bool {
-        matches!(self, Self::TimedOut | Self::DialTimedOut)
+        matches!(self, Self::TimedOut | Self::DialTimedOut | Self::AllDown)
     }
 }
 

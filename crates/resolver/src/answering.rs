@@ -95,13 +95,18 @@ pub(crate) struct Telling<'a> {
     pub(crate) answer: &'a Answer,
     pub(crate) ttl: Ttl,
     pub(crate) writer: Writer,
+    /// Told to who sent OPT.
+    pub(crate) error: Option<ExtendedError>,
+    /// AA is set whatever the upstream said.
+    pub(crate) authoritative: bool,
 }
 
 impl Recipient<'_> {
     /// Writes an upstream's answer for this client.
     pub(crate) fn tell(&self, telling: Telling<'_>, ledger: Ledger<'_>, now: Instant, outbox: &mut Outbox) {
         let start = outbox.bytes.len();
-        let shape = Shape::new(telling.ttl, self.limit());
+        let Telling { ttl, error, authoritative, .. } = telling;
+        let shape = Shape { ttl, limit: self.limit(), error, authoritative };
         telling.answer.write(&self.echo, shape, &mut outbox.bytes);
         let len = u16::try_from(telling.answer.message_len()).unwrap_or(u16::MAX);
         let after = now.saturating_duration_since(self.asked);

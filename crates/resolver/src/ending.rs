@@ -1,19 +1,17 @@
-//! How a question ends: what is kept, and what those who wait are told.
+//! How a question ends, and what those who wait are told.
 
-use std::sync::Arc;
 use std::time::Instant;
 
 use wire::answer::Ttl;
 use wire::edns::ExtendedError;
-use wire::header::{Class, Rcode, RecordType};
+use wire::header::{Class, Flags, Rcode, RecordType};
 use wire::response::Kind;
 use wire::{Answer, Response};
 
 use crate::Resolver;
 use crate::action::{Action, Cause, Failure, Outbox, Trouble};
 use crate::answering::Refusal;
-use crate::cache::Entry;
-use crate::flight::{Attempt, FlightId, Inquiry};
+use crate::flight::{Attempt, FlightId};
 use crate::life::Life;
 use crate::policy::Route;
 use crate::questions::{Ended, Outcome};
@@ -29,33 +27,33 @@ impl Resolver {
         outbox: &mut Outbox,
     ) {
         let inquiry = &attempt.inquiry;
+        let joined = inquiry.key.as_ref().and_then(|key| self.joinable.get(key).copied());
+        let flight = joined.unwrap_or(attempt.flight);
         let cache = inquiry.route.block.cache_for(&inquiry.name).filter(|_| inquiry.qclass == Class::IN);
         let life = cache.map(|cache| Life::of(response, &inquiry.name, cache));
         let ttl = life.map_or(Ttl::AsReceived, |life| Ttl::Uniform(life.ttl));
         let writer = if life.is_some() { Writer::Cache } else { Writer::Forward };
         let answer = Answer::keep(response);
+        let says_something = matches!(response.rcode, Rcode::NOERROR | Rcode::NXDOMAIN);
+        let helps = says_something
+            && !response.header.flags.has(Flags::TC)
+            && !self.is_outdone(now, inquiry, response.kind);
         // Kept before anyone is told: who asks again at once, in any worker, finds it.
-        if let Some((life, key)) = life.zip(inquiry.key.as_ref()) {
-            self.keep(now, &Kept { inquiry, key, life, kind: response.kind }, &answer);
+        if helps {
+            let life = life.filter(|_| self.signatures_hold(now, inquiry, response));
+            self.keep_answer(now, inquiry, life, &answer);
+        } else if self.flights.contains_key(&flight) {
+            self.keep_quiet(now, inquiry);
+            let life = life.filter(|_| response.kind == Kind::ServerFailure);
+            self.keep_failure(now, inquiry, life, &answer);
         }
-        let joined = inquiry.key.as_ref().and_then(|key| self.joinable.get(key).copied());
-        match self.end_flight(joined.unwrap_or(attempt.flight), outbox) {
+        match self.end_flight(flight, outbox) {
             Some(flight) => {
-                self.tell_all(now, &flight, &Outcome(Ended::Answered { answer, ttl, writer }), outbox)
+                let outcome = Outcome(Ended::Answered { answer, ttl, writer, helps });
+                self.tell_all(now, &flight, &outcome, outbox);
             }
             None => self.tally.late_answers.add(1),
         }
-    }
-
-    fn keep(&mut self, now: Instant, kept: &Kept<'_>, answer: &Answer) {
-        let Kept { inquiry, key, life, kind } = *kept;
-        let Some(store) = life.store else { return };
-        if kind == Kind::ServerFailure && self.front.get(key, now).is_some() {
-            return;
-        }
-        let (key, occupancy) = (Arc::clone(key), Arc::clone(&inquiry.route.block.occupancy));
-        let entry = Entry { key, answer: answer.clone(), stored: now, lifetime: life.ttl, store, occupancy };
-        self.front.insert(Arc::new(entry));
     }
 
     /// Tells everyone who waits that there is no answer.
@@ -69,24 +67,22 @@ impl Resolver {
                 None => return,
             },
         };
-        let cause = Cause::Upstream(failure, transport, upstream);
-        report(&inquiry.route, (Rcode::SERVFAIL, inquiry.qtype, &inquiry.name), cause, outbox);
+        if !flight.waiters.is_empty() && flight.fallback.is_none() {
+            let cause = Cause::Upstream(failure, transport, upstream);
+            report(&inquiry.route, (Rcode::SERVFAIL, inquiry.qtype, &inquiry.name), cause, outbox);
+        }
         let error = if flight.only_silence && failure.is_silence() {
             ExtendedError::NO_REACHABLE_AUTHORITY
         } else {
             ExtendedError::NETWORK_ERROR
         };
+        if failure != Failure::Local {
+            self.keep_quiet(now, inquiry);
+            self.keep_unheard(now, &flight);
+        }
         let refusal = Refusal { rcode: Rcode::SERVFAIL, error: Some(error) };
         self.tell_all(now, &flight, &Outcome(Ended::Failed(refusal)), outbox);
     }
-}
-
-/// What decides whether an answer is kept.
-struct Kept<'a> {
-    inquiry: &'a Inquiry,
-    key: &'a Arc<[u8]>,
-    life: Life,
-    kind: Kind,
 }
 
 /// Records why a query ended without an answer.

@@ -5,30 +5,27 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
-use rand::seq::SliceRandom;
 use wire::edns::Edns;
 use wire::header::{Class, Flags, RecordType};
 use wire::query::Echo;
 
 use crate::action::{AttemptId, Client, Failure, Transport};
 use crate::answering::{Recipient, Taken};
-use crate::cache::Key;
-use crate::policy::{ForwardPolicy, Order, Route, Upstream};
+use crate::cache::{Entry, Key};
+use crate::plan::{Plan, Step};
+use crate::policy::{ForwardPolicy, Route, Upstream};
 use crate::questions::WorkerId;
-
-/// Attempts per upstream (RFC 9520 section 3.1 allows three).
-const ATTEMPTS_PER_UPSTREAM: usize = 2;
 
 /// A question that is open; a number is never used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct FlightId(pub(crate) u64);
 
 /// What upstreams are asked, shared by a flight and its attempts; a late answer needs it when the flight is over.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Inquiry {
     pub(crate) route: Arc<Route>,
-    /// Index among the block's forwards.
-    pub(crate) forward: usize,
+    /// Index among the block's forwards, of which none may take the name.
+    pub(crate) forward: Option<usize>,
     /// Under which it may be joined and kept; nothing for questions that are neither.
     pub(crate) key: Option<Arc<[u8]>>,
     /// As the first client sent it.
@@ -39,14 +36,16 @@ pub(crate) struct Inquiry {
     pub(crate) qclass: Class,
     pub(crate) flags: Flags,
     pub(crate) dnssec_ok: bool,
+    /// How the first client came.
+    pub(crate) came_by: Transport,
 }
 
 impl Inquiry {
-    pub(crate) fn new(taken: &Taken<'_>, forward: usize, key: Option<&Key>) -> Self {
+    pub(crate) fn new(taken: &Taken<'_>, key: Option<&Key>) -> Self {
         let Taken { query, route, .. } = *taken;
         Self {
             route: Arc::clone(route),
-            forward,
+            forward: route.block.forward(query.name.as_wire()),
             key: key.map(|key| Arc::from(key.as_bytes())),
             question: query.echo.question.into(),
             name: query.name.as_wire().into(),
@@ -54,11 +53,12 @@ impl Inquiry {
             qclass: query.qclass,
             flags: query.echo.flags,
             dnssec_ok: query.echo.edns.is_some_and(|edns| edns.dnssec_ok),
+            came_by: taken.recipient.client.transport(),
         }
     }
 
     pub(crate) fn forward(&self) -> Option<&ForwardPolicy> {
-        self.route.block.forwards.get(self.forward)
+        self.route.block.forwards.get(self.forward?)
     }
 
     pub(crate) fn upstream(&self, index: usize) -> Option<&Upstream> {
@@ -112,56 +112,48 @@ pub(crate) struct Flight {
     pub(crate) asks: bool,
     /// The workers that are to be told, known when the flight has ended.
     pub(crate) followers: Vec<WorkerId>,
+    /// The last answer that was not good enough; it is told if no better one comes.
+    pub(crate) second_best: Option<Reply>,
+    /// What clients are told when upstreams are no help.
+    pub(crate) fallback: Option<Fallback>,
+    /// Answers that the upstreams of the forward had given when this began.
+    pub(crate) heard: u64,
+    /// The time of an attempt ran out.
+    pub(crate) has_waited: bool,
 }
 
-/// Which upstream is asked next.
+/// An answer that is over, for want of a newer one (RFC 8767).
 #[derive(Debug)]
-pub(crate) struct Plan {
-    order: Vec<usize>,
-    taken: usize,
+pub(crate) struct Fallback {
+    pub(crate) entry: Arc<Entry>,
+    /// When clients have waited long enough for a newer one.
+    pub(crate) until: Instant,
 }
 
-/// One step of a plan.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Step {
-    /// Index among the upstreams of the forward.
-    pub(crate) upstream: usize,
-    /// This flight has asked it before.
-    pub(crate) again: bool,
-}
-
-impl Plan {
-    /// The upstreams of `forward` in the order of its policy.
-    pub(crate) fn new(forward: &ForwardPolicy, random: &mut impl rand::Rng) -> Self {
-        let mut order: Vec<usize> = (0..forward.upstreams.len()).collect();
-        match forward.order {
-            Order::Sequential => {}
-            Order::Random => order.shuffle(random),
-            Order::RoundRobin => {
-                let turn = forward.state.turn.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-                let first = turn.checked_rem(order.len()).unwrap_or(0);
-                order.rotate_left(first);
-            }
-        }
-        Self { order, taken: 0 }
+impl Flight {
+    /// True while it waits before it asks the same upstream again.
+    pub(crate) fn is_pausing(&self) -> bool {
+        self.timer < self.deadline
     }
 
-    /// The next step, if the attempts are not used up.
+    /// The next step of the plan. With an answer in hand only upstreams that were not asked yet are worth one.
     pub(crate) fn peek(&self) -> Option<Step> {
-        let round = self.taken.checked_div(self.order.len())?;
-        if round >= ATTEMPTS_PER_UPSTREAM {
-            return None;
-        }
-        let upstream = *self.order.get(self.taken.checked_rem(self.order.len())?)?;
-        Some(Step { upstream, again: round > 0 })
+        let step = self.plan.peek(self.inquiry.forward()?)?;
+        (self.second_best.is_none() || !step.again()).then_some(step)
     }
 
     /// Takes the step that [`Self::peek`] shows.
     pub(crate) fn take(&mut self) -> Option<Step> {
-        let step = self.peek()?;
-        self.taken += 1;
-        Some(step)
+        self.peek()?;
+        self.plan.take(self.inquiry.forward()?)
     }
+}
+
+/// An answer of an upstream, kept whole.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    pub(crate) attempt: Attempt,
+    pub(crate) packet: Box<[u8]>,
 }
 
 /// One question on its way to one upstream.
@@ -169,16 +161,43 @@ impl Plan {
 pub(crate) struct Attempt {
     pub(crate) inquiry: Rc<Inquiry>,
     pub(crate) flight: FlightId,
+    /// Index among the upstreams of the forward.
     pub(crate) upstream: usize,
     pub(crate) transport: Transport,
     pub(crate) id: u16,
+    /// Sent with OPT.
+    pub(crate) edns: bool,
     pub(crate) asked: Instant,
     /// When this attempt wants to be looked at again.
     pub(crate) timer: Instant,
+    /// When its time is over.
+    pub(crate) until: Instant,
+    /// When another attempt is made early, if this one has brought nothing.
+    pub(crate) hedge_at: Option<Instant>,
+    /// Messages that came for it and did not answer it.
+    pub(crate) mismatches: u8,
+    /// How long the right answer may take to follow a message that was not it.
+    pub(crate) doubted_until: Option<Instant>,
     /// Its time is over; it is only kept for what may still come.
     pub(crate) late: bool,
     /// It repeats one that a closing connection had taken with it.
     pub(crate) redone: bool,
+    /// It was made early, because another one brought nothing for a while.
+    pub(crate) is_hedge: bool,
+}
+
+impl Attempt {
+    /// True when an answer does not end what carries it: a socket stays open for more datagrams, and a distrusted stream
+    /// for what may follow.
+    pub(crate) fn keeps_open(&self) -> bool {
+        self.transport == Transport::Udp || self.mismatches > 0
+    }
+
+    /// When the next thing happens to it, unless it is late.
+    pub(crate) fn next_look(&self) -> Instant {
+        let looks = [self.hedge_at, self.doubted_until];
+        looks.into_iter().flatten().fold(self.until, Instant::min)
+    }
 }
 
 /// What a timer is for.
@@ -186,4 +205,8 @@ pub(crate) struct Attempt {
 pub(crate) enum Due {
     Attempt(AttemptId),
     Flight(FlightId),
+    /// Clients have waited long enough for something newer than what is stale.
+    Patience(FlightId),
+    /// By its last attempt.
+    Probe(AttemptId),
 }

@@ -3,66 +3,97 @@
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use wire::answer::Ttl;
-use wire::header::{Class, Rcode};
+use wire::header::{Class, Flags, Rcode};
 
 use crate::Resolver;
 use crate::action::{Action, Cause, Outbox, Relay, Transport};
 use crate::answering::{Ledger, Refusal, Taken, Telling};
-use crate::cache::Key;
+use crate::cache::{Age, Key};
 use crate::ending::report;
-use crate::flight::{Due, Flight, FlightId, Inquiry, Plan, Waiter};
+use crate::flight::{Due, Fallback, Flight, FlightId, Inquiry, Waiter};
+use crate::lookup::tell_stale;
+use crate::plan::Plan;
 use crate::questions::{Ended, Outcome};
 use crate::tally::Writer;
 
 impl Resolver {
-    /// Joins the flight for this question, or starts one.
-    pub(crate) fn ask_for(&mut self, taken: &Taken<'_>, outbox: &mut Outbox) {
-        let key = joinable(taken).then(|| Key::new(taken.route.block.id, taken.query));
+    /// Joins the flight for this question, or starts one. The client is told `fallback` if upstreams are no help in time.
+    pub(crate) fn ask_for(&mut self, taken: &Taken<'_>, fallback: Option<Fallback>, outbox: &mut Outbox) {
+        let Taken { recipient, route, .. } = *taken;
+        let key = joinable(taken).then(|| Key::new(route.block.id, taken.query));
         let open = key.as_ref().and_then(|key| self.joinable.get(key.as_bytes()));
-        let refused = match open.and_then(|open| self.flights.get_mut(open)) {
-            Some(flight) if flight.waiters.len() >= self.limits.waiters_per_flight => {
+        let refused = match open.and_then(|open| Some((*open, self.flights.get_mut(open)?))) {
+            Some((_, flight)) if flight.waiters.len() >= self.limits.waiters_per_flight => {
                 self.tally.waiters_full.add(1);
-                Err(Cause::TooManyWaiters)
+                Err((Cause::TooManyWaiters, fallback))
             }
-            Some(flight) => {
-                taken.route.block.tally.joined.add(1);
-                flight.waiters.push(Waiter::new(&taken.recipient));
+            Some((id, flight)) => {
+                route.block.tally.joined.add(1);
+                flight.waiters.push(Waiter::new(&recipient));
+                if let Some(fallback) = fallback.filter(|_| flight.fallback.is_none()) {
+                    self.timers.insert((fallback.until, Due::Patience(id)));
+                    flight.fallback = Some(fallback);
+                }
                 Ok(())
             }
-            None => self.start(taken, key.as_ref(), outbox),
+            None => {
+                let inquiry = Inquiry::new(taken, key.as_ref());
+                let opening = Opening { inquiry, waiter: Some(Waiter::new(&recipient)), fallback };
+                self.start(taken, opening, outbox)
+            }
         };
-        if let Err(cause) = refused {
-            refuse(taken, cause, outbox);
+        if let Err((cause, fallback)) = refused {
+            refuse(taken, cause, fallback, outbox);
         }
     }
 
-    fn start(&mut self, taken: &Taken<'_>, key: Option<&Key>, outbox: &mut Outbox) -> Result<(), Cause> {
-        let Taken { query, recipient, route } = *taken;
-        let forward = route.block.forward(query.name.as_wire()).ok_or(Cause::NoForward)?;
-        let policy = route.block.forwards.get(forward).ok_or(Cause::NoForward)?;
-        if self.flights.len() >= self.limits.flights {
-            self.tally.flights_full.add(1);
-            return Err(Cause::TooManyInFlight);
+    /// Asks without a client that waits, unless someone asks already or has just failed to find out.
+    pub(crate) fn refresh(&mut self, taken: &Taken<'_>, key: &Key, outbox: &mut Outbox) {
+        if self.joinable.contains_key(key.as_bytes()) || self.failure(key, taken.recipient.asked).is_some() {
+            return;
         }
-        if policy.max_concurrent > 0 && policy.state.in_use.load(Relaxed) >= policy.max_concurrent {
-            route.block.tally.max_concurrent_rejects.add(1);
-            return Err(Cause::TooManyConcurrent(policy.max_concurrent));
+        let mut inquiry = Inquiry::new(taken, Some(key));
+        inquiry.flags = inquiry.flags.with(Flags::RD);
+        let opening = Opening { inquiry, waiter: None, fallback: None };
+        // A refresh that there is no room for is left to the next hit.
+        if self.start(taken, opening, outbox).is_ok() {
+            taken.route.block.tally.prefetches.add(1);
         }
-        let inquiry = Rc::new(Inquiry::new(taken, forward, key));
+    }
+
+    fn start(
+        &mut self,
+        taken: &Taken<'_>,
+        opening: Opening,
+        outbox: &mut Outbox,
+    ) -> Result<(), (Cause, Option<Fallback>)> {
+        let Taken { recipient, route, .. } = *taken;
+        let Opening { inquiry, waiter, fallback } = opening;
+        if let Err(cause) = self.has_room_for(&inquiry) {
+            return Err((cause, fallback));
+        }
+        let inquiry = Rc::new(inquiry);
+        let Some(policy) = inquiry.forward() else { return Err((Cause::NoForward, fallback)) };
         let deadline = recipient.asked + self.limits.deadline;
         let claims = |key| self.questions.claim(key, self.worker, recipient.asked, deadline);
         let asks = inquiry.key.as_ref().is_none_or(claims);
+        if !asks && waiter.is_none() {
+            return Ok(());
+        }
         let id = FlightId(self.next_number());
         if let Some(key) = &inquiry.key {
             self.joinable.insert(Arc::clone(key), id);
         }
+        if let Some(fallback) = &fallback {
+            self.timers.insert((fallback.until, Due::Patience(id)));
+        }
         let flight = Flight {
             plan: Plan::new(policy, &mut self.random),
-            inquiry,
-            waiters: vec![Waiter::new(&recipient)],
+            inquiry: Rc::clone(&inquiry),
+            waiters: waiter.into_iter().collect(),
             transport: policy.transport.of(&recipient.client),
             attempts: Vec::new(),
             deadline,
@@ -71,6 +102,10 @@ impl Resolver {
             only_silence: true,
             asks,
             followers: Vec::new(),
+            fallback,
+            heard: policy.state.answers.load(Relaxed),
+            has_waited: false,
+            second_best: None,
         };
         self.timers.insert((deadline, Due::Flight(id)));
         self.flights.insert(id, flight);
@@ -85,6 +120,19 @@ impl Resolver {
         Ok(())
     }
 
+    fn has_room_for(&self, inquiry: &Inquiry) -> Result<(), Cause> {
+        let policy = inquiry.forward().ok_or(Cause::NoForward)?;
+        if self.flights.len() >= self.limits.flights {
+            self.tally.flights_full.add(1);
+            return Err(Cause::TooManyInFlight);
+        }
+        if policy.is_full() {
+            inquiry.route.block.tally.max_concurrent_rejects.add(1);
+            return Err(Cause::TooManyConcurrent(policy.max_concurrent));
+        }
+        Ok(())
+    }
+
     /// Another worker may have kept the answer and released the question between our look into the cache and our
     /// claim.
     fn answered_meanwhile(&mut self, taken: &Taken<'_>, id: FlightId, outbox: &mut Outbox) -> bool {
@@ -92,11 +140,16 @@ impl Resolver {
             return false;
         }
         let now = taken.recipient.asked;
-        let key = self.flights.get(&id).and_then(|flight| flight.inquiry.key.clone());
-        let found = key.and_then(|key| {
-            let (entry, remaining) = self.front.get(&key, now)?;
-            let (answer, ttl) = (entry.answer.clone(), Ttl::Uniform(remaining));
-            Some(Outcome(Ended::Answered { answer, ttl, writer: Writer::Cache }))
+        let Some(flight) = self.flights.get(&id).filter(|flight| !flight.waiters.is_empty()) else {
+            return false;
+        };
+        let key = flight.inquiry.key.clone();
+        let found = key.and_then(|key| match self.front.get(&key, now, Duration::ZERO)? {
+            (entry, Age::Fresh(remaining)) => {
+                let (answer, ttl) = (entry.answer.clone(), Ttl::Uniform(remaining));
+                Some(Outcome(Ended::Answered { answer, ttl, writer: Writer::Cache, helps: true }))
+            }
+            (_, Age::Stale) => None,
         });
         let Some(outcome) = found else { return false };
         if let Some(flight) = self.end_flight(id, outbox) {
@@ -118,12 +171,16 @@ impl Resolver {
 
     /// Tells everyone who waits for `flight`, here and in other workers, how it ended.
     pub(crate) fn tell_all(&self, now: Instant, flight: &Flight, outcome: &Outcome, outbox: &mut Outbox) {
-        let ledger = Ledger::of(&flight.inquiry.route);
-        for recipient in flight.waiters.iter().map(Waiter::recipient) {
-            match &outcome.0 {
-                Ended::Failed(refusal) => recipient.refuse(*refusal, ledger, now, outbox),
-                Ended::Answered { answer, ttl, writer } => {
-                    recipient.tell(Telling { answer, ttl: *ttl, writer: *writer }, ledger, now, outbox);
+        if outcome.helps() || !tell_fallback(now, flight, outbox) {
+            let ledger = Ledger::of(&flight.inquiry.route);
+            for recipient in flight.waiters.iter().map(Waiter::recipient) {
+                match &outcome.0 {
+                    Ended::Failed(refusal) => recipient.refuse(*refusal, ledger, now, outbox),
+                    Ended::Answered { answer, ttl, writer, .. } => {
+                        let (ttl, writer) = (*ttl, *writer);
+                        let telling = Telling { answer, ttl, writer, error: None, authoritative: false };
+                        recipient.tell(telling, ledger, now, outbox);
+                    }
                 }
             }
         }
@@ -134,11 +191,21 @@ impl Resolver {
         }
     }
 
+    /// Clients have waited long enough: they are told what is stale, and the question goes on without them.
+    pub(crate) fn patience_over(&mut self, now: Instant, id: FlightId, outbox: &mut Outbox) {
+        let Some(flight) = self.flights.get_mut(&id) else { return };
+        tell_fallback(now, flight, outbox);
+        flight.waiters.clear();
+    }
+
     /// Takes the flight out of all tables. Its attempts over UDP end with it, so that no source port stays
     /// open for guesses; those on streams may still bring an answer for the cache.
     pub(crate) fn end_flight(&mut self, id: FlightId, outbox: &mut Outbox) -> Option<Flight> {
         let mut flight = self.flights.remove(&id)?;
         self.timers.remove(&(flight.timer, Due::Flight(id)));
+        if let Some(fallback) = &flight.fallback {
+            self.timers.remove(&(fallback.until, Due::Patience(id)));
+        }
         if let Some(key) = &flight.inquiry.key {
             self.joinable.remove(key);
             if flight.asks {
@@ -158,9 +225,32 @@ impl Resolver {
     }
 }
 
-/// Refuses a query that no upstream is asked for.
-fn refuse(taken: &Taken<'_>, cause: Cause, outbox: &mut Outbox) {
+/// What a flight begins with.
+struct Opening {
+    inquiry: Inquiry,
+    /// Nobody waits for a refresh.
+    waiter: Option<Waiter>,
+    fallback: Option<Fallback>,
+}
+
+/// Tells those who wait what is stale; false when there is nothing of the kind.
+fn tell_fallback(now: Instant, flight: &Flight, outbox: &mut Outbox) -> bool {
+    let route = &flight.inquiry.route;
+    let Some(fallback) = &flight.fallback else { return false };
+    let Some((cache, stale)) = route.block.stale_for(&flight.inquiry.name) else { return false };
+    for recipient in flight.waiters.iter().map(Waiter::recipient) {
+        tell_stale(&fallback.entry, &recipient, (route, cache, stale), now, outbox);
+    }
+    true
+}
+
+/// Refuses a query that no upstream is asked for, or tells it what is stale.
+fn refuse(taken: &Taken<'_>, cause: Cause, fallback: Option<Fallback>, outbox: &mut Outbox) {
     let Taken { query, recipient, route } = taken;
+    let stale = route.block.stale_for(query.name.as_wire());
+    if let Some((fallback, (cache, stale))) = fallback.zip(stale) {
+        return tell_stale(&fallback.entry, recipient, (route, cache, stale), recipient.asked, outbox);
+    }
     let rcode = match cause {
         Cause::TooManyConcurrent(_) => Rcode::REFUSED,
         _ => Rcode::SERVFAIL,

@@ -7,23 +7,33 @@
 //! Three entrances tell the story: [`Resolver::on_query`], [`Resolver::on_response`] with its siblings
 //! [`Resolver::on_failure`] and [`Resolver::on_relay`], and [`Resolver::on_deadline`].
 //!
-//! Reading order: this file (the way of a query), `answering` (what a client is told), `flight` (questions on
+//! Reading order: this file (the way of a query), `answering` (what a client is told), `lookup` (what is known already),
+//! `flight` (questions on
 //! their way), `joining` (who waits with whom, and [`questions`] for the workers among each other), `forward`
-//! (whom to ask, again or no more), `ending` (what is kept, what those who wait are told), `life` (how long an answer
+//! (whom to ask, again or no more; with `plan`, the order, `hedge`, a second attempt early, `doubt`, answers that are
+//! none, `verdict`, answers that are not good enough, `probe`, who is down), `ending` (what those who wait are told),
+//! `keeping` (what is kept), `life` (how long an answer
 //! lives), [`cache`], [`policy`] (what is obeyed), [`tally`] (what is counted), [`action`] (what is wanted of the worker).
 #![forbid(unsafe_code)]
 
 pub mod action;
 mod answering;
 pub mod cache;
+mod doubt;
 mod ending;
 mod flight;
 mod forward;
+mod hedge;
 mod joining;
+mod keeping;
 mod life;
+mod lookup;
+mod plan;
 pub mod policy;
+mod probe;
 pub mod questions;
 pub mod tally;
+mod verdict;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -32,17 +42,18 @@ use std::time::Instant;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use wire::Query;
-use wire::answer::Ttl;
-use wire::header::{Class, Header, Rcode, RecordType};
+use wire::header::{Header, Rcode, RecordType};
 use wire::query::Rejection;
 
 use crate::action::{Action, AttemptId, Client, Failure, Outbox};
-use crate::answering::{Ledger, Recipient, Refusal, Taken, Telling, push_answer};
-use crate::cache::{Cache, Front, Key};
+use crate::answering::{Ledger, Recipient, Refusal, Taken, push_answer};
+use crate::cache::{Cache, Front};
 use crate::flight::{Attempt, Due, Flight, FlightId};
-use crate::policy::{Limits, Policy, Route};
+use crate::hedge::Pace;
+use crate::policy::{Limits, Policy, Route, UpstreamId};
+use crate::probe::Probe;
 use crate::questions::{Outcome, Questions, WorkerId};
-use crate::tally::{WorkerTally, Writer};
+use crate::tally::WorkerTally;
 
 /// The opcode that asks a server for its status (RFC 1035 section 4.1.1).
 const STATUS: u8 = 2;
@@ -79,9 +90,13 @@ pub struct Resolver {
     flights: HashMap<FlightId, Flight>,
     joinable: HashMap<Arc<[u8]>, FlightId>,
     attempts: HashMap<AttemptId, Attempt>,
+    probes: HashMap<AttemptId, Probe>,
+    paces: HashMap<UpstreamId, Pace>,
     ids: HashSet<u16>,
     timers: BTreeSet<(Instant, Due)>,
     last_number: u64,
+    /// What time it was in the world at one moment: seconds since 1970.
+    world_time: Option<(Instant, u64)>,
 }
 
 impl Resolver {
@@ -98,17 +113,28 @@ impl Resolver {
             flights: HashMap::new(),
             joinable: HashMap::new(),
             attempts: HashMap::new(),
+            probes: HashMap::new(),
+            paces: HashMap::new(),
             ids: HashSet::new(),
             timers: BTreeSet::new(),
             last_number: 0,
+            world_time: None,
         }
     }
 
     /// Obeys `policy` from the next query on. Open questions end as they began; what the cache holds for
     /// blocks that keep their number stays.
-    pub fn adopt(&mut self, policy: Arc<Policy>) {
+    /// Probes of the old policy end.
+    pub fn adopt(&mut self, policy: Arc<Policy>, outbox: &mut Outbox) {
         self.policy = policy;
         self.front.clear();
+        self.stop_probes(outbox);
+    }
+
+    /// Learns that it is `unix_time` seconds since 1970 at `now`. Only the validity of signatures is judged by it; lives
+    /// are counted by a clock that nobody sets.
+    pub fn tell_time(&mut self, now: Instant, unix_time: u64) {
+        self.world_time = Some((now, unix_time));
     }
 
     /// A packet from a client.
@@ -136,20 +162,28 @@ impl Resolver {
         }
         let taken = Taken { query: &query, recipient, route };
         if !self.answer_from_cache(&taken, outbox) {
-            self.ask_for(&taken, outbox);
+            self.ask_for(&taken, None, outbox);
         }
     }
 
     /// A message that came for an attempt: over UDP from the upstream that was asked, over TCP with the ID
     /// that was sent on that connection.
     pub fn on_response(&mut self, now: Instant, attempt: AttemptId, packet: &[u8], outbox: &mut Outbox) {
-        let Some(waiting) = self.attempts.get(&attempt) else { return };
+        let Some(waiting) = self.attempts.get(&attempt) else {
+            return self.probe_answered(now, attempt, packet, outbox);
+        };
         let inquiry = std::rc::Rc::clone(&waiting.inquiry);
         let read = wire::Response::parse(packet).ok();
         let matching = read.filter(|read| read.header.id == waiting.id && read.answers(&inquiry.question));
         let Some(response) = matching else {
-            return self.mismatched(now, attempt, outbox);
+            return self.mismatched(now, attempt, packet, outbox);
         };
+        let pruned = match response.without_strays() {
+            Ok(pruned) => pruned,
+            Err(wire::response::Malformed) => return self.mismatched(now, attempt, packet, outbox),
+        };
+        let response =
+            pruned.as_deref().and_then(|packet| wire::Response::parse(packet).ok()).unwrap_or(response);
         if self.is_cut_short(attempt, &response) {
             return self.ask_by_tcp(now, attempt, outbox);
         }
@@ -176,6 +210,8 @@ impl Resolver {
             match due {
                 Due::Attempt(attempt) => self.attempt_due(now, attempt, outbox),
                 Due::Flight(flight) => self.flight_due(now, flight, outbox),
+                Due::Patience(flight) => self.patience_over(now, flight, outbox),
+                Due::Probe(probe) => self.probe_due(now, probe, outbox),
             }
         }
     }
@@ -203,29 +239,6 @@ impl Resolver {
         if outbox.bytes.len() > start {
             push_answer(client, start, None, outbox);
         }
-    }
-
-    fn answer_from_cache(&mut self, taken: &Taken<'_>, outbox: &mut Outbox) -> bool {
-        let Taken { query, recipient, route } = *taken;
-        let block = &route.block;
-        let Some(cache) = block.cache_for(query.name.as_wire()) else { return false };
-        if query.qclass != Class::IN {
-            return false;
-        }
-        block.tally.cache_requests.add(1);
-        let key = Key::new(block.id, query);
-        let Some((entry, remaining)) = self.front.get(key.as_bytes(), recipient.asked) else {
-            block.tally.cache_misses.add(1);
-            return false;
-        };
-        match entry.store {
-            cache::Store::Success => block.tally.cache_success_hits.add(1),
-            cache::Store::Denial => block.tally.cache_denial_hits.add(1),
-        }
-        let shown = if cache.keep_ttl { entry.lifetime } else { remaining };
-        let telling = Telling { answer: &entry.answer, ttl: Ttl::Uniform(shown), writer: Writer::Cache };
-        recipient.tell(telling, Ledger::of(route), recipient.asked, outbox);
-        true
     }
 
     fn next_number(&mut self) -> u64 {

@@ -48,6 +48,7 @@ impl StorePolicy {
     }
 }
 
-fn covered(zones: &[Name], name: &[u8]) -> bool {
+/// True when one of `zones` has the name.
+pub(crate) fn covered(zones: &[Name], name: &[u8]) -> bool {
     zones.iter().any(|zone| zone.covers(name))
 }

@@ -2,17 +2,21 @@
 //!
 //! `daemon` builds it from a Corefile; every value here is already checked.
 
-use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize};
+mod forward;
+
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use wire::header::{Rcode, RecordType};
+use wire::header::RecordType;
 use wire::name::Name;
 
-use crate::action::{Client, Transport};
 use crate::cache::Occupancy;
-use crate::tally::{BlockTally, RouteTally, UpstreamTally};
+use crate::tally::{BlockTally, RouteTally};
+
+pub use forward::{
+    AttemptRule, ForwardPolicy, ForwardState, HealthPolicy, Order, TransportRule, Upstream, UpstreamId,
+    UpstreamState,
+};
 
 /// One listening address and port with the zones served on it, CoreDNS's "server". The number is the same for
 /// the life of the process, over reloads too.
@@ -38,6 +42,11 @@ pub struct Policy {
 impl Policy {
     pub(crate) fn listener(&self, id: ListenerId) -> Option<&Listener> {
         self.listeners.get(usize::from(id.0))?.as_ref()
+    }
+
+    pub(crate) fn has(&self, route: &Arc<Route>) -> bool {
+        let mut routes = self.listeners.iter().flatten().flat_map(|listener| &listener.routes);
+        routes.any(|one| Arc::ptr_eq(one, route))
     }
 }
 
@@ -126,6 +135,12 @@ impl Block {
         self.forwards.iter().position(|forward| forward.takes(name))
     }
 
+    /// The next `forward` behind one that takes a lower-case wire name.
+    pub(crate) fn forward_behind(&self, forward: usize, name: &[u8]) -> Option<usize> {
+        let behind = forward + 1..self.forwards.len();
+        behind.into_iter().find(|&index| self.forwards.get(index).is_some_and(|one| one.takes(name)))
+    }
+
     /// The `cache` directive, for names it covers.
     pub(crate) fn cache_for(&self, name: &[u8]) -> Option<&CachePolicy> {
         self.cache.as_ref().filter(|cache| cache.zones.iter().any(|zone| zone.covers(name)))
@@ -201,148 +216,6 @@ pub struct StorePolicy {
     pub disabled: Vec<Name>,
 }
 
-/// A `forward` directive.
-#[derive(Debug)]
-pub struct ForwardPolicy {
-    /// Names in this zone.
-    pub from: Name,
-    /// But not those in these; a name equal to `from` is taken all the same.
-    pub except: Vec<Name>,
-    /// At least one.
-    pub upstreams: Vec<Upstream>,
-    /// In which order upstreams are tried.
-    pub order: Order,
-    /// How questions travel.
-    pub transport: TransportRule,
-    /// More open questions than this are refused; 0 is no limit.
-    pub max_concurrent: u32,
-    /// How long an attempt may wait for its answer.
-    pub read_timeout: Duration,
-    /// `max_connect_attempts`.
-    pub attempts: AttemptRule,
-    /// How upstreams are found to be down and up again.
-    pub health: HealthPolicy,
-    /// Response codes with which the next upstream is asked; with none left, the last answer is told.
-    pub failover: Vec<Rcode>,
-    /// Response codes with which the following `forward` of the block is asked.
-    pub next: Vec<Rcode>,
-    /// The following `forward` is also asked after NOERROR without the type asked for.
-    pub next_on_nodata: bool,
-    /// What all workers know of it.
-    pub state: Arc<ForwardState>,
-}
-
-/// What workers share of a `forward`.
-#[derive(Debug, Default)]
-pub struct ForwardState {
-    /// Answers its upstreams have given: a failure is kept no longer than until the next one.
-    pub(crate) answers: AtomicU64,
-    /// Open questions now.
-    pub(crate) in_use: AtomicU32,
-    /// Whose turn it is, for [`Order::RoundRobin`].
-    pub(crate) turn: AtomicUsize,
-}
-
-/// `max_connect_attempts` of `forward`: attempts that a question may make.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub enum AttemptRule {
-    /// Two for each upstream.
-    #[default]
-    TwoEach,
-    /// This many in all, above 0.
-    AtMost(u32),
-    /// As many as fit before the deadline, with growing pauses.
-    Unbounded,
-}
-
-/// `max_fails`, `health_check` and `failfast_all_unhealthy_upstreams` of `forward`. A failed attempt starts probing;
-/// any answer ends it.
-#[derive(Clone, Debug)]
-pub struct HealthPolicy {
-    /// An upstream is down after more failed probes than this; 0 never probes.
-    pub max_fails: u32,
-    /// From one probe to the next.
-    pub interval: Duration,
-    /// RD of the probe.
-    pub recursion_desired: bool,
-    /// The name probed for its NS records.
-    pub name: Name,
-    /// With all upstreams down queries fail at once; otherwise one upstream is tried.
-    pub failfast: bool,
-}
-
-impl ForwardPolicy {
-    fn takes(&self, name: &[u8]) -> bool {
-        if name == self.from.as_wire() {
-            return true;
-        }
-        self.from.covers(name) && !self.except.iter().any(|zone| zone.covers(name))
-    }
-}
-
-/// An upstream with the way it is reached: address, encryption, the life of connections. The number is the same for
-/// the life of the process, over reloads too.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct UpstreamId(pub u16);
-
-/// One upstream of a `forward`.
-#[derive(Clone, Debug)]
-pub struct Upstream {
-    /// Its number.
-    pub id: UpstreamId,
-    /// Where it listens.
-    pub addr: SocketAddr,
-    /// It is reached by TLS, whatever the transport rule says.
-    pub encrypted: bool,
-    /// What is counted for it.
-    pub tally: Arc<UpstreamTally>,
-    /// What all workers know of it.
-    pub state: Arc<UpstreamState>,
-}
-
-/// What workers share of an upstream of one `forward`.
-#[derive(Debug, Default)]
-pub struct UpstreamState {
-    /// Probes that failed since it last answered.
-    pub(crate) fails: AtomicU32,
-    /// A worker probes it.
-    pub(crate) probing: AtomicBool,
-}
-
-/// `policy` of `forward`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub enum Order {
-    /// A fresh permutation for each query.
-    #[default]
-    Random,
-    /// The next one first, the rest in order.
-    RoundRobin,
-    /// As written.
-    Sequential,
-}
-
-/// `force_tcp` and `prefer_udp` of `forward`; the first wins.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub enum TransportRule {
-    /// As the client came.
-    #[default]
-    AsClient,
-    /// Always TCP.
-    ForceTcp,
-    /// UDP, and TCP when the answer is truncated.
-    PreferUdp,
-}
-
-impl TransportRule {
-    pub(crate) fn of(self, client: &Client) -> Transport {
-        match self {
-            Self::AsClient => client.transport(),
-            Self::ForceTcp => Transport::Tcp,
-            Self::PreferUdp => Transport::Udp,
-        }
-    }
-}
-
 /// Limits of one worker that no Corefile sets; each has a counter in [`crate::tally::WorkerTally`].
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
@@ -350,6 +223,9 @@ pub struct Limits {
     pub flights: usize,
     /// Clients that wait for one question.
     pub waiters_per_flight: usize,
+    /// Attempts made early for each upstream's slow answers, before every further one has to be earned by ten ordinary
+    /// attempts; 0 makes none. See [`crate::tally::UpstreamTally::hedges_withheld`].
+    pub hedges: u32,
     /// From the client's question to its answer, dialling and retries included. Below the 5 s at which
     /// resolvers give up.
     pub deadline: Duration,
@@ -357,6 +233,6 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { flights: 8192, waiters_per_flight: 1024, deadline: Duration::from_millis(4500) }
+        Self { flights: 8192, waiters_per_flight: 1024, hedges: 10, deadline: Duration::from_millis(4500) }
     }
 }

@@ -46,8 +46,21 @@ pub struct Outcome(pub(crate) Ended);
 
 #[derive(Clone, Debug)]
 pub(crate) enum Ended {
-    Answered { answer: Answer, ttl: Ttl, writer: Writer },
+    Answered {
+        answer: Answer,
+        ttl: Ttl,
+        writer: Writer,
+        /// It is better than what is stale.
+        helps: bool,
+    },
     Failed(Refusal),
+}
+
+impl Outcome {
+    /// True when clients need not be told what is stale.
+    pub(crate) fn helps(&self) -> bool {
+        matches!(self.0, Ended::Answered { helps: true, .. })
+    }
 }
 
 impl Questions {

@@ -158,10 +158,16 @@ pub struct BlockTally {
     pub cache_misses: Counter,
     /// Responses that did not match their question.
     pub cache_drops: Counter,
+    /// Questions asked in the background, to renew an answer before or after its end.
+    pub prefetches: Counter,
+    /// Queries answered with what is over.
+    pub served_stale: Counter,
     /// Queries that joined a question already asked: upstream queries saved.
     pub joined: Counter,
     /// Queries refused by `max_concurrent`.
     pub max_concurrent_rejects: Counter,
+    /// Questions that found all upstreams of their `forward` down.
+    pub healthcheck_broken: Counter,
 }
 
 /// What is counted for one upstream.
@@ -179,6 +185,16 @@ pub struct UpstreamTally {
     pub redone: Counter,
     /// Messages of the upstream that answered nothing we asked.
     pub mismatches: Counter,
+    /// Attempts that such messages ended: over UDP the question went on by TCP, a stream was given up.
+    pub distrusted: Counter,
+    /// Attempts without answer in the time that is usual for this upstream, for which another was made early.
+    pub hedged: Counter,
+    /// Attempts for which none was made because too many had been (see [`crate::policy::Limits::hedges`]).
+    pub hedges_withheld: Counter,
+    /// Questions repeated without OPT, because the answer to the one with OPT was FORMERR or NOTIMP.
+    pub without_edns: Counter,
+    /// Probes that failed.
+    pub healthcheck_failures: Counter,
 }
 
 /// What is counted for a worker as a whole.

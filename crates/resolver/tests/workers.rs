@@ -130,6 +130,8 @@ fn a_failure_is_told_to_both_and_the_question_is_free_again() {
     assert_eq!(told.answers.len(), 1);
     let followed = workers.relay(told.relays.first().expect("the other worker is told"));
     assert_eq!(followed.answers, told.answers);
+    assert_eq!(workers.ask(1).answers.len(), 1, "both know of the failure");
+    workers.now += Duration::from_secs(5);
     assert_eq!(workers.ask(1).questions.len(), 1);
 }
 

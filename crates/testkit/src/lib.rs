@@ -1,5 +1,5 @@
-//! What the tests share: DNS messages as text, scenarios told as DNS conversations, actors on real sockets, and a
-//! command that shows the product.
+//! What the tests share: DNS messages as text, scenarios told as DNS conversations, actors on real sockets, a
+//! command that shows the product, and one that compares it with real servers.
 //!
 //! Reading order: [`text`] (messages as words), [`scenario`] (a conversation in a file, and what plays it),
 //! [`stand`] (a resolver's plainest configuration);

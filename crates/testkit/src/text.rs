@@ -57,6 +57,12 @@ const RCODES: [(u16, &str); 12] = [
 /// TC in the third octet of a header (RFC 1035 section 4.1.1).
 const TC: u8 = 0x02;
 
+/// The number of a response code.
+pub(crate) fn rcode(word: &str) -> Result<u16, TextError> {
+    let known = RCODES.iter().find(|(_, mnemonic)| *mnemonic == word);
+    known.map_or_else(|| wrong(format!("`{word}` is not a response code")), |&(number, _)| Ok(number))
+}
+
 /// Changes `message` as `words` say: what they do not mention stays.
 ///
 /// # Errors
@@ -75,7 +81,7 @@ pub fn read(words: &[&str], mut message: Message) -> Result<Message, TextError> 
 }
 
 fn read_head(word: &str, message: &mut Message) -> Result<(), TextError> {
-    if let Some(&(number, _)) = RCODES.iter().find(|(_, mnemonic)| *mnemonic == word) {
+    if let Ok(number) = rcode(word) {
         message.metadata.response_code = number.into();
         return Ok(());
     }
@@ -131,12 +137,43 @@ pub fn question(words: &[&str]) -> Result<Query, TextError> {
 }
 
 pub(crate) fn name(word: &str) -> Result<Name, TextError> {
-    let name = Name::from_ascii(word);
+    let bad = |why: &dyn fmt::Display| TextError(format!("`{word}` is not a name: {why}"));
+    let name = match labels(word) {
+        _ if !word.contains('\\') => Name::from_ascii(word),
+        Some(labels) => Name::from_labels(labels),
+        None => return Err(bad(&"an escape that is none")),
+    };
     name.map(|mut name| {
         name.set_fqdn(true);
         name
     })
-    .map_err(|error| TextError(format!("`{word}` is not a name: {error}")))
+    .map_err(|error| bad(&error))
+}
+
+/// The labels of a name with escapes (RFC 4343 section 2.1), of which hickory-proto reads none that stand for octets
+/// without a shape; nothing when an escape is none.
+fn labels(word: &str) -> Option<Vec<Vec<u8>>> {
+    let mut labels = vec![Vec::new()];
+    let mut octets = word.bytes();
+    while let Some(octet) = octets.next() {
+        let literal = match octet {
+            b'.' => {
+                labels.push(Vec::new());
+                continue;
+            }
+            b'\\' => match octets.next()? {
+                hundreds @ b'0'..=b'9' => {
+                    let digits = [hundreds, octets.next()?, octets.next()?];
+                    str::from_utf8(&digits).ok()?.parse().ok()?
+                }
+                escaped => escaped,
+            },
+            octet => octet,
+        };
+        labels.last_mut()?.push(literal);
+    }
+    labels.pop_if(|last| last.is_empty());
+    Some(labels)
 }
 
 pub(crate) fn record_type(word: &str) -> Result<RecordType, TextError> {
@@ -151,6 +188,9 @@ pub(crate) fn record_type(word: &str) -> Result<RecordType, TextError> {
 }
 
 pub(crate) fn class(word: &str) -> Result<DNSClass, TextError> {
+    if let Some(number) = word.strip_prefix("CLASS").and_then(|number| number.parse::<u16>().ok()) {
+        return Ok(DNSClass::from(number));
+    }
     DNSClass::from_str(word).map_err(|_| TextError(format!("`{word}` is not a class")))
 }
 

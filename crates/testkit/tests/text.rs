@@ -78,6 +78,17 @@ fn what_is_not_understood_is_named() {
 }
 
 #[test]
+fn names_may_hold_any_octet_and_classes_be_numbers() {
+    let asked = question(&[r"a\000\.B\255\\.test.", "A", "CLASS65280"]).unwrap();
+    let labels: Vec<&[u8]> = asked.name.iter().collect();
+    assert_eq!(labels, [&b"a\x00.B\xff\\"[..], b"test"]);
+    assert_eq!(u16::from(asked.query_class), 65280);
+    for broken in [r"a\", r"a\25", r"a\256.test", r"a\..b..c"] {
+        assert!(question(&[broken, "A"]).is_err(), "{broken}");
+    }
+}
+
+#[test]
 fn octets_come_in_pairs() {
     assert_eq!(octets("00_fF_10"), Ok(vec![0, 255, 16]));
     assert!(octets("0").is_err());

@@ -27,6 +27,10 @@ pub struct Edns {
 pub struct ExtendedError(pub u16);
 
 impl ExtendedError {
+    /// The answer has outlived its TTL.
+    pub const STALE_ANSWER: Self = Self(3);
+    /// The NXDOMAIN has outlived its TTL.
+    pub const STALE_NXDOMAIN_ANSWER: Self = Self(19);
     /// A failure from the cache.
     pub const CACHED_ERROR: Self = Self(13);
     /// No upstream could be reached.

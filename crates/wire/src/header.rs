@@ -127,6 +127,8 @@ impl RecordType {
     pub const AAAA: Self = Self(28);
     /// Service location (RFC 2782).
     pub const SRV: Self = Self(33);
+    /// Redirection of all names below (RFC 6672).
+    pub const DNAME: Self = Self(39);
     /// EDNS pseudo record (RFC 6891).
     pub const OPT: Self = Self(41);
     /// Delegation signer.

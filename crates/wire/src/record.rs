@@ -48,15 +48,7 @@ impl Record {
 
     /// Reads the record at `owner` of a packet that was walked before.
     pub(crate) fn reread(packet: &[u8], owner: usize) -> Option<Self> {
-        let mut at = owner;
-        let owner_end = loop {
-            match *packet.get(at)? {
-                0 => break at + 1,
-                pointer if pointer >= 0xc0 => break at + 2,
-                len => at += 1 + usize::from(len),
-            }
-        };
-        Self::read(packet, owner, owner_end)
+        Self::read(packet, owner, name_end(packet, owner)?)
     }
 }
 
@@ -116,9 +108,7 @@ impl<'p> Walk<'p> {
         let record = Record::read(self.packet, self.at, owner_end)?;
         if record.rtype != RecordType::OPT {
             self.ttls.push(u16::try_from(record.ttl_at).ok()?);
-            // A TTL with the highest bit set counts as 0 (RFC 2181 section 8).
-            let ttl = if record.ttl > i32::MAX.unsigned_abs() { 0 } else { record.ttl };
-            self.min_ttl = Some(self.min_ttl.map_or(ttl, |least| least.min(ttl)));
+            self.min_ttl = Some(self.min_ttl.map_or(record.ttl, |least| least.min(record.ttl)));
             self.rdata(&record)?;
         }
         self.at = record.end;
@@ -129,10 +119,7 @@ impl<'p> Walk<'p> {
     /// of those whose names clients commonly decode.
     fn rdata(&mut self, record: &Record) -> Option<()> {
         let layout = Layout::of(record.rtype, record.class);
-        let mut at = record.rdata + layout.before;
-        for _ in 0..layout.strings {
-            at += 1 + usize::from(*self.packet.get(at)?);
-        }
+        let mut at = layout.names_at(self.packet, record.rdata)?;
         for _ in 0..layout.names {
             at = self.name(at)?;
         }
@@ -196,7 +183,7 @@ impl<'p> Walk<'p> {
 
 /// Where names are in the RDATA of a type: behind `before` octets and `strings` with a length octet each, that
 /// many, and `after` octets or any number.
-struct Layout {
+pub(crate) struct Layout {
     before: usize,
     strings: usize,
     names: usize,
@@ -204,7 +191,7 @@ struct Layout {
 }
 
 impl Layout {
-    const fn of(rtype: RecordType, class: Class) -> Self {
+    pub(crate) const fn of(rtype: RecordType, class: Class) -> Self {
         let (before, strings, names, after) = match rtype.0 {
             // Addresses, in whose size old stub resolvers trust. Other classes have other addresses.
             1 if class.0 == Class::IN.0 => (4, 0, 0, Some(0)),
@@ -232,6 +219,20 @@ impl Layout {
             _ => (0, 0, 0, None),
         };
         Self { before, strings, names, after }
+    }
+
+    /// How many names there are.
+    pub(crate) fn names(&self) -> usize {
+        self.names
+    }
+
+    /// Where the first name of the RDATA at `rdata` begins.
+    pub(crate) fn names_at(&self, packet: &[u8], rdata: usize) -> Option<usize> {
+        let mut at = rdata + self.before;
+        for _ in 0..self.strings {
+            at += 1 + usize::from(*packet.get(at)?);
+        }
+        Some(at)
     }
 }
 
@@ -264,4 +265,48 @@ fn label(packet: &[u8], mut at: usize) -> Option<(usize, &[u8])> {
         }
         at = usize::from(u16_at(packet, at)? & 0x3fff);
     }
+}
+
+/// Where the name at `at` ends in place: behind its root, or behind the pointer it goes on at.
+pub(crate) fn name_end(packet: &[u8], mut at: usize) -> Option<usize> {
+    loop {
+        match *packet.get(at)? {
+            0 => return Some(at + 1),
+            pointer if pointer >= 0xc0 => return Some(at + 2),
+            len => at += 1 + usize::from(len),
+        }
+    }
+}
+
+/// Appends the name at `at` without pointers. The packet was walked before.
+pub(crate) fn push_name(packet: &[u8], mut at: usize, out: &mut Vec<u8>) -> Option<()> {
+    loop {
+        let (label_at, octets) = label(packet, at)?;
+        out.push(u8::try_from(octets.len()).ok()?);
+        if octets.is_empty() {
+            return Some(());
+        }
+        out.extend_from_slice(octets);
+        at = label_at + 1 + octets.len();
+    }
+}
+
+/// A hash of the name at `at`, the same for names that are equal but for case. The packet was walked before.
+pub(crate) fn hash_name(packet: &[u8], mut at: usize) -> u32 {
+    // FNV-1a: it saves comparisons; who makes names collide only makes us compare.
+    let mut hash = 0x811c_9dc5_u32;
+    while let Some((label_at, octets)) = label(packet, at).filter(|(_, octets)| !octets.is_empty()) {
+        for octet in octets {
+            hash = (hash ^ u32::from(octet.to_ascii_lowercase())).wrapping_mul(0x0100_0193);
+        }
+        hash = hash.wrapping_mul(0x0100_0193);
+        at = label_at + 1 + octets.len();
+    }
+    hash
+}
+
+/// Where the name at `at` goes on behind its first label; nothing for the root. The packet was walked before.
+pub(crate) fn parent(packet: &[u8], at: usize) -> Option<usize> {
+    let (label_at, octets) = label(packet, at)?;
+    (!octets.is_empty()).then_some(label_at + 1 + octets.len())
 }

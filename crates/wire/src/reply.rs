@@ -62,7 +62,9 @@ pub struct Ask<'a> {
     pub recursion_desired: bool,
     /// CD of the client.
     pub checking_disabled: bool,
-    /// DO of the client; OPT is always sent, with our size and no options.
+    /// With OPT, of our size and without options; DO needs it.
+    pub edns: bool,
+    /// DO of the client.
     pub dnssec_ok: bool,
 }
 
@@ -76,9 +78,12 @@ pub fn ask(ask: &Ask<'_>, out: &mut Vec<u8>) {
     if ask.checking_disabled {
         flags = flags.with(Flags::CD);
     }
-    let header = Header { id: ask.id, flags, qdcount: 1, ancount: 0, nscount: 0, arcount: 1 };
+    let arcount = u16::from(ask.edns);
+    let header = Header { id: ask.id, flags, qdcount: 1, ancount: 0, nscount: 0, arcount };
     out.reserve(HEADER_LEN + ask.question.len() + OPT_LEN);
     out.extend_from_slice(&header.to_bytes());
     out.extend_from_slice(ask.question);
-    push_opt(out, OUR_UDP_SIZE, ask.dnssec_ok, Rcode::NOERROR, None);
+    if ask.edns {
+        push_opt(out, OUR_UDP_SIZE, ask.dnssec_ok, Rcode::NOERROR, None);
+    }
 }

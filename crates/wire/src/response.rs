@@ -1,6 +1,10 @@
 //! An upstream's message: whether it answers what was asked, what kind of answer it is, where its TTLs are.
 
 mod chain;
+mod signatures;
+mod strays;
+
+use chain::Chain;
 
 use crate::edns;
 use crate::header::{Flags, HEADER_LEN, Header, Rcode, RecordType};
@@ -43,7 +47,8 @@ pub struct Response<'p> {
     pub rcode: Rcode,
     /// What it says.
     pub kind: Kind,
-    /// The smallest TTL of all records but OPT, in seconds; values above 2^31-1 count as 0 (RFC 2181 section 8).
+    /// The smallest TTL of all records but OPT, in seconds. Values above 2^31-1 are large, not negative (RFC 8767
+    /// section 4): whoever keeps the answer has a bound of its own.
     /// Nothing when there are no records.
     pub min_ttl: Option<u32>,
     /// Octets of the question section (name, type, class).
@@ -54,6 +59,8 @@ pub struct Response<'p> {
     pub(crate) opt: Option<(u16, u16)>,
     /// True when a name in it is compressed.
     pub(crate) has_pointers: bool,
+    /// Places of records in the answer section that the question does not lead to.
+    strays: Vec<u16>,
 }
 
 impl<'p> Response<'p> {
@@ -85,8 +92,9 @@ impl<'p> Response<'p> {
             None => header.flags.rcode(),
             Some(opt) => edns::read(packet, opt, header.flags.rcode())?.1,
         };
+        let chain = Chain::follow(packet, question_end, header.ancount)?;
         let kind = match rcode {
-            Rcode::NOERROR if chain::reaches_type(packet, question_end, header.ancount) => Kind::Positive,
+            Rcode::NOERROR if chain.reaches_type => Kind::Positive,
             Rcode::NOERROR if soa => Kind::NoData,
             Rcode::NOERROR if header.ancount > 0 => Kind::Dangling,
             Rcode::NOERROR if ns => Kind::Delegation,
@@ -109,7 +117,27 @@ impl<'p> Response<'p> {
             ttls: walk.ttls,
             opt,
             has_pointers: walk.pointers > 0,
+            strays: chain.strays,
         })
+    }
+
+    /// The message without records in its answer section that the question does not lead to, if there are any: whoever
+    /// put them there wants someone to remember them.
+    ///
+    /// # Errors
+    /// [`Malformed`] when it would be longer than a message can be with its names in full.
+    pub fn without_strays(&self) -> Result<Option<Vec<u8>>, Malformed> {
+        if self.strays.is_empty() {
+            return Ok(None);
+        }
+        let question_end = HEADER_LEN + usize::from(self.question_len);
+        strays::without(self.packet, question_end, &self.strays).map(Some).ok_or(Malformed)
+    }
+
+    /// True when every signature in it is valid at `time`, in seconds since 1970: within its own bounds, which are
+    /// serial numbers (RFC 4034 section 3.1.5). Nothing is verified.
+    pub fn signatures_hold(&self, time: u64) -> bool {
+        signatures::hold(self.packet, &self.ttls, time)
     }
 
     /// True when this answers `question` (name, type, class as octets): the names equal but for case
@@ -119,5 +147,10 @@ impl<'p> Response<'p> {
             self.packet.get(HEADER_LEN..HEADER_LEN + usize::from(self.question_len)).unwrap_or_default();
         // Letters may differ in the name only: type 65 and type 97 are no letters.
         ours.eq_ignore_ascii_case(question) && ours.last_chunk::<4>() == question.last_chunk::<4>()
+    }
+
+    /// True when the sender knows EDNS (RFC 6891 section 7).
+    pub fn has_opt(&self) -> bool {
+        self.opt.is_some()
     }
 }

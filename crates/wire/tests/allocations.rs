@@ -79,8 +79,14 @@ fn replies_and_rejections_allocate_nothing() {
         reply::error(&query.echo, Rcode::SERVFAIL, Some(ExtendedError::CACHED_ERROR), &mut out);
         let id = query.echo.id;
         let question = query.echo.question;
-        let ask =
-            reply::Ask { id, question, recursion_desired: true, checking_disabled: false, dnssec_ok: true };
+        let ask = reply::Ask {
+            id,
+            question,
+            recursion_desired: true,
+            checking_disabled: false,
+            edns: true,
+            dnssec_ok: true,
+        };
         reply::ask(&ask, &mut out);
         for broken in [&QUERY[..20], &QUERY[..11], b"\0\0\x28\0\0\x01\0\0\0\0\0\0"] {
             let rejection = Query::parse(broken).unwrap_err();

@@ -28,6 +28,22 @@ pub(super) fn families(tallies: &Tallies) -> Vec<Family> {
             tallies,
             |tally| &tally.cache_drops,
         ),
+        counted(
+            Family::counter(
+                "coredns_cache_prefetch_total",
+                "Questions asked behind the clients' backs, before an answer's end or after it.",
+            ),
+            tallies,
+            |tally| &tally.prefetches,
+        ),
+        counted(
+            Family::counter(
+                "coredns_cache_served_stale_total",
+                "Queries answered with what is over, for want of anything newer.",
+            ),
+            tallies,
+            |tally| &tally.served_stale,
+        ),
     ]
 }
 

@@ -1,6 +1,6 @@
 //! The process and its node: what CoreDNS and node-cache tell of themselves, and what only we have to tell.
 
-use resolver::tally::{BlockTally, Counter, UpstreamTally, WorkerTally};
+use resolver::tally::{BlockTally, WorkerTally};
 
 use super::Build;
 use super::family::{Distribution, Family, total};
@@ -98,25 +98,8 @@ pub(super) fn own_families(tallies: &Tallies, process: &ProcessTally) -> Vec<Fam
             "Answers of upstreams that no client waited for any more; they fill the cache.",
             late,
         ),
-        per_upstream(
-            "nodelocaldns_upstream_failures_total",
-            "Attempts at an upstream that failed.",
-            tallies,
-            |t| &t.failures,
-        ),
-        per_upstream(
-            "nodelocaldns_upstream_redone_total",
-            "Attempts repeated on a fresh connection because a used one had closed.",
-            tallies,
-            |t| &t.redone,
-        ),
-        per_upstream(
-            "nodelocaldns_upstream_mismatches_total",
-            "Messages of an upstream that answered nothing we had asked.",
-            tallies,
-            |t| &t.mismatches,
-        ),
     ];
+    families.extend(super::upstreams::own_families(tallies));
     families.extend(of_process(process));
     families
 }
@@ -201,20 +184,6 @@ fn joined(tallies: &Tallies) -> Family {
     for (server, zones, block) in tallies.blocks() {
         let count = total(&block.of_workers, |tally: &BlockTally| Some(&tally.joined));
         family.series(&[("server", server), ("zones", zones)], count as f64);
-    }
-    family
-}
-
-fn per_upstream(
-    name: &str,
-    help: &str,
-    tallies: &Tallies,
-    pick: impl Fn(&UpstreamTally) -> &Counter,
-) -> Family {
-    let mut family = Family::counter(name, help);
-    for (addr, of_workers) in tallies.upstreams() {
-        let count = total(of_workers, |tally| Some(pick(tally)));
-        family.series(&[("to", &addr.to_string())], count as f64);
     }
     family
 }

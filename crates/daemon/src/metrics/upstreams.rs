@@ -1,4 +1,4 @@
-//! Upstreams: `coredns_forward_*`, `coredns_proxy_*`.
+//! Upstreams: `coredns_forward_*`, `coredns_proxy_*`, and what only we have to tell of them.
 
 use resolver::tally::{BlockTally, Counter, UpstreamTally};
 
@@ -11,7 +11,8 @@ const PROXY: (&str, &str) = ("proxy_name", "forward");
 pub(super) fn families(tallies: &Tallies) -> Vec<Family> {
     vec![
         rejects(tallies),
-        broken(),
+        broken(tallies),
+        probes(tallies),
         durations(tallies),
         connections(
             Family::counter(
@@ -47,15 +48,81 @@ fn rejects(tallies: &Tallies) -> Family {
     family
 }
 
-/// Upstreams are never taken out of use, so no query ever found all of them out of use.
-fn broken() -> Family {
+fn broken(tallies: &Tallies) -> Family {
     let mut family = Family::counter(
         "coredns_forward_healthcheck_broken_total",
-        "Queries that found all upstreams of their forward out of use.",
+        "Questions that found all upstreams of their forward down.",
     );
-    family.series(&[], 0.0);
+    let count: u64 = tallies
+        .blocks()
+        .map(|(_, _, block)| total(&block.of_workers, |tally: &BlockTally| Some(&tally.healthcheck_broken)))
+        .sum();
+    family.series(&[], count as f64);
     family
 }
+
+fn probes(tallies: &Tallies) -> Family {
+    let mut family = Family::counter(
+        "coredns_proxy_healthcheck_failures_total",
+        "Probes of an upstream that failed; it is down after more of them in a row than max_fails.",
+    );
+    for (addr, of_workers) in tallies.upstreams() {
+        let count = total(of_workers, |tally: &UpstreamTally| Some(&tally.healthcheck_failures));
+        family.used(&[PROXY, ("to", &addr.to_string())], count);
+    }
+    family
+}
+
+/// Under names of our own.
+pub(super) fn own_families(tallies: &Tallies) -> Vec<Family> {
+    OWN.iter()
+        .map(|&(name, help, pick)| {
+            let mut family = Family::counter(name, help);
+            for (addr, of_workers) in tallies.upstreams() {
+                let count = total(of_workers, |tally| Some(pick(tally)));
+                family.series(&[("to", &addr.to_string())], count as f64);
+            }
+            family
+        })
+        .collect()
+}
+
+type Pick = fn(&UpstreamTally) -> &Counter;
+
+/// Name, help and counter of each upstream.
+const OWN: [(&str, &str, Pick); 7] = [
+    ("nodelocaldns_upstream_failures_total", "Attempts at an upstream that failed.", |t| &t.failures),
+    (
+        "nodelocaldns_upstream_redone_total",
+        "Attempts repeated on a fresh connection because a used one had closed.",
+        |t| &t.redone,
+    ),
+    (
+        "nodelocaldns_upstream_mismatches_total",
+        "Messages of an upstream that answered nothing we had asked.",
+        |t| &t.mismatches,
+    ),
+    (
+        "nodelocaldns_upstream_distrusted_total",
+        "Attempts that such messages ended: a question over UDP went on by TCP, a connection was given up.",
+        |t| &t.distrusted,
+    ),
+    (
+        "nodelocaldns_upstream_hedged_total",
+        "Attempts without answer in the time that is usual for the upstream, for which another was made early.",
+        |t| &t.hedged,
+    ),
+    (
+        "nodelocaldns_upstream_hedges_withheld_total",
+        "Attempts for which none was made early because too many had been.",
+        |t| &t.hedges_withheld,
+    ),
+    (
+        "nodelocaldns_upstream_without_edns_total",
+        "Questions repeated without EDNS, because the upstream did not understand it.",
+        |t| &t.without_edns,
+    ),
+];
 
 fn durations(tallies: &Tallies) -> Family {
     let mut family = Family::histogram(

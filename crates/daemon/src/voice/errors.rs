@@ -183,6 +183,7 @@ impl fmt::Display for Message {
                     }
                     (Failure::Handshake, _) => write!(f, "dial {net} {to}: tls: handshake failure"),
                     (Failure::Closed { .. }, _) => write!(f, "read {net} {to}: EOF"),
+                    (Failure::AllDown, _) => f.write_str("no healthy proxies"),
                     (Failure::Local, _) => {
                         write!(f, "dial {net} {to}: this node has no descriptor, buffer or permission for it")
                     }

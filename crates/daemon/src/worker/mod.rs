@@ -38,8 +38,8 @@ pub(crate) use upstream::{Carrier, Carriers, Privacy};
 /// Looked at again after this long when nothing is due; a wake-up an hour costs nothing.
 const NOTHING_DUE: Duration = Duration::from_secs(3600);
 
-/// How often a worker looks at what the kernel had to drop; scrapes come no more often.
-const QUEUE_LOOK: Duration = Duration::from_secs(5);
+/// How often a worker looks at the clock of the world and at what the kernel had to drop; scrapes come no more often.
+const LOOK: Duration = Duration::from_secs(5);
 
 /// How often one who leaves looks whether all is answered.
 const ANSWER_LOOK: Duration = Duration::from_millis(10);
@@ -124,7 +124,7 @@ impl Core {
         });
         tokio::task::spawn_local(Rc::clone(&core).keep_time());
         tokio::task::spawn_local(Rc::clone(&core).hear(desk.inbox));
-        tokio::task::spawn_local(Rc::clone(&core).watch_queues());
+        tokio::task::spawn_local(Rc::clone(&core).look_around());
         core
     }
 
@@ -138,9 +138,9 @@ impl Core {
     }
 
     /// Obeys other orders from the next packet on.
-    fn adopt(&self, orders: Orders) {
+    fn adopt(self: &Rc<Self>, orders: Orders) {
         self.upstreams.adopt(orders.upstreams.clone());
-        self.resolver.borrow_mut().adopt(Arc::clone(&orders.policy));
+        self.act(|resolver, _, outbox| resolver.adopt(Arc::clone(&orders.policy), outbox));
         self.orders.replace(orders);
     }
 
@@ -167,10 +167,11 @@ impl Core {
         });
     }
 
-    /// Looks at the kernel's queues, for as long as the worker lives.
-    async fn watch_queues(self: Rc<Self>) {
+    /// Looks at the clock of the world and the kernel's queues, for as long as the worker lives.
+    async fn look_around(self: Rc<Self>) {
         loop {
-            time::sleep(QUEUE_LOOK).await;
+            self.resolver.borrow_mut().tell_time(clock::now(), clock::unix_time());
+            time::sleep(LOOK).await;
             self.datagrams.count_overflows(&self.process);
         }
     }

@@ -91,8 +91,12 @@ fn drive(tallies: &mut Tallies) {
         block.cache_misses.add(1);
         block.joined.add(59);
         block.max_concurrent_rejects.add(1);
+        block.healthcheck_broken.add(2);
     }
-    tallies.block(SERVER, ".", &Arc::default(), 0).cache_drops.add(1);
+    let block = tallies.block(SERVER, ".", &Arc::default(), 0);
+    block.cache_drops.add(1);
+    block.prefetches.add(2);
+    block.served_stale.add(3);
 
     let upstream = tallies.upstream(SocketAddr::from(([10, 233, 0, 3], 53)), 0);
     upstream.exchanges[rcode_place(Rcode::NXDOMAIN)].observe(Duration::from_millis(2));
@@ -100,6 +104,11 @@ fn drive(tallies: &mut Tallies) {
     upstream.connection_misses[1].add(1);
     upstream.connection_hits[1].add(7);
     upstream.redone.add(1);
+    upstream.distrusted.add(2);
+    upstream.hedged.add(3);
+    upstream.hedges_withheld.add(4);
+    upstream.without_edns.add(5);
+    upstream.healthcheck_failures.add(6);
     tallies.worker(0).silenced.add(4);
     tallies.worker(1).silenced.add(1);
     tallies.worker(1).flights_full.add(2);

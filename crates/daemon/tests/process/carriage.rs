@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::io;
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
-use std::thread;
+use std::thread::Builder;
 use std::time::Duration;
 
 use testkit::client::Options;
@@ -91,9 +91,10 @@ fn no_more_idle_connections_are_kept_than_wanted() {
     let daemon = Daemon::forwarding_to(&upstream, "force_tcp\n max_idle_conns 2");
     ask_all(&daemon, &names("slow100", 16), 16);
     assert!(upstream.connections().most_open > 2);
-    assert!(upstream.wait_for_connections(PATIENCE, |now| now.open == 2), "{:?}", upstream.connections());
+    assert!(upstream.wait_for_connections(PATIENCE, |now| now.open <= 2), "{:?}", upstream.connections());
+    let opened = upstream.connections().accepted;
     assert_eq!(data(&daemon.ask("ok-1.example.")), ["192.0.2.1"]);
-    assert_eq!(upstream.connections().open, 2);
+    assert_eq!(upstream.connections().accepted, opened, "one that was kept is used");
 }
 
 #[test]
@@ -154,7 +155,7 @@ fn with_dead_pod(behind: SocketAddr) -> SocketAddr {
     const DEAD: Duration = Duration::from_millis(300);
     let listener = TcpListener::bind(localhost()).unwrap();
     let service = listener.local_addr().unwrap();
-    thread::spawn(move || {
+    let serving = Builder::new().name(format!("service {service}")).spawn(move || {
         let (mut dead, mut first) = (Vec::new(), None);
         for stream in listener.incoming().map_while(Result::ok) {
             if first.get_or_insert_with(now).elapsed() < DEAD {
@@ -165,14 +166,16 @@ fn with_dead_pod(behind: SocketAddr) -> SocketAddr {
             for (mut from, mut to) in
                 [(stream.try_clone().unwrap(), back.try_clone().unwrap()), (back, stream)]
             {
-                thread::spawn(move || {
+                let relaying = Builder::new().spawn(move || {
                     // Either side may end it in whatever way.
                     drop(io::copy(&mut from, &mut to));
                     drop(to.shutdown(Shutdown::Both));
                 });
+                drop(relaying.unwrap());
             }
         }
     });
+    drop(serving.unwrap());
     service
 }
 

@@ -13,8 +13,8 @@ use testkit::{Message, RecordType, ResponseCode};
 use crate::replies::{code, data};
 use crate::stage::{DNS, Daemon, Launch, PATIENCE, forwarding, localhost, upstream};
 
-/// Connections of one worker to one upstream, as the design has it.
-const MOST_CONNECTIONS: u64 = 8;
+/// Connections of one worker to one upstream, those included on which questions were asked again.
+const MOST_CONNECTIONS: u64 = 16;
 
 /// `name` with the letters in capitals whose place is a one in `number`.
 fn spelled(name: &str, number: usize) -> String {

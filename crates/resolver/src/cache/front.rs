@@ -5,9 +5,9 @@
 
 use std::hash::BuildHasher;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use super::entry::Entry;
+use super::entry::{Age, Entry};
 use super::{Cache, Hasher};
 
 /// Places; a name finds one of the [`WAYS`] places of one set only. 4,096 of them are 64 KiB.
@@ -51,23 +51,27 @@ impl Front {
         Self { shared, hasher: Hasher::new(), places, octets: 0, hits: 0, notes: [None; NOTES] }
     }
 
-    /// The entry for `key` that is alive at `now`, and its seconds left.
-    pub(crate) fn get(&mut self, key: &[u8], now: Instant) -> Option<(&Entry, u32)> {
+    /// The entry for `key` and its age at `now`, if it is not over for longer than `window`.
+    pub(crate) fn get(&mut self, key: &[u8], now: Instant, window: Duration) -> Option<(&Arc<Entry>, Age)> {
         let hash = self.hasher.hash_one(key);
-        let found = self.find(hash, key);
-        let alive = found.and_then(|at| Some((at, self.entry(at)?.remaining(now)?)));
-        let (at, remaining) = match alive {
-            Some((at, remaining)) => {
+        let found = self.find(hash, key).and_then(|at| Some((at, self.entry(at)?.age(now, window)?)));
+        let (at, age) = match found {
+            Some((at, age @ Age::Fresh(_))) => {
                 self.note(at);
-                (at, remaining)
+                (at, age)
             }
-            None => {
+            _ => {
                 let entry = self.shared.get(key)?;
-                let remaining = entry.remaining(now)?;
-                (self.keep(hash, entry), remaining)
+                let age = entry.age(now, window)?;
+                (self.keep(hash, entry), age)
             }
         };
-        Some((self.entry(at)?, remaining))
+        Some((self.entry(at)?, age))
+    }
+
+    /// The entry for `key`, over or not.
+    pub(crate) fn peek(&self, key: &[u8]) -> Option<Arc<Entry>> {
+        self.shared.get(key)
     }
 
     /// Keeps `entry` here and for all workers.
@@ -87,7 +91,7 @@ impl Front {
         self.octets = 0;
     }
 
-    fn entry(&self, at: usize) -> Option<&Entry> {
+    fn entry(&self, at: usize) -> Option<&Arc<Entry>> {
         Some(&self.places.get(at)?.as_ref()?.entry)
     }
 
@@ -143,7 +147,7 @@ mod tests {
     use wire::{Answer, Response};
 
     use super::*;
-    use crate::cache::Store;
+    use crate::cache::{Demand, Store};
 
     /// An answer to a question for the root, with one record of `len` octets.
     fn entry(key: u8, len: u16, stored: Instant) -> Arc<Entry> {
@@ -152,8 +156,9 @@ mod tests {
         message.extend(len.to_be_bytes());
         message.extend(repeat_n(0, usize::from(len)));
         let answer = Answer::keep(&Response::parse(&message).unwrap());
-        let (store, occupancy) = (Store::Success, Arc::default());
-        Arc::new(Entry { key: Arc::from([key]), answer, stored, lifetime: 30, store, occupancy })
+        let (key, store, occupancy) = (Arc::from([key]), Store::Success, Arc::default());
+        let (failure, demand) = (None, Demand::default());
+        Arc::new(Entry { key, answer, stored, lifetime: 30, store, occupancy, failure, demand })
     }
 
     #[test]
@@ -167,7 +172,7 @@ mod tests {
             entries.push(Arc::downgrade(&fresh));
             front.insert(fresh);
             shared.settle();
-            assert!(front.get(&[key], now).is_some());
+            assert!(front.get(&[key], now, Duration::ZERO).is_some());
         }
         let alive: usize =
             entries.iter().filter_map(Weak::upgrade).map(|entry| entry.weight() as usize).sum();

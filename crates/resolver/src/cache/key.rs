@@ -8,6 +8,7 @@ use crate::policy::BlockId;
 const PREFIX_LEN: usize = 5;
 const DNSSEC_OK: u8 = 1;
 const CHECKING_DISABLED: u8 = 2;
+const FAILURE: u8 = 4;
 
 /// Block, DO, CD, type and lower-case name as octets on the stack. The class is not in it: only IN is cached.
 #[derive(Clone, Copy)]
@@ -38,6 +39,18 @@ impl Key {
                 place.copy_from_slice(name);
             }
         }
+        Self { octets, len }
+    }
+
+    /// Where the failure of a question is kept, beside what is known of its answer: neither hides the other.
+    pub(crate) fn of_failure(key: &[u8]) -> Self {
+        let mut octets = [0; PREFIX_LEN + MAX_NAME_LEN];
+        let len = key.len().min(octets.len());
+        for (place, octet) in octets.iter_mut().zip(key) {
+            *place = *octet;
+        }
+        let [_, _, variant, ..] = &mut octets;
+        *variant |= FAILURE;
         Self { octets, len }
     }
 

@@ -13,8 +13,8 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 
 use moka::notification::RemovalCause;
 
-pub(crate) use entry::Entry;
 pub use entry::Store;
+pub(crate) use entry::{Age, Demand, Entry, Failure, Outage};
 pub(crate) use front::Front;
 pub(crate) use key::Key;
 

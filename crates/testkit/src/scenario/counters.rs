@@ -44,8 +44,11 @@ impl Stage {
             "cache_denial_hits" => &tally.cache_denial_hits,
             "cache_misses" => &tally.cache_misses,
             "cache_drops" => &tally.cache_drops,
+            "prefetches" => &tally.prefetches,
+            "served_stale" => &tally.served_stale,
             "joined" => &tally.joined,
             "max_concurrent_rejects" => &tally.max_concurrent_rejects,
+            "healthcheck_broken" => &tally.healthcheck_broken,
             _ => return self.entries(counter, block),
         };
         Some(counted.get())
@@ -72,6 +75,11 @@ impl Stage {
             "failures" => &tally.failures,
             "redone" => &tally.redone,
             "mismatches" => &tally.mismatches,
+            "distrusted" => &tally.distrusted,
+            "hedged" => &tally.hedged,
+            "hedges_withheld" => &tally.hedges_withheld,
+            "without_edns" => &tally.without_edns,
+            "healthcheck_failures" => &tally.healthcheck_failures,
             _ => return None,
         };
         Some(counted.get())

@@ -91,6 +91,10 @@ impl Director {
             Act::Trouble { query, cause } => self.expect_trouble(query, cause),
             Act::Looped => self.expect_loop(),
             Act::Count { counter, of, value } => self.expect_count(counter, of.as_deref(), *value),
+            Act::Clock(time) => {
+                self.stage.resolver.tell_time(self.now, *time);
+                Ok(())
+            }
             Act::Pass(time) => self.pass(*time),
             Act::Nothing | Act::End => self.expect_nothing(),
         }

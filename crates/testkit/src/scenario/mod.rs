@@ -30,7 +30,7 @@
 //! | `FAIL ATTEMPT HOW` | the attempt brings nothing |
 //! | `RECEIVE CLIENT [id=N] [bare] WORDS…` | the next answer to that client |
 //! | `EXPECT forget ATTEMPT` | the attempt is given up |
-//! | `EXPECT distrust ATTEMPT` | the stream of the attempt is to be closed |
+//! | `EXPECT distrust ATTEMPT` | the stream of the attempt takes no more questions |
 //! | `EXPECT trouble RCODE NAME TYPE CAUSE` | what the error log is told |
 //! | `EXPECT loop` | the server's own loop question came back to it |
 //! | `COUNT WHAT [WHICH] N` | a counter; WHICH is a zone or an upstream where there are several |
@@ -40,14 +40,17 @@
 //!
 //! * Directives: `zone ZONE…` begins a block. `cache none`, `cache zones|success|denial|servfail|disable|keepttl …`.
 //!   `forward FROM UPSTREAM…` or `forward none`, and of the last forward `except`, `policy`, `force_tcp`,
-//!   `prefer_udp`, `as_client`, `max_concurrent`, `read_timeout`. `loop PROBE`. `limit flights|waiters|deadline`.
-//!   Unless told otherwise there is one block for `.` with the Corefile's defaults of `cache` and one upstream,
-//!   named `upstream`, over TCP; several upstreams are asked in order.
+//!   `prefer_udp`, `as_client`, `max_concurrent`, `read_timeout`, `max_connect_attempts`, `max_fails`, `health_check`,
+//!   `failfast_all_unhealthy_upstreams`, `failover`, `next`, `next_on_nodata`. `loop PROBE`.
+//!   `limit flights|waiters|hedges|deadline`. Unless told otherwise there is one block for `.` with the Corefile's
+//!   defaults of `cache` and one upstream, named `upstream`, over TCP; several upstreams are asked in order, none is
+//!   probed, and no attempt is made before the one before it has ended. An upstream written `tls://NAME` is reached by TLS.
 //! * A question to an upstream goes by TCP, on any connection, with RD, AD and an OPT of 1232 octets unless words
 //!   say otherwise. Later lines call it ATTEMPT, or by the upstream's name.
 //! * What should not be believed is answered with `id=wrong`, `question=NAME/TYPE[/CLASS]` or `raw=HEX`, where `ID`
 //!   in front stands for the two octets of the ID.
-//! * HOW is `refused`, `unreachable`, `dial-timed-out`, `timed-out`, `closed`, `closed-reused` or `local`; CAUSE is
+//! * HOW is `refused`, `unreachable`, `dial-timed-out`, `timed-out`, `closed`, `closed-reused`, `local` or
+//!   `all-down`; CAUSE is
 //!   `HOW tcp|udp UPSTREAM`, `max_concurrent N`, `flights`, `waiters` or `no-forward`.
 //! * A client receives exactly the records of the line, in their order, with their TTLs. The question with its
 //!   letters' case, RD and, unless given, the ID are those of a question it asked; RA is set. `bare` is a header

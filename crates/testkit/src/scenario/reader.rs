@@ -74,6 +74,7 @@ fn read_step(verb: &str, words: &[&str]) -> Result<Act, TextError> {
         ("RECEIVE", [client, words @ ..]) => read_received(client, words),
         ("COUNT", [counter, value]) => read_count(counter, None, value),
         ("COUNT", [counter, of, value]) => read_count(counter, Some((*of).to_owned()), value),
+        ("CLOCK", [time]) => Ok(Act::Clock(number(time)?)),
         ("PASS", [time]) => Ok(Act::Pass(duration(time)?)),
         ("NOTHING", []) => Ok(Act::Nothing),
         ("END", []) => Ok(Act::End),
@@ -176,6 +177,7 @@ fn failure(word: &str) -> Result<Failure, TextError> {
         "closed" => Failure::Closed { reused: false },
         "closed-reused" => Failure::Closed { reused: true },
         "local" => Failure::Local,
+        "all-down" => Failure::AllDown,
         _ => return wrong(format!("`{word}` is not a way to fail")),
     })
 }

@@ -2,20 +2,23 @@
 
 use std::time::Duration;
 
-use resolver::policy::{AttemptRule, CachePolicy, HealthPolicy, Limits, Order, StorePolicy, TransportRule};
+use resolver::policy::{
+    AttemptRule, CachePolicy, HealthPolicy, Limits, Order, Prefetch, Stale, StaleMode, StorePolicy,
+    TransportRule,
+};
 use wire::header::Rcode;
 use wire::name::Name;
 
 use super::words::{duration, number, zone};
 use crate::stand;
-use crate::text::{TextError, wrong};
+use crate::text::{self, TextError, wrong};
 
 /// What a scenario's server does.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// Server blocks; the first takes `.` unless told otherwise.
     pub blocks: Vec<Block>,
-    /// Limits of the worker.
+    /// Limits of the worker; no attempt is made early unless told otherwise.
     pub limits: Limits,
 }
 
@@ -41,7 +44,7 @@ pub struct Forward {
     pub from: Name,
     /// But not in these.
     pub except: Vec<Name>,
-    /// Upstreams by the names the scenario gives them.
+    /// Upstreams by the names the scenario gives them; those written `tls://NAME` are reached by TLS.
     pub upstreams: Vec<String>,
     /// Their order; `sequential` unless told otherwise, so that a scenario knows who is asked.
     pub order: Order,
@@ -53,7 +56,7 @@ pub struct Forward {
     pub read_timeout: Duration,
     /// `max_connect_attempts`.
     pub attempts: AttemptRule,
-    /// `max_fails`, `health_check`, `failfast_all_unhealthy_upstreams`.
+    /// `max_fails`, `health_check`, `failfast_all_unhealthy_upstreams`; nobody is probed unless told otherwise.
     pub health: HealthPolicy,
     /// `failover`.
     pub failover: Vec<Rcode>,
@@ -74,7 +77,7 @@ impl Forward {
             max_concurrent: 0,
             read_timeout: Duration::from_secs(2),
             attempts: AttemptRule::default(),
-            health: stand::health(),
+            health: HealthPolicy { max_fails: 0, ..stand::health() },
             failover: Vec::new(),
             next: Vec::new(),
             next_on_nodata: false,
@@ -104,7 +107,8 @@ impl Block {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { blocks: vec![Block::new(vec![Name::root()])], limits: Limits::default() }
+        let limits = Limits { hedges: 0, ..Limits::default() };
+        Self { blocks: vec![Block::new(vec![Name::root()])], limits }
     }
 }
 
@@ -144,8 +148,9 @@ impl SettingsReader {
         match limit {
             "flights" => limits.flights = number(value)?,
             "waiters" => limits.waiters_per_flight = number(value)?,
+            "hedges" => limits.hedges = number(value)?,
             "deadline" => limits.deadline = duration(value)?,
-            _ => return wrong(format!("`{limit}` is not a limit: flights, waiters, deadline")),
+            _ => return wrong(format!("`{limit}` is not a limit: flights, waiters, hedges, deadline")),
         }
         Ok(())
     }
@@ -181,9 +186,36 @@ fn read_cache(option: &[&str], cache: &mut CachePolicy) -> Result<(), TextError>
         ["disable", "success", ref zones @ ..] => cache.success.disabled = read_zones(zones)?,
         ["disable", "denial", ref zones @ ..] => cache.denial.disabled = read_zones(zones)?,
         ["keepttl"] => cache.keep_ttl = true,
+        ["authoritative"] => cache.authoritative = true,
+        ["prefetch", amount, within, percent] => {
+            let percent = number(percent.trim_end_matches('%'))?;
+            cache.prefetch = Some(Prefetch { amount: number(amount)?, within: duration(within)?, percent });
+        }
+        ["serve_stale", window, ref mode @ ..] => cache.stale = Some(read_stale(window, mode)?),
+        ["serve_stale_policy", "prefer_positive"] => match &mut cache.stale {
+            Some(stale) => stale.prefer_positive = true,
+            None => return wrong("`serve_stale` comes first"),
+        },
         _ => return wrong(format!("`cache {}` is not understood", option.join(" "))),
     }
     Ok(())
+}
+
+fn read_stale(window: &str, mode: &[&str]) -> Result<Stale, TextError> {
+    let (mode, rest) = match *mode {
+        [] => (StaleMode::Immediate, &[][..]),
+        ["immediate", ref rest @ ..] => (StaleMode::Immediate, rest),
+        ["verify"] => (StaleMode::Verify(Duration::ZERO), &[][..]),
+        ["verify", patience, ref rest @ ..] => (StaleMode::Verify(duration(patience)?), rest),
+        _ => {
+            return wrong(
+                "serve_stale WINDOW [immediate [TTL [RECHECK]] | verify [TIMEOUT [TTL [RECHECK]]]]",
+            );
+        }
+    };
+    let ttl = rest.first().map_or(Ok(0), |ttl| number(ttl))?;
+    let recheck = rest.get(1).map_or(Ok(Duration::ZERO), |recheck| duration(recheck))?;
+    Ok(Stale { window: duration(window)?, mode, ttl, recheck, prefer_positive: false })
 }
 
 fn read_store(words: &[&str], store: &mut StorePolicy) -> Result<(), TextError> {
@@ -206,9 +238,39 @@ fn read_forward(words: &[&str], forward: &mut Forward) -> Result<(), TextError> 
         ["as_client"] => forward.transport = TransportRule::AsClient,
         ["max_concurrent", limit] => forward.max_concurrent = number(limit)?,
         ["read_timeout", time] => forward.read_timeout = duration(time)?,
+        ["max_connect_attempts", "0"] => forward.attempts = AttemptRule::Unbounded,
+        ["max_connect_attempts", most] => forward.attempts = AttemptRule::AtMost(number(most)?),
+        ["max_fails", most] => forward.health.max_fails = number(most)?,
+        ["health_check", interval, ref options @ ..] => {
+            forward.health.interval = duration(interval)?;
+            return read_health_check(options, &mut forward.health);
+        }
+        ["failfast_all_unhealthy_upstreams"] => forward.health.failfast = true,
+        ["failover", ref rcodes @ ..] => forward.failover = read_rcodes(rcodes)?,
+        ["next", ref rcodes @ ..] => forward.next = read_rcodes(rcodes)?,
+        ["next_on_nodata"] => forward.next_on_nodata = true,
         _ => return wrong(format!("`{}` is not a directive", words.join(" "))),
     }
     Ok(())
+}
+
+fn read_health_check(options: &[&str], health: &mut HealthPolicy) -> Result<(), TextError> {
+    match *options {
+        [] => Ok(()),
+        ["no_rec", ref rest @ ..] => {
+            health.recursion_desired = false;
+            read_health_check(rest, health)
+        }
+        ["domain", name, ref rest @ ..] => {
+            health.name = zone(name)?;
+            read_health_check(rest, health)
+        }
+        _ => wrong(format!("`{}` is not an option of `health_check`", options.join(" "))),
+    }
+}
+
+fn read_rcodes(words: &[&str]) -> Result<Vec<Rcode>, TextError> {
+    words.iter().map(|word| text::rcode(word).map(Rcode)).collect()
 }
 
 /// Zones; none at all means every name, as in a Corefile.

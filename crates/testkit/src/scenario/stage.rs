@@ -139,15 +139,17 @@ fn build_forward(
     forward: &settings::Forward,
     upstreams: &mut BTreeMap<String, UpstreamBooks>,
 ) -> ForwardPolicy {
-    let upstreams = forward.upstreams.iter().map(|name| {
+    let upstreams = forward.upstreams.iter().map(|written| {
+        let name = written.trim_start_matches("tls://");
         let number = u8::try_from(upstreams.len()).unwrap_or(u8::MAX);
-        let books = upstreams.entry(name.clone()).or_insert_with(|| UpstreamBooks {
+        let books = upstreams.entry(name.to_owned()).or_insert_with(|| UpstreamBooks {
             id: UpstreamId(u16::from(number)),
             addr: (Ipv4Addr::new(198, 51, 100, number), 53).into(),
             tally: Arc::default(),
         });
         let UpstreamBooks { id, addr, .. } = *books;
-        Upstream { id, addr, tally: Arc::clone(&books.tally), ..stand::upstream() }
+        let (tally, encrypted) = (Arc::clone(&books.tally), name != written);
+        Upstream { id, addr, encrypted, tally, ..stand::upstream() }
     });
     ForwardPolicy {
         from: forward.from.clone(),

@@ -68,6 +68,8 @@ pub enum Act {
         /// Its value.
         value: u64,
     },
+    /// `CLOCK`: it is so many seconds since 1970.
+    Clock(u64),
     /// `PASS`: time passes.
     Pass(Duration),
     /// `NOTHING`: nothing is left to look at.

@@ -4,9 +4,12 @@
 mod answers;
 mod builder;
 mod captured;
+mod chains;
 mod frames;
 mod names;
 mod packets;
 mod queries;
+mod relayed;
 mod replies;
 mod responses;
+mod sizes;

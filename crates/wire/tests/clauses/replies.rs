@@ -61,6 +61,7 @@ fn a_question_to_an_upstream_carries_an_opt_of_our_own() {
         question: &asked,
         recursion_desired: true,
         checking_disabled: false,
+        edns: true,
         dnssec_ok: false,
     };
     let mut out = Vec::new();

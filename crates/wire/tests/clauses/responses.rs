@@ -121,7 +121,7 @@ fn the_smallest_ttl_of_all_sections_counts() {
     assert_eq!(min_ttl([&[], &[], &[opt(1232, 7, &[])]]), None);
     assert_eq!(min_ttl([&[with(60), with(20)], &[with(30)], &[with(10), opt(1232, 7, &[])]]), Some(10));
     assert_eq!(min_ttl([&[with(0x7fff_ffff)], &[], &[]]), Some(0x7fff_ffff));
-    assert_eq!(min_ttl([&[with(60), with(0x8000_0000)], &[], &[]]), Some(0));
+    assert_eq!(min_ttl([&[with(0x8000_0000)], &[], &[]]), Some(0x8000_0000));
 }
 
 #[test]

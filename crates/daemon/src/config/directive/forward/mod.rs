@@ -14,12 +14,12 @@
 //!     next_on_nodata
 //!     read_timeout DURATION
 //!     expire DURATION
+//!     doh_method GET|POST
 //!     max_age DURATION
 //!     max_idle_conns NUMBER
 //!     source_address IP
 //!     tls [CERT KEY [CA] | CA]
 //!     tls_servername NAME
-//!     doh_method GET|POST
 //! }
 //! ```
 //!
@@ -32,10 +32,6 @@
 //! waits; `expire`, 10s, is how long an idle connection is kept. `health` and `answers` have the options about
 //! upstreams that fail and about answers with which others are asked.
 //!
-//! `doh_method` is checked and has no effect: there are no upstreams by HTTPS. `resolver`, with which CoreDNS
-//! looks up TO given as host names, is refused, and so are host names: they would have to be looked up before
-//! this cache serves, and the resolver of the node may be this cache.
-//!
 //! No connection is used for longer than `max_age`, at least `expire`, nor less than three fifths of it; 0, as if not
 //! given, is 75s. Of those that are idle, `max_idle_conns` are kept; 0, as if not given, is no limit, and each worker
 //! keeps one at least. Questions leave from `source_address`.
@@ -43,6 +39,10 @@
 //! `tls://IP`, with `%NAME` and a port behind it if it is not 853, is reached by DNS over TLS (RFC 7858). It must prove
 //! to be `tls_servername`, or else NAME, or else IP, by a certificate of an authority in the file CA, or else of one
 //! that the machine knows; CERT and KEY are files that say who we are.
+//!
+//! `doh_method` is checked and has no effect: there are no upstreams by HTTPS. `resolver`, with which CoreDNS
+//! looks up TO given as host names, is refused, and so are host names: they would have to be looked up before
+//! this cache serves, and the resolver of the node may be this cache.
 
 use std::time::Duration;
 

@@ -1,0 +1,143 @@
+//! What is kept of how a question ended: answers, failures (RFC 9520), and nothing in place of something better.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
+
+use wire::header::{Flags, Rcode};
+use wire::query::Echo;
+use wire::response::Kind;
+use wire::{Answer, Response};
+
+use crate::Resolver;
+use crate::cache::{Demand, Entry, Failure, Key, Outage, Store};
+use crate::flight::{Flight, Inquiry};
+use crate::life::{Life, covered};
+use crate::policy::CachePolicy;
+
+/// The life of a failure that came at once (refused, unreachable, reset), in seconds: an upstream that restarts is back
+/// in a moment. Each further one in a row lives twice as long (RFC 9520 section 3.2).
+const FIRST_LIFE: u32 = 1;
+
+/// Doublings after which a failure lives as long as any may.
+const MOST_DOUBLINGS: u8 = 9;
+
+impl Resolver {
+    /// Keeps an answer for its life, and forgets that the question once failed.
+    pub(crate) fn keep_answer(
+        &mut self,
+        now: Instant,
+        inquiry: &Inquiry,
+        life: Option<Life>,
+        answer: &Answer,
+    ) {
+        let Some((cache, key)) = inquiry.cache().zip(inquiry.key.as_ref()) else { return };
+        if let Some(failed) = self.front.peek(Key::of_failure(key).as_bytes()) {
+            failed.revoke();
+        }
+        let Some((life, store)) = life.and_then(|life| Some((life, life.store?))) else { return };
+        let before = cache.prefetch.and_then(|_| self.front.peek(key));
+        let demand = before.map_or_else(Demand::default, |before| before.demand.inherit());
+        let occupancy = Arc::clone(&inquiry.route.block.occupancy);
+        let (key, answer, lifetime) = (Arc::clone(key), answer.clone(), life.ttl);
+        let entry = Entry { key, answer, stored: now, lifetime, store, occupancy, failure: None, demand };
+        self.front.insert(Arc::new(entry));
+    }
+
+    /// Keeps what an upstream said instead of an answer.
+    pub(crate) fn keep_failure(
+        &mut self,
+        now: Instant,
+        inquiry: &Inquiry,
+        life: Option<Life>,
+        answer: &Answer,
+    ) {
+        let Some((life, key)) = life.filter(|life| life.store.is_some()).zip(inquiry.key.as_ref()) else {
+            return;
+        };
+        let (key, failure) = (Arc::from(Key::of_failure(key).as_bytes()), Failure::default());
+        self.insert_failure(now, inquiry, (key, life.ttl, failure), answer.clone());
+    }
+
+    /// Keeps that no upstream gave an answer: until one of them does, if none was heard of at all. A worker that only
+    /// waited for another knows nothing of upstreams.
+    pub(crate) fn keep_unheard(&mut self, now: Instant, flight: &Flight) {
+        let inquiry = &flight.inquiry;
+        let key = inquiry.key.as_ref().filter(|_| flight.asks);
+        let Some((cache, key)) = inquiry.cache().zip(key) else { return };
+        let most = u32::try_from(cache.servfail.as_secs()).unwrap_or(u32::MAX);
+        if most == 0 || covered(&cache.denial.disabled, &inquiry.name) {
+            return;
+        }
+        let key: Arc<[u8]> = Arc::from(Key::of_failure(key).as_bytes());
+        let streak = self.streak(now, &key, cache);
+        let lifetime = if flight.has_waited { most } else { (FIRST_LIFE << streak).min(most) };
+        let forward = inquiry.forward().map(|forward| Arc::clone(&forward.state));
+        let unheard = forward.filter(|forward| forward.answers.load(Relaxed) == flight.heard);
+        let outage = unheard.map(|forward| Outage { forward, answers: flight.heard });
+        let Some(answer) = no_answer(&inquiry.question) else { return };
+        let failure = Failure::new(outage, streak);
+        self.insert_failure(now, inquiry, (key, lifetime, failure), answer);
+    }
+
+    fn insert_failure(
+        &mut self,
+        now: Instant,
+        inquiry: &Inquiry,
+        (key, lifetime, failure): (Arc<[u8]>, u32, Failure),
+        answer: Answer,
+    ) {
+        let occupancy = Arc::clone(&inquiry.route.block.occupancy);
+        let (store, failure, demand) = (Store::Denial, Some(Box::new(failure)), Demand::default());
+        let entry = Entry { key, answer, stored: now, lifetime, store, occupancy, failure, demand };
+        self.front.insert(Arc::new(entry));
+    }
+
+    /// How many failures of a question there were in a row, the last of them not long over.
+    fn streak(&self, now: Instant, key: &[u8], cache: &CachePolicy) -> u8 {
+        let last = self.front.peek(key).filter(|last| last.age(now, cache.servfail).is_some());
+        let streak = last.and_then(|last| Some(last.failure.as_ref()?.streak + 1));
+        streak.unwrap_or(0).min(MOST_DOUBLINGS)
+    }
+
+    /// Leaves upstreams in peace about a stale answer that could not be renewed, for as long as configured.
+    pub(crate) fn keep_quiet(&mut self, now: Instant, inquiry: &Inquiry) {
+        let stale = inquiry.cache().and_then(|cache| cache.stale);
+        let recheck = stale.map_or(Duration::ZERO, |stale| stale.recheck);
+        let Some(key) = inquiry.key.as_ref().filter(|_| !recheck.is_zero()) else { return };
+        if let Some(entry) = self.front.peek(key) {
+            entry.keep_quiet(now + recheck);
+        }
+    }
+
+    /// True when a last known good answer is better than one of this kind: `serve_stale_policy prefer_positive`.
+    pub(crate) fn is_outdone(&self, now: Instant, inquiry: &Inquiry, kind: Kind) -> bool {
+        let stale = inquiry.cache().and_then(|cache| cache.stale).filter(|stale| stale.prefer_positive);
+        let Some((stale, key)) = stale.filter(|_| kind != Kind::Positive).zip(inquiry.key.as_ref()) else {
+            return false;
+        };
+        let known = self.front.peek(key).filter(|known| known.store == Store::Success);
+        known.is_some_and(|known| known.age(now, stale.window).is_some())
+    }
+
+    /// False when the client wants signatures and one of them is not valid now: nothing one may keep.
+    pub(crate) fn signatures_hold(&self, now: Instant, inquiry: &Inquiry, response: &Response<'_>) -> bool {
+        let Some((then, unix_time)) = self.world_time.filter(|_| inquiry.dnssec_ok) else { return true };
+        response.signatures_hold(unix_time + now.saturating_duration_since(then).as_secs())
+    }
+}
+
+impl Inquiry {
+    /// The `cache` directive, for names it covers.
+    fn cache(&self) -> Option<&CachePolicy> {
+        self.route.block.cache_for(&self.name)
+    }
+}
+
+/// SERVFAIL as an answer that can be kept.
+fn no_answer(question: &[u8]) -> Option<Answer> {
+    let mut message = Vec::new();
+    let echo = Echo { id: 0, flags: Flags(0), question, edns: None };
+    wire::reply::error(&echo, Rcode::SERVFAIL, None, &mut message);
+    Response::parse(&message).ok().map(|response| Answer::keep(&response))
+}

@@ -1,0 +1,119 @@
+//! Which upstreams a question is put to, in which order, how often.
+
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use rand::RngExt;
+use rand::seq::SliceRandom;
+
+use crate::policy::{AttemptRule, ForwardPolicy, Order};
+
+/// Rounds through the upstreams (RFC 9520 section 3.1 allows three).
+pub(crate) const ROUNDS: usize = 2;
+
+/// Before the same upstream is asked again after it said no at once: a restarting CoreDNS needs a moment, and
+/// a herd of refused queries must not spin. It doubles with each round.
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+
+/// What pauses grow to.
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// Which upstream is asked next.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    /// Indices among the upstreams of the forward; empty when all are down and queries are to fail at once.
+    order: Vec<usize>,
+    taken: usize,
+    /// Steps in all; nothing is no end.
+    limit: Option<usize>,
+    /// All upstreams were down when this was made.
+    pub(crate) all_down: bool,
+}
+
+/// One step of a plan.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Step {
+    /// Index among the upstreams of the forward.
+    pub(crate) upstream: usize,
+    /// How often the plan has been through all upstreams before.
+    pub(crate) round: usize,
+}
+
+impl Step {
+    /// This flight has asked the upstream before.
+    pub(crate) fn again(self) -> bool {
+        self.round > 0
+    }
+
+    /// How long to wait before it when the step before was answered by a no.
+    pub(crate) fn pause(self) -> Duration {
+        match u32::try_from(self.round) {
+            Ok(0) => Duration::ZERO,
+            Ok(round) => FIRST_PAUSE.saturating_mul(1 << (round - 1).min(8)).min(LONGEST_PAUSE),
+            Err(_) => LONGEST_PAUSE,
+        }
+    }
+}
+
+impl Plan {
+    /// The upstreams of `forward` that are not down, in the order of its policy. With all of them down it is one
+    /// attempt at one of them, or none if queries are to fail at once.
+    pub(crate) fn new(forward: &ForwardPolicy, random: &mut impl rand::Rng) -> Self {
+        let mut order: Vec<usize> = (0..forward.upstreams.len()).collect();
+        match forward.order {
+            Order::Sequential => {}
+            Order::Random => order.shuffle(random),
+            Order::RoundRobin => {
+                let turn = forward.state.turn.fetch_add(1, Relaxed);
+                let first = turn.checked_rem(order.len()).unwrap_or(0);
+                order.rotate_left(first);
+            }
+        }
+        let up: Vec<usize> = order.iter().copied().filter(|&index| forward.is_up(index)).collect();
+        if up.is_empty() {
+            let chosen = if forward.health.failfast {
+                order.len()
+            } else {
+                random.random_range(0..order.len().max(1))
+            };
+            let order = order.get(chosen).copied().into_iter().collect();
+            return Self { order, taken: 0, limit: Some(1), all_down: true };
+        }
+        let limit = match forward.attempts {
+            AttemptRule::TwoEach => Some(up.len() * ROUNDS),
+            AttemptRule::AtMost(attempts) => Some(usize::try_from(attempts).unwrap_or(usize::MAX)),
+            AttemptRule::Unbounded => None,
+        };
+        Self { order: up, taken: 0, limit, all_down: false }
+    }
+
+    /// True before the first step.
+    pub(crate) fn is_untouched(&self) -> bool {
+        self.taken == 0
+    }
+
+    /// The next step, if the attempts are not used up. Upstreams of `forward` that have been found to be down since are
+    /// passed over while another one is up.
+    pub(crate) fn peek(&self, forward: &ForwardPolicy) -> Option<Step> {
+        self.next_place(forward).and_then(|place| self.step(place))
+    }
+
+    /// Takes the step that [`Self::peek`] shows.
+    pub(crate) fn take(&mut self, forward: &ForwardPolicy) -> Option<Step> {
+        let place = self.next_place(forward)?;
+        self.taken = place + 1;
+        self.step(place)
+    }
+
+    fn next_place(&self, forward: &ForwardPolicy) -> Option<usize> {
+        let round = self.taken + self.order.len();
+        let places = self.taken..self.limit.map_or(round, |limit| limit.min(round));
+        let is_up = |place: &usize| self.step(*place).is_some_and(|step| forward.is_up(step.upstream));
+        places.clone().find(is_up).or_else(|| places.clone().next())
+    }
+
+    fn step(&self, place: usize) -> Option<Step> {
+        let upstream = *self.order.get(place.checked_rem(self.order.len())?)?;
+        Some(Step { upstream, round: place.checked_div(self.order.len())? })
+    }
+}

@@ -1,0 +1,185 @@
+//! What is asked: every name of the world for what it has and for what it has not, names beside and below them, and
+//! the cluster's names with what a search list makes of others.
+
+use std::collections::BTreeSet;
+
+use testkit::RecordType;
+use testkit::zone::table::SERVICES;
+
+use crate::dice::Dice;
+use crate::world::Zone;
+
+/// Types that anybody may ask for, whether there are such records or not.
+const TYPES: [&str; 22] = [
+    "A",
+    "AAAA",
+    "MX",
+    "TXT",
+    "SRV",
+    "CAA",
+    "HTTPS",
+    "SVCB",
+    "NAPTR",
+    "CNAME",
+    "NS",
+    "SOA",
+    "PTR",
+    "DS",
+    "DNSKEY",
+    "TLSA",
+    "SSHFP",
+    "LOC",
+    "HINFO",
+    "NSEC",
+    "TYPE65280",
+    "TYPE65534",
+];
+
+/// Names of which there is no host, below names that are there.
+const STRANGE: [&str; 44] = [
+    ".",
+    "example.",
+    "no-such-domain.",
+    "www.no-such-domain.",
+    "no-such-zone.example.",
+    "no-such-host.shop.example.",
+    "below.host-1.shop.example.",
+    "empty.shop.example.",
+    "c.empty.shop.example.",
+    "b.c.empty.shop.example.",
+    "x.b.c.empty.shop.example.",
+    "anything.wild.shop.example.",
+    "two.labels.wild.shop.example.",
+    "below.known.wild.shop.example.",
+    "WilD.wild.shop.example.",
+    "*.wild.shop.example.",
+    "some.to-host.shop.example.",
+    "old.shop.example.",
+    "host-1.old.shop.example.",
+    "host-2.old.shop.example.",
+    "no-such-host.old.shop.example.",
+    "a.lame.shop.example.",
+    "lame.shop.example.",
+    "a.fails.example.",
+    "b.fails.example.",
+    "a.refuses.example.",
+    "a.knows-not.example.",
+    "a.empty.example.",
+    "a.no-soa.example.",
+    "a.nobody.example.",
+    "no-such-host.signed.example.",
+    "anything.wild.signed.example.",
+    "c.empty.signed.example.",
+    "no-such-host.bogus.example.",
+    r"sp\032ace.wild.shop.example.",
+    r"\000\001\127\255.wild.shop.example.",
+    r"a\.b.wild.shop.example.",
+    "-.wild.shop.example.",
+    "_dns.wild.shop.example.",
+    "1.2.0.192.in-addr.arpa.",
+    "1.0.0.127.in-addr.arpa.",
+    "localhost.",
+    "a.b.c.d.e.f.g.h.i.j.k.l.m.n.o.p.wild.shop.example.",
+    "xn--bcher-kva.shop.example.",
+];
+
+/// A name and a type.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Question {
+    /// In presentation form, absolute.
+    pub(crate) name: String,
+    pub(crate) rtype: u16,
+}
+
+/// `count` questions, each another one, in an order that `dice` chose.
+pub(crate) fn questions(zones: &[Zone], count: usize, dice: &mut Dice) -> Vec<Question> {
+    let mut questions: BTreeSet<Question> = BTreeSet::new();
+    let mut names: Vec<String> = STRANGE.map(str::to_owned).into();
+    names.extend(cluster_names());
+    for name in &names {
+        questions.extend(["A", "AAAA", "SRV", "PTR"].into_iter().filter_map(|rtype| question(name, rtype)));
+    }
+    for (owner, types) in zones.iter().flat_map(|zone| &zone.owners) {
+        questions.extend(types.iter().chain(&["A", "AAAA"]).filter_map(|rtype| question(owner, rtype)));
+        names.push(owner.clone());
+    }
+    while questions.len() < count {
+        let Some(name) = dice.one(&names).cloned() else { break };
+        let name = match dice.below(12) {
+            0 => format!("{:x}.{name}", dice.next() & 0xffff),
+            1 => format!("{}wild.shop.example.", name.trim_start_matches('.')),
+            _ => name,
+        };
+        questions.extend(dice.one(&TYPES).and_then(|rtype| question(&name, rtype)));
+    }
+    let mut questions: Vec<Question> = questions.into_iter().collect();
+    dice.shuffle(&mut questions);
+    questions.truncate(count);
+    questions
+}
+
+fn question(name: &str, rtype: &str) -> Option<Question> {
+    // Names grow in front; what grows too long is no name.
+    (name.len() < 250).then(|| Some(Question { name: name.to_owned(), rtype: number(rtype)? })).flatten()
+}
+
+/// The number of a type, by its mnemonic or as RFC 3597 section 5 has it.
+fn number(rtype: &str) -> Option<u16> {
+    match rtype {
+        "RP" => Some(17),
+        "AFSDB" => Some(18),
+        "LOC" => Some(29),
+        _ => match rtype.strip_prefix("TYPE") {
+            Some(digits) => digits.parse().ok(),
+            None => rtype.parse::<RecordType>().ok().map(u16::from),
+        },
+    }
+}
+
+/// Services, their ports, and what the search list of a pod asks for first.
+fn cluster_names() -> Vec<String> {
+    let mut names = Vec::new();
+    for service in SERVICES {
+        let name = format!("{}.{}.svc.cluster.local.", service.name, service.namespace);
+        for port in service.ports.iter().filter(|port| !port.name.is_empty()) {
+            names.push(format!("_{}._{}.{name}", port.name, port.protocol));
+        }
+        names.push(name);
+    }
+    for domain in ["default.svc.cluster.local.", "svc.cluster.local.", "cluster.local."] {
+        names.extend(["host-1.shop.example", "www.google.com"].map(|name| format!("{name}.{domain}")));
+        names.push(domain.to_owned());
+    }
+    names.extend(
+        ["myweb-0", "myweb-1", "myweb-9"]
+            .map(|pod| format!("{pod}.myweb-headless.default.svc.cluster.local.")),
+    );
+    names.extend(["1.0.233.10.in-addr.arpa.", "231.18.233.10.in-addr.arpa."].map(str::to_owned));
+    names
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::world::zones;
+
+    #[test]
+    fn every_type_of_the_world_has_a_number() {
+        let mut dice = Dice::new(1);
+        let zones = zones(&mut dice);
+        let types = zones.iter().flat_map(|zone| &zone.owners).flat_map(|(_, types)| types).chain(&TYPES);
+        let unknown: Vec<_> = types.filter(|rtype| number(rtype).is_none()).collect();
+        assert!(unknown.is_empty(), "{unknown:?}");
+    }
+
+    #[test]
+    fn questions_are_as_many_as_wanted_and_the_same_every_time() {
+        let draw = || {
+            let mut dice = Dice::new(1);
+            let zones = zones(&mut dice);
+            questions(&zones, 2400, &mut dice)
+        };
+        assert_eq!(draw().len(), 2400);
+        assert!(draw() == draw());
+    }
+}
