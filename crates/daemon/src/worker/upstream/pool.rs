@@ -163,7 +163,9 @@ impl Pool {
 
     /// One connection more than `max_idle_conns` has nothing to do.
     fn has_too_many_idle(&self) -> bool {
-        let idle = self.connections.borrow().iter().filter(|one| one.has_no_question()).count();
+        let now = clock::now();
+        let is_idle = |one: &&Rc<Connection>| one.has_no_question() && one.takes_questions(now);
+        let idle = self.connections.borrow().iter().filter(is_idle).count();
         self.carrier.max_idle.is_some_and(|most| idle > most.get())
     }
 }
