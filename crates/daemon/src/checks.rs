@@ -80,6 +80,7 @@ async fn ask_hinfo(probe: &LoopProbe) -> io::Result<()> {
         recursion_desired: true,
         checking_disabled: false,
         dnssec_ok: false,
+        udp_size: wire::edns::OUR_UDP_SIZE,
     };
     wire::reply::ask(&ask, &mut message);
     socket.send(&message).await?;

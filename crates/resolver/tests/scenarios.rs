@@ -30,6 +30,8 @@ scenarios! {
     asks_as_the_client_came
     bare_answers_and_delegations_live_five_seconds
     block_without_forward_refuses
+    bufsize_lowers_the_limit
+    bufsize_raises_the_limit
     caches_nodata
     caches_nxdomain
     cd_is_copied
@@ -55,6 +57,8 @@ scenarios! {
     joins_whatever_the_case
     junk_on_a_stream_ends_it
     junk_over_udp_is_ignored
+    keepalive_is_told_on_streams
+    keepalive_with_a_value_is_no_query
     keepttl_shows_the_whole_life
     keys_and_signatures_are_no_questions
     late_answer_ends_a_kept_failure

@@ -37,13 +37,22 @@ impl Frames {
 
     /// The next whole message, without its prefix. A length of 0 is skipped: it holds no message.
     pub fn next_message(&mut self) -> Option<&[u8]> {
-        loop {
-            let message = self.message_at(self.taken)?;
-            self.taken = message.end;
-            if !message.is_empty() {
-                return self.buffer.get(message);
-            }
+        while self.message_at(self.taken)?.is_empty() {
+            self.taken += PREFIX_LEN;
         }
+        self.next_frame()
+    }
+
+    /// What the next length announces, when all of it has arrived; nothing at all for a length of 0.
+    pub fn next_frame(&mut self) -> Option<&[u8]> {
+        let message = self.message_at(self.taken)?;
+        self.taken = message.end;
+        self.buffer.get(message)
+    }
+
+    /// Octets that wait to be taken.
+    pub fn waiting(&self) -> usize {
+        self.buffer.len() - self.taken
     }
 
     /// True when part of a message has arrived and the rest is awaited.

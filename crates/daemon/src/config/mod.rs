@@ -34,7 +34,7 @@ pub use vocabulary::BUILT as DIRECTIVES;
 use directive::{Said, Surroundings};
 use import::Reader;
 use listeners::Listeners;
-use settings::{Block, Key, LoopCheck};
+use settings::{Block, Key, LoopCheck, Timeouts};
 use system::System;
 use tree::ServerBlock;
 
@@ -98,6 +98,7 @@ impl Corefile {
             settings.blocks.push(settled(block, zones, said));
         }
         settings.listeners = listeners.finish();
+        settings.share_timeouts();
         let mut seen = BTreeSet::new();
         warnings.retain(|warning| seen.insert(warning.clone()));
         settings.warnings = warnings;
@@ -131,6 +132,17 @@ impl Settings {
         self.reload = said.reload.or(self.reload);
         if let Some(address) = said.prometheus.filter(|address| !self.prometheus.contains(address)) {
             self.prometheus.push(address);
+        }
+    }
+}
+
+impl Settings {
+    /// Connections come to an address, not to a block: what its blocks say of them is put together.
+    fn share_timeouts(&mut self) {
+        for listener in &mut self.listeners {
+            let blocks = listener.zones.iter().filter_map(|(_, index)| self.blocks.get(*index));
+            listener.timeouts =
+                blocks.fold(Timeouts::default(), |said, block| said.overruled_by(block.timeouts));
         }
     }
 }
@@ -174,6 +186,8 @@ fn settled(block: &ServerBlock, keys: Vec<Key>, said: Said) -> Block {
         fingerprint: fingerprint(&keys, &said),
         keys,
         directives: said.names,
+        bufsize: said.bufsize,
+        timeouts: said.timeouts,
         cache: said.cache,
         forwards: said.forwards,
         errors: said.errors,

@@ -1,4 +1,5 @@
 use wire::answer::{Shape, Ttl};
+use wire::edns::{ExtendedError, Keepalive};
 use wire::header::{Header, Rcode};
 use wire::{Answer, Query, Response};
 
@@ -122,6 +123,31 @@ fn records_are_cut_from_the_end_of_the_message() {
     let big = keep(&message(0x8180, &asked, [&[text(6), text(1)], &[], &[text(1)]]));
     let header = Header::read(&tell(&big, &plain, Ttl::AsReceived, 512)).unwrap();
     assert_eq!([header.ancount, header.arcount], [0, 0], "the first record is too large");
+}
+
+#[test]
+fn what_opt_says_counts_against_the_limit() {
+    let asked = question("a.test", 16);
+    let text = record(QNAME, 16, 60, &[99; 100].repeat(1));
+    let answer = keep(&message(0x8180, &asked, [&vec![text; 6], &[], &[]]));
+    let query = message(0x0100, &asked, [&[], &[], &[opt(4096, 0, &[0, 11, 0, 0])]]);
+    // Header and question are 24 octets, a record 112, OPT 11 and each option 6.
+    let plain = Shape::new(Ttl::AsReceived, 24 + 5 * 112 + 11);
+    let error = Some(ExtendedError::CACHED_ERROR);
+    let keepalive = Some(Keepalive(100));
+    for (shape, records, options) in [
+        (plain, 5, vec![]),
+        (Shape { error, ..plain }, 4, vec![0, 15, 0, 2, 0, 13]),
+        (Shape { keepalive, ..plain }, 4, vec![0, 11, 0, 2, 0, 100]),
+        (Shape { error, limit: plain.limit + 6, ..plain }, 5, vec![0, 15, 0, 2, 0, 13]),
+        (Shape { udp_size: 4096, ..plain }, 5, vec![]),
+    ] {
+        let mut told = Vec::new();
+        answer.write(&Query::parse(&query).unwrap().echo, shape, &mut told);
+        assert_eq!(usize::from(Header::read(&told).unwrap().ancount), records, "{shape:?}");
+        assert!(told.len() <= shape.limit);
+        assert!(told.ends_with(&opt(shape.udp_size, 0, &options)), "{shape:?}");
+    }
 }
 
 #[test]
