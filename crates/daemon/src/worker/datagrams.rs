@@ -123,7 +123,7 @@ async fn read(core: Rc<Core>, id: ListenerId, listener: Rc<UdpListener>, readine
             Ok(_) => core.queries(batch.iter().filter_map(|(octets, source)| {
                 let client =
                     Client { listener: id, peer: source.peer, local: source.local, connection: None };
-                if is_answerable(source.peer, source.local.unwrap_or(own.ip()), own.port()) {
+                if is_answerable(source.peer, source.local.unwrap_or_else(|| own.ip()), own.port()) {
                     return Some((client, octets));
                 }
                 core.tally.silenced.add(1);
@@ -140,4 +140,20 @@ async fn read(core: Rc<Core>, id: ListenerId, listener: Rc<UdpListener>, readine
 /// Port 0 cannot be answered, and what claims to come from the very socket it is sent to must not be.
 fn is_answerable(peer: SocketAddr, local: IpAddr, port: u16) -> bool {
     peer.port() != 0 && (peer.port() != port || peer.ip() != local)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn port_0_and_our_own_socket_are_never_answered() {
+        let own: IpAddr = [169, 254, 25, 10].into();
+        let other: IpAddr = [10, 233, 64, 2].into();
+        for (peer, answerable) in
+            [((own, 53), false), ((other, 0), false), ((own, 5353), true), ((other, 53), true)]
+        {
+            assert_eq!(is_answerable(peer.into(), own, 53), answerable, "{peer:?}");
+        }
+    }
 }

@@ -10,10 +10,12 @@
 
 mod connections;
 mod counts;
+mod crowds;
 mod datagrams;
 mod endings;
 mod failures;
 mod hits;
+mod hostile_clients;
 mod lines;
 mod loops;
 mod misses;
@@ -23,3 +25,4 @@ mod refusals;
 mod reloading;
 mod replies;
 mod stage;
+mod timeouts;

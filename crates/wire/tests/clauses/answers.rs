@@ -128,7 +128,7 @@ fn records_are_cut_from_the_end_of_the_message() {
 #[test]
 fn what_opt_says_counts_against_the_limit() {
     let asked = question("a.test", 16);
-    let text = record(QNAME, 16, 60, &[99; 100].repeat(1));
+    let text = record(QNAME, 16, 60, &[99; 100]);
     let answer = keep(&message(0x8180, &asked, [&vec![text; 6], &[], &[]]));
     let query = message(0x0100, &asked, [&[], &[], &[opt(4096, 0, &[0, 11, 0, 0])]]);
     // Header and question are 24 octets, a record 112, OPT 11 and each option 6.

@@ -24,8 +24,11 @@ use crate::worker::Core;
 
 /// Questions of one connection that wait for their answers; more are left unread.
 const MOST_QUESTIONS: usize = 32;
-/// Octets of answers that wait for a client to read them; its questions are left unread meanwhile.
+/// Octets of answers that wait for a client to read them; its questions are left unread meanwhile. What is open already
+/// may be answered on top: in all a connection never holds more than 2.2 MiB, and all together have a bound in the room.
 const MOST_UNREAD: usize = 128 * 1024;
+/// Octets that a connection keeps for its next answers when all is taken.
+const KEPT_OCTETS: usize = 4096;
 /// Longer than the deadline of any question: one that is still open then was lost.
 const ANSWER_TIME: Duration = Duration::from_secs(10);
 /// How long a client that must go may take to read its last answers.
@@ -112,6 +115,9 @@ impl Unsent {
     /// counts, all of it.
     fn taken(&mut self, count: usize) {
         self.octets.drain(..count);
+        if self.octets.is_empty() {
+            self.octets.shrink_to(KEPT_OCTETS);
+        }
         self.due = self.due.saturating_sub(count);
         if self.due == 0 {
             self.wait_for_all();
@@ -208,6 +214,7 @@ impl Connection {
             self.place.busy();
         } else if asked || owed {
             self.place.idle();
+            awaited.frames.trim();
         }
         let incomplete = self.asked.get() == 0 || awaited.frames.is_partial();
         awaited.question = match awaited.question {
