@@ -1,6 +1,6 @@
 //! A worker: one thread with sockets, connections to upstreams and a resolver of its own.
 //!
-//! Workers share the cache and the table of open questions. Every way in ends in [`Core::act`]: the resolver is told what
+//! Workers share the cache, the table of open questions, and the room for clients by TCP. Every way in ends in [`Core::act`]: the resolver is told what
 //! happened and what time it is, and what it wants done is done. There is no branch about an answer here.
 
 mod clients;

@@ -151,6 +151,57 @@ fn what_opt_says_counts_against_the_limit() {
 }
 
 #[test]
+fn thirty_records_that_came_uncompressed_fit_512_octets() {
+    let asked = question("x.test", 1);
+    let records = vec![record(&name("x.test"), 1, 30, &[192, 0, 2, 1]); 30];
+    let packet = message(0x8180, &asked, [&records, &[], &[]]);
+    assert!(packet.len() > 512);
+    let told = tell(&keep(&packet), &message(0x0100, &asked, [&[], &[], &[]]), Ttl::AsReceived, 512);
+    let header = Header::read(&told).unwrap();
+    assert_eq!((header.ancount, header.flags.0 & 0x0200), (30, 0));
+    assert_eq!(told.windows(2).filter(|octets| *octets == [0xc0, 12]).count(), 30);
+}
+
+#[test]
+fn of_199_addresses_52_fit_867_octets_to_the_last_one() {
+    let asked = question("large.example.com", 1);
+    let answer = keep(&message(0x8180, &asked, [&vec![address(10); 199], &[], &[]]));
+    let told = tell(&answer, &message(0x0100, &asked, [&[], &[], &[]]), Ttl::AsReceived, 867);
+    assert_eq!((told.len(), Header::read(&told).unwrap().ancount), (867, 52));
+}
+
+#[test]
+fn whatever_the_limit_and_the_sections_an_answer_stays_within_and_says_when_it_is_cut() {
+    let asked = question("large.example.com", 33);
+    let srv = |target: &str| record(QNAME, 33, 10, &[vec![0; 6], name(target)].concat());
+    let targets: Vec<String> =
+        (1..=199).map(|number| format!("10-0-0-{number}.default.pod.k8s.example.com")).collect();
+    let services: Vec<Vec<u8>> = targets.iter().map(|target| srv(target)).collect();
+    let addresses: Vec<Vec<u8>> =
+        targets.iter().map(|target| record(&name(target), 1, 10, &[10, 0, 0, 1])).collect();
+    let plain = message(0x0100, &asked, [&[], &[], &[]]);
+    let with_opt = message(0x0100, &asked, [&[], &[], &[opt(4096, 0, &[])]]);
+    for (answers, additionals) in [(199, 0), (0, 199), (32, 32), (199, 199)] {
+        let sections = [&services[..answers], &[], &addresses[..additionals]];
+        let answer = keep(&message(0x8180, &asked, sections));
+        for (query, limit) in (512..=4096).step_by(12).flat_map(|limit| [(&plain, limit), (&with_opt, limit)])
+        {
+            let told = tell(&answer, query, Ttl::AsReceived, limit);
+            let header = Header::read(&told).unwrap();
+            let opts = u16::from(query.len() != plain.len());
+            let left = usize::from(header.ancount + header.arcount - opts);
+            assert!(told.len() <= limit);
+            assert_eq!(header.flags.0 & 0x0200 != 0, left < answers + additionals, "{limit}");
+            assert!(
+                header.arcount == opts || usize::from(header.ancount) == answers,
+                "additional records go first"
+            );
+            assert_eq!(told.ends_with(&opt(1232, 0, &[])), opts == 1, "OPT is the last of all");
+        }
+    }
+}
+
+#[test]
 fn as_many_addresses_fit_as_from_coredns_itself() {
     let all = captured("answer-coredns-120-addresses");
     let cut = captured("answer-coredns-cut-to-512");

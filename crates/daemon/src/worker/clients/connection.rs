@@ -3,23 +3,23 @@
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::net::Shutdown;
-use std::num::NonZeroU32;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use resolver::action::Client;
-use resolver::policy::{IDLE, ListenerId};
+use resolver::policy::ListenerId;
 use socket2::SockRef;
 use tokio::io::Interest;
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio::time;
-use wire::frame::{self, Frames};
+use wire::frame::Frames;
 use wire::header::{Flags, Header};
 
+use super::patience::Patience;
 use super::room::Place;
+use super::unsent::Unsent;
 use crate::clock;
-use crate::config::settings::Timeouts;
 use crate::worker::Core;
 
 /// Questions of one connection that wait for their answers; more are left unread.
@@ -27,47 +27,12 @@ const MOST_QUESTIONS: usize = 32;
 /// Octets of answers that wait for a client to read them; its questions are left unread meanwhile. What is open already
 /// may be answered on top: in all a connection never holds more than 2.2 MiB, and all together have a bound in the room.
 const MOST_UNREAD: usize = 128 * 1024;
-/// Octets that a connection keeps for its next answers when all is taken.
-const KEPT_OCTETS: usize = 4096;
 /// Longer than the deadline of any question: one that is still open then was lost.
 const ANSWER_TIME: Duration = Duration::from_secs(10);
 /// How long a client that must go may take to read its last answers.
 const PARTING_TIME: Duration = Duration::from_millis(200);
 
 const READ_LEN: usize = 4096;
-
-/// What a connection may ask of us.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Patience {
-    /// From connecting to the end of the first question, and from the first octet of another to its last.
-    read: Duration,
-    /// For all that is owed at one moment to be taken by the client.
-    write: Duration,
-    /// Without any question.
-    idle: Duration,
-    /// Questions after which it ends.
-    most_queries: Option<NonZeroU32>,
-}
-
-impl Default for Patience {
-    /// CoreDNS's, with a write timeout of our own.
-    fn default() -> Self {
-        let (read, write) = (Duration::from_secs(3), Duration::from_secs(5));
-        Self { read, write, idle: IDLE, most_queries: None }
-    }
-}
-
-impl From<Timeouts> for Patience {
-    fn from(said: Timeouts) -> Self {
-        let default = Self::default();
-        Self {
-            read: said.read.unwrap_or(default.read),
-            write: said.write.unwrap_or(default.write),
-            idle: said.idle.unwrap_or(default.idle),
-            most_queries: said.most_queries.unwrap_or(default.most_queries),
-        }
-    }
-}
 
 /// A connection.
 pub(super) struct Connection {
@@ -94,41 +59,6 @@ pub(super) enum End {
     Unread,
 }
 
-/// Answers that the client has not taken.
-struct Unsent {
-    octets: Vec<u8>,
-    /// Of these, what was there at `since`.
-    due: usize,
-    since: Instant,
-}
-
-impl Unsent {
-    fn push(&mut self, message: &[u8]) {
-        let is_first = self.octets.is_empty();
-        frame::push(message, &mut self.octets);
-        if is_first {
-            self.wait_for_all();
-        }
-    }
-
-    /// A client that takes an octet now and then is given no new time for it: only what was owed when the time began
-    /// counts, all of it.
-    fn taken(&mut self, count: usize) {
-        self.octets.drain(..count);
-        if self.octets.is_empty() {
-            self.octets.shrink_to(KEPT_OCTETS);
-        }
-        self.due = self.due.saturating_sub(count);
-        if self.due == 0 {
-            self.wait_for_all();
-        }
-    }
-
-    fn wait_for_all(&mut self) {
-        (self.due, self.since) = (self.octets.len(), clock::now());
-    }
-}
-
 /// What is awaited of the client, and since when.
 struct Awaited {
     frames: Frames,
@@ -144,7 +74,7 @@ impl Connection {
             listener,
             patience,
             place,
-            unsent: RefCell::new(Unsent { octets: Vec::new(), due: 0, since: clock::now() }),
+            unsent: RefCell::new(Unsent::new()),
             open_questions: Cell::new(0),
             asked: Cell::new(0),
             ended: Cell::new(false),
@@ -376,7 +306,7 @@ mod tests {
 
     fn framed(message: &[u8]) -> Vec<u8> {
         let mut framed = Vec::new();
-        frame::push(message, &mut framed);
+        wire::frame::push(message, &mut framed);
         framed
     }
 

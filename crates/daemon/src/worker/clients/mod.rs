@@ -2,7 +2,9 @@
 //! bounds on everything a client can hold.
 
 mod connection;
+mod patience;
 mod room;
+mod unsent;
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -20,8 +22,8 @@ use tokio::task::AbortHandle;
 use tokio::time;
 
 use super::Core;
-pub(crate) use connection::Patience;
 use connection::{Connection, End};
+pub(crate) use patience::Patience;
 pub(crate) use room::Room;
 
 /// Before trying again when the machine has no descriptors or memory left.
