@@ -39,12 +39,18 @@ fn stalled(daemon: &Daemon, clients: u8, each: u8) -> Vec<TcpStream> {
     crowd.collect()
 }
 
+/// Asks and waits for the answer.
+fn ask_over(stream: &mut TcpStream, name: &str) {
+    stream.write_all(&framed(1, name)).unwrap();
+    let mut length = [0; 2];
+    stream.read_exact(&mut length).unwrap();
+    stream.read_exact(&mut vec![0; usize::from(u16::from_be_bytes(length))]).unwrap();
+}
+
 /// Asks over a fresh connection.
 fn ask_from(source: Ipv4Addr, daemon: &Daemon, name: &str) -> Duration {
     let asked = now();
-    let mut stream = daemon.connect_from(source);
-    stream.write_all(&framed(1, name)).unwrap();
-    stream.read_exact(&mut [0; 2]).unwrap();
+    ask_over(&mut daemon.connect_from(source), name);
     asked.elapsed()
 }
 
@@ -91,6 +97,7 @@ fn a_client_with_too_many_connections_loses_those_idle_longest_and_no_other_clie
     // A connection of one worker may have to make room for one of the other.
     let daemon = Launch::new(&forwarding(&upstream, "force_tcp")).arg("-workers=2").start().when_ready();
     let mut other = daemon.connect_from(BYSTANDER);
+    ask_over(&mut other, "ok-1.example.");
     let crowd = stalled(&daemon, 1, 200);
     assert!(daemon.metric_becomes(&format!("{EVICTED}{{limit=\"client\"}}"), 200 - 128));
     let hung_up_on = |stream: &&TcpStream| {
@@ -98,8 +105,7 @@ fn a_client_with_too_many_connections_loses_those_idle_longest_and_no_other_clie
         matches!(stream.peek(&mut [0; 1]), Ok(0))
     };
     assert!(reached(PATIENCE, || crowd.iter().filter(hung_up_on).count() == 200 - 128));
-    other.write_all(&framed(1, "ok-1.example.")).unwrap();
-    other.read_exact(&mut [0; 2]).unwrap();
+    ask_over(&mut other, "ok-1.example.");
     assert_eq!((daemon.metric(REFUSED), daemon.metric(&format!("{EVICTED}{{limit=\"process\"}}"))), (0, 0));
 }
 
