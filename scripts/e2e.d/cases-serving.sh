@@ -118,6 +118,27 @@ an_answer_too_large_for_a_datagram_is_fetched_by_tcp() {
     expect "queries that CoreDNS saw" 1 "$(lines "$(seen_by_coredns "$name")")"
 }
 
+# musl before 1.2.4 never asks by TCP: what is not in the datagram does not exist for its programs. It sends no OPT, so that
+# it gets 512 octets: header, question, and 16 octets for each address. Later ones fetch the rest and keep 48 of it.
+an_answer_above_1232_octets_reaches_old_musl_as_far_as_it_fits_and_glibc_whole() {
+    local name=larger.default.svc.cluster.local version before by_tcp fit wanted
+    fit=$(((512 - 12 - (${#name} + 2) - 4) / 16))
+    version=$(dpkg-query --show --showformat '${Version}' musl-tools)
+    wanted=$fit by_tcp=0
+    ! dpkg --compare-versions "$version" ge 1.2.4 || wanted=48 by_tcp=1
+    write_corefile
+    serve || return 0
+    expect_match "the whole answer" 'MSG SIZE +rcvd: (19[0-9][0-9]|[2-9][0-9]{3})' "$(ask pod1 +tcp "$name")"
+    before=$(metrics)
+    expect "addresses that musl $version finds" "$wanted" \
+        "$(lines "$(inside pod1 "$MUSL_GETADDRINFO" "$name." 2>&1 | grep -x '10\.233\.22\.[0-9]*' | sort -u)")"
+    expect "queries by TCP of musl" "$by_tcp" \
+        "$(($(sample "$(metrics)" coredns_dns_requests_total 'proto="tcp"') - $(sample "$before" coredns_dns_requests_total 'proto="tcp"')))"
+    expect "addresses that glibc finds" 120 \
+        "$(lines "$(inside pod1 getent ahosts "$name." | awk '$2 == "STREAM" { print $1 }' | sort -u)")"
+    expect "addresses in a datagram for who takes more" 73 "$(lines "$(answers pod1 +notcp +bufsize=4096 +ignore "$name")")"
+}
+
 on_one_connection_a_hit_overtakes_a_miss() {
     local slow=n3.after500ms.slow.svc.cluster.local quick=myweb-svc.default.svc.cluster.local
     write_corefile

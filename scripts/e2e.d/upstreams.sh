@@ -8,6 +8,8 @@ prepare_upstreams() {
     cp "$HERE"/zones/*.zone "$WORK"
     # Too large for a datagram of 512 octets.
     printf 'large.default.svc IN A 10.233.21.%d\n' {1..60} >>"$WORK/cluster.local.zone"
+    # Too large for a datagram of 1232 octets.
+    printf 'larger.default.svc IN A 10.233.22.%d\n' {1..120} >>"$WORK/cluster.local.zone"
     cat >"$WORK/coredns.Corefile" <<EOT
 (all) {
     errors

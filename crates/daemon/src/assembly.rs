@@ -10,17 +10,18 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use resolver::cache::Occupancy;
 use resolver::policy::{
-    Block, BlockId, ForwardPolicy, ForwardState, Listener, ListenerId, LoopCheck, Policy, Route, RouteId,
-    Upstream, UpstreamId, UpstreamState,
+    Block, BlockId, ForwardPolicy, ForwardState, IDLE, Listener, ListenerId, LoopCheck, Policy, Route,
+    RouteId, Upstream, UpstreamId, UpstreamState,
 };
 
 use resolver::tally::{UpstreamTally, WorkerTally};
+use wire::edns::OUR_UDP_SIZE;
 
 use crate::config::settings::{self, Settings};
 use crate::tallies::{DROPPED, EnabledPlugin, Tallies};
 use crate::voice::errors::{Consolidator, ErrorLog};
 use crate::voice::query_log::QueryLog;
-use crate::worker::{Carrier, Carriers, Orders, Privacy};
+use crate::worker::{Carrier, Carriers, Orders, Patience, Privacy};
 
 /// Why settings cannot be taken into use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -166,7 +167,7 @@ impl Assembly {
         let mut query_log = QueryLog::new();
         let mut policy = Policy { listeners: self.listeners.iter().map(|_| None).collect() };
         let mut upstreams = Carriers::new();
-        let mut addresses = HashMap::new();
+        let (mut addresses, mut patience) = (HashMap::new(), HashMap::new());
         for (listener, (id, _)) in hand.settings.listeners.iter().zip(&assembled.listeners) {
             let (dropped_id, dropped) = hand.tallies.route(&listener.label, DROPPED, hand.worker);
             let blocks = hand.blocks(listener, &mut upstreams);
@@ -184,13 +185,17 @@ impl Assembly {
                 assembled.zones.insert(route, zone.to_string());
             }
             if let Some(place) = policy.listeners.get_mut(usize::from(id.0)) {
-                *place = Some(Listener::new(routes, dropped, dropped_id));
+                let mut listening = Listener::new(routes, dropped, dropped_id);
+                listening.idle = listener.timeouts.idle.unwrap_or(IDLE);
+                *place = Some(listening);
             }
+            patience.insert(*id, Patience::from(listener.timeouts));
             if let Some(first) = listener.addresses.first() {
                 addresses.insert(*id, first.ip());
             }
         }
-        Orders { policy: Arc::new(policy), upstreams, query_log, error_log: ErrorLog::new(), addresses }
+        let (policy, error_log) = (Arc::new(policy), ErrorLog::new());
+        Orders { policy, upstreams, query_log, error_log, patience, addresses }
     }
 }
 
@@ -225,7 +230,8 @@ impl Hand<'_> {
                 forwards.map(|(forward, shared)| self.forward(forward, shared, upstreams)).collect();
             let (id, occupancy) = (shared.id, Arc::clone(&shared.occupancy));
             let cache = block.cache.clone();
-            blocks.insert(*index, Arc::new(Block { id, cache, forwards, tally, occupancy }));
+            let udp_size = block.bufsize.unwrap_or(OUR_UDP_SIZE);
+            blocks.insert(*index, Arc::new(Block { id, udp_size, cache, forwards, tally, occupancy }));
         }
         blocks
     }

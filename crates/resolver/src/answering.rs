@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use wire::answer::{Shape, Ttl};
-use wire::edns::{ExtendedError, OUR_UDP_SIZE};
+use wire::edns::{ExtendedError, Keepalive, OUR_UDP_SIZE, OwnOpt};
 use wire::header::{Flags, Rcode, RecordType};
-use wire::query::Echo;
+use wire::query::{Echo, Rejection};
 use wire::{Answer, Query};
 
 use crate::action::{Action, Answered, Client, Outbox, Receipt, Transport};
@@ -23,6 +23,38 @@ pub(crate) struct Recipient<'a> {
     pub(crate) echo: Echo<'a>,
     pub(crate) asked: Instant,
     pub(crate) query_len: u16,
+    pub(crate) offer: Offer,
+}
+
+/// What our OPT offers a client.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Offer {
+    /// Datagrams to the client stay within it, and so does what the client may send: RFC 6891 section 6.2.4 leaves the
+    /// responder one size to state, and an operator who gave `bufsize` has stated it. CoreDNS repeats the client's own
+    /// size, lowered to `bufsize`, which tells the client nothing about us.
+    udp_size: u16,
+    /// For a client that came by TCP and wants to know.
+    keepalive: Option<Keepalive>,
+}
+
+impl Offer {
+    /// What a query gets on `listener`, before a block has taken it.
+    pub(crate) fn of(listener: &Listener, client: &Client, echo: &Echo<'_>) -> Self {
+        let wants = echo.edns.is_some_and(|edns| edns.keepalive_len.is_some());
+        let by_tcp = client.transport() == Transport::Tcp;
+        let keepalive = (wants && by_tcp).then(|| Keepalive::of(listener.idle));
+        Self { udp_size: OUR_UDP_SIZE, keepalive }
+    }
+}
+
+/// The query, unless it has a fault that only one transport has: edns-tcp-keepalive with data in it. By UDP the option
+/// is none (RFC 7828 sections 3.2.1 and 3.3.1).
+pub(crate) fn sound<'p>(query: Query<'p>, client: &Client) -> Result<Query<'p>, Rejection> {
+    let keepalive_len = query.echo.edns.and_then(|edns| edns.keepalive_len).unwrap_or(0);
+    if keepalive_len > 0 && client.transport() == Transport::Tcp {
+        return Err(Rejection::FormatError);
+    }
+    Ok(query)
 }
 
 /// A query that a zone took.
@@ -102,11 +134,17 @@ pub(crate) struct Telling<'a> {
 }
 
 impl Recipient<'_> {
+    /// The same, in a block with `bufsize`.
+    pub(crate) fn within(self, udp_size: u16) -> Self {
+        Self { offer: Offer { udp_size, ..self.offer }, ..self }
+    }
+
     /// Writes an upstream's answer for this client.
     pub(crate) fn tell(&self, telling: Telling<'_>, ledger: Ledger<'_>, now: Instant, outbox: &mut Outbox) {
         let start = outbox.bytes.len();
         let Telling { ttl, error, authoritative, .. } = telling;
-        let shape = Shape { ttl, limit: self.limit(), error, authoritative };
+        let Offer { udp_size, keepalive } = self.offer;
+        let shape = Shape { ttl, limit: self.limit(), error, authoritative, udp_size, keepalive };
         telling.answer.write(&self.echo, shape, &mut outbox.bytes);
         let len = u16::try_from(telling.answer.message_len()).unwrap_or(u16::MAX);
         let after = now.saturating_duration_since(self.asked);
@@ -117,7 +155,9 @@ impl Recipient<'_> {
     /// Writes an empty answer of our own with `rcode`.
     pub(crate) fn refuse(&self, refusal: Refusal, ledger: Ledger<'_>, now: Instant, outbox: &mut Outbox) {
         let start = outbox.bytes.len();
-        wire::reply::error(&self.echo, refusal.rcode, refusal.error, &mut outbox.bytes);
+        let Offer { udp_size, keepalive } = self.offer;
+        let opt = OwnOpt { udp_size, error: refusal.error, keepalive };
+        wire::reply::error(&self.echo, refusal.rcode, opt, &mut outbox.bytes);
         let after = now.saturating_duration_since(self.asked);
         ledger.answer(self, Told { rcode: refusal.rcode, writer: Writer::Server, len: 0, after });
         self.send(start, Some(self.receipt(ledger.id, 0)), outbox);
@@ -131,7 +171,7 @@ impl Recipient<'_> {
         usize::from(match (self.client.transport(), self.echo.edns) {
             (Transport::Tcp, _) => u16::MAX,
             (Transport::Udp, None) => LEAST_UDP_SIZE,
-            (Transport::Udp, Some(edns)) => edns.udp_size.clamp(LEAST_UDP_SIZE, OUR_UDP_SIZE),
+            (Transport::Udp, Some(edns)) => edns.udp_size.min(self.offer.udp_size).max(LEAST_UDP_SIZE),
         })
     }
 

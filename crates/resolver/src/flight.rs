@@ -10,7 +10,7 @@ use wire::header::{Class, Flags, RecordType};
 use wire::query::Echo;
 
 use crate::action::{AttemptId, Client, Failure, Transport};
-use crate::answering::{Recipient, Taken};
+use crate::answering::{Offer, Recipient, Taken};
 use crate::cache::{Entry, Key};
 use crate::plan::{Plan, Step};
 use crate::policy::{ForwardPolicy, Route, Upstream};
@@ -76,18 +76,20 @@ pub(crate) struct Waiter {
     edns: Option<Edns>,
     asked: Instant,
     query_len: u16,
+    offer: Offer,
 }
 
 impl Waiter {
     pub(crate) fn new(recipient: &Recipient<'_>) -> Self {
-        let Recipient { client, echo, asked, query_len } = *recipient;
+        let Recipient { client, echo, asked, query_len, offer } = *recipient;
         let question = echo.question.into();
-        Self { client, id: echo.id, flags: echo.flags, question, edns: echo.edns, asked, query_len }
+        Self { client, id: echo.id, flags: echo.flags, question, edns: echo.edns, asked, query_len, offer }
     }
 
     pub(crate) fn recipient(&self) -> Recipient<'_> {
         let echo = Echo { id: self.id, flags: self.flags, question: &self.question, edns: self.edns };
-        Recipient { client: self.client, echo, asked: self.asked, query_len: self.query_len }
+        let Self { client, asked, query_len, offer, .. } = *self;
+        Recipient { client, echo, asked, query_len, offer }
     }
 }
 

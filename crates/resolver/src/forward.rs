@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use rand::RngExt;
 use wire::Response;
+use wire::edns::OUR_UDP_SIZE;
 use wire::header::Flags;
 
 use crate::Resolver;
@@ -89,6 +90,7 @@ impl Resolver {
             checking_disabled: inquiry.flags.has(Flags::CD),
             edns: launch.edns,
             dnssec_ok: inquiry.dnssec_ok,
+            udp_size: inquiry.route.block.udp_size.min(OUR_UDP_SIZE),
         };
         wire::reply::ask(&ask, &mut outbox.bytes);
         if let Some(message) = outbox.since(start) {

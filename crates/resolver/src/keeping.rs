@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
+use wire::edns::OwnOpt;
 use wire::header::{Flags, Rcode};
 use wire::query::Echo;
 use wire::response::Kind;
@@ -162,6 +163,6 @@ impl Inquiry {
 fn no_answer(question: &[u8]) -> Option<Answer> {
     let mut message = Vec::new();
     let echo = Echo { id: 0, flags: Flags(0), question, edns: None };
-    wire::reply::error(&echo, Rcode::SERVFAIL, None, &mut message);
+    wire::reply::error(&echo, Rcode::SERVFAIL, OwnOpt::PLAIN, &mut message);
     Response::parse(&message).ok().map(|response| Answer::keep(&response))
 }

@@ -46,7 +46,7 @@ use wire::header::{Header, Rcode, RecordType};
 use wire::query::Rejection;
 
 use crate::action::{Action, AttemptId, Client, Failure, Outbox};
-use crate::answering::{Ledger, Recipient, Refusal, Taken, push_answer};
+use crate::answering::{Ledger, Offer, Recipient, Refusal, Taken, push_answer, sound};
 use crate::cache::{Cache, Front};
 use crate::flight::{Attempt, Due, Flight, FlightId};
 use crate::hedge::Pace;
@@ -139,19 +139,21 @@ impl Resolver {
 
     /// A packet from a client.
     pub fn on_query(&mut self, now: Instant, client: Client, packet: &[u8], outbox: &mut Outbox) {
-        let query = match Query::parse(packet) {
+        let query = match Query::parse(packet).and_then(|query| sound(query, &client)) {
             Ok(query) => query,
             Err(rejection) => return self.reject(client, packet, rejection, outbox),
         };
         let query_len = u16::try_from(packet.len()).unwrap_or(u16::MAX);
-        let recipient = Recipient { client, echo: query.echo, asked: now, query_len };
         let policy = Arc::clone(&self.policy);
         let Some(listener) = policy.listener(client.listener) else { return };
+        let offer = Offer::of(listener, &client, &query.echo);
+        let recipient = Recipient { client, echo: query.echo, asked: now, query_len, offer };
         let Some(route) = listener.route(query.name.as_wire(), query.qtype) else {
             let ledger = Ledger::dropped(listener);
             ledger.query(&recipient, query.qtype);
             return recipient.refuse(Refusal::bare(Rcode::REFUSED), ledger, now, outbox);
         };
+        let recipient = recipient.within(route.block.udp_size);
         let ledger = Ledger::of(route);
         ledger.query(&recipient, query.qtype);
         if let Some(rcode) = out_of_service(&query, route) {

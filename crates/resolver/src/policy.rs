@@ -50,6 +50,9 @@ impl Policy {
     }
 }
 
+/// The idle timeout of connections if none is configured, which is CoreDNS's.
+pub const IDLE: Duration = Duration::from_secs(10);
+
 /// The zones of one listener.
 #[derive(Debug)]
 pub struct Listener {
@@ -58,13 +61,15 @@ pub struct Listener {
     pub dropped: Arc<RouteTally>,
     /// The number that goes with `dropped`.
     pub dropped_id: RouteId,
+    /// `timeouts idle`: how long a connection without a question is kept, which clients may ask (RFC 7828).
+    pub idle: Duration,
 }
 
 impl Listener {
-    /// The zones in any order, and the tally and number of what none of them takes.
+    /// The zones in any order, and the tally and number of what none of them takes; CoreDNS's idle timeout.
     pub fn new(mut routes: Vec<Arc<Route>>, dropped: Arc<RouteTally>, dropped_id: RouteId) -> Self {
         routes.sort_by_key(|route| std::cmp::Reverse(route.zone.as_wire().len()));
-        Self { routes, dropped, dropped_id }
+        Self { routes, dropped, dropped_id, idle: IDLE }
     }
 
     /// The zone that takes a lower-case wire name: the longest that covers it, or for DS, which the parent
@@ -119,6 +124,9 @@ impl LoopCheck {
 pub struct Block {
     /// Its number.
     pub id: BlockId,
+    /// `bufsize`, 512 to 4096: datagrams to clients are no longer, whatever size a client claims, and OPT says so; 1232
+    /// without it.
+    pub udp_size: u16,
     /// The `cache` directive.
     pub cache: Option<CachePolicy>,
     /// The `forward` directives, in order; the first whose zone covers the name takes it.

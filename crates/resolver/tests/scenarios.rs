@@ -36,6 +36,8 @@ scenarios! {
     bare_formerr_is_asked_without_opt
     block_without_forward_refuses
     broken_stream_is_no_reason_to_wait
+    bufsize_lowers_the_limit
+    bufsize_raises_the_limit
     caches_nodata
     caches_nxdomain
     cd_is_copied
@@ -93,6 +95,8 @@ scenarios! {
     junk_on_a_stream_ends_it
     junk_over_udp_is_ignored
     junk_over_udp_moves_a_question_to_tcp
+    keepalive_is_told_on_streams
+    keepalive_with_a_value_is_no_query
     keepttl_shows_the_whole_life
     keys_and_signatures_are_no_questions
     last_forward_has_the_last_word

@@ -2,7 +2,7 @@
 
 mod compress;
 
-use crate::edns::{EXTENDED_ERROR_LEN, ExtendedError, OPT_LEN, OUR_UDP_SIZE, push_opt};
+use crate::edns::{ExtendedError, Keepalive, OUR_UDP_SIZE, OwnOpt, push_opt};
 use crate::header::{Flags, HEADER_LEN, Header, Rcode};
 use crate::query::Echo;
 use crate::record::{TTL_LEN, u16_at};
@@ -37,6 +37,10 @@ pub struct Shape {
     pub limit: usize,
     /// Said in our OPT, if the client sent one (RFC 8914).
     pub error: Option<ExtendedError>,
+    /// The UDP payload size our OPT says.
+    pub udp_size: u16,
+    /// Said in our OPT, to a client by TCP that wants to know (RFC 7828).
+    pub keepalive: Option<Keepalive>,
     /// AA is set whether the upstream set it or not.
     pub authoritative: bool,
 }
@@ -44,7 +48,11 @@ pub struct Shape {
 impl Shape {
     /// With these TTLs and this many octets at most, and nothing added.
     pub const fn new(ttl: Ttl, limit: usize) -> Self {
-        Self { ttl, limit, error: None, authoritative: false }
+        Self { ttl, limit, error: None, udp_size: OUR_UDP_SIZE, keepalive: None, authoritative: false }
+    }
+
+    fn opt(&self) -> OwnOpt {
+        OwnOpt { udp_size: self.udp_size, error: self.error, keepalive: self.keepalive }
     }
 }
 
@@ -86,7 +94,7 @@ impl Answer {
     pub fn write(&self, echo: &Echo<'_>, shape: Shape, out: &mut Vec<u8>) {
         debug_assert_eq!(echo.question.len(), usize::from(self.question_len), "the question is another one");
         let start = out.len();
-        let opt_len = echo.edns.map_or(0, |_| OPT_LEN + shape.error.map_or(0, |_| EXTENDED_ERROR_LEN));
+        let opt_len = echo.edns.map_or(0, |_| shape.opt().octets());
         let (records, end) = self.fit(shape.limit.max(MIN_LIMIT) - opt_len);
         let mut header = self.header();
         header.id = echo.id;
@@ -111,7 +119,7 @@ impl Answer {
             }
         }
         if let Some(edns) = echo.edns {
-            push_opt(out, OUR_UDP_SIZE, edns.dnssec_ok, self.rcode(), shape.error);
+            push_opt(out, shape.opt(), edns.dnssec_ok, self.rcode());
         }
     }
 

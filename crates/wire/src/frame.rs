@@ -17,6 +17,9 @@ pub fn push(message: &[u8], out: &mut Vec<u8>) -> bool {
     true
 }
 
+/// What an empty buffer may keep for what comes next.
+const KEPT_OCTETS: usize = 4096;
+
 /// Collects what a stream delivers and hands out whole messages in order.
 #[derive(Debug, Default)]
 pub struct Frames {
@@ -48,6 +51,13 @@ impl Frames {
         let message = self.message_at(self.taken)?;
         self.taken = message.end;
         self.buffer.get(message)
+    }
+
+    /// Gives back the memory that a long message took, when all are taken.
+    pub fn trim(&mut self) {
+        if self.waiting() == 0 && self.buffer.capacity() > KEPT_OCTETS {
+            *self = Self::default();
+        }
     }
 
     /// Octets that wait to be taken.

@@ -1,6 +1,6 @@
 //! Messages of our own: errors to clients, questions to upstreams.
 
-use crate::edns::{ExtendedError, OPT_LEN, OUR_UDP_SIZE, push_opt};
+use crate::edns::{OPT_LEN, OwnOpt, push_opt};
 use crate::header::{Flags, HEADER_LEN, Header, Rcode};
 use crate::query::{Echo, Rejection};
 
@@ -28,13 +28,13 @@ pub fn rejection(packet: &[u8], rejection: Rejection, out: &mut Vec<u8>) {
     };
     out.extend_from_slice(&header.to_bytes());
     if rejection == Rejection::BadVersion {
-        push_opt(out, 0, false, rcode, None);
+        push_opt(out, OwnOpt { udp_size: 0, ..OwnOpt::PLAIN }, false, rcode);
     }
 }
 
 /// Appends an empty answer with `rcode`: the client's ID, question, RD and CD, RA set, and, if the client
-/// sent OPT, ours with the extended error if there is one.
-pub fn error(echo: &Echo<'_>, rcode: Rcode, error: Option<ExtendedError>, out: &mut Vec<u8>) {
+/// sent OPT, ours as `opt` has it.
+pub fn error(echo: &Echo<'_>, rcode: Rcode, opt: OwnOpt, out: &mut Vec<u8>) {
     let copied = echo.flags.only(Flags::RD.with(Flags::CD));
     let header = Header {
         id: echo.id,
@@ -47,7 +47,7 @@ pub fn error(echo: &Echo<'_>, rcode: Rcode, error: Option<ExtendedError>, out: &
     out.extend_from_slice(&header.to_bytes());
     out.extend_from_slice(echo.question);
     if let Some(edns) = echo.edns {
-        push_opt(out, OUR_UDP_SIZE, edns.dnssec_ok, rcode, error);
+        push_opt(out, opt, edns.dnssec_ok, rcode);
     }
 }
 
@@ -62,10 +62,12 @@ pub struct Ask<'a> {
     pub recursion_desired: bool,
     /// CD of the client.
     pub checking_disabled: bool,
-    /// With OPT, of our size and without options; DO needs it.
+    /// With OPT, without options; DO needs it.
     pub edns: bool,
     /// DO of the client.
     pub dnssec_ok: bool,
+    /// The UDP payload size in OPT.
+    pub udp_size: u16,
 }
 
 /// Appends the question; AD is set, so that the upstream says whether the data is authentic
@@ -84,6 +86,6 @@ pub fn ask(ask: &Ask<'_>, out: &mut Vec<u8>) {
     out.extend_from_slice(&header.to_bytes());
     out.extend_from_slice(ask.question);
     if ask.edns {
-        push_opt(out, OUR_UDP_SIZE, ask.dnssec_ok, Rcode::NOERROR, None);
+        push_opt(out, OwnOpt { udp_size: ask.udp_size, ..OwnOpt::PLAIN }, ask.dnssec_ok, Rcode::NOERROR);
     }
 }

@@ -5,7 +5,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
 use wire::answer::{Shape, Ttl};
-use wire::edns::ExtendedError;
+use wire::edns::{ExtendedError, Keepalive, OwnOpt};
 use wire::frame::{self, Frames};
 use wire::header::Rcode;
 use wire::{Answer, Query, Response, reply};
@@ -76,7 +76,12 @@ fn replies_and_rejections_allocate_nothing() {
     let mut out = Vec::with_capacity(4096);
     let made = allocations(|| {
         let query = Query::parse(QUERY).unwrap();
-        reply::error(&query.echo, Rcode::SERVFAIL, Some(ExtendedError::CACHED_ERROR), &mut out);
+        let opt = OwnOpt {
+            error: Some(ExtendedError::CACHED_ERROR),
+            keepalive: Some(Keepalive(100)),
+            ..OwnOpt::PLAIN
+        };
+        reply::error(&query.echo, Rcode::SERVFAIL, opt, &mut out);
         let id = query.echo.id;
         let question = query.echo.question;
         let ask = reply::Ask {
@@ -86,6 +91,7 @@ fn replies_and_rejections_allocate_nothing() {
             checking_disabled: false,
             edns: true,
             dnssec_ok: true,
+            udp_size: 1232,
         };
         reply::ask(&ask, &mut out);
         for broken in [&QUERY[..20], &QUERY[..11], b"\0\0\x28\0\0\x01\0\0\0\0\0\0"] {
@@ -94,7 +100,7 @@ fn replies_and_rejections_allocate_nothing() {
         }
     });
     assert_eq!(made, 0);
-    assert_eq!(out.len(), 51 + 45 + 12 + 12, "all of them are there");
+    assert_eq!(out.len(), 57 + 45 + 12 + 12, "all of them are there");
 }
 
 #[test]

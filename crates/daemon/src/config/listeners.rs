@@ -6,7 +6,7 @@ use wire::name::Name;
 
 use super::error::ConfigError;
 use super::lexer::Token;
-use super::settings::{Key, Listener};
+use super::settings::{Key, Listener, Timeouts};
 
 /// Where a block listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -99,7 +99,12 @@ impl Listeners {
                         socket
                     };
                     let addresses = sockets.into_iter().map(with_port).collect();
-                    self.listeners.push(Listener { addresses, label, zones: vec![zone_of_block] });
+                    self.listeners.push(Listener {
+                        addresses,
+                        label,
+                        zones: vec![zone_of_block],
+                        timeouts: Timeouts::default(),
+                    });
                 }
             }
         }

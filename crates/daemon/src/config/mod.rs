@@ -35,7 +35,7 @@ pub use vocabulary::BUILT as DIRECTIVES;
 use directive::{Said, Surroundings};
 use import::Reader;
 use listeners::Listeners;
-use settings::{Block, Key, LoopCheck};
+use settings::{Block, Key, LoopCheck, Timeouts};
 use system::System;
 use tree::ServerBlock;
 use upstream_files::UpstreamFiles;
@@ -117,6 +117,7 @@ impl Corefile {
         }
         settings.listeners = listeners.finish();
         settings.upstream_files = files;
+        settings.share_timeouts();
         let mut seen = BTreeSet::new();
         warnings.retain(|warning| seen.insert(warning.clone()));
         settings.warnings = warnings;
@@ -150,6 +151,17 @@ impl Settings {
         self.reload = said.reload.or(self.reload);
         if let Some(address) = said.prometheus.filter(|address| !self.prometheus.contains(address)) {
             self.prometheus.push(address);
+        }
+    }
+}
+
+impl Settings {
+    /// Connections come to an address, not to a block: what its blocks say of them is put together.
+    fn share_timeouts(&mut self) {
+        for listener in &mut self.listeners {
+            let blocks = listener.zones.iter().filter_map(|(_, index)| self.blocks.get(*index));
+            listener.timeouts =
+                blocks.fold(Timeouts::default(), |said, block| said.overruled_by(block.timeouts));
         }
     }
 }
@@ -193,6 +205,8 @@ fn settled(block: &ServerBlock, keys: Vec<Key>, said: Said) -> Block {
         fingerprint: fingerprint(&keys, &said),
         keys,
         directives: said.names,
+        bufsize: said.bufsize,
+        timeouts: said.timeouts,
         cache: said.cache,
         forwards: said.forwards,
         errors: said.errors,

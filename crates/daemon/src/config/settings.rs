@@ -1,7 +1,7 @@
 //! A configuration as the rest of the process obeys it: checked, with every default filled in.
 
 use std::net::{IpAddr, SocketAddr};
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -54,6 +54,10 @@ pub struct Block {
     pub fingerprint: String,
     /// The directives it has, each once, in the order in which a query meets them.
     pub directives: Vec<&'static str>,
+    /// The `bufsize` directive, 512 to 4096.
+    pub bufsize: Option<u16>,
+    /// The `timeouts` directive.
+    pub timeouts: Timeouts,
     /// The `cache` directive.
     pub cache: Option<CachePolicy>,
     /// The `forward` directives, in the order of the file.
@@ -221,4 +225,31 @@ pub struct Listener {
     pub label: String,
     /// The zones, each with the place of its block in [`Settings::blocks`].
     pub zones: Vec<(Name, usize)>,
+    /// The `timeouts` of its blocks; of several that say something, the last.
+    pub timeouts: Timeouts,
+}
+
+/// What a `timeouts` directive says of clients by TCP; what it leaves out is for others to say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Timeouts {
+    /// From the first octet of a question to its last, and from connecting to the first question; 1 s to 24 h.
+    pub read: Option<Duration>,
+    /// For the client to take what it is sent; 1 s to 24 h.
+    pub write: Option<Duration>,
+    /// From the last answer to the next question; 1 s to 24 h.
+    pub idle: Option<Duration>,
+    /// `maxtcpqueries`: answers after which a connection ends; `Some(None)` is no limit.
+    pub most_queries: Option<Option<NonZeroU32>>,
+}
+
+impl Timeouts {
+    /// These, where `other` says nothing else.
+    pub(super) fn overruled_by(self, other: Self) -> Self {
+        Self {
+            read: other.read.or(self.read),
+            write: other.write.or(self.write),
+            idle: other.idle.or(self.idle),
+            most_queries: other.most_queries.or(self.most_queries),
+        }
+    }
 }

@@ -39,6 +39,8 @@ use signals::Signals;
 
 /// The packet-filter table.
 const TABLE: &str = "nodelocaldns";
+/// The limit that most systems give a process that does not ask for more.
+const USUAL_DESCRIPTORS: u64 = 1024;
 /// How long the last log lines may take to be written.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
@@ -85,12 +87,9 @@ async fn control(flags: &Flags, voice: &Voice, process: &Arc<ProcessTally>) -> R
     for warning in &settings.warnings {
         warn!("{warning}");
     }
-    match linux::raise_descriptor_limit() {
-        Ok(limit) => info!("up to {limit} descriptors"),
-        Err(error) => warn!("the limit of descriptors stays as it was: {error}"),
-    }
+    let descriptors = raise_descriptor_limit();
     let mut node = set_up_node(flags, process).await?;
-    let scene = Scene { flags, environment: &environment, voice, process };
+    let scene = Scene { flags, environment: &environment, voice, process, descriptors };
     let serving = serve(scene, (corefile, settings), &mut node, &mut signals);
     let ended = surviving(serving).await.unwrap_or(Err(Fault::Panicked));
     match (ended, restore(flags, node).await) {
@@ -112,6 +111,21 @@ struct Scene<'a> {
     environment: &'a Environment,
     voice: &'a Voice,
     process: &'a Arc<ProcessTally>,
+    /// How many the process may have open.
+    descriptors: u64,
+}
+
+fn raise_descriptor_limit() -> u64 {
+    match linux::raise_descriptor_limit() {
+        Ok(limit) => {
+            info!("up to {limit} descriptors");
+            limit
+        }
+        Err(error) => {
+            warn!("the limit of descriptors stays as it was: {error}");
+            USUAL_DESCRIPTORS
+        }
+    }
 }
 
 async fn serve(

@@ -24,7 +24,7 @@ use crate::config::Corefile;
 use crate::config::settings::Settings;
 use crate::readiness::{Guard, Readiness};
 use crate::voice::errors::ErrorLog;
-use crate::worker::{self, Desk, Notice, Sockets, Worker};
+use crate::worker::{self, Desk, Notice, Room, Sockets, Worker};
 use crate::{budget, checks, clock};
 
 /// How often the process looks at itself.
@@ -64,6 +64,7 @@ impl<'a> Service<'a> {
         let sockets: Vec<Vec<Sockets>> = orders.iter().map(|_| bind(&listeners)).collect::<Result<_, _>>()?;
         admin.rebind(&endpoints(scene, &settings)).map_err(Fault::Admin)?;
         let questions = Arc::default();
+        let room = Arc::new(Room::new(scene.descriptors, Arc::clone(scene.process)));
         let (peers, inboxes) = worker::inboxes(orders.len());
         let mut workers = Vec::new();
         for (index, ((orders, sockets), inbox)) in orders.into_iter().zip(sockets).zip(inboxes).enumerate() {
@@ -77,7 +78,8 @@ impl<'a> Service<'a> {
                 seed: rand::random(),
             };
             let (voice, process) = (scene.voice.clone(), Arc::clone(scene.process));
-            let desk = Desk { seat, voice, process, notices: notify.clone(), peers: peers.clone(), inbox };
+            let (room, notices, peers) = (Arc::clone(&room), notify.clone(), peers.clone());
+            let desk = Desk { seat, voice, process, room, notices, peers, inbox };
             workers.push(Worker::start(index, desk, orders, sockets).map_err(Fault::Thread)?);
         }
         let listeners = listeners.into_iter().map(|(id, _)| id).collect();

@@ -19,7 +19,7 @@ use prometheus::{Registry, TextEncoder};
 
 use self::family::Family;
 pub use self::process_tally::{
-    ClientConnections, EventCount, OpenCount, ProbeDurations, ProcessTally, Reloads, SetupError,
+    ByLimit, ClientConnections, EventCount, OpenCount, ProbeDurations, ProcessTally, Reloads, SetupError,
 };
 use crate::tallies::Tallies;
 

@@ -4,7 +4,7 @@ use resolver::tally::{BlockTally, WorkerTally};
 
 use super::Build;
 use super::family::{Distribution, Family, total};
-use super::process_tally::{PROBE_BOUNDS, ProcessTally};
+use super::process_tally::{ByLimit, PROBE_BOUNDS, ProcessTally};
 use crate::tallies::Tallies;
 
 /// Under names of CoreDNS and node-cache.
@@ -109,10 +109,25 @@ fn of_process(process: &ProcessTally) -> Vec<Family> {
     open.series(&[], process.connections.open.get() as f64);
     vec![
         open,
-        plain(
+        by_limit(
             "nodelocaldns_tcp_connections_refused_total",
-            "TCP connections of clients closed because there were too many.",
-            process.connections.refused.get(),
+            "TCP connections of clients turned away because the process, or the client, had too many and none was idle.",
+            &process.connections.refused,
+        ),
+        by_limit(
+            "nodelocaldns_tcp_connections_evicted_total",
+            "TCP connections of clients closed while idle to make room for a newcomer.",
+            &process.connections.evicted,
+        ),
+        plain(
+            "nodelocaldns_tcp_connections_unread_total",
+            "TCP connections of clients closed because clients together left too much unread.",
+            process.connections.unread.get(),
+        ),
+        plain(
+            "nodelocaldns_tcp_accept_errors_total",
+            "Times that no TCP connection could be accepted for lack of descriptors or memory.",
+            process.connections.accept_errors.get(),
         ),
         plain(
             "nodelocaldns_tcp_connections_timed_out_total",
@@ -184,6 +199,14 @@ fn joined(tallies: &Tallies) -> Family {
     for (server, zones, block) in tallies.blocks() {
         let count = total(&block.of_workers, |tally: &BlockTally| Some(&tally.joined));
         family.series(&[("server", server), ("zones", zones)], count as f64);
+    }
+    family
+}
+
+fn by_limit(name: &str, help: &str, counts: &ByLimit) -> Family {
+    let mut family = Family::counter(name, help);
+    for (limit, count) in [("process", &counts.process), ("client", &counts.client)] {
+        family.series(&[("limit", limit)], count.get() as f64);
     }
     family
 }

@@ -117,13 +117,28 @@ impl Reloads {
     }
 }
 
+/// Events by the limit that was reached.
+#[derive(Debug, Default)]
+pub struct ByLimit {
+    /// Connections of all clients.
+    pub process: EventCount,
+    /// Connections of one client address.
+    pub client: EventCount,
+}
+
 /// TCP connections of clients.
 #[derive(Debug, Default)]
 pub struct ClientConnections {
     /// Open now.
     pub open: OpenCount,
-    /// Turned away or closed early because there were too many.
-    pub refused: EventCount,
+    /// Turned away because there were too many and none of them was idle.
+    pub refused: ByLimit,
+    /// Closed while idle to make room for a newcomer.
+    pub evicted: ByLimit,
+    /// Closed because clients together left too much unread.
+    pub unread: EventCount,
+    /// Times that the kernel would not hand over a connection, for lack of descriptors or memory.
+    pub accept_errors: EventCount,
     /// Closed because the client was too slow or had nothing to ask.
     pub timed_out: EventCount,
 }

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -116,12 +116,18 @@ fn by_datagram(action: &Action) -> Option<&Answered> {
 /// Hands what arrives to the resolver, a batch at a time. Of a socket that fails for good, readiness tells.
 async fn read(core: Rc<Core>, id: ListenerId, listener: Rc<UdpListener>, readiness: tokio::net::UdpSocket) {
     let mut batch = Inbound::new();
+    // Of a socket that is bound the kernel knows the address.
+    let Ok(own) = listener.local_addr() else { return };
     loop {
         match readiness.async_io(Interest::READABLE, || listener.receive(&mut batch)).await {
             Ok(_) => core.queries(batch.iter().filter_map(|(octets, source)| {
                 let client =
                     Client { listener: id, peer: source.peer, local: source.local, connection: None };
-                answerable(source.peer).then_some((client, octets))
+                if is_answerable(source.peer, source.local.unwrap_or_else(|| own.ip()), own.port()) {
+                    return Some((client, octets));
+                }
+                core.tally.silenced.add(1);
+                None
             })),
             Err(error) => {
                 tracing::debug!(%error, "a UDP socket could not be read");
@@ -131,7 +137,23 @@ async fn read(core: Rc<Core>, id: ListenerId, listener: Rc<UdpListener>, readine
     }
 }
 
-/// Port 0 cannot be answered.
-fn answerable(peer: SocketAddr) -> bool {
-    peer.port() != 0
+/// Port 0 cannot be answered, and what claims to come from the very socket it is sent to must not be.
+fn is_answerable(peer: SocketAddr, local: IpAddr, port: u16) -> bool {
+    peer.port() != 0 && (peer.port() != port || peer.ip() != local)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn port_0_and_our_own_socket_are_never_answered() {
+        let own: IpAddr = [169, 254, 25, 10].into();
+        let other: IpAddr = [10, 233, 64, 2].into();
+        for (peer, answerable) in
+            [((own, 53), false), ((other, 0), false), ((own, 5353), true), ((other, 53), true)]
+        {
+            assert_eq!(is_answerable(peer.into(), own, 53), answerable, "{peer:?}");
+        }
+    }
 }

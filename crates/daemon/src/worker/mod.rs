@@ -1,6 +1,6 @@
 //! A worker: one thread with sockets, connections to upstreams and a resolver of its own.
 //!
-//! Workers share the cache and the table of open questions. Every way in ends in [`Core::act`]: the resolver is told what
+//! Workers share the cache, the table of open questions, and the room for clients by TCP. Every way in ends in [`Core::act`]: the resolver is told what
 //! happened and what time it is, and what it wants done is done. There is no branch about an answer here.
 
 mod clients;
@@ -30,6 +30,7 @@ use crate::voice::Voice;
 use crate::voice::errors::ErrorLog;
 use crate::voice::query_log::{QueryLog, Sent};
 use clients::Clients;
+pub(crate) use clients::{Patience, Room};
 use datagrams::Datagrams;
 pub(crate) use thread::{Sockets, Worker, bind};
 use upstream::Upstreams;
@@ -50,6 +51,8 @@ pub(crate) struct Orders {
     pub(crate) upstreams: Carriers,
     pub(crate) query_log: QueryLog,
     pub(crate) error_log: ErrorLog,
+    /// How clients by TCP are dealt with on each listener.
+    pub(crate) patience: HashMap<ListenerId, Patience>,
     /// The first address of each listener, which the query log shows.
     pub(crate) addresses: HashMap<ListenerId, IpAddr>,
 }
@@ -66,6 +69,8 @@ pub(crate) struct Desk {
     pub(crate) seat: Seat,
     pub(crate) voice: Voice,
     pub(crate) process: Arc<ProcessTally>,
+    /// For the connections of all workers.
+    pub(crate) room: Arc<Room>,
     pub(crate) notices: mpsc::Sender<Notice>,
     /// Every worker, by its number.
     pub(crate) peers: Vec<mpsc::UnboundedSender<Relay>>,
@@ -113,7 +118,7 @@ impl Core {
             outbox: RefCell::default(),
             orders: RefCell::new(orders),
             datagrams: Datagrams::default(),
-            clients: Clients::new(Arc::clone(&desk.process)),
+            clients: Clients::new(desk.room),
             upstreams,
             armed: Cell::new(None),
             rearmed: Notify::new(),
@@ -290,12 +295,14 @@ mod tests {
         let voice = Voice::start(std::io::sink(), 1, Arc::clone(&process)).unwrap();
         let (peers, mut inboxes) = inboxes(1);
         let inbox = inboxes.pop().unwrap();
-        let desk = Desk { seat, voice, process, notices: mpsc::channel(1).0, peers, inbox };
+        let room = Arc::new(Room::new(64, Arc::clone(&process)));
+        let desk = Desk { seat, voice, process, room, notices: mpsc::channel(1).0, peers, inbox };
         let orders = Orders {
             policy: Arc::default(),
             upstreams: Carriers::new(),
             query_log: QueryLog::new(),
             error_log: ErrorLog::new(),
+            patience: HashMap::new(),
             addresses: HashMap::new(),
         };
         Core::new(desk, orders)

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use daemon::config::settings::{Consolidate, LogClasses, Reload};
+use daemon::config::settings::{Consolidate, LogClasses, Reload, Timeouts};
 use tracing::Level;
 
-use super::machine::{first_line, load_lines};
+use super::machine::{first_line, load, load_lines};
 use super::verdicts::{MISCOUNT, all_refused};
 
 fn consolidate(option: &str) -> Consolidate {
@@ -119,4 +119,71 @@ fn reload_has_an_interval_and_a_jitter() {
             ("reload {\n x\n}", &format!("{MISCOUNT} 'x'")),
         ],
     );
+}
+
+#[test]
+fn bufsize_takes_512_to_4096_and_the_first_counts() {
+    let bufsize = |lines: &str| load_lines(lines).unwrap().blocks.remove(0).bufsize;
+    assert_eq!(bufsize("errors"), None);
+    for (lines, octets) in
+        [("bufsize", 1232), ("bufsize 512", 512), ("bufsize 4096", 4096), ("bufsize 1400\nbufsize 600", 1400)]
+    {
+        assert_eq!(bufsize(lines), Some(octets), "{lines}");
+    }
+    let refused = [
+        ("bufsize 511", "must be within 512 - 4096"),
+        ("bufsize 4097", "must be within 512 - 4096"),
+        ("bufsize -1", "must be within 512 - 4096"),
+        ("bufsize 70000", "must be within 512 - 4096"),
+        ("bufsize many", "is not a whole number"),
+    ];
+    all_refused("bufsize", &refused);
+    assert!(first_line(load_lines("bufsize 512 600")).contains(MISCOUNT));
+}
+
+/// The `timeouts` of the first listener.
+fn timeouts(corefile: &str) -> Timeouts {
+    load(corefile).unwrap().listeners.remove(0).timeouts
+}
+
+#[test]
+fn timeouts_take_durations_bare_seconds_and_a_number_of_queries() {
+    let seconds = |seconds| Some(Duration::from_secs(seconds));
+    assert_eq!(timeouts(". {\n}"), Timeouts::default());
+    let all = timeouts(". {\n timeouts {\n read 1s\n write 90\n idle 1h30m\n maxtcpqueries 5\n }\n}");
+    let wanted = Timeouts {
+        read: seconds(1),
+        write: seconds(90),
+        idle: seconds(5400),
+        most_queries: Some(std::num::NonZeroU32::new(5)),
+    };
+    assert_eq!(all, wanted);
+    let unlimited = timeouts(". {\n timeouts {\n maxtcpqueries -1\n }\n}");
+    assert_eq!(unlimited, Timeouts { most_queries: Some(None), ..Timeouts::default() });
+    let refused = [
+        ("timeouts", "timeouts block with no timeouts specified"),
+        ("timeouts {\n}", "timeouts block with no timeouts specified"),
+        ("timeouts {\n read 0\n}", "'0' needs to be between 1 second and 24 hours"),
+        ("timeouts {\n read 999ms\n}", "'999ms' needs to be between 1 second and 24 hours"),
+        ("timeouts {\n idle 24h1s\n}", "'24h1s' needs to be between 1 second and 24 hours"),
+        ("timeouts {\n idle 86401\n}", "'86401' needs to be between 1 second and 24 hours"),
+        ("timeouts {\n maxtcpqueries 0\n}", "maxtcpqueries 0 must be -1 or above 0"),
+        ("timeouts {\n maxtcpqueries -2\n}", "maxtcpqueries -2 must be -1 or above 0"),
+        ("timeouts {\n dial 2s\n}", "unknown option: 'dial'"),
+    ];
+    all_refused("timeouts", &refused);
+    for lines in ["timeouts 5s", "timeouts {\n read\n}", "timeouts {\n read 1s 2s\n}"] {
+        assert!(first_line(load_lines(lines)).contains(MISCOUNT), "{lines}");
+    }
+}
+
+#[test]
+fn timeouts_of_an_address_are_those_that_its_blocks_say_last() {
+    let seconds = |seconds| Some(Duration::from_secs(seconds));
+    let shared = timeouts(
+        "a.test {\n timeouts {\n read 2\n idle 4\n }\n}\nb.test {\n timeouts {\n idle 8\n }\n}\nc.test {\n}\n",
+    );
+    assert_eq!(shared, Timeouts { read: seconds(2), idle: seconds(8), ..Timeouts::default() });
+    let apart = load("a.test:53 {\n timeouts {\n read 2\n }\n}\na.test:54 {\n}\n").unwrap().listeners;
+    assert_eq!(apart[1].timeouts, Timeouts::default(), "another port");
 }

@@ -1,7 +1,7 @@
 //! The actors: the daemon as a child process, and what a test says to it and hears from it.
 
 use std::fs;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -96,12 +96,18 @@ pub(crate) struct Launch {
     corefile: String,
     args: Vec<String>,
     mute: bool,
+    descriptors: Option<u32>,
 }
 
 impl Launch {
     /// With one worker, so that what is kept per worker is kept once.
     pub(crate) fn new(corefile: &str) -> Self {
-        Self { corefile: corefile.to_owned(), args: vec!["-workers=1".to_owned()], mute: false }
+        Self {
+            corefile: corefile.to_owned(),
+            args: vec!["-workers=1".to_owned()],
+            mute: false,
+            descriptors: None,
+        }
     }
 
     /// Adds an argument; the last of its name counts.
@@ -116,6 +122,21 @@ impl Launch {
         self
     }
 
+    /// It may have so many descriptors open and no more.
+    pub(crate) fn descriptors(mut self, most: u32) -> Self {
+        self.descriptors = Some(most);
+        self
+    }
+
+    /// The program, by way of a shell where its limits are others than ours.
+    fn program(&self) -> Command {
+        let program = env!("CARGO_BIN_EXE_nodelocaldns");
+        let Some(most) = self.descriptors else { return Command::new(program) };
+        let mut shell = Command::new("sh");
+        shell.args(["-c", "ulimit -n \"$0\" && exec \"$@\"", &most.to_string(), program]);
+        shell
+    }
+
     /// Starts the process and waits for nothing.
     pub(crate) fn start(self) -> Daemon {
         let ip = own_address();
@@ -123,7 +144,8 @@ impl Launch {
         fs::create_dir_all(&folder).unwrap();
         let corefile = folder.join("Corefile");
         fs::write(&corefile, self.corefile.replace('@', &ip.to_string())).unwrap();
-        let mut child = Command::new(env!("CARGO_BIN_EXE_nodelocaldns"))
+        let mut child = self
+            .program()
             .args(["-setupinterface=false", "-setupiptables=false"])
             .args(["-localip", &ip.to_string(), "-conf", corefile.to_str().unwrap()])
             .args(["-metrics-listen-address", &format!("{ip}:{METRICS}")])
@@ -202,6 +224,16 @@ impl Daemon {
     pub(crate) fn ask_with(&self, name: &str, options: &Options) -> Reply {
         let asked = self.client().ask(name, RecordType::A, options);
         asked.unwrap_or_else(|error| panic!("{name}: {error}; {:?}", self.heard()))
+    }
+
+    /// A TCP connection to its DNS port from another address than the one connections come from by default.
+    pub(crate) fn connect_from(&self, source: Ipv4Addr) -> TcpStream {
+        let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+        socket.bind(&SocketAddr::from((source, 0)).into()).unwrap();
+        socket.connect(&self.at(DNS).into()).unwrap();
+        let stream: TcpStream = socket.into();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream
     }
 
     /// A TCP connection to its DNS port.

@@ -8,8 +8,8 @@ use super::sent::{Sent, show, transport};
 use super::step::{Addressed, Cause, Expected};
 use crate::text::{self, TextError, wrong};
 
-/// Octets of a UDP answer: every client takes the least (RFC 1035 section 4.2.1), we never send more than the most.
-const UDP_SIZES: (u16, u16) = (512, 1232);
+/// Octets of a UDP answer that every client takes (RFC 1035 section 4.2.1).
+const LEAST_UDP_SIZE: u16 = 512;
 
 impl Director {
     pub(super) fn expect_ask(&mut self, expected: &Expected) -> Result<(), TextError> {
@@ -53,8 +53,13 @@ impl Director {
         let mine = |sent: &Sent| matches!(sent, Sent::Answer { client, .. } if *client == open.client);
         let Sent::Answer { octets, .. } = self.take(&expected, mine)? else { return wrong(expected) };
         compare(&expected, &show(&octets))?;
-        let size = asked.and_then(|asked| asked.edns.as_ref()).map_or(UDP_SIZES.0, |edns| edns.max_payload());
-        let limit = usize::from(size.clamp(UDP_SIZES.0, UDP_SIZES.1));
+        let size_in = |message: Option<&Message>| {
+            message
+                .and_then(|message| message.edns.as_ref())
+                .map_or(LEAST_UDP_SIZE, |edns| edns.max_payload())
+        };
+        // The size in our own OPT is what we keep to.
+        let limit = usize::from(size_in(asked).min(size_in(Some(&message))).max(LEAST_UDP_SIZE));
         if open.client.transport() == Transport::Udp && octets.len() > limit {
             return wrong(format!("{} octets, and the client takes {limit}", octets.len()));
         }

@@ -38,7 +38,7 @@
 //! | `PASS TIME` | time passes; what the server does on its own must happen at the very end of it |
 //! | `END` | nothing else was sent |
 //!
-//! * Directives: `zone ZONE…` begins a block. `cache none`, `cache zones|success|denial|servfail|disable|keepttl …`.
+//! * Directives: `zone ZONE…` begins a block. `bufsize N`. `cache none`, `cache zones|success|denial|servfail|disable|keepttl …`.
 //!   `forward FROM UPSTREAM…` or `forward none`, and of the last forward `except`, `policy`, `force_tcp`,
 //!   `prefer_udp`, `as_client`, `max_concurrent`, `read_timeout`, `max_connect_attempts`, `max_fails`, `health_check`,
 //!   `failfast_all_unhealthy_upstreams`, `failover`, `next`, `next_on_nodata`. `loop PROBE`.

@@ -27,6 +27,8 @@ pub struct Settings {
 pub struct Block {
     /// Zones it serves.
     pub zones: Vec<Name>,
+    /// Its `bufsize` directive.
+    pub udp_size: u16,
     /// Its `cache` directive.
     pub cache: Option<CachePolicy>,
     /// Its `forward` directives.
@@ -89,6 +91,7 @@ impl Block {
     fn new(zones: Vec<Name>) -> Self {
         Self {
             zones,
+            udp_size: wire::edns::OUR_UDP_SIZE,
             cache: Some(stand::cache()),
             forwards: vec![Forward::new(Name::root(), vec!["upstream".to_owned()])],
             loop_probe: None,
@@ -158,6 +161,7 @@ impl SettingsReader {
 
 fn read_directive(words: &[&str], block: &mut Block) -> Result<(), TextError> {
     match *words {
+        ["bufsize", octets] => block.udp_size = number(octets)?,
         ["cache", "none"] => block.cache = None,
         ["cache", ref option @ ..] => {
             let Some(cache) = &mut block.cache else { return wrong("options of `cache none`") };

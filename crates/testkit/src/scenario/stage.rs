@@ -64,6 +64,7 @@ impl Stage {
             };
             let built = Arc::new(Block {
                 id: BlockId(id),
+                udp_size: block.udp_size,
                 cache: block.cache.clone(),
                 forwards: block
                     .forwards

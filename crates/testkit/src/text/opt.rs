@@ -1,4 +1,4 @@
-//! OPT as words: `edns=1232,do,version=1,ede=22,option=10:0102030405060708`. Payload sizes below 512 are 512 to
+//! OPT as words: `edns=1232,do,version=1,ede=22,keepalive,option=10:0102030405060708`. Payload sizes below 512 are 512 to
 //! hickory-proto in both directions.
 
 use hickory_proto::op::Edns;
@@ -6,6 +6,8 @@ use hickory_proto::rr::rdata::opt::{EdnsCode, EdnsOption};
 
 use super::{TextError, octets, wrong};
 
+/// The option that asks how long a connection is kept (RFC 7828 section 3.1).
+const TCP_KEEPALIVE: u16 = 11;
 /// The option that carries an extended error (RFC 8914 section 2).
 const EXTENDED_ERROR: u16 = 15;
 
@@ -29,6 +31,9 @@ fn read_part(part: &str, edns: &mut Edns) -> Result<(), TextError> {
     let bad = |_| TextError(format!("`{part}` is not a number in range"));
     match part.split_once('=') {
         None if part == "do" => drop(edns.set_dnssec_ok(true)),
+        None if part == "keepalive" => {
+            edns.options_mut().insert(EdnsOption::Unknown(TCP_KEEPALIVE, Vec::new()));
+        }
         Some(("version", version)) => drop(edns.set_version(version.parse().map_err(bad)?)),
         Some(("ede", code)) => {
             let code: u16 = code.parse().map_err(bad)?;
@@ -65,6 +70,7 @@ pub(super) fn show(edns: &Edns) -> String {
                 let code = octets.iter().fold(0, |code, &octet| code << 8 | u32::from(octet));
                 format!(",ede={code}")
             }
+            EdnsOption::Unknown(TCP_KEEPALIVE, octets) if octets.is_empty() => ",keepalive".to_owned(),
             EdnsOption::Unknown(code, octets) => format!(",option={code}:{}", hex(octets)),
             _ => format!(",option={}", number(*code)),
         });

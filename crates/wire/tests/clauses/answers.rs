@@ -1,4 +1,5 @@
 use wire::answer::{Shape, Ttl};
+use wire::edns::{ExtendedError, Keepalive};
 use wire::header::{Header, Rcode};
 use wire::{Answer, Query, Response};
 
@@ -122,6 +123,82 @@ fn records_are_cut_from_the_end_of_the_message() {
     let big = keep(&message(0x8180, &asked, [&[text(6), text(1)], &[], &[text(1)]]));
     let header = Header::read(&tell(&big, &plain, Ttl::AsReceived, 512)).unwrap();
     assert_eq!([header.ancount, header.arcount], [0, 0], "the first record is too large");
+}
+
+#[test]
+fn what_opt_says_counts_against_the_limit() {
+    let asked = question("a.test", 16);
+    let text = record(QNAME, 16, 60, &[99; 100]);
+    let answer = keep(&message(0x8180, &asked, [&vec![text; 6], &[], &[]]));
+    let query = message(0x0100, &asked, [&[], &[], &[opt(4096, 0, &[0, 11, 0, 0])]]);
+    // Header and question are 24 octets, a record 112, OPT 11 and each option 6.
+    let plain = Shape::new(Ttl::AsReceived, 24 + 5 * 112 + 11);
+    let error = Some(ExtendedError::CACHED_ERROR);
+    let keepalive = Some(Keepalive(100));
+    for (shape, records, options) in [
+        (plain, 5, vec![]),
+        (Shape { error, ..plain }, 4, vec![0, 15, 0, 2, 0, 13]),
+        (Shape { keepalive, ..plain }, 4, vec![0, 11, 0, 2, 0, 100]),
+        (Shape { error, limit: plain.limit + 6, ..plain }, 5, vec![0, 15, 0, 2, 0, 13]),
+        (Shape { udp_size: 4096, ..plain }, 5, vec![]),
+    ] {
+        let mut told = Vec::new();
+        answer.write(&Query::parse(&query).unwrap().echo, shape, &mut told);
+        assert_eq!(usize::from(Header::read(&told).unwrap().ancount), records, "{shape:?}");
+        assert!(told.len() <= shape.limit);
+        assert!(told.ends_with(&opt(shape.udp_size, 0, &options)), "{shape:?}");
+    }
+}
+
+#[test]
+fn thirty_records_that_came_uncompressed_fit_512_octets() {
+    let asked = question("x.test", 1);
+    let records = vec![record(&name("x.test"), 1, 30, &[192, 0, 2, 1]); 30];
+    let packet = message(0x8180, &asked, [&records, &[], &[]]);
+    assert!(packet.len() > 512);
+    let told = tell(&keep(&packet), &message(0x0100, &asked, [&[], &[], &[]]), Ttl::AsReceived, 512);
+    let header = Header::read(&told).unwrap();
+    assert_eq!((header.ancount, header.flags.0 & 0x0200), (30, 0));
+    assert_eq!(told.windows(2).filter(|octets| *octets == [0xc0, 12]).count(), 30);
+}
+
+#[test]
+fn of_199_addresses_52_fit_867_octets_to_the_last_one() {
+    let asked = question("large.example.com", 1);
+    let answer = keep(&message(0x8180, &asked, [&vec![address(10); 199], &[], &[]]));
+    let told = tell(&answer, &message(0x0100, &asked, [&[], &[], &[]]), Ttl::AsReceived, 867);
+    assert_eq!((told.len(), Header::read(&told).unwrap().ancount), (867, 52));
+}
+
+#[test]
+fn whatever_the_limit_and_the_sections_an_answer_stays_within_and_says_when_it_is_cut() {
+    let asked = question("large.example.com", 33);
+    let srv = |target: &str| record(QNAME, 33, 10, &[vec![0; 6], name(target)].concat());
+    let targets: Vec<String> =
+        (1..=199).map(|number| format!("10-0-0-{number}.default.pod.k8s.example.com")).collect();
+    let services: Vec<Vec<u8>> = targets.iter().map(|target| srv(target)).collect();
+    let addresses: Vec<Vec<u8>> =
+        targets.iter().map(|target| record(&name(target), 1, 10, &[10, 0, 0, 1])).collect();
+    let plain = message(0x0100, &asked, [&[], &[], &[]]);
+    let with_opt = message(0x0100, &asked, [&[], &[], &[opt(4096, 0, &[])]]);
+    for (answers, additionals) in [(199, 0), (0, 199), (32, 32), (199, 199)] {
+        let sections = [&services[..answers], &[], &addresses[..additionals]];
+        let answer = keep(&message(0x8180, &asked, sections));
+        for (query, limit) in (512..=4096).step_by(12).flat_map(|limit| [(&plain, limit), (&with_opt, limit)])
+        {
+            let told = tell(&answer, query, Ttl::AsReceived, limit);
+            let header = Header::read(&told).unwrap();
+            let opts = u16::from(query.len() != plain.len());
+            let left = usize::from(header.ancount + header.arcount - opts);
+            assert!(told.len() <= limit);
+            assert_eq!(header.flags.0 & 0x0200 != 0, left < answers + additionals, "{limit}");
+            assert!(
+                header.arcount == opts || usize::from(header.ancount) == answers,
+                "additional records go first"
+            );
+            assert_eq!(told.ends_with(&opt(1232, 0, &[])), opts == 1, "OPT is the last of all");
+        }
+    }
 }
 
 #[test]

@@ -21,6 +21,17 @@ fn a_length_of_0_holds_no_message() {
 }
 
 #[test]
+fn who_looks_at_every_frame_sees_a_length_of_0() {
+    let mut frames = Frames::default();
+    frames.extend(&[0, 0, 0, 1, 7, 0]);
+    assert_eq!(frames.waiting(), 6);
+    assert_eq!(frames.next_frame(), Some(&[][..]));
+    assert_eq!(frames.next_frame(), Some(&[7][..]));
+    assert_eq!(frames.next_frame(), None);
+    assert_eq!(frames.waiting(), 1);
+}
+
+#[test]
 fn a_part_of_a_message_is_partial_and_whole_ones_are_not() {
     let mut frames = Frames::default();
     assert!(!frames.is_partial());

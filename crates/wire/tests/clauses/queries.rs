@@ -19,7 +19,10 @@ fn the_question_is_echoed_as_sent_and_looked_up_in_lower_case() {
     assert_eq!(query.echo.question, asked);
     assert_eq!(query.name.as_wire(), name("www.example.test"));
     assert_eq!((query.qtype, query.qclass), (RecordType::AAAA, Class::IN));
-    assert_eq!(query.echo.edns, Some(Edns { udp_size: 4096, version: 0, dnssec_ok: true }));
+    assert_eq!(
+        query.echo.edns,
+        Some(Edns { udp_size: 4096, version: 0, dnssec_ok: true, keepalive_len: None })
+    );
 }
 
 #[test]
@@ -143,8 +146,23 @@ fn opt_is_read_with_any_size_flags_and_options() {
     let unknown = [0xfd, 0xe9, 0, 3, 1, 2, 3, 0, 100, 0, 0];
     for (size, flags, options) in [(0, 0, &[][..]), (65535, 0x7fff, &cookie), (512, 0xffff, &unknown)] {
         let packet = message(0, &question("a.test", 1), [&[], &[], &[opt(size, flags, options)]]);
-        let edns = Edns { udp_size: size, version: 0, dnssec_ok: flags & 0x8000 != 0 };
+        let edns = Edns { udp_size: size, version: 0, dnssec_ok: flags & 0x8000 != 0, keepalive_len: None };
         assert_eq!(Query::parse(&packet).unwrap().echo.edns, Some(edns));
+    }
+}
+
+#[test]
+fn the_length_of_a_keepalive_option_is_noted_and_judged_by_who_knows_the_transport() {
+    for (options, noted) in [
+        (&[0, 11, 0, 0][..], Some(0)),
+        (&[0, 11, 0, 2, 0, 100], Some(2)),
+        (&[0, 11, 0, 1, 7, 0, 11, 0, 0], Some(1)),
+        (&[0, 10, 0, 0, 0, 11, 0, 0], Some(0)),
+        (&[0, 12, 0, 4, 0, 11, 0, 0], None),
+    ] {
+        let packet = message(0, &question("a.test", 1), [&[], &[], &[opt(1232, 0, options)]]);
+        let edns = Query::parse(&packet).unwrap().echo.edns.unwrap();
+        assert_eq!(edns.keepalive_len, noted, "{options:?}");
     }
 }
 

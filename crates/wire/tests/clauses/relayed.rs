@@ -64,6 +64,7 @@ fn a_question_of_any_type_is_asked_and_answered() {
             recursion_desired: true,
             checking_disabled: false,
             edns: true,
+            udp_size: 1232,
             dnssec_ok: false,
         };
         let mut sent = Vec::new();

@@ -1,4 +1,6 @@
-use wire::edns::ExtendedError;
+use std::time::Duration;
+
+use wire::edns::{ExtendedError, Keepalive, OUR_UDP_SIZE, OwnOpt};
 use wire::header::Rcode;
 use wire::query::Rejection;
 use wire::{Query, reply};
@@ -37,20 +39,39 @@ fn badvers_is_a_header_and_an_opt_of_version_0() {
 #[test]
 fn an_error_echoes_the_question_and_tells_why_only_to_who_sent_opt() {
     let asked = question("wWw.a.test", 28);
+    let network_error = OwnOpt { error: Some(ExtendedError::NETWORK_ERROR), ..OwnOpt::PLAIN };
     let plain = message(0x05f0, &asked, [&[], &[], &[]]);
     let mut out = Vec::new();
     let query = Query::parse(&plain).unwrap();
-    reply::error(&query.echo, Rcode::SERVFAIL, Some(ExtendedError::NETWORK_ERROR), &mut out);
+    reply::error(&query.echo, Rcode::SERVFAIL, network_error, &mut out);
     assert_eq!(out, message(0x8192, &asked, [&[], &[], &[]]));
 
     let packet = message(0x0100, &asked, [&[], &[], &[opt(4096, 0x8000, &[0, 10, 0, 0])]]);
     let query = Query::parse(&packet).unwrap();
     out.clear();
-    reply::error(&query.echo, Rcode::SERVFAIL, Some(ExtendedError::NETWORK_ERROR), &mut out);
+    reply::error(&query.echo, Rcode::SERVFAIL, network_error, &mut out);
     assert_eq!(out, message(0x8182, &asked, [&[], &[], &[opt(1232, 0x8000, &[0, 15, 0, 2, 0, 23])]]));
     out.clear();
-    reply::error(&query.echo, Rcode::REFUSED, None, &mut out);
+    reply::error(&query.echo, Rcode::REFUSED, OwnOpt::PLAIN, &mut out);
     assert_eq!(out, message(0x8185, &asked, [&[], &[], &[opt(1232, 0x8000, &[])]]));
+}
+
+#[test]
+fn opt_says_our_size_and_how_long_the_connection_is_kept() {
+    let asked = question("a.test", 1);
+    let packet = message(0x0100, &asked, [&[], &[], &[opt(4096, 0, &[0, 11, 0, 0])]]);
+    let query = Query::parse(&packet).unwrap();
+    let own = OwnOpt {
+        udp_size: 4096,
+        error: Some(ExtendedError::NETWORK_ERROR),
+        keepalive: Some(Keepalive::of(Duration::from_millis(10_050))),
+    };
+    let mut out = Vec::new();
+    reply::error(&query.echo, Rcode::SERVFAIL, own, &mut out);
+    let options = [0, 15, 0, 2, 0, 23, 0, 11, 0, 2, 0, 100];
+    assert_eq!(out, message(0x8182, &asked, [&[], &[], &[opt(4096, 0, &options)]]));
+    assert_eq!(own.octets(), opt(4096, 0, &options).len());
+    assert_eq!(Keepalive::of(Duration::from_secs(24 * 3600)), Keepalive(u16::MAX), "as much as it can say");
 }
 
 #[test]
@@ -63,6 +84,7 @@ fn a_question_to_an_upstream_carries_an_opt_of_our_own() {
         checking_disabled: false,
         edns: true,
         dnssec_ok: false,
+        udp_size: OUR_UDP_SIZE,
     };
     let mut out = Vec::new();
     reply::ask(&ask, &mut out);

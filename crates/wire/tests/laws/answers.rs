@@ -6,7 +6,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseResult;
 use wire::answer::{Shape, Ttl};
-use wire::edns::{Edns, ExtendedError, OPT_LEN, OUR_UDP_SIZE};
+use wire::edns::{Edns, ExtendedError, OPT_LEN, OUR_UDP_SIZE, OwnOpt};
 use wire::header::{Flags, Header, Rcode};
 use wire::name::{Name, Presented};
 use wire::query::{Echo, Rejection};
@@ -40,7 +40,7 @@ fn question(response: &Response<'_>, swapped: u64) -> Vec<u8> {
 
 fn echo<'q>(client: &Client, question: &'q [u8]) -> Echo<'q> {
     let (id, flags, _, opt) = *client;
-    let edns = opt.map(|(udp_size, dnssec_ok)| Edns { udp_size, version: 0, dnssec_ok });
+    let edns = opt.map(|(udp_size, dnssec_ok)| Edns { udp_size, version: 0, dnssec_ok, keepalive_len: None });
     Echo { id, flags: Flags(flags), question, edns }
 }
 
@@ -171,7 +171,8 @@ proptest! {
         let mut out = Vec::new();
         match Query::parse(&packet) {
             Ok(query) => {
-                reply::error(&query.echo, Rcode(rcode), Some(ExtendedError::CACHED_ERROR), &mut out);
+                let opt = OwnOpt { error: Some(ExtendedError::CACHED_ERROR), ..OwnOpt::PLAIN };
+                reply::error(&query.echo, Rcode(rcode), opt, &mut out);
                 let seen = Opinion::of_domain(&out).unwrap();
                 prop_assert_eq!(&seen.qname[..], query.name.as_wire());
                 prop_assert_eq!(seen.opt.is_some(), query.echo.edns.is_some());

@@ -9,19 +9,21 @@ use super::duration::{DurationError, parse as parse_duration};
 use super::error::ConfigError;
 use super::lexer::Token;
 use super::listeners::Bind;
-use super::settings::{Errors, Forward, Health, Key, LogRule, Reload};
+use super::settings::{Errors, Forward, Health, Key, LogRule, Reload, Timeouts};
 use super::system::System;
 use super::tree::{Directive, ServerBlock};
 use super::upstream_files::UpstreamFiles;
 use super::vocabulary::{BUILT, Standing, standing};
 
 mod bind;
+mod bufsize;
 mod cache;
 mod endpoint;
 mod errors;
 mod forward;
 mod log;
 mod reload;
+mod timeouts;
 
 /// What a directive may look at, and where it leaves what the operator ought to know.
 pub(super) struct Surroundings<'a> {
@@ -36,6 +38,8 @@ pub(super) struct Surroundings<'a> {
 pub(super) struct Said {
     pub(super) names: Vec<&'static str>,
     pub(super) bind: Bind,
+    pub(super) bufsize: Option<u16>,
+    pub(super) timeouts: Timeouts,
     pub(super) cache: Option<CachePolicy>,
     pub(super) forwards: Vec<Forward>,
     pub(super) errors: Option<Errors>,
@@ -56,6 +60,8 @@ pub(super) fn read(block: &ServerBlock, around: &mut Surroundings<'_>) -> Result
     let mut said = Said {
         names: BUILT.into_iter().filter(|name| has(name)).collect(),
         bind: Bind::Everywhere,
+        bufsize: None,
+        timeouts: Timeouts::default(),
         cache: None,
         forwards: Vec::new(),
         errors: None,
@@ -83,6 +89,7 @@ impl Said {
     fn add(&mut self, directive: &Directive, around: &mut Surroundings<'_>) -> Result<(), ConfigError> {
         match &*directive.head.name.text {
             "bind" => bind::read(directive, around, &mut self.bind)?,
+            "bufsize" => self.bufsize = self.bufsize.or(Some(bufsize::read(directive)?)),
             "cache" => self.cache = Some(cache::read(directive, around)?),
             "errors" => self.errors = Some(errors::read(directive)?),
             "forward" => self.forwards.push(forward::read(directive, around)?),
@@ -97,6 +104,7 @@ impl Said {
             "ready" => self.ready = Some(endpoint::ready(directive)?),
             "reload" if self.reload.is_some() => {}
             "reload" => self.reload = Some(reload::read(directive)?),
+            "timeouts" => timeouts::read(directive, &mut self.timeouts)?,
             other => {
                 return Err(ConfigError::at(&directive.head.name, format!("Unknown directive '{other}'")));
             }

@@ -1,0 +1,41 @@
+//! How long a connection may ask for, wait for and take what.
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use resolver::policy::IDLE;
+
+use crate::config::settings::Timeouts;
+
+/// What a connection may ask of us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Patience {
+    /// From connecting to the end of the first question, and from the first octet of another to its last.
+    pub(super) read: Duration,
+    /// For all that is owed at one moment to be taken by the client.
+    pub(super) write: Duration,
+    /// Without any question.
+    pub(super) idle: Duration,
+    /// Questions after which it ends.
+    pub(super) most_queries: Option<NonZeroU32>,
+}
+
+impl Default for Patience {
+    /// CoreDNS's, with a write timeout of our own.
+    fn default() -> Self {
+        let (read, write) = (Duration::from_secs(3), Duration::from_secs(5));
+        Self { read, write, idle: IDLE, most_queries: None }
+    }
+}
+
+impl From<Timeouts> for Patience {
+    fn from(said: Timeouts) -> Self {
+        let default = Self::default();
+        Self {
+            read: said.read.unwrap_or(default.read),
+            write: said.write.unwrap_or(default.write),
+            idle: said.idle.unwrap_or(default.idle),
+            most_queries: said.most_queries.unwrap_or(default.most_queries),
+        }
+    }
+}
