@@ -32,6 +32,7 @@ mod plan;
 pub mod policy;
 mod probe;
 pub mod questions;
+mod shares;
 pub mod tally;
 mod verdict;
 
@@ -53,6 +54,7 @@ use crate::hedge::Pace;
 use crate::policy::{Limits, Policy, Route, UpstreamId};
 use crate::probe::Probe;
 use crate::questions::{Outcome, Questions, WorkerId};
+use crate::shares::Shares;
 use crate::tally::WorkerTally;
 
 /// The opcode that asks a server for its status (RFC 1035 section 4.1.1).
@@ -87,6 +89,7 @@ pub struct Resolver {
     tally: Arc<WorkerTally>,
     limits: Limits,
     random: StdRng,
+    shares: Shares,
     flights: HashMap<FlightId, Flight>,
     joinable: HashMap<Arc<[u8]>, FlightId>,
     attempts: HashMap<AttemptId, Attempt>,
@@ -110,6 +113,7 @@ impl Resolver {
             tally: seat.tally,
             limits: seat.limits,
             random: StdRng::from_seed(seat.seed),
+            shares: Shares::new(),
             flights: HashMap::new(),
             joinable: HashMap::new(),
             attempts: HashMap::new(),
