@@ -236,29 +236,15 @@ impl Audience for Seat<'_> {
 
 #[cfg(test)]
 mod tests {
-    use std::net::{Ipv4Addr, SocketAddr};
-
     use resolver::policy::UpstreamId;
     use tokio::task::LocalSet;
     use tokio::time;
 
+    use super::super::tests::carrier;
     use super::*;
     use crate::worker::tests::core;
 
     const LATER: Duration = Duration::from_secs(60);
-
-    fn pool() -> Rc<Pool> {
-        let addr: SocketAddr = (Ipv4Addr::LOCALHOST, 53).into();
-        Rc::new(Pool::new(Arc::new(Carrier {
-            addr,
-            source: None,
-            privacy: None,
-            idle: LATER,
-            max_age: None,
-            max_idle: None,
-            tally: Arc::default(),
-        })))
-    }
 
     fn question(number: u16, fresh: bool) -> (Ask, Vec<u8>) {
         let ask = Ask {
@@ -292,7 +278,7 @@ mod tests {
     #[tokio::test]
     async fn a_question_that_waits_for_a_fresh_connection_holds_up_no_other() {
         let refilled = async {
-            let (core, pool) = (core(), pool());
+            let (core, pool) = (core(), Rc::new(Pool::new(carrier(53))));
             overload(&pool).await;
             for (number, fresh) in [(1000, true), (1001, false)] {
                 let (ask, message) = question(number, fresh);
