@@ -145,6 +145,7 @@ impl Core {
     fn adopt(self: &Rc<Self>, orders: Orders) {
         self.upstreams.adopt(self, orders.upstreams.clone());
         self.act(|resolver, _, outbox| resolver.adopt(Arc::clone(&orders.policy), outbox));
+        self.clients.adopt(&orders.patience);
         self.orders.replace(orders);
     }
 
