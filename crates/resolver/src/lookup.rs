@@ -59,11 +59,13 @@ impl Resolver {
             return false;
         };
         count_hit(&route.block, failure);
+        // The code speaks of SERVFAIL only (RFC 8914 section 4.14).
+        let is_servfail = failure.answer.rcode() == Rcode::SERVFAIL;
         let telling = Telling {
             answer: &failure.answer,
             ttl: Ttl::Uniform(remaining),
             writer: Writer::Cache,
-            error: Some(ExtendedError::CACHED_ERROR),
+            error: is_servfail.then_some(ExtendedError::CACHED_ERROR),
             authoritative: false,
         };
         recipient.tell(telling, Ledger::of(route), recipient.asked, outbox);

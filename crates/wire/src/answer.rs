@@ -58,7 +58,7 @@ impl Shape {
 
 impl Answer {
     /// Keeps `response`. Its OPT is left out; so are records behind OPT, where only TSIG and SIG(0) belong
-    /// (RFC 6891 section 6.1.1), which are hop by hop too. Owner names that came without compression are
+    /// (RFC 6891 section 6.1.1), which are hop by hop too. Names that came without compression are
     /// shortened, so that more records fit a small client.
     ///
     /// A response code above 15 speaks of the hop between the upstream and us, and without OPT its low bits would
@@ -74,7 +74,7 @@ impl Answer {
         }
         let kept = response.packet.get(..end).unwrap_or(response.packet);
         let question_end = HEADER_LEN + usize::from(response.question_len);
-        let shorter = if response.has_pointers { None } else { compress::owners(kept, question_end, &ttls) };
+        let shorter = if response.has_pointers { None } else { compress::names(kept, question_end, &ttls) };
         let (mut packet, ttls): (Box<[u8]>, _) = match shorter {
             Some((packet, ttls)) => (packet.into(), ttls.into()),
             None => (kept.into(), ttls),

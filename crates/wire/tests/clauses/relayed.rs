@@ -79,3 +79,23 @@ fn a_question_of_any_type_is_asked_and_answered() {
         }
     }
 }
+
+#[test]
+fn names_that_came_uncompressed_are_shortened_in_the_rdata_of_old_types_and_keep_their_letters() {
+    let asked = question("a.test", 15);
+    let mx = |owner: &[u8], exchange: &[u8]| record(owner, 15, 60, &[&[0, 10][..], exchange].concat());
+    let came = [
+        mx(&name("a.test"), &name("One.Mail.test")),
+        mx(&name("A.test"), &name("two.Mail.test")),
+        mx(&name("a.test"), &name("two.mail.test")),
+    ];
+    let packet = message(0x8180, &asked, [&came, &[], &[]]);
+    // The first exchange is at 38: its letters are its own, those of the question (12) are the client's.
+    let shorter = [
+        mx(QNAME, &name("One.Mail.test")),
+        mx(QNAME, &[3, b't', b'w', b'o', 0xc0, 42]),
+        mx(QNAME, &[3, b't', b'w', b'o', 4, b'm', b'a', b'i', b'l', 0xc0, 47]),
+    ];
+    let told = tell(&packet, &message(0x0100, &asked, [&[], &[], &[]]));
+    assert_eq!(told, message(0x8180, &asked, [&shorter, &[], &[]]));
+}

@@ -94,7 +94,7 @@ pub(crate) const LISTED: [Listed; 14] = [
     listed(
         Deviation::Sparser,
         "cut where the upstream cut later or not at all, of answers with CNAME, NS, SOA, PTR or MX",
-        "of what came uncompressed we shorten owners only, and leave RDATA as it is",
+        "names in RDATA keep their letters, so none points into the question, whose letters are the client's",
     ),
     listed(
         Deviation::Case,
