@@ -14,6 +14,7 @@ use tracing::{error, info, warn};
 
 use super::Fault;
 use super::service::Service;
+use crate::config::settings::Listener;
 use crate::config::system::Node;
 use crate::config::upstream_files::{self, Nameservers, UpstreamFiles};
 
@@ -52,11 +53,21 @@ impl FileWatch {
         }
         let mut files = obeyed.clone();
         for (path, found) in news.changed {
+            if let Some(ours) = served_here(&found.addresses, &service.settings.listeners) {
+                let file = path.display();
+                warn!(
+                    "plugin/forward: {file} names {ours}, which is this cache: its upstreams stay as they were"
+                );
+                continue;
+            }
             for remark in &found.remarks {
                 warn!("plugin/forward: {remark}");
             }
             info!("plugin/forward: {} lists other upstreams: {}", path.display(), shown(&found.addresses));
             files.insert(path, found.addresses);
+        }
+        if files == *obeyed {
+            return;
         }
         match take(files, service).await {
             Ok(()) => info!("Reloading complete"),
@@ -112,6 +123,19 @@ impl News {
 async fn take(files: UpstreamFiles, service: &mut Service<'_>) -> Result<(), Fault> {
     let settings = service.corefile.settle_with(files, service.scene.flags, &Node).map_err(Fault::Config)?;
     service.adopt(settings).await
+}
+
+/// An upstream that would have this cache ask itself.
+fn served_here(upstreams: &[SocketAddr], listeners: &[Listener]) -> Option<SocketAddr> {
+    let served: Vec<SocketAddr> = listeners.iter().flat_map(|one| one.addresses.iter().copied()).collect();
+    let is_ours = |upstream: &&SocketAddr| {
+        served.iter().any(|served| {
+            let everywhere = served.ip().is_unspecified() && served.is_ipv4() == upstream.is_ipv4();
+            let reaches = served.ip() == upstream.ip() || (everywhere && upstream.ip().is_loopback());
+            reaches && served.port() == upstream.port()
+        })
+    };
+    upstreams.iter().find(is_ours).copied()
 }
 
 fn shown(addresses: &[SocketAddr]) -> String {
@@ -183,6 +207,23 @@ mod tests {
         let mut watch = FileWatch::default();
         for _ in 0..3 {
             assert_eq!(watch.news(&obeyed, |_| Ok(Nameservers::default())), nothing());
+        }
+    }
+
+    /// At the start the `loop` directive finds out; a process that serves must not end for an edit of resolv.conf.
+    #[test]
+    fn a_file_that_names_this_cache_is_not_followed() {
+        let listening = |address: &str| {
+            let addresses = vec![address.parse().unwrap()];
+            let (label, zones, timeouts) = (String::new(), Vec::new(), Default::default());
+            vec![Listener { addresses, label, zones, timeouts }]
+        };
+        let found = [listing("192.0.2.1").addresses, listing("127.0.0.1").addresses].concat();
+        let ours = |address| served_here(&found, &listening(address)).map(|ours| ours.to_string());
+        assert_eq!(ours("192.0.2.1:53").as_deref(), Some("192.0.2.1:53"));
+        assert_eq!(ours("0.0.0.0:53").as_deref(), Some("127.0.0.1:53"));
+        for other in ["192.0.2.1:54", "192.0.2.2:53", "[::]:53", "0.0.0.0:54"] {
+            assert_eq!(ours(other), None, "{other}");
         }
     }
 }

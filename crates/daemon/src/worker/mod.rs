@@ -110,8 +110,7 @@ struct Core {
 
 impl Core {
     fn new(desk: Desk, orders: Orders) -> Rc<Self> {
-        let upstreams = Upstreams::default();
-        upstreams.adopt(orders.upstreams.clone());
+        let upstreams = Upstreams::new(orders.upstreams.clone());
         let core = Rc::new(Self {
             tally: Arc::clone(&desk.seat.tally),
             resolver: RefCell::new(Resolver::new(desk.seat)),
@@ -144,8 +143,9 @@ impl Core {
 
     /// Obeys other orders from the next packet on.
     fn adopt(self: &Rc<Self>, orders: Orders) {
-        self.upstreams.adopt(orders.upstreams.clone());
+        self.upstreams.adopt(self, orders.upstreams.clone());
         self.act(|resolver, _, outbox| resolver.adopt(Arc::clone(&orders.policy), outbox));
+        self.clients.adopt(&orders.patience);
         self.orders.replace(orders);
     }
 
@@ -297,14 +297,18 @@ mod tests {
         let inbox = inboxes.pop().unwrap();
         let room = Arc::new(Room::new(64, Arc::clone(&process)));
         let desk = Desk { seat, voice, process, room, notices: mpsc::channel(1).0, peers, inbox };
-        let orders = Orders {
+        Core::new(desk, orders())
+    }
+
+    /// Those of a configuration without zones and upstreams.
+    pub(super) fn orders() -> Orders {
+        Orders {
             policy: Arc::default(),
             upstreams: Carriers::new(),
             query_log: QueryLog::new(),
             error_log: ErrorLog::new(),
             patience: HashMap::new(),
             addresses: HashMap::new(),
-        };
-        Core::new(desk, orders)
+        }
     }
 }

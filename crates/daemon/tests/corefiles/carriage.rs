@@ -151,4 +151,6 @@ fn encryption_that_nothing_uses_is_told() {
     assert_eq!(settings.blocks[0].forwards[0].carriage.tls, None);
     let warnings = settings.warnings;
     assert!(warnings[0].ends_with("no upstream is reached by tls://: tls does nothing"), "{warnings:?}");
+    let warnings = load(&[], "192.0.2.1", "tls_servername dns.test").unwrap().warnings;
+    assert!(warnings[0].ends_with("by tls://: tls_servername does nothing"), "{warnings:?}");
 }

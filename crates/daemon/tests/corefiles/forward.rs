@@ -290,3 +290,16 @@ fn a_file_without_nameservers_gives_nothing_and_alone_is_refused() {
     assert_eq!(settings.blocks[0].forwards[0].upstreams.len(), 1);
     assert!(settings.warnings[0].ends_with("/run/empty names no nameserver"), "{:?}", settings.warnings);
 }
+
+#[test]
+fn next_without_a_forward_that_follows_is_told() {
+    for option in ["next SERVFAIL", "next_on_nodata"] {
+        let asking = format!("forward . ::1 {{\n {option}\n}}");
+        let warnings = load_lines(&asking).unwrap().warnings;
+        let name = option.split_whitespace().next().unwrap();
+        let told = format!("{COREFILE}:3 - no forward follows in this block: {name} does nothing");
+        assert_eq!(warnings, [told]);
+        let followed = load_lines(&format!("{asking}\nforward . ::2")).unwrap();
+        assert_eq!(followed.warnings, Vec::<String>::new());
+    }
+}

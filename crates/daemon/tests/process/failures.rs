@@ -8,7 +8,7 @@ use testkit::upstream::{ClosedPort, Transport, Upstream};
 use testkit::{RecordType, ResponseCode};
 
 use crate::replies::{code, data, extended_error, with_edns};
-use crate::stage::{DNS, Daemon, READY, localhost, upstream};
+use crate::stage::{DNS, Daemon, READY, localhost, own_address, upstream};
 
 /// RFC 8914: No Reachable Authority, and Network Error.
 const NO_REACHABLE_AUTHORITY: u16 = 22;
@@ -118,7 +118,8 @@ fn one_dead_upstream_of_two_is_passed_over() {
 
 #[test]
 fn an_upstream_that_comes_back_is_used_at_once() {
-    let closed = ClosedPort::take(localhost()).unwrap();
+    // Of its own, so that no socket of another test is where it comes back.
+    let closed = ClosedPort::take((own_address(), DNS).into()).unwrap();
     let to = closed.addr();
     let daemon = Daemon::start(&format!(
         ".:{DNS} {{\n bind @\n forward . {to} {{\n force_tcp\n }}\n ready @:{READY}\n }}"

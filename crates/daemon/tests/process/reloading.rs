@@ -32,7 +32,7 @@ fn is_deaf(daemon: &Daemon, port: u16) -> bool {
 }
 
 /// Edits and has the edit taken at once.
-fn reload(daemon: &Daemon, corefile: &str) {
+pub(crate) fn reload(daemon: &Daemon, corefile: &str) {
     daemon.edit(corefile);
     let lines = || {
         daemon
@@ -117,7 +117,10 @@ fn a_broken_edit_is_told_and_counted_and_changes_nothing() {
         (corefile.replace("cache 30", "cache 30 {\n foo\n }"), "after 'foo'"),
         (format!("{corefile}{}", block(".", DNS, &upstream)), "already defined"),
         (corefile.replace('}', ""), "Unexpected EOF"),
-        (format!("{corefile}.:{} {{\n bind {}\n}}\n", taken.port(), taken.ip()), "address already in use"),
+        (
+            format!("{corefile}.:{} {{\n bind {}\n log\n}}\n", taken.port(), taken.ip()),
+            "address already in use",
+        ),
         (corefile.replace(&format!("@:{READY}"), &taken.to_string()), "address already in use"),
     ];
     for (count, (edit, part)) in (1..).zip(&edits) {
@@ -126,6 +129,7 @@ fn a_broken_edit_is_told_and_counted_and_changes_nothing() {
         let line = daemon.heard().into_iter().rfind(|line| line.starts_with("[ERROR]")).unwrap();
         assert!(line.contains("reload failed") && line.contains(part), "{line}");
         assert_eq!(data(&daemon.ask(&format!("ok-{count}.example."))), ["192.0.2.1"]);
+        assert_eq!(daemon.metric("coredns_plugin_enabled{name=\"log\"}"), 0, "it is not in force");
     }
     drop(held);
     reload(&daemon, &corefile);

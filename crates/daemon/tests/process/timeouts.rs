@@ -10,6 +10,7 @@ use testkit::clock::now;
 use testkit::upstream::Upstream;
 
 use crate::connections::{answered, closed_after, does_not_read, framed, is_closed, send};
+use crate::reloading::reload;
 use crate::replies::data;
 use crate::stage::{Daemon, PATIENCE, forwarding, reached, upstream};
 
@@ -52,6 +53,18 @@ fn a_question_and_a_pause_may_last_as_long_as_the_corefile_says() {
     assert!((1900..5000).contains(&after.as_millis()), "{after:?}");
     assert!(mute.receive().is_err());
     assert_eq!(daemon.metric("nodelocaldns_tcp_connections_timed_out_total"), 2);
+}
+
+#[test]
+fn an_edit_of_timeouts_holds_for_connections_that_are_open() {
+    let upstream = upstream();
+    let daemon = told(&upstream, "timeouts {\n idle 1h\n }");
+    let mut idle = daemon.connect();
+    idle.send("ok-1.example.", RecordType::A, &Options::tcp()).unwrap();
+    idle.receive().unwrap();
+    let corefile = forwarding(&upstream, "force_tcp");
+    reload(&daemon, &corefile.replacen("errors", "errors\ntimeouts {\n idle 1s\n }", 1));
+    closed_after(&mut idle.stream().try_clone().unwrap(), now());
 }
 
 #[test]

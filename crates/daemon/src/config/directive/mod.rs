@@ -82,6 +82,7 @@ pub(super) fn read(block: &ServerBlock, around: &mut Surroundings<'_>) -> Result
         }
         said.add(directive, around).map_err(|error| error.of(&name.text))?;
     }
+    around.warnings.extend(forward::leads_nowhere(&block.directives));
     Ok(said)
 }
 

@@ -37,7 +37,7 @@ const READ_LEN: usize = 4096;
 /// A connection.
 pub(super) struct Connection {
     pub(super) listener: ListenerId,
-    patience: Patience,
+    patience: Cell<Patience>,
     place: Place,
     unsent: RefCell<Unsent>,
     open_questions: Cell<usize>,
@@ -72,7 +72,7 @@ impl Connection {
     pub(super) fn new(listener: ListenerId, patience: Patience, place: Place) -> Self {
         Self {
             listener,
-            patience,
+            patience: Cell::new(patience),
             place,
             unsent: RefCell::new(Unsent::new()),
             open_questions: Cell::new(0),
@@ -85,6 +85,12 @@ impl Connection {
     pub(super) fn answer(&self, message: &[u8]) {
         self.unsent.borrow_mut().push(message);
         self.open_questions.set(self.open_questions.get().saturating_sub(1));
+        self.changed.notify_one();
+    }
+
+    /// Is dealt with like this from now on.
+    pub(super) fn adopt(&self, patience: Patience) {
+        self.patience.set(patience);
         self.changed.notify_one();
     }
 
@@ -177,26 +183,27 @@ impl Connection {
     }
 
     fn has_asked_enough(&self) -> bool {
-        self.patience.most_queries.is_some_and(|most| self.asked.get() >= most.get())
+        self.patience.get().most_queries.is_some_and(|most| self.asked.get() >= most.get())
     }
 
     /// When patience with the client ends: it reads too slowly, asks too slowly, or not at all.
     fn deadline(&self, awaited: &Awaited) -> Instant {
-        let question = awaited.question.map(|since| since + self.patience.read);
+        let patience = self.patience.get();
+        let question = awaited.question.map(|since| since + patience.read);
         let mut owed = None;
         if !self.unsent.borrow().octets.is_empty() {
-            owed = Some(self.unsent.borrow().since + self.patience.write);
+            owed = Some(self.unsent.borrow().since + patience.write);
         } else if self.open_questions.get() > 0 {
             owed = Some(awaited.quiet + ANSWER_TIME);
         }
-        let next = owed.unwrap_or(awaited.quiet + self.patience.idle);
+        let next = owed.unwrap_or(awaited.quiet + patience.idle);
         question.map_or(next, |question| question.min(next))
     }
 
     /// True when it is time to give up what the client has not taken.
     fn is_owed_late(&self) -> bool {
         let unsent = self.unsent.borrow();
-        !unsent.octets.is_empty() && unsent.since + self.patience.write <= clock::now()
+        !unsent.octets.is_empty() && unsent.since + self.patience.get().write <= clock::now()
     }
 
     /// Writes and reads what is `ready`; false when the connection is broken.

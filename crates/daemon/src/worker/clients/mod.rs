@@ -55,6 +55,15 @@ impl Clients {
         Ok(())
     }
 
+    /// Deals with the clients of each listener in another way from now on, those included that are connected.
+    pub(super) fn adopt(&self, patience: &HashMap<ListenerId, Patience>) {
+        for connection in self.connections.borrow().values() {
+            if let Some(patience) = patience.get(&connection.listener) {
+                connection.adopt(*patience);
+            }
+        }
+    }
+
     /// Accepts and reads no more on a listener that is no more; its connections end when their last answer is out.
     pub(super) fn close(&self, id: ListenerId) {
         for task in self.listeners.borrow_mut().remove(&id).into_iter().flatten() {

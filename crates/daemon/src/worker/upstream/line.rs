@@ -94,6 +94,16 @@ impl Line {
     }
 }
 
+impl Drop for Line {
+    /// With TLS the end is told before the stream is closed (RFC 8446 section 6.1), as far as the kernel takes it.
+    fn drop(&mut self) {
+        if let Some(tls) = &mut self.tls {
+            tls.send_close_notify();
+            drop(tls.write_tls(&mut Unblocked(&self.stream)));
+        }
+    }
+}
+
 /// Takes what can be read at once, and says how much it was.
 fn take(source: &mut impl Read, buffer: &mut [u8], frames: &mut Frames) -> io::Result<(usize, Heard)> {
     match source.read(buffer) {
@@ -130,5 +140,54 @@ impl Write for Unblocked<'_> {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, TcpListener};
+    use std::sync::Arc;
+
+    use rustls::pki_types::ServerName;
+    use rustls::{ClientConfig, RootCertStore, ServerConfig, ServerConnection, StreamOwned};
+
+    use super::*;
+
+    const NAME: &str = "dns.test";
+
+    /// What both sides need to believe each other.
+    fn configs() -> (ClientConfig, ServerConfig) {
+        let signed = rcgen::generate_simple_self_signed(vec![NAME.to_owned()]).unwrap();
+        let certificate = signed.cert.der().clone();
+        let mut roots = RootCertStore::empty();
+        roots.add(certificate.clone()).unwrap();
+        let provider = || Arc::new(rustls::crypto::ring::default_provider());
+        let ours = ClientConfig::builder_with_provider(provider()).with_safe_default_protocol_versions();
+        let theirs = ServerConfig::builder_with_provider(provider()).with_safe_default_protocol_versions();
+        let theirs = theirs.unwrap().with_no_client_auth();
+        let key = signed.signing_key.serialize_der().try_into().unwrap();
+        (
+            ours.unwrap().with_root_certificates(roots).with_no_client_auth(),
+            theirs.with_single_cert(vec![certificate], key).unwrap(),
+        )
+    }
+
+    /// An end that could be anybody's doing is none (RFC 8446 section 6.1).
+    #[tokio::test]
+    async fn the_upstream_is_told_of_the_end() {
+        let (ours, theirs) = configs();
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let upstream = listener.local_addr().unwrap();
+        let served = std::thread::Builder::new().spawn(move || {
+            let (stream, _) = listener.accept().unwrap();
+            let tls = ServerConnection::new(Arc::new(theirs)).unwrap();
+            StreamOwned::new(tls, stream).read(&mut [0; 512]).map_err(|error| error.kind())
+        });
+        let stream = TcpStream::connect(upstream).await.unwrap();
+        let tls = ClientConnection::new(Arc::new(ours), ServerName::try_from(NAME).unwrap()).unwrap();
+        let mut line = Line::encrypted(stream, tls).await.unwrap();
+        line.write(&mut Vec::new()).unwrap();
+        drop(line);
+        assert_eq!(served.unwrap().join().unwrap(), Ok(0));
     }
 }

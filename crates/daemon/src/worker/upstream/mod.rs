@@ -24,10 +24,14 @@ use resolver::action::{Ask, AttemptId, Failure, Transport};
 use resolver::policy::UpstreamId;
 use resolver::tally::UpstreamTally;
 use tokio::task::AbortHandle;
+use tokio::time;
 
 use super::Core;
 pub(crate) use dial::Privacy;
 use pool::Pool;
+
+/// Longer than the deadline of any question that is open.
+const QUESTION_TIME: Duration = Duration::from_secs(10);
 
 /// How an upstream is reached.
 pub(crate) struct Carrier {
@@ -60,10 +64,26 @@ pub(super) struct Upstreams {
 }
 
 impl Upstreams {
+    /// Those of the first configuration.
+    pub(super) fn new(carriers: Carriers) -> Self {
+        Self { carriers: RefCell::new(carriers), ..Self::default() }
+    }
+
     /// Knows the upstreams of a new configuration from now on. Those of the old one stay known to the questions that
-    /// are open; an upstream that is gone is asked no more, and its connections end by idleness.
-    pub(super) fn adopt(&self, carriers: Carriers) {
+    /// are open, and are let go when these have ended.
+    pub(super) fn adopt(&self, core: &Rc<Core>, carriers: Carriers) {
         self.carriers.borrow_mut().extend(carriers);
+        let core = Rc::clone(core);
+        tokio::task::spawn_local(async move {
+            time::sleep(QUESTION_TIME).await;
+            core.upstreams.keep_only(&core.orders.borrow().upstreams);
+        });
+    }
+
+    /// Lets go of the upstreams that are not `wanted`; connections to them end by idleness.
+    fn keep_only(&self, wanted: &Carriers) {
+        self.carriers.borrow_mut().retain(|id, _| wanted.contains_key(id));
+        self.pools.borrow_mut().retain(|id, _| wanted.contains_key(id));
     }
 
     /// Sends a question.
@@ -141,5 +161,53 @@ fn failure_of(error: &io::Error) -> Failure {
         | io::ErrorKind::BrokenPipe
         | io::ErrorKind::UnexpectedEof => Failure::Closed { reused: false },
         _ => Failure::Local,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use tokio::task::LocalSet;
+
+    use super::super::Orders;
+    use super::*;
+    use crate::worker::tests::{core, orders};
+
+    /// A plain one at `port` of loopback, where nobody has to listen.
+    pub(super) fn carrier(port: u16) -> Arc<Carrier> {
+        Arc::new(Carrier {
+            addr: (Ipv4Addr::LOCALHOST, port).into(),
+            source: None,
+            privacy: None,
+            idle: Duration::from_secs(10),
+            max_age: None,
+            max_idle: None,
+            tally: Arc::default(),
+        })
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_upstream_that_is_gone_is_known_until_its_questions_have_ended() {
+        let adopted = async {
+            let core = core();
+            let (gone, kept) = (UpstreamId(0), UpstreamId(1));
+            let carriers: Carriers = [gone, kept].map(|id| (id, carrier(id.0))).into_iter().collect();
+            core.adopt(Orders { upstreams: carriers.clone(), ..orders() });
+            for (id, carrier) in &carriers {
+                core.upstreams.pool(*id, Arc::clone(carrier));
+            }
+            let upstreams = carriers.into_iter().filter(|(id, _)| *id == kept).collect();
+            core.adopt(Orders { upstreams, ..orders() });
+            let known = |id| {
+                let upstreams = &core.upstreams;
+                (upstreams.carriers.borrow().contains_key(&id), upstreams.pools.borrow().contains_key(&id))
+            };
+            time::sleep(QUESTION_TIME / 2).await;
+            assert_eq!((known(gone), known(kept)), ((true, true), (true, true)));
+            time::sleep(QUESTION_TIME).await;
+            assert_eq!((known(gone), known(kept)), ((false, false), (true, true)));
+        };
+        LocalSet::new().run_until(adopted).await;
     }
 }

@@ -32,13 +32,33 @@ const COMPLAINT: Duration = Duration::from_secs(60);
 pub(super) struct Pool {
     carrier: Arc<Carrier>,
     connections: RefCell<Vec<Rc<Connection>>>,
-    backlog: RefCell<VecDeque<Queued>>,
+    backlog: RefCell<Backlog>,
     complained: Cell<Option<Instant>>,
 }
 
 struct Queued {
     ask: Ask,
     message: Vec<u8>,
+}
+
+/// The questions that wait, first come first served among those that may go to the same connections.
+#[derive(Default)]
+struct Backlog {
+    /// Asked again: their clients have waited longest.
+    fresh: VecDeque<Queued>,
+    ordinary: VecDeque<Queued>,
+}
+
+impl Backlog {
+    fn queue(&mut self, fresh: bool) -> &mut VecDeque<Queued> {
+        if fresh { &mut self.fresh } else { &mut self.ordinary }
+    }
+
+    fn forget(&mut self, attempt: AttemptId) {
+        for queue in [&mut self.fresh, &mut self.ordinary] {
+            queue.retain(|queued| queued.ask.attempt != attempt);
+        }
+    }
 }
 
 impl Pool {
@@ -55,13 +75,14 @@ impl Pool {
     pub(super) fn ask(self: &Rc<Self>, core: &Rc<Core>, ask: &Ask, message: &[u8]) {
         let place = self.place(clock::now(), ask.fresh);
         if !self.put(core, place, ask, message) {
-            self.backlog.borrow_mut().push_back(Queued { ask: *ask, message: message.to_vec() });
+            let queued = Queued { ask: *ask, message: message.to_vec() };
+            self.backlog.borrow_mut().queue(ask.fresh).push_back(queued);
         }
     }
 
     /// Lets go of an attempt wherever it is.
     pub(super) fn forget(&self, attempt: AttemptId) {
-        self.backlog.borrow_mut().retain(|queued| queued.ask.attempt != attempt);
+        self.backlog.borrow_mut().forget(attempt);
         for connection in self.connections.borrow().iter() {
             connection.forget(attempt);
         }
@@ -76,13 +97,19 @@ impl Pool {
 
     /// Gives places that have become free to questions that wait for one.
     fn refill(self: &Rc<Self>, core: &Rc<Core>) {
-        loop {
-            let Some(queued) = self.backlog.borrow_mut().pop_front() else { return };
-            let place = self.place(clock::now(), queued.ask.fresh);
-            if !self.put(core, place, &queued.ask, &queued.message) {
-                return self.backlog.borrow_mut().push_front(queued);
+        for fresh in [true, false] {
+            while let Some(queued) = self.next_waiting(fresh) {
+                let place = self.place(clock::now(), fresh);
+                if !self.put(core, place, &queued.ask, &queued.message) {
+                    self.backlog.borrow_mut().queue(fresh).push_front(queued);
+                    break;
+                }
             }
         }
+    }
+
+    fn next_waiting(&self, fresh: bool) -> Option<Queued> {
+        self.backlog.borrow_mut().queue(fresh).pop_front()
     }
 
     fn place(&self, now: Instant, fresh: bool) -> Place {
@@ -204,5 +231,68 @@ impl Audience for Seat<'_> {
         if self.connection.has_no_question() && self.pool.has_too_many_idle() {
             self.connection.close(self.connection.end());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use resolver::policy::UpstreamId;
+    use tokio::task::LocalSet;
+    use tokio::time;
+
+    use super::super::tests::carrier;
+    use super::*;
+    use crate::worker::tests::core;
+
+    const LATER: Duration = Duration::from_secs(60);
+
+    fn question(number: u16, fresh: bool) -> (Ask, Vec<u8>) {
+        let ask = Ask {
+            attempt: AttemptId(number.into()),
+            upstream: UpstreamId(0),
+            transport: Transport::Tcp,
+            fresh,
+            until: clock::now() + LATER,
+            message: (0, 0),
+        };
+        let [high, low] = number.to_be_bytes();
+        (ask, vec![high, low, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0])
+    }
+
+    /// Open connections, as many as there may be, that have all the questions they may have, and have been slow with them.
+    async fn overload(pool: &Pool) {
+        let now = clock::now();
+        for number in 0..16 {
+            let terms = Terms { dial_until: now + LATER, retire_at: now + LATER, idle: LATER };
+            let connection = Rc::new(Connection::new(now, terms));
+            for place in 0..16 {
+                let (ask, message) = question(number * 16 + place, false);
+                connection.send(now, &ask, &message);
+            }
+            connection.established();
+            pool.connections.borrow_mut().push(connection);
+        }
+        time::sleep(2 * SLOW).await;
+    }
+
+    #[tokio::test]
+    async fn a_question_that_waits_for_a_fresh_connection_holds_up_no_other() {
+        let refilled = async {
+            let (core, pool) = (core(), Rc::new(Pool::new(carrier(53))));
+            overload(&pool).await;
+            for (number, fresh) in [(1000, true), (1001, false)] {
+                let (ask, message) = question(number, fresh);
+                pool.ask(&core, &ask, &message);
+            }
+            let carries = |number| pool.connections.borrow().iter().any(|one| one.carries(AttemptId(number)));
+            assert!(!carries(1000) && !carries(1001), "there is no place");
+            let answer = [0, 0, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+            let first = Rc::clone(&pool.connections.borrow()[0]);
+            first.deliver(&answer, |_| {});
+            pool.refill(&core);
+            assert!(!carries(1000), "all connections are slow");
+            assert!(carries(1001), "there is a place for it");
+        };
+        LocalSet::new().run_until(refilled).await;
     }
 }

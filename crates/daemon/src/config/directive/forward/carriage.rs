@@ -89,15 +89,21 @@ impl<'a> Draft<'a> {
         let named: Vec<_> = named.collect::<Result<_, ConfigError>>()?;
         let needs = names.first().map(|(entry, _)| *entry);
         if needs.is_none()
-            && let Some(unused) = self.tls.map(|option| &option.name).or(self.server_name)
+            && let Some((option, written)) = self.unused_tls()
         {
-            let place = unused.place();
+            let place = written.place();
             around
                 .warnings
-                .push(format!("{place} - no upstream is reached by tls://: {} does nothing", unused.text));
+                .push(format!("{place} - no upstream is reached by tls://: {option} does nothing"));
         }
         self.carriage.tls = tls::read(self.tls, needs, named, around.system)?;
         Ok(self.carriage)
+    }
+
+    /// An option about TLS, and where it is written.
+    fn unused_tls(&self) -> Option<(&'static str, &'a Token)> {
+        let certificates = self.tls.map(|option| ("tls", &option.name));
+        certificates.or_else(|| Some(("tls_servername", self.server_name?)))
     }
 
     fn check_age(&self) -> Result<(), ConfigError> {

@@ -29,8 +29,9 @@
 //! which order upstreams are tried, `random` if not given. More questions at once than `max_concurrent` are
 //! refused; 0, as if not given, is no limit. A question makes `max_connect_attempts` attempts at most, two for
 //! each upstream if not given; 0 is no limit but its deadline. `read_timeout`, 2s, is how long one attempt
-//! waits; `expire`, 10s, is how long an idle connection is kept. `health` and `answers` have the options about
-//! upstreams that fail and about answers with which others are asked.
+//! waits; `expire` is how long an idle connection is kept, 8s at most and if not given, because CoreDNS closes it
+//! after 10s. `health` and `answers` have the options about upstreams that fail and about answers with which others
+//! are asked.
 //!
 //! No connection is used for longer than `max_age`, at least `expire`, nor less than three fifths of it; 0, as if not
 //! given, is 75s. Of those that are idle, `max_idle_conns` are kept; 0, as if not given, is no limit, and each worker
@@ -104,6 +105,14 @@ pub(super) fn read(directive: &Directive, around: &mut Surroundings<'_>) -> Resu
     }
     forward.carriage = carriage.settle(to, &forward.upstreams, around)?;
     Ok(forward)
+}
+
+/// What to say of a `next` in the last `forward` of a block, after which there is nobody to ask.
+pub(super) fn leads_nowhere(directives: &[Directive]) -> Option<String> {
+    let last = directives.iter().rfind(|directive| directive.head.name.is("forward"))?;
+    let names = ["next", "next_on_nodata"];
+    let Words { name, .. } = last.options.iter().find(|option| names.contains(&&*option.name.text))?;
+    Some(format!("{} - no forward follows in this block: {} does nothing", name.place(), name.text))
 }
 
 fn read_option(option: &Words, forward: &mut Forward, warnings: &mut Vec<String>) -> Result<(), ConfigError> {

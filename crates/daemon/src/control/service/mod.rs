@@ -1,10 +1,12 @@
 //! The process in service: workers, endpoints, and what must be looked after while they run.
 
+mod upkeep;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use linux::node::{NodeEvent, NodeSetup};
+use linux::node::NodeSetup;
 use resolver::Seat;
 use resolver::cache::Cache;
 use resolver::policy::{Limits, ListenerId, RouteId};
@@ -17,15 +19,16 @@ use wire::name::Name;
 use super::reload::{self, Watch};
 use super::signals::{Signals, Told};
 use super::upstream_files::FileWatch;
-use super::{Ending, Fault, Scene, tell};
+use super::{Ending, Fault, Scene};
 use crate::admin::{Admin, Endpoints};
 use crate::assembly::{Assembled, Assembly, LoopProbe};
 use crate::config::Corefile;
 use crate::config::settings::Settings;
-use crate::readiness::{Guard, Readiness};
+use crate::readiness::Readiness;
 use crate::voice::errors::ErrorLog;
 use crate::worker::{self, Desk, Notice, Room, Sockets, Worker};
 use crate::{budget, checks, clock};
+use upkeep::Conditions;
 
 /// How often the process looks at itself.
 const LOOK: Duration = Duration::from_secs(1);
@@ -99,6 +102,7 @@ impl<'a> Service<'a> {
             notices,
             rules_failed,
         };
+        service.assembly.in_force(&service.settings);
         service.write_pid_file()?;
         service.announce();
         Ok(service)
@@ -219,59 +223,9 @@ impl<'a> Service<'a> {
             self.scene.voice.say(line.level, line.text);
         }
         self.probes = start_probes(probes);
+        self.assembly.in_force(&settings);
         (self.listeners, self.error_log, self.zones, self.settings) = (wanted, error_log, zones, settings);
         Ok(())
-    }
-
-    /// Are the workers there, do they answer, are link and addresses there?
-    async fn look(&mut self, node: &mut NodeSetup, conditions: &Conditions) -> Result<(), Fault> {
-        if self.workers.iter().any(Worker::has_ended) {
-            return Err(Fault::WorkerDied);
-        }
-        conditions.sockets.done();
-        for line in self.error_log.due(clock::now()) {
-            self.scene.voice.say(line.level, line.text);
-        }
-        if !node.in_place().await {
-            conditions.link.await_again();
-            self.repair(node).await;
-        }
-        if node.in_place().await {
-            conditions.link.done();
-        }
-        let mut answered = true;
-        for listener in &self.settings.listeners {
-            // One that listens everywhere is asked by IPv4: loopback always has it.
-            let by_ipv4 = listener.addresses.iter().find(|address| address.is_ipv4());
-            if let Some(&address) = by_ipv4.or_else(|| listener.addresses.first()) {
-                answered &= checks::is_answered(address).await;
-            }
-        }
-        if answered {
-            conditions.answers.done()
-        } else {
-            conditions.answers.await_again()
-        }
-        Ok(())
-    }
-
-    /// Puts back what someone took away.
-    async fn repair(&mut self, node: &mut NodeSetup) {
-        let events = node.verify().await;
-        let failed_before = std::mem::replace(
-            &mut self.rules_failed,
-            events.iter().any(|event| matches!(event, NodeEvent::RulesFailed(_))),
-        );
-        for event in &events {
-            // A kernel without packet filter says so each time; the operator is told once.
-            if matches!(event, NodeEvent::RulesFailed(_)) && failed_before {
-                continue;
-            }
-            tell(event, self.scene.process);
-            if !event.is_failure() {
-                self.scene.process.repairs.up();
-            }
-        }
     }
 
     fn describe(&self, notice: Notice) -> String {
@@ -313,23 +267,6 @@ impl<'a> Service<'a> {
         }
         watch.settle(&self.settings, self.scene.flags);
         self.scene.process.reloads.attempted(&self.settings.hash);
-    }
-}
-
-/// What must be true before queries may come.
-struct Conditions {
-    sockets: Guard,
-    link: Guard,
-    answers: Guard,
-}
-
-impl Conditions {
-    fn of(readiness: &Readiness) -> Self {
-        Self {
-            sockets: readiness.guard("sockets"),
-            link: readiness.guard("link"),
-            answers: readiness.guard("an answer of our own"),
-        }
     }
 }
 

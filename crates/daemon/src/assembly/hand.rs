@@ -1,0 +1,124 @@
+//! The blocks of one worker: what all share, with tallies and carriers of its own.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use resolver::policy::{Block, ForwardPolicy, Upstream};
+use resolver::tally::UpstreamTally;
+use wire::edns::OUR_UDP_SIZE;
+
+use super::{Shared, SharedForward};
+use crate::config::settings::{self, Settings};
+use crate::tallies::Tallies;
+use crate::worker::{Carrier, Carriers, Privacy};
+
+/// What the orders of one worker are made from.
+pub(super) struct Hand<'a> {
+    pub(super) tallies: &'a mut Tallies,
+    pub(super) settings: &'a Settings,
+    pub(super) shared: &'a [Shared],
+    pub(super) worker: usize,
+    pub(super) workers: usize,
+}
+
+impl Hand<'_> {
+    /// The blocks that a listener names, by their place in the settings.
+    pub(super) fn blocks(
+        &mut self,
+        listener: &settings::Listener,
+        upstreams: &mut Carriers,
+    ) -> HashMap<usize, Arc<Block>> {
+        let mut blocks = HashMap::new();
+        for (_, index) in &listener.zones {
+            let Some((block, shared)) = self.settings.blocks.get(*index).zip(self.shared.get(*index)) else {
+                continue;
+            };
+            if blocks.contains_key(index) {
+                continue;
+            }
+            let zones = cache_zones(block);
+            let tally = self.tallies.block(&listener.label, &zones, &shared.occupancy, self.worker);
+            let forwards = block.forwards.iter().zip(&shared.forwards);
+            let forwards =
+                forwards.map(|(forward, shared)| self.forward(forward, shared, upstreams)).collect();
+            let (id, occupancy) = (shared.id, Arc::clone(&shared.occupancy));
+            let cache = block.cache.clone();
+            let udp_size = block.bufsize.unwrap_or(OUR_UDP_SIZE);
+            blocks.insert(*index, Arc::new(Block { id, udp_size, cache, forwards, tally, occupancy }));
+        }
+        blocks
+    }
+
+    pub(super) fn block(
+        &self,
+        index: usize,
+        blocks: &HashMap<usize, Arc<Block>>,
+    ) -> Option<(Arc<Block>, &settings::Block, &Shared)> {
+        Some((Arc::clone(blocks.get(&index)?), self.settings.blocks.get(index)?, self.shared.get(index)?))
+    }
+
+    fn carrier(
+        &self,
+        addr: SocketAddr,
+        carriage: &settings::Carriage,
+        tally: &Arc<UpstreamTally>,
+    ) -> Carrier {
+        let privacy = carriage
+            .tls
+            .as_ref()
+            .and_then(|tls| Some(Privacy { config: Arc::clone(&tls.config), name: tls.name(addr)?.clone() }));
+        Carrier {
+            addr,
+            source: carriage.source_address,
+            privacy,
+            idle: carriage.expire,
+            max_age: carriage.max_age,
+            max_idle: carriage
+                .max_idle_conns
+                .and_then(|most| NonZeroUsize::new(most.get().div_ceil(self.workers))),
+            tally: Arc::clone(tally),
+        }
+    }
+
+    fn forward(
+        &mut self,
+        forward: &settings::Forward,
+        shared: &SharedForward,
+        carriers: &mut Carriers,
+    ) -> ForwardPolicy {
+        let mut upstreams = Vec::new();
+        for (&addr, (id, state)) in forward.upstreams.iter().zip(&shared.upstreams) {
+            let tally = self.tallies.upstream(addr, self.worker);
+            let carrier = self.carrier(addr, &forward.carriage, &tally);
+            let encrypted = carrier.privacy.is_some();
+            carriers.insert(*id, Arc::new(carrier));
+            upstreams.push(Upstream { id: *id, addr, encrypted, tally, state: Arc::clone(state) });
+        }
+        ForwardPolicy {
+            from: forward.from.clone(),
+            except: forward.except.clone(),
+            upstreams,
+            order: forward.order,
+            transport: forward.transport,
+            max_concurrent: forward.max_concurrent,
+            read_timeout: forward.read_timeout,
+            attempts: forward.attempts,
+            health: forward.health.clone(),
+            failover: forward.failover.clone(),
+            next: forward.next.clone(),
+            next_on_nodata: forward.next_on_nodata,
+            state: Arc::clone(&shared.state),
+        }
+    }
+}
+
+/// The `zones` label of the cache metrics.
+fn cache_zones(block: &settings::Block) -> String {
+    let names: Vec<String> = match &block.cache {
+        Some(cache) => cache.zones.iter().map(ToString::to_string).collect(),
+        None => block.keys.iter().map(|key| key.zone.to_string()).collect(),
+    };
+    names.join(",")
+}
