@@ -43,6 +43,7 @@ use std::time::Instant;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use wire::Query;
+use wire::edns::OwnOpt;
 use wire::header::{Header, Rcode, RecordType};
 use wire::query::Rejection;
 
@@ -170,6 +171,15 @@ impl Resolver {
         if !self.answer_from_cache(&taken, outbox) {
             self.ask_for(&taken, None, outbox);
         }
+    }
+
+    /// A packet from a client over which [`on_query`](Self::on_query) panicked: a bug, of which the client hears by
+    /// SERVFAIL.
+    pub fn on_panic(&self, client: Client, packet: &[u8], outbox: &mut Outbox) {
+        let Ok(query) = Query::parse(packet) else { return };
+        let start = outbox.bytes.len();
+        wire::reply::error(&query.echo, Rcode::SERVFAIL, OwnOpt::PLAIN, &mut outbox.bytes);
+        push_answer(client, start, None, outbox);
     }
 
     /// A message that came for an attempt: over UDP from the upstream that was asked, over TCP with the ID

@@ -165,6 +165,7 @@ scenarios! {
     recursion_is_available
     redone_once_per_attempt
     refusals_of_upstreams_are_not_kept
+    refreshes_ask_for_authentic_data
     refused_early_attempt_moves_on
     refused_upstream_is_asked_twice
     refusing_upstream_is_dialled_twice

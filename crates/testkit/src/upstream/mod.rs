@@ -41,6 +41,8 @@ pub enum Step {
     Wait(Duration),
     /// Sends octets as one message.
     Send(Vec<u8>),
+    /// Sends octets as they are, on streams too, where they should begin with a length.
+    Raw(Vec<u8>),
     /// Sends octets as one message, on streams one octet at a time with this pause after each.
     Drip(Vec<u8>, Duration),
     /// Ends the connection; nothing on UDP.
