@@ -19,6 +19,7 @@ mod endings;
 mod failures;
 mod hits;
 mod hostile_clients;
+mod hostile_upstreams;
 mod lines;
 mod loops;
 mod misses;
