@@ -29,5 +29,6 @@ mod refusals;
 mod reloading;
 mod replies;
 mod stage;
+mod stale;
 mod timeouts;
 mod upstream_files;
