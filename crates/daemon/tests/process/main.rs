@@ -17,6 +17,7 @@ mod datagrams;
 mod encrypted;
 mod endings;
 mod failures;
+mod herds;
 mod hits;
 mod hostile_clients;
 mod hostile_upstreams;

@@ -70,7 +70,9 @@ fn message(
         }
         "counts" => {
             let mut octets = ok(honest, query, transport);
-            octets.get_mut(ANSWER_COUNT).map(|count| *count = 200);
+            if let Some(count) = octets.get_mut(ANSWER_COUNT) {
+                *count = 200;
+            }
             octets
         }
         "rdlen" => long_record(honest, query, transport),
@@ -109,7 +111,9 @@ fn long_record(honest: &Behaviours, query: &Message, transport: Transport) -> Ve
     reply.edns = None;
     let mut octets = encode(&reply, transport);
     let length = octets.len().checked_sub(ADDRESS_LEN + 2);
-    length.and_then(|at| octets.get_mut(at)).map(|high| *high = 0x7f);
+    if let Some(high) = length.and_then(|at| octets.get_mut(at)) {
+        *high = 0x7f;
+    }
     octets
 }
 
