@@ -1,179 +1,243 @@
-//! Upstreams that answer what was not asked, lie about lengths, or say more than they were asked.
+//! Upstreams that are silent, refuse, break off or lie: each client is answered in time, with the answer to its own
+//! question or with none, and those who ask for honest names do not notice.
 
-use std::net::Ipv4Addr;
+use std::net::SocketAddr;
 use std::thread;
 use std::time::Duration;
 
-use hickory_proto::rr::rdata::{CNAME, NS};
-use hickory_proto::rr::{Name, RData, Record};
-use testkit::Message;
-use testkit::client::Options;
-use testkit::upstream::{Behaviours, Manner, Order, Script, Step, Transport, Upstream};
+use testkit::ResponseCode;
+use testkit::client::{Options, Reply};
+use testkit::upstream::{Behaviours, ClosedPort, DeafPort, Manner, Order, Transport, Upstream};
 
-use crate::replies::data;
-use crate::stage::{Daemon, localhost};
+use crate::replies::{code, data, extended_error};
+use crate::stage::{DNS, Daemon, PATIENCE, READY, localhost};
 
-/// What no client may hear of.
-const FALSE: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 66);
-
+/// Hostile names in a row.
+const CROWD: usize = 50;
 /// A stub resolver that waits 5 s has its answer before that.
 const STUB_PATIENCE: Duration = Duration::from_secs(5);
+/// Lies and broken connections cost no more than this.
+const LIES_END: Duration = Duration::from_secs(2);
+/// What an honest name may take after the hostile ones.
+const PROMPT: Duration = Duration::from_millis(50);
+/// The pause between two attempts at an upstream that refuses, and what may pass behind the second.
+const REFUSED_BY: Duration = Duration::from_millis(50 + 100);
+/// Where the machine is busy with something else a round may take too long; a server that hostile names hold up takes
+/// too long in every one.
+const ROUNDS: usize = 3;
+/// Two attempts, and each may have to be made once more on a fresh connection.
+const MOST_ASKED: usize = 4;
+/// Each may have been made by UDP before.
+const MOST_ASKED_BY_UDP: usize = 6;
+/// Connections of one worker to one upstream, as soon as it has seen the end of others.
+const MOST_OPEN: u64 = 16;
 
-/// Does to questions what the first label of their name says, or what [`Behaviours`] do.
-struct Hostile;
+/// RFC 8914: No Reachable Authority, and Network Error.
+const EXTENDED_ERRORS: [u16; 2] = [22, 23];
 
-impl Script for Hostile {
-    fn steps(&self, query: &Message, transport: Transport) -> Vec<Step> {
-        let name = &query.queries[0].name;
-        let label = String::from_utf8_lossy(name.iter().next().unwrap_or_default()).to_lowercase();
-        let behaviour = label.split('-').next().unwrap();
-        let good = answer(query, Ipv4Addr::new(192, 0, 2, 1)).to_vec().unwrap();
-        let bad = answer(query, FALSE).to_vec().unwrap();
-        let end = 12 + name.len() + 4;
-        let altered = |at: usize, value: u8| {
-            let mut octets = bad.clone();
-            octets[at] = value;
-            vec![Step::Send(octets)]
-        };
-        match (behaviour, transport) {
-            ("wrongtype", _) => altered(end - 3, 28),
-            ("wrongclass", _) => altered(end - 1, 3),
-            ("query", _) => altered(2, bad[2] & 0x7f),
-            ("notify", _) => altered(2, bad[2] | 4 << 3),
-            ("cut", _) => vec![Step::Send(bad[..bad.len() - 4].to_vec())],
-            ("junk", _) => {
-                let junk = (0..1000).map(|number: u16| Step::Send(number.to_be_bytes().repeat(20)));
-                junk.chain([Step::Send(good)]).collect()
-            }
-            ("long", Transport::Tcp) => vec![Step::Raw(with_length(good.len() + 10, &good))],
-            ("short", Transport::Tcp) => vec![Step::Raw(with_length(bad.len() - 5, &bad))],
-            ("zero", Transport::Tcp) => vec![Step::Raw(vec![0, 0]), Step::Send(good)],
-            ("poison", _) => vec![Step::Send(poisoned(query).to_vec().unwrap())],
-            ("circle", _) => vec![Step::Send(circle(query).to_vec().unwrap())],
-            _ => Behaviours::default().steps(query, transport),
+/// What clients hear of a hostile name.
+#[derive(Clone, Copy, Debug)]
+enum Told {
+    /// SERVFAIL, and why.
+    Failure,
+    /// So many records.
+    Answers(usize),
+    /// One address, or SERVFAIL: what is behind an answer does not make it a wrong one.
+    AnswerOrFailure,
+    /// What there is of it, with TC.
+    Cut,
+}
+
+/// Every second client comes by TCP.
+fn options(number: usize) -> Options {
+    let transport = if number.is_multiple_of(2) { Transport::Udp } else { Transport::Tcp };
+    Options { transport, edns: Some(1232), ..Options::default() }
+}
+
+fn check(name: &str, answer: &Reply, told: Told) {
+    assert_eq!(answer.message.queries.len(), 1, "{name}");
+    assert_eq!(answer.message.queries[0].name.to_ascii(), name, "the question of somebody else");
+    let truncated = answer.message.metadata.truncation;
+    let found = (code(answer), data(answer).len(), truncated);
+    match told {
+        Told::AnswerOrFailure if code(answer) == ResponseCode::NoError => {
+            assert_eq!(data(answer), ["192.0.2.1"])
         }
+        Told::Failure | Told::AnswerOrFailure => {
+            assert_eq!(found, (ResponseCode::ServFail, 0, false), "{name}");
+            let error = extended_error(answer);
+            assert!(error.is_some_and(|error| EXTENDED_ERRORS.contains(&error)), "{name}: {error:?}");
+        }
+        Told::Answers(count) if truncated => assert!(data(answer).len() < count, "{name}"),
+        Told::Answers(count) => assert_eq!(found, (ResponseCode::NoError, count, false), "{name}"),
+        Told::Cut => assert_eq!(found, (ResponseCode::NoError, 0, true), "{name}"),
     }
 }
 
-fn answer(query: &Message, address: Ipv4Addr) -> Message {
-    let mut reply = Message::response(query.metadata.id, query.metadata.op_code);
-    reply.metadata.recursion_desired = true;
-    reply.metadata.recursion_available = true;
-    reply.queries.clone_from(&query.queries);
-    reply.answers.push(Record::from_rdata(query.queries[0].name.clone(), 300, RData::from(address)));
-    reply
-}
-
-fn with_length(length: usize, octets: &[u8]) -> Vec<u8> {
-    [&u16::try_from(length).unwrap().to_be_bytes(), octets].concat()
-}
-
-/// The name beside `name` that has the label `label` instead of its first.
-fn beside(name: &Name, label: &str) -> Name {
-    Name::from_ascii(label).unwrap().append_domain(&name.base_name()).unwrap()
-}
-
-/// The answer, and in every section the address of another name.
-fn poisoned(query: &Message) -> Message {
-    let mut reply = answer(query, Ipv4Addr::new(192, 0, 2, 1));
-    let name = &query.queries[0].name;
-    let address = |label| Record::from_rdata(beside(name, label), 300, RData::from(FALSE));
-    reply.answers.push(address("ok-answer"));
-    reply.authorities.push(address("ok-authority"));
-    let server = RData::NS(NS(beside(name, "ok-additional")));
-    reply.authorities.push(Record::from_rdata(name.base_name(), 300, server));
-    reply.additionals.push(address("ok-additional"));
-    reply
-}
-
-/// Two names that are each other's.
-fn circle(query: &Message) -> Message {
-    let mut reply = answer(query, FALSE);
-    let (one, other) = (query.queries[0].name.clone(), beside(&query.queries[0].name, "other"));
-    let link =
-        |from: &Name, to: &Name| Record::from_rdata(from.clone(), 300, RData::CNAME(CNAME(to.clone())));
-    reply.answers = vec![link(&one, &other), link(&other, &one)];
-    reply
-}
-
-/// A daemon that asks over UDP and one that asks over TCP, each with an upstream of its own.
-fn scenes() -> [(&'static str, Upstream, Daemon); 2] {
-    ["prefer_udp", "force_tcp"].map(|options| {
-        let manner = Manner { order: Order::Concurrent, ..Manner::default() };
-        let upstream = Upstream::play(localhost(), manner, Hostile).unwrap();
-        let daemon = Daemon::forwarding_to(&upstream, options);
-        (options, upstream, daemon)
-    })
-}
-
-#[test]
-fn answers_to_something_else_are_never_told() {
-    let scenes = scenes();
+/// Asks for hostile names, all at once, and checks what comes.
+fn crowd(daemon: &Daemon, names: &[String], (told, limit): (Told, Duration)) {
     thread::scope(|scope| {
-        for (options, _, daemon) in &scenes {
-            let by_tcp = *options == "force_tcp";
-            for (behaviour, is_good) in [
-                ("wrongtype", false),
-                ("wrongclass", false),
-                ("query", false),
-                ("notify", false),
-                ("cut", false),
-                ("long", false),
-                ("short", false),
-                ("zero", false),
-                ("junk", !by_tcp),
-            ] {
-                let name = format!("{behaviour}-1.example.");
-                scope.spawn(move || {
-                    let told = daemon.ask_with(&name, &Options::tcp());
-                    assert!(told.took < STUB_PATIENCE, "{name}, {options}: {:?}", told.took);
-                    assert!(!data(&told).contains(&FALSE.to_string()), "{name}, {options}");
-                    if is_good {
-                        assert_eq!(data(&told), ["192.0.2.1"], "{name}, {options}");
-                    }
-                });
-            }
+        for (number, name) in names.iter().enumerate() {
             scope.spawn(move || {
-                for number in 0..50 {
-                    // It may share the fate of a connection that others had broken under it twice.
-                    let honest = daemon.ask(&format!("ok-{number}.example."));
-                    assert!(honest.took < STUB_PATIENCE, "{options}: {:?}", honest.took);
-                    assert!(!data(&honest).contains(&FALSE.to_string()), "{options}");
-                }
+                let answer = daemon.ask_with(name, &options(number));
+                check(name, &answer, told);
+                assert!(answer.took < limit, "{name}: {:?}", answer.took);
             });
         }
     });
-    for (options, _, daemon) in &scenes {
-        assert!(daemon.metric("nodelocaldns_upstream_mismatches_total") > 0, "{options}");
-        assert_eq!(daemon.metric("coredns_panics_total"), 0, "{options}");
-        assert_eq!(data(&daemon.ask("ok-after.example.")), ["192.0.2.1"], "{options}");
+}
+
+/// How long the slower of two clients waits for an honest name that nobody asked for before.
+fn honest(daemon: &Daemon, name: &str) -> Duration {
+    let took = [0, 1].map(|number| {
+        let answer = daemon.ask_with(&format!("ok-{number}-{name}"), &options(number));
+        check(&format!("ok-{number}-{name}"), &answer, Told::Answers(1));
+        assert_eq!(data(&answer), ["192.0.2.1"]);
+        answer.took
+    });
+    took.into_iter().max().unwrap()
+}
+
+/// Fifty hostile names of a kind, then an honest one.
+fn withstands(daemon: &Daemon, upstream: &Upstream, behaviour: &str, wanted: (Told, Duration)) {
+    let by_udp = upstream.questions().first().is_some_and(|question| question.transport == Transport::Udp);
+    let most_asked = if by_udp { MOST_ASKED_BY_UDP } else { MOST_ASKED };
+    let mut took = Duration::MAX;
+    for round in 0..ROUNDS {
+        let before = upstream.connections().accepted;
+        let names: Vec<String> =
+            (0..CROWD).map(|number| format!("{behaviour}-{round}-{number}.example.")).collect();
+        crowd(daemon, &names, wanted);
+        took = honest(daemon, &format!("{behaviour}-{round}.example."));
+        let questions = upstream.questions();
+        for name in &names {
+            let asked = questions.iter().filter(|question| question.is_for(name)).count();
+            assert!(asked <= most_asked, "{name} was asked {asked} times");
+        }
+        let dialled = upstream.connections().accepted - before;
+        let most = u64::try_from(most_asked * CROWD).unwrap() + MOST_OPEN;
+        assert!(dialled <= most, "{behaviour}: {dialled} connections");
+        assert!(upstream.wait_for_connections(PATIENCE, |now| now.open <= MOST_OPEN), "{behaviour}");
+        if took <= PROMPT {
+            return;
+        }
     }
+    panic!("{behaviour}: an honest name took {took:?} afterwards");
+}
+
+/// A kind of hostility, what is told, and by when.
+type Kind = (&'static str, Told, Duration);
+
+/// Each kind of hostility. Over UDP connections do not break, and the end of one is a silence.
+fn kinds(by_udp: bool) -> Vec<Kind> {
+    let broken_by = if by_udp { STUB_PATIENCE } else { LIES_END };
+    let failures = ["garbage", "wrongid", "wrongq", "wrongclass", "cut", "counts", "rdlen", "lensmall"];
+    let answers = ["garbagegood", "wrongidgood", "wrongqgood", "wrongclassgood", "spoof", "poison"];
+    let lies = failures.map(|behaviour| (behaviour, Told::Failure, LIES_END));
+    let right = answers.map(|behaviour| (behaviour, Told::Answers(1), LIES_END));
+    let others = [
+        ("trunc", Told::Cut, LIES_END),
+        ("huge", Told::Answers(1000), LIES_END),
+        ("cnameloop", Told::Answers(2), LIES_END),
+        ("rst", Told::Failure, broken_by),
+        ("fin", Told::Failure, broken_by),
+        ("lenbig", Told::AnswerOrFailure, STUB_PATIENCE),
+        ("silent", Told::Failure, STUB_PATIENCE),
+    ];
+    [lies.as_slice(), &right, &others].concat()
+}
+
+/// Each kind at one of a few upstreams, so that what has to be waited for is waited for at the same time.
+fn withstands_all(order: Order, options: &str) {
+    const AT_A_TIME: usize = 2;
+    let kinds = kinds(options.contains("prefer_udp"));
+    thread::scope(|scope| {
+        for first in 0..AT_A_TIME {
+            let some = kinds.iter().skip(first).step_by(AT_A_TIME);
+            scope.spawn(move || {
+                let manner = Manner { order, ..Manner::default() };
+                let upstream = Upstream::play(localhost(), manner, Behaviours::default()).unwrap();
+                let daemon = Daemon::forwarding_to(&upstream, options);
+                honest(&daemon, "first.example.");
+                for (behaviour, told, limit) in some {
+                    withstands(&daemon, &upstream, behaviour, (*told, *limit));
+                }
+                assert!(daemon.metric("nodelocaldns_upstream_mismatches_total") > 0);
+                let victim = daemon.ask("ok-victim.example.");
+                assert_eq!(data(&victim), ["192.0.2.1"], "what nobody asked for was believed");
+            });
+        }
+    });
 }
 
 #[test]
-fn poison_reaches_nobody() {
-    for (options, upstream, daemon) in scenes() {
-        let told = daemon.ask("poison-1.example.");
-        assert_eq!(data(&told), ["192.0.2.1"], "{options}");
-        for name in ["ok-answer.example.", "ok-authority.example.", "ok-additional.example."] {
-            assert_eq!(data(&daemon.ask(name)), ["192.0.2.1"], "{options}: {name}");
-            assert_eq!(upstream.asked(name), 1, "{options}: {name}");
-        }
-    }
+fn no_hostility_over_tcp_is_believed_or_waited_for() {
+    withstands_all(Order::Sequential, "force_tcp");
 }
 
 #[test]
-fn circles_and_giants_are_passed_on() {
-    for (options, upstream, daemon) in scenes() {
-        for _ in 0..2 {
-            let circle = daemon.ask("circle-1.example.");
-            assert_eq!(data(&circle).len(), 2, "{options}: both links");
-            assert!(circle.took < Duration::from_secs(1), "{options}: {:?}", circle.took);
+fn no_hostility_over_shared_streams_is_believed_or_waited_for() {
+    withstands_all(Order::Concurrent, "force_tcp");
+}
+
+#[test]
+fn no_hostility_over_udp_is_believed_or_waited_for() {
+    withstands_all(Order::Sequential, "prefer_udp");
+}
+
+/// A block that forwards to an address where no server is.
+fn forwarding_to(to: SocketAddr, options: &str) -> Daemon {
+    Daemon::start(&format!(
+        ".:{DNS} {{\n bind @\n errors\n cache 30\n forward . {to} {{\n {options}\n }}\n prometheus @:9253\n ready @:{READY}\n }}"
+    ))
+}
+
+/// Two dials at most for a name, probes left out.
+fn costs_two_dials(to: SocketAddr, transport: &str) {
+    let daemon = forwarding_to(to, &format!("{transport}\n max_fails 0"));
+    let dials = || daemon.metric(&format!("coredns_proxy_conn_cache_misses_total{{to=\"{to}\"}}"));
+    let mut slowest = Duration::MAX;
+    for round in 0..ROUNDS {
+        let took = (0..10).map(|number| {
+            let (name, before) = (format!("ok-{round}-{number}.example."), dials());
+            let answer = daemon.ask_with(&name, &options(number));
+            check(&name, &answer, Told::Failure);
+            assert!((1..=2).contains(&(dials() - before)), "{transport}: {} dials", dials() - before);
+            answer.took
+        });
+        slowest = took.max().unwrap();
+        if slowest <= REFUSED_BY {
+            return;
         }
-        assert_eq!(upstream.asked("circle-1.example."), 2, "{options}: it leads nowhere, and is not kept");
-        let giant = daemon.ask_with("big-1900-1.example.", &Options::tcp());
-        assert_eq!((data(&giant).len(), giant.message.metadata.truncation), (1900, false), "{options}");
-        let cut = daemon.ask("big-1900-1.example.");
-        assert!(cut.octets.len() <= 512 && cut.message.metadata.truncation, "{options}");
     }
+    panic!("{transport}: {slowest:?}");
+}
+
+#[test]
+fn an_upstream_that_refuses_is_dialled_twice_for_a_name_and_clients_hear_of_it_at_once() {
+    let closed = ClosedPort::take(localhost()).unwrap();
+    thread::scope(|scope| {
+        for transport in ["force_tcp", "prefer_udp"] {
+            scope.spawn(|| costs_two_dials(closed.addr(), transport));
+        }
+    });
+}
+
+#[test]
+fn a_host_that_is_gone_leaves_no_client_without_an_answer() {
+    let deaf = DeafPort::take(localhost()).unwrap();
+    thread::scope(|scope| {
+        for transport in ["force_tcp", "prefer_udp"] {
+            let to = deaf.addr();
+            scope.spawn(move || {
+                let daemon = forwarding_to(to, transport);
+                let names: Vec<String> = (0..CROWD).map(|number| format!("ok-{number}.example.")).collect();
+                crowd(&daemon, &names, (Told::Failure, STUB_PATIENCE));
+                let dials = daemon.metric(&format!("coredns_proxy_conn_cache_misses_total{{to=\"{to}\"}}"));
+                let names = u64::try_from(CROWD).unwrap();
+                // Others are probes, half a second apart and each as long as it may take.
+                assert!(dials <= 2 * names + 20, "{transport}: {dials} dials");
+            });
+        }
+    });
 }
