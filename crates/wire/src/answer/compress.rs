@@ -17,6 +17,7 @@ const MAX_POINTER: usize = 0x3fff;
 /// Returns the octets and where the TTLs are in them.
 pub(super) fn owners(packet: &[u8], question_end: usize, ttls: &[u16]) -> Option<(Vec<u8>, Vec<u16>)> {
     let name = packet.get(HEADER_LEN..question_end.checked_sub(4)?)?;
+    let places = places(name);
     let mut out = Vec::with_capacity(packet.len());
     out.extend_from_slice(packet.get(..question_end)?);
     let mut shorter_ttls = Vec::with_capacity(ttls.len());
@@ -28,7 +29,7 @@ pub(super) fn owners(packet: &[u8], question_end: usize, ttls: &[u16]) -> Option
         let end = record_end(packet, *ttl);
         let same =
             previous.filter(|(place, other)| *place <= MAX_POINTER && other.eq_ignore_ascii_case(owner));
-        match (shared(name, owner), same) {
+        match (shared(name, &places, owner), same) {
             (Some((0, place)), _) | (_, Some((place, _))) => push_pointer(place, &mut out)?,
             (found, None) => {
                 previous = Some((out.len(), owner)).filter(|_| owner.len() > POINTER_LEN);
@@ -49,11 +50,11 @@ pub(super) fn owners(packet: &[u8], question_end: usize, ttls: &[u16]) -> Option
 }
 
 /// How many octets of `owner` are its own before it goes on like the question's `name`, and where in the message
-/// that part of `name` is; nothing when they share only the root.
-fn shared(name: &[u8], owner: &[u8]) -> Option<(usize, usize)> {
-    let (in_name, in_owner) = (labels(name), labels(owner));
-    let mut place = (in_owner..in_name).try_fold(0, |at, _| Some(at + 1 + label(name, at)?.len()))?;
-    let mut own = (in_name..in_owner).try_fold(0, |at, _| Some(at + 1 + label(owner, at)?.len()))?;
+/// that part of `name`, which has its labels at `places`, is; nothing when they share only the root.
+fn shared(name: &[u8], places: &[usize], owner: &[u8]) -> Option<(usize, usize)> {
+    let in_owner = labels(owner);
+    let mut place = *places.get(places.len().saturating_sub(in_owner + 1))?;
+    let mut own = (places.len()..=in_owner).try_fold(0, |at, _| Some(at + 1 + label(owner, at)?.len()))?;
     let mut found = (own, place);
     loop {
         let (theirs, ours) = (label(name, place)?, label(owner, own)?);
@@ -66,6 +67,13 @@ fn shared(name: &[u8], owner: &[u8]) -> Option<(usize, usize)> {
         }
     }
     (found.1 < place).then_some((found.0, HEADER_LEN + found.1))
+}
+
+/// Where the labels of `name` are, the root's among them.
+fn places(name: &[u8]) -> Vec<usize> {
+    let next =
+        |at: &usize| label(name, *at).filter(|label| !label.is_empty()).map(|label| at + 1 + label.len());
+    std::iter::successors(Some(0), next).collect()
 }
 
 /// How many labels `name` has, without the root.
