@@ -8,7 +8,7 @@ use crate::cpu::{self, Cores};
 use crate::load::{self, Outcome, Plan};
 use crate::questions::Question;
 use crate::servers::{self, Folder, Server};
-use crate::upstream::Upstream;
+use crate::upstream::{Others, Upstream};
 use crate::{Failed, say};
 
 /// How long the first answer of a server may take, in tries of half a second.
@@ -72,35 +72,14 @@ impl Stage {
         let cores = Cores::choose()?;
         cpu::pin(cores.load)?;
         let questions = Question::several(names)?;
-        let upstream = Upstream::start(&questions)?;
+        let upstream = Upstream::start(&questions, Others::Unanswered)?;
         let folder = Folder::new()?;
         let servers = servers::start(&upstream, &folder, cores)?;
         let stage = Self { servers, questions, upstream, folder };
         for server in &stage.servers {
-            stage.fill(server)?;
+            fill(server, &stage.questions, &stage.folder)?;
         }
         Ok(stage)
-    }
-
-    /// Asks each name until it is answered.
-    fn fill(&self, server: &Server) -> Result<(), Failed> {
-        let queries = u64::try_from(self.questions.len()).unwrap_or(u64::MAX);
-        for _ in 0..TRIES {
-            let first = self.questions.get(..1).unwrap_or_default();
-            if load::ask(server, first, Plan { queries: 1, window: 1 })?.answered == 1 {
-                let rest = load::ask(server, &self.questions, Plan { queries, window: 1 })?;
-                return if rest.answered == queries { Ok(()) } else { Err(self.silence(server)) };
-            }
-        }
-        Err(self.silence(server))
-    }
-
-    fn silence(&self, server: &Server) -> Failed {
-        Failed(format!(
-            "{} does not answer as it should; it said: {}",
-            server.name,
-            self.folder.log(server.name)
-        ))
     }
 
     /// One row per server.
@@ -121,6 +100,23 @@ impl Stage {
             misses => Err(Failed(format!("{misses} queries were no hits: an upstream was asked"))),
         }
     }
+}
+
+/// Asks each name until it is answered.
+pub(crate) fn fill(server: &Server, questions: &[Question], folder: &Folder) -> Result<(), Failed> {
+    let queries = u64::try_from(questions.len()).unwrap_or(u64::MAX);
+    for _ in 0..TRIES {
+        let first = questions.get(..1).unwrap_or_default();
+        if load::ask(server, first, Plan { queries: 1, window: 1 })?.answered == 1 {
+            let rest = load::ask(server, questions, Plan { queries, window: 1 })?;
+            return if rest.answered == queries { Ok(()) } else { Err(silence(server, folder)) };
+        }
+    }
+    Err(silence(server, folder))
+}
+
+fn silence(server: &Server, folder: &Folder) -> Failed {
+    Failed(format!("{} does not answer as it should; it said: {}", server.name, folder.log(server.name)))
 }
 
 struct Row {

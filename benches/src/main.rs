@@ -2,10 +2,11 @@
 //!
 //! Reading order: [`hit`] (rounds and table), [`load`] (who asks), [`questions`] (what is asked), [`servers`]
 //! (who answers), [`floor`] (the least that answers), [`upstream`] (who answers the first misses), [`cpu`];
-//! [`instructions`] counts without a kernel, in the loop of [`inside`]; [`scan`] floods the cache.
+//! [`instructions`] counts without a kernel, in the loop of [`inside`]; [`scan`] floods the cache, [`flood`] the daemon.
 #![forbid(unsafe_code)]
 
 mod cpu;
+mod flood;
 mod floor;
 mod hit;
 mod inside;
@@ -39,6 +40,8 @@ enum What {
     Instructions,
     /// Hits of hot names, and memory, during a flood of names asked once.
     Scan(scan::Flood),
+    /// The same of the whole daemon, over sockets.
+    Flood(flood::Extent),
     /// The flood in this process, with CAPACITY entries for each store.
     #[command(hide = true)]
     ScanOne {
@@ -68,11 +71,12 @@ fn main() -> ExitCode {
         CommandLine { what: Some(What::Hit(extent)), .. } => hit::measure(&extent),
         CommandLine { what: Some(What::Instructions), .. } => instructions::measure(),
         CommandLine { what: Some(What::Scan(flood)), .. } => scan::measure(&flood),
+        CommandLine { what: Some(What::Flood(extent)), .. } => flood::measure(&extent),
         CommandLine { what: Some(What::ScanOne { capacity, flood }), .. } => scan::run(capacity, flood),
         CommandLine { what: Some(What::Floor), .. } => floor::run(),
         CommandLine { what: Some(What::Inside { names, hits }), .. } => inside::run(names, hits),
         CommandLine { what: None, .. } => {
-            Err(Failed("say what: hit, instructions, scan or --smoke".to_owned()))
+            Err(Failed("say what: hit, instructions, scan, flood or --smoke".to_owned()))
         }
     })
 }
@@ -89,7 +93,8 @@ fn end(outcome: Result<(), Failed>) -> ExitCode {
 
 fn smoke() -> Result<(), Failed> {
     inside::run(50, 10_000)?;
-    hit::smoke()
+    hit::smoke()?;
+    flood::smoke()
 }
 
 /// Why there is no figure.

@@ -45,13 +45,8 @@ impl Question {
 
     /// What an upstream says to a query for this with `id`: one address.
     pub(crate) fn response(&self, id: [u8; 2]) -> Vec<u8> {
-        let mut response = id.to_vec();
-        response.extend([0x81, 0x80, 0, 1, 0, 1, 0, 0, 0, 0]);
-        response.extend(&self.section);
-        response.extend(b"\xc0\x0c\0\x01\0\x01");
-        response.extend(TTL.to_be_bytes());
-        response.extend([0, 4]);
-        response.extend(self.address);
+        let mut response = response(&self.section, self.address);
+        response.splice(..2, id);
         response
     }
 
@@ -68,4 +63,15 @@ impl Question {
                 .strip_prefix(&*self.section)
                 .is_some_and(|records| records.windows(6).any(|octets| octets == [0, 4, a, b, c, d]))
     }
+}
+
+/// The response to a question (name, type and class), with ID 0: one address.
+pub(crate) fn response(section: &[u8], address: [u8; 4]) -> Vec<u8> {
+    let mut response = vec![0, 0, 0x81, 0x80, 0, 1, 0, 1, 0, 0, 0, 0];
+    response.extend(section);
+    response.extend(b"\xc0\x0c\0\x01\0\x01");
+    response.extend(TTL.to_be_bytes());
+    response.extend([0, 4]);
+    response.extend(address);
+    response
 }

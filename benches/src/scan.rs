@@ -17,13 +17,13 @@ use crate::questions::Question;
 use crate::{Failed, say};
 
 /// Octets for the cache, the most the daemon takes when it is not told otherwise.
-const BUDGET: u64 = 64 << 20;
+pub(crate) const BUDGET: u64 = 64 << 20;
 
 /// Names asked again and again.
-const HOT: u16 = 1000;
+pub(crate) const HOT: u16 = 1000;
 
 /// The default capacity, and one that the budget is too small for.
-const CAPACITIES: [u32; 2] = [9984, 1_000_000];
+pub(crate) const CAPACITIES: [u32; 2] = [9984, 1_000_000];
 
 /// How large the flood is, and how fast.
 #[derive(Args, Clone, Copy)]
@@ -75,7 +75,7 @@ pub(crate) fn run(capacity: u32, flood: Flood) -> Result<(), Failed> {
     for question in &hot {
         ask(&mut resolver, now(), question, &mut outbox)?;
     }
-    let before = resident_kib()?;
+    let before = resident_kib("self", "VmRSS")?;
     let (mut hits, mut asked) = (0_u32, 0_u32);
     let mut turn = hot.iter().cycle();
     for number in 0..flood.names {
@@ -91,7 +91,8 @@ pub(crate) fn run(capacity: u32, flood: Flood) -> Result<(), Failed> {
         }
     }
     let ratio = f64::from(hits) / f64::from(asked) * 100.0;
-    let (entries, weight, after) = (occupancy.success(), cache.weight() >> 10, resident_kib()?);
+    let (entries, weight, after) =
+        (occupancy.success(), cache.weight() >> 10, resident_kib("self", "VmRSS")?);
     say(
         &mut std::io::stdout(),
         &format!("{capacity:>10}{ratio:>9.2}%{entries:>10}{weight:>12}{before:>16}{after:>16}"),
@@ -106,10 +107,11 @@ fn resolver(capacity: u32, cache: &Arc<Cache>, occupancy: &Arc<Occupancy>) -> Re
     Resolver::new(Seat { cache: Arc::clone(cache), ..stand::seat(stand::policy(block)) })
 }
 
-/// KiB of memory that this process has now (`VmRSS`).
-fn resident_kib() -> Result<u64, Failed> {
-    let status = fs::read_to_string("/proc/self/status")?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+/// KiB of memory that a process, or `self`, has now (`VmRSS`), or had at most (`VmHWM`).
+pub(crate) fn resident_kib(process: &str, field: &str) -> Result<u64, Failed> {
+    let path = format!("/proc/{process}/status");
+    let status = fs::read_to_string(&path)?;
+    let line = status.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
     let figure = line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok());
-    figure.ok_or_else(|| Failed("/proc/self/status has no VmRSS".to_owned()))
+    figure.ok_or_else(|| Failed(format!("{path} has no {field}")))
 }

@@ -25,6 +25,11 @@ pub(crate) struct Server {
 }
 
 impl Server {
+    /// Its process number.
+    pub(crate) fn process(&self) -> u32 {
+        self.process.id()
+    }
+
     /// Nanoseconds it has run.
     pub(crate) fn cpu_ns(&self) -> Result<u64, Failed> {
         cpu::time_ns(self.process.id())
@@ -69,12 +74,29 @@ pub(crate) fn start(upstream: &Upstream, folder: &Folder, cores: Cores) -> Resul
     let mut servers = vec![start_floor(&ourselves)?];
     let mut daemon = Command::new(&ourselves);
     daemon.args([DAEMON, "-workers", "1"]);
-    servers.push(start_cache(DAEMON, daemon, upstream, folder)?);
+    let stage = Stage { upstream, folder, cache: "cache 3600" };
+    servers.push(start_cache(DAEMON, daemon, stage)?);
     for (name, path) in others() {
-        servers.push(start_cache(name, Command::new(path), upstream, folder)?);
+        servers.push(start_cache(name, Command::new(path), stage)?);
     }
     cpu::pin(cores.load)?;
     Ok(servers)
+}
+
+/// Starts the daemon on no core in particular. It need not answer yet.
+pub(crate) fn start_daemon(stage: Stage<'_>, args: &[&str]) -> Result<Server, Failed> {
+    let mut daemon = Command::new(std::env::current_exe()?);
+    daemon.arg(DAEMON).args(args);
+    start_cache(DAEMON, daemon, stage)
+}
+
+/// What a cache is set up with.
+#[derive(Clone, Copy)]
+pub(crate) struct Stage<'a> {
+    pub(crate) upstream: &'a Upstream,
+    pub(crate) folder: &'a Folder,
+    /// The `cache` directive.
+    pub(crate) cache: &'a str,
 }
 
 #[expect(clippy::disallowed_methods, reason = "the one place here that reads settings")]
@@ -92,18 +114,14 @@ fn start_floor(ourselves: &Path) -> Result<Server, Failed> {
     Ok(Server { name: "floor", addr: (Ipv4Addr::LOCALHOST, port).into(), echoes: true, process })
 }
 
-fn start_cache(
-    name: &'static str,
-    mut command: Command,
-    upstream: &Upstream,
-    folder: &Folder,
-) -> Result<Server, Failed> {
+fn start_cache(name: &'static str, mut command: Command, stage: Stage<'_>) -> Result<Server, Failed> {
+    let Stage { upstream, folder, cache } = stage;
     let (port, metrics, more_metrics) = (free_port()?, free_port()?, free_port()?);
     let corefile = folder.0.join(name);
     fs::write(
         &corefile,
         format!(
-            ".:{port} {{\n    errors\n    cache 3600\n    bind 127.0.0.1\n    forward . {}\n    prometheus 127.0.0.1:{metrics}\n}}\n",
+            ".:{port} {{\n    errors\n    {cache}\n    bind 127.0.0.1\n    forward . {}\n    prometheus 127.0.0.1:{metrics}\n}}\n",
             upstream.addr
         ),
     )?;

@@ -183,6 +183,8 @@ pub enum Cause {
     TooManyInFlight,
     /// Too many clients wait for this question already.
     TooManyWaiters,
+    /// This client has too many questions waiting already.
+    TooManyOfClient,
     /// No `forward` of the block takes the name.
     NoForward,
 }

@@ -15,6 +15,7 @@ use crate::cache::{Entry, Key};
 use crate::plan::{Plan, Step};
 use crate::policy::{ForwardPolicy, Route, Upstream};
 use crate::questions::WorkerId;
+use crate::shares::Share;
 
 /// A question that is open; a number is never used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -77,13 +78,16 @@ pub(crate) struct Waiter {
     asked: Instant,
     query_len: u16,
     offer: Offer,
+    /// Of what its address may have waiting.
+    _share: Share,
 }
 
 impl Waiter {
-    pub(crate) fn new(recipient: &Recipient<'_>) -> Self {
+    pub(crate) fn new(recipient: &Recipient<'_>, share: Share) -> Self {
         let Recipient { client, echo, asked, query_len, offer } = *recipient;
         let question = echo.question.into();
-        Self { client, id: echo.id, flags: echo.flags, question, edns: echo.edns, asked, query_len, offer }
+        let Echo { id, flags, edns, .. } = echo;
+        Self { client, id, flags, question, edns, asked, query_len, offer, _share: share }
     }
 
     pub(crate) fn recipient(&self) -> Recipient<'_> {

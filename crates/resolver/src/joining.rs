@@ -23,6 +23,10 @@ impl Resolver {
     /// Joins the flight for this question, or starts one. The client is told `fallback` if upstreams are no help in time.
     pub(crate) fn ask_for(&mut self, taken: &Taken<'_>, fallback: Option<Fallback>, outbox: &mut Outbox) {
         let Taken { recipient, route, .. } = *taken;
+        let Some(share) = self.shares.take(recipient.client.peer.ip(), self.limits.per_client) else {
+            self.tally.clients_full.add(1);
+            return refuse(taken, Cause::TooManyOfClient, fallback, outbox);
+        };
         let key = joinable(taken).then(|| Key::new(route.block.id, taken.query));
         let open = key.as_ref().and_then(|key| self.joinable.get(key.as_bytes()));
         let refused = match open.and_then(|open| Some((*open, self.flights.get_mut(open)?))) {
@@ -32,7 +36,7 @@ impl Resolver {
             }
             Some((id, flight)) => {
                 route.block.tally.joined.add(1);
-                flight.waiters.push(Waiter::new(&recipient));
+                flight.waiters.push(Waiter::new(&recipient, share));
                 if let Some(fallback) = fallback.filter(|_| flight.fallback.is_none()) {
                     self.timers.insert((fallback.until, Due::Patience(id)));
                     flight.fallback = Some(fallback);
@@ -41,7 +45,7 @@ impl Resolver {
             }
             None => {
                 let inquiry = Inquiry::new(taken, key.as_ref());
-                let opening = Opening { inquiry, waiter: Some(Waiter::new(&recipient)), fallback };
+                let opening = Opening { inquiry, waiter: Some(Waiter::new(&recipient, share)), fallback };
                 self.start(taken, opening, outbox)
             }
         };

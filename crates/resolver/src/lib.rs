@@ -32,6 +32,7 @@ mod plan;
 pub mod policy;
 mod probe;
 pub mod questions;
+mod shares;
 pub mod tally;
 mod verdict;
 
@@ -42,6 +43,7 @@ use std::time::Instant;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use wire::Query;
+use wire::edns::OwnOpt;
 use wire::header::{Header, Rcode, RecordType};
 use wire::query::Rejection;
 
@@ -53,6 +55,7 @@ use crate::hedge::Pace;
 use crate::policy::{Limits, Policy, Route, UpstreamId};
 use crate::probe::Probe;
 use crate::questions::{Outcome, Questions, WorkerId};
+use crate::shares::Shares;
 use crate::tally::WorkerTally;
 
 /// The opcode that asks a server for its status (RFC 1035 section 4.1.1).
@@ -87,6 +90,7 @@ pub struct Resolver {
     tally: Arc<WorkerTally>,
     limits: Limits,
     random: StdRng,
+    shares: Shares,
     flights: HashMap<FlightId, Flight>,
     joinable: HashMap<Arc<[u8]>, FlightId>,
     attempts: HashMap<AttemptId, Attempt>,
@@ -110,6 +114,7 @@ impl Resolver {
             tally: seat.tally,
             limits: seat.limits,
             random: StdRng::from_seed(seat.seed),
+            shares: Shares::new(),
             flights: HashMap::new(),
             joinable: HashMap::new(),
             attempts: HashMap::new(),
@@ -166,6 +171,15 @@ impl Resolver {
         if !self.answer_from_cache(&taken, outbox) {
             self.ask_for(&taken, None, outbox);
         }
+    }
+
+    /// A packet from a client over which [`on_query`](Self::on_query) panicked: a bug, of which the client hears by
+    /// SERVFAIL.
+    pub fn on_panic(&self, client: Client, packet: &[u8], outbox: &mut Outbox) {
+        let Ok(query) = Query::parse(packet) else { return };
+        let start = outbox.bytes.len();
+        wire::reply::error(&query.echo, Rcode::SERVFAIL, OwnOpt::PLAIN, &mut outbox.bytes);
+        push_answer(client, start, None, outbox);
     }
 
     /// A message that came for an attempt: over UDP from the upstream that was asked, over TCP with the ID

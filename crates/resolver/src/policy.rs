@@ -231,6 +231,8 @@ pub struct Limits {
     pub flights: usize,
     /// Clients that wait for one question.
     pub waiters_per_flight: usize,
+    /// Questions of one client address that wait for an upstream.
+    pub per_client: usize,
     /// Attempts made early for each upstream's slow answers, before every further one has to be earned by ten ordinary
     /// attempts; 0 makes none. See [`crate::tally::UpstreamTally::hedges_withheld`].
     pub hedges: u32,
@@ -241,6 +243,12 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { flights: 8192, waiters_per_flight: 1024, hedges: 10, deadline: Duration::from_millis(4500) }
+        Self {
+            flights: 8192,
+            waiters_per_flight: 1024,
+            per_client: 2048,
+            hedges: 10,
+            deadline: Duration::from_millis(4500),
+        }
     }
 }

@@ -214,6 +214,8 @@ pub struct WorkerTally {
     pub flights_full: Counter,
     /// Queries refused because too many wait for the same question.
     pub waiters_full: Counter,
+    /// Queries refused because too many of their client wait already.
+    pub clients_full: Counter,
     /// Answers of upstreams that no client waited for any more; they fill the cache.
     pub late_answers: Counter,
     /// Panics caught while one packet was worked on.

@@ -135,6 +135,7 @@ scenarios! {
     odd_bits_in_a_query_do_not_matter
     odd_octets_in_names_pass
     one_attempt_when_all_are_down
+    one_client_cannot_have_all_the_room
     one_good_upstream_of_three_is_found
     one_names_junk_starts_no_probe
     one_ttl_for_all_records
@@ -164,6 +165,7 @@ scenarios! {
     recursion_is_available
     redone_once_per_attempt
     refusals_of_upstreams_are_not_kept
+    refreshes_ask_for_authentic_data
     refused_early_attempt_moves_on
     refused_upstream_is_asked_twice
     refusing_upstream_is_dialled_twice

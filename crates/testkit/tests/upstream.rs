@@ -6,10 +6,12 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 use testkit::client::{Client, ClientError, Options, Pipeline, Reply};
-use testkit::upstream::{Behaviours, ClosedPort, Manner, Order, Upstream};
+use testkit::upstream::{Behaviours, ClosedPort, DeafPort, Manner, Order, Upstream};
 use testkit::{RecordType, ResponseCode};
 
 const SOON: Duration = Duration::from_secs(5);
+/// A name nobody asked for, and where poison leads.
+const VICTIM: (&str, &str) = ("ok-victim.example.", "203.0.113.66");
 const SHORT: Duration = Duration::from_millis(100);
 
 fn start() -> (Upstream, Client) {
@@ -103,6 +105,50 @@ fn lies() {
 }
 
 #[test]
+fn lies_about_contents() {
+    let (_upstream, client) = start();
+    for ask in [udp, tcp] {
+        let wrong = ask(&client, "wrongclass-1.example.").unwrap().message;
+        assert_eq!(wrong.queries[0].query_class.to_string(), "CH");
+        for name in ["cut-1.example.", "counts-1.example.", "rdlen-1.example."] {
+            assert!(matches!(ask(&client, name), Err(ClientError::Malformed(_))), "{name}");
+        }
+        let truncated = ask(&client, "trunc-1.example.").unwrap().message;
+        assert!(truncated.metadata.truncation && truncated.answers.is_empty());
+        let circle = ask(&client, "cnameloop-1.example.").unwrap().message;
+        assert_eq!(circle.answers[0].data.to_string(), "round.example.");
+        assert_eq!(circle.answers[1].data.to_string(), "cnameloop-1.example.");
+        let poisoned = ask(&client, "poison-1.example.").unwrap().message;
+        assert_eq!(poisoned.answers[0].data.to_string(), "192.0.2.1");
+        for section in [&poisoned.answers, &poisoned.authorities, &poisoned.additionals] {
+            let last = section.last().unwrap();
+            assert_eq!((last.name.to_ascii().as_str(), last.data.to_string().as_str()), VICTIM);
+        }
+    }
+    assert_eq!(udp(&client, "huge-1.example.").unwrap().message.answers.len(), 300);
+    assert_eq!(tcp(&client, "huge-1.example.").unwrap().message.answers.len(), 1000);
+}
+
+#[test]
+fn lies_about_lengths() {
+    let (upstream, client) = start();
+    let hasty = Client { timeout: SHORT, ..client };
+    assert!(matches!(tcp(&hasty, "lenbig-1.example."), Err(ClientError::Timeout)));
+    let mut pipeline = Pipeline::connect(upstream.addr(), SOON).unwrap();
+    pipeline.send("lensmall-1.example.", RecordType::A, &Options::default()).unwrap();
+    assert!(matches!(pipeline.receive(), Err(ClientError::Malformed(_))));
+}
+
+#[test]
+fn a_deaf_port_takes_nothing_up() {
+    let deaf = DeafPort::take("127.0.0.1:0".parse().unwrap()).unwrap();
+    let dialled = TcpStream::connect_timeout(&deaf.addr(), SHORT).unwrap_err();
+    assert_eq!(dialled.kind(), ErrorKind::TimedOut);
+    let hasty = Client { timeout: SHORT, ..Client::new(deaf.addr()) };
+    assert!(matches!(udp(&hasty, "ok-1.example."), Err(ClientError::Timeout)));
+}
+
+#[test]
 fn dripping_answers_arrive_in_pieces() {
     let (_upstream, client) = start();
     let dripped = tcp(&client, "drip-1.example.").unwrap();
@@ -130,7 +176,12 @@ fn a_slow_name_holds_the_others_unless_concurrent() {
 #[test]
 fn idle_connections_are_closed() {
     let manner = Manner { idle: SHORT, ..Manner::default() };
-    let upstream = Upstream::play("127.0.0.1:0".parse().unwrap(), manner, Behaviours { ttl: 1 }).unwrap();
+    let upstream = Upstream::play(
+        "127.0.0.1:0".parse().unwrap(),
+        manner,
+        Behaviours { ttl: 1, ..Behaviours::default() },
+    )
+    .unwrap();
     let mut pipeline = Pipeline::connect(upstream.addr(), SOON).unwrap();
     pipeline.send("ok-1.example.", RecordType::A, &Options::default()).unwrap();
     assert_eq!(pipeline.receive().unwrap().message.answers[0].ttl, 1);

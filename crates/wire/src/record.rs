@@ -9,6 +9,13 @@ use crate::name::MAX_NAME_LEN;
 /// Pointers one name may go through. A name has at most 127 labels, the root among them.
 const MAX_HOPS: usize = 126;
 
+/// Pointers, and labels behind them, that a message may have for each of its octets. Thousands of addresses at a name of
+/// 32 labels are below it.
+const STEPS_PER_OCTET: usize = 2;
+
+/// And this many in any message: a few dozen records at the longest name there is.
+const FREE_STEPS: usize = 4096;
+
 /// Octets of a TTL.
 pub(crate) const TTL_LEN: usize = 4;
 
@@ -64,14 +71,14 @@ pub(crate) struct Walk<'p> {
     pub(crate) min_ttl: Option<u32>,
     /// The OPT record.
     pub(crate) opt: Option<Record>,
-    /// Pointers followed so far. More of them than the message has octets, which no server needs, make it
-    /// malformed, so that the cost of reading grows with the size alone.
-    pub(crate) pointers: usize,
+    /// Pointers followed so far, and labels read behind them. Too many for the size of the message, which no server
+    /// needs, make it malformed, so that the cost of reading, here and later, grows with the size alone.
+    pub(crate) steps: usize,
 }
 
 impl<'p> Walk<'p> {
     pub(crate) fn new(packet: &'p [u8], question_end: usize) -> Self {
-        Self { packet, at: question_end, ttls: Vec::new(), min_ttl: None, opt: None, pointers: 0 }
+        Self { packet, at: question_end, ttls: Vec::new(), min_ttl: None, opt: None, steps: 0 }
     }
 
     /// Walks the `count` records of the answer or the authority section, where OPT must not be, and shows each
@@ -140,6 +147,7 @@ impl<'p> Walk<'p> {
                 octet @ 0..=0x3f => {
                     cursor += 1 + usize::from(octet);
                     len += 1 + usize::from(octet);
+                    self.steps += usize::from(hops > 0);
                     if len > MAX_NAME_LEN || cursor > limit {
                         return None;
                     }
@@ -153,7 +161,7 @@ impl<'p> Walk<'p> {
                     if target >= segment
                         || target < HEADER_LEN
                         || hops == MAX_HOPS
-                        || self.pointers == self.packet.len()
+                        || self.steps > STEPS_PER_OCTET * self.packet.len() + FREE_STEPS
                         || cursor > limit
                     {
                         return None;
@@ -163,7 +171,7 @@ impl<'p> Walk<'p> {
                     }
                     end = end.or(Some(cursor));
                     hops += 1;
-                    self.pointers += 1;
+                    self.steps += 1;
                     (limit, segment, cursor) = (segment, target, target);
                 }
                 _ => return None,

@@ -116,7 +116,7 @@ impl<'p> Response<'p> {
             question_len: u16::try_from(question_end - HEADER_LEN).ok()?,
             ttls: walk.ttls,
             opt,
-            has_pointers: walk.pointers > 0,
+            has_pointers: walk.steps > 0,
             strays: chain.strays,
         })
     }

@@ -192,6 +192,7 @@ impl fmt::Display for Message {
             }
             Cause::TooManyConcurrent(limit) => write!(f, "concurrent queries exceeded maximum {limit}"),
             Cause::TooManyInFlight => f.write_str("too many open questions in this worker"),
+            Cause::TooManyOfClient => f.write_str("too many questions of this client wait"),
             Cause::TooManyWaiters => f.write_str("too many clients wait for this question"),
             Cause::NoForward => f.write_str("no forward of the block takes this name"),
         }

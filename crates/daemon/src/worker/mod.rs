@@ -153,9 +153,24 @@ impl Core {
     fn queries<'a>(self: &Rc<Self>, packets: impl Iterator<Item = (Client, &'a [u8])>) {
         self.act(|resolver, now, outbox| {
             for (client, packet) in packets {
-                self.guarded(outbox, |outbox| resolver.on_query(now, client, packet, outbox));
+                self.query(resolver, (client, packet), outbox, |resolver, outbox| {
+                    resolver.on_query(now, client, packet, outbox);
+                });
             }
         });
+    }
+
+    /// A packet of a client, who hears of it when the work on it panics.
+    fn query(
+        &self,
+        resolver: &mut Resolver,
+        (client, packet): (Client, &[u8]),
+        outbox: &mut Outbox,
+        work: impl FnOnce(&mut Resolver, &mut Outbox),
+    ) {
+        if !self.guarded(outbox, |outbox| work(resolver, outbox)) {
+            self.guarded(outbox, |outbox| resolver.on_panic(client, packet, outbox));
+        }
     }
 
     /// A message of an upstream.
@@ -266,14 +281,16 @@ impl Core {
     }
 
     /// A panic over one packet or timer is a bug, and costs that one only: what it had begun to say is taken back.
-    /// Uncaught it would end the task and leave a worker that lives on without its timers.
-    fn guarded(&self, outbox: &mut Outbox, work: impl FnOnce(&mut Outbox)) {
+    /// Uncaught it would end the task and leave a worker that lives on without its timers. False when it has happened.
+    fn guarded(&self, outbox: &mut Outbox, work: impl FnOnce(&mut Outbox)) -> bool {
         let (octets, actions) = (outbox.bytes.len(), outbox.actions.len());
-        if catch_unwind(AssertUnwindSafe(|| work(outbox))).is_err() {
+        let is_whole = catch_unwind(AssertUnwindSafe(|| work(outbox))).is_ok();
+        if !is_whole {
             outbox.bytes.truncate(octets);
             outbox.actions.truncate(actions);
             self.tally.panics.add(1);
         }
+        is_whole
     }
 
     fn arm(&self) {
@@ -310,5 +327,36 @@ mod tests {
             patience: HashMap::new(),
             addresses: HashMap::new(),
         }
+    }
+
+    #[tokio::test]
+    async fn a_panic_over_one_query_is_answered_counted_and_costs_no_other() {
+        let query = b"\x12\x34\x01\0\0\x01\0\0\0\0\0\0\x01a\x04test\0\0\x01\0\x01";
+        let client = Client {
+            listener: ListenerId(0),
+            peer: ([127, 0, 0, 1], 5353).into(),
+            local: None,
+            connection: None,
+        };
+        let scene = async {
+            let core = core();
+            let mut resolver = core.resolver.borrow_mut();
+            let mut outbox = Outbox::default();
+            for work in ["good", "bad", "good"] {
+                core.query(&mut resolver, (client, query), &mut outbox, |resolver, outbox| {
+                    resolver.on_panic(client, query, outbox);
+                    assert!(work == "good", "as the test wants");
+                });
+            }
+            assert_eq!(core.tally.panics.get(), 1);
+            let answers = outbox.actions.iter().map(|action| match action {
+                Action::Answer(answered) => outbox.octets(answered.message),
+                _ => &[],
+            });
+            let mut servfail = query.to_vec();
+            servfail.splice(2..4, [0x81, 0x82]);
+            assert_eq!(answers.collect::<Vec<_>>(), [servfail.as_slice(); 3]);
+        };
+        tokio::task::LocalSet::new().run_until(scene).await;
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::io;
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
-use std::thread::Builder;
+use std::thread::{self, Builder};
 use std::time::Duration;
 
 use testkit::client::Options;
@@ -124,29 +124,35 @@ fn a_refused_dial_is_shared_by_those_who_wait_for_it() {
 
 #[test]
 fn whatever_an_upstream_does_everyone_gets_the_answer_to_their_own_question() {
-    for upstream in [upstream(), unordered()] {
-        let daemon = Daemon::forwarding_to(&upstream, "force_tcp");
-        ask_all(&daemon, &names("ok", 8), 8);
-        let honest = ["ok", "slow20", "drip", "big-40"];
-        let hostile = ["wrongid", "wrongq", "garbage", "rst", "fin", "silent"];
-        let mixed: Vec<String> = (0..10)
-            .flat_map(|round| {
-                let all = honest.iter().chain(&hostile);
-                all.map(move |behaviour| format!("{behaviour}-{round}.mixed.example."))
-            })
-            .collect();
-        for answer in ask_all(&daemon, &mixed, mixed.len()) {
-            let name = answer.queries[0].name.to_ascii();
-            // An honest one may share the fate of a connection that others had reset under it twice.
-            if hostile.iter().any(|behaviour| name.starts_with(behaviour)) {
-                assert_eq!(answer.metadata.response_code, ResponseCode::ServFail, "{name}");
-            }
+    thread::scope(|scope| {
+        for upstream in [upstream(), unordered()] {
+            scope.spawn(move || everyone_gets_their_own_answer(&upstream));
         }
-        assert!(daemon.metric("nodelocaldns_upstream_mismatches_total") > 0);
-        let honest = daemon.ask("ok-after.example.");
-        assert_eq!((code(&honest), data(&honest)), (ResponseCode::NoError, vec!["192.0.2.1".to_owned()]));
-        assert!(upstream.wait_for_connections(PATIENCE, |now| now.open <= HARD_LIMIT));
+    });
+}
+
+fn everyone_gets_their_own_answer(upstream: &Upstream) {
+    let daemon = Daemon::forwarding_to(upstream, "force_tcp");
+    ask_all(&daemon, &names("ok", 8), 8);
+    let honest = ["ok", "slow20", "drip", "big-40"];
+    let hostile = ["wrongid", "wrongq", "garbage", "rst", "fin", "silent"];
+    let mixed: Vec<String> = (0..10)
+        .flat_map(|round| {
+            let all = honest.iter().chain(&hostile);
+            all.map(move |behaviour| format!("{behaviour}-{round}.mixed.example."))
+        })
+        .collect();
+    for answer in ask_all(&daemon, &mixed, mixed.len()) {
+        let name = answer.queries[0].name.to_ascii();
+        // An honest one may share the fate of a connection that others had reset under it twice.
+        if hostile.iter().any(|behaviour| name.starts_with(behaviour)) {
+            assert_eq!(answer.metadata.response_code, ResponseCode::ServFail, "{name}");
+        }
     }
+    assert!(daemon.metric("nodelocaldns_upstream_mismatches_total") > 0);
+    let honest = daemon.ask("ok-after.example.");
+    assert_eq!((code(&honest), data(&honest)), (ResponseCode::NoError, vec!["192.0.2.1".to_owned()]));
+    assert!(upstream.wait_for_connections(PATIENCE, |now| now.open <= HARD_LIMIT));
 }
 
 /// A Service whose first connections lead to a pod that is gone, and the others to `behind`; gives its address.

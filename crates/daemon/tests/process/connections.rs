@@ -73,6 +73,24 @@ fn three_queries_in_one_segment_are_all_answered() {
     assert_eq!(answered(&mut pipeline, 3), [1, 2, 3], "from the cache they come in order");
 }
 
+/// RFC 7766 section 8: there are clients that take a length without message for the end.
+#[test]
+fn length_and_answer_leave_in_one_segment() {
+    let upstream = upstream();
+    let daemon = Daemon::forwarding_to(&upstream, "force_tcp");
+    let pipeline = daemon.connect();
+    for number in 0..100 {
+        // A miss, which finds the client waiting, and a hit.
+        for id in 1..=2 {
+            send(&pipeline, &framed(id, &format!("ok-{number}.example.")));
+            let mut segment = [0; 512];
+            let octets = pipeline.stream().read(&mut segment).unwrap();
+            let length = usize::from(u16::from_be_bytes([segment[0], segment[1]]));
+            assert_eq!(octets, 2 + length, "all that came at once");
+        }
+    }
+}
+
 #[test]
 fn more_queries_than_may_be_open_are_all_answered_in_time() {
     let upstream = upstream();

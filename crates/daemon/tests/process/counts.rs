@@ -68,6 +68,7 @@ fn a_known_traffic_moves_each_counter_by_its_number() {
         assert_eq!(daemon.metric(&wanted), count, "{wanted}");
     }
     assert_eq!(upstream.questions().len(), 6);
+    assert!(!daemon.page().to_lowercase().contains("example"), "names are the clients' own");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use hickory_proto::rr::rdata::opt::EdnsOption;
 use testkit::client::{Client, ClientError, Options};
 use testkit::{Message, RecordType, ResponseCode};
 
@@ -84,6 +85,22 @@ fn what_is_no_query_gets_its_code_or_silence() {
     assert_eq!(daemon.complaints(), Vec::<String>::new());
     assert_eq!(upstream.questions().len(), 0);
     assert_eq!(code(&daemon.ask("ok-1.example.")), ResponseCode::NoError);
+}
+
+#[test]
+fn a_query_of_4096_octets_is_read_whole() {
+    let upstream = upstream();
+    let daemon = Daemon::forwarding_to(&upstream, "force_tcp");
+    let with_option = |length| {
+        query(|query| {
+            let option = EdnsOption::Unknown(65_001, vec![0; length]);
+            query.edns.as_mut().unwrap().options_mut().insert(option);
+        })
+    };
+    let longest = with_option(4096 - with_option(0).len());
+    assert_eq!(longest.len(), 4096);
+    let answer = Message::from_vec(&daemon.client().exchange_octets(&longest).unwrap()).unwrap();
+    assert_eq!((answer.metadata.response_code, answer.answers.len()), (ResponseCode::NoError, 1));
 }
 
 #[test]

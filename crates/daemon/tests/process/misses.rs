@@ -6,11 +6,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::sleep;
 use std::time::Duration;
 
+use hickory_proto::rr::rdata::opt::EdnsOption;
 use testkit::client::Options;
 use testkit::upstream::{Behaviours, Manner, Order, Script, Step, Transport, Upstream};
 use testkit::{Message, RecordType, ResponseCode};
 
-use crate::replies::{code, data};
+use crate::replies::{code, data, with_edns};
 use crate::stage::{DNS, Daemon, Launch, PATIENCE, forwarding, localhost, upstream};
 
 /// Connections of one worker to one upstream, those included on which questions were asked again.
@@ -25,16 +26,27 @@ fn spelled(name: &str, number: usize) -> String {
     name.chars().enumerate().map(letter).collect()
 }
 
-/// Sixty clients ask the same missing name at once, each with an ID and a spelling of its own.
+/// The question in a query with an ID, a spelling, and a client subnet or a cookie of its own.
+fn own_query(name: &str, number: usize) -> Vec<u8> {
+    let id = 1000 + 7 * u16::try_from(number).unwrap();
+    let mut query = with_edns().query(id, &spelled(name, number), RecordType::A).unwrap();
+    let octet = u8::try_from(number).unwrap();
+    let option = match number % 2 {
+        0 => EdnsOption::Unknown(8, vec![0, 1, 24, 0, 192, 0, octet]),
+        _ => EdnsOption::Unknown(10, vec![octet; 8]),
+    };
+    query.edns.as_mut().unwrap().options_mut().insert(option);
+    query.to_vec().unwrap()
+}
+
+/// Sixty clients ask the same missing name at once, each in its own way.
 fn sixty_ask(daemon: &Daemon, name: &str) {
     let clients: Vec<(UdpSocket, Vec<u8>)> = (0..60)
         .map(|number| {
             let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).unwrap();
             socket.connect(daemon.at(DNS)).unwrap();
             socket.set_read_timeout(Some(PATIENCE)).unwrap();
-            let id = 1000 + 7 * u16::try_from(number).unwrap();
-            let query = Options::default().query(id, &spelled(name, number), RecordType::A).unwrap();
-            (socket, query.to_vec().unwrap())
+            (socket, own_query(name, number))
         })
         .collect();
     for (socket, query) in &clients {
@@ -45,7 +57,8 @@ fn sixty_ask(daemon: &Daemon, name: &str) {
         let length = socket.recv(&mut answer).unwrap();
         let answer = &answer[..length];
         assert_eq!(answer[..2], query[..2], "the client's own ID");
-        assert_eq!(answer[12..query.len()], query[12..], "the client's own spelling");
+        let question = 12..12 + name.len() + 5;
+        assert_eq!(answer[question.clone()], query[question], "the client's own spelling");
         assert_eq!(Message::from_vec(answer).unwrap().answers.len(), 1);
     }
 }

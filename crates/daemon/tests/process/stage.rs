@@ -246,10 +246,15 @@ impl Daemon {
         get(self.at(READY), "/ready").map(|(status, _)| status)
     }
 
+    /// The page with all metrics.
+    pub(crate) fn page(&self) -> String {
+        get(self.at(METRICS), "/metrics").unwrap().1
+    }
+
     /// The sum of all series of `wanted`, which is a name or a name with some of its labels, in Prometheus's form;
     /// 0 when there are none.
     pub(crate) fn metric(&self, wanted: &str) -> u64 {
-        let (_, page) = get(self.at(METRICS), "/metrics").unwrap();
+        let page = self.page();
         let (name, labels) = wanted.split_once('{').unwrap_or((wanted, "}"));
         let labels: Vec<&str> =
             labels.strip_suffix('}').unwrap().split_terminator(',').map(str::trim).collect();

@@ -23,6 +23,7 @@ impl Stage {
             "bad_versions" => &worker.bad_versions,
             "flights_full" => &worker.flights_full,
             "waiters_full" => &worker.waiters_full,
+            "clients_full" => &worker.clients_full,
             "late_answers" => &worker.late_answers,
             _ => return None,
         };

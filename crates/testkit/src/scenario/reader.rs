@@ -154,6 +154,7 @@ fn read_cause(words: &[&str]) -> Result<Cause, TextError> {
         ["max_concurrent", limit] => Ok(Cause::TooManyConcurrent(number(limit)?)),
         ["flights"] => Ok(Cause::TooManyInFlight),
         ["waiters"] => Ok(Cause::TooManyWaiters),
+        ["client"] => Ok(Cause::TooManyOfClient),
         ["no-forward"] => Ok(Cause::NoForward),
         [how, transport, upstream] => {
             let transport = match transport {

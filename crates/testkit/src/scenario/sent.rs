@@ -86,6 +86,7 @@ fn told(cause: action::Cause, stage: &Stage) -> Cause {
         action::Cause::TooManyConcurrent(limit) => Cause::TooManyConcurrent(limit),
         action::Cause::TooManyInFlight => Cause::TooManyInFlight,
         action::Cause::TooManyWaiters => Cause::TooManyWaiters,
+        action::Cause::TooManyOfClient => Cause::TooManyOfClient,
         action::Cause::NoForward => Cause::NoForward,
     }
 }

@@ -151,9 +151,14 @@ impl SettingsReader {
         match limit {
             "flights" => limits.flights = number(value)?,
             "waiters" => limits.waiters_per_flight = number(value)?,
+            "client" => limits.per_client = number(value)?,
             "hedges" => limits.hedges = number(value)?,
             "deadline" => limits.deadline = duration(value)?,
-            _ => return wrong(format!("`{limit}` is not a limit: flights, waiters, hedges, deadline")),
+            _ => {
+                return wrong(format!(
+                    "`{limit}` is not a limit: flights, waiters, client, hedges, deadline"
+                ));
+            }
         }
         Ok(())
     }

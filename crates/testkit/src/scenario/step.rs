@@ -148,6 +148,8 @@ pub enum Cause {
     TooManyInFlight,
     /// Limit of clients that wait for one question.
     TooManyWaiters,
+    /// Limit of questions of one client that wait.
+    TooManyOfClient,
     /// No `forward` takes the name.
     NoForward,
 }

@@ -7,7 +7,7 @@ use hickory_proto::op::{Message, ResponseCode};
 use hickory_proto::rr::rdata::SOA;
 use hickory_proto::rr::{Name, RData, Record, RecordType};
 
-use super::{Script, Step, Transport, encode, reply_to};
+use super::{Script, Step, Transport, encode, hostile, reply_to};
 
 /// The pause after each octet of a dripping answer.
 const DRIP_PAUSE: Duration = Duration::from_millis(5);
@@ -26,21 +26,31 @@ const DRIP_PAUSE: Duration = Duration::from_millis(5);
 /// | `fin`, `rst` | the connection is closed or reset; nothing over UDP |
 /// | `drip` | one address, octet by octet over TCP |
 /// | `garbage` | octets that are no DNS message |
-/// | `wrongid`, `wrongq` | one address under another ID, or for another question |
-/// | `garbagegood`, `wrongidgood`, `wrongqgood` | that, and `ok` behind it |
+/// | `wrongid`, `wrongq`, `wrongclass` | one address under another ID, or for another question |
+/// | `garbagegood`, `wrongidgood`, `wrongqgood`, `wrongclassgood` | that, and `ok` behind it |
 /// | `spoof` | first `wrongid`, then `wrongq`, then `ok` |
+/// | `cut` | `ok` without its last octets |
+/// | `counts` | `ok` whose header promises 200 answers |
+/// | `rdlen` | `ok` whose record says that it is longer than the message |
+/// | `lenbig`, `lensmall` | `ok`, on streams behind a length that is too large, or too small |
+/// | `trunc` | empty with TC, over TCP too |
+/// | `huge` | 300 addresses over UDP, whatever size was asked for; 1,000 over TCP |
+/// | `cnameloop` | two names that are each other's CNAME |
+/// | `poison` | `ok`, and in each section an address of `ok-victim`, 203.0.113.66, which nobody asked for |
 ///
 /// Other names do not exist. [`ClosedPort`](super::ClosedPort) is for upstreams that refuse connections.
 #[derive(Clone, Copy, Debug)]
 pub struct Behaviours {
     /// TTL of addresses, and of the SOA and its minimum, in seconds.
     pub ttl: u32,
+    /// The one address of `ok` and others.
+    pub address: Ipv4Addr,
 }
 
 impl Default for Behaviours {
-    /// A TTL of 30 s.
+    /// A TTL of 30 s, and 192.0.2.1.
     fn default() -> Self {
-        Self { ttl: 30 }
+        Self { ttl: 30, address: Ipv4Addr::new(192, 0, 2, 1) }
     }
 }
 
@@ -66,20 +76,11 @@ impl Script for Behaviours {
             "fin" => vec![Step::Close],
             "rst" => vec![Step::Reset],
             "drip" => vec![Step::Drip(ok(), DRIP_PAUSE)],
-            "garbage" => vec![Step::Send(vec![0xff; 40])],
-            "wrongid" => vec![Step::Send(self.wrong_id(query, transport))],
-            "wrongq" => vec![Step::Send(self.wrong_question(query, transport))],
-            "garbagegood" => vec![Step::Send(vec![0xff; 40]), Step::Send(ok())],
-            "wrongidgood" => vec![Step::Send(self.wrong_id(query, transport)), Step::Send(ok())],
-            "wrongqgood" => vec![Step::Send(self.wrong_question(query, transport)), Step::Send(ok())],
-            "spoof" => vec![
-                Step::Send(self.wrong_id(query, transport)),
-                Step::Send(self.wrong_question(query, transport)),
-                Step::Send(ok()),
-            ],
             _ => match behaviour.strip_prefix("slow").and_then(|digits| digits.parse().ok()) {
                 Some(milliseconds) => vec![Step::Wait(Duration::from_millis(milliseconds)), Step::Send(ok())],
-                None => vec![Step::Send(encode(&self.nothing(query, ResponseCode::NXDomain), transport))],
+                None => hostile::steps(self, behaviour, (query, transport)).unwrap_or_else(|| {
+                    vec![Step::Send(encode(&self.nothing(query, ResponseCode::NXDomain), transport))]
+                }),
             },
         }
     }
@@ -87,17 +88,21 @@ impl Script for Behaviours {
 
 impl Behaviours {
     /// `count` addresses for A and AAAA, NODATA for other types.
-    fn addresses(&self, query: &Message, count: u32) -> Message {
+    pub(super) fn addresses(&self, query: &Message, count: u32) -> Message {
         let Some(asked) = query.queries.first() else { return reply_to(query) };
-        let address: fn(u32) -> RData = match (asked.query_type, count) {
-            (RecordType::A, 1) => |_| RData::from(Ipv4Addr::new(192, 0, 2, 1)),
-            (RecordType::A, _) => |index| RData::from(Ipv4Addr::from(0x0a00_0000 + index)),
-            (RecordType::AAAA, _) => {
+        let mut reply = reply_to(query);
+        if (asked.query_type, count) == (RecordType::A, 1) {
+            let record = Record::from_rdata(asked.name.clone(), self.ttl, RData::from(self.address));
+            reply.answers.push(record);
+            return reply;
+        }
+        let address: fn(u32) -> RData = match asked.query_type {
+            RecordType::A => |index| RData::from(Ipv4Addr::from(0x0a00_0000 + index)),
+            RecordType::AAAA => {
                 |index| RData::from(Ipv6Addr::from(0x2001_0db8 << 96 | u128::from(index + 1)))
             }
             _ => return self.nothing(query, ResponseCode::NoError),
         };
-        let mut reply = reply_to(query);
         reply.answers = (0..count)
             .map(|index| Record::from_rdata(asked.name.clone(), self.ttl, address(index)))
             .collect();
@@ -111,20 +116,6 @@ impl Behaviours {
         let soa = SOA::new(zone.clone(), zone.clone(), 1, 7200, 1800, 86400, ttl);
         reply.authorities.push(Record::from_rdata(zone, ttl, RData::SOA(soa)));
         reply
-    }
-
-    fn wrong_id(&self, query: &Message, transport: Transport) -> Vec<u8> {
-        let mut reply = self.addresses(query, 1);
-        reply.metadata.id = reply.metadata.id.wrapping_add(1);
-        encode(&reply, transport)
-    }
-
-    fn wrong_question(&self, query: &Message, transport: Transport) -> Vec<u8> {
-        let mut other = query.clone();
-        for asked in &mut other.queries {
-            asked.name = asked.name.base_name();
-        }
-        encode(&self.addresses(&other, 1), transport)
     }
 }
 

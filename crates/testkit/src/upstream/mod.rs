@@ -4,6 +4,8 @@
 //! It serves until it is dropped; then its sockets are closed and its thread has ended.
 
 mod behaviour;
+mod hostile;
+mod nobody;
 mod record;
 mod reply;
 mod server;
@@ -19,6 +21,7 @@ use hickory_proto::op::Message;
 use tokio::sync::oneshot;
 
 pub use behaviour::Behaviours;
+pub use nobody::{ClosedPort, DeafPort};
 pub use record::{Connections, Question};
 pub(crate) use reply::{encode, reply_to};
 pub use veil::Veil;
@@ -41,8 +44,12 @@ pub enum Step {
     Wait(Duration),
     /// Sends octets as one message.
     Send(Vec<u8>),
+    /// Sends octets as they are, on streams too, where they should begin with a length.
+    Raw(Vec<u8>),
     /// Sends octets as one message, on streams one octet at a time with this pause after each.
     Drip(Vec<u8>, Duration),
+    /// Sends octets as they are: on streams without a length in front.
+    Raw(Vec<u8>),
     /// Ends the connection; nothing on UDP.
     Close,
     /// Ends the connection with a reset; nothing on UDP.
@@ -162,32 +169,6 @@ impl Drop for Upstream {
             // A panic in the thread has already been printed there.
             drop(thread.join());
         }
-    }
-}
-
-/// An address at which TCP connections are refused: the port is taken, but nobody listens.
-#[derive(Debug)]
-pub struct ClosedPort {
-    // Held for the port.
-    _socket: socket2::Socket,
-    addr: SocketAddr,
-}
-
-impl ClosedPort {
-    /// Takes a port of `addr`, a free one for port 0.
-    ///
-    /// # Errors
-    /// When the address cannot be bound.
-    pub fn take(addr: SocketAddr) -> io::Result<Self> {
-        let socket = socket2::Socket::new(socket2::Domain::for_address(addr), socket2::Type::STREAM, None)?;
-        socket.bind(&addr.into())?;
-        let addr = socket.local_addr()?.as_socket().ok_or(io::ErrorKind::AddrNotAvailable)?;
-        Ok(Self { _socket: socket, addr })
-    }
-
-    /// The address.
-    pub fn addr(&self) -> SocketAddr {
-        self.addr
     }
 }
 

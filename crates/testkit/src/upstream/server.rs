@@ -122,7 +122,7 @@ async fn answer_datagram(udp: Arc<UdpSocket>, peer: SocketAddr, steps: Vec<Step>
     for step in steps {
         match step {
             Step::Wait(time) => sleep(time).await,
-            Step::Send(octets) | Step::Drip(octets, _) => {
+            Step::Send(octets) | Step::Raw(octets) | Step::Drip(octets, _) => {
                 // A peer that has gone does not want the rest either.
                 if udp.send_to(&octets, peer).await.is_err() {
                     return;
@@ -138,6 +138,7 @@ async fn answer_stream(writer: Arc<Mutex<OwnedWriteHalf>>, steps: Vec<Step>) -> 
         match step {
             Step::Wait(time) => sleep(time).await,
             Step::Send(octets) => writer.lock().await.write_all(&framed(&octets)?).await?,
+            Step::Raw(octets) => writer.lock().await.write_all(&octets).await?,
             Step::Drip(octets, pause) => drip(&mut *writer.lock().await, &framed(&octets)?, pause).await?,
             Step::Close => return Ok(Then::End),
             Step::Reset => {

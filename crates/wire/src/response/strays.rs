@@ -20,8 +20,11 @@ pub(super) fn without(packet: &[u8], question_end: usize, strays: &[u16]) -> Opt
         if !is_stray {
             push_record(packet, &record, &mut out)?;
         }
+        if out.len() > usize::from(u16::MAX) {
+            return None;
+        }
     }
-    (out.len() <= usize::from(u16::MAX)).then_some(out)
+    Some(out)
 }
 
 fn push_record(packet: &[u8], record: &Record, out: &mut Vec<u8>) -> Option<()> {

@@ -245,7 +245,7 @@ fn names_end_after_126_pointers_and_255_octets() {
     assert!(with_chain(126, 1));
     assert!(!with_chain(127, 1));
     assert!(with_chain(10, 300), "some pointers for each record");
-    assert!(!with_chain(126, 300), "more pointers to follow than octets to read");
+    assert!(!with_chain(126, 300), "many more pointers to follow than octets to read");
 
     let with_label = |len: u8| {
         let owner = [[60; 61].repeat(4), vec![len], vec![b'a'; len.into()], vec![0xc0, 14]].concat();
@@ -302,4 +302,17 @@ fn addresses_have_their_size_in_the_internet_class_only() {
         assert!(!of_class(1), "type {rtype} of {len} octets");
         assert!(of_class(3), "type {rtype} of {len} octets");
     }
+}
+
+/// What a message costs to read grows with its size: no name is read again and again.
+#[test]
+fn labels_behind_pointers_are_few_for_the_size() {
+    let with_labels = |labels: usize, records: usize| {
+        let asked = question(&"a.".repeat(labels - 1), A);
+        let records = vec![record(QNAME, A, 1, &[1; 4]); records];
+        Response::parse(&message(0x8180, &asked, [&records, &[], &[]])).is_ok()
+    };
+    assert!(with_labels(30, 3900), "as many addresses as there can be, at a name of 30 labels");
+    assert!(with_labels(127, 40), "the longest name there is");
+    assert!(!with_labels(127, 3900));
 }

@@ -39,7 +39,7 @@ fn ttls(packet: &[u8], records: usize) -> Vec<usize> {
 }
 
 /// True when any two octets that could be a pointer lead through the header, through a TTL, through more than 126
-/// pointers, or into the octets they came from: names others accept, which we do not relay. (So for messages with more
+/// pointers, or into the octets they came from: names others accept, which we do not relay. (So for messages with many more
 /// pointers to follow than octets, which nothing here makes.)
 fn has_odd_pointers(packet: &[u8], records: usize) -> bool {
     let ttls = ttls(packet, records);

@@ -38,6 +38,8 @@ pub(super) struct Connection {
     used: Cell<Instant>,
     heard: Cell<Instant>,
     has_answered: Cell<bool>,
+    /// Something that answers nothing has come, and no answer since.
+    out_of_step: Cell<bool>,
     retired: Cell<bool>,
     closing: Cell<Option<Failure>>,
     /// Whose message is being handed on.
@@ -82,6 +84,7 @@ impl Connection {
             used: Cell::new(now),
             heard: Cell::new(now),
             has_answered: Cell::new(false),
+            out_of_step: Cell::new(false),
             retired: Cell::new(false),
             closing: Cell::new(None),
             delivering: Cell::new(None),
@@ -154,18 +157,37 @@ impl Connection {
     /// questions, and what it still owes is not mistaken for the answer to another one.
     pub(super) fn forget(&self, attempt: AttemptId) {
         if self.delivering.get() == Some(attempt) {
-            self.settle(|question| question.attempt == Some(attempt));
-        } else if self.mark(attempt, |question| question.attempt = None) {
+            return self.settle(|question| question.attempt == Some(attempt));
+        }
+        if self.is_doubted(attempt) && self.out_of_step.get() {
+            self.leave();
+        }
+        if self.mark(attempt, |question| question.attempt = None) {
             self.retire();
         }
+    }
+
+    /// The stream is not in step again by the time that was given to it, so that nothing on it can be told from the
+    /// rest of something else: those who have heard nothing yet ask again elsewhere.
+    fn leave(&self) {
+        for question in self.questions.borrow_mut().iter_mut().filter(|question| question.doubted) {
+            // Whoever doubts it ends it.
+            question.attempt = None;
+        }
+        self.close(Failure::Closed { reused: true });
     }
 
     /// What came for this attempt was something else: the upstream is out of step. Those who wait may have their
     /// answers; nobody else is sent here.
     pub(super) fn distrust(&self, attempt: AttemptId) {
         if self.mark(attempt, |question| question.doubted = true) {
+            self.out_of_step.set(true);
             self.retire();
         }
+    }
+
+    fn is_doubted(&self, attempt: AttemptId) -> bool {
+        self.questions.borrow().iter().any(|one| one.attempt == Some(attempt) && one.doubted)
     }
 
     fn mark(&self, attempt: AttemptId, mark: impl FnOnce(&mut Question)) -> bool {
@@ -238,10 +260,11 @@ impl Connection {
         self.delivering.set(Some(attempt));
         carry(attempt);
         self.delivering.set(None);
-        if self.questions.borrow().iter().any(|one| one.attempt == Some(attempt) && one.doubted) {
+        if self.is_doubted(attempt) {
             return Delivery::Unwanted;
         }
         self.has_answered.set(true);
+        self.out_of_step.set(false);
         self.settle(|question| question.attempt == Some(attempt));
         Delivery::Answered(attempt, asked)
     }

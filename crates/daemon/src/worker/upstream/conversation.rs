@@ -249,6 +249,29 @@ mod tests {
         assert_eq!((end, ear.carried.into_inner()), (CLOSED, vec![1, 1, 2]));
     }
 
+    /// When no answer follows something else, nothing on the stream can be believed to be whole any more: those who have
+    /// heard nothing ask elsewhere, and who doubts goes on by itself.
+    #[tokio::test]
+    async fn a_stream_that_does_not_come_into_step_again_is_left() {
+        let (ours, mut theirs) = pair().await;
+        let connection = connection(Duration::from_secs(60));
+        for (attempt, id) in [(1, 7), (2, 8), (3, 9)] {
+            send(&connection, attempt, id);
+        }
+        for id in [7, 8] {
+            answer(&mut theirs, id).await;
+        }
+        let ear = Ear { distrusted: vec![1, 2], connection: Some(Rc::clone(&connection)), ..Ear::default() };
+        let forgetting = async {
+            while ear.carried.borrow().len() < 2 {
+                tokio::task::yield_now().await;
+            }
+            connection.forget(AttemptId(1));
+        };
+        let (end, ()) = tokio::join!(end(&connection, ours, &ear), forgetting);
+        assert_eq!((end, connection.abandon()), (CLOSED, vec![AttemptId(3)]));
+    }
+
     /// What is no message leaves no place from which the next one could be read.
     #[tokio::test]
     async fn octets_that_are_no_message_end_it() {

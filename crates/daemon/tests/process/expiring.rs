@@ -1,0 +1,43 @@
+//! Stale answers, with all that may meet them at once.
+
+use std::thread;
+use std::time::Duration;
+
+use testkit::clock::now;
+use testkit::upstream::{Behaviours, Manner, Upstream};
+
+use crate::replies::{data, ttl};
+use crate::stage::{Daemon, Launch, PATIENCE, forwarding, localhost, reached};
+
+/// Eight clients ask for the same few names, over and over, and each is answered every time.
+fn crowd_is_answered(daemon: &Daemon, lasts: Duration) {
+    let started = now();
+    thread::scope(|scope| {
+        for client in 0..8 {
+            scope.spawn(move || {
+                let mut number = client;
+                while started.elapsed() < lasts {
+                    number += 1;
+                    let name = format!("ok-{}.example.", number % 10);
+                    assert_eq!(data(&daemon.ask(&name)), ["192.0.2.1"], "{name}");
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn many_clients_on_expiring_names_are_all_answered() {
+    let upstream = Upstream::play(localhost(), Manner::default(), Behaviours { ttl: 1 }).unwrap();
+    let corefile = forwarding(&upstream, "force_tcp")
+        .replace("cache 30", "cache {\n success 9984 1 1\n serve_stale 1h\n prefetch 1 1m 50%\n }")
+        .replace("errors", "log . \"{name} {rcode} {/forward/upstream}\"");
+    let daemon = Launch::new(&corefile).arg("-workers=2").start().when_ready();
+    crowd_is_answered(&daemon, Duration::from_millis(1500));
+    assert!(upstream.asked("ok-1.example.") > 1, "it came to its end and was asked again");
+    drop(upstream);
+    assert!(reached(PATIENCE, || ttl(&daemon.ask("ok-1.example.")) == 0), "it is told stale");
+    crowd_is_answered(&daemon, Duration::from_millis(500));
+    assert_eq!(daemon.says("ok-1.example."), "[INFO] ok-1.example. NOERROR -");
+    assert_eq!(daemon.metric("coredns_panics_total"), 0);
+}
