@@ -16,6 +16,7 @@ use resolver::policy::{
 };
 use resolver::tally::WorkerTally;
 
+use crate::config::handles_queries;
 use crate::config::settings::{self, Settings};
 use crate::tallies::{DROPPED, EnabledPlugin, Tallies};
 use crate::voice::errors::{Consolidator, ErrorLog};
@@ -219,7 +220,7 @@ fn enabled_plugins(settings: &Settings) -> Vec<EnabledPlugin> {
         for (_, index) in &listener.zones {
             let Some(block) = settings.blocks.get(*index) else { continue };
             let zone = block.keys.first().map(|key| key.zone.to_string()).unwrap_or_default();
-            for name in &block.directives {
+            for name in block.directives.iter().filter(|name| handles_queries(name)) {
                 let (server, name) = (listener.label.clone(), (*name).to_owned());
                 rows.push(EnabledPlugin { server, zone: zone.clone(), name });
             }

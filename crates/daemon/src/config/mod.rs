@@ -31,6 +31,7 @@ pub use address::listening;
 pub use error::ConfigError;
 pub use settings::Settings;
 pub use vocabulary::BUILT as DIRECTIVES;
+pub(crate) use vocabulary::handles_queries;
 
 use directive::{Said, Surroundings};
 use import::Reader;

@@ -4,8 +4,10 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Read};
 use std::net::{SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
+use nix::fcntl::OFlag;
 use nix::ifaddrs::getifaddrs;
 
 /// Octets of a file that are read at most; a ConfigMap has 1 MiB at most.
@@ -16,7 +18,7 @@ pub trait System {
     /// A whole file.
     ///
     /// # Errors
-    /// As the kernel says; also when the file is longer than [`MAX_FILE_LEN`].
+    /// As the kernel says; also when it is a pipe or device, or longer than [`MAX_FILE_LEN`].
     fn read(&self, path: &Path) -> io::Result<Vec<u8>>;
 
     /// What is piped to the process, up to its end.
@@ -48,7 +50,13 @@ pub struct Node;
 
 impl System for Node {
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
-        read_up_to_limit(File::open(path)?)
+        // A pipe without a writer is opened at once and not waited for.
+        let file = File::options().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path)?;
+        let kind = file.metadata()?.file_type();
+        if !kind.is_file() && !kind.is_dir() {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
+        }
+        read_up_to_limit(file)
     }
 
     fn read_stdin(&self) -> io::Result<Vec<u8>> {
@@ -99,7 +107,17 @@ mod tests {
 
     #[test]
     fn an_endless_file_is_refused() {
-        let error = Node.read(Path::new("/dev/zero")).unwrap_err();
+        let error = read_up_to_limit(io::repeat(0)).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::FileTooLarge);
+    }
+
+    /// Whoever opens one for reading waits for a writer, and no signal is heard meanwhile.
+    #[test]
+    fn a_pipe_is_refused_and_not_waited_for() {
+        let path = std::env::temp_dir().join(format!("nodelocaldns-pipe-{}", std::process::id()));
+        nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRUSR).unwrap();
+        let read = Node.read(&path);
+        std::fs::remove_file(&path).unwrap();
+        assert_eq!(read.unwrap_err().to_string(), "not a regular file");
     }
 }

@@ -85,6 +85,11 @@ const NOT_IN_NODE_CACHE: [&str; 39] = [
     "view",
 ];
 
+/// True for a directive that works and that a query meets on its way.
+pub(crate) fn handles_queries(directive: &str) -> bool {
+    BUILT.contains(&directive) && !matches!(directive, "bind" | "health" | "ready" | "reload" | "timeouts")
+}
+
 pub(super) fn standing(directive: &str) -> Standing {
     if BUILT.contains(&directive) {
         Standing::Built

@@ -185,7 +185,8 @@ impl fmt::Display for Message {
                     (Failure::Closed { .. }, _) => write!(f, "read {net} {to}: EOF"),
                     (Failure::AllDown, _) => f.write_str("no healthy proxies"),
                     (Failure::Local, _) => {
-                        write!(f, "dial {net} {to}: this node has no descriptor, buffer or permission for it")
+                        let lacks = "this node has no descriptor, buffer, port or permission for it, or not the source_address";
+                        write!(f, "dial {net} {to}: {lacks}")
                     }
                 }
             }

@@ -110,6 +110,11 @@ fn a_broken_edit_is_told_and_counted_and_changes_nothing() {
     let upstream = upstream();
     let corefile = forwarding(&upstream, "force_tcp");
     let daemon = Daemon::start(&corefile);
+    assert_eq!(
+        daemon.metric("coredns_plugin_enabled"),
+        4,
+        "errors, cache, forward, prometheus handle queries"
+    );
     let held = TcpListener::bind(localhost()).unwrap();
     let taken = held.local_addr().unwrap();
     let edits = [
