@@ -46,7 +46,7 @@ use wire::header::{Header, Rcode, RecordType};
 use wire::query::Rejection;
 
 use crate::action::{Action, AttemptId, Client, Failure, Outbox};
-use crate::answering::{Ledger, Offer, Recipient, Refusal, Taken, push_answer, sound};
+use crate::answering::{Ledger, Offer, Recipient, Refusal, Taken, check, push_answer};
 use crate::cache::{Cache, Front};
 use crate::flight::{Attempt, Due, Flight, FlightId};
 use crate::hedge::Pace;
@@ -139,10 +139,13 @@ impl Resolver {
 
     /// A packet from a client.
     pub fn on_query(&mut self, now: Instant, client: Client, packet: &[u8], outbox: &mut Outbox) {
-        let query = match Query::parse(packet).and_then(|query| sound(query, &client)) {
+        let query = match Query::parse(packet) {
             Ok(query) => query,
             Err(rejection) => return self.reject(client, packet, rejection, outbox),
         };
+        if let Err(rejection) = check(&query, &client) {
+            return self.reject(client, packet, rejection, outbox);
+        }
         let query_len = u16::try_from(packet.len()).unwrap_or(u16::MAX);
         let policy = Arc::clone(&self.policy);
         let Some(listener) = policy.listener(client.listener) else { return };
