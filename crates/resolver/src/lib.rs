@@ -94,6 +94,8 @@ pub struct Resolver {
     paces: HashMap<UpstreamId, Pace>,
     ids: HashSet<u16>,
     timers: BTreeSet<(Instant, Due)>,
+    /// Flights that began without a client that waits.
+    refreshes: usize,
     last_number: u64,
     /// What time it was in the world at one moment: seconds since 1970.
     world_time: Option<(Instant, u64)>,
@@ -117,6 +119,7 @@ impl Resolver {
             paces: HashMap::new(),
             ids: HashSet::new(),
             timers: BTreeSet::new(),
+            refreshes: 0,
             last_number: 0,
             world_time: None,
         }
@@ -124,9 +127,9 @@ impl Resolver {
 
     /// Obeys `policy` from the next query on. Open questions end as they began; what the cache holds for
     /// blocks that keep their number stays.
-    /// Probes of the old policy end.
+    /// Probes of the old policy end, and so do failures of upstreams of which nothing was heard.
     pub fn adopt(&mut self, policy: Arc<Policy>, outbox: &mut Outbox) {
-        self.policy = policy;
+        std::mem::replace(&mut self.policy, policy).end_outages();
         self.front.clear();
         self.stop_probes(outbox);
     }
@@ -226,7 +229,8 @@ impl Resolver {
         self.timers.first().map(|&(at, _)| at)
     }
 
-    /// True while a client waits for an upstream: a worker that drains is done when this ends.
+    /// True while a question is open: a client may wait for it, here or in another worker. A worker that drains is done
+    /// when this ends.
     pub fn has_waiters(&self) -> bool {
         !self.flights.is_empty()
     }
