@@ -8,12 +8,11 @@
 //! [`Resolver::on_failure`] and [`Resolver::on_relay`], and [`Resolver::on_deadline`].
 //!
 //! Reading order: this file (the way of a query), `answering` (what a client is told), `lookup` (what is known already),
-//! `flight` (questions on
-//! their way), `joining` (who waits with whom, and [`questions`] for the workers among each other), `forward`
-//! (whom to ask, again or no more; with `plan`, the order, `hedge`, a second attempt early, `doubt`, answers that are
-//! none, `verdict`, answers that are not good enough, `probe`, who is down), `ending` (what those who wait are told),
-//! `keeping` (what is kept), `life` (how long an answer
-//! lives), [`cache`], [`policy`] (what is obeyed), [`tally`] (what is counted), [`action`] (what is wanted of the worker).
+//! `flight` (questions on their way), `joining` (who waits with whom, and [`questions`] for the workers among each
+//! other), `forward` (whom to ask, again or no more; with `plan`, the order, `hedge`, a second attempt early, `doubt`,
+//! answers that are none, `verdict`, answers that are not good enough, `probe`, who is down), `ending` (what those who
+//! wait are told), `keeping` (what is kept), `life` (how long an answer lives), [`cache`], [`policy`] (what is obeyed),
+//! [`tally`] (what is counted), [`action`] (what is wanted of the worker).
 #![forbid(unsafe_code)]
 
 pub mod action;
