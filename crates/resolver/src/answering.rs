@@ -47,14 +47,14 @@ impl Offer {
     }
 }
 
-/// The query, unless it has a fault that only one transport has: edns-tcp-keepalive with data in it. By UDP the option
-/// is none (RFC 7828 sections 3.2.1 and 3.3.1).
-pub(crate) fn sound<'p>(query: Query<'p>, client: &Client) -> Result<Query<'p>, Rejection> {
+/// Rejects a fault that only one transport has: edns-tcp-keepalive with data in it. By UDP the option is none
+/// (RFC 7828 sections 3.2.1 and 3.3.1).
+pub(crate) fn check(query: &Query<'_>, client: &Client) -> Result<(), Rejection> {
     let keepalive_len = query.echo.edns.and_then(|edns| edns.keepalive_len).unwrap_or(0);
     if keepalive_len > 0 && client.transport() == Transport::Tcp {
         return Err(Rejection::FormatError);
     }
-    Ok(query)
+    Ok(())
 }
 
 /// A query that a zone took.

@@ -60,15 +60,13 @@ impl Resolver {
     pub(crate) fn give_up(&mut self, now: Instant, id: FlightId, outbox: &mut Outbox) {
         let Some(flight) = self.end_flight(id, outbox) else { return };
         let inquiry = &flight.inquiry;
-        let (failure, transport, upstream) = match flight.trouble {
-            Some(trouble) => trouble,
-            None => match inquiry.upstream(0) {
-                Some(upstream) => (Failure::TimedOut, flight.transport, upstream.addr),
-                None => return,
-            },
-        };
+        let nothing_came = || Some((Failure::TimedOut, flight.transport, inquiry.upstream(0)?.addr));
+        let trouble = flight.trouble.or_else(nothing_came);
+        let failure = trouble.map_or(Failure::TimedOut, |(failure, ..)| failure);
         if !flight.waiters.is_empty() && flight.fallback.is_none() {
-            let cause = Cause::Upstream(failure, transport, upstream);
+            let cause = trouble.map_or(Cause::NoForward, |(failure, transport, upstream)| {
+                Cause::Upstream(failure, transport, upstream)
+            });
             report(&inquiry.route, (Rcode::SERVFAIL, inquiry.qtype, &inquiry.name), cause, outbox);
         }
         let error = if flight.only_silence && failure.is_silence() {

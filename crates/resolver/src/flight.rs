@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
 use wire::edns::Edns;
@@ -114,6 +115,8 @@ pub(crate) struct Flight {
     pub(crate) trouble: Option<(Failure, Transport, SocketAddr)>,
     /// No attempt has failed otherwise than by silence.
     pub(crate) only_silence: bool,
+    /// It began without a client that waits.
+    pub(crate) is_refresh: bool,
     /// This worker asks; otherwise another one does, and tells us.
     pub(crate) asks: bool,
     /// The workers that are to be told, known when the flight has ended.
@@ -137,6 +140,33 @@ pub(crate) struct Fallback {
 }
 
 impl Flight {
+    /// A question to the upstreams of `forward` that this worker asks, with nobody who waits yet.
+    pub(crate) fn new(
+        inquiry: Rc<Inquiry>,
+        forward: &ForwardPolicy,
+        deadline: Instant,
+        random: &mut impl rand::Rng,
+    ) -> Self {
+        Self {
+            transport: forward.transport.after(inquiry.came_by),
+            inquiry,
+            waiters: Vec::new(),
+            plan: Plan::new(forward, random),
+            attempts: Vec::new(),
+            deadline,
+            timer: deadline,
+            trouble: None,
+            only_silence: true,
+            is_refresh: false,
+            asks: true,
+            followers: Vec::new(),
+            second_best: None,
+            fallback: None,
+            heard: forward.state.answers.load(Relaxed),
+            has_waited: false,
+        }
+    }
+
     /// True while it waits before it asks the same upstream again.
     pub(crate) fn is_pausing(&self) -> bool {
         self.timer < self.deadline

@@ -15,7 +15,6 @@ use crate::cache::{Age, Key};
 use crate::ending::report;
 use crate::flight::{Due, Fallback, Flight, FlightId, Inquiry, Waiter};
 use crate::lookup::tell_stale;
-use crate::plan::Plan;
 use crate::questions::{Ended, Outcome};
 use crate::tally::Writer;
 
@@ -46,7 +45,7 @@ impl Resolver {
             None => {
                 let inquiry = Inquiry::new(taken, key.as_ref());
                 let opening = Opening { inquiry, waiter: Some(Waiter::new(&recipient, share)), fallback };
-                self.start(taken, opening, outbox)
+                self.start(taken, opening, outbox).map(|_| ())
             }
         };
         if let Err((cause, fallback)) = refused {
@@ -56,24 +55,32 @@ impl Resolver {
 
     /// Asks without a client that waits, unless someone asks already or has just failed to find out.
     pub(crate) fn refresh(&mut self, taken: &Taken<'_>, key: &Key, outbox: &mut Outbox) {
-        if self.joinable.contains_key(key.as_bytes()) || self.failure(key, taken.recipient.asked).is_some() {
+        let asks_already = self.joinable.contains_key(key.as_bytes());
+        if asks_already
+            || self.failure(key, taken.recipient.asked).is_some()
+            || self.front.renew(key.as_bytes())
+        {
             return;
         }
         let mut inquiry = Inquiry::new(taken, Some(key));
         inquiry.flags = inquiry.flags.with(Flags::RD);
         let opening = Opening { inquiry, waiter: None, fallback: None };
-        // A refresh that there is no room for is left to the next hit.
-        if self.start(taken, opening, outbox).is_ok() {
+        if self.refreshes >= self.limits.refreshes {
+            return self.tally.refreshes_full.add(1);
+        }
+        // One that there is no other room for is left to the next hit too.
+        if self.start(taken, opening, outbox).is_ok_and(|asks| asks) {
             taken.route.block.tally.prefetches.add(1);
         }
     }
 
+    /// True when this worker asks; false when another one does already.
     fn start(
         &mut self,
         taken: &Taken<'_>,
         opening: Opening,
         outbox: &mut Outbox,
-    ) -> Result<(), (Cause, Option<Fallback>)> {
+    ) -> Result<bool, (Cause, Option<Fallback>)> {
         let Taken { recipient, route, .. } = *taken;
         let Opening { inquiry, waiter, fallback } = opening;
         if let Err(cause) = self.has_room_for(&inquiry) {
@@ -85,7 +92,7 @@ impl Resolver {
         let claims = |key| self.questions.claim(key, self.worker, recipient.asked, deadline);
         let asks = inquiry.key.as_ref().is_none_or(claims);
         if !asks && waiter.is_none() {
-            return Ok(());
+            return Ok(false);
         }
         let id = FlightId(self.next_number());
         if let Some(key) = &inquiry.key {
@@ -94,34 +101,25 @@ impl Resolver {
         if let Some(fallback) = &fallback {
             self.timers.insert((fallback.until, Due::Patience(id)));
         }
+        self.refreshes += usize::from(waiter.is_none());
         let flight = Flight {
-            plan: Plan::new(policy, &mut self.random),
-            inquiry: Rc::clone(&inquiry),
+            is_refresh: waiter.is_none(),
             waiters: waiter.into_iter().collect(),
-            transport: policy.transport.of(&recipient.client),
-            attempts: Vec::new(),
-            deadline,
-            timer: deadline,
-            trouble: None,
-            only_silence: true,
-            asks,
-            followers: Vec::new(),
             fallback,
-            heard: policy.state.answers.load(Relaxed),
-            has_waited: false,
-            second_best: None,
+            asks,
+            ..Flight::new(Rc::clone(&inquiry), policy, deadline, &mut self.random)
         };
         self.timers.insert((deadline, Due::Flight(id)));
         self.flights.insert(id, flight);
         if !asks {
             route.block.tally.joined.add(1);
-            return Ok(());
+            return Ok(false);
         }
         policy.state.in_use.fetch_add(1, Relaxed);
         if !self.answered_meanwhile(taken, id, outbox) {
             self.next_step(recipient.asked, id, outbox);
         }
-        Ok(())
+        Ok(true)
     }
 
     fn has_room_for(&self, inquiry: &Inquiry) -> Result<(), Cause> {
@@ -200,6 +198,7 @@ impl Resolver {
         let Some(flight) = self.flights.get_mut(&id) else { return };
         tell_fallback(now, flight, outbox);
         flight.waiters.clear();
+        flight.fallback = None;
     }
 
     /// Takes the flight out of all tables. Its attempts over UDP end with it, so that no source port stays
@@ -207,6 +206,7 @@ impl Resolver {
     pub(crate) fn end_flight(&mut self, id: FlightId, outbox: &mut Outbox) -> Option<Flight> {
         let mut flight = self.flights.remove(&id)?;
         self.timers.remove(&(flight.timer, Due::Flight(id)));
+        self.refreshes -= usize::from(flight.is_refresh);
         if let Some(fallback) = &flight.fallback {
             self.timers.remove(&(fallback.until, Due::Patience(id)));
         }

@@ -72,13 +72,13 @@ impl Resolver {
     }
 
     /// Keeps that no upstream gave an answer: until one of them does, if none was heard of at all. A worker that only
-    /// waited for another knows nothing of upstreams.
+    /// waited for another knows nothing of upstreams, and what a reload has put in their place may know better.
     pub(crate) fn keep_unheard(&mut self, now: Instant, flight: &Flight) {
         let inquiry = &flight.inquiry;
         let key = inquiry.key.as_ref().filter(|_| flight.asks);
         let Some((cache, key)) = inquiry.cache().zip(key) else { return };
         let most = u32::try_from(cache.servfail.as_secs()).unwrap_or(u32::MAX);
-        if most == 0 || covered(&cache.denial.disabled, &inquiry.name) {
+        if most == 0 || covered(&cache.denial.disabled, &inquiry.name) || !self.policy.has(&inquiry.route) {
             return;
         }
         let key: Arc<[u8]> = Arc::from(Key::of_failure(key).as_bytes());
@@ -111,9 +111,7 @@ impl Resolver {
             demand: Demand::default(),
             standing: Standing::default(),
         };
-        // Never told as stale, but remembered for the next one in a row.
-        let terms = Terms { grace: cache.servfail, ..Terms::of(cache, Store::Denial) };
-        if !self.front.insert(Arc::new(entry), terms) {
+        if !self.front.insert(Arc::new(entry), Terms::of(cache, Store::Denial)) {
             inquiry.route.block.tally.cache_oversized.add(1);
         }
     }
@@ -141,7 +139,7 @@ impl Resolver {
         let Some((stale, key)) = stale.filter(|_| kind != Kind::Positive).zip(inquiry.key.as_ref()) else {
             return false;
         };
-        let known = self.front.peek(key).filter(|known| known.store == Store::Success);
+        let known = self.front.peek(key).filter(|known| known.answer.has_answers());
         known.is_some_and(|known| known.age(now, stale.window).is_some())
     }
 

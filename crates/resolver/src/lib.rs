@@ -8,12 +8,11 @@
 //! [`Resolver::on_failure`] and [`Resolver::on_relay`], and [`Resolver::on_deadline`].
 //!
 //! Reading order: this file (the way of a query), `answering` (what a client is told), `lookup` (what is known already),
-//! `flight` (questions on
-//! their way), `joining` (who waits with whom, and [`questions`] for the workers among each other), `forward`
-//! (whom to ask, again or no more; with `plan`, the order, `hedge`, a second attempt early, `doubt`, answers that are
-//! none, `verdict`, answers that are not good enough, `probe`, who is down), `ending` (what those who wait are told),
-//! `keeping` (what is kept), `life` (how long an answer
-//! lives), [`cache`], [`policy`] (what is obeyed), [`tally`] (what is counted), [`action`] (what is wanted of the worker).
+//! `flight` (questions on their way), `joining` (who waits with whom, and [`questions`] for the workers among each
+//! other), `forward` (whom to ask, again or no more; with `plan`, the order, `hedge`, a second attempt early, `doubt`,
+//! answers that are none, `verdict`, answers that are not good enough, `probe`, who is down), `ending` (what those who
+//! wait are told), `keeping` (what is kept), `life` (how long an answer lives), [`cache`], [`policy`] (what is obeyed),
+//! [`tally`] (what is counted), [`action`] (what is wanted of the worker).
 #![forbid(unsafe_code)]
 
 pub mod action;
@@ -48,7 +47,7 @@ use wire::header::{Header, Rcode, RecordType};
 use wire::query::Rejection;
 
 use crate::action::{Action, AttemptId, Client, Failure, Outbox};
-use crate::answering::{Ledger, Offer, Recipient, Refusal, Taken, push_answer, sound};
+use crate::answering::{Ledger, Offer, Recipient, Refusal, Taken, check, push_answer};
 use crate::cache::{Cache, Front};
 use crate::flight::{Attempt, Due, Flight, FlightId};
 use crate::hedge::Pace;
@@ -98,6 +97,8 @@ pub struct Resolver {
     paces: HashMap<UpstreamId, Pace>,
     ids: HashSet<u16>,
     timers: BTreeSet<(Instant, Due)>,
+    /// Flights that began without a client that waits.
+    refreshes: usize,
     last_number: u64,
     /// What time it was in the world at one moment: seconds since 1970.
     world_time: Option<(Instant, u64)>,
@@ -122,6 +123,7 @@ impl Resolver {
             paces: HashMap::new(),
             ids: HashSet::new(),
             timers: BTreeSet::new(),
+            refreshes: 0,
             last_number: 0,
             world_time: None,
         }
@@ -129,9 +131,9 @@ impl Resolver {
 
     /// Obeys `policy` from the next query on. Open questions end as they began; what the cache holds for
     /// blocks that keep their number stays.
-    /// Probes of the old policy end.
+    /// Probes of the old policy end, and so do failures of upstreams of which nothing was heard.
     pub fn adopt(&mut self, policy: Arc<Policy>, outbox: &mut Outbox) {
-        self.policy = policy;
+        std::mem::replace(&mut self.policy, policy).end_outages();
         self.front.clear();
         self.stop_probes(outbox);
     }
@@ -144,10 +146,13 @@ impl Resolver {
 
     /// A packet from a client.
     pub fn on_query(&mut self, now: Instant, client: Client, packet: &[u8], outbox: &mut Outbox) {
-        let query = match Query::parse(packet).and_then(|query| sound(query, &client)) {
+        let query = match Query::parse(packet) {
             Ok(query) => query,
             Err(rejection) => return self.reject(client, packet, rejection, outbox),
         };
+        if let Err(rejection) = check(&query, &client) {
+            return self.reject(client, packet, rejection, outbox);
+        }
         let query_len = u16::try_from(packet.len()).unwrap_or(u16::MAX);
         let policy = Arc::clone(&self.policy);
         let Some(listener) = policy.listener(client.listener) else { return };
@@ -237,7 +242,8 @@ impl Resolver {
         self.timers.first().map(|&(at, _)| at)
     }
 
-    /// True while a client waits for an upstream: a worker that drains is done when this ends.
+    /// True while a question is open: a client may wait for it, here or in another worker. A worker that drains is done
+    /// when this ends.
     pub fn has_waiters(&self) -> bool {
         !self.flights.is_empty()
     }

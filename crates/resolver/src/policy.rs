@@ -4,6 +4,7 @@
 
 mod forward;
 
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -47,6 +48,14 @@ impl Policy {
     pub(crate) fn has(&self, route: &Arc<Route>) -> bool {
         let mut routes = self.listeners.iter().flatten().flat_map(|listener| &listener.routes);
         routes.any(|one| Arc::ptr_eq(one, route))
+    }
+
+    /// Ends the failures that stand until an upstream of it answers: nobody asks these upstreams any more.
+    pub(crate) fn end_outages(&self) {
+        let routes = self.listeners.iter().flatten().flat_map(|listener| &listener.routes);
+        for forward in routes.flat_map(|route| &route.block.forwards) {
+            forward.state.answers.fetch_add(1, Relaxed);
+        }
     }
 }
 
@@ -229,6 +238,9 @@ pub struct StorePolicy {
 pub struct Limits {
     /// Questions to upstreams that are open at once.
     pub flights: usize,
+    /// Of these, questions for which no client waits: `prefetch` and the refreshes of `serve_stale`. What is left of the
+    /// room is for clients.
+    pub refreshes: usize,
     /// Clients that wait for one question.
     pub waiters_per_flight: usize,
     /// Questions of one client address that wait for an upstream.
@@ -245,6 +257,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             flights: 8192,
+            refreshes: 1024,
             waiters_per_flight: 1024,
             per_client: 2048,
             hedges: 10,

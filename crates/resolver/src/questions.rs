@@ -74,7 +74,10 @@ impl Questions {
             }
             return false;
         }
-        shard.insert(Arc::clone(key), Claim { worker, until, followers: Vec::new() });
+        // Who waits for a worker that hangs waits for the next one.
+        let mut followers = shard.remove(key).map(|claim| claim.followers).unwrap_or_default();
+        followers.retain(|&follower| follower != worker);
+        shard.insert(Arc::clone(key), Claim { worker, until, followers });
         true
     }
 

@@ -212,6 +212,8 @@ pub struct WorkerTally {
     pub bad_versions: Counter,
     /// Queries refused for lack of room in the table of open questions.
     pub flights_full: Counter,
+    /// Refreshes put off because as many are open as may be.
+    pub refreshes_full: Counter,
     /// Queries refused because too many wait for the same question.
     pub waiters_full: Counter,
     /// Queries refused because too many of their client wait already.

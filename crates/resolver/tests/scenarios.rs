@@ -76,6 +76,7 @@ scenarios! {
     failures_are_never_stale
     failures_carry_no_opt_unasked
     failures_free_their_place
+    failures_leave_stale_denials
     failures_never_take_the_place_of_stale
     failures_of_our_own_do_not_hide_answers
     failures_of_this_node_start_no_probe
@@ -148,6 +149,7 @@ scenarios! {
     patience_follows_the_round_trip
     patience_has_a_floor
     prefer_positive_ends_with_the_window
+    prefer_positive_keeps_nothing_for_nothing
     prefer_positive_keeps_the_last_good_answer
     prefer_positive_verifies_too
     prefetch_counts_anew_after_a_gap
@@ -164,8 +166,9 @@ scenarios! {
     records_of_any_type_pass
     recursion_is_available
     redone_once_per_attempt
-    refusals_of_upstreams_are_not_kept
+    refreshes_are_bounded
     refreshes_ask_for_authentic_data
+    refusals_of_upstreams_are_not_kept
     refused_early_attempt_moves_on
     refused_upstream_is_asked_twice
     refusing_upstream_is_dialled_twice
@@ -207,6 +210,7 @@ scenarios! {
     upstream_servfail_is_kept_for_a_while
     verify_asks_first
     verify_joins_those_who_wait
+    verify_keeps_no_one_waiting_who_comes_later
     verify_tells_a_quick_answer
     verify_tells_stale_rather_than_refusals
     verify_timeout_as_configured

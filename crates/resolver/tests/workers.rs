@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use resolver::action::{Action, Ask, Client, Outbox, Relay};
 use resolver::cache::Cache;
-use resolver::policy::ListenerId;
+use resolver::policy::{Block, ListenerId, Prefetch};
 use resolver::questions::{Questions, WorkerId};
 use resolver::{Resolver, Seat};
 use testkit::client::Options;
@@ -29,13 +29,20 @@ struct Workers {
 
 impl Workers {
     fn new(count: u16) -> Self {
+        Self::with(count, |_| ())
+    }
+
+    /// With a block that `change` has changed.
+    fn with(count: u16, change: impl Fn(&mut Block)) -> Self {
         let (cache, questions) = (Arc::new(Cache::new(1 << 20)), Arc::new(Questions::default()));
         let resolvers = (0..count).map(|worker| {
+            let mut block = stand::block();
+            change(&mut block);
             Resolver::new(Seat {
                 worker: WorkerId(worker),
                 cache: Arc::clone(&cache),
                 questions: Arc::clone(&questions),
-                ..stand::seat(stand::policy(stand::block()))
+                ..stand::seat(stand::policy(block))
             })
         });
         Self { resolvers: resolvers.collect(), now: testkit::clock::now() }
@@ -181,4 +188,56 @@ fn a_worker_that_hangs_does_not_keep_a_question_for_ever() {
     assert!(awake.relays.is_empty(), "the question is no longer its own");
     let told = workers.answer(1, &asked, &[NAME, "30", "A", "192.0.2.7"]);
     assert_eq!(told.answers.len(), 1);
+}
+
+#[test]
+fn what_another_worker_has_prefetched_is_not_prefetched_again() {
+    let mut workers = Workers::with(2, |block| {
+        let cache = block.cache.as_mut().expect("it has a cache");
+        cache.prefetch = Some(Prefetch { amount: 1, within: Duration::from_secs(60), percent: 10 });
+    });
+    let asked = workers.ask(0);
+    workers.answer(0, &asked, &[NAME, "30", "A", "192.0.2.7"]);
+    assert_eq!(workers.ask(1).answers.len(), 1);
+    workers.now += Duration::from_secs(28);
+    let again = workers.ask(0);
+    assert_eq!((again.answers.len(), again.questions.len()), (1, 1));
+    workers.answer(0, &again, &[NAME, "30", "A", "192.0.2.9"]);
+
+    let near_its_end = workers.ask(1);
+    assert_eq!((near_its_end.answers.len(), near_its_end.questions.len()), (1, 0));
+    let renewed = workers.ask(1);
+    assert!(renewed.answers.iter().all(|answer| answer.contains("192.0.2.9")), "{:?}", renewed.answers);
+    assert!(renewed.questions.is_empty());
+}
+
+#[test]
+fn who_waits_for_a_worker_that_hangs_is_told_by_the_next_one() {
+    let mut workers = Workers::new(3);
+    workers.ask(0);
+    workers.now += Duration::from_millis(4000);
+    workers.ask(1);
+    workers.now += Duration::from_millis(501);
+    let asked = workers.ask(2);
+    assert_eq!(asked.questions.len(), 1, "the time of the first is over");
+    let told = workers.answer(2, &asked, &[NAME, "30", "A", "192.0.2.7"]);
+    let followed = workers.relay(told.relays.first().expect("the second still waits"));
+    assert_eq!(followed.answers, told.answers);
+}
+
+#[test]
+fn a_failure_ends_with_the_upstreams_it_came_from() {
+    let mut workers = Workers::new(1);
+    workers.ask(0);
+    workers.now += Duration::from_millis(4500);
+    workers.tell(0, |resolver, now, outbox| resolver.on_deadline(now, outbox));
+    assert_eq!(workers.ask(0).questions.len(), 0, "the failure is told again");
+    workers.tell(0, |resolver, _, outbox| resolver.adopt(stand::policy(stand::block()), outbox));
+    assert_eq!(workers.ask(0).questions.len(), 1, "other upstreams may know");
+
+    workers.tell(0, |resolver, _, outbox| resolver.adopt(stand::policy(stand::block()), outbox));
+    workers.now += Duration::from_millis(4500);
+    let failed = workers.tell(0, |resolver, now, outbox| resolver.on_deadline(now, outbox));
+    assert_eq!(failed.answers.len(), 1);
+    assert_eq!(workers.ask(0).questions.len(), 1, "those that were not heard of are no longer asked");
 }

@@ -128,6 +128,11 @@ impl Answer {
         self.header().flags.rcode()
     }
 
+    /// True when its answer section has records.
+    pub fn has_answers(&self) -> bool {
+        self.header().ancount > 0
+    }
+
     /// Octets of the whole message, before OPT and cutting.
     pub fn message_len(&self) -> usize {
         self.packet.len()

@@ -159,12 +159,17 @@ pub struct LowerName {
 
 impl LowerName {
     /// Lowers `wire`, a name in wire form of at most [`MAX_NAME_LEN`] octets. Length octets are below the letters.
-    pub(crate) fn read(wire: &[u8]) -> Option<Self> {
+    pub(crate) fn read(wire: &[u8]) -> Self {
         let mut bytes = [0; MAX_NAME_LEN];
-        let name = bytes.get_mut(..wire.len())?;
-        name.copy_from_slice(wire);
-        name.make_ascii_lowercase();
-        Some(Self { bytes, len: u8::try_from(wire.len()).ok()? })
+        let len = match bytes.get_mut(..wire.len()) {
+            Some(name) => {
+                name.copy_from_slice(wire);
+                name.make_ascii_lowercase();
+                u8::try_from(wire.len()).unwrap_or(u8::MAX)
+            }
+            None => 0,
+        };
+        Self { bytes, len }
     }
 
     /// The wire form, the root's zero included.

@@ -5,7 +5,7 @@ use hickory_proto::op::Message;
 use crate::edns::{self, Edns};
 use crate::header::{Class, Flags, HEADER_LEN, Header, RecordType};
 use crate::name::{self, LowerName};
-use crate::record::{Record, Walk, u16_at};
+use crate::record::{Record, Walk};
 
 /// What of a query shows in its answer.
 #[derive(Clone, Copy, Debug)]
@@ -63,23 +63,24 @@ impl<'p> Query<'p> {
         if header.qdcount != 1 || header.ancount > 1 || header.nscount > 1 || header.arcount > 2 {
             return Err(Rejection::FormatError);
         }
-        let query = Self::question(packet, &header).ok_or(Rejection::FormatError)?;
-        let edns = additional(packet, &header, HEADER_LEN + query.echo.question.len())?;
+        let name_end = name::plain_end(packet, HEADER_LEN).ok_or(Rejection::FormatError)?;
+        let question = packet.get(HEADER_LEN..name_end + 4).ok_or(Rejection::FormatError)?;
+        let [t, u, c, d] = *question.last_chunk().ok_or(Rejection::FormatError)?;
+        let qtype = RecordType(u16::from_be_bytes([t, u]));
+        if qtype == RecordType::OPT {
+            return Err(Rejection::FormatError);
+        }
+        let edns = additional(packet, &header, name_end + 4)?;
         if edns.is_some_and(|edns| edns.version != 0) {
             return Err(Rejection::BadVersion);
         }
-        Ok(Self { echo: Echo { edns, ..query.echo }, ..query })
-    }
-
-    /// The query without its OPT; nothing for a question that does not end, has a pointer, or asks for OPT.
-    fn question(packet: &'p [u8], header: &Header) -> Option<Self> {
-        let name_end = name::plain_end(packet, HEADER_LEN)?;
-        let name = LowerName::read(packet.get(HEADER_LEN..name_end)?)?;
-        let question = packet.get(HEADER_LEN..name_end + 4)?;
-        let qtype = RecordType(u16_at(packet, name_end)?);
-        let qclass = Class(u16_at(packet, name_end + 2)?);
-        let echo = Echo { id: header.id, flags: header.flags, question, edns: None };
-        (qtype != RecordType::OPT).then_some(Self { echo, name, qtype, qclass })
+        // The name last: it is large, and each way it is handed on copies it.
+        Ok(Self {
+            echo: Echo { id: header.id, flags: header.flags, question, edns },
+            name: LowerName::read(packet.get(HEADER_LEN..name_end).unwrap_or_default()),
+            qtype,
+            qclass: Class(u16::from_be_bytes([c, d])),
+        })
     }
 }
 

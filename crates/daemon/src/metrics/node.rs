@@ -178,11 +178,12 @@ fn rejected(tallies: &Tallies) -> Family {
 fn limits(tallies: &Tallies) -> Family {
     let mut family = Family::counter(
         "nodelocaldns_limit_hits_total",
-        "Queries refused by a limit: of open questions (flights), of clients waiting for one question (waiters), of questions one client has waiting (client).",
+        "Queries refused by a limit: of open questions (flights), of clients waiting for one question (waiters), of questions one client has waiting (client); and refreshes put off by one (refreshes).",
     );
     let workers = tallies.workers();
     let limits = [
         ("flights", total(workers, |tally: &WorkerTally| Some(&tally.flights_full))),
+        ("refreshes", total(workers, |tally: &WorkerTally| Some(&tally.refreshes_full))),
         ("waiters", total(workers, |tally: &WorkerTally| Some(&tally.waiters_full))),
         ("client", total(workers, |tally: &WorkerTally| Some(&tally.clients_full))),
     ];

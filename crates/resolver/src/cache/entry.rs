@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use wire::Answer;
 
-use super::Occupancy;
+use super::{Occupancy, Terms};
 use crate::policy::{ForwardState, Prefetch};
 
 /// Which of a block's two stores an entry counts in.
@@ -62,6 +62,12 @@ pub(crate) struct Outage {
     pub(crate) answers: u64,
 }
 
+impl Outage {
+    fn lasts(&self) -> bool {
+        self.forward.answers.load(Relaxed) == self.answers
+    }
+}
+
 impl Failure {
     /// A failure that came after `streak` others in a row, during an outage or not.
     pub(crate) fn new(outage: Option<Outage>, streak: u8) -> Self {
@@ -69,11 +75,7 @@ impl Failure {
     }
 
     fn stands(&self) -> bool {
-        !self.revoked.load(Relaxed)
-            && self
-                .outage
-                .as_ref()
-                .is_none_or(|outage| outage.forward.answers.load(Relaxed) == outage.answers)
+        !self.revoked.load(Relaxed) && self.outage.as_ref().is_none_or(Outage::lasts)
     }
 }
 
@@ -169,8 +171,13 @@ impl Entry {
         }
     }
 
-    /// True when it was over `grace` ago.
-    pub(crate) fn has_ended(&self, now: Instant, grace: Duration) -> bool {
+    /// True when it is of no use any more.
+    pub(super) fn has_ended(&self, now: Instant, terms: Terms) -> bool {
+        let grace = match &self.failure {
+            Some(failure) if !failure.stands() => return true,
+            Some(_) => terms.failure_grace,
+            None => terms.grace,
+        };
         let life = Duration::from_secs(u64::from(self.lifetime)).saturating_add(grace);
         now.saturating_duration_since(self.stored) >= life
     }

@@ -61,6 +61,18 @@ impl Front {
         Some((entry, age))
     }
 
+    /// True when another worker has put another entry in the place of the one that is kept here. It is kept from here on.
+    pub(crate) fn renew(&mut self, key: &[u8]) -> bool {
+        let Some(newest) = self.shared.get(key) else { return false };
+        let hash = self.hasher.hash_one(key);
+        let known = self.find(hash, key).and_then(|at| self.entry(at));
+        if known.is_some_and(|known| Arc::ptr_eq(known, &newest)) {
+            return false;
+        }
+        self.keep(hash, newest);
+        true
+    }
+
     /// The entry for `key`, over or not.
     pub(crate) fn peek(&self, key: &[u8]) -> Option<Arc<Entry>> {
         self.shared.get(key)
@@ -154,7 +166,12 @@ mod tests {
         for key in 0..200 {
             let fresh = entry(key, 60_000, now, &occupancy);
             entries.push(Arc::downgrade(&fresh));
-            assert!(front.insert(fresh, Terms { capacity: 1, grace: Duration::ZERO }));
+            assert!(
+                front.insert(
+                    fresh,
+                    Terms { capacity: 1, grace: Duration::ZERO, failure_grace: Duration::ZERO }
+                )
+            );
             shared.settle();
             assert!(front.get(&[key], now, Duration::ZERO).is_some());
         }

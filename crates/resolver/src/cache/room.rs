@@ -37,8 +37,10 @@ const CAPACITY_EVICTIONS: u32 = 32;
 pub(crate) struct Terms {
     /// Entries, above 0.
     pub(crate) capacity: u32,
-    /// How long after its life an entry is still of use.
+    /// How long after its life an answer is still of use.
     pub(crate) grace: Duration,
+    /// And a failure: the next one in a row lives longer.
+    pub(crate) failure_grace: Duration,
 }
 
 impl Terms {
@@ -49,7 +51,7 @@ impl Terms {
             Store::Denial => policy.denial.capacity,
         };
         let grace = policy.stale.map_or(Duration::ZERO, |stale| stale.window);
-        Self { capacity: capacity.max(1), grace }
+        Self { capacity: capacity.max(1), grace, failure_grace: policy.servfail }
     }
 }
 
@@ -226,7 +228,7 @@ impl Room {
                 at = row.oldest;
             }
             let Some(entry) = self.places.entry(at) else { return };
-            let ended = entry.has_ended(now, terms.grace);
+            let ended = entry.has_ended(now, *terms);
             if ended || *patience == 0 || !entry.standing.pass_by() {
                 row.hand = at;
                 let departure = if ended { Departure::Ended } else { Departure::Evicted };
@@ -244,7 +246,7 @@ impl Room {
             self.broom = at + 1;
             let Some(entry) = self.places.entry(at) else { continue };
             let terms = self.stores.iter().find(|store| store.is_of(entry)).map(|store| store.terms);
-            if terms.is_some_and(|terms| entry.has_ended(now, terms.grace)) {
+            if terms.is_some_and(|terms| entry.has_ended(now, terms)) {
                 self.see_off(at, Departure::Ended);
             }
         }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use wire::header::Rcode;
 use wire::name::Name;
 
-use crate::action::{Client, Transport};
+use crate::action::Transport;
 use crate::tally::UpstreamTally;
 
 /// A `forward` directive.
@@ -157,10 +157,6 @@ pub enum TransportRule {
 }
 
 impl TransportRule {
-    pub(crate) fn of(self, client: &Client) -> Transport {
-        self.after(client.transport())
-    }
-
     /// How a question travels whose client came by `transport`.
     pub(crate) fn after(self, transport: Transport) -> Transport {
         match self {

@@ -22,6 +22,7 @@ impl Stage {
             "not_implemented" => &worker.not_implemented,
             "bad_versions" => &worker.bad_versions,
             "flights_full" => &worker.flights_full,
+            "refreshes_full" => &worker.refreshes_full,
             "waiters_full" => &worker.waiters_full,
             "clients_full" => &worker.clients_full,
             "late_answers" => &worker.late_answers,

@@ -42,7 +42,7 @@
 //!   `forward FROM UPSTREAM…` or `forward none`, and of the last forward `except`, `policy`, `force_tcp`,
 //!   `prefer_udp`, `as_client`, `max_concurrent`, `read_timeout`, `max_connect_attempts`, `max_fails`, `health_check`,
 //!   `failfast_all_unhealthy_upstreams`, `failover`, `next`, `next_on_nodata`. `loop PROBE`.
-//!   `limit flights|waiters|hedges|deadline`. Unless told otherwise there is one block for `.` with the Corefile's
+//!   `limit flights|refreshes|waiters|hedges|deadline`. Unless told otherwise there is one block for `.` with the Corefile's
 //!   defaults of `cache` and one upstream, named `upstream`, over TCP; several upstreams are asked in order, none is
 //!   probed, and no attempt is made before the one before it has ended. An upstream written `tls://NAME` is reached by TLS.
 //! * A question to an upstream goes by TCP, on any connection, with RD, AD and an OPT of 1232 octets unless words

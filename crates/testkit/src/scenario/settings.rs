@@ -150,13 +150,14 @@ impl SettingsReader {
         let limits = &mut self.settings.limits;
         match limit {
             "flights" => limits.flights = number(value)?,
+            "refreshes" => limits.refreshes = number(value)?,
             "waiters" => limits.waiters_per_flight = number(value)?,
             "client" => limits.per_client = number(value)?,
             "hedges" => limits.hedges = number(value)?,
             "deadline" => limits.deadline = duration(value)?,
             _ => {
                 return wrong(format!(
-                    "`{limit}` is not a limit: flights, waiters, client, hedges, deadline"
+                    "`{limit}` is not a limit: flights, refreshes, waiters, client, hedges, deadline"
                 ));
             }
         }

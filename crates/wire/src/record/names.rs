@@ -1,0 +1,78 @@
+//! Names as they lie in a packet that was walked before: every pointer leads back, and every name ends.
+
+use super::u16_at;
+
+/// True when the names at `a` and `b` are equal but for case. Both were walked before, so every pointer leads back
+/// and every name ends.
+pub(crate) fn same_name(packet: &[u8], mut a: usize, mut b: usize) -> bool {
+    loop {
+        let (Some((a_at, a_label)), Some((b_at, b_label))) = (label(packet, a), label(packet, b)) else {
+            return false;
+        };
+        if a_at == b_at {
+            return true;
+        }
+        if !a_label.eq_ignore_ascii_case(b_label) {
+            return false;
+        }
+        if a_label.is_empty() {
+            return true;
+        }
+        (a, b) = (a_at + 1 + a_label.len(), b_at + 1 + b_label.len());
+    }
+}
+
+/// The label at `at`, or where a pointer there leads: where its length octet is, and its octets.
+fn label(packet: &[u8], mut at: usize) -> Option<(usize, &[u8])> {
+    loop {
+        let len = *packet.get(at)?;
+        if len < 0xc0 {
+            return Some((at, packet.get(at + 1..at + 1 + usize::from(len))?));
+        }
+        at = usize::from(u16_at(packet, at)? & 0x3fff);
+    }
+}
+
+/// Where the name at `at` ends in place: behind its root, or behind the pointer it goes on at.
+pub(crate) fn name_end(packet: &[u8], mut at: usize) -> Option<usize> {
+    loop {
+        match *packet.get(at)? {
+            0 => return Some(at + 1),
+            pointer if pointer >= 0xc0 => return Some(at + 2),
+            len => at += 1 + usize::from(len),
+        }
+    }
+}
+
+/// Appends the name at `at` without pointers. The packet was walked before.
+pub(crate) fn push_name(packet: &[u8], mut at: usize, out: &mut Vec<u8>) -> Option<()> {
+    loop {
+        let (label_at, octets) = label(packet, at)?;
+        out.push(u8::try_from(octets.len()).ok()?);
+        if octets.is_empty() {
+            return Some(());
+        }
+        out.extend_from_slice(octets);
+        at = label_at + 1 + octets.len();
+    }
+}
+
+/// A hash of the name at `at`, the same for names that are equal but for case. The packet was walked before.
+pub(crate) fn hash_name(packet: &[u8], mut at: usize) -> u32 {
+    // FNV-1a: it saves comparisons; who makes names collide only makes us compare.
+    let mut hash = 0x811c_9dc5_u32;
+    while let Some((label_at, octets)) = label(packet, at).filter(|(_, octets)| !octets.is_empty()) {
+        for octet in octets {
+            hash = (hash ^ u32::from(octet.to_ascii_lowercase())).wrapping_mul(0x0100_0193);
+        }
+        hash = hash.wrapping_mul(0x0100_0193);
+        at = label_at + 1 + octets.len();
+    }
+    hash
+}
+
+/// Where the name at `at` goes on behind its first label; nothing for the root. The packet was walked before.
+pub(crate) fn parent(packet: &[u8], at: usize) -> Option<usize> {
+    let (label_at, octets) = label(packet, at)?;
+    (!octets.is_empty()).then_some(label_at + 1 + octets.len())
+}
