@@ -48,8 +48,6 @@ pub enum Step {
     Raw(Vec<u8>),
     /// Sends octets as one message, on streams one octet at a time with this pause after each.
     Drip(Vec<u8>, Duration),
-    /// Sends octets as they are: on streams without a length in front.
-    Raw(Vec<u8>),
     /// Ends the connection; nothing on UDP.
     Close,
     /// Ends the connection with a reset; nothing on UDP.
