@@ -28,7 +28,9 @@ fn crowd_is_answered(daemon: &Daemon, lasts: Duration) {
 
 #[test]
 fn many_clients_on_expiring_names_are_all_answered() {
-    let upstream = Upstream::play(localhost(), Manner::default(), Behaviours { ttl: 1 }).unwrap();
+    let upstream =
+        Upstream::play(localhost(), Manner::default(), Behaviours { ttl: 1, ..Behaviours::default() })
+            .unwrap();
     let corefile = forwarding(&upstream, "force_tcp")
         .replace("cache 30", "cache {\n success 9984 1 1\n serve_stale 1h\n prefetch 1 1m 50%\n }")
         .replace("errors", "log . \"{name} {rcode} {/forward/upstream}\"");
