@@ -12,6 +12,8 @@ use crate::{Failed, hit, say};
 
 /// Queries open at a time.
 const WINDOW: usize = 64;
+/// As long as a stub resolver waits, in milliseconds.
+const PATIENCE_MS: u16 = 5000;
 /// Names asked once in one go.
 const GO: u32 = 1000;
 /// Memory that is not the cache's: connections, questions and the program.
@@ -111,7 +113,8 @@ fn pour(daemon: &Server, extent: &Extent) -> Result<Sum, Failed> {
                 sum.hot += 1;
             }
         }
-        let plan = Plan { queries: u64::try_from(questions.len()).unwrap_or(u64::MAX), window: WINDOW };
+        let count = u64::try_from(questions.len()).unwrap_or(u64::MAX);
+        let plan = Plan { patience_ms: PATIENCE_MS, ..Plan::new(count, WINDOW) };
         let outcome = load::ask(daemon, &questions, plan)?;
         sum.unanswered += outcome.lost + outcome.wrong;
         queries += outcome.answered;

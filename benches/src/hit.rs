@@ -33,7 +33,7 @@ pub(crate) fn measure(extent: &Extent) -> Result<(), Failed> {
     let stage = Stage::set(extent.names)?;
     let windows = [(64, extent.queries), (32, extent.queries), (1, extent.queries / 10)];
     for (window, queries) in windows {
-        let plan = Plan { queries, window };
+        let plan = Plan::new(queries, window);
         let rows = stage.rounds(extent.rounds, plan)?;
         say(&mut std::io::stdout(), &table(&rows, plan, extent));
     }
@@ -44,7 +44,7 @@ pub(crate) fn measure(extent: &Extent) -> Result<(), Failed> {
 pub(crate) fn smoke() -> Result<(), Failed> {
     let stage = Stage::set(50)?;
     for window in [32, 1] {
-        let rows = stage.rounds(1, Plan { queries: 5000, window })?;
+        let rows = stage.rounds(1, Plan::new(5000, window))?;
         for row in &rows {
             let (lost, wrong) = row.rounds.iter().fold((0, 0), |(lost, wrong), round| {
                 (lost + round.outcome.lost, wrong + round.outcome.wrong)
@@ -107,8 +107,8 @@ pub(crate) fn fill(server: &Server, questions: &[Question], folder: &Folder) -> 
     let queries = u64::try_from(questions.len()).unwrap_or(u64::MAX);
     for _ in 0..TRIES {
         let first = questions.get(..1).unwrap_or_default();
-        if load::ask(server, first, Plan { queries: 1, window: 1 })?.answered == 1 {
-            let rest = load::ask(server, questions, Plan { queries, window: 1 })?;
+        if load::ask(server, first, Plan::new(1, 1))?.answered == 1 {
+            let rest = load::ask(server, questions, Plan::new(queries, 1))?;
             return if rest.answered == queries { Ok(()) } else { Err(silence(server, folder)) };
         }
     }

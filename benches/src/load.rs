@@ -15,15 +15,21 @@ use crate::servers::Server;
 /// Source ports at most: pods ask from many, and one is one queue.
 const PORTS: usize = 8;
 
-/// Milliseconds without any answer after which what is open counts as lost.
-const PATIENCE_MS: u16 = 500;
-
 /// How much is asked, and how much of it at once.
 #[derive(Clone, Copy)]
 pub(crate) struct Plan {
     pub(crate) queries: u64,
     /// Open queries, 1 or a multiple of 8, at most 256.
     pub(crate) window: usize,
+    /// Milliseconds without any answer after which what is open counts as lost.
+    pub(crate) patience_ms: u16,
+}
+
+impl Plan {
+    /// With half a second of patience.
+    pub(crate) fn new(queries: u64, window: usize) -> Self {
+        Self { queries, window, patience_ms: 500 }
+    }
 }
 
 /// What came of it.
@@ -44,9 +50,7 @@ impl Outcome {
 
 /// Asks `server` the questions in turn.
 pub(crate) fn ask(server: &Server, questions: &[Question], plan: Plan) -> Result<Outcome, Failed> {
-    let ports = plan.window.min(PORTS);
-    let mut ports: Vec<Port<'_>> =
-        (0..ports).map(|_| Port::open(plan.window / ports)).collect::<Result<_, _>>()?;
+    let mut ports = open_ports(server.addr, plan.window)?;
     let mut turn = questions.iter().cycle().take(usize::try_from(plan.queries).unwrap_or(usize::MAX));
     let mut batch = Inbound::new();
     let mut outcome = Outcome::default();
@@ -59,7 +63,7 @@ pub(crate) fn ask(server: &Server, questions: &[Question], plan: Plan) -> Result
         for port in &mut ports {
             port.receive(server, &mut batch, &mut outcome)?;
         }
-        if outcome.ended() == before && !wait(&ports)? {
+        if outcome.ended() == before && !wait(&ports, plan.patience_ms)? {
             for port in &mut ports {
                 outcome.lost += port.give_up();
             }
@@ -69,11 +73,28 @@ pub(crate) fn ask(server: &Server, questions: &[Question], plan: Plan) -> Result
     Ok(outcome)
 }
 
+/// The source ports. The kernel may give sockets that can share a port one that another of them has, or the server: then
+/// it is given back.
+fn open_ports<'q>(server: SocketAddr, window: usize) -> Result<Vec<Port<'q>>, Failed> {
+    let count = window.min(PORTS);
+    let mut taken = vec![server.port()];
+    let mut ports = Vec::new();
+    while ports.len() < count {
+        let port = Port::open(window / count)?;
+        let number = port.socket.local_addr()?.port();
+        if !taken.contains(&number) {
+            taken.push(number);
+            ports.push(port);
+        }
+    }
+    Ok(ports)
+}
+
 /// Waits for anything to come; false when nothing did.
-fn wait(ports: &[Port<'_>]) -> Result<bool, Failed> {
+fn wait(ports: &[Port<'_>], patience_ms: u16) -> Result<bool, Failed> {
     let mut watched: Vec<PollFd<'_>> =
         ports.iter().map(|port| PollFd::new(port.socket.as_fd(), PollFlags::POLLIN)).collect();
-    Ok(poll(&mut watched, PollTimeout::from(PATIENCE_MS))? > 0)
+    Ok(poll(&mut watched, PollTimeout::from(patience_ms))? > 0)
 }
 
 #[expect(clippy::disallowed_methods, reason = "a bench has a clock")]
