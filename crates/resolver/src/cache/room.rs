@@ -22,6 +22,10 @@ const ENTRY_PART: u64 = 64;
 /// they take a sixty-fourth of it.
 const BUDGET_PER_DEPARTED: u64 = 256;
 
+/// This part of the budget is left to the allocator: entries of all sizes come from one worker and go with another, and
+/// not every hole between them is filled again.
+const HOLES_PART: u64 = 16;
+
 /// Entries the hand may pass by for one insertion. After that who comes next leaves, asked for or not: no query waits
 /// for a walk through the whole cache.
 const PATIENCE: u32 = 1024;
@@ -109,7 +113,7 @@ impl Room {
     pub(super) fn new(budget: u64) -> Self {
         let slots = budget / BUDGET_PER_DEPARTED;
         Self {
-            budget: budget.saturating_sub(Departed::SLOT * slots),
+            budget: budget.saturating_sub(Departed::SLOT * slots + budget / HOLES_PART),
             weight: 0,
             stores: Vec::new(),
             places: Places::default(),
