@@ -14,7 +14,7 @@ use crate::Resolver;
 use crate::cache::{Demand, Entry, Failure, Key, Outage, Standing, Store, Terms};
 use crate::flight::{Flight, Inquiry};
 use crate::life::{Life, covered};
-use crate::policy::CachePolicy;
+use crate::policy::{Block, CachePolicy};
 
 /// The life of a failure that came at once (refused, unreachable, reset), in seconds: an upstream that restarts is back
 /// in a moment. Each further one in a row lives twice as long (RFC 9520 section 3.2).
@@ -51,7 +51,13 @@ impl Resolver {
             demand,
             standing: Standing::default(),
         };
-        if !self.front.insert(Arc::new(entry), Terms::of(cache, store)) {
+        self.insert(block, cache, entry);
+    }
+
+    /// Puts an entry into the cache, or counts that it is too big for it.
+    fn insert(&mut self, block: &Block, cache: &CachePolicy, entry: Entry) {
+        let terms = Terms::of(cache, entry.store);
+        if !self.front.insert(Arc::new(entry), terms) {
             block.tally.cache_oversized.add(1);
         }
     }
@@ -111,9 +117,7 @@ impl Resolver {
             demand: Demand::default(),
             standing: Standing::default(),
         };
-        if !self.front.insert(Arc::new(entry), Terms::of(cache, Store::Denial)) {
-            inquiry.route.block.tally.cache_oversized.add(1);
-        }
+        self.insert(&inquiry.route.block, cache, entry);
     }
 
     /// How many failures of a question there were in a row, the last of them not long over.
