@@ -53,13 +53,9 @@ impl Resolver {
         }
     }
 
-    /// Asks without a client that waits, unless someone asks already or has just failed to find out.
+    /// Asks without a client that waits, unless someone asks already. The caller knows of no failure that stands.
     pub(crate) fn refresh(&mut self, taken: &Taken<'_>, key: &Key, outbox: &mut Outbox) {
-        let asks_already = self.joinable.contains_key(key.as_bytes());
-        if asks_already
-            || self.failure(key, taken.recipient.asked).is_some()
-            || self.front.renew(key.as_bytes())
-        {
+        if self.joinable.contains_key(key.as_bytes()) || self.front.renew(key.as_bytes()) {
             return;
         }
         let mut inquiry = Inquiry::new(taken, Some(key));

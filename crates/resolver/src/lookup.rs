@@ -43,7 +43,8 @@ impl Resolver {
                 let ttl = Ttl::Uniform(shown);
                 recipient.tell(hit(entry, ttl, cache), Ledger::of(route), now, outbox);
                 let prefetch = cache.prefetch;
-                if prefetch.is_some_and(|prefetch| entry.wants_prefetch(prefetch, now, remaining)) {
+                let is_due = prefetch.is_some_and(|prefetch| entry.wants_prefetch(prefetch, now, remaining));
+                if is_due && self.failure(&key, now).is_none() {
                     self.refresh(taken, &key, outbox);
                 }
                 true
