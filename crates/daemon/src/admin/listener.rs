@@ -35,7 +35,7 @@ const BREATH: Duration = Duration::from_millis(100);
 /// Opens `address`, shared with a predecessor or successor of this process that does the same. An address that
 /// the node does not have yet is opened all the same; an unspecified one is opened for both families where the
 /// kernel has both.
-pub(super) fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+pub(super) fn bind(address: SocketAddr) -> io::Result<std::net::TcpListener> {
     if !address.ip().is_unspecified() {
         return socket(address, Families::One);
     }
@@ -52,7 +52,7 @@ enum Families {
     Both,
 }
 
-fn socket(address: SocketAddr, families: Families) -> io::Result<TcpListener> {
+fn socket(address: SocketAddr, families: Families) -> io::Result<std::net::TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
     socket.set_reuse_port(true)?;
@@ -65,7 +65,7 @@ fn socket(address: SocketAddr, families: Families) -> io::Result<TcpListener> {
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
-    TcpListener::from_std(socket.into())
+    Ok(socket.into())
 }
 
 /// What the connections of one address share.

@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -123,6 +124,7 @@ pub struct Admin {
     pages: Rc<Pages>,
     limits: Limits,
     open: BTreeMap<SocketAddr, Open>,
+    inherited: Inherited,
     probed: Rc<RefCell<Vec<SocketAddr>>>,
     listeners: JoinSet<()>,
     prober: JoinSet<()>,
@@ -134,7 +136,12 @@ struct Open {
     bound: SocketAddr,
     roles: Rc<Cell<Roles>>,
     closing: watch::Sender<bool>,
+    /// A duplicate, to be given away or served again.
+    held: std::net::TcpListener,
 }
+
+/// Sockets that a predecessor served, by the address that was asked for.
+pub type Inherited = BTreeMap<SocketAddr, std::net::TcpListener>;
 
 impl Admin {
     /// Serves nothing yet. To be called, like the other methods, inside a [`LocalSet`](tokio::task::LocalSet).
@@ -143,7 +150,13 @@ impl Admin {
         let mut prober = JoinSet::new();
         prober.spawn_local(probe::run(Rc::clone(&probed), limits.probe_period, sources.tally));
         let pages = Rc::new(Pages { exposition: sources.exposition, readiness: sources.readiness });
-        Self { pages, limits, open: BTreeMap::new(), probed, listeners: JoinSet::new(), prober }
+        let (open, inherited) = (BTreeMap::new(), Inherited::new());
+        Self { pages, limits, open, inherited, probed, listeners: JoinSet::new(), prober }
+    }
+
+    /// Sockets that the next [`rebind`](Self::rebind) takes into use instead of opening others; it closes the rest.
+    pub fn inherit(&mut self, sockets: Inherited) {
+        self.inherited = sockets;
     }
 
     /// Serves `endpoints` and nothing else. What was open and still is wanted stays open, connections included;
@@ -155,9 +168,10 @@ impl Admin {
     /// An address with `/health` or `/ready` that cannot be opened; then everything is as it was.
     pub fn rebind(&mut self, endpoints: &Endpoints) -> Result<(), BindError> {
         let wanted = endpoints.by_address();
+        let mut inherited = std::mem::take(&mut self.inherited);
         let mut fresh = Vec::new();
         for (&address, &roles) in wanted.iter().filter(|(address, _)| !self.open.contains_key(address)) {
-            match open(address) {
+            match open(address, inherited.remove(&address)) {
                 Ok(opened) => fresh.push((address, roles, opened)),
                 Err(error) if roles.health || roles.ready => return Err(error),
                 Err(error) => error!("Failed to start metrics handler: {error}"),
@@ -170,12 +184,35 @@ impl Admin {
             }
             wanted.contains_key(address)
         });
-        for (address, roles, (listener, bound)) in fresh {
-            self.serve(address, roles, listener, bound);
+        for (address, roles, opened) in fresh {
+            self.serve(address, roles, opened);
         }
-        *self.probed.borrow_mut() =
-            self.open.values().filter(|open| open.roles.get().health).map(|open| open.bound).collect();
+        self.probe();
         Ok(())
+    }
+
+    /// Serves nothing for the time being: another process does, on the same sockets. Requests under way are answered.
+    pub fn pause(&mut self) {
+        self.open.values().for_each(close);
+        self.probed.borrow_mut().clear();
+    }
+
+    /// Serves again what was paused.
+    ///
+    /// # Errors
+    /// When there are no descriptors left; some addresses may be served then.
+    pub fn resume(&mut self) -> io::Result<()> {
+        for (address, Open { bound, roles, held, .. }) in std::mem::take(&mut self.open) {
+            let listener = TcpListener::from_std(held.try_clone()?)?;
+            self.serve(address, roles.get(), Opened { listener, bound, held });
+        }
+        self.probe();
+        Ok(())
+    }
+
+    /// The sockets, to be given away: the address asked for, the one the kernel gave, and the socket.
+    pub fn sockets(&self) -> impl Iterator<Item = (SocketAddr, SocketAddr, BorrowedFd<'_>)> {
+        self.open.iter().map(|(asked, open)| (*asked, open.bound, open.held.as_fd()))
     }
 
     /// The addresses that are open, as asked for and as the kernel gave them.
@@ -193,7 +230,13 @@ impl Admin {
         }
     }
 
-    fn serve(&mut self, asked: SocketAddr, roles: Roles, listener: TcpListener, bound: SocketAddr) {
+    fn probe(&self) {
+        let probed = self.open.values().filter(|open| open.roles.get().health).map(|open| open.bound);
+        *self.probed.borrow_mut() = probed.collect();
+    }
+
+    fn serve(&mut self, asked: SocketAddr, roles: Roles, opened: Opened) {
+        let Opened { listener, bound, held } = opened;
         let (closing, closes) = watch::channel(false);
         let roles = Rc::new(Cell::new(roles));
         let site = listener::Site {
@@ -205,16 +248,23 @@ impl Admin {
         self.listeners.spawn_local(site.serve(listener));
         // A listener that has closed leaves its result behind, which nobody else would collect.
         while self.listeners.try_join_next().is_some() {}
-        self.open.insert(asked, Open { bound, roles, closing });
+        self.open.insert(asked, Open { bound, roles, closing, held });
     }
 }
 
-fn open(address: SocketAddr) -> Result<(TcpListener, SocketAddr), BindError> {
-    let bound = listener::bind(address).and_then(|listener| Ok((listener.local_addr()?, listener)));
-    match bound {
-        Ok((bound, listener)) => Ok((listener, bound)),
-        Err(source) => Err(BindError { address, source }),
-    }
+struct Opened {
+    listener: TcpListener,
+    bound: SocketAddr,
+    held: std::net::TcpListener,
+}
+
+fn open(address: SocketAddr, inherited: Option<std::net::TcpListener>) -> Result<Opened, BindError> {
+    let opened = || {
+        let held = inherited.map_or_else(|| listener::bind(address), Ok)?;
+        let listener = TcpListener::from_std(held.try_clone()?)?;
+        Ok(Opened { bound: listener.local_addr()?, listener, held })
+    };
+    opened().map_err(|source| BindError { address, source })
 }
 
 fn close(open: &Open) {

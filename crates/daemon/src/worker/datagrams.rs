@@ -1,7 +1,6 @@
 //! Clients by UDP: batches in, batches out.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
@@ -23,13 +22,16 @@ const ANSWER_TIME: Duration = Duration::from_secs(5);
 /// Before a socket that gave an error is read again.
 const READ_PAUSE: Duration = Duration::from_millis(100);
 
-/// The datagram sockets of a worker. A listener without an address of its own has one per family.
+/// The datagram sockets of a worker. A listener without an address of its own has them for each family; more than one
+/// for an address are those of a predecessor that had more workers.
 #[derive(Default)]
 pub(super) struct Datagrams {
-    sockets: RefCell<HashMap<(ListenerId, bool), Socket>>,
+    sockets: RefCell<Vec<Socket>>,
 }
 
 struct Socket {
+    id: ListenerId,
+    is_ipv6: bool,
     listener: Rc<UdpListener>,
     task: AbortHandle,
     /// What the kernel's counter said when it was last looked at.
@@ -46,34 +48,36 @@ impl Datagrams {
         let listener = Rc::new(socket);
         let reading = read(Rc::clone(core), id, Rc::clone(&listener), readiness);
         let task = tokio::task::spawn_local(reading).abort_handle();
-        let socket = Socket { listener, task, overflows: 0, leaving: false };
-        self.sockets.borrow_mut().insert((id, is_ipv6), socket);
+        // What was dropped before is not ours to count.
+        let overflows = listener.queue_overflows().unwrap_or(0);
+        let socket = Socket { id, is_ipv6, listener, task, overflows, leaving: false };
+        self.sockets.borrow_mut().push(socket);
         Ok(())
     }
 
     /// Reads no more on a listener that is no more; its sockets close when what is open is answered.
     pub(super) fn close(&self, core: &Rc<Core>, id: ListenerId) {
-        for (_, socket) in self.sockets.borrow_mut().iter_mut().filter(|((listener, _), _)| *listener == id) {
+        for socket in self.sockets.borrow_mut().iter_mut().filter(|socket| socket.id == id) {
             socket.task.abort();
             socket.leaving = true;
         }
         let core = Rc::clone(core);
         tokio::task::spawn_local(async move {
             core.all_answered(clock::now() + ANSWER_TIME).await;
-            core.datagrams.sockets.borrow_mut().retain(|(listener, _), one| *listener != id || !one.leaving);
+            core.datagrams.sockets.borrow_mut().retain(|socket| socket.id != id || !socket.leaving);
         });
     }
 
     /// Reads no more; answers still go out.
     pub(super) fn stop_reading(&self) {
-        for socket in self.sockets.borrow().values() {
+        for socket in self.sockets.borrow().iter() {
             socket.task.abort();
         }
     }
 
     /// Counts what the kernel had to drop since the last look.
     pub(super) fn count_overflows(&self, process: &ProcessTally) {
-        for socket in self.sockets.borrow_mut().values_mut() {
+        for socket in self.sockets.borrow_mut().iter_mut() {
             // A kernel that does not know the question has no answer to count.
             let Ok(now) = socket.listener.queue_overflows() else { continue };
             process.udp_queue_overflows.add(u64::from(now.wrapping_sub(socket.overflows)));
@@ -85,16 +89,20 @@ impl Datagrams {
     pub(super) fn flush(&self, outbox: &Outbox, process: &ProcessTally) {
         let sockets = self.sockets.borrow();
         let mut left = outbox.actions.iter().filter(|action| by_datagram(action).is_some()).count();
-        for ((id, is_ipv6), socket) in sockets.iter() {
+        for (place, Socket { id, is_ipv6, listener: socket, .. }) in sockets.iter().enumerate() {
             if left == 0 {
                 return;
+            }
+            let is_alike = |other: &Socket| other.id == *id && other.is_ipv6 == *is_ipv6;
+            if sockets.iter().take(place).any(is_alike) {
+                continue;
             }
             let mine = outbox.actions.iter().filter_map(by_datagram).filter(|answered| {
                 let Client { listener, peer, .. } = answered.client;
                 listener == *id && peer.is_ipv6() == *is_ipv6
             });
             let mut count = 0;
-            let sent = socket.listener.send(mine.map(|answered| {
+            let sent = socket.send(mine.map(|answered| {
                 count += 1;
                 (outbox.octets(answered.message), answered.client.peer, answered.client.local)
             }));

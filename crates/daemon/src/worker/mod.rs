@@ -5,6 +5,7 @@
 
 mod clients;
 mod datagrams;
+mod sockets;
 mod thread;
 mod upstream;
 
@@ -32,7 +33,8 @@ use crate::voice::query_log::{QueryLog, Sent};
 use clients::Clients;
 pub(crate) use clients::{Patience, Room};
 use datagrams::Datagrams;
-pub(crate) use thread::{Sockets, Worker, bind};
+pub(crate) use sockets::Sockets;
+pub(crate) use thread::{Adoption, Worker};
 use upstream::Upstreams;
 pub(crate) use upstream::{Carrier, Carriers, Privacy};
 

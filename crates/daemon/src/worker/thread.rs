@@ -1,69 +1,38 @@
 //! A worker's thread: its sockets, its runtime, and the few orders it takes.
 
 use std::io;
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use linux::udp::UdpListener;
-use nix::errno::Errno;
 use resolver::policy::ListenerId;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::LocalSet;
 use tokio::time;
 
+use super::sockets::Sockets;
 use super::{ANSWER_LOOK, Core, Desk, Orders};
 use crate::clock;
 
-/// Connections the kernel keeps for a worker that is busy.
-const BACKLOG: i32 = 1024;
 /// A worker that is alive takes an order within milliseconds.
 const ADOPT_TIME: Duration = Duration::from_secs(2);
 /// Orders that may wait; there is one sender, and it waits for each.
 const ORDERS_LEN: usize = 4;
-
-/// The sockets of one listener for one worker.
-pub(crate) struct Sockets {
-    listener: ListenerId,
-    udp: Vec<UdpListener>,
-    tcp: Vec<std::net::TcpListener>,
-}
-
-/// Binds UDP and TCP on each address. Where a listener has "every address" of both families, a kernel without IPv6
-/// leaves it those of IPv4.
-///
-/// # Errors
-/// The address that could not be bound, and why.
-pub(crate) fn bind(
-    listener: ListenerId,
-    addresses: &[SocketAddr],
-) -> Result<Sockets, (SocketAddr, io::Error)> {
-    let mut sockets = Sockets { listener, udp: Vec::new(), tcp: Vec::new() };
-    for &address in addresses {
-        let udp = match UdpListener::bind(address) {
-            Err(error) if addresses.len() > 1 && is_unknown_family(&error) => continue,
-            bound => bound.map_err(|error| (address, error))?,
-        };
-        sockets.udp.push(udp);
-        sockets.tcp.push(linux::tcp::listen(address, BACKLOG).map_err(|error| (address, error))?);
-    }
-    Ok(sockets)
-}
-
-fn is_unknown_family(error: &io::Error) -> bool {
-    error.raw_os_error() == Some(Errno::EAFNOSUPPORT as i32)
-}
 
 enum Order {
     Adopt(Box<Adoption>, oneshot::Sender<io::Result<()>>),
     Drain(Instant, oneshot::Sender<()>),
 }
 
-struct Adoption {
-    orders: Orders,
-    opened: Vec<Sockets>,
-    closed: Vec<ListenerId>,
+/// What changes for a worker that runs.
+#[derive(Default)]
+pub(crate) struct Adoption {
+    /// Other orders; those before stay in force without.
+    pub(crate) orders: Option<Orders>,
+    /// Read from now on.
+    pub(crate) opened: Vec<Sockets>,
+    /// Read no more; what is open on them is still answered.
+    pub(crate) closed: Vec<ListenerId>,
 }
 
 /// The control thread's hold on a worker.
@@ -73,32 +42,28 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
-    /// Starts a worker on `sockets`.
+    /// Starts a worker, without sockets.
     ///
     /// # Errors
     /// When the system gives no thread.
-    pub(crate) fn start(index: usize, desk: Desk, orders: Orders, sockets: Vec<Sockets>) -> io::Result<Self> {
+    pub(crate) fn start(index: usize, desk: Desk, orders: Orders) -> io::Result<Self> {
         let (sender, receiver) = mpsc::channel(ORDERS_LEN);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let thread = std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
             let local = LocalSet::new();
-            local.block_on(&runtime, work(desk, orders, sockets, receiver));
+            local.block_on(&runtime, work(desk, orders, receiver));
         })?;
         Ok(Self { orders: sender, thread })
     }
 
-    /// Has the worker obey other orders, on more or fewer listeners.
+    /// Has the worker obey other orders, or on more or fewer listeners. When this returns, it reads from those that are
+    /// opened and no more from those that are closed.
     ///
     /// # Errors
     /// When a socket could not be taken into use, or the worker is gone.
-    pub(crate) async fn adopt(
-        &self,
-        orders: Orders,
-        opened: Vec<Sockets>,
-        closed: Vec<ListenerId>,
-    ) -> io::Result<()> {
+    pub(crate) async fn adopt(&self, adoption: Adoption) -> io::Result<()> {
         let (done, wait) = oneshot::channel();
-        let adoption = Box::new(Adoption { orders, opened, closed });
+        let adoption = Box::new(adoption);
         let gone = || io::Error::other("a worker thread has ended");
         let hangs = |_| io::Error::other("a worker thread does not take orders");
         let adopted = async {
@@ -121,19 +86,18 @@ impl Worker {
     }
 }
 
-async fn work(desk: Desk, orders: Orders, sockets: Vec<Sockets>, mut receiver: mpsc::Receiver<Order>) {
+async fn work(desk: Desk, orders: Orders, mut receiver: mpsc::Receiver<Order>) {
     let core = Core::new(desk, orders);
-    if let Err(error) = open(&core, sockets) {
-        return tracing::error!(%error, "a worker cannot use its sockets");
-    }
     while let Some(order) = receiver.recv().await {
         match order {
             Order::Adopt(adoption, done) => {
                 let Adoption { orders, opened, closed } = *adoption;
-                core.adopt(orders);
+                if let Some(orders) = orders {
+                    core.adopt(orders);
+                }
                 for listener in closed {
                     core.datagrams.close(&core, listener);
-                    core.clients.close(listener);
+                    core.clients.close(&core, listener);
                 }
                 // Who no longer waits for the outcome does not need it.
                 done.send(open(&core, opened)).unwrap_or_default();

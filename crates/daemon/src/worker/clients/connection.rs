@@ -45,6 +45,8 @@ pub(super) struct Connection {
     asked: Cell<u32>,
     /// No more questions are read: the client has sent its last, or it is to go.
     ended: Cell<bool>,
+    /// It is to go although it may have more to ask.
+    dismissed: Cell<bool>,
     changed: Notify,
 }
 
@@ -78,6 +80,7 @@ impl Connection {
             open_questions: Cell::new(0),
             asked: Cell::new(0),
             ended: Cell::new(false),
+            dismissed: Cell::new(false),
             changed: Notify::new(),
         }
     }
@@ -94,8 +97,15 @@ impl Connection {
         self.changed.notify_one();
     }
 
+    /// Is waited for only a moment from now on.
+    pub(super) fn hurry(&self) {
+        self.adopt(self.patience.get().hurried());
+    }
+
     pub(super) fn read_no_more(&self) {
-        self.ended.set(true);
+        if !self.ended.replace(true) {
+            self.dismissed.set(true);
+        }
         self.changed.notify_one();
     }
 
@@ -133,7 +143,7 @@ impl Connection {
             // have the worker for itself.
             tokio::task::yield_now().await;
         }
-        if self.has_asked_enough() {
+        if self.dismissed.get() || self.has_asked_enough() {
             part(stream).await;
         }
         end

@@ -29,6 +29,9 @@ pub(crate) use room::Room;
 /// Before trying again when the machine has no descriptors or memory left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// How long whoever is connected may ask on when nobody is accepted any more.
+const LAST_CALL: Duration = Duration::from_secs(4);
+
 /// The TCP listeners and connections of a worker.
 pub(super) struct Clients {
     listeners: RefCell<HashMap<ListenerId, Vec<AbortHandle>>>,
@@ -64,14 +67,26 @@ impl Clients {
         }
     }
 
-    /// Accepts and reads no more on a listener that is no more; its connections end when their last answer is out.
-    pub(super) fn close(&self, id: ListenerId) {
+    /// Accepts no more on a listener that is no more, or another process's. Whoever is connected may still ask for a
+    /// while: a question that is on its way would be lost.
+    pub(super) fn close(&self, core: &Rc<Core>, id: ListenerId) {
         for task in self.listeners.borrow_mut().remove(&id).into_iter().flatten() {
             task.abort();
         }
-        for connection in self.connections.borrow().values().filter(|one| one.listener == id) {
-            connection.read_no_more();
+        let connections = self.connections.borrow();
+        let leaving: Vec<ConnectionId> =
+            connections.iter().filter(|(_, one)| one.listener == id).map(|(id, _)| *id).collect();
+        for connection in leaving.iter().filter_map(|id| connections.get(id)) {
+            connection.hurry();
         }
+        let core = Rc::clone(core);
+        tokio::task::spawn_local(async move {
+            time::sleep(LAST_CALL).await;
+            let connections = core.clients.connections.borrow();
+            for connection in leaving.iter().filter_map(|id| connections.get(id)) {
+                connection.read_no_more();
+            }
+        });
     }
 
     /// Accepts and reads no more; connections end when their last answer is out.

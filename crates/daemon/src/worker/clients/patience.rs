@@ -20,6 +20,17 @@ pub(crate) struct Patience {
     pub(super) most_queries: Option<NonZeroU32>,
 }
 
+/// For a client that is connected to a process which is about to leave: a question that is on its way comes within
+/// milliseconds.
+const HURRY: Duration = Duration::from_secs(1);
+
+impl Patience {
+    /// No more than a moment for a question to come.
+    pub(super) fn hurried(self) -> Self {
+        Self { read: self.read.min(HURRY), idle: self.idle.min(HURRY), ..self }
+    }
+}
+
 impl Default for Patience {
     /// CoreDNS's, with a write timeout of our own.
     fn default() -> Self {

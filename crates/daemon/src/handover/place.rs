@@ -1,0 +1,137 @@
+//! The directory of the hand-over: a socket where the instance in service can be met, for nobody but our own user.
+
+use std::fmt;
+use std::fs::{self, Permissions};
+use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use nix::unistd::geteuid;
+use tokio::net::{UnixListener, UnixStream};
+
+const SOCKET: &str = "handover.sock";
+/// Where the socket is made before it gets its name, so that nobody meets it with other permissions.
+const UNNAMED: &str = ".handover.sock";
+const OURS_ONLY: u32 = 0o700;
+
+/// The directory.
+#[derive(Clone, Debug)]
+pub(crate) struct Place {
+    directory: PathBuf,
+}
+
+/// The socket file that an instance has made.
+#[derive(Debug)]
+pub(super) struct SocketFile {
+    path: PathBuf,
+    inode: u64,
+}
+
+/// Why the directory cannot be used. Each text says what to do.
+#[derive(Debug)]
+pub(crate) enum PlaceError {
+    NoDirectory(PathBuf),
+    Foreign(PathBuf, u32),
+    Io(PathBuf, io::Error),
+}
+
+impl fmt::Display for PlaceError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoDirectory(path) => write!(f, "{} is no directory", path.display()),
+            Self::Foreign(path, owner) => write!(
+                f,
+                "{} belongs to the user {owner}, who could pose as a predecessor: chown it to {}, or name another \
+                 directory with -handover-dir",
+                path.display(),
+                geteuid()
+            ),
+            Self::Io(path, error) => write!(f, "{}: {error}", path.display()),
+        }
+    }
+}
+
+impl Place {
+    /// The directory, closed to other users; nothing when it is not there, which means that no hand-over is wanted.
+    ///
+    /// # Errors
+    /// When something is there that cannot be used.
+    pub(crate) fn open(directory: &Path) -> Result<Option<Self>, PlaceError> {
+        let failed = |error| PlaceError::Io(directory.to_owned(), error);
+        let found = match fs::symlink_metadata(directory) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            found => found.map_err(failed)?,
+        };
+        if !found.is_dir() {
+            return Err(PlaceError::NoDirectory(directory.to_owned()));
+        }
+        if found.uid() != geteuid().as_raw() {
+            return Err(PlaceError::Foreign(directory.to_owned(), found.uid()));
+        }
+        fs::set_permissions(directory, Permissions::from_mode(OURS_ONLY)).map_err(failed)?;
+        Ok(Some(Self { directory: directory.to_owned() }))
+    }
+
+    /// The directory itself.
+    pub(crate) fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// A connection to the instance that can be met here; nothing when there is none, whatever lies in its place.
+    ///
+    /// # Errors
+    /// When somebody is there who is not our user, or who takes no connections.
+    pub(super) async fn visit(&self) -> io::Result<Option<UnixStream>> {
+        let stream = match UnixStream::connect(self.directory.join(SOCKET)).await {
+            Err(error) if is_nobody(&error) => return Ok(None),
+            stream => stream?,
+        };
+        check(&stream)?;
+        Ok(Some(stream))
+    }
+
+    /// Makes the socket where we can be met, in place of whatever is there.
+    pub(super) fn settle(&self) -> io::Result<(UnixListener, SocketFile)> {
+        let (unnamed, path) = (self.directory.join(UNNAMED), self.directory.join(SOCKET));
+        match fs::remove_file(&unnamed) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let listener = UnixListener::bind(&unnamed)?;
+        fs::set_permissions(&unnamed, Permissions::from_mode(OURS_ONLY))?;
+        let inode = fs::symlink_metadata(&unnamed)?.ino();
+        fs::rename(&unnamed, &path)?;
+        Ok((listener, SocketFile { path, inode }))
+    }
+}
+
+impl SocketFile {
+    /// Removes the file unless it is another's by now.
+    pub(super) fn remove(&self) -> io::Result<()> {
+        match fs::symlink_metadata(&self.path) {
+            Ok(found) if found.ino() == self.inode => fs::remove_file(&self.path),
+            Ok(_) => Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// True when nobody listens: no file, the file of one who died, or something that is no socket.
+fn is_nobody(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionRefused, NotFound};
+    matches!(error.kind(), NotFound | ConnectionRefused)
+}
+
+/// Who is not our user is not talked to: the permissions of the directory should have kept him out.
+pub(super) fn check(stream: &UnixStream) -> io::Result<Option<u32>> {
+    let peer = linux::passing::peer(stream.as_fd())?;
+    if peer.uid == geteuid().as_raw() {
+        return Ok(peer.pid);
+    }
+    Err(io::Error::new(
+        io::ErrorKind::PermissionDenied,
+        format!("the other side is of the user {}, not {}", peer.uid, geteuid()),
+    ))
+}
