@@ -2,6 +2,7 @@
 //! read and written as the octets that the kernel lays out (`struct sockaddr_in`, `sockaddr_in6`, `cmsghdr`).
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::os::fd::RawFd;
 
 /// Octets of `struct sockaddr_in6`, the larger of the two address forms.
 pub(crate) const NAME_OCTETS: u32 = 28;
@@ -127,6 +128,33 @@ impl Envelope {
                 _ => rest = rest.get(length.checked_next_multiple_of(CONTROL_ALIGN)?..)?,
             }
         }
+    }
+}
+
+/// Room for one control message with up to `MOST` descriptors, in kernel layout.
+#[repr(C, align(8))]
+pub(crate) struct RightsControl<const MOST: usize> {
+    header: [u8; CONTROL_HEADER],
+    numbers: [[u8; size_of::<RawFd>()]; MOST],
+}
+
+impl<const MOST: usize> RightsControl<MOST> {
+    /// Octets for the header and the descriptors; the struct may end in padding, which would hold one more.
+    pub(crate) const ROOM: usize = CONTROL_HEADER + MOST * size_of::<RawFd>();
+    /// No control message.
+    pub(crate) const EMPTY: Self =
+        Self { header: [0; CONTROL_HEADER], numbers: [[0; size_of::<RawFd>()]; MOST] };
+
+    /// The descriptors in the first `filled` octets, as the kernel wrote them. It puts all into one message, and into
+    /// this room no message of another kind: those must be asked for.
+    pub(crate) fn rights(&self, filled: usize) -> impl Iterator<Item = RawFd> {
+        let field = |offset| array(&self.header, offset).map(i32::from_ne_bytes);
+        let kind = (field(size_of::<usize>()), field(size_of::<usize>() + 4));
+        let is_rights = kind == (Some(libc::SOL_SOCKET), Some(libc::SCM_RIGHTS));
+        let length = array(&self.header, 0).map_or(0, usize::from_ne_bytes).min(filled);
+        let octets = if is_rights { length.saturating_sub(CONTROL_HEADER) } else { 0 };
+        let numbers = self.numbers.iter().take(octets / size_of::<RawFd>());
+        numbers.map(|number| RawFd::from_ne_bytes(*number))
     }
 }
 

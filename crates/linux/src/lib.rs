@@ -9,6 +9,7 @@ pub mod link;
 mod nft;
 pub mod node;
 pub mod notrack;
+pub mod passing;
 mod route;
 #[expect(
     unsafe_code,

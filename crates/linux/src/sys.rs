@@ -2,10 +2,10 @@
 
 use std::io;
 use std::mem;
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::ptr;
 
-use crate::envelope::{Envelope, NAME_OCTETS};
+use crate::envelope::{Envelope, NAME_OCTETS, RightsControl};
 use crate::udp::BATCH;
 
 /// `BATCH` in the type that `recvmmsg` and `sendmmsg` count in.
@@ -133,6 +133,52 @@ pub(crate) fn dropped_datagrams(socket: BorrowedFd<'_>) -> io::Result<u32> {
     Ok(drops)
 }
 
+/// What one call received on a Unix socket.
+pub(crate) struct Passed {
+    /// Octets written to the buffer.
+    pub(crate) length: usize,
+    /// The descriptors that came with them, closed on exec.
+    pub(crate) descriptors: Vec<OwnedFd>,
+    /// The kernel had more control data than it handed over.
+    pub(crate) cut_short: bool,
+}
+
+/// Receives octets and up to `MOST` descriptors, in one call.
+///
+/// # Errors
+///
+/// What `recvmsg` says.
+pub(crate) fn receive_descriptors<const MOST: usize>(
+    socket: BorrowedFd<'_>,
+    buffer: &mut [u8],
+) -> io::Result<Passed> {
+    let mut part = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
+    let mut control = RightsControl::<MOST>::EMPTY;
+    let [libc::mmsghdr { msg_hdr: mut header, .. }, ..] = no_headers();
+    header.msg_iov = &mut part;
+    header.msg_iovlen = 1;
+    header.msg_control = ptr::from_mut(&mut control).cast();
+    header.msg_controllen = RightsControl::<MOST>::ROOM;
+    let length = retry(|| {
+        // SAFETY: `header` is initialised and names one part, which names the whole of `buffer`, and
+        // `control`, which is at least as long as is announced; both are exclusively borrowed past the call, and any octets are valid in them.
+        // No name is asked for. The descriptor is open for as long as `socket` is borrowed.
+        // nix's `recvmsg` is no replacement: of control data that was cut short it shows none, and the descriptors in
+        // it would stay open for ever.
+        unsafe { libc::recvmsg(socket.as_raw_fd(), &mut header, libc::MSG_CMSG_CLOEXEC) }
+    })?;
+    let numbers = control.rights(header.msg_controllen);
+    let descriptors = numbers
+        .map(|number| {
+            // SAFETY: the kernel has just opened this descriptor for us and wrote its number into `control`, which only
+            // the kernel wrote to; each number is read once, and nothing else in the process knows it yet. What a peer
+            // sends as octets goes to `buffer` and never here.
+            unsafe { OwnedFd::from_raw_fd(number) }
+        })
+        .collect();
+    Ok(Passed { length, descriptors, cut_short: header.msg_flags & libc::MSG_CTRUNC != 0 })
+}
+
 const NO_PART: libc::iovec = libc::iovec { iov_base: ptr::null_mut(), iov_len: 0 };
 
 fn no_headers() -> [libc::mmsghdr; BATCH] {
@@ -142,7 +188,10 @@ fn no_headers() -> [libc::mmsghdr; BATCH] {
 }
 
 /// Repeats a call that a signal interrupted, and turns -1 into the error it stands for.
-fn retry(mut call: impl FnMut() -> libc::c_int) -> io::Result<usize> {
+fn retry<R>(mut call: impl FnMut() -> R) -> io::Result<usize>
+where
+    usize: TryFrom<R>,
+{
     loop {
         match usize::try_from(call()) {
             Ok(result) => return Ok(result),

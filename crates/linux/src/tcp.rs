@@ -2,11 +2,13 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
 use nix::sys::socket::{setsockopt, sockopt};
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
+
+use crate::passing;
 
 /// How long octets sent to a client may stay unacknowledged before its connection ends.
 const CLIENT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -42,6 +44,21 @@ pub fn listen(addr: SocketAddr, backlog: i32) -> io::Result<TcpListener> {
     socket.set_reuse_port(true)?;
     socket.bind(&addr.into())?;
     socket.listen(backlog)?;
+    Ok(socket.into())
+}
+
+/// Takes over a listener on `addr` that another process made, as [`listen`] does or for both families at once, and passed
+/// on, with all connections that wait in it.
+///
+/// # Errors
+///
+/// `InvalidInput` with the reason when the kernel says that it is no TCP listener, does not share its port, or is bound to
+/// another address; it is closed then.
+pub fn inherit(descriptor: OwnedFd, addr: SocketAddr) -> io::Result<TcpListener> {
+    let socket = passing::inherit(descriptor, Type::STREAM, Protocol::TCP, addr)?;
+    if !socket.is_listener()? {
+        return Err(passing::unusable(format!("the socket on {addr} takes no connections")));
+    }
     Ok(socket.into())
 }
 

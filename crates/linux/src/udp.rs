@@ -2,12 +2,13 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 use nix::sys::socket::{setsockopt, sockopt};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::envelope::Envelope;
+use crate::passing;
 use crate::sys::{self, Arrival};
 
 /// Datagrams that one call receives or sends at most.
@@ -38,25 +39,43 @@ impl UdpListener {
     /// `PermissionDenied` for a port below 1024 without `CAP_NET_BIND_SERVICE`.
     pub fn bind(addr: SocketAddr) -> io::Result<Self> {
         let socket = Socket::new(Domain::for_address(addr), Type::DGRAM.nonblocking(), Some(Protocol::UDP))?;
-        match addr {
-            SocketAddr::V4(addr) => {
-                socket.set_freebind_v4(true)?;
-                if addr.ip().is_unspecified() {
-                    setsockopt(&socket, sockopt::Ipv4PacketInfo, &true)?;
-                }
-            }
-            SocketAddr::V6(addr) => {
-                socket.set_only_v6(true)?;
-                socket.set_freebind_v6(true)?;
-                if addr.ip().is_unspecified() {
-                    setsockopt(&socket, sockopt::Ipv6RecvPacketInfo, &true)?;
-                }
-            }
+        if addr.is_ipv4() {
+            socket.set_freebind_v4(true)?;
+        } else {
+            socket.set_only_v6(true)?;
+            socket.set_freebind_v6(true)?;
         }
+        tell_local(&socket, addr.ip())?;
         socket.set_reuse_port(true)?;
         lengthen_queue(&socket)?;
         socket.bind(&addr.into())?;
         Ok(Self { socket: socket.into() })
+    }
+
+    /// Takes over a socket that another process made by [`UdpListener::bind`] for `addr` and passed on, with all
+    /// datagrams that are queued in it.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` with the reason when the kernel says that it is anything else than such a socket, or bound to
+    /// another address; it is closed then.
+    pub fn inherit(descriptor: OwnedFd, addr: SocketAddr) -> io::Result<Self> {
+        let socket = passing::inherit(descriptor, Type::DGRAM, Protocol::UDP, addr)?;
+        if addr.is_ipv6() && !socket.only_v6()? {
+            return Err(passing::unusable(format!("the socket on {addr} takes IPv4 as well")));
+        }
+        tell_local(&socket, addr.ip())?;
+        Ok(Self { socket: socket.into() })
+    }
+
+    /// The same socket under a second descriptor, e.g. to pass it on while this one is still read. Each datagram goes to
+    /// whoever reads first; the socket is closed when all its descriptors are.
+    ///
+    /// # Errors
+    ///
+    /// No descriptor is left.
+    pub fn try_clone(&self) -> io::Result<Self> {
+        Ok(Self { socket: self.socket.try_clone()? })
     }
 
     /// The address and port that the socket is bound to.
@@ -164,6 +183,18 @@ impl UdpListener {
     pub fn queue_overflows(&self) -> io::Result<u32> {
         sys::dropped_datagrams(self.as_fd())
     }
+}
+
+/// On a wildcard address, has every datagram tell which address was asked.
+fn tell_local(socket: &Socket, bound: IpAddr) -> io::Result<()> {
+    match bound {
+        IpAddr::V4(bound) if bound.is_unspecified() => setsockopt(socket, sockopt::Ipv4PacketInfo, &true)?,
+        IpAddr::V6(bound) if bound.is_unspecified() => {
+            setsockopt(socket, sockopt::Ipv6RecvPacketInfo, &true)?;
+        }
+        _ => {}
+    }
+    Ok(())
 }
 
 /// Lets a burst of a few thousand queries wait while the worker is busy; the kernel's default holds about 250. Beyond
