@@ -20,6 +20,9 @@ pub const DEFAULT_BASE_COREFILE: &str = "/etc/coredns/Corefile.base";
 /// The value of `-corefile` that means nothing was asked for.
 pub const DEFAULT_COREFILE: &str = "/etc/Corefile";
 
+/// Where instances meet for a hand-over.
+pub const DEFAULT_HANDOVER_DIR: &str = "/run/nodelocaldns";
+
 /// The command line, checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Flags {
@@ -65,6 +68,11 @@ pub struct Flags {
     pub workers: usize,
     /// `-cache-bytes`: memory for all cached answers, octets; none to choose from the limit of the cgroup.
     pub cache_bytes: Option<u64>,
+    /// `-handover-dir`: where a successor finds us and a snapshot of the cache is kept, used if it is there; none for `0`
+    /// or nothing.
+    pub handover_dir: Option<PathBuf>,
+    /// `-probe`: do not serve, but say whether the instance of this container does. `local_ips` is empty then.
+    pub probe: bool,
 }
 
 /// The command line ends the process: it was wrong, or it asked for a text.
@@ -228,6 +236,13 @@ struct CommandLine {
     /// Memory for cached answers, in octets or with Ki, Mi or Gi [default: from the memory limit]
     #[arg(long = "cache-bytes", value_name = "OCTETS", value_parser = octets)]
     cache_bytes: Option<u64>,
+    /// Directory of the node, used if it is there, in which a successor takes over from us; 0 for none
+    #[arg(long = "handover-dir", value_name = "DIRECTORY", default_value = DEFAULT_HANDOVER_DIR)]
+    handover_dir: String,
+    /// Say by the exit code whether the instance of this container serves, for a startup probe
+    #[arg(long, value_parser = boolean, action = ArgAction::Set, num_args = 0..=1, require_equals = true,
+          value_name = "BOOL", default_value = "false", default_missing_value = "true")]
+    probe: bool,
 }
 
 impl CommandLine {
@@ -252,7 +267,7 @@ impl CommandLine {
         }
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Ok(Flags {
-            local_ips: local_ips(&self.localip)?,
+            local_ips: if self.probe { Vec::new() } else { local_ips(&self.localip)? },
             setup_interface: self.setupinterface,
             interface_name: self.interfacename,
             setup_iptables: self.setupiptables,
@@ -278,6 +293,10 @@ impl CommandLine {
             link_kind: self.link_kind,
             workers: self.workers.map_or_else(|| cores.min(2), usize::from),
             cache_bytes: self.cache_bytes,
+            handover_dir: Some(self.handover_dir)
+                .filter(|path| !path.is_empty() && path != "0")
+                .map(PathBuf::from),
+            probe: self.probe,
         })
     }
 }

@@ -17,6 +17,7 @@ pub mod config;
 mod control;
 pub mod environment;
 pub mod flags;
+mod handover;
 pub mod metrics;
 pub mod readiness;
 pub mod tallies;

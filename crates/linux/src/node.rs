@@ -73,6 +73,15 @@ impl fmt::Display for NodeError {
 
 impl std::error::Error for NodeError {}
 
+/// What is not given back, because another process looks after it.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Kept {
+    /// The link and its addresses.
+    pub link: bool,
+    /// The rules.
+    pub rules: bool,
+}
+
 /// A node that was set up according to a [`NodePlan`]. Dropping it leaves everything in place.
 #[derive(Debug)]
 pub struct NodeSetup {
@@ -133,13 +142,22 @@ impl NodeSetup {
     ///
     /// The parts that could not be removed; a failure of one does not keep the other.
     pub async fn restore(self) -> Result<(), NodeError> {
+        self.restore_but(Kept::default()).await
+    }
+
+    /// Gives the node back as [`restore`](Self::restore) does, but for what is `kept`.
+    ///
+    /// # Errors
+    ///
+    /// The parts that could not be removed; a failure of one does not keep the other.
+    pub async fn restore_but(self, kept: Kept) -> Result<(), NodeError> {
         let rules = match &self.notrack {
-            Some(plan) if self.rules_stood => notrack::remove(&plan.table).err(),
+            Some(plan) if self.rules_stood && !kept.rules => notrack::remove(&plan.table).err(),
             _ => None,
         };
         let link = match self.link {
-            Some(link) => link.remove().await.err(),
-            None => None,
+            Some(link) if !kept.link => link.remove().await.err(),
+            _ => None,
         };
         if link.is_none() && rules.is_none() { Ok(()) } else { Err(NodeError { link, rules }) }
     }

@@ -149,7 +149,11 @@ impl Admin {
         let probed = Rc::default();
         let mut prober = JoinSet::new();
         prober.spawn_local(probe::run(Rc::clone(&probed), limits.probe_period, sources.tally));
-        let pages = Rc::new(Pages { exposition: sources.exposition, readiness: sources.readiness });
+        let pages = Rc::new(Pages {
+            exposition: sources.exposition,
+            readiness: sources.readiness,
+            trouble: RefCell::default(),
+        });
         let (open, inherited) = (BTreeMap::new(), Inherited::new());
         Self { pages, limits, open, inherited, probed, listeners: JoinSet::new(), prober }
     }
@@ -189,6 +193,11 @@ impl Admin {
         }
         self.probe();
         Ok(())
+    }
+
+    /// Has `/health` answer 503 with this text, or 200 without.
+    pub fn tell_health(&self, trouble: Option<String>) {
+        self.pages.trouble.replace(trouble);
     }
 
     /// Serves nothing for the time being: another process does, on the same sockets. Requests under way are answered.

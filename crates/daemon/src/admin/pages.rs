@@ -1,5 +1,6 @@
 //! What is answered.
 
+use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -33,16 +34,25 @@ pub(super) enum MetricsPage {
 pub(super) struct Pages {
     pub(super) exposition: Arc<Exposition>,
     pub(super) readiness: Readiness,
+    /// Why we should be started again.
+    pub(super) trouble: RefCell<Option<String>>,
 }
 
 impl Pages {
     /// The answer to any method, as CoreDNS has it.
     pub(super) fn answer(self: &Rc<Self>, roles: Roles, path: &str) -> Response<Full<Bytes>> {
         match (path, roles.metrics) {
-            ("/health", _) if roles.health => text(StatusCode::OK, "OK"),
+            ("/health", _) if roles.health => self.health(),
             ("/ready", _) if roles.ready => self.ready(),
             ("/metrics", Some(page)) => self.metrics(page),
             _ => text(StatusCode::NOT_FOUND, "404 page not found\n"),
+        }
+    }
+
+    fn health(&self) -> Response<Full<Bytes>> {
+        match &*self.trouble.borrow() {
+            None => text(StatusCode::OK, "OK"),
+            Some(trouble) => text(StatusCode::SERVICE_UNAVAILABLE, trouble.clone()),
         }
     }
 

@@ -17,6 +17,8 @@ pub(crate) enum Ending {
     Asked,
     /// By a second signal, which cut the first one's courtesies short.
     AskedTwice,
+    /// By a signal, when another instance had taken over.
+    HandedOver,
 }
 
 /// An end that was not. Each text is for the operator: what, where, why, and what to do.
@@ -30,7 +32,6 @@ pub(crate) enum Fault {
     Numbers(NumbersUsedUp),
     Metrics(prometheus::Error),
     Thread(io::Error),
-    PidFile(String, io::Error),
     WorkerDied,
     Panicked,
     Loop(String),
@@ -47,7 +48,6 @@ impl fmt::Display for Fault {
             Self::Numbers(error) => error.fmt(f),
             Self::Metrics(error) => write!(f, "the metrics cannot be served: {error}"),
             Self::Thread(error) => write!(f, "the system gives no thread, timer or signal: {error}"),
-            Self::PidFile(path, error) => write!(f, "-pidfile {path}: {error}"),
             Self::WorkerDied => {
                 f.write_str("a worker has ended by itself, which is a bug: leaving, to be started again")
             }

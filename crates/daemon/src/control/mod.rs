@@ -4,6 +4,7 @@
 //! for this thread to read.
 
 mod ending;
+mod probing;
 mod reload;
 mod service;
 mod signals;
@@ -19,7 +20,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use linux::link::LinkPlan;
-use linux::node::{NodeEvent, NodePlan, NodeSetup};
+use linux::node::{Kept, NodeEvent, NodePlan, NodeSetup};
 use linux::notrack::NotrackPlan;
 use tracing::{error, info, warn};
 
@@ -29,12 +30,13 @@ use crate::config::settings::Settings;
 use crate::config::{Corefile, system::Node};
 use crate::environment::Environment;
 use crate::flags::{self, Flags};
+use crate::handover::{self, Claim, Estate, Neighbour, Place};
 use crate::metrics::{Build, Exposition, ProcessTally, SetupError};
 use crate::readiness::Readiness;
 use crate::tallies::Tallies;
 use crate::voice::{self, Voice};
 pub(crate) use ending::{Ending, Fault};
-use service::Service;
+use service::{Conditions, Parting, Service, Standby};
 use signals::Signals;
 
 /// The packet-filter table.
@@ -50,6 +52,9 @@ pub fn run(args: impl IntoIterator<Item = std::ffi::OsString>) -> ExitCode {
         Ok(flags) => flags,
         Err(usage) => return ending::usage(&usage),
     };
+    if flags.probe {
+        return probing::probe(flags.handover_dir.as_deref());
+    }
     let process = Arc::new(ProcessTally::default());
     let ending = match Voice::start(std::io::stdout(), voice::QUEUE_LEN, Arc::clone(&process)) {
         Ok(voice) => {
@@ -60,7 +65,7 @@ pub fn run(args: impl IntoIterator<Item = std::ffi::OsString>) -> ExitCode {
         Err(error) => Err(Fault::Thread(error)),
     };
     match ending {
-        Ok(Ending::Asked) => ExitCode::SUCCESS,
+        Ok(Ending::Asked | Ending::HandedOver) => ExitCode::SUCCESS,
         Ok(Ending::AskedTwice) => ExitCode::from(2),
         Err(fault) => {
             // Where stderr is closed there is nobody left to tell.
@@ -88,11 +93,15 @@ async fn control(flags: &Flags, voice: &Voice, process: &Arc<ProcessTally>) -> R
         warn!("{warning}");
     }
     let descriptors = raise_descriptor_limit();
+    let place = meeting_place(flags);
+    let estate = predecessor(place.as_ref(), process).await;
     let mut node = set_up_node(flags, process).await?;
-    let scene = Scene { flags, environment: &environment, voice, process, descriptors };
-    let serving = serve(scene, (corefile, settings), &mut node, &mut signals);
+    let scene =
+        Scene { flags, environment: &environment, voice, process, descriptors, place: place.as_ref() };
+    let serving = serve(scene, (corefile, settings), estate, &mut node, &mut signals);
     let ended = surviving(serving).await.unwrap_or(Err(Fault::Panicked));
-    match (ended, restore(flags, node).await) {
+    let handed_over = matches!(ended, Ok(Ending::HandedOver));
+    match (ended, restore(scene, node, handed_over).await) {
         (Ok(ending), restored) => restored.map(|()| ending),
         (Err(fault), restored) => {
             // The fault is told last; what stays on the node must be told too.
@@ -100,6 +109,35 @@ async fn control(flags: &Flags, voice: &Voice, process: &Arc<ProcessTally>) -> R
                 error!("{leftover}");
             }
             Err(fault)
+        }
+    }
+}
+
+/// The directory of the hand-over; nothing when there is none, or none that can be used.
+fn meeting_place(flags: &Flags) -> Option<Place> {
+    let directory = flags.handover_dir.as_ref()?;
+    match Place::open(directory) {
+        Ok(None) => {
+            info!("no directory {}: upgrades are without hand-over", directory.display());
+            None
+        }
+        Ok(place) => place,
+        Err(error) => {
+            error!("-handover-dir: {error}; upgrades are without hand-over");
+            None
+        }
+    }
+}
+
+/// What the instance in service gives, if there is one.
+async fn predecessor(place: Option<&Place>, process: &ProcessTally) -> Option<Box<Estate>> {
+    match handover::claim(place?).await {
+        Claim::Granted(estate) => Some(estate),
+        Claim::Nobody => None,
+        Claim::Refused(reason) => {
+            process.handovers.refused.up();
+            warn!("the running instance does not hand over: {reason}; starting beside it");
+            None
         }
     }
 }
@@ -113,6 +151,8 @@ struct Scene<'a> {
     process: &'a Arc<ProcessTally>,
     /// How many the process may have open.
     descriptors: u64,
+    /// Where predecessor and successor are met.
+    place: Option<&'a Place>,
 }
 
 fn raise_descriptor_limit() -> u64 {
@@ -131,6 +171,7 @@ fn raise_descriptor_limit() -> u64 {
 async fn serve(
     scene: Scene<'_>,
     configuration: (Corefile, Settings),
+    estate: Option<Box<Estate>>,
     node: &mut NodeSetup,
     signals: &mut Signals,
 ) -> Result<Ending, Fault> {
@@ -143,15 +184,34 @@ async fn serve(
     };
     let assembly = assembly::Assembly::new(tallies, scene.flags.workers);
     let admin = crate::admin::Admin::new(sources, Limits::default());
-    let mut service = Service::start(scene, configuration, assembly, admin)?;
-    let ended = service.attend(node, signals, &readiness).await;
-    readiness.withdraw();
-    let ended = match ended {
-        Ok(()) => Ok(service.leave(signals).await),
-        Err(fault) => Err(fault),
-    };
+    let conditions = Conditions::of(&readiness);
+    let mut service = Service::start(scene, configuration, assembly, admin, estate).await?;
+    let ended = in_service(&mut service, node, signals, &conditions, &readiness).await;
     service.close().await;
     ended
+}
+
+/// Serves until it is told to leave, alone or beside a successor.
+async fn in_service(
+    service: &mut Service<'_>,
+    node: &mut NodeSetup,
+    signals: &mut Signals,
+    conditions: &Conditions,
+    readiness: &Readiness,
+) -> Result<Ending, Fault> {
+    loop {
+        match service.attend(node, signals, conditions).await? {
+            Parting::Told => {
+                readiness.withdraw();
+                return Ok(service.leave(signals, conditions).await);
+            }
+            Parting::Succeeded(succession) => {
+                if service.stand_by(succession, signals).await? == Standby::Over {
+                    return Ok(service.retire(signals).await);
+                }
+            }
+        }
+    }
 }
 
 fn exposition(tallies: &Arc<Mutex<Tallies>>, process: &Arc<ProcessTally>) -> Result<Exposition, Fault> {
@@ -208,12 +268,42 @@ async fn surviving<F: Future>(future: F) -> Option<F::Output> {
     survived.await
 }
 
-async fn restore(flags: &Flags, node: NodeSetup) -> Result<(), Fault> {
+/// Gives back what the node had from us, but for what another instance looks after.
+async fn restore(scene: Scene<'_>, node: NodeSetup, handed_over: bool) -> Result<(), Fault> {
+    let flags = scene.flags;
     if flags.skip_teardown {
         info!("link and rules stay, as -skipteardown says");
         return Ok(());
     }
-    node.restore().await.map_err(Fault::Node)
+    let met = match scene.place {
+        Some(place) => handover::neighbour(place).await,
+        None => None,
+    };
+    let Some(other) = met.or_else(|| handed_over.then(Neighbour::default)) else {
+        return node.restore().await.map_err(Fault::Node);
+    };
+    // One that says nothing may look after everything.
+    let link = !other.has_spoken || other.link.as_ref() == Some(&flags.interface_name);
+    let rules = !other.has_spoken || other.keeps_rules;
+    info!("another instance is in service: {} to it", Left { link, rules });
+    node.restore_but(Kept { link, rules }).await.map_err(Fault::Node)
+}
+
+/// What is left to another instance, in words.
+struct Left {
+    link: bool,
+    rules: bool,
+}
+
+impl std::fmt::Display for Left {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match (self.link, self.rules) {
+            (true, true) => "link and rules are left",
+            (true, false) => "the link is left",
+            (false, true) => "the rules are left",
+            (false, false) => "nothing is left",
+        })
+    }
 }
 
 #[cfg(test)]

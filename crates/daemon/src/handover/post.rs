@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
 
 use linux::passing;
 use tokio::io::Interest;
@@ -77,6 +78,8 @@ pub(crate) enum PostError {
     TooLong(usize),
     /// Descriptors that belong to no message, or a message without the one it should have.
     Descriptors,
+    /// It says nothing for so long.
+    Silent(Duration),
     /// What the kernel said.
     Io(io::Error),
 }
@@ -91,6 +94,7 @@ impl fmt::Display for PostError {
             }
             Self::TooLong(octets) => write!(f, "a message of {octets} octets"),
             Self::Descriptors => f.write_str("its messages and descriptors do not go together"),
+            Self::Silent(time) => write!(f, "it says nothing for {time:?}"),
             Self::Io(error) => error.fmt(f),
         }
     }

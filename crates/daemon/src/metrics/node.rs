@@ -149,12 +149,30 @@ fn of_process(process: &ProcessTally) -> Vec<Family> {
             "Links, addresses and rules of ours that were gone and that we put back.",
             process.repairs.get(),
         ),
+        handovers(process),
         plain(
             "nodelocaldns_log_lines_dropped_total",
             "Log lines dropped because whoever reads our output was too slow.",
             process.lost_lines.get(),
         ),
     ]
+}
+
+fn handovers(process: &ProcessTally) -> Family {
+    let mut family = Family::counter(
+        "nodelocaldns_handovers_total",
+        "Hand-overs of the node: taken from an instance before, given to one after, resumed when that one ended or left, refused by one that does not hand over.",
+    );
+    let counts = &process.handovers;
+    for (event, count) in [
+        ("taken", &counts.taken),
+        ("given", &counts.given),
+        ("resumed", &counts.resumed),
+        ("refused", &counts.refused),
+    ] {
+        family.series(&[("event", event)], count.get() as f64);
+    }
+    family
 }
 
 fn rejected(tallies: &Tallies) -> Family {

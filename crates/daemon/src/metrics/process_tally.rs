@@ -143,6 +143,19 @@ pub struct ClientConnections {
     pub timed_out: EventCount,
 }
 
+/// Hand-overs between instances of the program.
+#[derive(Debug, Default)]
+pub struct Handovers {
+    /// From a predecessor to us.
+    pub taken: EventCount,
+    /// From us to a successor.
+    pub given: EventCount,
+    /// Back to us, since the successor ended or left.
+    pub resumed: EventCount,
+    /// That a predecessor was in service but did not hand over.
+    pub refused: EventCount,
+}
+
 /// What no worker's own tally has a place for.
 #[derive(Debug, Default)]
 pub struct ProcessTally {
@@ -156,6 +169,8 @@ pub struct ProcessTally {
     pub repairs: EventCount,
     /// Log lines that found no room.
     pub lost_lines: EventCount,
+    /// Hand-overs between instances of the program.
+    pub handovers: Handovers,
     /// TCP connections of clients.
     pub connections: ClientConnections,
     /// Answers by UDP that the kernel would not take.

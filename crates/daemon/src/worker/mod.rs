@@ -33,7 +33,7 @@ use crate::voice::query_log::{QueryLog, Sent};
 use clients::Clients;
 pub(crate) use clients::{Patience, Room};
 use datagrams::Datagrams;
-pub(crate) use sockets::Sockets;
+pub(crate) use sockets::{Inherited, Listening, Transport};
 pub(crate) use thread::{Adoption, Worker};
 use upstream::Upstreams;
 pub(crate) use upstream::{Carrier, Carriers, Privacy};

@@ -22,6 +22,7 @@ const ORDERS_LEN: usize = 4;
 enum Order {
     Adopt(Box<Adoption>, oneshot::Sender<io::Result<()>>),
     Drain(Instant, oneshot::Sender<()>),
+    Ping(oneshot::Sender<()>),
 }
 
 /// What changes for a worker that runs.
@@ -80,6 +81,13 @@ impl Worker {
         self.orders.send(Order::Drain(until, done)).await.ok().map(|()| wait)
     }
 
+    /// Asks for a sign of life, which comes as soon as the worker takes orders. Nothing is returned when too many orders
+    /// wait already.
+    pub(crate) fn ping(&self) -> Option<oneshot::Receiver<()>> {
+        let (alive, wait) = oneshot::channel();
+        self.orders.try_send(Order::Ping(alive)).ok().map(|()| wait)
+    }
+
     /// True when the thread has ended, which it does only when told to, or by a panic.
     pub(crate) fn has_ended(&self) -> bool {
         self.thread.is_finished()
@@ -102,6 +110,8 @@ async fn work(desk: Desk, orders: Orders, mut receiver: mpsc::Receiver<Order>) {
                 // Who no longer waits for the outcome does not need it.
                 done.send(open(&core, opened)).unwrap_or_default();
             }
+            // Who no longer waits for it does not need it.
+            Order::Ping(alive) => alive.send(()).unwrap_or_default(),
             Order::Drain(until, done) => {
                 drain(&core, until).await;
                 return done.send(()).unwrap_or_default();

@@ -1,15 +1,17 @@
 //! The process in service: workers, endpoints, and what must be looked after while they run.
 
+mod succession;
 mod upkeep;
 
 use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use linux::node::NodeSetup;
 use resolver::Seat;
 use resolver::cache::Cache;
-use resolver::policy::{Limits, ListenerId, RouteId};
+use resolver::policy::{BlockId, Limits, ListenerId, RouteId};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{self, MissedTickBehavior};
@@ -24,17 +26,29 @@ use crate::admin::{Admin, Endpoints};
 use crate::assembly::{Assembled, Assembly, LoopProbe};
 use crate::config::Corefile;
 use crate::config::settings::Settings;
-use crate::readiness::Readiness;
+use crate::handover::{Door, Estate, Lease, Succession};
 use crate::voice::errors::ErrorLog;
-use crate::worker::{self, Desk, Notice, Room, Sockets, Worker};
+use crate::worker::{
+    self, Adoption, Desk, Inherited, Listening, Notice, Orders, Room, Worker,
+};
 use crate::{budget, checks, clock};
-use upkeep::Conditions;
+pub(super) use succession::Standby;
+pub(super) use upkeep::Conditions;
+use upkeep::Ping;
 
 /// How often the process looks at itself.
 const LOOK: Duration = Duration::from_secs(1);
 /// Longer than the deadline of any query that is open.
 const DRAIN_TIME: Duration = Duration::from_secs(5);
 const NOTICES_LEN: usize = 16;
+
+/// Why a service is not attended to any more.
+pub(super) enum Parting {
+    /// It was told to leave.
+    Told,
+    /// A successor reads from the sockets.
+    Succeeded(Succession),
+}
 
 pub(super) struct Service<'a> {
     pub(super) scene: Scene<'a>,
@@ -43,69 +57,118 @@ pub(super) struct Service<'a> {
     pub(super) settings: Settings,
     pub(super) assembly: Assembly,
     pub(super) admin: Admin,
+    cache: Arc<Cache>,
     workers: Vec<Worker>,
+    pings: Vec<Ping>,
+    listening: Listening,
     listeners: Vec<ListenerId>,
     zones: HashMap<RouteId, String>,
+    /// The fingerprints of the server blocks.
+    blocks: Vec<(String, BlockId)>,
     error_log: ErrorLog,
     probes: JoinSet<()>,
     notices: mpsc::Receiver<Notice>,
     rules_failed: bool,
+    /// Where a successor knocks.
+    door: Option<Door>,
+    /// The predecessor that stands by.
+    lease: Option<Lease>,
+    /// Addresses of the predecessor which we do not serve.
+    forsaken: Vec<IpAddr>,
+    /// When a successor was last told what there is.
+    offered: Option<Instant>,
 }
 
 impl<'a> Service<'a> {
-    /// Binds, starts the workers and opens the endpoints.
-    pub(super) fn start(
+    /// Takes over from a predecessor or binds, starts the workers and opens the endpoints. When this returns well,
+    /// the workers read, and a predecessor does not any more.
+    pub(super) async fn start(
         scene: Scene<'a>,
         (corefile, settings): (Corefile, Settings),
         mut assembly: Assembly,
-        mut admin: Admin,
+        admin: Admin,
+        estate: Option<Box<Estate>>,
     ) -> Result<Self, Fault> {
         let assembled = assembly.assemble(&settings).map_err(Fault::Numbers)?;
-        let Assembled { orders, listeners, probes, error_log, zones } = assembled;
         let (notify, notices) = mpsc::channel(NOTICES_LEN);
         let cache = Arc::new(Cache::new(budget::cache_bytes(scene.flags.cache_bytes)));
-        let sockets: Vec<Vec<Sockets>> = orders.iter().map(|_| bind(&listeners)).collect::<Result<_, _>>()?;
-        admin.rebind(&endpoints(scene, &settings)).map_err(Fault::Admin)?;
-        let questions = Arc::default();
-        let room = Arc::new(Room::new(scene.descriptors, Arc::clone(scene.process)));
-        let (peers, inboxes) = worker::inboxes(orders.len());
-        let mut workers = Vec::new();
-        for (index, ((orders, sockets), inbox)) in orders.into_iter().zip(sockets).zip(inboxes).enumerate() {
-            let seat = Seat {
-                policy: Arc::clone(&orders.policy),
-                worker: worker::number(index),
-                cache: Arc::clone(&cache),
-                questions: Arc::clone(&questions),
-                tally: assembly.worker_tally(index),
-                limits: Limits::default(),
-                seed: rand::random(),
-            };
-            let (voice, process) = (scene.voice.clone(), Arc::clone(scene.process));
-            let (room, notices, peers) = (Arc::clone(&room), notify.clone(), peers.clone());
-            let desk = Desk { seat, voice, process, room, notices, peers, inbox };
-            workers.push(Worker::start(index, desk, orders, sockets).map_err(Fault::Thread)?);
-        }
-        let listeners = listeners.into_iter().map(|(id, _)| id).collect();
-        let probes = start_probes(probes);
-        let rules_failed = false;
-        let service = Self {
+        let mut service = Self {
             scene,
             corefile,
             settings,
             assembly,
             admin,
-            workers,
-            listeners,
-            zones,
-            error_log,
-            probes,
+            cache,
+            workers: Vec::new(),
+            pings: Vec::new(),
+            listening: Listening::default(),
+            listeners: assembled.listeners.iter().map(|(id, _)| *id).collect(),
+            zones: assembled.zones,
+            blocks: assembled.blocks,
+            error_log: assembled.error_log,
+            probes: JoinSet::new(),
             notices,
-            rules_failed,
+            rules_failed: false,
+            door: None,
+            lease: None,
+            forsaken: Vec::new(),
+            offered: None,
         };
+        let estate = service.inherit(estate, &assembled.homes).await;
+        service.open(&assembled.listeners, assembled.orders, notify, estate).await?;
+        service.probes = start_probes(assembled.probes);
         service.assembly.in_force(&service.settings);
-        service.write_pid_file()?;
+        service.write_pid_file();
         service.announce();
         Ok(service)
+    }
+
+    /// Opens the sockets and the endpoints, has the workers read, and a predecessor stop.
+    async fn open(
+        &mut self,
+        listeners: &[(ListenerId, Vec<SocketAddr>)],
+        orders: Vec<Orders>,
+        notify: mpsc::Sender<Notice>,
+        estate: Option<Box<Estate>>,
+    ) -> Result<(), Fault> {
+        let (mut estate, mut inherited) = (estate, Inherited::default());
+        if let Some(estate) = &mut estate {
+            inherited = std::mem::take(&mut estate.dns);
+            self.admin.inherit(std::mem::take(&mut estate.http));
+        }
+        let workers = orders.len();
+        let sockets = self.listening.open(listeners, workers, &mut inherited).map_err(bind_fault)?;
+        self.admin.rebind(&endpoints(self.scene, &self.settings)).map_err(Fault::Admin)?;
+        self.workers = self.hire(orders, notify)?;
+        for (worker, opened) in self.workers.iter().zip(sockets) {
+            worker.adopt(Adoption { opened, ..Adoption::default() }).await.map_err(Fault::Thread)?;
+        }
+        self.take_over(estate).await;
+        Ok(())
+    }
+
+    /// Starts the workers, which have no sockets yet.
+    fn hire(&self, orders: Vec<Orders>, notify: mpsc::Sender<Notice>) -> Result<Vec<Worker>, Fault> {
+        let questions = Arc::default();
+        let room = Arc::new(Room::new(self.scene.descriptors, Arc::clone(self.scene.process)));
+        let (peers, inboxes) = worker::inboxes(orders.len());
+        let mut workers = Vec::new();
+        for (index, (orders, inbox)) in orders.into_iter().zip(inboxes).enumerate() {
+            let seat = Seat {
+                policy: Arc::clone(&orders.policy),
+                worker: worker::number(index),
+                cache: Arc::clone(&self.cache),
+                questions: Arc::clone(&questions),
+                tally: self.assembly.worker_tally(index),
+                limits: Limits::default(),
+                seed: rand::random(),
+            };
+            let (voice, process) = (self.scene.voice.clone(), Arc::clone(self.scene.process));
+            let (room, notices, peers) = (Arc::clone(&room), notify.clone(), peers.clone());
+            let desk = Desk { seat, voice, process, room, notices, peers, inbox };
+            workers.push(Worker::start(index, desk, orders).map_err(Fault::Thread)?);
+        }
+        Ok(workers)
     }
 
     fn announce(&self) {
@@ -125,14 +188,13 @@ impl<'a> Service<'a> {
         info!("plugin/reload: Running configuration SHA512 = {}", self.settings.hash);
     }
 
-    /// Looks after everything until told to leave.
+    /// Looks after everything until told to leave, or until a successor has taken over.
     pub(super) async fn attend(
         &mut self,
         node: &mut NodeSetup,
         signals: &mut Signals,
-        readiness: &Readiness,
-    ) -> Result<(), Fault> {
-        let conditions = Conditions::of(readiness);
+        conditions: &Conditions,
+    ) -> Result<Parting, Fault> {
         let mut watch = Watch::new(&self.settings, self.scene.flags);
         let mut files = FileWatch::default();
         let mut looks = time::interval(LOOK);
@@ -144,12 +206,18 @@ impl<'a> Service<'a> {
             tokio::select! {
                 biased;
                 told = signals.next() => match told {
-                    Told::Leave => return Ok(()),
+                    Told::Leave => return Ok(Parting::Told),
                     Told::Reload => self.reload(&mut watch, true).await,
                 },
                 Some(notice) = self.notices.recv() => return Err(Fault::Loop(self.describe(notice))),
+                knock = succession::next_knock(&mut self.door) => {
+                    if let Some(succession) = self.answer_knock(knock, conditions) {
+                        return Ok(Parting::Succeeded(succession));
+                    }
+                }
+                () = succession::ended(&mut self.lease) => self.predecessor_has_left(node).await,
                 _ = looks.tick() => {
-                    self.look(node, &conditions).await?;
+                    self.look(node, conditions).await?;
                     files.look(self).await;
                 }
                 _ = syncs.tick() => self.repair(node).await,
@@ -158,18 +226,34 @@ impl<'a> Service<'a> {
         }
     }
 
-    /// Leaves in order: DNS is served for as long as the lameduck lasts, then what is open is answered.
-    pub(super) async fn leave(&mut self, signals: &mut Signals) -> Ending {
-        let lameduck = self.settings.health.map_or(Duration::ZERO, |health| health.lameduck);
+    /// Leaves in order. A successor that is about to take over, or a predecessor that stands by, goes on at once; without
+    /// them DNS is served for as long as the lameduck lasts. Then what is open is answered.
+    pub(super) async fn leave(&mut self, signals: &mut Signals, conditions: &Conditions) -> Ending {
         let courtesies = async {
-            if !lameduck.is_zero() {
+            if let Some(succession) = self.last_knock(conditions).await
+                && self.yield_to(&succession).await
+            {
+                self.drain().await;
+                return Ending::HandedOver;
+            }
+            let lameduck = self.settings.health.map_or(Duration::ZERO, |health| health.lameduck);
+            if !self.give_back().await && !lameduck.is_zero() {
                 info!("Going into lameduck mode for {lameduck:?}");
                 time::sleep(lameduck).await;
             }
             self.drain().await;
+            Ending::Asked
         };
         tokio::select! {
-            () = courtesies => Ending::Asked,
+            ending = courtesies => ending,
+            () = signals.leave() => Ending::AskedTwice,
+        }
+    }
+
+    /// Ends what was still open when a successor took over, and us.
+    pub(super) async fn retire(&mut self, signals: &mut Signals) -> Ending {
+        tokio::select! {
+            () = self.drain() => Ending::HandedOver,
             () = signals.leave() => Ending::AskedTwice,
         }
     }
@@ -207,24 +291,32 @@ impl<'a> Service<'a> {
     /// Takes `settings` into use. On failure everything is as before.
     pub(super) async fn adopt(&mut self, settings: Settings) -> Result<(), Fault> {
         let assembled = self.assembly.assemble(&settings).map_err(Fault::Numbers)?;
-        let Assembled { orders, listeners, probes, error_log, zones } = assembled;
+        let Assembled { orders, listeners, probes, error_log, zones, blocks, .. } = assembled;
         let is_new = |(id, _): &&(ListenerId, _)| !self.listeners.contains(id);
         let opened: Vec<_> = listeners.iter().filter(is_new).cloned().collect();
         let wanted: Vec<ListenerId> = listeners.into_iter().map(|(id, _)| id).collect();
         let closed: Vec<ListenerId> =
             self.listeners.iter().filter(|id| !wanted.contains(id)).copied().collect();
-        let sockets: Vec<Vec<Sockets>> =
-            self.workers.iter().map(|_| bind(&opened)).collect::<Result<_, _>>()?;
-        self.admin.rebind(&endpoints(self.scene, &settings)).map_err(Fault::Admin)?;
-        for ((worker, orders), sockets) in self.workers.iter().zip(orders).zip(sockets) {
-            worker.adopt(orders, sockets, closed.clone()).await.map_err(Fault::Thread)?;
+        let sockets = self
+            .listening
+            .open(&opened, self.workers.len(), &mut Inherited::default())
+            .map_err(bind_fault)?;
+        if let Err(error) = self.admin.rebind(&endpoints(self.scene, &settings)) {
+            self.listening.close(&opened.iter().map(|(id, _)| *id).collect::<Vec<_>>());
+            return Err(Fault::Admin(error));
         }
+        for ((worker, orders), opened) in self.workers.iter().zip(orders).zip(sockets) {
+            let adoption = Adoption { orders: Some(orders), opened, closed: closed.clone() };
+            worker.adopt(adoption).await.map_err(Fault::Thread)?;
+        }
+        self.listening.close(&closed);
         for line in self.error_log.stop() {
             self.scene.voice.say(line.level, line.text);
         }
         self.probes = start_probes(probes);
         self.assembly.in_force(&settings);
-        (self.listeners, self.error_log, self.zones, self.settings) = (wanted, error_log, zones, settings);
+        (self.listeners, self.blocks) = (wanted, blocks);
+        (self.error_log, self.zones, self.settings) = (error_log, zones, settings);
         Ok(())
     }
 
@@ -239,10 +331,13 @@ impl<'a> Service<'a> {
         )
     }
 
-    fn write_pid_file(&self) -> Result<(), Fault> {
-        let Some(path) = &self.scene.flags.pid_file else { return Ok(()) };
-        std::fs::write(path, format!("{}\n", std::process::id()))
-            .map_err(|error| Fault::PidFile(path.display().to_string(), error))
+    /// A node is not left without DNS for the want of a file.
+    fn write_pid_file(&self) {
+        let Some(path) = &self.scene.flags.pid_file else { return };
+        let written = path.parent().map_or(Ok(()), std::fs::create_dir_all);
+        if let Err(error) = written.and_then(|()| std::fs::write(path, format!("{}\n", std::process::id()))) {
+            error!("-pidfile {}: {error}", path.display());
+        }
     }
 
     fn remove_pid_file(&self) {
@@ -280,9 +375,8 @@ fn served(zone: &Name, label: &str) -> String {
     }
 }
 
-fn bind(listeners: &[(ListenerId, Vec<std::net::SocketAddr>)]) -> Result<Vec<Sockets>, Fault> {
-    let bound = listeners.iter().map(|(id, addresses)| worker::bind(*id, addresses));
-    bound.collect::<Result<_, _>>().map_err(|(address, error)| Fault::Bind(address, error))
+fn bind_fault((address, error): (SocketAddr, std::io::Error)) -> Fault {
+    Fault::Bind(address, error)
 }
 
 fn endpoints(scene: Scene<'_>, settings: &Settings) -> Endpoints {

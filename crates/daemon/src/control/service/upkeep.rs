@@ -1,6 +1,9 @@
 //! What is looked after while the process serves: workers, answers, link and rules.
 
+use std::time::{Duration, Instant};
+
 use linux::node::{NodeEvent, NodeSetup};
+use tokio::sync::oneshot;
 
 use super::super::{Fault, tell};
 use super::Service;
@@ -8,21 +11,37 @@ use crate::readiness::{Guard, Readiness};
 use crate::worker::Worker;
 use crate::{checks, clock};
 
+/// A worker that takes no order for so long makes no progress. One that is merely starved of CPU does, in between.
+const PROGRESS_TIME: Duration = Duration::from_secs(10);
+
 /// What must be true before queries may come.
-pub(super) struct Conditions {
+pub(crate) struct Conditions {
+    readiness: Readiness,
     sockets: Guard,
     link: Guard,
     answers: Guard,
 }
 
 impl Conditions {
-    pub(super) fn of(readiness: &Readiness) -> Self {
+    pub(crate) fn of(readiness: &Readiness) -> Self {
         Self {
+            readiness: readiness.clone(),
             sockets: readiness.guard("sockets"),
             link: readiness.guard("link"),
             answers: readiness.guard("an answer of our own"),
         }
     }
+
+    /// The names of those that are not.
+    pub(super) fn awaited(&self) -> Vec<String> {
+        self.readiness.awaited().into_iter().map(str::to_owned).collect()
+    }
+}
+
+/// A question to a worker whether it makes progress, and since when it is open.
+pub(super) struct Ping {
+    since: Instant,
+    answer: Option<oneshot::Receiver<()>>,
 }
 
 impl Service<'_> {
@@ -32,6 +51,7 @@ impl Service<'_> {
             return Err(Fault::WorkerDied);
         }
         conditions.sockets.done();
+        self.ping();
         for line in self.error_log.due(clock::now()) {
             self.scene.voice.say(line.level, line.text);
         }
@@ -56,6 +76,23 @@ impl Service<'_> {
             conditions.answers.await_again()
         }
         Ok(())
+    }
+
+    /// Asks each worker for a sign of life, once the last one has come.
+    fn ping(&mut self) {
+        let now = clock::now();
+        self.pings.resize_with(self.workers.len(), || Ping { since: now, answer: None });
+        let mut stuck = None;
+        for (number, (worker, ping)) in self.workers.iter().zip(&mut self.pings).enumerate() {
+            if ping.answer.as_mut().is_none_or(|answer| answer.try_recv().is_ok()) {
+                *ping = Ping { since: now, answer: worker.ping() };
+            }
+            let silence = now.saturating_duration_since(ping.since);
+            if silence >= PROGRESS_TIME {
+                stuck = Some(format!("worker {number} makes no progress for {} s\n", silence.as_secs()));
+            }
+        }
+        self.admin.tell_health(stuck);
     }
 
     /// Puts back what someone took away.

@@ -1,0 +1,251 @@
+//! Who was in service before us on this node, and who comes after.
+
+use std::collections::HashMap;
+use std::future::pending;
+use std::io;
+use std::os::fd::BorrowedFd;
+use std::time::Duration;
+
+use linux::node::NodeSetup;
+use resolver::cache::Home;
+use tokio::time;
+use tracing::{error, info, warn};
+
+use super::super::Fault;
+use super::super::signals::Signals;
+use super::{Conditions, Service};
+use crate::clock;
+use crate::handover::{Door, Estate, Knock, Lease, Neighbour, Offer, Outcome, Succession};
+use crate::worker::{Adoption, Transport};
+
+/// How long one who is told to leave waits for a successor that is about to take over.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// How the time beside a successor ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Standby {
+    /// We were told to leave.
+    Over,
+    /// The successor has left, and we are in service again.
+    InService,
+}
+
+/// The next knock at `door`.
+pub(super) async fn next_knock(door: &mut Option<Door>) -> Knock {
+    match door {
+        Some(door) => door.next().await,
+        None => pending().await,
+    }
+}
+
+/// Resolves when the predecessor has ended that stands by.
+pub(super) async fn ended(lease: &mut Option<Lease>) {
+    match lease {
+        Some(lease) => lease.ended().await,
+        None => pending().await,
+    }
+}
+
+impl Service<'_> {
+    /// Fills the cache with what a predecessor has.
+    pub(super) async fn inherit(&mut self, estate: Option<Box<Estate>>, homes: &HashMap<String, Home>) -> Option<Box<Estate>> {
+        let mut estate = estate?;
+        let local = &self.scene.flags.local_ips;
+        self.forsaken = estate.addresses.iter().filter(|address| !local.contains(address)).copied().collect();
+        let sockets = estate.sockets();
+        let (moved, received) = estate.receive_cache(&self.cache, homes).await;
+        if let Err(reason) = received {
+            warn!("the cache of the running instance has not come over whole: {reason}");
+        }
+        info!(
+            "the running instance, version {}, gives {sockets} sockets and {} answers ({} are not wanted)",
+            estate.version, moved.taken, moved.left
+        );
+        Some(estate)
+    }
+
+    /// Has the predecessor stop, and can be met by a successor of our own.
+    pub(super) async fn take_over(&mut self, estate: Option<Box<Estate>>) {
+        if let Some(estate) = estate {
+            match estate.take().await {
+                Ok(lease) => {
+                    self.scene.process.handovers.taken.up();
+                    info!("took over; the instance before stands by until it is told to leave");
+                    self.lease = Some(lease);
+                }
+                Err(error) => warn!("the instance before has not said that it stopped: {error}"),
+            }
+        }
+        self.open_door();
+    }
+
+    fn open_door(&mut self) {
+        let Some(place) = self.scene.place else { return };
+        match Door::open(place) {
+            Ok(door) => self.door = Some(door),
+            Err(error) => error!(
+                "{}: no successor will be able to take over: {error}",
+                place.directory().display()
+            ),
+        }
+    }
+
+    /// Answers who knocks; says when a successor has taken over.
+    pub(super) fn answer_knock(&mut self, knock: Knock, conditions: &Conditions) -> Option<Succession> {
+        match knock {
+            Knock::Offer(reply) => {
+                self.offered = Some(clock::now());
+                // One that does not wait any more does not want it.
+                reply.send(self.offer()).unwrap_or_default();
+            }
+            Knock::Status(reply) => reply.send(self.status(conditions)).unwrap_or_default(),
+            Knock::Taken(succession) => return Some(succession),
+        }
+        None
+    }
+
+    fn status(&self, conditions: &Conditions) -> Neighbour {
+        let flags = self.scene.flags;
+        Neighbour {
+            has_spoken: true,
+            is_near: false,
+            awaits: conditions.awaited(),
+            link: flags.setup_interface.then(|| flags.interface_name.clone()),
+            keeps_rules: flags.setup_iptables,
+        }
+    }
+
+    fn offer(&self) -> io::Result<Offer> {
+        let duplicate = |text: String, socket: BorrowedFd<'_>| Ok((text, socket.try_clone_to_owned()?));
+        let dns = self.listening.iter().map(|(transport, address, socket)| {
+            let word = match transport {
+                Transport::Udp => "udp",
+                Transport::Tcp => "tcp",
+            };
+            duplicate(format!("{word} {address}"), socket)
+        });
+        let http = self
+            .admin
+            .sockets()
+            .map(|(asked, bound, socket)| duplicate(format!("http {asked} {bound}"), socket));
+        let flags = self.scene.flags;
+        let addresses = if flags.setup_interface { flags.local_ips.clone() } else { Vec::new() };
+        Ok(Offer {
+            addresses,
+            sockets: dns.chain(http).collect::<io::Result<_>>()?,
+            blocks: self.blocks.clone(),
+            cache: self.cache.clone(),
+        })
+    }
+
+    /// The predecessor has ended: what only it served is taken off the link.
+    pub(super) async fn predecessor_has_left(&mut self, node: &mut NodeSetup) {
+        info!("the instance before has left");
+        self.lease = None;
+        let addresses = std::mem::take(&mut self.forsaken);
+        if let Err(error) = node.release(&addresses).await {
+            warn!("addresses of the instance before stay: {error}");
+        }
+    }
+
+    /// Leaves the sockets to `succession`, and reads them again should it end.
+    ///
+    /// # Errors
+    /// When it ended and a worker cannot go on.
+    pub(super) async fn stand_by(
+        &mut self,
+        mut succession: Succession,
+        signals: &mut Signals,
+    ) -> Result<Standby, Fault> {
+        self.step_aside().await;
+        let outcome = match succession.confirm().await {
+            Ok(()) => {
+                self.scene.process.handovers.given.up();
+                info!("handed over to {}; standing by until told to leave", succession.version);
+                tokio::select! {
+                    biased;
+                    outcome = succession.outcome() => outcome,
+                    () = signals.leave() => return Ok(Standby::Over),
+                }
+            }
+            Err(_) => Outcome::Lost,
+        };
+        match outcome {
+            Outcome::Dismissed => {
+                signals.leave().await;
+                return Ok(Standby::Over);
+            }
+            Outcome::Returned => info!("the instance that took over leaves"),
+            Outcome::Lost => warn!("the instance that took over has ended"),
+        }
+        self.step_forward().await?;
+        self.scene.process.handovers.resumed.up();
+        info!("in service again");
+        if outcome == Outcome::Returned && succession.resumed().await.is_err() {
+            warn!("the instance that took over has not waited for us");
+        }
+        Ok(Standby::InService)
+    }
+
+    /// Reads no more from any socket. What is open is still answered.
+    async fn step_aside(&mut self) {
+        for worker in &self.workers {
+            let closed = self.listeners.clone();
+            if let Err(error) = worker.adopt(Adoption { closed, ..Adoption::default() }).await {
+                error!("a worker does not stop reading: {error}");
+            }
+        }
+        self.admin.pause();
+        self.door = None;
+        if let Some(lease) = self.lease.take() {
+            lease.dismiss().await;
+        }
+    }
+
+    async fn step_forward(&mut self) -> Result<(), Fault> {
+        let sockets = self.listening.again(self.workers.len()).map_err(Fault::Thread)?;
+        for (worker, opened) in self.workers.iter().zip(sockets) {
+            worker.adopt(Adoption { opened, ..Adoption::default() }).await.map_err(Fault::Thread)?;
+        }
+        self.admin.resume().map_err(Fault::Thread)?;
+        self.open_door();
+        Ok(())
+    }
+
+    /// Has the predecessor go on, if it stands by; true when it does.
+    pub(super) async fn give_back(&mut self) -> bool {
+        let Some(mut lease) = self.lease.take() else { return false };
+        // Our socket goes first: its file is the predecessor's again.
+        self.door = None;
+        match lease.give_back().await {
+            Ok(()) => {
+                info!("the instance before goes on");
+                true
+            }
+            Err(error) => {
+                warn!("the instance before does not go on: {error}");
+                false
+            }
+        }
+    }
+
+    /// A successor that was about to take over when we were told to leave, if it does so in a moment.
+    pub(super) async fn last_knock(&mut self, conditions: &Conditions) -> Option<Succession> {
+        self.offered.take().filter(|offered| clock::now() - *offered < 10 * PATIENCE)?;
+        let taken = async {
+            loop {
+                let knock = next_knock(&mut self.door).await;
+                if let Some(succession) = self.answer_knock(knock, conditions) {
+                    return succession;
+                }
+            }
+        };
+        time::timeout(PATIENCE, taken).await.ok()
+    }
+
+    /// Leaves everything to a successor that came at the last moment; true when it is there.
+    pub(super) async fn yield_to(&mut self, succession: &Succession) -> bool {
+        self.step_aside().await;
+        succession.confirm().await.is_ok()
+    }
+}

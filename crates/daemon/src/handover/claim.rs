@@ -1,0 +1,247 @@
+//! The side of the one that starts.
+
+use std::collections::HashMap;
+use std::fmt::Display;
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::OwnedFd;
+use std::str::FromStr;
+use std::time::Duration;
+
+use linux::udp::UdpListener;
+use resolver::cache::{Cache, Home};
+use tokio::time;
+
+use super::place::Place;
+use super::post::{Kind, Message, Post, PostError};
+use crate::admin;
+use crate::clock;
+use crate::worker::Inherited;
+
+/// How long an instance in service may take to say what it has; a healthy one takes milliseconds.
+const OFFER_TIME: Duration = Duration::from_secs(2);
+/// How long the cache may take to come. The instance in service serves on meanwhile.
+const CACHE_TIME: Duration = Duration::from_secs(5);
+/// How long the other side may take for anything else.
+const ANSWER_TIME: Duration = Duration::from_secs(2);
+
+/// What came of knocking.
+#[derive(Debug)]
+pub(crate) enum Claim {
+    /// Nobody is in service here.
+    Nobody,
+    /// Somebody is, but nothing can be had of it, for this reason.
+    Refused(String),
+    /// What it has, and that it goes on until this is taken.
+    Granted(Box<Estate>),
+}
+
+/// What a predecessor gives.
+#[derive(Debug)]
+pub(crate) struct Estate {
+    post: Post,
+    /// Its version.
+    pub(crate) version: String,
+    /// The addresses on its link.
+    pub(crate) addresses: Vec<IpAddr>,
+    pub(crate) dns: Inherited,
+    pub(crate) http: admin::Inherited,
+    /// The fingerprints of its server blocks, by number.
+    blocks: HashMap<u16, String>,
+}
+
+/// How many cached answers came over.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Moved {
+    pub(crate) taken: usize,
+    /// Of server blocks that are gone, over, or not sound.
+    pub(crate) left: usize,
+}
+
+/// The predecessor stands by as long as this lasts.
+#[derive(Debug)]
+pub(crate) struct Lease {
+    post: Post,
+}
+
+/// Asks the instance in service, if there is one, for what it has.
+pub(crate) async fn claim(place: &Place) -> Claim {
+    let stream = match place.visit().await {
+        Ok(Some(stream)) => stream,
+        Ok(None) => return Claim::Nobody,
+        Err(error) => return Claim::Refused(error.to_string()),
+    };
+    match time::timeout(OFFER_TIME, Estate::ask(Post::new(stream))).await {
+        Ok(Ok(estate)) => Claim::Granted(Box::new(estate)),
+        // One that ends before it has given anything was about to leave.
+        Ok(Err(PostError::Gone)) => Claim::Nobody,
+        Ok(Err(error)) => Claim::Refused(error.to_string()),
+        Err(_) => Claim::Refused(format!("it says nothing for {OFFER_TIME:?}")),
+    }
+}
+
+impl Estate {
+    async fn ask(mut post: Post) -> Result<Self, PostError> {
+        post.send(Kind::HELLO, format!("version {}\n", env!("CARGO_PKG_VERSION")).as_bytes()).await?;
+        let mut estate = Self {
+            post,
+            version: String::new(),
+            addresses: Vec::new(),
+            dns: Inherited::default(),
+            http: admin::Inherited::new(),
+            blocks: HashMap::new(),
+        };
+        loop {
+            let message = estate.post.receive().await?;
+            match message.kind {
+                Kind::WELCOME => estate.meet(&String::from_utf8_lossy(&message.octets)),
+                Kind::SOCKET => estate.receive_socket(message),
+                Kind::BLOCK => estate.note_block(&message.octets),
+                Kind::OFFERED => return Ok(estate),
+                _ => {}
+            }
+        }
+    }
+
+    fn meet(&mut self, lines: &str) {
+        for (word, value) in lines.lines().filter_map(|line| line.split_once(' ')) {
+            match word {
+                "version" => value.clone_into(&mut self.version),
+                "address" => self.addresses.extend(value.parse::<IpAddr>()),
+                _ => {}
+            }
+        }
+    }
+
+    /// A socket that is not what is said of it is let go: one of our own takes its place.
+    fn receive_socket(&mut self, message: Message) {
+        let Some(descriptor) = message.descriptor else { return };
+        let text = String::from_utf8_lossy(&message.octets).into_owned();
+        if let Err(reason) = self.keep_socket(&text, descriptor) {
+            tracing::warn!("a socket of the running instance is not taken over, {text:?}: {reason}");
+        }
+    }
+
+    fn keep_socket(&mut self, text: &str, descriptor: OwnedFd) -> Result<(), String> {
+        let mut words = text.split(' ');
+        let transport = words.next().unwrap_or_default();
+        let address: SocketAddr = read(words.next())?;
+        match transport {
+            "udp" => {
+                let socket = UdpListener::inherit(descriptor, address).map_err(in_words)?;
+                self.dns.udp.entry(address).or_default().push(socket);
+            }
+            "tcp" => {
+                let socket = linux::tcp::inherit(descriptor, address).map_err(in_words)?;
+                self.dns.tcp.entry(address).or_default().push(socket);
+            }
+            "http" => {
+                let socket = linux::tcp::inherit(descriptor, read(words.next())?).map_err(in_words)?;
+                self.http.insert(address, socket);
+            }
+            _ => return Err("nobody knows what it is for".to_owned()),
+        }
+        Ok(())
+    }
+
+    fn note_block(&mut self, octets: &[u8]) {
+        if let Some((number, fingerprint)) = octets.split_first_chunk() {
+            let fingerprint = String::from_utf8_lossy(fingerprint).into_owned();
+            self.blocks.insert(u16::from_be_bytes(*number), fingerprint);
+        }
+    }
+
+    /// How many sockets were given.
+    pub(crate) fn sockets(&self) -> usize {
+        let dns = self.dns.udp.values().map(Vec::len).chain(self.dns.tcp.values().map(Vec::len));
+        dns.sum::<usize>() + self.http.len()
+    }
+
+    /// Fills `cache` with what the predecessor has for blocks that are in `homes` too, by fingerprint. What does not come
+    /// in time is asked for when it is wanted.
+    ///
+    /// # Errors
+    /// Why it ended early; what came until then is kept.
+    pub(crate) async fn receive_cache(
+        &mut self,
+        cache: &Cache,
+        homes: &HashMap<String, Home>,
+    ) -> (Moved, Result<(), String>) {
+        let numbers = self.blocks.keys().max().map_or(0, |number| usize::from(*number) + 1);
+        let mut by_number = vec![None; numbers];
+        for (number, fingerprint) in &self.blocks {
+            if let Some(place) = by_number.get_mut(usize::from(*number)) {
+                *place = homes.get(fingerprint).cloned();
+            }
+        }
+        let mut moved = Moved::default();
+        let received = async {
+            loop {
+                let message = self.post.receive().await.map_err(in_words)?;
+                match message.kind {
+                    Kind::ENTRIES => {
+                        let unpacked =
+                            cache.unpack(clock::now(), Duration::ZERO, &message.octets, &by_number);
+                        moved.taken += unpacked.taken;
+                        moved.left += unpacked.left();
+                    }
+                    Kind::PACKED => return Ok(()),
+                    _ => {}
+                }
+                // Probes and signals have their turn between two pieces.
+                tokio::task::yield_now().await;
+            }
+        };
+        let late = |_| Err(format!("not all came within {CACHE_TIME:?}"));
+        let received = time::timeout(CACHE_TIME, received).await.unwrap_or_else(late);
+        (moved, received)
+    }
+
+    /// Tells the predecessor that its sockets are read, and waits until it reads them no more.
+    ///
+    /// # Errors
+    /// It is gone, or does not answer; then it is nobody who could go on.
+    pub(crate) async fn take(self) -> Result<Lease, PostError> {
+        let mut lease = Lease { post: self.post };
+        lease.ask(Kind::TAKEN, Kind::STOPPED).await?;
+        Ok(lease)
+    }
+}
+
+impl Lease {
+    /// Resolves when the predecessor has ended.
+    pub(crate) async fn ended(&mut self) {
+        while self.post.receive().await.is_ok() {}
+    }
+
+    /// Has the predecessor go on. When this returns well, it reads from the sockets.
+    ///
+    /// # Errors
+    /// It is gone, or does not answer.
+    pub(crate) async fn give_back(&mut self) -> Result<(), PostError> {
+        self.ask(Kind::RETURNED, Kind::RESUMED).await
+    }
+
+    /// Lets the predecessor know that another one goes on from here.
+    pub(crate) async fn dismiss(self) {
+        // One that is gone need not know.
+        let told = time::timeout(ANSWER_TIME, self.post.send(Kind::DISMISSED, &[])).await;
+        drop(told);
+    }
+
+    async fn ask(&mut self, kind: Kind, answer: Kind) -> Result<(), PostError> {
+        let asked = async {
+            self.post.send(kind, &[]).await?;
+            while self.post.receive().await?.kind != answer {}
+            Ok(())
+        };
+        time::timeout(ANSWER_TIME, asked).await.unwrap_or(Err(PostError::Silent(ANSWER_TIME)))
+    }
+}
+
+fn read<T: FromStr<Err: Display>>(word: Option<&str>) -> Result<T, String> {
+    word.unwrap_or_default().parse().map_err(in_words)
+}
+
+fn in_words(error: impl Display) -> String {
+    error.to_string()
+}
