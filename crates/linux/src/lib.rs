@@ -6,6 +6,7 @@
 mod descriptors;
 mod envelope;
 pub mod link;
+mod news;
 mod nft;
 pub mod node;
 pub mod notrack;
@@ -18,5 +19,6 @@ mod route;
 mod sys;
 pub mod tcp;
 pub mod udp;
+pub mod watch;
 
 pub use descriptors::raise_descriptor_limit;

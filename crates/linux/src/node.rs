@@ -1,9 +1,11 @@
 //! Everything that the node gets from us and gives back: the link with its addresses, and the packet-filter rules.
 
 use std::fmt;
+use std::io;
 
 use crate::link::{Changes, Link, LinkError, LinkPlan};
 use crate::notrack::{self, FilterError, NotrackPlan};
+use crate::watch::Watch;
 
 /// What the node should get; a part that is absent is left to the administrator.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -30,6 +32,13 @@ pub enum NodeEvent {
     RulesInstalled(String),
     /// The rules are not as planned. Answers are the same without them.
     RulesFailed(FilterError),
+    /// Changes by others are noticed only when the node is compared with the plan.
+    NotWatched {
+        /// E.g. `link nodelocaldns`.
+        part: String,
+        /// The kernel's answer.
+        error: io::Error,
+    },
 }
 
 impl NodeEvent {
@@ -47,6 +56,9 @@ impl fmt::Display for NodeEvent {
             Self::LinkFailed(error) => error.fmt(f),
             Self::RulesInstalled(table) => write!(f, "packet-filter table inet {table} installed"),
             Self::RulesFailed(error) => write!(f, "DNS packets are tracked by conntrack: {error}"),
+            Self::NotWatched { part, error } => {
+                write!(f, "changes to {part} are not noticed at once, only every -syncinterval: {error}")
+            }
         }
     }
 }
@@ -125,6 +137,30 @@ impl NodeSetup {
         }
         events.extend(self.ensure_rules());
         events
+    }
+
+    /// Subscribes to what the kernel tells about the link and the table of the plan, so that [`NodeSetup::verify`] can
+    /// repair at once what [`Watch::changed`] announces. Says what cannot be watched: that is noticed by verifying now
+    /// and then.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime with I/O.
+    #[must_use]
+    pub fn watch(&self) -> (Watch, Vec<NodeEvent>) {
+        let (mut watch, mut events) = (Watch::new(), Vec::new());
+        if self.link.is_some()
+            && let Err(error) = watch.link(&self.link_name)
+        {
+            events.push(NodeEvent::NotWatched { part: format!("link {}", self.link_name), error });
+        }
+        if let Some(plan) = &self.notrack
+            && let Err(error) = watch.table(&plan.table)
+        {
+            let part = format!("packet-filter table inet {}", plan.table);
+            events.push(NodeEvent::NotWatched { part, error });
+        }
+        (watch, events)
     }
 
     /// Whether the link is there, up, and carries its addresses. The rules do not count: answers are the same without

@@ -1,0 +1,246 @@
+//! What the kernel tells about links, addresses and packet-filter tables, read just far enough to see whether it concerns
+//! us: a busy node tells about thousands of other things.
+
+use std::iter;
+
+use nix::net::if_::if_nametoindex;
+
+/// Octets of `struct nlmsghdr`.
+const MESSAGE_HEADER: usize = 16;
+/// Octets of `struct nlattr`.
+const ATTRIBUTE_HEADER: usize = 4;
+/// An attribute's type without the flags for nesting and byte order (`NLA_TYPE_MASK`).
+const ATTRIBUTE_TYPE: u16 = 0x3fff;
+/// Octets of `struct ifinfomsg`.
+const LINK_HEADER: usize = 16;
+/// Octets of `struct nfgenmsg`.
+const FILTER_HEADER: usize = 4;
+/// The link's name in a message about it.
+const IFLA_IFNAME: u16 = 3;
+/// The table's name in messages about tables (`NFTA_TABLE_NAME`) and about all that is in one (`NFTA_CHAIN_TABLE` and so
+/// on): all have the same number.
+const TABLE_NAME: u16 = 1;
+/// The family `inet` in a message's first octet.
+const FAMILY_INET: u8 = 1;
+const _: () = assert!(FAMILY_INET as libc::c_int == libc::NFPROTO_INET);
+
+/// Tells what concerns one link from what concerns others.
+#[derive(Debug)]
+pub(crate) struct LinkNews {
+    name: String,
+    /// The link's number while it exists: messages about addresses have no name.
+    index: Option<u32>,
+}
+
+impl LinkNews {
+    pub(crate) fn about(name: &str) -> Self {
+        let mut news = Self { name: name.to_owned(), index: None };
+        news.catch_up();
+        news
+    }
+
+    /// Asks the kernel for what messages would have told.
+    pub(crate) fn catch_up(&mut self) {
+        self.index = if_nametoindex(self.name.as_str()).ok();
+    }
+
+    /// Whether any message of the datagram concerns the link or cannot be read.
+    pub(crate) fn concerned_by(&mut self, datagram: &[u8]) -> bool {
+        messages(datagram).fold(false, |concerned, message| {
+            let concerns = message.and_then(|(kind, body)| self.concerns(kind, body)).unwrap_or(true);
+            concerned || concerns
+        })
+    }
+
+    /// Nothing when the message cannot be read.
+    fn concerns(&mut self, kind: u16, body: &[u8]) -> Option<bool> {
+        let index = u32::from_ne_bytes(array(body, 4)?);
+        let is_ours = self.index == Some(index);
+        match kind {
+            libc::RTM_NEWADDR | libc::RTM_DELADDR => Some(is_ours),
+            libc::RTM_NEWLINK | libc::RTM_DELLINK => {
+                let named =
+                    attribute(body.get(LINK_HEADER..)?, IFLA_IFNAME).is_some_and(|name| is(name, &self.name));
+                // Bridges tell in messages of a family of their own that a port has come or gone, not the link.
+                if body.first() == Some(&0) {
+                    if named && kind == libc::RTM_NEWLINK {
+                        self.index = Some(index);
+                    } else if is_ours {
+                        // It is deleted, or has another name now.
+                        self.index = None;
+                    }
+                }
+                Some(named || is_ours)
+            }
+            _ => Some(false),
+        }
+    }
+}
+
+/// Tells what concerns one packet-filter table of the family `inet` from what concerns others.
+#[derive(Debug)]
+pub(crate) struct TableNews {
+    table: String,
+}
+
+impl TableNews {
+    pub(crate) fn about(table: &str) -> Self {
+        Self { table: table.to_owned() }
+    }
+
+    /// Whether any message of the datagram concerns the table or cannot be read.
+    pub(crate) fn concerned_by(&self, datagram: &[u8]) -> bool {
+        messages(datagram)
+            .any(|message| message.and_then(|(kind, body)| self.concerns(kind, body)).unwrap_or(true))
+    }
+
+    /// Nothing when the message cannot be read.
+    fn concerns(&self, kind: u16, body: &[u8]) -> Option<bool> {
+        let [message, subsystem] = kind.to_le_bytes();
+        let (family, attributes) = (*body.first()?, body.get(FILTER_HEADER..)?);
+        let about_no_table =
+            [libc::NFT_MSG_NEWGEN, libc::NFT_MSG_TRACE].contains(&libc::c_int::from(message));
+        if libc::c_int::from(subsystem) != libc::NFNL_SUBSYS_NFTABLES
+            || about_no_table
+            || family != FAMILY_INET
+        {
+            return Some(false);
+        }
+        Some(is(attribute(attributes, TABLE_NAME)?, &self.table))
+    }
+}
+
+/// The messages of a datagram, each with its type; nothing in place of the first that cannot be told from the next.
+fn messages(datagram: &[u8]) -> impl Iterator<Item = Option<(u16, &[u8])>> {
+    let mut rest = Some(datagram).filter(|datagram| !datagram.is_empty());
+    iter::from_fn(move || {
+        let octets = rest.take()?;
+        let message = (|| {
+            let length = usize::try_from(u32::from_ne_bytes(array(octets, 0)?)).ok()?;
+            let kind = u16::from_ne_bytes(array(octets, 4)?);
+            let body = octets.get(MESSAGE_HEADER..length)?;
+            rest = octets.get(length.next_multiple_of(4)..).filter(|rest| !rest.is_empty());
+            Some((kind, body))
+        })();
+        Some(message)
+    })
+}
+
+/// The value of the first attribute of this type.
+fn attribute(attributes: &[u8], wanted: u16) -> Option<&[u8]> {
+    let mut rest = attributes;
+    loop {
+        let length = usize::from(u16::from_ne_bytes(array(rest, 0)?));
+        let kind = u16::from_ne_bytes(array(rest, 2)?) & ATTRIBUTE_TYPE;
+        let value = rest.get(ATTRIBUTE_HEADER..length)?;
+        if kind == wanted {
+            return Some(value);
+        }
+        rest = rest.get(length.next_multiple_of(4)..)?;
+    }
+}
+
+/// Whether an attribute holds this text, which the kernel ends with a zero.
+fn is(value: &[u8], text: &str) -> bool {
+    value.strip_suffix(&[0]).unwrap_or(value) == text.as_bytes()
+}
+
+fn array<const N: usize>(octets: &[u8], offset: usize) -> Option<[u8; N]> {
+    octets.get(offset..)?.first_chunk().copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DELETE_RULE: u16 = 10 << 8 | 8;
+    const NEW_GENERATION: u16 = 10 << 8 | 15;
+
+    fn message(kind: u16, header: &[u8], attributes: &[(u16, &[u8])]) -> Vec<u8> {
+        let mut body = header.to_vec();
+        for (kind, value) in attributes {
+            let length = u16::try_from(ATTRIBUTE_HEADER + value.len()).unwrap();
+            body.extend(
+                length.to_ne_bytes().into_iter().chain(kind.to_ne_bytes()).chain(value.iter().copied()),
+            );
+            body.resize(body.len().next_multiple_of(4), 0);
+        }
+        let length = u32::try_from(MESSAGE_HEADER + body.len()).unwrap();
+        let mut octets = length.to_ne_bytes().to_vec();
+        octets.extend(kind.to_ne_bytes());
+        octets.resize(MESSAGE_HEADER, 0);
+        octets.extend(body);
+        octets
+    }
+
+    fn link(kind: u16, family: u8, index: u32, name: &str) -> Vec<u8> {
+        let mut header = vec![family, 0, 0, 0];
+        header.extend(index.to_ne_bytes());
+        header.resize(LINK_HEADER, 0);
+        message(kind, &header, &[(1, &[0; 6]), (IFLA_IFNAME, format!("{name}\0").as_bytes())])
+    }
+
+    fn address(kind: u16, index: u32) -> Vec<u8> {
+        let header = [[2, 32, 0, 0], index.to_ne_bytes()].concat();
+        message(kind, &header, &[(1, &[169, 254, 25, 10])])
+    }
+
+    #[test]
+    fn a_link_is_known_by_its_name_and_then_by_its_number() {
+        let mut news = LinkNews { name: "ours".into(), index: None };
+        assert!(!news.concerned_by(&address(libc::RTM_NEWADDR, 7)));
+        assert!(!news.concerned_by(&link(libc::RTM_NEWLINK, 0, 8, "ours2")));
+        assert!(news.concerned_by(&link(libc::RTM_NEWLINK, 0, 7, "ours")));
+        assert!(news.concerned_by(&address(libc::RTM_NEWADDR, 7)));
+        assert!(news.concerned_by(&address(libc::RTM_DELADDR, 7)));
+        assert!(!news.concerned_by(&address(libc::RTM_DELADDR, 8)));
+        assert!(news.concerned_by(&link(libc::RTM_DELLINK, 7, 7, "ours")), "a port left the bridge");
+        assert!(news.concerned_by(&address(libc::RTM_DELADDR, 7)), "and the bridge is still there");
+        assert!(news.concerned_by(&link(libc::RTM_NEWLINK, 0, 7, "renamed")));
+        assert!(!news.concerned_by(&address(libc::RTM_NEWADDR, 7)), "it is ours no more");
+        let burst = [
+            link(libc::RTM_NEWLINK, 0, 9, "ours"),
+            link(libc::RTM_DELLINK, 0, 9, "ours"),
+            link(libc::RTM_NEWLINK, 0, 12, "ours"),
+        ];
+        assert!(news.concerned_by(&burst.concat()));
+        assert_eq!(news.index, Some(12), "all of a datagram is read, though its first message concerned us");
+    }
+
+    #[test]
+    fn a_table_is_known_by_its_family_and_name() {
+        let news = TableNews::about("ours");
+        let rule = |family: u8, table: &str| {
+            message(
+                DELETE_RULE,
+                &[family, 0, 0, 0],
+                &[(TABLE_NAME, format!("{table}\0").as_bytes()), (2, b"chain\0")],
+            )
+        };
+        assert!(news.concerned_by(&rule(FAMILY_INET, "ours")));
+        assert!(!news.concerned_by(&rule(FAMILY_INET, "ours2")));
+        assert!(!news.concerned_by(&rule(2, "ours")), "the table of this name in family ip is not ours");
+        let generation = message(NEW_GENERATION, &[FAMILY_INET, 0, 0, 0], &[(1, &[0, 0, 0, 9])]);
+        assert!(!news.concerned_by(&generation));
+        let foreign = rule(FAMILY_INET, "kube-proxy");
+        assert!(!news.concerned_by(&[foreign.clone(), foreign.clone()].concat()));
+        assert!(news.concerned_by(&[foreign.clone(), foreign, rule(FAMILY_INET, "ours")].concat()));
+        assert!(news.concerned_by(&message(DELETE_RULE, &[FAMILY_INET, 0, 0, 0], &[])), "no table is named");
+    }
+
+    #[test]
+    fn what_cannot_be_read_may_concern_us() {
+        let (mut links, tables) = (LinkNews { name: "ours".into(), index: None }, TableNews::about("ours"));
+        let whole = link(libc::RTM_NEWLINK, 0, 8, "other");
+        for cut in 1..MESSAGE_HEADER + LINK_HEADER {
+            assert!(links.concerned_by(&whole[..cut]), "cut at {cut}");
+        }
+        assert!(!links.concerned_by(&[]));
+        for length in [0_u32, 3, 15, 17, u32::MAX] {
+            let mut wrong = whole.clone();
+            wrong[..4].copy_from_slice(&length.to_ne_bytes());
+            assert!(links.concerned_by(&wrong), "length {length}");
+            assert!(tables.concerned_by(&wrong) || length == 17, "length {length}");
+        }
+    }
+}
