@@ -11,8 +11,9 @@
 //! `flight` (questions on their way), `joining` (who waits with whom, and [`questions`] for the workers among each
 //! other), `forward` (whom to ask, again or no more; with `plan`, the order, `hedge`, a second attempt early, `doubt`,
 //! answers that are none, `verdict`, answers that are not good enough, `probe`, who is down), `ending` (what those who
-//! wait are told), `keeping` (what is kept), `life` (how long an answer lives), [`cache`], [`policy`] (what is obeyed),
-//! [`tally`] (what is counted), [`action`] (what is wanted of the worker).
+//! wait are told), `keeping` (what is kept), `life` (how long an answer lives), [`cache`] (with `packing` and
+//! `unpacking`: what goes over to another process), [`policy`] (what is obeyed), [`tally`] (what is counted), [`action`]
+//! (what is wanted of the worker).
 #![forbid(unsafe_code)]
 
 pub mod action;

@@ -160,7 +160,7 @@ impl Block {
 
     /// The `cache` directive, for names it covers.
     pub(crate) fn cache_for(&self, name: &[u8]) -> Option<&CachePolicy> {
-        self.cache.as_ref().filter(|cache| cache.zones.iter().any(|zone| zone.covers(name)))
+        self.cache.as_ref().filter(|cache| cache.covers(name))
     }
 }
 
@@ -183,6 +183,13 @@ pub struct CachePolicy {
     pub stale: Option<Stale>,
     /// Hits are told with AA set, whatever the upstream said, as CoreDNS did up to 1.14.
     pub authoritative: bool,
+}
+
+impl CachePolicy {
+    /// True for a lower-case wire name in one of its zones.
+    pub(crate) fn covers(&self, name: &[u8]) -> bool {
+        self.zones.iter().any(|zone| zone.covers(name))
+    }
 }
 
 /// The `prefetch` option of `cache`.

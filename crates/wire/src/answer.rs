@@ -133,6 +133,11 @@ impl Answer {
         self.header().ancount > 0
     }
 
+    /// The whole message as it is kept, from which [`Response::parse`] and [`Self::keep`] make the same answer again.
+    pub fn message(&self) -> &[u8] {
+        &self.packet
+    }
+
     /// Octets of the whole message, before OPT and cutting.
     pub fn message_len(&self) -> usize {
         self.packet.len()

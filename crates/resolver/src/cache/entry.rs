@@ -92,6 +92,22 @@ impl Demand {
     pub(crate) fn inherit(&self) -> Self {
         Self { hits: AtomicU32::new(self.hits.load(Relaxed)), ..Self::default() }
     }
+
+    /// The demand of an entry as another process saw it.
+    pub(super) fn resume(hits: u32, last_hit: u32) -> Self {
+        let [hits, last_hit] = [hits, last_hit].map(AtomicU32::new);
+        Self { hits, last_hit, ..Self::default() }
+    }
+
+    /// Hits without a long gap between them, if the block counts them for `prefetch`.
+    pub(super) fn hits(&self) -> u32 {
+        self.hits.load(Relaxed)
+    }
+
+    /// When the last of them was.
+    pub(super) fn last_hit(&self) -> u32 {
+        self.last_hit.load(Relaxed)
+    }
 }
 
 /// What decides whether an entry stays when room is wanted.
@@ -108,6 +124,11 @@ impl Standing {
         if !self.asked.load(Relaxed) {
             self.asked.store(true, Relaxed);
         }
+    }
+
+    /// True when the entry was asked for since the hand last came by.
+    pub(super) fn is_asked(&self) -> bool {
+        self.asked.load(Relaxed)
     }
 
     /// True when the entry was asked for since this was last called.

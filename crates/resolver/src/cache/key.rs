@@ -1,11 +1,15 @@
 //! What one cached answer is the answer to.
 
+use std::sync::Arc;
+
 use wire::Query;
+use wire::header::Class;
 use wire::name::MAX_NAME_LEN;
 
 use crate::policy::BlockId;
 
 const PREFIX_LEN: usize = 5;
+const BLOCK_LEN: usize = 2;
 const DNSSEC_OK: u8 = 1;
 const CHECKING_DISABLED: u8 = 2;
 const FAILURE: u8 = 4;
@@ -52,6 +56,24 @@ impl Key {
         let [_, _, variant, ..] = &mut octets;
         *variant |= FAILURE;
         Self { octets, len }
+    }
+
+    /// The block of a key, and the rest, which means the same in every process. Nothing for a failure's.
+    pub(super) fn split(key: &[u8]) -> Option<(BlockId, &[u8])> {
+        let (block, rest) = key.split_first_chunk::<BLOCK_LEN>()?;
+        (rest.first()? & FAILURE == 0).then_some((BlockId(u16::from_be_bytes(*block)), rest))
+    }
+
+    /// The key in `block` with a rest that came from elsewhere, and the question it stands for: name, type, class.
+    /// Nothing when no query has such a key. The name is taken as it is, but for its case.
+    pub(super) fn join(block: BlockId, rest: &[u8]) -> Option<(Arc<[u8]>, Vec<u8>)> {
+        let ([variant, qtype @ ..], name) = rest.split_first_chunk::<{ PREFIX_LEN - BLOCK_LEN }>()?;
+        let is_known = variant & !(DNSSEC_OK | CHECKING_DISABLED) == 0;
+        if !is_known || name.len() > MAX_NAME_LEN || name.iter().any(u8::is_ascii_uppercase) {
+            return None;
+        }
+        let question = [name, qtype, &Class::IN.0.to_be_bytes()].concat();
+        Some(([&block.0.to_be_bytes(), rest].concat().into(), question))
     }
 
     /// The octets.

@@ -4,16 +4,23 @@
 //! the room, which knows every entry and decides who leaves. This module is the only one that knows moka, which is the
 //! table. It is asked neither for room nor for popularity: entries carry their own life, capacities are the blocks',
 //! and its admission would turn away the first answer for a name while older ones that nobody asks for stay.
+//!
+//! What it holds goes over to another process in parcels (`parcel`): [`Cache::pack`] makes them, most wanted first, and
+//! [`Cache::unpack`] takes them in and believes nothing.
 
 mod departed;
 mod entry;
 mod front;
 mod key;
 mod occupancy;
+mod packing;
+mod parcel;
 mod room;
 mod rows;
+mod unpacking;
 
 use std::hash::RandomState;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub use entry::Store;
@@ -21,8 +28,11 @@ pub(crate) use entry::{Age, Demand, Entry, Failure, Outage, Standing};
 pub(crate) use front::Front;
 pub(crate) use key::Key;
 pub use occupancy::Occupancy;
-use room::Room;
+pub use packing::Packing;
+pub use parcel::MOST_PARCEL;
 pub(crate) use room::Terms;
+use room::{Reception, Room};
+pub use unpacking::{Home, Unpacked};
 
 /// SipHash with keys of the process: names chosen by a client cannot be made to collide.
 type Hasher = RandomState;
@@ -41,13 +51,14 @@ pub struct Cache {
     table: moka::sync::Cache<Arc<[u8]>, Arc<Entry>, Hasher>,
     /// Whoever changes the table holds this, so that both know the same entries.
     room: Mutex<Room>,
+    insertions: AtomicU64,
 }
 
 impl Cache {
     /// A cache that weighs at most `budget` octets, bookkeeping included.
     pub fn new(budget: u64) -> Self {
         let table = moka::sync::Cache::builder().build_with_hasher(Hasher::new());
-        Self { table, room: Mutex::new(Room::new(budget)) }
+        Self { table, room: Mutex::new(Room::new(budget)), insertions: AtomicU64::new(0) }
     }
 
     /// Does the work that moka puts off, so that what has left frees its memory.
@@ -58,6 +69,12 @@ impl Cache {
     /// Octets kept now, as weighed.
     pub fn weight(&self) -> u64 {
         self.room().weight()
+    }
+
+    /// Answers and failures that were put in so far, newer ones in place of older ones too. While it stays the same,
+    /// entries only age and leave.
+    pub fn insertions(&self) -> u64 {
+        self.insertions.load(Relaxed)
     }
 
     fn get(&self, key: &[u8]) -> Option<Arc<Entry>> {
@@ -75,10 +92,26 @@ impl Cache {
         for gone in room.leaving.drain(..) {
             self.table.invalidate(&*gone.key);
         }
+        self.note_insertion(&mut room);
+        true
+    }
+
+    /// Keeps an entry of another process on these terms, if nobody has to leave for it.
+    fn take_over(&self, entry: &Arc<Entry>, terms: Terms) -> Reception {
+        let mut room = self.room();
+        let reception = room.take_over(entry, self.table.get(&*entry.key).as_ref(), terms);
+        if reception == Reception::TakenIn {
+            self.table.insert(Arc::clone(&entry.key), Arc::clone(entry));
+            self.note_insertion(&mut room);
+        }
+        reception
+    }
+
+    fn note_insertion(&self, room: &mut Room) {
+        self.insertions.fetch_add(1, Relaxed);
         if room.has_moved(UNSETTLED) {
             self.settle();
         }
-        true
     }
 
     fn room(&self) -> MutexGuard<'_, Room> {

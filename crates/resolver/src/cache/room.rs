@@ -36,6 +36,9 @@ const SWEPT: u32 = 2;
 /// Entries that one insertion makes leave at most for a capacity that a reload has made smaller.
 const CAPACITY_EVICTIONS: u32 = 32;
 
+/// Places looked at in one go when entries are collected for another process: workers that insert wait no longer.
+const SURVEYED: u32 = 256;
+
 /// What a `cache` directive grants to one of its stores.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Terms {
@@ -59,6 +62,21 @@ impl Terms {
     }
 }
 
+/// What becomes of an entry that comes from another process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reception {
+    /// It is in.
+    TakenIn,
+    /// Its key has an entry that is as new.
+    Known,
+    /// It alone would take too large a part of the budget.
+    TooBig,
+    /// Its store has as many entries as it may.
+    NoPlace,
+    /// The octets of all would be too many.
+    NoRoom,
+}
+
 /// All entries of the cache, by store.
 #[derive(Debug)]
 pub(super) struct Room {
@@ -74,6 +92,9 @@ pub(super) struct Room {
     /// Who has to leave the table for the last one taken in.
     pub(super) leaving: Vec<Arc<Entry>>,
 }
+
+/// One of the two ends of a row at which an entry is put.
+type PushAt = fn(&mut Places, &mut Row, Arc<Entry>) -> u32;
 
 #[derive(Debug)]
 struct StoreRow {
@@ -149,13 +170,12 @@ impl Room {
         let now = entry.stored;
         self.moved += u64::from(entry.weight());
         let store = self.store_of(entry, terms);
-        let place = old.map_or(NOWHERE, |old| old.standing.place());
-        let stands = old.zip(self.places.entry(place)).is_some_and(|(old, entry)| Arc::ptr_eq(old, entry));
+        let old = old.filter(|old| self.stands(old));
         let mut patience = PATIENCE;
-        if stands {
+        if let Some(old) = old {
+            let place = old.standing.place();
             entry.standing.ask();
-            let same = self.stores.get(store).is_some_and(|row| old.is_some_and(|old| row.is_of(old)));
-            if same {
+            if self.stores.get(store).is_some_and(|row| row.is_of(old)) {
                 self.replace(store, place, entry);
                 self.free_octets(0, now, &mut patience);
                 return self.sweep(now);
@@ -166,9 +186,63 @@ impl Room {
         }
         self.free_places(store, now, &mut patience);
         self.free_octets(u64::from(entry.weight()), now, &mut patience);
-        self.push(store, entry);
+        self.push(store, entry, Places::push);
         self.sweep(now);
         self.stores.retain(|store| store.row.len > 0);
+    }
+
+    /// Takes in an entry that another process has had, unless somebody would have to leave for it. The hand comes to
+    /// the last one taken over first: those who are wanted most are to come first.
+    pub(super) fn take_over(
+        &mut self,
+        entry: &Arc<Entry>,
+        old: Option<&Arc<Entry>>,
+        terms: Terms,
+    ) -> Reception {
+        let old = old.filter(|old| self.stands(old));
+        if old.is_some_and(|old| old.stored >= entry.stored) {
+            return Reception::Known;
+        }
+        if !self.admits(entry) {
+            return Reception::TooBig;
+        }
+        let leaving = old.map_or(0, |old| u64::from(old.weight()));
+        if self.weight - leaving + u64::from(entry.weight()) > self.budget {
+            return Reception::NoRoom;
+        }
+        let row = self.stores.iter().find(|store| store.is_of(entry));
+        let same = row.zip(old).is_some_and(|(row, old)| row.is_of(old));
+        if !same && row.is_some_and(|row| row.row.len >= terms.capacity) {
+            return Reception::NoPlace;
+        }
+        let store = self.store_of(entry, terms);
+        match old.map(|old| old.standing.place()) {
+            Some(place) if same => self.replace(store, place, entry),
+            Some(place) => {
+                self.dismiss(place, Departure::Replaced);
+                self.push(store, entry, Places::push_oldest);
+            }
+            None => self.push(store, entry, Places::push_oldest),
+        }
+        self.moved += u64::from(entry.weight());
+        Reception::TakenIn
+    }
+
+    /// Appends those of the next places from `from` on that are of use at `now` to `found`, and says where to go on.
+    pub(super) fn survey(&self, from: u32, now: Instant, found: &mut Vec<Arc<Entry>>) -> Option<u32> {
+        let end = self.places.end().min(from.saturating_add(SURVEYED));
+        for entry in (from..end).filter_map(|at| self.places.entry(at)) {
+            let terms = self.stores.iter().find(|store| store.is_of(entry)).map(|store| store.terms);
+            if terms.is_some_and(|terms| !entry.has_ended(now, terms)) {
+                found.push(Arc::clone(entry));
+            }
+        }
+        (end < self.places.end()).then_some(end)
+    }
+
+    /// True for an entry of the table that has its place here.
+    fn stands(&self, old: &Arc<Entry>) -> bool {
+        self.places.entry(old.standing.place()).is_some_and(|entry| Arc::ptr_eq(old, entry))
     }
 
     /// The number of the store of `entry`, which is valid until a store without entries is struck off.
@@ -188,9 +262,9 @@ impl Room {
         self.stores.get(store).is_some_and(|store| self.departed.has(&entry.key, store.turnover))
     }
 
-    fn push(&mut self, store: usize, entry: &Arc<Entry>) {
+    fn push(&mut self, store: usize, entry: &Arc<Entry>, end: PushAt) {
         let Some(store) = self.stores.get_mut(store) else { return };
-        let place = self.places.push(&mut store.row, Arc::clone(entry));
+        let place = end(&mut self.places, &mut store.row, Arc::clone(entry));
         entry.standing.stand(place);
         self.weight += u64::from(entry.weight());
         store.occupancy.entered(store.store);

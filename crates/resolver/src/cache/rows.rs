@@ -82,6 +82,23 @@ impl Places {
         at
     }
 
+    /// Puts `entry` at the old end of `row`, where the next search begins, and says where that is.
+    pub(super) fn push_oldest(&mut self, row: &mut Row, entry: Arc<Entry>) -> u32 {
+        let weight = u64::from(entry.weight());
+        let at = self.settle_in(Place { older: NOWHERE, newer: row.oldest, entry: Some(entry) });
+        if at == NOWHERE {
+            return NOWHERE;
+        }
+        match self.place_mut(row.oldest) {
+            Some(after) => after.older = at,
+            None => row.newest = at,
+        }
+        row.oldest = at;
+        row.len += 1;
+        row.weight += weight;
+        at
+    }
+
     /// Takes the entry out of its place in `row`.
     pub(super) fn take(&mut self, row: &mut Row, at: u32) -> Option<Arc<Entry>> {
         let free = self.free;
