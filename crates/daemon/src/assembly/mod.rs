@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use resolver::cache::Occupancy;
+use resolver::cache::{Home, Occupancy};
 use resolver::policy::{
     BlockId, ForwardState, IDLE, Listener, ListenerId, LoopCheck, Policy, Route, RouteId, UpstreamId,
     UpstreamState,
@@ -60,6 +60,10 @@ pub(crate) struct Assembled {
     pub(crate) error_log: ErrorLog,
     /// The zone of each route, for messages.
     pub(crate) zones: HashMap<RouteId, String>,
+    /// The blocks by their fingerprints, in the order of the settings.
+    pub(crate) blocks: Vec<(String, BlockId)>,
+    /// Those that may take answers from another process, by their fingerprints.
+    pub(crate) homes: HashMap<String, Home>,
 }
 
 /// What the workers share of a block.
@@ -105,7 +109,16 @@ impl Assembly {
             probes: probes(settings, &shared),
             error_log: ErrorLog::new(),
             zones: HashMap::new(),
+            blocks: Vec::new(),
+            homes: HashMap::new(),
         };
+        for (block, shared) in settings.blocks.iter().zip(&shared) {
+            assembled.blocks.push((block.fingerprint.clone(), shared.id));
+            if let Some(policy) = block.cache.clone() {
+                let home = Home { block: shared.id, occupancy: Arc::clone(&shared.occupancy), policy };
+                assembled.homes.insert(block.fingerprint.clone(), home);
+            }
+        }
         let tallies = Arc::clone(&self.tallies);
         let mut tallies = tallies.lock().unwrap_or_else(PoisonError::into_inner);
         for worker in 0..self.workers {

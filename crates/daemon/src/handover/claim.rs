@@ -8,7 +8,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use linux::udp::UdpListener;
-use resolver::cache::{Cache, Home};
+use resolver::cache::{Cache, Home, Unpacked};
 use tokio::time;
 
 use super::place::Place;
@@ -52,9 +52,16 @@ pub(crate) struct Estate {
 /// How many cached answers came over.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Moved {
-    pub(crate) taken: usize,
-    /// Of server blocks that are gone, over, or not sound.
-    pub(crate) left: usize,
+    pub(crate) taken: u64,
+    /// Of server blocks that are gone, over, not sound, or more than there is room for.
+    pub(crate) left: u64,
+}
+
+impl Moved {
+    fn add(&mut self, unpacked: &Unpacked) {
+        self.taken += unpacked.taken;
+        self.left += unpacked.refused + unpacked.over + unpacked.homeless + unpacked.known + unpacked.crowded;
+    }
 }
 
 /// The predecessor stands by as long as this lasts.
@@ -181,8 +188,7 @@ impl Estate {
                     Kind::ENTRIES => {
                         let unpacked =
                             cache.unpack(clock::now(), Duration::ZERO, &message.octets, &by_number);
-                        moved.taken += unpacked.taken;
-                        moved.left += unpacked.left();
+                        moved.add(&unpacked);
                     }
                     Kind::PACKED => return Ok(()),
                     _ => {}

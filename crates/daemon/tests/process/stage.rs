@@ -4,7 +4,7 @@ use std::fs;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -91,8 +91,47 @@ pub(crate) fn reached(limit: Duration, mut state: impl FnMut() -> bool) -> bool 
     true
 }
 
+/// Where several daemons serve one after another: an address and a directory in which they meet. Removed when dropped.
+pub(crate) struct Node {
+    pub(crate) ip: Ipv4Addr,
+    /// For the hand-over.
+    pub(crate) directory: PathBuf,
+}
+
+impl Node {
+    pub(crate) fn new() -> Self {
+        let ip = own_address();
+        let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("node-{ip}"));
+        fs::create_dir_all(&directory).unwrap();
+        Self { ip, directory }
+    }
+
+    /// A daemon on this node.
+    pub(crate) fn launch(&self, corefile: &str) -> Launch {
+        let mut launch = Launch::new(corefile).arg(&format!("-handover-dir={}", self.directory.display()));
+        launch.ip = Some(self.ip);
+        launch
+    }
+
+    /// The files in the directory, by name.
+    pub(crate) fn files(&self) -> Vec<String> {
+        let files = fs::read_dir(&self.directory).unwrap();
+        let mut names: Vec<String> =
+            files.map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        drop(fs::remove_dir_all(&self.directory));
+    }
+}
+
 /// How the daemon is started.
 pub(crate) struct Launch {
+    ip: Option<Ipv4Addr>,
     corefile: String,
     args: Vec<String>,
     mute: bool,
@@ -103,6 +142,7 @@ impl Launch {
     /// With one worker, so that what is kept per worker is kept once.
     pub(crate) fn new(corefile: &str) -> Self {
         Self {
+            ip: None,
             corefile: corefile.to_owned(),
             args: vec!["-workers=1".to_owned()],
             mute: false,
@@ -139,8 +179,10 @@ impl Launch {
 
     /// Starts the process and waits for nothing.
     pub(crate) fn start(self) -> Daemon {
-        let ip = own_address();
-        let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("process-{ip}"));
+        static LAST: AtomicU32 = AtomicU32::new(0);
+        let ip = self.ip.unwrap_or_else(own_address);
+        let number = LAST.fetch_add(1, Ordering::Relaxed);
+        let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("process-{ip}-{number}"));
         fs::create_dir_all(&folder).unwrap();
         let corefile = folder.join("Corefile");
         fs::write(&corefile, self.corefile.replace('@', &ip.to_string())).unwrap();

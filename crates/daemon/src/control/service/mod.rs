@@ -21,7 +21,7 @@ use wire::name::Name;
 use super::reload::{self, Watch};
 use super::signals::{Signals, Told};
 use super::upstream_files::FileWatch;
-use super::{Ending, Fault, Scene};
+use super::{Ending, Fault, Scene, tell};
 use crate::admin::{Admin, Endpoints};
 use crate::assembly::{Assembled, Assembly, LoopProbe};
 use crate::config::Corefile;
@@ -195,6 +195,10 @@ impl<'a> Service<'a> {
         signals: &mut Signals,
         conditions: &Conditions,
     ) -> Result<Parting, Fault> {
+        let (mut news, events) = node.watch();
+        for event in &events {
+            tell(event, self.scene.process);
+        }
         let mut watch = Watch::new(&self.settings, self.scene.flags);
         let mut files = FileWatch::default();
         let mut looks = time::interval(LOOK);
@@ -220,6 +224,7 @@ impl<'a> Service<'a> {
                     self.look(node, conditions).await?;
                     files.look(self).await;
                 }
+                () = news.changed() => self.repair(node).await,
                 _ = syncs.tick() => self.repair(node).await,
                 () = watch.due() => self.reload(&mut watch, false).await,
             }

@@ -11,7 +11,7 @@ use resolver::cache::Home;
 use tokio::time;
 use tracing::{error, info, warn};
 
-use super::super::Fault;
+use super::super::{Fault, tell};
 use super::super::signals::Signals;
 use super::{Conditions, Service};
 use crate::clock;
@@ -143,8 +143,8 @@ impl Service<'_> {
         info!("the instance before has left");
         self.lease = None;
         let addresses = std::mem::take(&mut self.forsaken);
-        if let Err(error) = node.release(&addresses).await {
-            warn!("addresses of the instance before stay: {error}");
+        for event in &node.release(&addresses).await {
+            tell(event, self.scene.process);
         }
     }
 
@@ -152,7 +152,7 @@ impl Service<'_> {
     ///
     /// # Errors
     /// When it ended and a worker cannot go on.
-    pub(super) async fn stand_by(
+    pub(crate) async fn stand_by(
         &mut self,
         mut succession: Succession,
         signals: &mut Signals,
