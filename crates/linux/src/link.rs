@@ -93,6 +93,8 @@ pub enum Change {
     /// The address was there, but with a prefix, scope or lifetime that lets other traffic leave from it, or unusable;
     /// it was replaced.
     AddressReplaced(IpAddr),
+    /// The address was a predecessor's and is in no plan any more.
+    AddressRemoved(IpAddr),
     /// The link was down.
     SetUp,
 }
@@ -104,6 +106,7 @@ impl fmt::Display for Change {
             Self::Adopted(kind) => write!(f, "adopted, kind {kind}"),
             Self::AddressAdded(address) => write!(f, "{address} added"),
             Self::AddressReplaced(address) => write!(f, "{address} replaced"),
+            Self::AddressRemoved(address) => write!(f, "{address} removed"),
             Self::SetUp => f.write_str("set up"),
         }
     }
@@ -269,6 +272,28 @@ impl Link {
         Ok(missing(&self.plan, found.as_ref()).is_empty())
     }
 
+    /// Removes those of `addresses` that the plan does not have: a predecessor put them there, whose plan was another.
+    /// Addresses that nobody names stay, and one that is already gone is fine. Says what was removed.
+    ///
+    /// # Errors
+    ///
+    /// See [`LinkError`].
+    pub async fn release(&self, addresses: &[IpAddr]) -> Result<Changes, LinkError> {
+        Route::run(async |route| {
+            let mut changes = Changes::default();
+            let Some(found) = route.find(&self.plan.name).await? else {
+                return Ok(changes);
+            };
+            let is_left = |address| addresses.contains(&address) && !self.plan.addresses.contains(&address);
+            for held in found.addresses.iter().filter(|held| is_left(held.address)) {
+                route.delete_address(&found, held).await?;
+                changes.0.push(Change::AddressRemoved(held.address));
+            }
+            Ok(changes)
+        })
+        .await
+    }
+
     /// Deletes the link if [`Link::ensure`] created it, or if it is one that a predecessor may have left: of a kind in
     /// [`LinkKind`], without ports, and without addresses beyond the planned ones. From any other link only the planned
     /// addresses are removed. A link that is already gone is fine.
@@ -339,8 +364,8 @@ async fn converge(plan: &LinkPlan, changes: &mut Changes) -> Result<(), LinkErro
 
 async fn apply(route: &Route, found: &Found, change: &Change) -> Result<(), LinkError> {
     match change {
-        // Only a link that exists is handed to this function.
-        Change::Created(_) | Change::Adopted(_) => Ok(()),
+        // Only a link that exists is handed to this function, and only what is missing.
+        Change::Created(_) | Change::Adopted(_) | Change::AddressRemoved(_) => Ok(()),
         Change::AddressAdded(address) => route.add_address(found, *address).await,
         Change::AddressReplaced(address) => {
             for held in found.addresses.iter().filter(|held| held.address == *address) {

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::net::IpAddr;
 
 use crate::link::{Changes, Link, LinkError, LinkPlan};
 use crate::notrack::{self, FilterError, NotrackPlan};
@@ -170,6 +171,21 @@ impl NodeSetup {
             Some(link) => link.in_place().await.unwrap_or(false),
             None => true,
         }
+    }
+
+    /// Removes from the link those of a predecessor's addresses that are not in the plan. The rules need no such step:
+    /// they were replaced as a whole.
+    pub async fn release(&self, addresses: &[IpAddr]) -> Vec<NodeEvent> {
+        let Some(link) = &self.link else { return Vec::new() };
+        match link.release(addresses).await {
+            Ok(changes) => self.link_event(changes).into_iter().collect(),
+            Err(error) => vec![NodeEvent::LinkFailed(error)],
+        }
+    }
+
+    /// Ends the care for the node and leaves link and rules as they are: they belong to a successor now.
+    pub fn leave_in_place(self) {
+        drop(self);
     }
 
     /// Gives the node back as it was: removes the rules, then the link, as [`Link::remove`] says.

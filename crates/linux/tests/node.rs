@@ -369,6 +369,35 @@ fn a_node_is_set_up_verified_and_restored() {
 }
 
 #[test]
+fn a_successor_with_other_addresses_takes_the_node_over() {
+    in_namespace(async || {
+        let of_addresses = |addresses: [&str; 2]| {
+            let addresses = addresses.map(ip).to_vec();
+            let link = LinkPlan { addresses: addresses.clone(), ..plan(LinkKind::Bridge) };
+            NodePlan { link: Some(link), notrack: Some(NotrackPlan { addresses, ..rules() }) }
+        };
+        let (old, _) = NodeSetup::apply(of_addresses(["169.254.25.10", "fd00:25::10"])).await.unwrap();
+        meddle(async |handle, index| handle.address().add(index, ip("192.0.2.1"), 32).execute().await).await;
+        let (new, _) = NodeSetup::apply(of_addresses(["169.254.25.10", "10.96.0.10"])).await.unwrap();
+        assert!(old.in_place().await, "nobody's address is lost before the predecessor has ended");
+        old.leave_in_place();
+        let of_the_old = ["169.254.25.10", "fd00:25::10", "203.0.113.1"].map(ip);
+        let said: Vec<_> = new.release(&of_the_old).await.iter().map(ToString::to_string).collect();
+        assert_eq!(said, ["link nodelocaldns: fd00:25::10 removed"]);
+        assert!(new.release(&of_the_old).await.is_empty());
+        let held: Vec<_> = seen(NAME).into_iter().map(|(address, _)| address).collect();
+        assert_eq!(held, ["10.96.0.10", "169.254.25.10", "192.0.2.1"]);
+        assert!(new.in_place().await);
+        delete_address(ip("192.0.2.1"), 32).await;
+        new.restore().await.unwrap();
+        assert!(!exists(NAME), "what was left by the predecessor is gone with us");
+        let (gone, _) = NodeSetup::apply(of_addresses(["169.254.25.10", "fd00:25::10"])).await.unwrap();
+        meddle(async |handle, index| handle.link().del(index).execute().await).await;
+        assert!(gone.release(&of_the_old).await.is_empty());
+    });
+}
+
+#[test]
 fn a_link_that_fails_leaves_nothing_behind() {
     in_namespace(async || {
         let bad = LinkPlan { name: "a/b".into(), ..plan(LinkKind::Bridge) };
