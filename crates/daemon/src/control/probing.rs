@@ -61,7 +61,10 @@ mod tests {
         assert_eq!(judge(Some(awaits("an answer of our own"))), Ok(()));
         for (instance, reason) in [
             (None, "no instance is in service yet"),
-            (Some(Neighbour { is_near: false, ..serves.clone() }), "the instance of another pod is still in service"),
+            (
+                Some(Neighbour { is_near: false, ..serves.clone() }),
+                "the instance of another pod is still in service",
+            ),
             (Some(Neighbour { has_spoken: false, ..serves.clone() }), "the instance does not answer"),
             (Some(awaits("link")), "not in place yet: link"),
         ] {

@@ -87,7 +87,7 @@ pub(crate) async fn claim(place: &Place) -> Claim {
 }
 
 impl Estate {
-    async fn ask(mut post: Post) -> Result<Self, PostError> {
+    async fn ask(post: Post) -> Result<Self, PostError> {
         post.send(Kind::HELLO, format!("version {}\n", env!("CARGO_PKG_VERSION")).as_bytes()).await?;
         let mut estate = Self {
             post,

@@ -54,7 +54,8 @@ impl Neighbour {
 /// Who can be met at `place`, if anybody. It must not be we.
 pub(crate) async fn neighbour(place: &Place) -> Option<Neighbour> {
     let stream = place.visit().await.ok().flatten()?;
-    let mut neighbour = Neighbour { is_near: check(&stream).is_ok_and(|pid| pid.is_some()), ..Neighbour::default() };
+    let mut neighbour =
+        Neighbour { is_near: check(&stream).is_ok_and(|pid| pid.is_some()), ..Neighbour::default() };
     let mut post = Post::new(stream);
     let asked = async {
         post.send(Kind::ASKED, &[]).await?;

@@ -19,7 +19,8 @@ use prometheus::{Registry, TextEncoder};
 
 use self::family::Family;
 pub use self::process_tally::{
-    ByLimit, ClientConnections, EventCount, OpenCount, ProbeDurations, ProcessTally, Reloads, SetupError,
+    ByLimit, ClientConnections, EventCount, Handovers, OpenCount, ProbeDurations, ProcessTally, Reloads,
+    SetupError,
 };
 use crate::tallies::Tallies;
 

@@ -105,7 +105,7 @@ async fn work(desk: Desk, orders: Orders, mut receiver: mpsc::Receiver<Order>) {
                 }
                 for listener in closed {
                     core.datagrams.close(&core, listener);
-                    core.clients.close(&core, listener);
+                    core.clients.close(listener);
                 }
                 // Who no longer waits for the outcome does not need it.
                 done.send(open(&core, opened)).unwrap_or_default();
@@ -132,12 +132,12 @@ fn open(core: &Rc<Core>, sockets: Vec<Sockets>) -> io::Result<()> {
     Ok(())
 }
 
-/// Reads no more questions and waits until those that are open are answered.
+/// Takes no new clients, and waits until those who are there have asked their last and are answered.
 async fn drain(core: &Rc<Core>, until: Instant) {
     core.datagrams.stop_reading();
-    core.clients.stop_reading();
-    core.all_answered(until).await;
+    core.clients.close_all();
     while !core.clients.is_empty() && clock::now() < until {
         time::sleep(ANSWER_LOOK).await;
     }
+    core.all_answered(until).await;
 }

@@ -28,9 +28,7 @@ use crate::config::Corefile;
 use crate::config::settings::Settings;
 use crate::handover::{Door, Estate, Lease, Succession};
 use crate::voice::errors::ErrorLog;
-use crate::worker::{
-    self, Adoption, Desk, Inherited, Listening, Notice, Orders, Room, Worker,
-};
+use crate::worker::{self, Adoption, Desk, Inherited, Listening, Notice, Orders, Room, Worker};
 use crate::{budget, checks, clock};
 pub(super) use succession::Standby;
 pub(super) use upkeep::Conditions;
@@ -139,7 +137,7 @@ impl<'a> Service<'a> {
         let workers = orders.len();
         let sockets = self.listening.open(listeners, workers, &mut inherited).map_err(bind_fault)?;
         self.admin.rebind(&endpoints(self.scene, &self.settings)).map_err(Fault::Admin)?;
-        self.workers = self.hire(orders, notify)?;
+        self.workers = self.hire(orders, &notify)?;
         for (worker, opened) in self.workers.iter().zip(sockets) {
             worker.adopt(Adoption { opened, ..Adoption::default() }).await.map_err(Fault::Thread)?;
         }
@@ -148,7 +146,7 @@ impl<'a> Service<'a> {
     }
 
     /// Starts the workers, which have no sockets yet.
-    fn hire(&self, orders: Vec<Orders>, notify: mpsc::Sender<Notice>) -> Result<Vec<Worker>, Fault> {
+    fn hire(&self, orders: Vec<Orders>, notify: &mpsc::Sender<Notice>) -> Result<Vec<Worker>, Fault> {
         let questions = Arc::default();
         let room = Arc::new(Room::new(self.scene.descriptors, Arc::clone(self.scene.process)));
         let (peers, inboxes) = worker::inboxes(orders.len());

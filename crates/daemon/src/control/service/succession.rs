@@ -11,8 +11,8 @@ use resolver::cache::Home;
 use tokio::time;
 use tracing::{error, info, warn};
 
-use super::super::{Fault, tell};
 use super::super::signals::Signals;
+use super::super::{Fault, tell};
 use super::{Conditions, Service};
 use crate::clock;
 use crate::handover::{Door, Estate, Knock, Lease, Neighbour, Offer, Outcome, Succession};
@@ -48,7 +48,11 @@ pub(super) async fn ended(lease: &mut Option<Lease>) {
 
 impl Service<'_> {
     /// Fills the cache with what a predecessor has.
-    pub(super) async fn inherit(&mut self, estate: Option<Box<Estate>>, homes: &HashMap<String, Home>) -> Option<Box<Estate>> {
+    pub(super) async fn inherit(
+        &mut self,
+        estate: Option<Box<Estate>>,
+        homes: &HashMap<String, Home>,
+    ) -> Option<Box<Estate>> {
         let mut estate = estate?;
         let local = &self.scene.flags.local_ips;
         self.forsaken = estate.addresses.iter().filter(|address| !local.contains(address)).copied().collect();
@@ -83,10 +87,9 @@ impl Service<'_> {
         let Some(place) = self.scene.place else { return };
         match Door::open(place) {
             Ok(door) => self.door = Some(door),
-            Err(error) => error!(
-                "{}: no successor will be able to take over: {error}",
-                place.directory().display()
-            ),
+            Err(error) => {
+                error!("{}: no successor will be able to take over: {error}", place.directory().display())
+            }
         }
     }
 

@@ -69,34 +69,29 @@ impl Clients {
 
     /// Accepts no more on a listener that is no more, or another process's. Whoever is connected may still ask for a
     /// while: a question that is on its way would be lost.
-    pub(super) fn close(&self, core: &Rc<Core>, id: ListenerId) {
+    pub(super) fn close(&self, id: ListenerId) {
         for task in self.listeners.borrow_mut().remove(&id).into_iter().flatten() {
             task.abort();
         }
-        let connections = self.connections.borrow();
-        let leaving: Vec<ConnectionId> =
-            connections.iter().filter(|(_, one)| one.listener == id).map(|(id, _)| *id).collect();
-        for connection in leaving.iter().filter_map(|id| connections.get(id)) {
-            connection.hurry();
-        }
-        let core = Rc::clone(core);
-        tokio::task::spawn_local(async move {
-            time::sleep(LAST_CALL).await;
-            let connections = core.clients.connections.borrow();
-            for connection in leaving.iter().filter_map(|id| connections.get(id)) {
-                connection.read_no_more();
-            }
-        });
+        self.hurry(|connection| connection.listener == id);
     }
 
-    /// Accepts and reads no more; connections end when their last answer is out.
-    pub(super) fn stop_reading(&self) {
+    /// Accepts no more on any listener, and has whoever is connected ask his last.
+    pub(super) fn close_all(&self) {
         for task in self.listeners.borrow_mut().drain().flat_map(|(_, tasks)| tasks) {
             task.abort();
         }
-        for connection in self.connections.borrow().values() {
-            connection.read_no_more();
-        }
+        self.hurry(|_| true);
+    }
+
+    fn hurry(&self, leaves: impl Fn(&Connection) -> bool) {
+        let connections = self.connections.borrow();
+        let leaving: Vec<_> = connections.values().filter(|one| leaves(one)).map(Rc::clone).collect();
+        leaving.iter().for_each(|connection| connection.hurry());
+        tokio::task::spawn_local(async move {
+            time::sleep(LAST_CALL).await;
+            leaving.iter().for_each(|connection| connection.read_no_more());
+        });
     }
 
     /// True when no connection is open.

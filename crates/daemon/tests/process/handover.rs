@@ -1,0 +1,281 @@
+//! One instance after another on one node.
+
+use std::thread;
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+use testkit::RecordType;
+use testkit::client::{Client, Options, Pipeline};
+use testkit::upstream::{Behaviours, Manner, Order, Upstream};
+
+use crate::load::Load;
+use crate::replies::{data, get, ttl};
+use crate::stage::{DNS, Daemon, HEALTH, Node, PATIENCE, forwarding, localhost, reached, upstream};
+
+/// With `/health` too.
+fn served(upstream: &Upstream) -> String {
+    forwarding(upstream, "force_tcp").replace("ready", &format!("health @:{HEALTH}\n ready"))
+}
+
+/// A successor that has taken over.
+fn upgraded(node: &Node, corefile: &str) -> Daemon {
+    let successor = node.launch(corefile).start();
+    successor.says("took over");
+    successor.when_ready()
+}
+
+#[test]
+fn upgrades_under_load_lose_no_query_and_no_probe() {
+    let upstream = upstream();
+    let (node, corefile) = (Node::new(), served(&upstream));
+    let mut daemon = node.launch(&corefile).arg("-workers=2").start().when_ready();
+    let load = Load::start((node.ip, DNS).into());
+    let (health, page) = ((node.ip, HEALTH).into(), (node.ip, 9353).into());
+    for workers in [2, 1, 3, 2] {
+        load.goes_on();
+        let successor = node.launch(&corefile).arg(&format!("-workers={workers}")).start();
+        successor.says("took over");
+        assert_eq!(get(health, "/health").unwrap().0, 200);
+        assert_eq!(get(page, "/metrics").unwrap().0, 200);
+        let successor = successor.when_ready();
+        load.goes_on();
+        let end = daemon.terminate();
+        assert_eq!((end.code, end.stderr), (Some(0), Vec::new()), "{:?}", end.stdout);
+        daemon = successor;
+    }
+    load.goes_on();
+    load.stop().is_without_loss();
+    assert_eq!(daemon.metric("nodelocaldns_handovers_total{event=\"taken\"}"), 1);
+    assert_eq!(daemon.terminate().code, Some(0));
+    assert_eq!(node.files(), Vec::<String>::new());
+}
+
+#[test]
+fn what_is_known_comes_over_with_what_is_left_of_its_life() {
+    let upstream = upstream();
+    let (node, corefile) = (Node::new(), served(&upstream));
+    let before = node.launch(&corefile).start().when_ready();
+    let names: Vec<String> = (0..300).map(|number| format!("ok-{number}.example.")).collect();
+    for name in &names {
+        before.ask(name);
+    }
+    let asked = upstream.questions().len();
+    let life = ttl(&before.ask("ok-0.example."));
+    let after = upgraded(&node, &corefile);
+    after.says("300 answers");
+    for name in &names {
+        assert_eq!(data(&after.ask(name)), ["192.0.2.1"]);
+    }
+    assert!(ttl(&after.ask("ok-0.example.")) <= life);
+    assert_eq!(upstream.questions().len(), asked, "nothing is asked again");
+    assert_eq!(after.metric("coredns_cache_hits_total"), 301);
+    assert_eq!(before.terminate().code, Some(0));
+}
+
+#[test]
+fn what_is_open_is_answered_by_the_one_that_was_asked() {
+    let manner = Manner { order: Order::Concurrent, ..Manner::default() };
+    let upstream = Upstream::play(localhost(), manner, Behaviours::default()).unwrap();
+    let (node, corefile) = (Node::new(), served(&upstream));
+    let before = node.launch(&corefile).start().when_ready();
+    let mut pipeline = before.connect();
+    // Connected, but nothing asked yet: the question is on its way.
+    let mut late = before.connect();
+    thread::scope(|scope| {
+        let names: Vec<String> = (0..8).map(|number| format!("slow500-{number}.example.")).collect();
+        let client = before.client();
+        for name in &names {
+            scope.spawn(move || {
+                let reply = client.ask(name, RecordType::A, &Options::default()).unwrap();
+                assert_eq!(data(&reply), ["192.0.2.1"]);
+            });
+        }
+        pipeline.send("slow500-tcp.example.", RecordType::A, &Options::tcp()).unwrap();
+        assert!(upstream.wait_for(PATIENCE, |questions| questions.len() == 9));
+        let after = upgraded(&node, &corefile);
+        late.send("ok-late.example.", RecordType::A, &Options::tcp()).unwrap();
+        assert_eq!(data(&late.receive().unwrap()), ["192.0.2.1"]);
+        assert_eq!(data(&pipeline.receive().unwrap()), ["192.0.2.1"]);
+        assert_eq!(after.metric("coredns_dns_requests_total"), 0, "all of it came to the one before");
+        assert!(
+            pipeline.receive().is_err() && late.receive().is_err(),
+            "it lets go of those who ask no more"
+        );
+        let end = before.terminate();
+        assert_eq!(end.code, Some(0));
+        assert_eq!(data(&after.ask_with("ok-late.example.", &Options::tcp())), ["192.0.2.1"]);
+    });
+}
+
+#[test]
+fn should_the_successor_be_killed_the_one_before_reads_on() {
+    let upstream = upstream();
+    let (node, corefile) = (Node::new(), served(&upstream));
+    let before = node.launch(&corefile).start().when_ready();
+    for round in 1..=2 {
+        let after = upgraded(&node, &corefile);
+        before.says("standing by");
+        assert_eq!(data(&after.ask(&format!("ok-{round}.example."))), ["192.0.2.1"]);
+        after.signal(Signal::SIGKILL);
+        assert_eq!(after.end().code, None);
+        assert!(
+            reached(PATIENCE, || before.metric("nodelocaldns_handovers_total{event=\"resumed\"}") == round)
+        );
+        assert_eq!(data(&before.ask(&format!("ok-again-{round}.example."))), ["192.0.2.1"]);
+        assert_eq!(before.ready(), Some(200));
+        assert_eq!(get(before.at(HEALTH), "/health").unwrap().0, 200);
+    }
+    assert_eq!(before.terminate().code, Some(0));
+}
+
+#[test]
+fn a_successor_that_is_told_to_leave_gives_back_without_loss() {
+    let upstream = upstream();
+    let (node, corefile) = (Node::new(), served(&upstream));
+    let before = node.launch(&corefile).start().when_ready();
+    let load = Load::start((node.ip, DNS).into());
+    for _ in 0..3 {
+        let after = upgraded(&node, &corefile);
+        load.goes_on();
+        let end = after.terminate();
+        assert_eq!(end.code, Some(0), "{end:?}");
+        assert!(end.stdout.iter().any(|line| line.contains("the instance before goes on")), "{end:?}");
+        load.goes_on();
+    }
+    load.stop().is_without_loss();
+    let end = before.terminate();
+    assert_eq!((end.code, end.stderr), (Some(0), Vec::new()));
+    assert_eq!(node.files(), Vec::<String>::new());
+}
+
+#[test]
+fn of_three_in_a_row_only_the_last_two_have_to_do_with_each_other() {
+    let upstream = upstream();
+    let (node, corefile) = (Node::new(), served(&upstream));
+    let first = node.launch(&corefile).start().when_ready();
+    let second = upgraded(&node, &corefile);
+    let third = upgraded(&node, &corefile);
+    second.says("standing by");
+    third.signal(Signal::SIGKILL);
+    assert_eq!(third.end().code, None);
+    second.says("in service again");
+    assert_eq!(data(&second.ask("ok-1.example.")), ["192.0.2.1"]);
+    assert!(!first.heard().iter().any(|line| line.contains("in service again")), "it was dismissed");
+    assert_eq!(first.terminate().code, Some(0));
+    assert_eq!(data(&second.ask("ok-2.example.")), ["192.0.2.1"]);
+    assert_eq!(second.terminate().code, Some(0));
+}
+
+#[test]
+fn all_told_to_leave_at_once_leave() {
+    let upstream = upstream();
+    let (node, corefile) = (Node::new(), served(&upstream));
+    for order in [[0, 1], [1, 0]] {
+        let before = node.launch(&corefile).start().when_ready();
+        let after = upgraded(&node, &corefile);
+        let both = [&before, &after];
+        for who in order {
+            both[who].signal(Signal::SIGTERM);
+        }
+        assert_eq!((before.end().code, after.end().code), (Some(0), Some(0)));
+        assert_eq!(node.files(), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn one_that_cannot_start_leaves_the_one_before_alone() {
+    let upstream = upstream();
+    let (node, corefile) = (Node::new(), served(&upstream));
+    let before = node.launch(&corefile).start().when_ready();
+    let end = node.launch("nonsense {").start().end();
+    assert_eq!(end.code, Some(1));
+    // It gets as far as the sockets of the one before.
+    let end = node.launch(&served(&upstream).replace("@:5300", "192.0.2.1:5300")).start();
+    drop(end);
+    assert_eq!(data(&before.ask("ok-1.example.")), ["192.0.2.1"]);
+    assert_eq!(before.ready(), Some(200));
+    assert_eq!(before.metric("nodelocaldns_handovers_total{event=\"given\"}"), 0);
+    let after = upgraded(&node, &corefile);
+    assert_eq!(before.terminate().code, Some(0));
+    assert_eq!(after.terminate().code, Some(0));
+}
+
+#[test]
+fn one_that_hangs_is_started_beside() {
+    let upstream = upstream();
+    let (node, corefile) = (Node::new(), served(&upstream));
+    let before = node.launch(&corefile).start().when_ready();
+    before.signal(Signal::SIGSTOP);
+    let after = node.launch(&corefile).start();
+    after.says("the running instance does not hand over: it says nothing for 2s; starting beside it");
+    after.says("nodelocaldns-");
+    let answered = reached(PATIENCE, || {
+        let client = Client { timeout: Duration::from_millis(200), ..Client::new((node.ip, DNS).into()) };
+        client.ask("ok-1.example.", RecordType::A, &Options::default()).is_ok()
+    });
+    assert!(answered, "{:?}", after.heard());
+    before.signal(Signal::SIGCONT);
+    // It does not take away what another instance uses, and finds that out by itself.
+    assert_eq!(before.terminate().code, Some(0));
+    let after = after.when_ready();
+    assert_eq!(node.files(), ["handover.sock"]);
+    assert_eq!(data(&after.ask("ok-2.example.")), ["192.0.2.1"]);
+    let next = upgraded(&node, &corefile);
+    assert_eq!(after.terminate().code, Some(0));
+    assert_eq!(next.terminate().code, Some(0));
+}
+
+#[test]
+fn another_configuration_takes_what_it_has_in_common() {
+    let upstream = upstream();
+    let node = Node::new();
+    let block = |zone: &str, options: &str| {
+        format!(
+            "{zone}:{DNS} {{\n bind @\n cache 30 {{\n {options}\n }}\n forward . {}\n ready @:8181\n }}\n",
+            upstream.addr()
+        )
+    };
+    let before = format!("{}{}", block("one.example", ""), block("two.example", ""));
+    let before = node.launch(&before).start().when_ready();
+    for name in ["ok-1.one.example.", "ok-2.two.example."] {
+        assert_eq!(data(&before.ask(name)), ["192.0.2.1"]);
+    }
+    let after = format!("{}{}", block("one.example", ""), block("two.example", "success 100 10"));
+    let after = upgraded(&node, &after);
+    after.says("1 answers (1 are not wanted)");
+    assert_eq!(upstream.questions().len(), 2);
+    after.ask("ok-1.one.example.");
+    assert_eq!(upstream.questions().len(), 2);
+    after.ask("ok-2.two.example.");
+    assert_eq!(upstream.questions().len(), 3);
+    assert_eq!(before.terminate().code, Some(0));
+}
+
+#[test]
+fn without_a_directory_there_is_no_hand_over() {
+    let upstream = upstream();
+    let node = Node::new();
+    let directory = node.directory.join("absent");
+    let launch = node.launch(&served(&upstream));
+    let daemon = launch.arg(&format!("-handover-dir={}", directory.display())).start().when_ready();
+    daemon.says("upgrades are without hand-over");
+    assert_eq!(daemon.terminate().code, Some(0));
+    assert!(!directory.exists());
+}
+
+#[test]
+fn a_client_that_stays_connected_is_let_go_in_time() {
+    let upstream = upstream();
+    let (node, corefile) = (Node::new(), served(&upstream));
+    let before = node.launch(&corefile).start().when_ready();
+    let mut idle: Vec<Pipeline> = (0..20).map(|_| before.connect()).collect();
+    for (number, pipeline) in idle.iter_mut().enumerate() {
+        pipeline.send(&format!("ok-{number}.example."), RecordType::A, &Options::tcp()).unwrap();
+        pipeline.receive().unwrap();
+    }
+    let after = upgraded(&node, &corefile);
+    let end = before.terminate();
+    assert_eq!(end.code, Some(0));
+    assert!(idle.iter_mut().all(|pipeline| pipeline.receive().is_err()));
+    assert_eq!(after.terminate().code, Some(0));
+}
