@@ -5,6 +5,7 @@
 
 mod descriptors;
 mod envelope;
+mod kind;
 pub mod link;
 mod news;
 mod nft;
