@@ -4,6 +4,8 @@ use std::fmt;
 use std::io;
 use std::net::IpAddr;
 
+use nix::errno::Errno;
+
 pub use crate::kind::{KindChoice, LinkKind, UnknownLinkKind};
 use crate::route::{Found, Held, Route};
 
@@ -305,13 +307,20 @@ async fn converge(plan: &LinkPlan, changes: &mut Changes) -> Result<(), LinkErro
 
 /// Creates the link, of the first kind that the kernel has a driver for; nothing when another process was faster.
 async fn create(route: &Route, plan: &LinkPlan) -> Result<Option<LinkKind>, LinkError> {
-    let kind = plan.kind.first();
-    let created = match (route.create(&plan.name, kind).await, plan.kind.otherwise()) {
-        (Err(LinkError::NoDriver(_)), Some(other)) => (route.create(&plan.name, other).await?, other),
-        (created, _) => (created?, kind),
+    let (name, first) = (plan.name.as_str(), plan.kind.first());
+    let (created, kind) = match (route.create(name, first).await, plan.kind.otherwise()) {
+        (Err(LinkError::NoDriver(_)), Some(other)) => (route.create(name, other).await, other),
+        (created, _) => (created, first),
     };
-    let (created, kind) = created;
-    Ok(created.then_some(kind))
+    match created {
+        Err(LinkError::NoDriver(_)) if kind != first => Err(LinkError::Kernel {
+            action: format!(
+                "create link {name} as {first} or {kind}, for want of a driver (modprobe {first})"
+            ),
+            error: Errno::EOPNOTSUPP.into(),
+        }),
+        created => Ok(created?.then_some(kind)),
+    }
 }
 
 async fn apply(route: &Route, found: &Found, change: &Change) -> Result<(), LinkError> {
