@@ -93,7 +93,7 @@ what_someone_deletes_from_the_node_comes_back() {
 a_link_that_others_set_up_is_used_and_stays() {
     local before
     write_corefile
-    ip -n "node-$RUN_ID" link add nodelocaldns type "${link_kind[1]:-dummy}"
+    ip -n "node-$RUN_ID" link add nodelocaldns type "$link_kind"
     ip -n "node-$RUN_ID" address add "$LOCAL_IP/32" dev nodelocaldns
     ip -n "node-$RUN_ID" link set nodelocaldns up
     eventually 3 node_is_settled

@@ -6,8 +6,8 @@ daemon_pid=
 daemon_log=
 daemon_status=
 starts=0
-# What a kernel without the dummy driver adds to kubespray's arguments.
-link_kind=()
+# The kind of link that -link-kind auto makes here.
+link_kind=dummy
 
 start() { # start NAMESPACE LOG COMMAND...: in the background; its number is $!
     local name=$1-$RUN_ID log=$2
@@ -83,9 +83,9 @@ ip6.arpa:53 {
 EOT
 }
 
-# kubespray's arguments, and what the kernel needs.
+# kubespray's arguments.
 arguments() { # arguments [ARGUMENT...]: those behind count, as a flag counts as given last
-    daemon_arguments=(-localip "$LOCAL_IP" -conf "$WORK/Corefile" -upstreamsvc coredns "${link_kind[@]}" "$@")
+    daemon_arguments=(-localip "$LOCAL_IP" -conf "$WORK/Corefile" -upstreamsvc coredns "$@")
 }
 
 launch() { # launch ARGUMENT...: the daemon in the node, with nothing but what a pod's environment has
@@ -160,7 +160,7 @@ choose_link_kind() {
     if ip -n "node-$RUN_ID" link add probe type dummy 2>/dev/null; then
         ip -n "node-$RUN_ID" link delete probe
     else
-        link_kind=(-link-kind bridge)
+        link_kind=bridge
         echo "e2e: this kernel has no dummy driver: the link is a bridge"
     fi
 }

@@ -62,7 +62,7 @@ pub struct Flags {
     pub dns_port: u16,
     /// `-quiet`: no lines about zones at the start.
     pub quiet: bool,
-    /// `-link-kind`: the kind of the link.
+    /// `-link-kind`: the kind of the link, or `auto`.
     pub link_kind: String,
     /// `-workers`: threads that serve, 1 to 256.
     pub workers: usize,
@@ -227,8 +227,8 @@ struct CommandLine {
     #[arg(long, value_parser = boolean, action = ArgAction::Set, num_args = 0..=1, require_equals = true,
           value_name = "BOOL", default_value = "false", default_missing_value = "true")]
     version: bool,
-    /// Kind of the link
-    #[arg(long = "link-kind", value_name = "KIND", default_value = "dummy")]
+    /// Kind of the link: dummy, bridge, ifb, or auto for dummy and, where the kernel lacks it, bridge
+    #[arg(long = "link-kind", value_name = "KIND", default_value = "auto")]
     link_kind: String,
     /// Threads that serve [default: 2, or 1 on one core]
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u16).range(1..=256))]

@@ -1,10 +1,12 @@
-//! What we ask of the kernel: batched datagram sockets, stream sockets, the link and its addresses, packet-filter rules.
+//! What we ask of the kernel: batched datagram sockets, stream sockets, passing them to a successor, the link and its
+//! addresses, packet-filter rules, and to be told when others change these.
 //!
 //! Nothing here knows what a DNS message means or decides what the node should look like: callers hand in a plan,
 //! this crate carries it out and says what happened. All `unsafe` stands in `sys.rs`.
 
 mod descriptors;
 mod envelope;
+mod kind;
 pub mod link;
 mod news;
 mod nft;

@@ -3,71 +3,14 @@
 use std::fmt;
 use std::io;
 use std::net::IpAddr;
-use std::str::FromStr;
 
+use nix::errno::Errno;
+
+pub use crate::kind::{KindChoice, LinkKind, UnknownLinkKind};
 use crate::route::{Found, Held, Route};
 
 /// Octets that a link's name may have.
 const NAME_OCTETS: usize = 15;
-
-/// The kinds of link that need no hardware and take an address.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub enum LinkKind {
-    /// A link that drops what is sent through it; the usual choice. Its driver is missing on some minimal kernels.
-    #[default]
-    Dummy,
-    /// A bridge without ports.
-    Bridge,
-    /// An intermediate functional block.
-    Ifb,
-}
-
-impl LinkKind {
-    /// Every kind, the usual one first.
-    pub const ALL: [Self; 3] = [Self::Dummy, Self::Bridge, Self::Ifb];
-
-    /// The name that the kernel and `ip link` know the kind by.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Dummy => "dummy",
-            Self::Bridge => "bridge",
-            Self::Ifb => "ifb",
-        }
-    }
-}
-
-impl fmt::Display for LinkKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl FromStr for LinkKind {
-    type Err = UnknownLinkKind;
-
-    fn from_str(text: &str) -> Result<Self, UnknownLinkKind> {
-        Self::ALL
-            .into_iter()
-            .find(|kind| kind.as_str() == text)
-            .ok_or_else(|| UnknownLinkKind { text: text.to_owned() })
-    }
-}
-
-/// A text that names no [`LinkKind`].
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct UnknownLinkKind {
-    /// What was given.
-    pub text: String,
-}
-
-impl fmt::Display for UnknownLinkKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?} is no kind of link: choose dummy, bridge or ifb", self.text)
-    }
-}
-
-impl std::error::Error for UnknownLinkKind {}
 
 /// What the link should be.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -75,7 +18,7 @@ pub struct LinkPlan {
     /// The link's name, 1 to 15 octets.
     pub name: String,
     /// The kind to create when no link has that name.
-    pub kind: LinkKind,
+    pub kind: KindChoice,
     /// The addresses that it carries, as /32 and /128. IPv4 addresses get scope host and IPv6 addresses a preferred
     /// lifetime of zero, so that the node's own traffic never leaves from them.
     pub addresses: Vec<IpAddr>,
@@ -309,7 +252,7 @@ impl Link {
             };
             let foreign =
                 |held: &Held| !plan.addresses.contains(&held.address) && !is_automatic(held.address);
-            let leftover = found.kind.parse::<LinkKind>().is_ok() && !found.addresses.iter().any(foreign);
+            let leftover = LinkKind::of_name(&found.kind).is_some() && !found.addresses.iter().any(foreign);
             if created || (leftover && !route.has_ports(&found).await?) {
                 return route.delete(&found).await;
             }
@@ -341,8 +284,8 @@ async fn converge(plan: &LinkPlan, changes: &mut Changes) -> Result<(), LinkErro
     Route::run(async |route| {
         let mut found = route.find(&plan.name).await?;
         if found.is_none() {
-            if route.create(&plan.name, plan.kind).await? {
-                changes.0.push(Change::Created(plan.kind));
+            if let Some(kind) = create(route, plan).await? {
+                changes.0.push(Change::Created(kind));
             }
             found = route.find(&plan.name).await?;
         }
@@ -360,6 +303,24 @@ async fn converge(plan: &LinkPlan, changes: &mut Changes) -> Result<(), LinkErro
         if missing.is_empty() { Ok(()) } else { Err(LinkError::NotKept { name: plan.name.clone(), missing }) }
     })
     .await
+}
+
+/// Creates the link, of the first kind that the kernel has a driver for; nothing when another process was faster.
+async fn create(route: &Route, plan: &LinkPlan) -> Result<Option<LinkKind>, LinkError> {
+    let (name, first) = (plan.name.as_str(), plan.kind.first());
+    let (created, kind) = match (route.create(name, first).await, plan.kind.otherwise()) {
+        (Err(LinkError::NoDriver(_)), Some(other)) => (route.create(name, other).await, other),
+        (created, _) => (created, first),
+    };
+    match created {
+        Err(LinkError::NoDriver(_)) if kind != first => Err(LinkError::Kernel {
+            action: format!(
+                "create link {name} as {first} or {kind}, for want of a driver (modprobe {first})"
+            ),
+            error: Errno::EOPNOTSUPP.into(),
+        }),
+        created => Ok(created?.then_some(kind)),
+    }
 }
 
 async fn apply(route: &Route, found: &Found, change: &Change) -> Result<(), LinkError> {
@@ -380,7 +341,7 @@ async fn apply(route: &Route, found: &Found, change: &Change) -> Result<(), Link
 /// What has to be done so that the link which was found becomes the planned one.
 fn missing(plan: &LinkPlan, found: Option<&Found>) -> Changes {
     let Some(found) = found else {
-        return Changes(vec![Change::Created(plan.kind)]);
+        return Changes(vec![Change::Created(plan.kind.first())]);
     };
     let mut changes = Vec::new();
     for (index, address) in plan.addresses.iter().enumerate() {
@@ -418,15 +379,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn kinds_are_read_as_they_are_written() {
-        for kind in LinkKind::ALL {
-            assert_eq!(kind.to_string().parse(), Ok(kind));
-        }
-        let error = "veth".parse::<LinkKind>().unwrap_err();
-        assert_eq!(error.to_string(), "\"veth\" is no kind of link: choose dummy, bridge or ifb");
-    }
-
-    #[test]
     fn names_follow_the_kernels_rule() {
         for good in ["nodelocaldns", "a", "fifteen-octets-", "..."] {
             assert!(check_name(good).is_ok(), "{good}");
@@ -442,7 +394,7 @@ mod tests {
             ["169.254.25.10", "10.0.0.1", "fd00::1"].map(|ip| ip.parse::<IpAddr>().unwrap());
         let plan = LinkPlan {
             name: "l".into(),
-            kind: LinkKind::Bridge,
+            kind: LinkKind::Bridge.into(),
             addresses: vec![ours, wrong, "fd00::2".parse().unwrap(), ours],
         };
         let held = |address, fits| Held { address, fits, message: Default::default() };

@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::net::IpAddr;
 
-use crate::link::{Changes, Link, LinkError, LinkPlan};
+use crate::link::{Change, Changes, KindChoice, Link, LinkError, LinkKind, LinkPlan};
 use crate::notrack::{self, FilterError, NotrackPlan};
 use crate::watch::Watch;
 
@@ -26,6 +26,15 @@ pub enum NodeEvent {
         name: String,
         /// What was done to it.
         changes: Changes,
+    },
+    /// The link was made as the second choice: the kernel has no driver for the first.
+    OtherKind {
+        /// The link's name.
+        name: String,
+        /// What the kernel has no driver for.
+        lacking: LinkKind,
+        /// What was made instead.
+        made: LinkKind,
     },
     /// The link is not as planned.
     LinkFailed(LinkError),
@@ -54,6 +63,11 @@ impl fmt::Display for NodeEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::LinkChanged { name, changes } => write!(f, "link {name}: {changes}"),
+            Self::OtherKind { name, lacking, made } => write!(
+                f,
+                "link {name} is of kind {made}: the kernel has no driver for links of kind {lacking}; load it on the node \
+                 (modprobe {lacking}) or choose with -link-kind {made}"
+            ),
             Self::LinkFailed(error) => error.fmt(f),
             Self::RulesInstalled(table) => write!(f, "packet-filter table inet {table} installed"),
             Self::RulesFailed(error) => write!(f, "DNS packets are tracked by conntrack: {error}"),
@@ -100,6 +114,7 @@ pub struct Kept {
 pub struct NodeSetup {
     link: Option<Link>,
     link_name: String,
+    link_kind: KindChoice,
     notrack: Option<NotrackPlan>,
     /// Whether the rules ever stood, so that there is something to take away.
     rules_stood: bool,
@@ -114,14 +129,20 @@ impl NodeSetup {
     /// [`NodeError::link`] when the link cannot be made as planned; what was made is undone then.
     pub async fn apply(plan: NodePlan) -> Result<(Self, Vec<NodeEvent>), NodeError> {
         let mut events = Vec::new();
-        let mut setup =
-            Self { link: None, link_name: String::new(), notrack: plan.notrack, rules_stood: false };
+        let mut setup = Self {
+            link: None,
+            link_name: String::new(),
+            link_kind: KindChoice::default(),
+            notrack: plan.notrack,
+            rules_stood: false,
+        };
         if let Some(plan) = plan.link {
             setup.link_name.clone_from(&plan.name);
+            setup.link_kind = plan.kind;
             let (link, changes) =
                 Link::ensure(plan).await.map_err(|error| NodeError { link: Some(error), rules: None })?;
             setup.link = Some(link);
-            events.extend(setup.link_event(changes));
+            events.extend(setup.link_events(changes));
         }
         events.extend(setup.ensure_rules());
         Ok((setup, events))
@@ -132,7 +153,7 @@ impl NodeSetup {
         let mut events = Vec::new();
         if let Some(link) = &self.link {
             match link.verify().await {
-                Ok(changes) => events.extend(self.link_event(changes)),
+                Ok(changes) => events.extend(self.link_events(changes)),
                 Err(error) => events.push(NodeEvent::LinkFailed(error)),
             }
         }
@@ -178,7 +199,7 @@ impl NodeSetup {
     pub async fn release(&self, addresses: &[IpAddr]) -> Vec<NodeEvent> {
         let Some(link) = &self.link else { return Vec::new() };
         match link.release(addresses).await {
-            Ok(changes) => self.link_event(changes).into_iter().collect(),
+            Ok(changes) => self.link_events(changes),
             Err(error) => vec![NodeEvent::LinkFailed(error)],
         }
     }
@@ -214,8 +235,19 @@ impl NodeSetup {
         if link.is_none() && rules.is_none() { Ok(()) } else { Err(NodeError { link, rules }) }
     }
 
-    fn link_event(&self, changes: Changes) -> Option<NodeEvent> {
-        (!changes.is_empty()).then(|| NodeEvent::LinkChanged { name: self.link_name.clone(), changes })
+    fn link_events(&self, changes: Changes) -> Vec<NodeEvent> {
+        if changes.is_empty() {
+            return Vec::new();
+        }
+        let lacking = self.link_kind.first();
+        let other = changes.0.iter().find_map(|change| match change {
+            Change::Created(made) if *made != lacking => Some(*made),
+            _ => None,
+        });
+        let name = self.link_name.clone();
+        let mut events = vec![NodeEvent::LinkChanged { name: name.clone(), changes }];
+        events.extend(other.map(|made| NodeEvent::OtherKind { name, lacking, made }));
+        events
     }
 
     fn ensure_rules(&mut self) -> Option<NodeEvent> {

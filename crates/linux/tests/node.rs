@@ -5,7 +5,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::time::Duration;
 
-use linux::link::{Change, Link, LinkError, LinkKind, LinkPlan, bring_up_loopback};
+use linux::link::{Change, KindChoice, Link, LinkError, LinkKind, LinkPlan, bring_up_loopback};
 use linux::node::{NodeEvent, NodePlan, NodeSetup};
 use linux::notrack::{self, FilterError, NotrackPlan};
 use nix::ifaddrs::getifaddrs;
@@ -23,10 +23,10 @@ fn ip(text: &str) -> IpAddr {
     text.parse().unwrap()
 }
 
-fn plan(kind: LinkKind) -> LinkPlan {
+fn plan(kind: impl Into<KindChoice>) -> LinkPlan {
     LinkPlan {
         name: NAME.into(),
-        kind,
+        kind: kind.into(),
         addresses: vec![ip("169.254.25.10"), ip("fd00:25::10"), ip("10.96.0.10")],
     }
 }
@@ -127,6 +127,33 @@ fn dummy_is_made_or_named_as_missing() {
             assert!(!exists(NAME));
             assert!(!is_set("REQUIRE_DUMMY"), "{text}");
         }
+    });
+}
+
+#[test]
+fn without_dummy_the_automatic_choice_is_a_bridge_and_one_line_says_so() {
+    in_namespace(async || {
+        let kind = usable_kind().await;
+        let is_told = |events: &[NodeEvent]| {
+            let texts: Vec<_> = events.iter().map(ToString::to_string).collect();
+            assert!(texts[0].starts_with(&format!("link nodelocaldns: created as {kind}, ")), "{texts:?}");
+            if kind == LinkKind::Dummy {
+                assert_eq!(texts.len(), 1, "{texts:?}");
+            } else {
+                assert_eq!(texts.len(), 2, "{texts:?}");
+                assert!(texts[1].contains("no driver for links of kind dummy"), "{texts:?}");
+                assert!(texts[1].contains("-link-kind bridge"), "{texts:?}");
+            }
+        };
+        let plan = NodePlan { link: Some(plan(KindChoice::Auto)), notrack: None };
+        let (mut setup, events) = NodeSetup::apply(plan).await.unwrap();
+        is_told(&events);
+        assert!(setup.in_place().await && setup.verify().await.is_empty());
+        meddle(async |handle, index| handle.link().del(index).execute().await).await;
+        is_told(&setup.verify().await);
+        assert_eq!(seen(NAME), planned());
+        setup.restore().await.unwrap();
+        assert!(!exists(NAME), "of whichever kind it is");
     });
 }
 

@@ -32,7 +32,7 @@ fn rules(table: &str) -> NotrackPlan {
 async fn set_up() -> NodeSetup {
     let link = LinkPlan {
         name: NAME.into(),
-        kind: LinkKind::Bridge,
+        kind: LinkKind::Bridge.into(),
         addresses: vec![ip("169.254.25.10"), ip("fd00:25::10")],
     };
     let plan = NodePlan { link: Some(link), notrack: Some(rules(NAME)) };

@@ -248,7 +248,7 @@ fn tell(event: &NodeEvent, process: &ProcessTally) {
     match event {
         NodeEvent::LinkFailed(_) => process.setup_error(SetupError::InterfaceCheck),
         NodeEvent::RulesFailed(_) => process.setup_error(SetupError::Iptables),
-        NodeEvent::NotWatched { .. } => return warn!("{event}"),
+        NodeEvent::OtherKind { .. } | NodeEvent::NotWatched { .. } => return warn!("{event}"),
         NodeEvent::LinkChanged { .. } | NodeEvent::RulesInstalled(_) => {}
     }
     if event.is_failure() {

@@ -171,7 +171,7 @@ fn flags_have_the_defaults_of_node_cache() {
     assert_eq!(flags.local_ips, ["169.254.25.10".parse::<std::net::IpAddr>().unwrap()]);
     assert!(flags.setup_interface && flags.setup_iptables);
     assert!(!flags.skip_teardown && !flags.reload_with_signal && !flags.quiet);
-    assert_eq!((flags.interface_name.as_str(), flags.link_kind.as_str()), ("nodelocaldns", "dummy"));
+    assert_eq!((flags.interface_name.as_str(), flags.link_kind.as_str()), ("nodelocaldns", "auto"));
     assert_eq!(flags.sync_interval, Duration::from_secs(60));
     assert_eq!((flags.base_corefile.as_str(), flags.corefile.as_str()), (BASE, "/etc/Corefile"));
     assert_eq!((flags.conf.as_str(), flags.kube_dns_config_map.as_str()), ("", ""));

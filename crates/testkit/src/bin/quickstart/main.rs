@@ -18,7 +18,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use linux::link::{Link, LinkError, LinkKind, LinkPlan};
+use linux::link::{KindChoice, Link, LinkError, LinkPlan};
 use testkit::upstream::{Transport, Upstream};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -98,14 +98,11 @@ fn show(arguments: &Arguments, stage: &mut Stage) -> Result<(), Box<dyn Error>> 
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     stage.head("A node of its own: a network namespace with the cluster's DNS Service")?;
     runtime.block_on(linux::link::bring_up_loopback())?;
-    let kind = runtime.block_on(make_service_link())?;
+    runtime.block_on(make_service_link())?;
     let zone = testkit::zone::start((SERVICE, 53).into())?;
     stage.say(format_args!("coredns.kube-system is {SERVICE}; a small cluster zone answers there"))?;
-    if kind != LinkKind::Dummy {
-        stage.say(format_args!("this kernel has no dummy driver: links are of kind {kind}"))?;
-    }
 
-    let mut daemon = Daemon::start(&arguments.daemon, kind)?;
+    let mut daemon = Daemon::start(&arguments.daemon)?;
     stage.head(format_args!("{daemon}"))?;
     let ready = daemon.wait_until_ready(PATIENCE);
     print_log(stage, &daemon)?;
@@ -123,14 +120,10 @@ fn show(arguments: &Arguments, stage: &mut Stage) -> Result<(), Box<dyn Error>> 
     Ok(())
 }
 
-/// Makes the link with the Service's address, and says which kind of link this kernel can make.
-async fn make_service_link() -> Result<LinkKind, LinkError> {
-    let plan = |kind| LinkPlan { name: SERVICE_LINK.to_owned(), kind, addresses: vec![SERVICE] };
-    match Link::ensure(plan(LinkKind::Dummy)).await {
-        Ok(_) => Ok(LinkKind::Dummy),
-        Err(LinkError::NoDriver(_)) => Link::ensure(plan(LinkKind::Bridge)).await.map(|_| LinkKind::Bridge),
-        Err(error) => Err(error),
-    }
+/// Makes the link with the Service's address.
+async fn make_service_link() -> Result<(), LinkError> {
+    let plan = LinkPlan { name: SERVICE_LINK.to_owned(), kind: KindChoice::Auto, addresses: vec![SERVICE] };
+    Link::ensure(plan).await.map(drop)
 }
 
 fn print_log(stage: &mut Stage, daemon: &Daemon) -> io::Result<()> {

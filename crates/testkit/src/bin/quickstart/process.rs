@@ -8,7 +8,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, Builder, JoinHandle};
 use std::time::Duration;
 
-use linux::link::LinkKind;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use testkit::clock::now;
@@ -31,12 +30,8 @@ pub(crate) struct Daemon {
 
 impl Daemon {
     /// Starts it with kubespray's arguments, except that the Corefile is the built-in one.
-    pub(crate) fn start(program: &Path, kind: LinkKind) -> io::Result<Self> {
-        let mut arguments: Vec<String> =
-            ["-localip", LOCAL, "-upstreamsvc", "coredns"].map(str::to_owned).into();
-        if kind != LinkKind::Dummy {
-            arguments.extend(["-link-kind".to_owned(), kind.to_string()]);
-        }
+    pub(crate) fn start(program: &Path) -> io::Result<Self> {
+        let arguments = ["-localip", LOCAL, "-upstreamsvc", "coredns"].map(str::to_owned).to_vec();
         let mut child = Command::new(program)
             .args(&arguments)
             .env_clear()
