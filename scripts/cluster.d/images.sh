@@ -45,6 +45,12 @@ import_image() { # an archive on standard input
     inside ctr -n k8s.io images import - >/dev/null
 }
 
+get_coredns() {
+    [[ -n $COREDNS ]] || COREDNS=$("$ROOT/scripts/coredns")
+    [[ -x $COREDNS ]] || fail "COREDNS: $COREDNS is not a program"
+    export COREDNS
+}
+
 # What every cluster runs: the sandbox of pods, CoreDNS, and a pod with a shell and the tools that ask questions.
 make_base_images() {
     local libraries
@@ -53,7 +59,8 @@ make_base_images() {
     make_image coredns "$COREDNS:/coredns" >/dev/null
     # getent loads these by name.
     libraries=$(dirname "$(ldconfig -p | sed -n 's/.*=> \(.*\/libnss_dns\.so\.2\)$/\1/p' | head -n 1)")
-    make_image client "$(command -v busybox):/bin/busybox" "$(command -v busybox):/bin/sh" \
+    make_image client "$(command -v busybox):/bin/busybox" "$(command -v busybox):/bin/sh" "$(command -v busybox):/bin/wget" \
+        "$(command -v busybox):/bin/cat" "$(command -v busybox):/bin/grep" \
         "$(command -v dig):/bin/dig" "$(command -v host):/bin/host" "$(command -v nslookup):/bin/nslookup" \
         "$(command -v getent):/bin/getent" "$libraries/libnss_dns.so.2" "$libraries/libnss_files.so.2" >/dev/null
 }

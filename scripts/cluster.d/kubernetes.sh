@@ -32,17 +32,21 @@ unpacked_kubernetes() { # unpacked_kubernetes FILE: kept by the archive's digest
 }
 
 built_kubernetes() {
-    local version target
+    local version target lock
     version=$(sed -n 's/^\tk8s\.io\/kubernetes v//p' "$HERE/onenode/go.mod")
     target=$ROOT/.cache/kubernetes/$version-$(cat "$HERE/onenode"/{go.mod,main.go} | sha256sum | cut -c1-8)
+    mkdir -p "${target%/*}"
+    # Two that start at once build once.
+    exec {lock}>"$target.lock"
+    flock "$lock"
     [[ -x $target ]] || build_kubernetes "$version" "$target" >&2
+    exec {lock}>&-
     echo "$target"
 }
 
 build_kubernetes() { # build_kubernetes VERSION TARGET
     local version=$1 target=$2 package=k8s.io/component-base/version total
     command -v go >/dev/null || fail "go is missing: install Go 1.25 or later, https://go.dev/doc/install, or give KUBERNETES=a built binary"
-    mkdir -p "${target%/*}"
     say "building Kubernetes $version, once: fetching its modules"
     total=$(cd "$HERE/onenode" && go list -deps . | wc -l) || fail "the modules of Kubernetes cannot be fetched"
     say "building Kubernetes $version: at most $total packages to compile, about six minutes on two cores"

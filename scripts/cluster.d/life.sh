@@ -37,7 +37,7 @@ refuse_or_clean() {
 }
 
 # Whatever happens before the cluster is handed over, it is ended with us.
-start_own() {
+take_state() {
     check_needs
     refuse_or_clean
     mkdir -p "$STATE"/{pki,log,lib,cni,bin}
@@ -45,11 +45,7 @@ start_own() {
     trap end_cluster EXIT
     trap 'exit 130' INT
     trap 'exit 143' TERM HUP
-    get_kubernetes
-    COREDNS=${COREDNS:-$("$ROOT/scripts/coredns")}
-    [[ -x $COREDNS ]] || fail "$COREDNS is not a program"
-    start_cluster
-    leave_running
+    check_room
 }
 
 # From here on the cluster outlives this script.
@@ -96,15 +92,14 @@ start_cluster() {
 
 # end_cluster: ends it if it runs, and removes whatever one of this name and state folder can have left.
 end_cluster() {
-    local first status=$?
+    local first
     trap '' INT TERM HUP
     if is_running; then
         first=$(cut -d' ' -f1 "$STATE/pid")
         kill -KILL "$first"
         while identity "$first" >/dev/null; do sleep 0.02; done
     fi
-    remove_cgroups || status=1
     rm -rf "$STATE"
     rmdir "$ROOT/target/cluster" 2>/dev/null || true
-    return "$status"
+    remove_cgroups
 }

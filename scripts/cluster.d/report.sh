@@ -34,3 +34,25 @@ fail_with_log() {
     done >&2
     fail "$*"
 }
+
+passed=0
+failed=0
+
+# expect WHAT EXPECTED RECEIVED: one line, and the difference when there is one.
+expect() {
+    if [[ $2 == "$3" ]]; then
+        passed=$((passed + 1))
+        echo "ok    $1"
+    else
+        failed=$((failed + 1))
+        printf 'FAIL  %s\n      expected: %s\n      received: %s\n' "$1" "${2//$'\n'/$'\n'                }" "${3//$'\n'/$'\n'                }"
+    fi
+}
+
+# show COMMAND...: as typed in the client pod, with what it says.
+show() {
+    echo "client\$ $*"
+    in_client "$@" 2>&1 | sed 's/^/    /' || true
+}
+
+in_client() { inside kubectl exec client -- "$@"; }

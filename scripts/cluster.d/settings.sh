@@ -18,6 +18,8 @@ COREDNS=${COREDNS:-}
 PROXY_MODE=${PROXY_MODE:-iptables}
 # What the kubelet writes into the resolv.conf of pods.
 CLUSTER_DNS=${CLUSTER_DNS:-169.254.25.10}
+# The manifests that the full run and a bare apply install.
+OVERLAY=${OVERLAY:-$ROOT/daemonset/overlays/kubespray}
 export CLUSTER_NAME STATE KUBERNETES NODELOCALDNS COREDNS PROXY_MODE CLUSTER_DNS PATH
 
 readonly NODE_IP=172.30.0.1
