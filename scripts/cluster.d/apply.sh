@@ -26,14 +26,15 @@ apply_overlay() {
     import_image <"$ROOT/target/image/nodelocaldns.tar" || fail "containerd refuses our image"
     applied=$(inside kubectl apply -k "$folder") || fail "kubectl apply -k $folder has failed"
     echo "$applied"
-    for set in $(sed -n 's/^\(daemonset\.apps\/[^ ]*\) .*/\1/p' <<<"$applied"); do
+    while read -r set; do
         # The same tag with other content: the manifest cannot tell, so the pods are replaced by request.
         if [[ -n $before && $before != "$(imported_digest)" ]] && grep -qx "$set unchanged" <<<"$applied"; then
-            inside kubectl -n kube-system rollout restart "$set"
+            inside kubectl -n kube-system rollout restart "$set" </dev/null
         fi
-        inside kubectl -n kube-system rollout status "$set" --timeout=90s >/dev/null || fail_with_pods "$set is not rolled out"
+        inside kubectl -n kube-system rollout status "$set" --timeout=90s >/dev/null </dev/null ||
+            fail_with_pods "$set is not rolled out"
         say "$set rolled out"
-    done
+    done < <(sed -n 's/^\(daemonset\.apps\/[^ ]*\) .*/\1/p' <<<"$applied")
 }
 
 fail_with_pods() { # fail_with_pods MESSAGE: with what our pods say of themselves

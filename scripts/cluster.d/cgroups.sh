@@ -74,11 +74,17 @@ join_leaf() { # join_leaf PID...
     for pid in "$@"; do echo "$pid" >"$CGROUPS/$CGROUP/node/cgroup.procs"; done
 }
 
+any_exists() { # any_exists FOLDER...
+    local folder
+    for folder; do [[ ! -d $folder ]] || return 0; done
+    return 1
+}
+
 # Ends whatever still runs in our folders, and takes them away.
 remove_cgroups() {
     local deadline=$((SECONDS + 10)) folders pid
     mapfile -t folders < <(cgroup_folders)
-    while ls -d "${folders[@]}" >/dev/null 2>&1 || ls -d "${folders[@]}" 2>/dev/null | grep -q .; do
+    while any_exists "${folders[@]}"; do
         while read -r pid; do
             ((pid == 0)) || kill -KILL "$pid" 2>/dev/null || true
         done < <(find "${folders[@]}" -name cgroup.procs -exec cat {} + 2>/dev/null | sort -u)

@@ -3,7 +3,7 @@
 
 certificate() { # certificate NAME SUBJECT [ALTERNATIVE_NAMES]: signed by ca, but for ca itself
     local arguments=(-CA "$PKI/ca.crt" -CAkey "$PKI/ca.key")
-    [[ $1 != ca ]] || arguments=(-addext basicConstraints=critical,CA:TRUE)
+    [[ $1 != ca ]] || arguments=(-addext "basicConstraints=critical,CA:TRUE")
     [[ -z ${3:-} ]] || arguments+=(-addext "subjectAltName=$3")
     openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30 -subj "$2" \
         -config <(printf '[req]\ndistinguished_name=dn\n[dn]\n') -keyout "$PKI/$1.key" -out "$PKI/$1.crt" \
@@ -83,17 +83,16 @@ clusterCIDR: 10.244.0.0/24
 conntrack: {maxPerCore: 0}
 END
     echo "nameserver $WORLD_IP" >"$STATE/resolv.conf"
-    # Every name outside has one address, but those below absent.test have none.
+    # Every name outside has one address, but single labels and what is below absent.test have none.
     cat >"$STATE/world.Corefile" <<END
-absent.test {
-  bind $WORLD_IP
-  template ANY ANY {
-    rcode NXDOMAIN
-    authority "absent.test. 60 IN SOA ns.absent.test. hostmaster.absent.test. 1 7200 1800 86400 60"
-  }
-}
 . {
   bind $WORLD_IP
+  template ANY ANY {
+    match "^[^.]*[.]\$" "(^|[.])absent[.]test[.]\$"
+    rcode NXDOMAIN
+    authority ". 60 IN SOA a.root.test. hostmaster.root.test. 1 7200 1800 86400 60"
+    fallthrough
+  }
   template IN A {
     answer "{{ .Name }} 60 IN A 192.0.2.80"
   }

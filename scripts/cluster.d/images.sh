@@ -51,14 +51,20 @@ get_coredns() {
     export COREDNS
 }
 
+# Where libnss_dns lies, which getent loads by its name.
+libraries_of_glibc() {
+    local found
+    found=$(ldconfig -p | sed -n 's/.*=> \(.*\)\/libnss_dns\.so\.2$/\1/p')
+    echo "${found%%$'\n'*}"
+}
+
 # What every cluster runs: the sandbox of pods, CoreDNS, and a pod with a shell and the tools that ask questions.
 make_base_images() {
     local libraries
+    libraries=$(libraries_of_glibc)
     echo 'int pause(void); int main(void) { for (;;) pause(); }' | gcc -static -Os -s -o "$STATE/pause" -xc -
     make_image pause "$STATE/pause:/pause" >/dev/null
     make_image coredns "$COREDNS:/coredns" >/dev/null
-    # getent loads these by name.
-    libraries=$(dirname "$(ldconfig -p | sed -n 's/.*=> \(.*\/libnss_dns\.so\.2\)$/\1/p' | head -n 1)")
     make_image client "$(command -v busybox):/bin/busybox" "$(command -v busybox):/bin/sh" "$(command -v busybox):/bin/wget" \
         "$(command -v busybox):/bin/cat" "$(command -v busybox):/bin/grep" \
         "$(command -v dig):/bin/dig" "$(command -v host):/bin/host" "$(command -v nslookup):/bin/nslookup" \

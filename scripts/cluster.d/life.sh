@@ -24,9 +24,11 @@ inside() { # inside COMMAND...: in all of the cluster's namespaces
     KUBECONFIG=$STATE/admin.conf PATH=$BIN:$PATH nsenter -a -t "$(cut -d' ' -f1 "$STATE/pid")" env -C "$PWD" "$@"
 }
 
+# A folder with anything else in it is not ours to remove.
+is_ours() { [[ -e $STATE/.cluster || ! -e $STATE || (-d $STATE && -z $(ls -A "$STATE")) ]]; }
+
 # A cluster that someone left running on purpose is not ours to end; one whose starter was killed is.
 refuse_or_clean() {
-    [[ ! -e $STATE ]] || [[ -d $STATE/pki ]] || [[ -z $(ls -A "$STATE") ]] || fail "$STATE is not a state folder of a cluster: choose another STATE"
     if is_alive "$STATE/owner"; then
         fail "process $(cut -d' ' -f1 "$STATE/owner") is using $STATE; CLUSTER_NAME=another starts one beside it"
     elif is_running && [[ ! -e $STATE/owner ]]; then
@@ -40,7 +42,9 @@ refuse_or_clean() {
 take_state() {
     check_needs
     refuse_or_clean
-    mkdir -p "$STATE"/{pki,log,lib,cni,bin}
+    mkdir -p "$STATE"
+    touch "$STATE/.cluster"
+    mkdir "$STATE"/{pki,log,lib,cni,bin}
     identity $$ >"$STATE/owner"
     trap end_cluster EXIT
     trap 'exit 130' INT
@@ -93,6 +97,7 @@ start_cluster() {
 # end_cluster: ends it if it runs, and removes whatever one of this name and state folder can have left.
 end_cluster() {
     local first
+    is_ours || fail "$STATE is not the state folder of a cluster: set STATE to another"
     trap '' INT TERM HUP
     if is_running; then
         first=$(cut -d' ' -f1 "$STATE/pid")

@@ -15,7 +15,6 @@ missing_commands() {
 
 check_needs() {
     [[ $(uname -sm) == "Linux x86_64" ]] || fail "the images are for Linux on x86-64, and this is $(uname -sm)"
-    ((EUID == 0)) || fail "namespaces with real control groups need root"
     [[ $PROXY_MODE == iptables || $PROXY_MODE == nftables ]] || fail "PROXY_MODE is iptables or nftables, not $PROXY_MODE"
     if [[ -n $(missing_commands) ]]; then
         say "installing what is missing: $(missing_commands)"
