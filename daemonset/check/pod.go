@@ -101,10 +101,10 @@ func container(pod *corev1.PodSpec, spec *field.Path) field.ErrorList {
 	return found
 }
 
-// memory holds the limit against what the daemon may come to: the cache's budget, a snapshot of as much in the
-// hand-over directory if that is a tmpfs, and 16 MiB for all else.
+// memory holds the limit against what the daemon may come to: the cache's budget, 16 MiB for all else, and two
+// snapshots of 8 MiB, the last and the one being written, since /run is memory and charged to who writes there.
 func memory(container *corev1.Container, at *field.Path) field.ErrorList {
-	const rest, mostBudget = 16 << 20, 64 << 20
+	const rest, snapshots, mostBudget = 16 << 20, 2 * 8 << 20, 64 << 20
 	var found field.ErrorList
 	limits := container.Resources.Limits
 	limit := limits.Memory()
@@ -119,7 +119,7 @@ func memory(container *corev1.Container, at *field.Path) field.ErrorList {
 		}
 		budget = amount.Value()
 	}
-	if needed := apiresource.NewQuantity(2*budget+rest, apiresource.BinarySI); needed.Cmp(*limit) > 0 {
+	if needed := apiresource.NewQuantity(budget+rest+snapshots, apiresource.BinarySI); needed.Cmp(*limit) > 0 {
 		found = append(found, field.Invalid(at.Child("resources", "limits", "memory"), limit.String(),
 			"the daemon may come to "+needed.String()))
 	}

@@ -4,6 +4,7 @@ import (
 	"net"
 	"slices"
 	"strconv"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
@@ -14,7 +15,7 @@ import (
 var startup = []string{"/nodelocaldns", "-probe"}
 
 func probes(container *corev1.Container, at *field.Path, facts corefile) field.ErrorList {
-	found := startupProbe(at.Child("startupProbe"), container.StartupProbe)
+	found := startupProbe(at.Child("startupProbe"), container)
 	found = append(found, httpProbe(at.Child("readinessProbe"), container.ReadinessProbe, "/ready", facts.ready)...)
 	found = append(found, httpProbe(at.Child("livenessProbe"), container.LivenessProbe, "/health", facts.health)...)
 	if alive := container.LivenessProbe; alive != nil && (alive.TerminationGracePeriodSeconds == nil || *alive.TerminationGracePeriodSeconds > 5) {
@@ -25,12 +26,16 @@ func probes(container *corev1.Container, at *field.Path, facts corefile) field.E
 }
 
 // startupProbe: in an upgrade two pods share the node's addresses, and the old one would answer for the new.
-func startupProbe(at *field.Path, probe *corev1.Probe) field.ErrorList {
+func startupProbe(at *field.Path, container *corev1.Container) field.ErrorList {
+	probe, wanted := container.StartupProbe, startup
+	if directory := argument(container, handOverFlag); directory != "" {
+		wanted = append(slices.Clone(startup), handOverFlag, directory)
+	}
 	if probe == nil || probe.Exec == nil {
 		return field.ErrorList{field.Required(at.Child("exec"), "asked by address, the pod before this one would answer")}
 	}
-	if !slices.Equal(probe.Exec.Command, startup) {
-		return field.ErrorList{field.Invalid(at.Child("exec", "command"), probe.Exec.Command, "/nodelocaldns -probe is expected")}
+	if !slices.Equal(probe.Exec.Command, wanted) {
+		return field.ErrorList{field.Invalid(at.Child("exec", "command"), probe.Exec.Command, strings.Join(wanted, " ")+" is expected")}
 	}
 	return nil
 }
