@@ -1,48 +1,105 @@
 package main
 
 import (
+	"net/netip"
 	"regexp"
 	"strings"
+	"time"
 )
 
 // corefile is what a Corefile says about addresses. One directive a line, as in the files here; the daemon's own
 // parser is the judge of the grammar.
 type corefile struct {
-	bind        []string // arguments of bind, each once
+	blocks      []block  // in the order of the file
 	health      string   // HOST:PORT of the first health directive
 	ready       string   // HOST:PORT of the first ready directive
 	prometheus  string   // HOST:PORT of the first prometheus directive
+	lameduck    string   // the first lameduck, as it is written; empty if there is none
 	environment []string // names substituted as {$NAME}, each once
+	left        []string // words with a variable of the template that nobody replaces
+}
+
+// block is a server block: its first key, and the arguments of bind.
+type block struct {
+	key  string
+	bind []string
 }
 
 var substitution = regexp.MustCompile(`\{\$([A-Za-z_][A-Za-z0-9_]*)\}`)
 
+// fill puts the values in the place of a template's variables, as the daemon does. The address of the upstream
+// Service stays a variable of the environment, which is where the daemon takes it from.
+func fill(template string, local []string, variable string) string {
+	return strings.NewReplacer(
+		"__PILLAR__LOCAL__DNS__", strings.Join(local, " "),
+		"__PILLAR__DNS__SERVER__", "",
+		"__PILLAR__UPSTREAM__SERVERS__", "/etc/resolv.conf",
+		"__PILLAR__CLUSTER__DNS__", "{$"+variable+"}",
+	).Replace(template)
+}
+
 func readCorefile(text string) corefile {
 	var facts corefile
+	depth := 0
 	for line := range strings.Lines(text) {
 		line, _, _ = strings.Cut(line, "#")
 		for _, match := range substitution.FindAllStringSubmatch(line, -1) {
 			facts.environment = addOnce(facts.environment, match[1])
 		}
 		words := strings.Fields(line)
-		if len(words) < 2 {
+		if len(words) == 0 {
 			continue
 		}
-		switch words[0] {
-		case "bind":
-			for _, address := range words[1:] {
-				facts.bind = addOnce(facts.bind, address)
-			}
-		case "health":
-			facts.health = firstOf(facts.health, words[1])
-		case "ready":
-			facts.ready = firstOf(facts.ready, words[1])
-		case "prometheus":
-			facts.prometheus = firstOf(facts.prometheus, words[1])
+		if depth == 0 {
+			facts.blocks = append(facts.blocks, block{key: words[0]})
+		}
+		facts.take(words)
+		switch words[len(words)-1] {
+		case "{":
+			depth++
+		case "}":
+			depth--
 		}
 	}
 	return facts
 }
+
+// take notes what one directive says.
+func (facts *corefile) take(words []string) {
+	for _, word := range words {
+		if strings.Contains(word, "__PILLAR__") {
+			facts.left = addOnce(facts.left, word)
+		}
+	}
+	if len(words) < 2 {
+		return
+	}
+	switch words[0] {
+	case "bind":
+		last := &facts.blocks[len(facts.blocks)-1]
+		last.bind = append(last.bind, words[1:]...)
+	case "health":
+		facts.health = firstOf(facts.health, words[1])
+	case "ready":
+		facts.ready = firstOf(facts.ready, words[1])
+	case "prometheus":
+		facts.prometheus = firstOf(facts.prometheus, words[1])
+	case "lameduck":
+		facts.lameduck = firstOf(facts.lameduck, words[1])
+	}
+}
+
+// leaving is how long the daemon may take to end: the lameduck, then the time in which open queries are answered.
+func (facts *corefile) leaving() (time.Duration, error) {
+	if facts.lameduck == "" {
+		return drain, nil
+	}
+	lameduck, err := time.ParseDuration(facts.lameduck)
+	return lameduck + drain, err
+}
+
+// standIn is an address that takes the place of one that only the kubelet knows, so that two texts can be compared.
+var standIn = netip.MustParseAddr("192.0.2.10")
 
 func addOnce(list []string, word string) []string {
 	for _, known := range list {

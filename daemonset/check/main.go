@@ -1,10 +1,10 @@
 // Command check renders Kustomize directories and holds every object against the Kubernetes API types, without a
 // cluster: unknown fields and wrong types first, then the rules that the API server or this daemon would apply.
 //
-// Usage: check ROOT DIRECTORY...
+// Usage: check ROOT DIRECTORY[+COMPONENT]...
 //
-// ROOT is the folder that holds base and overlays; each DIRECTORY is relative to it. Faults go to stderr, one a
-// line; the exit status is 1 if there are any.
+// ROOT is the folder that holds base, overlays and components; each DIRECTORY, and the COMPONENT that is added to
+// it, are relative to it. Faults go to stderr, one a line; the exit status is 1 if there are any.
 package main
 
 import (
@@ -14,7 +14,7 @@ import (
 
 func main() {
 	if len(os.Args) < 3 {
-		fmt.Fprintln(os.Stderr, "usage: check ROOT DIRECTORY...")
+		fmt.Fprintln(os.Stderr, "usage: check ROOT DIRECTORY[+COMPONENT]...")
 		os.Exit(2)
 	}
 	files, err := load(os.Args[1])

@@ -1,17 +1,29 @@
 package main
 
 import (
-	"net"
-	"net/netip"
-	"path"
 	"slices"
-	"strconv"
-	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/util/intstr"
+	"k8s.io/apimachinery/pkg/api/equality"
+	apiresource "k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
+
+const (
+	// drain is how long the daemon answers open queries when it ends.
+	drain = 5 * time.Second
+	// handOver is where the daemon looks for its predecessor, and the flag that says otherwise.
+	handOver     = "/run/nodelocaldns"
+	handOverFlag = "-handover-dir"
+)
+
+// tolerated are the add-on's tolerations: a node that refuses every pod still needs DNS.
+var tolerated = []corev1.Toleration{
+	{Key: "CriticalAddonsOnly", Operator: corev1.TolerationOpExists},
+	{Effect: corev1.TaintEffectNoExecute, Operator: corev1.TolerationOpExists},
+	{Effect: corev1.TaintEffectNoSchedule, Operator: corev1.TolerationOpExists},
+}
 
 func (all manifest) pod(template *corev1.PodTemplateSpec, at *field.Path) field.ErrorList {
 	pod := &template.Spec
@@ -27,143 +39,98 @@ func (all manifest) pod(template *corev1.PodTemplateSpec, at *field.Path) field.
 		found = append(found, field.Invalid(spec.Child("hostNetwork"), false, "the link belongs to the node"))
 	}
 	found = append(found, oneOf(spec.Child("dnsPolicy"), pod.DNSPolicy, corev1.DNSDefault)...)
+	found = append(found, oneOf(spec.Child("priorityClassName"), pod.PriorityClassName, "system-node-critical")...)
 	for i, toleration := range pod.Tolerations {
 		one := spec.Child("tolerations").Index(i)
 		found = append(found, oneOf(one.Child("operator"), toleration.Operator, corev1.TolerationOpExists, corev1.TolerationOpEqual)...)
 		found = append(found, oneOf(one.Child("effect"), toleration.Effect, "", corev1.TaintEffectNoSchedule,
 			corev1.TaintEffectPreferNoSchedule, corev1.TaintEffectNoExecute)...)
 	}
+	if !equality.Semantic.DeepEqual(pod.Tolerations, tolerated) {
+		found = append(found, field.Invalid(spec.Child("tolerations"), len(pod.Tolerations), "not the add-on's three"))
+	}
 	if len(pod.Containers) != 1 {
 		return append(found, field.Invalid(spec.Child("containers"), len(pod.Containers), "one container is expected"))
 	}
-	container := &pod.Containers[0]
-	inner := spec.Child("containers").Index(0)
-	found = append(found, resources(container, inner)...)
+	found = append(found, container(pod, spec)...)
+	return append(found, all.settings(template, at)...)
+}
+
+// container checks what the one container may do, may use and can see of the node.
+func container(pod *corev1.PodSpec, spec *field.Path) field.ErrorList {
+	container, inner := &pod.Containers[0], spec.Child("containers").Index(0)
+	found := memory(container, inner)
 	found = append(found, permissions(container.SecurityContext, inner.Child("securityContext"))...)
 	found = append(found, oneOf(inner.Child("imagePullPolicy"), container.ImagePullPolicy, corev1.PullIfNotPresent, corev1.PullAlways)...)
 	if len(container.Ports) > 0 {
 		found = append(found, field.Forbidden(inner.Child("ports"),
 			"with hostNetwork these become host ports, and no second pod can be scheduled on the node"))
 	}
+	directory := argument(container, handOverFlag)
+	if directory == "" {
+		directory = handOver
+	}
+	shared := false
 	for i, mount := range container.VolumeMounts {
-		if !slices.ContainsFunc(pod.Volumes, func(volume corev1.Volume) bool { return volume.Name == mount.Name }) {
-			found = append(found, field.NotFound(inner.Child("volumeMounts").Index(i).Child("name"), mount.Name))
-		}
-	}
-	return append(found, all.settings(template, at)...)
-}
-
-// settings holds arguments, probes and annotations against the Corefile that the pod will read.
-func (all manifest) settings(template *corev1.PodTemplateSpec, at *field.Path) field.ErrorList {
-	container := &template.Spec.Containers[0]
-	inner := at.Child("spec", "containers").Index(0)
-	args := inner.Child("args")
-	text, mounted := all.fileAt(template, argument(container, "-conf"))
-	if !mounted {
-		return field.ErrorList{field.NotFound(args.Key("-conf"), argument(container, "-conf"))}
-	}
-	facts := readCorefile(text)
-	var found field.ErrorList
-	local := strings.Split(argument(container, "-localip"), ",")
-	for _, address := range local {
-		if _, err := netip.ParseAddr(address); err != nil {
-			found = append(found, field.Invalid(args.Key("-localip"), address, "not an address"))
-		}
-	}
-	if !slices.Equal(local, facts.bind) {
-		found = append(found, field.Invalid(args.Key("-localip"), local, "the Corefile binds "+strings.Join(facts.bind, " ")))
-	}
-	service := argument(container, "-upstreamsvc")
-	variable := strings.ToUpper(strings.ReplaceAll(service, "-", "_")) + "_SERVICE_HOST"
-	for _, name := range facts.environment {
-		if name != variable {
-			found = append(found, field.Invalid(args.Key("-upstreamsvc"), service, "the Corefile substitutes "+name))
-		}
-	}
-	found = append(found, probe(inner.Child("startupProbe"), container.StartupProbe, "/ready", facts.ready)...)
-	found = append(found, probe(inner.Child("readinessProbe"), container.ReadinessProbe, "/ready", facts.ready)...)
-	found = append(found, probe(inner.Child("livenessProbe"), container.LivenessProbe, "/health", facts.health)...)
-	return append(found, all.metrics(template, at, facts)...)
-}
-
-// metrics checks that whoever follows the annotations or the headless Service arrives at the Corefile's port.
-func (all manifest) metrics(template *corev1.PodTemplateSpec, at *field.Path, facts corefile) field.ErrorList {
-	const annotation = "prometheus.io/port"
-	var found field.ErrorList
-	_, port, err := net.SplitHostPort(facts.prometheus)
-	if err != nil || template.Annotations[annotation] != port {
-		found = append(found, field.Invalid(at.Child("metadata", "annotations").Key(annotation),
-			template.Annotations[annotation], "the Corefile says prometheus "+facts.prometheus))
-	}
-	for _, service := range all.services {
-		if service.Spec.ClusterIP != corev1.ClusterIPNone {
+		at := inner.Child("volumeMounts").Index(i)
+		place := slices.IndexFunc(pod.Volumes, func(volume corev1.Volume) bool { return volume.Name == mount.Name })
+		if place < 0 {
+			found = append(found, field.NotFound(at.Child("name"), mount.Name))
 			continue
 		}
-		for _, one := range service.Spec.Ports {
-			if one.TargetPort.String() != port || service.Annotations[annotation] != port {
-				found = append(found, field.Invalid(at.Child("metadata", "annotations").Key(annotation), port,
-					"Service "+service.Name+" leads to "+one.TargetPort.String()+" and announces "+service.Annotations[annotation]))
-			}
+		source := pod.Volumes[place].HostPath
+		if source == nil {
+			continue
 		}
+		if mount.MountPath != directory || source.Path != handOver {
+			found = append(found, field.Forbidden(at.Child("mountPath"), "the pod needs nothing of the node but "+handOver))
+			continue
+		}
+		shared = true
+		if mount.ReadOnly {
+			found = append(found, field.Invalid(at.Child("readOnly"), true, "the daemon makes its socket there"))
+		}
+		if source.Type == nil || *source.Type != corev1.HostPathDirectoryOrCreate {
+			found = append(found, field.Invalid(spec.Child("volumes").Index(place).Child("hostPath", "type"), source.Type,
+				"DirectoryOrCreate is expected: after a boot the directory is not there"))
+		}
+	}
+	if !shared {
+		found = append(found, field.Required(inner.Child("volumeMounts"), "hostPath "+handOver+" at "+directory+", for the hand-over"))
 	}
 	return found
 }
 
-// fileAt finds the text that a path inside the container shows, if it is a key of one of our ConfigMaps.
-func (all manifest) fileAt(template *corev1.PodTemplateSpec, name string) (string, bool) {
-	for _, mount := range template.Spec.Containers[0].VolumeMounts {
-		for _, volume := range template.Spec.Volumes {
-			if volume.Name != mount.Name || volume.ConfigMap == nil || all.configMaps[volume.ConfigMap.Name] == nil {
-				continue
-			}
-			for _, item := range volume.ConfigMap.Items {
-				text, present := all.configMaps[volume.ConfigMap.Name].Data[item.Key]
-				if present && path.Join(mount.MountPath, item.Path) == name {
-					return text, true
-				}
-			}
-		}
-	}
-	return "", false
-}
-
-func argument(container *corev1.Container, flag string) string {
-	if at := slices.Index(container.Args, flag); at >= 0 && at+1 < len(container.Args) {
-		return container.Args[at+1]
-	}
-	return ""
-}
-
-// probe checks that a probe asks the address on which the Corefile serves its path.
-func probe(at *field.Path, probe *corev1.Probe, wanted, listen string) field.ErrorList {
-	if probe == nil || probe.HTTPGet == nil {
-		return field.ErrorList{field.Required(at.Child("httpGet"), wanted)}
-	}
-	get := probe.HTTPGet
-	if get.Port.Type == intstr.String {
-		return field.ErrorList{field.Invalid(at.Child("httpGet", "port"), get.Port.StrVal, "no port is declared under a name")}
-	}
-	found := portNumber(at.Child("httpGet", "port"), get.Port.IntValue())
-	if get.Path != wanted {
-		found = append(found, field.Invalid(at.Child("httpGet", "path"), get.Path, wanted+" is expected"))
-	}
-	if asked := net.JoinHostPort(get.Host, strconv.Itoa(get.Port.IntValue())); asked != listen {
-		found = append(found, field.Invalid(at.Child("httpGet"), asked, "the Corefile serves "+wanted+" on "+listen))
-	}
-	return found
-}
-
-func resources(container *corev1.Container, at *field.Path) field.ErrorList {
+// memory holds the limit against what the daemon may come to: the cache's budget, 16 MiB for all else, and two
+// snapshots of 8 MiB, the last and the one being written, since /run is memory and charged to who writes there.
+func memory(container *corev1.Container, at *field.Path) field.ErrorList {
+	const rest, snapshots, mostBudget = 16 << 20, 2 * 8 << 20, 64 << 20
 	var found field.ErrorList
 	limits := container.Resources.Limits
-	if limits.Memory().IsZero() {
-		found = append(found, field.Required(at.Child("resources", "limits", "memory"), "the cache takes its budget from it"))
+	limit := limits.Memory()
+	if limit.IsZero() {
+		return append(found, field.Required(at.Child("resources", "limits", "memory"), "the cache takes its budget from it"))
+	}
+	budget := min(limit.Value()/3, mostBudget)
+	if wanted := argument(container, "-cache-bytes"); wanted != "" {
+		amount, err := apiresource.ParseQuantity(wanted)
+		if err != nil {
+			return append(found, field.Invalid(at.Child("args").Key("-cache-bytes"), wanted, err.Error()))
+		}
+		budget = amount.Value()
+	}
+	if needed := apiresource.NewQuantity(budget+rest+snapshots, apiresource.BinarySI); needed.Cmp(*limit) > 0 {
+		found = append(found, field.Invalid(at.Child("resources", "limits", "memory"), limit.String(),
+			"the daemon may come to "+needed.String()))
 	}
 	for name, request := range container.Resources.Requests {
 		if limit, bounded := limits[name]; bounded && request.Cmp(limit) > 0 {
 			found = append(found, field.Invalid(at.Child("resources", "requests").Key(string(name)), request.String(),
 				"more than the limit "+limit.String()))
 		}
+	}
+	if container.Resources.Requests.Memory().IsZero() {
+		found = append(found, field.Required(at.Child("resources", "requests", "memory"), "a node short of memory would end it first"))
 	}
 	return found
 }

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	monitoringv1 "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	apiresource "k8s.io/apimachinery/pkg/api/resource"
@@ -46,7 +47,7 @@ func load(root string) (filesys.FileSystem, error) {
 	return memory, err
 }
 
-// examine renders one directory and returns its objects together with everything wrong with them.
+// examine renders one directory, with a component if one follows a plus, and returns its objects together with everything wrong with them.
 func examine(files filesys.FileSystem, directory string) ([]object, []error) {
 	resources, err := render(files, directory)
 	if err != nil {
@@ -67,7 +68,11 @@ func examine(files filesys.FileSystem, directory string) ([]object, []error) {
 
 // render runs Kustomize on a directory, asking it to note in each object which file it began in.
 func render(files filesys.FileSystem, directory string) ([]*resource.Resource, error) {
+	directory, component, added := strings.Cut(directory, "+")
 	entry := "resources: [" + path.Join("..", directory) + "]\nbuildMetadata: [originAnnotations]\n"
+	if added {
+		entry += "components: [" + path.Join("..", component) + "]\n"
+	}
 	if err := files.WriteFile("/render/kustomization.yaml", []byte(entry)); err != nil {
 		return nil, err
 	}
@@ -141,10 +146,10 @@ func quantities(value any, at *field.Path) error {
 	return nil
 }
 
-// codecs knows the two API groups the manifests use; an object of another group is refused.
+// codecs knows the API groups the manifests use; an object of another group is refused.
 var codecs = func() serializer.CodecFactory {
 	scheme := runtime.NewScheme()
-	for _, add := range []func(*runtime.Scheme) error{appsv1.AddToScheme, corev1.AddToScheme} {
+	for _, add := range []func(*runtime.Scheme) error{appsv1.AddToScheme, corev1.AddToScheme, monitoringv1.AddToScheme} {
 		if err := add(scheme); err != nil {
 			panic(err)
 		}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	monitoringv1 "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	apivalidation "k8s.io/apimachinery/pkg/api/validation"
@@ -69,9 +70,15 @@ func (all manifest) judge(one object) (metav1.ObjectMeta, field.ErrorList) {
 	case *appsv1.DaemonSet:
 		meta = value.ObjectMeta
 		found = all.daemonSet(value)
+	case *monitoringv1.ServiceMonitor:
+		meta = value.ObjectMeta
+		found = all.serviceMonitor(value)
+	case *monitoringv1.PodMonitor:
+		meta = value.ObjectMeta
+		found = all.podMonitor(value)
 	default:
 		found = field.ErrorList{field.NotSupported(field.NewPath("kind"), fmt.Sprintf("%T", value),
-			[]string{"ServiceAccount", "ConfigMap", "Service", "DaemonSet"})}
+			[]string{"ServiceAccount", "ConfigMap", "Service", "DaemonSet", "ServiceMonitor", "PodMonitor"})}
 	}
 	return meta, append(apivalidation.ValidateObjectMeta(&meta, true, name, field.NewPath("metadata")), found...)
 }
@@ -119,17 +126,37 @@ func (all manifest) daemonSet(set *appsv1.DaemonSet) field.ErrorList {
 		found = append(found, field.Invalid(template.Child("metadata", "labels"), set.Spec.Template.Labels,
 			"not what spec.selector selects"))
 	}
-	strategy := set.Spec.UpdateStrategy
-	at := spec.Child("updateStrategy")
-	found = append(found, oneOf(at.Child("type"), strategy.Type, appsv1.RollingUpdateDaemonSetStrategyType,
-		appsv1.OnDeleteDaemonSetStrategyType)...)
-	if rolling := strategy.RollingUpdate; rolling != nil && rolling.MaxUnavailable != nil {
-		if _, err := intstr.GetScaledValueFromIntOrPercent(rolling.MaxUnavailable, 100, true); err != nil {
-			found = append(found, field.Invalid(at.Child("rollingUpdate", "maxUnavailable"),
-				rolling.MaxUnavailable.String(), err.Error()))
-		}
-	}
+	found = append(found, surge(set, spec)...)
 	return append(found, all.pod(&set.Spec.Template, template)...)
+}
+
+// surge checks that in an upgrade the new pod starts beside the old one, which stays until the new one has proved itself.
+func surge(set *appsv1.DaemonSet, spec *field.Path) field.ErrorList {
+	strategy, at := set.Spec.UpdateStrategy, spec.Child("updateStrategy")
+	found := oneOf(at.Child("type"), strategy.Type, appsv1.RollingUpdateDaemonSetStrategyType)
+	if set.Spec.MinReadySeconds < 1 {
+		found = append(found, field.Required(spec.Child("minReadySeconds"), "one that dies early must stop the roll"))
+	}
+	if strategy.RollingUpdate == nil {
+		return append(found, field.Required(at.Child("rollingUpdate"), "maxSurge and maxUnavailable"))
+	}
+	amount := func(name string, value *intstr.IntOrString) int {
+		if value == nil {
+			return -1
+		}
+		scaled, err := intstr.GetScaledValueFromIntOrPercent(value, 100, true)
+		if err != nil {
+			found = append(found, field.Invalid(at.Child("rollingUpdate", name), value.String(), err.Error()))
+		}
+		return scaled
+	}
+	if amount("maxSurge", strategy.RollingUpdate.MaxSurge) < 1 {
+		found = append(found, field.Required(at.Child("rollingUpdate", "maxSurge"), "the new pod starts beside the old one"))
+	}
+	if amount("maxUnavailable", strategy.RollingUpdate.MaxUnavailable) != 0 {
+		found = append(found, field.Required(at.Child("rollingUpdate", "maxUnavailable"), "0, or a node goes without"))
+	}
+	return found
 }
 
 func selects(selector map[string]string, set *appsv1.DaemonSet) bool {

@@ -1,0 +1,85 @@
+package main
+
+import (
+	"regexp"
+	"slices"
+
+	monitoringv1 "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+)
+
+// serviceMonitor checks that it finds our headless Service and a port that this has.
+func (all manifest) serviceMonitor(monitor *monitoringv1.ServiceMonitor) field.ErrorList {
+	spec := field.NewPath("spec")
+	selector := labels.SelectorFromSet(monitor.Spec.Selector.MatchLabels)
+	var found field.ErrorList
+	for _, service := range all.services {
+		if selector.Empty() || !selector.Matches(labels.Set(service.Labels)) {
+			continue
+		}
+		for i, endpoint := range monitor.Spec.Endpoints {
+			if !slices.ContainsFunc(service.Spec.Ports, func(port corev1.ServicePort) bool { return port.Name == endpoint.Port }) {
+				found = append(found, field.NotFound(spec.Child("endpoints").Index(i).Child("port"), endpoint.Port))
+			}
+		}
+		return found
+	}
+	return append(found, field.Invalid(spec.Child("selector"), monitor.Spec.Selector.MatchLabels, "no Service has these labels"))
+}
+
+// podMonitor checks that it finds our pods, and does so without a declared port.
+func (all manifest) podMonitor(monitor *monitoringv1.PodMonitor) field.ErrorList {
+	spec := field.NewPath("spec")
+	var found field.ErrorList
+	for _, set := range all.daemonSets {
+		if !selects(monitor.Spec.Selector.MatchLabels, set) {
+			found = append(found, field.Invalid(spec.Child("selector"), monitor.Spec.Selector.MatchLabels,
+				"does not select the pods of DaemonSet "+set.Name))
+		}
+		for i, endpoint := range monitor.Spec.PodMetricsEndpoints {
+			found = append(found, podEndpoint(spec.Child("podMetricsEndpoints").Index(i), endpoint,
+				set.Spec.Template.Annotations["prometheus.io/port"])...)
+		}
+	}
+	return found
+}
+
+// podEndpoint follows the relabelling of one endpoint for a pod address of each family.
+func podEndpoint(at *field.Path, endpoint monitoringv1.PodMetricsEndpoint, port string) field.ErrorList {
+	if endpoint.Port != nil || endpoint.PortNumber != nil {
+		return field.ErrorList{field.Forbidden(at.Child("port"), "the pods declare no ports, so it finds none")}
+	}
+	var found field.ErrorList
+	for ip, wanted := range map[string]string{"192.0.2.1": "192.0.2.1:" + port, "2001:db8::1": "[2001:db8::1]:" + port} {
+		address := ""
+		for _, rule := range endpoint.RelabelConfigs {
+			if rule.TargetLabel != "__address__" || !slices.Equal(rule.SourceLabels, []monitoringv1.LabelName{"__meta_kubernetes_pod_ip"}) {
+				continue
+			}
+			replaced, err := relabelled(rule, ip)
+			if err != nil {
+				found = append(found, field.Invalid(at.Child("relabelings"), rule.Regex, err.Error()))
+			}
+			address = firstOf(replaced, address)
+		}
+		if address != wanted {
+			found = append(found, field.Invalid(at.Child("relabelings"), address, "a pod at "+ip+" serves its metrics at "+wanted))
+		}
+	}
+	return found
+}
+
+// relabelled is what a rule of action replace makes of a value; nothing if it does not match the whole of it.
+func relabelled(rule monitoringv1.RelabelConfig, value string) (string, error) {
+	pattern, err := regexp.Compile("^(?:" + rule.Regex + ")$")
+	if err != nil || rule.Replacement == nil {
+		return "", err
+	}
+	match := pattern.FindStringSubmatchIndex(value)
+	if match == nil {
+		return "", nil
+	}
+	return string(pattern.ExpandString(nil, *rule.Replacement, value, match)), nil
+}

@@ -1,0 +1,60 @@
+package main
+
+import (
+	"net"
+	"slices"
+	"strconv"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+)
+
+// startup is the command that only the instance in the probed container can satisfy.
+var startup = []string{"/nodelocaldns", "-probe"}
+
+func probes(container *corev1.Container, at *field.Path, facts corefile) field.ErrorList {
+	found := startupProbe(at.Child("startupProbe"), container)
+	found = append(found, httpProbe(at.Child("readinessProbe"), container.ReadinessProbe, "/ready", facts.ready)...)
+	found = append(found, httpProbe(at.Child("livenessProbe"), container.LivenessProbe, "/health", facts.health)...)
+	if alive := container.LivenessProbe; alive != nil && (alive.TerminationGracePeriodSeconds == nil || *alive.TerminationGracePeriodSeconds > 5) {
+		found = append(found, field.Required(at.Child("livenessProbe", "terminationGracePeriodSeconds"),
+			"5 at most: a process that hangs does not drain"))
+	}
+	return found
+}
+
+// startupProbe: in an upgrade two pods share the node's addresses, and the old one would answer for the new.
+func startupProbe(at *field.Path, container *corev1.Container) field.ErrorList {
+	probe, wanted := container.StartupProbe, startup
+	if directory := argument(container, handOverFlag); directory != "" {
+		wanted = append(slices.Clone(startup), handOverFlag, directory)
+	}
+	if probe == nil || probe.Exec == nil {
+		return field.ErrorList{field.Required(at.Child("exec"), "asked by address, the pod before this one would answer")}
+	}
+	if !slices.Equal(probe.Exec.Command, wanted) {
+		return field.ErrorList{field.Invalid(at.Child("exec", "command"), probe.Exec.Command, strings.Join(wanted, " ")+" is expected")}
+	}
+	return nil
+}
+
+// httpProbe checks that a probe asks the address on which the Corefile serves its path.
+func httpProbe(at *field.Path, probe *corev1.Probe, wanted, listen string) field.ErrorList {
+	if probe == nil || probe.HTTPGet == nil {
+		return field.ErrorList{field.Required(at.Child("httpGet"), wanted)}
+	}
+	get := probe.HTTPGet
+	if get.Port.Type == intstr.String {
+		return field.ErrorList{field.Invalid(at.Child("httpGet", "port"), get.Port.StrVal, "no port is declared under a name")}
+	}
+	found := portNumber(at.Child("httpGet", "port"), get.Port.IntValue())
+	if get.Path != wanted {
+		found = append(found, field.Invalid(at.Child("httpGet", "path"), get.Path, wanted+" is expected"))
+	}
+	if asked := net.JoinHostPort(get.Host, strconv.Itoa(get.Port.IntValue())); asked != listen {
+		found = append(found, field.Invalid(at.Child("httpGet"), asked, "the Corefile serves "+wanted+" on "+listen))
+	}
+	return found
+}

@@ -1,0 +1,146 @@
+package main
+
+import (
+	"net"
+	"net/netip"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+)
+
+// carried is an address that the kubelet puts into an argument: the ClusterIP of a Service of our namespace.
+var carried = regexp.MustCompile(`^\$\(([A-Z][A-Z0-9_]*_SERVICE_HOST)\)$`)
+
+// settings holds arguments, probes, grace period and annotations against the Corefile that the pod will read.
+func (all manifest) settings(template *corev1.PodTemplateSpec, at *field.Path) field.ErrorList {
+	container := &template.Spec.Containers[0]
+	inner := at.Child("spec", "containers").Index(0)
+	args := inner.Child("args")
+	service := argument(container, "-upstreamsvc")
+	variable := strings.ToUpper(strings.ReplaceAll(service, "-", "_")) + "_SERVICE_HOST"
+	local, found := addresses(container, args, variable)
+	text, present := all.configuration(template, local, variable)
+	if !present {
+		return append(found, field.NotFound(args.Key("-conf"), argument(container, "-conf")))
+	}
+	facts := readCorefile(text)
+	for _, block := range facts.blocks {
+		if len(block.bind) == 0 {
+			found = append(found, field.Invalid(args.Key("-localip"), local, "the Corefile's block "+block.key+" has no bind and takes every address of the node"))
+		} else if !slices.Equal(local, block.bind) {
+			found = append(found, field.Invalid(args.Key("-localip"), local, "the Corefile's block "+block.key+" binds "+strings.Join(block.bind, " ")))
+		}
+	}
+	for _, word := range facts.left {
+		found = append(found, field.Invalid(args.Key("-conf"), word, "nobody replaces this variable"))
+	}
+	for _, name := range facts.environment {
+		if name != variable {
+			found = append(found, field.Invalid(args.Key("-upstreamsvc"), service, "the Corefile substitutes "+name))
+		}
+	}
+	for what, listen := range map[string]string{"health": facts.health, "ready": facts.ready} {
+		if host, _, err := net.SplitHostPort(listen); err != nil || !slices.Contains(local, host) {
+			found = append(found, field.Invalid(args.Key("-localip"), local, "the Corefile says "+what+" "+listen))
+		}
+	}
+	found = append(found, probes(container, inner, facts)...)
+	found = append(found, grace(&template.Spec, at.Child("spec"), facts)...)
+	return append(found, all.metrics(template, at, facts)...)
+}
+
+// addresses reads -localip. What the kubelet fills in is answered for here and must not be what we forward to.
+func addresses(container *corev1.Container, args *field.Path, upstream string) ([]string, field.ErrorList) {
+	var found field.ErrorList
+	local := strings.Split(argument(container, "-localip"), ",")
+	for i, address := range local {
+		if match := carried.FindStringSubmatch(address); match != nil {
+			if match[1] == upstream {
+				found = append(found, field.Invalid(args.Key("-localip"), address, "this is the upstream: the cache would ask itself"))
+			}
+			local[i] = standIn.String()
+		} else if _, err := netip.ParseAddr(address); err != nil {
+			found = append(found, field.Invalid(args.Key("-localip"), address, "not an address"))
+		}
+	}
+	return local, found
+}
+
+// configuration is the text the daemon runs on: the template if one is mounted where it looks for it, else -conf.
+func (all manifest) configuration(template *corev1.PodTemplateSpec, local []string, variable string) (string, bool) {
+	container := &template.Spec.Containers[0]
+	base := argument(container, "-basecorefile")
+	if base == "" {
+		base = "/etc/coredns/Corefile.base"
+	}
+	if text, mounted := all.fileAt(template, base); mounted {
+		return fill(text, local, variable), true
+	}
+	return all.fileAt(template, argument(container, "-conf"))
+}
+
+// grace checks that an orderly end is not cut short.
+func grace(pod *corev1.PodSpec, spec *field.Path, facts corefile) field.ErrorList {
+	at := spec.Child("terminationGracePeriodSeconds")
+	leaving, err := facts.leaving()
+	if err != nil {
+		return field.ErrorList{field.Invalid(at, facts.lameduck, err.Error())}
+	}
+	// Kubernetes' own default is 30 s.
+	if given := pod.TerminationGracePeriodSeconds; given != nil && float64(*given) <= leaving.Seconds() {
+		return field.ErrorList{field.Invalid(at, *given, "the daemon takes up to "+leaving.String()+" to end")}
+	}
+	return nil
+}
+
+// metrics checks that whoever follows the annotations or the headless Service arrives at the Corefile's port.
+func (all manifest) metrics(template *corev1.PodTemplateSpec, at *field.Path, facts corefile) field.ErrorList {
+	const annotation = "prometheus.io/port"
+	var found field.ErrorList
+	_, port, err := net.SplitHostPort(facts.prometheus)
+	if err != nil || template.Annotations[annotation] != port {
+		found = append(found, field.Invalid(at.Child("metadata", "annotations").Key(annotation),
+			template.Annotations[annotation], "the Corefile says prometheus "+facts.prometheus))
+	}
+	for _, service := range all.services {
+		if service.Spec.ClusterIP != corev1.ClusterIPNone {
+			continue
+		}
+		for _, one := range service.Spec.Ports {
+			if one.TargetPort.String() != port || service.Annotations[annotation] != port {
+				found = append(found, field.Invalid(at.Child("metadata", "annotations").Key(annotation), port,
+					"Service "+service.Name+" leads to "+one.TargetPort.String()+" and announces "+service.Annotations[annotation]))
+			}
+		}
+	}
+	return found
+}
+
+// fileAt finds the text that a path inside the container shows, if it is a key of one of our ConfigMaps.
+func (all manifest) fileAt(template *corev1.PodTemplateSpec, name string) (string, bool) {
+	for _, mount := range template.Spec.Containers[0].VolumeMounts {
+		for _, volume := range template.Spec.Volumes {
+			if volume.Name != mount.Name || volume.ConfigMap == nil || all.configMaps[volume.ConfigMap.Name] == nil {
+				continue
+			}
+			for _, item := range volume.ConfigMap.Items {
+				text, present := all.configMaps[volume.ConfigMap.Name].Data[item.Key]
+				if present && path.Join(mount.MountPath, item.Path) == name {
+					return text, true
+				}
+			}
+		}
+	}
+	return "", false
+}
+
+func argument(container *corev1.Container, flag string) string {
+	if at := slices.Index(container.Args, flag); at >= 0 && at+1 < len(container.Args) {
+		return container.Args[at+1]
+	}
+	return ""
+}
