@@ -29,7 +29,9 @@ type settings struct {
 
 func main() {
 	if len(os.Args) == 2 && os.Args[1] == "-idle" {
-		select {} // what a pod runs that waits for `kubectl exec`; its image has nothing else
+		for { // what a pod runs that waits for `kubectl exec`; its image has nothing else
+			time.Sleep(time.Hour)
+		}
 	}
 	wanted, err := flags(os.Args[1:])
 	if err == nil {
