@@ -1,0 +1,61 @@
+# shellcheck shell=bash
+# The demonstration: a pod resolves the name of a Service, fetches a page from it, and our counters tell how.
+
+# counter NAME: its sum over all labels in our /metrics, 0 when it has not counted yet.
+counter() {
+    inside busybox wget -qO- "http://$NODE_IP:9253/metrics" |
+        awk -v name="$1" 'index($1, name "{") == 1 || $1 == name { sum += $NF } END { printf "%d\n", sum }'
+}
+
+start_web() {
+    inside kubectl apply -f "$HERE/manifests/web.yaml" >/dev/null
+    inside kubectl rollout status deployment/web --timeout=60s >/dev/null || fail_with_log "the web server is not rolled out"
+    inside kubectl wait --for=condition=Ready pod/client --timeout=60s >/dev/null || fail_with_log "the client pod does not start"
+    say "a web server in two pods behind the Service myweb-svc, and a client pod"
+}
+
+demonstrate_names() {
+    local service server
+    service=$(inside kubectl get service myweb-svc -o 'jsonpath={.spec.clusterIP}')
+    show cat /etc/resolv.conf
+    expect "the kubelet made the pod ask $CLUSTER_DNS" "nameserver $CLUSTER_DNS" "$(in_client grep ^nameserver /etc/resolv.conf)"
+    show host myweb-svc
+    expect "myweb-svc has the address of the Service" \
+        "myweb-svc.default.svc.cluster.local has address $service" "$(in_client host -t A myweb-svc)"
+    show dig +search +noall +answer +stats myweb-svc
+    server=$(in_client dig +search myweb-svc | sed -n 's/^;; SERVER: \([^#]*\)#.*/\1/p')
+    expect "the answer came from $CLUSTER_DNS" "$CLUSTER_DNS" "$server"
+    show wget -qO- http://myweb-svc/
+    expect "a page is fetched by name" "Served by a pod behind myweb-svc." "$(in_client wget -qO- http://myweb-svc/)"
+    show host www.example.test
+    expect "a name outside the cluster has its address" "www.example.test has address 192.0.2.80" "$(in_client host -t A www.example.test)"
+}
+
+# On a fresh cluster the first question of each name is a miss, and each later one a hit.
+demonstrate_counters() { # demonstrate_counters HITS MISSES: as they were before
+    local hits misses again
+    hits=$(counter coredns_cache_hits_total)
+    misses=$(counter coredns_cache_misses_total)
+    echo "http://$NODE_IP:9253/metrics: hits $1 before, $hits after; misses $2 before, $misses after"
+    expect "questions asked again were answered from the cache" yes "$( ((hits > $1)) && echo yes || echo "hits $1, then $hits")"
+    in_client host -t A myweb-svc >/dev/null || true
+    again=$(counter coredns_cache_misses_total)
+    expect "one more question for myweb-svc is no miss" "$misses" "$again"
+}
+
+demonstrate() {
+    local hits misses
+    is_running || fail "demo: no cluster runs in $STATE; start one with: scripts/cluster up"
+    start_web
+    hits=$(counter coredns_cache_hits_total)
+    misses=$(counter coredns_cache_misses_total)
+    demonstrate_names
+    demonstrate_counters "$hits" "$misses"
+    ((failed > 0)) || say "a pod resolved myweb-svc through $CLUSTER_DNS"
+}
+
+# The closing line of the demonstration and of the clients.
+conclude() {
+    echo "$passed checks passed, $failed failed"
+    ((failed == 0 && passed > 0))
+}
