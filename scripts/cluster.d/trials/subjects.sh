@@ -1,0 +1,88 @@
+# shellcheck shell=bash
+# What is tried: our DaemonSet as shipped, or an incumbent in the official add-on's manifest. Sourced by trial.sh.
+
+# The subjects for which there is a binary.
+subjects_at_hand() {
+    echo ours
+    [[ -z ${NODE_CACHE:-} ]] || echo node-cache
+    [[ -z ${NODE_LOCAL_DNS:-} ]] || echo node-local-dns
+}
+
+# choose SUBJECT: sets daemonset and process, its name as ps shows it.
+choose() {
+    subject=$1
+    case $subject in
+    ours) daemonset=nodelocaldns process=nodelocaldns ;;
+    node-cache | node-local-dns) daemonset=node-local-dns process=$subject ;;
+    *) die "no subject $subject: ours, node-cache or node-local-dns" ;;
+    esac
+}
+
+incumbent_binary() { # incumbent_binary SUBJECT
+    local path=${NODE_CACHE:-}
+    [[ $1 == node-cache ]] || path=${NODE_LOCAL_DNS:-}
+    [[ -x $path ]] || die "$1: set $([[ $1 == node-cache ]] && echo NODE_CACHE || echo NODE_LOCAL_DNS) to the path of its static binary"
+    echo "$path"
+}
+
+# incumbent_image SUBJECT: with iptables and all it needs; prints its name.
+incumbent_image() {
+    local binary
+    binary=$(incumbent_binary "$1")
+    "$CLUSTER" image "$1" "$binary:/$1" /usr/sbin/iptables /usr/sbin/iptables-save /usr/sbin/iptables-restore \
+        /usr/lib/x86_64-linux-gnu/xtables >/dev/null
+    echo "localhost/$1:1"
+}
+
+has_dummy() {
+    inside ip link add trial-dummy type dummy 2>/dev/null && inside ip link delete trial-dummy
+}
+
+addon() { # addon IMAGE: the official manifest
+    local drop=()
+    ! has_dummy || drop=(-e '/begin: without dummy/,/end: without dummy/d')
+    sed "${drop[@]}" -e "s|IMAGE|$1|" "$TRIALS/addon.yaml"
+}
+
+install() { # install SUBJECT: as an operator does it, until it serves
+    choose "$1"
+    if [[ $1 == ours ]]; then
+        "$CLUSTER" apply >/dev/null
+    else
+        addon "$(incumbent_image "$1")" | kube apply -f - >/dev/null
+        rolled_out 60
+    fi
+    eventually 20 serves "$LOCAL_IP" || die "$1 does not answer on $LOCAL_IP"
+}
+
+remove() { # the chosen subject, with all that its manifest made
+    if [[ $subject == ours ]]; then
+        "$CLUSTER" in kubectl delete --kustomize "$TRIALS/../../../daemonset/overlays/kubespray" >/dev/null
+    else
+        kube delete -f "$TRIALS/addon.yaml" >/dev/null
+    fi
+    eventually 60 no_pods || die "pods of $subject do not end"
+    # What the add-on's init container made, an incumbent that was killed leaves behind; ours leaves nothing, or a trial says so.
+    [[ $subject == ours ]] || inside ip link delete nodelocaldns 2>/dev/null || true
+}
+
+no_pods() { [[ -z $(pods) ]]; }
+pods() { system get pods --selector k8s-app=node-local-dns --output jsonpath='{range .items[*]}{.metadata.name}{"\n"}{end}'; }
+serves() { inside dig +tries=1 +timeout=1 +short "@$1" 10-0-0-1.default.pod.cluster.local | grep -qx 10.0.0.1; }
+rolled_out() { system rollout status "daemonset/$daemonset" --timeout="$1s" >/dev/null; }
+# The oldest, when two run side by side.
+process_number() { inside pgrep --exact --oldest "$process"; }
+
+metrics() { inside busybox wget -qO- http://127.0.0.1:9253/metrics; }
+
+# cache_counters: hits and requests until now, of all caches.
+cache_counters() {
+    metrics | awk '/^coredns_cache_hits_total[{ ]/ { hits += $NF } /^coredns_cache_requests_total[{ ]/ { requests += $NF }
+        END { printf "%d %d\n", hits, requests }'
+}
+
+# hit_ratio "HITS REQUESTS" "HITS REQUESTS": between two moments, in per cent; - when the counters began anew.
+hit_ratio() {
+    awk -v a="$1" -v b="$2" 'BEGIN { split(a, x); split(b, y); hits = y[1] - x[1]; all = y[2] - x[2]
+        if (all > 0 && hits >= 0) printf "%.2f\n", 100 * hits / all; else print "-" }'
+}
