@@ -81,8 +81,8 @@ fn what_is_open_is_answered_by_the_one_that_was_asked() {
     let mut pipeline = before.connect();
     // Connected, but nothing asked yet: the question is on its way.
     let mut late = before.connect();
+    let names: Vec<String> = (0..8).map(|number| format!("slow500-{number}.example.")).collect();
     thread::scope(|scope| {
-        let names: Vec<String> = (0..8).map(|number| format!("slow500-{number}.example.")).collect();
         let client = before.client();
         for name in &names {
             scope.spawn(move || {

@@ -172,8 +172,8 @@ fn what_is_open_on_a_listener_that_goes_is_answered() {
     reload(&daemon, &corefile);
     let reloaded = now();
     assert!(TcpStream::connect(at).is_err(), "no new connections");
-    assert!(matches!(idle.receive(), Err(ClientError::Closed)), "nothing to wait for");
-    assert!(within(Duration::from_millis(400), reloaded), "{:?}", reloaded.elapsed());
+    assert!(matches!(idle.receive(), Err(ClientError::Closed)), "nothing comes");
+    assert!(within(Duration::from_secs(2), reloaded), "{:?}", reloaded.elapsed());
     let mut answer = [0; 512];
     let length = socket.recv(&mut answer).expect("the answer to an open question");
     assert_eq!(testkit::Message::from_vec(&answer[..length]).unwrap().answers.len(), 1);

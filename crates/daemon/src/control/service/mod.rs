@@ -73,7 +73,7 @@ pub(super) struct Service<'a> {
     lease: Option<Lease>,
     /// Addresses of the predecessor which we do not serve.
     forsaken: Vec<IpAddr>,
-    /// When a successor was last told what there is.
+    /// When a successor was told what there is that has not taken over yet.
     offered: Option<Instant>,
 }
 

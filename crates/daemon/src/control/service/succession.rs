@@ -183,6 +183,7 @@ impl Service<'_> {
         }
         self.step_forward().await?;
         self.scene.process.handovers.resumed.up();
+        self.offered = None;
         info!("in service again");
         if outcome == Outcome::Returned && succession.resumed().await.is_err() {
             warn!("the instance that took over has not waited for us");
@@ -234,7 +235,7 @@ impl Service<'_> {
 
     /// A successor that was about to take over when we were told to leave, if it does so in a moment.
     pub(super) async fn last_knock(&mut self, conditions: &Conditions) -> Option<Succession> {
-        self.offered.take().filter(|offered| clock::now() - *offered < 10 * PATIENCE)?;
+        self.offered.take()?;
         let taken = async {
             loop {
                 let knock = next_knock(&mut self.door).await;

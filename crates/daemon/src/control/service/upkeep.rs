@@ -11,6 +11,9 @@ use crate::readiness::{Guard, Readiness};
 use crate::worker::Worker;
 use crate::{checks, clock};
 
+/// A successor that was told what there is takes over within a fraction of this.
+const HESITATION: Duration = Duration::from_secs(3);
+
 /// A worker that takes no order for so long makes no progress. One that is merely starved of CPU does, in between.
 const PROGRESS_TIME: Duration = Duration::from_secs(10);
 
@@ -52,6 +55,10 @@ impl Service<'_> {
         }
         conditions.sockets.done();
         self.ping();
+        if self.offered.is_some_and(|offered| clock::now() >= offered + HESITATION) {
+            self.offered = None;
+            self.repair(node).await;
+        }
         for line in self.error_log.due(clock::now()) {
             self.scene.voice.say(line.level, line.text);
         }
@@ -97,6 +104,10 @@ impl Service<'_> {
 
     /// Puts back what someone took away.
     pub(super) async fn repair(&mut self, node: &mut NodeSetup) {
+        if self.offered.is_some() {
+            // A successor may be setting up the node as it needs it. Two must not undo each other's work.
+            return;
+        }
         let events = node.verify().await;
         let failed_before = std::mem::replace(
             &mut self.rules_failed,
