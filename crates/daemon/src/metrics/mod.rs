@@ -19,7 +19,8 @@ use prometheus::{Registry, TextEncoder};
 
 use self::family::Family;
 pub use self::process_tally::{
-    ByLimit, ClientConnections, EventCount, OpenCount, ProbeDurations, ProcessTally, Reloads, SetupError,
+    ByLimit, ClientConnections, EventCount, Inherited, OpenCount, ProbeDurations, ProcessTally, Reloads,
+    SetupError, Snapshots,
 };
 use crate::tallies::Tallies;
 
