@@ -32,7 +32,7 @@ make_image() {
     tar -C "$folder/root" --owner=0 --group=0 --numeric-owner -cf "$folder/layer.tar" .
     sum=$(sha256sum <"$folder/layer.tar" | cut -d' ' -f1)
     cat >"$folder/config.json" <<END
-{"architecture":"amd64","os":"linux","config":{"Entrypoint":["$entry"],"Env":["PATH=/usr/sbin:/usr/bin:/sbin:/bin"]},
+{"architecture":"amd64","os":"linux","config":{"Entrypoint":["/${entry#/}"],"Env":["PATH=/usr/sbin:/usr/bin:/sbin:/bin"]},
  "rootfs":{"type":"layers","diff_ids":["sha256:$sum"]}}
 END
     printf '[{"Config":"config.json","RepoTags":["%s"],"Layers":["layer.tar"]}]' "$name" >"$folder/manifest.json"
