@@ -22,7 +22,7 @@ copy_into() {
 # make_image NAME FILE[:DEST]...: imports it into the running cluster and prints its name.
 make_image() {
     (($# >= 2)) || usage
-    is_running || fail "image: no cluster runs in $STATE; start one with: scripts/cluster up"
+    need_running
     local name folder entry=${2#*:} file sum
     name=$(image_name "$1")
     folder=$(mktemp -d "$STATE/image.XXXXXX")
