@@ -19,9 +19,7 @@ imported_digest() {
 # apply_overlay FOLDER: the image imported, everything in the folder applied, every DaemonSet of it rolled out.
 apply_overlay() {
     local folder=$1 before applied set
-    is_running || fail "apply: no cluster runs in $STATE; start one with: scripts/cluster up"
     [[ -e $folder/kustomization.yaml ]] || fail "apply: no kustomization.yaml in $folder"
-    [[ -n ${FUNCNAME[1]:-} && ${FUNCNAME[1]} == run_all ]] || build_image
     before=$(imported_digest)
     import_image <"$ROOT/target/image/nodelocaldns.tar" || fail "containerd refuses our image"
     applied=$(inside kubectl apply -k "$folder") || fail "kubectl apply -k $folder has failed"

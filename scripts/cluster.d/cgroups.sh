@@ -5,9 +5,10 @@ readonly CGROUPS=/sys/fs/cgroup
 readonly CONTROLLERS_V1="cpu cpuacct cpuset memory devices freezer blkio pids name=systemd"
 readonly CONTROLLERS_V2="cpuset cpu memory pids"
 
-cgroup_version() {
-    if [[ $(stat -f -c %T "$CGROUPS" 2>/dev/null) == cgroup2fs ]]; then echo 2; else echo 1; fi
-}
+# Settled before the node mounts a /sys of its own.
+CGROUP_VERSION=1
+[[ $(stat -f -c %T "$CGROUPS" 2>/dev/null) != cgroup2fs ]] || CGROUP_VERSION=2
+readonly CGROUP_VERSION
 
 # Prints OPTIONS MOUNTPOINT of each hierarchy of version 1 that the kubelet wants, such as "cpu,cpuacct /sys/fs/cgroup/cpu,cpuacct".
 hierarchies() {
@@ -24,7 +25,7 @@ hierarchies() {
 # Prints what the kubelet wants of the machine's control groups and does not find.
 missing_controllers() {
     local controller found
-    if [[ $(cgroup_version) == 2 ]]; then
+    if ((CGROUP_VERSION == 2)); then
         found=" $(<"$CGROUPS/cgroup.controllers") "
         for controller in $CONTROLLERS_V2; do [[ $found == *" $controller "* ]] || echo "$controller"; done
         return
@@ -36,7 +37,7 @@ missing_controllers() {
 # Prints our folder in every hierarchy.
 cgroup_folders() {
     local target
-    if [[ $(cgroup_version) == 2 ]]; then
+    if ((CGROUP_VERSION == 2)); then
         echo "$CGROUPS/$CGROUP"
         return
     fi
@@ -45,7 +46,7 @@ cgroup_folders() {
 
 make_cgroups() {
     local folder file controller
-    if [[ $(cgroup_version) == 2 ]]; then
+    if ((CGROUP_VERSION == 2)); then
         for controller in $CONTROLLERS_V2; do
             grep -qw "$controller" "$CGROUPS/cgroup.subtree_control" ||
                 echo "+$controller" >"$CGROUPS/cgroup.subtree_control" ||
@@ -56,7 +57,7 @@ make_cgroups() {
         mkdir -p "$folder"
         # A new folder of cpuset takes no process before it has processors and memory nodes.
         for file in cpuset.cpus cpuset.mems; do
-            [[ ! -e ${folder%/*}/$file || $(cgroup_version) == 2 ]] || cat "${folder%/*}/$file" >"$folder/$file"
+            [[ ! -e ${folder%/*}/$file || $CGROUP_VERSION == 2 ]] || cat "${folder%/*}/$file" >"$folder/$file"
         done
     done < <(cgroup_folders)
 }
@@ -69,7 +70,7 @@ join_cgroups() { # join_cgroups PID
 # Version 2 hands nothing down from a folder that holds processes: all of ours move into one leaf.
 join_leaf() { # join_leaf PID...
     local pid
-    [[ $(cgroup_version) == 2 ]] || return 0
+    ((CGROUP_VERSION == 2)) || return 0
     mkdir -p "$CGROUPS/$CGROUP/node"
     for pid in "$@"; do echo "$pid" >"$CGROUPS/$CGROUP/node/cgroup.procs"; done
 }
@@ -97,7 +98,7 @@ remove_cgroups() {
 # What the node sees: our folders as the roots.
 mount_cgroups() {
     local options target controller
-    if [[ $(cgroup_version) == 2 ]]; then
+    if ((CGROUP_VERSION == 2)); then
         mount -t cgroup2 cgroup2 "$CGROUPS"
         until grep -qx '0::/node' /proc/self/cgroup; do sleep 0.01; done
         for controller in $CONTROLLERS_V2; do echo "+$controller" >"$CGROUPS/cgroup.subtree_control"; done

@@ -45,7 +45,7 @@ demonstrate_counters() { # demonstrate_counters HITS MISSES: as they were before
 
 demonstrate() {
     local hits misses
-    is_running || fail "demo: no cluster runs in $STATE; start one with: scripts/cluster up"
+    need_running
     start_web
     hits=$(counter coredns_cache_hits_total)
     misses=$(counter coredns_cache_misses_total)

@@ -22,7 +22,7 @@ copy_into() {
 # make_image NAME FILE[:DEST]...: imports it into the running cluster and prints its name.
 make_image() {
     (($# >= 2)) || usage
-    is_running || fail "image: no cluster runs in $STATE; start one with: scripts/cluster up"
+    need_running
     local name folder entry=${2#*:} file sum
     name=$(image_name "$1")
     folder=$(mktemp -d "$STATE/image.XXXXXX")
@@ -32,7 +32,7 @@ make_image() {
     tar -C "$folder/root" --owner=0 --group=0 --numeric-owner -cf "$folder/layer.tar" .
     sum=$(sha256sum <"$folder/layer.tar" | cut -d' ' -f1)
     cat >"$folder/config.json" <<END
-{"architecture":"amd64","os":"linux","config":{"Entrypoint":["$entry"],"Env":["PATH=/usr/sbin:/usr/bin:/sbin:/bin"]},
+{"architecture":"amd64","os":"linux","config":{"Entrypoint":["/${entry#/}"],"Env":["PATH=/usr/sbin:/usr/bin:/sbin:/bin"]},
  "rootfs":{"type":"layers","diff_ids":["sha256:$sum"]}}
 END
     printf '[{"Config":"config.json","RepoTags":["%s"],"Layers":["layer.tar"]}]' "$name" >"$folder/manifest.json"

@@ -18,9 +18,11 @@ is_alive() {
 
 is_running() { is_alive "$STATE/pid"; }
 
+need_running() { is_running || fail "no cluster runs in $STATE; start one with: scripts/cluster up"; }
+
 inside() { # inside COMMAND...: in all of the cluster's namespaces
     (($# > 0)) || usage
-    is_running || fail "no cluster runs in $STATE; start one with: scripts/cluster up"
+    need_running
     KUBECONFIG=$STATE/admin.conf PATH=$BIN:$PATH nsenter -a -t "$(cut -d' ' -f1 "$STATE/pid")" env -C "$PWD" "$@"
 }
 
@@ -81,14 +83,14 @@ start_cluster() {
     make_cgroups
     start_namespaces
     say "namespaces, certificates and configuration"
-    wait_for 20 inside ctr version
+    wait_for 60 inside ctr version
     make_base_images
     say "images of CoreDNS and a client built and imported"
-    wait_for 60 inside kubectl get node node1
+    wait_for 120 inside kubectl get node node1
     say "API server answers, node registered"
-    wait_for 60 inside kubectl wait --for=condition=Ready node/node1 --timeout=1s
+    wait_for 120 inside kubectl wait --for=condition=Ready node/node1 --timeout=1s
     say "node Ready"
-    wait_for 20 inside kubectl apply -f "$HERE/manifests/coredns.yaml"
+    wait_for 60 inside kubectl apply -f "$HERE/manifests/coredns.yaml"
     inside kubectl -n kube-system rollout status deployment/coredns --timeout=120s >/dev/null ||
         fail_with_log "CoreDNS does not become ready"
     say "CoreDNS ready"

@@ -24,10 +24,17 @@ check_needs() {
     check_kernel
 }
 
+check_toolchains() {
+    [[ -n $KUBERNETES && -n $COREDNS ]] || command -v go >/dev/null ||
+        fail "go is missing: install Go 1.25 or later, https://go.dev/doc/install, or give KUBERNETES and COREDNS"
+    [[ -n $NODELOCALDNS ]] || command -v cargo >/dev/null ||
+        fail "cargo is missing: install Rust, https://rustup.rs, or give NODELOCALDNS"
+}
+
 check_kernel() {
     local missing problem
     missing=$(missing_controllers | paste -sd' ')
-    [[ -z $missing ]] || fail "control groups of version $(cgroup_version) at $CGROUPS lack: $missing"
+    [[ -z $missing ]] || fail "control groups of version $CGROUP_VERSION at $CGROUPS lack: $missing"
     problem=$(unshare --mount --net --uts --ipc --pid --cgroup --fork true 2>&1) || fail "no namespaces: $problem"
     if [[ ! -e /proc/sys/net/bridge ]] && modprobe br_netfilter 2>/dev/null; then
         say "kernel module br_netfilter loaded; it stays"
@@ -39,7 +46,7 @@ check_kernel() {
 check_room() {
     local disk memory
     disk=$(df --output=avail -m "$STATE" | tail -n 1)
-    ((disk >= DISK_NEEDED)) || fail "$STATE has $((disk)) MB left, and the cluster wants $DISK_NEEDED: set STATE"
+    ((disk >= DISK_NEEDED)) || fail "$STATE has $disk MB left, and the cluster wants $DISK_NEEDED: set STATE"
     memory=$(($(sed -n 's/^MemAvailable: *\([0-9]*\) kB$/\1/p' /proc/meminfo) / 1000))
     ((memory >= MEMORY_NEEDED)) || fail "$memory MB of memory are available, and the cluster wants $MEMORY_NEEDED"
     mkdir "$STATE/probe" "$STATE/probe"/{lower,upper,work,merged}

@@ -4,8 +4,8 @@
 //! `resolver` and does what that wants done through `linux`. It decides nothing about an answer.
 //!
 //! Reading order: `control` (from start to end), [`flags`] and [`config`] (what the operator says), `assembly`
-//! (settings become a worker's orders), `worker` (packets in, packets out), [`admin`], [`metrics`] and [`voice`]
-//! (what the operator sees).
+//! (settings become a worker's orders), `worker` (packets in, packets out), [`snapshot`] (what the cache held before a
+//! crash), [`admin`], [`metrics`] and [`voice`] (what the operator sees).
 #![forbid(unsafe_code)]
 
 pub mod admin;
@@ -20,6 +20,7 @@ pub mod flags;
 mod handover;
 pub mod metrics;
 pub mod readiness;
+pub mod snapshot;
 pub mod tallies;
 pub mod voice;
 mod worker;

@@ -2,7 +2,7 @@
 # What every trial begins with: the cluster it talks to, what it counts, and waiting with a bound. Sourced.
 #
 # From scripts/cluster: CLUSTER, its path; STATE; PROXY_MODE; NODELOCALDNS, our static binary. From the user, for comparison:
-# NODE_CACHE and NODE_LOCAL_DNS, paths of static binaries of the incumbents.
+# NODE_CACHE and NODE_LOCAL_DNS, paths of static binaries of the incumbents; KEEP, to try what is installed and leave it so.
 
 TRIALS=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 PATH=$PATH:/usr/sbin:/sbin

@@ -133,6 +133,19 @@ impl Assembly {
         Ok(assembled)
     }
 
+    /// The blocks of assembled `settings` that have a cache, by what they mean to any process: their fingerprints.
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "the service asks once it takes over what a process had before")
+    )]
+    pub(crate) fn homes(&self, settings: &Settings) -> HashMap<String, Home> {
+        let homes = settings.blocks.iter().filter_map(|block| {
+            let (policy, (id, occupancy)) = block.cache.clone().zip(self.blocks.get(&block.fingerprint))?;
+            Some((block.fingerprint.clone(), Home { block: *id, occupancy: Arc::clone(occupancy), policy }))
+        });
+        homes.collect()
+    }
+
     /// Has the metrics tell that `settings` are in force.
     pub(crate) fn in_force(&self, settings: &Settings) {
         let mut tallies = self.tallies.lock().unwrap_or_else(PoisonError::into_inner);
@@ -240,4 +253,40 @@ fn enabled_plugins(settings: &Settings) -> Vec<EnabledPlugin> {
         }
     }
     rows
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{self, system::Node};
+    use crate::environment::Environment;
+    use crate::flags;
+
+    fn settings(corefile: &str) -> Settings {
+        let path = std::env::temp_dir().join(format!("nodelocaldns-homes-{}", std::process::id()));
+        std::fs::write(&path, corefile).unwrap();
+        let args = ["nodelocaldns", "-localip", "169.254.25.10", "-conf"].map(Into::into);
+        let flags = flags::parse(args.into_iter().chain([path.clone().into_os_string()])).unwrap();
+        let settings = config::load(&flags, &Environment::default(), &Node).unwrap();
+        std::fs::remove_file(path).unwrap();
+        settings
+    }
+
+    #[test]
+    fn a_block_with_a_cache_is_a_home_and_stays_the_same_over_reloads() {
+        let cached = "example.:53 {\n bind 169.254.25.10\n cache 30\n forward . 192.0.2.1\n}\n";
+        let plain = ".:53 {\n bind 169.254.25.10\n forward . 192.0.2.1\n}\n";
+        let first = settings(&format!("{cached}{plain}"));
+        let mut assembly = Assembly::new(Arc::default(), 1);
+        assembly.assemble(&first).unwrap();
+        let before = assembly.homes(&first);
+        assert_eq!(before.keys().collect::<Vec<_>>(), [&first.blocks[0].fingerprint]);
+        let second = settings(&format!("{plain}{}{cached}", cached.replace("example", "test")));
+        assembly.assemble(&second).unwrap();
+        let after = assembly.homes(&second);
+        let [before, same] = [&before, &after].map(|homes| &homes[&first.blocks[0].fingerprint]);
+        assert_eq!((before.block, after.len()), (same.block, 2));
+        assert!(Arc::ptr_eq(&before.occupancy, &same.occupancy));
+        assert_eq!(same.policy.success.max_ttl, 30);
+    }
 }

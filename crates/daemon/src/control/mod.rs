@@ -33,6 +33,7 @@ use crate::flags::{self, Flags};
 use crate::handover::{self, Claim, Estate, Neighbour, Place};
 use crate::metrics::{Build, Exposition, ProcessTally, SetupError};
 use crate::readiness::Readiness;
+use crate::snapshot::Snapshot;
 use crate::tallies::Tallies;
 use crate::voice::{self, Voice};
 pub(crate) use ending::{Ending, Fault};
@@ -281,6 +282,7 @@ async fn restore(scene: Scene<'_>, node: NodeSetup, handed_over: bool) -> Result
         None => None,
     };
     let Some(other) = met.or_else(|| handed_over.then(Neighbour::default)) else {
+        forget(scene.place);
         return node.restore().await.map_err(Fault::Node);
     };
     // One that says nothing may look after everything.
@@ -288,6 +290,14 @@ async fn restore(scene: Scene<'_>, node: NodeSetup, handed_over: bool) -> Result
     let rules = !other.has_spoken || other.keeps_rules;
     info!("another instance is in service: {} to it", Left { link, rules });
     node.restore_but(Kept { link, rules }).await.map_err(Fault::Node)
+}
+
+/// Nobody follows us: what we kept for him goes too.
+fn forget(place: Option<&Place>) {
+    let Some(place) = place else { return };
+    if let Err(error) = Snapshot::new(place.directory()).remove() {
+        warn!("the snapshot of the cache stays behind: {error}");
+    }
 }
 
 /// What is left to another instance, in words.

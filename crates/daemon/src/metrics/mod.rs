@@ -19,8 +19,8 @@ use prometheus::{Registry, TextEncoder};
 
 use self::family::Family;
 pub use self::process_tally::{
-    ByLimit, ClientConnections, EventCount, Handovers, OpenCount, ProbeDurations, ProcessTally, Reloads,
-    SetupError,
+    ByLimit, ClientConnections, EventCount, Handovers, Inherited, OpenCount, ProbeDurations, ProcessTally,
+    Reloads, SetupError, Snapshots,
 };
 use crate::tallies::Tallies;
 

@@ -101,6 +101,7 @@ pub(super) fn own_families(tallies: &Tallies, process: &ProcessTally) -> Vec<Fam
     ];
     families.extend(super::upstreams::own_families(tallies));
     families.extend(of_process(process));
+    families.extend(successions(process));
     families
 }
 
@@ -173,6 +174,28 @@ fn handovers(process: &ProcessTally) -> Family {
         family.series(&[("event", event)], count.get() as f64);
     }
     family
+}
+
+fn successions(process: &ProcessTally) -> [Family; 3] {
+    let mut inherited = Family::counter(
+        "nodelocaldns_cache_inherited_entries_total",
+        "Cache entries that came from the process before this one, by its own hand (predecessor) or by a snapshot.",
+    );
+    let from = &process.inherited;
+    for (from, count) in [("predecessor", &from.predecessor), ("snapshot", &from.snapshot)] {
+        inherited.series(&[("from", from)], count.get() as f64);
+    }
+    let written = plain(
+        "nodelocaldns_snapshots_written_total",
+        "Snapshots of the cache written for a process that starts after a crash.",
+        process.snapshots.written.get(),
+    );
+    let failed = plain(
+        "nodelocaldns_snapshot_errors_total",
+        "Snapshots of the cache that could not be written.",
+        process.snapshots.failed.get(),
+    );
+    [inherited, written, failed]
 }
 
 fn rejected(tallies: &Tallies) -> Family {

@@ -156,6 +156,24 @@ pub struct Handovers {
     pub refused: EventCount,
 }
 
+/// Snapshots of the cache.
+#[derive(Debug, Default)]
+pub struct Snapshots {
+    /// Files written.
+    pub written: EventCount,
+    /// Files that could not be written.
+    pub failed: EventCount,
+}
+
+/// Cache entries that another process had before, by the way they came.
+#[derive(Debug, Default)]
+pub struct Inherited {
+    /// From the process that this one took over from.
+    pub predecessor: EventCount,
+    /// From a snapshot.
+    pub snapshot: EventCount,
+}
+
 /// What no worker's own tally has a place for.
 #[derive(Debug, Default)]
 pub struct ProcessTally {
@@ -177,6 +195,10 @@ pub struct ProcessTally {
     pub udp_send_errors: EventCount,
     /// Queries by UDP that the kernel dropped because a worker was too busy to read them.
     pub udp_queue_overflows: EventCount,
+    /// Snapshots of the cache.
+    pub snapshots: Snapshots,
+    /// Cache entries that another process had before.
+    pub inherited: Inherited,
     setup_errors: [EventCount; SETUP_ERRORS.len()],
 }
 

@@ -131,6 +131,10 @@ fn the_whole_page() {
     page.process.reloads.attempted("c0ffee");
     page.process.connections.open.up();
     page.process.repairs.up();
+    page.process.snapshots.written.add(7);
+    page.process.snapshots.failed.up();
+    page.process.inherited.predecessor.add(9000);
+    page.process.inherited.snapshot.add(800);
 
     let expected = include_str!("page.prom");
     let shown = page.text();

@@ -279,3 +279,26 @@ fn a_client_that_stays_connected_is_let_go_in_time() {
     assert!(idle.iter_mut().all(|pipeline| pipeline.receive().is_err()));
     assert_eq!(after.terminate().code, Some(0));
 }
+
+#[test]
+fn after_a_crash_the_snapshot_knows_what_was_known() {
+    let upstream = upstream();
+    let (node, corefile) = (Node::new(), served(&upstream));
+    let before = node.launch(&corefile).start().when_ready();
+    for number in 0..50 {
+        before.ask(&format!("ok-{number}.example."));
+    }
+    assert!(reached(PATIENCE, || node.files().contains(&"cache.snapshot".to_owned())));
+    before.signal(Signal::SIGKILL);
+    assert_eq!(before.end().code, None);
+    assert_eq!(node.files(), ["cache.snapshot", "handover.sock"]);
+    let after = node.launch(&corefile).start().when_ready();
+    after.says("50 answers from a snapshot");
+    let asked = upstream.questions().len();
+    for number in 0..50 {
+        assert_eq!(data(&after.ask(&format!("ok-{number}.example."))), ["192.0.2.1"]);
+    }
+    assert_eq!(upstream.questions().len(), asked);
+    assert_eq!(after.terminate().code, Some(0));
+    assert_eq!(node.files(), Vec::<String>::new());
+}

@@ -278,7 +278,7 @@ fn what_the_block_would_not_keep_is_refused() {
     let (now, example, test) = (old.now, Name::parse("example").unwrap(), Name::parse("test").unwrap());
     let refused = Unpacked { taken: 1, refused: 1, ..Unpacked::default() };
     let mut elsewhere = stand::cache();
-    elsewhere.zones = vec![test.clone()];
+    elsewhere.zones = vec![test];
     assert_eq!(hand_over(&old, &Process::new(elsewhere, 0, 64 << 20, now)), refused);
     let mut disabled = stand::cache();
     disabled.success.disabled = vec![example];

@@ -27,6 +27,7 @@ use crate::assembly::{Assembled, Assembly, LoopProbe};
 use crate::config::Corefile;
 use crate::config::settings::Settings;
 use crate::handover::{Door, Estate, Lease, Succession};
+use crate::snapshot::{Archivist, Last};
 use crate::voice::errors::ErrorLog;
 use crate::worker::{self, Adoption, Desk, Inherited, Listening, Notice, Orders, Room, Worker};
 use crate::{budget, checks, clock};
@@ -69,6 +70,8 @@ pub(super) struct Service<'a> {
     rules_failed: bool,
     /// Where a successor knocks.
     door: Option<Door>,
+    /// Writes snapshots of the cache.
+    archivist: Option<Archivist>,
     /// The predecessor that stands by.
     lease: Option<Lease>,
     /// Addresses of the predecessor which we do not serve.
@@ -108,6 +111,7 @@ impl<'a> Service<'a> {
             notices,
             rules_failed: false,
             door: None,
+            archivist: None,
             lease: None,
             forsaken: Vec::new(),
             offered: None,
@@ -283,6 +287,9 @@ impl<'a> Service<'a> {
 
     /// Closes the endpoints and says what was only counted so far.
     pub(super) async fn close(mut self) {
+        if let Some(archivist) = self.archivist.take() {
+            archivist.end(if self.scene.flags.skip_teardown { Last::Written } else { Last::Left });
+        }
         self.probes.shutdown().await;
         for line in self.error_log.stop() {
             self.scene.voice.say(line.level, line.text);
@@ -318,6 +325,9 @@ impl<'a> Service<'a> {
         }
         self.probes = start_probes(probes);
         self.assembly.in_force(&settings);
+        if let Some(archivist) = &self.archivist {
+            archivist.adopt(blocks.clone());
+        }
         (self.listeners, self.blocks) = (wanted, blocks);
         (self.error_log, self.zones, self.settings) = (error_log, zones, settings);
         Ok(())

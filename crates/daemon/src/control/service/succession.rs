@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::future::pending;
 use std::io;
 use std::os::fd::BorrowedFd;
+use std::sync::Arc;
 use std::time::Duration;
 
 use linux::node::NodeSetup;
@@ -16,6 +17,7 @@ use super::super::{Fault, tell};
 use super::{Conditions, Service};
 use crate::clock;
 use crate::handover::{Door, Estate, Knock, Lease, Neighbour, Offer, Outcome, Succession};
+use crate::snapshot::{Archivist, INTERVAL, Last, Loaded, Refused, Snapshot};
 use crate::worker::{Adoption, Transport};
 
 /// How long one who is told to leave waits for a successor that is about to take over.
@@ -47,17 +49,21 @@ pub(super) async fn ended(lease: &mut Option<Lease>) {
 }
 
 impl Service<'_> {
-    /// Fills the cache with what a predecessor has.
+    /// Fills the cache with what a predecessor has, or with what one that crashed has left in a file.
     pub(super) async fn inherit(
         &mut self,
         estate: Option<Box<Estate>>,
         homes: &HashMap<String, Home>,
     ) -> Option<Box<Estate>> {
-        let mut estate = estate?;
+        let Some(mut estate) = estate else {
+            self.load_snapshot(homes);
+            return None;
+        };
         let local = &self.scene.flags.local_ips;
         self.forsaken = estate.addresses.iter().filter(|address| !local.contains(address)).copied().collect();
         let sockets = estate.sockets();
         let (moved, received) = estate.receive_cache(&self.cache, homes).await;
+        self.scene.process.inherited.predecessor.add(moved.taken);
         if let Err(reason) = received {
             warn!("the cache of the running instance has not come over whole: {reason}");
         }
@@ -66,6 +72,18 @@ impl Service<'_> {
             estate.version, moved.taken, moved.left
         );
         Some(estate)
+    }
+
+    fn load_snapshot(&self, homes: &HashMap<String, Home>) {
+        let Some(place) = self.scene.place else { return };
+        match Snapshot::new(place.directory()).load(&self.cache, homes) {
+            Ok(Loaded { unpacked, age }) => {
+                self.scene.process.inherited.snapshot.add(unpacked.taken);
+                info!("{} answers from a snapshot of {} s ago", unpacked.taken, age.as_secs());
+            }
+            Err(Refused::Absent) => {}
+            Err(reason) => warn!("the snapshot of the cache is not used: {reason}"),
+        }
     }
 
     /// Has the predecessor stop, and can be met by a successor of our own.
@@ -80,11 +98,18 @@ impl Service<'_> {
                 Err(error) => warn!("the instance before has not said that it stopped: {error}"),
             }
         }
-        self.open_door();
+        self.settle();
     }
 
-    fn open_door(&mut self) {
+    /// Can be met by a successor, and writes snapshots for one that starts after a crash.
+    fn settle(&mut self) {
         let Some(place) = self.scene.place else { return };
+        let (snapshot, tally) = (Snapshot::new(place.directory()), Arc::clone(self.scene.process));
+        let (cache, blocks) = (Arc::clone(&self.cache), self.blocks.clone());
+        match Archivist::start(snapshot, INTERVAL, cache, blocks, tally) {
+            Ok(archivist) => self.archivist = Some(archivist),
+            Err(error) => error!("no snapshots of the cache are written: {error}"),
+        }
         match Door::open(place) {
             Ok(door) => self.door = Some(door),
             Err(error) => {
@@ -201,6 +226,9 @@ impl Service<'_> {
         }
         self.admin.pause();
         self.door = None;
+        if let Some(archivist) = self.archivist.take() {
+            archivist.end(Last::Left);
+        }
         if let Some(lease) = self.lease.take() {
             lease.dismiss().await;
         }
@@ -212,7 +240,7 @@ impl Service<'_> {
             worker.adopt(Adoption { opened, ..Adoption::default() }).await.map_err(Fault::Thread)?;
         }
         self.admin.resume().map_err(Fault::Thread)?;
-        self.open_door();
+        self.settle();
         Ok(())
     }
 

@@ -1,0 +1,156 @@
+//! The thread that writes snapshots.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use resolver::cache::Cache;
+use resolver::policy::BlockId;
+use tracing::{debug, warn};
+
+use super::Snapshot;
+use crate::clock;
+use crate::metrics::ProcessTally;
+
+/// From one snapshot to the next, if something was put into the cache meanwhile.
+pub const INTERVAL: Duration = Duration::from_secs(10);
+
+/// What becomes of the file when the archivist ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Last {
+    /// It stays as it is: a successor has taken over and writes it from now on.
+    Left,
+    /// It is written once more, if something came since.
+    Written,
+    /// It is removed: nobody follows.
+    Removed,
+}
+
+enum Order {
+    Blocks(Vec<(String, BlockId)>),
+    End(Last),
+}
+
+/// Has snapshots written while it lives. Dropped, it ends without a last one.
+#[derive(Debug)]
+pub struct Archivist {
+    orders: Option<Sender<Order>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Archivist {
+    /// Writes every `interval`, [`INTERVAL`] for a node, what `cache` holds for `blocks`, if something was put into it.
+    ///
+    /// # Errors
+    /// When there can be no further thread.
+    pub fn start(
+        snapshot: Snapshot,
+        interval: Duration,
+        cache: Arc<Cache>,
+        blocks: Vec<(String, BlockId)>,
+        tally: Arc<ProcessTally>,
+    ) -> io::Result<Self> {
+        let (orders, taken) = mpsc::channel();
+        let desk = Desk { snapshot, interval, cache, blocks, tally, written: Some(0), failing: false };
+        let thread = thread::Builder::new().name("archivist".to_owned()).spawn(move || desk.work(&taken))?;
+        Ok(Self { orders: Some(orders), thread: Some(thread) })
+    }
+
+    /// Goes by these blocks from now on, after a reload.
+    pub fn adopt(&self, blocks: Vec<(String, BlockId)>) {
+        self.send(Order::Blocks(blocks));
+    }
+
+    /// Ends the thread, and waits for it: some milliseconds, or as long as one write takes.
+    pub fn end(self, last: Last) {
+        self.send(Order::End(last));
+    }
+
+    fn send(&self, order: Order) {
+        if let Some(Err(_)) = self.orders.as_ref().map(|orders| orders.send(order)) {
+            warn!("cache snapshots: their thread has ended");
+        }
+    }
+}
+
+impl Drop for Archivist {
+    fn drop(&mut self) {
+        self.orders = None;
+        if let Some(Err(_)) = self.thread.take().map(JoinHandle::join) {
+            warn!("cache snapshots: their thread has panicked");
+        }
+    }
+}
+
+/// What the thread works with.
+struct Desk {
+    snapshot: Snapshot,
+    interval: Duration,
+    cache: Arc<Cache>,
+    blocks: Vec<(String, BlockId)>,
+    tally: Arc<ProcessTally>,
+    /// How many insertions the cache had seen when the last file was written.
+    /// Nothing once they are to be written in any case.
+    written: Option<u64>,
+    /// The last one could not be written, which was told.
+    failing: bool,
+}
+
+impl Desk {
+    fn work(mut self, orders: &Receiver<Order>) {
+        let mut next = clock::now() + self.interval;
+        loop {
+            match orders.recv_timeout(left(next)) {
+                Ok(Order::Blocks(blocks)) => {
+                    self.blocks = blocks;
+                    self.written = None;
+                }
+                Ok(Order::End(last)) => return self.end(last),
+                Err(RecvTimeoutError::Disconnected) => return,
+                Err(RecvTimeoutError::Timeout) => {
+                    self.write();
+                    next = clock::now() + self.interval;
+                }
+            }
+        }
+    }
+
+    fn end(mut self, last: Last) {
+        match last {
+            Last::Left => {}
+            Last::Written => self.write(),
+            Last::Removed => {
+                if let Err(error) = self.snapshot.remove() {
+                    warn!("cache snapshot {} stays: {error}", self.snapshot.path().display());
+                }
+            }
+        }
+    }
+
+    fn write(&mut self) {
+        let insertions = self.cache.insertions();
+        if self.written == Some(insertions) {
+            return;
+        }
+        match self.snapshot.write(&self.cache, &self.blocks) {
+            Ok(written) => {
+                debug!("cache snapshot: {} entries, {} octets", written.entries, written.octets);
+                self.written = Some(insertions);
+                self.failing = false;
+                self.tally.snapshots.written.up();
+            }
+            Err(error) => {
+                self.tally.snapshots.failed.up();
+                if !std::mem::replace(&mut self.failing, true) {
+                    warn!("cache snapshot {} is not written: {error}", self.snapshot.path().display());
+                }
+            }
+        }
+    }
+}
+
+fn left(next: Instant) -> Duration {
+    next.saturating_duration_since(clock::now())
+}
