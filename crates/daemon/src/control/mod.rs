@@ -135,6 +135,10 @@ async fn predecessor(place: Option<&Place>, process: &ProcessTally) -> Option<Bo
     match handover::claim(place?).await {
         Claim::Granted(estate) => Some(estate),
         Claim::Nobody => None,
+        Claim::Left => {
+            info!("the running instance left before it gave anything");
+            None
+        }
         Claim::Refused(reason) => {
             process.handovers.refused.up();
             warn!("the running instance does not hand over: {reason}; starting beside it");

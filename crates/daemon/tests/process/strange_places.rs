@@ -146,5 +146,9 @@ fn a_path_too_long_for_a_socket_is_said() {
     let node = Node::new();
     let directory = node.directory.join("long".repeat(20)).join("longer".repeat(20));
     fs::create_dir_all(&directory).unwrap();
-    serves_without_hand_over(&node, &directory, "path must be shorter than");
+    serves_without_hand_over(
+        &node,
+        &directory,
+        "too many for the path of a socket; upgrades are without hand-over",
+    );
 }

@@ -35,10 +35,10 @@ impl Scene {
         conduct(&self.node, &self.daemon);
         load.goes_on();
         load.stop().is_without_loss();
-        self.is_succeeded();
+        self.ends_succeeded();
     }
 
-    fn is_succeeded(self) {
+    fn ends_succeeded(self) {
         let successor = self.node.launch(&forwarding(&self.upstream, "")).start();
         successor.says("took over");
         let successor = successor.when_ready();
@@ -79,7 +79,7 @@ fn what_is_given_is_as_the_form_of_messages_says() {
         assert!(text.ends_with(&format!(" {bound}")), "{text}");
     }
     drop(stranger);
-    scene.is_succeeded();
+    scene.ends_succeeded();
 }
 
 #[test]
@@ -102,7 +102,7 @@ fn fifty_that_say_nothing_keep_nobody_out() {
 fn a_successor_comes_in_beside_fifty_that_say_nothing() {
     let scene = Scene::set();
     let _silent: Vec<Stranger> = (0..50).map(|_| Stranger::visit(&scene.node)).collect();
-    scene.is_succeeded();
+    scene.ends_succeeded();
 }
 
 #[test]
@@ -234,7 +234,7 @@ fn what_a_successor_calls_itself_is_one_line() {
     );
     drop(stranger);
     scene.daemon.says("in service again");
-    scene.is_succeeded();
+    scene.ends_succeeded();
 }
 
 #[test]
@@ -271,5 +271,5 @@ fn the_socket_is_for_nobody_else() {
     let mode = |path: &std::path::Path| path.metadata().unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(&scene.node.directory.join(SOCKET_FILE)), 0o700);
     assert_eq!(mode(&scene.node.directory), 0o700);
-    scene.is_succeeded();
+    scene.ends_succeeded();
 }

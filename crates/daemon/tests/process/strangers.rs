@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::thread::{JoinHandle, spawn};
+use std::thread::{Builder, JoinHandle};
 
 use crate::stage::{Node, PATIENCE};
 
@@ -53,10 +53,11 @@ pub(crate) struct Stranger {
 /// Has a stranger wait where an instance in service would, for one that starts.
 pub(crate) fn pose(node: &Node, conduct: impl FnOnce(Stranger) + Send + 'static) -> JoinHandle<()> {
     let listener = UnixListener::bind(node.directory.join(SOCKET_FILE)).unwrap();
-    spawn(move || {
+    let play = move || {
         let (stream, _) = listener.accept().unwrap();
         conduct(Stranger::at(stream));
-    })
+    };
+    Builder::new().name("stranger".to_owned()).spawn(play).unwrap()
 }
 
 impl Stranger {

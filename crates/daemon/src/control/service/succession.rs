@@ -16,7 +16,7 @@ use super::super::signals::Signals;
 use super::super::{Fault, tell};
 use super::{Conditions, Service};
 use crate::clock;
-use crate::handover::{Door, Estate, Knock, Lease, Neighbour, Offer, Outcome, Succession};
+use crate::handover::{Door, Estate, Knock, Lease, Neighbour, Offer, Outcome, PostError, Succession};
 use crate::snapshot::{Archivist, INTERVAL, Last, Loaded, Refused, Snapshot};
 use crate::worker::{Adoption, Transport};
 
@@ -95,6 +95,7 @@ impl Service<'_> {
                     info!("took over; the instance before stands by until it is told to leave");
                     self.lease = Some(lease);
                 }
+                Err(PostError::Gone) => info!("the instance before has ended"),
                 Err(error) => warn!("the instance before has not said that it stopped: {error}"),
             }
         }
@@ -157,7 +158,9 @@ impl Service<'_> {
             .sockets()
             .map(|(asked, bound, socket)| duplicate(format!("http {asked} {bound}"), socket));
         let flags = self.scene.flags;
-        let addresses = if flags.setup_interface { flags.local_ips.clone() } else { Vec::new() };
+        let mut addresses = if flags.setup_interface { flags.local_ips.clone() } else { Vec::new() };
+        // Should the one before us still be there, it leaves them to whoever comes after us.
+        addresses.extend(&self.forsaken);
         Ok(Offer {
             addresses,
             sockets: dns.chain(http).collect::<io::Result<_>>()?,
