@@ -293,6 +293,12 @@ async fn restore(scene: Scene<'_>, node: NodeSetup, handed_over: bool) -> Result
     let link = !other.has_spoken || other.link.as_ref() == Some(&flags.interface_name);
     let rules = !other.has_spoken || other.keeps_rules;
     info!("another instance is in service: {} to it", Left { link, rules });
+    // One of an older version does not say which it has.
+    if link && !other.addresses.is_empty() {
+        for event in &node.leave_to(&other.addresses).await {
+            tell(event, scene.process);
+        }
+    }
     node.restore_but(Kept { link, rules }).await.map_err(Fault::Node)
 }
 
