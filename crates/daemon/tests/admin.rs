@@ -220,8 +220,10 @@ async fn a_taken_metrics_port_is_left_out_until_it_is_free() {
         let endpoints = Endpoints { health: vec![local(1)], metrics: vec![address], ..Endpoints::default() };
         admin.rebind(&endpoints).unwrap();
         assert_eq!(admin.addresses().map(|(asked, _)| asked).collect::<Vec<_>>(), [local(1)]);
+        assert!(admin.is_incomplete());
         drop(taken);
         admin.rebind(&endpoints).unwrap();
+        assert!(!admin.is_incomplete());
         assert_eq!(get(address, "/metrics").await.0, 200);
     })
     .await;

@@ -28,7 +28,11 @@ start_load() {
     shift
     rm -f "$WORK/$name.marks"
     mkfifo "$WORK/$name.marks"
-    kube exec -i load -- /probe -json -marks "$@" <"$WORK/$name.marks" >"$WORK/$name.json" 2>"$WORK/$name.err" &
+    (
+        # Held open here, the marks of another load would not end when that one is told to.
+        for fd in "${load_marks[@]}"; do exec {fd}>&-; done
+        kube exec -i load -- /probe -json -marks "$@" <"$WORK/$name.marks" >"$WORK/$name.json" 2>"$WORK/$name.err"
+    ) &
     load_process[$name]=$!
     exec {fd}>"$WORK/$name.marks"
     load_marks[$name]=$fd

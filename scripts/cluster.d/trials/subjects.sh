@@ -78,14 +78,16 @@ process_number() { inside pgrep --exact --oldest "$process"; }
 
 metrics() { inside busybox wget -qO- http://127.0.0.1:9253/metrics; }
 
-# cache_counters: hits and requests until now, of all caches.
+# cache_counters: hits and requests until now, of all caches, and since when the process counts.
 cache_counters() {
     metrics | awk '/^coredns_cache_hits_total[{ ]/ { hits += $NF } /^coredns_cache_requests_total[{ ]/ { requests += $NF }
-        END { printf "%d %d\n", hits, requests }'
+        /^process_start_time_seconds / { start = $NF } END { printf "%d %d %s\n", hits, requests, start }'
 }
+requests_of() { cut -d' ' -f2 <<<"$1"; }
 
-# hit_ratio "HITS REQUESTS" "HITS REQUESTS": between two moments, in per cent; - when the counters began anew.
+# hit_ratio COUNTERS COUNTERS: between two moments, in per cent. Those of another process are counted from its start: it
+# has to know at once what the one before knew.
 hit_ratio() {
-    awk -v a="$1" -v b="$2" 'BEGIN { split(a, x); split(b, y); hits = y[1] - x[1]; all = y[2] - x[2]
-        if (all > 0 && hits >= 0) printf "%.2f\n", 100 * hits / all; else print "-" }'
+    awk -v a="$1" -v b="$2" 'BEGIN { split(a, x); split(b, y); if (x[3] != y[3]) x[1] = x[2] = 0
+        hits = y[1] - x[1]; all = y[2] - x[2]; if (all > 0) printf "%.2f\n", 100 * hits / all; else print "-" }'
 }

@@ -124,6 +124,8 @@ pub struct Admin {
     pages: Rc<Pages>,
     limits: Limits,
     open: BTreeMap<SocketAddr, Open>,
+    /// Addresses of `/metrics` that could not be opened.
+    missing: Vec<SocketAddr>,
     inherited: Inherited,
     probed: Rc<RefCell<Vec<SocketAddr>>>,
     listeners: JoinSet<()>,
@@ -154,8 +156,16 @@ impl Admin {
             readiness: sources.readiness,
             trouble: RefCell::default(),
         });
-        let (open, inherited) = (BTreeMap::new(), Inherited::new());
-        Self { pages, limits, open, inherited, probed, listeners: JoinSet::new(), prober }
+        Self {
+            pages,
+            limits,
+            open: BTreeMap::new(),
+            missing: Vec::new(),
+            inherited: Inherited::new(),
+            probed,
+            listeners: JoinSet::new(),
+            prober,
+        }
     }
 
     /// Sockets that the next [`rebind`](Self::rebind) takes into use instead of opening others; it closes the rest.
@@ -166,19 +176,25 @@ impl Admin {
     /// Serves `endpoints` and nothing else. What was open and still is wanted stays open, connections included;
     /// what is gone closes once the requests under way are answered.
     ///
-    /// A `/metrics` address that cannot be opened is logged and left out until the next call.
+    /// A `/metrics` address that cannot be opened is logged once, and [missing](Self::is_incomplete) until a call finds it
+    /// free.
     ///
     /// # Errors
     /// An address with `/health` or `/ready` that cannot be opened; then everything is as it was.
     pub fn rebind(&mut self, endpoints: &Endpoints) -> Result<(), BindError> {
         let wanted = endpoints.by_address();
         let mut inherited = std::mem::take(&mut self.inherited);
-        let mut fresh = Vec::new();
+        let (mut fresh, mut missing) = (Vec::new(), Vec::new());
         for (&address, &roles) in wanted.iter().filter(|(address, _)| !self.open.contains_key(address)) {
             match open(address, inherited.remove(&address)) {
                 Ok(opened) => fresh.push((address, roles, opened)),
                 Err(error) if roles.health || roles.ready => return Err(error),
-                Err(error) => error!("Failed to start metrics handler: {error}"),
+                Err(error) => {
+                    if !self.missing.contains(&address) {
+                        error!("Failed to start metrics handler: {error}");
+                    }
+                    missing.push(address);
+                }
             }
         }
         self.open.retain(|address, open| {
@@ -191,8 +207,14 @@ impl Admin {
         for (address, roles, opened) in fresh {
             self.serve(address, roles, opened);
         }
+        self.missing = missing;
         self.probe();
         Ok(())
+    }
+
+    /// True while an address is not served that should be.
+    pub fn is_incomplete(&self) -> bool {
+        !self.missing.is_empty()
     }
 
     /// Has `/health` answer 503 with this text, or 200 without.

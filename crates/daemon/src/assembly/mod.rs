@@ -60,10 +60,6 @@ pub(crate) struct Assembled {
     pub(crate) error_log: ErrorLog,
     /// The zone of each route, for messages.
     pub(crate) zones: HashMap<RouteId, String>,
-    /// The blocks by their fingerprints, in the order of the settings.
-    pub(crate) blocks: Vec<(String, BlockId)>,
-    /// Those that may take answers from another process, by their fingerprints.
-    pub(crate) homes: HashMap<String, Home>,
 }
 
 /// What the workers share of a block.
@@ -109,16 +105,7 @@ impl Assembly {
             probes: probes(settings, &shared),
             error_log: ErrorLog::new(),
             zones: HashMap::new(),
-            blocks: Vec::new(),
-            homes: HashMap::new(),
         };
-        for (block, shared) in settings.blocks.iter().zip(&shared) {
-            assembled.blocks.push((block.fingerprint.clone(), shared.id));
-            if let Some(policy) = block.cache.clone() {
-                let home = Home { block: shared.id, occupancy: Arc::clone(&shared.occupancy), policy };
-                assembled.homes.insert(block.fingerprint.clone(), home);
-            }
-        }
         let tallies = Arc::clone(&self.tallies);
         let mut tallies = tallies.lock().unwrap_or_else(PoisonError::into_inner);
         for worker in 0..self.workers {
@@ -134,10 +121,6 @@ impl Assembly {
     }
 
     /// The blocks of assembled `settings` that have a cache, by what they mean to any process: their fingerprints.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "the service asks once it takes over what a process had before")
-    )]
     pub(crate) fn homes(&self, settings: &Settings) -> HashMap<String, Home> {
         let homes = settings.blocks.iter().filter_map(|block| {
             let (policy, (id, occupancy)) = block.cache.clone().zip(self.blocks.get(&block.fingerprint))?;

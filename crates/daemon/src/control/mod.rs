@@ -4,6 +4,7 @@
 //! for this thread to read.
 
 mod ending;
+mod others;
 mod probing;
 mod reload;
 mod service;
@@ -20,7 +21,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use linux::link::LinkPlan;
-use linux::node::{Kept, NodeEvent, NodePlan, NodeSetup};
+use linux::node::{NodeEvent, NodePlan, NodeSetup};
 use linux::notrack::NotrackPlan;
 use tracing::{error, info, warn};
 
@@ -30,10 +31,9 @@ use crate::config::settings::Settings;
 use crate::config::{Corefile, system::Node};
 use crate::environment::Environment;
 use crate::flags::{self, Flags};
-use crate::handover::{self, Claim, Estate, Neighbour, Place};
+use crate::handover::{Estate, Place};
 use crate::metrics::{Build, Exposition, ProcessTally, SetupError};
 use crate::readiness::Readiness;
-use crate::snapshot::Snapshot;
 use crate::tallies::Tallies;
 use crate::voice::{self, Voice};
 pub(crate) use ending::{Ending, Fault};
@@ -94,15 +94,15 @@ async fn control(flags: &Flags, voice: &Voice, process: &Arc<ProcessTally>) -> R
         warn!("{warning}");
     }
     let descriptors = raise_descriptor_limit();
-    let place = meeting_place(flags);
-    let estate = predecessor(place.as_ref(), process).await;
+    let place = others::meeting_place(flags);
+    let estate = others::predecessor(place.as_ref(), process).await;
     let mut node = set_up_node(flags, process).await?;
     let scene =
         Scene { flags, environment: &environment, voice, process, descriptors, place: place.as_ref() };
     let serving = serve(scene, (corefile, settings), estate, &mut node, &mut signals);
     let ended = surviving(serving).await.unwrap_or(Err(Fault::Panicked));
     let handed_over = matches!(ended, Ok(Ending::HandedOver));
-    match (ended, restore(scene, node, handed_over).await) {
+    match (ended, others::restore(scene, node, handed_over).await) {
         (Ok(ending), restored) => restored.map(|()| ending),
         (Err(fault), restored) => {
             // The fault is told last; what stays on the node must be told too.
@@ -110,39 +110,6 @@ async fn control(flags: &Flags, voice: &Voice, process: &Arc<ProcessTally>) -> R
                 error!("{leftover}");
             }
             Err(fault)
-        }
-    }
-}
-
-/// The directory of the hand-over; nothing when there is none, or none that can be used.
-fn meeting_place(flags: &Flags) -> Option<Place> {
-    let directory = flags.handover_dir.as_ref()?;
-    match Place::open(directory) {
-        Ok(None) => {
-            info!("no directory {}: upgrades are without hand-over", directory.display());
-            None
-        }
-        Ok(place) => place,
-        Err(error) => {
-            error!("-handover-dir: {error}; upgrades are without hand-over");
-            None
-        }
-    }
-}
-
-/// What the instance in service gives, if there is one.
-async fn predecessor(place: Option<&Place>, process: &ProcessTally) -> Option<Box<Estate>> {
-    match handover::claim(place?).await {
-        Claim::Granted(estate) => Some(estate),
-        Claim::Nobody => None,
-        Claim::Left => {
-            info!("the running instance left before it gave anything");
-            None
-        }
-        Claim::Refused(reason) => {
-            process.handovers.refused.up();
-            warn!("the running instance does not hand over: {reason}; starting beside it");
-            None
         }
     }
 }
@@ -272,59 +239,6 @@ async fn surviving<F: Future>(future: F) -> Option<F::Output> {
             Err(_) => Poll::Ready(None),
         });
     survived.await
-}
-
-/// Gives back what the node had from us, but for what another instance looks after.
-async fn restore(scene: Scene<'_>, node: NodeSetup, handed_over: bool) -> Result<(), Fault> {
-    let flags = scene.flags;
-    if flags.skip_teardown {
-        info!("link and rules stay, as -skipteardown says");
-        return Ok(());
-    }
-    let met = match scene.place {
-        Some(place) => handover::neighbour(place).await,
-        None => None,
-    };
-    let Some(other) = met.or_else(|| handed_over.then(Neighbour::default)) else {
-        forget(scene.place);
-        return node.restore().await.map_err(Fault::Node);
-    };
-    // One that says nothing may look after everything.
-    let link = !other.has_spoken || other.link.as_ref() == Some(&flags.interface_name);
-    let rules = !other.has_spoken || other.keeps_rules;
-    info!("another instance is in service: {} to it", Left { link, rules });
-    // One of an older version does not say which it has.
-    if link && !other.addresses.is_empty() {
-        for event in &node.leave_to(&other.addresses).await {
-            tell(event, scene.process);
-        }
-    }
-    node.restore_but(Kept { link, rules }).await.map_err(Fault::Node)
-}
-
-/// Nobody follows us: what we kept for him goes too.
-fn forget(place: Option<&Place>) {
-    let Some(place) = place else { return };
-    if let Err(error) = Snapshot::new(place.directory()).remove() {
-        warn!("the snapshot of the cache stays behind: {error}");
-    }
-}
-
-/// What is left to another instance, in words.
-struct Left {
-    link: bool,
-    rules: bool,
-}
-
-impl std::fmt::Display for Left {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match (self.link, self.rules) {
-            (true, true) => "link and rules are left",
-            (true, false) => "the link is left",
-            (false, true) => "the rules are left",
-            (false, false) => "nothing is left",
-        })
-    }
 }
 
 #[cfg(test)]

@@ -59,6 +59,12 @@ impl Service<'_> {
             self.offered = None;
             self.repair(node).await;
         }
+        if self.admin.is_incomplete() {
+            // node-cache, whose place we take, holds its port until it ends.
+            self.admin
+                .rebind(&super::adopting::endpoints(self.scene, &self.settings))
+                .map_err(Fault::Admin)?;
+        }
         for line in self.error_log.due(clock::now()) {
             self.scene.voice.say(line.level, line.text);
         }

@@ -1,0 +1,92 @@
+//! Another configuration for a process in service.
+
+use std::net::SocketAddr;
+
+use resolver::policy::ListenerId;
+use tokio::task::JoinSet;
+use tracing::{info, warn};
+
+use super::super::reload::{self, Watch};
+use super::{Fault, Scene, Service};
+use crate::admin::Endpoints;
+use crate::assembly::{Assembled, LoopProbe};
+use crate::checks;
+use crate::config::settings::Settings;
+use crate::snapshot;
+use crate::worker::{Adoption, Inherited};
+
+impl Service<'_> {
+    /// Takes `settings` into use. On failure everything is as before.
+    pub(crate) async fn adopt(&mut self, settings: Settings) -> Result<(), Fault> {
+        let assembled = self.assembly.assemble(&settings).map_err(Fault::Numbers)?;
+        let Assembled { orders, listeners, probes, error_log, zones } = assembled;
+        let blocks = snapshot::blocks(&self.assembly.homes(&settings));
+        let is_new = |(id, _): &&(ListenerId, _)| !self.listeners.contains(id);
+        let opened: Vec<_> = listeners.iter().filter(is_new).cloned().collect();
+        let wanted: Vec<ListenerId> = listeners.into_iter().map(|(id, _)| id).collect();
+        let closed: Vec<ListenerId> =
+            self.listeners.iter().filter(|id| !wanted.contains(id)).copied().collect();
+        let sockets = self
+            .listening
+            .open(&opened, self.workers.len(), &mut Inherited::default())
+            .map_err(bind_fault)?;
+        if let Err(error) = self.admin.rebind(&endpoints(self.scene, &settings)) {
+            self.listening.close(&opened.iter().map(|(id, _)| *id).collect::<Vec<_>>());
+            return Err(Fault::Admin(error));
+        }
+        for ((worker, orders), opened) in self.workers.iter().zip(orders).zip(sockets) {
+            let adoption = Adoption { orders: Some(orders), opened, closed: closed.clone() };
+            worker.adopt(adoption).await.map_err(Fault::Thread)?;
+        }
+        self.listening.close(&closed);
+        for line in self.error_log.stop() {
+            self.scene.voice.say(line.level, line.text);
+        }
+        self.probes = start_probes(probes);
+        self.assembly.in_force(&settings);
+        if let Some(archivist) = &self.archivist {
+            archivist.adopt(blocks.clone());
+        }
+        (self.listeners, self.blocks) = (wanted, blocks);
+        (self.error_log, self.zones, self.settings) = (error_log, zones, settings);
+        Ok(())
+    }
+
+    pub(super) async fn reload(&mut self, watch: &mut Watch, asked: bool) {
+        let Some((corefile, settings)) = watch.look(self.scene, asked) else { return };
+        let told = self.settings.warnings.clone();
+        match self.adopt(settings).await {
+            Ok(()) => {
+                self.corefile = corefile;
+                for warning in self.settings.warnings.iter().filter(|warning| !told.contains(warning)) {
+                    warn!("{warning}");
+                }
+                info!("Reloading complete");
+            }
+            Err(fault) => reload::failed(self.scene, &fault),
+        }
+        watch.settle(&self.settings, self.scene.flags);
+        self.scene.process.reloads.attempted(&self.settings.hash);
+    }
+}
+
+pub(super) fn bind_fault((address, error): (SocketAddr, std::io::Error)) -> Fault {
+    Fault::Bind(address, error)
+}
+
+pub(super) fn endpoints(scene: Scene<'_>, settings: &Settings) -> Endpoints {
+    Endpoints {
+        health: settings.health.iter().map(|health| health.address).collect(),
+        ready: settings.ready.into_iter().collect(),
+        metrics: settings.prometheus.clone(),
+        process_metrics: scene.flags.metrics_listen_address,
+    }
+}
+
+pub(super) fn start_probes(probes: Vec<LoopProbe>) -> JoinSet<()> {
+    let mut tasks = JoinSet::new();
+    for probe in probes {
+        tasks.spawn_local(checks::check_loop(probe));
+    }
+    tasks
+}

@@ -1,0 +1,155 @@
+//! From settings to a process in service.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use resolver::Seat;
+use resolver::cache::Cache;
+use resolver::policy::{Limits, ListenerId};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tracing::{error, info};
+use wire::name::Name;
+
+use super::adopting::{bind_fault, endpoints, start_probes};
+use super::{Fault, Scene, Service};
+use crate::admin::Admin;
+use crate::assembly::Assembly;
+use crate::config::Corefile;
+use crate::config::settings::Settings;
+use crate::handover::Estate;
+use crate::worker::{self, Adoption, Desk, Inherited, Listening, Notice, Orders, Room, Worker};
+use crate::{budget, snapshot};
+
+const NOTICES_LEN: usize = 16;
+
+impl<'a> Service<'a> {
+    /// Takes over from a predecessor or binds, starts the workers and opens the endpoints. When this returns well,
+    /// the workers read, and a predecessor does not any more.
+    pub(crate) async fn start(
+        scene: Scene<'a>,
+        (corefile, settings): (Corefile, Settings),
+        mut assembly: Assembly,
+        admin: Admin,
+        estate: Option<Box<Estate>>,
+    ) -> Result<Self, Fault> {
+        let assembled = assembly.assemble(&settings).map_err(Fault::Numbers)?;
+        let homes = assembly.homes(&settings);
+        let (notify, notices) = mpsc::channel(NOTICES_LEN);
+        let cache = Arc::new(Cache::new(budget::cache_bytes(scene.flags.cache_bytes)));
+        let mut service = Self {
+            scene,
+            corefile,
+            settings,
+            assembly,
+            admin,
+            cache,
+            workers: Vec::new(),
+            pings: Vec::new(),
+            listening: Listening::default(),
+            listeners: assembled.listeners.iter().map(|(id, _)| *id).collect(),
+            zones: assembled.zones,
+            blocks: snapshot::blocks(&homes),
+            error_log: assembled.error_log,
+            probes: JoinSet::new(),
+            notices,
+            rules_failed: false,
+            door: None,
+            archivist: None,
+            lease: None,
+            forsaken: Vec::new(),
+            offered: None,
+        };
+        let estate = service.inherit(estate, &homes).await;
+        service.open(&assembled.listeners, assembled.orders, notify, estate).await?;
+        service.probes = start_probes(assembled.probes);
+        service.assembly.in_force(&service.settings);
+        service.write_pid_file();
+        service.announce();
+        Ok(service)
+    }
+
+    /// Opens the sockets and the endpoints, has the workers read, and a predecessor stop.
+    async fn open(
+        &mut self,
+        listeners: &[(ListenerId, Vec<SocketAddr>)],
+        orders: Vec<Orders>,
+        notify: mpsc::Sender<Notice>,
+        estate: Option<Box<Estate>>,
+    ) -> Result<(), Fault> {
+        let (mut estate, mut inherited) = (estate, Inherited::default());
+        if let Some(estate) = &mut estate {
+            inherited = std::mem::take(&mut estate.dns);
+            self.admin.inherit(std::mem::take(&mut estate.http));
+        }
+        let workers = orders.len();
+        let sockets = self.listening.open(listeners, workers, &mut inherited).map_err(bind_fault)?;
+        self.admin.rebind(&endpoints(self.scene, &self.settings)).map_err(Fault::Admin)?;
+        self.workers = self.hire(orders, &notify)?;
+        for (worker, opened) in self.workers.iter().zip(sockets) {
+            worker.adopt(Adoption { opened, ..Adoption::default() }).await.map_err(Fault::Thread)?;
+        }
+        self.take_over(estate).await;
+        Ok(())
+    }
+
+    /// Starts the workers, which have no sockets yet.
+    fn hire(&self, orders: Vec<Orders>, notify: &mpsc::Sender<Notice>) -> Result<Vec<Worker>, Fault> {
+        let questions = Arc::default();
+        let room = Arc::new(Room::new(self.scene.descriptors, Arc::clone(self.scene.process)));
+        let (peers, inboxes) = worker::inboxes(orders.len());
+        let mut workers = Vec::new();
+        for (index, (orders, inbox)) in orders.into_iter().zip(inboxes).enumerate() {
+            let seat = Seat {
+                policy: Arc::clone(&orders.policy),
+                worker: worker::number(index),
+                cache: Arc::clone(&self.cache),
+                questions: Arc::clone(&questions),
+                tally: self.assembly.worker_tally(index),
+                limits: Limits::default(),
+                seed: rand::random(),
+            };
+            let (voice, process) = (self.scene.voice.clone(), Arc::clone(self.scene.process));
+            let (room, notices, peers) = (Arc::clone(&room), notify.clone(), peers.clone());
+            let desk = Desk { seat, voice, process, room, notices, peers, inbox };
+            workers.push(Worker::start(index, desk, orders).map_err(Fault::Thread)?);
+        }
+        Ok(workers)
+    }
+
+    fn announce(&self) {
+        if !self.scene.flags.quiet {
+            for listener in &self.settings.listeners {
+                for (zone, _) in &listener.zones {
+                    info!("{}", served(zone, &listener.label));
+                }
+            }
+        }
+        info!(
+            "nodelocaldns-{} with {} workers, {}",
+            env!("CARGO_PKG_VERSION"),
+            self.workers.len(),
+            self.settings.source
+        );
+        info!("plugin/reload: Running configuration SHA512 = {}", self.settings.hash);
+    }
+
+    /// A node is not left without DNS for the want of a file.
+    fn write_pid_file(&self) {
+        let Some(path) = &self.scene.flags.pid_file else { return };
+        let written = path.parent().map_or(Ok(()), std::fs::create_dir_all);
+        if let Err(error) = written.and_then(|()| std::fs::write(path, format!("{}\n", std::process::id()))) {
+            error!("-pidfile {}: {error}", path.display());
+        }
+    }
+}
+
+/// A zone and where it is answered, as CoreDNS tells it at its start.
+fn served(zone: &Name, label: &str) -> String {
+    let (host, port) =
+        label.strip_prefix("dns://").and_then(|rest| rest.rsplit_once(':')).unwrap_or((label, ""));
+    match host.trim_start_matches('[').trim_end_matches(']') {
+        "" => format!("{zone}:{port}"),
+        host => format!("{zone}:{port} on {host}"),
+    }
+}
