@@ -140,7 +140,9 @@ end_daemon() {
     fi
     [[ -z $daemon_pid ]] || wait "$daemon_pid" 2>/dev/null || true
     daemon_pid=
+    end_former
     ip -n "node-$RUN_ID" link delete nodelocaldns 2>/dev/null || true
+    ip -n "node-$RUN_ID" link delete nodelocaldns2 2>/dev/null || true
     inside node nft delete table inet nodelocaldns 2>/dev/null || true
     [[ -z $coredns_pid ]] || ! is_gone "$coredns_pid" || start_coredns
 }

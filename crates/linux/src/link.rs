@@ -222,12 +222,25 @@ impl Link {
     ///
     /// See [`LinkError`].
     pub async fn release(&self, addresses: &[IpAddr]) -> Result<Changes, LinkError> {
+        self.take_off(|address| addresses.contains(&address) && !self.plan.addresses.contains(&address)).await
+    }
+
+    /// Removes the planned addresses but for those in `others`, and leaves the link to another process, whose plan has
+    /// these. Says what was removed.
+    ///
+    /// # Errors
+    ///
+    /// See [`LinkError`].
+    pub async fn leave_to(&self, others: &[IpAddr]) -> Result<Changes, LinkError> {
+        self.take_off(|address| self.plan.addresses.contains(&address) && !others.contains(&address)).await
+    }
+
+    async fn take_off(&self, is_left: impl Fn(IpAddr) -> bool) -> Result<Changes, LinkError> {
         Route::run(async |route| {
             let mut changes = Changes::default();
             let Some(found) = route.find(&self.plan.name).await? else {
                 return Ok(changes);
             };
-            let is_left = |address| addresses.contains(&address) && !self.plan.addresses.contains(&address);
             for held in found.addresses.iter().filter(|held| is_left(held.address)) {
                 route.delete_address(&found, held).await?;
                 changes.0.push(Change::AddressRemoved(held.address));

@@ -204,6 +204,15 @@ impl NodeSetup {
         }
     }
 
+    /// Removes from the link what another process, to which it is left, does not want: its plan has `addresses`.
+    pub async fn leave_to(&self, addresses: &[IpAddr]) -> Vec<NodeEvent> {
+        let Some(link) = &self.link else { return Vec::new() };
+        match link.leave_to(addresses).await {
+            Ok(changes) => self.link_events(changes),
+            Err(error) => vec![NodeEvent::LinkFailed(error)],
+        }
+    }
+
     /// Ends the care for the node and leaves link and rules as they are: they belong to a successor now.
     pub fn leave_in_place(self) {
         drop(self);

@@ -396,6 +396,28 @@ fn a_node_is_set_up_verified_and_restored() {
 }
 
 #[test]
+fn who_leaves_the_link_to_another_takes_its_own_addresses_along() {
+    in_namespace(async || {
+        let of_addresses = |addresses: [&str; 2]| {
+            let addresses = addresses.map(ip).to_vec();
+            NodePlan { link: Some(LinkPlan { addresses, ..plan(LinkKind::Bridge) }), notrack: None }
+        };
+        let (stays, _) = NodeSetup::apply(of_addresses(["169.254.25.10", "fd00:25::10"])).await.unwrap();
+        let (leaves, _) = NodeSetup::apply(of_addresses(["169.254.25.10", "10.96.0.10"])).await.unwrap();
+        meddle(async |handle, index| handle.address().add(index, ip("192.0.2.1"), 32).execute().await).await;
+        let others = ["169.254.25.10", "fd00:25::10"].map(ip);
+        let said: Vec<_> = leaves.leave_to(&others).await.iter().map(ToString::to_string).collect();
+        assert_eq!(said, ["link nodelocaldns: 10.96.0.10 removed"]);
+        assert!(leaves.leave_to(&others).await.is_empty());
+        let held: Vec<_> = seen(NAME).into_iter().map(|(address, _)| address).collect();
+        assert_eq!(held, ["169.254.25.10", "192.0.2.1", "fd00:25::10"]);
+        assert!(stays.in_place().await);
+        meddle(async |handle, index| handle.link().del(index).execute().await).await;
+        assert!(leaves.leave_to(&others).await.is_empty());
+    });
+}
+
+#[test]
 fn a_successor_with_other_addresses_takes_the_node_over() {
     in_namespace(async || {
         let of_addresses = |addresses: [&str; 2]| {

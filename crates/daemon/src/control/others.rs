@@ -4,7 +4,7 @@
 use linux::node::{Kept, NodeSetup};
 use tracing::{error, info, warn};
 
-use super::{Fault, Scene};
+use super::{Fault, Scene, tell};
 use crate::flags::Flags;
 use crate::handover::{self, Claim, Estate, Neighbour, Place};
 use crate::metrics::ProcessTally;
@@ -31,6 +31,10 @@ pub(super) async fn predecessor(place: Option<&Place>, process: &ProcessTally) -
     match handover::claim(place?).await {
         Claim::Granted(estate) => Some(estate),
         Claim::Nobody => None,
+        Claim::Left => {
+            info!("the running instance left before it gave anything");
+            None
+        }
         Claim::Refused(reason) => {
             process.handovers.refused.up();
             warn!("the running instance does not hand over: {reason}; starting beside it");
@@ -58,6 +62,12 @@ pub(super) async fn restore(scene: Scene<'_>, node: NodeSetup, handed_over: bool
     let link = !other.has_spoken || other.link.as_ref() == Some(&flags.interface_name);
     let rules = !other.has_spoken || other.keeps_rules;
     info!("another instance is in service: {} to it", Left { link, rules });
+    // One of an older version does not say which it has.
+    if link && !other.addresses.is_empty() {
+        for event in &node.leave_to(&other.addresses).await {
+            tell(event, scene.process);
+        }
+    }
     node.restore_but(Kept { link, rules }).await.map_err(Fault::Node)
 }
 

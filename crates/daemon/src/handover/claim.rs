@@ -12,7 +12,7 @@ use resolver::cache::{Cache, Home, Unpacked};
 use tokio::time;
 
 use super::place::Place;
-use super::post::{Kind, Message, Post, PostError};
+use super::post::{Kind, Message, Post, PostError, one_line};
 use crate::admin;
 use crate::clock;
 use crate::worker::Inherited;
@@ -24,11 +24,16 @@ const CACHE_TIME: Duration = Duration::from_secs(5);
 /// How long the other side may take for anything else.
 const ANSWER_TIME: Duration = Duration::from_secs(2);
 
+/// Server blocks that a predecessor may have; the cache of further ones stays behind. A Corefile has a handful.
+const MOST_BLOCKS: usize = 1024;
+
 /// What came of knocking.
 #[derive(Debug)]
 pub(crate) enum Claim {
     /// Nobody is in service here.
     Nobody,
+    /// Somebody was, and ended before it had given anything: it was about to leave.
+    Left,
     /// Somebody is, but nothing can be had of it, for this reason.
     Refused(String),
     /// What it has, and that it goes on until this is taken.
@@ -47,6 +52,15 @@ pub(crate) struct Estate {
     pub(crate) http: admin::Inherited,
     /// The fingerprints of its server blocks, by number.
     blocks: HashMap<u16, String>,
+    spurned: Spurned,
+}
+
+/// Sockets that were let go.
+#[derive(Debug, Default)]
+struct Spurned {
+    count: u64,
+    /// The first one's description, and the reason.
+    first: Option<(String, String)>,
 }
 
 /// How many cached answers came over.
@@ -79,8 +93,7 @@ pub(crate) async fn claim(place: &Place) -> Claim {
     };
     match time::timeout(OFFER_TIME, Estate::ask(Post::new(stream))).await {
         Ok(Ok(estate)) => Claim::Granted(Box::new(estate)),
-        // One that ends before it has given anything was about to leave.
-        Ok(Err(PostError::Gone)) => Claim::Nobody,
+        Ok(Err(PostError::Gone)) => Claim::Left,
         Ok(Err(error)) => Claim::Refused(error.to_string()),
         Err(_) => Claim::Refused(format!("it says nothing for {OFFER_TIME:?}")),
     }
@@ -96,27 +109,31 @@ impl Estate {
             dns: Inherited::default(),
             http: admin::Inherited::new(),
             blocks: HashMap::new(),
+            spurned: Spurned::default(),
         };
         loop {
             let message = estate.post.receive().await?;
             match message.kind {
-                Kind::WELCOME => estate.meet(&String::from_utf8_lossy(&message.octets)),
+                Kind::WELCOME => estate.meet(&message.octets),
                 Kind::SOCKET => estate.receive_socket(message),
                 Kind::BLOCK => estate.note_block(&message.octets),
-                Kind::OFFERED => return Ok(estate),
+                Kind::OFFERED => {
+                    estate.spurned.tell();
+                    return Ok(estate);
+                }
                 _ => {}
             }
         }
     }
 
-    fn meet(&mut self, lines: &str) {
-        for (word, value) in lines.lines().filter_map(|line| line.split_once(' ')) {
-            match word {
-                "version" => value.clone_into(&mut self.version),
-                "address" => self.addresses.extend(value.parse::<IpAddr>()),
-                _ => {}
-            }
-        }
+    fn meet(&mut self, octets: &[u8]) {
+        let lines = String::from_utf8_lossy(octets);
+        let said = |wanted| {
+            let lines = lines.lines().filter_map(|line| line.split_once(' '));
+            lines.filter(move |(word, _)| *word == wanted).map(|(_, value)| value)
+        };
+        self.version = said("version").next().map(one_line).unwrap_or_default();
+        self.addresses = said("address").filter_map(|value| value.parse().ok()).collect();
     }
 
     /// A socket that is not what is said of it is let go: one of our own takes its place.
@@ -124,7 +141,8 @@ impl Estate {
         let Some(descriptor) = message.descriptor else { return };
         let text = String::from_utf8_lossy(&message.octets).into_owned();
         if let Err(reason) = self.keep_socket(&text, descriptor) {
-            tracing::warn!("a socket of the running instance is not taken over, {text:?}: {reason}");
+            self.spurned.count += 1;
+            self.spurned.first.get_or_insert_with(|| (one_line(&text), reason));
         }
     }
 
@@ -151,7 +169,9 @@ impl Estate {
     }
 
     fn note_block(&mut self, octets: &[u8]) {
-        if let Some((number, fingerprint)) = octets.split_first_chunk() {
+        if let Some((number, fingerprint)) = octets.split_first_chunk()
+            && self.blocks.len() < MOST_BLOCKS
+        {
             let fingerprint = String::from_utf8_lossy(fingerprint).into_owned();
             self.blocks.insert(u16::from_be_bytes(*number), fingerprint);
         }
@@ -210,6 +230,17 @@ impl Estate {
         let mut lease = Lease { post: self.post };
         lease.ask(Kind::TAKEN, Kind::STOPPED).await?;
         Ok(lease)
+    }
+}
+
+impl Spurned {
+    fn tell(&self) {
+        if let Some((text, reason)) = &self.first {
+            tracing::warn!(
+                "{} sockets of the running instance are not taken over; the first, {text:?}: {reason}",
+                self.count
+            );
+        }
     }
 }
 

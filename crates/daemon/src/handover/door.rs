@@ -5,20 +5,21 @@ use std::future::pending;
 use std::io;
 use std::net::IpAddr;
 use std::os::fd::{AsFd, OwnedFd};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use resolver::cache::Cache;
 use resolver::policy::BlockId;
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time;
 use tracing::{debug, warn};
 
 use super::neighbour::Neighbour;
 use super::place::{Place, SocketFile, check};
-use super::post::{Kind, MOST_OCTETS, Post, PostError};
+use super::post::{Kind, MOST_OCTETS, Post, PostError, one_line};
 use crate::clock;
 
 /// How long a visitor may take to say what he wants.
@@ -29,8 +30,10 @@ const OFFER_TIME: Duration = Duration::from_secs(5);
 const CACHE_TIME: Duration = Duration::from_secs(2);
 /// How long a successor may take until it reads from the sockets. Until then nothing has changed.
 const TAKE_TIME: Duration = Duration::from_secs(30);
-/// Visitors at a time. All are of our own user.
-const MOST_VISITORS: usize = 8;
+/// Visitors at a time, most of whom have said nothing yet. All are of our own user.
+const MOST_VISITORS: usize = 64;
+/// Of them, successors that are being told what there is, or have been: each has a descriptor of every socket.
+const MOST_SUCCESSORS: usize = 8;
 /// Before another visitor is let in when that has failed.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -116,6 +119,7 @@ impl Drop for Door {
 
 async fn admit(listener: UnixListener, knocks: mpsc::Sender<Knock>) {
     let mut visits = JoinSet::new();
+    let seats = Rc::new(Semaphore::new(MOST_SUCCESSORS));
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept(), if visits.len() < MOST_VISITORS => accepted,
@@ -123,7 +127,7 @@ async fn admit(listener: UnixListener, knocks: mpsc::Sender<Knock>) {
         };
         match accepted.map(|(stream, _)| (check(&stream), stream)) {
             Ok((Ok(_), stream)) => {
-                visits.spawn_local(receive(stream, knocks.clone()));
+                visits.spawn_local(receive(stream, knocks.clone(), Rc::clone(&seats)));
             }
             Ok((Err(error), _)) => warn!("a visitor is turned away: {error}"),
             Err(error) => {
@@ -134,11 +138,12 @@ async fn admit(listener: UnixListener, knocks: mpsc::Sender<Knock>) {
     }
 }
 
-async fn receive(stream: UnixStream, knocks: mpsc::Sender<Knock>) {
+async fn receive(stream: UnixStream, knocks: mpsc::Sender<Knock>, seats: Rc<Semaphore>) {
     let mut post = Post::new(stream);
     match time::timeout(HELLO_TIME, post.receive()).await {
         Ok(Ok(message)) if message.kind == Kind::HELLO => {
-            let version = String::from_utf8_lossy(&message.octets).trim().to_owned();
+            let version = one_line(&String::from_utf8_lossy(&message.octets));
+            let Ok(_seat) = seats.acquire().await else { return };
             match offer(post, &knocks).await {
                 Ok(post) => {
                     // Without the control thread, there is nothing left to hand over.

@@ -19,3 +19,4 @@ pub(crate) use claim::{Claim, Estate, Lease, claim};
 pub(crate) use door::{Door, Knock, Offer, Outcome, Succession};
 pub(crate) use neighbour::{Neighbour, neighbour};
 pub(crate) use place::Place;
+pub(crate) use post::PostError;

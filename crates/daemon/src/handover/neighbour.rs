@@ -1,5 +1,6 @@
 //! Another instance on this node, and what it says of itself when asked.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use tokio::time;
@@ -21,6 +22,8 @@ pub(crate) struct Neighbour {
     pub(crate) awaits: Vec<String>,
     /// The link it looks after.
     pub(crate) link: Option<String>,
+    /// The addresses that it looks after on that link.
+    pub(crate) addresses: Vec<IpAddr>,
     /// It looks after the packet filter rules.
     pub(crate) keeps_rules: bool,
 }
@@ -31,6 +34,9 @@ impl Neighbour {
         let mut lines: String = self.awaits.iter().map(|what| format!("awaits {what}\n")).collect();
         if let Some(link) = &self.link {
             lines += &format!("link {link}\n");
+        }
+        for address in &self.addresses {
+            lines += &format!("address {address}\n");
         }
         if self.keeps_rules {
             lines += "rules\n";
@@ -44,6 +50,7 @@ impl Neighbour {
             match line.split_once(' ').unwrap_or((line, "")) {
                 ("awaits", what) => self.awaits.push(what.to_owned()),
                 ("link", name) => self.link = Some(name.to_owned()),
+                ("address", address) => self.addresses.extend(address.parse::<IpAddr>()),
                 ("rules", _) => self.keeps_rules = true,
                 _ => {}
             }
@@ -83,12 +90,13 @@ mod tests {
             is_near: false,
             awaits: vec!["link".to_owned(), "an answer of our own".to_owned()],
             link: Some("nodelocaldns".to_owned()),
+            addresses: vec![[169, 254, 25, 10].into()],
             keeps_rules: true,
         };
         let mut heard = Neighbour::default();
         heard.hear(&said.lines());
         assert_eq!(heard, said);
-        heard.hear("something new\n\n");
+        heard.hear("something new\n\naddress nonsense\n");
         assert_eq!(heard, said);
     }
 }

@@ -7,6 +7,7 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use nix::errno::Errno;
 use nix::unistd::geteuid;
 use tokio::net::{UnixListener, UnixStream};
 
@@ -14,6 +15,8 @@ const SOCKET: &str = "handover.sock";
 /// Where the socket is made before it gets its name, so that nobody meets it with other permissions.
 const UNNAMED: &str = ".handover.sock";
 const OURS_ONLY: u32 = 0o700;
+/// Octets of a path that a socket can have (unix(7)), without the NUL at its end.
+const MOST_PATH: usize = 107;
 
 /// The directory.
 #[derive(Clone, Debug)]
@@ -33,6 +36,7 @@ pub(super) struct SocketFile {
 pub(crate) enum PlaceError {
     NoDirectory(PathBuf),
     Foreign(PathBuf, u32),
+    TooLong(PathBuf),
     Io(PathBuf, io::Error),
 }
 
@@ -46,6 +50,12 @@ impl fmt::Display for PlaceError {
                  directory with -handover-dir",
                 path.display(),
                 geteuid()
+            ),
+            Self::TooLong(path) => write!(
+                f,
+                "{} has more than {} octets, too many for the path of a socket",
+                path.display(),
+                MOST_PATH - UNNAMED.len() - 1
             ),
             Self::Io(path, error) => write!(f, "{}: {error}", path.display()),
         }
@@ -68,6 +78,9 @@ impl Place {
         }
         if found.uid() != geteuid().as_raw() {
             return Err(PlaceError::Foreign(directory.to_owned(), found.uid()));
+        }
+        if directory.join(UNNAMED).as_os_str().len() > MOST_PATH {
+            return Err(PlaceError::TooLong(directory.to_owned()));
         }
         fs::set_permissions(directory, Permissions::from_mode(OURS_ONLY)).map_err(failed)?;
         Ok(Some(Self { directory: directory.to_owned() }))
@@ -121,7 +134,9 @@ impl SocketFile {
 /// True when nobody listens: no file, the file of one who died, or something that is no socket.
 fn is_nobody(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionRefused, NotFound};
+    let is_no_stream_socket = |errno| matches!(Errno::from_raw(errno), Errno::EPROTOTYPE | Errno::ELOOP);
     matches!(error.kind(), NotFound | ConnectionRefused)
+        || error.raw_os_error().is_some_and(is_no_stream_socket)
 }
 
 /// Who is not our user is not talked to: the permissions of the directory should have kept him out.

@@ -21,6 +21,8 @@ pub(super) const MOST_OCTETS: usize = 256 * 1024;
 /// Descriptors that may wait for their messages.
 const MOST_WAITING: usize = 1024;
 const READ_LEN: usize = 64 * 1024;
+/// Characters of what the other side calls something, where it goes into a log line.
+const MOST_SHOWN: usize = 100;
 
 /// What a message is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,6 +111,12 @@ impl From<io::Error> for PostError {
             _ => Self::Io(error),
         }
     }
+}
+
+/// What the other side calls something, fit for a log line.
+pub(super) fn one_line(text: &str) -> String {
+    let line = text.trim().lines().next().unwrap_or_default();
+    line.chars().filter(|letter| !letter.is_control()).take(MOST_SHOWN).collect()
 }
 
 /// A connection between two instances.

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::future::pending;
 use std::io;
+use std::net::IpAddr;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +17,7 @@ use super::super::signals::Signals;
 use super::super::{Fault, tell};
 use super::{Conditions, Service};
 use crate::clock;
-use crate::handover::{Door, Estate, Knock, Lease, Neighbour, Offer, Outcome, Succession};
+use crate::handover::{Door, Estate, Knock, Lease, Neighbour, Offer, Outcome, PostError, Succession};
 use crate::snapshot::{Archivist, INTERVAL, Last, Loaded, Refused, Snapshot};
 use crate::worker::{Adoption, Transport};
 
@@ -95,6 +96,7 @@ impl Service<'_> {
                     info!("took over; the instance before stands by until it is told to leave");
                     self.lease = Some(lease);
                 }
+                Err(PostError::Gone) => info!("the instance before has ended"),
                 Err(error) => warn!("the instance before has not said that it stopped: {error}"),
             }
         }
@@ -139,8 +141,15 @@ impl Service<'_> {
             is_near: false,
             awaits: conditions.awaited(),
             link: flags.setup_interface.then(|| flags.interface_name.clone()),
+            addresses: self.kept_addresses(),
             keeps_rules: flags.setup_iptables,
         }
+    }
+
+    /// Those that we look after on the link.
+    fn kept_addresses(&self) -> Vec<IpAddr> {
+        let flags = self.scene.flags;
+        if flags.setup_interface { flags.local_ips.clone() } else { Vec::new() }
     }
 
     fn offer(&self) -> io::Result<Offer> {
@@ -156,8 +165,9 @@ impl Service<'_> {
             .admin
             .sockets()
             .map(|(asked, bound, socket)| duplicate(format!("http {asked} {bound}"), socket));
-        let flags = self.scene.flags;
-        let addresses = if flags.setup_interface { flags.local_ips.clone() } else { Vec::new() };
+        let mut addresses = self.kept_addresses();
+        // Should the one before us still be there, it leaves them to whoever comes after us.
+        addresses.extend(&self.forsaken);
         Ok(Offer {
             addresses,
             sockets: dns.chain(http).collect::<io::Result<_>>()?,

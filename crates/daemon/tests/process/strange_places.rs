@@ -1,0 +1,154 @@
+//! A directory of the hand-over in which there is something else than there should be.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{FileTypeExt, PermissionsExt, chown, symlink};
+use std::os::unix::net::{UnixDatagram, UnixListener};
+use std::path::Path;
+
+use nix::sys::signal::Signal;
+use nix::unistd::geteuid;
+
+use crate::replies::data;
+use crate::stage::{Daemon, Node, forwarding, upstream};
+use crate::strangers::SOCKET_FILE;
+
+/// Two daemons, one after the other, hand over whatever lies in the place of the socket, and nothing of it stays.
+fn is_replaced(lay: impl FnOnce(&Path)) {
+    let (upstream, node) = (upstream(), Node::new());
+    let corefile = forwarding(&upstream, "");
+    lay(&node.directory.join(SOCKET_FILE));
+    let daemon = node.launch(&corefile).start().when_ready();
+    assert_eq!(daemon.complaints(), Vec::<String>::new());
+    let found = fs::symlink_metadata(node.directory.join(SOCKET_FILE)).unwrap();
+    assert!(found.file_type().is_socket());
+    assert_eq!(found.permissions().mode() & 0o777, 0o700);
+    let successor = node.launch(&corefile).start();
+    successor.says("took over");
+    assert_eq!(daemon.terminate().code, Some(0));
+    assert_eq!(successor.when_ready().terminate().code, Some(0));
+    assert_eq!(node.files(), Vec::<String>::new());
+}
+
+#[test]
+fn a_file_in_the_place_of_the_socket_is_replaced() {
+    is_replaced(|path| fs::write(path, "nldh").unwrap());
+}
+
+#[test]
+fn a_symlink_that_leads_nowhere_is_replaced() {
+    is_replaced(|path| symlink(path.with_file_name("absent"), path).unwrap());
+}
+
+#[test]
+fn a_symlink_to_itself_is_replaced() {
+    is_replaced(|path| symlink(path, path).unwrap());
+}
+
+#[test]
+fn a_socket_that_nobody_has_open_is_replaced() {
+    is_replaced(|path| drop(UnixListener::bind(path).unwrap()));
+}
+
+#[test]
+fn a_socket_of_another_kind_is_replaced() {
+    let mut held = None;
+    is_replaced(|path| held = Some(UnixDatagram::bind(path).unwrap()));
+    drop(held);
+}
+
+#[test]
+fn what_a_killed_instance_left_is_replaced() {
+    let (upstream, node) = (upstream(), Node::new());
+    let corefile = forwarding(&upstream, "");
+    let killed = node.launch(&corefile).start().when_ready();
+    killed.signal(Signal::SIGKILL);
+    assert_eq!(killed.end().code, None);
+    assert_eq!(node.files(), [SOCKET_FILE]);
+    let daemon = node.launch(&corefile).start().when_ready();
+    assert_eq!(daemon.complaints(), Vec::<String>::new());
+    assert_eq!(daemon.terminate().code, Some(0));
+    assert_eq!(node.files(), Vec::<String>::new());
+}
+
+/// It serves, says `line` and no other that is a warning, and touches nothing.
+fn serves_without_hand_over(node: &Node, directory: &Path, line: &str) {
+    let upstream = upstream();
+    let launch = node.launch(&forwarding(&upstream, ""));
+    let daemon = launch.arg(&format!("-handover-dir={}", directory.display())).start().when_ready();
+    assert_eq!(data(&daemon.ask("ok-1.example.")), ["192.0.2.1"]);
+    complained_once(&daemon, line);
+    assert_eq!(daemon.terminate().code, Some(0));
+}
+
+fn complained_once(daemon: &Daemon, line: &str) {
+    daemon.says(line);
+    assert_eq!(daemon.complaints().len(), 1, "{:?}", daemon.heard());
+}
+
+#[test]
+fn a_directory_in_the_place_of_the_socket_stays() {
+    for name in [SOCKET_FILE, ".handover.sock"] {
+        let node = Node::new();
+        fs::create_dir(node.directory.join(name)).unwrap();
+        serves_without_hand_over(&node, &node.directory, "no successor will be able to take over: ");
+        assert!(node.files().contains(&name.to_owned()));
+        assert!(node.directory.join(name).is_dir());
+    }
+}
+
+#[test]
+fn a_directory_open_to_all_is_closed() {
+    let node = Node::new();
+    fs::set_permissions(&node.directory, Permissions::from_mode(0o1777)).unwrap();
+    let daemon = node.launch(&forwarding(&upstream(), "")).start();
+    daemon.says("nodelocaldns-");
+    assert_eq!(node.directory.metadata().unwrap().permissions().mode() & 0o7777, 0o700);
+    assert_eq!(daemon.terminate().code, Some(0));
+}
+
+#[test]
+fn what_is_no_directory_is_not_used() {
+    let node = Node::new();
+    let (real, link, file) =
+        (node.directory.join("real"), node.directory.join("link"), node.directory.join("file"));
+    fs::create_dir(&real).unwrap();
+    symlink(&real, &link).unwrap();
+    fs::write(&file, "").unwrap();
+    for place in [link, file] {
+        let line =
+            format!("-handover-dir: {} is no directory; upgrades are without hand-over", place.display());
+        serves_without_hand_over(&node, &place, &line);
+    }
+    assert_eq!(fs::read_dir(real).unwrap().count(), 0);
+}
+
+#[test]
+fn a_directory_that_cannot_be_closed_to_others_is_not_used() {
+    // The kernel's own, whose modes nobody may change.
+    serves_without_hand_over(&Node::new(), Path::new("/proc/sys"), "-handover-dir: /proc/sys");
+}
+
+#[test]
+fn a_directory_of_another_user_is_not_used() {
+    if !geteuid().is_root() {
+        println!("skipped: only root gives a directory to another user");
+        return;
+    }
+    let node = Node::new();
+    chown(&node.directory, Some(4242), None).unwrap();
+    let line = "belongs to the user 4242, who could pose as a predecessor: chown it to 0, or name another";
+    serves_without_hand_over(&node, &node.directory, line);
+    assert_eq!(node.files(), Vec::<String>::new());
+}
+
+#[test]
+fn a_path_too_long_for_a_socket_is_said() {
+    let node = Node::new();
+    let directory = node.directory.join("long".repeat(20)).join("longer".repeat(20));
+    fs::create_dir_all(&directory).unwrap();
+    serves_without_hand_over(
+        &node,
+        &directory,
+        "too many for the path of a socket; upgrades are without hand-over",
+    );
+}

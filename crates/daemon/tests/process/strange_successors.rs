@@ -1,0 +1,275 @@
+//! One in service, and somebody who comes in the place of a successor and does not do as he should.
+
+use std::net::{SocketAddr, UdpSocket};
+use std::os::fd::OwnedFd;
+
+use socket2::Socket;
+use testkit::upstream::Upstream;
+
+use crate::load::Load;
+use crate::replies::data;
+use crate::stage::{DNS, Daemon, Node, PATIENCE, forwarding, reached, upstream};
+use crate::strangers::{
+    ASKED, HELLO, Letter, RESUMED, RETURNED, SOCKET, SOCKET_FILE, STATUS, STOPPED, Stranger, TAKEN, WELCOME,
+    letter,
+};
+
+/// A node with a daemon in service.
+struct Scene {
+    node: Node,
+    upstream: Upstream,
+    daemon: Daemon,
+}
+
+impl Scene {
+    fn set() -> Self {
+        let (node, upstream) = (Node::new(), upstream());
+        let daemon = node.launch(&forwarding(&upstream, "")).start().when_ready();
+        Self { node, upstream, daemon }
+    }
+
+    /// Nothing is lost while strangers do as they do, and a successor takes over at the end.
+    fn withstands(self, conduct: impl FnOnce(&Node, &Daemon)) {
+        let load = Load::start((self.node.ip, DNS).into());
+        load.goes_on();
+        conduct(&self.node, &self.daemon);
+        load.goes_on();
+        load.stop().is_without_loss();
+        self.ends_succeeded();
+    }
+
+    fn ends_succeeded(self) {
+        let successor = self.node.launch(&forwarding(&self.upstream, "")).start();
+        successor.says("took over");
+        let successor = successor.when_ready();
+        let end = self.daemon.terminate();
+        assert_eq!((end.code, end.stderr), (Some(0), Vec::new()));
+        assert_eq!(data(&successor.ask("ok-1.example.")), ["192.0.2.1"]);
+        assert_eq!(successor.complaints(), Vec::<String>::new());
+        assert_eq!(successor.terminate().code, Some(0));
+        assert_eq!(self.node.files(), Vec::<String>::new());
+    }
+}
+
+/// The sockets among what was given.
+fn sockets(given: Vec<Letter>) -> Vec<OwnedFd> {
+    given
+        .into_iter()
+        .filter(|letter| letter.kind == SOCKET)
+        .map(|letter| letter.descriptor.unwrap())
+        .collect()
+}
+
+#[test]
+fn what_is_given_is_as_the_form_of_messages_says() {
+    let scene = Scene::set();
+    scene.daemon.ask("ok-1.example.");
+    let (stranger, given) = Stranger::claim(&scene.node);
+    assert!(given.iter().all(|letter| letter.version == 1));
+    let kinds: Vec<u16> = given.iter().map(|letter| letter.kind).collect();
+    assert_eq!(kinds, [2, 3, 3, 3, 3, 3, 4, 5, 6, 7], "{given:?}");
+    let texts: Vec<String> =
+        given.iter().map(|letter| String::from_utf8_lossy(&letter.octets).into()).collect();
+    let ip = scene.node.ip;
+    assert!(texts[0].starts_with("version "));
+    assert_eq!(texts[1..3], [format!("udp {ip}:5300"), format!("tcp {ip}:5300")]);
+    assert!(texts[3..6].iter().all(|text| text.starts_with("http ")), "{texts:?}");
+    for (text, socket) in texts[1..].iter().zip(sockets(given)) {
+        let bound = Socket::from(socket).local_addr().unwrap().as_socket().unwrap();
+        assert!(text.ends_with(&format!(" {bound}")), "{text}");
+    }
+    drop(stranger);
+    scene.ends_succeeded();
+}
+
+#[test]
+fn fifty_that_say_nothing_keep_nobody_out() {
+    let scene = Scene::set();
+    let silent: Vec<Stranger> = (0..50).map(|_| Stranger::visit(&scene.node)).collect();
+    let mut asker = Stranger::visit(&scene.node);
+    asker.say(ASKED, b"");
+    assert_eq!(asker.hear().unwrap().kind, STATUS);
+    scene.withstands(|node, daemon| {
+        // Those who say nothing are let go.
+        silent.into_iter().for_each(Stranger::hears_out);
+        let (_stranger, given) = Stranger::claim(node);
+        assert_eq!(sockets(given).len(), 5);
+        assert_eq!(daemon.complaints(), Vec::<String>::new());
+    });
+}
+
+#[test]
+fn a_successor_comes_in_beside_fifty_that_say_nothing() {
+    let scene = Scene::set();
+    let _silent: Vec<Stranger> = (0..50).map(|_| Stranger::visit(&scene.node)).collect();
+    scene.ends_succeeded();
+}
+
+#[test]
+fn one_that_takes_the_sockets_and_goes_changes_nothing() {
+    Scene::set().withstands(|node, daemon| {
+        for _ in 0..10 {
+            let (stranger, given) = Stranger::claim(node);
+            drop((stranger, given));
+        }
+        daemon.says("[WARNING] a successor has not taken over: it is gone");
+        // One that stays longer, with the sockets.
+        let (stranger, given) = Stranger::claim(node);
+        assert_eq!(sockets(given).len(), 5);
+        drop(stranger);
+    });
+}
+
+#[test]
+fn one_that_leaves_half_way_changes_nothing() {
+    Scene::set().withstands(|node, daemon| {
+        let hello = letter(1, HELLO, b"version 9.9.9\n");
+        for length in 0..hello.len() {
+            Stranger::visit(node).utter(&hello[..length]);
+        }
+        let mut stranger = Stranger::visit(node);
+        stranger.utter(&hello);
+        assert_eq!(stranger.hear().unwrap().kind, WELCOME);
+        drop(stranger);
+        daemon.says("a successor has not taken over: it is gone");
+    });
+}
+
+#[test]
+fn when_one_takes_over_and_dies_the_one_before_reads_on() {
+    Scene::set().withstands(|node, daemon| {
+        for round in 1..=3 {
+            let (mut stranger, given) = Stranger::claim(node);
+            stranger.say(TAKEN, b"");
+            assert_eq!(stranger.hear().unwrap().kind, STOPPED);
+            drop((stranger, given));
+            assert!(resumed(daemon, round), "{:?}", daemon.heard());
+        }
+        daemon.says("[WARNING] the instance that took over has ended");
+        // Not even the answer is waited for.
+        let (mut stranger, given) = Stranger::claim(node);
+        stranger.say(TAKEN, b"");
+        drop((stranger, given));
+        assert!(resumed(daemon, 4), "{:?}", daemon.heard());
+    });
+}
+
+fn resumed(daemon: &Daemon, times: u64) -> bool {
+    reached(PATIENCE, || {
+        let back = daemon.heard().iter().filter(|line| line.contains("in service again")).count();
+        u64::try_from(back).unwrap() == times
+    })
+}
+
+#[test]
+fn words_out_of_turn_are_passed_over() {
+    Scene::set().withstands(|node, daemon| {
+        let (mut stranger, _given) = Stranger::claim(node);
+        for kind in [RETURNED, 0, 77, 65535, ASKED, HELLO, SOCKET - 1] {
+            stranger.say(kind, b"out of turn");
+        }
+        stranger.say(TAKEN, b"");
+        assert_eq!(stranger.hear().unwrap().kind, STOPPED);
+        for kind in [TAKEN, TAKEN, HELLO, 77, 65535, STOPPED] {
+            stranger.say(kind, &[7; 1000]);
+        }
+        stranger.say(RETURNED, b"");
+        assert_eq!(stranger.hear().unwrap().kind, RESUMED);
+        stranger.say(RETURNED, b"");
+        stranger.hears_out();
+        assert!(resumed(daemon, 1));
+    });
+}
+
+#[test]
+fn who_does_not_begin_as_one_does_is_turned_away() {
+    Scene::set().withstands(|node, daemon| {
+        for kind in [TAKEN, RETURNED, SOCKET, 0, 12, 65535] {
+            let mut stranger = Stranger::visit(node);
+            stranger.say(kind, b"");
+            stranger.hears_out();
+        }
+        for octets in
+            [b"GET / HTTP/1.1\r\n\r\n".as_slice(), b"nldh\0\x01\0\x01\xff\xff\xff\xff", &[0; 100_000]]
+        {
+            let mut stranger = Stranger::visit(node);
+            stranger.utter(octets);
+            stranger.hears_out();
+        }
+        daemon.says("[WARNING] a visitor is turned away: what it says is not from a nodelocaldns");
+        daemon.says("[WARNING] a visitor is turned away: its messages and descriptors do not go together");
+        daemon.says("[WARNING] a visitor is turned away: a message of 4294967295 octets");
+    });
+}
+
+#[test]
+fn one_of_another_version_learns_ours() {
+    Scene::set().withstands(|node, daemon| {
+        let mut stranger = Stranger::visit(node);
+        stranger.utter(&letter(2, HELLO, b"version 2.0.0\n"));
+        let welcome = stranger.hear().unwrap();
+        assert_eq!((welcome.version, welcome.kind), (1, WELCOME));
+        assert!(stranger.hear().is_none());
+        daemon.says(
+            "[WARNING] a successor cannot take over: it speaks version 2 of the hand-over, and we version 1",
+        );
+    });
+}
+
+#[test]
+fn what_a_successor_calls_itself_is_one_line() {
+    let scene = Scene::set();
+    let mut stranger = Stranger::visit(&scene.node);
+    let name = format!("version 1\n[FATAL] forged\r\x1b[31m{}", "x".repeat(100_000));
+    stranger.say(HELLO, name.as_bytes());
+    stranger.hear_until(7);
+    stranger.say(TAKEN, b"");
+    assert_eq!(stranger.hear().unwrap().kind, STOPPED);
+    let line = scene.daemon.says("handed over to");
+    assert!(line.len() < 300 && !line.contains('\x1b'), "{} octets: {:.300}", line.len(), line);
+    assert!(
+        scene.daemon.heard().iter().all(|line| !line.starts_with("[FATAL]")),
+        "{:?}",
+        scene.daemon.heard()
+    );
+    drop(stranger);
+    scene.daemon.says("in service again");
+    scene.ends_succeeded();
+}
+
+#[test]
+fn one_that_reads_what_it_has_not_taken_over_leaves_the_rest() {
+    let scene = Scene::set();
+    let (stranger, given) = Stranger::claim(&scene.node);
+    let address: SocketAddr = (scene.node.ip, DNS).into();
+    let shared: Vec<UdpSocket> = sockets(given)
+        .into_iter()
+        .map(Socket::from)
+        .filter(|socket| socket.r#type().unwrap() == socket2::Type::DGRAM)
+        .map(UdpSocket::from)
+        .collect();
+    let client = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let read = reached(PATIENCE, || {
+        client.send_to(&[0; 12], address).unwrap();
+        shared.iter().any(|socket| socket.recv(&mut [0; 100]).is_ok())
+    });
+    assert!(read, "it shares the queue");
+    // A description of open files has its flags in common for all who share it.
+    for socket in &shared {
+        socket.set_nonblocking(false).unwrap();
+    }
+    assert_eq!(data(&scene.daemon.ask("ok-1.example.")), ["192.0.2.1"]);
+    drop((shared, stranger));
+    assert_eq!(data(&scene.daemon.ask("ok-2.example.")), ["192.0.2.1"]);
+    scene.withstands(|_, daemon| assert_eq!(daemon.ready(), Some(200)));
+}
+
+#[test]
+fn the_socket_is_for_nobody_else() {
+    use std::os::unix::fs::PermissionsExt;
+    let scene = Scene::set();
+    let mode = |path: &std::path::Path| path.metadata().unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&scene.node.directory.join(SOCKET_FILE)), 0o700);
+    assert_eq!(mode(&scene.node.directory), 0o700);
+    scene.ends_succeeded();
+}
