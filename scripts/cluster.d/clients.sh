@@ -155,7 +155,7 @@ check_scaling() {
 
 ask_as_clients() {
     local service pods pod external outside port pod_port
-    need_running
+    need_cache
     start_clients
     learn_truth
     expect "the kubelet made the pod ask $CLUSTER_DNS" "nameserver $CLUSTER_DNS" "$(in_clients busybox grep ^nameserver /etc/resolv.conf)"

@@ -7,6 +7,12 @@ counter() {
         awk -v name="$1" 'index($1, name "{") == 1 || $1 == name { sum += $NF } END { printf "%d\n", sum }'
 }
 
+need_cache() {
+    need_running
+    [[ -n $(inside kubectl -n kube-system get daemonsets -l k8s-app=node-local-dns -o name) ]] ||
+        fail "no node-local cache is installed; install ours with: scripts/cluster apply"
+}
+
 start_web() {
     inside kubectl apply -f "$HERE/manifests/web.yaml" >/dev/null
     inside kubectl rollout status deployment/web --timeout=60s >/dev/null || fail_with_log "the web server is not rolled out"
@@ -45,7 +51,7 @@ demonstrate_counters() { # demonstrate_counters HITS MISSES: as they were before
 
 demonstrate() {
     local hits misses
-    need_running
+    need_cache
     start_web
     hits=$(counter coredns_cache_hits_total)
     misses=$(counter coredns_cache_misses_total)
