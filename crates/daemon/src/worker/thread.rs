@@ -16,7 +16,7 @@ use crate::clock;
 
 /// A worker that is alive takes an order within milliseconds.
 const ADOPT_TIME: Duration = Duration::from_secs(2);
-/// Orders that may wait; there is one sender, and it waits for each.
+/// Orders that may wait; there is one sender, who waits for each but for a moment only.
 const ORDERS_LEN: usize = 4;
 
 enum Order {
@@ -75,10 +75,10 @@ impl Worker {
     }
 
     /// Has the worker answer what is open, until `until` at most, and end; what is returned resolves when it has.
-    /// Nothing is returned when it has ended already.
-    pub(crate) async fn drain(&self, until: Instant) -> Option<oneshot::Receiver<()>> {
+    /// Nothing is returned when it has ended already, or has taken no order for so long that too many wait.
+    pub(crate) fn drain(&self, until: Instant) -> Option<oneshot::Receiver<()>> {
         let (done, wait) = oneshot::channel();
-        self.orders.send(Order::Drain(until, done)).await.ok().map(|()| wait)
+        self.orders.try_send(Order::Drain(until, done)).ok().map(|()| wait)
     }
 
     /// Asks for a sign of life, which comes as soon as the worker takes orders. Nothing is returned when too many orders
