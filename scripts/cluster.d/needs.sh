@@ -51,7 +51,7 @@ check_kernel() {
         say "kernel module br_netfilter loaded; it stays"
     fi
     missing=$(unshare --mount --net "$ROOT/scripts/cluster" .kernel)
-    [[ -z $missing ]] || fail "the kernel lacks ${missing//$'\n'/, }"
+    [[ -z $missing ]] || fail "the kernel, or our rights, lack ${missing//$'\n'/, }"
 }
 
 check_room() {
