@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::net::TcpListener;
-use std::thread;
+use std::thread::Builder;
 
 use nix::sys::signal::Signal;
 use testkit::RecordType;
@@ -74,7 +74,8 @@ fn who_has_given_back_says_nothing_about_the_node_any_more() {
     assert_eq!(data(&client.receive().unwrap()), ["192.0.2.1"]);
     after.signal(Signal::SIGTERM);
     after.says("the instance before goes on");
-    let waiting = thread::spawn(move || client.receive().is_err());
+    let listen = move || client.receive().is_err();
+    let waiting = Builder::new().name("client".to_owned()).spawn(listen).unwrap();
     while !waiting.is_finished() {
         assert_eq!(before.ready(), Some(200));
         assert_eq!(get(before.at(HEALTH), "/health").unwrap().0, 200);

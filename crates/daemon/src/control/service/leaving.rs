@@ -10,6 +10,7 @@ use super::super::signals::Signals;
 use super::succession::next_knock;
 use super::{Conditions, LOOK, Service};
 use crate::clock;
+use crate::worker::Listening;
 
 /// Longer than the deadline of any query that is open.
 const DRAIN_TIME: Duration = Duration::from_secs(5);
@@ -55,7 +56,9 @@ impl Service<'_> {
 
     /// Has all workers answer what is open, at the same time. One that hangs is not waited for: the node must be
     /// given back.
-    async fn drain(&self) {
+    async fn drain(&mut self) {
+        // A socket that its worker has closed must not stay open here, unread.
+        self.listening = Listening::default();
         let until = clock::now() + DRAIN_TIME;
         // All are told before any is waited for: none reads on while another has stopped.
         let draining: Vec<_> = self.workers.iter().filter_map(|worker| worker.drain(until)).collect();

@@ -17,7 +17,7 @@ use super::{Conditions, Service};
 use crate::clock;
 use crate::handover::{Door, Estate, Knock, Lease, Neighbour, Offer, Outcome, PostError, Succession};
 use crate::snapshot::{Archivist, INTERVAL, Loaded, Refused, Snapshot};
-use crate::worker::{Adoption, Transport};
+use crate::worker::{Adoption, Transport, Worker};
 
 /// How the time beside a successor ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -239,6 +239,9 @@ impl Service<'_> {
     }
 
     pub(super) async fn step_forward(&mut self) -> Result<(), Fault> {
+        if self.workers.iter().any(Worker::has_ended) {
+            return Err(Fault::WorkerDied);
+        }
         let sockets = self.listening.again(self.workers.len()).map_err(Fault::Thread)?;
         for (worker, opened) in self.workers.iter().zip(sockets) {
             worker.adopt(Adoption { opened, ..Adoption::default() }).await.map_err(Fault::Thread)?;
