@@ -185,6 +185,12 @@ impl NodeSetup {
         (watch, events)
     }
 
+    /// Whether rules are planned and never stood.
+    #[must_use]
+    pub const fn lacks_rules(&self) -> bool {
+        self.notrack.is_some() && !self.rules_stood
+    }
+
     /// Whether the link is there, up, and carries its addresses. The rules do not count: answers are the same without
     /// them. A kernel that does not answer counts as no.
     pub async fn in_place(&self) -> bool {

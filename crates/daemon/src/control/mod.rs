@@ -101,8 +101,8 @@ async fn control(flags: &Flags, voice: &Voice, process: &Arc<ProcessTally>) -> R
         Scene { flags, environment: &environment, voice, process, descriptors, place: place.as_ref() };
     let serving = serve(scene, (corefile, settings), estate, &mut node, &mut signals);
     let ended = surviving(serving).await.unwrap_or(Err(Fault::Panicked));
-    let handed_over = matches!(ended, Ok(Ending::HandedOver));
-    match (ended, others::restore(scene, node, handed_over).await) {
+    let restored = others::restore(scene, node, &ended).await;
+    match (ended, restored) {
         (Ok(ending), restored) => restored.map(|()| ending),
         (Err(fault), restored) => {
             // The fault is told last; what stays on the node must be told too.

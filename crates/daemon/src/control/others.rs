@@ -4,7 +4,7 @@
 use linux::node::{Kept, NodeSetup};
 use tracing::{error, info, warn};
 
-use super::{Fault, Scene, tell};
+use super::{Ending, Fault, Scene, tell};
 use crate::flags::Flags;
 use crate::handover::{self, Claim, Estate, Neighbour, Place};
 use crate::metrics::ProcessTally;
@@ -44,8 +44,13 @@ pub(super) async fn predecessor(place: Option<&Place>, process: &ProcessTally) -
 }
 
 /// Gives back what the node had from us, but for what another instance looks after.
-pub(super) async fn restore(scene: Scene<'_>, node: NodeSetup, handed_over: bool) -> Result<(), Fault> {
+pub(super) async fn restore(
+    scene: Scene<'_>,
+    node: NodeSetup,
+    ended: &Result<Ending, Fault>,
+) -> Result<(), Fault> {
     let flags = scene.flags;
+    let handed_over = matches!(ended, Ok(Ending::HandedOver));
     if flags.skip_teardown {
         info!("link and rules stay, as -skipteardown says");
         return Ok(());
@@ -55,7 +60,10 @@ pub(super) async fn restore(scene: Scene<'_>, node: NodeSetup, handed_over: bool
         None => None,
     };
     let Some(other) = met.or_else(|| handed_over.then(Neighbour::default)) else {
-        forget(scene.place);
+        // Who fails is started again, and may want what it knew.
+        if ended.is_ok() {
+            forget(scene.place);
+        }
         return node.restore().await.map_err(Fault::Node);
     };
     // One that says nothing may look after everything.

@@ -222,14 +222,12 @@ impl Estate {
         (moved, received)
     }
 
-    /// Tells the predecessor that its sockets are read, and waits until it reads them no more.
-    ///
-    /// # Errors
-    /// It is gone, or does not answer; then it is nobody who could go on.
-    pub(crate) async fn take(self) -> Result<Lease, PostError> {
+    /// Tells the predecessor that its sockets are read, and waits a moment until it reads them no more. One that is
+    /// [silent](PostError::Silent) hears of it later, and stands by from then on.
+    pub(crate) async fn take(self) -> (Lease, Result<(), PostError>) {
         let mut lease = Lease { post: self.post };
-        lease.ask(Kind::TAKEN, Kind::STOPPED).await?;
-        Ok(lease)
+        let stopped = lease.ask(Kind::TAKEN, Kind::STOPPED).await;
+        (lease, stopped)
     }
 }
 

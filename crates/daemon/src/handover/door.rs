@@ -100,6 +100,11 @@ impl Door {
         Ok(Self { file, knocks, _porter: porter })
     }
 
+    /// True when nobody can be met at `place`, where this was opened: its file was removed, or replaced by one who died.
+    pub(crate) async fn is_lost(&self, place: &Place) -> bool {
+        !self.file.is_there() && place.visit().await.is_ok_and(|met| met.is_none())
+    }
+
     /// The next knock.
     pub(crate) async fn next(&mut self) -> Knock {
         match self.knocks.recv().await {
@@ -175,6 +180,8 @@ async fn offer(mut post: Post, knocks: &mpsc::Sender<Knock>) -> Result<Post, Pos
     let silent = |_| Err(PostError::Silent(OFFER_TIME));
     time::timeout(OFFER_TIME, send_estate(&post, &offer)).await.unwrap_or_else(silent)?;
     time::timeout(OFFER_TIME, send_cache(&post, &offer)).await.unwrap_or_else(silent)?;
+    // Sockets that a reload closes meanwhile must not stay open here.
+    drop(offer);
     let taken = async {
         while post.receive().await?.kind != Kind::TAKEN {}
         Ok(())

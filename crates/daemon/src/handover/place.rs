@@ -114,12 +114,21 @@ impl Place {
         let listener = UnixListener::bind(&unnamed)?;
         fs::set_permissions(&unnamed, Permissions::from_mode(OURS_ONLY))?;
         let inode = fs::symlink_metadata(&unnamed)?.ino();
-        fs::rename(&unnamed, &path)?;
+        if let Err(error) = fs::rename(&unnamed, &path) {
+            // What keeps it from its name is to be told; this would be tried again and again.
+            fs::remove_file(&unnamed).unwrap_or_default();
+            return Err(error);
+        }
         Ok((listener, SocketFile { path, inode }))
     }
 }
 
 impl SocketFile {
+    /// False when it is another's by now, or nobody's.
+    pub(super) fn is_there(&self) -> bool {
+        fs::symlink_metadata(&self.path).is_ok_and(|found| found.ino() == self.inode)
+    }
+
     /// Removes the file unless it is another's by now.
     pub(super) fn remove(&self) -> io::Result<()> {
         match fs::symlink_metadata(&self.path) {

@@ -68,6 +68,12 @@ impl Archivist {
         self.send(Order::End(last));
     }
 
+    /// Leaves the file to a successor, who is not to wait: a write that has begun is finished by the thread alone.
+    pub fn leave(mut self) {
+        self.send(Order::End(Last::Left));
+        self.thread = None;
+    }
+
     fn send(&self, order: Order) {
         if let Some(Err(_)) = self.orders.as_ref().map(|orders| orders.send(order)) {
             warn!("cache snapshots: their thread has ended");

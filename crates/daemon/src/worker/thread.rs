@@ -11,12 +11,13 @@ use tokio::task::LocalSet;
 use tokio::time;
 
 use super::sockets::Sockets;
-use super::{ANSWER_LOOK, Core, Desk, Orders};
-use crate::clock;
+use super::{Core, Desk, Orders};
 
 /// A worker that is alive takes an order within milliseconds.
 const ADOPT_TIME: Duration = Duration::from_secs(2);
-/// Orders that may wait; there is one sender, and it waits for each.
+/// Of the time to leave, what is kept for the answers to the last questions.
+const LAST_ANSWERS: Duration = Duration::from_secs(2);
+/// Orders that may wait; there is one sender, who waits for each but for a moment only.
 const ORDERS_LEN: usize = 4;
 
 enum Order {
@@ -75,10 +76,10 @@ impl Worker {
     }
 
     /// Has the worker answer what is open, until `until` at most, and end; what is returned resolves when it has.
-    /// Nothing is returned when it has ended already.
-    pub(crate) async fn drain(&self, until: Instant) -> Option<oneshot::Receiver<()>> {
+    /// Nothing is returned when it has ended already, or has taken no order for so long that too many wait.
+    pub(crate) fn drain(&self, until: Instant) -> Option<oneshot::Receiver<()>> {
         let (done, wait) = oneshot::channel();
-        self.orders.send(Order::Drain(until, done)).await.ok().map(|()| wait)
+        self.orders.try_send(Order::Drain(until, done)).ok().map(|()| wait)
     }
 
     /// Asks for a sign of life, which comes as soon as the worker takes orders. Nothing is returned when too many orders
@@ -132,12 +133,12 @@ fn open(core: &Rc<Core>, sockets: Vec<Sockets>) -> io::Result<()> {
     Ok(())
 }
 
-/// Takes no new clients, and waits until those who are there have asked their last and are answered.
+/// Takes no new connections, and waits until those who are connected have asked their last and are answered. As long as
+/// they are waited for datagrams are read, of which an open socket gets its share.
 async fn drain(core: &Rc<Core>, until: Instant) {
-    core.datagrams.stop_reading();
     core.clients.close_all();
-    while !core.clients.is_empty() && clock::now() < until {
-        time::sleep(ANSWER_LOOK).await;
-    }
+    core.clients.all_gone(until.checked_sub(LAST_ANSWERS).unwrap_or(until)).await;
+    core.datagrams.stop_reading();
+    core.clients.all_gone(until).await;
     core.all_answered(until).await;
 }

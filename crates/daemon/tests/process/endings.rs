@@ -1,5 +1,6 @@
 //! How it ends when it is told to.
 
+use std::net::TcpStream;
 use std::thread;
 use std::time::Duration;
 
@@ -56,6 +57,22 @@ fn an_upstream_that_says_nothing_does_not_keep_it_from_ending() {
     assert!(within(Duration::from_secs(6), told));
     let answer = pipeline.receive().unwrap();
     assert_eq!(answer.message.metadata.response_code, testkit::ResponseCode::ServFail);
+}
+
+#[test]
+fn while_it_waits_for_a_client_it_answers_others() {
+    let upstream = upstream();
+    let daemon = Daemon::forwarding_to(&upstream, "force_tcp");
+    let mut waiting = daemon.connect();
+    waiting.send("ok-1.example.", RecordType::A, &Options::tcp()).unwrap();
+    assert_eq!(data(&waiting.receive().unwrap()), ["192.0.2.1"]);
+    waiting.send("silent-tcp.example.", RecordType::A, &Options::tcp()).unwrap();
+    assert!(upstream.wait_for(PATIENCE, |questions| questions.len() >= 2));
+    daemon.signal(Signal::SIGTERM);
+    // It takes no new connections from then on.
+    assert!(reached(PATIENCE, || TcpStream::connect(daemon.at(DNS)).is_err()));
+    assert_eq!(data(&daemon.ask("ok-2.example.")), ["192.0.2.1"]);
+    assert_eq!(daemon.end().code, Some(0));
 }
 
 /// A Corefile with a lameduck.

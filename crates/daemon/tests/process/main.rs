@@ -8,6 +8,7 @@
     reason = "a test ends where it fails"
 )]
 
+mod beside;
 mod carriage;
 mod chance;
 mod connections;

@@ -91,7 +91,7 @@ fn a_directory_in_the_place_of_the_socket_stays() {
         let node = Node::new();
         fs::create_dir(node.directory.join(name)).unwrap();
         serves_without_hand_over(&node, &node.directory, "no successor will be able to take over: ");
-        assert!(node.files().contains(&name.to_owned()));
+        assert_eq!(node.files(), [name]);
         assert!(node.directory.join(name).is_dir());
     }
 }

@@ -11,7 +11,8 @@ use testkit::client::Options;
 use crate::replies::data;
 use crate::stage::{DNS, Daemon, Node, PATIENCE, forwarding, upstream};
 use crate::strangers::{
-    BLOCK, ENTRIES, Letter, OFFERED, PACKED, SOCKET, STOPPED, Stranger, TAKEN, WELCOME, letter, pose,
+    BLOCK, ENTRIES, Letter, OFFERED, PACKED, RESUMED, RETURNED, SOCKET, STOPPED, Stranger, TAKEN, WELCOME,
+    letter, pose,
 };
 
 /// What is said of one that gives nothing, around the reason.
@@ -152,7 +153,7 @@ fn one_that_ends_later_has_given_its_sockets() {
 }
 
 #[test]
-fn one_that_does_not_stop_is_told_and_its_queue_is_not_lost() {
+fn one_that_does_not_stop_in_time_is_told_and_its_queue_is_not_lost() {
     let (upstream, node) = (upstream(), Node::new());
     let address: SocketAddr = (node.ip, DNS).into();
     let offered = sockets(address);
@@ -169,7 +170,11 @@ fn one_that_does_not_stop_is_told_and_its_queue_is_not_lost() {
         stranger.say(OFFERED, b"");
         stranger.say(PACKED, b"");
         assert_eq!(stranger.hear().unwrap().kind, TAKEN);
-        stranger.hears_out();
+        // It stops all the same, and goes on when it is given back what it had.
+        let returned = stranger.hear().map(|letter| letter.kind);
+        stranger.say(STOPPED, b"");
+        stranger.say(RESUMED, b"");
+        assert_eq!(returned, Some(RETURNED));
     });
     let daemon = node.launch(&forwarding(&upstream, "")).start();
     daemon.says("[WARNING] the instance before has not said that it stopped: it says nothing for 2s");
@@ -177,10 +182,12 @@ fn one_that_does_not_stop_is_told_and_its_queue_is_not_lost() {
     let mut answer = [0; 512];
     let length = queued.recv(&mut answer).unwrap();
     assert_eq!((&answer[..2], answer[3] & 15, length > query.len()), ([0, 77].as_slice(), 0, true));
-    stranger.join().unwrap();
     assert_eq!(daemon.complaints().len(), 1, "{:?}", daemon.heard());
     assert_eq!(data(&daemon.ask("ok-1.example.")), ["192.0.2.1"]);
-    assert_eq!(daemon.terminate().code, Some(0));
+    let end = daemon.terminate();
+    assert_eq!(end.code, Some(0));
+    assert!(end.stdout.iter().any(|line| line.contains("the instance before goes on")), "{end:?}");
+    stranger.join().unwrap();
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The process in service: workers, endpoints, and what must be looked after while they run.
 
 mod adopting;
+mod leaving;
 mod starting;
 mod succession;
 mod upkeep;
@@ -16,12 +17,12 @@ use resolver::policy::{BlockId, ListenerId, RouteId};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{self, MissedTickBehavior};
-use tracing::{error, info, warn};
+use tracing::warn;
 
 use super::reload::Watch;
 use super::signals::{Signals, Told};
 use super::upstream_files::FileWatch;
-use super::{Ending, Fault, Scene, tell};
+use super::{Fault, Scene, tell};
 use crate::admin::Admin;
 use crate::assembly::Assembly;
 use crate::clock;
@@ -37,8 +38,6 @@ use upkeep::Ping;
 
 /// How often the process looks at itself.
 const LOOK: Duration = Duration::from_secs(1);
-/// Longer than the deadline of any query that is open.
-const DRAIN_TIME: Duration = Duration::from_secs(5);
 
 /// Why a service is not attended to any more.
 pub(super) enum Parting {
@@ -67,6 +66,7 @@ pub(super) struct Service<'a> {
     probes: JoinSet<()>,
     notices: mpsc::Receiver<Notice>,
     rules_failed: bool,
+    door_failed: bool,
     /// Where a successor knocks.
     door: Option<Door>,
     /// Writes snapshots of the cache.
@@ -91,6 +91,7 @@ impl Service<'_> {
         for event in &events {
             tell(event, self.scene.process);
         }
+        self.catch_up(node).await;
         let mut watch = Watch::new(&self.settings, self.scene.flags);
         let mut files = FileWatch::default();
         let mut looks = time::interval(LOOK);
@@ -120,58 +121,6 @@ impl Service<'_> {
                 _ = syncs.tick() => self.repair(node).await,
                 () = watch.due() => self.reload(&mut watch, false).await,
             }
-        }
-    }
-
-    /// Leaves in order. A successor that is about to take over, or a predecessor that stands by, goes on at once; without
-    /// them DNS is served for as long as the lameduck lasts. Then what is open is answered.
-    pub(super) async fn leave(&mut self, signals: &mut Signals, conditions: &Conditions) -> Ending {
-        let courtesies = async {
-            if let Some(succession) = self.last_knock(conditions).await
-                && self.yield_to(&succession).await
-            {
-                self.drain().await;
-                return Ending::HandedOver;
-            }
-            let lameduck = self.settings.health.map_or(Duration::ZERO, |health| health.lameduck);
-            if !self.give_back().await && !lameduck.is_zero() {
-                info!("Going into lameduck mode for {lameduck:?}");
-                time::sleep(lameduck).await;
-            }
-            self.drain().await;
-            Ending::Asked
-        };
-        tokio::select! {
-            ending = courtesies => ending,
-            () = signals.leave() => Ending::AskedTwice,
-        }
-    }
-
-    /// Ends what was still open when a successor took over, and us.
-    pub(super) async fn retire(&mut self, signals: &mut Signals) -> Ending {
-        tokio::select! {
-            () = self.drain() => Ending::HandedOver,
-            () = signals.leave() => Ending::AskedTwice,
-        }
-    }
-
-    /// Has all workers answer what is open, at the same time. One that hangs is not waited for: the node must be
-    /// given back.
-    async fn drain(&self) {
-        let until = clock::now() + DRAIN_TIME;
-        // All are told before any is waited for: none reads on while another has stopped.
-        let mut draining = Vec::new();
-        for worker in &self.workers {
-            draining.push(worker.drain(until).await);
-        }
-        let all_drained = async {
-            for drained in draining.into_iter().flatten() {
-                // A worker that has ended has nothing left to answer.
-                drained.await.unwrap_or_default();
-            }
-        };
-        if time::timeout_at((until + LOOK).into(), all_drained).await.is_err() {
-            error!("a worker hangs, which is a bug: leaving without it");
         }
     }
 

@@ -54,6 +54,7 @@ impl<'a> Service<'a> {
             probes: JoinSet::new(),
             notices,
             rules_failed: false,
+            door_failed: false,
             door: None,
             archivist: None,
             lease: None,

@@ -6,11 +6,9 @@ use std::io;
 use std::net::IpAddr;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
-use std::time::Duration;
 
 use linux::node::NodeSetup;
 use resolver::cache::Home;
-use tokio::time;
 use tracing::{error, info, warn};
 
 use super::super::signals::Signals;
@@ -18,11 +16,8 @@ use super::super::{Fault, tell};
 use super::{Conditions, Service};
 use crate::clock;
 use crate::handover::{Door, Estate, Knock, Lease, Neighbour, Offer, Outcome, PostError, Succession};
-use crate::snapshot::{Archivist, INTERVAL, Last, Loaded, Refused, Snapshot};
-use crate::worker::{Adoption, Transport};
-
-/// How long one who is told to leave waits for a successor that is about to take over.
-const PATIENCE: Duration = Duration::from_secs(2);
+use crate::snapshot::{Archivist, INTERVAL, Loaded, Refused, Snapshot};
+use crate::worker::{Adoption, Transport, Worker};
 
 /// How the time beside a successor ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,14 +85,18 @@ impl Service<'_> {
     /// Has the predecessor stop, and can be met by a successor of our own.
     pub(super) async fn take_over(&mut self, estate: Option<Box<Estate>>) {
         if let Some(estate) = estate {
-            match estate.take().await {
-                Ok(lease) => {
+            let (lease, stopped) = estate.take().await;
+            match &stopped {
+                Ok(()) => {
                     self.scene.process.handovers.taken.up();
                     info!("took over; the instance before stands by until it is told to leave");
-                    self.lease = Some(lease);
                 }
                 Err(PostError::Gone) => info!("the instance before has ended"),
                 Err(error) => warn!("the instance before has not said that it stopped: {error}"),
+            }
+            // Were we gone for one that is only late, it would go on, and be met in our place.
+            if matches!(stopped, Ok(()) | Err(PostError::Silent(_))) {
+                self.lease = Some(lease);
             }
         }
         self.settle();
@@ -112,12 +111,7 @@ impl Service<'_> {
             Ok(archivist) => self.archivist = Some(archivist),
             Err(error) => error!("no snapshots of the cache are written: {error}"),
         }
-        match Door::open(place) {
-            Ok(door) => self.door = Some(door),
-            Err(error) => {
-                error!("{}: no successor will be able to take over: {error}", place.directory().display())
-            }
-        }
+        self.open_door(place);
     }
 
     /// Answers who knocks; says when a successor has taken over.
@@ -227,7 +221,7 @@ impl Service<'_> {
     }
 
     /// Reads no more from any socket. What is open is still answered.
-    async fn step_aside(&mut self) {
+    pub(super) async fn step_aside(&mut self) {
         for worker in &self.workers {
             let closed = self.listeners.clone();
             if let Err(error) = worker.adopt(Adoption { closed, ..Adoption::default() }).await {
@@ -237,14 +231,17 @@ impl Service<'_> {
         self.admin.pause();
         self.door = None;
         if let Some(archivist) = self.archivist.take() {
-            archivist.end(Last::Left);
+            archivist.leave();
         }
         if let Some(lease) = self.lease.take() {
             lease.dismiss().await;
         }
     }
 
-    async fn step_forward(&mut self) -> Result<(), Fault> {
+    pub(super) async fn step_forward(&mut self) -> Result<(), Fault> {
+        if self.workers.iter().any(Worker::has_ended) {
+            return Err(Fault::WorkerDied);
+        }
         let sockets = self.listening.again(self.workers.len()).map_err(Fault::Thread)?;
         for (worker, opened) in self.workers.iter().zip(sockets) {
             worker.adopt(Adoption { opened, ..Adoption::default() }).await.map_err(Fault::Thread)?;
@@ -252,42 +249,5 @@ impl Service<'_> {
         self.admin.resume().map_err(Fault::Thread)?;
         self.settle();
         Ok(())
-    }
-
-    /// Has the predecessor go on, if it stands by; true when it does.
-    pub(super) async fn give_back(&mut self) -> bool {
-        let Some(mut lease) = self.lease.take() else { return false };
-        // Our socket goes first: its file is the predecessor's again.
-        self.door = None;
-        match lease.give_back().await {
-            Ok(()) => {
-                info!("the instance before goes on");
-                true
-            }
-            Err(error) => {
-                warn!("the instance before does not go on: {error}");
-                false
-            }
-        }
-    }
-
-    /// A successor that was about to take over when we were told to leave, if it does so in a moment.
-    pub(super) async fn last_knock(&mut self, conditions: &Conditions) -> Option<Succession> {
-        self.offered.take()?;
-        let taken = async {
-            loop {
-                let knock = next_knock(&mut self.door).await;
-                if let Some(succession) = self.answer_knock(knock, conditions) {
-                    return succession;
-                }
-            }
-        };
-        time::timeout(PATIENCE, taken).await.ok()
-    }
-
-    /// Leaves everything to a successor that came at the last moment; true when it is there.
-    pub(super) async fn yield_to(&mut self, succession: &Succession) -> bool {
-        self.step_aside().await;
-        succession.confirm().await.is_ok()
     }
 }

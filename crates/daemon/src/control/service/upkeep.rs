@@ -4,9 +4,11 @@ use std::time::{Duration, Instant};
 
 use linux::node::{NodeEvent, NodeSetup};
 use tokio::sync::oneshot;
+use tracing::{error, warn};
 
 use super::super::{Fault, tell};
 use super::Service;
+use crate::handover::{Door, Place};
 use crate::readiness::{Guard, Readiness};
 use crate::worker::Worker;
 use crate::{checks, clock};
@@ -55,6 +57,7 @@ impl Service<'_> {
         }
         conditions.sockets.done();
         self.ping();
+        self.mind_door().await;
         if self.offered.is_some_and(|offered| clock::now() >= offered + HESITATION) {
             self.offered = None;
             self.repair(node).await;
@@ -89,6 +92,16 @@ impl Service<'_> {
             conditions.answers.await_again()
         }
         Ok(())
+    }
+
+    /// Puts right what happened to the node while nobody told: before this process listened, or beside a successor that
+    /// had other plans.
+    pub(super) async fn catch_up(&mut self, node: &mut NodeSetup) {
+        self.rules_failed |= node.lacks_rules();
+        self.repair(node).await;
+        if self.lease.is_none() && !self.forsaken.is_empty() {
+            self.predecessor_has_left(node).await;
+        }
     }
 
     /// Asks each worker for a sign of life, once the last one has come.
@@ -128,6 +141,33 @@ impl Service<'_> {
             if !event.is_failure() {
                 self.scene.process.repairs.up();
             }
+        }
+    }
+
+    /// Can be met by a successor, if there is a place for it.
+    pub(super) fn open_door(&mut self, place: &Place) {
+        match Door::open(place) {
+            Ok(door) => (self.door, self.door_failed) = (Some(door), false),
+            Err(error) if !std::mem::replace(&mut self.door_failed, true) => {
+                error!("{}: no successor will be able to take over: {error}", place.directory().display());
+            }
+            // That has been told.
+            Err(_) => {}
+        }
+    }
+
+    /// Sees to it that a successor can meet somebody: us, unless another instance is in service beside us.
+    pub(super) async fn mind_door(&mut self) {
+        let Some(place) = self.scene.place else { return };
+        let is_lost = match &self.door {
+            Some(door) => door.is_lost(place).await,
+            None => true,
+        };
+        if is_lost {
+            if self.door.take().is_some() {
+                warn!("the socket of the hand-over was removed: made again");
+            }
+            self.open_door(place);
         }
     }
 }

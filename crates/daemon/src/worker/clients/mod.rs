@@ -12,7 +12,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use resolver::action::{Client, ConnectionId};
@@ -21,7 +21,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::AbortHandle;
 use tokio::time;
 
-use super::Core;
+use super::{ANSWER_LOOK, Core};
+use crate::clock;
 use connection::{Connection, End};
 pub(crate) use patience::Patience;
 pub(crate) use room::Room;
@@ -94,9 +95,11 @@ impl Clients {
         });
     }
 
-    /// True when no connection is open.
-    pub(super) fn is_empty(&self) -> bool {
-        self.connections.borrow().is_empty()
+    /// Waits until no connection is open, and not beyond `until`.
+    pub(super) async fn all_gone(&self, until: Instant) {
+        while !self.connections.borrow().is_empty() && clock::now() < until {
+            time::sleep(ANSWER_LOOK).await;
+        }
     }
 
     /// Puts an answer on its way; nobody minds when the connection is gone.

@@ -1,0 +1,122 @@
+//! Two instances on one node in ways that no upgrade intends.
+
+use std::fs;
+use std::net::TcpListener;
+use std::thread::Builder;
+
+use nix::sys::signal::Signal;
+use testkit::RecordType;
+use testkit::client::Options;
+use testkit::upstream::Upstream;
+
+use crate::replies::{data, get};
+use crate::stage::{Daemon, HEALTH, Node, PATIENCE, forwarding, reached, upstream};
+use crate::strangers::SOCKET_FILE;
+
+/// With `/health` too, and what it says in braces.
+fn served(upstream: &Upstream, health: &str) -> String {
+    forwarding(upstream, "force_tcp").replace("ready", &format!("health @:{HEALTH} {health}\n ready"))
+}
+
+/// A successor that has taken over from `before`, which leaves.
+fn followed(node: &Node, corefile: &str, before: Daemon) -> Daemon {
+    let after = node.launch(corefile).start();
+    after.says("took over");
+    let after = after.when_ready();
+    assert_eq!(before.terminate().code, Some(0));
+    after
+}
+
+#[test]
+fn a_socket_of_the_hand_over_that_somebody_removes_is_made_again() {
+    let upstream = upstream();
+    let (node, corefile) = (Node::new(), served(&upstream, ""));
+    let before = node.launch(&corefile).start().when_ready();
+    fs::remove_file(node.directory.join(SOCKET_FILE)).unwrap();
+    before.says("[WARNING] the socket of the hand-over was removed: made again");
+    let after = followed(&node, &corefile, before);
+    assert_eq!(after.terminate().code, Some(0));
+    assert_eq!(node.files(), Vec::<String>::new());
+}
+
+#[test]
+fn one_that_was_hidden_behind_another_can_be_met_when_that_ends() {
+    let upstream = upstream();
+    let (node, corefile) = (Node::new(), served(&upstream, ""));
+    for end in [Signal::SIGTERM, Signal::SIGKILL] {
+        let first = node.launch(&corefile).start().when_ready();
+        first.signal(Signal::SIGSTOP);
+        let second = node.launch(&corefile).start();
+        second.says("starting beside it");
+        second.says("nodelocaldns-");
+        first.signal(Signal::SIGCONT);
+        let second = second.when_ready();
+        second.signal(end);
+        second.end();
+        first.says("made again");
+        let third = followed(&node, &corefile, first);
+        assert_eq!(data(&third.ask("ok-1.example.")), ["192.0.2.1"]);
+        assert_eq!(third.terminate().code, Some(0));
+    }
+}
+
+#[test]
+fn who_has_given_back_says_nothing_about_the_node_any_more() {
+    let upstream = upstream();
+    let (node, corefile) = (Node::new(), served(&upstream, ""));
+    let before = node.launch(&corefile).start().when_ready();
+    let after = node.launch(&corefile).start();
+    after.says("took over");
+    let after = after.when_ready();
+    // It waits for this client before it ends.
+    let mut client = after.connect();
+    client.send("ok-1.example.", RecordType::A, &Options::tcp()).unwrap();
+    assert_eq!(data(&client.receive().unwrap()), ["192.0.2.1"]);
+    after.signal(Signal::SIGTERM);
+    after.says("the instance before goes on");
+    let listen = move || client.receive().is_err();
+    let waiting = Builder::new().name("client".to_owned()).spawn(listen).unwrap();
+    while !waiting.is_finished() {
+        assert_eq!(before.ready(), Some(200));
+        assert_eq!(get(before.at(HEALTH), "/health").unwrap().0, 200);
+    }
+    assert!(waiting.join().unwrap(), "it is let go without another answer");
+    assert_eq!(after.end().code, Some(0));
+    assert_eq!(before.terminate().code, Some(0));
+}
+
+#[test]
+fn a_start_that_fails_leaves_the_snapshot_for_the_next() {
+    let upstream = upstream();
+    let (node, corefile) = (Node::new(), served(&upstream, ""));
+    let before = node.launch(&corefile).start().when_ready();
+    assert_eq!(data(&before.ask("ok-1.example.")), ["192.0.2.1"]);
+    assert!(reached(PATIENCE, || node.files().contains(&"cache.snapshot".to_owned())));
+    before.signal(Signal::SIGKILL);
+    before.end();
+    let taken = TcpListener::bind((node.ip, HEALTH)).unwrap();
+    assert_eq!(node.launch(&corefile).start().end().code, Some(1));
+    drop(taken);
+    let after = node.launch(&corefile).start().when_ready();
+    after.says("1 answers from a snapshot");
+    assert_eq!(after.terminate().code, Some(0));
+    assert_eq!(node.files(), Vec::<String>::new());
+}
+
+#[test]
+fn a_successor_that_comes_in_the_lameduck_takes_over() {
+    let upstream = upstream();
+    let (node, corefile) = (Node::new(), served(&upstream, "{\n lameduck 30s\n }"));
+    let before = node.launch(&corefile).start().when_ready();
+    assert_eq!(data(&before.ask("ok-1.example.")), ["192.0.2.1"]);
+    before.signal(Signal::SIGTERM);
+    before.says("Going into lameduck mode");
+    let after = node.launch(&corefile).start();
+    after.says("1 answers");
+    after.says("took over");
+    assert_eq!(before.end().code, Some(0), "long before the lameduck is over");
+    let after = after.when_ready();
+    after.signal(Signal::SIGINT);
+    after.signal(Signal::SIGTERM);
+    after.end();
+}
