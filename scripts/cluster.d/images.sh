@@ -47,7 +47,9 @@ import_image() { # an archive on standard input
 
 get_coredns() {
     [[ -n $COREDNS ]] || COREDNS=$("$ROOT/scripts/coredns")
-    [[ -x $COREDNS ]] || fail "COREDNS: $COREDNS is not a program"
+    [[ -f $COREDNS && -x $COREDNS && $("$COREDNS" -version 2>/dev/null) == CoreDNS-* ]] || fail "COREDNS: $COREDNS is not CoreDNS"
+    COREDNS=$(realpath "$COREDNS")
+    refuse_hidden "$COREDNS"
     export COREDNS
 }
 

@@ -5,12 +5,13 @@
 get_kubernetes() {
     local binary program
     binary=$(kubernetes_binary)
+    refuse_hidden "$binary"
     for program in $PROGRAMS; do ln -sf "$binary" "$BIN/$program"; done
     "$BIN/kubectl" version --client >/dev/null 2>&1 || fail "$binary is not the programs of Kubernetes in one"
 }
 
 kubernetes_binary() {
-    [[ -z $KUBERNETES || -r $KUBERNETES ]] || fail "KUBERNETES: no such file: $KUBERNETES"
+    [[ -z $KUBERNETES || (-f $KUBERNETES && -r $KUBERNETES) ]] || fail "KUBERNETES: no such file: $KUBERNETES"
     case $KUBERNETES in
     '') built_kubernetes ;;
     *.xz) unpacked_kubernetes "$KUBERNETES" ;;
@@ -24,7 +25,7 @@ unpacked_kubernetes() { # unpacked_kubernetes FILE: kept by the archive's digest
     if [[ ! -x $target ]]; then
         say "unpacking $1" >&2
         mkdir -p "${target%/*}"
-        xz -dc "$1" >"$target.$$" || { rm -f "$target.$$"; fail "cannot unpack $1"; }
+        xz -dcqq "$1" >"$target.$$" || { rm -f "$target.$$"; fail "cannot unpack $1"; }
         chmod +x "$target.$$"
         mv "$target.$$" "$target"
     fi

@@ -16,6 +16,7 @@ missing_commands() {
 check_needs() {
     [[ $(uname -sm) == "Linux x86_64" ]] || fail "the images are for Linux on x86-64, and this is $(uname -sm)"
     [[ $PROXY_MODE == iptables || $PROXY_MODE == nftables ]] || fail "PROXY_MODE is iptables or nftables, not $PROXY_MODE"
+    refuse_hidden "$ROOT" "$STATE"
     if [[ -n $(missing_commands) ]]; then
         say "installing what is missing: $(missing_commands)"
         "$ROOT/scripts/install-tools" || fail "missing: $(missing_commands)"
@@ -31,6 +32,16 @@ check_toolchains() {
         fail "cargo is missing: install Rust, https://rustup.rs, or give NODELOCALDNS"
 }
 
+# refuse_hidden PATH...: the node has these folders for itself, so what lies there is not seen inside.
+refuse_hidden() {
+    local path
+    for path; do
+        case $(realpath -m "$path")/ in
+        /run/* | /var/lib/* | /var/log/* | /sys/* | /proc/*) fail "$path lies where the node has folders of its own: it must be elsewhere" ;;
+        esac
+    done
+}
+
 check_kernel() {
     local missing problem
     missing=$(missing_controllers | paste -sd' ')
@@ -40,7 +51,7 @@ check_kernel() {
         say "kernel module br_netfilter loaded; it stays"
     fi
     missing=$(unshare --mount --net "$ROOT/scripts/cluster" .kernel)
-    [[ -z $missing ]] || fail "the kernel lacks ${missing//$'\n'/, }"
+    [[ -z $missing ]] || fail "the kernel, or our rights, lack ${missing//$'\n'/, }"
 }
 
 check_room() {

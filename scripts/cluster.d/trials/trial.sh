@@ -9,6 +9,7 @@ PATH=$PATH:/usr/sbin:/sbin
 : "${CLUSTER:=$(realpath "$TRIALS/../../cluster")}" "${PROXY_MODE:=iptables}"
 export CLUSTER PROXY_MODE
 # Where the cache answers in the overlay and in the add-on alike.
+# shellcheck disable=SC2034 # not every trial asks both
 readonly LOCAL_IP=169.254.25.10 CLUSTER_IP=10.96.0.10
 WORK=$(mktemp -d)
 readonly TRIALS WORK

@@ -8,7 +8,7 @@ use super::lexer::Token;
 ///
 /// Shown, it is the line node-cache prints, `FILE:LINE - Error during parsing: REASON`, with `plugin/NAME: `
 /// in front where a directive's own arguments are wrong, and below it the line of the file with a caret under
-/// the word.
+/// the word. Of a word with a variable that is not set, the reason says so.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigError {
     plugin: Option<String>,
@@ -59,7 +59,15 @@ impl ConfigError {
         Self { plugin: Some(plugin.to_owned()), ..self }
     }
 
-    fn placed(token: &Token, kind: &'static str, reason: String) -> Self {
+    fn placed(token: &Token, kind: &'static str, mut reason: String) -> Self {
+        for variable in token.unset.iter() {
+            reason.push_str("; the environment has no ");
+            reason.push_str(variable);
+            // Kubernetes gives a container the variables of the Services that are there when it starts.
+            if variable.ends_with("_SERVICE_HOST") || variable.contains("_SERVICE_PORT") {
+                reason.push_str(", and the Service has to be there before the container starts");
+            }
+        }
         let excerpt = token.source.line(token.line).and_then(|line| {
             let before = token.column.checked_sub(1)?;
             (before < EXCERPT_LEN).then(|| {

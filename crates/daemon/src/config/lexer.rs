@@ -44,6 +44,8 @@ pub(super) struct Token {
     pub(super) starts_line: bool,
     /// True when it was written in quotes.
     pub(super) quoted: bool,
+    /// Variables in it that are not set.
+    pub(super) unset: Rc<[String]>,
 }
 
 impl Token {
@@ -66,8 +68,8 @@ pub(super) fn tokens(source: &Rc<Source>, env: &Environment, warnings: &mut Vec<
     let mut tokens = Vec::new();
     while let Some(raw) = lexer.token() {
         let (text, unset) = expand(&raw.text, env);
-        let token = Token { text: text.into(), ..raw };
-        lexer.warnings.extend(unset.into_iter().map(|name| {
+        let token = Token { text: text.into(), unset: unset.into(), ..raw };
+        lexer.warnings.extend(token.unset.iter().map(|name| {
             format!(
                 "{} - the environment variable '{name}' is not set; nothing stands in its place",
                 token.place()
@@ -117,7 +119,8 @@ impl Lexer<'_> {
         self.fresh_line = false;
         let quoted = self.rest.peek() == Some(&'"');
         let text = if quoted { self.quoted()? } else { self.word() };
-        Some(Token { text: text.into(), source: Rc::clone(self.source), line, column, starts_line, quoted })
+        let source = Rc::clone(self.source);
+        Some(Token { text: text.into(), source, line, column, starts_line, quoted, unset: Rc::default() })
     }
 
     /// Reads from the opening quote to the closing one. Quotes left open end with the text.

@@ -186,7 +186,10 @@ fn bad_imports_are_told() {
         ),
         ("import a b\n", ":1 - Error during parsing: Import takes only one argument (glob pattern or file)"),
         ("import \"\"\n", ":1 - Error during parsing: Import requires a non-empty filepath"),
-        ("import {$NONE}\n", ":1 - Error during parsing: Import requires a non-empty filepath"),
+        (
+            "import {$NONE}\n",
+            ":1 - Error during parsing: Import requires a non-empty filepath; the environment has no NONE",
+        ),
         ("import absent\n", ":1 - Error during parsing: File to import not found: absent"),
         (
             ". {\n cache {\n import absent\n}\n}",
@@ -258,4 +261,24 @@ fn a_directive_is_known_missing_or_unknown() {
         let line = refusal(&format!(". {{\n errors\n {name}\n}}\n"));
         assert!(line.starts_with(&format!("{COREFILE}:3 - Error during parsing: {reason}")), "{line}");
     }
+}
+
+#[test]
+fn a_word_that_is_refused_for_want_of_a_variable_names_it() {
+    for (text, reason) in [
+        (
+            ". {\n forward . {$COREDNS_SERVICE_HOST}\n}",
+            "invalid address: \"\"; the environment has no COREDNS_SERVICE_HOST, \
+             and the Service has to be there before the container starts",
+        ),
+        (
+            ". {\n forward . 192.0.2.{$HOST}{%PORT%}\n}",
+            "; the environment has no PORT; the environment has no HOST",
+        ),
+    ] {
+        let line = refusal(text);
+        assert!(line.ends_with(reason), "{text:?}: {line}");
+    }
+    let line = refusal(". {\n forward {$ZONE} 192.0.2.300\n}");
+    assert!(line.contains("192.0.2.300") && !line.contains("ZONE"), "it is not this word's fault: {line}");
 }

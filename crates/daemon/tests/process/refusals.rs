@@ -62,6 +62,23 @@ fn help_and_version_are_a_success() {
     }
 }
 
+#[test]
+fn the_readme_has_a_row_for_every_flag() {
+    let readme = include_str!("../../../../README.md");
+    let help = Launch::new(". {\n}").arg("-help").start().end();
+    let flags: Vec<&str> = help
+        .stdout
+        .iter()
+        .filter_map(|line| line.trim_start().strip_prefix("--"))
+        .filter_map(|rest| rest.split(['[', ' ', ',']).next())
+        .collect();
+    assert!(flags.len() > 20, "{flags:?}");
+    for flag in flags {
+        let row = |line: &str| line.starts_with("| `-") && line.contains(&format!("`-{flag}`"));
+        assert!(readme.lines().any(row), "no row for -{flag}");
+    }
+}
+
 /// A port that somebody holds who does not share it.
 enum Held {
     Udp(UdpSocket),
