@@ -178,7 +178,7 @@ async fn in_service(
                 return Ok(service.leave(signals, conditions).await);
             }
             Parting::Succeeded(succession) => {
-                if service.stand_by(succession, signals).await? == Standby::Over {
+                if service.stand_by(*succession, signals).await? == Standby::Over {
                     return Ok(service.retire(signals).await);
                 }
             }

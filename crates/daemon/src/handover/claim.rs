@@ -140,32 +140,10 @@ impl Estate {
     fn receive_socket(&mut self, message: Message) {
         let Some(descriptor) = message.descriptor else { return };
         let text = String::from_utf8_lossy(&message.octets).into_owned();
-        if let Err(reason) = self.keep_socket(&text, descriptor) {
+        if let Err(reason) = keep_socket(&mut self.dns, &mut self.http, &text, descriptor) {
             self.spurned.count += 1;
             self.spurned.first.get_or_insert_with(|| (one_line(&text), reason));
         }
-    }
-
-    fn keep_socket(&mut self, text: &str, descriptor: OwnedFd) -> Result<(), String> {
-        let mut words = text.split(' ');
-        let transport = words.next().unwrap_or_default();
-        let address: SocketAddr = read(words.next())?;
-        match transport {
-            "udp" => {
-                let socket = UdpListener::inherit(descriptor, address).map_err(in_words)?;
-                self.dns.udp.entry(address).or_default().push(socket);
-            }
-            "tcp" => {
-                let socket = linux::tcp::inherit(descriptor, address).map_err(in_words)?;
-                self.dns.tcp.entry(address).or_default().push(socket);
-            }
-            "http" => {
-                let socket = linux::tcp::inherit(descriptor, read(words.next())?).map_err(in_words)?;
-                self.http.insert(address, socket);
-            }
-            _ => return Err("nobody knows what it is for".to_owned()),
-        }
-        Ok(())
     }
 
     fn note_block(&mut self, octets: &[u8]) {
@@ -248,11 +226,14 @@ impl Lease {
         while self.post.receive().await.is_ok() {}
     }
 
-    /// Has the predecessor go on. When this returns well, it reads from the sockets.
+    /// Has the predecessor go on. When this returns well, it reads from the sockets, and from these too, which it has
+    /// not had.
     ///
     /// # Errors
     /// It is gone, or does not answer.
-    pub(crate) async fn give_back(&mut self) -> Result<(), PostError> {
+    pub(crate) async fn give_back(&mut self, sockets: &[(String, OwnedFd)]) -> Result<(), PostError> {
+        let sent = time::timeout(ANSWER_TIME, self.post.send_sockets(sockets)).await;
+        sent.unwrap_or(Err(PostError::Silent(ANSWER_TIME)))?;
         self.ask(Kind::RETURNED, Kind::RESUMED).await
     }
 
@@ -271,6 +252,34 @@ impl Lease {
         };
         time::timeout(ANSWER_TIME, asked).await.unwrap_or(Err(PostError::Silent(ANSWER_TIME)))
     }
+}
+
+/// Puts a socket where its description says it belongs, if that is what it is.
+pub(super) fn keep_socket(
+    dns: &mut Inherited,
+    http: &mut admin::Inherited,
+    text: &str,
+    descriptor: OwnedFd,
+) -> Result<(), String> {
+    let mut words = text.split(' ');
+    let transport = words.next().unwrap_or_default();
+    let address: SocketAddr = read(words.next())?;
+    match transport {
+        "udp" => {
+            let socket = UdpListener::inherit(descriptor, address).map_err(in_words)?;
+            dns.udp.entry(address).or_default().push(socket);
+        }
+        "tcp" => {
+            let socket = linux::tcp::inherit(descriptor, address).map_err(in_words)?;
+            dns.tcp.entry(address).or_default().push(socket);
+        }
+        "http" => {
+            let socket = linux::tcp::inherit(descriptor, read(words.next())?).map_err(in_words)?;
+            http.insert(address, socket);
+        }
+        _ => return Err("nobody knows what it is for".to_owned()),
+    }
+    Ok(())
 }
 
 fn read<T: FromStr<Err: Display>>(word: Option<&str>) -> Result<T, String> {

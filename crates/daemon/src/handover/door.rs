@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::future::pending;
 use std::io;
 use std::net::IpAddr;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,10 +17,13 @@ use tokio::task::JoinSet;
 use tokio::time;
 use tracing::{debug, warn};
 
+use super::claim::keep_socket;
 use super::neighbour::Neighbour;
 use super::place::{Place, SocketFile, check};
-use super::post::{Kind, MOST_OCTETS, Post, PostError, one_line};
+use super::post::{Kind, MOST_OCTETS, Message, Post, PostError, one_line};
+use crate::admin;
 use crate::clock;
+use crate::worker::Inherited;
 
 /// How long a visitor may take to say what he wants.
 const HELLO_TIME: Duration = Duration::from_secs(2);
@@ -74,6 +77,8 @@ pub(crate) struct Succession {
     post: Post,
     /// Its version.
     pub(crate) version: String,
+    /// Sockets that only it had.
+    pub(crate) returned: Inherited,
 }
 
 /// How a succession ends.
@@ -152,7 +157,10 @@ async fn receive(stream: UnixStream, knocks: mpsc::Sender<Knock>, seats: Rc<Sema
             match offer(post, &knocks).await {
                 Ok(post) => {
                     // Without the control thread, there is nothing left to hand over.
-                    knocks.send(Knock::Taken(Succession { post, version })).await.unwrap_or_default();
+                    knocks
+                        .send(Knock::Taken(Succession { post, version, returned: Inherited::default() }))
+                        .await
+                        .unwrap_or_default();
                 }
                 Err(error) => warn!("a successor has not taken over: {error}"),
             }
@@ -205,9 +213,7 @@ async fn send_estate(post: &Post, offer: &Offer) -> Result<(), PostError> {
         lines += &format!("address {address}\n");
     }
     post.send(Kind::WELCOME, lines.as_bytes()).await?;
-    for (text, socket) in &offer.sockets {
-        post.send_with(Kind::SOCKET, text.as_bytes(), Some(socket.as_fd())).await?;
-    }
+    post.send_sockets(&offer.sockets).await?;
     for (number, (fingerprint, _)) in (0_u16..).zip(&offer.blocks) {
         let mut octets = number.to_be_bytes().to_vec();
         octets.extend(fingerprint.as_bytes());
@@ -243,9 +249,21 @@ impl Succession {
             match self.post.receive().await {
                 Ok(message) if message.kind == Kind::RETURNED => return Outcome::Returned,
                 Ok(message) if message.kind == Kind::DISMISSED => return Outcome::Dismissed,
-                Ok(_) => {}
+                Ok(message) => self.keep(message),
                 Err(_) => return Outcome::Lost,
             }
+        }
+    }
+
+    fn keep(&mut self, message: Message) {
+        let Some(descriptor) = message.descriptor else { return };
+        let text = String::from_utf8_lossy(&message.octets);
+        let mut http = admin::Inherited::new();
+        if let Err(reason) = keep_socket(&mut self.returned, &mut http, &text, descriptor) {
+            warn!(
+                "a socket of the instance that took over is not taken back, {:?}: {reason}",
+                one_line(&text)
+            );
         }
     }
 

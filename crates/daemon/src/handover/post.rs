@@ -47,7 +47,7 @@ impl Kind {
     pub(super) const TAKEN: Self = Self(8);
     /// The answer: we do not any more.
     pub(super) const STOPPED: Self = Self(9);
-    /// From the successor: it leaves, and we should go on.
+    /// From the successor: it leaves, and we should go on. Before it come the sockets that only it has.
     pub(super) const RETURNED: Self = Self(10);
     /// The answer: we read again.
     pub(super) const RESUMED: Self = Self(11);
@@ -160,6 +160,14 @@ impl Post {
             rest = rest.get(sent..).unwrap_or_default();
             // They go with the first octets.
             descriptors = &[];
+        }
+        Ok(())
+    }
+
+    /// Sends sockets, each with its description.
+    pub(super) async fn send_sockets(&self, sockets: &[(String, OwnedFd)]) -> Result<(), PostError> {
+        for (text, socket) in sockets {
+            self.send_with(Kind::SOCKET, text.as_bytes(), Some(socket.as_fd())).await?;
         }
         Ok(())
     }

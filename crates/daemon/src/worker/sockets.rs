@@ -39,6 +39,8 @@ struct Held {
     worker: usize,
     address: SocketAddr,
     socket: Socket,
+    /// No predecessor has it.
+    is_own: bool,
 }
 
 #[derive(Debug)]
@@ -74,11 +76,12 @@ impl Listening {
                 match open(address, workers, known) {
                     Err(error) if addresses.len() > 1 && is_unknown_family(&error) => {}
                     Err(error) => return Err((address, error)),
-                    Ok(sockets) => opened.extend(sockets.into_iter().map(|(worker, socket)| Held {
+                    Ok(sockets) => opened.extend(sockets.into_iter().map(|(worker, is_own, socket)| Held {
                         listener: *listener,
                         worker,
                         address,
                         socket,
+                        is_own,
                     })),
                 }
             }
@@ -87,6 +90,24 @@ impl Listening {
         let sockets = duplicates(&opened, workers).map_err(|error| (any, error))?;
         self.held.extend(opened);
         Ok(sockets)
+    }
+
+    /// Holds what a successor had beside these, where there is a listener for it.
+    pub(crate) fn extend(&mut self, sockets: Inherited, workers: usize) {
+        let udp = sockets.udp.into_iter().flat_map(|(address, sockets)| {
+            sockets.into_iter().map(move |socket| (address, Socket::Udp(socket)))
+        });
+        let tcp = sockets.tcp.into_iter().flat_map(|(address, sockets)| {
+            sockets.into_iter().map(move |socket| (address, Socket::Tcp(socket)))
+        });
+        for ((address, socket), worker) in udp.chain(tcp).zip(turns(workers)) {
+            if let Some(Held { listener, .. }) = self.held.iter().find(|held| held.address == address) {
+                let listener = *listener;
+                self.held.push(Held { listener, worker, address, socket, is_own: true });
+            }
+        }
+        // Those of one listener stand together.
+        self.held.sort_by_key(|held| held.listener.0);
     }
 
     /// Lets go of what is no longer listened on.
@@ -104,31 +125,50 @@ impl Listening {
 
     /// All of them, to be given away.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (Transport, SocketAddr, BorrowedFd<'_>)> {
-        self.held.iter().map(|held| match &held.socket {
-            Socket::Udp(socket) => (Transport::Udp, held.address, socket.as_fd()),
-            Socket::Tcp(socket) => (Transport::Tcp, held.address, socket.as_fd()),
-        })
+        self.held.iter().map(Held::told)
+    }
+
+    /// Those that no predecessor has.
+    pub(crate) fn own(&self) -> impl Iterator<Item = (Transport, SocketAddr, BorrowedFd<'_>)> {
+        self.held.iter().filter(|held| held.is_own).map(Held::told)
     }
 }
 
+impl Held {
+    fn told(&self) -> (Transport, SocketAddr, BorrowedFd<'_>) {
+        match &self.socket {
+            Socket::Udp(socket) => (Transport::Udp, self.address, socket.as_fd()),
+            Socket::Tcp(socket) => (Transport::Tcp, self.address, socket.as_fd()),
+        }
+    }
+}
+
+fn turns(workers: usize) -> impl Iterator<Item = usize> {
+    (0..workers.max(1)).cycle()
+}
+
 /// One socket of each kind for each worker, or several for some where a predecessor had more workers: none is closed,
-/// since what is queued in it would be lost.
+/// since what is queued in it would be lost. Each with its worker, and whether it is new.
 fn open(
     address: SocketAddr,
     workers: usize,
     (udp, tcp): (Option<Vec<UdpListener>>, Option<Vec<TcpListener>>),
-) -> io::Result<Vec<(usize, Socket)>> {
+) -> io::Result<Vec<(usize, bool, Socket)>> {
     let (mut udp, mut tcp) = (udp.unwrap_or_default(), tcp.unwrap_or_default());
+    let (known_udp, known_tcp) = (udp.len(), tcp.len());
     while udp.len() < workers {
         udp.push(UdpListener::bind(address)?);
     }
     while tcp.len() < workers {
         tcp.push(linux::tcp::listen(address, BACKLOG)?);
     }
-    let turns = || (0..workers.max(1)).cycle();
-    let udp = turns().zip(udp.into_iter().map(Socket::Udp));
-    let tcp = turns().zip(tcp.into_iter().map(Socket::Tcp));
-    Ok(udp.chain(tcp).collect())
+    let udp =
+        udp.into_iter().map(Socket::Udp).enumerate().map(|(place, socket)| (place >= known_udp, socket));
+    let tcp =
+        tcp.into_iter().map(Socket::Tcp).enumerate().map(|(place, socket)| (place >= known_tcp, socket));
+    let udp = turns(workers).zip(udp);
+    let tcp = turns(workers).zip(tcp);
+    Ok(udp.chain(tcp).map(|(worker, (is_own, socket))| (worker, is_own, socket)).collect())
 }
 
 fn duplicates(held: &[Held], workers: usize) -> io::Result<Vec<Vec<Sockets>>> {

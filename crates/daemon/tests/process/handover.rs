@@ -134,8 +134,10 @@ fn a_successor_that_is_told_to_leave_gives_back_without_loss() {
     let (node, corefile) = (Node::new(), served(&upstream));
     let before = node.launch(&corefile).start().when_ready();
     let load = Load::start((node.ip, DNS).into());
-    for _ in 0..3 {
-        let after = upgraded(&node, &corefile);
+    // Sockets that one with more workers opens beside ours must outlive it.
+    for workers in [1, 3, 3, 2, 4] {
+        let after = node.launch(&corefile).arg(&format!("-workers={workers}")).start();
+        after.says("took over");
         load.goes_on();
         let end = after.terminate();
         assert_eq!(end.code, Some(0), "{end:?}");

@@ -7,7 +7,7 @@ use tracing::{error, info, warn};
 
 use super::super::Ending;
 use super::super::signals::Signals;
-use super::succession::next_knock;
+use super::succession::{dns_socket, next_knock};
 use super::{Conditions, LOOK, Service};
 use crate::clock;
 use crate::worker::Listening;
@@ -78,7 +78,8 @@ impl Service<'_> {
         let Some(mut lease) = self.lease.take() else { return false };
         // Our socket goes first: its file is the predecessor's again.
         self.door = None;
-        match lease.give_back().await {
+        let sockets: Vec<_> = self.listening.own().filter_map(|socket| dns_socket(socket).ok()).collect();
+        match lease.give_back(&sockets).await {
             Ok(()) => {
                 // Nobody is to hear from us that nothing is ready here.
                 self.admin.pause();

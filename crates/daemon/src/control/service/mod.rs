@@ -44,7 +44,7 @@ pub(super) enum Parting {
     /// It was told to leave.
     Told,
     /// A successor reads from the sockets.
-    Succeeded(Succession),
+    Succeeded(Box<Succession>),
 }
 
 pub(super) struct Service<'a> {
@@ -109,7 +109,7 @@ impl Service<'_> {
                 Some(notice) = self.notices.recv() => return Err(Fault::Loop(self.describe(notice))),
                 knock = succession::next_knock(&mut self.door) => {
                     if let Some(succession) = self.answer_knock(knock, conditions) {
-                        return Ok(Parting::Succeeded(succession));
+                        return Ok(Parting::Succeeded(Box::new(succession)));
                     }
                 }
                 () = succession::ended(&mut self.lease) => self.predecessor_has_left(node).await,

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::future::pending;
 use std::io;
-use std::net::IpAddr;
-use std::os::fd::BorrowedFd;
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
 use linux::node::NodeSetup;
@@ -42,6 +42,21 @@ pub(super) async fn ended(lease: &mut Option<Lease>) {
         Some(lease) => lease.ended().await,
         None => pending().await,
     }
+}
+
+/// A duplicate of a socket with its description.
+pub(super) fn dns_socket(
+    (transport, address, socket): (Transport, SocketAddr, BorrowedFd<'_>),
+) -> io::Result<(String, OwnedFd)> {
+    let word = match transport {
+        Transport::Udp => "udp",
+        Transport::Tcp => "tcp",
+    };
+    duplicate(format!("{word} {address}"), socket)
+}
+
+fn duplicate(text: String, socket: BorrowedFd<'_>) -> io::Result<(String, OwnedFd)> {
+    Ok((text, socket.try_clone_to_owned()?))
 }
 
 impl Service<'_> {
@@ -147,14 +162,7 @@ impl Service<'_> {
     }
 
     fn offer(&self) -> io::Result<Offer> {
-        let duplicate = |text: String, socket: BorrowedFd<'_>| Ok((text, socket.try_clone_to_owned()?));
-        let dns = self.listening.iter().map(|(transport, address, socket)| {
-            let word = match transport {
-                Transport::Udp => "udp",
-                Transport::Tcp => "tcp",
-            };
-            duplicate(format!("{word} {address}"), socket)
-        });
+        let dns = self.listening.iter().map(dns_socket);
         let http = self
             .admin
             .sockets()
@@ -210,6 +218,7 @@ impl Service<'_> {
             Outcome::Returned => info!("the instance that took over leaves"),
             Outcome::Lost => warn!("the instance that took over has ended"),
         }
+        self.listening.extend(std::mem::take(&mut succession.returned), self.workers.len());
         self.step_forward().await?;
         self.scene.process.handovers.resumed.up();
         self.offered = None;
