@@ -56,6 +56,13 @@ expect_no_loss() {
     note "meanwhile: $summary"
 }
 
+expect_loss_below() { # expect_loss_below MOST
+    stop_load
+    expect_between "questions without an answer" 0 "$(($1 - 1))" "$(($(count "$summary" sent) - $(count "$summary" answered)))"
+    expect_between "questions asked meanwhile" 50 100000 "$(count "$summary" sent)"
+    note "meanwhile: $summary"
+}
+
 # Both numbers are given once: what has the same was never away.
 identity() {
     ip -n "node-$RUN_ID" -oneline link show nodelocaldns | sed 's/:.*//'
