@@ -228,7 +228,7 @@ async fn send_cache(post: &Post, offer: &Offer) -> Result<(), PostError> {
     let mut packing = offer.cache.pack(clock::now(), &numbers);
     let until = clock::now() + CACHE_TIME;
     let mut octets = Vec::new();
-    // Half a message, so that one entry more still fits. A cache of which half is over is half as good.
+    // In pieces, so that probes and signals have their turn between two. A cache of which half is over is half as good.
     while clock::now() < until && packing.next(MOST_OCTETS / 2, &mut octets) > 0 {
         post.send(Kind::ENTRIES, &octets).await?;
         octets.clear();
