@@ -219,11 +219,6 @@ impl NodeSetup {
         }
     }
 
-    /// Ends the care for the node and leaves link and rules as they are: they belong to a successor now.
-    pub fn leave_in_place(self) {
-        drop(self);
-    }
-
     /// Gives the node back as it was: removes the rules, then the link, as [`Link::remove`] says.
     ///
     /// # Errors

@@ -429,7 +429,7 @@ fn a_successor_with_other_addresses_takes_the_node_over() {
         meddle(async |handle, index| handle.address().add(index, ip("192.0.2.1"), 32).execute().await).await;
         let (new, _) = NodeSetup::apply(of_addresses(["169.254.25.10", "10.96.0.10"])).await.unwrap();
         assert!(old.in_place().await, "nobody's address is lost before the predecessor has ended");
-        old.leave_in_place();
+        drop(old);
         let of_the_old = ["169.254.25.10", "fd00:25::10", "203.0.113.1"].map(ip);
         let said: Vec<_> = new.release(&of_the_old).await.iter().map(ToString::to_string).collect();
         assert_eq!(said, ["link nodelocaldns: fd00:25::10 removed"]);

@@ -24,8 +24,6 @@ pub enum Last {
     Left,
     /// It is written once more, if something came since.
     Written,
-    /// It is removed: nobody follows.
-    Removed,
 }
 
 enum Order {
@@ -113,23 +111,12 @@ impl Desk {
                     self.blocks = blocks;
                     self.written = None;
                 }
-                Ok(Order::End(last)) => return self.end(last),
+                Ok(Order::End(Last::Left)) => return,
+                Ok(Order::End(Last::Written)) => return self.write(),
                 Err(RecvTimeoutError::Disconnected) => return,
                 Err(RecvTimeoutError::Timeout) => {
                     self.write();
                     next = clock::now() + self.interval;
-                }
-            }
-        }
-    }
-
-    fn end(mut self, last: Last) {
-        match last {
-            Last::Left => {}
-            Last::Written => self.write(),
-            Last::Removed => {
-                if let Err(error) = self.snapshot.remove() {
-                    warn!("cache snapshot {} stays: {error}", self.snapshot.path().display());
                 }
             }
         }

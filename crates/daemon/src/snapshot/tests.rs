@@ -425,7 +425,7 @@ fn an_archivist_ends_as_it_is_told() {
     assert!(directory.names().is_empty());
     archivist(&directory, &process, hour).0.end(Last::Written);
     assert_eq!(Process::new(0).load(&directory.snapshot()).unwrap().unpacked.taken, 1);
-    archivist(&directory, &process, hour).0.end(Last::Removed);
+    directory.snapshot().remove().unwrap();
     assert!(directory.names().is_empty());
 }
 
