@@ -12,13 +12,8 @@ use std::time::Duration;
 
 use clap::error::ErrorKind;
 use clap::{ArgAction, CommandFactory, FromArgMatches, Parser};
-
-use crate::config::{DIRECTIVES, duration, listening};
-
-/// Where the template is looked for.
-pub const DEFAULT_BASE_COREFILE: &str = "/etc/coredns/Corefile.base";
-/// The value of `-corefile` that means nothing was asked for.
-pub const DEFAULT_COREFILE: &str = "/etc/Corefile";
+use corefile::options::{DEFAULT_BASE_COREFILE, DEFAULT_COREFILE};
+use corefile::{DIRECTIVES, Options, duration, listening};
 
 /// Where instances meet for a hand-over.
 pub const DEFAULT_HANDOVER_DIR: &str = "/run/nodelocaldns";
@@ -26,8 +21,8 @@ pub const DEFAULT_HANDOVER_DIR: &str = "/run/nodelocaldns";
 /// The command line, checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Flags {
-    /// `-localip`: the addresses to serve, at least one, each once.
-    pub local_ips: Vec<IpAddr>,
+    /// What the configuration depends on; without `-probe`, `local_ips` has at least one address.
+    pub options: Options,
     /// `-setupinterface`: make the link and keep its addresses.
     pub setup_interface: bool,
     /// `-interfacename`: the name of the link, 1 to 15 octets.
@@ -38,28 +33,14 @@ pub struct Flags {
     pub skip_teardown: bool,
     /// `-syncinterval`: from one check of link and rules to the next, at least 1 s.
     pub sync_interval: Duration,
-    /// `-basecorefile`: the template, used if it is there.
-    pub base_corefile: String,
-    /// `-corefile`: counts as `-conf` when that is not given.
-    pub corefile: String,
-    /// `-conf`: the Corefile; `stdin` reads what is piped in; empty if not given.
-    pub conf: String,
-    /// `-kubednscm`: the directory of kube-dns's ConfigMap; empty if not given.
-    pub kube_dns_config_map: String,
-    /// `-upstreamsvc`: the Service whose address is the cluster's DNS.
-    pub upstream_service: String,
     /// `-metrics-listen-address`: where the second metrics endpoint is served; none for `0` or nothing.
     pub metrics_listen_address: Option<SocketAddr>,
-    /// `-prometheus-listen-address`: put into templates for `__PROMETHEUS__ENDPOINT__`.
-    pub prometheus_listen_address: String,
     /// `-health-port`: the port of the health endpoint, which the packet filter rules name.
     pub health_port: u16,
     /// `-reloadwithsignal`: reload on SIGUSR1 rather than by the `reload` directive.
     pub reload_with_signal: bool,
     /// `-pidfile`: where the process number is written.
     pub pid_file: Option<PathBuf>,
-    /// `-dns.port`, `-p`: the port of server blocks that name none, 1 to 65535.
-    pub dns_port: u16,
     /// `-quiet`: no lines about zones at the start.
     pub quiet: bool,
     /// `-link-kind`: the kind of the link, or `auto`.
@@ -267,28 +248,30 @@ impl CommandLine {
         }
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Ok(Flags {
-            local_ips: if self.probe { Vec::new() } else { local_ips(&self.localip)? },
+            options: Options {
+                local_ips: if self.probe { Vec::new() } else { local_ips(&self.localip)? },
+                base_corefile: self.basecorefile,
+                corefile: self.corefile,
+                conf: self.conf,
+                kube_dns_config_map: self.kubednscm,
+                upstream_service: self.upstreamsvc,
+                prometheus_listen_address: self.prometheus_listen_address,
+                dns_port: self.dns_port,
+            },
             setup_interface: self.setupinterface,
             interface_name: self.interfacename,
             setup_iptables: self.setupiptables,
             skip_teardown: self.skipteardown,
             sync_interval: self.syncinterval,
-            base_corefile: self.basecorefile,
-            corefile: self.corefile,
-            conf: self.conf,
-            kube_dns_config_map: self.kubednscm,
-            upstream_service: self.upstreamsvc,
             metrics_listen_address: match self.metrics_listen_address.as_str() {
                 "" | "0" => None,
                 text => Some(listening(text).map_err(|problem| {
                     wrong(&format!("invalid value \"{text}\" for -metrics-listen-address: {problem}"))
                 })?),
             },
-            prometheus_listen_address: self.prometheus_listen_address,
             health_port: self.health_port,
             reload_with_signal: self.reloadwithsignal,
             pid_file: Some(self.pidfile).filter(|path| !path.is_empty()).map(PathBuf::from),
-            dns_port: self.dns_port,
             quiet: self.quiet,
             link_kind: self.link_kind,
             workers: self.workers.map_or_else(|| cores.min(2), usize::from),

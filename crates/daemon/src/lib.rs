@@ -3,7 +3,7 @@
 //! This room knows the clock, the threads and the files, and joins the others: it hands packets and times to
 //! `resolver` and does what that wants done through `linux`. It decides nothing about an answer.
 //!
-//! Reading order: `control` (from start to end), [`flags`] and [`config`] (what the operator says), `assembly`
+//! Reading order: `control` (from start to end), [`flags`] and [`corefile`] (what the operator says), `assembly`
 //! (settings become a worker's orders), `worker` (packets in, packets out), [`snapshot`] (what the cache held before a
 //! crash), [`admin`], [`metrics`] and [`voice`] (what the operator sees).
 #![forbid(unsafe_code)]
@@ -13,7 +13,6 @@ mod assembly;
 mod budget;
 mod checks;
 mod clock;
-pub mod config;
 mod control;
 pub mod environment;
 pub mod flags;
@@ -21,6 +20,7 @@ mod handover;
 pub mod metrics;
 pub mod readiness;
 pub mod snapshot;
+pub mod system;
 pub mod tallies;
 pub mod voice;
 mod worker;

@@ -10,9 +10,9 @@ use resolver::tally::UpstreamTally;
 use wire::edns::OUR_UDP_SIZE;
 
 use super::{Shared, SharedForward};
-use crate::config::settings::{self, Settings};
 use crate::tallies::Tallies;
 use crate::worker::{Carrier, Carriers, Privacy};
+use corefile::settings::{self, Settings};
 
 /// What the orders of one worker are made from.
 pub(super) struct Hand<'a> {

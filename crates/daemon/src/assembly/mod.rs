@@ -16,12 +16,12 @@ use resolver::policy::{
 };
 use resolver::tally::WorkerTally;
 
-use crate::config::handles_queries;
-use crate::config::settings::{self, Settings};
 use crate::tallies::{DROPPED, EnabledPlugin, Tallies};
 use crate::voice::errors::{Consolidator, ErrorLog};
 use crate::voice::query_log::QueryLog;
 use crate::worker::{Carriers, Orders, Patience};
+use corefile::handles_queries;
+use corefile::settings::{self, Settings};
 use hand::Hand;
 
 /// Why settings cannot be taken into use.
@@ -241,16 +241,16 @@ fn enabled_plugins(settings: &Settings) -> Vec<EnabledPlugin> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{self, system::Node};
-    use crate::environment::Environment;
     use crate::flags;
+    use crate::system::Node;
+    use corefile::Environment;
 
     fn settings(corefile: &str) -> Settings {
         let path = std::env::temp_dir().join(format!("nodelocaldns-homes-{}", std::process::id()));
         std::fs::write(&path, corefile).unwrap();
         let args = ["nodelocaldns", "-localip", "169.254.25.10", "-conf"].map(Into::into);
         let flags = flags::parse(args.into_iter().chain([path.clone().into_os_string()])).unwrap();
-        let settings = config::load(&flags, &Environment::default(), &Node).unwrap();
+        let settings = corefile::load(&flags.options, &Environment::default(), &Node).unwrap();
         std::fs::remove_file(path).unwrap();
         settings
     }

@@ -7,8 +7,8 @@ use std::process::ExitCode;
 
 use crate::admin::BindError;
 use crate::assembly::NumbersUsedUp;
-use crate::config::ConfigError;
 use crate::flags::UsageError;
+use corefile::ConfigError;
 
 /// An end that was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -27,15 +27,17 @@ use tracing::{error, info, warn};
 
 use crate::admin::{Limits, Sources};
 use crate::assembly;
-use crate::config::settings::Settings;
-use crate::config::{Corefile, system::Node};
-use crate::environment::Environment;
+use crate::environment;
 use crate::flags::{self, Flags};
 use crate::handover::{Estate, Place};
 use crate::metrics::{Build, Exposition, ProcessTally, SetupError};
 use crate::readiness::Readiness;
+use crate::system::Node;
 use crate::tallies::Tallies;
 use crate::voice::{self, Voice};
+use corefile::Corefile;
+use corefile::Environment;
+use corefile::settings::Settings;
 pub(crate) use ending::{Ending, Fault};
 use service::{Conditions, Parting, Service, Standby};
 use signals::Signals;
@@ -87,9 +89,9 @@ fn with_voice(flags: &Flags, voice: &Voice, process: &Arc<ProcessTally>) -> Resu
 
 async fn control(flags: &Flags, voice: &Voice, process: &Arc<ProcessTally>) -> Result<Ending, Fault> {
     let mut signals = Signals::listen().map_err(Fault::Thread)?;
-    let environment = Environment::from_process();
-    let corefile = Corefile::read(flags, &environment, &Node).map_err(Fault::Config)?;
-    let settings = corefile.settle(flags, &Node).map_err(Fault::Config)?;
+    let environment = environment::from_process();
+    let corefile = Corefile::read(&flags.options, &environment, &Node).map_err(Fault::Config)?;
+    let settings = corefile.settle(&flags.options, &Node).map_err(Fault::Config)?;
     for warning in &settings.warnings {
         warn!("{warning}");
     }
@@ -200,12 +202,12 @@ async fn set_up_node(flags: &Flags, process: &ProcessTally) -> Result<NodeSetup,
     let link = flags.setup_interface.then(|| LinkPlan {
         name: flags.interface_name.clone(),
         kind,
-        addresses: flags.local_ips.clone(),
+        addresses: flags.options.local_ips.clone(),
     });
     let notrack = flags.setup_iptables.then(|| NotrackPlan {
         table: TABLE.to_owned(),
-        addresses: flags.local_ips.clone(),
-        dns_port: flags.dns_port,
+        addresses: flags.options.local_ips.clone(),
+        dns_port: flags.options.dns_port,
         health_port: Some(flags.health_port),
     });
     let (node, events) = NodeSetup::apply(NodePlan { link, notrack }).await.map_err(Fault::Node)?;

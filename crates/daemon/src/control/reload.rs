@@ -7,9 +7,10 @@ use tracing::{error, info};
 
 use super::Scene;
 use crate::clock;
-use crate::config::settings::Settings;
-use crate::config::{Corefile, system::Node};
 use crate::flags::Flags;
+use crate::system::Node;
+use corefile::Corefile;
+use corefile::settings::Settings;
 
 /// How often the template is looked at under `-reloadwithsignal`, as node-cache does.
 const TEMPLATE_INTERVAL: Duration = Duration::from_secs(10);
@@ -53,7 +54,7 @@ impl Watch {
     /// edited or not.
     pub(super) fn look(&mut self, scene: Scene<'_>, asked: bool) -> Option<(Corefile, Settings)> {
         self.next = self.interval.map(|interval| clock::now() + interval);
-        let corefile = match Corefile::read(scene.flags, scene.environment, &Node) {
+        let corefile = match Corefile::read(&scene.flags.options, scene.environment, &Node) {
             Ok(corefile) => corefile,
             Err(error) => {
                 let reason = error.to_string();
@@ -70,7 +71,7 @@ impl Watch {
         }
         info!("Reloading");
         corefile.hash().clone_into(&mut self.seen);
-        match corefile.settle(scene.flags, &Node) {
+        match corefile.settle(&scene.flags.options, &Node) {
             Ok(settings) => Some((corefile, settings)),
             Err(error) => {
                 failed(scene, &error);

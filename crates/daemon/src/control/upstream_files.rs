@@ -14,9 +14,9 @@ use tracing::{error, info, warn};
 
 use super::Fault;
 use super::service::Service;
-use crate::config::settings::Listener;
-use crate::config::system::Node;
-use crate::config::upstream_files::{self, Nameservers, UpstreamFiles};
+use crate::system::Node;
+use corefile::settings::Listener;
+use corefile::upstream_files::{self, Nameservers, UpstreamFiles};
 
 /// The files that do not list what is obeyed.
 #[derive(Debug, Default)]
@@ -121,7 +121,8 @@ impl News {
 
 /// Takes what files list into use, with the Corefile as it was read.
 async fn take(files: UpstreamFiles, service: &mut Service<'_>) -> Result<(), Fault> {
-    let settings = service.corefile.settle_with(files, service.scene.flags, &Node).map_err(Fault::Config)?;
+    let settings =
+        service.corefile.settle_with(files, &service.scene.flags.options, &Node).map_err(Fault::Config)?;
     service.adopt(settings).await
 }
 

@@ -10,8 +10,8 @@ use resolver::policy::RouteId;
 use tracing::Level;
 use wire::name::Presented;
 
-use crate::config::duration::Shown;
-use crate::config::settings::{Consolidate, Errors};
+use corefile::duration::Shown;
+use corefile::settings::{Consolidate, Errors};
 
 /// Something to say, without its `[LEVEL] `.
 #[derive(Clone, Debug, PartialEq, Eq)]

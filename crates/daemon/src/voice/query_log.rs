@@ -12,7 +12,7 @@ use wire::name::Name;
 use wire::response::{Kind, Response};
 
 use super::format::{Format, Shown};
-use crate::config::settings::{LogClasses, LogRule};
+use corefile::settings::{LogClasses, LogRule};
 
 /// A rule of the `log` directive, ready for use.
 #[derive(Clone, Debug)]

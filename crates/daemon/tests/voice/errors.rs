@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use daemon::config::settings::{Consolidate, Errors};
+use corefile::settings::{Consolidate, Errors};
 use daemon::voice::errors::{Consolidator, ErrorLog, Line};
 use regex::Regex;
 use resolver::action::{Cause, Failure, Transport, Trouble};

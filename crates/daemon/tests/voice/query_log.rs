@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use daemon::config::settings::{LogClasses, LogRule};
+use corefile::settings::{LogClasses, LogRule};
 use daemon::voice::query_log::{QueryLog, Sent};
 use resolver::action::{Answered, Client, ConnectionId, Receipt};
 use resolver::policy::{ListenerId, RouteId};

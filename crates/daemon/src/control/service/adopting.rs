@@ -11,9 +11,9 @@ use super::{Fault, Scene, Service};
 use crate::admin::Endpoints;
 use crate::assembly::{Assembled, LoopProbe};
 use crate::checks;
-use crate::config::settings::Settings;
 use crate::snapshot;
 use crate::worker::{Adoption, Inherited};
+use corefile::settings::Settings;
 
 impl Service<'_> {
     /// Takes `settings` into use. On failure everything is as before.

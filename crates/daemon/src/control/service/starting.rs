@@ -15,11 +15,11 @@ use super::adopting::{bind_fault, endpoints, start_probes};
 use super::{Fault, Scene, Service};
 use crate::admin::Admin;
 use crate::assembly::Assembly;
-use crate::config::Corefile;
-use crate::config::settings::Settings;
 use crate::handover::Estate;
 use crate::worker::{self, Adoption, Desk, Inherited, Listening, Notice, Orders, Room, Worker};
 use crate::{budget, snapshot};
+use corefile::Corefile;
+use corefile::settings::Settings;
 
 const NOTICES_LEN: usize = 16;
 

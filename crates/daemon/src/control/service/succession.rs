@@ -70,7 +70,7 @@ impl Service<'_> {
             self.load_snapshot(homes);
             return None;
         };
-        let local = &self.scene.flags.local_ips;
+        let local = &self.scene.flags.options.local_ips;
         self.forsaken = estate.addresses.iter().filter(|address| !local.contains(address)).copied().collect();
         let sockets = estate.sockets();
         let (moved, received) = estate.receive_cache(&self.cache, homes).await;
@@ -158,7 +158,7 @@ impl Service<'_> {
     /// Those that we look after on the link.
     fn kept_addresses(&self) -> Vec<IpAddr> {
         let flags = self.scene.flags;
-        if flags.setup_interface { flags.local_ips.clone() } else { Vec::new() }
+        if flags.setup_interface { flags.options.local_ips.clone() } else { Vec::new() }
     }
 
     fn offer(&self) -> io::Result<Offer> {

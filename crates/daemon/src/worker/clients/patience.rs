@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use resolver::policy::IDLE;
 
-use crate::config::settings::Timeouts;
+use corefile::settings::Timeouts;
 
 /// What a connection may ask of us.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,0 +1,74 @@
+//! ```text
+//! errors [stdout] {
+//!     stacktrace
+//!     consolidate DURATION REGEXP [warning|error|info|debug] [show_first]
+//! }
+//! ```
+//!
+//! Queries that failed are logged with the reason. A reason that fits REGEXP is counted instead, and the
+//! count is logged after DURATION, at level `error` if none is given; `show_first` logs the first at once as
+//! well. `stacktrace` logs a panic with its stack.
+
+use regex::Regex;
+use tracing::Level;
+
+use super::duration;
+use crate::error::ConfigError;
+use crate::lexer::Token;
+use crate::settings::{Consolidate, Errors};
+use crate::tree::{Directive, Words};
+
+/// Characters of a pattern, as CoreDNS has it.
+const MAX_PATTERN_LEN: usize = 10_000;
+
+pub(super) fn read(directive: &Directive) -> Result<Errors, ConfigError> {
+    if let Some(file) = directive.head.optional()?.filter(|file| !file.is("stdout")) {
+        return Err(ConfigError::at(file, format!("invalid log file: {}", file.text)));
+    }
+    let mut errors = Errors::default();
+    for option in &directive.options {
+        match &*option.name.text {
+            "stacktrace" => {
+                option.bare()?;
+                errors.stacktrace = true;
+            }
+            "consolidate" => errors.consolidate.push(consolidate(option)?),
+            _ => return Err(ConfigError::unexpected(&option.name, "consolidate")),
+        }
+    }
+    Ok(errors)
+}
+
+fn consolidate(option: &Words) -> Result<Consolidate, ConfigError> {
+    let [period, pattern, rest @ ..] = option.arguments(2, 4)? else {
+        return Err(ConfigError::argument(&option.name));
+    };
+    let (rest, show_first) = match rest.split_last() {
+        Some((last, before)) if last.is("show_first") => (before, true),
+        _ => (rest, false),
+    };
+    if let Some(surplus) = rest.get(1) {
+        return Err(ConfigError::argument(surplus));
+    }
+    let level = rest.first().map_or(Ok(Level::ERROR), level)?;
+    Ok(Consolidate { pattern: regex(pattern)?, period: duration(period)?, level, show_first })
+}
+
+fn level(token: &Token) -> Result<Level, ConfigError> {
+    match &*token.text {
+        "warning" => Ok(Level::WARN),
+        "error" => Ok(Level::ERROR),
+        "info" => Ok(Level::INFO),
+        "debug" => Ok(Level::DEBUG),
+        other => Err(ConfigError::at(token, format!("unknown log level argument in consolidate: {other}"))),
+    }
+}
+
+fn regex(token: &Token) -> Result<Regex, ConfigError> {
+    let length = token.text.chars().count();
+    if length > MAX_PATTERN_LEN {
+        let reason = format!("regex pattern too long: {length} > {MAX_PATTERN_LEN}");
+        return Err(ConfigError::at(token, reason));
+    }
+    Regex::new(&token.text).map_err(|error| ConfigError::at(token, format!("error parsing regexp: {error}")))
+}

@@ -1,0 +1,45 @@
+//! Environment variables, as a Corefile refers to them: `{$NAME}` and `{%NAME%}`.
+
+use std::collections::BTreeMap;
+
+/// The variables the process was started with. Values that are not UTF-8 are kept with replacement
+/// characters.
+#[derive(Clone, Debug, Default)]
+pub struct Environment(BTreeMap<String, String>);
+
+impl Environment {
+    /// The value of a variable, if it is set.
+    pub fn lookup(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
+    }
+
+    /// The variable in which the kubelet tells the cluster address of a Service: `COREDNS_SERVICE_HOST` for
+    /// `coredns`, `KUBE_DNS_UPSTREAM_SERVICE_HOST` for `kube-dns-upstream`.
+    pub fn service_variable(service: &str) -> String {
+        format!("{}_SERVICE_HOST", service.to_uppercase().replace('-', "_"))
+    }
+
+    /// The cluster address of a Service as the kubelet wrote it into our environment. It is there only if the
+    /// Service existed, in our namespace, before the pod was started.
+    pub fn service_host(&self, service: &str) -> Option<&str> {
+        self.lookup(&Self::service_variable(service))
+    }
+}
+
+impl<N: Into<String>, V: Into<String>> FromIterator<(N, V)> for Environment {
+    fn from_iter<I: IntoIterator<Item = (N, V)>>(pairs: I) -> Self {
+        Self(pairs.into_iter().map(|(name, value)| (name.into(), value.into())).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_service_is_found_under_its_upper_case_name_with_underscores() {
+        let env: Environment = [("KUBE_DNS_UPSTREAM_SERVICE_HOST", "10.233.0.3")].into_iter().collect();
+        assert_eq!(env.service_host("kube-dns-upstream"), Some("10.233.0.3"));
+        assert_eq!(env.service_host("coredns"), None);
+    }
+}

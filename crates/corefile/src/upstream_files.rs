@@ -1,0 +1,56 @@
+//! Files that list upstreams, in the form of resolv.conf: `nameserver` lines count, all others do not.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use crate::system::System;
+
+/// Nameservers of one file that are taken; resolvers of libc take three.
+const MAX_NAMESERVERS: usize = 15;
+
+/// The files that a Corefile names, each with the upstreams it lists.
+pub type UpstreamFiles = BTreeMap<PathBuf, Vec<SocketAddr>>;
+
+/// What a file lists.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Nameservers {
+    /// In the order of the file, each once, at port 53.
+    pub addresses: Vec<SocketAddr>,
+    /// What of the file is not taken, whole sentences for the log.
+    pub remarks: Vec<String>,
+}
+
+/// Reads a file.
+///
+/// # Errors
+/// As [`System::read`].
+pub fn read(path: &Path, system: &dyn System) -> io::Result<Nameservers> {
+    let bytes = system.read(path)?;
+    let text = String::from_utf8_lossy(&bytes);
+    let file = path.display();
+    let mut found = Nameservers::default();
+    for line in text.lines() {
+        let mut words = line.split_whitespace();
+        let (Some("nameserver"), Some(server)) = (words.next(), words.next()) else { continue };
+        let ip = server.split_once('%').map_or(server, |(ip, _)| ip);
+        match ip.parse().map(|ip| SocketAddr::new(ip, 53)) {
+            Ok(address) if found.addresses.contains(&address) => {}
+            Ok(_) if found.addresses.len() == MAX_NAMESERVERS => {
+                let remark =
+                    format!("{file} names more than {MAX_NAMESERVERS} nameservers; the first are taken");
+                found.remarks.push(remark);
+                break;
+            }
+            Ok(address) => found.addresses.push(address),
+            Err(_) => found
+                .remarks
+                .push(format!("{file} names {server:?}, which is not an IP address and is left out")),
+        }
+    }
+    if found.addresses.is_empty() {
+        found.remarks.push(format!("{file} names no nameserver"));
+    }
+    Ok(found)
+}

@@ -1,0 +1,156 @@
+//! How the upstreams of a `forward` are reached: encryption, the life of connections, the address asked from.
+
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use corefile::ConfigError;
+use corefile::settings::{Carriage, Forward, Settings};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+
+use crate::machine::{COREFILE, Machine, first_line, no_environment, options};
+
+const SYSTEM_ROOTS: &str = "/etc/ssl/certs/ca-certificates.crt";
+
+/// A certificate of an authority, one of a client, and the client's key, all in PEM.
+fn certificates() -> [String; 3] {
+    let mut params = CertificateParams::new(Vec::new()).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+    let key = KeyPair::generate().unwrap();
+    let client = CertificateParams::new(vec!["node.test".to_owned()]).unwrap();
+    let client = client.signed_by(&key, &authority).unwrap();
+    [authority.pem(), client.pem(), key.serialize_pem()]
+}
+
+/// Loads a `forward` on a machine with these files.
+fn load(files: &[(&str, &str)], to: &str, lines: &str) -> Result<Settings, ConfigError> {
+    let corefile = format!(". {{\n forward . {to} {{\n {lines}\n }}\n}}\n");
+    let machine = Machine::with(&[files, &[(COREFILE, &corefile)]].concat());
+    corefile::load(&options(&["-conf", COREFILE]), &no_environment(), &machine)
+}
+
+fn forward(files: &[(&str, &str)], to: &str, options: &str) -> Forward {
+    load(files, to, options).unwrap().blocks.remove(0).forwards.remove(0)
+}
+
+fn carriage(options: &str) -> Carriage {
+    forward(&[], "192.0.2.1", options).carriage
+}
+
+fn refused(files: &[(&str, &str)], to: &str, options: &str) -> String {
+    first_line(load(files, to, options))
+}
+
+#[test]
+fn connections_live_as_long_as_they_are_told() {
+    let unset = carriage("policy random");
+    assert_eq!((unset.expire, unset.max_age, unset.max_idle_conns), (Duration::from_secs(10), None, None));
+    assert_eq!((unset.source_address, unset.tls), (None, None));
+    assert_eq!(carriage("max_age 30s").max_age, Some(Duration::from_secs(30)));
+    assert_eq!(carriage("max_age 0s").max_age, None);
+    assert_eq!(carriage("max_age 5s\n expire 5s").max_age, Some(Duration::from_secs(5)));
+    assert_eq!(carriage("max_idle_conns 3").max_idle_conns, NonZeroUsize::new(3));
+    assert_eq!(carriage("max_idle_conns 0").max_idle_conns, None);
+    assert_eq!(carriage("source_address 192.0.2.9").source_address, Some("192.0.2.9".parse().unwrap()));
+    for (options, reason) in [
+        ("max_age 5s", "max_age (5s) must not be less than expire (10s)"),
+        ("max_age soon", "time: invalid duration \"soon\""),
+        ("max_idle_conns -1", "max_idle_conns can't be negative: -1"),
+        ("max_idle_conns", "Wrong argument count or unexpected line ending after 'max_idle_conns'"),
+        ("source_address eth0", "source_address \"eth0\" is not an IP address"),
+        ("source_address ::1", "::1 cannot ask 192.0.2.1:53: the one is IPv4, the other IPv6"),
+    ] {
+        let line = refused(&[], "192.0.2.1", options);
+        assert!(line.contains(":3 - ") && line.contains(reason), "{options}: {line}");
+    }
+}
+
+#[test]
+fn encrypted_upstreams_have_a_port_and_a_name() {
+    let [roots, ..] = certificates();
+    for (to, options, address, name) in [
+        ("tls://192.0.2.1", "", "192.0.2.1:853", "192.0.2.1"),
+        ("tls://192.0.2.1:8853", "", "192.0.2.1:8853", "192.0.2.1"),
+        ("tls://192.0.2.1%dns.test", "", "192.0.2.1:853", "dns.test"),
+        ("tls://192.0.2.1%dns.test:8853", "", "192.0.2.1:8853", "dns.test"),
+        ("tls://2001:db8::1", "", "[2001:db8::1]:853", "2001:db8::1"),
+        ("tls://[2001:db8::1]", "", "[2001:db8::1]:853", "2001:db8::1"),
+        ("tls://[2001:db8::1]:8853", "", "[2001:db8::1]:8853", "2001:db8::1"),
+        ("tls://2001:db8::1%dns.test", "", "[2001:db8::1]:853", "dns.test"),
+        ("tls://[2001:db8::1%dns.test]:8853", "", "[2001:db8::1]:8853", "dns.test"),
+        ("tls://[2001:db8::1]%dns.test:8853", "", "[2001:db8::1]:8853", "dns.test"),
+        ("tls://192.0.2.1%dns.test", "tls_servername other.test", "192.0.2.1:853", "other.test"),
+    ] {
+        let forward = forward(&[(SYSTEM_ROOTS, &roots)], to, options);
+        let address = address.parse().unwrap();
+        assert_eq!(forward.upstreams, [address], "{to}");
+        let tls = forward.carriage.tls.unwrap();
+        assert_eq!(tls.name(address).unwrap().to_str(), name, "{to}");
+    }
+    let mixed = forward(&[(SYSTEM_ROOTS, &roots)], "192.0.2.1 tls://192.0.2.2", "");
+    let tls = mixed.carriage.tls.unwrap();
+    let has_name: Vec<bool> = mixed.upstreams.iter().map(|addr| tls.name(*addr).is_some()).collect();
+    assert_eq!(has_name, [false, true]);
+    for (to, reason) in [
+        ("tls://dns.test", "tls:// wants an IP address: \"tls://dns.test\""),
+        ("tls://192.0.2.1:0", "is not 1 to 65535"),
+        ("tls://192.0.2.1%dns.test:https", "is not 1 to 65535"),
+        ("tls://192.0.2.1%-.-", "\"-.-\" cannot be the name of a server"),
+    ] {
+        let line = refused(&[(SYSTEM_ROOTS, &roots)], to, "");
+        assert!(line.contains(":2 - ") && line.contains(reason), "{to}: {line}");
+    }
+}
+
+#[test]
+fn certificates_are_read_at_load() {
+    let [ca, certificate, key] = certificates();
+    let [other_ca, _, other_key] = certificates();
+    let files = [
+        ("/tls/ca", &*ca),
+        ("/tls/other-ca", &other_ca),
+        ("/tls/certificate", &certificate),
+        ("/tls/key", &key),
+        ("/tls/other-key", &other_key),
+        ("/tls/noise", "-----BEGIN CERTIFICATE-----\n????\n-----END CERTIFICATE-----\n"),
+        ("/tls/no-certificate", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"),
+        ("/tls/empty", ""),
+    ];
+    let tls = |words: &str| forward(&files, "tls://192.0.2.1", words).carriage;
+    assert_eq!(tls("tls /tls/ca"), tls("tls /tls/ca"));
+    assert_ne!(tls("tls /tls/ca"), tls("tls /tls/other-ca"));
+    assert_ne!(tls("tls /tls/ca"), tls("tls /tls/certificate /tls/key /tls/ca"));
+    for (words, reason) in [
+        ("tls /tls/none", "cannot read \"/tls/none\": entity not found"),
+        ("tls /tls/empty", "/tls/empty holds no certificate in PEM"),
+        ("tls /tls/noise", "/tls/noise is not PEM"),
+        ("tls /tls/no-certificate", "/tls/no-certificate holds a bad certificate"),
+        ("tls /tls/certificate /tls/ca /tls/ca", "/tls/ca holds no private key in PEM"),
+        ("tls /tls/certificate /tls/other-key /tls/ca", "/tls/certificate does not go with /tls/other-key"),
+        ("tls a b c d", "Wrong argument count or unexpected line ending after 'd'"),
+    ] {
+        let line = refused(&files, "tls://192.0.2.1", words);
+        assert!(line.contains(":3 - ") && line.contains(reason), "{words}: {line}");
+        let unneeded = refused(&files, "192.0.2.1", words);
+        assert!(unneeded.contains(reason), "wrong where nothing needs it, too: {words}: {unneeded}");
+    }
+}
+
+#[test]
+fn without_certificates_of_authorities_encryption_is_refused() {
+    let line = refused(&[], "tls://192.0.2.1", "");
+    assert!(line.contains(":2 - ") && line.contains("name a file with 'tls CA'"), "{line}");
+    let line = refused(&[(SYSTEM_ROOTS, "")], "tls://192.0.2.1", "tls");
+    assert!(line.contains("no certificates of authorities"), "{line}");
+}
+
+#[test]
+fn encryption_that_nothing_uses_is_told() {
+    let [ca, ..] = certificates();
+    let settings = load(&[("/tls/ca", &ca)], "192.0.2.1", "tls /tls/ca").unwrap();
+    assert_eq!(settings.blocks[0].forwards[0].carriage.tls, None);
+    let warnings = settings.warnings;
+    assert!(warnings[0].ends_with("no upstream is reached by tls://: tls does nothing"), "{warnings:?}");
+    let warnings = load(&[], "192.0.2.1", "tls_servername dns.test").unwrap().warnings;
+    assert!(warnings[0].ends_with("by tls://: tls_servername does nothing"), "{warnings:?}");
+}

@@ -1,0 +1,90 @@
+//! The machine as the configuration reads it: files, standard input, addresses of interfaces.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{self, Read};
+use std::net::{SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use corefile::system::{MAX_FILE_LEN, System};
+use nix::fcntl::OFlag;
+use nix::ifaddrs::getifaddrs;
+
+/// The node we run on.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Node;
+
+impl System for Node {
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        // A pipe without a writer is opened at once and not waited for.
+        let file = File::options().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path)?;
+        let kind = file.metadata()?.file_type();
+        if !kind.is_file() && !kind.is_dir() {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
+        }
+        read_up_to_limit(file)
+    }
+
+    fn read_stdin(&self) -> io::Result<Vec<u8>> {
+        read_up_to_limit(io::stdin())
+    }
+
+    fn names_in(&self, directory: &Path) -> io::Result<Vec<OsString>> {
+        std::fs::read_dir(directory)?.map(|entry| entry.map(|entry| entry.file_name())).collect()
+    }
+
+    fn is_directory(&self, path: &Path) -> bool {
+        path.is_dir()
+    }
+
+    fn addresses_of(&self, interface: &str) -> io::Result<Vec<SocketAddr>> {
+        let addresses = getifaddrs()?.filter(|entry| entry.interface_name == interface);
+        Ok(addresses
+            .filter_map(|entry| {
+                let storage = entry.address?;
+                let v4 = storage.as_sockaddr_in().map(|v4| SocketAddrV4::from(*v4).into());
+                v4.or_else(|| storage.as_sockaddr_in6().map(|v6| SocketAddrV6::from(*v6).into()))
+            })
+            .collect())
+    }
+}
+
+fn read_up_to_limit(source: impl Read) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let read = source.take(MAX_FILE_LEN + 1).read_to_end(&mut bytes)?;
+    if u64::try_from(read).is_ok_and(|read| read > MAX_FILE_LEN) {
+        return Err(io::Error::new(
+            io::ErrorKind::FileTooLarge,
+            format!("longer than {} MiB", MAX_FILE_LEN >> 20),
+        ));
+    }
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_loopback_interface_has_its_address_and_a_made_up_one_has_none() {
+        assert!(Node.addresses_of("lo").unwrap().contains(&"127.0.0.1:0".parse().unwrap()));
+        assert!(Node.addresses_of("no-such-link0").unwrap().is_empty());
+    }
+
+    #[test]
+    fn an_endless_file_is_refused() {
+        let error = read_up_to_limit(io::repeat(0)).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::FileTooLarge);
+    }
+
+    /// Whoever opens one for reading waits for a writer, and no signal is heard meanwhile.
+    #[test]
+    fn a_pipe_is_refused_and_not_waited_for() {
+        let path = std::env::temp_dir().join(format!("nodelocaldns-pipe-{}", std::process::id()));
+        nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRUSR).unwrap();
+        let read = Node.read(&path);
+        std::fs::remove_file(&path).unwrap();
+        assert_eq!(read.unwrap_err().to_string(), "not a regular file");
+    }
+}

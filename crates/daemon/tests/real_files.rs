@@ -1,0 +1,19 @@
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
+//! A Corefile on disk, read through the process's own view of the machine.
+
+use std::ffi::OsString;
+
+use corefile::{Environment, load};
+use daemon::flags;
+use daemon::system::Node;
+
+#[test]
+fn real_files_are_found_and_imported_ones_are_named_in_full() {
+    let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/../corefile/tests/corefiles");
+    let corefile = format!("{directory}/imports.Corefile");
+    let words = ["nodelocaldns", "-localip", "169.254.25.10", "-conf", &corefile];
+    let flags = flags::parse(words.map(OsString::from)).unwrap();
+    let error = load(&flags.options, &Environment::default(), &Node).unwrap_err().to_string();
+    let line = format!("{directory}/parts/b.part:2 - Error during parsing: Unknown directive 'wibble'");
+    assert_eq!(error.lines().next(), Some(line.as_str()));
+}
