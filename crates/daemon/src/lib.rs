@@ -14,6 +14,7 @@ mod budget;
 mod checks;
 mod clock;
 mod control;
+pub mod counters;
 pub mod environment;
 pub mod flags;
 mod handover;
@@ -21,7 +22,6 @@ pub mod metrics;
 pub mod readiness;
 pub mod snapshot;
 pub mod system;
-pub mod tallies;
 pub mod voice;
 mod worker;
 

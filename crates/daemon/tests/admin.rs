@@ -7,9 +7,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use daemon::admin::{Admin, Endpoints, Limits, Sources};
-use daemon::metrics::{Build, Exposition, ProcessTally};
+use daemon::counters::CounterRegistry;
+use daemon::metrics::{Build, Exposition, ProcessCounters};
 use daemon::readiness::Readiness;
-use daemon::tallies::Tallies;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::{LocalSet, yield_now};
@@ -19,10 +19,10 @@ use tokio::time::timeout;
 const PATIENCE: Duration = Duration::from_secs(20);
 const SHORT: Duration = Duration::from_millis(100);
 
-fn sources(tallies: &Arc<Mutex<Tallies>>) -> Sources {
-    let tally = Arc::new(ProcessTally::default());
-    let exposition = Exposition::new(Arc::clone(tallies), Arc::clone(&tally), Build::default()).unwrap();
-    Sources { exposition: Arc::new(exposition), readiness: Readiness::new(), tally }
+fn sources(registry: &Arc<Mutex<CounterRegistry>>) -> Sources {
+    let counters = Arc::new(ProcessCounters::default());
+    let exposition = Exposition::new(Arc::clone(registry), Arc::clone(&counters), Build::default()).unwrap();
+    Sources { exposition: Arc::new(exposition), readiness: Readiness::new(), counters }
 }
 
 /// Addresses on loopback whose port the kernel chooses; different numbers are different addresses.
@@ -36,16 +36,16 @@ fn bound(admin: &Admin, asked: SocketAddr) -> SocketAddr {
 
 /// What a test may turn, beside the endpoints themselves.
 struct Behind {
-    tallies: Arc<Mutex<Tallies>>,
+    counters: Arc<Mutex<CounterRegistry>>,
     readiness: Readiness,
     exposition: Arc<Exposition>,
 }
 
 async fn with_admin<F: AsyncFnOnce(Admin, Behind)>(limits: Limits, test: F) {
-    let tallies = Arc::default();
-    let sources = sources(&tallies);
+    let counters = Arc::default();
+    let sources = sources(&counters);
     let readiness = sources.readiness.clone();
-    let behind = Behind { tallies, readiness, exposition: Arc::clone(&sources.exposition) };
+    let behind = Behind { counters, readiness, exposition: Arc::clone(&sources.exposition) };
     LocalSet::new().run_until(async { test(Admin::new(sources, limits), behind).await }).await;
 }
 
@@ -331,7 +331,7 @@ async fn who_never_reads_is_cut_off() {
         // A histogram is 1.5 KB of page, and the kernel may take in all of its send buffer.
         for number in 0..=send_buffer_len() / 1024 {
             let zone = format!("{number}.example.");
-            behind.tallies.lock().unwrap().route("dns://:53", &zone, 0).1.durations.observe(SHORT);
+            behind.counters.lock().unwrap().route("dns://:53", &zone, 0).1.durations.observe(SHORT);
         }
         admin.rebind(&Endpoints { metrics: vec![local(1)], ..Endpoints::default() }).unwrap();
         let address = bound(&admin, local(1));

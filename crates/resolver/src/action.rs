@@ -7,8 +7,8 @@ use std::time::Instant;
 
 use wire::header::{Rcode, RecordType};
 
+use crate::inflight::shared::{Outcome, WorkerId};
 use crate::policy::{ListenerId, RouteId, UpstreamId};
-use crate::questions::{Outcome, WorkerId};
 
 /// How octets travel, on either side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -12,29 +12,17 @@
 //! other), `forward` (whom to ask, again or no more; with `plan`, the order, `hedge`, a second attempt early, `doubt`,
 //! answers that are none, `verdict`, answers that are not good enough, `probe`, who is down), `ending` (what those who
 //! wait are told), `keeping` (what is kept), `life` (how long an answer lives), [`cache`] (with `packing` and
-//! `unpacking`: what goes over to another process), [`policy`] (what is obeyed), [`tally`] (what is counted), [`action`]
+//! `unpacking`: what goes over to another process), [`policy`] (what is obeyed), [`counters`] (what is counted), [`action`]
 //! (what is wanted of the worker).
 #![forbid(unsafe_code)]
 
 pub mod action;
-mod answering;
 pub mod cache;
-mod doubt;
-mod ending;
-mod flight;
-mod forward;
-mod hedge;
-mod joining;
-mod keeping;
-mod life;
-mod lookup;
-mod plan;
+pub mod counters;
+pub mod inflight;
 pub mod policy;
-mod probe;
-pub mod questions;
-mod shares;
-pub mod tally;
-mod verdict;
+mod respond;
+mod upstream;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -48,15 +36,15 @@ use wire::header::{Header, Rcode, RecordType};
 use wire::query::Rejection;
 
 use crate::action::{Action, AttemptId, Client, Failure, Outbox};
-use crate::answering::{Ledger, Offer, Recipient, Refusal, Taken, check, push_answer};
 use crate::cache::{Cache, Front};
-use crate::flight::{Attempt, Due, Flight, FlightId};
-use crate::hedge::Pace;
+use crate::counters::WorkerCounters;
+use crate::inflight::query::{Attempt, Due, Flight, FlightId};
+use crate::inflight::quotas::Shares;
+use crate::inflight::shared::{Outcome, Questions, WorkerId};
 use crate::policy::{Limits, Policy, Route, UpstreamId};
-use crate::probe::Probe;
-use crate::questions::{Outcome, Questions, WorkerId};
-use crate::shares::Shares;
-use crate::tally::WorkerTally;
+use crate::respond::{Ledger, Offer, Recipient, Refusal, Taken, check, push_answer};
+use crate::upstream::health::Probe;
+use crate::upstream::hedge::Pace;
 
 /// The opcode that asks a server for its status (RFC 1035 section 4.1.1).
 const STATUS: u8 = 2;
@@ -73,7 +61,7 @@ pub struct Seat {
     /// The open questions of the process.
     pub questions: Arc<Questions>,
     /// What is counted for its worker.
-    pub tally: Arc<WorkerTally>,
+    pub counters: Arc<WorkerCounters>,
     /// Caps and the deadline.
     pub limits: Limits,
     /// From the operating system's source of randomness: IDs that cannot be guessed grow from it.
@@ -87,7 +75,7 @@ pub struct Resolver {
     worker: WorkerId,
     front: Front,
     questions: Arc<Questions>,
-    tally: Arc<WorkerTally>,
+    counters: Arc<WorkerCounters>,
     limits: Limits,
     random: StdRng,
     shares: Shares,
@@ -113,7 +101,7 @@ impl Resolver {
             worker: seat.worker,
             front: Front::new(seat.cache),
             questions: seat.questions,
-            tally: seat.tally,
+            counters: seat.counters,
             limits: seat.limits,
             random: StdRng::from_seed(seat.seed),
             shares: Shares::new(),
@@ -251,11 +239,11 @@ impl Resolver {
 
     fn reject(&self, client: Client, packet: &[u8], rejection: Rejection, outbox: &mut Outbox) {
         match rejection {
-            Rejection::Silence => self.tally.silenced.add(1),
+            Rejection::Silence => self.counters.silenced.add(1),
             Rejection::NotImplemented if asks_status(packet) => {}
-            Rejection::NotImplemented => self.tally.not_implemented.add(1),
-            Rejection::FormatError => self.tally.format_errors.add(1),
-            Rejection::BadVersion => self.tally.bad_versions.add(1),
+            Rejection::NotImplemented => self.counters.not_implemented.add(1),
+            Rejection::FormatError => self.counters.format_errors.add(1),
+            Rejection::BadVersion => self.counters.bad_versions.add(1),
         }
         let start = outbox.bytes.len();
         wire::reply::rejection(packet, rejection, &mut outbox.bytes);

@@ -13,10 +13,10 @@ use std::time::{Duration, Instant};
 
 use resolver::action::{Action, Ask, Client, Outbox};
 use resolver::cache::{Cache, Occupancy};
+use resolver::counters::BlockCounters;
 use resolver::policy::{
     Block, BlockId, CachePolicy, Listener, ListenerId, Policy, Route, RouteId, Stale, StaleMode,
 };
-use resolver::tally::BlockTally;
 use resolver::{Resolver, Seat};
 use testkit::stand;
 use wire::name::Name;
@@ -267,8 +267,8 @@ fn a_smaller_capacity_is_reached_with_the_next_insertions() {
 
 #[test]
 fn an_answer_too_big_is_passed_on_and_counted() {
-    let tally: Arc<BlockTally> = Arc::default();
-    let policy = stand::policy(Block { tally: Arc::clone(&tally), ..stand::block() });
+    let counters: Arc<BlockCounters> = Arc::default();
+    let policy = stand::policy(Block { counters: Arc::clone(&counters), ..stand::block() });
     let cache = Arc::new(Cache::new(1 << 20));
     let mut worker = Worker::new(policy, &cache);
     worker.records = 700;
@@ -277,7 +277,7 @@ fn an_answer_too_big_is_passed_on_and_counted() {
     worker.records = 1100;
     assert!(!worker.ask("big.example"));
     assert!(!worker.ask("big.example"));
-    assert_eq!(tally.cache_oversized.get(), 2);
+    assert_eq!(counters.cache_oversized.get(), 2);
 }
 
 /// Two blocks: `quiet.` and the root.
@@ -285,7 +285,7 @@ fn two_blocks(quiet: &Arc<Occupancy>, root: &Arc<Occupancy>) -> Arc<Policy> {
     let route = |number: u16, zone: Name, occupancy: &Arc<Occupancy>| {
         let (id, cache) = (BlockId(number), Some(cache(1_000_000)));
         let block = Arc::new(Block { id, cache, occupancy: Arc::clone(occupancy), ..stand::block() });
-        Arc::new(Route { id: RouteId(number), zone, block, tally: None, loop_check: None })
+        Arc::new(Route { id: RouteId(number), zone, block, counters: None, loop_check: None })
     };
     let routes = vec![route(0, Name::parse("quiet").unwrap(), quiet), route(1, Name::root(), root)];
     let listener = Listener::new(routes, Arc::default(), RouteId(2));

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use resolver::action::{Action, Ask, AttemptId, Client, Failure, Outbox};
+use resolver::inflight::shared::WorkerId;
 use resolver::policy::{ForwardPolicy, ListenerId, Order, Policy, Upstream, UpstreamId};
-use resolver::questions::WorkerId;
 use resolver::{Resolver, Seat};
 use testkit::client::Options;
 use testkit::{MessageType, RecordType, stand, text};
@@ -217,7 +217,7 @@ fn fifty_hostile_names_of_each_kind_take_no_upstream_down() {
 #[test]
 fn one_early_attempt_for_ten_ordinary_ones() {
     let forward = stand::forward(stand::upstream());
-    let tally = Arc::clone(&forward.upstreams[0].tally);
+    let counters = Arc::clone(&forward.upstreams[0].counters);
     let mut worker = Worker::new(0, policy(&forward));
     for number in 0..400 {
         worker.ask(&format!("slow-{number}.example.test"));
@@ -231,6 +231,6 @@ fn one_early_attempt_for_ten_ordinary_ones() {
         worker.pass(Duration::from_secs(5));
     }
     // Ten to begin with; what the first question earns finds the purse full.
-    assert_eq!(tally.hedged.get(), 10 + (400 - 1) / 10);
-    assert_eq!(tally.hedges_withheld.get(), 400 - 49);
+    assert_eq!(counters.hedged.get(), 10 + (400 - 1) / 10);
+    assert_eq!(counters.hedges_withheld.get(), 400 - 49);
 }

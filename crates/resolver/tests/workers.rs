@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 
 use resolver::action::{Action, Ask, Client, Outbox, Relay};
 use resolver::cache::Cache;
+use resolver::inflight::shared::{Questions, WorkerId};
 use resolver::policy::{Block, ListenerId, Prefetch};
-use resolver::questions::{Questions, WorkerId};
 use resolver::{Resolver, Seat};
 use testkit::client::Options;
 use testkit::{MessageType, RecordType, stand, text};

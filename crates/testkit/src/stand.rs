@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use resolver::Seat;
 use resolver::cache::Cache;
+use resolver::inflight::shared::WorkerId;
 use resolver::policy::{
     AttemptRule, Block, BlockId, CachePolicy, ForwardPolicy, HealthPolicy, Limits, Listener, Order, Policy,
     Route, RouteId, StorePolicy, TransportRule, Upstream, UpstreamId,
 };
-use resolver::questions::WorkerId;
 use wire::name::Name;
 
 /// Octets the cache may take: more than a test fills.
@@ -59,7 +59,7 @@ pub fn health() -> HealthPolicy {
 /// An upstream that no packet reaches.
 pub fn upstream() -> Upstream {
     let (id, addr) = (UpstreamId(0), ([10, 233, 0, 3], 53).into());
-    Upstream { id, addr, encrypted: false, tally: Arc::default(), state: Arc::default() }
+    Upstream { id, addr, encrypted: false, counters: Arc::default(), state: Arc::default() }
 }
 
 /// A block with [`cache`] and one [`forward`], to an upstream that no packet reaches.
@@ -69,15 +69,15 @@ pub fn block() -> Block {
         udp_size: wire::edns::OUR_UDP_SIZE,
         cache: Some(cache()),
         forwards: vec![forward(upstream())],
-        tally: Arc::default(),
+        counters: Arc::default(),
         occupancy: Arc::default(),
     }
 }
 
 /// One listener, number 0, that serves the root by `block`.
 pub fn policy(block: Block) -> Arc<Policy> {
-    let (zone, block, tally) = (Name::root(), Arc::new(block), Some(Arc::default()));
-    let route = Route { id: RouteId(0), zone, block, tally, loop_check: None };
+    let (zone, block, counters) = (Name::root(), Arc::new(block), Some(Arc::default()));
+    let route = Route { id: RouteId(0), zone, block, counters, loop_check: None };
     let listener = Listener::new(vec![Arc::new(route)], Arc::default(), RouteId(1));
     Arc::new(Policy { listeners: vec![Some(listener)] })
 }
@@ -89,7 +89,7 @@ pub fn seat(policy: Arc<Policy>) -> Seat {
         worker: WorkerId(0),
         cache: Arc::new(Cache::new(CACHE_BUDGET)),
         questions: Arc::default(),
-        tally: Arc::default(),
+        counters: Arc::default(),
         limits: Limits::default(),
         seed: [7; 32],
     }

@@ -25,7 +25,7 @@ use tokio::time::timeout;
 use tracing::error;
 
 use self::pages::{MetricsPage, Pages, Roles};
-use crate::metrics::{Exposition, ProcessTally};
+use crate::metrics::{Exposition, ProcessCounters};
 use crate::readiness::Readiness;
 
 /// What is served where. An address may have several roles. An unspecified address, `[::]` or `0.0.0.0`, stands for
@@ -69,7 +69,7 @@ pub struct Sources {
     /// Of `/ready`.
     pub readiness: Readiness,
     /// Counts the self-probes of `/health`.
-    pub tally: Arc<ProcessTally>,
+    pub counters: Arc<ProcessCounters>,
 }
 
 /// What a client may cost.
@@ -150,7 +150,7 @@ impl Admin {
     pub fn new(sources: Sources, limits: Limits) -> Self {
         let probed = Rc::default();
         let mut prober = JoinSet::new();
-        prober.spawn_local(probe::run(Rc::clone(&probed), limits.probe_period, sources.tally));
+        prober.spawn_local(probe::run(Rc::clone(&probed), limits.probe_period, sources.counters));
         let pages = Rc::new(Pages {
             exposition: sources.exposition,
             readiness: sources.readiness,

@@ -13,7 +13,7 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 use tracing::warn;
 
 use crate::clock;
-use crate::metrics::ProcessTally;
+use crate::metrics::ProcessCounters;
 
 /// After which a probe has failed.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -23,7 +23,11 @@ const SLOW: Duration = Duration::from_secs(1);
 const MAX_ANSWER_LEN: u64 = 4096;
 
 /// Probes `addresses`, which change with the configuration, once per `period`.
-pub(super) async fn run(addresses: Rc<RefCell<Vec<SocketAddr>>>, period: Duration, tally: Arc<ProcessTally>) {
+pub(super) async fn run(
+    addresses: Rc<RefCell<Vec<SocketAddr>>>,
+    period: Duration,
+    counters: Arc<ProcessCounters>,
+) {
     let mut ticks = interval(period);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -36,11 +40,11 @@ pub(super) async fn run(addresses: Rc<RefCell<Vec<SocketAddr>>>, period: Duratio
             let url = format!("http://{address}/health");
             match answered {
                 Err(error) => {
-                    tally.health_failures.up();
+                    counters.health_failures.up();
                     warn!("plugin/health: Local health request to {url:?} failed: {error}");
                 }
                 Ok(()) => {
-                    tally.health_probes.observe(took);
+                    counters.health_probes.observe(took);
                     if took > SLOW {
                         warn!("plugin/health: Local health request to {url:?} took more than 1s: {took:?}");
                     }

@@ -1,22 +1,22 @@
-//! The blocks of one worker: what all share, with tallies and carriers of its own.
+//! The blocks of one worker: what all share, with counters and carriers of its own.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
+use resolver::counters::UpstreamCounters;
 use resolver::policy::{Block, ForwardPolicy, Upstream};
-use resolver::tally::UpstreamTally;
 use wire::edns::OUR_UDP_SIZE;
 
 use super::{Shared, SharedForward};
-use crate::tallies::Tallies;
+use crate::counters::CounterRegistry;
 use crate::worker::{Carrier, Carriers, Privacy};
 use corefile::settings::{self, Settings};
 
 /// What the orders of one worker are made from.
 pub(super) struct Hand<'a> {
-    pub(super) tallies: &'a mut Tallies,
+    pub(super) counters: &'a mut CounterRegistry,
     pub(super) settings: &'a Settings,
     pub(super) shared: &'a [Shared],
     pub(super) worker: usize,
@@ -39,14 +39,14 @@ impl Hand<'_> {
                 continue;
             }
             let zones = cache_zones(block);
-            let tally = self.tallies.block(&listener.label, &zones, &shared.occupancy, self.worker);
+            let counters = self.counters.block(&listener.label, &zones, &shared.occupancy, self.worker);
             let forwards = block.forwards.iter().zip(&shared.forwards);
             let forwards =
                 forwards.map(|(forward, shared)| self.forward(forward, shared, upstreams)).collect();
             let (id, occupancy) = (shared.id, Arc::clone(&shared.occupancy));
             let cache = block.cache.clone();
             let udp_size = block.bufsize.unwrap_or(OUR_UDP_SIZE);
-            blocks.insert(*index, Arc::new(Block { id, udp_size, cache, forwards, tally, occupancy }));
+            blocks.insert(*index, Arc::new(Block { id, udp_size, cache, forwards, counters, occupancy }));
         }
         blocks
     }
@@ -63,7 +63,7 @@ impl Hand<'_> {
         &self,
         addr: SocketAddr,
         carriage: &settings::Carriage,
-        tally: &Arc<UpstreamTally>,
+        counters: &Arc<UpstreamCounters>,
     ) -> Carrier {
         let privacy = carriage
             .tls
@@ -78,7 +78,7 @@ impl Hand<'_> {
             max_idle: carriage
                 .max_idle_conns
                 .and_then(|most| NonZeroUsize::new(most.get().div_ceil(self.workers))),
-            tally: Arc::clone(tally),
+            counters: Arc::clone(counters),
         }
     }
 
@@ -90,11 +90,11 @@ impl Hand<'_> {
     ) -> ForwardPolicy {
         let mut upstreams = Vec::new();
         for (&addr, (id, state)) in forward.upstreams.iter().zip(&shared.upstreams) {
-            let tally = self.tallies.upstream(addr, self.worker);
-            let carrier = self.carrier(addr, &forward.carriage, &tally);
+            let counters = self.counters.upstream(addr, self.worker);
+            let carrier = self.carrier(addr, &forward.carriage, &counters);
             let encrypted = carrier.privacy.is_some();
             carriers.insert(*id, Arc::new(carrier));
-            upstreams.push(Upstream { id: *id, addr, encrypted, tally, state: Arc::clone(state) });
+            upstreams.push(Upstream { id: *id, addr, encrypted, counters, state: Arc::clone(state) });
         }
         ForwardPolicy {
             from: forward.from.clone(),

@@ -10,13 +10,13 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use resolver::cache::{Home, Occupancy};
+use resolver::counters::WorkerCounters;
 use resolver::policy::{
     BlockId, ForwardState, IDLE, Listener, ListenerId, LoopCheck, Policy, Route, RouteId, UpstreamId,
     UpstreamState,
 };
-use resolver::tally::WorkerTally;
 
-use crate::tallies::{DROPPED, EnabledPlugin, Tallies};
+use crate::counters::{CounterRegistry, DROPPED, EnabledPlugin};
 use crate::voice::errors::{Consolidator, ErrorLog};
 use crate::voice::query_log::QueryLog;
 use crate::worker::{Carriers, Orders, Patience};
@@ -36,7 +36,7 @@ impl std::fmt::Display for NumbersUsedUp {
 
 /// The numbers given so far.
 pub(crate) struct Assembly {
-    tallies: Arc<Mutex<Tallies>>,
+    counters: Arc<Mutex<CounterRegistry>>,
     workers: usize,
     listeners: Vec<String>,
     blocks: HashMap<String, (BlockId, Arc<Occupancy>)>,
@@ -78,13 +78,13 @@ struct SharedForward {
 }
 
 impl Assembly {
-    pub(crate) fn new(tallies: Arc<Mutex<Tallies>>, workers: usize) -> Self {
-        Self { tallies, workers, listeners: Vec::new(), blocks: HashMap::new(), upstreams: Vec::new() }
+    pub(crate) fn new(counters: Arc<Mutex<CounterRegistry>>, workers: usize) -> Self {
+        Self { counters, workers, listeners: Vec::new(), blocks: HashMap::new(), upstreams: Vec::new() }
     }
 
     /// What a worker counts as a whole.
-    pub(crate) fn worker_tally(&self, worker: usize) -> Arc<WorkerTally> {
-        self.tallies.lock().unwrap_or_else(PoisonError::into_inner).worker(worker)
+    pub(crate) fn worker_counters(&self, worker: usize) -> Arc<WorkerCounters> {
+        self.counters.lock().unwrap_or_else(PoisonError::into_inner).worker(worker)
     }
 
     /// Orders for every worker.
@@ -106,11 +106,11 @@ impl Assembly {
             error_log: ErrorLog::new(),
             zones: HashMap::new(),
         };
-        let tallies = Arc::clone(&self.tallies);
-        let mut tallies = tallies.lock().unwrap_or_else(PoisonError::into_inner);
+        let counters = Arc::clone(&self.counters);
+        let mut counters = counters.lock().unwrap_or_else(PoisonError::into_inner);
         for worker in 0..self.workers {
             let mut hand =
-                Hand { tallies: &mut tallies, settings, shared: &shared, worker, workers: self.workers };
+                Hand { counters: &mut counters, settings, shared: &shared, worker, workers: self.workers };
             let orders = self.orders(&mut hand, &mut assembled);
             assembled.orders.push(orders);
         }
@@ -131,8 +131,8 @@ impl Assembly {
 
     /// Has the metrics tell that `settings` are in force.
     pub(crate) fn in_force(&self, settings: &Settings) {
-        let mut tallies = self.tallies.lock().unwrap_or_else(PoisonError::into_inner);
-        tallies.set_enabled_plugins(enabled_plugins(settings));
+        let mut counters = self.counters.lock().unwrap_or_else(PoisonError::into_inner);
+        counters.set_enabled_plugins(enabled_plugins(settings));
     }
 
     fn share(&mut self, block: &settings::Block) -> Result<Shared, NumbersUsedUp> {
@@ -184,15 +184,15 @@ impl Assembly {
         let mut upstreams = Carriers::new();
         let (mut addresses, mut patience) = (HashMap::new(), HashMap::new());
         for (listener, (id, _)) in hand.settings.listeners.iter().zip(&assembled.listeners) {
-            let (dropped_id, dropped) = hand.tallies.route(&listener.label, DROPPED, hand.worker);
+            let (dropped_id, dropped) = hand.counters.route(&listener.label, DROPPED, hand.worker);
             let blocks = hand.blocks(listener, &mut upstreams);
             let mut routes = Vec::new();
             for (zone, index) in &listener.zones {
-                let (route, tally) = hand.tallies.route(&listener.label, &zone.to_string(), hand.worker);
+                let (route, counters) = hand.counters.route(&listener.label, &zone.to_string(), hand.worker);
                 let Some((block, settings, shared)) = hand.block(*index, &blocks) else { continue };
-                let tally = settings.prometheus.then_some(tally);
+                let counters = settings.prometheus.then_some(counters);
                 let loop_check = shared.loop_check.clone();
-                routes.push(Arc::new(Route { id: route, zone: zone.clone(), block, tally, loop_check }));
+                routes.push(Arc::new(Route { id: route, zone: zone.clone(), block, counters, loop_check }));
                 query_log.set_rules(route, &settings.log);
                 if let Some(consolidator) = &shared.consolidator {
                     assembled.error_log.set(route, consolidator);

@@ -27,13 +27,13 @@ use tracing::{error, info, warn};
 
 use crate::admin::{Limits, Sources};
 use crate::assembly;
+use crate::counters::CounterRegistry;
 use crate::environment;
 use crate::flags::{self, Flags};
 use crate::handover::{Estate, Place};
-use crate::metrics::{Build, Exposition, ProcessTally, SetupError};
+use crate::metrics::{Build, Exposition, ProcessCounters, SetupError};
 use crate::readiness::Readiness;
 use crate::system::Node;
-use crate::tallies::Tallies;
 use crate::voice::{self, Voice};
 use corefile::Corefile;
 use corefile::Environment;
@@ -58,7 +58,7 @@ pub fn run(args: impl IntoIterator<Item = std::ffi::OsString>) -> ExitCode {
     if flags.probe {
         return probing::probe(flags.handover_dir.as_deref());
     }
-    let process = Arc::new(ProcessTally::default());
+    let process = Arc::new(ProcessCounters::default());
     let ending = match Voice::start(std::io::stdout(), voice::QUEUE_LEN, Arc::clone(&process)) {
         Ok(voice) => {
             let ending = with_voice(&flags, &voice, &process);
@@ -78,7 +78,7 @@ pub fn run(args: impl IntoIterator<Item = std::ffi::OsString>) -> ExitCode {
     }
 }
 
-fn with_voice(flags: &Flags, voice: &Voice, process: &Arc<ProcessTally>) -> Result<Ending, Fault> {
+fn with_voice(flags: &Flags, voice: &Voice, process: &Arc<ProcessCounters>) -> Result<Ending, Fault> {
     // It is set once per process; a second run in one process keeps the first voice.
     tracing::subscriber::set_global_default(voice.subscriber()).unwrap_or_default();
     let runtime =
@@ -87,7 +87,7 @@ fn with_voice(flags: &Flags, voice: &Voice, process: &Arc<ProcessTally>) -> Resu
     local.block_on(&runtime, control(flags, voice, process))
 }
 
-async fn control(flags: &Flags, voice: &Voice, process: &Arc<ProcessTally>) -> Result<Ending, Fault> {
+async fn control(flags: &Flags, voice: &Voice, process: &Arc<ProcessCounters>) -> Result<Ending, Fault> {
     let mut signals = Signals::listen().map_err(Fault::Thread)?;
     let environment = environment::from_process();
     let corefile = Corefile::read(&flags.options, &environment, &Node).map_err(Fault::Config)?;
@@ -122,7 +122,7 @@ struct Scene<'a> {
     flags: &'a Flags,
     environment: &'a Environment,
     voice: &'a Voice,
-    process: &'a Arc<ProcessTally>,
+    process: &'a Arc<ProcessCounters>,
     /// How many the process may have open.
     descriptors: u64,
     /// Where predecessor and successor are met.
@@ -149,14 +149,14 @@ async fn serve(
     node: &mut NodeSetup,
     signals: &mut Signals,
 ) -> Result<Ending, Fault> {
-    let tallies = Arc::new(Mutex::new(Tallies::new()));
+    let counters = Arc::new(Mutex::new(CounterRegistry::new()));
     let readiness = Readiness::new();
     let sources = Sources {
-        exposition: Arc::new(exposition(&tallies, scene.process)?),
+        exposition: Arc::new(exposition(&counters, scene.process)?),
         readiness: readiness.clone(),
-        tally: Arc::clone(scene.process),
+        counters: Arc::clone(scene.process),
     };
-    let assembly = assembly::Assembly::new(tallies, scene.flags.workers);
+    let assembly = assembly::Assembly::new(counters, scene.flags.workers);
     let admin = crate::admin::Admin::new(sources, Limits::default());
     let conditions = Conditions::of(&readiness);
     let mut service = Service::start(scene, configuration, assembly, admin, estate).await?;
@@ -188,16 +188,19 @@ async fn in_service(
     }
 }
 
-fn exposition(tallies: &Arc<Mutex<Tallies>>, process: &Arc<ProcessTally>) -> Result<Exposition, Fault> {
+fn exposition(
+    counters: &Arc<Mutex<CounterRegistry>>,
+    process: &Arc<ProcessCounters>,
+) -> Result<Exposition, Fault> {
     let build = Build {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         revision: option_env!("NODELOCALDNS_REVISION").unwrap_or_default().to_owned(),
         compiler: "rustc".to_owned(),
     };
-    Exposition::new(Arc::clone(tallies), Arc::clone(process), build).map_err(Fault::Metrics)
+    Exposition::new(Arc::clone(counters), Arc::clone(process), build).map_err(Fault::Metrics)
 }
 
-async fn set_up_node(flags: &Flags, process: &ProcessTally) -> Result<NodeSetup, Fault> {
+async fn set_up_node(flags: &Flags, process: &ProcessCounters) -> Result<NodeSetup, Fault> {
     let kind = flags.link_kind.parse().map_err(Fault::LinkKind)?;
     let link = flags.setup_interface.then(|| LinkPlan {
         name: flags.interface_name.clone(),
@@ -218,7 +221,7 @@ async fn set_up_node(flags: &Flags, process: &ProcessTally) -> Result<NodeSetup,
 }
 
 /// Says and counts what happened to the node.
-fn tell(event: &NodeEvent, process: &ProcessTally) {
+fn tell(event: &NodeEvent, process: &ProcessCounters) {
     match event {
         NodeEvent::LinkFailed(_) => process.setup_error(SetupError::InterfaceCheck),
         NodeEvent::RulesFailed(_) => process.setup_error(SetupError::Iptables),

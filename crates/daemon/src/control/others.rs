@@ -7,7 +7,7 @@ use tracing::{error, info, warn};
 use super::{Ending, Fault, Scene, tell};
 use crate::flags::Flags;
 use crate::handover::{self, Claim, Estate, Neighbour, Place};
-use crate::metrics::ProcessTally;
+use crate::metrics::ProcessCounters;
 use crate::snapshot::Snapshot;
 
 /// The directory of the hand-over; nothing when there is none, or none that can be used.
@@ -27,7 +27,7 @@ pub(super) fn meeting_place(flags: &Flags) -> Option<Place> {
 }
 
 /// What the instance in service gives, if there is one.
-pub(super) async fn predecessor(place: Option<&Place>, process: &ProcessTally) -> Option<Box<Estate>> {
+pub(super) async fn predecessor(place: Option<&Place>, process: &ProcessCounters) -> Option<Box<Estate>> {
     match handover::claim(place?).await {
         Claim::Granted(estate) => Some(estate),
         Claim::Nobody => None,

@@ -1,59 +1,59 @@
 //! The cache by listener and cached zones: `coredns_cache_*`.
 
-use resolver::tally::{BlockTally, Counter};
+use resolver::counters::{BlockCounters, Counter};
 
 use super::family::{Family, total};
-use crate::tallies::Tallies;
+use crate::counters::CounterRegistry;
 
-pub(super) fn families(tallies: &Tallies) -> Vec<Family> {
+pub(super) fn families(counters: &CounterRegistry) -> Vec<Family> {
     vec![
-        entries(tallies),
-        evictions(tallies),
-        hits(tallies),
+        entries(counters),
+        evictions(counters),
+        hits(counters),
         counted(
             Family::counter("coredns_cache_requests_total", "Queries the cache was asked for."),
-            tallies,
-            |tally| &tally.cache_requests,
+            counters,
+            |counters| &counters.cache_requests,
         ),
         counted(
             Family::counter("coredns_cache_misses_total", "Queries the cache had no answer for."),
-            tallies,
-            |tally| &tally.cache_misses,
+            counters,
+            |counters| &counters.cache_misses,
         ),
         counted(
             Family::counter(
                 "coredns_cache_drops_total",
                 "Responses not kept because they did not match their question.",
             ),
-            tallies,
-            |tally| &tally.cache_drops,
+            counters,
+            |counters| &counters.cache_drops,
         ),
         counted(
             Family::counter(
                 "coredns_cache_prefetch_total",
                 "Questions asked behind the clients' backs, before an answer's end or after it.",
             ),
-            tallies,
-            |tally| &tally.prefetches,
+            counters,
+            |counters| &counters.prefetches,
         ),
         counted(
             Family::counter(
                 "coredns_cache_served_stale_total",
                 "Queries answered with what is over, for want of anything newer.",
             ),
-            tallies,
-            |tally| &tally.served_stale,
+            counters,
+            |counters| &counters.served_stale,
         ),
-        oversized(tallies),
+        oversized(counters),
     ]
 }
 
-fn entries(tallies: &Tallies) -> Family {
+fn entries(counters: &CounterRegistry) -> Family {
     let mut family = Family::gauge(
         "coredns_cache_entries",
         "Answers in the cache, with records (success) or saying there is nothing (denial).",
     );
-    for (server, zones, block) in tallies.blocks() {
+    for (server, zones, block) in counters.blocks() {
         if let Some((success, denial)) = block.entries() {
             for (kind, count) in [("success", success), ("denial", denial)] {
                 let labels = [("server", server), ("type", kind), ("zones", zones), ("view", "")];
@@ -64,12 +64,12 @@ fn entries(tallies: &Tallies) -> Family {
     family
 }
 
-fn evictions(tallies: &Tallies) -> Family {
+fn evictions(counters: &CounterRegistry) -> Family {
     let mut family = Family::counter(
         "coredns_cache_evictions_total",
         "Answers that left the cache to make room for others.",
     );
-    for (server, zones, block) in tallies.blocks() {
+    for (server, zones, block) in counters.blocks() {
         let (success, denial) = block.evictions();
         for (kind, count) in [("success", success), ("denial", denial)] {
             family.used(&[("server", server), ("type", kind), ("zones", zones), ("view", "")], count);
@@ -78,11 +78,11 @@ fn evictions(tallies: &Tallies) -> Family {
     family
 }
 
-fn hits(tallies: &Tallies) -> Family {
+fn hits(counters: &CounterRegistry) -> Family {
     let mut family = Family::counter("coredns_cache_hits_total", "Queries answered from the cache.");
-    for (server, zones, block) in tallies.blocks() {
-        let success = total(&block.of_workers, |tally: &BlockTally| Some(&tally.cache_success_hits));
-        let denial = total(&block.of_workers, |tally: &BlockTally| Some(&tally.cache_denial_hits));
+    for (server, zones, block) in counters.blocks() {
+        let success = total(&block.of_workers, |counters: &BlockCounters| Some(&counters.cache_success_hits));
+        let denial = total(&block.of_workers, |counters: &BlockCounters| Some(&counters.cache_denial_hits));
         for (kind, count) in [("success", success), ("denial", denial)] {
             family.used(&[("server", server), ("type", kind), ("zones", zones), ("view", "")], count);
         }
@@ -90,21 +90,25 @@ fn hits(tallies: &Tallies) -> Family {
     family
 }
 
-fn oversized(tallies: &Tallies) -> Family {
+fn oversized(counters: &CounterRegistry) -> Family {
     let mut family = Family::counter(
         "nodelocaldns_cache_oversized_total",
         "Answers not kept because each would take more than a sixty-fourth of the cache.",
     );
-    for (server, zones, block) in tallies.blocks() {
-        let count = total(&block.of_workers, |tally: &BlockTally| Some(&tally.cache_oversized));
+    for (server, zones, block) in counters.blocks() {
+        let count = total(&block.of_workers, |counters: &BlockCounters| Some(&counters.cache_oversized));
         family.series(&[("server", server), ("zones", zones)], count as f64);
     }
     family
 }
 
-fn counted(mut family: Family, tallies: &Tallies, pick: impl Fn(&BlockTally) -> &Counter) -> Family {
-    for (server, zones, block) in tallies.blocks() {
-        let count = total(&block.of_workers, |tally| Some(pick(tally)));
+fn counted(
+    mut family: Family,
+    counters: &CounterRegistry,
+    pick: impl Fn(&BlockCounters) -> &Counter,
+) -> Family {
+    for (server, zones, block) in counters.blocks() {
+        let count = total(&block.of_workers, |counters| Some(pick(counters)));
         family.used(&[("server", server), ("zones", zones), ("view", "")], count);
     }
     family

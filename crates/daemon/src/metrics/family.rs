@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use prometheus::proto::{Bucket, Counter, Gauge, Histogram, LabelPair, Metric, MetricFamily, MetricType};
-use resolver::tally;
+use resolver::counters;
 
 /// A family under construction.
 pub(super) struct Family {
@@ -115,28 +115,28 @@ impl Distribution {
 
     /// Of durations, in seconds.
     pub(super) fn of_durations<T>(
-        tallies: &[Arc<T>],
-        pick: impl Fn(&T) -> Option<&tally::Durations>,
+        counters: &[Arc<T>],
+        pick: impl Fn(&T) -> Option<&counters::Durations>,
     ) -> Self {
-        let (places, nanos) = summed(tallies, pick);
-        Self { bounds: &tally::DURATION_BOUNDS, places, sum: nanos as f64 / 1e9 }
+        let (places, nanos) = summed(counters, pick);
+        Self { bounds: &counters::DURATION_BOUNDS, places, sum: nanos as f64 / 1e9 }
     }
 
     /// Of sizes, in octets.
-    pub(super) fn of_sizes<T>(tallies: &[Arc<T>], pick: impl Fn(&T) -> Option<&tally::Sizes>) -> Self {
-        let (places, octets) = summed(tallies, pick);
-        Self { bounds: &tally::SIZE_BOUNDS, places, sum: octets as f64 }
+    pub(super) fn of_sizes<T>(counters: &[Arc<T>], pick: impl Fn(&T) -> Option<&counters::Sizes>) -> Self {
+        let (places, octets) = summed(counters, pick);
+        Self { bounds: &counters::SIZE_BOUNDS, places, sum: octets as f64 }
     }
 }
 
 /// The places and the sum over all workers.
 fn summed<T, const PLACES: usize>(
-    tallies: &[Arc<T>],
-    pick: impl Fn(&T) -> Option<&tally::Histogram<PLACES>>,
+    counters: &[Arc<T>],
+    pick: impl Fn(&T) -> Option<&counters::Histogram<PLACES>>,
 ) -> (Vec<u64>, u64) {
     let mut places = vec![0; PLACES];
     let mut sum = 0;
-    for histogram in tallies.iter().filter_map(|tally| pick(tally)) {
+    for histogram in counters.iter().filter_map(|counters| pick(counters)) {
         for (place, count) in places.iter_mut().zip(histogram.places()) {
             *place += count;
         }
@@ -146,6 +146,6 @@ fn summed<T, const PLACES: usize>(
 }
 
 /// A counter over all workers.
-pub(super) fn total<T>(tallies: &[Arc<T>], pick: impl Fn(&T) -> Option<&tally::Counter>) -> u64 {
-    tallies.iter().filter_map(|tally| pick(tally)).map(tally::Counter::get).sum()
+pub(super) fn total<T>(counters: &[Arc<T>], pick: impl Fn(&T) -> Option<&counters::Counter>) -> u64 {
+    counters.iter().filter_map(|counters| pick(counters)).map(counters::Counter::get).sum()
 }

@@ -1,11 +1,11 @@
-//! What Prometheus scrapes: the tallies of all workers, summed when someone looks, under the names of CoreDNS and
+//! What Prometheus scrapes: the counters of all workers, summed when someone looks, under the names of CoreDNS and
 //! node-cache, and a few of our own that start with `nodelocaldns_`.
 
 mod cache;
 mod family;
 mod labels;
 mod node;
-mod process_tally;
+mod process_counters;
 mod procfs;
 mod requests;
 mod upstreams;
@@ -18,11 +18,11 @@ use prometheus::proto::MetricFamily;
 use prometheus::{Registry, TextEncoder};
 
 use self::family::Family;
-pub use self::process_tally::{
-    ByLimit, ClientConnections, EventCount, Handovers, Inherited, OpenCount, ProbeDurations, ProcessTally,
+pub use self::process_counters::{
+    ByLimit, ClientConnections, EventCount, Handovers, Inherited, OpenCount, ProbeDurations, ProcessCounters,
     Reloads, SetupError, Snapshots,
 };
-use crate::tallies::Tallies;
+use crate::counters::CounterRegistry;
 
 /// The content type of an exposition.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8; escaping=underscores";
@@ -52,17 +52,17 @@ impl fmt::Debug for Exposition {
 }
 
 impl Exposition {
-    /// A page of these tallies.
+    /// A page of these counters.
     ///
     /// # Errors
     /// When the registry refuses the collector, which would be a defect of this module.
     pub fn new(
-        tallies: Arc<Mutex<Tallies>>,
-        process: Arc<ProcessTally>,
+        counters: Arc<Mutex<CounterRegistry>>,
+        process: Arc<ProcessCounters>,
         build: Build,
     ) -> Result<Self, prometheus::Error> {
         let registry = Registry::new();
-        registry.register(Box::new(Figures { tallies, process, build }))?;
+        registry.register(Box::new(Figures { counters, process, build }))?;
         Ok(Self { registry, scrapes: EventCount::default(), failures: EventCount::default() })
     }
 
@@ -105,10 +105,10 @@ impl Exposition {
     }
 }
 
-/// Sums the tallies at each scrape.
+/// Sums the counters at each scrape.
 struct Figures {
-    tallies: Arc<Mutex<Tallies>>,
-    process: Arc<ProcessTally>,
+    counters: Arc<Mutex<CounterRegistry>>,
+    process: Arc<ProcessCounters>,
     build: Build,
 }
 
@@ -121,13 +121,13 @@ impl Collector for Figures {
     fn collect(&self) -> Vec<MetricFamily> {
         let mut families = procfs::families();
         {
-            let mut tallies = self.tallies.lock().unwrap_or_else(PoisonError::into_inner);
-            tallies.note_stored();
-            families.extend(requests::families(&tallies));
-            families.extend(cache::families(&tallies));
-            families.extend(upstreams::families(&tallies));
-            families.extend(node::families(&tallies, &self.process, &self.build));
-            families.extend(node::own_families(&tallies, &self.process));
+            let mut counters = self.counters.lock().unwrap_or_else(PoisonError::into_inner);
+            counters.note_stored();
+            families.extend(requests::families(&counters));
+            families.extend(cache::families(&counters));
+            families.extend(upstreams::families(&counters));
+            families.extend(node::families(&counters, &self.process, &self.build));
+            families.extend(node::own_families(&counters, &self.process));
         }
         families.into_iter().map(MetricFamily::from).collect()
     }

@@ -1,18 +1,18 @@
 //! The process and its node: what CoreDNS and node-cache tell of themselves, and what only we have to tell.
 
-use resolver::tally::{BlockTally, WorkerTally};
+use resolver::counters::{BlockCounters, WorkerCounters};
 
 use super::Build;
 use super::family::{Distribution, Family, total};
-use super::process_tally::{ByLimit, PROBE_BOUNDS, ProcessTally};
-use crate::tallies::Tallies;
+use super::process_counters::{ByLimit, PROBE_BOUNDS, ProcessCounters};
+use crate::counters::CounterRegistry;
 
 /// Under names of CoreDNS and node-cache.
-pub(super) fn families(tallies: &Tallies, process: &ProcessTally, build: &Build) -> Vec<Family> {
-    let panics = total(tallies.workers(), |tally: &WorkerTally| Some(&tally.panics));
+pub(super) fn families(counters: &CounterRegistry, process: &ProcessCounters, build: &Build) -> Vec<Family> {
+    let panics = total(counters.workers(), |counters: &WorkerCounters| Some(&counters.panics));
     let mut families = vec![
         build_info(build),
-        enabled(tallies),
+        enabled(counters),
         plain("coredns_panics_total", "Panics caught while a packet was worked on.", panics),
         plain(
             "coredns_health_request_failures_total",
@@ -54,17 +54,17 @@ fn build_info(build: &Build) -> Family {
     family
 }
 
-fn enabled(tallies: &Tallies) -> Family {
+fn enabled(counters: &CounterRegistry) -> Family {
     let mut family =
         Family::gauge("coredns_plugin_enabled", "Directives that handle queries, by listener and block.");
-    for row in tallies.enabled_plugins() {
+    for row in counters.enabled_plugins() {
         let labels = [("server", &*row.server), ("zone", &*row.zone), ("view", ""), ("name", &*row.name)];
         family.series(&labels, 1.0);
     }
     family
 }
 
-fn setup_errors(process: &ProcessTally) -> Family {
+fn setup_errors(process: &ProcessCounters) -> Family {
     let mut family = Family::counter(
         "coredns_nodecache_setup_errors_total",
         "Failures to set up the node: packet filter, link, addresses, configuration.",
@@ -75,7 +75,7 @@ fn setup_errors(process: &ProcessTally) -> Family {
     family
 }
 
-fn reload_version(process: &ProcessTally) -> Family {
+fn reload_version(process: &ProcessCounters) -> Family {
     let mut family = Family::gauge(
         "coredns_reload_version_info",
         "Checksum of the configuration in force after a reload.",
@@ -87,25 +87,25 @@ fn reload_version(process: &ProcessTally) -> Family {
 }
 
 /// Under names of our own.
-pub(super) fn own_families(tallies: &Tallies, process: &ProcessTally) -> Vec<Family> {
-    let late = total(tallies.workers(), |tally: &WorkerTally| Some(&tally.late_answers));
+pub(super) fn own_families(counters: &CounterRegistry, process: &ProcessCounters) -> Vec<Family> {
+    let late = total(counters.workers(), |counters: &WorkerCounters| Some(&counters.late_answers));
     let mut families = vec![
-        rejected(tallies),
-        limits(tallies),
-        joined(tallies),
+        rejected(counters),
+        limits(counters),
+        joined(counters),
         plain(
             "nodelocaldns_late_answers_total",
             "Answers of upstreams that no client waited for any more; they fill the cache.",
             late,
         ),
     ];
-    families.extend(super::upstreams::own_families(tallies));
+    families.extend(super::upstreams::own_families(counters));
     families.extend(of_process(process));
     families.extend(successions(process));
     families
 }
 
-fn of_process(process: &ProcessTally) -> Vec<Family> {
+fn of_process(process: &ProcessCounters) -> Vec<Family> {
     let mut open = Family::gauge("nodelocaldns_tcp_connections", "TCP connections of clients that are open.");
     open.series(&[], process.connections.open.get() as f64);
     vec![
@@ -159,7 +159,7 @@ fn of_process(process: &ProcessTally) -> Vec<Family> {
     ]
 }
 
-fn handovers(process: &ProcessTally) -> Family {
+fn handovers(process: &ProcessCounters) -> Family {
     let mut family = Family::counter(
         "nodelocaldns_handovers_total",
         "Hand-overs of the node: taken from an instance before, given to one after, resumed when that one ended or left, refused by one that does not hand over.",
@@ -176,7 +176,7 @@ fn handovers(process: &ProcessTally) -> Family {
     family
 }
 
-fn successions(process: &ProcessTally) -> [Family; 3] {
+fn successions(process: &ProcessCounters) -> [Family; 3] {
     let mut inherited = Family::counter(
         "nodelocaldns_cache_inherited_entries_total",
         "Cache entries that came from the process before this one, by its own hand (predecessor) or by a snapshot.",
@@ -198,17 +198,17 @@ fn successions(process: &ProcessTally) -> [Family; 3] {
     [inherited, written, failed]
 }
 
-fn rejected(tallies: &Tallies) -> Family {
+fn rejected(counters: &CounterRegistry) -> Family {
     let mut family = Family::counter(
         "nodelocaldns_rejected_packets_total",
         "Packets that were no query we act on, by what their sender got: nothing (silence) or a response code.",
     );
-    let workers = tallies.workers();
+    let workers = counters.workers();
     let reasons = [
-        ("silence", total(workers, |tally: &WorkerTally| Some(&tally.silenced))),
-        ("FORMERR", total(workers, |tally: &WorkerTally| Some(&tally.format_errors))),
-        ("NOTIMP", total(workers, |tally: &WorkerTally| Some(&tally.not_implemented))),
-        ("BADVERS", total(workers, |tally: &WorkerTally| Some(&tally.bad_versions))),
+        ("silence", total(workers, |counters: &WorkerCounters| Some(&counters.silenced))),
+        ("FORMERR", total(workers, |counters: &WorkerCounters| Some(&counters.format_errors))),
+        ("NOTIMP", total(workers, |counters: &WorkerCounters| Some(&counters.not_implemented))),
+        ("BADVERS", total(workers, |counters: &WorkerCounters| Some(&counters.bad_versions))),
     ];
     for (reason, count) in reasons {
         family.series(&[("reason", reason)], count as f64);
@@ -216,17 +216,17 @@ fn rejected(tallies: &Tallies) -> Family {
     family
 }
 
-fn limits(tallies: &Tallies) -> Family {
+fn limits(counters: &CounterRegistry) -> Family {
     let mut family = Family::counter(
         "nodelocaldns_limit_hits_total",
         "Queries refused by a limit: of open questions (flights), of clients waiting for one question (waiters), of questions one client has waiting (client); and refreshes put off by one (refreshes).",
     );
-    let workers = tallies.workers();
+    let workers = counters.workers();
     let limits = [
-        ("flights", total(workers, |tally: &WorkerTally| Some(&tally.flights_full))),
-        ("refreshes", total(workers, |tally: &WorkerTally| Some(&tally.refreshes_full))),
-        ("waiters", total(workers, |tally: &WorkerTally| Some(&tally.waiters_full))),
-        ("client", total(workers, |tally: &WorkerTally| Some(&tally.clients_full))),
+        ("flights", total(workers, |counters: &WorkerCounters| Some(&counters.flights_full))),
+        ("refreshes", total(workers, |counters: &WorkerCounters| Some(&counters.refreshes_full))),
+        ("waiters", total(workers, |counters: &WorkerCounters| Some(&counters.waiters_full))),
+        ("client", total(workers, |counters: &WorkerCounters| Some(&counters.clients_full))),
     ];
     for (limit, count) in limits {
         family.series(&[("limit", limit)], count as f64);
@@ -234,13 +234,13 @@ fn limits(tallies: &Tallies) -> Family {
     family
 }
 
-fn joined(tallies: &Tallies) -> Family {
+fn joined(counters: &CounterRegistry) -> Family {
     let mut family = Family::counter(
         "nodelocaldns_joined_queries_total",
         "Queries that joined a question already asked, each an upstream query saved.",
     );
-    for (server, zones, block) in tallies.blocks() {
-        let count = total(&block.of_workers, |tally: &BlockTally| Some(&tally.joined));
+    for (server, zones, block) in counters.blocks() {
+        let count = total(&block.of_workers, |counters: &BlockCounters| Some(&counters.joined));
         family.series(&[("server", server), ("zones", zones)], count as f64);
     }
     family

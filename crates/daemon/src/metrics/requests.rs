@@ -2,39 +2,41 @@
 
 use std::sync::Arc;
 
-use resolver::tally::{COUNTED_TYPES, RouteTally};
+use resolver::counters::{COUNTED_TYPES, RouteCounters};
 
 use super::family::{Distribution, Family, total};
 use super::labels::{PROTOS, rcode_labels};
-use crate::tallies::Tallies;
+use crate::counters::CounterRegistry;
 
 const FAMILIES: [&str; 2] = ["1", "2"];
-/// In the order of [`resolver::tally::Writer`].
+/// In the order of [`resolver::counters::Writer`].
 const WRITERS: [&str; 3] = ["cache", "forward", ""];
 
-pub(super) fn families(tallies: &Tallies) -> Vec<Family> {
+pub(super) fn families(counters: &CounterRegistry) -> Vec<Family> {
     vec![
-        requests(tallies),
-        durations(tallies),
-        request_sizes(tallies),
-        response_sizes(tallies),
-        do_requests(tallies),
-        responses(tallies),
+        requests(counters),
+        durations(counters),
+        request_sizes(counters),
+        response_sizes(counters),
+        do_requests(counters),
+        responses(counters),
     ]
 }
 
-fn requests(tallies: &Tallies) -> Family {
+fn requests(counters: &CounterRegistry) -> Family {
     let mut family = Family::counter(
         "coredns_dns_requests_total",
         "Queries received, by listener, zone, transport, address family (1 = IPv4, 2 = IPv6) and record type.",
     );
     let mut types: Vec<String> = COUNTED_TYPES.iter().map(ToString::to_string).collect();
     types.extend(["ANY".to_owned(), "other".to_owned()]);
-    for (server, zone, of_workers) in tallies.routes() {
+    for (server, zone, of_workers) in counters.routes() {
         for (t, proto) in PROTOS.iter().enumerate() {
             for (f, address_family) in FAMILIES.iter().enumerate() {
                 for (q, qtype) in types.iter().enumerate() {
-                    let count = total(of_workers, |tally: &RouteTally| tally.requests.get(t)?.get(f)?.get(q));
+                    let count = total(of_workers, |counters: &RouteCounters| {
+                        counters.requests.get(t)?.get(f)?.get(q)
+                    });
                     let labels = [
                         ("server", server),
                         ("zone", zone),
@@ -51,45 +53,46 @@ fn requests(tallies: &Tallies) -> Family {
     family
 }
 
-fn durations(tallies: &Tallies) -> Family {
+fn durations(counters: &CounterRegistry) -> Family {
     let mut family = Family::histogram(
         "coredns_dns_request_duration_seconds",
         "Time from the arrival of a query to its answer, by listener and zone.",
     );
-    for (server, zone, of_workers) in tallies.routes() {
-        let observed = Distribution::of_durations(of_workers, |tally: &RouteTally| Some(&tally.durations));
+    for (server, zone, of_workers) in counters.routes() {
+        let observed =
+            Distribution::of_durations(of_workers, |counters: &RouteCounters| Some(&counters.durations));
         family.used_distribution(&[("server", server), ("zone", zone), ("view", "")], &observed);
     }
     family
 }
 
-fn request_sizes(tallies: &Tallies) -> Family {
+fn request_sizes(counters: &CounterRegistry) -> Family {
     let family = Family::histogram(
         "coredns_dns_request_size_bytes",
         "Length of queries as received, by listener, zone and transport.",
     );
-    sizes(family, tallies, |of_workers, proto| {
-        Distribution::of_sizes(of_workers, |tally: &RouteTally| tally.request_sizes.get(proto))
+    sizes(family, counters, |of_workers, proto| {
+        Distribution::of_sizes(of_workers, |counters: &RouteCounters| counters.request_sizes.get(proto))
     })
 }
 
-fn response_sizes(tallies: &Tallies) -> Family {
+fn response_sizes(counters: &CounterRegistry) -> Family {
     let family = Family::histogram(
         "coredns_dns_response_size_bytes",
         "Length of answers before OPT and before cutting to the client's size, 0 for failures of our own, by \
          listener, zone and transport.",
     );
-    sizes(family, tallies, |of_workers, proto| {
-        Distribution::of_sizes(of_workers, |tally: &RouteTally| tally.response_sizes.get(proto))
+    sizes(family, counters, |of_workers, proto| {
+        Distribution::of_sizes(of_workers, |counters: &RouteCounters| counters.response_sizes.get(proto))
     })
 }
 
 fn sizes(
     mut family: Family,
-    tallies: &Tallies,
-    observed: impl Fn(&[Arc<RouteTally>], usize) -> Distribution,
+    counters: &CounterRegistry,
+    observed: impl Fn(&[Arc<RouteCounters>], usize) -> Distribution,
 ) -> Family {
-    for (server, zone, of_workers) in tallies.routes() {
+    for (server, zone, of_workers) in counters.routes() {
         for (place, proto) in PROTOS.into_iter().enumerate() {
             let labels = [("server", server), ("zone", zone), ("view", ""), ("proto", proto)];
             family.used_distribution(&labels, &observed(of_workers, place));
@@ -98,26 +101,26 @@ fn sizes(
     family
 }
 
-fn do_requests(tallies: &Tallies) -> Family {
+fn do_requests(counters: &CounterRegistry) -> Family {
     let mut family =
         Family::counter("coredns_dns_do_requests_total", "Queries with the DO bit, by listener and zone.");
-    for (server, zone, of_workers) in tallies.routes() {
-        let count = total(of_workers, |tally: &RouteTally| Some(&tally.do_requests));
+    for (server, zone, of_workers) in counters.routes() {
+        let count = total(of_workers, |counters: &RouteCounters| Some(&counters.do_requests));
         family.used(&[("server", server), ("zone", zone), ("view", "")], count);
     }
     family
 }
 
-fn responses(tallies: &Tallies) -> Family {
+fn responses(counters: &CounterRegistry) -> Family {
     let mut family = Family::counter(
         "coredns_dns_responses_total",
         "Answers sent, by listener, zone, response code and the directive that wrote them (empty: the server).",
     );
     let rcodes = rcode_labels();
-    for (server, zone, of_workers) in tallies.routes() {
+    for (server, zone, of_workers) in counters.routes() {
         for (w, plugin) in WRITERS.into_iter().enumerate() {
             for (r, rcode) in rcodes.iter().enumerate() {
-                let count = total(of_workers, |tally: &RouteTally| tally.responses.get(w)?.get(r));
+                let count = total(of_workers, |counters: &RouteCounters| counters.responses.get(w)?.get(r));
                 let labels = [
                     ("server", server),
                     ("zone", zone),

@@ -1,85 +1,87 @@
 //! Upstreams: `coredns_forward_*`, `coredns_proxy_*`, and what only we have to tell of them.
 
-use resolver::tally::{BlockTally, Counter, UpstreamTally};
+use resolver::counters::{BlockCounters, Counter, UpstreamCounters};
 
 use super::family::{Distribution, Family, total};
 use super::labels::{UPSTREAM_PROTOS, upstream_rcode_labels};
-use crate::tallies::Tallies;
+use crate::counters::CounterRegistry;
 
 const PROXY: (&str, &str) = ("proxy_name", "forward");
 
-pub(super) fn families(tallies: &Tallies) -> Vec<Family> {
+pub(super) fn families(counters: &CounterRegistry) -> Vec<Family> {
     vec![
-        rejects(tallies),
-        broken(tallies),
-        probes(tallies),
-        durations(tallies),
+        rejects(counters),
+        broken(counters),
+        probes(counters),
+        durations(counters),
         connections(
             Family::counter(
                 "coredns_proxy_conn_cache_hits_total",
                 "Questions sent on a connection that was open, by upstream and transport.",
             ),
-            tallies,
-            |tally, proto| tally.connection_hits.get(proto),
+            counters,
+            |counters, proto| counters.connection_hits.get(proto),
         ),
         connections(
             Family::counter(
                 "coredns_proxy_conn_cache_misses_total",
                 "Questions that opened a connection, by upstream and transport.",
             ),
-            tallies,
-            |tally, proto| tally.connection_misses.get(proto),
+            counters,
+            |counters, proto| counters.connection_misses.get(proto),
         ),
     ]
 }
 
-fn rejects(tallies: &Tallies) -> Family {
+fn rejects(counters: &CounterRegistry) -> Family {
     let mut family = Family::counter(
         "coredns_forward_max_concurrent_rejects_total",
         "Queries refused because as many as max_concurrent allows were open.",
     );
-    let count: u64 = tallies
+    let count: u64 = counters
         .blocks()
         .map(|(_, _, block)| {
-            total(&block.of_workers, |tally: &BlockTally| Some(&tally.max_concurrent_rejects))
+            total(&block.of_workers, |counters: &BlockCounters| Some(&counters.max_concurrent_rejects))
         })
         .sum();
     family.series(&[], count as f64);
     family
 }
 
-fn broken(tallies: &Tallies) -> Family {
+fn broken(counters: &CounterRegistry) -> Family {
     let mut family = Family::counter(
         "coredns_forward_healthcheck_broken_total",
         "Questions that found all upstreams of their forward down.",
     );
-    let count: u64 = tallies
+    let count: u64 = counters
         .blocks()
-        .map(|(_, _, block)| total(&block.of_workers, |tally: &BlockTally| Some(&tally.healthcheck_broken)))
+        .map(|(_, _, block)| {
+            total(&block.of_workers, |counters: &BlockCounters| Some(&counters.healthcheck_broken))
+        })
         .sum();
     family.series(&[], count as f64);
     family
 }
 
-fn probes(tallies: &Tallies) -> Family {
+fn probes(counters: &CounterRegistry) -> Family {
     let mut family = Family::counter(
         "coredns_proxy_healthcheck_failures_total",
         "Probes of an upstream that failed; it is down after more of them in a row than max_fails.",
     );
-    for (addr, of_workers) in tallies.upstreams() {
-        let count = total(of_workers, |tally: &UpstreamTally| Some(&tally.healthcheck_failures));
+    for (addr, of_workers) in counters.upstreams() {
+        let count = total(of_workers, |counters: &UpstreamCounters| Some(&counters.healthcheck_failures));
         family.used(&[PROXY, ("to", &addr.to_string())], count);
     }
     family
 }
 
 /// Under names of our own.
-pub(super) fn own_families(tallies: &Tallies) -> Vec<Family> {
+pub(super) fn own_families(counters: &CounterRegistry) -> Vec<Family> {
     OWN.iter()
         .map(|&(name, help, pick)| {
             let mut family = Family::counter(name, help);
-            for (addr, of_workers) in tallies.upstreams() {
-                let count = total(of_workers, |tally| Some(pick(tally)));
+            for (addr, of_workers) in counters.upstreams() {
+                let count = total(of_workers, |counters| Some(pick(counters)));
                 family.series(&[("to", &addr.to_string())], count as f64);
             }
             family
@@ -87,7 +89,7 @@ pub(super) fn own_families(tallies: &Tallies) -> Vec<Family> {
         .collect()
 }
 
-type Pick = fn(&UpstreamTally) -> &Counter;
+type Pick = fn(&UpstreamCounters) -> &Counter;
 
 /// Name, help and counter of each upstream.
 const OWN: [(&str, &str, Pick); 7] = [
@@ -124,17 +126,18 @@ const OWN: [(&str, &str, Pick); 7] = [
     ),
 ];
 
-fn durations(tallies: &Tallies) -> Family {
+fn durations(counters: &CounterRegistry) -> Family {
     let mut family = Family::histogram(
         "coredns_proxy_request_duration_seconds",
         "Time from a question to the answer of an upstream, by upstream and response code.",
     );
     let rcodes = upstream_rcode_labels();
-    for (addr, of_workers) in tallies.upstreams() {
+    for (addr, of_workers) in counters.upstreams() {
         let to = addr.to_string();
         for (place, rcode) in rcodes.iter().enumerate() {
-            let observed =
-                Distribution::of_durations(of_workers, |tally: &UpstreamTally| tally.exchanges.get(place));
+            let observed = Distribution::of_durations(of_workers, |counters: &UpstreamCounters| {
+                counters.exchanges.get(place)
+            });
             family.used_distribution(&[PROXY, ("to", &to), ("rcode", rcode)], &observed);
         }
     }
@@ -143,13 +146,13 @@ fn durations(tallies: &Tallies) -> Family {
 
 fn connections(
     mut family: Family,
-    tallies: &Tallies,
-    pick: impl Fn(&UpstreamTally, usize) -> Option<&Counter>,
+    counters: &CounterRegistry,
+    pick: impl Fn(&UpstreamCounters, usize) -> Option<&Counter>,
 ) -> Family {
-    for (addr, of_workers) in tallies.upstreams() {
+    for (addr, of_workers) in counters.upstreams() {
         let to = addr.to_string();
         for (place, proto) in UPSTREAM_PROTOS.into_iter().enumerate() {
-            let count = total(of_workers, |tally| pick(tally, place));
+            let count = total(of_workers, |counters| pick(counters, place));
             family.used(&[PROXY, ("to", &to), ("proto", proto)], count);
         }
     }

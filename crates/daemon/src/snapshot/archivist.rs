@@ -12,7 +12,7 @@ use tracing::{debug, warn};
 
 use super::Snapshot;
 use crate::clock;
-use crate::metrics::ProcessTally;
+use crate::metrics::ProcessCounters;
 
 /// From one snapshot to the next, if something was put into the cache meanwhile.
 pub const INTERVAL: Duration = Duration::from_secs(10);
@@ -48,10 +48,10 @@ impl Archivist {
         interval: Duration,
         cache: Arc<Cache>,
         blocks: Vec<(String, BlockId)>,
-        tally: Arc<ProcessTally>,
+        counters: Arc<ProcessCounters>,
     ) -> io::Result<Self> {
         let (orders, taken) = mpsc::channel();
-        let desk = Desk { snapshot, interval, cache, blocks, tally, written: Some(0), failing: false };
+        let desk = Desk { snapshot, interval, cache, blocks, counters, written: Some(0), failing: false };
         let thread = thread::Builder::new().name("archivist".to_owned()).spawn(move || desk.work(&taken))?;
         Ok(Self { orders: Some(orders), thread: Some(thread) })
     }
@@ -94,7 +94,7 @@ struct Desk {
     interval: Duration,
     cache: Arc<Cache>,
     blocks: Vec<(String, BlockId)>,
-    tally: Arc<ProcessTally>,
+    counters: Arc<ProcessCounters>,
     /// How many insertions the cache had seen when the last file was written.
     /// Nothing once they are to be written in any case.
     written: Option<u64>,
@@ -132,10 +132,10 @@ impl Desk {
                 debug!("cache snapshot: {} entries, {} octets", written.entries, written.octets);
                 self.written = Some(insertions);
                 self.failing = false;
-                self.tally.snapshots.written.up();
+                self.counters.snapshots.written.up();
             }
             Err(error) => {
-                self.tally.snapshots.failed.up();
+                self.counters.snapshots.failed.up();
                 if !std::mem::replace(&mut self.failing, true) {
                     warn!("cache snapshot {} is not written: {error}", self.snapshot.path().display());
                 }

@@ -11,7 +11,7 @@ use testkit::stand;
 use wire::name::Name;
 
 use super::*;
-use crate::metrics::ProcessTally;
+use crate::metrics::ProcessCounters;
 
 const BLOCK: &str = "example.:53 on 169.254.25.10";
 
@@ -390,29 +390,33 @@ fn wait(mut done: impl FnMut() -> bool) {
     }
 }
 
-fn archivist(directory: &Directory, process: &Process, interval: Duration) -> (Archivist, Arc<ProcessTally>) {
-    let tally = Arc::<ProcessTally>::default();
-    let (cache, counted) = (Arc::clone(&process.cache), Arc::clone(&tally));
+fn archivist(
+    directory: &Directory,
+    process: &Process,
+    interval: Duration,
+) -> (Archivist, Arc<ProcessCounters>) {
+    let counters = Arc::<ProcessCounters>::default();
+    let (cache, counted) = (Arc::clone(&process.cache), Arc::clone(&counters));
     let archivist = Archivist::start(directory.snapshot(), interval, cache, process.blocks(), counted);
-    (archivist.unwrap(), tally)
+    (archivist.unwrap(), counters)
 }
 
 #[test]
 fn the_archivist_writes_when_something_came_and_only_then() {
     let (directory, tick) = (Directory::new(), Duration::from_millis(1));
     let mut process = Process::new(3);
-    let (archivist, tally) = archivist(&directory, &process, tick);
+    let (archivist, counters) = archivist(&directory, &process, tick);
     process.learn("a.example", 1);
-    wait(|| tally.snapshots.written.get() == 1);
+    wait(|| counters.snapshots.written.get() == 1);
     process.learn("b.example", 1);
-    wait(|| tally.snapshots.written.get() == 2);
+    wait(|| counters.snapshots.written.get() == 2);
     assert_eq!(Process::new(0).load(&directory.snapshot()).unwrap().unpacked.taken, 2);
     // After a reload the block is another one, to this process's successor too.
     archivist.adopt(vec![("changed".to_owned(), process.block)]);
-    wait(|| tally.snapshots.written.get() == 3);
+    wait(|| counters.snapshots.written.get() == 3);
     assert_eq!(Process::new(0).load(&directory.snapshot()).unwrap().unpacked.homeless, 2);
     archivist.end(Last::Left);
-    assert_eq!((tally.snapshots.written.get(), tally.snapshots.failed.get()), (3, 0));
+    assert_eq!((counters.snapshots.written.get(), counters.snapshots.failed.get()), (3, 0));
     assert_eq!(directory.names(), [NAME]);
 }
 
@@ -434,10 +438,10 @@ fn failures_are_counted_and_pass() {
     let directory = Directory::new();
     let process = Process::knowing(&["a.example"]);
     fs::create_dir(directory.0.join(UNFINISHED)).unwrap();
-    let (archivist, tally) = archivist(&directory, &process, Duration::from_millis(1));
-    wait(|| tally.snapshots.failed.get() > 1);
-    assert_eq!(tally.snapshots.written.get(), 0);
+    let (archivist, counters) = archivist(&directory, &process, Duration::from_millis(1));
+    wait(|| counters.snapshots.failed.get() > 1);
+    assert_eq!(counters.snapshots.written.get(), 0);
     fs::remove_dir(directory.0.join(UNFINISHED)).unwrap();
-    wait(|| tally.snapshots.written.get() == 1);
+    wait(|| counters.snapshots.written.get() == 1);
     archivist.end(Last::Left);
 }

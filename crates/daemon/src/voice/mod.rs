@@ -20,7 +20,7 @@ use tracing::{Level, Subscriber};
 use tracing_subscriber::layer::SubscriberExt;
 
 use self::event::Events;
-use crate::metrics::ProcessTally;
+use crate::metrics::ProcessCounters;
 
 /// Lines that may wait for the writer.
 pub const QUEUE_LEN: usize = 4096;
@@ -31,7 +31,7 @@ const BATCH_LEN: usize = 64 * 1024;
 #[derive(Clone, Debug)]
 pub struct Voice {
     queue: SyncSender<String>,
-    tally: Arc<ProcessTally>,
+    counters: Arc<ProcessCounters>,
     progress: Arc<Progress>,
     debug: Arc<AtomicBool>,
 }
@@ -49,15 +49,15 @@ impl Voice {
     ///
     /// # Errors
     /// When the thread cannot be started.
-    pub fn start<W>(out: W, queue_len: usize, tally: Arc<ProcessTally>) -> io::Result<Self>
+    pub fn start<W>(out: W, queue_len: usize, counters: Arc<ProcessCounters>) -> io::Result<Self>
     where
         W: Write + Send + 'static,
     {
         let (queue, lines) = sync_channel(queue_len);
         let progress = Arc::new(Progress::default());
-        let writer = Writer { out, lines, tally: Arc::clone(&tally), progress: Arc::clone(&progress) };
+        let writer = Writer { out, lines, counters: Arc::clone(&counters), progress: Arc::clone(&progress) };
         thread::Builder::new().name("voice".to_owned()).spawn(move || writer.run())?;
-        Ok(Self { queue, tally, progress, debug: Arc::default() })
+        Ok(Self { queue, counters, progress, debug: Arc::default() })
     }
 
     /// Says one line. Control characters in `text` are escaped, so that one call is one line.
@@ -75,7 +75,7 @@ impl Voice {
             Ok(()) => {
                 self.progress.queued.fetch_add(1, Relaxed);
             }
-            Err(_) => self.tally.lost_lines.up(),
+            Err(_) => self.counters.lost_lines.up(),
         }
     }
 
@@ -111,7 +111,7 @@ fn prefix(level: Level) -> &'static str {
 struct Writer<W> {
     out: W,
     lines: Receiver<String>,
-    tally: Arc<ProcessTally>,
+    counters: Arc<ProcessCounters>,
     progress: Arc<Progress>,
 }
 
@@ -129,7 +129,7 @@ impl<W: Write> Writer<W> {
                 count += 1;
             }
             if self.out.write_all(batch.as_bytes()).and_then(|()| self.out.flush()).is_err() {
-                self.tally.lost_lines.add(count);
+                self.counters.lost_lines.add(count);
             }
             *self.progress.done.lock().unwrap_or_else(PoisonError::into_inner) += count;
             self.progress.moved.notify_all();

@@ -14,7 +14,7 @@ use tokio::task::AbortHandle;
 
 use super::Core;
 use crate::clock;
-use crate::metrics::ProcessTally;
+use crate::metrics::ProcessCounters;
 
 /// Longer than the deadline of any query that is open.
 const ANSWER_TIME: Duration = Duration::from_secs(5);
@@ -76,7 +76,7 @@ impl Datagrams {
     }
 
     /// Counts what the kernel had to drop since the last look.
-    pub(super) fn count_overflows(&self, process: &ProcessTally) {
+    pub(super) fn count_overflows(&self, process: &ProcessCounters) {
         for socket in self.sockets.borrow_mut().iter_mut() {
             // A kernel that does not know the question has no answer to count.
             let Ok(now) = socket.listener.queue_overflows() else { continue };
@@ -86,7 +86,7 @@ impl Datagrams {
     }
 
     /// Sends the answers in `outbox` that go by UDP, a batch per socket.
-    pub(super) fn flush(&self, outbox: &Outbox, process: &ProcessTally) {
+    pub(super) fn flush(&self, outbox: &Outbox, process: &ProcessCounters) {
         let sockets = self.sockets.borrow();
         let mut left = outbox.actions.iter().filter(|action| by_datagram(action).is_some()).count();
         for (place, Socket { id, is_ipv6, listener: socket, .. }) in sockets.iter().enumerate() {
@@ -134,7 +134,7 @@ async fn read(core: Rc<Core>, id: ListenerId, listener: Rc<UdpListener>, readine
                 if is_answerable(source.peer, source.local.unwrap_or_else(|| own.ip()), own.port()) {
                     return Some((client, octets));
                 }
-                core.tally.silenced.add(1);
+                core.counters.silenced.add(1);
                 None
             })),
             Err(error) => {

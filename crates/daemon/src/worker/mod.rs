@@ -18,15 +18,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use resolver::action::{Action, Answered, AttemptId, Client, Failure, Outbox, Relay};
+use resolver::counters::WorkerCounters;
+use resolver::inflight::shared::WorkerId;
 use resolver::policy::{ListenerId, Policy};
-use resolver::questions::WorkerId;
-use resolver::tally::WorkerTally;
 use resolver::{Resolver, Seat};
 use tokio::sync::{Notify, mpsc};
 use tokio::time;
 
 use crate::clock;
-use crate::metrics::ProcessTally;
+use crate::metrics::ProcessCounters;
 use crate::voice::Voice;
 use crate::voice::errors::ErrorLog;
 use crate::voice::query_log::{QueryLog, Sent};
@@ -70,7 +70,7 @@ pub(crate) enum Notice {
 pub(crate) struct Desk {
     pub(crate) seat: Seat,
     pub(crate) voice: Voice,
-    pub(crate) process: Arc<ProcessTally>,
+    pub(crate) process: Arc<ProcessCounters>,
     /// For the connections of all workers.
     pub(crate) room: Arc<Room>,
     pub(crate) notices: mpsc::Sender<Notice>,
@@ -103,9 +103,9 @@ struct Core {
     upstreams: Upstreams,
     armed: Cell<Option<Instant>>,
     rearmed: Notify,
-    tally: Arc<WorkerTally>,
+    counters: Arc<WorkerCounters>,
     voice: Voice,
-    process: Arc<ProcessTally>,
+    process: Arc<ProcessCounters>,
     notices: mpsc::Sender<Notice>,
     peers: Vec<mpsc::UnboundedSender<Relay>>,
 }
@@ -114,7 +114,7 @@ impl Core {
     fn new(desk: Desk, orders: Orders) -> Rc<Self> {
         let upstreams = Upstreams::new(orders.upstreams.clone());
         let core = Rc::new(Self {
-            tally: Arc::clone(&desk.seat.tally),
+            counters: Arc::clone(&desk.seat.counters),
             resolver: RefCell::new(Resolver::new(desk.seat)),
             outbox: RefCell::default(),
             orders: RefCell::new(orders),
@@ -290,7 +290,7 @@ impl Core {
         if !is_whole {
             outbox.bytes.truncate(octets);
             outbox.actions.truncate(actions);
-            self.tally.panics.add(1);
+            self.counters.panics.add(1);
         }
         is_whole
     }
@@ -310,7 +310,7 @@ mod tests {
     /// The core of a worker without zones and upstreams, inside a [`LocalSet`](tokio::task::LocalSet).
     pub(super) fn core() -> Rc<Core> {
         let seat = testkit::stand::seat(Arc::default());
-        let process = Arc::<ProcessTally>::default();
+        let process = Arc::<ProcessCounters>::default();
         let voice = Voice::start(std::io::sink(), 1, Arc::clone(&process)).unwrap();
         let (peers, mut inboxes) = inboxes(1);
         let inbox = inboxes.pop().unwrap();
@@ -350,7 +350,7 @@ mod tests {
                     assert!(work == "good", "as the test wants");
                 });
             }
-            assert_eq!(core.tally.panics.get(), 1);
+            assert_eq!(core.counters.panics.get(), 1);
             let answers = outbox.actions.iter().map(|action| match action {
                 Action::Answer(answered) => outbox.octets(answered.message),
                 _ => &[],

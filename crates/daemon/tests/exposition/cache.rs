@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use daemon::tallies::{DROPPED, Tallies};
+use daemon::counters::{CounterRegistry, DROPPED};
 use resolver::action::{Action, Client, Outbox};
 use resolver::cache::Occupancy;
 use resolver::policy::{Block, Listener, ListenerId, Policy, Route, Upstream};
@@ -17,26 +17,27 @@ use super::{Page, SERVER};
 
 const ZONE: &str = "example.org.";
 
-fn block(tallies: &mut Tallies) -> Block {
+fn block(registry: &mut CounterRegistry) -> Block {
     let addr = SocketAddr::from(([10, 233, 0, 3], 53));
     let occupancy = Arc::new(Occupancy::default());
-    let tally = tallies.block(SERVER, ZONE, &occupancy, 0);
-    let forward = stand::forward(Upstream { addr, tally: tallies.upstream(addr, 0), ..stand::upstream() });
+    let counters = registry.block(SERVER, ZONE, &occupancy, 0);
+    let forward =
+        stand::forward(Upstream { addr, counters: registry.upstream(addr, 0), ..stand::upstream() });
     let mut cache = stand::cache();
     cache.success.max_ttl = 30;
     cache.denial.max_ttl = 30;
-    Block { cache: Some(cache), forwards: vec![forward], tally, occupancy, ..stand::block() }
+    Block { cache: Some(cache), forwards: vec![forward], counters, occupancy, ..stand::block() }
 }
 
-fn resolver(tallies: &mut Tallies) -> Resolver {
-    let block = Arc::new(block(tallies));
-    let (id, tally) = tallies.route(SERVER, ZONE, 0);
+fn resolver(registry: &mut CounterRegistry) -> Resolver {
+    let block = Arc::new(block(registry));
+    let (id, counters) = registry.route(SERVER, ZONE, 0);
     let zone = Name::parse(ZONE).unwrap();
-    let route = Arc::new(Route { id, zone, block, tally: Some(tally), loop_check: None });
-    let (dropped_id, dropped) = tallies.route(SERVER, DROPPED, 0);
+    let route = Arc::new(Route { id, zone, block, counters: Some(counters), loop_check: None });
+    let (dropped_id, dropped) = registry.route(SERVER, DROPPED, 0);
     let listener = Listener::new(vec![route], dropped, dropped_id);
     let policy = Arc::new(Policy { listeners: vec![Some(listener)] });
-    Resolver::new(Seat { tally: tallies.worker(0), ..stand::seat(policy) })
+    Resolver::new(Seat { counters: registry.worker(0), ..stand::seat(policy) })
 }
 
 fn message(flags: Flags, ancount: u16) -> Vec<u8> {
@@ -56,7 +57,7 @@ fn answer(question: &[u8]) -> Vec<u8> {
 #[test]
 fn entries_hits_and_misses_move() {
     let page = Page::new();
-    let mut resolver = resolver(&mut page.tallies.lock().unwrap());
+    let mut resolver = resolver(&mut page.counters.lock().unwrap());
     let client = Client {
         listener: ListenerId(0),
         peer: SocketAddr::from(([10, 0, 0, 9], 4000)),

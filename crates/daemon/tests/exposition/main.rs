@@ -1,4 +1,4 @@
-//! The page Prometheus scrapes, driven through the tallies the workers count in.
+//! The page Prometheus scrapes, driven through the counters the workers count in.
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,
@@ -13,17 +13,17 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use daemon::metrics::{Build, Exposition, ProcessTally, SetupError};
-use daemon::tallies::{DROPPED, EnabledPlugin, Tallies};
+use daemon::counters::{CounterRegistry, DROPPED, EnabledPlugin};
+use daemon::metrics::{Build, Exposition, ProcessCounters, SetupError};
 use resolver::cache::Occupancy;
-use resolver::tally::{Writer, rcode_place, type_place};
+use resolver::counters::{Writer, rcode_place, type_place};
 use wire::header::{Rcode, RecordType};
 
 const SERVER: &str = "dns://169.254.25.10:53";
 
 struct Page {
-    tallies: Arc<Mutex<Tallies>>,
-    process: Arc<ProcessTally>,
+    counters: Arc<Mutex<CounterRegistry>>,
+    process: Arc<ProcessCounters>,
     exposition: Exposition,
 }
 
@@ -34,10 +34,10 @@ impl Page {
             revision: "abc".to_owned(),
             compiler: "rustc 1.95.0".to_owned(),
         };
-        let tallies = Arc::new(Mutex::new(Tallies::new()));
-        let process = Arc::new(ProcessTally::default());
-        let exposition = Exposition::new(Arc::clone(&tallies), Arc::clone(&process), build).unwrap();
-        Self { tallies, process, exposition }
+        let counters = Arc::new(Mutex::new(CounterRegistry::new()));
+        let process = Arc::new(ProcessCounters::default());
+        let exposition = Exposition::new(Arc::clone(&counters), Arc::clone(&process), build).unwrap();
+        Self { counters, process, exposition }
     }
 
     /// The page without what differs from machine to machine.
@@ -57,8 +57,8 @@ fn steady(page: &str) -> String {
 }
 
 /// A query for `zone`, its answer and how both went, as a worker counts them.
-fn one_query(tallies: &mut Tallies, zone: &str, worker: usize) {
-    let (_, route) = tallies.route(SERVER, zone, worker);
+fn one_query(counters: &mut CounterRegistry, zone: &str, worker: usize) {
+    let (_, route) = counters.route(SERVER, zone, worker);
     route.requests[0][0][type_place(RecordType::A)].add(1);
     route.request_sizes[0].observe(45);
     route.response_sizes[0].observe(90);
@@ -67,10 +67,10 @@ fn one_query(tallies: &mut Tallies, zone: &str, worker: usize) {
 }
 
 /// Two workers, a listener with two zones, one upstream.
-fn drive(tallies: &mut Tallies) {
-    one_query(tallies, "cluster.local.", 0);
-    one_query(tallies, "cluster.local.", 1);
-    let (_, root) = tallies.route(SERVER, ".", 0);
+fn drive(counters: &mut CounterRegistry) {
+    one_query(counters, "cluster.local.", 0);
+    one_query(counters, "cluster.local.", 1);
+    let (_, root) = counters.route(SERVER, ".", 0);
     root.requests[1][1][type_place(RecordType(65_280))].add(2);
     root.do_requests.add(2);
     root.request_sizes[1].observe(512);
@@ -78,13 +78,13 @@ fn drive(tallies: &mut Tallies) {
     root.durations.observe(Duration::from_secs(9));
     root.responses[Writer::Forward as usize][rcode_place(Rcode(12))].add(1);
     root.responses[Writer::Server as usize][rcode_place(Rcode(4095))].add(1);
-    let (_, dropped) = tallies.route(SERVER, DROPPED, 1);
+    let (_, dropped) = counters.route(SERVER, DROPPED, 1);
     dropped.requests[0][0][type_place(RecordType::ANY)].add(1);
     dropped.responses[Writer::Server as usize][rcode_place(Rcode::REFUSED)].add(1);
 
     let occupancy = Arc::new(Occupancy::default());
     for worker in 0..2 {
-        let block = tallies.block(SERVER, "cluster.local.", &occupancy, worker);
+        let block = counters.block(SERVER, "cluster.local.", &occupancy, worker);
         block.cache_requests.add(3);
         block.cache_success_hits.add(1);
         block.cache_denial_hits.add(1);
@@ -93,13 +93,13 @@ fn drive(tallies: &mut Tallies) {
         block.max_concurrent_rejects.add(1);
         block.healthcheck_broken.add(2);
     }
-    let root = tallies.block(SERVER, ".", &Arc::default(), 0);
+    let root = counters.block(SERVER, ".", &Arc::default(), 0);
     root.cache_drops.add(1);
     root.prefetches.add(2);
     root.served_stale.add(3);
     root.cache_oversized.add(3);
 
-    let upstream = tallies.upstream(SocketAddr::from(([10, 233, 0, 3], 53)), 0);
+    let upstream = counters.upstream(SocketAddr::from(([10, 233, 0, 3], 53)), 0);
     upstream.exchanges[rcode_place(Rcode::NXDOMAIN)].observe(Duration::from_millis(2));
     upstream.exchanges[rcode_place(Rcode(13))].observe(Duration::from_millis(1));
     upstream.connection_misses[1].add(1);
@@ -110,11 +110,11 @@ fn drive(tallies: &mut Tallies) {
     upstream.hedges_withheld.add(4);
     upstream.without_edns.add(5);
     upstream.healthcheck_failures.add(6);
-    tallies.worker(0).silenced.add(4);
-    tallies.worker(1).silenced.add(1);
-    tallies.worker(1).flights_full.add(2);
+    counters.worker(0).silenced.add(4);
+    counters.worker(1).silenced.add(1);
+    counters.worker(1).flights_full.add(2);
     let names = ["forward", "cache"];
-    tallies.set_enabled_plugins(names.map(enabled).into());
+    counters.set_enabled_plugins(names.map(enabled).into());
 }
 
 fn enabled(name: &str) -> EnabledPlugin {
@@ -124,7 +124,7 @@ fn enabled(name: &str) -> EnabledPlugin {
 #[test]
 fn the_whole_page() {
     let page = Page::new();
-    drive(&mut page.tallies.lock().unwrap());
+    drive(&mut page.counters.lock().unwrap());
     page.process.health_probes.observe(Duration::from_millis(1));
     page.process.setup_error(SetupError::InterfaceAdd);
     page.process.reloads.failed.up();
@@ -148,10 +148,10 @@ fn the_whole_page() {
 fn what_was_never_used_is_not_there() {
     let page = Page::new();
     {
-        let mut tallies = page.tallies.lock().unwrap();
-        tallies.route(SERVER, ".", 0);
-        tallies.block(SERVER, ".", &Arc::default(), 0);
-        tallies.upstream(SocketAddr::from(([10, 233, 0, 3], 53)), 0);
+        let mut counters = page.counters.lock().unwrap();
+        counters.route(SERVER, ".", 0);
+        counters.block(SERVER, ".", &Arc::default(), 0);
+        counters.upstream(SocketAddr::from(([10, 233, 0, 3], 53)), 0);
     }
     let families: BTreeSet<String> = page
         .text()
@@ -174,12 +174,12 @@ fn what_was_never_used_is_not_there() {
 #[test]
 fn a_reload_keeps_counters_and_replaces_the_enabled_plugins() {
     let page = Page::new();
-    drive(&mut page.tallies.lock().unwrap());
+    drive(&mut page.counters.lock().unwrap());
     let counted = page.series("coredns_dns_requests_total");
     {
-        let mut tallies = page.tallies.lock().unwrap();
-        tallies.route(SERVER, "example.org.", 0);
-        tallies.set_enabled_plugins(vec![enabled("log")]);
+        let mut counters = page.counters.lock().unwrap();
+        counters.route(SERVER, "example.org.", 0);
+        counters.set_enabled_plugins(vec![enabled("log")]);
     }
     assert_eq!(page.series("coredns_dns_requests_total"), counted);
     let rows = page.series("coredns_plugin_enabled");
@@ -193,7 +193,7 @@ fn a_reload_keeps_counters_and_replaces_the_enabled_plugins() {
 fn label_values_cannot_break_the_page() {
     let page = Page::new();
     let zone = "a\"b\\c\nd.";
-    one_query(&mut page.tallies.lock().unwrap(), zone, 0);
+    one_query(&mut page.counters.lock().unwrap(), zone, 0);
     let expected = format!(
         r#"coredns_dns_requests_total{{family="1",proto="udp",server="{SERVER}",type="A",view="",zone="a\"b\\c\nd."}} 1"#
     );

@@ -5,7 +5,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use daemon::metrics::ProcessTally;
+use daemon::metrics::ProcessCounters;
 use daemon::voice::Voice;
 use tracing::{Level, debug, error, info, trace, warn};
 
@@ -105,21 +105,21 @@ impl Write for Stuck {
 fn a_reader_that_stalls_costs_lines_and_no_time() {
     let (writing, is_writing) = sync_channel(1);
     let (go_on, told) = sync_channel(1);
-    let tally = Arc::new(ProcessTally::default());
-    let voice = Voice::start(Stuck { writing, go_on: told }, 4, Arc::clone(&tally)).unwrap();
+    let counters = Arc::new(ProcessCounters::default());
+    let voice = Voice::start(Stuck { writing, go_on: told }, 4, Arc::clone(&counters)).unwrap();
     voice.say(Level::INFO, "taken by the writer");
     is_writing.recv_timeout(PATIENCE).unwrap();
     for _ in 0..10 {
         voice.say(Level::INFO, "four of ten find room");
     }
-    assert_eq!(tally.lost_lines.get(), 6);
+    assert_eq!(counters.lost_lines.get(), 6);
     assert!(!voice.flush(Duration::from_millis(1)));
 
     go_on.send(()).unwrap();
     is_writing.recv_timeout(PATIENCE).unwrap();
     go_on.send(()).unwrap();
     assert!(voice.flush(PATIENCE));
-    assert_eq!(tally.lost_lines.get(), 6);
+    assert_eq!(counters.lost_lines.get(), 6);
 }
 
 /// A pipe whose reader is gone.
@@ -137,9 +137,9 @@ impl Write for Broken {
 
 #[test]
 fn lines_that_cannot_be_written_are_counted() {
-    let tally = Arc::new(ProcessTally::default());
-    let voice = Voice::start(Broken, 4, Arc::clone(&tally)).unwrap();
+    let counters = Arc::new(ProcessCounters::default());
+    let voice = Voice::start(Broken, 4, Arc::clone(&counters)).unwrap();
     voice.say(Level::INFO, "into the void");
     assert!(voice.flush(PATIENCE));
-    assert_eq!(tally.lost_lines.get(), 1);
+    assert_eq!(counters.lost_lines.get(), 1);
 }

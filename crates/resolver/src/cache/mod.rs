@@ -5,19 +5,22 @@
 //! table. It is asked neither for room nor for popularity: entries carry their own life, capacities are the blocks',
 //! and its admission would turn away the first answer for a name while older ones that nobody asks for stay.
 //!
-//! What it holds goes over to another process in parcels (`parcel`): [`Cache::pack`] makes them, most wanted first, and
+//! What it holds goes over to another process in parcels (`record`): [`Cache::pack`] makes them, most wanted first, and
 //! [`Cache::unpack`] takes them in and believes nothing.
 
-mod departed;
 mod entry;
-mod front;
+mod eviction;
+mod export;
+mod fifo;
+mod ghost;
+mod import;
 mod key;
-mod occupancy;
-mod packing;
-mod parcel;
-mod room;
-mod rows;
-mod unpacking;
+mod l1;
+pub(crate) mod lookup;
+mod record;
+pub(crate) mod ttl;
+mod usage;
+pub(crate) mod write;
 
 use std::hash::RandomState;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -25,14 +28,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub use entry::Store;
 pub(crate) use entry::{Age, Demand, Entry, Failure, Outage, Standing};
-pub(crate) use front::Front;
+pub(crate) use eviction::Terms;
+use eviction::{Reception, Room};
+pub use export::Packing;
+pub use import::{Home, Unpacked};
 pub(crate) use key::Key;
-pub use occupancy::Occupancy;
-pub use packing::Packing;
-pub use parcel::MOST_PARCEL;
-pub(crate) use room::Terms;
-use room::{Reception, Room};
-pub use unpacking::{Home, Unpacked};
+pub(crate) use l1::Front;
+pub use record::MOST_PARCEL;
+pub use usage::Occupancy;
 
 /// SipHash with keys of the process: names chosen by a client cannot be made to collide.
 type Hasher = RandomState;

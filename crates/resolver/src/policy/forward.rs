@@ -9,7 +9,7 @@ use wire::header::Rcode;
 use wire::name::Name;
 
 use crate::action::Transport;
-use crate::tally::UpstreamTally;
+use crate::counters::UpstreamCounters;
 
 /// A `forward` directive.
 #[derive(Debug)]
@@ -118,7 +118,7 @@ pub struct Upstream {
     /// It is reached by TLS, whatever the transport rule says.
     pub encrypted: bool,
     /// What is counted for it.
-    pub tally: Arc<UpstreamTally>,
+    pub counters: Arc<UpstreamCounters>,
     /// What all workers know of it.
     pub state: Arc<UpstreamState>,
 }

@@ -39,18 +39,18 @@ impl Stage {
                 self.blocks.iter().find(|block| block.zones.contains(&absolute))?
             }
         };
-        let tally = &block.tally;
+        let counters = &block.counters;
         let counted = match counter {
-            "cache_requests" => &tally.cache_requests,
-            "cache_success_hits" => &tally.cache_success_hits,
-            "cache_denial_hits" => &tally.cache_denial_hits,
-            "cache_misses" => &tally.cache_misses,
-            "cache_drops" => &tally.cache_drops,
-            "prefetches" => &tally.prefetches,
-            "served_stale" => &tally.served_stale,
-            "joined" => &tally.joined,
-            "max_concurrent_rejects" => &tally.max_concurrent_rejects,
-            "healthcheck_broken" => &tally.healthcheck_broken,
+            "cache_requests" => &counters.cache_requests,
+            "cache_success_hits" => &counters.cache_success_hits,
+            "cache_denial_hits" => &counters.cache_denial_hits,
+            "cache_misses" => &counters.cache_misses,
+            "cache_drops" => &counters.cache_drops,
+            "prefetches" => &counters.prefetches,
+            "served_stale" => &counters.served_stale,
+            "joined" => &counters.joined,
+            "max_concurrent_rejects" => &counters.max_concurrent_rejects,
+            "healthcheck_broken" => &counters.healthcheck_broken,
             _ => return self.entries(counter, block),
         };
         Some(counted.get())
@@ -72,16 +72,16 @@ impl Stage {
             None => self.upstreams.values().next()?,
             Some(name) => self.upstreams.get(name)?,
         };
-        let tally = &upstream.tally;
+        let counters = &upstream.counters;
         let counted = match counter {
-            "failures" => &tally.failures,
-            "redone" => &tally.redone,
-            "mismatches" => &tally.mismatches,
-            "distrusted" => &tally.distrusted,
-            "hedged" => &tally.hedged,
-            "hedges_withheld" => &tally.hedges_withheld,
-            "without_edns" => &tally.without_edns,
-            "healthcheck_failures" => &tally.healthcheck_failures,
+            "failures" => &counters.failures,
+            "redone" => &counters.redone,
+            "mismatches" => &counters.mismatches,
+            "distrusted" => &counters.distrusted,
+            "hedged" => &counters.hedged,
+            "hedges_withheld" => &counters.hedges_withheld,
+            "without_edns" => &counters.without_edns,
+            "healthcheck_failures" => &counters.healthcheck_failures,
             _ => return None,
         };
         Some(counted.get())

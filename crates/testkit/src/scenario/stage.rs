@@ -1,4 +1,4 @@
-//! The resolver under test, set up as a scenario's settings say, with its tallies at hand.
+//! The resolver under test, set up as a scenario's settings say, with its counters at hand.
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use resolver::action::{Client, ConnectionId, Transport};
 use resolver::cache::{Cache, Occupancy};
+use resolver::counters::{BlockCounters, RouteCounters, UpstreamCounters, WorkerCounters};
 use resolver::policy::{
     Block, BlockId, ForwardPolicy, Listener, ListenerId, LoopCheck, Policy, Route, RouteId, Upstream,
     UpstreamId,
 };
-use resolver::tally::{BlockTally, RouteTally, UpstreamTally, WorkerTally};
 use resolver::{Resolver, Seat};
 
 use super::settings::{self, Settings};
@@ -29,7 +29,7 @@ const LISTENER: ListenerId = ListenerId(0);
 #[derive(Debug)]
 pub(super) struct BlockBooks {
     pub(super) zones: Vec<String>,
-    pub(super) tally: Arc<BlockTally>,
+    pub(super) counters: Arc<BlockCounters>,
     pub(super) occupancy: Arc<Occupancy>,
 }
 
@@ -38,7 +38,7 @@ pub(super) struct BlockBooks {
 pub(super) struct UpstreamBooks {
     pub(super) id: UpstreamId,
     pub(super) addr: SocketAddr,
-    pub(super) tally: Arc<UpstreamTally>,
+    pub(super) counters: Arc<UpstreamCounters>,
 }
 
 /// The resolver and everything around it.
@@ -46,7 +46,7 @@ pub(super) struct UpstreamBooks {
 pub(super) struct Stage {
     pub(super) resolver: Resolver,
     pub(super) cache: Arc<Cache>,
-    pub(super) worker: Arc<WorkerTally>,
+    pub(super) worker: Arc<WorkerCounters>,
     pub(super) blocks: Vec<BlockBooks>,
     pub(super) upstreams: BTreeMap<String, UpstreamBooks>,
     clients: Vec<String>,
@@ -54,12 +54,12 @@ pub(super) struct Stage {
 
 impl Stage {
     pub(super) fn new(settings: &Settings) -> Self {
-        let (cache, worker) = (Arc::new(Cache::new(CACHE_BUDGET)), Arc::new(WorkerTally::default()));
+        let (cache, worker) = (Arc::new(Cache::new(CACHE_BUDGET)), Arc::new(WorkerCounters::default()));
         let (mut blocks, mut upstreams, mut routes) = (Vec::new(), BTreeMap::new(), Vec::new());
         for (id, block) in (0..).zip(&settings.blocks) {
             let books = BlockBooks {
                 zones: block.zones.iter().map(ToString::to_string).collect(),
-                tally: Arc::default(),
+                counters: Arc::default(),
                 occupancy: Arc::default(),
             };
             let built = Arc::new(Block {
@@ -71,7 +71,7 @@ impl Stage {
                     .iter()
                     .map(|forward| build_forward(forward, &mut upstreams))
                     .collect(),
-                tally: Arc::clone(&books.tally),
+                counters: Arc::clone(&books.counters),
                 occupancy: Arc::clone(&books.occupancy),
             });
             let loop_check = block.loop_probe.as_ref().map(|probe| {
@@ -82,9 +82,9 @@ impl Stage {
             for zone in &block.zones {
                 let id = RouteId(u16::try_from(routes.len()).unwrap_or(u16::MAX));
                 let (zone, block) = (zone.clone(), Arc::clone(&built));
-                let tally = Some(Arc::new(RouteTally::default()));
+                let counters = Some(Arc::new(RouteCounters::default()));
                 let loop_check = loop_check.clone();
-                routes.push(Arc::new(Route { id, zone, block, tally, loop_check }));
+                routes.push(Arc::new(Route { id, zone, block, counters, loop_check }));
             }
             blocks.push(books);
         }
@@ -92,7 +92,7 @@ impl Stage {
         let policy = Arc::new(Policy { listeners: vec![Some(listener)] });
         let resolver = Resolver::new(Seat {
             cache: Arc::clone(&cache),
-            tally: Arc::clone(&worker),
+            counters: Arc::clone(&worker),
             limits: settings.limits,
             ..stand::seat(policy)
         });
@@ -146,11 +146,11 @@ fn build_forward(
         let books = upstreams.entry(name.to_owned()).or_insert_with(|| UpstreamBooks {
             id: UpstreamId(u16::from(number)),
             addr: (Ipv4Addr::new(198, 51, 100, number), 53).into(),
-            tally: Arc::default(),
+            counters: Arc::default(),
         });
         let UpstreamBooks { id, addr, .. } = *books;
-        let (tally, encrypted) = (Arc::clone(&books.tally), name != written);
-        Upstream { id, addr, encrypted, tally, ..stand::upstream() }
+        let (counters, encrypted) = (Arc::clone(&books.counters), name != written);
+        Upstream { id, addr, encrypted, counters, ..stand::upstream() }
     });
     ForwardPolicy {
         from: forward.from.clone(),

@@ -106,7 +106,7 @@ impl<'a> Service<'a> {
                 worker: worker::number(index),
                 cache: Arc::clone(&self.cache),
                 questions: Arc::clone(&questions),
-                tally: self.assembly.worker_tally(index),
+                counters: self.assembly.worker_counters(index),
                 limits: Limits::default(),
                 seed: rand::random(),
             };

@@ -120,9 +120,9 @@ impl Service<'_> {
     /// Can be met by a successor, and writes snapshots for one that starts after a crash.
     fn settle(&mut self) {
         let Some(place) = self.scene.place else { return };
-        let (snapshot, tally) = (Snapshot::new(place.directory()), Arc::clone(self.scene.process));
+        let (snapshot, counters) = (Snapshot::new(place.directory()), Arc::clone(self.scene.process));
         let (cache, blocks) = (Arc::clone(&self.cache), self.blocks.clone());
-        match Archivist::start(snapshot, INTERVAL, cache, blocks, tally) {
+        match Archivist::start(snapshot, INTERVAL, cache, blocks, counters) {
             Ok(archivist) => self.archivist = Some(archivist),
             Err(error) => error!("no snapshots of the cache are written: {error}"),
         }

@@ -10,7 +10,7 @@ use std::time::Instant;
 use tokio::sync::Notify;
 
 use crate::clock;
-use crate::metrics::ProcessTally;
+use crate::metrics::ProcessCounters;
 
 /// Connections of the process, where it may have the descriptors for them.
 const MOST_CONNECTIONS: usize = 4096;
@@ -34,7 +34,7 @@ pub(crate) struct Room {
     opened: Instant,
     seats: Mutex<Seats>,
     held: AtomicUsize,
-    process: Arc<ProcessTally>,
+    process: Arc<ProcessCounters>,
 }
 
 #[derive(Default)]
@@ -53,7 +53,7 @@ struct Seat {
 
 impl Room {
     /// A room for as many connections as a process with `descriptors` can bear.
-    pub(crate) fn new(descriptors: u64, process: Arc<ProcessTally>) -> Self {
+    pub(crate) fn new(descriptors: u64, process: Arc<ProcessCounters>) -> Self {
         let bearable = usize::try_from(descriptors / PART_OF_DESCRIPTORS).unwrap_or(MOST_CONNECTIONS);
         Self {
             most: bearable.min(MOST_CONNECTIONS),

@@ -21,8 +21,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use resolver::action::{Ask, AttemptId, Failure, Transport};
+use resolver::counters::UpstreamCounters;
 use resolver::policy::UpstreamId;
-use resolver::tally::UpstreamTally;
 use tokio::task::AbortHandle;
 use tokio::time;
 
@@ -48,7 +48,7 @@ pub(crate) struct Carrier {
     /// Idle connections that are kept at most.
     pub(crate) max_idle: Option<NonZeroUsize>,
     /// What is counted for it.
-    pub(crate) tally: Arc<UpstreamTally>,
+    pub(crate) counters: Arc<UpstreamCounters>,
 }
 
 /// Every upstream in the configuration.
@@ -138,8 +138,8 @@ impl Upstreams {
 impl Carrier {
     /// Counts a question by whether it found an open connection.
     fn count(&self, transport: Transport, open_already: bool) {
-        let tally = &self.tally;
-        let counters = if open_already { &tally.connection_hits } else { &tally.connection_misses };
+        let counters = &self.counters;
+        let counters = if open_already { &counters.connection_hits } else { &counters.connection_misses };
         let [udp, tcp, tls] = counters;
         match transport {
             Transport::Udp => udp.add(1),
@@ -183,7 +183,7 @@ mod tests {
             idle: Duration::from_secs(10),
             max_age: None,
             max_idle: None,
-            tally: Arc::default(),
+            counters: Arc::default(),
         })
     }
 

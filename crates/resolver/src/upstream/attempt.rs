@@ -10,9 +10,9 @@ use wire::header::Flags;
 
 use crate::Resolver;
 use crate::action::{Action, Ask, AttemptId, Failure, Outbox, Transport};
-use crate::flight::{Attempt, Due, Flight, FlightId, Inquiry};
-use crate::hedge::Pace;
-use crate::plan::Step;
+use crate::inflight::query::{Attempt, Due, Flight, FlightId, Inquiry};
+use crate::upstream::hedge::Pace;
+use crate::upstream::selection::Step;
 
 /// How long after its time an attempt on a stream may still bring an answer for the cache.
 const LATE_GRACE: Duration = Duration::from_secs(5);
@@ -28,7 +28,7 @@ impl Resolver {
             return;
         }
         if flight.plan.all_down && flight.plan.is_untouched() {
-            flight.inquiry.route.block.tally.healthcheck_broken.add(1);
+            flight.inquiry.route.block.counters.healthcheck_broken.add(1);
         }
         match flight.take() {
             Some(step) => {
@@ -140,13 +140,13 @@ impl Resolver {
         let Some(upstream) = attempt.inquiry.upstream(attempt.upstream) else { return };
         if failure == (Failure::Closed { reused: true }) && !attempt.redone && !attempt.late {
             if self.flights.contains_key(&attempt.flight) {
-                upstream.tally.redone.add(1);
+                upstream.counters.redone.add(1);
             }
             let launch = Launch { fresh: true, redone: true, ..Launch::again(&attempt) };
             return self.launch(now, launch, outbox);
         }
         if failure != Failure::Local && !attempt.late {
-            upstream.tally.failures.add(1);
+            upstream.counters.failures.add(1);
             if attempt.mismatches == 0 {
                 self.probe(now, &attempt.inquiry, attempt.upstream, outbox);
             }
@@ -189,7 +189,7 @@ impl Resolver {
         self.timers.insert((attempt.timer, Due::Attempt(id)));
         let (flight, index, inquiry) = (attempt.flight, attempt.upstream, Rc::clone(&attempt.inquiry));
         let Some(upstream) = inquiry.upstream(index) else { return };
-        upstream.tally.failures.add(1);
+        upstream.counters.failures.add(1);
         if let Some(open) = self.flights.get_mut(&flight) {
             open.trouble = Some((Failure::TimedOut, attempt.transport, upstream.addr));
             open.has_waited = true;

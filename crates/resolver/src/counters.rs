@@ -119,7 +119,7 @@ pub type RequestCounters = [[[Counter; COUNTED_TYPES.len() + 2]; 2]; 2];
 
 /// What is counted for one zone on one listener.
 #[derive(Debug, Default)]
-pub struct RouteTally {
+pub struct RouteCounters {
     /// Queries, indexed by transport, family, type.
     pub requests: RequestCounters,
     /// Octets of queries, by transport.
@@ -147,7 +147,7 @@ pub enum Writer {
 
 /// What is counted for the cache of one block on one listener's behalf.
 #[derive(Debug, Default)]
-pub struct BlockTally {
+pub struct BlockCounters {
     /// Queries the cache was asked for.
     pub cache_requests: Counter,
     /// Of these, answered from an entry with records.
@@ -174,7 +174,7 @@ pub struct BlockTally {
 
 /// What is counted for one upstream.
 #[derive(Debug, Default)]
-pub struct UpstreamTally {
+pub struct UpstreamCounters {
     /// From question to answer, by response code.
     pub exchanges: [Durations; COUNTED_RCODES],
     /// Questions on a connection that was open: UDP, TCP, TLS.
@@ -201,7 +201,7 @@ pub struct UpstreamTally {
 
 /// What is counted for a worker as a whole.
 #[derive(Debug, Default)]
-pub struct WorkerTally {
+pub struct WorkerCounters {
     /// Packets that got silence: too short, or responses.
     pub silenced: Counter,
     /// Packets that got FORMERR.

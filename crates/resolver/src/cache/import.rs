@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 use wire::header::Rcode;
 use wire::{Answer, Response};
 
-use super::parcel::Parcel;
+use super::record::Parcel;
 use super::{Cache, Demand, Entry, Key, Occupancy, Reception, Standing, Terms};
-use crate::life::Life;
+use crate::cache::ttl::Life;
 use crate::policy::{BlockId, CachePolicy};
 
 /// A server block that may take in what another process has had.

@@ -11,9 +11,9 @@ use wire::header::{Class, RecordType};
 
 use crate::Resolver;
 use crate::action::{Action, Ask, AttemptId, Failure, Outbox, Transport};
-use crate::flight::{Due, Inquiry};
-use crate::forward::draw_id;
+use crate::inflight::query::{Due, Inquiry};
 use crate::policy::{ForwardPolicy, Route, TransportRule, Upstream};
+use crate::upstream::attempt::draw_id;
 
 /// How long a probe over UDP waits for its answer.
 const BY_UDP: Duration = Duration::from_secs(1);
@@ -147,7 +147,7 @@ impl Resolver {
         let Some((forward, upstream)) = probe.forward().zip(probe.upstream()) else { return };
         if failure != Failure::Local {
             upstream.state.fails.fetch_add(1, Relaxed);
-            upstream.tally.healthcheck_failures.add(1);
+            upstream.counters.healthcheck_failures.add(1);
         }
         probe.timer = now + forward.health.interval;
         self.timers.insert((probe.timer, Due::Probe(id)));

@@ -6,7 +6,7 @@ use std::hash::BuildHasher;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::parcel::Parcel;
+use super::record::Parcel;
 use super::{Cache, Entry, Key};
 use crate::policy::BlockId;
 

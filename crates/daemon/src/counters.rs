@@ -1,4 +1,4 @@
-//! Who counts what: hands each worker its tallies and remembers them for the life of the process, so that a
+//! Who counts what: hands each worker its counters and remembers them for the life of the process, so that a
 //! reload neither loses nor resets a counter.
 //!
 //! Workers count in what they were handed and never come here; the control thread hands out, a scrape reads.
@@ -8,8 +8,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use resolver::cache::Occupancy;
+use resolver::counters::{BlockCounters, RouteCounters, UpstreamCounters, WorkerCounters};
 use resolver::policy::RouteId;
-use resolver::tally::{BlockTally, RouteTally, UpstreamTally, WorkerTally};
 
 /// The `zone` label of queries that no zone of a listener takes.
 pub const DROPPED: &str = "dropped";
@@ -25,46 +25,46 @@ pub struct EnabledPlugin {
     pub name: String,
 }
 
-/// Every tally of the process. Workers are numbered from 0 without gaps.
+/// Every counters of the process. Workers are numbered from 0 without gaps.
 #[derive(Debug, Default)]
-pub struct Tallies {
-    workers: Vec<Arc<WorkerTally>>,
+pub struct CounterRegistry {
+    workers: Vec<Arc<WorkerCounters>>,
     routes: BTreeMap<(String, String), RouteTallies>,
     blocks: BTreeMap<(String, String), BlockTallies>,
-    upstreams: BTreeMap<SocketAddr, Vec<Arc<UpstreamTally>>>,
+    upstreams: BTreeMap<SocketAddr, Vec<Arc<UpstreamCounters>>>,
     enabled: Vec<EnabledPlugin>,
 }
 
 #[derive(Debug)]
 struct RouteTallies {
     id: RouteId,
-    of_workers: Vec<Arc<RouteTally>>,
+    of_workers: Vec<Arc<RouteCounters>>,
 }
 
 /// What the caches of the blocks behind one pair of labels count.
 #[derive(Debug, Default)]
 pub(crate) struct BlockTallies {
-    pub(crate) of_workers: Vec<Arc<BlockTally>>,
+    pub(crate) of_workers: Vec<Arc<BlockCounters>>,
     occupancies: Vec<Arc<Occupancy>>,
     /// Evictions of occupancies that nobody raises any more: success, denial.
     past_evictions: (u64, u64),
     ever_stored: bool,
 }
 
-impl Tallies {
+impl CounterRegistry {
     /// Without any entry yet.
     pub fn new() -> Self {
         Self::default()
     }
 
     /// What a worker counts as a whole.
-    pub fn worker(&mut self, index: usize) -> Arc<WorkerTally> {
+    pub fn worker(&mut self, index: usize) -> Arc<WorkerCounters> {
         of_worker(&mut self.workers, index)
     }
 
     /// What a worker counts for a zone on a listener, or for [`DROPPED`]. The number is the same for the life of
     /// the process; beyond 65,535 pairs of listener and zone they share the last one.
-    pub fn route(&mut self, server: &str, zone: &str, worker: usize) -> (RouteId, Arc<RouteTally>) {
+    pub fn route(&mut self, server: &str, zone: &str, worker: usize) -> (RouteId, Arc<RouteCounters>) {
         let next = RouteId(u16::try_from(self.routes.len()).unwrap_or(u16::MAX));
         let route = self
             .routes
@@ -81,14 +81,14 @@ impl Tallies {
         zones: &str,
         occupancy: &Arc<Occupancy>,
         worker: usize,
-    ) -> Arc<BlockTally> {
+    ) -> Arc<BlockCounters> {
         let block = self.blocks.entry((server.to_owned(), zones.to_owned())).or_default();
         block.watch(occupancy);
         of_worker(&mut block.of_workers, worker)
     }
 
     /// What a worker counts for an upstream.
-    pub fn upstream(&mut self, addr: SocketAddr, worker: usize) -> Arc<UpstreamTally> {
+    pub fn upstream(&mut self, addr: SocketAddr, worker: usize) -> Arc<UpstreamCounters> {
         of_worker(self.upstreams.entry(addr).or_default(), worker)
     }
 
@@ -99,21 +99,21 @@ impl Tallies {
         self.enabled = rows;
     }
 
-    pub(crate) fn workers(&self) -> &[Arc<WorkerTally>] {
+    pub(crate) fn workers(&self) -> &[Arc<WorkerCounters>] {
         &self.workers
     }
 
-    /// Server, zone and the tallies of the workers.
-    pub(crate) fn routes(&self) -> impl Iterator<Item = (&str, &str, &[Arc<RouteTally>])> {
+    /// Server, zone and the counters of the workers.
+    pub(crate) fn routes(&self) -> impl Iterator<Item = (&str, &str, &[Arc<RouteCounters>])> {
         self.routes.iter().map(|((server, zone), route)| (&**server, &**zone, &*route.of_workers))
     }
 
-    /// Server, zones and the tallies of the workers.
+    /// Server, zones and the counters of the workers.
     pub(crate) fn blocks(&self) -> impl Iterator<Item = (&str, &str, &BlockTallies)> {
         self.blocks.iter().map(|((server, zones), block)| (&**server, &**zones, block))
     }
 
-    pub(crate) fn upstreams(&self) -> impl Iterator<Item = (SocketAddr, &[Arc<UpstreamTally>])> {
+    pub(crate) fn upstreams(&self) -> impl Iterator<Item = (SocketAddr, &[Arc<UpstreamCounters>])> {
         self.upstreams.iter().map(|(addr, of_workers)| (*addr, &**of_workers))
     }
 
@@ -168,13 +168,13 @@ impl BlockTallies {
     }
 }
 
-/// The tally of a worker, which comes into being when it is first asked for.
-fn of_worker<T: Default>(tallies: &mut Vec<Arc<T>>, worker: usize) -> Arc<T> {
+/// The counters of a worker, which comes into being when it is first asked for.
+fn of_worker<T: Default>(counters: &mut Vec<Arc<T>>, worker: usize) -> Arc<T> {
     loop {
-        if let Some(tally) = tallies.get(worker) {
-            return Arc::clone(tally);
+        if let Some(counters) = counters.get(worker) {
+            return Arc::clone(counters);
         }
-        tallies.push(Arc::default());
+        counters.push(Arc::default());
     }
 }
 
@@ -185,42 +185,42 @@ mod tests {
     const SERVER: &str = "dns://169.254.25.10:53";
 
     #[test]
-    fn a_route_keeps_its_number_and_its_tally() {
-        let mut tallies = Tallies::new();
-        let (root, first) = tallies.route(SERVER, ".", 0);
-        let (cluster, _) = tallies.route(SERVER, "cluster.local.", 0);
-        let (elsewhere, _) = tallies.route("dns://10.233.0.3:53", ".", 0);
+    fn a_route_keeps_its_number_and_its_counters() {
+        let mut counters = CounterRegistry::new();
+        let (root, first) = counters.route(SERVER, ".", 0);
+        let (cluster, _) = counters.route(SERVER, "cluster.local.", 0);
+        let (elsewhere, _) = counters.route("dns://10.233.0.3:53", ".", 0);
         assert_eq!((root, cluster, elsewhere), (RouteId(0), RouteId(1), RouteId(2)));
 
         first.do_requests.add(1);
-        let (again, of_second_worker) = tallies.route(SERVER, ".", 1);
+        let (again, of_second_worker) = counters.route(SERVER, ".", 1);
         assert_eq!(again, root);
         assert_eq!(of_second_worker.do_requests.get(), 0);
-        assert_eq!(tallies.route(SERVER, ".", 0).1.do_requests.get(), 1);
+        assert_eq!(counters.route(SERVER, ".", 0).1.do_requests.get(), 1);
     }
 
     #[test]
     fn upstreams_and_workers_are_told_apart() {
-        let mut tallies = Tallies::new();
+        let mut counters = CounterRegistry::new();
         let addr: SocketAddr = "10.233.0.3:53".parse().unwrap();
-        tallies.upstream(addr, 2).failures.add(1);
-        assert_eq!(tallies.upstream(addr, 2).failures.get(), 1);
-        assert_eq!(tallies.upstream(addr, 0).failures.get(), 0);
-        assert_eq!(tallies.upstreams().next().unwrap().1.len(), 3);
-        tallies.worker(1).panics.add(1);
-        assert_eq!(tallies.workers().iter().map(|worker| worker.panics.get()).collect::<Vec<_>>(), [0, 1]);
+        counters.upstream(addr, 2).failures.add(1);
+        assert_eq!(counters.upstream(addr, 2).failures.get(), 1);
+        assert_eq!(counters.upstream(addr, 0).failures.get(), 0);
+        assert_eq!(counters.upstreams().next().unwrap().1.len(), 3);
+        counters.worker(1).panics.add(1);
+        assert_eq!(counters.workers().iter().map(|worker| worker.panics.get()).collect::<Vec<_>>(), [0, 1]);
     }
 
     #[test]
     fn an_occupancy_nobody_fills_is_let_go() {
-        let mut tallies = Tallies::new();
+        let mut counters = CounterRegistry::new();
         let old = Arc::new(Occupancy::default());
-        tallies.block(SERVER, ".", &old, 0);
-        tallies.block(SERVER, ".", &old, 1);
+        counters.block(SERVER, ".", &old, 0);
+        counters.block(SERVER, ".", &old, 1);
         drop(old);
         let new = Arc::new(Occupancy::default());
-        tallies.block(SERVER, ".", &new, 0);
-        let (_, _, block) = tallies.blocks().next().unwrap();
+        counters.block(SERVER, ".", &new, 0);
+        let (_, _, block) = counters.blocks().next().unwrap();
         assert_eq!(block.occupancies.len(), 1);
         assert_eq!(block.of_workers.len(), 2);
         assert_eq!(block.entries(), None);

@@ -10,8 +10,8 @@ use wire::query::{Echo, Rejection};
 use wire::{Answer, Query};
 
 use crate::action::{Action, Answered, Client, Outbox, Receipt, Transport};
+use crate::counters::{RouteCounters, Writer, rcode_place, type_place};
 use crate::policy::{Listener, Route, RouteId};
-use crate::tally::{RouteTally, Writer, rcode_place, type_place};
 
 /// UDP payload every client takes (RFC 1035 section 4.2.1).
 const LEAST_UDP_SIZE: u16 = 512;
@@ -69,43 +69,43 @@ pub(crate) struct Taken<'a> {
 #[derive(Clone, Copy)]
 pub(crate) struct Ledger<'a> {
     id: RouteId,
-    tally: Option<&'a RouteTally>,
+    counters: Option<&'a RouteCounters>,
 }
 
 impl<'a> Ledger<'a> {
     pub(crate) fn of(route: &'a Route) -> Self {
-        Self { id: route.id, tally: route.tally.as_deref() }
+        Self { id: route.id, counters: route.counters.as_deref() }
     }
 
     pub(crate) fn dropped(listener: &'a Listener) -> Self {
-        Self { id: listener.dropped_id, tally: Some(&listener.dropped) }
+        Self { id: listener.dropped_id, counters: Some(&listener.dropped) }
     }
 
     /// Counts a query that came in.
     pub(crate) fn query(&self, recipient: &Recipient<'_>, qtype: RecordType) {
-        let Some(tally) = self.tally else { return };
+        let Some(counters) = self.counters else { return };
         let transport = place(recipient.client.transport());
         let family = usize::from(recipient.client.peer.is_ipv6());
-        let counter = tally.requests.get(transport).and_then(|families| families.get(family));
+        let counter = counters.requests.get(transport).and_then(|families| families.get(family));
         if let Some(counter) = counter.and_then(|types| types.get(type_place(qtype))) {
             counter.add(1);
         }
-        if let Some(sizes) = tally.request_sizes.get(transport) {
+        if let Some(sizes) = counters.request_sizes.get(transport) {
             sizes.observe(recipient.query_len);
         }
         if recipient.echo.edns.is_some_and(|edns| edns.dnssec_ok) {
-            tally.do_requests.add(1);
+            counters.do_requests.add(1);
         }
     }
 
     fn answer(&self, recipient: &Recipient<'_>, told: Told) {
-        let Some(tally) = self.tally else { return };
-        if let Some(sizes) = tally.response_sizes.get(place(recipient.client.transport())) {
+        let Some(counters) = self.counters else { return };
+        if let Some(sizes) = counters.response_sizes.get(place(recipient.client.transport())) {
             sizes.observe(told.len);
         }
-        tally.durations.observe(told.after);
+        counters.durations.observe(told.after);
         let counter =
-            tally.responses.get(told.writer as usize).and_then(|row| row.get(rcode_place(told.rcode)));
+            counters.responses.get(told.writer as usize).and_then(|row| row.get(rcode_place(told.rcode)));
         if let Some(counter) = counter {
             counter.add(1);
         }

@@ -11,9 +11,9 @@ use wire::response::Kind;
 use wire::{Answer, Response};
 
 use crate::Resolver;
+use crate::cache::ttl::{Life, covered};
 use crate::cache::{Demand, Entry, Failure, Key, Outage, Standing, Store, Terms};
-use crate::flight::{Flight, Inquiry};
-use crate::life::{Life, covered};
+use crate::inflight::query::{Flight, Inquiry};
 use crate::policy::{Block, CachePolicy};
 
 /// The life of a failure that came at once (refused, unreachable, reset), in seconds: an upstream that restarts is back
@@ -58,7 +58,7 @@ impl Resolver {
     fn insert(&mut self, block: &Block, cache: &CachePolicy, entry: Entry) {
         let terms = Terms::of(cache, entry.store);
         if !self.front.insert(Arc::new(entry), terms) {
-            block.tally.cache_oversized.add(1);
+            block.counters.cache_oversized.add(1);
         }
     }
 

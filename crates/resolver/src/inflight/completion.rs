@@ -10,12 +10,12 @@ use wire::{Answer, Response};
 
 use crate::Resolver;
 use crate::action::{Action, Cause, Failure, Outbox, Trouble};
-use crate::answering::Refusal;
-use crate::flight::{Attempt, FlightId};
-use crate::life::Life;
+use crate::cache::ttl::Life;
+use crate::counters::Writer;
+use crate::inflight::query::{Attempt, FlightId};
+use crate::inflight::shared::{Ended, Outcome};
 use crate::policy::Route;
-use crate::questions::{Ended, Outcome};
-use crate::tally::Writer;
+use crate::respond::Refusal;
 
 impl Resolver {
     /// Keeps the answer that an attempt has brought, if it may be kept, and tells everyone who waits for it.
@@ -52,7 +52,7 @@ impl Resolver {
                 let outcome = Outcome(Ended::Answered { answer, ttl, writer, helps });
                 self.tell_all(now, &flight, &outcome, outbox);
             }
-            None => self.tally.late_answers.add(1),
+            None => self.counters.late_answers.add(1),
         }
     }
 

@@ -10,13 +10,13 @@ use wire::response::Kind;
 
 use crate::Resolver;
 use crate::action::{Action, AttemptId, Cause, Outbox, Transport};
-use crate::answering::Refusal;
-use crate::ending::report;
-use crate::flight::{Attempt, Due, FlightId, Inquiry, Reply};
-use crate::plan::Plan;
+use crate::counters::rcode_place;
+use crate::inflight::completion::report;
+use crate::inflight::query::{Attempt, Due, FlightId, Inquiry, Reply};
+use crate::inflight::shared::{Ended, Outcome};
 use crate::policy::ForwardPolicy;
-use crate::questions::{Ended, Outcome};
-use crate::tally::rcode_place;
+use crate::respond::Refusal;
+use crate::upstream::selection::Plan;
 
 /// What is done with an answer.
 enum Verdict {
@@ -62,7 +62,7 @@ impl Resolver {
             }
             (Verdict::NextForward(forward), Some(_)) => self.hand_over(now, flight, forward, outbox),
             // Not good enough for clients, and nobody waits any more: not good enough for the cache.
-            (_, None) => self.tally.late_answers.add(1),
+            (_, None) => self.counters.late_answers.add(1),
         }
     }
 
@@ -73,7 +73,7 @@ impl Resolver {
             return;
         };
         let took = now.saturating_duration_since(attempt.asked);
-        if let Some(durations) = upstream.tally.exchanges.get(rcode_place(response.rcode)) {
+        if let Some(durations) = upstream.counters.exchanges.get(rcode_place(response.rcode)) {
             durations.observe(took);
         }
         if let Some(pace) = self.paces.get_mut(&upstream.id) {
@@ -153,7 +153,7 @@ impl Resolver {
     fn refuse_flight(&mut self, now: Instant, id: FlightId, limit: u32, outbox: &mut Outbox) {
         let Some(flight) = self.end_flight(id, outbox) else { return };
         let Inquiry { route, qtype, name, .. } = &*flight.inquiry;
-        route.block.tally.max_concurrent_rejects.add(1);
+        route.block.counters.max_concurrent_rejects.add(1);
         report(route, (Rcode::REFUSED, *qtype, name), Cause::TooManyConcurrent(limit), outbox);
         self.tell_all(now, &flight, &Outcome(Ended::Failed(Refusal::bare(Rcode::REFUSED))), outbox);
     }

@@ -11,8 +11,8 @@ use std::time::Instant;
 use wire::Answer;
 use wire::answer::Ttl;
 
-use crate::answering::Refusal;
-use crate::tally::Writer;
+use crate::counters::Writer;
+use crate::respond::Refusal;
 
 /// Locks, so that workers seldom meet at one.
 const SHARDS: usize = 16;

@@ -174,9 +174,9 @@ pub struct Inherited {
     pub snapshot: EventCount,
 }
 
-/// What no worker's own tally has a place for.
+/// What no worker's own counters has a place for.
 #[derive(Debug, Default)]
-pub struct ProcessTally {
+pub struct ProcessCounters {
     /// The health self-probes that were answered.
     pub health_probes: ProbeDurations,
     /// The health self-probes that were not.
@@ -202,7 +202,7 @@ pub struct ProcessTally {
     setup_errors: [EventCount; SETUP_ERRORS.len()],
 }
 
-impl ProcessTally {
+impl ProcessCounters {
     /// Counts a failure to set up the node.
     pub fn setup_error(&self, error: SetupError) {
         if let Some(count) = self.setup_errors.get(error as usize) {

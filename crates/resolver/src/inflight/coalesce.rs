@@ -10,31 +10,31 @@ use wire::header::{Class, Flags, Rcode};
 
 use crate::Resolver;
 use crate::action::{Action, Cause, Outbox, Relay, Transport};
-use crate::answering::{Ledger, Refusal, Taken, Telling};
+use crate::cache::lookup::tell_stale;
 use crate::cache::{Age, Key};
-use crate::ending::report;
-use crate::flight::{Due, Fallback, Flight, FlightId, Inquiry, Waiter};
-use crate::lookup::tell_stale;
-use crate::questions::{Ended, Outcome};
-use crate::tally::Writer;
+use crate::counters::Writer;
+use crate::inflight::completion::report;
+use crate::inflight::query::{Due, Fallback, Flight, FlightId, Inquiry, Waiter};
+use crate::inflight::shared::{Ended, Outcome};
+use crate::respond::{Ledger, Refusal, Taken, Telling};
 
 impl Resolver {
     /// Joins the flight for this question, or starts one. The client is told `fallback` if upstreams are no help in time.
     pub(crate) fn ask_for(&mut self, taken: &Taken<'_>, fallback: Option<Fallback>, outbox: &mut Outbox) {
         let Taken { recipient, route, .. } = *taken;
         let Some(share) = self.shares.take(recipient.client.peer.ip(), self.limits.per_client) else {
-            self.tally.clients_full.add(1);
+            self.counters.clients_full.add(1);
             return refuse(taken, Cause::TooManyOfClient, fallback, outbox);
         };
         let key = joinable(taken).then(|| Key::new(route.block.id, taken.query));
         let open = key.as_ref().and_then(|key| self.joinable.get(key.as_bytes()));
         let refused = match open.and_then(|open| Some((*open, self.flights.get_mut(open)?))) {
             Some((_, flight)) if flight.waiters.len() >= self.limits.waiters_per_flight => {
-                self.tally.waiters_full.add(1);
+                self.counters.waiters_full.add(1);
                 Err((Cause::TooManyWaiters, fallback))
             }
             Some((id, flight)) => {
-                route.block.tally.joined.add(1);
+                route.block.counters.joined.add(1);
                 flight.waiters.push(Waiter::new(&recipient, share));
                 if let Some(fallback) = fallback.filter(|_| flight.fallback.is_none()) {
                     self.timers.insert((fallback.until, Due::Patience(id)));
@@ -62,11 +62,11 @@ impl Resolver {
         inquiry.flags = inquiry.flags.with(Flags::RD);
         let opening = Opening { inquiry, waiter: None, fallback: None };
         if self.refreshes >= self.limits.refreshes {
-            return self.tally.refreshes_full.add(1);
+            return self.counters.refreshes_full.add(1);
         }
         // One that there is no other room for is left to the next hit too.
         if self.start(taken, opening, outbox).is_ok_and(|asks| asks) {
-            taken.route.block.tally.prefetches.add(1);
+            taken.route.block.counters.prefetches.add(1);
         }
     }
 
@@ -108,7 +108,7 @@ impl Resolver {
         self.timers.insert((deadline, Due::Flight(id)));
         self.flights.insert(id, flight);
         if !asks {
-            route.block.tally.joined.add(1);
+            route.block.counters.joined.add(1);
             return Ok(false);
         }
         policy.state.in_use.fetch_add(1, Relaxed);
@@ -121,11 +121,11 @@ impl Resolver {
     fn has_room_for(&self, inquiry: &Inquiry) -> Result<(), Cause> {
         let policy = inquiry.forward().ok_or(Cause::NoForward)?;
         if self.flights.len() >= self.limits.flights {
-            self.tally.flights_full.add(1);
+            self.counters.flights_full.add(1);
             return Err(Cause::TooManyInFlight);
         }
         if policy.is_full() {
-            inquiry.route.block.tally.max_concurrent_rejects.add(1);
+            inquiry.route.block.counters.max_concurrent_rejects.add(1);
             return Err(Cause::TooManyConcurrent(policy.max_concurrent));
         }
         Ok(())

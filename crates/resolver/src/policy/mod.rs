@@ -1,4 +1,4 @@
-//! What this room obeys: the settled configuration, one set per worker because the tallies in it are a worker's.
+//! What this room obeys: the settled configuration, one set per worker because the counters in it are a worker's.
 //!
 //! `daemon` builds it from a Corefile; every value here is already checked.
 
@@ -12,7 +12,7 @@ use wire::header::RecordType;
 use wire::name::Name;
 
 use crate::cache::Occupancy;
-use crate::tally::{BlockTally, RouteTally};
+use crate::counters::{BlockCounters, RouteCounters};
 
 pub use forward::{
     AttemptRule, ForwardPolicy, ForwardState, HealthPolicy, Order, TransportRule, Upstream, UpstreamId,
@@ -67,7 +67,7 @@ pub const IDLE: Duration = Duration::from_secs(10);
 pub struct Listener {
     routes: Vec<Arc<Route>>,
     /// Counts what no zone of this listener takes (`zone="dropped"`).
-    pub dropped: Arc<RouteTally>,
+    pub dropped: Arc<RouteCounters>,
     /// The number that goes with `dropped`.
     pub dropped_id: RouteId,
     /// `timeouts idle`: how long a connection without a question is kept, which clients may ask (RFC 7828).
@@ -75,8 +75,8 @@ pub struct Listener {
 }
 
 impl Listener {
-    /// The zones in any order, and the tally and number of what none of them takes; CoreDNS's idle timeout.
-    pub fn new(mut routes: Vec<Arc<Route>>, dropped: Arc<RouteTally>, dropped_id: RouteId) -> Self {
+    /// The zones in any order, and the counters and number of what none of them takes; CoreDNS's idle timeout.
+    pub fn new(mut routes: Vec<Arc<Route>>, dropped: Arc<RouteCounters>, dropped_id: RouteId) -> Self {
         routes.sort_by_key(|route| std::cmp::Reverse(route.zone.as_wire().len()));
         Self { routes, dropped, dropped_id, idle: IDLE }
     }
@@ -99,7 +99,7 @@ pub struct Route {
     /// The server block.
     pub block: Arc<Block>,
     /// What is counted for it; nothing when the block has no `prometheus`.
-    pub tally: Option<Arc<RouteTally>>,
+    pub counters: Option<Arc<RouteCounters>>,
     /// The `loop` directive.
     pub loop_check: Option<Arc<LoopCheck>>,
 }
@@ -141,7 +141,7 @@ pub struct Block {
     /// The `forward` directives, in order; the first whose zone covers the name takes it.
     pub forwards: Vec<ForwardPolicy>,
     /// What is counted for the cache of this block.
-    pub tally: Arc<BlockTally>,
+    pub counters: Arc<BlockCounters>,
     /// How much of the cache is this block's, shared by all workers.
     pub occupancy: Arc<Occupancy>,
 }
@@ -240,7 +240,7 @@ pub struct StorePolicy {
     pub disabled: Vec<Name>,
 }
 
-/// Limits of one worker that no Corefile sets; each has a counter in [`crate::tally::WorkerTally`].
+/// Limits of one worker that no Corefile sets; each has a counter in [`crate::counters::WorkerCounters`].
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// Questions to upstreams that are open at once.
@@ -253,7 +253,7 @@ pub struct Limits {
     /// Questions of one client address that wait for an upstream.
     pub per_client: usize,
     /// Attempts made early for each upstream's slow answers, before every further one has to be earned by ten ordinary
-    /// attempts; 0 makes none. See [`crate::tally::UpstreamTally::hedges_withheld`].
+    /// attempts; 0 makes none. See [`crate::counters::UpstreamCounters::hedges_withheld`].
     pub hedges: u32,
     /// From the client's question to its answer, dialling and retries included. Below the 5 s at which
     /// resolvers give up.

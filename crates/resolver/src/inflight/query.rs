@@ -11,12 +11,12 @@ use wire::header::{Class, Flags, RecordType};
 use wire::query::Echo;
 
 use crate::action::{AttemptId, Client, Failure, Transport};
-use crate::answering::{Offer, Recipient, Taken};
 use crate::cache::{Entry, Key};
-use crate::plan::{Plan, Step};
+use crate::inflight::quotas::Share;
+use crate::inflight::shared::WorkerId;
 use crate::policy::{ForwardPolicy, Route, Upstream};
-use crate::questions::WorkerId;
-use crate::shares::Share;
+use crate::respond::{Offer, Recipient, Taken};
+use crate::upstream::selection::{Plan, Step};
 
 /// A question that is open; a number is never used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -9,9 +9,9 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::departed::Departed;
-use super::occupancy::Departure;
-use super::rows::{NOWHERE, Places, Row};
+use super::fifo::{NOWHERE, Places, Row};
+use super::ghost::Departed;
+use super::usage::Departure;
 use super::{Entry, Occupancy, Store};
 use crate::policy::CachePolicy;
 

@@ -9,11 +9,11 @@ use wire::header::{Class, Rcode};
 
 use crate::Resolver;
 use crate::action::Outbox;
-use crate::answering::{Ledger, Recipient, Taken, Telling};
 use crate::cache::{Age, Entry, Key, Store};
-use crate::flight::Fallback;
+use crate::counters::Writer;
+use crate::inflight::query::Fallback;
 use crate::policy::{Block, CachePolicy, Route, Stale, StaleMode};
-use crate::tally::Writer;
+use crate::respond::{Ledger, Recipient, Taken, Telling};
 
 /// How long a client waits before it is told what is stale, if nothing else is configured: RFC 8767 section 5 calls it
 /// the client response timer.
@@ -28,7 +28,7 @@ impl Resolver {
         if query.qclass != Class::IN {
             return false;
         }
-        block.tally.cache_requests.add(1);
+        block.counters.cache_requests.add(1);
         let key = Key::new(block.id, query);
         let now = recipient.asked;
         match self.front.get(key.as_bytes(), now, cache.stale_window()) {
@@ -56,7 +56,7 @@ impl Resolver {
     fn repeat_failure(&mut self, taken: &Taken<'_>, key: &Key, outbox: &mut Outbox) -> bool {
         let Taken { recipient, route, .. } = *taken;
         let Some((failure, remaining)) = self.failure(key, recipient.asked) else {
-            route.block.tally.cache_misses.add(1);
+            route.block.counters.cache_misses.add(1);
             return false;
         };
         count_hit(&route.block, failure);
@@ -127,7 +127,7 @@ pub(crate) fn tell_stale(
     now: Instant,
     outbox: &mut Outbox,
 ) {
-    route.block.tally.served_stale.add(1);
+    route.block.counters.served_stale.add(1);
     let error = match entry.answer.rcode() {
         Rcode::NXDOMAIN => ExtendedError::STALE_NXDOMAIN_ANSWER,
         _ => ExtendedError::STALE_ANSWER,
@@ -143,7 +143,7 @@ fn hit<'a>(entry: &'a Entry, ttl: Ttl, cache: &CachePolicy) -> Telling<'a> {
 
 fn count_hit(block: &Block, entry: &Entry) {
     match entry.store {
-        Store::Success => block.tally.cache_success_hits.add(1),
-        Store::Denial => block.tally.cache_denial_hits.add(1),
+        Store::Success => block.counters.cache_success_hits.add(1),
+        Store::Denial => block.counters.cache_denial_hits.add(1),
     }
 }

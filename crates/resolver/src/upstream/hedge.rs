@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use crate::Resolver;
 use crate::action::{AttemptId, Outbox};
-use crate::forward::Launch;
-use crate::plan::ROUNDS;
+use crate::upstream::attempt::Launch;
+use crate::upstream::selection::ROUNDS;
 
 /// Before an upstream has answered once.
 const UNKNOWN: Duration = Duration::from_millis(500);
@@ -83,10 +83,10 @@ impl Resolver {
             return;
         }
         if !self.paces.get_mut(&upstream.id).is_some_and(Pace::spend) {
-            return upstream.tally.hedges_withheld.add(1);
+            return upstream.counters.hedges_withheld.add(1);
         }
         let Some(step) = flight.take() else { return };
-        upstream.tally.hedged.add(1);
+        upstream.counters.hedged.add(1);
         let launch = Launch { fresh: true, is_hedge: true, ..Launch::of(attempt.flight, flight, step) };
         self.launch(now, launch, outbox);
     }

@@ -7,8 +7,8 @@ use wire::header::{Flags, Header, Rcode};
 
 use crate::Resolver;
 use crate::action::{Action, AttemptId, Failure, Outbox, Transport};
-use crate::flight::Due;
-use crate::forward::Launch;
+use crate::inflight::query::Due;
+use crate::upstream::attempt::Launch;
 
 /// How long the right answer may take to follow a wrong one: who guesses is ahead of the upstream by no more than its
 /// round trip, and an upstream that is out of step is not worth a longer wait.
@@ -40,9 +40,9 @@ impl Resolver {
             return self.ask_without_edns(now, id, outbox);
         }
         attempt.mismatches = attempt.mismatches.saturating_add(1);
-        attempt.inquiry.route.block.tally.cache_drops.add(1);
+        attempt.inquiry.route.block.counters.cache_drops.add(1);
         if let Some(upstream) = attempt.inquiry.upstream(attempt.upstream) {
-            upstream.tally.mismatches.add(1);
+            upstream.counters.mismatches.add(1);
         }
         let by_tcp = attempt.transport == Transport::Tcp;
         if by_tcp && attempt.mismatches == 1 {
@@ -64,7 +64,7 @@ impl Resolver {
     pub(crate) fn distrust(&mut self, now: Instant, id: AttemptId, outbox: &mut Outbox) {
         let Some(attempt) = self.attempts.get(&id) else { return };
         if let Some(upstream) = attempt.inquiry.upstream(attempt.upstream) {
-            upstream.tally.distrusted.add(1);
+            upstream.counters.distrusted.add(1);
         }
         if attempt.transport == Transport::Tcp {
             outbox.actions.push(Action::Forget(id));
@@ -85,7 +85,7 @@ impl Resolver {
             outbox.actions.push(Action::Forget(id));
         }
         if let Some(upstream) = attempt.inquiry.upstream(attempt.upstream) {
-            upstream.tally.without_edns.add(1);
+            upstream.counters.without_edns.add(1);
         }
         self.launch(now, Launch { edns: false, ..Launch::again(&attempt) }, outbox);
     }
