@@ -5,15 +5,15 @@
 //! this crate carries it out and says what happened. All `unsafe` stands in `sys.rs`.
 
 mod descriptors;
-mod envelope;
-mod kind;
 pub mod link;
-mod news;
+mod link_kind;
+mod msghdr;
+pub mod netlink_events;
 mod nft;
 pub mod node;
 pub mod notrack;
-pub mod passing;
 mod route;
+pub mod scm_rights;
 #[expect(
     unsafe_code,
     reason = "the kernel calls for which no crate has a safe form; each block carries its argument"
@@ -21,6 +21,5 @@ mod route;
 mod sys;
 pub mod tcp;
 pub mod udp;
-pub mod watch;
 
 pub use descriptors::raise_descriptor_limit;

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 
 use nix::errno::Errno;
 
-pub use crate::kind::{KindChoice, LinkKind, UnknownLinkKind};
+pub use crate::link_kind::{KindChoice, LinkKind, UnknownLinkKind};
 use crate::route::{Found, Held, Route};
 
 /// Octets that a link's name may have.

@@ -5,8 +5,8 @@ use std::io;
 use std::net::IpAddr;
 
 use crate::link::{Change, Changes, KindChoice, Link, LinkError, LinkKind, LinkPlan};
+use crate::netlink_events::Watch;
 use crate::notrack::{self, FilterError, NotrackPlan};
-use crate::watch::Watch;
 
 /// What the node should get; a part that is absent is left to the administrator.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]

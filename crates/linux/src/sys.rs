@@ -5,7 +5,7 @@ use std::mem;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::ptr;
 
-use crate::envelope::{Envelope, NAME_OCTETS, RightsControl};
+use crate::msghdr::{Envelope, NAME_OCTETS, RightsControl};
 use crate::udp::BATCH;
 
 /// `BATCH` in the type that `recvmmsg` and `sendmmsg` count in.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use nix::sys::socket::{setsockopt, sockopt};
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 
-use crate::passing;
+use crate::scm_rights;
 
 /// How long octets sent to a client may stay unacknowledged before its connection ends.
 const CLIENT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -55,9 +55,9 @@ pub fn listen(addr: SocketAddr, backlog: i32) -> io::Result<TcpListener> {
 /// `InvalidInput` with the reason when the kernel says that it is no TCP listener, does not share its port, or is bound to
 /// another address; it is closed then.
 pub fn inherit(descriptor: OwnedFd, addr: SocketAddr) -> io::Result<TcpListener> {
-    let socket = passing::inherit(descriptor, Type::STREAM, Protocol::TCP, addr)?;
+    let socket = scm_rights::inherit(descriptor, Type::STREAM, Protocol::TCP, addr)?;
     if !socket.is_listener()? {
-        return Err(passing::unusable(format!("the socket on {addr} takes no connections")));
+        return Err(scm_rights::unusable(format!("the socket on {addr} takes no connections")));
     }
     Ok(socket.into())
 }

@@ -7,8 +7,8 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use nix::sys::socket::{setsockopt, sockopt};
 use socket2::{Domain, Protocol, Socket, Type};
 
-use crate::envelope::Envelope;
-use crate::passing;
+use crate::msghdr::Envelope;
+use crate::scm_rights;
 use crate::sys::{self, Arrival};
 
 /// Datagrams that one call receives or sends at most.
@@ -60,9 +60,9 @@ impl UdpListener {
     /// `InvalidInput` with the reason when the kernel says that it is anything else than such a socket, or bound to
     /// another address; it is closed then.
     pub fn inherit(descriptor: OwnedFd, addr: SocketAddr) -> io::Result<Self> {
-        let socket = passing::inherit(descriptor, Type::DGRAM, Protocol::UDP, addr)?;
+        let socket = scm_rights::inherit(descriptor, Type::DGRAM, Protocol::UDP, addr)?;
         if addr.is_ipv6() && !socket.only_v6()? {
-            return Err(passing::unusable(format!("the socket on {addr} takes IPv4 as well")));
+            return Err(scm_rights::unusable(format!("the socket on {addr} takes IPv4 as well")));
         }
         tell_local(&socket, addr.ip())?;
         Ok(Self { socket: socket.into() })

@@ -6,7 +6,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
-use linux::passing;
+use linux::scm_rights;
 use tokio::io::Interest;
 use tokio::net::UnixStream;
 
@@ -155,7 +155,7 @@ impl Post {
         let mut descriptors: &[BorrowedFd<'_>] = descriptor.as_slice();
         while !rest.is_empty() {
             let socket = self.stream.as_fd();
-            let send = || passing::send(socket, rest, descriptors);
+            let send = || scm_rights::send(socket, rest, descriptors);
             let sent = self.stream.async_io(Interest::WRITABLE, send).await?;
             rest = rest.get(sent..).unwrap_or_default();
             // They go with the first octets.
@@ -185,7 +185,7 @@ impl Post {
     async fn fill(&mut self) -> Result<(), PostError> {
         let (mut octets, mut descriptors) = (vec![0; READ_LEN], Vec::new());
         let socket = self.stream.as_fd();
-        let receive = || passing::receive(socket, &mut octets, &mut descriptors);
+        let receive = || scm_rights::receive(socket, &mut octets, &mut descriptors);
         let received = self.stream.async_io(Interest::READABLE, receive).await?;
         self.waiting.extend(descriptors);
         if received == 0 {

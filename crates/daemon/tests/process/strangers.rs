@@ -92,7 +92,7 @@ impl Stranger {
     /// Passes descriptors with a description of one.
     pub(crate) fn pass(&mut self, text: &str, descriptors: &[BorrowedFd<'_>]) {
         let message = letter(1, SOCKET, text.as_bytes());
-        let Ok(sent) = linux::passing::send(self.stream.as_fd(), &message, descriptors) else { return };
+        let Ok(sent) = linux::scm_rights::send(self.stream.as_fd(), &message, descriptors) else { return };
         assert_eq!(sent, message.len());
     }
 
@@ -100,7 +100,7 @@ impl Stranger {
     pub(crate) fn hear(&mut self) -> Option<Letter> {
         while self.message_len().is_none_or(|length| self.heard.len() < length) {
             let (mut octets, mut descriptors) = (vec![0; 4096], Vec::new());
-            let received = linux::passing::receive(self.stream.as_fd(), &mut octets, &mut descriptors);
+            let received = linux::scm_rights::receive(self.stream.as_fd(), &mut octets, &mut descriptors);
             self.descriptors.extend(descriptors);
             match received.unwrap_or_else(|error| panic!("no message within {PATIENCE:?}: {error}")) {
                 0 => return None,

@@ -8,7 +8,7 @@ use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::time::Duration;
 
-use linux::passing::{self, MOST_DESCRIPTORS, Peer};
+use linux::scm_rights::{self, MOST_DESCRIPTORS, Peer};
 use linux::tcp;
 use linux::udp::{Inbound, UdpListener};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -22,9 +22,9 @@ fn addr(text: &str) -> SocketAddr {
 /// Passes one descriptor to ourselves and gives back what arrives.
 fn passed(descriptor: BorrowedFd<'_>) -> OwnedFd {
     let (ours, theirs) = UnixStream::pair().unwrap();
-    assert_eq!(passing::send(ours.as_fd(), b"one", &[descriptor]).unwrap(), 3);
+    assert_eq!(scm_rights::send(ours.as_fd(), b"one", &[descriptor]).unwrap(), 3);
     let mut descriptors = Vec::new();
-    assert_eq!(passing::receive(theirs.as_fd(), &mut [0; 16], &mut descriptors).unwrap(), 3);
+    assert_eq!(scm_rights::receive(theirs.as_fd(), &mut [0; 16], &mut descriptors).unwrap(), 3);
     assert_eq!(descriptors.len(), 1);
     descriptors.pop().unwrap()
 }
@@ -136,19 +136,19 @@ fn as_many_as_the_kernel_takes_arrive_and_one_more_is_refused() {
     let mut many = vec![writer.as_fd(); MOST_DESCRIPTORS];
     let mut descriptors = Vec::new();
     let mut buffer = [0; 16];
-    assert_eq!(passing::send(ours.as_fd(), b"many", &many).unwrap(), 4);
-    assert_eq!(passing::receive(theirs.as_fd(), &mut buffer, &mut descriptors).unwrap(), 4);
+    assert_eq!(scm_rights::send(ours.as_fd(), b"many", &many).unwrap(), 4);
+    assert_eq!(scm_rights::receive(theirs.as_fd(), &mut buffer, &mut descriptors).unwrap(), 4);
     assert_eq!((descriptors.len(), &buffer[..4]), (MOST_DESCRIPTORS, &b"many"[..]));
     many.push(writer.as_fd());
     for refused in [
-        passing::send(ours.as_fd(), b"x", &many),
-        passing::send(ours.as_fd(), b"", &many[..1]),
-        passing::receive(theirs.as_fd(), &mut [], &mut descriptors),
+        scm_rights::send(ours.as_fd(), b"x", &many),
+        scm_rights::send(ours.as_fd(), b"", &many[..1]),
+        scm_rights::receive(theirs.as_fd(), &mut [], &mut descriptors),
     ] {
         assert_eq!(refused.unwrap_err().kind(), io::ErrorKind::InvalidInput);
     }
-    assert_eq!(passing::send(ours.as_fd(), b"none", &[]).unwrap(), 4);
-    assert_eq!(passing::receive(theirs.as_fd(), &mut buffer, &mut descriptors).unwrap(), 4);
+    assert_eq!(scm_rights::send(ours.as_fd(), b"none", &[]).unwrap(), 4);
+    assert_eq!(scm_rights::receive(theirs.as_fd(), &mut buffer, &mut descriptors).unwrap(), 4);
     assert_eq!(descriptors.len(), MOST_DESCRIPTORS, "octets alone carry none");
     drop(many);
     drop((writer, descriptors));
@@ -160,11 +160,11 @@ fn the_end_and_an_empty_queue_are_told_apart() {
     let (ours, theirs) = UnixStream::pair().unwrap();
     let (mut buffer, mut descriptors) = ([0; 16], Vec::new());
     theirs.set_nonblocking(true).unwrap();
-    let error = passing::receive(theirs.as_fd(), &mut buffer, &mut descriptors).unwrap_err();
+    let error = scm_rights::receive(theirs.as_fd(), &mut buffer, &mut descriptors).unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
     drop(ours);
-    assert_eq!(passing::receive(theirs.as_fd(), &mut buffer, &mut descriptors).unwrap(), 0);
-    let error = passing::send(theirs.as_fd(), b"x", &[]).unwrap_err();
+    assert_eq!(scm_rights::receive(theirs.as_fd(), &mut buffer, &mut descriptors).unwrap(), 0);
+    let error = scm_rights::send(theirs.as_fd(), b"x", &[]).unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
 }
 
@@ -179,11 +179,11 @@ fn a_peer_is_known_by_what_the_kernel_says() {
     std::fs::remove_dir_all(&directory).unwrap();
     let uid = std::fs::metadata("/proc/self").unwrap().uid();
     let ourselves = Peer { uid, pid: Some(std::process::id()) };
-    assert_eq!(passing::peer(accepted.as_fd()).unwrap(), ourselves);
-    assert_eq!(passing::peer(client.as_fd()).unwrap(), ourselves);
+    assert_eq!(scm_rights::peer(accepted.as_fd()).unwrap(), ourselves);
+    assert_eq!(scm_rights::peer(client.as_fd()).unwrap(), ourselves);
     let unconnected = std::os::unix::net::UnixDatagram::unbound().unwrap();
     let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
     for stranger in [unconnected.as_fd(), tcp.as_fd()] {
-        assert_eq!(passing::peer(stranger).unwrap_err().kind(), io::ErrorKind::NotConnected);
+        assert_eq!(scm_rights::peer(stranger).unwrap_err().kind(), io::ErrorKind::NotConnected);
     }
 }

@@ -1,5 +1,6 @@
 //! Hears from the kernel at once when someone changes our link, its addresses or our packet-filter table.
 
+pub(crate) mod message;
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
@@ -10,7 +11,7 @@ use netlink_sys::protocols::{NETLINK_NETFILTER, NETLINK_ROUTE};
 use netlink_sys::{AsyncSocket, TokioSocket};
 use tokio::time::{Sleep, sleep};
 
-use crate::news::{LinkNews, TableNews};
+use crate::netlink_events::message::{LinkNews, TableNews};
 
 /// What the kernel tells about links and their addresses.
 const LINK_GROUPS: [u32; 3] = [libc::RTNLGRP_LINK, libc::RTNLGRP_IPV4_IFADDR, libc::RTNLGRP_IPV6_IFADDR];

@@ -7,9 +7,9 @@ use std::ops::Range;
 use std::time::Duration;
 
 use linux::link::{LinkKind, LinkPlan};
+use linux::netlink_events::Watch;
 use linux::node::{NodeEvent, NodePlan, NodeSetup};
 use linux::notrack::{self, NotrackPlan};
-use linux::watch::Watch;
 use nix::net::if_::if_nametoindex;
 use rtnetlink::packet_route::link::InfoKind;
 use rtnetlink::{Handle, LinkMessageBuilder, LinkUnspec};

@@ -5,7 +5,7 @@ use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 
-use linux::passing;
+use linux::scm_rights;
 use linux::udp::UdpListener;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
@@ -21,8 +21,8 @@ fn descriptors_that_find_no_place_are_an_error_and_none_stays_open() {
     let before = open_descriptors();
     let mut descriptors = Vec::new();
     let mut exchange = |count| {
-        passing::send(ours.as_fd(), b"x", &vec![listener.as_fd(); count]).unwrap();
-        passing::receive(theirs.as_fd(), &mut [0; 16], &mut descriptors)
+        scm_rights::send(ours.as_fd(), b"x", &vec![listener.as_fd(); count]).unwrap();
+        scm_rights::receive(theirs.as_fd(), &mut [0; 16], &mut descriptors)
     };
     let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
     setrlimit(Resource::RLIMIT_NOFILE, u64::try_from(before).unwrap() + 2, hard).unwrap();
