@@ -10,8 +10,8 @@ use tokio::time;
 use wire::header::{Class, Flags, HEADER_LEN, Header, Rcode, RecordType};
 use wire::name::Name;
 
-use crate::assembly::LoopProbe;
 use crate::clock;
+use crate::worker::config::LoopProbe;
 
 /// How long a worker may take to answer itself; a healthy one takes microseconds.
 const SELF_TIME: Duration = Duration::from_secs(1);

@@ -5,11 +5,9 @@
 //!
 //! Reading order: `control` (from start to end), [`flags`] and [`corefile`] (what the operator says), `assembly`
 //! (settings become a worker's orders), `worker` (packets in, packets out), [`snapshot`] (what the cache held before a
-//! crash), [`admin`], [`metrics`] and [`voice`] (what the operator sees).
+//! crash), `http`, [`metrics`] and `logging` (what the operator sees).
 #![forbid(unsafe_code)]
 
-pub mod admin;
-mod assembly;
 mod budget;
 mod checks;
 mod clock;
@@ -18,11 +16,12 @@ pub mod counters;
 pub mod environment;
 pub mod flags;
 mod handover;
+pub mod http;
+pub mod logging;
 pub mod metrics;
 pub mod readiness;
 pub mod snapshot;
 pub mod system;
-pub mod voice;
 mod worker;
 
 pub use control::run;

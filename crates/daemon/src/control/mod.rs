@@ -3,12 +3,12 @@
 //! Nothing here is on the way of an answer. What a worker needs to know it is told; what it has to say it leaves
 //! for this thread to read.
 
-mod ending;
-mod others;
-mod probing;
+mod exit;
+mod instance;
 mod reload;
-mod service;
 mod signals;
+mod startup_probe;
+mod teardown;
 mod upstream_files;
 
 use std::future::poll_fn;
@@ -25,21 +25,21 @@ use linux::node::{NodeEvent, NodePlan, NodeSetup};
 use linux::notrack::NotrackPlan;
 use tracing::{error, info, warn};
 
-use crate::admin::{Limits, Sources};
-use crate::assembly;
 use crate::counters::CounterRegistry;
 use crate::environment;
 use crate::flags::{self, Flags};
 use crate::handover::{Estate, Place};
+use crate::http::{Limits, Sources};
+use crate::logging::{self, Voice};
 use crate::metrics::{Build, Exposition, ProcessCounters, SetupError};
 use crate::readiness::Readiness;
 use crate::system::Node;
-use crate::voice::{self, Voice};
+use crate::worker::config;
 use corefile::Corefile;
 use corefile::Environment;
 use corefile::settings::Settings;
-pub(crate) use ending::{Ending, Fault};
-use service::{Conditions, Parting, Service, Standby};
+pub(crate) use exit::{Ending, Fault};
+use instance::{Conditions, Parting, Service, Standby};
 use signals::Signals;
 
 /// The packet-filter table.
@@ -53,13 +53,13 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 pub fn run(args: impl IntoIterator<Item = std::ffi::OsString>) -> ExitCode {
     let flags = match flags::parse(args) {
         Ok(flags) => flags,
-        Err(usage) => return ending::usage(&usage),
+        Err(usage) => return exit::usage(&usage),
     };
     if flags.probe {
-        return probing::probe(flags.handover_dir.as_deref());
+        return startup_probe::probe(flags.handover_dir.as_deref());
     }
     let process = Arc::new(ProcessCounters::default());
-    let ending = match Voice::start(std::io::stdout(), voice::QUEUE_LEN, Arc::clone(&process)) {
+    let ending = match Voice::start(std::io::stdout(), logging::QUEUE_LEN, Arc::clone(&process)) {
         Ok(voice) => {
             let ending = with_voice(&flags, &voice, &process);
             voice.flush(LAST_WORDS);
@@ -96,14 +96,14 @@ async fn control(flags: &Flags, voice: &Voice, process: &Arc<ProcessCounters>) -
         warn!("{warning}");
     }
     let descriptors = raise_descriptor_limit();
-    let place = others::meeting_place(flags);
-    let estate = others::predecessor(place.as_ref(), process).await;
+    let place = teardown::meeting_place(flags);
+    let estate = teardown::predecessor(place.as_ref(), process).await;
     let mut node = set_up_node(flags, process).await?;
     let scene =
         Scene { flags, environment: &environment, voice, process, descriptors, place: place.as_ref() };
     let serving = serve(scene, (corefile, settings), estate, &mut node, &mut signals);
     let ended = surviving(serving).await.unwrap_or(Err(Fault::Panicked));
-    let restored = others::restore(scene, node, &ended).await;
+    let restored = teardown::restore(scene, node, &ended).await;
     match (ended, restored) {
         (Ok(ending), restored) => restored.map(|()| ending),
         (Err(fault), restored) => {
@@ -156,8 +156,8 @@ async fn serve(
         readiness: readiness.clone(),
         counters: Arc::clone(scene.process),
     };
-    let assembly = assembly::Assembly::new(counters, scene.flags.workers);
-    let admin = crate::admin::Admin::new(sources, Limits::default());
+    let assembly = config::Assembly::new(counters, scene.flags.workers);
+    let admin = crate::http::Admin::new(sources, Limits::default());
     let conditions = Conditions::of(&readiness);
     let mut service = Service::start(scene, configuration, assembly, admin, estate).await?;
     let ended = in_service(&mut service, node, signals, &conditions, &readiness).await;

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use tracing::{error, info, warn};
 
 use super::Fault;
-use super::service::Service;
+use super::instance::Service;
 use crate::system::Node;
 use corefile::settings::Listener;
 use corefile::upstream_files::{self, Nameservers, UpstreamFiles};

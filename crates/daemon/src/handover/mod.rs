@@ -9,14 +9,14 @@
 //! Nothing the other side says is needed to serve: one that hangs, dies or speaks another version is as good as
 //! none, and sockets are opened beside its own.
 
-mod claim;
-mod door;
-mod neighbour;
-mod place;
-mod post;
+mod client;
+mod directory;
+mod protocol;
+mod server;
+mod status;
 
-pub(crate) use claim::{Claim, Estate, Lease, claim};
-pub(crate) use door::{Door, Knock, Offer, Outcome, Succession};
-pub(crate) use neighbour::{Neighbour, neighbour};
-pub(crate) use place::Place;
-pub(crate) use post::PostError;
+pub(crate) use client::{Claim, Estate, Lease, claim};
+pub(crate) use directory::Place;
+pub(crate) use protocol::PostError;
+pub(crate) use server::{Door, Knock, Offer, Outcome, Succession};
+pub(crate) use status::{Neighbour, neighbour};

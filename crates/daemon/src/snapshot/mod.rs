@@ -4,10 +4,10 @@
 //! ours and nobody else may write it, its checksum is right, it is of this boot and a few minutes old at most, and each
 //! answer in it is looked at again as if it came from an upstream.
 
-mod archivist;
 mod format;
 #[cfg(test)]
 mod tests;
+mod writer;
 
 use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions};
@@ -22,8 +22,8 @@ use resolver::cache::{Cache, Home, MOST_PARCEL, Unpacked};
 use resolver::policy::BlockId;
 use sha2::{Digest, Sha256};
 
-pub use self::archivist::{Archivist, INTERVAL, Last};
 use self::format::{CHECKSUM, Header, MOST_HEADER};
+pub use self::writer::{Archivist, INTERVAL, Last};
 use crate::clock;
 
 /// The name of the file.

@@ -3,10 +3,11 @@
 //! Workers share the cache, the table of open questions, and the room for clients by TCP. Every way in ends in [`Core::act`]: the resolver is told what
 //! happened and what time it is, and what it wants done is done. There is no branch about an answer here.
 
-mod clients;
-mod datagrams;
+pub(crate) mod config;
 mod sockets;
+mod tcp_server;
 mod thread;
+mod udp_server;
 mod upstream;
 
 use std::cell::{Cell, RefCell};
@@ -26,15 +27,15 @@ use tokio::sync::{Notify, mpsc};
 use tokio::time;
 
 use crate::clock;
+use crate::logging::Voice;
+use crate::logging::errors::ErrorLog;
+use crate::logging::query_log::{QueryLog, Sent};
 use crate::metrics::ProcessCounters;
-use crate::voice::Voice;
-use crate::voice::errors::ErrorLog;
-use crate::voice::query_log::{QueryLog, Sent};
-use clients::Clients;
-pub(crate) use clients::{Patience, Room};
-use datagrams::Datagrams;
 pub(crate) use sockets::{Inherited, Listening, Transport};
+use tcp_server::Clients;
+pub(crate) use tcp_server::{Patience, Room};
 pub(crate) use thread::{Adoption, Worker};
+use udp_server::Datagrams;
 use upstream::Upstreams;
 pub(crate) use upstream::{Carrier, Carriers, Privacy};
 

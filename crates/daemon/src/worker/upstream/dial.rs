@@ -11,7 +11,7 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio::time;
 
 use super::Carrier;
-use super::line::Line;
+use super::stream::Line;
 
 /// How an upstream is spoken to in private.
 #[derive(Clone, Debug)]

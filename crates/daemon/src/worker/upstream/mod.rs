@@ -3,13 +3,13 @@
 //! Nothing is decided here about an answer. A pool chooses a connection, a datagram exchange opens a socket;
 //! what they bring goes to [`Core::response`] or [`Core::failure`].
 
-mod choice;
 mod connection;
-mod conversation;
-mod datagram;
+mod connection_task;
 mod dial;
-mod line;
+mod placement;
 mod pool;
+mod stream;
+mod udp;
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -92,7 +92,7 @@ impl Upstreams {
         match ask.transport {
             Transport::Udp if carrier.privacy.is_none() => {
                 carrier.count(Transport::Udp, false);
-                let exchange = datagram::exchange(Rc::clone(core), ask.attempt, carrier, message.to_vec());
+                let exchange = udp::exchange(Rc::clone(core), ask.attempt, carrier, message.to_vec());
                 let task = tokio::task::spawn_local(exchange);
                 self.datagrams.borrow_mut().insert(ask.attempt, task.abort_handle());
             }

@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 use rand::RngExt;
 use resolver::action::{Ask, AttemptId, Failure, Transport};
 
-use super::choice::{Connections, Place, SLOW};
 use super::connection::{Connection, Question, Terms};
-use super::conversation::{self, Audience};
+use super::connection_task::{self, Audience};
+use super::placement::{Connections, Place, SLOW};
 use super::{Carrier, Core, dial, failure_of};
 use crate::clock;
 
@@ -166,7 +166,7 @@ impl Pool {
             Ok(line) => {
                 connection.established();
                 self.refill(core);
-                conversation::converse(connection, line, &Seat { pool: self, core, connection }).await
+                connection_task::converse(connection, line, &Seat { pool: self, core, connection }).await
             }
             Err(error) => {
                 self.complain(core, &error);

@@ -7,7 +7,7 @@ use tokio::time;
 use wire::frame::Frames;
 
 use super::connection::{Connection, Delivery, Question};
-use super::line::{Heard, Line};
+use super::stream::{Heard, Line};
 use crate::clock;
 
 /// Who hears what a connection brings.

@@ -17,12 +17,12 @@ use tokio::task::JoinSet;
 use tokio::time;
 use tracing::{debug, warn};
 
-use super::claim::keep_socket;
-use super::neighbour::Neighbour;
-use super::place::{Place, SocketFile, check};
-use super::post::{Kind, MOST_OCTETS, Message, Post, PostError, one_line};
-use crate::admin;
+use super::client::keep_socket;
+use super::directory::{Place, SocketFile, check};
+use super::protocol::{Kind, MOST_OCTETS, Message, Post, PostError, one_line};
+use super::status::Neighbour;
 use crate::clock;
+use crate::http;
 use crate::worker::Inherited;
 
 /// How long a visitor may take to say what he wants.
@@ -93,7 +93,7 @@ pub(crate) enum Outcome {
 }
 
 impl Door {
-    /// Can be met at `place` from now on. To be called inside a [`LocalSet`](tokio::task::LocalSet).
+    /// Can be met at `directory` from now on. To be called inside a [`LocalSet`](tokio::task::LocalSet).
     ///
     /// # Errors
     /// When the socket cannot be made.
@@ -105,7 +105,7 @@ impl Door {
         Ok(Self { file, knocks, _porter: porter })
     }
 
-    /// True when nobody can be met at `place`, where this was opened: its file was removed, or replaced by one who died.
+    /// True when nobody can be met at `directory`, where this was opened: its file was removed, or replaced by one who died.
     pub(crate) async fn is_lost(&self, place: &Place) -> bool {
         !self.file.is_there() && place.visit().await.is_ok_and(|met| met.is_none())
     }
@@ -258,7 +258,7 @@ impl Succession {
     fn keep(&mut self, message: Message) {
         let Some(descriptor) = message.descriptor else { return };
         let text = String::from_utf8_lossy(&message.octets);
-        let mut http = admin::Inherited::new();
+        let mut http = http::Inherited::new();
         if let Err(reason) = keep_socket(&mut self.returned, &mut http, &text, descriptor) {
             warn!(
                 "a socket of the instance that took over is not taken back, {:?}: {reason}",

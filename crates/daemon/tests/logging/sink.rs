@@ -5,8 +5,8 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use daemon::logging::Voice;
 use daemon::metrics::ProcessCounters;
-use daemon::voice::Voice;
 use tracing::{Level, debug, error, info, trace, warn};
 
 const PATIENCE: Duration = Duration::from_secs(10);

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use corefile::settings::{LogClasses, LogRule};
-use daemon::voice::query_log::{QueryLog, Sent};
+use daemon::logging::query_log::{QueryLog, Sent};
 use resolver::action::{Answered, Client, ConnectionId, Receipt};
 use resolver::policy::{ListenerId, RouteId};
 use wire::header::{Flags, Header, Rcode, RecordType};

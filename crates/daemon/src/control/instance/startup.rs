@@ -11,11 +11,11 @@ use tokio::task::JoinSet;
 use tracing::{error, info};
 use wire::name::Name;
 
-use super::adopting::{bind_fault, endpoints, start_probes};
+use super::reconfigure::{bind_fault, endpoints, start_probes};
 use super::{Fault, Scene, Service};
-use crate::admin::Admin;
-use crate::assembly::Assembly;
 use crate::handover::Estate;
+use crate::http::Admin;
+use crate::worker::config::Assembly;
 use crate::worker::{self, Adoption, Desk, Inherited, Listening, Notice, Orders, Room, Worker};
 use crate::{budget, snapshot};
 use corefile::Corefile;

@@ -1,10 +1,10 @@
 //! The process in service: workers, endpoints, and what must be looked after while they run.
 
-mod adopting;
-mod leaving;
-mod starting;
-mod succession;
-mod upkeep;
+mod handover;
+mod housekeeping;
+mod reconfigure;
+mod shutdown;
+mod startup;
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -23,18 +23,18 @@ use super::reload::Watch;
 use super::signals::{Signals, Told};
 use super::upstream_files::FileWatch;
 use super::{Fault, Scene, tell};
-use crate::admin::Admin;
-use crate::assembly::Assembly;
 use crate::clock;
 use crate::handover::{Door, Lease, Succession};
+use crate::http::Admin;
+use crate::logging::errors::ErrorLog;
 use crate::snapshot::{Archivist, Last};
-use crate::voice::errors::ErrorLog;
+use crate::worker::config::Assembly;
 use crate::worker::{Listening, Notice, Worker};
 use corefile::Corefile;
 use corefile::settings::Settings;
-pub(super) use succession::Standby;
-pub(super) use upkeep::Conditions;
-use upkeep::Ping;
+pub(super) use handover::Standby;
+pub(super) use housekeeping::Conditions;
+use housekeeping::Ping;
 
 /// How often the process looks at itself.
 const LOOK: Duration = Duration::from_secs(1);
@@ -107,12 +107,12 @@ impl Service<'_> {
                     Told::Reload => self.reload(&mut watch, true).await,
                 },
                 Some(notice) = self.notices.recv() => return Err(Fault::Loop(self.describe(notice))),
-                knock = succession::next_knock(&mut self.door) => {
+                knock = handover::next_knock(&mut self.door) => {
                     if let Some(succession) = self.answer_knock(knock, conditions) {
                         return Ok(Parting::Succeeded(Box::new(succession)));
                     }
                 }
-                () = succession::ended(&mut self.lease) => self.predecessor_has_left(node).await,
+                () = handover::ended(&mut self.lease) => self.predecessor_has_left(node).await,
                 _ = looks.tick() => {
                     self.look(node, conditions).await?;
                     files.look(self).await;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use corefile::settings::{Consolidate, Errors};
-use daemon::voice::errors::{Consolidator, ErrorLog, Line};
+use daemon::logging::errors::{Consolidator, ErrorLog, Line};
 use regex::Regex;
 use resolver::action::{Cause, Failure, Transport, Trouble};
 use resolver::policy::RouteId;

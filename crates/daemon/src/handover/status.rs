@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use tokio::time;
 
-use super::place::{Place, check};
-use super::post::{Kind, Post, PostError};
+use super::directory::{Place, check};
+use super::protocol::{Kind, Post, PostError};
 
 /// How long it may take to answer.
 const STATUS_TIME: Duration = Duration::from_secs(1);
@@ -58,7 +58,7 @@ impl Neighbour {
     }
 }
 
-/// Who can be met at `place`, if anybody. It must not be we.
+/// Who can be met at `directory`, if anybody. It must not be we.
 pub(crate) async fn neighbour(place: &Place) -> Option<Neighbour> {
     let stream = place.visit().await.ok().flatten()?;
     let mut neighbour =

@@ -2,9 +2,9 @@
 //! bounds on everything a client can hold.
 
 mod connection;
-mod patience;
-mod room;
-mod unsent;
+mod limiter;
+mod timeouts;
+mod write_buffer;
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -24,8 +24,8 @@ use tokio::time;
 use super::{ANSWER_LOOK, Core};
 use crate::clock;
 use connection::{Connection, End};
-pub(crate) use patience::Patience;
-pub(crate) use room::Room;
+pub(crate) use limiter::Room;
+pub(crate) use timeouts::Patience;
 
 /// Before trying again when the machine has no descriptors or memory left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);

@@ -65,7 +65,7 @@ impl Service<'_> {
         if self.admin.is_incomplete() {
             // node-cache, whose place we take, holds its port until it ends.
             self.admin
-                .rebind(&super::adopting::endpoints(self.scene, &self.settings))
+                .rebind(&super::reconfigure::endpoints(self.scene, &self.settings))
                 .map_err(Fault::Admin)?;
         }
         for line in self.error_log.due(clock::now()) {

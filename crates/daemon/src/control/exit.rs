@@ -5,9 +5,9 @@ use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::process::ExitCode;
 
-use crate::admin::BindError;
-use crate::assembly::NumbersUsedUp;
 use crate::flags::UsageError;
+use crate::http::BindError;
+use crate::worker::config::NumbersUsedUp;
 use corefile::ConfigError;
 
 /// An end that was asked for.

@@ -3,8 +3,7 @@
 //! Numbers given here last for the life of the process, over reloads: a listener keeps its sockets, a block that
 //! means the same keeps its cached answers, a zone keeps its counters.
 
-mod hand;
-
+mod builder;
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,12 +16,12 @@ use resolver::policy::{
 };
 
 use crate::counters::{CounterRegistry, DROPPED, EnabledPlugin};
-use crate::voice::errors::{Consolidator, ErrorLog};
-use crate::voice::query_log::QueryLog;
+use crate::logging::errors::{Consolidator, ErrorLog};
+use crate::logging::query_log::QueryLog;
 use crate::worker::{Carriers, Orders, Patience};
+use builder::Hand;
 use corefile::handles_queries;
 use corefile::settings::{self, Settings};
-use hand::Hand;
 
 /// Why settings cannot be taken into use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

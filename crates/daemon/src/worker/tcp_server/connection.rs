@@ -16,9 +16,9 @@ use tokio::time;
 use wire::frame::Frames;
 use wire::header::{Flags, Header};
 
-use super::patience::Patience;
-use super::room::Place;
-use super::unsent::Unsent;
+use super::limiter::Place;
+use super::timeouts::Patience;
+use super::write_buffer::Unsent;
 use crate::clock;
 use crate::worker::Core;
 

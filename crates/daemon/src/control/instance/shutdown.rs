@@ -7,7 +7,7 @@ use tracing::{error, info, warn};
 
 use super::super::Ending;
 use super::super::signals::Signals;
-use super::succession::{dns_socket, next_knock};
+use super::handover::{dns_socket, next_knock};
 use super::{Conditions, LOOK, Service};
 use crate::clock;
 use crate::worker::Listening;

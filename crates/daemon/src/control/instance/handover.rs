@@ -28,7 +28,7 @@ pub(crate) enum Standby {
     InService,
 }
 
-/// The next knock at `door`.
+/// The next knock at `server`.
 pub(super) async fn next_knock(door: &mut Option<Door>) -> Knock {
     match door {
         Some(door) => door.next().await,
@@ -188,7 +188,7 @@ impl Service<'_> {
         }
     }
 
-    /// Leaves the sockets to `succession`, and reads them again should it end.
+    /// Leaves the sockets to `handover`, and reads them again should it end.
     ///
     /// # Errors
     /// When it ended and a worker cannot go on.

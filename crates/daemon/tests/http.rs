@@ -6,8 +6,8 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use daemon::admin::{Admin, Endpoints, Limits, Sources};
 use daemon::counters::CounterRegistry;
+use daemon::http::{Admin, Endpoints, Limits, Sources};
 use daemon::metrics::{Build, Exposition, ProcessCounters};
 use daemon::readiness::Readiness;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

@@ -8,10 +8,10 @@ use tracing::{info, warn};
 
 use super::super::reload::{self, Watch};
 use super::{Fault, Scene, Service};
-use crate::admin::Endpoints;
-use crate::assembly::{Assembled, LoopProbe};
 use crate::checks;
+use crate::http::Endpoints;
 use crate::snapshot;
+use crate::worker::config::{Assembled, LoopProbe};
 use crate::worker::{Adoption, Inherited};
 use corefile::settings::Settings;
 

@@ -11,10 +11,10 @@ use linux::udp::UdpListener;
 use resolver::cache::{Cache, Home, Unpacked};
 use tokio::time;
 
-use super::place::Place;
-use super::post::{Kind, Message, Post, PostError, one_line};
-use crate::admin;
+use super::directory::Place;
+use super::protocol::{Kind, Message, Post, PostError, one_line};
 use crate::clock;
+use crate::http;
 use crate::worker::Inherited;
 
 /// How long an instance in service may take to say what it has; a healthy one takes milliseconds.
@@ -49,7 +49,7 @@ pub(crate) struct Estate {
     /// The addresses on its link.
     pub(crate) addresses: Vec<IpAddr>,
     pub(crate) dns: Inherited,
-    pub(crate) http: admin::Inherited,
+    pub(crate) http: http::Inherited,
     /// The fingerprints of its server blocks, by number.
     blocks: HashMap<u16, String>,
     spurned: Spurned,
@@ -107,7 +107,7 @@ impl Estate {
             version: String::new(),
             addresses: Vec::new(),
             dns: Inherited::default(),
-            http: admin::Inherited::new(),
+            http: http::Inherited::new(),
             blocks: HashMap::new(),
             spurned: Spurned::default(),
         };
@@ -257,7 +257,7 @@ impl Lease {
 /// Puts a socket where its description says it belongs, if that is what it is.
 pub(super) fn keep_socket(
     dns: &mut Inherited,
-    http: &mut admin::Inherited,
+    http: &mut http::Inherited,
     text: &str,
     descriptor: OwnedFd,
 ) -> Result<(), String> {
