@@ -23,18 +23,18 @@ mod listeners;
 pub mod options;
 pub mod settings;
 mod source;
+mod support;
 pub mod system;
 mod tree;
 pub mod upstream_files;
-mod vocabulary;
 
 pub use address::listening;
 pub use environment::Environment;
 pub use error::ConfigError;
 pub use options::Options;
 pub use settings::Settings;
-pub use vocabulary::BUILT as DIRECTIVES;
-pub use vocabulary::handles_queries;
+pub use support::BUILT as DIRECTIVES;
+pub use support::handles_queries;
 
 use directives::{Said, Surroundings};
 use import::Reader;

@@ -3,25 +3,25 @@
 
 #[path = "corefiles/machine.rs"]
 mod machine;
-#[path = "corefiles/verdicts.rs"]
-mod verdicts;
+#[path = "corefiles/validate.rs"]
+mod validate;
 
 #[path = "corefiles/cache.rs"]
 mod cache;
-#[path = "corefiles/carriage.rs"]
-mod carriage;
+#[path = "corefiles/connection.rs"]
+mod connection;
 #[path = "corefiles/deployments.rs"]
 mod deployments;
 #[path = "corefiles/directives.rs"]
 mod directives;
+#[path = "corefiles/endpoints.rs"]
+mod endpoints;
 #[path = "corefiles/forward.rs"]
 mod forward;
 #[path = "corefiles/grammar.rs"]
 mod grammar;
-#[path = "corefiles/noise.rs"]
-mod noise;
-#[path = "corefiles/places.rs"]
-mod places;
+#[path = "corefiles/random_input.rs"]
+mod random_input;
 #[path = "corefiles/sources.rs"]
 mod sources;
 #[path = "corefiles/zones.rs"]

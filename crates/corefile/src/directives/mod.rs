@@ -10,10 +10,10 @@ use crate::error::ConfigError;
 use crate::lexer::Token;
 use crate::listeners::Bind;
 use crate::settings::{Errors, Forward, Health, Key, LogRule, Reload, Timeouts};
+use crate::support::{BUILT, Standing, standing};
 use crate::system::System;
 use crate::tree::{Directive, ServerBlock};
 use crate::upstream_files::UpstreamFiles;
-use crate::vocabulary::{BUILT, Standing, standing};
 
 mod bind;
 mod bufsize;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use resolver::policy::{CachePolicy, Prefetch, Stale, StaleMode, StorePolicy};
 
 use super::machine::{load, load_lines};
-use super::verdicts::{MISCOUNT, all_load, all_refused};
+use super::validate::{MISCOUNT, all_load, all_refused};
 
 fn cache(lines: &str) -> CachePolicy {
     load_lines(lines).unwrap().blocks.remove(0).cache.unwrap()

@@ -6,7 +6,7 @@ use corefile::settings::{Consolidate, LogClasses, Reload, Timeouts};
 use tracing::Level;
 
 use super::machine::{first_line, load, load_lines};
-use super::verdicts::{MISCOUNT, all_refused};
+use super::validate::{MISCOUNT, all_refused};
 
 fn consolidate(option: &str) -> Consolidate {
     let lines = format!("errors {{\n consolidate {option}\n}}");

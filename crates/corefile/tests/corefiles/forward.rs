@@ -7,7 +7,7 @@ use resolver::policy::{AttemptRule, Order, TransportRule};
 use wire::header::Rcode;
 
 use super::machine::{COREFILE, Machine, first_line, load_lines, no_environment, options};
-use super::verdicts::{MISCOUNT, all_refused};
+use super::validate::{MISCOUNT, all_refused};
 
 fn forward(lines: &str) -> Forward {
     load_lines(lines).unwrap().blocks.remove(0).forwards.remove(0)

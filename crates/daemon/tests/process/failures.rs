@@ -7,8 +7,8 @@ use testkit::client::Options;
 use testkit::upstream::{ClosedPort, Transport, Upstream};
 use testkit::{RecordType, ResponseCode};
 
-use crate::replies::{code, data, extended_error, with_edns};
-use crate::stage::{DNS, Daemon, READY, localhost, own_address, upstream};
+use crate::environment::{DNS, Daemon, READY, localhost, own_address, upstream};
+use crate::responses::{code, data, extended_error, with_edns};
 
 /// RFC 8914: No Reachable Authority, and Network Error.
 const NO_REACHABLE_AUTHORITY: u16 = 22;

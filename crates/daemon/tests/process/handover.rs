@@ -8,9 +8,9 @@ use testkit::RecordType;
 use testkit::client::{Client, Options, Pipeline};
 use testkit::upstream::{Behaviours, Manner, Order, Upstream};
 
+use crate::environment::{DNS, Daemon, HEALTH, Node, PATIENCE, forwarding, localhost, reached, upstream};
 use crate::load::Load;
-use crate::replies::{data, get, ttl};
-use crate::stage::{DNS, Daemon, HEALTH, Node, PATIENCE, forwarding, localhost, reached, upstream};
+use crate::responses::{data, get, ttl};
 
 /// With `/health` too.
 fn served(upstream: &Upstream) -> String {

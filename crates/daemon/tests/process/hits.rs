@@ -6,8 +6,8 @@ use hickory_proto::rr::rdata::opt::EdnsOption;
 use testkit::client::{Client, ClientError, Options};
 use testkit::{Message, RecordType, ResponseCode};
 
-use crate::replies::{code, data, ttl};
-use crate::stage::{DNS, Daemon, PATIENCE, has_ipv6, own_port, reached, upstream};
+use crate::environment::{DNS, Daemon, PATIENCE, has_ipv6, own_port, reached, upstream};
+use crate::responses::{code, data, ttl};
 
 #[test]
 fn a_hit_is_older_and_keeps_the_clients_spelling() {

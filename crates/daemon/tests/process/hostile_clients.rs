@@ -12,9 +12,9 @@ use testkit::client::{Client, ClientError, Options};
 use testkit::clock::now;
 use testkit::upstream::Upstream;
 
-use crate::connections::{closed_after, framed, send};
-use crate::replies::data;
-use crate::stage::{Daemon, PATIENCE, upstream};
+use crate::environment::{Daemon, PATIENCE, upstream};
+use crate::responses::data;
+use crate::tcp_pipelining::{closed_after, framed, send};
 
 /// Of a reply that must not come.
 const A_WHILE: Duration = Duration::from_millis(200);

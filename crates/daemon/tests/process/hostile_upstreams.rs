@@ -9,8 +9,8 @@ use testkit::ResponseCode;
 use testkit::client::{Options, Reply};
 use testkit::upstream::{Behaviours, ClosedPort, DeafPort, Manner, Order, Transport, Upstream};
 
-use crate::replies::{code, data, extended_error};
-use crate::stage::{DNS, Daemon, PATIENCE, READY, localhost};
+use crate::environment::{DNS, Daemon, PATIENCE, READY, localhost};
+use crate::responses::{code, data, extended_error};
 
 /// Hostile names in a row.
 const CROWD: usize = 50;

@@ -8,7 +8,7 @@ use std::thread::{Builder, JoinHandle};
 use testkit::RecordType;
 use testkit::client::{Client, Options};
 
-use crate::stage::{PATIENCE, reached};
+use crate::environment::{PATIENCE, reached};
 
 /// Questions that a load must have asked in a stretch before it has seen anything.
 const STRETCH: u64 = 150;

@@ -11,8 +11,8 @@ use testkit::client::Options;
 use testkit::upstream::{Behaviours, Manner, Order, Script, Step, Transport, Upstream};
 use testkit::{Message, RecordType, ResponseCode};
 
-use crate::replies::{code, data, with_edns};
-use crate::stage::{DNS, Daemon, Launch, PATIENCE, forwarding, localhost, upstream};
+use crate::environment::{DNS, Daemon, Launch, PATIENCE, forwarding, localhost, upstream};
+use crate::responses::{code, data, with_edns};
 
 /// Connections of one worker to one upstream, those included on which questions were asked again.
 const MOST_CONNECTIONS: u64 = 16;

@@ -4,8 +4,10 @@ use std::net::{Ipv6Addr, SocketAddr, UdpSocket};
 
 use socket2::{Domain, Socket, Type};
 
-use crate::replies::get;
-use crate::stage::{DNS, HEALTH, Launch, PATIENCE, READY, forwarding, has_ipv6, own_port, reached, upstream};
+use crate::environment::{
+    DNS, HEALTH, Launch, PATIENCE, READY, forwarding, has_ipv6, own_port, reached, upstream,
+};
+use crate::responses::get;
 
 /// Sockets that share a port with the daemon and answer nothing, as those of a predecessor that hangs.
 fn deaf_sockets(at: SocketAddr) -> Vec<UdpSocket> {

@@ -8,8 +8,8 @@ use testkit::client::Reply;
 use testkit::upstream::{Behaviours, DeafPort, Manner, Order, Upstream};
 use testkit::{Message, RecordType, ResponseCode};
 
-use crate::replies::{code, data, extended_error, ttl, with_edns};
-use crate::stage::{DNS, Daemon, PATIENCE, READY, own_address, reached};
+use crate::environment::{DNS, Daemon, PATIENCE, READY, own_address, reached};
+use crate::responses::{code, data, extended_error, ttl, with_edns};
 
 /// Names that are known when the outage begins.
 const KNOWN: usize = 1000;

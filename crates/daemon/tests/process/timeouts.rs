@@ -9,10 +9,10 @@ use testkit::client::{Options, Reply};
 use testkit::clock::now;
 use testkit::upstream::Upstream;
 
-use crate::connections::{answered, closed_after, does_not_read, framed, is_closed, send};
-use crate::reloading::reload;
-use crate::replies::data;
-use crate::stage::{Daemon, PATIENCE, forwarding, reached, upstream};
+use crate::environment::{Daemon, PATIENCE, forwarding, reached, upstream};
+use crate::reload::reload;
+use crate::responses::data;
+use crate::tcp_pipelining::{answered, closed_after, does_not_read, framed, is_closed, send};
 
 /// A daemon whose block says `lines` more.
 fn told(upstream: &Upstream, lines: &str) -> Daemon {

@@ -9,8 +9,8 @@ use testkit::RecordType;
 use testkit::client::Options;
 use testkit::upstream::{Behaviours, Manner, Order, Upstream};
 
-use crate::replies::{code, data};
-use crate::stage::{DNS, Daemon, PATIENCE, READY, localhost, own_address, reached, upstream};
+use crate::environment::{DNS, Daemon, PATIENCE, READY, localhost, own_address, reached, upstream};
+use crate::responses::{code, data};
 
 /// A directory for lists; removed when dropped.
 struct Folder(PathBuf);

@@ -57,7 +57,7 @@ use crate::settings::Forward;
 use crate::tree::{Directive, Words};
 
 mod answers;
-mod carriage;
+mod connection;
 mod health;
 mod tls;
 mod upstreams;
@@ -95,9 +95,9 @@ pub(super) fn read(directive: &Directive, around: &mut Surroundings<'_>) -> Resu
         failover: Vec::new(),
         next: Vec::new(),
         next_on_nodata: false,
-        carriage: carriage::unset(),
+        carriage: connection::unset(),
     };
-    let mut carriage = carriage::Draft::new();
+    let mut carriage = connection::Draft::new();
     for option in &directive.options {
         if !carriage.read_option(option)? {
             read_option(option, &mut forward, around.warnings)?;

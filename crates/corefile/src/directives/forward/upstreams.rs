@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use super::super::Surroundings;
-use super::{NO_LOOKUP, carriage};
+use super::{NO_LOOKUP, connection};
 use crate::address::{split_port, with_port};
 use crate::error::ConfigError;
 use crate::lexer::Token;
@@ -45,10 +45,10 @@ pub(super) fn read(
 
 /// Reads `IP`, `IP:PORT`, `[V6]:PORT`, each with `dns://` in front if one likes; nothing for anything else.
 fn address(entry: &Token, system: &dyn System) -> Result<Option<SocketAddr>, ConfigError> {
-    if let Some((address, _)) = carriage::encrypted(entry)? {
+    if let Some((address, _)) = connection::encrypted(entry)? {
         return Ok(Some(address));
     }
-    let text = carriage::without_scheme(entry)?;
+    let text = connection::without_scheme(entry)?;
     if text.is_empty() {
         return Err(ConfigError::at(entry, format!("invalid address: {:?}", entry.text)));
     }

@@ -3,8 +3,8 @@
 use testkit::RecordType;
 use testkit::client::Options;
 
-use crate::replies::data;
-use crate::stage::{DNS, Daemon, Launch, PATIENCE, READY, upstream};
+use crate::environment::{DNS, Daemon, Launch, PATIENCE, READY, upstream};
+use crate::responses::data;
 
 #[test]
 fn a_block_that_forwards_to_itself_ends_the_process() {

@@ -2,7 +2,7 @@
 
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 
-use crate::stage::{Launch, READY, forwarding, localhost, upstream};
+use crate::environment::{Launch, READY, forwarding, localhost, upstream};
 
 /// Says on which line of the Corefile the word stands.
 fn refused(corefile: &str, place: &str, part: &str) {

@@ -10,8 +10,8 @@ use testkit::Message;
 use testkit::client::Options;
 use testkit::upstream::{Behaviours, Manner, Order, Script, Step, Transport, Upstream};
 
-use crate::replies::data;
-use crate::stage::{Daemon, localhost};
+use crate::environment::{Daemon, localhost};
+use crate::responses::data;
 
 /// What no client may hear of.
 const FALSE: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 66);

@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 use testkit::client::Options;
 use testkit::clock::now;
 
-use crate::connections::{closed_after, framed};
-use crate::replies::data;
-use crate::stage::{Daemon, Launch, PATIENCE, forwarding, reached, upstream};
+use crate::environment::{Daemon, Launch, PATIENCE, forwarding, reached, upstream};
+use crate::responses::data;
+use crate::tcp_pipelining::{closed_after, framed};
 
 /// What another client's answer may take while a crowd stands around.
 const PROMPT: Duration = Duration::from_millis(50);

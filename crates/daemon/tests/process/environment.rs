@@ -15,8 +15,8 @@ use testkit::client::{Client, Options, Pipeline, Reply};
 use testkit::clock::now;
 use testkit::upstream::Upstream;
 
-use crate::pipe::Heard;
-use crate::replies::get;
+use crate::log_output::Heard;
+use crate::responses::get;
 
 /// The bound of every wait for something that must happen: long enough for a busy machine, never waited for when
 /// all is well.

@@ -8,12 +8,12 @@ use socket2::{Domain, SockAddr, Socket, Type};
 use testkit::RecordType;
 use testkit::client::Options;
 
-use crate::replies::data;
-use crate::stage::{DNS, Daemon, Node, PATIENCE, forwarding, upstream};
-use crate::strangers::{
+use crate::environment::{DNS, Daemon, Node, PATIENCE, forwarding, upstream};
+use crate::foreign_peer::{
     BLOCK, ENTRIES, Letter, OFFERED, PACKED, RESUMED, RETURNED, SOCKET, STOPPED, Stranger, TAKEN, WELCOME,
     letter, pose,
 };
+use crate::responses::data;
 
 /// What is said of one that gives nothing, around the reason.
 fn refused(reason: &str) -> String {

@@ -9,7 +9,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::thread::{Builder, JoinHandle};
 
-use crate::stage::{Node, PATIENCE};
+use crate::environment::{Node, PATIENCE};
 
 pub(crate) const HELLO: u16 = 1;
 pub(crate) const WELCOME: u16 = 2;

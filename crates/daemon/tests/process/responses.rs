@@ -7,7 +7,7 @@ use hickory_proto::rr::rdata::opt::EdnsOption;
 use testkit::ResponseCode;
 use testkit::client::{Options, Reply};
 
-use crate::stage::PATIENCE;
+use crate::environment::PATIENCE;
 
 /// Asks an HTTP endpoint for a page; nothing while nobody listens.
 pub(crate) fn get(server: SocketAddr, path: &str) -> Option<(u16, String)> {

@@ -8,8 +8,8 @@ use testkit::client::Options;
 use testkit::clock::now;
 use testkit::upstream::ClosedPort;
 
-use crate::replies::with_edns;
-use crate::stage::{DNS, Daemon, Launch, PATIENCE, READY, forwarding, localhost, upstream, within};
+use crate::environment::{DNS, Daemon, Launch, PATIENCE, READY, forwarding, localhost, upstream, within};
+use crate::responses::with_edns;
 
 /// A Corefile whose block has one more directive.
 fn with_directive(upstream: &testkit::upstream::Upstream, directive: &str) -> String {

@@ -7,8 +7,8 @@ use testkit::client::Options;
 use testkit::upstream::Transport;
 use testkit::{RecordType, ResponseCode};
 
-use crate::replies::{code, data};
-use crate::stage::{Daemon, upstream};
+use crate::environment::{Daemon, upstream};
+use crate::responses::{code, data};
 
 /// Questions whose ports and IDs are looked at.
 const SAMPLE: usize = 200;

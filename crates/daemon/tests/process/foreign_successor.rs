@@ -6,13 +6,13 @@ use std::os::fd::OwnedFd;
 use socket2::Socket;
 use testkit::upstream::Upstream;
 
-use crate::load::Load;
-use crate::replies::data;
-use crate::stage::{DNS, Daemon, Node, PATIENCE, forwarding, reached, upstream};
-use crate::strangers::{
+use crate::environment::{DNS, Daemon, Node, PATIENCE, forwarding, reached, upstream};
+use crate::foreign_peer::{
     ASKED, HELLO, Letter, RESUMED, RETURNED, SOCKET, SOCKET_FILE, STATUS, STOPPED, Stranger, TAKEN, WELCOME,
     letter,
 };
+use crate::load::Load;
+use crate::responses::data;
 
 /// A node with a daemon in service.
 struct Scene {

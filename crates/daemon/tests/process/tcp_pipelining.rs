@@ -9,8 +9,8 @@ use testkit::client::{ClientError, Options, Pipeline};
 use testkit::clock::now;
 use testkit::upstream::{Behaviours, Manner, Order, Upstream};
 
-use crate::replies::data;
-use crate::stage::{DNS, Daemon, PATIENCE, localhost, upstream};
+use crate::environment::{DNS, Daemon, PATIENCE, localhost, upstream};
+use crate::responses::data;
 
 /// A query as it goes over a stream.
 pub(crate) fn framed(id: u16, name: &str) -> Vec<u8> {

@@ -8,8 +8,8 @@ use testkit::clock::now;
 use testkit::upstream::{Behaviours, Manner, Order, Upstream};
 use testkit::{Message, RecordType, ResponseCode};
 
-use crate::replies::data;
-use crate::stage::{DNS, Daemon, Launch, PATIENCE, READY, localhost};
+use crate::environment::{DNS, Daemon, Launch, PATIENCE, READY, localhost};
+use crate::responses::data;
 
 /// Clients that ask at once, and how many of them share a socket: as many answers as one surely has room for.
 const CLIENTS: usize = 1000;

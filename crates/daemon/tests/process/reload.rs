@@ -8,8 +8,10 @@ use testkit::RecordType;
 use testkit::client::{Client, ClientError, Options, Reply};
 use testkit::upstream::{Behaviours, Manner, Order, Upstream};
 
-use crate::replies::{code, data};
-use crate::stage::{DNS, Daemon, Launch, PATIENCE, READY, forwarding, localhost, reached, upstream, within};
+use crate::environment::{
+    DNS, Daemon, Launch, PATIENCE, READY, forwarding, localhost, reached, upstream, within,
+};
+use crate::responses::{code, data};
 use testkit::clock::now;
 
 const SECOND: u16 = DNS + 1;

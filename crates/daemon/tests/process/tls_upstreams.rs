@@ -13,8 +13,8 @@ use rustls::{RootCertStore, ServerConfig};
 use testkit::ResponseCode;
 use testkit::upstream::{Transport, Upstream, Veil};
 
-use crate::replies::{code, data, extended_error, with_edns};
-use crate::stage::{DNS, Daemon, Launch, READY, localhost, upstream};
+use crate::environment::{DNS, Daemon, Launch, READY, localhost, upstream};
+use crate::responses::{code, data, extended_error, with_edns};
 
 const NAME: &str = "dns.test";
 /// RFC 8914: Network Error.

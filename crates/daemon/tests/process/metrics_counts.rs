@@ -3,8 +3,8 @@
 use testkit::RecordType;
 use testkit::client::Options;
 
-use crate::replies::{data, with_edns};
-use crate::stage::{DNS, Daemon, forwarding, upstream};
+use crate::environment::{DNS, Daemon, forwarding, upstream};
+use crate::responses::{data, with_edns};
 
 #[test]
 fn a_known_traffic_moves_each_counter_by_its_number() {

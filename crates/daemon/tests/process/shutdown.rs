@@ -10,10 +10,10 @@ use testkit::client::Options;
 use testkit::clock::now;
 use testkit::upstream::{Behaviours, Manner, Order, Upstream};
 
-use crate::replies::{data, get};
-use crate::stage::{
+use crate::environment::{
     DNS, Daemon, HEALTH, Launch, PATIENCE, READY, forwarding, localhost, reached, upstream, within,
 };
+use crate::responses::{data, get};
 
 #[test]
 fn told_to_end_it_answers_what_is_open_and_succeeds() {

@@ -8,9 +8,9 @@ use std::path::Path;
 use nix::sys::signal::Signal;
 use nix::unistd::geteuid;
 
-use crate::replies::data;
-use crate::stage::{Daemon, Node, forwarding, upstream};
-use crate::strangers::SOCKET_FILE;
+use crate::environment::{Daemon, Node, forwarding, upstream};
+use crate::foreign_peer::SOCKET_FILE;
+use crate::responses::data;
 
 /// Two daemons, one after the other, hand over whatever lies in the place of the socket, and nothing of it stays.
 fn is_replaced(lay: impl FnOnce(&Path)) {

@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread::{Builder, JoinHandle};
 
-use crate::stage::PATIENCE;
+use crate::environment::PATIENCE;
 
 /// The lines that come out of a pipe.
 pub(crate) struct Heard {

@@ -9,7 +9,7 @@ use testkit::RecordType;
 use testkit::client::Options;
 use testkit::upstream::Transport;
 
-use crate::stage::{DNS, Daemon, PATIENCE, upstream};
+use crate::environment::{DNS, Daemon, PATIENCE, upstream};
 
 /// Questions that are looked at together.
 const SAMPLE: usize = 10_000;

@@ -9,9 +9,9 @@ use testkit::RecordType;
 use testkit::client::Options;
 use testkit::upstream::Upstream;
 
-use crate::replies::{data, get};
-use crate::stage::{Daemon, HEALTH, Node, PATIENCE, forwarding, reached, upstream};
-use crate::strangers::SOCKET_FILE;
+use crate::environment::{Daemon, HEALTH, Node, PATIENCE, forwarding, reached, upstream};
+use crate::foreign_peer::SOCKET_FILE;
+use crate::responses::{data, get};
 
 /// With `/health` too, and what it says in braces.
 fn served(upstream: &Upstream, health: &str) -> String {

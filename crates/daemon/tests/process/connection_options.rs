@@ -11,8 +11,8 @@ use testkit::clock::now;
 use testkit::upstream::{Behaviours, ClosedPort, Manner, Order, Question, Transport, Upstream};
 use testkit::{Message, RecordType, ResponseCode};
 
-use crate::replies::{code, data};
-use crate::stage::{DNS, Daemon, PATIENCE, READY, localhost, own_address, upstream};
+use crate::environment::{DNS, Daemon, PATIENCE, READY, localhost, own_address, upstream};
+use crate::responses::{code, data};
 
 /// Connections of one worker to one upstream at most, silent ones included.
 const HARD_LIMIT: u64 = 16;

@@ -6,8 +6,8 @@ use std::time::Duration;
 use testkit::clock::now;
 use testkit::upstream::{Behaviours, Manner, Upstream};
 
-use crate::replies::{data, ttl};
-use crate::stage::{Daemon, Launch, PATIENCE, forwarding, localhost, reached};
+use crate::environment::{Daemon, Launch, PATIENCE, forwarding, localhost, reached};
+use crate::responses::{data, ttl};
 
 /// Eight clients ask for the same few names, over and over, and each is answered every time.
 fn crowd_is_answered(daemon: &Daemon, lasts: Duration) {
