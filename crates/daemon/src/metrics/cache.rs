@@ -11,19 +11,19 @@ pub(super) fn families(counters: &CounterRegistry) -> Vec<Family> {
         evictions(counters),
         hits(counters),
         counted(
-            Family::counter("coredns_cache_requests_total", "Queries the cache was asked for."),
+            Family::counter("coredns_cache_requests_total", "Queries looked up in the cache."),
             counters,
             |counters| &counters.cache_requests,
         ),
         counted(
-            Family::counter("coredns_cache_misses_total", "Queries the cache had no answer for."),
+            Family::counter("coredns_cache_misses_total", "Queries that the cache could not answer."),
             counters,
             |counters| &counters.cache_misses,
         ),
         counted(
             Family::counter(
                 "coredns_cache_drops_total",
-                "Responses not kept because they did not match their question.",
+                "Responses not cached because they did not match their question.",
             ),
             counters,
             |counters| &counters.cache_drops,
@@ -31,7 +31,7 @@ pub(super) fn families(counters: &CounterRegistry) -> Vec<Family> {
         counted(
             Family::counter(
                 "coredns_cache_prefetch_total",
-                "Questions asked behind the clients' backs, before an answer's end or after it.",
+                "Queries sent in the background to refresh an entry: before its TTL ends, or after it was served stale.",
             ),
             counters,
             |counters| &counters.prefetches,
@@ -39,7 +39,7 @@ pub(super) fn families(counters: &CounterRegistry) -> Vec<Family> {
         counted(
             Family::counter(
                 "coredns_cache_served_stale_total",
-                "Queries answered with what is over, for want of anything newer.",
+                "Queries answered from an expired entry because no fresh response was available.",
             ),
             counters,
             |counters| &counters.served_stale,
@@ -51,7 +51,7 @@ pub(super) fn families(counters: &CounterRegistry) -> Vec<Family> {
 fn entries(counters: &CounterRegistry) -> Family {
     let mut family = Family::gauge(
         "coredns_cache_entries",
-        "Answers in the cache, with records (success) or saying there is nothing (denial).",
+        "Entries in the cache: with records (success), or NXDOMAIN and NODATA (denial).",
     );
     for (server, zones, block) in counters.blocks() {
         if let Some((success, denial)) = block.entries() {
@@ -67,7 +67,7 @@ fn entries(counters: &CounterRegistry) -> Family {
 fn evictions(counters: &CounterRegistry) -> Family {
     let mut family = Family::counter(
         "coredns_cache_evictions_total",
-        "Answers that left the cache to make room for others.",
+        "Entries evicted from the cache to make room for others.",
     );
     for (server, zones, block) in counters.blocks() {
         let (success, denial) = block.evictions();
@@ -93,7 +93,7 @@ fn hits(counters: &CounterRegistry) -> Family {
 fn oversized(counters: &CounterRegistry) -> Family {
     let mut family = Family::counter(
         "nodelocaldns_cache_oversized_total",
-        "Answers not kept because each would take more than a sixty-fourth of the cache.",
+        "Responses not cached because each would take more than 1/64 of the cache.",
     );
     for (server, zones, block) in counters.blocks() {
         let count = total(&block.of_workers, |counters: &BlockCounters| Some(&counters.cache_oversized));

@@ -93,11 +93,13 @@ impl Exposition {
     fn scrape_families(&self) -> [Family; 2] {
         let mut in_flight = Family::gauge(
             "promhttp_metric_handler_requests_in_flight",
-            "Scrapes being answered, this one included.",
+            "Current number of scrapes being served.",
         );
         in_flight.series(&[], 1.0);
-        let mut scrapes =
-            Family::counter("promhttp_metric_handler_requests_total", "Scrapes answered, by HTTP status.");
+        let mut scrapes = Family::counter(
+            "promhttp_metric_handler_requests_total",
+            "Total number of scrapes by HTTP status code.",
+        );
         for (code, count) in [("200", self.scrapes.get()), ("500", self.failures.get()), ("503", 0)] {
             scrapes.series(&[("code", code)], count as f64);
         }

@@ -13,15 +13,15 @@ pub(super) fn families(counters: &CounterRegistry, process: &ProcessCounters, bu
     let mut families = vec![
         build_info(build),
         enabled(counters),
-        plain("coredns_panics_total", "Panics caught while a packet was worked on.", panics),
+        plain("coredns_panics_total", "Panics caught while processing a packet.", panics),
         plain(
             "coredns_health_request_failures_total",
-            "Probes of our own health endpoint that failed.",
+            "Self-checks of the health endpoint that failed.",
             process.health_failures.get(),
         ),
         plain(
             "coredns_reload_failed_total",
-            "Reloads that failed and left the running configuration in force.",
+            "Reloads that failed; the running configuration stayed in effect.",
             process.reloads.failed.get(),
         ),
         setup_errors(process),
@@ -29,7 +29,7 @@ pub(super) fn families(counters: &CounterRegistry, process: &ProcessCounters, bu
     ];
     let mut probes = Family::histogram(
         "coredns_health_request_duration_seconds",
-        "Time our own health endpoint took to answer a probe.",
+        "Latency of the self-checks of the health endpoint.",
     );
     probes.distribution(
         &[],
@@ -46,7 +46,7 @@ pub(super) fn families(counters: &CounterRegistry, process: &ProcessCounters, bu
 fn build_info(build: &Build) -> Family {
     let mut family = Family::gauge(
         "coredns_build_info",
-        "What this process was built from; goversion names the compiler, under the label dashboards know.",
+        "Version, commit and compiler of this binary; goversion, the label that dashboards expect, names the Rust compiler.",
     );
     let labels =
         [("version", &*build.version), ("revision", &*build.revision), ("goversion", &*build.compiler)];
@@ -56,7 +56,7 @@ fn build_info(build: &Build) -> Family {
 
 fn enabled(counters: &CounterRegistry) -> Family {
     let mut family =
-        Family::gauge("coredns_plugin_enabled", "Directives that handle queries, by listener and block.");
+        Family::gauge("coredns_plugin_enabled", "Plugins that handle queries, by listener and server block.");
     for row in counters.enabled_plugins() {
         let labels = [("server", &*row.server), ("zone", &*row.zone), ("view", ""), ("name", &*row.name)];
         family.series(&labels, 1.0);
@@ -67,7 +67,7 @@ fn enabled(counters: &CounterRegistry) -> Family {
 fn setup_errors(process: &ProcessCounters) -> Family {
     let mut family = Family::counter(
         "coredns_nodecache_setup_errors_total",
-        "Failures to set up the node: packet filter, link, addresses, configuration.",
+        "Errors while setting up the node: packet filter, link, addresses, configuration.",
     );
     for (kind, count) in process.setup_errors() {
         family.series(&[("errortype", kind)], count as f64);
@@ -76,10 +76,8 @@ fn setup_errors(process: &ProcessCounters) -> Family {
 }
 
 fn reload_version(process: &ProcessCounters) -> Family {
-    let mut family = Family::gauge(
-        "coredns_reload_version_info",
-        "Checksum of the configuration in force after a reload.",
-    );
+    let mut family =
+        Family::gauge("coredns_reload_version_info", "SHA-512 of the running configuration after a reload.");
     if let Some(version) = process.reloads.version() {
         family.series(&[("hash", "sha512"), ("value", &version)], 1.0);
     }
@@ -94,8 +92,8 @@ pub(super) fn own_families(counters: &CounterRegistry, process: &ProcessCounters
         limits(counters),
         joined(counters),
         plain(
-            "nodelocaldns_late_answers_total",
-            "Answers of upstreams that no client waited for any more; they fill the cache.",
+            "nodelocaldns_late_responses_total",
+            "Upstream responses that arrived after every waiter had been answered; they are cached.",
             late,
         ),
     ];
@@ -106,54 +104,54 @@ pub(super) fn own_families(counters: &CounterRegistry, process: &ProcessCounters
 }
 
 fn of_process(process: &ProcessCounters) -> Vec<Family> {
-    let mut open = Family::gauge("nodelocaldns_tcp_connections", "TCP connections of clients that are open.");
+    let mut open = Family::gauge("nodelocaldns_tcp_connections", "Open TCP connections of clients.");
     open.series(&[], process.connections.open.get() as f64);
     vec![
         open,
         by_limit(
             "nodelocaldns_tcp_connections_refused_total",
-            "TCP connections of clients turned away because the process, or the client, had too many and none was idle.",
+            "TCP connections of clients refused because the limit of the process, or of the client, was reached and none was idle.",
             &process.connections.refused,
         ),
         by_limit(
             "nodelocaldns_tcp_connections_evicted_total",
-            "TCP connections of clients closed while idle to make room for a newcomer.",
+            "Idle TCP connections of clients closed to accept a new one at the limit.",
             &process.connections.evicted,
         ),
         plain(
-            "nodelocaldns_tcp_connections_unread_total",
-            "TCP connections of clients closed because clients together left too much unread.",
+            "nodelocaldns_tcp_connections_write_buffer_exceeded_total",
+            "TCP connections of clients closed because the responses that clients had not read exceeded the write buffers.",
             process.connections.unread.get(),
         ),
         plain(
             "nodelocaldns_tcp_accept_errors_total",
-            "Times that no TCP connection could be accepted for lack of descriptors or memory.",
+            "TCP connections not accepted for lack of descriptors or memory.",
             process.connections.accept_errors.get(),
         ),
         plain(
             "nodelocaldns_tcp_connections_timed_out_total",
-            "TCP connections of clients closed because the client was too slow or had nothing to ask.",
+            "TCP connections of clients closed by a timeout: the client was too slow, or idle.",
             process.connections.timed_out.get(),
         ),
         plain(
             "nodelocaldns_udp_send_errors_total",
-            "Answers by UDP that the kernel would not take.",
+            "UDP responses that the kernel did not send.",
             process.udp_send_errors.get(),
         ),
         plain(
             "nodelocaldns_udp_queue_overflows_total",
-            "Queries by UDP that the kernel dropped because a worker was too busy to read them.",
+            "UDP queries that the kernel dropped because the receive queue of a worker was full.",
             process.udp_queue_overflows.get(),
         ),
         plain(
             "nodelocaldns_node_repairs_total",
-            "Links, addresses and rules of ours that were gone and that we put back.",
+            "Links, addresses and rules of this process that were missing and have been restored.",
             process.repairs.get(),
         ),
         handovers(process),
         plain(
             "nodelocaldns_log_lines_dropped_total",
-            "Log lines dropped because whoever reads our output was too slow.",
+            "Log lines dropped because the reader of stdout was too slow.",
             process.lost_lines.get(),
         ),
     ]
@@ -162,12 +160,12 @@ fn of_process(process: &ProcessCounters) -> Vec<Family> {
 fn handovers(process: &ProcessCounters) -> Family {
     let mut family = Family::counter(
         "nodelocaldns_handovers_total",
-        "Hand-overs of the node: taken from an instance before, given to one after, resumed when that one ended or left, refused by one that does not hand over.",
+        "Hand-overs between instances on this node: taken_over from a predecessor, handed_over to a successor, resumed after the successor ended, refused by a predecessor.",
     );
     let counts = &process.handovers;
     for (event, count) in [
-        ("taken", &counts.taken),
-        ("given", &counts.given),
+        ("taken_over", &counts.taken),
+        ("handed_over", &counts.given),
         ("resumed", &counts.resumed),
         ("refused", &counts.refused),
     ] {
@@ -178,21 +176,21 @@ fn handovers(process: &ProcessCounters) -> Family {
 
 fn successions(process: &ProcessCounters) -> [Family; 3] {
     let mut inherited = Family::counter(
-        "nodelocaldns_cache_inherited_entries_total",
-        "Cache entries that came from the process before this one, by its own hand (predecessor) or by a snapshot.",
+        "nodelocaldns_cache_imported_entries_total",
+        "Cache entries imported from the previous process: in the hand-over (predecessor), or from a snapshot file (snapshot).",
     );
     let from = &process.inherited;
-    for (from, count) in [("predecessor", &from.predecessor), ("snapshot", &from.snapshot)] {
-        inherited.series(&[("from", from)], count.get() as f64);
+    for (source, count) in [("predecessor", &from.predecessor), ("snapshot", &from.snapshot)] {
+        inherited.series(&[("source", source)], count.get() as f64);
     }
     let written = plain(
-        "nodelocaldns_snapshots_written_total",
-        "Snapshots of the cache written for a process that starts after a crash.",
+        "nodelocaldns_snapshot_writes_total",
+        "Snapshots of the cache written to disk.",
         process.snapshots.written.get(),
     );
     let failed = plain(
-        "nodelocaldns_snapshot_errors_total",
-        "Snapshots of the cache that could not be written.",
+        "nodelocaldns_snapshot_write_errors_total",
+        "Snapshots of the cache that could not be written to disk.",
         process.snapshots.failed.get(),
     );
     [inherited, written, failed]
@@ -201,11 +199,11 @@ fn successions(process: &ProcessCounters) -> [Family; 3] {
 fn rejected(counters: &CounterRegistry) -> Family {
     let mut family = Family::counter(
         "nodelocaldns_rejected_packets_total",
-        "Packets that were no query we act on, by what their sender got: nothing (silence) or a response code.",
+        "Packets that are not a valid query, by outcome: dropped, or answered with this RCODE.",
     );
     let workers = counters.workers();
     let reasons = [
-        ("silence", total(workers, |counters: &WorkerCounters| Some(&counters.silenced))),
+        ("dropped", total(workers, |counters: &WorkerCounters| Some(&counters.silenced))),
         ("FORMERR", total(workers, |counters: &WorkerCounters| Some(&counters.format_errors))),
         ("NOTIMP", total(workers, |counters: &WorkerCounters| Some(&counters.not_implemented))),
         ("BADVERS", total(workers, |counters: &WorkerCounters| Some(&counters.bad_versions))),
@@ -219,11 +217,11 @@ fn rejected(counters: &CounterRegistry) -> Family {
 fn limits(counters: &CounterRegistry) -> Family {
     let mut family = Family::counter(
         "nodelocaldns_limit_hits_total",
-        "Queries refused by a limit: of open questions (flights), of clients waiting for one question (waiters), of questions one client has waiting (client); and refreshes put off by one (refreshes).",
+        "Queries refused by a limit: queries in flight (inflight), clients waiting for one query (waiters), waiting queries of one client (client); and background refreshes postponed (refreshes).",
     );
     let workers = counters.workers();
     let limits = [
-        ("flights", total(workers, |counters: &WorkerCounters| Some(&counters.flights_full))),
+        ("inflight", total(workers, |counters: &WorkerCounters| Some(&counters.flights_full))),
         ("refreshes", total(workers, |counters: &WorkerCounters| Some(&counters.refreshes_full))),
         ("waiters", total(workers, |counters: &WorkerCounters| Some(&counters.waiters_full))),
         ("client", total(workers, |counters: &WorkerCounters| Some(&counters.clients_full))),
@@ -236,8 +234,8 @@ fn limits(counters: &CounterRegistry) -> Family {
 
 fn joined(counters: &CounterRegistry) -> Family {
     let mut family = Family::counter(
-        "nodelocaldns_joined_queries_total",
-        "Queries that joined a question already asked, each an upstream query saved.",
+        "nodelocaldns_coalesced_queries_total",
+        "Queries coalesced with one in flight; each saves an upstream query.",
     );
     for (server, zones, block) in counters.blocks() {
         let count = total(&block.of_workers, |counters: &BlockCounters| Some(&counters.joined));

@@ -191,9 +191,9 @@ pub struct ProcessCounters {
     pub handovers: Handovers,
     /// TCP connections of clients.
     pub connections: ClientConnections,
-    /// Answers by UDP that the kernel would not take.
+    /// UDP responses that the kernel did not send.
     pub udp_send_errors: EventCount,
-    /// Queries by UDP that the kernel dropped because a worker was too busy to read them.
+    /// UDP queries that the kernel dropped because the receive queue of a worker was full.
     pub udp_queue_overflows: EventCount,
     /// Snapshots of the cache.
     pub snapshots: Snapshots,

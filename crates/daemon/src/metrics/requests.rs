@@ -56,7 +56,7 @@ fn requests(counters: &CounterRegistry) -> Family {
 fn durations(counters: &CounterRegistry) -> Family {
     let mut family = Family::histogram(
         "coredns_dns_request_duration_seconds",
-        "Time from the arrival of a query to its answer, by listener and zone.",
+        "Time from receiving a query to sending its response, by listener and zone.",
     );
     for (server, zone, of_workers) in counters.routes() {
         let observed =
@@ -69,7 +69,7 @@ fn durations(counters: &CounterRegistry) -> Family {
 fn request_sizes(counters: &CounterRegistry) -> Family {
     let family = Family::histogram(
         "coredns_dns_request_size_bytes",
-        "Length of queries as received, by listener, zone and transport.",
+        "Size of queries as received, by listener, zone and transport.",
     );
     sizes(family, counters, |of_workers, proto| {
         Distribution::of_sizes(of_workers, |counters: &RouteCounters| counters.request_sizes.get(proto))
@@ -79,8 +79,8 @@ fn request_sizes(counters: &CounterRegistry) -> Family {
 fn response_sizes(counters: &CounterRegistry) -> Family {
     let family = Family::histogram(
         "coredns_dns_response_size_bytes",
-        "Length of answers before OPT and before cutting to the client's size, 0 for failures of our own, by \
-         listener, zone and transport.",
+        "Size of responses before OPT and before truncation to the client's buffer size, 0 for failures of our own, \
+         by listener, zone and transport.",
     );
     sizes(family, counters, |of_workers, proto| {
         Distribution::of_sizes(of_workers, |counters: &RouteCounters| counters.response_sizes.get(proto))
@@ -114,7 +114,7 @@ fn do_requests(counters: &CounterRegistry) -> Family {
 fn responses(counters: &CounterRegistry) -> Family {
     let mut family = Family::counter(
         "coredns_dns_responses_total",
-        "Answers sent, by listener, zone, response code and the directive that wrote them (empty: the server).",
+        "Responses sent, by listener, zone, RCODE and the plugin that wrote them (empty: the server).",
     );
     let rcodes = rcode_labels();
     for (server, zone, of_workers) in counters.routes() {

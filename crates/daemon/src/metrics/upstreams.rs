@@ -17,7 +17,7 @@ pub(super) fn families(counters: &CounterRegistry) -> Vec<Family> {
         connections(
             Family::counter(
                 "coredns_proxy_conn_cache_hits_total",
-                "Questions sent on a connection that was open, by upstream and transport.",
+                "Queries sent on an open connection, by upstream and transport.",
             ),
             counters,
             |counters, proto| counters.connection_hits.get(proto),
@@ -25,7 +25,7 @@ pub(super) fn families(counters: &CounterRegistry) -> Vec<Family> {
         connections(
             Family::counter(
                 "coredns_proxy_conn_cache_misses_total",
-                "Questions that opened a connection, by upstream and transport.",
+                "Queries that opened a connection, by upstream and transport.",
             ),
             counters,
             |counters, proto| counters.connection_misses.get(proto),
@@ -36,7 +36,7 @@ pub(super) fn families(counters: &CounterRegistry) -> Vec<Family> {
 fn rejects(counters: &CounterRegistry) -> Family {
     let mut family = Family::counter(
         "coredns_forward_max_concurrent_rejects_total",
-        "Queries refused because as many as max_concurrent allows were open.",
+        "Queries refused because max_concurrent queries were in flight.",
     );
     let count: u64 = counters
         .blocks()
@@ -51,7 +51,7 @@ fn rejects(counters: &CounterRegistry) -> Family {
 fn broken(counters: &CounterRegistry) -> Family {
     let mut family = Family::counter(
         "coredns_forward_healthcheck_broken_total",
-        "Questions that found all upstreams of their forward down.",
+        "Queries for which all upstreams of their forward were down.",
     );
     let count: u64 = counters
         .blocks()
@@ -66,7 +66,7 @@ fn broken(counters: &CounterRegistry) -> Family {
 fn probes(counters: &CounterRegistry) -> Family {
     let mut family = Family::counter(
         "coredns_proxy_healthcheck_failures_total",
-        "Probes of an upstream that failed; it is down after more of them in a row than max_fails.",
+        "Failed health checks of an upstream; it is down after more of them in a row than max_fails.",
     );
     for (addr, of_workers) in counters.upstreams() {
         let count = total(of_workers, |counters: &UpstreamCounters| Some(&counters.healthcheck_failures));
@@ -93,35 +93,35 @@ type Pick = fn(&UpstreamCounters) -> &Counter;
 
 /// Name, help and counter of each upstream.
 const OWN: [(&str, &str, Pick); 7] = [
-    ("nodelocaldns_upstream_failures_total", "Attempts at an upstream that failed.", |t| &t.failures),
+    ("nodelocaldns_upstream_failures_total", "Upstream attempts that failed.", |t| &t.failures),
     (
-        "nodelocaldns_upstream_redone_total",
-        "Attempts repeated on a fresh connection because a used one had closed.",
+        "nodelocaldns_upstream_retries_total",
+        "Upstream attempts retried on a fresh connection because a reused one was closed.",
         |t| &t.redone,
     ),
     (
         "nodelocaldns_upstream_mismatches_total",
-        "Messages of an upstream that answered nothing we had asked.",
+        "Messages of an upstream that matched no outstanding query.",
         |t| &t.mismatches,
     ),
     (
-        "nodelocaldns_upstream_distrusted_total",
-        "Attempts that such messages ended: a question over UDP went on by TCP, a connection was given up.",
+        "nodelocaldns_upstream_mismatch_aborts_total",
+        "Upstream attempts aborted because of mismatched messages: a UDP query is repeated over TCP, a TCP connection is closed.",
         |t| &t.distrusted,
     ),
     (
-        "nodelocaldns_upstream_hedged_total",
-        "Attempts without answer in the time that is usual for the upstream, for which another was made early.",
+        "nodelocaldns_upstream_hedges_total",
+        "Upstream attempts hedged: no response in the time usual for the upstream, so a second attempt was started.",
         |t| &t.hedged,
     ),
     (
-        "nodelocaldns_upstream_hedges_withheld_total",
-        "Attempts for which none was made early because too many had been.",
+        "nodelocaldns_upstream_hedges_suppressed_total",
+        "Hedges not sent because the hedge budget was used up.",
         |t| &t.hedges_withheld,
     ),
     (
-        "nodelocaldns_upstream_without_edns_total",
-        "Questions repeated without EDNS, because the upstream did not understand it.",
+        "nodelocaldns_upstream_edns_fallbacks_total",
+        "Queries repeated without EDNS because the upstream did not understand it.",
         |t| &t.without_edns,
     ),
 ];
@@ -129,7 +129,7 @@ const OWN: [(&str, &str, Pick); 7] = [
 fn durations(counters: &CounterRegistry) -> Family {
     let mut family = Family::histogram(
         "coredns_proxy_request_duration_seconds",
-        "Time from a question to the answer of an upstream, by upstream and response code.",
+        "Time from sending a query to receiving the response of the upstream, by upstream and RCODE.",
     );
     let rcodes = upstream_rcode_labels();
     for (addr, of_workers) in counters.upstreams() {

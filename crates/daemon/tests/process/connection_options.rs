@@ -71,7 +71,7 @@ fn a_connection_is_not_used_beyond_its_age_however_busy() {
         assert!(used < Duration::from_secs(1), "{connection}: {used:?}");
     }
     assert_eq!(daemon.complaints(), Vec::<String>::new());
-    assert_eq!(daemon.metric("nodelocaldns_upstream_redone_total"), 0, "they were left before they ended");
+    assert_eq!(daemon.metric("nodelocaldns_upstream_retries_total"), 0, "they were left before they ended");
 }
 
 #[test]
@@ -82,7 +82,7 @@ fn an_idle_connection_is_closed_when_it_expires() {
         assert_eq!(data(&daemon.ask(&format!("ok-{number}.example."))), ["192.0.2.1"]);
         assert!(upstream.wait_for_connections(PATIENCE, |now| now.accepted == number && now.open == 0));
     }
-    assert_eq!(daemon.metric("nodelocaldns_upstream_redone_total"), 0, "we closed them");
+    assert_eq!(daemon.metric("nodelocaldns_upstream_retries_total"), 0, "we closed them");
 }
 
 #[test]

@@ -55,7 +55,7 @@ fn silence(daemon: &Daemon, upstream: &Upstream) {
             });
         }
     });
-    assert!(daemon.metric_becomes("nodelocaldns_late_answers_total", 1));
+    assert!(daemon.metric_becomes("nodelocaldns_late_responses_total", 1));
     let asked = upstream.asked(late);
     assert_eq!(data(&daemon.ask(late)), ["192.0.2.1"]);
     assert_eq!(upstream.asked(late), asked, "the late answer was kept");

@@ -45,7 +45,7 @@ fn upgrades_under_load_lose_no_query_and_no_probe() {
     }
     load.goes_on();
     load.stop().is_without_loss();
-    assert_eq!(daemon.metric("nodelocaldns_handovers_total{event=\"taken\"}"), 1);
+    assert_eq!(daemon.metric("nodelocaldns_handovers_total{event=\"taken_over\"}"), 1);
     assert_eq!(daemon.terminate().code, Some(0));
     assert_eq!(node.files(), Vec::<String>::new());
 }
@@ -196,7 +196,7 @@ fn one_that_cannot_start_leaves_the_one_before_alone() {
     drop(end);
     assert_eq!(data(&before.ask("ok-1.example.")), ["192.0.2.1"]);
     assert_eq!(before.ready(), Some(200));
-    assert_eq!(before.metric("nodelocaldns_handovers_total{event=\"given\"}"), 0);
+    assert_eq!(before.metric("nodelocaldns_handovers_total{event=\"handed_over\"}"), 0);
     let after = upgraded(&node, &corefile);
     assert_eq!(before.terminate().code, Some(0));
     assert_eq!(after.terminate().code, Some(0));

@@ -81,7 +81,7 @@ fn what_is_no_query_gets_its_code_or_silence() {
     }
     let rejected =
         |reason| daemon.metric(&format!("nodelocaldns_rejected_packets_total{{reason=\"{reason}\"}}"));
-    assert_eq!((rejected("FORMERR"), rejected("BADVERS"), rejected("silence")), (2, 1, 3));
+    assert_eq!((rejected("FORMERR"), rejected("BADVERS"), rejected("dropped")), (2, 1, 3));
     assert_eq!(daemon.complaints(), Vec::<String>::new());
     assert_eq!(upstream.questions().len(), 0);
     assert_eq!(code(&daemon.ask("ok-1.example.")), ResponseCode::NoError);

@@ -126,7 +126,7 @@ fn responses_and_scraps_get_silence() {
         let scrap = vec![0; len];
         assert!(matches!(scene.udp().exchange_octets(&scrap), Err(ClientError::Timeout)), "{len} octets");
     }
-    assert_eq!(scene.daemon.metric("nodelocaldns_rejected_packets_total{reason=\"silence\"}"), 8);
+    assert_eq!(scene.daemon.metric("nodelocaldns_rejected_packets_total{reason=\"dropped\"}"), 8);
     scene.serves_on("responses");
     scene.upstream_was_spared();
 }

@@ -69,7 +69,7 @@ fn sixty_clients_with_one_question_cost_the_upstream_one() {
     let daemon = Daemon::forwarding_to(&upstream, "force_tcp");
     sixty_ask(&daemon, "slow300-same.example.");
     assert_eq!(upstream.asked("slow300-same.example."), 1);
-    assert_eq!(daemon.metric("nodelocaldns_joined_queries_total"), 59);
+    assert_eq!(daemon.metric("nodelocaldns_coalesced_queries_total"), 59);
 }
 
 /// 256 clients ask different missing names at once.
@@ -208,7 +208,7 @@ fn a_connection_that_ends_over_a_question_is_replaced_unseen() {
         assert_eq!((code(&redone), data(&redone)), (ResponseCode::NoError, vec!["192.0.2.1".to_owned()]));
         assert_eq!((upstream.asked("ok-2.example."), upstream.connections().accepted), (2, 2));
         assert_eq!(daemon.complaints(), Vec::<String>::new());
-        assert_eq!(daemon.metric("nodelocaldns_upstream_redone_total"), 1);
+        assert_eq!(daemon.metric("nodelocaldns_upstream_retries_total"), 1);
         assert_eq!(daemon.metric("nodelocaldns_upstream_failures_total"), 0);
     }
 }
