@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use resolver::Resolver;
-use resolver::action::{Action, Answered, Client, Outbox};
+use resolver::action::{Action, Client, ClientResponse, Outbox};
 use resolver::policy::ListenerId;
 use testkit::stand;
 
@@ -27,7 +27,7 @@ pub(crate) fn run(names: u16, hits: u32) -> Result<(), Failed> {
         for (question, _) in turn.by_ref().take(linux::udp::BATCH) {
             resolver.on_query(now, client(), &question.query, &mut outbox);
         }
-        if !outbox.actions.iter().all(|action| matches!(action, Action::Answer(_))) {
+        if !outbox.actions.iter().all(|action| matches!(action, Action::Respond(_))) {
             return Err(Failed("a hit was no answer".to_owned()));
         }
         outbox.clear();
@@ -44,8 +44,8 @@ pub(crate) fn ask(
 ) -> Result<bool, Failed> {
     resolver.on_query(now, client(), &question.query, outbox);
     let hit = match outbox.actions.pop() {
-        Some(Action::Answer(_)) => true,
-        Some(Action::Ask(ask)) => {
+        Some(Action::Respond(_)) => true,
+        Some(Action::SendQuery(ask)) => {
             let [high, low, ..] = *outbox.octets(ask.message) else { return Ok(false) };
             resolver.on_response(now, ask.attempt, &question.response([high, low]), outbox);
             false
@@ -61,7 +61,7 @@ fn check(resolver: &mut Resolver, now: Instant, questions: &[Question]) -> Resul
     let mut outbox = Outbox::default();
     for question in questions {
         resolver.on_query(now, client(), &question.query, &mut outbox);
-        let Some(Action::Answer(Answered { message, .. })) = outbox.actions.pop() else {
+        let Some(Action::Respond(ClientResponse { message, .. })) = outbox.actions.pop() else {
             return Err(Failed("a hit was no answer".to_owned()));
         };
         if !question.is_answered_by(outbox.octets(message)) {

@@ -9,7 +9,7 @@ use clap::Args;
 use resolver::action::Outbox;
 use resolver::cache::{Cache, Occupancy};
 use resolver::policy::Block;
-use resolver::{Resolver, Seat};
+use resolver::{Resolver, ResolverConfig};
 use testkit::stand;
 
 use crate::inside::{ask, now};
@@ -104,7 +104,7 @@ fn resolver(capacity: u32, cache: &Arc<Cache>, occupancy: &Arc<Occupancy>) -> Re
     let mut policy = stand::cache();
     (policy.success.capacity, policy.denial.capacity) = (capacity, capacity);
     let block = Block { cache: Some(policy), occupancy: Arc::clone(occupancy), ..stand::block() };
-    Resolver::new(Seat { cache: Arc::clone(cache), ..stand::seat(stand::policy(block)) })
+    Resolver::new(ResolverConfig { cache: Arc::clone(cache), ..stand::seat(stand::policy(block)) })
 }
 
 /// KiB of memory that a process, or `self`, has now (`VmRSS`), or had at most (`VmHWM`).

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use wire::header::{Rcode, RecordType};
 
-use crate::inflight::shared::{Outcome, WorkerId};
+use crate::inflight::shared::{SharedResult, WorkerId};
 use crate::policy::{ListenerId, RouteId, UpstreamId};
 
 /// How octets travel, on either side.
@@ -51,50 +51,50 @@ pub struct AttemptId(pub u64);
 #[derive(Clone, Debug)]
 pub enum Action {
     /// Send an answer to a client.
-    Answer(Answered),
+    Respond(ClientResponse),
     /// Send a question to an upstream.
-    Ask(Ask),
+    SendQuery(SendQuery),
     /// This attempt is over: a queue drops it, a UDP socket closes, and what a stream still brings for it is
     /// not handed in.
-    Forget(AttemptId),
+    CancelAttempt(AttemptId),
     /// The stream that carries this attempt delivered something else (RFC 5452 section 9.1): it takes no more
     /// questions, and is closed when nobody waits for an answer on it. The right answer to this attempt may still
     /// follow, until it is forgotten.
-    Distrust(AttemptId),
+    QuarantineConnection(AttemptId),
     /// Tell another worker how a question ended that it waits for.
-    Relay(Relay),
+    ShareResult(ShareResult),
     /// A query ended without an answer of an upstream.
-    Trouble(Trouble),
+    ReportError(QueryError),
     /// Our own loop question came back to us: forwarding goes in a circle.
-    Loop(Client, RouteId),
+    LoopDetected(Client, RouteId),
 }
 
-/// For [`crate::Resolver::on_relay`] of another worker.
+/// For [`crate::Resolver::on_shared_result`] of another worker.
 #[derive(Clone, Debug)]
-pub struct Relay {
+pub struct ShareResult {
     /// The worker.
     pub to: WorkerId,
     /// Its question.
     pub key: Arc<[u8]>,
     /// How it ended.
-    pub outcome: Outcome,
+    pub result: SharedResult,
 }
 
 /// An answer for a client and what is worth telling about it.
 #[derive(Clone, Copy, Debug)]
-pub struct Answered {
+pub struct ClientResponse {
     /// Where it goes.
     pub client: Client,
     /// First octet and one past the last in the outbox.
     pub message: (u32, u32),
     /// For the query log and the duration histogram; nothing for replies made before routing (malformed
     /// packets), which no metric shows.
-    pub receipt: Option<Receipt>,
+    pub info: Option<ResponseInfo>,
 }
 
 /// What the query log and the histograms want to know of an answered query.
 #[derive(Clone, Copy, Debug)]
-pub struct Receipt {
+pub struct ResponseInfo {
     /// The zone that took it.
     pub route: RouteId,
     /// When the query came in.
@@ -102,7 +102,7 @@ pub struct Receipt {
     /// Octets of the query as received.
     pub query_len: u16,
     /// Octets of the answer before OPT and cutting; 0 for failures of our own.
-    pub reply_len: u16,
+    pub response_len: u16,
     /// The client's UDP payload size: 512 without OPT, 65535 on TCP.
     pub buffer_size: u16,
     /// The client's DO.
@@ -111,7 +111,7 @@ pub struct Receipt {
 
 /// A question for an upstream.
 #[derive(Clone, Copy, Debug)]
-pub struct Ask {
+pub struct SendQuery {
     /// Names the answer or the failure when it is reported back.
     pub attempt: AttemptId,
     /// Where to.
@@ -128,7 +128,7 @@ pub struct Ask {
 
 /// How an attempt failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Failure {
+pub enum AttemptFailure {
     /// No connection in time.
     DialTimedOut,
     /// The upstream's host said no (RST, or ICMP port unreachable).
@@ -150,7 +150,7 @@ pub enum Failure {
     AllDown,
 }
 
-impl Failure {
+impl AttemptFailure {
     /// True when nothing at all was heard from the upstream.
     pub(crate) fn is_silence(self) -> bool {
         matches!(self, Self::TimedOut | Self::DialTimedOut | Self::AllDown)
@@ -159,7 +159,7 @@ impl Failure {
 
 /// A query that ended in a failure of our own making.
 #[derive(Clone, Copy, Debug)]
-pub struct Trouble {
+pub struct QueryError {
     /// The zone that took it.
     pub route: RouteId,
     /// The response code the client got.
@@ -176,7 +176,7 @@ pub struct Trouble {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cause {
     /// The last attempt failed so.
-    Upstream(Failure, Transport, SocketAddr),
+    Upstream(AttemptFailure, Transport, SocketAddr),
     /// `max_concurrent` of the block's `forward`, with its value.
     TooManyConcurrent(u32),
     /// The worker's own limit of open questions.

@@ -5,7 +5,7 @@
 //! same inputs always give the same outbox and a day passes in a test in a microsecond.
 //!
 //! Three entrances tell the story: [`Resolver::on_query`], [`Resolver::on_response`] with its siblings
-//! [`Resolver::on_failure`] and [`Resolver::on_relay`], and [`Resolver::on_deadline`].
+//! [`Resolver::on_failure`] and [`Resolver::on_shared_result`], and [`Resolver::on_timer`].
 //!
 //! Reading order: this file (the way of a query), `answering` (what a client is told), `lookup` (what is known already),
 //! `flight` (questions on their way), `joining` (who waits with whom, and [`questions`] for the workers among each
@@ -35,12 +35,12 @@ use wire::edns::OwnOpt;
 use wire::header::{Header, Rcode, RecordType};
 use wire::query::Rejection;
 
-use crate::action::{Action, AttemptId, Client, Failure, Outbox};
+use crate::action::{Action, AttemptFailure, AttemptId, Client, Outbox};
 use crate::cache::{Cache, Front};
 use crate::counters::WorkerCounters;
 use crate::inflight::query::{Attempt, Due, Flight, FlightId};
 use crate::inflight::quotas::Shares;
-use crate::inflight::shared::{Outcome, Questions, WorkerId};
+use crate::inflight::shared::{SharedInflight, SharedResult, WorkerId};
 use crate::policy::{Limits, Policy, Route, UpstreamId};
 use crate::respond::{Ledger, Offer, Recipient, Refusal, Taken, check, push_answer};
 use crate::upstream::health::Probe;
@@ -51,15 +51,15 @@ const STATUS: u8 = 2;
 
 /// What a resolver is given for life.
 #[derive(Debug)]
-pub struct Seat {
-    /// What it obeys first; see [`Resolver::adopt`].
+pub struct ResolverConfig {
+    /// What it obeys first; see [`Resolver::set_policy`].
     pub policy: Arc<Policy>,
     /// The worker it decides for.
     pub worker: WorkerId,
     /// The cache of the process.
     pub cache: Arc<Cache>,
     /// The open questions of the process.
-    pub questions: Arc<Questions>,
+    pub shared_inflight: Arc<SharedInflight>,
     /// What is counted for its worker.
     pub counters: Arc<WorkerCounters>,
     /// Caps and the deadline.
@@ -74,7 +74,7 @@ pub struct Resolver {
     policy: Arc<Policy>,
     worker: WorkerId,
     front: Front,
-    questions: Arc<Questions>,
+    shared_inflight: Arc<SharedInflight>,
     counters: Arc<WorkerCounters>,
     limits: Limits,
     random: StdRng,
@@ -95,15 +95,15 @@ pub struct Resolver {
 
 impl Resolver {
     /// A resolver without open questions.
-    pub fn new(seat: Seat) -> Self {
+    pub fn new(config: ResolverConfig) -> Self {
         Self {
-            policy: seat.policy,
-            worker: seat.worker,
-            front: Front::new(seat.cache),
-            questions: seat.questions,
-            counters: seat.counters,
-            limits: seat.limits,
-            random: StdRng::from_seed(seat.seed),
+            policy: config.policy,
+            worker: config.worker,
+            front: Front::new(config.cache),
+            shared_inflight: config.shared_inflight,
+            counters: config.counters,
+            limits: config.limits,
+            random: StdRng::from_seed(config.seed),
             shares: Shares::new(),
             flights: HashMap::new(),
             joinable: HashMap::new(),
@@ -121,7 +121,7 @@ impl Resolver {
     /// Obeys `policy` from the next query on. Open questions end as they began; what the cache holds for
     /// blocks that keep their number stays.
     /// Probes of the old policy end, and so do failures of upstreams of which nothing was heard.
-    pub fn adopt(&mut self, policy: Arc<Policy>, outbox: &mut Outbox) {
+    pub fn set_policy(&mut self, policy: Arc<Policy>, outbox: &mut Outbox) {
         std::mem::replace(&mut self.policy, policy).end_outages();
         self.front.clear();
         self.stop_probes(outbox);
@@ -129,7 +129,7 @@ impl Resolver {
 
     /// Learns that it is `unix_time` seconds since 1970 at `now`. Only the validity of signatures is judged by it; lives
     /// are counted by a clock that nobody sets.
-    pub fn tell_time(&mut self, now: Instant, unix_time: u64) {
+    pub fn set_unix_time(&mut self, now: Instant, unix_time: u64) {
         self.world_time = Some((now, unix_time));
     }
 
@@ -159,7 +159,7 @@ impl Resolver {
             return recipient.refuse(Refusal::bare(rcode), ledger, now, outbox);
         }
         if has_looped(&query, route) {
-            return outbox.actions.push(Action::Loop(client, route.id));
+            return outbox.actions.push(Action::LoopDetected(client, route.id));
         }
         let taken = Taken { query: &query, recipient, route };
         if !self.answer_from_cache(&taken, outbox) {
@@ -201,17 +201,23 @@ impl Resolver {
     }
 
     /// An attempt that brought nothing.
-    pub fn on_failure(&mut self, now: Instant, attempt: AttemptId, failure: Failure, outbox: &mut Outbox) {
+    pub fn on_failure(
+        &mut self,
+        now: Instant,
+        attempt: AttemptId,
+        failure: AttemptFailure,
+        outbox: &mut Outbox,
+    ) {
         self.attempt_failed(now, attempt, failure, outbox);
     }
 
     /// How a question ended that another worker asked and this one waits for.
-    pub fn on_relay(&mut self, now: Instant, key: &[u8], outcome: &Outcome, outbox: &mut Outbox) {
-        self.followed(now, key, outcome, outbox);
+    pub fn on_shared_result(&mut self, now: Instant, key: &[u8], result: &SharedResult, outbox: &mut Outbox) {
+        self.followed(now, key, result, outbox);
     }
 
     /// Does what is due at `now`.
-    pub fn on_deadline(&mut self, now: Instant, outbox: &mut Outbox) {
+    pub fn on_timer(&mut self, now: Instant, outbox: &mut Outbox) {
         while let Some(&(at, due)) = self.timers.first() {
             if at > now {
                 return;
@@ -226,14 +232,14 @@ impl Resolver {
         }
     }
 
-    /// When [`Self::on_deadline`] wants to be called, if nothing else happens.
-    pub fn next_deadline(&self) -> Option<Instant> {
+    /// When [`Self::on_timer`] wants to be called, if nothing else happens.
+    pub fn next_timer(&self) -> Option<Instant> {
         self.timers.first().map(|&(at, _)| at)
     }
 
     /// True while a question is open: a client may wait for it, here or in another worker. A worker that drains is done
     /// when this ends.
-    pub fn has_waiters(&self) -> bool {
+    pub fn has_inflight(&self) -> bool {
         !self.flights.is_empty()
     }
 

@@ -9,7 +9,7 @@ use wire::header::{Flags, Rcode, RecordType};
 use wire::query::{Echo, Rejection};
 use wire::{Answer, Query};
 
-use crate::action::{Action, Answered, Client, Outbox, Receipt, Transport};
+use crate::action::{Action, Client, ClientResponse, Outbox, ResponseInfo, Transport};
 use crate::counters::{RouteCounters, Writer, rcode_place, type_place};
 use crate::policy::{Listener, Route, RouteId};
 
@@ -149,7 +149,7 @@ impl Recipient<'_> {
         let len = u16::try_from(telling.answer.message_len()).unwrap_or(u16::MAX);
         let after = now.saturating_duration_since(self.asked);
         ledger.answer(self, Told { rcode: telling.answer.rcode(), writer: telling.writer, len, after });
-        self.send(start, Some(self.receipt(ledger.id, len)), outbox);
+        self.send(start, Some(self.info(ledger.id, len)), outbox);
     }
 
     /// Writes an empty answer of our own with `rcode`.
@@ -160,11 +160,11 @@ impl Recipient<'_> {
         wire::reply::error(&self.echo, refusal.rcode, opt, &mut outbox.bytes);
         let after = now.saturating_duration_since(self.asked);
         ledger.answer(self, Told { rcode: refusal.rcode, writer: Writer::Server, len: 0, after });
-        self.send(start, Some(self.receipt(ledger.id, 0)), outbox);
+        self.send(start, Some(self.info(ledger.id, 0)), outbox);
     }
 
-    fn send(&self, start: usize, receipt: Option<Receipt>, outbox: &mut Outbox) {
-        push_answer(self.client, start, receipt, outbox);
+    fn send(&self, start: usize, info: Option<ResponseInfo>, outbox: &mut Outbox) {
+        push_answer(self.client, start, info, outbox);
     }
 
     fn limit(&self) -> usize {
@@ -175,14 +175,21 @@ impl Recipient<'_> {
         })
     }
 
-    fn receipt(&self, route: RouteId, reply_len: u16) -> Receipt {
+    fn info(&self, route: RouteId, response_len: u16) -> ResponseInfo {
         let buffer_size = match (self.client.transport(), self.echo.edns) {
             (Transport::Tcp, _) => u16::MAX,
             (Transport::Udp, None) => LEAST_UDP_SIZE,
             (Transport::Udp, Some(edns)) => edns.udp_size.max(LEAST_UDP_SIZE),
         };
         let dnssec_ok = self.echo.edns.is_some_and(|edns| edns.dnssec_ok);
-        Receipt { route, asked: self.asked, query_len: self.query_len, reply_len, buffer_size, dnssec_ok }
+        ResponseInfo {
+            route,
+            asked: self.asked,
+            query_len: self.query_len,
+            response_len,
+            buffer_size,
+            dnssec_ok,
+        }
     }
 
     /// True when answers to this question may be joined and kept: the client wants recursion. What an upstream
@@ -206,9 +213,9 @@ impl Refusal {
 }
 
 /// Hands the octets from `start` on to `client`.
-pub(crate) fn push_answer(client: Client, start: usize, receipt: Option<Receipt>, outbox: &mut Outbox) {
+pub(crate) fn push_answer(client: Client, start: usize, info: Option<ResponseInfo>, outbox: &mut Outbox) {
     if let Some(message) = outbox.since(start) {
-        outbox.actions.push(Action::Answer(Answered { client, message, receipt }));
+        outbox.actions.push(Action::Respond(ClientResponse { client, message, info }));
     }
 }
 

@@ -14,10 +14,10 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use resolver::action::{Action, Ask, Client, ConnectionId, Outbox};
+use resolver::action::{Action, Client, ConnectionId, Outbox, SendQuery};
 use resolver::cache::Cache;
 use resolver::policy::{Block, ListenerId};
-use resolver::{Resolver, Seat};
+use resolver::{Resolver, ResolverConfig};
 use testkit::stand;
 use wire::name::Name;
 
@@ -84,7 +84,7 @@ impl Worker {
         let mut policy = stand::cache();
         policy.success.capacity = 1_000_000;
         let block = Block { cache: Some(policy), ..stand::block() };
-        let seat = Seat { cache: Arc::clone(&cache), ..stand::seat(stand::policy(block)) };
+        let seat = ResolverConfig { cache: Arc::clone(&cache), ..stand::seat(stand::policy(block)) };
         Self { resolver: Resolver::new(seat), cache, outbox: Outbox::default() }
     }
 
@@ -100,7 +100,7 @@ impl Worker {
 
     fn learn_records(&mut self, now: Instant, query: &[u8], records: u16) {
         self.resolver.on_query(now, client(None), query, &mut self.outbox);
-        let [Action::Ask(Ask { attempt, message, .. })] = self.outbox.actions[..] else {
+        let [Action::SendQuery(SendQuery { attempt, message, .. })] = self.outbox.actions[..] else {
             panic!("one question for the upstream: {:?}", self.outbox.actions)
         };
         let response = response(self.outbox.octets(message), records);
@@ -111,7 +111,7 @@ impl Worker {
     /// Asks for what is kept.
     fn hit(&mut self, now: Instant, client: Client, query: &[u8]) {
         self.resolver.on_query(now, client, query, &mut self.outbox);
-        assert!(matches!(self.outbox.actions[..], [Action::Answer(_)]), "a hit is one answer");
+        assert!(matches!(self.outbox.actions[..], [Action::Respond(_)]), "a hit is one answer");
         self.outbox.clear();
     }
 }

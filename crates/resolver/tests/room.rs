@@ -11,13 +11,13 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use resolver::action::{Action, Ask, Client, Outbox};
+use resolver::action::{Action, Client, Outbox, SendQuery};
 use resolver::cache::{Cache, Occupancy};
 use resolver::counters::BlockCounters;
 use resolver::policy::{
     Block, BlockId, CachePolicy, Listener, ListenerId, Policy, Route, RouteId, Stale, StaleMode,
 };
-use resolver::{Resolver, Seat};
+use resolver::{Resolver, ResolverConfig};
 use testkit::stand;
 use wire::name::Name;
 
@@ -38,7 +38,7 @@ struct Worker {
 
 impl Worker {
     fn new(policy: Arc<Policy>, cache: &Arc<Cache>) -> Self {
-        let seat = Seat { cache: Arc::clone(cache), ..stand::seat(policy) };
+        let seat = ResolverConfig { cache: Arc::clone(cache), ..stand::seat(policy) };
         let (outbox, now) = (Outbox::default(), testkit::clock::now());
         Self { resolver: Resolver::new(seat), outbox, now, ttl: 3600, records: 1, asked_once: 0 }
     }
@@ -48,8 +48,8 @@ impl Worker {
         self.outbox.clear();
         self.resolver.on_query(self.now, client(), &query(name), &mut self.outbox);
         match self.outbox.actions[..] {
-            [Action::Answer(_)] => true,
-            [Action::Ask(Ask { attempt, message, .. })] => {
+            [Action::Respond(_)] => true,
+            [Action::SendQuery(SendQuery { attempt, message, .. })] => {
                 let response = self.response(self.outbox.octets(message));
                 self.outbox.clear();
                 self.resolver.on_response(self.now, attempt, &response, &mut self.outbox);
@@ -75,14 +75,14 @@ impl Worker {
 
     /// Which of these names are answered from what all workers share, this one's own copies aside.
     fn kept<'n>(&mut self, policy: &Arc<Policy>, names: &[&'n str]) -> Vec<&'n str> {
-        self.resolver.adopt(Arc::clone(policy), &mut Outbox::default());
+        self.resolver.set_policy(Arc::clone(policy), &mut Outbox::default());
         names.iter().copied().filter(|name| self.knows(name)).collect()
     }
 
     fn knows(&mut self, name: &str) -> bool {
         self.outbox.clear();
         self.resolver.on_query(self.now, client(), &query(name), &mut self.outbox);
-        matches!(self.outbox.actions[..], [Action::Answer(_)])
+        matches!(self.outbox.actions[..], [Action::Respond(_)])
     }
 
     /// The part of the hot names' queries that were hits, while `crowd` names are asked once each, `each` of them
@@ -258,7 +258,7 @@ fn a_smaller_capacity_is_reached_with_the_next_insertions() {
         worker.ask(&format!("n{number}.example"));
     }
     assert_eq!(occupancy.success(), 4096);
-    worker.resolver.adopt(policy(1024, &occupancy), &mut Outbox::default());
+    worker.resolver.set_policy(policy(1024, &occupancy), &mut Outbox::default());
     for number in 0..100 {
         worker.ask(&format!("n{number}.other.example"));
     }

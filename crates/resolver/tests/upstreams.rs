@@ -6,10 +6,10 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use resolver::action::{Action, Ask, AttemptId, Client, Failure, Outbox};
+use resolver::action::{Action, AttemptFailure, AttemptId, Client, Outbox, SendQuery};
 use resolver::inflight::shared::WorkerId;
 use resolver::policy::{ForwardPolicy, ListenerId, Order, Policy, Upstream, UpstreamId};
-use resolver::{Resolver, Seat};
+use resolver::{Resolver, ResolverConfig};
 use testkit::client::Options;
 use testkit::{MessageType, RecordType, stand, text};
 
@@ -17,14 +17,14 @@ use testkit::{MessageType, RecordType, stand, text};
 struct Worker {
     resolver: Resolver,
     now: Instant,
-    asks: Vec<(Ask, Vec<u8>)>,
+    asks: Vec<(SendQuery, Vec<u8>)>,
     forgotten: Vec<AttemptId>,
     answers: Vec<String>,
 }
 
 impl Worker {
     fn new(number: u16, policy: Arc<Policy>) -> Self {
-        let resolver = Resolver::new(Seat { worker: WorkerId(number), ..stand::seat(policy) });
+        let resolver = Resolver::new(ResolverConfig { worker: WorkerId(number), ..stand::seat(policy) });
         let now = testkit::clock::now();
         Self { resolver, now, asks: Vec::new(), forgotten: Vec::new(), answers: Vec::new() }
     }
@@ -42,20 +42,20 @@ impl Worker {
     }
 
     /// The upstream answers with `words`.
-    fn answer(&mut self, (ask, question): &(Ask, Vec<u8>), words: &[&str]) {
+    fn answer(&mut self, (ask, question): &(SendQuery, Vec<u8>), words: &[&str]) {
         let mut response = text::decode(question).unwrap();
         response.metadata.message_type = MessageType::Response;
         let response = text::encode(&text::read(words, response).unwrap()).unwrap();
         self.tell(|resolver, now, outbox| resolver.on_response(now, ask.attempt, &response, outbox));
     }
 
-    fn fail(&mut self, (ask, _): &(Ask, Vec<u8>), failure: Failure) {
+    fn fail(&mut self, (ask, _): &(SendQuery, Vec<u8>), failure: AttemptFailure) {
         self.tell(|resolver, now, outbox| resolver.on_failure(now, ask.attempt, failure, outbox));
     }
 
     fn pass(&mut self, time: Duration) {
         self.now += time;
-        self.tell(|resolver, now, outbox| resolver.on_deadline(now, outbox));
+        self.tell(|resolver, now, outbox| resolver.on_timer(now, outbox));
     }
 
     fn tell(&mut self, tell: impl FnOnce(&mut Resolver, Instant, &mut Outbox)) {
@@ -66,9 +66,9 @@ impl Worker {
         self.answers.clear();
         for action in &outbox.actions {
             match action {
-                Action::Ask(ask) => self.asks.push((*ask, outbox.octets(ask.message).to_vec())),
-                Action::Forget(attempt) => self.forgotten.push(*attempt),
-                Action::Answer(answered) => {
+                Action::SendQuery(ask) => self.asks.push((*ask, outbox.octets(ask.message).to_vec())),
+                Action::CancelAttempt(attempt) => self.forgotten.push(*attempt),
+                Action::Respond(answered) => {
                     let message = text::decode(outbox.octets(answered.message)).unwrap();
                     self.answers.push(text::show(&message));
                 }
@@ -78,8 +78,8 @@ impl Worker {
     }
 
     /// Takes the questions for NS, our probes, out of what was asked.
-    fn probes(&mut self) -> Vec<(Ask, Vec<u8>)> {
-        let is_probe = |(_, question): &mut (Ask, Vec<u8>)| {
+    fn probes(&mut self) -> Vec<(SendQuery, Vec<u8>)> {
+        let is_probe = |(_, question): &mut (SendQuery, Vec<u8>)| {
             text::decode(question).unwrap().queries[0].query_type == RecordType::NS
         };
         self.asks.extract_if(.., is_probe).collect()
@@ -117,7 +117,7 @@ fn random_order_is_a_fresh_permutation_for_each_question() {
         for _ in 0..3 {
             let asked = worker.asks.iter().find(|(ask, _)| !order.contains(&ask.upstream.0)).unwrap().clone();
             order.push(asked.0.upstream.0);
-            worker.fail(&asked, Failure::Local);
+            worker.fail(&asked, AttemptFailure::Local);
         }
         firsts[usize::from(order[0])] += 1;
         order.sort_unstable();
@@ -134,20 +134,20 @@ fn one_worker_probes_for_all_and_all_know() {
     for worker in &mut workers {
         worker.ask("www.example.test");
         let asked = worker.asks[0].clone();
-        worker.fail(&asked, Failure::Refused);
+        worker.fail(&asked, AttemptFailure::Refused);
         probes.extend(worker.probes());
     }
     assert_eq!(probes.len(), 1, "the second worker leaves it to the first");
     let [first, second] = &mut workers;
     for _ in 0..3 {
-        first.fail(&probes.pop().expect("a probe"), Failure::Refused);
+        first.fail(&probes.pop().expect("a probe"), AttemptFailure::Refused);
         first.pass(Duration::from_millis(500));
         probes.extend(first.probes());
     }
     let [of_first, of_second] = [first, second].map(|worker| {
         worker.ask("mail.example.test");
         let asked = worker.asks.pop().expect("the last upstream is asked even when it is down");
-        worker.fail(&asked, Failure::Refused);
+        worker.fail(&asked, AttemptFailure::Refused);
         worker.answers.len()
     });
     assert_eq!((of_first, of_second), (1, 1), "after one attempt, because it is down for both");
@@ -155,7 +155,7 @@ fn one_worker_probes_for_all_and_all_know() {
     first.answer(&probes.pop().expect("a probe"), &["REFUSED"]);
     second.ask("ftp.example.test");
     let asked = second.asks.pop().unwrap();
-    second.fail(&asked, Failure::Refused);
+    second.fail(&asked, AttemptFailure::Refused);
     assert!(second.answers.is_empty(), "it is up again, and has a second attempt");
 }
 
@@ -165,18 +165,18 @@ fn a_reload_ends_the_probes_of_the_old_policy() {
     let mut worker = Worker::new(0, policy(&forward));
     worker.ask("www.example.test");
     let asked = worker.asks.pop().unwrap();
-    worker.fail(&asked, Failure::Refused);
+    worker.fail(&asked, AttemptFailure::Refused);
     let probe = worker.probes().pop().expect("a probe");
     let reloaded = policy(&forward);
-    worker.tell(|resolver, _, outbox| resolver.adopt(reloaded, outbox));
+    worker.tell(|resolver, _, outbox| resolver.set_policy(reloaded, outbox));
     assert_eq!(worker.forgotten, [probe.0.attempt]);
     worker.pass(Duration::from_millis(50));
     let second = worker.asks.pop().expect("the open question goes on as it began");
-    worker.fail(&second, Failure::Refused);
+    worker.fail(&second, AttemptFailure::Refused);
     assert!(worker.probes().is_empty(), "but starts no probe of an upstream that may be gone");
     worker.ask("mail.example.test");
     let asked = worker.asks.pop().unwrap();
-    worker.fail(&asked, Failure::Refused);
+    worker.fail(&asked, AttemptFailure::Refused);
     assert_eq!(worker.probes().len(), 1, "under the new policy it is probed again");
 }
 
@@ -195,8 +195,8 @@ fn fifty_hostile_names_of_each_kind_take_no_upstream_down() {
                 continue;
             };
             match number % 4 {
-                0 => worker.fail(&asked, Failure::Closed { reused: false }),
-                1 => worker.fail(&asked, Failure::TimedOut),
+                0 => worker.fail(&asked, AttemptFailure::Closed { reused: false }),
+                1 => worker.fail(&asked, AttemptFailure::TimedOut),
                 2 => worker.answer(&asked, &["SERVFAIL"]),
                 _ => worker.tell(|resolver, now, outbox| {
                     resolver.on_response(now, asked.0.attempt, &[0xff; 40], outbox);
@@ -210,7 +210,7 @@ fn fifty_hostile_names_of_each_kind_take_no_upstream_down() {
     assert_eq!(worker.answers.len(), 1);
     worker.ask("refused.example.test");
     let asked = worker.asks.pop().unwrap();
-    worker.fail(&asked, Failure::Refused);
+    worker.fail(&asked, AttemptFailure::Refused);
     assert!(worker.answers.is_empty(), "it has a second attempt, as an upstream that is up");
 }
 
@@ -224,9 +224,9 @@ fn one_early_attempt_for_ten_ordinary_ones() {
         let asked = worker.asks.pop().expect("asked");
         worker.pass(Duration::from_millis(500));
         let early = worker.asks.pop();
-        worker.fail(&asked, Failure::Local);
+        worker.fail(&asked, AttemptFailure::Local);
         if let Some(early) = early {
-            worker.fail(&early, Failure::Local);
+            worker.fail(&early, AttemptFailure::Local);
         }
         worker.pass(Duration::from_secs(5));
     }

@@ -11,11 +11,11 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use resolver::action::{Action, Ask, Client, Outbox, Relay};
+use resolver::action::{Action, Client, Outbox, SendQuery, ShareResult};
 use resolver::cache::Cache;
-use resolver::inflight::shared::{Questions, WorkerId};
+use resolver::inflight::shared::{SharedInflight, WorkerId};
 use resolver::policy::{Block, ListenerId, Prefetch};
-use resolver::{Resolver, Seat};
+use resolver::{Resolver, ResolverConfig};
 use testkit::client::Options;
 use testkit::{MessageType, RecordType, stand, text};
 
@@ -34,14 +34,14 @@ impl Workers {
 
     /// With a block that `change` has changed.
     fn with(count: u16, change: impl Fn(&mut Block)) -> Self {
-        let (cache, questions) = (Arc::new(Cache::new(1 << 20)), Arc::new(Questions::default()));
+        let (cache, questions) = (Arc::new(Cache::new(1 << 20)), Arc::new(SharedInflight::default()));
         let resolvers = (0..count).map(|worker| {
             let mut block = stand::block();
             change(&mut block);
-            Resolver::new(Seat {
+            Resolver::new(ResolverConfig {
                 worker: WorkerId(worker),
                 cache: Arc::clone(&cache),
-                questions: Arc::clone(&questions),
+                shared_inflight: Arc::clone(&questions),
                 ..stand::seat(stand::policy(block))
             })
         });
@@ -69,9 +69,11 @@ impl Workers {
         self.tell(worker, |resolver, now, outbox| resolver.on_response(now, ask.attempt, &response, outbox))
     }
 
-    fn relay(&mut self, relay: &Relay) -> Sent {
-        let Relay { to, key, outcome } = relay;
-        self.tell(usize::from(to.0), |resolver, now, outbox| resolver.on_relay(now, key, outcome, outbox))
+    fn relay(&mut self, relay: &ShareResult) -> Sent {
+        let ShareResult { to, key, result } = relay;
+        self.tell(usize::from(to.0), |resolver, now, outbox| {
+            resolver.on_shared_result(now, key, result, outbox)
+        })
     }
 
     fn tell(&mut self, worker: usize, tell: impl FnOnce(&mut Resolver, Instant, &mut Outbox)) -> Sent {
@@ -80,12 +82,12 @@ impl Workers {
         let mut sent = Sent::default();
         for action in &outbox.actions {
             match action {
-                Action::Answer(answered) => {
+                Action::Respond(answered) => {
                     let message = text::decode(outbox.octets(answered.message)).unwrap();
                     sent.answers.push(text::show(&message));
                 }
-                Action::Ask(ask) => sent.questions.push((*ask, outbox.octets(ask.message).to_vec())),
-                Action::Relay(relay) => sent.relays.push(relay.clone()),
+                Action::SendQuery(ask) => sent.questions.push((*ask, outbox.octets(ask.message).to_vec())),
+                Action::ShareResult(relay) => sent.relays.push(relay.clone()),
                 _ => {}
             }
         }
@@ -97,8 +99,8 @@ impl Workers {
 #[derive(Default)]
 struct Sent {
     answers: Vec<String>,
-    questions: Vec<(Ask, Vec<u8>)>,
-    relays: Vec<Relay>,
+    questions: Vec<(SendQuery, Vec<u8>)>,
+    relays: Vec<ShareResult>,
 }
 
 #[test]
@@ -133,7 +135,7 @@ fn a_failure_is_told_to_both_and_the_question_is_free_again() {
     workers.ask(0);
     workers.ask(1);
     workers.now += Duration::from_millis(4500);
-    let told = workers.tell(0, |resolver, now, outbox| resolver.on_deadline(now, outbox));
+    let told = workers.tell(0, |resolver, now, outbox| resolver.on_timer(now, outbox));
     assert_eq!(told.answers.len(), 1);
     let followed = workers.relay(told.relays.first().expect("the other worker is told"));
     assert_eq!(followed.answers, told.answers);
@@ -148,7 +150,7 @@ fn a_worker_whose_deadline_comes_first_does_not_wait_for_the_other() {
     let asked = workers.ask(0);
     workers.ask(1);
     workers.now += Duration::from_millis(4500);
-    let gave_up = workers.tell(1, |resolver, now, outbox| resolver.on_deadline(now, outbox));
+    let gave_up = workers.tell(1, |resolver, now, outbox| resolver.on_timer(now, outbox));
     assert_eq!(gave_up.answers.len(), 1);
     assert!(gave_up.relays.is_empty());
 
@@ -175,7 +177,7 @@ fn a_worker_that_hangs_does_not_keep_a_question_for_ever() {
     workers.ask(0);
     workers.ask(1);
     workers.now += Duration::from_millis(4501);
-    let gave_up = workers.tell(1, |resolver, now, outbox| resolver.on_deadline(now, outbox));
+    let gave_up = workers.tell(1, |resolver, now, outbox| resolver.on_timer(now, outbox));
     assert_eq!(gave_up.answers.len(), 1);
     let asked = workers.ask(1);
     assert_eq!(
@@ -184,7 +186,7 @@ fn a_worker_that_hangs_does_not_keep_a_question_for_ever() {
         "the other has not said how its question ended, and its time is over"
     );
 
-    let awake = workers.tell(0, |resolver, now, outbox| resolver.on_deadline(now, outbox));
+    let awake = workers.tell(0, |resolver, now, outbox| resolver.on_timer(now, outbox));
     assert!(awake.relays.is_empty(), "the question is no longer its own");
     let told = workers.answer(1, &asked, &[NAME, "30", "A", "192.0.2.7"]);
     assert_eq!(told.answers.len(), 1);
@@ -230,14 +232,14 @@ fn a_failure_ends_with_the_upstreams_it_came_from() {
     let mut workers = Workers::new(1);
     workers.ask(0);
     workers.now += Duration::from_millis(4500);
-    workers.tell(0, |resolver, now, outbox| resolver.on_deadline(now, outbox));
+    workers.tell(0, |resolver, now, outbox| resolver.on_timer(now, outbox));
     assert_eq!(workers.ask(0).questions.len(), 0, "the failure is told again");
-    workers.tell(0, |resolver, _, outbox| resolver.adopt(stand::policy(stand::block()), outbox));
+    workers.tell(0, |resolver, _, outbox| resolver.set_policy(stand::policy(stand::block()), outbox));
     assert_eq!(workers.ask(0).questions.len(), 1, "other upstreams may know");
 
-    workers.tell(0, |resolver, _, outbox| resolver.adopt(stand::policy(stand::block()), outbox));
+    workers.tell(0, |resolver, _, outbox| resolver.set_policy(stand::policy(stand::block()), outbox));
     workers.now += Duration::from_millis(4500);
-    let failed = workers.tell(0, |resolver, now, outbox| resolver.on_deadline(now, outbox));
+    let failed = workers.tell(0, |resolver, now, outbox| resolver.on_timer(now, outbox));
     assert_eq!(failed.answers.len(), 1);
     assert_eq!(workers.ask(0).questions.len(), 1, "those that were not heard of are no longer asked");
 }

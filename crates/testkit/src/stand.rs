@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use resolver::Seat;
+use resolver::ResolverConfig;
 use resolver::cache::Cache;
 use resolver::inflight::shared::WorkerId;
 use resolver::policy::{
@@ -83,12 +83,12 @@ pub fn policy(block: Block) -> Arc<Policy> {
 }
 
 /// The only worker, with a cache and randomness of its own, the same in every run.
-pub fn seat(policy: Arc<Policy>) -> Seat {
-    Seat {
+pub fn seat(policy: Arc<Policy>) -> ResolverConfig {
+    ResolverConfig {
         policy,
         worker: WorkerId(0),
         cache: Arc::new(Cache::new(CACHE_BUDGET)),
-        questions: Arc::default(),
+        shared_inflight: Arc::default(),
         counters: Arc::default(),
         limits: Limits::default(),
         seed: [7; 32],

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use resolver::action::{Cause, Failure, Transport, Trouble};
+use resolver::action::{AttemptFailure, Cause, QueryError, Transport};
 use resolver::policy::RouteId;
 use tracing::Level;
 use wire::name::Presented;
@@ -39,8 +39,8 @@ impl ErrorLog {
         self.consolidators.insert(route, Arc::clone(consolidator));
     }
 
-    /// What to say of a failure now, if anything. `name` is [`Trouble::name`]'s octets.
-    pub fn report(&self, trouble: &Trouble, name: &[u8], now: Instant) -> Option<Line> {
+    /// What to say of a failure now, if anything. `name` is [`QueryError::name`]'s octets.
+    pub fn report(&self, trouble: &QueryError, name: &[u8], now: Instant) -> Option<Line> {
         self.consolidators.get(&trouble.route)?.report(trouble, name, now)
     }
 
@@ -88,7 +88,7 @@ impl Consolidator {
     }
 
     /// What to say of a failure at once; nothing when the first pattern that fits counts it instead.
-    pub fn report(&self, trouble: &Trouble, name: &[u8], now: Instant) -> Option<Line> {
+    pub fn report(&self, trouble: &QueryError, name: &[u8], now: Instant) -> Option<Line> {
         let message = Message(trouble.cause).to_string();
         let fitting = self.patterns.iter().find(|pattern| pattern.rule.pattern.is_match(&message));
         let level = match fitting {
@@ -167,24 +167,24 @@ impl fmt::Display for Message {
                     Transport::Tcp => "tcp",
                 };
                 match (failure, transport) {
-                    (Failure::DialTimedOut, _) => write!(f, "dial {net} {to}: i/o timeout"),
-                    (Failure::TimedOut, _) => write!(f, "read {net} {to}: i/o timeout"),
-                    (Failure::Refused, Transport::Tcp) => {
+                    (AttemptFailure::DialTimedOut, _) => write!(f, "dial {net} {to}: i/o timeout"),
+                    (AttemptFailure::TimedOut, _) => write!(f, "read {net} {to}: i/o timeout"),
+                    (AttemptFailure::Refused, Transport::Tcp) => {
                         write!(f, "dial {net} {to}: connect: connection refused")
                     }
-                    (Failure::Refused, Transport::Udp) => {
+                    (AttemptFailure::Refused, Transport::Udp) => {
                         write!(f, "read {net} {to}: read: connection refused")
                     }
-                    (Failure::Unreachable, Transport::Tcp) => {
+                    (AttemptFailure::Unreachable, Transport::Tcp) => {
                         write!(f, "dial {net} {to}: connect: no route to host")
                     }
-                    (Failure::Unreachable, Transport::Udp) => {
+                    (AttemptFailure::Unreachable, Transport::Udp) => {
                         write!(f, "read {net} {to}: read: no route to host")
                     }
-                    (Failure::Handshake, _) => write!(f, "dial {net} {to}: tls: handshake failure"),
-                    (Failure::Closed { .. }, _) => write!(f, "read {net} {to}: EOF"),
-                    (Failure::AllDown, _) => f.write_str("no healthy proxies"),
-                    (Failure::Local, _) => {
+                    (AttemptFailure::Handshake, _) => write!(f, "dial {net} {to}: tls: handshake failure"),
+                    (AttemptFailure::Closed { .. }, _) => write!(f, "read {net} {to}: EOF"),
+                    (AttemptFailure::AllDown, _) => f.write_str("no healthy proxies"),
+                    (AttemptFailure::Local, _) => {
                         let lacks = "this node has no descriptor, buffer, port or permission for it, or not the source_address";
                         write!(f, "dial {net} {to}: {lacks}")
                     }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
-use resolver::action::{Receipt, Transport};
+use resolver::action::{ResponseInfo, Transport};
 use wire::header::{Class, Flags, HEADER_LEN, Header, Rcode, RecordType};
 use wire::name::Presented;
 
@@ -11,7 +11,7 @@ use super::query_log::Sent;
 
 /// What the placeholders stand for.
 pub(super) struct Shown {
-    receipt: Receipt,
+    info: ResponseInfo,
     peer: SocketAddr,
     transport: Transport,
     local: IpAddr,
@@ -27,16 +27,16 @@ pub(super) struct Shown {
 
 impl Shown {
     /// `rcode` is the one with the bits of OPT, where the answer could be read whole.
-    pub(super) fn read(sent: &Sent<'_>, receipt: Receipt, rcode: Option<Rcode>) -> Option<Self> {
+    pub(super) fn read(sent: &Sent<'_>, info: ResponseInfo, rcode: Option<Rcode>) -> Option<Self> {
         let header = Header::read(sent.message)?;
         let (name, rest) = question(sent.message.get(HEADER_LEN..)?)?;
         let [t0, t1, c0, c1] = *rest.first_chunk()?;
         Some(Self {
-            receipt,
+            info,
             peer: sent.answered.client.peer,
             transport: sent.answered.client.transport(),
             local: sent.local,
-            seconds: sent.now.saturating_duration_since(receipt.asked).as_secs_f64(),
+            seconds: sent.now.saturating_duration_since(info.asked).as_secs_f64(),
             id: header.id,
             flags: header.flags,
             rcode: rcode.unwrap_or_else(|| header.flags.rcode()),
@@ -117,7 +117,7 @@ impl Placeholder {
                 Transport::Udp => "udp",
                 Transport::Tcp => "tcp",
             }),
-            Self::Size => write!(line, "{}", shown.receipt.query_len),
+            Self::Size => write!(line, "{}", shown.info.query_len),
             Self::Remote => address(shown.peer.ip(), line),
             Self::Port => write!(line, "{}", shown.peer.port()),
             Self::Local => address(shown.local, line),
@@ -125,12 +125,12 @@ impl Placeholder {
                 unknown if unknown.starts_with("RCODE") => write!(line, "{}", shown.rcode.0),
                 mnemonic => line.write_str(&mnemonic),
             },
-            Self::Rsize => write!(line, "{}", shown.receipt.reply_len),
+            Self::Rsize => write!(line, "{}", shown.info.response_len),
             Self::Duration => write!(line, "{}s", shown.seconds),
             Self::Id => write!(line, "{}", shown.id),
             Self::Opcode => write!(line, "{}", shown.flags.opcode()),
-            Self::DnssecOk => write!(line, "{}", shown.receipt.dnssec_ok),
-            Self::Bufsize => write!(line, "{}", shown.receipt.buffer_size.max(512)),
+            Self::DnssecOk => write!(line, "{}", shown.info.dnssec_ok),
+            Self::Bufsize => write!(line, "{}", shown.info.buffer_size.max(512)),
             Self::Rflags => flags(shown.flags, line),
             Self::Metadata => line.write_str("-"),
         }

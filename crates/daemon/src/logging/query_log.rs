@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use resolver::action::Answered;
+use resolver::action::ClientResponse;
 use resolver::policy::RouteId;
 use wire::header::Rcode;
 use wire::name::Name;
@@ -32,7 +32,7 @@ pub struct QueryLog {
 #[derive(Clone, Copy, Debug)]
 pub struct Sent<'a> {
     /// What the resolver wrote down of it.
-    pub answered: &'a Answered,
+    pub answered: &'a ClientResponse,
     /// The answer's octets.
     pub message: &'a [u8],
     /// The address that was asked.
@@ -67,10 +67,10 @@ impl QueryLog {
 
     /// The line for an answer, without its `[INFO] `; nothing when no rule wants one.
     pub fn line(&self, sent: &Sent<'_>) -> Option<String> {
-        let receipt = sent.answered.receipt?;
-        let rules = self.rules.get(&receipt.route)?;
+        let info = sent.answered.info?;
+        let rules = self.rules.get(&info.route)?;
         let answer = Response::parse(sent.message).ok();
-        let shown = Shown::read(sent, receipt, answer.as_ref().map(|answer| answer.rcode))?;
+        let shown = Shown::read(sent, info, answer.as_ref().map(|answer| answer.rcode))?;
         let rule = rules.iter().find(|rule| rule.zone.covers(&shown.name))?;
         rule.wants(answer.as_ref()).then(|| rule.format.fill(&shown))
     }

@@ -3,8 +3,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use proptest::prelude::*;
-use resolver::Seat;
-use resolver::action::{Action, Ask, Client, Outbox};
+use resolver::ResolverConfig;
+use resolver::action::{Action, Client, Outbox, SendQuery};
 use resolver::policy::{Block, ListenerId};
 use resolver::{Resolver, cache::Occupancy};
 use testkit::stand;
@@ -62,7 +62,7 @@ impl Process {
         let (cache, occupancy) = (Arc::new(Cache::new(64 << 20)), Arc::<Occupancy>::default());
         let block = BlockId(block);
         let directives = Block { id: block, occupancy: Arc::clone(&occupancy), ..stand::block() };
-        let seat = Seat { cache: Arc::clone(&cache), ..stand::seat(stand::policy(directives)) };
+        let seat = ResolverConfig { cache: Arc::clone(&cache), ..stand::seat(stand::policy(directives)) };
         let (resolver, outbox, here) = (Resolver::new(seat), Outbox::default(), Here::now().unwrap());
         Self { cache, occupancy, block, resolver, outbox, here }
     }
@@ -102,7 +102,7 @@ impl Process {
 
     fn learn(&mut self, name: &str, addresses: u16) {
         self.ask(name);
-        let [Action::Ask(Ask { attempt, message, .. })] = self.outbox.actions[..] else { return };
+        let [Action::SendQuery(SendQuery { attempt, message, .. })] = self.outbox.actions[..] else { return };
         let asked = self.outbox.octets(message);
         let mut response = asked[..asked.len() - 11].to_vec();
         let number = response[12 + usize::from(response[12])];
@@ -119,7 +119,7 @@ impl Process {
     /// TTL and last octet of the address from the cache.
     fn known(&mut self, name: &str) -> Option<(u32, u8)> {
         self.ask(name);
-        let Some(Action::Answer(answered)) = self.outbox.actions.first() else { return None };
+        let Some(Action::Respond(answered)) = self.outbox.actions.first() else { return None };
         let answer = self.outbox.octets(answered.message);
         let record = &answer[answer.len() - 10..];
         Some((u32::from_be_bytes(record[..4].try_into().unwrap()), record[9]))

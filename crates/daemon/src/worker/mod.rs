@@ -18,11 +18,11 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use resolver::action::{Action, Answered, AttemptId, Client, Failure, Outbox, Relay};
+use resolver::action::{Action, AttemptFailure, AttemptId, Client, ClientResponse, Outbox, ShareResult};
 use resolver::counters::WorkerCounters;
 use resolver::inflight::shared::WorkerId;
 use resolver::policy::{ListenerId, Policy};
-use resolver::{Resolver, Seat};
+use resolver::{Resolver, ResolverConfig};
 use tokio::sync::{Notify, mpsc};
 use tokio::time;
 
@@ -69,23 +69,23 @@ pub(crate) enum Notice {
 
 /// What a worker is given for life.
 pub(crate) struct Desk {
-    pub(crate) seat: Seat,
+    pub(crate) seat: ResolverConfig,
     pub(crate) voice: Voice,
     pub(crate) process: Arc<ProcessCounters>,
     /// For the connections of all workers.
     pub(crate) room: Arc<Room>,
     pub(crate) notices: mpsc::Sender<Notice>,
     /// Every worker, by its number.
-    pub(crate) peers: Vec<mpsc::UnboundedSender<Relay>>,
+    pub(crate) peers: Vec<mpsc::UnboundedSender<ShareResult>>,
     /// What the others have to tell.
-    pub(crate) inbox: mpsc::UnboundedReceiver<Relay>,
+    pub(crate) inbox: mpsc::UnboundedReceiver<ShareResult>,
 }
 
 /// Ways to tell each of `workers` how a question ended that another one asked. They need no bound of their own: each
 /// message ends a question that its worker holds open, and those are bounded.
 pub(crate) fn inboxes(
     workers: usize,
-) -> (Vec<mpsc::UnboundedSender<Relay>>, Vec<mpsc::UnboundedReceiver<Relay>>) {
+) -> (Vec<mpsc::UnboundedSender<ShareResult>>, Vec<mpsc::UnboundedReceiver<ShareResult>>) {
     (0..workers).map(|_| mpsc::unbounded_channel()).unzip()
 }
 
@@ -108,7 +108,7 @@ struct Core {
     voice: Voice,
     process: Arc<ProcessCounters>,
     notices: mpsc::Sender<Notice>,
-    peers: Vec<mpsc::UnboundedSender<Relay>>,
+    peers: Vec<mpsc::UnboundedSender<ShareResult>>,
 }
 
 impl Core {
@@ -136,10 +136,10 @@ impl Core {
     }
 
     /// Hears from other workers, for as long as the worker lives.
-    async fn hear(self: Rc<Self>, mut inbox: mpsc::UnboundedReceiver<Relay>) {
-        while let Some(Relay { key, outcome, .. }) = inbox.recv().await {
+    async fn hear(self: Rc<Self>, mut inbox: mpsc::UnboundedReceiver<ShareResult>) {
+        while let Some(ShareResult { key, result, .. }) = inbox.recv().await {
             self.act(|resolver, now, outbox| {
-                self.guarded(outbox, |outbox| resolver.on_relay(now, &key, &outcome, outbox));
+                self.guarded(outbox, |outbox| resolver.on_shared_result(now, &key, &result, outbox));
             });
         }
     }
@@ -147,7 +147,7 @@ impl Core {
     /// Obeys other orders from the next packet on.
     fn adopt(self: &Rc<Self>, orders: Orders) {
         self.upstreams.adopt(self, orders.upstreams.clone());
-        self.act(|resolver, _, outbox| resolver.adopt(Arc::clone(&orders.policy), outbox));
+        self.act(|resolver, _, outbox| resolver.set_policy(Arc::clone(&orders.policy), outbox));
         self.clients.adopt(&orders.patience);
         self.orders.replace(orders);
     }
@@ -184,7 +184,7 @@ impl Core {
     }
 
     /// An attempt that brought nothing.
-    fn failure(self: &Rc<Self>, attempt: AttemptId, failure: Failure) {
+    fn failure(self: &Rc<Self>, attempt: AttemptId, failure: AttemptFailure) {
         self.act(|resolver, now, outbox| {
             self.guarded(outbox, |outbox| resolver.on_failure(now, attempt, failure, outbox));
         });
@@ -193,7 +193,7 @@ impl Core {
     /// Looks at the clock of the world and the kernel's queues, for as long as the worker lives.
     async fn look_around(self: Rc<Self>) {
         loop {
-            self.resolver.borrow_mut().tell_time(clock::now(), clock::unix_time());
+            self.resolver.borrow_mut().set_unix_time(clock::now(), clock::unix_time());
             time::sleep(LOOK).await;
             self.datagrams.count_overflows(&self.process);
         }
@@ -207,7 +207,7 @@ impl Core {
                 () = self.rearmed.notified() => {}
                 () = time::sleep_until(due.into()) => {
                     self.act(|resolver, now, outbox| {
-                        self.guarded(outbox, |outbox| resolver.on_deadline(now, outbox));
+                        self.guarded(outbox, |outbox| resolver.on_timer(now, outbox));
                     });
                 }
             }
@@ -216,7 +216,7 @@ impl Core {
 
     /// Waits until no client waits for an answer, and not beyond `until`.
     async fn all_answered(&self, until: Instant) {
-        while self.resolver.borrow().has_waiters() && clock::now() < until {
+        while self.resolver.borrow().has_inflight() && clock::now() < until {
             time::sleep(ANSWER_LOOK).await;
         }
     }
@@ -234,17 +234,17 @@ impl Core {
     fn perform(self: &Rc<Self>, outbox: &Outbox) {
         for action in &outbox.actions {
             match action {
-                Action::Answer(answered) => self.answer(answered, outbox.octets(answered.message)),
-                Action::Ask(ask) => self.upstreams.ask(self, ask, outbox.octets(ask.message)),
-                Action::Forget(attempt) => self.upstreams.forget(*attempt),
-                Action::Distrust(attempt) => self.upstreams.distrust(*attempt),
-                Action::Relay(relay) => {
+                Action::Respond(answered) => self.answer(answered, outbox.octets(answered.message)),
+                Action::SendQuery(ask) => self.upstreams.ask(self, ask, outbox.octets(ask.message)),
+                Action::CancelAttempt(attempt) => self.upstreams.forget(*attempt),
+                Action::QuarantineConnection(attempt) => self.upstreams.distrust(*attempt),
+                Action::ShareResult(relay) => {
                     if let Some(peer) = self.peers.get(usize::from(relay.to.0)) {
                         // A worker that is gone has nobody left to tell.
                         peer.send(relay.clone()).unwrap_or_default();
                     }
                 }
-                Action::Trouble(trouble) => {
+                Action::ReportError(trouble) => {
                     let line = self.orders.borrow().error_log.report(
                         trouble,
                         outbox.octets(trouble.name),
@@ -254,13 +254,13 @@ impl Core {
                         self.voice.say(line.level, line.text);
                     }
                 }
-                Action::Loop(client, route) => self.notice(Notice::Loop(*client, *route)),
+                Action::LoopDetected(client, route) => self.notice(Notice::Loop(*client, *route)),
             }
         }
         self.datagrams.flush(outbox, &self.process);
     }
 
-    fn answer(&self, answered: &Answered, message: &[u8]) {
+    fn answer(&self, answered: &ClientResponse, message: &[u8]) {
         if let Some(connection) = answered.client.connection {
             self.clients.answer(connection, message);
         }
@@ -297,7 +297,7 @@ impl Core {
     }
 
     fn arm(&self) {
-        let due = self.resolver.borrow().next_deadline();
+        let due = self.resolver.borrow().next_timer();
         if self.armed.replace(due) != due {
             self.rearmed.notify_one();
         }
@@ -353,7 +353,7 @@ mod tests {
             }
             assert_eq!(core.counters.panics.get(), 1);
             let answers = outbox.actions.iter().map(|action| match action {
-                Action::Answer(answered) => outbox.octets(answered.message),
+                Action::Respond(answered) => outbox.octets(answered.message),
                 _ => &[],
             });
             let mut servfail = query.to_vec();

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use linux::udp::{Inbound, UdpListener};
-use resolver::action::{Action, Answered, Client, Outbox};
+use resolver::action::{Action, Client, ClientResponse, Outbox};
 use resolver::policy::ListenerId;
 use tokio::io::Interest;
 use tokio::task::AbortHandle;
@@ -114,9 +114,9 @@ impl Datagrams {
     }
 }
 
-fn by_datagram(action: &Action) -> Option<&Answered> {
+fn by_datagram(action: &Action) -> Option<&ClientResponse> {
     match action {
-        Action::Answer(answered) if answered.client.connection.is_none() => Some(answered),
+        Action::Respond(answered) if answered.client.connection.is_none() => Some(answered),
         _ => None,
     }
 }

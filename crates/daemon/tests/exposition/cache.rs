@@ -8,7 +8,7 @@ use daemon::counters::{CounterRegistry, DROPPED};
 use resolver::action::{Action, Client, Outbox};
 use resolver::cache::Occupancy;
 use resolver::policy::{Block, Listener, ListenerId, Policy, Route, Upstream};
-use resolver::{Resolver, Seat};
+use resolver::{Resolver, ResolverConfig};
 use testkit::stand;
 use wire::header::{Flags, Header};
 use wire::name::Name;
@@ -37,7 +37,7 @@ fn resolver(registry: &mut CounterRegistry) -> Resolver {
     let (dropped_id, dropped) = registry.route(SERVER, DROPPED, 0);
     let listener = Listener::new(vec![route], dropped, dropped_id);
     let policy = Arc::new(Policy { listeners: vec![Some(listener)] });
-    Resolver::new(Seat { counters: registry.worker(0), ..stand::seat(policy) })
+    Resolver::new(ResolverConfig { counters: registry.worker(0), ..stand::seat(policy) })
 }
 
 fn message(flags: Flags, ancount: u16) -> Vec<u8> {
@@ -70,7 +70,7 @@ fn entries_hits_and_misses_move() {
     let mut outbox = Outbox::default();
 
     resolver.on_query(now, client, &message(Flags::RD, 0), &mut outbox);
-    let [Action::Ask(ask)] = *outbox.actions else { unreachable!("{:?}", outbox.actions) };
+    let [Action::SendQuery(ask)] = *outbox.actions else { unreachable!("{:?}", outbox.actions) };
     assert_eq!(page.series("coredns_cache_entries"), [""; 0]);
     assert_eq!(
         page.series("coredns_cache_misses_total"),

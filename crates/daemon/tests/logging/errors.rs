@@ -6,21 +6,21 @@ use std::time::{Duration, Instant};
 use corefile::settings::{Consolidate, Errors};
 use daemon::logging::errors::{Consolidator, ErrorLog, Line};
 use regex::Regex;
-use resolver::action::{Cause, Failure, Transport, Trouble};
+use resolver::action::{AttemptFailure, Cause, QueryError, Transport};
 use resolver::policy::RouteId;
 use tracing::Level;
 use wire::header::{Rcode, RecordType};
 use wire::name::Name;
 
-const TIMED_OUT: Cause = upstream(Failure::TimedOut, Transport::Udp);
+const TIMED_OUT: Cause = upstream(AttemptFailure::TimedOut, Transport::Udp);
 
-const fn upstream(failure: Failure, transport: Transport) -> Cause {
+const fn upstream(failure: AttemptFailure, transport: Transport) -> Cause {
     let to = std::net::SocketAddr::V4(std::net::SocketAddrV4::new(std::net::Ipv4Addr::new(10, 0, 0, 1), 53));
     Cause::Upstream(failure, transport, to)
 }
 
-fn trouble(cause: Cause) -> Trouble {
-    Trouble { route: RouteId(3), rcode: Rcode::SERVFAIL, qtype: RecordType::A, name: (0, 0), cause }
+fn trouble(cause: Cause) -> QueryError {
+    QueryError { route: RouteId(3), rcode: Rcode::SERVFAIL, qtype: RecordType::A, name: (0, 0), cause }
 }
 
 fn consolidate(pattern: &str, seconds: u64, level: Level, show_first: bool) -> Consolidate {
@@ -44,16 +44,25 @@ fn line(level: Level, text: &str) -> Line {
 
 #[test]
 fn causes_end_in_the_phrases_operators_match() {
-    let reused = Failure::Closed { reused: true };
+    let reused = AttemptFailure::Closed { reused: true };
     let all = consolidator(Vec::new());
     for (cause, message) in [
         (TIMED_OUT, "read udp 10.0.0.1:53: i/o timeout"),
-        (upstream(Failure::TimedOut, Transport::Tcp), "read tcp 10.0.0.1:53: i/o timeout"),
-        (upstream(Failure::DialTimedOut, Transport::Tcp), "dial tcp 10.0.0.1:53: i/o timeout"),
-        (upstream(Failure::Refused, Transport::Tcp), "dial tcp 10.0.0.1:53: connect: connection refused"),
-        (upstream(Failure::Refused, Transport::Udp), "read udp 10.0.0.1:53: read: connection refused"),
-        (upstream(Failure::Unreachable, Transport::Tcp), "dial tcp 10.0.0.1:53: connect: no route to host"),
-        (upstream(Failure::Unreachable, Transport::Udp), "read udp 10.0.0.1:53: read: no route to host"),
+        (upstream(AttemptFailure::TimedOut, Transport::Tcp), "read tcp 10.0.0.1:53: i/o timeout"),
+        (upstream(AttemptFailure::DialTimedOut, Transport::Tcp), "dial tcp 10.0.0.1:53: i/o timeout"),
+        (
+            upstream(AttemptFailure::Refused, Transport::Tcp),
+            "dial tcp 10.0.0.1:53: connect: connection refused",
+        ),
+        (upstream(AttemptFailure::Refused, Transport::Udp), "read udp 10.0.0.1:53: read: connection refused"),
+        (
+            upstream(AttemptFailure::Unreachable, Transport::Tcp),
+            "dial tcp 10.0.0.1:53: connect: no route to host",
+        ),
+        (
+            upstream(AttemptFailure::Unreachable, Transport::Udp),
+            "read udp 10.0.0.1:53: read: no route to host",
+        ),
         (upstream(reused, Transport::Tcp), "read tcp 10.0.0.1:53: EOF"),
         (Cause::TooManyConcurrent(1000), "concurrent queries exceeded maximum 1000"),
     ] {
@@ -78,7 +87,7 @@ fn what_fits_is_counted_and_told_when_its_time_is_over() {
     for second in 0..5 {
         assert_eq!(told(&errors, TIMED_OUT, start + Duration::from_secs(second)), None);
     }
-    assert!(told(&errors, upstream(Failure::Refused, Transport::Tcp), start).is_some());
+    assert!(told(&errors, upstream(AttemptFailure::Refused, Transport::Tcp), start).is_some());
 
     assert_eq!(errors.next_due(), Some(start + five_minutes));
     assert_eq!(errors.due(start + five_minutes - Duration::from_nanos(1)), []);
@@ -138,7 +147,7 @@ fn only_zones_of_blocks_with_the_directive_are_told_and_they_count_together() {
     log.set(RouteId(4), &block);
     let name = Name::root();
     for route in [3, 4, 5] {
-        let trouble = Trouble { route: RouteId(route), ..trouble(TIMED_OUT) };
+        let trouble = QueryError { route: RouteId(route), ..trouble(TIMED_OUT) };
         assert_eq!(log.report(&trouble, name.as_wire(), now), None);
     }
     assert_eq!(log.next_due(), Some(now + Duration::from_secs(10)));

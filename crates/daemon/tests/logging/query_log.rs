@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use corefile::settings::{LogClasses, LogRule};
 use daemon::logging::query_log::{QueryLog, Sent};
-use resolver::action::{Answered, Client, ConnectionId, Receipt};
+use resolver::action::{Client, ClientResponse, ConnectionId, ResponseInfo};
 use resolver::policy::{ListenerId, RouteId};
 use wire::header::{Flags, Header, Rcode, RecordType};
 use wire::name::Name;
@@ -19,7 +19,7 @@ fn rule(zone: &str, format: &str, classes: LogClasses) -> LogRule {
 
 /// An answer by UDP for `127.0.0.1:47394`, as the worker hands it over.
 struct Exchange {
-    answered: Answered,
+    answered: ClientResponse,
     message: Vec<u8>,
     local: IpAddr,
     now: Instant,
@@ -36,8 +36,8 @@ impl Exchange {
         self.line(&[rule(".", format, ALL)]).unwrap()
     }
 
-    fn receipt(&mut self) -> &mut Receipt {
-        self.answered.receipt.as_mut().unwrap()
+    fn info(&mut self) -> &mut ResponseInfo {
+        self.answered.info.as_mut().unwrap()
     }
 }
 
@@ -50,11 +50,11 @@ fn exchange(name: &[u8], qtype: u16, flags: Flags) -> Exchange {
     message.extend_from_slice(&qtype.to_be_bytes());
     message.extend_from_slice(&1_u16.to_be_bytes());
     let asked = Instant::now();
-    let receipt = Receipt {
+    let info = ResponseInfo {
         route: RouteId(1),
         asked,
         query_len: 33,
-        reply_len: 33,
+        response_len: 33,
         buffer_size: 512,
         dnssec_ok: false,
     };
@@ -64,7 +64,7 @@ fn exchange(name: &[u8], qtype: u16, flags: Flags) -> Exchange {
         local: None,
         connection: None,
     };
-    let answered = Answered { client, message: (0, 0), receipt: Some(receipt) };
+    let answered = ClientResponse { client, message: (0, 0), info: Some(info) };
     Exchange { answered, message, local: IpAddr::from([169, 254, 25, 10]), now: asked }
 }
 
@@ -100,8 +100,13 @@ fn every_placeholder() {
     sent.answered.client.connection = Some(ConnectionId(1));
     sent.local = IpAddr::from(Ipv6Addr::LOCALHOST);
     sent.now += Duration::from_secs(2);
-    *sent.receipt() =
-        Receipt { query_len: 40, reply_len: 3874, buffer_size: 65_535, dnssec_ok: true, ..*sent.receipt() };
+    *sent.info() = ResponseInfo {
+        query_len: 40,
+        response_len: 3874,
+        buffer_size: 65_535,
+        dnssec_ok: true,
+        ..*sent.info()
+    };
     for (format, filled) in [
         ("{remote}:{port}", "[::1]:53"),
         ("{local}", "[::1]"),
@@ -122,7 +127,7 @@ fn every_placeholder() {
 fn numbers_without_mnemonic() {
     let mut sent = exchange(NAME, 0, recursive(Rcode::NOERROR));
     assert_eq!(sent.filled("{type}"), "None");
-    sent.receipt().buffer_size = 0;
+    sent.info().buffer_size = 0;
     assert_eq!(sent.filled("{>bufsize}"), "512");
     let class = sent.message.len() - 2;
     sent.message[class..].copy_from_slice(&255_u16.to_be_bytes());
@@ -148,9 +153,9 @@ fn the_first_rule_that_covers_the_name_decides_alone() {
 fn what_has_no_rule_or_no_receipt_is_not_logged() {
     let mut sent = exchange(NAME, 1, recursive(Rcode::NOERROR));
     assert_eq!(sent.line(&[]), None);
-    sent.receipt().route = RouteId(2);
+    sent.info().route = RouteId(2);
     assert_eq!(sent.line(&[rule(".", COMMON, ALL)]), None);
-    sent.answered.receipt = None;
+    sent.answered.info = None;
     assert_eq!(sent.line(&[rule(".", COMMON, ALL)]), None);
 }
 

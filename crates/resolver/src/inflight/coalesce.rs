@@ -9,13 +9,13 @@ use wire::answer::Ttl;
 use wire::header::{Class, Flags, Rcode};
 
 use crate::Resolver;
-use crate::action::{Action, Cause, Outbox, Relay, Transport};
+use crate::action::{Action, Cause, Outbox, ShareResult, Transport};
 use crate::cache::lookup::tell_stale;
 use crate::cache::{Age, Key};
 use crate::counters::Writer;
 use crate::inflight::completion::report;
 use crate::inflight::query::{Due, Fallback, Flight, FlightId, Inquiry, Waiter};
-use crate::inflight::shared::{Ended, Outcome};
+use crate::inflight::shared::{QueryResult, SharedResult};
 use crate::respond::{Ledger, Refusal, Taken, Telling};
 
 impl Resolver {
@@ -85,7 +85,7 @@ impl Resolver {
         let inquiry = Rc::new(inquiry);
         let Some(policy) = inquiry.forward() else { return Err((Cause::NoForward, fallback)) };
         let deadline = recipient.asked + self.limits.deadline;
-        let claims = |key| self.questions.claim(key, self.worker, recipient.asked, deadline);
+        let claims = |key| self.shared_inflight.claim(key, self.worker, recipient.asked, deadline);
         let asks = inquiry.key.as_ref().is_none_or(claims);
         if !asks && waiter.is_none() {
             return Ok(false);
@@ -145,36 +145,36 @@ impl Resolver {
         let found = key.and_then(|key| match self.front.get(&key, now, Duration::ZERO)? {
             (entry, Age::Fresh(remaining)) => {
                 let (answer, ttl) = (entry.answer.clone(), Ttl::Uniform(remaining));
-                Some(Outcome(Ended::Answered { answer, ttl, writer: Writer::Cache, helps: true }))
+                Some(SharedResult(QueryResult::Answered { answer, ttl, writer: Writer::Cache, helps: true }))
             }
             (_, Age::Stale) => None,
         });
-        let Some(outcome) = found else { return false };
+        let Some(result) = found else { return false };
         if let Some(flight) = self.end_flight(id, outbox) {
-            self.tell_all(now, &flight, &outcome, outbox);
+            self.tell_all(now, &flight, &result, outbox);
         }
         true
     }
 
     /// Another worker's question has ended, and ours with it.
-    pub(crate) fn followed(&mut self, now: Instant, key: &[u8], outcome: &Outcome, outbox: &mut Outbox) {
+    pub(crate) fn followed(&mut self, now: Instant, key: &[u8], result: &SharedResult, outbox: &mut Outbox) {
         let Some(&id) = self.joinable.get(key) else { return };
         if self.flights.get(&id).is_some_and(|flight| flight.asks) {
             return;
         }
         if let Some(flight) = self.end_flight(id, outbox) {
-            self.tell_all(now, &flight, outcome, outbox);
+            self.tell_all(now, &flight, result, outbox);
         }
     }
 
     /// Tells everyone who waits for `flight`, here and in other workers, how it ended.
-    pub(crate) fn tell_all(&self, now: Instant, flight: &Flight, outcome: &Outcome, outbox: &mut Outbox) {
-        if outcome.helps() || !tell_fallback(now, flight, outbox) {
+    pub(crate) fn tell_all(&self, now: Instant, flight: &Flight, result: &SharedResult, outbox: &mut Outbox) {
+        if result.helps() || !tell_fallback(now, flight, outbox) {
             let ledger = Ledger::of(&flight.inquiry.route);
             for recipient in flight.waiters.iter().map(Waiter::recipient) {
-                match &outcome.0 {
-                    Ended::Failed(refusal) => recipient.refuse(*refusal, ledger, now, outbox),
-                    Ended::Answered { answer, ttl, writer, .. } => {
+                match &result.0 {
+                    QueryResult::Failed(refusal) => recipient.refuse(*refusal, ledger, now, outbox),
+                    QueryResult::Answered { answer, ttl, writer, .. } => {
                         let (ttl, writer) = (*ttl, *writer);
                         let telling = Telling { answer, ttl, writer, error: None, authoritative: false };
                         recipient.tell(telling, ledger, now, outbox);
@@ -184,8 +184,8 @@ impl Resolver {
         }
         let Some(key) = &flight.inquiry.key else { return };
         for &to in &flight.followers {
-            let relay = Relay { to, key: Arc::clone(key), outcome: outcome.clone() };
-            outbox.actions.push(Action::Relay(relay));
+            let notice = ShareResult { to, key: Arc::clone(key), result: result.clone() };
+            outbox.actions.push(Action::ShareResult(notice));
         }
     }
 
@@ -209,7 +209,7 @@ impl Resolver {
         if let Some(key) = &flight.inquiry.key {
             self.joinable.remove(key);
             if flight.asks {
-                flight.followers = self.questions.release(key, self.worker);
+                flight.followers = self.shared_inflight.release(key, self.worker);
             }
         }
         if let Some(forward) = flight.inquiry.forward().filter(|_| flight.asks) {
@@ -218,7 +218,7 @@ impl Resolver {
         for &attempt in &flight.attempts {
             if self.attempts.get(&attempt).is_some_and(|attempt| attempt.transport == Transport::Udp) {
                 self.drop_attempt(attempt);
-                outbox.actions.push(Action::Forget(attempt));
+                outbox.actions.push(Action::CancelAttempt(attempt));
             }
         }
         Some(flight)

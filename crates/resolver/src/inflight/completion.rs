@@ -9,11 +9,11 @@ use wire::response::Kind;
 use wire::{Answer, Response};
 
 use crate::Resolver;
-use crate::action::{Action, Cause, Failure, Outbox, Trouble};
+use crate::action::{Action, AttemptFailure, Cause, Outbox, QueryError};
 use crate::cache::ttl::Life;
 use crate::counters::Writer;
 use crate::inflight::query::{Attempt, FlightId};
-use crate::inflight::shared::{Ended, Outcome};
+use crate::inflight::shared::{QueryResult, SharedResult};
 use crate::policy::Route;
 use crate::respond::Refusal;
 
@@ -49,8 +49,8 @@ impl Resolver {
         }
         match self.end_flight(flight, outbox) {
             Some(flight) => {
-                let outcome = Outcome(Ended::Answered { answer, ttl, writer, helps });
-                self.tell_all(now, &flight, &outcome, outbox);
+                let result = SharedResult(QueryResult::Answered { answer, ttl, writer, helps });
+                self.tell_all(now, &flight, &result, outbox);
             }
             None => self.counters.late_answers.add(1),
         }
@@ -60,9 +60,9 @@ impl Resolver {
     pub(crate) fn give_up(&mut self, now: Instant, id: FlightId, outbox: &mut Outbox) {
         let Some(flight) = self.end_flight(id, outbox) else { return };
         let inquiry = &flight.inquiry;
-        let nothing_came = || Some((Failure::TimedOut, flight.transport, inquiry.upstream(0)?.addr));
+        let nothing_came = || Some((AttemptFailure::TimedOut, flight.transport, inquiry.upstream(0)?.addr));
         let trouble = flight.trouble.or_else(nothing_came);
-        let failure = trouble.map_or(Failure::TimedOut, |(failure, ..)| failure);
+        let failure = trouble.map_or(AttemptFailure::TimedOut, |(failure, ..)| failure);
         if !flight.waiters.is_empty() && flight.fallback.is_none() {
             let cause = trouble.map_or(Cause::NoForward, |(failure, transport, upstream)| {
                 Cause::Upstream(failure, transport, upstream)
@@ -74,12 +74,12 @@ impl Resolver {
         } else {
             ExtendedError::NETWORK_ERROR
         };
-        if failure != Failure::Local {
+        if failure != AttemptFailure::Local {
             self.keep_quiet(now, inquiry);
             self.keep_unheard(now, &flight);
         }
         let refusal = Refusal { rcode: Rcode::SERVFAIL, error: Some(error) };
-        self.tell_all(now, &flight, &Outcome(Ended::Failed(refusal)), outbox);
+        self.tell_all(now, &flight, &SharedResult(QueryResult::Failed(refusal)), outbox);
     }
 }
 
@@ -89,6 +89,6 @@ pub(crate) fn report(route: &Route, query: (Rcode, RecordType, &[u8]), cause: Ca
     let start = outbox.bytes.len();
     outbox.bytes.extend_from_slice(name);
     if let Some(name) = outbox.since(start) {
-        outbox.actions.push(Action::Trouble(Trouble { route: route.id, rcode, qtype, name, cause }));
+        outbox.actions.push(Action::ReportError(QueryError { route: route.id, rcode, qtype, name, cause }));
     }
 }

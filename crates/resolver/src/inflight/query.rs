@@ -10,7 +10,7 @@ use wire::edns::Edns;
 use wire::header::{Class, Flags, RecordType};
 use wire::query::Echo;
 
-use crate::action::{AttemptId, Client, Failure, Transport};
+use crate::action::{AttemptFailure, AttemptId, Client, Transport};
 use crate::cache::{Entry, Key};
 use crate::inflight::quotas::Share;
 use crate::inflight::shared::WorkerId;
@@ -112,7 +112,7 @@ pub(crate) struct Flight {
     /// When this flight wants to be looked at again.
     pub(crate) timer: Instant,
     /// How the last attempt failed.
-    pub(crate) trouble: Option<(Failure, Transport, SocketAddr)>,
+    pub(crate) trouble: Option<(AttemptFailure, Transport, SocketAddr)>,
     /// No attempt has failed otherwise than by silence.
     pub(crate) only_silence: bool,
     /// It began without a client that waits.

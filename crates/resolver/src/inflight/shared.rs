@@ -1,7 +1,7 @@
 //! Who asks what: one question of many workers goes upstream once.
 //!
 //! Each worker joins its own clients by itself. What several workers miss at the same moment meets here: the first
-//! asks, the others are told the outcome. It is touched once per question that goes upstream, never on a hit.
+//! asks, the others are told the result. It is touched once per question that goes upstream, never on a hit.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
@@ -23,17 +23,17 @@ pub struct WorkerId(pub u16);
 
 /// The questions that are open in any worker.
 #[derive(Debug, Default)]
-pub struct Questions {
+pub struct SharedInflight {
     hasher: RandomState,
     shards: [Mutex<Claims>; SHARDS],
 }
 
 /// By question.
-type Claims = HashMap<Arc<[u8]>, Claim>;
+type Claims = HashMap<Arc<[u8]>, Ownership>;
 
 /// A question that a worker asks.
 #[derive(Debug)]
-struct Claim {
+struct Ownership {
     worker: WorkerId,
     /// When the worker has told its own clients, answer or not. A claim that is older belongs to a worker that hangs.
     until: Instant,
@@ -42,10 +42,10 @@ struct Claim {
 
 /// How a question ended, for the workers that wait for another one's.
 #[derive(Clone, Debug)]
-pub struct Outcome(pub(crate) Ended);
+pub struct SharedResult(pub(crate) QueryResult);
 
 #[derive(Clone, Debug)]
-pub(crate) enum Ended {
+pub(crate) enum QueryResult {
     Answered {
         answer: Answer,
         ttl: Ttl,
@@ -56,14 +56,14 @@ pub(crate) enum Ended {
     Failed(Refusal),
 }
 
-impl Outcome {
+impl SharedResult {
     /// True when clients need not be told what is stale.
     pub(crate) fn helps(&self) -> bool {
-        matches!(self.0, Ended::Answered { helps: true, .. })
+        matches!(self.0, QueryResult::Answered { helps: true, .. })
     }
 }
 
-impl Questions {
+impl SharedInflight {
     /// True when nobody asks for `key` yet: until `until` it is the caller's to ask, and to [`Self::release`].
     /// Otherwise `worker` will be told.
     pub(crate) fn claim(&self, key: &Arc<[u8]>, worker: WorkerId, now: Instant, until: Instant) -> bool {
@@ -77,7 +77,7 @@ impl Questions {
         // Who waits for a worker that hangs waits for the next one.
         let mut followers = shard.remove(key).map(|claim| claim.followers).unwrap_or_default();
         followers.retain(|&follower| follower != worker);
-        shard.insert(Arc::clone(key), Claim { worker, until, followers });
+        shard.insert(Arc::clone(key), Ownership { worker, until, followers });
         true
     }
 

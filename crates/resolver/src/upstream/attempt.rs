@@ -9,7 +9,7 @@ use wire::edns::OUR_UDP_SIZE;
 use wire::header::Flags;
 
 use crate::Resolver;
-use crate::action::{Action, Ask, AttemptId, Failure, Outbox, Transport};
+use crate::action::{Action, AttemptFailure, AttemptId, Outbox, SendQuery, Transport};
 use crate::inflight::query::{Attempt, Due, Flight, FlightId, Inquiry};
 use crate::upstream::hedge::Pace;
 use crate::upstream::selection::Step;
@@ -59,7 +59,7 @@ impl Resolver {
         let second_best = flight.second_best.take();
         if flight.trouble.is_none() && flight.plan.all_down && second_best.is_none() {
             let upstream = flight.inquiry.upstream(0).map(|upstream| upstream.addr);
-            flight.trouble = upstream.map(|addr| (Failure::AllDown, flight.transport, addr));
+            flight.trouble = upstream.map(|addr| (AttemptFailure::AllDown, flight.transport, addr));
         }
         let answer = second_best.as_ref().map(|reply| (&reply.attempt, Response::parse(&reply.packet)));
         match answer {
@@ -77,7 +77,7 @@ impl Resolver {
         let Some((forward, upstream)) = inquiry.forward().zip(inquiry.upstream(index)) else { return };
         let transport = if upstream.encrypted { Transport::Tcp } else { launch.transport };
         let Some(id) = draw_id(&mut self.random, &self.ids) else {
-            flight.trouble = Some((Failure::Local, transport, upstream.addr));
+            flight.trouble = Some((AttemptFailure::Local, transport, upstream.addr));
             return self.end(now, flight_id, outbox);
         };
         flight.attempts.push(number);
@@ -95,7 +95,14 @@ impl Resolver {
         wire::reply::ask(&ask, &mut outbox.bytes);
         if let Some(message) = outbox.since(start) {
             let (attempt, upstream, until) = (number, upstream.id, flight.deadline);
-            outbox.actions.push(Action::Ask(Ask { attempt, upstream, transport, fresh, until, message }));
+            outbox.actions.push(Action::SendQuery(SendQuery {
+                attempt,
+                upstream,
+                transport,
+                fresh,
+                until,
+                message,
+            }));
         }
         let until = (now + forward.read_timeout).min(flight.deadline);
         let pace = self.paces.entry(upstream.id).or_insert_with(|| Pace::new(self.limits.hedges));
@@ -130,7 +137,7 @@ impl Resolver {
         &mut self,
         now: Instant,
         id: AttemptId,
-        failure: Failure,
+        failure: AttemptFailure,
         outbox: &mut Outbox,
     ) {
         if self.probes.contains_key(&id) {
@@ -138,14 +145,14 @@ impl Resolver {
         }
         let Some(attempt) = self.drop_attempt(id) else { return };
         let Some(upstream) = attempt.inquiry.upstream(attempt.upstream) else { return };
-        if failure == (Failure::Closed { reused: true }) && !attempt.redone && !attempt.late {
+        if failure == (AttemptFailure::Closed { reused: true }) && !attempt.redone && !attempt.late {
             if self.flights.contains_key(&attempt.flight) {
                 upstream.counters.redone.add(1);
             }
             let launch = Launch { fresh: true, redone: true, ..Launch::again(&attempt) };
             return self.launch(now, launch, outbox);
         }
-        if failure != Failure::Local && !attempt.late {
+        if failure != AttemptFailure::Local && !attempt.late {
             upstream.counters.failures.add(1);
             if attempt.mismatches == 0 {
                 self.probe(now, &attempt.inquiry, attempt.upstream, outbox);
@@ -167,7 +174,7 @@ impl Resolver {
         let Some(attempt) = self.attempts.get_mut(&id) else { return };
         if attempt.late {
             self.drop_attempt(id);
-            return outbox.actions.push(Action::Forget(id));
+            return outbox.actions.push(Action::CancelAttempt(id));
         }
         if attempt.doubted_until.is_some_and(|until| until <= now) {
             return self.distrust(now, id, outbox);
@@ -191,7 +198,7 @@ impl Resolver {
         let Some(upstream) = inquiry.upstream(index) else { return };
         upstream.counters.failures.add(1);
         if let Some(open) = self.flights.get_mut(&flight) {
-            open.trouble = Some((Failure::TimedOut, attempt.transport, upstream.addr));
+            open.trouble = Some((AttemptFailure::TimedOut, attempt.transport, upstream.addr));
             open.has_waited = true;
         }
         self.probe(now, &inquiry, index, outbox);

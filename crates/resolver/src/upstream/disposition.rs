@@ -13,7 +13,7 @@ use crate::action::{Action, AttemptId, Cause, Outbox, Transport};
 use crate::counters::rcode_place;
 use crate::inflight::completion::report;
 use crate::inflight::query::{Attempt, Due, FlightId, Inquiry, Reply};
-use crate::inflight::shared::{Ended, Outcome};
+use crate::inflight::shared::{QueryResult, SharedResult};
 use crate::policy::ForwardPolicy;
 use crate::respond::Refusal;
 use crate::upstream::selection::Plan;
@@ -47,7 +47,7 @@ impl Resolver {
         }
         let Some(attempt) = self.drop_attempt(id) else { return };
         if attempt.keeps_open() {
-            outbox.actions.push(Action::Forget(id));
+            outbox.actions.push(Action::CancelAttempt(id));
         }
         let open = self.flights.get_mut(&flight);
         match (verdict, open) {
@@ -144,7 +144,7 @@ impl Resolver {
         self.timers.insert((flight.timer, Due::Flight(id)));
         for attempt in std::mem::take(&mut flight.attempts) {
             self.drop_attempt(attempt);
-            outbox.actions.push(Action::Forget(attempt));
+            outbox.actions.push(Action::CancelAttempt(attempt));
         }
         self.next_step(now, id, outbox);
     }
@@ -155,6 +155,11 @@ impl Resolver {
         let Inquiry { route, qtype, name, .. } = &*flight.inquiry;
         route.block.counters.max_concurrent_rejects.add(1);
         report(route, (Rcode::REFUSED, *qtype, name), Cause::TooManyConcurrent(limit), outbox);
-        self.tell_all(now, &flight, &Outcome(Ended::Failed(Refusal::bare(Rcode::REFUSED))), outbox);
+        self.tell_all(
+            now,
+            &flight,
+            &SharedResult(QueryResult::Failed(Refusal::bare(Rcode::REFUSED))),
+            outbox,
+        );
     }
 }

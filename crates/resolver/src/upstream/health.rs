@@ -10,7 +10,7 @@ use wire::edns::OUR_UDP_SIZE;
 use wire::header::{Class, RecordType};
 
 use crate::Resolver;
-use crate::action::{Action, Ask, AttemptId, Failure, Outbox, Transport};
+use crate::action::{Action, AttemptFailure, AttemptId, Outbox, SendQuery, Transport};
 use crate::inflight::query::{Due, Inquiry};
 use crate::policy::{ForwardPolicy, Route, TransportRule, Upstream};
 use crate::upstream::attempt::draw_id;
@@ -97,7 +97,14 @@ impl Resolver {
         let Some(message) = outbox.since(start) else { return };
         let time = if probe.transport == Transport::Tcp { BY_TCP } else { BY_UDP };
         let (upstream, transport, fresh, until) = (upstream.id, probe.transport, probe.fresh, now + time);
-        outbox.actions.push(Action::Ask(Ask { attempt, upstream, transport, fresh, until, message }));
+        outbox.actions.push(Action::SendQuery(SendQuery {
+            attempt,
+            upstream,
+            transport,
+            fresh,
+            until,
+            message,
+        }));
         self.ids.insert(id);
         probe.asked = Some(id);
         probe.timer = until;
@@ -114,7 +121,7 @@ impl Resolver {
         match (answers, probe.transport) {
             (true, transport) => {
                 if transport == Transport::Udp {
-                    outbox.actions.push(Action::Forget(id));
+                    outbox.actions.push(Action::CancelAttempt(id));
                 }
                 let Some(probe) = self.take_probe(id) else { return };
                 if let Some(forward) = probe.forward() {
@@ -124,9 +131,9 @@ impl Resolver {
             }
             (false, Transport::Udp) => {}
             (false, Transport::Tcp) => {
-                outbox.actions.push(Action::Distrust(id));
-                outbox.actions.push(Action::Forget(id));
-                self.probe_failed(now, id, Failure::Closed { reused: false }, outbox);
+                outbox.actions.push(Action::QuarantineConnection(id));
+                outbox.actions.push(Action::CancelAttempt(id));
+                self.probe_failed(now, id, AttemptFailure::Closed { reused: false }, outbox);
             }
         }
     }
@@ -136,16 +143,16 @@ impl Resolver {
         &mut self,
         now: Instant,
         id: AttemptId,
-        failure: Failure,
+        failure: AttemptFailure,
         outbox: &mut Outbox,
     ) {
         let Some(mut probe) = self.take_probe(id) else { return };
         let was_fresh = std::mem::replace(&mut probe.fresh, true);
-        if failure == (Failure::Closed { reused: true }) && !was_fresh {
+        if failure == (AttemptFailure::Closed { reused: true }) && !was_fresh {
             return self.send_probe(now, probe, outbox);
         }
         let Some((forward, upstream)) = probe.forward().zip(probe.upstream()) else { return };
-        if failure != Failure::Local {
+        if failure != AttemptFailure::Local {
             upstream.state.fails.fetch_add(1, Relaxed);
             upstream.counters.healthcheck_failures.add(1);
         }
@@ -158,8 +165,8 @@ impl Resolver {
     pub(crate) fn probe_due(&mut self, now: Instant, id: AttemptId, outbox: &mut Outbox) {
         let Some(probe) = self.probes.get(&id) else { return };
         if probe.asked.is_some() {
-            outbox.actions.push(Action::Forget(id));
-            return self.probe_failed(now, id, Failure::TimedOut, outbox);
+            outbox.actions.push(Action::CancelAttempt(id));
+            return self.probe_failed(now, id, AttemptFailure::TimedOut, outbox);
         }
         let Some(probe) = self.take_probe(id) else { return };
         let has_answered = probe.upstream().is_none_or(|upstream| upstream.state.fails.load(Relaxed) == 0);
@@ -173,7 +180,7 @@ impl Resolver {
         for id in probes {
             let Some(probe) = self.probes.get(&id) else { continue };
             if probe.asked.is_some() {
-                outbox.actions.push(Action::Forget(id));
+                outbox.actions.push(Action::CancelAttempt(id));
             }
             if let Some(probe) = self.take_probe(id) {
                 end(&probe);

@@ -6,7 +6,7 @@ use wire::Response;
 use wire::header::{Flags, Header, Rcode};
 
 use crate::Resolver;
-use crate::action::{Action, AttemptId, Failure, Outbox, Transport};
+use crate::action::{Action, AttemptFailure, AttemptId, Outbox, Transport};
 use crate::inflight::query::Due;
 use crate::upstream::attempt::Launch;
 
@@ -27,7 +27,7 @@ impl Resolver {
     /// Goes on by TCP with an attempt over UDP, whose socket closes.
     pub(crate) fn ask_by_tcp(&mut self, now: Instant, id: AttemptId, outbox: &mut Outbox) {
         let Some(attempt) = self.drop_attempt(id) else { return };
-        outbox.actions.push(Action::Forget(id));
+        outbox.actions.push(Action::CancelAttempt(id));
         self.launch(now, Launch { transport: Transport::Tcp, ..Launch::again(&attempt) }, outbox);
     }
 
@@ -46,7 +46,7 @@ impl Resolver {
         }
         let by_tcp = attempt.transport == Transport::Tcp;
         if by_tcp && attempt.mismatches == 1 {
-            outbox.actions.push(Action::Distrust(id));
+            outbox.actions.push(Action::QuarantineConnection(id));
         }
         if attempt.mismatches > MOST_MISMATCHES || by_tcp && attempt.late {
             return self.distrust(now, id, outbox);
@@ -67,8 +67,8 @@ impl Resolver {
             upstream.counters.distrusted.add(1);
         }
         if attempt.transport == Transport::Tcp {
-            outbox.actions.push(Action::Forget(id));
-            return self.attempt_failed(now, id, Failure::Closed { reused: false }, outbox);
+            outbox.actions.push(Action::CancelAttempt(id));
+            return self.attempt_failed(now, id, AttemptFailure::Closed { reused: false }, outbox);
         }
         if let Some(flight) = self.flights.get_mut(&attempt.flight) {
             flight.transport = Transport::Tcp;
@@ -82,7 +82,7 @@ impl Resolver {
     pub(crate) fn ask_without_edns(&mut self, now: Instant, id: AttemptId, outbox: &mut Outbox) {
         let Some(attempt) = self.drop_attempt(id) else { return };
         if attempt.keeps_open() {
-            outbox.actions.push(Action::Forget(id));
+            outbox.actions.push(Action::CancelAttempt(id));
         }
         if let Some(upstream) = attempt.inquiry.upstream(attempt.upstream) {
             upstream.counters.without_edns.add(1);

@@ -5,10 +5,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use resolver::action::{Action, Ask, Client, Failure, Outbox};
+use resolver::action::{Action, AttemptFailure, Client, Outbox, SendQuery};
 use resolver::cache::{Cache, Home, Occupancy};
 use resolver::policy::{Block, BlockId, CachePolicy};
-use resolver::{Resolver, Seat};
+use resolver::{Resolver, ResolverConfig};
 use testkit::stand;
 use wire::name::Name;
 
@@ -71,7 +71,7 @@ impl Process {
             occupancy: Arc::clone(&occupancy),
             ..stand::block()
         };
-        let seat = Seat { cache: Arc::clone(&cache), ..stand::seat(stand::policy(directives)) };
+        let seat = ResolverConfig { cache: Arc::clone(&cache), ..stand::seat(stand::policy(directives)) };
         let (resolver, outbox) = (Resolver::new(seat), Outbox::default());
         Self { cache, occupancy, policy, block, resolver, outbox, now }
     }
@@ -97,7 +97,9 @@ impl Process {
     /// Asks, and has the upstream answer if it comes to that; false for a miss.
     pub(crate) fn learn(&mut self, question: Question<'_>, says: Says) -> bool {
         self.ask(question);
-        let [.., Action::Ask(Ask { attempt, message, .. })] = self.outbox.actions[..] else { return true };
+        let [.., Action::SendQuery(SendQuery { attempt, message, .. })] = self.outbox.actions[..] else {
+            return true;
+        };
         let response = response(self.outbox.octets(message), says);
         self.outbox.clear();
         self.resolver.on_response(self.now, attempt, &response, &mut self.outbox);
@@ -114,19 +116,19 @@ impl Process {
     /// Asks, and no upstream can be reached.
     pub(crate) fn fail(&mut self, question: Question<'_>) {
         self.ask(question);
-        while self.resolver.has_waiters() {
+        while self.resolver.has_inflight() {
             let asked = self.outbox.actions.iter().find_map(|action| match action {
-                Action::Ask(ask) => Some(ask.attempt),
+                Action::SendQuery(ask) => Some(ask.attempt),
                 _ => None,
             });
             self.outbox.clear();
             match asked {
                 Some(attempt) => {
-                    self.resolver.on_failure(self.now, attempt, Failure::Refused, &mut self.outbox);
+                    self.resolver.on_failure(self.now, attempt, AttemptFailure::Refused, &mut self.outbox);
                 }
                 None => {
-                    self.now = self.resolver.next_deadline().unwrap();
-                    self.resolver.on_deadline(self.now, &mut self.outbox);
+                    self.now = self.resolver.next_timer().unwrap();
+                    self.resolver.on_timer(self.now, &mut self.outbox);
                 }
             }
         }
@@ -136,7 +138,7 @@ impl Process {
     pub(crate) fn hit(&mut self, question: Question<'_>) -> Option<Vec<u8>> {
         self.ask(question);
         match self.outbox.actions.first() {
-            Some(Action::Answer(answered)) => Some(self.outbox.octets(answered.message).to_vec()),
+            Some(Action::Respond(answered)) => Some(self.outbox.octets(answered.message).to_vec()),
             _ => None,
         }
     }
@@ -148,7 +150,7 @@ impl Process {
     /// True when a hit makes the resolver ask for a newer answer.
     pub(crate) fn prefetches(&mut self, name: &str) -> bool {
         self.ask(Question::plain(name));
-        matches!(self.outbox.actions[..], [Action::Answer(_), Action::Ask(_)])
+        matches!(self.outbox.actions[..], [Action::Respond(_), Action::SendQuery(_)])
     }
 
     pub(crate) fn pass(&mut self, seconds: u64) {

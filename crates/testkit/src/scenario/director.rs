@@ -12,7 +12,7 @@ use super::step::{Act, Packet, RawReply, Reply};
 use super::{Failed, Scenario};
 use crate::text::{self, TextError, wrong};
 
-/// Calls of `on_deadline` in one step of time before the resolver is said not to come to rest.
+/// Calls of `on_timer` in one step of time before the resolver is said not to come to rest.
 const MOST_CALLS: usize = 1000;
 
 /// Plays `scenario`.
@@ -92,7 +92,7 @@ impl Director {
             Act::Looped => self.expect_loop(),
             Act::Count { counter, of, value } => self.expect_count(counter, of.as_deref(), *value),
             Act::Clock(time) => {
-                self.stage.resolver.tell_time(self.now, *time);
+                self.stage.resolver.set_unix_time(self.now, *time);
                 Ok(())
             }
             Act::Pass(time) => self.pass(*time),
@@ -146,12 +146,12 @@ impl Director {
         self.expect_nothing()?;
         let end = self.now + time;
         for _ in 0..MOST_CALLS {
-            let Some(at) = self.stage.resolver.next_deadline().filter(|at| *at <= end) else {
+            let Some(at) = self.stage.resolver.next_timer().filter(|at| *at <= end) else {
                 self.now = end;
                 return Ok(());
             };
             self.now = at.max(self.now);
-            self.stage.resolver.on_deadline(self.now, &mut self.outbox);
+            self.stage.resolver.on_timer(self.now, &mut self.outbox);
             self.collect();
             if !self.sent.is_empty() && self.now < end {
                 let early = end - self.now;

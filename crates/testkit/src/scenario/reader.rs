@@ -1,7 +1,7 @@
 //! Lines into steps.
 
 use hickory_proto::op::{Message, MessageType, OpCode};
-use resolver::action::{Failure, Transport};
+use resolver::action::{AttemptFailure, Transport};
 
 use super::Scenario;
 use super::settings::SettingsReader;
@@ -168,17 +168,17 @@ fn read_cause(words: &[&str]) -> Result<Cause, TextError> {
     }
 }
 
-fn failure(word: &str) -> Result<Failure, TextError> {
+fn failure(word: &str) -> Result<AttemptFailure, TextError> {
     Ok(match word {
-        "refused" => Failure::Refused,
-        "unreachable" => Failure::Unreachable,
-        "dial-timed-out" => Failure::DialTimedOut,
-        "handshake" => Failure::Handshake,
-        "timed-out" => Failure::TimedOut,
-        "closed" => Failure::Closed { reused: false },
-        "closed-reused" => Failure::Closed { reused: true },
-        "local" => Failure::Local,
-        "all-down" => Failure::AllDown,
+        "refused" => AttemptFailure::Refused,
+        "unreachable" => AttemptFailure::Unreachable,
+        "dial-timed-out" => AttemptFailure::DialTimedOut,
+        "handshake" => AttemptFailure::Handshake,
+        "timed-out" => AttemptFailure::TimedOut,
+        "closed" => AttemptFailure::Closed { reused: false },
+        "closed-reused" => AttemptFailure::Closed { reused: true },
+        "local" => AttemptFailure::Local,
+        "all-down" => AttemptFailure::AllDown,
         _ => return wrong(format!("`{word}` is not a way to fail")),
     })
 }

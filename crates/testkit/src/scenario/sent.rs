@@ -1,6 +1,6 @@
 //! What the resolver wanted done, kept until a step asks for it.
 
-use resolver::action::{self, Action, Ask, AttemptId, Client, Outbox, Transport};
+use resolver::action::{self, Action, AttemptId, Client, Outbox, SendQuery, Transport};
 use wire::name::Presented;
 
 use super::stage::Stage;
@@ -11,7 +11,7 @@ use crate::text;
 #[derive(Debug)]
 pub(super) enum Sent {
     Answer { client: Client, octets: Vec<u8> },
-    Ask { ask: Ask, octets: Vec<u8> },
+    Ask { ask: SendQuery, octets: Vec<u8> },
     Forget(AttemptId),
     Distrust(AttemptId),
     Trouble { query: String, cause: Cause },
@@ -22,19 +22,19 @@ pub(super) enum Sent {
 impl Sent {
     pub(super) fn new(action: &Action, outbox: &Outbox, stage: &Stage) -> Self {
         match action {
-            Action::Answer(answered) => {
+            Action::Respond(answered) => {
                 Self::Answer { client: answered.client, octets: outbox.octets(answered.message).to_vec() }
             }
-            Action::Ask(ask) => Self::Ask { ask: *ask, octets: outbox.octets(ask.message).to_vec() },
-            Action::Forget(attempt) => Self::Forget(*attempt),
-            Action::Distrust(attempt) => Self::Distrust(*attempt),
-            Action::Trouble(trouble) => {
+            Action::SendQuery(ask) => Self::Ask { ask: *ask, octets: outbox.octets(ask.message).to_vec() },
+            Action::CancelAttempt(attempt) => Self::Forget(*attempt),
+            Action::QuarantineConnection(attempt) => Self::Distrust(*attempt),
+            Action::ReportError(trouble) => {
                 let name = Presented(outbox.octets(trouble.name));
                 let query = format!("{} {name} {}", trouble.rcode, trouble.qtype);
                 Self::Trouble { query, cause: told(trouble.cause, stage) }
             }
-            Action::Loop(..) => Self::Loop,
-            Action::Relay(_) => Self::Relay,
+            Action::LoopDetected(..) => Self::Loop,
+            Action::ShareResult(_) => Self::Relay,
         }
     }
 

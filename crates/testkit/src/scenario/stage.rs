@@ -11,7 +11,7 @@ use resolver::policy::{
     Block, BlockId, ForwardPolicy, Listener, ListenerId, LoopCheck, Policy, Route, RouteId, Upstream,
     UpstreamId,
 };
-use resolver::{Resolver, Seat};
+use resolver::{Resolver, ResolverConfig};
 
 use super::settings::{self, Settings};
 use crate::stand;
@@ -90,7 +90,7 @@ impl Stage {
         }
         let listener = Listener::new(routes, Arc::default(), DROPPED);
         let policy = Arc::new(Policy { listeners: vec![Some(listener)] });
-        let resolver = Resolver::new(Seat {
+        let resolver = Resolver::new(ResolverConfig {
             cache: Arc::clone(&cache),
             counters: Arc::clone(&worker),
             limits: settings.limits,

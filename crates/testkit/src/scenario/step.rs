@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use hickory_proto::op::{Message, Query};
-use resolver::action::{Failure, Transport};
+use resolver::action::{AttemptFailure, Transport};
 
 /// One line of a scenario.
 #[derive(Clone, Debug)]
@@ -42,7 +42,7 @@ pub enum Act {
         /// The attempt.
         attempt: String,
         /// How.
-        failure: Failure,
+        failure: AttemptFailure,
     },
     /// `RECEIVE`: the server answers a client.
     Receive(Addressed),
@@ -141,7 +141,7 @@ pub struct Addressed {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Cause {
     /// An attempt at the named upstream.
-    Upstream(Failure, Transport, String),
+    Upstream(AttemptFailure, Transport, String),
     /// `max_concurrent`.
     TooManyConcurrent(u32),
     /// Limit of open questions.

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use resolver::Seat;
+use resolver::ResolverConfig;
 use resolver::cache::Cache;
 use resolver::policy::{Limits, ListenerId};
 use tokio::sync::mpsc;
@@ -101,11 +101,11 @@ impl<'a> Service<'a> {
         let (peers, inboxes) = worker::inboxes(orders.len());
         let mut workers = Vec::new();
         for (index, (orders, inbox)) in orders.into_iter().zip(inboxes).enumerate() {
-            let seat = Seat {
+            let seat = ResolverConfig {
                 policy: Arc::clone(&orders.policy),
                 worker: worker::number(index),
                 cache: Arc::clone(&self.cache),
-                questions: Arc::clone(&questions),
+                shared_inflight: Arc::clone(&questions),
                 counters: self.assembly.worker_counters(index),
                 limits: Limits::default(),
                 seed: rand::random(),

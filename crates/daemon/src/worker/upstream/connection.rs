@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use resolver::action::{Ask, AttemptId, Failure};
+use resolver::action::{AttemptFailure, AttemptId, SendQuery};
 use tokio::sync::Notify;
 use wire::frame;
 
@@ -41,7 +41,7 @@ pub(super) struct Connection {
     /// Something that answers nothing has come, and no answer since.
     out_of_step: Cell<bool>,
     retired: Cell<bool>,
-    closing: Cell<Option<Failure>>,
+    closing: Cell<Option<AttemptFailure>>,
     /// Whose message is being handed on.
     delivering: Cell<Option<AttemptId>>,
 }
@@ -92,7 +92,7 @@ impl Connection {
     }
 
     /// Puts a question on its way.
-    pub(super) fn send(&self, now: Instant, ask: &Ask, message: &[u8]) {
+    pub(super) fn send(&self, now: Instant, ask: &SendQuery, message: &[u8]) {
         let Some(header) = wire::header::Header::read(message) else { return };
         frame::push(message, &mut self.unsent.borrow_mut());
         let (attempt, fresh) = (Some(ask.attempt), ask.fresh);
@@ -174,7 +174,7 @@ impl Connection {
             // Whoever doubts it ends it.
             question.attempt = None;
         }
-        self.close(Failure::Closed { reused: true });
+        self.close(AttemptFailure::Closed { reused: true });
     }
 
     /// What came for this attempt was something else: the upstream is out of step. Those who wait may have their
@@ -209,13 +209,13 @@ impl Connection {
     }
 
     /// Ends the connection; those who still wait are told `failure`.
-    pub(super) fn close(&self, failure: Failure) {
+    pub(super) fn close(&self, failure: AttemptFailure) {
         self.closing.set(self.closing.get().or(Some(failure)));
         self.changed.notify_one();
     }
 
     /// Waits until the connection is to end.
-    pub(super) async fn ended(&self) -> Failure {
+    pub(super) async fn ended(&self) -> AttemptFailure {
         loop {
             if let Some(end) = self.closing.get() {
                 return end;
@@ -225,22 +225,22 @@ impl Connection {
     }
 
     /// Why the connection is to end, if it is.
-    pub(super) fn ending(&self, now: Instant) -> Option<Failure> {
+    pub(super) fn ending(&self, now: Instant) -> Option<AttemptFailure> {
         let due = || {
             (now >= self.rests_until())
-                .then(|| if self.has_no_question() { self.end() } else { Failure::TimedOut })
+                .then(|| if self.has_no_question() { self.end() } else { AttemptFailure::TimedOut })
         };
         self.closing.get().or_else(due)
     }
 
     /// How those who wait hear that the upstream has closed the connection.
-    pub(super) fn end(&self) -> Failure {
-        Failure::Closed { reused: self.has_answered.get() }
+    pub(super) fn end(&self) -> AttemptFailure {
+        AttemptFailure::Closed { reused: self.has_answered.get() }
     }
 
     /// The attempts that were open when the connection ended.
     pub(super) fn abandon(&self) -> Vec<AttemptId> {
-        self.close(Failure::TimedOut);
+        self.close(AttemptFailure::TimedOut);
         self.questions.borrow_mut().drain(..).filter_map(|question| question.attempt).collect()
     }
 

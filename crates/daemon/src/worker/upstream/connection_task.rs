@@ -2,7 +2,7 @@
 
 use std::io;
 
-use resolver::action::{AttemptId, Failure};
+use resolver::action::{AttemptFailure, AttemptId};
 use tokio::time;
 use wire::frame::Frames;
 
@@ -23,7 +23,11 @@ pub(super) trait Audience {
 }
 
 /// Sends questions and hands on answers until the connection ends; says what those hear who still wait.
-pub(super) async fn converse(connection: &Connection, mut line: Line, audience: &impl Audience) -> Failure {
+pub(super) async fn converse(
+    connection: &Connection,
+    mut line: Line,
+    audience: &impl Audience,
+) -> AttemptFailure {
     let mut frames = Frames::default();
     loop {
         if let Some(end) = connection.ending(clock::now()) {
@@ -41,7 +45,7 @@ pub(super) async fn converse(connection: &Connection, mut line: Line, audience: 
         match served {
             Ok(Heard::Open) => {}
             Err(error) if error.kind() == io::ErrorKind::InvalidData => {
-                return Failure::Closed { reused: false };
+                return AttemptFailure::Closed { reused: false };
             }
             Ok(Heard::Last) | Err(_) => return connection.end(),
         }
@@ -84,7 +88,7 @@ mod tests {
     use std::rc::Rc;
     use std::time::Duration;
 
-    use resolver::action::{Ask, Transport};
+    use resolver::action::{SendQuery, Transport};
     use resolver::policy::UpstreamId;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::{TcpListener, TcpStream};
@@ -94,7 +98,7 @@ mod tests {
     use super::*;
 
     const PATIENCE: Duration = Duration::from_secs(5);
-    const CLOSED: Failure = Failure::Closed { reused: true };
+    const CLOSED: AttemptFailure = AttemptFailure::Closed { reused: true };
 
     /// A conversation, and who listens to it: it distrusts the attempts it was told to.
     #[derive(Default)]
@@ -145,7 +149,7 @@ mod tests {
     }
 
     fn send(connection: &Connection, attempt: u64, id: u16) {
-        let ask = Ask {
+        let ask = SendQuery {
             attempt: AttemptId(attempt),
             upstream: UpstreamId(0),
             transport: Transport::Tcp,
@@ -162,7 +166,7 @@ mod tests {
         theirs.write_all(&framed).await.unwrap();
     }
 
-    async fn end(connection: &Connection, ours: Line, ear: &Ear) -> Failure {
+    async fn end(connection: &Connection, ours: Line, ear: &Ear) -> AttemptFailure {
         time::timeout(PATIENCE, converse(connection, ours, ear)).await.unwrap()
     }
 
@@ -283,7 +287,7 @@ mod tests {
             answer(&mut theirs, 7).await;
             theirs.write_all(octets).await.unwrap();
             let end = end(&connection, ours, &Ear::default()).await;
-            assert_eq!(end, Failure::Closed { reused: false }, "{octets:?}");
+            assert_eq!(end, AttemptFailure::Closed { reused: false }, "{octets:?}");
             assert_eq!(connection.abandon(), [AttemptId(2)]);
         }
     }

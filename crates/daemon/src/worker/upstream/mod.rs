@@ -20,7 +20,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use resolver::action::{Ask, AttemptId, Failure, Transport};
+use resolver::action::{AttemptFailure, AttemptId, SendQuery, Transport};
 use resolver::counters::UpstreamCounters;
 use resolver::policy::UpstreamId;
 use tokio::task::AbortHandle;
@@ -87,7 +87,7 @@ impl Upstreams {
     }
 
     /// Sends a question.
-    pub(super) fn ask(&self, core: &Rc<Core>, ask: &Ask, message: &[u8]) {
+    pub(super) fn ask(&self, core: &Rc<Core>, ask: &SendQuery, message: &[u8]) {
         let Some(carrier) = self.carriers.borrow().get(&ask.upstream).map(Arc::clone) else { return };
         match ask.transport {
             Transport::Udp if carrier.privacy.is_none() => {
@@ -150,17 +150,17 @@ impl Carrier {
 }
 
 /// What an error of a socket says of the upstream.
-fn failure_of(error: &io::Error) -> Failure {
+fn failure_of(error: &io::Error) -> AttemptFailure {
     match error.kind() {
-        io::ErrorKind::ConnectionRefused => Failure::Refused,
-        io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => Failure::Unreachable,
-        io::ErrorKind::TimedOut => Failure::DialTimedOut,
-        io::ErrorKind::InvalidData => Failure::Handshake,
+        io::ErrorKind::ConnectionRefused => AttemptFailure::Refused,
+        io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => AttemptFailure::Unreachable,
+        io::ErrorKind::TimedOut => AttemptFailure::DialTimedOut,
+        io::ErrorKind::InvalidData => AttemptFailure::Handshake,
         io::ErrorKind::ConnectionReset
         | io::ErrorKind::ConnectionAborted
         | io::ErrorKind::BrokenPipe
-        | io::ErrorKind::UnexpectedEof => Failure::Closed { reused: false },
-        _ => Failure::Local,
+        | io::ErrorKind::UnexpectedEof => AttemptFailure::Closed { reused: false },
+        _ => AttemptFailure::Local,
     }
 }
 

@@ -119,7 +119,7 @@ fn least_busy<'a>(connections: impl Iterator<Item = &'a Rc<Connection>>) -> Opti
 
 #[cfg(test)]
 mod tests {
-    use resolver::action::{Ask, AttemptId, Transport};
+    use resolver::action::{AttemptId, SendQuery, Transport};
     use resolver::policy::UpstreamId;
 
     use super::super::connection::Terms;
@@ -162,7 +162,7 @@ mod tests {
                 Place::None => return None,
             };
             self.asked += 1;
-            let ask = Ask {
+            let ask = SendQuery {
                 attempt: AttemptId(self.asked.into()),
                 upstream: UpstreamId(0),
                 transport: Transport::Tcp,

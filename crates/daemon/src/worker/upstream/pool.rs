@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rand::RngExt;
-use resolver::action::{Ask, AttemptId, Failure, Transport};
+use resolver::action::{AttemptFailure, AttemptId, SendQuery, Transport};
 
 use super::connection::{Connection, Question, Terms};
 use super::connection_task::{self, Audience};
@@ -37,7 +37,7 @@ pub(super) struct Pool {
 }
 
 struct Queued {
-    ask: Ask,
+    ask: SendQuery,
     message: Vec<u8>,
 }
 
@@ -72,7 +72,7 @@ impl Pool {
     }
 
     /// Sends a question on one of the connections, on a new one, or when there is a place.
-    pub(super) fn ask(self: &Rc<Self>, core: &Rc<Core>, ask: &Ask, message: &[u8]) {
+    pub(super) fn ask(self: &Rc<Self>, core: &Rc<Core>, ask: &SendQuery, message: &[u8]) {
         let place = self.place(clock::now(), ask.fresh);
         if !self.put(core, place, ask, message) {
             let queued = Queued { ask: *ask, message: message.to_vec() };
@@ -117,7 +117,7 @@ impl Pool {
         if fresh { connections.fresh() } else { connections.ordinary() }
     }
 
-    fn put(self: &Rc<Self>, core: &Rc<Core>, place: Place, ask: &Ask, message: &[u8]) -> bool {
+    fn put(self: &Rc<Self>, core: &Rc<Core>, place: Place, ask: &SendQuery, message: &[u8]) -> bool {
         let now = clock::now();
         match place {
             Place::On(connection) => {
@@ -126,7 +126,7 @@ impl Pool {
             }
             Place::New => self.open(core, now, ask, message),
             Place::Instead(silent) => {
-                silent.close(Failure::TimedOut);
+                silent.close(AttemptFailure::TimedOut);
                 self.connections.borrow_mut().retain(|one| !Rc::ptr_eq(one, &silent));
                 self.open(core, now, ask, message);
             }
@@ -135,7 +135,7 @@ impl Pool {
         true
     }
 
-    fn open(self: &Rc<Self>, core: &Rc<Core>, now: Instant, ask: &Ask, message: &[u8]) {
+    fn open(self: &Rc<Self>, core: &Rc<Core>, now: Instant, ask: &SendQuery, message: &[u8]) {
         self.carrier.count(Transport::Tcp, false);
         let longest = self.carrier.max_age.unwrap_or(LIFETIME);
         let retire_at = now + longest.mul_f64(rand::rng().random_range(0.6..=1.0));
@@ -157,7 +157,7 @@ impl Pool {
         self.refill(&core);
     }
 
-    async fn live(self: &Rc<Self>, core: &Rc<Core>, connection: &Rc<Connection>) -> Failure {
+    async fn live(self: &Rc<Self>, core: &Rc<Core>, connection: &Rc<Connection>) -> AttemptFailure {
         let dialled = tokio::select! {
             dialled = dial::dial(&self.carrier, connection.terms.dial_until) => dialled,
             end = connection.ended() => return end,
@@ -246,8 +246,8 @@ mod tests {
 
     const LATER: Duration = Duration::from_secs(60);
 
-    fn question(number: u16, fresh: bool) -> (Ask, Vec<u8>) {
-        let ask = Ask {
+    fn question(number: u16, fresh: bool) -> (SendQuery, Vec<u8>) {
+        let ask = SendQuery {
             attempt: AttemptId(number.into()),
             upstream: UpstreamId(0),
             transport: Transport::Tcp,
