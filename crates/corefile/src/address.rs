@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
-use crate::system::System;
+use crate::host::Host;
 
 /// Reads an address to listen on: `HOST:PORT` with an IP address, `localhost` or nothing as host.
 ///
@@ -11,7 +11,7 @@ use crate::system::System;
 ///
 /// # Errors
 /// What is wrong, naming the text.
-pub fn listening(text: &str) -> Result<SocketAddr, String> {
+pub fn parse_listen_address(text: &str) -> Result<SocketAddr, String> {
     let (host, port) = split_port(text).ok_or_else(|| format!("address {text}: missing port in address"))?;
     let port: u16 = port.parse().map_err(|_| format!("address {text}: invalid port {port:?}"))?;
     let ip = match host {
@@ -33,12 +33,12 @@ pub(super) fn split_port(text: &str) -> Option<(&str, &str)> {
 }
 
 /// Reads an IP address, with `%interface` behind an IPv6 one if need be, and puts `port` to it.
-pub(super) fn with_port(text: &str, port: u16, system: &dyn System) -> Option<SocketAddr> {
+pub(super) fn with_port(text: &str, port: u16, host: &dyn Host) -> Option<SocketAddr> {
     let Some((ip, interface)) = text.split_once('%') else {
         return text.parse().ok().map(|ip: IpAddr| SocketAddr::new(ip, port));
     };
     let ip: Ipv6Addr = ip.parse().ok()?;
-    let addresses = system.addresses_of(interface).ok()?;
+    let addresses = host.interface_addresses(interface).ok()?;
     let scope = addresses.iter().find_map(|address| match address {
         SocketAddr::V6(v6) if v6.scope_id() != 0 => Some(v6.scope_id()),
         _ => None,
@@ -59,18 +59,21 @@ mod tests {
             ("[fd00::10]:8080", "[fd00::10]:8080"),
             ("0.0.0.0:0", "0.0.0.0:0"),
         ] {
-            assert_eq!(listening(text), Ok(address.parse().unwrap()), "{text}");
+            assert_eq!(parse_listen_address(text), Ok(address.parse().unwrap()), "{text}");
         }
     }
 
     #[test]
     fn says_what_is_wrong() {
-        assert_eq!(listening("8080"), Err("address 8080: missing port in address".to_owned()));
-        assert_eq!(listening("fd00::1"), Err("address fd00::1: missing port in address".to_owned()));
-        assert_eq!(listening("[::1]"), Err("address [::1]: missing port in address".to_owned()));
-        assert_eq!(listening(":65536"), Err("address :65536: invalid port \"65536\"".to_owned()));
+        assert_eq!(parse_listen_address("8080"), Err("address 8080: missing port in address".to_owned()));
         assert_eq!(
-            listening("node.example:53"),
+            parse_listen_address("fd00::1"),
+            Err("address fd00::1: missing port in address".to_owned())
+        );
+        assert_eq!(parse_listen_address("[::1]"), Err("address [::1]: missing port in address".to_owned()));
+        assert_eq!(parse_listen_address(":65536"), Err("address :65536: invalid port \"65536\"".to_owned()));
+        assert_eq!(
+            parse_listen_address("node.example:53"),
             Err("address node.example:53: \"node.example\" is not an IP address".to_owned())
         );
     }

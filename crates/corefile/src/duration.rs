@@ -120,9 +120,9 @@ fn scale_of(unit: &str) -> Option<u64> {
 
 /// Shows a duration in Go's normal form, as log lines of CoreDNS do: `5m0s`, `1.5s`, `500ms`, `0s`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Shown(pub Duration);
+pub struct GoDuration(pub Duration);
 
-impl fmt::Display for Shown {
+impl fmt::Display for GoDuration {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let nanos = self.0.as_nanos();
         match nanos {
@@ -201,7 +201,7 @@ mod tests {
             ("10us", "10\u{b5}s"),
         ] {
             let duration = parse(text).unwrap();
-            assert_eq!(Shown(duration).to_string(), shown);
+            assert_eq!(GoDuration(duration).to_string(), shown);
             assert_eq!(parse(shown), Ok(duration));
         }
     }

@@ -6,7 +6,7 @@ use crate::lexer::Token;
 
 /// Why a configuration was refused.
 ///
-/// Shown, it is the line node-cache prints, `FILE:LINE - Error during parsing: REASON`, with `plugin/NAME: `
+/// GoDuration, it is the line node-cache prints, `FILE:LINE - Error during parsing: REASON`, with `plugin/NAME: `
 /// in front where a directive's own arguments are wrong, and below it the line of the file with a caret under
 /// the word. Of a word with a variable that is not set, the reason says so.
 #[derive(Clone, Debug, PartialEq, Eq)]

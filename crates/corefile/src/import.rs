@@ -7,8 +7,8 @@ use std::rc::Rc;
 
 use crate::environment::Environment;
 use crate::error::ConfigError;
+use crate::host::Host;
 use crate::lexer::{self, Source, Token};
-use crate::system::System;
 
 /// Imports of snippets in one Corefile; more are a circle.
 const MAX_SNIPPETS: u32 = 10_000;
@@ -26,7 +26,7 @@ pub(super) struct Reader<'a> {
     imported_snippets: u32,
     imported_files: u32,
     env: &'a Environment,
-    system: &'a dyn System,
+    host: &'a dyn Host,
     warnings: &'a mut Vec<String>,
 }
 
@@ -34,13 +34,13 @@ impl<'a> Reader<'a> {
     pub(super) fn new(
         source: Source,
         env: &'a Environment,
-        system: &'a dyn System,
+        host: &'a dyn Host,
         warnings: &'a mut Vec<String>,
     ) -> Self {
         let mut waiting = lexer::tokens(&Rc::new(source), env, warnings);
         waiting.reverse();
         let snippets = HashMap::new();
-        Self { waiting, last: None, snippets, imported_snippets: 0, imported_files: 0, env, system, warnings }
+        Self { waiting, last: None, snippets, imported_snippets: 0, imported_files: 0, env, host, warnings }
     }
 
     /// The next word.
@@ -134,7 +134,7 @@ impl<'a> Reader<'a> {
             return Err(ConfigError::at(pattern, reason));
         }
         let is_pattern = shown.contains(['*', '?']);
-        let paths = if is_pattern { matching(&whole, self.system) } else { vec![whole.clone()] };
+        let paths = if is_pattern { matching(&whole, self.host) } else { vec![whole.clone()] };
         if paths.is_empty() {
             let place = pattern.place();
             self.warnings.push(format!("{place} - No files matching import glob pattern: {}", pattern.text));
@@ -150,10 +150,10 @@ impl<'a> Reader<'a> {
 
     fn source(&self, path: &Path, pattern: &Token) -> Result<Source, ConfigError> {
         let name = path.to_string_lossy().into_owned();
-        if self.system.is_directory(path) {
+        if self.host.is_directory(path) {
             return Err(ConfigError::at(pattern, format!("Could not import {name}: is a directory")));
         }
-        let bytes = self.system.read(path).map_err(|error| {
+        let bytes = self.host.read_file(path).map_err(|error| {
             let reason = match error.kind() {
                 ErrorKind::NotFound => format!("File to import not found: {}", pattern.text),
                 _ => format!("Could not read imported file {name}: {error}"),
@@ -175,7 +175,7 @@ fn count(counter: &mut u32, most: u32, pattern: &Token) -> Result<(), ConfigErro
 }
 
 /// The paths a pattern names, sorted.
-fn matching(pattern: &Path, system: &dyn System) -> Vec<PathBuf> {
+fn matching(pattern: &Path, host: &dyn Host) -> Vec<PathBuf> {
     let mut paths = vec![PathBuf::new()];
     for part in pattern.components() {
         let text = part.as_os_str().to_string_lossy();
@@ -184,15 +184,15 @@ fn matching(pattern: &Path, system: &dyn System) -> Vec<PathBuf> {
             continue;
         }
         let found = paths.iter().flat_map(|directory| {
-            let mut names = system.names_in(directory).unwrap_or_default();
+            let mut names = host.list_directory(directory).unwrap_or_default();
             names.retain(|name| fits(&text, &name.to_string_lossy()));
             names.sort();
             names.into_iter().map(|name| directory.join(name)).collect::<Vec<_>>()
         });
         paths = found.collect();
     }
-    let missing = |path: &Path| system.read(path).is_err_and(|error| error.kind() == ErrorKind::NotFound);
-    paths.retain(|path| system.is_directory(path) || !missing(path));
+    let missing = |path: &Path| host.read_file(path).is_err_and(|error| error.kind() == ErrorKind::NotFound);
+    paths.retain(|path| host.is_directory(path) || !missing(path));
     paths
 }
 

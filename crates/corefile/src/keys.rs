@@ -9,7 +9,7 @@ use crate::lexer::Token;
 
 /// A zone a server block serves.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Key {
+pub struct ServerBlockKey {
     /// The zone.
     pub zone: Name,
     /// The port it is served on.
@@ -20,7 +20,7 @@ pub struct Key {
 const OTHER_TRANSPORTS: [&str; 6] = ["tls", "quic", "grpc", "https", "https3", "unix"];
 
 /// Reads a key. A network that does not end on a whole label gives several zones.
-pub(super) fn keys(token: &Token, default_port: u16) -> Result<Vec<Key>, ConfigError> {
+pub(super) fn keys(token: &Token, default_port: u16) -> Result<Vec<ServerBlockKey>, ConfigError> {
     let text = token.text.strip_prefix("dns://").unwrap_or(&token.text);
     if let Some((transport, _)) = text.split_once("://").filter(|(name, _)| OTHER_TRANSPORTS.contains(name)) {
         let reason = format!(
@@ -38,7 +38,7 @@ pub(super) fn keys(token: &Token, default_port: u16) -> Result<Vec<Key>, ConfigE
         })?,
     };
     let zones = expand(host).map_err(|reason| ConfigError::at(token, reason))?;
-    Ok(zones.into_iter().map(|zone| Key { zone, port }).collect())
+    Ok(zones.into_iter().map(|zone| ServerBlockKey { zone, port }).collect())
 }
 
 /// Reads an argument that names zones; a port or transport is taken off, as for keys.

@@ -16,6 +16,7 @@ pub mod duration;
 pub mod environment;
 mod error;
 mod hash;
+pub mod host;
 mod import;
 mod keys;
 mod lexer;
@@ -24,23 +25,22 @@ pub mod options;
 pub mod settings;
 mod source;
 mod support;
-pub mod system;
 mod tree;
 pub mod upstream_files;
 
-pub use address::listening;
+pub use address::parse_listen_address;
 pub use environment::Environment;
 pub use error::ConfigError;
 pub use options::Options;
 pub use settings::Settings;
-pub use support::BUILT as DIRECTIVES;
+pub use support::SUPPORTED as SUPPORTED_DIRECTIVES;
 pub use support::handles_queries;
 
-use directives::{Said, Surroundings};
+use directives::{BlockDirectives, DirectiveContext};
+use host::Host;
 use import::Reader;
 use listeners::Listeners;
-use settings::{Block, Key, LoopCheck, Timeouts};
-use system::System;
+use settings::{Block, LoopDetection, ServerBlockKey, Timeouts};
 use tree::ServerBlock;
 use upstream_files::UpstreamFiles;
 
@@ -58,18 +58,18 @@ impl Corefile {
     ///
     /// # Errors
     /// It cannot be read, or is not of the form of a Corefile.
-    pub fn read(options: &Options, env: &Environment, system: &dyn System) -> Result<Self, ConfigError> {
+    pub fn parse(options: &Options, env: &Environment, host: &dyn Host) -> Result<Self, ConfigError> {
         let mut warnings = Vec::new();
-        let source = source::choose(options, env, system, &mut warnings)?;
+        let source = source::choose(options, env, host, &mut warnings)?;
         let name = source.name.clone();
-        let blocks = tree::parse(Reader::new(source, env, system, &mut warnings))?;
+        let blocks = tree::parse(Reader::new(source, env, host, &mut warnings))?;
         if blocks.is_empty() {
             return Err(ConfigError::plain(format!("{name} has no server block")));
         }
         Ok(Self { source: name, hash: hash::of(&blocks), blocks, warnings })
     }
 
-    /// As [`Settings::hash`]; equal hashes need no [`Corefile::settle`].
+    /// As [`Settings::hash`]; equal hashes need no [`Corefile::build_settings`].
     pub fn hash(&self) -> &str {
         &self.hash
     }
@@ -78,19 +78,19 @@ impl Corefile {
     ///
     /// # Errors
     /// The first word that cannot be obeyed.
-    pub fn settle(&self, options: &Options, system: &dyn System) -> Result<Settings, ConfigError> {
-        self.settle_with(UpstreamFiles::new(), options, system)
+    pub fn build_settings(&self, options: &Options, host: &dyn Host) -> Result<Settings, ConfigError> {
+        self.build_settings_with(UpstreamFiles::new(), options, host)
     }
 
-    /// As [`Corefile::settle`]; `known` says what files list, which are then not read.
+    /// As [`Corefile::build_settings`]; `known` says what files list, which are then not read.
     ///
     /// # Errors
-    /// As [`Corefile::settle`].
-    pub fn settle_with(
+    /// As [`Corefile::build_settings`].
+    pub fn build_settings_with(
         &self,
         known: UpstreamFiles,
         options: &Options,
-        system: &dyn System,
+        host: &dyn Host,
     ) -> Result<Settings, ConfigError> {
         let mut warnings = self.warnings.clone();
         let mut files = known;
@@ -109,10 +109,10 @@ impl Corefile {
         let mut listeners = Listeners::default();
         for (number, block) in self.blocks.iter().enumerate() {
             let keys = keys_of(block, options.dns_port, &mut warnings)?;
-            let zones: Vec<Key> = keys.iter().map(|(_, zone)| zone.clone()).collect();
-            let mut around =
-                Surroundings { system, keys: &zones, files: &mut files, warnings: &mut warnings };
-            let said = directives::read(block, &mut around)?;
+            let zones: Vec<ServerBlockKey> = keys.iter().map(|(_, zone)| zone.clone()).collect();
+            let mut context =
+                DirectiveContext { host, keys: &zones, files: &mut files, warnings: &mut warnings };
+            let said = directives::read(block, &mut context)?;
             for (word, zone) in &keys {
                 listeners.add(word, zone, &said.bind, number)?;
             }
@@ -133,13 +133,13 @@ impl Corefile {
 ///
 /// # Errors
 /// What is wrong, with file, line and reason. Whatever runs keeps running: nothing was changed.
-pub fn load(options: &Options, env: &Environment, system: &dyn System) -> Result<Settings, ConfigError> {
-    Corefile::read(options, env, system)?.settle(options, system)
+pub fn load(options: &Options, env: &Environment, host: &dyn Host) -> Result<Settings, ConfigError> {
+    Corefile::parse(options, env, host)?.build_settings(options, host)
 }
 
 impl Settings {
     /// Takes over what a block says for the whole process.
-    fn take_shared(&mut self, said: &Said, warnings: &mut Vec<String>) {
+    fn take_shared(&mut self, said: &BlockDirectives, warnings: &mut Vec<String>) {
         if let (Some(old), Some(new)) = (self.health, said.health)
             && old.address != new.address
         {
@@ -175,7 +175,7 @@ fn keys_of<'a>(
     block: &'a ServerBlock,
     default_port: u16,
     warnings: &mut Vec<String>,
-) -> Result<Vec<(&'a lexer::Token, Key)>, ConfigError> {
+) -> Result<Vec<(&'a lexer::Token, ServerBlockKey)>, ConfigError> {
     let mut keys = Vec::new();
     for word in &block.keys {
         for key in keys::keys(word, default_port)? {
@@ -199,11 +199,12 @@ fn keys_of<'a>(
     Ok(keys)
 }
 
-fn settled(block: &ServerBlock, keys: Vec<Key>, said: Said) -> Block {
+fn settled(block: &ServerBlock, keys: Vec<ServerBlockKey>, said: BlockDirectives) -> Block {
     let port = keys.first().map_or(0, |key| key.port);
     let first = said.bind.first(port);
     let zone = keys.first().map(|key| key.zone.clone());
-    let loop_check = said.loop_check.then(|| Some(LoopCheck { zone: zone?, address: first? })).flatten();
+    let loop_detection =
+        said.loop_detection.then(|| Some(LoopDetection { zone: zone?, address: first? })).flatten();
     Block {
         place: block.keys.first().map(lexer::Token::place).unwrap_or_default(),
         fingerprint: fingerprint(&keys, &said),
@@ -215,7 +216,7 @@ fn settled(block: &ServerBlock, keys: Vec<Key>, said: Said) -> Block {
         forwards: said.forwards,
         errors: said.errors,
         log: said.log,
-        loop_check,
+        loop_detection,
         prometheus: said.prometheus.is_some(),
     }
 }
@@ -224,14 +225,14 @@ fn settled(block: &ServerBlock, keys: Vec<Key>, said: Said) -> Block {
 /// that only say how an answer is told, or when it is asked again, are not part of it.
 /// The first address goes in as well because blocks for the same zone on different addresses have caches of
 /// their own.
-fn fingerprint(keys: &[Key], said: &Said) -> String {
+fn fingerprint(keys: &[ServerBlockKey], said: &BlockDirectives) -> String {
     let zones: Vec<String> = keys.iter().map(|key| format!("{}:{}", key.zone, key.port)).collect();
     let names =
         |zones: &[wire::name::Name]| zones.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
     let codes =
         |codes: &[wire::header::Rcode]| codes.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
     let cache = said.cache.as_ref().map(|cache| {
-        let store = |store: &resolver::policy::StorePolicy| {
+        let store = |store: &resolver::policy::StoreOptions| {
             format!("{} {} [{}]", store.max_ttl, store.min_ttl, names(&store.disabled))
         };
         let (success, denial) = (store(&cache.success), store(&cache.denial));

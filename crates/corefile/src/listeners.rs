@@ -6,7 +6,7 @@ use wire::name::Name;
 
 use crate::error::ConfigError;
 use crate::lexer::Token;
-use crate::settings::{Key, Listener, Timeouts};
+use crate::settings::{Listener, ServerBlockKey, Timeouts};
 
 /// Where a block listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,7 +78,7 @@ impl Listeners {
     pub(super) fn add(
         &mut self,
         key: &Token,
-        zone: &Key,
+        zone: &ServerBlockKey,
         bind: &Bind,
         block: usize,
     ) -> Result<(), ConfigError> {

@@ -6,14 +6,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use regex::Regex;
-use resolver::policy::{AttemptRule, CachePolicy, HealthPolicy, Order, TransportRule};
+use resolver::policy::{CacheOptions, HealthCheck, MaxConnectAttempts, SelectionPolicy, TransportPreference};
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tracing::Level;
 use wire::header::Rcode;
 use wire::name::Name;
 
-pub use crate::keys::Key;
+pub use crate::keys::ServerBlockKey;
 use crate::upstream_files::UpstreamFiles;
 
 /// A whole configuration.
@@ -48,7 +48,7 @@ pub struct Block {
     /// `FILE:LINE` of its first key.
     pub place: String,
     /// The zones, at least one.
-    pub keys: Vec<Key>,
+    pub keys: Vec<ServerBlockKey>,
     /// Equal for two blocks, before and after a reload, whose cached answers mean the same; different for any
     /// two blocks of one configuration that listen.
     pub fingerprint: String,
@@ -59,7 +59,7 @@ pub struct Block {
     /// The `timeouts` directive.
     pub timeouts: Timeouts,
     /// The `cache` directive.
-    pub cache: Option<CachePolicy>,
+    pub cache: Option<CacheOptions>,
     /// The `forward` directives, in the order of the file.
     pub forwards: Vec<Forward>,
     /// The `errors` directive; failures are not logged without.
@@ -67,7 +67,7 @@ pub struct Block {
     /// The rules of all `log` directives; the first whose zone covers a name applies.
     pub log: Vec<LogRule>,
     /// The `loop` directive.
-    pub loop_check: Option<LoopCheck>,
+    pub loop_detection: Option<LoopDetection>,
     /// True when queries of this block are counted.
     pub prometheus: bool,
 }
@@ -82,17 +82,17 @@ pub struct Forward {
     /// At least one, each once.
     pub upstreams: Vec<SocketAddr>,
     /// `policy`.
-    pub order: Order,
+    pub order: SelectionPolicy,
     /// `force_tcp` and `prefer_udp`.
-    pub transport: TransportRule,
+    pub transport: TransportPreference,
     /// Queries at once in the whole process; 0 is no limit.
     pub max_concurrent: u32,
     /// How long an attempt may wait for its answer, above 0.
     pub read_timeout: Duration,
     /// `max_connect_attempts`.
-    pub attempts: AttemptRule,
+    pub attempts: MaxConnectAttempts,
     /// `max_fails`, `health_check` and `failfast_all_unhealthy_upstreams`.
-    pub health: HealthPolicy,
+    pub health: HealthCheck,
     /// `failover`.
     pub failover: Vec<Rcode>,
     /// `next`.
@@ -100,12 +100,12 @@ pub struct Forward {
     /// `next_on_nodata`.
     pub next_on_nodata: bool,
     /// How its upstreams are reached.
-    pub carriage: Carriage,
+    pub connection: ConnectionOptions,
 }
 
 /// How the upstreams of a `forward` are reached.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Carriage {
+pub struct ConnectionOptions {
     /// How long an idle connection is kept.
     pub expire: Duration,
     /// How long a connection is used at most, not less than `expire`; about a minute if not given.
@@ -190,7 +190,7 @@ pub struct LogClasses {
 
 /// A `loop` directive.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LoopCheck {
+pub struct LoopDetection {
     /// The zone below which the probe's name is made: the block's first.
     pub zone: Name,
     /// Where the probe is sent: the block's first address.
@@ -239,7 +239,7 @@ pub struct Timeouts {
     /// From the last answer to the next question; 1 s to 24 h.
     pub idle: Option<Duration>,
     /// `maxtcpqueries`: answers after which a connection ends; `Some(None)` is no limit.
-    pub most_queries: Option<Option<NonZeroU32>>,
+    pub max_queries: Option<Option<NonZeroU32>>,
 }
 
 impl Timeouts {
@@ -249,7 +249,7 @@ impl Timeouts {
             read: other.read.or(self.read),
             write: other.write.or(self.write),
             idle: other.idle.or(self.idle),
-            most_queries: other.most_queries.or(self.most_queries),
+            max_queries: other.max_queries.or(self.max_queries),
         }
     }
 }

@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use crate::builtin;
 use crate::environment::Environment;
 use crate::error::ConfigError;
+use crate::host::Host;
 use crate::lexer::Source;
 use crate::options::{DEFAULT_BASE_COREFILE, DEFAULT_COREFILE, Options};
-use crate::system::System;
 
 /// Where node-cache looks for the ConfigMap of kube-dns, and the keys of it that mean something.
 const KUBE_DNS: &str = "/etc/kube-dns";
@@ -23,19 +23,19 @@ const CLUSTER_DNS: &str = "__PILLAR__CLUSTER__DNS__";
 pub(super) fn choose(
     options: &Options,
     env: &Environment,
-    system: &dyn System,
+    host: &dyn Host,
     warnings: &mut Vec<String>,
 ) -> Result<Source, ConfigError> {
-    check_config_map(options, system, warnings)?;
+    check_config_map(options, host, warnings)?;
     let conf = conf(options);
     if conf == Some("stdin") {
-        let bytes = system
+        let bytes = host
             .read_stdin()
             .map_err(|error| ConfigError::plain(format!("cannot read the Corefile from stdin: {error}")))?;
         return Ok(Source { name: "stdin".to_owned(), directory: directory_of("stdin"), text: text(&bytes) });
     }
     let base = options.base_corefile.as_str();
-    if let Some(template) = read_if_there("-basecorefile", base, system)? {
+    if let Some(template) = read_if_there("-basecorefile", base, host)? {
         let text = render(&template, base, options, env)?;
         return Ok(Source { name: base.to_owned(), directory: directory_of(conf.unwrap_or(base)), text });
     }
@@ -49,7 +49,7 @@ pub(super) fn choose(
     let Some(conf) = conf else {
         return builtin::corefile(options, env, warnings);
     };
-    match read_if_there("-conf", conf, system)? {
+    match read_if_there("-conf", conf, host)? {
         Some(text) => Ok(Source { name: conf.to_owned(), directory: directory_of(conf), text }),
         None => Err(ConfigError::plain(format!(
             "the Corefile {conf} (-conf) is not there, and neither is the template {base} (-basecorefile)"
@@ -105,17 +105,17 @@ pub(super) fn cluster_dns(options: &Options, env: &Environment) -> Result<IpAddr
 /// lying about it is told.
 fn check_config_map(
     options: &Options,
-    system: &dyn System,
+    host: &dyn Host,
     warnings: &mut Vec<String>,
 ) -> Result<(), ConfigError> {
     let asked = options.kube_dns_config_map.as_str();
-    if !asked.is_empty() && system.is_directory(Path::new(asked)) {
+    if !asked.is_empty() && host.is_directory(Path::new(asked)) {
         return Err(ConfigError::plain(format!(
             "-kubednscm {asked}: stub domains and upstreams from the ConfigMap of kube-dns are not \
              supported by nodelocaldns yet; write them as server blocks and leave the flag out"
         )));
     }
-    let names = system.names_in(Path::new(KUBE_DNS)).unwrap_or_default();
+    let names = host.list_directory(Path::new(KUBE_DNS)).unwrap_or_default();
     for key in KUBE_DNS_KEYS {
         if names.iter().any(|name| name == key) {
             warnings.push(format!(
@@ -126,8 +126,8 @@ fn check_config_map(
     Ok(())
 }
 
-fn read_if_there(flag: &str, path: &str, system: &dyn System) -> Result<Option<String>, ConfigError> {
-    match system.read(Path::new(path)) {
+fn read_if_there(flag: &str, path: &str, host: &dyn Host) -> Result<Option<String>, ConfigError> {
+    match host.read_file(Path::new(path)) {
         Ok(bytes) => Ok(Some(text(&bytes))),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(ConfigError::plain(format!("cannot read {path} ({flag}): {error}"))),

@@ -2,7 +2,7 @@
 
 /// How we stand to a directive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Standing {
+pub(super) enum DirectiveSupport {
     /// It does what it says.
     Built,
     /// node-cache has it, we do not have it yet.
@@ -14,7 +14,7 @@ pub(super) enum Standing {
 }
 
 /// What works, in the order in which a query meets it; then those no query meets.
-pub const BUILT: [&str; 12] = [
+pub const SUPPORTED: [&str; 12] = [
     "bufsize",
     "prometheus",
     "errors",
@@ -87,17 +87,18 @@ const NOT_IN_NODE_CACHE: [&str; 39] = [
 
 /// True for a directive that works and that a query meets on its way.
 pub fn handles_queries(directive: &str) -> bool {
-    BUILT.contains(&directive) && !matches!(directive, "bind" | "health" | "ready" | "reload" | "timeouts")
+    SUPPORTED.contains(&directive)
+        && !matches!(directive, "bind" | "health" | "ready" | "reload" | "timeouts")
 }
 
-pub(super) fn standing(directive: &str) -> Standing {
-    if BUILT.contains(&directive) {
-        Standing::Built
+pub(super) fn standing(directive: &str) -> DirectiveSupport {
+    if SUPPORTED.contains(&directive) {
+        DirectiveSupport::Built
     } else if NOT_YET.contains(&directive) {
-        Standing::NotYet
+        DirectiveSupport::NotYet
     } else if NOT_IN_NODE_CACHE.contains(&directive) {
-        Standing::NotInNodeCache
+        DirectiveSupport::NotInNodeCache
     } else {
-        Standing::Unknown
+        DirectiveSupport::Unknown
     }
 }

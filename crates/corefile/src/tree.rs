@@ -3,7 +3,7 @@
 use crate::error::ConfigError;
 use crate::import::Reader;
 use crate::lexer::Token;
-use crate::support::{self, Standing};
+use crate::support::{self, DirectiveSupport};
 
 /// A server block.
 #[derive(Debug)]
@@ -171,7 +171,7 @@ fn directives(reader: &mut Reader<'_>, braced: bool) -> Result<Vec<Directive>, C
 
 fn directive(name: Token, reader: &mut Reader<'_>) -> Result<Directive, ConfigError> {
     refuse_glued_brace(&name, reader)?;
-    if support::standing(&name.text) == Standing::Unknown {
+    if support::standing(&name.text) == DirectiveSupport::Unknown {
         return Err(ConfigError::at(&name, format!("Unknown directive '{}'", name.text)));
     }
     let mut head = Words { name, args: Vec::new() };

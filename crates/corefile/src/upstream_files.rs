@@ -5,7 +5,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use crate::system::System;
+use crate::host::Host;
 
 /// Nameservers of one file that are taken; resolvers of libc take three.
 const MAX_NAMESERVERS: usize = 15;
@@ -19,15 +19,15 @@ pub struct Nameservers {
     /// In the order of the file, each once, at port 53.
     pub addresses: Vec<SocketAddr>,
     /// What of the file is not taken, whole sentences for the log.
-    pub remarks: Vec<String>,
+    pub warnings: Vec<String>,
 }
 
 /// Reads a file.
 ///
 /// # Errors
-/// As [`System::read`].
-pub fn read(path: &Path, system: &dyn System) -> io::Result<Nameservers> {
-    let bytes = system.read(path)?;
+/// As [`Host::read`].
+pub fn read(path: &Path, host: &dyn Host) -> io::Result<Nameservers> {
+    let bytes = host.read_file(path)?;
     let text = String::from_utf8_lossy(&bytes);
     let file = path.display();
     let mut found = Nameservers::default();
@@ -38,19 +38,19 @@ pub fn read(path: &Path, system: &dyn System) -> io::Result<Nameservers> {
         match ip.parse().map(|ip| SocketAddr::new(ip, 53)) {
             Ok(address) if found.addresses.contains(&address) => {}
             Ok(_) if found.addresses.len() == MAX_NAMESERVERS => {
-                let remark =
+                let warning =
                     format!("{file} names more than {MAX_NAMESERVERS} nameservers; the first are taken");
-                found.remarks.push(remark);
+                found.warnings.push(warning);
                 break;
             }
             Ok(address) => found.addresses.push(address),
             Err(_) => found
-                .remarks
+                .warnings
                 .push(format!("{file} names {server:?}, which is not an IP address and is left out")),
         }
     }
     if found.addresses.is_empty() {
-        found.remarks.push(format!("{file} names no nameserver"));
+        found.warnings.push(format!("{file} names no nameserver"));
     }
     Ok(found)
 }

@@ -1,8 +1,8 @@
 //! The configuration language, from the outside: what loads, what it means, what is said when it does not.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
-#[path = "corefiles/machine.rs"]
-mod machine;
+#[path = "corefiles/fake_host.rs"]
+mod fake_host;
 #[path = "corefiles/validate.rs"]
 mod validate;
 

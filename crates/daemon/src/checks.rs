@@ -4,7 +4,7 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
-use resolver::policy::LoopCheck;
+use resolver::policy::LoopDetector;
 use tokio::net::UdpSocket;
 use tokio::time;
 use wire::header::{Class, Flags, HEADER_LEN, Header, Rcode, RecordType};
@@ -59,7 +59,7 @@ pub(crate) async fn check_loop(probe: LoopProbe) {
         }
         time::sleep(LOOP_PAUSE).await;
     }
-    LoopCheck::watch(&probe.check, None);
+    LoopDetector::watch(&probe.check, None);
 }
 
 async fn ask_hinfo(probe: &LoopProbe) -> io::Result<()> {
@@ -70,7 +70,7 @@ async fn ask_hinfo(probe: &LoopProbe) -> io::Result<()> {
     let mut question = name.as_wire().to_vec();
     question.extend(RecordType::HINFO.0.to_be_bytes());
     question.extend(Class::IN.0.to_be_bytes());
-    LoopCheck::watch(&probe.check, Some(name));
+    LoopDetector::watch(&probe.check, Some(name));
     let socket = socket_towards(reachable(probe.settings.address)).await?;
     let id = rand::random();
     let mut message = Vec::new();

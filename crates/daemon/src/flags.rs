@@ -13,7 +13,7 @@ use std::time::Duration;
 use clap::error::ErrorKind;
 use clap::{ArgAction, CommandFactory, FromArgMatches, Parser};
 use corefile::options::{DEFAULT_BASE_COREFILE, DEFAULT_COREFILE};
-use corefile::{DIRECTIVES, Options, duration, listening};
+use corefile::{Options, SUPPORTED_DIRECTIVES, duration, parse_listen_address};
 
 /// Where instances meet for a hand-over.
 pub const DEFAULT_HANDOVER_DIR: &str = "/run/nodelocaldns";
@@ -233,7 +233,7 @@ impl CommandLine {
             return Err(UsageError { text, code: 0 });
         }
         if self.plugins {
-            let names = DIRECTIVES.map(|name| format!("  dns.{name}\n")).concat();
+            let names = SUPPORTED_DIRECTIVES.map(|name| format!("  dns.{name}\n")).concat();
             return Err(UsageError {
                 text: format!("Server types:\n  dns\n\nOther plugins:\n{names}"),
                 code: 0,
@@ -265,7 +265,7 @@ impl CommandLine {
             sync_interval: self.syncinterval,
             metrics_listen_address: match self.metrics_listen_address.as_str() {
                 "" | "0" => None,
-                text => Some(listening(text).map_err(|problem| {
+                text => Some(parse_listen_address(text).map_err(|problem| {
                     wrong(&format!("invalid value \"{text}\" for -metrics-listen-address: {problem}"))
                 })?),
             },

@@ -16,12 +16,12 @@ pub mod counters;
 pub mod environment;
 pub mod flags;
 mod handover;
+pub mod host;
 pub mod http;
 pub mod logging;
 pub mod metrics;
 pub mod readiness;
 pub mod snapshot;
-pub mod system;
 mod worker;
 
 pub use control::run;

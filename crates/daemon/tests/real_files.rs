@@ -5,7 +5,7 @@ use std::ffi::OsString;
 
 use corefile::{Environment, load};
 use daemon::flags;
-use daemon::system::Node;
+use daemon::host::OsHost;
 
 #[test]
 fn real_files_are_found_and_imported_ones_are_named_in_full() {
@@ -13,7 +13,7 @@ fn real_files_are_found_and_imported_ones_are_named_in_full() {
     let corefile = format!("{directory}/imports.Corefile");
     let words = ["nodelocaldns", "-localip", "169.254.25.10", "-conf", &corefile];
     let flags = flags::parse(words.map(OsString::from)).unwrap();
-    let error = load(&flags.options, &Environment::default(), &Node).unwrap_err().to_string();
+    let error = load(&flags.options, &Environment::default(), &OsHost).unwrap_err().to_string();
     let line = format!("{directory}/parts/b.part:2 - Error during parsing: Unknown directive 'wibble'");
     assert_eq!(error.lines().next(), Some(line.as_str()));
 }

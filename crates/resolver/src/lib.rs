@@ -41,7 +41,7 @@ use crate::counters::WorkerCounters;
 use crate::inflight::query::{Attempt, Due, Flight, FlightId};
 use crate::inflight::quotas::Shares;
 use crate::inflight::shared::{SharedInflight, SharedResult, WorkerId};
-use crate::policy::{Limits, Policy, Route, UpstreamId};
+use crate::policy::{Policy, ResolverLimits, Route, UpstreamId};
 use crate::respond::{Ledger, Offer, Recipient, Refusal, Taken, check, push_answer};
 use crate::upstream::health::Probe;
 use crate::upstream::hedge::Pace;
@@ -63,7 +63,7 @@ pub struct ResolverConfig {
     /// What is counted for its worker.
     pub counters: Arc<WorkerCounters>,
     /// Caps and the deadline.
-    pub limits: Limits,
+    pub limits: ResolverLimits,
     /// From the operating system's source of randomness: IDs that cannot be guessed grow from it.
     pub seed: [u8; 32],
 }
@@ -76,7 +76,7 @@ pub struct Resolver {
     front: Front,
     shared_inflight: Arc<SharedInflight>,
     counters: Arc<WorkerCounters>,
-    limits: Limits,
+    limits: ResolverLimits,
     random: StdRng,
     shares: Shares,
     flights: HashMap<FlightId, Flight>,
@@ -122,7 +122,7 @@ impl Resolver {
     /// blocks that keep their number stays.
     /// Probes of the old policy end, and so do failures of upstreams of which nothing was heard.
     pub fn set_policy(&mut self, policy: Arc<Policy>, outbox: &mut Outbox) {
-        std::mem::replace(&mut self.policy, policy).end_outages();
+        std::mem::replace(&mut self.policy, policy).expire_outages();
         self.front.clear();
         self.stop_probes(outbox);
     }
@@ -282,6 +282,6 @@ fn out_of_service(query: &Query<'_>, route: &Route) -> Option<Rcode> {
 }
 
 fn has_looped(query: &Query<'_>, route: &Route) -> bool {
-    let check = route.loop_check.as_ref().filter(|_| query.qtype == RecordType::HINFO);
+    let check = route.loop_detector.as_ref().filter(|_| query.qtype == RecordType::HINFO);
     check.is_some_and(|check| check.has_returned(query.name.as_wire()))
 }

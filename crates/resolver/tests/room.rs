@@ -15,7 +15,7 @@ use resolver::action::{Action, Client, Outbox, SendQuery};
 use resolver::cache::{Cache, Occupancy};
 use resolver::counters::BlockCounters;
 use resolver::policy::{
-    Block, BlockId, CachePolicy, Listener, ListenerId, Policy, Route, RouteId, Stale, StaleMode,
+    Block, BlockId, CacheOptions, Listener, ListenerId, Policy, Route, RouteId, ServeStale, ServeStaleMode,
 };
 use resolver::{Resolver, ResolverConfig};
 use testkit::stand;
@@ -126,7 +126,7 @@ fn policy(capacity: u32, occupancy: &Arc<Occupancy>) -> Arc<Policy> {
     stand::policy(Block { cache: Some(cache(capacity)), occupancy: Arc::clone(occupancy), ..stand::block() })
 }
 
-fn cache(capacity: u32) -> CachePolicy {
+fn cache(capacity: u32) -> CacheOptions {
     let mut policy = stand::cache();
     (policy.success.capacity, policy.denial.capacity) = (capacity, capacity);
     policy
@@ -223,7 +223,13 @@ fn who_may_be_told_stale_has_not_ended() {
     let occupancy = Arc::default();
     let mut stale = cache(100);
     let (window, ttl, recheck) = (Duration::from_secs(10), 0, Duration::ZERO);
-    stale.stale = Some(Stale { window, mode: StaleMode::Immediate, ttl, recheck, prefer_positive: false });
+    stale.serve_stale = Some(ServeStale {
+        duration: window,
+        mode: ServeStaleMode::Immediate,
+        ttl,
+        failure_recheck: recheck,
+        prefer_positive: false,
+    });
     let block = Block { cache: Some(stale), occupancy: Arc::clone(&occupancy), ..stand::block() };
     let mut worker = Worker::new(stand::policy(block), &ample());
     worker.ttl = 5;
@@ -285,7 +291,7 @@ fn two_blocks(quiet: &Arc<Occupancy>, root: &Arc<Occupancy>) -> Arc<Policy> {
     let route = |number: u16, zone: Name, occupancy: &Arc<Occupancy>| {
         let (id, cache) = (BlockId(number), Some(cache(1_000_000)));
         let block = Arc::new(Block { id, cache, occupancy: Arc::clone(occupancy), ..stand::block() });
-        Arc::new(Route { id: RouteId(number), zone, block, counters: None, loop_check: None })
+        Arc::new(Route { id: RouteId(number), zone, block, counters: None, loop_detector: None })
     };
     let routes = vec![route(0, Name::parse("quiet").unwrap(), quiet), route(1, Name::root(), root)];
     let listener = Listener::new(routes, Arc::default(), RouteId(2));

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use resolver::action::{Action, AttemptFailure, AttemptId, Client, Outbox, SendQuery};
 use resolver::inflight::shared::WorkerId;
-use resolver::policy::{ForwardPolicy, ListenerId, Order, Policy, Upstream, UpstreamId};
+use resolver::policy::{ForwardPolicy, ListenerId, Policy, SelectionPolicy, Upstream, UpstreamId};
 use resolver::{Resolver, ResolverConfig};
 use testkit::client::Options;
 use testkit::{MessageType, RecordType, stand, text};
@@ -107,8 +107,11 @@ fn upstreams(count: u16) -> Vec<Upstream> {
 
 #[test]
 fn random_order_is_a_fresh_permutation_for_each_question() {
-    let forward =
-        ForwardPolicy { upstreams: upstreams(3), order: Order::Random, ..stand::forward(stand::upstream()) };
+    let forward = ForwardPolicy {
+        upstreams: upstreams(3),
+        order: SelectionPolicy::Random,
+        ..stand::forward(stand::upstream())
+    };
     let mut worker = Worker::new(0, policy(&forward));
     let mut firsts = [0; 3];
     for number in 0..300 {

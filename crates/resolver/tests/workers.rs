@@ -196,7 +196,7 @@ fn a_worker_that_hangs_does_not_keep_a_question_for_ever() {
 fn what_another_worker_has_prefetched_is_not_prefetched_again() {
     let mut workers = Workers::with(2, |block| {
         let cache = block.cache.as_mut().expect("it has a cache");
-        cache.prefetch = Some(Prefetch { amount: 1, within: Duration::from_secs(60), percent: 10 });
+        cache.prefetch = Some(Prefetch { amount: 1, duration: Duration::from_secs(60), percent: 10 });
     });
     let asked = workers.ask(0);
     workers.answer(0, &asked, &[NAME, "30", "A", "192.0.2.7"]);

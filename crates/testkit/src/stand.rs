@@ -8,8 +8,8 @@ use resolver::ResolverConfig;
 use resolver::cache::Cache;
 use resolver::inflight::shared::WorkerId;
 use resolver::policy::{
-    AttemptRule, Block, BlockId, CachePolicy, ForwardPolicy, HealthPolicy, Limits, Listener, Order, Policy,
-    Route, RouteId, StorePolicy, TransportRule, Upstream, UpstreamId,
+    Block, BlockId, CacheOptions, ForwardPolicy, HealthCheck, Listener, MaxConnectAttempts, Policy,
+    ResolverLimits, Route, RouteId, SelectionPolicy, StoreOptions, TransportPreference, Upstream, UpstreamId,
 };
 use wire::name::Name;
 
@@ -17,16 +17,16 @@ use wire::name::Name;
 const CACHE_BUDGET: u64 = 64 << 20;
 
 /// `cache`, for all names.
-pub fn cache() -> CachePolicy {
-    let store = StorePolicy { capacity: 9984, max_ttl: 3600, min_ttl: 5, disabled: Vec::new() };
-    CachePolicy {
+pub fn cache() -> CacheOptions {
+    let store = StoreOptions { capacity: 9984, max_ttl: 3600, min_ttl: 5, disabled: Vec::new() };
+    CacheOptions {
         zones: vec![Name::root()],
         success: store.clone(),
-        denial: StorePolicy { max_ttl: 1800, ..store },
+        denial: StoreOptions { max_ttl: 1800, ..store },
         servfail: Duration::from_secs(5),
         keep_ttl: false,
         prefetch: None,
-        stale: None,
+        serve_stale: None,
         authoritative: false,
     }
 }
@@ -37,11 +37,11 @@ pub fn forward(upstream: Upstream) -> ForwardPolicy {
         from: Name::root(),
         except: Vec::new(),
         upstreams: vec![upstream],
-        order: Order::Sequential,
-        transport: TransportRule::ForceTcp,
+        order: SelectionPolicy::Sequential,
+        transport: TransportPreference::ForceTcp,
         max_concurrent: 0,
         read_timeout: Duration::from_secs(2),
-        attempts: AttemptRule::default(),
+        attempts: MaxConnectAttempts::default(),
         health: health(),
         failover: Vec::new(),
         next: Vec::new(),
@@ -51,9 +51,9 @@ pub fn forward(upstream: Upstream) -> ForwardPolicy {
 }
 
 /// CoreDNS's defaults for finding out who is down.
-pub fn health() -> HealthPolicy {
+pub fn health() -> HealthCheck {
     let (interval, name) = (Duration::from_millis(500), Name::root());
-    HealthPolicy { max_fails: 2, interval, recursion_desired: true, name, failfast: false }
+    HealthCheck { max_fails: 2, interval, recursion_desired: true, name, failfast: false }
 }
 
 /// An upstream that no packet reaches.
@@ -77,7 +77,7 @@ pub fn block() -> Block {
 /// One listener, number 0, that serves the root by `block`.
 pub fn policy(block: Block) -> Arc<Policy> {
     let (zone, block, counters) = (Name::root(), Arc::new(block), Some(Arc::default()));
-    let route = Route { id: RouteId(0), zone, block, counters, loop_check: None };
+    let route = Route { id: RouteId(0), zone, block, counters, loop_detector: None };
     let listener = Listener::new(vec![Arc::new(route)], Arc::default(), RouteId(1));
     Arc::new(Policy { listeners: vec![Some(listener)] })
 }
@@ -90,7 +90,7 @@ pub fn seat(policy: Arc<Policy>) -> ResolverConfig {
         cache: Arc::new(Cache::new(CACHE_BUDGET)),
         shared_inflight: Arc::default(),
         counters: Arc::default(),
-        limits: Limits::default(),
+        limits: ResolverLimits::default(),
         seed: [7; 32],
     }
 }

@@ -10,7 +10,7 @@
 
 use std::net::SocketAddr;
 
-use super::Surroundings;
+use super::DirectiveContext;
 use crate::address::with_port;
 use crate::error::ConfigError;
 use crate::lexer::Token;
@@ -19,7 +19,7 @@ use crate::tree::Directive;
 
 pub(super) fn read(
     directive: &Directive,
-    around: &mut Surroundings<'_>,
+    context: &mut DirectiveContext<'_>,
     bind: &mut Bind,
 ) -> Result<(), ConfigError> {
     let head = &directive.head;
@@ -35,13 +35,13 @@ pub(super) fn read(
             let reason = "at least one address or interface must be given to except subdirective";
             return Err(ConfigError::at(&option.name, reason));
         }
-        except.extend(addresses(&option.args, around)?);
+        except.extend(addresses(&option.args, context)?);
     }
     let mut bound = match std::mem::replace(bind, Bind::Everywhere) {
         Bind::Everywhere => Vec::new(),
         Bind::On(before) => before,
     };
-    for address in addresses(&head.args, around)? {
+    for address in addresses(&head.args, context)? {
         let excepted = except.iter().any(|other| other.socket == address.socket);
         if !excepted && bound.iter().all(|other| other.socket != address.socket) {
             bound.push(address);
@@ -49,21 +49,21 @@ pub(super) fn read(
     }
     if bound.is_empty() {
         let place = head.name.place();
-        around.warnings.push(format!("{place} - except leaves no address over: the block answers nowhere"));
+        context.warnings.push(format!("{place} - except leaves no address over: the block answers nowhere"));
     }
     *bind = Bind::On(bound);
     Ok(())
 }
 
-fn addresses(words: &[Token], around: &Surroundings<'_>) -> Result<Vec<Address>, ConfigError> {
+fn addresses(words: &[Token], context: &DirectiveContext<'_>) -> Result<Vec<Address>, ConfigError> {
     let mut addresses = Vec::new();
     for word in words {
-        if let Some(socket) = with_port(&word.text, 0, around.system) {
+        if let Some(socket) = with_port(&word.text, 0, context.host) {
             let zone = word.text.split_once('%').map(|(_, zone)| zone);
             addresses.push(shown(socket, zone));
             continue;
         }
-        let found = around.system.addresses_of(&word.text).map_err(|error| {
+        let found = context.host.interface_addresses(&word.text).map_err(|error| {
             ConfigError::at(word, format!("cannot list the addresses of {:?}: {error}", word.text))
         })?;
         if found.is_empty() {

@@ -14,7 +14,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::{duration, no_options, option_not_yet};
-use crate::address::listening;
+use crate::address::parse_listen_address;
 use crate::error::ConfigError;
 use crate::settings::Health;
 use crate::tree::Directive;
@@ -51,5 +51,6 @@ fn refuse_options(directive: &Directive, not_yet: &[&str]) -> Result<(), ConfigE
 fn address(directive: &Directive, default: &str) -> Result<SocketAddr, ConfigError> {
     let word = directive.head.optional()?;
     let token = word.unwrap_or(&directive.head.name);
-    listening(word.map_or(default, |word| &word.text)).map_err(|reason| ConfigError::at(token, reason))
+    parse_listen_address(word.map_or(default, |word| &word.text))
+        .map_err(|reason| ConfigError::at(token, reason))
 }

@@ -11,7 +11,7 @@
 
 use wire::name::Name;
 
-use super::Surroundings;
+use super::DirectiveContext;
 use crate::error::ConfigError;
 use crate::keys;
 use crate::lexer::Token;
@@ -31,7 +31,7 @@ const ALL: LogClasses = LogClasses { success: true, denial: true, error: true };
 
 pub(super) fn read(
     directive: &Directive,
-    around: &mut Surroundings<'_>,
+    context: &mut DirectiveContext<'_>,
 ) -> Result<Vec<LogRule>, ConfigError> {
     let classes = classes(&directive.options)?;
     let rule = |zone: Name, format: &str| LogRule { zone, format: format.to_owned(), classes };
@@ -46,7 +46,7 @@ pub(super) fn read(
     let mut rules = Vec::new();
     for name in names {
         if name.text.contains('{') {
-            around.warnings.push(format!(
+            context.warnings.push(format!(
                 "{} - log takes '{}' for a name; write the zone, '.' for all, before a format",
                 name.place(),
                 name.text

@@ -3,15 +3,15 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use resolver::policy::CachePolicy;
+use resolver::policy::CacheOptions;
 
 use crate::duration::{DurationError, parse as parse_duration};
 use crate::error::ConfigError;
+use crate::host::Host;
 use crate::lexer::Token;
 use crate::listeners::Bind;
-use crate::settings::{Errors, Forward, Health, Key, LogRule, Reload, Timeouts};
-use crate::support::{BUILT, Standing, standing};
-use crate::system::System;
+use crate::settings::{Errors, Forward, Health, LogRule, Reload, ServerBlockKey, Timeouts};
+use crate::support::{DirectiveSupport, SUPPORTED, standing};
 use crate::tree::{Directive, ServerBlock};
 use crate::upstream_files::UpstreamFiles;
 
@@ -26,25 +26,25 @@ mod reload;
 mod timeouts;
 
 /// What a directive may look at, and where it leaves what the operator ought to know.
-pub(super) struct Surroundings<'a> {
-    pub(super) system: &'a dyn System,
-    pub(super) keys: &'a [Key],
+pub(super) struct DirectiveContext<'a> {
+    pub(super) host: &'a dyn Host,
+    pub(super) keys: &'a [ServerBlockKey],
     /// What files list upstreams, as far as it is known.
     pub(super) files: &'a mut UpstreamFiles,
     pub(super) warnings: &'a mut Vec<String>,
 }
 
 /// What the directives of a block say together.
-pub(super) struct Said {
+pub(super) struct BlockDirectives {
     pub(super) names: Vec<&'static str>,
     pub(super) bind: Bind,
     pub(super) bufsize: Option<u16>,
     pub(super) timeouts: Timeouts,
-    pub(super) cache: Option<CachePolicy>,
+    pub(super) cache: Option<CacheOptions>,
     pub(super) forwards: Vec<Forward>,
     pub(super) errors: Option<Errors>,
     pub(super) log: Vec<LogRule>,
-    pub(super) loop_check: bool,
+    pub(super) loop_detection: bool,
     pub(super) prometheus: Option<SocketAddr>,
     pub(super) health: Option<Health>,
     pub(super) ready: Option<SocketAddr>,
@@ -55,10 +55,13 @@ pub(super) struct Said {
 const ONCE: [&str; 5] = ["cache", "errors", "loop", "prometheus", "ready"];
 
 /// Reads all directives of a block.
-pub(super) fn read(block: &ServerBlock, around: &mut Surroundings<'_>) -> Result<Said, ConfigError> {
+pub(super) fn read(
+    block: &ServerBlock,
+    context: &mut DirectiveContext<'_>,
+) -> Result<BlockDirectives, ConfigError> {
     let has = |name: &str| block.directives.iter().any(|directive| directive.head.name.is(name));
-    let mut said = Said {
-        names: BUILT.into_iter().filter(|name| has(name)).collect(),
+    let mut said = BlockDirectives {
+        names: SUPPORTED.into_iter().filter(|name| has(name)).collect(),
         bind: Bind::Everywhere,
         bufsize: None,
         timeouts: Timeouts::default(),
@@ -66,7 +69,7 @@ pub(super) fn read(block: &ServerBlock, around: &mut Surroundings<'_>) -> Result
         forwards: Vec::new(),
         errors: None,
         log: Vec::new(),
-        loop_check: false,
+        loop_detection: false,
         prometheus: None,
         health: None,
         ready: None,
@@ -80,26 +83,26 @@ pub(super) fn read(block: &ServerBlock, around: &mut Surroundings<'_>) -> Result
             let reason = "this plugin can only be used once per Server Block";
             return Err(ConfigError::at(name, reason).of(&name.text));
         }
-        said.add(directive, around).map_err(|error| error.of(&name.text))?;
+        said.add(directive, context).map_err(|error| error.of(&name.text))?;
     }
-    around.warnings.extend(forward::leads_nowhere(&block.directives));
+    context.warnings.extend(forward::leads_nowhere(&block.directives));
     Ok(said)
 }
 
-impl Said {
-    fn add(&mut self, directive: &Directive, around: &mut Surroundings<'_>) -> Result<(), ConfigError> {
+impl BlockDirectives {
+    fn add(&mut self, directive: &Directive, context: &mut DirectiveContext<'_>) -> Result<(), ConfigError> {
         match &*directive.head.name.text {
-            "bind" => bind::read(directive, around, &mut self.bind)?,
+            "bind" => bind::read(directive, context, &mut self.bind)?,
             "bufsize" => self.bufsize = self.bufsize.or(Some(bufsize::read(directive)?)),
-            "cache" => self.cache = Some(cache::read(directive, around)?),
+            "cache" => self.cache = Some(cache::read(directive, context)?),
             "errors" => self.errors = Some(errors::read(directive)?),
-            "forward" => self.forwards.push(forward::read(directive, around)?),
+            "forward" => self.forwards.push(forward::read(directive, context)?),
             "health" => self.health = Some(endpoint::health(directive)?),
-            "log" => self.log.extend(log::read(directive, around)?),
+            "log" => self.log.extend(log::read(directive, context)?),
             "loop" => {
                 directive.head.bare()?;
                 no_options(directive)?;
-                self.loop_check = true;
+                self.loop_detection = true;
             }
             "prometheus" => self.prometheus = Some(endpoint::prometheus(directive)?),
             "ready" => self.ready = Some(endpoint::ready(directive)?),
@@ -117,17 +120,17 @@ impl Said {
 fn refuse_unbuilt(name: &Token) -> Result<(), ConfigError> {
     let word = &name.text;
     match standing(word) {
-        Standing::Built => Ok(()),
-        Standing::NotYet => {
+        DirectiveSupport::Built => Ok(()),
+        DirectiveSupport::NotYet => {
             let reason = format!("directive '{word}' is not supported by nodelocaldns yet");
             Err(ConfigError::at(name, reason))
         }
-        Standing::NotInNodeCache => {
+        DirectiveSupport::NotInNodeCache => {
             let reason =
                 format!("no action found for directive '{word}' with server type 'dns' (missing a plugin?)");
             Err(ConfigError::at(name, reason))
         }
-        Standing::Unknown => Err(ConfigError::at(name, format!("Unknown directive '{word}'"))),
+        DirectiveSupport::Unknown => Err(ConfigError::at(name, format!("Unknown directive '{word}'"))),
     }
 }
 

@@ -33,7 +33,7 @@ pub(super) fn read(directive: &Directive, timeouts: &mut Timeouts) -> Result<(),
             "write" => &mut timeouts.write,
             "idle" => &mut timeouts.idle,
             "maxtcpqueries" => {
-                timeouts.most_queries = Some(most_queries(option.one()?)?);
+                timeouts.max_queries = Some(max_queries(option.one()?)?);
                 continue;
             }
             other => return Err(ConfigError::at(&option.name, format!("unknown option: '{other}'"))),
@@ -54,7 +54,7 @@ fn time(token: &Token) -> Result<Duration, ConfigError> {
 }
 
 /// Nothing is no limit.
-fn most_queries(token: &Token) -> Result<Option<NonZeroU32>, ConfigError> {
+fn max_queries(token: &Token) -> Result<Option<NonZeroU32>, ConfigError> {
     let number = integer(token)?;
     if number == -1 {
         return Ok(None);

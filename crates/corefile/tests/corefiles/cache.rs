@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use resolver::policy::{CachePolicy, Prefetch, Stale, StaleMode, StorePolicy};
+use resolver::policy::{CacheOptions, Prefetch, ServeStale, ServeStaleMode, StoreOptions};
 
-use super::machine::{load, load_lines};
+use super::fake_host::{load, load_lines};
 use super::validate::{MISCOUNT, all_load, all_refused};
 
-fn cache(lines: &str) -> CachePolicy {
+fn cache(lines: &str) -> CacheOptions {
     load_lines(lines).unwrap().blocks.remove(0).cache.unwrap()
 }
 
@@ -15,7 +15,7 @@ fn cache(lines: &str) -> CachePolicy {
 fn cache_has_the_defaults_of_coredns() {
     let policy = cache("cache");
     assert_eq!(policy.zones.iter().map(ToString::to_string).collect::<Vec<_>>(), ["."]);
-    let numbers = |store: &StorePolicy| (store.capacity, store.max_ttl, store.min_ttl);
+    let numbers = |store: &StoreOptions| (store.capacity, store.max_ttl, store.min_ttl);
     assert_eq!(numbers(&policy.success), (9984, 3600, 5));
     assert_eq!(numbers(&policy.denial), (9984, 1800, 5));
     assert_eq!((policy.servfail, policy.keep_ttl), (Duration::from_secs(5), false));
@@ -83,7 +83,7 @@ fn seconds(seconds: u64) -> Duration {
 #[test]
 fn cache_takes_prefetch() {
     let prefetch = |option: &str| cache(&format!("cache {{\n prefetch {option}\n}}")).prefetch;
-    let popular = |amount, within, percent| Some(Prefetch { amount, within: seconds(within), percent });
+    let popular = |amount, within, percent| Some(Prefetch { amount, duration: seconds(within), percent });
     assert_eq!(cache("cache").prefetch, None);
     for (option, expected) in [
         ("10", popular(10, 60, 10)),
@@ -117,21 +117,27 @@ fn cache_refuses_prefetch() {
     }
 }
 
-fn stale(option: &str) -> Option<Stale> {
-    cache(&format!("cache {{\n serve_stale {option}\n}}")).stale
+fn stale(option: &str) -> Option<ServeStale> {
+    cache(&format!("cache {{\n serve_stale {option}\n}}")).serve_stale
 }
 
 /// Window, mode, TTL in seconds and pause between refreshes.
-fn told(window: u64, mode: StaleMode, ttl: u32, recheck: Duration) -> Option<Stale> {
-    Some(Stale { window: seconds(window), mode, ttl, recheck, prefer_positive: false })
+fn told(window: u64, mode: ServeStaleMode, ttl: u32, recheck: Duration) -> Option<ServeStale> {
+    Some(ServeStale {
+        duration: seconds(window),
+        mode,
+        ttl,
+        failure_recheck: recheck,
+        prefer_positive: false,
+    })
 }
 
 #[test]
 fn cache_takes_serve_stale() {
     let never = Duration::ZERO;
-    let verify = |millis| StaleMode::Verify(Duration::from_millis(millis));
-    let now = StaleMode::Immediate;
-    assert_eq!(cache("cache").stale, None);
+    let verify = |millis| ServeStaleMode::Verify(Duration::from_millis(millis));
+    let now = ServeStaleMode::Immediate;
+    assert_eq!(cache("cache").serve_stale, None);
     for (option, expected) in [
         ("", told(3600, now, 0, never)),
         ("20m", told(1200, now, 0, never)),
@@ -156,7 +162,7 @@ fn cache_takes_serve_stale() {
         assert_eq!(stale(option), expected, "{option}");
     }
     let twice = cache("cache {\n serve_stale 1h verify 1s\n serve_stale 2h\n}");
-    assert_eq!(twice.stale, told(7200, now, 0, never), "the last counts, as a whole");
+    assert_eq!(twice.serve_stale, told(7200, now, 0, never), "the last counts, as a whole");
 }
 
 #[test]
@@ -191,7 +197,7 @@ fn cache_refuses_serve_stale() {
 #[test]
 fn cache_takes_a_policy_for_stale_answers_when_there_are_any() {
     let prefers = |options: &str| {
-        cache(&format!("cache {{\n {options}\n}}")).stale.is_some_and(|stale| stale.prefer_positive)
+        cache(&format!("cache {{\n {options}\n}}")).serve_stale.is_some_and(|stale| stale.prefer_positive)
     };
     assert!(prefers("serve_stale\n serve_stale_policy prefer_positive"));
     assert!(prefers("serve_stale_policy PREFER_POSITIVE\n serve_stale 1h verify"));

@@ -4,10 +4,10 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use corefile::ConfigError;
-use corefile::settings::{Carriage, Forward, Settings};
+use corefile::settings::{ConnectionOptions, Forward, Settings};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 
-use crate::machine::{COREFILE, Machine, first_line, no_environment, options};
+use crate::fake_host::{COREFILE, FakeHost, first_line, no_environment, options};
 
 const SYSTEM_ROOTS: &str = "/etc/ssl/certs/ca-certificates.crt";
 
@@ -22,19 +22,19 @@ fn certificates() -> [String; 3] {
     [authority.pem(), client.pem(), key.serialize_pem()]
 }
 
-/// Loads a `forward` on a machine with these files.
+/// Loads a `forward` on a fake_host with these files.
 fn load(files: &[(&str, &str)], to: &str, lines: &str) -> Result<Settings, ConfigError> {
     let corefile = format!(". {{\n forward . {to} {{\n {lines}\n }}\n}}\n");
-    let machine = Machine::with(&[files, &[(COREFILE, &corefile)]].concat());
-    corefile::load(&options(&["-conf", COREFILE]), &no_environment(), &machine)
+    let fake_host = FakeHost::with(&[files, &[(COREFILE, &corefile)]].concat());
+    corefile::load(&options(&["-conf", COREFILE]), &no_environment(), &fake_host)
 }
 
 fn forward(files: &[(&str, &str)], to: &str, options: &str) -> Forward {
     load(files, to, options).unwrap().blocks.remove(0).forwards.remove(0)
 }
 
-fn carriage(options: &str) -> Carriage {
-    forward(&[], "192.0.2.1", options).carriage
+fn connection(options: &str) -> ConnectionOptions {
+    forward(&[], "192.0.2.1", options).connection
 }
 
 fn refused(files: &[(&str, &str)], to: &str, options: &str) -> String {
@@ -43,15 +43,15 @@ fn refused(files: &[(&str, &str)], to: &str, options: &str) -> String {
 
 #[test]
 fn connections_live_as_long_as_they_are_told() {
-    let unset = carriage("policy random");
+    let unset = connection("policy random");
     assert_eq!((unset.expire, unset.max_age, unset.max_idle_conns), (Duration::from_secs(10), None, None));
     assert_eq!((unset.source_address, unset.tls), (None, None));
-    assert_eq!(carriage("max_age 30s").max_age, Some(Duration::from_secs(30)));
-    assert_eq!(carriage("max_age 0s").max_age, None);
-    assert_eq!(carriage("max_age 5s\n expire 5s").max_age, Some(Duration::from_secs(5)));
-    assert_eq!(carriage("max_idle_conns 3").max_idle_conns, NonZeroUsize::new(3));
-    assert_eq!(carriage("max_idle_conns 0").max_idle_conns, None);
-    assert_eq!(carriage("source_address 192.0.2.9").source_address, Some("192.0.2.9".parse().unwrap()));
+    assert_eq!(connection("max_age 30s").max_age, Some(Duration::from_secs(30)));
+    assert_eq!(connection("max_age 0s").max_age, None);
+    assert_eq!(connection("max_age 5s\n expire 5s").max_age, Some(Duration::from_secs(5)));
+    assert_eq!(connection("max_idle_conns 3").max_idle_conns, NonZeroUsize::new(3));
+    assert_eq!(connection("max_idle_conns 0").max_idle_conns, None);
+    assert_eq!(connection("source_address 192.0.2.9").source_address, Some("192.0.2.9".parse().unwrap()));
     for (options, reason) in [
         ("max_age 5s", "max_age (5s) must not be less than expire (10s)"),
         ("max_age soon", "time: invalid duration \"soon\""),
@@ -84,11 +84,11 @@ fn encrypted_upstreams_have_a_port_and_a_name() {
         let forward = forward(&[(SYSTEM_ROOTS, &roots)], to, options);
         let address = address.parse().unwrap();
         assert_eq!(forward.upstreams, [address], "{to}");
-        let tls = forward.carriage.tls.unwrap();
+        let tls = forward.connection.tls.unwrap();
         assert_eq!(tls.name(address).unwrap().to_str(), name, "{to}");
     }
     let mixed = forward(&[(SYSTEM_ROOTS, &roots)], "192.0.2.1 tls://192.0.2.2", "");
-    let tls = mixed.carriage.tls.unwrap();
+    let tls = mixed.connection.tls.unwrap();
     let has_name: Vec<bool> = mixed.upstreams.iter().map(|addr| tls.name(*addr).is_some()).collect();
     assert_eq!(has_name, [false, true]);
     for (to, reason) in [
@@ -116,7 +116,7 @@ fn certificates_are_read_at_load() {
         ("/tls/no-certificate", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"),
         ("/tls/empty", ""),
     ];
-    let tls = |words: &str| forward(&files, "tls://192.0.2.1", words).carriage;
+    let tls = |words: &str| forward(&files, "tls://192.0.2.1", words).connection;
     assert_eq!(tls("tls /tls/ca"), tls("tls /tls/ca"));
     assert_ne!(tls("tls /tls/ca"), tls("tls /tls/other-ca"));
     assert_ne!(tls("tls /tls/ca"), tls("tls /tls/certificate /tls/key /tls/ca"));
@@ -148,7 +148,7 @@ fn without_certificates_of_authorities_encryption_is_refused() {
 fn encryption_that_nothing_uses_is_told() {
     let [ca, ..] = certificates();
     let settings = load(&[("/tls/ca", &ca)], "192.0.2.1", "tls /tls/ca").unwrap();
-    assert_eq!(settings.blocks[0].forwards[0].carriage.tls, None);
+    assert_eq!(settings.blocks[0].forwards[0].connection.tls, None);
     let warnings = settings.warnings;
     assert!(warnings[0].ends_with("no upstream is reached by tls://: tls does nothing"), "{warnings:?}");
     let warnings = load(&[], "192.0.2.1", "tls_servername dns.test").unwrap().warnings;

@@ -2,16 +2,20 @@
 
 use corefile::Environment;
 use corefile::{ConfigError, Settings, load};
-use resolver::policy::{StaleMode, TransportRule};
+use resolver::policy::{ServeStaleMode, TransportPreference};
 
-use super::machine::{COREFILE, Machine, options, served};
+use super::fake_host::{COREFILE, FakeHost, options, served};
 
 const BASE: &str = "/etc/coredns/Corefile.base";
 
 /// A Corefile given with `-conf`, as kubespray does.
 fn final_file(text: &str) -> Result<Settings, ConfigError> {
     let env: Environment = [("MY_HOST_IP", "192.0.2.44")].into_iter().collect();
-    load(&options(&["-conf", COREFILE, "-upstreamsvc", "coredns"]), &env, &Machine::with(&[(COREFILE, text)]))
+    load(
+        &options(&["-conf", COREFILE, "-upstreamsvc", "coredns"]),
+        &env,
+        &FakeHost::with(&[(COREFILE, text)]),
+    )
 }
 
 /// A template with node-cache's variables, as the official add-on has it.
@@ -26,7 +30,7 @@ fn template(text: &str, more: &[(&str, &str)]) -> Result<Settings, ConfigError> 
         "kube-dns-upstream",
     ];
     let files: Vec<_> = [(BASE, text)].into_iter().chain(more.iter().copied()).collect();
-    load(&options(&args), &env, &Machine::with(&files))
+    load(&options(&args), &env, &FakeHost::with(&files))
 }
 
 fn cluster_zones() -> Vec<String> {
@@ -40,8 +44,8 @@ fn kubespray() {
     assert_eq!(settings.health.unwrap().address, "169.254.25.10:9254".parse().unwrap());
     assert_eq!(settings.prometheus, ["[::]:9253".parse().unwrap()]);
     let transports = settings.blocks.iter().map(|block| block.forwards[0].transport).collect::<Vec<_>>();
-    let tcp = TransportRule::ForceTcp;
-    assert_eq!(transports, [tcp, tcp, tcp, TransportRule::AsClient]);
+    let tcp = TransportPreference::ForceTcp;
+    assert_eq!(transports, [tcp, tcp, tcp, TransportPreference::SameAsClient]);
     assert!(settings.reload.is_some() && settings.warnings.is_empty());
 }
 
@@ -88,7 +92,7 @@ fn gardener_with_its_imports() {
     let settings = template(include_str!("gardener.Corefile"), &custom).unwrap();
     assert!(settings.blocks[0].directives.contains(&"log"));
     assert_eq!(settings.blocks.last().unwrap().keys[0].zone.to_string(), "corp.test.");
-    assert_eq!(settings.blocks[0].forwards[0].transport, TransportRule::PreferUdp);
+    assert_eq!(settings.blocks[0].forwards[0].transport, TransportPreference::PreferUdp);
 }
 
 #[test]
@@ -108,6 +112,6 @@ fn deliveryhero_with_prefetch_and_stale_answers() {
     let settings = template(include_str!("deliveryhero.Corefile"), &[]).unwrap();
     let cache = settings.blocks[0].cache.as_ref().unwrap();
     assert_eq!(cache.prefetch.unwrap().amount, 10);
-    assert_eq!(cache.stale.unwrap().mode, StaleMode::Immediate);
+    assert_eq!(cache.serve_stale.unwrap().mode, ServeStaleMode::Immediate);
     assert!(settings.warnings.is_empty());
 }

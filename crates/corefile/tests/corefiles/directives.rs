@@ -5,7 +5,7 @@ use std::time::Duration;
 use corefile::settings::{Consolidate, LogClasses, Reload, Timeouts};
 use tracing::Level;
 
-use super::machine::{first_line, load, load_lines};
+use super::fake_host::{first_line, load, load_lines};
 use super::validate::{MISCOUNT, all_refused};
 
 fn consolidate(option: &str) -> Consolidate {
@@ -155,11 +155,11 @@ fn timeouts_take_durations_bare_seconds_and_a_number_of_queries() {
         read: seconds(1),
         write: seconds(90),
         idle: seconds(5400),
-        most_queries: Some(std::num::NonZeroU32::new(5)),
+        max_queries: Some(std::num::NonZeroU32::new(5)),
     };
     assert_eq!(all, wanted);
     let unlimited = timeouts(". {\n timeouts {\n maxtcpqueries -1\n }\n}");
-    assert_eq!(unlimited, Timeouts { most_queries: Some(None), ..Timeouts::default() });
+    assert_eq!(unlimited, Timeouts { max_queries: Some(None), ..Timeouts::default() });
     let refused = [
         ("timeouts", "timeouts block with no timeouts specified"),
         ("timeouts {\n}", "timeouts block with no timeouts specified"),

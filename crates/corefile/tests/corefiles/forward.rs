@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use corefile::settings::Forward;
-use resolver::policy::{AttemptRule, Order, TransportRule};
+use resolver::policy::{MaxConnectAttempts, SelectionPolicy, TransportPreference};
 use wire::header::Rcode;
 
-use super::machine::{COREFILE, Machine, first_line, load_lines, no_environment, options};
+use super::fake_host::{COREFILE, FakeHost, first_line, load_lines, no_environment, options};
 use super::validate::{MISCOUNT, all_refused};
 
 fn forward(lines: &str) -> Forward {
@@ -41,8 +41,8 @@ fn only_nameserver_lines_of_a_file_count() {
                 options ndots:5\n\
                 nameserver bogus\nnameserver\n";
     let corefile = ". {\n forward . /run/resolv.conf\n}\n";
-    let machine = Machine::with(&[(COREFILE, corefile), ("/run/resolv.conf", text)]);
-    let settings = corefile::load(&options(&["-conf", COREFILE]), &no_environment(), &machine).unwrap();
+    let fake_host = FakeHost::with(&[(COREFILE, corefile), ("/run/resolv.conf", text)]);
+    let settings = corefile::load(&options(&["-conf", COREFILE]), &no_environment(), &fake_host).unwrap();
     assert_eq!(
         settings.blocks[0].forwards[0].upstreams,
         ["192.0.2.1:53".parse().unwrap(), "[fe80::1]:53".parse().unwrap()]
@@ -56,10 +56,10 @@ fn forward_takes_its_options() {
     assert_eq!(plain.from.to_string(), "a.test.");
     assert_eq!(
         (plain.order, plain.transport, plain.max_concurrent),
-        (Order::Random, TransportRule::AsClient, 0)
+        (SelectionPolicy::Random, TransportPreference::SameAsClient, 0)
     );
     assert_eq!(
-        (plain.read_timeout, plain.carriage.expire),
+        (plain.read_timeout, plain.connection.expire),
         (Duration::from_secs(2), Duration::from_secs(10))
     );
     let full = forward(
@@ -69,12 +69,12 @@ fn forward_takes_its_options() {
     );
     let except: Vec<String> = full.except.iter().map(ToString::to_string).collect();
     assert_eq!(except, ["a.test.", "10.in-addr.arpa.", "b.test."]);
-    assert_eq!((full.order, full.transport), (Order::RoundRobin, TransportRule::ForceTcp));
+    assert_eq!((full.order, full.transport), (SelectionPolicy::RoundRobin, TransportPreference::ForceTcp));
     assert_eq!((full.max_concurrent, full.read_timeout), (1000, Duration::from_millis(500)));
-    assert_eq!(full.carriage.expire, Duration::from_secs(60));
+    assert_eq!(full.connection.expire, Duration::from_secs(60));
     assert_eq!(
         forward("forward . ::1 {\n prefer_udp\n policy sequential\n}").transport,
-        TransportRule::PreferUdp
+        TransportPreference::PreferUdp
     );
 }
 
@@ -149,8 +149,8 @@ fn fifteen_words_name_upstreams_and_a_file_is_one_of_them() {
     let long: String =
         (1..=16).map(|n| format!("nameserver 198.51.100.{n}\nnameserver 198.51.100.1\n")).collect();
     let corefile = format!(". {{\n forward .{} /run/resolv.conf\n}}\n", words(14));
-    let machine = Machine::with(&[(COREFILE, &corefile), ("/run/resolv.conf", &long)]);
-    let settings = corefile::load(&options(&["-conf", COREFILE]), &no_environment(), &machine).unwrap();
+    let fake_host = FakeHost::with(&[(COREFILE, &corefile), ("/run/resolv.conf", &long)]);
+    let settings = corefile::load(&options(&["-conf", COREFILE]), &no_environment(), &fake_host).unwrap();
     assert_eq!(settings.blocks[0].forwards[0].upstreams.len(), 29);
     assert_eq!(
         settings.warnings,
@@ -161,9 +161,9 @@ fn fifteen_words_name_upstreams_and_a_file_is_one_of_them() {
 
 #[test]
 fn forward_bounds_attempts() {
-    assert_eq!(forward("forward . ::1").attempts, AttemptRule::TwoEach);
-    assert_eq!(with_option("max_connect_attempts 0").attempts, AttemptRule::Unbounded);
-    assert_eq!(with_option("max_connect_attempts 5").attempts, AttemptRule::AtMost(5));
+    assert_eq!(forward("forward . ::1").attempts, MaxConnectAttempts::TwoPerUpstream);
+    assert_eq!(with_option("max_connect_attempts 0").attempts, MaxConnectAttempts::Unlimited);
+    assert_eq!(with_option("max_connect_attempts 5").attempts, MaxConnectAttempts::Limit(5));
     options_refused(&[
         ("max_connect_attempts", &format!("{MISCOUNT} 'max_connect_attempts'")),
         ("max_connect_attempts 1 2", &format!("{MISCOUNT} '2'")),
@@ -281,8 +281,8 @@ fn forward_looks_up_no_host_names() {
 #[test]
 fn a_file_without_nameservers_gives_nothing_and_alone_is_refused() {
     let load = |corefile: &str| {
-        let machine = Machine::with(&[(COREFILE, corefile), ("/run/empty", "search a.test\n")]);
-        corefile::load(&options(&["-conf", COREFILE]), &no_environment(), &machine)
+        let fake_host = FakeHost::with(&[(COREFILE, corefile), ("/run/empty", "search a.test\n")]);
+        corefile::load(&options(&["-conf", COREFILE]), &no_environment(), &fake_host)
     };
     let line = first_line(load(". {\n forward . /run/empty\n}\n"));
     assert!(line.ends_with("no nameservers found"), "{line}");

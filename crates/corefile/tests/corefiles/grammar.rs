@@ -2,7 +2,7 @@
 
 use corefile::Environment;
 
-use super::machine::{COREFILE, first_line, load, load_with, no_environment, refusal, served};
+use super::fake_host::{COREFILE, first_line, load, load_with, no_environment, refusal, served};
 
 fn zones(text: &str) -> Vec<String> {
     let settings = load(text).unwrap();

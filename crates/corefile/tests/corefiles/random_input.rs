@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::machine::{COREFILE, load};
+use super::fake_host::{COREFILE, load};
 
 const CORPUS: [&str; 4] = [
     include_str!("kubespray.Corefile"),

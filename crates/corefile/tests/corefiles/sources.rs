@@ -3,13 +3,13 @@
 use corefile::Environment;
 use corefile::{ConfigError, Settings, load};
 
-use super::machine::{COREFILE, Machine, no_environment, options, served};
+use super::fake_host::{COREFILE, FakeHost, no_environment, options, served};
 
 const BASE: &str = "/etc/coredns/Corefile.base";
 
 fn load_for(args: &[&str], files: &[(&str, &str)], env: &[(&str, &str)]) -> Result<Settings, ConfigError> {
     let env: Environment = env.iter().copied().collect();
-    load(&options(args), &env, &Machine::with(files))
+    load(&options(args), &env, &FakeHost::with(files))
 }
 
 #[test]
@@ -78,9 +78,9 @@ fn a_template_that_was_asked_for_must_be_there_unless_there_is_a_conf() {
 
 #[test]
 fn conf_stdin_reads_what_is_piped_in() {
-    let mut machine = Machine::with(&[]);
-    machine.stdin = ". {\n wibble\n}\n".to_owned();
-    let error = load(&options(&["-conf", "stdin"]), &no_environment(), &machine).unwrap_err().to_string();
+    let mut fake_host = FakeHost::with(&[]);
+    fake_host.stdin = ". {\n wibble\n}\n".to_owned();
+    let error = load(&options(&["-conf", "stdin"]), &no_environment(), &fake_host).unwrap_err().to_string();
     assert!(error.starts_with("stdin:2 - Error during parsing: Unknown directive 'wibble'"), "{error}");
 }
 

@@ -1,6 +1,6 @@
 //! What is said of a Corefile: it loads, or it is refused with a reason.
 
-use super::machine::{COREFILE, first_line, load_lines};
+use super::fake_host::{COREFILE, first_line, load_lines};
 
 /// Each of these lines loads.
 pub(crate) fn all_load(lines: &[&str]) {

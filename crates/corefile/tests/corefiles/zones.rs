@@ -1,6 +1,6 @@
 //! Keys and the listeners they make.
 
-use super::machine::{COREFILE, load, refusal, served};
+use super::fake_host::{COREFILE, load, refusal, served};
 
 fn labels(text: &str) -> Vec<String> {
     served(&load(text).unwrap()).into_iter().map(|(label, _)| label).collect()

@@ -29,11 +29,11 @@ use crate::counters::CounterRegistry;
 use crate::environment;
 use crate::flags::{self, Flags};
 use crate::handover::{Estate, Place};
+use crate::host::OsHost;
 use crate::http::{Limits, Sources};
 use crate::logging::{self, Voice};
 use crate::metrics::{Build, Exposition, ProcessCounters, SetupError};
 use crate::readiness::Readiness;
-use crate::system::Node;
 use crate::worker::config;
 use corefile::Corefile;
 use corefile::Environment;
@@ -90,8 +90,8 @@ fn with_voice(flags: &Flags, voice: &Voice, process: &Arc<ProcessCounters>) -> R
 async fn control(flags: &Flags, voice: &Voice, process: &Arc<ProcessCounters>) -> Result<Ending, Fault> {
     let mut signals = Signals::listen().map_err(Fault::Thread)?;
     let environment = environment::from_process();
-    let corefile = Corefile::read(&flags.options, &environment, &Node).map_err(Fault::Config)?;
-    let settings = corefile.settle(&flags.options, &Node).map_err(Fault::Config)?;
+    let corefile = Corefile::parse(&flags.options, &environment, &OsHost).map_err(Fault::Config)?;
+    let settings = corefile.build_settings(&flags.options, &OsHost).map_err(Fault::Config)?;
     for warning in &settings.warnings {
         warn!("{warning}");
     }

@@ -8,7 +8,7 @@ use tracing::{error, info};
 use super::Scene;
 use crate::clock;
 use crate::flags::Flags;
-use crate::system::Node;
+use crate::host::OsHost;
 use corefile::Corefile;
 use corefile::settings::Settings;
 
@@ -54,7 +54,7 @@ impl Watch {
     /// edited or not.
     pub(super) fn look(&mut self, scene: Scene<'_>, asked: bool) -> Option<(Corefile, Settings)> {
         self.next = self.interval.map(|interval| clock::now() + interval);
-        let corefile = match Corefile::read(&scene.flags.options, scene.environment, &Node) {
+        let corefile = match Corefile::parse(&scene.flags.options, scene.environment, &OsHost) {
             Ok(corefile) => corefile,
             Err(error) => {
                 let reason = error.to_string();
@@ -71,7 +71,7 @@ impl Watch {
         }
         info!("Reloading");
         corefile.hash().clone_into(&mut self.seen);
-        match corefile.settle(&scene.flags.options, &Node) {
+        match corefile.build_settings(&scene.flags.options, &OsHost) {
             Ok(settings) => Some((corefile, settings)),
             Err(error) => {
                 failed(scene, &error);

@@ -14,7 +14,7 @@ use tracing::{error, info, warn};
 
 use super::Fault;
 use super::instance::Service;
-use crate::system::Node;
+use crate::host::OsHost;
 use corefile::settings::Listener;
 use corefile::upstream_files::{self, Nameservers, UpstreamFiles};
 
@@ -44,7 +44,7 @@ impl FileWatch {
     /// Looks at the files, and has the upstreams they list taken into use: everything else stays as it is.
     pub(super) async fn look(&mut self, service: &mut Service<'_>) {
         let obeyed = &service.settings.upstream_files;
-        let news = self.news(obeyed, |path| upstream_files::read(path, &Node));
+        let news = self.news(obeyed, |path| upstream_files::read(path, &OsHost));
         for complaint in &news.complaints {
             warn!("plugin/forward: {complaint}");
         }
@@ -60,7 +60,7 @@ impl FileWatch {
                 );
                 continue;
             }
-            for remark in &found.remarks {
+            for remark in &found.warnings {
                 warn!("plugin/forward: {remark}");
             }
             info!("plugin/forward: {} lists other upstreams: {}", path.display(), shown(&found.addresses));
@@ -121,8 +121,10 @@ impl News {
 
 /// Takes what files list into use, with the Corefile as it was read.
 async fn take(files: UpstreamFiles, service: &mut Service<'_>) -> Result<(), Fault> {
-    let settings =
-        service.corefile.settle_with(files, &service.scene.flags.options, &Node).map_err(Fault::Config)?;
+    let settings = service
+        .corefile
+        .build_settings_with(files, &service.scene.flags.options, &OsHost)
+        .map_err(Fault::Config)?;
     service.adopt(settings).await
 }
 
@@ -151,7 +153,7 @@ mod tests {
 
     fn listing(ip: &str) -> Nameservers {
         let addresses = ip.parse().map(|ip| SocketAddr::new(ip, 53)).into_iter().collect();
-        Nameservers { addresses, remarks: Vec::new() }
+        Nameservers { addresses, warnings: Vec::new() }
     }
 
     fn obeyed(ip: &str) -> UpstreamFiles {

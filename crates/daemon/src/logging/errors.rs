@@ -10,7 +10,7 @@ use resolver::policy::RouteId;
 use tracing::Level;
 use wire::name::Presented;
 
-use corefile::duration::Shown;
+use corefile::duration::GoDuration;
 use corefile::settings::{Consolidate, Errors};
 
 /// Something to say, without its `[LEVEL] `.
@@ -149,8 +149,10 @@ impl Pattern {
             return None;
         }
         let Consolidate { pattern, period, level, .. } = &self.rule;
-        let text =
-            format!("plugin/errors: {count} errors like '{pattern}' occurred in last {}", Shown(*period));
+        let text = format!(
+            "plugin/errors: {count} errors like '{pattern}' occurred in last {}",
+            GoDuration(*period)
+        );
         Some(Line { level: *level, text })
     }
 }

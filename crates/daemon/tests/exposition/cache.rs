@@ -33,7 +33,7 @@ fn resolver(registry: &mut CounterRegistry) -> Resolver {
     let block = Arc::new(block(registry));
     let (id, counters) = registry.route(SERVER, ZONE, 0);
     let zone = Name::parse(ZONE).unwrap();
-    let route = Arc::new(Route { id, zone, block, counters: Some(counters), loop_check: None });
+    let route = Arc::new(Route { id, zone, block, counters: Some(counters), loop_detector: None });
     let (dropped_id, dropped) = registry.route(SERVER, DROPPED, 0);
     let listener = Listener::new(vec![route], dropped, dropped_id);
     let policy = Arc::new(Policy { listeners: vec![Some(listener)] });

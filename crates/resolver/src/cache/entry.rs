@@ -64,7 +64,7 @@ pub(crate) struct Outage {
 
 impl Outage {
     fn lasts(&self) -> bool {
-        self.forward.answers.load(Relaxed) == self.answers
+        self.forward.responses.load(Relaxed) == self.answers
     }
 }
 
@@ -168,7 +168,7 @@ impl Entry {
     pub(crate) fn wants_prefetch(&self, prefetch: Prefetch, now: Instant, remaining: u32) -> bool {
         let at = self.since_stored(now);
         let gap = at.saturating_sub(self.demand.last_hit.swap(at, Relaxed));
-        let popular = u128::from(gap) <= prefetch.within.as_millis();
+        let popular = u128::from(gap) <= prefetch.duration.as_millis();
         let hits = if popular { self.demand.hits.load(Relaxed).saturating_add(1) } else { 1 };
         self.demand.hits.store(hits, Relaxed);
         let part = u64::from(self.lifetime) * u64::from(prefetch.percent);

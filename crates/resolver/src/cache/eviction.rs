@@ -13,7 +13,7 @@ use super::fifo::{NOWHERE, Places, Row};
 use super::ghost::Departed;
 use super::usage::Departure;
 use super::{Entry, Occupancy, Store};
-use crate::policy::CachePolicy;
+use crate::policy::CacheOptions;
 
 /// The largest entry has this part of the budget.
 const ENTRY_PART: u64 = 64;
@@ -52,12 +52,12 @@ pub(crate) struct Terms {
 
 impl Terms {
     /// What `policy` grants to `store`.
-    pub(crate) fn of(policy: &CachePolicy, store: Store) -> Self {
+    pub(crate) fn of(policy: &CacheOptions, store: Store) -> Self {
         let capacity = match store {
             Store::Success => policy.success.capacity,
             Store::Denial => policy.denial.capacity,
         };
-        let grace = policy.stale.map_or(Duration::ZERO, |stale| stale.window);
+        let grace = policy.serve_stale.map_or(Duration::ZERO, |stale| stale.duration);
         Self { capacity: capacity.max(1), grace, failure_grace: policy.servfail }
     }
 }

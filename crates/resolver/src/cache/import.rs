@@ -10,7 +10,7 @@ use wire::{Answer, Response};
 use super::record::Parcel;
 use super::{Cache, Demand, Entry, Key, Occupancy, Reception, Standing, Terms};
 use crate::cache::ttl::Life;
-use crate::policy::{BlockId, CachePolicy};
+use crate::policy::{BlockId, CacheOptions};
 
 /// A server block that may take in what another process has had.
 #[derive(Clone, Debug)]
@@ -20,7 +20,7 @@ pub struct Home {
     /// How much of the cache is the block's.
     pub occupancy: Arc<Occupancy>,
     /// Its `cache` directive.
-    pub policy: CachePolicy,
+    pub policy: CacheOptions,
 }
 
 /// What became of parcels.

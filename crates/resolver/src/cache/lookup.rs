@@ -12,7 +12,7 @@ use crate::action::Outbox;
 use crate::cache::{Age, Entry, Key, Store};
 use crate::counters::Writer;
 use crate::inflight::query::Fallback;
-use crate::policy::{Block, CachePolicy, Route, Stale, StaleMode};
+use crate::policy::{Block, CacheOptions, Route, ServeStale, ServeStaleMode};
 use crate::respond::{Ledger, Recipient, Taken, Telling};
 
 /// How long a client waits before it is told what is stale, if nothing else is configured: RFC 8767 section 5 calls it
@@ -88,7 +88,8 @@ impl Resolver {
         let now = recipient.asked;
         count_hit(&route.block, &entry);
         let may_ask = !entry.is_quiet(now) && self.failure(key, now).is_none();
-        if let (StaleMode::Verify(patience), true) = (stale.mode, may_ask && recipient.wants_recursion()) {
+        if let (ServeStaleMode::Verify(patience), true) = (stale.mode, may_ask && recipient.wants_recursion())
+        {
             let verified_already = !patience.is_zero() && self.joinable.contains_key(key.as_bytes());
             if !verified_already {
                 let patience = if patience.is_zero() { CLIENT_RESPONSE_TIME } else { patience };
@@ -106,16 +107,16 @@ impl Resolver {
 
 impl Block {
     /// The `cache` directive and its `serve_stale`, for names it covers.
-    pub(crate) fn stale_for(&self, name: &[u8]) -> Option<(&CachePolicy, Stale)> {
+    pub(crate) fn stale_for(&self, name: &[u8]) -> Option<(&CacheOptions, ServeStale)> {
         let cache = self.cache_for(name)?;
-        Some((cache, cache.stale?))
+        Some((cache, cache.serve_stale?))
     }
 }
 
-impl CachePolicy {
+impl CacheOptions {
     /// How long after its end an answer is worth finding.
     pub(crate) fn stale_window(&self) -> Duration {
-        self.stale.map_or(Duration::ZERO, |stale| stale.window)
+        self.serve_stale.map_or(Duration::ZERO, |stale| stale.duration)
     }
 }
 
@@ -123,7 +124,7 @@ impl CachePolicy {
 pub(crate) fn tell_stale(
     entry: &Entry,
     recipient: &Recipient<'_>,
-    (route, cache, stale): (&Route, &CachePolicy, Stale),
+    (route, cache, stale): (&Route, &CacheOptions, ServeStale),
     now: Instant,
     outbox: &mut Outbox,
 ) {
@@ -136,7 +137,7 @@ pub(crate) fn tell_stale(
     recipient.tell(telling, Ledger::of(route), now, outbox);
 }
 
-fn hit<'a>(entry: &'a Entry, ttl: Ttl, cache: &CachePolicy) -> Telling<'a> {
+fn hit<'a>(entry: &'a Entry, ttl: Ttl, cache: &CacheOptions) -> Telling<'a> {
     let authoritative = cache.authoritative;
     Telling { answer: &entry.answer, ttl, writer: Writer::Cache, error: None, authoritative }
 }

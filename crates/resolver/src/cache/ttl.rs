@@ -4,7 +4,7 @@ use wire::name::Name;
 use wire::response::{Kind, Response};
 
 use crate::cache::Store;
-use crate::policy::{CachePolicy, StorePolicy};
+use crate::policy::{CacheOptions, StoreOptions};
 
 /// Seconds for answers that carry no TTL of their own to go by.
 const WITHOUT_TTL: u32 = 5;
@@ -20,7 +20,7 @@ pub(crate) struct Life {
 
 impl Life {
     /// Decides for `response` to a question for `name`, lower case in wire form.
-    pub(crate) fn of(response: &Response<'_>, name: &[u8], cache: &CachePolicy) -> Self {
+    pub(crate) fn of(response: &Response<'_>, name: &[u8], cache: &CacheOptions) -> Self {
         let received = response.min_ttl.unwrap_or(WITHOUT_TTL);
         let (ttl, store, policy) = match response.kind {
             Kind::Positive => (cache.success.clamp(received), Some(Store::Success), &cache.success),
@@ -42,7 +42,7 @@ impl Life {
     }
 }
 
-impl StorePolicy {
+impl StoreOptions {
     fn clamp(&self, ttl: u32) -> u32 {
         ttl.max(self.min_ttl).min(self.max_ttl)
     }

@@ -14,7 +14,7 @@ use crate::Resolver;
 use crate::cache::ttl::{Life, covered};
 use crate::cache::{Demand, Entry, Failure, Key, Outage, Standing, Store, Terms};
 use crate::inflight::query::{Flight, Inquiry};
-use crate::policy::{Block, CachePolicy};
+use crate::policy::{Block, CacheOptions};
 
 /// The life of a failure that came at once (refused, unreachable, reset), in seconds: an upstream that restarts is back
 /// in a moment. Each further one in a row lives twice as long (RFC 9520 section 3.2).
@@ -55,7 +55,7 @@ impl Resolver {
     }
 
     /// Puts an entry into the cache, or counts that it is too big for it.
-    fn insert(&mut self, block: &Block, cache: &CachePolicy, entry: Entry) {
+    fn insert(&mut self, block: &Block, cache: &CacheOptions, entry: Entry) {
         let terms = Terms::of(cache, entry.store);
         if !self.front.insert(Arc::new(entry), terms) {
             block.counters.cache_oversized.add(1);
@@ -84,14 +84,15 @@ impl Resolver {
         let key = inquiry.key.as_ref().filter(|_| flight.asks);
         let Some((cache, key)) = inquiry.cache().zip(key) else { return };
         let most = u32::try_from(cache.servfail.as_secs()).unwrap_or(u32::MAX);
-        if most == 0 || covered(&cache.denial.disabled, &inquiry.name) || !self.policy.has(&inquiry.route) {
+        if most == 0 || covered(&cache.denial.disabled, &inquiry.name) || !self.policy.serves(&inquiry.route)
+        {
             return;
         }
         let key: Arc<[u8]> = Arc::from(Key::of_failure(key).as_bytes());
         let streak = self.streak(now, &key, cache);
         let lifetime = if flight.has_waited { most } else { (FIRST_LIFE << streak).min(most) };
         let forward = inquiry.forward().map(|forward| Arc::clone(&forward.state));
-        let unheard = forward.filter(|forward| forward.answers.load(Relaxed) == flight.heard);
+        let unheard = forward.filter(|forward| forward.responses.load(Relaxed) == flight.heard);
         let outage = unheard.map(|forward| Outage { forward, answers: flight.heard });
         let Some(answer) = no_answer(&inquiry.question) else { return };
         let failure = Failure::new(outage, streak);
@@ -121,7 +122,7 @@ impl Resolver {
     }
 
     /// How many failures of a question there were in a row, the last of them not long over.
-    fn streak(&self, now: Instant, key: &[u8], cache: &CachePolicy) -> u8 {
+    fn streak(&self, now: Instant, key: &[u8], cache: &CacheOptions) -> u8 {
         let last = self.front.peek(key).filter(|last| last.age(now, cache.servfail).is_some());
         let streak = last.and_then(|last| Some(last.failure.as_ref()?.streak + 1));
         streak.unwrap_or(0).min(MOST_DOUBLINGS)
@@ -129,8 +130,8 @@ impl Resolver {
 
     /// Leaves upstreams in peace about a stale answer that could not be renewed, for as long as configured.
     pub(crate) fn keep_quiet(&mut self, now: Instant, inquiry: &Inquiry) {
-        let stale = inquiry.cache().and_then(|cache| cache.stale);
-        let recheck = stale.map_or(Duration::ZERO, |stale| stale.recheck);
+        let stale = inquiry.cache().and_then(|cache| cache.serve_stale);
+        let recheck = stale.map_or(Duration::ZERO, |stale| stale.failure_recheck);
         let Some(key) = inquiry.key.as_ref().filter(|_| !recheck.is_zero()) else { return };
         if let Some(entry) = self.front.peek(key) {
             entry.keep_quiet(now + recheck);
@@ -139,12 +140,12 @@ impl Resolver {
 
     /// True when a last known good answer is better than one of this kind: `serve_stale_policy prefer_positive`.
     pub(crate) fn is_outdone(&self, now: Instant, inquiry: &Inquiry, kind: Kind) -> bool {
-        let stale = inquiry.cache().and_then(|cache| cache.stale).filter(|stale| stale.prefer_positive);
+        let stale = inquiry.cache().and_then(|cache| cache.serve_stale).filter(|stale| stale.prefer_positive);
         let Some((stale, key)) = stale.filter(|_| kind != Kind::Positive).zip(inquiry.key.as_ref()) else {
             return false;
         };
         let known = self.front.peek(key).filter(|known| known.answer.has_answers());
-        known.is_some_and(|known| known.age(now, stale.window).is_some())
+        known.is_some_and(|known| known.age(now, stale.duration).is_some())
     }
 
     /// False when the client wants signatures and one of them is not valid now: nothing one may keep.
@@ -156,7 +157,7 @@ impl Resolver {
 
 impl Inquiry {
     /// The `cache` directive, for names it covers.
-    fn cache(&self) -> Option<&CachePolicy> {
+    fn cache(&self) -> Option<&CacheOptions> {
         self.route.block.cache_for(&self.name)
     }
 }

@@ -22,14 +22,14 @@ impl Resolver {
     /// Joins the flight for this question, or starts one. The client is told `fallback` if upstreams are no help in time.
     pub(crate) fn ask_for(&mut self, taken: &Taken<'_>, fallback: Option<Fallback>, outbox: &mut Outbox) {
         let Taken { recipient, route, .. } = *taken;
-        let Some(share) = self.shares.take(recipient.client.peer.ip(), self.limits.per_client) else {
+        let Some(share) = self.shares.take(recipient.client.peer.ip(), self.limits.queries_per_client) else {
             self.counters.clients_full.add(1);
             return refuse(taken, Cause::TooManyOfClient, fallback, outbox);
         };
         let key = joinable(taken).then(|| Key::new(route.block.id, taken.query));
         let open = key.as_ref().and_then(|key| self.joinable.get(key.as_bytes()));
         let refused = match open.and_then(|open| Some((*open, self.flights.get_mut(open)?))) {
-            Some((_, flight)) if flight.waiters.len() >= self.limits.waiters_per_flight => {
+            Some((_, flight)) if flight.waiters.len() >= self.limits.waiters_per_query => {
                 self.counters.waiters_full.add(1);
                 Err((Cause::TooManyWaiters, fallback))
             }
@@ -84,7 +84,7 @@ impl Resolver {
         }
         let inquiry = Rc::new(inquiry);
         let Some(policy) = inquiry.forward() else { return Err((Cause::NoForward, fallback)) };
-        let deadline = recipient.asked + self.limits.deadline;
+        let deadline = recipient.asked + self.limits.query_deadline;
         let claims = |key| self.shared_inflight.claim(key, self.worker, recipient.asked, deadline);
         let asks = inquiry.key.as_ref().is_none_or(claims);
         if !asks && waiter.is_none() {
@@ -111,7 +111,7 @@ impl Resolver {
             route.block.counters.joined.add(1);
             return Ok(false);
         }
-        policy.state.in_use.fetch_add(1, Relaxed);
+        policy.state.inflight_queries.fetch_add(1, Relaxed);
         if !self.answered_meanwhile(taken, id, outbox) {
             self.next_step(recipient.asked, id, outbox);
         }
@@ -120,7 +120,7 @@ impl Resolver {
 
     fn has_room_for(&self, inquiry: &Inquiry) -> Result<(), Cause> {
         let policy = inquiry.forward().ok_or(Cause::NoForward)?;
-        if self.flights.len() >= self.limits.flights {
+        if self.flights.len() >= self.limits.inflight_queries {
             self.counters.flights_full.add(1);
             return Err(Cause::TooManyInFlight);
         }
@@ -213,7 +213,7 @@ impl Resolver {
             }
         }
         if let Some(forward) = flight.inquiry.forward().filter(|_| flight.asks) {
-            forward.state.in_use.fetch_sub(1, Relaxed);
+            forward.state.inflight_queries.fetch_sub(1, Relaxed);
         }
         for &attempt in &flight.attempts {
             if self.attempts.get(&attempt).is_some_and(|attempt| attempt.transport == Transport::Udp) {

@@ -47,7 +47,7 @@ impl Inquiry {
         let Taken { query, route, .. } = *taken;
         Self {
             route: Arc::clone(route),
-            forward: route.block.forward(query.name.as_wire()),
+            forward: route.block.forward_for(query.name.as_wire()),
             key: key.map(|key| Arc::from(key.as_bytes())),
             question: query.echo.question.into(),
             name: query.name.as_wire().into(),
@@ -148,7 +148,7 @@ impl Flight {
         random: &mut impl rand::Rng,
     ) -> Self {
         Self {
-            transport: forward.transport.after(inquiry.came_by),
+            transport: forward.transport.for_client(inquiry.came_by),
             inquiry,
             waiters: Vec::new(),
             plan: Plan::new(forward, random),
@@ -162,7 +162,7 @@ impl Flight {
             followers: Vec::new(),
             second_best: None,
             fallback: None,
-            heard: forward.state.answers.load(Relaxed),
+            heard: forward.state.responses.load(Relaxed),
             has_waited: false,
         }
     }

@@ -21,17 +21,17 @@ pub struct ForwardPolicy {
     /// At least one.
     pub upstreams: Vec<Upstream>,
     /// In which order upstreams are tried.
-    pub order: Order,
+    pub order: SelectionPolicy,
     /// How questions travel.
-    pub transport: TransportRule,
+    pub transport: TransportPreference,
     /// More open questions than this are refused; 0 is no limit.
     pub max_concurrent: u32,
     /// How long an attempt may wait for its answer.
     pub read_timeout: Duration,
     /// `max_connect_attempts`.
-    pub attempts: AttemptRule,
+    pub attempts: MaxConnectAttempts,
     /// How upstreams are found to be down and up again.
-    pub health: HealthPolicy,
+    pub health: HealthCheck,
     /// Response codes with which the next upstream is asked; with none left, the last answer is told.
     pub failover: Vec<Rcode>,
     /// Response codes with which the following `forward` of the block is asked.
@@ -46,29 +46,29 @@ pub struct ForwardPolicy {
 #[derive(Debug, Default)]
 pub struct ForwardState {
     /// Answers its upstreams have given: a failure is kept no longer than until the next one.
-    pub(crate) answers: AtomicU64,
+    pub(crate) responses: AtomicU64,
     /// Open questions now.
-    pub(crate) in_use: AtomicU32,
-    /// Whose turn it is, for [`Order::RoundRobin`].
-    pub(crate) turn: AtomicUsize,
+    pub(crate) inflight_queries: AtomicU32,
+    /// Whose turn it is, for [`SelectionPolicy::RoundRobin`].
+    pub(crate) next_upstream: AtomicUsize,
 }
 
 /// `max_connect_attempts` of `forward`: attempts that a question may make.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub enum AttemptRule {
+pub enum MaxConnectAttempts {
     /// Two for each upstream.
     #[default]
-    TwoEach,
+    TwoPerUpstream,
     /// This many in all, above 0.
-    AtMost(u32),
+    Limit(u32),
     /// As many as fit before the deadline, with growing pauses.
-    Unbounded,
+    Unlimited,
 }
 
 /// `max_fails`, `health_check` and `failfast_all_unhealthy_upstreams` of `forward`. A failed attempt starts probing;
 /// any answer ends it.
 #[derive(Clone, Debug)]
-pub struct HealthPolicy {
+pub struct HealthCheck {
     /// An upstream is down after more failed probes than this; 0 never probes.
     pub max_fails: u32,
     /// From one probe to the next.
@@ -85,13 +85,13 @@ impl ForwardPolicy {
     /// False for an upstream that is down: too many probes have failed since it last answered.
     pub(crate) fn is_up(&self, upstream: usize) -> bool {
         let most = self.health.max_fails;
-        let fails = |upstream: &Upstream| upstream.state.fails.load(Relaxed);
+        let fails = |upstream: &Upstream| upstream.state.failed_probes.load(Relaxed);
         most == 0 || self.upstreams.get(upstream).is_none_or(|upstream| fails(upstream) <= most)
     }
 
     /// True when as many questions are open as `max_concurrent` allows.
     pub(crate) fn is_full(&self) -> bool {
-        self.max_concurrent > 0 && self.state.in_use.load(Relaxed) >= self.max_concurrent
+        self.max_concurrent > 0 && self.state.inflight_queries.load(Relaxed) >= self.max_concurrent
     }
 
     /// True when a lower-case wire name is in its zone and not left out.
@@ -127,14 +127,14 @@ pub struct Upstream {
 #[derive(Debug, Default)]
 pub struct UpstreamState {
     /// Probes that failed since it last answered.
-    pub(crate) fails: AtomicU32,
+    pub(crate) failed_probes: AtomicU32,
     /// A worker probes it.
     pub(crate) probing: AtomicBool,
 }
 
 /// `policy` of `forward`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub enum Order {
+pub enum SelectionPolicy {
     /// A fresh permutation for each query.
     #[default]
     Random,
@@ -146,21 +146,21 @@ pub enum Order {
 
 /// `force_tcp` and `prefer_udp` of `forward`; the first wins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub enum TransportRule {
+pub enum TransportPreference {
     /// As the client came.
     #[default]
-    AsClient,
+    SameAsClient,
     /// Always TCP.
     ForceTcp,
     /// UDP, and TCP when the answer is truncated.
     PreferUdp,
 }
 
-impl TransportRule {
+impl TransportPreference {
     /// How a question travels whose client came by `transport`.
-    pub(crate) fn after(self, transport: Transport) -> Transport {
+    pub(crate) fn for_client(self, transport: Transport) -> Transport {
         match self {
-            Self::AsClient => transport,
+            Self::SameAsClient => transport,
             Self::ForceTcp => Transport::Tcp,
             Self::PreferUdp => Transport::Udp,
         }

@@ -15,8 +15,8 @@ use crate::cache::Occupancy;
 use crate::counters::{BlockCounters, RouteCounters};
 
 pub use forward::{
-    AttemptRule, ForwardPolicy, ForwardState, HealthPolicy, Order, TransportRule, Upstream, UpstreamId,
-    UpstreamState,
+    ForwardPolicy, ForwardState, HealthCheck, MaxConnectAttempts, SelectionPolicy, TransportPreference,
+    Upstream, UpstreamId, UpstreamState,
 };
 
 /// One listening address and port with the zones served on it, CoreDNS's "server". The number is the same for
@@ -45,22 +45,22 @@ impl Policy {
         self.listeners.get(usize::from(id.0))?.as_ref()
     }
 
-    pub(crate) fn has(&self, route: &Arc<Route>) -> bool {
+    pub(crate) fn serves(&self, route: &Arc<Route>) -> bool {
         let mut routes = self.listeners.iter().flatten().flat_map(|listener| &listener.routes);
         routes.any(|one| Arc::ptr_eq(one, route))
     }
 
     /// Ends the failures that stand until an upstream of it answers: nobody asks these upstreams any more.
-    pub(crate) fn end_outages(&self) {
+    pub(crate) fn expire_outages(&self) {
         let routes = self.listeners.iter().flatten().flat_map(|listener| &listener.routes);
         for forward in routes.flat_map(|route| &route.block.forwards) {
-            forward.state.answers.fetch_add(1, Relaxed);
+            forward.state.responses.fetch_add(1, Relaxed);
         }
     }
 }
 
 /// The idle timeout of connections if none is configured, which is CoreDNS's.
-pub const IDLE: Duration = Duration::from_secs(10);
+pub const DEFAULT_IDLE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The zones of one listener.
 #[derive(Debug)]
@@ -78,7 +78,7 @@ impl Listener {
     /// The zones in any order, and the counters and number of what none of them takes; CoreDNS's idle timeout.
     pub fn new(mut routes: Vec<Arc<Route>>, dropped: Arc<RouteCounters>, dropped_id: RouteId) -> Self {
         routes.sort_by_key(|route| std::cmp::Reverse(route.zone.as_wire().len()));
-        Self { routes, dropped, dropped_id, idle: IDLE }
+        Self { routes, dropped, dropped_id, idle: DEFAULT_IDLE_TIMEOUT }
     }
 
     /// The zone that takes a lower-case wire name: the longest that covers it, or for DS, which the parent
@@ -101,16 +101,16 @@ pub struct Route {
     /// What is counted for it; nothing when the block has no `prometheus`.
     pub counters: Option<Arc<RouteCounters>>,
     /// The `loop` directive.
-    pub loop_check: Option<Arc<LoopCheck>>,
+    pub loop_detector: Option<Arc<LoopDetector>>,
 }
 
 /// Watches for a question of our own that comes back: then forwarding goes in a circle.
 #[derive(Debug, Default)]
-pub struct LoopCheck {
+pub struct LoopDetector {
     probe: Mutex<Option<(Name, u32)>>,
 }
 
-impl LoopCheck {
+impl LoopDetector {
     /// Watches for `name`, a fresh random one for each question sent; nothing ends the check.
     pub fn watch(&self, name: Option<Name>) {
         *self.probe.lock().unwrap_or_else(PoisonError::into_inner) = name.map(|name| (name, 0));
@@ -137,7 +137,7 @@ pub struct Block {
     /// without it.
     pub udp_size: u16,
     /// The `cache` directive.
-    pub cache: Option<CachePolicy>,
+    pub cache: Option<CacheOptions>,
     /// The `forward` directives, in order; the first whose zone covers the name takes it.
     pub forwards: Vec<ForwardPolicy>,
     /// What is counted for the cache of this block.
@@ -148,31 +148,31 @@ pub struct Block {
 
 impl Block {
     /// The `forward` that takes a lower-case wire name.
-    pub(crate) fn forward(&self, name: &[u8]) -> Option<usize> {
+    pub(crate) fn forward_for(&self, name: &[u8]) -> Option<usize> {
         self.forwards.iter().position(|forward| forward.takes(name))
     }
 
     /// The next `forward` behind one that takes a lower-case wire name.
-    pub(crate) fn forward_behind(&self, forward: usize, name: &[u8]) -> Option<usize> {
+    pub(crate) fn next_forward(&self, forward: usize, name: &[u8]) -> Option<usize> {
         let behind = forward + 1..self.forwards.len();
         behind.into_iter().find(|&index| self.forwards.get(index).is_some_and(|one| one.takes(name)))
     }
 
     /// The `cache` directive, for names it covers.
-    pub(crate) fn cache_for(&self, name: &[u8]) -> Option<&CachePolicy> {
+    pub(crate) fn cache_for(&self, name: &[u8]) -> Option<&CacheOptions> {
         self.cache.as_ref().filter(|cache| cache.covers(name))
     }
 }
 
 /// The `cache` directive.
 #[derive(Clone, Debug)]
-pub struct CachePolicy {
+pub struct CacheOptions {
     /// Names outside these zones pass by.
     pub zones: Vec<Name>,
     /// For answers that have records.
-    pub success: StorePolicy,
+    pub success: StoreOptions,
     /// For answers that say there is nothing.
-    pub denial: StorePolicy,
+    pub denial: StoreOptions,
     /// How long a SERVFAIL of an upstream is kept, 0 to 5 min; 0 keeps none.
     pub servfail: Duration,
     /// Hits show the whole lifetime instead of what is left of it.
@@ -180,12 +180,12 @@ pub struct CachePolicy {
     /// `prefetch`: what is popular is asked again before it ends.
     pub prefetch: Option<Prefetch>,
     /// `serve_stale`: what has ended is told while nothing newer can be had (RFC 8767).
-    pub stale: Option<Stale>,
+    pub serve_stale: Option<ServeStale>,
     /// Hits are told with AA set, whatever the upstream said, as CoreDNS did up to 1.14.
     pub authoritative: bool,
 }
 
-impl CachePolicy {
+impl CacheOptions {
     /// True for a lower-case wire name in one of its zones.
     pub(crate) fn covers(&self, name: &[u8]) -> bool {
         self.zones.iter().any(|zone| zone.covers(name))
@@ -198,29 +198,29 @@ pub struct Prefetch {
     /// Hits that make a name popular, above 0.
     pub amount: u32,
     /// A longer gap between two hits starts the count anew.
-    pub within: Duration,
+    pub duration: Duration,
     /// The last part of an answer's life in which it is asked again, 10 to 90.
     pub percent: u8,
 }
 
 /// The `serve_stale` options of `cache`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Stale {
+pub struct ServeStale {
     /// How long after its end an answer may be told, above 0.
-    pub window: Duration,
+    pub duration: Duration,
     /// When it is told.
-    pub mode: StaleMode,
+    pub mode: ServeStaleMode,
     /// The TTL it is told with, in seconds.
     pub ttl: u32,
     /// How long after a failed refresh the next one waits; 0 leaves that to the failure kept.
-    pub recheck: Duration,
+    pub failure_recheck: Duration,
     /// `serve_stale_policy prefer_positive`: only an answer with what was asked for replaces a last known good one.
     pub prefer_positive: bool,
 }
 
 /// When a stale answer is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StaleMode {
+pub enum ServeStaleMode {
     /// At once, while the upstream is asked.
     Immediate,
     /// When the upstream failed, or has not answered within this; 0 is RFC 8767's client response timer.
@@ -229,7 +229,7 @@ pub enum StaleMode {
 
 /// How long one kind of answer is kept.
 #[derive(Clone, Debug)]
-pub struct StorePolicy {
+pub struct StoreOptions {
     /// Entries, as the Corefile says.
     pub capacity: u32,
     /// Longest life, whole seconds above 0.
@@ -240,35 +240,35 @@ pub struct StorePolicy {
     pub disabled: Vec<Name>,
 }
 
-/// Limits of one worker that no Corefile sets; each has a counter in [`crate::counters::WorkerCounters`].
+/// ResolverLimits of one worker that no Corefile sets; each has a counter in [`crate::counters::WorkerCounters`].
 #[derive(Clone, Copy, Debug)]
-pub struct Limits {
+pub struct ResolverLimits {
     /// Questions to upstreams that are open at once.
-    pub flights: usize,
+    pub inflight_queries: usize,
     /// Of these, questions for which no client waits: `prefetch` and the refreshes of `serve_stale`. What is left of the
     /// room is for clients.
     pub refreshes: usize,
     /// Clients that wait for one question.
-    pub waiters_per_flight: usize,
+    pub waiters_per_query: usize,
     /// Questions of one client address that wait for an upstream.
-    pub per_client: usize,
+    pub queries_per_client: usize,
     /// Attempts made early for each upstream's slow answers, before every further one has to be earned by ten ordinary
     /// attempts; 0 makes none. See [`crate::counters::UpstreamCounters::hedges_withheld`].
-    pub hedges: u32,
+    pub initial_hedges: u32,
     /// From the client's question to its answer, dialling and retries included. Below the 5 s at which
     /// resolvers give up.
-    pub deadline: Duration,
+    pub query_deadline: Duration,
 }
 
-impl Default for Limits {
+impl Default for ResolverLimits {
     fn default() -> Self {
         Self {
-            flights: 8192,
+            inflight_queries: 8192,
             refreshes: 1024,
-            waiters_per_flight: 1024,
-            per_client: 2048,
-            hedges: 10,
-            deadline: Duration::from_millis(4500),
+            waiters_per_query: 1024,
+            queries_per_client: 2048,
+            initial_hedges: 10,
+            query_deadline: Duration::from_millis(4500),
         }
     }
 }

@@ -105,11 +105,11 @@ impl Resolver {
             }));
         }
         let until = (now + forward.read_timeout).min(flight.deadline);
-        let pace = self.paces.entry(upstream.id).or_insert_with(|| Pace::new(self.limits.hedges));
+        let pace = self.paces.entry(upstream.id).or_insert_with(|| Pace::new(self.limits.initial_hedges));
         if !launch.is_hedge {
             pace.earn();
         }
-        let hedge_at = Some(now + pace.patience()).filter(|at| *at < until && self.limits.hedges > 0);
+        let hedge_at = Some(now + pace.patience()).filter(|at| *at < until && self.limits.initial_hedges > 0);
         let mut attempt = Attempt {
             flight: flight_id,
             upstream: index,

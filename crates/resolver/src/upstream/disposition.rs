@@ -79,8 +79,8 @@ impl Resolver {
         if let Some(pace) = self.paces.get_mut(&upstream.id) {
             pace.observe(took.min(forward.read_timeout));
         }
-        forward.state.answers.fetch_add(1, Relaxed);
-        upstream.state.fails.store(0, Relaxed);
+        forward.state.responses.fetch_add(1, Relaxed);
+        upstream.state.failed_probes.store(0, Relaxed);
     }
 
     fn verdict(&self, attempt: &Attempt, response: &Response<'_>) -> Verdict {
@@ -95,7 +95,7 @@ impl Resolver {
         let has_nothing = rcode == Rcode::NOERROR && response.kind != Kind::Positive;
         if forward.next.contains(&rcode) || forward.next_on_nodata && has_nothing {
             let behind =
-                inquiry.forward.and_then(|from| inquiry.route.block.forward_behind(from, &inquiry.name));
+                inquiry.forward.and_then(|from| inquiry.route.block.next_forward(from, &inquiry.name));
             return behind.map_or(Verdict::Told, Verdict::NextForward);
         }
         Verdict::Told
@@ -132,12 +132,12 @@ impl Resolver {
         if to.is_full() {
             return self.refuse_flight(now, id, to.max_concurrent, outbox);
         }
-        from.state.in_use.fetch_sub(1, Relaxed);
-        to.state.in_use.fetch_add(1, Relaxed);
+        from.state.inflight_queries.fetch_sub(1, Relaxed);
+        to.state.inflight_queries.fetch_add(1, Relaxed);
         flight.plan = Plan::new(to, &mut self.random);
-        flight.transport = to.transport.after(inquiry.came_by);
+        flight.transport = to.transport.for_client(inquiry.came_by);
         flight.second_best = None;
-        flight.heard = to.state.answers.load(Relaxed);
+        flight.heard = to.state.responses.load(Relaxed);
         flight.inquiry = inquiry;
         self.timers.remove(&(flight.timer, Due::Flight(id)));
         flight.timer = flight.deadline;

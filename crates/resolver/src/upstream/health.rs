@@ -12,7 +12,7 @@ use wire::header::{Class, RecordType};
 use crate::Resolver;
 use crate::action::{Action, AttemptFailure, AttemptId, Outbox, SendQuery, Transport};
 use crate::inflight::query::{Due, Inquiry};
-use crate::policy::{ForwardPolicy, Route, TransportRule, Upstream};
+use crate::policy::{ForwardPolicy, Route, TransportPreference, Upstream};
 use crate::upstream::attempt::draw_id;
 
 /// How long a probe over UDP waits for its answer.
@@ -57,13 +57,13 @@ impl Resolver {
     /// Begins to probe an upstream of the inquiry's `forward`, unless some worker does.
     pub(crate) fn probe(&mut self, now: Instant, inquiry: &Inquiry, index: usize, outbox: &mut Outbox) {
         let Some((forward, upstream)) = inquiry.forward().zip(inquiry.upstream(index)) else { return };
-        if forward.health.max_fails == 0 || !self.policy.has(&inquiry.route) {
+        if forward.health.max_fails == 0 || !self.policy.serves(&inquiry.route) {
             return;
         }
         if upstream.state.probing.swap(true, Relaxed) {
             return;
         }
-        let by_tcp = upstream.encrypted || forward.transport == TransportRule::ForceTcp;
+        let by_tcp = upstream.encrypted || forward.transport == TransportPreference::ForceTcp;
         let probe = Probe {
             route: Arc::clone(&inquiry.route),
             forward: inquiry.forward,
@@ -125,7 +125,7 @@ impl Resolver {
                 }
                 let Some(probe) = self.take_probe(id) else { return };
                 if let Some(forward) = probe.forward() {
-                    forward.state.answers.fetch_add(1, Relaxed);
+                    forward.state.responses.fetch_add(1, Relaxed);
                 }
                 end(&probe);
             }
@@ -153,7 +153,7 @@ impl Resolver {
         }
         let Some((forward, upstream)) = probe.forward().zip(probe.upstream()) else { return };
         if failure != AttemptFailure::Local {
-            upstream.state.fails.fetch_add(1, Relaxed);
+            upstream.state.failed_probes.fetch_add(1, Relaxed);
             upstream.counters.healthcheck_failures.add(1);
         }
         probe.timer = now + forward.health.interval;
@@ -169,7 +169,8 @@ impl Resolver {
             return self.probe_failed(now, id, AttemptFailure::TimedOut, outbox);
         }
         let Some(probe) = self.take_probe(id) else { return };
-        let has_answered = probe.upstream().is_none_or(|upstream| upstream.state.fails.load(Relaxed) == 0);
+        let has_answered =
+            probe.upstream().is_none_or(|upstream| upstream.state.failed_probes.load(Relaxed) == 0);
         if has_answered { end(&probe) } else { self.send_probe(now, probe, outbox) }
     }
 
@@ -201,7 +202,7 @@ impl Resolver {
 /// The upstream is up, and whoever fails there next may probe it.
 fn end(probe: &Probe) {
     if let Some(upstream) = probe.upstream() {
-        upstream.state.fails.store(0, Relaxed);
+        upstream.state.failed_probes.store(0, Relaxed);
         upstream.state.probing.store(false, Relaxed);
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use rand::RngExt;
 use rand::seq::SliceRandom;
 
-use crate::policy::{AttemptRule, ForwardPolicy, Order};
+use crate::policy::{ForwardPolicy, MaxConnectAttempts, SelectionPolicy};
 
 /// Rounds through the upstreams (RFC 9520 section 3.1 allows three).
 pub(crate) const ROUNDS: usize = 2;
@@ -61,10 +61,10 @@ impl Plan {
     pub(crate) fn new(forward: &ForwardPolicy, random: &mut impl rand::Rng) -> Self {
         let mut order: Vec<usize> = (0..forward.upstreams.len()).collect();
         match forward.order {
-            Order::Sequential => {}
-            Order::Random => order.shuffle(random),
-            Order::RoundRobin => {
-                let turn = forward.state.turn.fetch_add(1, Relaxed);
+            SelectionPolicy::Sequential => {}
+            SelectionPolicy::Random => order.shuffle(random),
+            SelectionPolicy::RoundRobin => {
+                let turn = forward.state.next_upstream.fetch_add(1, Relaxed);
                 let first = turn.checked_rem(order.len()).unwrap_or(0);
                 order.rotate_left(first);
             }
@@ -80,9 +80,9 @@ impl Plan {
             return Self { order, taken: 0, limit: Some(1), all_down: true };
         }
         let limit = match forward.attempts {
-            AttemptRule::TwoEach => Some(up.len() * ROUNDS),
-            AttemptRule::AtMost(attempts) => Some(usize::try_from(attempts).unwrap_or(usize::MAX)),
-            AttemptRule::Unbounded => None,
+            MaxConnectAttempts::TwoPerUpstream => Some(up.len() * ROUNDS),
+            MaxConnectAttempts::Limit(attempts) => Some(usize::try_from(attempts).unwrap_or(usize::MAX)),
+            MaxConnectAttempts::Unlimited => None,
         };
         Self { order: up, taken: 0, limit, all_down: false }
     }

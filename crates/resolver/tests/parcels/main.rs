@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use resolver::cache::{Cache, MOST_PARCEL, Unpacked};
-use resolver::policy::{BlockId, Prefetch, Stale, StaleMode};
+use resolver::policy::{BlockId, Prefetch, ServeStale, ServeStaleMode};
 use testkit::{clock, stand};
 use wire::name::Name;
 
@@ -188,7 +188,13 @@ fn when_room_is_wanted_those_who_were_wanted_least_leave() {
 fn stale_answers_go_where_they_may_be_told() {
     let mut policy = stand::cache();
     let (window, ttl, recheck) = (Duration::from_secs(3600), 0, ZERO);
-    policy.stale = Some(Stale { window, mode: StaleMode::Immediate, ttl, recheck, prefer_positive: false });
+    policy.serve_stale = Some(ServeStale {
+        duration: window,
+        mode: ServeStaleMode::Immediate,
+        ttl,
+        failure_recheck: recheck,
+        prefer_positive: false,
+    });
     let now = clock::now();
     let mut old = Process::new(policy.clone(), 0, 64 << 20, now);
     old.learn(Question::plain("aaa.example"), Says::Addresses(1, 30));
@@ -217,7 +223,7 @@ fn failures_stay_behind() {
 #[test]
 fn what_is_popular_stays_popular() {
     let mut policy = stand::cache();
-    policy.prefetch = Some(Prefetch { amount: 4, within: Duration::from_secs(60), percent: 20 });
+    policy.prefetch = Some(Prefetch { amount: 4, duration: Duration::from_secs(60), percent: 20 });
     let now = clock::now();
     let mut old = Process::new(policy.clone(), 0, 64 << 20, now);
     old.learn(Question::plain("aaa.example"), Says::Addresses(1, 100));

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use resolver::action::{Action, AttemptFailure, Client, Outbox, SendQuery};
 use resolver::cache::{Cache, Home, Occupancy};
-use resolver::policy::{Block, BlockId, CachePolicy};
+use resolver::policy::{Block, BlockId, CacheOptions};
 use resolver::{Resolver, ResolverConfig};
 use testkit::stand;
 use wire::name::Name;
@@ -16,7 +16,7 @@ use wire::name::Name;
 pub(crate) struct Process {
     pub(crate) cache: Arc<Cache>,
     pub(crate) occupancy: Arc<Occupancy>,
-    policy: CachePolicy,
+    policy: CacheOptions,
     block: BlockId,
     resolver: Resolver,
     outbox: Outbox,
@@ -62,7 +62,7 @@ impl<'a> Question<'a> {
 
 impl Process {
     /// With this `cache` directive in a block of this number, and so many octets for its cache.
-    pub(crate) fn new(policy: CachePolicy, block: u16, budget: u64, now: Instant) -> Self {
+    pub(crate) fn new(policy: CacheOptions, block: u16, budget: u64, now: Instant) -> Self {
         let (cache, occupancy) = (Arc::new(Cache::new(budget)), Arc::<Occupancy>::default());
         let block = BlockId(block);
         let directives = Block {

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use resolver::policy::{
-    AttemptRule, CachePolicy, HealthPolicy, Limits, Order, Prefetch, Stale, StaleMode, StorePolicy,
-    TransportRule,
+    CacheOptions, HealthCheck, MaxConnectAttempts, Prefetch, ResolverLimits, SelectionPolicy, ServeStale,
+    ServeStaleMode, StoreOptions, TransportPreference,
 };
 use wire::header::Rcode;
 use wire::name::Name;
@@ -18,8 +18,8 @@ use crate::text::{self, TextError, wrong};
 pub struct Settings {
     /// Server blocks; the first takes `.` unless told otherwise.
     pub blocks: Vec<Block>,
-    /// Limits of the worker; no attempt is made early unless told otherwise.
-    pub limits: Limits,
+    /// ResolverLimits of the worker; no attempt is made early unless told otherwise.
+    pub limits: ResolverLimits,
 }
 
 /// A server block.
@@ -30,7 +30,7 @@ pub struct Block {
     /// Its `bufsize` directive.
     pub udp_size: u16,
     /// Its `cache` directive.
-    pub cache: Option<CachePolicy>,
+    pub cache: Option<CacheOptions>,
     /// Its `forward` directives.
     pub forwards: Vec<Forward>,
     /// The name that its `loop` directive watches for.
@@ -49,17 +49,17 @@ pub struct Forward {
     /// Upstreams by the names the scenario gives them; those written `tls://NAME` are reached by TLS.
     pub upstreams: Vec<String>,
     /// Their order; `sequential` unless told otherwise, so that a scenario knows who is asked.
-    pub order: Order,
+    pub order: SelectionPolicy,
     /// How questions travel; `force_tcp` unless told otherwise.
-    pub transport: TransportRule,
+    pub transport: TransportPreference,
     /// 0 is no limit.
     pub max_concurrent: u32,
     /// Of one attempt.
     pub read_timeout: Duration,
     /// `max_connect_attempts`.
-    pub attempts: AttemptRule,
+    pub attempts: MaxConnectAttempts,
     /// `max_fails`, `health_check`, `failfast_all_unhealthy_upstreams`; nobody is probed unless told otherwise.
-    pub health: HealthPolicy,
+    pub health: HealthCheck,
     /// `failover`.
     pub failover: Vec<Rcode>,
     /// `next`.
@@ -74,12 +74,12 @@ impl Forward {
             from,
             except: Vec::new(),
             upstreams,
-            order: Order::Sequential,
-            transport: TransportRule::ForceTcp,
+            order: SelectionPolicy::Sequential,
+            transport: TransportPreference::ForceTcp,
             max_concurrent: 0,
             read_timeout: Duration::from_secs(2),
-            attempts: AttemptRule::default(),
-            health: HealthPolicy { max_fails: 0, ..stand::health() },
+            attempts: MaxConnectAttempts::default(),
+            health: HealthCheck { max_fails: 0, ..stand::health() },
             failover: Vec::new(),
             next: Vec::new(),
             next_on_nodata: false,
@@ -110,7 +110,7 @@ impl Block {
 
 impl Default for Settings {
     fn default() -> Self {
-        let limits = Limits { hedges: 0, ..Limits::default() };
+        let limits = ResolverLimits { initial_hedges: 0, ..ResolverLimits::default() };
         Self { blocks: vec![Block::new(vec![Name::root()])], limits }
     }
 }
@@ -149,12 +149,12 @@ impl SettingsReader {
     fn limit(&mut self, limit: &str, value: &str) -> Result<(), TextError> {
         let limits = &mut self.settings.limits;
         match limit {
-            "flights" => limits.flights = number(value)?,
+            "flights" => limits.inflight_queries = number(value)?,
             "refreshes" => limits.refreshes = number(value)?,
-            "waiters" => limits.waiters_per_flight = number(value)?,
-            "client" => limits.per_client = number(value)?,
-            "hedges" => limits.hedges = number(value)?,
-            "deadline" => limits.deadline = duration(value)?,
+            "waiters" => limits.waiters_per_query = number(value)?,
+            "client" => limits.queries_per_client = number(value)?,
+            "hedges" => limits.initial_hedges = number(value)?,
+            "deadline" => limits.query_deadline = duration(value)?,
             _ => {
                 return wrong(format!(
                     "`{limit}` is not a limit: flights, refreshes, waiters, client, hedges, deadline"
@@ -187,7 +187,7 @@ fn read_directive(words: &[&str], block: &mut Block) -> Result<(), TextError> {
     Ok(())
 }
 
-fn read_cache(option: &[&str], cache: &mut CachePolicy) -> Result<(), TextError> {
+fn read_cache(option: &[&str], cache: &mut CacheOptions) -> Result<(), TextError> {
     match *option {
         ["zones", ref zones @ ..] => cache.zones = read_zones(zones)?,
         ["success", ref store @ ..] => return read_store(store, &mut cache.success),
@@ -199,10 +199,10 @@ fn read_cache(option: &[&str], cache: &mut CachePolicy) -> Result<(), TextError>
         ["authoritative"] => cache.authoritative = true,
         ["prefetch", amount, within, percent] => {
             let percent = number(percent.trim_end_matches('%'))?;
-            cache.prefetch = Some(Prefetch { amount: number(amount)?, within: duration(within)?, percent });
+            cache.prefetch = Some(Prefetch { amount: number(amount)?, duration: duration(within)?, percent });
         }
-        ["serve_stale", window, ref mode @ ..] => cache.stale = Some(read_stale(window, mode)?),
-        ["serve_stale_policy", "prefer_positive"] => match &mut cache.stale {
+        ["serve_stale", window, ref mode @ ..] => cache.serve_stale = Some(read_stale(window, mode)?),
+        ["serve_stale_policy", "prefer_positive"] => match &mut cache.serve_stale {
             Some(stale) => stale.prefer_positive = true,
             None => return wrong("`serve_stale` comes first"),
         },
@@ -211,12 +211,12 @@ fn read_cache(option: &[&str], cache: &mut CachePolicy) -> Result<(), TextError>
     Ok(())
 }
 
-fn read_stale(window: &str, mode: &[&str]) -> Result<Stale, TextError> {
+fn read_stale(window: &str, mode: &[&str]) -> Result<ServeStale, TextError> {
     let (mode, rest) = match *mode {
-        [] => (StaleMode::Immediate, &[][..]),
-        ["immediate", ref rest @ ..] => (StaleMode::Immediate, rest),
-        ["verify"] => (StaleMode::Verify(Duration::ZERO), &[][..]),
-        ["verify", patience, ref rest @ ..] => (StaleMode::Verify(duration(patience)?), rest),
+        [] => (ServeStaleMode::Immediate, &[][..]),
+        ["immediate", ref rest @ ..] => (ServeStaleMode::Immediate, rest),
+        ["verify"] => (ServeStaleMode::Verify(Duration::ZERO), &[][..]),
+        ["verify", patience, ref rest @ ..] => (ServeStaleMode::Verify(duration(patience)?), rest),
         _ => {
             return wrong(
                 "serve_stale WINDOW [immediate [TTL [RECHECK]] | verify [TIMEOUT [TTL [RECHECK]]]]",
@@ -225,10 +225,16 @@ fn read_stale(window: &str, mode: &[&str]) -> Result<Stale, TextError> {
     };
     let ttl = rest.first().map_or(Ok(0), |ttl| number(ttl))?;
     let recheck = rest.get(1).map_or(Ok(Duration::ZERO), |recheck| duration(recheck))?;
-    Ok(Stale { window: duration(window)?, mode, ttl, recheck, prefer_positive: false })
+    Ok(ServeStale {
+        duration: duration(window)?,
+        mode,
+        ttl,
+        failure_recheck: recheck,
+        prefer_positive: false,
+    })
 }
 
-fn read_store(words: &[&str], store: &mut StorePolicy) -> Result<(), TextError> {
+fn read_store(words: &[&str], store: &mut StoreOptions) -> Result<(), TextError> {
     let mut values = words.iter();
     let places = [&mut store.capacity, &mut store.max_ttl, &mut store.min_ttl];
     for (place, value) in places.into_iter().zip(values.by_ref()) {
@@ -240,16 +246,16 @@ fn read_store(words: &[&str], store: &mut StorePolicy) -> Result<(), TextError> 
 fn read_forward(words: &[&str], forward: &mut Forward) -> Result<(), TextError> {
     match *words {
         ["except", ref zones @ ..] => forward.except = read_zones(zones)?,
-        ["policy", "random"] => forward.order = Order::Random,
-        ["policy", "round_robin"] => forward.order = Order::RoundRobin,
-        ["policy", "sequential"] => forward.order = Order::Sequential,
-        ["force_tcp"] => forward.transport = TransportRule::ForceTcp,
-        ["prefer_udp"] => forward.transport = TransportRule::PreferUdp,
-        ["as_client"] => forward.transport = TransportRule::AsClient,
+        ["policy", "random"] => forward.order = SelectionPolicy::Random,
+        ["policy", "round_robin"] => forward.order = SelectionPolicy::RoundRobin,
+        ["policy", "sequential"] => forward.order = SelectionPolicy::Sequential,
+        ["force_tcp"] => forward.transport = TransportPreference::ForceTcp,
+        ["prefer_udp"] => forward.transport = TransportPreference::PreferUdp,
+        ["as_client"] => forward.transport = TransportPreference::SameAsClient,
         ["max_concurrent", limit] => forward.max_concurrent = number(limit)?,
         ["read_timeout", time] => forward.read_timeout = duration(time)?,
-        ["max_connect_attempts", "0"] => forward.attempts = AttemptRule::Unbounded,
-        ["max_connect_attempts", most] => forward.attempts = AttemptRule::AtMost(number(most)?),
+        ["max_connect_attempts", "0"] => forward.attempts = MaxConnectAttempts::Unlimited,
+        ["max_connect_attempts", most] => forward.attempts = MaxConnectAttempts::Limit(number(most)?),
         ["max_fails", most] => forward.health.max_fails = number(most)?,
         ["health_check", interval, ref options @ ..] => {
             forward.health.interval = duration(interval)?;
@@ -264,7 +270,7 @@ fn read_forward(words: &[&str], forward: &mut Forward) -> Result<(), TextError> 
     Ok(())
 }
 
-fn read_health_check(options: &[&str], health: &mut HealthPolicy) -> Result<(), TextError> {
+fn read_health_check(options: &[&str], health: &mut HealthCheck) -> Result<(), TextError> {
     match *options {
         [] => Ok(()),
         ["no_rec", ref rest @ ..] => {

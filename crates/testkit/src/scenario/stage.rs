@@ -8,7 +8,7 @@ use resolver::action::{Client, ConnectionId, Transport};
 use resolver::cache::{Cache, Occupancy};
 use resolver::counters::{BlockCounters, RouteCounters, UpstreamCounters, WorkerCounters};
 use resolver::policy::{
-    Block, BlockId, ForwardPolicy, Listener, ListenerId, LoopCheck, Policy, Route, RouteId, Upstream,
+    Block, BlockId, ForwardPolicy, Listener, ListenerId, LoopDetector, Policy, Route, RouteId, Upstream,
     UpstreamId,
 };
 use resolver::{Resolver, ResolverConfig};
@@ -74,8 +74,8 @@ impl Stage {
                 counters: Arc::clone(&books.counters),
                 occupancy: Arc::clone(&books.occupancy),
             });
-            let loop_check = block.loop_probe.as_ref().map(|probe| {
-                let check = LoopCheck::default();
+            let loop_detector = block.loop_probe.as_ref().map(|probe| {
+                let check = LoopDetector::default();
                 check.watch(Some(probe.clone()));
                 Arc::new(check)
             });
@@ -83,8 +83,8 @@ impl Stage {
                 let id = RouteId(u16::try_from(routes.len()).unwrap_or(u16::MAX));
                 let (zone, block) = (zone.clone(), Arc::clone(&built));
                 let counters = Some(Arc::new(RouteCounters::default()));
-                let loop_check = loop_check.clone();
-                routes.push(Arc::new(Route { id, zone, block, counters, loop_check }));
+                let loop_detector = loop_detector.clone();
+                routes.push(Arc::new(Route { id, zone, block, counters, loop_detector }));
             }
             blocks.push(books);
         }

@@ -25,10 +25,10 @@
 
 use std::time::Duration;
 
-use resolver::policy::{CachePolicy, StorePolicy};
+use resolver::policy::{CacheOptions, StoreOptions};
 use wire::name::Name;
 
-use super::{Surroundings, duration_or, integer};
+use super::{DirectiveContext, duration_or, integer};
 use crate::error::ConfigError;
 use crate::keys;
 use crate::lexer::Token;
@@ -41,29 +41,32 @@ use refresh::StaleOptions;
 /// A SERVFAIL is not kept longer (RFC 2308 section 7.1).
 const MAX_SERVFAIL: Duration = Duration::from_secs(300);
 
-pub(super) fn read(directive: &Directive, around: &mut Surroundings<'_>) -> Result<CachePolicy, ConfigError> {
+pub(super) fn read(
+    directive: &Directive,
+    context: &mut DirectiveContext<'_>,
+) -> Result<CacheOptions, ConfigError> {
     let (ttl, zones) = match directive.head.args.split_first() {
         Some((first, rest)) if first.text.parse::<i64>().is_ok() => (Some(life(first)?), rest),
         _ => (None, directive.head.args.as_slice()),
     };
-    let store = |max_ttl: u32| StorePolicy {
+    let store = |max_ttl: u32| StoreOptions {
         capacity: capacity_of(10_000),
         max_ttl: ttl.unwrap_or(max_ttl),
         min_ttl: 5,
         disabled: Vec::new(),
     };
-    let mut policy = CachePolicy {
+    let mut policy = CacheOptions {
         zones: zones_of(zones)?,
         success: store(3600),
         denial: store(1800),
         servfail: Duration::from_secs(5),
         keep_ttl: false,
         prefetch: None,
-        stale: None,
+        serve_stale: None,
         authoritative: false,
     };
     if policy.zones.is_empty() {
-        policy.zones = around.keys.iter().map(|key| key.zone.clone()).collect();
+        policy.zones = context.keys.iter().map(|key| key.zone.clone()).collect();
     }
     read_options(&directive.options, &mut policy)?;
     for store in [&mut policy.success, &mut policy.denial] {
@@ -72,7 +75,7 @@ pub(super) fn read(directive: &Directive, around: &mut Surroundings<'_>) -> Resu
     Ok(policy)
 }
 
-fn read_options(options: &[Words], policy: &mut CachePolicy) -> Result<(), ConfigError> {
+fn read_options(options: &[Words], policy: &mut CacheOptions) -> Result<(), ConfigError> {
     let mut stale = StaleOptions::default();
     for option in options {
         match &*option.name.text {
@@ -94,7 +97,7 @@ fn read_options(options: &[Words], policy: &mut CachePolicy) -> Result<(), Confi
             _ => return Err(ConfigError::argument(&option.name)),
         }
     }
-    policy.stale = stale.finish()?;
+    policy.serve_stale = stale.finish()?;
     Ok(())
 }
 
@@ -111,7 +114,7 @@ fn capacity_of(wanted: i64) -> u32 {
     u32::try_from((wanted / 256).clamp(4, 1 << 23) * 256).unwrap_or(u32::MAX)
 }
 
-fn limits(option: &Words, store: &mut StorePolicy) -> Result<(), ConfigError> {
+fn limits(option: &Words, store: &mut StoreOptions) -> Result<(), ConfigError> {
     let words = option.arguments(1, 3)?;
     if let Some(capacity) = words.first() {
         store.capacity = capacity_of(integer(capacity)?);
@@ -155,7 +158,7 @@ fn servfail(option: &Words) -> Result<Duration, ConfigError> {
     Ok(life)
 }
 
-fn disable(option: &Words, policy: &mut CachePolicy) -> Result<(), ConfigError> {
+fn disable(option: &Words, policy: &mut CacheOptions) -> Result<(), ConfigError> {
     let (class, zones) = match option.args.split_first() {
         Some((class, zones)) => (class, zones_of(zones)?),
         None => return Err(ConfigError::argument(&option.name)),

@@ -13,7 +13,7 @@
 
 use std::time::Duration;
 
-use resolver::policy::{Prefetch, Stale, StaleMode};
+use resolver::policy::{Prefetch, ServeStale, ServeStaleMode};
 
 use super::super::{duration, duration_of, duration_or, integer};
 use crate::error::ConfigError;
@@ -30,7 +30,7 @@ pub(super) fn prefetch(option: &Words) -> Result<Option<Prefetch>, ConfigError> 
     let amount = words.first().map_or(Ok(0), amount)?;
     let within = words.get(1).map_or(Ok(Duration::from_secs(60)), duration)?;
     let percent = words.get(2).map_or(Ok(10), percent)?;
-    Ok((amount > 0).then_some(Prefetch { amount, within, percent }))
+    Ok((amount > 0).then_some(Prefetch { amount, duration: within, percent }))
 }
 
 fn amount(token: &Token) -> Result<u32, ConfigError> {
@@ -57,8 +57,8 @@ fn percent(token: &Token) -> Result<u8, ConfigError> {
 /// What the options about stale answers say together.
 #[derive(Default)]
 pub(super) struct StaleOptions<'a> {
-    /// Said, if only to say that there are none.
-    stale: Option<Option<Stale>>,
+    /// BlockDirectives, if only to say that there are none.
+    stale: Option<Option<ServeStale>>,
     prefer_positive: Option<&'a Token>,
 }
 
@@ -71,12 +71,13 @@ impl<'a> StaleOptions<'a> {
             words.first().map_or(Ok(Duration::from_secs(3600)), |word| duration_or(word, negative))?;
         let (mode, rest) = match words.get(1) {
             Some(word) => mode(word, words.get(2))?,
-            None => (StaleMode::Immediate, 2),
+            None => (ServeStaleMode::Immediate, 2),
         };
         option.arguments(0, rest + 2)?;
         let ttl = words.get(rest).map_or(Ok(0), ttl)?;
         let recheck = words.get(rest + 1).map_or(Ok(Duration::ZERO), recheck)?;
-        let stale = Stale { window, mode, ttl, recheck, prefer_positive: false };
+        let stale =
+            ServeStale { duration: window, mode, ttl, failure_recheck: recheck, prefer_positive: false };
         self.stale = Some((!window.is_zero()).then_some(stale));
         Ok(())
     }
@@ -95,26 +96,26 @@ impl<'a> StaleOptions<'a> {
         Ok(())
     }
 
-    pub(super) fn finish(self) -> Result<Option<Stale>, ConfigError> {
+    pub(super) fn finish(self) -> Result<Option<ServeStale>, ConfigError> {
         match (self.stale, self.prefer_positive) {
             (None, Some(option)) => Err(ConfigError::at(option, "serve_stale_policy requires serve_stale")),
             (stale, preference) => {
-                Ok(stale.flatten().map(|stale| Stale { prefer_positive: preference.is_some(), ..stale }))
+                Ok(stale.flatten().map(|stale| ServeStale { prefer_positive: preference.is_some(), ..stale }))
             }
         }
     }
 }
 
 /// The mode, and which argument follows what belongs to it.
-fn mode(word: &Token, timeout: Option<&Token>) -> Result<(StaleMode, usize), ConfigError> {
+fn mode(word: &Token, timeout: Option<&Token>) -> Result<(ServeStaleMode, usize), ConfigError> {
     match word.text.to_lowercase().as_str() {
-        "immediate" => Ok((StaleMode::Immediate, 2)),
+        "immediate" => Ok((ServeStaleMode::Immediate, 2)),
         "verify" => {
             let timeout = timeout.map_or(Ok(Duration::ZERO), |token| {
                 let negative = "invalid negative timeout for serve_stale verify";
                 duration_of("serve_stale verify timeout", token, negative)
             });
-            Ok((StaleMode::Verify(timeout?), 3))
+            Ok((ServeStaleMode::Verify(timeout?), 3))
         }
         other => {
             let reason = format!("invalid value for serve_stale refresh mode: {other}");

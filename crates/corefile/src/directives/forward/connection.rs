@@ -7,20 +7,20 @@ use std::time::Duration;
 
 use rustls::pki_types::ServerName;
 
-use super::super::{Surroundings, duration, integer};
+use super::super::{DirectiveContext, duration, integer};
 use super::tls;
 use crate::address::split_port;
 use crate::error::ConfigError;
 use crate::lexer::Token;
-use crate::settings::Carriage;
+use crate::settings::ConnectionOptions;
 use crate::tree::Words;
 
 /// Where DNS over TLS is spoken (RFC 7858 section 3.1).
 const TLS_PORT: u16 = 853;
 
 /// What a directive without options about connections says.
-pub(super) fn unset() -> Carriage {
-    Carriage {
+pub(super) fn unset() -> ConnectionOptions {
+    ConnectionOptions {
         expire: Duration::from_secs(10),
         max_age: None,
         max_idle_conns: None,
@@ -31,7 +31,7 @@ pub(super) fn unset() -> Carriage {
 
 /// The options about connections as they are read; some make sense only together.
 pub(super) struct Draft<'a> {
-    carriage: Carriage,
+    connection: ConnectionOptions,
     max_age: Option<&'a Token>,
     source: Option<&'a Token>,
     tls: Option<&'a Words>,
@@ -40,22 +40,22 @@ pub(super) struct Draft<'a> {
 
 impl<'a> Draft<'a> {
     pub(super) fn new() -> Self {
-        Self { carriage: unset(), max_age: None, source: None, tls: None, server_name: None }
+        Self { connection: unset(), max_age: None, source: None, tls: None, server_name: None }
     }
 
     /// Reads an option about connections; false for any other.
     pub(super) fn read_option(&mut self, option: &'a Words) -> Result<bool, ConfigError> {
         match &*option.name.text {
-            "expire" => self.carriage.expire = duration(option.one()?)?,
+            "expire" => self.connection.expire = duration(option.one()?)?,
             "max_age" => {
                 let token = option.one()?;
-                self.carriage.max_age = Some(duration(token)?).filter(|age| !age.is_zero());
+                self.connection.max_age = Some(duration(token)?).filter(|age| !age.is_zero());
                 self.max_age = Some(token);
             }
-            "max_idle_conns" => self.carriage.max_idle_conns = count(option.one()?)?,
+            "max_idle_conns" => self.connection.max_idle_conns = count(option.one()?)?,
             "source_address" => {
                 let token = option.one()?;
-                self.carriage.source_address = Some(source_address(token)?);
+                self.connection.source_address = Some(source_address(token)?);
                 self.source = Some(token);
             }
             "tls" => {
@@ -73,8 +73,8 @@ impl<'a> Draft<'a> {
         mut self,
         to: &[Token],
         upstreams: &[SocketAddr],
-        around: &mut Surroundings<'_>,
-    ) -> Result<Carriage, ConfigError> {
+        context: &mut DirectiveContext<'_>,
+    ) -> Result<ConnectionOptions, ConfigError> {
         self.check_age()?;
         self.check_source(upstreams)?;
         let mut names = Vec::new();
@@ -92,12 +92,12 @@ impl<'a> Draft<'a> {
             && let Some((option, written)) = self.unused_tls()
         {
             let place = written.place();
-            around
+            context
                 .warnings
                 .push(format!("{place} - no upstream is reached by tls://: {option} does nothing"));
         }
-        self.carriage.tls = tls::read(self.tls, needs, named, around.system)?;
-        Ok(self.carriage)
+        self.connection.tls = tls::read(self.tls, needs, named, context.host)?;
+        Ok(self.connection)
     }
 
     /// An option about TLS, and where it is written.
@@ -107,8 +107,8 @@ impl<'a> Draft<'a> {
     }
 
     fn check_age(&self) -> Result<(), ConfigError> {
-        let (Some(token), Some(age)) = (self.max_age, self.carriage.max_age) else { return Ok(()) };
-        let expire = self.carriage.expire;
+        let (Some(token), Some(age)) = (self.max_age, self.connection.max_age) else { return Ok(()) };
+        let expire = self.connection.expire;
         if age < expire {
             let reason = format!("max_age ({age:?}) must not be less than expire ({expire:?})");
             return Err(ConfigError::at(token, reason));
@@ -117,7 +117,9 @@ impl<'a> Draft<'a> {
     }
 
     fn check_source(&self, upstreams: &[SocketAddr]) -> Result<(), ConfigError> {
-        let (Some(token), Some(source)) = (self.source, self.carriage.source_address) else { return Ok(()) };
+        let (Some(token), Some(source)) = (self.source, self.connection.source_address) else {
+            return Ok(());
+        };
         let stranger = upstreams.iter().find(|upstream| upstream.is_ipv4() != source.is_ipv4());
         stranger.map_or(Ok(()), |upstream| {
             Err(ConfigError::at(

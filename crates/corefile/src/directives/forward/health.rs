@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use resolver::policy::HealthPolicy;
+use resolver::policy::HealthCheck;
 use wire::name::Name;
 
 use super::super::duration_or;
@@ -19,8 +19,8 @@ use crate::tree::Words;
 const SHORTEST: Duration = Duration::from_millis(100);
 
 /// What a directive without options about health says.
-pub(super) fn unset() -> HealthPolicy {
-    HealthPolicy {
+pub(super) fn unset() -> HealthCheck {
+    HealthCheck {
         max_fails: 2,
         interval: Duration::from_millis(500),
         recursion_desired: true,
@@ -31,7 +31,7 @@ pub(super) fn unset() -> HealthPolicy {
 
 pub(super) fn check(
     option: &Words,
-    health: &mut HealthPolicy,
+    health: &mut HealthCheck,
     warnings: &mut Vec<String>,
 ) -> Result<(), ConfigError> {
     let [interval, rest @ ..] = option.arguments(1, usize::MAX)? else {

@@ -39,7 +39,7 @@
 //!
 //! `tls://IP`, with `%NAME` and a port behind it if it is not 853, is reached by DNS over TLS (RFC 7858). It must prove
 //! to be `tls_servername`, or else NAME, or else IP, by a certificate of an authority in the file CA, or else of one
-//! that the machine knows; CERT and KEY are files that say who we are.
+//! that the fake_host knows; CERT and KEY are files that say who we are.
 //!
 //! `doh_method` is checked and has no effect: there are no upstreams by HTTPS. `resolver`, with which CoreDNS
 //! looks up TO given as host names, is refused, and so are host names: they would have to be looked up before
@@ -47,9 +47,9 @@
 
 use std::time::Duration;
 
-use resolver::policy::{AttemptRule, Order, TransportRule};
+use resolver::policy::{MaxConnectAttempts, SelectionPolicy, TransportPreference};
 
-use super::{Surroundings, duration_or, integer};
+use super::{DirectiveContext, duration_or, integer};
 use crate::error::ConfigError;
 use crate::keys;
 use crate::lexer::Token;
@@ -66,7 +66,10 @@ mod upstreams;
 const NO_LOOKUP: &str = "host names are not looked up, because the resolver of the node may be this cache: write \
                          IP addresses, or the path of a file with nameserver lines";
 
-pub(super) fn read(directive: &Directive, around: &mut Surroundings<'_>) -> Result<Forward, ConfigError> {
+pub(super) fn read(
+    directive: &Directive,
+    context: &mut DirectiveContext<'_>,
+) -> Result<Forward, ConfigError> {
     let [from, to @ ..] = directive.head.args.as_slice() else {
         return Err(ConfigError::argument(&directive.head.name));
     };
@@ -76,7 +79,7 @@ pub(super) fn read(directive: &Directive, around: &mut Surroundings<'_>) -> Resu
     let mut zones = keys::zones(from)?.into_iter();
     let zone = zones.next().ok_or_else(|| ConfigError::at(from, "FROM names no zone"))?;
     if zones.next().is_some() {
-        around.warnings.push(format!(
+        context.warnings.push(format!(
             "{} - Unsupported CIDR notation: '{}' expands to multiple zones. Using only '{zone}'.",
             from.place(),
             from.text
@@ -85,25 +88,25 @@ pub(super) fn read(directive: &Directive, around: &mut Surroundings<'_>) -> Resu
     let mut forward = Forward {
         from: zone,
         except: Vec::new(),
-        upstreams: upstreams::read(to, last, around)?,
-        order: Order::Random,
-        transport: TransportRule::AsClient,
+        upstreams: upstreams::read(to, last, context)?,
+        order: SelectionPolicy::Random,
+        transport: TransportPreference::SameAsClient,
         max_concurrent: 0,
         read_timeout: Duration::from_secs(2),
-        attempts: AttemptRule::default(),
+        attempts: MaxConnectAttempts::default(),
         health: health::unset(),
         failover: Vec::new(),
         next: Vec::new(),
         next_on_nodata: false,
-        carriage: connection::unset(),
+        connection: connection::unset(),
     };
-    let mut carriage = connection::Draft::new();
+    let mut connection = connection::Draft::new();
     for option in &directive.options {
-        if !carriage.read_option(option)? {
-            read_option(option, &mut forward, around.warnings)?;
+        if !connection.read_option(option)? {
+            read_option(option, &mut forward, context.warnings)?;
         }
     }
-    forward.carriage = carriage.settle(to, &forward.upstreams, around)?;
+    forward.connection = connection.settle(to, &forward.upstreams, context)?;
     Ok(forward)
 }
 
@@ -124,20 +127,20 @@ fn read_option(option: &Words, forward: &mut Forward, warnings: &mut Vec<String>
         }
         "force_tcp" => {
             option.bare()?;
-            forward.transport = TransportRule::ForceTcp;
+            forward.transport = TransportPreference::ForceTcp;
         }
         "prefer_udp" => {
             option.bare()?;
-            if forward.transport != TransportRule::ForceTcp {
-                forward.transport = TransportRule::PreferUdp;
+            if forward.transport != TransportPreference::ForceTcp {
+                forward.transport = TransportPreference::PreferUdp;
             }
         }
         "policy" => forward.order = policy(option.one()?)?,
         "max_concurrent" => forward.max_concurrent = max_concurrent(option.one()?)?,
         "max_connect_attempts" => {
             forward.attempts = match number(option.one()?)? {
-                0 => AttemptRule::Unbounded,
-                most => AttemptRule::AtMost(most),
+                0 => MaxConnectAttempts::Unlimited,
+                most => MaxConnectAttempts::Limit(most),
             };
         }
         "max_fails" => forward.health.max_fails = number(option.one()?)?,
@@ -196,11 +199,11 @@ fn doh_method(option: &Words) -> Result<String, ConfigError> {
     Ok(format!("{} - doh_method has no effect: there are no upstreams by HTTPS", option.name.place()))
 }
 
-fn policy(token: &Token) -> Result<Order, ConfigError> {
+fn policy(token: &Token) -> Result<SelectionPolicy, ConfigError> {
     match &*token.text {
-        "random" => Ok(Order::Random),
-        "round_robin" => Ok(Order::RoundRobin),
-        "sequential" => Ok(Order::Sequential),
+        "random" => Ok(SelectionPolicy::Random),
+        "round_robin" => Ok(SelectionPolicy::RoundRobin),
+        "sequential" => Ok(SelectionPolicy::Sequential),
         other => Err(ConfigError::at(token, format!("unknown policy '{other}'"))),
     }
 }

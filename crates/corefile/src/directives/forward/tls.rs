@@ -10,9 +10,9 @@ use rustls::{ClientConfig, RootCertStore};
 use sha2::{Digest, Sha512};
 
 use crate::error::ConfigError;
+use crate::host::Host;
 use crate::lexer::Token;
 use crate::settings::Tls;
-use crate::system::System;
 use crate::tree::Words;
 
 /// Where distributions keep the certificates of public authorities; the first that is there is taken, as Go does.
@@ -31,7 +31,7 @@ pub(super) fn read(
     option: Option<&Words>,
     needs: Option<&Token>,
     names: Vec<(SocketAddr, ServerName<'static>)>,
-    system: &dyn System,
+    host: &dyn Host,
 ) -> Result<Option<Tls>, ConfigError> {
     let words = option.map_or(&[][..], |option| &option.args);
     let (pair, authority) = match words {
@@ -41,12 +41,12 @@ pub(super) fn read(
     };
     let mut seen = Sha512::new();
     let roots = match (authority, needs) {
-        (Some(file), _) => private_roots(&File::read(file, system)?, &mut seen)?,
-        (None, Some(entry)) => system_roots(entry, system, &mut seen)?,
+        (Some(file), _) => private_roots(&File::read(file, host)?, &mut seen)?,
+        (None, Some(entry)) => system_roots(entry, host, &mut seen)?,
         (None, None) => RootCertStore::empty(),
     };
     let pair = match pair {
-        Some((certificate, key)) => Some((File::read(certificate, system)?, File::read(key, system)?)),
+        Some((certificate, key)) => Some((File::read(certificate, host)?, File::read(key, host)?)),
         None => None,
     };
     let Some(place) = needs.or_else(|| words.first()) else { return Ok(None) };
@@ -86,9 +86,9 @@ fn private_roots(file: &File<'_>, seen: &mut Sha512) -> Result<RootCertStore, Co
     Ok(roots)
 }
 
-fn system_roots(entry: &Token, system: &dyn System, seen: &mut Sha512) -> Result<RootCertStore, ConfigError> {
+fn system_roots(entry: &Token, host: &dyn Host, seen: &mut Sha512) -> Result<RootCertStore, ConfigError> {
     for path in SYSTEM_ROOTS {
-        let Ok(octets) = system.read(Path::new(path)) else { continue };
+        let Ok(octets) = host.read_file(Path::new(path)) else { continue };
         let mut roots = RootCertStore::empty();
         // A bundle may hold a certificate that we do not understand; the others count.
         roots.add_parsable_certificates(CertificateDer::pem_slice_iter(&octets).filter_map(Result::ok));
@@ -112,9 +112,9 @@ struct File<'a> {
 }
 
 impl<'a> File<'a> {
-    fn read(word: &'a Token, system: &dyn System) -> Result<Self, ConfigError> {
-        let octets = system
-            .read(Path::new(&*word.text))
+    fn read(word: &'a Token, host: &dyn Host) -> Result<Self, ConfigError> {
+        let octets = host
+            .read_file(Path::new(&*word.text))
             .map_err(|error| ConfigError::at(word, format!("cannot read {:?}: {error}", word.text)))?;
         Ok(Self { word, octets })
     }

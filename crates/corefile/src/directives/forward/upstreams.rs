@@ -4,12 +4,12 @@ use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::path::Path;
 
-use super::super::Surroundings;
+use super::super::DirectiveContext;
 use super::{NO_LOOKUP, connection};
 use crate::address::{split_port, with_port};
 use crate::error::ConfigError;
+use crate::host::Host;
 use crate::lexer::Token;
-use crate::system::System;
 use crate::upstream_files;
 
 /// Words of TO in one directive, as CoreDNS has it.
@@ -19,7 +19,7 @@ const MAX_WORDS: usize = 15;
 pub(super) fn read(
     to: &[Token],
     last: &Token,
-    around: &mut Surroundings<'_>,
+    context: &mut DirectiveContext<'_>,
 ) -> Result<Vec<SocketAddr>, ConfigError> {
     if to.len() > MAX_WORDS {
         let reason = format!("more than {MAX_WORDS} TOs configured: {}", to.len());
@@ -27,9 +27,9 @@ pub(super) fn read(
     }
     let mut upstreams = Vec::new();
     for entry in to {
-        let found = match address(entry, around.system)? {
+        let found = match address(entry, context.host)? {
             Some(address) => vec![address],
-            None => nameservers(entry, around)?,
+            None => nameservers(entry, context)?,
         };
         for address in found {
             if !upstreams.contains(&address) {
@@ -44,7 +44,7 @@ pub(super) fn read(
 }
 
 /// Reads `IP`, `IP:PORT`, `[V6]:PORT`, each with `dns://` in front if one likes; nothing for anything else.
-fn address(entry: &Token, system: &dyn System) -> Result<Option<SocketAddr>, ConfigError> {
+fn address(entry: &Token, host: &dyn Host) -> Result<Option<SocketAddr>, ConfigError> {
     if let Some((address, _)) = connection::encrypted(entry)? {
         return Ok(Some(address));
     }
@@ -52,11 +52,11 @@ fn address(entry: &Token, system: &dyn System) -> Result<Option<SocketAddr>, Con
     if text.is_empty() {
         return Err(ConfigError::at(entry, format!("invalid address: {:?}", entry.text)));
     }
-    if let Some(address) = with_port(text, 53, system) {
+    if let Some(address) = with_port(text, 53, host) {
         return Ok(Some(address));
     }
-    let Some((host, port)) = split_port(text) else { return Ok(None) };
-    let Some(mut address) = with_port(host, 0, system) else { return Ok(None) };
+    let Some((ip, port)) = split_port(text) else { return Ok(None) };
+    let Some(mut address) = with_port(ip, 0, host) else { return Ok(None) };
     let port = port.parse().ok().filter(|port| *port > 0);
     address.set_port(
         port.ok_or_else(|| ConfigError::at(entry, format!("the port of {text:?} is not 1 to 65535")))?,
@@ -66,12 +66,12 @@ fn address(entry: &Token, system: &dyn System) -> Result<Option<SocketAddr>, Con
 
 /// The upstreams that a file lists. A file that several directives name is read once, and not at all when it is
 /// known what it lists.
-fn nameservers(entry: &Token, around: &mut Surroundings<'_>) -> Result<Vec<SocketAddr>, ConfigError> {
+fn nameservers(entry: &Token, context: &mut DirectiveContext<'_>) -> Result<Vec<SocketAddr>, ConfigError> {
     let path = Path::new(&*entry.text);
-    if let Some(known) = around.files.get(path) {
+    if let Some(known) = context.files.get(path) {
         return Ok(known.clone());
     }
-    let found = upstream_files::read(path, around.system).map_err(|error| {
+    let found = upstream_files::read(path, context.host).map_err(|error| {
         let is_path = entry.text.contains('/');
         let reason = match error.kind() {
             ErrorKind::NotFound if !is_path => {
@@ -82,7 +82,7 @@ fn nameservers(entry: &Token, around: &mut Surroundings<'_>) -> Result<Vec<Socke
         ConfigError::at(entry, reason)
     })?;
     let place = entry.place();
-    around.warnings.extend(found.remarks.iter().map(|remark| format!("{place} - {remark}")));
-    around.files.insert(path.to_path_buf(), found.addresses.clone());
+    context.warnings.extend(found.warnings.iter().map(|warning| format!("{place} - {warning}")));
+    context.files.insert(path.to_path_buf(), found.addresses.clone());
     Ok(found.addresses)
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use resolver::ResolverConfig;
 use resolver::cache::Cache;
-use resolver::policy::{Limits, ListenerId};
+use resolver::policy::{ListenerId, ResolverLimits};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tracing::{error, info};
@@ -107,7 +107,7 @@ impl<'a> Service<'a> {
                 cache: Arc::clone(&self.cache),
                 shared_inflight: Arc::clone(&questions),
                 counters: self.assembly.worker_counters(index),
-                limits: Limits::default(),
+                limits: ResolverLimits::default(),
                 seed: rand::random(),
             };
             let (voice, process) = (self.scene.voice.clone(), Arc::clone(self.scene.process));

@@ -62,7 +62,7 @@ impl Hand<'_> {
     fn carrier(
         &self,
         addr: SocketAddr,
-        carriage: &settings::Carriage,
+        carriage: &settings::ConnectionOptions,
         counters: &Arc<UpstreamCounters>,
     ) -> Carrier {
         let privacy = carriage
@@ -91,7 +91,7 @@ impl Hand<'_> {
         let mut upstreams = Vec::new();
         for (&addr, (id, state)) in forward.upstreams.iter().zip(&shared.upstreams) {
             let counters = self.counters.upstream(addr, self.worker);
-            let carrier = self.carrier(addr, &forward.carriage, &counters);
+            let carrier = self.carrier(addr, &forward.connection, &counters);
             let encrypted = carrier.privacy.is_some();
             carriers.insert(*id, Arc::new(carrier));
             upstreams.push(Upstream { id: *id, addr, encrypted, counters, state: Arc::clone(state) });

@@ -11,8 +11,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use resolver::cache::{Home, Occupancy};
 use resolver::counters::WorkerCounters;
 use resolver::policy::{
-    BlockId, ForwardState, IDLE, Listener, ListenerId, LoopCheck, Policy, Route, RouteId, UpstreamId,
-    UpstreamState,
+    BlockId, DEFAULT_IDLE_TIMEOUT, ForwardState, Listener, ListenerId, LoopDetector, Policy, Route, RouteId,
+    UpstreamId, UpstreamState,
 };
 
 use crate::counters::{CounterRegistry, DROPPED, EnabledPlugin};
@@ -39,14 +39,14 @@ pub(crate) struct Assembly {
     workers: usize,
     listeners: Vec<String>,
     blocks: HashMap<String, (BlockId, Arc<Occupancy>)>,
-    upstreams: Vec<(SocketAddr, settings::Carriage)>,
+    upstreams: Vec<(SocketAddr, settings::ConnectionOptions)>,
 }
 
 /// A loop check that wants its question sent.
 #[derive(Clone, Debug)]
 pub(crate) struct LoopProbe {
-    pub(crate) settings: settings::LoopCheck,
-    pub(crate) check: Arc<LoopCheck>,
+    pub(crate) settings: settings::LoopDetection,
+    pub(crate) check: Arc<LoopDetector>,
 }
 
 /// What settings come to.
@@ -65,7 +65,7 @@ pub(crate) struct Assembled {
 struct Shared {
     id: BlockId,
     occupancy: Arc<Occupancy>,
-    loop_check: Option<Arc<LoopCheck>>,
+    loop_detector: Option<Arc<LoopDetector>>,
     consolidator: Option<Arc<Consolidator>>,
     forwards: Vec<SharedForward>,
 }
@@ -143,14 +143,14 @@ impl Assembly {
         Ok(Shared {
             id: *id,
             occupancy: Arc::clone(occupancy),
-            loop_check: block.loop_check.as_ref().map(|_| Arc::default()),
+            loop_detector: block.loop_detection.as_ref().map(|_| Arc::default()),
             consolidator: block.errors.as_ref().map(|errors| Arc::new(Consolidator::new(errors))),
             forwards,
         })
     }
 
     fn share_forward(&mut self, forward: &settings::Forward) -> Result<SharedForward, NumbersUsedUp> {
-        let numbers = forward.upstreams.iter().map(|&addr| self.upstream(addr, &forward.carriage));
+        let numbers = forward.upstreams.iter().map(|&addr| self.upstream(addr, &forward.connection));
         let upstreams = numbers.map(|id| Ok((id?, Arc::default()))).collect::<Result<_, _>>()?;
         Ok(SharedForward { state: Arc::default(), upstreams })
     }
@@ -158,7 +158,7 @@ impl Assembly {
     fn upstream(
         &mut self,
         addr: SocketAddr,
-        carriage: &settings::Carriage,
+        carriage: &settings::ConnectionOptions,
     ) -> Result<UpstreamId, NumbersUsedUp> {
         let known = self.upstreams.iter().position(|known| *known == (addr, carriage.clone()));
         let place = known.unwrap_or_else(|| {
@@ -190,8 +190,14 @@ impl Assembly {
                 let (route, counters) = hand.counters.route(&listener.label, &zone.to_string(), hand.worker);
                 let Some((block, settings, shared)) = hand.block(*index, &blocks) else { continue };
                 let counters = settings.prometheus.then_some(counters);
-                let loop_check = shared.loop_check.clone();
-                routes.push(Arc::new(Route { id: route, zone: zone.clone(), block, counters, loop_check }));
+                let loop_detector = shared.loop_detector.clone();
+                routes.push(Arc::new(Route {
+                    id: route,
+                    zone: zone.clone(),
+                    block,
+                    counters,
+                    loop_detector,
+                }));
                 query_log.set_rules(route, &settings.log);
                 if let Some(consolidator) = &shared.consolidator {
                     assembled.error_log.set(route, consolidator);
@@ -200,7 +206,7 @@ impl Assembly {
             }
             if let Some(place) = policy.listeners.get_mut(usize::from(id.0)) {
                 let mut listening = Listener::new(routes, dropped, dropped_id);
-                listening.idle = listener.timeouts.idle.unwrap_or(IDLE);
+                listening.idle = listener.timeouts.idle.unwrap_or(DEFAULT_IDLE_TIMEOUT);
                 *place = Some(listening);
             }
             patience.insert(*id, Patience::from(listener.timeouts));
@@ -216,7 +222,7 @@ impl Assembly {
 fn probes(settings: &Settings, shared: &[Shared]) -> Vec<LoopProbe> {
     let checks = settings.blocks.iter().zip(shared);
     let probes = checks.filter_map(|(block, shared)| {
-        let (settings, check) = block.loop_check.clone().zip(shared.loop_check.clone())?;
+        let (settings, check) = block.loop_detection.clone().zip(shared.loop_detector.clone())?;
         Some(LoopProbe { settings, check })
     });
     probes.collect()
@@ -241,7 +247,7 @@ fn enabled_plugins(settings: &Settings) -> Vec<EnabledPlugin> {
 mod tests {
     use super::*;
     use crate::flags;
-    use crate::system::Node;
+    use crate::host::OsHost;
     use corefile::Environment;
 
     fn settings(corefile: &str) -> Settings {
@@ -249,7 +255,7 @@ mod tests {
         std::fs::write(&path, corefile).unwrap();
         let args = ["nodelocaldns", "-localip", "169.254.25.10", "-conf"].map(Into::into);
         let flags = flags::parse(args.into_iter().chain([path.clone().into_os_string()])).unwrap();
-        let settings = corefile::load(&flags.options, &Environment::default(), &Node).unwrap();
+        let settings = corefile::load(&flags.options, &Environment::default(), &OsHost).unwrap();
         std::fs::remove_file(path).unwrap();
         settings
     }

@@ -193,7 +193,7 @@ impl Connection {
     }
 
     fn has_asked_enough(&self) -> bool {
-        self.patience.get().most_queries.is_some_and(|most| self.asked.get() >= most.get())
+        self.patience.get().max_queries.is_some_and(|most| self.asked.get() >= most.get())
     }
 
     /// When patience with the client ends: it reads too slowly, asks too slowly, or not at all.

@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use resolver::policy::IDLE;
+use resolver::policy::DEFAULT_IDLE_TIMEOUT;
 
 use corefile::settings::Timeouts;
 
@@ -17,7 +17,7 @@ pub(crate) struct Patience {
     /// Without any question.
     pub(super) idle: Duration,
     /// Questions after which it ends.
-    pub(super) most_queries: Option<NonZeroU32>,
+    pub(super) max_queries: Option<NonZeroU32>,
 }
 
 /// For a client that is connected to a process which is about to leave: a question that is on its way comes within
@@ -35,7 +35,7 @@ impl Default for Patience {
     /// CoreDNS's, with a write timeout of our own.
     fn default() -> Self {
         let (read, write) = (Duration::from_secs(3), Duration::from_secs(5));
-        Self { read, write, idle: IDLE, most_queries: None }
+        Self { read, write, idle: DEFAULT_IDLE_TIMEOUT, max_queries: None }
     }
 }
 
@@ -46,7 +46,7 @@ impl From<Timeouts> for Patience {
             read: said.read.unwrap_or(default.read),
             write: said.write.unwrap_or(default.write),
             idle: said.idle.unwrap_or(default.idle),
-            most_queries: said.most_queries.unwrap_or(default.most_queries),
+            max_queries: said.max_queries.unwrap_or(default.max_queries),
         }
     }
 }

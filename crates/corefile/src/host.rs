@@ -1,4 +1,4 @@
-//! What a configuration needs from the machine: files and the addresses of interfaces.
+//! What a configuration needs from the fake_host: files and the addresses of interfaces.
 
 use std::ffi::OsString;
 use std::io;
@@ -8,25 +8,25 @@ use std::path::Path;
 /// Octets of a file that are read at most; a ConfigMap has 1 MiB at most.
 pub const MAX_FILE_LEN: u64 = 4 << 20;
 
-/// The machine as the configuration sees it. The process implements it; tests put their own in its place.
-pub trait System {
+/// The fake_host as the configuration sees it. The process implements it; tests put their own in its place.
+pub trait Host {
     /// A whole file.
     ///
     /// # Errors
     /// As the kernel says; also when it is a pipe or device, or longer than [`MAX_FILE_LEN`].
-    fn read(&self, path: &Path) -> io::Result<Vec<u8>>;
+    fn read_file(&self, path: &Path) -> io::Result<Vec<u8>>;
 
     /// What is piped to the process, up to its end.
     ///
     /// # Errors
-    /// As [`System::read`].
+    /// As [`Host::read`].
     fn read_stdin(&self) -> io::Result<Vec<u8>>;
 
     /// The names in a directory, in any order.
     ///
     /// # Errors
     /// As the kernel says.
-    fn names_in(&self, directory: &Path) -> io::Result<Vec<OsString>>;
+    fn list_directory(&self, directory: &Path) -> io::Result<Vec<OsString>>;
 
     /// True when the path is there and is a directory.
     fn is_directory(&self, path: &Path) -> bool;
@@ -36,5 +36,5 @@ pub trait System {
     ///
     /// # Errors
     /// As the kernel says.
-    fn addresses_of(&self, interface: &str) -> io::Result<Vec<SocketAddr>>;
+    fn interface_addresses(&self, interface: &str) -> io::Result<Vec<SocketAddr>>;
 }

@@ -1,4 +1,4 @@
-//! The machine as the configuration reads it: files, standard input, addresses of interfaces.
+//! The fake_host as the configuration reads it: files, standard input, addresses of interfaces.
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -7,16 +7,16 @@ use std::net::{SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-use corefile::system::{MAX_FILE_LEN, System};
+use corefile::host::{Host, MAX_FILE_LEN};
 use nix::fcntl::OFlag;
 use nix::ifaddrs::getifaddrs;
 
 /// The node we run on.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Node;
+pub struct OsHost;
 
-impl System for Node {
-    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+impl Host for OsHost {
+    fn read_file(&self, path: &Path) -> io::Result<Vec<u8>> {
         // A pipe without a writer is opened at once and not waited for.
         let file = File::options().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path)?;
         let kind = file.metadata()?.file_type();
@@ -30,7 +30,7 @@ impl System for Node {
         read_up_to_limit(io::stdin())
     }
 
-    fn names_in(&self, directory: &Path) -> io::Result<Vec<OsString>> {
+    fn list_directory(&self, directory: &Path) -> io::Result<Vec<OsString>> {
         std::fs::read_dir(directory)?.map(|entry| entry.map(|entry| entry.file_name())).collect()
     }
 
@@ -38,7 +38,7 @@ impl System for Node {
         path.is_dir()
     }
 
-    fn addresses_of(&self, interface: &str) -> io::Result<Vec<SocketAddr>> {
+    fn interface_addresses(&self, interface: &str) -> io::Result<Vec<SocketAddr>> {
         let addresses = getifaddrs()?.filter(|entry| entry.interface_name == interface);
         Ok(addresses
             .filter_map(|entry| {
@@ -68,8 +68,8 @@ mod tests {
 
     #[test]
     fn the_loopback_interface_has_its_address_and_a_made_up_one_has_none() {
-        assert!(Node.addresses_of("lo").unwrap().contains(&"127.0.0.1:0".parse().unwrap()));
-        assert!(Node.addresses_of("no-such-link0").unwrap().is_empty());
+        assert!(OsHost.interface_addresses("lo").unwrap().contains(&"127.0.0.1:0".parse().unwrap()));
+        assert!(OsHost.interface_addresses("no-such-link0").unwrap().is_empty());
     }
 
     #[test]
@@ -83,7 +83,7 @@ mod tests {
     fn a_pipe_is_refused_and_not_waited_for() {
         let path = std::env::temp_dir().join(format!("nodelocaldns-pipe-{}", std::process::id()));
         nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRUSR).unwrap();
-        let read = Node.read(&path);
+        let read = OsHost.read_file(&path);
         std::fs::remove_file(&path).unwrap();
         assert_eq!(read.unwrap_err().to_string(), "not a regular file");
     }

@@ -6,8 +6,8 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use corefile::host::Host;
 use corefile::options::{DEFAULT_BASE_COREFILE, DEFAULT_COREFILE};
-use corefile::system::System;
 use corefile::{ConfigError, Settings};
 use corefile::{Environment, Options};
 
@@ -15,26 +15,26 @@ use corefile::{Environment, Options};
 pub(crate) const COREFILE: &str = "/etc/coredns/Corefile";
 
 #[derive(Default)]
-pub(crate) struct Machine {
+pub(crate) struct FakeHost {
     pub(crate) files: BTreeMap<PathBuf, String>,
     pub(crate) stdin: String,
     pub(crate) interfaces: BTreeMap<String, Vec<SocketAddr>>,
 }
 
-impl Machine {
+impl FakeHost {
     /// A node with a resolv.conf, `eth0` and these files.
     pub(crate) fn with(files: &[(&str, &str)]) -> Self {
-        let mut machine = Self::default();
-        machine.files.insert("/etc/resolv.conf".into(), "search a.test\nnameserver 192.0.2.1\n".to_owned());
-        machine.files.extend(files.iter().map(|(path, text)| (PathBuf::from(path), (*text).to_owned())));
+        let mut fake_host = Self::default();
+        fake_host.files.insert("/etc/resolv.conf".into(), "search a.test\nnameserver 192.0.2.1\n".to_owned());
+        fake_host.files.extend(files.iter().map(|(path, text)| (PathBuf::from(path), (*text).to_owned())));
         let eth0 = ["192.0.2.9:0", "[2001:db8::9]:0", "[fe80::9%2]:0"].map(|text| text.parse().unwrap());
-        machine.interfaces.insert("eth0".to_owned(), eth0.to_vec());
-        machine
+        fake_host.interfaces.insert("eth0".to_owned(), eth0.to_vec());
+        fake_host
     }
 }
 
-impl System for Machine {
-    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+impl Host for FakeHost {
+    fn read_file(&self, path: &Path) -> io::Result<Vec<u8>> {
         if self.is_directory(path) {
             return Err(io::ErrorKind::IsADirectory.into());
         }
@@ -46,7 +46,7 @@ impl System for Machine {
         Ok(self.stdin.clone().into_bytes())
     }
 
-    fn names_in(&self, directory: &Path) -> io::Result<Vec<OsString>> {
+    fn list_directory(&self, directory: &Path) -> io::Result<Vec<OsString>> {
         let below = self.files.keys().filter_map(|path| path.strip_prefix(directory).ok());
         let names: BTreeSet<OsString> =
             below.filter_map(|rest| Some(rest.components().next()?.as_os_str().to_owned())).collect();
@@ -57,7 +57,7 @@ impl System for Machine {
         self.files.keys().any(|file| file != path && file.starts_with(path))
     }
 
-    fn addresses_of(&self, interface: &str) -> io::Result<Vec<SocketAddr>> {
+    fn interface_addresses(&self, interface: &str) -> io::Result<Vec<SocketAddr>> {
         Ok(self.interfaces.get(interface).cloned().unwrap_or_default())
     }
 }
@@ -103,7 +103,7 @@ pub(crate) fn load(text: &str) -> Result<Settings, ConfigError> {
 
 /// Loads [`COREFILE`], which is among the files.
 pub(crate) fn load_with(files: &[(&str, &str)], env: &Environment) -> Result<Settings, ConfigError> {
-    corefile::load(&options(&["-conf", COREFILE]), env, &Machine::with(files))
+    corefile::load(&options(&["-conf", COREFILE]), env, &FakeHost::with(files))
 }
 
 /// Loads one block for the root with these lines in it.
