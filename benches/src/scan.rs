@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use clap::Args;
 use resolver::action::Outbox;
-use resolver::cache::{Cache, Occupancy};
+use resolver::cache::{Cache, Usage};
 use resolver::policy::Block;
 use resolver::{Resolver, ResolverConfig};
 use testkit::stand;
@@ -69,8 +69,8 @@ pub(crate) fn measure(flood: &Flood) -> Result<(), Failed> {
 /// Floods a cache with `capacity` entries for each store, and prints its line.
 pub(crate) fn run(capacity: u32, flood: Flood) -> Result<(), Failed> {
     let hot = Question::several(HOT)?;
-    let (cache, occupancy) = (Arc::new(Cache::new(BUDGET)), Arc::<Occupancy>::default());
-    let mut resolver = resolver(capacity, &cache, &occupancy);
+    let (cache, usage) = (Arc::new(Cache::new(BUDGET)), Arc::<Usage>::default());
+    let mut resolver = resolver(capacity, &cache, &usage);
     let mut outbox = Outbox::default();
     for question in &hot {
         ask(&mut resolver, now(), question, &mut outbox)?;
@@ -91,8 +91,7 @@ pub(crate) fn run(capacity: u32, flood: Flood) -> Result<(), Failed> {
         }
     }
     let ratio = f64::from(hits) / f64::from(asked) * 100.0;
-    let (entries, weight, after) =
-        (occupancy.success(), cache.weight() >> 10, resident_kib("self", "VmRSS")?);
+    let (entries, weight, after) = (usage.success(), cache.weight() >> 10, resident_kib("self", "VmRSS")?);
     say(
         &mut std::io::stdout(),
         &format!("{capacity:>10}{ratio:>9.2}%{entries:>10}{weight:>12}{before:>16}{after:>16}"),
@@ -100,10 +99,10 @@ pub(crate) fn run(capacity: u32, flood: Flood) -> Result<(), Failed> {
     Ok(())
 }
 
-fn resolver(capacity: u32, cache: &Arc<Cache>, occupancy: &Arc<Occupancy>) -> Resolver {
+fn resolver(capacity: u32, cache: &Arc<Cache>, usage: &Arc<Usage>) -> Resolver {
     let mut policy = stand::cache();
     (policy.success.capacity, policy.denial.capacity) = (capacity, capacity);
-    let block = Block { cache: Some(policy), occupancy: Arc::clone(occupancy), ..stand::block() };
+    let block = Block { cache: Some(policy), usage: Arc::clone(usage), ..stand::block() };
     Resolver::new(ResolverConfig { cache: Arc::clone(cache), ..stand::seat(stand::policy(block)) })
 }
 

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use resolver::cache::Occupancy;
+use resolver::cache::Usage;
 use resolver::counters::{BlockCounters, RouteCounters, UpstreamCounters, WorkerCounters};
 use resolver::policy::RouteId;
 
@@ -45,8 +45,8 @@ struct RouteTallies {
 #[derive(Debug, Default)]
 pub(crate) struct BlockTallies {
     pub(crate) of_workers: Vec<Arc<BlockCounters>>,
-    occupancies: Vec<Arc<Occupancy>>,
-    /// Evictions of occupancies that nobody raises any more: success, denial.
+    usages: Vec<Arc<Usage>>,
+    /// Evictions of usages that nobody raises any more: success, denial.
     past_evictions: (u64, u64),
     ever_stored: bool,
 }
@@ -74,16 +74,16 @@ impl CounterRegistry {
     }
 
     /// What a worker counts for the cache of a block; `zones` are those of the cache, joined with commas.
-    /// Blocks with the same labels share it, and their occupancies are summed.
+    /// Blocks with the same labels share it, and their usages are summed.
     pub fn block(
         &mut self,
         server: &str,
         zones: &str,
-        occupancy: &Arc<Occupancy>,
+        usage: &Arc<Usage>,
         worker: usize,
     ) -> Arc<BlockCounters> {
         let block = self.blocks.entry((server.to_owned(), zones.to_owned())).or_default();
-        block.watch(occupancy);
+        block.watch(usage);
         of_worker(&mut block.of_workers, worker)
     }
 
@@ -138,25 +138,25 @@ impl BlockTallies {
     /// Evictions of entries with records and of entries without.
     pub(crate) fn evictions(&self) -> (u64, u64) {
         let (success, denial) = self.past_evictions;
-        self.occupancies.iter().fold((success, denial), |(success, denial), occupancy| {
-            (success + occupancy.success_evictions(), denial + occupancy.denial_evictions())
+        self.usages.iter().fold((success, denial), |(success, denial), usage| {
+            (success + usage.success_evictions(), denial + usage.denial_evictions())
         })
     }
 
     fn counts(&self) -> (i64, i64) {
-        self.occupancies.iter().fold((0, 0), |(success, denial), occupancy| {
-            (success + occupancy.success(), denial + occupancy.denial())
-        })
+        self.usages
+            .iter()
+            .fold((0, 0), |(success, denial), usage| (success + usage.success(), denial + usage.denial()))
     }
 
-    /// Adds an occupancy and lets go of those that neither a policy nor an entry of the cache holds any more.
+    /// Adds a usage and lets go of those that neither a policy nor an entry of the cache holds any more.
     /// A block that a reload changed still fills the cache until its entries leave, so it is watched till then.
-    fn watch(&mut self, occupancy: &Arc<Occupancy>) {
-        if self.occupancies.iter().any(|known| Arc::ptr_eq(known, occupancy)) {
+    fn watch(&mut self, usage: &Arc<Usage>) {
+        if self.usages.iter().any(|known| Arc::ptr_eq(known, usage)) {
             return;
         }
         let past = &mut self.past_evictions;
-        self.occupancies.retain(|known| {
+        self.usages.retain(|known| {
             let in_use = Arc::strong_count(known) > 1;
             if !in_use {
                 past.0 += known.success_evictions();
@@ -164,7 +164,7 @@ impl BlockTallies {
             }
             in_use
         });
-        self.occupancies.push(Arc::clone(occupancy));
+        self.usages.push(Arc::clone(usage));
     }
 }
 
@@ -214,14 +214,14 @@ mod tests {
     #[test]
     fn an_occupancy_nobody_fills_is_let_go() {
         let mut counters = CounterRegistry::new();
-        let old = Arc::new(Occupancy::default());
+        let old = Arc::new(Usage::default());
         counters.block(SERVER, ".", &old, 0);
         counters.block(SERVER, ".", &old, 1);
         drop(old);
-        let new = Arc::new(Occupancy::default());
+        let new = Arc::new(Usage::default());
         counters.block(SERVER, ".", &new, 0);
         let (_, _, block) = counters.blocks().next().unwrap();
-        assert_eq!(block.occupancies.len(), 1);
+        assert_eq!(block.usages.len(), 1);
         assert_eq!(block.of_workers.len(), 2);
         assert_eq!(block.entries(), None);
     }

@@ -12,7 +12,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use resolver::action::{Action, Client, Outbox, SendQuery};
-use resolver::cache::{Cache, Occupancy};
+use resolver::cache::{Cache, Usage};
 use resolver::counters::BlockCounters;
 use resolver::policy::{
     Block, BlockId, CacheOptions, Listener, ListenerId, Policy, Route, RouteId, ServeStale, ServeStaleMode,
@@ -122,8 +122,8 @@ fn query(name: &str) -> Vec<u8> {
 }
 
 /// The root, with so many places in each store.
-fn policy(capacity: u32, occupancy: &Arc<Occupancy>) -> Arc<Policy> {
-    stand::policy(Block { cache: Some(cache(capacity)), occupancy: Arc::clone(occupancy), ..stand::block() })
+fn policy(capacity: u32, usage: &Arc<Usage>) -> Arc<Policy> {
+    stand::policy(Block { cache: Some(cache(capacity)), usage: Arc::clone(usage), ..stand::block() })
 }
 
 fn cache(capacity: u32) -> CacheOptions {
@@ -139,19 +139,19 @@ fn ample() -> Arc<Cache> {
 
 #[test]
 fn hot_names_stay_while_a_hundred_thousand_are_asked_once() {
-    let occupancy = Arc::default();
-    let mut worker = Worker::new(policy(9984, &occupancy), &ample());
+    let usage = Arc::default();
+    let mut worker = Worker::new(policy(9984, &usage), &ample());
     let ratio = worker.flood(100_000, 1);
     assert!(ratio >= 0.99, "hot names were hits {ratio} of the time");
-    assert_eq!(occupancy.success(), 9984);
-    assert_eq!(occupancy.success_evictions(), 101_000 - 9984);
+    assert_eq!(usage.success(), 9984);
+    assert_eq!(usage.success_evictions(), 101_000 - 9984);
 }
 
 #[test]
 fn hot_names_stay_where_octets_are_what_is_scarce() {
-    let occupancy = Arc::default();
+    let usage = Arc::default();
     let cache = Arc::new(Cache::new(2 << 20));
-    let mut worker = Worker::new(policy(1_000_000, &occupancy), &cache);
+    let mut worker = Worker::new(policy(1_000_000, &usage), &cache);
     let ratio = worker.flood(30_000, 1);
     assert!(ratio >= 0.99, "hot names were hits {ratio} of the time");
     assert!(cache.weight() <= 2 << 20, "{} octets", cache.weight());
@@ -162,8 +162,8 @@ fn hot_names_stay_where_octets_are_what_is_scarce() {
 /// names as the store has places.
 #[test]
 fn hot_names_come_back_to_stay_in_a_faster_flood() {
-    let occupancy = Arc::default();
-    let mut worker = Worker::new(policy(4096, &occupancy), &ample());
+    let usage = Arc::default();
+    let mut worker = Worker::new(policy(4096, &usage), &ample());
     worker.flood(30_000, 10);
     let ratio = worker.flood(30_000, 10);
     assert!(ratio >= 0.99, "hot names were hits {ratio} of the time");
@@ -171,12 +171,12 @@ fn hot_names_come_back_to_stay_in_a_faster_flood() {
 
 #[test]
 fn capacity_holds_under_parallel_insertions() {
-    let (occupancy, cache) = (Arc::default(), ample());
+    let (usage, cache) = (Arc::default(), ample());
     thread::scope(|scope| {
         for worker in 0..4_u32 {
-            let (occupancy, cache) = (&occupancy, &cache);
+            let (usage, cache) = (&usage, &cache);
             scope.spawn(move || {
-                let mut resolver = Worker::new(policy(1024, occupancy), cache);
+                let mut resolver = Worker::new(policy(1024, usage), cache);
                 for number in 0..5000 {
                     // Every second name is asked for by all.
                     let owner = if number % 2 == 0 { 9 } else { worker };
@@ -185,13 +185,13 @@ fn capacity_holds_under_parallel_insertions() {
             });
         }
     });
-    assert_eq!((occupancy.success(), occupancy.denial()), (1024, 0));
+    assert_eq!((usage.success(), usage.denial()), (1024, 0));
 }
 
 #[test]
 fn a_newer_answer_for_a_name_makes_nobody_leave() {
-    let occupancy = Arc::default();
-    let policy = policy(3, &occupancy);
+    let usage = Arc::default();
+    let policy = policy(3, &usage);
     let mut worker = Worker::new(Arc::clone(&policy), &ample());
     for (name, ttl) in [("a", 5), ("b", 60), ("c", 60)] {
         worker.ttl = ttl;
@@ -200,13 +200,13 @@ fn a_newer_answer_for_a_name_makes_nobody_leave() {
     worker.now += Duration::from_secs(6);
     assert!(!worker.ask("a"));
     assert_eq!(worker.kept(&policy, &["a", "b", "c"]), ["a", "b", "c"]);
-    assert_eq!((occupancy.success(), occupancy.success_evictions()), (3, 0));
+    assert_eq!((usage.success(), usage.success_evictions()), (3, 0));
 }
 
 #[test]
 fn who_has_ended_leaves_first() {
-    let occupancy = Arc::default();
-    let policy = policy(3, &occupancy);
+    let usage = Arc::default();
+    let policy = policy(3, &usage);
     let mut worker = Worker::new(Arc::clone(&policy), &ample());
     for (name, ttl) in [("a", 5), ("b", 60), ("c", 60)] {
         worker.ttl = ttl;
@@ -215,12 +215,12 @@ fn who_has_ended_leaves_first() {
     worker.now += Duration::from_secs(6);
     worker.ask("d");
     assert_eq!(worker.kept(&policy, &["a", "b", "c", "d"]), ["b", "c", "d"]);
-    assert_eq!((occupancy.success(), occupancy.success_evictions()), (3, 0));
+    assert_eq!((usage.success(), usage.success_evictions()), (3, 0));
 }
 
 #[test]
 fn who_may_be_told_stale_has_not_ended() {
-    let occupancy = Arc::default();
+    let usage = Arc::default();
     let mut stale = cache(100);
     let (window, ttl, recheck) = (Duration::from_secs(10), 0, Duration::ZERO);
     stale.serve_stale = Some(ServeStale {
@@ -230,45 +230,45 @@ fn who_may_be_told_stale_has_not_ended() {
         failure_recheck: recheck,
         prefer_positive: false,
     });
-    let block = Block { cache: Some(stale), occupancy: Arc::clone(&occupancy), ..stand::block() };
+    let block = Block { cache: Some(stale), usage: Arc::clone(&usage), ..stand::block() };
     let mut worker = Worker::new(stand::policy(block), &ample());
     worker.ttl = 5;
     worker.ask("a");
     worker.now += Duration::from_secs(6);
     worker.ask("b");
-    assert_eq!(occupancy.success(), 2);
+    assert_eq!(usage.success(), 2);
     worker.now += Duration::from_secs(10);
     for name in ["c", "d"] {
         worker.ask(name);
     }
-    assert_eq!((occupancy.success(), occupancy.success_evictions()), (3, 0));
+    assert_eq!((usage.success(), usage.success_evictions()), (3, 0));
 }
 
 #[test]
 fn who_is_asked_for_again_outlives_who_is_not() {
-    let occupancy = Arc::default();
-    let policy = policy(3, &occupancy);
+    let usage = Arc::default();
+    let policy = policy(3, &usage);
     let mut worker = Worker::new(Arc::clone(&policy), &ample());
     for name in ["a", "b", "c", "a", "d"] {
         worker.ask(name);
     }
     assert_eq!(worker.kept(&policy, &["a", "b", "c", "d"]), ["a", "c", "d"]);
-    assert_eq!(occupancy.success_evictions(), 1);
+    assert_eq!(usage.success_evictions(), 1);
 }
 
 #[test]
 fn a_smaller_capacity_is_reached_with_the_next_insertions() {
-    let (occupancy, cache) = (Arc::default(), ample());
-    let mut worker = Worker::new(policy(4096, &occupancy), &cache);
+    let (usage, cache) = (Arc::default(), ample());
+    let mut worker = Worker::new(policy(4096, &usage), &cache);
     for number in 0..4096 {
         worker.ask(&format!("n{number}.example"));
     }
-    assert_eq!(occupancy.success(), 4096);
-    worker.resolver.set_policy(policy(1024, &occupancy), &mut Outbox::default());
+    assert_eq!(usage.success(), 4096);
+    worker.resolver.set_policy(policy(1024, &usage), &mut Outbox::default());
     for number in 0..100 {
         worker.ask(&format!("n{number}.other.example"));
     }
-    assert_eq!(occupancy.success(), 1024);
+    assert_eq!(usage.success(), 1024);
 }
 
 #[test]
@@ -287,10 +287,10 @@ fn an_answer_too_big_is_passed_on_and_counted() {
 }
 
 /// Two blocks: `quiet.` and the root.
-fn two_blocks(quiet: &Arc<Occupancy>, root: &Arc<Occupancy>) -> Arc<Policy> {
-    let route = |number: u16, zone: Name, occupancy: &Arc<Occupancy>| {
+fn two_blocks(quiet: &Arc<Usage>, root: &Arc<Usage>) -> Arc<Policy> {
+    let route = |number: u16, zone: Name, usage: &Arc<Usage>| {
         let (id, cache) = (BlockId(number), Some(cache(1_000_000)));
-        let block = Arc::new(Block { id, cache, occupancy: Arc::clone(occupancy), ..stand::block() });
+        let block = Arc::new(Block { id, cache, usage: Arc::clone(usage), ..stand::block() });
         Arc::new(Route { id: RouteId(number), zone, block, counters: None, loop_detector: None })
     };
     let routes = vec![route(0, Name::parse("quiet").unwrap(), quiet), route(1, Name::root(), root)];

@@ -70,7 +70,7 @@ pub fn block() -> Block {
         cache: Some(cache()),
         forwards: vec![forward(upstream())],
         counters: Arc::default(),
-        occupancy: Arc::default(),
+        usage: Arc::default(),
     }
 }
 

@@ -8,7 +8,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use linux::udp::UdpListener;
-use resolver::cache::{Cache, Home, Unpacked};
+use resolver::cache::{Cache, ImportSummary, ImportTarget};
 use tokio::time;
 
 use super::directory::Place;
@@ -72,9 +72,13 @@ pub(crate) struct Moved {
 }
 
 impl Moved {
-    fn add(&mut self, unpacked: &Unpacked) {
-        self.taken += unpacked.taken;
-        self.left += unpacked.refused + unpacked.over + unpacked.homeless + unpacked.known + unpacked.crowded;
+    fn add(&mut self, summary: &ImportSummary) {
+        self.taken += summary.imported;
+        self.left += summary.rejected
+            + summary.expired
+            + summary.unknown_block
+            + summary.already_cached
+            + summary.store_full;
     }
 }
 
@@ -161,7 +165,7 @@ impl Estate {
         dns.sum::<usize>() + self.http.len()
     }
 
-    /// Fills `cache` with what the predecessor has for blocks that are in `homes` too, by fingerprint. What does not come
+    /// Fills `cache` with what the predecessor has for blocks that are in `import_targets` too, by fingerprint. What does not come
     /// in time is asked for when it is wanted.
     ///
     /// # Errors
@@ -169,13 +173,13 @@ impl Estate {
     pub(crate) async fn receive_cache(
         &mut self,
         cache: &Cache,
-        homes: &HashMap<String, Home>,
+        import_targets: &HashMap<String, ImportTarget>,
     ) -> (Moved, Result<(), String>) {
         let numbers = self.blocks.keys().max().map_or(0, |number| usize::from(*number) + 1);
         let mut by_number = vec![None; numbers];
         for (number, fingerprint) in &self.blocks {
             if let Some(place) = by_number.get_mut(usize::from(*number)) {
-                *place = homes.get(fingerprint).cloned();
+                *place = import_targets.get(fingerprint).cloned();
             }
         }
         let mut moved = Moved::default();
@@ -184,9 +188,8 @@ impl Estate {
                 let message = self.post.receive().await.map_err(in_words)?;
                 match message.kind {
                     Kind::ENTRIES => {
-                        let unpacked =
-                            cache.unpack(clock::now(), Duration::ZERO, &message.octets, &by_number);
-                        moved.add(&unpacked);
+                        let summary = cache.import(clock::now(), Duration::ZERO, &message.octets, &by_number);
+                        moved.add(&summary);
                     }
                     Kind::PACKED => return Ok(()),
                     _ => {}

@@ -29,7 +29,7 @@ use crate::worker::Inherited;
 const HELLO_TIME: Duration = Duration::from_secs(2);
 /// How long a successor may take to receive the sockets, and what is sent of the cache.
 const OFFER_TIME: Duration = Duration::from_secs(5);
-/// How long the cache is packed and sent; the rest of it stays.
+/// How long the cache is exported and sent; the rest of it stays.
 const CACHE_TIME: Duration = Duration::from_secs(2);
 /// How long a successor may take until it reads from the sockets. Until then nothing has changed.
 const TAKE_TIME: Duration = Duration::from_secs(30);
@@ -225,11 +225,11 @@ async fn send_estate(post: &Post, offer: &Offer) -> Result<(), PostError> {
 async fn send_cache(post: &Post, offer: &Offer) -> Result<(), PostError> {
     let numbers: HashMap<BlockId, u16> =
         (0_u16..).zip(&offer.blocks).map(|(number, (_, block))| (*block, number)).collect();
-    let mut packing = offer.cache.pack(clock::now(), &numbers);
+    let mut export = offer.cache.export(clock::now(), &numbers);
     let until = clock::now() + CACHE_TIME;
     let mut octets = Vec::new();
     // In pieces, so that probes and signals have their turn between two. A cache of which half is over is half as good.
-    while clock::now() < until && packing.next(MOST_OCTETS / 2, &mut octets) > 0 {
+    while clock::now() < until && export.write_records(MOST_OCTETS / 2, &mut octets) > 0 {
         post.send(Kind::ENTRIES, &octets).await?;
         octets.clear();
         tokio::task::yield_now().await;

@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
-use resolver::cache::{Cache, Home, MOST_PARCEL, Unpacked};
+use resolver::cache::{Cache, ImportSummary, ImportTarget, MAX_RECORD_LEN};
 use resolver::policy::BlockId;
 use sha2::{Digest, Sha256};
 
@@ -39,7 +39,7 @@ const MOST_OCTETS: usize = 8 << 20;
 const MOST_AGE: Duration = Duration::from_secs(600);
 
 /// Octets that are collected before they are written.
-const PIECE: usize = 2 * MOST_PARCEL;
+const PIECE: usize = 2 * MAX_RECORD_LEN;
 
 /// Permissions of the file.
 const MODE: u32 = 0o600;
@@ -66,7 +66,7 @@ pub struct Written {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Loaded {
     /// What became of the entries.
-    pub unpacked: Unpacked,
+    pub summary: ImportSummary,
     /// How long ago they were written.
     pub age: Duration,
 }
@@ -167,16 +167,25 @@ impl Snapshot {
         done
     }
 
-    /// Takes into `cache` what the file has for the blocks in `homes`, by their fingerprints. Entries of other blocks
+    /// Takes into `cache` what the file has for the blocks in `import_targets`, by their fingerprints. Entries of other blocks
     /// belong to another configuration, and are dropped.
     ///
     /// # Errors
     /// Why nothing was taken.
-    pub fn load(&self, cache: &Cache, homes: &HashMap<String, Home>) -> Result<Loaded, Refused> {
-        self.load_at(&Here::now().map_err(Refused::Unreadable)?, cache, homes)
+    pub fn load(
+        &self,
+        cache: &Cache,
+        import_targets: &HashMap<String, ImportTarget>,
+    ) -> Result<Loaded, Refused> {
+        self.load_at(&Here::now().map_err(Refused::Unreadable)?, cache, import_targets)
     }
 
-    fn load_at(&self, here: &Here, cache: &Cache, homes: &HashMap<String, Home>) -> Result<Loaded, Refused> {
+    fn load_at(
+        &self,
+        here: &Here,
+        cache: &Cache,
+        import_targets: &HashMap<String, ImportTarget>,
+    ) -> Result<Loaded, Refused> {
         let octets = self.read(here.uid)?;
         let (header, parcels) = Header::read(&octets)?;
         if header.boot_id != here.boot_id.as_bytes() {
@@ -186,11 +195,11 @@ impl Snapshot {
         if age > MOST_AGE {
             return Err(Refused::TooOld(age));
         }
-        let homes: HashMap<_, _> =
-            homes.iter().map(|(fingerprint, home)| (format::mark(fingerprint), home)).collect();
-        let homes: Vec<Option<Home>> =
-            header.blocks().map(|mark| homes.get(mark).map(|home| (*home).clone())).collect();
-        Ok(Loaded { unpacked: cache.unpack(here.now, age, parcels, &homes), age })
+        let import_targets: HashMap<_, _> =
+            import_targets.iter().map(|(fingerprint, target)| (format::mark(fingerprint), target)).collect();
+        let import_targets: Vec<Option<ImportTarget>> =
+            header.blocks().map(|mark| import_targets.get(mark).map(|target| (*target).clone())).collect();
+        Ok(Loaded { summary: cache.import(here.now, age, parcels, &import_targets), age })
     }
 
     /// Removes the file, if there is one: whoever starts after a clean end begins with an empty cache.
@@ -233,9 +242,9 @@ impl Snapshot {
     }
 }
 
-/// The blocks of `homes` as [`Snapshot::write`] wants them.
-pub fn blocks(homes: &HashMap<String, Home>) -> Vec<(String, BlockId)> {
-    homes.iter().map(|(fingerprint, home)| (fingerprint.clone(), home.block)).collect()
+/// The blocks of `import_targets` as [`Snapshot::write`] wants them.
+pub fn blocks(import_targets: &HashMap<String, ImportTarget>) -> Vec<(String, BlockId)> {
+    import_targets.iter().map(|(fingerprint, target)| (fingerprint.clone(), target.block)).collect()
 }
 
 /// Opens the unfinished file, empty, with its lock. A fixed name leaves one file at most behind, however often a process
@@ -260,7 +269,7 @@ fn begin(path: &Path) -> io::Result<File> {
 fn fill(mut file: &File, here: &Here, cache: &Cache, blocks: &[(String, BlockId)]) -> io::Result<Written> {
     let mut piece = Vec::with_capacity(PIECE);
     let numbers = format::write_header(here, blocks, &mut piece);
-    let mut packing = cache.pack(here.now, &numbers);
+    let mut export = cache.export(here.now, &numbers);
     let (mut checksum, mut written) = (Sha256::new(), Written { entries: 0, octets: 0 });
     let mut left = MOST_OCTETS;
     loop {
@@ -268,7 +277,7 @@ fn fill(mut file: &File, here: &Here, cache: &Cache, blocks: &[(String, BlockId)
         file.write_all(&piece)?;
         written.octets += piece.len() as u64;
         piece.clear();
-        let entries = packing.next(PIECE.min(left), &mut piece);
+        let entries = export.write_records(PIECE.min(left), &mut piece);
         if entries == 0 {
             break;
         }

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use resolver::ResolverConfig;
 use resolver::action::{Action, Client, Outbox, SendQuery};
 use resolver::policy::{Block, ListenerId};
-use resolver::{Resolver, cache::Occupancy};
+use resolver::{Resolver, cache::Usage};
 use testkit::stand;
 use wire::name::Name;
 
@@ -50,7 +50,7 @@ impl Drop for Directory {
 /// last octet of its first label.
 struct Process {
     cache: Arc<Cache>,
-    occupancy: Arc<Occupancy>,
+    usage: Arc<Usage>,
     block: BlockId,
     resolver: Resolver,
     outbox: Outbox,
@@ -59,12 +59,12 @@ struct Process {
 
 impl Process {
     fn new(block: u16) -> Self {
-        let (cache, occupancy) = (Arc::new(Cache::new(64 << 20)), Arc::<Occupancy>::default());
+        let (cache, usage) = (Arc::new(Cache::new(64 << 20)), Arc::<Usage>::default());
         let block = BlockId(block);
-        let directives = Block { id: block, occupancy: Arc::clone(&occupancy), ..stand::block() };
+        let directives = Block { id: block, usage: Arc::clone(&usage), ..stand::block() };
         let seat = ResolverConfig { cache: Arc::clone(&cache), ..stand::seat(stand::policy(directives)) };
         let (resolver, outbox, here) = (Resolver::new(seat), Outbox::default(), Here::now().unwrap());
-        Self { cache, occupancy, block, resolver, outbox, here }
+        Self { cache, usage, block, resolver, outbox, here }
     }
 
     fn knowing(names: &[&str]) -> Self {
@@ -74,12 +74,12 @@ impl Process {
     }
 
     fn blocks(&self) -> Vec<(String, BlockId)> {
-        [vec![("other".to_owned(), BlockId(99))], blocks(&self.homes())].concat()
+        [vec![("other".to_owned(), BlockId(99))], blocks(&self.import_targets())].concat()
     }
 
-    fn homes(&self) -> HashMap<String, Home> {
-        let (occupancy, policy) = (Arc::clone(&self.occupancy), stand::cache());
-        HashMap::from([(BLOCK.to_owned(), Home { block: self.block, occupancy, policy })])
+    fn import_targets(&self) -> HashMap<String, ImportTarget> {
+        let (usage, policy) = (Arc::clone(&self.usage), stand::cache());
+        HashMap::from([(BLOCK.to_owned(), ImportTarget { block: self.block, usage, policy })])
     }
 
     fn write(&self, snapshot: &Snapshot) -> io::Result<Written> {
@@ -87,7 +87,7 @@ impl Process {
     }
 
     fn load(&self, snapshot: &Snapshot) -> Result<Loaded, Refused> {
-        snapshot.load_at(&self.here, &self.cache, &self.homes())
+        snapshot.load_at(&self.here, &self.cache, &self.import_targets())
     }
 
     fn ask(&mut self, name: &str) {
@@ -154,11 +154,11 @@ fn the_next_process_knows_what_the_last_one_knew() {
     let mut new = Process::new(0);
     new.here.since_boot = old.here.since_boot + Duration::from_secs(100);
     let loaded = new.load(&snapshot).unwrap();
-    assert_eq!(loaded.unpacked, Unpacked { taken: 2, ..Unpacked::default() });
+    assert_eq!(loaded.summary, ImportSummary { imported: 2, ..ImportSummary::default() });
     assert_eq!(loaded.age, Duration::from_secs(100));
     assert_eq!(new.known("a.example"), Some((3500, b'a')));
     assert_eq!(new.known("b.example"), Some((3500, b'b')));
-    assert_eq!(new.occupancy.success(), 2);
+    assert_eq!(new.usage.success(), 2);
 }
 
 #[test]
@@ -167,8 +167,8 @@ fn this_machine_has_what_a_snapshot_needs() {
     let snapshot = directory.snapshot();
     let (old, new) = (Process::knowing(&["a.example"]), Process::new(0));
     snapshot.write(&old.cache, &old.blocks()).unwrap();
-    let loaded = snapshot.load(&new.cache, &new.homes()).unwrap();
-    assert_eq!(loaded.unpacked.taken, 1);
+    let loaded = snapshot.load(&new.cache, &new.import_targets()).unwrap();
+    assert_eq!(loaded.summary.imported, 1);
     assert_eq!(Here::now().unwrap().boot_id.len(), 36);
 }
 
@@ -230,7 +230,7 @@ proptest! {
             octets.extend(&tail);
         });
         let mut new = Process::new(0);
-        let taken = new.load(&snapshot).map_or(0, |loaded| loaded.unpacked.taken);
+        let taken = new.load(&snapshot).map_or(0, |loaded| loaded.summary.imported);
         prop_assert_eq!(taken, 0);
         prop_assert_eq!(new.known("a.example"), None);
     }
@@ -259,7 +259,7 @@ fn ten_minutes_are_not_too_old_and_more_are() {
     assert_eq!(refusal(new.load(&snapshot)), "it was written later than now");
     assert_eq!(new.cache.weight(), 0);
     new.here.since_boot = old.here.since_boot + MOST_AGE;
-    assert_eq!(new.load(&snapshot).unwrap().unpacked.taken, 1);
+    assert_eq!(new.load(&snapshot).unwrap().summary.imported, 1);
 }
 
 #[test]
@@ -268,10 +268,11 @@ fn entries_of_another_configuration_are_dropped() {
     let snapshot = directory.snapshot();
     Process::knowing(&["a.example"]).write(&snapshot).unwrap();
     let mut new = Process::new(0);
-    let home = new.homes().remove(BLOCK).unwrap();
-    let homes = HashMap::from([("other".to_owned(), home.clone()), ("a third".to_owned(), home)]);
-    let loaded = snapshot.load_at(&new.here, &new.cache, &homes).unwrap();
-    assert_eq!(loaded.unpacked, Unpacked { homeless: 1, ..Unpacked::default() });
+    let target = new.import_targets().remove(BLOCK).unwrap();
+    let import_targets =
+        HashMap::from([("other".to_owned(), target.clone()), ("a third".to_owned(), target)]);
+    let loaded = snapshot.load_at(&new.here, &new.cache, &import_targets).unwrap();
+    assert_eq!(loaded.summary, ImportSummary { unknown_block: 1, ..ImportSummary::default() });
     assert_eq!(new.known("a.example"), None);
 }
 
@@ -308,7 +309,7 @@ fn what_others_own_or_may_write_is_not_read() {
     new.here.uid = uid + 1;
     assert_eq!(refusal(new.load(&snapshot)), format!("it belongs to user {uid}"));
     new.here.uid = uid;
-    assert_eq!(new.load(&snapshot).unwrap().unpacked.taken, 1);
+    assert_eq!(new.load(&snapshot).unwrap().summary.imported, 1);
 }
 
 #[test]
@@ -337,7 +338,7 @@ fn more_than_there_is_room_for_stays_behind() {
     let most = (MOST_OCTETS + MOST_HEADER + CHECKSUM) as u64;
     assert!((most - 200_000..=most).contains(&written.octets), "{written:?}");
     let mut new = Process::new(0);
-    assert_eq!(new.load(&snapshot).unwrap().unpacked.taken, written.entries);
+    assert_eq!(new.load(&snapshot).unwrap().summary.imported, written.entries);
     assert!(new.known("n7.example").is_some());
 }
 
@@ -368,7 +369,7 @@ fn a_write_that_fails_leaves_the_file_that_was_there() {
     fs::write(&unfinished, b"half of something").unwrap();
     old.write(&snapshot).unwrap();
     assert_eq!(directory.names(), [NAME]);
-    assert_eq!(Process::new(0).load(&snapshot).unwrap().unpacked.taken, 1);
+    assert_eq!(Process::new(0).load(&snapshot).unwrap().summary.imported, 1);
     Process::new(0).write(&Snapshot::new(&directory.0.join("none"))).unwrap_err();
 }
 
@@ -410,11 +411,11 @@ fn the_archivist_writes_when_something_came_and_only_then() {
     wait(|| counters.snapshots.written.get() == 1);
     process.learn("b.example", 1);
     wait(|| counters.snapshots.written.get() == 2);
-    assert_eq!(Process::new(0).load(&directory.snapshot()).unwrap().unpacked.taken, 2);
+    assert_eq!(Process::new(0).load(&directory.snapshot()).unwrap().summary.imported, 2);
     // After a reload the block is another one, to this process's successor too.
     archivist.adopt(vec![("changed".to_owned(), process.block)]);
     wait(|| counters.snapshots.written.get() == 3);
-    assert_eq!(Process::new(0).load(&directory.snapshot()).unwrap().unpacked.homeless, 2);
+    assert_eq!(Process::new(0).load(&directory.snapshot()).unwrap().summary.unknown_block, 2);
     archivist.end(Last::Left);
     assert_eq!((counters.snapshots.written.get(), counters.snapshots.failed.get()), (3, 0));
     assert_eq!(directory.names(), [NAME]);
@@ -428,7 +429,7 @@ fn an_archivist_ends_as_it_is_told() {
     archivist(&directory, &process, hour).0.end(Last::Left);
     assert!(directory.names().is_empty());
     archivist(&directory, &process, hour).0.end(Last::Written);
-    assert_eq!(Process::new(0).load(&directory.snapshot()).unwrap().unpacked.taken, 1);
+    assert_eq!(Process::new(0).load(&directory.snapshot()).unwrap().summary.imported, 1);
     directory.snapshot().remove().unwrap();
     assert!(directory.names().is_empty());
 }

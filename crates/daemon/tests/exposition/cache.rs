@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use daemon::counters::{CounterRegistry, DROPPED};
 use resolver::action::{Action, Client, Outbox};
-use resolver::cache::Occupancy;
+use resolver::cache::Usage;
 use resolver::policy::{Block, Listener, ListenerId, Policy, Route, Upstream};
 use resolver::{Resolver, ResolverConfig};
 use testkit::stand;
@@ -19,14 +19,14 @@ const ZONE: &str = "example.org.";
 
 fn block(registry: &mut CounterRegistry) -> Block {
     let addr = SocketAddr::from(([10, 233, 0, 3], 53));
-    let occupancy = Arc::new(Occupancy::default());
-    let counters = registry.block(SERVER, ZONE, &occupancy, 0);
+    let usage = Arc::new(Usage::default());
+    let counters = registry.block(SERVER, ZONE, &usage, 0);
     let forward =
         stand::forward(Upstream { addr, counters: registry.upstream(addr, 0), ..stand::upstream() });
     let mut cache = stand::cache();
     cache.success.max_ttl = 30;
     cache.denial.max_ttl = 30;
-    Block { cache: Some(cache), forwards: vec![forward], counters, occupancy, ..stand::block() }
+    Block { cache: Some(cache), forwards: vec![forward], counters, usage, ..stand::block() }
 }
 
 fn resolver(registry: &mut CounterRegistry) -> Resolver {

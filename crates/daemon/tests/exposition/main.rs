@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use daemon::counters::{CounterRegistry, DROPPED, EnabledPlugin};
 use daemon::metrics::{Build, Exposition, ProcessCounters, SetupError};
-use resolver::cache::Occupancy;
+use resolver::cache::Usage;
 use resolver::counters::{Writer, rcode_place, type_place};
 use wire::header::{Rcode, RecordType};
 
@@ -82,9 +82,9 @@ fn drive(counters: &mut CounterRegistry) {
     dropped.requests[0][0][type_place(RecordType::ANY)].add(1);
     dropped.responses[Writer::Server as usize][rcode_place(Rcode::REFUSED)].add(1);
 
-    let occupancy = Arc::new(Occupancy::default());
+    let usage = Arc::new(Usage::default());
     for worker in 0..2 {
-        let block = counters.block(SERVER, "cluster.local.", &occupancy, worker);
+        let block = counters.block(SERVER, "cluster.local.", &usage, worker);
         block.cache_requests.add(3);
         block.cache_success_hits.add(1);
         block.cache_denial_hits.add(1);

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use wire::Answer;
 
-use super::{Occupancy, Terms};
+use super::{Terms, Usage};
 use crate::policy::{ForwardState, Prefetch};
 
 /// Which of a block's two stores an entry counts in.
@@ -36,7 +36,7 @@ pub(crate) struct Entry {
     /// Seconds, above 0.
     pub(crate) lifetime: u32,
     pub(crate) store: Store,
-    pub(crate) occupancy: Arc<Occupancy>,
+    pub(crate) usage: Arc<Usage>,
     /// Until when it stands, for a failure.
     pub(crate) failure: Option<Box<Failure>>,
     pub(crate) demand: Demand,

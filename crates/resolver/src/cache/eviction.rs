@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use super::fifo::{NOWHERE, Places, Row};
 use super::ghost::Departed;
 use super::usage::Departure;
-use super::{Entry, Occupancy, Store};
+use super::{Entry, Store, Usage};
 use crate::policy::CacheOptions;
 
 /// The largest entry has this part of the budget.
@@ -98,7 +98,7 @@ type PushAt = fn(&mut Places, &mut Row, Arc<Entry>) -> u32;
 
 #[derive(Debug)]
 struct StoreRow {
-    occupancy: Arc<Occupancy>,
+    usage: Arc<Usage>,
     store: Store,
     terms: Terms,
     row: Row,
@@ -110,8 +110,8 @@ struct StoreRow {
 
 impl StoreRow {
     fn new(entry: &Entry, terms: Terms) -> Self {
-        let (occupancy, store) = (Arc::clone(&entry.occupancy), entry.store);
-        Self { occupancy, store, terms, row: Row::default(), turnover: 0, left: 0 }
+        let (usage, store) = (Arc::clone(&entry.usage), entry.store);
+        Self { usage, store, terms, row: Row::default(), turnover: 0, left: 0 }
     }
 
     /// Counts one that leaves, and says at which turnover.
@@ -125,7 +125,7 @@ impl StoreRow {
     }
 
     fn is_of(&self, entry: &Entry) -> bool {
-        self.store == entry.store && Arc::ptr_eq(&self.occupancy, &entry.occupancy)
+        self.store == entry.store && Arc::ptr_eq(&self.usage, &entry.usage)
     }
 }
 
@@ -267,7 +267,7 @@ impl Room {
         let place = end(&mut self.places, &mut store.row, Arc::clone(entry));
         entry.standing.stand(place);
         self.weight += u64::from(entry.weight());
-        store.occupancy.entered(store.store);
+        store.usage.entered(store.store);
     }
 
     fn replace(&mut self, store: usize, place: u32, entry: &Arc<Entry>) {
@@ -345,7 +345,7 @@ impl Room {
         let store = self.stores.iter_mut().find(|store| store.is_of(entry))?;
         let entry = self.places.take(&mut store.row, at)?;
         self.weight -= u64::from(entry.weight());
-        store.occupancy.left(store.store, departure);
+        store.usage.left(store.store, departure);
         Some((entry, store.count_departure()))
     }
 }

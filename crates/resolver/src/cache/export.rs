@@ -17,7 +17,7 @@ impl Cache {
     /// Failures stay behind: they belong to an outage as this process saw it (RFC 9520 section 3.2).
     ///
     /// Workers go on in between. An entry that is put in or renewed meanwhile may be missed, or come twice.
-    pub fn pack<S: BuildHasher>(&self, now: Instant, numbers: &HashMap<BlockId, u16, S>) -> Packing {
+    pub fn export<S: BuildHasher>(&self, now: Instant, numbers: &HashMap<BlockId, u16, S>) -> Export {
         let (mut found, mut ranked) = (Vec::new(), Vec::new());
         let mut from = Some(0);
         while let Some(next) = from {
@@ -31,27 +31,27 @@ impl Cache {
         }
         ranked.sort_unstable_by_key(|(rank, ..)| *rank);
         let wanted: Vec<_> = ranked.into_iter().map(|(_, number, entry)| (number, entry)).collect();
-        Packing { now, wanted: wanted.into_iter() }
+        Export { now, wanted: wanted.into_iter() }
     }
 }
 
 /// Entries on their way to another process.
 #[derive(Debug)]
-pub struct Packing {
+pub struct Export {
     now: Instant,
     wanted: std::vec::IntoIter<(u16, Arc<Entry>)>,
 }
 
-impl Packing {
+impl Export {
     /// Entries that are left.
-    pub fn left(&self) -> usize {
+    pub fn remaining(&self) -> usize {
         self.wanted.len()
     }
 
     /// Appends the parcels of the next entries to `out`, as many as fit whole into `octets`, and says how many that are.
-    /// With [`super::MOST_PARCEL`] octets or more there is none only when none is left.
-    pub fn next(&mut self, octets: usize, out: &mut Vec<u8>) -> usize {
-        let (before, end) = (self.left(), out.len().saturating_add(octets));
+    /// With [`super::MAX_RECORD_LEN`] octets or more there is none only when none is left.
+    pub fn write_records(&mut self, octets: usize, out: &mut Vec<u8>) -> usize {
+        let (before, end) = (self.remaining(), out.len().saturating_add(octets));
         while let Some((number, entry)) = self.wanted.as_slice().first() {
             if let Some(parcel) = parcel(*number, entry, self.now) {
                 if out.len() + parcel.octets() > end {
@@ -61,7 +61,7 @@ impl Packing {
             }
             self.wanted.next();
         }
-        before - self.left()
+        before - self.remaining()
     }
 }
 

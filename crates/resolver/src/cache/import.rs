@@ -8,52 +8,52 @@ use wire::header::Rcode;
 use wire::{Answer, Response};
 
 use super::record::Parcel;
-use super::{Cache, Demand, Entry, Key, Occupancy, Reception, Standing, Terms};
+use super::{Cache, Demand, Entry, Key, Reception, Standing, Terms, Usage};
 use crate::cache::ttl::Life;
 use crate::policy::{BlockId, CacheOptions};
 
 /// A server block that may take in what another process has had.
 #[derive(Clone, Debug)]
-pub struct Home {
+pub struct ImportTarget {
     /// Its number in this process.
     pub block: BlockId,
     /// How much of the cache is the block's.
-    pub occupancy: Arc<Occupancy>,
+    pub usage: Arc<Usage>,
     /// Its `cache` directive.
     pub policy: CacheOptions,
 }
 
 /// What became of parcels.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Unpacked {
+pub struct ImportSummary {
     /// In the cache.
-    pub taken: u64,
+    pub imported: u64,
     /// Not what this cache would have kept: unreadable, no answer to its own key, not for this block, or too big.
-    pub refused: u64,
+    pub rejected: u64,
     /// Too old.
-    pub over: u64,
+    pub expired: u64,
     /// Of no block here.
-    pub homeless: u64,
+    pub unknown_block: u64,
     /// The cache knew something as new.
-    pub known: u64,
+    pub already_cached: u64,
     /// For a store with as many entries as it may have.
-    pub crowded: u64,
+    pub store_full: u64,
     /// The budget was reached, and the rest not looked at.
-    pub full: bool,
+    pub budget_reached: bool,
     /// The last parcel was not whole.
-    pub torn: bool,
+    pub truncated: bool,
 }
 
-impl AddAssign for Unpacked {
+impl AddAssign for ImportSummary {
     fn add_assign(&mut self, more: Self) {
-        self.taken += more.taken;
-        self.refused += more.refused;
-        self.over += more.over;
-        self.homeless += more.homeless;
-        self.known += more.known;
-        self.crowded += more.crowded;
-        self.full |= more.full;
-        self.torn |= more.torn;
+        self.imported += more.imported;
+        self.rejected += more.rejected;
+        self.expired += more.expired;
+        self.unknown_block += more.unknown_block;
+        self.already_cached += more.already_cached;
+        self.store_full += more.store_full;
+        self.budget_reached |= more.budget_reached;
+        self.truncated |= more.truncated;
     }
 }
 
@@ -65,7 +65,7 @@ enum Unfit {
 }
 
 impl Cache {
-    /// Takes in the parcels in `octets`, which were packed `waited` ago; `homes` are the blocks by the numbers in them.
+    /// Takes in the parcels in `octets`, which were exported `waited` ago; `import_targets` are the blocks by the numbers in them.
     ///
     /// Nothing is believed: a message has to be one that this cache would keep had it come from an upstream as the
     /// answer to the question in the key, and lives no longer than it would then, less its age. A lifetime above that is
@@ -73,37 +73,37 @@ impl Cache {
     ///
     /// Nobody leaves for what comes. Where a store has as many entries as it may, its parcels are passed over, so that
     /// those of others still come in; the budget ends it.
-    pub fn unpack(
+    pub fn import(
         &self,
         now: Instant,
         waited: Duration,
         mut octets: &[u8],
-        homes: &[Option<Home>],
-    ) -> Unpacked {
-        let mut unpacked = Unpacked::default();
-        while !octets.is_empty() && !unpacked.full {
+        import_targets: &[Option<ImportTarget>],
+    ) -> ImportSummary {
+        let mut summary = ImportSummary::default();
+        while !octets.is_empty() && !summary.budget_reached {
             let Some((parcel, rest)) = Parcel::split(octets) else {
-                unpacked.torn = true;
+                summary.truncated = true;
                 break;
             };
             octets = rest;
-            match open(parcel, now, waited, homes) {
-                Ok((entry, terms)) => self.receive(&Arc::new(entry), terms, &mut unpacked),
-                Err(Unfit::Homeless) => unpacked.homeless += 1,
-                Err(Unfit::Over) => unpacked.over += 1,
-                Err(Unfit::Refused) => unpacked.refused += 1,
+            match open(parcel, now, waited, import_targets) {
+                Ok((entry, terms)) => self.receive(&Arc::new(entry), terms, &mut summary),
+                Err(Unfit::Homeless) => summary.unknown_block += 1,
+                Err(Unfit::Over) => summary.expired += 1,
+                Err(Unfit::Refused) => summary.rejected += 1,
             }
         }
-        unpacked
+        summary
     }
 
-    fn receive(&self, entry: &Arc<Entry>, terms: Terms, unpacked: &mut Unpacked) {
+    fn receive(&self, entry: &Arc<Entry>, terms: Terms, summary: &mut ImportSummary) {
         match self.take_over(entry, terms) {
-            Reception::TakenIn => unpacked.taken += 1,
-            Reception::Known => unpacked.known += 1,
-            Reception::TooBig => unpacked.refused += 1,
-            Reception::NoPlace => unpacked.crowded += 1,
-            Reception::NoRoom => unpacked.full = true,
+            Reception::TakenIn => summary.imported += 1,
+            Reception::Known => summary.already_cached += 1,
+            Reception::TooBig => summary.rejected += 1,
+            Reception::NoPlace => summary.store_full += 1,
+            Reception::NoRoom => summary.budget_reached = true,
         }
     }
 }
@@ -113,26 +113,27 @@ fn open(
     octets: &[u8],
     now: Instant,
     waited: Duration,
-    homes: &[Option<Home>],
+    import_targets: &[Option<ImportTarget>],
 ) -> Result<(Entry, Terms), Unfit> {
     let parcel = Parcel::read(octets).ok_or(Unfit::Refused)?;
-    let home = homes.get(usize::from(parcel.block)).and_then(Option::as_ref).ok_or(Unfit::Homeless)?;
+    let target =
+        import_targets.get(usize::from(parcel.block)).and_then(Option::as_ref).ok_or(Unfit::Homeless)?;
     let stored = parcel.age.checked_add(waited).and_then(|age| now.checked_sub(age)).ok_or(Unfit::Over)?;
-    let entry = entry(&parcel, stored, home).ok_or(Unfit::Refused)?;
-    let terms = Terms::of(&home.policy, entry.store);
+    let entry = entry(&parcel, stored, target).ok_or(Unfit::Refused)?;
+    let terms = Terms::of(&target.policy, entry.store);
     if entry.has_ended(now, terms) { Err(Unfit::Over) } else { Ok((entry, terms)) }
 }
 
-fn entry(parcel: &Parcel<'_>, stored: Instant, home: &Home) -> Option<Entry> {
-    let (key, question) = Key::join(home.block, parcel.key)?;
+fn entry(parcel: &Parcel<'_>, stored: Instant, target: &ImportTarget) -> Option<Entry> {
+    let (key, question) = Key::join(target.block, parcel.key)?;
     let response = Response::parse(parcel.message).ok()?;
     let name = question.get(..question.len().checked_sub(4)?)?;
     let says_something = matches!(response.rcode, Rcode::NOERROR | Rcode::NXDOMAIN);
     let is_pruned = matches!(response.without_strays(), Ok(None));
-    if !says_something || !is_pruned || !response.answers(&question) || !home.policy.covers(name) {
+    if !says_something || !is_pruned || !response.answers(&question) || !target.policy.covers(name) {
         return None;
     }
-    let life = Life::of(&response, name, &home.policy);
+    let life = Life::of(&response, name, &target.policy);
     let lifetime = life.ttl.min(parcel.lifetime);
     let standing = Standing::default();
     if parcel.asked {
@@ -144,7 +145,7 @@ fn entry(parcel: &Parcel<'_>, stored: Instant, home: &Home) -> Option<Entry> {
         stored,
         lifetime,
         store: life.store.filter(|_| lifetime > 0)?,
-        occupancy: Arc::clone(&home.occupancy),
+        usage: Arc::clone(&target.usage),
         failure: None,
         demand: Demand::resume(parcel.hits, parcel.last_hit),
         standing,

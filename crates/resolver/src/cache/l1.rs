@@ -143,28 +143,28 @@ mod tests {
     use wire::{Answer, Response};
 
     use super::*;
-    use crate::cache::{Demand, Occupancy, Standing, Store};
+    use crate::cache::{Demand, Standing, Store, Usage};
 
     /// An answer to a question for the root, with one record of `len` octets.
-    fn entry(key: u8, len: u16, stored: Instant, occupancy: &Arc<Occupancy>) -> Arc<Entry> {
+    fn entry(key: u8, len: u16, stored: Instant, usage: &Arc<Usage>) -> Arc<Entry> {
         let mut message =
             vec![0, 7, 0x81, 0x80, 0, 1, 0, 1, 0, 0, 0, 0, 0, 0, 10, 0, 1, 0, 0, 10, 0, 1, 0, 0, 0, 30];
         message.extend(len.to_be_bytes());
         message.extend(repeat_n(0, usize::from(len)));
         let answer = Answer::keep(&Response::parse(&message).unwrap());
-        let (key, store, occupancy) = (Arc::from([key]), Store::Success, Arc::clone(occupancy));
+        let (key, store, usage) = (Arc::from([key]), Store::Success, Arc::clone(usage));
         let (failure, demand, standing) = (None, Demand::default(), Standing::default());
-        Arc::new(Entry { key, answer, stored, lifetime: 30, store, occupancy, failure, demand, standing })
+        Arc::new(Entry { key, answer, stored, lifetime: 30, store, usage, failure, demand, standing })
     }
 
     #[test]
     fn what_the_cache_has_dropped_lives_on_within_bounds() {
         let now = testkit::clock::now();
-        let (shared, occupancy) = (Arc::new(Cache::new(5 << 20)), Arc::default());
+        let (shared, usage) = (Arc::new(Cache::new(5 << 20)), Arc::default());
         let mut front = Front::new(Arc::clone(&shared));
         let mut entries: Vec<Weak<Entry>> = Vec::new();
         for key in 0..200 {
-            let fresh = entry(key, 60_000, now, &occupancy);
+            let fresh = entry(key, 60_000, now, &usage);
             entries.push(Arc::downgrade(&fresh));
             assert!(
                 front.insert(

@@ -30,12 +30,12 @@ pub use entry::Store;
 pub(crate) use entry::{Age, Demand, Entry, Failure, Outage, Standing};
 pub(crate) use eviction::Terms;
 use eviction::{Reception, Room};
-pub use export::Packing;
-pub use import::{Home, Unpacked};
+pub use export::Export;
+pub use import::{ImportSummary, ImportTarget};
 pub(crate) use key::Key;
 pub(crate) use l1::Front;
-pub use record::MOST_PARCEL;
-pub use usage::Occupancy;
+pub use record::MAX_RECORD_LEN;
+pub use usage::Usage;
 
 /// SipHash with keys of the process: names chosen by a client cannot be made to collide.
 type Hasher = RandomState;

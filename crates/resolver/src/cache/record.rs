@@ -26,7 +26,7 @@ const LENGTH: usize = 4;
 const HEAD: usize = 25;
 
 /// Octets of the longest parcel: with a key of DO and CD, type and name, and the longest message there is.
-pub const MOST_PARCEL: usize = LENGTH + HEAD + 3 + MAX_NAME_LEN + u16::MAX as usize;
+pub const MAX_RECORD_LEN: usize = LENGTH + HEAD + 3 + MAX_NAME_LEN + u16::MAX as usize;
 
 /// What is told of an entry.
 #[derive(Clone, Copy, Debug)]
@@ -72,7 +72,7 @@ impl<'a> Parcel<'a> {
     pub(super) fn split(octets: &'a [u8]) -> Option<(&'a [u8], &'a [u8])> {
         let (length, rest) = take::<LENGTH>(octets)?;
         let length = usize::try_from(u32::from_be_bytes(length)).ok()?;
-        rest.split_at_checked(length).filter(|_| length <= MOST_PARCEL - LENGTH)
+        rest.split_at_checked(length).filter(|_| length <= MAX_RECORD_LEN - LENGTH)
     }
 
     /// Reads the octets of one parcel, its length left out.

@@ -6,7 +6,7 @@ use super::Store;
 
 /// How many entries of a block the cache holds, and how many it let go to make room.
 #[derive(Debug, Default)]
-pub struct Occupancy {
+pub struct Usage {
     success: AtomicI64,
     denial: AtomicI64,
     success_evictions: AtomicU64,
@@ -24,7 +24,7 @@ pub(super) enum Departure {
     Evicted,
 }
 
-impl Occupancy {
+impl Usage {
     /// Entries with records.
     pub fn success(&self) -> i64 {
         self.success.load(Relaxed)

@@ -11,7 +11,7 @@ use std::time::Duration;
 use wire::header::RecordType;
 use wire::name::Name;
 
-use crate::cache::Occupancy;
+use crate::cache::Usage;
 use crate::counters::{BlockCounters, RouteCounters};
 
 pub use forward::{
@@ -143,7 +143,7 @@ pub struct Block {
     /// What is counted for the cache of this block.
     pub counters: Arc<BlockCounters>,
     /// How much of the cache is this block's, shared by all workers.
-    pub occupancy: Arc<Occupancy>,
+    pub usage: Arc<Usage>,
 }
 
 impl Block {

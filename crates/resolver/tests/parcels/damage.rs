@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use crate::ZERO;
 use crate::worker::{Process, Question};
-use resolver::cache::Unpacked;
+use resolver::cache::ImportSummary;
 
 /// Names that differ in three octets each.
 const NAMES: [&str; 5] = ["aaa.example", "bbb.example", "ccc.example", "ddd.example", "eee.example"];
@@ -23,17 +23,17 @@ fn cases(cases: u32) -> ProptestConfig {
 }
 
 /// A process that knows all names, and one parcel for each, in their order.
-fn packed(now: Instant) -> Vec<Vec<u8>> {
+fn exported(now: Instant) -> Vec<Vec<u8>> {
     let parcel = |name: &&str| {
         let mut old = Process::plain(0, now);
         old.learn_all(&[name]);
-        old.pack()
+        old.export()
     };
     NAMES.iter().map(parcel).collect()
 }
 
-fn unpack(new: &Process, octets: &[u8]) -> Unpacked {
-    new.cache.unpack(new.now, ZERO, octets, &[Some(new.home())])
+fn import(new: &Process, octets: &[u8]) -> ImportSummary {
+    new.cache.import(new.now, ZERO, octets, &[Some(new.import_target())])
 }
 
 /// True when the address in an answer is the one of this name.
@@ -60,10 +60,10 @@ proptest! {
     #[test]
     fn octets_that_are_no_parcels_bring_nothing(octets in prop::collection::vec(any::<u8>(), 0..600)) {
         let new = Process::plain(0, testkit::clock::now());
-        prop_assert_eq!(unpack(&new, &octets).taken, 0);
+        prop_assert_eq!(import(&new, &octets).imported, 0);
         let framed = [u32::try_from(octets.len()).unwrap().to_be_bytes().to_vec(), octets].concat();
-        let unpacked = unpack(&new, &framed);
-        prop_assert_eq!((unpacked.taken, unpacked.torn), (0, false));
+        let summary = import(&new, &framed);
+        prop_assert_eq!((summary.imported, summary.truncated), (0, false));
         prop_assert_eq!(new.cache.weight(), 0);
     }
 
@@ -74,7 +74,7 @@ proptest! {
         flips in prop::collection::vec((any::<prop::sample::Index>(), 1..=255_u8), 1..5),
     ) {
         let mut new = Process::plain(0, testkit::clock::now());
-        let parcels = packed(new.now);
+        let parcels = exported(new.now);
         let (mut octets, parcel) = (parcels.concat(), parcels[0].len());
         let mut content = Vec::new();
         for (at, flip) in &flips {
@@ -85,20 +85,20 @@ proptest! {
                 content.push(at / parcel);
             }
         }
-        unpack(&new, &octets);
+        import(&new, &octets);
         check_answers(&mut new, &content)?;
     }
 
     #[test]
     fn parcels_torn_anywhere_bring_those_before(end in 0..5 * 85_usize) {
         let mut new = Process::plain(0, testkit::clock::now());
-        let parcels = packed(new.now);
+        let parcels = exported(new.now);
         let parcel = parcels[0].len();
         let octets = parcels.concat();
         let end = end.min(octets.len());
-        let unpacked = unpack(&new, &octets[..end]);
-        prop_assert_eq!(unpacked.taken, u64::try_from(end / parcel).unwrap());
-        prop_assert_eq!(unpacked.torn, end % parcel != 0);
+        let summary = import(&new, &octets[..end]);
+        prop_assert_eq!(summary.imported, u64::try_from(end / parcel).unwrap());
+        prop_assert_eq!(summary.truncated, end % parcel != 0);
         check_answers(&mut new, &[])?;
     }
 }
@@ -106,12 +106,12 @@ proptest! {
 #[test]
 fn an_answer_under_another_key_is_refused() {
     let mut new = Process::plain(0, testkit::clock::now());
-    let parcels = packed(new.now);
+    let parcels = exported(new.now);
     for key in 0..NAMES.len() {
         for message in 0..NAMES.len() {
             let octets = [&parcels[key][..KEY + KEY_LEN], &parcels[message][KEY + KEY_LEN..]].concat();
-            let unpacked = unpack(&new, &octets);
-            assert_eq!((unpacked.taken == 1, unpacked.refused == 1), (key == message, key != message));
+            let summary = import(&new, &octets);
+            assert_eq!((summary.imported == 1, summary.rejected == 1), (key == message, key != message));
         }
     }
     check_answers(&mut new, &[]).unwrap();
@@ -120,13 +120,13 @@ fn an_answer_under_another_key_is_refused() {
 #[test]
 fn each_octet_of_head_and_key_is_looked_at() {
     let now = testkit::clock::now();
-    let parcel = packed(now).remove(0);
+    let parcel = exported(now).remove(0);
     for at in 0..KEY + KEY_LEN {
         for flip in [1, 0x20, 0x80] {
             let mut new = Process::plain(0, now);
             let mut octets = parcel.clone();
             octets[at] ^= flip;
-            unpack(&new, &octets);
+            import(&new, &octets);
             if let Some(answer) = new.hit(Question::plain(NAMES[0])) {
                 assert!(is_address_of(0, &answer), "octet {at}");
                 let ttl = answer.len() - 10;
@@ -139,7 +139,7 @@ fn each_octet_of_head_and_key_is_looked_at() {
 #[test]
 fn a_lifetime_above_what_the_message_says_is_cut_and_one_of_nothing_refused() {
     let now = testkit::clock::now();
-    let parcel = packed(now).remove(0);
+    let parcel = exported(now).remove(0);
     let lifetime = 4 + 2 + 8;
     let with = |seconds: u32| {
         let mut octets = parcel.clone();
@@ -147,14 +147,14 @@ fn a_lifetime_above_what_the_message_says_is_cut_and_one_of_nothing_refused() {
         octets
     };
     let mut new = Process::plain(0, now);
-    assert_eq!(unpack(&new, &with(0)), Unpacked { refused: 1, ..Unpacked::default() });
-    assert_eq!(unpack(&new, &with(u32::MAX)).taken, 1);
+    assert_eq!(import(&new, &with(0)), ImportSummary { rejected: 1, ..ImportSummary::default() });
+    assert_eq!(import(&new, &with(u32::MAX)).imported, 1);
     new.pass(3599);
     assert!(new.knows(NAMES[0]));
     new.pass(1);
     assert!(!new.knows(NAMES[0]));
     let mut new = Process::plain(0, now);
-    assert_eq!(unpack(&new, &with(10)).taken, 1);
+    assert_eq!(import(&new, &with(10)).imported, 1);
     new.pass(10);
     assert!(!new.knows(NAMES[0]));
 }

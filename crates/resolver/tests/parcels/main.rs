@@ -7,7 +7,7 @@ mod worker;
 use std::collections::HashMap;
 use std::time::Duration;
 
-use resolver::cache::{Cache, MOST_PARCEL, Unpacked};
+use resolver::cache::{Cache, ImportSummary, MAX_RECORD_LEN};
 use resolver::policy::{BlockId, Prefetch, ServeStale, ServeStaleMode};
 use testkit::{clock, stand};
 use wire::name::Name;
@@ -23,12 +23,12 @@ fn two() -> (Process, Process) {
 }
 
 /// All of `from` taken in by `to` at once.
-fn hand_over(from: &Process, to: &Process) -> Unpacked {
-    to.cache.unpack(to.now, ZERO, &from.pack(), &[Some(to.home())])
+fn hand_over(from: &Process, to: &Process) -> ImportSummary {
+    to.cache.import(to.now, ZERO, &from.export(), &[Some(to.import_target())])
 }
 
-fn taken(taken: u64) -> Unpacked {
-    Unpacked { taken, ..Unpacked::default() }
+fn taken(taken: u64) -> ImportSummary {
+    ImportSummary { imported: taken, ..ImportSummary::default() }
 }
 
 #[test]
@@ -40,14 +40,14 @@ fn the_successor_answers_octet_for_octet() {
         assert!(!old.learn(question, says));
         old.now += Duration::from_millis(1300);
     }
-    let packed = old.pack();
+    let exported = old.export();
     for process in [&mut old, &mut new] {
         process.now += Duration::from_micros(123_456);
     }
     new.now = old.now;
     let waited = Duration::from_micros(123_456);
-    assert_eq!(new.cache.unpack(new.now, waited, &packed, &[Some(new.home())]), taken(3));
-    assert_eq!((new.occupancy.success(), new.occupancy.denial()), (2, 1));
+    assert_eq!(new.cache.import(new.now, waited, &exported, &[Some(new.import_target())]), taken(3));
+    assert_eq!((new.usage.success(), new.usage.denial()), (2, 1));
     assert_eq!(new.cache.weight(), old.cache.weight());
     for _ in 0..40 {
         for Question { name, .. } in questions {
@@ -68,8 +68,8 @@ fn ages_go_on_while_parcels_are_on_their_way() {
     let (mut old, mut new) = two();
     old.learn(Question::plain("aaa.example"), Says::Addresses(1, 30));
     old.pass(10);
-    let packed = old.pack();
-    new.cache.unpack(new.now, Duration::from_secs(7), &packed, &[Some(new.home())]);
+    let exported = old.export();
+    new.cache.import(new.now, Duration::from_secs(7), &exported, &[Some(new.import_target())]);
     let answer = new.hit(Question::plain("aaa.example")).unwrap();
     let ttl = answer.len() - 10;
     assert_eq!(answer[ttl..ttl + 4], [0, 0, 0, 13]);
@@ -85,11 +85,11 @@ fn what_is_over_stays_behind_or_is_dropped_on_arrival() {
     old.pass(30);
     assert_eq!(hand_over(&old, &new), taken(1));
     let late = Duration::from_secs(30);
-    let unpacked = new.cache.unpack(new.now, late, &old.pack(), &[Some(new.home())]);
-    assert_eq!(unpacked, Unpacked { over: 1, ..Unpacked::default() });
+    let summary = new.cache.import(new.now, late, &old.export(), &[Some(new.import_target())]);
+    assert_eq!(summary, ImportSummary { expired: 1, ..ImportSummary::default() });
     let ages = Duration::from_nanos(u64::MAX);
-    let unpacked = new.cache.unpack(new.now, ages, &old.pack(), &[Some(new.home())]);
-    assert_eq!(unpacked, Unpacked { over: 1, ..Unpacked::default() });
+    let summary = new.cache.import(new.now, ages, &old.export(), &[Some(new.import_target())]);
+    assert_eq!(summary, ImportSummary { expired: 1, ..ImportSummary::default() });
 }
 
 #[test]
@@ -118,10 +118,13 @@ fn who_is_wanted_most_comes_first() {
     old.pass(1);
     assert!(old.knows("bbb.example"));
     let mut small = Process::new(stand::cache(), 0, 64 << 20, old.now);
-    let packed = old.pack();
+    let exported = old.export();
     // The first two parcels.
-    let parcel = packed.len() / 4;
-    assert_eq!(small.cache.unpack(small.now, ZERO, &packed[..2 * parcel], &[Some(small.home())]), taken(2));
+    let parcel = exported.len() / 4;
+    assert_eq!(
+        small.cache.import(small.now, ZERO, &exported[..2 * parcel], &[Some(small.import_target())]),
+        taken(2)
+    );
     assert!(small.knows("bbb.example"));
     assert!(small.knows("ccc.example") || small.knows("ddd.example"));
     assert!(!small.knows("aaa.example"));
@@ -139,11 +142,11 @@ fn hot_names_come_into_a_smaller_store() {
     let mut policy = stand::cache();
     policy.success.capacity = 8;
     let mut new = Process::new(policy, 0, 64 << 20, old.now);
-    let unpacked = hand_over(&old, &new);
+    let summary = hand_over(&old, &new);
     // The other store has places left, whatever this one has.
-    assert_eq!(unpacked, Unpacked { taken: 9, crowded: 18, ..Unpacked::default() });
-    assert_eq!((new.occupancy.success(), new.occupancy.denial()), (8, 1));
-    assert_eq!(new.occupancy.success_evictions(), 0);
+    assert_eq!(summary, ImportSummary { imported: 9, store_full: 18, ..ImportSummary::default() });
+    assert_eq!((new.usage.success(), new.usage.denial()), (8, 1));
+    assert_eq!(new.usage.success_evictions(), 0);
     assert!(hot.iter().all(|name| new.knows(name)));
 }
 
@@ -156,10 +159,10 @@ fn a_smaller_budget_ends_it_and_nobody_leaves() {
     assert!(old.knows("n7.example"));
     let mut new = Process::new(stand::cache(), 0, 1 << 20, old.now);
     new.learn_all(&["zzz.example"]);
-    let unpacked = hand_over(&old, &new);
-    assert!(unpacked.full && (1000..2000).contains(&unpacked.taken), "{unpacked:?}");
-    assert_eq!(i64::try_from(unpacked.taken).unwrap() + 1, new.occupancy.success());
-    assert_eq!(new.occupancy.success_evictions(), 0);
+    let summary = hand_over(&old, &new);
+    assert!(summary.budget_reached && (1000..2000).contains(&summary.imported), "{summary:?}");
+    assert_eq!(i64::try_from(summary.imported).unwrap() + 1, new.usage.success());
+    assert_eq!(new.usage.success_evictions(), 0);
     assert!(new.cache.weight() <= 1 << 20);
     assert!(new.knows("n7.example") && new.knows("zzz.example"));
 }
@@ -199,13 +202,13 @@ fn stale_answers_go_where_they_may_be_told() {
     let mut old = Process::new(policy.clone(), 0, 64 << 20, now);
     old.learn(Question::plain("aaa.example"), Says::Addresses(1, 30));
     old.pass(100);
-    let packed = old.pack();
+    let exported = old.export();
     let mut new = Process::new(policy, 0, 64 << 20, old.now);
-    assert_eq!(new.cache.unpack(new.now, ZERO, &packed, &[Some(new.home())]), taken(1));
+    assert_eq!(new.cache.import(new.now, ZERO, &exported, &[Some(new.import_target())]), taken(1));
     assert!(new.knows("aaa.example"));
     let strict = Process::plain(0, old.now);
-    let unpacked = strict.cache.unpack(strict.now, ZERO, &packed, &[Some(strict.home())]);
-    assert_eq!(unpacked, Unpacked { over: 1, ..Unpacked::default() });
+    let summary = strict.cache.import(strict.now, ZERO, &exported, &[Some(strict.import_target())]);
+    assert_eq!(summary, ImportSummary { expired: 1, ..ImportSummary::default() });
 }
 
 #[test]
@@ -214,8 +217,8 @@ fn failures_stay_behind() {
     old.learn(Question::plain("aaa.example"), Says::Servfail);
     old.fail(Question::plain("bbb.example"));
     assert!(old.knows("aaa.example") && old.knows("bbb.example"));
-    assert_eq!(old.occupancy.denial(), 2);
-    assert!(old.pack().is_empty());
+    assert_eq!(old.usage.denial(), 2);
+    assert!(old.export().is_empty());
     assert_eq!(hand_over(&old, &new), taken(0));
     assert!(!new.knows("aaa.example"));
 }
@@ -244,9 +247,9 @@ fn what_comes_twice_is_known_and_what_is_newer_wins() {
     let (mut old, mut new) = two();
     let question = Question::plain("aaa.example");
     old.learn(question, Says::Addresses(1, 30));
-    let packed = old.pack();
+    let exported = old.export();
     assert_eq!(hand_over(&old, &new), taken(1));
-    assert_eq!(hand_over(&old, &new), Unpacked { known: 1, ..Unpacked::default() });
+    assert_eq!(hand_over(&old, &new), ImportSummary { already_cached: 1, ..ImportSummary::default() });
     let before = (new.cache.weight(), new.cache.insertions());
     // It ends, and is there anew with another content, of the other kind even.
     for says in [Says::Addresses(2, 30), Says::NoName(30), Says::Addresses(3, 30)] {
@@ -254,13 +257,13 @@ fn what_comes_twice_is_known_and_what_is_newer_wins() {
         new.now = old.now;
         assert!(!old.learn(question, says));
         assert_eq!(hand_over(&old, &new), taken(1));
-        assert_eq!(new.occupancy.success() + new.occupancy.denial(), 1);
+        assert_eq!(new.usage.success() + new.usage.denial(), 1);
         // A worker still has the entry that is over, and finds the one that came.
         assert_eq!(new.hit(question), old.hit(question));
     }
     assert_eq!(new.cache.insertions(), before.1 + 3);
-    let unpacked = new.cache.unpack(new.now, ZERO, &packed, &[Some(new.home())]);
-    assert_eq!(unpacked, Unpacked { known: 1, ..Unpacked::default() });
+    let summary = new.cache.import(new.now, ZERO, &exported, &[Some(new.import_target())]);
+    assert_eq!(summary, ImportSummary { already_cached: 1, ..ImportSummary::default() });
     assert_eq!(new.hit(question), old.hit(question));
 }
 
@@ -268,12 +271,12 @@ fn what_comes_twice_is_known_and_what_is_newer_wins() {
 fn parcels_without_a_home_are_counted() {
     let (mut old, new) = two();
     old.learn_all(&["aaa.example", "bbb.example"]);
-    let packed = old.pack();
-    let homeless = Unpacked { homeless: 2, ..Unpacked::default() };
-    assert_eq!(new.cache.unpack(new.now, ZERO, &packed, &[]), homeless);
-    assert_eq!(new.cache.unpack(new.now, ZERO, &packed, &[None, Some(new.home())]), homeless);
+    let exported = old.export();
+    let homeless = ImportSummary { unknown_block: 2, ..ImportSummary::default() };
+    assert_eq!(new.cache.import(new.now, ZERO, &exported, &[]), homeless);
+    assert_eq!(new.cache.import(new.now, ZERO, &exported, &[None, Some(new.import_target())]), homeless);
     // And a block that the old process does not give away stays there.
-    assert_eq!(old.cache.pack(old.now, &HashMap::from([(BlockId(9), 0)])).left(), 0);
+    assert_eq!(old.cache.export(old.now, &HashMap::from([(BlockId(9), 0)])).remaining(), 0);
 }
 
 #[test]
@@ -282,7 +285,7 @@ fn what_the_block_would_not_keep_is_refused() {
     old.learn_all(&["aaa.example"]);
     old.learn(Question::plain("bbb.test"), Says::NoName(600));
     let (now, example, test) = (old.now, Name::parse("example").unwrap(), Name::parse("test").unwrap());
-    let refused = Unpacked { taken: 1, refused: 1, ..Unpacked::default() };
+    let refused = ImportSummary { imported: 1, rejected: 1, ..ImportSummary::default() };
     let mut elsewhere = stand::cache();
     elsewhere.zones = vec![test];
     assert_eq!(hand_over(&old, &Process::new(elsewhere, 0, 64 << 20, now)), refused);
@@ -303,27 +306,30 @@ fn a_large_answer_goes_in_a_piece_that_has_room_for_it() {
     old.learn(Question::plain("aaa.example"), Says::Addresses(4094, 60));
     old.learn(Question::plain("bbb.example"), Says::Addresses(1, 60));
     assert!(old.knows("aaa.example"));
-    let (mut packing, mut piece) =
-        (old.cache.pack(old.now, &HashMap::from([(BlockId(3), 0)])), b"front".to_vec());
-    assert!(old.pack().len() < MOST_PARCEL + 100);
-    assert_eq!((packing.next(60_000, &mut piece), piece.len(), packing.left()), (0, 5, 2));
-    let mut sum = Unpacked::default();
+    let (mut export, mut piece) =
+        (old.cache.export(old.now, &HashMap::from([(BlockId(3), 0)])), b"front".to_vec());
+    assert!(old.export().len() < MAX_RECORD_LEN + 100);
+    assert_eq!((export.write_records(60_000, &mut piece), piece.len(), export.remaining()), (0, 5, 2));
+    let mut sum = ImportSummary::default();
     for left in [1, 0] {
-        assert_eq!(packing.next(65_600, &mut piece), 1);
-        assert_eq!(packing.left(), left);
-        sum += new.cache.unpack(new.now, ZERO, &piece[5..], &[Some(new.home())]);
+        assert_eq!(export.write_records(65_600, &mut piece), 1);
+        assert_eq!(export.remaining(), left);
+        sum += new.cache.import(new.now, ZERO, &piece[5..], &[Some(new.import_target())]);
         piece.truncate(5);
     }
     assert_eq!(sum, taken(2));
     assert!(new.knows("aaa.example") && new.knows("bbb.example"));
     let tiny = Process::new(stand::cache(), 0, 1 << 20, old.now);
-    assert_eq!(hand_over(&old, &tiny), Unpacked { refused: 1, taken: 1, ..Unpacked::default() });
+    assert_eq!(
+        hand_over(&old, &tiny),
+        ImportSummary { rejected: 1, imported: 1, ..ImportSummary::default() }
+    );
 }
 
 #[test]
 fn an_empty_cache_is_no_octets() {
     let (old, new) = two();
-    assert!(old.pack().is_empty());
-    assert_eq!(new.cache.unpack(new.now, ZERO, &[], &[]), taken(0));
-    assert_eq!(Cache::new(0).pack(new.now, &HashMap::from([(BlockId(0), 0)])).left(), 0);
+    assert!(old.export().is_empty());
+    assert_eq!(new.cache.import(new.now, ZERO, &[], &[]), taken(0));
+    assert_eq!(Cache::new(0).export(new.now, &HashMap::from([(BlockId(0), 0)])).remaining(), 0);
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use resolver::action::{Action, AttemptFailure, Client, Outbox, SendQuery};
-use resolver::cache::{Cache, Home, Occupancy};
+use resolver::cache::{Cache, ImportTarget, Usage};
 use resolver::policy::{Block, BlockId, CacheOptions};
 use resolver::{Resolver, ResolverConfig};
 use testkit::stand;
@@ -15,7 +15,7 @@ use wire::name::Name;
 /// One process: a cache and a worker on it.
 pub(crate) struct Process {
     pub(crate) cache: Arc<Cache>,
-    pub(crate) occupancy: Arc<Occupancy>,
+    pub(crate) usage: Arc<Usage>,
     policy: CacheOptions,
     block: BlockId,
     resolver: Resolver,
@@ -63,17 +63,13 @@ impl<'a> Question<'a> {
 impl Process {
     /// With this `cache` directive in a block of this number, and so many octets for its cache.
     pub(crate) fn new(policy: CacheOptions, block: u16, budget: u64, now: Instant) -> Self {
-        let (cache, occupancy) = (Arc::new(Cache::new(budget)), Arc::<Occupancy>::default());
+        let (cache, usage) = (Arc::new(Cache::new(budget)), Arc::<Usage>::default());
         let block = BlockId(block);
-        let directives = Block {
-            id: block,
-            cache: Some(policy.clone()),
-            occupancy: Arc::clone(&occupancy),
-            ..stand::block()
-        };
+        let directives =
+            Block { id: block, cache: Some(policy.clone()), usage: Arc::clone(&usage), ..stand::block() };
         let seat = ResolverConfig { cache: Arc::clone(&cache), ..stand::seat(stand::policy(directives)) };
         let (resolver, outbox) = (Resolver::new(seat), Outbox::default());
-        Self { cache, occupancy, policy, block, resolver, outbox, now }
+        Self { cache, usage, policy, block, resolver, outbox, now }
     }
 
     /// The usual one.
@@ -81,16 +77,16 @@ impl Process {
         Self::new(stand::cache(), block, 64 << 20, now)
     }
 
-    pub(crate) fn home(&self) -> Home {
-        Home { block: self.block, occupancy: Arc::clone(&self.occupancy), policy: self.policy.clone() }
+    pub(crate) fn import_target(&self) -> ImportTarget {
+        ImportTarget { block: self.block, usage: Arc::clone(&self.usage), policy: self.policy.clone() }
     }
 
     /// Everything worth having in parcels, the block being number 0.
-    pub(crate) fn pack(&self) -> Vec<u8> {
-        let mut packing = self.cache.pack(self.now, &HashMap::from([(self.block, 0)]));
+    pub(crate) fn export(&self) -> Vec<u8> {
+        let mut export = self.cache.export(self.now, &HashMap::from([(self.block, 0)]));
         let mut octets = Vec::new();
-        packing.next(usize::MAX, &mut octets);
-        assert_eq!(packing.left(), 0);
+        export.write_records(usize::MAX, &mut octets);
+        assert_eq!(export.remaining(), 0);
         octets
     }
 

@@ -60,8 +60,8 @@ impl Stage {
     fn entries(&self, counter: &str, block: &super::stage::BlockBooks) -> Option<u64> {
         self.cache.settle();
         let entries = match counter {
-            "success_entries" => block.occupancy.success(),
-            "denial_entries" => block.occupancy.denial(),
+            "success_entries" => block.usage.success(),
+            "denial_entries" => block.usage.denial(),
             _ => return None,
         };
         u64::try_from(entries).ok()

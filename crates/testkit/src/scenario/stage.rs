@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use resolver::action::{Client, ConnectionId, Transport};
-use resolver::cache::{Cache, Occupancy};
+use resolver::cache::{Cache, Usage};
 use resolver::counters::{BlockCounters, RouteCounters, UpstreamCounters, WorkerCounters};
 use resolver::policy::{
     Block, BlockId, ForwardPolicy, Listener, ListenerId, LoopDetector, Policy, Route, RouteId, Upstream,
@@ -30,7 +30,7 @@ const LISTENER: ListenerId = ListenerId(0);
 pub(super) struct BlockBooks {
     pub(super) zones: Vec<String>,
     pub(super) counters: Arc<BlockCounters>,
-    pub(super) occupancy: Arc<Occupancy>,
+    pub(super) usage: Arc<Usage>,
 }
 
 /// An upstream, its number and what is counted for it.
@@ -60,7 +60,7 @@ impl Stage {
             let books = BlockBooks {
                 zones: block.zones.iter().map(ToString::to_string).collect(),
                 counters: Arc::default(),
-                occupancy: Arc::default(),
+                usage: Arc::default(),
             };
             let built = Arc::new(Block {
                 id: BlockId(id),
@@ -72,7 +72,7 @@ impl Stage {
                     .map(|forward| build_forward(forward, &mut upstreams))
                     .collect(),
                 counters: Arc::clone(&books.counters),
-                occupancy: Arc::clone(&books.occupancy),
+                usage: Arc::clone(&books.usage),
             });
             let loop_detector = block.loop_probe.as_ref().map(|probe| {
                 let check = LoopDetector::default();

@@ -8,7 +8,7 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
 use linux::node::NodeSetup;
-use resolver::cache::Home;
+use resolver::cache::ImportTarget;
 use tracing::{error, info, warn};
 
 use super::super::signals::Signals;
@@ -64,16 +64,16 @@ impl Service<'_> {
     pub(super) async fn inherit(
         &mut self,
         estate: Option<Box<Estate>>,
-        homes: &HashMap<String, Home>,
+        import_targets: &HashMap<String, ImportTarget>,
     ) -> Option<Box<Estate>> {
         let Some(mut estate) = estate else {
-            self.load_snapshot(homes);
+            self.load_snapshot(import_targets);
             return None;
         };
         let local = &self.scene.flags.options.local_ips;
         self.forsaken = estate.addresses.iter().filter(|address| !local.contains(address)).copied().collect();
         let sockets = estate.sockets();
-        let (moved, received) = estate.receive_cache(&self.cache, homes).await;
+        let (moved, received) = estate.receive_cache(&self.cache, import_targets).await;
         self.scene.process.inherited.predecessor.add(moved.taken);
         if let Err(reason) = received {
             warn!("the cache of the running instance has not come over whole: {reason}");
@@ -85,12 +85,12 @@ impl Service<'_> {
         Some(estate)
     }
 
-    fn load_snapshot(&self, homes: &HashMap<String, Home>) {
+    fn load_snapshot(&self, import_targets: &HashMap<String, ImportTarget>) {
         let Some(place) = self.scene.place else { return };
-        match Snapshot::new(place.directory()).load(&self.cache, homes) {
-            Ok(Loaded { unpacked, age }) => {
-                self.scene.process.inherited.snapshot.add(unpacked.taken);
-                info!("{} answers from a snapshot of {} s ago", unpacked.taken, age.as_secs());
+        match Snapshot::new(place.directory()).load(&self.cache, import_targets) {
+            Ok(Loaded { summary, age }) => {
+                self.scene.process.inherited.snapshot.add(summary.imported);
+                info!("{} answers from a snapshot of {} s ago", summary.imported, age.as_secs());
             }
             Err(Refused::Absent) => {}
             Err(reason) => warn!("the snapshot of the cache is not used: {reason}"),

@@ -20,7 +20,7 @@ impl Service<'_> {
     pub(crate) async fn adopt(&mut self, settings: Settings) -> Result<(), Fault> {
         let assembled = self.assembly.assemble(&settings).map_err(Fault::Numbers)?;
         let Assembled { orders, listeners, probes, error_log, zones } = assembled;
-        let blocks = snapshot::blocks(&self.assembly.homes(&settings));
+        let blocks = snapshot::blocks(&self.assembly.import_targets(&settings));
         let is_new = |(id, _): &&(ListenerId, _)| !self.listeners.contains(id);
         let opened: Vec<_> = listeners.iter().filter(is_new).cloned().collect();
         let wanted: Vec<ListenerId> = listeners.into_iter().map(|(id, _)| id).collect();

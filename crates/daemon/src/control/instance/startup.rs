@@ -34,7 +34,7 @@ impl<'a> Service<'a> {
         estate: Option<Box<Estate>>,
     ) -> Result<Self, Fault> {
         let assembled = assembly.assemble(&settings).map_err(Fault::Numbers)?;
-        let homes = assembly.homes(&settings);
+        let import_targets = assembly.import_targets(&settings);
         let (notify, notices) = mpsc::channel(NOTICES_LEN);
         let cache = Arc::new(Cache::new(budget::cache_bytes(scene.flags.cache_bytes)));
         let mut service = Self {
@@ -49,7 +49,7 @@ impl<'a> Service<'a> {
             listening: Listening::default(),
             listeners: assembled.listeners.iter().map(|(id, _)| *id).collect(),
             zones: assembled.zones,
-            blocks: snapshot::blocks(&homes),
+            blocks: snapshot::blocks(&import_targets),
             error_log: assembled.error_log,
             probes: JoinSet::new(),
             notices,
@@ -61,7 +61,7 @@ impl<'a> Service<'a> {
             forsaken: Vec::new(),
             offered: None,
         };
-        let estate = service.inherit(estate, &homes).await;
+        let estate = service.inherit(estate, &import_targets).await;
         service.open(&assembled.listeners, assembled.orders, notify, estate).await?;
         service.probes = start_probes(assembled.probes);
         service.assembly.in_force(&service.settings);

@@ -39,14 +39,14 @@ impl Hand<'_> {
                 continue;
             }
             let zones = cache_zones(block);
-            let counters = self.counters.block(&listener.label, &zones, &shared.occupancy, self.worker);
+            let counters = self.counters.block(&listener.label, &zones, &shared.usage, self.worker);
             let forwards = block.forwards.iter().zip(&shared.forwards);
             let forwards =
                 forwards.map(|(forward, shared)| self.forward(forward, shared, upstreams)).collect();
-            let (id, occupancy) = (shared.id, Arc::clone(&shared.occupancy));
+            let (id, usage) = (shared.id, Arc::clone(&shared.usage));
             let cache = block.cache.clone();
             let udp_size = block.bufsize.unwrap_or(OUR_UDP_SIZE);
-            blocks.insert(*index, Arc::new(Block { id, udp_size, cache, forwards, counters, occupancy }));
+            blocks.insert(*index, Arc::new(Block { id, udp_size, cache, forwards, counters, usage }));
         }
         blocks
     }

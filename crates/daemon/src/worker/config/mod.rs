@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use resolver::cache::{Home, Occupancy};
+use resolver::cache::{ImportTarget, Usage};
 use resolver::counters::WorkerCounters;
 use resolver::policy::{
     BlockId, DEFAULT_IDLE_TIMEOUT, ForwardState, Listener, ListenerId, LoopDetector, Policy, Route, RouteId,
@@ -38,7 +38,7 @@ pub(crate) struct Assembly {
     counters: Arc<Mutex<CounterRegistry>>,
     workers: usize,
     listeners: Vec<String>,
-    blocks: HashMap<String, (BlockId, Arc<Occupancy>)>,
+    blocks: HashMap<String, (BlockId, Arc<Usage>)>,
     upstreams: Vec<(SocketAddr, settings::ConnectionOptions)>,
 }
 
@@ -64,7 +64,7 @@ pub(crate) struct Assembled {
 /// What the workers share of a block.
 struct Shared {
     id: BlockId,
-    occupancy: Arc<Occupancy>,
+    usage: Arc<Usage>,
     loop_detector: Option<Arc<LoopDetector>>,
     consolidator: Option<Arc<Consolidator>>,
     forwards: Vec<SharedForward>,
@@ -120,12 +120,12 @@ impl Assembly {
     }
 
     /// The blocks of assembled `settings` that have a cache, by what they mean to any process: their fingerprints.
-    pub(crate) fn homes(&self, settings: &Settings) -> HashMap<String, Home> {
-        let homes = settings.blocks.iter().filter_map(|block| {
-            let (policy, (id, occupancy)) = block.cache.clone().zip(self.blocks.get(&block.fingerprint))?;
-            Some((block.fingerprint.clone(), Home { block: *id, occupancy: Arc::clone(occupancy), policy }))
+    pub(crate) fn import_targets(&self, settings: &Settings) -> HashMap<String, ImportTarget> {
+        let import_targets = settings.blocks.iter().filter_map(|block| {
+            let (policy, (id, usage)) = block.cache.clone().zip(self.blocks.get(&block.fingerprint))?;
+            Some((block.fingerprint.clone(), ImportTarget { block: *id, usage: Arc::clone(usage), policy }))
         });
-        homes.collect()
+        import_targets.collect()
     }
 
     /// Has the metrics tell that `settings` are in force.
@@ -139,10 +139,10 @@ impl Assembly {
         let forwards = forwards.collect::<Result<_, _>>()?;
         let next = u16::try_from(self.blocks.len()).map_err(|_| NumbersUsedUp)?;
         let known = self.blocks.entry(block.fingerprint.clone());
-        let (id, occupancy) = known.or_insert_with(|| (BlockId(next), Arc::default()));
+        let (id, usage) = known.or_insert_with(|| (BlockId(next), Arc::default()));
         Ok(Shared {
             id: *id,
-            occupancy: Arc::clone(occupancy),
+            usage: Arc::clone(usage),
             loop_detector: block.loop_detection.as_ref().map(|_| Arc::default()),
             consolidator: block.errors.as_ref().map(|errors| Arc::new(Consolidator::new(errors))),
             forwards,
@@ -267,14 +267,15 @@ mod tests {
         let first = settings(&format!("{cached}{plain}"));
         let mut assembly = Assembly::new(Arc::default(), 1);
         assembly.assemble(&first).unwrap();
-        let before = assembly.homes(&first);
+        let before = assembly.import_targets(&first);
         assert_eq!(before.keys().collect::<Vec<_>>(), [&first.blocks[0].fingerprint]);
         let second = settings(&format!("{plain}{}{cached}", cached.replace("example", "test")));
         assembly.assemble(&second).unwrap();
-        let after = assembly.homes(&second);
-        let [before, same] = [&before, &after].map(|homes| &homes[&first.blocks[0].fingerprint]);
+        let after = assembly.import_targets(&second);
+        let [before, same] =
+            [&before, &after].map(|import_targets| &import_targets[&first.blocks[0].fingerprint]);
         assert_eq!((before.block, after.len()), (same.block, 2));
-        assert!(Arc::ptr_eq(&before.occupancy, &same.occupancy));
+        assert!(Arc::ptr_eq(&before.usage, &same.usage));
         assert_eq!(same.policy.success.max_ttl, 30);
     }
 }
