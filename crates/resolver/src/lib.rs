@@ -245,7 +245,7 @@ impl Resolver {
 
     fn reject(&self, client: Client, packet: &[u8], rejection: Rejection, outbox: &mut Outbox) {
         match rejection {
-            Rejection::Silence => self.counters.silenced.add(1),
+            Rejection::Silence => self.counters.dropped.add(1),
             Rejection::NotImplemented if asks_status(packet) => {}
             Rejection::NotImplemented => self.counters.not_implemented.add(1),
             Rejection::FormatError => self.counters.format_errors.add(1),

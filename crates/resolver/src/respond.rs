@@ -10,7 +10,7 @@ use wire::query::{Echo, Rejection};
 use wire::{Answer, Query};
 
 use crate::action::{Action, Client, ClientResponse, Outbox, ResponseInfo, Transport};
-use crate::counters::{RouteCounters, Writer, rcode_place, type_place};
+use crate::counters::{Plugin, RouteCounters, rcode_index, type_index};
 use crate::policy::{Listener, Route, RouteId};
 
 /// UDP payload every client takes (RFC 1035 section 4.2.1).
@@ -87,7 +87,7 @@ impl<'a> Ledger<'a> {
         let transport = place(recipient.client.transport());
         let family = usize::from(recipient.client.peer.is_ipv6());
         let counter = counters.requests.get(transport).and_then(|families| families.get(family));
-        if let Some(counter) = counter.and_then(|types| types.get(type_place(qtype))) {
+        if let Some(counter) = counter.and_then(|types| types.get(type_index(qtype))) {
             counter.add(1);
         }
         if let Some(sizes) = counters.request_sizes.get(transport) {
@@ -105,7 +105,7 @@ impl<'a> Ledger<'a> {
         }
         counters.durations.observe(told.after);
         let counter =
-            counters.responses.get(told.writer as usize).and_then(|row| row.get(rcode_place(told.rcode)));
+            counters.responses.get(told.plugin as usize).and_then(|row| row.get(rcode_index(told.rcode)));
         if let Some(counter) = counter {
             counter.add(1);
         }
@@ -116,7 +116,7 @@ impl<'a> Ledger<'a> {
 #[derive(Clone, Copy)]
 struct Told {
     rcode: Rcode,
-    writer: Writer,
+    plugin: Plugin,
     len: u16,
     after: Duration,
 }
@@ -126,7 +126,7 @@ struct Told {
 pub(crate) struct Telling<'a> {
     pub(crate) answer: &'a Answer,
     pub(crate) ttl: Ttl,
-    pub(crate) writer: Writer,
+    pub(crate) plugin: Plugin,
     /// Told to who sent OPT.
     pub(crate) error: Option<ExtendedError>,
     /// AA is set whatever the upstream said.
@@ -148,7 +148,7 @@ impl Recipient<'_> {
         telling.answer.write(&self.echo, shape, &mut outbox.bytes);
         let len = u16::try_from(telling.answer.message_len()).unwrap_or(u16::MAX);
         let after = now.saturating_duration_since(self.asked);
-        ledger.answer(self, Told { rcode: telling.answer.rcode(), writer: telling.writer, len, after });
+        ledger.answer(self, Told { rcode: telling.answer.rcode(), plugin: telling.plugin, len, after });
         self.send(start, Some(self.info(ledger.id, len)), outbox);
     }
 
@@ -159,7 +159,7 @@ impl Recipient<'_> {
         let opt = OwnOpt { udp_size, error: refusal.error, keepalive };
         wire::reply::error(&self.echo, refusal.rcode, opt, &mut outbox.bytes);
         let after = now.saturating_duration_since(self.asked);
-        ledger.answer(self, Told { rcode: refusal.rcode, writer: Writer::Server, len: 0, after });
+        ledger.answer(self, Told { rcode: refusal.rcode, plugin: Plugin::Server, len: 0, after });
         self.send(start, Some(self.info(ledger.id, 0)), outbox);
     }
 

@@ -235,5 +235,5 @@ fn one_early_attempt_for_ten_ordinary_ones() {
     }
     // Ten to begin with; what the first question earns finds the purse full.
     assert_eq!(counters.hedged.get(), 10 + (400 - 1) / 10);
-    assert_eq!(counters.hedges_withheld.get(), 400 - 49);
+    assert_eq!(counters.hedges_throttled.get(), 400 - 49);
 }

@@ -73,9 +73,9 @@ fn nothing_is_skipped() {
         "forget",
     );
     fails(
-        &after_answer("RECEIVE a www.example.test 30 A 192.0.2.7\nCOUNT joined 1\nEND"),
+        &after_answer("RECEIVE a www.example.test 30 A 192.0.2.7\nCOUNT coalesced 1\nEND"),
         6,
-        "received joined 0",
+        "received coalesced 0",
     );
 }
 

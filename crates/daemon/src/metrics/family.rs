@@ -137,7 +137,7 @@ fn summed<T, const PLACES: usize>(
     let mut places = vec![0; PLACES];
     let mut sum = 0;
     for histogram in counters.iter().filter_map(|counters| pick(counters)) {
-        for (place, count) in places.iter_mut().zip(histogram.places()) {
+        for (place, count) in places.iter_mut().zip(histogram.buckets()) {
             *place += count;
         }
         sum += histogram.sum();

@@ -86,7 +86,7 @@ fn reload_version(process: &ProcessCounters) -> Family {
 
 /// Under names of our own.
 pub(super) fn own_families(counters: &CounterRegistry, process: &ProcessCounters) -> Vec<Family> {
-    let late = total(counters.workers(), |counters: &WorkerCounters| Some(&counters.late_answers));
+    let late = total(counters.workers(), |counters: &WorkerCounters| Some(&counters.late_responses));
     let mut families = vec![
         rejected(counters),
         limits(counters),
@@ -203,7 +203,7 @@ fn rejected(counters: &CounterRegistry) -> Family {
     );
     let workers = counters.workers();
     let reasons = [
-        ("dropped", total(workers, |counters: &WorkerCounters| Some(&counters.silenced))),
+        ("dropped", total(workers, |counters: &WorkerCounters| Some(&counters.dropped))),
         ("FORMERR", total(workers, |counters: &WorkerCounters| Some(&counters.format_errors))),
         ("NOTIMP", total(workers, |counters: &WorkerCounters| Some(&counters.not_implemented))),
         ("BADVERS", total(workers, |counters: &WorkerCounters| Some(&counters.bad_versions))),
@@ -221,10 +221,10 @@ fn limits(counters: &CounterRegistry) -> Family {
     );
     let workers = counters.workers();
     let limits = [
-        ("inflight", total(workers, |counters: &WorkerCounters| Some(&counters.flights_full))),
+        ("inflight", total(workers, |counters: &WorkerCounters| Some(&counters.inflight_full))),
         ("refreshes", total(workers, |counters: &WorkerCounters| Some(&counters.refreshes_full))),
         ("waiters", total(workers, |counters: &WorkerCounters| Some(&counters.waiters_full))),
-        ("client", total(workers, |counters: &WorkerCounters| Some(&counters.clients_full))),
+        ("client", total(workers, |counters: &WorkerCounters| Some(&counters.client_quota_full))),
     ];
     for (limit, count) in limits {
         family.series(&[("limit", limit)], count as f64);
@@ -238,7 +238,7 @@ fn joined(counters: &CounterRegistry) -> Family {
         "Queries coalesced with one in flight; each saves an upstream query.",
     );
     for (server, zones, block) in counters.blocks() {
-        let count = total(&block.of_workers, |counters: &BlockCounters| Some(&counters.joined));
+        let count = total(&block.of_workers, |counters: &BlockCounters| Some(&counters.coalesced));
         family.series(&[("server", server), ("zones", zones)], count as f64);
     }
     family

@@ -9,7 +9,7 @@ use super::labels::{PROTOS, rcode_labels};
 use crate::counters::CounterRegistry;
 
 const FAMILIES: [&str; 2] = ["1", "2"];
-/// In the order of [`resolver::counters::Writer`].
+/// In the order of [`resolver::counters::Plugin`].
 const WRITERS: [&str; 3] = ["cache", "forward", ""];
 
 pub(super) fn families(counters: &CounterRegistry) -> Vec<Family> {

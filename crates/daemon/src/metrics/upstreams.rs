@@ -97,17 +97,17 @@ const OWN: [(&str, &str, Pick); 7] = [
     (
         "nodelocaldns_upstream_retries_total",
         "Upstream attempts retried on a fresh connection because a reused one was closed.",
-        |t| &t.redone,
+        |t| &t.retried,
     ),
     (
         "nodelocaldns_upstream_mismatches_total",
         "Messages of an upstream that matched no outstanding query.",
-        |t| &t.mismatches,
+        |t| &t.mismatched_responses,
     ),
     (
         "nodelocaldns_upstream_mismatch_aborts_total",
         "Upstream attempts aborted because of mismatched messages: a UDP query is repeated over TCP, a TCP connection is closed.",
-        |t| &t.distrusted,
+        |t| &t.mismatched_attempts,
     ),
     (
         "nodelocaldns_upstream_hedges_total",
@@ -117,12 +117,12 @@ const OWN: [(&str, &str, Pick); 7] = [
     (
         "nodelocaldns_upstream_hedges_suppressed_total",
         "Hedges not sent because the hedge budget was used up.",
-        |t| &t.hedges_withheld,
+        |t| &t.hedges_throttled,
     ),
     (
         "nodelocaldns_upstream_edns_fallbacks_total",
         "Queries repeated without EDNS because the upstream did not understand it.",
-        |t| &t.without_edns,
+        |t| &t.edns_fallbacks,
     ),
 ];
 
@@ -136,7 +136,7 @@ fn durations(counters: &CounterRegistry) -> Family {
         let to = addr.to_string();
         for (place, rcode) in rcodes.iter().enumerate() {
             let observed = Distribution::of_durations(of_workers, |counters: &UpstreamCounters| {
-                counters.exchanges.get(place)
+                counters.request_durations.get(place)
             });
             family.used_distribution(&[PROXY, ("to", &to), ("rcode", rcode)], &observed);
         }

@@ -134,7 +134,7 @@ async fn read(core: Rc<Core>, id: ListenerId, listener: Rc<UdpListener>, readine
                 if is_answerable(source.peer, source.local.unwrap_or_else(|| own.ip()), own.port()) {
                     return Some((client, octets));
                 }
-                core.counters.silenced.add(1);
+                core.counters.dropped.add(1);
                 None
             })),
             Err(error) => {

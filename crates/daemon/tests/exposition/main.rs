@@ -16,7 +16,7 @@ use std::time::Duration;
 use daemon::counters::{CounterRegistry, DROPPED, EnabledPlugin};
 use daemon::metrics::{Build, Exposition, ProcessCounters, SetupError};
 use resolver::cache::Usage;
-use resolver::counters::{Writer, rcode_place, type_place};
+use resolver::counters::{Plugin, rcode_index, type_index};
 use wire::header::{Rcode, RecordType};
 
 const SERVER: &str = "dns://169.254.25.10:53";
@@ -59,11 +59,11 @@ fn steady(page: &str) -> String {
 /// A query for `zone`, its answer and how both went, as a worker counts them.
 fn one_query(counters: &mut CounterRegistry, zone: &str, worker: usize) {
     let (_, route) = counters.route(SERVER, zone, worker);
-    route.requests[0][0][type_place(RecordType::A)].add(1);
+    route.requests[0][0][type_index(RecordType::A)].add(1);
     route.request_sizes[0].observe(45);
     route.response_sizes[0].observe(90);
     route.durations.observe(Duration::from_micros(300));
-    route.responses[Writer::Cache as usize][rcode_place(Rcode::NOERROR)].add(1);
+    route.responses[Plugin::Cache as usize][rcode_index(Rcode::NOERROR)].add(1);
 }
 
 /// Two workers, a listener with two zones, one upstream.
@@ -71,16 +71,16 @@ fn drive(counters: &mut CounterRegistry) {
     one_query(counters, "cluster.local.", 0);
     one_query(counters, "cluster.local.", 1);
     let (_, root) = counters.route(SERVER, ".", 0);
-    root.requests[1][1][type_place(RecordType(65_280))].add(2);
+    root.requests[1][1][type_index(RecordType(65_280))].add(2);
     root.do_requests.add(2);
     root.request_sizes[1].observe(512);
     root.response_sizes[1].observe(0);
     root.durations.observe(Duration::from_secs(9));
-    root.responses[Writer::Forward as usize][rcode_place(Rcode(12))].add(1);
-    root.responses[Writer::Server as usize][rcode_place(Rcode(4095))].add(1);
+    root.responses[Plugin::Forward as usize][rcode_index(Rcode(12))].add(1);
+    root.responses[Plugin::Server as usize][rcode_index(Rcode(4095))].add(1);
     let (_, dropped) = counters.route(SERVER, DROPPED, 1);
-    dropped.requests[0][0][type_place(RecordType::ANY)].add(1);
-    dropped.responses[Writer::Server as usize][rcode_place(Rcode::REFUSED)].add(1);
+    dropped.requests[0][0][type_index(RecordType::ANY)].add(1);
+    dropped.responses[Plugin::Server as usize][rcode_index(Rcode::REFUSED)].add(1);
 
     let usage = Arc::new(Usage::default());
     for worker in 0..2 {
@@ -89,7 +89,7 @@ fn drive(counters: &mut CounterRegistry) {
         block.cache_success_hits.add(1);
         block.cache_denial_hits.add(1);
         block.cache_misses.add(1);
-        block.joined.add(59);
+        block.coalesced.add(59);
         block.max_concurrent_rejects.add(1);
         block.healthcheck_broken.add(2);
     }
@@ -100,19 +100,19 @@ fn drive(counters: &mut CounterRegistry) {
     root.cache_oversized.add(3);
 
     let upstream = counters.upstream(SocketAddr::from(([10, 233, 0, 3], 53)), 0);
-    upstream.exchanges[rcode_place(Rcode::NXDOMAIN)].observe(Duration::from_millis(2));
-    upstream.exchanges[rcode_place(Rcode(13))].observe(Duration::from_millis(1));
+    upstream.request_durations[rcode_index(Rcode::NXDOMAIN)].observe(Duration::from_millis(2));
+    upstream.request_durations[rcode_index(Rcode(13))].observe(Duration::from_millis(1));
     upstream.connection_misses[1].add(1);
     upstream.connection_hits[1].add(7);
-    upstream.redone.add(1);
-    upstream.distrusted.add(2);
+    upstream.retried.add(1);
+    upstream.mismatched_attempts.add(2);
     upstream.hedged.add(3);
-    upstream.hedges_withheld.add(4);
-    upstream.without_edns.add(5);
+    upstream.hedges_throttled.add(4);
+    upstream.edns_fallbacks.add(5);
     upstream.healthcheck_failures.add(6);
-    counters.worker(0).silenced.add(4);
-    counters.worker(1).silenced.add(1);
-    counters.worker(1).flights_full.add(2);
+    counters.worker(0).dropped.add(4);
+    counters.worker(1).dropped.add(1);
+    counters.worker(1).inflight_full.add(2);
     let names = ["forward", "cache"];
     counters.set_enabled_plugins(names.map(enabled).into());
 }

@@ -10,7 +10,7 @@ use wire::header::{Class, Rcode};
 use crate::Resolver;
 use crate::action::Outbox;
 use crate::cache::{Age, Entry, Key, Store};
-use crate::counters::Writer;
+use crate::counters::Plugin;
 use crate::inflight::query::Fallback;
 use crate::policy::{Block, CacheOptions, Route, ServeStale, ServeStaleMode};
 use crate::respond::{Ledger, Recipient, Taken, Telling};
@@ -65,7 +65,7 @@ impl Resolver {
         let telling = Telling {
             answer: &failure.answer,
             ttl: Ttl::Uniform(remaining),
-            writer: Writer::Cache,
+            plugin: Plugin::Cache,
             error: is_servfail.then_some(ExtendedError::CACHED_ERROR),
             authoritative: false,
         };
@@ -139,7 +139,7 @@ pub(crate) fn tell_stale(
 
 fn hit<'a>(entry: &'a Entry, ttl: Ttl, cache: &CacheOptions) -> Telling<'a> {
     let authoritative = cache.authoritative;
-    Telling { answer: &entry.answer, ttl, writer: Writer::Cache, error: None, authoritative }
+    Telling { answer: &entry.answer, ttl, plugin: Plugin::Cache, error: None, authoritative }
 }
 
 fn count_hit(block: &Block, entry: &Entry) {

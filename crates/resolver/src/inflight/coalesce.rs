@@ -12,7 +12,7 @@ use crate::Resolver;
 use crate::action::{Action, Cause, Outbox, ShareResult, Transport};
 use crate::cache::lookup::tell_stale;
 use crate::cache::{Age, Key};
-use crate::counters::Writer;
+use crate::counters::Plugin;
 use crate::inflight::completion::report;
 use crate::inflight::query::{Due, Fallback, Flight, FlightId, Inquiry, Waiter};
 use crate::inflight::shared::{QueryResult, SharedResult};
@@ -23,7 +23,7 @@ impl Resolver {
     pub(crate) fn ask_for(&mut self, taken: &Taken<'_>, fallback: Option<Fallback>, outbox: &mut Outbox) {
         let Taken { recipient, route, .. } = *taken;
         let Some(share) = self.shares.take(recipient.client.peer.ip(), self.limits.queries_per_client) else {
-            self.counters.clients_full.add(1);
+            self.counters.client_quota_full.add(1);
             return refuse(taken, Cause::TooManyOfClient, fallback, outbox);
         };
         let key = joinable(taken).then(|| Key::new(route.block.id, taken.query));
@@ -34,7 +34,7 @@ impl Resolver {
                 Err((Cause::TooManyWaiters, fallback))
             }
             Some((id, flight)) => {
-                route.block.counters.joined.add(1);
+                route.block.counters.coalesced.add(1);
                 flight.waiters.push(Waiter::new(&recipient, share));
                 if let Some(fallback) = fallback.filter(|_| flight.fallback.is_none()) {
                     self.timers.insert((fallback.until, Due::Patience(id)));
@@ -108,7 +108,7 @@ impl Resolver {
         self.timers.insert((deadline, Due::Flight(id)));
         self.flights.insert(id, flight);
         if !asks {
-            route.block.counters.joined.add(1);
+            route.block.counters.coalesced.add(1);
             return Ok(false);
         }
         policy.state.inflight_queries.fetch_add(1, Relaxed);
@@ -121,7 +121,7 @@ impl Resolver {
     fn has_room_for(&self, inquiry: &Inquiry) -> Result<(), Cause> {
         let policy = inquiry.forward().ok_or(Cause::NoForward)?;
         if self.flights.len() >= self.limits.inflight_queries {
-            self.counters.flights_full.add(1);
+            self.counters.inflight_full.add(1);
             return Err(Cause::TooManyInFlight);
         }
         if policy.is_full() {
@@ -145,7 +145,7 @@ impl Resolver {
         let found = key.and_then(|key| match self.front.get(&key, now, Duration::ZERO)? {
             (entry, Age::Fresh(remaining)) => {
                 let (answer, ttl) = (entry.answer.clone(), Ttl::Uniform(remaining));
-                Some(SharedResult(QueryResult::Answered { answer, ttl, writer: Writer::Cache, helps: true }))
+                Some(SharedResult(QueryResult::Answered { answer, ttl, plugin: Plugin::Cache, helps: true }))
             }
             (_, Age::Stale) => None,
         });
@@ -174,9 +174,9 @@ impl Resolver {
             for recipient in flight.waiters.iter().map(Waiter::recipient) {
                 match &result.0 {
                     QueryResult::Failed(refusal) => recipient.refuse(*refusal, ledger, now, outbox),
-                    QueryResult::Answered { answer, ttl, writer, .. } => {
-                        let (ttl, writer) = (*ttl, *writer);
-                        let telling = Telling { answer, ttl, writer, error: None, authoritative: false };
+                    QueryResult::Answered { answer, ttl, plugin, .. } => {
+                        let (ttl, plugin) = (*ttl, *plugin);
+                        let telling = Telling { answer, ttl, plugin, error: None, authoritative: false };
                         recipient.tell(telling, ledger, now, outbox);
                     }
                 }

@@ -11,7 +11,7 @@ use wire::{Answer, Response};
 use crate::Resolver;
 use crate::action::{Action, AttemptFailure, Cause, Outbox, QueryError};
 use crate::cache::ttl::Life;
-use crate::counters::Writer;
+use crate::counters::Plugin;
 use crate::inflight::query::{Attempt, FlightId};
 use crate::inflight::shared::{QueryResult, SharedResult};
 use crate::policy::Route;
@@ -32,7 +32,7 @@ impl Resolver {
         let cache = inquiry.route.block.cache_for(&inquiry.name).filter(|_| inquiry.qclass == Class::IN);
         let life = cache.map(|cache| Life::of(response, &inquiry.name, cache));
         let ttl = life.map_or(Ttl::AsReceived, |life| Ttl::Uniform(life.ttl));
-        let writer = if life.is_some() { Writer::Cache } else { Writer::Forward };
+        let plugin = if life.is_some() { Plugin::Cache } else { Plugin::Forward };
         let answer = Answer::keep(response);
         let says_something = matches!(response.rcode, Rcode::NOERROR | Rcode::NXDOMAIN);
         let helps = says_something
@@ -49,10 +49,10 @@ impl Resolver {
         }
         match self.end_flight(flight, outbox) {
             Some(flight) => {
-                let result = SharedResult(QueryResult::Answered { answer, ttl, writer, helps });
+                let result = SharedResult(QueryResult::Answered { answer, ttl, plugin, helps });
                 self.tell_all(now, &flight, &result, outbox);
             }
-            None => self.counters.late_answers.add(1),
+            None => self.counters.late_responses.add(1),
         }
     }
 

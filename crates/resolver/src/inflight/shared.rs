@@ -11,7 +11,7 @@ use std::time::Instant;
 use wire::Answer;
 use wire::answer::Ttl;
 
-use crate::counters::Writer;
+use crate::counters::Plugin;
 use crate::respond::Refusal;
 
 /// Locks, so that workers seldom meet at one.
@@ -49,7 +49,7 @@ pub(crate) enum QueryResult {
     Answered {
         answer: Answer,
         ttl: Ttl,
-        writer: Writer,
+        plugin: Plugin,
         /// It is better than what is stale.
         helps: bool,
     },

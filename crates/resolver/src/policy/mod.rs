@@ -253,7 +253,7 @@ pub struct ResolverLimits {
     /// Questions of one client address that wait for an upstream.
     pub queries_per_client: usize,
     /// Attempts made early for each upstream's slow answers, before every further one has to be earned by ten ordinary
-    /// attempts; 0 makes none. See [`crate::counters::UpstreamCounters::hedges_withheld`].
+    /// attempts; 0 makes none. See [`crate::counters::UpstreamCounters::hedges_throttled`].
     pub initial_hedges: u32,
     /// From the client's question to its answer, dialling and retries included. Below the 5 s at which
     /// resolvers give up.

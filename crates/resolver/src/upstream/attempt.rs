@@ -147,7 +147,7 @@ impl Resolver {
         let Some(upstream) = attempt.inquiry.upstream(attempt.upstream) else { return };
         if failure == (AttemptFailure::Closed { reused: true }) && !attempt.redone && !attempt.late {
             if self.flights.contains_key(&attempt.flight) {
-                upstream.counters.redone.add(1);
+                upstream.counters.retried.add(1);
             }
             let launch = Launch { fresh: true, redone: true, ..Launch::again(&attempt) };
             return self.launch(now, launch, outbox);

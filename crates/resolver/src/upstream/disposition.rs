@@ -10,7 +10,7 @@ use wire::response::Kind;
 
 use crate::Resolver;
 use crate::action::{Action, AttemptId, Cause, Outbox, Transport};
-use crate::counters::rcode_place;
+use crate::counters::rcode_index;
 use crate::inflight::completion::report;
 use crate::inflight::query::{Attempt, Due, FlightId, Inquiry, Reply};
 use crate::inflight::shared::{QueryResult, SharedResult};
@@ -62,7 +62,7 @@ impl Resolver {
             }
             (Verdict::NextForward(forward), Some(_)) => self.hand_over(now, flight, forward, outbox),
             // Not good enough for clients, and nobody waits any more: not good enough for the cache.
-            (_, None) => self.counters.late_answers.add(1),
+            (_, None) => self.counters.late_responses.add(1),
         }
     }
 
@@ -73,7 +73,7 @@ impl Resolver {
             return;
         };
         let took = now.saturating_duration_since(attempt.asked);
-        if let Some(durations) = upstream.counters.exchanges.get(rcode_place(response.rcode)) {
+        if let Some(durations) = upstream.counters.request_durations.get(rcode_index(response.rcode)) {
             durations.observe(took);
         }
         if let Some(pace) = self.paces.get_mut(&upstream.id) {

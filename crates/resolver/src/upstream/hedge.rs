@@ -83,7 +83,7 @@ impl Resolver {
             return;
         }
         if !self.paces.get_mut(&upstream.id).is_some_and(Pace::spend) {
-            return upstream.counters.hedges_withheld.add(1);
+            return upstream.counters.hedges_throttled.add(1);
         }
         let Some(step) = flight.take() else { return };
         upstream.counters.hedged.add(1);

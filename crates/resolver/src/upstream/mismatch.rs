@@ -42,7 +42,7 @@ impl Resolver {
         attempt.mismatches = attempt.mismatches.saturating_add(1);
         attempt.inquiry.route.block.counters.cache_drops.add(1);
         if let Some(upstream) = attempt.inquiry.upstream(attempt.upstream) {
-            upstream.counters.mismatches.add(1);
+            upstream.counters.mismatched_responses.add(1);
         }
         let by_tcp = attempt.transport == Transport::Tcp;
         if by_tcp && attempt.mismatches == 1 {
@@ -64,7 +64,7 @@ impl Resolver {
     pub(crate) fn distrust(&mut self, now: Instant, id: AttemptId, outbox: &mut Outbox) {
         let Some(attempt) = self.attempts.get(&id) else { return };
         if let Some(upstream) = attempt.inquiry.upstream(attempt.upstream) {
-            upstream.counters.distrusted.add(1);
+            upstream.counters.mismatched_attempts.add(1);
         }
         if attempt.transport == Transport::Tcp {
             outbox.actions.push(Action::CancelAttempt(id));
@@ -85,7 +85,7 @@ impl Resolver {
             outbox.actions.push(Action::CancelAttempt(id));
         }
         if let Some(upstream) = attempt.inquiry.upstream(attempt.upstream) {
-            upstream.counters.without_edns.add(1);
+            upstream.counters.edns_fallbacks.add(1);
         }
         self.launch(now, Launch { edns: false, ..Launch::again(&attempt) }, outbox);
     }

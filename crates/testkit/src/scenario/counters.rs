@@ -17,15 +17,15 @@ impl Stage {
     fn of_worker(&self, counter: &str) -> Option<u64> {
         let worker = &self.worker;
         let counted = match counter {
-            "silenced" => &worker.silenced,
+            "dropped" => &worker.dropped,
             "format_errors" => &worker.format_errors,
             "not_implemented" => &worker.not_implemented,
             "bad_versions" => &worker.bad_versions,
-            "flights_full" => &worker.flights_full,
+            "inflight_full" => &worker.inflight_full,
             "refreshes_full" => &worker.refreshes_full,
             "waiters_full" => &worker.waiters_full,
-            "clients_full" => &worker.clients_full,
-            "late_answers" => &worker.late_answers,
+            "client_quota_full" => &worker.client_quota_full,
+            "late_responses" => &worker.late_responses,
             _ => return None,
         };
         Some(counted.get())
@@ -48,7 +48,7 @@ impl Stage {
             "cache_drops" => &counters.cache_drops,
             "prefetches" => &counters.prefetches,
             "served_stale" => &counters.served_stale,
-            "joined" => &counters.joined,
+            "coalesced" => &counters.coalesced,
             "max_concurrent_rejects" => &counters.max_concurrent_rejects,
             "healthcheck_broken" => &counters.healthcheck_broken,
             _ => return self.entries(counter, block),
@@ -75,12 +75,12 @@ impl Stage {
         let counters = &upstream.counters;
         let counted = match counter {
             "failures" => &counters.failures,
-            "redone" => &counters.redone,
-            "mismatches" => &counters.mismatches,
-            "distrusted" => &counters.distrusted,
+            "retried" => &counters.retried,
+            "mismatched_responses" => &counters.mismatched_responses,
+            "mismatched_attempts" => &counters.mismatched_attempts,
             "hedged" => &counters.hedged,
-            "hedges_withheld" => &counters.hedges_withheld,
-            "without_edns" => &counters.without_edns,
+            "hedges_throttled" => &counters.hedges_throttled,
+            "edns_fallbacks" => &counters.edns_fallbacks,
             "healthcheck_failures" => &counters.healthcheck_failures,
             _ => return None,
         };

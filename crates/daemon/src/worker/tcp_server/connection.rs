@@ -132,7 +132,7 @@ impl Connection {
                 }
             }
             let Ok(asked) = self.ask(core, client, &mut awaited.frames) else {
-                core.counters.silenced.add(1);
+                core.counters.dropped.add(1);
                 return End::Done;
             };
             self.note(&mut awaited, asked > 0, owed);

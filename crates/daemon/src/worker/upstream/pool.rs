@@ -222,7 +222,7 @@ impl Audience for Seat<'_> {
     fn stray(&self, meant: Option<AttemptId>, message: &[u8]) {
         match meant {
             Some(attempt) => self.core.response(attempt, message),
-            None => self.pool.carrier.counters.mismatches.add(1),
+            None => self.pool.carrier.counters.mismatched_responses.add(1),
         }
     }
 
