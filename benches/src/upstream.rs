@@ -53,15 +53,15 @@ fn answer(socket: &UdpSocket, (answers, others): (&HashMap<Vec<u8>, Vec<u8>>, Ot
     while let Ok((len, peer)) = socket.recv_from(&mut buffer) {
         let query = buffer.get(..len).unwrap_or_default();
         let Ok(query) = wire::Query::parse(query) else { continue };
-        let mut response = match (answers.get(query.echo.question), others) {
+        let mut response = match (answers.get(query.header.question), others) {
             (Some(response), _) => {
                 count.fetch_add(1, Relaxed);
                 response.clone()
             }
-            (None, Others::Answered) => questions::response(query.echo.question, ADDRESS),
+            (None, Others::Answered) => questions::response(query.header.question, ADDRESS),
             (None, Others::Unanswered) => continue,
         };
-        response.splice(..2, query.echo.id.to_be_bytes());
+        response.splice(..2, query.header.id.to_be_bytes());
         if socket.send_to(&response, peer).is_err() {
             return;
         }

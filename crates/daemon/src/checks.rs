@@ -74,7 +74,7 @@ async fn ask_hinfo(probe: &LoopProbe) -> io::Result<()> {
     let socket = socket_towards(reachable(probe.settings.address)).await?;
     let id = rand::random();
     let mut message = Vec::new();
-    let ask = wire::reply::Ask {
+    let query = wire::query::OutgoingQuery {
         id,
         question: &question,
         recursion_desired: true,
@@ -83,7 +83,7 @@ async fn ask_hinfo(probe: &LoopProbe) -> io::Result<()> {
         dnssec_ok: false,
         udp_size: wire::edns::OUR_UDP_SIZE,
     };
-    wire::reply::ask(&ask, &mut message);
+    query.write(&mut message);
     socket.send(&message).await?;
     let mut reply = [0; HEADER_LEN];
     loop {

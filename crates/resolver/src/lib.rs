@@ -145,8 +145,8 @@ impl Resolver {
         let query_len = u16::try_from(packet.len()).unwrap_or(u16::MAX);
         let policy = Arc::clone(&self.policy);
         let Some(listener) = policy.listener(client.listener) else { return };
-        let offer = Offer::of(listener, &client, &query.echo);
-        let recipient = Recipient { client, echo: query.echo, asked: now, query_len, offer };
+        let offer = Offer::of(listener, &client, &query.header);
+        let recipient = Recipient { client, header: query.header, asked: now, query_len, offer };
         let Some(route) = listener.route(query.name.as_wire(), query.qtype) else {
             let ledger = Ledger::dropped(listener);
             ledger.query(&recipient, query.qtype);
@@ -172,7 +172,7 @@ impl Resolver {
     pub fn on_panic(&self, client: Client, packet: &[u8], outbox: &mut Outbox) {
         let Ok(query) = Query::parse(packet) else { return };
         let start = outbox.bytes.len();
-        wire::reply::error(&query.echo, Rcode::SERVFAIL, OwnOpt::PLAIN, &mut outbox.bytes);
+        wire::reply::error(&query.header, Rcode::SERVFAIL, OwnOpt::PLAIN, &mut outbox.bytes);
         push_answer(client, start, None, outbox);
     }
 
@@ -245,7 +245,7 @@ impl Resolver {
 
     fn reject(&self, client: Client, packet: &[u8], rejection: Rejection, outbox: &mut Outbox) {
         match rejection {
-            Rejection::Silence => self.counters.dropped.add(1),
+            Rejection::Drop => self.counters.dropped.add(1),
             Rejection::NotImplemented if asks_status(packet) => {}
             Rejection::NotImplemented => self.counters.not_implemented.add(1),
             Rejection::FormatError => self.counters.format_errors.add(1),

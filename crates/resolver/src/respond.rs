@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use wire::answer::{Shape, Ttl};
 use wire::edns::{ExtendedError, Keepalive, OUR_UDP_SIZE, OwnOpt};
 use wire::header::{Flags, Rcode, RecordType};
-use wire::query::{Echo, Rejection};
+use wire::query::{Rejection, RequestHeader};
 use wire::{Answer, Query};
 
 use crate::action::{Action, Client, ClientResponse, Outbox, ResponseInfo, Transport};
@@ -20,7 +20,7 @@ const LEAST_UDP_SIZE: u16 = 512;
 #[derive(Clone, Copy)]
 pub(crate) struct Recipient<'a> {
     pub(crate) client: Client,
-    pub(crate) echo: Echo<'a>,
+    pub(crate) header: RequestHeader<'a>,
     pub(crate) asked: Instant,
     pub(crate) query_len: u16,
     pub(crate) offer: Offer,
@@ -39,8 +39,8 @@ pub(crate) struct Offer {
 
 impl Offer {
     /// What a query gets on `listener`, before a block has taken it.
-    pub(crate) fn of(listener: &Listener, client: &Client, echo: &Echo<'_>) -> Self {
-        let wants = echo.edns.is_some_and(|edns| edns.keepalive_len.is_some());
+    pub(crate) fn of(listener: &Listener, client: &Client, header: &RequestHeader<'_>) -> Self {
+        let wants = header.edns.is_some_and(|edns| edns.keepalive_len.is_some());
         let by_tcp = client.transport() == Transport::Tcp;
         let keepalive = (wants && by_tcp).then(|| Keepalive::of(listener.idle));
         Self { udp_size: OUR_UDP_SIZE, keepalive }
@@ -50,7 +50,7 @@ impl Offer {
 /// Rejects a fault that only one transport has: edns-tcp-keepalive with data in it. By UDP the option is none
 /// (RFC 7828 sections 3.2.1 and 3.3.1).
 pub(crate) fn check(query: &Query<'_>, client: &Client) -> Result<(), Rejection> {
-    let keepalive_len = query.echo.edns.and_then(|edns| edns.keepalive_len).unwrap_or(0);
+    let keepalive_len = query.header.edns.and_then(|edns| edns.keepalive_len).unwrap_or(0);
     if keepalive_len > 0 && client.transport() == Transport::Tcp {
         return Err(Rejection::FormatError);
     }
@@ -93,7 +93,7 @@ impl<'a> Ledger<'a> {
         if let Some(sizes) = counters.request_sizes.get(transport) {
             sizes.observe(recipient.query_len);
         }
-        if recipient.echo.edns.is_some_and(|edns| edns.dnssec_ok) {
+        if recipient.header.edns.is_some_and(|edns| edns.dnssec_ok) {
             counters.do_requests.add(1);
         }
     }
@@ -145,7 +145,7 @@ impl Recipient<'_> {
         let Telling { ttl, error, authoritative, .. } = telling;
         let Offer { udp_size, keepalive } = self.offer;
         let shape = Shape { ttl, limit: self.limit(), error, authoritative, udp_size, keepalive };
-        telling.answer.write(&self.echo, shape, &mut outbox.bytes);
+        telling.answer.write(&self.header, shape, &mut outbox.bytes);
         let len = u16::try_from(telling.answer.message_len()).unwrap_or(u16::MAX);
         let after = now.saturating_duration_since(self.asked);
         ledger.answer(self, Told { rcode: telling.answer.rcode(), plugin: telling.plugin, len, after });
@@ -157,7 +157,7 @@ impl Recipient<'_> {
         let start = outbox.bytes.len();
         let Offer { udp_size, keepalive } = self.offer;
         let opt = OwnOpt { udp_size, error: refusal.error, keepalive };
-        wire::reply::error(&self.echo, refusal.rcode, opt, &mut outbox.bytes);
+        wire::reply::error(&self.header, refusal.rcode, opt, &mut outbox.bytes);
         let after = now.saturating_duration_since(self.asked);
         ledger.answer(self, Told { rcode: refusal.rcode, plugin: Plugin::Server, len: 0, after });
         self.send(start, Some(self.info(ledger.id, 0)), outbox);
@@ -168,7 +168,7 @@ impl Recipient<'_> {
     }
 
     fn limit(&self) -> usize {
-        usize::from(match (self.client.transport(), self.echo.edns) {
+        usize::from(match (self.client.transport(), self.header.edns) {
             (Transport::Tcp, _) => u16::MAX,
             (Transport::Udp, None) => LEAST_UDP_SIZE,
             (Transport::Udp, Some(edns)) => edns.udp_size.min(self.offer.udp_size).max(LEAST_UDP_SIZE),
@@ -176,12 +176,12 @@ impl Recipient<'_> {
     }
 
     fn info(&self, route: RouteId, response_len: u16) -> ResponseInfo {
-        let buffer_size = match (self.client.transport(), self.echo.edns) {
+        let buffer_size = match (self.client.transport(), self.header.edns) {
             (Transport::Tcp, _) => u16::MAX,
             (Transport::Udp, None) => LEAST_UDP_SIZE,
             (Transport::Udp, Some(edns)) => edns.udp_size.max(LEAST_UDP_SIZE),
         };
-        let dnssec_ok = self.echo.edns.is_some_and(|edns| edns.dnssec_ok);
+        let dnssec_ok = self.header.edns.is_some_and(|edns| edns.dnssec_ok);
         ResponseInfo {
             route,
             asked: self.asked,
@@ -195,7 +195,7 @@ impl Recipient<'_> {
     /// True when answers to this question may be joined and kept: the client wants recursion. What an upstream
     /// says without recursion is the state of its own cache.
     pub(crate) fn wants_recursion(&self) -> bool {
-        self.echo.flags.has(Flags::RD)
+        self.header.flags.has(Flags::RD)
     }
 }
 

@@ -4,7 +4,7 @@ mod compress;
 
 use crate::edns::{ExtendedError, Keepalive, OUR_UDP_SIZE, OwnOpt, push_opt};
 use crate::header::{Flags, HEADER_LEN, Header, Rcode};
-use crate::query::Echo;
+use crate::query::RequestHeader;
 use crate::record::{TTL_LEN, u16_at};
 use crate::response::Response;
 
@@ -90,23 +90,27 @@ impl Answer {
     /// response code as kept; an OPT of our own if the client sent one. What does not fit is left out in whole
     /// records from the end, and TC says so.
     ///
-    /// The caller vouches that `echo.question` equals the kept question but for case.
-    pub fn write(&self, echo: &Echo<'_>, shape: Shape, out: &mut Vec<u8>) {
-        debug_assert_eq!(echo.question.len(), usize::from(self.question_len), "the question is another one");
+    /// The caller vouches that `request.question` equals the kept question but for case.
+    pub fn write(&self, request: &RequestHeader<'_>, shape: Shape, out: &mut Vec<u8>) {
+        debug_assert_eq!(
+            request.question.len(),
+            usize::from(self.question_len),
+            "the question is another one"
+        );
         let start = out.len();
-        let opt_len = echo.edns.map_or(0, |_| shape.opt().octets());
+        let opt_len = request.edns.map_or(0, |_| shape.opt().octets());
         let (records, end) = self.fit(shape.limit.max(MIN_LIMIT) - opt_len);
         let mut header = self.header();
-        header.id = echo.id;
-        header.flags = self.flags(echo, records < self.ttls.len());
+        header.id = request.id;
+        header.flags = self.flags(request, records < self.ttls.len());
         if shape.authoritative {
             header.flags = header.flags.with(Flags::AA);
         }
         cut(&mut header, records);
-        header.arcount += u16::from(echo.edns.is_some());
+        header.arcount += u16::from(request.edns.is_some());
         out.reserve(end + opt_len);
         out.extend_from_slice(&header.to_bytes());
-        out.extend_from_slice(echo.question);
+        out.extend_from_slice(request.question);
         out.extend_from_slice(
             self.packet.get(HEADER_LEN + usize::from(self.question_len)..end).unwrap_or_default(),
         );
@@ -118,7 +122,7 @@ impl Answer {
                 }
             }
         }
-        if let Some(edns) = echo.edns {
+        if let Some(edns) = request.edns {
             push_opt(out, shape.opt(), edns.dnssec_ok, self.rcode());
         }
     }
@@ -154,16 +158,16 @@ impl Answer {
         Header::read(&self.packet).unwrap_or(NONE)
     }
 
-    fn flags(&self, echo: &Echo<'_>, is_cut: bool) -> Flags {
+    fn flags(&self, request: &RequestHeader<'_>, is_cut: bool) -> Flags {
         let kept = self.header().flags;
         let mut flags = kept.only(Flags::AA.with(Flags::TC)).with(Flags::QR).with(Flags::RA);
         if is_cut {
             flags = flags.with(Flags::TC);
         }
-        if echo.flags.has(Flags::AD) || echo.edns.is_some_and(|edns| edns.dnssec_ok) {
+        if request.flags.has(Flags::AD) || request.edns.is_some_and(|edns| edns.dnssec_ok) {
             flags = flags.with(kept.only(Flags::AD));
         }
-        flags.with(echo.flags.only(Flags::RD.with(Flags::CD))).with_rcode(kept.rcode())
+        flags.with(request.flags.only(Flags::RD.with(Flags::CD))).with_rcode(kept.rcode())
     }
 
     /// How many records fit into `room` octets, and where the last of them ends.

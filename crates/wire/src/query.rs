@@ -1,5 +1,7 @@
 //! A client's message: the one we are willing to act on, or what it gets instead.
 
+mod outgoing;
+
 use hickory_proto::op::Message;
 
 use crate::edns::{self, Edns};
@@ -7,9 +9,11 @@ use crate::header::{Class, Flags, HEADER_LEN, Header, RecordType};
 use crate::name::{self, LowerName};
 use crate::record::{Record, Walk};
 
+pub use outgoing::OutgoingQuery;
+
 /// What of a query shows in its answer.
 #[derive(Clone, Copy, Debug)]
-pub struct Echo<'a> {
+pub struct RequestHeader<'a> {
     /// The client's ID.
     pub id: u16,
     /// The client's flags as sent; answers copy RD and CD and honour AD.
@@ -24,7 +28,7 @@ pub struct Echo<'a> {
 #[derive(Clone, Copy, Debug)]
 pub struct Query<'p> {
     /// What the answer repeats.
-    pub echo: Echo<'p>,
+    pub header: RequestHeader<'p>,
     /// The name asked for, lower case.
     pub name: LowerName,
     /// The type asked for.
@@ -37,7 +41,7 @@ pub struct Query<'p> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rejection {
     /// Shorter than a header, or a response: silence, so that no two servers ever talk in circles.
-    Silence,
+    Drop,
     /// An opcode other than QUERY: a bare NOTIMP header.
     NotImplemented,
     /// Counts, names or records that make no sense: a bare FORMERR header.
@@ -53,9 +57,9 @@ impl<'p> Query<'p> {
     /// # Errors
     /// A [`Rejection`] says what the sender gets; [`crate::reply::rejection`] writes it.
     pub fn parse(packet: &'p [u8]) -> Result<Self, Rejection> {
-        let header = Header::read(packet).ok_or(Rejection::Silence)?;
+        let header = Header::read(packet).ok_or(Rejection::Drop)?;
         if header.flags.has(Flags::QR) {
-            return Err(Rejection::Silence);
+            return Err(Rejection::Drop);
         }
         if header.flags.opcode() != 0 {
             return Err(Rejection::NotImplemented);
@@ -76,7 +80,7 @@ impl<'p> Query<'p> {
         }
         // The name last: it is large, and each way it is handed on copies it.
         Ok(Self {
-            echo: Echo { id: header.id, flags: header.flags, question, edns },
+            header: RequestHeader { id: header.id, flags: header.flags, question, edns },
             name: LowerName::read(packet.get(HEADER_LEN..name_end).unwrap_or_default()),
             qtype,
             qclass: Class(u16::from_be_bytes([c, d])),

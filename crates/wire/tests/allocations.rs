@@ -8,6 +8,7 @@ use wire::answer::{Shape, Ttl};
 use wire::edns::{ExtendedError, Keepalive, OwnOpt};
 use wire::frame::{self, Frames};
 use wire::header::Rcode;
+use wire::query::OutgoingQuery;
 use wire::{Answer, Query, Response, reply};
 
 thread_local! {
@@ -64,7 +65,7 @@ fn a_hit_allocates_nothing() {
     let hit = allocations(|| {
         for (ttl, limit) in [(Ttl::Uniform(29), 1232), (Ttl::AsReceived, 512)] {
             let query = Query::parse(QUERY).unwrap();
-            answer.write(&query.echo, Shape::new(ttl, limit), &mut out);
+            answer.write(&query.header, Shape::new(ttl, limit), &mut out);
         }
     });
     assert_eq!(hit, 0);
@@ -81,10 +82,10 @@ fn replies_and_rejections_allocate_nothing() {
             keepalive: Some(Keepalive(100)),
             ..OwnOpt::PLAIN
         };
-        reply::error(&query.echo, Rcode::SERVFAIL, opt, &mut out);
-        let id = query.echo.id;
-        let question = query.echo.question;
-        let ask = reply::Ask {
+        reply::error(&query.header, Rcode::SERVFAIL, opt, &mut out);
+        let id = query.header.id;
+        let question = query.header.question;
+        let outgoing = OutgoingQuery {
             id,
             question,
             recursion_desired: true,
@@ -93,7 +94,7 @@ fn replies_and_rejections_allocate_nothing() {
             dnssec_ok: true,
             udp_size: 1232,
         };
-        reply::ask(&ask, &mut out);
+        outgoing.write(&mut out);
         for broken in [&QUERY[..20], &QUERY[..11], b"\0\0\x28\0\0\x01\0\0\0\0\0\0"] {
             let rejection = Query::parse(broken).unwrap_err();
             reply::rejection(broken, rejection, &mut out);

@@ -27,10 +27,10 @@ impl Key {
         let [block_high, block_low] = block.0.to_be_bytes();
         let [type_high, type_low] = query.qtype.0.to_be_bytes();
         let mut variant = 0;
-        if query.echo.edns.is_some_and(|edns| edns.dnssec_ok) {
+        if query.header.edns.is_some_and(|edns| edns.dnssec_ok) {
             variant |= DNSSEC_OK;
         }
-        if query.echo.flags.has(wire::header::Flags::CD) {
+        if query.header.flags.has(wire::header::Flags::CD) {
             variant |= CHECKING_DISABLED;
         }
         let prefix = [block_high, block_low, variant, type_high, type_low];

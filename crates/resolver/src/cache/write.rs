@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use wire::edns::OwnOpt;
 use wire::header::{Flags, Rcode};
-use wire::query::Echo;
+use wire::query::RequestHeader;
 use wire::response::Kind;
 use wire::{Answer, Response};
 
@@ -165,7 +165,7 @@ impl Inquiry {
 /// SERVFAIL as an answer that can be kept.
 fn no_answer(question: &[u8]) -> Option<Answer> {
     let mut message = Vec::new();
-    let echo = Echo { id: 0, flags: Flags(0), question, edns: None };
-    wire::reply::error(&echo, Rcode::SERVFAIL, OwnOpt::PLAIN, &mut message);
+    let header = RequestHeader { id: 0, flags: Flags(0), question, edns: None };
+    wire::reply::error(&header, Rcode::SERVFAIL, OwnOpt::PLAIN, &mut message);
     Response::parse(&message).ok().map(|response| Answer::keep(&response))
 }

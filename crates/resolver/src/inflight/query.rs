@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use wire::edns::Edns;
 use wire::header::{Class, Flags, RecordType};
-use wire::query::Echo;
+use wire::query::RequestHeader;
 
 use crate::action::{AttemptFailure, AttemptId, Client, Transport};
 use crate::cache::{Entry, Key};
@@ -49,12 +49,12 @@ impl Inquiry {
             route: Arc::clone(route),
             forward: route.block.forward_for(query.name.as_wire()),
             key: key.map(|key| Arc::from(key.as_bytes())),
-            question: query.echo.question.into(),
+            question: query.header.question.into(),
             name: query.name.as_wire().into(),
             qtype: query.qtype,
             qclass: query.qclass,
-            flags: query.echo.flags,
-            dnssec_ok: query.echo.edns.is_some_and(|edns| edns.dnssec_ok),
+            flags: query.header.flags,
+            dnssec_ok: query.header.edns.is_some_and(|edns| edns.dnssec_ok),
             came_by: taken.recipient.client.transport(),
         }
     }
@@ -85,16 +85,17 @@ pub(crate) struct Waiter {
 
 impl Waiter {
     pub(crate) fn new(recipient: &Recipient<'_>, share: Share) -> Self {
-        let Recipient { client, echo, asked, query_len, offer } = *recipient;
-        let question = echo.question.into();
-        let Echo { id, flags, edns, .. } = echo;
+        let Recipient { client, header, asked, query_len, offer } = *recipient;
+        let question = header.question.into();
+        let RequestHeader { id, flags, edns, .. } = header;
         Self { client, id, flags, question, edns, asked, query_len, offer, _share: share }
     }
 
     pub(crate) fn recipient(&self) -> Recipient<'_> {
-        let echo = Echo { id: self.id, flags: self.flags, question: &self.question, edns: self.edns };
+        let header =
+            RequestHeader { id: self.id, flags: self.flags, question: &self.question, edns: self.edns };
         let Self { client, asked, query_len, offer, .. } = *self;
-        Recipient { client, echo, asked, query_len, offer }
+        Recipient { client, header, asked, query_len, offer }
     }
 }
 

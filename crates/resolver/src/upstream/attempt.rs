@@ -83,7 +83,7 @@ impl Resolver {
         flight.attempts.push(number);
         self.ids.insert(id);
         let start = outbox.bytes.len();
-        let ask = wire::reply::Ask {
+        let query = wire::query::OutgoingQuery {
             id,
             question: &inquiry.question,
             recursion_desired: inquiry.flags.has(Flags::RD),
@@ -92,7 +92,7 @@ impl Resolver {
             dnssec_ok: inquiry.dnssec_ok,
             udp_size: inquiry.route.block.udp_size.min(OUR_UDP_SIZE),
         };
-        wire::reply::ask(&ask, &mut outbox.bytes);
+        query.write(&mut outbox.bytes);
         if let Some(message) = outbox.since(start) {
             let (attempt, upstream, until) = (number, upstream.id, flight.deadline);
             outbox.actions.push(Action::SendQuery(SendQuery {

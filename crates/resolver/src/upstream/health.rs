@@ -84,7 +84,7 @@ impl Resolver {
         };
         let start = outbox.bytes.len();
         // Without OPT and DO: the plainest question there is.
-        let ask = wire::reply::Ask {
+        let query = wire::query::OutgoingQuery {
             id,
             question: &probe.question(),
             recursion_desired: forward.health.recursion_desired,
@@ -93,7 +93,7 @@ impl Resolver {
             dnssec_ok: false,
             udp_size: OUR_UDP_SIZE,
         };
-        wire::reply::ask(&ask, &mut outbox.bytes);
+        query.write(&mut outbox.bytes);
         let Some(message) = outbox.since(start) else { return };
         let time = if probe.transport == Transport::Tcp { BY_TCP } else { BY_UDP };
         let (upstream, transport, fresh, until) = (upstream.id, probe.transport, probe.fresh, now + time);

@@ -11,7 +11,7 @@ use opinion::{Opinion, Seen};
 use wire::answer::{Shape, Ttl};
 use wire::edns::{Edns, OPT_LEN};
 use wire::header::{Flags, Header};
-use wire::query::Echo;
+use wire::query::RequestHeader;
 use wire::{Answer, Response};
 
 /// RDATA is not changed. Only a pointer in the gateway of an IPSECKEY, where none may be (RFC 4025 section 2.5) and we
@@ -32,11 +32,11 @@ fuzz_target!(|input: &[u8]| {
     let question = packet[12..12 + before.qname.len() + 4].to_ascii_lowercase();
     let question = [&question[..before.qname.len()], &packet[12 + before.qname.len()..][..4]].concat();
     let edns = (opt & 1 == 1).then_some(Edns { udp_size: 512, version: 0, dnssec_ok: opt & 2 == 2, keepalive_len: None });
-    let echo = Echo { id: 7, flags: Flags(u16::from(*flags) << 3), question: &question, edns };
+    let header = RequestHeader { id: 7, flags: Flags(u16::from(*flags) << 3), question: &question, edns };
     let opt_len = if edns.is_some() { OPT_LEN } else { 0 };
     let answer = Answer::keep(&response);
     let mut whole = Vec::new();
-    answer.write(&echo, Shape::new(Ttl::AsReceived, usize::MAX), &mut whole);
+    answer.write(&header, Shape::new(Ttl::AsReceived, usize::MAX), &mut whole);
     assert_eq!(whole.len(), answer.message_len() + opt_len);
     let all = Opinion::of_domain(&whole).expect("domain cannot walk what we tell");
     for (told, was) in all.real_records().zip(&before.records) {
@@ -51,7 +51,7 @@ fuzz_target!(|input: &[u8]| {
     }
     let limit = 512 + usize::from(*limit) * 8;
     let mut told = Vec::new();
-    answer.write(&echo, Shape::new(Ttl::Uniform(0xc00c_c00c), limit), &mut told);
+    answer.write(&header, Shape::new(Ttl::Uniform(0xc00c_c00c), limit), &mut told);
     let seen = Opinion::of_domain(&told).expect("domain cannot walk what we cut");
     assert!(told.len() <= limit);
     assert_eq!(seen.opt.is_some(), edns.is_some());

@@ -14,7 +14,7 @@ fn keep(packet: &[u8]) -> Answer {
 
 fn tell(answer: &Answer, query: &[u8], ttl: Ttl, limit: usize) -> Vec<u8> {
     let mut out = Vec::new();
-    answer.write(&Query::parse(query).unwrap().echo, Shape::new(ttl, limit), &mut out);
+    answer.write(&Query::parse(query).unwrap().header, Shape::new(ttl, limit), &mut out);
     out
 }
 
@@ -49,7 +49,7 @@ fn what_stands_in_front_in_the_buffer_stays() {
     let answer = keep(&message(0x8180, &asked, [&[address(60)], &[], &[]]));
     let query = message(0x0100, &asked, [&[], &[], &[]]);
     let mut out = vec![0xee; 700];
-    answer.write(&Query::parse(&query).unwrap().echo, Shape::new(Ttl::Uniform(9), 512), &mut out);
+    answer.write(&Query::parse(&query).unwrap().header, Shape::new(Ttl::Uniform(9), 512), &mut out);
     assert_eq!(out[..700], [0xee; 700]);
     assert_eq!(out[700..], message(0x8180, &asked, [&[address(9)], &[], &[]]));
 }
@@ -143,7 +143,7 @@ fn what_opt_says_counts_against_the_limit() {
         (Shape { udp_size: 4096, ..plain }, 5, vec![]),
     ] {
         let mut told = Vec::new();
-        answer.write(&Query::parse(&query).unwrap().echo, shape, &mut told);
+        answer.write(&Query::parse(&query).unwrap().header, shape, &mut told);
         assert_eq!(usize::from(Header::read(&told).unwrap().ancount), records, "{shape:?}");
         assert!(told.len() <= shape.limit);
         assert!(told.ends_with(&opt(shape.udp_size, 0, &options)), "{shape:?}");

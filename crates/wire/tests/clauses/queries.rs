@@ -14,13 +14,13 @@ fn the_question_is_echoed_as_sent_and_looked_up_in_lower_case() {
     let asked = question("WwW.eXample.Test", 28);
     let packet = message(0x0130, &asked, [&[], &[], &[opt(4096, 0x8000, &[])]]);
     let query = Query::parse(&packet).unwrap();
-    assert_eq!(query.echo.id, 0x1234);
-    assert_eq!(query.echo.flags.0, 0x0130);
-    assert_eq!(query.echo.question, asked);
+    assert_eq!(query.header.id, 0x1234);
+    assert_eq!(query.header.flags.0, 0x0130);
+    assert_eq!(query.header.question, asked);
     assert_eq!(query.name.as_wire(), name("www.example.test"));
     assert_eq!((query.qtype, query.qclass), (RecordType::AAAA, Class::IN));
     assert_eq!(
-        query.echo.edns,
+        query.header.edns,
         Some(Edns { udp_size: 4096, version: 0, dnssec_ok: true, keepalive_len: None })
     );
 }
@@ -29,10 +29,10 @@ fn the_question_is_echoed_as_sent_and_looked_up_in_lower_case() {
 fn what_is_shorter_than_a_header_or_a_response_gets_silence() {
     let query = message(0x0100, &question("a.test", 1), [&[], &[], &[]]);
     for len in 0..12 {
-        assert_eq!(rejected(&query[..len]), Rejection::Silence);
+        assert_eq!(rejected(&query[..len]), Rejection::Drop);
     }
     for flags in [0x8000, 0x8180, 0xffff] {
-        assert_eq!(rejected(&message(flags, &question("a.test", 1), [&[], &[], &[]])), Rejection::Silence);
+        assert_eq!(rejected(&message(flags, &question("a.test", 1), [&[], &[], &[]])), Rejection::Drop);
     }
 }
 
@@ -113,7 +113,7 @@ fn any_octet_may_stand_in_a_label() {
     for label in octets.chunks(32) {
         let name = [vec![32], label.to_vec(), vec![0]].concat();
         let packet = [header(1, 0, [1, 0, 0, 0]), name.clone(), vec![0, 1, 0, 1]].concat();
-        assert_eq!(Query::parse(&packet).unwrap().echo.question[..34], name);
+        assert_eq!(Query::parse(&packet).unwrap().header.question[..34], name);
     }
 }
 
@@ -135,9 +135,9 @@ fn types_and_classes_are_taken_as_they_are_but_opt_is_no_question() {
 #[test]
 fn flags_without_a_meaning_in_queries_and_octets_behind_the_message_are_ignored() {
     let packet = message(0x07ff, &question("a.test", 1), [&[], &[], &[opt(1232, 0, &[])]]);
-    assert_eq!(Query::parse(&packet).unwrap().echo.flags.0, 0x07ff);
+    assert_eq!(Query::parse(&packet).unwrap().header.flags.0, 0x07ff);
     let padded = [packet, vec![0xff; 100]].concat();
-    assert_eq!(Query::parse(&padded).unwrap().echo.edns.unwrap().udp_size, 1232);
+    assert_eq!(Query::parse(&padded).unwrap().header.edns.unwrap().udp_size, 1232);
 }
 
 #[test]
@@ -147,7 +147,7 @@ fn opt_is_read_with_any_size_flags_and_options() {
     for (size, flags, options) in [(0, 0, &[][..]), (65535, 0x7fff, &cookie), (512, 0xffff, &unknown)] {
         let packet = message(0, &question("a.test", 1), [&[], &[], &[opt(size, flags, options)]]);
         let edns = Edns { udp_size: size, version: 0, dnssec_ok: flags & 0x8000 != 0, keepalive_len: None };
-        assert_eq!(Query::parse(&packet).unwrap().echo.edns, Some(edns));
+        assert_eq!(Query::parse(&packet).unwrap().header.edns, Some(edns));
     }
 }
 
@@ -161,7 +161,7 @@ fn the_length_of_a_keepalive_option_is_noted_and_judged_by_who_knows_the_transpo
         (&[0, 12, 0, 4, 0, 11, 0, 0], None),
     ] {
         let packet = message(0, &question("a.test", 1), [&[], &[], &[opt(1232, 0, options)]]);
-        let edns = Query::parse(&packet).unwrap().echo.edns.unwrap();
+        let edns = Query::parse(&packet).unwrap().header.edns.unwrap();
         assert_eq!(edns.keepalive_len, noted, "{options:?}");
     }
 }
@@ -202,9 +202,9 @@ fn records_beside_opt_are_read_and_ignored_when_they_are_whole() {
     let asked = question("a.test", 1);
     let address = record(&[0xc0, 12], 1, 60, &[192, 0, 2, 1]);
     let packet = message(0, &asked, [&[], &[], &[address.clone(), opt(1400, 0, &[])]]);
-    assert_eq!(Query::parse(&packet).unwrap().echo.edns.unwrap().udp_size, 1400);
+    assert_eq!(Query::parse(&packet).unwrap().header.edns.unwrap().udp_size, 1400);
     let packet = message(0, &asked, [std::slice::from_ref(&address), &[], std::slice::from_ref(&address)]);
-    assert_eq!(Query::parse(&packet).unwrap().echo.edns, None);
+    assert_eq!(Query::parse(&packet).unwrap().header.edns, None);
     let short_address = record(&[0xc0, 12], 1, 60, &[192, 0, 2]);
     let broken_text = record(&[0xc0, 12], 16, 60, &[9, b'a']);
     for broken in [short_address, broken_text] {

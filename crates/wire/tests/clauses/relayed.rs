@@ -2,7 +2,8 @@
 
 use wire::answer::{Shape, Ttl};
 use wire::header::RecordType;
-use wire::{Answer, Query, Response, reply};
+use wire::query::OutgoingQuery;
+use wire::{Answer, Query, Response};
 
 use crate::builder::{message, name, question, record};
 
@@ -12,7 +13,7 @@ const OPT: u16 = 41;
 fn tell(response: &[u8], query: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
     let answer = Answer::keep(&Response::parse(response).unwrap());
-    answer.write(&Query::parse(query).unwrap().echo, Shape::new(Ttl::AsReceived, 65535), &mut out);
+    answer.write(&Query::parse(query).unwrap().header, Shape::new(Ttl::AsReceived, 65535), &mut out);
     out
 }
 
@@ -58,7 +59,7 @@ fn a_question_of_any_type_is_asked_and_answered() {
         let query = message(0x0100, &asked, [&[], &[], &[]]);
         let parsed = Query::parse(&query).unwrap();
         assert_eq!(parsed.qtype, RecordType(qtype));
-        let ask = reply::Ask {
+        let outgoing = OutgoingQuery {
             id: 7,
             question: &asked,
             recursion_desired: true,
@@ -68,7 +69,7 @@ fn a_question_of_any_type_is_asked_and_answered() {
             dnssec_ok: false,
         };
         let mut sent = Vec::new();
-        reply::ask(&ask, &mut sent);
+        outgoing.write(&mut sent);
         assert_eq!(sent[12..12 + asked.len()], asked);
         let nothing = message(0x8180, &asked, [&[], &[], &[]]);
         assert_eq!(tell(&nothing, &query), nothing, "type {qtype}");

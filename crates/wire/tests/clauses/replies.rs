@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use wire::edns::{ExtendedError, Keepalive, OUR_UDP_SIZE, OwnOpt};
 use wire::header::Rcode;
-use wire::query::Rejection;
+use wire::query::{OutgoingQuery, Rejection};
 use wire::{Query, reply};
 
 use crate::builder::{header, message, opt, question};
@@ -15,7 +15,7 @@ fn rejection(packet: &[u8], why: Rejection) -> Vec<u8> {
 
 #[test]
 fn silence_is_nothing() {
-    assert!(rejection(&header(1, 0x8180, [0; 4]), Rejection::Silence).is_empty());
+    assert!(rejection(&header(1, 0x8180, [0; 4]), Rejection::Drop).is_empty());
     assert!(rejection(&[1, 2, 3], Rejection::FormatError).is_empty(), "there is no ID to answer to");
 }
 
@@ -43,16 +43,16 @@ fn an_error_echoes_the_question_and_tells_why_only_to_who_sent_opt() {
     let plain = message(0x05f0, &asked, [&[], &[], &[]]);
     let mut out = Vec::new();
     let query = Query::parse(&plain).unwrap();
-    reply::error(&query.echo, Rcode::SERVFAIL, network_error, &mut out);
+    reply::error(&query.header, Rcode::SERVFAIL, network_error, &mut out);
     assert_eq!(out, message(0x8192, &asked, [&[], &[], &[]]));
 
     let packet = message(0x0100, &asked, [&[], &[], &[opt(4096, 0x8000, &[0, 10, 0, 0])]]);
     let query = Query::parse(&packet).unwrap();
     out.clear();
-    reply::error(&query.echo, Rcode::SERVFAIL, network_error, &mut out);
+    reply::error(&query.header, Rcode::SERVFAIL, network_error, &mut out);
     assert_eq!(out, message(0x8182, &asked, [&[], &[], &[opt(1232, 0x8000, &[0, 15, 0, 2, 0, 23])]]));
     out.clear();
-    reply::error(&query.echo, Rcode::REFUSED, OwnOpt::PLAIN, &mut out);
+    reply::error(&query.header, Rcode::REFUSED, OwnOpt::PLAIN, &mut out);
     assert_eq!(out, message(0x8185, &asked, [&[], &[], &[opt(1232, 0x8000, &[])]]));
 }
 
@@ -67,7 +67,7 @@ fn opt_says_our_size_and_how_long_the_connection_is_kept() {
         keepalive: Some(Keepalive::of(Duration::from_millis(10_050))),
     };
     let mut out = Vec::new();
-    reply::error(&query.echo, Rcode::SERVFAIL, own, &mut out);
+    reply::error(&query.header, Rcode::SERVFAIL, own, &mut out);
     let options = [0, 15, 0, 2, 0, 23, 0, 11, 0, 2, 0, 100];
     assert_eq!(out, message(0x8182, &asked, [&[], &[], &[opt(4096, 0, &options)]]));
     assert_eq!(own.octets(), opt(4096, 0, &options).len());
@@ -77,7 +77,7 @@ fn opt_says_our_size_and_how_long_the_connection_is_kept() {
 #[test]
 fn a_question_to_an_upstream_carries_an_opt_of_our_own() {
     let asked = question("a.test", 1);
-    let mut ask = reply::Ask {
+    let mut outgoing = OutgoingQuery {
         id: 0x1234,
         question: &asked,
         recursion_desired: true,
@@ -87,12 +87,12 @@ fn a_question_to_an_upstream_carries_an_opt_of_our_own() {
         udp_size: OUR_UDP_SIZE,
     };
     let mut out = Vec::new();
-    reply::ask(&ask, &mut out);
+    outgoing.write(&mut out);
     assert_eq!(out, message(0x0120, &asked, [&[], &[], &[opt(1232, 0, &[])]]));
-    ask.recursion_desired = false;
-    ask.checking_disabled = true;
-    ask.dnssec_ok = true;
+    outgoing.recursion_desired = false;
+    outgoing.checking_disabled = true;
+    outgoing.dnssec_ok = true;
     out.clear();
-    reply::ask(&ask, &mut out);
+    outgoing.write(&mut out);
     assert_eq!(out, message(0x0030, &asked, [&[], &[], &[opt(1232, 0x8000, &[])]]));
 }

@@ -34,7 +34,7 @@ fn told(asked: &[u8], sections: [&[Vec<u8>]; 3], limit: usize, with_opt: bool) -
     let opts: Vec<_> = with_opt.then(|| opt(4096, 0, &[])).into_iter().collect();
     let query = message(0x0100, asked, [&[], &[], &opts]);
     let mut out = Vec::new();
-    answer.write(&Query::parse(&query).unwrap().echo, Shape::new(Ttl::AsReceived, limit), &mut out);
+    answer.write(&Query::parse(&query).unwrap().header, Shape::new(Ttl::AsReceived, limit), &mut out);
     let header = Header::read(&out).unwrap();
     (out, header)
 }

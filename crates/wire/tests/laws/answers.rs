@@ -9,7 +9,7 @@ use wire::answer::{Shape, Ttl};
 use wire::edns::{Edns, ExtendedError, OPT_LEN, OUR_UDP_SIZE, OwnOpt};
 use wire::header::{Flags, Header, Rcode};
 use wire::name::{Name, Presented};
-use wire::query::{Echo, Rejection};
+use wire::query::{Rejection, RequestHeader};
 use wire::{Answer, Query, Response, reply};
 
 use crate::opinion::Opinion;
@@ -38,10 +38,10 @@ fn question(response: &Response<'_>, swapped: u64) -> Vec<u8> {
     question
 }
 
-fn echo<'q>(client: &Client, question: &'q [u8]) -> Echo<'q> {
+fn header<'q>(client: &Client, question: &'q [u8]) -> RequestHeader<'q> {
     let (id, flags, _, opt) = *client;
     let edns = opt.map(|(udp_size, dnssec_ok)| Edns { udp_size, version: 0, dnssec_ok, keepalive_len: None });
-    Echo { id, flags: Flags(flags), question, edns }
+    RequestHeader { id, flags: Flags(flags), question, edns }
 }
 
 /// The records of three sections without OPT and what stands behind it, as hickory-proto reads them; nothing where it
@@ -76,7 +76,7 @@ fn told_law(packet: &[u8], client: &Client, ttl: Ttl) -> TestCaseResult {
     };
     let question = question(&response, client.2);
     let mut told = vec![0xee; 3];
-    Answer::keep(&response).write(&echo(client, &question), Shape::new(ttl, 65535), &mut told);
+    Answer::keep(&response).write(&header(client, &question), Shape::new(ttl, 65535), &mut told);
     let told = told.split_off(3);
     let header = Header::read(&told).unwrap();
     let seen = Opinion::of_domain(&told);
@@ -105,17 +105,17 @@ fn cut_law(packet: &[u8], client: &Client, limits: &[usize]) -> TestCaseResult {
         return Ok(());
     };
     let question = question(&response, client.2);
-    let echo = echo(client, &question);
+    let header = header(client, &question);
     let answer = Answer::keep(&response);
-    let opt_len = if echo.edns.is_some() { OPT_LEN } else { 0 };
+    let opt_len = if header.edns.is_some() { OPT_LEN } else { 0 };
     let mut whole = Vec::new();
-    answer.write(&echo, Shape::new(Ttl::Uniform(7), 65535 + OPT_LEN), &mut whole);
+    answer.write(&header, Shape::new(Ttl::Uniform(7), 65535 + OPT_LEN), &mut whole);
     prop_assert_eq!(whole.len(), answer.message_len() + opt_len);
     let all = Opinion::of_domain(&whole).unwrap().records;
     let whole_records = records(&whole);
     for limit in limits {
         let mut told = Vec::new();
-        answer.write(&echo, Shape::new(Ttl::Uniform(7), *limit), &mut told);
+        answer.write(&header, Shape::new(Ttl::Uniform(7), *limit), &mut told);
         prop_assert!(told.len() <= *limit, "{} octets for a limit of {limit}", told.len());
         let seen = Opinion::of_domain(&told);
         prop_assert!(seen.is_some(), "domain cannot walk what we cut");
@@ -123,7 +123,7 @@ fn cut_law(packet: &[u8], client: &Client, limits: &[usize]) -> TestCaseResult {
         let cut = seen.records.len() < all.len();
         prop_assert_eq!(cut, whole.len() > *limit);
         prop_assert_eq!(Header::read(&told).unwrap().flags.0, expected_flags(&response, client, cut));
-        prop_assert_eq!(seen.opt.is_some(), echo.edns.is_some());
+        prop_assert_eq!(seen.opt.is_some(), header.edns.is_some());
         let kept = seen.real_records().count();
         for (is, was) in seen.real_records().zip(&all) {
             prop_assert_eq!((is.section, &is.owner, is.rtype), (was.section, &was.owner, was.rtype));
@@ -137,7 +137,7 @@ fn cut_law(packet: &[u8], client: &Client, limits: &[usize]) -> TestCaseResult {
         if cut {
             // The next record would not have fitted: a longer limit that keeps as many does not exist below it.
             let mut next = Vec::new();
-            answer.write(&echo, Shape::new(Ttl::Uniform(7), *limit + 1), &mut next);
+            answer.write(&header, Shape::new(Ttl::Uniform(7), *limit + 1), &mut next);
             let more = Opinion::of_domain(&next).unwrap().records.len() - seen.records.len();
             prop_assert!(more == 0 || next.len() == *limit + 1, "a record that fits was left out");
         }
@@ -172,19 +172,19 @@ proptest! {
         match Query::parse(&packet) {
             Ok(query) => {
                 let opt = OwnOpt { error: Some(ExtendedError::CACHED_ERROR), ..OwnOpt::PLAIN };
-                reply::error(&query.echo, Rcode(rcode), opt, &mut out);
+                reply::error(&query.header, Rcode(rcode), opt, &mut out);
                 let seen = Opinion::of_domain(&out).unwrap();
                 prop_assert_eq!(&seen.qname[..], query.name.as_wire());
-                prop_assert_eq!(seen.opt.is_some(), query.echo.edns.is_some());
+                prop_assert_eq!(seen.opt.is_some(), query.header.edns.is_some());
                 if let Some((.., told)) = seen.opt {
                     prop_assert_eq!(told, rcode);
                 }
                 let message = Message::from_vec(&out).unwrap();
-                prop_assert_eq!(message.metadata.id, query.echo.id);
+                prop_assert_eq!(message.metadata.id, query.header.id);
                 prop_assert!(message.answers.is_empty() && message.authorities.is_empty());
             }
-            Err(Rejection::Silence) => {
-                reply::rejection(&packet, Rejection::Silence, &mut out);
+            Err(Rejection::Drop) => {
+                reply::rejection(&packet, Rejection::Drop, &mut out);
                 prop_assert!(out.is_empty());
             }
             Err(rejection) => {
@@ -201,7 +201,7 @@ proptest! {
     #[test]
     fn no_octets_break_anything(octets in vec(any::<u8>(), 0..600), text in any::<String>()) {
         if let Ok(query) = Query::parse(&octets) {
-            prop_assert!(query.echo.question.len() <= octets.len());
+            prop_assert!(query.header.question.len() <= octets.len());
         }
         if let Ok(response) = Response::parse(&octets) {
             prop_assert!(response.answers(&octets) || response.packet.len() <= octets.len());

@@ -1,0 +1,49 @@
+//! Queries that we send ourselves: to upstreams, health probes, the loop check.
+
+use crate::edns::{OPT_LEN, OwnOpt, push_opt};
+use crate::header::{Flags, HEADER_LEN, Header, Rcode};
+
+/// A query to an upstream, before it is encoded.
+#[derive(Clone, Copy, Debug)]
+pub struct OutgoingQuery<'a> {
+    /// Random, so that an off-path attacker cannot forge a response (RFC 5452 section 9.2).
+    pub id: u16,
+    /// QNAME, QTYPE, QCLASS in wire form.
+    pub question: &'a [u8],
+    /// RD of the client.
+    pub recursion_desired: bool,
+    /// CD of the client.
+    pub checking_disabled: bool,
+    /// Adds OPT, without options; DO needs it.
+    pub edns: bool,
+    /// DO of the client.
+    pub dnssec_ok: bool,
+    /// The UDP payload size in OPT.
+    pub udp_size: u16,
+}
+
+impl OutgoingQuery<'_> {
+    /// Appends the encoded query. AD is set to request the AD bit of the response (RFC 6840 section 5.7).
+    pub fn write(&self, out: &mut Vec<u8>) {
+        let mut flags = Flags::AD;
+        if self.recursion_desired {
+            flags = flags.with(Flags::RD);
+        }
+        if self.checking_disabled {
+            flags = flags.with(Flags::CD);
+        }
+        let arcount = u16::from(self.edns);
+        let header = Header { id: self.id, flags, qdcount: 1, ancount: 0, nscount: 0, arcount };
+        out.reserve(HEADER_LEN + self.question.len() + OPT_LEN);
+        out.extend_from_slice(&header.to_bytes());
+        out.extend_from_slice(self.question);
+        if self.edns {
+            push_opt(
+                out,
+                OwnOpt { udp_size: self.udp_size, ..OwnOpt::PLAIN },
+                self.dnssec_ok,
+                Rcode::NOERROR,
+            );
+        }
+    }
+}
