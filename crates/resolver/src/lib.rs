@@ -184,11 +184,12 @@ impl Resolver {
         };
         let inquiry = std::rc::Rc::clone(&waiting.inquiry);
         let read = wire::Response::parse(packet).ok();
-        let matching = read.filter(|read| read.header.id == waiting.id && read.answers(&inquiry.question));
+        let matching =
+            read.filter(|read| read.header.id == waiting.id && read.matches_question(&inquiry.question));
         let Some(response) = matching else {
             return self.mismatched(now, attempt, packet, outbox);
         };
-        let pruned = match response.without_strays() {
+        let pruned = match response.scrub() {
             Ok(pruned) => pruned,
             Err(wire::response::Malformed) => return self.mismatched(now, attempt, packet, outbox),
         };

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use wire::answer::{Shape, Ttl};
+use wire::answer::{ResponseOptions, ResponseTtl};
 use wire::edns::{ExtendedError, Keepalive, OUR_UDP_SIZE, OwnOpt};
 use wire::header::{Flags, Rcode, RecordType};
 use wire::query::{Rejection, RequestHeader};
@@ -125,7 +125,7 @@ struct Told {
 #[derive(Clone, Copy)]
 pub(crate) struct Telling<'a> {
     pub(crate) answer: &'a Answer,
-    pub(crate) ttl: Ttl,
+    pub(crate) ttl: ResponseTtl,
     pub(crate) plugin: Plugin,
     /// Told to who sent OPT.
     pub(crate) error: Option<ExtendedError>,
@@ -144,8 +144,8 @@ impl Recipient<'_> {
         let start = outbox.bytes.len();
         let Telling { ttl, error, authoritative, .. } = telling;
         let Offer { udp_size, keepalive } = self.offer;
-        let shape = Shape { ttl, limit: self.limit(), error, authoritative, udp_size, keepalive };
-        telling.answer.write(&self.header, shape, &mut outbox.bytes);
+        let options = ResponseOptions { ttl, limit: self.limit(), error, authoritative, udp_size, keepalive };
+        telling.answer.write(&self.header, options, &mut outbox.bytes);
         let len = u16::try_from(telling.answer.message_len()).unwrap_or(u16::MAX);
         let after = now.saturating_duration_since(self.asked);
         ledger.answer(self, Told { rcode: telling.answer.rcode(), plugin: telling.plugin, len, after });

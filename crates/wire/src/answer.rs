@@ -21,7 +21,7 @@ pub struct Answer {
 
 /// The TTLs a client sees.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ttl {
+pub enum ResponseTtl {
     /// As the upstream sent them.
     AsReceived,
     /// This many seconds on every record.
@@ -30,9 +30,9 @@ pub enum Ttl {
 
 /// How an answer is told to one client.
 #[derive(Clone, Copy, Debug)]
-pub struct Shape {
+pub struct ResponseOptions {
     /// The TTLs it shows.
-    pub ttl: Ttl,
+    pub ttl: ResponseTtl,
     /// Octets it may have; every client takes 512.
     pub limit: usize,
     /// Said in our OPT, if the client sent one (RFC 8914).
@@ -45,9 +45,9 @@ pub struct Shape {
     pub authoritative: bool,
 }
 
-impl Shape {
+impl ResponseOptions {
     /// With these TTLs and this many octets at most, and nothing added.
-    pub const fn new(ttl: Ttl, limit: usize) -> Self {
+    pub const fn new(ttl: ResponseTtl, limit: usize) -> Self {
         Self { ttl, limit, error: None, udp_size: OUR_UDP_SIZE, keepalive: None, authoritative: false }
     }
 
@@ -63,7 +63,7 @@ impl Answer {
     ///
     /// A response code above 15 speaks of the hop between the upstream and us, and without OPT its low bits would
     /// say something else: it is kept as SERVFAIL.
-    pub fn keep(response: &Response<'_>) -> Self {
+    pub fn from_response(response: &Response<'_>) -> Self {
         let end = response.opt.map_or(response.packet.len(), |(start, _)| usize::from(start));
         let ttls: Box<[u16]> = response.ttls.iter().copied().filter(|ttl| usize::from(*ttl) < end).collect();
         let mut header = response.header;
@@ -85,25 +85,25 @@ impl Answer {
         Self { packet, ttls, question_len: response.question_len }
     }
 
-    /// Appends the answer for one client to `out`, in the given shape: the
+    /// Appends the answer for one client to `out`, in the given options: the
     /// client's ID and question, RD and CD; AD only for who set AD or DO (RFC 6840 section 5.7); RA set; AA and
     /// response code as kept; an OPT of our own if the client sent one. What does not fit is left out in whole
     /// records from the end, and TC says so.
     ///
     /// The caller vouches that `request.question` equals the kept question but for case.
-    pub fn write(&self, request: &RequestHeader<'_>, shape: Shape, out: &mut Vec<u8>) {
+    pub fn write(&self, request: &RequestHeader<'_>, options: ResponseOptions, out: &mut Vec<u8>) {
         debug_assert_eq!(
             request.question.len(),
             usize::from(self.question_len),
             "the question is another one"
         );
         let start = out.len();
-        let opt_len = request.edns.map_or(0, |_| shape.opt().octets());
-        let (records, end) = self.fit(shape.limit.max(MIN_LIMIT) - opt_len);
+        let opt_len = request.edns.map_or(0, |_| options.opt().octets());
+        let (records, end) = self.fit(options.limit.max(MIN_LIMIT) - opt_len);
         let mut header = self.header();
         header.id = request.id;
         header.flags = self.flags(request, records < self.ttls.len());
-        if shape.authoritative {
+        if options.authoritative {
             header.flags = header.flags.with(Flags::AA);
         }
         cut(&mut header, records);
@@ -114,7 +114,7 @@ impl Answer {
         out.extend_from_slice(
             self.packet.get(HEADER_LEN + usize::from(self.question_len)..end).unwrap_or_default(),
         );
-        if let Ttl::Uniform(seconds) = shape.ttl {
+        if let ResponseTtl::Uniform(seconds) = options.ttl {
             for at in self.ttls.iter().take(records) {
                 let at = start + usize::from(*at);
                 if let Some(octets) = out.get_mut(at..at + TTL_LEN) {
@@ -123,7 +123,7 @@ impl Answer {
             }
         }
         if let Some(edns) = request.edns {
-            push_opt(out, shape.opt(), edns.dnssec_ok, self.rcode());
+            push_opt(out, options.opt(), edns.dnssec_ok, self.rcode());
         }
     }
 
@@ -137,7 +137,7 @@ impl Answer {
         self.header().ancount > 0
     }
 
-    /// The whole message as it is kept, from which [`Response::parse`] and [`Self::keep`] make the same answer again.
+    /// The whole message as it is kept, from which [`Response::parse`] and [`Self::from_response`] make the same answer again.
     pub fn message(&self) -> &[u8] {
         &self.packet
     }

@@ -1,4 +1,4 @@
-//! An upstream's message: whether it answers what was asked, what kind of answer it is, where its TTLs are.
+//! An upstream's message: whether it matches the query, its response type, the positions of its TTLs.
 
 mod chain;
 mod signatures;
@@ -13,7 +13,7 @@ use crate::record::Walk;
 
 /// What a response says about its question; the cache stores by this.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum ResponseType {
     /// NOERROR with the type asked for at the end of its CNAME chain, or records for ANY.
     Positive,
     /// NOERROR, an SOA in authority and nothing of the type asked for (RFC 2308 section 2.2).
@@ -25,7 +25,7 @@ pub enum Kind {
     /// NOERROR without any record that says why.
     Empty,
     /// NOERROR with an answer that does not reach the type, and no SOA: nothing one may keep.
-    Dangling,
+    IncompleteChain,
     /// SERVFAIL or NOTIMP.
     ServerFailure,
     /// Any other response code, or NXDOMAIN without an SOA.
@@ -46,7 +46,7 @@ pub struct Response<'p> {
     /// The response code with the bits of OPT.
     pub rcode: Rcode,
     /// What it says.
-    pub kind: Kind,
+    pub response_type: ResponseType,
     /// The smallest TTL of all records but OPT, in seconds. Values above 2^31-1 are large, not negative (RFC 8767
     /// section 4): whoever keeps the answer has a bound of its own.
     /// Nothing when there are no records.
@@ -93,15 +93,15 @@ impl<'p> Response<'p> {
             Some(opt) => edns::read(packet, opt, header.flags.rcode())?.1,
         };
         let chain = Chain::follow(packet, question_end, header.ancount)?;
-        let kind = match rcode {
-            Rcode::NOERROR if chain.reaches_type => Kind::Positive,
-            Rcode::NOERROR if soa => Kind::NoData,
-            Rcode::NOERROR if header.ancount > 0 => Kind::Dangling,
-            Rcode::NOERROR if ns => Kind::Delegation,
-            Rcode::NOERROR => Kind::Empty,
-            Rcode::NXDOMAIN if soa => Kind::NameError,
-            Rcode::SERVFAIL | Rcode::NOTIMP => Kind::ServerFailure,
-            _ => Kind::Other,
+        let response_type = match rcode {
+            Rcode::NOERROR if chain.reaches_type => ResponseType::Positive,
+            Rcode::NOERROR if soa => ResponseType::NoData,
+            Rcode::NOERROR if header.ancount > 0 => ResponseType::IncompleteChain,
+            Rcode::NOERROR if ns => ResponseType::Delegation,
+            Rcode::NOERROR => ResponseType::Empty,
+            Rcode::NXDOMAIN if soa => ResponseType::NameError,
+            Rcode::SERVFAIL | Rcode::NOTIMP => ResponseType::ServerFailure,
+            _ => ResponseType::Other,
         };
         let opt = match &walk.opt {
             None => None,
@@ -111,7 +111,7 @@ impl<'p> Response<'p> {
             packet,
             header,
             rcode,
-            kind,
+            response_type,
             min_ttl: walk.min_ttl,
             question_len: u16::try_from(question_end - HEADER_LEN).ok()?,
             ttls: walk.ttls,
@@ -126,7 +126,7 @@ impl<'p> Response<'p> {
     ///
     /// # Errors
     /// [`Malformed`] when it would be longer than a message can be with its names in full.
-    pub fn without_strays(&self) -> Result<Option<Vec<u8>>, Malformed> {
+    pub fn scrub(&self) -> Result<Option<Vec<u8>>, Malformed> {
         if self.strays.is_empty() {
             return Ok(None);
         }
@@ -136,13 +136,13 @@ impl<'p> Response<'p> {
 
     /// True when every signature in it is valid at `time`, in seconds since 1970: within its own bounds, which are
     /// serial numbers (RFC 4034 section 3.1.5). Nothing is verified.
-    pub fn signatures_hold(&self, time: u64) -> bool {
+    pub fn rrsigs_valid_at(&self, time: u64) -> bool {
         signatures::hold(self.packet, &self.ttls, time)
     }
 
     /// True when this answers `question` (name, type, class as octets): the names equal but for case
     /// (RFC 5452 section 9.1).
-    pub fn answers(&self, question: &[u8]) -> bool {
+    pub fn matches_question(&self, question: &[u8]) -> bool {
         let ours =
             self.packet.get(HEADER_LEN..HEADER_LEN + usize::from(self.question_len)).unwrap_or_default();
         // Letters may differ in the name only: type 65 and type 97 are no letters.

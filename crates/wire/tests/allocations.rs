@@ -4,7 +4,7 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
-use wire::answer::{Shape, Ttl};
+use wire::answer::{ResponseOptions, ResponseTtl};
 use wire::edns::{ExtendedError, Keepalive, OwnOpt};
 use wire::frame::{self, Frames};
 use wire::header::Rcode;
@@ -60,12 +60,12 @@ fn response() -> Vec<u8> {
 #[test]
 fn a_hit_allocates_nothing() {
     let packet = response();
-    let answer = Answer::keep(&Response::parse(&packet).unwrap());
+    let answer = Answer::from_response(&Response::parse(&packet).unwrap());
     let mut out = Vec::with_capacity(4096);
     let hit = allocations(|| {
-        for (ttl, limit) in [(Ttl::Uniform(29), 1232), (Ttl::AsReceived, 512)] {
+        for (ttl, limit) in [(ResponseTtl::Uniform(29), 1232), (ResponseTtl::AsReceived, 512)] {
             let query = Query::parse(QUERY).unwrap();
-            answer.write(&query.header, Shape::new(ttl, limit), &mut out);
+            answer.write(&query.header, ResponseOptions::new(ttl, limit), &mut out);
         }
     });
     assert_eq!(hit, 0);

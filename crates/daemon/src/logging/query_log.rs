@@ -9,7 +9,7 @@ use resolver::action::ClientResponse;
 use resolver::policy::RouteId;
 use wire::header::Rcode;
 use wire::name::Name;
-use wire::response::{Kind, Response};
+use wire::response::{Response, ResponseType};
 
 use super::format::{Format, Shown};
 use corefile::settings::{LogClasses, LogRule};
@@ -83,10 +83,13 @@ impl Rule {
         match answer {
             None => error,
             Some(answer) if answer.rcode == Rcode::NXDOMAIN => denial,
-            Some(answer) => match answer.kind {
-                Kind::NoData | Kind::NameError => denial,
-                Kind::Positive | Kind::Delegation | Kind::Empty | Kind::Dangling => success,
-                Kind::ServerFailure | Kind::Other => error,
+            Some(answer) => match answer.response_type {
+                ResponseType::NoData | ResponseType::NameError => denial,
+                ResponseType::Positive
+                | ResponseType::Delegation
+                | ResponseType::Empty
+                | ResponseType::IncompleteChain => success,
+                ResponseType::ServerFailure | ResponseType::Other => error,
             },
         }
     }

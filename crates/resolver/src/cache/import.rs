@@ -129,8 +129,8 @@ fn entry(parcel: &Parcel<'_>, stored: Instant, target: &ImportTarget) -> Option<
     let response = Response::parse(parcel.message).ok()?;
     let name = question.get(..question.len().checked_sub(4)?)?;
     let says_something = matches!(response.rcode, Rcode::NOERROR | Rcode::NXDOMAIN);
-    let is_pruned = matches!(response.without_strays(), Ok(None));
-    if !says_something || !is_pruned || !response.answers(&question) || !target.policy.covers(name) {
+    let is_pruned = matches!(response.scrub(), Ok(None));
+    if !says_something || !is_pruned || !response.matches_question(&question) || !target.policy.covers(name) {
         return None;
     }
     let life = Life::of(&response, name, &target.policy);
@@ -141,7 +141,7 @@ fn entry(parcel: &Parcel<'_>, stored: Instant, target: &ImportTarget) -> Option<
     }
     Some(Entry {
         key,
-        answer: Answer::keep(&response),
+        answer: Answer::from_response(&response),
         stored,
         lifetime,
         store: life.store.filter(|_| lifetime > 0)?,

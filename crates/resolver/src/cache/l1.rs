@@ -151,7 +151,7 @@ mod tests {
             vec![0, 7, 0x81, 0x80, 0, 1, 0, 1, 0, 0, 0, 0, 0, 0, 10, 0, 1, 0, 0, 10, 0, 1, 0, 0, 0, 30];
         message.extend(len.to_be_bytes());
         message.extend(repeat_n(0, usize::from(len)));
-        let answer = Answer::keep(&Response::parse(&message).unwrap());
+        let answer = Answer::from_response(&Response::parse(&message).unwrap());
         let (key, store, usage) = (Arc::from([key]), Store::Success, Arc::clone(usage));
         let (failure, demand, standing) = (None, Demand::default(), Standing::default());
         Arc::new(Entry { key, answer, stored, lifetime: 30, store, usage, failure, demand, standing })

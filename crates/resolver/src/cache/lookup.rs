@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use wire::answer::Ttl;
+use wire::answer::ResponseTtl;
 use wire::edns::ExtendedError;
 use wire::header::{Class, Rcode};
 
@@ -40,7 +40,7 @@ impl Resolver {
             Some((entry, Age::Fresh(remaining))) => {
                 count_hit(block, entry);
                 let shown = if cache.keep_ttl { entry.lifetime } else { remaining };
-                let ttl = Ttl::Uniform(shown);
+                let ttl = ResponseTtl::Uniform(shown);
                 recipient.tell(hit(entry, ttl, cache), Ledger::of(route), now, outbox);
                 let prefetch = cache.prefetch;
                 let is_due = prefetch.is_some_and(|prefetch| entry.wants_prefetch(prefetch, now, remaining));
@@ -64,7 +64,7 @@ impl Resolver {
         let is_servfail = failure.answer.rcode() == Rcode::SERVFAIL;
         let telling = Telling {
             answer: &failure.answer,
-            ttl: Ttl::Uniform(remaining),
+            ttl: ResponseTtl::Uniform(remaining),
             plugin: Plugin::Cache,
             error: is_servfail.then_some(ExtendedError::CACHED_ERROR),
             authoritative: false,
@@ -133,11 +133,11 @@ pub(crate) fn tell_stale(
         Rcode::NXDOMAIN => ExtendedError::STALE_NXDOMAIN_ANSWER,
         _ => ExtendedError::STALE_ANSWER,
     };
-    let telling = Telling { error: Some(error), ..hit(entry, Ttl::Uniform(stale.ttl), cache) };
+    let telling = Telling { error: Some(error), ..hit(entry, ResponseTtl::Uniform(stale.ttl), cache) };
     recipient.tell(telling, Ledger::of(route), now, outbox);
 }
 
-fn hit<'a>(entry: &'a Entry, ttl: Ttl, cache: &CacheOptions) -> Telling<'a> {
+fn hit<'a>(entry: &'a Entry, ttl: ResponseTtl, cache: &CacheOptions) -> Telling<'a> {
     let authoritative = cache.authoritative;
     Telling { answer: &entry.answer, ttl, plugin: Plugin::Cache, error: None, authoritative }
 }

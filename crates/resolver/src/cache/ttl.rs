@@ -1,7 +1,7 @@
 //! How long an answer may live, and in which store.
 
 use wire::name::Name;
-use wire::response::{Kind, Response};
+use wire::response::{Response, ResponseType};
 
 use crate::cache::Store;
 use crate::policy::{CacheOptions, StoreOptions};
@@ -22,19 +22,21 @@ impl Life {
     /// Decides for `response` to a question for `name`, lower case in wire form.
     pub(crate) fn of(response: &Response<'_>, name: &[u8], cache: &CacheOptions) -> Self {
         let received = response.min_ttl.unwrap_or(WITHOUT_TTL);
-        let (ttl, store, policy) = match response.kind {
-            Kind::Positive => (cache.success.clamp(received), Some(Store::Success), &cache.success),
-            Kind::Delegation | Kind::Empty => {
+        let (ttl, store, policy) = match response.response_type {
+            ResponseType::Positive => (cache.success.clamp(received), Some(Store::Success), &cache.success),
+            ResponseType::Delegation | ResponseType::Empty => {
                 (cache.success.clamp(WITHOUT_TTL), Some(Store::Success), &cache.success)
             }
-            Kind::NoData | Kind::NameError => {
+            ResponseType::NoData | ResponseType::NameError => {
                 (cache.denial.clamp(received), Some(Store::Denial), &cache.denial)
             }
-            Kind::ServerFailure => {
+            ResponseType::ServerFailure => {
                 let seconds = u32::try_from(cache.servfail.as_secs()).unwrap_or(u32::MAX);
                 (seconds, Some(Store::Denial), &cache.denial)
             }
-            Kind::Dangling | Kind::Other => (cache.success.clamp(received), None, &cache.success),
+            ResponseType::IncompleteChain | ResponseType::Other => {
+                (cache.success.clamp(received), None, &cache.success)
+            }
         };
         let truncated = response.header.flags.has(wire::header::Flags::TC);
         let kept = ttl > 0 && !truncated && !covered(&policy.disabled, name);

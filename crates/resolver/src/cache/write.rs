@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use wire::edns::OwnOpt;
 use wire::header::{Flags, Rcode};
 use wire::query::RequestHeader;
-use wire::response::Kind;
+use wire::response::ResponseType;
 use wire::{Answer, Response};
 
 use crate::Resolver;
@@ -139,9 +139,10 @@ impl Resolver {
     }
 
     /// True when a last known good answer is better than one of this kind: `serve_stale_policy prefer_positive`.
-    pub(crate) fn is_outdone(&self, now: Instant, inquiry: &Inquiry, kind: Kind) -> bool {
+    pub(crate) fn is_outdone(&self, now: Instant, inquiry: &Inquiry, kind: ResponseType) -> bool {
         let stale = inquiry.cache().and_then(|cache| cache.serve_stale).filter(|stale| stale.prefer_positive);
-        let Some((stale, key)) = stale.filter(|_| kind != Kind::Positive).zip(inquiry.key.as_ref()) else {
+        let Some((stale, key)) = stale.filter(|_| kind != ResponseType::Positive).zip(inquiry.key.as_ref())
+        else {
             return false;
         };
         let known = self.front.peek(key).filter(|known| known.answer.has_answers());
@@ -151,7 +152,7 @@ impl Resolver {
     /// False when the client wants signatures and one of them is not valid now: nothing one may keep.
     pub(crate) fn signatures_hold(&self, now: Instant, inquiry: &Inquiry, response: &Response<'_>) -> bool {
         let Some((then, unix_time)) = self.world_time.filter(|_| inquiry.dnssec_ok) else { return true };
-        response.signatures_hold(unix_time + now.saturating_duration_since(then).as_secs())
+        response.rrsigs_valid_at(unix_time + now.saturating_duration_since(then).as_secs())
     }
 }
 
@@ -167,5 +168,5 @@ fn no_answer(question: &[u8]) -> Option<Answer> {
     let mut message = Vec::new();
     let header = RequestHeader { id: 0, flags: Flags(0), question, edns: None };
     wire::reply::error(&header, Rcode::SERVFAIL, OwnOpt::PLAIN, &mut message);
-    Response::parse(&message).ok().map(|response| Answer::keep(&response))
+    Response::parse(&message).ok().map(|response| Answer::from_response(&response))
 }

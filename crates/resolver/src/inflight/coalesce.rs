@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
-use wire::answer::Ttl;
+use wire::answer::ResponseTtl;
 use wire::header::{Class, Flags, Rcode};
 
 use crate::Resolver;
@@ -144,7 +144,7 @@ impl Resolver {
         let key = flight.inquiry.key.clone();
         let found = key.and_then(|key| match self.front.get(&key, now, Duration::ZERO)? {
             (entry, Age::Fresh(remaining)) => {
-                let (answer, ttl) = (entry.answer.clone(), Ttl::Uniform(remaining));
+                let (answer, ttl) = (entry.answer.clone(), ResponseTtl::Uniform(remaining));
                 Some(SharedResult(QueryResult::Answered { answer, ttl, plugin: Plugin::Cache, helps: true }))
             }
             (_, Age::Stale) => None,

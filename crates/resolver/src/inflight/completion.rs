@@ -2,10 +2,10 @@
 
 use std::time::Instant;
 
-use wire::answer::Ttl;
+use wire::answer::ResponseTtl;
 use wire::edns::ExtendedError;
 use wire::header::{Class, Flags, Rcode, RecordType};
-use wire::response::Kind;
+use wire::response::ResponseType;
 use wire::{Answer, Response};
 
 use crate::Resolver;
@@ -31,20 +31,20 @@ impl Resolver {
         let flight = joined.unwrap_or(attempt.flight);
         let cache = inquiry.route.block.cache_for(&inquiry.name).filter(|_| inquiry.qclass == Class::IN);
         let life = cache.map(|cache| Life::of(response, &inquiry.name, cache));
-        let ttl = life.map_or(Ttl::AsReceived, |life| Ttl::Uniform(life.ttl));
+        let ttl = life.map_or(ResponseTtl::AsReceived, |life| ResponseTtl::Uniform(life.ttl));
         let plugin = if life.is_some() { Plugin::Cache } else { Plugin::Forward };
-        let answer = Answer::keep(response);
+        let answer = Answer::from_response(response);
         let says_something = matches!(response.rcode, Rcode::NOERROR | Rcode::NXDOMAIN);
         let helps = says_something
             && !response.header.flags.has(Flags::TC)
-            && !self.is_outdone(now, inquiry, response.kind);
+            && !self.is_outdone(now, inquiry, response.response_type);
         // Kept before anyone is told: who asks again at once, in any worker, finds it.
         if helps {
             let life = life.filter(|_| self.signatures_hold(now, inquiry, response));
             self.keep_answer(now, inquiry, life, &answer);
         } else if self.flights.contains_key(&flight) {
             self.keep_quiet(now, inquiry);
-            let life = life.filter(|_| response.kind == Kind::ServerFailure);
+            let life = life.filter(|_| response.response_type == ResponseType::ServerFailure);
             self.keep_failure(now, inquiry, life, &answer);
         }
         match self.end_flight(flight, outbox) {

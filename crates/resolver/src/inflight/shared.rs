@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use wire::Answer;
-use wire::answer::Ttl;
+use wire::answer::ResponseTtl;
 
 use crate::counters::Plugin;
 use crate::respond::Refusal;
@@ -48,7 +48,7 @@ pub struct SharedResult(pub(crate) QueryResult);
 pub(crate) enum QueryResult {
     Answered {
         answer: Answer,
-        ttl: Ttl,
+        ttl: ResponseTtl,
         plugin: Plugin,
         /// It is better than what is stale.
         helps: bool,

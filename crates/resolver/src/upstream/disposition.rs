@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use wire::Response;
 use wire::header::Rcode;
-use wire::response::Kind;
+use wire::response::ResponseType;
 
 use crate::Resolver;
 use crate::action::{Action, AttemptId, Cause, Outbox, Transport};
@@ -92,7 +92,7 @@ impl Resolver {
         if forward.failover.contains(&rcode) && self.has_others(attempt, forward) {
             return Verdict::NextUpstream;
         }
-        let has_nothing = rcode == Rcode::NOERROR && response.kind != Kind::Positive;
+        let has_nothing = rcode == Rcode::NOERROR && response.response_type != ResponseType::Positive;
         if forward.next.contains(&rcode) || forward.next_on_nodata && has_nothing {
             let behind =
                 inquiry.forward.and_then(|from| inquiry.route.block.next_forward(from, &inquiry.name));

@@ -116,8 +116,9 @@ impl Resolver {
     pub(crate) fn probe_answered(&mut self, now: Instant, id: AttemptId, packet: &[u8], outbox: &mut Outbox) {
         let Some(probe) = self.probes.get(&id) else { return };
         let read = Response::parse(packet).ok();
-        let answers =
-            read.is_some_and(|read| Some(read.header.id) == probe.asked && read.answers(&probe.question()));
+        let answers = read.is_some_and(|read| {
+            Some(read.header.id) == probe.asked && read.matches_question(&probe.question())
+        });
         match (answers, probe.transport) {
             (true, transport) => {
                 if transport == Transport::Udp {

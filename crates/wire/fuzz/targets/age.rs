@@ -8,7 +8,7 @@ mod opinion;
 use hickory_proto::op::Message;
 use libfuzzer_sys::fuzz_target;
 use opinion::{Opinion, Seen};
-use wire::answer::{Shape, Ttl};
+use wire::answer::{ResponseOptions, ResponseTtl};
 use wire::edns::{Edns, OPT_LEN};
 use wire::header::{Flags, Header};
 use wire::query::RequestHeader;
@@ -34,9 +34,9 @@ fuzz_target!(|input: &[u8]| {
     let edns = (opt & 1 == 1).then_some(Edns { udp_size: 512, version: 0, dnssec_ok: opt & 2 == 2, keepalive_len: None });
     let header = RequestHeader { id: 7, flags: Flags(u16::from(*flags) << 3), question: &question, edns };
     let opt_len = if edns.is_some() { OPT_LEN } else { 0 };
-    let answer = Answer::keep(&response);
+    let answer = Answer::from_response(&response);
     let mut whole = Vec::new();
-    answer.write(&header, Shape::new(Ttl::AsReceived, usize::MAX), &mut whole);
+    answer.write(&header, ResponseOptions::new(ResponseTtl::AsReceived, usize::MAX), &mut whole);
     assert_eq!(whole.len(), answer.message_len() + opt_len);
     let all = Opinion::of_domain(&whole).expect("domain cannot walk what we tell");
     for (told, was) in all.real_records().zip(&before.records) {
@@ -51,7 +51,7 @@ fuzz_target!(|input: &[u8]| {
     }
     let limit = 512 + usize::from(*limit) * 8;
     let mut told = Vec::new();
-    answer.write(&header, Shape::new(Ttl::Uniform(0xc00c_c00c), limit), &mut told);
+    answer.write(&header, ResponseOptions::new(ResponseTtl::Uniform(0xc00c_c00c), limit), &mut told);
     let seen = Opinion::of_domain(&told).expect("domain cannot walk what we cut");
     assert!(told.len() <= limit);
     assert_eq!(seen.opt.is_some(), edns.is_some());

@@ -1,4 +1,4 @@
-use wire::answer::{Shape, Ttl};
+use wire::answer::{ResponseOptions, ResponseTtl};
 use wire::edns::{ExtendedError, Keepalive};
 use wire::header::{Header, Rcode};
 use wire::{Answer, Query, Response};
@@ -9,12 +9,12 @@ use crate::packets::packets;
 const QNAME: &[u8] = &[0xc0, 12];
 
 fn keep(packet: &[u8]) -> Answer {
-    Answer::keep(&Response::parse(packet).unwrap())
+    Answer::from_response(&Response::parse(packet).unwrap())
 }
 
-fn tell(answer: &Answer, query: &[u8], ttl: Ttl, limit: usize) -> Vec<u8> {
+fn tell(answer: &Answer, query: &[u8], ttl: ResponseTtl, limit: usize) -> Vec<u8> {
     let mut out = Vec::new();
-    answer.write(&Query::parse(query).unwrap().header, Shape::new(ttl, limit), &mut out);
+    answer.write(&Query::parse(query).unwrap().header, ResponseOptions::new(ttl, limit), &mut out);
     out
 }
 
@@ -36,11 +36,11 @@ fn id_question_flags_ttl_and_opt_are_the_clients() {
     query[..2].copy_from_slice(&[0xab, 0xcd]);
     let mut expected = message(0x8590, &asked, [&[address(42), address(42)], &[], &[opt(1232, 0x8000, &[])]]);
     expected[..2].copy_from_slice(&[0xab, 0xcd]);
-    assert_eq!(tell(&answer, &query, Ttl::Uniform(42), 1232), expected);
+    assert_eq!(tell(&answer, &query, ResponseTtl::Uniform(42), 1232), expected);
 
     let plain = message(0, &asked, [&[], &[], &[]]);
     let expected = message(0x8480, &asked, [&[address(60), address(90)], &[], &[]]);
-    assert_eq!(tell(&answer, &plain, Ttl::AsReceived, 512), expected);
+    assert_eq!(tell(&answer, &plain, ResponseTtl::AsReceived, 512), expected);
 }
 
 #[test]
@@ -49,7 +49,11 @@ fn what_stands_in_front_in_the_buffer_stays() {
     let answer = keep(&message(0x8180, &asked, [&[address(60)], &[], &[]]));
     let query = message(0x0100, &asked, [&[], &[], &[]]);
     let mut out = vec![0xee; 700];
-    answer.write(&Query::parse(&query).unwrap().header, Shape::new(Ttl::Uniform(9), 512), &mut out);
+    answer.write(
+        &Query::parse(&query).unwrap().header,
+        ResponseOptions::new(ResponseTtl::Uniform(9), 512),
+        &mut out,
+    );
     assert_eq!(out[..700], [0xee; 700]);
     assert_eq!(out[700..], message(0x8180, &asked, [&[address(9)], &[], &[]]));
 }
@@ -64,8 +68,9 @@ fn authentic_data_is_told_to_who_asked_for_it() {
     {
         let opts: Vec<_> = opt_flags.into_iter().map(|flags| opt(1232, flags, &[])).collect();
         let query = message(flags, &asked, [&[], &[], &opts]);
-        let ad =
-            |answer| Header::read(&tell(answer, &query, Ttl::AsReceived, 512)).unwrap().flags.0 & 0x20 != 0;
+        let ad = |answer| {
+            Header::read(&tell(answer, &query, ResponseTtl::AsReceived, 512)).unwrap().flags.0 & 0x20 != 0
+        };
         assert_eq!(ad(&answer), told, "flags {flags:04x}, OPT {opt_flags:?}");
         assert!(!ad(&unauthentic));
     }
@@ -80,7 +85,7 @@ fn opt_and_what_stands_behind_it_is_left_out() {
     let answer = keep(&message(0x8180, &asked, sections));
     let query = message(0x0100, &asked, [&[], &[], &[]]);
     let expected = message(0x8180, &asked, [&[address(60)], &[], &[address(70)]]);
-    assert_eq!(tell(&answer, &query, Ttl::AsReceived, 512), expected);
+    assert_eq!(tell(&answer, &query, ResponseTtl::AsReceived, 512), expected);
 }
 
 #[test]
@@ -95,7 +100,7 @@ fn a_message_the_upstream_cut_stays_cut() {
     let asked = question("a.test", 1);
     let answer = keep(&message(0x8380, &asked, [&[address(60)], &[], &[]]));
     let query = message(0x0100, &asked, [&[], &[], &[]]);
-    assert_eq!(Header::read(&tell(&answer, &query, Ttl::AsReceived, 512)).unwrap().flags.0, 0x8380);
+    assert_eq!(Header::read(&tell(&answer, &query, ResponseTtl::AsReceived, 512)).unwrap().flags.0, 0x8380);
 }
 
 #[test]
@@ -114,14 +119,14 @@ fn records_are_cut_from_the_end_of_the_message() {
         (&with_opt, 595, [1, 2, 1, 3], 595),
         (&with_opt, 594, [1, 2, 1, 2], 483),
     ] {
-        let told = tell(&answer, query, Ttl::AsReceived, limit);
+        let told = tell(&answer, query, ResponseTtl::AsReceived, limit);
         let header = Header::read(&told).unwrap();
         assert_eq!([header.qdcount, header.ancount, header.nscount, header.arcount], counts, "limit {limit}");
         assert_eq!(told.len(), len, "limit {limit}");
         assert_eq!(header.flags.0 & 0x0200 != 0, len < 584, "limit {limit}");
     }
     let big = keep(&message(0x8180, &asked, [&[text(6), text(1)], &[], &[text(1)]]));
-    let header = Header::read(&tell(&big, &plain, Ttl::AsReceived, 512)).unwrap();
+    let header = Header::read(&tell(&big, &plain, ResponseTtl::AsReceived, 512)).unwrap();
     assert_eq!([header.ancount, header.arcount], [0, 0], "the first record is too large");
 }
 
@@ -132,21 +137,21 @@ fn what_opt_says_counts_against_the_limit() {
     let answer = keep(&message(0x8180, &asked, [&vec![text; 6], &[], &[]]));
     let query = message(0x0100, &asked, [&[], &[], &[opt(4096, 0, &[0, 11, 0, 0])]]);
     // Header and question are 24 octets, a record 112, OPT 11 and each option 6.
-    let plain = Shape::new(Ttl::AsReceived, 24 + 5 * 112 + 11);
+    let plain = ResponseOptions::new(ResponseTtl::AsReceived, 24 + 5 * 112 + 11);
     let error = Some(ExtendedError::CACHED_ERROR);
     let keepalive = Some(Keepalive(100));
-    for (shape, records, options) in [
+    for (options, records, edns_options) in [
         (plain, 5, vec![]),
-        (Shape { error, ..plain }, 4, vec![0, 15, 0, 2, 0, 13]),
-        (Shape { keepalive, ..plain }, 4, vec![0, 11, 0, 2, 0, 100]),
-        (Shape { error, limit: plain.limit + 6, ..plain }, 5, vec![0, 15, 0, 2, 0, 13]),
-        (Shape { udp_size: 4096, ..plain }, 5, vec![]),
+        (ResponseOptions { error, ..plain }, 4, vec![0, 15, 0, 2, 0, 13]),
+        (ResponseOptions { keepalive, ..plain }, 4, vec![0, 11, 0, 2, 0, 100]),
+        (ResponseOptions { error, limit: plain.limit + 6, ..plain }, 5, vec![0, 15, 0, 2, 0, 13]),
+        (ResponseOptions { udp_size: 4096, ..plain }, 5, vec![]),
     ] {
         let mut told = Vec::new();
-        answer.write(&Query::parse(&query).unwrap().header, shape, &mut told);
-        assert_eq!(usize::from(Header::read(&told).unwrap().ancount), records, "{shape:?}");
-        assert!(told.len() <= shape.limit);
-        assert!(told.ends_with(&opt(shape.udp_size, 0, &options)), "{shape:?}");
+        answer.write(&Query::parse(&query).unwrap().header, options, &mut told);
+        assert_eq!(usize::from(Header::read(&told).unwrap().ancount), records, "{options:?}");
+        assert!(told.len() <= options.limit);
+        assert!(told.ends_with(&opt(options.udp_size, 0, &edns_options)), "{options:?}");
     }
 }
 
@@ -156,7 +161,7 @@ fn thirty_records_that_came_uncompressed_fit_512_octets() {
     let records = vec![record(&name("x.test"), 1, 30, &[192, 0, 2, 1]); 30];
     let packet = message(0x8180, &asked, [&records, &[], &[]]);
     assert!(packet.len() > 512);
-    let told = tell(&keep(&packet), &message(0x0100, &asked, [&[], &[], &[]]), Ttl::AsReceived, 512);
+    let told = tell(&keep(&packet), &message(0x0100, &asked, [&[], &[], &[]]), ResponseTtl::AsReceived, 512);
     let header = Header::read(&told).unwrap();
     assert_eq!((header.ancount, header.flags.0 & 0x0200), (30, 0));
     assert_eq!(told.windows(2).filter(|octets| *octets == [0xc0, 12]).count(), 30);
@@ -166,7 +171,7 @@ fn thirty_records_that_came_uncompressed_fit_512_octets() {
 fn of_199_addresses_52_fit_867_octets_to_the_last_one() {
     let asked = question("large.example.com", 1);
     let answer = keep(&message(0x8180, &asked, [&vec![address(10); 199], &[], &[]]));
-    let told = tell(&answer, &message(0x0100, &asked, [&[], &[], &[]]), Ttl::AsReceived, 867);
+    let told = tell(&answer, &message(0x0100, &asked, [&[], &[], &[]]), ResponseTtl::AsReceived, 867);
     assert_eq!((told.len(), Header::read(&told).unwrap().ancount), (867, 52));
 }
 
@@ -186,7 +191,7 @@ fn whatever_the_limit_and_the_sections_an_answer_stays_within_and_says_when_it_i
         let answer = keep(&message(0x8180, &asked, sections));
         for (query, limit) in (512..=4096).step_by(12).flat_map(|limit| [(&plain, limit), (&with_opt, limit)])
         {
-            let told = tell(&answer, query, Ttl::AsReceived, limit);
+            let told = tell(&answer, query, ResponseTtl::AsReceived, limit);
             let header = Header::read(&told).unwrap();
             let opts = u16::from(query.len() != plain.len());
             let left = usize::from(header.ancount + header.arcount - opts);
@@ -207,7 +212,7 @@ fn as_many_addresses_fit_as_from_coredns_itself() {
     let cut = captured("answer-coredns-cut-to-512");
     let answer = keep(&all);
     let asked = question("many.example.test", 1);
-    let told = tell(&answer, &message(0x0100, &asked, [&[], &[], &[]]), Ttl::AsReceived, 512);
+    let told = tell(&answer, &message(0x0100, &asked, [&[], &[], &[]]), ResponseTtl::AsReceived, 512);
     assert_eq!(Header::read(&told).unwrap().ancount, 29);
     assert_eq!(Header::read(&cut).unwrap().ancount, 29);
     assert!(told.len() <= cut.len(), "{} octets, CoreDNS needs {}", told.len(), cut.len());
@@ -243,7 +248,7 @@ fn owners_that_came_uncompressed_point_at_what_was_there_before() {
             a(&[2, b'x', b'b', 0xc0, 16]),
         ],
     ];
-    let told = tell(&answer, &plain, Ttl::AsReceived, 512);
+    let told = tell(&answer, &plain, ResponseTtl::AsReceived, 512);
     assert_eq!(told, message(0x8180, &asked, shorter));
     assert_eq!(answer.message_len(), told.len());
 }
@@ -252,6 +257,6 @@ fn owners_that_came_uncompressed_point_at_what_was_there_before() {
 fn a_message_with_any_compression_is_kept_as_it_came() {
     let asked = question("a.test", 1);
     let packet = message(0x8180, &asked, [&[record(&name("a.test"), 1, 30, &[1; 4]), address(30)], &[], &[]]);
-    let told = tell(&keep(&packet), &message(0x0100, &asked, [&[], &[], &[]]), Ttl::AsReceived, 512);
+    let told = tell(&keep(&packet), &message(0x0100, &asked, [&[], &[], &[]]), ResponseTtl::AsReceived, 512);
     assert_eq!(told, packet);
 }

@@ -27,7 +27,7 @@ fn response_as_text(packet: &[u8]) -> String {
     let opt = u16::from(packet.windows(3).any(|octets| octets == [0, 0, 41]));
     let records = header.ancount + header.nscount + header.arcount - opt;
     let ttl = response.min_ttl.map_or_else(|| "-".to_owned(), |ttl| ttl.to_string());
-    format!("{:?} {} records={records} ttl={ttl}", response.kind, response.rcode)
+    format!("{:?} {} records={records} ttl={ttl}", response.response_type, response.rcode)
 }
 
 #[test]

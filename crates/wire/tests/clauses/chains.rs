@@ -1,7 +1,7 @@
 //! Where an answer's CNAMEs lead (RFC 1034 section 3.6.2), and what does not belong to it.
 
 use wire::Response;
-use wire::response::Kind;
+use wire::response::ResponseType;
 
 use crate::builder::{message, name, question, record};
 
@@ -27,10 +27,10 @@ fn signature(owner: &str) -> Vec<u8> {
 }
 
 /// The answer to `www.test A` with these records, and what it is without those the question does not lead to.
-fn read(answers: &[Vec<u8>]) -> (Kind, Option<Vec<u8>>) {
+fn read(answers: &[Vec<u8>]) -> (ResponseType, Option<Vec<u8>>) {
     let packet = message(0x8180, &question("www.test", A), [answers, &[], &[]]);
     let response = Response::parse(&packet).unwrap();
-    (response.kind, response.without_strays().unwrap())
+    (response.response_type, response.scrub().unwrap())
 }
 
 #[test]
@@ -54,12 +54,15 @@ fn strays_are_left_out_wherever_they_stand() {
     for place in 0..=own.len() {
         let mut answers = own.to_vec();
         answers.insert(place, stray.clone());
-        let (kind, pruned) = read(&answers);
+        let (response_type, pruned) = read(&answers);
         let pruned = pruned.unwrap();
         let left = Response::parse(&pruned).unwrap();
-        assert_eq!((kind, left.kind, left.header.ancount), (Kind::Positive, Kind::Positive, 2));
+        assert_eq!(
+            (response_type, left.response_type, left.header.ancount),
+            (ResponseType::Positive, ResponseType::Positive, 2)
+        );
         assert!(!pruned.windows(5).any(|octets| octets == b"\x04bank"), "{pruned:?}");
-        assert_eq!(left.without_strays(), Ok(None));
+        assert_eq!(left.scrub(), Ok(None));
     }
 }
 
@@ -79,5 +82,13 @@ fn a_chain_that_forks_or_goes_round_or_ends_elsewhere_is_no_answer() {
     let round = [cname("www.test", "a.test"), cname("a.test", "www.test")];
     let elsewhere = [cname("www.test", "a.test"), address("b.test")];
     let kinds = [read(&fork).0, read(&said_twice).0, read(&round).0, read(&elsewhere).0];
-    assert_eq!(kinds, [Kind::Dangling, Kind::Positive, Kind::Dangling, Kind::Dangling]);
+    assert_eq!(
+        kinds,
+        [
+            ResponseType::IncompleteChain,
+            ResponseType::Positive,
+            ResponseType::IncompleteChain,
+            ResponseType::IncompleteChain
+        ]
+    );
 }

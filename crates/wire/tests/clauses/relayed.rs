@@ -1,6 +1,6 @@
 //! What the client is told of records is what the upstream said.
 
-use wire::answer::{Shape, Ttl};
+use wire::answer::{ResponseOptions, ResponseTtl};
 use wire::header::RecordType;
 use wire::query::OutgoingQuery;
 use wire::{Answer, Query, Response};
@@ -12,8 +12,12 @@ const OPT: u16 = 41;
 
 fn tell(response: &[u8], query: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
-    let answer = Answer::keep(&Response::parse(response).unwrap());
-    answer.write(&Query::parse(query).unwrap().header, Shape::new(Ttl::AsReceived, 65535), &mut out);
+    let answer = Answer::from_response(&Response::parse(response).unwrap());
+    answer.write(
+        &Query::parse(query).unwrap().header,
+        ResponseOptions::new(ResponseTtl::AsReceived, 65535),
+        &mut out,
+    );
     out
 }
 
@@ -73,7 +77,7 @@ fn a_question_of_any_type_is_asked_and_answered() {
         assert_eq!(sent[12..12 + asked.len()], asked);
         let nothing = message(0x8180, &asked, [&[], &[], &[]]);
         assert_eq!(tell(&nothing, &query), nothing, "type {qtype}");
-        // From here on no type has a shape.
+        // From here on no type has a options.
         if qtype > 260 {
             let response = message(0x8180, &asked, [&[record(QNAME, qtype, 60, &[0xc0, 12, 0])], &[], &[]]);
             assert_eq!(tell(&response, &query), response, "type {qtype}");

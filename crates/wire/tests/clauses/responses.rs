@@ -1,6 +1,6 @@
 use wire::Response;
 use wire::header::Rcode;
-use wire::response::Kind;
+use wire::response::ResponseType;
 
 use crate::builder::{message, name, opt, question, record, record_of_class};
 
@@ -30,9 +30,9 @@ fn ns() -> Vec<u8> {
     record(&name("test"), NS, 3600, &name("ns.test"))
 }
 
-fn kind(qtype: u16, rcode: u16, answer: &[Vec<u8>], authority: &[Vec<u8>]) -> Kind {
+fn response_type(qtype: u16, rcode: u16, answer: &[Vec<u8>], authority: &[Vec<u8>]) -> ResponseType {
     let packet = message(0x8180 | rcode, &question("a.test", qtype), [answer, authority, &[]]);
-    Response::parse(&packet).unwrap().kind
+    Response::parse(&packet).unwrap().response_type
 }
 
 #[test]
@@ -43,63 +43,63 @@ fn a_response_is_what_its_answer_leads_to() {
     let elsewhere = record(&name("b.test"), A, 60, &[192, 0, 2, 1]);
     let chaos = record_of_class(QNAME, A, 3, 60, &[1, b'a', 0, 0, 1]);
     for (qtype, answer, expected) in [
-        (A, vec![address()], Kind::Positive),
-        (A, chain.to_vec(), Kind::Positive),
-        (A, reversed.to_vec(), Kind::Positive),
-        (CNAME, vec![cname("a.test", "b.test")], Kind::Positive),
-        (ANY, vec![address()], Kind::Positive),
-        (A, vec![cname("a.test", "b.test")], Kind::Dangling),
-        (A, chain[1..].to_vec(), Kind::Dangling),
-        (A, vec![elsewhere.clone()], Kind::Dangling),
-        (ANY, vec![elsewhere], Kind::Dangling),
-        (CNAME, vec![cname("b.test", "a.test")], Kind::Dangling),
-        (NS, vec![address()], Kind::Dangling),
-        (A, vec![chaos], Kind::Dangling),
+        (A, vec![address()], ResponseType::Positive),
+        (A, chain.to_vec(), ResponseType::Positive),
+        (A, reversed.to_vec(), ResponseType::Positive),
+        (CNAME, vec![cname("a.test", "b.test")], ResponseType::Positive),
+        (ANY, vec![address()], ResponseType::Positive),
+        (A, vec![cname("a.test", "b.test")], ResponseType::IncompleteChain),
+        (A, chain[1..].to_vec(), ResponseType::IncompleteChain),
+        (A, vec![elsewhere.clone()], ResponseType::IncompleteChain),
+        (ANY, vec![elsewhere], ResponseType::IncompleteChain),
+        (CNAME, vec![cname("b.test", "a.test")], ResponseType::IncompleteChain),
+        (NS, vec![address()], ResponseType::IncompleteChain),
+        (A, vec![chaos], ResponseType::IncompleteChain),
     ] {
-        assert_eq!(kind(qtype, 0, &answer, &[]), expected, "type {qtype}, {answer:?}");
+        assert_eq!(response_type(qtype, 0, &answer, &[]), expected, "type {qtype}, {answer:?}");
     }
 }
 
 #[test]
 fn chains_end_even_when_they_do_not() {
     let circle = [cname("a.test", "b.test"), cname("b.test", "a.test")];
-    assert_eq!(kind(A, 0, &circle, &[]), Kind::Dangling);
+    assert_eq!(response_type(A, 0, &circle, &[]), ResponseType::IncompleteChain);
     let to_itself = [cname("a.test", "a.test")];
-    assert_eq!(kind(A, 0, &to_itself, &[]), Kind::Dangling);
+    assert_eq!(response_type(A, 0, &to_itself, &[]), ResponseType::IncompleteChain);
 
     let of_length = |len: usize| {
         let link = |at: usize| if at == 0 { "a.test".to_owned() } else { format!("n{at}.test") };
         let mut answer: Vec<_> = (0..len).map(|at| cname(&link(at), &link(at + 1))).collect();
         answer.push(record(&name(&link(len)), A, 60, &[192, 0, 2, 1]));
         answer.reverse();
-        kind(A, 0, &answer, &[])
+        response_type(A, 0, &answer, &[])
     };
-    assert_eq!(of_length(16), Kind::Positive);
-    assert_eq!(of_length(17), Kind::Dangling);
+    assert_eq!(of_length(16), ResponseType::Positive);
+    assert_eq!(of_length(17), ResponseType::IncompleteChain);
 }
 
 #[test]
 fn without_an_answer_the_authority_section_says_why() {
-    assert_eq!(kind(A, 0, &[], &[soa()]), Kind::NoData);
-    assert_eq!(kind(A, 0, &[cname("a.test", "b.test")], &[soa()]), Kind::NoData);
-    assert_eq!(kind(A, 0, &[], &[ns(), soa()]), Kind::NoData);
-    assert_eq!(kind(A, 0, &[], &[ns()]), Kind::Delegation);
-    assert_eq!(kind(A, 0, &[cname("a.test", "b.test")], &[ns()]), Kind::Dangling);
-    assert_eq!(kind(A, 0, &[], &[]), Kind::Empty);
-    assert_eq!(kind(A, 0, &[], &[address()]), Kind::Empty);
-    assert_eq!(kind(A, 0, &[address()], &[soa()]), Kind::Positive);
+    assert_eq!(response_type(A, 0, &[], &[soa()]), ResponseType::NoData);
+    assert_eq!(response_type(A, 0, &[cname("a.test", "b.test")], &[soa()]), ResponseType::NoData);
+    assert_eq!(response_type(A, 0, &[], &[ns(), soa()]), ResponseType::NoData);
+    assert_eq!(response_type(A, 0, &[], &[ns()]), ResponseType::Delegation);
+    assert_eq!(response_type(A, 0, &[cname("a.test", "b.test")], &[ns()]), ResponseType::IncompleteChain);
+    assert_eq!(response_type(A, 0, &[], &[]), ResponseType::Empty);
+    assert_eq!(response_type(A, 0, &[], &[address()]), ResponseType::Empty);
+    assert_eq!(response_type(A, 0, &[address()], &[soa()]), ResponseType::Positive);
 }
 
 #[test]
 fn response_codes_come_before_records() {
-    assert_eq!(kind(A, 3, &[], &[soa()]), Kind::NameError);
-    assert_eq!(kind(A, 3, &[cname("a.test", "b.test")], &[soa()]), Kind::NameError);
-    assert_eq!(kind(A, 3, &[], &[ns()]), Kind::Other);
+    assert_eq!(response_type(A, 3, &[], &[soa()]), ResponseType::NameError);
+    assert_eq!(response_type(A, 3, &[cname("a.test", "b.test")], &[soa()]), ResponseType::NameError);
+    assert_eq!(response_type(A, 3, &[], &[ns()]), ResponseType::Other);
     for rcode in [2, 4] {
-        assert_eq!(kind(A, rcode, &[address()], &[soa()]), Kind::ServerFailure);
+        assert_eq!(response_type(A, rcode, &[address()], &[soa()]), ResponseType::ServerFailure);
     }
     for rcode in [1, 5, 9, 15] {
-        assert_eq!(kind(A, rcode, &[address()], &[]), Kind::Other);
+        assert_eq!(response_type(A, rcode, &[address()], &[]), ResponseType::Other);
     }
 }
 
@@ -107,7 +107,7 @@ fn response_codes_come_before_records() {
 fn opt_adds_eight_bits_to_the_response_code() {
     let packet = message(0x8187, &question("a.test", A), [&[address()], &[], &[opt(1232, 1 << 24, &[])]]);
     let response = Response::parse(&packet).unwrap();
-    assert_eq!((response.rcode, response.kind), (Rcode(23), Kind::Other));
+    assert_eq!((response.rcode, response.response_type), (Rcode(23), ResponseType::Other));
     assert_eq!(response.rcode.to_string(), "BADCOOKIE");
 }
 
@@ -135,13 +135,13 @@ fn octets_behind_the_last_record_are_not_part_of_the_response() {
 fn a_response_answers_its_own_question_in_any_case_and_no_other() {
     let packet = message(0x8180, &question("a.Test", 65), [&[], &[], &[]]);
     let response = Response::parse(&packet).unwrap();
-    assert!(response.answers(&question("A.tEST", 65)));
+    assert!(response.matches_question(&question("A.tEST", 65)));
     for other in [question("b.test", 65), question("a.test", 97), question("a.test.test", 65), vec![]] {
-        assert!(!response.answers(&other), "{other:?}");
+        assert!(!response.matches_question(&other), "{other:?}");
     }
     let mut other_class = question("a.test", 65);
     *other_class.last_mut().unwrap() = 3;
-    assert!(!response.answers(&other_class));
+    assert!(!response.matches_question(&other_class));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! How much of an answer fits, beside what CoreDNS fits into the same room.
 
-use wire::answer::{Shape, Ttl};
+use wire::answer::{ResponseOptions, ResponseTtl};
 use wire::frame;
 use wire::header::{Flags, Header};
 use wire::{Answer, Query, Response};
@@ -30,11 +30,15 @@ fn services(count: u8) -> Vec<Vec<u8>> {
 /// The answer for a client that takes `limit` octets, and its header.
 fn told(asked: &[u8], sections: [&[Vec<u8>]; 3], limit: usize, with_opt: bool) -> (Vec<u8>, Header) {
     let response = message(0x8180, asked, sections);
-    let answer = Answer::keep(&Response::parse(&response).unwrap());
+    let answer = Answer::from_response(&Response::parse(&response).unwrap());
     let opts: Vec<_> = with_opt.then(|| opt(4096, 0, &[])).into_iter().collect();
     let query = message(0x0100, asked, [&[], &[], &opts]);
     let mut out = Vec::new();
-    answer.write(&Query::parse(&query).unwrap().header, Shape::new(Ttl::AsReceived, limit), &mut out);
+    answer.write(
+        &Query::parse(&query).unwrap().header,
+        ResponseOptions::new(ResponseTtl::AsReceived, limit),
+        &mut out,
+    );
     let header = Header::read(&out).unwrap();
     (out, header)
 }

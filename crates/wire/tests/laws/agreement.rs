@@ -5,7 +5,7 @@ use hickory_proto::rr::{Name, RData, Record, RecordType};
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseResult;
 use wire::query::Rejection;
-use wire::response::Kind;
+use wire::response::ResponseType;
 use wire::{Query, Response};
 
 use crate::opinion::Opinion;
@@ -150,18 +150,18 @@ fn response_law(packet: &[u8]) -> TestCaseResult {
     let rcode = seen.opt.map_or_else(|| u16::from(packet[3] & 0x0f), |(.., rcode)| rcode);
     prop_assert_eq!(response.rcode.0, rcode);
     let question = [&seen.qname[..], &seen.qtype.to_be_bytes()[..], &seen.qclass.to_be_bytes()[..]].concat();
-    prop_assert!(response.answers(&question));
-    if let Ok(Some(pruned)) = response.without_strays() {
+    prop_assert!(response.matches_question(&question));
+    if let Ok(Some(pruned)) = response.scrub() {
         let pruned =
             Response::parse(&pruned).map_err(|_| TestCaseError::fail("we cannot read what we wrote"))?;
         prop_assert!(pruned.header.ancount < response.header.ancount);
-        prop_assert_eq!(pruned.without_strays(), Ok(None));
+        prop_assert_eq!(pruned.scrub(), Ok(None));
     }
     if let Ok(message) = decoded {
         let reaches = rcode == 0 && chain_reaches(&message);
         // Where a CNAME is not alone, as it must be (RFC 1034 section 3.6.2), we follow it and look no further.
-        if response.kind == Kind::Positive || !has_forks(&message) {
-            prop_assert_eq!(response.kind == Kind::Positive, reaches);
+        if response.response_type == ResponseType::Positive || !has_forks(&message) {
+            prop_assert_eq!(response.response_type == ResponseType::Positive, reaches);
         }
     }
     Ok(())

@@ -5,7 +5,7 @@ use hickory_proto::rr::Record;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseResult;
-use wire::answer::{Shape, Ttl};
+use wire::answer::{ResponseOptions, ResponseTtl};
 use wire::edns::{Edns, ExtendedError, OPT_LEN, OUR_UDP_SIZE, OwnOpt};
 use wire::header::{Flags, Header, Rcode};
 use wire::name::{Name, Presented};
@@ -22,8 +22,8 @@ fn client() -> impl Strategy<Value = Client> {
     (any::<u16>(), any::<u16>(), any::<u64>(), proptest::option::of((any::<u16>(), any::<bool>())))
 }
 
-fn ttl() -> impl Strategy<Value = Ttl> {
-    prop_oneof![Just(Ttl::AsReceived), any::<u32>().prop_map(Ttl::Uniform)]
+fn ttl() -> impl Strategy<Value = ResponseTtl> {
+    prop_oneof![Just(ResponseTtl::AsReceived), any::<u32>().prop_map(ResponseTtl::Uniform)]
 }
 
 /// The question of `response` with some letters in the other case.
@@ -70,13 +70,17 @@ fn expected_flags(response: &Response<'_>, client: &Client, cut: bool) -> u16 {
         | rcode
 }
 
-fn told_law(packet: &[u8], client: &Client, ttl: Ttl) -> TestCaseResult {
+fn told_law(packet: &[u8], client: &Client, ttl: ResponseTtl) -> TestCaseResult {
     let Ok(response) = Response::parse(packet) else {
         return Ok(());
     };
     let question = question(&response, client.2);
     let mut told = vec![0xee; 3];
-    Answer::keep(&response).write(&header(client, &question), Shape::new(ttl, 65535), &mut told);
+    Answer::from_response(&response).write(
+        &header(client, &question),
+        ResponseOptions::new(ttl, 65535),
+        &mut told,
+    );
     let told = told.split_off(3);
     let header = Header::read(&told).unwrap();
     let seen = Opinion::of_domain(&told);
@@ -92,7 +96,7 @@ fn told_law(packet: &[u8], client: &Client, ttl: Ttl) -> TestCaseResult {
         seen.records.last().map(|_| opt.is_some())
     );
     if let Some(mut before) = records(packet) {
-        if let Ttl::Uniform(ttl) = ttl {
+        if let ResponseTtl::Uniform(ttl) = ttl {
             before.iter_mut().for_each(|record| record.ttl = ttl);
         }
         prop_assert_eq!(records(&told), Some(before));
@@ -106,16 +110,16 @@ fn cut_law(packet: &[u8], client: &Client, limits: &[usize]) -> TestCaseResult {
     };
     let question = question(&response, client.2);
     let header = header(client, &question);
-    let answer = Answer::keep(&response);
+    let answer = Answer::from_response(&response);
     let opt_len = if header.edns.is_some() { OPT_LEN } else { 0 };
     let mut whole = Vec::new();
-    answer.write(&header, Shape::new(Ttl::Uniform(7), 65535 + OPT_LEN), &mut whole);
+    answer.write(&header, ResponseOptions::new(ResponseTtl::Uniform(7), 65535 + OPT_LEN), &mut whole);
     prop_assert_eq!(whole.len(), answer.message_len() + opt_len);
     let all = Opinion::of_domain(&whole).unwrap().records;
     let whole_records = records(&whole);
     for limit in limits {
         let mut told = Vec::new();
-        answer.write(&header, Shape::new(Ttl::Uniform(7), *limit), &mut told);
+        answer.write(&header, ResponseOptions::new(ResponseTtl::Uniform(7), *limit), &mut told);
         prop_assert!(told.len() <= *limit, "{} octets for a limit of {limit}", told.len());
         let seen = Opinion::of_domain(&told);
         prop_assert!(seen.is_some(), "domain cannot walk what we cut");
@@ -137,7 +141,7 @@ fn cut_law(packet: &[u8], client: &Client, limits: &[usize]) -> TestCaseResult {
         if cut {
             // The next record would not have fitted: a longer limit that keeps as many does not exist below it.
             let mut next = Vec::new();
-            answer.write(&header, Shape::new(Ttl::Uniform(7), *limit + 1), &mut next);
+            answer.write(&header, ResponseOptions::new(ResponseTtl::Uniform(7), *limit + 1), &mut next);
             let more = Opinion::of_domain(&next).unwrap().records.len() - seen.records.len();
             prop_assert!(more == 0 || next.len() == *limit + 1, "a record that fits was left out");
         }
@@ -204,7 +208,7 @@ proptest! {
             prop_assert!(query.header.question.len() <= octets.len());
         }
         if let Ok(response) = Response::parse(&octets) {
-            prop_assert!(response.answers(&octets) || response.packet.len() <= octets.len());
+            prop_assert!(response.matches_question(&octets) || response.packet.len() <= octets.len());
         }
         let shown = Presented(&octets).to_string();
         prop_assert!(shown.bytes().all(|octet| octet.is_ascii_graphic()));
