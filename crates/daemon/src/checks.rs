@@ -81,7 +81,7 @@ async fn ask_hinfo(probe: &LoopProbe) -> io::Result<()> {
         checking_disabled: false,
         edns: true,
         dnssec_ok: false,
-        udp_size: wire::edns::OUR_UDP_SIZE,
+        udp_size: wire::edns::DEFAULT_UDP_SIZE,
     };
     query.write(&mut message);
     socket.send(&message).await?;

@@ -31,7 +31,7 @@ use std::time::Instant;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use wire::Query;
-use wire::edns::OwnOpt;
+use wire::edns::OptRecord;
 use wire::header::{Header, Rcode, RecordType};
 use wire::query::Rejection;
 
@@ -172,7 +172,7 @@ impl Resolver {
     pub fn on_panic(&self, client: Client, packet: &[u8], outbox: &mut Outbox) {
         let Ok(query) = Query::parse(packet) else { return };
         let start = outbox.bytes.len();
-        wire::reply::error(&query.header, Rcode::SERVFAIL, OwnOpt::PLAIN, &mut outbox.bytes);
+        wire::reply::error(&query.header, Rcode::SERVFAIL, OptRecord::DEFAULT, &mut outbox.bytes);
         push_answer(client, start, None, outbox);
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use wire::answer::{ResponseOptions, ResponseTtl};
-use wire::edns::{ExtendedError, Keepalive, OUR_UDP_SIZE, OwnOpt};
+use wire::edns::{DEFAULT_UDP_SIZE, ExtendedError, Keepalive, OptRecord};
 use wire::header::{Flags, Rcode, RecordType};
 use wire::query::{Rejection, RequestHeader};
 use wire::{Answer, Query};
@@ -43,7 +43,7 @@ impl Offer {
         let wants = header.edns.is_some_and(|edns| edns.keepalive_len.is_some());
         let by_tcp = client.transport() == Transport::Tcp;
         let keepalive = (wants && by_tcp).then(|| Keepalive::of(listener.idle));
-        Self { udp_size: OUR_UDP_SIZE, keepalive }
+        Self { udp_size: DEFAULT_UDP_SIZE, keepalive }
     }
 }
 
@@ -156,7 +156,7 @@ impl Recipient<'_> {
     pub(crate) fn refuse(&self, refusal: Refusal, ledger: Ledger<'_>, now: Instant, outbox: &mut Outbox) {
         let start = outbox.bytes.len();
         let Offer { udp_size, keepalive } = self.offer;
-        let opt = OwnOpt { udp_size, error: refusal.error, keepalive };
+        let opt = OptRecord { udp_size, error: refusal.error, keepalive };
         wire::reply::error(&self.header, refusal.rcode, opt, &mut outbox.bytes);
         let after = now.saturating_duration_since(self.asked);
         ledger.answer(self, Told { rcode: refusal.rcode, plugin: Plugin::Server, len: 0, after });

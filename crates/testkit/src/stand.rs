@@ -66,7 +66,7 @@ pub fn upstream() -> Upstream {
 pub fn block() -> Block {
     Block {
         id: BlockId(0),
-        udp_size: wire::edns::OUR_UDP_SIZE,
+        udp_size: wire::edns::DEFAULT_UDP_SIZE,
         cache: Some(cache()),
         forwards: vec![forward(upstream())],
         counters: Arc::default(),

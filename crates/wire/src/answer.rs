@@ -2,7 +2,7 @@
 
 mod compress;
 
-use crate::edns::{ExtendedError, Keepalive, OUR_UDP_SIZE, OwnOpt, push_opt};
+use crate::edns::{DEFAULT_UDP_SIZE, ExtendedError, Keepalive, OptRecord, push_opt};
 use crate::header::{Flags, HEADER_LEN, Header, Rcode};
 use crate::query::RequestHeader;
 use crate::record::{TTL_LEN, u16_at};
@@ -48,11 +48,11 @@ pub struct ResponseOptions {
 impl ResponseOptions {
     /// With these TTLs and this many octets at most, and nothing added.
     pub const fn new(ttl: ResponseTtl, limit: usize) -> Self {
-        Self { ttl, limit, error: None, udp_size: OUR_UDP_SIZE, keepalive: None, authoritative: false }
+        Self { ttl, limit, error: None, udp_size: DEFAULT_UDP_SIZE, keepalive: None, authoritative: false }
     }
 
-    fn opt(&self) -> OwnOpt {
-        OwnOpt { udp_size: self.udp_size, error: self.error, keepalive: self.keepalive }
+    fn opt(&self) -> OptRecord {
+        OptRecord { udp_size: self.udp_size, error: self.error, keepalive: self.keepalive }
     }
 }
 

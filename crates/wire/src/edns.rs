@@ -12,7 +12,7 @@ pub const OPT_LEN: usize = 11;
 
 /// UDP payload size we advertise and stay within on both sides, unless told otherwise: no fragments on any link
 /// (RFC 9715 section 3.1).
-pub const OUR_UDP_SIZE: u16 = 1232;
+pub const DEFAULT_UDP_SIZE: u16 = 1232;
 
 /// What a message's OPT says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,7 +41,7 @@ impl Keepalive {
 
 /// What an OPT of ours says beside DO and the response code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct OwnOpt {
+pub struct OptRecord {
     /// The UDP payload size.
     pub udp_size: u16,
     /// Why there is no better answer (RFC 8914).
@@ -50,9 +50,9 @@ pub struct OwnOpt {
     pub keepalive: Option<Keepalive>,
 }
 
-impl OwnOpt {
-    /// [`OUR_UDP_SIZE`] and no options.
-    pub const PLAIN: Self = Self { udp_size: OUR_UDP_SIZE, error: None, keepalive: None };
+impl OptRecord {
+    /// [`DEFAULT_UDP_SIZE`] and no options.
+    pub const DEFAULT: Self = Self { udp_size: DEFAULT_UDP_SIZE, error: None, keepalive: None };
 
     /// Octets of the record.
     pub fn octets(&self) -> usize {
@@ -94,7 +94,7 @@ const EXTENDED_ERROR: u16 = 15;
 const DNSSEC_OK: u16 = 0x8000;
 
 /// Appends an OPT record of version 0: what `opt` says, `dnssec_ok`, and the upper eight bits of `rcode`.
-pub fn push_opt(out: &mut Vec<u8>, opt: OwnOpt, dnssec_ok: bool, rcode: Rcode) {
+pub fn push_opt(out: &mut Vec<u8>, opt: OptRecord, dnssec_ok: bool, rcode: Rcode) {
     let [_, extended_rcode] = (rcode.0 >> 4).to_be_bytes();
     let flags = if dnssec_ok { DNSSEC_OK } else { 0 };
     out.push(0);

@@ -22,12 +22,12 @@ const KEPT_OCTETS: usize = 4096;
 
 /// Collects what a stream delivers and hands out whole messages in order.
 #[derive(Debug, Default)]
-pub struct Frames {
+pub struct FrameDecoder {
     buffer: Vec<u8>,
     taken: usize,
 }
 
-impl Frames {
+impl FrameDecoder {
     /// Takes octets as they were read.
     pub fn extend(&mut self, octets: &[u8]) {
         // Moving what is left only when it is no more than what was taken keeps the cost per octet constant.
@@ -54,14 +54,14 @@ impl Frames {
     }
 
     /// Gives back the memory that a long message took, when all are taken.
-    pub fn trim(&mut self) {
-        if self.waiting() == 0 && self.buffer.capacity() > KEPT_OCTETS {
+    pub fn shrink(&mut self) {
+        if self.buffered_len() == 0 && self.buffer.capacity() > KEPT_OCTETS {
             *self = Self::default();
         }
     }
 
     /// Octets that wait to be taken.
-    pub fn waiting(&self) -> usize {
+    pub fn buffered_len(&self) -> usize {
         self.buffer.len() - self.taken
     }
 

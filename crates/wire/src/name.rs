@@ -116,7 +116,7 @@ fn read_label<'t>(mut text: &'t [u8], wire: &mut Vec<u8>) -> Result<(bool, &'t [
 
 impl fmt::Display for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&Presented(&self.0), f)
+        fmt::Display::fmt(&PresentationFormat(&self.0), f)
     }
 }
 
@@ -124,9 +124,9 @@ impl fmt::Display for Name {
 /// ASCII, and printable ones with a meaning in zone files, are escaped (RFC 4343 section 2.1, RFC 1035 section 5.1),
 /// so a client's name cannot break a log line. Stops quietly where the octets end early.
 #[derive(Clone, Copy, Debug)]
-pub struct Presented<'a>(pub &'a [u8]);
+pub struct PresentationFormat<'a>(pub &'a [u8]);
 
-impl fmt::Display for Presented<'_> {
+impl fmt::Display for PresentationFormat<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.0.first() == Some(&0) {
             return f.write_char('.');
@@ -180,7 +180,7 @@ impl LowerName {
 
 impl fmt::Debug for LowerName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&Presented(self.as_wire()), f)
+        fmt::Display::fmt(&PresentationFormat(self.as_wire()), f)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Responses of our own: errors without records.
 
-use crate::edns::{OwnOpt, push_opt};
+use crate::edns::{OptRecord, push_opt};
 use crate::header::{Flags, Header, Rcode};
 use crate::query::{Rejection, RequestHeader};
 
@@ -28,13 +28,13 @@ pub fn rejection(packet: &[u8], rejection: Rejection, out: &mut Vec<u8>) {
     };
     out.extend_from_slice(&header.to_bytes());
     if rejection == Rejection::BadVersion {
-        push_opt(out, OwnOpt { udp_size: 0, ..OwnOpt::PLAIN }, false, rcode);
+        push_opt(out, OptRecord { udp_size: 0, ..OptRecord::DEFAULT }, false, rcode);
     }
 }
 
 /// Appends an empty answer with `rcode`: the client's ID, question, RD and CD, RA set, and, if the client
 /// sent OPT, ours as `opt` has it.
-pub fn error(request: &RequestHeader<'_>, rcode: Rcode, opt: OwnOpt, out: &mut Vec<u8>) {
+pub fn error(request: &RequestHeader<'_>, rcode: Rcode, opt: OptRecord, out: &mut Vec<u8>) {
     let copied = request.flags.only(Flags::RD.with(Flags::CD));
     let header = Header {
         id: request.id,

@@ -5,8 +5,8 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
 use wire::answer::{ResponseOptions, ResponseTtl};
-use wire::edns::{ExtendedError, Keepalive, OwnOpt};
-use wire::frame::{self, Frames};
+use wire::edns::{ExtendedError, Keepalive, OptRecord};
+use wire::frame::{self, FrameDecoder};
 use wire::header::Rcode;
 use wire::query::OutgoingQuery;
 use wire::{Answer, Query, Response, reply};
@@ -77,10 +77,10 @@ fn replies_and_rejections_allocate_nothing() {
     let mut out = Vec::with_capacity(4096);
     let made = allocations(|| {
         let query = Query::parse(QUERY).unwrap();
-        let opt = OwnOpt {
+        let opt = OptRecord {
             error: Some(ExtendedError::CACHED_ERROR),
             keepalive: Some(Keepalive(100)),
-            ..OwnOpt::PLAIN
+            ..OptRecord::DEFAULT
         };
         reply::error(&query.header, Rcode::SERVFAIL, opt, &mut out);
         let id = query.header.id;
@@ -106,7 +106,7 @@ fn replies_and_rejections_allocate_nothing() {
 
 #[test]
 fn a_warm_stream_allocates_nothing() {
-    let mut frames = Frames::default();
+    let mut frames = FrameDecoder::default();
     let mut out = Vec::with_capacity(4096);
     frames.extend(&[0; 1024]);
     assert!(frames.next_message().is_none());

@@ -11,7 +11,7 @@ use crate::tree::Directive;
 
 pub(super) fn read(directive: &Directive) -> Result<u16, ConfigError> {
     no_options(directive)?;
-    let Some(word) = directive.head.optional()? else { return Ok(wire::edns::OUR_UDP_SIZE) };
+    let Some(word) = directive.head.optional()? else { return Ok(wire::edns::DEFAULT_UDP_SIZE) };
     let octets = super::integer(word)?;
     let reason = || ConfigError::at(word, format!("bufsize {octets} must be within 512 - 4096"));
     u16::try_from(octets).ok().filter(|octets| (512..=4096).contains(octets)).ok_or_else(reason)

@@ -8,7 +8,7 @@ use std::time::Instant;
 use resolver::action::{AttemptFailure, Cause, QueryError, Transport};
 use resolver::policy::RouteId;
 use tracing::Level;
-use wire::name::Presented;
+use wire::name::PresentationFormat;
 
 use corefile::duration::GoDuration;
 use corefile::settings::{Consolidate, Errors};
@@ -96,7 +96,10 @@ impl Consolidator {
             Some(pattern) => pattern.count(now)?,
         };
         let (rcode, qtype) = (trouble.rcode.0, trouble.qtype);
-        Some(Line { level, text: format!("plugin/errors: {rcode} {} {qtype}: {message}", Presented(name)) })
+        Some(Line {
+            level,
+            text: format!("plugin/errors: {rcode} {} {qtype}: {message}", PresentationFormat(name)),
+        })
     }
 
     /// When [`Consolidator::due`] has something to say.

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use resolver::action::{ResponseInfo, Transport};
 use wire::header::{Class, Flags, HEADER_LEN, Header, Rcode, RecordType};
-use wire::name::Presented;
+use wire::name::PresentationFormat;
 
 use super::query_log::Sent;
 
@@ -111,7 +111,7 @@ impl Placeholder {
     fn write(self, shown: &Shown, line: &mut dyn fmt::Write) -> fmt::Result {
         match self {
             Self::Type => write!(line, "{}", shown.qtype),
-            Self::Name => write!(line, "{}", Presented(&shown.name)),
+            Self::Name => write!(line, "{}", PresentationFormat(&shown.name)),
             Self::Class => write!(line, "{}", shown.qclass),
             Self::Proto => line.write_str(match shown.transport {
                 Transport::Udp => "udp",

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
-use wire::edns::OwnOpt;
+use wire::edns::OptRecord;
 use wire::header::{Flags, Rcode};
 use wire::query::RequestHeader;
 use wire::response::ResponseType;
@@ -167,6 +167,6 @@ impl Inquiry {
 fn no_answer(question: &[u8]) -> Option<Answer> {
     let mut message = Vec::new();
     let header = RequestHeader { id: 0, flags: Flags(0), question, edns: None };
-    wire::reply::error(&header, Rcode::SERVFAIL, OwnOpt::PLAIN, &mut message);
+    wire::reply::error(&header, Rcode::SERVFAIL, OptRecord::DEFAULT, &mut message);
     Response::parse(&message).ok().map(|response| Answer::from_response(&response))
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use rand::RngExt;
 use wire::Response;
-use wire::edns::OUR_UDP_SIZE;
+use wire::edns::DEFAULT_UDP_SIZE;
 use wire::header::Flags;
 
 use crate::Resolver;
@@ -90,7 +90,7 @@ impl Resolver {
             checking_disabled: inquiry.flags.has(Flags::CD),
             edns: launch.edns,
             dnssec_ok: inquiry.dnssec_ok,
-            udp_size: inquiry.route.block.udp_size.min(OUR_UDP_SIZE),
+            udp_size: inquiry.route.block.udp_size.min(DEFAULT_UDP_SIZE),
         };
         query.write(&mut outbox.bytes);
         if let Some(message) = outbox.since(start) {

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use wire::Response;
-use wire::edns::OUR_UDP_SIZE;
+use wire::edns::DEFAULT_UDP_SIZE;
 use wire::header::{Class, RecordType};
 
 use crate::Resolver;
@@ -91,7 +91,7 @@ impl Resolver {
             checking_disabled: false,
             edns: false,
             dnssec_ok: false,
-            udp_size: OUR_UDP_SIZE,
+            udp_size: DEFAULT_UDP_SIZE,
         };
         query.write(&mut outbox.bytes);
         let Some(message) = outbox.since(start) else { return };

@@ -1,7 +1,7 @@
 //! What the resolver wanted done, kept until a step asks for it.
 
 use resolver::action::{self, Action, AttemptId, Client, Outbox, SendQuery, Transport};
-use wire::name::Presented;
+use wire::name::PresentationFormat;
 
 use super::stage::Stage;
 use super::step::Cause;
@@ -29,7 +29,7 @@ impl Sent {
             Action::CancelAttempt(attempt) => Self::Forget(*attempt),
             Action::QuarantineConnection(attempt) => Self::Distrust(*attempt),
             Action::ReportError(trouble) => {
-                let name = Presented(outbox.octets(trouble.name));
+                let name = PresentationFormat(outbox.octets(trouble.name));
                 let query = format!("{} {name} {}", trouble.rcode, trouble.qtype);
                 Self::Trouble { query, cause: told(trouble.cause, stage) }
             }

@@ -91,7 +91,7 @@ impl Block {
     fn new(zones: Vec<Name>) -> Self {
         Self {
             zones,
-            udp_size: wire::edns::OUR_UDP_SIZE,
+            udp_size: wire::edns::DEFAULT_UDP_SIZE,
             cache: Some(stand::cache()),
             forwards: vec![Forward::new(Name::root(), vec!["upstream".to_owned()])],
             loop_probe: None,

@@ -2,10 +2,10 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use wire::frame::Frames;
+use wire::frame::FrameDecoder;
 
 fn messages(stream: &[u8], chunk: usize) -> (Vec<Vec<u8>>, bool) {
-    let mut frames = Frames::default();
+    let mut frames = FrameDecoder::default();
     let mut messages = Vec::new();
     for octets in stream.chunks(chunk) {
         frames.extend(octets);

@@ -1,6 +1,6 @@
 //! Queries that we send ourselves: to upstreams, health probes, the loop check.
 
-use crate::edns::{OPT_LEN, OwnOpt, push_opt};
+use crate::edns::{OPT_LEN, OptRecord, push_opt};
 use crate::header::{Flags, HEADER_LEN, Header, Rcode};
 
 /// A query to an upstream, before it is encoded.
@@ -40,7 +40,7 @@ impl OutgoingQuery<'_> {
         if self.edns {
             push_opt(
                 out,
-                OwnOpt { udp_size: self.udp_size, ..OwnOpt::PLAIN },
+                OptRecord { udp_size: self.udp_size, ..OptRecord::DEFAULT },
                 self.dnssec_ok,
                 Rcode::NOERROR,
             );

@@ -1,6 +1,6 @@
 //! Every file of `tests/packets` says where its octets come from and what they must be read as.
 
-use wire::name::Presented;
+use wire::name::PresentationFormat;
 use wire::{Query, Response};
 
 use crate::packets::packets;
@@ -10,7 +10,7 @@ fn query_as_text(packet: &[u8]) -> String {
         Ok(query) => query,
         Err(rejection) => return format!("{rejection:?}"),
     };
-    let name = Presented(query.name.as_wire());
+    let name = PresentationFormat(query.name.as_wire());
     let mut text = format!("Query {name} {} {} {:04x}", query.qtype, query.qclass, query.header.flags.0);
     if let Some(edns) = query.header.edns {
         text += &format!(" size={}", edns.udp_size);

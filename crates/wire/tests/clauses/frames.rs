@@ -1,4 +1,4 @@
-use wire::frame::{self, Frames};
+use wire::frame::{self, FrameDecoder};
 
 #[test]
 fn a_message_goes_out_with_its_length_in_front() {
@@ -13,7 +13,7 @@ fn a_message_goes_out_with_its_length_in_front() {
 
 #[test]
 fn a_length_of_0_holds_no_message() {
-    let mut frames = Frames::default();
+    let mut frames = FrameDecoder::default();
     frames.extend(&[0, 0, 0, 0, 0, 1, 7, 0, 0]);
     assert_eq!(frames.next_message(), Some(&[7][..]));
     assert_eq!(frames.next_message(), None);
@@ -22,18 +22,18 @@ fn a_length_of_0_holds_no_message() {
 
 #[test]
 fn who_looks_at_every_frame_sees_a_length_of_0() {
-    let mut frames = Frames::default();
+    let mut frames = FrameDecoder::default();
     frames.extend(&[0, 0, 0, 1, 7, 0]);
-    assert_eq!(frames.waiting(), 6);
+    assert_eq!(frames.buffered_len(), 6);
     assert_eq!(frames.next_frame(), Some(&[][..]));
     assert_eq!(frames.next_frame(), Some(&[7][..]));
     assert_eq!(frames.next_frame(), None);
-    assert_eq!(frames.waiting(), 1);
+    assert_eq!(frames.buffered_len(), 1);
 }
 
 #[test]
 fn a_part_of_a_message_is_partial_and_whole_ones_are_not() {
-    let mut frames = Frames::default();
+    let mut frames = FrameDecoder::default();
     assert!(!frames.is_partial());
     for (octet, partial) in [(0, true), (2, true), (8, true), (9, false)] {
         frames.extend(&[octet]);

@@ -1,6 +1,6 @@
 use wire::Query;
 use wire::header::{Class, Rcode, RecordType};
-use wire::name::{Name, NameError, Presented};
+use wire::name::{Name, NameError, PresentationFormat};
 
 use crate::builder::{message, name, question};
 
@@ -67,7 +67,7 @@ fn names_are_shown_so_that_they_break_no_log_line() {
         (b"\x03www\x07exam", "www."),
         (b"", ""),
     ] {
-        assert_eq!(Presented(wire).to_string(), shown);
+        assert_eq!(PresentationFormat(wire).to_string(), shown);
     }
     let packet = message(0, &question("WWW.Test", 1), [&[], &[], &[]]);
     assert_eq!(format!("{:?}", Query::parse(&packet).unwrap().name), "www.test.");

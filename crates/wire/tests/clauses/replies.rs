@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use wire::edns::{ExtendedError, Keepalive, OUR_UDP_SIZE, OwnOpt};
+use wire::edns::{DEFAULT_UDP_SIZE, ExtendedError, Keepalive, OptRecord};
 use wire::header::Rcode;
 use wire::query::{OutgoingQuery, Rejection};
 use wire::{Query, reply};
@@ -39,7 +39,7 @@ fn badvers_is_a_header_and_an_opt_of_version_0() {
 #[test]
 fn an_error_echoes_the_question_and_tells_why_only_to_who_sent_opt() {
     let asked = question("wWw.a.test", 28);
-    let network_error = OwnOpt { error: Some(ExtendedError::NETWORK_ERROR), ..OwnOpt::PLAIN };
+    let network_error = OptRecord { error: Some(ExtendedError::NETWORK_ERROR), ..OptRecord::DEFAULT };
     let plain = message(0x05f0, &asked, [&[], &[], &[]]);
     let mut out = Vec::new();
     let query = Query::parse(&plain).unwrap();
@@ -52,7 +52,7 @@ fn an_error_echoes_the_question_and_tells_why_only_to_who_sent_opt() {
     reply::error(&query.header, Rcode::SERVFAIL, network_error, &mut out);
     assert_eq!(out, message(0x8182, &asked, [&[], &[], &[opt(1232, 0x8000, &[0, 15, 0, 2, 0, 23])]]));
     out.clear();
-    reply::error(&query.header, Rcode::REFUSED, OwnOpt::PLAIN, &mut out);
+    reply::error(&query.header, Rcode::REFUSED, OptRecord::DEFAULT, &mut out);
     assert_eq!(out, message(0x8185, &asked, [&[], &[], &[opt(1232, 0x8000, &[])]]));
 }
 
@@ -61,7 +61,7 @@ fn opt_says_our_size_and_how_long_the_connection_is_kept() {
     let asked = question("a.test", 1);
     let packet = message(0x0100, &asked, [&[], &[], &[opt(4096, 0, &[0, 11, 0, 0])]]);
     let query = Query::parse(&packet).unwrap();
-    let own = OwnOpt {
+    let own = OptRecord {
         udp_size: 4096,
         error: Some(ExtendedError::NETWORK_ERROR),
         keepalive: Some(Keepalive::of(Duration::from_millis(10_050))),
@@ -84,7 +84,7 @@ fn a_question_to_an_upstream_carries_an_opt_of_our_own() {
         checking_disabled: false,
         edns: true,
         dnssec_ok: false,
-        udp_size: OUR_UDP_SIZE,
+        udp_size: DEFAULT_UDP_SIZE,
     };
     let mut out = Vec::new();
     outgoing.write(&mut out);

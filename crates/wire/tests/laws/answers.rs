@@ -6,9 +6,9 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseResult;
 use wire::answer::{ResponseOptions, ResponseTtl};
-use wire::edns::{Edns, ExtendedError, OPT_LEN, OUR_UDP_SIZE, OwnOpt};
+use wire::edns::{DEFAULT_UDP_SIZE, Edns, ExtendedError, OPT_LEN, OptRecord};
 use wire::header::{Flags, Header, Rcode};
-use wire::name::{Name, Presented};
+use wire::name::{Name, PresentationFormat};
 use wire::query::{Rejection, RequestHeader};
 use wire::{Answer, Query, Response, reply};
 
@@ -89,7 +89,7 @@ fn told_law(packet: &[u8], client: &Client, ttl: ResponseTtl) -> TestCaseResult 
     prop_assert_eq!(header.id, client.0);
     prop_assert_eq!(header.flags.0, expected_flags(&response, client, false));
     prop_assert_eq!(&told[12..12 + question.len()], &question[..]);
-    let opt = client.3.map(|(_, dnssec_ok)| (OUR_UDP_SIZE, 0, dnssec_ok, header.flags.0 & 0x0f));
+    let opt = client.3.map(|(_, dnssec_ok)| (DEFAULT_UDP_SIZE, 0, dnssec_ok, header.flags.0 & 0x0f));
     prop_assert_eq!(seen.opt, opt);
     prop_assert_eq!(
         seen.records.last().map(|last| last.rtype == 41),
@@ -175,7 +175,7 @@ proptest! {
         let mut out = Vec::new();
         match Query::parse(&packet) {
             Ok(query) => {
-                let opt = OwnOpt { error: Some(ExtendedError::CACHED_ERROR), ..OwnOpt::PLAIN };
+                let opt = OptRecord { error: Some(ExtendedError::CACHED_ERROR), ..OptRecord::DEFAULT };
                 reply::error(&query.header, Rcode(rcode), opt, &mut out);
                 let seen = Opinion::of_domain(&out).unwrap();
                 prop_assert_eq!(&seen.qname[..], query.name.as_wire());
@@ -210,7 +210,7 @@ proptest! {
         if let Ok(response) = Response::parse(&octets) {
             prop_assert!(response.matches_question(&octets) || response.packet.len() <= octets.len());
         }
-        let shown = Presented(&octets).to_string();
+        let shown = PresentationFormat(&octets).to_string();
         prop_assert!(shown.bytes().all(|octet| octet.is_ascii_graphic()));
         if let Ok(name) = Name::parse(&text) {
             prop_assert_eq!(Name::parse(&name.to_string()), Ok(name.clone()));

@@ -3,7 +3,7 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
-use wire::frame::{self, Frames};
+use wire::frame::{self, FrameDecoder};
 
 use crate::cases;
 
@@ -23,7 +23,7 @@ proptest! {
         let mut cuts: Vec<_> = cuts.iter().map(|cut| cut.index(stream.len() + 1)).collect();
         cuts.extend([0, stream.len()]);
         cuts.sort_unstable();
-        let mut frames = Frames::default();
+        let mut frames = FrameDecoder::default();
         let mut got = Vec::new();
         for cut in cuts.windows(2) {
             frames.extend(&stream[cut[0]..cut[1]]);
@@ -42,7 +42,7 @@ proptest! {
 
     #[test]
     fn a_stream_of_anything_keeps_no_more_than_one_message(octets in vec(any::<u8>(), 0..2000)) {
-        let mut frames = Frames::default();
+        let mut frames = FrameDecoder::default();
         let mut left = &octets[..];
         for octet in &octets {
             frames.extend(std::slice::from_ref(octet));

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use resolver::counters::UpstreamCounters;
 use resolver::policy::{Block, ForwardPolicy, Upstream};
-use wire::edns::OUR_UDP_SIZE;
+use wire::edns::DEFAULT_UDP_SIZE;
 
 use super::{Shared, SharedForward};
 use crate::counters::CounterRegistry;
@@ -45,7 +45,7 @@ impl Hand<'_> {
                 forwards.map(|(forward, shared)| self.forward(forward, shared, upstreams)).collect();
             let (id, usage) = (shared.id, Arc::clone(&shared.usage));
             let cache = block.cache.clone();
-            let udp_size = block.bufsize.unwrap_or(OUR_UDP_SIZE);
+            let udp_size = block.bufsize.unwrap_or(DEFAULT_UDP_SIZE);
             blocks.insert(*index, Arc::new(Block { id, udp_size, cache, forwards, counters, usage }));
         }
         blocks

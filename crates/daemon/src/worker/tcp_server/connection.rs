@@ -13,7 +13,7 @@ use tokio::io::Interest;
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio::time;
-use wire::frame::Frames;
+use wire::frame::FrameDecoder;
 use wire::header::{Flags, Header};
 
 use super::limiter::Place;
@@ -63,7 +63,7 @@ pub(super) enum End {
 
 /// What is awaited of the client, and since when.
 struct Awaited {
-    frames: Frames,
+    frames: FrameDecoder,
     /// Since when a question is expected whole: the first, or one that has begun to come.
     question: Option<Instant>,
     /// Since when nothing is owed, or the client asked last.
@@ -112,7 +112,7 @@ impl Connection {
     /// Reads questions and writes answers until the end.
     pub(super) async fn converse(&self, core: &Rc<Core>, client: Client, stream: &TcpStream) -> End {
         let now = clock::now();
-        let mut awaited = Awaited { frames: Frames::default(), question: Some(now), quiet: now };
+        let mut awaited = Awaited { frames: FrameDecoder::default(), question: Some(now), quiet: now };
         let mut end = End::Done;
         while !self.ended.get() || self.owes() {
             let owed = self.owes();
@@ -136,7 +136,7 @@ impl Connection {
                 return End::Done;
             };
             self.note(&mut awaited, asked > 0, owed);
-            if !self.place.hold(self.unsent.borrow().octets.len() + awaited.frames.waiting()) {
+            if !self.place.hold(self.unsent.borrow().octets.len() + awaited.frames.buffered_len()) {
                 return End::Unread;
             }
             // Readiness never waits while there is something to read: a client that sends without pause would
@@ -160,7 +160,7 @@ impl Connection {
             self.place.busy();
         } else if asked || owed {
             self.place.idle();
-            awaited.frames.trim();
+            awaited.frames.shrink();
         }
         let incomplete = self.asked.get() == 0 || awaited.frames.is_partial();
         awaited.question = match awaited.question {
@@ -217,7 +217,12 @@ impl Connection {
     }
 
     /// Writes and reads what is `ready`; false when the connection is broken.
-    fn exchange(&self, stream: &TcpStream, ready: tokio::io::Ready, frames: &mut Frames) -> io::Result<bool> {
+    fn exchange(
+        &self,
+        stream: &TcpStream,
+        ready: tokio::io::Ready,
+        frames: &mut FrameDecoder,
+    ) -> io::Result<bool> {
         if ready.is_writable() {
             self.write(stream)?;
         }
@@ -239,7 +244,7 @@ impl Connection {
         }
     }
 
-    fn read(&self, stream: &TcpStream, frames: &mut Frames) -> io::Result<()> {
+    fn read(&self, stream: &TcpStream, frames: &mut FrameDecoder) -> io::Result<()> {
         let mut buffer = [0; READ_LEN];
         match stream.try_read(&mut buffer) {
             Ok(0) => self.ended.set(true),
@@ -251,7 +256,7 @@ impl Connection {
     }
 
     /// Hands over the questions that have arrived whole, as many as there is room for; says how many.
-    fn ask(&self, core: &Rc<Core>, client: Client, frames: &mut Frames) -> Result<usize, NotDns> {
+    fn ask(&self, core: &Rc<Core>, client: Client, frames: &mut FrameDecoder) -> Result<usize, NotDns> {
         let mut asked = 0;
         while self.has_room() && !self.has_asked_enough() {
             let Some(message) = frames.next_frame() else { break };
@@ -381,7 +386,7 @@ mod tests {
     #[tokio::test]
     async fn questions_wait_while_answers_are_not_read() {
         let asked = async {
-            let mut frames = Frames::default();
+            let mut frames = FrameDecoder::default();
             frames.extend(&framed(&QUESTION));
             let (core, connection) = (core(), connection());
             let client = client((Ipv4Addr::LOCALHOST, 40_000).into());

@@ -4,7 +4,7 @@ use std::io;
 
 use resolver::action::{AttemptFailure, AttemptId};
 use tokio::time;
-use wire::frame::Frames;
+use wire::frame::FrameDecoder;
 
 use super::connection::{Connection, Delivery, Question};
 use super::stream::{Heard, Line};
@@ -28,7 +28,7 @@ pub(super) async fn converse(
     mut line: Line,
     audience: &impl Audience,
 ) -> AttemptFailure {
-    let mut frames = Frames::default();
+    let mut frames = FrameDecoder::default();
     loop {
         if let Some(end) = connection.ending(clock::now()) {
             return end;
@@ -57,7 +57,7 @@ pub(super) async fn converse(
 fn serve(
     connection: &Connection,
     line: &mut Line,
-    frames: &mut Frames,
+    frames: &mut FrameDecoder,
     audience: &impl Audience,
     ready: tokio::io::Ready,
 ) -> io::Result<Heard> {

@@ -5,7 +5,7 @@ use std::io::{self, Read, Write};
 use rustls::ClientConnection;
 use tokio::io::{Interest, Ready};
 use tokio::net::TcpStream;
-use wire::frame::Frames;
+use wire::frame::FrameDecoder;
 
 const READ_LEN: usize = 16 * 1024;
 
@@ -38,7 +38,7 @@ impl Line {
             if ready.is_writable() {
                 line.write(&mut Vec::new())?;
             }
-            if ready.is_readable() && line.read(&mut Frames::default())? == Heard::Last {
+            if ready.is_readable() && line.read(&mut FrameDecoder::default())? == Heard::Last {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
             // Readiness never waits while there is something to read.
@@ -72,7 +72,7 @@ impl Line {
     }
 
     /// Reads what has come into `frames`.
-    pub(super) fn read(&mut self, frames: &mut Frames) -> io::Result<Heard> {
+    pub(super) fn read(&mut self, frames: &mut FrameDecoder) -> io::Result<Heard> {
         let mut buffer = [0; READ_LEN];
         let mut stream = Unblocked(&self.stream);
         let Some(tls) = &mut self.tls else { return Ok(take(&mut stream, &mut buffer, frames)?.1) };
@@ -105,7 +105,7 @@ impl Drop for Line {
 }
 
 /// Takes what can be read at once, and says how much it was.
-fn take(source: &mut impl Read, buffer: &mut [u8], frames: &mut Frames) -> io::Result<(usize, Heard)> {
+fn take(source: &mut impl Read, buffer: &mut [u8], frames: &mut FrameDecoder) -> io::Result<(usize, Heard)> {
     match source.read(buffer) {
         Ok(0) => Ok((0, Heard::Last)),
         Ok(len) => {
