@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use daemon::counters::CounterRegistry;
-use daemon::http::{Admin, Endpoints, Limits, Sources};
-use daemon::metrics::{Build, Exposition, ProcessCounters};
+use daemon::http::{Endpoints, HandlerState, HttpServer, Limits};
+use daemon::metrics::{BuildInfo, Exposition, ProcessCounters};
 use daemon::readiness::Readiness;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -19,10 +19,11 @@ use tokio::time::timeout;
 const PATIENCE: Duration = Duration::from_secs(20);
 const SHORT: Duration = Duration::from_millis(100);
 
-fn sources(registry: &Arc<Mutex<CounterRegistry>>) -> Sources {
+fn sources(registry: &Arc<Mutex<CounterRegistry>>) -> HandlerState {
     let counters = Arc::new(ProcessCounters::default());
-    let exposition = Exposition::new(Arc::clone(registry), Arc::clone(&counters), Build::default()).unwrap();
-    Sources { exposition: Arc::new(exposition), readiness: Readiness::new(), counters }
+    let exposition =
+        Exposition::new(Arc::clone(registry), Arc::clone(&counters), BuildInfo::default()).unwrap();
+    HandlerState { exposition: Arc::new(exposition), readiness: Readiness::new(), counters }
 }
 
 /// Addresses on loopback whose port the kernel chooses; different numbers are different addresses.
@@ -30,7 +31,7 @@ fn local(number: u8) -> SocketAddr {
     SocketAddr::from(([127, 0, 0, number], 0))
 }
 
-fn bound(admin: &Admin, asked: SocketAddr) -> SocketAddr {
+fn bound(admin: &HttpServer, asked: SocketAddr) -> SocketAddr {
     admin.addresses().find(|(known, _)| *known == asked).unwrap().1
 }
 
@@ -41,12 +42,12 @@ struct Behind {
     exposition: Arc<Exposition>,
 }
 
-async fn with_admin<F: AsyncFnOnce(Admin, Behind)>(limits: Limits, test: F) {
+async fn with_admin<F: AsyncFnOnce(HttpServer, Behind)>(limits: Limits, test: F) {
     let counters = Arc::default();
     let sources = sources(&counters);
     let readiness = sources.readiness.clone();
     let behind = Behind { counters, readiness, exposition: Arc::clone(&sources.exposition) };
-    LocalSet::new().run_until(async { test(Admin::new(sources, limits), behind).await }).await;
+    LocalSet::new().run_until(async { test(HttpServer::new(sources, limits), behind).await }).await;
 }
 
 /// What comes until the peer closes, however it does that.
@@ -234,7 +235,7 @@ async fn a_successor_shares_the_address() {
     with_admin(Limits::default(), async |mut admin, _| {
         admin.rebind(&Endpoints { health: vec![local(1)], ..Endpoints::default() }).unwrap();
         let address = bound(&admin, local(1));
-        let mut successor = Admin::new(sources(&Arc::default()), Limits::default());
+        let mut successor = HttpServer::new(sources(&Arc::default()), Limits::default());
         successor.rebind(&Endpoints { health: vec![address], ..Endpoints::default() }).unwrap();
         admin.close().await;
         assert_eq!(get(address, "/health").await.0, 200);
@@ -291,7 +292,7 @@ async fn a_header_that_never_ends_is_refused() {
 
 #[tokio::test]
 async fn who_is_slow_or_idle_is_cut_off() {
-    let limits = Limits { patience: SHORT, ..Limits::default() };
+    let limits = Limits { timeout: SHORT, ..Limits::default() };
     with_admin(limits, async |mut admin, _| {
         admin.rebind(&Endpoints { health: vec![local(1)], ..Endpoints::default() }).unwrap();
         let address = bound(&admin, local(1));
@@ -326,7 +327,7 @@ fn is_connected(listening: SocketAddr) -> bool {
 
 #[tokio::test]
 async fn who_never_reads_is_cut_off() {
-    let limits = Limits { patience: SHORT, ..Limits::default() };
+    let limits = Limits { timeout: SHORT, ..Limits::default() };
     with_admin(limits, async |mut admin, behind| {
         // A histogram is 1.5 KB of page, and the kernel may take in all of its send buffer.
         for number in 0..=send_buffer_len() / 1024 {
@@ -346,7 +347,7 @@ async fn who_never_reads_is_cut_off() {
 
 #[tokio::test]
 async fn a_crowd_does_not_keep_a_probe_out() {
-    let limits = Limits { connections: 3, probe_period: PATIENCE, ..Limits::default() };
+    let limits = Limits { max_connections: 3, health_check_period: PATIENCE, ..Limits::default() };
     with_admin(limits, async |mut admin, behind| {
         admin.rebind(&Endpoints { health: vec![local(1)], ..Endpoints::default() }).unwrap();
         let address = bound(&admin, local(1));
@@ -385,7 +386,7 @@ async fn first_probe(behind: &Behind) {
 
 #[tokio::test]
 async fn health_is_probed_and_timed() {
-    let limits = Limits { probe_period: Duration::from_millis(1), ..Limits::default() };
+    let limits = Limits { health_check_period: Duration::from_millis(1), ..Limits::default() };
     with_admin(limits, async |mut admin, behind| {
         admin.rebind(&Endpoints { health: vec!["[::]:0".parse().unwrap()], ..Endpoints::default() }).unwrap();
         first_probe(&behind).await;

@@ -30,9 +30,9 @@ use crate::environment;
 use crate::flags::{self, Flags};
 use crate::handover::{Estate, Place};
 use crate::host::OsHost;
-use crate::http::{Limits, Sources};
-use crate::logging::{self, Voice};
-use crate::metrics::{Build, Exposition, ProcessCounters, SetupError};
+use crate::http::{HandlerState, Limits};
+use crate::logging::{self, Logger};
+use crate::metrics::{BuildInfo, Exposition, ProcessCounters, SetupError};
 use crate::readiness::Readiness;
 use crate::worker::config;
 use corefile::Corefile;
@@ -59,10 +59,10 @@ pub fn run(args: impl IntoIterator<Item = std::ffi::OsString>) -> ExitCode {
         return startup_probe::probe(flags.handover_dir.as_deref());
     }
     let process = Arc::new(ProcessCounters::default());
-    let ending = match Voice::start(std::io::stdout(), logging::QUEUE_LEN, Arc::clone(&process)) {
-        Ok(voice) => {
-            let ending = with_voice(&flags, &voice, &process);
-            voice.flush(LAST_WORDS);
+    let ending = match Logger::start(std::io::stdout(), logging::QUEUE_LEN, Arc::clone(&process)) {
+        Ok(logger) => {
+            let ending = with_logger(&flags, &logger, &process);
+            logger.flush(LAST_WORDS);
             ending
         }
         Err(error) => Err(Fault::Thread(error)),
@@ -78,16 +78,16 @@ pub fn run(args: impl IntoIterator<Item = std::ffi::OsString>) -> ExitCode {
     }
 }
 
-fn with_voice(flags: &Flags, voice: &Voice, process: &Arc<ProcessCounters>) -> Result<Ending, Fault> {
-    // It is set once per process; a second run in one process keeps the first voice.
-    tracing::subscriber::set_global_default(voice.subscriber()).unwrap_or_default();
+fn with_logger(flags: &Flags, logger: &Logger, process: &Arc<ProcessCounters>) -> Result<Ending, Fault> {
+    // It is set once per process; a second run in one process keeps the first logger.
+    tracing::subscriber::set_global_default(logger.subscriber()).unwrap_or_default();
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Fault::Thread)?;
     let local = tokio::task::LocalSet::new();
-    local.block_on(&runtime, control(flags, voice, process))
+    local.block_on(&runtime, control(flags, logger, process))
 }
 
-async fn control(flags: &Flags, voice: &Voice, process: &Arc<ProcessCounters>) -> Result<Ending, Fault> {
+async fn control(flags: &Flags, logger: &Logger, process: &Arc<ProcessCounters>) -> Result<Ending, Fault> {
     let mut signals = Signals::listen().map_err(Fault::Thread)?;
     let environment = environment::from_process();
     let corefile = Corefile::parse(&flags.options, &environment, &OsHost).map_err(Fault::Config)?;
@@ -100,7 +100,7 @@ async fn control(flags: &Flags, voice: &Voice, process: &Arc<ProcessCounters>) -
     let estate = teardown::predecessor(place.as_ref(), process).await;
     let mut node = set_up_node(flags, process).await?;
     let scene =
-        Scene { flags, environment: &environment, voice, process, descriptors, place: place.as_ref() };
+        Scene { flags, environment: &environment, logger, process, descriptors, place: place.as_ref() };
     let serving = serve(scene, (corefile, settings), estate, &mut node, &mut signals);
     let ended = surviving(serving).await.unwrap_or(Err(Fault::Panicked));
     let restored = teardown::restore(scene, node, &ended).await;
@@ -121,7 +121,7 @@ async fn control(flags: &Flags, voice: &Voice, process: &Arc<ProcessCounters>) -
 struct Scene<'a> {
     flags: &'a Flags,
     environment: &'a Environment,
-    voice: &'a Voice,
+    logger: &'a Logger,
     process: &'a Arc<ProcessCounters>,
     /// How many the process may have open.
     descriptors: u64,
@@ -151,15 +151,15 @@ async fn serve(
 ) -> Result<Ending, Fault> {
     let counters = Arc::new(Mutex::new(CounterRegistry::new()));
     let readiness = Readiness::new();
-    let sources = Sources {
+    let state = HandlerState {
         exposition: Arc::new(exposition(&counters, scene.process)?),
         readiness: readiness.clone(),
         counters: Arc::clone(scene.process),
     };
     let assembly = config::Assembly::new(counters, scene.flags.workers);
-    let admin = crate::http::Admin::new(sources, Limits::default());
+    let http_server = crate::http::HttpServer::new(state, Limits::default());
     let conditions = Conditions::of(&readiness);
-    let mut service = Service::start(scene, configuration, assembly, admin, estate).await?;
+    let mut service = Service::start(scene, configuration, assembly, http_server, estate).await?;
     let ended = in_service(&mut service, node, signals, &conditions, &readiness).await;
     service.close().await;
     ended
@@ -192,7 +192,7 @@ fn exposition(
     counters: &Arc<Mutex<CounterRegistry>>,
     process: &Arc<ProcessCounters>,
 ) -> Result<Exposition, Fault> {
-    let build = Build {
+    let build = BuildInfo {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         revision: option_env!("NODELOCALDNS_REVISION").unwrap_or_default().to_owned(),
         compiler: "rustc".to_owned(),

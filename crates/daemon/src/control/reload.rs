@@ -84,5 +84,5 @@ impl Watch {
 /// Tells and counts an edit that is not obeyed.
 pub(super) fn failed(scene: Scene<'_>, reason: &dyn std::fmt::Display) {
     error!("plugin/reload: Corefile changed but reload failed: {reason}");
-    scene.process.reloads.failed.up();
+    scene.process.reloads.failed.inc();
 }

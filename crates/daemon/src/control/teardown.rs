@@ -36,7 +36,7 @@ pub(super) async fn predecessor(place: Option<&Place>, process: &ProcessCounters
             None
         }
         Claim::Refused(reason) => {
-            process.handovers.refused.up();
+            process.handovers.refused.inc();
             warn!("the running instance does not hand over: {reason}; starting beside it");
             None
         }

@@ -73,7 +73,7 @@ impl FileWatch {
             Ok(()) => info!("Reloading complete"),
             Err(reason) => {
                 error!("plugin/forward: the upstreams stay as they were: {reason}");
-                service.scene.process.reloads.failed.up();
+                service.scene.process.reloads.failed.inc();
             }
         }
     }

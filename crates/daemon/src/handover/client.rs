@@ -49,7 +49,7 @@ pub(crate) struct Estate {
     /// The addresses on its link.
     pub(crate) addresses: Vec<IpAddr>,
     pub(crate) dns: Inherited,
-    pub(crate) http: http::Inherited,
+    pub(crate) http: http::InheritedListeners,
     /// The fingerprints of its server blocks, by number.
     blocks: HashMap<u16, String>,
     spurned: Spurned,
@@ -111,7 +111,7 @@ impl Estate {
             version: String::new(),
             addresses: Vec::new(),
             dns: Inherited::default(),
-            http: http::Inherited::new(),
+            http: http::InheritedListeners::new(),
             blocks: HashMap::new(),
             spurned: Spurned::default(),
         };
@@ -260,7 +260,7 @@ impl Lease {
 /// Puts a socket where its description says it belongs, if that is what it is.
 pub(super) fn keep_socket(
     dns: &mut Inherited,
-    http: &mut http::Inherited,
+    http: &mut http::InheritedListeners,
     text: &str,
     descriptor: OwnedFd,
 ) -> Result<(), String> {

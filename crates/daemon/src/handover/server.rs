@@ -258,7 +258,7 @@ impl Succession {
     fn keep(&mut self, message: Message) {
         let Some(descriptor) = message.descriptor else { return };
         let text = String::from_utf8_lossy(&message.octets);
-        let mut http = http::Inherited::new();
+        let mut http = http::InheritedListeners::new();
         if let Err(reason) = keep_socket(&mut self.returned, &mut http, &text, descriptor) {
             warn!(
                 "a socket of the instance that took over is not taken back, {:?}: {reason}",

@@ -98,14 +98,14 @@ impl Site {
         }
         drop(listener);
         let all_ended = async { while crowd.connections.join_next().await.is_some() {} };
-        if timeout(self.limits.patience, all_ended).await.is_err() {
+        if timeout(self.limits.timeout, all_ended).await.is_err() {
             crowd.connections.shutdown().await;
         }
     }
 
     async fn converse(self, stream: TcpStream) {
         // The kernel ends a connection whose peer does not read for so long.
-        if let Err(error) = SockRef::from(&stream).set_tcp_user_timeout(Some(self.limits.patience)) {
+        if let Err(error) = SockRef::from(&stream).set_tcp_user_timeout(Some(self.limits.timeout)) {
             debug!("cannot limit the time a client may take to read: {error}");
         }
         let Self { pages, roles, limits, mut closes } = self;
@@ -113,7 +113,7 @@ impl Site {
             ready(Ok::<_, Infallible>(pages.answer(roles.get(), request.uri().path())))
         });
         let mut http = http1::Builder::new();
-        http.timer(TokioTimer::new()).header_read_timeout(limits.patience).max_header_size(MAX_HEADER_LEN);
+        http.timer(TokioTimer::new()).header_read_timeout(limits.timeout).max_header_size(MAX_HEADER_LEN);
         let mut connection = pin!(http.serve_connection(TokioIo::new(stream), service));
         let ended = tokio::select! {
             ended = connection.as_mut() => ended,
@@ -138,7 +138,7 @@ struct Crowd {
 impl Crowd {
     fn admit(&mut self, site: Site, stream: TcpStream) {
         self.by_age.retain(|connection| !connection.is_finished());
-        while self.by_age.len() >= site.limits.connections.max(1)
+        while self.by_age.len() >= site.limits.max_connections.max(1)
             && let Some(oldest) = self.by_age.pop_front()
         {
             oldest.abort();

@@ -63,7 +63,7 @@ impl Endpoints {
 
 /// What the endpoints show, and what they count.
 #[derive(Clone, Debug)]
-pub struct Sources {
+pub struct HandlerState {
     /// Of `/metrics`.
     pub exposition: Arc<Exposition>,
     /// Of `/ready`.
@@ -76,17 +76,21 @@ pub struct Sources {
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// For reading a request, for writing the answer, and for being idle.
-    pub patience: Duration,
+    pub timeout: Duration,
     /// Connections per address; one more closes the oldest.
-    pub connections: usize,
+    pub max_connections: usize,
     /// From one self-probe of `/health` to the next.
-    pub probe_period: Duration,
+    pub health_check_period: Duration,
 }
 
 impl Default for Limits {
     /// As CoreDNS: 5 s, and a probe each second. 64 connections are more than any scraper and kubelet hold.
     fn default() -> Self {
-        Self { patience: Duration::from_secs(5), connections: 64, probe_period: Duration::from_secs(1) }
+        Self {
+            timeout: Duration::from_secs(5),
+            max_connections: 64,
+            health_check_period: Duration::from_secs(1),
+        }
     }
 }
 
@@ -120,13 +124,13 @@ impl std::error::Error for BindError {
 
 /// The endpoints that are open.
 #[derive(Debug)]
-pub struct Admin {
+pub struct HttpServer {
     pages: Rc<Pages>,
     limits: Limits,
     open: BTreeMap<SocketAddr, Open>,
     /// Addresses of `/metrics` that could not be opened.
     missing: Vec<SocketAddr>,
-    inherited: Inherited,
+    inherited: InheritedListeners,
     probed: Rc<RefCell<Vec<SocketAddr>>>,
     listeners: JoinSet<()>,
     prober: JoinSet<()>,
@@ -143,14 +147,14 @@ struct Open {
 }
 
 /// Sockets that a predecessor served, by the address that was asked for.
-pub type Inherited = BTreeMap<SocketAddr, std::net::TcpListener>;
+pub type InheritedListeners = BTreeMap<SocketAddr, std::net::TcpListener>;
 
-impl Admin {
+impl HttpServer {
     /// Serves nothing yet. To be called, like the other methods, inside a [`LocalSet`](tokio::task::LocalSet).
-    pub fn new(sources: Sources, limits: Limits) -> Self {
+    pub fn new(sources: HandlerState, limits: Limits) -> Self {
         let probed = Rc::default();
         let mut prober = JoinSet::new();
-        prober.spawn_local(probe::run(Rc::clone(&probed), limits.probe_period, sources.counters));
+        prober.spawn_local(probe::run(Rc::clone(&probed), limits.health_check_period, sources.counters));
         let pages = Rc::new(Pages {
             exposition: sources.exposition,
             readiness: sources.readiness,
@@ -161,7 +165,7 @@ impl Admin {
             limits,
             open: BTreeMap::new(),
             missing: Vec::new(),
-            inherited: Inherited::new(),
+            inherited: InheritedListeners::new(),
             probed,
             listeners: JoinSet::new(),
             prober,
@@ -169,7 +173,7 @@ impl Admin {
     }
 
     /// Sockets that the next [`rebind`](Self::rebind) takes into use instead of opening others; it closes the rest.
-    pub fn inherit(&mut self, sockets: Inherited) {
+    pub fn inherit(&mut self, sockets: InheritedListeners) {
         self.inherited = sockets;
     }
 
@@ -218,7 +222,7 @@ impl Admin {
     }
 
     /// Has `/health` answer 503 with this text, or 200 without.
-    pub fn tell_health(&self, trouble: Option<String>) {
+    pub fn set_health_error(&self, trouble: Option<String>) {
         self.pages.trouble.replace(trouble);
     }
 
@@ -251,12 +255,12 @@ impl Admin {
         self.open.iter().map(|(asked, open)| (*asked, open.bound))
     }
 
-    /// Closes everything, once the requests under way are answered or [`Limits::patience`] is over.
+    /// Closes everything, once the requests under way are answered or [`Limits::timeout`] is over.
     pub async fn close(mut self) {
         self.prober.shutdown().await;
         self.open.values().for_each(close);
         let all_closed = async { while self.listeners.join_next().await.is_some() {} };
-        if timeout(self.limits.patience, all_closed).await.is_err() {
+        if timeout(self.limits.timeout, all_closed).await.is_err() {
             self.listeners.shutdown().await;
         }
     }

@@ -40,11 +40,11 @@ pub(super) async fn run(
             let url = format!("http://{address}/health");
             match answered {
                 Err(error) => {
-                    counters.health_failures.up();
+                    counters.health_check_failures.inc();
                     warn!("plugin/health: Local health request to {url:?} failed: {error}");
                 }
                 Ok(()) => {
-                    counters.health_probes.observe(took);
+                    counters.health_checks.observe(took);
                     if took > SLOW {
                         warn!("plugin/health: Local health request to {url:?} took more than 1s: {took:?}");
                     }

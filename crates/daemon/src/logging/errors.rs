@@ -15,7 +15,7 @@ use corefile::settings::{Consolidate, Errors};
 
 /// Something to say, without its `[LEVEL] `.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Line {
+pub struct LogLine {
     /// How loud.
     pub level: Level,
     /// The words.
@@ -40,7 +40,7 @@ impl ErrorLog {
     }
 
     /// What to say of a failure now, if anything. `name` is [`QueryError::name`]'s octets.
-    pub fn report(&self, trouble: &QueryError, name: &[u8], now: Instant) -> Option<Line> {
+    pub fn report(&self, trouble: &QueryError, name: &[u8], now: Instant) -> Option<LogLine> {
         self.consolidators.get(&trouble.route)?.report(trouble, name, now)
     }
 
@@ -50,12 +50,12 @@ impl ErrorLog {
     }
 
     /// The counts whose time is over at `now`.
-    pub fn due(&self, now: Instant) -> Vec<Line> {
+    pub fn due(&self, now: Instant) -> Vec<LogLine> {
         self.consolidators.values().flat_map(|consolidator| consolidator.due(now)).collect()
     }
 
     /// All counts, when the configuration or the process ends. What is reported later is told at once.
-    pub fn stop(&self) -> Vec<Line> {
+    pub fn stop(&self) -> Vec<LogLine> {
         self.consolidators.values().flat_map(|consolidator| consolidator.stop()).collect()
     }
 }
@@ -88,7 +88,7 @@ impl Consolidator {
     }
 
     /// What to say of a failure at once; nothing when the first pattern that fits counts it instead.
-    pub fn report(&self, trouble: &QueryError, name: &[u8], now: Instant) -> Option<Line> {
+    pub fn report(&self, trouble: &QueryError, name: &[u8], now: Instant) -> Option<LogLine> {
         let message = Message(trouble.cause).to_string();
         let fitting = self.patterns.iter().find(|pattern| pattern.rule.pattern.is_match(&message));
         let level = match fitting {
@@ -96,7 +96,7 @@ impl Consolidator {
             Some(pattern) => pattern.count(now)?,
         };
         let (rcode, qtype) = (trouble.rcode.0, trouble.qtype);
-        Some(Line {
+        Some(LogLine {
             level,
             text: format!("plugin/errors: {rcode} {} {qtype}: {message}", PresentationFormat(name)),
         })
@@ -108,12 +108,12 @@ impl Consolidator {
     }
 
     /// The counts whose time is over at `now`.
-    pub fn due(&self, now: Instant) -> Vec<Line> {
+    pub fn due(&self, now: Instant) -> Vec<LogLine> {
         self.patterns.iter().filter_map(|pattern| pattern.tell(|due| due <= now)).collect()
     }
 
     /// All counts. What is reported later is told at once.
-    pub fn stop(&self) -> Vec<Line> {
+    pub fn stop(&self) -> Vec<LogLine> {
         let lines = self.patterns.iter().filter_map(|pattern| {
             pattern.lock().stopped = true;
             pattern.tell(|_| true)
@@ -143,7 +143,7 @@ impl Pattern {
 
     /// The count, if there is one and its time is ripe, which then starts again. A single failure that was told
     /// is not told again.
-    fn tell(&self, is_ripe: impl Fn(Instant) -> bool) -> Option<Line> {
+    fn tell(&self, is_ripe: impl Fn(Instant) -> bool) -> Option<LogLine> {
         let mut pending = self.lock();
         pending.due.filter(|due| is_ripe(*due))?;
         pending.due = None;
@@ -156,7 +156,7 @@ impl Pattern {
             "plugin/errors: {count} errors like '{pattern}' occurred in last {}",
             GoDuration(*period)
         );
-        Some(Line { level: *level, text })
+        Some(LogLine { level: *level, text })
     }
 }
 

@@ -8,19 +8,19 @@ use tracing::subscriber::Interest;
 use tracing::{Event, Level, Metadata, Subscriber};
 use tracing_subscriber::layer::{Context, Layer};
 
-use super::Voice;
+use super::Logger;
 
 /// The crates whose `[DEBUG]` events an operator can do something with.
 const OURS: [&str; 4] = ["daemon", "linux", "resolver", "nodelocaldns"];
 
-/// Hands events to the voice.
+/// Hands events to the logger.
 pub(super) struct Events {
-    voice: Voice,
+    logger: Logger,
 }
 
 impl Events {
-    pub(super) fn new(voice: Voice) -> Self {
-        Self { voice }
+    pub(super) fn new(logger: Logger) -> Self {
+        Self { logger }
     }
 }
 
@@ -45,7 +45,7 @@ impl<S: Subscriber> Layer<S> for Events {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
         let mut said = Said::default();
         event.record(&mut said);
-        self.voice.say(*event.metadata().level(), format_args!("{}{}", said.message, said.fields));
+        self.logger.log(*event.metadata().level(), format_args!("{}{}", said.message, said.fields));
     }
 }
 

@@ -7,7 +7,7 @@ use resolver::action::{ResponseInfo, Transport};
 use wire::header::{Class, Flags, HEADER_LEN, Header, Rcode, RecordType};
 use wire::name::PresentationFormat;
 
-use super::query_log::Sent;
+use super::query_log::SentResponse;
 
 /// What the placeholders stand for.
 pub(super) struct Shown {
@@ -27,7 +27,7 @@ pub(super) struct Shown {
 
 impl Shown {
     /// `rcode` is the one with the bits of OPT, where the answer could be read whole.
-    pub(super) fn read(sent: &Sent<'_>, info: ResponseInfo, rcode: Option<Rcode>) -> Option<Self> {
+    pub(super) fn read(sent: &SentResponse<'_>, info: ResponseInfo, rcode: Option<Rcode>) -> Option<Self> {
         let header = Header::read(sent.message)?;
         let (name, rest) = question(sent.message.get(HEADER_LEN..)?)?;
         let [t0, t1, c0, c1] = *rest.first_chunk()?;

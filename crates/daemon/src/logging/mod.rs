@@ -29,7 +29,7 @@ const BATCH_LEN: usize = 64 * 1024;
 
 /// The way to say something, from any thread and without waiting.
 #[derive(Clone, Debug)]
-pub struct Voice {
+pub struct Logger {
     queue: SyncSender<String>,
     counters: Arc<ProcessCounters>,
     progress: Arc<Progress>,
@@ -44,8 +44,8 @@ struct Progress {
     moved: Condvar,
 }
 
-impl Voice {
-    /// Starts the thread that writes to `out`, which ends with the last voice; `queue_len` lines may wait for it.
+impl Logger {
+    /// Starts the thread that writes to `out`, which ends with the last logger; `queue_len` lines may wait for it.
     ///
     /// # Errors
     /// When the thread cannot be started.
@@ -56,12 +56,12 @@ impl Voice {
         let (queue, lines) = sync_channel(queue_len);
         let progress = Arc::new(Progress::default());
         let writer = Writer { out, lines, counters: Arc::clone(&counters), progress: Arc::clone(&progress) };
-        thread::Builder::new().name("voice".to_owned()).spawn(move || writer.run())?;
+        thread::Builder::new().name("logger".to_owned()).spawn(move || writer.run())?;
         Ok(Self { queue, counters, progress, debug: Arc::default() })
     }
 
     /// Says one line. Control characters in `text` are escaped, so that one call is one line.
-    pub fn say(&self, level: Level, text: impl fmt::Display) {
+    pub fn log(&self, level: Level, text: impl fmt::Display) {
         if level == Level::TRACE || (level == Level::DEBUG && !self.debug.load(Relaxed)) {
             return;
         }
@@ -75,12 +75,12 @@ impl Voice {
             Ok(()) => {
                 self.progress.queued.fetch_add(1, Relaxed);
             }
-            Err(_) => self.counters.lost_lines.up(),
+            Err(_) => self.counters.dropped_lines.inc(),
         }
     }
 
     /// Says `[DEBUG]` lines from now on, or no more: the `debug` directive.
-    pub fn show_debug(&self, shown: bool) {
+    pub fn set_debug(&self, shown: bool) {
         self.debug.store(shown, Relaxed);
     }
 
@@ -129,7 +129,7 @@ impl<W: Write> Writer<W> {
                 count += 1;
             }
             if self.out.write_all(batch.as_bytes()).and_then(|()| self.out.flush()).is_err() {
-                self.counters.lost_lines.add(count);
+                self.counters.dropped_lines.add(count);
             }
             *self.progress.done.lock().unwrap_or_else(PoisonError::into_inner) += count;
             self.progress.moved.notify_all();

@@ -30,7 +30,7 @@ pub struct QueryLog {
 
 /// An answer as it was sent.
 #[derive(Clone, Copy, Debug)]
-pub struct Sent<'a> {
+pub struct SentResponse<'a> {
     /// What the resolver wrote down of it.
     pub answered: &'a ClientResponse,
     /// The answer's octets.
@@ -61,12 +61,12 @@ impl QueryLog {
     }
 
     /// True when no answer of any zone is logged.
-    pub fn is_silent(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         self.rules.is_empty()
     }
 
     /// The line for an answer, without its `[INFO] `; nothing when no rule wants one.
-    pub fn line(&self, sent: &Sent<'_>) -> Option<String> {
+    pub fn line(&self, sent: &SentResponse<'_>) -> Option<String> {
         let info = sent.answered.info?;
         let rules = self.rules.get(&info.route)?;
         let answer = Response::parse(sent.message).ok();

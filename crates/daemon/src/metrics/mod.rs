@@ -19,8 +19,8 @@ use prometheus::{Registry, TextEncoder};
 
 use self::family::Family;
 pub use self::process_counters::{
-    ByLimit, ClientConnections, EventCount, Handovers, Inherited, OpenCount, ProbeDurations, ProcessCounters,
-    Reloads, SetupError, Snapshots,
+    AtomicCounter, AtomicGauge, ByLimit, ClientConnections, Handovers, HealthCheckDurations, ImportedEntries,
+    ProcessCounters, Reloads, SetupError, Snapshots,
 };
 use crate::counters::CounterRegistry;
 
@@ -29,7 +29,7 @@ pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8; escapi
 
 /// What this process was built from, for `coredns_build_info`.
 #[derive(Clone, Debug, Default)]
-pub struct Build {
+pub struct BuildInfo {
     /// The version of this project.
     pub version: String,
     /// The commit; empty when unknown.
@@ -41,8 +41,8 @@ pub struct Build {
 /// The page at `/metrics`.
 pub struct Exposition {
     registry: Registry,
-    scrapes: EventCount,
-    failures: EventCount,
+    scrapes: AtomicCounter,
+    failures: AtomicCounter,
 }
 
 impl fmt::Debug for Exposition {
@@ -59,11 +59,11 @@ impl Exposition {
     pub fn new(
         counters: Arc<Mutex<CounterRegistry>>,
         process: Arc<ProcessCounters>,
-        build: Build,
+        build: BuildInfo,
     ) -> Result<Self, prometheus::Error> {
         let registry = Registry::new();
         registry.register(Box::new(Figures { counters, process, build }))?;
-        Ok(Self { registry, scrapes: EventCount::default(), failures: EventCount::default() })
+        Ok(Self { registry, scrapes: AtomicCounter::default(), failures: AtomicCounter::default() })
     }
 
     /// The page in text format 0.0.4.
@@ -83,9 +83,9 @@ impl Exposition {
         families.extend(self.scrape_families().into_iter().map(MetricFamily::from));
         let page = TextEncoder::new().encode_to_string(&families);
         if page.is_ok() {
-            self.scrapes.up()
+            self.scrapes.inc()
         } else {
-            self.failures.up()
+            self.failures.inc()
         }
         page
     }
@@ -111,7 +111,7 @@ impl Exposition {
 struct Figures {
     counters: Arc<Mutex<CounterRegistry>>,
     process: Arc<ProcessCounters>,
-    build: Build,
+    build: BuildInfo,
 }
 
 impl Collector for Figures {

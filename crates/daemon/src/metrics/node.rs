@@ -2,13 +2,17 @@
 
 use resolver::counters::{BlockCounters, WorkerCounters};
 
-use super::Build;
+use super::BuildInfo;
 use super::family::{Distribution, Family, total};
 use super::process_counters::{ByLimit, PROBE_BOUNDS, ProcessCounters};
 use crate::counters::CounterRegistry;
 
 /// Under names of CoreDNS and node-cache.
-pub(super) fn families(counters: &CounterRegistry, process: &ProcessCounters, build: &Build) -> Vec<Family> {
+pub(super) fn families(
+    counters: &CounterRegistry,
+    process: &ProcessCounters,
+    build: &BuildInfo,
+) -> Vec<Family> {
     let panics = total(counters.workers(), |counters: &WorkerCounters| Some(&counters.panics));
     let mut families = vec![
         build_info(build),
@@ -17,7 +21,7 @@ pub(super) fn families(counters: &CounterRegistry, process: &ProcessCounters, bu
         plain(
             "coredns_health_request_failures_total",
             "Self-checks of the health endpoint that failed.",
-            process.health_failures.get(),
+            process.health_check_failures.get(),
         ),
         plain(
             "coredns_reload_failed_total",
@@ -35,15 +39,15 @@ pub(super) fn families(counters: &CounterRegistry, process: &ProcessCounters, bu
         &[],
         &Distribution {
             bounds: &PROBE_BOUNDS,
-            places: process.health_probes.places(),
-            sum: process.health_probes.nanos() as f64 / 1e9,
+            places: process.health_checks.places(),
+            sum: process.health_checks.nanos() as f64 / 1e9,
         },
     );
     families.push(probes);
     families
 }
 
-fn build_info(build: &Build) -> Family {
+fn build_info(build: &BuildInfo) -> Family {
     let mut family = Family::gauge(
         "coredns_build_info",
         "Version, commit and compiler of this binary; goversion, the label that dashboards expect, names the Rust compiler.",
@@ -121,7 +125,7 @@ fn of_process(process: &ProcessCounters) -> Vec<Family> {
         plain(
             "nodelocaldns_tcp_connections_write_buffer_exceeded_total",
             "TCP connections of clients closed because the responses that clients had not read exceeded the write buffers.",
-            process.connections.unread.get(),
+            process.connections.write_buffer_exceeded.get(),
         ),
         plain(
             "nodelocaldns_tcp_accept_errors_total",
@@ -152,7 +156,7 @@ fn of_process(process: &ProcessCounters) -> Vec<Family> {
         plain(
             "nodelocaldns_log_lines_dropped_total",
             "Log lines dropped because the reader of stdout was too slow.",
-            process.lost_lines.get(),
+            process.dropped_lines.get(),
         ),
     ]
 }
@@ -164,8 +168,8 @@ fn handovers(process: &ProcessCounters) -> Family {
     );
     let counts = &process.handovers;
     for (event, count) in [
-        ("taken_over", &counts.taken),
-        ("handed_over", &counts.given),
+        ("taken_over", &counts.taken_over),
+        ("handed_over", &counts.handed_over),
         ("resumed", &counts.resumed),
         ("refused", &counts.refused),
     ] {
@@ -179,7 +183,7 @@ fn successions(process: &ProcessCounters) -> [Family; 3] {
         "nodelocaldns_cache_imported_entries_total",
         "Cache entries imported from the previous process: in the hand-over (predecessor), or from a snapshot file (snapshot).",
     );
-    let from = &process.inherited;
+    let from = &process.imported;
     for (source, count) in [("predecessor", &from.predecessor), ("snapshot", &from.snapshot)] {
         inherited.series(&[("source", source)], count.get() as f64);
     }

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 /// A number that any thread raises. Rare events only: it costs a bus lock.
 #[derive(Debug, Default)]
-pub struct EventCount(AtomicU64);
+pub struct AtomicCounter(AtomicU64);
 
-impl EventCount {
+impl AtomicCounter {
     /// Raises it by one.
-    pub fn up(&self) {
+    pub fn inc(&self) {
         self.add(1);
     }
 
@@ -27,16 +27,16 @@ impl EventCount {
 
 /// A number that goes up and down.
 #[derive(Debug, Default)]
-pub struct OpenCount(AtomicI64);
+pub struct AtomicGauge(AtomicI64);
 
-impl OpenCount {
+impl AtomicGauge {
     /// Raises it by one.
-    pub fn up(&self) {
+    pub fn inc(&self) {
         self.0.fetch_add(1, Relaxed);
     }
 
     /// Lowers it by one.
-    pub fn down(&self) {
+    pub fn dec(&self) {
         self.0.fetch_sub(1, Relaxed);
     }
 
@@ -70,25 +70,25 @@ pub(crate) const PROBE_BOUNDS: [f64; 5] = [0.000_25, 0.002_5, 0.025, 0.25, 2.5];
 
 /// How long the health self-probe took.
 #[derive(Debug, Default)]
-pub struct ProbeDurations {
+pub struct HealthCheckDurations {
     /// Not cumulative; the last place is above all bounds.
-    places: [EventCount; PROBE_BOUNDS.len() + 1],
-    nanos: EventCount,
+    places: [AtomicCounter; PROBE_BOUNDS.len() + 1],
+    nanos: AtomicCounter,
 }
 
-impl ProbeDurations {
+impl HealthCheckDurations {
     /// Counts one probe.
     pub fn observe(&self, duration: Duration) {
         let seconds = duration.as_secs_f64();
         let place = PROBE_BOUNDS.iter().position(|&bound| seconds <= bound).unwrap_or(PROBE_BOUNDS.len());
         if let Some(count) = self.places.get(place) {
-            count.up();
+            count.inc();
         }
         self.nanos.add(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX));
     }
 
     pub(crate) fn places(&self) -> Vec<u64> {
-        self.places.iter().map(EventCount::get).collect()
+        self.places.iter().map(AtomicCounter::get).collect()
     }
 
     pub(crate) fn nanos(&self) -> u64 {
@@ -100,7 +100,7 @@ impl ProbeDurations {
 #[derive(Debug, Default)]
 pub struct Reloads {
     /// Those that failed.
-    pub failed: EventCount,
+    pub failed: AtomicCounter,
     version: Mutex<Option<String>>,
 }
 
@@ -121,97 +121,97 @@ impl Reloads {
 #[derive(Debug, Default)]
 pub struct ByLimit {
     /// Connections of all clients.
-    pub process: EventCount,
+    pub process: AtomicCounter,
     /// Connections of one client address.
-    pub client: EventCount,
+    pub client: AtomicCounter,
 }
 
 /// TCP connections of clients.
 #[derive(Debug, Default)]
 pub struct ClientConnections {
     /// Open now.
-    pub open: OpenCount,
+    pub open: AtomicGauge,
     /// Turned away because there were too many and none of them was idle.
     pub refused: ByLimit,
     /// Closed while idle to make room for a newcomer.
     pub evicted: ByLimit,
     /// Closed because clients together left too much unread.
-    pub unread: EventCount,
+    pub write_buffer_exceeded: AtomicCounter,
     /// Times that the kernel would not hand over a connection, for lack of descriptors or memory.
-    pub accept_errors: EventCount,
+    pub accept_errors: AtomicCounter,
     /// Closed because the client was too slow or had nothing to ask.
-    pub timed_out: EventCount,
+    pub timed_out: AtomicCounter,
 }
 
 /// Hand-overs between instances of the program.
 #[derive(Debug, Default)]
 pub struct Handovers {
     /// From a predecessor to us.
-    pub taken: EventCount,
+    pub taken_over: AtomicCounter,
     /// From us to a successor.
-    pub given: EventCount,
+    pub handed_over: AtomicCounter,
     /// Back to us, since the successor ended or left.
-    pub resumed: EventCount,
+    pub resumed: AtomicCounter,
     /// That a predecessor was in service but did not hand over.
-    pub refused: EventCount,
+    pub refused: AtomicCounter,
 }
 
 /// Snapshots of the cache.
 #[derive(Debug, Default)]
 pub struct Snapshots {
     /// Files written.
-    pub written: EventCount,
+    pub written: AtomicCounter,
     /// Files that could not be written.
-    pub failed: EventCount,
+    pub failed: AtomicCounter,
 }
 
 /// Cache entries that another process had before, by the way they came.
 #[derive(Debug, Default)]
-pub struct Inherited {
+pub struct ImportedEntries {
     /// From the process that this one took over from.
-    pub predecessor: EventCount,
+    pub predecessor: AtomicCounter,
     /// From a snapshot.
-    pub snapshot: EventCount,
+    pub snapshot: AtomicCounter,
 }
 
 /// What no worker's own counters has a place for.
 #[derive(Debug, Default)]
 pub struct ProcessCounters {
     /// The health self-probes that were answered.
-    pub health_probes: ProbeDurations,
+    pub health_checks: HealthCheckDurations,
     /// The health self-probes that were not.
-    pub health_failures: EventCount,
+    pub health_check_failures: AtomicCounter,
     /// Reloads of the configuration.
     pub reloads: Reloads,
     /// Links, addresses and rules of ours that someone had taken away and we put back.
-    pub repairs: EventCount,
+    pub repairs: AtomicCounter,
     /// Log lines that found no room.
-    pub lost_lines: EventCount,
+    pub dropped_lines: AtomicCounter,
     /// Hand-overs between instances of the program.
     pub handovers: Handovers,
     /// TCP connections of clients.
     pub connections: ClientConnections,
     /// UDP responses that the kernel did not send.
-    pub udp_send_errors: EventCount,
+    pub udp_send_errors: AtomicCounter,
     /// UDP queries that the kernel dropped because the receive queue of a worker was full.
-    pub udp_queue_overflows: EventCount,
+    pub udp_queue_overflows: AtomicCounter,
     /// Snapshots of the cache.
     pub snapshots: Snapshots,
     /// Cache entries that another process had before.
-    pub inherited: Inherited,
-    setup_errors: [EventCount; SETUP_ERRORS.len()],
+    pub imported: ImportedEntries,
+    setup_errors: [AtomicCounter; SETUP_ERRORS.len()],
 }
 
 impl ProcessCounters {
     /// Counts a failure to set up the node.
     pub fn setup_error(&self, error: SetupError) {
         if let Some(count) = self.setup_errors.get(error as usize) {
-            count.up();
+            count.inc();
         }
     }
 
     /// Label value and count of each kind of set-up failure.
     pub(crate) fn setup_errors(&self) -> impl Iterator<Item = (&'static str, u64)> {
-        SETUP_ERRORS.into_iter().zip(self.setup_errors.iter().map(EventCount::get))
+        SETUP_ERRORS.into_iter().zip(self.setup_errors.iter().map(AtomicCounter::get))
     }
 }

@@ -132,10 +132,10 @@ impl Desk {
                 debug!("cache snapshot: {} entries, {} octets", written.entries, written.octets);
                 self.written = Some(insertions);
                 self.failing = false;
-                self.counters.snapshots.written.up();
+                self.counters.snapshots.written.inc();
             }
             Err(error) => {
-                self.counters.snapshots.failed.up();
+                self.counters.snapshots.failed.inc();
                 if !std::mem::replace(&mut self.failing, true) {
                     warn!("cache snapshot {} is not written: {error}", self.snapshot.path().display());
                 }

@@ -27,9 +27,9 @@ use tokio::sync::{Notify, mpsc};
 use tokio::time;
 
 use crate::clock;
-use crate::logging::Voice;
+use crate::logging::Logger;
 use crate::logging::errors::ErrorLog;
-use crate::logging::query_log::{QueryLog, Sent};
+use crate::logging::query_log::{QueryLog, SentResponse};
 use crate::metrics::ProcessCounters;
 pub(crate) use sockets::{Inherited, Listening, Transport};
 use tcp_server::Clients;
@@ -70,7 +70,7 @@ pub(crate) enum Notice {
 /// What a worker is given for life.
 pub(crate) struct Desk {
     pub(crate) seat: ResolverConfig,
-    pub(crate) voice: Voice,
+    pub(crate) logger: Logger,
     pub(crate) process: Arc<ProcessCounters>,
     /// For the connections of all workers.
     pub(crate) room: Arc<Room>,
@@ -105,7 +105,7 @@ struct Core {
     armed: Cell<Option<Instant>>,
     rearmed: Notify,
     counters: Arc<WorkerCounters>,
-    voice: Voice,
+    logger: Logger,
     process: Arc<ProcessCounters>,
     notices: mpsc::Sender<Notice>,
     peers: Vec<mpsc::UnboundedSender<ShareResult>>,
@@ -124,7 +124,7 @@ impl Core {
             upstreams,
             armed: Cell::new(None),
             rearmed: Notify::new(),
-            voice: desk.voice,
+            logger: desk.logger,
             process: desk.process,
             notices: desk.notices,
             peers: desk.peers,
@@ -251,7 +251,7 @@ impl Core {
                         clock::now(),
                     );
                     if let Some(line) = line {
-                        self.voice.say(line.level, line.text);
+                        self.logger.log(line.level, line.text);
                     }
                 }
                 Action::LoopDetected(client, route) => self.notice(Notice::Loop(*client, *route)),
@@ -265,21 +265,23 @@ impl Core {
             self.clients.answer(connection, message);
         }
         let orders = self.orders.borrow();
-        if orders.query_log.is_silent() {
+        if orders.query_log.is_empty() {
             return;
         }
         let client = &answered.client;
         let listening = orders.addresses.get(&client.listener).copied();
         let Some(local) = client.local.or(listening) else { return };
-        if let Some(line) = orders.query_log.line(&Sent { answered, message, local, now: clock::now() }) {
-            self.voice.say(tracing::Level::INFO, line);
+        if let Some(line) =
+            orders.query_log.line(&SentResponse { answered, message, local, now: clock::now() })
+        {
+            self.logger.log(tracing::Level::INFO, line);
         }
     }
 
     fn notice(&self, notice: Notice) {
         if self.notices.try_send(notice).is_err() {
-            self.voice
-                .say(tracing::Level::WARN, "the control thread is too busy to hear of a forwarding loop");
+            self.logger
+                .log(tracing::Level::WARN, "the control thread is too busy to hear of a forwarding loop");
         }
     }
 
@@ -312,11 +314,11 @@ mod tests {
     pub(super) fn core() -> Rc<Core> {
         let seat = testkit::stand::seat(Arc::default());
         let process = Arc::<ProcessCounters>::default();
-        let voice = Voice::start(std::io::sink(), 1, Arc::clone(&process)).unwrap();
+        let logger = Logger::start(std::io::sink(), 1, Arc::clone(&process)).unwrap();
         let (peers, mut inboxes) = inboxes(1);
         let inbox = inboxes.pop().unwrap();
         let room = Arc::new(Room::new(64, Arc::clone(&process)));
-        let desk = Desk { seat, voice, process, room, notices: mpsc::channel(1).0, peers, inbox };
+        let desk = Desk { seat, logger, process, room, notices: mpsc::channel(1).0, peers, inbox };
         Core::new(desk, orders())
     }
 

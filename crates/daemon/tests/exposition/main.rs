@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use daemon::counters::{CounterRegistry, DROPPED, EnabledPlugin};
-use daemon::metrics::{Build, Exposition, ProcessCounters, SetupError};
+use daemon::metrics::{BuildInfo, Exposition, ProcessCounters, SetupError};
 use resolver::cache::Usage;
 use resolver::counters::{Plugin, rcode_index, type_index};
 use wire::header::{Rcode, RecordType};
@@ -29,7 +29,7 @@ struct Page {
 
 impl Page {
     fn new() -> Self {
-        let build = Build {
+        let build = BuildInfo {
             version: "0.1.0".to_owned(),
             revision: "abc".to_owned(),
             compiler: "rustc 1.95.0".to_owned(),
@@ -125,16 +125,16 @@ fn enabled(name: &str) -> EnabledPlugin {
 fn the_whole_page() {
     let page = Page::new();
     drive(&mut page.counters.lock().unwrap());
-    page.process.health_probes.observe(Duration::from_millis(1));
+    page.process.health_checks.observe(Duration::from_millis(1));
     page.process.setup_error(SetupError::InterfaceAdd);
-    page.process.reloads.failed.up();
+    page.process.reloads.failed.inc();
     page.process.reloads.attempted("c0ffee");
-    page.process.connections.open.up();
-    page.process.repairs.up();
+    page.process.connections.open.inc();
+    page.process.repairs.inc();
     page.process.snapshots.written.add(7);
-    page.process.snapshots.failed.up();
-    page.process.inherited.predecessor.add(9000);
-    page.process.inherited.snapshot.add(800);
+    page.process.snapshots.failed.inc();
+    page.process.imported.predecessor.add(9000);
+    page.process.imported.snapshot.add(800);
 
     let expected = include_str!("page.prom");
     let shown = page.text();

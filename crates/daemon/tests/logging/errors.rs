@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use corefile::settings::{Consolidate, Errors};
-use daemon::logging::errors::{Consolidator, ErrorLog, Line};
+use daemon::logging::errors::{Consolidator, ErrorLog, LogLine};
 use regex::Regex;
 use resolver::action::{AttemptFailure, Cause, QueryError, Transport};
 use resolver::policy::RouteId;
@@ -33,13 +33,13 @@ fn consolidator(rules: Vec<Consolidate>) -> Consolidator {
 }
 
 /// What is said at once of a failure to find `nimek.com.br.`.
-fn told(consolidator: &Consolidator, cause: Cause, now: Instant) -> Option<Line> {
+fn told(consolidator: &Consolidator, cause: Cause, now: Instant) -> Option<LogLine> {
     let name = Name::parse("nimek.com.br.").unwrap();
     consolidator.report(&trouble(cause), name.as_wire(), now)
 }
 
-fn line(level: Level, text: &str) -> Line {
-    Line { level, text: format!("plugin/errors: {text}") }
+fn line(level: Level, text: &str) -> LogLine {
+    LogLine { level, text: format!("plugin/errors: {text}") }
 }
 
 #[test]

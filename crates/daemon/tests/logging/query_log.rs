@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use corefile::settings::{LogClasses, LogRule};
-use daemon::logging::query_log::{QueryLog, Sent};
+use daemon::logging::query_log::{QueryLog, SentResponse};
 use resolver::action::{Client, ClientResponse, ConnectionId, ResponseInfo};
 use resolver::policy::{ListenerId, RouteId};
 use wire::header::{Flags, Header, Rcode, RecordType};
@@ -29,7 +29,12 @@ impl Exchange {
     fn line(&self, rules: &[LogRule]) -> Option<String> {
         let mut log = QueryLog::new();
         log.set_rules(RouteId(1), rules);
-        log.line(&Sent { answered: &self.answered, message: &self.message, local: self.local, now: self.now })
+        log.line(&SentResponse {
+            answered: &self.answered,
+            message: &self.message,
+            local: self.local,
+            now: self.now,
+        })
     }
 
     fn filled(&self, format: &str) -> String {

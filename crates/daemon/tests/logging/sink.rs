@@ -5,7 +5,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use daemon::logging::Voice;
+use daemon::logging::Logger;
 use daemon::metrics::ProcessCounters;
 use tracing::{Level, debug, error, info, trace, warn};
 
@@ -30,49 +30,49 @@ impl Write for Page {
     }
 }
 
-fn voice() -> (Voice, Page) {
+fn logger() -> (Logger, Page) {
     let page = Page::default();
-    (Voice::start(page.clone(), 64, Arc::default()).unwrap(), page)
+    (Logger::start(page.clone(), 64, Arc::default()).unwrap(), page)
 }
 
 #[test]
 fn lines_have_the_prefixes_of_coredns() {
-    let (voice, page) = voice();
-    voice.say(Level::INFO, "Reloading complete");
-    voice.say(Level::WARN, "two");
-    voice.say(Level::ERROR, "three");
-    voice.say(Level::DEBUG, "unheard");
-    voice.show_debug(true);
-    voice.say(Level::DEBUG, "four");
-    voice.say(Level::TRACE, "unheard");
-    assert!(voice.flush(PATIENCE));
+    let (logger, page) = logger();
+    logger.log(Level::INFO, "Reloading complete");
+    logger.log(Level::WARN, "two");
+    logger.log(Level::ERROR, "three");
+    logger.log(Level::DEBUG, "unheard");
+    logger.set_debug(true);
+    logger.log(Level::DEBUG, "four");
+    logger.log(Level::TRACE, "unheard");
+    assert!(logger.flush(PATIENCE));
     assert_eq!(page.lines(), ["[INFO] Reloading complete", "[WARNING] two", "[ERROR] three", "[DEBUG] four"]);
 }
 
 #[test]
 fn one_call_is_one_line_whatever_is_in_it() {
-    let (voice, page) = voice();
-    voice.say(Level::INFO, "a\n[FATAL] b\r\u{1b}[31m\u{7f}\0\u{85} \"ü\"");
-    assert!(voice.flush(PATIENCE));
+    let (logger, page) = logger();
+    logger.log(Level::INFO, "a\n[FATAL] b\r\u{1b}[31m\u{7f}\0\u{85} \"ü\"");
+    assert!(logger.flush(PATIENCE));
     assert_eq!(page.lines(), [r#"[INFO] a\n[FATAL] b\r\u{1b}[31m\u{7f}\u{0}\u{85} "ü""#]);
 }
 
 #[test]
 fn events_become_lines_with_their_fields() {
-    let (voice, page) = voice();
-    tracing::subscriber::with_default(voice.subscriber(), || {
+    let (logger, page) = logger();
+    tracing::subscriber::with_default(logger.subscriber(), || {
         let path = String::from("/etc/coredns/Corefile");
         info!("Reloading");
         warn!(to = %"10.233.0.3:53", tries = 2, "no answer");
         error!(file = path, reason = "is a directory", "cannot read");
         error!(target: "hyper", "of another crate");
         debug!("unheard");
-        voice.show_debug(true);
+        logger.set_debug(true);
         debug!(target: "daemon::worker", open = true, "heard");
         debug!(target: "hyper::proto", "unheard");
         trace!(target: "daemon::worker", "unheard");
     });
-    assert!(voice.flush(PATIENCE));
+    assert!(logger.flush(PATIENCE));
     let expected = [
         "[INFO] Reloading",
         "[WARNING] no answer to=10.233.0.3:53 tries=2",
@@ -106,20 +106,20 @@ fn a_reader_that_stalls_costs_lines_and_no_time() {
     let (writing, is_writing) = sync_channel(1);
     let (go_on, told) = sync_channel(1);
     let counters = Arc::new(ProcessCounters::default());
-    let voice = Voice::start(Stuck { writing, go_on: told }, 4, Arc::clone(&counters)).unwrap();
-    voice.say(Level::INFO, "taken by the writer");
+    let logger = Logger::start(Stuck { writing, go_on: told }, 4, Arc::clone(&counters)).unwrap();
+    logger.log(Level::INFO, "taken by the writer");
     is_writing.recv_timeout(PATIENCE).unwrap();
     for _ in 0..10 {
-        voice.say(Level::INFO, "four of ten find room");
+        logger.log(Level::INFO, "four of ten find room");
     }
-    assert_eq!(counters.lost_lines.get(), 6);
-    assert!(!voice.flush(Duration::from_millis(1)));
+    assert_eq!(counters.dropped_lines.get(), 6);
+    assert!(!logger.flush(Duration::from_millis(1)));
 
     go_on.send(()).unwrap();
     is_writing.recv_timeout(PATIENCE).unwrap();
     go_on.send(()).unwrap();
-    assert!(voice.flush(PATIENCE));
-    assert_eq!(counters.lost_lines.get(), 6);
+    assert!(logger.flush(PATIENCE));
+    assert_eq!(counters.dropped_lines.get(), 6);
 }
 
 /// A pipe whose reader is gone.
@@ -138,8 +138,8 @@ impl Write for Broken {
 #[test]
 fn lines_that_cannot_be_written_are_counted() {
     let counters = Arc::new(ProcessCounters::default());
-    let voice = Voice::start(Broken, 4, Arc::clone(&counters)).unwrap();
-    voice.say(Level::INFO, "into the void");
-    assert!(voice.flush(PATIENCE));
-    assert_eq!(counters.lost_lines.get(), 1);
+    let logger = Logger::start(Broken, 4, Arc::clone(&counters)).unwrap();
+    logger.log(Level::INFO, "into the void");
+    assert!(logger.flush(PATIENCE));
+    assert_eq!(counters.dropped_lines.get(), 1);
 }

@@ -74,7 +74,7 @@ impl Service<'_> {
         self.forsaken = estate.addresses.iter().filter(|address| !local.contains(address)).copied().collect();
         let sockets = estate.sockets();
         let (moved, received) = estate.receive_cache(&self.cache, import_targets).await;
-        self.scene.process.inherited.predecessor.add(moved.taken);
+        self.scene.process.imported.predecessor.add(moved.taken);
         if let Err(reason) = received {
             warn!("the cache of the running instance has not come over whole: {reason}");
         }
@@ -89,7 +89,7 @@ impl Service<'_> {
         let Some(place) = self.scene.place else { return };
         match Snapshot::new(place.directory()).load(&self.cache, import_targets) {
             Ok(Loaded { summary, age }) => {
-                self.scene.process.inherited.snapshot.add(summary.imported);
+                self.scene.process.imported.snapshot.add(summary.imported);
                 info!("{} answers from a snapshot of {} s ago", summary.imported, age.as_secs());
             }
             Err(Refused::Absent) => {}
@@ -103,7 +103,7 @@ impl Service<'_> {
             let (lease, stopped) = estate.take().await;
             match &stopped {
                 Ok(()) => {
-                    self.scene.process.handovers.taken.up();
+                    self.scene.process.handovers.taken_over.inc();
                     info!("took over; the instance before stands by until it is told to leave");
                 }
                 Err(PostError::Gone) => info!("the instance before has ended"),
@@ -164,7 +164,7 @@ impl Service<'_> {
     fn offer(&self) -> io::Result<Offer> {
         let dns = self.listening.iter().map(dns_socket);
         let http = self
-            .admin
+            .http_server
             .sockets()
             .map(|(asked, bound, socket)| duplicate(format!("http {asked} {bound}"), socket));
         let mut addresses = self.kept_addresses();
@@ -200,7 +200,7 @@ impl Service<'_> {
         self.step_aside().await;
         let outcome = match succession.confirm().await {
             Ok(()) => {
-                self.scene.process.handovers.given.up();
+                self.scene.process.handovers.handed_over.inc();
                 info!("handed over to {}; standing by until told to leave", succession.version);
                 tokio::select! {
                     biased;
@@ -220,7 +220,7 @@ impl Service<'_> {
         }
         self.listening.extend(std::mem::take(&mut succession.returned), self.workers.len());
         self.step_forward().await?;
-        self.scene.process.handovers.resumed.up();
+        self.scene.process.handovers.resumed.inc();
         self.offered = None;
         info!("in service again");
         if outcome == Outcome::Returned && succession.resumed().await.is_err() {
@@ -237,7 +237,7 @@ impl Service<'_> {
                 error!("a worker does not stop reading: {error}");
             }
         }
-        self.admin.pause();
+        self.http_server.pause();
         self.door = None;
         if let Some(archivist) = self.archivist.take() {
             archivist.leave();
@@ -255,7 +255,7 @@ impl Service<'_> {
         for (worker, opened) in self.workers.iter().zip(sockets) {
             worker.adopt(Adoption { opened, ..Adoption::default() }).await.map_err(Fault::Thread)?;
         }
-        self.admin.resume().map_err(Fault::Thread)?;
+        self.http_server.resume().map_err(Fault::Thread)?;
         self.settle();
         Ok(())
     }

@@ -62,14 +62,14 @@ impl Service<'_> {
             self.offered = None;
             self.repair(node).await;
         }
-        if self.admin.is_incomplete() {
+        if self.http_server.is_incomplete() {
             // node-cache, whose place we take, holds its port until it ends.
-            self.admin
+            self.http_server
                 .rebind(&super::reconfigure::endpoints(self.scene, &self.settings))
                 .map_err(Fault::Admin)?;
         }
         for line in self.error_log.due(clock::now()) {
-            self.scene.voice.say(line.level, line.text);
+            self.scene.logger.log(line.level, line.text);
         }
         if !node.in_place().await {
             conditions.link.await_again();
@@ -118,7 +118,7 @@ impl Service<'_> {
                 stuck = Some(format!("worker {number} makes no progress for {} s\n", silence.as_secs()));
             }
         }
-        self.admin.tell_health(stuck);
+        self.http_server.set_health_error(stuck);
     }
 
     /// Puts back what someone took away.
@@ -139,7 +139,7 @@ impl Service<'_> {
             }
             tell(event, self.scene.process);
             if !event.is_failure() {
-                self.scene.process.repairs.up();
+                self.scene.process.repairs.inc();
             }
         }
     }

@@ -25,7 +25,7 @@ use super::upstream_files::FileWatch;
 use super::{Fault, Scene, tell};
 use crate::clock;
 use crate::handover::{Door, Lease, Succession};
-use crate::http::Admin;
+use crate::http::HttpServer;
 use crate::logging::errors::ErrorLog;
 use crate::snapshot::{Archivist, Last};
 use crate::worker::config::Assembly;
@@ -53,7 +53,7 @@ pub(super) struct Service<'a> {
     pub(super) corefile: Corefile,
     pub(super) settings: Settings,
     pub(super) assembly: Assembly,
-    pub(super) admin: Admin,
+    pub(super) http_server: HttpServer,
     cache: Arc<Cache>,
     workers: Vec<Worker>,
     pings: Vec<Ping>,
@@ -131,10 +131,10 @@ impl Service<'_> {
         }
         self.probes.shutdown().await;
         for line in self.error_log.stop() {
-            self.scene.voice.say(line.level, line.text);
+            self.scene.logger.log(line.level, line.text);
         }
         self.remove_pid_file();
-        self.admin.close().await;
+        self.http_server.close().await;
     }
 
     fn describe(&self, notice: Notice) -> String {

@@ -30,7 +30,7 @@ impl Service<'_> {
             .listening
             .open(&opened, self.workers.len(), &mut Inherited::default())
             .map_err(bind_fault)?;
-        if let Err(error) = self.admin.rebind(&endpoints(self.scene, &settings)) {
+        if let Err(error) = self.http_server.rebind(&endpoints(self.scene, &settings)) {
             self.listening.close(&opened.iter().map(|(id, _)| *id).collect::<Vec<_>>());
             return Err(Fault::Admin(error));
         }
@@ -40,7 +40,7 @@ impl Service<'_> {
         }
         self.listening.close(&closed);
         for line in self.error_log.stop() {
-            self.scene.voice.say(line.level, line.text);
+            self.scene.logger.log(line.level, line.text);
         }
         self.probes = start_probes(probes);
         self.assembly.in_force(&settings);

@@ -82,7 +82,7 @@ impl Service<'_> {
         match lease.give_back(&sockets).await {
             Ok(()) => {
                 // Nobody is to hear from us that nothing is ready here.
-                self.admin.pause();
+                self.http_server.pause();
                 info!("the instance before goes on");
                 true
             }

@@ -14,7 +14,7 @@ use wire::name::Name;
 use super::reconfigure::{bind_fault, endpoints, start_probes};
 use super::{Fault, Scene, Service};
 use crate::handover::Estate;
-use crate::http::Admin;
+use crate::http::HttpServer;
 use crate::worker::config::Assembly;
 use crate::worker::{self, Adoption, Desk, Inherited, Listening, Notice, Orders, Room, Worker};
 use crate::{budget, snapshot};
@@ -30,7 +30,7 @@ impl<'a> Service<'a> {
         scene: Scene<'a>,
         (corefile, settings): (Corefile, Settings),
         mut assembly: Assembly,
-        admin: Admin,
+        http_server: HttpServer,
         estate: Option<Box<Estate>>,
     ) -> Result<Self, Fault> {
         let assembled = assembly.assemble(&settings).map_err(Fault::Numbers)?;
@@ -42,7 +42,7 @@ impl<'a> Service<'a> {
             corefile,
             settings,
             assembly,
-            admin,
+            http_server,
             cache,
             workers: Vec::new(),
             pings: Vec::new(),
@@ -81,11 +81,11 @@ impl<'a> Service<'a> {
         let (mut estate, mut inherited) = (estate, Inherited::default());
         if let Some(estate) = &mut estate {
             inherited = std::mem::take(&mut estate.dns);
-            self.admin.inherit(std::mem::take(&mut estate.http));
+            self.http_server.inherit(std::mem::take(&mut estate.http));
         }
         let workers = orders.len();
         let sockets = self.listening.open(listeners, workers, &mut inherited).map_err(bind_fault)?;
-        self.admin.rebind(&endpoints(self.scene, &self.settings)).map_err(Fault::Admin)?;
+        self.http_server.rebind(&endpoints(self.scene, &self.settings)).map_err(Fault::Admin)?;
         self.workers = self.hire(orders, &notify)?;
         for (worker, opened) in self.workers.iter().zip(sockets) {
             worker.adopt(Adoption { opened, ..Adoption::default() }).await.map_err(Fault::Thread)?;
@@ -110,9 +110,9 @@ impl<'a> Service<'a> {
                 limits: ResolverLimits::default(),
                 seed: rand::random(),
             };
-            let (voice, process) = (self.scene.voice.clone(), Arc::clone(self.scene.process));
+            let (logger, process) = (self.scene.logger.clone(), Arc::clone(self.scene.process));
             let (room, notices, peers) = (Arc::clone(&room), notify.clone(), peers.clone());
-            let desk = Desk { seat, voice, process, room, notices, peers, inbox };
+            let desk = Desk { seat, logger, process, room, notices, peers, inbox };
             workers.push(Worker::start(index, desk, orders).map_err(Fault::Thread)?);
         }
         Ok(workers)

@@ -82,17 +82,17 @@ impl Room {
             Some((Some(idle), evicted, _)) => {
                 seats.free(&idle);
                 idle.wanted.notify_one();
-                evicted.up();
+                evicted.inc();
             }
             Some((None, _, refused)) => {
-                refused.up();
+                refused.inc();
                 return None;
             }
         }
         let seat = Arc::new(Seat { client, idle_since: AtomicU64::new(self.now()), wanted: Notify::new() });
         seats.of_clients.entry(client).or_default().push(Arc::clone(&seat));
         seats.taken += 1;
-        counts.open.up();
+        counts.open.inc();
         Some(Place { room: Arc::clone(self), seat, held: std::cell::Cell::new(0) })
     }
 
@@ -162,7 +162,7 @@ impl Drop for Place {
     fn drop(&mut self) {
         self.room.held.fetch_sub(self.held.get(), Relaxed);
         self.room.seats().free(&self.seat);
-        self.room.process.connections.open.down();
+        self.room.process.connections.open.dec();
     }
 }
 
@@ -198,7 +198,7 @@ mod tests {
     fn counts(room: &Room) -> [u64; 4] {
         let counts = &room.process.connections;
         [&counts.refused.process, &counts.refused.client, &counts.evicted.process, &counts.evicted.client]
-            .map(crate::metrics::EventCount::get)
+            .map(crate::metrics::AtomicCounter::get)
     }
 
     #[test]

@@ -124,7 +124,7 @@ async fn accept(core: Rc<Core>, id: ListenerId, listener: TcpListener) {
         match listener.accept().await {
             Ok((stream, peer)) => admit(&core, id, stream, peer),
             Err(error) if is_shortage(&error) => {
-                core.process.connections.accept_errors.up();
+                core.process.connections.accept_errors.inc();
                 time::sleep(ACCEPT_PAUSE).await;
             }
             // The client was gone before its turn came.
@@ -153,8 +153,8 @@ fn admit(core: &Rc<Core>, listener: ListenerId, stream: TcpStream, peer: SocketA
     tokio::task::spawn_local(async move {
         match connection.converse(&core, client, &stream).await {
             End::Done => {}
-            End::TimedOut => core.process.connections.timed_out.up(),
-            End::Unread => core.process.connections.unread.up(),
+            End::TimedOut => core.process.connections.timed_out.inc(),
+            End::Unread => core.process.connections.write_buffer_exceeded.inc(),
         }
         core.clients.connections.borrow_mut().remove(&id);
     });

@@ -183,8 +183,8 @@ impl Pool {
             self.complained.get().is_none_or(|last| now.saturating_duration_since(last) > COMPLAINT);
         if error.kind() == io::ErrorKind::InvalidData && is_news {
             self.complained.set(Some(now));
-            core.voice
-                .say(tracing::Level::WARN, format!("plugin/forward: tls://{}: {error}", self.carrier.addr));
+            core.logger
+                .log(tracing::Level::WARN, format!("plugin/forward: tls://{}: {error}", self.carrier.addr));
         }
     }
 
