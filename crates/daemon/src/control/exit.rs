@@ -12,18 +12,18 @@ use corefile::ConfigError;
 
 /// An end that was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Ending {
+pub(crate) enum ExitReason {
     /// By a signal.
-    Asked,
+    Signal,
     /// By a second signal, which cut the first one's courtesies short.
-    AskedTwice,
+    SecondSignal,
     /// By a signal, when another instance had taken over.
     HandedOver,
 }
 
 /// An end that was not. Each text is for the operator: what, where, why, and what to do.
 #[derive(Debug)]
-pub(crate) enum Fault {
+pub(crate) enum FatalError {
     Config(ConfigError),
     LinkKind(linux::link::UnknownLinkKind),
     Node(linux::node::NodeError),
@@ -37,7 +37,7 @@ pub(crate) enum Fault {
     Loop(String),
 }
 
-impl fmt::Display for Fault {
+impl fmt::Display for FatalError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Config(error) => error.fmt(f),

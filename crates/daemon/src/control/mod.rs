@@ -28,7 +28,7 @@ use tracing::{error, info, warn};
 use crate::counters::CounterRegistry;
 use crate::environment;
 use crate::flags::{self, Flags};
-use crate::handover::{Estate, Place};
+use crate::handover::{ReceivedOffer, SocketDirectory};
 use crate::host::OsHost;
 use crate::http::{HandlerState, Limits};
 use crate::logging::{self, Logger};
@@ -38,8 +38,8 @@ use crate::worker::config;
 use corefile::Corefile;
 use corefile::Environment;
 use corefile::settings::Settings;
-pub(crate) use exit::{Ending, Fault};
-use instance::{Conditions, Parting, Service, Standby};
+pub(crate) use exit::{ExitReason, FatalError};
+use instance::{Instance, ReadinessConditions, Standby, StopReason};
 use signals::Signals;
 
 /// The packet-filter table.
@@ -65,60 +65,74 @@ pub fn run(args: impl IntoIterator<Item = std::ffi::OsString>) -> ExitCode {
             logger.flush(LAST_WORDS);
             ending
         }
-        Err(error) => Err(Fault::Thread(error)),
+        Err(error) => Err(FatalError::Thread(error)),
     };
     match ending {
-        Ok(Ending::Asked | Ending::HandedOver) => ExitCode::SUCCESS,
-        Ok(Ending::AskedTwice) => ExitCode::from(2),
-        Err(fault) => {
+        Ok(ExitReason::Signal | ExitReason::HandedOver) => ExitCode::SUCCESS,
+        Ok(ExitReason::SecondSignal) => ExitCode::from(2),
+        Err(error) => {
             // Where stderr is closed there is nobody left to tell.
-            writeln!(std::io::stderr(), "{fault}").unwrap_or_default();
+            writeln!(std::io::stderr(), "{error}").unwrap_or_default();
             ExitCode::FAILURE
         }
     }
 }
 
-fn with_logger(flags: &Flags, logger: &Logger, process: &Arc<ProcessCounters>) -> Result<Ending, Fault> {
+fn with_logger(
+    flags: &Flags,
+    logger: &Logger,
+    process: &Arc<ProcessCounters>,
+) -> Result<ExitReason, FatalError> {
     // It is set once per process; a second run in one process keeps the first logger.
     tracing::subscriber::set_global_default(logger.subscriber()).unwrap_or_default();
     let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Fault::Thread)?;
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(FatalError::Thread)?;
     let local = tokio::task::LocalSet::new();
     local.block_on(&runtime, control(flags, logger, process))
 }
 
-async fn control(flags: &Flags, logger: &Logger, process: &Arc<ProcessCounters>) -> Result<Ending, Fault> {
-    let mut signals = Signals::listen().map_err(Fault::Thread)?;
+async fn control(
+    flags: &Flags,
+    logger: &Logger,
+    process: &Arc<ProcessCounters>,
+) -> Result<ExitReason, FatalError> {
+    let mut signals = Signals::listen().map_err(FatalError::Thread)?;
     let environment = environment::from_process();
-    let corefile = Corefile::parse(&flags.options, &environment, &OsHost).map_err(Fault::Config)?;
-    let settings = corefile.build_settings(&flags.options, &OsHost).map_err(Fault::Config)?;
+    let corefile = Corefile::parse(&flags.options, &environment, &OsHost).map_err(FatalError::Config)?;
+    let settings = corefile.build_settings(&flags.options, &OsHost).map_err(FatalError::Config)?;
     for warning in &settings.warnings {
         warn!("{warning}");
     }
     let descriptors = raise_descriptor_limit();
-    let place = teardown::meeting_place(flags);
-    let estate = teardown::predecessor(place.as_ref(), process).await;
+    let directory = teardown::socket_directory(flags);
+    let estate = teardown::predecessor(directory.as_ref(), process).await;
     let mut node = set_up_node(flags, process).await?;
-    let scene =
-        Scene { flags, environment: &environment, logger, process, descriptors, place: place.as_ref() };
-    let serving = serve(scene, (corefile, settings), estate, &mut node, &mut signals);
-    let ended = surviving(serving).await.unwrap_or(Err(Fault::Panicked));
-    let restored = teardown::restore(scene, node, &ended).await;
+    let context = ProcessContext {
+        flags,
+        environment: &environment,
+        logger,
+        process,
+        descriptors,
+        directory: directory.as_ref(),
+    };
+    let serving = serve(context, (corefile, settings), estate, &mut node, &mut signals);
+    let ended = surviving(serving).await.unwrap_or(Err(FatalError::Panicked));
+    let restored = teardown::restore(context, node, &ended).await;
     match (ended, restored) {
         (Ok(ending), restored) => restored.map(|()| ending),
-        (Err(fault), restored) => {
-            // The fault is told last; what stays on the node must be told too.
+        (Err(error), restored) => {
+            // The error is told last; what stays on the node must be told too.
             if let Err(leftover) = restored {
                 error!("{leftover}");
             }
-            Err(fault)
+            Err(error)
         }
     }
 }
 
 /// What is there before anything is served.
 #[derive(Clone, Copy)]
-struct Scene<'a> {
+struct ProcessContext<'a> {
     flags: &'a Flags,
     environment: &'a Environment,
     logger: &'a Logger,
@@ -126,7 +140,7 @@ struct Scene<'a> {
     /// How many the process may have open.
     descriptors: u64,
     /// Where predecessor and successor are met.
-    place: Option<&'a Place>,
+    directory: Option<&'a SocketDirectory>,
 }
 
 fn raise_descriptor_limit() -> u64 {
@@ -143,45 +157,45 @@ fn raise_descriptor_limit() -> u64 {
 }
 
 async fn serve(
-    scene: Scene<'_>,
+    context: ProcessContext<'_>,
     configuration: (Corefile, Settings),
-    estate: Option<Box<Estate>>,
+    estate: Option<Box<ReceivedOffer>>,
     node: &mut NodeSetup,
     signals: &mut Signals,
-) -> Result<Ending, Fault> {
+) -> Result<ExitReason, FatalError> {
     let counters = Arc::new(Mutex::new(CounterRegistry::new()));
     let readiness = Readiness::new();
     let state = HandlerState {
-        exposition: Arc::new(exposition(&counters, scene.process)?),
+        exposition: Arc::new(exposition(&counters, context.process)?),
         readiness: readiness.clone(),
-        counters: Arc::clone(scene.process),
+        counters: Arc::clone(context.process),
     };
-    let assembly = config::Assembly::new(counters, scene.flags.workers);
+    let assembly = config::Assembly::new(counters, context.flags.workers);
     let http_server = crate::http::HttpServer::new(state, Limits::default());
-    let conditions = Conditions::of(&readiness);
-    let mut service = Service::start(scene, configuration, assembly, http_server, estate).await?;
-    let ended = in_service(&mut service, node, signals, &conditions, &readiness).await;
-    service.close().await;
+    let conditions = ReadinessConditions::of(&readiness);
+    let mut instance = Instance::start(context, configuration, assembly, http_server, estate).await?;
+    let ended = in_service(&mut instance, node, signals, &conditions, &readiness).await;
+    instance.close().await;
     ended
 }
 
 /// Serves until it is told to leave, alone or beside a successor.
 async fn in_service(
-    service: &mut Service<'_>,
+    instance: &mut Instance<'_>,
     node: &mut NodeSetup,
     signals: &mut Signals,
-    conditions: &Conditions,
+    conditions: &ReadinessConditions,
     readiness: &Readiness,
-) -> Result<Ending, Fault> {
+) -> Result<ExitReason, FatalError> {
     loop {
-        match service.attend(node, signals, conditions).await? {
-            Parting::Told => {
+        match instance.attend(node, signals, conditions).await? {
+            StopReason::Terminate => {
                 readiness.withdraw();
-                return Ok(service.leave(signals, conditions).await);
+                return Ok(instance.leave(signals, conditions).await);
             }
-            Parting::Succeeded(succession) => {
-                if service.stand_by(*succession, signals).await? == Standby::Over {
-                    return Ok(service.retire(signals).await);
+            StopReason::Superseded(succession) => {
+                if instance.stand_by(*succession, signals).await? == Standby::Over {
+                    return Ok(instance.retire(signals).await);
                 }
             }
         }
@@ -191,17 +205,17 @@ async fn in_service(
 fn exposition(
     counters: &Arc<Mutex<CounterRegistry>>,
     process: &Arc<ProcessCounters>,
-) -> Result<Exposition, Fault> {
+) -> Result<Exposition, FatalError> {
     let build = BuildInfo {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         revision: option_env!("NODELOCALDNS_REVISION").unwrap_or_default().to_owned(),
         compiler: "rustc".to_owned(),
     };
-    Exposition::new(Arc::clone(counters), Arc::clone(process), build).map_err(Fault::Metrics)
+    Exposition::new(Arc::clone(counters), Arc::clone(process), build).map_err(FatalError::Metrics)
 }
 
-async fn set_up_node(flags: &Flags, process: &ProcessCounters) -> Result<NodeSetup, Fault> {
-    let kind = flags.link_kind.parse().map_err(Fault::LinkKind)?;
+async fn set_up_node(flags: &Flags, process: &ProcessCounters) -> Result<NodeSetup, FatalError> {
+    let kind = flags.link_kind.parse().map_err(FatalError::LinkKind)?;
     let link = flags.setup_interface.then(|| LinkPlan {
         name: flags.interface_name.clone(),
         kind,
@@ -213,7 +227,7 @@ async fn set_up_node(flags: &Flags, process: &ProcessCounters) -> Result<NodeSet
         dns_port: flags.options.dns_port,
         health_port: Some(flags.health_port),
     });
-    let (node, events) = NodeSetup::apply(NodePlan { link, notrack }).await.map_err(Fault::Node)?;
+    let (node, events) = NodeSetup::apply(NodePlan { link, notrack }).await.map_err(FatalError::Node)?;
     for event in &events {
         tell(event, process);
     }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use tokio::time;
 use tracing::{error, info};
 
-use super::Scene;
+use super::ProcessContext;
 use crate::clock;
 use crate::flags::Flags;
 use crate::host::OsHost;
@@ -16,7 +16,7 @@ use corefile::settings::Settings;
 const TEMPLATE_INTERVAL: Duration = Duration::from_secs(10);
 
 /// When to look, and what was seen last.
-pub(super) struct Watch {
+pub(super) struct CorefileWatch {
     next: Option<Instant>,
     interval: Option<Duration>,
     seen: String,
@@ -24,7 +24,7 @@ pub(super) struct Watch {
     unreadable: Option<String>,
 }
 
-impl Watch {
+impl CorefileWatch {
     /// A watch as the `reload` directive of `settings` wants it.
     pub(super) fn new(settings: &Settings, flags: &Flags) -> Self {
         let mut watch = Self { next: None, interval: None, seen: settings.hash.clone(), unreadable: None };
@@ -52,14 +52,14 @@ impl Watch {
 
     /// The Corefile and what it comes to, if it has been edited since the last look and can be read. `asked` by signal, it is taken
     /// edited or not.
-    pub(super) fn look(&mut self, scene: Scene<'_>, asked: bool) -> Option<(Corefile, Settings)> {
+    pub(super) fn look(&mut self, context: ProcessContext<'_>, asked: bool) -> Option<(Corefile, Settings)> {
         self.next = self.interval.map(|interval| clock::now() + interval);
-        let corefile = match Corefile::parse(&scene.flags.options, scene.environment, &OsHost) {
+        let corefile = match Corefile::parse(&context.flags.options, context.environment, &OsHost) {
             Ok(corefile) => corefile,
             Err(error) => {
                 let reason = error.to_string();
                 if asked || self.unreadable.as_ref() != Some(&reason) {
-                    failed(scene, &reason);
+                    failed(context, &reason);
                 }
                 self.unreadable = Some(reason);
                 return None;
@@ -71,10 +71,10 @@ impl Watch {
         }
         info!("Reloading");
         corefile.hash().clone_into(&mut self.seen);
-        match corefile.build_settings(&scene.flags.options, &OsHost) {
+        match corefile.build_settings(&context.flags.options, &OsHost) {
             Ok(settings) => Some((corefile, settings)),
             Err(error) => {
-                failed(scene, &error);
+                failed(context, &error);
                 None
             }
         }
@@ -82,7 +82,7 @@ impl Watch {
 }
 
 /// Tells and counts an edit that is not obeyed.
-pub(super) fn failed(scene: Scene<'_>, reason: &dyn std::fmt::Display) {
+pub(super) fn failed(context: ProcessContext<'_>, reason: &dyn std::fmt::Display) {
     error!("plugin/reload: Corefile changed but reload failed: {reason}");
-    scene.process.reloads.failed.inc();
+    context.process.reloads.failed.inc();
 }

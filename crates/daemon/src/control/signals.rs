@@ -15,8 +15,8 @@ pub(super) struct Signals {
 
 /// What a signal asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Told {
-    Leave,
+pub(super) enum SignalAction {
+    Terminate,
     Reload,
 }
 
@@ -32,18 +32,18 @@ impl Signals {
     }
 
     /// The next signal. Leaving comes before reloading.
-    pub(super) async fn next(&mut self) -> Told {
+    pub(super) async fn next(&mut self) -> SignalAction {
         tokio::select! {
             biased;
-            _ = self.terminate.recv() => Told::Leave,
-            _ = self.interrupt.recv() => Told::Leave,
-            _ = self.quit.recv() => Told::Leave,
-            _ = self.reload.recv() => Told::Reload,
+            _ = self.terminate.recv() => SignalAction::Terminate,
+            _ = self.interrupt.recv() => SignalAction::Terminate,
+            _ = self.quit.recv() => SignalAction::Terminate,
+            _ = self.reload.recv() => SignalAction::Reload,
         }
     }
 
     /// Resolves when told to leave.
     pub(super) async fn leave(&mut self) {
-        while self.next().await != Told::Leave {}
+        while self.next().await != SignalAction::Terminate {}
     }
 }

@@ -8,7 +8,7 @@ use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 
-use crate::handover::{self, Neighbour, Place};
+use crate::handover::{self, InstanceStatus, SocketDirectory};
 
 /// What must be there before the pod counts as started.
 const NEEDED: [&str; 2] = ["sockets", "link"];
@@ -27,21 +27,21 @@ pub(super) fn probe(directory: Option<&Path>) -> ExitCode {
 
 fn ask(directory: Option<&Path>) -> Result<(), String> {
     let directory = directory.ok_or("a probe needs the directory of -handover-dir")?;
-    let place = Place::open(directory).map_err(|error| error.to_string())?;
+    let place = SocketDirectory::open(directory).map_err(|error| error.to_string())?;
     let place = place.ok_or_else(|| format!("{} is not there: mount it", directory.display()))?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| format!("the system gives no timer: {error}"))?;
-    judge(runtime.block_on(handover::neighbour(&place)))
+    judge(runtime.block_on(handover::query_status(&place)))
 }
 
-fn judge(instance: Option<Neighbour>) -> Result<(), String> {
+fn judge(instance: Option<InstanceStatus>) -> Result<(), String> {
     let instance = instance.ok_or("no instance is in service yet")?;
-    if !instance.is_near {
+    if !instance.same_pid_namespace {
         return Err("the instance of another pod is still in service".to_owned());
     }
-    if !instance.has_spoken {
+    if !instance.has_answered {
         return Err("the instance does not answer".to_owned());
     }
     let awaited: Vec<&str> =
@@ -55,17 +55,18 @@ mod tests {
 
     #[test]
     fn only_an_instance_of_the_own_container_with_sockets_and_link_counts() {
-        let serves = Neighbour { has_spoken: true, is_near: true, ..Neighbour::default() };
-        let awaits = |what: &str| Neighbour { awaits: vec![what.to_owned()], ..serves.clone() };
+        let serves =
+            InstanceStatus { has_answered: true, same_pid_namespace: true, ..InstanceStatus::default() };
+        let awaits = |what: &str| InstanceStatus { awaits: vec![what.to_owned()], ..serves.clone() };
         assert_eq!(judge(Some(serves.clone())), Ok(()));
         assert_eq!(judge(Some(awaits("an answer of our own"))), Ok(()));
         for (instance, reason) in [
             (None, "no instance is in service yet"),
             (
-                Some(Neighbour { is_near: false, ..serves.clone() }),
+                Some(InstanceStatus { same_pid_namespace: false, ..serves.clone() }),
                 "the instance of another pod is still in service",
             ),
-            (Some(Neighbour { has_spoken: false, ..serves.clone() }), "the instance does not answer"),
+            (Some(InstanceStatus { has_answered: false, ..serves.clone() }), "the instance does not answer"),
             (Some(awaits("link")), "not in place yet: link"),
         ] {
             assert_eq!(judge(instance), Err(reason.to_owned()));

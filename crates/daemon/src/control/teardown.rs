@@ -1,24 +1,24 @@
-//! Other instances of the program on this node: the one before, whose place we take, and the one to which the node is
+//! Other instances of the program on this node: the one before, whose directory we take, and the one to which the node is
 //! left.
 
 use linux::node::{Kept, NodeSetup};
 use tracing::{error, info, warn};
 
-use super::{Ending, Fault, Scene, tell};
+use super::{ExitReason, FatalError, ProcessContext, tell};
 use crate::flags::Flags;
-use crate::handover::{self, Claim, Estate, Neighbour, Place};
+use crate::handover::{self, InstanceStatus, OfferResponse, ReceivedOffer, SocketDirectory};
 use crate::metrics::ProcessCounters;
 use crate::snapshot::Snapshot;
 
 /// The directory of the hand-over; nothing when there is none, or none that can be used.
-pub(super) fn meeting_place(flags: &Flags) -> Option<Place> {
-    let directory = flags.handover_dir.as_ref()?;
-    match Place::open(directory) {
+pub(super) fn socket_directory(flags: &Flags) -> Option<SocketDirectory> {
+    let path = flags.handover_dir.as_ref()?;
+    match SocketDirectory::open(path) {
         Ok(None) => {
-            info!("no directory {}: upgrades are without hand-over", directory.display());
+            info!("no directory {}: upgrades are without hand-over", path.display());
             None
         }
-        Ok(place) => place,
+        Ok(directory) => directory,
         Err(error) => {
             error!("-handover-dir: {error}; upgrades are without hand-over");
             None
@@ -27,15 +27,18 @@ pub(super) fn meeting_place(flags: &Flags) -> Option<Place> {
 }
 
 /// What the instance in service gives, if there is one.
-pub(super) async fn predecessor(place: Option<&Place>, process: &ProcessCounters) -> Option<Box<Estate>> {
-    match handover::claim(place?).await {
-        Claim::Granted(estate) => Some(estate),
-        Claim::Nobody => None,
-        Claim::Left => {
+pub(super) async fn predecessor(
+    directory: Option<&SocketDirectory>,
+    process: &ProcessCounters,
+) -> Option<Box<ReceivedOffer>> {
+    match handover::request_offer(directory?).await {
+        OfferResponse::Received(estate) => Some(estate),
+        OfferResponse::NoInstance => None,
+        OfferResponse::Closed => {
             info!("the running instance left before it gave anything");
             None
         }
-        Claim::Refused(reason) => {
+        OfferResponse::Refused(reason) => {
             process.handovers.refused.inc();
             warn!("the running instance does not hand over: {reason}; starting beside it");
             None
@@ -45,44 +48,44 @@ pub(super) async fn predecessor(place: Option<&Place>, process: &ProcessCounters
 
 /// Gives back what the node had from us, but for what another instance looks after.
 pub(super) async fn restore(
-    scene: Scene<'_>,
+    context: ProcessContext<'_>,
     node: NodeSetup,
-    ended: &Result<Ending, Fault>,
-) -> Result<(), Fault> {
-    let flags = scene.flags;
-    let handed_over = matches!(ended, Ok(Ending::HandedOver));
+    ended: &Result<ExitReason, FatalError>,
+) -> Result<(), FatalError> {
+    let flags = context.flags;
+    let handed_over = matches!(ended, Ok(ExitReason::HandedOver));
     if flags.skip_teardown {
         info!("link and rules stay, as -skipteardown says");
         return Ok(());
     }
-    let met = match scene.place {
-        Some(place) => handover::neighbour(place).await,
+    let met = match context.directory {
+        Some(directory) => handover::query_status(directory).await,
         None => None,
     };
-    let Some(other) = met.or_else(|| handed_over.then(Neighbour::default)) else {
+    let Some(other) = met.or_else(|| handed_over.then(InstanceStatus::default)) else {
         // Who fails is started again, and may want what it knew.
         if ended.is_ok() {
-            forget(scene.place);
+            forget(context.directory);
         }
-        return node.restore().await.map_err(Fault::Node);
+        return node.restore().await.map_err(FatalError::Node);
     };
     // One that says nothing may look after everything.
-    let link = !other.has_spoken || other.link.as_ref() == Some(&flags.interface_name);
-    let rules = !other.has_spoken || other.keeps_rules;
+    let link = !other.has_answered || other.link.as_ref() == Some(&flags.interface_name);
+    let rules = !other.has_answered || other.owns_rules;
     info!("another instance is in service: {} to it", Left { link, rules });
     // One of an older version does not say which it has.
     if link && !other.addresses.is_empty() {
         for event in &node.leave_to(&other.addresses).await {
-            tell(event, scene.process);
+            tell(event, context.process);
         }
     }
-    node.restore_but(Kept { link, rules }).await.map_err(Fault::Node)
+    node.restore_but(Kept { link, rules }).await.map_err(FatalError::Node)
 }
 
 /// Nobody follows us: what we kept for him goes too.
-fn forget(place: Option<&Place>) {
-    let Some(place) = place else { return };
-    if let Err(error) = Snapshot::new(place.directory()).remove() {
+fn forget(directory: Option<&SocketDirectory>) {
+    let Some(directory) = directory else { return };
+    if let Err(error) = Snapshot::new(directory.directory()).remove() {
         warn!("the snapshot of the cache stays behind: {error}");
     }
 }

@@ -12,15 +12,15 @@ use std::path::{Path, PathBuf};
 
 use tracing::{error, info, warn};
 
-use super::Fault;
-use super::instance::Service;
+use super::FatalError;
+use super::instance::Instance;
 use crate::host::OsHost;
 use corefile::settings::Listener;
 use corefile::upstream_files::{self, Nameservers, UpstreamFiles};
 
 /// The files that do not list what is obeyed.
 #[derive(Debug, Default)]
-pub(super) struct FileWatch {
+pub(super) struct UpstreamFileWatch {
     differing: BTreeMap<PathBuf, Differing>,
 }
 
@@ -40,10 +40,10 @@ struct News {
     complaints: Vec<String>,
 }
 
-impl FileWatch {
+impl UpstreamFileWatch {
     /// Looks at the files, and has the upstreams they list taken into use: everything else stays as it is.
-    pub(super) async fn look(&mut self, service: &mut Service<'_>) {
-        let obeyed = &service.settings.upstream_files;
+    pub(super) async fn look(&mut self, instance: &mut Instance<'_>) {
+        let obeyed = &instance.settings.upstream_files;
         let news = self.news(obeyed, |path| upstream_files::read(path, &OsHost));
         for complaint in &news.complaints {
             warn!("plugin/forward: {complaint}");
@@ -53,7 +53,7 @@ impl FileWatch {
         }
         let mut files = obeyed.clone();
         for (path, found) in news.changed {
-            if let Some(ours) = served_here(&found.addresses, &service.settings.listeners) {
+            if let Some(ours) = served_here(&found.addresses, &instance.settings.listeners) {
                 let file = path.display();
                 warn!(
                     "plugin/forward: {file} names {ours}, which is this cache: its upstreams stay as they were"
@@ -69,11 +69,11 @@ impl FileWatch {
         if files == *obeyed {
             return;
         }
-        match take(files, service).await {
+        match take(files, instance).await {
             Ok(()) => info!("Reloading complete"),
             Err(reason) => {
                 error!("plugin/forward: the upstreams stay as they were: {reason}");
-                service.scene.process.reloads.failed.inc();
+                instance.context.process.reloads.failed.inc();
             }
         }
     }
@@ -120,12 +120,12 @@ impl News {
 }
 
 /// Takes what files list into use, with the Corefile as it was read.
-async fn take(files: UpstreamFiles, service: &mut Service<'_>) -> Result<(), Fault> {
-    let settings = service
+async fn take(files: UpstreamFiles, instance: &mut Instance<'_>) -> Result<(), FatalError> {
+    let settings = instance
         .corefile
-        .build_settings_with(files, &service.scene.flags.options, &OsHost)
-        .map_err(Fault::Config)?;
-    service.adopt(settings).await
+        .build_settings_with(files, &instance.context.flags.options, &OsHost)
+        .map_err(FatalError::Config)?;
+    instance.adopt(settings).await
 }
 
 /// An upstream that would have this cache ask itself.
@@ -175,7 +175,7 @@ mod tests {
 
     #[test]
     fn a_list_found_twice_is_believed_once() {
-        let (mut watch, obeyed) = (FileWatch::default(), obeyed("192.0.2.1"));
+        let (mut watch, obeyed) = (UpstreamFileWatch::default(), obeyed("192.0.2.1"));
         let mut look = |ip: &str| watch.news(&obeyed, |_| Ok(listing(ip)));
         assert_eq!(look("192.0.2.1"), nothing());
         assert_eq!(look("192.0.2.2"), nothing(), "it may be half written");
@@ -189,7 +189,7 @@ mod tests {
 
     #[test]
     fn a_file_that_lists_nothing_is_told_once_and_changes_nothing() {
-        let (mut watch, obeyed) = (FileWatch::default(), obeyed("192.0.2.1"));
+        let (mut watch, obeyed) = (UpstreamFileWatch::default(), obeyed("192.0.2.1"));
         let gone = |_: &Path| Err(io::ErrorKind::NotFound.into());
         let empty = |_: &Path| Ok(Nameservers::default());
         assert_eq!(watch.news(&obeyed, gone), nothing());
@@ -207,7 +207,7 @@ mod tests {
     #[test]
     fn a_file_that_listed_nothing_from_the_start_is_nothing_new() {
         let obeyed = [(PathBuf::from(FILE), Vec::new())].into_iter().collect();
-        let mut watch = FileWatch::default();
+        let mut watch = UpstreamFileWatch::default();
         for _ in 0..3 {
             assert_eq!(watch.news(&obeyed, |_| Ok(Nameservers::default())), nothing());
         }

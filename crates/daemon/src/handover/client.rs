@@ -11,8 +11,8 @@ use linux::udp::UdpListener;
 use resolver::cache::{Cache, ImportSummary, ImportTarget};
 use tokio::time;
 
-use super::directory::Place;
-use super::protocol::{Kind, Message, Post, PostError, one_line};
+use super::directory::SocketDirectory;
+use super::protocol::{Connection, Message, MessageType, ProtocolError, one_line};
 use crate::clock;
 use crate::http;
 use crate::worker::Inherited;
@@ -29,21 +29,21 @@ const MOST_BLOCKS: usize = 1024;
 
 /// What came of knocking.
 #[derive(Debug)]
-pub(crate) enum Claim {
+pub(crate) enum OfferResponse {
     /// Nobody is in service here.
-    Nobody,
+    NoInstance,
     /// Somebody was, and ended before it had given anything: it was about to leave.
-    Left,
+    Closed,
     /// Somebody is, but nothing can be had of it, for this reason.
     Refused(String),
     /// What it has, and that it goes on until this is taken.
-    Granted(Box<Estate>),
+    Received(Box<ReceivedOffer>),
 }
 
 /// What a predecessor gives.
 #[derive(Debug)]
-pub(crate) struct Estate {
-    post: Post,
+pub(crate) struct ReceivedOffer {
+    connection: Connection,
     /// Its version.
     pub(crate) version: String,
     /// The addresses on its link.
@@ -52,12 +52,12 @@ pub(crate) struct Estate {
     pub(crate) http: http::InheritedListeners,
     /// The fingerprints of its server blocks, by number.
     blocks: HashMap<u16, String>,
-    spurned: Spurned,
+    rejected: RejectedSockets,
 }
 
 /// Sockets that were let go.
 #[derive(Debug, Default)]
-struct Spurned {
+struct RejectedSockets {
     count: u64,
     /// The first one's description, and the reason.
     first: Option<(String, String)>,
@@ -65,13 +65,13 @@ struct Spurned {
 
 /// How many cached answers came over.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Moved {
+pub(crate) struct CacheTransfer {
     pub(crate) taken: u64,
     /// Of server blocks that are gone, over, not sound, or more than there is room for.
     pub(crate) left: u64,
 }
 
-impl Moved {
+impl CacheTransfer {
     fn add(&mut self, summary: &ImportSummary) {
         self.taken += summary.imported;
         self.left += summary.rejected
@@ -84,46 +84,48 @@ impl Moved {
 
 /// The predecessor stands by as long as this lasts.
 #[derive(Debug)]
-pub(crate) struct Lease {
-    post: Post,
+pub(crate) struct PredecessorLink {
+    connection: Connection,
 }
 
 /// Asks the instance in service, if there is one, for what it has.
-pub(crate) async fn claim(place: &Place) -> Claim {
-    let stream = match place.visit().await {
+pub(crate) async fn request_offer(place: &SocketDirectory) -> OfferResponse {
+    let stream = match place.connect().await {
         Ok(Some(stream)) => stream,
-        Ok(None) => return Claim::Nobody,
-        Err(error) => return Claim::Refused(error.to_string()),
+        Ok(None) => return OfferResponse::NoInstance,
+        Err(error) => return OfferResponse::Refused(error.to_string()),
     };
-    match time::timeout(OFFER_TIME, Estate::ask(Post::new(stream))).await {
-        Ok(Ok(estate)) => Claim::Granted(Box::new(estate)),
-        Ok(Err(PostError::Gone)) => Claim::Left,
-        Ok(Err(error)) => Claim::Refused(error.to_string()),
-        Err(_) => Claim::Refused(format!("it says nothing for {OFFER_TIME:?}")),
+    match time::timeout(OFFER_TIME, ReceivedOffer::ask(Connection::new(stream))).await {
+        Ok(Ok(offer)) => OfferResponse::Received(Box::new(offer)),
+        Ok(Err(ProtocolError::Gone)) => OfferResponse::Closed,
+        Ok(Err(error)) => OfferResponse::Refused(error.to_string()),
+        Err(_) => OfferResponse::Refused(format!("it says nothing for {OFFER_TIME:?}")),
     }
 }
 
-impl Estate {
-    async fn ask(post: Post) -> Result<Self, PostError> {
-        post.send(Kind::HELLO, format!("version {}\n", env!("CARGO_PKG_VERSION")).as_bytes()).await?;
-        let mut estate = Self {
-            post,
+impl ReceivedOffer {
+    async fn ask(connection: Connection) -> Result<Self, ProtocolError> {
+        connection
+            .send(MessageType::HELLO, format!("version {}\n", env!("CARGO_PKG_VERSION")).as_bytes())
+            .await?;
+        let mut offer = Self {
+            connection,
             version: String::new(),
             addresses: Vec::new(),
             dns: Inherited::default(),
             http: http::InheritedListeners::new(),
             blocks: HashMap::new(),
-            spurned: Spurned::default(),
+            rejected: RejectedSockets::default(),
         };
         loop {
-            let message = estate.post.receive().await?;
+            let message = offer.connection.receive().await?;
             match message.kind {
-                Kind::WELCOME => estate.meet(&message.octets),
-                Kind::SOCKET => estate.receive_socket(message),
-                Kind::BLOCK => estate.note_block(&message.octets),
-                Kind::OFFERED => {
-                    estate.spurned.tell();
-                    return Ok(estate);
+                MessageType::WELCOME => offer.meet(&message.octets),
+                MessageType::SOCKET => offer.receive_socket(message),
+                MessageType::BLOCK => offer.note_block(&message.octets),
+                MessageType::OFFERED => {
+                    offer.rejected.tell();
+                    return Ok(offer);
                 }
                 _ => {}
             }
@@ -145,8 +147,8 @@ impl Estate {
         let Some(descriptor) = message.descriptor else { return };
         let text = String::from_utf8_lossy(&message.octets).into_owned();
         if let Err(reason) = keep_socket(&mut self.dns, &mut self.http, &text, descriptor) {
-            self.spurned.count += 1;
-            self.spurned.first.get_or_insert_with(|| (one_line(&text), reason));
+            self.rejected.count += 1;
+            self.rejected.first.get_or_insert_with(|| (one_line(&text), reason));
         }
     }
 
@@ -174,7 +176,7 @@ impl Estate {
         &mut self,
         cache: &Cache,
         import_targets: &HashMap<String, ImportTarget>,
-    ) -> (Moved, Result<(), String>) {
+    ) -> (CacheTransfer, Result<(), String>) {
         let numbers = self.blocks.keys().max().map_or(0, |number| usize::from(*number) + 1);
         let mut by_number = vec![None; numbers];
         for (number, fingerprint) in &self.blocks {
@@ -182,16 +184,16 @@ impl Estate {
                 *place = import_targets.get(fingerprint).cloned();
             }
         }
-        let mut moved = Moved::default();
+        let mut moved = CacheTransfer::default();
         let received = async {
             loop {
-                let message = self.post.receive().await.map_err(in_words)?;
+                let message = self.connection.receive().await.map_err(in_words)?;
                 match message.kind {
-                    Kind::ENTRIES => {
+                    MessageType::ENTRIES => {
                         let summary = cache.import(clock::now(), Duration::ZERO, &message.octets, &by_number);
                         moved.add(&summary);
                     }
-                    Kind::PACKED => return Ok(()),
+                    MessageType::PACKED => return Ok(()),
                     _ => {}
                 }
                 // Probes and signals have their turn between two pieces.
@@ -204,15 +206,15 @@ impl Estate {
     }
 
     /// Tells the predecessor that its sockets are read, and waits a moment until it reads them no more. One that is
-    /// [silent](PostError::Silent) hears of it later, and stands by from then on.
-    pub(crate) async fn take(self) -> (Lease, Result<(), PostError>) {
-        let mut lease = Lease { post: self.post };
-        let stopped = lease.ask(Kind::TAKEN, Kind::STOPPED).await;
+    /// [silent](ProtocolError::Silent) hears of it later, and stands by from then on.
+    pub(crate) async fn take(self) -> (PredecessorLink, Result<(), ProtocolError>) {
+        let mut lease = PredecessorLink { connection: self.connection };
+        let stopped = lease.ask(MessageType::TAKEN, MessageType::STOPPED).await;
         (lease, stopped)
     }
 }
 
-impl Spurned {
+impl RejectedSockets {
     fn tell(&self) {
         if let Some((text, reason)) = &self.first {
             tracing::warn!(
@@ -223,10 +225,10 @@ impl Spurned {
     }
 }
 
-impl Lease {
+impl PredecessorLink {
     /// Resolves when the predecessor has ended.
     pub(crate) async fn ended(&mut self) {
-        while self.post.receive().await.is_ok() {}
+        while self.connection.receive().await.is_ok() {}
     }
 
     /// Has the predecessor go on. When this returns well, it reads from the sockets, and from these too, which it has
@@ -234,26 +236,26 @@ impl Lease {
     ///
     /// # Errors
     /// It is gone, or does not answer.
-    pub(crate) async fn give_back(&mut self, sockets: &[(String, OwnedFd)]) -> Result<(), PostError> {
-        let sent = time::timeout(ANSWER_TIME, self.post.send_sockets(sockets)).await;
-        sent.unwrap_or(Err(PostError::Silent(ANSWER_TIME)))?;
-        self.ask(Kind::RETURNED, Kind::RESUMED).await
+    pub(crate) async fn give_back(&mut self, sockets: &[(String, OwnedFd)]) -> Result<(), ProtocolError> {
+        let sent = time::timeout(ANSWER_TIME, self.connection.send_sockets(sockets)).await;
+        sent.unwrap_or(Err(ProtocolError::Silent(ANSWER_TIME)))?;
+        self.ask(MessageType::RETURNED, MessageType::RESUMED).await
     }
 
     /// Lets the predecessor know that another one goes on from here.
     pub(crate) async fn dismiss(self) {
         // One that is gone need not know.
-        let told = time::timeout(ANSWER_TIME, self.post.send(Kind::DISMISSED, &[])).await;
+        let told = time::timeout(ANSWER_TIME, self.connection.send(MessageType::DISMISSED, &[])).await;
         drop(told);
     }
 
-    async fn ask(&mut self, kind: Kind, answer: Kind) -> Result<(), PostError> {
+    async fn ask(&mut self, kind: MessageType, answer: MessageType) -> Result<(), ProtocolError> {
         let asked = async {
-            self.post.send(kind, &[]).await?;
-            while self.post.receive().await?.kind != answer {}
+            self.connection.send(kind, &[]).await?;
+            while self.connection.receive().await?.kind != answer {}
             Ok(())
         };
-        time::timeout(ANSWER_TIME, asked).await.unwrap_or(Err(PostError::Silent(ANSWER_TIME)))
+        time::timeout(ANSWER_TIME, asked).await.unwrap_or(Err(ProtocolError::Silent(ANSWER_TIME)))
     }
 }
 

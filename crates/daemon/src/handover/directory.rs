@@ -20,7 +20,7 @@ const MOST_PATH: usize = 107;
 
 /// The directory.
 #[derive(Clone, Debug)]
-pub(crate) struct Place {
+pub(crate) struct SocketDirectory {
     directory: PathBuf,
 }
 
@@ -33,14 +33,14 @@ pub(super) struct SocketFile {
 
 /// Why the directory cannot be used. Each text says what to do.
 #[derive(Debug)]
-pub(crate) enum PlaceError {
+pub(crate) enum DirectoryError {
     NoDirectory(PathBuf),
     Foreign(PathBuf, u32),
     TooLong(PathBuf),
     Io(PathBuf, io::Error),
 }
 
-impl fmt::Display for PlaceError {
+impl fmt::Display for DirectoryError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoDirectory(path) => write!(f, "{} is no directory", path.display()),
@@ -62,25 +62,25 @@ impl fmt::Display for PlaceError {
     }
 }
 
-impl Place {
+impl SocketDirectory {
     /// The directory, closed to other users; nothing when it is not there, which means that no hand-over is wanted.
     ///
     /// # Errors
     /// When something is there that cannot be used.
-    pub(crate) fn open(directory: &Path) -> Result<Option<Self>, PlaceError> {
-        let failed = |error| PlaceError::Io(directory.to_owned(), error);
+    pub(crate) fn open(directory: &Path) -> Result<Option<Self>, DirectoryError> {
+        let failed = |error| DirectoryError::Io(directory.to_owned(), error);
         let found = match fs::symlink_metadata(directory) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             found => found.map_err(failed)?,
         };
         if !found.is_dir() {
-            return Err(PlaceError::NoDirectory(directory.to_owned()));
+            return Err(DirectoryError::NoDirectory(directory.to_owned()));
         }
         if found.uid() != geteuid().as_raw() {
-            return Err(PlaceError::Foreign(directory.to_owned(), found.uid()));
+            return Err(DirectoryError::Foreign(directory.to_owned(), found.uid()));
         }
         if directory.join(UNNAMED).as_os_str().len() > MOST_PATH {
-            return Err(PlaceError::TooLong(directory.to_owned()));
+            return Err(DirectoryError::TooLong(directory.to_owned()));
         }
         fs::set_permissions(directory, Permissions::from_mode(OURS_ONLY)).map_err(failed)?;
         Ok(Some(Self { directory: directory.to_owned() }))
@@ -95,7 +95,7 @@ impl Place {
     ///
     /// # Errors
     /// When somebody is there who is not our user, or who takes no connections.
-    pub(super) async fn visit(&self) -> io::Result<Option<UnixStream>> {
+    pub(super) async fn connect(&self) -> io::Result<Option<UnixStream>> {
         let stream = match UnixStream::connect(self.directory.join(SOCKET)).await {
             Err(error) if is_nobody(&error) => return Ok(None),
             stream => stream?,
@@ -105,7 +105,7 @@ impl Place {
     }
 
     /// Makes the socket where we can be met, in place of whatever is there.
-    pub(super) fn settle(&self) -> io::Result<(UnixListener, SocketFile)> {
+    pub(super) fn bind(&self) -> io::Result<(UnixListener, SocketFile)> {
         let (unnamed, path) = (self.directory.join(UNNAMED), self.directory.join(SOCKET));
         match fs::remove_file(&unnamed) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),

@@ -1,7 +1,7 @@
 //! The hand-over of a node from one instance of this program to the next, without a lost query.
 //!
-//! The instance in service listens at a [`Door`] in a directory of the node. One that starts knocks there
-//! ([`claim()`]) and is given duplicates of every listening socket and the cache, while the first serves on. When its
+//! The instance in service listens at a [`Server`] in a directory of the node. One that starts knocks there
+//! ([`request_offer()`]) and is given duplicates of every listening socket and the cache, while the first serves on. When its
 //! workers read from the sockets it says so; the first reads no more, answers what is open, and stands by until it is told
 //! to leave. Should the successor end before that, the kernel closes the connection between them, and the first
 //! reads on: what was queued in the sockets meanwhile is still there.
@@ -15,8 +15,8 @@ mod protocol;
 mod server;
 mod status;
 
-pub(crate) use client::{Claim, Estate, Lease, claim};
-pub(crate) use directory::Place;
-pub(crate) use protocol::PostError;
-pub(crate) use server::{Door, Knock, Offer, Outcome, Succession};
-pub(crate) use status::{Neighbour, neighbour};
+pub(crate) use client::{OfferResponse, PredecessorLink, ReceivedOffer, request_offer};
+pub(crate) use directory::SocketDirectory;
+pub(crate) use protocol::ProtocolError;
+pub(crate) use server::{Offer, Request, Server, SuccessorLink, SuccessorOutcome};
+pub(crate) use status::{InstanceStatus, query_status};

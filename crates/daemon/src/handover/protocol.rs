@@ -26,9 +26,9 @@ const MOST_SHOWN: usize = 100;
 
 /// What a message is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Kind(u16);
+pub(super) struct MessageType(u16);
 
-impl Kind {
+impl MessageType {
     /// From the successor: who it is, as text.
     pub(super) const HELLO: Self = Self(1);
     /// The answer: who we are, as lines of text.
@@ -62,14 +62,14 @@ impl Kind {
 /// One message.
 #[derive(Debug)]
 pub(super) struct Message {
-    pub(super) kind: Kind,
+    pub(super) kind: MessageType,
     pub(super) octets: Vec<u8>,
     pub(super) descriptor: Option<OwnedFd>,
 }
 
 /// Why no more can be said or heard.
 #[derive(Debug)]
-pub(crate) enum PostError {
+pub(crate) enum ProtocolError {
     /// The other side is gone.
     Gone,
     /// It does not speak as we do.
@@ -86,7 +86,7 @@ pub(crate) enum PostError {
     Io(io::Error),
 }
 
-impl fmt::Display for PostError {
+impl fmt::Display for ProtocolError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Gone => f.write_str("it is gone"),
@@ -102,7 +102,7 @@ impl fmt::Display for PostError {
     }
 }
 
-impl From<io::Error> for PostError {
+impl From<io::Error> for ProtocolError {
     fn from(error: io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset | io::ErrorKind::UnexpectedEof => {
@@ -121,30 +121,30 @@ pub(super) fn one_line(text: &str) -> String {
 
 /// A connection between two instances.
 #[derive(Debug)]
-pub(super) struct Post {
+pub(super) struct Connection {
     stream: UnixStream,
     received: Vec<u8>,
     waiting: VecDeque<OwnedFd>,
 }
 
-impl Post {
+impl Connection {
     pub(super) fn new(stream: UnixStream) -> Self {
         Self { stream, received: Vec::new(), waiting: VecDeque::new() }
     }
 
     /// Sends a message.
-    pub(super) async fn send(&self, kind: Kind, octets: &[u8]) -> Result<(), PostError> {
+    pub(super) async fn send(&self, kind: MessageType, octets: &[u8]) -> Result<(), ProtocolError> {
         self.send_with(kind, octets, None).await
     }
 
     /// Sends a message with a descriptor, of which the other side gets a duplicate.
     pub(super) async fn send_with(
         &self,
-        kind: Kind,
+        kind: MessageType,
         octets: &[u8],
         descriptor: Option<BorrowedFd<'_>>,
-    ) -> Result<(), PostError> {
-        let length = u32::try_from(octets.len()).map_err(|_| PostError::TooLong(octets.len()))?;
+    ) -> Result<(), ProtocolError> {
+        let length = u32::try_from(octets.len()).map_err(|_| ProtocolError::TooLong(octets.len()))?;
         let mut message = Vec::with_capacity(HEADER_LEN + octets.len());
         message.extend(MAGIC);
         message.extend(VERSION.to_be_bytes());
@@ -165,15 +165,15 @@ impl Post {
     }
 
     /// Sends sockets, each with its description.
-    pub(super) async fn send_sockets(&self, sockets: &[(String, OwnedFd)]) -> Result<(), PostError> {
+    pub(super) async fn send_sockets(&self, sockets: &[(String, OwnedFd)]) -> Result<(), ProtocolError> {
         for (text, socket) in sockets {
-            self.send_with(Kind::SOCKET, text.as_bytes(), Some(socket.as_fd())).await?;
+            self.send_with(MessageType::SOCKET, text.as_bytes(), Some(socket.as_fd())).await?;
         }
         Ok(())
     }
 
     /// The next message. Nothing is lost when this is dropped before it resolves.
-    pub(super) async fn receive(&mut self) -> Result<Message, PostError> {
+    pub(super) async fn receive(&mut self) -> Result<Message, ProtocolError> {
         loop {
             if let Some(message) = self.next_message()? {
                 return Ok(message);
@@ -182,41 +182,41 @@ impl Post {
         }
     }
 
-    async fn fill(&mut self) -> Result<(), PostError> {
+    async fn fill(&mut self) -> Result<(), ProtocolError> {
         let (mut octets, mut descriptors) = (vec![0; READ_LEN], Vec::new());
         let socket = self.stream.as_fd();
         let receive = || scm_rights::receive(socket, &mut octets, &mut descriptors);
         let received = self.stream.async_io(Interest::READABLE, receive).await?;
         self.waiting.extend(descriptors);
         if received == 0 {
-            return Err(PostError::Gone);
+            return Err(ProtocolError::Gone);
         }
         if self.waiting.len() > MOST_WAITING {
-            return Err(PostError::Descriptors);
+            return Err(ProtocolError::Descriptors);
         }
         self.received.extend_from_slice(octets.get(..received).unwrap_or_default());
         Ok(())
     }
 
-    fn next_message(&mut self) -> Result<Option<Message>, PostError> {
+    fn next_message(&mut self) -> Result<Option<Message>, ProtocolError> {
         let Some((header, rest)) = self.received.split_first_chunk::<HEADER_LEN>() else { return Ok(None) };
         let [m0, m1, m2, m3, v0, v1, k0, k1, l0, l1, l2, l3] = *header;
         if [m0, m1, m2, m3] != MAGIC {
-            return Err(PostError::Foreign);
+            return Err(ProtocolError::Foreign);
         }
         let version = u16::from_be_bytes([v0, v1]);
         if version != VERSION {
-            return Err(PostError::Version(version));
+            return Err(ProtocolError::Version(version));
         }
         let length = usize::try_from(u32::from_be_bytes([l0, l1, l2, l3])).unwrap_or(usize::MAX);
         if length > MOST_OCTETS {
-            return Err(PostError::TooLong(length));
+            return Err(ProtocolError::TooLong(length));
         }
         let Some(octets) = rest.get(..length) else { return Ok(None) };
-        let (kind, octets) = (Kind(u16::from_be_bytes([k0, k1])), octets.to_vec());
+        let (kind, octets) = (MessageType(u16::from_be_bytes([k0, k1])), octets.to_vec());
         self.received.drain(..HEADER_LEN + length);
         let descriptor = match kind {
-            Kind::SOCKET => Some(self.waiting.pop_front().ok_or(PostError::Descriptors)?),
+            MessageType::SOCKET => Some(self.waiting.pop_front().ok_or(ProtocolError::Descriptors)?),
             _ => None,
         };
         Ok(Some(Message { kind, octets, descriptor }))

@@ -18,9 +18,9 @@ use tokio::time;
 use tracing::{debug, warn};
 
 use super::client::keep_socket;
-use super::directory::{Place, SocketFile, check};
-use super::protocol::{Kind, MOST_OCTETS, Message, Post, PostError, one_line};
-use super::status::Neighbour;
+use super::directory::{SocketDirectory, SocketFile, check};
+use super::protocol::{Connection, MOST_OCTETS, Message, MessageType, ProtocolError, one_line};
+use super::status::InstanceStatus;
 use crate::clock;
 use crate::http;
 use crate::worker::Inherited;
@@ -42,21 +42,21 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Where a successor knocks. Dropping it closes the socket and removes its file.
 #[derive(Debug)]
-pub(crate) struct Door {
+pub(crate) struct Server {
     file: SocketFile,
-    knocks: mpsc::Receiver<Knock>,
+    knocks: mpsc::Receiver<Request>,
     _porter: JoinSet<()>,
 }
 
 /// What a visitor wants of the one in service.
 #[derive(Debug)]
-pub(crate) enum Knock {
+pub(crate) enum Request {
     /// A successor wants to be told what there is.
     Offer(oneshot::Sender<io::Result<Offer>>),
     /// It reads from our sockets, and wants us to stop.
-    Taken(Succession),
+    Taken(SuccessorLink),
     /// Somebody wants to know how things are.
-    Status(oneshot::Sender<Neighbour>),
+    Status(oneshot::Sender<InstanceStatus>),
 }
 
 /// What the one in service has to give.
@@ -73,8 +73,8 @@ pub(crate) struct Offer {
 
 /// A successor that has taken over.
 #[derive(Debug)]
-pub(crate) struct Succession {
-    post: Post,
+pub(crate) struct SuccessorLink {
+    connection: Connection,
     /// Its version.
     pub(crate) version: String,
     /// Sockets that only it had.
@@ -83,7 +83,7 @@ pub(crate) struct Succession {
 
 /// How a succession ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Outcome {
+pub(crate) enum SuccessorOutcome {
     /// The successor has ended without a word.
     Lost,
     /// It leaves, and waits until we go on.
@@ -92,13 +92,13 @@ pub(crate) enum Outcome {
     Dismissed,
 }
 
-impl Door {
+impl Server {
     /// Can be met at `directory` from now on. To be called inside a [`LocalSet`](tokio::task::LocalSet).
     ///
     /// # Errors
     /// When the socket cannot be made.
-    pub(crate) fn open(place: &Place) -> io::Result<Self> {
-        let (listener, file) = place.settle()?;
+    pub(crate) fn open(place: &SocketDirectory) -> io::Result<Self> {
+        let (listener, file) = place.bind()?;
         let (sender, knocks) = mpsc::channel(MOST_VISITORS);
         let mut porter = JoinSet::new();
         porter.spawn_local(admit(listener, sender));
@@ -106,12 +106,12 @@ impl Door {
     }
 
     /// True when nobody can be met at `directory`, where this was opened: its file was removed, or replaced by one who died.
-    pub(crate) async fn is_lost(&self, place: &Place) -> bool {
-        !self.file.is_there() && place.visit().await.is_ok_and(|met| met.is_none())
+    pub(crate) async fn is_lost(&self, place: &SocketDirectory) -> bool {
+        !self.file.is_there() && place.connect().await.is_ok_and(|met| met.is_none())
     }
 
     /// The next knock.
-    pub(crate) async fn next(&mut self) -> Knock {
+    pub(crate) async fn next(&mut self) -> Request {
         match self.knocks.recv().await {
             Some(knock) => knock,
             None => pending().await,
@@ -119,7 +119,7 @@ impl Door {
     }
 }
 
-impl Drop for Door {
+impl Drop for Server {
     fn drop(&mut self) {
         if let Err(error) = self.file.remove() {
             warn!("the socket of the hand-over stays behind: {error}");
@@ -127,7 +127,7 @@ impl Drop for Door {
     }
 }
 
-async fn admit(listener: UnixListener, knocks: mpsc::Sender<Knock>) {
+async fn admit(listener: UnixListener, knocks: mpsc::Sender<Request>) {
     let mut visits = JoinSet::new();
     let seats = Rc::new(Semaphore::new(MOST_SUCCESSORS));
     loop {
@@ -148,81 +148,88 @@ async fn admit(listener: UnixListener, knocks: mpsc::Sender<Knock>) {
     }
 }
 
-async fn receive(stream: UnixStream, knocks: mpsc::Sender<Knock>, seats: Rc<Semaphore>) {
-    let mut post = Post::new(stream);
-    match time::timeout(HELLO_TIME, post.receive()).await {
-        Ok(Ok(message)) if message.kind == Kind::HELLO => {
+async fn receive(stream: UnixStream, knocks: mpsc::Sender<Request>, seats: Rc<Semaphore>) {
+    let mut connection = Connection::new(stream);
+    match time::timeout(HELLO_TIME, connection.receive()).await {
+        Ok(Ok(message)) if message.kind == MessageType::HELLO => {
             let version = one_line(&String::from_utf8_lossy(&message.octets));
             let Ok(_seat) = seats.acquire().await else { return };
-            match offer(post, &knocks).await {
-                Ok(post) => {
+            match offer(connection, &knocks).await {
+                Ok(connection) => {
                     // Without the control thread, there is nothing left to hand over.
                     knocks
-                        .send(Knock::Taken(Succession { post, version, returned: Inherited::default() }))
+                        .send(Request::Taken(SuccessorLink {
+                            connection,
+                            version,
+                            returned: Inherited::default(),
+                        }))
                         .await
                         .unwrap_or_default();
                 }
                 Err(error) => warn!("a successor has not taken over: {error}"),
             }
         }
-        Ok(Ok(message)) if message.kind == Kind::ASKED => {
-            if let Ok(neighbour) = ask(&knocks, Knock::Status).await {
+        Ok(Ok(message)) if message.kind == MessageType::ASKED => {
+            if let Ok(status) = ask(&knocks, Request::Status).await {
                 // Who does not listen any more need not know.
-                post.send(Kind::STATUS, neighbour.lines().as_bytes()).await.unwrap_or_default();
+                connection.send(MessageType::STATUS, status.lines().as_bytes()).await.unwrap_or_default();
             }
         }
         // So that it learns which version we speak.
-        Ok(Err(error @ PostError::Version(_))) => {
+        Ok(Err(error @ ProtocolError::Version(_))) => {
             warn!("a successor cannot take over: {error}");
-            post.send(Kind::WELCOME, &[]).await.unwrap_or_default();
+            connection.send(MessageType::WELCOME, &[]).await.unwrap_or_default();
         }
-        Ok(Err(PostError::Gone)) | Err(_) => {}
-        Ok(Ok(_)) => warn!("a visitor is turned away: {}", PostError::Foreign),
+        Ok(Err(ProtocolError::Gone)) | Err(_) => {}
+        Ok(Ok(_)) => warn!("a visitor is turned away: {}", ProtocolError::Foreign),
         Ok(Err(error)) => warn!("a visitor is turned away: {error}"),
     }
 }
 
 /// Gives a successor all there is, and waits until it has taken it into use.
-async fn offer(mut post: Post, knocks: &mpsc::Sender<Knock>) -> Result<Post, PostError> {
-    let offer = ask(knocks, Knock::Offer).await??;
-    let silent = |_| Err(PostError::Silent(OFFER_TIME));
-    time::timeout(OFFER_TIME, send_estate(&post, &offer)).await.unwrap_or_else(silent)?;
-    time::timeout(OFFER_TIME, send_cache(&post, &offer)).await.unwrap_or_else(silent)?;
+async fn offer(
+    mut connection: Connection,
+    knocks: &mpsc::Sender<Request>,
+) -> Result<Connection, ProtocolError> {
+    let offer = ask(knocks, Request::Offer).await??;
+    let silent = |_| Err(ProtocolError::Silent(OFFER_TIME));
+    time::timeout(OFFER_TIME, send_estate(&connection, &offer)).await.unwrap_or_else(silent)?;
+    time::timeout(OFFER_TIME, send_cache(&connection, &offer)).await.unwrap_or_else(silent)?;
     // Sockets that a reload closes meanwhile must not stay open here.
     drop(offer);
     let taken = async {
-        while post.receive().await?.kind != Kind::TAKEN {}
+        while connection.receive().await?.kind != MessageType::TAKEN {}
         Ok(())
     };
-    time::timeout(TAKE_TIME, taken).await.unwrap_or(Err(PostError::Silent(TAKE_TIME)))?;
-    Ok(post)
+    time::timeout(TAKE_TIME, taken).await.unwrap_or(Err(ProtocolError::Silent(TAKE_TIME)))?;
+    Ok(connection)
 }
 
 async fn ask<T>(
-    knocks: &mpsc::Sender<Knock>,
-    knock: impl FnOnce(oneshot::Sender<T>) -> Knock,
-) -> Result<T, PostError> {
+    knocks: &mpsc::Sender<Request>,
+    knock: impl FnOnce(oneshot::Sender<T>) -> Request,
+) -> Result<T, ProtocolError> {
     let (sender, answer) = oneshot::channel();
-    knocks.send(knock(sender)).await.map_err(|_| PostError::Gone)?;
-    answer.await.map_err(|_| PostError::Gone)
+    knocks.send(knock(sender)).await.map_err(|_| ProtocolError::Gone)?;
+    answer.await.map_err(|_| ProtocolError::Gone)
 }
 
-async fn send_estate(post: &Post, offer: &Offer) -> Result<(), PostError> {
+async fn send_estate(connection: &Connection, offer: &Offer) -> Result<(), ProtocolError> {
     let mut lines = format!("version {}\n", env!("CARGO_PKG_VERSION"));
     for address in &offer.addresses {
         lines += &format!("address {address}\n");
     }
-    post.send(Kind::WELCOME, lines.as_bytes()).await?;
-    post.send_sockets(&offer.sockets).await?;
+    connection.send(MessageType::WELCOME, lines.as_bytes()).await?;
+    connection.send_sockets(&offer.sockets).await?;
     for (number, (fingerprint, _)) in (0_u16..).zip(&offer.blocks) {
         let mut octets = number.to_be_bytes().to_vec();
         octets.extend(fingerprint.as_bytes());
-        post.send(Kind::BLOCK, &octets).await?;
+        connection.send(MessageType::BLOCK, &octets).await?;
     }
-    post.send(Kind::OFFERED, &[]).await
+    connection.send(MessageType::OFFERED, &[]).await
 }
 
-async fn send_cache(post: &Post, offer: &Offer) -> Result<(), PostError> {
+async fn send_cache(connection: &Connection, offer: &Offer) -> Result<(), ProtocolError> {
     let numbers: HashMap<BlockId, u16> =
         (0_u16..).zip(&offer.blocks).map(|(number, (_, block))| (*block, number)).collect();
     let mut export = offer.cache.export(clock::now(), &numbers);
@@ -230,27 +237,27 @@ async fn send_cache(post: &Post, offer: &Offer) -> Result<(), PostError> {
     let mut octets = Vec::new();
     // In pieces, so that probes and signals have their turn between two. A cache of which half is over is half as good.
     while clock::now() < until && export.write_records(MOST_OCTETS / 2, &mut octets) > 0 {
-        post.send(Kind::ENTRIES, &octets).await?;
+        connection.send(MessageType::ENTRIES, &octets).await?;
         octets.clear();
         tokio::task::yield_now().await;
     }
-    post.send(Kind::PACKED, &[]).await
+    connection.send(MessageType::PACKED, &[]).await
 }
 
-impl Succession {
+impl SuccessorLink {
     /// Tells the successor that it is alone on the sockets.
-    pub(crate) async fn confirm(&self) -> Result<(), PostError> {
-        self.post.send(Kind::STOPPED, &[]).await
+    pub(crate) async fn confirm(&self) -> Result<(), ProtocolError> {
+        self.connection.send(MessageType::STOPPED, &[]).await
     }
 
     /// How it ends.
-    pub(crate) async fn outcome(&mut self) -> Outcome {
+    pub(crate) async fn outcome(&mut self) -> SuccessorOutcome {
         loop {
-            match self.post.receive().await {
-                Ok(message) if message.kind == Kind::RETURNED => return Outcome::Returned,
-                Ok(message) if message.kind == Kind::DISMISSED => return Outcome::Dismissed,
+            match self.connection.receive().await {
+                Ok(message) if message.kind == MessageType::RETURNED => return SuccessorOutcome::Returned,
+                Ok(message) if message.kind == MessageType::DISMISSED => return SuccessorOutcome::Dismissed,
                 Ok(message) => self.keep(message),
-                Err(_) => return Outcome::Lost,
+                Err(_) => return SuccessorOutcome::Lost,
             }
         }
     }
@@ -268,7 +275,7 @@ impl Succession {
     }
 
     /// Tells the successor that we read again.
-    pub(crate) async fn resumed(&self) -> Result<(), PostError> {
-        self.post.send(Kind::RESUMED, &[]).await
+    pub(crate) async fn resumed(&self) -> Result<(), ProtocolError> {
+        self.connection.send(MessageType::RESUMED, &[]).await
     }
 }

@@ -5,19 +5,19 @@ use std::time::Duration;
 
 use tokio::time;
 
-use super::directory::{Place, check};
-use super::protocol::{Kind, Post, PostError};
+use super::directory::{SocketDirectory, check};
+use super::protocol::{Connection, MessageType, ProtocolError};
 
 /// How long it may take to answer.
 const STATUS_TIME: Duration = Duration::from_secs(1);
 
 /// Another instance that can be met in our directory.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Neighbour {
+pub(crate) struct InstanceStatus {
     /// It has answered; one that has not may be anything.
-    pub(crate) has_spoken: bool,
+    pub(crate) has_answered: bool,
     /// It runs in our pid namespace, as the process that a probe asks about.
-    pub(crate) is_near: bool,
+    pub(crate) same_pid_namespace: bool,
     /// What it still waits for before queries may come.
     pub(crate) awaits: Vec<String>,
     /// The link it looks after.
@@ -25,10 +25,10 @@ pub(crate) struct Neighbour {
     /// The addresses that it looks after on that link.
     pub(crate) addresses: Vec<IpAddr>,
     /// It looks after the packet filter rules.
-    pub(crate) keeps_rules: bool,
+    pub(crate) owns_rules: bool,
 }
 
-impl Neighbour {
+impl InstanceStatus {
     /// Its lines.
     pub(super) fn lines(&self) -> String {
         let mut lines: String = self.awaits.iter().map(|what| format!("awaits {what}\n")).collect();
@@ -38,20 +38,20 @@ impl Neighbour {
         for address in &self.addresses {
             lines += &format!("address {address}\n");
         }
-        if self.keeps_rules {
+        if self.owns_rules {
             lines += "rules\n";
         }
         lines
     }
 
     fn hear(&mut self, lines: &str) {
-        self.has_spoken = true;
+        self.has_answered = true;
         for line in lines.lines() {
             match line.split_once(' ').unwrap_or((line, "")) {
                 ("awaits", what) => self.awaits.push(what.to_owned()),
                 ("link", name) => self.link = Some(name.to_owned()),
                 ("address", address) => self.addresses.extend(address.parse::<IpAddr>()),
-                ("rules", _) => self.keeps_rules = true,
+                ("rules", _) => self.owns_rules = true,
                 _ => {}
             }
         }
@@ -59,24 +59,26 @@ impl Neighbour {
 }
 
 /// Who can be met at `directory`, if anybody. It must not be we.
-pub(crate) async fn neighbour(place: &Place) -> Option<Neighbour> {
-    let stream = place.visit().await.ok().flatten()?;
-    let mut neighbour =
-        Neighbour { is_near: check(&stream).is_ok_and(|pid| pid.is_some()), ..Neighbour::default() };
-    let mut post = Post::new(stream);
+pub(crate) async fn query_status(place: &SocketDirectory) -> Option<InstanceStatus> {
+    let stream = place.connect().await.ok().flatten()?;
+    let mut status = InstanceStatus {
+        same_pid_namespace: check(&stream).is_ok_and(|pid| pid.is_some()),
+        ..InstanceStatus::default()
+    };
+    let mut connection = Connection::new(stream);
     let asked = async {
-        post.send(Kind::ASKED, &[]).await?;
+        connection.send(MessageType::ASKED, &[]).await?;
         loop {
-            let message = post.receive().await?;
-            if message.kind == Kind::STATUS {
-                return Ok::<_, PostError>(message.octets);
+            let message = connection.receive().await?;
+            if message.kind == MessageType::STATUS {
+                return Ok::<_, ProtocolError>(message.octets);
             }
         }
     };
     if let Ok(Ok(octets)) = time::timeout(STATUS_TIME, asked).await {
-        neighbour.hear(&String::from_utf8_lossy(&octets));
+        status.hear(&String::from_utf8_lossy(&octets));
     }
-    Some(neighbour)
+    Some(status)
 }
 
 #[cfg(test)]
@@ -85,15 +87,15 @@ mod tests {
 
     #[test]
     fn what_is_said_is_heard() {
-        let said = Neighbour {
-            has_spoken: true,
-            is_near: false,
+        let said = InstanceStatus {
+            has_answered: true,
+            same_pid_namespace: false,
             awaits: vec!["link".to_owned(), "an answer of our own".to_owned()],
             link: Some("nodelocaldns".to_owned()),
             addresses: vec![[169, 254, 25, 10].into()],
-            keeps_rules: true,
+            owns_rules: true,
         };
-        let mut heard = Neighbour::default();
+        let mut heard = InstanceStatus::default();
         heard.hear(&said.lines());
         assert_eq!(heard, said);
         heard.hear("something new\n\naddress nonsense\n");

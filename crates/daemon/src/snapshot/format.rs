@@ -18,7 +18,7 @@ use std::time::Duration;
 use resolver::policy::BlockId;
 use sha2::{Digest, Sha256};
 
-use super::{Here, Refused};
+use super::{HostState, LoadError};
 
 const MAGIC: &[u8; 8] = b"NLDNSNAP";
 
@@ -35,30 +35,30 @@ const MOST_BLOCKS: usize = 1024;
 pub(super) const MOST_HEADER: usize = MAGIC.len() + 2 + 1 + u8::MAX as usize + 8 + 2 + MOST_BLOCKS * CHECKSUM;
 
 /// What stands for a block in a snapshot.
-pub(super) type Mark = [u8; CHECKSUM];
+pub(super) type BlockDigest = [u8; CHECKSUM];
 
-/// The mark of a block with this fingerprint.
-pub(super) fn mark(fingerprint: &str) -> Mark {
+/// The digest of a block with this fingerprint.
+pub(super) fn digest(fingerprint: &str) -> BlockDigest {
     Sha256::digest(fingerprint.as_bytes()).into()
 }
 
 /// Appends a header to `out`, and says which number stands for which block.
 pub(super) fn write_header(
-    here: &Here,
+    host: &HostState,
     blocks: &[(String, BlockId)],
     out: &mut Vec<u8>,
 ) -> HashMap<BlockId, u16> {
     let blocks = blocks.get(..MOST_BLOCKS).unwrap_or(blocks);
-    let boot_id = here.boot_id.as_bytes();
+    let boot_id = host.boot_id.as_bytes();
     let boot_id = boot_id.get(..usize::from(u8::MAX)).unwrap_or(boot_id);
-    let since_boot = u64::try_from(here.since_boot.as_nanos()).unwrap_or(u64::MAX);
+    let since_boot = u64::try_from(host.since_boot.as_nanos()).unwrap_or(u64::MAX);
     out.extend(MAGIC);
     out.extend(VERSION.to_be_bytes());
     out.push(u8::try_from(boot_id.len()).unwrap_or(u8::MAX));
     out.extend(boot_id);
     out.extend(since_boot.to_be_bytes());
     out.extend(u16::try_from(blocks.len()).unwrap_or(u16::MAX).to_be_bytes());
-    blocks.iter().for_each(|(fingerprint, _)| out.extend(mark(fingerprint)));
+    blocks.iter().for_each(|(fingerprint, _)| out.extend(digest(fingerprint)));
     blocks.iter().map(|(_, id)| *id).zip(0..).collect()
 }
 
@@ -67,22 +67,22 @@ pub(super) fn write_header(
 pub(super) struct Header<'a> {
     pub(super) boot_id: &'a [u8],
     pub(super) since_boot: Duration,
-    marks: &'a [u8],
+    digests: &'a [u8],
 }
 
 impl<'a> Header<'a> {
     /// Reads it, and what is between it and the checksum.
-    pub(super) fn read(octets: &'a [u8]) -> Result<(Self, &'a [u8]), Refused> {
-        let (magic, rest) = octets.split_first_chunk().ok_or(Refused::Foreign)?;
-        let (version, _) = rest.split_first_chunk().ok_or(Refused::Foreign)?;
+    pub(super) fn read(octets: &'a [u8]) -> Result<(Self, &'a [u8]), LoadError> {
+        let (magic, rest) = octets.split_first_chunk().ok_or(LoadError::UnknownFormat)?;
+        let (version, _) = rest.split_first_chunk().ok_or(LoadError::UnknownFormat)?;
         if (magic, u16::from_be_bytes(*version)) != (MAGIC, VERSION) {
-            return Err(Refused::Foreign);
+            return Err(LoadError::UnknownFormat);
         }
-        let (content, checksum) = octets.split_last_chunk::<CHECKSUM>().ok_or(Refused::Damaged)?;
+        let (content, checksum) = octets.split_last_chunk::<CHECKSUM>().ok_or(LoadError::ChecksumMismatch)?;
         if <[u8; CHECKSUM]>::from(Sha256::digest(content)) != *checksum {
-            return Err(Refused::Damaged);
+            return Err(LoadError::ChecksumMismatch);
         }
-        Self::parse(content).ok_or(Refused::Damaged)
+        Self::parse(content).ok_or(LoadError::ChecksumMismatch)
     }
 
     fn parse(content: &'a [u8]) -> Option<(Self, &'a [u8])> {
@@ -91,13 +91,14 @@ impl<'a> Header<'a> {
         let (boot_id, rest) = rest.split_at_checked(usize::from(*len))?;
         let (since_boot, rest) = rest.split_first_chunk()?;
         let (blocks, rest) = rest.split_first_chunk()?;
-        let (marks, parcels) = rest.split_at_checked(usize::from(u16::from_be_bytes(*blocks)) * CHECKSUM)?;
+        let (digests, parcels) =
+            rest.split_at_checked(usize::from(u16::from_be_bytes(*blocks)) * CHECKSUM)?;
         let since_boot = Duration::from_nanos(u64::from_be_bytes(*since_boot));
-        Some((Self { boot_id, since_boot, marks }, parcels))
+        Some((Self { boot_id, since_boot, digests }, parcels))
     }
 
     /// The blocks, by the numbers in the parcels.
-    pub(super) fn blocks(&self) -> impl Iterator<Item = &'a Mark> {
-        self.marks.as_chunks().0.iter()
+    pub(super) fn blocks(&self) -> impl Iterator<Item = &'a BlockDigest> {
+        self.digests.as_chunks().0.iter()
     }
 }

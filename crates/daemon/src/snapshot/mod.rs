@@ -23,7 +23,7 @@ use resolver::policy::BlockId;
 use sha2::{Digest, Sha256};
 
 use self::format::{CHECKSUM, Header, MOST_HEADER};
-pub use self::writer::{Archivist, INTERVAL, Last};
+pub use self::writer::{FinalWrite, INTERVAL, SnapshotWriter};
 use crate::clock;
 
 /// The name of the file.
@@ -73,9 +73,9 @@ pub struct Loaded {
 
 /// Why a snapshot is not used.
 #[derive(Debug)]
-pub enum Refused {
+pub enum LoadError {
     /// There is none.
-    Absent,
+    NotFound,
     /// It cannot be read.
     Unreadable(io::Error),
     /// It is a link, a directory or some other thing.
@@ -85,49 +85,49 @@ pub enum Refused {
     /// Others may write it; these are its permissions.
     Permissions(u32),
     /// It has too many octets.
-    TooBig(u64),
+    TooLarge(u64),
     /// It is not a snapshot, or one of another version.
-    Foreign,
+    UnknownFormat,
     /// Its checksum is wrong.
-    Damaged,
+    ChecksumMismatch,
     /// The machine has been started since.
-    AnotherBoot,
+    OtherBoot,
     /// It was written this long ago.
     TooOld(Duration),
     /// It was written later than now.
-    Future,
+    InFuture,
 }
 
-impl std::fmt::Display for Refused {
+impl std::fmt::Display for LoadError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Absent => f.write_str("there is none"),
+            Self::NotFound => f.write_str("there is none"),
             Self::Unreadable(error) => write!(f, "it cannot be read: {error}"),
             Self::NotAFile => f.write_str("it is not a regular file"),
             Self::Owner(uid) => write!(f, "it belongs to user {uid}"),
             Self::Permissions(mode) => write!(f, "others may write it: its mode is {mode:04o}"),
-            Self::TooBig(octets) => write!(f, "it has {octets} octets, more than a snapshot can have"),
-            Self::Foreign => f.write_str("it is not a snapshot of this version"),
-            Self::Damaged => f.write_str("its checksum is wrong"),
-            Self::AnotherBoot => f.write_str("it is from before the machine was started"),
+            Self::TooLarge(octets) => write!(f, "it has {octets} octets, more than a snapshot can have"),
+            Self::UnknownFormat => f.write_str("it is not a snapshot of this version"),
+            Self::ChecksumMismatch => f.write_str("its checksum is wrong"),
+            Self::OtherBoot => f.write_str("it is from before the machine was started"),
             Self::TooOld(age) => write!(f, "it is {} s old", age.as_secs()),
-            Self::Future => f.write_str("it was written later than now"),
+            Self::InFuture => f.write_str("it was written later than now"),
         }
     }
 }
 
-impl std::error::Error for Refused {}
+impl std::error::Error for LoadError {}
 
 /// Who writes or reads a file, and when.
 #[derive(Clone, Debug)]
-struct Here {
+struct HostState {
     boot_id: String,
     since_boot: Duration,
     now: Instant,
     uid: u32,
 }
 
-impl Here {
+impl HostState {
     fn now() -> io::Result<Self> {
         let boot_id = fs::read_to_string("/proc/sys/kernel/random/boot_id")?.trim().to_owned();
         let uid = nix::unistd::geteuid().as_raw();
@@ -146,19 +146,19 @@ impl Snapshot {
         self.directory.join(NAME)
     }
 
-    /// Writes what the blocks hold: their fingerprints, which mean the same to another process, and their numbers here.
+    /// Writes what the blocks hold: their fingerprints, which mean the same to another process, and their numbers host.
     /// A file that is there is replaced at the end, or stays as it is.
     ///
     /// # Errors
     /// Those of the file system, and [`io::ErrorKind::WouldBlock`] while another process writes.
     pub fn write(&self, cache: &Cache, blocks: &[(String, BlockId)]) -> io::Result<Written> {
-        self.write_at(&Here::now()?, cache, blocks)
+        self.write_at(&HostState::now()?, cache, blocks)
     }
 
-    fn write_at(&self, here: &Here, cache: &Cache, blocks: &[(String, BlockId)]) -> io::Result<Written> {
+    fn write_at(&self, host: &HostState, cache: &Cache, blocks: &[(String, BlockId)]) -> io::Result<Written> {
         let path = self.directory.join(UNFINISHED);
         let file = begin(&path)?;
-        let written = fill(&file, here, cache, blocks);
+        let written = fill(&file, host, cache, blocks);
         let done = written.and_then(|written| fs::rename(&path, self.path()).map(|()| written));
         if done.is_err() {
             // It is ours alone as long as `file` is open; what cannot be removed is written over next time.
@@ -176,30 +176,34 @@ impl Snapshot {
         &self,
         cache: &Cache,
         import_targets: &HashMap<String, ImportTarget>,
-    ) -> Result<Loaded, Refused> {
-        self.load_at(&Here::now().map_err(Refused::Unreadable)?, cache, import_targets)
+    ) -> Result<Loaded, LoadError> {
+        self.load_at(&HostState::now().map_err(LoadError::Unreadable)?, cache, import_targets)
     }
 
     fn load_at(
         &self,
-        here: &Here,
+        host: &HostState,
         cache: &Cache,
         import_targets: &HashMap<String, ImportTarget>,
-    ) -> Result<Loaded, Refused> {
-        let octets = self.read(here.uid)?;
+    ) -> Result<Loaded, LoadError> {
+        let octets = self.read(host.uid)?;
         let (header, parcels) = Header::read(&octets)?;
-        if header.boot_id != here.boot_id.as_bytes() {
-            return Err(Refused::AnotherBoot);
+        if header.boot_id != host.boot_id.as_bytes() {
+            return Err(LoadError::OtherBoot);
         }
-        let age = here.since_boot.checked_sub(header.since_boot).ok_or(Refused::Future)?;
+        let age = host.since_boot.checked_sub(header.since_boot).ok_or(LoadError::InFuture)?;
         if age > MOST_AGE {
-            return Err(Refused::TooOld(age));
+            return Err(LoadError::TooOld(age));
         }
-        let import_targets: HashMap<_, _> =
-            import_targets.iter().map(|(fingerprint, target)| (format::mark(fingerprint), target)).collect();
-        let import_targets: Vec<Option<ImportTarget>> =
-            header.blocks().map(|mark| import_targets.get(mark).map(|target| (*target).clone())).collect();
-        Ok(Loaded { summary: cache.import(here.now, age, parcels, &import_targets), age })
+        let import_targets: HashMap<_, _> = import_targets
+            .iter()
+            .map(|(fingerprint, target)| (format::digest(fingerprint), target))
+            .collect();
+        let import_targets: Vec<Option<ImportTarget>> = header
+            .blocks()
+            .map(|digest| import_targets.get(digest).map(|target| (*target).clone()))
+            .collect();
+        Ok(Loaded { summary: cache.import(host.now, age, parcels, &import_targets), age })
     }
 
     /// Removes the file, if there is one: whoever starts after a clean end begins with an empty cache.
@@ -213,31 +217,31 @@ impl Snapshot {
         }
     }
 
-    fn read(&self, uid: u32) -> Result<Vec<u8>, Refused> {
+    fn read(&self, uid: u32) -> Result<Vec<u8>, LoadError> {
         // Whoever opens a pipe without O_NONBLOCK waits for somebody to write to it.
         let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
         let opened = OpenOptions::new().read(true).custom_flags(flags.bits()).open(self.path());
         let file = opened.map_err(|error| match error.raw_os_error().map(Errno::from_raw) {
-            Some(Errno::ENOENT) => Refused::Absent,
-            Some(Errno::ELOOP) => Refused::NotAFile,
-            _ => Refused::Unreadable(error),
+            Some(Errno::ENOENT) => LoadError::NotFound,
+            Some(Errno::ELOOP) => LoadError::NotAFile,
+            _ => LoadError::Unreadable(error),
         })?;
-        let metadata = file.metadata().map_err(Refused::Unreadable)?;
+        let metadata = file.metadata().map_err(LoadError::Unreadable)?;
         let most = (MOST_OCTETS + MOST_HEADER + CHECKSUM) as u64;
         if !metadata.is_file() {
-            return Err(Refused::NotAFile);
+            return Err(LoadError::NotAFile);
         }
         if metadata.uid() != uid {
-            return Err(Refused::Owner(metadata.uid()));
+            return Err(LoadError::Owner(metadata.uid()));
         }
         if metadata.mode() & OTHERS_WRITE != 0 {
-            return Err(Refused::Permissions(metadata.mode() & 0o7777));
+            return Err(LoadError::Permissions(metadata.mode() & 0o7777));
         }
         if metadata.len() > most {
-            return Err(Refused::TooBig(metadata.len()));
+            return Err(LoadError::TooLarge(metadata.len()));
         }
         let mut octets = Vec::new();
-        file.take(most).read_to_end(&mut octets).map_err(Refused::Unreadable)?;
+        file.take(most).read_to_end(&mut octets).map_err(LoadError::Unreadable)?;
         Ok(octets)
     }
 }
@@ -266,10 +270,15 @@ fn begin(path: &Path) -> io::Result<File> {
 }
 
 /// Writes the header, the entries piece by piece, and the checksum.
-fn fill(mut file: &File, here: &Here, cache: &Cache, blocks: &[(String, BlockId)]) -> io::Result<Written> {
+fn fill(
+    mut file: &File,
+    host: &HostState,
+    cache: &Cache,
+    blocks: &[(String, BlockId)],
+) -> io::Result<Written> {
     let mut piece = Vec::with_capacity(PIECE);
-    let numbers = format::write_header(here, blocks, &mut piece);
-    let mut export = cache.export(here.now, &numbers);
+    let numbers = format::write_header(host, blocks, &mut piece);
+    let mut export = cache.export(host.now, &numbers);
     let (mut checksum, mut written) = (Sha256::new(), Written { entries: 0, octets: 0 });
     let mut left = MOST_OCTETS;
     loop {

@@ -54,7 +54,7 @@ struct Process {
     block: BlockId,
     resolver: Resolver,
     outbox: Outbox,
-    here: Here,
+    host: HostState,
 }
 
 impl Process {
@@ -63,8 +63,8 @@ impl Process {
         let block = BlockId(block);
         let directives = Block { id: block, usage: Arc::clone(&usage), ..stand::block() };
         let seat = ResolverConfig { cache: Arc::clone(&cache), ..stand::seat(stand::policy(directives)) };
-        let (resolver, outbox, here) = (Resolver::new(seat), Outbox::default(), Here::now().unwrap());
-        Self { cache, usage, block, resolver, outbox, here }
+        let (resolver, outbox, host) = (Resolver::new(seat), Outbox::default(), HostState::now().unwrap());
+        Self { cache, usage, block, resolver, outbox, host }
     }
 
     fn knowing(names: &[&str]) -> Self {
@@ -83,11 +83,11 @@ impl Process {
     }
 
     fn write(&self, snapshot: &Snapshot) -> io::Result<Written> {
-        snapshot.write_at(&self.here, &self.cache, &self.blocks())
+        snapshot.write_at(&self.host, &self.cache, &self.blocks())
     }
 
-    fn load(&self, snapshot: &Snapshot) -> Result<Loaded, Refused> {
-        snapshot.load_at(&self.here, &self.cache, &self.import_targets())
+    fn load(&self, snapshot: &Snapshot) -> Result<Loaded, LoadError> {
+        snapshot.load_at(&self.host, &self.cache, &self.import_targets())
     }
 
     fn ask(&mut self, name: &str) {
@@ -97,7 +97,7 @@ impl Process {
         let peer = ([10, 233, 64, 5], 40_000).into();
         let client = Client { listener: ListenerId(0), peer, local: None, connection: None };
         self.outbox.clear();
-        self.resolver.on_query(self.here.now, client, &packet, &mut self.outbox);
+        self.resolver.on_query(self.host.now, client, &packet, &mut self.outbox);
     }
 
     fn learn(&mut self, name: &str, addresses: u16) {
@@ -113,7 +113,7 @@ impl Process {
             response.push(number);
         }
         self.outbox.clear();
-        self.resolver.on_response(self.here.now, attempt, &response, &mut self.outbox);
+        self.resolver.on_response(self.host.now, attempt, &response, &mut self.outbox);
     }
 
     /// TTL and last octet of the address from the cache.
@@ -126,7 +126,7 @@ impl Process {
     }
 }
 
-fn refusal(loaded: Result<Loaded, Refused>) -> String {
+fn refusal(loaded: Result<Loaded, LoadError>) -> String {
     loaded.unwrap_err().to_string()
 }
 
@@ -152,7 +152,7 @@ fn the_next_process_knows_what_the_last_one_knew() {
     assert_eq!(directory.names(), [NAME]);
 
     let mut new = Process::new(0);
-    new.here.since_boot = old.here.since_boot + Duration::from_secs(100);
+    new.host.since_boot = old.host.since_boot + Duration::from_secs(100);
     let loaded = new.load(&snapshot).unwrap();
     assert_eq!(loaded.summary, ImportSummary { imported: 2, ..ImportSummary::default() });
     assert_eq!(loaded.age, Duration::from_secs(100));
@@ -169,15 +169,15 @@ fn this_machine_has_what_a_snapshot_needs() {
     snapshot.write(&old.cache, &old.blocks()).unwrap();
     let loaded = snapshot.load(&new.cache, &new.import_targets()).unwrap();
     assert_eq!(loaded.summary.imported, 1);
-    assert_eq!(Here::now().unwrap().boot_id.len(), 36);
+    assert_eq!(HostState::now().unwrap().boot_id.len(), 36);
 }
 
 #[test]
 fn without_a_file_there_is_nothing_to_say() {
     let directory = Directory::new();
     let new = Process::new(0);
-    assert!(matches!(new.load(&directory.snapshot()), Err(Refused::Absent)));
-    assert!(matches!(new.load(&Snapshot::new(&directory.0.join("none"))), Err(Refused::Absent)));
+    assert!(matches!(new.load(&directory.snapshot()), Err(LoadError::NotFound)));
+    assert!(matches!(new.load(&Snapshot::new(&directory.0.join("none"))), Err(LoadError::NotFound)));
     directory.snapshot().remove().unwrap();
 }
 
@@ -206,7 +206,10 @@ fn every_flipped_octet_and_every_tear_is_noticed() {
     }
     for len in 0..good.len() {
         fs::write(snapshot.path(), &good[..len]).unwrap();
-        assert!(matches!(new.load(&snapshot), Err(Refused::Foreign | Refused::Damaged)), "{len} octets");
+        assert!(
+            matches!(new.load(&snapshot), Err(LoadError::UnknownFormat | LoadError::ChecksumMismatch)),
+            "{len} octets"
+        );
     }
     assert_eq!(new.cache.weight(), 0);
 }
@@ -242,7 +245,7 @@ fn the_time_before_a_restart_of_the_machine_is_over() {
     let snapshot = directory.snapshot();
     Process::knowing(&["a.example"]).write(&snapshot).unwrap();
     let mut new = Process::new(0);
-    new.here.boot_id = "7d4b2b3c-0000-4000-8000-000000000000".to_owned();
+    new.host.boot_id = "7d4b2b3c-0000-4000-8000-000000000000".to_owned();
     assert_eq!(refusal(new.load(&snapshot)), "it is from before the machine was started");
 }
 
@@ -253,12 +256,12 @@ fn ten_minutes_are_not_too_old_and_more_are() {
     let old = Process::knowing(&["a.example"]);
     old.write(&snapshot).unwrap();
     let mut new = Process::new(0);
-    new.here.since_boot = old.here.since_boot + MOST_AGE + Duration::from_nanos(1);
+    new.host.since_boot = old.host.since_boot + MOST_AGE + Duration::from_nanos(1);
     assert_eq!(refusal(new.load(&snapshot)), "it is 600 s old");
-    new.here.since_boot = old.here.since_boot.saturating_sub(Duration::from_nanos(1));
+    new.host.since_boot = old.host.since_boot.saturating_sub(Duration::from_nanos(1));
     assert_eq!(refusal(new.load(&snapshot)), "it was written later than now");
     assert_eq!(new.cache.weight(), 0);
-    new.here.since_boot = old.here.since_boot + MOST_AGE;
+    new.host.since_boot = old.host.since_boot + MOST_AGE;
     assert_eq!(new.load(&snapshot).unwrap().summary.imported, 1);
 }
 
@@ -271,7 +274,7 @@ fn entries_of_another_configuration_are_dropped() {
     let target = new.import_targets().remove(BLOCK).unwrap();
     let import_targets =
         HashMap::from([("other".to_owned(), target.clone()), ("a third".to_owned(), target)]);
-    let loaded = snapshot.load_at(&new.here, &new.cache, &import_targets).unwrap();
+    let loaded = snapshot.load_at(&new.host, &new.cache, &import_targets).unwrap();
     assert_eq!(loaded.summary, ImportSummary { unknown_block: 1, ..ImportSummary::default() });
     assert_eq!(new.known("a.example"), None);
 }
@@ -305,10 +308,10 @@ fn what_others_own_or_may_write_is_not_read() {
         assert_eq!(refusal(new.load(&snapshot)), format!("others may write it: its mode is {said}"));
     }
     old.write(&snapshot).unwrap();
-    let uid = new.here.uid;
-    new.here.uid = uid + 1;
+    let uid = new.host.uid;
+    new.host.uid = uid + 1;
     assert_eq!(refusal(new.load(&snapshot)), format!("it belongs to user {uid}"));
-    new.here.uid = uid;
+    new.host.uid = uid;
     assert_eq!(new.load(&snapshot).unwrap().summary.imported, 1);
 }
 
@@ -391,32 +394,32 @@ fn wait(mut done: impl FnMut() -> bool) {
     }
 }
 
-fn archivist(
+fn writer(
     directory: &Directory,
     process: &Process,
     interval: Duration,
-) -> (Archivist, Arc<ProcessCounters>) {
+) -> (SnapshotWriter, Arc<ProcessCounters>) {
     let counters = Arc::<ProcessCounters>::default();
     let (cache, counted) = (Arc::clone(&process.cache), Arc::clone(&counters));
-    let archivist = Archivist::start(directory.snapshot(), interval, cache, process.blocks(), counted);
-    (archivist.unwrap(), counters)
+    let writer = SnapshotWriter::start(directory.snapshot(), interval, cache, process.blocks(), counted);
+    (writer.unwrap(), counters)
 }
 
 #[test]
 fn the_archivist_writes_when_something_came_and_only_then() {
     let (directory, tick) = (Directory::new(), Duration::from_millis(1));
     let mut process = Process::new(3);
-    let (archivist, counters) = archivist(&directory, &process, tick);
+    let (writer, counters) = writer(&directory, &process, tick);
     process.learn("a.example", 1);
     wait(|| counters.snapshots.written.get() == 1);
     process.learn("b.example", 1);
     wait(|| counters.snapshots.written.get() == 2);
     assert_eq!(Process::new(0).load(&directory.snapshot()).unwrap().summary.imported, 2);
     // After a reload the block is another one, to this process's successor too.
-    archivist.adopt(vec![("changed".to_owned(), process.block)]);
+    writer.adopt(vec![("changed".to_owned(), process.block)]);
     wait(|| counters.snapshots.written.get() == 3);
     assert_eq!(Process::new(0).load(&directory.snapshot()).unwrap().summary.unknown_block, 2);
-    archivist.end(Last::Left);
+    writer.end(FinalWrite::Skip);
     assert_eq!((counters.snapshots.written.get(), counters.snapshots.failed.get()), (3, 0));
     assert_eq!(directory.names(), [NAME]);
 }
@@ -425,10 +428,10 @@ fn the_archivist_writes_when_something_came_and_only_then() {
 fn an_archivist_ends_as_it_is_told() {
     let (directory, hour) = (Directory::new(), Duration::from_secs(3600));
     let process = Process::knowing(&["a.example"]);
-    drop(archivist(&directory, &process, hour));
-    archivist(&directory, &process, hour).0.end(Last::Left);
+    drop(writer(&directory, &process, hour));
+    writer(&directory, &process, hour).0.end(FinalWrite::Skip);
     assert!(directory.names().is_empty());
-    archivist(&directory, &process, hour).0.end(Last::Written);
+    writer(&directory, &process, hour).0.end(FinalWrite::Write);
     assert_eq!(Process::new(0).load(&directory.snapshot()).unwrap().summary.imported, 1);
     directory.snapshot().remove().unwrap();
     assert!(directory.names().is_empty());
@@ -439,10 +442,10 @@ fn failures_are_counted_and_pass() {
     let directory = Directory::new();
     let process = Process::knowing(&["a.example"]);
     fs::create_dir(directory.0.join(UNFINISHED)).unwrap();
-    let (archivist, counters) = archivist(&directory, &process, Duration::from_millis(1));
+    let (writer, counters) = writer(&directory, &process, Duration::from_millis(1));
     wait(|| counters.snapshots.failed.get() > 1);
     assert_eq!(counters.snapshots.written.get(), 0);
     fs::remove_dir(directory.0.join(UNFINISHED)).unwrap();
     wait(|| counters.snapshots.written.get() == 1);
-    archivist.end(Last::Left);
+    writer.end(FinalWrite::Skip);
 }

@@ -17,28 +17,28 @@ use crate::metrics::ProcessCounters;
 /// From one snapshot to the next, if something was put into the cache meanwhile.
 pub const INTERVAL: Duration = Duration::from_secs(10);
 
-/// What becomes of the file when the archivist ends.
+/// What becomes of the file when the writer ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Last {
+pub enum FinalWrite {
     /// It stays as it is: a successor has taken over and writes it from now on.
-    Left,
+    Skip,
     /// It is written once more, if something came since.
-    Written,
+    Write,
 }
 
-enum Order {
-    Blocks(Vec<(String, BlockId)>),
-    End(Last),
+enum Command {
+    SetBlocks(Vec<(String, BlockId)>),
+    Stop(FinalWrite),
 }
 
 /// Has snapshots written while it lives. Dropped, it ends without a last one.
 #[derive(Debug)]
-pub struct Archivist {
-    orders: Option<Sender<Order>>,
+pub struct SnapshotWriter {
+    orders: Option<Sender<Command>>,
     thread: Option<JoinHandle<()>>,
 }
 
-impl Archivist {
+impl SnapshotWriter {
     /// Writes every `interval`, [`INTERVAL`] for a node, what `cache` holds for `blocks`, if something was put into it.
     ///
     /// # Errors
@@ -51,35 +51,36 @@ impl Archivist {
         counters: Arc<ProcessCounters>,
     ) -> io::Result<Self> {
         let (orders, taken) = mpsc::channel();
-        let desk = Desk { snapshot, interval, cache, blocks, counters, written: Some(0), failing: false };
-        let thread = thread::Builder::new().name("archivist".to_owned()).spawn(move || desk.work(&taken))?;
+        let desk =
+            WriterThread { snapshot, interval, cache, blocks, counters, written: Some(0), failing: false };
+        let thread = thread::Builder::new().name("writer".to_owned()).spawn(move || desk.work(&taken))?;
         Ok(Self { orders: Some(orders), thread: Some(thread) })
     }
 
     /// Goes by these blocks from now on, after a reload.
     pub fn adopt(&self, blocks: Vec<(String, BlockId)>) {
-        self.send(Order::Blocks(blocks));
+        self.send(Command::SetBlocks(blocks));
     }
 
     /// Ends the thread, and waits for it: some milliseconds, or as long as one write takes.
-    pub fn end(self, last: Last) {
-        self.send(Order::End(last));
+    pub fn end(self, last: FinalWrite) {
+        self.send(Command::Stop(last));
     }
 
     /// Leaves the file to a successor, who is not to wait: a write that has begun is finished by the thread alone.
     pub fn leave(mut self) {
-        self.send(Order::End(Last::Left));
+        self.send(Command::Stop(FinalWrite::Skip));
         self.thread = None;
     }
 
-    fn send(&self, order: Order) {
+    fn send(&self, order: Command) {
         if let Some(Err(_)) = self.orders.as_ref().map(|orders| orders.send(order)) {
             warn!("cache snapshots: their thread has ended");
         }
     }
 }
 
-impl Drop for Archivist {
+impl Drop for SnapshotWriter {
     fn drop(&mut self) {
         self.orders = None;
         if let Some(Err(_)) = self.thread.take().map(JoinHandle::join) {
@@ -89,7 +90,7 @@ impl Drop for Archivist {
 }
 
 /// What the thread works with.
-struct Desk {
+struct WriterThread {
     snapshot: Snapshot,
     interval: Duration,
     cache: Arc<Cache>,
@@ -102,17 +103,17 @@ struct Desk {
     failing: bool,
 }
 
-impl Desk {
-    fn work(mut self, orders: &Receiver<Order>) {
+impl WriterThread {
+    fn work(mut self, orders: &Receiver<Command>) {
         let mut next = clock::now() + self.interval;
         loop {
             match orders.recv_timeout(left(next)) {
-                Ok(Order::Blocks(blocks)) => {
+                Ok(Command::SetBlocks(blocks)) => {
                     self.blocks = blocks;
                     self.written = None;
                 }
-                Ok(Order::End(Last::Left)) => return,
-                Ok(Order::End(Last::Written)) => return self.write(),
+                Ok(Command::Stop(FinalWrite::Skip)) => return,
+                Ok(Command::Stop(FinalWrite::Write)) => return self.write(),
                 Err(RecvTimeoutError::Disconnected) => return,
                 Err(RecvTimeoutError::Timeout) => {
                     self.write();

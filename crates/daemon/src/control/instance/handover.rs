@@ -12,11 +12,14 @@ use resolver::cache::ImportTarget;
 use tracing::{error, info, warn};
 
 use super::super::signals::Signals;
-use super::super::{Fault, tell};
-use super::{Conditions, Service};
+use super::super::{FatalError, tell};
+use super::{Instance, ReadinessConditions};
 use crate::clock;
-use crate::handover::{Door, Estate, Knock, Lease, Neighbour, Offer, Outcome, PostError, Succession};
-use crate::snapshot::{Archivist, INTERVAL, Loaded, Refused, Snapshot};
+use crate::handover::{
+    InstanceStatus, Offer, PredecessorLink, ProtocolError, ReceivedOffer, Request, Server, SuccessorLink,
+    SuccessorOutcome,
+};
+use crate::snapshot::{INTERVAL, LoadError, Loaded, Snapshot, SnapshotWriter};
 use crate::worker::{Adoption, Transport, Worker};
 
 /// How the time beside a successor ended.
@@ -29,7 +32,7 @@ pub(crate) enum Standby {
 }
 
 /// The next knock at `server`.
-pub(super) async fn next_knock(door: &mut Option<Door>) -> Knock {
+pub(super) async fn next_knock(door: &mut Option<Server>) -> Request {
     match door {
         Some(door) => door.next().await,
         None => pending().await,
@@ -37,7 +40,7 @@ pub(super) async fn next_knock(door: &mut Option<Door>) -> Knock {
 }
 
 /// Resolves when the predecessor has ended that stands by.
-pub(super) async fn ended(lease: &mut Option<Lease>) {
+pub(super) async fn ended(lease: &mut Option<PredecessorLink>) {
     match lease {
         Some(lease) => lease.ended().await,
         None => pending().await,
@@ -59,22 +62,22 @@ fn duplicate(text: String, socket: BorrowedFd<'_>) -> io::Result<(String, OwnedF
     Ok((text, socket.try_clone_to_owned()?))
 }
 
-impl Service<'_> {
+impl Instance<'_> {
     /// Fills the cache with what a predecessor has, or with what one that crashed has left in a file.
     pub(super) async fn inherit(
         &mut self,
-        estate: Option<Box<Estate>>,
+        estate: Option<Box<ReceivedOffer>>,
         import_targets: &HashMap<String, ImportTarget>,
-    ) -> Option<Box<Estate>> {
+    ) -> Option<Box<ReceivedOffer>> {
         let Some(mut estate) = estate else {
             self.load_snapshot(import_targets);
             return None;
         };
-        let local = &self.scene.flags.options.local_ips;
+        let local = &self.context.flags.options.local_ips;
         self.forsaken = estate.addresses.iter().filter(|address| !local.contains(address)).copied().collect();
         let sockets = estate.sockets();
         let (moved, received) = estate.receive_cache(&self.cache, import_targets).await;
-        self.scene.process.imported.predecessor.add(moved.taken);
+        self.context.process.imported.predecessor.add(moved.taken);
         if let Err(reason) = received {
             warn!("the cache of the running instance has not come over whole: {reason}");
         }
@@ -86,31 +89,31 @@ impl Service<'_> {
     }
 
     fn load_snapshot(&self, import_targets: &HashMap<String, ImportTarget>) {
-        let Some(place) = self.scene.place else { return };
-        match Snapshot::new(place.directory()).load(&self.cache, import_targets) {
+        let Some(directory) = self.context.directory else { return };
+        match Snapshot::new(directory.directory()).load(&self.cache, import_targets) {
             Ok(Loaded { summary, age }) => {
-                self.scene.process.imported.snapshot.add(summary.imported);
+                self.context.process.imported.snapshot.add(summary.imported);
                 info!("{} answers from a snapshot of {} s ago", summary.imported, age.as_secs());
             }
-            Err(Refused::Absent) => {}
+            Err(LoadError::NotFound) => {}
             Err(reason) => warn!("the snapshot of the cache is not used: {reason}"),
         }
     }
 
     /// Has the predecessor stop, and can be met by a successor of our own.
-    pub(super) async fn take_over(&mut self, estate: Option<Box<Estate>>) {
+    pub(super) async fn take_over(&mut self, estate: Option<Box<ReceivedOffer>>) {
         if let Some(estate) = estate {
             let (lease, stopped) = estate.take().await;
             match &stopped {
                 Ok(()) => {
-                    self.scene.process.handovers.taken_over.inc();
+                    self.context.process.handovers.taken_over.inc();
                     info!("took over; the instance before stands by until it is told to leave");
                 }
-                Err(PostError::Gone) => info!("the instance before has ended"),
+                Err(ProtocolError::Gone) => info!("the instance before has ended"),
                 Err(error) => warn!("the instance before has not said that it stopped: {error}"),
             }
-            // Were we gone for one that is only late, it would go on, and be met in our place.
-            if matches!(stopped, Ok(()) | Err(PostError::Silent(_))) {
+            // Were we gone for one that is only late, it would go on, and be met in our directory.
+            if matches!(stopped, Ok(()) | Err(ProtocolError::Silent(_))) {
                 self.lease = Some(lease);
             }
         }
@@ -119,45 +122,49 @@ impl Service<'_> {
 
     /// Can be met by a successor, and writes snapshots for one that starts after a crash.
     fn settle(&mut self) {
-        let Some(place) = self.scene.place else { return };
-        let (snapshot, counters) = (Snapshot::new(place.directory()), Arc::clone(self.scene.process));
+        let Some(directory) = self.context.directory else { return };
+        let (snapshot, counters) = (Snapshot::new(directory.directory()), Arc::clone(self.context.process));
         let (cache, blocks) = (Arc::clone(&self.cache), self.blocks.clone());
-        match Archivist::start(snapshot, INTERVAL, cache, blocks, counters) {
-            Ok(archivist) => self.archivist = Some(archivist),
+        match SnapshotWriter::start(snapshot, INTERVAL, cache, blocks, counters) {
+            Ok(snapshot_writer) => self.snapshot_writer = Some(snapshot_writer),
             Err(error) => error!("no snapshots of the cache are written: {error}"),
         }
-        self.open_door(place);
+        self.open_door(directory);
     }
 
     /// Answers who knocks; says when a successor has taken over.
-    pub(super) fn answer_knock(&mut self, knock: Knock, conditions: &Conditions) -> Option<Succession> {
+    pub(super) fn answer_knock(
+        &mut self,
+        knock: Request,
+        conditions: &ReadinessConditions,
+    ) -> Option<SuccessorLink> {
         match knock {
-            Knock::Offer(reply) => {
+            Request::Offer(reply) => {
                 self.offered = Some(clock::now());
                 // One that does not wait any more does not want it.
                 reply.send(self.offer()).unwrap_or_default();
             }
-            Knock::Status(reply) => reply.send(self.status(conditions)).unwrap_or_default(),
-            Knock::Taken(succession) => return Some(succession),
+            Request::Status(reply) => reply.send(self.status(conditions)).unwrap_or_default(),
+            Request::Taken(succession) => return Some(succession),
         }
         None
     }
 
-    fn status(&self, conditions: &Conditions) -> Neighbour {
-        let flags = self.scene.flags;
-        Neighbour {
-            has_spoken: true,
-            is_near: false,
+    fn status(&self, conditions: &ReadinessConditions) -> InstanceStatus {
+        let flags = self.context.flags;
+        InstanceStatus {
+            has_answered: true,
+            same_pid_namespace: false,
             awaits: conditions.awaited(),
             link: flags.setup_interface.then(|| flags.interface_name.clone()),
             addresses: self.kept_addresses(),
-            keeps_rules: flags.setup_iptables,
+            owns_rules: flags.setup_iptables,
         }
     }
 
     /// Those that we look after on the link.
     fn kept_addresses(&self) -> Vec<IpAddr> {
-        let flags = self.scene.flags;
+        let flags = self.context.flags;
         if flags.setup_interface { flags.options.local_ips.clone() } else { Vec::new() }
     }
 
@@ -184,7 +191,7 @@ impl Service<'_> {
         self.lease = None;
         let addresses = std::mem::take(&mut self.forsaken);
         for event in &node.release(&addresses).await {
-            tell(event, self.scene.process);
+            tell(event, self.context.process);
         }
     }
 
@@ -194,13 +201,13 @@ impl Service<'_> {
     /// When it ended and a worker cannot go on.
     pub(crate) async fn stand_by(
         &mut self,
-        mut succession: Succession,
+        mut succession: SuccessorLink,
         signals: &mut Signals,
-    ) -> Result<Standby, Fault> {
+    ) -> Result<Standby, FatalError> {
         self.step_aside().await;
         let outcome = match succession.confirm().await {
             Ok(()) => {
-                self.scene.process.handovers.handed_over.inc();
+                self.context.process.handovers.handed_over.inc();
                 info!("handed over to {}; standing by until told to leave", succession.version);
                 tokio::select! {
                     biased;
@@ -208,22 +215,22 @@ impl Service<'_> {
                     () = signals.leave() => return Ok(Standby::Over),
                 }
             }
-            Err(_) => Outcome::Lost,
+            Err(_) => SuccessorOutcome::Lost,
         };
         match outcome {
-            Outcome::Dismissed => {
+            SuccessorOutcome::Dismissed => {
                 signals.leave().await;
                 return Ok(Standby::Over);
             }
-            Outcome::Returned => info!("the instance that took over leaves"),
-            Outcome::Lost => warn!("the instance that took over has ended"),
+            SuccessorOutcome::Returned => info!("the instance that took over leaves"),
+            SuccessorOutcome::Lost => warn!("the instance that took over has ended"),
         }
         self.listening.extend(std::mem::take(&mut succession.returned), self.workers.len());
         self.step_forward().await?;
-        self.scene.process.handovers.resumed.inc();
+        self.context.process.handovers.resumed.inc();
         self.offered = None;
         info!("in service again");
-        if outcome == Outcome::Returned && succession.resumed().await.is_err() {
+        if outcome == SuccessorOutcome::Returned && succession.resumed().await.is_err() {
             warn!("the instance that took over has not waited for us");
         }
         Ok(Standby::InService)
@@ -239,23 +246,23 @@ impl Service<'_> {
         }
         self.http_server.pause();
         self.door = None;
-        if let Some(archivist) = self.archivist.take() {
-            archivist.leave();
+        if let Some(snapshot_writer) = self.snapshot_writer.take() {
+            snapshot_writer.leave();
         }
         if let Some(lease) = self.lease.take() {
             lease.dismiss().await;
         }
     }
 
-    pub(super) async fn step_forward(&mut self) -> Result<(), Fault> {
+    pub(super) async fn step_forward(&mut self) -> Result<(), FatalError> {
         if self.workers.iter().any(Worker::has_ended) {
-            return Err(Fault::WorkerDied);
+            return Err(FatalError::WorkerDied);
         }
-        let sockets = self.listening.again(self.workers.len()).map_err(Fault::Thread)?;
+        let sockets = self.listening.again(self.workers.len()).map_err(FatalError::Thread)?;
         for (worker, opened) in self.workers.iter().zip(sockets) {
-            worker.adopt(Adoption { opened, ..Adoption::default() }).await.map_err(Fault::Thread)?;
+            worker.adopt(Adoption { opened, ..Adoption::default() }).await.map_err(FatalError::Thread)?;
         }
-        self.http_server.resume().map_err(Fault::Thread)?;
+        self.http_server.resume().map_err(FatalError::Thread)?;
         self.settle();
         Ok(())
     }

@@ -6,9 +6,9 @@ use linux::node::{NodeEvent, NodeSetup};
 use tokio::sync::oneshot;
 use tracing::{error, warn};
 
-use super::super::{Fault, tell};
-use super::Service;
-use crate::handover::{Door, Place};
+use super::super::{FatalError, tell};
+use super::Instance;
+use crate::handover::{Server, SocketDirectory};
 use crate::readiness::{Guard, Readiness};
 use crate::worker::Worker;
 use crate::{checks, clock};
@@ -20,14 +20,14 @@ const HESITATION: Duration = Duration::from_secs(3);
 const PROGRESS_TIME: Duration = Duration::from_secs(10);
 
 /// What must be true before queries may come.
-pub(crate) struct Conditions {
+pub(crate) struct ReadinessConditions {
     readiness: Readiness,
     sockets: Guard,
     link: Guard,
     answers: Guard,
 }
 
-impl Conditions {
+impl ReadinessConditions {
     pub(crate) fn of(readiness: &Readiness) -> Self {
         Self {
             readiness: readiness.clone(),
@@ -49,11 +49,15 @@ pub(super) struct Ping {
     answer: Option<oneshot::Receiver<()>>,
 }
 
-impl Service<'_> {
+impl Instance<'_> {
     /// Are the workers there, do they answer, are link and addresses there?
-    pub(super) async fn look(&mut self, node: &mut NodeSetup, conditions: &Conditions) -> Result<(), Fault> {
+    pub(super) async fn look(
+        &mut self,
+        node: &mut NodeSetup,
+        conditions: &ReadinessConditions,
+    ) -> Result<(), FatalError> {
         if self.workers.iter().any(Worker::has_ended) {
-            return Err(Fault::WorkerDied);
+            return Err(FatalError::WorkerDied);
         }
         conditions.sockets.done();
         self.ping();
@@ -63,13 +67,13 @@ impl Service<'_> {
             self.repair(node).await;
         }
         if self.http_server.is_incomplete() {
-            // node-cache, whose place we take, holds its port until it ends.
+            // node-cache, whose directory we take, holds its port until it ends.
             self.http_server
-                .rebind(&super::reconfigure::endpoints(self.scene, &self.settings))
-                .map_err(Fault::Admin)?;
+                .rebind(&super::reconfigure::endpoints(self.context, &self.settings))
+                .map_err(FatalError::Admin)?;
         }
         for line in self.error_log.due(clock::now()) {
-            self.scene.logger.log(line.level, line.text);
+            self.context.logger.log(line.level, line.text);
         }
         if !node.in_place().await {
             conditions.link.await_again();
@@ -137,19 +141,22 @@ impl Service<'_> {
             if matches!(event, NodeEvent::RulesFailed(_)) && failed_before {
                 continue;
             }
-            tell(event, self.scene.process);
+            tell(event, self.context.process);
             if !event.is_failure() {
-                self.scene.process.repairs.inc();
+                self.context.process.repairs.inc();
             }
         }
     }
 
-    /// Can be met by a successor, if there is a place for it.
-    pub(super) fn open_door(&mut self, place: &Place) {
-        match Door::open(place) {
+    /// Can be met by a successor, if there is a directory for it.
+    pub(super) fn open_door(&mut self, directory: &SocketDirectory) {
+        match Server::open(directory) {
             Ok(door) => (self.door, self.door_failed) = (Some(door), false),
             Err(error) if !std::mem::replace(&mut self.door_failed, true) => {
-                error!("{}: no successor will be able to take over: {error}", place.directory().display());
+                error!(
+                    "{}: no successor will be able to take over: {error}",
+                    directory.directory().display()
+                );
             }
             // That has been told.
             Err(_) => {}
@@ -158,16 +165,16 @@ impl Service<'_> {
 
     /// Sees to it that a successor can meet somebody: us, unless another instance is in service beside us.
     pub(super) async fn mind_door(&mut self) {
-        let Some(place) = self.scene.place else { return };
+        let Some(directory) = self.context.directory else { return };
         let is_lost = match &self.door {
-            Some(door) => door.is_lost(place).await,
+            Some(door) => door.is_lost(directory).await,
             None => true,
         };
         if is_lost {
             if self.door.take().is_some() {
                 warn!("the socket of the hand-over was removed: made again");
             }
-            self.open_door(place);
+            self.open_door(directory);
         }
     }
 }

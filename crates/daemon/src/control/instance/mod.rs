@@ -19,36 +19,36 @@ use tokio::task::JoinSet;
 use tokio::time::{self, MissedTickBehavior};
 use tracing::warn;
 
-use super::reload::Watch;
-use super::signals::{Signals, Told};
-use super::upstream_files::FileWatch;
-use super::{Fault, Scene, tell};
+use super::reload::CorefileWatch;
+use super::signals::{SignalAction, Signals};
+use super::upstream_files::UpstreamFileWatch;
+use super::{FatalError, ProcessContext, tell};
 use crate::clock;
-use crate::handover::{Door, Lease, Succession};
+use crate::handover::{PredecessorLink, Server, SuccessorLink};
 use crate::http::HttpServer;
 use crate::logging::errors::ErrorLog;
-use crate::snapshot::{Archivist, Last};
+use crate::snapshot::{FinalWrite, SnapshotWriter};
 use crate::worker::config::Assembly;
 use crate::worker::{Listening, Notice, Worker};
 use corefile::Corefile;
 use corefile::settings::Settings;
 pub(super) use handover::Standby;
-pub(super) use housekeeping::Conditions;
 use housekeeping::Ping;
+pub(super) use housekeeping::ReadinessConditions;
 
 /// How often the process looks at itself.
 const LOOK: Duration = Duration::from_secs(1);
 
 /// Why a service is not attended to any more.
-pub(super) enum Parting {
+pub(super) enum StopReason {
     /// It was told to leave.
-    Told,
+    Terminate,
     /// A successor reads from the sockets.
-    Succeeded(Box<Succession>),
+    Superseded(Box<SuccessorLink>),
 }
 
-pub(super) struct Service<'a> {
-    pub(super) scene: Scene<'a>,
+pub(super) struct Instance<'a> {
+    pub(super) context: ProcessContext<'a>,
     /// The text that `settings` were read from.
     pub(super) corefile: Corefile,
     pub(super) settings: Settings,
@@ -68,48 +68,48 @@ pub(super) struct Service<'a> {
     rules_failed: bool,
     door_failed: bool,
     /// Where a successor knocks.
-    door: Option<Door>,
+    door: Option<Server>,
     /// Writes snapshots of the cache.
-    archivist: Option<Archivist>,
+    snapshot_writer: Option<SnapshotWriter>,
     /// The predecessor that stands by.
-    lease: Option<Lease>,
+    lease: Option<PredecessorLink>,
     /// Addresses of the predecessor which we do not serve.
     forsaken: Vec<IpAddr>,
     /// When a successor was told what there is that has not taken over yet.
     offered: Option<Instant>,
 }
 
-impl Service<'_> {
+impl Instance<'_> {
     /// Looks after everything until told to leave, or until a successor has taken over.
     pub(super) async fn attend(
         &mut self,
         node: &mut NodeSetup,
         signals: &mut Signals,
-        conditions: &Conditions,
-    ) -> Result<Parting, Fault> {
+        conditions: &ReadinessConditions,
+    ) -> Result<StopReason, FatalError> {
         let (mut news, events) = node.watch();
         for event in &events {
-            tell(event, self.scene.process);
+            tell(event, self.context.process);
         }
         self.catch_up(node).await;
-        let mut watch = Watch::new(&self.settings, self.scene.flags);
-        let mut files = FileWatch::default();
+        let mut watch = CorefileWatch::new(&self.settings, self.context.flags);
+        let mut files = UpstreamFileWatch::default();
         let mut looks = time::interval(LOOK);
-        let first = clock::now() + self.scene.flags.sync_interval;
-        let mut syncs = time::interval_at(first.into(), self.scene.flags.sync_interval);
+        let first = clock::now() + self.context.flags.sync_interval;
+        let mut syncs = time::interval_at(first.into(), self.context.flags.sync_interval);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         syncs.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 biased;
                 told = signals.next() => match told {
-                    Told::Leave => return Ok(Parting::Told),
-                    Told::Reload => self.reload(&mut watch, true).await,
+                    SignalAction::Terminate => return Ok(StopReason::Terminate),
+                    SignalAction::Reload => self.reload(&mut watch, true).await,
                 },
-                Some(notice) = self.notices.recv() => return Err(Fault::Loop(self.describe(notice))),
+                Some(notice) = self.notices.recv() => return Err(FatalError::Loop(self.describe(notice))),
                 knock = handover::next_knock(&mut self.door) => {
                     if let Some(succession) = self.answer_knock(knock, conditions) {
-                        return Ok(Parting::Succeeded(Box::new(succession)));
+                        return Ok(StopReason::Superseded(Box::new(succession)));
                     }
                 }
                 () = handover::ended(&mut self.lease) => self.predecessor_has_left(node).await,
@@ -126,12 +126,16 @@ impl Service<'_> {
 
     /// Closes the endpoints and says what was only counted so far.
     pub(super) async fn close(mut self) {
-        if let Some(archivist) = self.archivist.take() {
-            archivist.end(if self.scene.flags.skip_teardown { Last::Written } else { Last::Left });
+        if let Some(snapshot_writer) = self.snapshot_writer.take() {
+            snapshot_writer.end(if self.context.flags.skip_teardown {
+                FinalWrite::Write
+            } else {
+                FinalWrite::Skip
+            });
         }
         self.probes.shutdown().await;
         for line in self.error_log.stop() {
-            self.scene.logger.log(line.level, line.text);
+            self.context.logger.log(line.level, line.text);
         }
         self.remove_pid_file();
         self.http_server.close().await;
@@ -149,7 +153,7 @@ impl Service<'_> {
     }
 
     fn remove_pid_file(&self) {
-        let Some(path) = &self.scene.flags.pid_file else { return };
+        let Some(path) = &self.context.flags.pid_file else { return };
         if let Err(error) = std::fs::remove_file(path) {
             warn!("-pidfile {}: {error}", path.display());
         }

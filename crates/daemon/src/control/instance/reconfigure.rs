@@ -6,8 +6,8 @@ use resolver::policy::ListenerId;
 use tokio::task::JoinSet;
 use tracing::{info, warn};
 
-use super::super::reload::{self, Watch};
-use super::{Fault, Scene, Service};
+use super::super::reload::{self, CorefileWatch};
+use super::{FatalError, Instance, ProcessContext};
 use crate::checks;
 use crate::http::Endpoints;
 use crate::snapshot;
@@ -15,10 +15,10 @@ use crate::worker::config::{Assembled, LoopProbe};
 use crate::worker::{Adoption, Inherited};
 use corefile::settings::Settings;
 
-impl Service<'_> {
+impl Instance<'_> {
     /// Takes `settings` into use. On failure everything is as before.
-    pub(crate) async fn adopt(&mut self, settings: Settings) -> Result<(), Fault> {
-        let assembled = self.assembly.assemble(&settings).map_err(Fault::Numbers)?;
+    pub(crate) async fn adopt(&mut self, settings: Settings) -> Result<(), FatalError> {
+        let assembled = self.assembly.assemble(&settings).map_err(FatalError::Numbers)?;
         let Assembled { orders, listeners, probes, error_log, zones } = assembled;
         let blocks = snapshot::blocks(&self.assembly.import_targets(&settings));
         let is_new = |(id, _): &&(ListenerId, _)| !self.listeners.contains(id);
@@ -30,30 +30,30 @@ impl Service<'_> {
             .listening
             .open(&opened, self.workers.len(), &mut Inherited::default())
             .map_err(bind_fault)?;
-        if let Err(error) = self.http_server.rebind(&endpoints(self.scene, &settings)) {
+        if let Err(error) = self.http_server.rebind(&endpoints(self.context, &settings)) {
             self.listening.close(&opened.iter().map(|(id, _)| *id).collect::<Vec<_>>());
-            return Err(Fault::Admin(error));
+            return Err(FatalError::Admin(error));
         }
         for ((worker, orders), opened) in self.workers.iter().zip(orders).zip(sockets) {
             let adoption = Adoption { orders: Some(orders), opened, closed: closed.clone() };
-            worker.adopt(adoption).await.map_err(Fault::Thread)?;
+            worker.adopt(adoption).await.map_err(FatalError::Thread)?;
         }
         self.listening.close(&closed);
         for line in self.error_log.stop() {
-            self.scene.logger.log(line.level, line.text);
+            self.context.logger.log(line.level, line.text);
         }
         self.probes = start_probes(probes);
         self.assembly.in_force(&settings);
-        if let Some(archivist) = &self.archivist {
-            archivist.adopt(blocks.clone());
+        if let Some(snapshot_writer) = &self.snapshot_writer {
+            snapshot_writer.adopt(blocks.clone());
         }
         (self.listeners, self.blocks) = (wanted, blocks);
         (self.error_log, self.zones, self.settings) = (error_log, zones, settings);
         Ok(())
     }
 
-    pub(super) async fn reload(&mut self, watch: &mut Watch, asked: bool) {
-        let Some((corefile, settings)) = watch.look(self.scene, asked) else { return };
+    pub(super) async fn reload(&mut self, watch: &mut CorefileWatch, asked: bool) {
+        let Some((corefile, settings)) = watch.look(self.context, asked) else { return };
         let told = self.settings.warnings.clone();
         match self.adopt(settings).await {
             Ok(()) => {
@@ -63,23 +63,23 @@ impl Service<'_> {
                 }
                 info!("Reloading complete");
             }
-            Err(fault) => reload::failed(self.scene, &fault),
+            Err(error) => reload::failed(self.context, &error),
         }
-        watch.settle(&self.settings, self.scene.flags);
-        self.scene.process.reloads.attempted(&self.settings.hash);
+        watch.settle(&self.settings, self.context.flags);
+        self.context.process.reloads.attempted(&self.settings.hash);
     }
 }
 
-pub(super) fn bind_fault((address, error): (SocketAddr, std::io::Error)) -> Fault {
-    Fault::Bind(address, error)
+pub(super) fn bind_fault((address, error): (SocketAddr, std::io::Error)) -> FatalError {
+    FatalError::Bind(address, error)
 }
 
-pub(super) fn endpoints(scene: Scene<'_>, settings: &Settings) -> Endpoints {
+pub(super) fn endpoints(context: ProcessContext<'_>, settings: &Settings) -> Endpoints {
     Endpoints {
         health: settings.health.iter().map(|health| health.address).collect(),
         ready: settings.ready.into_iter().collect(),
         metrics: settings.prometheus.clone(),
-        process_metrics: scene.flags.metrics_listen_address,
+        process_metrics: context.flags.metrics_listen_address,
     }
 }
 

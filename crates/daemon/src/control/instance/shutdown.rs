@@ -5,10 +5,10 @@ use std::time::Duration;
 use tokio::time;
 use tracing::{error, info, warn};
 
-use super::super::Ending;
+use super::super::ExitReason;
 use super::super::signals::Signals;
 use super::handover::{dns_socket, next_knock};
-use super::{Conditions, LOOK, Service};
+use super::{Instance, LOOK, ReadinessConditions};
 use crate::clock;
 use crate::worker::Listening;
 
@@ -17,27 +17,31 @@ const DRAIN_TIME: Duration = Duration::from_secs(5);
 /// How long one who is told to leave waits for a successor that is about to take over.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-impl Service<'_> {
+impl Instance<'_> {
     /// Leaves in order. A successor that is about to take over, or a predecessor that stands by, goes on at once; without
     /// them DNS is served for as long as the lameduck lasts. Then what is open is answered.
-    pub(crate) async fn leave(&mut self, signals: &mut Signals, conditions: &Conditions) -> Ending {
+    pub(crate) async fn leave(
+        &mut self,
+        signals: &mut Signals,
+        conditions: &ReadinessConditions,
+    ) -> ExitReason {
         let courtesies = async {
             let is_succeeded =
                 self.is_succeeded_by_last(conditions).await || self.wait_or_give_back(conditions).await;
             // Whoever comes from now on need not wait for us.
             self.door = None;
             self.drain().await;
-            if is_succeeded { Ending::HandedOver } else { Ending::Asked }
+            if is_succeeded { ExitReason::HandedOver } else { ExitReason::Signal }
         };
         tokio::select! {
             ending = courtesies => ending,
-            () = signals.leave() => Ending::AskedTwice,
+            () = signals.leave() => ExitReason::SecondSignal,
         }
     }
 
     /// Has a predecessor go on that stands by. Without one DNS is served for as long as the lameduck lasts; true when a
     /// successor has taken over meanwhile.
-    async fn wait_or_give_back(&mut self, conditions: &Conditions) -> bool {
+    async fn wait_or_give_back(&mut self, conditions: &ReadinessConditions) -> bool {
         let lameduck = self.settings.health.map_or(Duration::ZERO, |health| health.lameduck);
         if self.give_back().await || lameduck.is_zero() {
             return false;
@@ -47,10 +51,10 @@ impl Service<'_> {
     }
 
     /// Ends what was still open when a successor took over, and us.
-    pub(crate) async fn retire(&mut self, signals: &mut Signals) -> Ending {
+    pub(crate) async fn retire(&mut self, signals: &mut Signals) -> ExitReason {
         tokio::select! {
-            () = self.drain() => Ending::HandedOver,
-            () = signals.leave() => Ending::AskedTwice,
+            () = self.drain() => ExitReason::HandedOver,
+            () = signals.leave() => ExitReason::SecondSignal,
         }
     }
 
@@ -95,12 +99,16 @@ impl Service<'_> {
 
     /// Leaves everything to a successor that was about to take over when we were told to leave, if it does so in a
     /// moment; true when it is there.
-    pub(super) async fn is_succeeded_by_last(&mut self, conditions: &Conditions) -> bool {
+    pub(super) async fn is_succeeded_by_last(&mut self, conditions: &ReadinessConditions) -> bool {
         self.offered.take().is_some() && self.is_succeeded_within(PATIENCE, conditions).await
     }
 
     /// Leaves everything to a successor that takes over within `limit`; true when it is there.
-    pub(super) async fn is_succeeded_within(&mut self, limit: Duration, conditions: &Conditions) -> bool {
+    pub(super) async fn is_succeeded_within(
+        &mut self,
+        limit: Duration,
+        conditions: &ReadinessConditions,
+    ) -> bool {
         let taken = async {
             loop {
                 let knock = next_knock(&mut self.door).await;
@@ -112,8 +120,8 @@ impl Service<'_> {
         let Ok(succession) = time::timeout(limit, taken).await else { return false };
         self.step_aside().await;
         let is_there = succession.confirm().await.is_ok();
-        if !is_there && let Err(fault) = self.step_forward().await {
-            error!("a successor has ended, and what it left is not read: {fault}");
+        if !is_there && let Err(error) = self.step_forward().await {
+            error!("a successor has ended, and what it left is not read: {error}");
         }
         is_there
     }

@@ -12,8 +12,8 @@ use tracing::{error, info};
 use wire::name::Name;
 
 use super::reconfigure::{bind_fault, endpoints, start_probes};
-use super::{Fault, Scene, Service};
-use crate::handover::Estate;
+use super::{FatalError, Instance, ProcessContext};
+use crate::handover::ReceivedOffer;
 use crate::http::HttpServer;
 use crate::worker::config::Assembly;
 use crate::worker::{self, Adoption, Desk, Inherited, Listening, Notice, Orders, Room, Worker};
@@ -23,22 +23,22 @@ use corefile::settings::Settings;
 
 const NOTICES_LEN: usize = 16;
 
-impl<'a> Service<'a> {
+impl<'a> Instance<'a> {
     /// Takes over from a predecessor or binds, starts the workers and opens the endpoints. When this returns well,
     /// the workers read, and a predecessor does not any more.
     pub(crate) async fn start(
-        scene: Scene<'a>,
+        context: ProcessContext<'a>,
         (corefile, settings): (Corefile, Settings),
         mut assembly: Assembly,
         http_server: HttpServer,
-        estate: Option<Box<Estate>>,
-    ) -> Result<Self, Fault> {
-        let assembled = assembly.assemble(&settings).map_err(Fault::Numbers)?;
+        estate: Option<Box<ReceivedOffer>>,
+    ) -> Result<Self, FatalError> {
+        let assembled = assembly.assemble(&settings).map_err(FatalError::Numbers)?;
         let import_targets = assembly.import_targets(&settings);
         let (notify, notices) = mpsc::channel(NOTICES_LEN);
-        let cache = Arc::new(Cache::new(budget::cache_bytes(scene.flags.cache_bytes)));
-        let mut service = Self {
-            scene,
+        let cache = Arc::new(Cache::new(budget::cache_bytes(context.flags.cache_bytes)));
+        let mut instance = Self {
+            context,
             corefile,
             settings,
             assembly,
@@ -56,18 +56,18 @@ impl<'a> Service<'a> {
             rules_failed: false,
             door_failed: false,
             door: None,
-            archivist: None,
+            snapshot_writer: None,
             lease: None,
             forsaken: Vec::new(),
             offered: None,
         };
-        let estate = service.inherit(estate, &import_targets).await;
-        service.open(&assembled.listeners, assembled.orders, notify, estate).await?;
-        service.probes = start_probes(assembled.probes);
-        service.assembly.in_force(&service.settings);
-        service.write_pid_file();
-        service.announce();
-        Ok(service)
+        let estate = instance.inherit(estate, &import_targets).await;
+        instance.open(&assembled.listeners, assembled.orders, notify, estate).await?;
+        instance.probes = start_probes(assembled.probes);
+        instance.assembly.in_force(&instance.settings);
+        instance.write_pid_file();
+        instance.announce();
+        Ok(instance)
     }
 
     /// Opens the sockets and the endpoints, has the workers read, and a predecessor stop.
@@ -76,8 +76,8 @@ impl<'a> Service<'a> {
         listeners: &[(ListenerId, Vec<SocketAddr>)],
         orders: Vec<Orders>,
         notify: mpsc::Sender<Notice>,
-        estate: Option<Box<Estate>>,
-    ) -> Result<(), Fault> {
+        estate: Option<Box<ReceivedOffer>>,
+    ) -> Result<(), FatalError> {
         let (mut estate, mut inherited) = (estate, Inherited::default());
         if let Some(estate) = &mut estate {
             inherited = std::mem::take(&mut estate.dns);
@@ -85,19 +85,19 @@ impl<'a> Service<'a> {
         }
         let workers = orders.len();
         let sockets = self.listening.open(listeners, workers, &mut inherited).map_err(bind_fault)?;
-        self.http_server.rebind(&endpoints(self.scene, &self.settings)).map_err(Fault::Admin)?;
+        self.http_server.rebind(&endpoints(self.context, &self.settings)).map_err(FatalError::Admin)?;
         self.workers = self.hire(orders, &notify)?;
         for (worker, opened) in self.workers.iter().zip(sockets) {
-            worker.adopt(Adoption { opened, ..Adoption::default() }).await.map_err(Fault::Thread)?;
+            worker.adopt(Adoption { opened, ..Adoption::default() }).await.map_err(FatalError::Thread)?;
         }
         self.take_over(estate).await;
         Ok(())
     }
 
     /// Starts the workers, which have no sockets yet.
-    fn hire(&self, orders: Vec<Orders>, notify: &mpsc::Sender<Notice>) -> Result<Vec<Worker>, Fault> {
+    fn hire(&self, orders: Vec<Orders>, notify: &mpsc::Sender<Notice>) -> Result<Vec<Worker>, FatalError> {
         let questions = Arc::default();
-        let room = Arc::new(Room::new(self.scene.descriptors, Arc::clone(self.scene.process)));
+        let room = Arc::new(Room::new(self.context.descriptors, Arc::clone(self.context.process)));
         let (peers, inboxes) = worker::inboxes(orders.len());
         let mut workers = Vec::new();
         for (index, (orders, inbox)) in orders.into_iter().zip(inboxes).enumerate() {
@@ -110,16 +110,16 @@ impl<'a> Service<'a> {
                 limits: ResolverLimits::default(),
                 seed: rand::random(),
             };
-            let (logger, process) = (self.scene.logger.clone(), Arc::clone(self.scene.process));
+            let (logger, process) = (self.context.logger.clone(), Arc::clone(self.context.process));
             let (room, notices, peers) = (Arc::clone(&room), notify.clone(), peers.clone());
             let desk = Desk { seat, logger, process, room, notices, peers, inbox };
-            workers.push(Worker::start(index, desk, orders).map_err(Fault::Thread)?);
+            workers.push(Worker::start(index, desk, orders).map_err(FatalError::Thread)?);
         }
         Ok(workers)
     }
 
     fn announce(&self) {
-        if !self.scene.flags.quiet {
+        if !self.context.flags.quiet {
             for listener in &self.settings.listeners {
                 for (zone, _) in &listener.zones {
                     info!("{}", served(zone, &listener.label));
@@ -137,7 +137,7 @@ impl<'a> Service<'a> {
 
     /// A node is not left without DNS for the want of a file.
     fn write_pid_file(&self) {
-        let Some(path) = &self.scene.flags.pid_file else { return };
+        let Some(path) = &self.context.flags.pid_file else { return };
         let written = path.parent().map_or(Ok(()), std::fs::create_dir_all);
         if let Err(error) = written.and_then(|()| std::fs::write(path, format!("{}\n", std::process::id()))) {
             error!("-pidfile {}: {error}", path.display());
