@@ -6,7 +6,7 @@ use std::time::Instant;
 use resolver::Resolver;
 use resolver::action::{Action, Client, ClientResponse, Outbox};
 use resolver::policy::ListenerId;
-use testkit::stand;
+use testkit::fixture;
 
 use crate::Failed;
 use crate::questions::Question;
@@ -83,5 +83,5 @@ fn client() -> Client {
 
 /// One that obeys what `servers` writes into a Corefile: one listener, the root, `cache` and `forward`.
 fn resolver() -> Resolver {
-    Resolver::new(stand::seat(stand::policy(stand::block())))
+    Resolver::new(fixture::resolver_config(fixture::policy(fixture::block())))
 }

@@ -10,7 +10,7 @@ use resolver::action::Outbox;
 use resolver::cache::{Cache, Usage};
 use resolver::policy::Block;
 use resolver::{Resolver, ResolverConfig};
-use testkit::stand;
+use testkit::fixture;
 
 use crate::inside::{ask, now};
 use crate::questions::Question;
@@ -100,10 +100,13 @@ pub(crate) fn run(capacity: u32, flood: Flood) -> Result<(), Failed> {
 }
 
 fn resolver(capacity: u32, cache: &Arc<Cache>, usage: &Arc<Usage>) -> Resolver {
-    let mut policy = stand::cache();
+    let mut policy = fixture::cache();
     (policy.success.capacity, policy.denial.capacity) = (capacity, capacity);
-    let block = Block { cache: Some(policy), usage: Arc::clone(usage), ..stand::block() };
-    Resolver::new(ResolverConfig { cache: Arc::clone(cache), ..stand::seat(stand::policy(block)) })
+    let block = Block { cache: Some(policy), usage: Arc::clone(usage), ..fixture::block() };
+    Resolver::new(ResolverConfig {
+        cache: Arc::clone(cache),
+        ..fixture::resolver_config(fixture::policy(block))
+    })
 }
 
 /// KiB of memory that a process, or `self`, has now (`VmRSS`), or had at most (`VmHWM`).

@@ -18,7 +18,7 @@ use resolver::action::{Action, Client, ConnectionId, Outbox, SendQuery};
 use resolver::cache::Cache;
 use resolver::policy::{Block, ListenerId};
 use resolver::{Resolver, ResolverConfig};
-use testkit::stand;
+use testkit::fixture;
 use wire::name::Name;
 
 thread_local! {
@@ -81,10 +81,11 @@ struct Worker {
 impl Worker {
     fn new() -> Self {
         let cache = Arc::new(Cache::new(BUDGET));
-        let mut policy = stand::cache();
+        let mut policy = fixture::cache();
         policy.success.capacity = 1_000_000;
-        let block = Block { cache: Some(policy), ..stand::block() };
-        let seat = ResolverConfig { cache: Arc::clone(&cache), ..stand::seat(stand::policy(block)) };
+        let block = Block { cache: Some(policy), ..fixture::block() };
+        let seat =
+            ResolverConfig { cache: Arc::clone(&cache), ..fixture::resolver_config(fixture::policy(block)) };
         Self { resolver: Resolver::new(seat), cache, outbox: Outbox::default() }
     }
 

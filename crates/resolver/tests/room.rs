@@ -18,7 +18,7 @@ use resolver::policy::{
     Block, BlockId, CacheOptions, Listener, ListenerId, Policy, Route, RouteId, ServeStale, ServeStaleMode,
 };
 use resolver::{Resolver, ResolverConfig};
-use testkit::stand;
+use testkit::fixture;
 use wire::name::Name;
 
 const HOT: u32 = 1000;
@@ -38,7 +38,7 @@ struct Worker {
 
 impl Worker {
     fn new(policy: Arc<Policy>, cache: &Arc<Cache>) -> Self {
-        let seat = ResolverConfig { cache: Arc::clone(cache), ..stand::seat(policy) };
+        let seat = ResolverConfig { cache: Arc::clone(cache), ..fixture::resolver_config(policy) };
         let (outbox, now) = (Outbox::default(), testkit::clock::now());
         Self { resolver: Resolver::new(seat), outbox, now, ttl: 3600, records: 1, asked_once: 0 }
     }
@@ -123,11 +123,11 @@ fn query(name: &str) -> Vec<u8> {
 
 /// The root, with so many places in each store.
 fn policy(capacity: u32, usage: &Arc<Usage>) -> Arc<Policy> {
-    stand::policy(Block { cache: Some(cache(capacity)), usage: Arc::clone(usage), ..stand::block() })
+    fixture::policy(Block { cache: Some(cache(capacity)), usage: Arc::clone(usage), ..fixture::block() })
 }
 
 fn cache(capacity: u32) -> CacheOptions {
-    let mut policy = stand::cache();
+    let mut policy = fixture::cache();
     (policy.success.capacity, policy.denial.capacity) = (capacity, capacity);
     policy
 }
@@ -230,8 +230,8 @@ fn who_may_be_told_stale_has_not_ended() {
         failure_recheck: recheck,
         prefer_positive: false,
     });
-    let block = Block { cache: Some(stale), usage: Arc::clone(&usage), ..stand::block() };
-    let mut worker = Worker::new(stand::policy(block), &ample());
+    let block = Block { cache: Some(stale), usage: Arc::clone(&usage), ..fixture::block() };
+    let mut worker = Worker::new(fixture::policy(block), &ample());
     worker.ttl = 5;
     worker.ask("a");
     worker.now += Duration::from_secs(6);
@@ -274,7 +274,7 @@ fn a_smaller_capacity_is_reached_with_the_next_insertions() {
 #[test]
 fn an_answer_too_big_is_passed_on_and_counted() {
     let counters: Arc<BlockCounters> = Arc::default();
-    let policy = stand::policy(Block { counters: Arc::clone(&counters), ..stand::block() });
+    let policy = fixture::policy(Block { counters: Arc::clone(&counters), ..fixture::block() });
     let cache = Arc::new(Cache::new(1 << 20));
     let mut worker = Worker::new(policy, &cache);
     worker.records = 700;
@@ -290,7 +290,7 @@ fn an_answer_too_big_is_passed_on_and_counted() {
 fn two_blocks(quiet: &Arc<Usage>, root: &Arc<Usage>) -> Arc<Policy> {
     let route = |number: u16, zone: Name, usage: &Arc<Usage>| {
         let (id, cache) = (BlockId(number), Some(cache(1_000_000)));
-        let block = Arc::new(Block { id, cache, usage: Arc::clone(usage), ..stand::block() });
+        let block = Arc::new(Block { id, cache, usage: Arc::clone(usage), ..fixture::block() });
         Arc::new(Route { id: RouteId(number), zone, block, counters: None, loop_detector: None })
     };
     let routes = vec![route(0, Name::parse("quiet").unwrap(), quiet), route(1, Name::root(), root)];

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use testkit::scenario::{Failed, Scenario, play};
+use testkit::scenario::{Scenario, ScenarioError, run};
 
 /// One test per file, of the same name.
 macro_rules! scenarios {
@@ -11,7 +11,7 @@ macro_rules! scenarios {
         $(
             #[test]
             fn $name() {
-                if let Err(failed) = load(stringify!($name)).and_then(|scenario| play(&scenario)) {
+                if let Err(failed) = load(stringify!($name)).and_then(|scenario| run(&scenario)) {
                     panic!("{failed}");
                 }
             }
@@ -233,7 +233,7 @@ fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios")
 }
 
-fn load(name: &str) -> Result<Scenario, Failed> {
+fn load(name: &str) -> Result<Scenario, ScenarioError> {
     Scenario::load(&folder().join(name).with_extension("rpl"))
 }
 

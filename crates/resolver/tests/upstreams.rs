@@ -10,8 +10,8 @@ use resolver::action::{Action, AttemptFailure, AttemptId, Client, Outbox, SendQu
 use resolver::inflight::shared::WorkerId;
 use resolver::policy::{ForwardPolicy, ListenerId, Policy, SelectionPolicy, Upstream, UpstreamId};
 use resolver::{Resolver, ResolverConfig};
-use testkit::client::Options;
-use testkit::{MessageType, RecordType, stand, text};
+use testkit::client::QueryOptions;
+use testkit::{MessageType, RecordType, fixture, text};
 
 /// One worker and what it wanted done last.
 struct Worker {
@@ -24,7 +24,8 @@ struct Worker {
 
 impl Worker {
     fn new(number: u16, policy: Arc<Policy>) -> Self {
-        let resolver = Resolver::new(ResolverConfig { worker: WorkerId(number), ..stand::seat(policy) });
+        let resolver =
+            Resolver::new(ResolverConfig { worker: WorkerId(number), ..fixture::resolver_config(policy) });
         let now = testkit::clock::now();
         Self { resolver, now, asks: Vec::new(), forgotten: Vec::new(), answers: Vec::new() }
     }
@@ -37,7 +38,8 @@ impl Worker {
             local: None,
             connection: None,
         };
-        let query = text::encode(&Options::default().query(4711, name, RecordType::A).unwrap()).unwrap();
+        let query =
+            text::encode(&QueryOptions::default().message(4711, name, RecordType::A).unwrap()).unwrap();
         self.tell(|resolver, now, outbox| resolver.on_query(now, client, &query, outbox));
     }
 
@@ -45,7 +47,7 @@ impl Worker {
     fn answer(&mut self, (ask, question): &(SendQuery, Vec<u8>), words: &[&str]) {
         let mut response = text::decode(question).unwrap();
         response.metadata.message_type = MessageType::Response;
-        let response = text::encode(&text::read(words, response).unwrap()).unwrap();
+        let response = text::encode(&text::parse(words, response).unwrap()).unwrap();
         self.tell(|resolver, now, outbox| resolver.on_response(now, ask.attempt, &response, outbox));
     }
 
@@ -70,7 +72,7 @@ impl Worker {
                 Action::CancelAttempt(attempt) => self.forgotten.push(*attempt),
                 Action::Respond(answered) => {
                     let message = text::decode(outbox.octets(answered.message)).unwrap();
-                    self.answers.push(text::show(&message));
+                    self.answers.push(text::format(&message));
                 }
                 _ => {}
             }
@@ -98,11 +100,11 @@ fn policy(forward: &ForwardPolicy) -> Arc<Policy> {
         state: Arc::clone(&forward.state),
         ..*forward
     };
-    stand::policy(resolver::policy::Block { forwards: vec![forward], ..stand::block() })
+    fixture::policy(resolver::policy::Block { forwards: vec![forward], ..fixture::block() })
 }
 
 fn upstreams(count: u16) -> Vec<Upstream> {
-    (0..count).map(|number| Upstream { id: UpstreamId(number), ..stand::upstream() }).collect()
+    (0..count).map(|number| Upstream { id: UpstreamId(number), ..fixture::upstream() }).collect()
 }
 
 #[test]
@@ -110,7 +112,7 @@ fn random_order_is_a_fresh_permutation_for_each_question() {
     let forward = ForwardPolicy {
         upstreams: upstreams(3),
         order: SelectionPolicy::Random,
-        ..stand::forward(stand::upstream())
+        ..fixture::forward(fixture::upstream())
     };
     let mut worker = Worker::new(0, policy(&forward));
     let mut firsts = [0; 3];
@@ -131,7 +133,7 @@ fn random_order_is_a_fresh_permutation_for_each_question() {
 
 #[test]
 fn one_worker_probes_for_all_and_all_know() {
-    let forward = stand::forward(stand::upstream());
+    let forward = fixture::forward(fixture::upstream());
     let mut workers = [Worker::new(0, policy(&forward)), Worker::new(1, policy(&forward))];
     let mut probes = Vec::new();
     for worker in &mut workers {
@@ -164,7 +166,7 @@ fn one_worker_probes_for_all_and_all_know() {
 
 #[test]
 fn a_reload_ends_the_probes_of_the_old_policy() {
-    let forward = stand::forward(stand::upstream());
+    let forward = fixture::forward(fixture::upstream());
     let mut worker = Worker::new(0, policy(&forward));
     worker.ask("www.example.test");
     let asked = worker.asks.pop().unwrap();
@@ -185,7 +187,7 @@ fn a_reload_ends_the_probes_of_the_old_policy() {
 
 #[test]
 fn fifty_hostile_names_of_each_kind_take_no_upstream_down() {
-    let forward = stand::forward(stand::upstream());
+    let forward = fixture::forward(fixture::upstream());
     let mut worker = Worker::new(0, policy(&forward));
     for number in 0..200 {
         worker.ask(&format!("hostile-{number}.example.test"));
@@ -219,7 +221,7 @@ fn fifty_hostile_names_of_each_kind_take_no_upstream_down() {
 
 #[test]
 fn one_early_attempt_for_ten_ordinary_ones() {
-    let forward = stand::forward(stand::upstream());
+    let forward = fixture::forward(fixture::upstream());
     let counters = Arc::clone(&forward.upstreams[0].counters);
     let mut worker = Worker::new(0, policy(&forward));
     for number in 0..400 {

@@ -16,8 +16,8 @@ use resolver::cache::Cache;
 use resolver::inflight::shared::{SharedInflight, WorkerId};
 use resolver::policy::{Block, ListenerId, Prefetch};
 use resolver::{Resolver, ResolverConfig};
-use testkit::client::Options;
-use testkit::{MessageType, RecordType, stand, text};
+use testkit::client::QueryOptions;
+use testkit::{MessageType, RecordType, fixture, text};
 
 const NAME: &str = "www.example.test";
 
@@ -36,13 +36,13 @@ impl Workers {
     fn with(count: u16, change: impl Fn(&mut Block)) -> Self {
         let (cache, questions) = (Arc::new(Cache::new(1 << 20)), Arc::new(SharedInflight::default()));
         let resolvers = (0..count).map(|worker| {
-            let mut block = stand::block();
+            let mut block = fixture::block();
             change(&mut block);
             Resolver::new(ResolverConfig {
                 worker: WorkerId(worker),
                 cache: Arc::clone(&cache),
                 shared_inflight: Arc::clone(&questions),
-                ..stand::seat(stand::policy(block))
+                ..fixture::resolver_config(fixture::policy(block))
             })
         });
         Self { resolvers: resolvers.collect(), now: testkit::clock::now() }
@@ -55,7 +55,7 @@ impl Workers {
             local: None,
             connection: None,
         };
-        let query = Options::default().query(4711, NAME, RecordType::A).unwrap();
+        let query = QueryOptions::default().message(4711, NAME, RecordType::A).unwrap();
         let query = text::encode(&query).unwrap();
         self.tell(worker, |resolver, now, outbox| resolver.on_query(now, client, &query, outbox))
     }
@@ -65,7 +65,7 @@ impl Workers {
         let (ask, question) = asked.questions.first().expect("a question was asked");
         let mut response = text::decode(question).unwrap();
         response.metadata.message_type = MessageType::Response;
-        let response = text::encode(&text::read(words, response).unwrap()).unwrap();
+        let response = text::encode(&text::parse(words, response).unwrap()).unwrap();
         self.tell(worker, |resolver, now, outbox| resolver.on_response(now, ask.attempt, &response, outbox))
     }
 
@@ -84,7 +84,7 @@ impl Workers {
             match action {
                 Action::Respond(answered) => {
                     let message = text::decode(outbox.octets(answered.message)).unwrap();
-                    sent.answers.push(text::show(&message));
+                    sent.answers.push(text::format(&message));
                 }
                 Action::SendQuery(ask) => sent.questions.push((*ask, outbox.octets(ask.message).to_vec())),
                 Action::ShareResult(relay) => sent.relays.push(relay.clone()),
@@ -234,10 +234,10 @@ fn a_failure_ends_with_the_upstreams_it_came_from() {
     workers.now += Duration::from_millis(4500);
     workers.tell(0, |resolver, now, outbox| resolver.on_timer(now, outbox));
     assert_eq!(workers.ask(0).questions.len(), 0, "the failure is told again");
-    workers.tell(0, |resolver, _, outbox| resolver.set_policy(stand::policy(stand::block()), outbox));
+    workers.tell(0, |resolver, _, outbox| resolver.set_policy(fixture::policy(fixture::block()), outbox));
     assert_eq!(workers.ask(0).questions.len(), 1, "other upstreams may know");
 
-    workers.tell(0, |resolver, _, outbox| resolver.set_policy(stand::policy(stand::block()), outbox));
+    workers.tell(0, |resolver, _, outbox| resolver.set_policy(fixture::policy(fixture::block()), outbox));
     workers.now += Duration::from_millis(4500);
     let failed = workers.tell(0, |resolver, now, outbox| resolver.on_timer(now, outbox));
     assert_eq!(failed.answers.len(), 1);

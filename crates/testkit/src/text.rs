@@ -10,9 +10,9 @@
 //! stands for forty records with one address after another. RDATA without a presentation form is written as RFC
 //! 3597 section 5 has it, `\# 4 0a000001`. Words are parted by single spaces, inside character strings too.
 
+mod format;
 mod opt;
 mod record;
-mod show;
 
 use std::fmt;
 use std::str::FromStr;
@@ -20,7 +20,7 @@ use std::str::FromStr;
 use hickory_proto::op::{Edns, Message, MessageType, OpCode, Query};
 use hickory_proto::rr::{DNSClass, Name, RecordType};
 
-pub use show::show;
+pub use format::format;
 
 /// Why words are not a message; names the word.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,7 +34,7 @@ impl fmt::Display for TextError {
 
 impl std::error::Error for TextError {}
 
-pub(crate) fn wrong<T>(what: impl Into<String>) -> Result<T, TextError> {
+pub(crate) fn error<T>(what: impl Into<String>) -> Result<T, TextError> {
     Err(TextError(what.into()))
 }
 
@@ -60,27 +60,27 @@ const TC: u8 = 0x02;
 /// The number of a response code.
 pub(crate) fn rcode(word: &str) -> Result<u16, TextError> {
     let known = RCODES.iter().find(|(_, mnemonic)| *mnemonic == word);
-    known.map_or_else(|| wrong(format!("`{word}` is not a response code")), |&(number, _)| Ok(number))
+    known.map_or_else(|| error(format!("`{word}` is not a response code")), |&(number, _)| Ok(number))
 }
 
 /// Changes `message` as `words` say: what they do not mention stays.
 ///
 /// # Errors
 /// The first word that is not understood.
-pub fn read(words: &[&str], mut message: Message) -> Result<Message, TextError> {
+pub fn parse(words: &[&str], mut message: Message) -> Result<Message, TextError> {
     let mut rest = words;
     while let Some((&word, more)) = rest.split_first() {
         if word.contains('.') && !word.contains('=') || word.ends_with(':') {
-            record::read_sections(rest, &mut message)?;
+            record::parse_sections(rest, &mut message)?;
             break;
         }
-        read_head(word, &mut message)?;
+        parse_header_word(word, &mut message)?;
         rest = more;
     }
     Ok(message)
 }
 
-fn read_head(word: &str, message: &mut Message) -> Result<(), TextError> {
+fn parse_header_word(word: &str, message: &mut Message) -> Result<(), TextError> {
     if let Ok(number) = rcode(word) {
         message.metadata.response_code = number.into();
         return Ok(());
@@ -88,9 +88,9 @@ fn read_head(word: &str, message: &mut Message) -> Result<(), TextError> {
     match word.split_once('=') {
         Some(("opcode", number)) => match number.parse() {
             Ok(number) => message.metadata.op_code = OpCode::from_u8(number),
-            Err(_) => return wrong(format!("`{word}`: the opcode is a number up to 15")),
+            Err(_) => return error(format!("`{word}`: the opcode is a number up to 15")),
         },
-        Some(("edns", words)) => message.edns = opt::read(words)?,
+        Some(("edns", words)) => message.edns = opt::parse(words)?,
         Some((flag, "0")) => return set_flag(flag, false, message),
         _ if word == "edns" => message.edns = Some(plain_opt()),
         _ if word == "do" => drop(message.edns.get_or_insert_with(plain_opt).set_dnssec_ok(true)),
@@ -109,7 +109,7 @@ fn set_flag(flag: &str, on: bool, message: &mut Message) -> Result<(), TextError
         "ra" => metadata.recursion_available = on,
         "ad" => metadata.authentic_data = on,
         "cd" => metadata.checking_disabled = on,
-        _ => return wrong(format!("`{flag}` is no response code, flag or name with a dot")),
+        _ => return error(format!("`{flag}` is no response code, flag or name with a dot")),
     }
     Ok(())
 }
@@ -125,11 +125,11 @@ pub fn plain_opt() -> Edns {
 ///
 /// # Errors
 /// The word that is wrong or missing.
-pub fn question(words: &[&str]) -> Result<Query, TextError> {
+pub fn parse_question(words: &[&str]) -> Result<Query, TextError> {
     let (name, qtype, class) = match *words {
         [name, qtype] => (name, qtype, "IN"),
         [name, qtype, class] => (name, qtype, class),
-        _ => return wrong(format!("`{}` is not a name, a type and perhaps a class", words.join(" "))),
+        _ => return error(format!("`{}` is not a name, a type and perhaps a class", words.join(" "))),
     };
     let mut query = Query::query(self::name(name)?, record_type(qtype)?);
     query.query_class = self::class(class)?;
@@ -198,7 +198,7 @@ pub(crate) fn class(word: &str) -> Result<DNSClass, TextError> {
 ///
 /// # Errors
 /// A digit that is none, or half an octet.
-pub fn octets(hex: &str) -> Result<Vec<u8>, TextError> {
+pub fn parse_hex(hex: &str) -> Result<Vec<u8>, TextError> {
     let digits: Vec<u32> = hex
         .chars()
         .filter(|&digit| digit != '_')
@@ -206,7 +206,7 @@ pub fn octets(hex: &str) -> Result<Vec<u8>, TextError> {
         .collect::<Result<_, _>>()?;
     let (pairs, half) = digits.as_chunks::<2>();
     if !half.is_empty() {
-        return wrong("half an octet at the end");
+        return error("half an octet at the end");
     }
     let octet = |&[high, low]: &[u32; 2]| u8::try_from(high * 16 + low);
     pairs.iter().map(octet).collect::<Result<_, _>>().map_err(|_| TextError("not an octet".to_owned()))
@@ -219,7 +219,7 @@ pub fn octets(hex: &str) -> Result<Vec<u8>, TextError> {
 pub fn encode(message: &Message) -> Result<Vec<u8>, TextError> {
     let octets = message.to_vec().map_err(|error| TextError(format!("cannot be encoded: {error}")))?;
     let cut = octets.get(2).is_some_and(|flags| flags & TC != 0) && !message.metadata.truncation;
-    if cut { wrong("more records than a message can hold") } else { Ok(octets) }
+    if cut { error("more records than a message can hold") } else { Ok(octets) }
 }
 
 /// The message that octets hold.

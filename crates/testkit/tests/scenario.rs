@@ -1,11 +1,11 @@
 //! What plays scenarios must not let through what a scenario does not say.
 
-use testkit::scenario::{Scenario, play};
+use testkit::scenario::{Scenario, run};
 
 /// Line and text of the failure of a scenario with these steps.
 fn failure(steps: &str) -> String {
     let text = format!("; A title\n{steps}\n");
-    let outcome = Scenario::parse("file".to_owned(), &text).and_then(|scenario| play(&scenario));
+    let outcome = Scenario::parse("file".to_owned(), &text).and_then(|scenario| run(&scenario));
     outcome.map_or_else(|failed| failed.to_string(), |()| "played".to_owned())
 }
 

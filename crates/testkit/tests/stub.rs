@@ -12,7 +12,7 @@ options ndots:5
 
 #[test]
 fn names_below_ndots_go_through_the_search_list_first() {
-    let stub = Stub::read(POD).unwrap();
+    let stub = Stub::parse(POD).unwrap();
     assert_eq!(
         stub.candidates("www.google.com"),
         [
@@ -31,7 +31,7 @@ fn names_below_ndots_go_through_the_search_list_first() {
 fn the_last_search_line_counts_and_options_have_glibcs_limits() {
     let text = "domain example.org\nsearch a.test. b.test\noptions ndots:99 timeout:1 attempts:3 use-vc edns0 rotate\n\
                 nameserver ::1\nnameserver 192.0.2.1\nnameserver 192.0.2.2\nnameserver 192.0.2.3\n; comment\n# comment\n";
-    let stub = Stub::read(text).unwrap();
+    let stub = Stub::parse(text).unwrap();
     assert_eq!(stub.search, ["a.test.", "b.test"]);
     assert_eq!(stub.candidates("x"), ["x.a.test.", "x.b.test.", "x."]);
     assert_eq!((stub.ndots, stub.timeout, stub.attempts), (15, Duration::from_secs(1), 3));
@@ -41,7 +41,7 @@ fn the_last_search_line_counts_and_options_have_glibcs_limits() {
 
 #[test]
 fn a_line_that_cannot_be_obeyed_is_named() {
-    let error = Stub::read("search a\nnameserver dns.example.org\n").unwrap_err();
+    let error = Stub::parse("search a\nnameserver dns.example.org\n").unwrap_err();
     assert_eq!(error.to_string(), "resolv.conf:2: cannot obey \"nameserver dns.example.org\"");
-    assert_eq!(Stub::read("options ndots:many").unwrap_err().line, 1);
+    assert_eq!(Stub::parse("options ndots:many").unwrap_err().line, 1);
 }

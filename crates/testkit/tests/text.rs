@@ -1,15 +1,15 @@
 //! Words into messages and messages into words.
 
 use hickory_proto::op::{Message, MessageType, OpCode};
-use testkit::text::{decode, encode, octets, question, read, show};
+use testkit::text::{decode, encode, format, parse, parse_hex, parse_question};
 
 /// What `words` look like after they went through a packet.
 fn shown(words: &str) -> String {
     let mut message = Message::new(7, MessageType::Response, OpCode::Query);
-    message.queries.extend(question(&["www.Example.test", "A"]));
+    message.queries.extend(parse_question(&["www.Example.test", "A"]));
     let words: Vec<&str> = words.split(' ').collect();
-    let outcome = read(&words, message).and_then(|message| decode(&encode(&message)?));
-    outcome.map_or_else(|error| format!("error: {error}"), |message| show(&message))
+    let outcome = parse(&words, message).and_then(|message| decode(&encode(&message)?));
+    outcome.map_or_else(|error| format!("error: {error}"), |message| format(&message))
 }
 
 #[test]
@@ -79,18 +79,18 @@ fn what_is_not_understood_is_named() {
 
 #[test]
 fn names_may_hold_any_octet_and_classes_be_numbers() {
-    let asked = question(&[r"a\000\.B\255\\.test.", "A", "CLASS65280"]).unwrap();
+    let asked = parse_question(&[r"a\000\.B\255\\.test.", "A", "CLASS65280"]).unwrap();
     let labels: Vec<&[u8]> = asked.name.iter().collect();
     assert_eq!(labels, [&b"a\x00.B\xff\\"[..], b"test"]);
     assert_eq!(u16::from(asked.query_class), 65280);
     for broken in [r"a\", r"a\25", r"a\256.test", r"a\..b..c"] {
-        assert!(question(&[broken, "A"]).is_err(), "{broken}");
+        assert!(parse_question(&[broken, "A"]).is_err(), "{broken}");
     }
 }
 
 #[test]
 fn octets_come_in_pairs() {
-    assert_eq!(octets("00_fF_10"), Ok(vec![0, 255, 16]));
-    assert!(octets("0").is_err());
-    assert!(octets("0g").is_err());
+    assert_eq!(parse_hex("00_fF_10"), Ok(vec![0, 255, 16]));
+    assert!(parse_hex("0").is_err());
+    assert!(parse_hex("0g").is_err());
 }

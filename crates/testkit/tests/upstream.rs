@@ -5,8 +5,8 @@ use std::io::ErrorKind;
 use std::net::TcpStream;
 use std::time::Duration;
 
-use testkit::client::{Client, ClientError, Options, Pipeline, Reply};
-use testkit::upstream::{Behaviours, ClosedPort, DeafPort, Manner, Order, Upstream};
+use testkit::client::{Client, ClientError, Pipeline, QueryOptions, Response};
+use testkit::upstream::{Blackhole, ClosedPort, LabelScript, ResponseOrder, ServerOptions, Upstream};
 use testkit::{RecordType, ResponseCode};
 
 const SOON: Duration = Duration::from_secs(5);
@@ -20,15 +20,15 @@ fn start() -> (Upstream, Client) {
     (upstream, client)
 }
 
-fn udp(client: &Client, name: &str) -> Result<Reply, ClientError> {
-    client.ask(name, RecordType::A, &Options::default())
+fn udp(client: &Client, name: &str) -> Result<Response, ClientError> {
+    client.query(name, RecordType::A, &QueryOptions::default())
 }
 
-fn tcp(client: &Client, name: &str) -> Result<Reply, ClientError> {
-    client.ask(name, RecordType::A, &Options::tcp())
+fn tcp(client: &Client, name: &str) -> Result<Response, ClientError> {
+    client.query(name, RecordType::A, &QueryOptions::tcp())
 }
 
-fn code(reply: &Reply) -> ResponseCode {
+fn code(reply: &Response) -> ResponseCode {
     reply.message.metadata.response_code
 }
 
@@ -45,9 +45,9 @@ fn good_answers() {
         let nodata = ask(&client, "nodata-1.example.").unwrap();
         assert_eq!((code(&nodata), nodata.message.authorities.len()), (ResponseCode::NoError, 1));
         let slow = ask(&client, "slow50-1.example.").unwrap();
-        assert!(slow.took >= Duration::from_millis(50) && slow.message.answers.len() == 1);
+        assert!(slow.elapsed >= Duration::from_millis(50) && slow.message.answers.len() == 1);
     }
-    let aaaa = client.ask("ok-1.example.", RecordType::AAAA, &Options::default()).unwrap();
+    let aaaa = client.query("ok-1.example.", RecordType::AAAA, &QueryOptions::default()).unwrap();
     assert_eq!(aaaa.message.answers[0].data.to_string(), "2001:db8::1");
 }
 
@@ -57,8 +57,8 @@ fn large_answers_are_cut_over_udp_only() {
     assert_eq!(tcp(&client, "big-400-a.example.").unwrap().message.answers.len(), 400);
     let cut = udp(&client, "big-400-a.example.").unwrap();
     assert!(cut.message.metadata.truncation && cut.message.answers.is_empty());
-    let options = Options { edns: Some(1232), ..Options::default() };
-    let fits = client.ask("big-40-a.example.", RecordType::A, &options).unwrap();
+    let options = QueryOptions { edns: Some(1232), ..QueryOptions::default() };
+    let fits = client.query("big-40-a.example.", RecordType::A, &options).unwrap();
     assert_eq!((fits.message.answers.len(), fits.message.metadata.truncation), (40, false));
     assert!(udp(&client, "tc-1.example.").unwrap().message.metadata.truncation);
     assert_eq!(tcp(&client, "tc-1.example.").unwrap().message.answers.len(), 1);
@@ -78,9 +78,9 @@ fn silence_and_ends() {
         matches!(&reset, Err(ClientError::Io(error)) if error.kind() == ErrorKind::ConnectionReset),
         "{reset:?}"
     );
-    assert_eq!(upstream.asked("silent-1.example"), 2);
+    assert_eq!(upstream.query_count("silent-1.example"), 2);
 
-    let closed = ClosedPort::take("127.0.0.1:0".parse().unwrap()).unwrap();
+    let closed = ClosedPort::bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let refused = TcpStream::connect(closed.addr()).unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::ConnectionRefused);
 }
@@ -97,10 +97,10 @@ fn lies() {
         assert_eq!(ask(&client, "spoof-1.example.").unwrap().message.queries[0].name.to_ascii(), "example.");
     }
     let mut pipeline = Pipeline::connect(upstream.addr(), SOON).unwrap();
-    let id = pipeline.send("spoof-1.example.", RecordType::A, &Options::default()).unwrap();
+    let id = pipeline.send("spoof-1.example.", RecordType::A, &QueryOptions::default()).unwrap();
     let ids: Vec<u16> = (0..3).map(|_| pipeline.receive().unwrap().message.metadata.id).collect();
     assert_eq!(ids, [id.wrapping_add(1), id, id]);
-    pipeline.send("garbage-1.example.", RecordType::A, &Options::default()).unwrap();
+    pipeline.send("garbage-1.example.", RecordType::A, &QueryOptions::default()).unwrap();
     assert!(matches!(pipeline.receive(), Err(ClientError::Malformed(octets)) if octets.len() == 40));
 }
 
@@ -135,13 +135,13 @@ fn lies_about_lengths() {
     let hasty = Client { timeout: SHORT, ..client };
     assert!(matches!(tcp(&hasty, "lenbig-1.example."), Err(ClientError::Timeout)));
     let mut pipeline = Pipeline::connect(upstream.addr(), SOON).unwrap();
-    pipeline.send("lensmall-1.example.", RecordType::A, &Options::default()).unwrap();
+    pipeline.send("lensmall-1.example.", RecordType::A, &QueryOptions::default()).unwrap();
     assert!(matches!(pipeline.receive(), Err(ClientError::Malformed(_))));
 }
 
 #[test]
 fn a_deaf_port_takes_nothing_up() {
-    let deaf = DeafPort::take("127.0.0.1:0".parse().unwrap()).unwrap();
+    let deaf = Blackhole::bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let dialled = TcpStream::connect_timeout(&deaf.addr(), SHORT).unwrap_err();
     assert_eq!(dialled.kind(), ErrorKind::TimedOut);
     let hasty = Client { timeout: SHORT, ..Client::new(deaf.addr()) };
@@ -153,20 +153,22 @@ fn dripping_answers_arrive_in_pieces() {
     let (_upstream, client) = start();
     let dripped = tcp(&client, "drip-1.example.").unwrap();
     assert_eq!(dripped.message.answers.len(), 1);
-    assert!(dripped.took >= Duration::from_millis(5) * u32::try_from(dripped.octets.len()).unwrap());
+    assert!(dripped.elapsed >= Duration::from_millis(5) * u32::try_from(dripped.octets.len()).unwrap());
 }
 
 #[test]
 fn a_slow_name_holds_the_others_unless_concurrent() {
     for (order, expected) in [
-        (Order::Sequential, ["slow200-1.example.", "ok-1.example.", "ok-2.example."]),
-        (Order::Concurrent, ["ok-1.example.", "ok-2.example.", "slow200-1.example."]),
+        (ResponseOrder::InOrder, ["slow200-1.example.", "ok-1.example.", "ok-2.example."]),
+        (ResponseOrder::OutOfOrder, ["ok-1.example.", "ok-2.example.", "slow200-1.example."]),
     ] {
-        let manner = Manner { order, ..Manner::default() };
-        let upstream = Upstream::play("127.0.0.1:0".parse().unwrap(), manner, Behaviours::default()).unwrap();
+        let server_options = ServerOptions { order, ..ServerOptions::default() };
+        let upstream =
+            Upstream::start_with("127.0.0.1:0".parse().unwrap(), server_options, LabelScript::default())
+                .unwrap();
         let mut pipeline = Pipeline::connect(upstream.addr(), SOON).unwrap();
         for name in ["slow200-1.example.", "ok-1.example.", "ok-2.example."] {
-            pipeline.send(name, RecordType::A, &Options::default()).unwrap();
+            pipeline.send(name, RecordType::A, &QueryOptions::default()).unwrap();
         }
         let received = [(); 3].map(|()| pipeline.receive().unwrap().message.queries[0].name.to_ascii());
         assert_eq!(received, expected, "{order:?}");
@@ -175,15 +177,15 @@ fn a_slow_name_holds_the_others_unless_concurrent() {
 
 #[test]
 fn idle_connections_are_closed() {
-    let manner = Manner { idle: SHORT, ..Manner::default() };
-    let upstream = Upstream::play(
+    let server_options = ServerOptions { idle: SHORT, ..ServerOptions::default() };
+    let upstream = Upstream::start_with(
         "127.0.0.1:0".parse().unwrap(),
-        manner,
-        Behaviours { ttl: 1, ..Behaviours::default() },
+        server_options,
+        LabelScript { ttl: 1, ..LabelScript::default() },
     )
     .unwrap();
     let mut pipeline = Pipeline::connect(upstream.addr(), SOON).unwrap();
-    pipeline.send("ok-1.example.", RecordType::A, &Options::default()).unwrap();
+    pipeline.send("ok-1.example.", RecordType::A, &QueryOptions::default()).unwrap();
     assert_eq!(pipeline.receive().unwrap().message.answers[0].ttl, 1);
     assert!(matches!(pipeline.receive_octets(), Err(ClientError::Closed)));
     assert!(upstream.wait_for_connections(SOON, |connections| connections.open == 0));

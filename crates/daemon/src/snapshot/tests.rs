@@ -7,7 +7,7 @@ use resolver::ResolverConfig;
 use resolver::action::{Action, Client, Outbox, SendQuery};
 use resolver::policy::{Block, ListenerId};
 use resolver::{Resolver, cache::Usage};
-use testkit::stand;
+use testkit::fixture;
 use wire::name::Name;
 
 use super::*;
@@ -61,8 +61,11 @@ impl Process {
     fn new(block: u16) -> Self {
         let (cache, usage) = (Arc::new(Cache::new(64 << 20)), Arc::<Usage>::default());
         let block = BlockId(block);
-        let directives = Block { id: block, usage: Arc::clone(&usage), ..stand::block() };
-        let seat = ResolverConfig { cache: Arc::clone(&cache), ..stand::seat(stand::policy(directives)) };
+        let directives = Block { id: block, usage: Arc::clone(&usage), ..fixture::block() };
+        let seat = ResolverConfig {
+            cache: Arc::clone(&cache),
+            ..fixture::resolver_config(fixture::policy(directives))
+        };
         let (resolver, outbox, host) = (Resolver::new(seat), Outbox::default(), HostState::now().unwrap());
         Self { cache, usage, block, resolver, outbox, host }
     }
@@ -78,7 +81,7 @@ impl Process {
     }
 
     fn import_targets(&self) -> HashMap<String, ImportTarget> {
-        let (usage, policy) = (Arc::clone(&self.usage), stand::cache());
+        let (usage, policy) = (Arc::clone(&self.usage), fixture::cache());
         HashMap::from([(BLOCK.to_owned(), ImportTarget { block: self.block, usage, policy })])
     }
 

@@ -312,7 +312,7 @@ mod tests {
 
     /// The core of a worker without zones and upstreams, inside a [`LocalSet`](tokio::task::LocalSet).
     pub(super) fn core() -> Rc<Core> {
-        let seat = testkit::stand::seat(Arc::default());
+        let seat = testkit::fixture::resolver_config(Arc::default());
         let process = Arc::<ProcessCounters>::default();
         let logger = Logger::start(std::io::sink(), 1, Arc::clone(&process)).unwrap();
         let (peers, mut inboxes) = inboxes(1);

@@ -9,7 +9,7 @@ use resolver::action::{Action, Client, Outbox};
 use resolver::cache::Usage;
 use resolver::policy::{Block, Listener, ListenerId, Policy, Route, Upstream};
 use resolver::{Resolver, ResolverConfig};
-use testkit::stand;
+use testkit::fixture;
 use wire::header::{Flags, Header};
 use wire::name::Name;
 
@@ -22,11 +22,11 @@ fn block(registry: &mut CounterRegistry) -> Block {
     let usage = Arc::new(Usage::default());
     let counters = registry.block(SERVER, ZONE, &usage, 0);
     let forward =
-        stand::forward(Upstream { addr, counters: registry.upstream(addr, 0), ..stand::upstream() });
-    let mut cache = stand::cache();
+        fixture::forward(Upstream { addr, counters: registry.upstream(addr, 0), ..fixture::upstream() });
+    let mut cache = fixture::cache();
     cache.success.max_ttl = 30;
     cache.denial.max_ttl = 30;
-    Block { cache: Some(cache), forwards: vec![forward], counters, usage, ..stand::block() }
+    Block { cache: Some(cache), forwards: vec![forward], counters, usage, ..fixture::block() }
 }
 
 fn resolver(registry: &mut CounterRegistry) -> Resolver {
@@ -37,7 +37,7 @@ fn resolver(registry: &mut CounterRegistry) -> Resolver {
     let (dropped_id, dropped) = registry.route(SERVER, DROPPED, 0);
     let listener = Listener::new(vec![route], dropped, dropped_id);
     let policy = Arc::new(Policy { listeners: vec![Some(listener)] });
-    Resolver::new(ResolverConfig { counters: registry.worker(0), ..stand::seat(policy) })
+    Resolver::new(ResolverConfig { counters: registry.worker(0), ..fixture::resolver_config(policy) })
 }
 
 fn message(flags: Flags, ancount: u16) -> Vec<u8> {

@@ -3,9 +3,9 @@
 use std::net::{Ipv4Addr, UdpSocket};
 use std::time::{Duration, Instant};
 
-use testkit::client::Options;
+use testkit::client::QueryOptions;
 use testkit::clock::now;
-use testkit::upstream::{Behaviours, Manner, Order, Upstream};
+use testkit::upstream::{LabelScript, ResponseOrder, ServerOptions, Upstream};
 use testkit::{Message, RecordType, ResponseCode};
 
 use crate::environment::{DNS, Daemon, Launch, PATIENCE, READY, localhost};
@@ -17,9 +17,9 @@ const OF_ONE_SOCKET: usize = 100;
 
 /// Answers that live for a second, told by an upstream that needs as long as `slow200` does.
 fn short_lived(mode: &str) -> (Upstream, Daemon) {
-    let manner = Manner { order: Order::Concurrent, ..Manner::default() };
-    let behaviours = Behaviours { ttl: 1, ..Behaviours::default() };
-    let upstream = Upstream::play(localhost(), manner, behaviours).unwrap();
+    let server_options = ServerOptions { order: ResponseOrder::OutOfOrder, ..ServerOptions::default() };
+    let behaviours = LabelScript { ttl: 1, ..LabelScript::default() };
+    let upstream = Upstream::start_with(localhost(), server_options, behaviours).unwrap();
     let corefile = format!(
         ".:{DNS} {{
             bind @
@@ -47,7 +47,7 @@ fn client(daemon: &Daemon) -> UdpSocket {
 }
 
 fn ask(socket: &UdpSocket, id: usize, name: &str) {
-    let query = Options::default().query(u16::try_from(id).unwrap(), name, RecordType::A).unwrap();
+    let query = QueryOptions::default().message(u16::try_from(id).unwrap(), name, RecordType::A).unwrap();
     socket.send(&query.to_vec().unwrap()).unwrap();
 }
 
@@ -67,7 +67,7 @@ fn herd(mode: &str) {
     let over = now() + Duration::from_secs(1);
     // Time itself is the condition, and asking would renew the answer.
     std::thread::sleep(over.saturating_duration_since(now()));
-    let before = upstream.asked(name);
+    let before = upstream.query_count(name);
     let asked_at = now();
     let sockets: Vec<UdpSocket> = (0..CLIENTS / OF_ONE_SOCKET).map(|_| client(&daemon)).collect();
     for (number, socket) in (0..CLIENTS).map(|number| (number, &sockets[number % sockets.len()])) {
@@ -83,8 +83,8 @@ fn herd(mode: &str) {
             );
         }
     }
-    assert!(upstream.wait_for(PATIENCE, |questions| questions.len() > before));
-    let asked = upstream.asked(name) - before;
+    assert!(upstream.wait_for_queries(PATIENCE, |questions| questions.len() > before));
+    let asked = upstream.query_count(name) - before;
     // On a busy machine the new answer may end as well before all have asked.
     let most = 2 + usize::try_from(asked_at.elapsed().as_secs()).unwrap();
     assert!((1..=most).contains(&asked), "{mode}: asked {asked} times for {CLIENTS} clients");
@@ -115,7 +115,7 @@ fn a_name_that_fails_is_asked_once_a_second_at_most_however_often_clients_ask() 
     let (upstream, daemon) = short_lived("");
     let name = "servfail-1.example.";
     let took = insist(&daemon, name);
-    let asked = upstream.asked(name);
+    let asked = upstream.query_count(name);
     assert!((1..=took.as_secs() + 1).contains(&u64::try_from(asked).unwrap()), "{asked} in {took:?}");
     drop(upstream);
     // One whose upstream is gone: two dials make a question.

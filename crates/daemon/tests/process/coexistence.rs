@@ -6,7 +6,7 @@ use std::thread::Builder;
 
 use nix::sys::signal::Signal;
 use testkit::RecordType;
-use testkit::client::Options;
+use testkit::client::QueryOptions;
 use testkit::upstream::Upstream;
 
 use crate::environment::{Daemon, HEALTH, Node, PATIENCE, forwarding, reached, upstream};
@@ -70,7 +70,7 @@ fn who_has_given_back_says_nothing_about_the_node_any_more() {
     let after = after.when_ready();
     // It waits for this client before it ends.
     let mut client = after.connect();
-    client.send("ok-1.example.", RecordType::A, &Options::tcp()).unwrap();
+    client.send("ok-1.example.", RecordType::A, &QueryOptions::tcp()).unwrap();
     assert_eq!(data(&client.receive().unwrap()), ["192.0.2.1"]);
     after.signal(Signal::SIGTERM);
     after.says("the instance before goes on");

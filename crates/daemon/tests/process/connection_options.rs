@@ -6,9 +6,11 @@ use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket
 use std::thread::{self, Builder};
 use std::time::Duration;
 
-use testkit::client::Options;
+use testkit::client::QueryOptions;
 use testkit::clock::now;
-use testkit::upstream::{Behaviours, ClosedPort, Manner, Order, Question, Transport, Upstream};
+use testkit::upstream::{
+    ClosedPort, LabelScript, ReceivedQuery, ResponseOrder, ServerOptions, Transport, Upstream,
+};
 use testkit::{Message, RecordType, ResponseCode};
 
 use crate::environment::{DNS, Daemon, PATIENCE, READY, localhost, own_address, upstream};
@@ -19,8 +21,8 @@ const HARD_LIMIT: u64 = 16;
 
 /// An upstream that answers each question when it is ready.
 fn unordered() -> Upstream {
-    let manner = Manner { order: Order::Concurrent, ..Manner::default() };
-    Upstream::play(localhost(), manner, Behaviours::default()).unwrap()
+    let server_options = ServerOptions { order: ResponseOrder::OutOfOrder, ..ServerOptions::default() };
+    Upstream::start_with(localhost(), server_options, LabelScript::default()).unwrap()
 }
 
 /// Asks for all `names`, so many at a time, each once, and gives the answers; each has the question it was asked.
@@ -33,7 +35,7 @@ fn ask_all(daemon: &Daemon, names: &[String], window: usize) -> Vec<Message> {
     while answers.len() < names.len() {
         while sent < names.len() && sent - answers.len() < window {
             let id = u16::try_from(sent).unwrap();
-            let query = Options::default().query(id, &names[sent], RecordType::A).unwrap();
+            let query = QueryOptions::default().message(id, &names[sent], RecordType::A).unwrap();
             socket.send(&query.to_vec().unwrap()).unwrap();
             sent += 1;
         }
@@ -62,12 +64,12 @@ fn a_connection_is_not_used_beyond_its_age_however_busy() {
         assert_eq!(data(&daemon.ask(&format!("ok-{number}.example."))), ["192.0.2.1"]);
         number += 1;
     }
-    let mut ages: HashMap<u64, Vec<Question>> = HashMap::new();
-    for question in upstream.questions() {
+    let mut ages: HashMap<u64, Vec<ReceivedQuery>> = HashMap::new();
+    for question in upstream.queries() {
         ages.entry(question.connection).or_default().push(question);
     }
     for (connection, questions) in ages {
-        let used = questions.last().unwrap().at - questions.first().unwrap().at;
+        let used = questions.last().unwrap().received_at - questions.first().unwrap().received_at;
         assert!(used < Duration::from_secs(1), "{connection}: {used:?}");
     }
     assert_eq!(daemon.complaints(), Vec::<String>::new());
@@ -90,7 +92,7 @@ fn no_more_idle_connections_are_kept_than_wanted() {
     let upstream = upstream();
     let daemon = Daemon::forwarding_to(&upstream, "force_tcp\n max_idle_conns 2");
     ask_all(&daemon, &names("slow100", 16), 16);
-    assert!(upstream.connections().most_open > 2);
+    assert!(upstream.connections().max_open > 2);
     assert!(upstream.wait_for_connections(PATIENCE, |now| now.open <= 2), "{:?}", upstream.connections());
     let opened = upstream.connections().accepted;
     assert_eq!(data(&daemon.ask("ok-1.example.")), ["192.0.2.1"]);
@@ -103,13 +105,13 @@ fn questions_leave_from_the_address_they_are_told() {
     let source = own_address();
     let daemon = Daemon::forwarding_to(&upstream, &format!("prefer_udp\n source_address {source}"));
     assert_eq!(data(&daemon.ask("tc-1.example.")), ["192.0.2.1"]);
-    let asked: Vec<_> = upstream.questions().iter().map(|one| (one.transport, one.peer.ip())).collect();
+    let asked: Vec<_> = upstream.queries().iter().map(|one| (one.transport, one.peer.ip())).collect();
     assert_eq!(asked, [(Transport::Udp, source.into()), (Transport::Tcp, source.into())]);
 }
 
 #[test]
 fn a_refused_dial_is_shared_by_those_who_wait_for_it() {
-    let closed = ClosedPort::take(localhost()).unwrap();
+    let closed = ClosedPort::bind(localhost()).unwrap();
     let to = closed.addr();
     let daemon = Daemon::start(&format!(
         ".:{DNS} {{\n bind @\n forward . {to} {{\n force_tcp\n }}\n prometheus @:9253\n ready @:{READY}\n }}"
@@ -197,9 +199,9 @@ fn questions_caught_by_a_dead_pod_are_answered_by_another_and_later_ones_do_not_
     for number in 0..20 {
         let later = daemon.ask(&format!("ok-later-{number}.example."));
         assert_eq!(data(&later), ["192.0.2.1"]);
-        assert!(later.took < Duration::from_secs(1), "{:?}", later.took);
+        assert!(later.elapsed < Duration::from_secs(1), "{:?}", later.elapsed);
     }
-    assert!(upstream.connections().most_open <= HARD_LIMIT, "{:?}", upstream.connections());
+    assert!(upstream.connections().max_open <= HARD_LIMIT, "{:?}", upstream.connections());
 }
 
 /// RFC 5452 section 9.2 wants IDs that cannot be guessed; RFC 7766 section 6.2.1 wants them apart on a connection.
@@ -210,12 +212,17 @@ fn a_thousand_questions_share_few_connections_and_no_two_open_ones_an_id() {
     let daemon = Daemon::forwarding_to(&upstream, "force_tcp");
     let answers = ask_all(&daemon, &names("slow60", 1000), 1000);
     assert!(answers.iter().all(|answer| answer.answers.len() == 1));
-    assert!(upstream.connections().most_open <= HARD_LIMIT, "{:?}", upstream.connections());
-    let mut open: HashMap<(u64, u16), Question> = HashMap::new();
-    for question in upstream.questions() {
-        let id = question.query.metadata.id;
+    assert!(upstream.connections().max_open <= HARD_LIMIT, "{:?}", upstream.connections());
+    let mut open: HashMap<(u64, u16), ReceivedQuery> = HashMap::new();
+    for question in upstream.queries() {
+        let id = question.message.metadata.id;
         if let Some(before) = open.get(&(question.connection, id)) {
-            assert!(question.at - before.at >= SLOW, "{} and {} share an ID", before.name, question.name);
+            assert!(
+                question.received_at - before.received_at >= SLOW,
+                "{} and {} share an ID",
+                before.name,
+                question.name
+            );
         }
         open.insert((question.connection, id), question);
     }

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use testkit::RecordType;
-use testkit::client::{Client, Options, Pipeline, Reply};
+use testkit::client::{Client, Pipeline, QueryOptions, Response};
 use testkit::clock::now;
 use testkit::upstream::Upstream;
 
@@ -48,7 +48,7 @@ pub(crate) fn forwarding(upstream: &Upstream, options: &str) -> String {
     )
 }
 
-/// An upstream with the behaviours that names ask for, in CoreDNS's manner.
+/// An upstream with the behaviours that names ask for, in CoreDNS's server_options.
 pub(crate) fn upstream() -> Upstream {
     Upstream::start(localhost()).unwrap()
 }
@@ -258,13 +258,13 @@ impl Daemon {
     }
 
     /// Asks for an address over UDP.
-    pub(crate) fn ask(&self, name: &str) -> Reply {
-        self.ask_with(name, &Options::default())
+    pub(crate) fn ask(&self, name: &str) -> Response {
+        self.ask_with(name, &QueryOptions::default())
     }
 
     /// Asks for an address.
-    pub(crate) fn ask_with(&self, name: &str, options: &Options) -> Reply {
-        let asked = self.client().ask(name, RecordType::A, options);
+    pub(crate) fn ask_with(&self, name: &str, options: &QueryOptions) -> Response {
+        let asked = self.client().query(name, RecordType::A, options);
         asked.unwrap_or_else(|error| panic!("{name}: {error}; {:?}", self.heard()))
     }
 

@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::Duration;
 
-use testkit::client::Options;
+use testkit::client::QueryOptions;
 use testkit::upstream::{ClosedPort, Transport, Upstream};
 use testkit::{RecordType, ResponseCode};
 
@@ -22,7 +22,7 @@ const LIES_END: Duration = Duration::from_secs(2);
 
 #[test]
 fn an_upstream_that_refuses_is_told_at_once() {
-    let closed = ClosedPort::take(localhost()).unwrap();
+    let closed = ClosedPort::bind(localhost()).unwrap();
     let to = closed.addr();
     // Without `max_fails 0` probes would be dialled for too.
     for (options, proto) in [("force_tcp\n max_fails 0", "tcp"), ("prefer_udp\n max_fails 0", "udp")] {
@@ -33,7 +33,7 @@ fn an_upstream_that_refuses_is_told_at_once() {
         let refused = daemon.ask_with("ok-1.example.", &with_edns());
         assert_eq!(code(&refused), ResponseCode::ServFail, "{proto}");
         assert_eq!(extended_error(&refused), Some(NETWORK_ERROR));
-        assert!(refused.took < Duration::from_secs(1), "{:?}", refused.took);
+        assert!(refused.elapsed < Duration::from_secs(1), "{:?}", refused.elapsed);
         let opened = format!("coredns_proxy_conn_cache_misses_total{{proto=\"{proto}\",to=\"{to}\"}}");
         assert!((1..=2).contains(&daemon.metric(&opened)), "{proto}: {}", daemon.metric(&opened));
         let line = daemon.says("plugin/errors");
@@ -51,34 +51,34 @@ fn silence(daemon: &Daemon, upstream: &Upstream) {
                 let answer = daemon.ask_with(name, &with_edns());
                 assert_eq!(code(&answer), ResponseCode::ServFail, "{name}");
                 assert_eq!(extended_error(&answer), Some(NO_REACHABLE_AUTHORITY), "{name}");
-                assert!(answer.took < STUB_PATIENCE, "{name}: {:?}", answer.took);
+                assert!(answer.elapsed < STUB_PATIENCE, "{name}: {:?}", answer.elapsed);
             });
         }
     });
     assert!(daemon.metric_becomes("nodelocaldns_late_responses_total", 1));
-    let asked = upstream.asked(late);
+    let asked = upstream.query_count(late);
     assert_eq!(data(&daemon.ask(late)), ["192.0.2.1"]);
-    assert_eq!(upstream.asked(late), asked, "the late answer was kept");
+    assert_eq!(upstream.query_count(late), asked, "the late answer was kept");
     let line = daemon.says("silent-1.example.");
     assert!(line.starts_with("[ERROR] plugin/errors: 2 silent-1.example. A: read tcp"), "{line}");
     assert!(line.ends_with("i/o timeout"), "{line}");
 }
 
 /// Answers to something else are never believed, and the right one behind them is.
-fn lies(daemon: &Daemon, options: &Options) {
+fn lies(daemon: &Daemon, options: &QueryOptions) {
     thread::scope(|scope| {
         for name in ["wrongid-1.example.", "wrongq-1.example.", "garbage-1.example."] {
             scope.spawn(move || {
                 let answer = daemon.ask_with(name, options);
                 assert_eq!((code(&answer), data(&answer).len()), (ResponseCode::ServFail, 0), "{name}");
-                assert!(answer.took < LIES_END, "{name}: {:?}", answer.took);
+                assert!(answer.elapsed < LIES_END, "{name}: {:?}", answer.elapsed);
             });
         }
         for name in ["wrongidgood-1.example.", "wrongqgood-1.example.", "garbagegood-1.example."] {
             scope.spawn(move || {
                 let answer = daemon.ask_with(name, options);
                 assert_eq!(data(&answer), ["192.0.2.1"], "{name}");
-                assert!(answer.took < LIES_END, "{name}: {:?}", answer.took);
+                assert!(answer.elapsed < LIES_END, "{name}: {:?}", answer.elapsed);
             });
         }
     });
@@ -94,14 +94,14 @@ fn neither_silence_nor_lies_cost_more_than_a_stub_waits() {
         (Daemon::forwarding_to(&lying, "prefer_udp"), Daemon::forwarding_to(&lying, "force_tcp"));
     thread::scope(|scope| {
         scope.spawn(|| silence(&patient, &silent));
-        scope.spawn(|| lies(&by_udp, &Options::default()));
-        scope.spawn(|| lies(&by_tcp, &Options::tcp()));
+        scope.spawn(|| lies(&by_udp, &QueryOptions::default()));
+        scope.spawn(|| lies(&by_tcp, &QueryOptions::tcp()));
     });
 }
 
 #[test]
 fn one_dead_upstream_of_two_is_passed_over() {
-    let (dead, alive) = (ClosedPort::take(localhost()).unwrap(), upstream());
+    let (dead, alive) = (ClosedPort::bind(localhost()).unwrap(), upstream());
     let corefile = format!(
         ".:{DNS} {{\n bind @\n errors\n forward . {} {} {{\n force_tcp\n policy sequential\n }}\n ready @:{READY}\n }}",
         dead.addr(),
@@ -111,7 +111,7 @@ fn one_dead_upstream_of_two_is_passed_over() {
     for number in 0..10 {
         let answer = daemon.ask(&format!("ok-{number}.example."));
         assert_eq!(data(&answer), ["192.0.2.1"]);
-        assert!(answer.took < Duration::from_secs(1));
+        assert!(answer.elapsed < Duration::from_secs(1));
     }
     assert_eq!(daemon.complaints(), Vec::<String>::new());
 }
@@ -119,7 +119,7 @@ fn one_dead_upstream_of_two_is_passed_over() {
 #[test]
 fn an_upstream_that_comes_back_is_used_at_once() {
     // Of its own, so that no socket of another test is where it comes back.
-    let closed = ClosedPort::take((own_address(), DNS).into()).unwrap();
+    let closed = ClosedPort::bind((own_address(), DNS).into()).unwrap();
     let to = closed.addr();
     let daemon = Daemon::start(&format!(
         ".:{DNS} {{\n bind @\n forward . {to} {{\n force_tcp\n }}\n ready @:{READY}\n }}"
@@ -128,6 +128,6 @@ fn an_upstream_that_comes_back_is_used_at_once() {
     drop(closed);
     let back = Upstream::start(to).unwrap();
     assert_eq!(data(&daemon.ask("ok-1.example.")), ["192.0.2.1"]);
-    assert_eq!(back.questions()[0].transport, Transport::Tcp);
-    assert_eq!(back.questions()[0].record_type, RecordType::A);
+    assert_eq!(back.queries()[0].transport, Transport::Tcp);
+    assert_eq!(back.queries()[0].record_type, RecordType::A);
 }

@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 
 use socket2::{Domain, SockAddr, Socket, Type};
 use testkit::RecordType;
-use testkit::client::Options;
+use testkit::client::QueryOptions;
 
 use crate::environment::{DNS, Daemon, Node, PATIENCE, forwarding, upstream};
 use crate::foreign_peer::{
@@ -27,7 +27,7 @@ fn starts_in_spite_of(lines: &[String], conduct: impl FnOnce(Stranger, SocketAdd
     let stranger = pose(&node, move |stranger| conduct(stranger, address));
     let daemon = node.launch(&forwarding(&upstream, "")).start().when_ready();
     assert_eq!(data(&daemon.ask("ok-1.example.")), ["192.0.2.1"]);
-    assert_eq!(data(&daemon.ask_with("ok-2.example.", &Options::tcp())), ["192.0.2.1"]);
+    assert_eq!(data(&daemon.ask_with("ok-2.example.", &QueryOptions::tcp())), ["192.0.2.1"]);
     for line in lines {
         daemon.says(line);
     }
@@ -159,7 +159,8 @@ fn one_that_does_not_stop_in_time_is_told_and_its_queue_is_not_lost() {
     let offered = sockets(address);
     let queued = UdpSocket::bind("127.0.0.1:0").unwrap();
     queued.set_read_timeout(Some(PATIENCE)).unwrap();
-    let query = Options::default().query(77, "ok-queued.example.", RecordType::A).unwrap().to_vec().unwrap();
+    let query =
+        QueryOptions::default().message(77, "ok-queued.example.", RecordType::A).unwrap().to_vec().unwrap();
     queued.send_to(&query, address).unwrap();
     let stranger = pose(&node, move |mut stranger| {
         stranger.is_greeted();
@@ -368,11 +369,11 @@ fn entries_that_make_no_sense_are_not_told() {
     let daemon = started_with(&node, &corefile, blocks.clone(), vec![senseless.concat(), torn]);
     daemon.says(&format!("gives 0 sockets and 0 answers ({count} are not wanted)"));
     assert_eq!(daemon.complaints(), Vec::<String>::new());
-    let asked = upstream.questions().len();
+    let asked = upstream.queries().len();
     for name in ["ok-1.example.", "ok-2.example."] {
         assert_eq!(data(&daemon.ask(name)), ["192.0.2.1"]);
     }
-    assert_eq!(upstream.questions().len(), asked + 2);
+    assert_eq!(upstream.queries().len(), asked + 2);
     assert_eq!(daemon.terminate().code, Some(0));
     // What makes sense is told, under any number, but never for longer than this instance would.
     let sound = [one.with(10, &[0xff; 4]), two.with(0, &[0xff, 0xff])].concat();
@@ -382,6 +383,6 @@ fn entries_that_make_no_sense_are_not_told() {
         let reply = daemon.ask(name);
         assert!(reply.message.answers[0].ttl <= 30, "{reply:?}");
     }
-    assert_eq!(upstream.questions().len(), asked + 2);
+    assert_eq!(upstream.queries().len(), asked + 2);
     assert_eq!(daemon.terminate().code, Some(0));
 }

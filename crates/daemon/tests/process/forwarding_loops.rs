@@ -1,7 +1,7 @@
 //! Forwarding that goes in a circle.
 
 use testkit::RecordType;
-use testkit::client::Options;
+use testkit::client::QueryOptions;
 
 use crate::environment::{DNS, Daemon, Launch, PATIENCE, READY, upstream};
 use crate::responses::data;
@@ -30,14 +30,14 @@ fn without_a_circle_the_check_goes_by_unseen() {
         "example:{DNS} {{\n bind @\n loop\n forward . {}\n ready @:{READY}\n}}",
         upstream.addr()
     ));
-    assert!(upstream.wait_for(PATIENCE, |questions| !questions.is_empty()));
-    let probe = upstream.questions().remove(0);
+    assert!(upstream.wait_for_queries(PATIENCE, |questions| !questions.is_empty()));
+    let probe = upstream.queries().remove(0);
     assert_eq!(probe.record_type, RecordType::HINFO);
     let labels: Vec<&str> = probe.name.split('.').collect();
     assert!(matches!(labels[..], [first, second, "example", ""] if first != second), "{}", probe.name);
     for _ in 0..5 {
         // Anyone may ask for HINFO.
-        daemon.client().ask("ok-1.example.", RecordType::HINFO, &Options::default()).unwrap();
+        daemon.client().query("ok-1.example.", RecordType::HINFO, &QueryOptions::default()).unwrap();
     }
     assert_eq!(data(&daemon.ask("ok-1.example.")), ["192.0.2.1"]);
     assert_eq!(daemon.complaints(), Vec::<String>::new());

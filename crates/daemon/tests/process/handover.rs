@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use testkit::RecordType;
-use testkit::client::{Client, Options, Pipeline};
-use testkit::upstream::{Behaviours, Manner, Order, Upstream};
+use testkit::client::{Client, Pipeline, QueryOptions};
+use testkit::upstream::{LabelScript, ResponseOrder, ServerOptions, Upstream};
 
 use crate::environment::{DNS, Daemon, HEALTH, Node, PATIENCE, forwarding, localhost, reached, upstream};
 use crate::load::Load;
@@ -59,7 +59,7 @@ fn what_is_known_comes_over_with_what_is_left_of_its_life() {
     for name in &names {
         before.ask(name);
     }
-    let asked = upstream.questions().len();
+    let asked = upstream.queries().len();
     let life = ttl(&before.ask("ok-0.example."));
     let after = upgraded(&node, &corefile);
     after.says("300 answers");
@@ -67,15 +67,15 @@ fn what_is_known_comes_over_with_what_is_left_of_its_life() {
         assert_eq!(data(&after.ask(name)), ["192.0.2.1"]);
     }
     assert!(ttl(&after.ask("ok-0.example.")) <= life);
-    assert_eq!(upstream.questions().len(), asked, "nothing is asked again");
+    assert_eq!(upstream.queries().len(), asked, "nothing is asked again");
     assert_eq!(after.metric("coredns_cache_hits_total"), 301);
     assert_eq!(before.terminate().code, Some(0));
 }
 
 #[test]
 fn what_is_open_is_answered_by_the_one_that_was_asked() {
-    let manner = Manner { order: Order::Concurrent, ..Manner::default() };
-    let upstream = Upstream::play(localhost(), manner, Behaviours::default()).unwrap();
+    let server_options = ServerOptions { order: ResponseOrder::OutOfOrder, ..ServerOptions::default() };
+    let upstream = Upstream::start_with(localhost(), server_options, LabelScript::default()).unwrap();
     let (node, corefile) = (Node::new(), served(&upstream));
     let before = node.launch(&corefile).start().when_ready();
     let mut pipeline = before.connect();
@@ -86,14 +86,14 @@ fn what_is_open_is_answered_by_the_one_that_was_asked() {
         let client = before.client();
         for name in &names {
             scope.spawn(move || {
-                let reply = client.ask(name, RecordType::A, &Options::default()).unwrap();
+                let reply = client.query(name, RecordType::A, &QueryOptions::default()).unwrap();
                 assert_eq!(data(&reply), ["192.0.2.1"]);
             });
         }
-        pipeline.send("slow500-tcp.example.", RecordType::A, &Options::tcp()).unwrap();
-        assert!(upstream.wait_for(PATIENCE, |questions| questions.len() == 9));
+        pipeline.send("slow500-tcp.example.", RecordType::A, &QueryOptions::tcp()).unwrap();
+        assert!(upstream.wait_for_queries(PATIENCE, |questions| questions.len() == 9));
         let after = upgraded(&node, &corefile);
-        late.send("ok-late.example.", RecordType::A, &Options::tcp()).unwrap();
+        late.send("ok-late.example.", RecordType::A, &QueryOptions::tcp()).unwrap();
         assert_eq!(data(&late.receive().unwrap()), ["192.0.2.1"]);
         assert_eq!(data(&pipeline.receive().unwrap()), ["192.0.2.1"]);
         assert_eq!(after.metric("coredns_dns_requests_total"), 0, "all of it came to the one before");
@@ -103,7 +103,7 @@ fn what_is_open_is_answered_by_the_one_that_was_asked() {
         );
         let end = before.terminate();
         assert_eq!(end.code, Some(0));
-        assert_eq!(data(&after.ask_with("ok-late.example.", &Options::tcp())), ["192.0.2.1"]);
+        assert_eq!(data(&after.ask_with("ok-late.example.", &QueryOptions::tcp())), ["192.0.2.1"]);
     });
 }
 
@@ -213,7 +213,7 @@ fn one_that_hangs_is_started_beside() {
     after.says("nodelocaldns-");
     let answered = reached(PATIENCE, || {
         let client = Client { timeout: Duration::from_millis(200), ..Client::new((node.ip, DNS).into()) };
-        client.ask("ok-1.example.", RecordType::A, &Options::default()).is_ok()
+        client.query("ok-1.example.", RecordType::A, &QueryOptions::default()).is_ok()
     });
     assert!(answered, "{:?}", after.heard());
     before.signal(Signal::SIGCONT);
@@ -245,11 +245,11 @@ fn another_configuration_takes_what_it_has_in_common() {
     let after = format!("{}{}", block("one.example", ""), block("two.example", "success 100 10"));
     let after = upgraded(&node, &after);
     after.says("1 answers (1 are not wanted)");
-    assert_eq!(upstream.questions().len(), 2);
+    assert_eq!(upstream.queries().len(), 2);
     after.ask("ok-1.one.example.");
-    assert_eq!(upstream.questions().len(), 2);
+    assert_eq!(upstream.queries().len(), 2);
     after.ask("ok-2.two.example.");
-    assert_eq!(upstream.questions().len(), 3);
+    assert_eq!(upstream.queries().len(), 3);
     assert_eq!(before.terminate().code, Some(0));
 }
 
@@ -272,7 +272,7 @@ fn a_client_that_stays_connected_is_let_go_in_time() {
     let before = node.launch(&corefile).start().when_ready();
     let mut idle: Vec<Pipeline> = (0..20).map(|_| before.connect()).collect();
     for (number, pipeline) in idle.iter_mut().enumerate() {
-        pipeline.send(&format!("ok-{number}.example."), RecordType::A, &Options::tcp()).unwrap();
+        pipeline.send(&format!("ok-{number}.example."), RecordType::A, &QueryOptions::tcp()).unwrap();
         pipeline.receive().unwrap();
     }
     let after = upgraded(&node, &corefile);
@@ -296,11 +296,11 @@ fn after_a_crash_the_snapshot_knows_what_was_known() {
     assert_eq!(node.files(), ["cache.snapshot", "handover.sock"]);
     let after = node.launch(&corefile).start().when_ready();
     after.says("50 answers from a snapshot");
-    let asked = upstream.questions().len();
+    let asked = upstream.queries().len();
     for number in 0..50 {
         assert_eq!(data(&after.ask(&format!("ok-{number}.example."))), ["192.0.2.1"]);
     }
-    assert_eq!(upstream.questions().len(), asked);
+    assert_eq!(upstream.queries().len(), asked);
     assert_eq!(after.terminate().code, Some(0));
     assert_eq!(node.files(), Vec::<String>::new());
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use hickory_proto::rr::rdata::opt::EdnsOption;
-use testkit::client::{Client, ClientError, Options};
+use testkit::client::{Client, ClientError, QueryOptions};
 use testkit::{Message, RecordType, ResponseCode};
 
 use crate::environment::{DNS, Daemon, PATIENCE, has_ipv6, own_port, reached, upstream};
@@ -24,9 +24,9 @@ fn a_hit_is_older_and_keeps_the_clients_spelling() {
         last = ttl(&hit);
         last == 28
     }));
-    let by_tcp = daemon.ask_with("ok-AGE.example.", &Options::tcp());
+    let by_tcp = daemon.ask_with("ok-AGE.example.", &QueryOptions::tcp());
     assert!((27..=28).contains(&ttl(&by_tcp)));
-    assert_eq!(upstream.asked("ok-age.example."), 1);
+    assert_eq!(upstream.query_count("ok-age.example."), 1);
 }
 
 #[test]
@@ -37,14 +37,14 @@ fn denials_are_kept_as_well() {
         let (first, second) = (daemon.ask(name), daemon.ask(name));
         assert_eq!(code(&first), code(&second));
         assert_eq!(second.message.authorities.len(), 1);
-        assert_eq!(upstream.asked(name), 1, "{name}");
+        assert_eq!(upstream.query_count(name), 1, "{name}");
     }
 }
 
 /// The octets of a query for a name that exists.
 fn query(change: impl FnOnce(&mut Message)) -> Vec<u8> {
-    let options = Options { edns: Some(1232), ..Options::default() };
-    let mut query = options.query(0x1234, "ok-1.example.", RecordType::A).unwrap();
+    let options = QueryOptions { edns: Some(1232), ..QueryOptions::default() };
+    let mut query = options.message(0x1234, "ok-1.example.", RecordType::A).unwrap();
     change(&mut query);
     query.to_vec().unwrap()
 }
@@ -83,7 +83,7 @@ fn what_is_no_query_gets_its_code_or_silence() {
         |reason| daemon.metric(&format!("nodelocaldns_rejected_packets_total{{reason=\"{reason}\"}}"));
     assert_eq!((rejected("FORMERR"), rejected("BADVERS"), rejected("dropped")), (2, 1, 3));
     assert_eq!(daemon.complaints(), Vec::<String>::new());
-    assert_eq!(upstream.questions().len(), 0);
+    assert_eq!(upstream.queries().len(), 0);
     assert_eq!(code(&daemon.ask("ok-1.example.")), ResponseCode::NoError);
 }
 
@@ -111,13 +111,13 @@ fn transfers_and_names_without_a_block_are_refused_here() {
         upstream.addr()
     ));
     let client = daemon.client();
-    let outside = client.ask("ok-1.elsewhere.", RecordType::A, &Options::default()).unwrap();
+    let outside = client.query("ok-1.elsewhere.", RecordType::A, &QueryOptions::default()).unwrap();
     assert_eq!(code(&outside), ResponseCode::Refused);
     for transfer in [RecordType::AXFR, RecordType::IXFR] {
-        let refused = client.ask("ok-1.example.", transfer, &Options::tcp()).unwrap();
+        let refused = client.query("ok-1.example.", transfer, &QueryOptions::tcp()).unwrap();
         assert_eq!(code(&refused), ResponseCode::Refused);
     }
-    assert_eq!(upstream.questions().len(), 0);
+    assert_eq!(upstream.queries().len(), 0);
     assert_eq!(daemon.metric("coredns_dns_requests_total{zone=\"dropped\"}"), 1);
 }
 
@@ -133,8 +133,8 @@ fn a_block_without_bind_answers_from_the_address_that_was_asked() {
     }
     for server in servers {
         // The client's socket is connected: it hears nobody but the address it asked.
-        for options in [Options::default(), Options::tcp()] {
-            let answer = Client::new(server).ask("ok-1.example.", RecordType::A, &options).unwrap();
+        for options in [QueryOptions::default(), QueryOptions::tcp()] {
+            let answer = Client::new(server).query("ok-1.example.", RecordType::A, &options).unwrap();
             assert_eq!(data(&answer), ["192.0.2.1"], "{server}");
         }
     }

@@ -8,7 +8,7 @@ use rand::rngs::StdRng;
 use rand::{Rng, RngExt, SeedableRng};
 use socket2::SockRef;
 use testkit::RecordType;
-use testkit::client::{Client, ClientError, Options};
+use testkit::client::{Client, ClientError, QueryOptions};
 use testkit::clock::now;
 use testkit::upstream::Upstream;
 
@@ -37,10 +37,14 @@ impl Scene {
     fn serves_on(&mut self, after: &str) {
         self.asked += 1;
         for name in ["ok-known.example.".to_owned(), format!("ok-after-{}.example.", self.asked)] {
-            for options in [Options::default(), Options::tcp()] {
+            for options in [QueryOptions::default(), QueryOptions::tcp()] {
                 let answer = self.daemon.ask_with(&name, &options);
                 assert_eq!(data(&answer), ["192.0.2.1"], "{name} after {after}");
-                assert!(answer.took < Duration::from_secs(1), "{name} after {after}: {:?}", answer.took);
+                assert!(
+                    answer.elapsed < Duration::from_secs(1),
+                    "{name} after {after}: {:?}",
+                    answer.elapsed
+                );
             }
         }
     }
@@ -52,7 +56,7 @@ impl Scene {
     /// Nothing but what the other client asked has reached the upstream.
     fn upstream_was_spared(&self) {
         let names =
-            self.upstream.questions().into_iter().map(|asked| asked.query.queries[0].name.to_string());
+            self.upstream.queries().into_iter().map(|asked| asked.message.queries[0].name.to_string());
         assert_eq!(names.filter(|name| !name.starts_with("ok-")).collect::<Vec<_>>(), Vec::<String>::new());
     }
 }
@@ -226,7 +230,7 @@ fn resident(daemon: &Daemon) -> u64 {
 #[test]
 fn who_never_reads_is_bounded_in_memory_and_hung_up_on() {
     let mut scene = Scene::new();
-    scene.daemon.ask_with("big-4000-1.example.", &Options::tcp());
+    scene.daemon.ask_with("big-4000-1.example.", &QueryOptions::tcp());
     let before = resident(&scene.daemon);
     // Of 64 KiB each, and too large for the cache: all that may be open is open when answers come.
     let greedy: Vec<_> = (0..8)
@@ -272,8 +276,8 @@ fn resets_and_urgent_octets_hurt_nobody() {
 fn transfers_by_any_transport_are_refused_and_go_nowhere() {
     let mut scene = Scene::new();
     for transfer in [RecordType::AXFR, RecordType::IXFR] {
-        for options in [Options::default(), Options::tcp()] {
-            let reply = scene.daemon.client().ask("evil.example.", transfer, &options).unwrap();
+        for options in [QueryOptions::default(), QueryOptions::tcp()] {
+            let reply = scene.daemon.client().query("evil.example.", transfer, &options).unwrap();
             assert_eq!(u16::from(reply.message.metadata.response_code), 5);
         }
     }

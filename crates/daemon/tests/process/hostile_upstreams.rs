@@ -6,8 +6,10 @@ use std::thread;
 use std::time::Duration;
 
 use testkit::ResponseCode;
-use testkit::client::{Options, Reply};
-use testkit::upstream::{Behaviours, ClosedPort, DeafPort, Manner, Order, Transport, Upstream};
+use testkit::client::{QueryOptions, Response};
+use testkit::upstream::{
+    Blackhole, ClosedPort, LabelScript, ResponseOrder, ServerOptions, Transport, Upstream,
+};
 
 use crate::environment::{DNS, Daemon, PATIENCE, READY, localhost};
 use crate::responses::{code, data, extended_error};
@@ -49,12 +51,12 @@ enum Told {
 }
 
 /// Every second client comes by TCP.
-fn options(number: usize) -> Options {
+fn options(number: usize) -> QueryOptions {
     let transport = if number.is_multiple_of(2) { Transport::Udp } else { Transport::Tcp };
-    Options { transport, edns: Some(1232), ..Options::default() }
+    QueryOptions { transport, edns: Some(1232), ..QueryOptions::default() }
 }
 
-fn check(name: &str, answer: &Reply, told: Told) {
+fn check(name: &str, answer: &Response, told: Told) {
     assert_eq!(answer.message.queries.len(), 1, "{name}");
     assert_eq!(answer.message.queries[0].name.to_ascii(), name, "the question of somebody else");
     let truncated = answer.message.metadata.truncation;
@@ -81,7 +83,7 @@ fn crowd(daemon: &Daemon, names: &[String], (told, limit): (Told, Duration)) {
             scope.spawn(move || {
                 let answer = daemon.ask_with(name, &options(number));
                 check(name, &answer, told);
-                assert!(answer.took < limit, "{name}: {:?}", answer.took);
+                assert!(answer.elapsed < limit, "{name}: {:?}", answer.elapsed);
             });
         }
     });
@@ -93,14 +95,14 @@ fn honest(daemon: &Daemon, name: &str) -> Duration {
         let answer = daemon.ask_with(&format!("ok-{number}-{name}"), &options(number));
         check(&format!("ok-{number}-{name}"), &answer, Told::Answers(1));
         assert_eq!(data(&answer), ["192.0.2.1"]);
-        answer.took
+        answer.elapsed
     });
     took.into_iter().max().unwrap()
 }
 
 /// Fifty hostile names of a kind, then an honest one.
 fn withstands(daemon: &Daemon, upstream: &Upstream, behaviour: &str, wanted: (Told, Duration)) {
-    let by_udp = upstream.questions().first().is_some_and(|question| question.transport == Transport::Udp);
+    let by_udp = upstream.queries().first().is_some_and(|question| question.transport == Transport::Udp);
     let most_asked = if by_udp { MOST_ASKED_BY_UDP } else { MOST_ASKED };
     let mut took = Duration::MAX;
     for round in 0..ROUNDS {
@@ -109,7 +111,7 @@ fn withstands(daemon: &Daemon, upstream: &Upstream, behaviour: &str, wanted: (To
             (0..CROWD).map(|number| format!("{behaviour}-{round}-{number}.example.")).collect();
         crowd(daemon, &names, wanted);
         took = honest(daemon, &format!("{behaviour}-{round}.example."));
-        let questions = upstream.questions();
+        let questions = upstream.queries();
         for name in &names {
             let asked = questions.iter().filter(|question| question.is_for(name)).count();
             assert!(asked <= most_asked, "{name} was asked {asked} times");
@@ -148,15 +150,16 @@ fn kinds(by_udp: bool) -> Vec<Kind> {
 }
 
 /// Each kind at one of a few upstreams, so that what has to be waited for is waited for at the same time.
-fn withstands_all(order: Order, options: &str) {
+fn withstands_all(order: ResponseOrder, options: &str) {
     const AT_A_TIME: usize = 2;
     let kinds = kinds(options.contains("prefer_udp"));
     thread::scope(|scope| {
         for first in 0..AT_A_TIME {
             let some = kinds.iter().skip(first).step_by(AT_A_TIME);
             scope.spawn(move || {
-                let manner = Manner { order, ..Manner::default() };
-                let upstream = Upstream::play(localhost(), manner, Behaviours::default()).unwrap();
+                let server_options = ServerOptions { order, ..ServerOptions::default() };
+                let upstream =
+                    Upstream::start_with(localhost(), server_options, LabelScript::default()).unwrap();
                 let daemon = Daemon::forwarding_to(&upstream, options);
                 honest(&daemon, "first.example.");
                 for (behaviour, told, limit) in some {
@@ -172,17 +175,17 @@ fn withstands_all(order: Order, options: &str) {
 
 #[test]
 fn no_hostility_over_tcp_is_believed_or_waited_for() {
-    withstands_all(Order::Sequential, "force_tcp");
+    withstands_all(ResponseOrder::InOrder, "force_tcp");
 }
 
 #[test]
 fn no_hostility_over_shared_streams_is_believed_or_waited_for() {
-    withstands_all(Order::Concurrent, "force_tcp");
+    withstands_all(ResponseOrder::OutOfOrder, "force_tcp");
 }
 
 #[test]
 fn no_hostility_over_udp_is_believed_or_waited_for() {
-    withstands_all(Order::Sequential, "prefer_udp");
+    withstands_all(ResponseOrder::InOrder, "prefer_udp");
 }
 
 /// A block that forwards to an address where no server is.
@@ -203,7 +206,7 @@ fn costs_two_dials(to: SocketAddr, transport: &str) {
             let answer = daemon.ask_with(&name, &options(number));
             check(&name, &answer, Told::Failure);
             assert!((1..=2).contains(&(dials() - before)), "{transport}: {} dials", dials() - before);
-            answer.took
+            answer.elapsed
         });
         slowest = took.max().unwrap();
         if slowest <= REFUSED_BY {
@@ -215,7 +218,7 @@ fn costs_two_dials(to: SocketAddr, transport: &str) {
 
 #[test]
 fn an_upstream_that_refuses_is_dialled_twice_for_a_name_and_clients_hear_of_it_at_once() {
-    let closed = ClosedPort::take(localhost()).unwrap();
+    let closed = ClosedPort::bind(localhost()).unwrap();
     thread::scope(|scope| {
         for transport in ["force_tcp", "prefer_udp"] {
             scope.spawn(|| costs_two_dials(closed.addr(), transport));
@@ -225,7 +228,7 @@ fn an_upstream_that_refuses_is_dialled_twice_for_a_name_and_clients_hear_of_it_a
 
 #[test]
 fn a_host_that_is_gone_leaves_no_client_without_an_answer() {
-    let deaf = DeafPort::take(localhost()).unwrap();
+    let deaf = Blackhole::bind(localhost()).unwrap();
     thread::scope(|scope| {
         for transport in ["force_tcp", "prefer_udp"] {
             let to = deaf.addr();

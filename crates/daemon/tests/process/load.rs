@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{Builder, JoinHandle};
 
 use testkit::RecordType;
-use testkit::client::{Client, Options};
+use testkit::client::{Client, QueryOptions};
 
 use crate::environment::{PATIENCE, reached};
 
@@ -32,7 +32,7 @@ impl Load {
     /// Two clients by UDP and one by TCP; half of their names are known already.
     pub(crate) fn start(server: SocketAddr) -> Self {
         let (asked, over) = (Arc::<AtomicU64>::default(), Arc::<AtomicBool>::default());
-        let by = |number: u32, options: fn() -> Options| {
+        let by = |number: u32, options: fn() -> QueryOptions| {
             let (asked, over) = (Arc::clone(&asked), Arc::clone(&over));
             let ask = move || {
                 let client = Client { timeout: PATIENCE, ..Client::new(server) };
@@ -44,7 +44,7 @@ impl Load {
                     } else {
                         format!("ok-new-{number}-{count}.example.")
                     };
-                    if let Err(error) = client.ask(&name, RecordType::A, &options()) {
+                    if let Err(error) = client.query(&name, RecordType::A, &options()) {
                         lost.push(format!("{name}: {error}"));
                     }
                 }
@@ -52,7 +52,8 @@ impl Load {
             };
             Builder::new().name("load".to_owned()).spawn(ask).unwrap()
         };
-        let clients = vec![by(1, Options::default), by(2, Options::default), by(3, Options::tcp)];
+        let clients =
+            vec![by(1, QueryOptions::default), by(2, QueryOptions::default), by(3, QueryOptions::tcp)];
         Self { asked, over, clients }
     }
 

@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, UdpSocket};
 use std::time::Duration;
 
 use testkit::RecordType;
-use testkit::client::Options;
+use testkit::client::QueryOptions;
 use testkit::clock::now;
 use testkit::upstream::ClosedPort;
 
@@ -32,8 +32,9 @@ fn the_query_log_has_coredns_form() {
     let port = socket.local_addr().unwrap().port();
     socket.connect(daemon.at(DNS)).unwrap();
     socket.set_read_timeout(Some(PATIENCE)).unwrap();
-    for (id, options) in [(7, Options::default()), (8, Options { dnssec_ok: true, ..with_edns() })] {
-        let query = options.query(id, "OK-log.example.", RecordType::A).unwrap().to_vec().unwrap();
+    for (id, options) in [(7, QueryOptions::default()), (8, QueryOptions { dnssec_ok: true, ..with_edns() })]
+    {
+        let query = options.message(id, "OK-log.example.", RecordType::A).unwrap().to_vec().unwrap();
         socket.send(&query).unwrap();
         socket.recv(&mut [0; 512]).unwrap();
     }
@@ -42,7 +43,7 @@ fn the_query_log_has_coredns_form() {
     assert!(first.starts_with(&format!("[INFO] 127.0.0.1:{port} - 7 {rest} ")), "{first}");
     let second = without_duration(&daemon.says(" - 8 "));
     assert!(second.contains(" - 8 \"A IN ok-log.example. udp 43 true 1232\" NOERROR qr,rd,ra "), "{second}");
-    daemon.ask_with("nxdomain-1.example.", &Options::tcp());
+    daemon.ask_with("nxdomain-1.example.", &QueryOptions::tcp());
     let denied = without_duration(&daemon.says("nxdomain-1"));
     assert!(
         denied.contains("\"A IN nxdomain-1.example. tcp 36 false 65535\" NXDOMAIN qr,rd,ra "),
@@ -52,7 +53,7 @@ fn the_query_log_has_coredns_form() {
 
 #[test]
 fn failures_alike_are_told_as_one_when_their_time_is_over_or_the_process_ends() {
-    let closed = ClosedPort::take(localhost()).unwrap();
+    let closed = ClosedPort::bind(localhost()).unwrap();
     let start = |period: &str| {
         let errors = format!("errors {{\n consolidate {period} \"^dial .* refused$\" warning\n }}");
         let forward = format!("forward . {} {{\n force_tcp\n }}", closed.addr());
@@ -97,7 +98,7 @@ fn a_reader_that_does_not_read_stalls_nobody() {
     let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     socket.connect(daemon.at(DNS)).unwrap();
     socket.set_read_timeout(Some(PATIENCE)).unwrap();
-    let query = Options::default().query(1, "ok-1.example.", RecordType::A).unwrap().to_vec().unwrap();
+    let query = QueryOptions::default().message(1, "ok-1.example.", RecordType::A).unwrap().to_vec().unwrap();
     // More than the pipe and the queue of lines hold.
     for _ in 0..6000 {
         socket.send(&query).unwrap();
@@ -105,7 +106,7 @@ fn a_reader_that_does_not_read_stalls_nobody() {
     }
     assert!(daemon.metric("nodelocaldns_log_lines_dropped_total") > 0);
     let answer = daemon.ask("ok-2.example.");
-    assert!(answer.took < Duration::from_secs(1));
+    assert!(answer.elapsed < Duration::from_secs(1));
     let told = now();
     assert_eq!(daemon.terminate().code, Some(0));
     assert!(within(Duration::from_secs(5), told));

@@ -1,7 +1,7 @@
 //! Exact counts after a known traffic.
 
 use testkit::RecordType;
-use testkit::client::Options;
+use testkit::client::QueryOptions;
 
 use crate::environment::{DNS, Daemon, forwarding, upstream};
 use crate::responses::{data, with_edns};
@@ -15,15 +15,15 @@ fn a_known_traffic_moves_each_counter_by_its_number() {
 
     daemon.ask("ok-1.example.");
     daemon.ask("ok-1.example.");
-    daemon.ask_with("ok-1.example.", &Options::tcp());
+    daemon.ask_with("ok-1.example.", &QueryOptions::tcp());
     daemon.ask_with("OK-1.EXAMPLE.", &with_edns());
-    daemon.ask_with("ok-1.example.", &Options { dnssec_ok: true, ..Options::default() });
-    daemon.client().ask("ok-1.example.", RecordType::AAAA, &Options::default()).unwrap();
+    daemon.ask_with("ok-1.example.", &QueryOptions { dnssec_ok: true, ..QueryOptions::default() });
+    daemon.client().query("ok-1.example.", RecordType::AAAA, &QueryOptions::default()).unwrap();
     daemon.ask("nxdomain-1.example.");
     daemon.ask("nxdomain-1.example.");
     daemon.ask("refused-1.example.");
     daemon.ask("refused-1.example.");
-    daemon.client().ask("ok-1.example.", RecordType::AXFR, &Options::tcp()).unwrap();
+    daemon.client().query("ok-1.example.", RecordType::AXFR, &QueryOptions::tcp()).unwrap();
 
     let zone = format!("{server},zone=\".\"");
     for (wanted, count) in [
@@ -67,7 +67,7 @@ fn a_known_traffic_moves_each_counter_by_its_number() {
     ] {
         assert_eq!(daemon.metric(&wanted), count, "{wanted}");
     }
-    assert_eq!(upstream.questions().len(), 6);
+    assert_eq!(upstream.queries().len(), 6);
     assert!(!daemon.page().to_lowercase().contains("example"), "names are the clients' own");
 }
 

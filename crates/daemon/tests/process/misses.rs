@@ -7,8 +7,8 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use hickory_proto::rr::rdata::opt::EdnsOption;
-use testkit::client::Options;
-use testkit::upstream::{Behaviours, Manner, Order, Script, Step, Transport, Upstream};
+use testkit::client::QueryOptions;
+use testkit::upstream::{LabelScript, ResponseOrder, Script, ScriptStep, ServerOptions, Transport, Upstream};
 use testkit::{Message, RecordType, ResponseCode};
 
 use crate::environment::{DNS, Daemon, Launch, PATIENCE, forwarding, localhost, upstream};
@@ -29,7 +29,7 @@ fn spelled(name: &str, number: usize) -> String {
 /// The question in a query with an ID, a spelling, and a client subnet or a cookie of its own.
 fn own_query(name: &str, number: usize) -> Vec<u8> {
     let id = 1000 + 7 * u16::try_from(number).unwrap();
-    let mut query = with_edns().query(id, &spelled(name, number), RecordType::A).unwrap();
+    let mut query = with_edns().message(id, &spelled(name, number), RecordType::A).unwrap();
     let octet = u8::try_from(number).unwrap();
     let option = match number % 2 {
         0 => EdnsOption::Unknown(8, vec![0, 1, 24, 0, 192, 0, octet]),
@@ -68,7 +68,7 @@ fn sixty_clients_with_one_question_cost_the_upstream_one() {
     let upstream = upstream();
     let daemon = Daemon::forwarding_to(&upstream, "force_tcp");
     sixty_ask(&daemon, "slow300-same.example.");
-    assert_eq!(upstream.asked("slow300-same.example."), 1);
+    assert_eq!(upstream.query_count("slow300-same.example."), 1);
     assert_eq!(daemon.metric("nodelocaldns_coalesced_queries_total"), 59);
 }
 
@@ -85,7 +85,7 @@ fn many_ask(daemon: &Daemon, workers: u64, upstream: &Upstream) {
     let socket_of = |number: u16| &sockets[usize::from(number) % sockets.len()];
     for number in 0..256 {
         let name = format!("slow20-{number}.example.");
-        let query = Options::default().query(number, &name, RecordType::A).unwrap();
+        let query = QueryOptions::default().message(number, &name, RecordType::A).unwrap();
         socket_of(number).send(&query.to_vec().unwrap()).unwrap();
     }
     let mut answered = HashSet::new();
@@ -104,15 +104,15 @@ fn many_ask(daemon: &Daemon, workers: u64, upstream: &Upstream) {
     }
     assert_eq!(answered.len(), 256);
     let connections = upstream.connections();
-    assert!(connections.most_open <= workers * MOST_CONNECTIONS, "{connections:?}");
-    assert!(upstream.questions().iter().all(|question| question.transport == Transport::Tcp));
+    assert!(connections.max_open <= workers * MOST_CONNECTIONS, "{connections:?}");
+    assert!(upstream.queries().iter().all(|question| question.transport == Transport::Tcp));
 }
 
 #[test]
 fn many_questions_travel_on_few_connections() {
-    for order in [Order::Sequential, Order::Concurrent] {
-        let manner = Manner { order, ..Manner::default() };
-        let upstream = Upstream::play(localhost(), manner, Behaviours::default()).unwrap();
+    for order in [ResponseOrder::InOrder, ResponseOrder::OutOfOrder] {
+        let server_options = ServerOptions { order, ..ServerOptions::default() };
+        let upstream = Upstream::start_with(localhost(), server_options, LabelScript::default()).unwrap();
         let daemon = Daemon::forwarding_to(&upstream, "force_tcp");
         many_ask(&daemon, 1, &upstream);
     }
@@ -127,9 +127,9 @@ fn with_force_tcp_nothing_goes_by_udp_and_one_connection_is_used_again() {
     let daemon = Daemon::forwarding_to(&upstream, "force_tcp");
     for number in 0..10 {
         daemon.ask(&format!("ok-{number}.example."));
-        daemon.ask_with(&format!("ok-tcp-{number}.example."), &Options::tcp());
+        daemon.ask_with(&format!("ok-tcp-{number}.example."), &QueryOptions::tcp());
     }
-    let questions = upstream.questions();
+    let questions = upstream.queries();
     assert_eq!(questions.len(), 20);
     assert!(questions.iter().all(|question| question.transport == Transport::Tcp));
     assert!(questions.iter().all(|question| question.connection == 1));
@@ -141,13 +141,13 @@ fn a_slow_question_does_not_hold_up_the_next_at_a_sequential_upstream() {
     let upstream = upstream();
     let daemon = Daemon::forwarding_to(&upstream, "force_tcp");
     let mut slow = daemon.connect();
-    slow.send("slow1500-1.example.", RecordType::A, &Options::tcp()).unwrap();
-    assert!(upstream.wait_for(PATIENCE, |questions| questions.len() == 1));
+    slow.send("slow1500-1.example.", RecordType::A, &QueryOptions::tcp()).unwrap();
+    assert!(upstream.wait_for_queries(PATIENCE, |questions| questions.len() == 1));
     // Time itself is the condition: a question this old makes its connection a slow one.
     sleep(Duration::from_millis(40));
     let fast = daemon.ask("ok-1.example.");
     assert_eq!(data(&fast), ["192.0.2.1"]);
-    assert!(fast.took < Duration::from_secs(1), "{:?}", fast.took);
+    assert!(fast.elapsed < Duration::from_secs(1), "{:?}", fast.elapsed);
     assert_eq!(slow.receive().unwrap().message.answers.len(), 1);
 }
 
@@ -157,27 +157,27 @@ fn a_burst_of_slow_questions_is_spread_over_the_connections() {
     let daemon = Daemon::forwarding_to(&upstream, "force_tcp");
     let mut burst = daemon.connect();
     for number in 0..16 {
-        burst.send(&format!("slow250-{number}.example."), RecordType::A, &Options::tcp()).unwrap();
+        burst.send(&format!("slow250-{number}.example."), RecordType::A, &QueryOptions::tcp()).unwrap();
     }
-    let slowest = (0..16).map(|_| burst.receive().unwrap().took).max().unwrap();
+    let slowest = (0..16).map(|_| burst.receive().unwrap().elapsed).max().unwrap();
     assert!(
         slowest < Duration::from_millis(1500),
         "{slowest:?}: a sequential upstream had them in one queue"
     );
-    assert!(upstream.connections().most_open <= MOST_CONNECTIONS);
+    assert!(upstream.connections().max_open <= MOST_CONNECTIONS);
 }
 
 #[test]
 fn an_idle_connection_that_the_upstream_closes_is_no_matter() {
-    let manner = Manner { idle: Duration::from_millis(100), ..Manner::default() };
-    let upstream = Upstream::play(localhost(), manner, Behaviours::default()).unwrap();
+    let server_options = ServerOptions { idle: Duration::from_millis(100), ..ServerOptions::default() };
+    let upstream = Upstream::start_with(localhost(), server_options, LabelScript::default()).unwrap();
     let daemon = Daemon::forwarding_to(&upstream, "force_tcp");
     for number in 1..=3 {
         assert_eq!(data(&daemon.ask(&format!("ok-{number}.example."))), ["192.0.2.1"]);
         let closed = |now: testkit::upstream::Connections| now.accepted == number && now.open == 0;
         assert!(upstream.wait_for_connections(PATIENCE, closed));
     }
-    assert_eq!(upstream.questions().len(), 3);
+    assert_eq!(upstream.queries().len(), 3);
     assert_eq!(daemon.complaints(), Vec::<String>::new());
     assert_eq!(daemon.metric("nodelocaldns_upstream_failures_total"), 0);
 }
@@ -185,28 +185,28 @@ fn an_idle_connection_that_the_upstream_closes_is_no_matter() {
 /// Ends the connection over every second question, the first of them being answered.
 struct EndsOnSecond {
     count: AtomicUsize,
-    end: Step,
+    end: ScriptStep,
 }
 
 impl Script for EndsOnSecond {
-    fn steps(&self, query: &Message, transport: Transport) -> Vec<Step> {
+    fn steps(&self, query: &Message, transport: Transport) -> Vec<ScriptStep> {
         match self.count.fetch_add(1, Ordering::Relaxed) % 3 {
             1 => vec![self.end.clone()],
-            _ => Behaviours::default().steps(query, transport),
+            _ => LabelScript::default().steps(query, transport),
         }
     }
 }
 
 #[test]
 fn a_connection_that_ends_over_a_question_is_replaced_unseen() {
-    for end in [Step::Close, Step::Reset] {
+    for end in [ScriptStep::Close, ScriptStep::Reset] {
         let script = EndsOnSecond { count: AtomicUsize::new(0), end };
-        let upstream = Upstream::play(localhost(), Manner::default(), script).unwrap();
+        let upstream = Upstream::start_with(localhost(), ServerOptions::default(), script).unwrap();
         let daemon = Daemon::forwarding_to(&upstream, "force_tcp");
         assert_eq!(data(&daemon.ask("ok-1.example.")), ["192.0.2.1"]);
         let redone = daemon.ask("ok-2.example.");
         assert_eq!((code(&redone), data(&redone)), (ResponseCode::NoError, vec!["192.0.2.1".to_owned()]));
-        assert_eq!((upstream.asked("ok-2.example."), upstream.connections().accepted), (2, 2));
+        assert_eq!((upstream.query_count("ok-2.example."), upstream.connections().accepted), (2, 2));
         assert_eq!(daemon.complaints(), Vec::<String>::new());
         assert_eq!(daemon.metric("nodelocaldns_upstream_retries_total"), 1);
         assert_eq!(daemon.metric("nodelocaldns_upstream_failures_total"), 0);
@@ -221,6 +221,6 @@ fn two_workers_ask_a_question_once_and_share_the_answer() {
     for _ in 0..20 {
         daemon.ask("slow300-same.example.");
     }
-    assert_eq!(upstream.asked("slow300-same.example."), 1);
+    assert_eq!(upstream.query_count("slow300-same.example."), 1);
     assert_eq!(daemon.metric("coredns_cache_hits_total"), 20);
 }

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use testkit::RecordType;
-use testkit::client::{Client, ClientError, Options, Reply};
-use testkit::upstream::{Behaviours, Manner, Order, Upstream};
+use testkit::client::{Client, ClientError, QueryOptions, Response};
+use testkit::upstream::{LabelScript, ResponseOrder, ServerOptions, Upstream};
 
 use crate::environment::{
     DNS, Daemon, Launch, PATIENCE, READY, forwarding, localhost, reached, upstream, within,
@@ -22,14 +22,14 @@ fn block(zone: &str, port: u16, upstream: &Upstream) -> String {
     format!("{zone}:{port} {{\n bind @\n cache 30\n forward . {} {{\n force_tcp\n }}\n}}\n", upstream.addr())
 }
 
-fn ask_at(daemon: &Daemon, port: u16, name: &str) -> Result<Reply, ClientError> {
-    Client::new(daemon.at(port)).ask(name, RecordType::A, &Options::default())
+fn ask_at(daemon: &Daemon, port: u16, name: &str) -> Result<Response, ClientError> {
+    Client::new(daemon.at(port)).query(name, RecordType::A, &QueryOptions::default())
 }
 
 /// True when nobody listens on the port, by UDP and by TCP.
 fn is_deaf(daemon: &Daemon, port: u16) -> bool {
     let client = Client { timeout: Duration::from_millis(200), ..Client::new(daemon.at(port)) };
-    let by_udp = client.ask("ok-deaf.example.", RecordType::A, &Options::default());
+    let by_udp = client.query("ok-deaf.example.", RecordType::A, &QueryOptions::default());
     matches!(by_udp, Err(ClientError::Io(_))) && TcpStream::connect(daemon.at(port)).is_err()
 }
 
@@ -55,7 +55,7 @@ fn an_edit_is_noticed_and_only_what_it_changes_changes() {
     let daemon = Launch::new(&corefile).arg("-workers=2").start().when_ready();
     daemon.ask("ok-kept.example.");
     let mut connection = daemon.connect();
-    connection.send("ok-1.example.", RecordType::A, &Options::tcp()).unwrap();
+    connection.send("ok-1.example.", RecordType::A, &QueryOptions::tcp()).unwrap();
     connection.receive().unwrap();
     assert!(is_deaf(&daemon, SECOND));
 
@@ -63,22 +63,22 @@ fn an_edit_is_noticed_and_only_what_it_changes_changes() {
     daemon.edit(&more);
     daemon.says("Reloading complete");
     assert_eq!(data(&daemon.ask("ok-1.new.test.")), ["192.0.2.1"]);
-    assert_eq!((first.asked("ok-1.new.test."), second.asked("ok-1.new.test.")), (0, 1));
+    assert_eq!((first.query_count("ok-1.new.test."), second.query_count("ok-1.new.test.")), (0, 1));
     assert_eq!(data(&ask_at(&daemon, SECOND, "ok-2.example.").unwrap()), ["192.0.2.1"]);
-    assert_eq!(second.asked("ok-2.example."), 1);
+    assert_eq!(second.query_count("ok-2.example."), 1);
     for _ in 0..10 {
         assert_eq!(data(&daemon.ask("ok-kept.example.")), ["192.0.2.1"]);
     }
-    assert_eq!(first.asked("ok-kept.example."), 1, "the block is the same, and so are its answers");
-    connection.send("ok-2.new.test.", RecordType::A, &Options::tcp()).unwrap();
+    assert_eq!(first.query_count("ok-kept.example."), 1, "the block is the same, and so are its answers");
+    connection.send("ok-2.new.test.", RecordType::A, &QueryOptions::tcp()).unwrap();
     assert_eq!(data(&connection.receive().unwrap()), ["192.0.2.1"], "connections stay");
-    assert_eq!((second.asked("ok-2.new.test."), daemon.metric(FAILED)), (1, 0));
+    assert_eq!((second.query_count("ok-2.new.test."), daemon.metric(FAILED)), (1, 0));
     assert!(reached(PATIENCE, || daemon.ready() == Some(200)));
 
     reload(&daemon, &corefile);
     assert!(reached(PATIENCE, || is_deaf(&daemon, SECOND)));
     assert_eq!(data(&daemon.ask("ok-3.new.test.")), ["192.0.2.1"]);
-    assert_eq!((first.asked("ok-3.new.test."), second.asked("ok-3.new.test.")), (1, 0));
+    assert_eq!((first.query_count("ok-3.new.test."), second.query_count("ok-3.new.test.")), (1, 0));
     assert_eq!(daemon.complaints(), Vec::<String>::new());
     assert_eq!(daemon.terminate().code, Some(0));
 }
@@ -90,10 +90,10 @@ fn another_upstream_has_other_answers() {
     daemon.ask("ok-1.example.");
     reload(&daemon, &forwarding(&second, "force_tcp"));
     daemon.ask("ok-1.example.");
-    assert_eq!((first.asked("ok-1.example."), second.asked("ok-1.example.")), (1, 1));
+    assert_eq!((first.query_count("ok-1.example."), second.query_count("ok-1.example.")), (1, 1));
     reload(&daemon, &forwarding(&first, "force_tcp"));
     daemon.ask("ok-1.example.");
-    assert_eq!(first.asked("ok-1.example."), 1, "still known");
+    assert_eq!(first.query_count("ok-1.example."), 1, "still known");
 }
 
 #[test]
@@ -157,20 +157,20 @@ fn a_corefile_that_disappears_changes_nothing() {
 
 #[test]
 fn what_is_open_on_a_listener_that_goes_is_answered() {
-    let manner = Manner { order: Order::Concurrent, ..Manner::default() };
-    let upstream = Upstream::play(localhost(), manner, Behaviours::default()).unwrap();
+    let server_options = ServerOptions { order: ResponseOrder::OutOfOrder, ..ServerOptions::default() };
+    let upstream = Upstream::start_with(localhost(), server_options, LabelScript::default()).unwrap();
     let corefile = forwarding(&upstream, "force_tcp");
     let daemon = Daemon::start(&format!("{corefile}{}", block(".", SECOND, &upstream)));
     let at = daemon.at(SECOND);
     let socket = UdpSocket::bind((std::net::Ipv4Addr::LOCALHOST, 0)).unwrap();
     socket.connect(at).unwrap();
     socket.set_read_timeout(Some(PATIENCE)).unwrap();
-    let query = Options::default().query(5, "slow500-udp.example.", RecordType::A).unwrap();
+    let query = QueryOptions::default().message(5, "slow500-udp.example.", RecordType::A).unwrap();
     socket.send(&query.to_vec().unwrap()).unwrap();
     let mut busy = testkit::client::Pipeline::connect(at, PATIENCE).unwrap();
-    busy.send("slow500-tcp.example.", RecordType::A, &Options::tcp()).unwrap();
+    busy.send("slow500-tcp.example.", RecordType::A, &QueryOptions::tcp()).unwrap();
     let mut idle = testkit::client::Pipeline::connect(at, PATIENCE).unwrap();
-    assert!(upstream.wait_for(PATIENCE, |questions| questions.len() == 2));
+    assert!(upstream.wait_for_queries(PATIENCE, |questions| questions.len() == 2));
     reload(&daemon, &corefile);
     let reloaded = now();
     assert!(TcpStream::connect(at).is_err(), "no new connections");

@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpStream};
 
 use hickory_proto::rr::rdata::opt::EdnsOption;
 use testkit::ResponseCode;
-use testkit::client::{Options, Reply};
+use testkit::client::{QueryOptions, Response};
 
 use crate::environment::PATIENCE;
 
@@ -21,22 +21,22 @@ pub(crate) fn get(server: SocketAddr, path: &str) -> Option<(u16, String)> {
     Some((status, body.to_owned()))
 }
 
-pub(crate) fn code(reply: &Reply) -> ResponseCode {
+pub(crate) fn code(reply: &Response) -> ResponseCode {
     reply.message.metadata.response_code
 }
 
 /// The data of the answer section.
-pub(crate) fn data(reply: &Reply) -> Vec<String> {
+pub(crate) fn data(reply: &Response) -> Vec<String> {
     reply.message.answers.iter().map(|record| record.data.to_string()).collect()
 }
 
 /// The TTL of the first answer.
-pub(crate) fn ttl(reply: &Reply) -> u32 {
+pub(crate) fn ttl(reply: &Response) -> u32 {
     reply.message.answers[0].ttl
 }
 
 /// The code of the Extended DNS Error (RFC 8914), if there is one.
-pub(crate) fn extended_error(reply: &Reply) -> Option<u16> {
+pub(crate) fn extended_error(reply: &Response) -> Option<u16> {
     let options = reply.message.edns.as_ref()?.options().as_ref();
     options.iter().find_map(|(code, option)| match option {
         EdnsOption::Unknown(15, octets) if u16::from(*code) == 15 => {
@@ -47,6 +47,6 @@ pub(crate) fn extended_error(reply: &Reply) -> Option<u16> {
 }
 
 /// How a stub resolver with EDNS asks.
-pub(crate) fn with_edns() -> Options {
-    Options { edns: Some(1232), ..Options::default() }
+pub(crate) fn with_edns() -> QueryOptions {
+    QueryOptions { edns: Some(1232), ..QueryOptions::default() }
 }

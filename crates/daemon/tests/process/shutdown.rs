@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use testkit::RecordType;
-use testkit::client::Options;
+use testkit::client::QueryOptions;
 use testkit::clock::now;
-use testkit::upstream::{Behaviours, Manner, Order, Upstream};
+use testkit::upstream::{LabelScript, ResponseOrder, ServerOptions, Upstream};
 
 use crate::environment::{
     DNS, Daemon, HEALTH, Launch, PATIENCE, READY, forwarding, localhost, reached, upstream, within,
@@ -17,8 +17,8 @@ use crate::responses::{data, get};
 
 #[test]
 fn told_to_end_it_answers_what_is_open_and_succeeds() {
-    let manner = Manner { order: Order::Concurrent, ..Manner::default() };
-    let upstream = Upstream::play(localhost(), manner, Behaviours::default()).unwrap();
+    let server_options = ServerOptions { order: ResponseOrder::OutOfOrder, ..ServerOptions::default() };
+    let upstream = Upstream::start_with(localhost(), server_options, LabelScript::default()).unwrap();
     for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGQUIT] {
         let corefile = forwarding(&upstream, "force_tcp");
         let daemon = Launch::new(&corefile).arg("-workers=2").start().when_ready();
@@ -26,12 +26,12 @@ fn told_to_end_it_answers_what_is_open_and_succeeds() {
             (0..16).map(|number| format!("slow500-{signal}-{}.example.", number / 2)).collect();
         let mut idle = daemon.connect();
         let mut pipeline = daemon.connect();
-        pipeline.send("slow500-tcp.example.", RecordType::A, &Options::tcp()).unwrap();
+        pipeline.send("slow500-tcp.example.", RecordType::A, &QueryOptions::tcp()).unwrap();
         thread::scope(|scope| {
             for name in &names {
                 scope.spawn(|| assert_eq!(data(&daemon.ask(name)), ["192.0.2.1"]));
             }
-            assert!(upstream.wait_for(PATIENCE, |questions| {
+            assert!(upstream.wait_for_queries(PATIENCE, |questions| {
                 names.iter().all(|name| questions.iter().any(|question| question.is_for(name)))
             }));
             assert!(daemon.metric_becomes("coredns_dns_requests_total", 17));
@@ -49,8 +49,8 @@ fn an_upstream_that_says_nothing_does_not_keep_it_from_ending() {
     let upstream = upstream();
     let daemon = Daemon::forwarding_to(&upstream, "force_tcp");
     let mut pipeline = daemon.connect();
-    pipeline.send("silent-1.example.", RecordType::A, &Options::tcp()).unwrap();
-    assert!(upstream.wait_for(PATIENCE, |questions| questions.len() == 1));
+    pipeline.send("silent-1.example.", RecordType::A, &QueryOptions::tcp()).unwrap();
+    assert!(upstream.wait_for_queries(PATIENCE, |questions| questions.len() == 1));
     let told = now();
     let end = daemon.terminate();
     assert_eq!(end.code, Some(0));
@@ -64,10 +64,10 @@ fn while_it_waits_for_a_client_it_answers_others() {
     let upstream = upstream();
     let daemon = Daemon::forwarding_to(&upstream, "force_tcp");
     let mut waiting = daemon.connect();
-    waiting.send("ok-1.example.", RecordType::A, &Options::tcp()).unwrap();
+    waiting.send("ok-1.example.", RecordType::A, &QueryOptions::tcp()).unwrap();
     assert_eq!(data(&waiting.receive().unwrap()), ["192.0.2.1"]);
-    waiting.send("silent-tcp.example.", RecordType::A, &Options::tcp()).unwrap();
-    assert!(upstream.wait_for(PATIENCE, |questions| questions.len() >= 2));
+    waiting.send("silent-tcp.example.", RecordType::A, &QueryOptions::tcp()).unwrap();
+    assert!(upstream.wait_for_queries(PATIENCE, |questions| questions.len() >= 2));
     daemon.signal(Signal::SIGTERM);
     // It takes no new connections from then on.
     assert!(reached(PATIENCE, || TcpStream::connect(daemon.at(DNS)).is_err()));
@@ -89,7 +89,7 @@ fn in_lameduck_it_is_not_ready_and_serves_nevertheless() {
     daemon.signal(Signal::SIGTERM);
     assert!(reached(PATIENCE, || daemon.ready() == Some(503)));
     assert_eq!(data(&daemon.ask("ok-1.example.")), ["192.0.2.1"]);
-    assert_eq!(data(&daemon.ask_with("ok-2.example.", &Options::tcp())), ["192.0.2.1"]);
+    assert_eq!(data(&daemon.ask_with("ok-2.example.", &QueryOptions::tcp())), ["192.0.2.1"]);
     assert_eq!(get(daemon.at(HEALTH), "/health").unwrap().0, 200);
     assert!(within(Duration::from_secs(1), told), "all of this during the lameduck");
     daemon.says("Going into lameduck mode for 1s");

@@ -7,8 +7,8 @@ use std::time::Duration;
 use hickory_proto::rr::rdata::{CNAME, NS};
 use hickory_proto::rr::{Name, RData, Record};
 use testkit::Message;
-use testkit::client::Options;
-use testkit::upstream::{Behaviours, Manner, Order, Script, Step, Transport, Upstream};
+use testkit::client::QueryOptions;
+use testkit::upstream::{LabelScript, ResponseOrder, Script, ScriptStep, ServerOptions, Transport, Upstream};
 
 use crate::environment::{Daemon, localhost};
 use crate::responses::data;
@@ -19,11 +19,11 @@ const FALSE: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 66);
 /// A stub resolver that waits 5 s has its answer before that.
 const STUB_PATIENCE: Duration = Duration::from_secs(5);
 
-/// Does to questions what the first label of their name says, or what [`Behaviours`] do.
+/// Does to questions what the first label of their name says, or what [`LabelScript`] do.
 struct Hostile;
 
 impl Script for Hostile {
-    fn steps(&self, query: &Message, transport: Transport) -> Vec<Step> {
+    fn steps(&self, query: &Message, transport: Transport) -> Vec<ScriptStep> {
         let name = &query.queries[0].name;
         let label = String::from_utf8_lossy(name.iter().next().unwrap_or_default()).to_lowercase();
         let behaviour = label.split('-').next().unwrap();
@@ -33,24 +33,24 @@ impl Script for Hostile {
         let altered = |at: usize, value: u8| {
             let mut octets = bad.clone();
             octets[at] = value;
-            vec![Step::Send(octets)]
+            vec![ScriptStep::Send(octets)]
         };
         match (behaviour, transport) {
             ("wrongtype", _) => altered(end - 3, 28),
             ("wrongclass", _) => altered(end - 1, 3),
             ("query", _) => altered(2, bad[2] & 0x7f),
             ("notify", _) => altered(2, bad[2] | 4 << 3),
-            ("cut", _) => vec![Step::Send(bad[..bad.len() - 4].to_vec())],
+            ("cut", _) => vec![ScriptStep::Send(bad[..bad.len() - 4].to_vec())],
             ("junk", _) => {
-                let junk = (0..1000).map(|number: u16| Step::Send(number.to_be_bytes().repeat(20)));
-                junk.chain([Step::Send(good)]).collect()
+                let junk = (0..1000).map(|number: u16| ScriptStep::Send(number.to_be_bytes().repeat(20)));
+                junk.chain([ScriptStep::Send(good)]).collect()
             }
-            ("long", Transport::Tcp) => vec![Step::Raw(with_length(good.len() + 10, &good))],
-            ("short", Transport::Tcp) => vec![Step::Raw(with_length(bad.len() - 5, &bad))],
-            ("zero", Transport::Tcp) => vec![Step::Raw(vec![0, 0]), Step::Send(good)],
-            ("poison", _) => vec![Step::Send(poisoned(query).to_vec().unwrap())],
-            ("circle", _) => vec![Step::Send(circle(query).to_vec().unwrap())],
-            _ => Behaviours::default().steps(query, transport),
+            ("long", Transport::Tcp) => vec![ScriptStep::Raw(with_length(good.len() + 10, &good))],
+            ("short", Transport::Tcp) => vec![ScriptStep::Raw(with_length(bad.len() - 5, &bad))],
+            ("zero", Transport::Tcp) => vec![ScriptStep::Raw(vec![0, 0]), ScriptStep::Send(good)],
+            ("poison", _) => vec![ScriptStep::Send(poisoned(query).to_vec().unwrap())],
+            ("circle", _) => vec![ScriptStep::Send(circle(query).to_vec().unwrap())],
+            _ => LabelScript::default().steps(query, transport),
         }
     }
 }
@@ -99,8 +99,8 @@ fn circle(query: &Message) -> Message {
 /// A daemon that asks over UDP and one that asks over TCP, each with an upstream of its own.
 fn scenes() -> [(&'static str, Upstream, Daemon); 2] {
     ["prefer_udp", "force_tcp"].map(|options| {
-        let manner = Manner { order: Order::Concurrent, ..Manner::default() };
-        let upstream = Upstream::play(localhost(), manner, Hostile).unwrap();
+        let server_options = ServerOptions { order: ResponseOrder::OutOfOrder, ..ServerOptions::default() };
+        let upstream = Upstream::start_with(localhost(), server_options, Hostile).unwrap();
         let daemon = Daemon::forwarding_to(&upstream, options);
         (options, upstream, daemon)
     })
@@ -125,8 +125,8 @@ fn answers_to_something_else_are_never_told() {
             ] {
                 let name = format!("{behaviour}-1.example.");
                 scope.spawn(move || {
-                    let told = daemon.ask_with(&name, &Options::tcp());
-                    assert!(told.took < STUB_PATIENCE, "{name}, {options}: {:?}", told.took);
+                    let told = daemon.ask_with(&name, &QueryOptions::tcp());
+                    assert!(told.elapsed < STUB_PATIENCE, "{name}, {options}: {:?}", told.elapsed);
                     assert!(!data(&told).contains(&FALSE.to_string()), "{name}, {options}");
                     if is_good {
                         assert_eq!(data(&told), ["192.0.2.1"], "{name}, {options}");
@@ -137,7 +137,7 @@ fn answers_to_something_else_are_never_told() {
                 for number in 0..50 {
                     // It may share the fate of a connection that others had broken under it twice.
                     let honest = daemon.ask(&format!("ok-{number}.example."));
-                    assert!(honest.took < STUB_PATIENCE, "{options}: {:?}", honest.took);
+                    assert!(honest.elapsed < STUB_PATIENCE, "{options}: {:?}", honest.elapsed);
                     assert!(!data(&honest).contains(&FALSE.to_string()), "{options}");
                 }
             });
@@ -157,7 +157,7 @@ fn poison_reaches_nobody() {
         assert_eq!(data(&told), ["192.0.2.1"], "{options}");
         for name in ["ok-answer.example.", "ok-authority.example.", "ok-additional.example."] {
             assert_eq!(data(&daemon.ask(name)), ["192.0.2.1"], "{options}: {name}");
-            assert_eq!(upstream.asked(name), 1, "{options}: {name}");
+            assert_eq!(upstream.query_count(name), 1, "{options}: {name}");
         }
     }
 }
@@ -168,10 +168,14 @@ fn circles_and_giants_are_passed_on() {
         for _ in 0..2 {
             let circle = daemon.ask("circle-1.example.");
             assert_eq!(data(&circle).len(), 2, "{options}: both links");
-            assert!(circle.took < Duration::from_secs(1), "{options}: {:?}", circle.took);
+            assert!(circle.elapsed < Duration::from_secs(1), "{options}: {:?}", circle.elapsed);
         }
-        assert_eq!(upstream.asked("circle-1.example."), 2, "{options}: it leads nowhere, and is not kept");
-        let giant = daemon.ask_with("big-1900-1.example.", &Options::tcp());
+        assert_eq!(
+            upstream.query_count("circle-1.example."),
+            2,
+            "{options}: it leads nowhere, and is not kept"
+        );
+        let giant = daemon.ask_with("big-1900-1.example.", &QueryOptions::tcp());
         assert_eq!((data(&giant).len(), giant.message.metadata.truncation), (1900, false), "{options}");
         let cut = daemon.ask("big-1900-1.example.");
         assert!(cut.octets.len() <= 512 && cut.message.metadata.truncation, "{options}");

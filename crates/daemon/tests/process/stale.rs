@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::time::Duration;
 
-use testkit::client::Reply;
-use testkit::upstream::{Behaviours, DeafPort, Manner, Order, Upstream};
+use testkit::client::Response;
+use testkit::upstream::{Blackhole, LabelScript, ResponseOrder, ServerOptions, Upstream};
 use testkit::{Message, RecordType, ResponseCode};
 
 use crate::environment::{DNS, Daemon, PATIENCE, READY, own_address, reached};
@@ -33,8 +33,8 @@ enum Outage {
 }
 
 fn serve(to: SocketAddr, (address, ttl): (Ipv4Addr, u32)) -> Upstream {
-    let manner = Manner { order: Order::Concurrent, ..Manner::default() };
-    Upstream::play(to, manner, Behaviours { ttl, address }).unwrap()
+    let server_options = ServerOptions { order: ResponseOrder::OutOfOrder, ..ServerOptions::default() };
+    Upstream::start_with(to, server_options, LabelScript { ttl, address }).unwrap()
 }
 
 /// A daemon that keeps answers for as long as they say, a second at least.
@@ -60,7 +60,7 @@ fn name(number: usize) -> String {
 }
 
 /// Asks for all known names from one socket, each once; every one must be answered before stub resolvers give up.
-fn ask_all(daemon: &Daemon) -> Vec<Reply> {
+fn ask_all(daemon: &Daemon) -> Vec<Response> {
     let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).unwrap();
     socket.connect(daemon.at(DNS)).unwrap();
     socket.set_read_timeout(Some(STUB_PATIENCE)).unwrap();
@@ -68,7 +68,7 @@ fn ask_all(daemon: &Daemon) -> Vec<Reply> {
     while answers.len() < KNOWN {
         while sent < KNOWN && sent - answers.len() < WINDOW {
             let id = u16::try_from(sent).unwrap();
-            let query = with_edns().query(id, &name(sent), RecordType::A).unwrap();
+            let query = with_edns().message(id, &name(sent), RecordType::A).unwrap();
             socket.send(&query.to_vec().unwrap()).unwrap();
             sent += 1;
         }
@@ -78,18 +78,18 @@ fn ask_all(daemon: &Daemon) -> Vec<Reply> {
         let message = Message::from_vec(&octets).unwrap();
         let number = usize::from(message.metadata.id);
         assert_eq!(message.queries[0].name.to_ascii(), name(number));
-        answers.insert(number, Reply { message, octets, took: Duration::ZERO });
+        answers.insert(number, Response { message, octets, elapsed: Duration::ZERO });
     }
     (0..KNOWN).map(|number| answers.remove(&number).unwrap()).collect()
 }
 
-fn assert_stale(answer: &Reply) {
+fn assert_stale(answer: &Response) {
     let told = (code(answer), data(answer), ttl(answer), extended_error(answer));
     assert_eq!(told, (ResponseCode::NoError, vec![OLD.to_string()], 0, Some(STALE_ANSWER)));
 }
 
 /// True when an answer says what the upstream says after the outage.
-fn is_new(answer: &Reply) -> bool {
+fn is_new(answer: &Response) -> bool {
     data(answer) == [NEW.to_string()]
 }
 
@@ -101,7 +101,7 @@ fn outlives(outage: Outage, mode: &str) -> (Daemon, Upstream) {
     let daemon = keeping(to, mode);
     assert!(ask_all(&daemon).iter().all(|answer| data(answer) == [OLD.to_string()]));
     drop(upstream);
-    let deaf = matches!(outage, Outage::Silent).then(|| DeafPort::take(to).unwrap());
+    let deaf = matches!(outage, Outage::Silent).then(|| Blackhole::bind(to).unwrap());
     // The last of them is over.
     assert!(reached(PATIENCE, || {
         let last = daemon.ask_with(&name(KNOWN - 1), &with_edns());
@@ -134,7 +134,7 @@ fn renewed_behind_one_query(daemon: &Daemon, upstream: &Upstream, most: usize) {
     old_ones(daemon);
     assert!(reached(PATIENCE, || old_ones(daemon) == 0), "names stay old");
     let mut asked: HashMap<String, usize> = HashMap::new();
-    for question in upstream.questions().iter().filter(|question| question.record_type == RecordType::A) {
+    for question in upstream.queries().iter().filter(|question| question.record_type == RecordType::A) {
         *asked.entry(question.name.clone()).or_default() += 1;
     }
     let often: Vec<_> = asked.iter().filter(|(_, times)| **times > most).collect();

@@ -4,7 +4,7 @@ use std::thread;
 use std::time::Duration;
 
 use testkit::clock::now;
-use testkit::upstream::{Behaviours, Manner, Upstream};
+use testkit::upstream::{LabelScript, ServerOptions, Upstream};
 
 use crate::environment::{Daemon, Launch, PATIENCE, forwarding, localhost, reached};
 use crate::responses::{data, ttl};
@@ -28,15 +28,18 @@ fn crowd_is_answered(daemon: &Daemon, lasts: Duration) {
 
 #[test]
 fn many_clients_on_expiring_names_are_all_answered() {
-    let upstream =
-        Upstream::play(localhost(), Manner::default(), Behaviours { ttl: 1, ..Behaviours::default() })
-            .unwrap();
+    let upstream = Upstream::start_with(
+        localhost(),
+        ServerOptions::default(),
+        LabelScript { ttl: 1, ..LabelScript::default() },
+    )
+    .unwrap();
     let corefile = forwarding(&upstream, "force_tcp")
         .replace("cache 30", "cache {\n success 9984 1 1\n serve_stale 1h\n prefetch 1 1m 50%\n }")
         .replace("errors", "log . \"{name} {rcode} {/forward/upstream}\"");
     let daemon = Launch::new(&corefile).arg("-workers=2").start().when_ready();
     crowd_is_answered(&daemon, Duration::from_millis(1500));
-    assert!(upstream.asked("ok-1.example.") > 1, "it came to its end and was asked again");
+    assert!(upstream.query_count("ok-1.example.") > 1, "it came to its end and was asked again");
     drop(upstream);
     assert!(reached(PATIENCE, || ttl(&daemon.ask("ok-1.example.")) == 0), "it is told stale");
     crowd_is_answered(&daemon, Duration::from_millis(500));

@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
 use std::time::{Duration, Instant};
 
-use testkit::client::Options;
+use testkit::client::QueryOptions;
 use testkit::clock::now;
 
 use crate::environment::{Daemon, Launch, PATIENCE, forwarding, reached, upstream};
@@ -59,7 +59,7 @@ fn is_prompt(daemon: &Daemon, row: &mut usize) -> bool {
     *row += 1;
     (0..ROW).all(|number| {
         let name = format!("ok-{row}-{}.example.", number / 2);
-        daemon.ask(&name).took < PROMPT && ask_from(BYSTANDER, daemon, &name) < PROMPT
+        daemon.ask(&name).elapsed < PROMPT && ask_from(BYSTANDER, daemon, &name) < PROMPT
     })
 }
 
@@ -147,8 +147,8 @@ fn with_few_descriptors_misses_are_answered_on_and_tcp_is_back_when_the_crowd_is
     assert!(daemon.metric(OPEN) <= 32, "the others are upstreams' and endpoints'");
     assert!(daemon.metric(EVICTED) >= 100 - 32);
     drop(crowd);
-    let back = daemon.ask_with("ok-back.example.", &Options::tcp());
-    assert!(back.took < Duration::from_secs(1), "{:?}", back.took);
+    let back = daemon.ask_with("ok-back.example.", &QueryOptions::tcp());
+    assert!(back.elapsed < Duration::from_secs(1), "{:?}", back.elapsed);
     let (took, share) = (processor_time(&daemon) - before, started.elapsed().as_secs_f64());
     assert!(took < 0.2 + share / 2.0, "{took} s of processor time in {share} s");
     assert_eq!(daemon.complaints(), Vec::<String>::new());

@@ -5,16 +5,16 @@ use std::net::{Shutdown, TcpStream};
 use std::time::{Duration, Instant};
 
 use testkit::RecordType;
-use testkit::client::{ClientError, Options, Pipeline};
+use testkit::client::{ClientError, Pipeline, QueryOptions};
 use testkit::clock::now;
-use testkit::upstream::{Behaviours, Manner, Order, Upstream};
+use testkit::upstream::{LabelScript, ResponseOrder, ServerOptions, Upstream};
 
 use crate::environment::{DNS, Daemon, PATIENCE, localhost, upstream};
 use crate::responses::data;
 
 /// A query as it goes over a stream.
 pub(crate) fn framed(id: u16, name: &str) -> Vec<u8> {
-    let octets = Options::tcp().query(id, name, RecordType::A).unwrap().to_vec().unwrap();
+    let octets = QueryOptions::tcp().message(id, name, RecordType::A).unwrap().to_vec().unwrap();
     [&u16::try_from(octets.len()).unwrap().to_be_bytes(), octets.as_slice()].concat()
 }
 
@@ -51,8 +51,8 @@ pub(crate) fn closed_after(stream: &mut TcpStream, since: Instant) -> Duration {
 
 #[test]
 fn a_fast_answer_overtakes_a_slow_one() {
-    let manner = Manner { order: Order::Concurrent, ..Manner::default() };
-    let upstream = Upstream::play(localhost(), manner, Behaviours::default()).unwrap();
+    let server_options = ServerOptions { order: ResponseOrder::OutOfOrder, ..ServerOptions::default() };
+    let upstream = Upstream::start_with(localhost(), server_options, LabelScript::default()).unwrap();
     let daemon = Daemon::forwarding_to(&upstream, "force_tcp");
     let mut pipeline = daemon.connect();
     send(&pipeline, &[framed(1, "slow400-1.example."), framed(2, "ok-1.example.")].concat());
@@ -153,7 +153,7 @@ fn who_does_not_speak_dns_is_hung_up_on() {
 
 /// Sends questions with large answers and reads none, until its own are left unread.
 pub(crate) fn does_not_read(daemon: &Daemon) -> TcpStream {
-    daemon.ask_with("big-2000-1.example.", &Options::tcp());
+    daemon.ask_with("big-2000-1.example.", &QueryOptions::tcp());
     let mut greedy = TcpStream::connect(daemon.at(DNS)).unwrap();
     greedy.set_write_timeout(Some(Duration::from_millis(200))).unwrap();
     let queries = framed(1, "big-2000-1.example.").repeat(100);
@@ -180,8 +180,8 @@ fn patience_with_those_who_stall_idle_or_do_not_read_ends() {
     let since = now();
     let greedy = does_not_read(&daemon);
     let greedy_since = now();
-    let other = daemon.ask_with("ok-1.example.", &Options::tcp());
-    assert!(other.took < Duration::from_millis(500), "{:?}", other.took);
+    let other = daemon.ask_with("ok-1.example.", &QueryOptions::tcp());
+    assert!(other.elapsed < Duration::from_millis(500), "{:?}", other.elapsed);
     for (what, stream) in [("one octet", &mut stalled), ("nothing", &mut mute)] {
         let after = closed_after(stream, since);
         assert!((2500..4500).contains(&after.as_millis()), "{what}: closed after {after:?}");

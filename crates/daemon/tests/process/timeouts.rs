@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use hickory_proto::rr::rdata::opt::EdnsOption;
 use testkit::RecordType;
-use testkit::client::{Options, Reply};
+use testkit::client::{QueryOptions, Response};
 use testkit::clock::now;
 use testkit::upstream::Upstream;
 
@@ -21,7 +21,7 @@ fn told(upstream: &Upstream, lines: &str) -> Daemon {
 }
 
 /// The data of the edns-tcp-keepalive option, if the answer has one.
-fn keepalive(reply: &Reply) -> Option<Vec<u8>> {
+fn keepalive(reply: &Response) -> Option<Vec<u8>> {
     let options = reply.message.edns.as_ref()?.options().as_ref();
     options.iter().find_map(|(code, option)| match option {
         EdnsOption::Unknown(11, octets) if u16::from(*code) == 11 => Some(octets.clone()),
@@ -31,8 +31,9 @@ fn keepalive(reply: &Reply) -> Option<Vec<u8>> {
 
 /// A query with edns-tcp-keepalive.
 fn asking_for_keepalive(id: u16) -> Vec<u8> {
-    let mut query =
-        Options { edns: Some(1232), ..Options::tcp() }.query(id, "ok-1.example.", RecordType::A).unwrap();
+    let mut query = QueryOptions { edns: Some(1232), ..QueryOptions::tcp() }
+        .message(id, "ok-1.example.", RecordType::A)
+        .unwrap();
     query.edns.as_mut().unwrap().options_mut().insert(EdnsOption::Unknown(11, Vec::new()));
     query.to_vec().unwrap()
 }
@@ -61,7 +62,7 @@ fn an_edit_of_timeouts_holds_for_connections_that_are_open() {
     let upstream = upstream();
     let daemon = told(&upstream, "timeouts {\n idle 1h\n }");
     let mut idle = daemon.connect();
-    idle.send("ok-1.example.", RecordType::A, &Options::tcp()).unwrap();
+    idle.send("ok-1.example.", RecordType::A, &QueryOptions::tcp()).unwrap();
     idle.receive().unwrap();
     let corefile = forwarding(&upstream, "force_tcp");
     reload(&daemon, &corefile.replacen("errors", "errors\ntimeouts {\n idle 1s\n }", 1));
@@ -148,7 +149,7 @@ fn bufsize_is_the_most_a_datagram_has() {
     for (lines, limit) in [("", 1232), ("bufsize", 1232), ("bufsize 600", 600), ("bufsize 4096", 4096)] {
         let daemon = told(&upstream, lines);
         for claimed in [600, 1232, 4096, 65535] {
-            let options = Options { edns: Some(claimed), ..Options::default() };
+            let options = QueryOptions { edns: Some(claimed), ..QueryOptions::default() };
             let answer = daemon.ask_with(name, &options);
             let bound = usize::from(claimed.min(limit));
             let whole = data(&answer).len() == 200;
@@ -158,6 +159,6 @@ fn bufsize_is_the_most_a_datagram_has() {
             assert!(whole || answer.octets.len() + 32 > bound, "{lines}, {claimed}: {}", answer.octets.len());
             assert_eq!(answer.message.edns.unwrap().max_payload(), limit);
         }
-        assert_eq!(data(&daemon.ask_with(name, &Options::tcp())).len(), 200);
+        assert_eq!(data(&daemon.ask_with(name, &QueryOptions::tcp())).len(), 200);
     }
 }

@@ -11,7 +11,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
 use testkit::ResponseCode;
-use testkit::upstream::{Transport, Upstream, Veil};
+use testkit::upstream::{TlsProxy, Transport, Upstream};
 
 use crate::environment::{DNS, Daemon, Launch, READY, localhost, upstream};
 use crate::responses::{code, data, extended_error, with_edns};
@@ -58,7 +58,7 @@ impl Authority {
     }
 
     /// A server that proves to be `name`, in front of `upstream`; with `clients` it wants proof itself.
-    fn veil(&self, upstream: &Upstream, name: &str, clients: Option<&Self>) -> Veil {
+    fn veil(&self, upstream: &Upstream, name: &str, clients: Option<&Self>) -> TlsProxy {
         let (certificate, key) = self.certify(name);
         let chain = rustls::pki_types::CertificateDer::pem_file_iter(certificate).unwrap();
         let chain = chain.collect::<Result<_, _>>().unwrap();
@@ -76,7 +76,7 @@ impl Authority {
             None => config.with_no_client_auth(),
         };
         let config = Arc::new(config.with_single_cert(chain, key).unwrap());
-        Veil::start(localhost(), upstream.addr(), config).unwrap()
+        TlsProxy::start(localhost(), upstream.addr(), config).unwrap()
     }
 }
 
@@ -97,8 +97,8 @@ fn is_refused(daemon: &Daemon, upstream: &Upstream, why: &str) {
     let answer = daemon.ask_with("ok-1.example.", &with_edns());
     assert_eq!(code(&answer), ResponseCode::ServFail);
     assert_eq!(extended_error(&answer), Some(NETWORK_ERROR));
-    assert!(answer.took < Duration::from_secs(1), "{:?}", answer.took);
-    assert_eq!(upstream.questions().len(), 0, "nothing was told to an upstream that was not believed");
+    assert!(answer.elapsed < Duration::from_secs(1), "{:?}", answer.elapsed);
+    assert_eq!(upstream.queries().len(), 0, "nothing was told to an upstream that was not believed");
     let line = daemon.says("plugin/forward: tls://");
     assert!(line.starts_with("[WARNING]") && line.contains(why), "{line}");
     assert!(daemon.says("plugin/errors").ends_with("tls: handshake failure"));
@@ -123,7 +123,7 @@ fn an_upstream_that_proves_its_name_is_asked_through_tls() {
         assert_eq!(upstream.connections().accepted, round as u64 + 1);
         assert_eq!(daemon.complaints(), Vec::<String>::new());
     }
-    assert!(upstream.questions().iter().all(|question| question.transport == Transport::Tcp));
+    assert!(upstream.queries().iter().all(|question| question.transport == Transport::Tcp));
 }
 
 #[test]
@@ -167,7 +167,7 @@ fn an_upstream_that_wants_to_know_who_asks_is_told() {
     let stranger =
         Daemon::start(&corefile(&to, &format!("tls {}\n tls_servername {NAME}", authority.file())));
     assert_eq!(code(&stranger.ask("ok-2.example.")), ResponseCode::ServFail);
-    assert_eq!(upstream.asked("ok-2.example."), 0);
+    assert_eq!(upstream.query_count("ok-2.example."), 0);
 }
 
 #[test]
@@ -177,8 +177,8 @@ fn an_upstream_that_speaks_no_tls_costs_no_more_than_a_stub_waits() {
     let daemon = Daemon::start(&corefile(&to, &format!("tls {}", authority.file())));
     let answer = daemon.ask_with("ok-1.example.", &with_edns());
     assert_eq!(code(&answer), ResponseCode::ServFail);
-    assert!(answer.took < Duration::from_secs(5), "{:?}", answer.took);
-    assert_eq!(upstream.questions().len(), 0);
+    assert!(answer.elapsed < Duration::from_secs(5), "{:?}", answer.elapsed);
+    assert_eq!(upstream.queries().len(), 0);
 }
 
 #[test]

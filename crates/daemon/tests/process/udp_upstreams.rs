@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use testkit::client::Options;
+use testkit::client::QueryOptions;
 use testkit::upstream::Transport;
 use testkit::{RecordType, ResponseCode};
 
@@ -23,10 +23,10 @@ fn every_question_has_a_fresh_port_and_a_fresh_id() {
     for number in 0..SAMPLE {
         daemon.ask(&format!("ok-{number}.example."));
     }
-    let questions = upstream.questions();
+    let questions = upstream.queries();
     assert_eq!(questions.len(), SAMPLE);
     assert!(questions.iter().all(|question| question.transport == Transport::Udp));
-    let ids: Vec<u16> = questions.iter().map(|question| question.query.metadata.id).collect();
+    let ids: Vec<u16> = questions.iter().map(|question| question.message.metadata.id).collect();
     let ports: Vec<u16> = questions.iter().map(|question| question.peer.port()).collect();
     for values in [ids, ports] {
         let distinct: HashSet<u16> = values.iter().copied().collect();
@@ -45,8 +45,8 @@ fn false_answers_are_passed_over_and_the_right_one_is_taken() {
     let daemon = Daemon::forwarding_to(&upstream, "prefer_udp");
     let answer = daemon.ask("spoof-1.example.");
     assert_eq!(data(&answer), ["192.0.2.1"]);
-    assert!(answer.took < Duration::from_secs(1), "{:?}", answer.took);
-    assert_eq!(upstream.questions().len(), 1);
+    assert!(answer.elapsed < Duration::from_secs(1), "{:?}", answer.elapsed);
+    assert_eq!(upstream.queries().len(), 1);
     assert_eq!(daemon.metric("nodelocaldns_upstream_mismatches_total"), 2);
 }
 
@@ -55,16 +55,16 @@ fn a_truncated_answer_is_fetched_by_tcp_and_kept_whole() {
     let upstream = upstream();
     let daemon = Daemon::forwarding_to(&upstream, "prefer_udp");
     assert_eq!(data(&daemon.ask("tc-1.example.")), ["192.0.2.1"]);
-    let transports: Vec<Transport> = upstream.questions().iter().map(|question| question.transport).collect();
+    let transports: Vec<Transport> = upstream.queries().iter().map(|question| question.transport).collect();
     assert_eq!(transports, [Transport::Udp, Transport::Tcp]);
 
     let cut = daemon.ask("big-400-1.example.");
     assert!(cut.message.metadata.truncation);
     let kept = data(&cut).len();
     assert!((1..400).contains(&kept), "as many as fit: {kept}");
-    let whole = daemon.ask_with("big-400-1.example.", &Options::tcp());
+    let whole = daemon.ask_with("big-400-1.example.", &QueryOptions::tcp());
     assert_eq!((data(&whole).len(), whole.message.metadata.truncation), (400, false));
-    assert_eq!(upstream.asked("big-400-1.example."), 2, "once by UDP and once by TCP");
+    assert_eq!(upstream.query_count("big-400-1.example."), 2, "once by UDP and once by TCP");
 }
 
 #[test]
@@ -72,8 +72,8 @@ fn questions_travel_as_the_client_came() {
     let upstream = upstream();
     let daemon = Daemon::forwarding_to(&upstream, "expire 10s");
     daemon.ask("ok-udp.example.");
-    daemon.ask_with("ok-tcp.example.", &Options::tcp());
-    let transports: Vec<Transport> = upstream.questions().iter().map(|question| question.transport).collect();
+    daemon.ask_with("ok-tcp.example.", &QueryOptions::tcp());
+    let transports: Vec<Transport> = upstream.queries().iter().map(|question| question.transport).collect();
     assert_eq!(transports, [Transport::Udp, Transport::Tcp]);
 }
 
@@ -91,6 +91,6 @@ fn what_the_upstream_says_is_told() {
         assert_eq!((code(&answer), answer.message.authorities.len()), (wanted, authorities), "{name}");
         assert!(data(&answer).is_empty());
     }
-    let aaaa = daemon.client().ask("ok-1.example.", RecordType::AAAA, &Options::default()).unwrap();
+    let aaaa = daemon.client().query("ok-1.example.", RecordType::AAAA, &QueryOptions::default()).unwrap();
     assert_eq!(data(&aaaa), ["2001:db8::1"]);
 }

@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use std::net::{Ipv4Addr, UdpSocket};
 
 use testkit::RecordType;
-use testkit::client::Options;
+use testkit::client::QueryOptions;
 use testkit::upstream::Transport;
 
 use crate::environment::{DNS, Daemon, PATIENCE, upstream};
@@ -29,7 +29,7 @@ fn ask(daemon: &Daemon, from: usize, count: usize) {
     while answered < count {
         while sent < count && sent - answered < WINDOW {
             let name = format!("ok-{}.example.", from + sent);
-            let query = Options::default().query(1, &name, RecordType::A).unwrap();
+            let query = QueryOptions::default().message(1, &name, RecordType::A).unwrap();
             socket.send(&query.to_vec().unwrap()).unwrap();
             sent += 1;
         }
@@ -67,9 +67,9 @@ fn ids_and_ports_of_ten_thousand_questions_are_chance() {
     let (mut ids, mut ports) = (Vec::new(), Vec::new());
     for sample in 0..MOST_SAMPLES {
         ask(&daemon, sample * SAMPLE, SAMPLE);
-        let mut questions = upstream.questions();
+        let mut questions = upstream.queries();
         questions.retain(|question| question.transport == Transport::Udp);
-        ids = questions.iter().map(|question| question.query.metadata.id).collect();
+        ids = questions.iter().map(|question| question.message.metadata.id).collect();
         ports = questions.iter().map(|question| question.peer.port()).collect();
         // On a busy machine a few are asked again early.
         assert!(ids.len() >= (sample + 1) * SAMPLE, "{} by UDP", ids.len());

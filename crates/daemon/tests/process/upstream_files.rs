@@ -6,8 +6,8 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use testkit::RecordType;
-use testkit::client::Options;
-use testkit::upstream::{Behaviours, Manner, Order, Upstream};
+use testkit::client::QueryOptions;
+use testkit::upstream::{LabelScript, ResponseOrder, ServerOptions, Upstream};
 
 use crate::environment::{DNS, Daemon, PATIENCE, READY, localhost, own_address, reached, upstream};
 use crate::responses::{code, data};
@@ -36,8 +36,8 @@ impl Drop for Folder {
 
 /// An upstream that a list can name.
 fn listed() -> Upstream {
-    let manner = Manner { order: Order::Concurrent, ..Manner::default() };
-    let started = Upstream::play((own_address(), 53).into(), manner, Behaviours::default());
+    let server_options = ServerOptions { order: ResponseOrder::OutOfOrder, ..ServerOptions::default() };
+    let started = Upstream::start_with((own_address(), 53).into(), server_options, LabelScript::default());
     started.unwrap_or_else(|error| panic!("port 53 of loopback, which wants CAP_NET_BIND_SERVICE: {error}"))
 }
 
@@ -69,8 +69,8 @@ fn upstreams_that_a_file_lists_are_exchanged_and_nothing_else_is() {
     daemon.ask("ok-1.kept.test.");
     daemon.ask("ok-1.example.");
     let mut slow = daemon.connect();
-    slow.send("slow3000.example.", RecordType::A, &Options::tcp()).unwrap();
-    assert!(first.wait_for(PATIENCE, |questions| questions.len() == 2));
+    slow.send("slow3000.example.", RecordType::A, &QueryOptions::tcp()).unwrap();
+    assert!(first.wait_for_queries(PATIENCE, |questions| questions.len() == 2));
 
     symlink(folder.path("second"), folder.path("new")).unwrap();
     fs::rename(folder.path("new"), folder.path("resolv.conf")).unwrap();
@@ -78,7 +78,7 @@ fn upstreams_that_a_file_lists_are_exchanged_and_nothing_else_is() {
     let exchanged = reached(PATIENCE, || {
         asked += 1;
         assert_eq!(data(&daemon.ask(&format!("ok-during{asked}.example."))), ["192.0.2.1"]);
-        second.asked(&format!("ok-during{asked}.example.")) > 0
+        second.query_count(&format!("ok-during{asked}.example.")) > 0
     });
     assert!(exchanged, "{:?}", daemon.heard());
     assert!(daemon.says("lists other upstreams").ends_with(&second.addr().to_string()));
@@ -86,13 +86,17 @@ fn upstreams_that_a_file_lists_are_exchanged_and_nothing_else_is() {
     for number in 1..10 {
         let name = format!("ok-after{number}.example.");
         assert_eq!(data(&daemon.ask(&name)), ["192.0.2.1"]);
-        assert_eq!((first.asked(&name), second.asked(&name)), (0, 1));
+        assert_eq!((first.query_count(&name), second.query_count(&name)), (0, 1));
     }
     assert_eq!(data(&slow.receive().unwrap()), ["192.0.2.1"], "what was open is answered");
     daemon.ask("ok-1.kept.test.");
     daemon.ask("ok-2.kept.test.");
-    assert_eq!(kept.asked("ok-1.kept.test."), 1, "the other block keeps its answers");
-    assert_eq!((kept.asked("ok-2.kept.test."), kept.connections().accepted), (1, 1), "and its connections");
+    assert_eq!(kept.query_count("ok-1.kept.test."), 1, "the other block keeps its answers");
+    assert_eq!(
+        (kept.query_count("ok-2.kept.test."), kept.connections().accepted),
+        (1, 1),
+        "and its connections"
+    );
     assert_eq!((changes(&daemon), daemon.complaints()), (1, Vec::new()));
 }
 
@@ -108,11 +112,11 @@ fn a_list_that_is_lost_or_empty_leaves_the_upstreams_as_they_were() {
     fs::write(&file, "").unwrap();
     daemon.says("names no nameserver: its upstreams stay as they were");
     assert_eq!(data(&daemon.ask("ok-2.example.")), ["192.0.2.1"]);
-    assert_eq!((first.asked("ok-1.example."), first.asked("ok-2.example.")), (1, 1));
+    assert_eq!((first.query_count("ok-1.example."), first.query_count("ok-2.example.")), (1, 1));
     fs::write(&file, list(&second)).unwrap();
     daemon.says("Reloading complete");
     assert_eq!(code(&daemon.ask("ok-3.example.")), testkit::ResponseCode::NoError);
-    assert_eq!(second.asked("ok-3.example."), 1);
+    assert_eq!(second.query_count("ok-3.example."), 1);
     assert_eq!(daemon.complaints().len(), 2, "each told once: {:?}", daemon.complaints());
 }
 
@@ -127,6 +131,6 @@ fn a_list_that_changes_while_the_corefile_is_broken_is_taken_all_the_same() {
     fs::write(&file, list(&second)).unwrap();
     daemon.says("Reloading complete");
     assert_eq!(data(&daemon.ask("ok-1.example.")), ["192.0.2.1"]);
-    assert_eq!(second.asked("ok-1.example."), 1);
+    assert_eq!(second.query_count("ok-1.example."), 1);
     assert_eq!(daemon.complaints(), Vec::<String>::new(), "without `reload` nobody looks at the Corefile");
 }

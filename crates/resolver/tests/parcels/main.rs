@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use resolver::cache::{Cache, ImportSummary, MAX_RECORD_LEN};
 use resolver::policy::{BlockId, Prefetch, ServeStale, ServeStaleMode};
-use testkit::{clock, stand};
+use testkit::{clock, fixture};
 use wire::name::Name;
 
 use worker::{Process, Question, Says};
@@ -117,7 +117,7 @@ fn who_is_wanted_most_comes_first() {
     old.learn_all(&["ccc.example", "ddd.example"]);
     old.pass(1);
     assert!(old.knows("bbb.example"));
-    let mut small = Process::new(stand::cache(), 0, 64 << 20, old.now);
+    let mut small = Process::new(fixture::cache(), 0, 64 << 20, old.now);
     let exported = old.export();
     // The first two parcels.
     let parcel = exported.len() / 4;
@@ -139,7 +139,7 @@ fn hot_names_come_into_a_smaller_store() {
     let hot: Vec<&str> = names.iter().copied().step_by(5).collect();
     assert!(hot.iter().all(|name| old.knows(name)));
     old.learn(Question::plain("zaz.example"), Says::NoName(600));
-    let mut policy = stand::cache();
+    let mut policy = fixture::cache();
     policy.success.capacity = 8;
     let mut new = Process::new(policy, 0, 64 << 20, old.now);
     let summary = hand_over(&old, &new);
@@ -157,7 +157,7 @@ fn a_smaller_budget_ends_it_and_nobody_leaves() {
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     old.learn_all(&names);
     assert!(old.knows("n7.example"));
-    let mut new = Process::new(stand::cache(), 0, 1 << 20, old.now);
+    let mut new = Process::new(fixture::cache(), 0, 1 << 20, old.now);
     new.learn_all(&["zzz.example"]);
     let summary = hand_over(&old, &new);
     assert!(summary.budget_reached && (1000..2000).contains(&summary.imported), "{summary:?}");
@@ -176,7 +176,7 @@ fn when_room_is_wanted_those_who_were_wanted_least_leave() {
     old.pass(1);
     old.learn_all(&["ccc.example"]);
     assert!(old.knows("bbb.example"));
-    let mut policy = stand::cache();
+    let mut policy = fixture::cache();
     policy.success.capacity = 3;
     let mut new = Process::new(policy, 0, 64 << 20, old.now);
     assert_eq!(hand_over(&old, &new), taken(3));
@@ -189,7 +189,7 @@ fn when_room_is_wanted_those_who_were_wanted_least_leave() {
 
 #[test]
 fn stale_answers_go_where_they_may_be_told() {
-    let mut policy = stand::cache();
+    let mut policy = fixture::cache();
     let (window, ttl, recheck) = (Duration::from_secs(3600), 0, ZERO);
     policy.serve_stale = Some(ServeStale {
         duration: window,
@@ -225,7 +225,7 @@ fn failures_stay_behind() {
 
 #[test]
 fn what_is_popular_stays_popular() {
-    let mut policy = stand::cache();
+    let mut policy = fixture::cache();
     policy.prefetch = Some(Prefetch { amount: 4, duration: Duration::from_secs(60), percent: 20 });
     let now = clock::now();
     let mut old = Process::new(policy.clone(), 0, 64 << 20, now);
@@ -286,13 +286,13 @@ fn what_the_block_would_not_keep_is_refused() {
     old.learn(Question::plain("bbb.test"), Says::NoName(600));
     let (now, example, test) = (old.now, Name::parse("example").unwrap(), Name::parse("test").unwrap());
     let refused = ImportSummary { imported: 1, rejected: 1, ..ImportSummary::default() };
-    let mut elsewhere = stand::cache();
+    let mut elsewhere = fixture::cache();
     elsewhere.zones = vec![test];
     assert_eq!(hand_over(&old, &Process::new(elsewhere, 0, 64 << 20, now)), refused);
-    let mut disabled = stand::cache();
+    let mut disabled = fixture::cache();
     disabled.success.disabled = vec![example];
     assert_eq!(hand_over(&old, &Process::new(disabled, 0, 64 << 20, now)), refused);
-    let mut shorter = stand::cache();
+    let mut shorter = fixture::cache();
     shorter.success.max_ttl = 60;
     let mut shorter = Process::new(shorter, 0, 64 << 20, now);
     assert_eq!(hand_over(&old, &shorter), taken(2));
@@ -319,7 +319,7 @@ fn a_large_answer_goes_in_a_piece_that_has_room_for_it() {
     }
     assert_eq!(sum, taken(2));
     assert!(new.knows("aaa.example") && new.knows("bbb.example"));
-    let tiny = Process::new(stand::cache(), 0, 1 << 20, old.now);
+    let tiny = Process::new(fixture::cache(), 0, 1 << 20, old.now);
     assert_eq!(
         hand_over(&old, &tiny),
         ImportSummary { rejected: 1, imported: 1, ..ImportSummary::default() }

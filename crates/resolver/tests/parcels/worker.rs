@@ -9,7 +9,7 @@ use resolver::action::{Action, AttemptFailure, Client, Outbox, SendQuery};
 use resolver::cache::{Cache, ImportTarget, Usage};
 use resolver::policy::{Block, BlockId, CacheOptions};
 use resolver::{Resolver, ResolverConfig};
-use testkit::stand;
+use testkit::fixture;
 use wire::name::Name;
 
 /// One process: a cache and a worker on it.
@@ -66,15 +66,18 @@ impl Process {
         let (cache, usage) = (Arc::new(Cache::new(budget)), Arc::<Usage>::default());
         let block = BlockId(block);
         let directives =
-            Block { id: block, cache: Some(policy.clone()), usage: Arc::clone(&usage), ..stand::block() };
-        let seat = ResolverConfig { cache: Arc::clone(&cache), ..stand::seat(stand::policy(directives)) };
+            Block { id: block, cache: Some(policy.clone()), usage: Arc::clone(&usage), ..fixture::block() };
+        let seat = ResolverConfig {
+            cache: Arc::clone(&cache),
+            ..fixture::resolver_config(fixture::policy(directives))
+        };
         let (resolver, outbox) = (Resolver::new(seat), Outbox::default());
         Self { cache, usage, policy, block, resolver, outbox, now }
     }
 
     /// The usual one.
     pub(crate) fn plain(block: u16, now: Instant) -> Self {
-        Self::new(stand::cache(), block, 64 << 20, now)
+        Self::new(fixture::cache(), block, 64 << 20, now)
     }
 
     pub(crate) fn import_target(&self) -> ImportTarget {

@@ -1,6 +1,6 @@
 //! A DNS client that does exactly what it is told: one message over UDP or TCP, or many over one connection.
 
-mod shown;
+mod format;
 mod stub;
 
 use std::fmt;
@@ -11,15 +11,15 @@ use std::time::{Duration, Instant};
 use hickory_proto::op::{Edns, Message, MessageType, OpCode, Query};
 use hickory_proto::rr::{Name, RecordType};
 
-pub use shown::status;
-pub use stub::{BadResolvConf, Outcome, Stub, Try};
+pub use format::status;
+pub use stub::{BadResolvConf, CandidateResult, Outcome, Stub};
 
 use crate::clock::now;
 use crate::upstream::Transport;
 
 /// What a query says beside its question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Options {
+pub struct QueryOptions {
     /// How it travels.
     pub transport: Transport,
     /// Recursion desired.
@@ -34,7 +34,7 @@ pub struct Options {
     pub dnssec_ok: bool,
 }
 
-impl Default for Options {
+impl Default for QueryOptions {
     /// As a stub resolver asks: over UDP with RD, without OPT.
     fn default() -> Self {
         Self {
@@ -48,7 +48,7 @@ impl Default for Options {
     }
 }
 
-impl Options {
+impl QueryOptions {
     /// The defaults over TCP.
     pub fn tcp() -> Self {
         Self { transport: Transport::Tcp, ..Self::default() }
@@ -58,7 +58,7 @@ impl Options {
     ///
     /// # Errors
     /// [`ClientError::Name`].
-    pub fn query(&self, id: u16, name: &str, record_type: RecordType) -> Result<Message, ClientError> {
+    pub fn message(&self, id: u16, name: &str, record_type: RecordType) -> Result<Message, ClientError> {
         let mut absolute = Name::from_ascii(name).map_err(|_| ClientError::Name(name.to_owned()))?;
         absolute.set_fqdn(true);
         let mut query = Message::new(id, MessageType::Query, OpCode::Query);
@@ -116,13 +116,13 @@ impl From<io::Error> for ClientError {
 
 /// An answer.
 #[derive(Clone, Debug)]
-pub struct Reply {
+pub struct Response {
     /// The message.
     pub message: Message,
     /// Its octets.
     pub octets: Vec<u8>,
     /// From sending the query to having the answer.
-    pub took: Duration,
+    pub elapsed: Duration,
 }
 
 /// Asks one server.
@@ -144,8 +144,13 @@ impl Client {
     ///
     /// # Errors
     /// See [`ClientError`].
-    pub fn ask(&self, name: &str, record_type: RecordType, options: &Options) -> Result<Reply, ClientError> {
-        let query = options.query(fresh_id(), name, record_type)?;
+    pub fn query(
+        &self,
+        name: &str,
+        record_type: RecordType,
+        options: &QueryOptions,
+    ) -> Result<Response, ClientError> {
+        let query = options.message(fresh_id(), name, record_type)?;
         self.exchange(&query, options.transport)
     }
 
@@ -153,7 +158,7 @@ impl Client {
     ///
     /// # Errors
     /// See [`ClientError`].
-    pub fn exchange(&self, query: &Message, transport: Transport) -> Result<Reply, ClientError> {
+    pub fn exchange(&self, query: &Message, transport: Transport) -> Result<Response, ClientError> {
         let octets = query.to_vec().map_err(|_| ClientError::Name(format!("{:?}", query.queries)))?;
         let sent = now();
         let matches = |reply: &[u8]| reply.first_chunk() == Some(&query.metadata.id.to_be_bytes());
@@ -231,10 +236,10 @@ impl Pipeline {
         &mut self,
         name: &str,
         record_type: RecordType,
-        options: &Options,
+        options: &QueryOptions,
     ) -> Result<u16, ClientError> {
         let id = self.next_id;
-        let query = options.query(id, name, record_type)?;
+        let query = options.message(id, name, record_type)?;
         let octets = query.to_vec().map_err(|_| ClientError::Name(name.to_owned()))?;
         self.next_id = id.wrapping_add(1);
         self.sent.push((id, now()));
@@ -255,7 +260,7 @@ impl Pipeline {
     ///
     /// # Errors
     /// See [`ClientError`].
-    pub fn receive(&mut self) -> Result<Reply, ClientError> {
+    pub fn receive(&mut self) -> Result<Response, ClientError> {
         let octets = self.receive_octets()?;
         let id = octets.first_chunk().map(|id| u16::from_be_bytes(*id));
         let sent = self.sent.iter().find(|(sent, _)| Some(*sent) == id).map_or_else(now, |(_, at)| *at);
@@ -280,9 +285,9 @@ impl Pipeline {
     }
 }
 
-fn reply(octets: Vec<u8>, sent: Instant) -> Result<Reply, ClientError> {
+fn reply(octets: Vec<u8>, sent: Instant) -> Result<Response, ClientError> {
     match Message::from_vec(&octets) {
-        Ok(message) => Ok(Reply { message, octets, took: sent.elapsed() }),
+        Ok(message) => Ok(Response { message, octets, elapsed: sent.elapsed() }),
         Err(_) => Err(ClientError::Malformed(octets)),
     }
 }

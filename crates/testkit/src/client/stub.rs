@@ -7,7 +7,7 @@ use std::time::Duration;
 use hickory_proto::op::ResponseCode;
 use hickory_proto::rr::RecordType;
 
-use super::{Client, ClientError, Options, Reply};
+use super::{Client, ClientError, QueryOptions, Response};
 use crate::upstream::Transport;
 
 /// The most name servers that glibc takes (`MAXNS`).
@@ -68,11 +68,11 @@ impl std::error::Error for BadResolvConf {}
 
 /// A name that was tried on the way.
 #[derive(Debug)]
-pub struct Try {
+pub struct CandidateResult {
     /// The absolute name, with the last dot.
     pub name: String,
     /// What came of it.
-    pub result: Result<Reply, ClientError>,
+    pub result: Result<Response, ClientError>,
 }
 
 /// How a lookup ended.
@@ -83,7 +83,7 @@ pub enum Outcome {
     /// Some tried name exists, none has records of the type.
     NoData,
     /// No tried name exists.
-    NoSuchName,
+    NxDomain,
     /// No server gave a usable answer for some name.
     Failed,
 }
@@ -107,7 +107,7 @@ impl Stub {
     ///
     /// # Errors
     /// A server that is no address, or an option whose number is none. Unknown lines and options are passed over.
-    pub fn read(text: &str) -> Result<Self, BadResolvConf> {
+    pub fn parse(text: &str) -> Result<Self, BadResolvConf> {
         let mut stub = Self::default();
         for (index, line) in text.lines().enumerate() {
             let mut words = line.split_whitespace();
@@ -167,7 +167,7 @@ impl Stub {
     }
 
     /// Looks a name up, as far as it takes, and says what was tried.
-    pub fn look_up(&self, name: &str, record_type: RecordType) -> (Outcome, Vec<Try>) {
+    pub fn look_up(&self, name: &str, record_type: RecordType) -> (Outcome, Vec<CandidateResult>) {
         let mut tries = Vec::new();
         let outcome = self.search(name, record_type, |tried| tries.push(tried));
         (outcome, tries)
@@ -175,13 +175,18 @@ impl Stub {
 
     /// Looks a name up, handing over each try as soon as it is made. NXDOMAIN, NODATA and SERVFAIL lead to the next
     /// candidate; a server that does not answer ends the search.
-    pub fn search(&self, name: &str, record_type: RecordType, mut each: impl FnMut(Try)) -> Outcome {
+    pub fn search(
+        &self,
+        name: &str,
+        record_type: RecordType,
+        mut each: impl FnMut(CandidateResult),
+    ) -> Outcome {
         let (mut no_data, mut failed) = (false, false);
         for candidate in self.candidates(name) {
-            let result = self.ask(&candidate, record_type);
+            let result = self.query(&candidate, record_type);
             let code = result.as_ref().ok().map(|reply| reply.message.metadata.response_code);
             let found = result.as_ref().is_ok_and(|reply| has(reply, record_type));
-            each(Try { name: candidate, result });
+            each(CandidateResult { name: candidate, result });
             match code {
                 Some(ResponseCode::NoError) if found => return Outcome::Found,
                 Some(ResponseCode::NoError) => no_data = true,
@@ -193,7 +198,7 @@ impl Stub {
         match (no_data, failed) {
             (true, _) => Outcome::NoData,
             (false, true) => Outcome::Failed,
-            (false, false) => Outcome::NoSuchName,
+            (false, false) => Outcome::NxDomain,
         }
     }
 
@@ -201,17 +206,21 @@ impl Stub {
     ///
     /// # Errors
     /// What the last server's last attempt ended in; [`ClientError::Timeout`] if there is no server.
-    pub fn ask(&self, name: &str, record_type: RecordType) -> Result<Reply, ClientError> {
+    pub fn query(&self, name: &str, record_type: RecordType) -> Result<Response, ClientError> {
         let transport = if self.tcp { Transport::Tcp } else { Transport::Udp };
         let edns = self.edns.then_some(1200);
-        let options = Options { transport, edns, ..Options::default() };
+        let options = QueryOptions { transport, edns, ..QueryOptions::default() };
         let mut last = Err(ClientError::Timeout);
         for _ in 0..self.attempts {
             for server in &self.servers {
                 let client = Client { server: *server, timeout: self.timeout };
-                last = client.ask(name, record_type, &options);
+                last = client.query(name, record_type, &options);
                 if last.as_ref().is_ok_and(|reply| reply.message.metadata.truncation) {
-                    last = client.ask(name, record_type, &Options { transport: Transport::Tcp, ..options });
+                    last = client.query(
+                        name,
+                        record_type,
+                        &QueryOptions { transport: Transport::Tcp, ..options },
+                    );
                 }
                 let failed = last.as_ref().map_or(true, |reply| {
                     let code = reply.message.metadata.response_code;
@@ -236,6 +245,6 @@ impl fmt::Display for Stub {
     }
 }
 
-fn has(reply: &Reply, record_type: RecordType) -> bool {
+fn has(reply: &Response, record_type: RecordType) -> bool {
     reply.message.answers.iter().any(|record| record.record_type() == record_type)
 }

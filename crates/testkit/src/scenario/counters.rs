@@ -1,9 +1,9 @@
 //! Counters by the names scenarios call them.
 
-use super::stage::Stage;
-use crate::text::{TextError, wrong};
+use super::environment::Environment;
+use crate::text::{TextError, error};
 
-impl Stage {
+impl Environment {
     /// The value of a counter; `of` names a zone of its block, or its upstream, where there are several.
     pub(super) fn counter(&self, counter: &str, of: Option<&str>) -> Result<u64, TextError> {
         if let Some(value) = self.of_worker(counter) {
@@ -11,7 +11,7 @@ impl Stage {
         }
         self.of_block(counter, of)
             .or_else(|| self.of_upstream(counter, of))
-            .map_or_else(|| wrong(format!("`{counter} {}` is not counted", of.unwrap_or_default())), Ok)
+            .map_or_else(|| error(format!("`{counter} {}` is not counted", of.unwrap_or_default())), Ok)
     }
 
     fn of_worker(&self, counter: &str) -> Option<u64> {
@@ -57,7 +57,7 @@ impl Stage {
     }
 
     /// Entries in the cache, once it has done what it put off.
-    fn entries(&self, counter: &str, block: &super::stage::BlockBooks) -> Option<u64> {
+    fn entries(&self, counter: &str, block: &super::environment::BlockState) -> Option<u64> {
         self.cache.settle();
         let entries = match counter {
             "success_entries" => block.usage.success(),

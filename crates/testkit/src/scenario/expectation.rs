@@ -3,28 +3,28 @@
 use hickory_proto::op::Message;
 use resolver::action::Transport;
 
-use super::director::{Attempt, Director};
+use super::runner::{Attempt, Runner};
 use super::sent::{Sent, show, transport};
 use super::step::{Addressed, Cause, Expected};
-use crate::text::{self, TextError, wrong};
+use crate::text::{self, TextError, error};
 
 /// Octets of a UDP answer that every client takes (RFC 1035 section 4.2.1).
 const LEAST_UDP_SIZE: u16 = 512;
 
-impl Director {
+impl Runner {
     pub(super) fn expect_ask(&mut self, expected: &Expected) -> Result<(), TextError> {
         let what = format!("a question to {}", expected.upstream);
         let Sent::Ask { ask, octets } = self.take(&what, |sent| matches!(sent, Sent::Ask { .. }))? else {
-            return wrong(what);
+            return error(what);
         };
         let asked = text::decode(&octets)?;
         let mut message = expected.message.clone();
         message.metadata.id = asked.metadata.id;
         let told = |upstream: &str, by: Transport, fresh: bool, message: &Message| {
             let fresh = if fresh { ", fresh" } else { "" };
-            format!("to {upstream} by {}{fresh}: {}", transport(by), text::show(message))
+            format!("to {upstream} by {}{fresh}: {}", transport(by), text::format(message))
         };
-        let upstream = self.stage.upstream_name(ask.upstream);
+        let upstream = self.environment.upstream_name(ask.upstream);
         compare(
             &told(&expected.upstream, expected.transport, expected.fresh, &settled(&message)?),
             &told(upstream, ask.transport, ask.fresh, &asked),
@@ -35,7 +35,7 @@ impl Director {
 
     pub(super) fn expect_answer(&mut self, addressed: &Addressed) -> Result<(), TextError> {
         let Some(place) = self.place_of_question(addressed) else {
-            return wrong(format!(
+            return error(format!(
                 "{} has no such question\nand was sent {}",
                 addressed.client,
                 self.show_sent()
@@ -49,9 +49,9 @@ impl Director {
         if !addressed.bare {
             message.queries = asked.map(|asked| asked.queries.clone()).unwrap_or_default();
         }
-        let expected = text::show(&settled(&message)?);
+        let expected = text::format(&settled(&message)?);
         let mine = |sent: &Sent| matches!(sent, Sent::Answer { client, .. } if *client == open.client);
-        let Sent::Answer { octets, .. } = self.take(&expected, mine)? else { return wrong(expected) };
+        let Sent::Answer { octets, .. } = self.take(&expected, mine)? else { return error(expected) };
         compare(&expected, &show(&octets))?;
         let size_in = |message: Option<&Message>| {
             message
@@ -61,7 +61,7 @@ impl Director {
         // The size in our own OPT is what we keep to.
         let limit = usize::from(size_in(asked).min(size_in(Some(&message))).max(LEAST_UDP_SIZE));
         if open.client.transport() == Transport::Udp && octets.len() > limit {
-            return wrong(format!("{} octets, and the client takes {limit}", octets.len()));
+            return error(format!("{} octets, and the client takes {limit}", octets.len()));
         }
         Ok(())
     }
@@ -69,7 +69,7 @@ impl Director {
     /// Which open question an answer is for: the one with the ID of the step, else of the next answer that came
     /// to this client, else the oldest.
     fn place_of_question(&self, addressed: &Addressed) -> Option<usize> {
-        let named = |client| self.stage.client_name(client) == addressed.client;
+        let named = |client| self.environment.client_name(client) == addressed.client;
         let came = self.sent.iter().find_map(|sent| match sent {
             Sent::Answer { client, octets } if named(*client) => {
                 octets.first_chunk().copied().map(u16::from_be_bytes)
@@ -110,17 +110,17 @@ impl Director {
         of: Option<&str>,
         expected: u64,
     ) -> Result<(), TextError> {
-        let counted = self.stage.counter(counter, of)?;
+        let counted = self.environment.counter(counter, of)?;
         compare(&format!("{counter} {expected}"), &format!("{counter} {counted}"))
     }
 
     pub(super) fn expect_nothing(&self) -> Result<(), TextError> {
-        if self.sent.is_empty() { Ok(()) } else { wrong(format!("nobody asked for {}", self.show_sent())) }
+        if self.sent.is_empty() { Ok(()) } else { error(format!("nobody asked for {}", self.show_sent())) }
     }
 
     /// All that was sent and not yet looked at.
     pub(super) fn show_sent(&self) -> String {
-        let shown: Vec<String> = self.sent.iter().map(|sent| sent.show(&self.stage)).collect();
+        let shown: Vec<String> = self.sent.iter().map(|sent| sent.show(&self.environment)).collect();
         if shown.is_empty() { "nothing".to_owned() } else { shown.join("\nand ") }
     }
 
@@ -128,7 +128,7 @@ impl Director {
     fn take(&mut self, what: &str, wanted: impl Fn(&Sent) -> bool) -> Result<Sent, TextError> {
         match self.sent.iter().position(wanted) {
             Some(place) => Ok(self.sent.remove(place)),
-            None => wrong(format!("expected {what}\nand was sent {}", self.show_sent())),
+            None => error(format!("expected {what}\nand was sent {}", self.show_sent())),
         }
     }
 }
@@ -142,5 +142,5 @@ fn compare(expected: &str, received: &str) -> Result<(), TextError> {
     if expected == received {
         return Ok(());
     }
-    wrong(format!("expected {expected}\nreceived {received}"))
+    error(format!("expected {expected}\nreceived {received}"))
 }

@@ -56,22 +56,22 @@
 //!   letters' case, RD and, unless given, the ID are those of a question it asked; RA is set. `bare` is a header
 //!   without question and RA. A UDP answer must be within the client's size and ours.
 //!
-//! Steps know nothing of what plays them. [`play`] drives a [`resolver::Resolver`] in virtual time.
+//! Steps know nothing of what plays them. [`run`] drives a [`resolver::Resolver`] in virtual time.
 
 mod counters;
-mod director;
+mod environment;
 mod expectation;
-mod reader;
+mod parser;
+mod runner;
 mod sent;
 mod settings;
-mod stage;
 mod step;
-mod words;
+mod tokens;
 
 use std::fmt;
 use std::path::Path;
 
-pub use director::play;
+pub use runner::run;
 pub use settings::{Block, Forward, Settings};
 pub use step::{Act, Addressed, Cause, Expected, Packet, RawReply, Reply, Step};
 
@@ -93,11 +93,11 @@ impl Scenario {
     ///
     /// # Errors
     /// The file cannot be read, or a line is not understood.
-    pub fn load(path: &Path) -> Result<Self, Failed> {
+    pub fn load(path: &Path) -> Result<Self, ScenarioError> {
         let file = path.display().to_string();
         match std::fs::read_to_string(path) {
             Ok(text) => Self::parse(file, &text),
-            Err(error) => Err(Failed { file, line: 0, what: error.to_string() }),
+            Err(error) => Err(ScenarioError { file, line: 0, what: error.to_string() }),
         }
     }
 
@@ -105,14 +105,14 @@ impl Scenario {
     ///
     /// # Errors
     /// A line is not understood.
-    pub fn parse(file: String, text: &str) -> Result<Self, Failed> {
-        reader::read(&file, text).map_err(|(line, error)| Failed { file, line, what: error.0 })
+    pub fn parse(file: String, text: &str) -> Result<Self, ScenarioError> {
+        parser::parse(&file, text).map_err(|(line, error)| ScenarioError { file, line, what: error.0 })
     }
 }
 
 /// Why a scenario was not played to its end.
 #[derive(Clone, Debug)]
-pub struct Failed {
+pub struct ScenarioError {
     /// The scenario's file.
     pub file: String,
     /// The line of the step, from 1.
@@ -121,10 +121,10 @@ pub struct Failed {
     pub what: String,
 }
 
-impl fmt::Display for Failed {
+impl fmt::Display for ScenarioError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}: {}", self.file, self.line, self.what)
     }
 }
 
-impl std::error::Error for Failed {}
+impl std::error::Error for ScenarioError {}

@@ -3,7 +3,7 @@
 use resolver::action::{self, Action, AttemptId, Client, Outbox, SendQuery, Transport};
 use wire::name::PresentationFormat;
 
-use super::stage::Stage;
+use super::environment::Environment;
 use super::step::Cause;
 use crate::text;
 
@@ -20,7 +20,7 @@ pub(super) enum Sent {
 }
 
 impl Sent {
-    pub(super) fn new(action: &Action, outbox: &Outbox, stage: &Stage) -> Self {
+    pub(super) fn new(action: &Action, outbox: &Outbox, environment: &Environment) -> Self {
         match action {
             Action::Respond(answered) => {
                 Self::Answer { client: answered.client, octets: outbox.octets(answered.message).to_vec() }
@@ -31,7 +31,7 @@ impl Sent {
             Action::ReportError(trouble) => {
                 let name = PresentationFormat(outbox.octets(trouble.name));
                 let query = format!("{} {name} {}", trouble.rcode, trouble.qtype);
-                Self::Trouble { query, cause: told(trouble.cause, stage) }
+                Self::Trouble { query, cause: told(trouble.cause, environment) }
             }
             Action::LoopDetected(..) => Self::Loop,
             Action::ShareResult(_) => Self::Relay,
@@ -42,15 +42,15 @@ impl Sent {
         matches!(self, Self::Trouble { query, cause } if query == wanted && cause == why)
     }
 
-    pub(super) fn show(&self, stage: &Stage) -> String {
+    pub(super) fn show(&self, environment: &Environment) -> String {
         match self {
             Self::Answer { client, octets } => {
-                format!("answer to {}: {}", stage.client_name(*client), show(octets))
+                format!("answer to {}: {}", environment.client_name(*client), show(octets))
             }
             Self::Ask { ask, octets } => {
                 let fresh = if ask.fresh { " on a fresh connection" } else { "" };
                 let how = transport(ask.transport);
-                let upstream = stage.upstream_name(ask.upstream);
+                let upstream = environment.upstream_name(ask.upstream);
                 format!("question to {upstream} by {how}{fresh}: {}", show(octets))
             }
             Self::Forget(attempt) => format!("forget attempt {}", attempt.0),
@@ -65,7 +65,7 @@ impl Sent {
 /// The message in `octets`, or why there is none.
 pub(super) fn show(octets: &[u8]) -> String {
     match text::decode(octets) {
-        Ok(message) => text::show(&message),
+        Ok(message) => text::format(&message),
         Err(error) => error.to_string(),
     }
 }
@@ -78,10 +78,10 @@ pub(super) fn transport(transport: Transport) -> &'static str {
     }
 }
 
-fn told(cause: action::Cause, stage: &Stage) -> Cause {
+fn told(cause: action::Cause, environment: &Environment) -> Cause {
     match cause {
         action::Cause::Upstream(failure, transport, addr) => {
-            Cause::Upstream(failure, transport, stage.upstream_at(addr).to_owned())
+            Cause::Upstream(failure, transport, environment.upstream_at(addr).to_owned())
         }
         action::Cause::TooManyConcurrent(limit) => Cause::TooManyConcurrent(limit),
         action::Cause::TooManyInFlight => Cause::TooManyInFlight,

@@ -9,9 +9,9 @@ use resolver::policy::{
 use wire::header::Rcode;
 use wire::name::Name;
 
-use super::words::{duration, number, zone};
-use crate::stand;
-use crate::text::{self, TextError, wrong};
+use super::tokens::{duration, number, zone};
+use crate::fixture;
+use crate::text::{self, TextError, error};
 
 /// What a scenario's server does.
 #[derive(Clone, Debug)]
@@ -79,7 +79,7 @@ impl Forward {
             max_concurrent: 0,
             read_timeout: Duration::from_secs(2),
             attempts: MaxConnectAttempts::default(),
-            health: HealthCheck { max_fails: 0, ..stand::health() },
+            health: HealthCheck { max_fails: 0, ..fixture::health() },
             failover: Vec::new(),
             next: Vec::new(),
             next_on_nodata: false,
@@ -92,7 +92,7 @@ impl Block {
         Self {
             zones,
             udp_size: wire::edns::DEFAULT_UDP_SIZE,
-            cache: Some(stand::cache()),
+            cache: Some(fixture::cache()),
             forwards: vec![Forward::new(Name::root(), vec!["upstream".to_owned()])],
             loop_probe: None,
             chosen: false,
@@ -117,13 +117,13 @@ impl Default for Settings {
 
 /// Reads `POLICY` lines one after another.
 #[derive(Debug, Default)]
-pub(super) struct SettingsReader {
+pub(super) struct SettingsParser {
     settings: Settings,
     /// The first block is the scenario's own.
     zoned: bool,
 }
 
-impl SettingsReader {
+impl SettingsParser {
     pub(super) fn finish(self) -> Settings {
         self.settings
     }
@@ -135,13 +135,13 @@ impl SettingsReader {
                     self.settings.blocks.clear();
                 }
                 self.zoned = true;
-                self.settings.blocks.push(Block::new(read_zones(zones)?));
+                self.settings.blocks.push(Block::new(parse_zones(zones)?));
                 Ok(())
             }
             ["limit", limit, value] => self.limit(limit, value),
             _ => match self.settings.blocks.last_mut() {
-                Some(block) => read_directive(words, block),
-                None => wrong("no block"),
+                Some(block) => parse_directive(words, block),
+                None => error("no block"),
             },
         }
     }
@@ -156,7 +156,7 @@ impl SettingsReader {
             "hedges" => limits.initial_hedges = number(value)?,
             "deadline" => limits.query_deadline = duration(value)?,
             _ => {
-                return wrong(format!(
+                return error(format!(
                     "`{limit}` is not a limit: flights, refreshes, waiters, client, hedges, deadline"
                 ));
             }
@@ -165,13 +165,13 @@ impl SettingsReader {
     }
 }
 
-fn read_directive(words: &[&str], block: &mut Block) -> Result<(), TextError> {
+fn parse_directive(words: &[&str], block: &mut Block) -> Result<(), TextError> {
     match *words {
         ["bufsize", octets] => block.udp_size = number(octets)?,
         ["cache", "none"] => block.cache = None,
         ["cache", ref option @ ..] => {
-            let Some(cache) = &mut block.cache else { return wrong("options of `cache none`") };
-            return read_cache(option, cache);
+            let Some(cache) = &mut block.cache else { return error("options of `cache none`") };
+            return parse_cache(option, cache);
         }
         ["loop", probe] => block.loop_probe = Some(zone(probe)?),
         ["forward", "none"] => block.choose(None),
@@ -180,45 +180,45 @@ fn read_directive(words: &[&str], block: &mut Block) -> Result<(), TextError> {
             block.choose(Some(Forward::new(zone(from)?, upstreams)));
         }
         _ => match block.forwards.last_mut() {
-            Some(forward) => return read_forward(words, forward),
-            None => return wrong("options of `forward none`"),
+            Some(forward) => return parse_forward(words, forward),
+            None => return error("options of `forward none`"),
         },
     }
     Ok(())
 }
 
-fn read_cache(option: &[&str], cache: &mut CacheOptions) -> Result<(), TextError> {
+fn parse_cache(option: &[&str], cache: &mut CacheOptions) -> Result<(), TextError> {
     match *option {
-        ["zones", ref zones @ ..] => cache.zones = read_zones(zones)?,
-        ["success", ref store @ ..] => return read_store(store, &mut cache.success),
-        ["denial", ref store @ ..] => return read_store(store, &mut cache.denial),
+        ["zones", ref zones @ ..] => cache.zones = parse_zones(zones)?,
+        ["success", ref store @ ..] => return parse_store(store, &mut cache.success),
+        ["denial", ref store @ ..] => return parse_store(store, &mut cache.denial),
         ["servfail", time] => cache.servfail = duration(time)?,
-        ["disable", "success", ref zones @ ..] => cache.success.disabled = read_zones(zones)?,
-        ["disable", "denial", ref zones @ ..] => cache.denial.disabled = read_zones(zones)?,
+        ["disable", "success", ref zones @ ..] => cache.success.disabled = parse_zones(zones)?,
+        ["disable", "denial", ref zones @ ..] => cache.denial.disabled = parse_zones(zones)?,
         ["keepttl"] => cache.keep_ttl = true,
         ["authoritative"] => cache.authoritative = true,
         ["prefetch", amount, within, percent] => {
             let percent = number(percent.trim_end_matches('%'))?;
             cache.prefetch = Some(Prefetch { amount: number(amount)?, duration: duration(within)?, percent });
         }
-        ["serve_stale", window, ref mode @ ..] => cache.serve_stale = Some(read_stale(window, mode)?),
+        ["serve_stale", window, ref mode @ ..] => cache.serve_stale = Some(parse_stale(window, mode)?),
         ["serve_stale_policy", "prefer_positive"] => match &mut cache.serve_stale {
             Some(stale) => stale.prefer_positive = true,
-            None => return wrong("`serve_stale` comes first"),
+            None => return error("`serve_stale` comes first"),
         },
-        _ => return wrong(format!("`cache {}` is not understood", option.join(" "))),
+        _ => return error(format!("`cache {}` is not understood", option.join(" "))),
     }
     Ok(())
 }
 
-fn read_stale(window: &str, mode: &[&str]) -> Result<ServeStale, TextError> {
+fn parse_stale(window: &str, mode: &[&str]) -> Result<ServeStale, TextError> {
     let (mode, rest) = match *mode {
         [] => (ServeStaleMode::Immediate, &[][..]),
         ["immediate", ref rest @ ..] => (ServeStaleMode::Immediate, rest),
         ["verify"] => (ServeStaleMode::Verify(Duration::ZERO), &[][..]),
         ["verify", patience, ref rest @ ..] => (ServeStaleMode::Verify(duration(patience)?), rest),
         _ => {
-            return wrong(
+            return error(
                 "serve_stale WINDOW [immediate [TTL [RECHECK]] | verify [TIMEOUT [TTL [RECHECK]]]]",
             );
         }
@@ -234,18 +234,18 @@ fn read_stale(window: &str, mode: &[&str]) -> Result<ServeStale, TextError> {
     })
 }
 
-fn read_store(words: &[&str], store: &mut StoreOptions) -> Result<(), TextError> {
+fn parse_store(words: &[&str], store: &mut StoreOptions) -> Result<(), TextError> {
     let mut values = words.iter();
     let places = [&mut store.capacity, &mut store.max_ttl, &mut store.min_ttl];
     for (place, value) in places.into_iter().zip(values.by_ref()) {
         *place = number(value)?;
     }
-    if words.is_empty() || values.next().is_some() { wrong("CAPACITY [TTL [MINTTL]]") } else { Ok(()) }
+    if words.is_empty() || values.next().is_some() { error("CAPACITY [TTL [MINTTL]]") } else { Ok(()) }
 }
 
-fn read_forward(words: &[&str], forward: &mut Forward) -> Result<(), TextError> {
+fn parse_forward(words: &[&str], forward: &mut Forward) -> Result<(), TextError> {
     match *words {
-        ["except", ref zones @ ..] => forward.except = read_zones(zones)?,
+        ["except", ref zones @ ..] => forward.except = parse_zones(zones)?,
         ["policy", "random"] => forward.order = SelectionPolicy::Random,
         ["policy", "round_robin"] => forward.order = SelectionPolicy::RoundRobin,
         ["policy", "sequential"] => forward.order = SelectionPolicy::Sequential,
@@ -259,37 +259,37 @@ fn read_forward(words: &[&str], forward: &mut Forward) -> Result<(), TextError> 
         ["max_fails", most] => forward.health.max_fails = number(most)?,
         ["health_check", interval, ref options @ ..] => {
             forward.health.interval = duration(interval)?;
-            return read_health_check(options, &mut forward.health);
+            return parse_health_check(options, &mut forward.health);
         }
         ["failfast_all_unhealthy_upstreams"] => forward.health.failfast = true,
-        ["failover", ref rcodes @ ..] => forward.failover = read_rcodes(rcodes)?,
-        ["next", ref rcodes @ ..] => forward.next = read_rcodes(rcodes)?,
+        ["failover", ref rcodes @ ..] => forward.failover = parse_rcodes(rcodes)?,
+        ["next", ref rcodes @ ..] => forward.next = parse_rcodes(rcodes)?,
         ["next_on_nodata"] => forward.next_on_nodata = true,
-        _ => return wrong(format!("`{}` is not a directive", words.join(" "))),
+        _ => return error(format!("`{}` is not a directive", words.join(" "))),
     }
     Ok(())
 }
 
-fn read_health_check(options: &[&str], health: &mut HealthCheck) -> Result<(), TextError> {
+fn parse_health_check(options: &[&str], health: &mut HealthCheck) -> Result<(), TextError> {
     match *options {
         [] => Ok(()),
         ["no_rec", ref rest @ ..] => {
             health.recursion_desired = false;
-            read_health_check(rest, health)
+            parse_health_check(rest, health)
         }
         ["domain", name, ref rest @ ..] => {
             health.name = zone(name)?;
-            read_health_check(rest, health)
+            parse_health_check(rest, health)
         }
-        _ => wrong(format!("`{}` is not an option of `health_check`", options.join(" "))),
+        _ => error(format!("`{}` is not an option of `health_check`", options.join(" "))),
     }
 }
 
-fn read_rcodes(words: &[&str]) -> Result<Vec<Rcode>, TextError> {
+fn parse_rcodes(words: &[&str]) -> Result<Vec<Rcode>, TextError> {
     words.iter().map(|word| text::rcode(word).map(Rcode)).collect()
 }
 
 /// Zones; none at all means every name, as in a Corefile.
-fn read_zones(words: &[&str]) -> Result<Vec<Name>, TextError> {
+fn parse_zones(words: &[&str]) -> Result<Vec<Name>, TextError> {
     if words.is_empty() { Ok(vec![Name::root()]) } else { words.iter().map(|word| zone(word)).collect() }
 }

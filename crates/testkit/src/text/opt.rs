@@ -4,7 +4,7 @@
 use hickory_proto::op::Edns;
 use hickory_proto::rr::rdata::opt::{EdnsCode, EdnsOption};
 
-use super::{TextError, octets, wrong};
+use super::{TextError, error, parse_hex};
 
 /// The option that asks how long a connection is kept (RFC 7828 section 3.1).
 const TCP_KEEPALIVE: u16 = 11;
@@ -12,22 +12,22 @@ const TCP_KEEPALIVE: u16 = 11;
 const EXTENDED_ERROR: u16 = 15;
 
 /// Reads what stands behind `edns=`; `none` is no OPT.
-pub(super) fn read(words: &str) -> Result<Option<Edns>, TextError> {
+pub(super) fn parse(words: &str) -> Result<Option<Edns>, TextError> {
     let mut parts = words.split(',');
     let size = match parts.next() {
         Some("none") => return Ok(None),
         size => size.and_then(|size| size.parse().ok()),
     };
-    let Some(size) = size else { return wrong(format!("`{words}` does not begin with a payload size")) };
+    let Some(size) = size else { return error(format!("`{words}` does not begin with a payload size")) };
     let mut edns = Edns::new();
     edns.set_max_payload(size);
     for part in parts {
-        read_part(part, &mut edns)?;
+        parse_part(part, &mut edns)?;
     }
     Ok(Some(edns))
 }
 
-fn read_part(part: &str, edns: &mut Edns) -> Result<(), TextError> {
+fn parse_part(part: &str, edns: &mut Edns) -> Result<(), TextError> {
     let bad = |_| TextError(format!("`{part}` is not a number in range"));
     match part.split_once('=') {
         None if part == "do" => drop(edns.set_dnssec_ok(true)),
@@ -42,18 +42,18 @@ fn read_part(part: &str, edns: &mut Edns) -> Result<(), TextError> {
         }
         Some(("option", option)) => {
             let Some((code, hex)) = option.split_once(':') else {
-                return wrong(format!("`{part}` is not option=CODE:OCTETS"));
+                return error(format!("`{part}` is not option=CODE:OCTETS"));
             };
-            let option = EdnsOption::Unknown(code.parse().map_err(bad)?, octets(hex)?);
+            let option = EdnsOption::Unknown(code.parse().map_err(bad)?, parse_hex(hex)?);
             edns.options_mut().insert(option);
         }
-        _ => return wrong(format!("`{part}` is not a part of OPT")),
+        _ => return error(format!("`{part}` is not a part of OPT")),
     }
     Ok(())
 }
 
-/// Writes what [`read`] reads.
-pub(super) fn show(edns: &Edns) -> String {
+/// Writes what [`parse`] reads.
+pub(super) fn format(edns: &Edns) -> String {
     let mut text = format!("edns={}", edns.max_payload());
     if edns.flags().dnssec_ok {
         text.push_str(",do");

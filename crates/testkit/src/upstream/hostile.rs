@@ -6,7 +6,7 @@ use hickory_proto::op::Message;
 use hickory_proto::rr::rdata::{CNAME, NS};
 use hickory_proto::rr::{DNSClass, Name, RData, Record};
 
-use super::{Behaviours, Step, Transport, encode};
+use super::{LabelScript, ScriptStep, Transport, encode};
 
 /// The address that poisoned answers give to a name nobody asked for.
 const POISON: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 66);
@@ -18,17 +18,19 @@ const ADDRESS_LEN: usize = 4;
 
 /// The steps of a hostile behaviour; nothing for other words.
 pub(super) fn steps(
-    honest: &Behaviours,
+    honest: &LabelScript,
     behaviour: &str,
     (query, transport): (&Message, Transport),
-) -> Option<Vec<Step>> {
+) -> Option<Vec<ScriptStep>> {
     if let Some(lie) = behaviour.strip_suffix("good") {
         let lie = message(honest, lie, (query, transport))?;
-        return Some(vec![Step::Send(lie), Step::Send(ok(honest, query, transport))]);
+        return Some(vec![ScriptStep::Send(lie), ScriptStep::Send(ok(honest, query, transport))]);
     }
-    let said = |lie| message(honest, lie, (query, transport)).map(Step::Send);
+    let said = |lie| message(honest, lie, (query, transport)).map(ScriptStep::Send);
     match behaviour {
-        "spoof" => Some(vec![said("wrongid")?, said("wrongq")?, Step::Send(ok(honest, query, transport))]),
+        "spoof" => {
+            Some(vec![said("wrongid")?, said("wrongq")?, ScriptStep::Send(ok(honest, query, transport))])
+        }
         "lenbig" => mislengthed(honest, (query, transport), 200),
         "lensmall" => mislengthed(honest, (query, transport), -8),
         _ => said(behaviour).map(|step| vec![step]),
@@ -37,7 +39,7 @@ pub(super) fn steps(
 
 /// The one message of a behaviour.
 fn message(
-    honest: &Behaviours,
+    honest: &LabelScript,
     behaviour: &str,
     (query, transport): (&Message, Transport),
 ) -> Option<Vec<u8>> {
@@ -87,26 +89,26 @@ fn message(
     })
 }
 
-fn ok(honest: &Behaviours, query: &Message, transport: Transport) -> Vec<u8> {
+fn ok(honest: &LabelScript, query: &Message, transport: Transport) -> Vec<u8> {
     encode(&honest.addresses(query, 1), transport)
 }
 
 /// `ok` behind a length that is off by so much; on UDP, where there is none, that of the record is.
 fn mislengthed(
-    honest: &Behaviours,
+    honest: &LabelScript,
     (query, transport): (&Message, Transport),
     off: i16,
-) -> Option<Vec<Step>> {
+) -> Option<Vec<ScriptStep>> {
     let octets = ok(honest, query, transport);
     if transport == Transport::Udp {
-        return Some(vec![Step::Send(long_record(honest, query, transport))]);
+        return Some(vec![ScriptStep::Send(long_record(honest, query, transport))]);
     }
     let length = u16::try_from(octets.len()).ok()?.checked_add_signed(off)?;
-    Some(vec![Step::Raw([&length.to_be_bytes(), octets.as_slice()].concat())])
+    Some(vec![ScriptStep::Raw([&length.to_be_bytes(), octets.as_slice()].concat())])
 }
 
 /// `ok` without OPT, whose record claims more octets than there are.
-fn long_record(honest: &Behaviours, query: &Message, transport: Transport) -> Vec<u8> {
+fn long_record(honest: &LabelScript, query: &Message, transport: Transport) -> Vec<u8> {
     let mut reply = honest.addresses(query, 1);
     reply.edns = None;
     let mut octets = encode(&reply, transport);
@@ -117,7 +119,7 @@ fn long_record(honest: &Behaviours, query: &Message, transport: Transport) -> Ve
     octets
 }
 
-fn circle(honest: &Behaviours, query: &Message) -> Message {
+fn circle(honest: &LabelScript, query: &Message) -> Message {
     let mut reply = honest.addresses(query, 0);
     let Some(asked) = query.queries.first() else { return reply };
     let other = beside(&asked.name, "round");
@@ -128,7 +130,7 @@ fn circle(honest: &Behaviours, query: &Message) -> Message {
     reply
 }
 
-fn poisoned(honest: &Behaviours, query: &Message) -> Message {
+fn poisoned(honest: &LabelScript, query: &Message) -> Message {
     let mut reply = honest.addresses(query, 1);
     let Some(asked) = query.queries.first() else { return reply };
     let victim = beside(&asked.name, "ok-victim");

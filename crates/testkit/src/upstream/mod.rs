@@ -1,15 +1,15 @@
 //! A name server on real sockets that does what a script says and remembers what it was asked.
 //!
-//! [`Upstream::start`] serves [`Behaviours`]: the first label of a name says what becomes of the question.
+//! [`Upstream::start`] serves [`LabelScript`]: the first label of a name says what becomes of the question.
 //! It serves until it is dropped; then its sockets are closed and its thread has ended.
 
-mod behaviour;
+mod blackhole;
 mod hostile;
-mod nobody;
-mod record;
+mod label_script;
+mod query_log;
 mod reply;
 mod server;
-mod veil;
+mod tls;
 
 use std::io;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
@@ -20,26 +20,18 @@ use std::time::Duration;
 use hickory_proto::op::Message;
 use tokio::sync::oneshot;
 
-pub use behaviour::Behaviours;
-pub use nobody::{ClosedPort, DeafPort};
-pub use record::{Connections, Question};
+pub use blackhole::{Blackhole, ClosedPort};
+pub use label_script::LabelScript;
+pub use query_log::{Connections, ReceivedQuery};
 pub(crate) use reply::{encode, reply_to};
-pub use veil::Veil;
+pub use resolver::action::Transport;
+pub use tls::TlsProxy;
 
-use record::Record;
-
-/// How a message travels.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Transport {
-    /// One datagram.
-    Udp,
-    /// A stream, with two octets of length before each message (RFC 1035 section 4.2.2).
-    Tcp,
-}
+use query_log::QueryLog;
 
 /// One thing a server does about a question.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Step {
+pub enum ScriptStep {
     /// Lets time pass.
     Wait(Duration),
     /// Sends octets as one message.
@@ -57,32 +49,32 @@ pub enum Step {
 /// What a server does about questions.
 pub trait Script: Send + Sync + 'static {
     /// The steps for `query`, which has exactly one question.
-    fn steps(&self, query: &Message, transport: Transport) -> Vec<Step>;
+    fn steps(&self, query: &Message, transport: Transport) -> Vec<ScriptStep>;
 }
 
 /// In which order the questions of one connection are answered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Order {
+pub enum ResponseOrder {
     /// One question is done with before the next is read, as in CoreDNS.
     #[default]
-    Sequential,
+    InOrder,
     /// Each question when it is ready (RFC 7766 section 6.2.1.1).
-    Concurrent,
+    OutOfOrder,
 }
 
 /// How connections are treated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Manner {
+pub struct ServerOptions {
     /// The order of answers on one connection.
-    pub order: Order,
+    pub order: ResponseOrder,
     /// A connection on which nothing came for so long is closed.
     pub idle: Duration,
 }
 
-impl Default for Manner {
+impl Default for ServerOptions {
     /// CoreDNS's: sequential, closed after 10 s.
     fn default() -> Self {
-        Self { order: Order::Sequential, idle: Duration::from_secs(10) }
+        Self { order: ResponseOrder::InOrder, idle: Duration::from_secs(10) }
     }
 }
 
@@ -90,33 +82,33 @@ impl Default for Manner {
 #[derive(Debug)]
 pub struct Upstream {
     addr: SocketAddr,
-    record: Arc<Record>,
+    query_log: Arc<QueryLog>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Upstream {
-    /// Serves [`Behaviours`] in CoreDNS's manner on UDP and TCP; port 0 takes a free one.
+    /// Serves [`LabelScript`] in CoreDNS's options on UDP and TCP; port 0 takes a free one.
     ///
     /// # Errors
     /// When the address cannot be bound.
     pub fn start(addr: SocketAddr) -> io::Result<Self> {
-        Self::play(addr, Manner::default(), Behaviours::default())
+        Self::start_with(addr, ServerOptions::default(), LabelScript::default())
     }
 
     /// Serves a script.
     ///
     /// # Errors
     /// When the address cannot be bound.
-    pub fn play(addr: SocketAddr, manner: Manner, script: impl Script) -> io::Result<Self> {
+    pub fn start_with(addr: SocketAddr, options: ServerOptions, script: impl Script) -> io::Result<Self> {
         let (tcp, udp) = bind(addr)?;
         let addr = tcp.local_addr()?;
         tcp.set_nonblocking(true)?;
         udp.set_nonblocking(true)?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let record = Arc::new(Record::default());
+        let query_log = Arc::new(QueryLog::default());
         let (stop, stopped) = oneshot::channel();
-        let server = server::Server { script: Arc::new(script), manner, record: Arc::clone(&record) };
+        let server = server::Server { script: Arc::new(script), options, query_log: Arc::clone(&query_log) };
         let thread = Builder::new().name(format!("upstream {addr}")).spawn(move || {
             runtime.block_on(async {
                 tokio::select! {
@@ -125,7 +117,7 @@ impl Upstream {
                 }
             });
         })?;
-        Ok(Self { addr, record, stop: Some(stop), thread: Some(thread) })
+        Ok(Self { addr, query_log, stop: Some(stop), thread: Some(thread) })
     }
 
     /// Where it listens, UDP and TCP alike.
@@ -135,28 +127,28 @@ impl Upstream {
 
     /// All questions it has taken up, in order. One that waits behind another on a sequential connection is not
     /// taken up yet.
-    pub fn questions(&self) -> Vec<Question> {
-        self.record.questions()
+    pub fn queries(&self) -> Vec<ReceivedQuery> {
+        self.query_log.queries()
     }
 
     /// How often it was asked for `name`, whatever the case, last dot or type.
-    pub fn asked(&self, name: &str) -> usize {
-        self.questions().iter().filter(|question| question.is_for(name)).count()
+    pub fn query_count(&self, name: &str) -> usize {
+        self.queries().iter().filter(|question| question.is_for(name)).count()
     }
 
     /// Its TCP connections.
     pub fn connections(&self) -> Connections {
-        self.record.connections()
+        self.query_log.connections()
     }
 
     /// Waits until the questions are as `wanted`, and says whether they were within `limit`.
-    pub fn wait_for(&self, limit: Duration, wanted: impl Fn(&[Question]) -> bool) -> bool {
-        self.record.wait_for(limit, |questions, _| wanted(questions))
+    pub fn wait_for_queries(&self, limit: Duration, wanted: impl Fn(&[ReceivedQuery]) -> bool) -> bool {
+        self.query_log.wait_for(limit, |questions, _| wanted(questions))
     }
 
     /// Waits until the connections are as `wanted`, and says whether they were within `limit`.
     pub fn wait_for_connections(&self, limit: Duration, wanted: impl Fn(Connections) -> bool) -> bool {
-        self.record.wait_for(limit, |_, connections| wanted(connections))
+        self.query_log.wait_for(limit, |_, connections| wanted(connections))
     }
 }
 

@@ -13,8 +13,8 @@ use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use super::record::Record;
-use super::{Manner, Order, Script, Step, Transport};
+use super::query_log::QueryLog;
+use super::{ResponseOrder, Script, ScriptStep, ServerOptions, Transport};
 
 /// Octets of the length before a message on a stream.
 const LENGTH: usize = 2;
@@ -22,8 +22,8 @@ const LENGTH: usize = 2;
 #[derive(Clone)]
 pub(super) struct Server {
     pub(super) script: Arc<dyn Script>,
-    pub(super) manner: Manner,
-    pub(super) record: Arc<Record>,
+    pub(super) options: ServerOptions,
+    pub(super) query_log: Arc<QueryLog>,
 }
 
 impl Server {
@@ -39,7 +39,7 @@ impl Server {
                     let (length, peer) = received?;
                     let query = buffer.get(..length).and_then(read);
                     if let Some(query) = query {
-                        self.record.arrived(&query, Transport::Udp, 0, peer);
+                        self.query_log.record_query(&query, Transport::Udp, 0, peer);
                         let steps = self.script.steps(&query, Transport::Udp);
                         tasks.spawn(answer_datagram(Arc::clone(&udp), peer, steps));
                     }
@@ -54,7 +54,7 @@ impl Server {
     }
 
     async fn connection(self, stream: TcpStream, peer: SocketAddr) {
-        let number = self.record.opened();
+        let number = self.query_log.connection_opened();
         let (reader, writer) = stream.into_split();
         let writer = Arc::new(Mutex::new(writer));
         let mut conversation = Conversation { server: &self, peer, number, reader, tasks: JoinSet::new() };
@@ -66,7 +66,7 @@ impl Server {
             writer.into_inner().forget();
         }
         drop(conversation);
-        self.record.closed();
+        self.query_log.connection_closed();
     }
 }
 
@@ -81,18 +81,18 @@ struct Conversation<'a> {
 
 impl Conversation<'_> {
     async fn hold(&mut self, writer: &Arc<Mutex<OwnedWriteHalf>>) -> io::Result<()> {
-        let Server { script, manner, record } = self.server;
+        let Server { script, options, query_log } = self.server;
         let mut pending = Vec::new();
         loop {
-            while manner.order == Order::Concurrent || self.tasks.is_empty() {
+            while options.order == ResponseOrder::OutOfOrder || self.tasks.is_empty() {
                 let Some(octets) = take_message(&mut pending) else { break };
                 let Some(query) = read(&octets) else { return Ok(()) };
-                record.arrived(&query, Transport::Tcp, self.number, self.peer);
+                query_log.record_query(&query, Transport::Tcp, self.number, self.peer);
                 let steps = script.steps(&query, Transport::Tcp);
                 self.tasks.spawn(answer_stream(Arc::clone(writer), steps));
             }
             tokio::select! {
-                read = timeout(manner.idle, self.reader.read_buf(&mut pending)) => match read {
+                read = timeout(options.idle, self.reader.read_buf(&mut pending)) => match read {
                     Ok(Ok(0)) => return Ok(()),
                     Ok(Err(error)) => return Err(error),
                     Err(_) if self.tasks.is_empty() => return Ok(()),
@@ -118,30 +118,32 @@ enum Then {
     End,
 }
 
-async fn answer_datagram(udp: Arc<UdpSocket>, peer: SocketAddr, steps: Vec<Step>) {
+async fn answer_datagram(udp: Arc<UdpSocket>, peer: SocketAddr, steps: Vec<ScriptStep>) {
     for step in steps {
         match step {
-            Step::Wait(time) => sleep(time).await,
-            Step::Send(octets) | Step::Raw(octets) | Step::Drip(octets, _) => {
+            ScriptStep::Wait(time) => sleep(time).await,
+            ScriptStep::Send(octets) | ScriptStep::Raw(octets) | ScriptStep::Drip(octets, _) => {
                 // A peer that has gone does not want the rest either.
                 if udp.send_to(&octets, peer).await.is_err() {
                     return;
                 }
             }
-            Step::Close | Step::Reset => return,
+            ScriptStep::Close | ScriptStep::Reset => return,
         }
     }
 }
 
-async fn answer_stream(writer: Arc<Mutex<OwnedWriteHalf>>, steps: Vec<Step>) -> io::Result<Then> {
+async fn answer_stream(writer: Arc<Mutex<OwnedWriteHalf>>, steps: Vec<ScriptStep>) -> io::Result<Then> {
     for step in steps {
         match step {
-            Step::Wait(time) => sleep(time).await,
-            Step::Send(octets) => writer.lock().await.write_all(&framed(&octets)?).await?,
-            Step::Raw(octets) => writer.lock().await.write_all(&octets).await?,
-            Step::Drip(octets, pause) => drip(&mut *writer.lock().await, &framed(&octets)?, pause).await?,
-            Step::Close => return Ok(Then::End),
-            Step::Reset => {
+            ScriptStep::Wait(time) => sleep(time).await,
+            ScriptStep::Send(octets) => writer.lock().await.write_all(&framed(&octets)?).await?,
+            ScriptStep::Raw(octets) => writer.lock().await.write_all(&octets).await?,
+            ScriptStep::Drip(octets, pause) => {
+                drip(&mut *writer.lock().await, &framed(&octets)?, pause).await?
+            }
+            ScriptStep::Close => return Ok(Then::End),
+            ScriptStep::Reset => {
                 writer.lock().await.as_ref().set_zero_linger()?;
                 return Ok(Then::End);
             }

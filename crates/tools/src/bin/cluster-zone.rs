@@ -28,7 +28,7 @@ fn main() -> ExitCode {
 }
 
 fn serve(address: SocketAddr) -> io::Result<std::convert::Infallible> {
-    let zone = testkit::zone::start(address)?;
+    let zone = testkit::cluster_zone::start(address)?;
     writeln!(io::stdout(), "serving cluster.local. on {}, UDP and TCP", zone.addr())?;
     loop {
         std::thread::park();

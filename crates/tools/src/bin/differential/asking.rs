@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use testkit::client::{Client, ClientError, Options, Pipeline};
+use testkit::client::{Client, ClientError, Pipeline, QueryOptions};
 use testkit::upstream::Transport;
 
 use crate::dice::Dice;
@@ -19,7 +19,7 @@ const CLASS_IN: u16 = 1;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Way {
     pub(crate) name: &'static str,
-    pub(crate) options: Options,
+    pub(crate) options: QueryOptions,
 }
 
 impl Way {
@@ -36,7 +36,7 @@ impl Way {
 /// All ways: without OPT; with OPT and AD, as `dig` asks; with DO; with CD; with both.
 pub(crate) const WAYS: [Way; 10] = {
     let [udp, tcp] = [Transport::Udp, Transport::Tcp];
-    let plain = Options {
+    let plain = QueryOptions {
         transport: udp,
         recursion_desired: true,
         authentic_data: false,
@@ -44,27 +44,28 @@ pub(crate) const WAYS: [Way; 10] = {
         edns: None,
         dnssec_ok: false,
     };
-    let edns = Options { edns: Some(4096), authentic_data: true, ..plain };
-    let dnssec = Options { edns: Some(1232), dnssec_ok: true, ..plain };
-    let unchecked = Options { checking_disabled: true, ..plain };
-    let both = Options { edns: Some(1400), checking_disabled: true, ..dnssec };
+    let edns = QueryOptions { edns: Some(4096), authentic_data: true, ..plain };
+    let dnssec = QueryOptions { edns: Some(1232), dnssec_ok: true, ..plain };
+    let unchecked = QueryOptions { checking_disabled: true, ..plain };
+    let both = QueryOptions { edns: Some(1400), checking_disabled: true, ..dnssec };
     [
         Way { name: "UDP", options: plain },
-        Way { name: "TCP", options: Options { transport: tcp, ..plain } },
+        Way { name: "TCP", options: QueryOptions { transport: tcp, ..plain } },
         Way { name: "UDP EDNS", options: edns },
-        Way { name: "TCP EDNS", options: Options { transport: tcp, ..edns } },
+        Way { name: "TCP EDNS", options: QueryOptions { transport: tcp, ..edns } },
         Way { name: "UDP DO", options: dnssec },
-        Way { name: "TCP DO", options: Options { transport: tcp, ..dnssec } },
+        Way { name: "TCP DO", options: QueryOptions { transport: tcp, ..dnssec } },
         Way { name: "UDP CD", options: unchecked },
-        Way { name: "TCP CD", options: Options { transport: tcp, ..unchecked } },
+        Way { name: "TCP CD", options: QueryOptions { transport: tcp, ..unchecked } },
         Way { name: "UDP DO CD", options: both },
-        Way { name: "TCP DO CD", options: Options { transport: tcp, ..both } },
+        Way { name: "TCP DO CD", options: QueryOptions { transport: tcp, ..both } },
     ]
 };
 
 /// The query, its letters in the case that `dice` choose, or as they are. Nothing when the name is none.
 pub(crate) fn query(question: &Question, way: &Way, mut dice: Option<&mut Dice>) -> Option<Vec<u8>> {
-    let Options { recursion_desired, authentic_data, checking_disabled, edns, dnssec_ok, .. } = way.options;
+    let QueryOptions { recursion_desired, authentic_data, checking_disabled, edns, dnssec_ok, .. } =
+        way.options;
     let mut turn = |letter: u8| {
         let heads = dice.as_mut().is_some_and(|dice| dice.below(2) == 0);
         if heads { letter.to_ascii_uppercase() } else { letter }

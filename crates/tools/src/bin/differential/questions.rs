@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use testkit::RecordType;
-use testkit::zone::table::SERVICES;
+use testkit::cluster_zone::table::SERVICES;
 
 use crate::dice::Dice;
 use crate::world::Zone;

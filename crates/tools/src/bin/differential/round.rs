@@ -179,6 +179,6 @@ fn kept_as(way: &Way) -> usize {
 
 fn shown(heard: &Heard) -> String {
     let text =
-        text::decode(&heard.octets).map_or_else(|error| error.to_string(), |message| text::show(&message));
+        text::decode(&heard.octets).map_or_else(|error| error.to_string(), |message| text::format(&message));
     format!("{} octets, {text}", heard.octets.len())
 }

@@ -10,7 +10,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use testkit::client::{Client, Options};
+use testkit::client::{Client, QueryOptions};
 use testkit::clock::now;
 use testkit::upstream::Upstream;
 use testkit::{RecordType, ResponseCode};
@@ -74,7 +74,7 @@ impl Stage {
     pub(crate) fn set_up(arguments: &Arguments, zones: &[Zone]) -> Result<Self, Box<dyn Error>> {
         let folder = arguments.work.clone();
         write_files(&folder, zones)?;
-        let cluster = testkit::zone::start((CLUSTER, 53).into())?;
+        let cluster = testkit::cluster_zone::start((CLUSTER, 53).into())?;
         let mut stage = Self { folder, children: Vec::new(), _cluster: cluster };
         stage.start(
             "coredns",
@@ -117,7 +117,7 @@ impl Stage {
         let began = now();
         while began.elapsed() < PATIENCE {
             self.check_alive()?;
-            let reply = client.ask("ns1.shop.example.", RecordType::A, &Options::default());
+            let reply = client.query("ns1.shop.example.", RecordType::A, &QueryOptions::default());
             if reply.is_ok_and(|reply| reply.message.metadata.response_code == ResponseCode::NoError) {
                 return Ok(());
             }

@@ -7,7 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use testkit::RecordType;
-use testkit::client::{Reply, Stub, Try, status};
+use testkit::client::{CandidateResult, Response, Stub, status};
 use testkit::clock::now;
 use testkit::upstream::{Transport, Upstream};
 
@@ -44,7 +44,7 @@ pub(crate) struct Summary {
 impl<'a> Dialogue<'a> {
     pub(crate) fn new(stage: &'a mut Stage, zone: &'a Upstream) -> io::Result<Self> {
         let counters = metrics::scrape()?;
-        Ok(Self { stage, zone, counters, seen: zone.questions().len(), summary: Summary::default() })
+        Ok(Self { stage, zone, counters, seen: zone.queries().len(), summary: Summary::default() })
     }
 
     pub(crate) fn summary(self) -> Summary {
@@ -76,7 +76,7 @@ impl<'a> Dialogue<'a> {
     /// Shows one try and compares it.
     fn judge(
         &mut self,
-        tried: &Try,
+        tried: &CandidateResult,
         record_type: RecordType,
         expected: Option<&Expected>,
     ) -> Result<(), Box<dyn Error>> {
@@ -87,7 +87,7 @@ impl<'a> Dialogue<'a> {
             Ok(reply) => self.stage.say(format_args!("    {reply}"))?,
             Err(error) => self.stage.say(format_args!("    {error}"))?,
         }
-        let questions = self.zone.questions();
+        let questions = self.zone.queries();
         let forwarded = questions
             .iter()
             .skip(self.seen)
@@ -107,8 +107,8 @@ impl<'a> Dialogue<'a> {
         if let Ok(reply) = &tried.result {
             self.compare(reply, expected)?;
             match source {
-                Some(Source::Hit) => self.summary.hits.push(reply.took),
-                _ => self.summary.misses.push(reply.took),
+                Some(Source::Hit) => self.summary.hits.push(reply.elapsed),
+                _ => self.summary.misses.push(reply.elapsed),
             }
         } else {
             self.stage.check(false, "an answer")?;
@@ -116,7 +116,7 @@ impl<'a> Dialogue<'a> {
         Ok(())
     }
 
-    fn compare(&mut self, reply: &Reply, expected: &Expected) -> io::Result<()> {
+    fn compare(&mut self, reply: &Response, expected: &Expected) -> io::Result<()> {
         self.stage.check(status(&reply.message) == expected.status, expected.status)?;
         let mut got: Vec<String> = reply
             .message

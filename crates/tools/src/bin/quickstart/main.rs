@@ -99,7 +99,7 @@ fn show(arguments: &Arguments, stage: &mut Stage) -> Result<(), Box<dyn Error>> 
     stage.head("A node of its own: a network namespace with the cluster's DNS Service")?;
     runtime.block_on(linux::link::bring_up_loopback())?;
     runtime.block_on(make_service_link())?;
-    let zone = testkit::zone::start((SERVICE, 53).into())?;
+    let zone = testkit::cluster_zone::start((SERVICE, 53).into())?;
     stage.say(format_args!("coredns.kube-system is {SERVICE}; a small cluster zone answers there"))?;
 
     let mut daemon = Daemon::start(&arguments.daemon)?;
@@ -149,7 +149,7 @@ fn play(stage: &mut Stage, zone: &Upstream) -> Result<(), Box<dyn Error>> {
     let summary = dialogue.summary();
     stage.head("In short")?;
     stage.say(summary)?;
-    let asked = zone.questions();
+    let asked = zone.queries();
     let over = |transport| asked.iter().filter(|question| question.transport == transport).count();
     stage.say(format_args!(
         "upstream: {} questions over {} TCP connections, {} over UDP for names outside the cluster",

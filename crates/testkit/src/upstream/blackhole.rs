@@ -19,7 +19,7 @@ impl ClosedPort {
     ///
     /// # Errors
     /// When the address cannot be bound.
-    pub fn take(addr: SocketAddr) -> io::Result<Self> {
+    pub fn bind(addr: SocketAddr) -> io::Result<Self> {
         let socket = Socket::new(Domain::for_address(addr), Type::STREAM, None)?;
         socket.bind(&addr.into())?;
         let addr = socket.local_addr()?.as_socket().ok_or(io::ErrorKind::AddrNotAvailable)?;
@@ -34,7 +34,7 @@ impl ClosedPort {
 
 /// An address at which connections are neither taken up nor refused, and datagrams are not read: a host that is gone.
 #[derive(Debug)]
-pub struct DeafPort {
+pub struct Blackhole {
     // All held so that nothing comes of what is sent here.
     _tcp: Socket,
     _udp: UdpSocket,
@@ -42,12 +42,12 @@ pub struct DeafPort {
     addr: SocketAddr,
 }
 
-impl DeafPort {
+impl Blackhole {
     /// Takes a port of `addr`, a free one for port 0.
     ///
     /// # Errors
     /// When the address cannot be bound, or connections are taken up all the same.
-    pub fn take(addr: SocketAddr) -> io::Result<Self> {
+    pub fn bind(addr: SocketAddr) -> io::Result<Self> {
         /// With a backlog of 0 the kernel queues one connection; a few more do no harm.
         const MOST_QUEUED: usize = 8;
         /// Within this a connection on this machine is taken up, if it is.

@@ -14,7 +14,7 @@ use resolver::policy::{
 use resolver::{Resolver, ResolverConfig};
 
 use super::settings::{self, Settings};
-use crate::stand;
+use crate::fixture;
 
 /// Octets the cache may take: more than any scenario fills.
 const CACHE_BUDGET: u64 = 8 << 20;
@@ -27,7 +27,7 @@ const LISTENER: ListenerId = ListenerId(0);
 
 /// A block and what is counted for it.
 #[derive(Debug)]
-pub(super) struct BlockBooks {
+pub(super) struct BlockState {
     pub(super) zones: Vec<String>,
     pub(super) counters: Arc<BlockCounters>,
     pub(super) usage: Arc<Usage>,
@@ -35,7 +35,7 @@ pub(super) struct BlockBooks {
 
 /// An upstream, its number and what is counted for it.
 #[derive(Debug)]
-pub(super) struct UpstreamBooks {
+pub(super) struct UpstreamState {
     pub(super) id: UpstreamId,
     pub(super) addr: SocketAddr,
     pub(super) counters: Arc<UpstreamCounters>,
@@ -43,21 +43,21 @@ pub(super) struct UpstreamBooks {
 
 /// The resolver and everything around it.
 #[derive(Debug)]
-pub(super) struct Stage {
+pub(super) struct Environment {
     pub(super) resolver: Resolver,
     pub(super) cache: Arc<Cache>,
     pub(super) worker: Arc<WorkerCounters>,
-    pub(super) blocks: Vec<BlockBooks>,
-    pub(super) upstreams: BTreeMap<String, UpstreamBooks>,
+    pub(super) blocks: Vec<BlockState>,
+    pub(super) upstreams: BTreeMap<String, UpstreamState>,
     clients: Vec<String>,
 }
 
-impl Stage {
+impl Environment {
     pub(super) fn new(settings: &Settings) -> Self {
         let (cache, worker) = (Arc::new(Cache::new(CACHE_BUDGET)), Arc::new(WorkerCounters::default()));
         let (mut blocks, mut upstreams, mut routes) = (Vec::new(), BTreeMap::new(), Vec::new());
         for (id, block) in (0..).zip(&settings.blocks) {
-            let books = BlockBooks {
+            let state = BlockState {
                 zones: block.zones.iter().map(ToString::to_string).collect(),
                 counters: Arc::default(),
                 usage: Arc::default(),
@@ -71,8 +71,8 @@ impl Stage {
                     .iter()
                     .map(|forward| build_forward(forward, &mut upstreams))
                     .collect(),
-                counters: Arc::clone(&books.counters),
-                usage: Arc::clone(&books.usage),
+                counters: Arc::clone(&state.counters),
+                usage: Arc::clone(&state.usage),
             });
             let loop_detector = block.loop_probe.as_ref().map(|probe| {
                 let check = LoopDetector::default();
@@ -86,7 +86,7 @@ impl Stage {
                 let loop_detector = loop_detector.clone();
                 routes.push(Arc::new(Route { id, zone, block, counters, loop_detector }));
             }
-            blocks.push(books);
+            blocks.push(state);
         }
         let listener = Listener::new(routes, Arc::default(), DROPPED);
         let policy = Arc::new(Policy { listeners: vec![Some(listener)] });
@@ -94,7 +94,7 @@ impl Stage {
             cache: Arc::clone(&cache),
             counters: Arc::clone(&worker),
             limits: settings.limits,
-            ..stand::seat(policy)
+            ..fixture::resolver_config(policy)
         });
         Self { resolver, cache, worker, blocks, upstreams, clients: Vec::new() }
     }
@@ -125,32 +125,32 @@ impl Stage {
 
     /// The name of the upstream with a number.
     pub(super) fn upstream_name(&self, id: UpstreamId) -> &str {
-        let named = self.upstreams.iter().find(|(_, books)| books.id == id);
+        let named = self.upstreams.iter().find(|(_, state)| state.id == id);
         named.map_or("?", |(name, _)| name)
     }
 
     /// The name of the upstream with an address.
     pub(super) fn upstream_at(&self, addr: SocketAddr) -> &str {
-        let named = self.upstreams.iter().find(|(_, books)| books.addr == addr);
+        let named = self.upstreams.iter().find(|(_, state)| state.addr == addr);
         named.map_or("?", |(name, _)| name)
     }
 }
 
 fn build_forward(
     forward: &settings::Forward,
-    upstreams: &mut BTreeMap<String, UpstreamBooks>,
+    upstreams: &mut BTreeMap<String, UpstreamState>,
 ) -> ForwardPolicy {
     let upstreams = forward.upstreams.iter().map(|written| {
         let name = written.trim_start_matches("tls://");
         let number = u8::try_from(upstreams.len()).unwrap_or(u8::MAX);
-        let books = upstreams.entry(name.to_owned()).or_insert_with(|| UpstreamBooks {
+        let state = upstreams.entry(name.to_owned()).or_insert_with(|| UpstreamState {
             id: UpstreamId(u16::from(number)),
             addr: (Ipv4Addr::new(198, 51, 100, number), 53).into(),
             counters: Arc::default(),
         });
-        let UpstreamBooks { id, addr, .. } = *books;
-        let (counters, encrypted) = (Arc::clone(&books.counters), name != written);
-        Upstream { id, addr, encrypted, counters, ..stand::upstream() }
+        let UpstreamState { id, addr, .. } = *state;
+        let (counters, encrypted) = (Arc::clone(&state.counters), name != written);
+        Upstream { id, addr, encrypted, counters, ..fixture::upstream() }
     });
     ForwardPolicy {
         from: forward.from.clone(),

@@ -3,24 +3,24 @@
 
 use std::time::Duration;
 
-use testkit::client::{Client, ClientError, Options, Outcome, Pipeline, Reply, Stub};
+use testkit::client::{Client, ClientError, Outcome, Pipeline, QueryOptions, Response, Stub};
 use testkit::upstream::{Transport, Upstream};
-use testkit::{RecordType, ResponseCode, zone};
+use testkit::{RecordType, ResponseCode, cluster_zone};
 
 const SVC: &str = "default.svc.cluster.local";
 
 fn start() -> (Upstream, Client) {
-    let upstream = zone::start("127.0.0.1:0".parse().unwrap()).unwrap();
+    let upstream = cluster_zone::start("127.0.0.1:0".parse().unwrap()).unwrap();
     let client = Client::new(upstream.addr());
     (upstream, client)
 }
 
-fn ask(client: &Client, name: &str, record_type: RecordType) -> Reply {
-    client.ask(name, record_type, &Options::default()).unwrap()
+fn ask(client: &Client, name: &str, record_type: RecordType) -> Response {
+    client.query(name, record_type, &QueryOptions::default()).unwrap()
 }
 
 /// Owner, TTL, type and data of the answers.
-fn answers(reply: &Reply) -> Vec<String> {
+fn answers(reply: &Response) -> Vec<String> {
     let shown = |record: &hickory_proto::rr::Record| {
         format!("{} {} {} {}", record.name, record.ttl, record.record_type(), record.data)
     };
@@ -59,7 +59,11 @@ fn what_is_not_there_has_the_soa_of_its_zone() {
         assert!(reply.message.answers.is_empty(), "{name}");
         let soa = &reply.message.authorities[0];
         assert_eq!((soa.name.to_ascii(), soa.record_type()), (apex.to_owned(), RecordType::SOA), "{name}");
-        assert_eq!(soa.ttl, if apex == "." { zone::OUTSIDE_TTL } else { zone::CLUSTER_TTL }, "{name}");
+        assert_eq!(
+            soa.ttl,
+            if apex == "." { cluster_zone::OUTSIDE_TTL } else { cluster_zone::CLUSTER_TTL },
+            "{name}"
+        );
         assert_eq!(reply.message.metadata.authoritative, apex != ".", "{name}");
     }
     let soa = ask(&client, "cluster.local", RecordType::SOA);
@@ -112,9 +116,9 @@ fn an_external_name_leads_outside() {
 #[test]
 fn case_and_opt_come_back_as_asked() {
     let (_upstream, client) = start();
-    let options = Options { edns: Some(4096), dnssec_ok: true, ..Options::tcp() };
+    let options = QueryOptions { edns: Some(4096), dnssec_ok: true, ..QueryOptions::tcp() };
     let name = "MyWeb-SVC.default.svc.CLUSTER.local.";
-    let reply = client.ask(name, RecordType::A, &options).unwrap();
+    let reply = client.query(name, RecordType::A, &options).unwrap();
     assert_eq!(reply.message.queries[0].name.to_ascii(), name);
     assert_eq!(reply.message.answers[0].name.to_ascii(), name);
     let edns = reply.message.edns.unwrap();
@@ -127,7 +131,7 @@ fn questions_are_remembered_with_their_connection() {
     ask(&client, &format!("kubernetes.{SVC}"), RecordType::A);
     let mut pipeline = Pipeline::connect(upstream.addr(), Duration::from_secs(5)).unwrap();
     for name in ["kubernetes", "alpaca-prod", "bandicoot-prod"] {
-        pipeline.send(&format!("{name}.{SVC}"), RecordType::A, &Options::default()).unwrap();
+        pipeline.send(&format!("{name}.{SVC}"), RecordType::A, &QueryOptions::default()).unwrap();
     }
     let received: Vec<String> = (0..3).map(|_| answers(&pipeline.receive().unwrap())[0].clone()).collect();
     assert_eq!(
@@ -138,18 +142,18 @@ fn questions_are_remembered_with_their_connection() {
             format!("bandicoot-prod.{SVC}. 5 A 10.96.191.162"),
         ]
     );
-    assert_eq!(upstream.asked(&format!("KUBERNETES.{SVC}.")), 2);
-    let seen: Vec<_> = upstream.questions().iter().map(|asked| (asked.transport, asked.connection)).collect();
+    assert_eq!(upstream.query_count(&format!("KUBERNETES.{SVC}.")), 2);
+    let seen: Vec<_> = upstream.queries().iter().map(|asked| (asked.transport, asked.connection)).collect();
     assert_eq!(seen, [(Transport::Udp, 0), (Transport::Tcp, 1), (Transport::Tcp, 1), (Transport::Tcp, 1)]);
     drop(pipeline);
     assert!(upstream.wait_for_connections(Duration::from_secs(5), |connections| connections.open == 0));
-    assert_eq!((upstream.connections().accepted, upstream.connections().most_open), (1, 1));
+    assert_eq!((upstream.connections().accepted, upstream.connections().max_open), (1, 1));
 }
 
 #[test]
 fn the_search_list_finds_services_as_a_pod_does() {
     let (upstream, _client) = start();
-    let mut pod = Stub::read(
+    let mut pod = Stub::parse(
         "nameserver 169.254.25.10\nsearch dev.svc.cluster.local svc.cluster.local cluster.local default.svc.cluster.local\noptions ndots:5\n",
     )
     .unwrap();
@@ -168,7 +172,7 @@ fn the_search_list_finds_services_as_a_pod_does() {
     );
     assert_eq!(pod.look_up("myweb-svc.default", RecordType::A).0, Outcome::Found);
     assert_eq!(pod.look_up("myweb-svc.default", RecordType::MX).0, Outcome::NoData);
-    assert_eq!(pod.look_up("nobody", RecordType::A).0, Outcome::NoSuchName);
+    assert_eq!(pod.look_up("nobody", RecordType::A).0, Outcome::NxDomain);
 }
 
 #[test]
@@ -176,12 +180,12 @@ fn it_ends_when_dropped() {
     let (upstream, client) = start();
     let addr = upstream.addr();
     drop(upstream);
-    let gone = client.ask("kubernetes.default.svc.cluster.local", RecordType::A, &Options::tcp());
+    let gone = client.query("kubernetes.default.svc.cluster.local", RecordType::A, &QueryOptions::tcp());
     assert!(
         matches!(&gone, Err(ClientError::Io(error)) if error.kind() == std::io::ErrorKind::ConnectionRefused),
         "{gone:?}"
     );
     // The port is free again at once.
-    let again = zone::start(addr).unwrap();
+    let again = cluster_zone::start(addr).unwrap();
     assert_eq!(again.addr(), addr);
 }

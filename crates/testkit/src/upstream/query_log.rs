@@ -12,7 +12,7 @@ use crate::clock::now;
 
 /// A question that arrived.
 #[derive(Clone, Debug)]
-pub struct Question {
+pub struct ReceivedQuery {
     /// The name as it was asked, with the last dot.
     pub name: String,
     /// The type.
@@ -24,12 +24,12 @@ pub struct Question {
     /// Who asked.
     pub peer: SocketAddr,
     /// When it was taken up.
-    pub at: Instant,
+    pub received_at: Instant,
     /// The whole query.
-    pub query: Message,
+    pub message: Message,
 }
 
-impl Question {
+impl ReceivedQuery {
     /// Whether it asks for `name`, whatever the case or last dot.
     pub fn is_for(&self, name: &str) -> bool {
         let bare = |text: &str| text.strip_suffix('.').unwrap_or(text).to_ascii_lowercase();
@@ -45,24 +45,24 @@ pub struct Connections {
     /// Open.
     pub open: u64,
     /// The most that were open at once.
-    pub most_open: u64,
+    pub max_open: u64,
 }
 
 #[derive(Debug, Default)]
-pub(super) struct Record {
+pub(super) struct QueryLog {
     state: Mutex<State>,
     changed: Condvar,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    questions: Vec<Question>,
+    queries: Vec<ReceivedQuery>,
     connections: Connections,
 }
 
-impl Record {
-    pub(super) fn questions(&self) -> Vec<Question> {
-        self.state().questions.clone()
+impl QueryLog {
+    pub(super) fn queries(&self) -> Vec<ReceivedQuery> {
+        self.state().queries.clone()
     }
 
     pub(super) fn connections(&self) -> Connections {
@@ -72,45 +72,51 @@ impl Record {
     pub(super) fn wait_for(
         &self,
         limit: Duration,
-        wanted: impl Fn(&[Question], Connections) -> bool,
+        wanted: impl Fn(&[ReceivedQuery], Connections) -> bool,
     ) -> bool {
         let (state, _) = self
             .changed
-            .wait_timeout_while(self.state(), limit, |state| !wanted(&state.questions, state.connections))
+            .wait_timeout_while(self.state(), limit, |state| !wanted(&state.queries, state.connections))
             .unwrap_or_else(PoisonError::into_inner);
-        wanted(&state.questions, state.connections)
+        wanted(&state.queries, state.connections)
     }
 
     /// Notes the one question of `query`.
-    pub(super) fn arrived(&self, query: &Message, transport: Transport, connection: u64, peer: SocketAddr) {
+    pub(super) fn record_query(
+        &self,
+        query: &Message,
+        transport: Transport,
+        connection: u64,
+        peer: SocketAddr,
+    ) {
         let Some(asked) = query.queries.first() else { return };
-        let question = Question {
+        let question = ReceivedQuery {
             name: asked.name.to_ascii(),
             record_type: asked.query_type,
             transport,
             connection,
             peer,
-            at: now(),
-            query: query.clone(),
+            received_at: now(),
+            message: query.clone(),
         };
-        self.state().questions.push(question);
+        self.state().queries.push(question);
         self.changed.notify_all();
     }
 
     /// Notes a connection and gives its number.
-    pub(super) fn opened(&self) -> u64 {
+    pub(super) fn connection_opened(&self) -> u64 {
         let mut state = self.state();
         let connections = &mut state.connections;
         connections.accepted += 1;
         connections.open += 1;
-        connections.most_open = connections.most_open.max(connections.open);
+        connections.max_open = connections.max_open.max(connections.open);
         let number = connections.accepted;
         drop(state);
         self.changed.notify_all();
         number
     }
 
-    pub(super) fn closed(&self) {
+    pub(super) fn connection_closed(&self) {
         self.state().connections.open -= 1;
         self.changed.notify_all();
     }

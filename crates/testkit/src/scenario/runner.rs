@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 use hickory_proto::op::Message;
 use resolver::action::{AttemptId, Client, Outbox, Transport};
 
+use super::environment::Environment;
 use super::sent::Sent;
-use super::stage::Stage;
 use super::step::{Act, Packet, RawReply, Reply};
-use super::{Failed, Scenario};
-use crate::text::{self, TextError, wrong};
+use super::{Scenario, ScenarioError};
+use crate::text::{self, TextError, error};
 
 /// Calls of `on_timer` in one step of time before the resolver is said not to come to rest.
 const MOST_CALLS: usize = 1000;
@@ -19,11 +19,15 @@ const MOST_CALLS: usize = 1000;
 ///
 /// # Errors
 /// The first step that does not come true.
-pub fn play(scenario: &Scenario) -> Result<(), Failed> {
-    let mut director = Director::new(scenario);
+pub fn run(scenario: &Scenario) -> Result<(), ScenarioError> {
+    let mut runner = Runner::new(scenario);
     for step in &scenario.steps {
-        let outcome = director.act(&step.act);
-        outcome.map_err(|error| Failed { file: scenario.file.clone(), line: step.line, what: error.0 })?;
+        let outcome = runner.act(&step.act);
+        outcome.map_err(|error| ScenarioError {
+            file: scenario.file.clone(),
+            line: step.line,
+            what: error.0,
+        })?;
     }
     Ok(())
 }
@@ -47,8 +51,8 @@ pub(super) struct Attempt {
 
 /// What has happened so far.
 #[derive(Debug)]
-pub(super) struct Director {
-    pub(super) stage: Stage,
+pub(super) struct Runner {
+    pub(super) environment: Environment,
     pub(super) sent: Vec<Sent>,
     pub(super) open: Vec<Open>,
     pub(super) attempts: BTreeMap<String, Attempt>,
@@ -57,14 +61,14 @@ pub(super) struct Director {
     last_id: u16,
 }
 
-impl Director {
+impl Runner {
     #[expect(
         clippy::disallowed_methods,
         reason = "an Instant has no other source; from here on time is virtual"
     )]
     fn new(scenario: &Scenario) -> Self {
         Self {
-            stage: Stage::new(&scenario.settings),
+            environment: Environment::new(&scenario.settings),
             sent: Vec::new(),
             open: Vec::new(),
             attempts: BTreeMap::new(),
@@ -81,7 +85,7 @@ impl Director {
             Act::Answer { attempt, reply } => self.answer(attempt, reply),
             Act::Fail { attempt, failure } => {
                 let attempt = self.attempt(attempt)?.id;
-                self.stage.resolver.on_failure(self.now, attempt, *failure, &mut self.outbox);
+                self.environment.resolver.on_failure(self.now, attempt, *failure, &mut self.outbox);
                 self.collect();
                 Ok(())
             }
@@ -92,7 +96,7 @@ impl Director {
             Act::Looped => self.expect_loop(),
             Act::Count { counter, of, value } => self.expect_count(counter, of.as_deref(), *value),
             Act::Clock(time) => {
-                self.stage.resolver.set_unix_time(self.now, *time);
+                self.environment.resolver.set_unix_time(self.now, *time);
                 Ok(())
             }
             Act::Pass(time) => self.pass(*time),
@@ -112,7 +116,7 @@ impl Director {
         packet: &Packet,
         id: Option<u16>,
     ) -> Result<(), TextError> {
-        let client = self.stage.client(client, transport);
+        let client = self.environment.client(client, transport);
         let (octets, message) = match packet {
             Packet::Raw(octets) => (octets.clone(), text::decode(octets).ok()),
             Packet::Message(message) => {
@@ -127,7 +131,7 @@ impl Director {
             _ => (0, false),
         };
         self.open.push(Open { client, id, recursion_desired, message });
-        self.stage.resolver.on_query(self.now, client, &octets, &mut self.outbox);
+        self.environment.resolver.on_query(self.now, client, &octets, &mut self.outbox);
         self.collect();
         Ok(())
     }
@@ -136,7 +140,7 @@ impl Director {
         let attempt = self.attempt(attempt)?;
         let id = attempt.id;
         let octets = reply_octets(reply, &attempt.asked)?;
-        self.stage.resolver.on_response(self.now, id, &octets, &mut self.outbox);
+        self.environment.resolver.on_response(self.now, id, &octets, &mut self.outbox);
         self.collect();
         Ok(())
     }
@@ -146,24 +150,24 @@ impl Director {
         self.expect_nothing()?;
         let end = self.now + time;
         for _ in 0..MOST_CALLS {
-            let Some(at) = self.stage.resolver.next_timer().filter(|at| *at <= end) else {
+            let Some(at) = self.environment.resolver.next_timer().filter(|at| *at <= end) else {
                 self.now = end;
                 return Ok(());
             };
             self.now = at.max(self.now);
-            self.stage.resolver.on_timer(self.now, &mut self.outbox);
+            self.environment.resolver.on_timer(self.now, &mut self.outbox);
             self.collect();
             if !self.sent.is_empty() && self.now < end {
                 let early = end - self.now;
-                return wrong(format!("{early:?} before the end of this time: {}", self.show_sent()));
+                return error(format!("{early:?} before the end of this time: {}", self.show_sent()));
             }
         }
-        wrong(format!("{MOST_CALLS} deadlines and no end"))
+        error(format!("{MOST_CALLS} deadlines and no end"))
     }
 
     fn collect(&mut self) {
-        let (outbox, stage) = (&self.outbox, &self.stage);
-        self.sent.extend(outbox.actions.iter().map(|action| Sent::new(action, outbox, stage)));
+        let (outbox, environment) = (&self.outbox, &self.environment);
+        self.sent.extend(outbox.actions.iter().map(|action| Sent::new(action, outbox, environment)));
         self.outbox.clear();
     }
 }

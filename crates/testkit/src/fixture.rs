@@ -83,7 +83,7 @@ pub fn policy(block: Block) -> Arc<Policy> {
 }
 
 /// The only worker, with a cache and randomness of its own, the same in every run.
-pub fn seat(policy: Arc<Policy>) -> ResolverConfig {
+pub fn resolver_config(policy: Arc<Policy>) -> ResolverConfig {
     ResolverConfig {
         policy,
         worker: WorkerId(0),

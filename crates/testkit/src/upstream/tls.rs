@@ -10,13 +10,13 @@ use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 /// Takes off TLS and hands each message to another server, one after another as CoreDNS does; until dropped.
 #[derive(Debug)]
-pub struct Veil {
+pub struct TlsProxy {
     addr: SocketAddr,
     ended: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
-impl Veil {
+impl TlsProxy {
     /// Listens at `addr` for the server at `behind`; port 0 takes a free one.
     ///
     /// # Errors
@@ -46,7 +46,7 @@ impl Veil {
     }
 }
 
-impl Drop for Veil {
+impl Drop for TlsProxy {
     fn drop(&mut self) {
         self.ended.store(true, Ordering::Relaxed);
         // Wakes the thread that waits for a connection.

@@ -1,4 +1,4 @@
-//! Behaviours by name, good and hostile.
+//! LabelScript by name, good and hostile.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
@@ -7,7 +7,7 @@ use hickory_proto::op::{Message, ResponseCode};
 use hickory_proto::rr::rdata::SOA;
 use hickory_proto::rr::{Name, RData, Record, RecordType};
 
-use super::{Script, Step, Transport, encode, hostile, reply_to};
+use super::{Script, ScriptStep, Transport, encode, hostile, reply_to};
 
 /// The pause after each octet of a dripping answer.
 const DRIP_PAUSE: Duration = Duration::from_millis(5);
@@ -40,53 +40,57 @@ const DRIP_PAUSE: Duration = Duration::from_millis(5);
 ///
 /// Other names do not exist. [`ClosedPort`](super::ClosedPort) is for upstreams that refuse connections.
 #[derive(Clone, Copy, Debug)]
-pub struct Behaviours {
+pub struct LabelScript {
     /// TTL of addresses, and of the SOA and its minimum, in seconds.
     pub ttl: u32,
     /// The one address of `ok` and others.
     pub address: Ipv4Addr,
 }
 
-impl Default for Behaviours {
+impl Default for LabelScript {
     /// A TTL of 30 s, and 192.0.2.1.
     fn default() -> Self {
         Self { ttl: 30, address: Ipv4Addr::new(192, 0, 2, 1) }
     }
 }
 
-impl Script for Behaviours {
-    fn steps(&self, query: &Message, transport: Transport) -> Vec<Step> {
+impl Script for LabelScript {
+    fn steps(&self, query: &Message, transport: Transport) -> Vec<ScriptStep> {
         let first = query.queries.first().and_then(|asked| asked.name.iter().next()).unwrap_or_default();
         let label = String::from_utf8_lossy(first).to_ascii_lowercase();
         let mut words = label.split('-');
         let behaviour = words.next().unwrap_or_default();
         let ok = || encode(&self.addresses(query, 1), transport);
         match behaviour {
-            "ok" => vec![Step::Send(ok())],
+            "ok" => vec![ScriptStep::Send(ok())],
             "big" => {
                 let count = words.next().and_then(|count| count.parse().ok()).unwrap_or(1);
-                vec![Step::Send(encode(&self.addresses(query, count), transport))]
+                vec![ScriptStep::Send(encode(&self.addresses(query, count), transport))]
             }
-            "tc" if transport == Transport::Tcp => vec![Step::Send(ok())],
-            "tc" => vec![Step::Send(encode(&self.addresses(query, 1).truncate(), transport))],
-            "nodata" => vec![Step::Send(encode(&self.nothing(query, ResponseCode::NoError), transport))],
-            "servfail" => vec![Step::Send(encode(&bare(query, ResponseCode::ServFail), transport))],
-            "refused" => vec![Step::Send(encode(&bare(query, ResponseCode::Refused), transport))],
+            "tc" if transport == Transport::Tcp => vec![ScriptStep::Send(ok())],
+            "tc" => vec![ScriptStep::Send(encode(&self.addresses(query, 1).truncate(), transport))],
+            "nodata" => {
+                vec![ScriptStep::Send(encode(&self.nothing(query, ResponseCode::NoError), transport))]
+            }
+            "servfail" => vec![ScriptStep::Send(encode(&bare(query, ResponseCode::ServFail), transport))],
+            "refused" => vec![ScriptStep::Send(encode(&bare(query, ResponseCode::Refused), transport))],
             "silent" => Vec::new(),
-            "fin" => vec![Step::Close],
-            "rst" => vec![Step::Reset],
-            "drip" => vec![Step::Drip(ok(), DRIP_PAUSE)],
+            "fin" => vec![ScriptStep::Close],
+            "rst" => vec![ScriptStep::Reset],
+            "drip" => vec![ScriptStep::Drip(ok(), DRIP_PAUSE)],
             _ => match behaviour.strip_prefix("slow").and_then(|digits| digits.parse().ok()) {
-                Some(milliseconds) => vec![Step::Wait(Duration::from_millis(milliseconds)), Step::Send(ok())],
+                Some(milliseconds) => {
+                    vec![ScriptStep::Wait(Duration::from_millis(milliseconds)), ScriptStep::Send(ok())]
+                }
                 None => hostile::steps(self, behaviour, (query, transport)).unwrap_or_else(|| {
-                    vec![Step::Send(encode(&self.nothing(query, ResponseCode::NXDomain), transport))]
+                    vec![ScriptStep::Send(encode(&self.nothing(query, ResponseCode::NXDomain), transport))]
                 }),
             },
         }
     }
 }
 
-impl Behaviours {
+impl LabelScript {
     /// `count` addresses for A and AAAA, NODATA for other types.
     pub(super) fn addresses(&self, query: &Message, count: u32) -> Message {
         let Some(asked) = query.queries.first() else { return reply_to(query) };

@@ -13,7 +13,7 @@ use hickory_proto::op::{Message, OpCode, ResponseCode};
 use hickory_proto::rr::rdata::{CNAME, NS, PTR, SOA, SRV};
 use hickory_proto::rr::{Name, RData, Record, RecordType};
 
-use crate::upstream::{Manner, Script, Step, Transport, Upstream, encode, reply_to};
+use crate::upstream::{Script, ScriptStep, ServerOptions, Transport, Upstream, encode, reply_to};
 use table::{CLUSTER, Kind, OUTSIDE, Pod, Port, SERVICES, Service};
 
 /// Seconds a record of the cluster lives, and seconds its absence may be remembered.
@@ -30,7 +30,7 @@ const WEIGHT: u16 = 100;
 /// # Errors
 /// When the address cannot be bound.
 pub fn start(addr: SocketAddr) -> io::Result<Upstream> {
-    Upstream::play(addr, Manner::default(), Zone::new())
+    Upstream::start_with(addr, ServerOptions::default(), Zone::new())
 }
 
 /// The records by name.
@@ -185,8 +185,8 @@ impl Zone {
 }
 
 impl Script for Zone {
-    fn steps(&self, query: &Message, transport: Transport) -> Vec<Step> {
-        vec![Step::Send(encode(&self.answer(query), transport))]
+    fn steps(&self, query: &Message, transport: Transport) -> Vec<ScriptStep> {
+        vec![ScriptStep::Send(encode(&self.answer(query), transport))]
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use wire::name::Name;
 
-use crate::text::{TextError, wrong};
+use crate::text::{TextError, error};
 
 /// A number without sign or unit.
 pub(super) fn number<N: FromStr>(word: &str) -> Result<N, TextError> {
@@ -24,7 +24,7 @@ pub(super) fn duration(word: &str) -> Result<Duration, TextError> {
         Some(time) => {
             Ok(Duration::from_micros(u64::try_from((time.as_nanos() + 500) / 1000).unwrap_or(u64::MAX)))
         }
-        None => wrong(format!("`{word}` is not a time like 500ms, 12s or 4.5s")),
+        None => error(format!("`{word}` is not a time like 500ms, 12s or 4.5s")),
     }
 }
 

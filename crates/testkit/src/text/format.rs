@@ -10,7 +10,7 @@ use super::{RCODES, opt};
 
 /// The message in lines: header, question, records of each section, OPT. Two messages that differ in anything
 /// but name compression give different lines.
-pub fn show(message: &Message) -> String {
+pub fn format(message: &Message) -> String {
     let mut text = head(message);
     for query in &message.queries {
         let (name, qtype) = (&query.name, rtype(query.query_type));
@@ -27,7 +27,7 @@ pub fn show(message: &Message) -> String {
         }
     }
     if let Some(edns) = &message.edns {
-        push(&mut text, format_args!("\n  {}", opt::show(edns)));
+        push(&mut text, format_args!("\n  {}", opt::format(edns)));
     }
     if message.signature.is_some() {
         text.push_str("\n  and a signature");

@@ -4,7 +4,7 @@ use std::fmt;
 
 use hickory_proto::op::{Message, MessageType};
 
-use super::Reply;
+use super::Response;
 
 /// The response code as operators know it, e.g. `NXDOMAIN`; hickory-proto shows sentences.
 pub fn status(message: &Message) -> String {
@@ -20,7 +20,7 @@ pub fn status(message: &Message) -> String {
     }
 }
 
-impl fmt::Display for Reply {
+impl fmt::Display for Response {
     /// Status, flags, octets and time in a line; then the records, each in a line, set in by six.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let head = &self.message.metadata;
@@ -37,7 +37,7 @@ impl fmt::Display for Reply {
         for (flag, _) in flags.iter().filter(|(_, set)| *set) {
             write!(f, " {flag}")?;
         }
-        write!(f, "  {} octets in {:.2} ms", self.octets.len(), self.took.as_secs_f64() * 1e3)?;
+        write!(f, "  {} octets in {:.2} ms", self.octets.len(), self.elapsed.as_secs_f64() * 1e3)?;
         let sections = [
             ("", &self.message.answers),
             ("authority: ", &self.message.authorities),
