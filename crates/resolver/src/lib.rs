@@ -8,9 +8,9 @@
 //! [`Resolver::on_failure`] and [`Resolver::on_shared_result`], and [`Resolver::on_timer`].
 //!
 //! Reading order: this file (the way of a query), `answering` (what a client is told), `lookup` (what is known already),
-//! `flight` (questions on their way), `joining` (who waits with whom, and [`questions`] for the workers among each
-//! other), `forward` (whom to ask, again or no more; with `plan`, the order, `hedge`, a second attempt early, `doubt`,
-//! answers that are none, `verdict`, answers that are not good enough, `probe`, who is down), `ending` (what those who
+//! `inflight` (questions on their way), `joining` (who waits with whom, and [`questions`] for the workers among each
+//! other), `forward` (whom to ask, again or no more; with `selection`, the order, `hedge`, a second attempt early, `doubt`,
+//! answers that are none, `disposition`, answers that are not good enough, `health_check`, who is down), `ending` (what those who
 //! wait are told), `keeping` (what is kept), `life` (how long an answer lives), [`cache`] (with `packing` and
 //! `unpacking`: what goes over to another process), [`policy`] (what is obeyed), [`counters`] (what is counted), [`action`]
 //! (what is wanted of the worker).
@@ -38,13 +38,13 @@ use wire::query::Rejection;
 use crate::action::{Action, AttemptFailure, AttemptId, Client, Outbox};
 use crate::cache::{Cache, Front};
 use crate::counters::WorkerCounters;
-use crate::inflight::query::{Attempt, Due, Flight, FlightId};
-use crate::inflight::quotas::Shares;
+use crate::inflight::query::{Attempt, InflightQuery, QueryId, Timer};
+use crate::inflight::quotas::ClientQuotas;
 use crate::inflight::shared::{SharedInflight, SharedResult, WorkerId};
 use crate::policy::{Policy, ResolverLimits, Route, UpstreamId};
-use crate::respond::{Ledger, Offer, Recipient, Refusal, Taken, check, push_answer};
-use crate::upstream::health::Probe;
-use crate::upstream::hedge::Pace;
+use crate::respond::{ErrorResponse, QueryCounters, ReplyEdns, Requester, RoutedQuery, check, push_answer};
+use crate::upstream::health::HealthCheck;
+use crate::upstream::hedge::RttEstimator;
 
 /// The opcode that asks a server for its status (RFC 1035 section 4.1.1).
 const STATUS: u8 = 2;
@@ -78,19 +78,19 @@ pub struct Resolver {
     counters: Arc<WorkerCounters>,
     limits: ResolverLimits,
     random: StdRng,
-    shares: Shares,
-    flights: HashMap<FlightId, Flight>,
-    joinable: HashMap<Arc<[u8]>, FlightId>,
+    quotas: ClientQuotas,
+    inflight: HashMap<QueryId, InflightQuery>,
+    by_key: HashMap<Arc<[u8]>, QueryId>,
     attempts: HashMap<AttemptId, Attempt>,
-    probes: HashMap<AttemptId, Probe>,
-    paces: HashMap<UpstreamId, Pace>,
+    health_checks: HashMap<AttemptId, HealthCheck>,
+    estimators: HashMap<UpstreamId, RttEstimator>,
     ids: HashSet<u16>,
-    timers: BTreeSet<(Instant, Due)>,
+    timers: BTreeSet<(Instant, Timer)>,
     /// Flights that began without a client that waits.
     refreshes: usize,
     last_number: u64,
     /// What time it was in the world at one moment: seconds since 1970.
-    world_time: Option<(Instant, u64)>,
+    wall_clock: Option<(Instant, u64)>,
 }
 
 impl Resolver {
@@ -104,17 +104,17 @@ impl Resolver {
             counters: config.counters,
             limits: config.limits,
             random: StdRng::from_seed(config.seed),
-            shares: Shares::new(),
-            flights: HashMap::new(),
-            joinable: HashMap::new(),
+            quotas: ClientQuotas::new(),
+            inflight: HashMap::new(),
+            by_key: HashMap::new(),
             attempts: HashMap::new(),
-            probes: HashMap::new(),
-            paces: HashMap::new(),
+            health_checks: HashMap::new(),
+            estimators: HashMap::new(),
             ids: HashSet::new(),
             timers: BTreeSet::new(),
             refreshes: 0,
             last_number: 0,
-            world_time: None,
+            wall_clock: None,
         }
     }
 
@@ -124,13 +124,13 @@ impl Resolver {
     pub fn set_policy(&mut self, policy: Arc<Policy>, outbox: &mut Outbox) {
         std::mem::replace(&mut self.policy, policy).expire_outages();
         self.front.clear();
-        self.stop_probes(outbox);
+        self.stop_health_checks(outbox);
     }
 
     /// Learns that it is `unix_time` seconds since 1970 at `now`. Only the validity of signatures is judged by it; lives
     /// are counted by a clock that nobody sets.
     pub fn set_unix_time(&mut self, now: Instant, unix_time: u64) {
-        self.world_time = Some((now, unix_time));
+        self.wall_clock = Some((now, unix_time));
     }
 
     /// A packet from a client.
@@ -145,25 +145,25 @@ impl Resolver {
         let query_len = u16::try_from(packet.len()).unwrap_or(u16::MAX);
         let policy = Arc::clone(&self.policy);
         let Some(listener) = policy.listener(client.listener) else { return };
-        let offer = Offer::of(listener, &client, &query.header);
-        let recipient = Recipient { client, header: query.header, asked: now, query_len, offer };
+        let reply_edns = ReplyEdns::of(listener, &client, &query.header);
+        let requester = Requester { client, header: query.header, asked: now, query_len, reply_edns };
         let Some(route) = listener.route(query.name.as_wire(), query.qtype) else {
-            let ledger = Ledger::dropped(listener);
-            ledger.query(&recipient, query.qtype);
-            return recipient.refuse(Refusal::bare(Rcode::REFUSED), ledger, now, outbox);
+            let counters = QueryCounters::dropped(listener);
+            counters.query(&requester, query.qtype);
+            return requester.respond_error(ErrorResponse::bare(Rcode::REFUSED), counters, now, outbox);
         };
-        let recipient = recipient.within(route.block.udp_size);
-        let ledger = Ledger::of(route);
-        ledger.query(&recipient, query.qtype);
+        let requester = requester.within(route.block.udp_size);
+        let counters = QueryCounters::of(route);
+        counters.query(&requester, query.qtype);
         if let Some(rcode) = out_of_service(&query, route) {
-            return recipient.refuse(Refusal::bare(rcode), ledger, now, outbox);
+            return requester.respond_error(ErrorResponse::bare(rcode), counters, now, outbox);
         }
         if has_looped(&query, route) {
             return outbox.actions.push(Action::LoopDetected(client, route.id));
         }
-        let taken = Taken { query: &query, recipient, route };
-        if !self.answer_from_cache(&taken, outbox) {
-            self.ask_for(&taken, None, outbox);
+        let routed = RoutedQuery { query: &query, requester, route };
+        if !self.answer_from_cache(&routed, outbox) {
+            self.coalesce(&routed, None, outbox);
         }
     }
 
@@ -180,12 +180,12 @@ impl Resolver {
     /// that was sent on that connection.
     pub fn on_response(&mut self, now: Instant, attempt: AttemptId, packet: &[u8], outbox: &mut Outbox) {
         let Some(waiting) = self.attempts.get(&attempt) else {
-            return self.probe_answered(now, attempt, packet, outbox);
+            return self.health_check_answered(now, attempt, packet, outbox);
         };
-        let inquiry = std::rc::Rc::clone(&waiting.inquiry);
+        let query = std::rc::Rc::clone(&waiting.query);
         let read = wire::Response::parse(packet).ok();
         let matching =
-            read.filter(|read| read.header.id == waiting.id && read.matches_question(&inquiry.question));
+            read.filter(|read| read.header.id == waiting.id && read.matches_question(&query.question));
         let Some(response) = matching else {
             return self.mismatched(now, attempt, packet, outbox);
         };
@@ -196,7 +196,7 @@ impl Resolver {
         let response =
             pruned.as_deref().and_then(|packet| wire::Response::parse(packet).ok()).unwrap_or(response);
         if self.is_cut_short(attempt, &response) {
-            return self.ask_by_tcp(now, attempt, outbox);
+            return self.retry_over_tcp(now, attempt, outbox);
         }
         self.answered(now, attempt, &response, outbox);
     }
@@ -214,7 +214,7 @@ impl Resolver {
 
     /// How a question ended that another worker asked and this one waits for.
     pub fn on_shared_result(&mut self, now: Instant, key: &[u8], result: &SharedResult, outbox: &mut Outbox) {
-        self.followed(now, key, result, outbox);
+        self.coalesced_result(now, key, result, outbox);
     }
 
     /// Does what is due at `now`.
@@ -225,10 +225,10 @@ impl Resolver {
             }
             self.timers.pop_first();
             match due {
-                Due::Attempt(attempt) => self.attempt_due(now, attempt, outbox),
-                Due::Flight(flight) => self.flight_due(now, flight, outbox),
-                Due::Patience(flight) => self.patience_over(now, flight, outbox),
-                Due::Probe(probe) => self.probe_due(now, probe, outbox),
+                Timer::Attempt(attempt) => self.attempt_due(now, attempt, outbox),
+                Timer::Query(inflight) => self.query_due(now, inflight, outbox),
+                Timer::ClientResponse(inflight) => self.client_response_due(now, inflight, outbox),
+                Timer::HealthCheck(health_check) => self.health_check_due(now, health_check, outbox),
             }
         }
     }
@@ -241,7 +241,7 @@ impl Resolver {
     /// True while a question is open: a client may wait for it, here or in another worker. A worker that drains is done
     /// when this ends.
     pub fn has_inflight(&self) -> bool {
-        !self.flights.is_empty()
+        !self.inflight.is_empty()
     }
 
     fn reject(&self, client: Client, packet: &[u8], rejection: Rejection, outbox: &mut Outbox) {

@@ -18,17 +18,17 @@ const LEAST_UDP_SIZE: u16 = 512;
 
 /// One client and its question, on a hit as it came in, later as it was kept.
 #[derive(Clone, Copy)]
-pub(crate) struct Recipient<'a> {
+pub(crate) struct Requester<'a> {
     pub(crate) client: Client,
     pub(crate) header: RequestHeader<'a>,
     pub(crate) asked: Instant,
     pub(crate) query_len: u16,
-    pub(crate) offer: Offer,
+    pub(crate) reply_edns: ReplyEdns,
 }
 
 /// What our OPT offers a client.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Offer {
+pub(crate) struct ReplyEdns {
     /// Datagrams to the client stay within it, and so does what the client may send: RFC 6891 section 6.2.4 leaves the
     /// responder one size to state, and an operator who gave `bufsize` has stated it. CoreDNS repeats the client's own
     /// size, lowered to `bufsize`, which tells the client nothing about us.
@@ -37,7 +37,7 @@ pub(crate) struct Offer {
     keepalive: Option<Keepalive>,
 }
 
-impl Offer {
+impl ReplyEdns {
     /// What a query gets on `listener`, before a block has taken it.
     pub(crate) fn of(listener: &Listener, client: &Client, header: &RequestHeader<'_>) -> Self {
         let wants = header.edns.is_some_and(|edns| edns.keepalive_len.is_some());
@@ -59,20 +59,20 @@ pub(crate) fn check(query: &Query<'_>, client: &Client) -> Result<(), Rejection>
 
 /// A query that a zone took.
 #[derive(Clone, Copy)]
-pub(crate) struct Taken<'a> {
+pub(crate) struct RoutedQuery<'a> {
     pub(crate) query: &'a Query<'a>,
-    pub(crate) recipient: Recipient<'a>,
+    pub(crate) requester: Requester<'a>,
     pub(crate) route: &'a Arc<Route>,
 }
 
 /// Where a query is counted: a zone, or what no zone took.
 #[derive(Clone, Copy)]
-pub(crate) struct Ledger<'a> {
+pub(crate) struct QueryCounters<'a> {
     id: RouteId,
     counters: Option<&'a RouteCounters>,
 }
 
-impl<'a> Ledger<'a> {
+impl<'a> QueryCounters<'a> {
     pub(crate) fn of(route: &'a Route) -> Self {
         Self { id: route.id, counters: route.counters.as_deref() }
     }
@@ -82,25 +82,25 @@ impl<'a> Ledger<'a> {
     }
 
     /// Counts a query that came in.
-    pub(crate) fn query(&self, recipient: &Recipient<'_>, qtype: RecordType) {
+    pub(crate) fn query(&self, requester: &Requester<'_>, qtype: RecordType) {
         let Some(counters) = self.counters else { return };
-        let transport = place(recipient.client.transport());
-        let family = usize::from(recipient.client.peer.is_ipv6());
+        let transport = place(requester.client.transport());
+        let family = usize::from(requester.client.peer.is_ipv6());
         let counter = counters.requests.get(transport).and_then(|families| families.get(family));
         if let Some(counter) = counter.and_then(|types| types.get(type_index(qtype))) {
             counter.add(1);
         }
         if let Some(sizes) = counters.request_sizes.get(transport) {
-            sizes.observe(recipient.query_len);
+            sizes.observe(requester.query_len);
         }
-        if recipient.header.edns.is_some_and(|edns| edns.dnssec_ok) {
+        if requester.header.edns.is_some_and(|edns| edns.dnssec_ok) {
             counters.do_requests.add(1);
         }
     }
 
-    fn answer(&self, recipient: &Recipient<'_>, told: Told) {
+    fn answer(&self, requester: &Requester<'_>, told: Responded) {
         let Some(counters) = self.counters else { return };
-        if let Some(sizes) = counters.response_sizes.get(place(recipient.client.transport())) {
+        if let Some(sizes) = counters.response_sizes.get(place(requester.client.transport())) {
             sizes.observe(told.len);
         }
         counters.durations.observe(told.after);
@@ -114,7 +114,7 @@ impl<'a> Ledger<'a> {
 
 /// What is counted of an answer.
 #[derive(Clone, Copy)]
-struct Told {
+struct Responded {
     rcode: Rcode,
     plugin: Plugin,
     len: u16,
@@ -123,7 +123,7 @@ struct Told {
 
 /// An answer of an upstream and how a client is to see it.
 #[derive(Clone, Copy)]
-pub(crate) struct Telling<'a> {
+pub(crate) struct ResponseSpec<'a> {
     pub(crate) answer: &'a Answer,
     pub(crate) ttl: ResponseTtl,
     pub(crate) plugin: Plugin,
@@ -133,34 +133,46 @@ pub(crate) struct Telling<'a> {
     pub(crate) authoritative: bool,
 }
 
-impl Recipient<'_> {
+impl Requester<'_> {
     /// The same, in a block with `bufsize`.
     pub(crate) fn within(self, udp_size: u16) -> Self {
-        Self { offer: Offer { udp_size, ..self.offer }, ..self }
+        Self { reply_edns: ReplyEdns { udp_size, ..self.reply_edns }, ..self }
     }
 
     /// Writes an upstream's answer for this client.
-    pub(crate) fn tell(&self, telling: Telling<'_>, ledger: Ledger<'_>, now: Instant, outbox: &mut Outbox) {
+    pub(crate) fn respond(
+        &self,
+        spec: ResponseSpec<'_>,
+        counters: QueryCounters<'_>,
+        now: Instant,
+        outbox: &mut Outbox,
+    ) {
         let start = outbox.bytes.len();
-        let Telling { ttl, error, authoritative, .. } = telling;
-        let Offer { udp_size, keepalive } = self.offer;
+        let ResponseSpec { ttl, error, authoritative, .. } = spec;
+        let ReplyEdns { udp_size, keepalive } = self.reply_edns;
         let options = ResponseOptions { ttl, limit: self.limit(), error, authoritative, udp_size, keepalive };
-        telling.answer.write(&self.header, options, &mut outbox.bytes);
-        let len = u16::try_from(telling.answer.message_len()).unwrap_or(u16::MAX);
+        spec.answer.write(&self.header, options, &mut outbox.bytes);
+        let len = u16::try_from(spec.answer.message_len()).unwrap_or(u16::MAX);
         let after = now.saturating_duration_since(self.asked);
-        ledger.answer(self, Told { rcode: telling.answer.rcode(), plugin: telling.plugin, len, after });
-        self.send(start, Some(self.info(ledger.id, len)), outbox);
+        counters.answer(self, Responded { rcode: spec.answer.rcode(), plugin: spec.plugin, len, after });
+        self.send(start, Some(self.info(counters.id, len)), outbox);
     }
 
     /// Writes an empty answer of our own with `rcode`.
-    pub(crate) fn refuse(&self, refusal: Refusal, ledger: Ledger<'_>, now: Instant, outbox: &mut Outbox) {
+    pub(crate) fn respond_error(
+        &self,
+        error: ErrorResponse,
+        counters: QueryCounters<'_>,
+        now: Instant,
+        outbox: &mut Outbox,
+    ) {
         let start = outbox.bytes.len();
-        let Offer { udp_size, keepalive } = self.offer;
-        let opt = OptRecord { udp_size, error: refusal.error, keepalive };
-        wire::reply::error(&self.header, refusal.rcode, opt, &mut outbox.bytes);
+        let ReplyEdns { udp_size, keepalive } = self.reply_edns;
+        let opt = OptRecord { udp_size, error: error.error, keepalive };
+        wire::reply::error(&self.header, error.rcode, opt, &mut outbox.bytes);
         let after = now.saturating_duration_since(self.asked);
-        ledger.answer(self, Told { rcode: refusal.rcode, plugin: Plugin::Server, len: 0, after });
-        self.send(start, Some(self.info(ledger.id, 0)), outbox);
+        counters.answer(self, Responded { rcode: error.rcode, plugin: Plugin::Server, len: 0, after });
+        self.send(start, Some(self.info(counters.id, 0)), outbox);
     }
 
     fn send(&self, start: usize, info: Option<ResponseInfo>, outbox: &mut Outbox) {
@@ -171,7 +183,7 @@ impl Recipient<'_> {
         usize::from(match (self.client.transport(), self.header.edns) {
             (Transport::Tcp, _) => u16::MAX,
             (Transport::Udp, None) => LEAST_UDP_SIZE,
-            (Transport::Udp, Some(edns)) => edns.udp_size.min(self.offer.udp_size).max(LEAST_UDP_SIZE),
+            (Transport::Udp, Some(edns)) => edns.udp_size.min(self.reply_edns.udp_size).max(LEAST_UDP_SIZE),
         })
     }
 
@@ -201,12 +213,12 @@ impl Recipient<'_> {
 
 /// A failure of our own.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Refusal {
+pub(crate) struct ErrorResponse {
     pub(crate) rcode: Rcode,
     pub(crate) error: Option<ExtendedError>,
 }
 
-impl Refusal {
+impl ErrorResponse {
     pub(crate) fn bare(rcode: Rcode) -> Self {
         Self { rcode, error: None }
     }

@@ -11,9 +11,9 @@ use crate::Resolver;
 use crate::action::Outbox;
 use crate::cache::{Age, Entry, Key, Store};
 use crate::counters::Plugin;
-use crate::inflight::query::Fallback;
+use crate::inflight::query::StaleAnswer;
 use crate::policy::{Block, CacheOptions, Route, ServeStale, ServeStaleMode};
-use crate::respond::{Ledger, Recipient, Taken, Telling};
+use crate::respond::{QueryCounters, Requester, ResponseSpec, RoutedQuery};
 
 /// How long a client waits before it is told what is stale, if nothing else is configured: RFC 8767 section 5 calls it
 /// the client response timer.
@@ -21,8 +21,8 @@ const CLIENT_RESPONSE_TIME: Duration = Duration::from_millis(1800);
 
 impl Resolver {
     /// Answers from what is kept; false when an upstream must be asked.
-    pub(crate) fn answer_from_cache(&mut self, taken: &Taken<'_>, outbox: &mut Outbox) -> bool {
-        let Taken { query, recipient, route } = *taken;
+    pub(crate) fn answer_from_cache(&mut self, routed: &RoutedQuery<'_>, outbox: &mut Outbox) -> bool {
+        let RoutedQuery { query, requester, route } = *routed;
         let block = &route.block;
         let Some(cache) = block.cache_for(query.name.as_wire()) else { return false };
         if query.qclass != Class::IN {
@@ -30,22 +30,22 @@ impl Resolver {
         }
         block.counters.cache_requests.add(1);
         let key = Key::new(block.id, query);
-        let now = recipient.asked;
+        let now = requester.asked;
         match self.front.get(key.as_bytes(), now, cache.stale_window()) {
-            None => self.repeat_failure(taken, &key, outbox),
+            None => self.respond_cached_failure(routed, &key, outbox),
             Some((entry, Age::Stale)) => {
                 let entry = Arc::clone(entry);
-                self.answer_stale(taken, &key, entry, outbox)
+                self.answer_stale(routed, &key, entry, outbox)
             }
             Some((entry, Age::Fresh(remaining))) => {
                 count_hit(block, entry);
                 let shown = if cache.keep_ttl { entry.lifetime } else { remaining };
                 let ttl = ResponseTtl::Uniform(shown);
-                recipient.tell(hit(entry, ttl, cache), Ledger::of(route), now, outbox);
+                requester.respond(hit(entry, ttl, cache), QueryCounters::of(route), now, outbox);
                 let prefetch = cache.prefetch;
                 let is_due = prefetch.is_some_and(|prefetch| entry.wants_prefetch(prefetch, now, remaining));
                 if is_due && self.failure(&key, now).is_none() {
-                    self.refresh(taken, &key, outbox);
+                    self.refresh(routed, &key, outbox);
                 }
                 true
             }
@@ -53,23 +53,23 @@ impl Resolver {
     }
 
     /// Tells a failure again that stands (RFC 9520 section 3.2).
-    fn repeat_failure(&mut self, taken: &Taken<'_>, key: &Key, outbox: &mut Outbox) -> bool {
-        let Taken { recipient, route, .. } = *taken;
-        let Some((failure, remaining)) = self.failure(key, recipient.asked) else {
+    fn respond_cached_failure(&mut self, routed: &RoutedQuery<'_>, key: &Key, outbox: &mut Outbox) -> bool {
+        let RoutedQuery { requester, route, .. } = *routed;
+        let Some((failure, remaining)) = self.failure(key, requester.asked) else {
             route.block.counters.cache_misses.add(1);
             return false;
         };
         count_hit(&route.block, failure);
         // The code speaks of SERVFAIL only (RFC 8914 section 4.14).
         let is_servfail = failure.answer.rcode() == Rcode::SERVFAIL;
-        let telling = Telling {
+        let spec = ResponseSpec {
             answer: &failure.answer,
             ttl: ResponseTtl::Uniform(remaining),
             plugin: Plugin::Cache,
             error: is_servfail.then_some(ExtendedError::CACHED_ERROR),
             authoritative: false,
         };
-        recipient.tell(telling, Ledger::of(route), recipient.asked, outbox);
+        requester.respond(spec, QueryCounters::of(route), requester.asked, outbox);
         true
     }
 
@@ -82,24 +82,30 @@ impl Resolver {
     }
 
     /// Tells what is over, now or when the upstream proves to be no help, and sees to it that it is asked.
-    fn answer_stale(&mut self, taken: &Taken<'_>, key: &Key, entry: Arc<Entry>, outbox: &mut Outbox) -> bool {
-        let Taken { query, recipient, route } = *taken;
+    fn answer_stale(
+        &mut self,
+        routed: &RoutedQuery<'_>,
+        key: &Key,
+        entry: Arc<Entry>,
+        outbox: &mut Outbox,
+    ) -> bool {
+        let RoutedQuery { query, requester, route } = *routed;
         let Some((cache, stale)) = route.block.stale_for(query.name.as_wire()) else { return false };
-        let now = recipient.asked;
+        let now = requester.asked;
         count_hit(&route.block, &entry);
         let may_ask = !entry.is_quiet(now) && self.failure(key, now).is_none();
-        if let (ServeStaleMode::Verify(patience), true) = (stale.mode, may_ask && recipient.wants_recursion())
+        if let (ServeStaleMode::Verify(patience), true) = (stale.mode, may_ask && requester.wants_recursion())
         {
-            let verified_already = !patience.is_zero() && self.joinable.contains_key(key.as_bytes());
+            let verified_already = !patience.is_zero() && self.by_key.contains_key(key.as_bytes());
             if !verified_already {
                 let patience = if patience.is_zero() { CLIENT_RESPONSE_TIME } else { patience };
-                self.ask_for(taken, Some(Fallback { entry, until: now + patience }), outbox);
+                self.coalesce(routed, Some(StaleAnswer { entry, until: now + patience }), outbox);
                 return true;
             }
         }
-        tell_stale(&entry, &recipient, (route, cache, stale), now, outbox);
+        respond_stale(&entry, &requester, (route, cache, stale), now, outbox);
         if may_ask {
-            self.refresh(taken, key, outbox);
+            self.refresh(routed, key, outbox);
         }
         true
     }
@@ -121,9 +127,9 @@ impl CacheOptions {
 }
 
 /// Tells an answer that is over (RFC 8767 section 4, RFC 8914 section 4).
-pub(crate) fn tell_stale(
+pub(crate) fn respond_stale(
     entry: &Entry,
-    recipient: &Recipient<'_>,
+    requester: &Requester<'_>,
     (route, cache, stale): (&Route, &CacheOptions, ServeStale),
     now: Instant,
     outbox: &mut Outbox,
@@ -133,13 +139,13 @@ pub(crate) fn tell_stale(
         Rcode::NXDOMAIN => ExtendedError::STALE_NXDOMAIN_ANSWER,
         _ => ExtendedError::STALE_ANSWER,
     };
-    let telling = Telling { error: Some(error), ..hit(entry, ResponseTtl::Uniform(stale.ttl), cache) };
-    recipient.tell(telling, Ledger::of(route), now, outbox);
+    let spec = ResponseSpec { error: Some(error), ..hit(entry, ResponseTtl::Uniform(stale.ttl), cache) };
+    requester.respond(spec, QueryCounters::of(route), now, outbox);
 }
 
-fn hit<'a>(entry: &'a Entry, ttl: ResponseTtl, cache: &CacheOptions) -> Telling<'a> {
+fn hit<'a>(entry: &'a Entry, ttl: ResponseTtl, cache: &CacheOptions) -> ResponseSpec<'a> {
     let authoritative = cache.authoritative;
-    Telling { answer: &entry.answer, ttl, plugin: Plugin::Cache, error: None, authoritative }
+    ResponseSpec { answer: &entry.answer, ttl, plugin: Plugin::Cache, error: None, authoritative }
 }
 
 fn count_hit(block: &Block, entry: &Entry) {

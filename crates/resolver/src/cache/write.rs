@@ -13,7 +13,7 @@ use wire::{Answer, Response};
 use crate::Resolver;
 use crate::cache::ttl::{Life, covered};
 use crate::cache::{Demand, Entry, Failure, Key, Outage, Standing, Store, Terms};
-use crate::inflight::query::{Flight, Inquiry};
+use crate::inflight::query::{InflightQuery, UpstreamQuery};
 use crate::policy::{Block, CacheOptions};
 
 /// The life of a failure that came at once (refused, unreachable, reset), in seconds: an upstream that restarts is back
@@ -25,21 +25,21 @@ const MOST_DOUBLINGS: u8 = 9;
 
 impl Resolver {
     /// Keeps an answer for its life, and forgets that the question once failed.
-    pub(crate) fn keep_answer(
+    pub(crate) fn cache_answer(
         &mut self,
         now: Instant,
-        inquiry: &Inquiry,
+        query: &UpstreamQuery,
         life: Option<Life>,
         answer: &Answer,
     ) {
-        let Some((cache, key)) = inquiry.cache().zip(inquiry.key.as_ref()) else { return };
+        let Some((cache, key)) = query.cache().zip(query.key.as_ref()) else { return };
         if let Some(failed) = self.front.peek(Key::of_failure(key).as_bytes()) {
             failed.revoke();
         }
         let Some((life, store)) = life.and_then(|life| Some((life, life.store?))) else { return };
         let before = cache.prefetch.and_then(|_| self.front.peek(key));
         let demand = before.map_or_else(Demand::default, |before| before.demand.inherit());
-        let block = &inquiry.route.block;
+        let block = &query.route.block;
         let entry = Entry {
             key: Arc::clone(key),
             answer: answer.clone(),
@@ -63,62 +63,61 @@ impl Resolver {
     }
 
     /// Keeps what an upstream said instead of an answer.
-    pub(crate) fn keep_failure(
+    pub(crate) fn cache_servfail(
         &mut self,
         now: Instant,
-        inquiry: &Inquiry,
+        query: &UpstreamQuery,
         life: Option<Life>,
         answer: &Answer,
     ) {
-        let Some((life, key)) = life.filter(|life| life.store.is_some()).zip(inquiry.key.as_ref()) else {
+        let Some((life, key)) = life.filter(|life| life.store.is_some()).zip(query.key.as_ref()) else {
             return;
         };
         let (key, failure) = (Arc::from(Key::of_failure(key).as_bytes()), Failure::default());
-        self.insert_failure(now, inquiry, (key, life.ttl, failure), answer.clone());
+        self.insert_failure(now, query, (key, life.ttl, failure), answer.clone());
     }
 
     /// Keeps that no upstream gave an answer: until one of them does, if none was heard of at all. A worker that only
     /// waited for another knows nothing of upstreams, and what a reload has put in their place may know better.
-    pub(crate) fn keep_unheard(&mut self, now: Instant, flight: &Flight) {
-        let inquiry = &flight.inquiry;
-        let key = inquiry.key.as_ref().filter(|_| flight.asks);
-        let Some((cache, key)) = inquiry.cache().zip(key) else { return };
+    pub(crate) fn cache_failure(&mut self, now: Instant, inflight: &InflightQuery) {
+        let query = &inflight.query;
+        let key = query.key.as_ref().filter(|_| inflight.is_owner);
+        let Some((cache, key)) = query.cache().zip(key) else { return };
         let most = u32::try_from(cache.servfail.as_secs()).unwrap_or(u32::MAX);
-        if most == 0 || covered(&cache.denial.disabled, &inquiry.name) || !self.policy.serves(&inquiry.route)
-        {
+        if most == 0 || covered(&cache.denial.disabled, &query.name) || !self.policy.serves(&query.route) {
             return;
         }
         let key: Arc<[u8]> = Arc::from(Key::of_failure(key).as_bytes());
         let streak = self.streak(now, &key, cache);
-        let lifetime = if flight.has_waited { most } else { (FIRST_LIFE << streak).min(most) };
-        let forward = inquiry.forward().map(|forward| Arc::clone(&forward.state));
-        let unheard = forward.filter(|forward| forward.responses.load(Relaxed) == flight.heard);
-        let outage = unheard.map(|forward| Outage { forward, answers: flight.heard });
-        let Some(answer) = no_answer(&inquiry.question) else { return };
+        let lifetime = if inflight.has_waited { most } else { (FIRST_LIFE << streak).min(most) };
+        let forward = query.forward().map(|forward| Arc::clone(&forward.state));
+        let unheard = forward.filter(|forward| forward.responses.load(Relaxed) == inflight.heard);
+        let outage = unheard.map(|forward| Outage { forward, answers: inflight.heard });
+        let Some(answer) = no_answer(&query.question) else { return };
         let failure = Failure::new(outage, streak);
-        self.insert_failure(now, inquiry, (key, lifetime, failure), answer);
+        self.insert_failure(now, query, (key, lifetime, failure), answer);
     }
 
     fn insert_failure(
         &mut self,
         now: Instant,
-        inquiry: &Inquiry,
+        query: &UpstreamQuery,
         (key, lifetime, failure): (Arc<[u8]>, u32, Failure),
         answer: Answer,
     ) {
-        let Some(cache) = inquiry.cache() else { return };
+        let Some(cache) = query.cache() else { return };
         let entry = Entry {
             key,
             answer,
             stored: now,
             lifetime,
             store: Store::Denial,
-            usage: Arc::clone(&inquiry.route.block.usage),
+            usage: Arc::clone(&query.route.block.usage),
             failure: Some(Box::new(failure)),
             demand: Demand::default(),
             standing: Standing::default(),
         };
-        self.insert(&inquiry.route.block, cache, entry);
+        self.insert(&query.route.block, cache, entry);
     }
 
     /// How many failures of a question there were in a row, the last of them not long over.
@@ -129,19 +128,19 @@ impl Resolver {
     }
 
     /// Leaves upstreams in peace about a stale answer that could not be renewed, for as long as configured.
-    pub(crate) fn keep_quiet(&mut self, now: Instant, inquiry: &Inquiry) {
-        let stale = inquiry.cache().and_then(|cache| cache.serve_stale);
+    pub(crate) fn suppress_refresh(&mut self, now: Instant, query: &UpstreamQuery) {
+        let stale = query.cache().and_then(|cache| cache.serve_stale);
         let recheck = stale.map_or(Duration::ZERO, |stale| stale.failure_recheck);
-        let Some(key) = inquiry.key.as_ref().filter(|_| !recheck.is_zero()) else { return };
+        let Some(key) = query.key.as_ref().filter(|_| !recheck.is_zero()) else { return };
         if let Some(entry) = self.front.peek(key) {
             entry.keep_quiet(now + recheck);
         }
     }
 
     /// True when a last known good answer is better than one of this kind: `serve_stale_policy prefer_positive`.
-    pub(crate) fn is_outdone(&self, now: Instant, inquiry: &Inquiry, kind: ResponseType) -> bool {
-        let stale = inquiry.cache().and_then(|cache| cache.serve_stale).filter(|stale| stale.prefer_positive);
-        let Some((stale, key)) = stale.filter(|_| kind != ResponseType::Positive).zip(inquiry.key.as_ref())
+    pub(crate) fn is_outdone(&self, now: Instant, query: &UpstreamQuery, kind: ResponseType) -> bool {
+        let stale = query.cache().and_then(|cache| cache.serve_stale).filter(|stale| stale.prefer_positive);
+        let Some((stale, key)) = stale.filter(|_| kind != ResponseType::Positive).zip(query.key.as_ref())
         else {
             return false;
         };
@@ -150,13 +149,18 @@ impl Resolver {
     }
 
     /// False when the client wants signatures and one of them is not valid now: nothing one may keep.
-    pub(crate) fn signatures_hold(&self, now: Instant, inquiry: &Inquiry, response: &Response<'_>) -> bool {
-        let Some((then, unix_time)) = self.world_time.filter(|_| inquiry.dnssec_ok) else { return true };
+    pub(crate) fn signatures_hold(
+        &self,
+        now: Instant,
+        query: &UpstreamQuery,
+        response: &Response<'_>,
+    ) -> bool {
+        let Some((then, unix_time)) = self.wall_clock.filter(|_| query.dnssec_ok) else { return true };
         response.rrsigs_valid_at(unix_time + now.saturating_duration_since(then).as_secs())
     }
 }
 
-impl Inquiry {
+impl UpstreamQuery {
     /// The `cache` directive, for names it covers.
     fn cache(&self) -> Option<&CacheOptions> {
         self.route.block.cache_for(&self.name)

@@ -12,74 +12,74 @@ use crate::Resolver;
 use crate::action::{Action, AttemptFailure, Cause, Outbox, QueryError};
 use crate::cache::ttl::Life;
 use crate::counters::Plugin;
-use crate::inflight::query::{Attempt, FlightId};
+use crate::inflight::query::{Attempt, QueryId};
 use crate::inflight::shared::{QueryResult, SharedResult};
 use crate::policy::Route;
-use crate::respond::Refusal;
+use crate::respond::ErrorResponse;
 
 impl Resolver {
     /// Keeps the answer that an attempt has brought, if it may be kept, and tells everyone who waits for it.
-    pub(crate) fn conclude(
+    pub(crate) fn complete(
         &mut self,
         now: Instant,
         attempt: &Attempt,
         response: &Response<'_>,
         outbox: &mut Outbox,
     ) {
-        let inquiry = &attempt.inquiry;
-        let joined = inquiry.key.as_ref().and_then(|key| self.joinable.get(key).copied());
-        let flight = joined.unwrap_or(attempt.flight);
-        let cache = inquiry.route.block.cache_for(&inquiry.name).filter(|_| inquiry.qclass == Class::IN);
-        let life = cache.map(|cache| Life::of(response, &inquiry.name, cache));
+        let query = &attempt.query;
+        let joined = query.key.as_ref().and_then(|key| self.by_key.get(key).copied());
+        let inflight = joined.unwrap_or(attempt.inflight);
+        let cache = query.route.block.cache_for(&query.name).filter(|_| query.qclass == Class::IN);
+        let life = cache.map(|cache| Life::of(response, &query.name, cache));
         let ttl = life.map_or(ResponseTtl::AsReceived, |life| ResponseTtl::Uniform(life.ttl));
         let plugin = if life.is_some() { Plugin::Cache } else { Plugin::Forward };
         let answer = Answer::from_response(response);
         let says_something = matches!(response.rcode, Rcode::NOERROR | Rcode::NXDOMAIN);
         let helps = says_something
             && !response.header.flags.has(Flags::TC)
-            && !self.is_outdone(now, inquiry, response.response_type);
+            && !self.is_outdone(now, query, response.response_type);
         // Kept before anyone is told: who asks again at once, in any worker, finds it.
         if helps {
-            let life = life.filter(|_| self.signatures_hold(now, inquiry, response));
-            self.keep_answer(now, inquiry, life, &answer);
-        } else if self.flights.contains_key(&flight) {
-            self.keep_quiet(now, inquiry);
+            let life = life.filter(|_| self.signatures_hold(now, query, response));
+            self.cache_answer(now, query, life, &answer);
+        } else if self.inflight.contains_key(&inflight) {
+            self.suppress_refresh(now, query);
             let life = life.filter(|_| response.response_type == ResponseType::ServerFailure);
-            self.keep_failure(now, inquiry, life, &answer);
+            self.cache_servfail(now, query, life, &answer);
         }
-        match self.end_flight(flight, outbox) {
-            Some(flight) => {
+        match self.take_inflight(inflight, outbox) {
+            Some(inflight) => {
                 let result = SharedResult(QueryResult::Answered { answer, ttl, plugin, helps });
-                self.tell_all(now, &flight, &result, outbox);
+                self.respond_all(now, &inflight, &result, outbox);
             }
             None => self.counters.late_responses.add(1),
         }
     }
 
     /// Tells everyone who waits that there is no answer.
-    pub(crate) fn give_up(&mut self, now: Instant, id: FlightId, outbox: &mut Outbox) {
-        let Some(flight) = self.end_flight(id, outbox) else { return };
-        let inquiry = &flight.inquiry;
-        let nothing_came = || Some((AttemptFailure::TimedOut, flight.transport, inquiry.upstream(0)?.addr));
-        let trouble = flight.trouble.or_else(nothing_came);
+    pub(crate) fn fail(&mut self, now: Instant, id: QueryId, outbox: &mut Outbox) {
+        let Some(inflight) = self.take_inflight(id, outbox) else { return };
+        let query = &inflight.query;
+        let nothing_came = || Some((AttemptFailure::TimedOut, inflight.transport, query.upstream(0)?.addr));
+        let trouble = inflight.trouble.or_else(nothing_came);
         let failure = trouble.map_or(AttemptFailure::TimedOut, |(failure, ..)| failure);
-        if !flight.waiters.is_empty() && flight.fallback.is_none() {
+        if !inflight.waiters.is_empty() && inflight.stale_answer.is_none() {
             let cause = trouble.map_or(Cause::NoForward, |(failure, transport, upstream)| {
                 Cause::Upstream(failure, transport, upstream)
             });
-            report(&inquiry.route, (Rcode::SERVFAIL, inquiry.qtype, &inquiry.name), cause, outbox);
+            report(&query.route, (Rcode::SERVFAIL, query.qtype, &query.name), cause, outbox);
         }
-        let error = if flight.only_silence && failure.is_silence() {
+        let error = if inflight.only_silence && failure.is_silence() {
             ExtendedError::NO_REACHABLE_AUTHORITY
         } else {
             ExtendedError::NETWORK_ERROR
         };
         if failure != AttemptFailure::Local {
-            self.keep_quiet(now, inquiry);
-            self.keep_unheard(now, &flight);
+            self.suppress_refresh(now, query);
+            self.cache_failure(now, &inflight);
         }
-        let refusal = Refusal { rcode: Rcode::SERVFAIL, error: Some(error) };
-        self.tell_all(now, &flight, &SharedResult(QueryResult::Failed(refusal)), outbox);
+        let error = ErrorResponse { rcode: Rcode::SERVFAIL, error: Some(error) };
+        self.respond_all(now, &inflight, &SharedResult(QueryResult::Failed(error)), outbox);
     }
 }
 

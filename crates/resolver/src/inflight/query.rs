@@ -1,4 +1,4 @@
-//! Questions on their way: one flight per question, many waiters per flight, a few attempts per flight.
+//! Questions on their way: one in-flight query per question, many waiters per in-flight query, a few attempts per in-flight query.
 
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -12,19 +12,19 @@ use wire::query::RequestHeader;
 
 use crate::action::{AttemptFailure, AttemptId, Client, Transport};
 use crate::cache::{Entry, Key};
-use crate::inflight::quotas::Share;
+use crate::inflight::quotas::Permit;
 use crate::inflight::shared::WorkerId;
 use crate::policy::{ForwardPolicy, Route, Upstream};
-use crate::respond::{Offer, Recipient, Taken};
-use crate::upstream::selection::{Plan, Step};
+use crate::respond::{ReplyEdns, Requester, RoutedQuery};
+use crate::upstream::selection::{Candidate, Selection};
 
 /// A question that is open; a number is never used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct FlightId(pub(crate) u64);
+pub(crate) struct QueryId(pub(crate) u64);
 
-/// What upstreams are asked, shared by a flight and its attempts; a late answer needs it when the flight is over.
+/// What upstreams are asked, shared by an in-flight query and its attempts; a late answer needs it when the in-flight query is over.
 #[derive(Clone, Debug)]
-pub(crate) struct Inquiry {
+pub(crate) struct UpstreamQuery {
     pub(crate) route: Arc<Route>,
     /// Index among the block's forwards, of which none may take the name.
     pub(crate) forward: Option<usize>,
@@ -42,9 +42,9 @@ pub(crate) struct Inquiry {
     pub(crate) came_by: Transport,
 }
 
-impl Inquiry {
-    pub(crate) fn new(taken: &Taken<'_>, key: Option<&Key>) -> Self {
-        let Taken { query, route, .. } = *taken;
+impl UpstreamQuery {
+    pub(crate) fn new(routed: &RoutedQuery<'_>, key: Option<&Key>) -> Self {
+        let RoutedQuery { query, route, .. } = *routed;
         Self {
             route: Arc::clone(route),
             forward: route.block.forward_for(query.name.as_wire()),
@@ -55,7 +55,7 @@ impl Inquiry {
             qclass: query.qclass,
             flags: query.header.flags,
             dnssec_ok: query.header.edns.is_some_and(|edns| edns.dnssec_ok),
-            came_by: taken.recipient.client.transport(),
+            came_by: routed.requester.client.transport(),
         }
     }
 
@@ -68,7 +68,7 @@ impl Inquiry {
     }
 }
 
-/// A client that waits for a flight, with all that its answer repeats.
+/// A client that waits for an in-flight query, with all that its answer repeats.
 #[derive(Debug)]
 pub(crate) struct Waiter {
     client: Client,
@@ -78,39 +78,39 @@ pub(crate) struct Waiter {
     edns: Option<Edns>,
     asked: Instant,
     query_len: u16,
-    offer: Offer,
+    reply_edns: ReplyEdns,
     /// Of what its address may have waiting.
-    _share: Share,
+    _permit: Permit,
 }
 
 impl Waiter {
-    pub(crate) fn new(recipient: &Recipient<'_>, share: Share) -> Self {
-        let Recipient { client, header, asked, query_len, offer } = *recipient;
+    pub(crate) fn new(requester: &Requester<'_>, permit: Permit) -> Self {
+        let Requester { client, header, asked, query_len, reply_edns } = *requester;
         let question = header.question.into();
         let RequestHeader { id, flags, edns, .. } = header;
-        Self { client, id, flags, question, edns, asked, query_len, offer, _share: share }
+        Self { client, id, flags, question, edns, asked, query_len, reply_edns, _permit: permit }
     }
 
-    pub(crate) fn recipient(&self) -> Recipient<'_> {
+    pub(crate) fn requester(&self) -> Requester<'_> {
         let header =
             RequestHeader { id: self.id, flags: self.flags, question: &self.question, edns: self.edns };
-        let Self { client, asked, query_len, offer, .. } = *self;
-        Recipient { client, header, asked, query_len, offer }
+        let Self { client, asked, query_len, reply_edns, .. } = *self;
+        Requester { client, header, asked, query_len, reply_edns }
     }
 }
 
 /// One open question.
 #[derive(Debug)]
-pub(crate) struct Flight {
-    pub(crate) inquiry: Rc<Inquiry>,
+pub(crate) struct InflightQuery {
+    pub(crate) query: Rc<UpstreamQuery>,
     pub(crate) waiters: Vec<Waiter>,
     pub(crate) transport: Transport,
-    pub(crate) plan: Plan,
+    pub(crate) selection: Selection,
     /// Attempts that may still bring an answer, late ones included.
     pub(crate) attempts: Vec<AttemptId>,
     /// When all clients are told, answer or not.
     pub(crate) deadline: Instant,
-    /// When this flight wants to be looked at again.
+    /// When this query wants to be looked at again.
     pub(crate) timer: Instant,
     /// How the last attempt failed.
     pub(crate) trouble: Option<(AttemptFailure, Transport, SocketAddr)>,
@@ -119,13 +119,13 @@ pub(crate) struct Flight {
     /// It began without a client that waits.
     pub(crate) is_refresh: bool,
     /// This worker asks; otherwise another one does, and tells us.
-    pub(crate) asks: bool,
-    /// The workers that are to be told, known when the flight has ended.
-    pub(crate) followers: Vec<WorkerId>,
+    pub(crate) is_owner: bool,
+    /// The workers that are to be told, known when the in-flight query has ended.
+    pub(crate) subscribers: Vec<WorkerId>,
     /// The last answer that was not good enough; it is told if no better one comes.
-    pub(crate) second_best: Option<Reply>,
+    pub(crate) fallback_response: Option<FallbackResponse>,
     /// What clients are told when upstreams are no help.
-    pub(crate) fallback: Option<Fallback>,
+    pub(crate) stale_answer: Option<StaleAnswer>,
     /// Answers that the upstreams of the forward had given when this began.
     pub(crate) heard: u64,
     /// The time of an attempt ran out.
@@ -134,35 +134,35 @@ pub(crate) struct Flight {
 
 /// An answer that is over, for want of a newer one (RFC 8767).
 #[derive(Debug)]
-pub(crate) struct Fallback {
+pub(crate) struct StaleAnswer {
     pub(crate) entry: Arc<Entry>,
     /// When clients have waited long enough for a newer one.
     pub(crate) until: Instant,
 }
 
-impl Flight {
+impl InflightQuery {
     /// A question to the upstreams of `forward` that this worker asks, with nobody who waits yet.
     pub(crate) fn new(
-        inquiry: Rc<Inquiry>,
+        query: Rc<UpstreamQuery>,
         forward: &ForwardPolicy,
         deadline: Instant,
         random: &mut impl rand::Rng,
     ) -> Self {
         Self {
-            transport: forward.transport.for_client(inquiry.came_by),
-            inquiry,
+            transport: forward.transport.for_client(query.came_by),
+            query,
             waiters: Vec::new(),
-            plan: Plan::new(forward, random),
+            selection: Selection::new(forward, random),
             attempts: Vec::new(),
             deadline,
             timer: deadline,
             trouble: None,
             only_silence: true,
             is_refresh: false,
-            asks: true,
-            followers: Vec::new(),
-            second_best: None,
-            fallback: None,
+            is_owner: true,
+            subscribers: Vec::new(),
+            fallback_response: None,
+            stale_answer: None,
             heard: forward.state.responses.load(Relaxed),
             has_waited: false,
         }
@@ -173,22 +173,22 @@ impl Flight {
         self.timer < self.deadline
     }
 
-    /// The next step of the plan. With an answer in hand only upstreams that were not asked yet are worth one.
-    pub(crate) fn peek(&self) -> Option<Step> {
-        let step = self.plan.peek(self.inquiry.forward()?)?;
-        (self.second_best.is_none() || !step.again()).then_some(step)
+    /// The next candidate of the selection. With an answer in hand only upstreams that were not asked yet are worth one.
+    pub(crate) fn peek(&self) -> Option<Candidate> {
+        let candidate = self.selection.peek(self.query.forward()?)?;
+        (self.fallback_response.is_none() || !candidate.again()).then_some(candidate)
     }
 
-    /// Takes the step that [`Self::peek`] shows.
-    pub(crate) fn take(&mut self) -> Option<Step> {
+    /// Takes the candidate that [`Self::peek`] shows.
+    pub(crate) fn take(&mut self) -> Option<Candidate> {
         self.peek()?;
-        self.plan.take(self.inquiry.forward()?)
+        self.selection.take(self.query.forward()?)
     }
 }
 
 /// An answer of an upstream, kept whole.
 #[derive(Debug)]
-pub(crate) struct Reply {
+pub(crate) struct FallbackResponse {
     pub(crate) attempt: Attempt,
     pub(crate) packet: Box<[u8]>,
 }
@@ -196,8 +196,8 @@ pub(crate) struct Reply {
 /// One question on its way to one upstream.
 #[derive(Debug)]
 pub(crate) struct Attempt {
-    pub(crate) inquiry: Rc<Inquiry>,
-    pub(crate) flight: FlightId,
+    pub(crate) query: Rc<UpstreamQuery>,
+    pub(crate) inflight: QueryId,
     /// Index among the upstreams of the forward.
     pub(crate) upstream: usize,
     pub(crate) transport: Transport,
@@ -214,11 +214,11 @@ pub(crate) struct Attempt {
     /// Messages that came for it and did not answer it.
     pub(crate) mismatches: u8,
     /// How long the right answer may take to follow a message that was not it.
-    pub(crate) doubted_until: Option<Instant>,
+    pub(crate) mismatch_deadline: Option<Instant>,
     /// Its time is over; it is only kept for what may still come.
     pub(crate) late: bool,
     /// It repeats one that a closing connection had taken with it.
-    pub(crate) redone: bool,
+    pub(crate) is_retry: bool,
     /// It was made early, because another one brought nothing for a while.
     pub(crate) is_hedge: bool,
 }
@@ -232,18 +232,18 @@ impl Attempt {
 
     /// When the next thing happens to it, unless it is late.
     pub(crate) fn next_look(&self) -> Instant {
-        let looks = [self.hedge_at, self.doubted_until];
+        let looks = [self.hedge_at, self.mismatch_deadline];
         looks.into_iter().flatten().fold(self.until, Instant::min)
     }
 }
 
 /// What a timer is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Due {
+pub(crate) enum Timer {
     Attempt(AttemptId),
-    Flight(FlightId),
+    Query(QueryId),
     /// Clients have waited long enough for something newer than what is stale.
-    Patience(FlightId),
+    ClientResponse(QueryId),
     /// By its last attempt.
-    Probe(AttemptId),
+    HealthCheck(AttemptId),
 }

@@ -9,29 +9,29 @@ const FEW: usize = 1024;
 
 /// Open questions by client address.
 #[derive(Debug)]
-pub(crate) struct Shares {
+pub(crate) struct ClientQuotas {
     open: HashMap<IpAddr, Rc<()>>,
     tidied_at: usize,
 }
 
 /// One open question of a client; given back by dropping it.
 #[derive(Debug)]
-pub(crate) struct Share(#[expect(dead_code, reason = "what counts is how many there are")] Rc<()>);
+pub(crate) struct Permit(#[expect(dead_code, reason = "what counts is how many there are")] Rc<()>);
 
-impl Shares {
+impl ClientQuotas {
     pub(crate) fn new() -> Self {
         Self { open: HashMap::new(), tidied_at: FEW }
     }
 
-    /// A share for one more question of `client`, or nothing when it has `most` open.
-    pub(crate) fn take(&mut self, client: IpAddr, most: usize) -> Option<Share> {
+    /// A permit for one more question of `client`, or nothing when it has `most` open.
+    pub(crate) fn take(&mut self, client: IpAddr, most: usize) -> Option<Permit> {
         if self.open.len() >= self.tidied_at {
             self.open.retain(|_, one| Rc::strong_count(one) > 1);
             self.tidied_at = FEW.max(2 * self.open.len());
         }
         let one = self.open.entry(client).or_default();
         // The one in the table is not a question.
-        (Rc::strong_count(one) <= most).then(|| Share(Rc::clone(one)))
+        (Rc::strong_count(one) <= most).then(|| Permit(Rc::clone(one)))
     }
 }
 
@@ -43,15 +43,15 @@ mod tests {
 
     #[test]
     fn clients_without_a_question_are_forgotten() {
-        let mut shares = Shares::new();
+        let mut quotas = ClientQuotas::new();
         let client = |number: usize| IpAddr::from(Ipv4Addr::from(u32::try_from(number).unwrap()));
-        let held = shares.take(client(0), 1);
+        let held = quotas.take(client(0), 1);
         for number in 1..10 * FEW {
-            drop(shares.take(client(number), 1));
+            drop(quotas.take(client(number), 1));
         }
-        assert!(shares.open.len() <= FEW + 1, "{} remembered", shares.open.len());
-        assert!(shares.take(client(0), 1).is_none(), "its question is still open");
+        assert!(quotas.open.len() <= FEW + 1, "{} remembered", quotas.open.len());
+        assert!(quotas.take(client(0), 1).is_none(), "its question is still open");
         drop(held);
-        assert!(shares.take(client(0), 1).is_some());
+        assert!(quotas.take(client(0), 1).is_some());
     }
 }

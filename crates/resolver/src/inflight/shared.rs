@@ -12,7 +12,7 @@ use wire::Answer;
 use wire::answer::ResponseTtl;
 
 use crate::counters::Plugin;
-use crate::respond::Refusal;
+use crate::respond::ErrorResponse;
 
 /// Locks, so that workers seldom meet at one.
 const SHARDS: usize = 16;
@@ -37,7 +37,7 @@ struct Ownership {
     worker: WorkerId,
     /// When the worker has told its own clients, answer or not. A claim that is older belongs to a worker that hangs.
     until: Instant,
-    followers: Vec<WorkerId>,
+    subscribers: Vec<WorkerId>,
 }
 
 /// How a question ended, for the workers that wait for another one's.
@@ -53,7 +53,7 @@ pub(crate) enum QueryResult {
         /// It is better than what is stale.
         helps: bool,
     },
-    Failed(Refusal),
+    Failed(ErrorResponse),
 }
 
 impl SharedResult {
@@ -69,15 +69,15 @@ impl SharedInflight {
     pub(crate) fn claim(&self, key: &Arc<[u8]>, worker: WorkerId, now: Instant, until: Instant) -> bool {
         let mut shard = self.shard(key);
         if let Some(claim) = shard.get_mut(key).filter(|claim| now <= claim.until) {
-            if !claim.followers.contains(&worker) {
-                claim.followers.push(worker);
+            if !claim.subscribers.contains(&worker) {
+                claim.subscribers.push(worker);
             }
             return false;
         }
         // Who waits for a worker that hangs waits for the next one.
-        let mut followers = shard.remove(key).map(|claim| claim.followers).unwrap_or_default();
-        followers.retain(|&follower| follower != worker);
-        shard.insert(Arc::clone(key), Ownership { worker, until, followers });
+        let mut subscribers = shard.remove(key).map(|claim| claim.subscribers).unwrap_or_default();
+        subscribers.retain(|&subscriber| subscriber != worker);
+        shard.insert(Arc::clone(key), Ownership { worker, until, subscribers });
         true
     }
 
@@ -87,7 +87,7 @@ impl SharedInflight {
         if shard.get(key).is_none_or(|claim| claim.worker != worker) {
             return Vec::new();
         }
-        shard.remove(key).map(|claim| claim.followers).unwrap_or_default()
+        shard.remove(key).map(|claim| claim.subscribers).unwrap_or_default()
     }
 
     #[expect(clippy::indexing_slicing, reason = "the place is a remainder of the number of places")]

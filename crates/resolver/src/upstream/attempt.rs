@@ -10,9 +10,9 @@ use wire::header::Flags;
 
 use crate::Resolver;
 use crate::action::{Action, AttemptFailure, AttemptId, Outbox, SendQuery, Transport};
-use crate::inflight::query::{Attempt, Due, Flight, FlightId, Inquiry};
-use crate::upstream::hedge::Pace;
-use crate::upstream::selection::Step;
+use crate::inflight::query::{Attempt, InflightQuery, QueryId, Timer, UpstreamQuery};
+use crate::upstream::hedge::RttEstimator;
+use crate::upstream::selection::Candidate;
 
 /// How long after its time an attempt on a stream may still bring an answer for the cache.
 const LATE_GRACE: Duration = Duration::from_secs(5);
@@ -21,80 +21,82 @@ const LATE_GRACE: Duration = Duration::from_secs(5);
 const ID_DRAWS: usize = 64;
 
 impl Resolver {
-    /// Asks the next upstream of the flight's plan, or ends the flight when nothing more can come.
-    pub(crate) fn next_step(&mut self, now: Instant, id: FlightId, outbox: &mut Outbox) {
-        let Some(flight) = self.flights.get_mut(&id) else { return };
-        if now >= flight.deadline || flight.is_pausing() {
+    /// Asks the next upstream of the in-flight query's selection, or ends the in-flight query when nothing more can come.
+    pub(crate) fn send_next(&mut self, now: Instant, id: QueryId, outbox: &mut Outbox) {
+        let Some(inflight) = self.inflight.get_mut(&id) else { return };
+        if now >= inflight.deadline || inflight.is_pausing() {
             return;
         }
-        if flight.plan.all_down && flight.plan.is_untouched() {
-            flight.inquiry.route.block.counters.healthcheck_broken.add(1);
+        if inflight.selection.all_down && inflight.selection.is_untouched() {
+            inflight.query.route.block.counters.healthcheck_broken.add(1);
         }
-        match flight.take() {
-            Some(step) => {
-                let launch = Launch { fresh: step.again(), ..Launch::of(id, flight, step) };
-                self.launch(now, launch, outbox);
+        match inflight.take() {
+            Some(candidate) => {
+                let spec =
+                    AttemptSpec { fresh: candidate.again(), ..AttemptSpec::of(id, inflight, candidate) };
+                self.send_attempt(now, spec, outbox);
             }
             None => self.end_if_over(now, id, outbox),
         }
     }
 
-    /// Ends the flight when no attempt may bring anything any more. Late ones may, but neither for a question that has an
+    /// Ends the in-flight query when no attempt may bring anything any more. Late ones may, but neither for a question that has an
     /// answer in hand nor for one whose upstreams are all down are they waited for.
-    pub(crate) fn end_if_over(&mut self, now: Instant, id: FlightId, outbox: &mut Outbox) {
-        let Some(flight) = self.flights.get(&id) else { return };
-        if flight.peek().is_some() {
+    pub(crate) fn end_if_over(&mut self, now: Instant, id: QueryId, outbox: &mut Outbox) {
+        let Some(inflight) = self.inflight.get(&id) else { return };
+        if inflight.peek().is_some() {
             return;
         }
-        let waits_for_late = !flight.plan.all_down && flight.second_best.is_none();
+        let waits_for_late = !inflight.selection.all_down && inflight.fallback_response.is_none();
         let may_bring = |id| self.attempts.get(id).is_some_and(|open| waits_for_late || !open.late);
-        if !flight.attempts.iter().any(may_bring) {
+        if !inflight.attempts.iter().any(may_bring) {
             self.end(now, id, outbox);
         }
     }
 
-    /// Ends the flight with the answer in hand, or with none.
-    fn end(&mut self, now: Instant, id: FlightId, outbox: &mut Outbox) {
-        let Some(flight) = self.flights.get_mut(&id) else { return };
-        let second_best = flight.second_best.take();
-        if flight.trouble.is_none() && flight.plan.all_down && second_best.is_none() {
-            let upstream = flight.inquiry.upstream(0).map(|upstream| upstream.addr);
-            flight.trouble = upstream.map(|addr| (AttemptFailure::AllDown, flight.transport, addr));
+    /// Ends the in-flight query with the answer in hand, or with none.
+    fn end(&mut self, now: Instant, id: QueryId, outbox: &mut Outbox) {
+        let Some(inflight) = self.inflight.get_mut(&id) else { return };
+        let fallback_response = inflight.fallback_response.take();
+        if inflight.trouble.is_none() && inflight.selection.all_down && fallback_response.is_none() {
+            let upstream = inflight.query.upstream(0).map(|upstream| upstream.addr);
+            inflight.trouble = upstream.map(|addr| (AttemptFailure::AllDown, inflight.transport, addr));
         }
-        let answer = second_best.as_ref().map(|reply| (&reply.attempt, Response::parse(&reply.packet)));
+        let answer = fallback_response.as_ref().map(|reply| (&reply.attempt, Response::parse(&reply.packet)));
         match answer {
-            Some((attempt, Ok(response))) => self.conclude(now, attempt, &response, outbox),
-            _ => self.give_up(now, id, outbox),
+            Some((attempt, Ok(response))) => self.complete(now, attempt, &response, outbox),
+            _ => self.fail(now, id, outbox),
         }
     }
 
-    pub(crate) fn launch(&mut self, now: Instant, launch: Launch, outbox: &mut Outbox) {
+    pub(crate) fn send_attempt(&mut self, now: Instant, spec: AttemptSpec, outbox: &mut Outbox) {
         let number = AttemptId(self.next_number());
-        let Launch { flight: flight_id, inquiry, upstream: index, fresh, .. } = launch;
-        let Some(flight) = self.flights.get_mut(&flight_id).filter(|flight| now < flight.deadline) else {
+        let AttemptSpec { inflight: query_id, query, upstream: index, fresh, .. } = spec;
+        let Some(inflight) = self.inflight.get_mut(&query_id).filter(|inflight| now < inflight.deadline)
+        else {
             return;
         };
-        let Some((forward, upstream)) = inquiry.forward().zip(inquiry.upstream(index)) else { return };
-        let transport = if upstream.encrypted { Transport::Tcp } else { launch.transport };
+        let Some((forward, upstream)) = query.forward().zip(query.upstream(index)) else { return };
+        let transport = if upstream.encrypted { Transport::Tcp } else { spec.transport };
         let Some(id) = draw_id(&mut self.random, &self.ids) else {
-            flight.trouble = Some((AttemptFailure::Local, transport, upstream.addr));
-            return self.end(now, flight_id, outbox);
+            inflight.trouble = Some((AttemptFailure::Local, transport, upstream.addr));
+            return self.end(now, query_id, outbox);
         };
-        flight.attempts.push(number);
+        inflight.attempts.push(number);
         self.ids.insert(id);
         let start = outbox.bytes.len();
-        let query = wire::query::OutgoingQuery {
+        let outgoing = wire::query::OutgoingQuery {
             id,
-            question: &inquiry.question,
-            recursion_desired: inquiry.flags.has(Flags::RD),
-            checking_disabled: inquiry.flags.has(Flags::CD),
-            edns: launch.edns,
-            dnssec_ok: inquiry.dnssec_ok,
-            udp_size: inquiry.route.block.udp_size.min(DEFAULT_UDP_SIZE),
+            question: &query.question,
+            recursion_desired: query.flags.has(Flags::RD),
+            checking_disabled: query.flags.has(Flags::CD),
+            edns: spec.edns,
+            dnssec_ok: query.dnssec_ok,
+            udp_size: query.route.block.udp_size.min(DEFAULT_UDP_SIZE),
         };
-        query.write(&mut outbox.bytes);
+        outgoing.write(&mut outbox.bytes);
         if let Some(message) = outbox.since(start) {
-            let (attempt, upstream, until) = (number, upstream.id, flight.deadline);
+            let (attempt, upstream, until) = (number, upstream.id, inflight.deadline);
             outbox.actions.push(Action::SendQuery(SendQuery {
                 attempt,
                 upstream,
@@ -104,31 +106,34 @@ impl Resolver {
                 message,
             }));
         }
-        let until = (now + forward.read_timeout).min(flight.deadline);
-        let pace = self.paces.entry(upstream.id).or_insert_with(|| Pace::new(self.limits.initial_hedges));
-        if !launch.is_hedge {
-            pace.earn();
+        let until = (now + forward.read_timeout).min(inflight.deadline);
+        let estimator = self
+            .estimators
+            .entry(upstream.id)
+            .or_insert_with(|| RttEstimator::new(self.limits.initial_hedges));
+        if !spec.is_hedge {
+            estimator.refill();
         }
-        let hedge_at = Some(now + pace.patience()).filter(|at| *at < until && self.limits.initial_hedges > 0);
+        let hedge_at = Some(now + estimator.rto()).filter(|at| *at < until && self.limits.initial_hedges > 0);
         let mut attempt = Attempt {
-            flight: flight_id,
+            inflight: query_id,
             upstream: index,
             transport,
             id,
-            edns: launch.edns,
+            edns: spec.edns,
             asked: now,
             timer: until,
             until,
             hedge_at,
             mismatches: 0,
-            doubted_until: None,
+            mismatch_deadline: None,
             late: false,
-            redone: launch.redone,
-            is_hedge: launch.is_hedge,
-            inquiry: Rc::clone(&inquiry),
+            is_retry: spec.is_retry,
+            is_hedge: spec.is_hedge,
+            query: Rc::clone(&query),
         };
         attempt.timer = attempt.next_look();
-        self.timers.insert((attempt.timer, Due::Attempt(number)));
+        self.timers.insert((attempt.timer, Timer::Attempt(number)));
         self.attempts.insert(number, attempt);
     }
 
@@ -140,32 +145,34 @@ impl Resolver {
         failure: AttemptFailure,
         outbox: &mut Outbox,
     ) {
-        if self.probes.contains_key(&id) {
-            return self.probe_failed(now, id, failure, outbox);
+        if self.health_checks.contains_key(&id) {
+            return self.health_check_failed(now, id, failure, outbox);
         }
         let Some(attempt) = self.drop_attempt(id) else { return };
-        let Some(upstream) = attempt.inquiry.upstream(attempt.upstream) else { return };
-        if failure == (AttemptFailure::Closed { reused: true }) && !attempt.redone && !attempt.late {
-            if self.flights.contains_key(&attempt.flight) {
+        let Some(upstream) = attempt.query.upstream(attempt.upstream) else { return };
+        if failure == (AttemptFailure::Closed { reused: true }) && !attempt.is_retry && !attempt.late {
+            if self.inflight.contains_key(&attempt.inflight) {
                 upstream.counters.retried.add(1);
             }
-            let launch = Launch { fresh: true, redone: true, ..Launch::again(&attempt) };
-            return self.launch(now, launch, outbox);
+            let spec = AttemptSpec { fresh: true, is_retry: true, ..AttemptSpec::again(&attempt) };
+            return self.send_attempt(now, spec, outbox);
         }
         if failure != AttemptFailure::Local && !attempt.late {
             upstream.counters.failures.add(1);
             if attempt.mismatches == 0 {
-                self.probe(now, &attempt.inquiry, attempt.upstream, outbox);
+                self.health_check(now, &attempt.query, attempt.upstream, outbox);
             }
         }
-        let Some(flight) = self.flights.get_mut(&attempt.flight) else { return };
-        flight.trouble = Some((failure, attempt.transport, upstream.addr));
-        flight.only_silence &= failure.is_silence();
-        flight.has_waited |= failure.is_silence();
-        match flight.peek() {
-            _ if attempt.late => self.end_if_over(now, attempt.flight, outbox),
-            Some(step) if step.again() => self.next_step_at(now, now + step.pause(), attempt.flight, outbox),
-            _ => self.next_step(now, attempt.flight, outbox),
+        let Some(inflight) = self.inflight.get_mut(&attempt.inflight) else { return };
+        inflight.trouble = Some((failure, attempt.transport, upstream.addr));
+        inflight.only_silence &= failure.is_silence();
+        inflight.has_waited |= failure.is_silence();
+        match inflight.peek() {
+            _ if attempt.late => self.end_if_over(now, attempt.inflight, outbox),
+            Some(candidate) if candidate.again() => {
+                self.send_next_at(now, now + candidate.pause(), attempt.inflight, outbox)
+            }
+            _ => self.send_next(now, attempt.inflight, outbox),
         }
     }
 
@@ -176,93 +183,93 @@ impl Resolver {
             self.drop_attempt(id);
             return outbox.actions.push(Action::CancelAttempt(id));
         }
-        if attempt.doubted_until.is_some_and(|until| until <= now) {
-            return self.distrust(now, id, outbox);
+        if attempt.mismatch_deadline.is_some_and(|until| until <= now) {
+            return self.quarantine(now, id, outbox);
         }
         if now >= attempt.until {
             return self.time_out(now, id, outbox);
         }
         attempt.hedge_at = None;
         attempt.timer = attempt.next_look();
-        self.timers.insert((attempt.timer, Due::Attempt(id)));
+        self.timers.insert((attempt.timer, Timer::Attempt(id)));
         self.hedge(now, id, outbox);
     }
 
-    /// The time of an attempt is over: it becomes late and the flight goes on.
+    /// The time of an attempt is over: it becomes late and the in-flight query goes on.
     fn time_out(&mut self, now: Instant, id: AttemptId, outbox: &mut Outbox) {
         let Some(attempt) = self.attempts.get_mut(&id) else { return };
         attempt.late = true;
         attempt.timer = now + LATE_GRACE;
-        self.timers.insert((attempt.timer, Due::Attempt(id)));
-        let (flight, index, inquiry) = (attempt.flight, attempt.upstream, Rc::clone(&attempt.inquiry));
-        let Some(upstream) = inquiry.upstream(index) else { return };
+        self.timers.insert((attempt.timer, Timer::Attempt(id)));
+        let (inflight, index, query) = (attempt.inflight, attempt.upstream, Rc::clone(&attempt.query));
+        let Some(upstream) = query.upstream(index) else { return };
         upstream.counters.failures.add(1);
-        if let Some(open) = self.flights.get_mut(&flight) {
+        if let Some(open) = self.inflight.get_mut(&inflight) {
             open.trouble = Some((AttemptFailure::TimedOut, attempt.transport, upstream.addr));
             open.has_waited = true;
         }
-        self.probe(now, &inquiry, index, outbox);
-        self.next_step(now, flight, outbox);
+        self.health_check(now, &query, index, outbox);
+        self.send_next(now, inflight, outbox);
     }
 
     /// A pause is over, or the deadline is here.
-    pub(crate) fn flight_due(&mut self, now: Instant, id: FlightId, outbox: &mut Outbox) {
-        let Some(flight) = self.flights.get_mut(&id) else { return };
-        if now >= flight.deadline {
+    pub(crate) fn query_due(&mut self, now: Instant, id: QueryId, outbox: &mut Outbox) {
+        let Some(inflight) = self.inflight.get_mut(&id) else { return };
+        if now >= inflight.deadline {
             return self.end(now, id, outbox);
         }
-        flight.timer = flight.deadline;
-        self.timers.insert((flight.timer, Due::Flight(id)));
-        self.next_step(now, id, outbox);
+        inflight.timer = inflight.deadline;
+        self.timers.insert((inflight.timer, Timer::Query(id)));
+        self.send_next(now, id, outbox);
     }
 
-    /// Goes on at `at`. When that is too late and nothing is under way, the flight ends.
-    fn next_step_at(&mut self, now: Instant, at: Instant, id: FlightId, outbox: &mut Outbox) {
-        let Some(flight) = self.flights.get_mut(&id) else { return };
-        if at >= flight.deadline && flight.attempts.is_empty() {
+    /// Goes on at `at`. When that is too late and nothing is under way, the in-flight query ends.
+    fn send_next_at(&mut self, now: Instant, at: Instant, id: QueryId, outbox: &mut Outbox) {
+        let Some(inflight) = self.inflight.get_mut(&id) else { return };
+        if at >= inflight.deadline && inflight.attempts.is_empty() {
             return self.end(now, id, outbox);
         }
-        self.timers.remove(&(flight.timer, Due::Flight(id)));
-        flight.timer = at.min(flight.deadline);
-        self.timers.insert((flight.timer, Due::Flight(id)));
+        self.timers.remove(&(inflight.timer, Timer::Query(id)));
+        inflight.timer = at.min(inflight.deadline);
+        self.timers.insert((inflight.timer, Timer::Query(id)));
     }
 
     pub(crate) fn drop_attempt(&mut self, id: AttemptId) -> Option<Attempt> {
         let attempt = self.attempts.remove(&id)?;
         self.ids.remove(&attempt.id);
-        self.timers.remove(&(attempt.timer, Due::Attempt(id)));
-        if let Some(flight) = self.flights.get_mut(&attempt.flight) {
-            flight.attempts.retain(|&open| open != id);
+        self.timers.remove(&(attempt.timer, Timer::Attempt(id)));
+        if let Some(inflight) = self.inflight.get_mut(&attempt.inflight) {
+            inflight.attempts.retain(|&open| open != id);
         }
         Some(attempt)
     }
 }
 
 /// What an attempt is started with.
-pub(crate) struct Launch {
-    pub(crate) flight: FlightId,
-    pub(crate) inquiry: Rc<Inquiry>,
+pub(crate) struct AttemptSpec {
+    pub(crate) inflight: QueryId,
+    pub(crate) query: Rc<UpstreamQuery>,
     /// Index among the upstreams of the forward.
     pub(crate) upstream: usize,
     pub(crate) transport: Transport,
     pub(crate) edns: bool,
     /// On a connection that has carried nothing yet.
     pub(crate) fresh: bool,
-    pub(crate) redone: bool,
+    pub(crate) is_retry: bool,
     pub(crate) is_hedge: bool,
 }
 
-impl Launch {
-    /// The question of `flight`, to the upstream of `step`.
-    pub(crate) fn of(id: FlightId, flight: &Flight, step: Step) -> Self {
+impl AttemptSpec {
+    /// The question of `inflight`, to the upstream of `candidate`.
+    pub(crate) fn of(id: QueryId, inflight: &InflightQuery, candidate: Candidate) -> Self {
         Self {
-            flight: id,
-            inquiry: Rc::clone(&flight.inquiry),
-            upstream: step.upstream,
-            transport: flight.transport,
+            inflight: id,
+            query: Rc::clone(&inflight.query),
+            upstream: candidate.upstream,
+            transport: inflight.transport,
             edns: true,
             fresh: false,
-            redone: false,
+            is_retry: false,
             is_hedge: false,
         }
     }
@@ -270,13 +277,13 @@ impl Launch {
     /// The same question to the same upstream in the same way.
     pub(crate) fn again(attempt: &Attempt) -> Self {
         Self {
-            flight: attempt.flight,
-            inquiry: Rc::clone(&attempt.inquiry),
+            inflight: attempt.inflight,
+            query: Rc::clone(&attempt.query),
             upstream: attempt.upstream,
             transport: attempt.transport,
             edns: attempt.edns,
             fresh: false,
-            redone: false,
+            is_retry: false,
             is_hedge: attempt.is_hedge,
         }
     }

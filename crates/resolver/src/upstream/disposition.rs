@@ -12,16 +12,16 @@ use crate::Resolver;
 use crate::action::{Action, AttemptId, Cause, Outbox, Transport};
 use crate::counters::rcode_index;
 use crate::inflight::completion::report;
-use crate::inflight::query::{Attempt, Due, FlightId, Inquiry, Reply};
+use crate::inflight::query::{Attempt, FallbackResponse, QueryId, Timer, UpstreamQuery};
 use crate::inflight::shared::{QueryResult, SharedResult};
 use crate::policy::ForwardPolicy;
-use crate::respond::Refusal;
-use crate::upstream::selection::Plan;
+use crate::respond::ErrorResponse;
+use crate::upstream::selection::Selection;
 
 /// What is done with an answer.
-enum Verdict {
+enum Disposition {
     /// It ends the question.
-    Told,
+    Complete,
     /// The upstream does not know EDNS: it is asked without.
     WithoutEdns,
     /// Another upstream may know better (`failover`).
@@ -41,26 +41,28 @@ impl Resolver {
     ) {
         self.count_answer(now, id, response);
         let Some(attempt) = self.attempts.get(&id) else { return };
-        let (verdict, flight) = (self.verdict(attempt, response), attempt.flight);
-        if matches!(verdict, Verdict::WithoutEdns) {
-            return self.ask_without_edns(now, id, outbox);
+        let (disposition, inflight) = (self.disposition(attempt, response), attempt.inflight);
+        if matches!(disposition, Disposition::WithoutEdns) {
+            return self.retry_without_edns(now, id, outbox);
         }
         let Some(attempt) = self.drop_attempt(id) else { return };
         if attempt.keeps_open() {
             outbox.actions.push(Action::CancelAttempt(id));
         }
-        let open = self.flights.get_mut(&flight);
-        match (verdict, open) {
-            (Verdict::Told | Verdict::WithoutEdns, _) => {
-                self.probe_overtaken(now, &attempt, outbox);
-                self.conclude(now, &attempt, response, outbox);
+        let open = self.inflight.get_mut(&inflight);
+        match (disposition, open) {
+            (Disposition::Complete | Disposition::WithoutEdns, _) => {
+                self.check_outrun_upstreams(now, &attempt, outbox);
+                self.complete(now, &attempt, response, outbox);
             }
-            (Verdict::NextUpstream, Some(flight)) => {
-                let (id, packet) = (attempt.flight, response.packet.into());
-                flight.second_best = Some(Reply { attempt, packet });
-                self.next_step(now, id, outbox);
+            (Disposition::NextUpstream, Some(inflight)) => {
+                let (id, packet) = (attempt.inflight, response.packet.into());
+                inflight.fallback_response = Some(FallbackResponse { attempt, packet });
+                self.send_next(now, id, outbox);
             }
-            (Verdict::NextForward(forward), Some(_)) => self.hand_over(now, flight, forward, outbox),
+            (Disposition::NextForward(forward), Some(_)) => {
+                self.forward_to_next(now, inflight, forward, outbox)
+            }
             // Not good enough for clients, and nobody waits any more: not good enough for the cache.
             (_, None) => self.counters.late_responses.add(1),
         }
@@ -68,97 +70,97 @@ impl Resolver {
 
     fn count_answer(&mut self, now: Instant, id: AttemptId, response: &Response<'_>) {
         let Some(attempt) = self.attempts.get(&id) else { return };
-        let inquiry = &attempt.inquiry;
-        let Some((forward, upstream)) = inquiry.forward().zip(inquiry.upstream(attempt.upstream)) else {
+        let query = &attempt.query;
+        let Some((forward, upstream)) = query.forward().zip(query.upstream(attempt.upstream)) else {
             return;
         };
         let took = now.saturating_duration_since(attempt.asked);
         if let Some(durations) = upstream.counters.request_durations.get(rcode_index(response.rcode)) {
             durations.observe(took);
         }
-        if let Some(pace) = self.paces.get_mut(&upstream.id) {
-            pace.observe(took.min(forward.read_timeout));
+        if let Some(estimator) = self.estimators.get_mut(&upstream.id) {
+            estimator.observe(took.min(forward.read_timeout));
         }
         forward.state.responses.fetch_add(1, Relaxed);
         upstream.state.failed_probes.store(0, Relaxed);
     }
 
-    fn verdict(&self, attempt: &Attempt, response: &Response<'_>) -> Verdict {
-        let (inquiry, rcode) = (&attempt.inquiry, response.rcode);
-        let Some(forward) = inquiry.forward() else { return Verdict::Told };
+    fn disposition(&self, attempt: &Attempt, response: &Response<'_>) -> Disposition {
+        let (query, rcode) = (&attempt.query, response.rcode);
+        let Some(forward) = query.forward() else { return Disposition::Complete };
         if attempt.edns && matches!(rcode, Rcode::FORMERR | Rcode::NOTIMP) && !response.has_opt() {
-            return Verdict::WithoutEdns;
+            return Disposition::WithoutEdns;
         }
         if forward.failover.contains(&rcode) && self.has_others(attempt, forward) {
-            return Verdict::NextUpstream;
+            return Disposition::NextUpstream;
         }
         let has_nothing = rcode == Rcode::NOERROR && response.response_type != ResponseType::Positive;
         if forward.next.contains(&rcode) || forward.next_on_nodata && has_nothing {
-            let behind =
-                inquiry.forward.and_then(|from| inquiry.route.block.next_forward(from, &inquiry.name));
-            return behind.map_or(Verdict::Told, Verdict::NextForward);
+            let behind = query.forward.and_then(|from| query.route.block.next_forward(from, &query.name));
+            return behind.map_or(Disposition::Complete, Disposition::NextForward);
         }
-        Verdict::Told
+        Disposition::Complete
     }
 
     /// True when another upstream may still answer the question. When nobody waits any more it does not matter.
     fn has_others(&self, attempt: &Attempt, forward: &ForwardPolicy) -> bool {
-        let Some(flight) = self.flights.get(&attempt.flight) else { return true };
+        let Some(inflight) = self.inflight.get(&attempt.inflight) else { return true };
         let is_other = |open: &Attempt| !open.late && open.upstream != attempt.upstream;
-        flight.plan.peek(forward).is_some_and(|step| !step.again())
-            || flight.attempts.iter().filter_map(|id| self.attempts.get(id)).any(is_other)
+        inflight.selection.peek(forward).is_some_and(|candidate| !candidate.again())
+            || inflight.attempts.iter().filter_map(|id| self.attempts.get(id)).any(is_other)
     }
 
     /// Probes the upstreams that have left this question open although they were asked before the one that has answered.
     /// Their attempts over UDP end with the question, so that their time will not tell whether they are down.
-    fn probe_overtaken(&mut self, now: Instant, winner: &Attempt, outbox: &mut Outbox) {
-        let Some(flight) = self.flights.get(&winner.flight) else { return };
-        let open = flight.attempts.iter().filter_map(|id| self.attempts.get(id));
-        let overtaken = open.filter(|open| {
+    fn check_outrun_upstreams(&mut self, now: Instant, winner: &Attempt, outbox: &mut Outbox) {
+        let Some(inflight) = self.inflight.get(&winner.inflight) else { return };
+        let open = inflight.attempts.iter().filter_map(|id| self.attempts.get(id));
+        let outrun = open.filter(|open| {
             let is_other = open.upstream != winner.upstream;
             is_other && open.transport == Transport::Udp && open.asked < winner.asked
         });
-        let overtaken: Vec<usize> = overtaken.map(|open| open.upstream).collect();
-        for upstream in overtaken {
-            self.probe(now, &winner.inquiry, upstream, outbox);
+        let outrun: Vec<usize> = outrun.map(|open| open.upstream).collect();
+        for upstream in outrun {
+            self.health_check(now, &winner.query, upstream, outbox);
         }
     }
 
     /// The question goes to another `forward` of its block, in the time it has left.
-    fn hand_over(&mut self, now: Instant, id: FlightId, forward: usize, outbox: &mut Outbox) {
-        let Some(flight) = self.flights.get_mut(&id) else { return };
-        let inquiry = Rc::new(Inquiry { forward: Some(forward), ..Inquiry::clone(&flight.inquiry) });
-        let Some((from, to)) = flight.inquiry.forward().zip(inquiry.forward()) else { return };
+    fn forward_to_next(&mut self, now: Instant, id: QueryId, forward: usize, outbox: &mut Outbox) {
+        let Some(inflight) = self.inflight.get_mut(&id) else { return };
+        let query =
+            Rc::new(UpstreamQuery { forward: Some(forward), ..UpstreamQuery::clone(&inflight.query) });
+        let Some((from, to)) = inflight.query.forward().zip(query.forward()) else { return };
         if to.is_full() {
-            return self.refuse_flight(now, id, to.max_concurrent, outbox);
+            return self.reject_inflight(now, id, to.max_concurrent, outbox);
         }
         from.state.inflight_queries.fetch_sub(1, Relaxed);
         to.state.inflight_queries.fetch_add(1, Relaxed);
-        flight.plan = Plan::new(to, &mut self.random);
-        flight.transport = to.transport.for_client(inquiry.came_by);
-        flight.second_best = None;
-        flight.heard = to.state.responses.load(Relaxed);
-        flight.inquiry = inquiry;
-        self.timers.remove(&(flight.timer, Due::Flight(id)));
-        flight.timer = flight.deadline;
-        self.timers.insert((flight.timer, Due::Flight(id)));
-        for attempt in std::mem::take(&mut flight.attempts) {
+        inflight.selection = Selection::new(to, &mut self.random);
+        inflight.transport = to.transport.for_client(query.came_by);
+        inflight.fallback_response = None;
+        inflight.heard = to.state.responses.load(Relaxed);
+        inflight.query = query;
+        self.timers.remove(&(inflight.timer, Timer::Query(id)));
+        inflight.timer = inflight.deadline;
+        self.timers.insert((inflight.timer, Timer::Query(id)));
+        for attempt in std::mem::take(&mut inflight.attempts) {
             self.drop_attempt(attempt);
             outbox.actions.push(Action::CancelAttempt(attempt));
         }
-        self.next_step(now, id, outbox);
+        self.send_next(now, id, outbox);
     }
 
     /// The next `forward` has as many questions open as it may.
-    fn refuse_flight(&mut self, now: Instant, id: FlightId, limit: u32, outbox: &mut Outbox) {
-        let Some(flight) = self.end_flight(id, outbox) else { return };
-        let Inquiry { route, qtype, name, .. } = &*flight.inquiry;
+    fn reject_inflight(&mut self, now: Instant, id: QueryId, limit: u32, outbox: &mut Outbox) {
+        let Some(inflight) = self.take_inflight(id, outbox) else { return };
+        let UpstreamQuery { route, qtype, name, .. } = &*inflight.query;
         route.block.counters.max_concurrent_rejects.add(1);
         report(route, (Rcode::REFUSED, *qtype, name), Cause::TooManyConcurrent(limit), outbox);
-        self.tell_all(
+        self.respond_all(
             now,
-            &flight,
-            &SharedResult(QueryResult::Failed(Refusal::bare(Rcode::REFUSED))),
+            &inflight,
+            &SharedResult(QueryResult::Failed(ErrorResponse::bare(Rcode::REFUSED))),
             outbox,
         );
     }

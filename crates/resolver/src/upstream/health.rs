@@ -11,11 +11,11 @@ use wire::header::{Class, RecordType};
 
 use crate::Resolver;
 use crate::action::{Action, AttemptFailure, AttemptId, Outbox, SendQuery, Transport};
-use crate::inflight::query::{Due, Inquiry};
+use crate::inflight::query::{Timer, UpstreamQuery};
 use crate::policy::{ForwardPolicy, Route, TransportPreference, Upstream};
 use crate::upstream::attempt::draw_id;
 
-/// How long a probe over UDP waits for its answer.
+/// How long a health_check over UDP waits for its answer.
 const BY_UDP: Duration = Duration::from_secs(1);
 
 /// How long one by TCP may take, dialling included.
@@ -23,7 +23,7 @@ const BY_TCP: Duration = Duration::from_secs(2);
 
 /// One upstream of one `forward` that is being probed. Its key in the table is its last attempt.
 #[derive(Debug)]
-pub(crate) struct Probe {
+pub(crate) struct HealthCheck {
     route: Arc<Route>,
     /// Index among the block's forwards.
     forward: Option<usize>,
@@ -37,7 +37,7 @@ pub(crate) struct Probe {
     timer: Instant,
 }
 
-impl Probe {
+impl HealthCheck {
     fn forward(&self) -> Option<&ForwardPolicy> {
         self.route.block.forwards.get(self.forward?)
     }
@@ -54,49 +54,56 @@ impl Probe {
 }
 
 impl Resolver {
-    /// Begins to probe an upstream of the inquiry's `forward`, unless some worker does.
-    pub(crate) fn probe(&mut self, now: Instant, inquiry: &Inquiry, index: usize, outbox: &mut Outbox) {
-        let Some((forward, upstream)) = inquiry.forward().zip(inquiry.upstream(index)) else { return };
-        if forward.health.max_fails == 0 || !self.policy.serves(&inquiry.route) {
+    /// Begins to health_check an upstream of the query's `forward`, unless some worker does.
+    pub(crate) fn health_check(
+        &mut self,
+        now: Instant,
+        query: &UpstreamQuery,
+        index: usize,
+        outbox: &mut Outbox,
+    ) {
+        let Some((forward, upstream)) = query.forward().zip(query.upstream(index)) else { return };
+        if forward.health.max_fails == 0 || !self.policy.serves(&query.route) {
             return;
         }
         if upstream.state.probing.swap(true, Relaxed) {
             return;
         }
         let by_tcp = upstream.encrypted || forward.transport == TransportPreference::ForceTcp;
-        let probe = Probe {
-            route: Arc::clone(&inquiry.route),
-            forward: inquiry.forward,
+        let health_check = HealthCheck {
+            route: Arc::clone(&query.route),
+            forward: query.forward,
             upstream: index,
             transport: if by_tcp { Transport::Tcp } else { Transport::Udp },
             fresh: false,
             asked: None,
             timer: now,
         };
-        self.send_probe(now, probe, outbox);
+        self.send_health_check(now, health_check, outbox);
     }
 
-    fn send_probe(&mut self, now: Instant, mut probe: Probe, outbox: &mut Outbox) {
+    fn send_health_check(&mut self, now: Instant, mut health_check: HealthCheck, outbox: &mut Outbox) {
         let attempt = AttemptId(self.next_number());
-        let Some((forward, upstream)) = probe.forward().zip(probe.upstream()) else { return };
+        let Some((forward, upstream)) = health_check.forward().zip(health_check.upstream()) else { return };
         let Some(id) = draw_id(&mut self.random, &self.ids) else {
             return upstream.state.probing.store(false, Relaxed);
         };
         let start = outbox.bytes.len();
         // Without OPT and DO: the plainest question there is.
-        let query = wire::query::OutgoingQuery {
+        let outgoing = wire::query::OutgoingQuery {
             id,
-            question: &probe.question(),
+            question: &health_check.question(),
             recursion_desired: forward.health.recursion_desired,
             checking_disabled: false,
             edns: false,
             dnssec_ok: false,
             udp_size: DEFAULT_UDP_SIZE,
         };
-        query.write(&mut outbox.bytes);
+        outgoing.write(&mut outbox.bytes);
         let Some(message) = outbox.since(start) else { return };
-        let time = if probe.transport == Transport::Tcp { BY_TCP } else { BY_UDP };
-        let (upstream, transport, fresh, until) = (upstream.id, probe.transport, probe.fresh, now + time);
+        let time = if health_check.transport == Transport::Tcp { BY_TCP } else { BY_UDP };
+        let (upstream, transport, fresh, until) =
+            (upstream.id, health_check.transport, health_check.fresh, now + time);
         outbox.actions.push(Action::SendQuery(SendQuery {
             attempt,
             upstream,
@@ -106,103 +113,109 @@ impl Resolver {
             message,
         }));
         self.ids.insert(id);
-        probe.asked = Some(id);
-        probe.timer = until;
-        self.timers.insert((until, Due::Probe(attempt)));
-        self.probes.insert(attempt, probe);
+        health_check.asked = Some(id);
+        health_check.timer = until;
+        self.timers.insert((until, Timer::HealthCheck(attempt)));
+        self.health_checks.insert(attempt, health_check);
     }
 
-    /// A message that came for a probe. Any that answers its question will do, whatever it says.
-    pub(crate) fn probe_answered(&mut self, now: Instant, id: AttemptId, packet: &[u8], outbox: &mut Outbox) {
-        let Some(probe) = self.probes.get(&id) else { return };
+    /// A message that came for a health_check. Any that answers its question will do, whatever it says.
+    pub(crate) fn health_check_answered(
+        &mut self,
+        now: Instant,
+        id: AttemptId,
+        packet: &[u8],
+        outbox: &mut Outbox,
+    ) {
+        let Some(health_check) = self.health_checks.get(&id) else { return };
         let read = Response::parse(packet).ok();
         let answers = read.is_some_and(|read| {
-            Some(read.header.id) == probe.asked && read.matches_question(&probe.question())
+            Some(read.header.id) == health_check.asked && read.matches_question(&health_check.question())
         });
-        match (answers, probe.transport) {
+        match (answers, health_check.transport) {
             (true, transport) => {
                 if transport == Transport::Udp {
                     outbox.actions.push(Action::CancelAttempt(id));
                 }
-                let Some(probe) = self.take_probe(id) else { return };
-                if let Some(forward) = probe.forward() {
+                let Some(health_check) = self.take_health_check(id) else { return };
+                if let Some(forward) = health_check.forward() {
                     forward.state.responses.fetch_add(1, Relaxed);
                 }
-                end(&probe);
+                end(&health_check);
             }
             (false, Transport::Udp) => {}
             (false, Transport::Tcp) => {
                 outbox.actions.push(Action::QuarantineConnection(id));
                 outbox.actions.push(Action::CancelAttempt(id));
-                self.probe_failed(now, id, AttemptFailure::Closed { reused: false }, outbox);
+                self.health_check_failed(now, id, AttemptFailure::Closed { reused: false }, outbox);
             }
         }
     }
 
-    /// A probe that brought nothing. The next one waits, unless only a connection was at fault that had been open before.
-    pub(crate) fn probe_failed(
+    /// A health_check that brought nothing. The next one waits, unless only a connection was at fault that had been open before.
+    pub(crate) fn health_check_failed(
         &mut self,
         now: Instant,
         id: AttemptId,
         failure: AttemptFailure,
         outbox: &mut Outbox,
     ) {
-        let Some(mut probe) = self.take_probe(id) else { return };
-        let was_fresh = std::mem::replace(&mut probe.fresh, true);
+        let Some(mut health_check) = self.take_health_check(id) else { return };
+        let was_fresh = std::mem::replace(&mut health_check.fresh, true);
         if failure == (AttemptFailure::Closed { reused: true }) && !was_fresh {
-            return self.send_probe(now, probe, outbox);
+            return self.send_health_check(now, health_check, outbox);
         }
-        let Some((forward, upstream)) = probe.forward().zip(probe.upstream()) else { return };
+        let Some((forward, upstream)) = health_check.forward().zip(health_check.upstream()) else { return };
         if failure != AttemptFailure::Local {
             upstream.state.failed_probes.fetch_add(1, Relaxed);
             upstream.counters.healthcheck_failures.add(1);
         }
-        probe.timer = now + forward.health.interval;
-        self.timers.insert((probe.timer, Due::Probe(id)));
-        self.probes.insert(id, probe);
+        health_check.timer = now + forward.health.interval;
+        self.timers.insert((health_check.timer, Timer::HealthCheck(id)));
+        self.health_checks.insert(id, health_check);
     }
 
-    /// The time of a probe is over, or that between two.
-    pub(crate) fn probe_due(&mut self, now: Instant, id: AttemptId, outbox: &mut Outbox) {
-        let Some(probe) = self.probes.get(&id) else { return };
-        if probe.asked.is_some() {
+    /// The time of a health_check is over, or that between two.
+    pub(crate) fn health_check_due(&mut self, now: Instant, id: AttemptId, outbox: &mut Outbox) {
+        let Some(health_check) = self.health_checks.get(&id) else { return };
+        if health_check.asked.is_some() {
             outbox.actions.push(Action::CancelAttempt(id));
-            return self.probe_failed(now, id, AttemptFailure::TimedOut, outbox);
+            return self.health_check_failed(now, id, AttemptFailure::TimedOut, outbox);
         }
-        let Some(probe) = self.take_probe(id) else { return };
+        let Some(health_check) = self.take_health_check(id) else { return };
         let has_answered =
-            probe.upstream().is_none_or(|upstream| upstream.state.failed_probes.load(Relaxed) == 0);
-        if has_answered { end(&probe) } else { self.send_probe(now, probe, outbox) }
+            health_check.upstream().is_none_or(|upstream| upstream.state.failed_probes.load(Relaxed) == 0);
+        if has_answered { end(&health_check) } else { self.send_health_check(now, health_check, outbox) }
     }
 
-    /// Ends all probes. What they would have found out is taken for good.
-    pub(crate) fn stop_probes(&mut self, outbox: &mut Outbox) {
-        let mut probes: Vec<AttemptId> = self.probes.keys().copied().collect();
-        probes.sort_unstable();
-        for id in probes {
-            let Some(probe) = self.probes.get(&id) else { continue };
-            if probe.asked.is_some() {
+    /// Ends all health_checks. What they would have found out is routed for good.
+    pub(crate) fn stop_health_checks(&mut self, outbox: &mut Outbox) {
+        let mut health_checks: Vec<AttemptId> = self.health_checks.keys().copied().collect();
+        health_checks.sort_unstable();
+        for id in health_checks {
+            let Some(health_check) = self.health_checks.get(&id) else { continue };
+            if health_check.asked.is_some() {
                 outbox.actions.push(Action::CancelAttempt(id));
             }
-            if let Some(probe) = self.take_probe(id) {
-                end(&probe);
+            if let Some(health_check) = self.take_health_check(id) {
+                end(&health_check);
             }
         }
     }
 
-    fn take_probe(&mut self, id: AttemptId) -> Option<Probe> {
-        let mut probe = self.probes.remove(&id)?;
-        self.timers.remove(&(probe.timer, Due::Probe(id)));
-        if let Some(id) = probe.asked.take() {
+    fn take_health_check(&mut self, id: AttemptId) -> Option<HealthCheck> {
+        let mut health_check = self.health_checks.remove(&id)?;
+        self.timers.remove(&(health_check.timer, Timer::HealthCheck(id)));
+        if let Some(id) = health_check.asked.take() {
             self.ids.remove(&id);
         }
-        Some(probe)
+        Some(health_check)
     }
 }
 
-/// The upstream is up, and whoever fails there next may probe it.
-fn end(probe: &Probe) {
-    if let Some(upstream) = probe.upstream() {
+/// The upstream is up, and whoever fails there next may health_check it.
+fn end(health_check: &HealthCheck) {
+    if let Some(upstream) = health_check.upstream() {
         upstream.state.failed_probes.store(0, Relaxed);
         upstream.state.probing.store(false, Relaxed);
     }

@@ -7,12 +7,12 @@ use wire::header::{Flags, Header, Rcode};
 
 use crate::Resolver;
 use crate::action::{Action, AttemptFailure, AttemptId, Outbox, Transport};
-use crate::inflight::query::Due;
-use crate::upstream::attempt::Launch;
+use crate::inflight::query::Timer;
+use crate::upstream::attempt::AttemptSpec;
 
 /// How long the right answer may take to follow a wrong one: who guesses is ahead of the upstream by no more than its
-/// round trip, and an upstream that is out of step is not worth a longer wait.
-const DOUBT: Duration = Duration::from_millis(300);
+/// round trip, and an upstream that is out of candidate is not worth a longer wait.
+const MISMATCH_GRACE: Duration = Duration::from_millis(300);
 
 /// More wrong messages than this are an attack or a broken upstream, and nothing is waited for.
 const MOST_MISMATCHES: u8 = 3;
@@ -25,23 +25,27 @@ impl Resolver {
     }
 
     /// Goes on by TCP with an attempt over UDP, whose socket closes.
-    pub(crate) fn ask_by_tcp(&mut self, now: Instant, id: AttemptId, outbox: &mut Outbox) {
+    pub(crate) fn retry_over_tcp(&mut self, now: Instant, id: AttemptId, outbox: &mut Outbox) {
         let Some(attempt) = self.drop_attempt(id) else { return };
         outbox.actions.push(Action::CancelAttempt(id));
-        self.launch(now, Launch { transport: Transport::Tcp, ..Launch::again(&attempt) }, outbox);
+        self.send_attempt(
+            now,
+            AttemptSpec { transport: Transport::Tcp, ..AttemptSpec::again(&attempt) },
+            outbox,
+        );
     }
 
     /// A message that does not answer its attempt. Over UDP anyone may have sent it, so the answer is still awaited
-    /// (RFC 5452 section 9.1), but not for long: TCP cannot be guessed at. A stream that delivers it is out of step and
+    /// (RFC 5452 section 9.1), but not for long: TCP cannot be guessed at. A stream that delivers it is out of candidate and
     /// takes no more questions.
     pub(crate) fn mismatched(&mut self, now: Instant, id: AttemptId, packet: &[u8], outbox: &mut Outbox) {
         let Some(attempt) = self.attempts.get_mut(&id) else { return };
         if attempt.edns && does_not_know_edns(packet, attempt.id) {
-            return self.ask_without_edns(now, id, outbox);
+            return self.retry_without_edns(now, id, outbox);
         }
         attempt.mismatches = attempt.mismatches.saturating_add(1);
-        attempt.inquiry.route.block.counters.cache_drops.add(1);
-        if let Some(upstream) = attempt.inquiry.upstream(attempt.upstream) {
+        attempt.query.route.block.counters.cache_drops.add(1);
+        if let Some(upstream) = attempt.query.upstream(attempt.upstream) {
             upstream.counters.mismatched_responses.add(1);
         }
         let by_tcp = attempt.transport == Transport::Tcp;
@@ -49,45 +53,45 @@ impl Resolver {
             outbox.actions.push(Action::QuarantineConnection(id));
         }
         if attempt.mismatches > MOST_MISMATCHES || by_tcp && attempt.late {
-            return self.distrust(now, id, outbox);
+            return self.quarantine(now, id, outbox);
         }
-        if attempt.doubted_until.is_none() && !attempt.late {
-            self.timers.remove(&(attempt.timer, Due::Attempt(id)));
-            attempt.doubted_until = Some((now + DOUBT).min(attempt.until));
+        if attempt.mismatch_deadline.is_none() && !attempt.late {
+            self.timers.remove(&(attempt.timer, Timer::Attempt(id)));
+            attempt.mismatch_deadline = Some((now + MISMATCH_GRACE).min(attempt.until));
             attempt.timer = attempt.next_look();
-            self.timers.insert((attempt.timer, Due::Attempt(id)));
+            self.timers.insert((attempt.timer, Timer::Attempt(id)));
         }
     }
 
     /// The right answer did not follow. Over UDP the question goes on by TCP, and so does whatever else is asked for its
     /// sake; an attempt by TCP has failed.
-    pub(crate) fn distrust(&mut self, now: Instant, id: AttemptId, outbox: &mut Outbox) {
+    pub(crate) fn quarantine(&mut self, now: Instant, id: AttemptId, outbox: &mut Outbox) {
         let Some(attempt) = self.attempts.get(&id) else { return };
-        if let Some(upstream) = attempt.inquiry.upstream(attempt.upstream) {
+        if let Some(upstream) = attempt.query.upstream(attempt.upstream) {
             upstream.counters.mismatched_attempts.add(1);
         }
         if attempt.transport == Transport::Tcp {
             outbox.actions.push(Action::CancelAttempt(id));
             return self.attempt_failed(now, id, AttemptFailure::Closed { reused: false }, outbox);
         }
-        if let Some(flight) = self.flights.get_mut(&attempt.flight) {
-            flight.transport = Transport::Tcp;
+        if let Some(inflight) = self.inflight.get_mut(&attempt.inflight) {
+            inflight.transport = Transport::Tcp;
         }
-        self.ask_by_tcp(now, id, outbox);
+        self.retry_over_tcp(now, id, outbox);
     }
 
     /// Repeats an attempt without OPT, to an upstream that does not know EDNS (RFC 6891 section 6.2.2). Nothing is
     /// remembered of it: CoreDNS and resolvers know EDNS, and who could forge a FORMERR would otherwise take away DO from
     /// every later question too.
-    pub(crate) fn ask_without_edns(&mut self, now: Instant, id: AttemptId, outbox: &mut Outbox) {
+    pub(crate) fn retry_without_edns(&mut self, now: Instant, id: AttemptId, outbox: &mut Outbox) {
         let Some(attempt) = self.drop_attempt(id) else { return };
         if attempt.keeps_open() {
             outbox.actions.push(Action::CancelAttempt(id));
         }
-        if let Some(upstream) = attempt.inquiry.upstream(attempt.upstream) {
+        if let Some(upstream) = attempt.query.upstream(attempt.upstream) {
             upstream.counters.edns_fallbacks.add(1);
         }
-        self.launch(now, Launch { edns: false, ..Launch::again(&attempt) }, outbox);
+        self.send_attempt(now, AttemptSpec { edns: false, ..AttemptSpec::again(&attempt) }, outbox);
     }
 }
 

@@ -20,7 +20,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// Which upstream is asked next.
 #[derive(Debug)]
-pub(crate) struct Plan {
+pub(crate) struct Selection {
     /// Indices among the upstreams of the forward; empty when all are down and queries are to fail at once.
     order: Vec<usize>,
     taken: usize,
@@ -30,22 +30,22 @@ pub(crate) struct Plan {
     pub(crate) all_down: bool,
 }
 
-/// One step of a plan.
+/// One candidate of a selection.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Step {
+pub(crate) struct Candidate {
     /// Index among the upstreams of the forward.
     pub(crate) upstream: usize,
-    /// How often the plan has been through all upstreams before.
+    /// How often the selection has been through all upstreams before.
     pub(crate) round: usize,
 }
 
-impl Step {
-    /// This flight has asked the upstream before.
+impl Candidate {
+    /// This in-flight query has asked the upstream before.
     pub(crate) fn again(self) -> bool {
         self.round > 0
     }
 
-    /// How long to wait before it when the step before was answered by a no.
+    /// How long to wait before it when the candidate before was answered by a no.
     pub(crate) fn pause(self) -> Duration {
         match u32::try_from(self.round) {
             Ok(0) => Duration::ZERO,
@@ -55,7 +55,7 @@ impl Step {
     }
 }
 
-impl Plan {
+impl Selection {
     /// The upstreams of `forward` that are not down, in the order of its policy. With all of them down it is one
     /// attempt at one of them, or none if queries are to fail at once.
     pub(crate) fn new(forward: &ForwardPolicy, random: &mut impl rand::Rng) -> Self {
@@ -87,33 +87,34 @@ impl Plan {
         Self { order: up, taken: 0, limit, all_down: false }
     }
 
-    /// True before the first step.
+    /// True before the first candidate.
     pub(crate) fn is_untouched(&self) -> bool {
         self.taken == 0
     }
 
-    /// The next step, if the attempts are not used up. Upstreams of `forward` that have been found to be down since are
+    /// The next candidate, if the attempts are not used up. Upstreams of `forward` that have been found to be down since are
     /// passed over while another one is up.
-    pub(crate) fn peek(&self, forward: &ForwardPolicy) -> Option<Step> {
-        self.next_place(forward).and_then(|place| self.step(place))
+    pub(crate) fn peek(&self, forward: &ForwardPolicy) -> Option<Candidate> {
+        self.next_place(forward).and_then(|place| self.candidate(place))
     }
 
-    /// Takes the step that [`Self::peek`] shows.
-    pub(crate) fn take(&mut self, forward: &ForwardPolicy) -> Option<Step> {
+    /// Takes the candidate that [`Self::peek`] shows.
+    pub(crate) fn take(&mut self, forward: &ForwardPolicy) -> Option<Candidate> {
         let place = self.next_place(forward)?;
         self.taken = place + 1;
-        self.step(place)
+        self.candidate(place)
     }
 
     fn next_place(&self, forward: &ForwardPolicy) -> Option<usize> {
         let round = self.taken + self.order.len();
         let places = self.taken..self.limit.map_or(round, |limit| limit.min(round));
-        let is_up = |place: &usize| self.step(*place).is_some_and(|step| forward.is_up(step.upstream));
+        let is_up =
+            |place: &usize| self.candidate(*place).is_some_and(|candidate| forward.is_up(candidate.upstream));
         places.clone().find(is_up).or_else(|| places.clone().next())
     }
 
-    fn step(&self, place: usize) -> Option<Step> {
+    fn candidate(&self, place: usize) -> Option<Candidate> {
         let upstream = *self.order.get(place.checked_rem(self.order.len())?)?;
-        Some(Step { upstream, round: place.checked_div(self.order.len())? })
+        Some(Candidate { upstream, round: place.checked_div(self.order.len())? })
     }
 }
