@@ -8,8 +8,6 @@
 //! crash), `http`, [`metrics`] and `logging` (what the operator sees).
 #![forbid(unsafe_code)]
 
-mod budget;
-mod checks;
 mod clock;
 mod control;
 pub mod counters;
@@ -19,8 +17,10 @@ mod handover;
 pub mod host;
 pub mod http;
 pub mod logging;
+mod memory_budget;
 pub mod metrics;
 pub mod readiness;
+mod self_check;
 pub mod snapshot;
 mod worker;
 

@@ -9,14 +9,14 @@ pub struct Readiness(Arc<Mutex<Conditions>>);
 #[derive(Debug, Default)]
 struct Conditions {
     /// One per guard: its name, and whether it is awaited.
-    guards: Vec<(&'static str, bool)>,
+    conditions: Vec<(&'static str, bool)>,
     withdrawn: bool,
 }
 
-/// One condition, awaited until [`Guard::done`]. A guard that is dropped leaves its condition as it is: what was not
+/// One condition, awaited until [`Condition::done`]. A guard that is dropped leaves its condition as it is: what was not
 /// done by then never will be.
 #[derive(Debug)]
-pub struct Guard {
+pub struct Condition {
     readiness: Readiness,
     place: usize,
 }
@@ -28,10 +28,10 @@ impl Readiness {
     }
 
     /// Adds a condition; several may have one name, and all of them count.
-    pub fn guard(&self, name: &'static str) -> Guard {
+    pub fn add_condition(&self, name: &'static str) -> Condition {
         let mut conditions = self.lock();
-        conditions.guards.push((name, true));
-        Guard { readiness: self.clone(), place: conditions.guards.len() - 1 }
+        conditions.conditions.push((name, true));
+        Condition { readiness: self.clone(), place: conditions.conditions.len() - 1 }
     }
 
     /// From now on we are leaving: not ready any more, whatever the conditions say.
@@ -42,7 +42,7 @@ impl Readiness {
     /// True when nothing is awaited and we are not leaving.
     pub fn is_ready(&self) -> bool {
         let conditions = self.lock();
-        !conditions.withdrawn && conditions.guards.iter().all(|(_, awaited)| !awaited)
+        !conditions.withdrawn && conditions.conditions.iter().all(|(_, awaited)| !awaited)
     }
 
     /// True once we are leaving.
@@ -50,10 +50,10 @@ impl Readiness {
         self.lock().withdrawn
     }
 
-    /// The names of what is awaited, each once, in the order of their first guards.
-    pub fn awaited(&self) -> Vec<&'static str> {
+    /// The names of what is awaited, each once, in the order of their first conditions.
+    pub fn unmet(&self) -> Vec<&'static str> {
         let mut names = Vec::new();
-        for (name, awaited) in &self.lock().guards {
+        for (name, awaited) in &self.lock().conditions {
             if *awaited && !names.contains(name) {
                 names.push(*name);
             }
@@ -66,19 +66,19 @@ impl Readiness {
     }
 }
 
-impl Guard {
+impl Condition {
     /// The condition is fulfilled.
-    pub fn done(&self) {
+    pub fn fulfil(&self) {
         self.set(false);
     }
 
     /// The condition is not fulfilled any more.
-    pub fn await_again(&self) {
+    pub fn revoke(&self) {
         self.set(true);
     }
 
     fn set(&self, awaited: bool) {
-        if let Some(guard) = self.readiness.lock().guards.get_mut(self.place) {
+        if let Some(guard) = self.readiness.lock().conditions.get_mut(self.place) {
             guard.1 = awaited;
         }
     }
@@ -92,47 +92,50 @@ mod tests {
     fn ready_when_every_guard_is_done() {
         let readiness = Readiness::new();
         assert!(readiness.is_ready());
-        let (link, first, second) =
-            (readiness.guard("link"), readiness.guard("worker"), readiness.guard("worker"));
-        assert_eq!(readiness.awaited(), ["link", "worker"]);
-        link.done();
-        first.done();
-        assert_eq!(readiness.awaited(), ["worker"]);
+        let (link, first, second) = (
+            readiness.add_condition("link"),
+            readiness.add_condition("worker"),
+            readiness.add_condition("worker"),
+        );
+        assert_eq!(readiness.unmet(), ["link", "worker"]);
+        link.fulfil();
+        first.fulfil();
+        assert_eq!(readiness.unmet(), ["worker"]);
         assert!(!readiness.is_ready());
-        second.done();
+        second.fulfil();
         assert!(readiness.is_ready());
     }
 
     #[test]
     fn a_lost_condition_is_awaited_again() {
         let readiness = Readiness::new();
-        let link = readiness.guard("link");
-        link.done();
-        link.await_again();
-        assert_eq!(readiness.awaited(), ["link"]);
+        let link = readiness.add_condition("link");
+        link.fulfil();
+        link.revoke();
+        assert_eq!(readiness.unmet(), ["link"]);
         assert!(!readiness.is_ready());
-        link.done();
+        link.fulfil();
         assert!(readiness.is_ready());
     }
 
     #[test]
     fn a_guard_dropped_undone_is_awaited_for_ever() {
         let readiness = Readiness::new();
-        drop(readiness.guard("socket"));
-        let done = readiness.guard("link");
-        done.done();
+        drop(readiness.add_condition("socket"));
+        let done = readiness.add_condition("link");
+        done.fulfil();
         drop(done);
-        assert_eq!(readiness.awaited(), ["socket"]);
+        assert_eq!(readiness.unmet(), ["socket"]);
     }
 
     #[test]
     fn nothing_makes_ready_what_is_withdrawn() {
         let readiness = Readiness::new();
-        let link = readiness.guard("link");
+        let link = readiness.add_condition("link");
         readiness.withdraw();
-        link.done();
+        link.fulfil();
         assert!(!readiness.is_ready());
         assert!(readiness.is_withdrawn());
-        assert!(readiness.awaited().is_empty());
+        assert!(readiness.unmet().is_empty());
     }
 }

@@ -147,15 +147,15 @@ async fn answers_look_like_coredns() {
 async fn ready_names_what_is_awaited() {
     with_admin(Limits::default(), async |mut admin, behind| {
         let readiness = behind.readiness;
-        let (link, worker) = (readiness.guard("link"), readiness.guard("worker"));
+        let (link, worker) = (readiness.add_condition("link"), readiness.add_condition("worker"));
         admin.rebind(&Endpoints { ready: vec![local(1)], ..Endpoints::default() }).unwrap();
         let address = bound(&admin, local(1));
         assert_eq!(get(address, "/ready").await, (503, "link\nworker\n".to_owned()));
-        link.done();
+        link.fulfil();
         assert_eq!(get(address, "/ready").await, (503, "worker\n".to_owned()));
-        worker.done();
+        worker.fulfil();
         assert_eq!(get(address, "/ready").await, (200, "OK".to_owned()));
-        link.await_again();
+        link.revoke();
         assert_eq!(get(address, "/ready").await, (503, "link\n".to_owned()));
         readiness.withdraw();
         assert_eq!(get(address, "/ready").await, (503, "shutting down\nlink\n".to_owned()));

@@ -15,7 +15,7 @@ use super::directory::SocketDirectory;
 use super::protocol::{Connection, Message, MessageType, ProtocolError, one_line};
 use crate::clock;
 use crate::http;
-use crate::worker::Inherited;
+use crate::worker::InheritedSockets;
 
 /// How long an instance in service may take to say what it has; a healthy one takes milliseconds.
 const OFFER_TIME: Duration = Duration::from_secs(2);
@@ -48,7 +48,7 @@ pub(crate) struct ReceivedOffer {
     pub(crate) version: String,
     /// The addresses on its link.
     pub(crate) addresses: Vec<IpAddr>,
-    pub(crate) dns: Inherited,
+    pub(crate) dns: InheritedSockets,
     pub(crate) http: http::InheritedListeners,
     /// The fingerprints of its server blocks, by number.
     blocks: HashMap<u16, String>,
@@ -112,7 +112,7 @@ impl ReceivedOffer {
             connection,
             version: String::new(),
             addresses: Vec::new(),
-            dns: Inherited::default(),
+            dns: InheritedSockets::default(),
             http: http::InheritedListeners::new(),
             blocks: HashMap::new(),
             rejected: RejectedSockets::default(),
@@ -261,7 +261,7 @@ impl PredecessorLink {
 
 /// Puts a socket where its description says it belongs, if that is what it is.
 pub(super) fn keep_socket(
-    dns: &mut Inherited,
+    dns: &mut InheritedSockets,
     http: &mut http::InheritedListeners,
     text: &str,
     descriptor: OwnedFd,

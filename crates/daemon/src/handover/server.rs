@@ -23,7 +23,7 @@ use super::protocol::{Connection, MOST_OCTETS, Message, MessageType, ProtocolErr
 use super::status::InstanceStatus;
 use crate::clock;
 use crate::http;
-use crate::worker::Inherited;
+use crate::worker::InheritedSockets;
 
 /// How long a visitor may take to say what he wants.
 const HELLO_TIME: Duration = Duration::from_secs(2);
@@ -78,7 +78,7 @@ pub(crate) struct SuccessorLink {
     /// Its version.
     pub(crate) version: String,
     /// Sockets that only it had.
-    pub(crate) returned: Inherited,
+    pub(crate) returned: InheritedSockets,
 }
 
 /// How a succession ends.
@@ -161,7 +161,7 @@ async fn receive(stream: UnixStream, knocks: mpsc::Sender<Request>, seats: Rc<Se
                         .send(Request::Taken(SuccessorLink {
                             connection,
                             version,
-                            returned: Inherited::default(),
+                            returned: InheritedSockets::default(),
                         }))
                         .await
                         .unwrap_or_default();

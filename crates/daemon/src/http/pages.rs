@@ -60,7 +60,7 @@ impl Pages {
         if self.readiness.is_ready() {
             return text(StatusCode::OK, "OK");
         }
-        let mut names = self.readiness.awaited();
+        let mut names = self.readiness.unmet();
         if self.readiness.is_withdrawn() {
             names.insert(0, "shutting down");
         }

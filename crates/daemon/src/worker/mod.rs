@@ -31,13 +31,13 @@ use crate::logging::Logger;
 use crate::logging::errors::ErrorLog;
 use crate::logging::query_log::{QueryLog, SentResponse};
 use crate::metrics::ProcessCounters;
-pub(crate) use sockets::{Inherited, Listening, Transport};
+pub(crate) use sockets::{InheritedSockets, ListeningSockets};
 use tcp_server::Clients;
-pub(crate) use tcp_server::{Patience, Room};
-pub(crate) use thread::{Adoption, Worker};
+pub(crate) use tcp_server::{ConnectionLimiter, ConnectionTimeouts};
+pub(crate) use thread::{Reconfigure, Worker};
 use udp_server::Datagrams;
 use upstream::Upstreams;
-pub(crate) use upstream::{Carrier, Carriers, Privacy};
+pub(crate) use upstream::{TlsParams, UpstreamEndpoint, UpstreamEndpoints};
 
 /// Looked at again after this long when nothing is due; a wake-up an hour costs nothing.
 const NOTHING_DUE: Duration = Duration::from_secs(3600);
@@ -49,32 +49,32 @@ const LOOK: Duration = Duration::from_secs(5);
 const ANSWER_LOOK: Duration = Duration::from_millis(10);
 
 /// A configuration as one worker obeys it.
-pub(crate) struct Orders {
+pub(crate) struct WorkerConfig {
     pub(crate) policy: Arc<Policy>,
-    pub(crate) upstreams: Carriers,
+    pub(crate) upstreams: UpstreamEndpoints,
     pub(crate) query_log: QueryLog,
     pub(crate) error_log: ErrorLog,
     /// How clients by TCP are dealt with on each listener.
-    pub(crate) patience: HashMap<ListenerId, Patience>,
+    pub(crate) timeouts: HashMap<ListenerId, ConnectionTimeouts>,
     /// The first address of each listener, which the query log shows.
     pub(crate) addresses: HashMap<ListenerId, IpAddr>,
 }
 
 /// What a worker says to the control thread.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Notice {
+pub(crate) enum WorkerEvent {
     /// Our own question came back: forwarding goes in a circle.
     Loop(Client, resolver::policy::RouteId),
 }
 
 /// What a worker is given for life.
-pub(crate) struct Desk {
-    pub(crate) seat: ResolverConfig,
+pub(crate) struct WorkerContext {
+    pub(crate) resolver: ResolverConfig,
     pub(crate) logger: Logger,
     pub(crate) process: Arc<ProcessCounters>,
     /// For the connections of all workers.
-    pub(crate) room: Arc<Room>,
-    pub(crate) notices: mpsc::Sender<Notice>,
+    pub(crate) connection_limiter: Arc<ConnectionLimiter>,
+    pub(crate) events: mpsc::Sender<WorkerEvent>,
     /// Every worker, by its number.
     pub(crate) peers: Vec<mpsc::UnboundedSender<ShareResult>>,
     /// What the others have to tell.
@@ -83,14 +83,14 @@ pub(crate) struct Desk {
 
 /// Ways to tell each of `workers` how a question ended that another one asked. They need no bound of their own: each
 /// message ends a question that its worker holds open, and those are bounded.
-pub(crate) fn inboxes(
+pub(crate) fn peer_inboxes(
     workers: usize,
 ) -> (Vec<mpsc::UnboundedSender<ShareResult>>, Vec<mpsc::UnboundedReceiver<ShareResult>>) {
     (0..workers).map(|_| mpsc::unbounded_channel()).unzip()
 }
 
 /// The number of the worker at `index`; nobody has 65,536.
-pub(crate) fn number(index: usize) -> WorkerId {
+pub(crate) fn worker_id(index: usize) -> WorkerId {
     WorkerId(u16::try_from(index).unwrap_or(u16::MAX))
 }
 
@@ -98,7 +98,7 @@ pub(crate) fn number(index: usize) -> WorkerId {
 struct Core {
     resolver: RefCell<Resolver>,
     outbox: RefCell<Outbox>,
-    orders: RefCell<Orders>,
+    orders: RefCell<WorkerConfig>,
     datagrams: Datagrams,
     clients: Clients,
     upstreams: Upstreams,
@@ -107,30 +107,30 @@ struct Core {
     counters: Arc<WorkerCounters>,
     logger: Logger,
     process: Arc<ProcessCounters>,
-    notices: mpsc::Sender<Notice>,
+    events: mpsc::Sender<WorkerEvent>,
     peers: Vec<mpsc::UnboundedSender<ShareResult>>,
 }
 
 impl Core {
-    fn new(desk: Desk, orders: Orders) -> Rc<Self> {
+    fn new(context: WorkerContext, orders: WorkerConfig) -> Rc<Self> {
         let upstreams = Upstreams::new(orders.upstreams.clone());
         let core = Rc::new(Self {
-            counters: Arc::clone(&desk.seat.counters),
-            resolver: RefCell::new(Resolver::new(desk.seat)),
+            counters: Arc::clone(&context.resolver.counters),
+            resolver: RefCell::new(Resolver::new(context.resolver)),
             outbox: RefCell::default(),
             orders: RefCell::new(orders),
             datagrams: Datagrams::default(),
-            clients: Clients::new(desk.room),
+            clients: Clients::new(context.connection_limiter),
             upstreams,
             armed: Cell::new(None),
             rearmed: Notify::new(),
-            logger: desk.logger,
-            process: desk.process,
-            notices: desk.notices,
-            peers: desk.peers,
+            logger: context.logger,
+            process: context.process,
+            events: context.events,
+            peers: context.peers,
         });
         tokio::task::spawn_local(Rc::clone(&core).keep_time());
-        tokio::task::spawn_local(Rc::clone(&core).hear(desk.inbox));
+        tokio::task::spawn_local(Rc::clone(&core).hear(context.inbox));
         tokio::task::spawn_local(Rc::clone(&core).look_around());
         core
     }
@@ -145,10 +145,10 @@ impl Core {
     }
 
     /// Obeys other orders from the next packet on.
-    fn adopt(self: &Rc<Self>, orders: Orders) {
+    fn adopt(self: &Rc<Self>, orders: WorkerConfig) {
         self.upstreams.adopt(self, orders.upstreams.clone());
         self.act(|resolver, _, outbox| resolver.set_policy(Arc::clone(&orders.policy), outbox));
-        self.clients.adopt(&orders.patience);
+        self.clients.adopt(&orders.timeouts);
         self.orders.replace(orders);
     }
 
@@ -254,7 +254,7 @@ impl Core {
                         self.logger.log(line.level, line.text);
                     }
                 }
-                Action::LoopDetected(client, route) => self.notice(Notice::Loop(*client, *route)),
+                Action::LoopDetected(client, route) => self.notice(WorkerEvent::Loop(*client, *route)),
             }
         }
         self.datagrams.flush(outbox, &self.process);
@@ -278,8 +278,8 @@ impl Core {
         }
     }
 
-    fn notice(&self, notice: Notice) {
-        if self.notices.try_send(notice).is_err() {
+    fn notice(&self, notice: WorkerEvent) {
+        if self.events.try_send(notice).is_err() {
             self.logger
                 .log(tracing::Level::WARN, "the control thread is too busy to hear of a forwarding loop");
         }
@@ -312,24 +312,32 @@ mod tests {
 
     /// The core of a worker without zones and upstreams, inside a [`LocalSet`](tokio::task::LocalSet).
     pub(super) fn core() -> Rc<Core> {
-        let seat = testkit::fixture::resolver_config(Arc::default());
+        let resolver = testkit::fixture::resolver_config(Arc::default());
         let process = Arc::<ProcessCounters>::default();
         let logger = Logger::start(std::io::sink(), 1, Arc::clone(&process)).unwrap();
-        let (peers, mut inboxes) = inboxes(1);
+        let (peers, mut inboxes) = peer_inboxes(1);
         let inbox = inboxes.pop().unwrap();
-        let room = Arc::new(Room::new(64, Arc::clone(&process)));
-        let desk = Desk { seat, logger, process, room, notices: mpsc::channel(1).0, peers, inbox };
-        Core::new(desk, orders())
+        let connection_limiter = Arc::new(ConnectionLimiter::new(64, Arc::clone(&process)));
+        let context = WorkerContext {
+            resolver,
+            logger,
+            process,
+            connection_limiter,
+            events: mpsc::channel(1).0,
+            peers,
+            inbox,
+        };
+        Core::new(context, orders())
     }
 
     /// Those of a configuration without zones and upstreams.
-    pub(super) fn orders() -> Orders {
-        Orders {
+    pub(super) fn orders() -> WorkerConfig {
+        WorkerConfig {
             policy: Arc::default(),
-            upstreams: Carriers::new(),
+            upstreams: UpstreamEndpoints::new(),
             query_log: QueryLog::new(),
             error_log: ErrorLog::new(),
-            patience: HashMap::new(),
+            timeouts: HashMap::new(),
             addresses: HashMap::new(),
         }
     }

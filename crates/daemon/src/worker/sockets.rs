@@ -8,6 +8,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 
 use linux::udp::UdpListener;
 use nix::errno::Errno;
+use resolver::action::Transport;
 use resolver::policy::ListenerId;
 
 /// Connections the kernel keeps for a worker that is busy.
@@ -22,14 +23,14 @@ pub(crate) struct Sockets {
 
 /// Sockets that a predecessor read from, by address: as many as it had workers.
 #[derive(Debug, Default)]
-pub(crate) struct Inherited {
+pub(crate) struct InheritedSockets {
     pub(crate) udp: HashMap<SocketAddr, Vec<UdpListener>>,
     pub(crate) tcp: HashMap<SocketAddr, Vec<TcpListener>>,
 }
 
 /// Every socket of the process on which DNS is answered.
 #[derive(Debug, Default)]
-pub(crate) struct Listening {
+pub(crate) struct ListeningSockets {
     held: Vec<Held>,
 }
 
@@ -49,14 +50,7 @@ enum Socket {
     Tcp(TcpListener),
 }
 
-/// How a socket is spoken to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Transport {
-    Udp,
-    Tcp,
-}
-
-impl Listening {
+impl ListeningSockets {
     /// Opens UDP and TCP on each address for each of `workers`, out of `inherited` where it has them. Where a listener
     /// has "every address" of both families, a kernel without IPv6 leaves it those of IPv4. On failure nothing has
     /// changed but that `inherited` has less.
@@ -67,7 +61,7 @@ impl Listening {
         &mut self,
         listeners: &[(ListenerId, Vec<SocketAddr>)],
         workers: usize,
-        inherited: &mut Inherited,
+        inherited: &mut InheritedSockets,
     ) -> Result<Vec<Vec<Sockets>>, (SocketAddr, io::Error)> {
         let mut opened = Vec::new();
         for (listener, addresses) in listeners {
@@ -93,7 +87,7 @@ impl Listening {
     }
 
     /// Holds what a successor had beside these, where there is a listener for it.
-    pub(crate) fn extend(&mut self, sockets: Inherited, workers: usize) {
+    pub(crate) fn extend(&mut self, sockets: InheritedSockets, workers: usize) {
         let udp = sockets.udp.into_iter().flat_map(|(address, sockets)| {
             sockets.into_iter().map(move |socket| (address, Socket::Udp(socket)))
         });

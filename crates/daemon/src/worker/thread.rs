@@ -11,26 +11,26 @@ use tokio::task::LocalSet;
 use tokio::time;
 
 use super::sockets::Sockets;
-use super::{Core, Desk, Orders};
+use super::{Core, WorkerConfig, WorkerContext};
 
 /// A worker that is alive takes an order within milliseconds.
 const ADOPT_TIME: Duration = Duration::from_secs(2);
 /// Of the time to leave, what is kept for the answers to the last questions.
 const LAST_ANSWERS: Duration = Duration::from_secs(2);
-/// Orders that may wait; there is one sender, who waits for each but for a moment only.
+/// WorkerConfig that may wait; there is one sender, who waits for each but for a moment only.
 const ORDERS_LEN: usize = 4;
 
 enum Order {
-    Adopt(Box<Adoption>, oneshot::Sender<io::Result<()>>),
+    Adopt(Box<Reconfigure>, oneshot::Sender<io::Result<()>>),
     Drain(Instant, oneshot::Sender<()>),
     Ping(oneshot::Sender<()>),
 }
 
 /// What changes for a worker that runs.
 #[derive(Default)]
-pub(crate) struct Adoption {
+pub(crate) struct Reconfigure {
     /// Other orders; those before stay in force without.
-    pub(crate) orders: Option<Orders>,
+    pub(crate) config: Option<WorkerConfig>,
     /// Read from now on.
     pub(crate) opened: Vec<Sockets>,
     /// Read no more; what is open on them is still answered.
@@ -48,12 +48,12 @@ impl Worker {
     ///
     /// # Errors
     /// When the system gives no thread.
-    pub(crate) fn start(index: usize, desk: Desk, orders: Orders) -> io::Result<Self> {
+    pub(crate) fn start(index: usize, context: WorkerContext, orders: WorkerConfig) -> io::Result<Self> {
         let (sender, receiver) = mpsc::channel(ORDERS_LEN);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let thread = std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
             let local = LocalSet::new();
-            local.block_on(&runtime, work(desk, orders, receiver));
+            local.block_on(&runtime, work(context, orders, receiver));
         })?;
         Ok(Self { orders: sender, thread })
     }
@@ -63,7 +63,7 @@ impl Worker {
     ///
     /// # Errors
     /// When a socket could not be taken into use, or the worker is gone.
-    pub(crate) async fn adopt(&self, adoption: Adoption) -> io::Result<()> {
+    pub(crate) async fn reconfigure(&self, adoption: Reconfigure) -> io::Result<()> {
         let (done, wait) = oneshot::channel();
         let adoption = Box::new(adoption);
         let gone = || io::Error::other("a worker thread has ended");
@@ -95,14 +95,14 @@ impl Worker {
     }
 }
 
-async fn work(desk: Desk, orders: Orders, mut receiver: mpsc::Receiver<Order>) {
-    let core = Core::new(desk, orders);
+async fn work(context: WorkerContext, orders: WorkerConfig, mut receiver: mpsc::Receiver<Order>) {
+    let core = Core::new(context, orders);
     while let Some(order) = receiver.recv().await {
         match order {
             Order::Adopt(adoption, done) => {
-                let Adoption { orders, opened, closed } = *adoption;
-                if let Some(orders) = orders {
-                    core.adopt(orders);
+                let Reconfigure { config, opened, closed } = *adoption;
+                if let Some(config) = config {
+                    core.adopt(config);
                 }
                 for listener in closed {
                     core.datagrams.close(&core, listener);

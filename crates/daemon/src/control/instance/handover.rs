@@ -8,6 +8,7 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
 use linux::node::NodeSetup;
+use resolver::action::Transport;
 use resolver::cache::ImportTarget;
 use tracing::{error, info, warn};
 
@@ -20,7 +21,7 @@ use crate::handover::{
     SuccessorOutcome,
 };
 use crate::snapshot::{INTERVAL, LoadError, Loaded, Snapshot, SnapshotWriter};
-use crate::worker::{Adoption, Transport, Worker};
+use crate::worker::{Reconfigure, Worker};
 
 /// How the time beside a successor ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -240,7 +241,7 @@ impl Instance<'_> {
     pub(super) async fn step_aside(&mut self) {
         for worker in &self.workers {
             let closed = self.listeners.clone();
-            if let Err(error) = worker.adopt(Adoption { closed, ..Adoption::default() }).await {
+            if let Err(error) = worker.reconfigure(Reconfigure { closed, ..Reconfigure::default() }).await {
                 error!("a worker does not stop reading: {error}");
             }
         }
@@ -260,7 +261,10 @@ impl Instance<'_> {
         }
         let sockets = self.listening.again(self.workers.len()).map_err(FatalError::Thread)?;
         for (worker, opened) in self.workers.iter().zip(sockets) {
-            worker.adopt(Adoption { opened, ..Adoption::default() }).await.map_err(FatalError::Thread)?;
+            worker
+                .reconfigure(Reconfigure { opened, ..Reconfigure::default() })
+                .await
+                .map_err(FatalError::Thread)?;
         }
         self.http_server.resume().map_err(FatalError::Thread)?;
         self.settle();

@@ -9,9 +9,9 @@ use tracing::{error, warn};
 use super::super::{FatalError, tell};
 use super::Instance;
 use crate::handover::{Server, SocketDirectory};
-use crate::readiness::{Guard, Readiness};
+use crate::readiness::{Condition, Readiness};
 use crate::worker::Worker;
-use crate::{checks, clock};
+use crate::{clock, self_check};
 
 /// A successor that was told what there is takes over within a fraction of this.
 const HESITATION: Duration = Duration::from_secs(3);
@@ -22,24 +22,24 @@ const PROGRESS_TIME: Duration = Duration::from_secs(10);
 /// What must be true before queries may come.
 pub(crate) struct ReadinessConditions {
     readiness: Readiness,
-    sockets: Guard,
-    link: Guard,
-    answers: Guard,
+    sockets: Condition,
+    link: Condition,
+    answers: Condition,
 }
 
 impl ReadinessConditions {
     pub(crate) fn of(readiness: &Readiness) -> Self {
         Self {
             readiness: readiness.clone(),
-            sockets: readiness.guard("sockets"),
-            link: readiness.guard("link"),
-            answers: readiness.guard("an answer of our own"),
+            sockets: readiness.add_condition("sockets"),
+            link: readiness.add_condition("link"),
+            answers: readiness.add_condition("an answer of our own"),
         }
     }
 
     /// The names of those that are not.
     pub(super) fn awaited(&self) -> Vec<String> {
-        self.readiness.awaited().into_iter().map(str::to_owned).collect()
+        self.readiness.unmet().into_iter().map(str::to_owned).collect()
     }
 }
 
@@ -59,7 +59,7 @@ impl Instance<'_> {
         if self.workers.iter().any(Worker::has_ended) {
             return Err(FatalError::WorkerDied);
         }
-        conditions.sockets.done();
+        conditions.sockets.fulfil();
         self.ping();
         self.mind_door().await;
         if self.offered.is_some_and(|offered| clock::now() >= offered + HESITATION) {
@@ -76,24 +76,24 @@ impl Instance<'_> {
             self.context.logger.log(line.level, line.text);
         }
         if !node.in_place().await {
-            conditions.link.await_again();
+            conditions.link.revoke();
             self.repair(node).await;
         }
         if node.in_place().await {
-            conditions.link.done();
+            conditions.link.fulfil();
         }
         let mut answered = true;
         for listener in &self.settings.listeners {
             // One that listens everywhere is asked by IPv4: loopback always has it.
             let by_ipv4 = listener.addresses.iter().find(|address| address.is_ipv4());
             if let Some(&address) = by_ipv4.or_else(|| listener.addresses.first()) {
-                answered &= checks::is_answered(address).await;
+                answered &= self_check::responds(address).await;
             }
         }
         if answered {
-            conditions.answers.done()
+            conditions.answers.fulfil()
         } else {
-            conditions.answers.await_again()
+            conditions.answers.revoke()
         }
         Ok(())
     }

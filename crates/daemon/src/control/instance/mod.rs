@@ -29,7 +29,7 @@ use crate::http::HttpServer;
 use crate::logging::errors::ErrorLog;
 use crate::snapshot::{FinalWrite, SnapshotWriter};
 use crate::worker::config::Assembly;
-use crate::worker::{Listening, Notice, Worker};
+use crate::worker::{ListeningSockets, Worker, WorkerEvent};
 use corefile::Corefile;
 use corefile::settings::Settings;
 pub(super) use handover::Standby;
@@ -57,14 +57,14 @@ pub(super) struct Instance<'a> {
     cache: Arc<Cache>,
     workers: Vec<Worker>,
     pings: Vec<Ping>,
-    listening: Listening,
+    listening: ListeningSockets,
     listeners: Vec<ListenerId>,
     zones: HashMap<RouteId, String>,
     /// The fingerprints of the server blocks.
     blocks: Vec<(String, BlockId)>,
     error_log: ErrorLog,
     probes: JoinSet<()>,
-    notices: mpsc::Receiver<Notice>,
+    notices: mpsc::Receiver<WorkerEvent>,
     rules_failed: bool,
     door_failed: bool,
     /// Where a successor knocks.
@@ -141,8 +141,8 @@ impl Instance<'_> {
         self.http_server.close().await;
     }
 
-    fn describe(&self, notice: Notice) -> String {
-        let Notice::Loop(client, route) = notice;
+    fn describe(&self, notice: WorkerEvent) -> String {
+        let WorkerEvent::Loop(client, route) = notice;
         let zone = self.zones.get(&route).map_or("", String::as_str);
         format!(
             "[FATAL] plugin/loop: Loop ({} -> us) detected for zone \"{zone}\", \

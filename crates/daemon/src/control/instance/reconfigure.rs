@@ -8,11 +8,11 @@ use tracing::{info, warn};
 
 use super::super::reload::{self, CorefileWatch};
 use super::{FatalError, Instance, ProcessContext};
-use crate::checks;
 use crate::http::Endpoints;
+use crate::self_check;
 use crate::snapshot;
-use crate::worker::config::{Assembled, LoopProbe};
-use crate::worker::{Adoption, Inherited};
+use crate::worker::config::{Assembled, LoopDetection};
+use crate::worker::{InheritedSockets, Reconfigure};
 use corefile::settings::Settings;
 
 impl Instance<'_> {
@@ -28,15 +28,15 @@ impl Instance<'_> {
             self.listeners.iter().filter(|id| !wanted.contains(id)).copied().collect();
         let sockets = self
             .listening
-            .open(&opened, self.workers.len(), &mut Inherited::default())
+            .open(&opened, self.workers.len(), &mut InheritedSockets::default())
             .map_err(bind_fault)?;
         if let Err(error) = self.http_server.rebind(&endpoints(self.context, &settings)) {
             self.listening.close(&opened.iter().map(|(id, _)| *id).collect::<Vec<_>>());
             return Err(FatalError::Admin(error));
         }
         for ((worker, orders), opened) in self.workers.iter().zip(orders).zip(sockets) {
-            let adoption = Adoption { orders: Some(orders), opened, closed: closed.clone() };
-            worker.adopt(adoption).await.map_err(FatalError::Thread)?;
+            let change = Reconfigure { config: Some(orders), opened, closed: closed.clone() };
+            worker.reconfigure(change).await.map_err(FatalError::Thread)?;
         }
         self.listening.close(&closed);
         for line in self.error_log.stop() {
@@ -83,10 +83,10 @@ pub(super) fn endpoints(context: ProcessContext<'_>, settings: &Settings) -> End
     }
 }
 
-pub(super) fn start_probes(probes: Vec<LoopProbe>) -> JoinSet<()> {
+pub(super) fn start_probes(probes: Vec<LoopDetection>) -> JoinSet<()> {
     let mut tasks = JoinSet::new();
     for probe in probes {
-        tasks.spawn_local(checks::check_loop(probe));
+        tasks.spawn_local(self_check::detect_loop(probe));
     }
     tasks
 }

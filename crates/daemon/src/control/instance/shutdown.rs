@@ -10,7 +10,7 @@ use super::super::signals::Signals;
 use super::handover::{dns_socket, next_knock};
 use super::{Instance, LOOK, ReadinessConditions};
 use crate::clock;
-use crate::worker::Listening;
+use crate::worker::ListeningSockets;
 
 /// Longer than the deadline of any query that is open.
 const DRAIN_TIME: Duration = Duration::from_secs(5);
@@ -62,7 +62,7 @@ impl Instance<'_> {
     /// given back.
     async fn drain(&mut self) {
         // A socket that its worker has closed must not stay open here, unread.
-        self.listening = Listening::default();
+        self.listening = ListeningSockets::default();
         let until = clock::now() + DRAIN_TIME;
         // All are told before any is waited for: none reads on while another has stopped.
         let draining: Vec<_> = self.workers.iter().filter_map(|worker| worker.drain(until)).collect();

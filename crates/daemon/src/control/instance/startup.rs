@@ -16,8 +16,11 @@ use super::{FatalError, Instance, ProcessContext};
 use crate::handover::ReceivedOffer;
 use crate::http::HttpServer;
 use crate::worker::config::Assembly;
-use crate::worker::{self, Adoption, Desk, Inherited, Listening, Notice, Orders, Room, Worker};
-use crate::{budget, snapshot};
+use crate::worker::{
+    self, ConnectionLimiter, InheritedSockets, ListeningSockets, Reconfigure, Worker, WorkerConfig,
+    WorkerContext, WorkerEvent,
+};
+use crate::{memory_budget, snapshot};
 use corefile::Corefile;
 use corefile::settings::Settings;
 
@@ -36,7 +39,7 @@ impl<'a> Instance<'a> {
         let assembled = assembly.assemble(&settings).map_err(FatalError::Numbers)?;
         let import_targets = assembly.import_targets(&settings);
         let (notify, notices) = mpsc::channel(NOTICES_LEN);
-        let cache = Arc::new(Cache::new(budget::cache_bytes(context.flags.cache_bytes)));
+        let cache = Arc::new(Cache::new(memory_budget::cache_bytes(context.flags.cache_bytes)));
         let mut instance = Self {
             context,
             corefile,
@@ -46,7 +49,7 @@ impl<'a> Instance<'a> {
             cache,
             workers: Vec::new(),
             pings: Vec::new(),
-            listening: Listening::default(),
+            listening: ListeningSockets::default(),
             listeners: assembled.listeners.iter().map(|(id, _)| *id).collect(),
             zones: assembled.zones,
             blocks: snapshot::blocks(&import_targets),
@@ -74,11 +77,11 @@ impl<'a> Instance<'a> {
     async fn open(
         &mut self,
         listeners: &[(ListenerId, Vec<SocketAddr>)],
-        orders: Vec<Orders>,
-        notify: mpsc::Sender<Notice>,
+        orders: Vec<WorkerConfig>,
+        notify: mpsc::Sender<WorkerEvent>,
         estate: Option<Box<ReceivedOffer>>,
     ) -> Result<(), FatalError> {
-        let (mut estate, mut inherited) = (estate, Inherited::default());
+        let (mut estate, mut inherited) = (estate, InheritedSockets::default());
         if let Some(estate) = &mut estate {
             inherited = std::mem::take(&mut estate.dns);
             self.http_server.inherit(std::mem::take(&mut estate.http));
@@ -88,22 +91,30 @@ impl<'a> Instance<'a> {
         self.http_server.rebind(&endpoints(self.context, &self.settings)).map_err(FatalError::Admin)?;
         self.workers = self.hire(orders, &notify)?;
         for (worker, opened) in self.workers.iter().zip(sockets) {
-            worker.adopt(Adoption { opened, ..Adoption::default() }).await.map_err(FatalError::Thread)?;
+            worker
+                .reconfigure(Reconfigure { opened, ..Reconfigure::default() })
+                .await
+                .map_err(FatalError::Thread)?;
         }
         self.take_over(estate).await;
         Ok(())
     }
 
     /// Starts the workers, which have no sockets yet.
-    fn hire(&self, orders: Vec<Orders>, notify: &mpsc::Sender<Notice>) -> Result<Vec<Worker>, FatalError> {
+    fn hire(
+        &self,
+        orders: Vec<WorkerConfig>,
+        notify: &mpsc::Sender<WorkerEvent>,
+    ) -> Result<Vec<Worker>, FatalError> {
         let questions = Arc::default();
-        let room = Arc::new(Room::new(self.context.descriptors, Arc::clone(self.context.process)));
-        let (peers, inboxes) = worker::inboxes(orders.len());
+        let limiter =
+            Arc::new(ConnectionLimiter::new(self.context.descriptors, Arc::clone(self.context.process)));
+        let (peers, inboxes) = worker::peer_inboxes(orders.len());
         let mut workers = Vec::new();
         for (index, (orders, inbox)) in orders.into_iter().zip(inboxes).enumerate() {
-            let seat = ResolverConfig {
+            let resolver = ResolverConfig {
                 policy: Arc::clone(&orders.policy),
-                worker: worker::number(index),
+                worker: worker::worker_id(index),
                 cache: Arc::clone(&self.cache),
                 shared_inflight: Arc::clone(&questions),
                 counters: self.assembly.worker_counters(index),
@@ -111,9 +122,10 @@ impl<'a> Instance<'a> {
                 seed: rand::random(),
             };
             let (logger, process) = (self.context.logger.clone(), Arc::clone(self.context.process));
-            let (room, notices, peers) = (Arc::clone(&room), notify.clone(), peers.clone());
-            let desk = Desk { seat, logger, process, room, notices, peers, inbox };
-            workers.push(Worker::start(index, desk, orders).map_err(FatalError::Thread)?);
+            let (connection_limiter, events, peers) = (Arc::clone(&limiter), notify.clone(), peers.clone());
+            let context =
+                WorkerContext { resolver, logger, process, connection_limiter, events, peers, inbox };
+            workers.push(Worker::start(index, context, orders).map_err(FatalError::Thread)?);
         }
         Ok(workers)
     }

@@ -11,7 +11,7 @@ use wire::edns::DEFAULT_UDP_SIZE;
 
 use super::{Shared, SharedForward};
 use crate::counters::CounterRegistry;
-use crate::worker::{Carrier, Carriers, Privacy};
+use crate::worker::{TlsParams, UpstreamEndpoint, UpstreamEndpoints};
 use corefile::settings::{self, Settings};
 
 /// What the orders of one worker are made from.
@@ -28,7 +28,7 @@ impl Hand<'_> {
     pub(super) fn blocks(
         &mut self,
         listener: &settings::Listener,
-        upstreams: &mut Carriers,
+        upstreams: &mut UpstreamEndpoints,
     ) -> HashMap<usize, Arc<Block>> {
         let mut blocks = HashMap::new();
         for (_, index) in &listener.zones {
@@ -64,16 +64,15 @@ impl Hand<'_> {
         addr: SocketAddr,
         carriage: &settings::ConnectionOptions,
         counters: &Arc<UpstreamCounters>,
-    ) -> Carrier {
-        let privacy = carriage
-            .tls
-            .as_ref()
-            .and_then(|tls| Some(Privacy { config: Arc::clone(&tls.config), name: tls.name(addr)?.clone() }));
-        Carrier {
+    ) -> UpstreamEndpoint {
+        let tls = carriage.tls.as_ref().and_then(|tls| {
+            Some(TlsParams { config: Arc::clone(&tls.config), name: tls.name(addr)?.clone() })
+        });
+        UpstreamEndpoint {
             addr,
             source: carriage.source_address,
-            privacy,
-            idle: carriage.expire,
+            tls,
+            idle_timeout: carriage.expire,
             max_age: carriage.max_age,
             max_idle: carriage
                 .max_idle_conns
@@ -86,13 +85,13 @@ impl Hand<'_> {
         &mut self,
         forward: &settings::Forward,
         shared: &SharedForward,
-        carriers: &mut Carriers,
+        carriers: &mut UpstreamEndpoints,
     ) -> ForwardPolicy {
         let mut upstreams = Vec::new();
         for (&addr, (id, state)) in forward.upstreams.iter().zip(&shared.upstreams) {
             let counters = self.counters.upstream(addr, self.worker);
             let carrier = self.carrier(addr, &forward.connection, &counters);
-            let encrypted = carrier.privacy.is_some();
+            let encrypted = carrier.tls.is_some();
             carriers.insert(*id, Arc::new(carrier));
             upstreams.push(Upstream { id: *id, addr, encrypted, counters, state: Arc::clone(state) });
         }

@@ -18,7 +18,7 @@ use resolver::policy::{
 use crate::counters::{CounterRegistry, DROPPED, EnabledPlugin};
 use crate::logging::errors::{Consolidator, ErrorLog};
 use crate::logging::query_log::QueryLog;
-use crate::worker::{Carriers, Orders, Patience};
+use crate::worker::{ConnectionTimeouts, UpstreamEndpoints, WorkerConfig};
 use builder::Hand;
 use corefile::handles_queries;
 use corefile::settings::{self, Settings};
@@ -44,7 +44,7 @@ pub(crate) struct Assembly {
 
 /// A loop check that wants its question sent.
 #[derive(Clone, Debug)]
-pub(crate) struct LoopProbe {
+pub(crate) struct LoopDetection {
     pub(crate) settings: settings::LoopDetection,
     pub(crate) check: Arc<LoopDetector>,
 }
@@ -52,9 +52,9 @@ pub(crate) struct LoopProbe {
 /// What settings come to.
 pub(crate) struct Assembled {
     /// One per worker.
-    pub(crate) orders: Vec<Orders>,
+    pub(crate) orders: Vec<WorkerConfig>,
     pub(crate) listeners: Vec<(ListenerId, Vec<SocketAddr>)>,
-    pub(crate) probes: Vec<LoopProbe>,
+    pub(crate) probes: Vec<LoopDetection>,
     /// Tells what is consolidated; the workers share it.
     pub(crate) error_log: ErrorLog,
     /// The zone of each route, for messages.
@@ -86,7 +86,7 @@ impl Assembly {
         self.counters.lock().unwrap_or_else(PoisonError::into_inner).worker(worker)
     }
 
-    /// Orders for every worker.
+    /// WorkerConfig for every worker.
     ///
     /// # Errors
     /// When there are no numbers left to give.
@@ -177,11 +177,11 @@ impl Assembly {
         u16::try_from(place).map(ListenerId).map_err(|_| NumbersUsedUp)
     }
 
-    fn orders(&self, hand: &mut Hand<'_>, assembled: &mut Assembled) -> Orders {
+    fn orders(&self, hand: &mut Hand<'_>, assembled: &mut Assembled) -> WorkerConfig {
         let mut query_log = QueryLog::new();
         let mut policy = Policy { listeners: self.listeners.iter().map(|_| None).collect() };
-        let mut upstreams = Carriers::new();
-        let (mut addresses, mut patience) = (HashMap::new(), HashMap::new());
+        let mut upstreams = UpstreamEndpoints::new();
+        let (mut addresses, mut timeouts) = (HashMap::new(), HashMap::new());
         for (listener, (id, _)) in hand.settings.listeners.iter().zip(&assembled.listeners) {
             let (dropped_id, dropped) = hand.counters.route(&listener.label, DROPPED, hand.worker);
             let blocks = hand.blocks(listener, &mut upstreams);
@@ -209,21 +209,21 @@ impl Assembly {
                 listening.idle = listener.timeouts.idle.unwrap_or(DEFAULT_IDLE_TIMEOUT);
                 *place = Some(listening);
             }
-            patience.insert(*id, Patience::from(listener.timeouts));
+            timeouts.insert(*id, ConnectionTimeouts::from(listener.timeouts));
             if let Some(first) = listener.addresses.first() {
                 addresses.insert(*id, first.ip());
             }
         }
         let (policy, error_log) = (Arc::new(policy), ErrorLog::new());
-        Orders { policy, upstreams, query_log, error_log, patience, addresses }
+        WorkerConfig { policy, upstreams, query_log, error_log, timeouts, addresses }
     }
 }
 
-fn probes(settings: &Settings, shared: &[Shared]) -> Vec<LoopProbe> {
+fn probes(settings: &Settings, shared: &[Shared]) -> Vec<LoopDetection> {
     let checks = settings.blocks.iter().zip(shared);
     let probes = checks.filter_map(|(block, shared)| {
         let (settings, check) = block.loop_detection.clone().zip(shared.loop_detector.clone())?;
-        Some(LoopProbe { settings, check })
+        Some(LoopDetection { settings, check })
     });
     probes.collect()
 }

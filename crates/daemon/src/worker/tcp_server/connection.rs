@@ -1,4 +1,4 @@
-//! One connection of a client: questions in, answers out, and an end to patience.
+//! One connection of a client: questions in, answers out, and an end to timeouts.
 
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -17,7 +17,7 @@ use wire::frame::FrameDecoder;
 use wire::header::{Flags, Header};
 
 use super::limiter::Place;
-use super::timeouts::Patience;
+use super::timeouts::ConnectionTimeouts;
 use super::write_buffer::Unsent;
 use crate::clock;
 use crate::worker::Core;
@@ -37,7 +37,7 @@ const READ_LEN: usize = 4096;
 /// A connection.
 pub(super) struct Connection {
     pub(super) listener: ListenerId,
-    patience: Cell<Patience>,
+    timeouts: Cell<ConnectionTimeouts>,
     place: Place,
     unsent: RefCell<Unsent>,
     open_questions: Cell<usize>,
@@ -71,10 +71,10 @@ struct Awaited {
 }
 
 impl Connection {
-    pub(super) fn new(listener: ListenerId, patience: Patience, place: Place) -> Self {
+    pub(super) fn new(listener: ListenerId, timeouts: ConnectionTimeouts, place: Place) -> Self {
         Self {
             listener,
-            patience: Cell::new(patience),
+            timeouts: Cell::new(timeouts),
             place,
             unsent: RefCell::new(Unsent::new()),
             open_questions: Cell::new(0),
@@ -92,14 +92,14 @@ impl Connection {
     }
 
     /// Is dealt with like this from now on.
-    pub(super) fn adopt(&self, patience: Patience) {
-        self.patience.set(patience);
+    pub(super) fn adopt(&self, timeouts: ConnectionTimeouts) {
+        self.timeouts.set(timeouts);
         self.changed.notify_one();
     }
 
     /// Is waited for only a moment from now on.
     pub(super) fn hurry(&self) {
-        self.adopt(self.patience.get().hurried());
+        self.adopt(self.timeouts.get().hurried());
     }
 
     pub(super) fn read_no_more(&self) {
@@ -193,27 +193,27 @@ impl Connection {
     }
 
     fn has_asked_enough(&self) -> bool {
-        self.patience.get().max_queries.is_some_and(|most| self.asked.get() >= most.get())
+        self.timeouts.get().max_queries.is_some_and(|most| self.asked.get() >= most.get())
     }
 
-    /// When patience with the client ends: it reads too slowly, asks too slowly, or not at all.
+    /// When timeouts with the client ends: it reads too slowly, asks too slowly, or not at all.
     fn deadline(&self, awaited: &Awaited) -> Instant {
-        let patience = self.patience.get();
-        let question = awaited.question.map(|since| since + patience.read);
+        let timeouts = self.timeouts.get();
+        let question = awaited.question.map(|since| since + timeouts.read);
         let mut owed = None;
         if !self.unsent.borrow().octets.is_empty() {
-            owed = Some(self.unsent.borrow().since + patience.write);
+            owed = Some(self.unsent.borrow().since + timeouts.write);
         } else if self.open_questions.get() > 0 {
             owed = Some(awaited.quiet + ANSWER_TIME);
         }
-        let next = owed.unwrap_or(awaited.quiet + patience.idle);
+        let next = owed.unwrap_or(awaited.quiet + timeouts.idle);
         question.map_or(next, |question| question.min(next))
     }
 
     /// True when it is time to give up what the client has not taken.
     fn is_owed_late(&self) -> bool {
         let unsent = self.unsent.borrow();
-        !unsent.octets.is_empty() && unsent.since + self.patience.get().write <= clock::now()
+        !unsent.octets.is_empty() && unsent.since + self.timeouts.get().write <= clock::now()
     }
 
     /// Writes and reads what is `ready`; false when the connection is broken.
@@ -309,7 +309,7 @@ mod tests {
     use tokio::net::TcpListener;
     use tokio::task::LocalSet;
 
-    use super::super::Room;
+    use super::super::ConnectionLimiter;
     use super::*;
     use crate::worker::tests::core;
 
@@ -322,8 +322,9 @@ mod tests {
     }
 
     fn connection() -> Connection {
-        let place = Arc::new(Room::new(64, Arc::default())).admit(Ipv4Addr::LOCALHOST.into()).unwrap();
-        Connection::new(ListenerId(0), Patience::default(), place)
+        let place =
+            Arc::new(ConnectionLimiter::new(64, Arc::default())).admit(Ipv4Addr::LOCALHOST.into()).unwrap();
+        Connection::new(ListenerId(0), ConnectionTimeouts::default(), place)
     }
 
     fn framed(message: &[u8]) -> Vec<u8> {

@@ -1,4 +1,4 @@
-//! Room for clients by TCP: how many connections there may be, who goes when there are too many, and how much may wait
+//! ConnectionLimiter for clients by TCP: how many connections there may be, who goes when there are too many, and how much may wait
 //! for clients that do not read. One room for all workers; they come here when a connection begins or ends.
 
 use std::collections::HashMap;
@@ -29,7 +29,7 @@ const SMALL_HOLD: usize = 16 << 10;
 const BUSY: u64 = u64::MAX;
 
 /// The room.
-pub(crate) struct Room {
+pub(crate) struct ConnectionLimiter {
     most: usize,
     opened: Instant,
     seats: Mutex<Seats>,
@@ -51,7 +51,7 @@ struct Seat {
     wanted: Notify,
 }
 
-impl Room {
+impl ConnectionLimiter {
     /// A room for as many connections as a process with `descriptors` can bear.
     pub(crate) fn new(descriptors: u64, process: Arc<ProcessCounters>) -> Self {
         let bearable = usize::try_from(descriptors / PART_OF_DESCRIPTORS).unwrap_or(MOST_CONNECTIONS);
@@ -128,7 +128,7 @@ impl Seats {
 
 /// A connection's place, given back when dropped.
 pub(super) struct Place {
-    room: Arc<Room>,
+    room: Arc<ConnectionLimiter>,
     seat: Arc<Seat>,
     held: std::cell::Cell<usize>,
 }
@@ -172,8 +172,8 @@ mod tests {
 
     use super::*;
 
-    fn room(descriptors: u64) -> Arc<Room> {
-        Arc::new(Room::new(descriptors, Arc::default()))
+    fn room(descriptors: u64) -> Arc<ConnectionLimiter> {
+        Arc::new(ConnectionLimiter::new(descriptors, Arc::default()))
     }
 
     fn client(number: u32) -> IpAddr {
@@ -181,13 +181,13 @@ mod tests {
     }
 
     /// A place whose connection has been idle since then.
-    fn idle_since(room: &Arc<Room>, who: u32, since: u64) -> Place {
+    fn idle_since(room: &Arc<ConnectionLimiter>, who: u32, since: u64) -> Place {
         let place = room.admit(client(who)).unwrap();
         place.seat.idle_since.store(since, Relaxed);
         place
     }
 
-    fn busy(room: &Arc<Room>, who: u32) -> Option<Place> {
+    fn busy(room: &Arc<ConnectionLimiter>, who: u32) -> Option<Place> {
         room.admit(client(who)).inspect(Place::busy)
     }
 
@@ -195,7 +195,7 @@ mod tests {
         tokio::time::timeout(std::time::Duration::ZERO, place.wanted()).await.is_ok()
     }
 
-    fn counts(room: &Room) -> [u64; 4] {
+    fn counts(room: &ConnectionLimiter) -> [u64; 4] {
         let counts = &room.process.connections;
         [&counts.refused.process, &counts.refused.client, &counts.evicted.process, &counts.evicted.client]
             .map(crate::metrics::AtomicCounter::get)

@@ -24,8 +24,8 @@ use tokio::time;
 use super::{ANSWER_LOOK, Core};
 use crate::clock;
 use connection::{Connection, End};
-pub(crate) use limiter::Room;
-pub(crate) use timeouts::Patience;
+pub(crate) use limiter::ConnectionLimiter;
+pub(crate) use timeouts::ConnectionTimeouts;
 
 /// Before trying again when the machine has no descriptors or memory left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -38,11 +38,11 @@ pub(super) struct Clients {
     listeners: RefCell<HashMap<ListenerId, Vec<AbortHandle>>>,
     connections: RefCell<HashMap<ConnectionId, Rc<Connection>>>,
     last_id: Cell<u64>,
-    room: Arc<Room>,
+    room: Arc<ConnectionLimiter>,
 }
 
 impl Clients {
-    pub(super) fn new(room: Arc<Room>) -> Self {
+    pub(super) fn new(room: Arc<ConnectionLimiter>) -> Self {
         Self { listeners: RefCell::default(), connections: RefCell::default(), last_id: Cell::new(0), room }
     }
 
@@ -60,10 +60,10 @@ impl Clients {
     }
 
     /// Deals with the clients of each listener in another way from now on, those included that are connected.
-    pub(super) fn adopt(&self, patience: &HashMap<ListenerId, Patience>) {
+    pub(super) fn adopt(&self, timeouts: &HashMap<ListenerId, ConnectionTimeouts>) {
         for connection in self.connections.borrow().values() {
-            if let Some(patience) = patience.get(&connection.listener) {
-                connection.adopt(*patience);
+            if let Some(timeouts) = timeouts.get(&connection.listener) {
+                connection.adopt(*timeouts);
             }
         }
     }
@@ -146,8 +146,8 @@ fn admit(core: &Rc<Core>, listener: ListenerId, stream: TcpStream, peer: SocketA
         return;
     }
     let Some(place) = core.clients.room.admit(peer.ip()) else { return };
-    let patience = core.orders.borrow().patience.get(&listener).copied().unwrap_or_default();
-    let (id, connection) = core.clients.enter(Connection::new(listener, patience, place));
+    let timeouts = core.orders.borrow().timeouts.get(&listener).copied().unwrap_or_default();
+    let (id, connection) = core.clients.enter(Connection::new(listener, timeouts, place));
     let client = Client { listener, peer, local, connection: Some(id) };
     let core = Rc::clone(core);
     tokio::task::spawn_local(async move {

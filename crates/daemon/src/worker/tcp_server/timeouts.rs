@@ -9,7 +9,7 @@ use corefile::settings::Timeouts;
 
 /// What a connection may ask of us.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Patience {
+pub(crate) struct ConnectionTimeouts {
     /// From connecting to the end of the first question, and from the first octet of another to its last.
     pub(super) read: Duration,
     /// For all that is owed at one moment to be taken by the client.
@@ -24,14 +24,14 @@ pub(crate) struct Patience {
 /// milliseconds.
 const HURRY: Duration = Duration::from_secs(1);
 
-impl Patience {
+impl ConnectionTimeouts {
     /// No more than a moment for a question to come.
     pub(super) fn hurried(self) -> Self {
         Self { read: self.read.min(HURRY), idle: self.idle.min(HURRY), ..self }
     }
 }
 
-impl Default for Patience {
+impl Default for ConnectionTimeouts {
     /// CoreDNS's, with a write timeout of our own.
     fn default() -> Self {
         let (read, write) = (Duration::from_secs(3), Duration::from_secs(5));
@@ -39,7 +39,7 @@ impl Default for Patience {
     }
 }
 
-impl From<Timeouts> for Patience {
+impl From<Timeouts> for ConnectionTimeouts {
     fn from(said: Timeouts) -> Self {
         let default = Self::default();
         Self {

@@ -10,12 +10,12 @@ use rustls::{ClientConfig, ClientConnection};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time;
 
-use super::Carrier;
+use super::UpstreamEndpoint;
 use super::stream::Line;
 
 /// How an upstream is spoken to in private.
 #[derive(Clone, Debug)]
-pub(crate) struct Privacy {
+pub(crate) struct TlsParams {
     /// Whom we believe and who we are.
     pub(crate) config: Arc<ClientConfig>,
     /// Who the upstream has to be.
@@ -23,14 +23,14 @@ pub(crate) struct Privacy {
 }
 
 /// Opens a connection before `until`.
-pub(super) async fn dial(carrier: &Carrier, until: Instant) -> io::Result<Line> {
+pub(super) async fn dial(carrier: &UpstreamEndpoint, until: Instant) -> io::Result<Line> {
     let opened = time::timeout_at(until.into(), open(carrier)).await;
     opened.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
 }
 
-async fn open(carrier: &Carrier) -> io::Result<Line> {
+async fn open(carrier: &UpstreamEndpoint) -> io::Result<Line> {
     let stream = connect(carrier.addr, carrier.source).await?;
-    let Some(Privacy { config, name }) = &carrier.privacy else { return Ok(Line::plain(stream)) };
+    let Some(TlsParams { config, name }) = &carrier.tls else { return Ok(Line::plain(stream)) };
     let tls = ClientConnection::new(Arc::clone(config), name.clone()).map_err(io::Error::other)?;
     Line::encrypted(stream, tls).await
 }

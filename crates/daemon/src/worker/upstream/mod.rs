@@ -27,22 +27,22 @@ use tokio::task::AbortHandle;
 use tokio::time;
 
 use super::Core;
-pub(crate) use dial::Privacy;
+pub(crate) use dial::TlsParams;
 use pool::Pool;
 
 /// Longer than the deadline of any question that is open.
 const QUESTION_TIME: Duration = Duration::from_secs(10);
 
 /// How an upstream is reached.
-pub(crate) struct Carrier {
+pub(crate) struct UpstreamEndpoint {
     /// Where it listens.
     pub(crate) addr: SocketAddr,
     /// The address we ask from; the kernel's choice if not given.
     pub(crate) source: Option<IpAddr>,
     /// TLS.
-    pub(crate) privacy: Option<Privacy>,
+    pub(crate) tls: Option<TlsParams>,
     /// How long an idle connection is kept.
-    pub(crate) idle: Duration,
+    pub(crate) idle_timeout: Duration,
     /// How long a connection may be used; about a minute if not given.
     pub(crate) max_age: Option<Duration>,
     /// Idle connections that are kept at most.
@@ -52,12 +52,12 @@ pub(crate) struct Carrier {
 }
 
 /// Every upstream in the configuration.
-pub(crate) type Carriers = HashMap<UpstreamId, Arc<Carrier>>;
+pub(crate) type UpstreamEndpoints = HashMap<UpstreamId, Arc<UpstreamEndpoint>>;
 
 /// All that is under way to upstreams.
 #[derive(Default)]
 pub(super) struct Upstreams {
-    carriers: RefCell<Carriers>,
+    carriers: RefCell<UpstreamEndpoints>,
     pools: RefCell<HashMap<UpstreamId, Rc<Pool>>>,
     streams: RefCell<HashMap<AttemptId, Rc<Pool>>>,
     datagrams: RefCell<HashMap<AttemptId, AbortHandle>>,
@@ -65,13 +65,13 @@ pub(super) struct Upstreams {
 
 impl Upstreams {
     /// Those of the first configuration.
-    pub(super) fn new(carriers: Carriers) -> Self {
+    pub(super) fn new(carriers: UpstreamEndpoints) -> Self {
         Self { carriers: RefCell::new(carriers), ..Self::default() }
     }
 
     /// Knows the upstreams of a new configuration from now on. Those of the old one stay known to the questions that
     /// are open, and are let go when these have ended.
-    pub(super) fn adopt(&self, core: &Rc<Core>, carriers: Carriers) {
+    pub(super) fn adopt(&self, core: &Rc<Core>, carriers: UpstreamEndpoints) {
         self.carriers.borrow_mut().extend(carriers);
         let core = Rc::clone(core);
         tokio::task::spawn_local(async move {
@@ -81,7 +81,7 @@ impl Upstreams {
     }
 
     /// Lets go of the upstreams that are not `wanted`; connections to them end by idleness.
-    fn keep_only(&self, wanted: &Carriers) {
+    fn keep_only(&self, wanted: &UpstreamEndpoints) {
         self.carriers.borrow_mut().retain(|id, _| wanted.contains_key(id));
         self.pools.borrow_mut().retain(|id, _| wanted.contains_key(id));
     }
@@ -90,7 +90,7 @@ impl Upstreams {
     pub(super) fn ask(&self, core: &Rc<Core>, ask: &SendQuery, message: &[u8]) {
         let Some(carrier) = self.carriers.borrow().get(&ask.upstream).map(Arc::clone) else { return };
         match ask.transport {
-            Transport::Udp if carrier.privacy.is_none() => {
+            Transport::Udp if carrier.tls.is_none() => {
                 carrier.count(Transport::Udp, false);
                 let exchange = udp::exchange(Rc::clone(core), ask.attempt, carrier, message.to_vec());
                 let task = tokio::task::spawn_local(exchange);
@@ -129,13 +129,13 @@ impl Upstreams {
         self.datagrams.borrow_mut().remove(&attempt);
     }
 
-    fn pool(&self, upstream: UpstreamId, carrier: Arc<Carrier>) -> Rc<Pool> {
+    fn pool(&self, upstream: UpstreamId, carrier: Arc<UpstreamEndpoint>) -> Rc<Pool> {
         let mut pools = self.pools.borrow_mut();
         Rc::clone(pools.entry(upstream).or_insert_with(|| Rc::new(Pool::new(carrier))))
     }
 }
 
-impl Carrier {
+impl UpstreamEndpoint {
     /// Counts a question by whether it found an open connection.
     fn count(&self, transport: Transport, open_already: bool) {
         let counters = &self.counters;
@@ -143,7 +143,7 @@ impl Carrier {
         let [udp, tcp, tls] = counters;
         match transport {
             Transport::Udp => udp.add(1),
-            Transport::Tcp if self.privacy.is_some() => tls.add(1),
+            Transport::Tcp if self.tls.is_some() => tls.add(1),
             Transport::Tcp => tcp.add(1),
         }
     }
@@ -170,17 +170,17 @@ mod tests {
 
     use tokio::task::LocalSet;
 
-    use super::super::Orders;
+    use super::super::WorkerConfig;
     use super::*;
     use crate::worker::tests::{core, orders};
 
     /// A plain one at `port` of loopback, where nobody has to listen.
-    pub(super) fn carrier(port: u16) -> Arc<Carrier> {
-        Arc::new(Carrier {
+    pub(super) fn carrier(port: u16) -> Arc<UpstreamEndpoint> {
+        Arc::new(UpstreamEndpoint {
             addr: (Ipv4Addr::LOCALHOST, port).into(),
             source: None,
-            privacy: None,
-            idle: Duration::from_secs(10),
+            tls: None,
+            idle_timeout: Duration::from_secs(10),
             max_age: None,
             max_idle: None,
             counters: Arc::default(),
@@ -192,13 +192,14 @@ mod tests {
         let adopted = async {
             let core = core();
             let (gone, kept) = (UpstreamId(0), UpstreamId(1));
-            let carriers: Carriers = [gone, kept].map(|id| (id, carrier(id.0))).into_iter().collect();
-            core.adopt(Orders { upstreams: carriers.clone(), ..orders() });
+            let carriers: UpstreamEndpoints =
+                [gone, kept].map(|id| (id, carrier(id.0))).into_iter().collect();
+            core.adopt(WorkerConfig { upstreams: carriers.clone(), ..orders() });
             for (id, carrier) in &carriers {
                 core.upstreams.pool(*id, Arc::clone(carrier));
             }
             let upstreams = carriers.into_iter().filter(|(id, _)| *id == kept).collect();
-            core.adopt(Orders { upstreams, ..orders() });
+            core.adopt(WorkerConfig { upstreams, ..orders() });
             let known = |id| {
                 let upstreams = &core.upstreams;
                 (upstreams.carriers.borrow().contains_key(&id), upstreams.pools.borrow().contains_key(&id))

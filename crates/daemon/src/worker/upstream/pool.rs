@@ -14,7 +14,7 @@ use resolver::action::{AttemptFailure, AttemptId, SendQuery, Transport};
 use super::connection::{Connection, Question, Terms};
 use super::connection_task::{self, Audience};
 use super::placement::{Connections, Place, SLOW};
-use super::{Carrier, Core, dial, failure_of};
+use super::{Core, UpstreamEndpoint, dial, failure_of};
 use crate::clock;
 
 /// A connection is used this long at most and three fifths of it at least, so that new CoreDNS pods behind the Service get
@@ -30,7 +30,7 @@ const COMPLAINT: Duration = Duration::from_secs(60);
 
 /// The connections to one upstream and the questions that wait for a place on one.
 pub(super) struct Pool {
-    carrier: Arc<Carrier>,
+    carrier: Arc<UpstreamEndpoint>,
     connections: RefCell<Vec<Rc<Connection>>>,
     backlog: RefCell<Backlog>,
     complained: Cell<Option<Instant>>,
@@ -62,7 +62,7 @@ impl Backlog {
 }
 
 impl Pool {
-    pub(super) fn new(carrier: Arc<Carrier>) -> Self {
+    pub(super) fn new(carrier: Arc<UpstreamEndpoint>) -> Self {
         Self {
             carrier,
             connections: RefCell::default(),
@@ -139,7 +139,8 @@ impl Pool {
         self.carrier.count(Transport::Tcp, false);
         let longest = self.carrier.max_age.unwrap_or(LIFETIME);
         let retire_at = now + longest.mul_f64(rand::rng().random_range(0.6..=1.0));
-        let terms = Terms { dial_until: ask.until, retire_at, idle: self.carrier.idle.min(IDLE_LIMIT) };
+        let terms =
+            Terms { dial_until: ask.until, retire_at, idle: self.carrier.idle_timeout.min(IDLE_LIMIT) };
         let connection = Rc::new(Connection::new(now, terms));
         connection.send(now, ask, message);
         self.connections.borrow_mut().push(Rc::clone(&connection));

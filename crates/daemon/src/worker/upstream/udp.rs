@@ -8,13 +8,18 @@ use std::sync::Arc;
 use resolver::action::AttemptId;
 use tokio::net::UdpSocket;
 
-use super::{Carrier, Core, failure_of};
+use super::{Core, UpstreamEndpoint, failure_of};
 
 /// Above the 1232 octets we say we take; what is longer was not meant for us.
 const RECEIVE_LEN: usize = 4096;
 
 /// Sends `message` and hands in whatever comes back, until the attempt is forgotten or the socket fails.
-pub(super) async fn exchange(core: Rc<Core>, attempt: AttemptId, carrier: Arc<Carrier>, message: Vec<u8>) {
+pub(super) async fn exchange(
+    core: Rc<Core>,
+    attempt: AttemptId,
+    carrier: Arc<UpstreamEndpoint>,
+    message: Vec<u8>,
+) {
     let Err(error) = talk(&core, attempt, &carrier, &message).await;
     core.upstreams.ended(attempt);
     core.failure(attempt, failure_of(&error));
@@ -23,7 +28,7 @@ pub(super) async fn exchange(core: Rc<Core>, attempt: AttemptId, carrier: Arc<Ca
 async fn talk(
     core: &Rc<Core>,
     attempt: AttemptId,
-    carrier: &Carrier,
+    carrier: &UpstreamEndpoint,
     message: &[u8],
 ) -> Result<std::convert::Infallible, io::Error> {
     let socket = UdpSocket::from_std(linux::tcp::connected_udp(carrier.addr, carrier.source)?)?;

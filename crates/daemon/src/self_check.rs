@@ -11,7 +11,7 @@ use wire::header::{Class, Flags, HEADER_LEN, Header, Rcode, RecordType};
 use wire::name::Name;
 
 use crate::clock;
-use crate::worker::config::LoopProbe;
+use crate::worker::config::LoopDetection;
 
 /// How long a worker may take to answer itself; a healthy one takes microseconds.
 const SELF_TIME: Duration = Duration::from_secs(1);
@@ -28,7 +28,7 @@ const LOOP_AFTERMATH: Duration = Duration::from_secs(2);
 const OPCODE_STATUS: Flags = Flags(2 << 11);
 
 /// True when a worker answers on `address`.
-pub(crate) async fn is_answered(address: SocketAddr) -> bool {
+pub(crate) async fn responds(address: SocketAddr) -> bool {
     matches!(time::timeout(SELF_TIME, ask_status(reachable(address))).await, Ok(Ok(())))
 }
 
@@ -49,7 +49,7 @@ async fn ask_status(address: SocketAddr) -> io::Result<()> {
 
 /// Sends a question of our own with a name that nobody else asks for, so that the resolver can tell when it comes
 /// back, and ends the check when an exchange went well or half a minute has passed.
-pub(crate) async fn check_loop(probe: LoopProbe) {
+pub(crate) async fn detect_loop(probe: LoopDetection) {
     let give_up = clock::now() + LOOP_TIME;
     while clock::now() < give_up {
         let tried = time::timeout(LOOP_TRY, ask_hinfo(&probe)).await;
@@ -62,7 +62,7 @@ pub(crate) async fn check_loop(probe: LoopProbe) {
     LoopDetector::watch(&probe.check, None);
 }
 
-async fn ask_hinfo(probe: &LoopProbe) -> io::Result<()> {
+async fn ask_hinfo(probe: &LoopDetection) -> io::Result<()> {
     let zone = probe.settings.zone.to_string();
     let (first, second): (u64, u64) = (rand::random(), rand::random());
     let text = format!("{first}.{second}.{}", zone.trim_start_matches('.'));
