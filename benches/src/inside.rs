@@ -24,7 +24,7 @@ pub(crate) fn run(names: u16, hits: u32) -> Result<(), Failed> {
     }
     let mut turn = questions.iter().cycle().zip(0..hits).peekable();
     while turn.peek().is_some() {
-        for (question, _) in turn.by_ref().take(linux::udp::BATCH) {
+        for (question, _) in turn.by_ref().take(linux::udp::BATCH_SIZE) {
             resolver.on_query(now, client(), &question.query, &mut outbox);
         }
         if !outbox.actions.iter().all(|action| matches!(action, Action::Respond(_))) {

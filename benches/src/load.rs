@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
-use linux::udp::{BATCH, Inbound, UdpListener};
+use linux::udp::{BATCH_SIZE, RecvBatch, UdpListener};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::Failed;
@@ -52,7 +52,7 @@ impl Outcome {
 pub(crate) fn ask(server: &Server, questions: &[Question], plan: Plan) -> Result<Outcome, Failed> {
     let mut ports = open_ports(server.addr, plan.window)?;
     let mut turn = questions.iter().cycle().take(usize::try_from(plan.queries).unwrap_or(usize::MAX));
-    let mut batch = Inbound::new();
+    let mut batch = RecvBatch::new();
     let mut outcome = Outcome::default();
     let began = now();
     while outcome.ended() < plan.queries {
@@ -123,7 +123,7 @@ impl<'q> Port<'q> {
 
     /// Sends a query from each free place.
     fn send(&mut self, to: SocketAddr, turn: &mut impl Iterator<Item = &'q Question>) {
-        let mut fresh = [false; BATCH];
+        let mut fresh = [false; BATCH_SIZE];
         self.sent = self.sent.wrapping_add(1);
         for ((place, number), fresh) in self.places.iter_mut().zip(0_u8..).zip(&mut fresh) {
             if place.open.is_some() {
@@ -138,11 +138,16 @@ impl<'q> Port<'q> {
         }
         let fresh = self.places.iter().zip(fresh).filter(|(_, fresh)| *fresh);
         // What is not sent is not answered, and counted as lost.
-        let _: linux::udp::Sent = self.socket.send(fresh.map(|(place, _)| (&*place.query, to, None)));
+        let _: linux::udp::SendOutcome = self.socket.send(fresh.map(|(place, _)| (&*place.query, to, None)));
     }
 
     /// Takes what has come.
-    fn receive(&mut self, server: &Server, batch: &mut Inbound, outcome: &mut Outcome) -> Result<(), Failed> {
+    fn receive(
+        &mut self,
+        server: &Server,
+        batch: &mut RecvBatch,
+        outcome: &mut Outcome,
+    ) -> Result<(), Failed> {
         match self.socket.receive(batch) {
             Ok(_) => {}
             Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),

@@ -14,6 +14,7 @@ pub mod node;
 pub mod notrack;
 mod route;
 pub mod scm_rights;
+mod socket;
 #[expect(
     unsafe_code,
     reason = "the kernel calls for which no crate has a safe form; each block carries its argument"

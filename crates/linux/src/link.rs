@@ -6,19 +6,19 @@ use std::net::IpAddr;
 
 use nix::errno::Errno;
 
-pub use crate::link_kind::{KindChoice, LinkKind, UnknownLinkKind};
-use crate::route::{Found, Held, Route};
+pub use crate::link_kind::{LinkKind, LinkKindPreference, UnknownLinkKind};
+use crate::route::{AddressState, LinkState, Rtnetlink};
 
 /// Octets that a link's name may have.
 const NAME_OCTETS: usize = 15;
 
 /// What the link should be.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct LinkPlan {
+pub struct LinkConfig {
     /// The link's name, 1 to 15 octets.
     pub name: String,
     /// The kind to create when no link has that name.
-    pub kind: KindChoice,
+    pub kind: LinkKindPreference,
     /// The addresses that it carries, as /32 and /128. IPv4 addresses get scope host and IPv6 addresses a preferred
     /// lifetime of zero, so that the node's own traffic never leaves from them.
     pub addresses: Vec<IpAddr>,
@@ -26,14 +26,14 @@ pub struct LinkPlan {
 
 /// One thing that was done to a link.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Change {
+pub enum LinkChange {
     /// No link had the name; one of this kind was made.
     Created(LinkKind),
     /// A link with the name was there already and is used. Says the kernel's word for its kind, e.g. `dummy`.
     Adopted(String),
     /// The address was missing.
     AddressAdded(IpAddr),
-    /// The address was there, but with a prefix, scope or lifetime that lets other traffic leave from it, or unusable;
+    /// The address was there, but with a prefix, scope or lifetime that lets other traffic leave from it, or invalid_input;
     /// it was replaced.
     AddressReplaced(IpAddr),
     /// The address was a predecessor's and is in no plan any more.
@@ -42,7 +42,7 @@ pub enum Change {
     SetUp,
 }
 
-impl fmt::Display for Change {
+impl fmt::Display for LinkChange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Created(kind) => write!(f, "created as {kind}"),
@@ -57,9 +57,9 @@ impl fmt::Display for Change {
 
 /// What was done to a link, in order; empty when everything was in place.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct Changes(pub Vec<Change>);
+pub struct LinkChanges(pub Vec<LinkChange>);
 
-impl Changes {
+impl LinkChanges {
     /// Whether nothing had to be done.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
@@ -67,7 +67,7 @@ impl Changes {
     }
 }
 
-impl fmt::Display for Changes {
+impl fmt::Display for LinkChanges {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, change) in self.0.iter().enumerate() {
             if index > 0 {
@@ -83,7 +83,7 @@ impl fmt::Display for Changes {
 #[derive(Debug)]
 pub enum LinkError {
     /// The kernel takes no link of this name.
-    Name(String),
+    InvalidName(String),
     /// The process may not do `action`: it has no `CAP_NET_ADMIN` in its network namespace.
     NoPermission {
         /// E.g. `create link nodelocaldns`.
@@ -92,13 +92,13 @@ pub enum LinkError {
     /// The kernel has no driver for this kind of link.
     NoDriver(LinkKind),
     /// IPv6 is turned off where this address should go.
-    NoIpv6(IpAddr),
+    Ipv6Disabled(IpAddr),
     /// What was set did not stay set.
-    NotKept {
+    Reverted {
         /// The link's name.
         name: String,
         /// What is missing again.
-        missing: Changes,
+        missing: LinkChanges,
     },
     /// Anything else that the kernel says to `action`.
     Kernel {
@@ -112,7 +112,7 @@ pub enum LinkError {
 impl fmt::Display for LinkError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Name(name) => write!(
+            Self::InvalidName(name) => write!(
                 f,
                 "{name:?} cannot be a link's name: it needs 1 to {NAME_OCTETS} octets without blanks, '/' and ':'; \
                  choose another with -interfacename"
@@ -131,12 +131,12 @@ impl fmt::Display for LinkError {
                      (modprobe {kind}) or choose another kind with -link-kind {other}"
                 )
             }
-            Self::NoIpv6(address) => write!(
+            Self::Ipv6Disabled(address) => write!(
                 f,
                 "cannot add {address}: IPv6 is turned off on this node; turn it on \
                  (sysctl net.ipv6.conf.all.disable_ipv6=0) or leave the address out of -localip"
             ),
-            Self::NotKept { name, missing } => write!(
+            Self::Reverted { name, missing } => write!(
                 f,
                 "link {name} does not stay as it was set (needed again: {missing}): something else on the node changes \
                  it; exempt it from NetworkManager or systemd-networkd"
@@ -155,13 +155,13 @@ impl std::error::Error for LinkError {
     }
 }
 
-/// A link that is made or adopted according to a [`LinkPlan`].
+/// A link that is made or adopted according to a [`LinkConfig`].
 ///
 /// A link that already has the name is adopted whatever its kind: it is what a killed predecessor or node-cache left, or
 /// what the administrator made. Addresses on it that are not in the plan are left alone.
 #[derive(Debug)]
 pub struct Link {
-    plan: LinkPlan,
+    plan: LinkConfig,
     created: bool,
 }
 
@@ -172,15 +172,15 @@ impl Link {
     ///
     /// See [`LinkError`]. A link that was created before the failure is deleted again; an adopted one keeps what it was
     /// given.
-    pub async fn ensure(plan: LinkPlan) -> Result<(Self, Changes), LinkError> {
+    pub async fn ensure(plan: LinkConfig) -> Result<(Self, LinkChanges), LinkError> {
         check_name(&plan.name)?;
-        let mut changes = Changes::default();
-        if let Some(found) = Route::run(async |route| route.find(&plan.name).await).await? {
-            changes.0.push(Change::Adopted(found.kind));
+        let mut changes = LinkChanges::default();
+        if let Some(found) = Rtnetlink::run(async |rtnetlink| rtnetlink.find(&plan.name).await).await? {
+            changes.0.push(LinkChange::Adopted(found.kind));
         }
-        let converged = converge(&plan, &mut changes).await;
+        let converged = reconcile(&plan, &mut changes).await;
         let link =
-            Self { created: changes.0.iter().any(|change| matches!(change, Change::Created(_))), plan };
+            Self { created: changes.0.iter().any(|change| matches!(change, LinkChange::Created(_))), plan };
         match converged {
             Ok(()) => Ok((link, changes)),
             Err(error) => {
@@ -199,9 +199,9 @@ impl Link {
     /// # Errors
     ///
     /// See [`LinkError`].
-    pub async fn verify(&self) -> Result<Changes, LinkError> {
-        let mut changes = Changes::default();
-        converge(&self.plan, &mut changes).await?;
+    pub async fn verify(&self) -> Result<LinkChanges, LinkError> {
+        let mut changes = LinkChanges::default();
+        reconcile(&self.plan, &mut changes).await?;
         Ok(changes)
     }
 
@@ -210,8 +210,8 @@ impl Link {
     /// # Errors
     ///
     /// [`LinkError::Kernel`] when the kernel does not answer.
-    pub async fn in_place(&self) -> Result<bool, LinkError> {
-        let found = Route::run(async |route| route.find(&self.plan.name).await).await?;
+    pub async fn is_configured(&self) -> Result<bool, LinkError> {
+        let found = Rtnetlink::run(async |rtnetlink| rtnetlink.find(&self.plan.name).await).await?;
         Ok(missing(&self.plan, found.as_ref()).is_empty())
     }
 
@@ -221,8 +221,11 @@ impl Link {
     /// # Errors
     ///
     /// See [`LinkError`].
-    pub async fn release(&self, addresses: &[IpAddr]) -> Result<Changes, LinkError> {
-        self.take_off(|address| addresses.contains(&address) && !self.plan.addresses.contains(&address)).await
+    pub async fn remove_predecessor_addresses(&self, addresses: &[IpAddr]) -> Result<LinkChanges, LinkError> {
+        self.remove_addresses(|address| {
+            addresses.contains(&address) && !self.plan.addresses.contains(&address)
+        })
+        .await
     }
 
     /// Removes the planned addresses but for those in `others`, and leaves the link to another process, whose plan has
@@ -231,19 +234,20 @@ impl Link {
     /// # Errors
     ///
     /// See [`LinkError`].
-    pub async fn leave_to(&self, others: &[IpAddr]) -> Result<Changes, LinkError> {
-        self.take_off(|address| self.plan.addresses.contains(&address) && !others.contains(&address)).await
+    pub async fn remove_addresses_except(&self, others: &[IpAddr]) -> Result<LinkChanges, LinkError> {
+        self.remove_addresses(|address| self.plan.addresses.contains(&address) && !others.contains(&address))
+            .await
     }
 
-    async fn take_off(&self, is_left: impl Fn(IpAddr) -> bool) -> Result<Changes, LinkError> {
-        Route::run(async |route| {
-            let mut changes = Changes::default();
-            let Some(found) = route.find(&self.plan.name).await? else {
+    async fn remove_addresses(&self, is_left: impl Fn(IpAddr) -> bool) -> Result<LinkChanges, LinkError> {
+        Rtnetlink::run(async |rtnetlink| {
+            let mut changes = LinkChanges::default();
+            let Some(found) = rtnetlink.find(&self.plan.name).await? else {
                 return Ok(changes);
             };
             for held in found.addresses.iter().filter(|held| is_left(held.address)) {
-                route.delete_address(&found, held).await?;
-                changes.0.push(Change::AddressRemoved(held.address));
+                rtnetlink.delete_address(&found, held).await?;
+                changes.0.push(LinkChange::AddressRemoved(held.address));
             }
             Ok(changes)
         })
@@ -259,18 +263,18 @@ impl Link {
     /// See [`LinkError`].
     pub async fn remove(self) -> Result<(), LinkError> {
         let Self { plan, created } = self;
-        Route::run(async |route| {
-            let Some(found) = route.find(&plan.name).await? else {
+        Rtnetlink::run(async |rtnetlink| {
+            let Some(found) = rtnetlink.find(&plan.name).await? else {
                 return Ok(());
             };
             let foreign =
-                |held: &Held| !plan.addresses.contains(&held.address) && !is_automatic(held.address);
-            let leftover = LinkKind::of_name(&found.kind).is_some() && !found.addresses.iter().any(foreign);
-            if created || (leftover && !route.has_ports(&found).await?) {
-                return route.delete(&found).await;
+                |held: &AddressState| !plan.addresses.contains(&held.address) && !is_automatic(held.address);
+            let leftover = LinkKind::from_name(&found.kind).is_some() && !found.addresses.iter().any(foreign);
+            if created || (leftover && !rtnetlink.has_ports(&found).await?) {
+                return rtnetlink.delete(&found).await;
             }
             for held in found.addresses.iter().filter(|held| plan.addresses.contains(&held.address)) {
-                route.delete_address(&found, held).await?;
+                rtnetlink.delete_address(&found, held).await?;
             }
             Ok(())
         })
@@ -284,45 +288,51 @@ impl Link {
 ///
 /// See [`LinkError`].
 pub async fn bring_up_loopback() -> Result<(), LinkError> {
-    Route::run(async |route| match route.find("lo").await? {
+    Rtnetlink::run(async |rtnetlink| match rtnetlink.find("lo").await? {
         Some(loopback) if loopback.up => Ok(()),
-        Some(loopback) => route.set_up(&loopback).await,
-        None => Err(LinkError::NotKept { name: "lo".to_owned(), missing: Changes(vec![Change::SetUp]) }),
+        Some(loopback) => rtnetlink.set_up(&loopback).await,
+        None => {
+            Err(LinkError::Reverted { name: "lo".to_owned(), missing: LinkChanges(vec![LinkChange::SetUp]) })
+        }
     })
     .await
 }
 
 /// Does what is missing, notes it in `changes`, and reads back.
-async fn converge(plan: &LinkPlan, changes: &mut Changes) -> Result<(), LinkError> {
-    Route::run(async |route| {
-        let mut found = route.find(&plan.name).await?;
+async fn reconcile(plan: &LinkConfig, changes: &mut LinkChanges) -> Result<(), LinkError> {
+    Rtnetlink::run(async |rtnetlink| {
+        let mut found = rtnetlink.find(&plan.name).await?;
         if found.is_none() {
-            if let Some(kind) = create(route, plan).await? {
-                changes.0.push(Change::Created(kind));
+            if let Some(kind) = create(rtnetlink, plan).await? {
+                changes.0.push(LinkChange::Created(kind));
             }
-            found = route.find(&plan.name).await?;
+            found = rtnetlink.find(&plan.name).await?;
         }
         let steps = missing(plan, found.as_ref());
         if let Some(found) = &found {
             for change in &steps.0 {
-                apply(route, found, change).await?;
+                apply(rtnetlink, found, change).await?;
             }
         }
         if steps.is_empty() {
             return Ok(());
         }
         changes.0.extend(steps.0);
-        let missing = missing(plan, route.find(&plan.name).await?.as_ref());
-        if missing.is_empty() { Ok(()) } else { Err(LinkError::NotKept { name: plan.name.clone(), missing }) }
+        let missing = missing(plan, rtnetlink.find(&plan.name).await?.as_ref());
+        if missing.is_empty() {
+            Ok(())
+        } else {
+            Err(LinkError::Reverted { name: plan.name.clone(), missing })
+        }
     })
     .await
 }
 
 /// Creates the link, of the first kind that the kernel has a driver for; nothing when another process was faster.
-async fn create(route: &Route, plan: &LinkPlan) -> Result<Option<LinkKind>, LinkError> {
+async fn create(rtnetlink: &Rtnetlink, plan: &LinkConfig) -> Result<Option<LinkKind>, LinkError> {
     let (name, first) = (plan.name.as_str(), plan.kind.first());
-    let (created, kind) = match (route.create(name, first).await, plan.kind.otherwise()) {
-        (Err(LinkError::NoDriver(_)), Some(other)) => (route.create(name, other).await, other),
+    let (created, kind) = match (rtnetlink.create(name, first).await, plan.kind.fallback()) {
+        (Err(LinkError::NoDriver(_)), Some(other)) => (rtnetlink.create(name, other).await, other),
         (created, _) => (created, first),
     };
     match created {
@@ -336,25 +346,25 @@ async fn create(route: &Route, plan: &LinkPlan) -> Result<Option<LinkKind>, Link
     }
 }
 
-async fn apply(route: &Route, found: &Found, change: &Change) -> Result<(), LinkError> {
+async fn apply(rtnetlink: &Rtnetlink, found: &LinkState, change: &LinkChange) -> Result<(), LinkError> {
     match change {
         // Only a link that exists is handed to this function, and only what is missing.
-        Change::Created(_) | Change::Adopted(_) | Change::AddressRemoved(_) => Ok(()),
-        Change::AddressAdded(address) => route.add_address(found, *address).await,
-        Change::AddressReplaced(address) => {
+        LinkChange::Created(_) | LinkChange::Adopted(_) | LinkChange::AddressRemoved(_) => Ok(()),
+        LinkChange::AddressAdded(address) => rtnetlink.add_address(found, *address).await,
+        LinkChange::AddressReplaced(address) => {
             for held in found.addresses.iter().filter(|held| held.address == *address) {
-                route.delete_address(found, held).await?;
+                rtnetlink.delete_address(found, held).await?;
             }
-            route.add_address(found, *address).await
+            rtnetlink.add_address(found, *address).await
         }
-        Change::SetUp => route.set_up(found).await,
+        LinkChange::SetUp => rtnetlink.set_up(found).await,
     }
 }
 
 /// What has to be done so that the link which was found becomes the planned one.
-fn missing(plan: &LinkPlan, found: Option<&Found>) -> Changes {
+fn missing(plan: &LinkConfig, found: Option<&LinkState>) -> LinkChanges {
     let Some(found) = found else {
-        return Changes(vec![Change::Created(plan.kind.first())]);
+        return LinkChanges(vec![LinkChange::Created(plan.kind.first())]);
     };
     let mut changes = Vec::new();
     for (index, address) in plan.addresses.iter().enumerate() {
@@ -363,15 +373,15 @@ fn missing(plan: &LinkPlan, found: Option<&Found>) -> Changes {
         }
         let mut held = found.addresses.iter().filter(|held| held.address == *address).peekable();
         if held.peek().is_none() {
-            changes.push(Change::AddressAdded(*address));
+            changes.push(LinkChange::AddressAdded(*address));
         } else if !held.any(|held| held.fits) {
-            changes.push(Change::AddressReplaced(*address));
+            changes.push(LinkChange::AddressReplaced(*address));
         }
     }
     if !found.up {
-        changes.push(Change::SetUp);
+        changes.push(LinkChange::SetUp);
     }
-    Changes(changes)
+    LinkChanges(changes)
 }
 
 /// Addresses that the kernel gives to every link by itself.
@@ -384,7 +394,7 @@ fn check_name(name: &str) -> Result<(), LinkError> {
     let fits = (1..=NAME_OCTETS).contains(&name.len())
         && !matches!(name, "." | "..")
         && !name.contains(|c: char| c == '/' || c == ':' || c.is_whitespace() || c == '\0');
-    if fits { Ok(()) } else { Err(LinkError::Name(name.to_owned())) }
+    if fits { Ok(()) } else { Err(LinkError::InvalidName(name.to_owned())) }
 }
 
 #[cfg(test)]
@@ -405,13 +415,13 @@ mod tests {
     fn only_what_differs_is_missing() {
         let [ours, theirs, wrong] =
             ["169.254.25.10", "10.0.0.1", "fd00::1"].map(|ip| ip.parse::<IpAddr>().unwrap());
-        let plan = LinkPlan {
+        let plan = LinkConfig {
             name: "l".into(),
             kind: LinkKind::Bridge.into(),
             addresses: vec![ours, wrong, "fd00::2".parse().unwrap(), ours],
         };
-        let held = |address, fits| Held { address, fits, message: Default::default() };
-        let mut found = Found {
+        let held = |address, fits| AddressState { address, fits, message: Default::default() };
+        let mut found = LinkState {
             index: 7,
             name: "l".into(),
             kind: "bridge".into(),

@@ -30,7 +30,7 @@ impl LinkKind {
 
     /// The kind that the kernel knows by this name.
     #[must_use]
-    pub fn of_name(name: &str) -> Option<Self> {
+    pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.as_str() == name)
     }
 }
@@ -43,7 +43,7 @@ impl fmt::Display for LinkKind {
 
 /// Which kind of link to create.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub enum KindChoice {
+pub enum LinkKindPreference {
     /// [`LinkKind::Dummy`], and where the kernel has no driver for it, [`LinkKind::Bridge`], which every node with
     /// containers has.
     #[default]
@@ -52,7 +52,7 @@ pub enum KindChoice {
     Only(LinkKind),
 }
 
-impl KindChoice {
+impl LinkKindPreference {
     /// How the choice that is no kind is written.
     const AUTO: &str = "auto";
 
@@ -67,7 +67,7 @@ impl KindChoice {
 
     /// The kind to try where the kernel has no driver for the first.
     #[must_use]
-    pub const fn otherwise(self) -> Option<LinkKind> {
+    pub const fn fallback(self) -> Option<LinkKind> {
         match self {
             Self::Auto => Some(LinkKind::Bridge),
             Self::Only(_) => None,
@@ -75,13 +75,13 @@ impl KindChoice {
     }
 }
 
-impl From<LinkKind> for KindChoice {
+impl From<LinkKind> for LinkKindPreference {
     fn from(kind: LinkKind) -> Self {
         Self::Only(kind)
     }
 }
 
-impl fmt::Display for KindChoice {
+impl fmt::Display for LinkKindPreference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Auto => f.write_str(Self::AUTO),
@@ -90,19 +90,19 @@ impl fmt::Display for KindChoice {
     }
 }
 
-impl FromStr for KindChoice {
+impl FromStr for LinkKindPreference {
     type Err = UnknownLinkKind;
 
     fn from_str(text: &str) -> Result<Self, UnknownLinkKind> {
         if text == Self::AUTO {
             return Ok(Self::Auto);
         }
-        let kind = LinkKind::of_name(text).ok_or_else(|| UnknownLinkKind { text: text.to_owned() })?;
+        let kind = LinkKind::from_name(text).ok_or_else(|| UnknownLinkKind { text: text.to_owned() })?;
         Ok(Self::Only(kind))
     }
 }
 
-/// A text that is no [`KindChoice`].
+/// A text that is no [`LinkKindPreference`].
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct UnknownLinkKind {
     /// What was given.
@@ -123,21 +123,26 @@ mod tests {
 
     #[test]
     fn choices_are_read_as_they_are_written() {
-        for choice in LinkKind::ALL.map(KindChoice::Only).into_iter().chain([KindChoice::Auto]) {
+        for choice in
+            LinkKind::ALL.map(LinkKindPreference::Only).into_iter().chain([LinkKindPreference::Auto])
+        {
             assert_eq!(choice.to_string().parse(), Ok(choice));
         }
-        let error = "veth".parse::<KindChoice>().unwrap_err();
+        let error = "veth".parse::<LinkKindPreference>().unwrap_err();
         assert_eq!(error.to_string(), "\"veth\" is no kind of link: choose auto, dummy, bridge or ifb");
     }
 
     #[test]
     fn only_auto_has_a_second_choice() {
         assert_eq!(
-            (KindChoice::Auto.first(), KindChoice::Auto.otherwise()),
+            (LinkKindPreference::Auto.first(), LinkKindPreference::Auto.fallback()),
             (LinkKind::Dummy, Some(LinkKind::Bridge))
         );
         for kind in LinkKind::ALL {
-            assert_eq!((KindChoice::from(kind).first(), KindChoice::from(kind).otherwise()), (kind, None));
+            assert_eq!(
+                (LinkKindPreference::from(kind).first(), LinkKindPreference::from(kind).fallback()),
+                (kind, None)
+            );
         }
     }
 }

@@ -4,6 +4,9 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::os::fd::RawFd;
 
+/// Datagrams that one call receives or sends at most.
+pub const BATCH_SIZE: usize = 32;
+
 /// Octets of `struct sockaddr_in6`, the larger of the two address forms.
 pub(crate) const NAME_OCTETS: u32 = 28;
 const _: () = assert!(NAME_OCTETS as usize == size_of::<libc::sockaddr_in6>());
@@ -26,7 +29,7 @@ const CONTROL_OCTETS: usize = CONTROL_HEADER + size_of::<libc::in6_pktinfo>().ne
 /// A datagram's peer and control messages, in kernel layout, with room for either address family.
 #[derive(Clone, Copy)]
 #[repr(C, align(8))]
-pub(crate) struct Envelope {
+pub(crate) struct MsgHdr {
     /// A `struct cmsghdr` sequence; aligned because it stands first and the struct is.
     pub(crate) control: [u8; CONTROL_OCTETS],
     /// Octets of `control` in use.
@@ -37,34 +40,34 @@ pub(crate) struct Envelope {
     pub(crate) name_len: u32,
 }
 
-impl Envelope {
+impl MsgHdr {
     /// No peer, no control message.
     pub(crate) const EMPTY: Self =
         Self { control: [0; CONTROL_OCTETS], control_len: 0, name: [0; NAME_OCTETS as usize], name_len: 0 };
 
     /// Addressed to `peer`, leaving from `local` where one is given.
     pub(crate) fn to(peer: SocketAddr, local: Option<IpAddr>) -> Self {
-        let mut envelope = Self::EMPTY;
+        let mut msghdr = Self::EMPTY;
         match peer {
-            SocketAddr::V4(peer) => envelope.set_peer_v4(peer),
-            SocketAddr::V6(peer) => envelope.set_peer_v6(peer),
+            SocketAddr::V4(peer) => msghdr.set_peer_v4(peer),
+            SocketAddr::V6(peer) => msghdr.set_peer_v6(peer),
         }
         match local {
             // struct in_pktinfo: interface index, source address, destination address (not read on sending).
             Some(IpAddr::V4(local)) => {
                 let [a, b, c, d] = local.octets();
                 let info = [0, 0, 0, 0, a, b, c, d, 0, 0, 0, 0];
-                envelope.set_control(libc::IPPROTO_IP, libc::IP_PKTINFO, &info);
+                msghdr.set_control(libc::IPPROTO_IP, libc::IP_PKTINFO, &info);
             }
             // struct in6_pktinfo: source address, interface index.
             Some(IpAddr::V6(local)) => {
                 let mut info = [0; size_of::<libc::in6_pktinfo>()];
                 put(&mut info, 0, &local.octets());
-                envelope.set_control(libc::IPPROTO_IPV6, libc::IPV6_PKTINFO, &info);
+                msghdr.set_control(libc::IPPROTO_IPV6, libc::IPV6_PKTINFO, &info);
             }
             None => {}
         }
-        envelope
+        msghdr
     }
 
     fn set_peer_v4(&mut self, peer: SocketAddrV4) {
@@ -133,12 +136,12 @@ impl Envelope {
 
 /// Room for one control message with up to `MOST` descriptors, in kernel layout.
 #[repr(C, align(8))]
-pub(crate) struct RightsControl<const MOST: usize> {
+pub(crate) struct ScmRightsBuffer<const MOST: usize> {
     header: [u8; CONTROL_HEADER],
     numbers: [[u8; size_of::<RawFd>()]; MOST],
 }
 
-impl<const MOST: usize> RightsControl<MOST> {
+impl<const MOST: usize> ScmRightsBuffer<MOST> {
     /// Octets for the header and the descriptors; the struct may end in padding, which would hold one more.
     pub(crate) const ROOM: usize = CONTROL_HEADER + MOST * size_of::<RawFd>();
     /// No control message.
@@ -171,7 +174,7 @@ fn array<const N: usize>(octets: &[u8], offset: usize) -> Option<[u8; N]> {
 
 #[cfg(test)]
 mod tests {
-    use super::Envelope;
+    use super::MsgHdr;
 
     #[test]
     fn peer_and_local_survive_the_kernel_layout() {
@@ -181,21 +184,21 @@ mod tests {
             ("127.0.0.1:1", None),
         ] {
             let (peer, local) = (peer.parse().unwrap(), local.map(|ip| ip.parse().unwrap()));
-            let envelope = Envelope::to(peer, local);
-            assert_eq!(envelope.peer(), Some(peer));
-            assert_eq!(envelope.local(), local);
+            let msghdr = MsgHdr::to(peer, local);
+            assert_eq!(msghdr.peer(), Some(peer));
+            assert_eq!(msghdr.local(), local);
         }
     }
 
     #[test]
     fn control_messages_of_other_kinds_are_passed_over() {
-        let mut envelope = Envelope::EMPTY;
-        envelope.set_control(libc::SOL_SOCKET, libc::SO_RXQ_OVFL, &[1, 0, 0, 0]);
-        assert_eq!(envelope.local(), None);
-        envelope.control_len = 3;
-        assert_eq!(envelope.local(), None, "a header cut short");
-        envelope.control_len = usize::MAX;
-        assert_eq!(envelope.local(), None, "a length beyond the room");
-        assert_eq!(Envelope::EMPTY.peer(), None);
+        let mut msghdr = MsgHdr::EMPTY;
+        msghdr.set_control(libc::SOL_SOCKET, libc::SO_RXQ_OVFL, &[1, 0, 0, 0]);
+        assert_eq!(msghdr.local(), None);
+        msghdr.control_len = 3;
+        assert_eq!(msghdr.local(), None, "a header cut short");
+        msghdr.control_len = usize::MAX;
+        assert_eq!(msghdr.local(), None, "a length beyond the room");
+        assert_eq!(MsgHdr::EMPTY.peer(), None);
     }
 }

@@ -11,7 +11,7 @@ use netlink_sys::protocols::{NETLINK_NETFILTER, NETLINK_ROUTE};
 use netlink_sys::{AsyncSocket, TokioSocket};
 use tokio::time::{Sleep, sleep};
 
-use crate::netlink_events::message::{LinkNews, TableNews};
+use crate::netlink_events::message::{LinkFilter, TableFilter};
 
 /// What the kernel tells about links and their addresses.
 const LINK_GROUPS: [u32; 3] = [libc::RTNLGRP_LINK, libc::RTNLGRP_IPV4_IFADDR, libc::RTNLGRP_IPV6_IFADDR];
@@ -28,7 +28,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 ///
 /// It only says that something may have changed; what it was, a comparison with the plan finds.
 #[derive(Default)]
-pub struct Watch {
+pub struct NetlinkMonitor {
     subscriptions: Vec<Subscription>,
     /// Something was heard that the caller does not know yet.
     noticed: bool,
@@ -45,11 +45,11 @@ struct Subscription {
 }
 
 enum Subject {
-    Link(LinkNews),
-    Table(TableNews),
+    Link(LinkFilter),
+    Table(TableFilter),
 }
 
-impl Watch {
+impl NetlinkMonitor {
     /// Hears nothing until it is told what to watch.
     #[must_use]
     pub fn new() -> Self {
@@ -68,7 +68,7 @@ impl Watch {
     pub fn link(&mut self, name: &str) -> io::Result<()> {
         let socket = subscribe(NETLINK_ROUTE, LINK_GROUPS)?;
         // Asked after the subscription: a link that appears in between is seen twice rather than never.
-        self.add(socket, Subject::Link(LinkNews::about(name)));
+        self.add(socket, Subject::Link(LinkFilter::about(name)));
         Ok(())
     }
 
@@ -83,7 +83,7 @@ impl Watch {
     /// Outside a tokio runtime with I/O, as every socket of tokio's does.
     pub fn table(&mut self, table: &str) -> io::Result<()> {
         let socket = subscribe(NETLINK_NETFILTER, [RULESET_GROUP])?;
-        self.add(socket, Subject::Table(TableNews::about(table)));
+        self.add(socket, Subject::Table(TableFilter::about(table)));
         Ok(())
     }
 
@@ -101,7 +101,7 @@ impl Watch {
     }
 
     fn poll_changed(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        self.noticed = self.noticed || self.hears(context);
+        self.noticed = self.noticed || self.poll_event(context);
         if let Some(rest) = &mut self.rest {
             if rest.as_mut().poll(context).is_pending() {
                 return Poll::Pending;
@@ -115,7 +115,7 @@ impl Watch {
             return Poll::Pending;
         }
         // The look that follows sees the outcome of all that is queued.
-        while self.hears(context) {}
+        while self.poll_event(context) {}
         self.noticed = false;
         let pause = self.pause.unwrap_or(FIRST_PAUSE);
         self.rest = Some(Box::pin(sleep(pause)));
@@ -124,20 +124,20 @@ impl Watch {
     }
 
     /// Whether there is news; if not, the context is woken by the next.
-    fn hears(&mut self, context: &mut Context<'_>) -> bool {
-        self.subscriptions.iter_mut().any(|subscription| subscription.hears(context))
+    fn poll_event(&mut self, context: &mut Context<'_>) -> bool {
+        self.subscriptions.iter_mut().any(|subscription| subscription.poll_event(context))
     }
 }
 
 impl Subscription {
     /// Reads up to the first datagram that concerns the subject. tokio's budget bounds what is read in one go.
-    fn hears(&mut self, context: &mut Context<'_>) -> bool {
+    fn poll_event(&mut self, context: &mut Context<'_>) -> bool {
         loop {
             self.datagram.clear();
             match self.socket.poll_recv(context, &mut self.datagram) {
                 Poll::Pending => return false,
                 Poll::Ready(Ok(())) => {
-                    if self.subject.concerned_by(&self.datagram) {
+                    if self.subject.matches(&self.datagram) {
                         return true;
                     }
                 }
@@ -156,21 +156,21 @@ impl Subscription {
         while self.socket.socket_ref().recv(&mut self.datagram, 0).is_ok() {
             self.datagram.clear();
         }
-        self.subject.catch_up();
+        self.subject.resync();
     }
 }
 
 impl Subject {
-    fn concerned_by(&mut self, datagram: &[u8]) -> bool {
+    fn matches(&mut self, datagram: &[u8]) -> bool {
         match self {
-            Self::Link(news) => news.concerned_by(datagram),
-            Self::Table(news) => news.concerned_by(datagram),
+            Self::Link(news) => news.matches(datagram),
+            Self::Table(news) => news.matches(datagram),
         }
     }
 
-    fn catch_up(&mut self) {
+    fn resync(&mut self) {
         match self {
-            Self::Link(news) => news.catch_up(),
+            Self::Link(news) => news.resync(),
             Self::Table(_) => {}
         }
     }

@@ -165,7 +165,7 @@ impl Rule {
     }
 }
 
-/// Changes to tables of the family `inet` that are made together or not at all.
+/// LinkChanges to tables of the family `inet` that are made together or not at all.
 pub(crate) struct Batch {
     messages: Vec<NetlinkMessage<NetfilterMessage>>,
 }

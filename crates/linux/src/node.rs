@@ -4,17 +4,17 @@ use std::fmt;
 use std::io;
 use std::net::IpAddr;
 
-use crate::link::{Change, Changes, KindChoice, Link, LinkError, LinkKind, LinkPlan};
-use crate::netlink_events::Watch;
-use crate::notrack::{self, FilterError, NotrackPlan};
+use crate::link::{Link, LinkChange, LinkChanges, LinkConfig, LinkError, LinkKind, LinkKindPreference};
+use crate::netlink_events::NetlinkMonitor;
+use crate::notrack::{self, FilterError, NotrackConfig};
 
 /// What the node should get; a part that is absent is left to the administrator.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct NodePlan {
+pub struct NodeConfig {
     /// The link and its addresses.
-    pub link: Option<LinkPlan>,
+    pub link: Option<LinkConfig>,
     /// The rules that keep DNS packets out of conntrack.
-    pub notrack: Option<NotrackPlan>,
+    pub notrack: Option<NotrackConfig>,
 }
 
 /// Something that was done to the node, or could not be done. Each text is one line.
@@ -25,10 +25,10 @@ pub enum NodeEvent {
         /// The link's name.
         name: String,
         /// What was done to it.
-        changes: Changes,
+        changes: LinkChanges,
     },
     /// The link was made as the second choice: the kernel has no driver for the first.
-    OtherKind {
+    FallbackKind {
         /// The link's name.
         name: String,
         /// What the kernel has no driver for.
@@ -42,8 +42,8 @@ pub enum NodeEvent {
     RulesInstalled(String),
     /// The rules are not as planned. Answers are the same without them.
     RulesFailed(FilterError),
-    /// Changes by others are noticed only when the node is compared with the plan.
-    NotWatched {
+    /// LinkChanges by others are noticed only when the node is compared with the plan.
+    WatchFailed {
         /// E.g. `link nodelocaldns`.
         part: String,
         /// The kernel's answer.
@@ -63,7 +63,7 @@ impl fmt::Display for NodeEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::LinkChanged { name, changes } => write!(f, "link {name}: {changes}"),
-            Self::OtherKind { name, lacking, made } => write!(
+            Self::FallbackKind { name, lacking, made } => write!(
                 f,
                 "link {name} is of kind {made}: the kernel has no driver for links of kind {lacking}; load it on the node \
                  (modprobe {lacking}) or choose with -link-kind {made}"
@@ -71,7 +71,7 @@ impl fmt::Display for NodeEvent {
             Self::LinkFailed(error) => error.fmt(f),
             Self::RulesInstalled(table) => write!(f, "packet-filter table inet {table} installed"),
             Self::RulesFailed(error) => write!(f, "DNS packets are tracked by conntrack: {error}"),
-            Self::NotWatched { part, error } => {
+            Self::WatchFailed { part, error } => {
                 write!(f, "changes to {part} are not noticed at once, only every -syncinterval: {error}")
             }
         }
@@ -102,22 +102,22 @@ impl std::error::Error for NodeError {}
 
 /// What is not given back, because another process looks after it.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct Kept {
+pub struct Retained {
     /// The link and its addresses.
     pub link: bool,
     /// The rules.
     pub rules: bool,
 }
 
-/// A node that was set up according to a [`NodePlan`]. Dropping it leaves everything in place.
+/// A node that was set up according to a [`NodeConfig`]. Dropping it leaves everything in place.
 #[derive(Debug)]
 pub struct NodeSetup {
     link: Option<Link>,
     link_name: String,
-    link_kind: KindChoice,
-    notrack: Option<NotrackPlan>,
+    link_kind: LinkKindPreference,
+    notrack: Option<NotrackConfig>,
     /// Whether the rules ever stood, so that there is something to take away.
-    rules_stood: bool,
+    rules_installed: bool,
 }
 
 impl NodeSetup {
@@ -127,14 +127,14 @@ impl NodeSetup {
     /// # Errors
     ///
     /// [`NodeError::link`] when the link cannot be made as planned; what was made is undone then.
-    pub async fn apply(plan: NodePlan) -> Result<(Self, Vec<NodeEvent>), NodeError> {
+    pub async fn apply(plan: NodeConfig) -> Result<(Self, Vec<NodeEvent>), NodeError> {
         let mut events = Vec::new();
         let mut setup = Self {
             link: None,
             link_name: String::new(),
-            link_kind: KindChoice::default(),
+            link_kind: LinkKindPreference::default(),
             notrack: plan.notrack,
-            rules_stood: false,
+            rules_installed: false,
         };
         if let Some(plan) = plan.link {
             setup.link_name.clone_from(&plan.name);
@@ -162,58 +162,58 @@ impl NodeSetup {
     }
 
     /// Subscribes to what the kernel tells about the link and the table of the plan, so that [`NodeSetup::verify`] can
-    /// repair at once what [`Watch::changed`] announces. Says what cannot be watched: that is noticed by verifying now
+    /// repair at once what [`NetlinkMonitor::changed`] announces. Says what cannot be watched: that is noticed by verifying now
     /// and then.
     ///
     /// # Panics
     ///
     /// Outside a tokio runtime with I/O.
     #[must_use]
-    pub fn watch(&self) -> (Watch, Vec<NodeEvent>) {
-        let (mut watch, mut events) = (Watch::new(), Vec::new());
+    pub fn monitor(&self) -> (NetlinkMonitor, Vec<NodeEvent>) {
+        let (mut watch, mut events) = (NetlinkMonitor::new(), Vec::new());
         if self.link.is_some()
             && let Err(error) = watch.link(&self.link_name)
         {
-            events.push(NodeEvent::NotWatched { part: format!("link {}", self.link_name), error });
+            events.push(NodeEvent::WatchFailed { part: format!("link {}", self.link_name), error });
         }
         if let Some(plan) = &self.notrack
             && let Err(error) = watch.table(&plan.table)
         {
             let part = format!("packet-filter table inet {}", plan.table);
-            events.push(NodeEvent::NotWatched { part, error });
+            events.push(NodeEvent::WatchFailed { part, error });
         }
         (watch, events)
     }
 
     /// Whether rules are planned and never stood.
     #[must_use]
-    pub const fn lacks_rules(&self) -> bool {
-        self.notrack.is_some() && !self.rules_stood
+    pub const fn rules_never_installed(&self) -> bool {
+        self.notrack.is_some() && !self.rules_installed
     }
 
     /// Whether the link is there, up, and carries its addresses. The rules do not count: answers are the same without
     /// them. A kernel that does not answer counts as no.
-    pub async fn in_place(&self) -> bool {
+    pub async fn is_configured(&self) -> bool {
         match &self.link {
-            Some(link) => link.in_place().await.unwrap_or(false),
+            Some(link) => link.is_configured().await.unwrap_or(false),
             None => true,
         }
     }
 
     /// Removes from the link those of a predecessor's addresses that are not in the plan. The rules need no such step:
     /// they were replaced as a whole.
-    pub async fn release(&self, addresses: &[IpAddr]) -> Vec<NodeEvent> {
+    pub async fn remove_predecessor_addresses(&self, addresses: &[IpAddr]) -> Vec<NodeEvent> {
         let Some(link) = &self.link else { return Vec::new() };
-        match link.release(addresses).await {
+        match link.remove_predecessor_addresses(addresses).await {
             Ok(changes) => self.link_events(changes),
             Err(error) => vec![NodeEvent::LinkFailed(error)],
         }
     }
 
     /// Removes from the link what another process, to which it is left, does not want: its plan has `addresses`.
-    pub async fn leave_to(&self, addresses: &[IpAddr]) -> Vec<NodeEvent> {
+    pub async fn remove_addresses_except(&self, addresses: &[IpAddr]) -> Vec<NodeEvent> {
         let Some(link) = &self.link else { return Vec::new() };
-        match link.leave_to(addresses).await {
+        match link.remove_addresses_except(addresses).await {
             Ok(changes) => self.link_events(changes),
             Err(error) => vec![NodeEvent::LinkFailed(error)],
         }
@@ -223,19 +223,19 @@ impl NodeSetup {
     ///
     /// # Errors
     ///
-    /// The parts that could not be removed; a failure of one does not keep the other.
+    /// The iovecs that could not be removed; a failure of one does not keep the other.
     pub async fn restore(self) -> Result<(), NodeError> {
-        self.restore_but(Kept::default()).await
+        self.restore_except(Retained::default()).await
     }
 
     /// Gives the node back as [`restore`](Self::restore) does, but for what is `kept`.
     ///
     /// # Errors
     ///
-    /// The parts that could not be removed; a failure of one does not keep the other.
-    pub async fn restore_but(self, kept: Kept) -> Result<(), NodeError> {
+    /// The iovecs that could not be removed; a failure of one does not keep the other.
+    pub async fn restore_except(self, kept: Retained) -> Result<(), NodeError> {
         let rules = match &self.notrack {
-            Some(plan) if self.rules_stood && !kept.rules => notrack::remove(&plan.table).err(),
+            Some(plan) if self.rules_installed && !kept.rules => notrack::remove(&plan.table).err(),
             _ => None,
         };
         let link = match self.link {
@@ -245,18 +245,18 @@ impl NodeSetup {
         if link.is_none() && rules.is_none() { Ok(()) } else { Err(NodeError { link, rules }) }
     }
 
-    fn link_events(&self, changes: Changes) -> Vec<NodeEvent> {
+    fn link_events(&self, changes: LinkChanges) -> Vec<NodeEvent> {
         if changes.is_empty() {
             return Vec::new();
         }
         let lacking = self.link_kind.first();
         let other = changes.0.iter().find_map(|change| match change {
-            Change::Created(made) if *made != lacking => Some(*made),
+            LinkChange::Created(made) if *made != lacking => Some(*made),
             _ => None,
         });
         let name = self.link_name.clone();
         let mut events = vec![NodeEvent::LinkChanged { name: name.clone(), changes }];
-        events.extend(other.map(|made| NodeEvent::OtherKind { name, lacking, made }));
+        events.extend(other.map(|made| NodeEvent::FallbackKind { name, lacking, made }));
         events
     }
 
@@ -266,7 +266,7 @@ impl NodeSetup {
             .and_then(|installed| if installed { Ok(false) } else { notrack::install(plan).map(|()| true) });
         match ensured {
             Ok(installed) => {
-                self.rules_stood = true;
+                self.rules_installed = true;
                 installed.then(|| NodeEvent::RulesInstalled(plan.table.clone()))
             }
             Err(error) => Some(NodeEvent::RulesFailed(error)),

@@ -21,7 +21,7 @@ const COMMENT: &str = "NodeLocal DNS Cache: skip conntrack";
 
 /// Which packets are not tracked.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct NotrackPlan {
+pub struct NotrackConfig {
     /// The name of our table in the family `inet`. Whatever is in a table of that name is replaced.
     pub table: String,
     /// The addresses that we answer on, of both families.
@@ -32,7 +32,7 @@ pub struct NotrackPlan {
     pub health_port: Option<u16>,
 }
 
-impl NotrackPlan {
+impl NotrackConfig {
     /// The rules of each chain: what node-cache installs into iptables' table `raw`.
     fn chains(&self) -> [(BaseChain, Vec<Rule>); 2] {
         let dns = [libc::IPPROTO_UDP, libc::IPPROTO_TCP].map(|protocol| (protocol, self.dns_port));
@@ -56,7 +56,7 @@ impl NotrackPlan {
 /// # Errors
 ///
 /// See [`FilterError`]; nothing is changed then.
-pub fn install(plan: &NotrackPlan) -> Result<(), FilterError> {
+pub fn install(plan: &NotrackConfig) -> Result<(), FilterError> {
     let table = plan.table.as_str();
     let mut batch = Batch::new();
     // Deleting a table that does not exist would fail the batch; after this it exists.
@@ -77,7 +77,7 @@ pub fn install(plan: &NotrackPlan) -> Result<(), FilterError> {
 /// # Errors
 ///
 /// See [`FilterError`].
-pub fn is_installed(plan: &NotrackPlan) -> Result<bool, FilterError> {
+pub fn is_installed(plan: &NotrackConfig) -> Result<bool, FilterError> {
     let chains = plan.chains().map(|(chain, rules)| (chain.name, rules));
     match has_rules(&plan.table, &chains) {
         Err(error) if is_absent(&error) => Ok(false),

@@ -14,17 +14,17 @@ use rtnetlink::{LinkMessageBuilder, LinkUnspec};
 use crate::link::{LinkError, LinkKind};
 
 /// A link as it was found.
-pub(crate) struct Found {
+pub(crate) struct LinkState {
     pub(crate) index: u32,
     pub(crate) name: String,
     /// The kernel's word for its kind; empty for hardware.
     pub(crate) kind: String,
     pub(crate) up: bool,
-    pub(crate) addresses: Vec<Held>,
+    pub(crate) addresses: Vec<AddressState>,
 }
 
 /// An address that a link holds.
-pub(crate) struct Held {
+pub(crate) struct AddressState {
     pub(crate) address: IpAddr,
     /// It is a single address that nobody chooses as a source by himself, and usable.
     pub(crate) fits: bool,
@@ -33,11 +33,11 @@ pub(crate) struct Held {
 }
 
 /// An open routing socket.
-pub(crate) struct Route {
+pub(crate) struct Rtnetlink {
     handle: rtnetlink::Handle,
 }
 
-impl Route {
+impl Rtnetlink {
     /// Opens a routing socket, lets `work` use it, and closes it. No task outlives the call.
     pub(crate) async fn run<T>(
         work: impl AsyncFnOnce(&Self) -> Result<T, LinkError>,
@@ -46,15 +46,15 @@ impl Route {
             |error| LinkError::Kernel { action: "talk to the kernel over rtnetlink".to_owned(), error };
         let (connection, handle, unsolicited) = rtnetlink::new_connection().map_err(lost)?;
         drop(unsolicited);
-        let route = Self { handle };
+        let rtnetlink = Self { handle };
         tokio::select! {
             biased;
-            result = work(&route) => result,
+            result = work(&rtnetlink) => result,
             () = connection => Err(lost(io::ErrorKind::BrokenPipe.into())),
         }
     }
 
-    pub(crate) async fn find(&self, name: &str) -> Result<Option<Found>, LinkError> {
+    pub(crate) async fn find(&self, name: &str) -> Result<Option<LinkState>, LinkError> {
         let mut links = Box::pin(self.handle.link().get().match_name(name).execute());
         let link = match links.try_next().await {
             Ok(link) => link,
@@ -65,7 +65,7 @@ impl Route {
             return Ok(None);
         };
         let index = link.header.index;
-        Ok(Some(Found {
+        Ok(Some(LinkState {
             index,
             name: name.to_owned(),
             kind: kind(&link),
@@ -74,7 +74,7 @@ impl Route {
         }))
     }
 
-    async fn addresses(&self, name: &str, index: u32) -> Result<Vec<Held>, LinkError> {
+    async fn addresses(&self, name: &str, index: u32) -> Result<Vec<AddressState>, LinkError> {
         let dump = self.handle.address().get().set_link_index_filter(index).execute();
         dump.try_filter_map(async |message| Ok(held(message)))
             .try_collect()
@@ -100,7 +100,7 @@ impl Route {
         }
     }
 
-    pub(crate) async fn add_address(&self, link: &Found, address: IpAddr) -> Result<(), LinkError> {
+    pub(crate) async fn add_address(&self, link: &LinkState, address: IpAddr) -> Result<(), LinkError> {
         let mut request = self.handle.address().add(link.index, address, host_prefix(address)).replace();
         let message = request.message_mut();
         if address.is_ipv4() {
@@ -113,14 +113,18 @@ impl Route {
         }
         request.execute().await.map_err(|error| match errno(&error) {
             Some(Errno::EACCES | Errno::EAFNOSUPPORT | Errno::EOPNOTSUPP) if address.is_ipv6() => {
-                LinkError::NoIpv6(address)
+                LinkError::Ipv6Disabled(address)
             }
             _ => failed(format!("add {address} to link {}", link.name), error),
         })
     }
 
     /// Removes an address; one that is already gone is fine.
-    pub(crate) async fn delete_address(&self, link: &Found, held: &Held) -> Result<(), LinkError> {
+    pub(crate) async fn delete_address(
+        &self,
+        link: &LinkState,
+        held: &AddressState,
+    ) -> Result<(), LinkError> {
         match self.handle.address().del(held.message.clone()).execute().await {
             Err(error) if !matches!(errno(&error), Some(Errno::EADDRNOTAVAIL | Errno::ENODEV)) => {
                 Err(failed(format!("remove {} from link {}", held.address, link.name), error))
@@ -129,13 +133,13 @@ impl Route {
         }
     }
 
-    pub(crate) async fn set_up(&self, link: &Found) -> Result<(), LinkError> {
+    pub(crate) async fn set_up(&self, link: &LinkState) -> Result<(), LinkError> {
         let request = self.handle.link().set(LinkUnspec::new_with_index(link.index).up().build());
         request.execute().await.map_err(|error| failed(format!("set link {} up", link.name), error))
     }
 
     /// Deletes a link; one that is already gone is fine.
-    pub(crate) async fn delete(&self, link: &Found) -> Result<(), LinkError> {
+    pub(crate) async fn delete(&self, link: &LinkState) -> Result<(), LinkError> {
         match self.handle.link().del(link.index).execute().await {
             Err(error) if errno(&error) != Some(Errno::ENODEV) => {
                 Err(failed(format!("delete link {}", link.name), error))
@@ -145,7 +149,7 @@ impl Route {
     }
 
     /// Whether other links are ports of this one.
-    pub(crate) async fn has_ports(&self, link: &Found) -> Result<bool, LinkError> {
+    pub(crate) async fn has_ports(&self, link: &LinkState) -> Result<bool, LinkError> {
         let is_port = |port: LinkMessage| port.attributes.contains(&LinkAttribute::Controller(link.index));
         let links = self.handle.link().get().execute();
         let ports = links.try_any(async |port| is_port(port)).await;
@@ -165,7 +169,7 @@ fn kind(link: &LinkMessage) -> String {
     kind.unwrap_or_default()
 }
 
-fn held(message: AddressMessage) -> Option<Held> {
+fn held(message: AddressMessage) -> Option<AddressState> {
     // With a peer address, `Local` is ours and `Address` is the peer's.
     let local = message.attributes.iter().find_map(|attribute| match attribute {
         AddressAttribute::Local(address) => Some(*address),
@@ -184,7 +188,7 @@ fn held(message: AddressMessage) -> Option<Held> {
             header.flags.contains(AddressHeaderFlags::Deprecated) && !header.flags.intersects(unfit)
         }
     };
-    Some(Held { address, fits: quiet && header.prefix_len == host_prefix(address), message })
+    Some(AddressState { address, fits: quiet && header.prefix_len == host_prefix(address), message })
 }
 
 const fn host_prefix(address: IpAddr) -> u8 {

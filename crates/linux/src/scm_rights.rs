@@ -4,17 +4,16 @@
 //! A passed descriptor names the same open socket: what is queued in it stays queued while either process has it open.
 
 use std::io::{self, IoSlice};
-use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 use nix::errno::Errno;
 use nix::sys::socket::{ControlMessage, MsgFlags, getsockopt, sendmsg, sockopt};
-use socket2::{Domain, Protocol, Socket, Type};
 
+use crate::socket::invalid_input;
 use crate::sys;
 
 /// Descriptors that one call passes at most: the kernel's `SCM_MAX_FD`.
-pub const MOST_DESCRIPTORS: usize = 253;
+pub const MAX_DESCRIPTORS: usize = 253;
 
 /// The user of a process that never told one to the socket.
 const NO_USER: u32 = u32::MAX;
@@ -26,18 +25,18 @@ const NO_USER: u32 = u32::MAX;
 ///
 /// # Errors
 ///
-/// `InvalidInput` for more than [`MOST_DESCRIPTORS`], or for descriptors without an octet to carry them; `WouldBlock` on a
+/// `InvalidInput` for more than [`MAX_DESCRIPTORS`], or for descriptors without an octet to carry them; `WouldBlock` on a
 /// non-blocking socket whose queue is full; `BrokenPipe` when the other end is closed, without a signal; else what
 /// `sendmsg` says. Nothing was passed then.
 pub fn send(socket: BorrowedFd<'_>, octets: &[u8], descriptors: &[BorrowedFd<'_>]) -> io::Result<usize> {
-    if descriptors.len() > MOST_DESCRIPTORS {
-        return Err(unusable(format!(
-            "{} descriptors in one message; it carries {MOST_DESCRIPTORS}",
+    if descriptors.len() > MAX_DESCRIPTORS {
+        return Err(invalid_input(format!(
+            "{} descriptors in one message; it carries {MAX_DESCRIPTORS}",
             descriptors.len()
         )));
     }
     if octets.is_empty() && !descriptors.is_empty() {
-        return Err(unusable("descriptors need at least one octet to go with".to_owned()));
+        return Err(invalid_input("descriptors need at least one octet to go with".to_owned()));
     }
     let descriptors: Vec<RawFd> = descriptors.iter().map(AsRawFd::as_raw_fd).collect();
     let rights = [ControlMessage::ScmRights(&descriptors)];
@@ -68,25 +67,25 @@ pub fn receive(
     descriptors: &mut Vec<OwnedFd>,
 ) -> io::Result<usize> {
     if buffer.is_empty() {
-        return Err(unusable("a buffer without room cannot tell nothing from the end".to_owned()));
+        return Err(invalid_input("a buffer without room cannot tell nothing from the end".to_owned()));
     }
-    let arrival = sys::receive_descriptors::<MOST_DESCRIPTORS>(socket, buffer)?;
-    if arrival.cut_short {
+    let status = sys::receive_descriptors::<MAX_DESCRIPTORS>(socket, buffer)?;
+    if status.cut_short {
         return Err(io::Error::new(
             io::ErrorKind::InvalidData,
             format!(
                 "only {} of the descriptors that were sent could be taken over: is the limit of open files reached?",
-                arrival.descriptors.len()
+                status.descriptors.len()
             ),
         ));
     }
-    descriptors.extend(arrival.descriptors);
-    Ok(arrival.length)
+    descriptors.extend(status.descriptors);
+    Ok(status.length)
 }
 
 /// The process at the other end of a Unix socket, as it was when the two were connected.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Peer {
+pub struct PeerCredentials {
     /// Its effective user, as our user namespace has it; one that it does not have is 65534.
     pub uid: u32,
     /// Its process number; none when our pid namespace does not have it.
@@ -98,51 +97,13 @@ pub struct Peer {
 /// # Errors
 ///
 /// `NotConnected` for a socket that has no peer or is not a Unix socket; else what `getsockopt` says.
-pub fn peer(socket: BorrowedFd<'_>) -> io::Result<Peer> {
+pub fn peer_credentials(socket: BorrowedFd<'_>) -> io::Result<PeerCredentials> {
     let credentials = getsockopt(&socket, sockopt::PeerCredentials)?;
     if credentials.uid() == NO_USER {
         return Err(io::ErrorKind::NotConnected.into());
     }
     let pid = u32::try_from(credentials.pid()).ok().filter(|pid| *pid != 0);
-    Ok(Peer { uid: credentials.uid(), pid })
-}
-
-/// Takes a descriptor that came from another process as a socket of this kind, bound to `addr`, that others may share,
-/// and makes it non-blocking. What it is, the kernel says.
-pub(crate) fn inherit(
-    descriptor: OwnedFd,
-    kind: Type,
-    protocol: Protocol,
-    addr: SocketAddr,
-) -> io::Result<Socket> {
-    let socket = Socket::from(descriptor);
-    let found = socket.r#type().map_err(|error| match error.raw_os_error().map(Errno::from_raw) {
-        Some(Errno::ENOTSOCK) => unusable("the descriptor is no socket".to_owned()),
-        _ => error,
-    })?;
-    let found = (socket.domain()?, found, socket.protocol()?);
-    let wanted = (Domain::for_address(addr), kind, Some(protocol));
-    if found != wanted {
-        return Err(unusable(format!("the socket is of another kind: {found:?} instead of {wanted:?}")));
-    }
-    let bound = socket.local_addr()?.as_socket();
-    if bound != Some(addr) {
-        let bound = bound.map_or_else(|| "nothing".to_owned(), |bound| bound.to_string());
-        return Err(unusable(format!("the socket is bound to {bound} instead of {addr}")));
-    }
-    if socket.peer_addr().is_ok() {
-        return Err(unusable(format!("the socket on {addr} is connected to a peer")));
-    }
-    if !socket.reuse_port()? {
-        return Err(unusable(format!("the socket does not share {addr} with others (SO_REUSEPORT)")));
-    }
-    socket.set_nonblocking(true)?;
-    Ok(socket)
-}
-
-/// The argument cannot be used, and why.
-pub(crate) fn unusable(reason: String) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidInput, reason)
+    Ok(PeerCredentials { uid: credentials.uid(), pid })
 }
 
 #[cfg(test)]
@@ -159,9 +120,9 @@ mod tests {
         let (mut reader, writer) = io::pipe().unwrap();
         let descriptors = [writer.as_fd(); 3];
         assert_eq!(send(ours.as_fd(), b"x", &descriptors).unwrap(), 1);
-        let arrival = sys::receive_descriptors::<1>(theirs.as_fd(), &mut [0; 8]).unwrap();
-        assert_eq!((arrival.length, arrival.cut_short, arrival.descriptors.len()), (1, true, 1));
-        drop((writer, arrival));
+        let status = sys::receive_descriptors::<1>(theirs.as_fd(), &mut [0; 8]).unwrap();
+        assert_eq!((status.length, status.cut_short, status.descriptors.len()), (1, true, 1));
+        drop((writer, status));
         assert_eq!(reader.read(&mut [0]).unwrap(), 0, "nobody holds the other end any more");
     }
 }

@@ -5,50 +5,49 @@ use std::mem;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::ptr;
 
-use crate::msghdr::{Envelope, NAME_OCTETS, RightsControl};
-use crate::udp::BATCH;
+use crate::msghdr::{BATCH_SIZE, MsgHdr, NAME_OCTETS, ScmRightsBuffer};
 
-/// `BATCH` in the type that `recvmmsg` and `sendmmsg` count in.
+/// `BATCH_SIZE` in the type that `recvmmsg` and `sendmmsg` count in.
 const BATCH_COUNT: libc::c_uint = 32;
-const _: () = assert!(BATCH_COUNT as usize == BATCH);
+const _: () = assert!(BATCH_COUNT as usize == BATCH_SIZE);
 
-/// What the kernel said of one received datagram besides its envelope.
+/// What the kernel said of one received datagram besides its msghdr.
 #[derive(Clone, Copy)]
-pub(crate) struct Arrival {
+pub(crate) struct RecvStatus {
     /// Octets written to the buffer.
     pub(crate) length: usize,
     /// The datagram was longer than the buffer and its end is lost.
     pub(crate) truncated: bool,
 }
 
-/// Receives up to [`BATCH`] datagrams that are already queued, one per buffer, without waiting.
+/// Receives up to [`BATCH_SIZE`] datagrams that are already queued, one per buffer, without waiting.
 ///
-/// Returns how many came; envelopes and arrivals beyond that number keep no meaning.
+/// Returns how many came; msghdrs and statuses beyond that number keep no meaning.
 ///
 /// # Errors
 ///
 /// `WouldBlock` when nothing is queued, else what `recvmmsg` says.
 pub(crate) fn receive<const SIZE: usize>(
     socket: BorrowedFd<'_>,
-    buffers: &mut [[u8; SIZE]; BATCH],
-    envelopes: &mut [Envelope; BATCH],
-    arrivals: &mut [Arrival; BATCH],
+    buffers: &mut [[u8; SIZE]; BATCH_SIZE],
+    msghdrs: &mut [MsgHdr; BATCH_SIZE],
+    statuses: &mut [RecvStatus; BATCH_SIZE],
 ) -> io::Result<usize> {
-    let mut parts = [NO_PART; BATCH];
+    let mut iovecs = [NO_IOVEC; BATCH_SIZE];
     let mut headers = no_headers();
-    let memory = buffers.iter_mut().zip(envelopes.iter_mut()).zip(&mut parts);
-    for (header, ((buffer, envelope), part)) in headers.iter_mut().zip(memory) {
-        *part = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: SIZE };
-        header.msg_hdr.msg_iov = part;
+    let memory = buffers.iter_mut().zip(msghdrs.iter_mut()).zip(&mut iovecs);
+    for (header, ((buffer, msghdr), iovec)) in headers.iter_mut().zip(memory) {
+        *iovec = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: SIZE };
+        header.msg_hdr.msg_iov = iovec;
         header.msg_hdr.msg_iovlen = 1;
-        header.msg_hdr.msg_name = envelope.name.as_mut_ptr().cast();
+        header.msg_hdr.msg_name = msghdr.name.as_mut_ptr().cast();
         header.msg_hdr.msg_namelen = NAME_OCTETS;
-        header.msg_hdr.msg_control = envelope.control.as_mut_ptr().cast();
-        header.msg_hdr.msg_controllen = envelope.control.len();
+        header.msg_hdr.msg_control = msghdr.control.as_mut_ptr().cast();
+        header.msg_hdr.msg_controllen = msghdr.control.len();
     }
     let received = retry(|| {
-        // SAFETY: `headers` holds BATCH_COUNT initialised headers. Each names one element of `parts`, which names one
-        // whole buffer, and the name and control arrays of one envelope with their true sizes; all of them are
+        // SAFETY: `headers` holds BATCH_COUNT initialised headers. Each names one element of `iovecs`, which names one
+        // whole buffer, and the name and control arrays of one msghdr with their true sizes; all of them are
         // exclusively borrowed by this function and live past the call, no two overlap, and any octets are valid in
         // them. The null timeout is allowed. The descriptor is open for as long as `socket` is borrowed.
         // nix's `recvmmsg` is no replacement: it keeps the name and control lengths that the previous call left.
@@ -62,42 +61,42 @@ pub(crate) fn receive<const SIZE: usize>(
             )
         }
     })?;
-    for ((header, envelope), arrival) in headers.iter().zip(envelopes).zip(arrivals).take(received) {
-        envelope.name_len = header.msg_hdr.msg_namelen;
-        envelope.control_len = header.msg_hdr.msg_controllen;
-        arrival.length = usize::try_from(header.msg_len).unwrap_or(SIZE).min(SIZE);
-        arrival.truncated = header.msg_hdr.msg_flags & libc::MSG_TRUNC != 0;
+    for ((header, msghdr), status) in headers.iter().zip(msghdrs).zip(statuses).take(received) {
+        msghdr.name_len = header.msg_hdr.msg_namelen;
+        msghdr.control_len = header.msg_hdr.msg_controllen;
+        status.length = usize::try_from(header.msg_len).unwrap_or(SIZE).min(SIZE);
+        status.truncated = header.msg_hdr.msg_flags & libc::MSG_TRUNC != 0;
     }
     Ok(received)
 }
 
-/// Sends datagrams in order, each in its envelope, up to [`BATCH`] or the shorter of the two slices, without waiting.
+/// Sends datagrams in order, each in its msghdr, up to [`BATCH_SIZE`] or the shorter of the two slices, without waiting.
 ///
 /// Returns how many were sent. The one after them, if there is one, was refused: sending on from it gives its error.
 ///
 /// # Errors
 ///
 /// The error of the first datagram; `WouldBlock` when the socket's queue is full.
-pub(crate) fn send(socket: BorrowedFd<'_>, datagrams: &[&[u8]], envelopes: &[Envelope]) -> io::Result<usize> {
-    let mut parts = [NO_PART; BATCH];
+pub(crate) fn send(socket: BorrowedFd<'_>, datagrams: &[&[u8]], msghdrs: &[MsgHdr]) -> io::Result<usize> {
+    let mut iovecs = [NO_IOVEC; BATCH_SIZE];
     let mut headers = no_headers();
     let mut count = 0;
-    let mail = datagrams.iter().zip(envelopes).zip(&mut parts);
-    for (header, ((datagram, envelope), part)) in headers.iter_mut().zip(mail) {
-        *part = libc::iovec { iov_base: datagram.as_ptr().cast_mut().cast(), iov_len: datagram.len() };
-        header.msg_hdr.msg_iov = part;
+    let mail = datagrams.iter().zip(msghdrs).zip(&mut iovecs);
+    for (header, ((datagram, msghdr), iovec)) in headers.iter_mut().zip(mail) {
+        *iovec = libc::iovec { iov_base: datagram.as_ptr().cast_mut().cast(), iov_len: datagram.len() };
+        header.msg_hdr.msg_iov = iovec;
         header.msg_hdr.msg_iovlen = 1;
-        header.msg_hdr.msg_name = envelope.name.as_ptr().cast_mut().cast();
-        header.msg_hdr.msg_namelen = envelope.name_len.min(NAME_OCTETS);
-        if envelope.control_len > 0 {
-            header.msg_hdr.msg_control = envelope.control.as_ptr().cast_mut().cast();
-            header.msg_hdr.msg_controllen = envelope.control_len.min(envelope.control.len());
+        header.msg_hdr.msg_name = msghdr.name.as_ptr().cast_mut().cast();
+        header.msg_hdr.msg_namelen = msghdr.name_len.min(NAME_OCTETS);
+        if msghdr.control_len > 0 {
+            header.msg_hdr.msg_control = msghdr.control.as_ptr().cast_mut().cast();
+            header.msg_hdr.msg_controllen = msghdr.control_len.min(msghdr.control.len());
         }
         count += 1;
     }
     retry(|| {
-        // SAFETY: the first `count` headers are filled in, `count` is at most BATCH, and each names one element of
-        // `parts`, which names one whole datagram, and the name and control of one envelope; all are borrowed past the
+        // SAFETY: the first `count` headers are filled in, `count` is at most BATCH_SIZE, and each names one element of
+        // `iovecs`, which names one whole datagram, and the name and control of one msghdr; all are borrowed past the
         // call. The kernel writes to none of them but the headers, which are ours, so the pointers made from shared
         // borrows are only read through. No length exceeds its array.
         // nix's `sendmmsg` is no replacement: all its messages share one set of control messages.
@@ -134,7 +133,7 @@ pub(crate) fn dropped_datagrams(socket: BorrowedFd<'_>) -> io::Result<u32> {
 }
 
 /// What one call received on a Unix socket.
-pub(crate) struct Passed {
+pub(crate) struct ReceivedRights {
     /// Octets written to the buffer.
     pub(crate) length: usize,
     /// The descriptors that came with them, closed on exec.
@@ -151,14 +150,14 @@ pub(crate) struct Passed {
 pub(crate) fn receive_descriptors<const MOST: usize>(
     socket: BorrowedFd<'_>,
     buffer: &mut [u8],
-) -> io::Result<Passed> {
-    let mut part = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
-    let mut control = RightsControl::<MOST>::EMPTY;
+) -> io::Result<ReceivedRights> {
+    let mut iovec = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
+    let mut control = ScmRightsBuffer::<MOST>::EMPTY;
     let [libc::mmsghdr { msg_hdr: mut header, .. }, ..] = no_headers();
-    header.msg_iov = &mut part;
+    header.msg_iov = &mut iovec;
     header.msg_iovlen = 1;
     header.msg_control = ptr::from_mut(&mut control).cast();
-    header.msg_controllen = RightsControl::<MOST>::ROOM;
+    header.msg_controllen = ScmRightsBuffer::<MOST>::ROOM;
     let length = retry(|| {
         // SAFETY: `header` is initialised and names one part, which names the whole of `buffer`, and
         // `control`, which is at least as long as is announced; both are exclusively borrowed past the call, and any octets are valid in them.
@@ -176,12 +175,12 @@ pub(crate) fn receive_descriptors<const MOST: usize>(
             unsafe { OwnedFd::from_raw_fd(number) }
         })
         .collect();
-    Ok(Passed { length, descriptors, cut_short: header.msg_flags & libc::MSG_CTRUNC != 0 })
+    Ok(ReceivedRights { length, descriptors, cut_short: header.msg_flags & libc::MSG_CTRUNC != 0 })
 }
 
-const NO_PART: libc::iovec = libc::iovec { iov_base: ptr::null_mut(), iov_len: 0 };
+const NO_IOVEC: libc::iovec = libc::iovec { iov_base: ptr::null_mut(), iov_len: 0 };
 
-fn no_headers() -> [libc::mmsghdr; BATCH] {
+fn no_headers() -> [libc::mmsghdr; BATCH_SIZE] {
     // SAFETY: `mmsghdr` is made of integers and pointers only, for which zero is a value; some C libraries give it
     // private padding fields, so that it cannot be written down as a literal.
     unsafe { mem::zeroed() }

@@ -1,14 +1,13 @@
 //! Stream sockets and connected datagram sockets with the options that a DNS server and its forwarder need.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
-use nix::sys::socket::{setsockopt, sockopt};
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 
-use crate::scm_rights;
+use crate::socket::{bind_source, inherit as inherit_socket, invalid_input};
 
 /// How long octets sent to a client may stay unacknowledged before its connection ends.
 const CLIENT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -55,9 +54,9 @@ pub fn listen(addr: SocketAddr, backlog: i32) -> io::Result<TcpListener> {
 /// `InvalidInput` with the reason when the kernel says that it is no TCP listener, does not share its port, or is bound to
 /// another address; it is closed then.
 pub fn inherit(descriptor: OwnedFd, addr: SocketAddr) -> io::Result<TcpListener> {
-    let socket = scm_rights::inherit(descriptor, Type::STREAM, Protocol::TCP, addr)?;
+    let socket = inherit_socket(descriptor, Type::STREAM, Protocol::TCP, addr)?;
     if !socket.is_listener()? {
-        return Err(scm_rights::unusable(format!("the socket on {addr} takes no connections")));
+        return Err(invalid_input(format!("the socket on {addr} takes no connections")));
     }
     Ok(socket.into())
 }
@@ -89,36 +88,10 @@ pub fn tune_accepted(stream: impl AsFd) -> io::Result<()> {
 /// `source`.
 pub fn dial_socket(addr: SocketAddr, source: Option<IpAddr>) -> io::Result<TcpStream> {
     let socket = stream(addr)?;
-    leave_from(&socket, source)?;
+    bind_source(&socket, source)?;
     socket.set_tcp_nodelay(true)?;
     socket.set_tcp_user_timeout(Some(UPSTREAM_TIMEOUT))?;
     Ok(socket.into())
-}
-
-/// A non-blocking datagram socket connected to `addr`, on a source port that the kernel chooses afresh, and from `source`
-/// if one is given. Whatever the network says about its datagrams, e.g. that the port or host cannot be reached, shows as the error of the next call.
-///
-/// # Errors
-///
-/// What the kernel says: `NetworkUnreachable` without a route, `AddrNotAvailable` when the node does not have `source`, or
-/// no descriptor or source port left.
-pub fn connected_udp(addr: SocketAddr, source: Option<IpAddr>) -> io::Result<UdpSocket> {
-    let socket = Socket::new(Domain::for_address(addr), Type::DGRAM.nonblocking(), Some(Protocol::UDP))?;
-    if addr.is_ipv4() {
-        setsockopt(&socket, sockopt::Ipv4RecvErr, &true)?;
-    } else {
-        setsockopt(&socket, sockopt::Ipv6RecvErr, &true)?;
-    }
-    leave_from(&socket, source)?;
-    socket.connect(&addr.into())?;
-    Ok(socket.into())
-}
-
-/// Gives the socket its source address; its port is chosen when it is connected, when the kernel knows the other end.
-fn leave_from(socket: &Socket, source: Option<IpAddr>) -> io::Result<()> {
-    let Some(source) = source else { return Ok(()) };
-    setsockopt(socket, sockopt::IpBindAddressNoPort, &true)?;
-    socket.bind(&SocketAddr::new(source, 0).into())
 }
 
 fn stream(addr: SocketAddr) -> io::Result<Socket> {

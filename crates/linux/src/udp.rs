@@ -7,15 +7,13 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use nix::sys::socket::{setsockopt, sockopt};
 use socket2::{Domain, Protocol, Socket, Type};
 
-use crate::msghdr::Envelope;
-use crate::scm_rights;
-use crate::sys::{self, Arrival};
-
-/// Datagrams that one call receives or sends at most.
-pub const BATCH: usize = 32;
+pub use crate::msghdr::BATCH_SIZE;
+use crate::msghdr::MsgHdr;
+use crate::socket::{bind_source, inherit as inherit_socket, invalid_input};
+use crate::sys::{self, RecvStatus};
 
 /// Octets of one receive buffer. Queries are far shorter; a longer datagram is marked as truncated.
-pub const BUFFER: usize = 4096;
+pub const BUFFER_SIZE: usize = 4096;
 
 /// A bound datagram socket, non-blocking, that shares its port with others of the same user (`SO_REUSEPORT`) and may be
 /// bound to an address that the node does not have yet (`IP_FREEBIND`).
@@ -60,9 +58,9 @@ impl UdpListener {
     /// `InvalidInput` with the reason when the kernel says that it is anything else than such a socket, or bound to
     /// another address; it is closed then.
     pub fn inherit(descriptor: OwnedFd, addr: SocketAddr) -> io::Result<Self> {
-        let socket = scm_rights::inherit(descriptor, Type::DGRAM, Protocol::UDP, addr)?;
+        let socket = inherit_socket(descriptor, Type::DGRAM, Protocol::UDP, addr)?;
         if addr.is_ipv6() && !socket.only_v6()? {
-            return Err(scm_rights::unusable(format!("the socket on {addr} takes IPv4 as well")));
+            return Err(invalid_input(format!("the socket on {addr} takes IPv4 as well")));
         }
         tell_local(&socket, addr.ip())?;
         Ok(Self { socket: socket.into() })
@@ -104,44 +102,44 @@ impl UdpListener {
         tokio::net::UdpSocket::from_std(self.socket.try_clone()?)
     }
 
-    /// Replaces what `batch` holds by the datagrams that are queued, at most [`BATCH`], and returns their number.
+    /// Replaces what `batch` holds by the datagrams that are queued, at most [`BATCH_SIZE`], and returns their number.
     ///
     /// # Errors
     ///
     /// `WouldBlock` when nothing is queued, else what `recvmmsg` says; `batch` is empty then.
-    pub fn receive(&self, batch: &mut Inbound) -> io::Result<usize> {
+    pub fn receive(&self, batch: &mut RecvBatch) -> io::Result<usize> {
         batch.count = 0;
         batch.count =
-            sys::receive(self.as_fd(), &mut batch.buffers, &mut batch.envelopes, &mut batch.arrivals)?;
+            sys::receive(self.as_fd(), &mut batch.buffers, &mut batch.msghdrs, &mut batch.statuses)?;
         Ok(batch.count)
     }
 
-    /// Sends `(octets, peer, local)` each, in order, [`BATCH`] per call to the kernel; `local` is the address to leave
-    /// from, as [`Source::local`] had it.
+    /// Sends `(octets, peer, local)` each, in order, [`BATCH_SIZE`] per call to the kernel; `local` is the address to leave
+    /// from, as [`RecvMeta::local`] had it.
     ///
     /// A datagram that the kernel refuses is left out and the rest goes on. When the socket's queue is full the rest is
     /// dropped: a client asks again, and a server that waits for its slowest client serves nobody.
-    pub fn send<'a, I>(&self, replies: I) -> Sent
+    pub fn send<'a, I>(&self, replies: I) -> SendOutcome
     where
         I: IntoIterator<Item = (&'a [u8], SocketAddr, Option<IpAddr>)>,
     {
-        let mut sent = Sent::default();
-        let mut datagrams: [&[u8]; BATCH] = [&[]; BATCH];
-        let mut envelopes = [Envelope::EMPTY; BATCH];
+        let mut sent = SendOutcome::default();
+        let mut datagrams: [&[u8]; BATCH_SIZE] = [&[]; BATCH_SIZE];
+        let mut msghdrs = [MsgHdr::EMPTY; BATCH_SIZE];
         let mut replies = replies.into_iter().fuse();
         loop {
             let mut count = 0;
-            let slots = datagrams.iter_mut().zip(&mut envelopes);
+            let slots = datagrams.iter_mut().zip(&mut msghdrs);
             // The slot comes first: `zip` asks its left side first, and a reply taken without a slot would be lost.
-            for ((datagram, envelope), (octets, peer, local)) in slots.zip(&mut replies) {
+            for ((datagram, msghdr), (octets, peer, local)) in slots.zip(&mut replies) {
                 *datagram = octets;
-                *envelope = Envelope::to(peer, local);
+                *msghdr = MsgHdr::to(peer, local);
                 count += 1;
             }
             if count == 0 {
                 return sent;
             }
-            if !self.flush(&datagrams, &envelopes, count, &mut sent) {
+            if !self.flush(&datagrams, &msghdrs, count, &mut sent) {
                 sent.dropped += replies.count();
                 return sent;
             }
@@ -149,13 +147,12 @@ impl UdpListener {
     }
 
     /// Sends the first `count` of a batch; false when the queue was full and the rest of it was dropped.
-    fn flush(&self, datagrams: &[&[u8]], envelopes: &[Envelope], count: usize, sent: &mut Sent) -> bool {
+    fn flush(&self, datagrams: &[&[u8]], msghdrs: &[MsgHdr], count: usize, sent: &mut SendOutcome) -> bool {
         let mut done = 0;
-        while let (Some(datagrams), Some(envelopes)) =
-            (datagrams.get(done..count), envelopes.get(done..count))
+        while let (Some(datagrams), Some(msghdrs)) = (datagrams.get(done..count), msghdrs.get(done..count))
             && !datagrams.is_empty()
         {
-            match sys::send(self.as_fd(), datagrams, envelopes) {
+            match sys::send(self.as_fd(), datagrams, msghdrs) {
                 Ok(taken) => {
                     done += taken;
                     sent.sent += taken;
@@ -183,6 +180,25 @@ impl UdpListener {
     pub fn queue_overflows(&self) -> io::Result<u32> {
         sys::dropped_datagrams(self.as_fd())
     }
+}
+
+/// A non-blocking datagram socket connected to `addr`, on a source port that the kernel chooses afresh, and from `source`
+/// if one is given. Whatever the network says about its datagrams, e.g. that the port or host cannot be reached, shows as the error of the next call.
+///
+/// # Errors
+///
+/// What the kernel says: `NetworkUnreachable` without a route, `AddrNotAvailable` when the node does not have `source`, or
+/// no descriptor or source port left.
+pub fn connect(addr: SocketAddr, source: Option<IpAddr>) -> io::Result<UdpSocket> {
+    let socket = Socket::new(Domain::for_address(addr), Type::DGRAM.nonblocking(), Some(Protocol::UDP))?;
+    if addr.is_ipv4() {
+        setsockopt(&socket, sockopt::Ipv4RecvErr, &true)?;
+    } else {
+        setsockopt(&socket, sockopt::Ipv6RecvErr, &true)?;
+    }
+    bind_source(&socket, source)?;
+    socket.connect(&addr.into())?;
+    Ok(socket.into())
 }
 
 /// On a wildcard address, has every datagram tell which address was asked.
@@ -220,7 +236,7 @@ impl AsRawFd for UdpListener {
 
 /// What became of the datagrams handed to [`UdpListener::send`].
 #[derive(Debug, Default)]
-pub struct Sent {
+pub struct SendOutcome {
     /// Taken by the kernel.
     pub sent: usize,
     /// Refused one by one, e.g. for a peer without a route.
@@ -233,47 +249,47 @@ pub struct Sent {
 
 /// Where a datagram came from and where it went to.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Source {
+pub struct RecvMeta {
     /// The sender.
     pub peer: SocketAddr,
     /// The address that was asked; present only on sockets bound to a wildcard address.
     pub local: Option<IpAddr>,
-    /// The datagram was longer than [`BUFFER`] octets and only its beginning is here.
+    /// The datagram was longer than [`BUFFER_SIZE`] octets and only its beginning is here.
     pub truncated: bool,
 }
 
 /// Buffers for one batch of received datagrams, allocated once and reused.
-pub struct Inbound {
-    buffers: Box<[[u8; BUFFER]; BATCH]>,
-    envelopes: Box<[Envelope; BATCH]>,
-    arrivals: [Arrival; BATCH],
+pub struct RecvBatch {
+    buffers: Box<[[u8; BUFFER_SIZE]; BATCH_SIZE]>,
+    msghdrs: Box<[MsgHdr; BATCH_SIZE]>,
+    statuses: [RecvStatus; BATCH_SIZE],
     count: usize,
 }
 
-impl Inbound {
-    /// Empty buffers for [`BATCH`] datagrams of [`BUFFER`] octets.
+impl RecvBatch {
+    /// Empty buffers for [`BATCH_SIZE`] datagrams of [`BUFFER_SIZE`] octets.
     #[must_use]
     pub fn new() -> Self {
         Self {
-            buffers: Box::new([[0; BUFFER]; BATCH]),
-            envelopes: Box::new([Envelope::EMPTY; BATCH]),
-            arrivals: [Arrival { length: 0, truncated: false }; BATCH],
+            buffers: Box::new([[0; BUFFER_SIZE]; BATCH_SIZE]),
+            msghdrs: Box::new([MsgHdr::EMPTY; BATCH_SIZE]),
+            statuses: [RecvStatus { length: 0, truncated: false }; BATCH_SIZE],
             count: 0,
         }
     }
 
-    /// The datagrams of the last batch in the order of their arrival.
-    pub fn iter(&self) -> impl Iterator<Item = (&[u8], Source)> {
-        let slots = self.buffers.iter().zip(self.envelopes.iter()).zip(&self.arrivals);
-        slots.take(self.count).filter_map(|((buffer, envelope), arrival)| {
+    /// The datagrams of the last batch in the order of their status.
+    pub fn iter(&self) -> impl Iterator<Item = (&[u8], RecvMeta)> {
+        let slots = self.buffers.iter().zip(self.msghdrs.iter()).zip(&self.statuses);
+        slots.take(self.count).filter_map(|((buffer, msghdr), status)| {
             let source =
-                Source { peer: envelope.peer()?, local: envelope.local(), truncated: arrival.truncated };
-            Some((buffer.get(..arrival.length)?, source))
+                RecvMeta { peer: msghdr.peer()?, local: msghdr.local(), truncated: status.truncated };
+            Some((buffer.get(..status.length)?, source))
         })
     }
 }
 
-impl Default for Inbound {
+impl Default for RecvBatch {
     fn default() -> Self {
         Self::new()
     }

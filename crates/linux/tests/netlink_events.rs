@@ -6,10 +6,10 @@ use std::net::IpAddr;
 use std::ops::Range;
 use std::time::Duration;
 
-use linux::link::{LinkKind, LinkPlan};
-use linux::netlink_events::Watch;
-use linux::node::{NodeEvent, NodePlan, NodeSetup};
-use linux::notrack::{self, NotrackPlan};
+use linux::link::{LinkConfig, LinkKind};
+use linux::netlink_events::NetlinkMonitor;
+use linux::node::{NodeConfig, NodeEvent, NodeSetup};
+use linux::notrack::{self, NotrackConfig};
 use nix::net::if_::if_nametoindex;
 use rtnetlink::packet_route::link::InfoKind;
 use rtnetlink::{Handle, LinkMessageBuilder, LinkUnspec};
@@ -25,17 +25,22 @@ fn ip(text: &str) -> IpAddr {
     text.parse().unwrap()
 }
 
-fn rules(table: &str) -> NotrackPlan {
-    NotrackPlan { table: table.into(), addresses: vec![ip("169.254.25.10")], dns_port: 53, health_port: None }
+fn rules(table: &str) -> NotrackConfig {
+    NotrackConfig {
+        table: table.into(),
+        addresses: vec![ip("169.254.25.10")],
+        dns_port: 53,
+        health_port: None,
+    }
 }
 
 async fn set_up() -> NodeSetup {
-    let link = LinkPlan {
+    let link = LinkConfig {
         name: NAME.into(),
         kind: LinkKind::Bridge.into(),
         addresses: vec![ip("169.254.25.10"), ip("fd00:25::10")],
     };
-    let plan = NodePlan { link: Some(link), notrack: Some(rules(NAME)) };
+    let plan = NodeConfig { link: Some(link), notrack: Some(rules(NAME)) };
     NodeSetup::apply(plan).await.unwrap().0
 }
 
@@ -92,12 +97,12 @@ async fn set_down(name: &str) {
 
 /// Whether the watch has anything to tell. Time stands still but for waits that nothing else ends, and what was done to the
 /// node is queued when the call that did it returns: no news is known at once.
-async fn has_news(watch: &mut Watch) -> bool {
+async fn has_news(watch: &mut NetlinkMonitor) -> bool {
     timeout(PATIENCE, watch.changed()).await.is_ok()
 }
 
 /// The watch tells of a change; the look that follows repairs it, and the next finds everything in place.
-async fn is_repaired(watch: &mut Watch, setup: &mut NodeSetup, expected: &str) {
+async fn is_repaired(watch: &mut NetlinkMonitor, setup: &mut NodeSetup, expected: &str) {
     assert!(has_news(watch).await, "{expected}");
     let said: Vec<_> = setup.verify().await.iter().map(ToString::to_string).collect();
     assert_eq!(said, [expected]);
@@ -105,7 +110,7 @@ async fn is_repaired(watch: &mut Watch, setup: &mut NodeSetup, expected: &str) {
 }
 
 /// Looks as often as there is news, as the daemon does, until there is none.
-async fn settle(watch: &mut Watch, setup: &mut NodeSetup) {
+async fn settle(watch: &mut NetlinkMonitor, setup: &mut NodeSetup) {
     let mut looks = 0;
     while has_news(watch).await {
         let said = setup.verify().await;
@@ -120,7 +125,7 @@ fn whatever_others_do_to_the_node_is_told_and_repaired() {
     in_namespace(async || {
         tokio::time::pause();
         let mut setup = set_up().await;
-        let (mut watch, events) = setup.watch();
+        let (mut watch, events) = setup.monitor();
         assert!(events.is_empty(), "{events:?}");
         settle(&mut watch, &mut setup).await;
         delete_address(NAME, "169.254.25.10").await;
@@ -153,7 +158,7 @@ fn what_concerns_others_is_passed_over() {
     in_namespace(async || {
         tokio::time::pause();
         let mut setup = set_up().await;
-        let (mut watch, _) = setup.watch();
+        let (mut watch, _) = setup.monitor();
         settle(&mut watch, &mut setup).await;
         add_link("other").await;
         add_addresses("other", 1..20).await;
@@ -171,7 +176,7 @@ fn a_burst_is_told_once_and_a_storm_at_growing_distances() {
     in_namespace(async || {
         tokio::time::pause();
         let mut setup = set_up().await;
-        let (mut watch, _) = setup.watch();
+        let (mut watch, _) = setup.monitor();
         settle(&mut watch, &mut setup).await;
         add_addresses(NAME, 1..100).await;
         assert!(has_news(&mut watch).await);
@@ -197,7 +202,7 @@ fn more_than_the_queue_holds_asks_for_a_look() {
     in_namespace(async || {
         tokio::time::pause();
         let mut setup = set_up().await;
-        let (mut watch, _) = setup.watch();
+        let (mut watch, _) = setup.monitor();
         settle(&mut watch, &mut setup).await;
         add_link("other").await;
         assert!(!has_news(&mut watch).await);
@@ -214,15 +219,15 @@ fn more_than_the_queue_holds_asks_for_a_look() {
 #[test]
 fn what_may_not_be_watched_is_said() {
     without_privilege(async || {
-        let setup = NodeSetup::apply(NodePlan { link: None, notrack: Some(rules(NAME)) }).await.unwrap().0;
-        let (_, events) = setup.watch();
-        let [event @ NodeEvent::NotWatched { .. }] = events.as_slice() else {
+        let setup = NodeSetup::apply(NodeConfig { link: None, notrack: Some(rules(NAME)) }).await.unwrap().0;
+        let (_, events) = setup.monitor();
+        let [event @ NodeEvent::WatchFailed { .. }] = events.as_slice() else {
             panic!("{events:?}");
         };
         let text = event.to_string();
         assert!(text.contains("table inet nodelocaldns") && text.contains("-syncinterval"), "{text}");
         assert!(!event.is_failure());
         // A link may be watched by everybody.
-        Watch::new().link(NAME).unwrap();
+        NetlinkMonitor::new().link(NAME).unwrap();
     });
 }

@@ -5,9 +5,9 @@ use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::time::Duration;
 
-use linux::link::{Change, KindChoice, Link, LinkError, LinkKind, LinkPlan, bring_up_loopback};
-use linux::node::{NodeEvent, NodePlan, NodeSetup};
-use linux::notrack::{self, FilterError, NotrackPlan};
+use linux::link::{Link, LinkChange, LinkConfig, LinkError, LinkKind, LinkKindPreference, bring_up_loopback};
+use linux::node::{NodeConfig, NodeEvent, NodeSetup};
+use linux::notrack::{self, FilterError, NotrackConfig};
 use nix::ifaddrs::getifaddrs;
 use nix::net::if_::{InterfaceFlags, if_nametoindex};
 use rtnetlink::packet_route::link::InfoKind;
@@ -23,16 +23,16 @@ fn ip(text: &str) -> IpAddr {
     text.parse().unwrap()
 }
 
-fn plan(kind: impl Into<KindChoice>) -> LinkPlan {
-    LinkPlan {
+fn plan(kind: impl Into<LinkKindPreference>) -> LinkConfig {
+    LinkConfig {
         name: NAME.into(),
         kind: kind.into(),
         addresses: vec![ip("169.254.25.10"), ip("fd00:25::10"), ip("10.96.0.10")],
     }
 }
 
-fn rules() -> NotrackPlan {
-    NotrackPlan {
+fn rules() -> NotrackConfig {
+    NotrackConfig {
         table: NAME.into(),
         addresses: vec![ip("169.254.25.10"), ip("fd00:25::10")],
         dns_port: 53,
@@ -115,7 +115,7 @@ async fn usable_kind() -> LinkKind {
 fn dummy_is_made_or_named_as_missing() {
     in_namespace(async || match Link::ensure(plan(LinkKind::Dummy)).await {
         Ok((link, changes)) => {
-            assert!(matches!(changes.0.first(), Some(Change::Created(LinkKind::Dummy))), "{changes}");
+            assert!(matches!(changes.0.first(), Some(LinkChange::Created(LinkKind::Dummy))), "{changes}");
             assert_eq!(seen(NAME), planned());
             link.remove().await.unwrap();
             assert!(!exists(NAME));
@@ -145,10 +145,10 @@ fn without_dummy_the_automatic_choice_is_a_bridge_and_one_line_says_so() {
                 assert!(texts[1].contains("-link-kind bridge"), "{texts:?}");
             }
         };
-        let plan = NodePlan { link: Some(plan(KindChoice::Auto)), notrack: None };
+        let plan = NodeConfig { link: Some(plan(LinkKindPreference::Auto)), notrack: None };
         let (mut setup, events) = NodeSetup::apply(plan).await.unwrap();
         is_told(&events);
-        assert!(setup.in_place().await && setup.verify().await.is_empty());
+        assert!(setup.is_configured().await && setup.verify().await.is_empty());
         meddle(async |handle, index| handle.link().del(index).execute().await).await;
         is_told(&setup.verify().await);
         assert_eq!(seen(NAME), planned());
@@ -172,7 +172,7 @@ fn a_link_is_made_kept_and_removed() {
                 )
             );
             assert_eq!(seen(NAME), planned());
-            assert!(link.in_place().await.unwrap());
+            assert!(link.is_configured().await.unwrap());
             assert!(link.verify().await.unwrap().is_empty());
             link.remove().await.unwrap();
             assert!(!exists(NAME));
@@ -186,22 +186,22 @@ fn what_disappears_is_repaired() {
         let (link, _) = Link::ensure(plan(LinkKind::Bridge)).await.unwrap();
         for (address, prefix) in [(ip("169.254.25.10"), 32), (ip("fd00:25::10"), 128)] {
             delete_address(address, prefix).await;
-            assert!(!link.in_place().await.unwrap());
-            assert_eq!(link.verify().await.unwrap().0, [Change::AddressAdded(address)]);
+            assert!(!link.is_configured().await.unwrap());
+            assert_eq!(link.verify().await.unwrap().0, [LinkChange::AddressAdded(address)]);
             assert_eq!(seen(NAME), planned());
         }
         meddle(async |handle, index| {
             handle.link().set(LinkUnspec::new_with_index(index).down().build()).execute().await
         })
         .await;
-        assert!(!link.in_place().await.unwrap());
+        assert!(!link.is_configured().await.unwrap());
         // The kernel takes IPv6 addresses from a link that goes down.
         let changes = link.verify().await.unwrap();
-        assert_eq!(changes.0, [Change::AddressAdded(ip("fd00:25::10")), Change::SetUp]);
+        assert_eq!(changes.0, [LinkChange::AddressAdded(ip("fd00:25::10")), LinkChange::SetUp]);
         assert_eq!(seen(NAME), planned());
         meddle(async |handle, index| handle.link().del(index).execute().await).await;
-        assert!(!link.in_place().await.unwrap());
-        assert!(matches!(link.verify().await.unwrap().0.first(), Some(Change::Created(_))));
+        assert!(!link.is_configured().await.unwrap());
+        assert!(matches!(link.verify().await.unwrap().0.first(), Some(LinkChange::Created(_))));
         assert_eq!(seen(NAME), planned());
         assert!(link.verify().await.unwrap().is_empty());
         link.remove().await.unwrap();
@@ -215,7 +215,7 @@ fn a_link_left_by_a_killed_process_is_adopted_and_removed() {
         let (killed, _) = Link::ensure(plan(LinkKind::Bridge)).await.unwrap();
         drop(killed);
         let (link, changes) = Link::ensure(plan(LinkKind::Bridge)).await.unwrap();
-        assert!(matches!(changes.0.as_slice(), [Change::Adopted(_)]), "{changes}");
+        assert!(matches!(changes.0.as_slice(), [LinkChange::Adopted(_)]), "{changes}");
         assert_eq!(seen(NAME), planned());
         link.remove().await.unwrap();
         assert!(!exists(NAME));
@@ -267,7 +267,7 @@ fn a_link_that_others_use_stays() {
 #[test]
 fn impossible_plans_say_what_to_do() {
     in_namespace(async || {
-        let long = LinkPlan { name: "sixteen-octets--".into(), ..plan(LinkKind::Bridge) };
+        let long = LinkConfig { name: "sixteen-octets--".into(), ..plan(LinkKind::Bridge) };
         let error = Link::ensure(long).await.unwrap_err().to_string();
         assert!(error.contains("-interfacename"), "{error}");
         // Seen from a thread, this file belongs to the thread's own network namespace.
@@ -275,7 +275,7 @@ fn impossible_plans_say_what_to_do() {
             return skip("impossible_plans_say_what_to_do", &format!("IPv6 cannot be turned off: {error}"));
         }
         let error = Link::ensure(plan(LinkKind::Bridge)).await.unwrap_err();
-        assert!(matches!(error, LinkError::NoIpv6(_)), "{error}");
+        assert!(matches!(error, LinkError::Ipv6Disabled(_)), "{error}");
         assert!(!exists(NAME), "what was made before the failure is undone");
     });
 }
@@ -289,13 +289,13 @@ fn a_missing_privilege_is_named() {
         assert!(text.contains("create link nodelocaldns") && text.contains("CAP_NET_ADMIN"), "{text}");
         let error = notrack::install(&rules()).unwrap_err();
         assert!(matches!(error, FilterError::NoPermission), "{error:?}");
-        let plan = NodePlan { link: None, notrack: Some(rules()) };
+        let plan = NodeConfig { link: None, notrack: Some(rules()) };
         let (setup, events) = NodeSetup::apply(plan).await.unwrap();
         assert!(
             matches!(events.as_slice(), [NodeEvent::RulesFailed(FilterError::NoPermission)]),
             "{events:?}"
         );
-        assert!(setup.in_place().await);
+        assert!(setup.is_configured().await);
         setup.restore().await.unwrap();
     });
 }
@@ -323,7 +323,7 @@ fn rules_are_installed_replaced_and_removed() {
             notrack::install(&plan).unwrap();
             assert!(notrack::is_installed(&plan).unwrap());
         }
-        let other = NotrackPlan { health_port: None, ..rules() };
+        let other = NotrackConfig { health_port: None, ..rules() };
         assert!(!notrack::is_installed(&other).unwrap());
         notrack::install(&other).unwrap();
         assert!(notrack::is_installed(&other).unwrap());
@@ -337,7 +337,7 @@ fn rules_are_installed_replaced_and_removed() {
 #[test]
 fn rules_read_in_nft_as_they_were_meant() {
     in_namespace(async || {
-        let plan = NotrackPlan { addresses: vec![ip("169.254.25.10"), ip("fd00:25::10")], ..rules() };
+        let plan = NotrackConfig { addresses: vec![ip("169.254.25.10"), ip("fd00:25::10")], ..rules() };
         notrack::install(&plan).unwrap();
         let Some(listing) = output_of("nft", &["list", "ruleset"]) else {
             return skip("rules_read_in_nft_as_they_were_meant", "no nft command");
@@ -364,7 +364,7 @@ fn rules_read_in_nft_as_they_were_meant() {
 fn a_node_is_set_up_verified_and_restored() {
     in_namespace(async || {
         let kind = usable_kind().await;
-        let plan = NodePlan { link: Some(plan(kind)), notrack: Some(rules()) };
+        let plan = NodeConfig { link: Some(plan(kind)), notrack: Some(rules()) };
         let (mut setup, events) = NodeSetup::apply(plan).await.unwrap();
         let texts: Vec<_> = events.iter().map(ToString::to_string).collect();
         assert_eq!(
@@ -377,18 +377,18 @@ fn a_node_is_set_up_verified_and_restored() {
                 "packet-filter table inet nodelocaldns installed".to_owned(),
             ]
         );
-        assert!(setup.in_place().await);
+        assert!(setup.is_configured().await);
         assert!(setup.verify().await.is_empty());
         notrack::remove(NAME).unwrap();
         delete_address(ip("10.96.0.10"), 32).await;
-        assert!(!setup.in_place().await);
+        assert!(!setup.is_configured().await);
         let events = setup.verify().await;
         assert!(
             matches!(events.as_slice(), [NodeEvent::LinkChanged { .. }, NodeEvent::RulesInstalled(_)]),
             "{events:?}"
         );
         assert!(!events.iter().any(NodeEvent::is_failure));
-        assert!(setup.in_place().await);
+        assert!(setup.is_configured().await);
         setup.restore().await.unwrap();
         assert!(!exists(NAME));
         assert!(!notrack::is_installed(&rules()).unwrap());
@@ -400,20 +400,21 @@ fn who_leaves_the_link_to_another_takes_its_own_addresses_along() {
     in_namespace(async || {
         let of_addresses = |addresses: [&str; 2]| {
             let addresses = addresses.map(ip).to_vec();
-            NodePlan { link: Some(LinkPlan { addresses, ..plan(LinkKind::Bridge) }), notrack: None }
+            NodeConfig { link: Some(LinkConfig { addresses, ..plan(LinkKind::Bridge) }), notrack: None }
         };
         let (stays, _) = NodeSetup::apply(of_addresses(["169.254.25.10", "fd00:25::10"])).await.unwrap();
         let (leaves, _) = NodeSetup::apply(of_addresses(["169.254.25.10", "10.96.0.10"])).await.unwrap();
         meddle(async |handle, index| handle.address().add(index, ip("192.0.2.1"), 32).execute().await).await;
         let others = ["169.254.25.10", "fd00:25::10"].map(ip);
-        let said: Vec<_> = leaves.leave_to(&others).await.iter().map(ToString::to_string).collect();
+        let said: Vec<_> =
+            leaves.remove_addresses_except(&others).await.iter().map(ToString::to_string).collect();
         assert_eq!(said, ["link nodelocaldns: 10.96.0.10 removed"]);
-        assert!(leaves.leave_to(&others).await.is_empty());
+        assert!(leaves.remove_addresses_except(&others).await.is_empty());
         let held: Vec<_> = seen(NAME).into_iter().map(|(address, _)| address).collect();
         assert_eq!(held, ["169.254.25.10", "192.0.2.1", "fd00:25::10"]);
-        assert!(stays.in_place().await);
+        assert!(stays.is_configured().await);
         meddle(async |handle, index| handle.link().del(index).execute().await).await;
-        assert!(leaves.leave_to(&others).await.is_empty());
+        assert!(leaves.remove_addresses_except(&others).await.is_empty());
     });
 }
 
@@ -422,37 +423,38 @@ fn a_successor_with_other_addresses_takes_the_node_over() {
     in_namespace(async || {
         let of_addresses = |addresses: [&str; 2]| {
             let addresses = addresses.map(ip).to_vec();
-            let link = LinkPlan { addresses: addresses.clone(), ..plan(LinkKind::Bridge) };
-            NodePlan { link: Some(link), notrack: Some(NotrackPlan { addresses, ..rules() }) }
+            let link = LinkConfig { addresses: addresses.clone(), ..plan(LinkKind::Bridge) };
+            NodeConfig { link: Some(link), notrack: Some(NotrackConfig { addresses, ..rules() }) }
         };
         let (old, _) = NodeSetup::apply(of_addresses(["169.254.25.10", "fd00:25::10"])).await.unwrap();
         meddle(async |handle, index| handle.address().add(index, ip("192.0.2.1"), 32).execute().await).await;
         let (new, _) = NodeSetup::apply(of_addresses(["169.254.25.10", "10.96.0.10"])).await.unwrap();
-        assert!(old.in_place().await, "nobody's address is lost before the predecessor has ended");
+        assert!(old.is_configured().await, "nobody's address is lost before the predecessor has ended");
         drop(old);
         let of_the_old = ["169.254.25.10", "fd00:25::10", "203.0.113.1"].map(ip);
-        let said: Vec<_> = new.release(&of_the_old).await.iter().map(ToString::to_string).collect();
+        let said: Vec<_> =
+            new.remove_predecessor_addresses(&of_the_old).await.iter().map(ToString::to_string).collect();
         assert_eq!(said, ["link nodelocaldns: fd00:25::10 removed"]);
-        assert!(new.release(&of_the_old).await.is_empty());
+        assert!(new.remove_predecessor_addresses(&of_the_old).await.is_empty());
         let held: Vec<_> = seen(NAME).into_iter().map(|(address, _)| address).collect();
         assert_eq!(held, ["10.96.0.10", "169.254.25.10", "192.0.2.1"]);
-        assert!(new.in_place().await);
+        assert!(new.is_configured().await);
         delete_address(ip("192.0.2.1"), 32).await;
         new.restore().await.unwrap();
         assert!(!exists(NAME), "what was left by the predecessor is gone with us");
         let (gone, _) = NodeSetup::apply(of_addresses(["169.254.25.10", "fd00:25::10"])).await.unwrap();
         meddle(async |handle, index| handle.link().del(index).execute().await).await;
-        assert!(gone.release(&of_the_old).await.is_empty());
+        assert!(gone.remove_predecessor_addresses(&of_the_old).await.is_empty());
     });
 }
 
 #[test]
 fn a_link_that_fails_leaves_nothing_behind() {
     in_namespace(async || {
-        let bad = LinkPlan { name: "a/b".into(), ..plan(LinkKind::Bridge) };
-        let plan = NodePlan { link: Some(bad), notrack: Some(rules()) };
+        let bad = LinkConfig { name: "a/b".into(), ..plan(LinkKind::Bridge) };
+        let plan = NodeConfig { link: Some(bad), notrack: Some(rules()) };
         let error = NodeSetup::apply(plan).await.unwrap_err();
-        assert!(matches!(error.link, Some(LinkError::Name(_))), "{error}");
+        assert!(matches!(error.link, Some(LinkError::InvalidName(_))), "{error}");
         assert!(!notrack::is_installed(&rules()).unwrap());
     });
 }
@@ -494,7 +496,7 @@ fn what_the_network_reports_of_a_datagram_ends_the_wait_for_its_answer() {
         ] {
             let held = UdpSocket::bind(upstream).unwrap();
             let silent = held.local_addr().unwrap();
-            let socket = linux::tcp::connected_udp(silent, None).unwrap();
+            let socket = linux::udp::connect(silent, None).unwrap();
             let source = socket.local_addr().unwrap();
             let socket = tokio::net::UdpSocket::from_std(socket).unwrap();
             socket.send(b"question").await.unwrap();

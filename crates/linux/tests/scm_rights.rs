@@ -8,9 +8,9 @@ use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::time::Duration;
 
-use linux::scm_rights::{self, MOST_DESCRIPTORS, Peer};
+use linux::scm_rights::{self, MAX_DESCRIPTORS, PeerCredentials};
 use linux::tcp;
-use linux::udp::{Inbound, UdpListener};
+use linux::udp::{RecvBatch, UdpListener};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -50,7 +50,7 @@ fn a_datagram_that_waits_is_read_by_the_successor() {
         let descriptor = passed(copy.as_fd());
         drop((old, copy));
         let new = UdpListener::inherit(descriptor, local).unwrap();
-        let mut batch = Inbound::new();
+        let mut batch = RecvBatch::new();
         assert_eq!(new.receive(&mut batch).unwrap(), 1, "{bound}");
         let (octets, source) = batch.iter().next().unwrap();
         assert_eq!((octets, source.peer), (&b"question"[..], client.local_addr().unwrap()));
@@ -133,12 +133,12 @@ fn what_is_not_the_socket_it_should_be_is_refused_with_the_reason() {
 fn as_many_as_the_kernel_takes_arrive_and_one_more_is_refused() {
     let (ours, theirs) = UnixStream::pair().unwrap();
     let (mut reader, writer) = io::pipe().unwrap();
-    let mut many = vec![writer.as_fd(); MOST_DESCRIPTORS];
+    let mut many = vec![writer.as_fd(); MAX_DESCRIPTORS];
     let mut descriptors = Vec::new();
     let mut buffer = [0; 16];
     assert_eq!(scm_rights::send(ours.as_fd(), b"many", &many).unwrap(), 4);
     assert_eq!(scm_rights::receive(theirs.as_fd(), &mut buffer, &mut descriptors).unwrap(), 4);
-    assert_eq!((descriptors.len(), &buffer[..4]), (MOST_DESCRIPTORS, &b"many"[..]));
+    assert_eq!((descriptors.len(), &buffer[..4]), (MAX_DESCRIPTORS, &b"many"[..]));
     many.push(writer.as_fd());
     for refused in [
         scm_rights::send(ours.as_fd(), b"x", &many),
@@ -149,7 +149,7 @@ fn as_many_as_the_kernel_takes_arrive_and_one_more_is_refused() {
     }
     assert_eq!(scm_rights::send(ours.as_fd(), b"none", &[]).unwrap(), 4);
     assert_eq!(scm_rights::receive(theirs.as_fd(), &mut buffer, &mut descriptors).unwrap(), 4);
-    assert_eq!(descriptors.len(), MOST_DESCRIPTORS, "octets alone carry none");
+    assert_eq!(descriptors.len(), MAX_DESCRIPTORS, "octets alone carry none");
     drop(many);
     drop((writer, descriptors));
     assert_eq!(reader.read(&mut [0]).unwrap(), 0, "nobody holds the other end any more");
@@ -178,12 +178,12 @@ fn a_peer_is_known_by_what_the_kernel_says() {
     let (accepted, _) = listener.accept().unwrap();
     std::fs::remove_dir_all(&directory).unwrap();
     let uid = std::fs::metadata("/proc/self").unwrap().uid();
-    let ourselves = Peer { uid, pid: Some(std::process::id()) };
-    assert_eq!(scm_rights::peer(accepted.as_fd()).unwrap(), ourselves);
-    assert_eq!(scm_rights::peer(client.as_fd()).unwrap(), ourselves);
+    let ourselves = PeerCredentials { uid, pid: Some(std::process::id()) };
+    assert_eq!(scm_rights::peer_credentials(accepted.as_fd()).unwrap(), ourselves);
+    assert_eq!(scm_rights::peer_credentials(client.as_fd()).unwrap(), ourselves);
     let unconnected = std::os::unix::net::UnixDatagram::unbound().unwrap();
     let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
     for stranger in [unconnected.as_fd(), tcp.as_fd()] {
-        assert_eq!(scm_rights::peer(stranger).unwrap_err().kind(), io::ErrorKind::NotConnected);
+        assert_eq!(scm_rights::peer_credentials(stranger).unwrap_err().kind(), io::ErrorKind::NotConnected);
     }
 }

@@ -10,7 +10,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::time::Duration;
 
-use linux::udp::{BATCH, BUFFER, Inbound, UdpListener};
+use linux::udp::{BATCH_SIZE, BUFFER_SIZE, RecvBatch, UdpListener};
 use linux::{raise_descriptor_limit, tcp};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
@@ -23,7 +23,7 @@ fn addr(text: &str) -> SocketAddr {
 }
 
 /// Waits for the next batch and returns how many datagrams it holds.
-async fn receive(listener: &UdpListener, batch: &mut Inbound) -> usize {
+async fn receive(listener: &UdpListener, batch: &mut RecvBatch) -> usize {
     let readiness = listener.readiness().unwrap();
     let next = readiness.async_io(Interest::READABLE, || listener.receive(batch));
     timeout(PATIENCE, next).await.expect("a datagram arrives").unwrap()
@@ -38,7 +38,7 @@ async fn echo_a_hundred(bound: &str, to: &str) -> Vec<IpAddr> {
     for number in 0..100_u8 {
         client.send_to(&[number; 40], (to.parse::<IpAddr>().unwrap(), port)).unwrap();
     }
-    let mut batch = Inbound::new();
+    let mut batch = RecvBatch::new();
     let (mut echoed, mut largest) = (0, 0);
     while echoed < 100 {
         let count = receive(&listener, &mut batch).await;
@@ -49,7 +49,7 @@ async fn echo_a_hundred(bound: &str, to: &str) -> Vec<IpAddr> {
         assert_eq!((sent.sent, sent.refused, sent.dropped), (count, 0, 0), "{sent:?}");
         echoed += count;
     }
-    assert_eq!(largest, BATCH, "all were queued before the first call");
+    assert_eq!(largest, BATCH_SIZE, "all were queued before the first call");
     let mut buffer = [0; 100];
     (0..100_u8)
         .map(|number| {
@@ -93,7 +93,7 @@ async fn only_wildcard_sockets_tell_the_address_that_was_asked() {
         let asked: IpAddr = asked.parse().unwrap();
         let client = UdpSocket::bind((asked, 0)).unwrap();
         client.send_to(b"q", (asked, port)).unwrap();
-        let mut batch = Inbound::new();
+        let mut batch = RecvBatch::new();
         assert_eq!(receive(&listener, &mut batch).await, 1);
         let (octets, source) = batch.iter().next().unwrap();
         assert_eq!(octets, b"q");
@@ -107,13 +107,13 @@ async fn only_wildcard_sockets_tell_the_address_that_was_asked() {
 async fn a_datagram_longer_than_the_buffer_is_marked() {
     let listener = UdpListener::bind(addr("127.0.0.1:0")).unwrap();
     let client = UdpSocket::bind("127.0.0.1:0").unwrap();
-    for length in [BUFFER + 1, BUFFER, 0, 12] {
+    for length in [BUFFER_SIZE + 1, BUFFER_SIZE, 0, 12] {
         client.send_to(&vec![7; length], listener.local_addr().unwrap()).unwrap();
     }
-    let mut batch = Inbound::new();
+    let mut batch = RecvBatch::new();
     assert_eq!(receive(&listener, &mut batch).await, 4);
     let seen: Vec<_> = batch.iter().map(|(octets, source)| (octets.len(), source.truncated)).collect();
-    assert_eq!(seen, [(BUFFER, true), (BUFFER, false), (0, false), (12, false)]);
+    assert_eq!(seen, [(BUFFER_SIZE, true), (BUFFER_SIZE, false), (0, false), (12, false)]);
 }
 
 #[tokio::test(flavor = "current_thread")]
@@ -143,7 +143,7 @@ async fn one_bad_destination_does_not_stop_the_rest() {
 #[tokio::test(flavor = "current_thread")]
 async fn an_empty_socket_would_block_and_an_empty_send_is_nothing() {
     let listener = UdpListener::bind(addr("127.0.0.1:0")).unwrap();
-    let mut batch = Inbound::new();
+    let mut batch = RecvBatch::new();
     assert_eq!(listener.receive(&mut batch).unwrap_err().kind(), io::ErrorKind::WouldBlock);
     assert_eq!(batch.iter().count(), 0);
     let sent = listener.send([]);
@@ -160,7 +160,7 @@ async fn datagrams_beyond_the_receive_queue_are_counted() {
         client.send(&[0; 1200]).unwrap();
     }
     let dropped = usize::try_from(listener.queue_overflows().unwrap()).unwrap();
-    let mut batch = Inbound::new();
+    let mut batch = RecvBatch::new();
     let mut queued = 0;
     while let Ok(count) = listener.receive(&mut batch) {
         queued += count;
@@ -214,7 +214,7 @@ async fn a_dialled_stream_reaches_a_listener() {
 async fn a_closed_port_shows_on_a_connected_socket() {
     for local in ["127.0.0.1:0", "[::1]:0"] {
         let closed = UdpSocket::bind(local).unwrap().local_addr().unwrap();
-        let socket = tokio::net::UdpSocket::from_std(tcp::connected_udp(closed, None).unwrap()).unwrap();
+        let socket = tokio::net::UdpSocket::from_std(linux::udp::connect(closed, None).unwrap()).unwrap();
         socket.send(b"question").await.unwrap();
         let answer = timeout(PATIENCE, socket.recv(&mut [0; 16])).await.expect("the refusal arrives");
         assert_eq!(answer.unwrap_err().kind(), io::ErrorKind::ConnectionRefused);
@@ -230,12 +230,12 @@ async fn a_socket_leaves_from_the_address_it_is_given() {
     let (dialled, accepted) =
         timeout(PATIENCE, async { tokio::join!(dial, listener.accept()) }).await.unwrap();
     assert_eq!((dialled.unwrap().local_addr().unwrap().ip(), accepted.unwrap().1.ip()), (source, source));
-    let socket = tcp::connected_udp(to, Some(source)).unwrap();
+    let socket = linux::udp::connect(to, Some(source)).unwrap();
     assert_eq!(socket.local_addr().unwrap().ip(), source);
     assert_ne!(socket.local_addr().unwrap().port(), 0);
     let foreign = Some("192.0.2.1".parse().unwrap());
     assert_eq!(tcp::dial_socket(to, foreign).unwrap_err().kind(), io::ErrorKind::AddrNotAvailable);
-    assert_eq!(tcp::connected_udp(to, foreign).unwrap_err().kind(), io::ErrorKind::AddrNotAvailable);
+    assert_eq!(linux::udp::connect(to, foreign).unwrap_err().kind(), io::ErrorKind::AddrNotAvailable);
 }
 
 #[test]

@@ -20,9 +20,9 @@ use std::sync::{Arc, Mutex};
 use std::task::Poll;
 use std::time::Duration;
 
-use linux::link::LinkPlan;
-use linux::node::{NodeEvent, NodePlan, NodeSetup};
-use linux::notrack::NotrackPlan;
+use linux::link::LinkConfig;
+use linux::node::{NodeConfig, NodeEvent, NodeSetup};
+use linux::notrack::NotrackConfig;
 use tracing::{error, info, warn};
 
 use crate::counters::CounterRegistry;
@@ -216,18 +216,18 @@ fn exposition(
 
 async fn set_up_node(flags: &Flags, process: &ProcessCounters) -> Result<NodeSetup, FatalError> {
     let kind = flags.link_kind.parse().map_err(FatalError::LinkKind)?;
-    let link = flags.setup_interface.then(|| LinkPlan {
+    let link = flags.setup_interface.then(|| LinkConfig {
         name: flags.interface_name.clone(),
         kind,
         addresses: flags.options.local_ips.clone(),
     });
-    let notrack = flags.setup_iptables.then(|| NotrackPlan {
+    let notrack = flags.setup_iptables.then(|| NotrackConfig {
         table: TABLE.to_owned(),
         addresses: flags.options.local_ips.clone(),
         dns_port: flags.options.dns_port,
         health_port: Some(flags.health_port),
     });
-    let (node, events) = NodeSetup::apply(NodePlan { link, notrack }).await.map_err(FatalError::Node)?;
+    let (node, events) = NodeSetup::apply(NodeConfig { link, notrack }).await.map_err(FatalError::Node)?;
     for event in &events {
         tell(event, process);
     }
@@ -239,7 +239,7 @@ fn tell(event: &NodeEvent, process: &ProcessCounters) {
     match event {
         NodeEvent::LinkFailed(_) => process.setup_error(SetupError::InterfaceCheck),
         NodeEvent::RulesFailed(_) => process.setup_error(SetupError::Iptables),
-        NodeEvent::OtherKind { .. } | NodeEvent::NotWatched { .. } => return warn!("{event}"),
+        NodeEvent::FallbackKind { .. } | NodeEvent::WatchFailed { .. } => return warn!("{event}"),
         NodeEvent::LinkChanged { .. } | NodeEvent::RulesInstalled(_) => {}
     }
     if event.is_failure() {

@@ -1,7 +1,7 @@
 //! Other instances of the program on this node: the one before, whose directory we take, and the one to which the node is
 //! left.
 
-use linux::node::{Kept, NodeSetup};
+use linux::node::{NodeSetup, Retained};
 use tracing::{error, info, warn};
 
 use super::{ExitReason, FatalError, ProcessContext, tell};
@@ -75,11 +75,11 @@ pub(super) async fn restore(
     info!("another instance is in service: {} to it", Left { link, rules });
     // One of an older version does not say which it has.
     if link && !other.addresses.is_empty() {
-        for event in &node.leave_to(&other.addresses).await {
+        for event in &node.remove_addresses_except(&other.addresses).await {
             tell(event, context.process);
         }
     }
-    node.restore_but(Kept { link, rules }).await.map_err(FatalError::Node)
+    node.restore_except(Retained { link, rules }).await.map_err(FatalError::Node)
 }
 
 /// Nobody follows us: what we kept for him goes too.

@@ -150,7 +150,7 @@ fn is_nobody(error: &io::Error) -> bool {
 
 /// Who is not our user is not talked to: the permissions of the directory should have kept him out.
 pub(super) fn check(stream: &UnixStream) -> io::Result<Option<u32>> {
-    let peer = linux::scm_rights::peer(stream.as_fd())?;
+    let peer = linux::scm_rights::peer_credentials(stream.as_fd())?;
     if peer.uid == geteuid().as_raw() {
         return Ok(peer.pid);
     }

@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::time::Duration;
 
-use linux::udp::{Inbound, UdpListener};
+use linux::udp::{RecvBatch, UdpListener};
 use resolver::action::{Action, Client, ClientResponse, Outbox};
 use resolver::policy::ListenerId;
 use tokio::io::Interest;
@@ -123,7 +123,7 @@ fn by_datagram(action: &Action) -> Option<&ClientResponse> {
 
 /// Hands what arrives to the resolver, a batch at a time. Of a socket that fails for good, readiness tells.
 async fn read(core: Rc<Core>, id: ListenerId, listener: Rc<UdpListener>, readiness: tokio::net::UdpSocket) {
-    let mut batch = Inbound::new();
+    let mut batch = RecvBatch::new();
     // Of a socket that is bound the kernel knows the address.
     let Ok(own) = listener.local_addr() else { return };
     loop {

@@ -26,26 +26,26 @@ const _: () = assert!(FAMILY_INET as libc::c_int == libc::NFPROTO_INET);
 
 /// Tells what concerns one link from what concerns others.
 #[derive(Debug)]
-pub(crate) struct LinkNews {
+pub(crate) struct LinkFilter {
     name: String,
     /// The link's number while it exists: messages about addresses have no name.
     index: Option<u32>,
 }
 
-impl LinkNews {
+impl LinkFilter {
     pub(crate) fn about(name: &str) -> Self {
         let mut news = Self { name: name.to_owned(), index: None };
-        news.catch_up();
+        news.resync();
         news
     }
 
     /// Asks the kernel for what messages would have told.
-    pub(crate) fn catch_up(&mut self) {
+    pub(crate) fn resync(&mut self) {
         self.index = if_nametoindex(self.name.as_str()).ok();
     }
 
     /// Whether any message of the datagram concerns the link or cannot be read.
-    pub(crate) fn concerned_by(&mut self, datagram: &[u8]) -> bool {
+    pub(crate) fn matches(&mut self, datagram: &[u8]) -> bool {
         messages(datagram).fold(false, |concerned, message| {
             let concerns = message.and_then(|(kind, body)| self.concerns(kind, body)).unwrap_or(true);
             concerned || concerns
@@ -79,17 +79,17 @@ impl LinkNews {
 
 /// Tells what concerns one packet-filter table of the family `inet` from what concerns others.
 #[derive(Debug)]
-pub(crate) struct TableNews {
+pub(crate) struct TableFilter {
     table: String,
 }
 
-impl TableNews {
+impl TableFilter {
     pub(crate) fn about(table: &str) -> Self {
         Self { table: table.to_owned() }
     }
 
     /// Whether any message of the datagram concerns the table or cannot be read.
-    pub(crate) fn concerned_by(&self, datagram: &[u8]) -> bool {
+    pub(crate) fn matches(&self, datagram: &[u8]) -> bool {
         messages(datagram)
             .any(|message| message.and_then(|(kind, body)| self.concerns(kind, body)).unwrap_or(true))
     }
@@ -187,29 +187,29 @@ mod tests {
 
     #[test]
     fn a_link_is_known_by_its_name_and_then_by_its_number() {
-        let mut news = LinkNews { name: "ours".into(), index: None };
-        assert!(!news.concerned_by(&address(libc::RTM_NEWADDR, 7)));
-        assert!(!news.concerned_by(&link(libc::RTM_NEWLINK, 0, 8, "ours2")));
-        assert!(news.concerned_by(&link(libc::RTM_NEWLINK, 0, 7, "ours")));
-        assert!(news.concerned_by(&address(libc::RTM_NEWADDR, 7)));
-        assert!(news.concerned_by(&address(libc::RTM_DELADDR, 7)));
-        assert!(!news.concerned_by(&address(libc::RTM_DELADDR, 8)));
-        assert!(news.concerned_by(&link(libc::RTM_DELLINK, 7, 7, "ours")), "a port left the bridge");
-        assert!(news.concerned_by(&address(libc::RTM_DELADDR, 7)), "and the bridge is still there");
-        assert!(news.concerned_by(&link(libc::RTM_NEWLINK, 0, 7, "renamed")));
-        assert!(!news.concerned_by(&address(libc::RTM_NEWADDR, 7)), "it is ours no more");
+        let mut news = LinkFilter { name: "ours".into(), index: None };
+        assert!(!news.matches(&address(libc::RTM_NEWADDR, 7)));
+        assert!(!news.matches(&link(libc::RTM_NEWLINK, 0, 8, "ours2")));
+        assert!(news.matches(&link(libc::RTM_NEWLINK, 0, 7, "ours")));
+        assert!(news.matches(&address(libc::RTM_NEWADDR, 7)));
+        assert!(news.matches(&address(libc::RTM_DELADDR, 7)));
+        assert!(!news.matches(&address(libc::RTM_DELADDR, 8)));
+        assert!(news.matches(&link(libc::RTM_DELLINK, 7, 7, "ours")), "a port left the bridge");
+        assert!(news.matches(&address(libc::RTM_DELADDR, 7)), "and the bridge is still there");
+        assert!(news.matches(&link(libc::RTM_NEWLINK, 0, 7, "renamed")));
+        assert!(!news.matches(&address(libc::RTM_NEWADDR, 7)), "it is ours no more");
         let burst = [
             link(libc::RTM_NEWLINK, 0, 9, "ours"),
             link(libc::RTM_DELLINK, 0, 9, "ours"),
             link(libc::RTM_NEWLINK, 0, 12, "ours"),
         ];
-        assert!(news.concerned_by(&burst.concat()));
+        assert!(news.matches(&burst.concat()));
         assert_eq!(news.index, Some(12), "all of a datagram is read, though its first message concerned us");
     }
 
     #[test]
     fn a_table_is_known_by_its_family_and_name() {
-        let news = TableNews::about("ours");
+        let news = TableFilter::about("ours");
         let rule = |family: u8, table: &str| {
             message(
                 DELETE_RULE,
@@ -217,30 +217,31 @@ mod tests {
                 &[(TABLE_NAME, format!("{table}\0").as_bytes()), (2, b"chain\0")],
             )
         };
-        assert!(news.concerned_by(&rule(FAMILY_INET, "ours")));
-        assert!(!news.concerned_by(&rule(FAMILY_INET, "ours2")));
-        assert!(!news.concerned_by(&rule(2, "ours")), "the table of this name in family ip is not ours");
+        assert!(news.matches(&rule(FAMILY_INET, "ours")));
+        assert!(!news.matches(&rule(FAMILY_INET, "ours2")));
+        assert!(!news.matches(&rule(2, "ours")), "the table of this name in family ip is not ours");
         let generation = message(NEW_GENERATION, &[FAMILY_INET, 0, 0, 0], &[(1, &[0, 0, 0, 9])]);
-        assert!(!news.concerned_by(&generation));
+        assert!(!news.matches(&generation));
         let foreign = rule(FAMILY_INET, "kube-proxy");
-        assert!(!news.concerned_by(&[foreign.clone(), foreign.clone()].concat()));
-        assert!(news.concerned_by(&[foreign.clone(), foreign, rule(FAMILY_INET, "ours")].concat()));
-        assert!(news.concerned_by(&message(DELETE_RULE, &[FAMILY_INET, 0, 0, 0], &[])), "no table is named");
+        assert!(!news.matches(&[foreign.clone(), foreign.clone()].concat()));
+        assert!(news.matches(&[foreign.clone(), foreign, rule(FAMILY_INET, "ours")].concat()));
+        assert!(news.matches(&message(DELETE_RULE, &[FAMILY_INET, 0, 0, 0], &[])), "no table is named");
     }
 
     #[test]
     fn what_cannot_be_read_may_concern_us() {
-        let (mut links, tables) = (LinkNews { name: "ours".into(), index: None }, TableNews::about("ours"));
+        let (mut links, tables) =
+            (LinkFilter { name: "ours".into(), index: None }, TableFilter::about("ours"));
         let whole = link(libc::RTM_NEWLINK, 0, 8, "other");
         for cut in 1..MESSAGE_HEADER + LINK_HEADER {
-            assert!(links.concerned_by(&whole[..cut]), "cut at {cut}");
+            assert!(links.matches(&whole[..cut]), "cut at {cut}");
         }
-        assert!(!links.concerned_by(&[]));
+        assert!(!links.matches(&[]));
         for length in [0_u32, 3, 15, 17, u32::MAX] {
             let mut wrong = whole.clone();
             wrong[..4].copy_from_slice(&length.to_ne_bytes());
-            assert!(links.concerned_by(&wrong), "length {length}");
-            assert!(tables.concerned_by(&wrong) || length == 17, "length {length}");
+            assert!(links.matches(&wrong), "length {length}");
+            assert!(tables.matches(&wrong) || length == 17, "length {length}");
         }
     }
 }

@@ -191,7 +191,7 @@ impl Instance<'_> {
         info!("the instance before has left");
         self.lease = None;
         let addresses = std::mem::take(&mut self.forsaken);
-        for event in &node.release(&addresses).await {
+        for event in &node.remove_predecessor_addresses(&addresses).await {
             tell(event, self.context.process);
         }
     }

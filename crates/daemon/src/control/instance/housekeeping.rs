@@ -75,11 +75,11 @@ impl Instance<'_> {
         for line in self.error_log.due(clock::now()) {
             self.context.logger.log(line.level, line.text);
         }
-        if !node.in_place().await {
+        if !node.is_configured().await {
             conditions.link.revoke();
             self.repair(node).await;
         }
-        if node.in_place().await {
+        if node.is_configured().await {
             conditions.link.fulfil();
         }
         let mut answered = true;
@@ -101,7 +101,7 @@ impl Instance<'_> {
     /// Puts right what happened to the node while nobody told: before this process listened, or beside a successor that
     /// had other plans.
     pub(super) async fn catch_up(&mut self, node: &mut NodeSetup) {
-        self.rules_failed |= node.lacks_rules();
+        self.rules_failed |= node.rules_never_installed();
         self.repair(node).await;
         if self.lease.is_none() && !self.forsaken.is_empty() {
             self.predecessor_has_left(node).await;

@@ -87,7 +87,7 @@ impl Instance<'_> {
         signals: &mut Signals,
         conditions: &ReadinessConditions,
     ) -> Result<StopReason, FatalError> {
-        let (mut news, events) = node.watch();
+        let (mut news, events) = node.monitor();
         for event in &events {
             tell(event, self.context.process);
         }

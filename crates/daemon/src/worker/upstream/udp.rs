@@ -31,7 +31,7 @@ async fn talk(
     carrier: &UpstreamEndpoint,
     message: &[u8],
 ) -> Result<std::convert::Infallible, io::Error> {
-    let socket = UdpSocket::from_std(linux::tcp::connected_udp(carrier.addr, carrier.source)?)?;
+    let socket = UdpSocket::from_std(linux::udp::connect(carrier.addr, carrier.source)?)?;
     socket.send(message).await?;
     let mut buffer = [0; RECEIVE_LEN];
     loop {

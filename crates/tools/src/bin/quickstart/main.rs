@@ -18,7 +18,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use linux::link::{KindChoice, Link, LinkError, LinkPlan};
+use linux::link::{Link, LinkConfig, LinkError, LinkKindPreference};
 use testkit::upstream::{Transport, Upstream};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -122,7 +122,11 @@ fn show(arguments: &Arguments, stage: &mut Stage) -> Result<(), Box<dyn Error>> 
 
 /// Makes the link with the Service's address.
 async fn make_service_link() -> Result<(), LinkError> {
-    let plan = LinkPlan { name: SERVICE_LINK.to_owned(), kind: KindChoice::Auto, addresses: vec![SERVICE] };
+    let plan = LinkConfig {
+        name: SERVICE_LINK.to_owned(),
+        kind: LinkKindPreference::Auto,
+        addresses: vec![SERVICE],
+    };
     Link::ensure(plan).await.map(drop)
 }
 
