@@ -244,10 +244,10 @@ fn fingerprint(keys: &[ServerBlockKey], said: &BlockDirectives) -> String {
         .map(|forward| {
             let mut upstreams: Vec<String> = forward.upstreams.iter().map(ToString::to_string).collect();
             upstreams.sort();
-            let (failover, next) = (codes(&forward.failover), codes(&forward.next));
-            let elsewhere = format!("[{failover}] [{next}] {}", forward.next_on_nodata);
-            let except = names(&forward.except);
-            format!("{} except [{except}] to {} or {elsewhere}", forward.from, upstreams.join(" "))
+            let (failover, next) = (codes(&forward.options.failover), codes(&forward.options.next));
+            let elsewhere = format!("[{failover}] [{next}] {}", forward.options.next_on_nodata);
+            let except = names(&forward.options.except);
+            format!("{} except [{except}] to {} or {elsewhere}", forward.options.from, upstreams.join(" "))
         })
         .collect();
     format!(

@@ -6,11 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use regex::Regex;
-use resolver::policy::{CacheOptions, HealthCheck, MaxConnectAttempts, SelectionPolicy, TransportPreference};
+use resolver::policy::{CacheOptions, ForwardOptions};
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tracing::Level;
-use wire::header::Rcode;
 use wire::name::Name;
 
 pub use crate::keys::ServerBlockKey;
@@ -75,31 +74,11 @@ pub struct Block {
 /// A `forward` directive.
 #[derive(Clone, Debug)]
 pub struct Forward {
-    /// Names in this zone.
-    pub from: Name,
-    /// But not those in these.
-    pub except: Vec<Name>,
-    /// At least one, each once.
+    /// Its options, except for those about connections.
+    pub options: ForwardOptions,
+    /// Upstream addresses, at least one, each once.
     pub upstreams: Vec<SocketAddr>,
-    /// `policy`.
-    pub order: SelectionPolicy,
-    /// `force_tcp` and `prefer_udp`.
-    pub transport: TransportPreference,
-    /// Queries at once in the whole process; 0 is no limit.
-    pub max_concurrent: u32,
-    /// How long an attempt may wait for its answer, above 0.
-    pub read_timeout: Duration,
-    /// `max_connect_attempts`.
-    pub attempts: MaxConnectAttempts,
-    /// `max_fails`, `health_check` and `failfast_all_unhealthy_upstreams`.
-    pub health: HealthCheck,
-    /// `failover`.
-    pub failover: Vec<Rcode>,
-    /// `next`.
-    pub next: Vec<Rcode>,
-    /// `next_on_nodata`.
-    pub next_on_nodata: bool,
-    /// How its upstreams are reached.
+    /// Options of its upstream connections.
     pub connection: ConnectionOptions,
 }
 

@@ -10,14 +10,7 @@ use wire::header::{Rcode, RecordType};
 use crate::inflight::shared::{SharedResult, WorkerId};
 use crate::policy::{ListenerId, RouteId, UpstreamId};
 
-/// How octets travel, on either side.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Transport {
-    /// Datagrams.
-    Udp,
-    /// A stream with two octets of length before each message.
-    Tcp,
-}
+pub use crate::transport::Transport;
 
 /// A TCP connection of a client, numbered by the worker; a number is never used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -196,7 +196,7 @@ pub struct UpstreamCounters {
     pub mismatched_attempts: Counter,
     /// Attempts without a response within the retransmission timeout, for which a hedge was sent.
     pub hedged: Counter,
-    /// Attempts for which the hedge budget was exhausted (see [`crate::policy::Limits::hedges`]).
+    /// Attempts for which the hedge budget was exhausted (see [`crate::policy::ResolverLimits::initial_hedges`]).
     pub hedges_throttled: Counter,
     /// Queries repeated without OPT after FORMERR or NOTIMP.
     pub edns_fallbacks: Counter,

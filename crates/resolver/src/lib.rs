@@ -22,6 +22,7 @@ pub mod counters;
 pub mod inflight;
 pub mod policy;
 mod respond;
+mod transport;
 mod upstream;
 
 use std::collections::{BTreeSet, HashMap, HashSet};

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use resolver::action::{Action, AttemptFailure, AttemptId, Client, Outbox, SendQuery};
 use resolver::inflight::shared::WorkerId;
-use resolver::policy::{ForwardPolicy, ListenerId, Policy, SelectionPolicy, Upstream, UpstreamId};
+use resolver::policy::{Forward, ForwardOptions, ListenerId, Policy, SelectionPolicy, Upstream, UpstreamId};
 use resolver::{Resolver, ResolverConfig};
 use testkit::client::QueryOptions;
 use testkit::{MessageType, RecordType, fixture, text};
@@ -89,16 +89,16 @@ impl Worker {
 }
 
 /// The root to `forward`, in a policy of each worker's own with the state shared.
-fn policy(forward: &ForwardPolicy) -> Arc<Policy> {
-    let forward = ForwardPolicy {
-        from: forward.from.clone(),
-        except: Vec::new(),
+fn policy(forward: &Forward) -> Arc<Policy> {
+    let forward = Forward {
+        options: ForwardOptions {
+            except: Vec::new(),
+            failover: Vec::new(),
+            next: Vec::new(),
+            ..forward.options.clone()
+        },
         upstreams: forward.upstreams.clone(),
-        health: forward.health.clone(),
-        failover: Vec::new(),
-        next: Vec::new(),
         state: Arc::clone(&forward.state),
-        ..*forward
     };
     fixture::policy(resolver::policy::Block { forwards: vec![forward], ..fixture::block() })
 }
@@ -109,11 +109,8 @@ fn upstreams(count: u16) -> Vec<Upstream> {
 
 #[test]
 fn random_order_is_a_fresh_permutation_for_each_question() {
-    let forward = ForwardPolicy {
-        upstreams: upstreams(3),
-        order: SelectionPolicy::Random,
-        ..fixture::forward(fixture::upstream())
-    };
+    let mut forward = Forward { upstreams: upstreams(3), ..fixture::forward(fixture::upstream()) };
+    forward.options.policy = SelectionPolicy::Random;
     let mut worker = Worker::new(0, policy(&forward));
     let mut firsts = [0; 3];
     for number in 0..300 {

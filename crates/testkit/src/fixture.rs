@@ -2,14 +2,13 @@
 //! CoreDNS's default cache, one upstream by TCP. A test changes the fields it is about.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use resolver::ResolverConfig;
 use resolver::cache::Cache;
 use resolver::inflight::shared::WorkerId;
 use resolver::policy::{
-    Block, BlockId, CacheOptions, ForwardPolicy, HealthCheck, Listener, MaxConnectAttempts, Policy,
-    ResolverLimits, Route, RouteId, SelectionPolicy, StoreOptions, TransportPreference, Upstream, UpstreamId,
+    Block, BlockId, CacheOptions, Forward, ForwardOptions, Listener, Policy, ResolverLimits, Route, RouteId,
+    SelectionPolicy, TransportPreference, Upstream, UpstreamId,
 };
 use wire::name::Name;
 
@@ -18,42 +17,17 @@ const CACHE_BUDGET: u64 = 64 << 20;
 
 /// `cache`, for all names.
 pub fn cache() -> CacheOptions {
-    let store = StoreOptions { capacity: 9984, max_ttl: 3600, min_ttl: 5, disabled: Vec::new() };
-    CacheOptions {
-        zones: vec![Name::root()],
-        success: store.clone(),
-        denial: StoreOptions { max_ttl: 1800, ..store },
-        servfail: Duration::from_secs(5),
-        keep_ttl: false,
-        prefetch: None,
-        serve_stale: None,
-        authoritative: false,
-    }
+    CacheOptions::new(vec![Name::root()])
 }
 
 /// `forward . UPSTREAM { force_tcp }`.
-pub fn forward(upstream: Upstream) -> ForwardPolicy {
-    ForwardPolicy {
-        from: Name::root(),
-        except: Vec::new(),
-        upstreams: vec![upstream],
-        order: SelectionPolicy::Sequential,
+pub fn forward(upstream: Upstream) -> Forward {
+    let options = ForwardOptions {
+        policy: SelectionPolicy::Sequential,
         transport: TransportPreference::ForceTcp,
-        max_concurrent: 0,
-        read_timeout: Duration::from_secs(2),
-        attempts: MaxConnectAttempts::default(),
-        health: health(),
-        failover: Vec::new(),
-        next: Vec::new(),
-        next_on_nodata: false,
-        state: Arc::default(),
-    }
-}
-
-/// CoreDNS's defaults for finding out who is down.
-pub fn health() -> HealthCheck {
-    let (interval, name) = (Duration::from_millis(500), Name::root());
-    HealthCheck { max_fails: 2, interval, recursion_desired: true, name, failfast: false }
+        ..ForwardOptions::new(Name::root())
+    };
+    Forward { options, upstreams: vec![upstream], state: Arc::default() }
 }
 
 /// An upstream that no packet reaches.

@@ -43,7 +43,8 @@ fn kubespray() {
     assert_eq!(served(&settings), [("dns://169.254.25.10:53".to_owned(), cluster_zones())]);
     assert_eq!(settings.health.unwrap().address, "169.254.25.10:9254".parse().unwrap());
     assert_eq!(settings.prometheus, ["[::]:9253".parse().unwrap()]);
-    let transports = settings.blocks.iter().map(|block| block.forwards[0].transport).collect::<Vec<_>>();
+    let transports =
+        settings.blocks.iter().map(|block| block.forwards[0].options.transport).collect::<Vec<_>>();
     let tcp = TransportPreference::ForceTcp;
     assert_eq!(transports, [tcp, tcp, tcp, TransportPreference::SameAsClient]);
     assert!(settings.reload.is_some() && settings.warnings.is_empty());
@@ -92,7 +93,7 @@ fn gardener_with_its_imports() {
     let settings = template(include_str!("gardener.Corefile"), &custom).unwrap();
     assert!(settings.blocks[0].directives.contains(&"log"));
     assert_eq!(settings.blocks.last().unwrap().keys[0].zone.to_string(), "corp.test.");
-    assert_eq!(settings.blocks[0].forwards[0].transport, TransportPreference::PreferUdp);
+    assert_eq!(settings.blocks[0].forwards[0].options.transport, TransportPreference::PreferUdp);
 }
 
 #[test]

@@ -53,13 +53,13 @@ fn only_nameserver_lines_of_a_file_count() {
 #[test]
 fn forward_takes_its_options() {
     let plain = forward("forward a.TEST 192.0.2.1");
-    assert_eq!(plain.from.to_string(), "a.test.");
+    assert_eq!(plain.options.from.to_string(), "a.test.");
     assert_eq!(
-        (plain.order, plain.transport, plain.max_concurrent),
+        (plain.options.policy, plain.options.transport, plain.options.max_concurrent),
         (SelectionPolicy::Random, TransportPreference::SameAsClient, 0)
     );
     assert_eq!(
-        (plain.read_timeout, plain.connection.expire),
+        (plain.options.read_timeout, plain.connection.expire),
         (Duration::from_secs(2), Duration::from_secs(10))
     );
     let full = forward(
@@ -67,13 +67,16 @@ fn forward_takes_its_options() {
          policy round_robin\n \
          max_concurrent 1000\n read_timeout 500ms\n expire 1m\n}",
     );
-    let except: Vec<String> = full.except.iter().map(ToString::to_string).collect();
+    let except: Vec<String> = full.options.except.iter().map(ToString::to_string).collect();
     assert_eq!(except, ["a.test.", "10.in-addr.arpa.", "b.test."]);
-    assert_eq!((full.order, full.transport), (SelectionPolicy::RoundRobin, TransportPreference::ForceTcp));
-    assert_eq!((full.max_concurrent, full.read_timeout), (1000, Duration::from_millis(500)));
+    assert_eq!(
+        (full.options.policy, full.options.transport),
+        (SelectionPolicy::RoundRobin, TransportPreference::ForceTcp)
+    );
+    assert_eq!((full.options.max_concurrent, full.options.read_timeout), (1000, Duration::from_millis(500)));
     assert_eq!(full.connection.expire, Duration::from_secs(60));
     assert_eq!(
-        forward("forward . ::1 {\n prefer_udp\n policy sequential\n}").transport,
+        forward("forward . ::1 {\n prefer_udp\n policy sequential\n}").options.transport,
         TransportPreference::PreferUdp
     );
 }
@@ -82,7 +85,7 @@ fn forward_takes_its_options() {
 fn forwards_stay_in_the_order_of_the_file_and_a_split_network_counts_once() {
     let settings = load_lines("forward b.test ::1\nforward a.test ::2\nforward 10.0.0.0/15 ::3").unwrap();
     let zones: Vec<String> =
-        settings.blocks[0].forwards.iter().map(|forward| forward.from.to_string()).collect();
+        settings.blocks[0].forwards.iter().map(|forward| forward.options.from.to_string()).collect();
     assert_eq!(zones, ["b.test.", "a.test.", "0.10.in-addr.arpa."]);
     assert!(
         settings.warnings[0].contains("'10.0.0.0/15' expands to multiple zones"),
@@ -161,9 +164,15 @@ fn fifteen_words_name_upstreams_and_a_file_is_one_of_them() {
 
 #[test]
 fn forward_bounds_attempts() {
-    assert_eq!(forward("forward . ::1").attempts, MaxConnectAttempts::TwoPerUpstream);
-    assert_eq!(with_option("max_connect_attempts 0").attempts, MaxConnectAttempts::Unlimited);
-    assert_eq!(with_option("max_connect_attempts 5").attempts, MaxConnectAttempts::Limit(5));
+    assert_eq!(forward("forward . ::1").options.max_connect_attempts, MaxConnectAttempts::TwoPerUpstream);
+    assert_eq!(
+        with_option("max_connect_attempts 0").options.max_connect_attempts,
+        MaxConnectAttempts::Unlimited
+    );
+    assert_eq!(
+        with_option("max_connect_attempts 5").options.max_connect_attempts,
+        MaxConnectAttempts::Limit(5)
+    );
     options_refused(&[
         ("max_connect_attempts", &format!("{MISCOUNT} 'max_connect_attempts'")),
         ("max_connect_attempts 1 2", &format!("{MISCOUNT} '2'")),
@@ -176,7 +185,7 @@ fn forward_bounds_attempts() {
 #[test]
 fn forward_takes_options_about_health() {
     let told = |option: &str| {
-        let health = with_option(option).health;
+        let health = with_option(option).options.health_check;
         let millis = u64::try_from(health.interval.as_millis()).unwrap();
         (health.max_fails, millis, health.recursion_desired, health.name.to_string(), health.failfast)
     };
@@ -222,7 +231,7 @@ fn forward_refuses_options_about_health() {
 #[test]
 fn forward_asks_elsewhere_after_some_answers() {
     let told = |option: &str| {
-        let forward = with_option(option);
+        let forward = with_option(option).options;
         (forward.failover, forward.next, forward.next_on_nodata)
     };
     let (nxdomain, servfail, refused) = (Rcode::NXDOMAIN, Rcode::SERVFAIL, Rcode::REFUSED);

@@ -132,7 +132,7 @@ impl Resolver {
         }
         if policy.is_full() {
             query.route.block.counters.max_concurrent_rejects.add(1);
-            return Err(Cause::TooManyConcurrent(policy.max_concurrent));
+            return Err(Cause::TooManyConcurrent(policy.options.max_concurrent));
         }
         Ok(())
     }

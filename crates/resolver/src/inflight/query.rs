@@ -14,7 +14,7 @@ use crate::action::{AttemptFailure, AttemptId, Client, Transport};
 use crate::cache::{Entry, Key};
 use crate::inflight::quotas::Permit;
 use crate::inflight::shared::WorkerId;
-use crate::policy::{ForwardPolicy, Route, Upstream};
+use crate::policy::{Forward, Route, Upstream};
 use crate::respond::{ReplyEdns, Requester, RoutedQuery};
 use crate::upstream::selection::{Candidate, Selection};
 
@@ -59,7 +59,7 @@ impl UpstreamQuery {
         }
     }
 
-    pub(crate) fn forward(&self) -> Option<&ForwardPolicy> {
+    pub(crate) fn forward(&self) -> Option<&Forward> {
         self.route.block.forwards.get(self.forward?)
     }
 
@@ -144,12 +144,12 @@ impl InflightQuery {
     /// A question to the upstreams of `forward` that this worker asks, with nobody who waits yet.
     pub(crate) fn new(
         query: Rc<UpstreamQuery>,
-        forward: &ForwardPolicy,
+        forward: &Forward,
         deadline: Instant,
         random: &mut impl rand::Rng,
     ) -> Self {
         Self {
-            transport: forward.transport.for_client(query.came_by),
+            transport: forward.options.transport.for_client(query.came_by),
             query,
             waiters: Vec::new(),
             selection: Selection::new(forward, random),

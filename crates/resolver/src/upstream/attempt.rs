@@ -106,7 +106,7 @@ impl Resolver {
                 message,
             }));
         }
-        let until = (now + forward.read_timeout).min(inflight.deadline);
+        let until = (now + forward.options.read_timeout).min(inflight.deadline);
         let estimator = self
             .estimators
             .entry(upstream.id)

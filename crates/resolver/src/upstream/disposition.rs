@@ -14,7 +14,7 @@ use crate::counters::rcode_index;
 use crate::inflight::completion::report;
 use crate::inflight::query::{Attempt, FallbackResponse, QueryId, Timer, UpstreamQuery};
 use crate::inflight::shared::{QueryResult, SharedResult};
-use crate::policy::ForwardPolicy;
+use crate::policy::Forward;
 use crate::respond::ErrorResponse;
 use crate::upstream::selection::Selection;
 
@@ -79,7 +79,7 @@ impl Resolver {
             durations.observe(took);
         }
         if let Some(estimator) = self.estimators.get_mut(&upstream.id) {
-            estimator.observe(took.min(forward.read_timeout));
+            estimator.observe(took.min(forward.options.read_timeout));
         }
         forward.state.responses.fetch_add(1, Relaxed);
         upstream.state.failed_probes.store(0, Relaxed);
@@ -91,11 +91,11 @@ impl Resolver {
         if attempt.edns && matches!(rcode, Rcode::FORMERR | Rcode::NOTIMP) && !response.has_opt() {
             return Disposition::WithoutEdns;
         }
-        if forward.failover.contains(&rcode) && self.has_others(attempt, forward) {
+        if forward.options.failover.contains(&rcode) && self.has_others(attempt, forward) {
             return Disposition::NextUpstream;
         }
         let has_nothing = rcode == Rcode::NOERROR && response.response_type != ResponseType::Positive;
-        if forward.next.contains(&rcode) || forward.next_on_nodata && has_nothing {
+        if forward.options.next.contains(&rcode) || forward.options.next_on_nodata && has_nothing {
             let behind = query.forward.and_then(|from| query.route.block.next_forward(from, &query.name));
             return behind.map_or(Disposition::Complete, Disposition::NextForward);
         }
@@ -103,7 +103,7 @@ impl Resolver {
     }
 
     /// True when another upstream may still answer the question. When nobody waits any more it does not matter.
-    fn has_others(&self, attempt: &Attempt, forward: &ForwardPolicy) -> bool {
+    fn has_others(&self, attempt: &Attempt, forward: &Forward) -> bool {
         let Some(inflight) = self.inflight.get(&attempt.inflight) else { return true };
         let is_other = |open: &Attempt| !open.late && open.upstream != attempt.upstream;
         inflight.selection.peek(forward).is_some_and(|candidate| !candidate.again())
@@ -132,12 +132,12 @@ impl Resolver {
             Rc::new(UpstreamQuery { forward: Some(forward), ..UpstreamQuery::clone(&inflight.query) });
         let Some((from, to)) = inflight.query.forward().zip(query.forward()) else { return };
         if to.is_full() {
-            return self.reject_inflight(now, id, to.max_concurrent, outbox);
+            return self.reject_inflight(now, id, to.options.max_concurrent, outbox);
         }
         from.state.inflight_queries.fetch_sub(1, Relaxed);
         to.state.inflight_queries.fetch_add(1, Relaxed);
         inflight.selection = Selection::new(to, &mut self.random);
-        inflight.transport = to.transport.for_client(query.came_by);
+        inflight.transport = to.options.transport.for_client(query.came_by);
         inflight.fallback_response = None;
         inflight.heard = to.state.responses.load(Relaxed);
         inflight.query = query;

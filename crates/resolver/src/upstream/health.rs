@@ -12,7 +12,7 @@ use wire::header::{Class, RecordType};
 use crate::Resolver;
 use crate::action::{Action, AttemptFailure, AttemptId, Outbox, SendQuery, Transport};
 use crate::inflight::query::{Timer, UpstreamQuery};
-use crate::policy::{ForwardPolicy, Route, TransportPreference, Upstream};
+use crate::policy::{Forward, Route, TransportPreference, Upstream};
 use crate::upstream::attempt::draw_id;
 
 /// How long a health_check over UDP waits for its answer.
@@ -38,7 +38,7 @@ pub(crate) struct HealthCheck {
 }
 
 impl HealthCheck {
-    fn forward(&self) -> Option<&ForwardPolicy> {
+    fn forward(&self) -> Option<&Forward> {
         self.route.block.forwards.get(self.forward?)
     }
 
@@ -48,7 +48,8 @@ impl HealthCheck {
 
     /// Name, type and class as octets.
     fn question(&self) -> Vec<u8> {
-        let name = self.forward().map(|forward| forward.health.name.as_wire()).unwrap_or_default();
+        let name =
+            self.forward().map(|forward| forward.options.health_check.name.as_wire()).unwrap_or_default();
         [name, &RecordType::NS.0.to_be_bytes(), &Class::IN.0.to_be_bytes()].concat()
     }
 }
@@ -63,13 +64,13 @@ impl Resolver {
         outbox: &mut Outbox,
     ) {
         let Some((forward, upstream)) = query.forward().zip(query.upstream(index)) else { return };
-        if forward.health.max_fails == 0 || !self.policy.serves(&query.route) {
+        if forward.options.health_check.max_fails == 0 || !self.policy.serves(&query.route) {
             return;
         }
         if upstream.state.probing.swap(true, Relaxed) {
             return;
         }
-        let by_tcp = upstream.encrypted || forward.transport == TransportPreference::ForceTcp;
+        let by_tcp = upstream.encrypted || forward.options.transport == TransportPreference::ForceTcp;
         let health_check = HealthCheck {
             route: Arc::clone(&query.route),
             forward: query.forward,
@@ -93,7 +94,7 @@ impl Resolver {
         let outgoing = wire::query::OutgoingQuery {
             id,
             question: &health_check.question(),
-            recursion_desired: forward.health.recursion_desired,
+            recursion_desired: forward.options.health_check.recursion_desired,
             checking_disabled: false,
             edns: false,
             dnssec_ok: false,
@@ -170,7 +171,7 @@ impl Resolver {
             upstream.state.failed_probes.fetch_add(1, Relaxed);
             upstream.counters.healthcheck_failures.add(1);
         }
-        health_check.timer = now + forward.health.interval;
+        health_check.timer = now + forward.options.health_check.interval;
         self.timers.insert((health_check.timer, Timer::HealthCheck(id)));
         self.health_checks.insert(id, health_check);
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use rand::RngExt;
 use rand::seq::SliceRandom;
 
-use crate::policy::{ForwardPolicy, MaxConnectAttempts, SelectionPolicy};
+use crate::policy::{Forward, MaxConnectAttempts, SelectionPolicy};
 
 /// Rounds through the upstreams (RFC 9520 section 3.1 allows three).
 pub(crate) const ROUNDS: usize = 2;
@@ -58,9 +58,9 @@ impl Candidate {
 impl Selection {
     /// The upstreams of `forward` that are not down, in the order of its policy. With all of them down it is one
     /// attempt at one of them, or none if queries are to fail at once.
-    pub(crate) fn new(forward: &ForwardPolicy, random: &mut impl rand::Rng) -> Self {
+    pub(crate) fn new(forward: &Forward, random: &mut impl rand::Rng) -> Self {
         let mut order: Vec<usize> = (0..forward.upstreams.len()).collect();
-        match forward.order {
+        match forward.options.policy {
             SelectionPolicy::Sequential => {}
             SelectionPolicy::Random => order.shuffle(random),
             SelectionPolicy::RoundRobin => {
@@ -71,7 +71,7 @@ impl Selection {
         }
         let up: Vec<usize> = order.iter().copied().filter(|&index| forward.is_up(index)).collect();
         if up.is_empty() {
-            let chosen = if forward.health.failfast {
+            let chosen = if forward.options.health_check.failfast {
                 order.len()
             } else {
                 random.random_range(0..order.len().max(1))
@@ -79,7 +79,7 @@ impl Selection {
             let order = order.get(chosen).copied().into_iter().collect();
             return Self { order, taken: 0, limit: Some(1), all_down: true };
         }
-        let limit = match forward.attempts {
+        let limit = match forward.options.max_connect_attempts {
             MaxConnectAttempts::TwoPerUpstream => Some(up.len() * ROUNDS),
             MaxConnectAttempts::Limit(attempts) => Some(usize::try_from(attempts).unwrap_or(usize::MAX)),
             MaxConnectAttempts::Unlimited => None,
@@ -94,18 +94,18 @@ impl Selection {
 
     /// The next candidate, if the attempts are not used up. Upstreams of `forward` that have been found to be down since are
     /// passed over while another one is up.
-    pub(crate) fn peek(&self, forward: &ForwardPolicy) -> Option<Candidate> {
+    pub(crate) fn peek(&self, forward: &Forward) -> Option<Candidate> {
         self.next_place(forward).and_then(|place| self.candidate(place))
     }
 
     /// Takes the candidate that [`Self::peek`] shows.
-    pub(crate) fn take(&mut self, forward: &ForwardPolicy) -> Option<Candidate> {
+    pub(crate) fn take(&mut self, forward: &Forward) -> Option<Candidate> {
         let place = self.next_place(forward)?;
         self.taken = place + 1;
         self.candidate(place)
     }
 
-    fn next_place(&self, forward: &ForwardPolicy) -> Option<usize> {
+    fn next_place(&self, forward: &Forward) -> Option<usize> {
         let round = self.taken + self.order.len();
         let places = self.taken..self.limit.map_or(round, |limit| limit.min(round));
         let is_up =

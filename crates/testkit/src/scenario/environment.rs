@@ -8,8 +8,7 @@ use resolver::action::{Client, ConnectionId, Transport};
 use resolver::cache::{Cache, Usage};
 use resolver::counters::{BlockCounters, RouteCounters, UpstreamCounters, WorkerCounters};
 use resolver::policy::{
-    Block, BlockId, ForwardPolicy, Listener, ListenerId, LoopDetector, Policy, Route, RouteId, Upstream,
-    UpstreamId,
+    Block, BlockId, Forward, Listener, ListenerId, LoopDetector, Policy, Route, RouteId, Upstream, UpstreamId,
 };
 use resolver::{Resolver, ResolverConfig};
 
@@ -136,10 +135,7 @@ impl Environment {
     }
 }
 
-fn build_forward(
-    forward: &settings::Forward,
-    upstreams: &mut BTreeMap<String, UpstreamState>,
-) -> ForwardPolicy {
+fn build_forward(forward: &settings::Forward, upstreams: &mut BTreeMap<String, UpstreamState>) -> Forward {
     let upstreams = forward.upstreams.iter().map(|written| {
         let name = written.trim_start_matches("tls://");
         let number = u8::try_from(upstreams.len()).unwrap_or(u8::MAX);
@@ -152,19 +148,5 @@ fn build_forward(
         let (counters, encrypted) = (Arc::clone(&state.counters), name != written);
         Upstream { id, addr, encrypted, counters, ..fixture::upstream() }
     });
-    ForwardPolicy {
-        from: forward.from.clone(),
-        except: forward.except.clone(),
-        upstreams: upstreams.collect(),
-        order: forward.order,
-        transport: forward.transport,
-        max_concurrent: forward.max_concurrent,
-        read_timeout: forward.read_timeout,
-        attempts: forward.attempts,
-        health: forward.health.clone(),
-        failover: forward.failover.clone(),
-        next: forward.next.clone(),
-        next_on_nodata: forward.next_on_nodata,
-        state: Arc::default(),
-    }
+    Forward { options: forward.options.clone(), upstreams: upstreams.collect(), state: Arc::default() }
 }

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use resolver::policy::{
-    CacheOptions, HealthCheck, MaxConnectAttempts, Prefetch, ResolverLimits, SelectionPolicy, ServeStale,
-    ServeStaleMode, StoreOptions, TransportPreference,
+    CacheOptions, ForwardOptions, HealthCheck, MaxConnectAttempts, Prefetch, ResolverLimits, SelectionPolicy,
+    ServeStale, ServeStaleMode, StoreOptions, TransportPreference,
 };
 use wire::header::Rcode;
 use wire::name::Name;
@@ -42,48 +42,21 @@ pub struct Block {
 /// A `forward` directive.
 #[derive(Clone, Debug)]
 pub struct Forward {
-    /// Names in this zone.
-    pub from: Name,
-    /// But not in these.
-    pub except: Vec<Name>,
+    /// Its options; `sequential`, `force_tcp` and no health checks by default.
+    pub options: ForwardOptions,
     /// Upstreams by the names the scenario gives them; those written `tls://NAME` are reached by TLS.
     pub upstreams: Vec<String>,
-    /// Their order; `sequential` unless told otherwise, so that a scenario knows who is asked.
-    pub order: SelectionPolicy,
-    /// How questions travel; `force_tcp` unless told otherwise.
-    pub transport: TransportPreference,
-    /// 0 is no limit.
-    pub max_concurrent: u32,
-    /// Of one attempt.
-    pub read_timeout: Duration,
-    /// `max_connect_attempts`.
-    pub attempts: MaxConnectAttempts,
-    /// `max_fails`, `health_check`, `failfast_all_unhealthy_upstreams`; nobody is probed unless told otherwise.
-    pub health: HealthCheck,
-    /// `failover`.
-    pub failover: Vec<Rcode>,
-    /// `next`.
-    pub next: Vec<Rcode>,
-    /// `next_on_nodata`.
-    pub next_on_nodata: bool,
 }
 
 impl Forward {
     fn new(from: Name, upstreams: Vec<String>) -> Self {
-        Self {
-            from,
-            except: Vec::new(),
-            upstreams,
-            order: SelectionPolicy::Sequential,
+        let options = ForwardOptions {
+            policy: SelectionPolicy::Sequential,
             transport: TransportPreference::ForceTcp,
-            max_concurrent: 0,
-            read_timeout: Duration::from_secs(2),
-            attempts: MaxConnectAttempts::default(),
-            health: HealthCheck { max_fails: 0, ..fixture::health() },
-            failover: Vec::new(),
-            next: Vec::new(),
-            next_on_nodata: false,
-        }
+            health_check: HealthCheck { max_fails: 0, ..HealthCheck::default() },
+            ..ForwardOptions::new(from)
+        };
+        Self { options, upstreams }
     }
 }
 
@@ -180,7 +153,7 @@ fn parse_directive(words: &[&str], block: &mut Block) -> Result<(), TextError> {
             block.choose(Some(Forward::new(zone(from)?, upstreams)));
         }
         _ => match block.forwards.last_mut() {
-            Some(forward) => return parse_forward(words, forward),
+            Some(forward) => return parse_forward(words, &mut forward.options),
             None => return error("options of `forward none`"),
         },
     }
@@ -243,28 +216,30 @@ fn parse_store(words: &[&str], store: &mut StoreOptions) -> Result<(), TextError
     if words.is_empty() || values.next().is_some() { error("CAPACITY [TTL [MINTTL]]") } else { Ok(()) }
 }
 
-fn parse_forward(words: &[&str], forward: &mut Forward) -> Result<(), TextError> {
+fn parse_forward(words: &[&str], options: &mut ForwardOptions) -> Result<(), TextError> {
     match *words {
-        ["except", ref zones @ ..] => forward.except = parse_zones(zones)?,
-        ["policy", "random"] => forward.order = SelectionPolicy::Random,
-        ["policy", "round_robin"] => forward.order = SelectionPolicy::RoundRobin,
-        ["policy", "sequential"] => forward.order = SelectionPolicy::Sequential,
-        ["force_tcp"] => forward.transport = TransportPreference::ForceTcp,
-        ["prefer_udp"] => forward.transport = TransportPreference::PreferUdp,
-        ["as_client"] => forward.transport = TransportPreference::SameAsClient,
-        ["max_concurrent", limit] => forward.max_concurrent = number(limit)?,
-        ["read_timeout", time] => forward.read_timeout = duration(time)?,
-        ["max_connect_attempts", "0"] => forward.attempts = MaxConnectAttempts::Unlimited,
-        ["max_connect_attempts", most] => forward.attempts = MaxConnectAttempts::Limit(number(most)?),
-        ["max_fails", most] => forward.health.max_fails = number(most)?,
-        ["health_check", interval, ref options @ ..] => {
-            forward.health.interval = duration(interval)?;
-            return parse_health_check(options, &mut forward.health);
+        ["except", ref zones @ ..] => options.except = parse_zones(zones)?,
+        ["policy", "random"] => options.policy = SelectionPolicy::Random,
+        ["policy", "round_robin"] => options.policy = SelectionPolicy::RoundRobin,
+        ["policy", "sequential"] => options.policy = SelectionPolicy::Sequential,
+        ["force_tcp"] => options.transport = TransportPreference::ForceTcp,
+        ["prefer_udp"] => options.transport = TransportPreference::PreferUdp,
+        ["as_client"] => options.transport = TransportPreference::SameAsClient,
+        ["max_concurrent", limit] => options.max_concurrent = number(limit)?,
+        ["read_timeout", time] => options.read_timeout = duration(time)?,
+        ["max_connect_attempts", "0"] => options.max_connect_attempts = MaxConnectAttempts::Unlimited,
+        ["max_connect_attempts", most] => {
+            options.max_connect_attempts = MaxConnectAttempts::Limit(number(most)?)
         }
-        ["failfast_all_unhealthy_upstreams"] => forward.health.failfast = true,
-        ["failover", ref rcodes @ ..] => forward.failover = parse_rcodes(rcodes)?,
-        ["next", ref rcodes @ ..] => forward.next = parse_rcodes(rcodes)?,
-        ["next_on_nodata"] => forward.next_on_nodata = true,
+        ["max_fails", most] => options.health_check.max_fails = number(most)?,
+        ["health_check", interval, ref rest @ ..] => {
+            options.health_check.interval = duration(interval)?;
+            return parse_health_check(rest, &mut options.health_check);
+        }
+        ["failfast_all_unhealthy_upstreams"] => options.health_check.failfast = true,
+        ["failover", ref rcodes @ ..] => options.failover = parse_rcodes(rcodes)?,
+        ["next", ref rcodes @ ..] => options.next = parse_rcodes(rcodes)?,
+        ["next_on_nodata"] => options.next_on_nodata = true,
         _ => return error(format!("`{}` is not a directive", words.join(" "))),
     }
     Ok(())

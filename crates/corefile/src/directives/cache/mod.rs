@@ -49,24 +49,13 @@ pub(super) fn read(
         Some((first, rest)) if first.text.parse::<i64>().is_ok() => (Some(life(first)?), rest),
         _ => (None, directive.head.args.as_slice()),
     };
-    let store = |max_ttl: u32| StoreOptions {
-        capacity: capacity_of(10_000),
-        max_ttl: ttl.unwrap_or(max_ttl),
-        min_ttl: 5,
-        disabled: Vec::new(),
+    let zones = match zones_of(zones)? {
+        zones if zones.is_empty() => context.keys.iter().map(|key| key.zone.clone()).collect(),
+        zones => zones,
     };
-    let mut policy = CacheOptions {
-        zones: zones_of(zones)?,
-        success: store(3600),
-        denial: store(1800),
-        servfail: Duration::from_secs(5),
-        keep_ttl: false,
-        prefetch: None,
-        serve_stale: None,
-        authoritative: false,
-    };
-    if policy.zones.is_empty() {
-        policy.zones = context.keys.iter().map(|key| key.zone.clone()).collect();
+    let mut policy = CacheOptions::new(zones);
+    if let Some(ttl) = ttl {
+        (policy.success.max_ttl, policy.denial.max_ttl) = (ttl, ttl);
     }
     read_options(&directive.options, &mut policy)?;
     for store in [&mut policy.success, &mut policy.denial] {

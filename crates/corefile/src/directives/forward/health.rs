@@ -18,17 +18,6 @@ use crate::tree::Words;
 /// CoreDNS asks without any pause when told 0.
 const SHORTEST: Duration = Duration::from_millis(100);
 
-/// What a directive without options about health says.
-pub(super) fn unset() -> HealthCheck {
-    HealthCheck {
-        max_fails: 2,
-        interval: Duration::from_millis(500),
-        recursion_desired: true,
-        name: Name::root(),
-        failfast: false,
-    }
-}
-
 pub(super) fn check(
     option: &Words,
     health: &mut HealthCheck,

@@ -47,7 +47,7 @@
 
 use std::time::Duration;
 
-use resolver::policy::{MaxConnectAttempts, SelectionPolicy, TransportPreference};
+use resolver::policy::{ForwardOptions, MaxConnectAttempts, SelectionPolicy, TransportPreference};
 
 use super::{DirectiveContext, duration_or, integer};
 use crate::error::ConfigError;
@@ -85,29 +85,16 @@ pub(super) fn read(
             from.text
         ));
     }
-    let mut forward = Forward {
-        from: zone,
-        except: Vec::new(),
-        upstreams: upstreams::read(to, last, context)?,
-        order: SelectionPolicy::Random,
-        transport: TransportPreference::SameAsClient,
-        max_concurrent: 0,
-        read_timeout: Duration::from_secs(2),
-        attempts: MaxConnectAttempts::default(),
-        health: health::unset(),
-        failover: Vec::new(),
-        next: Vec::new(),
-        next_on_nodata: false,
-        connection: connection::unset(),
-    };
+    let upstreams = upstreams::read(to, last, context)?;
+    let mut options = ForwardOptions::new(zone);
     let mut connection = connection::Draft::new();
     for option in &directive.options {
         if !connection.read_option(option)? {
-            read_option(option, &mut forward, context.warnings)?;
+            read_option(option, &mut options, context.warnings)?;
         }
     }
-    forward.connection = connection.settle(to, &forward.upstreams, context)?;
-    Ok(forward)
+    let connection = connection.settle(to, &upstreams, context)?;
+    Ok(Forward { options, upstreams, connection })
 }
 
 /// What to say of a `next` in the last `forward` of a block, after which there is nobody to ask.
@@ -118,44 +105,48 @@ pub(super) fn leads_nowhere(directives: &[Directive]) -> Option<String> {
     Some(format!("{} - no forward follows in this block: {} does nothing", name.place(), name.text))
 }
 
-fn read_option(option: &Words, forward: &mut Forward, warnings: &mut Vec<String>) -> Result<(), ConfigError> {
+fn read_option(
+    option: &Words,
+    options: &mut ForwardOptions,
+    warnings: &mut Vec<String>,
+) -> Result<(), ConfigError> {
     match &*option.name.text {
         "except" => {
             for zone in option.arguments(1, usize::MAX)? {
-                forward.except.extend(keys::zones(zone)?);
+                options.except.extend(keys::zones(zone)?);
             }
         }
         "force_tcp" => {
             option.bare()?;
-            forward.transport = TransportPreference::ForceTcp;
+            options.transport = TransportPreference::ForceTcp;
         }
         "prefer_udp" => {
             option.bare()?;
-            if forward.transport != TransportPreference::ForceTcp {
-                forward.transport = TransportPreference::PreferUdp;
+            if options.transport != TransportPreference::ForceTcp {
+                options.transport = TransportPreference::PreferUdp;
             }
         }
-        "policy" => forward.order = policy(option.one()?)?,
-        "max_concurrent" => forward.max_concurrent = max_concurrent(option.one()?)?,
+        "policy" => options.policy = policy(option.one()?)?,
+        "max_concurrent" => options.max_concurrent = max_concurrent(option.one()?)?,
         "max_connect_attempts" => {
-            forward.attempts = match number(option.one()?)? {
+            options.max_connect_attempts = match number(option.one()?)? {
                 0 => MaxConnectAttempts::Unlimited,
                 most => MaxConnectAttempts::Limit(most),
             };
         }
-        "max_fails" => forward.health.max_fails = number(option.one()?)?,
-        "health_check" => health::check(option, &mut forward.health, warnings)?,
+        "max_fails" => options.health_check.max_fails = number(option.one()?)?,
+        "health_check" => health::check(option, &mut options.health_check, warnings)?,
         "failfast_all_unhealthy_upstreams" => {
             option.bare()?;
-            forward.health.failfast = true;
+            options.health_check.failfast = true;
         }
-        "failover" => forward.failover.extend(answers::failover(option)?),
-        "next" => forward.next.extend(answers::rcodes(option)?),
+        "failover" => options.failover.extend(answers::failover(option)?),
+        "next" => options.next.extend(answers::rcodes(option)?),
         "next_on_nodata" => {
             option.bare()?;
-            forward.next_on_nodata = true;
+            options.next_on_nodata = true;
         }
-        "read_timeout" => forward.read_timeout = read_timeout(option.one()?)?,
+        "read_timeout" => options.read_timeout = read_timeout(option.one()?)?,
         "doh_method" => warnings.push(doh_method(option)?),
         "resolver" => {
             option.arguments(1, usize::MAX)?;

@@ -6,7 +6,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use resolver::counters::UpstreamCounters;
-use resolver::policy::{Block, ForwardPolicy, Upstream};
+use resolver::policy::{Block, Forward, Upstream};
 use wire::edns::DEFAULT_UDP_SIZE;
 
 use super::{Shared, SharedForward};
@@ -86,7 +86,7 @@ impl Hand<'_> {
         forward: &settings::Forward,
         shared: &SharedForward,
         carriers: &mut UpstreamEndpoints,
-    ) -> ForwardPolicy {
+    ) -> Forward {
         let mut upstreams = Vec::new();
         for (&addr, (id, state)) in forward.upstreams.iter().zip(&shared.upstreams) {
             let counters = self.counters.upstream(addr, self.worker);
@@ -95,21 +95,7 @@ impl Hand<'_> {
             carriers.insert(*id, Arc::new(carrier));
             upstreams.push(Upstream { id: *id, addr, encrypted, counters, state: Arc::clone(state) });
         }
-        ForwardPolicy {
-            from: forward.from.clone(),
-            except: forward.except.clone(),
-            upstreams,
-            order: forward.order,
-            transport: forward.transport,
-            max_concurrent: forward.max_concurrent,
-            read_timeout: forward.read_timeout,
-            attempts: forward.attempts,
-            health: forward.health.clone(),
-            failover: forward.failover.clone(),
-            next: forward.next.clone(),
-            next_on_nodata: forward.next_on_nodata,
-            state: Arc::clone(&shared.state),
-        }
+        Forward { options: forward.options.clone(), upstreams, state: Arc::clone(&shared.state) }
     }
 }
 

@@ -1,0 +1,45 @@
+//! Server blocks.
+
+use std::sync::Arc;
+
+use super::cache_options::CacheOptions;
+use super::forward::Forward;
+use super::id::BlockId;
+use crate::cache::Usage;
+use crate::counters::BlockCounters;
+
+/// A server block: one chain of directives.
+#[derive(Debug)]
+pub struct Block {
+    /// Its ID.
+    pub id: BlockId,
+    /// `bufsize`, 512 to 4096 octets, 1232 by default: the size limit of UDP responses, whatever
+    /// the client's OPT allows, and the payload size our OPT announces.
+    pub udp_size: u16,
+    /// The `cache` directive.
+    pub cache: Option<CacheOptions>,
+    /// The `forward` directives; the first that matches a name takes it.
+    pub forwards: Vec<Forward>,
+    /// Counters of its cache.
+    pub counters: Arc<BlockCounters>,
+    /// Cache usage of this block, shared by all workers.
+    pub usage: Arc<Usage>,
+}
+
+impl Block {
+    /// The first `forward` that matches a lower-case wire name.
+    pub(crate) fn forward_for(&self, name: &[u8]) -> Option<usize> {
+        self.forwards.iter().position(|forward| forward.options.matches(name))
+    }
+
+    /// The next `forward` after `forward` that matches a lower-case wire name.
+    pub(crate) fn next_forward(&self, forward: usize, name: &[u8]) -> Option<usize> {
+        let matches = |&index: &usize| self.forwards.get(index).is_some_and(|one| one.options.matches(name));
+        (forward + 1..self.forwards.len()).find(matches)
+    }
+
+    /// The `cache` directive, for names in its zones.
+    pub(crate) fn cache_for(&self, name: &[u8]) -> Option<&CacheOptions> {
+        self.cache.as_ref().filter(|cache| cache.covers(name))
+    }
+}
