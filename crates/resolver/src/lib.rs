@@ -37,7 +37,7 @@ use wire::header::{Header, Rcode, RecordType};
 use wire::query::Rejection;
 
 use crate::action::{Action, AttemptFailure, AttemptId, Client, Outbox};
-use crate::cache::{Cache, Front};
+use crate::cache::{Cache, L1Cache};
 use crate::counters::WorkerCounters;
 use crate::inflight::query::{Attempt, InflightQuery, QueryId, Timer};
 use crate::inflight::quotas::ClientQuotas;
@@ -74,7 +74,7 @@ pub struct ResolverConfig {
 pub struct Resolver {
     policy: Arc<Policy>,
     worker: WorkerId,
-    front: Front,
+    cache: L1Cache,
     shared_inflight: Arc<SharedInflight>,
     counters: Arc<WorkerCounters>,
     limits: ResolverLimits,
@@ -100,7 +100,7 @@ impl Resolver {
         Self {
             policy: config.policy,
             worker: config.worker,
-            front: Front::new(config.cache),
+            cache: L1Cache::new(config.cache),
             shared_inflight: config.shared_inflight,
             counters: config.counters,
             limits: config.limits,
@@ -124,7 +124,7 @@ impl Resolver {
     /// Probes of the old policy end, and so do failures of upstreams of which nothing was heard.
     pub fn set_policy(&mut self, policy: Arc<Policy>, outbox: &mut Outbox) {
         std::mem::replace(&mut self.policy, policy).expire_outages();
-        self.front.clear();
+        self.cache.clear();
         self.stop_health_checks(outbox);
     }
 

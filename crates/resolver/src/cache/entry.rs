@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use wire::Answer;
 
-use super::{Terms, Usage};
+use super::{StoreLimits, Usage};
 use crate::policy::{ForwardState, Prefetch};
 
 /// Which of a block's two stores an entry counts in.
@@ -20,7 +20,7 @@ pub enum Store {
 
 /// How old an entry is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Age {
+pub(crate) enum Freshness {
     /// Alive, with this many whole seconds left, above 0.
     Fresh(u32),
     /// Over, but within the time in which it may be told when nothing newer can be had (RFC 8767 section 4).
@@ -34,18 +34,18 @@ pub(crate) struct Entry {
     pub(crate) answer: Answer,
     pub(crate) stored: Instant,
     /// Seconds, above 0.
-    pub(crate) lifetime: u32,
+    pub(crate) ttl: u32,
     pub(crate) store: Store,
     pub(crate) usage: Arc<Usage>,
     /// Until when it stands, for a failure.
-    pub(crate) failure: Option<Box<Failure>>,
-    pub(crate) demand: Demand,
-    pub(crate) standing: Standing,
+    pub(crate) failure: Option<Box<CachedFailure>>,
+    pub(crate) popularity: Popularity,
+    pub(crate) sieve: SieveState,
 }
 
 /// A failure that is told again instead of asking (RFC 9520 section 3.2).
 #[derive(Debug, Default)]
-pub(crate) struct Failure {
+pub(crate) struct CachedFailure {
     /// Nothing was heard of the upstreams while it came about: it ends with their next answer.
     outage: Option<Outage>,
     /// The question has been answered since.
@@ -68,7 +68,7 @@ impl Outage {
     }
 }
 
-impl Failure {
+impl CachedFailure {
     /// A failure that came after `streak` others in a row, during an outage or not.
     pub(crate) fn new(outage: Option<Outage>, streak: u8) -> Self {
         Self { outage, streak, revoked: AtomicBool::new(false) }
@@ -81,20 +81,20 @@ impl Failure {
 
 /// How much an entry is wanted. Times are milliseconds since it was stored.
 #[derive(Debug, Default)]
-pub(crate) struct Demand {
+pub(crate) struct Popularity {
     hits: AtomicU32,
     last_hit: AtomicU32,
     quiet_until: AtomicU32,
 }
 
-impl Demand {
+impl Popularity {
     /// The demand of an entry that takes the place of this one.
-    pub(crate) fn inherit(&self) -> Self {
+    pub(crate) fn carry_over(&self) -> Self {
         Self { hits: AtomicU32::new(self.hits.load(Relaxed)), ..Self::default() }
     }
 
     /// The demand of an entry as another process saw it.
-    pub(super) fn resume(hits: u32, last_hit: u32) -> Self {
+    pub(super) fn restore(hits: u32, last_hit: u32) -> Self {
         let [hits, last_hit] = [hits, last_hit].map(AtomicU32::new);
         Self { hits, last_hit, ..Self::default() }
     }
@@ -112,12 +112,12 @@ impl Demand {
 
 /// What decides whether an entry stays when room is wanted.
 #[derive(Debug, Default)]
-pub(crate) struct Standing {
+pub(crate) struct SieveState {
     place: AtomicU32,
     asked: AtomicBool,
 }
 
-impl Standing {
+impl SieveState {
     /// Notes that the entry was asked for. Written only when that is news: workers share what stands in this line of
     /// memory.
     pub(crate) fn ask(&self) {
@@ -151,38 +151,38 @@ impl Standing {
 
 impl Entry {
     /// How old it is at `now`, or nothing when it is over for longer than `window`.
-    pub(crate) fn age(&self, now: Instant, window: Duration) -> Option<Age> {
+    pub(crate) fn freshness(&self, now: Instant, window: Duration) -> Option<Freshness> {
         if self.failure.as_ref().is_some_and(|failure| !failure.stands()) {
             return None;
         }
         let age = now.saturating_duration_since(self.stored);
-        let lifetime = Duration::from_secs(u64::from(self.lifetime));
-        if age < lifetime {
+        let ttl = Duration::from_secs(u64::from(self.ttl));
+        if age < ttl {
             let elapsed = u32::try_from(age.as_secs()).ok()?;
-            return self.lifetime.checked_sub(elapsed).map(Age::Fresh);
+            return self.ttl.checked_sub(elapsed).map(Freshness::Fresh);
         }
-        (age - lifetime < window).then_some(Age::Stale)
+        (age - ttl < window).then_some(Freshness::Stale)
     }
 
     /// Notes a hit; true when the name is popular and the end of the answer's life is near: `remaining` seconds.
-    pub(crate) fn wants_prefetch(&self, prefetch: Prefetch, now: Instant, remaining: u32) -> bool {
+    pub(crate) fn hit_triggers_prefetch(&self, prefetch: Prefetch, now: Instant, remaining: u32) -> bool {
         let at = self.since_stored(now);
-        let gap = at.saturating_sub(self.demand.last_hit.swap(at, Relaxed));
+        let gap = at.saturating_sub(self.popularity.last_hit.swap(at, Relaxed));
         let popular = u128::from(gap) <= prefetch.duration.as_millis();
-        let hits = if popular { self.demand.hits.load(Relaxed).saturating_add(1) } else { 1 };
-        self.demand.hits.store(hits, Relaxed);
-        let part = u64::from(self.lifetime) * u64::from(prefetch.percent);
+        let hits = if popular { self.popularity.hits.load(Relaxed).saturating_add(1) } else { 1 };
+        self.popularity.hits.store(hits, Relaxed);
+        let part = u64::from(self.ttl) * u64::from(prefetch.percent);
         hits >= prefetch.amount && u64::from(remaining) <= part.div_ceil(100)
     }
 
     /// Leaves upstreams in peace about it until `until`.
-    pub(crate) fn keep_quiet(&self, until: Instant) {
-        self.demand.quiet_until.store(self.since_stored(until), Relaxed);
+    pub(crate) fn suppress_refresh(&self, until: Instant) {
+        self.popularity.quiet_until.store(self.since_stored(until), Relaxed);
     }
 
     /// True when upstreams are to be left in peace about it.
-    pub(crate) fn is_quiet(&self, now: Instant) -> bool {
-        self.since_stored(now) < self.demand.quiet_until.load(Relaxed)
+    pub(crate) fn is_refresh_suppressed(&self, now: Instant) -> bool {
+        self.since_stored(now) < self.popularity.quiet_until.load(Relaxed)
     }
 
     /// The question that failed has been answered.
@@ -193,14 +193,14 @@ impl Entry {
     }
 
     /// True when it is of no use any more.
-    pub(super) fn has_ended(&self, now: Instant, terms: Terms) -> bool {
+    pub(super) fn is_expired(&self, now: Instant, limits: StoreLimits) -> bool {
         let grace = match &self.failure {
             Some(failure) if !failure.stands() => return true,
-            Some(_) => terms.failure_grace,
-            None => terms.grace,
+            Some(_) => limits.failure_grace,
+            None => limits.grace,
         };
-        let life = Duration::from_secs(u64::from(self.lifetime)).saturating_add(grace);
-        now.saturating_duration_since(self.stored) >= life
+        let cacheability = Duration::from_secs(u64::from(self.ttl)).saturating_add(grace);
+        now.saturating_duration_since(self.stored) >= cacheability
     }
 
     /// Octets this costs, the cache's own bookkeeping included.

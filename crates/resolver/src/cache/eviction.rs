@@ -41,7 +41,7 @@ const SURVEYED: u32 = 256;
 
 /// What a `cache` directive grants to one of its stores.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Terms {
+pub(crate) struct StoreLimits {
     /// Entries, above 0.
     pub(crate) capacity: u32,
     /// How long after its life an answer is still of use.
@@ -50,7 +50,7 @@ pub(crate) struct Terms {
     pub(crate) failure_grace: Duration,
 }
 
-impl Terms {
+impl StoreLimits {
     /// What `policy` grants to `store`.
     pub(crate) fn of(policy: &CacheOptions, store: Store) -> Self {
         let capacity = match store {
@@ -100,7 +100,7 @@ type PushAt = fn(&mut Places, &mut Row, Arc<Entry>) -> u32;
 struct StoreRow {
     usage: Arc<Usage>,
     store: Store,
-    terms: Terms,
+    limits: StoreLimits,
     row: Row,
     /// How often as many entries have left as there were, modulo 256.
     turnover: u8,
@@ -109,9 +109,9 @@ struct StoreRow {
 }
 
 impl StoreRow {
-    fn new(entry: &Entry, terms: Terms) -> Self {
+    fn new(entry: &Entry, limits: StoreLimits) -> Self {
         let (usage, store) = (Arc::clone(&entry.usage), entry.store);
-        Self { usage, store, terms, row: Row::default(), turnover: 0, left: 0 }
+        Self { usage, store, limits, row: Row::default(), turnover: 0, left: 0 }
     }
 
     /// Counts one that leaves, and says at which turnover.
@@ -166,15 +166,15 @@ impl Room {
 
     /// Takes `entry` in, in place of `old` if its key has an entry, and fills `leaving`. Where a key has its place
     /// already, nobody leaves for the capacity.
-    pub(super) fn take_in(&mut self, entry: &Arc<Entry>, old: Option<&Arc<Entry>>, terms: Terms) {
+    pub(super) fn take_in(&mut self, entry: &Arc<Entry>, old: Option<&Arc<Entry>>, limits: StoreLimits) {
         let now = entry.stored;
         self.moved += u64::from(entry.weight());
-        let store = self.store_of(entry, terms);
+        let store = self.store_of(entry, limits);
         let old = old.filter(|old| self.stands(old));
         let mut patience = PATIENCE;
         if let Some(old) = old {
-            let place = old.standing.place();
-            entry.standing.ask();
+            let place = old.sieve.place();
+            entry.sieve.ask();
             if self.stores.get(store).is_some_and(|row| row.is_of(old)) {
                 self.replace(store, place, entry);
                 self.free_octets(0, now, &mut patience);
@@ -182,7 +182,7 @@ impl Room {
             }
             self.dismiss(place, Departure::Replaced);
         } else if self.has_returned(store, entry) {
-            entry.standing.ask();
+            entry.sieve.ask();
         }
         self.free_places(store, now, &mut patience);
         self.free_octets(u64::from(entry.weight()), now, &mut patience);
@@ -197,7 +197,7 @@ impl Room {
         &mut self,
         entry: &Arc<Entry>,
         old: Option<&Arc<Entry>>,
-        terms: Terms,
+        limits: StoreLimits,
     ) -> Reception {
         let old = old.filter(|old| self.stands(old));
         if old.is_some_and(|old| old.stored >= entry.stored) {
@@ -212,11 +212,11 @@ impl Room {
         }
         let row = self.stores.iter().find(|store| store.is_of(entry));
         let same = row.zip(old).is_some_and(|(row, old)| row.is_of(old));
-        if !same && row.is_some_and(|row| row.row.len >= terms.capacity) {
+        if !same && row.is_some_and(|row| row.row.len >= limits.capacity) {
             return Reception::NoPlace;
         }
-        let store = self.store_of(entry, terms);
-        match old.map(|old| old.standing.place()) {
+        let store = self.store_of(entry, limits);
+        match old.map(|old| old.sieve.place()) {
             Some(place) if same => self.replace(store, place, entry),
             Some(place) => {
                 self.dismiss(place, Departure::Replaced);
@@ -232,8 +232,8 @@ impl Room {
     pub(super) fn survey(&self, from: u32, now: Instant, found: &mut Vec<Arc<Entry>>) -> Option<u32> {
         let end = self.places.end().min(from.saturating_add(SURVEYED));
         for entry in (from..end).filter_map(|at| self.places.entry(at)) {
-            let terms = self.stores.iter().find(|store| store.is_of(entry)).map(|store| store.terms);
-            if terms.is_some_and(|terms| !entry.has_ended(now, terms)) {
+            let limits = self.stores.iter().find(|store| store.is_of(entry)).map(|store| store.limits);
+            if limits.is_some_and(|limits| !entry.is_expired(now, limits)) {
                 found.push(Arc::clone(entry));
             }
         }
@@ -242,18 +242,18 @@ impl Room {
 
     /// True for an entry of the table that has its place here.
     fn stands(&self, old: &Arc<Entry>) -> bool {
-        self.places.entry(old.standing.place()).is_some_and(|entry| Arc::ptr_eq(old, entry))
+        self.places.entry(old.sieve.place()).is_some_and(|entry| Arc::ptr_eq(old, entry))
     }
 
     /// The number of the store of `entry`, which is valid until a store without entries is struck off.
-    fn store_of(&mut self, entry: &Entry, terms: Terms) -> usize {
+    fn store_of(&mut self, entry: &Entry, limits: StoreLimits) -> usize {
         if let Some(number) = self.stores.iter().position(|store| store.is_of(entry)) {
             if let Some(store) = self.stores.get_mut(number) {
-                store.terms = terms;
+                store.limits = limits;
             }
             return number;
         }
-        self.stores.push(StoreRow::new(entry, terms));
+        self.stores.push(StoreRow::new(entry, limits));
         self.stores.len() - 1
     }
 
@@ -265,7 +265,7 @@ impl Room {
     fn push(&mut self, store: usize, entry: &Arc<Entry>, end: PushAt) {
         let Some(store) = self.stores.get_mut(store) else { return };
         let place = end(&mut self.places, &mut store.row, Arc::clone(entry));
-        entry.standing.stand(place);
+        entry.sieve.stand(place);
         self.weight += u64::from(entry.weight());
         store.usage.entered(store.store);
     }
@@ -274,14 +274,14 @@ impl Room {
         let Some(store) = self.stores.get_mut(store) else { return };
         let before = store.row.weight;
         self.places.replace(&mut store.row, place, Arc::clone(entry));
-        entry.standing.stand(place);
+        entry.sieve.stand(place);
         self.weight = self.weight + store.row.weight - before;
     }
 
     /// Has a store give up entries until there is a place in it.
     fn free_places(&mut self, store: usize, now: Instant, patience: &mut u32) {
         for _ in 0..CAPACITY_EVICTIONS {
-            if self.stores.get(store).is_none_or(|store| store.row.len < store.terms.capacity) {
+            if self.stores.get(store).is_none_or(|store| store.row.len < store.limits.capacity) {
                 return;
             }
             self.evict(store, now, patience);
@@ -299,15 +299,15 @@ impl Room {
 
     /// Has the next entry leave on which the hand of a store comes down.
     fn evict(&mut self, store: usize, now: Instant, patience: &mut u32) {
-        let Some(StoreRow { row, terms, .. }) = self.stores.get_mut(store) else { return };
+        let Some(StoreRow { row, limits, .. }) = self.stores.get_mut(store) else { return };
         let mut at = row.hand;
         loop {
             if at == NOWHERE {
                 at = row.oldest;
             }
             let Some(entry) = self.places.entry(at) else { return };
-            let ended = entry.has_ended(now, *terms);
-            if ended || *patience == 0 || !entry.standing.pass_by() {
+            let ended = entry.is_expired(now, *limits);
+            if ended || *patience == 0 || !entry.sieve.pass_by() {
                 row.hand = at;
                 let departure = if ended { Departure::Ended } else { Departure::Evicted };
                 return self.see_off(at, departure);
@@ -323,8 +323,8 @@ impl Room {
             let at = if self.broom < self.places.end() { self.broom } else { 0 };
             self.broom = at + 1;
             let Some(entry) = self.places.entry(at) else { continue };
-            let terms = self.stores.iter().find(|store| store.is_of(entry)).map(|store| store.terms);
-            if terms.is_some_and(|terms| entry.has_ended(now, terms)) {
+            let limits = self.stores.iter().find(|store| store.is_of(entry)).map(|store| store.limits);
+            if limits.is_some_and(|limits| entry.is_expired(now, limits)) {
                 self.see_off(at, Departure::Ended);
             }
         }

@@ -25,7 +25,7 @@ impl Cache {
             ranked.extend(found.drain(..).filter_map(|entry| {
                 let (block, _) = Key::split(&entry.key)?;
                 // Workers go on to count: the order is by what was so here.
-                let rank = (entry.standing.is_asked(), entry.demand.hits(), entry.stored);
+                let rank = (entry.sieve.is_asked(), entry.popularity.hits(), entry.stored);
                 Some((Reverse(rank), *numbers.get(&block)?, entry))
             }));
         }
@@ -70,10 +70,10 @@ fn parcel(block: u16, entry: &Entry, now: Instant) -> Option<Parcel<'_>> {
     Some(Parcel {
         block,
         age: now.saturating_duration_since(entry.stored),
-        lifetime: entry.lifetime,
-        asked: entry.standing.is_asked(),
-        hits: entry.demand.hits(),
-        last_hit: entry.demand.last_hit(),
+        ttl: entry.ttl,
+        asked: entry.sieve.is_asked(),
+        hits: entry.popularity.hits(),
+        last_hit: entry.popularity.last_hit(),
         key,
         message: entry.answer.message(),
     })

@@ -8,8 +8,8 @@ use wire::header::Rcode;
 use wire::{Answer, Response};
 
 use super::record::Parcel;
-use super::{Cache, Demand, Entry, Key, Reception, Standing, Terms, Usage};
-use crate::cache::ttl::Life;
+use super::{Cache, Entry, Key, Popularity, Reception, SieveState, StoreLimits, Usage};
+use crate::cache::ttl::Cacheability;
 use crate::policy::{BlockId, CacheOptions};
 
 /// A server block that may take in what another process has had.
@@ -88,7 +88,7 @@ impl Cache {
             };
             octets = rest;
             match open(parcel, now, waited, import_targets) {
-                Ok((entry, terms)) => self.receive(&Arc::new(entry), terms, &mut summary),
+                Ok((entry, limits)) => self.receive(&Arc::new(entry), limits, &mut summary),
                 Err(Unfit::Homeless) => summary.unknown_block += 1,
                 Err(Unfit::Over) => summary.expired += 1,
                 Err(Unfit::Refused) => summary.rejected += 1,
@@ -97,8 +97,8 @@ impl Cache {
         summary
     }
 
-    fn receive(&self, entry: &Arc<Entry>, terms: Terms, summary: &mut ImportSummary) {
-        match self.take_over(entry, terms) {
+    fn receive(&self, entry: &Arc<Entry>, limits: StoreLimits, summary: &mut ImportSummary) {
+        match self.take_over(entry, limits) {
             Reception::TakenIn => summary.imported += 1,
             Reception::Known => summary.already_cached += 1,
             Reception::TooBig => summary.rejected += 1,
@@ -114,14 +114,14 @@ fn open(
     now: Instant,
     waited: Duration,
     import_targets: &[Option<ImportTarget>],
-) -> Result<(Entry, Terms), Unfit> {
+) -> Result<(Entry, StoreLimits), Unfit> {
     let parcel = Parcel::read(octets).ok_or(Unfit::Refused)?;
     let target =
         import_targets.get(usize::from(parcel.block)).and_then(Option::as_ref).ok_or(Unfit::Homeless)?;
     let stored = parcel.age.checked_add(waited).and_then(|age| now.checked_sub(age)).ok_or(Unfit::Over)?;
     let entry = entry(&parcel, stored, target).ok_or(Unfit::Refused)?;
-    let terms = Terms::of(&target.policy, entry.store);
-    if entry.has_ended(now, terms) { Err(Unfit::Over) } else { Ok((entry, terms)) }
+    let limits = StoreLimits::of(&target.policy, entry.store);
+    if entry.is_expired(now, limits) { Err(Unfit::Over) } else { Ok((entry, limits)) }
 }
 
 fn entry(parcel: &Parcel<'_>, stored: Instant, target: &ImportTarget) -> Option<Entry> {
@@ -133,21 +133,21 @@ fn entry(parcel: &Parcel<'_>, stored: Instant, target: &ImportTarget) -> Option<
     if !says_something || !is_pruned || !response.matches_question(&question) || !target.policy.covers(name) {
         return None;
     }
-    let life = Life::of(&response, name, &target.policy);
-    let lifetime = life.ttl.min(parcel.lifetime);
-    let standing = Standing::default();
+    let cacheability = Cacheability::of(&response, name, &target.policy);
+    let ttl = cacheability.ttl.min(parcel.ttl);
+    let sieve = SieveState::default();
     if parcel.asked {
-        standing.ask();
+        sieve.ask();
     }
     Some(Entry {
         key,
         answer: Answer::from_response(&response),
         stored,
-        lifetime,
-        store: life.store.filter(|_| lifetime > 0)?,
+        ttl,
+        store: cacheability.store.filter(|_| ttl > 0)?,
         usage: Arc::clone(&target.usage),
         failure: None,
-        demand: Demand::resume(parcel.hits, parcel.last_hit),
-        standing,
+        popularity: Popularity::restore(parcel.hits, parcel.last_hit),
+        sieve,
     })
 }

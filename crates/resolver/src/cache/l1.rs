@@ -7,8 +7,8 @@ use std::hash::BuildHasher;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::entry::{Age, Entry};
-use super::{Cache, Hasher, Terms};
+use super::entry::{Entry, Freshness};
+use super::{Cache, Hasher, StoreLimits};
 
 /// Places; a name finds one of the [`WAYS`] places of one set only. 4,096 of them are 64 KiB.
 const PLACES: usize = 4096;
@@ -22,7 +22,7 @@ const MOST_OCTETS: usize = 4 << 20;
 
 /// The front and the shared cache behind it.
 #[derive(Debug)]
-pub(crate) struct Front {
+pub(crate) struct L1Cache {
     shared: Arc<Cache>,
     hasher: Hasher,
     places: Box<[Option<Place>]>,
@@ -38,31 +38,36 @@ struct Place {
     entry: Arc<Entry>,
 }
 
-impl Front {
+impl L1Cache {
     pub(crate) fn new(shared: Arc<Cache>) -> Self {
         let places = std::iter::repeat_with(|| None).take(PLACES).collect();
         Self { shared, hasher: Hasher::new(), places, octets: 0, turn: 0 }
     }
 
     /// The entry for `key` and its age at `now`, if it is not over for longer than `window`.
-    pub(crate) fn get(&mut self, key: &[u8], now: Instant, window: Duration) -> Option<(&Arc<Entry>, Age)> {
+    pub(crate) fn get(
+        &mut self,
+        key: &[u8],
+        now: Instant,
+        window: Duration,
+    ) -> Option<(&Arc<Entry>, Freshness)> {
         let hash = self.hasher.hash_one(key);
-        let found = self.find(hash, key).and_then(|at| Some((at, self.entry(at)?.age(now, window)?)));
+        let found = self.find(hash, key).and_then(|at| Some((at, self.entry(at)?.freshness(now, window)?)));
         let (at, age) = match found {
-            Some((at, age @ Age::Fresh(_))) => (at, age),
+            Some((at, age @ Freshness::Fresh(_))) => (at, age),
             _ => {
                 let entry = self.shared.get(key)?;
-                let age = entry.age(now, window)?;
+                let age = entry.freshness(now, window)?;
                 (self.keep(hash, entry), age)
             }
         };
         let entry = self.entry(at)?;
-        entry.standing.ask();
+        entry.sieve.ask();
         Some((entry, age))
     }
 
     /// True when another worker has put another entry in the place of the one that is kept here. It is kept from here on.
-    pub(crate) fn renew(&mut self, key: &[u8]) -> bool {
+    pub(crate) fn update_from_shared(&mut self, key: &[u8]) -> bool {
         let Some(newest) = self.shared.get(key) else { return false };
         let hash = self.hasher.hash_one(key);
         let known = self.find(hash, key).and_then(|at| self.entry(at));
@@ -79,8 +84,8 @@ impl Front {
     }
 
     /// Keeps `entry` here and for all workers, on these terms; false when it is too big to be kept.
-    pub(crate) fn insert(&mut self, entry: Arc<Entry>, terms: Terms) -> bool {
-        let kept = self.shared.insert(&entry, terms);
+    pub(crate) fn insert(&mut self, entry: Arc<Entry>, limits: StoreLimits) -> bool {
+        let kept = self.shared.insert(&entry, limits);
         if kept {
             self.keep(self.hasher.hash_one(&*entry.key), entry);
         }
@@ -143,7 +148,7 @@ mod tests {
     use wire::{Answer, Response};
 
     use super::*;
-    use crate::cache::{Demand, Standing, Store, Usage};
+    use crate::cache::{Popularity, SieveState, Store, Usage};
 
     /// An answer to a question for the root, with one record of `len` octets.
     fn entry(key: u8, len: u16, stored: Instant, usage: &Arc<Usage>) -> Arc<Entry> {
@@ -153,25 +158,23 @@ mod tests {
         message.extend(repeat_n(0, usize::from(len)));
         let answer = Answer::from_response(&Response::parse(&message).unwrap());
         let (key, store, usage) = (Arc::from([key]), Store::Success, Arc::clone(usage));
-        let (failure, demand, standing) = (None, Demand::default(), Standing::default());
-        Arc::new(Entry { key, answer, stored, lifetime: 30, store, usage, failure, demand, standing })
+        let (failure, popularity, sieve) = (None, Popularity::default(), SieveState::default());
+        Arc::new(Entry { key, answer, stored, ttl: 30, store, usage, failure, popularity, sieve })
     }
 
     #[test]
     fn what_the_cache_has_dropped_lives_on_within_bounds() {
         let now = testkit::clock::now();
         let (shared, usage) = (Arc::new(Cache::new(5 << 20)), Arc::default());
-        let mut front = Front::new(Arc::clone(&shared));
+        let mut front = L1Cache::new(Arc::clone(&shared));
         let mut entries: Vec<Weak<Entry>> = Vec::new();
         for key in 0..200 {
             let fresh = entry(key, 60_000, now, &usage);
             entries.push(Arc::downgrade(&fresh));
-            assert!(
-                front.insert(
-                    fresh,
-                    Terms { capacity: 1, grace: Duration::ZERO, failure_grace: Duration::ZERO }
-                )
-            );
+            assert!(front.insert(
+                fresh,
+                StoreLimits { capacity: 1, grace: Duration::ZERO, failure_grace: Duration::ZERO }
+            ));
             shared.settle();
             assert!(front.get(&[key], now, Duration::ZERO).is_some());
         }

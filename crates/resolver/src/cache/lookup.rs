@@ -9,7 +9,7 @@ use wire::header::{Class, Rcode};
 
 use crate::Resolver;
 use crate::action::Outbox;
-use crate::cache::{Age, Entry, Key, Store};
+use crate::cache::{Entry, Freshness, Key, Store};
 use crate::counters::Plugin;
 use crate::inflight::query::StaleAnswer;
 use crate::policy::{Block, CacheOptions, Route, ServeStale, ServeStaleMode};
@@ -31,19 +31,20 @@ impl Resolver {
         block.counters.cache_requests.add(1);
         let key = Key::new(block.id, query);
         let now = requester.asked;
-        match self.front.get(key.as_bytes(), now, cache.stale_window()) {
+        match self.cache.get(key.as_bytes(), now, cache.stale_window()) {
             None => self.respond_cached_failure(routed, &key, outbox),
-            Some((entry, Age::Stale)) => {
+            Some((entry, Freshness::Stale)) => {
                 let entry = Arc::clone(entry);
                 self.answer_stale(routed, &key, entry, outbox)
             }
-            Some((entry, Age::Fresh(remaining))) => {
+            Some((entry, Freshness::Fresh(remaining))) => {
                 count_hit(block, entry);
-                let shown = if cache.keep_ttl { entry.lifetime } else { remaining };
+                let shown = if cache.keep_ttl { entry.ttl } else { remaining };
                 let ttl = ResponseTtl::Uniform(shown);
                 requester.respond(hit(entry, ttl, cache), QueryCounters::of(route), now, outbox);
                 let prefetch = cache.prefetch;
-                let is_due = prefetch.is_some_and(|prefetch| entry.wants_prefetch(prefetch, now, remaining));
+                let is_due =
+                    prefetch.is_some_and(|prefetch| entry.hit_triggers_prefetch(prefetch, now, remaining));
                 if is_due && self.failure(&key, now).is_none() {
                     self.refresh(routed, &key, outbox);
                 }
@@ -75,9 +76,9 @@ impl Resolver {
 
     /// The failure of a question that stands at `now`, and its seconds left.
     pub(crate) fn failure(&mut self, key: &Key, now: Instant) -> Option<(&Arc<Entry>, u32)> {
-        match self.front.get(Key::of_failure(key.as_bytes()).as_bytes(), now, Duration::ZERO)? {
-            (entry, Age::Fresh(remaining)) => Some((entry, remaining)),
-            (_, Age::Stale) => None,
+        match self.cache.get(Key::of_failure(key.as_bytes()).as_bytes(), now, Duration::ZERO)? {
+            (entry, Freshness::Fresh(remaining)) => Some((entry, remaining)),
+            (_, Freshness::Stale) => None,
         }
     }
 
@@ -93,7 +94,7 @@ impl Resolver {
         let Some((cache, stale)) = route.block.stale_for(query.name.as_wire()) else { return false };
         let now = requester.asked;
         count_hit(&route.block, &entry);
-        let may_ask = !entry.is_quiet(now) && self.failure(key, now).is_none();
+        let may_ask = !entry.is_refresh_suppressed(now) && self.failure(key, now).is_none();
         if let (ServeStaleMode::Verify(patience), true) = (stale.mode, may_ask && requester.wants_recursion())
         {
             let verified_already = !patience.is_zero() && self.by_key.contains_key(key.as_bytes());

@@ -27,13 +27,13 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub use entry::Store;
-pub(crate) use entry::{Age, Demand, Entry, Failure, Outage, Standing};
-pub(crate) use eviction::Terms;
+pub(crate) use entry::{CachedFailure, Entry, Freshness, Outage, Popularity, SieveState};
+pub(crate) use eviction::StoreLimits;
 use eviction::{Reception, Room};
 pub use export::Export;
 pub use import::{ImportSummary, ImportTarget};
 pub(crate) use key::Key;
-pub(crate) use l1::Front;
+pub(crate) use l1::L1Cache;
 pub use record::MAX_RECORD_LEN;
 pub use usage::Usage;
 
@@ -85,12 +85,12 @@ impl Cache {
     }
 
     /// Keeps `entry` on these terms; false when it is too big to be kept.
-    fn insert(&self, entry: &Arc<Entry>, terms: Terms) -> bool {
+    fn insert(&self, entry: &Arc<Entry>, limits: StoreLimits) -> bool {
         let mut room = self.room();
         if !room.admits(entry) {
             return false;
         }
-        room.take_in(entry, self.table.get(&*entry.key).as_ref(), terms);
+        room.take_in(entry, self.table.get(&*entry.key).as_ref(), limits);
         self.table.insert(Arc::clone(&entry.key), Arc::clone(entry));
         for gone in room.leaving.drain(..) {
             self.table.invalidate(&*gone.key);
@@ -100,9 +100,9 @@ impl Cache {
     }
 
     /// Keeps an entry of another process on these terms, if nobody has to leave for it.
-    fn take_over(&self, entry: &Arc<Entry>, terms: Terms) -> Reception {
+    fn take_over(&self, entry: &Arc<Entry>, limits: StoreLimits) -> Reception {
         let mut room = self.room();
-        let reception = room.take_over(entry, self.table.get(&*entry.key).as_ref(), terms);
+        let reception = room.take_over(entry, self.table.get(&*entry.key).as_ref(), limits);
         if reception == Reception::TakenIn {
             self.table.insert(Arc::clone(&entry.key), Arc::clone(entry));
             self.note_insertion(&mut room);

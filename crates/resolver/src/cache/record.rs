@@ -34,7 +34,7 @@ pub(super) struct Parcel<'a> {
     pub(super) block: u16,
     pub(super) age: Duration,
     /// Seconds.
-    pub(super) lifetime: u32,
+    pub(super) ttl: u32,
     pub(super) asked: bool,
     pub(super) hits: u32,
     /// Milliseconds since it was stored.
@@ -58,7 +58,7 @@ impl<'a> Parcel<'a> {
         out.extend(length.to_be_bytes());
         out.extend(self.block.to_be_bytes());
         out.extend(age.to_be_bytes());
-        out.extend(self.lifetime.to_be_bytes());
+        out.extend(self.ttl.to_be_bytes());
         out.push(u8::from(self.asked));
         out.extend(self.hits.to_be_bytes());
         out.extend(self.last_hit.to_be_bytes());
@@ -79,7 +79,7 @@ impl<'a> Parcel<'a> {
     pub(super) fn read(octets: &'a [u8]) -> Option<Self> {
         let (block, rest) = take(octets)?;
         let (age, rest) = take(rest)?;
-        let (lifetime, rest) = take(rest)?;
+        let (ttl, rest) = take(rest)?;
         let (asked, rest) = take::<1>(rest)?;
         let (hits, rest) = take(rest)?;
         let (last_hit, rest) = take(rest)?;
@@ -88,7 +88,7 @@ impl<'a> Parcel<'a> {
         Some(Self {
             block: u16::from_be_bytes(block),
             age: Duration::from_nanos(u64::from_be_bytes(age)),
-            lifetime: u32::from_be_bytes(lifetime),
+            ttl: u32::from_be_bytes(ttl),
             asked: match asked {
                 [0] => false,
                 [1] => true,

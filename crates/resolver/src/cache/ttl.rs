@@ -11,14 +11,14 @@ const WITHOUT_TTL: u32 = 5;
 
 /// What becomes of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Life {
+pub(crate) struct Cacheability {
     /// The TTL every record is shown with when the answer is fresh, in seconds.
     pub(crate) ttl: u32,
     /// Where it is kept; nothing when it is only passed on.
     pub(crate) store: Option<Store>,
 }
 
-impl Life {
+impl Cacheability {
     /// Decides for `response` to a question for `name`, lower case in wire form.
     pub(crate) fn of(response: &Response<'_>, name: &[u8], cache: &CacheOptions) -> Self {
         let received = response.min_ttl.unwrap_or(WITHOUT_TTL);
@@ -39,7 +39,7 @@ impl Life {
             }
         };
         let truncated = response.header.flags.has(wire::header::Flags::TC);
-        let kept = ttl > 0 && !truncated && !covered(&policy.disabled, name);
+        let kept = ttl > 0 && !truncated && !covers_any(&policy.disabled, name);
         Self { ttl, store: store.filter(|_| kept) }
     }
 }
@@ -51,6 +51,6 @@ impl StoreOptions {
 }
 
 /// True when one of `zones` has the name.
-pub(crate) fn covered(zones: &[Name], name: &[u8]) -> bool {
+pub(crate) fn covers_any(zones: &[Name], name: &[u8]) -> bool {
     zones.iter().any(|zone| zone.covers(name))
 }

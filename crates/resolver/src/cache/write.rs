@@ -11,8 +11,8 @@ use wire::response::ResponseType;
 use wire::{Answer, Response};
 
 use crate::Resolver;
-use crate::cache::ttl::{Life, covered};
-use crate::cache::{Demand, Entry, Failure, Key, Outage, Standing, Store, Terms};
+use crate::cache::ttl::{Cacheability, covers_any};
+use crate::cache::{CachedFailure, Entry, Key, Outage, Popularity, SieveState, Store, StoreLimits};
 use crate::inflight::query::{InflightQuery, UpstreamQuery};
 use crate::policy::{Block, CacheOptions};
 
@@ -29,35 +29,39 @@ impl Resolver {
         &mut self,
         now: Instant,
         query: &UpstreamQuery,
-        life: Option<Life>,
+        cacheability: Option<Cacheability>,
         answer: &Answer,
     ) {
         let Some((cache, key)) = query.cache().zip(query.key.as_ref()) else { return };
-        if let Some(failed) = self.front.peek(Key::of_failure(key).as_bytes()) {
+        if let Some(failed) = self.cache.peek(Key::of_failure(key).as_bytes()) {
             failed.revoke();
         }
-        let Some((life, store)) = life.and_then(|life| Some((life, life.store?))) else { return };
-        let before = cache.prefetch.and_then(|_| self.front.peek(key));
-        let demand = before.map_or_else(Demand::default, |before| before.demand.inherit());
+        let Some((cacheability, store)) =
+            cacheability.and_then(|cacheability| Some((cacheability, cacheability.store?)))
+        else {
+            return;
+        };
+        let before = cache.prefetch.and_then(|_| self.cache.peek(key));
+        let popularity = before.map_or_else(Popularity::default, |before| before.popularity.carry_over());
         let block = &query.route.block;
         let entry = Entry {
             key: Arc::clone(key),
             answer: answer.clone(),
             stored: now,
-            lifetime: life.ttl,
+            ttl: cacheability.ttl,
             store,
             usage: Arc::clone(&block.usage),
             failure: None,
-            demand,
-            standing: Standing::default(),
+            popularity,
+            sieve: SieveState::default(),
         };
         self.insert(block, cache, entry);
     }
 
     /// Puts an entry into the cache, or counts that it is too big for it.
     fn insert(&mut self, block: &Block, cache: &CacheOptions, entry: Entry) {
-        let terms = Terms::of(cache, entry.store);
-        if !self.front.insert(Arc::new(entry), terms) {
+        let limits = StoreLimits::of(cache, entry.store);
+        if !self.cache.insert(Arc::new(entry), limits) {
             block.counters.cache_oversized.add(1);
         }
     }
@@ -67,14 +71,16 @@ impl Resolver {
         &mut self,
         now: Instant,
         query: &UpstreamQuery,
-        life: Option<Life>,
+        cacheability: Option<Cacheability>,
         answer: &Answer,
     ) {
-        let Some((life, key)) = life.filter(|life| life.store.is_some()).zip(query.key.as_ref()) else {
+        let Some((cacheability, key)) =
+            cacheability.filter(|cacheability| cacheability.store.is_some()).zip(query.key.as_ref())
+        else {
             return;
         };
-        let (key, failure) = (Arc::from(Key::of_failure(key).as_bytes()), Failure::default());
-        self.insert_failure(now, query, (key, life.ttl, failure), answer.clone());
+        let (key, failure) = (Arc::from(Key::of_failure(key).as_bytes()), CachedFailure::default());
+        self.insert_failure(now, query, (key, cacheability.ttl, failure), answer.clone());
     }
 
     /// Keeps that no upstream gave an answer: until one of them does, if none was heard of at all. A worker that only
@@ -84,25 +90,25 @@ impl Resolver {
         let key = query.key.as_ref().filter(|_| inflight.is_owner);
         let Some((cache, key)) = query.cache().zip(key) else { return };
         let most = u32::try_from(cache.servfail.as_secs()).unwrap_or(u32::MAX);
-        if most == 0 || covered(&cache.denial.disabled, &query.name) || !self.policy.serves(&query.route) {
+        if most == 0 || covers_any(&cache.denial.disabled, &query.name) || !self.policy.serves(&query.route) {
             return;
         }
         let key: Arc<[u8]> = Arc::from(Key::of_failure(key).as_bytes());
         let streak = self.streak(now, &key, cache);
-        let lifetime = if inflight.has_waited { most } else { (FIRST_LIFE << streak).min(most) };
+        let ttl = if inflight.has_waited { most } else { (FIRST_LIFE << streak).min(most) };
         let forward = query.forward().map(|forward| Arc::clone(&forward.state));
         let unheard = forward.filter(|forward| forward.responses.load(Relaxed) == inflight.heard);
         let outage = unheard.map(|forward| Outage { forward, answers: inflight.heard });
         let Some(answer) = no_answer(&query.question) else { return };
-        let failure = Failure::new(outage, streak);
-        self.insert_failure(now, query, (key, lifetime, failure), answer);
+        let failure = CachedFailure::new(outage, streak);
+        self.insert_failure(now, query, (key, ttl, failure), answer);
     }
 
     fn insert_failure(
         &mut self,
         now: Instant,
         query: &UpstreamQuery,
-        (key, lifetime, failure): (Arc<[u8]>, u32, Failure),
+        (key, ttl, failure): (Arc<[u8]>, u32, CachedFailure),
         answer: Answer,
     ) {
         let Some(cache) = query.cache() else { return };
@@ -110,19 +116,19 @@ impl Resolver {
             key,
             answer,
             stored: now,
-            lifetime,
+            ttl,
             store: Store::Denial,
             usage: Arc::clone(&query.route.block.usage),
             failure: Some(Box::new(failure)),
-            demand: Demand::default(),
-            standing: Standing::default(),
+            popularity: Popularity::default(),
+            sieve: SieveState::default(),
         };
         self.insert(&query.route.block, cache, entry);
     }
 
     /// How many failures of a question there were in a row, the last of them not long over.
     fn streak(&self, now: Instant, key: &[u8], cache: &CacheOptions) -> u8 {
-        let last = self.front.peek(key).filter(|last| last.age(now, cache.servfail).is_some());
+        let last = self.cache.peek(key).filter(|last| last.freshness(now, cache.servfail).is_some());
         let streak = last.and_then(|last| Some(last.failure.as_ref()?.streak + 1));
         streak.unwrap_or(0).min(MOST_DOUBLINGS)
     }
@@ -132,8 +138,8 @@ impl Resolver {
         let stale = query.cache().and_then(|cache| cache.serve_stale);
         let recheck = stale.map_or(Duration::ZERO, |stale| stale.failure_recheck);
         let Some(key) = query.key.as_ref().filter(|_| !recheck.is_zero()) else { return };
-        if let Some(entry) = self.front.peek(key) {
-            entry.keep_quiet(now + recheck);
+        if let Some(entry) = self.cache.peek(key) {
+            entry.suppress_refresh(now + recheck);
         }
     }
 
@@ -144,8 +150,8 @@ impl Resolver {
         else {
             return false;
         };
-        let known = self.front.peek(key).filter(|known| known.answer.has_answers());
-        known.is_some_and(|known| known.age(now, stale.duration).is_some())
+        let known = self.cache.peek(key).filter(|known| known.answer.has_answers());
+        known.is_some_and(|known| known.freshness(now, stale.duration).is_some())
     }
 
     /// False when the client wants signatures and one of them is not valid now: nothing one may keep.

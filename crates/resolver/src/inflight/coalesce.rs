@@ -11,7 +11,7 @@ use wire::header::{Class, Flags, Rcode};
 use crate::Resolver;
 use crate::action::{Action, Cause, Outbox, ShareResult, Transport};
 use crate::cache::lookup::respond_stale;
-use crate::cache::{Age, Key};
+use crate::cache::{Freshness, Key};
 use crate::counters::Plugin;
 use crate::inflight::completion::report;
 use crate::inflight::query::{InflightQuery, QueryId, StaleAnswer, Timer, UpstreamQuery, Waiter};
@@ -61,7 +61,7 @@ impl Resolver {
 
     /// Asks without a client that waits, unless someone asks already. The caller knows of no failure that stands.
     pub(crate) fn refresh(&mut self, routed: &RoutedQuery<'_>, key: &Key, outbox: &mut Outbox) {
-        if self.by_key.contains_key(key.as_bytes()) || self.front.renew(key.as_bytes()) {
+        if self.by_key.contains_key(key.as_bytes()) || self.cache.update_from_shared(key.as_bytes()) {
             return;
         }
         let mut query = UpstreamQuery::new(routed, Some(key));
@@ -148,12 +148,12 @@ impl Resolver {
             return false;
         };
         let key = inflight.query.key.clone();
-        let found = key.and_then(|key| match self.front.get(&key, now, Duration::ZERO)? {
-            (entry, Age::Fresh(remaining)) => {
+        let found = key.and_then(|key| match self.cache.get(&key, now, Duration::ZERO)? {
+            (entry, Freshness::Fresh(remaining)) => {
                 let (answer, ttl) = (entry.answer.clone(), ResponseTtl::Uniform(remaining));
                 Some(SharedResult(QueryResult::Answered { answer, ttl, plugin: Plugin::Cache, helps: true }))
             }
-            (_, Age::Stale) => None,
+            (_, Freshness::Stale) => None,
         });
         let Some(result) = found else { return false };
         if let Some(inflight) = self.take_inflight(id, outbox) {

@@ -10,7 +10,7 @@ use wire::{Answer, Response};
 
 use crate::Resolver;
 use crate::action::{Action, AttemptFailure, Cause, Outbox, QueryError};
-use crate::cache::ttl::Life;
+use crate::cache::ttl::Cacheability;
 use crate::counters::Plugin;
 use crate::inflight::query::{Attempt, QueryId};
 use crate::inflight::shared::{QueryResult, SharedResult};
@@ -30,9 +30,10 @@ impl Resolver {
         let joined = query.key.as_ref().and_then(|key| self.by_key.get(key).copied());
         let inflight = joined.unwrap_or(attempt.inflight);
         let cache = query.route.block.cache_for(&query.name).filter(|_| query.qclass == Class::IN);
-        let life = cache.map(|cache| Life::of(response, &query.name, cache));
-        let ttl = life.map_or(ResponseTtl::AsReceived, |life| ResponseTtl::Uniform(life.ttl));
-        let plugin = if life.is_some() { Plugin::Cache } else { Plugin::Forward };
+        let cacheability = cache.map(|cache| Cacheability::of(response, &query.name, cache));
+        let ttl = cacheability
+            .map_or(ResponseTtl::AsReceived, |cacheability| ResponseTtl::Uniform(cacheability.ttl));
+        let plugin = if cacheability.is_some() { Plugin::Cache } else { Plugin::Forward };
         let answer = Answer::from_response(response);
         let says_something = matches!(response.rcode, Rcode::NOERROR | Rcode::NXDOMAIN);
         let helps = says_something
@@ -40,12 +41,12 @@ impl Resolver {
             && !self.is_outdone(now, query, response.response_type);
         // Kept before anyone is told: who asks again at once, in any worker, finds it.
         if helps {
-            let life = life.filter(|_| self.signatures_hold(now, query, response));
-            self.cache_answer(now, query, life, &answer);
+            let cacheability = cacheability.filter(|_| self.signatures_hold(now, query, response));
+            self.cache_answer(now, query, cacheability, &answer);
         } else if self.inflight.contains_key(&inflight) {
             self.suppress_refresh(now, query);
-            let life = life.filter(|_| response.response_type == ResponseType::ServerFailure);
-            self.cache_servfail(now, query, life, &answer);
+            let cacheability = cacheability.filter(|_| response.response_type == ResponseType::ServerFailure);
+            self.cache_servfail(now, query, cacheability, &answer);
         }
         match self.take_inflight(inflight, outbox) {
             Some(inflight) => {
