@@ -40,7 +40,7 @@ use directives::{BlockDirectives, DirectiveContext};
 use host::Host;
 use import::Reader;
 use listeners::Listeners;
-use settings::{Block, LoopDetection, ServerBlockKey, Timeouts};
+use settings::{Block, LoopProbeTarget, ServerBlockKey, Timeouts};
 use tree::ServerBlock;
 use upstream_files::UpstreamFiles;
 
@@ -203,8 +203,8 @@ fn settled(block: &ServerBlock, keys: Vec<ServerBlockKey>, said: BlockDirectives
     let port = keys.first().map_or(0, |key| key.port);
     let first = said.bind.first(port);
     let zone = keys.first().map(|key| key.zone.clone());
-    let loop_detection =
-        said.loop_detection.then(|| Some(LoopDetection { zone: zone?, address: first? })).flatten();
+    let loop_probe =
+        said.loop_probe.then(|| Some(LoopProbeTarget { zone: zone?, address: first? })).flatten();
     Block {
         place: block.keys.first().map(lexer::Token::place).unwrap_or_default(),
         fingerprint: fingerprint(&keys, &said),
@@ -216,7 +216,7 @@ fn settled(block: &ServerBlock, keys: Vec<ServerBlockKey>, said: BlockDirectives
         forwards: said.forwards,
         errors: said.errors,
         log: said.log,
-        loop_detection,
+        loop_probe,
         prometheus: said.prometheus.is_some(),
     }
 }

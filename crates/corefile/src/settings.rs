@@ -66,7 +66,7 @@ pub struct Block {
     /// The rules of all `log` directives; the first whose zone covers a name applies.
     pub log: Vec<LogRule>,
     /// The `loop` directive.
-    pub loop_detection: Option<LoopDetection>,
+    pub loop_probe: Option<LoopProbeTarget>,
     /// True when queries of this block are counted.
     pub prometheus: bool,
 }
@@ -169,7 +169,7 @@ pub struct LogClasses {
 
 /// A `loop` directive.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LoopDetection {
+pub struct LoopProbeTarget {
     /// The zone below which the probe's name is made: the block's first.
     pub zone: Name,
     /// Where the probe is sent: the block's first address.

@@ -49,29 +49,29 @@ async fn ask_status(address: SocketAddr) -> io::Result<()> {
 
 /// Sends a question of our own with a name that nobody else asks for, so that the resolver can tell when it comes
 /// back, and ends the check when an exchange went well or half a minute has passed.
-pub(crate) async fn detect_loop(probe: LoopDetection) {
+pub(crate) async fn detect_loop(detection: LoopDetection) {
     let give_up = clock::now() + LOOP_TIME;
     while clock::now() < give_up {
-        let tried = time::timeout(LOOP_TRY, ask_hinfo(&probe)).await;
+        let tried = time::timeout(LOOP_TRY, ask_hinfo(&detection)).await;
         if matches!(tried, Ok(Ok(()))) {
             time::sleep(LOOP_AFTERMATH).await;
             break;
         }
         time::sleep(LOOP_PAUSE).await;
     }
-    LoopDetector::watch(&probe.check, None);
+    LoopDetector::watch(&detection.detector, None);
 }
 
-async fn ask_hinfo(probe: &LoopDetection) -> io::Result<()> {
-    let zone = probe.settings.zone.to_string();
+async fn ask_hinfo(detection: &LoopDetection) -> io::Result<()> {
+    let zone = detection.target.zone.to_string();
     let (first, second): (u64, u64) = (rand::random(), rand::random());
     let text = format!("{first}.{second}.{}", zone.trim_start_matches('.'));
     let name = Name::parse(&text).map_err(|_| io::Error::from(io::ErrorKind::InvalidInput))?;
     let mut question = name.as_wire().to_vec();
     question.extend(RecordType::HINFO.0.to_be_bytes());
     question.extend(Class::IN.0.to_be_bytes());
-    LoopDetector::watch(&probe.check, Some(name));
-    let socket = socket_towards(reachable(probe.settings.address)).await?;
+    LoopDetector::watch(&detection.detector, Some(name));
+    let socket = socket_towards(reachable(detection.target.address)).await?;
     let id = rand::random();
     let mut message = Vec::new();
     let query = wire::query::OutgoingQuery {

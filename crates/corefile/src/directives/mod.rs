@@ -44,7 +44,7 @@ pub(super) struct BlockDirectives {
     pub(super) forwards: Vec<Forward>,
     pub(super) errors: Option<Errors>,
     pub(super) log: Vec<LogRule>,
-    pub(super) loop_detection: bool,
+    pub(super) loop_probe: bool,
     pub(super) prometheus: Option<SocketAddr>,
     pub(super) health: Option<Health>,
     pub(super) ready: Option<SocketAddr>,
@@ -69,7 +69,7 @@ pub(super) fn read(
         forwards: Vec::new(),
         errors: None,
         log: Vec::new(),
-        loop_detection: false,
+        loop_probe: false,
         prometheus: None,
         health: None,
         ready: None,
@@ -102,7 +102,7 @@ impl BlockDirectives {
             "loop" => {
                 directive.head.bare()?;
                 no_options(directive)?;
-                self.loop_detection = true;
+                self.loop_probe = true;
             }
             "prometheus" => self.prometheus = Some(endpoint::prometheus(directive)?),
             "ready" => self.ready = Some(endpoint::ready(directive)?),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use corefile::settings::{Health, LoopDetection};
+use corefile::settings::{Health, LoopProbeTarget};
 
 use super::fake_host::{COREFILE, first_line, load, load_lines, served};
 
@@ -122,16 +122,16 @@ fn bad_endpoints_are_told() {
 
 #[test]
 fn the_loop_check_asks_the_first_address_for_the_first_zone() {
-    let check = |text: &str| load(text).unwrap().blocks.remove(0).loop_detection;
-    let loop_detection = |zone: &str, address: &str| {
+    let check = |text: &str| load(text).unwrap().blocks.remove(0).loop_probe;
+    let loop_probe = |zone: &str, address: &str| {
         let zone = wire::name::Name::parse(zone).unwrap();
-        Some(LoopDetection { zone, address: address.parse().unwrap() })
+        Some(LoopProbeTarget { zone, address: address.parse().unwrap() })
     };
     assert_eq!(
         check("a.test:5353 b.test {\n loop\n bind 127.0.0.9 127.0.0.8\n}\n"),
-        loop_detection("a.test", "127.0.0.9:5353")
+        loop_probe("a.test", "127.0.0.9:5353")
     );
-    assert_eq!(check(". {\n loop\n}\n"), loop_detection(".", "127.0.0.1:53"));
+    assert_eq!(check(". {\n loop\n}\n"), loop_probe(".", "127.0.0.1:53"));
     assert_eq!(check(". {\n}\n"), None);
     assert!(first_line(load_lines("loop x")).contains("plugin/loop: "));
     assert!(

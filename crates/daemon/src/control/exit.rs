@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use crate::flags::UsageError;
 use crate::http::BindError;
-use crate::worker::config::NumbersUsedUp;
+use crate::worker::config::IdsExhausted;
 use corefile::ConfigError;
 
 /// An end that was asked for.
@@ -29,7 +29,7 @@ pub(crate) enum FatalError {
     Node(linux::node::NodeError),
     Bind(SocketAddr, io::Error),
     Admin(BindError),
-    Numbers(NumbersUsedUp),
+    IdsExhausted(IdsExhausted),
     Metrics(prometheus::Error),
     Thread(io::Error),
     WorkerDied,
@@ -45,7 +45,7 @@ impl fmt::Display for FatalError {
             Self::Node(error) => error.fmt(f),
             Self::Bind(address, error) => write!(f, "Listen: listen {address}: bind: {}", Reason(error)),
             Self::Admin(error) => error.fmt(f),
-            Self::Numbers(error) => error.fmt(f),
+            Self::IdsExhausted(error) => error.fmt(f),
             Self::Metrics(error) => write!(f, "the metrics cannot be served: {error}"),
             Self::Thread(error) => write!(f, "the system gives no thread, timer or signal: {error}"),
             Self::WorkerDied => {

@@ -170,10 +170,10 @@ async fn serve(
         readiness: readiness.clone(),
         counters: Arc::clone(context.process),
     };
-    let assembly = config::Assembly::new(counters, context.flags.workers);
+    let config_builder = config::WorkerConfigBuilder::new(counters, context.flags.workers);
     let http_server = crate::http::HttpServer::new(state, Limits::default());
     let conditions = ReadinessConditions::of(&readiness);
-    let mut instance = Instance::start(context, configuration, assembly, http_server, estate).await?;
+    let mut instance = Instance::start(context, configuration, config_builder, http_server, estate).await?;
     let ended = in_service(&mut instance, node, signals, &conditions, &readiness).await;
     instance.close().await;
     ended

@@ -28,7 +28,7 @@ use crate::handover::{PredecessorLink, Server, SuccessorLink};
 use crate::http::HttpServer;
 use crate::logging::errors::ErrorLog;
 use crate::snapshot::{FinalWrite, SnapshotWriter};
-use crate::worker::config::Assembly;
+use crate::worker::config::WorkerConfigBuilder;
 use crate::worker::{ListeningSockets, Worker, WorkerEvent};
 use corefile::Corefile;
 use corefile::settings::Settings;
@@ -52,7 +52,7 @@ pub(super) struct Instance<'a> {
     /// The text that `settings` were read from.
     pub(super) corefile: Corefile,
     pub(super) settings: Settings,
-    pub(super) assembly: Assembly,
+    pub(super) config_builder: WorkerConfigBuilder,
     pub(super) http_server: HttpServer,
     cache: Arc<Cache>,
     workers: Vec<Worker>,

@@ -11,16 +11,16 @@ use super::{FatalError, Instance, ProcessContext};
 use crate::http::Endpoints;
 use crate::self_check;
 use crate::snapshot;
-use crate::worker::config::{Assembled, LoopDetection};
+use crate::worker::config::{LoopDetection, WorkerConfigs};
 use crate::worker::{InheritedSockets, Reconfigure};
 use corefile::settings::Settings;
 
 impl Instance<'_> {
     /// Takes `settings` into use. On failure everything is as before.
     pub(crate) async fn adopt(&mut self, settings: Settings) -> Result<(), FatalError> {
-        let assembled = self.assembly.assemble(&settings).map_err(FatalError::Numbers)?;
-        let Assembled { orders, listeners, probes, error_log, zones } = assembled;
-        let blocks = snapshot::blocks(&self.assembly.import_targets(&settings));
+        let configs = self.config_builder.build(&settings).map_err(FatalError::IdsExhausted)?;
+        let WorkerConfigs { workers, listeners, loop_detections, error_log, zones } = configs;
+        let blocks = snapshot::blocks(&self.config_builder.import_targets(&settings));
         let is_new = |(id, _): &&(ListenerId, _)| !self.listeners.contains(id);
         let opened: Vec<_> = listeners.iter().filter(is_new).cloned().collect();
         let wanted: Vec<ListenerId> = listeners.into_iter().map(|(id, _)| id).collect();
@@ -34,7 +34,7 @@ impl Instance<'_> {
             self.listening.close(&opened.iter().map(|(id, _)| *id).collect::<Vec<_>>());
             return Err(FatalError::Admin(error));
         }
-        for ((worker, orders), opened) in self.workers.iter().zip(orders).zip(sockets) {
+        for ((worker, orders), opened) in self.workers.iter().zip(workers).zip(sockets) {
             let change = Reconfigure { config: Some(orders), opened, closed: closed.clone() };
             worker.reconfigure(change).await.map_err(FatalError::Thread)?;
         }
@@ -42,8 +42,8 @@ impl Instance<'_> {
         for line in self.error_log.stop() {
             self.context.logger.log(line.level, line.text);
         }
-        self.probes = start_probes(probes);
-        self.assembly.in_force(&settings);
+        self.probes = start_probes(loop_detections);
+        self.config_builder.publish_enabled_plugins(&settings);
         if let Some(snapshot_writer) = &self.snapshot_writer {
             snapshot_writer.adopt(blocks.clone());
         }

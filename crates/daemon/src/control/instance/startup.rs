@@ -15,7 +15,7 @@ use super::reconfigure::{bind_fault, endpoints, start_probes};
 use super::{FatalError, Instance, ProcessContext};
 use crate::handover::ReceivedOffer;
 use crate::http::HttpServer;
-use crate::worker::config::Assembly;
+use crate::worker::config::WorkerConfigBuilder;
 use crate::worker::{
     self, ConnectionLimiter, InheritedSockets, ListeningSockets, Reconfigure, Worker, WorkerConfig,
     WorkerContext, WorkerEvent,
@@ -32,28 +32,28 @@ impl<'a> Instance<'a> {
     pub(crate) async fn start(
         context: ProcessContext<'a>,
         (corefile, settings): (Corefile, Settings),
-        mut assembly: Assembly,
+        mut config_builder: WorkerConfigBuilder,
         http_server: HttpServer,
         estate: Option<Box<ReceivedOffer>>,
     ) -> Result<Self, FatalError> {
-        let assembled = assembly.assemble(&settings).map_err(FatalError::Numbers)?;
-        let import_targets = assembly.import_targets(&settings);
+        let configs = config_builder.build(&settings).map_err(FatalError::IdsExhausted)?;
+        let import_targets = config_builder.import_targets(&settings);
         let (notify, notices) = mpsc::channel(NOTICES_LEN);
         let cache = Arc::new(Cache::new(memory_budget::cache_bytes(context.flags.cache_bytes)));
         let mut instance = Self {
             context,
             corefile,
             settings,
-            assembly,
+            config_builder,
             http_server,
             cache,
             workers: Vec::new(),
             pings: Vec::new(),
             listening: ListeningSockets::default(),
-            listeners: assembled.listeners.iter().map(|(id, _)| *id).collect(),
-            zones: assembled.zones,
+            listeners: configs.listeners.iter().map(|(id, _)| *id).collect(),
+            zones: configs.zones,
             blocks: snapshot::blocks(&import_targets),
-            error_log: assembled.error_log,
+            error_log: configs.error_log,
             probes: JoinSet::new(),
             notices,
             rules_failed: false,
@@ -65,9 +65,9 @@ impl<'a> Instance<'a> {
             offered: None,
         };
         let estate = instance.inherit(estate, &import_targets).await;
-        instance.open(&assembled.listeners, assembled.orders, notify, estate).await?;
-        instance.probes = start_probes(assembled.probes);
-        instance.assembly.in_force(&instance.settings);
+        instance.open(&configs.listeners, configs.workers, notify, estate).await?;
+        instance.probes = start_probes(configs.loop_detections);
+        instance.config_builder.publish_enabled_plugins(&instance.settings);
         instance.write_pid_file();
         instance.announce();
         Ok(instance)
@@ -117,7 +117,7 @@ impl<'a> Instance<'a> {
                 worker: worker::worker_id(index),
                 cache: Arc::clone(&self.cache),
                 shared_inflight: Arc::clone(&questions),
-                counters: self.assembly.worker_counters(index),
+                counters: self.config_builder.worker_counters(index),
                 limits: ResolverLimits::default(),
                 seed: rand::random(),
             };

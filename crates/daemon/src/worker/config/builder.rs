@@ -1,109 +1,212 @@
-//! The blocks of one worker: what all share, with counters and carriers of its own.
+//! [`WorkerConfigBuilder`]: Corefile settings to one [`WorkerConfig`] per worker.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::num::NonZeroUsize;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use resolver::counters::UpstreamCounters;
-use resolver::policy::{Block, Forward, Upstream};
-use wire::edns::DEFAULT_UDP_SIZE;
-
-use super::{Shared, SharedForward};
-use crate::counters::CounterRegistry;
-use crate::worker::{TlsParams, UpstreamEndpoint, UpstreamEndpoints};
+use corefile::handles_queries;
 use corefile::settings::{self, Settings};
+use resolver::cache::ImportTarget;
+use resolver::counters::WorkerCounters;
+use resolver::policy::{DEFAULT_IDLE_TIMEOUT, Listener, ListenerId, LoopDetector, Policy, Route, RouteId};
 
-/// What the orders of one worker are made from.
-pub(super) struct Hand<'a> {
-    pub(super) counters: &'a mut CounterRegistry,
-    pub(super) settings: &'a Settings,
-    pub(super) shared: &'a [Shared],
-    pub(super) worker: usize,
-    pub(super) workers: usize,
+use super::ids::{IdRegistry, IdsExhausted};
+use super::per_worker::PerWorker;
+use super::shared::SharedBlock;
+use crate::counters::{CounterRegistry, DROPPED, EnabledPlugin};
+use crate::logging::errors::ErrorLog;
+use crate::logging::query_log::QueryLog;
+use crate::worker::{ConnectionTimeouts, UpstreamEndpoints, WorkerConfig};
+
+/// Builds worker configurations; lives as long as the process, because identifiers do.
+pub(crate) struct WorkerConfigBuilder {
+    counters: Arc<Mutex<CounterRegistry>>,
+    workers: usize,
+    ids: IdRegistry,
 }
 
-impl Hand<'_> {
-    /// The blocks that a listener names, by their place in the settings.
-    pub(super) fn blocks(
-        &mut self,
-        listener: &settings::Listener,
-        upstreams: &mut UpstreamEndpoints,
-    ) -> HashMap<usize, Arc<Block>> {
-        let mut blocks = HashMap::new();
-        for (_, index) in &listener.zones {
-            let Some((block, shared)) = self.settings.blocks.get(*index).zip(self.shared.get(*index)) else {
-                continue;
-            };
-            if blocks.contains_key(index) {
-                continue;
-            }
-            let zones = cache_zones(block);
-            let counters = self.counters.block(&listener.label, &zones, &shared.usage, self.worker);
-            let forwards = block.forwards.iter().zip(&shared.forwards);
-            let forwards =
-                forwards.map(|(forward, shared)| self.forward(forward, shared, upstreams)).collect();
-            let (id, usage) = (shared.id, Arc::clone(&shared.usage));
-            let cache = block.cache.clone();
-            let udp_size = block.bufsize.unwrap_or(DEFAULT_UDP_SIZE);
-            blocks.insert(*index, Arc::new(Block { id, udp_size, cache, forwards, counters, usage }));
+/// A `loop` directive whose probe is to be sent.
+#[derive(Clone, Debug)]
+pub(crate) struct LoopDetection {
+    pub(crate) target: settings::LoopProbeTarget,
+    pub(crate) detector: Arc<LoopDetector>,
+}
+
+/// Configuration of all workers, built from one set of settings.
+pub(crate) struct WorkerConfigs {
+    /// One per worker.
+    pub(crate) workers: Vec<WorkerConfig>,
+    pub(crate) listeners: Vec<(ListenerId, Vec<SocketAddr>)>,
+    pub(crate) loop_detections: Vec<LoopDetection>,
+    /// Shared by the workers: `consolidate` counts across them.
+    pub(crate) error_log: ErrorLog,
+    /// The zone of each route, for messages.
+    pub(crate) zones: HashMap<RouteId, String>,
+}
+
+impl WorkerConfigBuilder {
+    pub(crate) fn new(counters: Arc<Mutex<CounterRegistry>>, workers: usize) -> Self {
+        Self { counters, workers, ids: IdRegistry::default() }
+    }
+
+    /// The counters of a worker.
+    pub(crate) fn worker_counters(&self, worker: usize) -> Arc<WorkerCounters> {
+        self.counters.lock().unwrap_or_else(PoisonError::into_inner).worker(worker)
+    }
+
+    /// Builds the configuration of every worker.
+    ///
+    /// # Errors
+    /// [`IdsExhausted`]: nothing has changed.
+    pub(crate) fn build(&mut self, settings: &Settings) -> Result<WorkerConfigs, IdsExhausted> {
+        let shared = settings.blocks.iter().map(|block| SharedBlock::new(block, &mut self.ids));
+        let shared: Vec<SharedBlock> = shared.collect::<Result<_, _>>()?;
+        let listeners = settings.listeners.iter();
+        let listeners = listeners
+            .map(|listener| Ok((self.ids.listener(&listener.label)?, listener.addresses.clone())))
+            .collect::<Result<Vec<_>, _>>()?;
+        let mut configs = WorkerConfigs {
+            workers: Vec::new(),
+            listeners,
+            loop_detections: loop_detections(settings, &shared),
+            error_log: ErrorLog::new(),
+            zones: HashMap::new(),
+        };
+        let counters = Arc::clone(&self.counters);
+        let mut counters = counters.lock().unwrap_or_else(PoisonError::into_inner);
+        for worker in 0..self.workers {
+            let (shared, workers) = (&*shared, self.workers);
+            let mut parts = PerWorker { counters: &mut counters, settings, shared, worker, workers };
+            let config = self.worker_config(&mut parts, &mut configs);
+            configs.workers.push(config);
         }
-        blocks
+        for worker in &mut configs.workers {
+            worker.error_log = configs.error_log.clone();
+        }
+        Ok(configs)
     }
 
-    pub(super) fn block(
-        &self,
-        index: usize,
-        blocks: &HashMap<usize, Arc<Block>>,
-    ) -> Option<(Arc<Block>, &settings::Block, &Shared)> {
-        Some((Arc::clone(blocks.get(&index)?), self.settings.blocks.get(index)?, self.shared.get(index)?))
-    }
-
-    fn carrier(
-        &self,
-        addr: SocketAddr,
-        carriage: &settings::ConnectionOptions,
-        counters: &Arc<UpstreamCounters>,
-    ) -> UpstreamEndpoint {
-        let tls = carriage.tls.as_ref().and_then(|tls| {
-            Some(TlsParams { config: Arc::clone(&tls.config), name: tls.name(addr)?.clone() })
+    /// The blocks with a cache by fingerprint, for settings that have been built.
+    pub(crate) fn import_targets(&self, settings: &Settings) -> HashMap<String, ImportTarget> {
+        let targets = settings.blocks.iter().filter_map(|settings| {
+            let (policy, (block, usage)) =
+                settings.cache.clone().zip(self.ids.known_block(&settings.fingerprint))?;
+            Some((settings.fingerprint.clone(), ImportTarget { block, usage, policy }))
         });
-        UpstreamEndpoint {
-            addr,
-            source: carriage.source_address,
-            tls,
-            idle_timeout: carriage.expire,
-            max_age: carriage.max_age,
-            max_idle: carriage
-                .max_idle_conns
-                .and_then(|most| NonZeroUsize::new(most.get().div_ceil(self.workers))),
-            counters: Arc::clone(counters),
-        }
+        targets.collect()
     }
 
-    fn forward(
-        &mut self,
-        forward: &settings::Forward,
-        shared: &SharedForward,
-        carriers: &mut UpstreamEndpoints,
-    ) -> Forward {
-        let mut upstreams = Vec::new();
-        for (&addr, (id, state)) in forward.upstreams.iter().zip(&shared.upstreams) {
-            let counters = self.counters.upstream(addr, self.worker);
-            let carrier = self.carrier(addr, &forward.connection, &counters);
-            let encrypted = carrier.tls.is_some();
-            carriers.insert(*id, Arc::new(carrier));
-            upstreams.push(Upstream { id: *id, addr, encrypted, counters, state: Arc::clone(state) });
+    /// Publishes the directives of `settings` as `coredns_plugin_enabled`.
+    pub(crate) fn publish_enabled_plugins(&self, settings: &Settings) {
+        let mut counters = self.counters.lock().unwrap_or_else(PoisonError::into_inner);
+        counters.set_enabled_plugins(enabled_plugins(settings));
+    }
+
+    fn worker_config(&self, parts: &mut PerWorker<'_>, configs: &mut WorkerConfigs) -> WorkerConfig {
+        let mut policy = Policy { listeners: (0..self.ids.listener_count()).map(|_| None).collect() };
+        let (mut query_log, mut upstreams) = (QueryLog::new(), UpstreamEndpoints::new());
+        let (mut addresses, mut timeouts) = (HashMap::new(), HashMap::new());
+        for (index, settings) in parts.settings.listeners.iter().enumerate() {
+            let Some(&(id, _)) = configs.listeners.get(index) else { continue };
+            let listener = build_listener(settings, parts, &mut upstreams, &mut query_log, configs);
+            if let Some(place) = policy.listeners.get_mut(usize::from(id.0)) {
+                *place = Some(listener);
+            }
+            timeouts.insert(id, ConnectionTimeouts::from(settings.timeouts));
+            if let Some(first) = settings.addresses.first() {
+                addresses.insert(id, first.ip());
+            }
         }
-        Forward { options: forward.options.clone(), upstreams, state: Arc::clone(&shared.state) }
+        let (policy, error_log) = (Arc::new(policy), ErrorLog::new());
+        WorkerConfig { policy, upstreams, query_log, error_log, timeouts, addresses }
     }
 }
 
-/// The `zones` label of the cache metrics.
-fn cache_zones(block: &settings::Block) -> String {
-    let names: Vec<String> = match &block.cache {
-        Some(cache) => cache.zones.iter().map(ToString::to_string).collect(),
-        None => block.keys.iter().map(|key| key.zone.to_string()).collect(),
-    };
-    names.join(",")
+/// A listener of one worker's policy, with the log rules of its zones.
+fn build_listener(
+    listener: &settings::Listener,
+    parts: &mut PerWorker<'_>,
+    upstreams: &mut UpstreamEndpoints,
+    query_log: &mut QueryLog,
+    configs: &mut WorkerConfigs,
+) -> Listener {
+    let (dropped_id, dropped) = parts.counters.route(&listener.label, DROPPED, parts.worker);
+    let blocks = parts.blocks(listener, upstreams);
+    let mut routes = Vec::new();
+    for (zone, index) in &listener.zones {
+        let (id, counters) = parts.counters.route(&listener.label, &zone.to_string(), parts.worker);
+        let Some((block, settings, shared)) = parts.block(*index, &blocks) else { continue };
+        let counters = settings.prometheus.then_some(counters);
+        let loop_detector = shared.loop_detector.clone();
+        routes.push(Arc::new(Route { id, zone: zone.clone(), block, counters, loop_detector }));
+        query_log.set_rules(id, &settings.log);
+        if let Some(consolidator) = &shared.consolidator {
+            configs.error_log.set(id, consolidator);
+        }
+        configs.zones.insert(id, zone.to_string());
+    }
+    let mut built = Listener::new(routes, dropped, dropped_id);
+    built.idle = listener.timeouts.idle.unwrap_or(DEFAULT_IDLE_TIMEOUT);
+    built
+}
+
+fn loop_detections(settings: &Settings, shared: &[SharedBlock]) -> Vec<LoopDetection> {
+    let blocks = settings.blocks.iter().zip(shared);
+    let detections = blocks.filter_map(|(block, shared)| {
+        let (target, detector) = block.loop_probe.clone().zip(shared.loop_detector.clone())?;
+        Some(LoopDetection { target, detector })
+    });
+    detections.collect()
+}
+
+fn enabled_plugins(settings: &Settings) -> Vec<EnabledPlugin> {
+    let mut rows = Vec::new();
+    for listener in &settings.listeners {
+        for (_, index) in &listener.zones {
+            let Some(block) = settings.blocks.get(*index) else { continue };
+            let zone = block.keys.first().map(|key| key.zone.to_string()).unwrap_or_default();
+            for name in block.directives.iter().filter(|name| handles_queries(name)) {
+                let (server, name) = (listener.label.clone(), (*name).to_owned());
+                rows.push(EnabledPlugin { server, zone: zone.clone(), name });
+            }
+        }
+    }
+    rows
+}
+
+#[cfg(test)]
+mod tests {
+    use corefile::Environment;
+
+    use super::*;
+    use crate::flags;
+    use crate::host::OsHost;
+
+    fn settings(corefile: &str) -> Settings {
+        let path = std::env::temp_dir().join(format!("nodelocaldns-targets-{}", std::process::id()));
+        std::fs::write(&path, corefile).unwrap();
+        let args = ["nodelocaldns", "-localip", "169.254.25.10", "-conf"].map(Into::into);
+        let flags = flags::parse(args.into_iter().chain([path.clone().into_os_string()])).unwrap();
+        let settings = corefile::load(&flags.options, &Environment::default(), &OsHost).unwrap();
+        std::fs::remove_file(path).unwrap();
+        settings
+    }
+
+    #[test]
+    fn a_block_with_a_cache_is_an_import_target_and_keeps_its_id_over_reloads() {
+        let cached = "example.:53 {\n bind 169.254.25.10\n cache 30\n forward . 192.0.2.1\n}\n";
+        let plain = ".:53 {\n bind 169.254.25.10\n forward . 192.0.2.1\n}\n";
+        let first = settings(&format!("{cached}{plain}"));
+        let mut builder = WorkerConfigBuilder::new(Arc::default(), 1);
+        builder.build(&first).unwrap();
+        let before = builder.import_targets(&first);
+        assert_eq!(before.keys().collect::<Vec<_>>(), [&first.blocks[0].fingerprint]);
+        let second = settings(&format!("{plain}{}{cached}", cached.replace("example", "test")));
+        builder.build(&second).unwrap();
+        let after = builder.import_targets(&second);
+        let [before, same] = [&before, &after].map(|targets| &targets[&first.blocks[0].fingerprint]);
+        assert_eq!((before.block, after.len()), (same.block, 2));
+        assert!(Arc::ptr_eq(&before.usage, &same.usage));
+        assert_eq!(same.policy.success.max_ttl, 30);
+    }
 }

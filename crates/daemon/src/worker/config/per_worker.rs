@@ -1,0 +1,114 @@
+//! Server blocks and upstream endpoints of one worker, with its counters.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use corefile::settings::{self, Settings};
+use resolver::counters::UpstreamCounters;
+use resolver::policy::{Block, Forward, Upstream};
+use wire::edns::DEFAULT_UDP_SIZE;
+
+use super::shared::{SharedBlock, SharedForward};
+use crate::counters::CounterRegistry;
+use crate::worker::{TlsParams, UpstreamEndpoint, UpstreamEndpoints};
+
+/// Builds the configuration of one worker.
+pub(super) struct PerWorker<'a> {
+    pub(super) counters: &'a mut CounterRegistry,
+    pub(super) settings: &'a Settings,
+    /// In the order of the settings' blocks.
+    pub(super) shared: &'a [SharedBlock],
+    /// Its index.
+    pub(super) worker: usize,
+    /// The number of workers.
+    pub(super) workers: usize,
+}
+
+impl PerWorker<'_> {
+    /// The blocks of a listener, by index in [`Settings::blocks`]; their endpoints go into
+    /// `endpoints`.
+    pub(super) fn blocks(
+        &mut self,
+        listener: &settings::Listener,
+        endpoints: &mut UpstreamEndpoints,
+    ) -> HashMap<usize, Arc<Block>> {
+        let mut blocks = HashMap::new();
+        for (_, index) in &listener.zones {
+            let Some((block, shared)) = self.settings.blocks.get(*index).zip(self.shared.get(*index)) else {
+                continue;
+            };
+            if blocks.contains_key(index) {
+                continue;
+            }
+            let zones = cache_zones(block);
+            let counters = self.counters.block(&listener.label, &zones, &shared.usage, self.worker);
+            let forwards = block.forwards.iter().zip(&shared.forwards);
+            let forwards =
+                forwards.map(|(forward, shared)| self.forward(forward, shared, endpoints)).collect();
+            let (id, usage) = (shared.id, Arc::clone(&shared.usage));
+            let cache = block.cache.clone();
+            let udp_size = block.bufsize.unwrap_or(DEFAULT_UDP_SIZE);
+            blocks.insert(*index, Arc::new(Block { id, udp_size, cache, forwards, counters, usage }));
+        }
+        blocks
+    }
+
+    /// A block of [`Self::blocks`] with its settings and shared state.
+    pub(super) fn block(
+        &self,
+        index: usize,
+        blocks: &HashMap<usize, Arc<Block>>,
+    ) -> Option<(Arc<Block>, &settings::Block, &SharedBlock)> {
+        Some((Arc::clone(blocks.get(&index)?), self.settings.blocks.get(index)?, self.shared.get(index)?))
+    }
+
+    fn forward(
+        &mut self,
+        forward: &settings::Forward,
+        shared: &SharedForward,
+        endpoints: &mut UpstreamEndpoints,
+    ) -> Forward {
+        let mut upstreams = Vec::new();
+        for (&addr, (id, state)) in forward.upstreams.iter().zip(&shared.upstreams) {
+            let counters = self.counters.upstream(addr, self.worker);
+            let endpoint = self.endpoint(addr, &forward.connection, &counters);
+            let encrypted = endpoint.tls.is_some();
+            endpoints.insert(*id, Arc::new(endpoint));
+            upstreams.push(Upstream { id: *id, addr, encrypted, counters, state: Arc::clone(state) });
+        }
+        Forward { options: forward.options.clone(), upstreams, state: Arc::clone(&shared.state) }
+    }
+
+    /// `max_idle_conns` holds for the process: each worker keeps its part, at least one.
+    fn endpoint(
+        &self,
+        addr: SocketAddr,
+        connection: &settings::ConnectionOptions,
+        counters: &Arc<UpstreamCounters>,
+    ) -> UpstreamEndpoint {
+        let tls = connection.tls.as_ref().and_then(|tls| {
+            Some(TlsParams { config: Arc::clone(&tls.config), name: tls.name(addr)?.clone() })
+        });
+        let max_idle = connection.max_idle_conns;
+        UpstreamEndpoint {
+            addr,
+            source: connection.source_address,
+            tls,
+            idle_timeout: connection.expire,
+            max_age: connection.max_age,
+            max_idle: max_idle.and_then(|limit| NonZeroUsize::new(limit.get().div_ceil(self.workers))),
+            counters: Arc::clone(counters),
+        }
+    }
+}
+
+/// The `zones` label of the cache metrics.
+fn cache_zones(block: &settings::Block) -> String {
+    let names: Vec<String> = match &block.cache {
+        Some(cache) => cache.zones.iter().map(ToString::to_string).collect(),
+        None => block.keys.iter().map(|key| key.zone.to_string()).collect(),
+    };
+    names.join(",")
+}
