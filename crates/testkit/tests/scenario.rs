@@ -1,95 +1,104 @@
-//! What plays scenarios must not let through what a scenario does not say.
+//! The scenario runner fails on every deviation from the scenario.
 
 use testkit::scenario::{Scenario, run};
 
-/// Line and text of the failure of a scenario with these steps.
-fn failure(steps: &str) -> String {
+/// The result of a scenario with these steps: `passed`, or the error.
+fn result(steps: &str) -> String {
     let text = format!("; A title\n{steps}\n");
-    let outcome = Scenario::parse("file".to_owned(), &text).and_then(|scenario| run(&scenario));
-    outcome.map_or_else(|failed| failed.to_string(), |()| "played".to_owned())
+    let result = Scenario::parse("file".to_owned(), &text).and_then(|scenario| run(&scenario));
+    result.map_or_else(|error| error.to_string(), |()| "passed".to_owned())
 }
 
-/// `steps` fail in `line` with a text that has `what` in it.
-fn fails(steps: &str, line: usize, what: &str) {
-    let failure = failure(steps);
-    assert!(failure.starts_with(&format!("file:{line}: ")), "{failure}");
-    assert!(failure.contains(what), "{failure}");
+/// `steps` fail in `line` with an error that contains `reason`.
+fn fails(steps: &str, line: usize, reason: &str) {
+    let error = result(steps);
+    assert!(error.starts_with(&format!("file:{line}: ")), "{error}");
+    assert!(error.contains(reason), "{error}");
 }
 
-const ANSWERED: &str = "ASK a www.example.test A\nEXPECT upstream www.example.test A\nANSWER upstream www.example.test 30 A 192.0.2.7\n";
+const REPLIED: &str = "\
+QUERY a www.example.test A
+CHECK_OUT_QUERY upstream www.example.test A
+REPLY upstream www.example.test 30 A 192.0.2.7
+";
 
-fn after_answer(steps: &str) -> String {
-    format!("{ANSWERED}{steps}")
+fn after_reply(steps: &str) -> String {
+    format!("{REPLIED}{steps}")
 }
 
 #[test]
-fn a_true_scenario_is_played() {
-    assert_eq!(failure(&after_answer("RECEIVE a www.example.test 30 A 192.0.2.7\nEND")), "played");
+fn scenario_that_matches_the_resolver_passes() {
+    let steps = after_reply("CHECK_ANSWER a www.example.test 30 A 192.0.2.7\nEND");
+    assert_eq!(result(&steps), "passed");
 }
 
 #[test]
-fn answers_are_compared_whole() {
+fn responses_are_compared_completely() {
     let cases = [
-        "RECEIVE a www.example.test 29 A 192.0.2.7",
-        "RECEIVE a www.example.test 30 A 192.0.2.8",
-        "RECEIVE a WWW.example.test 30 A 192.0.2.7",
-        "RECEIVE a www.example.test 30 A 192.0.2.7 x2",
-        "RECEIVE a authority: www.example.test 30 A 192.0.2.7",
-        "RECEIVE a aa www.example.test 30 A 192.0.2.7",
-        "RECEIVE a edns www.example.test 30 A 192.0.2.7",
-        "RECEIVE a SERVFAIL www.example.test 30 A 192.0.2.7",
-        "RECEIVE a bare www.example.test 30 A 192.0.2.7",
+        "CHECK_ANSWER a www.example.test 29 A 192.0.2.7",
+        "CHECK_ANSWER a www.example.test 30 A 192.0.2.8",
+        "CHECK_ANSWER a WWW.example.test 30 A 192.0.2.7",
+        "CHECK_ANSWER a www.example.test 30 A 192.0.2.7 x2",
+        "CHECK_ANSWER a authority: www.example.test 30 A 192.0.2.7",
+        "CHECK_ANSWER a aa www.example.test 30 A 192.0.2.7",
+        "CHECK_ANSWER a edns www.example.test 30 A 192.0.2.7",
+        "CHECK_ANSWER a SERVFAIL www.example.test 30 A 192.0.2.7",
+        "CHECK_ANSWER a header_only www.example.test 30 A 192.0.2.7",
     ];
-    for receive in cases {
-        fails(&after_answer(&format!("{receive}\nEND")), 5, "\nreceived id=1 NOERROR qr rd ra\n");
+    for check in cases {
+        fails(&after_reply(&format!("{check}\nEND")), 5, "\nreceived id=1 NOERROR qr rd ra\n");
     }
-    fails(&after_answer("RECEIVE b www.example.test 30 A 192.0.2.7\nEND"), 5, "b has no such question");
-    fails(&after_answer("RECEIVE a id=2 NOERROR\nEND"), 5, "a has no such question");
+    let missing = "CHECK_ANSWER b www.example.test 30 A 192.0.2.7\nEND";
+    fails(&after_reply(missing), 5, "b has no such open query");
+    fails(&after_reply("CHECK_ANSWER a id=2 NOERROR\nEND"), 5, "a has no such open query");
 }
 
 #[test]
-fn questions_are_compared_whole() {
-    let asked = |expect: &str| format!("ASK a www.example.test A\n{expect}\nEND");
-    fails(&asked("EXPECT upstream www.example.test AAAA"), 3, "expected to upstream by tcp");
-    fails(&asked("EXPECT upstream udp www.example.test A"), 3, "expected to upstream by udp");
-    fails(&asked("EXPECT upstream fresh www.example.test A"), 3, "expected to upstream by tcp, fresh");
-    fails(&asked("EXPECT upstream www.example.test A do"), 3, "edns=1232,do");
-    fails(&asked("EXPECT upstream www.example.test A rd=0"), 3, "received to upstream");
-    fails(&asked("EXPECT other www.example.test A"), 3, "expected to other");
-    let twice = "EXPECT upstream www.example.test A\nEXPECT upstream www.example.test A";
-    fails(&asked(twice), 4, "was sent nothing");
+fn upstream_queries_are_compared_completely() {
+    let with = |check: &str| format!("QUERY a www.example.test A\n{check}\nEND");
+    let cases = [
+        ("CHECK_OUT_QUERY upstream www.example.test AAAA", "expected to upstream over tcp"),
+        ("CHECK_OUT_QUERY upstream udp www.example.test A", "expected to upstream over udp"),
+        ("CHECK_OUT_QUERY upstream fresh www.example.test A", "expected to upstream over tcp, fresh"),
+        ("CHECK_OUT_QUERY upstream www.example.test A do", "edns=1232,do"),
+        ("CHECK_OUT_QUERY upstream www.example.test A rd=0", "received to upstream"),
+        ("CHECK_OUT_QUERY other www.example.test A", "expected to other"),
+    ];
+    for (check, reason) in cases {
+        fails(&with(check), 3, reason);
+    }
+    let check = "CHECK_OUT_QUERY upstream www.example.test A";
+    fails(&with(&format!("{check}\n{check}")), 4, "output: nothing");
 }
 
 #[test]
-fn nothing_is_skipped() {
-    fails("ASK a www.example.test A\nEND", 3, "nobody asked for question to upstream by tcp");
-    fails("ASK a www.example.test A\nPASS 1s\nEND", 3, "nobody asked for question");
-    fails(&after_answer("NOTHING\nEND"), 5, "nobody asked for answer to a");
-    let silent = "ASK a www.example.test A\nEXPECT upstream www.example.test A\nPASS 3s\nEND";
-    fails(silent, 4, "1s before the end of this time: question to upstream by tcp on a fresh connection");
+fn unchecked_actions_fail_the_scenario() {
+    let query = "QUERY a www.example.test A";
+    fails(&format!("{query}\nEND"), 3, "no step checks the query to upstream over tcp");
+    fails(&format!("{query}\nTIME_PASSES 1s\nEND"), 3, "no step checks the query");
+    fails(&after_reply("CHECK_NOTHING\nEND"), 5, "no step checks the response to a");
     fails(
-        &after_answer("RECEIVE a www.example.test 30 A 192.0.2.7\nEXPECT forget upstream\nEND"),
-        6,
-        "forget",
+        &format!("{query}\nCHECK_OUT_QUERY upstream www.example.test A\nTIME_PASSES 3s\nEND"),
+        4,
+        "1s before the end of this time: query to upstream over tcp on a fresh connection",
     );
-    fails(
-        &after_answer("RECEIVE a www.example.test 30 A 192.0.2.7\nCOUNT coalesced 1\nEND"),
-        6,
-        "received coalesced 0",
-    );
+    let answered = after_reply("CHECK_ANSWER a www.example.test 30 A 192.0.2.7");
+    fails(&format!("{answered}\nCHECK_CANCEL upstream\nEND"), 6, "cancellation");
+    fails(&format!("{answered}\nCHECK_COUNTER coalesced 1\nEND"), 6, "received coalesced 0");
 }
 
 #[test]
-fn lines_that_make_no_sense_are_named() {
-    fails("ASK a www.example.test A", 2, "the last step is END");
-    fails("END\nNOTHING", 3, "a step behind END");
-    fails("NOTHING\nPOLICY cache none\nEND", 3, "POLICY stands before");
-    fails("POLICY cash 30\nEND", 2, "`cash 30` is not a directive");
-    fails("POLICY cache none\nPOLICY cache success 9984 30\nEND", 3, "options of `cache none`");
+fn lines_that_do_not_parse_are_reported_with_their_number() {
+    fails("QUERY a www.example.test A", 2, "the last step must be END");
+    fails("END\nCHECK_NOTHING", 3, "a step after END");
+    fails("CHECK_NOTHING\nCONFIG cache none\nEND", 3, "CONFIG must precede");
+    fails("CONFIG cash 30\nEND", 2, "`cash 30` is not a directive");
+    let options = "CONFIG cache none\nCONFIG cache success 9984 30\nEND";
+    fails(options, 3, "options after `cache none`");
     fails("SAY a www.example.test A\nEND", 2, "`SAY a www.example.test A` is not a step");
-    fails("ASK a www..test A\nEND", 2, "`www..test` is not a name");
-    fails("ANSWER upstream NOERROR\nEND", 2, "no EXPECT before this names `upstream`");
-    fails("PASS 12\nEND", 2, "`12` is not a time");
-    fails("COUNT sheep 1\nEND", 2, "`sheep ` is not counted");
+    fails("QUERY a www..test A\nEND", 2, "`www..test` is not a name");
+    fails("REPLY upstream NOERROR\nEND", 2, "no CHECK_OUT_QUERY before this names `upstream`");
+    fails("TIME_PASSES 12\nEND", 2, "`12` is not a duration");
+    fails("CHECK_COUNTER sheep 1\nEND", 2, "no counter `sheep `");
     assert!(Scenario::parse("file".to_owned(), "END\n").is_err(), "a scenario has a title");
 }

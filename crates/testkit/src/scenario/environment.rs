@@ -1,4 +1,4 @@
-//! The resolver under test, set up as a scenario's settings say, with its counters at hand.
+//! The resolver under test, built from a scenario's configuration, with its counters.
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -12,19 +12,19 @@ use resolver::policy::{
 };
 use resolver::{Resolver, ResolverConfig};
 
-use super::settings::{self, Settings};
+use super::config::{self, Config};
 use crate::fixture;
 
-/// Octets the cache may take: more than any scenario fills.
+/// Byte budget of the cache: more than any scenario fills.
 const CACHE_BUDGET: u64 = 8 << 20;
 
-/// The number of what no zone takes.
-const DROPPED: RouteId = RouteId(u16::MAX);
+/// Route of queries that match no zone.
+const NO_ROUTE: RouteId = RouteId(u16::MAX);
 
-/// The one listener.
+/// The only listener.
 const LISTENER: ListenerId = ListenerId(0);
 
-/// A block and what is counted for it.
+/// Counters of a server block.
 #[derive(Debug)]
 pub(super) struct BlockState {
     pub(super) zones: Vec<String>,
@@ -32,7 +32,7 @@ pub(super) struct BlockState {
     pub(super) usage: Arc<Usage>,
 }
 
-/// An upstream, its number and what is counted for it.
+/// ID, address and counters of an upstream.
 #[derive(Debug)]
 pub(super) struct UpstreamState {
     pub(super) id: UpstreamId,
@@ -40,7 +40,7 @@ pub(super) struct UpstreamState {
     pub(super) counters: Arc<UpstreamCounters>,
 }
 
-/// The resolver and everything around it.
+/// The resolver and the state shared with it.
 #[derive(Debug)]
 pub(super) struct Environment {
     pub(super) resolver: Resolver,
@@ -52,10 +52,10 @@ pub(super) struct Environment {
 }
 
 impl Environment {
-    pub(super) fn new(settings: &Settings) -> Self {
+    pub(super) fn new(config: &Config) -> Self {
         let (cache, worker) = (Arc::new(Cache::new(CACHE_BUDGET)), Arc::new(WorkerCounters::default()));
         let (mut blocks, mut upstreams, mut routes) = (Vec::new(), BTreeMap::new(), Vec::new());
-        for (id, block) in (0..).zip(&settings.blocks) {
+        for (id, block) in (0..).zip(&config.blocks) {
             let state = BlockState {
                 zones: block.zones.iter().map(ToString::to_string).collect(),
                 counters: Arc::default(),
@@ -87,18 +87,18 @@ impl Environment {
             }
             blocks.push(state);
         }
-        let listener = Listener::new(routes, Arc::default(), DROPPED);
+        let listener = Listener::new(routes, Arc::default(), NO_ROUTE);
         let policy = Arc::new(Policy { listeners: vec![Some(listener)] });
         let resolver = Resolver::new(ResolverConfig {
             cache: Arc::clone(&cache),
             counters: Arc::clone(&worker),
-            limits: settings.limits,
+            limits: config.limits,
             ..fixture::resolver_config(policy)
         });
         Self { resolver, cache, worker, blocks, upstreams, clients: Vec::new() }
     }
 
-    /// The client with a name, known from its first question on.
+    /// The client of that name; its address is assigned at its first query.
     pub(super) fn client(&mut self, name: &str, transport: Transport) -> Client {
         let known = self.clients.iter().position(|client| client == name);
         let number = known.unwrap_or_else(|| {
@@ -115,14 +115,14 @@ impl Environment {
         Client { listener: LISTENER, peer, local: None, connection }
     }
 
-    /// The name of the client that an answer is for.
+    /// The name of a client.
     pub(super) fn client_name(&self, client: Client) -> &str {
         let SocketAddr::V4(peer) = client.peer else { return "?" };
         let [_, _, high, low] = peer.ip().octets();
         self.clients.get(usize::from(u16::from_be_bytes([high, low]))).map_or("?", String::as_str)
     }
 
-    /// The name of the upstream with a number.
+    /// The name of the upstream with an ID.
     pub(super) fn upstream_name(&self, id: UpstreamId) -> &str {
         let named = self.upstreams.iter().find(|(_, state)| state.id == id);
         named.map_or("?", |(name, _)| name)
@@ -135,9 +135,9 @@ impl Environment {
     }
 }
 
-fn build_forward(forward: &settings::Forward, upstreams: &mut BTreeMap<String, UpstreamState>) -> Forward {
-    let upstreams = forward.upstreams.iter().map(|written| {
-        let name = written.trim_start_matches("tls://");
+fn build_forward(forward: &config::Forward, upstreams: &mut BTreeMap<String, UpstreamState>) -> Forward {
+    let upstreams = forward.upstreams.iter().map(|address| {
+        let name = address.trim_start_matches("tls://");
         let number = u8::try_from(upstreams.len()).unwrap_or(u8::MAX);
         let state = upstreams.entry(name.to_owned()).or_insert_with(|| UpstreamState {
             id: UpstreamId(u16::from(number)),
@@ -145,7 +145,7 @@ fn build_forward(forward: &settings::Forward, upstreams: &mut BTreeMap<String, U
             counters: Arc::default(),
         });
         let UpstreamState { id, addr, .. } = *state;
-        let (counters, encrypted) = (Arc::clone(&state.counters), name != written);
+        let (counters, encrypted) = (Arc::clone(&state.counters), name != address);
         Upstream { id, addr, encrypted, counters, ..fixture::upstream() }
     });
     Forward { options: forward.options.clone(), upstreams: upstreams.collect(), state: Arc::default() }

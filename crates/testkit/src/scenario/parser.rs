@@ -1,47 +1,75 @@
-//! Lines into steps.
+//! Parser of scenario files: lines to [`Step`]s.
+
+use std::path::Path;
 
 use hickory_proto::op::{Message, MessageType, OpCode};
 use resolver::action::{AttemptFailure, Transport};
 
-use super::Scenario;
-use super::settings::SettingsParser;
-use super::step::{Act, Addressed, Cause, Expected, Packet, RawReply, Reply, Step};
+use super::config::ConfigParser;
+use super::error::ScenarioError;
+use super::step::{
+    Cause, ExpectedQuery, ExpectedResponse, Packet, RawReply, Reply, Scenario, Step, StepKind,
+};
 use super::tokens::{duration, number, zone};
 use crate::text::{self, TextError, error};
 
-/// Names that upstreams and attempts cannot have, because they are words of `EXPECT`.
-const RESERVED: [&str; 4] = ["forget", "distrust", "trouble", "loop"];
-
-/// Reads `text`; an error comes with its line.
-pub(super) fn parse(file: &str, text: &str) -> Result<Scenario, (usize, TextError)> {
-    let Some(title) = text.lines().next().and_then(|line| line.strip_prefix("; ")) else {
-        return Err((1, TextError("the first line is the title, behind `; `".to_owned())));
-    };
-    let mut settings = SettingsParser::default();
-    let mut steps: Vec<Step> = Vec::new();
-    for (line, content) in join_lines(text) {
-        let words: Vec<&str> = content.split_whitespace().collect();
-        let Some((&verb, words)) = words.split_first() else { continue };
-        if steps.last().is_some_and(|step| matches!(step.act, Act::End)) {
-            return Err((line, TextError("a step behind END".to_owned())));
-        }
-        if verb == "POLICY" && steps.is_empty() {
-            settings.line(words).map_err(|error| (line, error))?;
-        } else {
-            let act = parse_step(verb, words).map_err(|error| (line, error))?;
-            steps.push(Step { line, act });
+impl Scenario {
+    /// Parses the file at `path`.
+    ///
+    /// # Errors
+    /// The file cannot be read, or a line does not parse.
+    pub fn load(path: &Path) -> Result<Self, ScenarioError> {
+        let file = path.display().to_string();
+        match std::fs::read_to_string(path) {
+            Ok(text) => Self::parse(file, &text),
+            Err(error) => Err(ScenarioError { file, line: 0, reason: error.to_string() }),
         }
     }
-    match steps.last() {
-        Some(Step { act: Act::End, .. }) => {
-            let (file, title) = (file.to_owned(), title.trim().to_owned());
-            Ok(Scenario { file, title, settings: settings.finish(), steps })
+
+    /// Parses `text`, the contents of `file`.
+    ///
+    /// # Errors
+    /// A line does not parse.
+    pub fn parse(file: String, text: &str) -> Result<Self, ScenarioError> {
+        match parse_lines(text) {
+            Ok(Parsed { title, config, steps }) => Ok(Self { file, title, config: config.finish(), steps }),
+            Err((line, error)) => Err(ScenarioError { file, line, reason: error.0 }),
         }
-        _ => Err((text.lines().count(), TextError("the last step is END".to_owned()))),
     }
 }
 
-/// Lines without comments, those that begin with a space joined to the one above.
+struct Parsed {
+    title: String,
+    config: ConfigParser,
+    steps: Vec<Step>,
+}
+
+fn parse_lines(text: &str) -> Result<Parsed, (usize, TextError)> {
+    let Some(title) = text.lines().next().and_then(|line| line.strip_prefix("; ")) else {
+        return Err((1, TextError("the first line must be the title, after `; `".to_owned())));
+    };
+    let mut config = ConfigParser::default();
+    let mut steps: Vec<Step> = Vec::new();
+    for (line, content) in join_lines(text) {
+        let tokens: Vec<&str> = content.split_whitespace().collect();
+        let Some((&keyword, tokens)) = tokens.split_first() else { continue };
+        if steps.last().is_some_and(|step| matches!(step.kind, StepKind::End)) {
+            return Err((line, TextError("a step after END".to_owned())));
+        }
+        if keyword == "CONFIG" && steps.is_empty() {
+            config.line(tokens).map_err(|error| (line, error))?;
+        } else {
+            let kind = parse_step(keyword, tokens).map_err(|error| (line, error))?;
+            steps.push(Step { line, kind });
+        }
+    }
+    if steps.last().is_some_and(|step| matches!(step.kind, StepKind::End)) {
+        return Ok(Parsed { title: title.trim().to_owned(), config, steps });
+    }
+    Err((text.lines().count(), TextError("the last step must be END".to_owned())))
+}
+
+/// Removes comments and joins a line that begins with a space to the line above it.
 fn join_lines(text: &str) -> Vec<(usize, String)> {
     let mut joined: Vec<(usize, String)> = Vec::new();
     for (index, line) in text.lines().enumerate() {
@@ -58,160 +86,168 @@ fn join_lines(text: &str) -> Vec<(usize, String)> {
     joined
 }
 
-fn parse_step(verb: &str, words: &[&str]) -> Result<Act, TextError> {
-    match (verb, words) {
-        ("ASK", [client, words @ ..]) => parse_ask(client, words),
-        ("EXPECT", ["forget", attempt]) => Ok(Act::Forgotten((*attempt).to_owned())),
-        ("EXPECT", ["distrust", attempt]) => Ok(Act::Distrusted((*attempt).to_owned())),
-        ("EXPECT", ["loop"]) => Ok(Act::Looped),
-        ("EXPECT", ["trouble", rcode, name, qtype, cause @ ..]) => {
-            Ok(Act::Trouble { query: format!("{rcode} {} {qtype}", zone(name)?), cause: parse_cause(cause)? })
+fn parse_step(keyword: &str, tokens: &[&str]) -> Result<StepKind, TextError> {
+    match (keyword, tokens) {
+        ("QUERY", [client, tokens @ ..]) => parse_query(client, tokens),
+        ("CHECK_OUT_QUERY", [upstream, "as", attempt, tokens @ ..]) => {
+            parse_expected_query(upstream, attempt, tokens)
         }
-        ("EXPECT", [upstream, "as", attempt, words @ ..]) => parse_expected(upstream, attempt, words),
-        ("EXPECT", [upstream, words @ ..]) => parse_expected(upstream, upstream, words),
-        ("ANSWER", [attempt, words @ ..]) => parse_answer(attempt, words),
-        ("FAIL", [attempt, how]) => Ok(Act::Fail { attempt: (*attempt).to_owned(), failure: failure(how)? }),
-        ("RECEIVE", [client, words @ ..]) => parse_received(client, words),
-        ("COUNT", [counter, value]) => parse_count(counter, None, value),
-        ("COUNT", [counter, of, value]) => parse_count(counter, Some((*of).to_owned()), value),
-        ("CLOCK", [time]) => Ok(Act::Clock(number(time)?)),
-        ("PASS", [time]) => Ok(Act::Pass(duration(time)?)),
-        ("NOTHING", []) => Ok(Act::Nothing),
-        ("END", []) => Ok(Act::End),
-        ("POLICY", _) => error("POLICY stands before the first step"),
-        _ => error(format!("`{verb} {}` is not a step", words.join(" "))),
+        ("CHECK_OUT_QUERY", [upstream, tokens @ ..]) => parse_expected_query(upstream, upstream, tokens),
+        ("REPLY", [attempt, tokens @ ..]) => parse_reply(attempt, tokens),
+        ("FAIL", [attempt, failure]) => {
+            Ok(StepKind::Fail { attempt: (*attempt).to_owned(), failure: parse_failure(failure)? })
+        }
+        ("CHECK_ANSWER", [client, tokens @ ..]) => parse_expected_response(client, tokens),
+        ("CHECK_CANCEL", [attempt]) => Ok(StepKind::CheckCancel((*attempt).to_owned())),
+        ("CHECK_QUARANTINE", [attempt]) => Ok(StepKind::CheckQuarantine((*attempt).to_owned())),
+        ("CHECK_LOOP", []) => Ok(StepKind::CheckLoop),
+        ("CHECK_ERROR", [rcode, name, qtype, cause @ ..]) => Ok(StepKind::CheckError {
+            query: format!("{rcode} {} {qtype}", zone(name)?),
+            cause: parse_cause(cause)?,
+        }),
+        ("CHECK_COUNTER", [counter, value]) => parse_counter(counter, None, value),
+        ("CHECK_COUNTER", [counter, of, value]) => parse_counter(counter, Some((*of).to_owned()), value),
+        ("WALL_CLOCK", [seconds]) => Ok(StepKind::WallClock(number(seconds)?)),
+        ("TIME_PASSES", [time]) => Ok(StepKind::TimePasses(duration(time)?)),
+        ("CHECK_NOTHING", []) => Ok(StepKind::CheckNothing),
+        ("END", []) => Ok(StepKind::End),
+        ("CONFIG", _) => error("CONFIG must precede the first step"),
+        _ => error(format!("`{keyword} {}` is not a step", tokens.join(" "))),
     }
 }
 
-fn parse_ask(client: &str, words: &[&str]) -> Result<Act, TextError> {
-    let mut words = Words::new(words);
-    let transport = if words.take_word("tcp") { Transport::Tcp } else { Transport::Udp };
-    let id = words.take_value("id").map(number).transpose()?;
-    let packet = if let Some(hex) = words.take_value("raw") {
-        words.end()?;
+fn parse_query(client: &str, tokens: &[&str]) -> Result<StepKind, TextError> {
+    let mut tokens = Tokens::new(tokens);
+    let transport = if tokens.take_word("tcp") { Transport::Tcp } else { Transport::Udp };
+    let id = tokens.take_value("id").map(number).transpose()?;
+    let packet = if let Some(hex) = tokens.take_value("raw") {
+        tokens.end()?;
         Packet::Raw(text::parse_hex(hex)?)
     } else {
         let mut message = Message::new(0, MessageType::Query, OpCode::Query);
         message.metadata.recursion_desired = true;
-        message.queries = vec![words.take_question()?];
-        Packet::Message(text::parse(&words.rest, message)?)
+        message.queries = vec![tokens.take_question()?];
+        Packet::Message(text::parse(&tokens.rest, message)?)
     };
-    Ok(Act::Ask { client: client.to_owned(), transport, packet, id })
+    Ok(StepKind::Query { client: client.to_owned(), transport, packet, id })
 }
 
-fn parse_expected(upstream: &str, attempt: &str, words: &[&str]) -> Result<Act, TextError> {
-    if RESERVED.contains(&upstream) || RESERVED.contains(&attempt) {
-        return error(format!("`EXPECT {upstream} …` with other words behind it"));
-    }
-    let mut words = Words::new(words);
-    let transport = if words.take_word("udp") { Transport::Udp } else { Transport::Tcp };
-    let fresh = words.take_word("fresh");
+fn parse_expected_query(upstream: &str, attempt: &str, tokens: &[&str]) -> Result<StepKind, TextError> {
+    let mut tokens = Tokens::new(tokens);
+    let transport = if tokens.take_word("udp") { Transport::Udp } else { Transport::Tcp };
+    let fresh = tokens.take_word("fresh");
     let mut message = Message::new(0, MessageType::Query, OpCode::Query);
     message.metadata.recursion_desired = true;
     message.metadata.authentic_data = true;
     message.edns = Some(text::plain_opt());
-    message.queries = vec![words.take_question()?];
-    let message = text::parse(&words.rest, message)?;
+    message.queries = vec![tokens.take_question()?];
+    let message = text::parse(&tokens.rest, message)?;
     let (upstream, attempt) = (upstream.to_owned(), attempt.to_owned());
-    Ok(Act::Asked(Expected { upstream, attempt, transport, fresh, message }))
+    let expected = ExpectedQuery { upstream, attempt, transport, fresh, message };
+    Ok(StepKind::CheckOutQuery(expected))
 }
 
-fn parse_answer(attempt: &str, words: &[&str]) -> Result<Act, TextError> {
-    let mut words = Words::new(words);
-    let wrong_id = words.take_word("id=wrong");
-    let question = words.take_value("question").map(|question| {
-        let words: Vec<&str> = question.split('/').collect();
-        text::parse_question(&words)
+fn parse_reply(attempt: &str, tokens: &[&str]) -> Result<StepKind, TextError> {
+    let mut tokens = Tokens::new(tokens);
+    let wrong_id = tokens.take_word("id=wrong");
+    let question = tokens.take_value("question").map(|question| {
+        let parts: Vec<&str> = question.split('/').collect();
+        text::parse_question(&parts)
     });
-    let raw = words.take_value("raw").map(|hex| match hex.strip_prefix("ID") {
+    let raw = tokens.take_value("raw").map(|hex| match hex.strip_prefix("ID") {
         Some(hex) => text::parse_hex(hex).map(RawReply::AfterId),
         None => text::parse_hex(hex).map(RawReply::Whole),
     });
     let mut message = Message::new(0, MessageType::Response, OpCode::Query);
     message.metadata.recursion_available = true;
     message.edns = Some(text::plain_opt());
-    let message = text::parse(&words.rest, message)?;
-    let reply = Reply { message, wrong_id, question: question.transpose()?, raw: raw.transpose()? };
-    Ok(Act::Answer { attempt: attempt.to_owned(), reply })
+    let message = text::parse(&tokens.rest, message)?;
+    let (question, raw) = (question.transpose()?, raw.transpose()?);
+    let reply = Reply { message, wrong_id, question, raw };
+    Ok(StepKind::Reply { attempt: attempt.to_owned(), reply })
 }
 
-fn parse_received(client: &str, words: &[&str]) -> Result<Act, TextError> {
-    let mut words = Words::new(words);
-    let id = words.take_value("id").map(number).transpose()?;
-    let bare = words.take_word("bare");
+fn parse_expected_response(client: &str, tokens: &[&str]) -> Result<StepKind, TextError> {
+    let mut tokens = Tokens::new(tokens);
+    let id = tokens.take_value("id").map(number).transpose()?;
+    let header_only = tokens.take_word("header_only");
     let mut message = Message::new(0, MessageType::Response, OpCode::Query);
-    message.metadata.recursion_available = !bare;
-    let message = text::parse(&words.rest, message)?;
-    Ok(Act::Receive(Addressed { client: client.to_owned(), id, bare, message }))
+    message.metadata.recursion_available = !header_only;
+    let message = text::parse(&tokens.rest, message)?;
+    let expected = ExpectedResponse { client: client.to_owned(), id, header_only, message };
+    Ok(StepKind::CheckAnswer(expected))
 }
 
-fn parse_count(counter: &str, of: Option<String>, value: &str) -> Result<Act, TextError> {
-    Ok(Act::Count { counter: counter.to_owned(), of, value: number(value)? })
+fn parse_counter(counter: &str, of: Option<String>, value: &str) -> Result<StepKind, TextError> {
+    Ok(StepKind::CheckCounter { counter: counter.to_owned(), of, value: number(value)? })
 }
 
-fn parse_cause(words: &[&str]) -> Result<Cause, TextError> {
-    match *words {
+fn parse_cause(tokens: &[&str]) -> Result<Cause, TextError> {
+    match *tokens {
         ["max_concurrent", limit] => Ok(Cause::TooManyConcurrent(number(limit)?)),
-        ["flights"] => Ok(Cause::TooManyInFlight),
-        ["waiters"] => Ok(Cause::TooManyWaiters),
-        ["client"] => Ok(Cause::TooManyOfClient),
-        ["no-forward"] => Ok(Cause::NoForward),
-        [how, transport, upstream] => {
+        ["inflight_queries"] => Ok(Cause::TooManyInFlight),
+        ["waiters_per_query"] => Ok(Cause::TooManyWaiters),
+        ["queries_per_client"] => Ok(Cause::TooManyOfClient),
+        ["no_forward"] => Ok(Cause::NoForward),
+        [failure, transport, upstream] => {
             let transport = match transport {
                 "tcp" => Transport::Tcp,
                 "udp" => Transport::Udp,
                 _ => return error(format!("`{transport}` is not tcp or udp")),
             };
-            Ok(Cause::Upstream(failure(how)?, transport, upstream.to_owned()))
+            Ok(Cause::Upstream(parse_failure(failure)?, transport, upstream.to_owned()))
         }
-        _ => error(format!("`{}` is not a cause", words.join(" "))),
+        _ => error(format!("`{}` is not a cause", tokens.join(" "))),
     }
 }
 
-fn failure(word: &str) -> Result<AttemptFailure, TextError> {
-    Ok(match word {
+fn parse_failure(token: &str) -> Result<AttemptFailure, TextError> {
+    Ok(match token {
         "refused" => AttemptFailure::Refused,
         "unreachable" => AttemptFailure::Unreachable,
-        "dial-timed-out" => AttemptFailure::DialTimedOut,
-        "handshake" => AttemptFailure::Handshake,
-        "timed-out" => AttemptFailure::TimedOut,
+        "dial_timeout" => AttemptFailure::DialTimedOut,
+        "tls_handshake" => AttemptFailure::Handshake,
+        "timeout" => AttemptFailure::TimedOut,
         "closed" => AttemptFailure::Closed { reused: false },
-        "closed-reused" => AttemptFailure::Closed { reused: true },
+        "closed_reused" => AttemptFailure::Closed { reused: true },
         "local" => AttemptFailure::Local,
-        "all-down" => AttemptFailure::AllDown,
-        _ => return error(format!("`{word}` is not a way to fail")),
+        "all_down" => AttemptFailure::AllDown,
+        _ => return error(format!("`{token}` is not a failure of an attempt")),
     })
 }
 
-/// The words of a line, of which those that are not a message's are taken out.
-struct Words<'a> {
+/// The tokens of a line; those that do not belong to the message are taken out one by one.
+struct Tokens<'a> {
     rest: Vec<&'a str>,
 }
 
-impl<'a> Words<'a> {
-    fn new(words: &[&'a str]) -> Self {
-        Self { rest: words.to_vec() }
+impl<'a> Tokens<'a> {
+    fn new(tokens: &[&'a str]) -> Self {
+        Self { rest: tokens.to_vec() }
     }
 
     fn take_word(&mut self, wanted: &str) -> bool {
-        let place = self.rest.iter().position(|word| *word == wanted);
-        place.map(|place| self.rest.remove(place)).is_some()
+        let index = self.rest.iter().position(|token| *token == wanted);
+        index.map(|index| self.rest.remove(index)).is_some()
     }
 
     fn take_value(&mut self, key: &str) -> Option<&'a str> {
-        let value = |word: &'a str| word.strip_prefix(key)?.strip_prefix('=');
-        let place = self.rest.iter().position(|word| value(word).is_some())?;
-        value(self.rest.remove(place))
+        let value = |token: &'a str| token.strip_prefix(key)?.strip_prefix('=');
+        let index = self.rest.iter().position(|token| value(token).is_some())?;
+        value(self.rest.remove(index))
     }
 
     fn take_question(&mut self) -> Result<hickory_proto::op::Query, TextError> {
-        let classed = self.rest.get(2).is_some_and(|word| text::class(word).is_ok());
-        let words: Vec<&str> =
-            self.rest.drain(..(if classed { 3 } else { 2 }).min(self.rest.len())).collect();
-        text::parse_question(&words)
+        let has_class = self.rest.get(2).is_some_and(|token| text::class(token).is_ok());
+        let length = if has_class { 3 } else { 2 };
+        let tokens: Vec<&str> = self.rest.drain(..length.min(self.rest.len())).collect();
+        text::parse_question(&tokens)
     }
 
     fn end(&self) -> Result<(), TextError> {
-        if self.rest.is_empty() { Ok(()) } else { error(format!("`{}` is too much", self.rest.join(" "))) }
+        if self.rest.is_empty() {
+            return Ok(());
+        }
+        error(format!("unexpected `{}`", self.rest.join(" ")))
     }
 }

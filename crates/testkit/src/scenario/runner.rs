@@ -1,4 +1,4 @@
-//! Plays a scenario with a resolver in virtual time.
+//! Runs a scenario against a resolver in virtual time.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -7,54 +7,53 @@ use hickory_proto::op::Message;
 use resolver::action::{AttemptId, Client, Outbox, Transport};
 
 use super::environment::Environment;
-use super::sent::Sent;
-use super::step::{Act, Packet, RawReply, Reply};
-use super::{Scenario, ScenarioError};
+use super::error::ScenarioError;
+use super::output::Output;
+use super::step::{Packet, RawReply, Reply, Scenario, StepKind};
 use crate::text::{self, TextError, error};
 
-/// Calls of `on_timer` in one step of time before the resolver is said not to come to rest.
-const MOST_CALLS: usize = 1000;
+/// Calls of `on_timer` in one `TIME_PASSES` after which the resolver is taken to loop.
+const MAX_TIMER_CALLS: usize = 1000;
 
-/// Plays `scenario`.
+/// Runs `scenario`.
 ///
 /// # Errors
-/// The first step that does not come true.
+/// The first step that fails.
 pub fn run(scenario: &Scenario) -> Result<(), ScenarioError> {
     let mut runner = Runner::new(scenario);
     for step in &scenario.steps {
-        let outcome = runner.act(&step.act);
-        outcome.map_err(|error| ScenarioError {
+        runner.step(&step.kind).map_err(|error| ScenarioError {
             file: scenario.file.clone(),
             line: step.line,
-            what: error.0,
+            reason: error.0,
         })?;
     }
     Ok(())
 }
 
-/// A question of a client that has not been answered.
+/// A query of a client without a response so far.
 #[derive(Debug)]
-pub(super) struct Open {
+pub(super) struct OpenQuery {
     pub(super) client: Client,
     pub(super) id: u16,
     pub(super) recursion_desired: bool,
-    /// Nothing for octets that are no message.
+    /// `None` for octets that are not a DNS message.
     pub(super) message: Option<Message>,
 }
 
-/// A question that an upstream got.
+/// A query that the resolver sent to an upstream.
 #[derive(Debug)]
 pub(super) struct Attempt {
     pub(super) id: AttemptId,
-    pub(super) asked: Message,
+    pub(super) query: Message,
 }
 
-/// What has happened so far.
+/// State of a run.
 #[derive(Debug)]
 pub(super) struct Runner {
     pub(super) environment: Environment,
-    pub(super) sent: Vec<Sent>,
-    pub(super) open: Vec<Open>,
+    pub(super) outputs: Vec<Output>,
+    pub(super) open_queries: Vec<OpenQuery>,
     pub(super) attempts: BTreeMap<String, Attempt>,
     now: Instant,
     outbox: Outbox,
@@ -68,9 +67,9 @@ impl Runner {
     )]
     fn new(scenario: &Scenario) -> Self {
         Self {
-            environment: Environment::new(&scenario.settings),
-            sent: Vec::new(),
-            open: Vec::new(),
+            environment: Environment::new(&scenario.config),
+            outputs: Vec::new(),
+            open_queries: Vec::new(),
             attempts: BTreeMap::new(),
             now: Instant::now(),
             outbox: Outbox::default(),
@@ -78,38 +77,42 @@ impl Runner {
         }
     }
 
-    fn act(&mut self, act: &Act) -> Result<(), TextError> {
-        match act {
-            Act::Ask { client, transport, packet, id } => self.ask(client, *transport, packet, *id),
-            Act::Asked(expected) => self.expect_ask(expected),
-            Act::Answer { attempt, reply } => self.answer(attempt, reply),
-            Act::Fail { attempt, failure } => {
+    fn step(&mut self, step: &StepKind) -> Result<(), TextError> {
+        match step {
+            StepKind::Query { client, transport, packet, id } => self.query(client, *transport, packet, *id),
+            StepKind::Reply { attempt, reply } => self.reply(attempt, reply),
+            StepKind::Fail { attempt, failure } => {
                 let attempt = self.attempt(attempt)?.id;
-                self.environment.resolver.on_failure(self.now, attempt, *failure, &mut self.outbox);
+                let resolver = &mut self.environment.resolver;
+                resolver.on_failure(self.now, attempt, *failure, &mut self.outbox);
                 self.collect();
                 Ok(())
             }
-            Act::Receive(addressed) => self.expect_answer(addressed),
-            Act::Forgotten(attempt) => self.expect_forget(attempt),
-            Act::Distrusted(attempt) => self.expect_distrust(attempt),
-            Act::Trouble { query, cause } => self.expect_trouble(query, cause),
-            Act::Looped => self.expect_loop(),
-            Act::Count { counter, of, value } => self.expect_count(counter, of.as_deref(), *value),
-            Act::Clock(time) => {
-                self.environment.resolver.set_unix_time(self.now, *time);
+            StepKind::WallClock(seconds) => {
+                self.environment.resolver.set_unix_time(self.now, *seconds);
                 Ok(())
             }
-            Act::Pass(time) => self.pass(*time),
-            Act::Nothing | Act::End => self.expect_nothing(),
+            StepKind::TimePasses(time) => self.time_passes(*time),
+            StepKind::CheckOutQuery(expected) => self.check_out_query(expected),
+            StepKind::CheckAnswer(expected) => self.check_answer(expected),
+            StepKind::CheckCancel(attempt) => self.check_cancel(attempt),
+            StepKind::CheckQuarantine(attempt) => self.check_quarantine(attempt),
+            StepKind::CheckError { query, cause } => self.check_error(query, cause),
+            StepKind::CheckLoop => self.check_loop(),
+            StepKind::CheckCounter { counter, of, value } => {
+                self.check_counter(counter, of.as_deref(), *value)
+            }
+            StepKind::CheckNothing | StepKind::End => self.check_nothing(),
         }
     }
 
-    /// An attempt by the name an `EXPECT` gave it.
+    /// The attempt that a `CHECK_OUT_QUERY` named.
     pub(super) fn attempt(&self, name: &str) -> Result<&Attempt, TextError> {
-        self.attempts.get(name).ok_or_else(|| TextError(format!("no EXPECT before this names `{name}`")))
+        let missing = || TextError(format!("no CHECK_OUT_QUERY before this names `{name}`"));
+        self.attempts.get(name).ok_or_else(missing)
     }
 
-    fn ask(
+    fn query(
         &mut self,
         client: &str,
         transport: Transport,
@@ -130,62 +133,68 @@ impl Runner {
             [high, low, flags, ..] => (u16::from_be_bytes([high, low]), flags & 1 == 1),
             _ => (0, false),
         };
-        self.open.push(Open { client, id, recursion_desired, message });
+        self.open_queries.push(OpenQuery { client, id, recursion_desired, message });
         self.environment.resolver.on_query(self.now, client, &octets, &mut self.outbox);
         self.collect();
         Ok(())
     }
 
-    fn answer(&mut self, attempt: &str, reply: &Reply) -> Result<(), TextError> {
+    fn reply(&mut self, attempt: &str, reply: &Reply) -> Result<(), TextError> {
         let attempt = self.attempt(attempt)?;
         let id = attempt.id;
-        let octets = reply_octets(reply, &attempt.asked)?;
+        let octets = reply_octets(reply, &attempt.query)?;
         self.environment.resolver.on_response(self.now, id, &octets, &mut self.outbox);
         self.collect();
         Ok(())
     }
 
-    /// Goes from deadline to deadline. What happens before the end would be missed by the steps, so it must not.
-    fn pass(&mut self, time: Duration) -> Result<(), TextError> {
-        self.expect_nothing()?;
+    /// Advances the clock from timer to timer. Output before the end is an error: no step could
+    /// check when it came.
+    fn time_passes(&mut self, time: Duration) -> Result<(), TextError> {
+        self.check_nothing()?;
         let end = self.now + time;
-        for _ in 0..MOST_CALLS {
-            let Some(at) = self.environment.resolver.next_timer().filter(|at| *at <= end) else {
+        for _ in 0..MAX_TIMER_CALLS {
+            let timer = self.environment.resolver.next_timer().filter(|at| *at <= end);
+            let Some(at) = timer else {
                 self.now = end;
                 return Ok(());
             };
             self.now = at.max(self.now);
             self.environment.resolver.on_timer(self.now, &mut self.outbox);
             self.collect();
-            if !self.sent.is_empty() && self.now < end {
+            if !self.outputs.is_empty() && self.now < end {
                 let early = end - self.now;
-                return error(format!("{early:?} before the end of this time: {}", self.show_sent()));
+                let outputs = self.format_outputs();
+                return error(format!("{early:?} before the end of this time: {outputs}"));
             }
         }
-        error(format!("{MOST_CALLS} deadlines and no end"))
+        error(format!("timers still due after {MAX_TIMER_CALLS} calls"))
     }
 
     fn collect(&mut self) {
         let (outbox, environment) = (&self.outbox, &self.environment);
-        self.sent.extend(outbox.actions.iter().map(|action| Sent::new(action, outbox, environment)));
+        let outputs = outbox.actions.iter().map(|action| Output::new(action, outbox, environment));
+        self.outputs.extend(outputs);
         self.outbox.clear();
     }
 }
 
-fn reply_octets(reply: &Reply, asked: &Message) -> Result<Vec<u8>, TextError> {
-    let id = if reply.wrong_id { !asked.metadata.id } else { asked.metadata.id };
+fn reply_octets(reply: &Reply, query: &Message) -> Result<Vec<u8>, TextError> {
+    let id = if reply.wrong_id { !query.metadata.id } else { query.metadata.id };
     match &reply.raw {
         Some(RawReply::Whole(octets)) => return Ok(octets.clone()),
-        Some(RawReply::AfterId(octets)) => return Ok([&id.to_be_bytes(), octets.as_slice()].concat()),
+        Some(RawReply::AfterId(octets)) => {
+            return Ok([&id.to_be_bytes(), octets.as_slice()].concat());
+        }
         None => {}
     }
     let mut message = reply.message.clone();
     message.metadata.id = id;
-    message.metadata.recursion_desired = asked.metadata.recursion_desired;
-    message.queries =
-        reply.question.as_ref().map_or_else(|| asked.queries.clone(), |other| vec![other.clone()]);
-    if let (Some(edns), Some(asked)) = (&mut message.edns, &asked.edns) {
-        edns.set_dnssec_ok(asked.flags().dnssec_ok);
+    message.metadata.recursion_desired = query.metadata.recursion_desired;
+    let question = reply.question.as_ref();
+    message.queries = question.map_or_else(|| query.queries.clone(), |question| vec![question.clone()]);
+    if let (Some(edns), Some(query)) = (&mut message.edns, &query.edns) {
+        edns.set_dnssec_ok(query.flags().dnssec_ok);
     }
     text::encode(&message)
 }

@@ -1,84 +1,99 @@
-//! What can happen in a scenario.
+//! A scenario as parsed: configuration and steps.
 
 use std::time::Duration;
 
 use hickory_proto::op::{Message, Query};
 use resolver::action::{AttemptFailure, Transport};
 
+use super::config::Config;
+
+/// One behaviour of the server as a DNS conversation.
+#[derive(Clone, Debug)]
+pub struct Scenario {
+    /// Path of the file, for error messages.
+    pub file: String,
+    /// The first line: the behaviour in a sentence.
+    pub title: String,
+    /// The `CONFIG` lines.
+    pub config: Config,
+    /// The steps in order; the last one is [`StepKind::End`].
+    pub steps: Vec<Step>,
+}
+
 /// One line of a scenario.
 #[derive(Clone, Debug)]
 pub struct Step {
-    /// Where it stands, from 1.
+    /// Line number, from 1.
     pub line: usize,
-    /// What it says.
-    pub act: Act,
+    /// What the line does or checks.
+    pub kind: StepKind,
 }
 
-/// What a line says.
+/// An event for the resolver, or a check of what it did.
 #[derive(Clone, Debug)]
-pub enum Act {
-    /// `ASK`: a client sends a packet.
-    Ask {
+pub enum StepKind {
+    /// `QUERY`: a client sends a packet.
+    Query {
         /// The client's name.
         client: String,
-        /// How it comes.
+        /// Transport of the query.
         transport: Transport,
-        /// What it sends; a message without an ID of its own gets one.
+        /// What it sends; a message without an ID of its own gets the next one.
         packet: Packet,
         /// The ID, if the line gives one.
         id: Option<u16>,
     },
-    /// `EXPECT UPSTREAM`: the server asks an upstream.
-    Asked(Expected),
-    /// `ANSWER`: an upstream sends a packet.
-    Answer {
-        /// The attempt it belongs to.
+    /// `CHECK_OUT_QUERY`: the resolver sent a query to an upstream.
+    CheckOutQuery(ExpectedQuery),
+    /// `REPLY`: an upstream sends a packet.
+    Reply {
+        /// The attempt that it answers.
         attempt: String,
         /// What it sends.
         reply: Reply,
     },
-    /// `FAIL`: an attempt brings nothing.
+    /// `FAIL`: an attempt fails without a response.
     Fail {
         /// The attempt.
         attempt: String,
-        /// How.
+        /// The failure.
         failure: AttemptFailure,
     },
-    /// `RECEIVE`: the server answers a client.
-    Receive(Addressed),
-    /// `EXPECT forget`: an attempt is given up.
-    Forgotten(String),
-    /// `EXPECT distrust`: the stream of an attempt is to be closed.
-    Distrusted(String),
-    /// `EXPECT trouble`: the error log is told.
-    Trouble {
+    /// `CHECK_ANSWER`: the resolver sent a response to a client.
+    CheckAnswer(ExpectedResponse),
+    /// `CHECK_CANCEL`: an attempt was cancelled.
+    CheckCancel(String),
+    /// `CHECK_QUARANTINE`: the connection of an attempt was quarantined.
+    CheckQuarantine(String),
+    /// `CHECK_ERROR`: a failed query was reported to the error log.
+    CheckError {
         /// Response code, name and type.
         query: String,
-        /// Why.
+        /// Why it failed.
         cause: Cause,
     },
-    /// `EXPECT loop`: our own question came back.
-    Looped,
-    /// `COUNT`: a counter has a value.
-    Count {
-        /// Which counter.
+    /// `CHECK_LOOP`: the `loop` probe came back.
+    CheckLoop,
+    /// `CHECK_COUNTER`: a counter has a value.
+    CheckCounter {
+        /// The counter's name.
         counter: String,
-        /// Of which block or upstream.
+        /// A zone of the server block, or the upstream.
         of: Option<String>,
         /// Its value.
         value: u64,
     },
-    /// `CLOCK`: it is so many seconds since 1970.
-    Clock(u64),
-    /// `PASS`: time passes.
-    Pass(Duration),
-    /// `NOTHING`: nothing is left to look at.
-    Nothing,
-    /// `END`: nothing else was sent.
+    /// `WALL_CLOCK`: sets the wall clock, in seconds since 1970.
+    WallClock(u64),
+    /// `TIME_PASSES`: virtual time passes.
+    TimePasses(Duration),
+    /// `CHECK_NOTHING`: no action is left unchecked.
+    CheckNothing,
+    /// `END`: the same, as the last step.
     End,
 }
 
-/// What is sent.
+/// A packet from a client.
 #[derive(Clone, Debug)]
 pub enum Packet {
     /// A message.
@@ -87,69 +102,70 @@ pub enum Packet {
     Raw(Vec<u8>),
 }
 
-/// A question to an upstream as it should be; the ID is the server's own.
+/// An expected query to an upstream; the resolver chooses the ID.
 #[derive(Clone, Debug)]
-pub struct Expected {
+pub struct ExpectedQuery {
     /// The upstream's name.
     pub upstream: String,
-    /// What later lines call the attempt.
+    /// The name of the attempt in later lines.
     pub attempt: String,
-    /// How it travels.
+    /// Transport.
     pub transport: Transport,
-    /// On a connection that has carried nothing.
+    /// On a connection that has carried no query yet.
     pub fresh: bool,
     /// The message.
     pub message: Message,
 }
 
-/// What an upstream sends: flags, response code, records and OPT; the rest is as asked unless it is a lie.
+/// A packet from an upstream: ID and question are those of the query unless overridden here.
 #[derive(Clone, Debug)]
 pub struct Reply {
-    /// The words of the line.
+    /// Flags, response code, records and OPT.
     pub message: Message,
-    /// Another ID than that of the question.
+    /// The ID does not match the query.
     pub wrong_id: bool,
-    /// Another question.
+    /// Another question than that of the query.
     pub question: Option<Query>,
-    /// These octets instead of all that.
+    /// Octets sent in place of the message.
     pub raw: Option<RawReply>,
 }
 
-/// Octets with or without the ID of the question in them.
+/// Octets of a reply, with or without the ID of the query.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RawReply {
     /// As they are.
     Whole(Vec<u8>),
-    /// The ID of the question, and these.
+    /// After the ID of the query.
     AfterId(Vec<u8>),
 }
 
-/// An answer to a client as it should be.
+/// An expected response to a client.
 #[derive(Clone, Debug)]
-pub struct Addressed {
+pub struct ExpectedResponse {
     /// The client's name.
     pub client: String,
-    /// The ID; nothing for that of any open question of the client.
+    /// The ID; if none, that of any open query of the client.
     pub id: Option<u16>,
-    /// A header without question and RA.
-    pub bare: bool,
-    /// The words of the line.
+    /// No question section, and RA clear.
+    pub header_only: bool,
+    /// Flags, response code, records and OPT.
     pub message: Message,
 }
 
-/// Why a query ended without an answer of an upstream.
+/// Why a query failed without a response from an upstream; as [`resolver::action::Cause`], with
+/// names in place of addresses.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Cause {
-    /// An attempt at the named upstream.
+    /// The last attempt at the named upstream failed.
     Upstream(AttemptFailure, Transport, String),
-    /// `max_concurrent`.
+    /// Limit `max_concurrent` of `forward`.
     TooManyConcurrent(u32),
-    /// Limit of open questions.
+    /// Limit of in-flight queries.
     TooManyInFlight,
-    /// Limit of clients that wait for one question.
+    /// Limit of waiters of one in-flight query.
     TooManyWaiters,
-    /// Limit of questions of one client that wait.
+    /// Limit of waiting queries of one client.
     TooManyOfClient,
-    /// No `forward` takes the name.
+    /// No `forward` matches the name.
     NoForward,
 }

@@ -1,4 +1,4 @@
-//! Words that mean the same in every line.
+//! Tokens of scenario lines: numbers, durations, names.
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -8,27 +8,27 @@ use wire::name::Name;
 use crate::text::{TextError, error};
 
 /// A number without sign or unit.
-pub(super) fn number<N: FromStr>(word: &str) -> Result<N, TextError> {
-    word.parse().map_err(|_| TextError(format!("`{word}` is not a number in range")))
+pub(super) fn number<N: FromStr>(token: &str) -> Result<N, TextError> {
+    token.parse().map_err(|_| TextError(format!("`{token}` is not a number in range")))
 }
 
-/// A time with its unit: `4500ms`, `12s`, `5m`, `1h`; `4.5s` too.
-pub(super) fn duration(word: &str) -> Result<Duration, TextError> {
+/// A duration with its unit: `4500ms`, `12s`, `5m`, `1h`; `4.5s` too.
+pub(super) fn duration(token: &str) -> Result<Duration, TextError> {
     let units = [("ms", 0.001), ("s", 1.0), ("m", 60.0), ("h", 3600.0)];
     let read = units.iter().find_map(|(unit, seconds)| {
-        let number: f64 = word.strip_suffix(unit)?.parse().ok()?;
+        let number: f64 = token.strip_suffix(unit)?.parse().ok()?;
         Duration::try_from_secs_f64(number * seconds).ok()
     });
-    // To the microsecond, so that 4.499 s is what it says.
+    // Rounded to microseconds: 4.499 s is not exact in binary.
     match read {
         Some(time) => {
             Ok(Duration::from_micros(u64::try_from((time.as_nanos() + 500) / 1000).unwrap_or(u64::MAX)))
         }
-        None => error(format!("`{word}` is not a time like 500ms, 12s or 4.5s")),
+        None => error(format!("`{token}` is not a duration such as 500ms, 12s or 4.5s")),
     }
 }
 
 /// A zone in presentation form.
-pub(super) fn zone(word: &str) -> Result<Name, TextError> {
-    Name::parse(word).map_err(|error| TextError(format!("`{word}` is not a zone: {error:?}")))
+pub(super) fn zone(token: &str) -> Result<Name, TextError> {
+    Name::parse(token).map_err(|error| TextError(format!("`{token}` is not a zone: {error:?}")))
 }

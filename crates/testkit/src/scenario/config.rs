@@ -1,4 +1,4 @@
-//! What the server under test is told to do: the `POLICY` lines of a scenario, in the Corefile's own words.
+//! Configuration of a scenario: the `CONFIG` lines, with the Corefile's directives.
 
 use std::time::Duration;
 
@@ -13,12 +13,12 @@ use super::tokens::{duration, number, zone};
 use crate::fixture;
 use crate::text::{self, TextError, error};
 
-/// What a scenario's server does.
+/// Configuration of the resolver under test.
 #[derive(Clone, Debug)]
-pub struct Settings {
-    /// Server blocks; the first takes `.` unless told otherwise.
+pub struct Config {
+    /// Server blocks; one for `.` if the scenario has no `zone`.
     pub blocks: Vec<Block>,
-    /// ResolverLimits of the worker; no attempt is made early unless told otherwise.
+    /// Limits of the worker; hedging is off by default.
     pub limits: ResolverLimits,
 }
 
@@ -33,10 +33,10 @@ pub struct Block {
     pub cache: Option<CacheOptions>,
     /// Its `forward` directives.
     pub forwards: Vec<Forward>,
-    /// The name that its `loop` directive watches for.
+    /// The probe name of its `loop` directive.
     pub loop_probe: Option<Name>,
-    /// The forwards are those of the scenario, no longer the one every block begins with.
-    chosen: bool,
+    /// `forwards` are the scenario's, not the default.
+    has_forward: bool,
 }
 
 /// A `forward` directive.
@@ -44,7 +44,7 @@ pub struct Block {
 pub struct Forward {
     /// Its options; `sequential`, `force_tcp` and no health checks by default.
     pub options: ForwardOptions,
-    /// Upstreams by the names the scenario gives them; those written `tls://NAME` are reached by TLS.
+    /// Names of upstreams; `tls://NAME` is reached over TLS.
     pub upstreams: Vec<String>,
 }
 
@@ -68,69 +68,69 @@ impl Block {
             cache: Some(fixture::cache()),
             forwards: vec![Forward::new(Name::root(), vec!["upstream".to_owned()])],
             loop_probe: None,
-            chosen: false,
+            has_forward: false,
         }
     }
 
-    fn choose(&mut self, forward: Option<Forward>) {
-        if !self.chosen {
+    fn set_forward(&mut self, forward: Option<Forward>) {
+        if !self.has_forward {
             self.forwards.clear();
         }
-        self.chosen = true;
+        self.has_forward = true;
         self.forwards.extend(forward);
     }
 }
 
-impl Default for Settings {
+impl Default for Config {
     fn default() -> Self {
         let limits = ResolverLimits { initial_hedges: 0, ..ResolverLimits::default() };
         Self { blocks: vec![Block::new(vec![Name::root()])], limits }
     }
 }
 
-/// Reads `POLICY` lines one after another.
+/// Parser of `CONFIG` lines.
 #[derive(Debug, Default)]
-pub(super) struct SettingsParser {
-    settings: Settings,
-    /// The first block is the scenario's own.
-    zoned: bool,
+pub(super) struct ConfigParser {
+    config: Config,
+    /// `zone` has replaced the default block.
+    has_zone: bool,
 }
 
-impl SettingsParser {
-    pub(super) fn finish(self) -> Settings {
-        self.settings
+impl ConfigParser {
+    pub(super) fn finish(self) -> Config {
+        self.config
     }
 
-    pub(super) fn line(&mut self, words: &[&str]) -> Result<(), TextError> {
-        match *words {
+    pub(super) fn line(&mut self, tokens: &[&str]) -> Result<(), TextError> {
+        match *tokens {
             ["zone", ref zones @ ..] if !zones.is_empty() => {
-                if !self.zoned {
-                    self.settings.blocks.clear();
+                if !self.has_zone {
+                    self.config.blocks.clear();
                 }
-                self.zoned = true;
-                self.settings.blocks.push(Block::new(parse_zones(zones)?));
+                self.has_zone = true;
+                self.config.blocks.push(Block::new(parse_zones(zones)?));
                 Ok(())
             }
             ["limit", limit, value] => self.limit(limit, value),
-            _ => match self.settings.blocks.last_mut() {
-                Some(block) => parse_directive(words, block),
-                None => error("no block"),
+            _ => match self.config.blocks.last_mut() {
+                Some(block) => parse_directive(tokens, block),
+                None => error("no server block"),
             },
         }
     }
 
     fn limit(&mut self, limit: &str, value: &str) -> Result<(), TextError> {
-        let limits = &mut self.settings.limits;
+        let limits = &mut self.config.limits;
         match limit {
-            "flights" => limits.inflight_queries = number(value)?,
+            "inflight_queries" => limits.inflight_queries = number(value)?,
             "refreshes" => limits.refreshes = number(value)?,
-            "waiters" => limits.waiters_per_query = number(value)?,
-            "client" => limits.queries_per_client = number(value)?,
-            "hedges" => limits.initial_hedges = number(value)?,
-            "deadline" => limits.query_deadline = duration(value)?,
+            "waiters_per_query" => limits.waiters_per_query = number(value)?,
+            "queries_per_client" => limits.queries_per_client = number(value)?,
+            "initial_hedges" => limits.initial_hedges = number(value)?,
+            "query_deadline" => limits.query_deadline = duration(value)?,
             _ => {
                 return error(format!(
-                    "`{limit}` is not a limit: flights, refreshes, waiters, client, hedges, deadline"
+                    "`{limit}` is not a limit: inflight_queries, refreshes, waiters_per_query, queries_per_client, initial_hedges, query_deadline"
                 ));
             }
         }
@@ -138,23 +138,23 @@ impl SettingsParser {
     }
 }
 
-fn parse_directive(words: &[&str], block: &mut Block) -> Result<(), TextError> {
-    match *words {
+fn parse_directive(tokens: &[&str], block: &mut Block) -> Result<(), TextError> {
+    match *tokens {
         ["bufsize", octets] => block.udp_size = number(octets)?,
         ["cache", "none"] => block.cache = None,
         ["cache", ref option @ ..] => {
-            let Some(cache) = &mut block.cache else { return error("options of `cache none`") };
+            let Some(cache) = &mut block.cache else { return error("options after `cache none`") };
             return parse_cache(option, cache);
         }
         ["loop", probe] => block.loop_probe = Some(zone(probe)?),
-        ["forward", "none"] => block.choose(None),
+        ["forward", "none"] => block.set_forward(None),
         ["forward", from, ref upstreams @ ..] if !upstreams.is_empty() => {
             let upstreams = upstreams.iter().map(|name| (*name).to_owned()).collect();
-            block.choose(Some(Forward::new(zone(from)?, upstreams)));
+            block.set_forward(Some(Forward::new(zone(from)?, upstreams)));
         }
         _ => match block.forwards.last_mut() {
-            Some(forward) => return parse_forward(words, &mut forward.options),
-            None => return error("options of `forward none`"),
+            Some(forward) => return parse_forward(tokens, &mut forward.options),
+            None => return error("options after `forward none`"),
         },
     }
     Ok(())
@@ -177,9 +177,9 @@ fn parse_cache(option: &[&str], cache: &mut CacheOptions) -> Result<(), TextErro
         ["serve_stale", window, ref mode @ ..] => cache.serve_stale = Some(parse_stale(window, mode)?),
         ["serve_stale_policy", "prefer_positive"] => match &mut cache.serve_stale {
             Some(stale) => stale.prefer_positive = true,
-            None => return error("`serve_stale` comes first"),
+            None => return error("`serve_stale` must precede it"),
         },
-        _ => return error(format!("`cache {}` is not understood", option.join(" "))),
+        _ => return error(format!("`{}` is not an option of `cache`", option.join(" "))),
     }
     Ok(())
 }
@@ -189,7 +189,7 @@ fn parse_stale(window: &str, mode: &[&str]) -> Result<ServeStale, TextError> {
         [] => (ServeStaleMode::Immediate, &[][..]),
         ["immediate", ref rest @ ..] => (ServeStaleMode::Immediate, rest),
         ["verify"] => (ServeStaleMode::Verify(Duration::ZERO), &[][..]),
-        ["verify", patience, ref rest @ ..] => (ServeStaleMode::Verify(duration(patience)?), rest),
+        ["verify", timeout, ref rest @ ..] => (ServeStaleMode::Verify(duration(timeout)?), rest),
         _ => {
             return error(
                 "serve_stale WINDOW [immediate [TTL [RECHECK]] | verify [TIMEOUT [TTL [RECHECK]]]]",
@@ -207,17 +207,17 @@ fn parse_stale(window: &str, mode: &[&str]) -> Result<ServeStale, TextError> {
     })
 }
 
-fn parse_store(words: &[&str], store: &mut StoreOptions) -> Result<(), TextError> {
-    let mut values = words.iter();
-    let places = [&mut store.capacity, &mut store.max_ttl, &mut store.min_ttl];
-    for (place, value) in places.into_iter().zip(values.by_ref()) {
-        *place = number(value)?;
+fn parse_store(tokens: &[&str], store: &mut StoreOptions) -> Result<(), TextError> {
+    let mut values = tokens.iter();
+    let fields = [&mut store.capacity, &mut store.max_ttl, &mut store.min_ttl];
+    for (field, value) in fields.into_iter().zip(values.by_ref()) {
+        *field = number(value)?;
     }
-    if words.is_empty() || values.next().is_some() { error("CAPACITY [TTL [MINTTL]]") } else { Ok(()) }
+    if tokens.is_empty() || values.next().is_some() { error("CAPACITY [TTL [MINTTL]]") } else { Ok(()) }
 }
 
-fn parse_forward(words: &[&str], options: &mut ForwardOptions) -> Result<(), TextError> {
-    match *words {
+fn parse_forward(tokens: &[&str], options: &mut ForwardOptions) -> Result<(), TextError> {
+    match *tokens {
         ["except", ref zones @ ..] => options.except = parse_zones(zones)?,
         ["policy", "random"] => options.policy = SelectionPolicy::Random,
         ["policy", "round_robin"] => options.policy = SelectionPolicy::RoundRobin,
@@ -240,7 +240,7 @@ fn parse_forward(words: &[&str], options: &mut ForwardOptions) -> Result<(), Tex
         ["failover", ref rcodes @ ..] => options.failover = parse_rcodes(rcodes)?,
         ["next", ref rcodes @ ..] => options.next = parse_rcodes(rcodes)?,
         ["next_on_nodata"] => options.next_on_nodata = true,
-        _ => return error(format!("`{}` is not a directive", words.join(" "))),
+        _ => return error(format!("`{}` is not a directive", tokens.join(" "))),
     }
     Ok(())
 }
@@ -260,11 +260,11 @@ fn parse_health_check(options: &[&str], health: &mut HealthCheck) -> Result<(), 
     }
 }
 
-fn parse_rcodes(words: &[&str]) -> Result<Vec<Rcode>, TextError> {
-    words.iter().map(|word| text::rcode(word).map(Rcode)).collect()
+fn parse_rcodes(tokens: &[&str]) -> Result<Vec<Rcode>, TextError> {
+    tokens.iter().map(|word| text::rcode(word).map(Rcode)).collect()
 }
 
-/// Zones; none at all means every name, as in a Corefile.
-fn parse_zones(words: &[&str]) -> Result<Vec<Name>, TextError> {
-    if words.is_empty() { Ok(vec![Name::root()]) } else { words.iter().map(|word| zone(word)).collect() }
+/// Zones; none means the root, as in a Corefile.
+fn parse_zones(tokens: &[&str]) -> Result<Vec<Name>, TextError> {
+    if tokens.is_empty() { Ok(vec![Name::root()]) } else { tokens.iter().map(|word| zone(word)).collect() }
 }

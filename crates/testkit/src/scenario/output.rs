@@ -1,0 +1,96 @@
+//! Actions of the resolver, kept until a step checks them.
+
+use resolver::action::{self, Action, AttemptId, Client, Outbox, SendQuery, Transport};
+use wire::name::PresentationFormat;
+
+use super::environment::Environment;
+use super::step::Cause;
+use crate::text;
+
+/// One [`Action`] with the octets it refers to.
+#[derive(Debug)]
+pub(super) enum Output {
+    Response { client: Client, octets: Vec<u8> },
+    Query { query: SendQuery, octets: Vec<u8> },
+    Cancel(AttemptId),
+    Quarantine(AttemptId),
+    Error { query: String, cause: Cause },
+    Loop,
+    SharedResult,
+}
+
+impl Output {
+    pub(super) fn new(action: &Action, outbox: &Outbox, environment: &Environment) -> Self {
+        match action {
+            Action::Respond(response) => {
+                let octets = outbox.octets(response.message).to_vec();
+                Self::Response { client: response.client, octets }
+            }
+            Action::SendQuery(query) => {
+                Self::Query { query: *query, octets: outbox.octets(query.message).to_vec() }
+            }
+            Action::CancelAttempt(attempt) => Self::Cancel(*attempt),
+            Action::QuarantineConnection(attempt) => Self::Quarantine(*attempt),
+            Action::ReportError(error) => {
+                let name = PresentationFormat(outbox.octets(error.name));
+                let query = format!("{} {name} {}", error.rcode, error.qtype);
+                Self::Error { query, cause: named(error.cause, environment) }
+            }
+            Action::LoopDetected(..) => Self::Loop,
+            Action::ShareResult(_) => Self::SharedResult,
+        }
+    }
+
+    pub(super) fn is_error(&self, wanted: &str, reason: &Cause) -> bool {
+        matches!(self, Self::Error { query, cause } if query == wanted && cause == reason)
+    }
+
+    pub(super) fn format(&self, environment: &Environment) -> String {
+        match self {
+            Self::Response { client, octets } => {
+                format!("response to {}: {}", environment.client_name(*client), format(octets))
+            }
+            Self::Query { query, octets } => {
+                let fresh = if query.fresh { " on a fresh connection" } else { "" };
+                let transport = transport_name(query.transport);
+                let upstream = environment.upstream_name(query.upstream);
+                format!("query to {upstream} over {transport}{fresh}: {}", format(octets))
+            }
+            Self::Cancel(attempt) => format!("cancellation of attempt {}", attempt.0),
+            Self::Quarantine(attempt) => format!("quarantine of attempt {}'s connection", attempt.0),
+            Self::Error { query, cause } => format!("error {query} {cause:?}"),
+            Self::Loop => "a detected loop".to_owned(),
+            Self::SharedResult => "a result for another worker".to_owned(),
+        }
+    }
+}
+
+/// The message in `octets` as text, or why it does not decode.
+pub(super) fn format(octets: &[u8]) -> String {
+    match text::decode(octets) {
+        Ok(message) => text::format(&message),
+        Err(error) => error.to_string(),
+    }
+}
+
+/// `udp` or `tcp`.
+pub(super) fn transport_name(transport: Transport) -> &'static str {
+    match transport {
+        Transport::Udp => "udp",
+        Transport::Tcp => "tcp",
+    }
+}
+
+/// The cause with the upstream's name in place of its address.
+fn named(cause: action::Cause, environment: &Environment) -> Cause {
+    match cause {
+        action::Cause::Upstream(failure, transport, addr) => {
+            Cause::Upstream(failure, transport, environment.upstream_at(addr).to_owned())
+        }
+        action::Cause::TooManyConcurrent(limit) => Cause::TooManyConcurrent(limit),
+        action::Cause::TooManyInFlight => Cause::TooManyInFlight,
+        action::Cause::TooManyWaiters => Cause::TooManyWaiters,
+        action::Cause::TooManyOfClient => Cause::TooManyOfClient,
+        action::Cause::NoForward => Cause::NoForward,
+    }
+}
