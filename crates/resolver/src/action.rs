@@ -1,4 +1,5 @@
-//! What the resolver wants done. It fills an outbox that its caller owns, empties and uses again.
+//! Actions: what the resolver asks its worker to do. They are collected in an [`Outbox`] that the
+//! worker owns and reuses.
 
 use std::net::{IpAddr, SocketAddr};
 use std::ops::Range;
@@ -7,94 +8,94 @@ use std::time::Instant;
 
 use wire::header::{Rcode, RecordType};
 
-use crate::inflight::shared::{SharedResult, WorkerId};
+use crate::inflight::result::SharedResult;
+use crate::inflight::shared::WorkerId;
 use crate::policy::{ListenerId, RouteId, UpstreamId};
 
 pub use crate::transport::Transport;
 
-/// A TCP connection of a client, numbered by the worker; a number is never used again.
+/// A client's TCP connection, numbered by the worker; never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ConnectionId(pub u64);
 
-/// Who asked and where the answer goes. The resolver hands it back as it got it.
+/// Source of a query and destination of its response. The resolver returns it unchanged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Client {
-    /// The listener that took the question.
+    /// The listener that received the query.
     pub listener: ListenerId,
     /// The client's address.
     pub peer: SocketAddr,
-    /// The address it asked, where the listener has more than one: the answer leaves from there.
+    /// Destination address of the query and source of the response, for a listener with several.
     pub local: Option<IpAddr>,
-    /// The connection, for a client that came by TCP.
+    /// The connection, for a client on TCP.
     pub connection: Option<ConnectionId>,
 }
 
 impl Client {
-    /// How the client came.
+    /// The transport of the query.
     pub fn transport(&self) -> Transport {
         if self.connection.is_some() { Transport::Tcp } else { Transport::Udp }
     }
 }
 
-/// One question on its way to one upstream; a number is never used again.
+/// An attempt: one query sent to one upstream. Never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct AttemptId(pub u64);
 
-/// A thing to do. Ranges point into [`Outbox::bytes`].
+/// An action. Ranges point into [`Outbox::bytes`].
 #[derive(Clone, Debug)]
 pub enum Action {
-    /// Send an answer to a client.
+    /// Send a response to a client.
     Respond(ClientResponse),
-    /// Send a question to an upstream.
+    /// Send a query to an upstream.
     SendQuery(SendQuery),
-    /// This attempt is over: a queue drops it, a UDP socket closes, and what a stream still brings for it is
-    /// not handed in.
+    /// Drop an attempt: remove it from its queue, close its UDP socket; a response to it that still
+    /// arrives on a stream is not delivered.
     CancelAttempt(AttemptId),
-    /// The stream that carries this attempt delivered something else (RFC 5452 section 9.1): it takes no more
-    /// questions, and is closed when nobody waits for an answer on it. The right answer to this attempt may still
-    /// follow, until it is forgotten.
+    /// The stream of this attempt delivered a message that does not match (RFC 5452 section 9.1):
+    /// send no further query on it and close it when no attempt waits on it. The matching response
+    /// may still arrive until the attempt is cancelled.
     QuarantineConnection(AttemptId),
-    /// Tell another worker how a question ended that it waits for.
+    /// Hand a query's result to another worker.
     ShareResult(ShareResult),
-    /// A query ended without an answer of an upstream.
+    /// Log a query that failed without an upstream's response.
     ReportError(QueryError),
-    /// Our own loop question came back to us: forwarding goes in a circle.
+    /// A loop probe returned: the forwarding path is a loop.
     LoopDetected(Client, RouteId),
 }
 
-/// For [`crate::Resolver::on_shared_result`] of another worker.
+/// Input of [`crate::Resolver::on_shared_result`] of another worker.
 #[derive(Clone, Debug)]
 pub struct ShareResult {
     /// The worker.
     pub to: WorkerId,
-    /// Its question.
+    /// Cache key of its query.
     pub key: Arc<[u8]>,
-    /// How it ended.
+    /// The result.
     pub result: SharedResult,
 }
 
-/// An answer for a client and what is worth telling about it.
+/// A response to a client.
 #[derive(Clone, Copy, Debug)]
 pub struct ClientResponse {
-    /// Where it goes.
+    /// Its destination.
     pub client: Client,
-    /// First octet and one past the last in the outbox.
+    /// Start and end in the outbox.
     pub message: (u32, u32),
-    /// For the query log and the duration histogram; nothing for replies made before routing (malformed
-    /// packets), which no metric shows.
+    /// For the query log and the duration histogram; none for queries rejected before zone matching.
     pub info: Option<ResponseInfo>,
 }
 
-/// What the query log and the histograms want to know of an answered query.
+/// Facts about a response for the query log and the histograms.
 #[derive(Clone, Copy, Debug)]
 pub struct ResponseInfo {
-    /// The zone that took it.
+    /// The matching zone.
     pub route: RouteId,
-    /// When the query came in.
-    pub asked: Instant,
-    /// Octets of the query as received.
+    /// When the query was received.
+    pub received: Instant,
+    /// Octets of the query.
     pub query_len: u16,
-    /// Octets of the answer before OPT and cutting; 0 for failures of our own.
+    /// Octets of the response before OPT and truncation; 0 for our own error responses.
     pub response_len: u16,
     /// The client's UDP payload size: 512 without OPT, 65535 on TCP.
     pub buffer_size: u16,
@@ -102,91 +103,92 @@ pub struct ResponseInfo {
     pub dnssec_ok: bool,
 }
 
-/// A question for an upstream.
+/// A query to send to an upstream.
 #[derive(Clone, Copy, Debug)]
 pub struct SendQuery {
-    /// Names the answer or the failure when it is reported back.
+    /// Identifies the response or failure reported back.
     pub attempt: AttemptId,
-    /// Where to.
+    /// The destination.
     pub upstream: UpstreamId,
-    /// How.
+    /// The transport.
     pub transport: Transport,
-    /// On a connection that has carried nothing yet.
+    /// Requires a connection that has carried no query yet.
     pub fresh: bool,
-    /// When the attempt is over; dialling counts.
+    /// Deadline, dialling included.
     pub until: Instant,
-    /// First octet and one past the last in the outbox.
+    /// Start and end in the outbox.
     pub message: (u32, u32),
 }
 
-/// How an attempt failed.
+/// Failure of an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AttemptFailure {
-    /// No connection in time.
+    /// Connection not established in time.
     DialTimedOut,
-    /// The upstream's host said no (RST, or ICMP port unreachable).
+    /// RST, or ICMP port unreachable.
     Refused,
     /// No route, or ICMP host or network unreachable.
     Unreachable,
-    /// The connection ended before the answer.
+    /// The connection closed before the response.
     Closed {
-        /// It had carried answers before: the upstream may just have closed an idle connection.
+        /// It had carried responses before: the upstream may have closed an idle connection.
         reused: bool,
     },
-    /// TLS was not agreed on: the upstream is not who it should be, or speaks no TLS.
+    /// TLS handshake or certificate verification failed.
     Handshake,
-    /// No answer in time.
+    /// No response in time.
     TimedOut,
-    /// This machine would not let us: no descriptors, no buffers, a filter. Says nothing about the upstream.
+    /// A local error (descriptors, buffers, packet filter), not the upstream's.
     Local,
-    /// All upstreams are down and none was asked.
+    /// All upstreams are down and none was tried.
     AllDown,
 }
 
 impl AttemptFailure {
-    /// True when nothing at all was heard from the upstream.
-    pub(crate) fn is_silence(self) -> bool {
+    /// True when no packet of the upstream was received.
+    pub(crate) fn nothing_received(self) -> bool {
         matches!(self, Self::TimedOut | Self::DialTimedOut | Self::AllDown)
     }
 }
 
-/// A query that ended in a failure of our own making.
+/// A query that ended in an error response of our own.
 #[derive(Clone, Copy, Debug)]
 pub struct QueryError {
-    /// The zone that took it.
+    /// The matching zone.
     pub route: RouteId,
-    /// The response code the client got.
+    /// RCODE of the response.
     pub rcode: Rcode,
-    /// The type asked for.
+    /// QTYPE.
     pub qtype: RecordType,
-    /// The name asked for, lower case, in wire form: first octet and one past the last in the outbox.
+    /// QNAME, lower case, in wire form: start and end in the outbox.
     pub name: (u32, u32),
-    /// Why.
+    /// The reason.
     pub cause: Cause,
 }
 
-/// Why a query ended without an answer.
+/// Reason for an error response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cause {
-    /// The last attempt failed so.
+    /// The last attempt failed.
     Upstream(AttemptFailure, Transport, SocketAddr),
     /// `max_concurrent` of the block's `forward`, with its value.
     TooManyConcurrent(u32),
-    /// The worker's own limit of open questions.
+    /// The worker's limit of in-flight queries.
     TooManyInFlight,
-    /// Too many clients wait for this question already.
+    /// The limit of clients waiting for one query.
     TooManyWaiters,
-    /// This client has too many questions waiting already.
+    /// The limit of waiting queries of one client.
     TooManyOfClient,
-    /// No `forward` of the block takes the name.
+    /// No `forward` of the block covers the name.
     NoForward,
 }
 
-/// A batch of 32 answers of the largest size that goes by UDP takes 40 KiB.
-const KEPT_OCTETS: usize = 256 * 1024;
-const KEPT_ACTIONS: usize = 1024;
+/// Octets retained by [`Outbox::clear`]: a batch of 32 responses of 1232 octets takes 40 KiB.
+const RETAINED_OCTETS: usize = 256 * 1024;
+/// Actions retained by [`Outbox::clear`].
+const RETAINED_ACTIONS: usize = 1024;
 
-/// Actions and the octets they point into, in order of creation.
+/// Actions in order of creation, and the octets they point into.
 #[derive(Debug, Default)]
 pub struct Outbox {
     /// The octets.
@@ -196,20 +198,20 @@ pub struct Outbox {
 }
 
 impl Outbox {
-    /// Empties it. What a batch of ordinary answers needs is kept; what one huge answer to many clients took is not.
+    /// Empties it, keeping the memory of ordinary batches but not of exceptionally large ones.
     pub fn clear(&mut self) {
         self.bytes.clear();
         self.actions.clear();
-        self.bytes.shrink_to(KEPT_OCTETS);
-        self.actions.shrink_to(KEPT_ACTIONS);
+        self.bytes.shrink_to(RETAINED_OCTETS);
+        self.actions.shrink_to(RETAINED_ACTIONS);
     }
 
-    /// The range of what was appended since there were `start` octets.
+    /// The range of the octets appended from `start` on.
     pub(crate) fn since(&self, start: usize) -> Option<(u32, u32)> {
         Some((u32::try_from(start).ok()?, u32::try_from(self.bytes.len()).ok()?))
     }
 
-    /// The octets a range names.
+    /// The octets of a range.
     pub fn octets(&self, (start, end): (u32, u32)) -> &[u8] {
         let range: Range<usize> = start as usize..end as usize;
         self.bytes.get(range).unwrap_or_default()

@@ -21,11 +21,13 @@ pub mod cache;
 pub mod counters;
 pub mod inflight;
 pub mod policy;
+mod request;
 mod respond;
+mod timers;
 mod transport;
 mod upstream;
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -33,22 +35,24 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 use wire::Query;
 use wire::edns::OptRecord;
-use wire::header::{Header, Rcode, RecordType};
+use wire::header::Rcode;
 use wire::query::Rejection;
 
 use crate::action::{Action, AttemptFailure, AttemptId, Client, Outbox};
 use crate::cache::{Cache, L1Cache};
 use crate::counters::WorkerCounters;
-use crate::inflight::query::{Attempt, InflightQuery, QueryId, Timer};
+use crate::inflight::query::{Attempt, InflightQuery};
 use crate::inflight::quotas::ClientQuotas;
-use crate::inflight::shared::{SharedInflight, SharedResult, WorkerId};
-use crate::policy::{Policy, ResolverLimits, Route, UpstreamId};
-use crate::respond::{ErrorResponse, QueryCounters, ReplyEdns, Requester, RoutedQuery, check, push_answer};
+use crate::inflight::result::{ErrorResponse, SharedResult};
+use crate::inflight::shared::{SharedInflight, WorkerId};
+use crate::policy::{Policy, ResolverLimits, UpstreamId};
+use crate::request::{
+    ReplyEdns, Requester, RoutedQuery, check_keepalive, is_loop, is_status_query, unsupported,
+};
+use crate::respond::{QueryCounters, push_response};
+use crate::timers::{QueryId, Timer, Timers};
 use crate::upstream::health::HealthCheck;
 use crate::upstream::hedge::RttEstimator;
-
-/// The opcode that asks a server for its status (RFC 1035 section 4.1.1).
-const STATUS: u8 = 2;
 
 /// What a resolver is given for life.
 #[derive(Debug)]
@@ -86,7 +90,7 @@ pub struct Resolver {
     health_checks: HashMap<AttemptId, HealthCheck>,
     estimators: HashMap<UpstreamId, RttEstimator>,
     ids: HashSet<u16>,
-    timers: BTreeSet<(Instant, Timer)>,
+    timers: Timers,
     /// Flights that began without a client that waits.
     refreshes: usize,
     last_number: u64,
@@ -112,7 +116,7 @@ impl Resolver {
             health_checks: HashMap::new(),
             estimators: HashMap::new(),
             ids: HashSet::new(),
-            timers: BTreeSet::new(),
+            timers: Timers::default(),
             refreshes: 0,
             last_number: 0,
             wall_clock: None,
@@ -140,26 +144,26 @@ impl Resolver {
             Ok(query) => query,
             Err(rejection) => return self.reject(client, packet, rejection, outbox),
         };
-        if let Err(rejection) = check(&query, &client) {
+        if let Err(rejection) = check_keepalive(&query, &client) {
             return self.reject(client, packet, rejection, outbox);
         }
         let query_len = u16::try_from(packet.len()).unwrap_or(u16::MAX);
         let policy = Arc::clone(&self.policy);
         let Some(listener) = policy.listener(client.listener) else { return };
-        let reply_edns = ReplyEdns::of(listener, &client, &query.header);
-        let requester = Requester { client, header: query.header, asked: now, query_len, reply_edns };
+        let reply_edns = ReplyEdns::new(listener, &client, &query.header);
+        let requester = Requester { client, header: query.header, received: now, query_len, reply_edns };
         let Some(route) = listener.route(query.name.as_wire(), query.qtype) else {
             let counters = QueryCounters::dropped(listener);
-            counters.query(&requester, query.qtype);
-            return requester.respond_error(ErrorResponse::bare(Rcode::REFUSED), counters, now, outbox);
+            counters.count_request(&requester, query.qtype);
+            return requester.respond_error(ErrorResponse::new(Rcode::REFUSED), counters, now, outbox);
         };
-        let requester = requester.within(route.block.udp_size);
+        let requester = requester.with_udp_size(route.block.udp_size);
         let counters = QueryCounters::of(route);
-        counters.query(&requester, query.qtype);
-        if let Some(rcode) = out_of_service(&query, route) {
-            return requester.respond_error(ErrorResponse::bare(rcode), counters, now, outbox);
+        counters.count_request(&requester, query.qtype);
+        if let Some(rcode) = unsupported(&query, route) {
+            return requester.respond_error(ErrorResponse::new(rcode), counters, now, outbox);
         }
-        if has_looped(&query, route) {
+        if is_loop(&query, route) {
             return outbox.actions.push(Action::LoopDetected(client, route.id));
         }
         let routed = RoutedQuery { query: &query, requester, route };
@@ -174,7 +178,7 @@ impl Resolver {
         let Ok(query) = Query::parse(packet) else { return };
         let start = outbox.bytes.len();
         wire::reply::error(&query.header, Rcode::SERVFAIL, OptRecord::DEFAULT, &mut outbox.bytes);
-        push_answer(client, start, None, outbox);
+        push_response(client, start, None, outbox);
     }
 
     /// A message that came for an attempt: over UDP from the upstream that was asked, over TCP with the ID
@@ -220,23 +224,19 @@ impl Resolver {
 
     /// Does what is due at `now`.
     pub fn on_timer(&mut self, now: Instant, outbox: &mut Outbox) {
-        while let Some(&(at, due)) = self.timers.first() {
-            if at > now {
-                return;
-            }
-            self.timers.pop_first();
-            match due {
+        while let Some(timer) = self.timers.pop_due(now) {
+            match timer {
                 Timer::Attempt(attempt) => self.attempt_due(now, attempt, outbox),
-                Timer::Query(inflight) => self.query_due(now, inflight, outbox),
-                Timer::ClientResponse(inflight) => self.client_response_due(now, inflight, outbox),
-                Timer::HealthCheck(health_check) => self.health_check_due(now, health_check, outbox),
+                Timer::Query(query) => self.query_due(now, query, outbox),
+                Timer::ClientResponse(query) => self.client_response_due(now, query, outbox),
+                Timer::HealthCheck(attempt) => self.health_check_due(now, attempt, outbox),
             }
         }
     }
 
     /// When [`Self::on_timer`] wants to be called, if nothing else happens.
     pub fn next_timer(&self) -> Option<Instant> {
-        self.timers.first().map(|&(at, _)| at)
+        self.timers.next()
     }
 
     /// True while a question is open: a client may wait for it, here or in another worker. A worker that drains is done
@@ -248,7 +248,7 @@ impl Resolver {
     fn reject(&self, client: Client, packet: &[u8], rejection: Rejection, outbox: &mut Outbox) {
         match rejection {
             Rejection::Drop => self.counters.dropped.add(1),
-            Rejection::NotImplemented if asks_status(packet) => {}
+            Rejection::NotImplemented if is_status_query(packet) => {}
             Rejection::NotImplemented => self.counters.not_implemented.add(1),
             Rejection::FormatError => self.counters.format_errors.add(1),
             Rejection::BadVersion => self.counters.bad_versions.add(1),
@@ -256,7 +256,7 @@ impl Resolver {
         let start = outbox.bytes.len();
         wire::reply::rejection(packet, rejection, &mut outbox.bytes);
         if outbox.bytes.len() > start {
-            push_answer(client, start, None, outbox);
+            push_response(client, start, None, outbox);
         }
     }
 
@@ -264,26 +264,4 @@ impl Resolver {
         self.last_number += 1;
         self.last_number
     }
-}
-
-/// STATUS is what the process asks its own workers every second to see that they answer: no client's doing, not
-/// counted.
-fn asks_status(packet: &[u8]) -> bool {
-    Header::read(packet).is_some_and(|header| header.flags.opcode() == STATUS)
-}
-
-/// The response code for what this server never does: transfers (RFC 5936), transaction keys and signatures
-/// as questions (RFC 2930, RFC 8945), and names in a block that has no way to find them.
-fn out_of_service(query: &Query<'_>, route: &Route) -> Option<Rcode> {
-    match query.qtype {
-        RecordType::AXFR | RecordType::IXFR => Some(Rcode::REFUSED),
-        RecordType::TKEY | RecordType::TSIG => Some(Rcode::NOTIMP),
-        _ if route.block.forwards.is_empty() => Some(Rcode::REFUSED),
-        _ => None,
-    }
-}
-
-fn has_looped(query: &Query<'_>, route: &Route) -> bool {
-    let check = route.loop_detector.as_ref().filter(|_| query.qtype == RecordType::HINFO);
-    check.is_some_and(|check| check.has_returned(query.name.as_wire()))
 }

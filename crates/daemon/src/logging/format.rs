@@ -36,7 +36,7 @@ impl Shown {
             peer: sent.answered.client.peer,
             transport: sent.answered.client.transport(),
             local: sent.local,
-            seconds: sent.now.saturating_duration_since(info.asked).as_secs_f64(),
+            seconds: sent.now.saturating_duration_since(info.received).as_secs_f64(),
             id: header.id,
             flags: header.flags,
             rcode: rcode.unwrap_or_else(|| header.flags.rcode()),

@@ -57,7 +57,7 @@ fn exchange(name: &[u8], qtype: u16, flags: Flags) -> Exchange {
     let asked = Instant::now();
     let info = ResponseInfo {
         route: RouteId(1),
-        asked,
+        received: asked,
         query_len: 33,
         response_len: 33,
         buffer_size: 512,

@@ -13,7 +13,8 @@ use crate::cache::{Entry, Freshness, Key, Store};
 use crate::counters::Plugin;
 use crate::inflight::query::StaleAnswer;
 use crate::policy::{Block, CacheOptions, Route, ServeStale, ServeStaleMode};
-use crate::respond::{QueryCounters, Requester, ResponseSpec, RoutedQuery};
+use crate::request::{Requester, RoutedQuery};
+use crate::respond::{QueryCounters, ResponseSpec};
 
 /// How long a client waits before it is told what is stale, if nothing else is configured: RFC 8767 section 5 calls it
 /// the client response timer.
@@ -30,7 +31,7 @@ impl Resolver {
         }
         block.counters.cache_requests.add(1);
         let key = Key::new(block.id, query);
-        let now = requester.asked;
+        let now = requester.received;
         match self.cache.get(key.as_bytes(), now, cache.stale_window()) {
             None => self.respond_cached_failure(routed, &key, outbox),
             Some((entry, Freshness::Stale)) => {
@@ -56,7 +57,7 @@ impl Resolver {
     /// Tells a failure again that stands (RFC 9520 section 3.2).
     fn respond_cached_failure(&mut self, routed: &RoutedQuery<'_>, key: &Key, outbox: &mut Outbox) -> bool {
         let RoutedQuery { requester, route, .. } = *routed;
-        let Some((failure, remaining)) = self.failure(key, requester.asked) else {
+        let Some((failure, remaining)) = self.failure(key, requester.received) else {
             route.block.counters.cache_misses.add(1);
             return false;
         };
@@ -70,7 +71,7 @@ impl Resolver {
             error: is_servfail.then_some(ExtendedError::CACHED_ERROR),
             authoritative: false,
         };
-        requester.respond(spec, QueryCounters::of(route), requester.asked, outbox);
+        requester.respond(spec, QueryCounters::of(route), requester.received, outbox);
         true
     }
 
@@ -92,7 +93,7 @@ impl Resolver {
     ) -> bool {
         let RoutedQuery { query, requester, route } = *routed;
         let Some((cache, stale)) = route.block.stale_for(query.name.as_wire()) else { return false };
-        let now = requester.asked;
+        let now = requester.received;
         count_hit(&route.block, &entry);
         let may_ask = !entry.is_refresh_suppressed(now) && self.failure(key, now).is_none();
         if let (ServeStaleMode::Verify(patience), true) = (stale.mode, may_ask && requester.wants_recursion())

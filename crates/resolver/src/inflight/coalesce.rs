@@ -14,9 +14,11 @@ use crate::cache::lookup::respond_stale;
 use crate::cache::{Freshness, Key};
 use crate::counters::Plugin;
 use crate::inflight::completion::report;
-use crate::inflight::query::{InflightQuery, QueryId, StaleAnswer, Timer, UpstreamQuery, Waiter};
-use crate::inflight::shared::{QueryResult, SharedResult};
-use crate::respond::{ErrorResponse, QueryCounters, ResponseSpec, RoutedQuery};
+use crate::inflight::query::{InflightQuery, StaleAnswer, UpstreamQuery, Waiter};
+use crate::inflight::result::{ErrorResponse, QueryResult, SharedResult};
+use crate::request::RoutedQuery;
+use crate::respond::{QueryCounters, ResponseSpec};
+use crate::timers::{QueryId, Timer};
 
 impl Resolver {
     /// Joins the in-flight query for this question, or starts one. The client is told `stale_answer` if upstreams are no help in time.
@@ -27,7 +29,7 @@ impl Resolver {
         outbox: &mut Outbox,
     ) {
         let RoutedQuery { requester, route, .. } = *routed;
-        let Some(permit) = self.quotas.take(requester.client.peer.ip(), self.limits.queries_per_client)
+        let Some(permit) = self.quotas.acquire(requester.client.peer.ip(), self.limits.queries_per_client)
         else {
             self.counters.client_quota_full.add(1);
             return refuse(routed, Cause::TooManyOfClient, stale_answer, outbox);
@@ -43,7 +45,7 @@ impl Resolver {
                 route.block.counters.coalesced.add(1);
                 inflight.waiters.push(Waiter::new(&requester, permit));
                 if let Some(stale_answer) = stale_answer.filter(|_| inflight.stale_answer.is_none()) {
-                    self.timers.insert((stale_answer.until, Timer::ClientResponse(id)));
+                    self.timers.schedule(stale_answer.until, Timer::ClientResponse(id));
                     inflight.stale_answer = Some(stale_answer);
                 }
                 Ok(())
@@ -90,8 +92,8 @@ impl Resolver {
         }
         let query = Rc::new(query);
         let Some(policy) = query.forward() else { return Err((Cause::NoForward, stale_answer)) };
-        let deadline = requester.asked + self.limits.query_deadline;
-        let claims = |key| self.shared_inflight.claim(key, self.worker, requester.asked, deadline);
+        let deadline = requester.received + self.limits.query_deadline;
+        let claims = |key| self.shared_inflight.claim(key, self.worker, requester.received, deadline);
         let is_owner = query.key.as_ref().is_none_or(claims);
         if !is_owner && waiter.is_none() {
             return Ok(false);
@@ -101,7 +103,7 @@ impl Resolver {
             self.by_key.insert(Arc::clone(key), id);
         }
         if let Some(stale_answer) = &stale_answer {
-            self.timers.insert((stale_answer.until, Timer::ClientResponse(id)));
+            self.timers.schedule(stale_answer.until, Timer::ClientResponse(id));
         }
         self.refreshes += usize::from(waiter.is_none());
         let inflight = InflightQuery {
@@ -111,7 +113,7 @@ impl Resolver {
             is_owner,
             ..InflightQuery::new(Rc::clone(&query), policy, deadline, &mut self.random)
         };
-        self.timers.insert((deadline, Timer::Query(id)));
+        self.timers.schedule(deadline, Timer::Query(id));
         self.inflight.insert(id, inflight);
         if !is_owner {
             route.block.counters.coalesced.add(1);
@@ -119,7 +121,7 @@ impl Resolver {
         }
         policy.state.inflight_queries.fetch_add(1, Relaxed);
         if !self.cached_meanwhile(routed, id, outbox) {
-            self.send_next(requester.asked, id, outbox);
+            self.send_next(requester.received, id, outbox);
         }
         Ok(true)
     }
@@ -143,7 +145,7 @@ impl Resolver {
         if routed.route.block.cache_for(routed.query.name.as_wire()).is_none() {
             return false;
         }
-        let now = routed.requester.asked;
+        let now = routed.requester.received;
         let Some(inflight) = self.inflight.get(&id).filter(|inflight| !inflight.waiters.is_empty()) else {
             return false;
         };
@@ -151,7 +153,12 @@ impl Resolver {
         let found = key.and_then(|key| match self.cache.get(&key, now, Duration::ZERO)? {
             (entry, Freshness::Fresh(remaining)) => {
                 let (answer, ttl) = (entry.answer.clone(), ResponseTtl::Uniform(remaining));
-                Some(SharedResult(QueryResult::Answered { answer, ttl, plugin: Plugin::Cache, helps: true }))
+                Some(SharedResult(QueryResult::Response {
+                    answer,
+                    ttl,
+                    plugin: Plugin::Cache,
+                    replaces_stale: true,
+                }))
             }
             (_, Freshness::Stale) => None,
         });
@@ -187,12 +194,12 @@ impl Resolver {
         result: &SharedResult,
         outbox: &mut Outbox,
     ) {
-        if result.helps() || !respond_stale_all(now, inflight, outbox) {
+        if result.0.replaces_stale() || !respond_stale_all(now, inflight, outbox) {
             let counters = QueryCounters::of(&inflight.query.route);
             for requester in inflight.waiters.iter().map(Waiter::requester) {
                 match &result.0 {
-                    QueryResult::Failed(error) => requester.respond_error(*error, counters, now, outbox),
-                    QueryResult::Answered { answer, ttl, plugin, .. } => {
+                    QueryResult::Error(error) => requester.respond_error(*error, counters, now, outbox),
+                    QueryResult::Response { answer, ttl, plugin, .. } => {
                         let (ttl, plugin) = (*ttl, *plugin);
                         let spec = ResponseSpec { answer, ttl, plugin, error: None, authoritative: false };
                         requester.respond(spec, counters, now, outbox);
@@ -219,10 +226,10 @@ impl Resolver {
     /// open for guesses; those on streams may still bring an answer for the cache.
     pub(crate) fn take_inflight(&mut self, id: QueryId, outbox: &mut Outbox) -> Option<InflightQuery> {
         let mut inflight = self.inflight.remove(&id)?;
-        self.timers.remove(&(inflight.timer, Timer::Query(id)));
+        self.timers.cancel(inflight.timer, Timer::Query(id));
         self.refreshes -= usize::from(inflight.is_refresh);
         if let Some(stale_answer) = &inflight.stale_answer {
-            self.timers.remove(&(stale_answer.until, Timer::ClientResponse(id)));
+            self.timers.cancel(stale_answer.until, Timer::ClientResponse(id));
         }
         if let Some(key) = &inflight.query.key {
             self.by_key.remove(key);
@@ -267,14 +274,20 @@ fn refuse(routed: &RoutedQuery<'_>, cause: Cause, stale_answer: Option<StaleAnsw
     let RoutedQuery { query, requester, route } = routed;
     let stale = route.block.stale_for(query.name.as_wire());
     if let Some((stale_answer, (cache, stale))) = stale_answer.zip(stale) {
-        return respond_stale(&stale_answer.entry, requester, (route, cache, stale), requester.asked, outbox);
+        return respond_stale(
+            &stale_answer.entry,
+            requester,
+            (route, cache, stale),
+            requester.received,
+            outbox,
+        );
     }
     let rcode = match cause {
         Cause::TooManyConcurrent(_) => Rcode::REFUSED,
         _ => Rcode::SERVFAIL,
     };
     report(route, (rcode, query.qtype, query.name.as_wire()), cause, outbox);
-    requester.respond_error(ErrorResponse::bare(rcode), QueryCounters::of(route), requester.asked, outbox);
+    requester.respond_error(ErrorResponse::new(rcode), QueryCounters::of(route), requester.received, outbox);
 }
 
 fn coalescable(routed: &RoutedQuery<'_>) -> bool {

@@ -12,10 +12,10 @@ use crate::Resolver;
 use crate::action::{Action, AttemptFailure, Cause, Outbox, QueryError};
 use crate::cache::ttl::Cacheability;
 use crate::counters::Plugin;
-use crate::inflight::query::{Attempt, QueryId};
-use crate::inflight::shared::{QueryResult, SharedResult};
+use crate::inflight::query::Attempt;
+use crate::inflight::result::{ErrorResponse, QueryResult, SharedResult};
 use crate::policy::Route;
-use crate::respond::ErrorResponse;
+use crate::timers::QueryId;
 
 impl Resolver {
     /// Keeps the answer that an attempt has brought, if it may be kept, and tells everyone who waits for it.
@@ -36,11 +36,11 @@ impl Resolver {
         let plugin = if cacheability.is_some() { Plugin::Cache } else { Plugin::Forward };
         let answer = Answer::from_response(response);
         let says_something = matches!(response.rcode, Rcode::NOERROR | Rcode::NXDOMAIN);
-        let helps = says_something
+        let replaces_stale = says_something
             && !response.header.flags.has(Flags::TC)
             && !self.is_outdone(now, query, response.response_type);
         // Kept before anyone is told: who asks again at once, in any worker, finds it.
-        if helps {
+        if replaces_stale {
             let cacheability = cacheability.filter(|_| self.signatures_hold(now, query, response));
             self.cache_answer(now, query, cacheability, &answer);
         } else if self.inflight.contains_key(&inflight) {
@@ -50,7 +50,7 @@ impl Resolver {
         }
         match self.take_inflight(inflight, outbox) {
             Some(inflight) => {
-                let result = SharedResult(QueryResult::Answered { answer, ttl, plugin, helps });
+                let result = SharedResult(QueryResult::Response { answer, ttl, plugin, replaces_stale });
                 self.respond_all(now, &inflight, &result, outbox);
             }
             None => self.counters.late_responses.add(1),
@@ -70,7 +70,7 @@ impl Resolver {
             });
             report(&query.route, (Rcode::SERVFAIL, query.qtype, &query.name), cause, outbox);
         }
-        let error = if inflight.only_silence && failure.is_silence() {
+        let error = if inflight.only_silence && failure.nothing_received() {
             ExtendedError::NO_REACHABLE_AUTHORITY
         } else {
             ExtendedError::NETWORK_ERROR
@@ -80,7 +80,7 @@ impl Resolver {
             self.cache_failure(now, &inflight);
         }
         let error = ErrorResponse { rcode: Rcode::SERVFAIL, error: Some(error) };
-        self.respond_all(now, &inflight, &SharedResult(QueryResult::Failed(error)), outbox);
+        self.respond_all(now, &inflight, &SharedResult(QueryResult::Error(error)), outbox);
     }
 }
 

@@ -1,7 +1,8 @@
-//! Queries in flight upstream: coalescing, waiters, sharing across workers, quotas, completion.
+//! Queries in flight to upstreams: coalescing, waiters, sharing across workers, quotas, completion.
 
 pub(crate) mod coalesce;
 pub(crate) mod completion;
 pub(crate) mod query;
 pub(crate) mod quotas;
+pub mod result;
 pub mod shared;

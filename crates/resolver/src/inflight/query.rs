@@ -15,12 +15,9 @@ use crate::cache::{Entry, Key};
 use crate::inflight::quotas::Permit;
 use crate::inflight::shared::WorkerId;
 use crate::policy::{Forward, Route, Upstream};
-use crate::respond::{ReplyEdns, Requester, RoutedQuery};
+use crate::request::{ReplyEdns, Requester, RoutedQuery};
+use crate::timers::QueryId;
 use crate::upstream::selection::{Candidate, Selection};
-
-/// A question that is open; a number is never used again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct QueryId(pub(crate) u64);
 
 /// What upstreams are asked, shared by an in-flight query and its attempts; a late answer needs it when the in-flight query is over.
 #[derive(Clone, Debug)]
@@ -76,7 +73,7 @@ pub(crate) struct Waiter {
     flags: Flags,
     question: Box<[u8]>,
     edns: Option<Edns>,
-    asked: Instant,
+    received: Instant,
     query_len: u16,
     reply_edns: ReplyEdns,
     /// Of what its address may have waiting.
@@ -85,17 +82,17 @@ pub(crate) struct Waiter {
 
 impl Waiter {
     pub(crate) fn new(requester: &Requester<'_>, permit: Permit) -> Self {
-        let Requester { client, header, asked, query_len, reply_edns } = *requester;
+        let Requester { client, header, received, query_len, reply_edns } = *requester;
         let question = header.question.into();
         let RequestHeader { id, flags, edns, .. } = header;
-        Self { client, id, flags, question, edns, asked, query_len, reply_edns, _permit: permit }
+        Self { client, id, flags, question, edns, received, query_len, reply_edns, _permit: permit }
     }
 
     pub(crate) fn requester(&self) -> Requester<'_> {
         let header =
             RequestHeader { id: self.id, flags: self.flags, question: &self.question, edns: self.edns };
-        let Self { client, asked, query_len, reply_edns, .. } = *self;
-        Requester { client, header, asked, query_len, reply_edns }
+        let Self { client, received, query_len, reply_edns, .. } = *self;
+        Requester { client, header, received, query_len, reply_edns }
     }
 }
 
@@ -235,15 +232,4 @@ impl Attempt {
         let looks = [self.hedge_at, self.mismatch_deadline];
         looks.into_iter().flatten().fold(self.until, Instant::min)
     }
-}
-
-/// What a timer is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Timer {
-    Attempt(AttemptId),
-    Query(QueryId),
-    /// Clients have waited long enough for something newer than what is stale.
-    ClientResponse(QueryId),
-    /// By its last attempt.
-    HealthCheck(AttemptId),
 }

@@ -1,37 +1,40 @@
-//! How many of the questions that wait are one client's, so that one pod's flood of misses leaves room for the others'.
+//! Client quotas: a cap on the waiting queries of one client address, so that one pod's flood of misses
+//! cannot fill the in-flight table.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::rc::Rc;
 
-/// Clients remembered before those without an open question are looked for.
-const FEW: usize = 1024;
+/// Table size below which clients without waiting queries are not removed.
+const MIN_CLIENTS: usize = 1024;
 
-/// Open questions by client address.
+/// Waiting queries by client address.
 #[derive(Debug)]
 pub(crate) struct ClientQuotas {
-    open: HashMap<IpAddr, Rc<()>>,
-    tidied_at: usize,
+    /// The strong count minus one is the client's number of permits.
+    permits: HashMap<IpAddr, Rc<()>>,
+    /// Table size at which idle clients are removed next.
+    sweep_at: usize,
 }
 
-/// One open question of a client; given back by dropping it.
+/// Permit for one waiting query of a client; dropping it returns it.
 #[derive(Debug)]
-pub(crate) struct Permit(#[expect(dead_code, reason = "what counts is how many there are")] Rc<()>);
+pub(crate) struct Permit(#[expect(dead_code, reason = "only its reference count is used")] Rc<()>);
 
 impl ClientQuotas {
     pub(crate) fn new() -> Self {
-        Self { open: HashMap::new(), tidied_at: FEW }
+        Self { permits: HashMap::new(), sweep_at: MIN_CLIENTS }
     }
 
-    /// A permit for one more question of `client`, or nothing when it has `most` open.
-    pub(crate) fn take(&mut self, client: IpAddr, most: usize) -> Option<Permit> {
-        if self.open.len() >= self.tidied_at {
-            self.open.retain(|_, one| Rc::strong_count(one) > 1);
-            self.tidied_at = FEW.max(2 * self.open.len());
+    /// A permit for one more query of `client`, unless it has `limit` already.
+    pub(crate) fn acquire(&mut self, client: IpAddr, limit: usize) -> Option<Permit> {
+        if self.permits.len() >= self.sweep_at {
+            self.permits.retain(|_, permits| Rc::strong_count(permits) > 1);
+            self.sweep_at = MIN_CLIENTS.max(2 * self.permits.len());
         }
-        let one = self.open.entry(client).or_default();
-        // The one in the table is not a question.
-        (Rc::strong_count(one) <= most).then(|| Permit(Rc::clone(one)))
+        let permits = self.permits.entry(client).or_default();
+        // The table's own reference is not a query.
+        (Rc::strong_count(permits) <= limit).then(|| Permit(Rc::clone(permits)))
     }
 }
 
@@ -42,16 +45,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn clients_without_a_question_are_forgotten() {
+    fn clients_without_waiting_queries_are_removed() {
         let mut quotas = ClientQuotas::new();
         let client = |number: usize| IpAddr::from(Ipv4Addr::from(u32::try_from(number).unwrap()));
-        let held = quotas.take(client(0), 1);
-        for number in 1..10 * FEW {
-            drop(quotas.take(client(number), 1));
+        let held = quotas.acquire(client(0), 1);
+        for number in 1..10 * MIN_CLIENTS {
+            drop(quotas.acquire(client(number), 1));
         }
-        assert!(quotas.open.len() <= FEW + 1, "{} remembered", quotas.open.len());
-        assert!(quotas.take(client(0), 1).is_none(), "its question is still open");
+        assert!(quotas.permits.len() <= MIN_CLIENTS + 1, "{} clients", quotas.permits.len());
+        assert!(quotas.acquire(client(0), 1).is_none(), "its query still waits");
         drop(held);
-        assert!(quotas.take(client(0), 1).is_some());
+        assert!(quotas.acquire(client(0), 1).is_some());
     }
 }

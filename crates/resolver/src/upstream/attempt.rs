@@ -10,7 +10,8 @@ use wire::header::Flags;
 
 use crate::Resolver;
 use crate::action::{Action, AttemptFailure, AttemptId, Outbox, SendQuery, Transport};
-use crate::inflight::query::{Attempt, InflightQuery, QueryId, Timer, UpstreamQuery};
+use crate::inflight::query::{Attempt, InflightQuery, UpstreamQuery};
+use crate::timers::{QueryId, Timer};
 use crate::upstream::hedge::RttEstimator;
 use crate::upstream::selection::Candidate;
 
@@ -133,7 +134,7 @@ impl Resolver {
             query: Rc::clone(&query),
         };
         attempt.timer = attempt.next_look();
-        self.timers.insert((attempt.timer, Timer::Attempt(number)));
+        self.timers.schedule(attempt.timer, Timer::Attempt(number));
         self.attempts.insert(number, attempt);
     }
 
@@ -165,8 +166,8 @@ impl Resolver {
         }
         let Some(inflight) = self.inflight.get_mut(&attempt.inflight) else { return };
         inflight.trouble = Some((failure, attempt.transport, upstream.addr));
-        inflight.only_silence &= failure.is_silence();
-        inflight.has_waited |= failure.is_silence();
+        inflight.only_silence &= failure.nothing_received();
+        inflight.has_waited |= failure.nothing_received();
         match inflight.peek() {
             _ if attempt.late => self.end_if_over(now, attempt.inflight, outbox),
             Some(candidate) if candidate.again() => {
@@ -191,7 +192,7 @@ impl Resolver {
         }
         attempt.hedge_at = None;
         attempt.timer = attempt.next_look();
-        self.timers.insert((attempt.timer, Timer::Attempt(id)));
+        self.timers.schedule(attempt.timer, Timer::Attempt(id));
         self.hedge(now, id, outbox);
     }
 
@@ -200,7 +201,7 @@ impl Resolver {
         let Some(attempt) = self.attempts.get_mut(&id) else { return };
         attempt.late = true;
         attempt.timer = now + LATE_GRACE;
-        self.timers.insert((attempt.timer, Timer::Attempt(id)));
+        self.timers.schedule(attempt.timer, Timer::Attempt(id));
         let (inflight, index, query) = (attempt.inflight, attempt.upstream, Rc::clone(&attempt.query));
         let Some(upstream) = query.upstream(index) else { return };
         upstream.counters.failures.add(1);
@@ -219,7 +220,7 @@ impl Resolver {
             return self.end(now, id, outbox);
         }
         inflight.timer = inflight.deadline;
-        self.timers.insert((inflight.timer, Timer::Query(id)));
+        self.timers.schedule(inflight.timer, Timer::Query(id));
         self.send_next(now, id, outbox);
     }
 
@@ -229,15 +230,15 @@ impl Resolver {
         if at >= inflight.deadline && inflight.attempts.is_empty() {
             return self.end(now, id, outbox);
         }
-        self.timers.remove(&(inflight.timer, Timer::Query(id)));
+        self.timers.cancel(inflight.timer, Timer::Query(id));
         inflight.timer = at.min(inflight.deadline);
-        self.timers.insert((inflight.timer, Timer::Query(id)));
+        self.timers.schedule(inflight.timer, Timer::Query(id));
     }
 
     pub(crate) fn drop_attempt(&mut self, id: AttemptId) -> Option<Attempt> {
         let attempt = self.attempts.remove(&id)?;
         self.ids.remove(&attempt.id);
-        self.timers.remove(&(attempt.timer, Timer::Attempt(id)));
+        self.timers.cancel(attempt.timer, Timer::Attempt(id));
         if let Some(inflight) = self.inflight.get_mut(&attempt.inflight) {
             inflight.attempts.retain(|&open| open != id);
         }

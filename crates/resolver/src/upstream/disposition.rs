@@ -12,10 +12,10 @@ use crate::Resolver;
 use crate::action::{Action, AttemptId, Cause, Outbox, Transport};
 use crate::counters::rcode_index;
 use crate::inflight::completion::report;
-use crate::inflight::query::{Attempt, FallbackResponse, QueryId, Timer, UpstreamQuery};
-use crate::inflight::shared::{QueryResult, SharedResult};
+use crate::inflight::query::{Attempt, FallbackResponse, UpstreamQuery};
+use crate::inflight::result::{ErrorResponse, QueryResult, SharedResult};
 use crate::policy::Forward;
-use crate::respond::ErrorResponse;
+use crate::timers::{QueryId, Timer};
 use crate::upstream::selection::Selection;
 
 /// What is done with an answer.
@@ -141,9 +141,9 @@ impl Resolver {
         inflight.fallback_response = None;
         inflight.heard = to.state.responses.load(Relaxed);
         inflight.query = query;
-        self.timers.remove(&(inflight.timer, Timer::Query(id)));
+        self.timers.cancel(inflight.timer, Timer::Query(id));
         inflight.timer = inflight.deadline;
-        self.timers.insert((inflight.timer, Timer::Query(id)));
+        self.timers.schedule(inflight.timer, Timer::Query(id));
         for attempt in std::mem::take(&mut inflight.attempts) {
             self.drop_attempt(attempt);
             outbox.actions.push(Action::CancelAttempt(attempt));
@@ -160,7 +160,7 @@ impl Resolver {
         self.respond_all(
             now,
             &inflight,
-            &SharedResult(QueryResult::Failed(ErrorResponse::bare(Rcode::REFUSED))),
+            &SharedResult(QueryResult::Error(ErrorResponse::new(Rcode::REFUSED))),
             outbox,
         );
     }

@@ -11,8 +11,9 @@ use wire::header::{Class, RecordType};
 
 use crate::Resolver;
 use crate::action::{Action, AttemptFailure, AttemptId, Outbox, SendQuery, Transport};
-use crate::inflight::query::{Timer, UpstreamQuery};
+use crate::inflight::query::UpstreamQuery;
 use crate::policy::{Forward, Route, TransportPreference, Upstream};
+use crate::timers::Timer;
 use crate::upstream::attempt::draw_id;
 
 /// How long a health_check over UDP waits for its answer.
@@ -116,7 +117,7 @@ impl Resolver {
         self.ids.insert(id);
         health_check.asked = Some(id);
         health_check.timer = until;
-        self.timers.insert((until, Timer::HealthCheck(attempt)));
+        self.timers.schedule(until, Timer::HealthCheck(attempt));
         self.health_checks.insert(attempt, health_check);
     }
 
@@ -172,7 +173,7 @@ impl Resolver {
             upstream.counters.healthcheck_failures.add(1);
         }
         health_check.timer = now + forward.options.health_check.interval;
-        self.timers.insert((health_check.timer, Timer::HealthCheck(id)));
+        self.timers.schedule(health_check.timer, Timer::HealthCheck(id));
         self.health_checks.insert(id, health_check);
     }
 
@@ -206,7 +207,7 @@ impl Resolver {
 
     fn take_health_check(&mut self, id: AttemptId) -> Option<HealthCheck> {
         let mut health_check = self.health_checks.remove(&id)?;
-        self.timers.remove(&(health_check.timer, Timer::HealthCheck(id)));
+        self.timers.cancel(health_check.timer, Timer::HealthCheck(id));
         if let Some(id) = health_check.asked.take() {
             self.ids.remove(&id);
         }

@@ -7,7 +7,7 @@ use wire::header::{Flags, Header, Rcode};
 
 use crate::Resolver;
 use crate::action::{Action, AttemptFailure, AttemptId, Outbox, Transport};
-use crate::inflight::query::Timer;
+use crate::timers::Timer;
 use crate::upstream::attempt::AttemptSpec;
 
 /// How long the right answer may take to follow a wrong one: who guesses is ahead of the upstream by no more than its
@@ -56,10 +56,10 @@ impl Resolver {
             return self.quarantine(now, id, outbox);
         }
         if attempt.mismatch_deadline.is_none() && !attempt.late {
-            self.timers.remove(&(attempt.timer, Timer::Attempt(id)));
+            self.timers.cancel(attempt.timer, Timer::Attempt(id));
             attempt.mismatch_deadline = Some((now + MISMATCH_GRACE).min(attempt.until));
             attempt.timer = attempt.next_look();
-            self.timers.insert((attempt.timer, Timer::Attempt(id)));
+            self.timers.schedule(attempt.timer, Timer::Attempt(id));
         }
     }
 

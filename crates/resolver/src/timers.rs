@@ -1,0 +1,54 @@
+//! Timers of one worker, ordered by time.
+
+use std::collections::BTreeSet;
+use std::time::Instant;
+
+use crate::action::AttemptId;
+
+/// Number of an in-flight query; never reused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct QueryId(pub(crate) u64);
+
+/// What a timer is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Timer {
+    /// Next event of an attempt: hedge, end of a mismatch grace period, timeout.
+    Attempt(AttemptId),
+    /// End of a query's retry pause, or its deadline.
+    Query(QueryId),
+    /// Client response timer (RFC 8767 section 5): waiters get the stale answer.
+    ClientResponse(QueryId),
+    /// Timeout of a health check, or the pause before the next.
+    HealthCheck(AttemptId),
+}
+
+/// Pending timers.
+#[derive(Debug, Default)]
+pub(crate) struct Timers {
+    pending: BTreeSet<(Instant, Timer)>,
+}
+
+impl Timers {
+    pub(crate) fn schedule(&mut self, at: Instant, timer: Timer) {
+        self.pending.insert((at, timer));
+    }
+
+    /// Cancels a timer, if it is pending.
+    pub(crate) fn cancel(&mut self, at: Instant, timer: Timer) {
+        self.pending.remove(&(at, timer));
+    }
+
+    /// The time of the earliest timer.
+    pub(crate) fn next(&self) -> Option<Instant> {
+        self.pending.first().map(|&(at, _)| at)
+    }
+
+    /// Removes and returns the earliest timer, if it is due at `now`.
+    pub(crate) fn pop_due(&mut self, now: Instant) -> Option<Timer> {
+        let &(at, timer) = self.pending.first()?;
+        (at <= now).then(|| {
+            self.pending.pop_first();
+            timer
+        })
+    }
+}
