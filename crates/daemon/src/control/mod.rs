@@ -84,7 +84,7 @@ fn with_logger(
     process: &Arc<ProcessCounters>,
 ) -> Result<ExitReason, FatalError> {
     // It is set once per process; a second run in one process keeps the first logger.
-    tracing::subscriber::set_global_default(logger.subscriber()).unwrap_or_default();
+    tracing::subscriber::set_global_default(logging::subscriber(logger)).unwrap_or_default();
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(FatalError::Thread)?;
     let local = tokio::task::LocalSet::new();

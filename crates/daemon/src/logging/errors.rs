@@ -1,4 +1,5 @@
-//! The `errors` directive: a line for each query that failed, or one for many that failed alike.
+//! Error log, the `errors` directive: one line per failed query, or one summary for many like it
+//! (`consolidate`).
 
 use std::collections::HashMap;
 use std::fmt;
@@ -13,54 +14,55 @@ use wire::name::PresentationFormat;
 use corefile::duration::GoDuration;
 use corefile::settings::{Consolidate, Errors};
 
-/// Something to say, without its `[LEVEL] `.
+/// A line without its `[LEVEL] ` prefix.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogLine {
-    /// How loud.
+    /// Log level.
     pub level: Level,
-    /// The words.
+    /// Text of the line.
     pub text: String,
 }
 
-/// The `errors` directives, zone by zone, shared by all workers: what many of them see is counted once.
+/// The `errors` directives by route, shared by all workers, which count together.
 #[derive(Clone, Debug, Default)]
 pub struct ErrorLog {
     consolidators: HashMap<RouteId, Arc<Consolidator>>,
 }
 
 impl ErrorLog {
-    /// Says nothing yet.
+    /// An error log without routes.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Has failures in a zone told; the zones of a block share their block's counts.
+    /// Logs failures of a route; the routes of a server block share its counts.
     pub fn set(&mut self, route: RouteId, consolidator: &Arc<Consolidator>) {
         self.consolidators.insert(route, Arc::clone(consolidator));
     }
 
-    /// What to say of a failure now, if anything. `name` is [`QueryError::name`]'s octets.
-    pub fn report(&self, trouble: &QueryError, name: &[u8], now: Instant) -> Option<LogLine> {
-        self.consolidators.get(&trouble.route)?.report(trouble, name, now)
+    /// The line to log now, if any. `name` is the octets of [`QueryError::name`].
+    pub fn report(&self, error: &QueryError, name: &[u8], now: Instant) -> Option<LogLine> {
+        self.consolidators.get(&error.route)?.report(error, name, now)
     }
 
-    /// When [`ErrorLog::due`] has something to say.
+    /// When the next summary is due.
     pub fn next_due(&self) -> Option<Instant> {
         self.consolidators.values().filter_map(|consolidator| consolidator.next_due()).min()
     }
 
-    /// The counts whose time is over at `now`.
-    pub fn due(&self, now: Instant) -> Vec<LogLine> {
-        self.consolidators.values().flat_map(|consolidator| consolidator.due(now)).collect()
+    /// The summaries that are due at `now`.
+    pub fn take_due(&self, now: Instant) -> Vec<LogLine> {
+        self.consolidators.values().flat_map(|consolidator| consolidator.take_due(now)).collect()
     }
 
-    /// All counts, when the configuration or the process ends. What is reported later is told at once.
-    pub fn stop(&self) -> Vec<LogLine> {
-        self.consolidators.values().flat_map(|consolidator| consolidator.stop()).collect()
+    /// All summaries, at the end of the configuration or the process. Later failures are logged at
+    /// once.
+    pub fn close(&self) -> Vec<LogLine> {
+        self.consolidators.values().flat_map(|consolidator| consolidator.close()).collect()
     }
 }
 
-/// The `errors` directive of one block.
+/// The `errors` directive of one server block: a count for each `consolidate` pattern.
 #[derive(Debug)]
 pub struct Consolidator {
     patterns: Vec<Pattern>,
@@ -69,7 +71,7 @@ pub struct Consolidator {
 #[derive(Debug)]
 struct Pattern {
     rule: Consolidate,
-    /// Held for a few instructions, by whoever's query just failed.
+    /// Locked for a few instructions by the worker whose query failed.
     pending: Mutex<Pending>,
 }
 
@@ -77,46 +79,46 @@ struct Pattern {
 struct Pending {
     count: u64,
     due: Option<Instant>,
-    stopped: bool,
+    closed: bool,
 }
 
 impl Consolidator {
-    /// Counts nothing yet.
+    /// All counts at zero.
     pub fn new(errors: &Errors) -> Self {
         let pattern = |rule: &Consolidate| Pattern { rule: rule.clone(), pending: Mutex::default() };
         Self { patterns: errors.consolidate.iter().map(pattern).collect() }
     }
 
-    /// What to say of a failure at once; nothing when the first pattern that fits counts it instead.
-    pub fn report(&self, trouble: &QueryError, name: &[u8], now: Instant) -> Option<LogLine> {
-        let message = Message(trouble.cause).to_string();
-        let fitting = self.patterns.iter().find(|pattern| pattern.rule.pattern.is_match(&message));
-        let level = match fitting {
+    /// The line to log now; `None` when the first matching pattern counts the failure instead.
+    pub fn report(&self, error: &QueryError, name: &[u8], now: Instant) -> Option<LogLine> {
+        let message = Message(error.cause).to_string();
+        let matching = self.patterns.iter().find(|pattern| pattern.rule.pattern.is_match(&message));
+        let level = match matching {
             None => Level::ERROR,
             Some(pattern) => pattern.count(now)?,
         };
-        let (rcode, qtype) = (trouble.rcode.0, trouble.qtype);
+        let (rcode, qtype) = (error.rcode.0, error.qtype);
         Some(LogLine {
             level,
             text: format!("plugin/errors: {rcode} {} {qtype}: {message}", PresentationFormat(name)),
         })
     }
 
-    /// When [`Consolidator::due`] has something to say.
+    /// When the next summary is due.
     pub fn next_due(&self) -> Option<Instant> {
         self.patterns.iter().filter_map(|pattern| pattern.lock().due).min()
     }
 
-    /// The counts whose time is over at `now`.
-    pub fn due(&self, now: Instant) -> Vec<LogLine> {
-        self.patterns.iter().filter_map(|pattern| pattern.tell(|due| due <= now)).collect()
+    /// The summaries that are due at `now`.
+    pub fn take_due(&self, now: Instant) -> Vec<LogLine> {
+        self.patterns.iter().filter_map(|pattern| pattern.take_summary(|due| due <= now)).collect()
     }
 
-    /// All counts. What is reported later is told at once.
-    pub fn stop(&self) -> Vec<LogLine> {
+    /// All summaries. Later failures are logged at once.
+    pub fn close(&self) -> Vec<LogLine> {
         let lines = self.patterns.iter().filter_map(|pattern| {
-            pattern.lock().stopped = true;
-            pattern.tell(|_| true)
+            pattern.lock().closed = true;
+            pattern.take_summary(|_| true)
         });
         lines.collect()
     }
@@ -127,10 +129,10 @@ impl Pattern {
         self.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Counts a failure; the level to tell it at when it is to be told all the same.
+    /// Counts a failure; returns its level when it is logged as well.
     fn count(&self, now: Instant) -> Option<Level> {
         let mut pending = self.lock();
-        if pending.stopped {
+        if pending.closed {
             return Some(Level::ERROR);
         }
         pending.count += 1;
@@ -141,11 +143,11 @@ impl Pattern {
         self.rule.show_first.then_some(self.rule.level)
     }
 
-    /// The count, if there is one and its time is ripe, which then starts again. A single failure that was told
-    /// is not told again.
-    fn tell(&self, is_ripe: impl Fn(Instant) -> bool) -> Option<LogLine> {
+    /// Resets the count and returns its summary, if due. A single failure that `show_first` logged
+    /// needs none.
+    fn take_summary(&self, is_due: impl Fn(Instant) -> bool) -> Option<LogLine> {
         let mut pending = self.lock();
-        pending.due.filter(|due| is_ripe(*due))?;
+        pending.due.filter(|due| is_due(*due))?;
         pending.due = None;
         let count = std::mem::take(&mut pending.count);
         if count == 1 && self.rule.show_first {
@@ -160,7 +162,7 @@ impl Pattern {
     }
 }
 
-/// A cause in the words of Go's network library where it has some, because operators match their ends.
+/// A cause in the wording of CoreDNS and Go's net package, which `consolidate` patterns match.
 struct Message(Cause);
 
 impl fmt::Display for Message {
@@ -190,16 +192,17 @@ impl fmt::Display for Message {
                     (AttemptFailure::Closed { .. }, _) => write!(f, "read {net} {to}: EOF"),
                     (AttemptFailure::AllDown, _) => f.write_str("no healthy proxies"),
                     (AttemptFailure::Local, _) => {
-                        let lacks = "this node has no descriptor, buffer, port or permission for it, or not the source_address";
-                        write!(f, "dial {net} {to}: {lacks}")
+                        let reason =
+                            "this node lacks a descriptor, buffer, port, permission or the source_address";
+                        write!(f, "dial {net} {to}: {reason}")
                     }
                 }
             }
             Cause::TooManyConcurrent(limit) => write!(f, "concurrent queries exceeded maximum {limit}"),
-            Cause::TooManyInFlight => f.write_str("too many open questions in this worker"),
-            Cause::TooManyOfClient => f.write_str("too many questions of this client wait"),
-            Cause::TooManyWaiters => f.write_str("too many clients wait for this question"),
-            Cause::NoForward => f.write_str("no forward of the block takes this name"),
+            Cause::TooManyInFlight => f.write_str("too many queries in flight in this worker"),
+            Cause::TooManyOfClient => f.write_str("too many queries of this client are waiting"),
+            Cause::TooManyWaiters => f.write_str("too many clients are waiting for this query"),
+            Cause::NoForward => f.write_str("no forward of the server block matches this name"),
         }
     }
 }

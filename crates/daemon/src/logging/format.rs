@@ -1,63 +1,13 @@
-//! Lines of the `log` directive: what its placeholders stand for.
+//! The format of the `log` directive: literal text and placeholders.
 
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
-use resolver::action::{ResponseInfo, Transport};
-use wire::header::{Class, Flags, HEADER_LEN, Header, Rcode, RecordType};
+use resolver::action::Transport;
+use wire::header::Flags;
 use wire::name::PresentationFormat;
 
-use super::query_log::SentResponse;
-
-/// What the placeholders stand for.
-pub(super) struct Shown {
-    info: ResponseInfo,
-    peer: SocketAddr,
-    transport: Transport,
-    local: IpAddr,
-    seconds: f64,
-    id: u16,
-    flags: Flags,
-    rcode: Rcode,
-    /// Lower case.
-    pub(super) name: Vec<u8>,
-    qtype: RecordType,
-    qclass: Class,
-}
-
-impl Shown {
-    /// `rcode` is the one with the bits of OPT, where the answer could be read whole.
-    pub(super) fn read(sent: &SentResponse<'_>, info: ResponseInfo, rcode: Option<Rcode>) -> Option<Self> {
-        let header = Header::read(sent.message)?;
-        let (name, rest) = question(sent.message.get(HEADER_LEN..)?)?;
-        let [t0, t1, c0, c1] = *rest.first_chunk()?;
-        Some(Self {
-            info,
-            peer: sent.answered.client.peer,
-            transport: sent.answered.client.transport(),
-            local: sent.local,
-            seconds: sent.now.saturating_duration_since(info.received).as_secs_f64(),
-            id: header.id,
-            flags: header.flags,
-            rcode: rcode.unwrap_or_else(|| header.flags.rcode()),
-            name: name.to_ascii_lowercase(),
-            qtype: RecordType(u16::from_be_bytes([t0, t1])),
-            qclass: Class(u16::from_be_bytes([c0, c1])),
-        })
-    }
-}
-
-/// The name that a question starts with, its zero included, and what follows.
-fn question(octets: &[u8]) -> Option<(&[u8], &[u8])> {
-    let mut end = 0;
-    loop {
-        let len = usize::from(*octets.get(end)?);
-        end += 1 + len;
-        if len == 0 {
-            return octets.split_at_checked(end);
-        }
-    }
-}
+use super::fields::Fields;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Placeholder {
@@ -100,7 +50,7 @@ const PLACEHOLDERS: [(&str, Placeholder); 16] = [
 ];
 
 impl Placeholder {
-    /// Metadata is written by directives we do not have, so it has no value.
+    /// Metadata (`{/...}`) comes from plugins that do not exist here: it has no value.
     fn of(text: &str) -> Option<Self> {
         if text.starts_with("{/") {
             return Some(Self::Metadata);
@@ -108,30 +58,30 @@ impl Placeholder {
         PLACEHOLDERS.iter().find(|(known, _)| *known == text).map(|(_, placeholder)| *placeholder)
     }
 
-    fn write(self, shown: &Shown, line: &mut dyn fmt::Write) -> fmt::Result {
+    fn write(self, fields: &Fields, line: &mut dyn fmt::Write) -> fmt::Result {
         match self {
-            Self::Type => write!(line, "{}", shown.qtype),
-            Self::Name => write!(line, "{}", PresentationFormat(&shown.name)),
-            Self::Class => write!(line, "{}", shown.qclass),
-            Self::Proto => line.write_str(match shown.transport {
+            Self::Type => write!(line, "{}", fields.qtype),
+            Self::Name => write!(line, "{}", PresentationFormat(&fields.qname)),
+            Self::Class => write!(line, "{}", fields.qclass),
+            Self::Proto => line.write_str(match fields.transport {
                 Transport::Udp => "udp",
                 Transport::Tcp => "tcp",
             }),
-            Self::Size => write!(line, "{}", shown.info.query_len),
-            Self::Remote => address(shown.peer.ip(), line),
-            Self::Port => write!(line, "{}", shown.peer.port()),
-            Self::Local => address(shown.local, line),
-            Self::Rcode => match shown.rcode.to_string() {
-                unknown if unknown.starts_with("RCODE") => write!(line, "{}", shown.rcode.0),
+            Self::Size => write!(line, "{}", fields.info.query_len),
+            Self::Remote => address(fields.peer.ip(), line),
+            Self::Port => write!(line, "{}", fields.peer.port()),
+            Self::Local => address(fields.local, line),
+            Self::Rcode => match fields.rcode.to_string() {
+                unknown if unknown.starts_with("RCODE") => write!(line, "{}", fields.rcode.0),
                 mnemonic => line.write_str(&mnemonic),
             },
-            Self::Rsize => write!(line, "{}", shown.info.response_len),
-            Self::Duration => write!(line, "{}s", shown.seconds),
-            Self::Id => write!(line, "{}", shown.id),
-            Self::Opcode => write!(line, "{}", shown.flags.opcode()),
-            Self::DnssecOk => write!(line, "{}", shown.info.dnssec_ok),
-            Self::Bufsize => write!(line, "{}", shown.info.buffer_size.max(512)),
-            Self::Rflags => flags(shown.flags, line),
+            Self::Rsize => write!(line, "{}", fields.info.response_len),
+            Self::Duration => write!(line, "{}s", fields.seconds),
+            Self::Id => write!(line, "{}", fields.id),
+            Self::Opcode => write!(line, "{}", fields.flags.opcode()),
+            Self::DnssecOk => write!(line, "{}", fields.info.dnssec_ok),
+            Self::Bufsize => write!(line, "{}", fields.info.buffer_size.max(512)),
+            Self::Rflags => flags(fields.flags, line),
             Self::Metadata => line.write_str("-"),
         }
     }
@@ -144,7 +94,7 @@ fn address(ip: IpAddr, line: &mut dyn fmt::Write) -> fmt::Result {
     }
 }
 
-/// The one flag bit without a meaning of its own (RFC 1035 section 4.1.1).
+/// The reserved header bit Z (RFC 1035 section 4.1.1).
 const ZERO: Flags = Flags(0x0040);
 
 fn flags(flags: Flags, line: &mut dyn fmt::Write) -> fmt::Result {
@@ -166,14 +116,14 @@ fn flags(flags: Flags, line: &mut dyn fmt::Write) -> fmt::Result {
     Ok(())
 }
 
-/// A line with places to fill in. What is in braces but is no placeholder stays as it is.
+/// A parsed format. Text in braces that is no placeholder stays as it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Format(Vec<Piece>);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Piece {
     Literal(String),
-    Place(Placeholder),
+    Value(Placeholder),
 }
 
 impl Format {
@@ -190,7 +140,7 @@ impl Format {
                     if !literal.is_empty() {
                         pieces.push(Piece::Literal(std::mem::take(&mut literal)));
                     }
-                    pieces.push(Piece::Place(placeholder));
+                    pieces.push(Piece::Value(placeholder));
                 }
                 None => {
                     literal.push_str(before);
@@ -206,7 +156,7 @@ impl Format {
         Self(pieces)
     }
 
-    pub(super) fn fill(&self, shown: &Shown) -> String {
+    pub(super) fn fill(&self, fields: &Fields) -> String {
         let mut line = String::with_capacity(160);
         for piece in &self.0 {
             let written = match piece {
@@ -214,7 +164,7 @@ impl Format {
                     line.push_str(text);
                     Ok(())
                 }
-                Piece::Place(placeholder) => placeholder.write(shown, &mut line),
+                Piece::Value(placeholder) => placeholder.write(fields, &mut line),
             };
             if written.is_err() {
                 line.push('-');
@@ -233,15 +183,15 @@ mod tests {
     }
 
     #[test]
-    fn a_format_is_cut_at_its_placeholders() {
-        use Piece::Place;
+    fn formats_are_split_at_their_placeholders() {
+        use Piece::Value;
         for (text, pieces) in [
-            ("{type}", vec![Place(Placeholder::Type)]),
-            ("a {>id} b", vec![literal("a "), Place(Placeholder::Id), literal(" b")]),
-            ("{ {name}", vec![literal("{ "), Place(Placeholder::Name)]),
-            ("A } {>do}", vec![literal("A } "), Place(Placeholder::DnssecOk)]),
+            ("{type}", vec![Value(Placeholder::Type)]),
+            ("a {>id} b", vec![literal("a "), Value(Placeholder::Id), literal(" b")]),
+            ("{ {name}", vec![literal("{ "), Value(Placeholder::Name)]),
+            ("A } {>do}", vec![literal("A } "), Value(Placeholder::DnssecOk)]),
             ("{unknown}{Type}", vec![literal("{unknown}{Type}")]),
-            ("{/forward/upstream}", vec![Place(Placeholder::Metadata)]),
+            ("{/forward/upstream}", vec![Value(Placeholder::Metadata)]),
             ("open {type", vec![literal("open {type")]),
             ("", vec![]),
         ] {

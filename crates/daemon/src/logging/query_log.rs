@@ -1,20 +1,19 @@
-//! The `log` directive: one line per answered query.
+//! Query log, the `log` directive: one line per response.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Instant;
 
-use resolver::action::ClientResponse;
+use corefile::settings::{LogClasses, LogRule};
 use resolver::policy::RouteId;
 use wire::header::Rcode;
 use wire::name::Name;
 use wire::response::{Response, ResponseType};
 
-use super::format::{Format, Shown};
-use corefile::settings::{LogClasses, LogRule};
+use super::fields::Fields;
+pub use super::fields::SentResponse;
+use super::format::Format;
 
-/// A rule of the `log` directive, ready for use.
+/// A rule of the `log` directive with its format parsed.
 #[derive(Clone, Debug)]
 struct Rule {
     zone: Name,
@@ -22,32 +21,19 @@ struct Rule {
     classes: LogClasses,
 }
 
-/// What is logged, zone by zone.
+/// The rules of the `log` directives, by route.
 #[derive(Clone, Debug, Default)]
 pub struct QueryLog {
     rules: HashMap<RouteId, Arc<[Rule]>>,
 }
 
-/// An answer as it was sent.
-#[derive(Clone, Copy, Debug)]
-pub struct SentResponse<'a> {
-    /// What the resolver wrote down of it.
-    pub answered: &'a ClientResponse,
-    /// The answer's octets.
-    pub message: &'a [u8],
-    /// The address that was asked.
-    pub local: IpAddr,
-    /// When it was sent.
-    pub now: Instant,
-}
-
 impl QueryLog {
-    /// Logs nothing yet.
+    /// A query log without rules.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Has answers for a zone logged by the rules of its block, of which the first that covers a name applies.
+    /// Sets the rules of a route; the first rule whose zone covers a name applies.
     pub fn set_rules(&mut self, route: RouteId, rules: &[LogRule]) {
         if rules.is_empty() {
             return;
@@ -60,30 +46,30 @@ impl QueryLog {
         self.rules.insert(route, rules.collect());
     }
 
-    /// True when no answer of any zone is logged.
+    /// True when no route has a rule.
     pub fn is_empty(&self) -> bool {
         self.rules.is_empty()
     }
 
-    /// The line for an answer, without its `[INFO] `; nothing when no rule wants one.
+    /// The line for a response, without the prefix `[INFO] `; `None` when no rule applies.
     pub fn line(&self, sent: &SentResponse<'_>) -> Option<String> {
-        let info = sent.answered.info?;
+        let info = sent.response.info?;
         let rules = self.rules.get(&info.route)?;
-        let answer = Response::parse(sent.message).ok();
-        let shown = Shown::read(sent, info, answer.as_ref().map(|answer| answer.rcode))?;
-        let rule = rules.iter().find(|rule| rule.zone.covers(&shown.name))?;
-        rule.wants(answer.as_ref()).then(|| rule.format.fill(&shown))
+        let response = Response::parse(sent.message).ok();
+        let fields = Fields::read(sent, info, response.as_ref().map(|response| response.rcode))?;
+        let rule = rules.iter().find(|rule| rule.zone.covers(&fields.qname))?;
+        rule.includes(response.as_ref()).then(|| rule.format.fill(&fields))
     }
 }
 
 impl Rule {
-    /// NXDOMAIN is a denial even without the SOA that would let one keep it.
-    fn wants(&self, answer: Option<&Response<'_>>) -> bool {
+    /// Whether the response's class is logged. NXDOMAIN is a denial even without a SOA record.
+    fn includes(&self, response: Option<&Response<'_>>) -> bool {
         let LogClasses { success, denial, error } = self.classes;
-        match answer {
+        match response {
             None => error,
-            Some(answer) if answer.rcode == Rcode::NXDOMAIN => denial,
-            Some(answer) => match answer.response_type {
+            Some(response) if response.rcode == Rcode::NXDOMAIN => denial,
+            Some(response) => match response.response_type {
                 ResponseType::NoData | ResponseType::NameError => denial,
                 ResponseType::Positive
                 | ResponseType::Delegation

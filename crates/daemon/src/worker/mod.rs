@@ -272,7 +272,7 @@ impl Core {
         let listening = orders.addresses.get(&client.listener).copied();
         let Some(local) = client.local.or(listening) else { return };
         if let Some(line) =
-            orders.query_log.line(&SentResponse { answered, message, local, now: clock::now() })
+            orders.query_log.line(&SentResponse { response: answered, message, local, now: clock::now() })
         {
             self.logger.log(tracing::Level::INFO, line);
         }

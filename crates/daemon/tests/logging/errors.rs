@@ -19,7 +19,7 @@ const fn upstream(failure: AttemptFailure, transport: Transport) -> Cause {
     Cause::Upstream(failure, transport, to)
 }
 
-fn trouble(cause: Cause) -> QueryError {
+fn query_error(cause: Cause) -> QueryError {
     QueryError { route: RouteId(3), rcode: Rcode::SERVFAIL, qtype: RecordType::A, name: (0, 0), cause }
 }
 
@@ -32,10 +32,10 @@ fn consolidator(rules: Vec<Consolidate>) -> Consolidator {
     Consolidator::new(&Errors { stacktrace: false, consolidate: rules })
 }
 
-/// What is said at once of a failure to find `nimek.com.br.`.
-fn told(consolidator: &Consolidator, cause: Cause, now: Instant) -> Option<LogLine> {
+/// The line logged at once for a failed query of `nimek.com.br.`.
+fn report(consolidator: &Consolidator, cause: Cause, now: Instant) -> Option<LogLine> {
     let name = Name::parse("nimek.com.br.").unwrap();
-    consolidator.report(&trouble(cause), name.as_wire(), now)
+    consolidator.report(&query_error(cause), name.as_wire(), now)
 }
 
 fn line(level: Level, text: &str) -> LogLine {
@@ -43,7 +43,7 @@ fn line(level: Level, text: &str) -> LogLine {
 }
 
 #[test]
-fn causes_end_in_the_phrases_operators_match() {
+fn causes_have_the_wording_of_coredns() {
     let reused = AttemptFailure::Closed { reused: true };
     let all = consolidator(Vec::new());
     for (cause, message) in [
@@ -67,79 +67,79 @@ fn causes_end_in_the_phrases_operators_match() {
         (Cause::TooManyConcurrent(1000), "concurrent queries exceeded maximum 1000"),
     ] {
         let expected = line(Level::ERROR, &format!("2 nimek.com.br. A: {message}"));
-        assert_eq!(told(&all, cause, Instant::now()), Some(expected));
+        assert_eq!(report(&all, cause, Instant::now()), Some(expected));
     }
 }
 
 #[test]
-fn a_name_cannot_break_the_line() {
+fn a_name_is_escaped() {
     let name = [6, b'a', b'"', b'\n', 0x1b, 0xff, b'.', 0];
-    let said = consolidator(Vec::new()).report(&trouble(TIMED_OUT), &name, Instant::now()).unwrap();
-    assert_eq!(said, line(Level::ERROR, r#"2 a\"\010\027\255\.. A: read udp 10.0.0.1:53: i/o timeout"#));
+    let logged = consolidator(Vec::new()).report(&query_error(TIMED_OUT), &name, Instant::now()).unwrap();
+    assert_eq!(logged, line(Level::ERROR, r#"2 a\"\010\027\255\.. A: read udp 10.0.0.1:53: i/o timeout"#));
 }
 
 #[test]
-fn what_fits_is_counted_and_told_when_its_time_is_over() {
+fn matching_failures_are_summarised_after_the_period() {
     let start = Instant::now();
     let five_minutes = Duration::from_secs(300);
     let errors = consolidator(vec![consolidate("^read .* i/o timeout$", 300, Level::WARN, false)]);
     assert_eq!(errors.next_due(), None);
     for second in 0..5 {
-        assert_eq!(told(&errors, TIMED_OUT, start + Duration::from_secs(second)), None);
+        assert_eq!(report(&errors, TIMED_OUT, start + Duration::from_secs(second)), None);
     }
-    assert!(told(&errors, upstream(AttemptFailure::Refused, Transport::Tcp), start).is_some());
+    assert!(report(&errors, upstream(AttemptFailure::Refused, Transport::Tcp), start).is_some());
 
     assert_eq!(errors.next_due(), Some(start + five_minutes));
-    assert_eq!(errors.due(start + five_minutes - Duration::from_nanos(1)), []);
+    assert_eq!(errors.take_due(start + five_minutes - Duration::from_nanos(1)), []);
     let expected = line(Level::WARN, "5 errors like '^read .* i/o timeout$' occurred in last 5m0s");
-    assert_eq!(errors.due(start + five_minutes), [expected]);
+    assert_eq!(errors.take_due(start + five_minutes), [expected]);
     assert_eq!(errors.next_due(), None);
 
     let again = start + five_minutes * 2;
-    assert_eq!(told(&errors, TIMED_OUT, again), None);
+    assert_eq!(report(&errors, TIMED_OUT, again), None);
     assert_eq!(errors.next_due(), Some(again + five_minutes));
 }
 
 #[test]
-fn the_first_pattern_that_fits_counts() {
+fn the_first_matching_pattern_counts() {
     let now = Instant::now();
     let errors = consolidator(vec![
         consolidate("refused", 10, Level::ERROR, false),
         consolidate("timeout", 20, Level::INFO, false),
         consolidate("udp", 30, Level::INFO, false),
     ]);
-    assert_eq!(told(&errors, TIMED_OUT, now), None);
-    let lines = errors.due(now + Duration::from_secs(60));
+    assert_eq!(report(&errors, TIMED_OUT, now), None);
+    let lines = errors.take_due(now + Duration::from_secs(60));
     assert_eq!(lines, [line(Level::INFO, "1 errors like 'timeout' occurred in last 20s")]);
 }
 
 #[test]
-fn show_first_tells_the_first_at_its_level_and_a_lone_one_only_once() {
+fn show_first_logs_the_first_failure_and_a_single_one_only_once() {
     let now = Instant::now();
     let later = now + Duration::from_secs(10);
     let errors = consolidator(vec![consolidate("timeout", 10, Level::WARN, true)]);
     let first = line(Level::WARN, "2 nimek.com.br. A: read udp 10.0.0.1:53: i/o timeout");
-    assert_eq!(told(&errors, TIMED_OUT, now), Some(first.clone()));
-    assert_eq!(errors.due(later), []);
+    assert_eq!(report(&errors, TIMED_OUT, now), Some(first.clone()));
+    assert_eq!(errors.take_due(later), []);
 
-    assert_eq!(told(&errors, TIMED_OUT, later), Some(first));
-    assert_eq!(told(&errors, TIMED_OUT, later), None);
-    let lines = errors.due(later + Duration::from_secs(10));
+    assert_eq!(report(&errors, TIMED_OUT, later), Some(first));
+    assert_eq!(report(&errors, TIMED_OUT, later), None);
+    let lines = errors.take_due(later + Duration::from_secs(10));
     assert_eq!(lines, [line(Level::WARN, "2 errors like 'timeout' occurred in last 10s")]);
 }
 
 #[test]
-fn stopping_tells_what_was_counted_and_nothing_is_counted_after() {
+fn closing_logs_all_summaries_and_stops_consolidation() {
     let now = Instant::now();
     let errors = consolidator(vec![consolidate("timeout", 300, Level::INFO, false)]);
-    assert_eq!(told(&errors, TIMED_OUT, now), None);
-    assert_eq!(errors.stop(), [line(Level::INFO, "1 errors like 'timeout' occurred in last 5m0s")]);
-    assert_eq!(told(&errors, TIMED_OUT, now).unwrap().level, Level::ERROR);
-    assert_eq!(errors.stop(), []);
+    assert_eq!(report(&errors, TIMED_OUT, now), None);
+    assert_eq!(errors.close(), [line(Level::INFO, "1 errors like 'timeout' occurred in last 5m0s")]);
+    assert_eq!(report(&errors, TIMED_OUT, now).unwrap().level, Level::ERROR);
+    assert_eq!(errors.close(), []);
 }
 
 #[test]
-fn only_zones_of_blocks_with_the_directive_are_told_and_they_count_together() {
+fn only_routes_with_the_directive_are_logged_and_share_counts() {
     let now = Instant::now();
     let block = Arc::new(consolidator(vec![consolidate("timeout", 10, Level::INFO, false)]));
     let mut log = ErrorLog::new();
@@ -147,11 +147,11 @@ fn only_zones_of_blocks_with_the_directive_are_told_and_they_count_together() {
     log.set(RouteId(4), &block);
     let name = Name::root();
     for route in [3, 4, 5] {
-        let trouble = QueryError { route: RouteId(route), ..trouble(TIMED_OUT) };
-        assert_eq!(log.report(&trouble, name.as_wire(), now), None);
+        let error = QueryError { route: RouteId(route), ..query_error(TIMED_OUT) };
+        assert_eq!(log.report(&error, name.as_wire(), now), None);
     }
     assert_eq!(log.next_due(), Some(now + Duration::from_secs(10)));
-    let lines = log.due(now + Duration::from_secs(10));
+    let lines = log.take_due(now + Duration::from_secs(10));
     assert_eq!(lines, [line(Level::INFO, "2 errors like 'timeout' occurred in last 10s")]);
-    assert_eq!(log.stop(), []);
+    assert_eq!(log.close(), []);
 }

@@ -1,10 +1,10 @@
-//! What the process says.
+//! Logging: the writer thread, the query log and the error log.
 #![expect(
     clippy::unwrap_used,
     clippy::disallowed_methods,
-    reason = "a test ends at the first surprise, and needs some instant to count from"
+    reason = "a failed assertion ends a test; tests need a start time"
 )]
 
 mod errors;
 mod query_log;
-mod sink;
+mod writer;

@@ -17,9 +17,9 @@ fn rule(zone: &str, format: &str, classes: LogClasses) -> LogRule {
     LogRule { zone: Name::parse(zone).unwrap(), format: format.to_owned(), classes }
 }
 
-/// An answer by UDP for `127.0.0.1:47394`, as the worker hands it over.
+/// A response over UDP to `127.0.0.1:47394`.
 struct Exchange {
-    answered: ClientResponse,
+    response: ClientResponse,
     message: Vec<u8>,
     local: IpAddr,
     now: Instant,
@@ -30,7 +30,7 @@ impl Exchange {
         let mut log = QueryLog::new();
         log.set_rules(RouteId(1), rules);
         log.line(&SentResponse {
-            answered: &self.answered,
+            response: &self.response,
             message: &self.message,
             local: self.local,
             now: self.now,
@@ -42,11 +42,11 @@ impl Exchange {
     }
 
     fn info(&mut self) -> &mut ResponseInfo {
-        self.answered.info.as_mut().unwrap()
+        self.response.info.as_mut().unwrap()
     }
 }
 
-/// An answer without records.
+/// A response without records.
 fn exchange(name: &[u8], qtype: u16, flags: Flags) -> Exchange {
     let header =
         Header { id: 10_591, flags: flags.with(Flags::QR), qdcount: 1, ancount: 0, nscount: 0, arcount: 0 };
@@ -69,8 +69,8 @@ fn exchange(name: &[u8], qtype: u16, flags: Flags) -> Exchange {
         local: None,
         connection: None,
     };
-    let answered = ClientResponse { client, message: (0, 0), info: Some(info) };
-    Exchange { answered, message, local: IpAddr::from([169, 254, 25, 10]), now: asked }
+    let response = ClientResponse { client, message: (0, 0), info: Some(info) };
+    Exchange { response, message, local: IpAddr::from([169, 254, 25, 10]), now: asked }
 }
 
 const NAME: &[u8] = b"\x07NxNoSoa\x02ex\x04test\0";
@@ -90,7 +90,7 @@ fn record(rtype: RecordType, rdata: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn the_common_format_reads_as_coredns_writes_it() {
+fn the_common_format_equals_coredns() {
     let mut sent = exchange(NAME, 1, recursive(Rcode::NXDOMAIN));
     sent.now += Duration::from_nanos(427_358);
     let expected = r#"127.0.0.1:47394 - 10591 "A IN nxnosoa.ex.test. udp 33 false 512" NXDOMAIN qr,rd,ra 33 0.000427358s"#;
@@ -98,11 +98,11 @@ fn the_common_format_reads_as_coredns_writes_it() {
 }
 
 #[test]
-fn every_placeholder() {
+fn all_placeholders() {
     let every_flag = Flags(0x07f0).with_rcode(Rcode(12));
     let mut sent = exchange(b"\0", 65_280, every_flag);
-    sent.answered.client.peer = SocketAddr::from((Ipv6Addr::LOCALHOST, 53));
-    sent.answered.client.connection = Some(ConnectionId(1));
+    sent.response.client.peer = SocketAddr::from((Ipv6Addr::LOCALHOST, 53));
+    sent.response.client.connection = Some(ConnectionId(1));
     sent.local = IpAddr::from(Ipv6Addr::LOCALHOST);
     sent.now += Duration::from_secs(2);
     *sent.info() = ResponseInfo {
@@ -129,7 +129,7 @@ fn every_placeholder() {
 }
 
 #[test]
-fn numbers_without_mnemonic() {
+fn types_and_classes_without_mnemonic() {
     let mut sent = exchange(NAME, 0, recursive(Rcode::NOERROR));
     assert_eq!(sent.filled("{type}"), "None");
     sent.info().buffer_size = 0;
@@ -140,13 +140,13 @@ fn numbers_without_mnemonic() {
 }
 
 #[test]
-fn names_cannot_break_the_line() {
+fn names_are_escaped() {
     let sent = exchange(b"\x04\"\n\x1b\xff\0", 1, recursive(Rcode::NOERROR));
     assert_eq!(sent.filled("{name}"), r#"\"\010\027\255."#);
 }
 
 #[test]
-fn the_first_rule_that_covers_the_name_decides_alone() {
+fn the_first_rule_whose_zone_covers_the_name_applies() {
     let sent = exchange(NAME, 1, recursive(Rcode::NOERROR));
     let errors = LogClasses { success: false, denial: false, error: true };
     assert_eq!(sent.line(&[rule("other.test.", "a", ALL)]), None);
@@ -155,17 +155,17 @@ fn the_first_rule_that_covers_the_name_decides_alone() {
 }
 
 #[test]
-fn what_has_no_rule_or_no_receipt_is_not_logged() {
+fn responses_without_rule_or_response_info_are_not_logged() {
     let mut sent = exchange(NAME, 1, recursive(Rcode::NOERROR));
     assert_eq!(sent.line(&[]), None);
     sent.info().route = RouteId(2);
     assert_eq!(sent.line(&[rule(".", COMMON, ALL)]), None);
-    sent.answered.info = None;
+    sent.response.info = None;
     assert_eq!(sent.line(&[rule(".", COMMON, ALL)]), None);
 }
 
 #[test]
-fn answers_are_classed_by_what_they_say() {
+fn responses_are_classified_as_success_denial_or_error() {
     let soa = record(RecordType::SOA, &[&[0, 0][..], &[0; 20]].concat());
     let a = record(RecordType::A, &[192, 0, 2, 7]);
     let ns = record(RecordType::NS, &[0]);

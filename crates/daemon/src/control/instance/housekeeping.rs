@@ -72,7 +72,7 @@ impl Instance<'_> {
                 .rebind(&super::reconfigure::endpoints(self.context, &self.settings))
                 .map_err(FatalError::Admin)?;
         }
-        for line in self.error_log.due(clock::now()) {
+        for line in self.error_log.take_due(clock::now()) {
             self.context.logger.log(line.level, line.text);
         }
         if !node.is_configured().await {

@@ -134,7 +134,7 @@ impl Instance<'_> {
             });
         }
         self.probes.shutdown().await;
-        for line in self.error_log.stop() {
+        for line in self.error_log.close() {
             self.context.logger.log(line.level, line.text);
         }
         self.remove_pid_file();

@@ -39,7 +39,7 @@ impl Instance<'_> {
             worker.reconfigure(change).await.map_err(FatalError::Thread)?;
         }
         self.listening.close(&closed);
-        for line in self.error_log.stop() {
+        for line in self.error_log.close() {
             self.context.logger.log(line.level, line.text);
         }
         self.probes = start_probes(loop_detections);

@@ -1,4 +1,4 @@
-//! Events of `tracing` as lines.
+//! A `tracing` layer that logs events: the message, then the fields as `name=value`.
 
 use std::fmt::{self, Write as _};
 
@@ -6,36 +6,35 @@ use tracing::field::{Field, Visit};
 use tracing::level_filters::LevelFilter;
 use tracing::subscriber::Interest;
 use tracing::{Event, Level, Metadata, Subscriber};
-use tracing_subscriber::layer::{Context, Layer};
+use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 
-use super::Logger;
+use super::logger::Logger;
 
-/// The crates whose `[DEBUG]` events an operator can do something with.
-const OURS: [&str; 4] = ["daemon", "linux", "resolver", "nodelocaldns"];
+/// The crates whose `[DEBUG]` events are logged.
+const OWN_CRATES: [&str; 4] = ["daemon", "linux", "resolver", "nodelocaldns"];
 
-/// Hands events to the logger.
-pub(super) struct Events {
+/// A subscriber that logs through `logger`; `[DEBUG]` only for events of this project's crates.
+pub fn subscriber(logger: &Logger) -> impl Subscriber + Send + Sync + use<> {
+    tracing_subscriber::registry().with(LogLayer { logger: logger.clone() })
+}
+
+struct LogLayer {
     logger: Logger,
 }
 
-impl Events {
-    pub(super) fn new(logger: Logger) -> Self {
-        Self { logger }
-    }
+fn is_logged(metadata: &Metadata<'_>) -> bool {
+    let is_own = || OWN_CRATES.contains(&metadata.target().split("::").next().unwrap_or_default());
+    metadata.is_event()
+        && (*metadata.level() <= Level::INFO || (*metadata.level() == Level::DEBUG && is_own()))
 }
 
-fn is_shown(metadata: &Metadata<'_>) -> bool {
-    let ours = || OURS.contains(&metadata.target().split("::").next().unwrap_or_default());
-    metadata.is_event() && (*metadata.level() <= Level::INFO || (*metadata.level() == Level::DEBUG && ours()))
-}
-
-impl<S: Subscriber> Layer<S> for Events {
+impl<S: Subscriber> Layer<S> for LogLayer {
     fn register_callsite(&self, metadata: &'static Metadata<'static>) -> Interest {
-        if is_shown(metadata) { Interest::always() } else { Interest::never() }
+        if is_logged(metadata) { Interest::always() } else { Interest::never() }
     }
 
     fn enabled(&self, metadata: &Metadata<'_>, _: Context<'_, S>) -> bool {
-        is_shown(metadata)
+        is_logged(metadata)
     }
 
     fn max_level_hint(&self) -> Option<LevelFilter> {
@@ -43,20 +42,20 @@ impl<S: Subscriber> Layer<S> for Events {
     }
 
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
-        let mut said = Said::default();
-        event.record(&mut said);
-        self.logger.log(*event.metadata().level(), format_args!("{}{}", said.message, said.fields));
+        let mut text = EventText::default();
+        event.record(&mut text);
+        self.logger.log(*event.metadata().level(), format_args!("{}{}", text.message, text.fields));
     }
 }
 
 /// An event's message and its other fields, each with a space before it.
 #[derive(Default)]
-struct Said {
+struct EventText {
     message: String,
     fields: String,
 }
 
-impl Said {
+impl EventText {
     fn add(&mut self, field: &Field, value: fmt::Arguments<'_>) {
         let written = if field.name() == "message" {
             self.message.write_fmt(value)
@@ -69,7 +68,7 @@ impl Said {
     }
 }
 
-impl Visit for Said {
+impl Visit for EventText {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         self.add(field, format_args!("{value:?}"));
     }
