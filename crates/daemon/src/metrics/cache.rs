@@ -1,4 +1,4 @@
-//! The cache by listener and cached zones: `coredns_cache_*`.
+//! Cache by listener and zones: `coredns_cache_*`.
 
 use resolver::counters::{BlockCounters, Counter};
 
@@ -31,7 +31,8 @@ pub(super) fn families(counters: &CounterRegistry) -> Vec<Family> {
         counted(
             Family::counter(
                 "coredns_cache_prefetch_total",
-                "Queries sent in the background to refresh an entry: before its TTL ends, or after it was served stale.",
+                "Queries sent in the background to refresh an entry: before its TTL ends, or after \
+                 it was served stale.",
             ),
             counters,
             |counters| &counters.prefetches,
@@ -72,7 +73,8 @@ fn evictions(counters: &CounterRegistry) -> Family {
     for (server, zones, block) in counters.blocks() {
         let (success, denial) = block.evictions();
         for (kind, count) in [("success", success), ("denial", denial)] {
-            family.used(&[("server", server), ("type", kind), ("zones", zones), ("view", "")], count);
+            family
+                .nonzero_series(&[("server", server), ("type", kind), ("zones", zones), ("view", "")], count);
         }
     }
     family
@@ -84,7 +86,8 @@ fn hits(counters: &CounterRegistry) -> Family {
         let success = total(&block.of_workers, |counters: &BlockCounters| Some(&counters.cache_success_hits));
         let denial = total(&block.of_workers, |counters: &BlockCounters| Some(&counters.cache_denial_hits));
         for (kind, count) in [("success", success), ("denial", denial)] {
-            family.used(&[("server", server), ("type", kind), ("zones", zones), ("view", "")], count);
+            family
+                .nonzero_series(&[("server", server), ("type", kind), ("zones", zones), ("view", "")], count);
         }
     }
     family
@@ -109,7 +112,7 @@ fn counted(
 ) -> Family {
     for (server, zones, block) in counters.blocks() {
         let count = total(&block.of_workers, |counters| Some(pick(counters)));
-        family.used(&[("server", server), ("zones", zones), ("view", "")], count);
+        family.nonzero_series(&[("server", server), ("zones", zones), ("view", "")], count);
     }
     family
 }

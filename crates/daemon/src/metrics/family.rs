@@ -1,4 +1,4 @@
-//! Metric families as the text format wants them: labels in order of their names, buckets cumulative.
+//! Metric families in the form of the text format: labels sorted by name, buckets cumulative.
 
 use std::sync::Arc;
 
@@ -32,6 +32,13 @@ impl Family {
         Self { kind, proto }
     }
 
+    /// A counter without labels.
+    pub(super) fn of_count(name: &str, help: &str, count: u64) -> Self {
+        let mut family = Self::counter(name, help);
+        family.series(&[], count as f64);
+        family
+    }
+
     /// Adds a series of a counter or gauge.
     pub(super) fn series(&mut self, labels: &[(&str, &str)], value: f64) {
         let mut metric = labelled(labels);
@@ -47,8 +54,8 @@ impl Family {
         self.proto.mut_metric().push(metric);
     }
 
-    /// Adds a series of a counter, unless it has not been used.
-    pub(super) fn used(&mut self, labels: &[(&str, &str)], count: u64) {
+    /// Adds a series of a counter unless it is zero.
+    pub(super) fn nonzero_series(&mut self, labels: &[(&str, &str)], count: u64) {
         if count > 0 {
             self.series(labels, count as f64);
         }
@@ -58,7 +65,7 @@ impl Family {
     pub(super) fn distribution(&mut self, labels: &[(&str, &str)], observed: &Distribution) {
         let mut cumulative = 0;
         let mut buckets = Vec::new();
-        for (&bound, count) in observed.bounds.iter().zip(&observed.places) {
+        for (&bound, count) in observed.bounds.iter().zip(&observed.buckets) {
             cumulative += count;
             let mut bucket = Bucket::default();
             bucket.set_upper_bound(bound);
@@ -74,8 +81,8 @@ impl Family {
         self.proto.mut_metric().push(metric);
     }
 
-    /// Adds a series of a histogram, unless nothing was observed.
-    pub(super) fn used_distribution(&mut self, labels: &[(&str, &str)], observed: &Distribution) {
+    /// Adds a series of a histogram unless it is empty.
+    pub(super) fn nonempty_distribution(&mut self, labels: &[(&str, &str)], observed: &Distribution) {
         if observed.count() > 0 {
             self.distribution(labels, observed);
         }
@@ -100,52 +107,52 @@ fn labelled(labels: &[(&str, &str)]) -> Metric {
     Metric::from_label(pairs.collect())
 }
 
-/// What a histogram shows, in the unit of its bounds.
+/// The values of a histogram, in the unit of its bounds.
 pub(super) struct Distribution {
     pub(super) bounds: &'static [f64],
-    /// Not cumulative; the last place is above all bounds.
-    pub(super) places: Vec<u64>,
+    /// Not cumulative; the last bucket is above all bounds.
+    pub(super) buckets: Vec<u64>,
     pub(super) sum: f64,
 }
 
 impl Distribution {
     fn count(&self) -> u64 {
-        self.places.iter().sum()
+        self.buckets.iter().sum()
     }
 
-    /// Of durations, in seconds.
+    /// Sum of duration histograms, in seconds.
     pub(super) fn of_durations<T>(
         counters: &[Arc<T>],
         pick: impl Fn(&T) -> Option<&counters::Durations>,
     ) -> Self {
-        let (places, nanos) = summed(counters, pick);
-        Self { bounds: &counters::DURATION_BOUNDS, places, sum: nanos as f64 / 1e9 }
+        let (buckets, nanos) = summed(counters, pick);
+        Self { bounds: &counters::DURATION_BOUNDS, buckets, sum: nanos as f64 / 1e9 }
     }
 
-    /// Of sizes, in octets.
+    /// Sum of size histograms, in octets.
     pub(super) fn of_sizes<T>(counters: &[Arc<T>], pick: impl Fn(&T) -> Option<&counters::Sizes>) -> Self {
-        let (places, octets) = summed(counters, pick);
-        Self { bounds: &counters::SIZE_BOUNDS, places, sum: octets as f64 }
+        let (buckets, octets) = summed(counters, pick);
+        Self { bounds: &counters::SIZE_BOUNDS, buckets, sum: octets as f64 }
     }
 }
 
-/// The places and the sum over all workers.
-fn summed<T, const PLACES: usize>(
+/// Buckets and sum over all workers.
+fn summed<T, const BUCKETS: usize>(
     counters: &[Arc<T>],
-    pick: impl Fn(&T) -> Option<&counters::Histogram<PLACES>>,
+    pick: impl Fn(&T) -> Option<&counters::Histogram<BUCKETS>>,
 ) -> (Vec<u64>, u64) {
-    let mut places = vec![0; PLACES];
+    let mut buckets = vec![0; BUCKETS];
     let mut sum = 0;
     for histogram in counters.iter().filter_map(|counters| pick(counters)) {
-        for (place, count) in places.iter_mut().zip(histogram.buckets()) {
-            *place += count;
+        for (bucket, count) in buckets.iter_mut().zip(histogram.buckets()) {
+            *bucket += count;
         }
         sum += histogram.sum();
     }
-    (places, sum)
+    (buckets, sum)
 }
 
-/// A counter over all workers.
+/// Sum of a counter over all workers.
 pub(super) fn total<T>(counters: &[Arc<T>], pick: impl Fn(&T) -> Option<&counters::Counter>) -> u64 {
     counters.iter().filter_map(|counters| pick(counters)).map(counters::Counter::get).sum()
 }

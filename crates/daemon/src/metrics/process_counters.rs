@@ -1,46 +1,46 @@
-//! What is counted for the process as a whole, by whichever thread sees it.
+//! Counters of the process as a whole, incremented by any thread.
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-/// A number that any thread raises. Rare events only: it costs a bus lock.
+/// A counter for any thread. For rare events only: each increment is a locked addition.
 #[derive(Debug, Default)]
 pub struct AtomicCounter(AtomicU64);
 
 impl AtomicCounter {
-    /// Raises it by one.
+    /// Increments it by one.
     pub fn inc(&self) {
         self.add(1);
     }
 
-    /// Raises it.
+    /// Increments it by `count`.
     pub fn add(&self, count: u64) {
         self.0.fetch_add(count, Relaxed);
     }
 
-    /// Its value.
+    /// The current value.
     pub fn get(&self) -> u64 {
         self.0.load(Relaxed)
     }
 }
 
-/// A number that goes up and down.
+/// A gauge for any thread.
 #[derive(Debug, Default)]
 pub struct AtomicGauge(AtomicI64);
 
 impl AtomicGauge {
-    /// Raises it by one.
+    /// Increments it by one.
     pub fn inc(&self) {
         self.0.fetch_add(1, Relaxed);
     }
 
-    /// Lowers it by one.
+    /// Decrements it by one.
     pub fn dec(&self) {
         self.0.fetch_sub(1, Relaxed);
     }
 
-    /// Its value.
+    /// The current value.
     pub fn get(&self) -> i64 {
         self.0.load(Relaxed)
     }
@@ -49,46 +49,49 @@ impl AtomicGauge {
 /// The `errortype` of `coredns_nodecache_setup_errors_total`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SetupError {
-    /// The packet filter refused our rules.
+    /// The kernel rejected the packet-filter rules.
     Iptables = 0,
-    /// Someone else held the packet filter's lock.
+    /// The lock of the packet filter was held by another process.
     IptablesLock = 1,
-    /// The link or an address could not be made.
+    /// The link or an address could not be created.
     InterfaceAdd = 2,
-    /// The link or an address could not be looked at.
+    /// The link or an address could not be checked.
     InterfaceCheck = 3,
-    /// The configuration could not be read or taken over.
+    /// The configuration could not be read or applied.
     Configmap = 4,
 }
 
-/// The label values of [`SetupError`], in its order.
+/// Label values of [`SetupError`], in its order.
 pub(crate) const SETUP_ERRORS: [&str; 5] =
     ["iptables", "iptables_lock", "interface_add", "interface_check", "configmap"];
 
-/// Upper bounds in seconds of the histogram of the health self-probe, as CoreDNS has them.
-pub(crate) const PROBE_BOUNDS: [f64; 5] = [0.000_25, 0.002_5, 0.025, 0.25, 2.5];
+/// Upper bounds of the histogram of health self-checks, in seconds, as in CoreDNS.
+pub(crate) const HEALTH_CHECK_BOUNDS: [f64; 5] = [0.000_25, 0.002_5, 0.025, 0.25, 2.5];
 
-/// How long the health self-probe took.
+/// Latency of the self-checks of `/health`.
 #[derive(Debug, Default)]
 pub struct HealthCheckDurations {
-    /// Not cumulative; the last place is above all bounds.
-    places: [AtomicCounter; PROBE_BOUNDS.len() + 1],
+    /// Not cumulative; the last bucket is above all bounds.
+    buckets: [AtomicCounter; HEALTH_CHECK_BOUNDS.len() + 1],
     nanos: AtomicCounter,
 }
 
 impl HealthCheckDurations {
-    /// Counts one probe.
+    /// Adds one observation.
     pub fn observe(&self, duration: Duration) {
         let seconds = duration.as_secs_f64();
-        let place = PROBE_BOUNDS.iter().position(|&bound| seconds <= bound).unwrap_or(PROBE_BOUNDS.len());
-        if let Some(count) = self.places.get(place) {
+        let bucket = HEALTH_CHECK_BOUNDS
+            .iter()
+            .position(|&bound| seconds <= bound)
+            .unwrap_or(HEALTH_CHECK_BOUNDS.len());
+        if let Some(count) = self.buckets.get(bucket) {
             count.inc();
         }
         self.nanos.add(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX));
     }
 
-    pub(crate) fn places(&self) -> Vec<u64> {
-        self.places.iter().map(AtomicCounter::get).collect()
+    pub(crate) fn buckets(&self) -> Vec<u64> {
+        self.buckets.iter().map(AtomicCounter::get).collect()
     }
 
     pub(crate) fn nanos(&self) -> u64 {
@@ -99,93 +102,93 @@ impl HealthCheckDurations {
 /// Reloads of the configuration.
 #[derive(Debug, Default)]
 pub struct Reloads {
-    /// Those that failed.
+    /// Failed reloads.
     pub failed: AtomicCounter,
     version: Mutex<Option<String>>,
 }
 
 impl Reloads {
-    /// Notes a reload, whether it went well or not, with the SHA-512 in hexadecimal of the configuration in force
-    /// after it.
+    /// Records a reload, failed or not, with the SHA-512 (hexadecimal) of the configuration that
+    /// runs after it.
     pub fn attempted(&self, version: &str) {
         *self.version.lock().unwrap_or_else(PoisonError::into_inner) = Some(version.to_owned());
     }
 
-    /// The configuration in force; nothing before the first reload.
+    /// SHA-512 of the running configuration; `None` before the first reload.
     pub(crate) fn version(&self) -> Option<String> {
         self.version.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
-/// Events by the limit that was reached.
+/// Counts by the limit that was reached.
 #[derive(Debug, Default)]
 pub struct ByLimit {
-    /// Connections of all clients.
+    /// The limit of the process.
     pub process: AtomicCounter,
-    /// Connections of one client address.
+    /// The limit of one client address.
     pub client: AtomicCounter,
 }
 
 /// TCP connections of clients.
 #[derive(Debug, Default)]
 pub struct ClientConnections {
-    /// Open now.
+    /// Currently open.
     pub open: AtomicGauge,
-    /// Turned away because there were too many and none of them was idle.
+    /// Refused because a limit was reached and no connection was idle.
     pub refused: ByLimit,
-    /// Closed while idle to make room for a newcomer.
+    /// Closed while idle to accept a new connection.
     pub evicted: ByLimit,
-    /// Closed because clients together left too much unread.
+    /// Closed because the unread responses of all clients exceeded the write buffers.
     pub write_buffer_exceeded: AtomicCounter,
-    /// Times that the kernel would not hand over a connection, for lack of descriptors or memory.
+    /// Failed `accept` calls, for lack of descriptors or memory.
     pub accept_errors: AtomicCounter,
-    /// Closed because the client was too slow or had nothing to ask.
+    /// Closed by a timeout: the client was too slow, or idle.
     pub timed_out: AtomicCounter,
 }
 
 /// Hand-overs between instances of the program.
 #[derive(Debug, Default)]
 pub struct Handovers {
-    /// From a predecessor to us.
+    /// This instance took over from a predecessor.
     pub taken_over: AtomicCounter,
-    /// From us to a successor.
+    /// This instance handed over to a successor.
     pub handed_over: AtomicCounter,
-    /// Back to us, since the successor ended or left.
+    /// This instance resumed service after the successor ended.
     pub resumed: AtomicCounter,
-    /// That a predecessor was in service but did not hand over.
+    /// A predecessor in service refused to hand over.
     pub refused: AtomicCounter,
 }
 
 /// Snapshots of the cache.
 #[derive(Debug, Default)]
 pub struct Snapshots {
-    /// Files written.
+    /// Snapshots written.
     pub written: AtomicCounter,
-    /// Files that could not be written.
+    /// Snapshots that could not be written.
     pub failed: AtomicCounter,
 }
 
-/// Cache entries that another process had before, by the way they came.
+/// Cache entries imported from the previous process, by source.
 #[derive(Debug, Default)]
 pub struct ImportedEntries {
-    /// From the process that this one took over from.
+    /// From the predecessor, in the hand-over.
     pub predecessor: AtomicCounter,
-    /// From a snapshot.
+    /// From a snapshot file.
     pub snapshot: AtomicCounter,
 }
 
-/// What no worker's own counters has a place for.
+/// Counters of events that do not belong to one worker.
 #[derive(Debug, Default)]
 pub struct ProcessCounters {
-    /// The health self-probes that were answered.
+    /// Latency of the self-checks of `/health` that succeeded.
     pub health_checks: HealthCheckDurations,
-    /// The health self-probes that were not.
+    /// Self-checks of `/health` that failed.
     pub health_check_failures: AtomicCounter,
     /// Reloads of the configuration.
     pub reloads: Reloads,
-    /// Links, addresses and rules of ours that someone had taken away and we put back.
+    /// Links, addresses and rules that were missing and have been restored.
     pub repairs: AtomicCounter,
-    /// Log lines that found no room.
+    /// Log lines dropped because the queue was full.
     pub dropped_lines: AtomicCounter,
     /// Hand-overs between instances of the program.
     pub handovers: Handovers,
@@ -197,20 +200,20 @@ pub struct ProcessCounters {
     pub udp_queue_overflows: AtomicCounter,
     /// Snapshots of the cache.
     pub snapshots: Snapshots,
-    /// Cache entries that another process had before.
+    /// Cache entries imported from the previous process.
     pub imported: ImportedEntries,
     setup_errors: [AtomicCounter; SETUP_ERRORS.len()],
 }
 
 impl ProcessCounters {
-    /// Counts a failure to set up the node.
+    /// Counts an error while setting up the node.
     pub fn setup_error(&self, error: SetupError) {
         if let Some(count) = self.setup_errors.get(error as usize) {
             count.inc();
         }
     }
 
-    /// Label value and count of each kind of set-up failure.
+    /// Label value and count of each [`SetupError`].
     pub(crate) fn setup_errors(&self) -> impl Iterator<Item = (&'static str, u64)> {
         SETUP_ERRORS.into_iter().zip(self.setup_errors.iter().map(AtomicCounter::get))
     }

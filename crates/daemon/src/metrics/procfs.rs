@@ -1,6 +1,6 @@
-//! `process_*` from /proc, under the names of the official client libraries.
+//! `process_*` from /proc, with the names of the Prometheus client libraries.
 //!
-//! The prometheus crate has a collector of its own, but it counts CPU in whole seconds and knows seven of the nine.
+//! The collector of the prometheus crate counts CPU in whole seconds and has seven of the nine.
 
 use std::fs;
 
@@ -9,9 +9,9 @@ use super::family::Family;
 /// Clock ticks per second in /proc: USER_HZ, 100 on every architecture Kubernetes runs on.
 const TICKS: f64 = 100.0;
 
-/// The texts the figures come from; a text that cannot be read is empty, and its figures are left out.
+/// The files read. A file that cannot be read is empty, and its metrics are omitted.
 #[derive(Debug, Default)]
-struct Texts {
+struct ProcFiles {
     /// /proc/self/stat
     stat: String,
     /// /proc/self/status
@@ -19,20 +19,20 @@ struct Texts {
     /// /proc/self/limits
     limits: String,
     /// /proc/stat
-    machine: String,
+    system_stat: String,
     /// /proc/self/net/netstat
     netstat: String,
     open_fds: Option<usize>,
 }
 
-impl Texts {
+impl ProcFiles {
     fn read() -> Self {
         let text = |path: &str| fs::read_to_string(path).unwrap_or_default();
         Self {
             stat: text("/proc/self/stat"),
             status: text("/proc/self/status"),
             limits: text("/proc/self/limits"),
-            machine: text("/proc/stat"),
+            system_stat: text("/proc/stat"),
             netstat: text("/proc/self/net/netstat"),
             // One descriptor is the directory being listed.
             open_fds: fs::read_dir("/proc/self/fd").ok().map(|entries| entries.count().saturating_sub(1)),
@@ -41,14 +41,15 @@ impl Texts {
 }
 
 pub(super) fn families() -> Vec<Family> {
-    shown(&Texts::read())
+    families_of(&ProcFiles::read())
 }
 
-fn shown(texts: &Texts) -> Vec<Family> {
-    let (utime, stime) = (stat_field(&texts.stat, 14), stat_field(&texts.stat, 15));
-    let started = stat_field(&texts.stat, 22);
-    let boot = texts.machine.lines().find_map(|line| line.strip_prefix("btime ")?.trim().parse::<f64>().ok());
-    let (received, sent) = octets(&texts.netstat);
+fn families_of(files: &ProcFiles) -> Vec<Family> {
+    let (utime, stime) = (stat_field(&files.stat, 14), stat_field(&files.stat, 15));
+    let started = stat_field(&files.stat, 22);
+    let boot =
+        files.system_stat.lines().find_map(|line| line.strip_prefix("btime ")?.trim().parse::<f64>().ok());
+    let (received, sent) = octets(&files.netstat);
     let rows = [
         (
             Family::counter("process_cpu_seconds_total", "CPU time used, user and system, in seconds."),
@@ -56,23 +57,23 @@ fn shown(texts: &Texts) -> Vec<Family> {
         ),
         (
             Family::gauge("process_open_fds", "Open file descriptors."),
-            texts.open_fds.map(|count| count as f64),
+            files.open_fds.map(|count| count as f64),
         ),
         (
             Family::gauge("process_max_fds", "The limit of open file descriptors."),
-            limit(&texts.limits, "Max open files"),
+            limit(&files.limits, "Max open files"),
         ),
         (
             Family::gauge("process_virtual_memory_bytes", "Virtual memory in octets."),
-            stat_field(&texts.stat, 23),
+            stat_field(&files.stat, 23),
         ),
         (
             Family::gauge("process_virtual_memory_max_bytes", "The limit of virtual memory in octets."),
-            limit(&texts.limits, "Max address space"),
+            limit(&files.limits, "Max address space"),
         ),
         (
             Family::gauge("process_resident_memory_bytes", "Resident memory in octets."),
-            kibibytes(&texts.status, "VmRSS:").map(|kib| kib * 1024.0),
+            kibibytes(&files.status, "VmRSS:").map(|kib| kib * 1024.0),
         ),
         (
             Family::gauge("process_start_time_seconds", "Start of the process in seconds since 1970."),
@@ -81,14 +82,14 @@ fn shown(texts: &Texts) -> Vec<Family> {
         (
             Family::counter(
                 "process_network_receive_bytes_total",
-                "Octets received in our network namespace by IP.",
+                "Octets received over IP in the network namespace of this process.",
             ),
             received,
         ),
         (
             Family::counter(
                 "process_network_transmit_bytes_total",
-                "Octets sent in our network namespace by IP.",
+                "Octets sent over IP in the network namespace of this process.",
             ),
             sent,
         ),
@@ -135,8 +136,8 @@ mod tests {
 
     use super::*;
 
-    fn figures(texts: &Texts) -> Vec<(String, f64)> {
-        let families = shown(texts).into_iter().map(MetricFamily::from);
+    fn values(files: &ProcFiles) -> Vec<(String, f64)> {
+        let families = families_of(files).into_iter().map(MetricFamily::from);
         families
             .map(|family| {
                 let metric = &family.get_metric()[0];
@@ -147,15 +148,15 @@ mod tests {
     }
 
     #[test]
-    fn reads_all_nine() {
-        let texts = Texts {
+    fn parses_all_nine_metrics() {
+        let files = ProcFiles {
             stat: "7 (a) b) S 1 7 7 0 -1 4194560 1 0 0 0 250 150 0 0 20 0 4 0 12345 8388608 300 18446744073709551615 1"
                 .to_owned(),
             status: "Name:\tx\nVmRSS:\t    1200 kB\n".to_owned(),
             limits: "Limit  Soft Limit  Hard Limit  Units\nMax open files  1024  4096  files\n\
                      Max address space  unlimited  unlimited  bytes\n"
                 .to_owned(),
-            machine: "cpu 1 2\nbtime 1700000000\n".to_owned(),
+            system_stat: "cpu 1 2\nbtime 1700000000\n".to_owned(),
             netstat: "TcpExt: A\nTcpExt: 1\nIpExt: InNoRoutes InOctets OutOctets\nIpExt: 0 11 22\n".to_owned(),
             open_fds: Some(9),
         };
@@ -170,16 +171,16 @@ mod tests {
             ("process_network_receive_bytes_total", 11.0),
             ("process_network_transmit_bytes_total", 22.0),
         ];
-        assert_eq!(figures(&texts), expected.map(|(name, value)| (name.to_owned(), value)));
+        assert_eq!(values(&files), expected.map(|(name, value)| (name.to_owned(), value)));
     }
 
     #[test]
-    fn what_cannot_be_read_is_left_out() {
-        assert_eq!(figures(&Texts::default()), []);
+    fn metrics_of_unreadable_files_are_omitted() {
+        assert_eq!(values(&ProcFiles::default()), []);
     }
 
     #[test]
-    fn this_kernel_gives_all_nine() {
-        assert_eq!(figures(&Texts::read()).len(), 9);
+    fn this_kernel_provides_all_nine_metrics() {
+        assert_eq!(values(&ProcFiles::read()).len(), 9);
     }
 }

@@ -1,4 +1,4 @@
-//! Queries and answers by listener and zone: `coredns_dns_*`.
+//! Queries and responses by listener and zone: `coredns_dns_*`.
 
 use std::sync::Arc;
 
@@ -26,7 +26,8 @@ pub(super) fn families(counters: &CounterRegistry) -> Vec<Family> {
 fn requests(counters: &CounterRegistry) -> Family {
     let mut family = Family::counter(
         "coredns_dns_requests_total",
-        "Queries received, by listener, zone, transport, address family (1 = IPv4, 2 = IPv6) and record type.",
+        "Queries received, by listener, zone, transport, address family (1 = IPv4, 2 = IPv6) and \
+         record type.",
     );
     let mut types: Vec<String> = COUNTED_TYPES.iter().map(ToString::to_string).collect();
     types.extend(["ANY".to_owned(), "other".to_owned()]);
@@ -45,7 +46,7 @@ fn requests(counters: &CounterRegistry) -> Family {
                         ("family", *address_family),
                         ("type", qtype.as_str()),
                     ];
-                    family.used(&labels, count);
+                    family.nonzero_series(&labels, count);
                 }
             }
         }
@@ -61,7 +62,7 @@ fn durations(counters: &CounterRegistry) -> Family {
     for (server, zone, of_workers) in counters.routes() {
         let observed =
             Distribution::of_durations(of_workers, |counters: &RouteCounters| Some(&counters.durations));
-        family.used_distribution(&[("server", server), ("zone", zone), ("view", "")], &observed);
+        family.nonempty_distribution(&[("server", server), ("zone", zone), ("view", "")], &observed);
     }
     family
 }
@@ -95,7 +96,7 @@ fn sizes(
     for (server, zone, of_workers) in counters.routes() {
         for (place, proto) in PROTOS.into_iter().enumerate() {
             let labels = [("server", server), ("zone", zone), ("view", ""), ("proto", proto)];
-            family.used_distribution(&labels, &observed(of_workers, place));
+            family.nonempty_distribution(&labels, &observed(of_workers, place));
         }
     }
     family
@@ -106,7 +107,7 @@ fn do_requests(counters: &CounterRegistry) -> Family {
         Family::counter("coredns_dns_do_requests_total", "Queries with the DO bit, by listener and zone.");
     for (server, zone, of_workers) in counters.routes() {
         let count = total(of_workers, |counters: &RouteCounters| Some(&counters.do_requests));
-        family.used(&[("server", server), ("zone", zone), ("view", "")], count);
+        family.nonzero_series(&[("server", server), ("zone", zone), ("view", "")], count);
     }
     family
 }
@@ -114,7 +115,8 @@ fn do_requests(counters: &CounterRegistry) -> Family {
 fn responses(counters: &CounterRegistry) -> Family {
     let mut family = Family::counter(
         "coredns_dns_responses_total",
-        "Responses sent, by listener, zone, RCODE and the plugin that wrote them (empty: the server).",
+        "Responses sent, by listener, zone, RCODE and the plugin that wrote them (empty: the \
+         server).",
     );
     let rcodes = rcode_labels();
     for (server, zone, of_workers) in counters.routes() {
@@ -128,7 +130,7 @@ fn responses(counters: &CounterRegistry) -> Family {
                     ("rcode", rcode.as_str()),
                     ("plugin", plugin),
                 ];
-                family.used(&labels, count);
+                family.nonzero_series(&labels, count);
             }
         }
     }

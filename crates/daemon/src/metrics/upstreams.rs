@@ -1,6 +1,6 @@
-//! Upstreams: `coredns_forward_*`, `coredns_proxy_*`, and what only we have to tell of them.
+//! Upstreams: `coredns_forward_*`, `coredns_proxy_*`, `nodelocaldns_upstream_*`.
 
-use resolver::counters::{BlockCounters, Counter, UpstreamCounters};
+use resolver::counters::{BlockCounters, Counter, UpstreamCounters, WorkerCounters};
 
 use super::family::{Distribution, Family, total};
 use super::labels::{UPSTREAM_PROTOS, upstream_rcode_labels};
@@ -9,10 +9,11 @@ use crate::counters::CounterRegistry;
 const PROXY: (&str, &str) = ("proxy_name", "forward");
 
 pub(super) fn families(counters: &CounterRegistry) -> Vec<Family> {
-    vec![
+    let mut families = vec![
+        late_responses(counters),
         rejects(counters),
-        broken(counters),
-        probes(counters),
+        all_down(counters),
+        failed_health_checks(counters),
         durations(counters),
         connections(
             Family::counter(
@@ -30,7 +31,17 @@ pub(super) fn families(counters: &CounterRegistry) -> Vec<Family> {
             counters,
             |counters, proto| counters.connection_misses.get(proto),
         ),
-    ]
+    ];
+    families.extend(own_families(counters));
+    families
+}
+
+fn late_responses(counters: &CounterRegistry) -> Family {
+    Family::of_count(
+        "nodelocaldns_late_responses_total",
+        "Upstream responses that arrived after every waiter had been answered; they are cached.",
+        total(counters.workers(), |counters: &WorkerCounters| Some(&counters.late_responses)),
+    )
 }
 
 fn rejects(counters: &CounterRegistry) -> Family {
@@ -48,7 +59,7 @@ fn rejects(counters: &CounterRegistry) -> Family {
     family
 }
 
-fn broken(counters: &CounterRegistry) -> Family {
+fn all_down(counters: &CounterRegistry) -> Family {
     let mut family = Family::counter(
         "coredns_forward_healthcheck_broken_total",
         "Queries for which all upstreams of their forward were down.",
@@ -63,20 +74,21 @@ fn broken(counters: &CounterRegistry) -> Family {
     family
 }
 
-fn probes(counters: &CounterRegistry) -> Family {
+fn failed_health_checks(counters: &CounterRegistry) -> Family {
     let mut family = Family::counter(
         "coredns_proxy_healthcheck_failures_total",
-        "Failed health checks of an upstream; it is down after more of them in a row than max_fails.",
+        "Failed health checks of an upstream; it is down after more of them in a row than \
+         max_fails.",
     );
     for (addr, of_workers) in counters.upstreams() {
         let count = total(of_workers, |counters: &UpstreamCounters| Some(&counters.healthcheck_failures));
-        family.used(&[PROXY, ("to", &addr.to_string())], count);
+        family.nonzero_series(&[PROXY, ("to", &addr.to_string())], count);
     }
     family
 }
 
-/// Under names of our own.
-pub(super) fn own_families(counters: &CounterRegistry) -> Vec<Family> {
+/// `nodelocaldns_upstream_*`, by upstream.
+fn own_families(counters: &CounterRegistry) -> Vec<Family> {
     OWN.iter()
         .map(|&(name, help, pick)| {
             let mut family = Family::counter(name, help);
@@ -106,12 +118,14 @@ const OWN: [(&str, &str, Pick); 7] = [
     ),
     (
         "nodelocaldns_upstream_mismatch_aborts_total",
-        "Upstream attempts aborted because of mismatched messages: a UDP query is repeated over TCP, a TCP connection is closed.",
+        "Upstream attempts aborted because of mismatched messages: a UDP query is repeated over \
+         TCP, a TCP connection is closed.",
         |t| &t.mismatched_attempts,
     ),
     (
         "nodelocaldns_upstream_hedges_total",
-        "Upstream attempts hedged: no response in the time usual for the upstream, so a second attempt was started.",
+        "Upstream attempts hedged: no response in the time usual for the upstream, so a second \
+         attempt was started.",
         |t| &t.hedged,
     ),
     (
@@ -129,7 +143,8 @@ const OWN: [(&str, &str, Pick); 7] = [
 fn durations(counters: &CounterRegistry) -> Family {
     let mut family = Family::histogram(
         "coredns_proxy_request_duration_seconds",
-        "Time from sending a query to receiving the response of the upstream, by upstream and RCODE.",
+        "Time from sending a query to receiving the response of the upstream, by upstream and \
+         RCODE.",
     );
     let rcodes = upstream_rcode_labels();
     for (addr, of_workers) in counters.upstreams() {
@@ -138,7 +153,7 @@ fn durations(counters: &CounterRegistry) -> Family {
             let observed = Distribution::of_durations(of_workers, |counters: &UpstreamCounters| {
                 counters.request_durations.get(place)
             });
-            family.used_distribution(&[PROXY, ("to", &to), ("rcode", rcode)], &observed);
+            family.nonempty_distribution(&[PROXY, ("to", &to), ("rcode", rcode)], &observed);
         }
     }
     family
@@ -153,7 +168,7 @@ fn connections(
         let to = addr.to_string();
         for (place, proto) in UPSTREAM_PROTOS.into_iter().enumerate() {
             let count = total(of_workers, |counters| pick(counters, place));
-            family.used(&[PROXY, ("to", &to), ("proto", proto)], count);
+            family.nonzero_series(&[PROXY, ("to", &to), ("proto", proto)], count);
         }
     }
     family

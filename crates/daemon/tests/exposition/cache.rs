@@ -1,4 +1,4 @@
-//! What the cache shows, with a real resolver that fills it.
+//! `coredns_cache_*` with a real resolver that fills the cache.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -45,17 +45,17 @@ fn message(flags: Flags, ancount: u16) -> Vec<u8> {
     [&header.to_bytes()[..], b"\x07example\x03org\0\0\x01\0\x01"].concat()
 }
 
-/// The answer to a question of ours: one address record for an hour.
-fn answer(question: &[u8]) -> Vec<u8> {
-    let mut answer = message(Flags::QR.with(Flags::RA), 1);
-    answer[..2].copy_from_slice(&question[..2]);
+/// A response to `query`: one A record with TTL 3600.
+fn response(query: &[u8]) -> Vec<u8> {
+    let mut response = message(Flags::QR.with(Flags::RA), 1);
+    response[..2].copy_from_slice(&query[..2]);
     let [name, fixed, address] = [&[0xc0, 12][..], &[0, 1, 0, 1, 0, 0, 14, 16, 0, 4], &[192, 0, 2, 7]];
-    answer.extend([name, fixed, address].concat());
-    answer
+    response.extend([name, fixed, address].concat());
+    response
 }
 
 #[test]
-fn entries_hits_and_misses_move() {
+fn entries_hits_and_misses_are_counted() {
     let page = Page::new();
     let mut resolver = resolver(&mut page.counters.lock().unwrap());
     let client = Client {
@@ -77,9 +77,9 @@ fn entries_hits_and_misses_move() {
         [format!("coredns_cache_misses_total{{{labels}}} 1")]
     );
 
-    let answer = answer(outbox.octets(ask.message));
+    let response = response(outbox.octets(ask.message));
     outbox.clear();
-    resolver.on_response(now, ask.attempt, &answer, &mut outbox);
+    resolver.on_response(now, ask.attempt, &response, &mut outbox);
     let entries = ["denial} 0", "success} 1"].map(|row| {
         let (kind, count) = row.split_once("} ").unwrap();
         format!("coredns_cache_entries{{{}}} {count}", typed(kind))

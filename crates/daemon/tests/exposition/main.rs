@@ -1,9 +1,9 @@
-//! The page Prometheus scrapes, driven through the counters the workers count in.
+//! The `/metrics` page, from counters incremented as the workers increment them.
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,
     clippy::disallowed_methods,
-    reason = "a test ends at the first surprise, and needs some instant to count from"
+    reason = "a failed assertion ends a test; tests need a start time"
 )]
 
 mod cache;
@@ -40,9 +40,9 @@ impl Page {
         Self { counters, process, exposition }
     }
 
-    /// The page without what differs from machine to machine.
+    /// The page without the `process_*` families, which differ from machine to machine.
     fn text(&self) -> String {
-        steady(&self.exposition.render().unwrap())
+        without_process_metrics(&self.exposition.render().unwrap())
     }
 
     fn series(&self, name: &str) -> Vec<String> {
@@ -51,12 +51,12 @@ impl Page {
     }
 }
 
-fn steady(page: &str) -> String {
+fn without_process_metrics(page: &str) -> String {
     let of_process = |line: &&str| line.split(' ').any(|word| word.starts_with("process_"));
     page.lines().filter(|line| !of_process(line)).map(|line| format!("{line}\n")).collect()
 }
 
-/// A query for `zone`, its answer and how both went, as a worker counts them.
+/// Counts a query for `zone` and its response as a worker does.
 fn one_query(counters: &mut CounterRegistry, zone: &str, worker: usize) {
     let (_, route) = counters.route(SERVER, zone, worker);
     route.requests[0][0][type_index(RecordType::A)].add(1);
@@ -66,8 +66,8 @@ fn one_query(counters: &mut CounterRegistry, zone: &str, worker: usize) {
     route.responses[Plugin::Cache as usize][rcode_index(Rcode::NOERROR)].add(1);
 }
 
-/// Two workers, a listener with two zones, one upstream.
-fn drive(counters: &mut CounterRegistry) {
+/// Counts events of two workers, a listener with two zones, and one upstream.
+fn count_events(counters: &mut CounterRegistry) {
     one_query(counters, "cluster.local.", 0);
     one_query(counters, "cluster.local.", 1);
     let (_, root) = counters.route(SERVER, ".", 0);
@@ -122,9 +122,9 @@ fn enabled(name: &str) -> EnabledPlugin {
 }
 
 #[test]
-fn the_whole_page() {
+fn the_page_equals_page_prom() {
     let page = Page::new();
-    drive(&mut page.counters.lock().unwrap());
+    count_events(&mut page.counters.lock().unwrap());
     page.process.health_checks.observe(Duration::from_millis(1));
     page.process.setup_error(SetupError::InterfaceAdd);
     page.process.reloads.failed.inc();
@@ -145,7 +145,7 @@ fn the_whole_page() {
 }
 
 #[test]
-fn what_was_never_used_is_not_there() {
+fn unused_series_are_omitted() {
     let page = Page::new();
     {
         let mut counters = page.counters.lock().unwrap();
@@ -174,7 +174,7 @@ fn what_was_never_used_is_not_there() {
 #[test]
 fn a_reload_keeps_counters_and_replaces_the_enabled_plugins() {
     let page = Page::new();
-    drive(&mut page.counters.lock().unwrap());
+    count_events(&mut page.counters.lock().unwrap());
     let counted = page.series("coredns_dns_requests_total");
     {
         let mut counters = page.counters.lock().unwrap();
@@ -190,7 +190,7 @@ fn a_reload_keeps_counters_and_replaces_the_enabled_plugins() {
 }
 
 #[test]
-fn label_values_cannot_break_the_page() {
+fn label_values_are_escaped() {
     let page = Page::new();
     let zone = "a\"b\\c\nd.";
     one_query(&mut page.counters.lock().unwrap(), zone, 0);
@@ -203,7 +203,7 @@ fn label_values_cannot_break_the_page() {
     }
 }
 
-/// `name{label="value",...} number`, as the text format has it.
+/// `name{label="value",...} number`, as in the text format.
 fn is_sample_or_comment(line: &str) -> bool {
     if line.starts_with("# HELP ") || line.starts_with("# TYPE ") {
         return true;
@@ -238,7 +238,7 @@ fn closing_quote(text: &str) -> Option<usize> {
 }
 
 #[test]
-fn the_second_endpoint_tells_of_its_scrapes() {
+fn the_process_metrics_endpoint_counts_its_scrapes() {
     let page = Page::new();
     let scrape = || {
         let text = page.exposition.render_with_scrapes().unwrap();

@@ -1,0 +1,123 @@
+//! Client side: rejected packets, limits, coalescing, TCP connections, UDP sockets
+//! (`nodelocaldns_*`).
+
+use resolver::counters::{BlockCounters, WorkerCounters};
+
+use super::family::{Family, total};
+use super::process_counters::{ByLimit, ProcessCounters};
+use crate::counters::CounterRegistry;
+
+pub(super) fn families(counters: &CounterRegistry, process: &ProcessCounters) -> Vec<Family> {
+    let mut families = vec![rejected_packets(counters), limit_hits(counters), coalesced_queries(counters)];
+    families.extend(tcp_families(process));
+    families.extend(udp_families(process));
+    families
+}
+
+fn tcp_families(process: &ProcessCounters) -> Vec<Family> {
+    let mut open = Family::gauge("nodelocaldns_tcp_connections", "Open TCP connections of clients.");
+    open.series(&[], process.connections.open.get() as f64);
+    vec![
+        open,
+        by_limit(
+            "nodelocaldns_tcp_connections_refused_total",
+            "TCP connections of clients refused because the limit of the process, or of the \
+             client, was reached and none was idle.",
+            &process.connections.refused,
+        ),
+        by_limit(
+            "nodelocaldns_tcp_connections_evicted_total",
+            "Idle TCP connections of clients closed to accept a new one at the limit.",
+            &process.connections.evicted,
+        ),
+        Family::of_count(
+            "nodelocaldns_tcp_connections_write_buffer_exceeded_total",
+            "TCP connections of clients closed because the responses that clients had not read \
+             exceeded the write buffers.",
+            process.connections.write_buffer_exceeded.get(),
+        ),
+        Family::of_count(
+            "nodelocaldns_tcp_connections_timed_out_total",
+            "TCP connections of clients closed by a timeout: the client was too slow, or idle.",
+            process.connections.timed_out.get(),
+        ),
+        Family::of_count(
+            "nodelocaldns_tcp_accept_errors_total",
+            "TCP connections not accepted for lack of descriptors or memory.",
+            process.connections.accept_errors.get(),
+        ),
+    ]
+}
+
+fn udp_families(process: &ProcessCounters) -> [Family; 2] {
+    [
+        Family::of_count(
+            "nodelocaldns_udp_send_errors_total",
+            "UDP responses that the kernel did not send.",
+            process.udp_send_errors.get(),
+        ),
+        Family::of_count(
+            "nodelocaldns_udp_queue_overflows_total",
+            "UDP queries that the kernel dropped because the receive queue of a worker was full.",
+            process.udp_queue_overflows.get(),
+        ),
+    ]
+}
+
+fn rejected_packets(counters: &CounterRegistry) -> Family {
+    let mut family = Family::counter(
+        "nodelocaldns_rejected_packets_total",
+        "Packets that are not a valid query, by outcome: dropped, or answered with this RCODE.",
+    );
+    let workers = counters.workers();
+    let reasons = [
+        ("dropped", total(workers, |counters: &WorkerCounters| Some(&counters.dropped))),
+        ("FORMERR", total(workers, |counters: &WorkerCounters| Some(&counters.format_errors))),
+        ("NOTIMP", total(workers, |counters: &WorkerCounters| Some(&counters.not_implemented))),
+        ("BADVERS", total(workers, |counters: &WorkerCounters| Some(&counters.bad_versions))),
+    ];
+    for (reason, count) in reasons {
+        family.series(&[("reason", reason)], count as f64);
+    }
+    family
+}
+
+fn limit_hits(counters: &CounterRegistry) -> Family {
+    let mut family = Family::counter(
+        "nodelocaldns_limit_hits_total",
+        "Queries refused by a limit: queries in flight (inflight), clients waiting for one query \
+         (waiters), waiting queries of one client (client); and background refreshes postponed \
+         (refreshes).",
+    );
+    let workers = counters.workers();
+    let limits = [
+        ("inflight", total(workers, |counters: &WorkerCounters| Some(&counters.inflight_full))),
+        ("refreshes", total(workers, |counters: &WorkerCounters| Some(&counters.refreshes_full))),
+        ("waiters", total(workers, |counters: &WorkerCounters| Some(&counters.waiters_full))),
+        ("client", total(workers, |counters: &WorkerCounters| Some(&counters.client_quota_full))),
+    ];
+    for (limit, count) in limits {
+        family.series(&[("limit", limit)], count as f64);
+    }
+    family
+}
+
+fn coalesced_queries(counters: &CounterRegistry) -> Family {
+    let mut family = Family::counter(
+        "nodelocaldns_coalesced_queries_total",
+        "Queries coalesced with one in flight; each saves an upstream query.",
+    );
+    for (server, zones, block) in counters.blocks() {
+        let count = total(&block.of_workers, |counters: &BlockCounters| Some(&counters.coalesced));
+        family.series(&[("server", server), ("zones", zones)], count as f64);
+    }
+    family
+}
+
+fn by_limit(name: &str, help: &str, counts: &ByLimit) -> Family {
+    let mut family = Family::counter(name, help);
+    for (limit, count) in [("process", &counts.process), ("client", &counts.client)] {
+        family.series(&[("limit", limit)], count.get() as f64);
+    }
+    family
+}
