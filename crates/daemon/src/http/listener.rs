@@ -1,4 +1,4 @@
-//! One address: its socket, its connections, and what they may cost.
+//! The listener of one address: its socket and its connections.
 
 use std::cell::Cell;
 use std::collections::VecDeque;
@@ -22,19 +22,20 @@ use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 use tracing::debug;
 
-use super::Limits;
-use super::pages::{Pages, Roles};
+use super::endpoints::Roles;
+use super::handlers::Handlers;
+use super::limits::Limits;
 
-/// Connections the kernel may hold before we take them.
+/// Backlog of the listening socket.
 const BACKLOG: i32 = 128;
-/// Octets of a request's first line and headers.
+/// Octets of a request line and its headers.
 const MAX_HEADER_LEN: usize = 8 * 1024;
-/// How long to wait when no connection can be taken, so that a lack of descriptors is not answered with a busy loop.
-const BREATH: Duration = Duration::from_millis(100);
+/// Pause after a failed `accept`, so that a lack of descriptors does not cause a busy loop.
+const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(100);
 
-/// Opens `address`, shared with a predecessor or successor of this process that does the same. An address that
-/// the node does not have yet is opened all the same; an unspecified one is opened for both families where the
-/// kernel has both.
+/// Binds `address` with SO_REUSEPORT, so that predecessor and successor share it, and with
+/// IP_FREEBIND, since the node may not have the address yet. An unspecified address is bound for
+/// both families where the kernel supports both.
 pub(super) fn bind(address: SocketAddr) -> io::Result<std::net::TcpListener> {
     if !address.ip().is_unspecified() {
         return socket(address, Families::One);
@@ -68,81 +69,81 @@ fn socket(address: SocketAddr, families: Families) -> io::Result<std::net::TcpLi
     Ok(socket.into())
 }
 
-/// What the connections of one address share.
+/// A listener, shared by its connections.
 #[derive(Clone)]
-pub(super) struct Site {
-    pub(super) pages: Rc<Pages>,
+pub(super) struct Listener {
+    pub(super) handlers: Rc<Handlers>,
     pub(super) roles: Rc<Cell<Roles>>,
     pub(super) limits: Limits,
-    /// Turns true when the address is to be closed.
-    pub(super) closes: watch::Receiver<bool>,
+    /// Becomes true when the listener is to close.
+    pub(super) closing: watch::Receiver<bool>,
 }
 
-impl Site {
-    /// Takes connections until the address is to be closed, and then lets them end.
-    pub(super) async fn serve(self, listener: TcpListener) {
-        let mut crowd = Crowd { connections: JoinSet::new(), by_age: VecDeque::new() };
-        let mut closes = self.closes.clone();
+impl Listener {
+    /// Accepts connections until the listener is to close; requests in progress are finished then.
+    pub(super) async fn serve(self, socket: TcpListener) {
+        let mut connections = Connections { tasks: JoinSet::new(), by_age: VecDeque::new() };
+        let mut closing = self.closing.clone();
         loop {
             tokio::select! {
-                _ = closes.wait_for(|closes| *closes) => break,
-                Some(_) = crowd.connections.join_next() => {}
-                accepted = listener.accept() => match accepted {
-                    Ok((stream, _)) => crowd.admit(self.clone(), stream),
+                _ = closing.wait_for(|closing| *closing) => break,
+                Some(_) = connections.tasks.join_next() => {}
+                accepted = socket.accept() => match accepted {
+                    Ok((stream, _)) => connections.accept(self.clone(), stream),
                     Err(error) => {
-                        debug!("cannot take a connection: {error}");
-                        sleep(BREATH).await;
+                        debug!("cannot accept an HTTP connection: {error}");
+                        sleep(ACCEPT_RETRY_DELAY).await;
                     }
                 },
             }
         }
-        drop(listener);
-        let all_ended = async { while crowd.connections.join_next().await.is_some() {} };
+        drop(socket);
+        let all_ended = async { while connections.tasks.join_next().await.is_some() {} };
         if timeout(self.limits.timeout, all_ended).await.is_err() {
-            crowd.connections.shutdown().await;
+            connections.tasks.shutdown().await;
         }
     }
 
-    async fn converse(self, stream: TcpStream) {
-        // The kernel ends a connection whose peer does not read for so long.
+    async fn serve_connection(self, stream: TcpStream) {
+        // The kernel closes a connection whose peer does not read for this time.
         if let Err(error) = SockRef::from(&stream).set_tcp_user_timeout(Some(self.limits.timeout)) {
-            debug!("cannot limit the time a client may take to read: {error}");
+            debug!("cannot set TCP_USER_TIMEOUT: {error}");
         }
-        let Self { pages, roles, limits, mut closes } = self;
+        let Self { handlers, roles, limits, mut closing } = self;
         let service = service_fn(move |request: Request<Incoming>| {
-            ready(Ok::<_, Infallible>(pages.answer(roles.get(), request.uri().path())))
+            ready(Ok::<_, Infallible>(handlers.respond(roles.get(), request.uri().path())))
         });
         let mut http = http1::Builder::new();
         http.timer(TokioTimer::new()).header_read_timeout(limits.timeout).max_header_size(MAX_HEADER_LEN);
         let mut connection = pin!(http.serve_connection(TokioIo::new(stream), service));
         let ended = tokio::select! {
             ended = connection.as_mut() => ended,
-            _ = closes.wait_for(|closes| *closes) => {
+            _ = closing.wait_for(|closing| *closing) => {
                 connection.as_mut().graceful_shutdown();
                 connection.await
             }
         };
         if let Err(error) = ended {
-            debug!("a connection ended early: {error}");
+            debug!("HTTP connection failed: {error}");
         }
     }
 }
 
-/// The connections of one address.
-struct Crowd {
-    connections: JoinSet<()>,
-    /// Oldest first; those that have ended stay until the next one comes.
+/// The connections of one listener.
+struct Connections {
+    tasks: JoinSet<()>,
+    /// Oldest first; closed ones are removed when the next is accepted.
     by_age: VecDeque<AbortHandle>,
 }
 
-impl Crowd {
-    fn admit(&mut self, site: Site, stream: TcpStream) {
+impl Connections {
+    fn accept(&mut self, listener: Listener, stream: TcpStream) {
         self.by_age.retain(|connection| !connection.is_finished());
-        while self.by_age.len() >= site.limits.max_connections.max(1)
+        while self.by_age.len() >= listener.limits.max_connections.max(1)
             && let Some(oldest) = self.by_age.pop_front()
         {
             oldest.abort();
         }
-        self.by_age.push_back(self.connections.spawn_local(site.converse(stream)));
+        self.by_age.push_back(self.tasks.spawn_local(listener.serve_connection(stream)));
     }
 }

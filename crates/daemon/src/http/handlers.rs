@@ -1,4 +1,4 @@
-//! What is answered.
+//! Handlers of `/health`, `/ready` and `/metrics`.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -10,37 +10,23 @@ use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::{Response, StatusCode};
 use tracing::error;
 
+use super::endpoints::{MetricsPage, Roles};
 use crate::metrics::{self, Exposition};
 use crate::readiness::Readiness;
 
 const PLAIN: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 
-/// What an address serves; every other path is 404.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Roles {
-    pub(super) health: bool,
-    pub(super) ready: bool,
-    pub(super) metrics: Option<MetricsPage>,
-}
-
-#[derive(Clone, Copy, Debug)]
-pub(super) enum MetricsPage {
-    Plain,
-    /// Tells of its own scrapes as well.
-    WithScrapes,
-}
-
 #[derive(Debug)]
-pub(super) struct Pages {
+pub(super) struct Handlers {
     pub(super) exposition: Arc<Exposition>,
     pub(super) readiness: Readiness,
-    /// Why we should be started again.
-    pub(super) trouble: RefCell<Option<String>>,
+    /// Why `/health` answers 503: the process should be restarted.
+    pub(super) health_error: RefCell<Option<String>>,
 }
 
-impl Pages {
-    /// The answer to any method, as CoreDNS has it.
-    pub(super) fn answer(self: &Rc<Self>, roles: Roles, path: &str) -> Response<Full<Bytes>> {
+impl Handlers {
+    /// The response to a request of any method, as in CoreDNS.
+    pub(super) fn respond(self: &Rc<Self>, roles: Roles, path: &str) -> Response<Full<Bytes>> {
         match (path, roles.metrics) {
             ("/health", _) if roles.health => self.health(),
             ("/ready", _) if roles.ready => self.ready(),
@@ -50,9 +36,9 @@ impl Pages {
     }
 
     fn health(&self) -> Response<Full<Bytes>> {
-        match &*self.trouble.borrow() {
+        match &*self.health_error.borrow() {
             None => text(StatusCode::OK, "OK"),
-            Some(trouble) => text(StatusCode::SERVICE_UNAVAILABLE, trouble.clone()),
+            Some(error) => text(StatusCode::SERVICE_UNAVAILABLE, error.clone()),
         }
     }
 

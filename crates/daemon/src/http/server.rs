@@ -1,0 +1,255 @@
+//! The HTTP server: binds, rebinds, pauses and closes the listeners of the endpoints.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+use tracing::error;
+
+use super::endpoints::{Endpoints, Roles};
+use super::handlers::Handlers;
+use super::limits::Limits;
+use super::{health_check, listener};
+use crate::metrics::{Exposition, ProcessCounters};
+use crate::readiness::Readiness;
+
+/// What the handlers read and count.
+#[derive(Clone, Debug)]
+pub struct HandlerState {
+    /// The page of `/metrics`.
+    pub exposition: Arc<Exposition>,
+    /// The state of `/ready`.
+    pub readiness: Readiness,
+    /// Counts the self-checks of `/health`.
+    pub counters: Arc<ProcessCounters>,
+}
+
+/// An address that could not be bound.
+#[derive(Debug)]
+pub struct BindError {
+    /// The address.
+    pub address: SocketAddr,
+    /// Why.
+    pub source: io::Error,
+}
+
+impl fmt::Display for BindError {
+    /// The wording of Go's net package, as in CoreDNS.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "listen tcp {}: bind: ", self.address)?;
+        match self.source.kind() {
+            io::ErrorKind::AddrInUse => f.write_str("address already in use"),
+            io::ErrorKind::AddrNotAvailable => f.write_str("cannot assign requested address"),
+            io::ErrorKind::PermissionDenied => f.write_str("permission denied"),
+            _ => write!(f, "{}", self.source),
+        }
+    }
+}
+
+impl std::error::Error for BindError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.source)
+    }
+}
+
+/// The HTTP server.
+#[derive(Debug)]
+pub struct HttpServer {
+    handlers: Rc<Handlers>,
+    limits: Limits,
+    open: BTreeMap<SocketAddr, Open>,
+    /// Addresses of `/metrics` that could not be bound.
+    unbound: Vec<SocketAddr>,
+    inherited: InheritedListeners,
+    /// Addresses of `/health`, for the self-checks.
+    health_addresses: Rc<RefCell<Vec<SocketAddr>>>,
+    listeners: JoinSet<()>,
+    health_check: JoinSet<()>,
+}
+
+#[derive(Debug)]
+struct Open {
+    /// The bound address; differs from the configured one when that has port 0.
+    bound: SocketAddr,
+    roles: Rc<Cell<Roles>>,
+    closing: watch::Sender<bool>,
+    /// A duplicate, for the hand-over and for resuming.
+    duplicate: std::net::TcpListener,
+}
+
+/// Listening sockets of a predecessor, by configured address.
+pub type InheritedListeners = BTreeMap<SocketAddr, std::net::TcpListener>;
+
+impl HttpServer {
+    /// A server without endpoints. To be called, like the other methods, inside a
+    /// [`LocalSet`](tokio::task::LocalSet).
+    pub fn new(sources: HandlerState, limits: Limits) -> Self {
+        let health_addresses = Rc::default();
+        let mut health_check = JoinSet::new();
+        health_check.spawn_local(health_check::run(
+            Rc::clone(&health_addresses),
+            limits.health_check_period,
+            sources.counters,
+        ));
+        let handlers = Rc::new(Handlers {
+            exposition: sources.exposition,
+            readiness: sources.readiness,
+            health_error: RefCell::default(),
+        });
+        Self {
+            handlers,
+            limits,
+            open: BTreeMap::new(),
+            unbound: Vec::new(),
+            inherited: InheritedListeners::new(),
+            health_addresses,
+            listeners: JoinSet::new(),
+            health_check,
+        }
+    }
+
+    /// Sockets that the next [`rebind`](Self::rebind) uses instead of binding new ones; it closes
+    /// the rest.
+    pub fn inherit(&mut self, sockets: InheritedListeners) {
+        self.inherited = sockets;
+    }
+
+    /// Serves exactly `endpoints`. Addresses in the old and the new set stay open with their
+    /// connections; removed ones close when the requests in progress are finished.
+    ///
+    /// A `/metrics` address that cannot be bound is logged once and retried by the next call; until
+    /// then [`is_incomplete`](Self::is_incomplete) is true.
+    ///
+    /// # Errors
+    /// An address of `/health` or `/ready` cannot be bound; nothing has changed.
+    pub fn rebind(&mut self, endpoints: &Endpoints) -> Result<(), BindError> {
+        let wanted = endpoints.by_address();
+        let mut inherited = std::mem::take(&mut self.inherited);
+        let (mut opened, mut unbound) = (Vec::new(), Vec::new());
+        for (&address, &roles) in wanted.iter().filter(|(address, _)| !self.open.contains_key(address)) {
+            match open(address, inherited.remove(&address)) {
+                Ok(socket) => opened.push((address, roles, socket)),
+                Err(error) if roles.health || roles.ready => return Err(error),
+                Err(error) => {
+                    if !self.unbound.contains(&address) {
+                        error!("Failed to start metrics handler: {error}");
+                    }
+                    unbound.push(address);
+                }
+            }
+        }
+        self.open.retain(|address, open| {
+            match wanted.get(address) {
+                Some(roles) => open.roles.set(*roles),
+                None => close(open),
+            }
+            wanted.contains_key(address)
+        });
+        for (address, roles, socket) in opened {
+            self.serve(address, roles, socket);
+        }
+        self.unbound = unbound;
+        self.update_health_addresses();
+        Ok(())
+    }
+
+    /// True while a configured address could not be bound.
+    pub fn is_incomplete(&self) -> bool {
+        !self.unbound.is_empty()
+    }
+
+    /// Makes `/health` answer 503 with this text; `None`: 200.
+    pub fn set_health_error(&self, error: Option<String>) {
+        self.handlers.health_error.replace(error);
+    }
+
+    /// Stops accepting while another process serves the same sockets; requests in progress are
+    /// finished.
+    pub fn pause(&mut self) {
+        self.open.values().for_each(close);
+        self.health_addresses.borrow_mut().clear();
+    }
+
+    /// Serves again after [`pause`](Self::pause).
+    ///
+    /// # Errors
+    /// No descriptors are left; some addresses may be served.
+    pub fn resume(&mut self) -> io::Result<()> {
+        for (address, Open { bound, roles, duplicate, .. }) in std::mem::take(&mut self.open) {
+            let listener = TcpListener::from_std(duplicate.try_clone()?)?;
+            self.serve(address, roles.get(), BoundSocket { listener, bound, duplicate });
+        }
+        self.update_health_addresses();
+        Ok(())
+    }
+
+    /// The sockets for the hand-over: configured address, bound address, socket.
+    pub fn sockets(&self) -> impl Iterator<Item = (SocketAddr, SocketAddr, BorrowedFd<'_>)> {
+        self.open.iter().map(|(configured, open)| (*configured, open.bound, open.duplicate.as_fd()))
+    }
+
+    /// Configured and bound address of each listener.
+    pub fn addresses(&self) -> impl Iterator<Item = (SocketAddr, SocketAddr)> {
+        self.open.iter().map(|(configured, open)| (*configured, open.bound))
+    }
+
+    /// Closes all listeners when the requests in progress are finished, or after
+    /// [`Limits::timeout`].
+    pub async fn close(mut self) {
+        self.health_check.shutdown().await;
+        self.open.values().for_each(close);
+        let all_closed = async { while self.listeners.join_next().await.is_some() {} };
+        if timeout(self.limits.timeout, all_closed).await.is_err() {
+            self.listeners.shutdown().await;
+        }
+    }
+
+    fn update_health_addresses(&self) {
+        let addresses = self.open.values().filter(|open| open.roles.get().health).map(|open| open.bound);
+        *self.health_addresses.borrow_mut() = addresses.collect();
+    }
+
+    fn serve(&mut self, configured: SocketAddr, roles: Roles, socket: BoundSocket) {
+        let BoundSocket { listener: socket, bound, duplicate } = socket;
+        let (close_sender, closing) = watch::channel(false);
+        let roles = Rc::new(Cell::new(roles));
+        let listener = listener::Listener {
+            handlers: Rc::clone(&self.handlers),
+            roles: Rc::clone(&roles),
+            limits: self.limits,
+            closing,
+        };
+        self.listeners.spawn_local(listener.serve(socket));
+        // Reaps the tasks of closed listeners.
+        while self.listeners.try_join_next().is_some() {}
+        self.open.insert(configured, Open { bound, roles, closing: close_sender, duplicate });
+    }
+}
+
+struct BoundSocket {
+    listener: TcpListener,
+    bound: SocketAddr,
+    duplicate: std::net::TcpListener,
+}
+
+fn open(address: SocketAddr, inherited: Option<std::net::TcpListener>) -> Result<BoundSocket, BindError> {
+    let bind = || {
+        let duplicate = inherited.map_or_else(|| listener::bind(address), Ok)?;
+        let listener = TcpListener::from_std(duplicate.try_clone()?)?;
+        Ok(BoundSocket { bound: listener.local_addr()?, listener, duplicate })
+    };
+    bind().map_err(|source| BindError { address, source })
+}
+
+fn close(open: &Open) {
+    open.closing.send_replace(true);
+}
