@@ -5,7 +5,7 @@ mod compress;
 use crate::edns::{DEFAULT_UDP_SIZE, ExtendedError, Keepalive, OptRecord, push_opt};
 use crate::header::{Flags, HEADER_LEN, Header, Rcode};
 use crate::query::RequestHeader;
-use crate::record::{TTL_LEN, u16_at};
+use crate::record::{TTL_LEN, record_end};
 use crate::response::Response;
 
 /// What every client must be able to receive (RFC 1035 section 2.3.4).
@@ -180,12 +180,6 @@ impl Answer {
         let question_end = HEADER_LEN + usize::from(self.question_len);
         (records, last.map_or(question_end, |ttl| record_end(&self.packet, *ttl)))
     }
-}
-
-/// Where the record with its TTL at `ttl` ends: RDLENGTH and RDATA follow the TTL.
-fn record_end(packet: &[u8], ttl: u16) -> usize {
-    let rdlength = usize::from(ttl) + TTL_LEN;
-    rdlength + 2 + usize::from(u16_at(packet, rdlength).unwrap_or_default())
 }
 
 /// Lowers the counts of `header` to the first `records` records: they are left out from the end.

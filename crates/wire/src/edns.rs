@@ -5,7 +5,8 @@
 use std::time::Duration;
 
 use crate::header::{Class, Rcode, RecordType};
-use crate::record::{Record, u16_at};
+use crate::octets::u16_at;
+use crate::record::Record;
 
 /// Octets of an OPT record without options: root name, type, size, extended flags, RDLENGTH.
 pub const OPT_LEN: usize = 11;

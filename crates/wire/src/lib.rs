@@ -17,10 +17,12 @@ pub mod frame;
 pub mod header;
 mod mnemonic;
 pub mod name;
+mod octets;
 pub mod query;
 mod record;
 pub mod reply;
 pub mod response;
+mod scrub;
 
 pub use answer::Answer;
 pub use query::Query;

@@ -1,5 +1,7 @@
 //! Domain names in wire form: labels with a length octet each, ended by the root's zero (RFC 1035 section 3.1).
 
+pub(crate) mod compressed;
+
 use std::fmt::{self, Write};
 
 /// Octets a name may have on the wire, length octets and root included (RFC 1035 section 2.3.4).

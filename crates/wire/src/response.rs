@@ -1,8 +1,7 @@
 //! An upstream's message: whether it matches the query, its response type, the positions of its TTLs.
 
 mod chain;
-mod signatures;
-mod strays;
+mod rrsig;
 
 use chain::Chain;
 
@@ -10,6 +9,7 @@ use crate::edns;
 use crate::header::{Flags, HEADER_LEN, Header, Rcode, RecordType};
 use crate::name;
 use crate::record::Walk;
+use crate::scrub;
 
 /// What a response says about its question; the cache stores by this.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -131,13 +131,13 @@ impl<'p> Response<'p> {
             return Ok(None);
         }
         let question_end = HEADER_LEN + usize::from(self.question_len);
-        strays::without(self.packet, question_end, &self.strays).map(Some).ok_or(Malformed)
+        scrub::without(self.packet, question_end, &self.strays).map(Some).ok_or(Malformed)
     }
 
     /// True when every signature in it is valid at `time`, in seconds since 1970: within its own bounds, which are
     /// serial numbers (RFC 4034 section 3.1.5). Nothing is verified.
     pub fn rrsigs_valid_at(&self, time: u64) -> bool {
-        signatures::hold(self.packet, &self.ttls, time)
+        rrsig::hold(self.packet, &self.ttls, time)
     }
 
     /// True when this answers `question` (name, type, class as octets): the names equal but for case

@@ -3,9 +3,9 @@
 //! CoreDNS compresses only what would not fit otherwise, and over TCP all fits. Kept so, 512 octets would tell
 //! a client half the addresses they could.
 
-use super::record_end;
 use crate::header::{Class, HEADER_LEN, RecordType};
-use crate::record::{Layout, u16_at};
+use crate::octets::u16_at;
+use crate::record::{Layout, record_end};
 
 /// Pointers reach this far.
 const MAX_POINTER: usize = 0x3fff;

@@ -2,7 +2,9 @@
 //! belong to it.
 
 use crate::header::{Class, HEADER_LEN, RecordType};
-use crate::record::{Record, hash_name, parent, same_name, u16_at};
+use crate::name::compressed::{hash_name, parent, same_name};
+use crate::octets::u16_at;
+use crate::record::Record;
 
 /// CNAMEs we follow. Resolvers give up between 8 and 16; a longer chain is relayed, but not called an answer.
 const MAX_CHAIN: usize = 16;

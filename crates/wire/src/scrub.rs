@@ -2,10 +2,11 @@
 //! would lead nowhere.
 
 use crate::header::{HEADER_LEN, Header};
-use crate::record::{Layout, Record, TTL_LEN, name_end, push_name};
+use crate::name::compressed::{name_end, push_name};
+use crate::record::{Layout, Record, TTL_LEN};
 
 /// The message without the answers at `strays`, places in order. It was walked before.
-pub(super) fn without(packet: &[u8], question_end: usize, strays: &[u16]) -> Option<Vec<u8>> {
+pub(crate) fn without(packet: &[u8], question_end: usize, strays: &[u16]) -> Option<Vec<u8>> {
     let mut header = Header::read(packet)?;
     let records = [header.ancount, header.nscount, header.arcount].map(usize::from).iter().sum();
     let mut out = Vec::with_capacity(packet.len());

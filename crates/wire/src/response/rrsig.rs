@@ -1,7 +1,8 @@
 //! The validity periods of RRSIG records (RFC 4034 section 3.1).
 
 use crate::header::RecordType;
-use crate::record::{TTL_LEN, u16_at};
+use crate::octets::{u16_at, u32_at};
+use crate::record::TTL_LEN;
 
 /// Type covered, algorithm, labels and original TTL stand before the expiration.
 const EXPIRATION: usize = 8;
@@ -28,8 +29,4 @@ fn is_signature(packet: &[u8], ttl: usize) -> bool {
 /// Serial number order (RFC 1982 section 3.2).
 fn is_before(one: u32, other: u32) -> bool {
     one != other && other.wrapping_sub(one) < 1 << 31
-}
-
-fn u32_at(packet: &[u8], at: usize) -> Option<u32> {
-    packet.get(at..)?.first_chunk().map(|octets| u32::from_be_bytes(*octets))
 }

@@ -1,6 +1,6 @@
 //! Names as they lie in a packet that was walked before: every pointer leads back, and every name ends.
 
-use super::u16_at;
+use crate::octets::u16_at;
 
 /// True when the names at `a` and `b` are equal but for case. Both were walked before, so every pointer leads back
 /// and every name ends.
