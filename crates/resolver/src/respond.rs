@@ -97,7 +97,7 @@ impl Requester<'_> {
         let ResponseSpec { ttl, error, authoritative, .. } = spec;
         let ReplyEdns { udp_size, keepalive } = self.reply_edns;
         let options =
-            ResponseOptions { ttl, limit: self.size_limit(), error, authoritative, udp_size, keepalive };
+            ResponseOptions { ttl, max_len: self.size_limit(), error, authoritative, udp_size, keepalive };
         spec.answer.write(&self.header, options, &mut outbox.bytes);
         let len = u16::try_from(spec.answer.message_len()).unwrap_or(u16::MAX);
         let duration = now.saturating_duration_since(self.received);

@@ -1,4 +1,4 @@
-//! A response as it is kept, and how it is told to one client: aged, addressed and cut to size.
+//! Answers: a response as it is cached, and as it is sent to one client: TTLs, header, truncation.
 
 mod compress;
 
@@ -8,10 +8,11 @@ use crate::query::RequestHeader;
 use crate::record::{TTL_LEN, record_end};
 use crate::response::Response;
 
-/// What every client must be able to receive (RFC 1035 section 2.3.4).
-const MIN_LIMIT: usize = 512;
+/// The response size that every client must accept (RFC 1035 section 2.3.4).
+const MIN_MAX_LEN: usize = 512;
 
-/// An upstream's response without its OPT: its octets and where their TTLs are.
+/// A stored response: the octets of an upstream's response without OPT, and the positions of the
+/// TTLs.
 #[derive(Clone, Debug)]
 pub struct Answer {
     packet: Box<[u8]>,
@@ -19,7 +20,7 @@ pub struct Answer {
     question_len: u16,
 }
 
-/// The TTLs a client sees.
+/// The TTLs of a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ResponseTtl {
     /// As the upstream sent them.
@@ -28,27 +29,27 @@ pub enum ResponseTtl {
     Uniform(u32),
 }
 
-/// How an answer is told to one client.
+/// How an [`Answer`] is sent to one client.
 #[derive(Clone, Copy, Debug)]
 pub struct ResponseOptions {
-    /// The TTLs it shows.
+    /// The TTLs of the records.
     pub ttl: ResponseTtl,
-    /// Octets it may have; every client takes 512.
-    pub limit: usize,
-    /// Said in our OPT, if the client sent one (RFC 8914).
+    /// Maximum octets of the response; values below 512 count as 512.
+    pub max_len: usize,
+    /// The extended error in OPT, if the client sent OPT (RFC 8914).
     pub error: Option<ExtendedError>,
-    /// The UDP payload size our OPT says.
+    /// The UDP payload size in OPT.
     pub udp_size: u16,
-    /// Said in our OPT, to a client by TCP that wants to know (RFC 7828).
+    /// The edns-tcp-keepalive option in OPT, for a TCP client that sent the option (RFC 7828).
     pub keepalive: Option<Keepalive>,
-    /// AA is set whether the upstream set it or not.
+    /// Sets AA, whether or not the upstream set it.
     pub authoritative: bool,
 }
 
 impl ResponseOptions {
-    /// With these TTLs and this many octets at most, and nothing added.
-    pub const fn new(ttl: ResponseTtl, limit: usize) -> Self {
-        Self { ttl, limit, error: None, udp_size: DEFAULT_UDP_SIZE, keepalive: None, authoritative: false }
+    /// Default options with these TTLs and this size.
+    pub const fn new(ttl: ResponseTtl, max_len: usize) -> Self {
+        Self { ttl, max_len, error: None, udp_size: DEFAULT_UDP_SIZE, keepalive: None, authoritative: false }
     }
 
     fn opt(&self) -> OptRecord {
@@ -57,27 +58,29 @@ impl ResponseOptions {
 }
 
 impl Answer {
-    /// Keeps `response`. Its OPT is left out; so are records behind OPT, where only TSIG and SIG(0) belong
-    /// (RFC 6891 section 6.1.1), which are hop by hop too. Names that came without compression are
-    /// shortened, so that more records fit a small client.
+    /// Stores `response` without OPT and without the records after it: only TSIG and SIG(0) belong
+    /// there (RFC 6891 section 6.1.1), which are hop by hop too. Compresses the names of an
+    /// uncompressed response, so that more records fit into 512 octets.
     ///
-    /// A response code above 15 speaks of the hop between the upstream and us, and without OPT its low bits would
-    /// say something else: it is kept as SERVFAIL.
+    /// A response code above 15 concerns the hop to the upstream, and its low bits without OPT
+    /// would be another code: it is stored as SERVFAIL.
     pub fn from_response(response: &Response<'_>) -> Self {
         let end = response.opt.map_or(response.packet.len(), |(start, _)| usize::from(start));
         let ttls: Box<[u16]> = response.ttls.iter().copied().filter(|ttl| usize::from(*ttl) < end).collect();
         let mut header = response.header;
-        let in_front = usize::from(header.ancount) + usize::from(header.nscount);
-        header.arcount = u16::try_from(ttls.len().saturating_sub(in_front)).unwrap_or(header.arcount);
+        let before_additional = usize::from(header.ancount) + usize::from(header.nscount);
+        header.arcount =
+            u16::try_from(ttls.len().saturating_sub(before_additional)).unwrap_or(header.arcount);
         if response.rcode != header.flags.rcode() {
             header.flags = header.flags.with_rcode(Rcode::SERVFAIL);
         }
-        let kept = response.packet.get(..end).unwrap_or(response.packet);
+        let original = response.packet.get(..end).unwrap_or(response.packet);
         let question_end = HEADER_LEN + usize::from(response.question_len);
-        let shorter = if response.has_pointers { None } else { compress::names(kept, question_end, &ttls) };
-        let (mut packet, ttls): (Box<[u8]>, _) = match shorter {
+        let compressed =
+            if response.has_pointers { None } else { compress::names(original, question_end, &ttls) };
+        let (mut packet, ttls): (Box<[u8]>, _) = match compressed {
             Some((packet, ttls)) => (packet.into(), ttls.into()),
-            None => (kept.into(), ttls),
+            None => (original.into(), ttls),
         };
         if let Some(octets) = packet.first_chunk_mut() {
             *octets = header.to_bytes();
@@ -85,28 +88,24 @@ impl Answer {
         Self { packet, ttls, question_len: response.question_len }
     }
 
-    /// Appends the answer for one client to `out`, in the given options: the
-    /// client's ID and question, RD and CD; AD only for who set AD or DO (RFC 6840 section 5.7); RA set; AA and
-    /// response code as kept; an OPT of our own if the client sent one. What does not fit is left out in whole
-    /// records from the end, and TC says so.
+    /// Appends the response for one client to `out`: ID, question, RD and CD of the request; AD
+    /// only if the request has AD or DO (RFC 6840 section 5.7); RA set; AA and response code as
+    /// stored; an OPT of our own if the request has OPT. Truncates by whole records from the end
+    /// and sets TC.
     ///
-    /// The caller vouches that `request.question` equals the kept question but for case.
+    /// `request.question` must equal the stored question, apart from case.
     pub fn write(&self, request: &RequestHeader<'_>, options: ResponseOptions, out: &mut Vec<u8>) {
-        debug_assert_eq!(
-            request.question.len(),
-            usize::from(self.question_len),
-            "the question is another one"
-        );
+        debug_assert_eq!(request.question.len(), usize::from(self.question_len), "another question");
         let start = out.len();
-        let opt_len = request.edns.map_or(0, |_| options.opt().octets());
-        let (records, end) = self.fit(options.limit.max(MIN_LIMIT) - opt_len);
+        let opt_len = request.edns.map_or(0, |_| options.opt().wire_len());
+        let (records, end) = self.fit(options.max_len.max(MIN_MAX_LEN) - opt_len);
         let mut header = self.header();
         header.id = request.id;
         header.flags = self.flags(request, records < self.ttls.len());
         if options.authoritative {
             header.flags = header.flags.with(Flags::AA);
         }
-        cut(&mut header, records);
+        limit_counts(&mut header, records);
         header.arcount += u16::from(request.edns.is_some());
         out.reserve(end + opt_len);
         out.extend_from_slice(&header.to_bytes());
@@ -132,22 +131,23 @@ impl Answer {
         self.header().flags.rcode()
     }
 
-    /// True when its answer section has records.
+    /// True when the answer section has records.
     pub fn has_answers(&self) -> bool {
         self.header().ancount > 0
     }
 
-    /// The whole message as it is kept, from which [`Response::parse`] and [`Self::from_response`] make the same answer again.
+    /// The stored message. [`Response::parse`] and [`Self::from_response`] restore the answer from
+    /// it.
     pub fn message(&self) -> &[u8] {
         &self.packet
     }
 
-    /// Octets of the whole message, before OPT and cutting.
+    /// Octets of the stored message, before OPT and truncation.
     pub fn message_len(&self) -> usize {
         self.packet.len()
     }
 
-    /// Octets this keeps in memory beside the struct itself.
+    /// Heap memory in octets.
     pub fn heap_len(&self) -> usize {
         self.packet.len() + 2 * self.ttls.len()
     }
@@ -158,32 +158,32 @@ impl Answer {
         Header::read(&self.packet).unwrap_or(NONE)
     }
 
-    fn flags(&self, request: &RequestHeader<'_>, is_cut: bool) -> Flags {
-        let kept = self.header().flags;
-        let mut flags = kept.only(Flags::AA.with(Flags::TC)).with(Flags::QR).with(Flags::RA);
-        if is_cut {
+    fn flags(&self, request: &RequestHeader<'_>, truncated: bool) -> Flags {
+        let stored = self.header().flags;
+        let mut flags = stored.only(Flags::AA.with(Flags::TC)).with(Flags::QR).with(Flags::RA);
+        if truncated {
             flags = flags.with(Flags::TC);
         }
         if request.flags.has(Flags::AD) || request.edns.is_some_and(|edns| edns.dnssec_ok) {
-            flags = flags.with(kept.only(Flags::AD));
+            flags = flags.with(stored.only(Flags::AD));
         }
-        flags.with(request.flags.only(Flags::RD.with(Flags::CD))).with_rcode(kept.rcode())
+        flags.with(request.flags.only(Flags::RD.with(Flags::CD))).with_rcode(stored.rcode())
     }
 
-    /// How many records fit into `room` octets, and where the last of them ends.
-    fn fit(&self, room: usize) -> (usize, usize) {
-        if self.packet.len() <= room {
+    /// The number of records that fit into `space` octets, and the end of the last of them.
+    fn fit(&self, space: usize) -> (usize, usize) {
+        if self.packet.len() <= space {
             return (self.ttls.len(), self.packet.len());
         }
-        let records = self.ttls.partition_point(|ttl| record_end(&self.packet, *ttl) <= room);
+        let records = self.ttls.partition_point(|ttl| record_end(&self.packet, *ttl) <= space);
         let last = records.checked_sub(1).and_then(|last| self.ttls.get(last));
         let question_end = HEADER_LEN + usize::from(self.question_len);
         (records, last.map_or(question_end, |ttl| record_end(&self.packet, *ttl)))
     }
 }
 
-/// Lowers the counts of `header` to the first `records` records: they are left out from the end.
-fn cut(header: &mut Header, records: usize) {
+/// Limits the counts of `header` to the first `records` records of the message.
+fn limit_counts(header: &mut Header, records: usize) {
     let mut left = records;
     for count in [&mut header.ancount, &mut header.nscount, &mut header.arcount] {
         *count = u16::try_from(left).map_or(*count, |left| left.min(*count));

@@ -1,6 +1,7 @@
-//! OPT, the pseudo record of EDNS (RFC 6891 section 6), and the extended error it may carry (RFC 8914).
+//! EDNS: the OPT pseudo record (RFC 6891 section 6), extended errors (RFC 8914), edns-tcp-keepalive
+//! (RFC 7828).
 //!
-//! It is hop by hop: what a client sent is never passed on, and both sides get one of our own making.
+//! OPT is hop by hop: a client's is never forwarded; clients and upstreams get one of our own.
 
 use std::time::Duration;
 
@@ -11,43 +12,44 @@ use crate::record::Record;
 /// Octets of an OPT record without options: root name, type, size, extended flags, RDLENGTH.
 pub const OPT_LEN: usize = 11;
 
-/// UDP payload size we advertise and stay within on both sides, unless told otherwise: no fragments on any link
-/// (RFC 9715 section 3.1).
+/// Default UDP payload size to clients and upstreams: no fragmentation on any link (RFC 9715
+/// section 3.1).
 pub const DEFAULT_UDP_SIZE: u16 = 1232;
 
-/// What a message's OPT says.
+/// The OPT of a received message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Edns {
-    /// The sender's UDP payload size as sent, 0..=65535; below 512 counts as 512 (RFC 6891 section 6.2.3).
+    /// The sender's UDP payload size as sent, 0..=65535; below 512 counts as 512 (RFC 6891 section
+    /// 6.2.3).
     pub udp_size: u16,
     /// EDNS version; only 0 exists.
     pub version: u8,
     /// DO: the sender wants DNSSEC records (RFC 3225).
     pub dnssec_ok: bool,
-    /// Octets of data in its edns-tcp-keepalive option, if it sent one: none in a sound query (RFC 7828 section
-    /// 3.2.1). Over UDP the option means nothing.
+    /// Octets of data in the edns-tcp-keepalive option, if present: 0 in a valid query (RFC 7828
+    /// section 3.2.1). Ignored over UDP.
     pub keepalive_len: Option<u16>,
 }
 
-/// How long an idle connection is kept, in tenths of a second (RFC 7828 section 3.1).
+/// The idle timeout of a connection, in units of 100 ms (RFC 7828 section 3.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Keepalive(pub u16);
 
 impl Keepalive {
-    /// As much of `idle` as the option can say: 6,553.5 s at most.
+    /// Saturates at 6,553.5 s, the largest value of the option.
     pub fn of(idle: Duration) -> Self {
         Self(u16::try_from(idle.as_millis() / 100).unwrap_or(u16::MAX))
     }
 }
 
-/// What an OPT of ours says beside DO and the response code.
+/// An OPT record to send; DO and the extended response code are added when it is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OptRecord {
     /// The UDP payload size.
     pub udp_size: u16,
-    /// Why there is no better answer (RFC 8914).
+    /// The extended DNS error (RFC 8914).
     pub error: Option<ExtendedError>,
-    /// How long this connection is kept.
+    /// The idle timeout of this connection.
     pub keepalive: Option<Keepalive>,
 }
 
@@ -56,7 +58,7 @@ impl OptRecord {
     pub const DEFAULT: Self = Self { udp_size: DEFAULT_UDP_SIZE, error: None, keepalive: None };
 
     /// Octets of the record.
-    pub fn octets(&self) -> usize {
+    pub fn wire_len(&self) -> usize {
         OPT_LEN + usize::from(self.options_len())
     }
 
@@ -71,30 +73,30 @@ impl OptRecord {
 pub struct ExtendedError(pub u16);
 
 impl ExtendedError {
-    /// The answer has outlived its TTL.
+    /// Stale Answer: a positive answer past its TTL.
     pub const STALE_ANSWER: Self = Self(3);
-    /// The NXDOMAIN has outlived its TTL.
+    /// Stale NXDOMAIN Answer: an NXDOMAIN past its TTL.
     pub const STALE_NXDOMAIN_ANSWER: Self = Self(19);
-    /// A failure from the cache.
+    /// Cached Error: SERVFAIL from the cache.
     pub const CACHED_ERROR: Self = Self(13);
-    /// No upstream could be reached.
+    /// No Reachable Authority: no upstream was reachable.
     pub const NO_REACHABLE_AUTHORITY: Self = Self(22);
-    /// An upstream could not be talked to.
+    /// Network Error: communication with an upstream failed.
     pub const NETWORK_ERROR: Self = Self(23);
 }
 
-/// Octets of an option with two octets of data, as all of ours are.
+/// Octets of an option with two octets of data; all of ours have this size.
 const SHORT_OPTION_LEN: u16 = 6;
 
-/// The option that says how long a connection is kept (RFC 7828 section 3.1).
+/// Option code of edns-tcp-keepalive (RFC 7828 section 3.1).
 const TCP_KEEPALIVE: u16 = 11;
-/// The option that carries an extended error (RFC 8914 section 2).
+/// Option code of the extended DNS error (RFC 8914 section 2).
 const EXTENDED_ERROR: u16 = 15;
 
 /// DO among the sixteen extended flags (RFC 3225 section 3).
 const DNSSEC_OK: u16 = 0x8000;
 
-/// Appends an OPT record of version 0: what `opt` says, `dnssec_ok`, and the upper eight bits of `rcode`.
+/// Appends an OPT record of version 0: `opt`, DO, and the upper eight bits of `rcode`.
 pub fn push_opt(out: &mut Vec<u8>, opt: OptRecord, dnssec_ok: bool, rcode: Rcode) {
     let [_, extended_rcode] = (rcode.0 >> 4).to_be_bytes();
     let flags = if dnssec_ok { DNSSEC_OK } else { 0 };
@@ -118,8 +120,8 @@ fn push_option(out: &mut Vec<u8>, code: u16, value: u16) {
     out.extend_from_slice(&value.to_be_bytes());
 }
 
-/// What the OPT record `opt` of `packet` says, and the response code with its eight more bits on top of the
-/// header's `low` four. Nothing when an option is longer than the record.
+/// Parses the OPT record `opt` of `packet`. Returns the response code of twelve bits, whose `low`
+/// four are the header's. Nothing when an option exceeds the record.
 pub(crate) fn read(packet: &[u8], opt: &Record, low: Rcode) -> Option<(Edns, Rcode)> {
     let mut option = opt.rdata;
     let mut keepalive_len = None;
@@ -128,7 +130,7 @@ pub(crate) fn read(packet: &[u8], opt: &Record, low: Rcode) -> Option<(Edns, Rco
         if code == TCP_KEEPALIVE {
             keepalive_len = keepalive_len.max(Some(len));
         }
-        option = option + 4 + usize::from(len);
+        option += 4 + usize::from(len);
     }
     if option != opt.end {
         return None;

@@ -1,12 +1,12 @@
-//! Messages on a stream: two octets of length before each (RFC 1035 section 4.2.2).
+//! Length-prefixed framing of DNS messages on TCP and TLS (RFC 1035 section 4.2.2).
 
 use std::ops::Range;
 
 /// Octets of the length prefix.
 pub const PREFIX_LEN: usize = 2;
 
-/// Appends `message` with its length in front, for one write (RFC 7766 section 8). Messages above 65,535
-/// octets cannot exist on a stream; nothing is appended and false returned.
+/// Appends `message` with its length prefix, for a single write (RFC 7766 section 8). Returns false
+/// and appends nothing when the message exceeds 65,535 octets.
 pub fn push(message: &[u8], out: &mut Vec<u8>) -> bool {
     let Ok(len) = u16::try_from(message.len()) else {
         return false;
@@ -17,64 +17,65 @@ pub fn push(message: &[u8], out: &mut Vec<u8>) -> bool {
     true
 }
 
-/// What an empty buffer may keep for what comes next.
-const KEPT_OCTETS: usize = 4096;
+/// Capacity that an empty buffer retains.
+const RETAINED_CAPACITY: usize = 4096;
 
-/// Collects what a stream delivers and hands out whole messages in order.
+/// Decodes a stream into messages, in order.
 #[derive(Debug, Default)]
 pub struct FrameDecoder {
     buffer: Vec<u8>,
-    taken: usize,
+    consumed: usize,
 }
 
 impl FrameDecoder {
-    /// Takes octets as they were read.
+    /// Buffers octets that were read from the stream.
     pub fn extend(&mut self, octets: &[u8]) {
-        // Moving what is left only when it is no more than what was taken keeps the cost per octet constant.
-        if self.taken >= self.buffer.len() - self.taken {
-            self.buffer.drain(..self.taken);
-            self.taken = 0;
+        // Moving the remainder only when it is no longer than the consumed part keeps the cost per
+        // octet constant.
+        if self.consumed >= self.buffer.len() - self.consumed {
+            self.buffer.drain(..self.consumed);
+            self.consumed = 0;
         }
         self.buffer.extend_from_slice(octets);
     }
 
-    /// The next whole message, without its prefix. A length of 0 is skipped: it holds no message.
+    /// The next complete message, without its prefix. Frames of length 0 are skipped.
     pub fn next_message(&mut self) -> Option<&[u8]> {
-        while self.message_at(self.taken)?.is_empty() {
-            self.taken += PREFIX_LEN;
+        while self.message_at(self.consumed)?.is_empty() {
+            self.consumed += PREFIX_LEN;
         }
         self.next_frame()
     }
 
-    /// What the next length announces, when all of it has arrived; nothing at all for a length of 0.
+    /// The payload of the next complete frame; empty for a frame of length 0.
     pub fn next_frame(&mut self) -> Option<&[u8]> {
-        let message = self.message_at(self.taken)?;
-        self.taken = message.end;
+        let message = self.message_at(self.consumed)?;
+        self.consumed = message.end;
         self.buffer.get(message)
     }
 
-    /// Gives back the memory that a long message took, when all are taken.
+    /// Frees the memory of a long message once everything is consumed.
     pub fn shrink(&mut self) {
-        if self.buffered_len() == 0 && self.buffer.capacity() > KEPT_OCTETS {
+        if self.buffered_len() == 0 && self.buffer.capacity() > RETAINED_CAPACITY {
             *self = Self::default();
         }
     }
 
-    /// Octets that wait to be taken.
+    /// Octets that are buffered and not consumed.
     pub fn buffered_len(&self) -> usize {
-        self.buffer.len() - self.taken
+        self.buffer.len() - self.consumed
     }
 
-    /// True when part of a message has arrived and the rest is awaited.
+    /// True when the buffer ends in an incomplete frame.
     pub fn is_partial(&self) -> bool {
-        let mut behind = self.taken;
-        while let Some(message) = self.message_at(behind) {
-            behind = message.end;
+        let mut end = self.consumed;
+        while let Some(message) = self.message_at(end) {
+            end = message.end;
         }
-        behind < self.buffer.len()
+        end < self.buffer.len()
     }
 
-    /// Where the message lies whose prefix is at `at`, if all of it has arrived.
+    /// The range of the message whose prefix is at `at`, if it is complete.
     fn message_at(&self, at: usize) -> Option<Range<usize>> {
         let prefix = self.buffer.get(at..)?.first_chunk::<PREFIX_LEN>()?;
         let start = at + PREFIX_LEN;

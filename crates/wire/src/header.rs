@@ -1,4 +1,4 @@
-//! The twelve octets every DNS message starts with (RFC 1035 section 4.1.1) and the numbers in them.
+//! The DNS header (RFC 1035 section 4.1.1): flags, counts, response codes, record types, classes.
 //!
 //! ```text
 //!                                 1  1  1  1  1  1
@@ -96,7 +96,7 @@ impl Rcode {
 }
 
 impl std::fmt::Display for Rcode {
-    /// The mnemonic operators know (`NOERROR`), else `RCODE` and the number.
+    /// The mnemonic (`NOERROR`), else `RCODE` and the number.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         mnemonic::write(f, mnemonic::RCODES, self.0, "RCODE")
     }
@@ -117,7 +117,7 @@ impl RecordType {
     pub const SOA: Self = Self(6);
     /// Pointer, for reverse names.
     pub const PTR: Self = Self(12);
-    /// Host information; the loop check asks for it.
+    /// Host information; QTYPE of the loop check.
     pub const HINFO: Self = Self(13);
     /// Mail exchange.
     pub const MX: Self = Self(15);
@@ -176,7 +176,8 @@ impl Class {
 }
 
 impl std::fmt::Display for Class {
-    /// The mnemonic (`IN`), else `CLASS` and the number; so for ANY, which is a type's mnemonic too.
+    /// The mnemonic (`IN`), else `CLASS` and the number; also for ANY, which is a type's mnemonic
+    /// too.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         mnemonic::write(f, mnemonic::CLASSES, self.0, "CLASS")
     }
@@ -185,7 +186,7 @@ impl std::fmt::Display for Class {
 /// The header's fields.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Header {
-    /// Chosen by who asks, echoed by who answers.
+    /// Chosen by the client, copied into the response.
     pub id: u16,
     /// QR, opcode, flags, response code.
     pub flags: Flags,
@@ -200,7 +201,7 @@ pub struct Header {
 }
 
 impl Header {
-    /// The header of `packet`, or nothing when it is shorter than one.
+    /// Parses the header; nothing when `packet` is shorter.
     pub fn read(packet: &[u8]) -> Option<Self> {
         let [a, b, c, d, e, f, g, h, i, j, k, l] = *packet.first_chunk::<HEADER_LEN>()?;
         Some(Self {
@@ -213,7 +214,7 @@ impl Header {
         })
     }
 
-    /// The header as octets.
+    /// The header in wire form.
     pub fn to_bytes(self) -> [u8; HEADER_LEN] {
         let [a, b] = self.id.to_be_bytes();
         let [c, d] = self.flags.0.to_be_bytes();

@@ -1,14 +1,16 @@
-//! DNS messages as bytes with meaning.
+//! DNS messages as octets: parsing, caching form, responses.
 //!
-//! This room turns octets into the few facts a node cache acts on and back into octets. It has no clock, no
-//! I/O and no log, and nothing on the way of a cache hit allocates: [`Query::parse`] borrows the packet,
-//! [`Answer::write`] copies stored octets into a buffer of the caller.
+//! Reads the few facts that a node cache acts on and writes octets again. The crate has no clock,
+//! no I/O and no log. Nothing on the path of a cache hit allocates: [`Query::parse`] borrows the
+//! packet, [`Answer::write`] copies stored octets into the caller's buffer.
 //!
-//! Reading order: [`header`] (twelve octets), [`name`], [`edns`] (OPT), [`query`] (a client's message),
-//! [`response`] (an upstream's message: what it says and where its TTLs are), [`answer`] (a stored response,
-//! aged and cut for one client), [`reply`] (messages of our own), [`frame`] (length prefix on streams).
+//! Reading order: [`header`] (twelve octets), [`name`], [`edns`] (OPT), [`query`] (a client's
+//! query), [`response`] (an upstream's response: its type, the positions of its TTLs), [`answer`]
+//! (a response as it is cached and relayed: TTLs, header, truncation), [`reply`] (responses of our
+//! own), [`frame`] (length prefix on TCP).
 //!
-//! hickory-proto appears once, in [`query`], as the judge of client messages the fast reader does not take.
+//! hickory-proto appears once, in [`query`]: it validates queries that the fast parser does not
+//! take.
 #![forbid(unsafe_code)]
 
 pub mod answer;

@@ -1,5 +1,5 @@
-//! The words operators know numbers by: the IANA registry "Domain Name System (DNS) Parameters", as `dig` and
-//! CoreDNS print them.
+//! Mnemonics of response codes, classes and record types: the IANA registry "Domain Name System
+//! (DNS) Parameters", as `dig` and CoreDNS print them.
 
 use std::fmt;
 
@@ -27,10 +27,10 @@ pub(crate) const RCODES: &[(u16, &str)] = &[
     (23, "BADCOOKIE"),
 ];
 
-/// Classes. ANY (255) is left to its number, because a type has the same mnemonic.
+/// Classes. ANY (255) is printed as a number, because a type has the same mnemonic.
 pub(crate) const CLASSES: &[(u16, &str)] = &[(1, "IN"), (2, "CS"), (3, "CH"), (4, "HS"), (254, "NONE")];
 
-/// Record and query types; 0 prints as CoreDNS prints it.
+/// Record and query types; 0 is printed as in CoreDNS.
 #[rustfmt::skip]
 pub(crate) const TYPES: &[(u16, &str)] = &[
     (0, "None"), (1, "A"), (2, "NS"), (3, "MD"), (4, "MF"), (5, "CNAME"), (6, "SOA"), (7, "MB"), (8, "MG"),
@@ -48,15 +48,15 @@ pub(crate) const TYPES: &[(u16, &str)] = &[
     (262, "WALLET"), (32768, "TA"), (32769, "DLV"),
 ];
 
-/// Writes the mnemonic of `number`, or `otherwise` and the number.
+/// Writes the mnemonic of `number`, or `prefix` and the number.
 pub(crate) fn write(
     f: &mut fmt::Formatter<'_>,
     table: &[(u16, &str)],
     number: u16,
-    otherwise: &str,
+    prefix: &str,
 ) -> fmt::Result {
     match table.iter().find(|(known, _)| *known == number) {
         Some((_, mnemonic)) => f.write_str(mnemonic),
-        None => write!(f, "{otherwise}{number}"),
+        None => write!(f, "{prefix}{number}"),
     }
 }

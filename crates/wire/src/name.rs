@@ -1,27 +1,29 @@
-//! Domain names in wire form: labels with a length octet each, ended by the root's zero (RFC 1035 section 3.1).
+//! Domain names in wire form: labels with a length octet each, ended by the zero octet of the root
+//! (RFC 1035 section 3.1).
 
 pub(crate) mod compressed;
 
 use std::fmt::{self, Write};
 
-/// Octets a name may have on the wire, length octets and root included (RFC 1035 section 2.3.4).
+/// Maximum octets of a name in wire form, length octets and root included (RFC 1035 section 2.3.4).
 pub const MAX_NAME_LEN: usize = 255;
 
-/// Octets a label may have (RFC 1035 section 2.3.4).
+/// Maximum octets of a label (RFC 1035 section 2.3.4).
 const MAX_LABEL_LEN: u8 = 63;
 
-/// A name of our own configuration: absolute, lower case (RFC 4343), wire form, at most [`MAX_NAME_LEN`] octets.
+/// A name from the configuration: absolute, lower case (RFC 4343), wire form, at most
+/// [`MAX_NAME_LEN`] octets.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Name(Box<[u8]>);
 
-/// Why a text is not a domain name.
+/// Why a text is not a valid domain name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NameError {
-    /// A label without octets inside the name.
+    /// An empty label inside the name.
     EmptyLabel,
-    /// A label above 63 octets.
+    /// A label of more than 63 octets.
     LabelTooLong,
-    /// More than [`MAX_NAME_LEN`] octets in all.
+    /// More than [`MAX_NAME_LEN`] octets in total.
     NameTooLong,
     /// `\` followed by neither three digits up to 255 nor another octet.
     BadEscape,
@@ -33,10 +35,11 @@ impl Name {
         Self(Box::new([0]))
     }
 
-    /// Reads presentation form with or without the last dot, `\.` and `\DDD` escapes included; lowers the case.
+    /// Parses presentation format, with or without the trailing dot, including the escapes `\.` and
+    /// `\DDD`; converts to lower case.
     ///
     /// # Errors
-    /// The rule of RFC 1035 section 2.3.4 or 5.1 that the text breaks.
+    /// The rule of RFC 1035 section 2.3.4 or 5.1 that the text violates.
     pub fn parse(text: &str) -> Result<Self, NameError> {
         if text == "." {
             return Ok(Self::root());
@@ -69,27 +72,27 @@ impl Name {
         Ok(Self(wire.into_boxed_slice()))
     }
 
-    /// The wire form, the root's zero included.
+    /// The wire form, including the zero octet of the root.
     pub fn as_wire(&self) -> &[u8] {
         &self.0
     }
 
-    /// True when `lowered`, an absolute lower-case wire name, is this name or below it. Labels are compared
-    /// whole: `notexample.org` is not below `example.org`.
+    /// True when `lowered`, an absolute lower-case name in wire form, is this name or a subdomain
+    /// of it. Compares whole labels: `notexample.org` is not a subdomain of `example.org`.
     pub fn covers(&self, lowered: &[u8]) -> bool {
         let mut rest = lowered;
         while rest.len() > self.0.len() {
-            let behind = rest.first().and_then(|len| rest.get(1 + usize::from(*len)..));
-            let Some(behind) = behind else {
+            let parent = rest.first().and_then(|len| rest.get(1 + usize::from(*len)..));
+            let Some(parent) = parent else {
                 return false;
             };
-            rest = behind;
+            rest = parent;
         }
         rest == &*self.0
     }
 }
 
-/// Appends the octets of the label that `text` begins with; true, and what follows, when a dot ended it.
+/// Appends the octets of the first label of `text`. Returns whether a dot ended it, and the rest.
 fn read_label<'t>(mut text: &'t [u8], wire: &mut Vec<u8>) -> Result<(bool, &'t [u8]), NameError> {
     loop {
         text = match text {
@@ -122,9 +125,10 @@ impl fmt::Display for Name {
     }
 }
 
-/// Shows a wire-form name (no pointers) in presentation form with the last dot; octets that are not printable
-/// ASCII, and printable ones with a meaning in zone files, are escaped (RFC 4343 section 2.1, RFC 1035 section 5.1),
-/// so a client's name cannot break a log line. Stops quietly where the octets end early.
+/// Displays an uncompressed wire-form name in presentation format with the trailing dot. Octets
+/// that are not printable ASCII, and special characters of zone files, are escaped (RFC 4343
+/// section 2.1, RFC 1035 section 5.1), so that a client's name cannot break a log line. A name that
+/// is cut short is displayed up to its last whole label.
 #[derive(Clone, Copy, Debug)]
 pub struct PresentationFormat<'a>(pub &'a [u8]);
 
@@ -134,9 +138,9 @@ impl fmt::Display for PresentationFormat<'_> {
             return f.write_char('.');
         }
         let mut rest = self.0;
-        while let Some((len, behind)) = rest.split_first()
+        while let Some((len, tail)) = rest.split_first()
             && *len != 0
-            && let Some((label, behind)) = behind.split_at_checked(usize::from(*len))
+            && let Some((label, tail)) = tail.split_at_checked(usize::from(*len))
         {
             for octet in label {
                 match octet {
@@ -146,13 +150,13 @@ impl fmt::Display for PresentationFormat<'_> {
                 }
             }
             f.write_char('.')?;
-            rest = behind;
+            rest = tail;
         }
         Ok(())
     }
 }
 
-/// A lower-case wire-form name on the stack, as the cache key wants it.
+/// A lower-case wire-form name on the stack, in the form of the cache key.
 #[derive(Clone, Copy)]
 pub struct LowerName {
     bytes: [u8; MAX_NAME_LEN],
@@ -160,7 +164,8 @@ pub struct LowerName {
 }
 
 impl LowerName {
-    /// Lowers `wire`, a name in wire form of at most [`MAX_NAME_LEN`] octets. Length octets are below the letters.
+    /// Converts `wire`, a wire-form name of at most [`MAX_NAME_LEN`] octets, to lower case. Length
+    /// octets are unaffected: they are below the letters.
     pub(crate) fn read(wire: &[u8]) -> Self {
         let mut bytes = [0; MAX_NAME_LEN];
         let len = match bytes.get_mut(..wire.len()) {
@@ -174,7 +179,7 @@ impl LowerName {
         Self { bytes, len }
     }
 
-    /// The wire form, the root's zero included.
+    /// The wire form, including the zero octet of the root.
     pub fn as_wire(&self) -> &[u8] {
         self.bytes.get(..usize::from(self.len)).unwrap_or_default()
     }
@@ -186,9 +191,9 @@ impl fmt::Debug for LowerName {
     }
 }
 
-/// Where the name at `at` ends, if it is one without pointers: labels up to 63 octets, at most [`MAX_NAME_LEN`]
-/// octets in all.
-pub(crate) fn plain_end(packet: &[u8], at: usize) -> Option<usize> {
+/// The end of the name at `at`, if it is valid and uncompressed: labels of up to 63 octets, at most
+/// [`MAX_NAME_LEN`] octets in total.
+pub(crate) fn uncompressed_end(packet: &[u8], at: usize) -> Option<usize> {
     let mut cursor = at;
     loop {
         let len = *packet.get(cursor)?;

@@ -1,4 +1,4 @@
-//! A client's message: the one we are willing to act on, or what it gets instead.
+//! Queries: parsing a client's query, and why one is rejected.
 
 mod outgoing;
 
@@ -7,55 +7,55 @@ use hickory_proto::op::Message;
 use crate::edns::{self, Edns};
 use crate::header::{Class, Flags, HEADER_LEN, Header, RecordType};
 use crate::name::{self, LowerName};
-use crate::record::{Record, Walk};
+use crate::record::{Record, RecordParser};
 
 pub use outgoing::OutgoingQuery;
 
-/// What of a query shows in its answer.
+/// The fields of a query that its response repeats or depends on.
 #[derive(Clone, Copy, Debug)]
 pub struct RequestHeader<'a> {
     /// The client's ID.
     pub id: u16,
-    /// The client's flags as sent; answers copy RD and CD and honour AD.
+    /// The client's flags as sent; responses copy RD and CD and honour AD.
     pub flags: Flags,
-    /// The question as sent, letter case kept (RFC 4343 section 4.1): name, type, class.
+    /// QNAME, QTYPE and QCLASS as sent, letter case kept (RFC 4343 section 4.1).
     pub question: &'a [u8],
     /// The client's OPT, if it sent one.
     pub edns: Option<Edns>,
 }
 
-/// A query with exactly one readable question, opcode QUERY, at most one OPT of version 0.
+/// A query with exactly one valid question, opcode QUERY, at most one OPT of version 0.
 #[derive(Clone, Copy, Debug)]
 pub struct Query<'p> {
-    /// What the answer repeats.
+    /// What the response needs.
     pub header: RequestHeader<'p>,
-    /// The name asked for, lower case.
+    /// QNAME in lower case.
     pub name: LowerName,
-    /// The type asked for.
+    /// QTYPE.
     pub qtype: RecordType,
-    /// The class asked for.
+    /// QCLASS.
     pub qclass: Class,
 }
 
-/// Why a packet is not a query we act on, which is also what its sender gets.
+/// Why a packet is not a valid query, which determines the error response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rejection {
-    /// Shorter than a header, or a response: silence, so that no two servers ever talk in circles.
+    /// Shorter than a header, or a response (QR=1): no response, so that two servers cannot loop.
     Drop,
     /// An opcode other than QUERY: a bare NOTIMP header.
     NotImplemented,
-    /// Counts, names or records that make no sense: a bare FORMERR header.
+    /// Invalid counts, names or records: a bare FORMERR header.
     FormatError,
     /// EDNS version other than 0: BADVERS (RFC 6891 section 6.1.3).
     BadVersion,
 }
 
 impl<'p> Query<'p> {
-    /// Reads a packet of a client without allocating when it is header, one question and at most one OPT;
-    /// anything else is judged whole, which may allocate.
+    /// Parses a client's packet. Does not allocate for a header, one question and at most one OPT;
+    /// packets with other records are validated as a whole, which may allocate.
     ///
     /// # Errors
-    /// A [`Rejection`] says what the sender gets; [`crate::reply::rejection`] writes it.
+    /// A [`Rejection`]; [`crate::reply::rejection`] writes the error response.
     pub fn parse(packet: &'p [u8]) -> Result<Self, Rejection> {
         let header = Header::read(packet).ok_or(Rejection::Drop)?;
         if header.flags.has(Flags::QR) {
@@ -67,18 +67,18 @@ impl<'p> Query<'p> {
         if header.qdcount != 1 || header.ancount > 1 || header.nscount > 1 || header.arcount > 2 {
             return Err(Rejection::FormatError);
         }
-        let name_end = name::plain_end(packet, HEADER_LEN).ok_or(Rejection::FormatError)?;
+        let name_end = name::uncompressed_end(packet, HEADER_LEN).ok_or(Rejection::FormatError)?;
         let question = packet.get(HEADER_LEN..name_end + 4).ok_or(Rejection::FormatError)?;
         let [t, u, c, d] = *question.last_chunk().ok_or(Rejection::FormatError)?;
         let qtype = RecordType(u16::from_be_bytes([t, u]));
         if qtype == RecordType::OPT {
             return Err(Rejection::FormatError);
         }
-        let edns = additional(packet, &header, name_end + 4)?;
+        let edns = parse_edns(packet, &header, name_end + 4)?;
         if edns.is_some_and(|edns| edns.version != 0) {
             return Err(Rejection::BadVersion);
         }
-        // The name last: it is large, and each way it is handed on copies it.
+        // The name last: it is large, and every move of the struct copies it.
         Ok(Self {
             header: RequestHeader { id: header.id, flags: header.flags, question, edns },
             name: LowerName::read(packet.get(HEADER_LEN..name_end).unwrap_or_default()),
@@ -88,14 +88,17 @@ impl<'p> Query<'p> {
     }
 }
 
-/// The client's OPT behind the question, if there is one.
-fn additional(packet: &[u8], header: &Header, at: usize) -> Result<Option<Edns>, Rejection> {
+/// The client's OPT, if there is one; `at` is the end of the question.
+fn parse_edns(packet: &[u8], header: &Header, at: usize) -> Result<Option<Edns>, Rejection> {
     if (header.ancount, header.nscount, header.arcount) == (0, 0, 0) {
         return Ok(None);
     }
-    let alone = (header.ancount, header.nscount, header.arcount) == (0, 0, 1);
-    let opt =
-        if alone && let Some(opt) = root_opt(packet, at) { Some(opt) } else { judge(packet, header, at)? };
+    let one_additional = (header.ancount, header.nscount, header.arcount) == (0, 0, 1);
+    let opt = if one_additional && let Some(opt) = root_opt(packet, at) {
+        Some(opt)
+    } else {
+        validate(packet, header, at)?
+    };
     let Some(opt) = opt else {
         return Ok(None);
     };
@@ -105,7 +108,7 @@ fn additional(packet: &[u8], header: &Header, at: usize) -> Result<Option<Edns>,
     }
 }
 
-/// The OPT record at `at`, if one is there and owned by the root.
+/// The OPT record at `at`, if there is one and its owner is the root.
 fn root_opt(packet: &[u8], at: usize) -> Option<Record> {
     if *packet.get(at)? != 0 {
         return None;
@@ -113,16 +116,17 @@ fn root_opt(packet: &[u8], at: usize) -> Option<Record> {
     Record::read(packet, at, at + 1).filter(|record| record.rtype == RecordType::OPT)
 }
 
-/// Judges a message with records other than OPT, or with broken ones: hickory-proto must be able to decode all of
-/// it, and OPT must be where RFC 6891 section 6.1.1 wants it.
-fn judge(packet: &[u8], header: &Header, at: usize) -> Result<Option<Record>, Rejection> {
-    let mut walk = Walk::new(packet, at);
-    walk.section(header.ancount, |_| ())
-        .and_then(|()| walk.section(header.nscount, |_| ()))
-        .and_then(|()| walk.additional(header.arcount))
+/// Validates a query with records other than OPT, or with malformed ones: hickory-proto must decode
+/// all of it, and OPT must be where RFC 6891 section 6.1.1 requires it.
+fn validate(packet: &[u8], header: &Header, at: usize) -> Result<Option<Record>, Rejection> {
+    let mut parser = RecordParser::new(packet, at);
+    parser
+        .section(header.ancount, |_| ())
+        .and_then(|()| parser.section(header.nscount, |_| ()))
+        .and_then(|()| parser.additional(header.arcount))
         .ok_or(Rejection::FormatError)?;
     match Message::from_vec(packet) {
-        Ok(_) => Ok(walk.opt),
+        Ok(_) => Ok(parser.opt),
         Err(_) => Err(Rejection::FormatError),
     }
 }

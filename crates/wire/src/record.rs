@@ -1,7 +1,7 @@
-//! Records as they lie in a packet (RFC 1035 section 4.1.3), walked once from front to back.
+//! Resource records in a packet (RFC 1035 section 4.1.3), parsed once from front to back.
 //!
-//! What is walked here is kept and later told with other TTLs, another ID and other flags, so a name that reads
-//! any of those octets through a pointer is refused: it would not stay the same name.
+//! A parsed packet is cached and later sent with other TTLs, another ID and other flags. A name
+//! whose compression pointer leads into any of those octets is rejected: it would change with them.
 
 mod rdata;
 
@@ -10,22 +10,22 @@ use crate::name::MAX_NAME_LEN;
 use crate::name::compressed::name_end;
 use crate::octets::u16_at;
 
-pub(crate) use rdata::Layout;
+pub(crate) use rdata::RdataLayout;
 
-/// Pointers one name may go through. A name has at most 127 labels, the root among them.
-const MAX_HOPS: usize = 126;
+/// Compression pointers that one name may follow. A name has at most 127 labels, the root included.
+const MAX_POINTERS: usize = 126;
 
-/// Pointers, and labels behind them, that a message may have for each of its octets. Thousands of addresses at a name of
-/// 32 labels are below it.
+/// Decompression steps allowed per octet of the message. Thousands of addresses at a name of 32
+/// labels stay below it.
 const STEPS_PER_OCTET: usize = 2;
 
-/// And this many in any message: a few dozen records at the longest name there is.
+/// Decompression steps allowed in any message: a few dozen records at a name of maximum length.
 const FREE_STEPS: usize = 4096;
 
 /// Octets of a TTL.
 pub(crate) const TTL_LEN: usize = 4;
 
-/// One record; places are offsets into its packet.
+/// One record; positions are offsets into its packet.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Record {
     pub(crate) owner: usize,
@@ -38,7 +38,7 @@ pub(crate) struct Record {
 }
 
 impl Record {
-    /// Reads the record with the owner at `owner`, which ends at `owner_end`. RDATA is inside the packet.
+    /// Reads the record whose owner name is `owner..owner_end`. RDATA must lie inside the packet.
     pub(crate) fn read(packet: &[u8], owner: usize, owner_end: usize) -> Option<Self> {
         let [t, u, c, d, l, m, n, o, r, s] = *packet.get(owner_end..)?.first_chunk::<10>()?;
         let rdata = owner_end + 10;
@@ -54,49 +54,50 @@ impl Record {
         })
     }
 
-    /// Reads the record at `owner` of a packet that was walked before.
-    pub(crate) fn reread(packet: &[u8], owner: usize) -> Option<Self> {
+    /// Reads the record at `owner` of a validated packet.
+    pub(crate) fn read_validated(packet: &[u8], owner: usize) -> Option<Self> {
         Self::read(packet, owner, name_end(packet, owner)?)
     }
 }
 
-/// The way through the sections behind the question.
+/// Parses and validates the sections after the question.
 #[derive(Debug)]
-pub(crate) struct Walk<'p> {
+pub(crate) struct RecordParser<'p> {
     packet: &'p [u8],
-    /// Where the next record begins.
+    /// The position of the next record.
     pub(crate) at: usize,
-    /// Where the TTL of each record but OPT begins, in order.
+    /// The positions of the TTLs of all records but OPT, in order.
     pub(crate) ttls: Vec<u16>,
-    /// The smallest TTL of those.
+    /// The smallest of those TTLs.
     pub(crate) min_ttl: Option<u32>,
     /// The OPT record.
     pub(crate) opt: Option<Record>,
-    /// Pointers followed so far, and labels read behind them. Too many for the size of the message, which no server
-    /// needs, make it malformed, so that the cost of reading, here and later, grows with the size alone.
-    pub(crate) steps: usize,
+    /// Compression pointers followed so far, and labels read after them. A message with too many
+    /// for its size, which no server sends, is malformed: the cost of parsing, here and later, is
+    /// linear in the size.
+    pub(crate) decompression_steps: usize,
 }
 
-impl<'p> Walk<'p> {
+impl<'p> RecordParser<'p> {
     pub(crate) fn new(packet: &'p [u8], question_end: usize) -> Self {
-        Self { packet, at: question_end, ttls: Vec::new(), min_ttl: None, opt: None, steps: 0 }
+        Self { packet, at: question_end, ttls: Vec::new(), min_ttl: None, opt: None, decompression_steps: 0 }
     }
 
-    /// Walks the `count` records of the answer or the authority section, where OPT must not be, and shows each
-    /// to `see`.
-    pub(crate) fn section(&mut self, count: u16, mut see: impl FnMut(&Record)) -> Option<()> {
+    /// Parses the `count` records of the answer or the authority section, where OPT is not allowed,
+    /// and passes each to `visit`.
+    pub(crate) fn section(&mut self, count: u16, mut visit: impl FnMut(&Record)) -> Option<()> {
         for _ in 0..count {
             let record = self.record()?;
             if record.rtype == RecordType::OPT {
                 return None;
             }
-            see(&record);
+            visit(&record);
         }
         Some(())
     }
 
-    /// Walks the `count` records of the additional section, where OPT may be once and is owned by the root
-    /// (RFC 6891 sections 6.1.1 and 6.1.2).
+    /// Parses the `count` records of the additional section, where OPT is allowed once, with the
+    /// root as owner (RFC 6891 sections 6.1.1 and 6.1.2).
     pub(crate) fn additional(&mut self, count: u16) -> Option<()> {
         for _ in 0..count {
             let record = self.record()?;
@@ -123,10 +124,10 @@ impl<'p> Walk<'p> {
         Some(record)
     }
 
-    /// Reads the names in the RDATA of the types that may or do have compressed ones (RFC 3597 section 4), and
-    /// of those whose names clients commonly decode.
+    /// Validates the names in RDATA of the types in which names may be compressed (RFC 3597 section
+    /// 4), and of types whose names clients commonly decode.
     fn rdata(&mut self, record: &Record) -> Option<()> {
-        let layout = Layout::of(record.rtype, record.class);
+        let layout = RdataLayout::of(record.rtype, record.class);
         let mut at = layout.names_at(self.packet, record.rdata)?;
         for _ in 0..layout.names {
             at = self.name(at)?;
@@ -138,22 +139,22 @@ impl<'p> Walk<'p> {
         fits.then_some(())
     }
 
-    /// Reads the name at `at` to its root, through pointers that each lead to before all that was read so far
-    /// (RFC 1035 section 4.1.4), and returns where it ends in place.
+    /// Validates the name at `at`. Each compression pointer must lead to before everything that was
+    /// read of the name so far (RFC 1035 section 4.1.4). Returns the end of the name in place.
     fn name(&mut self, at: usize) -> Option<usize> {
         let (mut segment, mut limit, mut cursor) = (at, self.packet.len(), at);
-        let (mut len, mut hops, mut end) = (0, 0, None);
+        let (mut len, mut pointers, mut end) = (0, 0, None);
         loop {
             match *self.packet.get(cursor)? {
                 octet @ 0..=0x3f => {
                     cursor += 1 + usize::from(octet);
                     len += 1 + usize::from(octet);
-                    self.steps += usize::from(hops > 0);
+                    self.decompression_steps += usize::from(pointers > 0);
                     if len > MAX_NAME_LEN || cursor > limit {
                         return None;
                     }
                     if octet == 0 {
-                        return self.stays(segment, cursor, hops).then(|| end.unwrap_or(cursor));
+                        return self.avoids_ttls(segment, cursor, pointers).then(|| end.unwrap_or(cursor));
                     }
                 }
                 0xc0.. => {
@@ -161,18 +162,18 @@ impl<'p> Walk<'p> {
                     cursor += 2;
                     if target >= segment
                         || target < HEADER_LEN
-                        || hops == MAX_HOPS
-                        || self.steps > STEPS_PER_OCTET * self.packet.len() + FREE_STEPS
+                        || pointers == MAX_POINTERS
+                        || self.decompression_steps > STEPS_PER_OCTET * self.packet.len() + FREE_STEPS
                         || cursor > limit
                     {
                         return None;
                     }
-                    if !self.stays(segment, cursor, hops) {
+                    if !self.avoids_ttls(segment, cursor, pointers) {
                         return None;
                     }
                     end = end.or(Some(cursor));
-                    hops += 1;
-                    self.steps += 1;
+                    pointers += 1;
+                    self.decompression_steps += 1;
                     (limit, segment, cursor) = (segment, target, target);
                 }
                 _ => return None,
@@ -180,9 +181,10 @@ impl<'p> Walk<'p> {
         }
     }
 
-    /// True when no TTL lies in the octets that a name read from `start` to `end` after `hops` pointers.
-    fn stays(&self, start: usize, end: usize, hops: usize) -> bool {
-        if hops == 0 || self.ttls.first().is_none_or(|first| end <= usize::from(*first)) {
+    /// True when no TTL lies in the octets `start..end` that a name reads after `pointers`
+    /// pointers.
+    fn avoids_ttls(&self, start: usize, end: usize, pointers: usize) -> bool {
+        if pointers == 0 || self.ttls.first().is_none_or(|first| end <= usize::from(*first)) {
             return true;
         }
         let next = self.ttls.partition_point(|ttl| usize::from(*ttl) + TTL_LEN <= start);
@@ -190,7 +192,7 @@ impl<'p> Walk<'p> {
     }
 }
 
-/// Where the record with its TTL at `ttl` ends: RDLENGTH and RDATA follow the TTL.
+/// The end of the record whose TTL is at `ttl`: RDLENGTH and RDATA follow the TTL.
 pub(crate) fn record_end(packet: &[u8], ttl: u16) -> usize {
     let rdlength = usize::from(ttl) + TTL_LEN;
     rdlength + 2 + usize::from(u16_at(packet, rdlength).unwrap_or_default())

@@ -1,26 +1,26 @@
-//! Responses of our own: errors without records.
+//! Responses of our own, without records: error responses to queries.
 
 use crate::edns::{OptRecord, push_opt};
 use crate::header::{Flags, Header, Rcode};
 use crate::query::{Rejection, RequestHeader};
 
-/// Appends what the sender of `packet` gets for `rejection`; nothing for [`Rejection::Drop`].
+/// Appends the error response for `rejection`; nothing for [`Rejection::Drop`].
 ///
-/// NOTIMP keeps opcode and RD, FORMERR only RD, both have no question (RFC 8906 section 3.1.4); BADVERS is a
-/// header and an OPT of version 0 (RFC 6891 section 6.1.3).
+/// NOTIMP keeps opcode and RD, FORMERR only RD, both without a question (RFC 8906 section 3.1.4);
+/// BADVERS is a header and an OPT of version 0 (RFC 6891 section 6.1.3).
 pub fn rejection(packet: &[u8], rejection: Rejection, out: &mut Vec<u8>) {
-    let Some(asked) = Header::read(packet) else {
+    let Some(request) = Header::read(packet) else {
         return;
     };
-    let (kept, rcode) = match rejection {
+    let (copied, rcode) = match rejection {
         Rejection::Drop => return,
         Rejection::NotImplemented => (Flags::OPCODE.with(Flags::RD), Rcode::NOTIMP),
         Rejection::FormatError => (Flags::RD, Rcode::FORMERR),
         Rejection::BadVersion => (Flags::RD, Rcode::BADVERS),
     };
     let header = Header {
-        id: asked.id,
-        flags: asked.flags.only(kept).with(Flags::QR).with_rcode(rcode),
+        id: request.id,
+        flags: request.flags.only(copied).with(Flags::QR).with_rcode(rcode),
         qdcount: 0,
         ancount: 0,
         nscount: 0,
@@ -32,8 +32,8 @@ pub fn rejection(packet: &[u8], rejection: Rejection, out: &mut Vec<u8>) {
     }
 }
 
-/// Appends an empty answer with `rcode`: the client's ID, question, RD and CD, RA set, and, if the client
-/// sent OPT, ours as `opt` has it.
+/// Appends a response with `rcode` and no records: ID, question, RD and CD of the request, RA set,
+/// and `opt` if the request has OPT.
 pub fn error(request: &RequestHeader<'_>, rcode: Rcode, opt: OptRecord, out: &mut Vec<u8>) {
     let copied = request.flags.only(Flags::RD.with(Flags::CD));
     let header = Header {

@@ -1,4 +1,4 @@
-//! An upstream's message: whether it matches the query, its response type, the positions of its TTLs.
+//! Responses of upstreams: response type, matching against the query, positions of TTLs and OPT.
 
 mod chain;
 mod rrsig;
@@ -8,23 +8,23 @@ use chain::Chain;
 use crate::edns;
 use crate::header::{Flags, HEADER_LEN, Header, Rcode, RecordType};
 use crate::name;
-use crate::record::Walk;
+use crate::record::RecordParser;
 use crate::scrub;
 
-/// What a response says about its question; the cache stores by this.
+/// The type of a response; determines whether and how it is cached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ResponseType {
-    /// NOERROR with the type asked for at the end of its CNAME chain, or records for ANY.
+    /// NOERROR with QTYPE at the end of the CNAME chain, or records for QTYPE ANY.
     Positive,
-    /// NOERROR, an SOA in authority and nothing of the type asked for (RFC 2308 section 2.2).
+    /// NOERROR, an SOA in authority and no record of QTYPE (RFC 2308 section 2.2).
     NoData,
     /// NXDOMAIN with an SOA in authority (RFC 2308 section 2.1).
     NameError,
     /// NOERROR, no answer, no SOA, NS records in authority.
     Delegation,
-    /// NOERROR without any record that says why.
+    /// NOERROR without answer, SOA or NS records.
     Empty,
-    /// NOERROR with an answer that does not reach the type, and no SOA: nothing one may keep.
+    /// NOERROR, a CNAME chain that does not reach QTYPE, no SOA: must not be cached.
     IncompleteChain,
     /// SERVFAIL or NOTIMP.
     ServerFailure,
@@ -32,43 +32,43 @@ pub enum ResponseType {
     Other,
 }
 
-/// Why octets are not a response one can use.
+/// The octets are not a valid response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Malformed;
 
-/// A response read once: every record is inside the packet, every name ends, every pointer points back.
+/// A parsed and validated response: every record is inside the packet, every name ends, every
+/// compression pointer points back.
 #[derive(Clone, Debug)]
 pub struct Response<'p> {
-    /// The octets this was read from, without what may follow the last counted record.
+    /// The octets up to the end of the last counted record.
     pub packet: &'p [u8],
-    /// Its header.
+    /// The header.
     pub header: Header,
-    /// The response code with the bits of OPT.
+    /// The response code, including the upper bits in OPT.
     pub rcode: Rcode,
-    /// What it says.
+    /// The response type.
     pub response_type: ResponseType,
-    /// The smallest TTL of all records but OPT, in seconds. Values above 2^31-1 are large, not negative (RFC 8767
-    /// section 4): whoever keeps the answer has a bound of its own.
-    /// Nothing when there are no records.
+    /// The smallest TTL of all records but OPT, in seconds; absent without records. Values above
+    /// 2^31-1 are large, not negative (RFC 8767 section 4): the cache has an upper bound.
     pub min_ttl: Option<u32>,
-    /// Octets of the question section (name, type, class).
+    /// Octets of the question section (QNAME, QTYPE, QCLASS).
     pub(crate) question_len: u16,
-    /// Where the TTL of each record but OPT begins, in order.
+    /// The positions of the TTLs of all records but OPT, in order.
     pub(crate) ttls: Vec<u16>,
-    /// Where OPT begins and ends, when there is one.
+    /// Start and end of OPT.
     pub(crate) opt: Option<(u16, u16)>,
-    /// True when a name in it is compressed.
+    /// At least one name is compressed.
     pub(crate) has_pointers: bool,
-    /// Places of records in the answer section that the question does not lead to.
-    strays: Vec<u16>,
+    /// Indices of the answer records that are unrelated to the question.
+    unrelated: Vec<u16>,
 }
 
 impl<'p> Response<'p> {
-    /// Reads an upstream's message.
+    /// Parses a response.
     ///
     /// # Errors
-    /// [`Malformed`] when it is not a response (QR=0, opcode not QUERY), has not exactly one question, or any
-    /// count, length or pointer in it is a lie.
+    /// [`Malformed`] when it is not a response (QR=0, opcode not QUERY), does not have exactly one
+    /// question, or contains an invalid count, length or pointer.
     pub fn parse(packet: &'p [u8]) -> Result<Self, Malformed> {
         Self::read(packet).ok_or(Malformed)
     }
@@ -78,17 +78,17 @@ impl<'p> Response<'p> {
         if !header.flags.has(Flags::QR) || header.flags.opcode() != 0 || header.qdcount != 1 {
             return None;
         }
-        let question_end = name::plain_end(packet, HEADER_LEN)? + 4;
-        let mut walk = Walk::new(packet, question_end);
-        walk.section(header.ancount, |_| ())?;
+        let question_end = name::uncompressed_end(packet, HEADER_LEN)? + 4;
+        let mut parser = RecordParser::new(packet, question_end);
+        parser.section(header.ancount, |_| ())?;
         let (mut soa, mut ns) = (false, false);
-        walk.section(header.nscount, |record| {
+        parser.section(header.nscount, |record| {
             soa |= record.rtype == RecordType::SOA;
             ns |= record.rtype == RecordType::NS;
         })?;
-        walk.additional(header.arcount)?;
-        let packet = packet.get(..walk.at)?;
-        let rcode = match &walk.opt {
+        parser.additional(header.arcount)?;
+        let packet = packet.get(..parser.at)?;
+        let rcode = match &parser.opt {
             None => header.flags.rcode(),
             Some(opt) => edns::read(packet, opt, header.flags.rcode())?.1,
         };
@@ -103,7 +103,7 @@ impl<'p> Response<'p> {
             Rcode::SERVFAIL | Rcode::NOTIMP => ResponseType::ServerFailure,
             _ => ResponseType::Other,
         };
-        let opt = match &walk.opt {
+        let opt = match &parser.opt {
             None => None,
             Some(opt) => Some((u16::try_from(opt.owner).ok()?, u16::try_from(opt.end).ok()?)),
         };
@@ -112,44 +112,44 @@ impl<'p> Response<'p> {
             header,
             rcode,
             response_type,
-            min_ttl: walk.min_ttl,
+            min_ttl: parser.min_ttl,
             question_len: u16::try_from(question_end - HEADER_LEN).ok()?,
-            ttls: walk.ttls,
+            ttls: parser.ttls,
             opt,
-            has_pointers: walk.steps > 0,
-            strays: chain.strays,
+            has_pointers: parser.decompression_steps > 0,
+            unrelated: chain.unrelated,
         })
     }
 
-    /// The message without records in its answer section that the question does not lead to, if there are any: whoever
-    /// put them there wants someone to remember them.
+    /// Scrubs the answer section: the message without records that are unrelated to the question (a
+    /// cache poisoning attempt), or nothing when there are none.
     ///
     /// # Errors
-    /// [`Malformed`] when it would be longer than a message can be with its names in full.
+    /// [`Malformed`] when the message with uncompressed names exceeds 65,535 octets.
     pub fn scrub(&self) -> Result<Option<Vec<u8>>, Malformed> {
-        if self.strays.is_empty() {
+        if self.unrelated.is_empty() {
             return Ok(None);
         }
         let question_end = HEADER_LEN + usize::from(self.question_len);
-        scrub::without(self.packet, question_end, &self.strays).map(Some).ok_or(Malformed)
+        scrub::without(self.packet, question_end, &self.unrelated).map(Some).ok_or(Malformed)
     }
 
-    /// True when every signature in it is valid at `time`, in seconds since 1970: within its own bounds, which are
-    /// serial numbers (RFC 4034 section 3.1.5). Nothing is verified.
+    /// True when `time`, in seconds since 1970, lies in the validity period of every RRSIG; the
+    /// bounds are serial numbers (RFC 4034 section 3.1.5). Signatures are not verified.
     pub fn rrsigs_valid_at(&self, time: u64) -> bool {
-        rrsig::hold(self.packet, &self.ttls, time)
+        rrsig::all_valid_at(self.packet, &self.ttls, time)
     }
 
-    /// True when this answers `question` (name, type, class as octets): the names equal but for case
-    /// (RFC 5452 section 9.1).
+    /// True when the question equals `question` (QNAME, QTYPE, QCLASS as octets), QNAME without
+    /// regard to case (RFC 5452 section 9.1).
     pub fn matches_question(&self, question: &[u8]) -> bool {
-        let ours =
+        let own =
             self.packet.get(HEADER_LEN..HEADER_LEN + usize::from(self.question_len)).unwrap_or_default();
-        // Letters may differ in the name only: type 65 and type 97 are no letters.
-        ours.eq_ignore_ascii_case(question) && ours.last_chunk::<4>() == question.last_chunk::<4>()
+        // Only letters of QNAME may differ in case: types 65 and 97 are not letters.
+        own.eq_ignore_ascii_case(question) && own.last_chunk::<4>() == question.last_chunk::<4>()
     }
 
-    /// True when the sender knows EDNS (RFC 6891 section 7).
+    /// True when the sender supports EDNS (RFC 6891 section 7).
     pub fn has_opt(&self) -> bool {
         self.opt.is_some()
     }

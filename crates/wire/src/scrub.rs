@@ -1,24 +1,25 @@
-//! A message written anew without some of its answers. Names are written in full, as pointers into what is left out
-//! would lead nowhere.
+//! Scrubbing: a response without the unrelated records of its answer section. Names are written
+//! uncompressed, because pointers may lead into removed records.
 
 use crate::header::{HEADER_LEN, Header};
 use crate::name::compressed::{name_end, push_name};
-use crate::record::{Layout, Record, TTL_LEN};
+use crate::record::{RdataLayout, Record, TTL_LEN};
 
-/// The message without the answers at `strays`, places in order. It was walked before.
-pub(crate) fn without(packet: &[u8], question_end: usize, strays: &[u16]) -> Option<Vec<u8>> {
+/// The validated message without the answer records at the indices `unrelated`, which ascend.
+/// Nothing when it would exceed 65,535 octets.
+pub(crate) fn without(packet: &[u8], question_end: usize, unrelated: &[u16]) -> Option<Vec<u8>> {
     let mut header = Header::read(packet)?;
     let records = [header.ancount, header.nscount, header.arcount].map(usize::from).iter().sum();
     let mut out = Vec::with_capacity(packet.len());
-    header.ancount = header.ancount.checked_sub(u16::try_from(strays.len()).ok()?)?;
+    header.ancount = header.ancount.checked_sub(u16::try_from(unrelated.len()).ok()?)?;
     out.extend_from_slice(&header.to_bytes());
     out.extend_from_slice(packet.get(HEADER_LEN..question_end)?);
     let mut at = question_end;
-    for place in 0..records {
-        let record = Record::reread(packet, at)?;
+    for index in 0..records {
+        let record = Record::read_validated(packet, at)?;
         at = record.end;
-        let is_stray = u16::try_from(place).is_ok_and(|place| strays.binary_search(&place).is_ok());
-        if !is_stray {
+        let is_unrelated = u16::try_from(index).is_ok_and(|index| unrelated.binary_search(&index).is_ok());
+        if !is_unrelated {
             push_record(packet, &record, &mut out)?;
         }
         if out.len() > usize::from(u16::MAX) {
@@ -33,11 +34,11 @@ fn push_record(packet: &[u8], record: &Record, out: &mut Vec<u8>) -> Option<()> 
     out.extend_from_slice(packet.get(record.ttl_at - 4..record.ttl_at + TTL_LEN)?);
     let length_at = out.len();
     out.extend_from_slice(&[0, 0]);
-    let layout = Layout::of(record.rtype, record.class);
+    let layout = RdataLayout::of(record.rtype, record.class);
     let names_at = layout.names_at(packet, record.rdata)?;
     out.extend_from_slice(packet.get(record.rdata..names_at)?);
     let mut at = names_at;
-    for _ in 0..layout.names() {
+    for _ in 0..layout.names {
         push_name(packet, at, out)?;
         at = name_end(packet, at)?;
     }

@@ -1,9 +1,9 @@
-//! Names as they lie in a packet that was walked before: every pointer leads back, and every name ends.
+//! Names with compression pointers (RFC 1035 section 4.1.4) in a validated packet: every pointer
+//! leads back, and every name ends.
 
 use crate::octets::u16_at;
 
-/// True when the names at `a` and `b` are equal but for case. Both were walked before, so every pointer leads back
-/// and every name ends.
+/// True when the names at `a` and `b` are equal, without regard to case.
 pub(crate) fn same_name(packet: &[u8], mut a: usize, mut b: usize) -> bool {
     loop {
         let (Some((a_at, a_label)), Some((b_at, b_label))) = (label(packet, a), label(packet, b)) else {
@@ -22,7 +22,7 @@ pub(crate) fn same_name(packet: &[u8], mut a: usize, mut b: usize) -> bool {
     }
 }
 
-/// The label at `at`, or where a pointer there leads: where its length octet is, and its octets.
+/// The label at `at`, after following pointers: the position of its length octet, and its octets.
 fn label(packet: &[u8], mut at: usize) -> Option<(usize, &[u8])> {
     loop {
         let len = *packet.get(at)?;
@@ -33,7 +33,7 @@ fn label(packet: &[u8], mut at: usize) -> Option<(usize, &[u8])> {
     }
 }
 
-/// Where the name at `at` ends in place: behind its root, or behind the pointer it goes on at.
+/// The end of the name at `at` in place: after its root or its first pointer.
 pub(crate) fn name_end(packet: &[u8], mut at: usize) -> Option<usize> {
     loop {
         match *packet.get(at)? {
@@ -44,7 +44,7 @@ pub(crate) fn name_end(packet: &[u8], mut at: usize) -> Option<usize> {
     }
 }
 
-/// Appends the name at `at` without pointers. The packet was walked before.
+/// Appends the name at `at`, uncompressed.
 pub(crate) fn push_name(packet: &[u8], mut at: usize, out: &mut Vec<u8>) -> Option<()> {
     loop {
         let (label_at, octets) = label(packet, at)?;
@@ -57,9 +57,9 @@ pub(crate) fn push_name(packet: &[u8], mut at: usize, out: &mut Vec<u8>) -> Opti
     }
 }
 
-/// A hash of the name at `at`, the same for names that are equal but for case. The packet was walked before.
+/// A case-insensitive hash of the name at `at`.
 pub(crate) fn hash_name(packet: &[u8], mut at: usize) -> u32 {
-    // FNV-1a: it saves comparisons; who makes names collide only makes us compare.
+    // FNV-1a: it saves comparisons; collisions only cost comparisons.
     let mut hash = 0x811c_9dc5_u32;
     while let Some((label_at, octets)) = label(packet, at).filter(|(_, octets)| !octets.is_empty()) {
         for octet in octets {
@@ -71,7 +71,7 @@ pub(crate) fn hash_name(packet: &[u8], mut at: usize) -> u32 {
     hash
 }
 
-/// Where the name at `at` goes on behind its first label; nothing for the root. The packet was walked before.
+/// The position of the name at `at` without its first label; nothing for the root.
 pub(crate) fn parent(packet: &[u8], at: usize) -> Option<usize> {
     let (label_at, octets) = label(packet, at)?;
     (!octets.is_empty()).then_some(label_at + 1 + octets.len())

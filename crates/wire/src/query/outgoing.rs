@@ -23,7 +23,8 @@ pub struct OutgoingQuery<'a> {
 }
 
 impl OutgoingQuery<'_> {
-    /// Appends the encoded query. AD is set to request the AD bit of the response (RFC 6840 section 5.7).
+    /// Appends the encoded query. AD is set to request the AD bit of the response (RFC 6840 section
+    /// 5.7).
     pub fn write(&self, out: &mut Vec<u8>) {
         let mut flags = Flags::AD;
         if self.recursion_desired {

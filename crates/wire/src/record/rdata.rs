@@ -1,20 +1,22 @@
-//! Positions of domain names in the RDATA of the known record types.
+//! Positions of domain names in RDATA, by record type.
 
 use crate::header::{Class, RecordType};
 
-/// Where names are in the RDATA of a type: behind `before` octets and `strings` with a length octet each, that
-/// many, and `after` octets or any number.
-pub(crate) struct Layout {
+/// The layout of a type's RDATA: `before` octets, `strings` character strings, `names` domain
+/// names, then `after` octets (any number where it is absent).
+pub(crate) struct RdataLayout {
     before: usize,
     strings: usize,
-    pub(super) names: usize,
+    /// Domain names.
+    pub(crate) names: usize,
+    /// Octets after the last name.
     pub(super) after: Option<usize>,
 }
 
-impl Layout {
+impl RdataLayout {
     pub(crate) const fn of(rtype: RecordType, class: Class) -> Self {
         let (before, strings, names, after) = match rtype.0 {
-            // Addresses, in whose size old stub resolvers trust. Other classes have other addresses.
+            // A and AAAA: old stub resolvers trust their size. Other classes have other addresses.
             1 if class.0 == Class::IN.0 => (4, 0, 0, Some(0)),
             28 if class.0 == Class::IN.0 => (16, 0, 0, Some(0)),
             // NS, MD, MF, CNAME, MB, MG, MR, PTR, DNAME.
@@ -29,7 +31,7 @@ impl Layout {
             26 => (2, 0, 2, Some(0)),
             // SRV.
             33 => (6, 0, 1, Some(0)),
-            // NAPTR: flags, services and expression before the replacement.
+            // NAPTR: flags, services and regular expression before the replacement.
             35 => (4, 3, 1, Some(0)),
             // SIG, RRSIG: the signer.
             24 | 46 => (18, 0, 1, None),
@@ -42,12 +44,7 @@ impl Layout {
         Self { before, strings, names, after }
     }
 
-    /// How many names there are.
-    pub(crate) fn names(&self) -> usize {
-        self.names
-    }
-
-    /// Where the first name of the RDATA at `rdata` begins.
+    /// The position of the first name, for RDATA at `rdata`.
     pub(crate) fn names_at(&self, packet: &[u8], rdata: usize) -> Option<usize> {
         let mut at = rdata + self.before;
         for _ in 0..self.strings {

@@ -1,125 +1,128 @@
-//! The CNAME chain of an answer (RFC 1034 section 3.6.2): whether it leads to what was asked for, and what does not
-//! belong to it.
+//! The CNAME chain of an answer section (RFC 1034 section 3.6.2): whether it reaches the QTYPE, and
+//! which records are unrelated to the question.
 
 use crate::header::{Class, HEADER_LEN, RecordType};
 use crate::name::compressed::{hash_name, parent, same_name};
 use crate::octets::u16_at;
 use crate::record::Record;
 
-/// CNAMEs we follow. Resolvers give up between 8 and 16; a longer chain is relayed, but not called an answer.
-const MAX_CHAIN: usize = 16;
+/// CNAMEs that are followed. Resolvers give up between 8 and 16; a longer chain is relayed, but not
+/// classified as positive.
+const MAX_CNAMES: usize = 16;
 
-/// DNAMEs an answer may owe its CNAMEs to (RFC 6672 section 3.1).
+/// DNAMEs from which an answer's CNAMEs may be synthesized (RFC 6672 section 3.1).
 const MAX_DNAMES: usize = 4;
 
-/// What the answer section comes to.
+/// What the answer section contains for the question.
 #[derive(Debug, Default)]
 pub(super) struct Chain {
-    /// It leads from the question's name to a record of its type, in whatever order its records stand.
+    /// The chain leads from QNAME to a record of QTYPE, whatever the order of the records.
     pub(super) reaches_type: bool,
-    /// Its records that the question does not lead to, by place.
-    pub(super) strays: Vec<u16>,
+    /// Indices of the records that the chain does not include.
+    pub(super) unrelated: Vec<u16>,
 }
 
-/// A record of the answer section, with what tells its owner from most others.
-struct Link {
+/// A record of the answer section, with the hash of its owner.
+struct AnswerRecord {
     hash: u32,
     record: Record,
 }
 
-/// A name that the question leads to.
+/// A name of the chain: QNAME or the target of a CNAME.
 #[derive(Clone, Copy)]
-struct Step {
+struct ChainName {
     hash: u32,
     at: usize,
 }
 
 impl Chain {
-    /// Follows the first `answers` records behind the question. The packet was walked before.
+    /// Follows the first `answers` records after the question. The packet must be validated.
     pub(super) fn follow(packet: &[u8], question_end: usize, answers: u16) -> Option<Self> {
         if answers == 0 {
             return Some(Self::default());
         }
         let qtype = RecordType(u16_at(packet, question_end - 4)?);
         let qclass = Class(u16_at(packet, question_end - 2)?);
-        let links = links(packet, question_end, answers)?;
-        let (names, is_clear) = names(packet, &links, qclass);
-        let is_wanted = |link: &Link| {
-            (link.record.rtype == qtype || qtype == RecordType::ANY)
-                && (link.record.class == qclass || qclass == Class::ANY)
+        let records = answer_records(packet, question_end, answers)?;
+        let (names, is_unambiguous) = chain_names(packet, &records, qclass);
+        let has_qtype = |answer: &AnswerRecord| {
+            (answer.record.rtype == qtype || qtype == RecordType::ANY)
+                && (answer.record.class == qclass || qclass == Class::ANY)
         };
-        let wanted_at = |step: &Step| links.iter().any(|link| is_wanted(link) && link.is_at(packet, *step));
-        let reaches_type = is_clear && names.iter().any(wanted_at);
-        Some(Self { reaches_type, strays: strays(packet, &links, &names) })
+        let ends_chain =
+            |name: &ChainName| records.iter().any(|answer| has_qtype(answer) && answer.is_at(packet, *name));
+        let reaches_type = is_unambiguous && names.iter().any(ends_chain);
+        Some(Self { reaches_type, unrelated: unrelated(packet, &records, &names) })
     }
 }
 
-impl Link {
-    fn is_at(&self, packet: &[u8], step: Step) -> bool {
-        self.hash == step.hash && same_name(packet, self.record.owner, step.at)
+impl AnswerRecord {
+    fn is_at(&self, packet: &[u8], name: ChainName) -> bool {
+        self.hash == name.hash && same_name(packet, self.record.owner, name.at)
     }
 }
 
-fn links(packet: &[u8], question_end: usize, answers: u16) -> Option<Vec<Link>> {
+fn answer_records(packet: &[u8], question_end: usize, answers: u16) -> Option<Vec<AnswerRecord>> {
     let mut at = question_end;
-    let links = (0..answers).map(|_| {
-        let record = Record::reread(packet, at)?;
+    let records = (0..answers).map(|_| {
+        let record = Record::read_validated(packet, at)?;
         at = record.end;
-        Some(Link { hash: hash_name(packet, record.owner), record })
+        Some(AnswerRecord { hash: hash_name(packet, record.owner), record })
     });
-    links.collect()
+    records.collect()
 }
 
-/// The names from the question's on, one CNAME after another; false when it is not clear where they lead: two targets of
-/// one name, or too many names.
-fn names(packet: &[u8], links: &[Link], qclass: Class) -> (Vec<Step>, bool) {
-    let mut last = Step { hash: hash_name(packet, HEADER_LEN), at: HEADER_LEN };
+/// QNAME and the targets of the CNAMEs from there; false when the chain is ambiguous (two targets
+/// of one name) or too long.
+fn chain_names(packet: &[u8], records: &[AnswerRecord], qclass: Class) -> (Vec<ChainName>, bool) {
+    let mut last = ChainName { hash: hash_name(packet, HEADER_LEN), at: HEADER_LEN };
     let mut names = vec![last];
     loop {
-        let is_next = |link: &&Link| {
-            link.record.rtype == RecordType::CNAME
-                && (link.record.class == qclass || qclass == Class::ANY)
-                && link.is_at(packet, last)
+        let is_next = |answer: &&AnswerRecord| {
+            answer.record.rtype == RecordType::CNAME
+                && (answer.record.class == qclass || qclass == Class::ANY)
+                && answer.is_at(packet, last)
         };
-        let mut targets = links.iter().filter(is_next).map(|link| link.record.rdata);
+        let mut targets = records.iter().filter(is_next).map(|answer| answer.record.rdata);
         let Some(target) = targets.next() else { return (names, true) };
         if targets.any(|other| !same_name(packet, target, other)) {
             return (names, false);
         }
-        last = Step { hash: hash_name(packet, target), at: target };
+        last = ChainName { hash: hash_name(packet, target), at: target };
         if names.iter().any(|name| name.hash == last.hash && same_name(packet, name.at, last.at)) {
             return (names, true);
         }
         names.push(last);
-        if names.len() > MAX_CHAIN + 1 {
+        if names.len() > MAX_CNAMES + 1 {
             return (names, false);
         }
     }
 }
 
-/// Records at names that the question does not lead to. Above those names there may be a DNAME and its signature.
-fn strays(packet: &[u8], links: &[Link], names: &[Step]) -> Vec<u16> {
-    let is_off = |link: &Link| !names.iter().any(|name| link.is_at(packet, *name));
-    let is_dname = |link: &&Link| link.record.rtype == RecordType::DNAME && is_off(link);
-    let dnames: Vec<Step> = links
+/// Records whose owner is not in the chain, except DNAMEs above a name of the chain and their
+/// RRSIGs.
+fn unrelated(packet: &[u8], records: &[AnswerRecord], names: &[ChainName]) -> Vec<u16> {
+    let is_off_chain = |answer: &AnswerRecord| !names.iter().any(|name| answer.is_at(packet, *name));
+    let is_dname = |answer: &&AnswerRecord| answer.record.rtype == RecordType::DNAME && is_off_chain(answer);
+    let dnames: Vec<ChainName> = records
         .iter()
         .filter(is_dname)
         .take(MAX_DNAMES)
-        .filter(|link| names.iter().any(|name| is_above(packet, link.record.owner, name.at)))
-        .map(|link| Step { hash: link.hash, at: link.record.owner })
+        .filter(|answer| names.iter().any(|name| is_ancestor(packet, answer.record.owner, name.at)))
+        .map(|answer| ChainName { hash: answer.hash, at: answer.record.owner })
         .collect();
-    let is_stray = |link: &Link| {
-        let above = matches!(link.record.rtype, RecordType::DNAME | RecordType::RRSIG);
-        is_off(link) && !(above && dnames.iter().any(|dname| link.is_at(packet, *dname)))
+    let is_unrelated = |answer: &AnswerRecord| {
+        let may_be_above = matches!(answer.record.rtype, RecordType::DNAME | RecordType::RRSIG);
+        is_off_chain(answer) && !(may_be_above && dnames.iter().any(|dname| answer.is_at(packet, *dname)))
     };
-    (0..).zip(links).filter(|(_, link)| is_stray(link)).map(|(place, _)| place).collect()
+    (0..).zip(records).filter(|(_, answer)| is_unrelated(answer)).map(|(index, _)| index).collect()
 }
 
-/// True when the name at `upper` is an ancestor of the one at `lower`.
-fn is_above(packet: &[u8], upper: usize, lower: usize) -> bool {
-    let mut at = lower;
+/// True when the name at `ancestor` is an ancestor of the one at `descendant`.
+fn is_ancestor(packet: &[u8], ancestor: usize, descendant: usize) -> bool {
+    let mut at = descendant;
     while let Some(above) = parent(packet, at) {
-        if same_name(packet, above, upper) {
+        if same_name(packet, above, ancestor) {
             return true;
         }
         at = above;

@@ -144,13 +144,13 @@ fn what_opt_says_counts_against_the_limit() {
         (plain, 5, vec![]),
         (ResponseOptions { error, ..plain }, 4, vec![0, 15, 0, 2, 0, 13]),
         (ResponseOptions { keepalive, ..plain }, 4, vec![0, 11, 0, 2, 0, 100]),
-        (ResponseOptions { error, limit: plain.limit + 6, ..plain }, 5, vec![0, 15, 0, 2, 0, 13]),
+        (ResponseOptions { error, max_len: plain.max_len + 6, ..plain }, 5, vec![0, 15, 0, 2, 0, 13]),
         (ResponseOptions { udp_size: 4096, ..plain }, 5, vec![]),
     ] {
         let mut told = Vec::new();
         answer.write(&Query::parse(&query).unwrap().header, options, &mut told);
         assert_eq!(usize::from(Header::read(&told).unwrap().ancount), records, "{options:?}");
-        assert!(told.len() <= options.limit);
+        assert!(told.len() <= options.max_len);
         assert!(told.ends_with(&opt(options.udp_size, 0, &edns_options)), "{options:?}");
     }
 }

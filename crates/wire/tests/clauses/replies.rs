@@ -70,7 +70,7 @@ fn opt_says_our_size_and_how_long_the_connection_is_kept() {
     reply::error(&query.header, Rcode::SERVFAIL, own, &mut out);
     let options = [0, 15, 0, 2, 0, 23, 0, 11, 0, 2, 0, 100];
     assert_eq!(out, message(0x8182, &asked, [&[], &[], &[opt(4096, 0, &options)]]));
-    assert_eq!(own.octets(), opt(4096, 0, &options).len());
+    assert_eq!(own.wire_len(), opt(4096, 0, &options).len());
     assert_eq!(Keepalive::of(Duration::from_secs(24 * 3600)), Keepalive(u16::MAX), "as much as it can say");
 }
 
