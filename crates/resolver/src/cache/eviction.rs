@@ -7,13 +7,15 @@
 //! so that a flood in one block does not empty another.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
+use super::capacity::StoreLimits;
+use super::entry::Entry;
 use super::fifo::{NOWHERE, Places, Row};
 use super::ghost::Departed;
-use super::usage::Departure;
-use super::{Entry, Store, Usage};
-use crate::policy::CacheOptions;
+use super::store::Store;
+use super::usage::RemovalCause;
+use super::usage::Usage;
 
 /// The largest entry has this part of the budget.
 const ENTRY_PART: u64 = 64;
@@ -38,29 +40,6 @@ const CAPACITY_EVICTIONS: u32 = 32;
 
 /// Places looked at in one go when entries are collected for another process: workers that insert wait no longer.
 const SURVEYED: u32 = 256;
-
-/// What a `cache` directive grants to one of its stores.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct StoreLimits {
-    /// Entries, above 0.
-    pub(crate) capacity: u32,
-    /// How long after its life an answer is still of use.
-    pub(crate) grace: Duration,
-    /// And a failure: the next one in a row lives longer.
-    pub(crate) failure_grace: Duration,
-}
-
-impl StoreLimits {
-    /// What `policy` grants to `store`.
-    pub(crate) fn of(policy: &CacheOptions, store: Store) -> Self {
-        let capacity = match store {
-            Store::Success => policy.success.capacity,
-            Store::Denial => policy.denial.capacity,
-        };
-        let grace = policy.serve_stale.map_or(Duration::ZERO, |stale| stale.duration);
-        Self { capacity: capacity.max(1), grace, failure_grace: policy.servfail }
-    }
-}
 
 /// What becomes of an entry that comes from another process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -173,16 +152,16 @@ impl Room {
         let old = old.filter(|old| self.stands(old));
         let mut patience = PATIENCE;
         if let Some(old) = old {
-            let place = old.sieve.place();
-            entry.sieve.ask();
+            let place = old.sieve.slot();
+            entry.sieve.visit();
             if self.stores.get(store).is_some_and(|row| row.is_of(old)) {
                 self.replace(store, place, entry);
                 self.free_octets(0, now, &mut patience);
                 return self.sweep(now);
             }
-            self.dismiss(place, Departure::Replaced);
+            self.dismiss(place, RemovalCause::Replaced);
         } else if self.has_returned(store, entry) {
-            entry.sieve.ask();
+            entry.sieve.visit();
         }
         self.free_places(store, now, &mut patience);
         self.free_octets(u64::from(entry.weight()), now, &mut patience);
@@ -216,10 +195,10 @@ impl Room {
             return Reception::NoPlace;
         }
         let store = self.store_of(entry, limits);
-        match old.map(|old| old.sieve.place()) {
+        match old.map(|old| old.sieve.slot()) {
             Some(place) if same => self.replace(store, place, entry),
             Some(place) => {
-                self.dismiss(place, Departure::Replaced);
+                self.dismiss(place, RemovalCause::Replaced);
                 self.push(store, entry, Places::push_oldest);
             }
             None => self.push(store, entry, Places::push_oldest),
@@ -242,7 +221,7 @@ impl Room {
 
     /// True for an entry of the table that has its place here.
     fn stands(&self, old: &Arc<Entry>) -> bool {
-        self.places.entry(old.sieve.place()).is_some_and(|entry| Arc::ptr_eq(old, entry))
+        self.places.entry(old.sieve.slot()).is_some_and(|entry| Arc::ptr_eq(old, entry))
     }
 
     /// The number of the store of `entry`, which is valid until a store without entries is struck off.
@@ -265,16 +244,16 @@ impl Room {
     fn push(&mut self, store: usize, entry: &Arc<Entry>, end: PushAt) {
         let Some(store) = self.stores.get_mut(store) else { return };
         let place = end(&mut self.places, &mut store.row, Arc::clone(entry));
-        entry.sieve.stand(place);
+        entry.sieve.set_slot(place);
         self.weight += u64::from(entry.weight());
-        store.usage.entered(store.store);
+        store.usage.count_insertion(store.store);
     }
 
     fn replace(&mut self, store: usize, place: u32, entry: &Arc<Entry>) {
         let Some(store) = self.stores.get_mut(store) else { return };
         let before = store.row.weight;
         self.places.replace(&mut store.row, place, Arc::clone(entry));
-        entry.sieve.stand(place);
+        entry.sieve.set_slot(place);
         self.weight = self.weight + store.row.weight - before;
     }
 
@@ -307,9 +286,9 @@ impl Room {
             }
             let Some(entry) = self.places.entry(at) else { return };
             let ended = entry.is_expired(now, *limits);
-            if ended || *patience == 0 || !entry.sieve.pass_by() {
+            if ended || *patience == 0 || !entry.sieve.take_visited() {
                 row.hand = at;
-                let departure = if ended { Departure::Ended } else { Departure::Evicted };
+                let departure = if ended { RemovalCause::Expired } else { RemovalCause::Evicted };
                 return self.see_off(at, departure);
             }
             *patience -= 1;
@@ -325,13 +304,13 @@ impl Room {
             let Some(entry) = self.places.entry(at) else { continue };
             let limits = self.stores.iter().find(|store| store.is_of(entry)).map(|store| store.limits);
             if limits.is_some_and(|limits| entry.is_expired(now, limits)) {
-                self.see_off(at, Departure::Ended);
+                self.see_off(at, RemovalCause::Expired);
             }
         }
     }
 
     /// Takes an entry out of its row, for the table to let go of too.
-    fn see_off(&mut self, at: u32, departure: Departure) {
+    fn see_off(&mut self, at: u32, departure: RemovalCause) {
         if let Some((entry, turnover)) = self.dismiss(at, departure) {
             self.departed.note(&entry.key, turnover);
             self.moved += u64::from(entry.weight());
@@ -340,12 +319,12 @@ impl Room {
     }
 
     /// Takes an entry out of its row; also says at which turnover of its store.
-    fn dismiss(&mut self, at: u32, departure: Departure) -> Option<(Arc<Entry>, u8)> {
+    fn dismiss(&mut self, at: u32, departure: RemovalCause) -> Option<(Arc<Entry>, u8)> {
         let entry = self.places.entry(at)?;
         let store = self.stores.iter_mut().find(|store| store.is_of(entry))?;
         let entry = self.places.take(&mut store.row, at)?;
         self.weight -= u64::from(entry.weight());
-        store.usage.left(store.store, departure);
+        store.usage.count_removal(store.store, departure);
         Some((entry, store.count_departure()))
     }
 }

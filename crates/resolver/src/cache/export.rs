@@ -25,7 +25,7 @@ impl Cache {
             ranked.extend(found.drain(..).filter_map(|entry| {
                 let (block, _) = Key::split(&entry.key)?;
                 // Workers go on to count: the order is by what was so here.
-                let rank = (entry.sieve.is_asked(), entry.popularity.hits(), entry.stored);
+                let rank = (entry.sieve.is_visited(), entry.popularity.hits(), entry.stored);
                 Some((Reverse(rank), *numbers.get(&block)?, entry))
             }));
         }
@@ -71,7 +71,7 @@ fn parcel(block: u16, entry: &Entry, now: Instant) -> Option<Parcel<'_>> {
         block,
         age: now.saturating_duration_since(entry.stored),
         ttl: entry.ttl,
-        asked: entry.sieve.is_asked(),
+        asked: entry.sieve.is_visited(),
         hits: entry.popularity.hits(),
         last_hit: entry.popularity.last_hit(),
         key,

@@ -137,7 +137,7 @@ fn entry(parcel: &Parcel<'_>, stored: Instant, target: &ImportTarget) -> Option<
     let ttl = cacheability.ttl.min(parcel.ttl);
     let sieve = SieveState::default();
     if parcel.asked {
-        sieve.ask();
+        sieve.visit();
     }
     Some(Entry {
         key,

@@ -62,7 +62,7 @@ impl L1Cache {
             }
         };
         let entry = self.entry(at)?;
-        entry.sieve.ask();
+        entry.sieve.visit();
         Some((entry, age))
     }
 
@@ -173,7 +173,7 @@ mod tests {
             entries.push(Arc::downgrade(&fresh));
             assert!(front.insert(
                 fresh,
-                StoreLimits { capacity: 1, grace: Duration::ZERO, failure_grace: Duration::ZERO }
+                StoreLimits { capacity: 1, stale_window: Duration::ZERO, failure_window: Duration::ZERO }
             ));
             shared.settle();
             assert!(front.get(&[key], now, Duration::ZERO).is_some());

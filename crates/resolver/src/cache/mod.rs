@@ -8,42 +8,45 @@
 //! What it holds goes over to another process in parcels (`record`): [`Cache::pack`] makes them, most wanted first, and
 //! [`Cache::unpack`] takes them in and believes nothing.
 
+mod capacity;
 mod entry;
 mod eviction;
 mod export;
+mod failure;
 mod fifo;
 mod ghost;
 mod import;
 mod key;
 mod l1;
 pub(crate) mod lookup;
+mod prefetch;
 mod record;
+mod store;
 pub(crate) mod ttl;
 mod usage;
+mod visited;
 pub(crate) mod write;
 
 use std::hash::RandomState;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-pub use entry::Store;
-pub(crate) use entry::{CachedFailure, Entry, Freshness, Outage, Popularity, SieveState};
-pub(crate) use eviction::StoreLimits;
+pub(crate) use capacity::StoreLimits;
+pub(crate) use entry::{Entry, Freshness};
 use eviction::{Reception, Room};
 pub use export::Export;
+pub(crate) use failure::{CachedFailure, Outage};
 pub use import::{ImportSummary, ImportTarget};
 pub(crate) use key::Key;
 pub(crate) use l1::L1Cache;
+pub(crate) use prefetch::Popularity;
 pub use record::MAX_RECORD_LEN;
+pub use store::Store;
 pub use usage::Usage;
+pub(crate) use visited::SieveState;
 
 /// SipHash with keys of the process: names chosen by a client cannot be made to collide.
 type Hasher = RandomState;
-
-/// Octets an entry costs beside its key and message: the entry itself, moka's record and list node of it, its part of
-/// the tables, and what an allocator rounds up. Counted by `tests/allocations.rs`, which holds it to a twentieth of
-/// an entry.
-const BOOKKEEPING: usize = 556;
 
 /// Octets that may wait for moka to let go of them, beside the few entries for which it waits anyway.
 const UNSETTLED: u64 = 1 << 20;

@@ -1,10 +1,10 @@
-//! How much of the cache is a block's.
+//! Entries and evictions of one server block, for metrics and for capacity.
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 
 use super::Store;
 
-/// How many entries of a block the cache holds, and how many it let go to make room.
+/// Number of a block's entries in the cache, and of its evictions, by store.
 #[derive(Debug, Default)]
 pub struct Usage {
     success: AtomicI64,
@@ -13,45 +13,45 @@ pub struct Usage {
     denial_evictions: AtomicU64,
 }
 
-/// Why an entry is in the cache no more.
+/// Why an entry was removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Departure {
-    /// A newer answer to the same question has its place.
+pub(super) enum RemovalCause {
+    /// A newer entry has the same key.
     Replaced,
-    /// It had outlived its use.
-    Ended,
-    /// It could still have been told, but another had to have room.
+    /// It had expired, and its stale window had ended.
+    Expired,
+    /// It could still have been served; the capacity or the budget was reached.
     Evicted,
 }
 
 impl Usage {
-    /// Entries with records.
+    /// Positive entries.
     pub fn success(&self) -> i64 {
         self.success.load(Relaxed)
     }
 
-    /// Entries that say there is nothing.
+    /// Negative entries and failures.
     pub fn denial(&self) -> i64 {
         self.denial.load(Relaxed)
     }
 
-    /// Entries with records that made room for others.
+    /// Positive entries evicted.
     pub fn success_evictions(&self) -> u64 {
         self.success_evictions.load(Relaxed)
     }
 
-    /// Entries without that made room for others.
+    /// Negative entries and failures evicted.
     pub fn denial_evictions(&self) -> u64 {
         self.denial_evictions.load(Relaxed)
     }
 
-    pub(super) fn entered(&self, store: Store) {
+    pub(super) fn count_insertion(&self, store: Store) {
         self.entries(store).fetch_add(1, Relaxed);
     }
 
-    pub(super) fn left(&self, store: Store, departure: Departure) {
+    pub(super) fn count_removal(&self, store: Store, cause: RemovalCause) {
         self.entries(store).fetch_sub(1, Relaxed);
-        if departure == Departure::Evicted {
+        if cause == RemovalCause::Evicted {
             let evictions = match store {
                 Store::Success => &self.success_evictions,
                 Store::Denial => &self.denial_evictions,

@@ -98,7 +98,7 @@ impl Resolver {
         let ttl = if inflight.has_waited { most } else { (FIRST_LIFE << streak).min(most) };
         let forward = query.forward().map(|forward| Arc::clone(&forward.state));
         let unheard = forward.filter(|forward| forward.responses.load(Relaxed) == inflight.heard);
-        let outage = unheard.map(|forward| Outage { forward, answers: inflight.heard });
+        let outage = unheard.map(|forward| Outage { forward, responses: inflight.heard });
         let Some(answer) = no_answer(&query.question) else { return };
         let failure = CachedFailure::new(outage, streak);
         self.insert_failure(now, query, (key, ttl, failure), answer);
