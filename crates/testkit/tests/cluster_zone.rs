@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use testkit::client::{Client, ClientError, Outcome, Pipeline, QueryOptions, Response, Stub};
+use testkit::client::{Client, ClientError, LookupResult, Pipeline, QueryOptions, Response, Stub};
 use testkit::upstream::{Transport, Upstream};
 use testkit::{RecordType, ResponseCode, cluster_zone};
 
@@ -159,7 +159,7 @@ fn the_search_list_finds_services_as_a_pod_does() {
     .unwrap();
     pod.servers = vec![upstream.addr()];
     let (outcome, tries) = pod.look_up("myweb-svc", RecordType::A);
-    assert_eq!(outcome, Outcome::Found);
+    assert_eq!(outcome, LookupResult::Found);
     let tried: Vec<&str> = tries.iter().map(|tried| tried.name.as_str()).collect();
     assert_eq!(
         tried,
@@ -170,9 +170,9 @@ fn the_search_list_finds_services_as_a_pod_does() {
             "myweb-svc.default.svc.cluster.local."
         ]
     );
-    assert_eq!(pod.look_up("myweb-svc.default", RecordType::A).0, Outcome::Found);
-    assert_eq!(pod.look_up("myweb-svc.default", RecordType::MX).0, Outcome::NoData);
-    assert_eq!(pod.look_up("nobody", RecordType::A).0, Outcome::NxDomain);
+    assert_eq!(pod.look_up("myweb-svc.default", RecordType::A).0, LookupResult::Found);
+    assert_eq!(pod.look_up("myweb-svc.default", RecordType::MX).0, LookupResult::NoData);
+    assert_eq!(pod.look_up("nobody", RecordType::A).0, LookupResult::NxDomain);
 }
 
 #[test]

@@ -1,30 +1,33 @@
-//! Words into messages and messages into words.
+//! The text form of messages: parsing, formatting, errors.
 
 use hickory_proto::op::{Message, MessageType, OpCode};
 use testkit::text::{decode, encode, format, parse, parse_hex, parse_question};
 
-/// What `words` look like after they went through a packet.
-fn shown(words: &str) -> String {
+/// The formatted message after `text` was parsed, encoded and decoded.
+fn round_trip(text: &str) -> String {
     let mut message = Message::new(7, MessageType::Response, OpCode::Query);
     message.queries.extend(parse_question(&["www.Example.test", "A"]));
-    let words: Vec<&str> = words.split(' ').collect();
-    let outcome = parse(&words, message).and_then(|message| decode(&encode(&message)?));
-    outcome.map_or_else(|error| format!("error: {error}"), |message| format(&message))
+    let tokens: Vec<&str> = text.split(' ').collect();
+    let result = parse(&tokens, message).and_then(|message| decode(&encode(&message)?));
+    result.map_or_else(|error| format!("error: {error}"), |message| format(&message))
 }
 
 #[test]
-fn head_and_opt() {
+fn header_and_opt_round_trip() {
     assert_eq!(
-        shown("NXDOMAIN aa tc rd ra ad cd edns=4096,do,version=1,ede=22,option=10:0102"),
+        round_trip("NXDOMAIN aa tc rd ra ad cd edns=4096,do,version=1,ede=22,option=10:0102"),
         "id=7 NXDOMAIN qr aa tc rd ra ad cd\n  question   www.Example.test. A\n  \
          edns=4096,do,version=1,ede=22,option=10:0102"
     );
-    assert_eq!(shown("aa aa=0 qr=0 opcode=4"), "id=7 NOERROR opcode=4\n  question   www.Example.test. A");
-    assert_eq!(shown("do edns=none"), shown("NOERROR"));
+    assert_eq!(
+        round_trip("aa aa=0 qr=0 opcode=4"),
+        "id=7 NOERROR opcode=4\n  question   www.Example.test. A"
+    );
+    assert_eq!(round_trip("do edns=none"), round_trip("NOERROR"));
 }
 
 #[test]
-fn records_by_section_and_number() {
+fn records_round_trip_by_section_and_with_counts() {
     let records = [
         "www.Example.test 30 A 192.0.2.255 x3 / www.Example.test 31 AAAA 2001:db8::ff x2 /",
         "a.test 32 CH TXT \"one\" \"two words\" / b.test 33 TYPE65280 \\# 3 0a_0b_0c",
@@ -50,14 +53,14 @@ fn records_by_section_and_number() {
         "additional d.test. 39 PTR e.test.",
         "additional d.test. 40 CNAME e.test.",
     ];
-    assert_eq!(shown(&records.join(" ")), expected.join("\n  "));
+    assert_eq!(round_trip(&records.join(" ")), expected.join("\n  "));
 }
 
 #[test]
-fn what_is_not_understood_is_named() {
+fn errors_quote_the_token() {
     let cases = [
-        ("NOEROR", "`NOEROR` is no response code"),
-        ("xy=0", "`xy` is no response code"),
+        ("NOEROR", "`NOEROR` is not a response code"),
+        ("xy=0", "`xy` is not a response code"),
         ("opcode=high", "`opcode=high`"),
         ("edns=big", "`big` does not begin with a payload size"),
         ("edns=1232,no", "`no` is not a part of OPT"),
@@ -66,30 +69,30 @@ fn what_is_not_understood_is_named() {
         ("www.test 30", "a record without a type"),
         ("www.test 30 B 192.0.2.1", "`B` is not a record type"),
         ("www.test 30 A 192.0.2.256", "`A 192.0.2.256`"),
-        ("www.test 30 TXT \"x\" x2", "only addresses can be counted up"),
+        ("www.test 30 TXT \"x\" x2", "only address records take a count"),
         ("www.test 30 TYPE65280 \\# 2 0a", "is followed by 1 octets"),
         ("www.test 30 A 192.0.2.1 / answers: www.test 30 A 192.0.2.1", "`answers:` is not a section"),
         ("www.test 30 TXT \"x\" / . 1 A 1.1.1.1 x9999", "more records than a message can hold"),
     ];
-    for (words, error) in cases {
-        let shown = shown(words);
-        assert!(shown.starts_with("error: ") && shown.contains(error), "{words}: {shown}");
+    for (text, error) in cases {
+        let result = round_trip(text);
+        assert!(result.starts_with("error: ") && result.contains(error), "{text}: {result}");
     }
 }
 
 #[test]
-fn names_may_hold_any_octet_and_classes_be_numbers() {
-    let asked = parse_question(&[r"a\000\.B\255\\.test.", "A", "CLASS65280"]).unwrap();
-    let labels: Vec<&[u8]> = asked.name.iter().collect();
+fn names_may_contain_any_octet_and_classes_may_be_numbers() {
+    let question = parse_question(&[r"a\000\.B\255\\.test.", "A", "CLASS65280"]).unwrap();
+    let labels: Vec<&[u8]> = question.name.iter().collect();
     assert_eq!(labels, [&b"a\x00.B\xff\\"[..], b"test"]);
-    assert_eq!(u16::from(asked.query_class), 65280);
+    assert_eq!(u16::from(question.query_class), 65280);
     for broken in [r"a\", r"a\25", r"a\256.test", r"a\..b..c"] {
         assert!(parse_question(&[broken, "A"]).is_err(), "{broken}");
     }
 }
 
 #[test]
-fn octets_come_in_pairs() {
+fn hexadecimal_digits_come_in_pairs() {
     assert_eq!(parse_hex("00_fF_10"), Ok(vec![0, 255, 16]));
     assert!(parse_hex("0").is_err());
     assert!(parse_hex("0g").is_err());

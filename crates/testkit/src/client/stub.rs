@@ -1,4 +1,4 @@
-//! A pod's resolver: `resolv.conf` read and obeyed as glibc does it (`res_nsearch`).
+//! Stub resolver of a pod: `resolv.conf` with its search list, as in glibc (`res_nsearch`).
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -6,27 +6,30 @@ use std::time::Duration;
 
 use hickory_proto::op::ResponseCode;
 use hickory_proto::rr::RecordType;
+use resolver::action::Transport;
 
-use super::{Client, ClientError, QueryOptions, Response};
-use crate::upstream::Transport;
+use super::error::ClientError;
+use super::exchange::Client;
+use super::query::QueryOptions;
+use super::response::Response;
 
-/// The most name servers that glibc takes (`MAXNS`).
+/// Maximum number of name servers in glibc (`MAXNS`).
 const MAX_SERVERS: usize = 3;
-/// The largest `ndots` that glibc takes (`RES_MAXNDOTS`).
+/// Maximum `ndots` in glibc (`RES_MAXNDOTS`).
 const MAX_NDOTS: usize = 15;
 
-/// What `resolv.conf` says.
+/// The settings of a `resolv.conf`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stub {
-    /// Asked in turn, at most three.
+    /// Name servers, tried in order; at most three.
     pub servers: Vec<SocketAddr>,
-    /// Domains put behind names, in order.
+    /// Search domains, in order.
     pub search: Vec<String>,
-    /// A name with fewer dots goes through the search list first.
+    /// A name with fewer dots is tried with the search domains first.
     pub ndots: usize,
-    /// How long one attempt at one server may take.
+    /// Timeout of one attempt at one server.
     pub timeout: Duration,
-    /// How often each server is asked.
+    /// Attempts per server.
     pub attempts: usize,
     /// TCP only (`use-vc`).
     pub tcp: bool,
@@ -49,47 +52,47 @@ impl Default for Stub {
     }
 }
 
-/// A line of `resolv.conf` that cannot be obeyed.
+/// An invalid line of `resolv.conf`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BadResolvConf {
-    /// Its number, from 1.
+pub struct ResolvConfError {
+    /// Line number, from 1.
     pub line: usize,
-    /// What it says.
+    /// The line.
     pub text: String,
 }
 
-impl fmt::Display for BadResolvConf {
+impl fmt::Display for ResolvConfError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "resolv.conf:{}: cannot obey {:?}", self.line, self.text)
+        write!(f, "resolv.conf:{}: invalid line {:?}", self.line, self.text)
     }
 }
 
-impl std::error::Error for BadResolvConf {}
+impl std::error::Error for ResolvConfError {}
 
-/// A name that was tried on the way.
+/// One candidate of a lookup.
 #[derive(Debug)]
 pub struct CandidateResult {
-    /// The absolute name, with the last dot.
+    /// The absolute name, with the trailing dot.
     pub name: String,
-    /// What came of it.
+    /// The response, or why there is none.
     pub result: Result<Response, ClientError>,
 }
 
-/// How a lookup ended.
+/// Result of a lookup.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// The last try has records of the type.
+pub enum LookupResult {
+    /// The last candidate has records of the type.
     Found,
-    /// Some tried name exists, none has records of the type.
+    /// A candidate exists; none has records of the type.
     NoData,
-    /// No tried name exists.
+    /// No candidate exists.
     NxDomain,
-    /// No server gave a usable answer for some name.
+    /// No server gave a usable response for a candidate.
     Failed,
 }
 
 impl Stub {
-    /// What the kubelet gives the pods of a namespace where kubespray has installed the node cache.
+    /// The kubelet's `resolv.conf` for pods of a namespace, with kubespray's node-local cache.
     pub fn pod(namespace: &str) -> Self {
         Self {
             servers: vec![([169, 254, 25, 10], 53).into()],
@@ -103,15 +106,16 @@ impl Stub {
         }
     }
 
-    /// Reads the text of a `resolv.conf`. Servers listen on port 53.
+    /// Parses a `resolv.conf`; servers get port 53.
     ///
     /// # Errors
-    /// A server that is no address, or an option whose number is none. Unknown lines and options are passed over.
-    pub fn parse(text: &str) -> Result<Self, BadResolvConf> {
+    /// A server that is not an address, or an option with an invalid number. Unknown lines and options
+    /// are ignored.
+    pub fn parse(text: &str) -> Result<Self, ResolvConfError> {
         let mut stub = Self::default();
         for (index, line) in text.lines().enumerate() {
             let mut words = line.split_whitespace();
-            let read = match words.next() {
+            let parsed = match words.next() {
                 Some("nameserver") => words.next().and_then(|word| stub.add_server(word)),
                 Some("search" | "domain") => {
                     stub.search = words.map(str::to_owned).collect();
@@ -120,7 +124,7 @@ impl Stub {
                 Some("options") => words.try_for_each(|word| stub.set_option(word)),
                 _ => Some(()),
             };
-            read.ok_or_else(|| BadResolvConf { line: index + 1, text: line.to_owned() })?;
+            parsed.ok_or_else(|| ResolvConfError { line: index + 1, text: line.to_owned() })?;
         }
         Ok(stub)
     }
@@ -145,7 +149,7 @@ impl Stub {
         Some(())
     }
 
-    /// The absolute names that are tried for `name`, in order.
+    /// The absolute names tried for `name`, in order.
     pub fn candidates(&self, name: &str) -> Vec<String> {
         if name.ends_with('.') {
             return vec![name.to_owned()];
@@ -156,31 +160,31 @@ impl Stub {
             .map(|domain| format!("{name}.{}", domain.trim_end_matches('.')))
             .map(|candidate| format!("{}.", candidate.trim_end_matches('.')))
             .collect();
-        let itself = format!("{name}.");
+        let as_is = format!("{name}.");
         let dots = name.matches('.').count();
         if dots >= self.ndots {
-            candidates.insert(0, itself);
+            candidates.insert(0, as_is);
         } else {
-            candidates.push(itself);
+            candidates.push(as_is);
         }
         candidates
     }
 
-    /// Looks a name up, as far as it takes, and says what was tried.
-    pub fn look_up(&self, name: &str, record_type: RecordType) -> (Outcome, Vec<CandidateResult>) {
-        let mut tries = Vec::new();
-        let outcome = self.search(name, record_type, |tried| tries.push(tried));
-        (outcome, tries)
+    /// Looks a name up; returns the candidates tried.
+    pub fn look_up(&self, name: &str, record_type: RecordType) -> (LookupResult, Vec<CandidateResult>) {
+        let mut candidates = Vec::new();
+        let result = self.search(name, record_type, |candidate| candidates.push(candidate));
+        (result, candidates)
     }
 
-    /// Looks a name up, handing over each try as soon as it is made. NXDOMAIN, NODATA and SERVFAIL lead to the next
-    /// candidate; a server that does not answer ends the search.
+    /// Looks a name up and calls `each` after every candidate. NXDOMAIN, NODATA and SERVFAIL lead to the
+    /// next candidate; no response ends the search.
     pub fn search(
         &self,
         name: &str,
         record_type: RecordType,
         mut each: impl FnMut(CandidateResult),
-    ) -> Outcome {
+    ) -> LookupResult {
         let (mut no_data, mut failed) = (false, false);
         for candidate in self.candidates(name) {
             let result = self.query(&candidate, record_type);
@@ -188,24 +192,24 @@ impl Stub {
             let found = result.as_ref().is_ok_and(|reply| has(reply, record_type));
             each(CandidateResult { name: candidate, result });
             match code {
-                Some(ResponseCode::NoError) if found => return Outcome::Found,
+                Some(ResponseCode::NoError) if found => return LookupResult::Found,
                 Some(ResponseCode::NoError) => no_data = true,
                 Some(ResponseCode::NXDomain) => {}
                 Some(ResponseCode::ServFail) => failed = true,
-                _ => return Outcome::Failed,
+                _ => return LookupResult::Failed,
             }
         }
         match (no_data, failed) {
-            (true, _) => Outcome::NoData,
-            (false, true) => Outcome::Failed,
-            (false, false) => Outcome::NxDomain,
+            (true, _) => LookupResult::NoData,
+            (false, true) => LookupResult::Failed,
+            (false, false) => LookupResult::NxDomain,
         }
     }
 
-    /// Asks for one absolute name: each server in turn, as often as `attempts` says, over TCP after TC.
+    /// Queries one absolute name: each server in turn, up to `attempts` times, over TCP after TC.
     ///
     /// # Errors
-    /// What the last server's last attempt ended in; [`ClientError::Timeout`] if there is no server.
+    /// The error of the last attempt; [`ClientError::Timeout`] without servers.
     pub fn query(&self, name: &str, record_type: RecordType) -> Result<Response, ClientError> {
         let transport = if self.tcp { Transport::Tcp } else { Transport::Udp };
         let edns = self.edns.then_some(1200);
@@ -236,7 +240,7 @@ impl Stub {
 }
 
 impl fmt::Display for Stub {
-    /// Servers, search list and `ndots` as `resolv.conf` has them.
+    /// Servers, search list and `ndots` in the syntax of `resolv.conf`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for server in &self.servers {
             writeln!(f, "nameserver {}", server.ip())?;

@@ -1,4 +1,4 @@
-//! Messages into words, the same words for the same meaning.
+//! Message to text: equal messages have equal text.
 
 use std::fmt::Write;
 
@@ -6,12 +6,13 @@ use hickory_proto::op::{Message, MessageType};
 use hickory_proto::rr::rdata::{HINFO, TXT};
 use hickory_proto::rr::{DNSClass, RData, Record, RecordType};
 
-use super::{RCODES, opt};
+use super::opt;
+use super::token::RCODES;
 
-/// The message in lines: header, question, records of each section, OPT. Two messages that differ in anything
-/// but name compression give different lines.
+/// Formats a message in lines: header, question, records of each section, OPT. Two messages that
+/// differ in anything but name compression differ in their text.
 pub fn format(message: &Message) -> String {
-    let mut text = head(message);
+    let mut text = header(message);
     for query in &message.queries {
         let (name, qtype) = (&query.name, rtype(query.query_type));
         push(&mut text, format_args!("\n  question   {name} {}{qtype}", class(query.query_class)));
@@ -22,20 +23,20 @@ pub fn format(message: &Message) -> String {
         ("additional", &message.additionals),
     ];
     for (section, records) in sections {
-        for shown in records {
-            push(&mut text, format_args!("\n  {section} {}", record(shown)));
+        for entry in records {
+            push(&mut text, format_args!("\n  {section} {}", record(entry)));
         }
     }
     if let Some(edns) = &message.edns {
         push(&mut text, format_args!("\n  {}", opt::format(edns)));
     }
     if message.signature.is_some() {
-        text.push_str("\n  and a signature");
+        text.push_str("\n  signature");
     }
     text
 }
 
-fn head(message: &Message) -> String {
+fn header(message: &Message) -> String {
     let metadata = &message.metadata;
     let rcode = u16::from(metadata.response_code);
     let mut text = format!("id={}", metadata.id);
@@ -103,7 +104,7 @@ fn unknown(octets: &[u8]) -> String {
     format!("\\# {} {hex}", octets.len())
 }
 
-/// Appends; a `String` takes everything.
+/// Appends; writing to a `String` does not fail.
 fn push(text: &mut String, more: std::fmt::Arguments<'_>) {
     if text.write_fmt(more).is_err() {
         text.push('?');

@@ -1,24 +1,25 @@
-//! OPT as words: `edns=1232,do,version=1,ede=22,keepalive,option=10:0102030405060708`. Payload sizes below 512 are 512 to
-//! hickory-proto in both directions.
+//! OPT as text: `edns=1232,do,version=1,ede=22,keepalive,option=10:0102030405060708`. hickory-proto
+//! raises payload sizes below 512 to 512 in both directions.
 
 use hickory_proto::op::Edns;
 use hickory_proto::rr::rdata::opt::{EdnsCode, EdnsOption};
 
-use super::{TextError, error, parse_hex};
+use super::error::{TextError, error};
+use super::token::parse_hex;
 
-/// The option that asks how long a connection is kept (RFC 7828 section 3.1).
+/// edns-tcp-keepalive (RFC 7828 section 3.1).
 const TCP_KEEPALIVE: u16 = 11;
-/// The option that carries an extended error (RFC 8914 section 2).
-const EXTENDED_ERROR: u16 = 15;
+/// Extended DNS Error (RFC 8914 section 2).
+const EXTENDED_DNS_ERROR: u16 = 15;
 
-/// Reads what stands behind `edns=`; `none` is no OPT.
-pub(super) fn parse(words: &str) -> Result<Option<Edns>, TextError> {
-    let mut parts = words.split(',');
+/// Parses the value of `edns=`; `none` is no OPT.
+pub(super) fn parse(value: &str) -> Result<Option<Edns>, TextError> {
+    let mut parts = value.split(',');
     let size = match parts.next() {
         Some("none") => return Ok(None),
         size => size.and_then(|size| size.parse().ok()),
     };
-    let Some(size) = size else { return error(format!("`{words}` does not begin with a payload size")) };
+    let Some(size) = size else { return error(format!("`{value}` does not begin with a payload size")) };
     let mut edns = Edns::new();
     edns.set_max_payload(size);
     for part in parts {
@@ -37,7 +38,7 @@ fn parse_part(part: &str, edns: &mut Edns) -> Result<(), TextError> {
         Some(("version", version)) => drop(edns.set_version(version.parse().map_err(bad)?)),
         Some(("ede", code)) => {
             let code: u16 = code.parse().map_err(bad)?;
-            let option = EdnsOption::Unknown(EXTENDED_ERROR, code.to_be_bytes().to_vec());
+            let option = EdnsOption::Unknown(EXTENDED_DNS_ERROR, code.to_be_bytes().to_vec());
             edns.options_mut().insert(option);
         }
         Some(("option", option)) => {
@@ -52,7 +53,7 @@ fn parse_part(part: &str, edns: &mut Edns) -> Result<(), TextError> {
     Ok(())
 }
 
-/// Writes what [`parse`] reads.
+/// The inverse of [`parse`].
 pub(super) fn format(edns: &Edns) -> String {
     let mut text = format!("edns={}", edns.max_payload());
     if edns.flags().dnssec_ok {
@@ -66,7 +67,7 @@ pub(super) fn format(edns: &Edns) -> String {
     }
     for (code, option) in &edns.options().options {
         text.push_str(&match option {
-            EdnsOption::Unknown(EXTENDED_ERROR, octets) if octets.len() == 2 => {
+            EdnsOption::Unknown(EXTENDED_DNS_ERROR, octets) if octets.len() == 2 => {
                 let code = octets.iter().fold(0, |code, &octet| code << 8 | u32::from(octet));
                 format!(",ede={code}")
             }

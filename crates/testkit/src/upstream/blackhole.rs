@@ -1,4 +1,4 @@
-//! Addresses where nobody answers.
+//! Unreachable upstreams: a closed port and a blackhole.
 
 use std::io;
 use std::net::{SocketAddr, TcpStream, UdpSocket};
@@ -6,19 +6,19 @@ use std::time::Duration;
 
 use socket2::{Domain, Socket, Type};
 
-/// An address at which TCP connections are refused: the port is taken, but nobody listens.
+/// Refuses TCP connections: the port is bound, but not listening.
 #[derive(Debug)]
 pub struct ClosedPort {
-    // Held for the port.
+    // Keeps the port from other processes.
     _socket: Socket,
     addr: SocketAddr,
 }
 
 impl ClosedPort {
-    /// Takes a port of `addr`, a free one for port 0.
+    /// Binds `addr`; port 0 takes a free one.
     ///
     /// # Errors
-    /// When the address cannot be bound.
+    /// The address cannot be bound.
     pub fn bind(addr: SocketAddr) -> io::Result<Self> {
         let socket = Socket::new(Domain::for_address(addr), Type::STREAM, None)?;
         socket.bind(&addr.into())?;
@@ -32,40 +32,40 @@ impl ClosedPort {
     }
 }
 
-/// An address at which connections are neither taken up nor refused, and datagrams are not read: a host that is gone.
+/// Neither accepts nor refuses connections and never reads datagrams, like a host that is down.
 #[derive(Debug)]
 pub struct Blackhole {
-    // All held so that nothing comes of what is sent here.
+    // All open so that packets to the port find a full backlog and an unread buffer.
     _tcp: Socket,
     _udp: UdpSocket,
-    _in_the_way: Vec<TcpStream>,
+    _backlog: Vec<TcpStream>,
     addr: SocketAddr,
 }
 
 impl Blackhole {
-    /// Takes a port of `addr`, a free one for port 0.
+    /// Binds `addr`; port 0 takes a free one.
     ///
     /// # Errors
-    /// When the address cannot be bound, or connections are taken up all the same.
+    /// The address cannot be bound, or the backlog does not fill.
     pub fn bind(addr: SocketAddr) -> io::Result<Self> {
-        /// With a backlog of 0 the kernel queues one connection; a few more do no harm.
-        const MOST_QUEUED: usize = 8;
-        /// Within this a connection on this machine is taken up, if it is.
-        const SOON: Duration = Duration::from_millis(50);
+        /// With a backlog of 0 the kernel queues one connection.
+        const MAX_BACKLOG: usize = 8;
+        /// A connection to this machine is queued within this time or not at all.
+        const CONNECT_TIMEOUT: Duration = Duration::from_millis(50);
         let tcp = Socket::new(Domain::for_address(addr), Type::STREAM, None)?;
         tcp.set_reuse_address(true)?;
         tcp.bind(&addr.into())?;
         tcp.listen(0)?;
         let addr = tcp.local_addr()?.as_socket().ok_or(io::ErrorKind::AddrNotAvailable)?;
         let udp = UdpSocket::bind(addr)?;
-        let mut in_the_way = Vec::new();
-        while let Ok(queued) = TcpStream::connect_timeout(&addr, SOON) {
-            in_the_way.push(queued);
-            if in_the_way.len() > MOST_QUEUED {
+        let mut backlog = Vec::new();
+        while let Ok(queued) = TcpStream::connect_timeout(&addr, CONNECT_TIMEOUT) {
+            backlog.push(queued);
+            if backlog.len() > MAX_BACKLOG {
                 return Err(io::ErrorKind::AddrInUse.into());
             }
         }
-        Ok(Self { _tcp: tcp, _udp: udp, _in_the_way: in_the_way, addr })
+        Ok(Self { _tcp: tcp, _udp: udp, _backlog: backlog, addr })
     }
 
     /// The address.

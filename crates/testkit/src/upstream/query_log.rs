@@ -1,4 +1,4 @@
-//! What a server remembers.
+//! Queries and connections that a scripted server has received.
 
 use std::net::SocketAddr;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -6,31 +6,31 @@ use std::time::{Duration, Instant};
 
 use hickory_proto::op::Message;
 use hickory_proto::rr::RecordType;
+use resolver::action::Transport;
 
-use super::Transport;
 use crate::clock::now;
 
-/// A question that arrived.
+/// A received query.
 #[derive(Clone, Debug)]
 pub struct ReceivedQuery {
-    /// The name as it was asked, with the last dot.
+    /// QNAME with its case and trailing dot.
     pub name: String,
-    /// The type.
+    /// QTYPE.
     pub record_type: RecordType,
-    /// How it came.
+    /// Transport.
     pub transport: Transport,
-    /// The TCP connection it came on, counted from 1; 0 on UDP.
+    /// Number of the TCP connection, from 1; 0 on UDP.
     pub connection: u64,
-    /// Who asked.
+    /// Source address.
     pub peer: SocketAddr,
-    /// When it was taken up.
+    /// When it was read.
     pub received_at: Instant,
-    /// The whole query.
+    /// The whole message.
     pub message: Message,
 }
 
 impl ReceivedQuery {
-    /// Whether it asks for `name`, whatever the case or last dot.
+    /// Whether QNAME is `name`, whatever the case or trailing dot.
     pub fn is_for(&self, name: &str) -> bool {
         let bare = |text: &str| text.strip_suffix('.').unwrap_or(text).to_ascii_lowercase();
         bare(&self.name) == bare(name)
@@ -42,9 +42,9 @@ impl ReceivedQuery {
 pub struct Connections {
     /// Accepted so far.
     pub accepted: u64,
-    /// Open.
+    /// Open now.
     pub open: u64,
-    /// The most that were open at once.
+    /// Maximum open at once.
     pub max_open: u64,
 }
 
@@ -71,17 +71,17 @@ impl QueryLog {
 
     pub(super) fn wait_for(
         &self,
-        limit: Duration,
-        wanted: impl Fn(&[ReceivedQuery], Connections) -> bool,
+        timeout: Duration,
+        condition: impl Fn(&[ReceivedQuery], Connections) -> bool,
     ) -> bool {
+        let pending = |state: &mut State| !condition(&state.queries, state.connections);
         let (state, _) = self
             .changed
-            .wait_timeout_while(self.state(), limit, |state| !wanted(&state.queries, state.connections))
+            .wait_timeout_while(self.state(), timeout, pending)
             .unwrap_or_else(PoisonError::into_inner);
-        wanted(&state.queries, state.connections)
+        condition(&state.queries, state.connections)
     }
 
-    /// Notes the one question of `query`.
     pub(super) fn record_query(
         &self,
         query: &Message,
@@ -89,21 +89,21 @@ impl QueryLog {
         connection: u64,
         peer: SocketAddr,
     ) {
-        let Some(asked) = query.queries.first() else { return };
-        let question = ReceivedQuery {
-            name: asked.name.to_ascii(),
-            record_type: asked.query_type,
+        let Some(question) = query.queries.first() else { return };
+        let received = ReceivedQuery {
+            name: question.name.to_ascii(),
+            record_type: question.query_type,
             transport,
             connection,
             peer,
             received_at: now(),
             message: query.clone(),
         };
-        self.state().queries.push(question);
+        self.state().queries.push(received);
         self.changed.notify_all();
     }
 
-    /// Notes a connection and gives its number.
+    /// Counts an accepted connection and returns its number.
     pub(super) fn connection_opened(&self) -> u64 {
         let mut state = self.state();
         let connections = &mut state.connections;
@@ -121,7 +121,7 @@ impl QueryLog {
         self.changed.notify_all();
     }
 
-    // Nothing panics while it holds the lock, so what is behind a poisoned one is whole.
+    // No code panics while it holds the lock: a poisoned state is consistent.
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,4 +1,4 @@
-//! The sockets of a server, on one thread.
+//! UDP and TCP sockets of a scripted server.
 
 use std::io;
 use std::net::{self, SocketAddr};
@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hickory_proto::op::Message;
+use resolver::action::Transport;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
@@ -14,10 +15,10 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use super::query_log::QueryLog;
-use super::{ResponseOrder, Script, ScriptStep, ServerOptions, Transport};
+use super::script::{ResponseOrder, Script, ScriptStep, ServerOptions};
 
-/// Octets of the length before a message on a stream.
-const LENGTH: usize = 2;
+/// Octets of the length prefix on TCP.
+const LENGTH_PREFIX: usize = 2;
 
 #[derive(Clone)]
 pub(super) struct Server {
@@ -37,69 +38,68 @@ impl Server {
             tokio::select! {
                 received = udp.recv_from(&mut buffer) => {
                     let (length, peer) = received?;
-                    let query = buffer.get(..length).and_then(read);
-                    if let Some(query) = query {
+                    if let Some(query) = buffer.get(..length).and_then(parse_query) {
                         self.query_log.record_query(&query, Transport::Udp, 0, peer);
                         let steps = self.script.steps(&query, Transport::Udp);
-                        tasks.spawn(answer_datagram(Arc::clone(&udp), peer, steps));
+                        tasks.spawn(run_on_udp(Arc::clone(&udp), peer, steps));
                     }
                 }
                 accepted = tcp.accept() => {
                     let (stream, peer) = accepted?;
-                    tasks.spawn(self.clone().connection(stream, peer));
+                    tasks.spawn(self.clone().handle_connection(stream, peer));
                 }
                 Some(ended) = tasks.join_next() => drop(ended),
             }
         }
     }
 
-    async fn connection(self, stream: TcpStream, peer: SocketAddr) {
+    async fn handle_connection(self, stream: TcpStream, peer: SocketAddr) {
         let number = self.query_log.connection_opened();
         let (reader, writer) = stream.into_split();
         let writer = Arc::new(Mutex::new(writer));
-        let mut conversation = Conversation { server: &self, peer, number, reader, tasks: JoinSet::new() };
-        // A reset, a half message or a full pipe ends it like any close.
-        drop(conversation.hold(&writer).await);
-        conversation.tasks.shutdown().await;
+        let tasks = JoinSet::new();
+        let mut connection = Connection { server: &self, peer, number, reader, tasks };
+        // A reset, an incomplete message or a broken pipe ends it like a close.
+        drop(connection.run(&writer).await);
+        connection.tasks.shutdown().await;
         if let Some(writer) = Arc::into_inner(writer) {
-            // Dropped as it is, it would send a FIN ahead of a reset.
+            // Dropping the half would send a FIN before a reset.
             writer.into_inner().forget();
         }
-        drop(conversation);
+        drop(connection);
         self.query_log.connection_closed();
     }
 }
 
-/// One connection.
-struct Conversation<'a> {
+struct Connection<'a> {
     server: &'a Server,
     peer: SocketAddr,
     number: u64,
     reader: OwnedReadHalf,
-    tasks: JoinSet<io::Result<Then>>,
+    tasks: JoinSet<io::Result<AfterSteps>>,
 }
 
-impl Conversation<'_> {
-    async fn hold(&mut self, writer: &Arc<Mutex<OwnedWriteHalf>>) -> io::Result<()> {
+impl Connection<'_> {
+    async fn run(&mut self, writer: &Arc<Mutex<OwnedWriteHalf>>) -> io::Result<()> {
         let Server { script, options, query_log } = self.server;
-        let mut pending = Vec::new();
+        let mut buffer = Vec::new();
         loop {
             while options.order == ResponseOrder::OutOfOrder || self.tasks.is_empty() {
-                let Some(octets) = take_message(&mut pending) else { break };
-                let Some(query) = read(&octets) else { return Ok(()) };
+                let Some(octets) = take_message(&mut buffer) else { break };
+                let Some(query) = parse_query(&octets) else { return Ok(()) };
                 query_log.record_query(&query, Transport::Tcp, self.number, self.peer);
                 let steps = script.steps(&query, Transport::Tcp);
-                self.tasks.spawn(answer_stream(Arc::clone(writer), steps));
+                self.tasks.spawn(run_on_tcp(Arc::clone(writer), steps));
             }
             tokio::select! {
-                read = timeout(options.idle, self.reader.read_buf(&mut pending)) => match read {
+                read = timeout(options.idle, self.reader.read_buf(&mut buffer)) => match read {
                     Ok(Ok(0)) => return Ok(()),
                     Ok(Err(error)) => return Err(error),
                     Err(_) if self.tasks.is_empty() => return Ok(()),
                     _ => {}
                 },
-                Some(answered) = self.tasks.join_next() => match answered {
-                    Ok(Ok(Then::GoOn)) => {}
+                Some(ended) = self.tasks.join_next() => match ended {
+                    Ok(Ok(AfterSteps::KeepOpen)) => {}
                     _ => return Ok(()),
                 },
             }
@@ -107,23 +107,23 @@ impl Conversation<'_> {
     }
 }
 
-/// A query with one question; whatever else arrives is dropped.
-fn read(octets: &[u8]) -> Option<Message> {
+/// A message with exactly one question; others are dropped.
+fn parse_query(octets: &[u8]) -> Option<Message> {
     Message::from_vec(octets).ok().filter(|query| query.queries.len() == 1)
 }
 
-/// What becomes of a connection after the steps of a question.
-enum Then {
-    GoOn,
-    End,
+/// State of the connection after the steps of a query.
+enum AfterSteps {
+    KeepOpen,
+    Close,
 }
 
-async fn answer_datagram(udp: Arc<UdpSocket>, peer: SocketAddr, steps: Vec<ScriptStep>) {
+async fn run_on_udp(udp: Arc<UdpSocket>, peer: SocketAddr, steps: Vec<ScriptStep>) {
     for step in steps {
         match step {
             ScriptStep::Wait(time) => sleep(time).await,
             ScriptStep::Send(octets) | ScriptStep::Raw(octets) | ScriptStep::Drip(octets, _) => {
-                // A peer that has gone does not want the rest either.
+                // An error means that the peer's socket is closed.
                 if udp.send_to(&octets, peer).await.is_err() {
                     return;
                 }
@@ -133,23 +133,23 @@ async fn answer_datagram(udp: Arc<UdpSocket>, peer: SocketAddr, steps: Vec<Scrip
     }
 }
 
-async fn answer_stream(writer: Arc<Mutex<OwnedWriteHalf>>, steps: Vec<ScriptStep>) -> io::Result<Then> {
+async fn run_on_tcp(writer: Arc<Mutex<OwnedWriteHalf>>, steps: Vec<ScriptStep>) -> io::Result<AfterSteps> {
     for step in steps {
         match step {
             ScriptStep::Wait(time) => sleep(time).await,
             ScriptStep::Send(octets) => writer.lock().await.write_all(&framed(&octets)?).await?,
             ScriptStep::Raw(octets) => writer.lock().await.write_all(&octets).await?,
             ScriptStep::Drip(octets, pause) => {
-                drip(&mut *writer.lock().await, &framed(&octets)?, pause).await?
+                drip(&mut *writer.lock().await, &framed(&octets)?, pause).await?;
             }
-            ScriptStep::Close => return Ok(Then::End),
+            ScriptStep::Close => return Ok(AfterSteps::Close),
             ScriptStep::Reset => {
                 writer.lock().await.as_ref().set_zero_linger()?;
-                return Ok(Then::End);
+                return Ok(AfterSteps::Close);
             }
         }
     }
-    Ok(Then::GoOn)
+    Ok(AfterSteps::KeepOpen)
 }
 
 async fn drip(writer: &mut OwnedWriteHalf, octets: &[u8], pause: Duration) -> io::Result<()> {
@@ -166,14 +166,14 @@ fn framed(octets: &[u8]) -> io::Result<Vec<u8>> {
     Ok([&length.to_be_bytes(), octets].concat())
 }
 
-/// Takes the first whole message off what has been read.
-fn take_message(pending: &mut Vec<u8>) -> Option<Vec<u8>> {
-    let length = pending.first_chunk::<LENGTH>()?;
-    let end = LENGTH + usize::from(u16::from_be_bytes(*length));
-    if pending.len() < end {
+/// Removes the first complete message from the buffer.
+fn take_message(buffer: &mut Vec<u8>) -> Option<Vec<u8>> {
+    let length = buffer.first_chunk::<LENGTH_PREFIX>()?;
+    let end = LENGTH_PREFIX + usize::from(u16::from_be_bytes(*length));
+    if buffer.len() < end {
         return None;
     }
-    let rest = pending.split_off(end);
-    let message = std::mem::replace(pending, rest);
-    Some(message.into_iter().skip(LENGTH).collect())
+    let rest = buffer.split_off(end);
+    let message = std::mem::replace(buffer, rest);
+    Some(message.into_iter().skip(LENGTH_PREFIX).collect())
 }

@@ -1,4 +1,4 @@
-//! TLS in front of a server that speaks TCP.
+//! TLS proxy in front of a DNS server over TCP (RFC 7858).
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -8,39 +8,39 @@ use std::thread::{Builder, JoinHandle};
 
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
-/// Takes off TLS and hands each message to another server, one after another as CoreDNS does; until dropped.
+/// Terminates TLS and forwards each message to another server, in order as CoreDNS does; runs until
+/// dropped.
 #[derive(Debug)]
 pub struct TlsProxy {
     addr: SocketAddr,
-    ended: Arc<AtomicBool>,
+    stopped: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl TlsProxy {
-    /// Listens at `addr` for the server at `behind`; port 0 takes a free one.
+    /// Listens at `addr` for the server at `server`; port 0 takes a free one.
     ///
     /// # Errors
-    /// When the address cannot be bound.
-    pub fn start(addr: SocketAddr, behind: SocketAddr, config: Arc<ServerConfig>) -> io::Result<Self> {
+    /// The address cannot be bound.
+    pub fn start(addr: SocketAddr, server: SocketAddr, config: Arc<ServerConfig>) -> io::Result<Self> {
         let listener = TcpListener::bind(addr)?;
         let addr = listener.local_addr()?;
-        let ended = Arc::new(AtomicBool::new(false));
-        let end = Arc::clone(&ended);
-        let thread = Builder::new().name(format!("veil {addr}")).spawn(move || {
+        let stopped = Arc::new(AtomicBool::new(false));
+        let stop = Arc::clone(&stopped);
+        let thread = Builder::new().name(format!("tls {addr}")).spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
-                if end.load(Ordering::Relaxed) {
+                if stop.load(Ordering::Relaxed) {
                     return;
                 }
                 let config = Arc::clone(&config);
-                // It ends with its connection, in whatever way that ends.
-                let served = Builder::new().spawn(move || drop(serve(stream, behind, config)));
-                drop(served);
+                // Detached: the thread ends with its connection, and a failed spawn closes it.
+                drop(Builder::new().spawn(move || drop(forward(stream, server, config))));
             }
         })?;
-        Ok(Self { addr, ended, thread: Some(thread) })
+        Ok(Self { addr, stopped, thread: Some(thread) })
     }
 
-    /// Where it listens.
+    /// The listening address.
     pub fn addr(&self) -> SocketAddr {
         self.addr
     }
@@ -48,8 +48,8 @@ impl TlsProxy {
 
 impl Drop for TlsProxy {
     fn drop(&mut self) {
-        self.ended.store(true, Ordering::Relaxed);
-        // Wakes the thread that waits for a connection.
+        self.stopped.store(true, Ordering::Relaxed);
+        // Unblocks `accept`.
         drop(TcpStream::connect(self.addr));
         if let Some(thread) = self.thread.take() {
             drop(thread.join());
@@ -57,21 +57,21 @@ impl Drop for TlsProxy {
     }
 }
 
-fn serve(stream: TcpStream, behind: SocketAddr, config: Arc<ServerConfig>) -> io::Result<()> {
+fn forward(stream: TcpStream, server: SocketAddr, config: Arc<ServerConfig>) -> io::Result<()> {
     let tls = ServerConnection::new(config).map_err(io::Error::other)?;
-    let mut front = StreamOwned::new(tls, stream);
-    let mut message = message(&mut front)?;
-    let mut back = TcpStream::connect(behind)?;
+    let mut client = StreamOwned::new(tls, stream);
+    let mut message = read_message(&mut client)?;
+    let mut server = TcpStream::connect(server)?;
     loop {
-        back.write_all(&message)?;
-        front.write_all(&self::message(&mut back)?)?;
-        front.flush()?;
-        message = self::message(&mut front)?;
+        server.write_all(&message)?;
+        client.write_all(&read_message(&mut server)?)?;
+        client.flush()?;
+        message = read_message(&mut client)?;
     }
 }
 
-/// The next message with its length in front.
-fn message(stream: &mut impl Read) -> io::Result<Vec<u8>> {
+/// The next message with its length prefix.
+fn read_message(stream: &mut impl Read) -> io::Result<Vec<u8>> {
     let mut length = [0; 2];
     stream.read_exact(&mut length)?;
     let mut message = vec![0; usize::from(u16::from_be_bytes(length))];

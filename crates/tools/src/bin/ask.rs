@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use testkit::RecordType;
-use testkit::client::{Outcome, Stub};
+use testkit::client::{LookupResult, Stub};
 
 /// Ask a DNS server as a pod does
 #[derive(Debug, Parser)]
@@ -55,7 +55,7 @@ fn ask(arguments: &Arguments, out: &mut impl Write) -> io::Result<bool> {
                 Err(error) => writeln!(out, "    {error}")?,
             }
         }
-        well &= matches!(outcome, Outcome::Found | Outcome::NoData);
+        well &= matches!(outcome, LookupResult::Found | LookupResult::NoData);
     }
     Ok(well)
 }

@@ -7,7 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use testkit::RecordType;
-use testkit::client::{CandidateResult, Response, Stub, status};
+use testkit::client::{CandidateResult, Response, Stub, rcode_name};
 use testkit::clock::now;
 use testkit::upstream::{Transport, Upstream};
 
@@ -117,7 +117,7 @@ impl<'a> Dialogue<'a> {
     }
 
     fn compare(&mut self, reply: &Response, expected: &Expected) -> io::Result<()> {
-        self.stage.check(status(&reply.message) == expected.status, expected.status)?;
+        self.stage.check(rcode_name(&reply.message) == expected.status, expected.status)?;
         let mut got: Vec<String> = reply
             .message
             .answers
