@@ -1,5 +1,6 @@
-//! A cache hit allocates nothing: reading the query, telling the kept answer or an error, all into a warm buffer.
-#![expect(unsafe_code, reason = "counting allocations needs an allocator, whose trait is unsafe")]
+//! Allocation counts: parsing a query and writing an answer or an error into a warm buffer allocate
+//! nothing.
+#![expect(unsafe_code, reason = "a counting allocator implements an unsafe trait")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -15,25 +16,25 @@ thread_local! {
     static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
 }
 
-/// The system's allocator, counting per thread what it hands out.
+/// The system allocator with a counter per thread.
 struct Counting;
 
-// SAFETY: every call is passed on as it came to the system's allocator, which keeps the contract of the trait.
+// SAFETY: every call is forwarded unchanged to the system allocator, which upholds the contract.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         ALLOCATIONS.with(|count| count.set(count.get() + 1));
-        // SAFETY: the caller keeps the contract of `alloc` towards us.
+        // SAFETY: the caller upholds the contract of `alloc`.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        // SAFETY: `block` came from `alloc` above with this layout, so from the system's allocator.
+        // SAFETY: `block` came from `alloc` above with this layout, so from the system allocator.
         unsafe { System.dealloc(block, layout) }
     }
 
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         ALLOCATIONS.with(|count| count.set(count.get() + 1));
-        // SAFETY: as for `dealloc`, and the caller vouches for `size`.
+        // SAFETY: as for `dealloc`; the caller guarantees `size`.
         unsafe { System.realloc(block, layout, size) }
     }
 }
@@ -58,7 +59,7 @@ fn response() -> Vec<u8> {
 }
 
 #[test]
-fn a_hit_allocates_nothing() {
+fn a_cache_hit_does_not_allocate() {
     let packet = response();
     let answer = Answer::from_response(&Response::parse(&packet).unwrap());
     let mut out = Vec::with_capacity(4096);
@@ -69,11 +70,11 @@ fn a_hit_allocates_nothing() {
         }
     });
     assert_eq!(hit, 0);
-    assert!(out.len() > 1400, "both answers are there");
+    assert!(out.len() > 1400, "both responses are written");
 }
 
 #[test]
-fn replies_and_rejections_allocate_nothing() {
+fn error_responses_and_queries_do_not_allocate() {
     let mut out = Vec::with_capacity(4096);
     let made = allocations(|| {
         let query = Query::parse(QUERY).unwrap();
@@ -101,11 +102,11 @@ fn replies_and_rejections_allocate_nothing() {
         }
     });
     assert_eq!(made, 0);
-    assert_eq!(out.len(), 57 + 45 + 12 + 12, "all of them are there");
+    assert_eq!(out.len(), 57 + 45 + 12 + 12, "all are written");
 }
 
 #[test]
-fn a_warm_stream_allocates_nothing() {
+fn a_warm_frame_decoder_does_not_allocate() {
     let mut frames = FrameDecoder::default();
     let mut out = Vec::with_capacity(4096);
     frames.extend(&[0; 1024]);
@@ -125,6 +126,6 @@ fn a_warm_stream_allocates_nothing() {
 }
 
 #[test]
-fn the_counter_counts() {
+fn the_allocator_counts_allocations() {
     assert_eq!(allocations(|| drop(vec![1_u8; 100])), 1);
 }

@@ -24,7 +24,7 @@ fn every_behaviour_has_its_source_and_a_test_that_is_there() {
 fn known() -> Known {
     let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<_>>();
     Known {
-        tests: names(&["wire::clauses::names::text_becomes_wire_form"]),
+        tests: names(&["wire::conformance::names::text_becomes_wire_form"]),
         listed: names(&["hits_age.rpl", "caches_nodata.rpl"]),
         files: names(&["hits_age.rpl", "caches_nodata.rpl"]),
     }
@@ -32,7 +32,7 @@ fn known() -> Known {
 
 const HITS: &str = "| Hits age. | RFC 1035 section 7.4; CoreDNS 1.13 (whole seconds) | `hits_age.rpl` |\n";
 const NODATA: &str =
-    "| NODATA is kept. | ours | `caches_nodata.rpl`, `wire::clauses::names::text_becomes_wire_form` |\n";
+    "| NODATA is kept. | ours | `caches_nodata.rpl`, `wire::conformance::names::text_becomes_wire_form` |\n";
 
 fn complaints(lines: &str) -> Vec<String> {
     let table = format!("# Title\n\n## Cache\n\n| behaviour | source | test |\n| --- | --- | --- |\n{lines}");
@@ -70,7 +70,10 @@ fn a_source_is_a_section_of_an_rfc_a_release_of_coredns_or_ourselves() {
 #[test]
 fn a_test_that_is_not_there_is_named() {
     refused("| Hits do not age. | ours | `hits_do_not_age.rpl` |", "`hits_do_not_age.rpl`");
-    refused("| Hits do not age. | ours | `wire::clauses::names::text` |", "`wire::clauses::names::text`");
+    refused(
+        "| Hits do not age. | ours | `wire::conformance::names::text` |",
+        "`wire::conformance::names::text`",
+    );
     refused("| Hits do not age. | ours | hits_age.rpl |", "`hits_age.rpl` in quotes like these");
 }
 

@@ -1,4 +1,4 @@
-//! Messages: whole ones, mutated ones, and noise behind a plausible header.
+//! Generators of messages: valid, mutated, and noise after a plausible header.
 
 use std::collections::HashMap;
 
@@ -9,15 +9,15 @@ use proptest::sample::{Index, select};
 /// A name as labels without the root.
 type Labels = Vec<Vec<u8>>;
 
-/// RDATA before names are compressed; names are numbers into the message's names.
+/// RDATA before compression; names are indices into the message's names.
 #[derive(Clone, Debug)]
 pub(crate) enum Rdata {
     Opaque(u16, Vec<u8>),
-    /// Type, octets in front, names, octets behind.
+    /// Type, octets before the names, names, octets after them.
     Names(u16, Vec<u8>, Vec<Index>, Vec<u8>),
 }
 
-/// A record to be.
+/// A record before encoding.
 #[derive(Clone, Debug)]
 pub(crate) struct Record {
     section: usize,
@@ -26,10 +26,10 @@ pub(crate) struct Record {
     rdata: Rdata,
 }
 
-/// OPT to be: size, the four octets of the TTL, options, and where among the additional records.
+/// OPT before encoding: size, the four octets of the TTL, options, index in the additional section.
 type Opt = (u16, u32, Vec<(u16, Vec<u8>)>, Index);
 
-/// A message to be.
+/// A message before encoding.
 #[derive(Clone, Debug)]
 pub(crate) struct Spec {
     id: u16,
@@ -39,7 +39,7 @@ pub(crate) struct Spec {
     qclass: u16,
     records: Vec<Record>,
     opt: Option<Opt>,
-    /// Which of the names written, counted through, may be compressed.
+    /// A bit per written name: whether it may be compressed.
     compressed: u64,
 }
 
@@ -136,13 +136,13 @@ fn spec(
         })
 }
 
-/// A whole query, sometimes with records it does not need.
+/// A valid query, sometimes with superfluous records.
 pub(crate) fn query() -> impl Strategy<Value = Vec<u8>> {
     let records = prop_oneof![4 => Just(vec![]), 1 => vec(record(), 0..3)];
     spec(any::<u16>().prop_map(|flags| flags & 0x07ff), records).prop_map(|spec| encode(&spec))
 }
 
-/// A whole response.
+/// A valid response.
 pub(crate) fn response() -> impl Strategy<Value = Vec<u8>> {
     let rcode = prop_oneof![6 => Just(0), 2 => Just(3), 1 => 0..16_u16];
     let flags = (any::<u16>(), rcode).prop_map(|(flags, rcode)| flags & 0x07f0 | 0x8000 | rcode);
@@ -153,8 +153,8 @@ pub(crate) fn response() -> impl Strategy<Value = Vec<u8>> {
 struct Encoder<'s> {
     spec: &'s Spec,
     out: Vec<u8>,
-    /// Where each tail of a name was written first.
-    tails: HashMap<Labels, u16>,
+    /// The first position of each suffix of a name.
+    suffixes: HashMap<Labels, u16>,
     written: u32,
 }
 
@@ -163,13 +163,13 @@ impl Encoder<'_> {
         let compress = self.spec.compressed >> (self.written % 64) & 1 == 1;
         self.written += 1;
         for start in 0..labels.len() {
-            let tail = labels[start..].to_vec();
-            if let Some(place) = self.tails.get(&tail).filter(|_| compress) {
-                self.out.extend_from_slice(&(0xc000 | place).to_be_bytes());
+            let suffix = labels[start..].to_vec();
+            if let Some(position) = self.suffixes.get(&suffix).filter(|_| compress) {
+                self.out.extend_from_slice(&(0xc000 | position).to_be_bytes());
                 return;
             }
             if self.out.len() < 0x4000 {
-                self.tails.insert(tail, self.out.len() as u16);
+                self.suffixes.insert(suffix, self.out.len() as u16);
             }
             self.out.push(labels[start].len() as u8);
             self.out.extend_from_slice(&labels[start]);
@@ -216,7 +216,7 @@ fn encode(spec: &Spec) -> Vec<u8> {
     let of = |section| spec.records.iter().filter(move |record| record.section == section);
     let additional = of(2).count();
     let opt_at = spec.opt.as_ref().map(|opt| opt.3.index(additional + 1));
-    let mut encoder = Encoder { spec, out: Vec::new(), tails: HashMap::new(), written: 0 };
+    let mut encoder = Encoder { spec, out: Vec::new(), suffixes: HashMap::new(), written: 0 };
     let arcount = (additional + usize::from(spec.opt.is_some())) as u16;
     encoder.numbers(&[spec.id, spec.flags, 1, of(0).count() as u16, of(1).count() as u16, arcount]);
     encoder.name(&spec.names[0]);
@@ -235,9 +235,8 @@ fn encode(spec: &Spec) -> Vec<u8> {
     encoder.out
 }
 
-/// One damage.
 #[derive(Clone, Debug)]
-pub(crate) enum Damage {
+pub(crate) enum Mutation {
     Set(Index, u8),
     Point(Index, u16),
     Insert(Index, Vec<u8>),
@@ -246,34 +245,34 @@ pub(crate) enum Damage {
     Repeat(Index, usize),
 }
 
-fn damage() -> impl Strategy<Value = Damage> {
+fn mutation() -> impl Strategy<Value = Mutation> {
     prop_oneof![
-        4 => (any::<Index>(), any::<u8>()).prop_map(|(at, octet)| Damage::Set(at, octet)),
-        2 => (any::<Index>(), select(vec![0, 1, 41, 63, 64, 128, 192, 255])).prop_map(|(at, octet)| Damage::Set(at, octet)),
-        2 => (any::<Index>(), 0..80_u16).prop_map(|(at, target)| Damage::Point(at, target)),
-        1 => (any::<Index>(), vec(any::<u8>(), 1..4)).prop_map(|(at, octets)| Damage::Insert(at, octets)),
-        1 => (any::<Index>(), 1..12_usize).prop_map(|(at, len)| Damage::Remove(at, len)),
-        1 => any::<Index>().prop_map(Damage::Cut),
-        1 => (any::<Index>(), 1..40_usize).prop_map(|(at, len)| Damage::Repeat(at, len)),
+        4 => (any::<Index>(), any::<u8>()).prop_map(|(at, octet)| Mutation::Set(at, octet)),
+        2 => (any::<Index>(), select(vec![0, 1, 41, 63, 64, 128, 192, 255])).prop_map(|(at, octet)| Mutation::Set(at, octet)),
+        2 => (any::<Index>(), 0..80_u16).prop_map(|(at, target)| Mutation::Point(at, target)),
+        1 => (any::<Index>(), vec(any::<u8>(), 1..4)).prop_map(|(at, octets)| Mutation::Insert(at, octets)),
+        1 => (any::<Index>(), 1..12_usize).prop_map(|(at, len)| Mutation::Remove(at, len)),
+        1 => any::<Index>().prop_map(Mutation::Cut),
+        1 => (any::<Index>(), 1..40_usize).prop_map(|(at, len)| Mutation::Repeat(at, len)),
     ]
 }
 
-fn suffer(packet: &mut Vec<u8>, damage: &Damage) {
+fn mutate(packet: &mut Vec<u8>, mutation: &Mutation) {
     if packet.is_empty() {
         return;
     }
     let len = packet.len();
-    match damage {
-        Damage::Set(at, octet) => packet[at.index(len)] = *octet,
-        Damage::Point(at, target) => {
+    match mutation {
+        Mutation::Set(at, octet) => packet[at.index(len)] = *octet,
+        Mutation::Point(at, target) => {
             let at = at.index(len);
             let pointer = (0xc000 | target).to_be_bytes();
             packet.splice(at..len.min(at + 2), pointer);
         }
-        Damage::Insert(at, octets) => drop(packet.splice(at.index(len)..at.index(len), octets.clone())),
-        Damage::Remove(at, count) => drop(packet.drain(at.index(len)..len.min(at.index(len) + count))),
-        Damage::Cut(at) => packet.truncate(at.index(len)),
-        Damage::Repeat(at, count) => {
+        Mutation::Insert(at, octets) => drop(packet.splice(at.index(len)..at.index(len), octets.clone())),
+        Mutation::Remove(at, count) => drop(packet.drain(at.index(len)..len.min(at.index(len) + count))),
+        Mutation::Cut(at) => packet.truncate(at.index(len)),
+        Mutation::Repeat(at, count) => {
             let at = at.index(len);
             let again = packet[at..len.min(at + count)].to_vec();
             packet.splice(at..at, again);
@@ -281,15 +280,15 @@ fn suffer(packet: &mut Vec<u8>, damage: &Damage) {
     }
 }
 
-/// `whole` messages, most of them damaged in a few places.
-pub(crate) fn damaged(whole: impl Strategy<Value = Vec<u8>>) -> impl Strategy<Value = Vec<u8>> {
-    (whole, vec(damage(), 0..4)).prop_map(|(mut packet, damages)| {
-        damages.iter().for_each(|damage| suffer(&mut packet, damage));
+/// Valid messages, most of them mutated in a few places.
+pub(crate) fn mutated(valid: impl Strategy<Value = Vec<u8>>) -> impl Strategy<Value = Vec<u8>> {
+    (valid, vec(mutation(), 0..4)).prop_map(|(mut packet, mutations)| {
+        mutations.iter().for_each(|mutation| mutate(&mut packet, mutation));
         packet
     })
 }
 
-/// Noise, behind a header with small counts or without one.
+/// Random octets, with or without a header with small counts.
 pub(crate) fn noise() -> impl Strategy<Value = Vec<u8>> {
     let header = (any::<u16>(), any::<u16>(), vec(0..3_u16, 4)).prop_map(|(id, flags, counts)| {
         [vec![id, flags & 0x87ff], counts]

@@ -1,4 +1,4 @@
-//! What a client is told is what the upstream said, older, addressed and cut.
+//! Properties of answers: a client gets the upstream's records with its own ID, TTLs and size.
 
 use hickory_proto::op::Message;
 use hickory_proto::rr::Record;
@@ -12,10 +12,10 @@ use wire::name::{Name, PresentationFormat};
 use wire::query::{Rejection, RequestHeader};
 use wire::{Answer, Query, Response, reply};
 
-use crate::opinion::Opinion;
-use crate::{cases, from_client, from_upstream, generate};
+use crate::reference::Reference;
+use crate::{cases, from_client, from_upstream, generators};
 
-/// Who asks: ID, flags, which letters of the name are swapped, OPT.
+/// A client's query: ID, flags, the letters of QNAME whose case is swapped, OPT.
 type Client = (u16, u16, u64, Option<(u16, bool)>);
 
 fn client() -> impl Strategy<Value = Client> {
@@ -26,9 +26,9 @@ fn ttl() -> impl Strategy<Value = ResponseTtl> {
     prop_oneof![Just(ResponseTtl::AsReceived), any::<u32>().prop_map(ResponseTtl::Uniform)]
 }
 
-/// The question of `response` with some letters in the other case.
+/// The question of `response` with the case of some letters swapped.
 fn question(response: &Response<'_>, swapped: u64) -> Vec<u8> {
-    let len = Opinion::of_domain(response.packet).unwrap().qname.len();
+    let len = Reference::parse(response.packet).unwrap().qname.len();
     let mut question = response.packet[12..12 + len + 4].to_vec();
     for (at, octet) in question[..len].iter_mut().enumerate() {
         if swapped >> (at % 64) & 1 == 1 && octet.is_ascii_alphabetic() {
@@ -44,67 +44,68 @@ fn header<'q>(client: &Client, question: &'q [u8]) -> RequestHeader<'q> {
     RequestHeader { id, flags: Flags(flags), question, edns }
 }
 
-/// The records of three sections without OPT and what stands behind it, as hickory-proto reads them; nothing where it
-/// cannot, or keeps a record of the additional section apart.
+/// The records before OPT, as hickory-proto decodes them; nothing where it fails, or treats another
+/// record of the additional section specially.
 fn records(packet: &[u8]) -> Option<Vec<Record>> {
     let message = Message::from_vec(packet).ok()?;
-    let seen = Opinion::of_domain(packet)?;
-    let kept = seen.records.iter().position(|record| record.rtype == 41).unwrap_or(seen.records.len());
+    let reference = Reference::parse(packet)?;
+    let remaining =
+        reference.records.iter().position(|record| record.rtype == 41).unwrap_or(reference.records.len());
     let mut records = [message.answers, message.authorities, message.additionals].concat();
-    (records.len() == seen.real_records().count()).then(|| {
-        records.truncate(kept);
+    (records.len() == reference.real_records().count()).then(|| {
+        records.truncate(remaining);
         records
     })
 }
 
-fn expected_flags(response: &Response<'_>, client: &Client, cut: bool) -> u16 {
-    let kept = response.header.flags.0;
-    let (_, asked, _, opt) = client;
-    let authentic = asked & 0x20 != 0 || opt.is_some_and(|(_, dnssec_ok)| dnssec_ok);
-    let rcode = if response.rcode.0 > 15 { 2 } else { kept & 0x0f };
+fn expected_flags(response: &Response<'_>, client: &Client, truncated: bool) -> u16 {
+    let remaining = response.header.flags.0;
+    let (_, request_flags, _, opt) = client;
+    let authentic = request_flags & 0x20 != 0 || opt.is_some_and(|(_, dnssec_ok)| dnssec_ok);
+    let rcode = if response.rcode.0 > 15 { 2 } else { remaining & 0x0f };
     0x8080
-        | kept & 0x0600
-        | if cut { 0x0200 } else { 0 }
-        | asked & 0x0110
-        | if authentic { kept & 0x20 } else { 0 }
+        | remaining & 0x0600
+        | if truncated { 0x0200 } else { 0 }
+        | request_flags & 0x0110
+        | if authentic { remaining & 0x20 } else { 0 }
         | rcode
 }
 
-fn told_law(packet: &[u8], client: &Client, ttl: ResponseTtl) -> TestCaseResult {
+fn check_relayed(packet: &[u8], client: &Client, ttl: ResponseTtl) -> TestCaseResult {
     let Ok(response) = Response::parse(packet) else {
         return Ok(());
     };
     let question = question(&response, client.2);
-    let mut told = vec![0xee; 3];
+    let mut sent = vec![0xee; 3];
     Answer::from_response(&response).write(
         &header(client, &question),
         ResponseOptions::new(ttl, 65535),
-        &mut told,
+        &mut sent,
     );
-    let told = told.split_off(3);
-    let header = Header::read(&told).unwrap();
-    let seen = Opinion::of_domain(&told);
-    prop_assert!(seen.is_some(), "domain cannot walk what we tell");
-    let seen = seen.unwrap();
+    let sent = sent.split_off(3);
+    let header = Header::read(&sent).unwrap();
+    let reference = Reference::parse(&sent);
+    prop_assert!(reference.is_some(), "domain cannot parse the response");
+    let reference = reference.unwrap();
     prop_assert_eq!(header.id, client.0);
     prop_assert_eq!(header.flags.0, expected_flags(&response, client, false));
-    prop_assert_eq!(&told[12..12 + question.len()], &question[..]);
+    prop_assert_eq!(&sent[12..12 + question.len()], &question[..]);
     let opt = client.3.map(|(_, dnssec_ok)| (DEFAULT_UDP_SIZE, 0, dnssec_ok, header.flags.0 & 0x0f));
-    prop_assert_eq!(seen.opt, opt);
+    prop_assert_eq!(reference.opt, opt);
     prop_assert_eq!(
-        seen.records.last().map(|last| last.rtype == 41),
-        seen.records.last().map(|_| opt.is_some())
+        reference.records.last().map(|last| last.rtype == 41),
+        reference.records.last().map(|_| opt.is_some())
     );
     if let Some(mut before) = records(packet) {
         if let ResponseTtl::Uniform(ttl) = ttl {
             before.iter_mut().for_each(|record| record.ttl = ttl);
         }
-        prop_assert_eq!(records(&told), Some(before));
+        prop_assert_eq!(records(&sent), Some(before));
     }
     Ok(())
 }
 
-fn cut_law(packet: &[u8], client: &Client, limits: &[usize]) -> TestCaseResult {
+fn check_truncation(packet: &[u8], client: &Client, limits: &[usize]) -> TestCaseResult {
     let Ok(response) = Response::parse(packet) else {
         return Ok(());
     };
@@ -115,35 +116,39 @@ fn cut_law(packet: &[u8], client: &Client, limits: &[usize]) -> TestCaseResult {
     let mut whole = Vec::new();
     answer.write(&header, ResponseOptions::new(ResponseTtl::Uniform(7), 65535 + OPT_LEN), &mut whole);
     prop_assert_eq!(whole.len(), answer.message_len() + opt_len);
-    let all = Opinion::of_domain(&whole).unwrap().records;
+    let all = Reference::parse(&whole).unwrap().records;
     let whole_records = records(&whole);
     for limit in limits {
-        let mut told = Vec::new();
-        answer.write(&header, ResponseOptions::new(ResponseTtl::Uniform(7), *limit), &mut told);
-        prop_assert!(told.len() <= *limit, "{} octets for a limit of {limit}", told.len());
-        let seen = Opinion::of_domain(&told);
-        prop_assert!(seen.is_some(), "domain cannot walk what we cut");
-        let seen = seen.unwrap();
-        let cut = seen.records.len() < all.len();
-        prop_assert_eq!(cut, whole.len() > *limit);
-        prop_assert_eq!(Header::read(&told).unwrap().flags.0, expected_flags(&response, client, cut));
-        prop_assert_eq!(seen.opt.is_some(), header.edns.is_some());
-        let kept = seen.real_records().count();
-        for (is, was) in seen.real_records().zip(&all) {
+        let mut sent = Vec::new();
+        answer.write(&header, ResponseOptions::new(ResponseTtl::Uniform(7), *limit), &mut sent);
+        prop_assert!(sent.len() <= *limit, "{} octets for a limit of {limit}", sent.len());
+        let reference = Reference::parse(&sent);
+        prop_assert!(reference.is_some(), "domain cannot parse the truncated response");
+        let reference = reference.unwrap();
+        let truncated = reference.records.len() < all.len();
+        prop_assert_eq!(truncated, whole.len() > *limit);
+        prop_assert_eq!(Header::read(&sent).unwrap().flags.0, expected_flags(&response, client, truncated));
+        prop_assert_eq!(reference.opt.is_some(), header.edns.is_some());
+        let remaining = reference.real_records().count();
+        for (is, was) in reference.real_records().zip(&all) {
             prop_assert_eq!((is.section, &is.owner, is.rtype), (was.section, &was.owner, was.rtype));
         }
-        let body = told.len() - opt_len;
-        prop_assert_eq!(&told[12..body], &whole[12..body], "a cut answer is the beginning of the whole one");
-        if let (Some(whole), true) = (&whole_records, cut) {
-            let first: Vec<_> = whole.iter().take(kept).cloned().collect();
-            prop_assert_eq!(records(&told), Some(first));
+        let body = sent.len() - opt_len;
+        prop_assert_eq!(
+            &sent[12..body],
+            &whole[12..body],
+            "a truncated answer is the beginning of the whole one"
+        );
+        if let (Some(whole), true) = (&whole_records, truncated) {
+            let first: Vec<_> = whole.iter().take(remaining).cloned().collect();
+            prop_assert_eq!(records(&sent), Some(first));
         }
-        if cut {
-            // The next record would not have fitted: a longer limit that keeps as many does not exist below it.
+        if truncated {
+            // Truncation is minimal: one octet more holds either as many records or fits exactly.
             let mut next = Vec::new();
             answer.write(&header, ResponseOptions::new(ResponseTtl::Uniform(7), *limit + 1), &mut next);
-            let more = Opinion::of_domain(&next).unwrap().records.len() - seen.records.len();
-            prop_assert!(more == 0 || next.len() == *limit + 1, "a record that fits was left out");
+            let more = Reference::parse(&next).unwrap().records.len() - reference.records.len();
+            prop_assert!(more == 0 || next.len() == *limit + 1, "a record that fits was removed");
         }
     }
     Ok(())
@@ -153,35 +158,35 @@ proptest! {
     #![proptest_config(cases(1000))]
 
     #[test]
-    fn with_room_only_ttls_id_flags_question_and_opt_change(
+    fn without_truncation_only_ttls_id_flags_question_and_opt_change(
         packet in from_upstream(),
         client in client(),
         ttl in ttl(),
     ) {
-        told_law(&packet, &client, ttl)?;
+        check_relayed(&packet, &client, ttl)?;
     }
 
     #[test]
-    fn what_does_not_fit_is_cut_in_whole_records_and_said_so(
-        packet in prop_oneof![3 => generate::response(), 1 => from_upstream()],
+    fn truncation_removes_whole_records_and_sets_tc(
+        packet in prop_oneof![3 => generators::response(), 1 => from_upstream()],
         client in client(),
         limits in vec(512..4096_usize, 1..8),
     ) {
-        cut_law(&packet, &client, &limits)?;
+        check_truncation(&packet, &client, &limits)?;
     }
 
     #[test]
-    fn replies_of_our_own_are_read_by_others(packet in from_client(), rcode in 0..24_u16) {
+    fn error_responses_are_valid_for_hickory_and_domain(packet in from_client(), rcode in 0..24_u16) {
         let mut out = Vec::new();
         match Query::parse(&packet) {
             Ok(query) => {
                 let opt = OptRecord { error: Some(ExtendedError::CACHED_ERROR), ..OptRecord::DEFAULT };
                 reply::error(&query.header, Rcode(rcode), opt, &mut out);
-                let seen = Opinion::of_domain(&out).unwrap();
-                prop_assert_eq!(&seen.qname[..], query.name.as_wire());
-                prop_assert_eq!(seen.opt.is_some(), query.header.edns.is_some());
-                if let Some((.., told)) = seen.opt {
-                    prop_assert_eq!(told, rcode);
+                let reference = Reference::parse(&out).unwrap();
+                prop_assert_eq!(&reference.qname[..], query.name.as_wire());
+                prop_assert_eq!(reference.opt.is_some(), query.header.edns.is_some());
+                if let Some((.., sent)) = reference.opt {
+                    prop_assert_eq!(sent, rcode);
                 }
                 let message = Message::from_vec(&out).unwrap();
                 prop_assert_eq!(message.metadata.id, query.header.id);
@@ -203,7 +208,7 @@ proptest! {
     }
 
     #[test]
-    fn no_octets_break_anything(octets in vec(any::<u8>(), 0..600), text in any::<String>()) {
+    fn arbitrary_octets_never_panic(octets in vec(any::<u8>(), 0..600), text in any::<String>()) {
         if let Ok(query) = Query::parse(&octets) {
             prop_assert!(query.header.question.len() <= octets.len());
         }

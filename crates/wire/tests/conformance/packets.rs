@@ -1,8 +1,9 @@
-//! The captured messages of `tests/packets`: two lines say where the octets come from and what they must be read as.
+//! The captured messages of `tests/packets`: a line with the origin, a line with the expected parse
+//! result, hexadecimal octets.
 
 use std::path::Path;
 
-/// The captured messages: file name, what is expected, octets.
+/// The captured messages: file name, expected parse result, octets.
 pub(crate) fn packets() -> Vec<(String, String, Vec<u8>)> {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/packets");
     let mut packets = Vec::new();
@@ -11,7 +12,7 @@ pub(crate) fn packets() -> Vec<(String, String, Vec<u8>)> {
         let text = std::fs::read_to_string(&path).unwrap();
         let mut lines = text.lines();
         let file = path.file_stem().unwrap().to_string_lossy().into_owned();
-        assert!(lines.next().unwrap().starts_with("; "), "{file} does not say where it comes from");
+        assert!(lines.next().unwrap().starts_with("; "), "{file} does not state its origin");
         let expected = lines.next().and_then(|line| line.strip_prefix("; expect ")).unwrap();
         let digits: Vec<u8> = lines.flat_map(str::bytes).collect();
         let octets =

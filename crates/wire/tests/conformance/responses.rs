@@ -2,7 +2,7 @@ use wire::Response;
 use wire::header::Rcode;
 use wire::response::ResponseType;
 
-use crate::builder::{message, name, opt, question, record, record_of_class};
+use crate::message_builder::{message, name, opt, question, record, record_of_class};
 
 const A: u16 = 1;
 const NS: u16 = 2;
@@ -10,7 +10,7 @@ const CNAME: u16 = 5;
 const SOA: u16 = 6;
 const ANY: u16 = 255;
 
-/// A pointer to the question's name.
+/// A pointer to QNAME.
 const QNAME: &[u8] = &[0xc0, 12];
 
 fn address() -> Vec<u8> {
@@ -36,7 +36,7 @@ fn response_type(qtype: u16, rcode: u16, answer: &[Vec<u8>], authority: &[Vec<u8
 }
 
 #[test]
-fn a_response_is_what_its_answer_leads_to() {
+fn the_response_type_follows_the_cname_chain() {
     let chain =
         [cname("a.test", "b.test"), cname("B.test", "c.test"), record(&name("c.TEST"), A, 5, &[1; 4])];
     let reversed = [chain[2].clone(), chain[1].clone(), chain[0].clone()];
@@ -61,7 +61,7 @@ fn a_response_is_what_its_answer_leads_to() {
 }
 
 #[test]
-fn chains_end_even_when_they_do_not() {
+fn circular_and_overlong_cname_chains_are_incomplete() {
     let circle = [cname("a.test", "b.test"), cname("b.test", "a.test")];
     assert_eq!(response_type(A, 0, &circle, &[]), ResponseType::IncompleteChain);
     let to_itself = [cname("a.test", "a.test")];
@@ -79,7 +79,7 @@ fn chains_end_even_when_they_do_not() {
 }
 
 #[test]
-fn without_an_answer_the_authority_section_says_why() {
+fn without_an_answer_the_authority_section_determines_the_type() {
     assert_eq!(response_type(A, 0, &[], &[soa()]), ResponseType::NoData);
     assert_eq!(response_type(A, 0, &[cname("a.test", "b.test")], &[soa()]), ResponseType::NoData);
     assert_eq!(response_type(A, 0, &[], &[ns(), soa()]), ResponseType::NoData);
@@ -91,7 +91,7 @@ fn without_an_answer_the_authority_section_says_why() {
 }
 
 #[test]
-fn response_codes_come_before_records() {
+fn the_response_code_precedes_the_records() {
     assert_eq!(response_type(A, 3, &[], &[soa()]), ResponseType::NameError);
     assert_eq!(response_type(A, 3, &[cname("a.test", "b.test")], &[soa()]), ResponseType::NameError);
     assert_eq!(response_type(A, 3, &[], &[ns()]), ResponseType::Other);
@@ -104,7 +104,7 @@ fn response_codes_come_before_records() {
 }
 
 #[test]
-fn opt_adds_eight_bits_to_the_response_code() {
+fn opt_extends_the_response_code_by_eight_bits() {
     let packet = message(0x8187, &question("a.test", A), [&[address()], &[], &[opt(1232, 1 << 24, &[])]]);
     let response = Response::parse(&packet).unwrap();
     assert_eq!((response.rcode, response.response_type), (Rcode(23), ResponseType::Other));
@@ -112,7 +112,7 @@ fn opt_adds_eight_bits_to_the_response_code() {
 }
 
 #[test]
-fn the_smallest_ttl_of_all_sections_counts() {
+fn min_ttl_is_the_smallest_of_all_sections() {
     let with = |ttl: u32| record(QNAME, A, ttl, &[192, 0, 2, 1]);
     let min_ttl = |sections: [&[Vec<u8>]; 3]| {
         let packet = message(0x8180, &question("a.test", A), sections);
@@ -125,14 +125,14 @@ fn the_smallest_ttl_of_all_sections_counts() {
 }
 
 #[test]
-fn octets_behind_the_last_record_are_not_part_of_the_response() {
+fn trailing_octets_are_not_part_of_the_response() {
     let packet = message(0x8180, &question("a.test", A), [&[address()], &[], &[]]);
     let padded = [packet.clone(), vec![7; 9]].concat();
     assert_eq!(Response::parse(&padded).unwrap().packet, packet);
 }
 
 #[test]
-fn a_response_answers_its_own_question_in_any_case_and_no_other() {
+fn matches_question_ignores_case_of_qname_only() {
     let packet = message(0x8180, &question("a.Test", 65), [&[], &[], &[]]);
     let response = Response::parse(&packet).unwrap();
     assert!(response.matches_question(&question("A.tEST", 65)));
@@ -145,13 +145,16 @@ fn a_response_answers_its_own_question_in_any_case_and_no_other() {
 }
 
 #[test]
-fn what_is_not_a_response_to_one_question_is_malformed() {
-    let asked = question("a.test", A);
+fn messages_other_than_responses_to_one_question_are_malformed() {
+    let wire_question = question("a.test", A);
     for flags in [0x0180, 0x8980, 0xa980] {
-        assert!(Response::parse(&message(flags, &asked, [&[], &[], &[]])).is_err(), "flags {flags:04x}");
+        assert!(
+            Response::parse(&message(flags, &wire_question, [&[], &[], &[]])).is_err(),
+            "flags {flags:04x}"
+        );
     }
     for questions in [0, 2, 65535] {
-        let mut packet = message(0x8180, &asked.repeat(2), [&[], &[], &[]]);
+        let mut packet = message(0x8180, &wire_question.repeat(2), [&[], &[], &[]]);
         packet[4..6].copy_from_slice(&u16::to_be_bytes(questions));
         assert!(Response::parse(&packet).is_err(), "{questions} questions");
     }
@@ -161,7 +164,7 @@ fn what_is_not_a_response_to_one_question_is_malformed() {
 }
 
 #[test]
-fn a_response_cut_anywhere_is_malformed() {
+fn a_truncated_packet_is_malformed() {
     let sections: [&[Vec<u8>]; 3] = [&[address()], &[soa()], &[opt(1232, 0, &[0, 15, 0, 2, 0, 1])]];
     let packet = message(0x8180, &question("a.test", A), sections);
     assert!(Response::parse(&packet).is_ok());
@@ -171,7 +174,7 @@ fn a_response_cut_anywhere_is_malformed() {
 }
 
 #[test]
-fn counts_that_lie_are_malformed() {
+fn wrong_counts_are_malformed() {
     for count in [6, 8, 10] {
         let mut packet = message(0x8180, &question("a.test", A), [&[address()], &[], &[]]);
         packet[count..count + 2].copy_from_slice(&[0xff, 0xff]);
@@ -180,7 +183,7 @@ fn counts_that_lie_are_malformed() {
 }
 
 #[test]
-fn opt_in_a_wrong_place_or_shape_is_malformed() {
+fn misplaced_or_malformed_opt_is_malformed() {
     let good = [opt(1232, 0, &[])];
     let owned = [record(QNAME, 41, 0, &[])];
     let twice = [good[0].clone(), good[0].clone()];
@@ -196,14 +199,14 @@ fn opt_in_a_wrong_place_or_shape_is_malformed() {
     }
 }
 
-/// A response whose second record is owned by `owner`; octets that nobody reads as a name are in front of it.
+/// A response whose second record has the owner `owner`, after RDATA of an unknown type.
 fn with_owner(owner: &[u8]) -> Vec<u8> {
     let first = record(QNAME, 65280, 0x0161_0000, &[1, b'z', 0]);
     message(0x8180, &question("a.test", A), [&[first, record(owner, A, 60, &[192, 0, 2, 1])], &[], &[]])
 }
 
 #[test]
-fn pointers_lead_back_to_octets_that_stay() {
+fn pointers_must_lead_back_and_avoid_header_and_ttls() {
     let first_owner = 24;
     let first_ttl = first_owner + 2 + 4;
     let first_rdata = first_ttl + 6;
@@ -212,7 +215,7 @@ fn pointers_lead_back_to_octets_that_stay() {
         ("the question", 12, true),
         ("inside the question", 14, true),
         ("another pointer", first_owner, true),
-        ("RDATA nobody reads", first_rdata, true),
+        ("RDATA of an unknown type", first_rdata, true),
         ("the header", 4, false),
         ("the last octet of the header", 11, false),
         ("a TTL", first_ttl, false),
@@ -228,9 +231,9 @@ fn pointers_lead_back_to_octets_that_stay() {
 }
 
 #[test]
-fn names_end_after_126_pointers_and_255_octets() {
+fn names_are_limited_to_126_pointers_and_255_octets() {
     let with_chain = |pointers: u16, owners: usize| {
-        // RDATA that nobody reads holds the chain: a root, then pointers each to the one before.
+        // RDATA of an unknown type holds the chain: a root, then pointers each to the previous one.
         let start = 12 + 12 + 12;
         let mut rdata = vec![0];
         for link in 1..pointers {
@@ -256,7 +259,7 @@ fn names_end_after_126_pointers_and_255_octets() {
 }
 
 #[test]
-fn names_in_rdata_are_read_where_clients_read_them() {
+fn names_in_rdata_are_validated() {
     let good = name("x.test");
     let circle = [0xc0, 40];
     let runs_out = [3, b'a', b'b'];
@@ -293,7 +296,7 @@ fn names_in_rdata_are_read_where_clients_read_them() {
 }
 
 #[test]
-fn addresses_have_their_size_in_the_internet_class_only() {
+fn address_sizes_are_validated_in_class_in_only() {
     for (rtype, len) in [(1, 3), (1, 5), (1, 0), (28, 4), (28, 15), (28, 17)] {
         let of_class = |class| {
             let record = record_of_class(QNAME, rtype, class, 60, &vec![1; len]);
@@ -304,13 +307,13 @@ fn addresses_have_their_size_in_the_internet_class_only() {
     }
 }
 
-/// What a message costs to read grows with its size: no name is read again and again.
+/// The cost of parsing is linear in the size of the message.
 #[test]
-fn labels_behind_pointers_are_few_for_the_size() {
+fn decompression_steps_are_limited_by_message_size() {
     let with_labels = |labels: usize, records: usize| {
-        let asked = question(&"a.".repeat(labels - 1), A);
+        let wire_question = question(&"a.".repeat(labels - 1), A);
         let records = vec![record(QNAME, A, 1, &[1; 4]); records];
-        Response::parse(&message(0x8180, &asked, [&records, &[], &[]])).is_ok()
+        Response::parse(&message(0x8180, &wire_question, [&records, &[], &[]])).is_ok()
     };
     assert!(with_labels(30, 3900), "as many addresses as there can be, at a name of 30 labels");
     assert!(with_labels(127, 40), "the longest name there is");

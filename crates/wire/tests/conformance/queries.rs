@@ -3,20 +3,20 @@ use wire::edns::Edns;
 use wire::header::{Class, RecordType};
 use wire::query::Rejection;
 
-use crate::builder::{header, message, name, opt, question, record};
+use crate::message_builder::{header, message, name, opt, question, record};
 
 fn rejected(packet: &[u8]) -> Rejection {
     Query::parse(packet).unwrap_err()
 }
 
 #[test]
-fn the_question_is_echoed_as_sent_and_looked_up_in_lower_case() {
-    let asked = question("WwW.eXample.Test", 28);
-    let packet = message(0x0130, &asked, [&[], &[], &[opt(4096, 0x8000, &[])]]);
+fn the_question_keeps_its_case_and_qname_is_lower_case() {
+    let wire_question = question("WwW.eXample.Test", 28);
+    let packet = message(0x0130, &wire_question, [&[], &[], &[opt(4096, 0x8000, &[])]]);
     let query = Query::parse(&packet).unwrap();
     assert_eq!(query.header.id, 0x1234);
     assert_eq!(query.header.flags.0, 0x0130);
-    assert_eq!(query.header.question, asked);
+    assert_eq!(query.header.question, wire_question);
     assert_eq!(query.name.as_wire(), name("www.example.test"));
     assert_eq!((query.qtype, query.qclass), (RecordType::AAAA, Class::IN));
     assert_eq!(
@@ -26,7 +26,7 @@ fn the_question_is_echoed_as_sent_and_looked_up_in_lower_case() {
 }
 
 #[test]
-fn what_is_shorter_than_a_header_or_a_response_gets_silence() {
+fn short_packets_and_responses_are_dropped() {
     let query = message(0x0100, &question("a.test", 1), [&[], &[], &[]]);
     for len in 0..12 {
         assert_eq!(rejected(&query[..len]), Rejection::Drop);
@@ -37,16 +37,20 @@ fn what_is_shorter_than_a_header_or_a_response_gets_silence() {
 }
 
 #[test]
-fn every_opcode_but_query_is_not_implemented() {
+fn opcodes_other_than_query_are_not_implemented() {
     for opcode in 1..=15 {
         let packet = message(opcode << 11 | 0x0100, &question("a.test", 6), [&[], &[], &[]]);
         assert_eq!(rejected(&packet), Rejection::NotImplemented, "opcode {opcode}");
     }
-    assert_eq!(rejected(&header(1, 4 << 11, [0; 4])), Rejection::NotImplemented, "counts come second");
+    assert_eq!(
+        rejected(&header(1, 4 << 11, [0; 4])),
+        Rejection::NotImplemented,
+        "the opcode precedes the counts"
+    );
 }
 
 #[test]
-fn counts_decide_before_records_are_read() {
+fn counts_are_checked_before_records() {
     let records = record(&[0], 1, 1, &[192, 0, 2, 1]).repeat(6);
     let mut accepted = Vec::new();
     for counts in [0, 1, 2, 65535].into_iter().flat_map(|qd| (0..5).map(move |which| (qd, which))) {
@@ -62,7 +66,7 @@ fn counts_decide_before_records_are_read() {
 }
 
 #[test]
-fn counts_that_promise_more_than_there_is_are_a_format_error() {
+fn counts_beyond_the_packet_are_a_format_error() {
     for counts in [[1, 1, 0, 0], [1, 0, 1, 0], [1, 0, 0, 1], [1, 0, 0, 2]] {
         let packet = [header(1, 0, counts), question("a.test", 1)].concat();
         assert_eq!(rejected(&packet), Rejection::FormatError, "{counts:?}");
@@ -71,7 +75,7 @@ fn counts_that_promise_more_than_there_is_are_a_format_error() {
 }
 
 #[test]
-fn a_question_that_is_cut_anywhere_is_a_format_error() {
+fn a_truncated_question_is_a_format_error() {
     let packet = message(0, &question("www.example.test", 1), [&[], &[], &[]]);
     for len in 12..packet.len() {
         assert_eq!(rejected(&packet[..len]), Rejection::FormatError, "{len} octets");
@@ -80,7 +84,7 @@ fn a_question_that_is_cut_anywhere_is_a_format_error() {
 }
 
 #[test]
-fn names_up_to_their_limits_are_read() {
+fn names_of_maximum_length_are_accepted() {
     let longest = [[63; 64].repeat(3), vec![61; 62], vec![0]].concat();
     assert_eq!(longest.len(), 255);
     let deepest = [[1, b'a'].repeat(127), vec![0]].concat();
@@ -92,7 +96,7 @@ fn names_up_to_their_limits_are_read() {
 }
 
 #[test]
-fn names_beyond_their_limits_and_other_label_types_are_a_format_error() {
+fn overlong_names_and_other_label_types_are_a_format_error() {
     let too_long = [[63; 64].repeat(3), vec![62; 63], vec![0]].concat();
     assert_eq!(too_long.len(), 256);
     let too_deep = [[1, b'a'].repeat(128), vec![0]].concat();
@@ -108,7 +112,7 @@ fn names_beyond_their_limits_and_other_label_types_are_a_format_error() {
 }
 
 #[test]
-fn any_octet_may_stand_in_a_label() {
+fn labels_may_contain_any_octet() {
     let octets: Vec<u8> = (0..=255).collect();
     for label in octets.chunks(32) {
         let name = [vec![32], label.to_vec(), vec![0]].concat();
@@ -118,7 +122,7 @@ fn any_octet_may_stand_in_a_label() {
 }
 
 #[test]
-fn types_and_classes_are_taken_as_they_are_but_opt_is_no_question() {
+fn any_qtype_and_qclass_is_accepted_except_opt() {
     for qtype in [0, 1, 249, 250, 252, 255, 1000, 65535] {
         let packet = message(0, &question("a.test", qtype), [&[], &[], &[]]);
         assert_eq!(Query::parse(&packet).unwrap().qtype, RecordType(qtype));
@@ -133,7 +137,7 @@ fn types_and_classes_are_taken_as_they_are_but_opt_is_no_question() {
 }
 
 #[test]
-fn flags_without_a_meaning_in_queries_and_octets_behind_the_message_are_ignored() {
+fn meaningless_flags_and_trailing_octets_are_ignored() {
     let packet = message(0x07ff, &question("a.test", 1), [&[], &[], &[opt(1232, 0, &[])]]);
     assert_eq!(Query::parse(&packet).unwrap().header.flags.0, 0x07ff);
     let padded = [packet, vec![0xff; 100]].concat();
@@ -141,7 +145,7 @@ fn flags_without_a_meaning_in_queries_and_octets_behind_the_message_are_ignored(
 }
 
 #[test]
-fn opt_is_read_with_any_size_flags_and_options() {
+fn opt_is_parsed_with_any_size_flags_and_options() {
     let cookie = [0, 10, 0, 8, 1, 2, 3, 4, 5, 6, 7, 8];
     let unknown = [0xfd, 0xe9, 0, 3, 1, 2, 3, 0, 100, 0, 0];
     for (size, flags, options) in [(0, 0, &[][..]), (65535, 0x7fff, &cookie), (512, 0xffff, &unknown)] {
@@ -152,8 +156,8 @@ fn opt_is_read_with_any_size_flags_and_options() {
 }
 
 #[test]
-fn the_length_of_a_keepalive_option_is_noted_and_judged_by_who_knows_the_transport() {
-    for (options, noted) in [
+fn the_length_of_a_keepalive_option_is_reported() {
+    for (options, reported) in [
         (&[0, 11, 0, 0][..], Some(0)),
         (&[0, 11, 0, 2, 0, 100], Some(2)),
         (&[0, 11, 0, 1, 7, 0, 11, 0, 0], Some(1)),
@@ -162,13 +166,13 @@ fn the_length_of_a_keepalive_option_is_noted_and_judged_by_who_knows_the_transpo
     ] {
         let packet = message(0, &question("a.test", 1), [&[], &[], &[opt(1232, 0, options)]]);
         let edns = Query::parse(&packet).unwrap().header.edns.unwrap();
-        assert_eq!(edns.keepalive_len, noted, "{options:?}");
+        assert_eq!(edns.keepalive_len, reported, "{options:?}");
     }
 }
 
 #[test]
-fn opt_in_a_wrong_place_or_shape_is_a_format_error() {
-    let asked = question("a.test", 1);
+fn misplaced_or_malformed_opt_is_a_format_error() {
+    let wire_question = question("a.test", 1);
     let good = opt(1232, 0, &[]);
     let owned = record(&name("a.test"), 41, 0, &[]);
     let pointed = record(&[0xc0, 12], 41, 0, &[]);
@@ -177,19 +181,19 @@ fn opt_in_a_wrong_place_or_shape_is_a_format_error() {
     let long_option = opt(1232, 0, &[0, 3, 0, 5, 1, 2, 3, 4]);
     let half_option = opt(1232, 0, &[0, 3, 0]);
     for additional in [vec![good.clone(), good.clone()], vec![good.clone(), opt(512, 0, &[])]] {
-        assert_eq!(rejected(&message(0, &asked, [&[], &[], &additional])), Rejection::FormatError);
+        assert_eq!(rejected(&message(0, &wire_question, [&[], &[], &additional])), Rejection::FormatError);
     }
     for broken in [owned, pointed, cut, long_rdata, long_option, half_option] {
-        let packet = message(0, &asked, [&[], &[], std::slice::from_ref(&broken)]);
+        let packet = message(0, &wire_question, [&[], &[], std::slice::from_ref(&broken)]);
         assert_eq!(rejected(&packet), Rejection::FormatError, "{broken:?}");
     }
     let one = std::slice::from_ref(&good);
-    assert_eq!(rejected(&message(0, &asked, [one, &[], &[]])), Rejection::FormatError);
-    assert_eq!(rejected(&message(0, &asked, [&[], one, &[]])), Rejection::FormatError);
+    assert_eq!(rejected(&message(0, &wire_question, [one, &[], &[]])), Rejection::FormatError);
+    assert_eq!(rejected(&message(0, &wire_question, [&[], one, &[]])), Rejection::FormatError);
 }
 
 #[test]
-fn versions_above_0_are_a_bad_version() {
+fn edns_versions_above_0_are_a_bad_version() {
     for version in [1, 2, 255] {
         let opt = opt(1232, version << 16, &[]);
         let packet = message(0, &question("a.test", 1), [&[], &[], &[opt]]);
@@ -198,17 +202,18 @@ fn versions_above_0_are_a_bad_version() {
 }
 
 #[test]
-fn records_beside_opt_are_read_and_ignored_when_they_are_whole() {
-    let asked = question("a.test", 1);
+fn other_records_are_validated_and_ignored() {
+    let wire_question = question("a.test", 1);
     let address = record(&[0xc0, 12], 1, 60, &[192, 0, 2, 1]);
-    let packet = message(0, &asked, [&[], &[], &[address.clone(), opt(1400, 0, &[])]]);
+    let packet = message(0, &wire_question, [&[], &[], &[address.clone(), opt(1400, 0, &[])]]);
     assert_eq!(Query::parse(&packet).unwrap().header.edns.unwrap().udp_size, 1400);
-    let packet = message(0, &asked, [std::slice::from_ref(&address), &[], std::slice::from_ref(&address)]);
+    let packet =
+        message(0, &wire_question, [std::slice::from_ref(&address), &[], std::slice::from_ref(&address)]);
     assert_eq!(Query::parse(&packet).unwrap().header.edns, None);
     let short_address = record(&[0xc0, 12], 1, 60, &[192, 0, 2]);
     let broken_text = record(&[0xc0, 12], 16, 60, &[9, b'a']);
     for broken in [short_address, broken_text] {
-        let packet = message(0, &asked, [&[], &[], &[broken]]);
+        let packet = message(0, &wire_question, [&[], &[], &[broken]]);
         assert_eq!(rejected(&packet), Rejection::FormatError);
     }
 }

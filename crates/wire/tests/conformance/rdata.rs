@@ -1,16 +1,16 @@
-//! What the client is told of records is what the upstream said.
+//! RDATA is relayed unchanged (RFC 3597).
 
 use wire::answer::{ResponseOptions, ResponseTtl};
 use wire::header::RecordType;
 use wire::query::OutgoingQuery;
 use wire::{Answer, Query, Response};
 
-use crate::builder::{message, name, question, record};
+use crate::message_builder::{message, name, question, record};
 
 const QNAME: &[u8] = &[0xc0, 12];
 const OPT: u16 = 41;
 
-fn tell(response: &[u8], query: &[u8]) -> Vec<u8> {
+fn respond(response: &[u8], query: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
     let answer = Answer::from_response(&Response::parse(response).unwrap());
     answer.write(
@@ -22,9 +22,9 @@ fn tell(response: &[u8], query: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn rdata_is_told_octet_by_octet() {
+fn rdata_is_relayed_unchanged() {
     let owner = name("a.example.test");
-    // Each name in RDATA could be a pointer to the question, and none may become one (RFC 3597 section 4).
+    // Names in RDATA must not be compressed (RFC 3597 section 4).
     let pointer_like = vec![0xc0, 12, 0xc0, 13, 0xff, 0];
     let srv = [&[0, 1, 0, 2, 0, 53][..], &owner].concat();
     let rrsig = [&[0, 1, 8, 3][..], &[0; 14], &name("example.test"), &[0xc0, 12, 1, 2]].concat();
@@ -44,28 +44,28 @@ fn rdata_is_told_octet_by_octet() {
         (64, https),
         (64, unsorted),
     ] {
-        let asked = question("a.example.test", rtype);
-        let query = message(0x0100, &asked, [&[], &[], &[]]);
-        let came_with = |owner: &[u8]| {
+        let wire_question = question("a.example.test", rtype);
+        let query = message(0x0100, &wire_question, [&[], &[], &[]]);
+        let with_owner = |owner: &[u8]| {
             let records = [record(owner, rtype, 60, &rdata), record(owner, rtype, 60, &rdata)];
-            message(0x8180, &asked, [&records, &[], &[]])
+            message(0x8180, &wire_question, [&records, &[], &[]])
         };
-        let expected = came_with(QNAME);
-        assert_eq!(tell(&came_with(&owner), &query), expected, "type {rtype}, owners uncompressed");
-        assert_eq!(tell(&expected, &query), expected, "type {rtype}, owners compressed");
+        let expected = with_owner(QNAME);
+        assert_eq!(respond(&with_owner(&owner), &query), expected, "type {rtype}, owners uncompressed");
+        assert_eq!(respond(&expected, &query), expected, "type {rtype}, owners compressed");
     }
 }
 
 #[test]
-fn a_question_of_any_type_is_asked_and_answered() {
+fn queries_of_any_type_are_forwarded_and_answered() {
     for qtype in (0..=65535).filter(|qtype| *qtype != OPT) {
-        let asked = question("a.test", qtype);
-        let query = message(0x0100, &asked, [&[], &[], &[]]);
+        let wire_question = question("a.test", qtype);
+        let query = message(0x0100, &wire_question, [&[], &[], &[]]);
         let parsed = Query::parse(&query).unwrap();
         assert_eq!(parsed.qtype, RecordType(qtype));
         let outgoing = OutgoingQuery {
             id: 7,
-            question: &asked,
+            question: &wire_question,
             recursion_desired: true,
             checking_disabled: false,
             edns: true,
@@ -74,33 +74,35 @@ fn a_question_of_any_type_is_asked_and_answered() {
         };
         let mut sent = Vec::new();
         outgoing.write(&mut sent);
-        assert_eq!(sent[12..12 + asked.len()], asked);
-        let nothing = message(0x8180, &asked, [&[], &[], &[]]);
-        assert_eq!(tell(&nothing, &query), nothing, "type {qtype}");
-        // From here on no type has a options.
+        assert_eq!(sent[12..12 + wire_question.len()], wire_question);
+        let nothing = message(0x8180, &wire_question, [&[], &[], &[]]);
+        assert_eq!(respond(&nothing, &query), nothing, "type {qtype}");
+        // Above this no type has a known RDATA layout.
         if qtype > 260 {
-            let response = message(0x8180, &asked, [&[record(QNAME, qtype, 60, &[0xc0, 12, 0])], &[], &[]]);
-            assert_eq!(tell(&response, &query), response, "type {qtype}");
+            let response =
+                message(0x8180, &wire_question, [&[record(QNAME, qtype, 60, &[0xc0, 12, 0])], &[], &[]]);
+            assert_eq!(respond(&response, &query), response, "type {qtype}");
         }
     }
 }
 
 #[test]
-fn names_that_came_uncompressed_are_shortened_in_the_rdata_of_old_types_and_keep_their_letters() {
-    let asked = question("a.test", 15);
+fn names_in_rdata_of_rfc_1035_types_are_compressed_with_their_case() {
+    let wire_question = question("a.test", 15);
     let mx = |owner: &[u8], exchange: &[u8]| record(owner, 15, 60, &[&[0, 10][..], exchange].concat());
-    let came = [
+    let uncompressed = [
         mx(&name("a.test"), &name("One.Mail.test")),
         mx(&name("A.test"), &name("two.Mail.test")),
         mx(&name("a.test"), &name("two.mail.test")),
     ];
-    let packet = message(0x8180, &asked, [&came, &[], &[]]);
-    // The first exchange is at 38: its letters are its own, those of the question (12) are the client's.
-    let shorter = [
+    let packet = message(0x8180, &wire_question, [&uncompressed, &[], &[]]);
+    // The first exchange is at 38 and keeps its case; the case of the question (12) is the
+    // client's.
+    let compressed = [
         mx(QNAME, &name("One.Mail.test")),
         mx(QNAME, &[3, b't', b'w', b'o', 0xc0, 42]),
         mx(QNAME, &[3, b't', b'w', b'o', 4, b'm', b'a', b'i', b'l', 0xc0, 47]),
     ];
-    let told = tell(&packet, &message(0x0100, &asked, [&[], &[], &[]]));
-    assert_eq!(told, message(0x8180, &asked, [&shorter, &[], &[]]));
+    let relayed = respond(&packet, &message(0x0100, &wire_question, [&[], &[], &[]]));
+    assert_eq!(relayed, message(0x8180, &wire_question, [&compressed, &[], &[]]));
 }

@@ -1,4 +1,4 @@
-//! Every file of `tests/packets` says where its octets come from and what they must be read as.
+//! Captured messages are parsed as the files of `tests/packets` expect.
 
 use wire::name::PresentationFormat;
 use wire::{Query, Response};
@@ -31,24 +31,24 @@ fn response_as_text(packet: &[u8]) -> String {
 }
 
 #[test]
-fn captured_messages_are_read_as_what_they_are() {
+fn captured_messages_are_parsed_as_expected() {
     let packets = packets();
     assert!(packets.len() > 50, "only {} captured messages were found", packets.len());
     let mut wrong = Vec::new();
     for (file, expected, packet) in packets {
-        let read = match file.split_once('-').unwrap().0 {
+        let parsed = match file.split_once('-').unwrap().0 {
             "query" => query_as_text(&packet),
             _ => response_as_text(&packet),
         };
-        if read != expected {
-            wrong.push(format!("{file}: {read}, expected {expected}"));
+        if parsed != expected {
+            wrong.push(format!("{file}: {parsed}, expected {expected}"));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 #[test]
-fn a_captured_answer_is_not_a_query_and_a_query_no_answer() {
+fn captured_responses_are_not_queries_nor_queries_responses() {
     for (file, _, packet) in packets() {
         match file.split_once('-').unwrap().0 {
             "query" => assert!(Response::parse(&packet).is_err(), "{file}"),

@@ -5,22 +5,22 @@ use wire::header::Rcode;
 use wire::query::{OutgoingQuery, Rejection};
 use wire::{Query, reply};
 
-use crate::builder::{header, message, opt, question};
+use crate::message_builder::{header, message, opt, question};
 
-fn rejection(packet: &[u8], why: Rejection) -> Vec<u8> {
+fn rejection(packet: &[u8], reason: Rejection) -> Vec<u8> {
     let mut out = vec![0xee];
-    reply::rejection(packet, why, &mut out);
+    reply::rejection(packet, reason, &mut out);
     out.split_off(1)
 }
 
 #[test]
-fn silence_is_nothing() {
+fn a_dropped_packet_gets_no_response() {
     assert!(rejection(&header(1, 0x8180, [0; 4]), Rejection::Drop).is_empty());
-    assert!(rejection(&[1, 2, 3], Rejection::FormatError).is_empty(), "there is no ID to answer to");
+    assert!(rejection(&[1, 2, 3], Rejection::FormatError).is_empty(), "there is no ID to respond to");
 }
 
 #[test]
-fn bare_headers_keep_what_the_incumbent_keeps() {
+fn error_headers_keep_the_flags_that_node_cache_keeps() {
     let update = message(0x2fff & !0x8000, &question("a.test", 1), [&[], &[], &[]]);
     assert_eq!(rejection(&update, Rejection::NotImplemented), header(0x1234, 0x8000 | 0x2904, [0; 4]));
     let without_rd = message(0x2800, &question("a.test", 1), [&[], &[], &[]]);
@@ -30,36 +30,36 @@ fn bare_headers_keep_what_the_incumbent_keeps() {
 }
 
 #[test]
-fn badvers_is_a_header_and_an_opt_of_version_0() {
+fn badvers_is_a_header_with_an_opt_of_version_0() {
     let packet = message(0x0100, &question("a.test", 1), [&[], &[], &[opt(1232, 1 << 16 | 0x8000, &[])]]);
     let expected = [header(0x1234, 0x8100, [0, 0, 0, 1]), opt(0, 1 << 24, &[])].concat();
     assert_eq!(rejection(&packet, Rejection::BadVersion), expected);
 }
 
 #[test]
-fn an_error_echoes_the_question_and_tells_why_only_to_who_sent_opt() {
-    let asked = question("wWw.a.test", 28);
+fn an_error_repeats_the_question_and_has_an_extended_error_only_with_opt() {
+    let wire_question = question("wWw.a.test", 28);
     let network_error = OptRecord { error: Some(ExtendedError::NETWORK_ERROR), ..OptRecord::DEFAULT };
-    let plain = message(0x05f0, &asked, [&[], &[], &[]]);
+    let plain = message(0x05f0, &wire_question, [&[], &[], &[]]);
     let mut out = Vec::new();
     let query = Query::parse(&plain).unwrap();
     reply::error(&query.header, Rcode::SERVFAIL, network_error, &mut out);
-    assert_eq!(out, message(0x8192, &asked, [&[], &[], &[]]));
+    assert_eq!(out, message(0x8192, &wire_question, [&[], &[], &[]]));
 
-    let packet = message(0x0100, &asked, [&[], &[], &[opt(4096, 0x8000, &[0, 10, 0, 0])]]);
+    let packet = message(0x0100, &wire_question, [&[], &[], &[opt(4096, 0x8000, &[0, 10, 0, 0])]]);
     let query = Query::parse(&packet).unwrap();
     out.clear();
     reply::error(&query.header, Rcode::SERVFAIL, network_error, &mut out);
-    assert_eq!(out, message(0x8182, &asked, [&[], &[], &[opt(1232, 0x8000, &[0, 15, 0, 2, 0, 23])]]));
+    assert_eq!(out, message(0x8182, &wire_question, [&[], &[], &[opt(1232, 0x8000, &[0, 15, 0, 2, 0, 23])]]));
     out.clear();
     reply::error(&query.header, Rcode::REFUSED, OptRecord::DEFAULT, &mut out);
-    assert_eq!(out, message(0x8185, &asked, [&[], &[], &[opt(1232, 0x8000, &[])]]));
+    assert_eq!(out, message(0x8185, &wire_question, [&[], &[], &[opt(1232, 0x8000, &[])]]));
 }
 
 #[test]
-fn opt_says_our_size_and_how_long_the_connection_is_kept() {
-    let asked = question("a.test", 1);
-    let packet = message(0x0100, &asked, [&[], &[], &[opt(4096, 0, &[0, 11, 0, 0])]]);
+fn opt_carries_udp_size_and_keepalive() {
+    let wire_question = question("a.test", 1);
+    let packet = message(0x0100, &wire_question, [&[], &[], &[opt(4096, 0, &[0, 11, 0, 0])]]);
     let query = Query::parse(&packet).unwrap();
     let own = OptRecord {
         udp_size: 4096,
@@ -69,17 +69,17 @@ fn opt_says_our_size_and_how_long_the_connection_is_kept() {
     let mut out = Vec::new();
     reply::error(&query.header, Rcode::SERVFAIL, own, &mut out);
     let options = [0, 15, 0, 2, 0, 23, 0, 11, 0, 2, 0, 100];
-    assert_eq!(out, message(0x8182, &asked, [&[], &[], &[opt(4096, 0, &options)]]));
+    assert_eq!(out, message(0x8182, &wire_question, [&[], &[], &[opt(4096, 0, &options)]]));
     assert_eq!(own.wire_len(), opt(4096, 0, &options).len());
-    assert_eq!(Keepalive::of(Duration::from_secs(24 * 3600)), Keepalive(u16::MAX), "as much as it can say");
+    assert_eq!(Keepalive::of(Duration::from_secs(24 * 3600)), Keepalive(u16::MAX), "saturated");
 }
 
 #[test]
-fn a_question_to_an_upstream_carries_an_opt_of_our_own() {
-    let asked = question("a.test", 1);
+fn a_query_to_an_upstream_has_an_opt_of_our_own() {
+    let wire_question = question("a.test", 1);
     let mut outgoing = OutgoingQuery {
         id: 0x1234,
-        question: &asked,
+        question: &wire_question,
         recursion_desired: true,
         checking_disabled: false,
         edns: true,
@@ -88,11 +88,11 @@ fn a_question_to_an_upstream_carries_an_opt_of_our_own() {
     };
     let mut out = Vec::new();
     outgoing.write(&mut out);
-    assert_eq!(out, message(0x0120, &asked, [&[], &[], &[opt(1232, 0, &[])]]));
+    assert_eq!(out, message(0x0120, &wire_question, [&[], &[], &[opt(1232, 0, &[])]]));
     outgoing.recursion_desired = false;
     outgoing.checking_disabled = true;
     outgoing.dnssec_ok = true;
     out.clear();
     outgoing.write(&mut out);
-    assert_eq!(out, message(0x0030, &asked, [&[], &[], &[opt(1232, 0x8000, &[])]]));
+    assert_eq!(out, message(0x0030, &wire_question, [&[], &[], &[opt(1232, 0x8000, &[])]]));
 }

@@ -1,4 +1,4 @@
-//! Messages put together by hand, broken ones included.
+//! Builds messages from parts, malformed ones included.
 
 /// A header with `counts` of questions, answers, authority and additional records.
 pub(crate) fn header(id: u16, flags: u16, counts: [u16; 4]) -> Vec<u8> {

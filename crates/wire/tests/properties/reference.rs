@@ -1,4 +1,4 @@
-//! Second opinions: what hickory-proto and the `domain` crate read in the same octets.
+//! Reference parser: a message as the `domain` crate parses it.
 
 use domain::base::iana::Rtype;
 use domain::base::name::{ParsedName, ToName};
@@ -6,12 +6,12 @@ use domain::base::opt::Opt;
 use domain::base::{Message, ParsedRecord};
 use domain::rdata::AllRecordData;
 
-/// Types whose RDATA we read as strictly as `domain` does in the Internet class.
-const READ_BY_BOTH: [u16; 11] = [1, 2, 5, 6, 12, 14, 15, 28, 33, 35, 39];
+/// Types whose RDATA `wire` validates as strictly as `domain` does in class IN.
+const VALIDATED_BY_BOTH: [u16; 11] = [1, 2, 5, 6, 12, 14, 15, 28, 33, 35, 39];
 
-/// A record as `domain` sees it.
+/// A record as `domain` parses it.
 #[derive(Clone, Debug)]
-pub(crate) struct Seen {
+pub(crate) struct ReferenceRecord {
     /// Answer, authority, additional.
     pub(crate) section: usize,
     /// Lower case, in wire form.
@@ -19,33 +19,33 @@ pub(crate) struct Seen {
     pub(crate) rtype: u16,
     pub(crate) class: u16,
     pub(crate) ttl: u32,
-    /// Its RDATA is what the type wants.
+    /// RDATA is valid for the type.
     pub(crate) readable: bool,
 }
 
-/// A message as `domain` sees it: all names and lengths were followed.
+/// A message as `domain` parses it, names and lengths included.
 #[derive(Clone, Debug)]
-pub(crate) struct Opinion {
+pub(crate) struct Reference {
     /// Lower case, in wire form.
     pub(crate) qname: Vec<u8>,
     pub(crate) qname_has_pointers: bool,
     pub(crate) qtype: u16,
     pub(crate) qclass: u16,
-    pub(crate) records: Vec<Seen>,
+    pub(crate) records: Vec<ReferenceRecord>,
     /// UDP size, version, DO and response code of the OPT in the additional section.
     pub(crate) opt: Option<(u16, u8, bool, u16)>,
 }
 
-impl Opinion {
-    /// What `domain` reads, if it can walk the whole message and there is one question.
-    pub(crate) fn of_domain(packet: &[u8]) -> Option<Self> {
+impl Reference {
+    /// Parses a message; nothing when `domain` fails or there is not exactly one question.
+    pub(crate) fn parse(packet: &[u8]) -> Option<Self> {
         let message = Message::from_octets(packet).ok()?;
         let question = message.sole_question().ok()?;
         let (_, answer, authority, additional) = message.sections().ok()?;
         let mut records = Vec::new();
         for (number, section) in [answer, authority, additional].into_iter().enumerate() {
             for record in section {
-                records.push(Seen::new(number, &record.ok()?));
+                records.push(ReferenceRecord::new(number, &record.ok()?));
             }
         }
         let opt = message.opt().map(|opt| {
@@ -61,30 +61,30 @@ impl Opinion {
         })
     }
 
-    /// All RDATA can be read too.
+    /// All RDATA is valid.
     pub(crate) fn is_readable(&self) -> bool {
         self.records.iter().all(|record| record.readable)
     }
 
-    /// The RDATA that we read too can be read.
+    /// RDATA of the types that `wire` validates is valid.
     pub(crate) fn names_are_readable(&self) -> bool {
         self.records
             .iter()
-            .all(|record| record.readable || record.class != 1 || !READ_BY_BOTH.contains(&record.rtype))
+            .all(|record| record.readable || record.class != 1 || !VALIDATED_BY_BOTH.contains(&record.rtype))
     }
 
     /// The records that are not OPT.
-    pub(crate) fn real_records(&self) -> impl Iterator<Item = &Seen> {
+    pub(crate) fn real_records(&self) -> impl Iterator<Item = &ReferenceRecord> {
         self.records.iter().filter(|record| record.rtype != Rtype::OPT.to_int())
     }
 
     /// The OPT records.
-    pub(crate) fn opts(&self) -> impl Iterator<Item = &Seen> {
+    pub(crate) fn opts(&self) -> impl Iterator<Item = &ReferenceRecord> {
         self.records.iter().filter(|record| record.rtype == Rtype::OPT.to_int())
     }
 }
 
-impl Seen {
+impl ReferenceRecord {
     fn new(section: usize, record: &ParsedRecord<'_, &[u8]>) -> Self {
         let readable = match record.rtype() {
             Rtype::OPT => record.to_record::<Opt<_>>().is_ok_and(|opt| opt.is_some()),

@@ -2,10 +2,10 @@ use wire::Query;
 use wire::header::{Class, Rcode, RecordType};
 use wire::name::{Name, NameError, PresentationFormat};
 
-use crate::builder::{message, name, question};
+use crate::message_builder::{message, name, question};
 
 #[test]
-fn text_becomes_lower_case_wire_form() {
+fn text_is_parsed_to_lower_case_wire_form() {
     for (text, wire) in [
         (".", &b"\0"[..]),
         ("cluster.local", b"\x07cluster\x05local\0"),
@@ -20,7 +20,7 @@ fn text_becomes_lower_case_wire_form() {
 }
 
 #[test]
-fn text_that_is_no_name_says_which_rule_it_breaks() {
+fn an_invalid_name_reports_the_violated_rule() {
     let label = "a".repeat(63);
     let longest = format!("{label}.{label}.{label}.{}", &label[..61]);
     assert_eq!(Name::parse(&longest).unwrap().as_wire().len(), 255);
@@ -41,7 +41,7 @@ fn text_that_is_no_name_says_which_rule_it_breaks() {
 }
 
 #[test]
-fn a_zone_covers_itself_and_whole_labels_below() {
+fn a_zone_covers_itself_and_its_subdomains() {
     let zone = Name::parse("example.org").unwrap();
     for inside in ["example.org", "www.example.org", "a.b.example.org"] {
         assert!(zone.covers(&name(inside)), "{inside}");
@@ -51,14 +51,14 @@ fn a_zone_covers_itself_and_whole_labels_below() {
     }
     // One label whose octets end like the zone.
     assert!(!zone.covers(b"\x0dx\x07example\x03org\0"));
-    assert!(!zone.covers(b"\x3fa"), "a name that does not end");
+    assert!(!zone.covers(b"\x3fa"), "a name without end");
     assert!(Name::root().covers(&name("anything.at.all")));
     assert!(Name::root().covers(&[0]));
 }
 
 #[test]
-fn names_are_shown_so_that_they_break_no_log_line() {
-    for (wire, shown) in [
+fn names_in_presentation_format_escape_special_octets() {
+    for (wire, displayed) in [
         (&b"\0"[..], "."),
         (b"\x03www\x07example\0", "www.example."),
         (b"\x07a.b\\c\"d\0", r#"a\.b\\c\"d."#),
@@ -67,7 +67,7 @@ fn names_are_shown_so_that_they_break_no_log_line() {
         (b"\x03www\x07exam", "www."),
         (b"", ""),
     ] {
-        assert_eq!(PresentationFormat(wire).to_string(), shown);
+        assert_eq!(PresentationFormat(wire).to_string(), displayed);
     }
     let packet = message(0, &question("WWW.Test", 1), [&[], &[], &[]]);
     assert_eq!(format!("{:?}", Query::parse(&packet).unwrap().name), "www.test.");
@@ -75,12 +75,13 @@ fn names_are_shown_so_that_they_break_no_log_line() {
 }
 
 #[test]
-fn numbers_are_shown_by_the_words_operators_know() {
-    for (number, word) in [(0, "NOERROR"), (3, "NXDOMAIN"), (5, "REFUSED"), (16, "BADVERS"), (12, "RCODE12")]
+fn numbers_are_displayed_as_mnemonics() {
+    for (number, mnemonic) in
+        [(0, "NOERROR"), (3, "NXDOMAIN"), (5, "REFUSED"), (16, "BADVERS"), (12, "RCODE12")]
     {
-        assert_eq!(Rcode(number).to_string(), word);
+        assert_eq!(Rcode(number).to_string(), mnemonic);
     }
-    for (number, word) in [
+    for (number, mnemonic) in [
         (0, "None"),
         (1, "A"),
         (28, "AAAA"),
@@ -90,9 +91,9 @@ fn numbers_are_shown_by_the_words_operators_know() {
         (54, "TYPE54"),
         (65535, "TYPE65535"),
     ] {
-        assert_eq!(RecordType(number).to_string(), word);
+        assert_eq!(RecordType(number).to_string(), mnemonic);
     }
-    for (number, word) in [(1, "IN"), (3, "CH"), (4, "HS"), (255, "CLASS255"), (0, "CLASS0")] {
-        assert_eq!(Class(number).to_string(), word);
+    for (number, mnemonic) in [(1, "IN"), (3, "CH"), (4, "HS"), (255, "CLASS255"), (0, "CLASS0")] {
+        assert_eq!(Class(number).to_string(), mnemonic);
     }
 }
