@@ -1,5 +1,7 @@
-//! The sockets on which DNS is answered. Workers read them; the control thread holds duplicates of all, so that they
-//! can be given to a successor, or read again when that fails.
+//! Listening sockets: one UDP and one TCP socket per address and worker (SO_REUSEPORT).
+//!
+//! Workers read duplicates. The control thread keeps the originals, to hand them to a successor or
+//! to read them again if that fails.
 
 use std::collections::HashMap;
 use std::io;
@@ -11,7 +13,7 @@ use nix::errno::Errno;
 use resolver::action::Transport;
 use resolver::policy::ListenerId;
 
-/// Connections the kernel keeps for a worker that is busy.
+/// The `listen(2)` backlog: connections that the kernel queues for a busy worker.
 const BACKLOG: i32 = 1024;
 
 /// The sockets of one listener for one worker.
@@ -21,26 +23,26 @@ pub(crate) struct Sockets {
     pub(super) tcp: Vec<TcpListener>,
 }
 
-/// Sockets that a predecessor read from, by address: as many as it had workers.
+/// Sockets received from another instance, by address: as many as it has workers.
 #[derive(Debug, Default)]
 pub(crate) struct InheritedSockets {
     pub(crate) udp: HashMap<SocketAddr, Vec<UdpListener>>,
     pub(crate) tcp: HashMap<SocketAddr, Vec<TcpListener>>,
 }
 
-/// Every socket of the process on which DNS is answered.
+/// Every DNS socket of the process, ordered by listener.
 #[derive(Debug, Default)]
 pub(crate) struct ListeningSockets {
-    held: Vec<Held>,
+    sockets: Vec<ListeningSocket>,
 }
 
 #[derive(Debug)]
-struct Held {
+struct ListeningSocket {
     listener: ListenerId,
     worker: usize,
     address: SocketAddr,
     socket: Socket,
-    /// No predecessor has it.
+    /// Bound by this process, so that no predecessor has it.
     is_own: bool,
 }
 
@@ -51,9 +53,9 @@ enum Socket {
 }
 
 impl ListeningSockets {
-    /// Opens UDP and TCP on each address for each of `workers`, out of `inherited` where it has them. Where a listener
-    /// has "every address" of both families, a kernel without IPv6 leaves it those of IPv4. On failure nothing has
-    /// changed but that `inherited` has less.
+    /// Opens UDP and TCP on each address for each of `workers`, reusing `inherited` sockets. A
+    /// listener with the wildcard addresses of both families works on a kernel without IPv6. On
+    /// failure nothing has changed, except that `inherited` has fewer sockets.
     ///
     /// # Errors
     /// The address that could not be opened, and why.
@@ -66,27 +68,29 @@ impl ListeningSockets {
         let mut opened = Vec::new();
         for (listener, addresses) in listeners {
             for &address in addresses {
-                let known = (inherited.udp.remove(&address), inherited.tcp.remove(&address));
-                match open(address, workers, known) {
-                    Err(error) if addresses.len() > 1 && is_unknown_family(&error) => {}
+                let reused = (inherited.udp.remove(&address), inherited.tcp.remove(&address));
+                match open(address, workers, reused) {
+                    Err(error) if addresses.len() > 1 && is_unsupported_family(&error) => {}
                     Err(error) => return Err((address, error)),
-                    Ok(sockets) => opened.extend(sockets.into_iter().map(|(worker, is_own, socket)| Held {
-                        listener: *listener,
-                        worker,
-                        address,
-                        socket,
-                        is_own,
-                    })),
+                    Ok(sockets) => {
+                        opened.extend(sockets.into_iter().map(|(worker, is_own, socket)| ListeningSocket {
+                            listener: *listener,
+                            worker,
+                            address,
+                            socket,
+                            is_own,
+                        }));
+                    }
                 }
             }
         }
         let any = SocketAddr::from(([0, 0, 0, 0], 0));
-        let sockets = duplicates(&opened, workers).map_err(|error| (any, error))?;
-        self.held.extend(opened);
+        let sockets = duplicate(&opened, workers).map_err(|error| (any, error))?;
+        self.sockets.extend(opened);
         Ok(sockets)
     }
 
-    /// Holds what a successor had beside these, where there is a listener for it.
+    /// Adds the sockets that a successor had bound itself, where this process has the listener.
     pub(crate) fn extend(&mut self, sockets: InheritedSockets, workers: usize) {
         let udp = sockets.udp.into_iter().flat_map(|(address, sockets)| {
             sockets.into_iter().map(move |socket| (address, Socket::Udp(socket)))
@@ -94,42 +98,42 @@ impl ListeningSockets {
         let tcp = sockets.tcp.into_iter().flat_map(|(address, sockets)| {
             sockets.into_iter().map(move |socket| (address, Socket::Tcp(socket)))
         });
-        for ((address, socket), worker) in udp.chain(tcp).zip(turns(workers)) {
-            if let Some(Held { listener, .. }) = self.held.iter().find(|held| held.address == address) {
-                let listener = *listener;
-                self.held.push(Held { listener, worker, address, socket, is_own: true });
+        for ((address, socket), worker) in udp.chain(tcp).zip(round_robin(workers)) {
+            let same_address = self.sockets.iter().find(|known| known.address == address);
+            if let Some(listener) = same_address.map(|known| known.listener) {
+                self.sockets.push(ListeningSocket { listener, worker, address, socket, is_own: true });
             }
         }
-        // Those of one listener stand together.
-        self.held.sort_by_key(|held| held.listener.0);
+        // `duplicate` groups the sockets of a listener.
+        self.sockets.sort_by_key(|socket| socket.listener.0);
     }
 
-    /// Lets go of what is no longer listened on.
+    /// Closes the originals of `listeners`.
     pub(crate) fn close(&mut self, listeners: &[ListenerId]) {
-        self.held.retain(|held| !listeners.contains(&held.listener));
+        self.sockets.retain(|socket| !listeners.contains(&socket.listener));
     }
 
-    /// All of them once more, for each of `workers`.
+    /// Duplicates of all sockets, for each of `workers`.
     ///
     /// # Errors
-    /// When there are no descriptors left.
-    pub(crate) fn again(&self, workers: usize) -> io::Result<Vec<Vec<Sockets>>> {
-        duplicates(&self.held, workers)
+    /// When the process is out of descriptors.
+    pub(crate) fn duplicate(&self, workers: usize) -> io::Result<Vec<Vec<Sockets>>> {
+        duplicate(&self.sockets, workers)
     }
 
-    /// All of them, to be given away.
+    /// All sockets, for the hand-over.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (Transport, SocketAddr, BorrowedFd<'_>)> {
-        self.held.iter().map(Held::told)
+        self.sockets.iter().map(ListeningSocket::description)
     }
 
-    /// Those that no predecessor has.
+    /// The sockets bound by this process, which no predecessor has.
     pub(crate) fn own(&self) -> impl Iterator<Item = (Transport, SocketAddr, BorrowedFd<'_>)> {
-        self.held.iter().filter(|held| held.is_own).map(Held::told)
+        self.sockets.iter().filter(|socket| socket.is_own).map(ListeningSocket::description)
     }
 }
 
-impl Held {
-    fn told(&self) -> (Transport, SocketAddr, BorrowedFd<'_>) {
+impl ListeningSocket {
+    fn description(&self) -> (Transport, SocketAddr, BorrowedFd<'_>) {
         match &self.socket {
             Socket::Udp(socket) => (Transport::Udp, self.address, socket.as_fd()),
             Socket::Tcp(socket) => (Transport::Tcp, self.address, socket.as_fd()),
@@ -137,50 +141,50 @@ impl Held {
     }
 }
 
-fn turns(workers: usize) -> impl Iterator<Item = usize> {
+fn round_robin(workers: usize) -> impl Iterator<Item = usize> {
     (0..workers.max(1)).cycle()
 }
 
-/// One socket of each kind for each worker, or several for some where a predecessor had more workers: none is closed,
-/// since what is queued in it would be lost. Each with its worker, and whether it is new.
+/// A UDP and a TCP socket for each worker, or several where a predecessor had more workers:
+/// closing one would lose the packets queued in it. Each with its worker, and whether it is new.
 fn open(
     address: SocketAddr,
     workers: usize,
     (udp, tcp): (Option<Vec<UdpListener>>, Option<Vec<TcpListener>>),
 ) -> io::Result<Vec<(usize, bool, Socket)>> {
     let (mut udp, mut tcp) = (udp.unwrap_or_default(), tcp.unwrap_or_default());
-    let (known_udp, known_tcp) = (udp.len(), tcp.len());
+    let (reused_udp, reused_tcp) = (udp.len(), tcp.len());
     while udp.len() < workers {
         udp.push(UdpListener::bind(address)?);
     }
     while tcp.len() < workers {
         tcp.push(linux::tcp::listen(address, BACKLOG)?);
     }
-    let udp =
-        udp.into_iter().map(Socket::Udp).enumerate().map(|(place, socket)| (place >= known_udp, socket));
-    let tcp =
-        tcp.into_iter().map(Socket::Tcp).enumerate().map(|(place, socket)| (place >= known_tcp, socket));
-    let udp = turns(workers).zip(udp);
-    let tcp = turns(workers).zip(tcp);
+    let udp = udp.into_iter().map(Socket::Udp).enumerate();
+    let udp = udp.map(|(index, socket)| (index >= reused_udp, socket));
+    let tcp = tcp.into_iter().map(Socket::Tcp).enumerate();
+    let tcp = tcp.map(|(index, socket)| (index >= reused_tcp, socket));
+    let udp = round_robin(workers).zip(udp);
+    let tcp = round_robin(workers).zip(tcp);
     Ok(udp.chain(tcp).map(|(worker, (is_own, socket))| (worker, is_own, socket)).collect())
 }
 
-fn duplicates(held: &[Held], workers: usize) -> io::Result<Vec<Vec<Sockets>>> {
-    let mut sets: Vec<Vec<Sockets>> = (0..workers).map(|_| Vec::new()).collect();
-    for Held { listener, worker, socket, .. } in held {
-        let Some(set) = sets.get_mut(*worker) else { continue };
-        if set.last().is_none_or(|last| last.listener != *listener) {
-            set.push(Sockets { listener: *listener, udp: Vec::new(), tcp: Vec::new() });
+fn duplicate(originals: &[ListeningSocket], workers: usize) -> io::Result<Vec<Vec<Sockets>>> {
+    let mut by_worker: Vec<Vec<Sockets>> = (0..workers).map(|_| Vec::new()).collect();
+    for ListeningSocket { listener, worker, socket, .. } in originals {
+        let Some(listeners) = by_worker.get_mut(*worker) else { continue };
+        if listeners.last().is_none_or(|last| last.listener != *listener) {
+            listeners.push(Sockets { listener: *listener, udp: Vec::new(), tcp: Vec::new() });
         }
-        let Some(sockets) = set.last_mut() else { continue };
+        let Some(sockets) = listeners.last_mut() else { continue };
         match socket {
             Socket::Udp(socket) => sockets.udp.push(socket.try_clone()?),
             Socket::Tcp(socket) => sockets.tcp.push(socket.try_clone()?),
         }
     }
-    Ok(sets)
+    Ok(by_worker)
 }
 
-fn is_unknown_family(error: &io::Error) -> bool {
+fn is_unsupported_family(error: &io::Error) -> bool {
     error.raw_os_error() == Some(Errno::EAFNOSUPPORT as i32)
 }

@@ -1,4 +1,4 @@
-//! A worker's thread: its sockets, its runtime, and the few orders it takes.
+//! Worker thread: its runtime, the commands of the control thread, the drain before it ends.
 
 use std::io;
 use std::rc::Rc;
@@ -10,36 +10,41 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::LocalSet;
 use tokio::time;
 
+use super::context::{WorkerConfig, WorkerContext};
+use super::drain;
+use super::event_loop::EventLoop;
+use super::handler::QueryHandler;
 use super::sockets::Sockets;
-use super::{Core, WorkerConfig, WorkerContext};
 
-/// A worker that is alive takes an order within milliseconds.
-const ADOPT_TIME: Duration = Duration::from_secs(2);
-/// Of the time to leave, what is kept for the answers to the last questions.
-const LAST_ANSWERS: Duration = Duration::from_secs(2);
-/// WorkerConfig that may wait; there is one sender, who waits for each but for a moment only.
-const ORDERS_LEN: usize = 4;
+/// A healthy worker executes a command within milliseconds.
+const RECONFIGURE_TIMEOUT: Duration = Duration::from_secs(2);
 
-enum Order {
-    Adopt(Box<Reconfigure>, oneshot::Sender<io::Result<()>>),
+/// The last part of the drain, in which no more UDP queries are read.
+const LAST_RESPONSES: Duration = Duration::from_secs(2);
+
+/// The one sender waits for most commands.
+const COMMAND_QUEUE_LEN: usize = 4;
+
+enum Command {
+    Reconfigure(Box<Reconfigure>, oneshot::Sender<io::Result<()>>),
     Drain(Instant, oneshot::Sender<()>),
     Ping(oneshot::Sender<()>),
 }
 
-/// What changes for a worker that runs.
+/// A change to a running worker.
 #[derive(Default)]
 pub(crate) struct Reconfigure {
-    /// Other orders; those before stay in force without.
+    /// A new configuration; `None` keeps the present one.
     pub(crate) config: Option<WorkerConfig>,
-    /// Read from now on.
+    /// Sockets to read from.
     pub(crate) opened: Vec<Sockets>,
-    /// Read no more; what is open on them is still answered.
+    /// Listeners not to read from any more; queries in flight on them still get their responses.
     pub(crate) closed: Vec<ListenerId>,
 }
 
-/// The control thread's hold on a worker.
+/// The control thread's handle of a worker.
 pub(crate) struct Worker {
-    orders: mpsc::Sender<Order>,
+    commands: mpsc::Sender<Command>,
     thread: JoinHandle<()>,
 }
 
@@ -47,98 +52,99 @@ impl Worker {
     /// Starts a worker, without sockets.
     ///
     /// # Errors
-    /// When the system gives no thread.
-    pub(crate) fn start(index: usize, context: WorkerContext, orders: WorkerConfig) -> io::Result<Self> {
-        let (sender, receiver) = mpsc::channel(ORDERS_LEN);
+    /// When the system refuses a thread.
+    pub(crate) fn start(index: usize, context: WorkerContext, config: WorkerConfig) -> io::Result<Self> {
+        let (commands, receiver) = mpsc::channel(COMMAND_QUEUE_LEN);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let thread = std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
-            let local = LocalSet::new();
-            local.block_on(&runtime, work(context, orders, receiver));
+            LocalSet::new().block_on(&runtime, run(context, config, receiver));
         })?;
-        Ok(Self { orders: sender, thread })
+        Ok(Self { commands, thread })
     }
 
-    /// Has the worker obey other orders, or on more or fewer listeners. When this returns, it reads from those that are
-    /// opened and no more from those that are closed.
+    /// Applies a change. When this returns, the worker reads from the opened sockets and no longer
+    /// from the closed listeners.
     ///
     /// # Errors
-    /// When a socket could not be taken into use, or the worker is gone.
-    pub(crate) async fn reconfigure(&self, adoption: Reconfigure) -> io::Result<()> {
-        let (done, wait) = oneshot::channel();
-        let adoption = Box::new(adoption);
-        let gone = || io::Error::other("a worker thread has ended");
-        let hangs = |_| io::Error::other("a worker thread does not take orders");
-        let adopted = async {
-            self.orders.send(Order::Adopt(adoption, done)).await.map_err(|_| gone())?;
-            wait.await.map_err(|_| gone())?
+    /// When a socket could not be registered with the runtime, or the worker has ended or hangs.
+    pub(crate) async fn reconfigure(&self, change: Reconfigure) -> io::Result<()> {
+        let (done, result) = oneshot::channel();
+        let ended = || io::Error::other("a worker thread has ended");
+        let hung = |_| io::Error::other("a worker thread does not respond to commands");
+        let reconfigured = async {
+            let command = Command::Reconfigure(Box::new(change), done);
+            self.commands.send(command).await.map_err(|_| ended())?;
+            result.await.map_err(|_| ended())?
         };
-        time::timeout(ADOPT_TIME, adopted).await.map_err(hangs)?
+        time::timeout(RECONFIGURE_TIMEOUT, reconfigured).await.map_err(hung)?
     }
 
-    /// Has the worker answer what is open, until `until` at most, and end; what is returned resolves when it has.
-    /// Nothing is returned when it has ended already, or has taken no order for so long that too many wait.
-    pub(crate) fn drain(&self, until: Instant) -> Option<oneshot::Receiver<()>> {
-        let (done, wait) = oneshot::channel();
-        self.orders.try_send(Order::Drain(until, done)).ok().map(|()| wait)
+    /// Has the worker respond to all queries in flight, by `deadline` at the latest, and end. The
+    /// receiver resolves when it has. `None` when the worker has ended or its queue is full.
+    pub(crate) fn drain(&self, deadline: Instant) -> Option<oneshot::Receiver<()>> {
+        let (done, drained) = oneshot::channel();
+        self.commands.try_send(Command::Drain(deadline, done)).ok().map(|()| drained)
     }
 
-    /// Asks for a sign of life, which comes as soon as the worker takes orders. Nothing is returned when too many orders
-    /// wait already.
+    /// Requests a sign of life. `None` when the worker has ended or its queue is full.
     pub(crate) fn ping(&self) -> Option<oneshot::Receiver<()>> {
-        let (alive, wait) = oneshot::channel();
-        self.orders.try_send(Order::Ping(alive)).ok().map(|()| wait)
+        let (alive, pong) = oneshot::channel();
+        self.commands.try_send(Command::Ping(alive)).ok().map(|()| pong)
     }
 
-    /// True when the thread has ended, which it does only when told to, or by a panic.
+    /// True when the thread has ended: after a drain, or by a panic.
     pub(crate) fn has_ended(&self) -> bool {
         self.thread.is_finished()
     }
 }
 
-async fn work(context: WorkerContext, orders: WorkerConfig, mut receiver: mpsc::Receiver<Order>) {
-    let core = Core::new(context, orders);
-    while let Some(order) = receiver.recv().await {
-        match order {
-            Order::Adopt(adoption, done) => {
-                let Reconfigure { config, opened, closed } = *adoption;
-                if let Some(config) = config {
-                    core.adopt(config);
-                }
-                for listener in closed {
-                    core.datagrams.close(&core, listener);
-                    core.clients.close(listener);
-                }
-                // Who no longer waits for the outcome does not need it.
-                done.send(open(&core, opened)).unwrap_or_default();
+async fn run(context: WorkerContext, config: WorkerConfig, mut commands: mpsc::Receiver<Command>) {
+    let event_loop = EventLoop::start(context, config);
+    // A reply below fails only when the control thread has stopped waiting for it.
+    while let Some(command) = commands.recv().await {
+        match command {
+            Command::Reconfigure(change, done) => {
+                done.send(reconfigure(&event_loop, *change)).ok();
             }
-            // Who no longer waits for it does not need it.
-            Order::Ping(alive) => alive.send(()).unwrap_or_default(),
-            Order::Drain(until, done) => {
-                drain(&core, until).await;
-                return done.send(()).unwrap_or_default();
+            Command::Ping(alive) => {
+                alive.send(()).ok();
+            }
+            Command::Drain(deadline, done) => {
+                drain(&event_loop, deadline).await;
+                done.send(()).ok();
+                return;
             }
         }
     }
 }
 
-fn open(core: &Rc<Core>, sockets: Vec<Sockets>) -> io::Result<()> {
-    for Sockets { listener, udp, tcp } in sockets {
+fn reconfigure(event_loop: &Rc<EventLoop>, change: Reconfigure) -> io::Result<()> {
+    if let Some(config) = change.config {
+        event_loop.reconfigure(config);
+    }
+    for listener in change.closed {
+        event_loop.udp_server.close(event_loop, listener);
+        event_loop.tcp_server.close(listener);
+    }
+    for Sockets { listener, udp, tcp } in change.opened {
         for socket in udp {
-            core.datagrams.open(core, listener, socket)?;
+            event_loop.udp_server.open(event_loop, listener, socket)?;
         }
         for socket in tcp {
-            core.clients.open(core, listener, socket)?;
+            event_loop.tcp_server.open(event_loop, listener, socket)?;
         }
     }
     Ok(())
 }
 
-/// Takes no new connections, and waits until those who are connected have asked their last and are answered. As long as
-/// they are waited for datagrams are read, of which an open socket gets its share.
-async fn drain(core: &Rc<Core>, until: Instant) {
-    core.clients.close_all();
-    core.clients.all_gone(until.checked_sub(LAST_ANSWERS).unwrap_or(until)).await;
-    core.datagrams.stop_reading();
-    core.clients.all_gone(until).await;
-    core.all_answered(until).await;
+/// Accepts no new connections and waits until connected clients have sent their last queries and
+/// received the responses. UDP is read in the meantime: an open socket still gets its share of the
+/// datagrams.
+async fn drain(event_loop: &Rc<EventLoop>, deadline: Instant) {
+    let no_connections = || event_loop.tcp_server.has_no_connections();
+    event_loop.tcp_server.close_all();
+    drain::wait(deadline.checked_sub(LAST_RESPONSES).unwrap_or(deadline), no_connections).await;
+    event_loop.udp_server.stop_reading();
+    drain::wait(deadline, no_connections).await;
+    drain::wait(deadline, || !event_loop.has_inflight()).await;
 }

@@ -1,32 +1,35 @@
-//! Clients by UDP: batches in, batches out.
+//! UDP server: queries of clients received and responses sent in batches.
 
 use std::cell::RefCell;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use linux::udp::{RecvBatch, UdpListener};
 use resolver::action::{Action, Client, ClientResponse, Outbox};
+use resolver::counters::WorkerCounters;
 use resolver::policy::ListenerId;
 use tokio::io::Interest;
 use tokio::task::AbortHandle;
 
-use super::Core;
+use super::drain;
+use super::handler::QueryHandler;
 use crate::clock;
 use crate::metrics::ProcessCounters;
 
-/// Longer than the deadline of any query that is open.
-const ANSWER_TIME: Duration = Duration::from_secs(5);
+/// Longer than the deadline of any query.
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Before a socket that gave an error is read again.
+/// Pause before a socket is read again after an error.
 const READ_PAUSE: Duration = Duration::from_millis(100);
 
-/// The datagram sockets of a worker. A listener without an address of its own has them for each family; more than one
-/// for an address are those of a predecessor that had more workers.
-#[derive(Default)]
-pub(super) struct Datagrams {
-    sockets: RefCell<Vec<Socket>>,
+/// The UDP sockets of a worker. A listener on the wildcard addresses has one per address family;
+/// an address has more than one when a predecessor had more workers.
+pub(super) struct UdpServer {
+    sockets: Rc<RefCell<Vec<Socket>>>,
+    counters: Arc<WorkerCounters>,
 }
 
 struct Socket {
@@ -34,77 +37,86 @@ struct Socket {
     is_ipv6: bool,
     listener: Rc<UdpListener>,
     task: AbortHandle,
-    /// What the kernel's counter said when it was last looked at.
+    /// The kernel's drop counter at the last reading.
     overflows: u32,
-    /// Its listener is no more: it only sends what is still owed.
-    leaving: bool,
+    /// Its listener is closed: it only sends the responses of queries in flight.
+    closing: bool,
 }
 
-impl Datagrams {
+impl UdpServer {
+    pub(super) fn new(counters: Arc<WorkerCounters>) -> Self {
+        Self { sockets: Rc::default(), counters }
+    }
+
     /// Reads from `socket` from now on.
-    pub(super) fn open(&self, core: &Rc<Core>, id: ListenerId, socket: UdpListener) -> io::Result<()> {
-        let is_ipv6 = socket.local_addr()?.is_ipv6();
+    pub(super) fn open(
+        &self,
+        handler: &Rc<impl QueryHandler>,
+        id: ListenerId,
+        socket: UdpListener,
+    ) -> io::Result<()> {
+        let own = socket.local_addr()?;
         let readiness = socket.readiness()?;
         let listener = Rc::new(socket);
-        let reading = read(Rc::clone(core), id, Rc::clone(&listener), readiness);
-        let task = tokio::task::spawn_local(reading).abort_handle();
-        // What was dropped before is not ours to count.
+        let reader = Reader { id, own, listener: Rc::clone(&listener), counters: Arc::clone(&self.counters) };
+        let task = tokio::task::spawn_local(reader.run(Rc::clone(handler), readiness)).abort_handle();
+        // Packets dropped earlier were counted by the predecessor.
         let overflows = listener.queue_overflows().unwrap_or(0);
-        let socket = Socket { id, is_ipv6, listener, task, overflows, leaving: false };
+        let socket = Socket { id, is_ipv6: own.is_ipv6(), listener, task, overflows, closing: false };
         self.sockets.borrow_mut().push(socket);
         Ok(())
     }
 
-    /// Reads no more on a listener that is no more; its sockets close when what is open is answered.
-    pub(super) fn close(&self, core: &Rc<Core>, id: ListenerId) {
+    /// Stops reading on a listener; its sockets close when the queries in flight are done.
+    pub(super) fn close(&self, handler: &Rc<impl QueryHandler>, id: ListenerId) {
         for socket in self.sockets.borrow_mut().iter_mut().filter(|socket| socket.id == id) {
             socket.task.abort();
-            socket.leaving = true;
+            socket.closing = true;
         }
-        let core = Rc::clone(core);
+        let (handler, sockets) = (Rc::clone(handler), Rc::clone(&self.sockets));
         tokio::task::spawn_local(async move {
-            core.all_answered(clock::now() + ANSWER_TIME).await;
-            core.datagrams.sockets.borrow_mut().retain(|socket| socket.id != id || !socket.leaving);
+            drain::wait(clock::now() + RESPONSE_TIMEOUT, || !handler.has_inflight()).await;
+            sockets.borrow_mut().retain(|socket| socket.id != id || !socket.closing);
         });
     }
 
-    /// Reads no more; answers still go out.
+    /// Stops reading; responses are still sent.
     pub(super) fn stop_reading(&self) {
         for socket in self.sockets.borrow().iter() {
             socket.task.abort();
         }
     }
 
-    /// Counts what the kernel had to drop since the last look.
+    /// Adds what the kernel dropped since the last call (SO_MEMINFO) to `process`.
     pub(super) fn count_overflows(&self, process: &ProcessCounters) {
         for socket in self.sockets.borrow_mut().iter_mut() {
-            // A kernel that does not know the question has no answer to count.
+            // Kernels without this counter have nothing to report.
             let Ok(now) = socket.listener.queue_overflows() else { continue };
             process.udp_queue_overflows.add(u64::from(now.wrapping_sub(socket.overflows)));
             socket.overflows = now;
         }
     }
 
-    /// Sends the answers in `outbox` that go by UDP, a batch per socket.
+    /// Sends the UDP responses in `outbox`, one batch per socket.
     pub(super) fn flush(&self, outbox: &Outbox, process: &ProcessCounters) {
         let sockets = self.sockets.borrow();
-        let mut left = outbox.actions.iter().filter(|action| by_datagram(action).is_some()).count();
-        for (place, Socket { id, is_ipv6, listener: socket, .. }) in sockets.iter().enumerate() {
+        let mut left = outbox.actions.iter().filter(|action| udp_response(action).is_some()).count();
+        for (index, Socket { id, is_ipv6, listener: socket, .. }) in sockets.iter().enumerate() {
             if left == 0 {
                 return;
             }
             let is_alike = |other: &Socket| other.id == *id && other.is_ipv6 == *is_ipv6;
-            if sockets.iter().take(place).any(is_alike) {
+            if sockets.iter().take(index).any(is_alike) {
                 continue;
             }
-            let mine = outbox.actions.iter().filter_map(by_datagram).filter(|answered| {
-                let Client { listener, peer, .. } = answered.client;
+            let responses = outbox.actions.iter().filter_map(udp_response).filter(|response| {
+                let Client { listener, peer, .. } = response.client;
                 listener == *id && peer.is_ipv6() == *is_ipv6
             });
             let mut count = 0;
-            let sent = socket.send(mine.map(|answered| {
+            let sent = socket.send(responses.map(|response| {
                 count += 1;
-                (outbox.octets(answered.message), answered.client.peer, answered.client.local)
+                (outbox.octets(response.message), response.client.peer, response.client.local)
             }));
             left = left.saturating_sub(count);
             if sent.refused + sent.dropped > 0 {
@@ -114,38 +126,47 @@ impl Datagrams {
     }
 }
 
-fn by_datagram(action: &Action) -> Option<&ClientResponse> {
+fn udp_response(action: &Action) -> Option<&ClientResponse> {
     match action {
-        Action::Respond(answered) if answered.client.connection.is_none() => Some(answered),
+        Action::Respond(response) if response.client.connection.is_none() => Some(response),
         _ => None,
     }
 }
 
-/// Hands what arrives to the resolver, a batch at a time. Of a socket that fails for good, readiness tells.
-async fn read(core: Rc<Core>, id: ListenerId, listener: Rc<UdpListener>, readiness: tokio::net::UdpSocket) {
-    let mut batch = RecvBatch::new();
-    // Of a socket that is bound the kernel knows the address.
-    let Ok(own) = listener.local_addr() else { return };
-    loop {
-        match readiness.async_io(Interest::READABLE, || listener.receive(&mut batch)).await {
-            Ok(_) => core.queries(batch.iter().filter_map(|(octets, source)| {
-                let client =
-                    Client { listener: id, peer: source.peer, local: source.local, connection: None };
-                if is_answerable(source.peer, source.local.unwrap_or_else(|| own.ip()), own.port()) {
-                    return Some((client, octets));
+/// The task that reads one socket.
+struct Reader {
+    id: ListenerId,
+    own: SocketAddr,
+    listener: Rc<UdpListener>,
+    counters: Arc<WorkerCounters>,
+}
+
+impl Reader {
+    /// Passes on received queries batch by batch.
+    async fn run(self, handler: Rc<impl QueryHandler>, readiness: tokio::net::UdpSocket) {
+        let Self { id, own, listener, counters } = self;
+        let mut batch = RecvBatch::new();
+        loop {
+            match readiness.async_io(Interest::READABLE, || listener.receive(&mut batch)).await {
+                Ok(_) => handler.on_queries(batch.iter().filter_map(|(octets, source)| {
+                    let client =
+                        Client { listener: id, peer: source.peer, local: source.local, connection: None };
+                    if is_answerable(source.peer, source.local.unwrap_or_else(|| own.ip()), own.port()) {
+                        return Some((client, octets));
+                    }
+                    counters.dropped.add(1);
+                    None
+                })),
+                Err(error) => {
+                    tracing::debug!(%error, "a UDP socket could not be read");
+                    tokio::time::sleep(READ_PAUSE).await;
                 }
-                core.counters.dropped.add(1);
-                None
-            })),
-            Err(error) => {
-                tracing::debug!(%error, "a UDP socket could not be read");
-                tokio::time::sleep(READ_PAUSE).await;
             }
         }
     }
 }
 
-/// Port 0 cannot be answered, and what claims to come from the very socket it is sent to must not be.
+/// False for source port 0, and for a source that is the socket itself (a loop).
 fn is_answerable(peer: SocketAddr, local: IpAddr, port: u16) -> bool {
     peer.port() != 0 && (peer.port() != port || peer.ip() != local)
 }
@@ -155,7 +176,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn port_0_and_our_own_socket_are_never_answered() {
+    fn source_port_0_and_our_own_socket_get_no_response() {
         let own: IpAddr = [169, 254, 25, 10].into();
         let other: IpAddr = [10, 233, 64, 2].into();
         for (peer, answerable) in

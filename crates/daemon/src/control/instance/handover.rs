@@ -259,7 +259,7 @@ impl Instance<'_> {
         if self.workers.iter().any(Worker::has_ended) {
             return Err(FatalError::WorkerDied);
         }
-        let sockets = self.listening.again(self.workers.len()).map_err(FatalError::Thread)?;
+        let sockets = self.listening.duplicate(self.workers.len()).map_err(FatalError::Thread)?;
         for (worker, opened) in self.workers.iter().zip(sockets) {
             worker
                 .reconfigure(Reconfigure { opened, ..Reconfigure::default() })

@@ -1,6 +1,9 @@
-//! ConnectionLimiter for clients by TCP: how many connections there may be, who goes when there are too many, and how much may wait
-//! for clients that do not read. One room for all workers; they come here when a connection begins or ends.
+//! Connection limiter: how many client TCP connections there may be, per client and in all, which
+//! idle one is evicted for a new one, and how much all together may buffer.
+//!
+//! One limiter for all workers, locked when a connection begins or ends.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
@@ -12,76 +15,76 @@ use tokio::sync::Notify;
 use crate::clock;
 use crate::metrics::ProcessCounters;
 
-/// Connections of the process, where it may have the descriptors for them.
-const MOST_CONNECTIONS: usize = 4096;
-/// The clients' part of the descriptors; upstreams, listeners and endpoints need the others.
-const PART_OF_DESCRIPTORS: u64 = 2;
+/// Connections of the process, if it has the descriptors for them.
+const MAX_CONNECTIONS: usize = 4096;
+/// Clients get this fraction of the descriptors; upstreams, listeners and endpoints need the rest.
+const DESCRIPTOR_DIVISOR: u64 = 2;
 /// Connections of one client address.
-const MOST_PER_CLIENT: usize = 128;
-/// No client alone gets more than this part of the room.
-const PART_PER_CLIENT: usize = 4;
-/// Octets that wait in all connections together, for clients to read or for the rest of a question to come.
-const MOST_HELD: usize = 32 << 20;
-/// A connection that holds no more than this is never closed for what others hold.
-const SMALL_HOLD: usize = 16 << 10;
+const MAX_PER_CLIENT: usize = 128;
+/// One client gets at most this fraction of the connections of the process.
+const CLIENT_DIVISOR: usize = 4;
+/// Octets buffered by all connections together: unread responses and incomplete queries.
+const MAX_BUFFERED: usize = 32 << 20;
+/// A connection that buffers no more than this is never closed for what others buffer.
+const SMALL_BUFFER: usize = 16 << 10;
 
-/// In the place of the time since when a connection is idle.
+/// The value of `idle_since` while the connection is in use.
 const BUSY: u64 = u64::MAX;
 
-/// The room.
 pub(crate) struct ConnectionLimiter {
-    most: usize,
-    opened: Instant,
-    seats: Mutex<Seats>,
-    held: AtomicUsize,
+    max_connections: usize,
+    created: Instant,
+    slots: Mutex<Slots>,
+    buffered: AtomicUsize,
     process: Arc<ProcessCounters>,
 }
 
 #[derive(Default)]
-struct Seats {
-    of_clients: HashMap<IpAddr, Vec<Arc<Seat>>>,
-    taken: usize,
+struct Slots {
+    by_client: HashMap<IpAddr, Vec<Arc<Slot>>>,
+    count: usize,
 }
 
-/// A connection as the room sees it.
-struct Seat {
+/// One connection.
+struct Slot {
     client: IpAddr,
-    /// Milliseconds after the opening of the room, or [`BUSY`].
+    /// Milliseconds since the limiter was created, or [`BUSY`].
     idle_since: AtomicU64,
-    wanted: Notify,
+    evicted: Notify,
 }
 
 impl ConnectionLimiter {
-    /// A room for as many connections as a process with `descriptors` can bear.
+    /// For a process with this many file descriptors.
     pub(crate) fn new(descriptors: u64, process: Arc<ProcessCounters>) -> Self {
-        let bearable = usize::try_from(descriptors / PART_OF_DESCRIPTORS).unwrap_or(MOST_CONNECTIONS);
+        let affordable = usize::try_from(descriptors / DESCRIPTOR_DIVISOR).unwrap_or(MAX_CONNECTIONS);
         Self {
-            most: bearable.min(MOST_CONNECTIONS),
-            opened: clock::now(),
-            seats: Mutex::default(),
-            held: AtomicUsize::new(0),
+            max_connections: affordable.min(MAX_CONNECTIONS),
+            created: clock::now(),
+            slots: Mutex::default(),
+            buffered: AtomicUsize::new(0),
             process,
         }
     }
 
-    /// A place for a newcomer. Where there is none, the connection that has been idle longest gives up its own: of the
-    /// same client if that one has too many, else of all. With none idle the newcomer is turned away.
-    pub(super) fn admit(self: &Arc<Self>, client: IpAddr) -> Option<Place> {
-        let mut seats = self.seats();
-        let mine = seats.of_clients.get(&client).map_or(0, Vec::len);
+    /// A permit for a new connection. At a limit, the connection that has been idle longest is
+    /// evicted: of the same client at the limit per client, of all at the limit of the process. If
+    /// none is idle, the new connection is refused.
+    pub(super) fn admit(self: &Arc<Self>, client: IpAddr) -> Option<Permit> {
+        let mut slots = self.slots();
+        let of_client = slots.by_client.get(&client).map_or(0, Vec::len);
         let counts = &self.process.connections;
-        let full = if mine >= (self.most / PART_PER_CLIENT).clamp(1, MOST_PER_CLIENT) {
-            Some((seats.longest_idle(Some(client)), &counts.evicted.client, &counts.refused.client))
-        } else if seats.taken >= self.most {
-            Some((seats.longest_idle(None), &counts.evicted.process, &counts.refused.process))
+        let full = if of_client >= (self.max_connections / CLIENT_DIVISOR).clamp(1, MAX_PER_CLIENT) {
+            Some((slots.longest_idle(Some(client)), &counts.evicted.client, &counts.refused.client))
+        } else if slots.count >= self.max_connections {
+            Some((slots.longest_idle(None), &counts.evicted.process, &counts.refused.process))
         } else {
             None
         };
         match full {
             None => {}
             Some((Some(idle), evicted, _)) => {
-                seats.free(&idle);
-                idle.wanted.notify_one();
+                slots.remove(&idle);
+                idle.evicted.notify_one();
                 evicted.inc();
             }
             Some((None, _, refused)) => {
@@ -89,80 +92,80 @@ impl ConnectionLimiter {
                 return None;
             }
         }
-        let seat = Arc::new(Seat { client, idle_since: AtomicU64::new(self.now()), wanted: Notify::new() });
-        seats.of_clients.entry(client).or_default().push(Arc::clone(&seat));
-        seats.taken += 1;
+        let slot = Arc::new(Slot { client, idle_since: AtomicU64::new(self.now()), evicted: Notify::new() });
+        slots.by_client.entry(client).or_default().push(Arc::clone(&slot));
+        slots.count += 1;
         counts.open.inc();
-        Some(Place { room: Arc::clone(self), seat, held: std::cell::Cell::new(0) })
+        Some(Permit { limiter: Arc::clone(self), slot, buffered: Cell::new(0) })
     }
 
-    fn seats(&self) -> MutexGuard<'_, Seats> {
-        self.seats.lock().unwrap_or_else(PoisonError::into_inner)
+    fn slots(&self) -> MutexGuard<'_, Slots> {
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn now(&self) -> u64 {
-        let since = clock::now().saturating_duration_since(self.opened).as_millis();
+        let since = clock::now().saturating_duration_since(self.created).as_millis();
         u64::try_from(since).unwrap_or(BUSY - 1)
     }
 }
 
-impl Seats {
-    fn longest_idle(&self, client: Option<IpAddr>) -> Option<Arc<Seat>> {
-        let of_client = client.and_then(|client| self.of_clients.get(&client)).into_iter();
-        let of_all = self.of_clients.values().filter(|_| client.is_none());
-        let idle = of_client.chain(of_all).flatten().filter(|seat| seat.idle_since.load(Relaxed) != BUSY);
-        idle.min_by_key(|seat| seat.idle_since.load(Relaxed)).map(Arc::clone)
+impl Slots {
+    fn longest_idle(&self, client: Option<IpAddr>) -> Option<Arc<Slot>> {
+        let of_client = client.and_then(|client| self.by_client.get(&client)).into_iter();
+        let of_all = self.by_client.values().filter(|_| client.is_none());
+        let idle = of_client.chain(of_all).flatten().filter(|slot| slot.idle_since.load(Relaxed) != BUSY);
+        idle.min_by_key(|slot| slot.idle_since.load(Relaxed)).map(Arc::clone)
     }
 
-    /// Takes `seat` away, if it is still there.
-    fn free(&mut self, seat: &Arc<Seat>) {
-        let Some(mine) = self.of_clients.get_mut(&seat.client) else { return };
-        let before = mine.len();
-        mine.retain(|other| !Arc::ptr_eq(other, seat));
-        self.taken -= before - mine.len();
-        if mine.is_empty() {
-            self.of_clients.remove(&seat.client);
+    /// Removes `slot` unless that has happened already.
+    fn remove(&mut self, slot: &Arc<Slot>) {
+        let Some(of_client) = self.by_client.get_mut(&slot.client) else { return };
+        let before = of_client.len();
+        of_client.retain(|other| !Arc::ptr_eq(other, slot));
+        self.count -= before - of_client.len();
+        if of_client.is_empty() {
+            self.by_client.remove(&slot.client);
         }
     }
 }
 
-/// A connection's place, given back when dropped.
-pub(super) struct Place {
-    room: Arc<ConnectionLimiter>,
-    seat: Arc<Seat>,
-    held: std::cell::Cell<usize>,
+/// Permit of one connection, returned when dropped.
+pub(super) struct Permit {
+    limiter: Arc<ConnectionLimiter>,
+    slot: Arc<Slot>,
+    buffered: Cell<usize>,
 }
 
-impl Place {
-    /// A question is open, or an answer not taken: others must not take the place.
-    pub(super) fn busy(&self) {
-        self.seat.idle_since.store(BUSY, Relaxed);
+impl Permit {
+    /// Queries are in flight or responses unread: not to be evicted.
+    pub(super) fn set_busy(&self) {
+        self.slot.idle_since.store(BUSY, Relaxed);
     }
 
-    /// Nothing is owed from now on.
-    pub(super) fn idle(&self) {
-        self.seat.idle_since.store(self.room.now(), Relaxed);
+    pub(super) fn set_idle(&self) {
+        self.slot.idle_since.store(self.limiter.now(), Relaxed);
     }
 
-    /// Resolves when another connection has taken the place.
-    pub(super) async fn wanted(&self) {
-        self.seat.wanted.notified().await;
+    /// Resolves when the connection is evicted for another one.
+    pub(super) async fn evicted(&self) {
+        self.slot.evicted.notified().await;
     }
 
-    /// Notes how many octets wait in this connection; false when it must end because all together are too many.
-    pub(super) fn hold(&self, octets: usize) -> bool {
-        let before = self.held.replace(octets);
-        self.room.held.fetch_add(octets, Relaxed);
-        let others = self.room.held.fetch_sub(before, Relaxed).saturating_sub(before + octets);
-        octets <= SMALL_HOLD || others + octets <= MOST_HELD
+    /// Records how many octets this connection buffers. False when it must be closed because all
+    /// connections together buffer too much.
+    pub(super) fn set_buffered(&self, octets: usize) -> bool {
+        let before = self.buffered.replace(octets);
+        self.limiter.buffered.fetch_add(octets, Relaxed);
+        let others = self.limiter.buffered.fetch_sub(before, Relaxed).saturating_sub(before + octets);
+        octets <= SMALL_BUFFER || others + octets <= MAX_BUFFERED
     }
 }
 
-impl Drop for Place {
+impl Drop for Permit {
     fn drop(&mut self) {
-        self.room.held.fetch_sub(self.held.get(), Relaxed);
-        self.room.seats().free(&self.seat);
-        self.room.process.connections.open.dec();
+        self.limiter.buffered.fetch_sub(self.buffered.get(), Relaxed);
+        self.limiter.slots().remove(&self.slot);
+        self.limiter.process.connections.open.dec();
     }
 }
 
@@ -172,7 +175,7 @@ mod tests {
 
     use super::*;
 
-    fn room(descriptors: u64) -> Arc<ConnectionLimiter> {
+    fn limiter(descriptors: u64) -> Arc<ConnectionLimiter> {
         Arc::new(ConnectionLimiter::new(descriptors, Arc::default()))
     }
 
@@ -180,90 +183,90 @@ mod tests {
         Ipv4Addr::from_bits(0x0a00_0000 + number).into()
     }
 
-    /// A place whose connection has been idle since then.
-    fn idle_since(room: &Arc<ConnectionLimiter>, who: u32, since: u64) -> Place {
-        let place = room.admit(client(who)).unwrap();
-        place.seat.idle_since.store(since, Relaxed);
-        place
+    fn admit_idle(limiter: &Arc<ConnectionLimiter>, number: u32, since: u64) -> Permit {
+        let permit = limiter.admit(client(number)).unwrap();
+        permit.slot.idle_since.store(since, Relaxed);
+        permit
     }
 
-    fn busy(room: &Arc<ConnectionLimiter>, who: u32) -> Option<Place> {
-        room.admit(client(who)).inspect(Place::busy)
+    fn admit_busy(limiter: &Arc<ConnectionLimiter>, number: u32) -> Option<Permit> {
+        limiter.admit(client(number)).inspect(Permit::set_busy)
     }
 
-    async fn is_wanted(place: &Place) -> bool {
-        tokio::time::timeout(std::time::Duration::ZERO, place.wanted()).await.is_ok()
+    async fn is_evicted(permit: &Permit) -> bool {
+        tokio::time::timeout(std::time::Duration::ZERO, permit.evicted()).await.is_ok()
     }
 
-    fn counts(room: &ConnectionLimiter) -> [u64; 4] {
-        let counts = &room.process.connections;
+    /// Refused by the limit of the process and of the client, evicted likewise.
+    fn counts(limiter: &ConnectionLimiter) -> [u64; 4] {
+        let counts = &limiter.process.connections;
         [&counts.refused.process, &counts.refused.client, &counts.evicted.process, &counts.evicted.client]
             .map(crate::metrics::AtomicCounter::get)
     }
 
     #[test]
-    fn clients_get_half_of_the_descriptors_and_no_more_than_the_most() {
-        assert_eq!(room(64).most, 32);
-        assert_eq!(room(u64::MAX).most, MOST_CONNECTIONS);
+    fn clients_get_half_of_the_descriptors_up_to_the_maximum() {
+        assert_eq!(limiter(64).max_connections, 32);
+        assert_eq!(limiter(u64::MAX).max_connections, MAX_CONNECTIONS);
     }
 
     #[test]
-    fn who_is_turned_away_is_not_remembered() {
-        let room = room(1 << 20);
-        let places: Vec<Place> = (0..4200).filter_map(|number| busy(&room, number)).collect();
-        assert_eq!((places.len(), room.seats().of_clients.len()), (MOST_CONNECTIONS, MOST_CONNECTIONS));
-        assert_eq!(counts(&room), [104, 0, 0, 0]);
-        drop(places);
-        assert!(room.seats().of_clients.is_empty());
-        assert_eq!(room.process.connections.open.get(), 0);
+    fn refused_connections_leave_no_state() {
+        let limiter = limiter(1 << 20);
+        let permits: Vec<Permit> = (0..4200).filter_map(|number| admit_busy(&limiter, number)).collect();
+        assert_eq!((permits.len(), limiter.slots().by_client.len()), (MAX_CONNECTIONS, MAX_CONNECTIONS));
+        assert_eq!(counts(&limiter), [104, 0, 0, 0]);
+        drop(permits);
+        assert!(limiter.slots().by_client.is_empty());
+        assert_eq!(limiter.process.connections.open.get(), 0);
     }
 
     #[test]
-    fn a_client_with_too_many_is_turned_away_and_others_are_not() {
-        let room = room(64);
-        let places: Vec<Place> = (0..10).filter_map(|_| busy(&room, 1)).collect();
-        assert_eq!((places.len(), counts(&room)), (8, [0, 2, 0, 0]));
-        assert!(busy(&room, 2).is_some());
+    fn a_client_over_its_limit_is_refused_and_others_are_not() {
+        let limiter = limiter(64);
+        let permits: Vec<Permit> = (0..10).filter_map(|_| admit_busy(&limiter, 1)).collect();
+        assert_eq!((permits.len(), counts(&limiter)), (8, [0, 2, 0, 0]));
+        assert!(admit_busy(&limiter, 2).is_some());
     }
 
     #[tokio::test]
-    async fn the_connection_that_is_idle_longest_makes_room() {
-        let room = room(8);
-        let places = [
-            idle_since(&room, 1, 30),
-            idle_since(&room, 2, 10),
-            idle_since(&room, 3, 20),
-            busy(&room, 4).unwrap(),
+    async fn at_the_limit_of_the_process_the_longest_idle_connection_is_evicted() {
+        let limiter = limiter(8);
+        let permits = [
+            admit_idle(&limiter, 1, 30),
+            admit_idle(&limiter, 2, 10),
+            admit_idle(&limiter, 3, 20),
+            admit_busy(&limiter, 4).unwrap(),
         ];
-        let newcomer = busy(&room, 5).unwrap();
-        for (place, wanted) in places.iter().zip([false, true, false, false]) {
-            assert_eq!(is_wanted(place).await, wanted);
+        let new = admit_busy(&limiter, 5).unwrap();
+        for (permit, evicted) in permits.iter().zip([false, true, false, false]) {
+            assert_eq!(is_evicted(permit).await, evicted);
         }
-        assert_eq!((room.seats().taken, counts(&room)), (4, [0, 0, 1, 0]));
-        drop(places);
-        assert_eq!(room.seats().taken, 1, "a place is given back once");
-        drop(newcomer);
-        assert_eq!(room.seats().taken, 0);
+        assert_eq!((limiter.slots().count, counts(&limiter)), (4, [0, 0, 1, 0]));
+        drop(permits);
+        assert_eq!(limiter.slots().count, 1, "a permit is returned once");
+        drop(new);
+        assert_eq!(limiter.slots().count, 0);
     }
 
     #[tokio::test]
-    async fn a_client_with_too_many_takes_its_own_idle_place_and_nobody_elses() {
-        let room = room(32);
-        let other = idle_since(&room, 1, 0);
-        let mine: Vec<Place> = (1..=4).map(|since| idle_since(&room, 2, since)).collect();
-        assert!(busy(&room, 2).is_some());
-        assert!(is_wanted(&mine[0]).await && !is_wanted(&mine[1]).await && !is_wanted(&other).await);
-        assert_eq!(counts(&room), [0, 0, 0, 1]);
+    async fn at_the_limit_per_client_only_its_own_idle_connection_is_evicted() {
+        let limiter = limiter(32);
+        let other = admit_idle(&limiter, 1, 0);
+        let same: Vec<Permit> = (1..=4).map(|since| admit_idle(&limiter, 2, since)).collect();
+        assert!(admit_busy(&limiter, 2).is_some());
+        assert!(is_evicted(&same[0]).await && !is_evicted(&same[1]).await && !is_evicted(&other).await);
+        assert_eq!(counts(&limiter), [0, 0, 0, 1]);
     }
 
     #[test]
-    fn what_all_hold_together_is_bounded_and_small_holds_are_never_the_reason() {
-        let room = room(1 << 20);
-        let places: Vec<Place> = (0..40).filter_map(|number| busy(&room, number)).collect();
-        let stay = places.iter().filter(|place| place.hold(1 << 20)).count();
-        assert_eq!(stay, 32);
-        assert!(places[0].hold(SMALL_HOLD));
-        drop(places);
-        assert_eq!(room.held.load(Relaxed), 0);
+    fn buffered_octets_are_limited_in_all_and_small_buffers_are_always_allowed() {
+        let limiter = limiter(1 << 20);
+        let permits: Vec<Permit> = (0..40).filter_map(|number| admit_busy(&limiter, number)).collect();
+        let allowed = permits.iter().filter(|permit| permit.set_buffered(1 << 20)).count();
+        assert_eq!(allowed, 32);
+        assert!(permits[0].set_buffered(SMALL_BUFFER));
+        drop(permits);
+        assert_eq!(limiter.buffered.load(Relaxed), 0);
     }
 }

@@ -1,7 +1,8 @@
-//! Clients by TCP: several questions open on a connection, answers as they come (RFC 7766 section 7), and
-//! bounds on everything a client can hold.
+//! TCP server: client connections with pipelined queries and responses out of order (RFC 7766
+//! section 7), and limits on everything a client can hold.
 
 mod connection;
+mod connection_task;
 mod limiter;
 mod timeouts;
 mod write_buffer;
@@ -12,105 +13,164 @@ use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nix::errno::Errno;
 use resolver::action::{Client, ConnectionId};
+use resolver::counters::WorkerCounters;
 use resolver::policy::ListenerId;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::AbortHandle;
 use tokio::time;
 
-use super::{ANSWER_LOOK, Core};
-use crate::clock;
-use connection::{Connection, End};
+use super::handler::QueryHandler;
+use crate::metrics::ProcessCounters;
+use connection::ClientConnection;
+use connection_task::CloseReason;
 pub(crate) use limiter::ConnectionLimiter;
 pub(crate) use timeouts::ConnectionTimeouts;
 
-/// Before trying again when the machine has no descriptors or memory left.
+/// Pause before the next accept when the machine is out of descriptors or memory.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// How long whoever is connected may ask on when nobody is accepted any more.
-const LAST_CALL: Duration = Duration::from_secs(4);
+/// How long connected clients may send further queries after their listener was closed.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(4);
 
-/// The TCP listeners and connections of a worker.
-pub(super) struct Clients {
+/// The TCP listeners and client connections of a worker.
+pub(super) struct TcpServer {
     listeners: RefCell<HashMap<ListenerId, Vec<AbortHandle>>>,
-    connections: RefCell<HashMap<ConnectionId, Rc<Connection>>>,
+    connections: RefCell<HashMap<ConnectionId, Rc<ClientConnection>>>,
     last_id: Cell<u64>,
-    room: Arc<ConnectionLimiter>,
+    timeouts: RefCell<HashMap<ListenerId, ConnectionTimeouts>>,
+    limiter: Arc<ConnectionLimiter>,
+    counters: Arc<WorkerCounters>,
+    process: Arc<ProcessCounters>,
 }
 
-impl Clients {
-    pub(super) fn new(room: Arc<ConnectionLimiter>) -> Self {
-        Self { listeners: RefCell::default(), connections: RefCell::default(), last_id: Cell::new(0), room }
+impl TcpServer {
+    pub(super) fn new(
+        limiter: Arc<ConnectionLimiter>,
+        timeouts: HashMap<ListenerId, ConnectionTimeouts>,
+        counters: Arc<WorkerCounters>,
+        process: Arc<ProcessCounters>,
+    ) -> Self {
+        Self {
+            listeners: RefCell::default(),
+            connections: RefCell::default(),
+            last_id: Cell::new(0),
+            timeouts: RefCell::new(timeouts),
+            limiter,
+            counters,
+            process,
+        }
     }
 
     /// Accepts connections of `socket` from now on.
     pub(super) fn open(
-        &self,
-        core: &Rc<Core>,
+        self: &Rc<Self>,
+        handler: &Rc<impl QueryHandler>,
         id: ListenerId,
         socket: std::net::TcpListener,
     ) -> io::Result<()> {
         let listener = TcpListener::from_std(socket)?;
-        let task = tokio::task::spawn_local(accept(Rc::clone(core), id, listener)).abort_handle();
+        let accept = Rc::clone(self).accept(Rc::clone(handler), id, listener);
+        let task = tokio::task::spawn_local(accept).abort_handle();
         self.listeners.borrow_mut().entry(id).or_default().push(task);
         Ok(())
     }
 
-    /// Deals with the clients of each listener in another way from now on, those included that are connected.
-    pub(super) fn adopt(&self, timeouts: &HashMap<ListenerId, ConnectionTimeouts>) {
+    /// Applies new timeouts, to open connections as well.
+    pub(super) fn reconfigure(&self, timeouts: HashMap<ListenerId, ConnectionTimeouts>) {
         for connection in self.connections.borrow().values() {
             if let Some(timeouts) = timeouts.get(&connection.listener) {
-                connection.adopt(*timeouts);
+                connection.set_timeouts(*timeouts);
             }
         }
+        self.timeouts.replace(timeouts);
     }
 
-    /// Accepts no more on a listener that is no more, or another process's. Whoever is connected may still ask for a
-    /// while: a question that is on its way would be lost.
+    /// Stops accepting on a listener that was closed or handed over. Connected clients may send
+    /// queries a little longer: one already under way would be lost.
     pub(super) fn close(&self, id: ListenerId) {
         for task in self.listeners.borrow_mut().remove(&id).into_iter().flatten() {
             task.abort();
         }
-        self.hurry(|connection| connection.listener == id);
+        self.close_connections(|connection| connection.listener == id);
     }
 
-    /// Accepts no more on any listener, and has whoever is connected ask his last.
+    /// Stops accepting on every listener, likewise.
     pub(super) fn close_all(&self) {
         for task in self.listeners.borrow_mut().drain().flat_map(|(_, tasks)| tasks) {
             task.abort();
         }
-        self.hurry(|_| true);
+        self.close_connections(|_| true);
     }
 
-    fn hurry(&self, leaves: impl Fn(&Connection) -> bool) {
+    fn close_connections(&self, is_closing: impl Fn(&ClientConnection) -> bool) {
         let connections = self.connections.borrow();
-        let leaving: Vec<_> = connections.values().filter(|one| leaves(one)).map(Rc::clone).collect();
-        leaving.iter().for_each(|connection| connection.hurry());
+        let closing: Vec<_> = connections.values().filter(|one| is_closing(one)).map(Rc::clone).collect();
+        closing.iter().for_each(|connection| connection.shorten_timeouts());
         tokio::task::spawn_local(async move {
-            time::sleep(LAST_CALL).await;
-            leaving.iter().for_each(|connection| connection.read_no_more());
+            time::sleep(CLOSE_TIMEOUT).await;
+            closing.iter().for_each(|connection| connection.stop_reading());
         });
     }
 
-    /// Waits until no connection is open, and not beyond `until`.
-    pub(super) async fn all_gone(&self, until: Instant) {
-        while !self.connections.borrow().is_empty() && clock::now() < until {
-            time::sleep(ANSWER_LOOK).await;
-        }
+    pub(super) fn has_no_connections(&self) -> bool {
+        self.connections.borrow().is_empty()
     }
 
-    /// Puts an answer on its way; nobody minds when the connection is gone.
-    pub(super) fn answer(&self, id: ConnectionId, message: &[u8]) {
+    /// Sends a response, unless the connection has been closed in the meantime.
+    pub(super) fn respond(&self, id: ConnectionId, message: &[u8]) {
         let connection = self.connections.borrow().get(&id).map(Rc::clone);
         if let Some(connection) = connection {
-            connection.answer(message);
+            connection.respond(message);
         }
     }
 
-    fn enter(&self, connection: Connection) -> (ConnectionId, Rc<Connection>) {
+    async fn accept(self: Rc<Self>, handler: Rc<impl QueryHandler>, id: ListenerId, listener: TcpListener) {
+        loop {
+            match listener.accept().await {
+                Ok((stream, peer)) => self.admit(&handler, id, stream, peer),
+                Err(error) if is_out_of_resources(&error) => {
+                    self.process.connections.accept_errors.inc();
+                    time::sleep(ACCEPT_PAUSE).await;
+                }
+                // The client had disconnected before the accept.
+                Err(_) => {}
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+
+    fn admit(
+        self: &Rc<Self>,
+        handler: &Rc<impl QueryHandler>,
+        listener: ListenerId,
+        stream: TcpStream,
+        peer: SocketAddr,
+    ) {
+        let local = stream.local_addr().ok().map(|local| local.ip());
+        if linux::tcp::tune_accepted(&stream).is_err() {
+            return;
+        }
+        let Some(permit) = self.limiter.admit(peer.ip()) else { return };
+        let timeouts = self.timeouts.borrow().get(&listener).copied().unwrap_or_default();
+        let (id, connection) = self.insert(ClientConnection::new(listener, timeouts, permit));
+        let client = Client { listener, peer, local, connection: Some(id) };
+        let (server, handler) = (Rc::clone(self), Rc::clone(handler));
+        tokio::task::spawn_local(async move {
+            match connection_task::serve(&connection, &handler, client, &stream).await {
+                CloseReason::Done => {}
+                CloseReason::TimedOut => server.process.connections.timed_out.inc(),
+                CloseReason::BufferLimit => server.process.connections.write_buffer_exceeded.inc(),
+                CloseReason::NotDns => server.counters.dropped.add(1),
+            }
+            server.connections.borrow_mut().remove(&id);
+        });
+    }
+
+    fn insert(&self, connection: ClientConnection) -> (ConnectionId, Rc<ClientConnection>) {
         self.last_id.set(self.last_id.get() + 1);
         let id = ConnectionId(self.last_id.get());
         let connection = Rc::new(connection);
@@ -119,43 +179,8 @@ impl Clients {
     }
 }
 
-async fn accept(core: Rc<Core>, id: ListenerId, listener: TcpListener) {
-    loop {
-        match listener.accept().await {
-            Ok((stream, peer)) => admit(&core, id, stream, peer),
-            Err(error) if is_shortage(&error) => {
-                core.process.connections.accept_errors.inc();
-                time::sleep(ACCEPT_PAUSE).await;
-            }
-            // The client was gone before its turn came.
-            Err(_) => {}
-        }
-        tokio::task::yield_now().await;
-    }
-}
-
-/// True when the next connection would fare no better.
-fn is_shortage(error: &io::Error) -> bool {
-    let shortages = [Errno::EMFILE, Errno::ENFILE, Errno::ENOBUFS, Errno::ENOMEM];
-    error.raw_os_error().is_some_and(|code| shortages.contains(&Errno::from_raw(code)))
-}
-
-fn admit(core: &Rc<Core>, listener: ListenerId, stream: TcpStream, peer: SocketAddr) {
-    let local = stream.local_addr().ok().map(|local| local.ip());
-    if linux::tcp::tune_accepted(&stream).is_err() {
-        return;
-    }
-    let Some(place) = core.clients.room.admit(peer.ip()) else { return };
-    let timeouts = core.orders.borrow().timeouts.get(&listener).copied().unwrap_or_default();
-    let (id, connection) = core.clients.enter(Connection::new(listener, timeouts, place));
-    let client = Client { listener, peer, local, connection: Some(id) };
-    let core = Rc::clone(core);
-    tokio::task::spawn_local(async move {
-        match connection.converse(&core, client, &stream).await {
-            End::Done => {}
-            End::TimedOut => core.process.connections.timed_out.inc(),
-            End::Unread => core.process.connections.write_buffer_exceeded.inc(),
-        }
-        core.clients.connections.borrow_mut().remove(&id);
-    });
+/// True when the next accept would fail as well.
+fn is_out_of_resources(error: &io::Error) -> bool {
+    let codes = [Errno::EMFILE, Errno::ENFILE, Errno::ENOBUFS, Errno::ENOMEM];
+    error.raw_os_error().is_some_and(|code| codes.contains(&Errno::from_raw(code)))
 }

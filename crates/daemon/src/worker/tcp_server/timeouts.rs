@@ -1,38 +1,36 @@
-//! How long a connection may ask for, wait for and take what.
+//! Timeouts and query limit of a client's TCP connection.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use corefile::settings::Timeouts;
 use resolver::policy::DEFAULT_IDLE_TIMEOUT;
 
-use corefile::settings::Timeouts;
-
-/// What a connection may ask of us.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ConnectionTimeouts {
-    /// From connecting to the end of the first question, and from the first octet of another to its last.
+    /// From the accept to the end of the first query, and from the first octet of a later query to
+    /// its last.
     pub(super) read: Duration,
-    /// For all that is owed at one moment to be taken by the client.
+    /// For the client to read everything that was in the write buffer at one moment.
     pub(super) write: Duration,
-    /// Without any question.
+    /// Without any query.
     pub(super) idle: Duration,
-    /// Questions after which it ends.
+    /// Queries after which the connection is closed.
     pub(super) max_queries: Option<NonZeroU32>,
 }
 
-/// For a client that is connected to a process which is about to leave: a question that is on its way comes within
-/// milliseconds.
-const HURRY: Duration = Duration::from_secs(1);
+/// While the process shuts down: a query already under way arrives within milliseconds.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(1);
 
 impl ConnectionTimeouts {
-    /// No more than a moment for a question to come.
-    pub(super) fn hurried(self) -> Self {
-        Self { read: self.read.min(HURRY), idle: self.idle.min(HURRY), ..self }
+    /// Read and idle timeouts cut to those of a shutdown.
+    pub(super) fn shortened(self) -> Self {
+        Self { read: self.read.min(SHUTDOWN_TIMEOUT), idle: self.idle.min(SHUTDOWN_TIMEOUT), ..self }
     }
 }
 
 impl Default for ConnectionTimeouts {
-    /// CoreDNS's, with a write timeout of our own.
+    /// The values of CoreDNS, plus a write timeout.
     fn default() -> Self {
         let (read, write) = (Duration::from_secs(3), Duration::from_secs(5));
         Self { read, write, idle: DEFAULT_IDLE_TIMEOUT, max_queries: None }
@@ -40,13 +38,13 @@ impl Default for ConnectionTimeouts {
 }
 
 impl From<Timeouts> for ConnectionTimeouts {
-    fn from(said: Timeouts) -> Self {
+    fn from(configured: Timeouts) -> Self {
         let default = Self::default();
         Self {
-            read: said.read.unwrap_or(default.read),
-            write: said.write.unwrap_or(default.write),
-            idle: said.idle.unwrap_or(default.idle),
-            max_queries: said.max_queries.unwrap_or(default.max_queries),
+            read: configured.read.unwrap_or(default.read),
+            write: configured.write.unwrap_or(default.write),
+            idle: configured.idle.unwrap_or(default.idle),
+            max_queries: configured.max_queries.unwrap_or(default.max_queries),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Answers that lie ready for a client.
+//! Write buffer of a client's TCP connection: responses that the client has not read yet.
 
 use std::time::Instant;
 
@@ -6,46 +6,46 @@ use wire::frame;
 
 use crate::clock;
 
-/// Octets of memory that are kept for the next answers when all is taken.
+/// Capacity kept when the buffer is empty.
 const KEPT_OCTETS: usize = 4096;
 
-/// Answers that the client has not taken.
-pub(super) struct Unsent {
+pub(super) struct WriteBuffer {
     pub(super) octets: Vec<u8>,
-    /// Of these, what was there at `since`.
+    /// Of these, how many were there at `since`.
     due: usize,
+    /// Start of the write timeout.
     pub(super) since: Instant,
 }
 
-impl Unsent {
+impl WriteBuffer {
     pub(super) fn new() -> Self {
         Self { octets: Vec::new(), due: 0, since: clock::now() }
     }
 
     pub(super) fn push(&mut self, message: &[u8]) {
-        let is_first = self.octets.is_empty();
+        let was_empty = self.octets.is_empty();
         frame::push(message, &mut self.octets);
-        if is_first {
-            self.wait_for_all();
+        if was_empty {
+            self.restart_timeout();
         }
     }
 
-    /// Notes that the client took `count` octets.
+    /// Removes `count` octets that were written.
     ///
-    /// A client that takes an octet now and then is given no new time for it: only what was owed when the time began
-    /// counts, all of it.
-    pub(super) fn taken(&mut self, count: usize) {
+    /// The write timeout restarts only when everything that was buffered at its start is written, so
+    /// that a client reading an octet now and then does not extend it.
+    pub(super) fn consume(&mut self, count: usize) {
         self.octets.drain(..count);
         if self.octets.is_empty() {
             self.octets.shrink_to(KEPT_OCTETS);
         }
         self.due = self.due.saturating_sub(count);
         if self.due == 0 {
-            self.wait_for_all();
+            self.restart_timeout();
         }
     }
 
-    fn wait_for_all(&mut self) {
+    fn restart_timeout(&mut self) {
         (self.due, self.since) = (self.octets.len(), clock::now());
     }
 }

@@ -1,298 +1,267 @@
-//! One connection to an upstream: what is open on it, from before it is dialled until it is closed.
+//! State of one connection to an upstream, from before the dial until the close: pending queries,
+//! matching of messages by ID, quarantine, idle timeout and maximum age.
 
 use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use resolver::action::{AttemptFailure, AttemptId, SendQuery};
 use tokio::sync::Notify;
 use wire::frame;
 
+use super::pending::{PendingQueries, PendingQuery};
 use crate::clock;
 
-/// Nothing heard for so long while a question is open: the connection may lead nowhere.
+/// A connection is silent when nothing has arrived for this long while a query is pending: it may
+/// lead to a pod that is gone.
 const SILENCE: Duration = Duration::from_secs(1);
 
-/// No question is waited for longer, whoever forgot to say that it is over: above the longest life of an attempt.
-const OWED: Duration = Duration::from_secs(10);
+/// Above the longest deadline of an attempt. Then a pending query fails even if nobody cancelled it.
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long a connection may take and be used.
+/// Time limits of a connection.
 #[derive(Clone, Copy)]
-pub(super) struct Terms {
-    /// When dialling ends without success, handshake included.
-    pub(super) dial_until: Instant,
-    /// When it takes no more questions.
+pub(super) struct ConnectionLimits {
+    /// For the dial, TLS handshake included.
+    pub(super) dial_deadline: Instant,
+    /// When it is retired: the maximum age.
     pub(super) retire_at: Instant,
-    /// How long it is kept without a question.
-    pub(super) idle: Duration,
+    pub(super) idle_timeout: Duration,
 }
 
-/// The questions of a connection, those that wait for it to be dialled included.
-pub(super) struct Connection {
-    pub(super) terms: Terms,
-    pub(super) unsent: RefCell<Vec<u8>>,
+pub(super) struct UpstreamConnection {
+    pub(super) limits: ConnectionLimits,
+    pub(super) write_buffer: RefCell<Vec<u8>>,
     pub(super) changed: Notify,
-    questions: RefCell<VecDeque<Question>>,
-    opened: Instant,
+    /// Those that wait for the dial included.
+    pending: PendingQueries,
+    opened_at: Instant,
     dialling: Cell<bool>,
-    used: Cell<Instant>,
-    heard: Cell<Instant>,
-    has_answered: Cell<bool>,
-    /// Something that answers nothing has come, and no answer since.
-    out_of_step: Cell<bool>,
+    last_used: Cell<Instant>,
+    last_received: Cell<Instant>,
+    has_responded: Cell<bool>,
+    /// A mismatch has arrived, and no response since.
+    out_of_sync: Cell<bool>,
+    /// Gets no more queries.
     retired: Cell<bool>,
+    /// Set when the connection is to be closed.
     closing: Cell<Option<AttemptFailure>>,
-    /// Whose message is being handed on.
+    /// The attempt whose message is being passed on.
     delivering: Cell<Option<AttemptId>>,
 }
 
-/// A question on its way.
-#[derive(Clone, Copy)]
-pub(super) struct Question {
-    id: u16,
-    pub(super) since: Instant,
-    /// It went to a connection of its own because another one was doubted.
-    pub(super) fresh: bool,
-    /// Nothing once it is forgotten; its answer may still come and must find its ID.
-    attempt: Option<AttemptId>,
-    /// Something else came under its ID.
-    doubted: bool,
-}
-
-/// What became of a message.
+/// How a received message was matched.
 pub(super) enum Delivery {
-    /// It answered this question.
-    Answered(AttemptId, Question),
-    /// Nobody waits for it, or who does will not take it for an answer.
-    Unwanted,
-    /// Nothing here was asked under its ID. It was meant for the oldest question, if the upstream answers one after
-    /// another as CoreDNS does; nothing when all that wait have had such a message.
-    Stray(Option<AttemptId>),
-    /// It is no message: what follows on the stream cannot be trusted to be one.
+    /// The response of this query.
+    Response(AttemptId, PendingQuery),
+    /// For a cancelled query, or a mismatch.
+    Discarded,
+    /// No pending query has this ID. If the upstream responds in order, as CoreDNS does, the
+    /// message belongs to the oldest query that has had no mismatch yet.
+    Unmatched(Option<AttemptId>),
+    /// Not a DNS message: the framing of what follows cannot be trusted.
     Malformed,
 }
 
-impl Connection {
-    pub(super) fn new(now: Instant, terms: Terms) -> Self {
+impl UpstreamConnection {
+    pub(super) fn new(now: Instant, limits: ConnectionLimits) -> Self {
         Self {
-            terms,
-            unsent: RefCell::default(),
+            limits,
+            write_buffer: RefCell::default(),
             changed: Notify::new(),
-            questions: RefCell::default(),
-            opened: now,
+            pending: PendingQueries::default(),
+            opened_at: now,
             dialling: Cell::new(true),
-            used: Cell::new(now),
-            heard: Cell::new(now),
-            has_answered: Cell::new(false),
-            out_of_step: Cell::new(false),
+            last_used: Cell::new(now),
+            last_received: Cell::new(now),
+            has_responded: Cell::new(false),
+            out_of_sync: Cell::new(false),
             retired: Cell::new(false),
             closing: Cell::new(None),
             delivering: Cell::new(None),
         }
     }
 
-    /// Puts a question on its way.
-    pub(super) fn send(&self, now: Instant, ask: &SendQuery, message: &[u8]) {
+    pub(super) fn send(&self, now: Instant, query: &SendQuery, message: &[u8]) {
         let Some(header) = wire::header::Header::read(message) else { return };
-        frame::push(message, &mut self.unsent.borrow_mut());
-        let (attempt, fresh) = (Some(ask.attempt), ask.fresh);
-        let question = Question { id: header.id, since: now, fresh, attempt, doubted: false };
-        self.questions.borrow_mut().push_back(question);
-        self.used.set(now);
+        frame::push(message, &mut self.write_buffer.borrow_mut());
+        let (attempt, fresh) = (Some(query.attempt), query.fresh);
+        self.pending.push(PendingQuery { id: header.id, sent_at: now, fresh, attempt, mismatched: false });
+        self.last_used.set(now);
         self.changed.notify_one();
     }
 
-    /// The connection stands.
     pub(super) fn established(&self) {
         self.dialling.set(false);
-        self.heard.set(clock::now());
+        self.last_received.set(clock::now());
     }
 
     pub(super) fn is_dialling(&self) -> bool {
         self.dialling.get()
     }
 
-    /// Dialled less than `limit` ago, and nothing has been carried yet.
+    /// Still being dialled, for less than `limit`.
     pub(super) fn is_younger_than(&self, limit: Duration, now: Instant) -> bool {
-        self.dialling.get() && now.saturating_duration_since(self.opened) < limit
+        self.dialling.get() && now.saturating_duration_since(self.opened_at) < limit
     }
 
-    pub(super) fn takes_questions(&self, now: Instant) -> bool {
-        self.closing.get().is_none() && !self.retired.get() && now < self.terms.retire_at
+    pub(super) fn accepts_queries(&self, now: Instant) -> bool {
+        self.closing.get().is_none() && !self.retired.get() && now < self.limits.retire_at
     }
 
-    pub(super) fn open_questions(&self) -> usize {
-        self.questions.borrow().len()
+    pub(super) fn pending(&self) -> usize {
+        self.pending.len()
     }
 
-    /// The oldest question has been open longer than `limit`.
-    pub(super) fn waits_longer_than(&self, limit: Duration, now: Instant) -> bool {
-        self.oldest().is_some_and(|oldest| now.saturating_duration_since(oldest) > limit)
-    }
-
-    /// Since when nothing has been heard although something was asked, if that is long.
-    pub(super) fn silent_since(&self, now: Instant) -> Option<Instant> {
-        let since = self.oldest()?.max(self.heard.get());
-        (now.saturating_duration_since(since) > SILENCE).then_some(since)
-    }
-
-    /// A question that was asked elsewhere at `asked` has its answer, and at that time this connection had been silent
-    /// for longer than `limit`: it is used no more.
-    pub(super) fn overtaken(&self, asked: Instant, limit: Duration) {
-        let silent = self.oldest().map(|oldest| oldest.max(self.heard.get()));
-        if silent.is_some_and(|since| since + limit < asked) {
-            self.retire();
-        }
-    }
-
-    fn oldest(&self) -> Option<Instant> {
-        self.questions.borrow().front().map(|oldest| oldest.since)
+    pub(super) fn has_no_pending(&self) -> bool {
+        self.pending.is_empty()
     }
 
     pub(super) fn carries(&self, attempt: AttemptId) -> bool {
-        self.questions.borrow().iter().any(|question| question.attempt == Some(attempt))
+        self.pending.carries(attempt)
     }
 
-    /// Nobody wants this answer any more. The connection was too slow for it and may never give it: it takes no more
-    /// questions, and what it still owes is not mistaken for the answer to another one.
-    pub(super) fn forget(&self, attempt: AttemptId) {
-        if self.delivering.get() == Some(attempt) {
-            return self.settle(|question| question.attempt == Some(attempt));
-        }
-        if self.is_doubted(attempt) && self.out_of_step.get() {
-            self.leave();
-        }
-        if self.mark(attempt, |question| question.attempt = None) {
+    /// True when the oldest query has been pending longer than `limit`.
+    pub(super) fn waits_longer_than(&self, limit: Duration, now: Instant) -> bool {
+        let oldest = self.pending.oldest_sent_at();
+        oldest.is_some_and(|oldest| now.saturating_duration_since(oldest) > limit)
+    }
+
+    /// Start of the silence, for a silent connection.
+    pub(super) fn silent_since(&self, now: Instant) -> Option<Instant> {
+        let since = self.waiting_since()?;
+        (now.saturating_duration_since(since) > SILENCE).then_some(since)
+    }
+
+    /// Since when a query is pending and nothing has arrived.
+    fn waiting_since(&self) -> Option<Instant> {
+        Some(self.pending.oldest_sent_at()?.max(self.last_received.get()))
+    }
+
+    /// A hedge sent elsewhere at `sent_at` has its response. Retires this connection if it had been
+    /// waiting for longer than `limit` by then.
+    pub(super) fn outrun_by_hedge(&self, sent_at: Instant, limit: Duration) {
+        if self.waiting_since().is_some_and(|since| since + limit < sent_at) {
             self.retire();
         }
     }
 
-    /// The stream is not in step again by the time that was given to it, so that nothing on it can be told from the
-    /// rest of something else: those who have heard nothing yet ask again elsewhere.
-    fn leave(&self) {
-        for question in self.questions.borrow_mut().iter_mut().filter(|question| question.doubted) {
-            // Whoever doubts it ends it.
-            question.attempt = None;
+    /// Cancels an attempt. The connection was too slow for it, hence is retired; a late response is
+    /// still matched to this query and no other.
+    pub(super) fn cancel(&self, attempt: AttemptId) {
+        if self.delivering.get() == Some(attempt) {
+            return self.remove(|query| query.attempt == Some(attempt));
         }
+        if self.pending.is_mismatched(attempt) && self.out_of_sync.get() {
+            self.close_out_of_sync();
+        }
+        if self.pending.cancel(attempt) {
+            self.retire();
+        }
+    }
+
+    /// No response has followed a mismatch in time: nothing on this stream can be trusted. Queries
+    /// without a mismatch are retried elsewhere; the resolver ends the others itself.
+    fn close_out_of_sync(&self) {
+        self.pending.cancel_mismatched();
         self.close(AttemptFailure::Closed { reused: true });
     }
 
-    /// What came for this attempt was something else: the upstream is out of step. Those who wait may have their
-    /// answers; nobody else is sent here.
-    pub(super) fn distrust(&self, attempt: AttemptId) {
-        if self.mark(attempt, |question| question.doubted = true) {
-            self.out_of_step.set(true);
+    /// Quarantine: a mismatch arrived for `attempt` (RFC 5452). Pending queries may get their
+    /// responses, further ones are not sent here.
+    pub(super) fn quarantine(&self, attempt: AttemptId) {
+        if self.pending.set_mismatched(attempt) {
+            self.out_of_sync.set(true);
             self.retire();
         }
     }
 
-    fn is_doubted(&self, attempt: AttemptId) -> bool {
-        self.questions.borrow().iter().any(|one| one.attempt == Some(attempt) && one.doubted)
-    }
-
-    fn mark(&self, attempt: AttemptId, mark: impl FnOnce(&mut Question)) -> bool {
-        let mut questions = self.questions.borrow_mut();
-        questions.iter_mut().find(|question| question.attempt == Some(attempt)).map(mark).is_some()
-    }
-
-    /// Takes no more questions, and ends when nobody waits for an answer.
+    /// Accepts no more queries, and closes when the pending ones are done.
     pub(super) fn retire(&self) {
         self.retired.set(true);
-        self.close_if_unwanted();
+        self.close_if_done();
     }
 
-    fn close_if_unwanted(&self) {
-        let wanted = self.questions.borrow().iter().any(|question| question.attempt.is_some());
-        if self.retired.get() && !wanted {
-            self.close(self.end());
+    fn close_if_done(&self) {
+        if self.retired.get() && self.pending.are_cancelled() {
+            self.close(self.closed());
         }
     }
 
-    /// Ends the connection; those who still wait are told `failure`.
+    /// Closes the connection; pending attempts fail with `failure`.
     pub(super) fn close(&self, failure: AttemptFailure) {
         self.closing.set(self.closing.get().or(Some(failure)));
         self.changed.notify_one();
     }
 
-    /// Waits until the connection is to end.
-    pub(super) async fn ended(&self) -> AttemptFailure {
+    /// Waits until the connection is to be closed.
+    pub(super) async fn wait_for_close(&self) -> AttemptFailure {
         loop {
-            if let Some(end) = self.closing.get() {
-                return end;
+            if let Some(failure) = self.closing.get() {
+                return failure;
             }
             self.changed.notified().await;
         }
     }
 
-    /// Why the connection is to end, if it is.
-    pub(super) fn ending(&self, now: Instant) -> Option<AttemptFailure> {
-        let due = || {
-            (now >= self.rests_until())
-                .then(|| if self.has_no_question() { self.end() } else { AttemptFailure::TimedOut })
+    /// The failure of pending attempts, if the connection is to be closed now.
+    pub(super) fn close_due(&self, now: Instant) -> Option<AttemptFailure> {
+        let timed_out = || {
+            let failure = if self.has_no_pending() { self.closed() } else { AttemptFailure::TimedOut };
+            (now >= self.deadline()).then_some(failure)
         };
-        self.closing.get().or_else(due)
+        self.closing.get().or_else(timed_out)
     }
 
-    /// How those who wait hear that the upstream has closed the connection.
-    pub(super) fn end(&self) -> AttemptFailure {
-        AttemptFailure::Closed { reused: self.has_answered.get() }
+    /// The failure of pending attempts when the upstream closes the connection.
+    pub(super) fn closed(&self) -> AttemptFailure {
+        AttemptFailure::Closed { reused: self.has_responded.get() }
     }
 
-    /// The attempts that were open when the connection ended.
-    pub(super) fn abandon(&self) -> Vec<AttemptId> {
+    /// Closes the connection and returns the attempts that were pending.
+    pub(super) fn take_pending(&self) -> Vec<AttemptId> {
         self.close(AttemptFailure::TimedOut);
-        self.questions.borrow_mut().drain(..).filter_map(|question| question.attempt).collect()
+        self.pending.take()
     }
 
-    /// Finds the question of a message by its ID, and hands the message to `carry` if somebody waits for it.
-    pub(super) fn deliver(&self, message: &[u8], carry: impl FnOnce(AttemptId)) -> Delivery {
-        self.heard.set(clock::now());
+    /// Matches a message by its ID and passes it to `handle` if its attempt is not cancelled.
+    /// `handle` may call [`Self::quarantine`]: the question did not match.
+    pub(super) fn deliver(&self, message: &[u8], handle: impl FnOnce(AttemptId)) -> Delivery {
+        self.last_received.set(clock::now());
         let Some(header) = wire::header::Header::read(message) else { return Delivery::Malformed };
-        let asked = self.questions.borrow().iter().find(|one| one.id == header.id).copied();
-        let Some(asked) = asked else {
+        let Some(query) = self.pending.with_id(header.id) else {
             self.retire();
-            return Delivery::Stray(self.oldest_undoubted());
+            return Delivery::Unmatched(self.pending.oldest_without_mismatch());
         };
-        let Some(attempt) = asked.attempt else {
-            self.settle(|question| question.id == asked.id && question.attempt.is_none());
-            return Delivery::Unwanted;
+        let Some(attempt) = query.attempt else {
+            self.remove(|pending| pending.id == query.id && pending.attempt.is_none());
+            return Delivery::Discarded;
         };
         self.delivering.set(Some(attempt));
-        carry(attempt);
+        handle(attempt);
         self.delivering.set(None);
-        if self.is_doubted(attempt) {
-            return Delivery::Unwanted;
+        if self.pending.is_mismatched(attempt) {
+            return Delivery::Discarded;
         }
-        self.has_answered.set(true);
-        self.out_of_step.set(false);
-        self.settle(|question| question.attempt == Some(attempt));
-        Delivery::Answered(attempt, asked)
+        self.has_responded.set(true);
+        self.out_of_sync.set(false);
+        self.remove(|pending| pending.attempt == Some(attempt));
+        Delivery::Response(attempt, query)
     }
 
-    fn oldest_undoubted(&self) -> Option<AttemptId> {
-        let questions = self.questions.borrow();
-        questions.iter().filter(|question| !question.doubted).find_map(|question| question.attempt)
+    fn remove(&self, is_it: impl Fn(&PendingQuery) -> bool) {
+        self.pending.remove(is_it);
+        self.last_used.set(clock::now());
+        self.close_if_done();
     }
 
-    /// Takes a question off the list.
-    fn settle(&self, is_it: impl Fn(&Question) -> bool) {
-        let place = self.questions.borrow().iter().position(is_it);
-        if let Some(place) = place {
-            self.questions.borrow_mut().remove(place);
-        }
-        self.used.set(clock::now());
-        self.close_if_unwanted();
-    }
-
-    pub(super) fn has_no_question(&self) -> bool {
-        self.questions.borrow().is_empty()
-    }
-
-    /// When the connection ends if nothing happens: it has been idle for long, or silent beyond what anybody waits.
-    pub(super) fn rests_until(&self) -> Instant {
-        match self.oldest() {
-            Some(oldest) => oldest + OWED,
-            None => (self.used.get() + self.terms.idle).min(self.terms.retire_at).max(self.used.get()),
+    /// When the connection closes if nothing happens.
+    pub(super) fn deadline(&self) -> Instant {
+        match self.pending.oldest_sent_at() {
+            Some(oldest) => oldest + RESPONSE_TIMEOUT,
+            None => {
+                let idle_until = self.last_used.get() + self.limits.idle_timeout;
+                idle_until.min(self.limits.retire_at).max(self.last_used.get())
+            }
         }
     }
 }

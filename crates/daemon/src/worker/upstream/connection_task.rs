@@ -1,4 +1,5 @@
-//! What is said on an open connection: questions out, answers in, until it ends.
+//! Connection task: sends the queries of one upstream connection and passes on what it receives,
+//! until the connection is closed.
 
 use std::io;
 
@@ -6,78 +7,79 @@ use resolver::action::{AttemptFailure, AttemptId};
 use tokio::time;
 use wire::frame::FrameDecoder;
 
-use super::connection::{Connection, Delivery, Question};
-use super::stream::{Heard, Line};
+use super::connection::{Delivery, UpstreamConnection};
+use super::pending::PendingQuery;
+use super::stream::{ReadSide, Stream};
 use crate::clock;
 
-/// Who hears what a connection brings.
-pub(super) trait Audience {
-    /// A message for an attempt.
-    fn carry(&self, attempt: AttemptId, message: &[u8]);
-    /// An attempt has got what it asked for.
-    fn answered(&self, attempt: AttemptId, question: Question);
-    /// A message that nobody asked for, and for whom it may have been meant.
-    fn stray(&self, meant: Option<AttemptId>, message: &[u8]);
-    /// All that had come is handed on; there may be room for more questions.
-    fn freed(&self);
+/// Receives what arrives on a connection.
+pub(super) trait ConnectionHandler {
+    /// A message with the ID of an attempt. It may not be the response: the resolver matches.
+    fn on_message(&self, attempt: AttemptId, message: &[u8]);
+    /// An attempt has its response.
+    fn on_completion(&self, attempt: AttemptId, query: PendingQuery);
+    /// A message that matches no pending query, and the attempt it may belong to.
+    fn on_unmatched(&self, attempt: Option<AttemptId>, message: &[u8]);
+    /// All messages are passed on; there may be capacity for more queries.
+    fn on_drained(&self);
 }
 
-/// Sends questions and hands on answers until the connection ends; says what those hear who still wait.
-pub(super) async fn converse(
-    connection: &Connection,
-    mut line: Line,
-    audience: &impl Audience,
+/// Runs the connection until it is closed; returns the failure of the attempts still pending.
+pub(super) async fn run(
+    connection: &UpstreamConnection,
+    mut stream: Stream,
+    handler: &impl ConnectionHandler,
 ) -> AttemptFailure {
     let mut frames = FrameDecoder::default();
     loop {
-        if let Some(end) = connection.ending(clock::now()) {
-            return end;
+        if let Some(failure) = connection.close_due(clock::now()) {
+            return failure;
         }
-        let writing = !connection.unsent.borrow().is_empty();
-        let served = tokio::select! {
-            ready = line.ready(writing) => match ready {
-                Ok(ready) => serve(connection, &mut line, &mut frames, audience, ready),
+        let writing = !connection.write_buffer.borrow().is_empty();
+        let read_side = tokio::select! {
+            ready = stream.ready(writing) => match ready {
+                Ok(ready) => write_and_read(connection, &mut stream, &mut frames, handler, ready),
                 Err(error) => Err(error),
             },
-            () = connection.changed.notified() => Ok(Heard::Open),
-            () = time::sleep_until(connection.rests_until().into()) => Ok(Heard::Open),
+            () = connection.changed.notified() => Ok(ReadSide::Open),
+            () = time::sleep_until(connection.deadline().into()) => Ok(ReadSide::Open),
         };
-        match served {
-            Ok(Heard::Open) => {}
+        match read_side {
+            Ok(ReadSide::Open) => {}
             Err(error) if error.kind() == io::ErrorKind::InvalidData => {
                 return AttemptFailure::Closed { reused: false };
             }
-            Ok(Heard::Last) | Err(_) => return connection.end(),
+            Ok(ReadSide::EndOfFile) | Err(_) => return connection.closed(),
         }
-        // Readiness never waits while there is something to read.
+        // `ready` does not yield while there is something to read.
         tokio::task::yield_now().await;
     }
 }
 
-fn serve(
-    connection: &Connection,
-    line: &mut Line,
+fn write_and_read(
+    connection: &UpstreamConnection,
+    stream: &mut Stream,
     frames: &mut FrameDecoder,
-    audience: &impl Audience,
+    handler: &impl ConnectionHandler,
     ready: tokio::io::Ready,
-) -> io::Result<Heard> {
+) -> io::Result<ReadSide> {
     if ready.is_writable() {
-        line.write(&mut connection.unsent.borrow_mut())?;
+        stream.write(&mut connection.write_buffer.borrow_mut())?;
     }
     if !ready.is_readable() {
-        return Ok(Heard::Open);
+        return Ok(ReadSide::Open);
     }
-    let heard = line.read(frames)?;
+    let read_side = stream.read(frames)?;
     while let Some(message) = frames.next_frame() {
-        match connection.deliver(message, |attempt| audience.carry(attempt, message)) {
-            Delivery::Answered(attempt, question) => audience.answered(attempt, question),
-            Delivery::Stray(meant) => audience.stray(meant, message),
-            Delivery::Unwanted => {}
+        match connection.deliver(message, |attempt| handler.on_message(attempt, message)) {
+            Delivery::Response(attempt, query) => handler.on_completion(attempt, query),
+            Delivery::Unmatched(attempt) => handler.on_unmatched(attempt, message),
+            Delivery::Discarded => {}
             Delivery::Malformed => return Err(io::ErrorKind::InvalidData.into()),
         }
     }
-    audience.freed();
-    Ok(heard)
+    handler.on_drained();
+    Ok(read_side)
 }
 
 #[cfg(test)]
@@ -94,51 +96,55 @@ mod tests {
     use tokio::net::{TcpListener, TcpStream};
     use wire::frame;
 
-    use super::super::connection::Terms;
+    use super::super::connection::ConnectionLimits;
     use super::*;
 
-    const PATIENCE: Duration = Duration::from_secs(5);
+    const WAIT_LIMIT: Duration = Duration::from_secs(5);
     const CLOSED: AttemptFailure = AttemptFailure::Closed { reused: true };
 
-    /// A conversation, and who listens to it: it distrusts the attempts it was told to.
+    /// Records what it receives; quarantines `connection` when a message arrives for one of
+    /// `mismatched`.
     #[derive(Default)]
-    struct Ear {
-        carried: RefCell<Vec<u64>>,
-        distrusted: Vec<u64>,
-        connection: Option<Rc<Connection>>,
-        strays: RefCell<Vec<Option<u64>>>,
+    struct Recorder {
+        messages: RefCell<Vec<u64>>,
+        mismatched: Vec<u64>,
+        connection: Option<Rc<UpstreamConnection>>,
+        unmatched: RefCell<Vec<Option<u64>>>,
     }
 
-    impl Audience for Ear {
-        fn carry(&self, attempt: AttemptId, _: &[u8]) {
-            self.carried.borrow_mut().push(attempt.0);
+    impl ConnectionHandler for Recorder {
+        fn on_message(&self, attempt: AttemptId, _: &[u8]) {
+            self.messages.borrow_mut().push(attempt.0);
             if let Some(connection) =
-                self.connection.as_ref().filter(|_| self.distrusted.contains(&attempt.0))
+                self.connection.as_ref().filter(|_| self.mismatched.contains(&attempt.0))
             {
-                connection.distrust(attempt);
+                connection.quarantine(attempt);
             }
         }
 
-        fn answered(&self, _: AttemptId, _: Question) {}
+        fn on_completion(&self, _: AttemptId, _: PendingQuery) {}
 
-        fn stray(&self, meant: Option<AttemptId>, _: &[u8]) {
-            self.strays.borrow_mut().push(meant.map(|attempt| attempt.0));
+        fn on_unmatched(&self, attempt: Option<AttemptId>, _: &[u8]) {
+            self.unmatched.borrow_mut().push(attempt.map(|attempt| attempt.0));
         }
 
-        fn freed(&self) {}
+        fn on_drained(&self) {}
     }
 
-    async fn pair() -> (Line, TcpStream) {
+    async fn pair() -> (Stream, TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let upstream = listener.local_addr().unwrap();
         let (ours, theirs) = tokio::join!(TcpStream::connect(upstream), listener.accept());
-        (Line::plain(ours.unwrap()), theirs.unwrap().0)
+        (Stream::plain(ours.unwrap()), theirs.unwrap().0)
     }
 
-    fn connection(idle: Duration) -> Rc<Connection> {
+    fn connection(idle_timeout: Duration) -> Rc<UpstreamConnection> {
         let now = clock::now();
         let later = now + Duration::from_secs(60);
-        let connection = Connection::new(now, Terms { dial_until: later, retire_at: later, idle });
+        let connection = UpstreamConnection::new(
+            now,
+            ConnectionLimits { dial_deadline: later, retire_at: later, idle_timeout },
+        );
         connection.established();
         Rc::new(connection)
     }
@@ -148,8 +154,8 @@ mod tests {
         [high, low, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]
     }
 
-    fn send(connection: &Connection, attempt: u64, id: u16) {
-        let ask = SendQuery {
+    fn send(connection: &UpstreamConnection, attempt: u64, id: u16) {
+        let query = SendQuery {
             attempt: AttemptId(attempt),
             upstream: UpstreamId(0),
             transport: Transport::Tcp,
@@ -157,138 +163,141 @@ mod tests {
             until: clock::now(),
             message: (0, 0),
         };
-        connection.send(clock::now(), &ask, &message(id));
+        connection.send(clock::now(), &query, &message(id));
     }
 
-    async fn answer(theirs: &mut TcpStream, id: u16) {
+    async fn respond(theirs: &mut TcpStream, id: u16) {
         let mut framed = Vec::new();
         frame::push(&message(id), &mut framed);
         theirs.write_all(&framed).await.unwrap();
     }
 
-    async fn end(connection: &Connection, ours: Line, ear: &Ear) -> AttemptFailure {
-        time::timeout(PATIENCE, converse(connection, ours, ear)).await.unwrap()
+    async fn closed(connection: &UpstreamConnection, ours: Stream, recorder: &Recorder) -> AttemptFailure {
+        time::timeout(WAIT_LIMIT, run(connection, ours, recorder)).await.unwrap()
     }
 
-    /// An upstream that takes longer than a connection may idle is waited for, not polled.
+    /// Also when the upstream takes longer than the idle timeout.
     #[tokio::test]
-    async fn waits_quietly_for_an_answer() {
+    async fn waiting_for_a_response_does_not_poll() {
         let (ours, mut theirs) = pair().await;
         let connection = connection(Duration::ZERO);
         send(&connection, 1, 7);
         let mut wakes = 0;
-        let ear = Ear::default();
-        let mut conversing = pin!(converse(&connection, ours, &ear));
+        let recorder = Recorder::default();
+        let mut running = pin!(run(&connection, ours, &recorder));
         let counted = poll_fn(|context| {
             wakes += 1;
-            conversing.as_mut().poll(context)
+            running.as_mut().poll(context)
         });
         let slow_upstream = async {
             theirs.read_exact(&mut [0; 14]).await.unwrap();
             time::sleep(Duration::from_millis(50)).await;
-            answer(&mut theirs, 7).await;
+            respond(&mut theirs, 7).await;
         };
-        let (end, ()) = tokio::join!(time::timeout(PATIENCE, counted), slow_upstream);
-        assert_eq!(end.unwrap(), CLOSED);
+        let (closed, ()) = tokio::join!(time::timeout(WAIT_LIMIT, counted), slow_upstream);
+        assert_eq!(closed.unwrap(), CLOSED);
         assert!(wakes < 20, "woke up {wakes} times");
     }
 
-    /// An upstream that leaves one question without answer does not keep the connection for ever.
     #[tokio::test]
-    async fn ends_when_only_unwanted_answers_are_owed() {
+    async fn closes_when_all_pending_queries_are_cancelled() {
         let (ours, mut theirs) = pair().await;
         let connection = connection(Duration::from_secs(60));
         send(&connection, 1, 7);
         send(&connection, 2, 8);
-        connection.forget(AttemptId(1));
-        answer(&mut theirs, 8).await;
-        assert_eq!(end(&connection, ours, &Ear::default()).await, CLOSED);
+        connection.cancel(AttemptId(1));
+        respond(&mut theirs, 8).await;
+        assert_eq!(closed(&connection, ours, &Recorder::default()).await, CLOSED);
     }
 
-    /// A connection on which a question was given up takes no other, so that nothing late is mistaken for its answer
-    /// (RFC 7766 section 6.2.4).
+    /// A late response must not be taken for that of another query (RFC 7766 section 6.2.4).
     #[tokio::test]
-    async fn takes_no_question_after_one_was_given_up() {
+    async fn accepts_no_query_after_one_was_cancelled() {
         let connection = connection(Duration::from_secs(60));
         send(&connection, 1, 7);
         send(&connection, 2, 8);
-        assert!(connection.takes_questions(clock::now()));
-        connection.forget(AttemptId(1));
-        assert!(!connection.takes_questions(clock::now()));
+        assert!(connection.accepts_queries(clock::now()));
+        connection.cancel(AttemptId(1));
+        assert!(!connection.accepts_queries(clock::now()));
     }
 
-    /// An ID nobody used is no reason to take the answers of others away, and reason enough to ask nothing more.
     #[tokio::test]
-    async fn a_stray_message_is_the_oldest_questions_and_those_who_wait_are_served() {
+    async fn an_unmatched_message_goes_to_the_oldest_query_and_pending_queries_get_their_responses() {
         let (ours, mut theirs) = pair().await;
         let connection = connection(Duration::from_secs(60));
         send(&connection, 1, 7);
         send(&connection, 2, 8);
         for id in [9, 8, 7] {
-            answer(&mut theirs, id).await;
+            respond(&mut theirs, id).await;
         }
-        let ear = Ear::default();
-        assert_eq!(end(&connection, ours, &ear).await, CLOSED);
-        assert_eq!((ear.strays.into_inner(), ear.carried.into_inner()), (vec![Some(1)], vec![2, 1]));
+        let recorder = Recorder::default();
+        assert_eq!(closed(&connection, ours, &recorder).await, CLOSED);
+        assert_eq!(
+            (recorder.unmatched.into_inner(), recorder.messages.into_inner()),
+            (vec![Some(1)], vec![2, 1])
+        );
     }
 
-    /// Another answer under the right ID leaves the question open, for the right one may follow.
+    /// The right response may still follow.
     #[tokio::test]
-    async fn a_doubted_answer_ends_nothing_until_nobody_waits() {
+    async fn a_mismatch_leaves_all_queries_pending_until_they_are_done() {
         let (ours, mut theirs) = pair().await;
         let connection = connection(Duration::from_secs(60));
         send(&connection, 1, 7);
         send(&connection, 2, 8);
         for id in [7, 7, 8] {
-            answer(&mut theirs, id).await;
+            respond(&mut theirs, id).await;
         }
-        let ear = Ear { distrusted: vec![1], connection: Some(Rc::clone(&connection)), ..Ear::default() };
-        let forgetting = async {
-            while ear.carried.borrow().len() < 3 {
+        let recorder =
+            Recorder { mismatched: vec![1], connection: Some(Rc::clone(&connection)), ..Recorder::default() };
+        let cancelling = async {
+            while recorder.messages.borrow().len() < 3 {
                 tokio::task::yield_now().await;
             }
-            connection.forget(AttemptId(1));
+            connection.cancel(AttemptId(1));
         };
-        let (end, ()) = tokio::join!(end(&connection, ours, &ear), forgetting);
-        assert_eq!((end, ear.carried.into_inner()), (CLOSED, vec![1, 1, 2]));
+        let (failure, ()) = tokio::join!(closed(&connection, ours, &recorder), cancelling);
+        assert_eq!((failure, recorder.messages.into_inner()), (CLOSED, vec![1, 1, 2]));
     }
 
-    /// When no answer follows something else, nothing on the stream can be believed to be whole any more: those who have
-    /// heard nothing ask elsewhere, and who doubts goes on by itself.
+    /// Queries without a mismatch are retried elsewhere; the others were cancelled by the resolver.
     #[tokio::test]
-    async fn a_stream_that_does_not_come_into_step_again_is_left() {
+    async fn a_connection_that_stays_out_of_sync_is_closed() {
         let (ours, mut theirs) = pair().await;
         let connection = connection(Duration::from_secs(60));
         for (attempt, id) in [(1, 7), (2, 8), (3, 9)] {
             send(&connection, attempt, id);
         }
         for id in [7, 8] {
-            answer(&mut theirs, id).await;
+            respond(&mut theirs, id).await;
         }
-        let ear = Ear { distrusted: vec![1, 2], connection: Some(Rc::clone(&connection)), ..Ear::default() };
-        let forgetting = async {
-            while ear.carried.borrow().len() < 2 {
+        let recorder = Recorder {
+            mismatched: vec![1, 2],
+            connection: Some(Rc::clone(&connection)),
+            ..Recorder::default()
+        };
+        let cancelling = async {
+            while recorder.messages.borrow().len() < 2 {
                 tokio::task::yield_now().await;
             }
-            connection.forget(AttemptId(1));
+            connection.cancel(AttemptId(1));
         };
-        let (end, ()) = tokio::join!(end(&connection, ours, &ear), forgetting);
-        assert_eq!((end, connection.abandon()), (CLOSED, vec![AttemptId(3)]));
+        let (failure, ()) = tokio::join!(closed(&connection, ours, &recorder), cancelling);
+        assert_eq!((failure, connection.take_pending()), (CLOSED, vec![AttemptId(3)]));
     }
 
-    /// What is no message leaves no place from which the next one could be read.
     #[tokio::test]
-    async fn octets_that_are_no_message_end_it() {
+    async fn octets_that_are_no_message_close_the_connection() {
         for octets in [&[0, 0][..], &[0, 3, 1, 2, 3], &[0, 11, 0, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0]] {
             let (ours, mut theirs) = pair().await;
             let connection = connection(Duration::from_secs(60));
             send(&connection, 1, 7);
             send(&connection, 2, 8);
-            answer(&mut theirs, 7).await;
+            respond(&mut theirs, 7).await;
             theirs.write_all(octets).await.unwrap();
-            let end = end(&connection, ours, &Ear::default()).await;
-            assert_eq!(end, AttemptFailure::Closed { reused: false }, "{octets:?}");
-            assert_eq!(connection.abandon(), [AttemptId(2)]);
+            let failure = closed(&connection, ours, &Recorder::default()).await;
+            assert_eq!(failure, AttemptFailure::Closed { reused: false }, "{octets:?}");
+            assert_eq!(connection.take_pending(), [AttemptId(2)]);
         }
     }
 }

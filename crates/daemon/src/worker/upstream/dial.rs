@@ -1,38 +1,28 @@
-//! A connection to an upstream is opened: dialled, and with TLS proved.
+//! Dialling an upstream: TCP connect and, with DNS over TLS, the handshake.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Instant;
 
-use rustls::pki_types::ServerName;
-use rustls::{ClientConfig, ClientConnection};
+use rustls::ClientConnection;
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time;
 
-use super::UpstreamEndpoint;
-use super::stream::Line;
+use super::endpoint::{TlsParams, UpstreamEndpoint};
+use super::stream::Stream;
 
-/// How an upstream is spoken to in private.
-#[derive(Clone, Debug)]
-pub(crate) struct TlsParams {
-    /// Whom we believe and who we are.
-    pub(crate) config: Arc<ClientConfig>,
-    /// Who the upstream has to be.
-    pub(crate) name: ServerName<'static>,
-}
-
-/// Opens a connection before `until`.
-pub(super) async fn dial(carrier: &UpstreamEndpoint, until: Instant) -> io::Result<Line> {
-    let opened = time::timeout_at(until.into(), open(carrier)).await;
+/// Opens a connection before `deadline`.
+pub(super) async fn dial(endpoint: &UpstreamEndpoint, deadline: Instant) -> io::Result<Stream> {
+    let opened = time::timeout_at(deadline.into(), open(endpoint)).await;
     opened.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
 }
 
-async fn open(carrier: &UpstreamEndpoint) -> io::Result<Line> {
-    let stream = connect(carrier.addr, carrier.source).await?;
-    let Some(TlsParams { config, name }) = &carrier.tls else { return Ok(Line::plain(stream)) };
+async fn open(endpoint: &UpstreamEndpoint) -> io::Result<Stream> {
+    let stream = connect(endpoint.addr, endpoint.source).await?;
+    let Some(TlsParams { config, name }) = &endpoint.tls else { return Ok(Stream::plain(stream)) };
     let tls = ClientConnection::new(Arc::clone(config), name.clone()).map_err(io::Error::other)?;
-    Line::encrypted(stream, tls).await
+    Stream::tls_handshake(stream, tls).await
 }
 
 async fn connect(upstream: SocketAddr, source: Option<IpAddr>) -> io::Result<TcpStream> {

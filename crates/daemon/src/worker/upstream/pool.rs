@@ -1,8 +1,7 @@
-//! A few connections to one upstream, shared by all questions of a worker, and the questions that wait for a place on
-//! one.
+//! Connection pool of one upstream and worker: places queries on connections, queues those that
+//! have to wait.
 
 use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -11,226 +10,214 @@ use std::time::{Duration, Instant};
 use rand::RngExt;
 use resolver::action::{AttemptFailure, AttemptId, SendQuery, Transport};
 
-use super::connection::{Connection, Question, Terms};
-use super::connection_task::{self, Audience};
-use super::placement::{Connections, Place, SLOW};
-use super::{Core, UpstreamEndpoint, dial, failure_of};
+use super::attempt_handler::AttemptHandler;
+use super::connection::{ConnectionLimits, UpstreamConnection};
+use super::connection_task::{self, ConnectionHandler};
+use super::dial;
+use super::endpoint::UpstreamEndpoint;
+use super::pending::PendingQuery;
+use super::placement::{Connections, Placement, SLOW};
+use super::queue::{Queue, QueuedQuery};
+use super::socket_error::attempt_failure;
 use crate::clock;
+use crate::logging::Logger;
 
-/// A connection is used this long at most and three fifths of it at least, so that new CoreDNS pods behind the Service get
-/// their share and not all at once: 60 s give or take a quarter.
-const LIFETIME: Duration = Duration::from_secs(75);
+/// Maximum age of a connection, so that new CoreDNS pods behind the Service get their share. With
+/// the jitter (three fifths of it at least) 60 s give or take a quarter.
+const MAX_AGE: Duration = Duration::from_secs(75);
 
-/// An idle connection is closed before the 10 s after which CoreDNS closes it: a question that meets a closing
-/// connection has to be asked again.
-const IDLE_LIMIT: Duration = Duration::from_secs(8);
+/// Idle connections are closed before CoreDNS closes them after 10 s: a query sent on a closing
+/// connection has to be retried.
+const MAX_IDLE_TIMEOUT: Duration = Duration::from_secs(8);
 
-/// From one line about an upstream that is not believed to the next.
-const COMPLAINT: Duration = Duration::from_secs(60);
+/// Interval of log lines about a failing TLS handshake.
+const TLS_LOG_INTERVAL: Duration = Duration::from_secs(60);
 
-/// The connections to one upstream and the questions that wait for a place on one.
 pub(super) struct Pool {
-    carrier: Arc<UpstreamEndpoint>,
-    connections: RefCell<Vec<Rc<Connection>>>,
-    backlog: RefCell<Backlog>,
-    complained: Cell<Option<Instant>>,
-}
-
-struct Queued {
-    ask: SendQuery,
-    message: Vec<u8>,
-}
-
-/// The questions that wait, first come first served among those that may go to the same connections.
-#[derive(Default)]
-struct Backlog {
-    /// Asked again: their clients have waited longest.
-    fresh: VecDeque<Queued>,
-    ordinary: VecDeque<Queued>,
-}
-
-impl Backlog {
-    fn queue(&mut self, fresh: bool) -> &mut VecDeque<Queued> {
-        if fresh { &mut self.fresh } else { &mut self.ordinary }
-    }
-
-    fn forget(&mut self, attempt: AttemptId) {
-        for queue in [&mut self.fresh, &mut self.ordinary] {
-            queue.retain(|queued| queued.ask.attempt != attempt);
-        }
-    }
+    endpoint: Arc<UpstreamEndpoint>,
+    connections: RefCell<Vec<Rc<UpstreamConnection>>>,
+    queue: RefCell<Queue>,
+    tls_logged_at: Cell<Option<Instant>>,
+    logger: Logger,
 }
 
 impl Pool {
-    pub(super) fn new(carrier: Arc<UpstreamEndpoint>) -> Self {
+    pub(super) fn new(endpoint: Arc<UpstreamEndpoint>, logger: Logger) -> Self {
         Self {
-            carrier,
+            endpoint,
             connections: RefCell::default(),
-            backlog: RefCell::default(),
-            complained: Cell::new(None),
+            queue: RefCell::default(),
+            tls_logged_at: Cell::new(None),
+            logger,
         }
     }
 
-    /// Sends a question on one of the connections, on a new one, or when there is a place.
-    pub(super) fn ask(self: &Rc<Self>, core: &Rc<Core>, ask: &SendQuery, message: &[u8]) {
-        let place = self.place(clock::now(), ask.fresh);
-        if !self.put(core, place, ask, message) {
-            let queued = Queued { ask: *ask, message: message.to_vec() };
-            self.backlog.borrow_mut().queue(ask.fresh).push_back(queued);
+    /// Sends a query on an existing or a new connection, or queues it.
+    pub(super) fn send(self: &Rc<Self>, handler: &impl AttemptHandler, query: &SendQuery, message: &[u8]) {
+        if !self.try_send(handler, query, message) {
+            let queued = QueuedQuery { query: *query, message: message.to_vec() };
+            self.queue.borrow_mut().of(query.fresh).push_back(queued);
         }
     }
 
-    /// Lets go of an attempt wherever it is.
-    pub(super) fn forget(&self, attempt: AttemptId) {
-        self.backlog.borrow_mut().forget(attempt);
+    pub(super) fn cancel(&self, attempt: AttemptId) {
+        self.queue.borrow_mut().cancel(attempt);
         for connection in self.connections.borrow().iter() {
-            connection.forget(attempt);
+            connection.cancel(attempt);
         }
     }
 
-    /// The connection that carries the attempt is out of step.
-    pub(super) fn distrust(&self, attempt: AttemptId) {
+    /// Quarantines the connection that carries the attempt.
+    pub(super) fn quarantine(&self, attempt: AttemptId) {
         if let Some(connection) = self.connections.borrow().iter().find(|one| one.carries(attempt)) {
-            connection.distrust(attempt);
+            connection.quarantine(attempt);
         }
     }
 
-    /// Gives places that have become free to questions that wait for one.
-    fn refill(self: &Rc<Self>, core: &Rc<Core>) {
+    /// Sends queued queries while there is capacity.
+    fn send_queued(self: &Rc<Self>, handler: &impl AttemptHandler) {
         for fresh in [true, false] {
-            while let Some(queued) = self.next_waiting(fresh) {
-                let place = self.place(clock::now(), fresh);
-                if !self.put(core, place, &queued.ask, &queued.message) {
-                    self.backlog.borrow_mut().queue(fresh).push_front(queued);
+            while let Some(queued) = self.pop_queued(fresh) {
+                if !self.try_send(handler, &queued.query, &queued.message) {
+                    self.queue.borrow_mut().of(fresh).push_front(queued);
                     break;
                 }
             }
         }
     }
 
-    fn next_waiting(&self, fresh: bool) -> Option<Queued> {
-        self.backlog.borrow_mut().queue(fresh).pop_front()
+    fn pop_queued(&self, fresh: bool) -> Option<QueuedQuery> {
+        self.queue.borrow_mut().of(fresh).pop_front()
     }
 
-    fn place(&self, now: Instant, fresh: bool) -> Place {
-        let connections = Connections { all: &self.connections.borrow(), now };
-        if fresh { connections.fresh() } else { connections.ordinary() }
+    fn place(&self, now: Instant, fresh: bool) -> Placement {
+        Connections { all: &self.connections.borrow(), now }.place(fresh)
     }
 
-    fn put(self: &Rc<Self>, core: &Rc<Core>, place: Place, ask: &SendQuery, message: &[u8]) -> bool {
+    fn try_send(self: &Rc<Self>, handler: &impl AttemptHandler, query: &SendQuery, message: &[u8]) -> bool {
         let now = clock::now();
-        match place {
-            Place::On(connection) => {
-                self.carrier.count(Transport::Tcp, true);
-                connection.send(now, ask, message);
+        match self.place(now, query.fresh) {
+            Placement::Existing(connection) => {
+                self.endpoint.count(Transport::Tcp, true);
+                connection.send(now, query, message);
             }
-            Place::New => self.open(core, now, ask, message),
-            Place::Instead(silent) => {
+            Placement::New => self.open(handler, now, query, message),
+            Placement::Replace(silent) => {
                 silent.close(AttemptFailure::TimedOut);
                 self.connections.borrow_mut().retain(|one| !Rc::ptr_eq(one, &silent));
-                self.open(core, now, ask, message);
+                self.open(handler, now, query, message);
             }
-            Place::None => return false,
+            Placement::Queue => return false,
         }
         true
     }
 
-    fn open(self: &Rc<Self>, core: &Rc<Core>, now: Instant, ask: &SendQuery, message: &[u8]) {
-        self.carrier.count(Transport::Tcp, false);
-        let longest = self.carrier.max_age.unwrap_or(LIFETIME);
-        let retire_at = now + longest.mul_f64(rand::rng().random_range(0.6..=1.0));
-        let terms =
-            Terms { dial_until: ask.until, retire_at, idle: self.carrier.idle_timeout.min(IDLE_LIMIT) };
-        let connection = Rc::new(Connection::new(now, terms));
-        connection.send(now, ask, message);
+    fn open(self: &Rc<Self>, handler: &impl AttemptHandler, now: Instant, query: &SendQuery, message: &[u8]) {
+        self.endpoint.count(Transport::Tcp, false);
+        let max_age = self.endpoint.max_age.unwrap_or(MAX_AGE);
+        let retire_at = now + max_age.mul_f64(rand::rng().random_range(0.6..=1.0));
+        let idle_timeout = self.endpoint.idle_timeout.min(MAX_IDLE_TIMEOUT);
+        let limits = ConnectionLimits { dial_deadline: query.until, retire_at, idle_timeout };
+        let connection = Rc::new(UpstreamConnection::new(now, limits));
+        connection.send(now, query, message);
         self.connections.borrow_mut().push(Rc::clone(&connection));
-        tokio::task::spawn_local(Rc::clone(self).keep(Rc::clone(core), connection));
+        tokio::task::spawn_local(Rc::clone(self).run_connection(handler.clone(), connection));
     }
 
-    /// The life of one connection.
-    async fn keep(self: Rc<Self>, core: Rc<Core>, connection: Rc<Connection>) {
-        let end = self.live(&core, &connection).await;
+    /// Dials and runs one connection; then fails the attempts still pending on it.
+    async fn run_connection(
+        self: Rc<Self>,
+        handler: impl AttemptHandler,
+        connection: Rc<UpstreamConnection>,
+    ) {
+        let failure = self.dial_and_run(&handler, &connection).await;
         self.connections.borrow_mut().retain(|one| !Rc::ptr_eq(one, &connection));
-        for attempt in connection.abandon() {
-            core.upstreams.ended(attempt);
-            core.failure(attempt, end);
+        for attempt in connection.take_pending() {
+            handler.on_failure(attempt, failure);
         }
-        self.refill(&core);
+        self.send_queued(&handler);
     }
 
-    async fn live(self: &Rc<Self>, core: &Rc<Core>, connection: &Rc<Connection>) -> AttemptFailure {
+    async fn dial_and_run(
+        self: &Rc<Self>,
+        handler: &impl AttemptHandler,
+        connection: &Rc<UpstreamConnection>,
+    ) -> AttemptFailure {
         let dialled = tokio::select! {
-            dialled = dial::dial(&self.carrier, connection.terms.dial_until) => dialled,
-            end = connection.ended() => return end,
+            dialled = dial::dial(&self.endpoint, connection.limits.dial_deadline) => dialled,
+            failure = connection.wait_for_close() => return failure,
         };
         match dialled {
-            Ok(line) => {
+            Ok(stream) => {
                 connection.established();
-                self.refill(core);
-                connection_task::converse(connection, line, &Seat { pool: self, core, connection }).await
+                self.send_queued(handler);
+                let pooled = PooledConnection { pool: self, handler, connection };
+                connection_task::run(connection, stream, &pooled).await
             }
             Err(error) => {
-                self.complain(core, &error);
-                failure_of(&error)
+                self.log_tls_error(&error);
+                attempt_failure(&error)
             }
         }
     }
 
-    /// Tells why the upstream is not believed, which no reply shows. It lasts until somebody acts, so once in a while
-    /// is enough.
-    fn complain(&self, core: &Core, error: &io::Error) {
+    /// Logs why the TLS handshake fails, which no response shows. At intervals only: it fails until
+    /// an operator acts.
+    fn log_tls_error(&self, error: &io::Error) {
         let now = clock::now();
-        let is_news =
-            self.complained.get().is_none_or(|last| now.saturating_duration_since(last) > COMPLAINT);
-        if error.kind() == io::ErrorKind::InvalidData && is_news {
-            self.complained.set(Some(now));
-            core.logger
-                .log(tracing::Level::WARN, format!("plugin/forward: tls://{}: {error}", self.carrier.addr));
+        let is_due = self
+            .tls_logged_at
+            .get()
+            .is_none_or(|last| now.saturating_duration_since(last) > TLS_LOG_INTERVAL);
+        if error.kind() == io::ErrorKind::InvalidData && is_due {
+            self.tls_logged_at.set(Some(now));
+            let line = format!("plugin/forward: tls://{}: {error}", self.endpoint.addr);
+            self.logger.log(tracing::Level::WARN, line);
         }
     }
 
-    /// One connection more than `max_idle_conns` has nothing to do.
+    /// True when there are more idle connections than `max_idle_conns`.
     fn has_too_many_idle(&self) -> bool {
         let now = clock::now();
-        let is_idle = |one: &&Rc<Connection>| one.has_no_question() && one.takes_questions(now);
+        let is_idle = |one: &&Rc<UpstreamConnection>| one.has_no_pending() && one.accepts_queries(now);
         let idle = self.connections.borrow().iter().filter(is_idle).count();
-        self.carrier.max_idle.is_some_and(|most| idle > most.get())
+        self.endpoint.max_idle.is_some_and(|most| idle > most.get())
     }
 }
 
-/// The pool as it hears one of its connections.
-struct Seat<'a> {
+/// A connection with the pool it belongs to.
+struct PooledConnection<'a, H> {
     pool: &'a Rc<Pool>,
-    core: &'a Rc<Core>,
-    connection: &'a Rc<Connection>,
+    handler: &'a H,
+    connection: &'a Rc<UpstreamConnection>,
 }
 
-impl Audience for Seat<'_> {
-    fn carry(&self, attempt: AttemptId, message: &[u8]) {
-        self.core.response(attempt, message);
+impl<H: AttemptHandler> ConnectionHandler for PooledConnection<'_, H> {
+    fn on_message(&self, attempt: AttemptId, message: &[u8]) {
+        self.handler.on_message(attempt, message);
     }
 
-    fn answered(&self, attempt: AttemptId, question: Question) {
-        self.core.upstreams.ended(attempt);
-        if question.fresh {
+    fn on_completion(&self, attempt: AttemptId, query: PendingQuery) {
+        self.handler.on_completion(attempt);
+        if query.fresh {
             let others = self.pool.connections.borrow();
             for other in others.iter().filter(|one| !Rc::ptr_eq(one, self.connection)) {
-                other.overtaken(question.since, SLOW);
+                other.outrun_by_hedge(query.sent_at, SLOW);
             }
         }
     }
 
-    fn stray(&self, meant: Option<AttemptId>, message: &[u8]) {
-        match meant {
-            Some(attempt) => self.core.response(attempt, message),
-            None => self.pool.carrier.counters.mismatched_responses.add(1),
+    fn on_unmatched(&self, attempt: Option<AttemptId>, message: &[u8]) {
+        match attempt {
+            Some(attempt) => self.handler.on_message(attempt, message),
+            None => self.pool.endpoint.counters.mismatched_responses.add(1),
         }
     }
 
-    fn freed(&self) {
-        self.pool.refill(self.core);
-        if self.connection.has_no_question() && self.pool.has_too_many_idle() {
-            self.connection.close(self.connection.end());
+    fn on_drained(&self) {
+        self.pool.send_queued(self.handler);
+        if self.connection.has_no_pending() && self.pool.has_too_many_idle() {
+            self.connection.close(self.connection.closed());
         }
     }
 }
@@ -241,14 +228,22 @@ mod tests {
     use tokio::task::LocalSet;
     use tokio::time;
 
-    use super::super::tests::carrier;
+    use super::super::endpoint;
     use super::*;
-    use crate::worker::tests::core;
 
     const LATER: Duration = Duration::from_secs(60);
 
-    fn question(number: u16, fresh: bool) -> (SendQuery, Vec<u8>) {
-        let ask = SendQuery {
+    #[derive(Clone)]
+    struct IgnoreAttempts;
+
+    impl AttemptHandler for IgnoreAttempts {
+        fn on_message(&self, _: AttemptId, _: &[u8]) {}
+        fn on_completion(&self, _: AttemptId) {}
+        fn on_failure(&self, _: AttemptId, _: AttemptFailure) {}
+    }
+
+    fn query(number: u16, fresh: bool) -> (SendQuery, Vec<u8>) {
+        let query = SendQuery {
             attempt: AttemptId(number.into()),
             upstream: UpstreamId(0),
             transport: Transport::Tcp,
@@ -257,18 +252,19 @@ mod tests {
             message: (0, 0),
         };
         let [high, low] = number.to_be_bytes();
-        (ask, vec![high, low, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0])
+        (query, vec![high, low, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0])
     }
 
-    /// Open connections, as many as there may be, that have all the questions they may have, and have been slow with them.
+    /// Fills the pool with the maximum number of connections, each at its maximum depth and slow.
     async fn overload(pool: &Pool) {
         let now = clock::now();
         for number in 0..16 {
-            let terms = Terms { dial_until: now + LATER, retire_at: now + LATER, idle: LATER };
-            let connection = Rc::new(Connection::new(now, terms));
-            for place in 0..16 {
-                let (ask, message) = question(number * 16 + place, false);
-                connection.send(now, &ask, &message);
+            let limits =
+                ConnectionLimits { dial_deadline: now + LATER, retire_at: now + LATER, idle_timeout: LATER };
+            let connection = Rc::new(UpstreamConnection::new(now, limits));
+            for index in 0..16 {
+                let (query, message) = query(number * 16 + index, false);
+                connection.send(now, &query, &message);
             }
             connection.established();
             pool.connections.borrow_mut().push(connection);
@@ -277,23 +273,24 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_question_that_waits_for_a_fresh_connection_holds_up_no_other() {
-        let refilled = async {
-            let (core, pool) = (core(), Rc::new(Pool::new(carrier(53))));
+    async fn a_query_waiting_for_a_fresh_connection_delays_no_other() {
+        let overloaded = async {
+            let logger = Logger::start(io::sink(), 1, Arc::default()).unwrap();
+            let pool = Rc::new(Pool::new(endpoint::loopback(53), logger));
             overload(&pool).await;
             for (number, fresh) in [(1000, true), (1001, false)] {
-                let (ask, message) = question(number, fresh);
-                pool.ask(&core, &ask, &message);
+                let (query, message) = query(number, fresh);
+                pool.send(&IgnoreAttempts, &query, &message);
             }
             let carries = |number| pool.connections.borrow().iter().any(|one| one.carries(AttemptId(number)));
-            assert!(!carries(1000) && !carries(1001), "there is no place");
-            let answer = [0, 0, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+            assert!(!carries(1000) && !carries(1001), "all connections are at their maximum depth");
+            let response = [0, 0, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0];
             let first = Rc::clone(&pool.connections.borrow()[0]);
-            first.deliver(&answer, |_| {});
-            pool.refill(&core);
+            first.deliver(&response, |_| {});
+            pool.send_queued(&IgnoreAttempts);
             assert!(!carries(1000), "all connections are slow");
-            assert!(carries(1001), "there is a place for it");
+            assert!(carries(1001), "one connection has capacity");
         };
-        LocalSet::new().run_until(refilled).await;
+        LocalSet::new().run_until(overloaded).await;
     }
 }

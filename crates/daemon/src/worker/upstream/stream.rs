@@ -1,4 +1,4 @@
-//! The octets of a connection: plain, or through TLS (RFC 7858).
+//! Byte stream of an upstream connection: plain TCP, or TLS (RFC 7858).
 
 use std::io::{self, Read, Write};
 
@@ -9,131 +9,132 @@ use wire::frame::FrameDecoder;
 
 const READ_LEN: usize = 16 * 1024;
 
-/// An open stream to an upstream.
-pub(super) struct Line {
+pub(super) struct Stream {
     stream: TcpStream,
     tls: Option<Box<ClientConnection>>,
 }
 
-/// Whether more can come.
+/// State of the read side.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Heard {
-    /// It can.
+pub(super) enum ReadSide {
     Open,
-    /// The upstream has said its last.
-    Last,
+    EndOfFile,
 }
 
-impl Line {
+impl Stream {
     pub(super) fn plain(stream: TcpStream) -> Self {
         Self { stream, tls: None }
     }
 
-    /// Over `stream`, once both sides agree on keys and the upstream has proved who it is. An upstream that is not
-    /// believed, or speaks no TLS, is invalid data.
-    pub(super) async fn encrypted(stream: TcpStream, tls: ClientConnection) -> io::Result<Self> {
-        let mut line = Self { stream, tls: Some(Box::new(tls)) };
-        while line.tls.as_ref().is_some_and(|tls| tls.is_handshaking()) {
-            let ready = line.ready(false).await?;
+    /// Performs the TLS handshake on `stream`. A certificate that is not trusted, or a peer without
+    /// TLS, gives [`io::ErrorKind::InvalidData`].
+    pub(super) async fn tls_handshake(stream: TcpStream, tls: ClientConnection) -> io::Result<Self> {
+        let mut stream = Self { stream, tls: Some(Box::new(tls)) };
+        while stream.tls.as_ref().is_some_and(|tls| tls.is_handshaking()) {
+            let ready = stream.ready(false).await?;
             if ready.is_writable() {
-                line.write(&mut Vec::new())?;
+                stream.write(&mut Vec::new())?;
             }
-            if ready.is_readable() && line.read(&mut FrameDecoder::default())? == Heard::Last {
+            if ready.is_readable() && stream.read(&mut FrameDecoder::default())? == ReadSide::EndOfFile {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
-            // Readiness never waits while there is something to read.
+            // `ready` does not yield while there is something to read.
             tokio::task::yield_now().await;
         }
-        Ok(line)
+        Ok(stream)
     }
 
-    /// Waits until something can be read, or written if `writing` or TLS has something to say itself.
+    /// Waits until the stream is readable, or writable if `writing` or TLS has records to send.
     pub(super) async fn ready(&self, writing: bool) -> io::Result<Ready> {
         let writing = writing || self.tls.as_ref().is_some_and(|tls| tls.wants_write());
         let interest = if writing { Interest::READABLE | Interest::WRITABLE } else { Interest::READABLE };
         self.stream.ready(interest).await
     }
 
-    /// Writes as much of `unsent` as goes, and takes it off.
+    /// Writes as much of `unsent` as the socket takes, and removes it.
     pub(super) fn write(&mut self, unsent: &mut Vec<u8>) -> io::Result<()> {
-        let mut stream = Unblocked(&self.stream);
+        let mut stream = NonBlocking(&self.stream);
         let Some(tls) = &mut self.tls else {
-            let written = stream.write(unsent).or_else(nothing_yet)?;
+            let written = stream.write(unsent).or_else(zero_if_would_block)?;
             unsent.drain(..written);
             return Ok(());
         };
         loop {
             let taken = tls.writer().write(unsent)?;
             unsent.drain(..taken);
-            if !tls.wants_write() || tls.write_tls(&mut stream).or_else(nothing_yet)? == 0 {
+            if !tls.wants_write() || tls.write_tls(&mut stream).or_else(zero_if_would_block)? == 0 {
                 return Ok(());
             }
         }
     }
 
-    /// Reads what has come into `frames`.
-    pub(super) fn read(&mut self, frames: &mut FrameDecoder) -> io::Result<Heard> {
+    /// Reads what has arrived into `frames`.
+    pub(super) fn read(&mut self, frames: &mut FrameDecoder) -> io::Result<ReadSide> {
         let mut buffer = [0; READ_LEN];
-        let mut stream = Unblocked(&self.stream);
-        let Some(tls) = &mut self.tls else { return Ok(take(&mut stream, &mut buffer, frames)?.1) };
+        let mut stream = NonBlocking(&self.stream);
+        let Some(tls) = &mut self.tls else { return Ok(read_available(&mut stream, &mut buffer, frames)?.1) };
         match tls.read_tls(&mut stream) {
-            Ok(0) => return Ok(Heard::Last),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Heard::Open),
+            Ok(0) => return Ok(ReadSide::EndOfFile),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(ReadSide::Open),
             read => read?,
         };
         if let Err(error) = tls.process_new_packets() {
-            // The upstream is told why, if it can be; the error is what counts.
-            drop(tls.write_tls(&mut stream));
+            // Sends the TLS alert on a best-effort basis: the connection is closed in any case.
+            tls.write_tls(&mut stream).ok();
             return Err(io::Error::new(io::ErrorKind::InvalidData, error));
         }
         loop {
-            if let (0, heard) = take(&mut tls.reader(), &mut buffer, frames)? {
-                return Ok(heard);
+            if let (0, read_side) = read_available(&mut tls.reader(), &mut buffer, frames)? {
+                return Ok(read_side);
             }
         }
     }
 }
 
-impl Drop for Line {
-    /// With TLS the end is told before the stream is closed (RFC 8446 section 6.1), as far as the kernel takes it.
+impl Drop for Stream {
+    /// Sends close_notify before the close (RFC 8446 section 6.1), as far as the socket takes it.
     fn drop(&mut self) {
         if let Some(tls) = &mut self.tls {
             tls.send_close_notify();
-            drop(tls.write_tls(&mut Unblocked(&self.stream)));
+            tls.write_tls(&mut NonBlocking(&self.stream)).ok();
         }
     }
 }
 
-/// Takes what can be read at once, and says how much it was.
-fn take(source: &mut impl Read, buffer: &mut [u8], frames: &mut FrameDecoder) -> io::Result<(usize, Heard)> {
+/// Reads what is available without blocking; returns the number of octets.
+fn read_available(
+    source: &mut impl Read,
+    buffer: &mut [u8],
+    frames: &mut FrameDecoder,
+) -> io::Result<(usize, ReadSide)> {
     match source.read(buffer) {
-        Ok(0) => Ok((0, Heard::Last)),
+        Ok(0) => Ok((0, ReadSide::EndOfFile)),
         Ok(len) => {
             frames.extend(buffer.get(..len).unwrap_or_default());
-            Ok((len, Heard::Open))
+            Ok((len, ReadSide::Open))
         }
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok((0, Heard::Open)),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok((0, ReadSide::Open)),
         Err(error) => Err(error),
     }
 }
 
-fn nothing_yet(error: io::Error) -> io::Result<usize> {
+fn zero_if_would_block(error: io::Error) -> io::Result<usize> {
     match error.kind() {
         io::ErrorKind::WouldBlock => Ok(0),
         _ => Err(error),
     }
 }
 
-/// A stream as TLS wants it: it says so when it would have to wait.
-struct Unblocked<'a>(&'a TcpStream);
+/// The socket as rustls expects it: `WouldBlock` instead of waiting.
+struct NonBlocking<'a>(&'a TcpStream);
 
-impl Read for Unblocked<'_> {
+impl Read for NonBlocking<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.0.try_read(buffer)
     }
 }
 
-impl Write for Unblocked<'_> {
+impl Write for NonBlocking<'_> {
     fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
         self.0.try_write(octets)
     }
@@ -155,7 +156,7 @@ mod tests {
 
     const NAME: &str = "dns.test";
 
-    /// What both sides need to believe each other.
+    /// A client and a server configuration that trust each other.
     fn configs() -> (ClientConfig, ServerConfig) {
         let signed = rcgen::generate_simple_self_signed(vec![NAME.to_owned()]).unwrap();
         let certificate = signed.cert.der().clone();
@@ -172,9 +173,9 @@ mod tests {
         )
     }
 
-    /// An end that could be anybody's doing is none (RFC 8446 section 6.1).
+    /// Without close_notify, the end could be a truncation attack (RFC 8446 section 6.1).
     #[tokio::test]
-    async fn the_upstream_is_told_of_the_end() {
+    async fn close_notify_is_sent_on_close() {
         let (ours, theirs) = configs();
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let upstream = listener.local_addr().unwrap();
@@ -185,9 +186,9 @@ mod tests {
         });
         let stream = TcpStream::connect(upstream).await.unwrap();
         let tls = ClientConnection::new(Arc::new(ours), ServerName::try_from(NAME).unwrap()).unwrap();
-        let mut line = Line::encrypted(stream, tls).await.unwrap();
-        line.write(&mut Vec::new()).unwrap();
-        drop(line);
+        let mut stream = Stream::tls_handshake(stream, tls).await.unwrap();
+        stream.write(&mut Vec::new()).unwrap();
+        drop(stream);
         assert_eq!(served.unwrap().join().unwrap(), Ok(0));
     }
 }

@@ -1,41 +1,43 @@
-//! One question over UDP: a socket of its own, so that the source port is as fresh as the ID
-//! (RFC 5452 section 9.2).
+//! Upstream queries over UDP: one connected socket per query, so that the source port is as
+//! unpredictable as the ID (RFC 5452 section 9.2).
 
+use std::convert::Infallible;
 use std::io;
-use std::rc::Rc;
 use std::sync::Arc;
 
 use resolver::action::AttemptId;
 use tokio::net::UdpSocket;
 
-use super::{Core, UpstreamEndpoint, failure_of};
+use super::attempt_handler::AttemptHandler;
+use super::endpoint::UpstreamEndpoint;
+use super::socket_error::attempt_failure;
 
-/// Above the 1232 octets we say we take; what is longer was not meant for us.
+/// Above the UDP payload size of 1232 octets that we advertise.
 const RECEIVE_LEN: usize = 4096;
 
-/// Sends `message` and hands in whatever comes back, until the attempt is forgotten or the socket fails.
+/// Sends `message` and passes on whatever arrives, until the attempt is cancelled or the socket
+/// fails.
 pub(super) async fn exchange(
-    core: Rc<Core>,
+    handler: impl AttemptHandler,
     attempt: AttemptId,
-    carrier: Arc<UpstreamEndpoint>,
+    endpoint: Arc<UpstreamEndpoint>,
     message: Vec<u8>,
 ) {
-    let Err(error) = talk(&core, attempt, &carrier, &message).await;
-    core.upstreams.ended(attempt);
-    core.failure(attempt, failure_of(&error));
+    let Err(error) = send_and_receive(&handler, attempt, &endpoint, &message).await;
+    handler.on_failure(attempt, attempt_failure(&error));
 }
 
-async fn talk(
-    core: &Rc<Core>,
+async fn send_and_receive(
+    handler: &impl AttemptHandler,
     attempt: AttemptId,
-    carrier: &UpstreamEndpoint,
+    endpoint: &UpstreamEndpoint,
     message: &[u8],
-) -> Result<std::convert::Infallible, io::Error> {
-    let socket = UdpSocket::from_std(linux::udp::connect(carrier.addr, carrier.source)?)?;
+) -> Result<Infallible, io::Error> {
+    let socket = UdpSocket::from_std(linux::udp::connect(endpoint.addr, endpoint.source)?)?;
     socket.send(message).await?;
     let mut buffer = [0; RECEIVE_LEN];
     loop {
         let len = socket.recv(&mut buffer).await?;
-        core.response(attempt, buffer.get(..len).unwrap_or_default());
+        handler.on_message(attempt, buffer.get(..len).unwrap_or_default());
     }
 }

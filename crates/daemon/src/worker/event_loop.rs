@@ -1,0 +1,297 @@
+//! Event loop of a worker: passes packets and timers to the resolver and executes its actions.
+
+use std::cell::RefCell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use resolver::Resolver;
+use resolver::action::{
+    Action, AttemptFailure, AttemptId, Client, ClientResponse, Outbox, QueryError, ShareResult,
+};
+use resolver::counters::WorkerCounters;
+use tokio::sync::mpsc;
+use tokio::time;
+
+use super::context::{WorkerConfig, WorkerContext, WorkerEvent};
+use super::handler::{QueryHandler, ResponseHandler};
+use super::peer_inbox;
+use super::tcp_server::TcpServer;
+use super::timer::Timer;
+use super::udp_server::UdpServer;
+use super::upstream::Upstreams;
+use crate::clock;
+use crate::logging::Logger;
+use crate::logging::query_log::SentResponse;
+use crate::metrics::ProcessCounters;
+
+/// Scrapes are no more frequent than this.
+const HOUSEKEEPING_INTERVAL: Duration = Duration::from_secs(5);
+
+/// The state of a worker, shared by the tasks of its thread. No borrow of a cell is held across an
+/// await.
+pub(super) struct EventLoop {
+    pub(super) udp_server: UdpServer,
+    pub(super) tcp_server: Rc<TcpServer>,
+    upstreams: Rc<Upstreams>,
+    resolver: RefCell<Resolver>,
+    outbox: RefCell<Outbox>,
+    config: RefCell<WorkerConfig>,
+    timer: Timer,
+    counters: Arc<WorkerCounters>,
+    process: Arc<ProcessCounters>,
+    logger: Logger,
+    events: mpsc::Sender<WorkerEvent>,
+    peers: Vec<mpsc::UnboundedSender<ShareResult>>,
+}
+
+impl EventLoop {
+    /// Spawns the tasks for timers, the peer inbox and housekeeping, which run until the worker
+    /// ends.
+    pub(super) fn start(context: WorkerContext, config: WorkerConfig) -> Rc<Self> {
+        let WorkerContext { resolver, logger, process, connection_limiter, events, peers, inbox } = context;
+        let counters = Arc::clone(&resolver.counters);
+        let upstreams = Rc::new(Upstreams::new(config.upstreams.clone(), logger.clone()));
+        let tcp_server = TcpServer::new(
+            connection_limiter,
+            config.timeouts.clone(),
+            Arc::clone(&counters),
+            Arc::clone(&process),
+        );
+        let event_loop = Rc::new(Self {
+            udp_server: UdpServer::new(Arc::clone(&counters)),
+            tcp_server: Rc::new(tcp_server),
+            upstreams,
+            resolver: RefCell::new(Resolver::new(resolver)),
+            outbox: RefCell::default(),
+            config: RefCell::new(config),
+            timer: Timer::default(),
+            counters,
+            process,
+            logger,
+            events,
+            peers,
+        });
+        tokio::task::spawn_local(Rc::clone(&event_loop).run_timers());
+        tokio::task::spawn_local(Rc::clone(&event_loop).receive_shared_results(inbox));
+        tokio::task::spawn_local(Rc::clone(&event_loop).run_housekeeping());
+        event_loop
+    }
+
+    /// Applies a new configuration, effective from the next packet on.
+    pub(super) fn reconfigure(self: &Rc<Self>, config: WorkerConfig) {
+        self.upstreams.reconfigure(config.upstreams.clone());
+        self.dispatch(|resolver, _, outbox| resolver.set_policy(Arc::clone(&config.policy), outbox));
+        self.tcp_server.reconfigure(config.timeouts.clone());
+        self.config.replace(config);
+    }
+
+    async fn run_timers(self: Rc<Self>) {
+        loop {
+            self.timer.expired().await;
+            self.dispatch(|resolver, now, outbox| {
+                self.catch_panic(outbox, |outbox| resolver.on_timer(now, outbox));
+            });
+        }
+    }
+
+    async fn receive_shared_results(self: Rc<Self>, mut inbox: mpsc::UnboundedReceiver<ShareResult>) {
+        while let Some(ShareResult { key, result, .. }) = inbox.recv().await {
+            self.dispatch(|resolver, now, outbox| {
+                self.catch_panic(outbox, |outbox| resolver.on_shared_result(now, &key, &result, outbox));
+            });
+        }
+    }
+
+    /// Periodic housekeeping: wall clock for RRSIG validity, UDP drop counters.
+    async fn run_housekeeping(self: Rc<Self>) {
+        loop {
+            self.resolver.borrow_mut().set_unix_time(clock::now(), clock::unix_time());
+            time::sleep(HOUSEKEEPING_INTERVAL).await;
+            self.udp_server.count_overflows(&self.process);
+        }
+    }
+
+    /// Passes one event to the resolver and executes the resulting actions.
+    fn dispatch(self: &Rc<Self>, event: impl FnOnce(&mut Resolver, Instant, &mut Outbox)) {
+        let mut outbox = self.outbox.take();
+        event(&mut self.resolver.borrow_mut(), clock::now(), &mut outbox);
+        self.execute(&outbox);
+        outbox.clear();
+        self.outbox.replace(outbox);
+        self.timer.set(self.resolver.borrow().next_timer());
+    }
+
+    /// Handles one query; if that panics, responds with SERVFAIL.
+    fn handle_query(
+        &self,
+        resolver: &mut Resolver,
+        (client, packet): (Client, &[u8]),
+        outbox: &mut Outbox,
+        work: impl FnOnce(&mut Resolver, &mut Outbox),
+    ) {
+        if !self.catch_panic(outbox, |outbox| work(resolver, outbox)) {
+            self.catch_panic(outbox, |outbox| resolver.on_panic(client, packet, outbox));
+        }
+    }
+
+    /// A panic over one packet or timer is a bug. It costs that packet only: the actions it had
+    /// produced are removed from the outbox. Uncaught, it would end the task and leave a worker
+    /// without its timers. Returns false after a panic.
+    fn catch_panic(&self, outbox: &mut Outbox, work: impl FnOnce(&mut Outbox)) -> bool {
+        let (octets, actions) = (outbox.bytes.len(), outbox.actions.len());
+        let completed = catch_unwind(AssertUnwindSafe(|| work(outbox))).is_ok();
+        if !completed {
+            outbox.bytes.truncate(octets);
+            outbox.actions.truncate(actions);
+            self.counters.panics.add(1);
+        }
+        completed
+    }
+
+    fn execute(self: &Rc<Self>, outbox: &Outbox) {
+        for action in &outbox.actions {
+            match action {
+                Action::Respond(response) => self.respond(response, outbox.octets(response.message)),
+                Action::SendQuery(query) => self.upstreams.send(self, query, outbox.octets(query.message)),
+                Action::CancelAttempt(attempt) => self.upstreams.cancel(*attempt),
+                Action::QuarantineConnection(attempt) => self.upstreams.quarantine(*attempt),
+                Action::ShareResult(result) => peer_inbox::share(&self.peers, result),
+                Action::ReportError(error) => self.log_error(error, outbox.octets(error.name)),
+                Action::LoopDetected(client, route) => {
+                    self.report(WorkerEvent::Loop(*client, *route));
+                }
+            }
+        }
+        self.udp_server.flush(outbox, &self.process);
+    }
+
+    /// Sends a response over TCP (UDP responses are flushed in one batch) and logs the query.
+    fn respond(&self, response: &ClientResponse, message: &[u8]) {
+        if let Some(connection) = response.client.connection {
+            self.tcp_server.respond(connection, message);
+        }
+        let config = self.config.borrow();
+        if config.query_log.is_empty() {
+            return;
+        }
+        let client = &response.client;
+        let listening = config.addresses.get(&client.listener).copied();
+        let Some(local) = client.local.or(listening) else { return };
+        let sent = SentResponse { response, message, local, now: clock::now() };
+        if let Some(line) = config.query_log.line(&sent) {
+            self.logger.log(tracing::Level::INFO, line);
+        }
+    }
+
+    fn log_error(&self, error: &QueryError, name: &[u8]) {
+        let line = self.config.borrow().error_log.report(error, name, clock::now());
+        if let Some(line) = line {
+            self.logger.log(line.level, line.text);
+        }
+    }
+
+    fn report(&self, event: WorkerEvent) {
+        if self.events.try_send(event).is_err() {
+            let text = "the queue of the control thread is full: a forwarding loop is not reported";
+            self.logger.log(tracing::Level::WARN, text);
+        }
+    }
+}
+
+impl QueryHandler for EventLoop {
+    fn on_queries<'a>(self: &Rc<Self>, packets: impl Iterator<Item = (Client, &'a [u8])>) {
+        self.dispatch(|resolver, now, outbox| {
+            for (client, packet) in packets {
+                self.handle_query(resolver, (client, packet), outbox, |resolver, outbox| {
+                    resolver.on_query(now, client, packet, outbox);
+                });
+            }
+        });
+    }
+
+    fn has_inflight(&self) -> bool {
+        self.resolver.borrow().has_inflight()
+    }
+}
+
+impl ResponseHandler for EventLoop {
+    fn on_response(self: &Rc<Self>, attempt: AttemptId, message: &[u8]) {
+        self.dispatch(|resolver, now, outbox| {
+            self.catch_panic(outbox, |outbox| resolver.on_response(now, attempt, message, outbox));
+        });
+    }
+
+    fn on_failure(self: &Rc<Self>, attempt: AttemptId, failure: AttemptFailure) {
+        self.dispatch(|resolver, now, outbox| {
+            self.catch_panic(outbox, |outbox| resolver.on_failure(now, attempt, failure, outbox));
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use resolver::policy::ListenerId;
+
+    use super::super::peer_inbox::peer_inboxes;
+    use super::super::tcp_server::ConnectionLimiter;
+    use super::super::upstream::UpstreamEndpoints;
+    use super::*;
+    use crate::logging::errors::ErrorLog;
+    use crate::logging::query_log::QueryLog;
+
+    /// Without zones and upstreams; requires a [`LocalSet`](tokio::task::LocalSet).
+    fn event_loop() -> Rc<EventLoop> {
+        let resolver = testkit::fixture::resolver_config(Arc::default());
+        let process = Arc::<ProcessCounters>::default();
+        let logger = Logger::start(std::io::sink(), 1, Arc::clone(&process)).unwrap();
+        let (peers, mut inboxes) = peer_inboxes(1);
+        let inbox = inboxes.pop().unwrap();
+        let connection_limiter = Arc::new(ConnectionLimiter::new(64, Arc::clone(&process)));
+        let events = mpsc::channel(1).0;
+        let context = WorkerContext { resolver, logger, process, connection_limiter, events, peers, inbox };
+        let config = WorkerConfig {
+            policy: Arc::default(),
+            upstreams: UpstreamEndpoints::new(),
+            query_log: QueryLog::new(),
+            error_log: ErrorLog::new(),
+            timeouts: HashMap::new(),
+            addresses: HashMap::new(),
+        };
+        EventLoop::start(context, config)
+    }
+
+    #[tokio::test]
+    async fn a_panicking_query_gets_servfail_is_counted_and_fails_no_other_query() {
+        let query = b"\x12\x34\x01\0\0\x01\0\0\0\0\0\0\x01a\x04test\0\0\x01\0\x01";
+        let client = Client {
+            listener: ListenerId(0),
+            peer: ([127, 0, 0, 1], 5353).into(),
+            local: None,
+            connection: None,
+        };
+        let batch = async {
+            let event_loop = event_loop();
+            let mut resolver = event_loop.resolver.borrow_mut();
+            let mut outbox = Outbox::default();
+            for panics in [false, true, false] {
+                event_loop.handle_query(&mut resolver, (client, query), &mut outbox, |resolver, outbox| {
+                    resolver.on_panic(client, query, outbox);
+                    assert!(!panics, "as the test wants");
+                });
+            }
+            assert_eq!(event_loop.counters.panics.get(), 1);
+            let responses = outbox.actions.iter().map(|action| match action {
+                Action::Respond(response) => outbox.octets(response.message),
+                _ => &[],
+            });
+            let mut servfail = query.to_vec();
+            servfail.splice(2..4, [0x81, 0x82]);
+            assert_eq!(responses.collect::<Vec<_>>(), [servfail.as_slice(); 3]);
+        };
+        tokio::task::LocalSet::new().run_until(batch).await;
+    }
+}

@@ -1,0 +1,277 @@
+//! Connection task: reads pipelined queries of a client, writes responses out of order (RFC 7766),
+//! enforces the timeouts.
+
+use std::io;
+use std::net::Shutdown;
+use std::rc::Rc;
+use std::time::Duration;
+
+use resolver::action::Client;
+use socket2::SockRef;
+use tokio::net::TcpStream;
+use tokio::time;
+use wire::frame::FrameDecoder;
+use wire::header::{Flags, Header};
+
+use super::connection::{ClientConnection, ReadState};
+use crate::worker::handler::QueryHandler;
+
+/// How long a client whose connection we close may take to read its last responses.
+const LINGER_TIMEOUT: Duration = Duration::from_millis(200);
+
+const READ_LEN: usize = 4096;
+
+/// Why a connection was closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum CloseReason {
+    /// By the client, or by us with nothing pending.
+    Done,
+    TimedOut,
+    /// All connections together buffered too much, and this one was part of it.
+    BufferLimit,
+    /// The client sent something other than a query.
+    NotDns,
+}
+
+/// Serves the connection until it is closed.
+pub(super) async fn serve(
+    connection: &ClientConnection,
+    handler: &Rc<impl QueryHandler>,
+    client: Client,
+    stream: &TcpStream,
+) -> CloseReason {
+    let mut state = ReadState::new();
+    let mut reason = CloseReason::Done;
+    while !connection.read_closed.get() || connection.has_pending() {
+        let was_pending = connection.has_pending();
+        tokio::select! {
+            ready = stream.ready(connection.interest()) => {
+                let open = ready.and_then(|ready| exchange(connection, stream, ready, &mut state.frames));
+                if !open.unwrap_or(false) {
+                    return reason;
+                }
+            }
+            () = connection.changed.notified() => {}
+            () = connection.permit.evicted() => connection.read_closed.set(true),
+            () = time::sleep_until(connection.deadline(&state).into()) => {
+                reason = CloseReason::TimedOut;
+                if connection.is_write_timed_out() || connection.read_closed.replace(true) {
+                    return reason;
+                }
+            }
+        }
+        let Ok(received) = receive_queries(connection, handler, client, &mut state.frames) else {
+            return CloseReason::NotDns;
+        };
+        connection.update(&mut state, received > 0, was_pending);
+        if !connection.is_buffer_allowed(&state) {
+            return CloseReason::BufferLimit;
+        }
+        // `ready` does not yield while there is something to read: a client that sends without
+        // pause would have the worker for itself.
+        tokio::task::yield_now().await;
+    }
+    if connection.needs_lingering_close() {
+        lingering_close(stream).await;
+    }
+    reason
+}
+
+/// Writes and reads what is `ready`; false when the connection is broken.
+fn exchange(
+    connection: &ClientConnection,
+    stream: &TcpStream,
+    ready: tokio::io::Ready,
+    frames: &mut FrameDecoder,
+) -> io::Result<bool> {
+    if ready.is_writable() {
+        write(connection, stream)?;
+    }
+    if ready.is_readable() && connection.reads() {
+        read(connection, stream, frames)?;
+    }
+    Ok(!ready.is_error())
+}
+
+fn write(connection: &ClientConnection, stream: &TcpStream) -> io::Result<()> {
+    let mut buffer = connection.write_buffer.borrow_mut();
+    match stream.try_write(&buffer.octets) {
+        Ok(written) => {
+            buffer.consume(written);
+            Ok(())
+        }
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+fn read(connection: &ClientConnection, stream: &TcpStream, frames: &mut FrameDecoder) -> io::Result<()> {
+    let mut buffer = [0; READ_LEN];
+    match stream.try_read(&mut buffer) {
+        Ok(0) => connection.read_closed.set(true),
+        Ok(len) => frames.extend(buffer.get(..len).unwrap_or_default()),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+        Err(error) => return Err(error),
+    }
+    Ok(())
+}
+
+/// Passes on complete queries, as many as there is capacity for; returns how many.
+fn receive_queries(
+    connection: &ClientConnection,
+    handler: &Rc<impl QueryHandler>,
+    client: Client,
+    frames: &mut FrameDecoder,
+) -> Result<usize, NotDns> {
+    let mut received = 0;
+    while connection.has_capacity() && !connection.is_at_query_limit() {
+        let Some(message) = frames.next_frame() else { break };
+        if Header::read(message).is_none_or(|header| header.flags.has(Flags::QR)) {
+            return Err(NotDns);
+        }
+        connection.query_received();
+        handler.on_queries(std::iter::once((client, message)));
+        received += 1;
+    }
+    if connection.is_at_query_limit() {
+        connection.read_closed.set(true);
+    }
+    Ok(received)
+}
+
+/// A response, or a message shorter than a header: the peer is no DNS client and gets no response.
+struct NotDns;
+
+/// Lingering close: shuts down the write side and discards what the client still sends. A close
+/// with unread octets would reset the connection and lose responses under way (RFC 1122 section
+/// 4.2.2.13).
+async fn lingering_close(stream: &TcpStream) {
+    if SockRef::from(stream).shutdown(Shutdown::Write).is_err() {
+        return;
+    }
+    let discard = async {
+        let mut buffer = [0; READ_LEN];
+        while stream.readable().await.is_ok() {
+            match stream.try_read(&mut buffer) {
+                Ok(0) => return,
+                Err(error) if error.kind() != io::ErrorKind::WouldBlock => return,
+                _ => tokio::task::yield_now().await,
+            }
+        }
+    };
+    // On a timeout the client has had its time.
+    time::timeout(LINGER_TIMEOUT, discard).await.ok();
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::net::{Ipv4Addr, SocketAddr};
+    use std::sync::Arc;
+
+    use resolver::policy::ListenerId;
+    use tokio::io::AsyncWriteExt;
+    use tokio::net::TcpListener;
+
+    use super::super::connection::MAX_UNREAD;
+    use super::super::limiter::ConnectionLimiter;
+    use super::super::timeouts::ConnectionTimeouts;
+    use super::*;
+    use crate::clock;
+
+    const WAIT_LIMIT: Duration = Duration::from_secs(5);
+    /// For the root, A.
+    const QUERY: [u8; 17] = [0, 7, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 1];
+
+    /// Leaves queries unanswered, or responds to each at once with 12 octets.
+    #[derive(Default)]
+    struct Handler {
+        responds_on: Option<Rc<ClientConnection>>,
+    }
+
+    impl QueryHandler for Handler {
+        fn on_queries<'a>(self: &Rc<Self>, packets: impl Iterator<Item = (Client, &'a [u8])>) {
+            for (_, message) in packets {
+                self.responds_on.iter().for_each(|connection| connection.respond(&message[..12]));
+            }
+        }
+
+        fn has_inflight(&self) -> bool {
+            false
+        }
+    }
+
+    fn client(peer: SocketAddr) -> Client {
+        Client { listener: ListenerId(0), peer, local: None, connection: None }
+    }
+
+    fn connection() -> Rc<ClientConnection> {
+        let limiter = Arc::new(ConnectionLimiter::new(64, Arc::default()));
+        let permit = limiter.admit(Ipv4Addr::LOCALHOST.into()).unwrap();
+        Rc::new(ClientConnection::new(ListenerId(0), ConnectionTimeouts::default(), permit))
+    }
+
+    fn framed(message: &[u8]) -> Vec<u8> {
+        let mut framed = Vec::new();
+        wire::frame::push(message, &mut framed);
+        framed
+    }
+
+    /// Nothing more is read after end of file, so only the error event shows the reset.
+    #[tokio::test]
+    async fn a_reset_ends_a_half_closed_connection() {
+        let reset = async {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let mut theirs = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+            let (ours, peer) = listener.accept().await.unwrap();
+            let (connection, handler) = (connection(), Rc::new(Handler::default()));
+            let leaving = async {
+                theirs.write_all(&framed(&QUERY)).await.unwrap();
+                theirs.shutdown().await.unwrap();
+                while !connection.read_closed.get() {
+                    tokio::task::yield_now().await;
+                }
+                SockRef::from(&theirs).set_linger(Some(Duration::ZERO)).unwrap();
+                drop(theirs);
+            };
+            let (reason, ()) = tokio::join!(serve(&connection, &handler, client(peer), &ours), leaving);
+            assert_eq!(connection.inflight.get(), 1);
+            reason
+        };
+        assert_eq!(time::timeout(WAIT_LIMIT, reset).await.unwrap(), CloseReason::Done);
+    }
+
+    #[tokio::test]
+    async fn a_flooding_client_does_not_starve_other_tasks() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut theirs = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (ours, peer) = listener.accept().await.unwrap();
+        let message = framed(&[0; 65_535]);
+        let flood = std::thread::Builder::new().spawn(move || {
+            let until = clock::now() + WAIT_LIMIT;
+            while clock::now() < until && theirs.write_all(&message).is_ok() {}
+            clock::now() < until
+        });
+        let connection = connection();
+        let handler = Rc::new(Handler { responds_on: Some(Rc::clone(&connection)) });
+        tokio::select! {
+            reason = serve(&connection, &handler, client(peer), &ours) => unreachable!("{reason:?}"),
+            () = time::sleep(Duration::from_millis(50)) => {}
+        }
+        drop(ours);
+        assert!(flood.unwrap().join().unwrap(), "other tasks ran only after the flood");
+    }
+
+    #[tokio::test]
+    async fn queries_are_not_received_while_the_write_buffer_is_full() {
+        let mut frames = FrameDecoder::default();
+        frames.extend(&framed(&QUERY));
+        let (connection, handler) = (connection(), Rc::new(Handler::default()));
+        let client = client((Ipv4Addr::LOCALHOST, 40_000).into());
+        connection.write_buffer.borrow_mut().octets.resize(MAX_UNREAD, 0);
+        let too_early = receive_queries(&connection, &handler, client, &mut frames).ok();
+        connection.write_buffer.borrow_mut().octets.clear();
+        let received = receive_queries(&connection, &handler, client, &mut frames).ok();
+        assert_eq!((too_early, received), (Some(0), Some(1)));
+    }
+}
