@@ -174,13 +174,13 @@ fn an_entry_weighs_what_it_takes() {
     let mut worker = Worker::new();
     let start = Instant::now();
     worker.learn(start, &query(0, false));
-    worker.cache.settle();
+    worker.cache.run_pending_tasks();
     let (before, weighed_before) = (HELD.with(Cell::get), worker.cache.weight());
     let entries = 20_000;
     for number in 1..=entries {
         worker.learn(start, &query(number, false));
     }
-    worker.cache.settle();
+    worker.cache.run_pending_tasks();
     let entries = i64::try_from(entries).unwrap();
     let taken = (HELD.with(Cell::get) - before) / entries;
     let weighed = i64::try_from(worker.cache.weight() - weighed_before).unwrap() / entries;

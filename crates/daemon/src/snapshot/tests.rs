@@ -82,7 +82,7 @@ impl Process {
 
     fn import_targets(&self) -> HashMap<String, ImportTarget> {
         let (usage, policy) = (Arc::clone(&self.usage), fixture::cache());
-        HashMap::from([(BLOCK.to_owned(), ImportTarget { block: self.block, usage, policy })])
+        HashMap::from([(BLOCK.to_owned(), ImportTarget { block: self.block, usage, options: policy })])
     }
 
     fn write(&self, snapshot: &Snapshot) -> io::Result<Written> {

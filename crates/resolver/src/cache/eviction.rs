@@ -1,330 +1,298 @@
-//! Who may stay when room is wanted.
+//! Cache eviction: SIEVE within each store, a byte budget across stores.
 //!
-//! Each store of a block has a row of its entries in the order they came, and a hand that goes along it as in SIEVE
-//! (Zhang et al., NSDI 2024): who was asked for since the hand last came by stays where it is, the next one leaves. So
-//! a flood of names asked once passes through behind those that are asked again, and a hit costs a look at a flag. A
-//! store at its capacity gives up an entry of its own; when the octets of all are too many, the heaviest store does,
-//! so that a flood in one block does not empty another.
+//! Each store of a server block is a FIFO queue with a hand, as in SIEVE (Zhang et al., NSDI 2024):
+//! the hand moves from old to new, clears visited bits, and evicts the first entry that was not
+//! visited. A flood of names queried once so passes behind names queried again, and a hit costs one
+//! read of a flag. A store at its capacity evicts an entry of its own; above the budget the
+//! heaviest store does, so that a flood in one block does not empty another.
 
 use std::sync::Arc;
 use std::time::Instant;
 
 use super::capacity::StoreLimits;
 use super::entry::Entry;
-use super::fifo::{NOWHERE, Places, Row};
-use super::ghost::Departed;
-use super::store::Store;
+use super::fifo::{Fifo, NIL, Slab};
+use super::ghost::GhostList;
+use super::store_queue::StoreQueue;
 use super::usage::RemovalCause;
-use super::usage::Usage;
 
-/// The largest entry has this part of the budget.
-const ENTRY_PART: u64 = 64;
+/// The largest entry has this fraction of the budget.
+const MAX_ENTRY_FRACTION: u64 = 64;
 
-/// Octets of the budget for each name that is remembered after it has left: there are more of these than entries, and
-/// they take a sixty-fourth of it.
-const BUDGET_PER_DEPARTED: u64 = 256;
+/// Octets of the budget per ghost: there are more ghosts than entries, and they take 1/64 of it.
+const BUDGET_PER_GHOST: u64 = 256;
 
-/// This part of the budget is left to the allocator: entries of all sizes come from one worker and go with another, and
-/// not every hole between them is filled again.
-const HOLES_PART: u64 = 16;
+/// Fraction of the budget reserved for allocator fragmentation: entries of all sizes are allocated
+/// by one worker and freed by another, and not every hole is filled again.
+const FRAGMENTATION_FRACTION: u64 = 16;
 
-/// Entries the hand may pass by for one insertion. After that who comes next leaves, asked for or not: no query waits
-/// for a walk through the whole cache.
-const PATIENCE: u32 = 1024;
+/// Visited entries the hand may pass per insertion. The next one is then evicted even if visited:
+/// no query waits for a walk through the whole cache.
+const MAX_HAND_STEPS: u32 = 1024;
 
-/// Places looked at per insertion for entries that have ended: with two, all are seen before as many again have come.
-const SWEPT: u32 = 2;
+/// Slots the sweep visits per insertion: with two, a full sweep ends before the cache has doubled.
+const SWEEP_SLOTS: u32 = 2;
 
-/// Entries that one insertion makes leave at most for a capacity that a reload has made smaller.
-const CAPACITY_EVICTIONS: u32 = 32;
+/// Evictions per insertion for a capacity that a reload has lowered.
+const MAX_CAPACITY_EVICTIONS: u32 = 32;
 
-/// Places looked at in one go when entries are collected for another process: workers that insert wait no longer.
-const SURVEYED: u32 = 256;
+/// Slots scanned per lock for an export: the longest that inserting workers wait.
+const SCAN_SLOTS: u32 = 256;
 
-/// What becomes of an entry that comes from another process.
+/// Result of inserting an entry of another process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Reception {
-    /// It is in.
-    TakenIn,
-    /// Its key has an entry that is as new.
-    Known,
-    /// It alone would take too large a part of the budget.
-    TooBig,
-    /// Its store has as many entries as it may.
-    NoPlace,
-    /// The octets of all would be too many.
-    NoRoom,
+pub(super) enum InsertOutcome {
+    Inserted,
+    /// The entry with its key is as new.
+    AlreadyCached,
+    /// The entry alone exceeds [`MAX_ENTRY_FRACTION`] of the budget.
+    TooLarge,
+    /// Its store is at its capacity.
+    StoreFull,
+    /// All entries together would exceed the budget.
+    BudgetReached,
 }
 
-/// All entries of the cache, by store.
+/// All entries of the cache in eviction order.
 #[derive(Debug)]
-pub(super) struct Room {
+pub(super) struct Eviction {
     budget: u64,
     weight: u64,
-    stores: Vec<StoreRow>,
-    places: Places,
-    /// The place that is next looked at for an entry that has ended.
-    broom: u32,
-    departed: Departed,
-    /// Octets that came or left since [`Self::has_moved`] was last true.
-    moved: u64,
-    /// Who has to leave the table for the last one taken in.
-    pub(super) leaving: Vec<Arc<Entry>>,
+    stores: Vec<StoreQueue>,
+    slab: Slab,
+    /// The next slot that [`Self::sweep`] visits.
+    sweep_cursor: u32,
+    ghosts: GhostList,
+    /// Octets inserted or removed since [`Self::take_churn`] last returned true.
+    churn: u64,
+    /// Entries removed by the last insertion, which the table has to drop as well.
+    pub(super) removed: Vec<Arc<Entry>>,
 }
 
-/// One of the two ends of a row at which an entry is put.
-type PushAt = fn(&mut Places, &mut Row, Arc<Entry>) -> u32;
+/// [`Slab::push_newest`] or [`Slab::push_oldest`].
+type Push = fn(&mut Slab, &mut Fifo, Arc<Entry>) -> u32;
 
-#[derive(Debug)]
-struct StoreRow {
-    usage: Arc<Usage>,
-    store: Store,
-    limits: StoreLimits,
-    row: Row,
-    /// How often as many entries have left as there were, modulo 256.
-    turnover: u8,
-    /// Entries that left since.
-    left: u32,
-}
-
-impl StoreRow {
-    fn new(entry: &Entry, limits: StoreLimits) -> Self {
-        let (usage, store) = (Arc::clone(&entry.usage), entry.store);
-        Self { usage, store, limits, row: Row::default(), turnover: 0, left: 0 }
-    }
-
-    /// Counts one that leaves, and says at which turnover.
-    fn count_departure(&mut self) -> u8 {
-        self.left += 1;
-        if self.left > self.row.len {
-            self.left = 0;
-            self.turnover = self.turnover.wrapping_add(1);
-        }
-        self.turnover
-    }
-
-    fn is_of(&self, entry: &Entry) -> bool {
-        self.store == entry.store && Arc::ptr_eq(&self.usage, &entry.usage)
-    }
-}
-
-impl Room {
-    /// Room for `budget` octets.
+impl Eviction {
+    /// `budget` in octets.
     pub(super) fn new(budget: u64) -> Self {
-        let slots = budget / BUDGET_PER_DEPARTED;
+        let ghosts = budget / BUDGET_PER_GHOST;
         Self {
-            budget: budget.saturating_sub(Departed::SLOT * slots + budget / HOLES_PART),
+            budget: budget.saturating_sub(GhostList::SLOT * ghosts + budget / FRAGMENTATION_FRACTION),
             weight: 0,
             stores: Vec::new(),
-            places: Places::default(),
-            broom: 0,
-            departed: Departed::new(usize::try_from(slots).unwrap_or(0)),
-            moved: 0,
-            leaving: Vec::new(),
+            slab: Slab::default(),
+            sweep_cursor: 0,
+            ghosts: GhostList::new(usize::try_from(ghosts).unwrap_or(0)),
+            churn: 0,
+            removed: Vec::new(),
         }
     }
 
-    /// Octets of all entries, as weighed.
+    /// Weight of all entries in octets.
     pub(super) fn weight(&self) -> u64 {
         self.weight
     }
 
-    /// True when `octets` came or left since it last was.
-    pub(super) fn has_moved(&mut self, octets: u64) -> bool {
-        let moved = self.moved >= octets;
-        if moved {
-            self.moved = 0;
+    /// True when `octets` were inserted or removed since it last was.
+    pub(super) fn take_churn(&mut self, octets: u64) -> bool {
+        let reached = self.churn >= octets;
+        if reached {
+            self.churn = 0;
         }
-        moved
+        reached
     }
 
-    /// False for an entry that would push out too many others.
+    /// False for an entry that is too large for the budget.
     pub(super) fn admits(&self, entry: &Entry) -> bool {
-        u64::from(entry.weight()) <= self.budget / ENTRY_PART
+        u64::from(entry.weight()) <= self.budget / MAX_ENTRY_FRACTION
     }
 
-    /// Takes `entry` in, in place of `old` if its key has an entry, and fills `leaving`. Where a key has its place
-    /// already, nobody leaves for the capacity.
-    pub(super) fn take_in(&mut self, entry: &Arc<Entry>, old: Option<&Arc<Entry>>, limits: StoreLimits) {
+    /// Inserts `entry`, in the slot of `old` if the table has one with its key, and fills
+    /// `removed`.
+    pub(super) fn insert(&mut self, entry: &Arc<Entry>, old: Option<&Arc<Entry>>, limits: StoreLimits) {
         let now = entry.stored;
-        self.moved += u64::from(entry.weight());
-        let store = self.store_of(entry, limits);
-        let old = old.filter(|old| self.stands(old));
-        let mut patience = PATIENCE;
+        self.churn += u64::from(entry.weight());
+        let store = self.store_index(entry, limits);
+        let old = old.filter(|old| self.holds(old));
+        let mut hand_steps = MAX_HAND_STEPS;
         if let Some(old) = old {
-            let place = old.sieve.slot();
+            let slot = old.sieve.slot();
             entry.sieve.visit();
-            if self.stores.get(store).is_some_and(|row| row.is_of(old)) {
-                self.replace(store, place, entry);
-                self.free_octets(0, now, &mut patience);
+            if self.stores.get(store).is_some_and(|store| store.is_of(old)) {
+                self.replace(store, slot, entry);
+                self.evict_for_budget(0, now, &mut hand_steps);
                 return self.sweep(now);
             }
-            self.dismiss(place, RemovalCause::Replaced);
-        } else if self.has_returned(store, entry) {
+            self.unlink(slot, RemovalCause::Replaced);
+        } else if self.is_ghost(store, entry) {
             entry.sieve.visit();
         }
-        self.free_places(store, now, &mut patience);
-        self.free_octets(u64::from(entry.weight()), now, &mut patience);
-        self.push(store, entry, Places::push);
+        self.evict_for_capacity(store, now, &mut hand_steps);
+        self.evict_for_budget(u64::from(entry.weight()), now, &mut hand_steps);
+        self.push(store, entry, Slab::push_newest);
         self.sweep(now);
-        self.stores.retain(|store| store.row.len > 0);
+        self.stores.retain(|store| store.fifo.len > 0);
     }
 
-    /// Takes in an entry that another process has had, unless somebody would have to leave for it. The hand comes to
-    /// the last one taken over first: those who are wanted most are to come first.
-    pub(super) fn take_over(
+    /// Inserts an entry of another process, unless another would have to be evicted. The hand
+    /// reaches the entry imported last first: import the most popular first.
+    pub(super) fn import(
         &mut self,
         entry: &Arc<Entry>,
         old: Option<&Arc<Entry>>,
         limits: StoreLimits,
-    ) -> Reception {
-        let old = old.filter(|old| self.stands(old));
+    ) -> InsertOutcome {
+        let old = old.filter(|old| self.holds(old));
         if old.is_some_and(|old| old.stored >= entry.stored) {
-            return Reception::Known;
+            return InsertOutcome::AlreadyCached;
         }
         if !self.admits(entry) {
-            return Reception::TooBig;
+            return InsertOutcome::TooLarge;
         }
-        let leaving = old.map_or(0, |old| u64::from(old.weight()));
-        if self.weight - leaving + u64::from(entry.weight()) > self.budget {
-            return Reception::NoRoom;
+        let replaced = old.map_or(0, |old| u64::from(old.weight()));
+        if self.weight - replaced + u64::from(entry.weight()) > self.budget {
+            return InsertOutcome::BudgetReached;
         }
-        let row = self.stores.iter().find(|store| store.is_of(entry));
-        let same = row.zip(old).is_some_and(|(row, old)| row.is_of(old));
-        if !same && row.is_some_and(|row| row.row.len >= limits.capacity) {
-            return Reception::NoPlace;
+        let queue = self.stores.iter().find(|store| store.is_of(entry));
+        let same = queue.zip(old).is_some_and(|(queue, old)| queue.is_of(old));
+        if !same && queue.is_some_and(|queue| queue.fifo.len >= limits.capacity) {
+            return InsertOutcome::StoreFull;
         }
-        let store = self.store_of(entry, limits);
+        let store = self.store_index(entry, limits);
         match old.map(|old| old.sieve.slot()) {
-            Some(place) if same => self.replace(store, place, entry),
-            Some(place) => {
-                self.dismiss(place, RemovalCause::Replaced);
-                self.push(store, entry, Places::push_oldest);
+            Some(slot) if same => self.replace(store, slot, entry),
+            Some(slot) => {
+                self.unlink(slot, RemovalCause::Replaced);
+                self.push(store, entry, Slab::push_oldest);
             }
-            None => self.push(store, entry, Places::push_oldest),
+            None => self.push(store, entry, Slab::push_oldest),
         }
-        self.moved += u64::from(entry.weight());
-        Reception::TakenIn
+        self.churn += u64::from(entry.weight());
+        InsertOutcome::Inserted
     }
 
-    /// Appends those of the next places from `from` on that are of use at `now` to `found`, and says where to go on.
-    pub(super) fn survey(&self, from: u32, now: Instant, found: &mut Vec<Arc<Entry>>) -> Option<u32> {
-        let end = self.places.end().min(from.saturating_add(SURVEYED));
-        for entry in (from..end).filter_map(|at| self.places.entry(at)) {
-            let limits = self.stores.iter().find(|store| store.is_of(entry)).map(|store| store.limits);
-            if limits.is_some_and(|limits| !entry.is_expired(now, limits)) {
+    /// Appends the useful entries of the next slots from `from` on to `found`; returns where to
+    /// resume.
+    pub(super) fn scan(&self, from: u32, now: Instant, found: &mut Vec<Arc<Entry>>) -> Option<u32> {
+        let end = self.slab.end().min(from.saturating_add(SCAN_SLOTS));
+        for entry in (from..end).filter_map(|at| self.slab.entry(at)) {
+            if self.is_expired(entry, now) == Some(false) {
                 found.push(Arc::clone(entry));
             }
         }
-        (end < self.places.end()).then_some(end)
+        (end < self.slab.end()).then_some(end)
     }
 
-    /// True for an entry of the table that has its place here.
-    fn stands(&self, old: &Arc<Entry>) -> bool {
-        self.places.entry(old.sieve.slot()).is_some_and(|entry| Arc::ptr_eq(old, entry))
+    /// True when the table's entry is in its slot.
+    fn holds(&self, old: &Arc<Entry>) -> bool {
+        self.slab.entry(old.sieve.slot()).is_some_and(|entry| Arc::ptr_eq(old, entry))
     }
 
-    /// The number of the store of `entry`, which is valid until a store without entries is struck off.
-    fn store_of(&mut self, entry: &Entry, limits: StoreLimits) -> usize {
-        if let Some(number) = self.stores.iter().position(|store| store.is_of(entry)) {
-            if let Some(store) = self.stores.get_mut(number) {
+    /// By the limits of its store.
+    fn is_expired(&self, entry: &Entry, now: Instant) -> Option<bool> {
+        let store = self.stores.iter().find(|store| store.is_of(entry))?;
+        Some(store.is_expired(entry, now))
+    }
+
+    /// The index of the store of `entry`, valid until an empty store is removed.
+    fn store_index(&mut self, entry: &Entry, limits: StoreLimits) -> usize {
+        if let Some(index) = self.stores.iter().position(|store| store.is_of(entry)) {
+            if let Some(store) = self.stores.get_mut(index) {
                 store.limits = limits;
             }
-            return number;
+            return index;
         }
-        self.stores.push(StoreRow::new(entry, limits));
+        self.stores.push(StoreQueue::new(entry, limits));
         self.stores.len() - 1
     }
 
-    /// True for an entry whose key left this store not long ago.
-    fn has_returned(&self, store: usize, entry: &Entry) -> bool {
-        self.stores.get(store).is_some_and(|store| self.departed.has(&entry.key, store.turnover))
+    /// True when the key was removed from this store recently.
+    fn is_ghost(&self, store: usize, entry: &Entry) -> bool {
+        self.stores.get(store).is_some_and(|store| self.ghosts.contains(&entry.key, store.generation))
     }
 
-    fn push(&mut self, store: usize, entry: &Arc<Entry>, end: PushAt) {
+    fn push(&mut self, store: usize, entry: &Arc<Entry>, push: Push) {
         let Some(store) = self.stores.get_mut(store) else { return };
-        let place = end(&mut self.places, &mut store.row, Arc::clone(entry));
-        entry.sieve.set_slot(place);
+        let slot = push(&mut self.slab, &mut store.fifo, Arc::clone(entry));
+        entry.sieve.set_slot(slot);
         self.weight += u64::from(entry.weight());
-        store.usage.count_insertion(store.store);
+        store.count_insertion();
     }
 
-    fn replace(&mut self, store: usize, place: u32, entry: &Arc<Entry>) {
+    fn replace(&mut self, store: usize, slot: u32, entry: &Arc<Entry>) {
         let Some(store) = self.stores.get_mut(store) else { return };
-        let before = store.row.weight;
-        self.places.replace(&mut store.row, place, Arc::clone(entry));
-        entry.sieve.set_slot(place);
-        self.weight = self.weight + store.row.weight - before;
+        let before = store.fifo.weight;
+        self.slab.replace(&mut store.fifo, slot, Arc::clone(entry));
+        entry.sieve.set_slot(slot);
+        self.weight = self.weight + store.fifo.weight - before;
     }
 
-    /// Has a store give up entries until there is a place in it.
-    fn free_places(&mut self, store: usize, now: Instant, patience: &mut u32) {
-        for _ in 0..CAPACITY_EVICTIONS {
-            if self.stores.get(store).is_none_or(|store| store.row.len < store.limits.capacity) {
+    /// Evicts from a store until it is below its capacity.
+    fn evict_for_capacity(&mut self, store: usize, now: Instant, hand_steps: &mut u32) {
+        for _ in 0..MAX_CAPACITY_EVICTIONS {
+            if !self.stores.get(store).is_some_and(StoreQueue::is_full) {
                 return;
             }
-            self.evict(store, now, patience);
+            self.evict(store, now, hand_steps);
         }
     }
 
-    /// Has the heaviest store give up entries until there is room for `coming` octets.
-    fn free_octets(&mut self, coming: u64, now: Instant, patience: &mut u32) {
-        while self.weight + coming > self.budget {
-            let heaviest = self.stores.iter().enumerate().max_by_key(|(_, store)| store.row.weight);
-            let Some((store, _)) = heaviest.filter(|(_, store)| store.row.len > 0) else { return };
-            self.evict(store, now, patience);
+    /// Evicts from the heaviest store until `incoming` octets fit into the budget.
+    fn evict_for_budget(&mut self, incoming: u64, now: Instant, hand_steps: &mut u32) {
+        while self.weight + incoming > self.budget {
+            let heaviest = self.stores.iter().enumerate().max_by_key(|(_, store)| store.fifo.weight);
+            let Some((store, _)) = heaviest.filter(|(_, store)| store.fifo.len > 0) else { return };
+            self.evict(store, now, hand_steps);
         }
     }
 
-    /// Has the next entry leave on which the hand of a store comes down.
-    fn evict(&mut self, store: usize, now: Instant, patience: &mut u32) {
-        let Some(StoreRow { row, limits, .. }) = self.stores.get_mut(store) else { return };
-        let mut at = row.hand;
+    /// Moves the hand of a store to the next victim and removes it.
+    fn evict(&mut self, store: usize, now: Instant, hand_steps: &mut u32) {
+        let Some(StoreQueue { fifo, limits, .. }) = self.stores.get_mut(store) else { return };
+        let mut at = fifo.hand;
         loop {
-            if at == NOWHERE {
-                at = row.oldest;
+            if at == NIL {
+                at = fifo.oldest;
             }
-            let Some(entry) = self.places.entry(at) else { return };
-            let ended = entry.is_expired(now, *limits);
-            if ended || *patience == 0 || !entry.sieve.take_visited() {
-                row.hand = at;
-                let departure = if ended { RemovalCause::Expired } else { RemovalCause::Evicted };
-                return self.see_off(at, departure);
+            let Some(entry) = self.slab.entry(at) else { return };
+            let expired = entry.is_expired(now, *limits);
+            if expired || *hand_steps == 0 || !entry.sieve.take_visited() {
+                fifo.hand = at;
+                let cause = if expired { RemovalCause::Expired } else { RemovalCause::Evicted };
+                return self.remove(at, cause);
             }
-            *patience -= 1;
-            at = self.places.newer(at);
+            *hand_steps -= 1;
+            at = self.slab.newer(at);
         }
     }
 
-    /// Looks at the next places for entries that have ended, wherever they stand.
+    /// Removes expired entries among the next slots, whichever store they belong to.
     fn sweep(&mut self, now: Instant) {
-        for _ in 0..SWEPT.min(self.places.end()) {
-            let at = if self.broom < self.places.end() { self.broom } else { 0 };
-            self.broom = at + 1;
-            let Some(entry) = self.places.entry(at) else { continue };
-            let limits = self.stores.iter().find(|store| store.is_of(entry)).map(|store| store.limits);
-            if limits.is_some_and(|limits| entry.is_expired(now, limits)) {
-                self.see_off(at, RemovalCause::Expired);
+        for _ in 0..SWEEP_SLOTS.min(self.slab.end()) {
+            let at = if self.sweep_cursor < self.slab.end() { self.sweep_cursor } else { 0 };
+            self.sweep_cursor = at + 1;
+            let Some(entry) = self.slab.entry(at) else { continue };
+            if self.is_expired(entry, now) == Some(true) {
+                self.remove(at, RemovalCause::Expired);
             }
         }
     }
 
-    /// Takes an entry out of its row, for the table to let go of too.
-    fn see_off(&mut self, at: u32, departure: RemovalCause) {
-        if let Some((entry, turnover)) = self.dismiss(at, departure) {
-            self.departed.note(&entry.key, turnover);
-            self.moved += u64::from(entry.weight());
-            self.leaving.push(entry);
+    /// Removes the entry in slot `at` and adds it to the ghost list and to `removed`.
+    fn remove(&mut self, at: u32, cause: RemovalCause) {
+        if let Some((entry, generation)) = self.unlink(at, cause) {
+            self.ghosts.insert(&entry.key, generation);
+            self.churn += u64::from(entry.weight());
+            self.removed.push(entry);
         }
     }
 
-    /// Takes an entry out of its row; also says at which turnover of its store.
-    fn dismiss(&mut self, at: u32, departure: RemovalCause) -> Option<(Arc<Entry>, u8)> {
-        let entry = self.places.entry(at)?;
+    /// Unlinks the entry in slot `at` from its queue; also returns the generation of its store.
+    fn unlink(&mut self, at: u32, cause: RemovalCause) -> Option<(Arc<Entry>, u8)> {
+        let entry = self.slab.entry(at)?;
         let store = self.stores.iter_mut().find(|store| store.is_of(entry))?;
-        let entry = self.places.take(&mut store.row, at)?;
+        let entry = self.slab.remove(&mut store.fifo, at)?;
         self.weight -= u64::from(entry.weight());
-        store.usage.count_removal(store.store, departure);
-        Some((entry, store.count_departure()))
+        Some((entry, store.count_removal(cause)))
     }
 }

@@ -1,4 +1,4 @@
-//! What a cache holds, made ready for another process.
+//! Cache export: entries as records, most popular first, for a hand-over or a snapshot.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -6,72 +6,74 @@ use std::hash::BuildHasher;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::record::Parcel;
+use super::record::EntryRecord;
 use super::{Cache, Entry, Key};
 use crate::policy::BlockId;
 
 impl Cache {
-    /// Collects what is worth having at `now`, and is an answer of one of the blocks in `numbers`, most wanted first:
-    /// who was asked for lately, who has more hits, who is newer. The number of a block stands for it in the parcels.
+    /// Collects the useful entries of the blocks in `numbers`, most popular first: by visited bit,
+    /// hits, time stored. Records carry the number of the block.
     ///
-    /// Failures stay behind: they belong to an outage as this process saw it (RFC 9520 section 3.2).
+    /// Failures are not exported: they describe an outage as this process saw it (RFC 9520 section
+    /// 3.2).
     ///
-    /// Workers go on in between. An entry that is put in or renewed meanwhile may be missed, or come twice.
+    /// Workers continue meanwhile. An entry that is inserted or replaced during the scan may be
+    /// missing or exported twice.
     pub fn export<S: BuildHasher>(&self, now: Instant, numbers: &HashMap<BlockId, u16, S>) -> Export {
         let (mut found, mut ranked) = (Vec::new(), Vec::new());
         let mut from = Some(0);
         while let Some(next) = from {
-            from = self.room().survey(next, now, &mut found);
+            from = self.eviction().scan(next, now, &mut found);
             ranked.extend(found.drain(..).filter_map(|entry| {
                 let (block, _) = Key::split(&entry.key)?;
-                // Workers go on to count: the order is by what was so here.
+                // A copy of the counters, which workers go on changing during the sort.
                 let rank = (entry.sieve.is_visited(), entry.popularity.hits(), entry.stored);
                 Some((Reverse(rank), *numbers.get(&block)?, entry))
             }));
         }
         ranked.sort_unstable_by_key(|(rank, ..)| *rank);
-        let wanted: Vec<_> = ranked.into_iter().map(|(_, number, entry)| (number, entry)).collect();
-        Export { now, wanted: wanted.into_iter() }
+        let entries: Vec<_> = ranked.into_iter().map(|(_, number, entry)| (number, entry)).collect();
+        Export { now, entries: entries.into_iter() }
     }
 }
 
-/// Entries on their way to another process.
+/// Entries collected for export, to be written in chunks.
 #[derive(Debug)]
 pub struct Export {
     now: Instant,
-    wanted: std::vec::IntoIter<(u16, Arc<Entry>)>,
+    entries: std::vec::IntoIter<(u16, Arc<Entry>)>,
 }
 
 impl Export {
-    /// Entries that are left.
+    /// Entries not yet written.
     pub fn remaining(&self) -> usize {
-        self.wanted.len()
+        self.entries.len()
     }
 
-    /// Appends the parcels of the next entries to `out`, as many as fit whole into `octets`, and says how many that are.
-    /// With [`super::MAX_RECORD_LEN`] octets or more there is none only when none is left.
-    pub fn write_records(&mut self, octets: usize, out: &mut Vec<u8>) -> usize {
-        let (before, end) = (self.remaining(), out.len().saturating_add(octets));
-        while let Some((number, entry)) = self.wanted.as_slice().first() {
-            if let Some(parcel) = parcel(*number, entry, self.now) {
-                if out.len() + parcel.octets() > end {
+    /// Appends as many of the next records as fit into `max_len` octets to `out` and returns their
+    /// number: 0 only at the end, if `max_len` is at least [`super::MAX_RECORD_LEN`].
+    pub fn write_records(&mut self, max_len: usize, out: &mut Vec<u8>) -> usize {
+        let (before, end) = (self.remaining(), out.len().saturating_add(max_len));
+        while let Some((number, entry)) = self.entries.as_slice().first() {
+            if let Some(record) = record(*number, entry, self.now) {
+                if out.len() + record.encoded_len() > end {
                     break;
                 }
-                parcel.write(out);
+                record.write(out);
             }
-            self.wanted.next();
+            self.entries.next();
         }
         before - self.remaining()
     }
 }
 
-fn parcel(block: u16, entry: &Entry, now: Instant) -> Option<Parcel<'_>> {
+fn record(block: u16, entry: &Entry, now: Instant) -> Option<EntryRecord<'_>> {
     let (_, key) = Key::split(&entry.key)?;
-    Some(Parcel {
+    Some(EntryRecord {
         block,
         age: now.saturating_duration_since(entry.stored),
         ttl: entry.ttl,
-        asked: entry.sieve.is_visited(),
+        visited: entry.sieve.is_visited(),
         hits: entry.popularity.hits(),
         last_hit: entry.popularity.last_hit(),
         key,

@@ -1,154 +1,154 @@
-//! Entries in rows, in the order they came: lists through one array of places, so that what one row gives up another
-//! can take, and an entry is found by its number.
+//! FIFO queues of entries as doubly linked lists through one slab, so that a slot freed by one
+//! queue serves any other, and an entry is found by its slot.
 
 use std::sync::Arc;
 
-use super::Entry;
+use super::entry::Entry;
 
-/// The number of no place.
-pub(super) const NOWHERE: u32 = u32::MAX;
+/// The index of no slot.
+pub(super) const NIL: u32 = u32::MAX;
 
-/// The places of all rows. Their number is the most entries there have been at once.
+/// The slots of all queues. It never shrinks.
 #[derive(Debug)]
-pub(super) struct Places {
-    places: Vec<Place>,
-    /// The first free place; the others follow through `newer`.
+pub(super) struct Slab {
+    slots: Vec<Slot>,
+    /// Head of the free list, which is linked through `newer`.
     free: u32,
 }
 
 #[derive(Debug)]
-struct Place {
+struct Slot {
     older: u32,
     newer: u32,
     entry: Option<Arc<Entry>>,
 }
 
-/// The ends of a row, the place its hand has come to, and what stands in it.
+/// One FIFO queue: its ends, SIEVE's hand, and totals.
 #[derive(Debug)]
-pub(super) struct Row {
+pub(super) struct Fifo {
     pub(super) oldest: u32,
     newest: u32,
-    /// Where the next search for who may leave begins; [`NOWHERE`] is at the oldest.
+    /// The slot at which the next search for a victim starts; [`NIL`] is the oldest.
     pub(super) hand: u32,
     /// Entries.
     pub(super) len: u32,
-    /// Octets, as weighed.
+    /// Sum of the entries' weights in octets.
     pub(super) weight: u64,
 }
 
-impl Default for Row {
+impl Default for Fifo {
     fn default() -> Self {
-        Self { oldest: NOWHERE, newest: NOWHERE, hand: NOWHERE, len: 0, weight: 0 }
+        Self { oldest: NIL, newest: NIL, hand: NIL, len: 0, weight: 0 }
     }
 }
 
-impl Default for Places {
+impl Default for Slab {
     fn default() -> Self {
-        Self { places: Vec::new(), free: NOWHERE }
+        Self { slots: Vec::new(), free: NIL }
     }
 }
 
-impl Places {
-    /// The place after which there is none.
+impl Slab {
+    /// One past the last slot.
     pub(super) fn end(&self) -> u32 {
-        u32::try_from(self.places.len()).unwrap_or(NOWHERE)
+        u32::try_from(self.slots.len()).unwrap_or(NIL)
     }
 
-    /// Who stands at a place.
     pub(super) fn entry(&self, at: u32) -> Option<&Arc<Entry>> {
-        self.place(at)?.entry.as_ref()
+        self.slot(at)?.entry.as_ref()
     }
 
-    /// The next newer place of the same row.
+    /// The next newer slot of the same queue.
     pub(super) fn newer(&self, at: u32) -> u32 {
-        self.place(at).map_or(NOWHERE, |place| place.newer)
+        self.slot(at).map_or(NIL, |slot| slot.newer)
     }
 
-    /// Puts `entry` at the new end of `row` and says where that is; [`NOWHERE`] with four thousand million entries.
-    pub(super) fn push(&mut self, row: &mut Row, entry: Arc<Entry>) -> u32 {
+    /// Appends `entry` at the new end of `fifo` and returns its slot; [`NIL`] when all 2³² − 1
+    /// slots are in use.
+    pub(super) fn push_newest(&mut self, fifo: &mut Fifo, entry: Arc<Entry>) -> u32 {
         let weight = u64::from(entry.weight());
-        let fresh = Place { older: row.newest, newer: NOWHERE, entry: Some(entry) };
-        let at = self.settle_in(fresh);
-        if at == NOWHERE {
-            return NOWHERE;
+        let at = self.occupy(Slot { older: fifo.newest, newer: NIL, entry: Some(entry) });
+        if at == NIL {
+            return NIL;
         }
-        match self.place_mut(row.newest) {
+        match self.slot_mut(fifo.newest) {
             Some(before) => before.newer = at,
-            None => row.oldest = at,
+            None => fifo.oldest = at,
         }
-        row.newest = at;
-        row.len += 1;
-        row.weight += weight;
+        fifo.newest = at;
+        fifo.len += 1;
+        fifo.weight += weight;
         at
     }
 
-    /// Puts `entry` at the old end of `row`, where the next search begins, and says where that is.
-    pub(super) fn push_oldest(&mut self, row: &mut Row, entry: Arc<Entry>) -> u32 {
+    /// Inserts `entry` at the old end of `fifo`, where the next search starts, and returns its
+    /// slot.
+    pub(super) fn push_oldest(&mut self, fifo: &mut Fifo, entry: Arc<Entry>) -> u32 {
         let weight = u64::from(entry.weight());
-        let at = self.settle_in(Place { older: NOWHERE, newer: row.oldest, entry: Some(entry) });
-        if at == NOWHERE {
-            return NOWHERE;
+        let at = self.occupy(Slot { older: NIL, newer: fifo.oldest, entry: Some(entry) });
+        if at == NIL {
+            return NIL;
         }
-        match self.place_mut(row.oldest) {
+        match self.slot_mut(fifo.oldest) {
             Some(after) => after.older = at,
-            None => row.newest = at,
+            None => fifo.newest = at,
         }
-        row.oldest = at;
-        row.len += 1;
-        row.weight += weight;
+        fifo.oldest = at;
+        fifo.len += 1;
+        fifo.weight += weight;
         at
     }
 
-    /// Takes the entry out of its place in `row`.
-    pub(super) fn take(&mut self, row: &mut Row, at: u32) -> Option<Arc<Entry>> {
+    /// Unlinks the entry in slot `at` from `fifo`.
+    pub(super) fn remove(&mut self, fifo: &mut Fifo, at: u32) -> Option<Arc<Entry>> {
         let free = self.free;
-        let place = self.place_mut(at)?;
-        let entry = place.entry.take()?;
-        let (older, newer) = (place.older, std::mem::replace(&mut place.newer, free));
+        let slot = self.slot_mut(at)?;
+        let entry = slot.entry.take()?;
+        let (older, newer) = (slot.older, std::mem::replace(&mut slot.newer, free));
         self.free = at;
-        match self.place_mut(older) {
+        match self.slot_mut(older) {
             Some(before) => before.newer = newer,
-            None => row.oldest = newer,
+            None => fifo.oldest = newer,
         }
-        match self.place_mut(newer) {
+        match self.slot_mut(newer) {
             Some(after) => after.older = older,
-            None => row.newest = older,
+            None => fifo.newest = older,
         }
-        if row.hand == at {
-            row.hand = newer;
+        if fifo.hand == at {
+            fifo.hand = newer;
         }
-        row.len -= 1;
-        row.weight -= u64::from(entry.weight());
+        fifo.len -= 1;
+        fifo.weight -= u64::from(entry.weight());
         Some(entry)
     }
 
-    /// Puts `entry` where another stands in `row`.
-    pub(super) fn replace(&mut self, row: &mut Row, at: u32, entry: Arc<Entry>) {
-        let coming = u64::from(entry.weight());
-        let Some(before) = self.place_mut(at).and_then(|place| place.entry.as_mut()) else { return };
-        let leaving = u64::from(std::mem::replace(before, entry).weight());
-        row.weight = row.weight + coming - leaving;
+    /// Replaces the entry in slot `at` of `fifo`.
+    pub(super) fn replace(&mut self, fifo: &mut Fifo, at: u32, entry: Arc<Entry>) {
+        let added = u64::from(entry.weight());
+        let Some(old) = self.slot_mut(at).and_then(|slot| slot.entry.as_mut()) else { return };
+        let removed = u64::from(std::mem::replace(old, entry).weight());
+        fifo.weight = fifo.weight + added - removed;
     }
 
-    fn settle_in(&mut self, fresh: Place) -> u32 {
+    fn occupy(&mut self, new: Slot) -> u32 {
         let at = self.free;
-        if let Some(place) = self.place_mut(at) {
-            let next = std::mem::replace(place, fresh).newer;
+        if let Some(slot) = self.slot_mut(at) {
+            let next = std::mem::replace(slot, new).newer;
             self.free = next;
             return at;
         }
         let at = self.end();
-        if at != NOWHERE {
-            self.places.push(fresh);
+        if at != NIL {
+            self.slots.push(new);
         }
         at
     }
 
-    fn place(&self, at: u32) -> Option<&Place> {
-        self.places.get(usize::try_from(at).ok()?)
+    fn slot(&self, at: u32) -> Option<&Slot> {
+        self.slots.get(usize::try_from(at).ok()?)
     }
 
-    fn place_mut(&mut self, at: u32) -> Option<&mut Place> {
-        self.places.get_mut(usize::try_from(at).ok()?)
+    fn slot_mut(&mut self, at: u32) -> Option<&mut Slot> {
+        self.slots.get_mut(usize::try_from(at).ok()?)
     }
 }

@@ -1,51 +1,51 @@
-//! Whose entries left not long ago.
+//! Ghost list: fingerprints of keys removed recently, so that an entry that returns is treated as
+//! visited (as in S3-FIFO).
 
-use std::hash::BuildHasher;
+use std::hash::{BuildHasher, RandomState};
 
-use super::Hasher;
+/// Generations of a store after which a removed key is forgotten.
+const MAX_GENERATIONS: u8 = 8;
 
-/// Turnovers of a store after which a return is none: who comes back later is asked for too rarely to stay.
-const MOST_TURNOVERS: u8 = 8;
-
-/// Marks of keys, each in the one slot its hash gives it; a later one overwrites it. A mark is mistaken for another's
-/// once in 16 million looks, which gives a name asked once the standing of one asked twice.
+/// A hash table without chaining: each key has one slot, and a later key overwrites it. One lookup
+/// in 16 million is a false positive, which gives a name queried once the rank of one queried
+/// twice.
 #[derive(Debug)]
-pub(super) struct Departed {
-    marks: Vec<Mark>,
-    hasher: Hasher,
+pub(super) struct GhostList {
+    ghosts: Vec<Ghost>,
+    hasher: RandomState,
 }
 
-/// Three octets of a hash, and the turnover of the store at which the key left. An empty slot is a mark like others.
-type Mark = ([u8; 3], u8);
+/// Three octets of the key's hash, and the generation of the store at the removal. All zero is a
+/// valid ghost too: the false positive does no harm.
+type Ghost = ([u8; 3], u8);
 
-impl Departed {
+impl GhostList {
     /// Octets of a slot.
-    pub(super) const SLOT: u64 = size_of::<Mark>() as u64;
+    pub(super) const SLOT: u64 = size_of::<Ghost>() as u64;
 
-    /// With this many slots.
     pub(super) fn new(slots: usize) -> Self {
-        Self { marks: vec![([0; 3], 0); slots], hasher: Hasher::new() }
+        Self { ghosts: vec![([0; 3], 0); slots], hasher: RandomState::new() }
     }
 
-    /// Remembers that `key` left at this turnover of its store.
-    pub(super) fn note(&mut self, key: &[u8], turnover: u8) {
-        let (slot, mark) = self.mark(key);
-        if let Some(place) = self.marks.get_mut(slot) {
-            *place = (mark, turnover);
+    /// Records that `key` was removed in `generation` of its store.
+    pub(super) fn insert(&mut self, key: &[u8], generation: u8) {
+        let (slot, fingerprint) = self.locate(key);
+        if let Some(ghost) = self.ghosts.get_mut(slot) {
+            *ghost = (fingerprint, generation);
         }
     }
 
-    /// True when `key` left a few turnovers ago at most.
-    pub(super) fn has(&self, key: &[u8], turnover: u8) -> bool {
-        let (slot, mark) = self.mark(key);
-        let found = self.marks.get(slot).filter(|(known, _)| *known == mark);
-        found.is_some_and(|(_, left)| turnover.wrapping_sub(*left) <= MOST_TURNOVERS)
+    /// True when `key` was removed at most [`MAX_GENERATIONS`] before `generation`.
+    pub(super) fn contains(&self, key: &[u8], generation: u8) -> bool {
+        let (slot, fingerprint) = self.locate(key);
+        let found = self.ghosts.get(slot).filter(|(known, _)| *known == fingerprint);
+        found.is_some_and(|(_, removed)| generation.wrapping_sub(*removed) <= MAX_GENERATIONS)
     }
 
-    fn mark(&self, key: &[u8]) -> (usize, [u8; 3]) {
+    fn locate(&self, key: &[u8]) -> (usize, [u8; 3]) {
         let hash = self.hasher.hash_one(key);
         let [a, b, c, ..] = hash.to_be_bytes();
-        let slots = u64::try_from(self.marks.len()).unwrap_or(u64::MAX).max(1);
+        let slots = u64::try_from(self.ghosts.len()).unwrap_or(u64::MAX).max(1);
         (usize::try_from(hash % slots).unwrap_or(0), [a, b, c])
     }
 }
@@ -55,19 +55,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_is_remembered_for_some_turnovers() {
-        let mut departed = Departed::new(1000);
-        departed.note(b"a", 250);
-        assert!(!departed.has(b"b", 250));
-        assert!(departed.has(b"a", 250));
-        assert!(departed.has(b"a", 2));
-        assert!(!departed.has(b"a", 3));
+    fn a_key_is_remembered_for_some_generations() {
+        let mut ghosts = GhostList::new(1000);
+        ghosts.insert(b"a", 250);
+        assert!(!ghosts.contains(b"b", 250));
+        assert!(ghosts.contains(b"a", 250));
+        assert!(ghosts.contains(b"a", 2));
+        assert!(!ghosts.contains(b"a", 3));
     }
 
     #[test]
     fn without_slots_nothing_is_remembered() {
-        let mut departed = Departed::new(0);
-        departed.note(b"a", 0);
-        assert!(!departed.has(b"a", 0));
+        let mut ghosts = GhostList::new(0);
+        ghosts.insert(b"a", 0);
+        assert!(!ghosts.contains(b"a", 0));
     }
 }

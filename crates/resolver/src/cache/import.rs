@@ -1,4 +1,4 @@
-//! What another process had in its cache, taken in.
+//! Cache import: validates records of another process and inserts them as entries.
 
 use std::ops::AddAssign;
 use std::sync::Arc;
@@ -7,40 +7,41 @@ use std::time::{Duration, Instant};
 use wire::header::Rcode;
 use wire::{Answer, Response};
 
-use super::record::Parcel;
-use super::{Cache, Entry, Key, Popularity, Reception, SieveState, StoreLimits, Usage};
-use crate::cache::ttl::Cacheability;
+use super::eviction::InsertOutcome;
+use super::record::EntryRecord;
+use super::ttl::Cacheability;
+use super::{Cache, Entry, Key, Popularity, SieveState, StoreLimits, Usage};
 use crate::policy::{BlockId, CacheOptions};
 
-/// A server block that may take in what another process has had.
+/// A server block that records may be imported into.
 #[derive(Clone, Debug)]
 pub struct ImportTarget {
     /// Its number in this process.
     pub block: BlockId,
-    /// How much of the cache is the block's.
+    /// Its usage counters.
     pub usage: Arc<Usage>,
     /// Its `cache` directive.
-    pub policy: CacheOptions,
+    pub options: CacheOptions,
 }
 
-/// What became of parcels.
+/// Number of records by result.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ImportSummary {
-    /// In the cache.
+    /// Inserted.
     pub imported: u64,
-    /// Not what this cache would have kept: unreadable, no answer to its own key, not for this block, or too big.
+    /// Invalid: malformed, not an answer to its key, not cacheable in its block, or too large.
     pub rejected: u64,
-    /// Too old.
+    /// Expired.
     pub expired: u64,
-    /// Of no block here.
+    /// Of a block that has no [`ImportTarget`].
     pub unknown_block: u64,
-    /// The cache knew something as new.
+    /// The cached entry with the same key is as new.
     pub already_cached: u64,
-    /// For a store with as many entries as it may have.
+    /// The store is at its capacity.
     pub store_full: u64,
-    /// The budget was reached, and the rest not looked at.
+    /// The budget was reached, and the rest was not read.
     pub budget_reached: bool,
-    /// The last parcel was not whole.
+    /// The last record was truncated.
     pub truncated: bool,
 }
 
@@ -57,86 +58,87 @@ impl AddAssign for ImportSummary {
     }
 }
 
-/// Why a parcel does not become an entry.
-enum Unfit {
-    Homeless,
-    Over,
-    Refused,
+/// Why a record does not become an entry.
+enum InvalidRecord {
+    UnknownBlock,
+    Expired,
+    Rejected,
 }
 
 impl Cache {
-    /// Takes in the parcels in `octets`, which were exported `waited` ago; `import_targets` are the blocks by the numbers in them.
+    /// Imports the records in `octets`, which were exported `elapsed` ago. `targets` has the blocks
+    /// by their numbers in the records.
     ///
-    /// Nothing is believed: a message has to be one that this cache would keep had it come from an upstream as the
-    /// answer to the question in the key, and lives no longer than it would then, less its age. A lifetime above that is
-    /// cut and not refused, because it harms nobody so and another version may reckon otherwise.
+    /// Records are not trusted: a message must be one that this cache would accept from an upstream
+    /// as the answer to the question in the key. Its TTL is at most what it would get then, less
+    /// its age; a larger one is capped, since another version may compute it differently.
     ///
-    /// Nobody leaves for what comes. Where a store has as many entries as it may, its parcels are passed over, so that
-    /// those of others still come in; the budget ends it.
+    /// Nothing is evicted. Records for a store at its capacity are skipped, so that those of other
+    /// stores still get in; the import ends at the budget.
     pub fn import(
         &self,
         now: Instant,
-        waited: Duration,
+        elapsed: Duration,
         mut octets: &[u8],
-        import_targets: &[Option<ImportTarget>],
+        targets: &[Option<ImportTarget>],
     ) -> ImportSummary {
         let mut summary = ImportSummary::default();
         while !octets.is_empty() && !summary.budget_reached {
-            let Some((parcel, rest)) = Parcel::split(octets) else {
+            let Some((record, rest)) = EntryRecord::split_first(octets) else {
                 summary.truncated = true;
                 break;
             };
             octets = rest;
-            match open(parcel, now, waited, import_targets) {
-                Ok((entry, limits)) => self.receive(&Arc::new(entry), limits, &mut summary),
-                Err(Unfit::Homeless) => summary.unknown_block += 1,
-                Err(Unfit::Over) => summary.expired += 1,
-                Err(Unfit::Refused) => summary.rejected += 1,
+            match decode(record, now, elapsed, targets) {
+                Ok((entry, limits)) => self.import_entry(&Arc::new(entry), limits, &mut summary),
+                Err(InvalidRecord::UnknownBlock) => summary.unknown_block += 1,
+                Err(InvalidRecord::Expired) => summary.expired += 1,
+                Err(InvalidRecord::Rejected) => summary.rejected += 1,
             }
         }
         summary
     }
 
-    fn receive(&self, entry: &Arc<Entry>, limits: StoreLimits, summary: &mut ImportSummary) {
-        match self.take_over(entry, limits) {
-            Reception::TakenIn => summary.imported += 1,
-            Reception::Known => summary.already_cached += 1,
-            Reception::TooBig => summary.rejected += 1,
-            Reception::NoPlace => summary.store_full += 1,
-            Reception::NoRoom => summary.budget_reached = true,
+    fn import_entry(&self, entry: &Arc<Entry>, limits: StoreLimits, summary: &mut ImportSummary) {
+        match self.insert_imported(entry, limits) {
+            InsertOutcome::Inserted => summary.imported += 1,
+            InsertOutcome::AlreadyCached => summary.already_cached += 1,
+            InsertOutcome::TooLarge => summary.rejected += 1,
+            InsertOutcome::StoreFull => summary.store_full += 1,
+            InsertOutcome::BudgetReached => summary.budget_reached = true,
         }
     }
 }
 
-/// The entry in a parcel, on the terms of its block.
-fn open(
+fn decode(
     octets: &[u8],
     now: Instant,
-    waited: Duration,
-    import_targets: &[Option<ImportTarget>],
-) -> Result<(Entry, StoreLimits), Unfit> {
-    let parcel = Parcel::read(octets).ok_or(Unfit::Refused)?;
-    let target =
-        import_targets.get(usize::from(parcel.block)).and_then(Option::as_ref).ok_or(Unfit::Homeless)?;
-    let stored = parcel.age.checked_add(waited).and_then(|age| now.checked_sub(age)).ok_or(Unfit::Over)?;
-    let entry = entry(&parcel, stored, target).ok_or(Unfit::Refused)?;
-    let limits = StoreLimits::of(&target.policy, entry.store);
-    if entry.is_expired(now, limits) { Err(Unfit::Over) } else { Ok((entry, limits)) }
+    elapsed: Duration,
+    targets: &[Option<ImportTarget>],
+) -> Result<(Entry, StoreLimits), InvalidRecord> {
+    let record = EntryRecord::read(octets).ok_or(InvalidRecord::Rejected)?;
+    let target = targets.get(usize::from(record.block)).and_then(Option::as_ref);
+    let target = target.ok_or(InvalidRecord::UnknownBlock)?;
+    let age = record.age.checked_add(elapsed);
+    let stored = age.and_then(|age| now.checked_sub(age)).ok_or(InvalidRecord::Expired)?;
+    let entry = validate(&record, stored, target).ok_or(InvalidRecord::Rejected)?;
+    let limits = StoreLimits::of(&target.options, entry.store);
+    if entry.is_expired(now, limits) { Err(InvalidRecord::Expired) } else { Ok((entry, limits)) }
 }
 
-fn entry(parcel: &Parcel<'_>, stored: Instant, target: &ImportTarget) -> Option<Entry> {
-    let (key, question) = Key::join(target.block, parcel.key)?;
-    let response = Response::parse(parcel.message).ok()?;
+fn validate(record: &EntryRecord<'_>, stored: Instant, target: &ImportTarget) -> Option<Entry> {
+    let (key, question) = Key::join(target.block, record.key)?;
+    let response = Response::parse(record.message).ok()?;
     let name = question.get(..question.len().checked_sub(4)?)?;
-    let says_something = matches!(response.rcode, Rcode::NOERROR | Rcode::NXDOMAIN);
-    let is_pruned = matches!(response.scrub(), Ok(None));
-    if !says_something || !is_pruned || !response.matches_question(&question) || !target.policy.covers(name) {
+    let is_answer = matches!(response.rcode, Rcode::NOERROR | Rcode::NXDOMAIN);
+    let is_scrubbed = matches!(response.scrub(), Ok(None));
+    if !is_answer || !is_scrubbed || !response.matches_question(&question) || !target.options.covers(name) {
         return None;
     }
-    let cacheability = Cacheability::of(&response, name, &target.policy);
-    let ttl = cacheability.ttl.min(parcel.ttl);
+    let cacheability = Cacheability::of(&response, name, &target.options);
+    let ttl = cacheability.ttl.min(record.ttl);
     let sieve = SieveState::default();
-    if parcel.asked {
+    if record.visited {
         sieve.visit();
     }
     Some(Entry {
@@ -147,7 +149,7 @@ fn entry(parcel: &Parcel<'_>, stored: Instant, target: &ImportTarget) -> Option<
         store: cacheability.store.filter(|_| ttl > 0)?,
         usage: Arc::clone(&target.usage),
         failure: None,
-        popularity: Popularity::restore(parcel.hits, parcel.last_hit),
+        popularity: Popularity::restore(record.hits, record.last_hit),
         sieve,
     })
 }

@@ -1,4 +1,4 @@
-//! What one cached answer is the answer to.
+//! Cache key: server block, DO, CD, type and name.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ const DNSSEC_OK: u8 = 1;
 const CHECKING_DISABLED: u8 = 2;
 const FAILURE: u8 = 4;
 
-/// Block, DO, CD, type and lower-case name as octets on the stack. The class is not in it: only IN is cached.
+/// A key as octets on the stack, the name in lower case. The class is left out: only IN is cached.
 #[derive(Clone, Copy)]
 pub(crate) struct Key {
     octets: [u8; PREFIX_LEN + MAX_NAME_LEN],
@@ -37,35 +37,35 @@ impl Key {
         let name = query.name.as_wire();
         let len = PREFIX_LEN + name.len();
         let mut octets = [0; PREFIX_LEN + MAX_NAME_LEN];
-        if let Some((front, rest)) = octets.split_first_chunk_mut::<PREFIX_LEN>() {
-            *front = prefix;
-            if let Some(place) = rest.get_mut(..name.len()) {
-                place.copy_from_slice(name);
+        if let Some((head, rest)) = octets.split_first_chunk_mut::<PREFIX_LEN>() {
+            *head = prefix;
+            if let Some(target) = rest.get_mut(..name.len()) {
+                target.copy_from_slice(name);
             }
         }
         Self { octets, len }
     }
 
-    /// Where the failure of a question is kept, beside what is known of its answer: neither hides the other.
+    /// The key of the failure of a question, which is cached beside its answer.
     pub(crate) fn of_failure(key: &[u8]) -> Self {
         let mut octets = [0; PREFIX_LEN + MAX_NAME_LEN];
         let len = key.len().min(octets.len());
-        for (place, octet) in octets.iter_mut().zip(key) {
-            *place = *octet;
+        for (to, from) in octets.iter_mut().zip(key) {
+            *to = *from;
         }
         let [_, _, variant, ..] = &mut octets;
         *variant |= FAILURE;
         Self { octets, len }
     }
 
-    /// The block of a key, and the rest, which means the same in every process. Nothing for a failure's.
+    /// The block of a key and the rest, which is the same in every process; `None` for a failure.
     pub(super) fn split(key: &[u8]) -> Option<(BlockId, &[u8])> {
         let (block, rest) = key.split_first_chunk::<BLOCK_LEN>()?;
         (rest.first()? & FAILURE == 0).then_some((BlockId(u16::from_be_bytes(*block)), rest))
     }
 
-    /// The key in `block` with a rest that came from elsewhere, and the question it stands for: name, type, class.
-    /// Nothing when no query has such a key. The name is taken as it is, but for its case.
+    /// The key in `block` with the rest of another process's key, and its question: name, type,
+    /// class. `None` when no query has such a key. Of the name only length and case are checked.
     pub(super) fn join(block: BlockId, rest: &[u8]) -> Option<(Arc<[u8]>, Vec<u8>)> {
         let ([variant, qtype @ ..], name) = rest.split_first_chunk::<{ PREFIX_LEN - BLOCK_LEN }>()?;
         let is_known = variant & !(DNSSEC_OK | CHECKING_DISABLED) == 0;
@@ -76,7 +76,6 @@ impl Key {
         Some(([&block.0.to_be_bytes(), rest].concat().into(), question))
     }
 
-    /// The octets.
     pub(crate) fn as_bytes(&self) -> &[u8] {
         self.octets.get(..self.len).unwrap_or_default()
     }

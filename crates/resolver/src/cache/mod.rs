@@ -1,12 +1,10 @@
-//! One cache for all blocks and workers, weighed in bytes.
+//! The cache of a process, shared by all server blocks and workers, with a budget in octets.
 //!
-//! Two parts under one lock for whoever inserts: the table, which finds entries and asks no lock of who looks up, and
-//! the room, which knows every entry and decides who leaves. This module is the only one that knows moka, which is the
-//! table. It is asked neither for room nor for popularity: entries carry their own life, capacities are the blocks',
-//! and its admission would turn away the first answer for a name while older ones that nobody asks for stay.
+//! A [`Cache`] is a concurrent table, which serves lookups without a lock, and the eviction state
+//! behind one lock, which every insertion takes. Each worker puts an [`L1Cache`] in front of it.
 //!
-//! What it holds goes over to another process in parcels (`record`): [`Cache::pack`] makes them, most wanted first, and
-//! [`Cache::unpack`] takes them in and believes nothing.
+//! [`Cache::export`] writes entries as records, most popular first, for a successor or a snapshot;
+//! [`Cache::import`] validates and inserts them.
 
 mod capacity;
 mod entry;
@@ -22,18 +20,19 @@ pub(crate) mod lookup;
 mod prefetch;
 mod record;
 mod store;
+mod store_queue;
+mod table;
 pub(crate) mod ttl;
 mod usage;
 mod visited;
 pub(crate) mod write;
 
-use std::hash::RandomState;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub(crate) use capacity::StoreLimits;
 pub(crate) use entry::{Entry, Freshness};
-use eviction::{Reception, Room};
+use eviction::{Eviction, InsertOutcome};
 pub use export::Export;
 pub(crate) use failure::{CachedFailure, Outage};
 pub use import::{ImportSummary, ImportTarget};
@@ -42,43 +41,41 @@ pub(crate) use l1::L1Cache;
 pub(crate) use prefetch::Popularity;
 pub use record::MAX_RECORD_LEN;
 pub use store::Store;
+use table::Table;
 pub use usage::Usage;
 pub(crate) use visited::SieveState;
 
-/// SipHash with keys of the process: names chosen by a client cannot be made to collide.
-type Hasher = RandomState;
-
-/// Octets that may wait for moka to let go of them, beside the few entries for which it waits anyway.
-const UNSETTLED: u64 = 1 << 20;
+/// Octets inserted or removed after which the table's deferred work is done.
+const MAX_DEFERRED: u64 = 1 << 20;
 
 /// The cache.
 #[derive(Debug)]
 pub struct Cache {
-    table: moka::sync::Cache<Arc<[u8]>, Arc<Entry>, Hasher>,
-    /// Whoever changes the table holds this, so that both know the same entries.
-    room: Mutex<Room>,
+    table: Table,
+    /// Held while the table changes, so that both have the same entries.
+    eviction: Mutex<Eviction>,
     insertions: AtomicU64,
 }
 
 impl Cache {
-    /// A cache that weighs at most `budget` octets, bookkeeping included.
+    /// A cache of at most `budget` octets, overhead included.
     pub fn new(budget: u64) -> Self {
-        let table = moka::sync::Cache::builder().build_with_hasher(Hasher::new());
-        Self { table, room: Mutex::new(Room::new(budget)), insertions: AtomicU64::new(0) }
+        let (table, eviction) = (Table::new(), Mutex::new(Eviction::new(budget)));
+        Self { table, eviction, insertions: AtomicU64::new(0) }
     }
 
-    /// Does the work that moka puts off, so that what has left frees its memory.
-    pub fn settle(&self) {
+    /// Does the work that the table defers, so that removed entries free their memory.
+    pub fn run_pending_tasks(&self) {
         self.table.run_pending_tasks();
     }
 
-    /// Octets kept now, as weighed.
+    /// Weight of all entries in octets.
     pub fn weight(&self) -> u64 {
-        self.room().weight()
+        self.eviction().weight()
     }
 
-    /// Answers and failures that were put in so far, newer ones in place of older ones too. While it stays the same,
-    /// entries only age and leave.
+    /// Insertions so far, replacements included. While it is unchanged, entries only age and
+    /// expire.
     pub fn insertions(&self) -> u64 {
         self.insertions.load(Relaxed)
     }
@@ -87,40 +84,40 @@ impl Cache {
         self.table.get(key)
     }
 
-    /// Keeps `entry` on these terms; false when it is too big to be kept.
+    /// Inserts `entry`; false when it is too large.
     fn insert(&self, entry: &Arc<Entry>, limits: StoreLimits) -> bool {
-        let mut room = self.room();
-        if !room.admits(entry) {
+        let mut eviction = self.eviction();
+        if !eviction.admits(entry) {
             return false;
         }
-        room.take_in(entry, self.table.get(&*entry.key).as_ref(), limits);
-        self.table.insert(Arc::clone(&entry.key), Arc::clone(entry));
-        for gone in room.leaving.drain(..) {
-            self.table.invalidate(&*gone.key);
+        eviction.insert(entry, self.table.get(&entry.key).as_ref(), limits);
+        self.table.insert(entry);
+        for removed in eviction.removed.drain(..) {
+            self.table.remove(&removed.key);
         }
-        self.note_insertion(&mut room);
+        self.count_insertion(&mut eviction);
         true
     }
 
-    /// Keeps an entry of another process on these terms, if nobody has to leave for it.
-    fn take_over(&self, entry: &Arc<Entry>, limits: StoreLimits) -> Reception {
-        let mut room = self.room();
-        let reception = room.take_over(entry, self.table.get(&*entry.key).as_ref(), limits);
-        if reception == Reception::TakenIn {
-            self.table.insert(Arc::clone(&entry.key), Arc::clone(entry));
-            self.note_insertion(&mut room);
+    /// Inserts an entry of another process, unless another would have to be evicted.
+    fn insert_imported(&self, entry: &Arc<Entry>, limits: StoreLimits) -> InsertOutcome {
+        let mut eviction = self.eviction();
+        let outcome = eviction.import(entry, self.table.get(&entry.key).as_ref(), limits);
+        if outcome == InsertOutcome::Inserted {
+            self.table.insert(entry);
+            self.count_insertion(&mut eviction);
         }
-        reception
+        outcome
     }
 
-    fn note_insertion(&self, room: &mut Room) {
+    fn count_insertion(&self, eviction: &mut Eviction) {
         self.insertions.fetch_add(1, Relaxed);
-        if room.has_moved(UNSETTLED) {
-            self.settle();
+        if eviction.take_churn(MAX_DEFERRED) {
+            self.run_pending_tasks();
         }
     }
 
-    fn room(&self) -> MutexGuard<'_, Room> {
-        self.room.lock().unwrap_or_else(PoisonError::into_inner)
+    fn eviction(&self) -> MutexGuard<'_, Eviction> {
+        self.eviction.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

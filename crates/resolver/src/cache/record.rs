@@ -1,65 +1,66 @@
-//! A cache entry as octets.
+//! Binary encoding of a cache entry, for export and import.
 //!
 //! ```text
-//! length     u32   octets behind it
-//! block      u16   a number that both sides agree on
-//! age        u64   nanoseconds
-//! lifetime   u32   seconds
-//! asked      u8    1 if the entry was asked for lately, else 0
-//! hits       u32   without a long gap between them
-//! last hit   u32   milliseconds after the answer came
-//! key length u16   octets of the key
+//! length     u32   octets that follow
+//! block      u16   server block, numbered by exporter and importer alike
+//! age        u64   nanoseconds since the entry was stored
+//! ttl        u32   seconds
+//! visited    u8    SIEVE's visited bit: 0 or 1
+//! hits       u32   hits counted for prefetch
+//! last hit   u32   milliseconds after the entry was stored
+//! key length u16   octets
 //! key              DO and CD, type, name
 //! message          the rest
 //! ```
 //!
-//! Numbers are in network order. Which of a block's two stores an entry counts in is not said: the message says it.
+//! Integers are in network order. The store is not encoded: it follows from the message.
 
 use std::time::Duration;
 
 use wire::name::MAX_NAME_LEN;
 
-/// Octets of a length.
-const LENGTH: usize = 4;
+/// Octets of the length field.
+const LENGTH_LEN: usize = 4;
 
-/// Octets between the length and the key.
-const HEAD: usize = 25;
+/// Octets of the fields between the length and the key.
+const HEADER_LEN: usize = 25;
 
-/// Octets of the longest parcel: with a key of DO and CD, type and name, and the longest message there is.
-pub const MAX_RECORD_LEN: usize = LENGTH + HEAD + 3 + MAX_NAME_LEN + u16::MAX as usize;
+/// Octets of the longest record: DO and CD, type and a name of maximum length, and a message of
+/// 65535 octets.
+pub const MAX_RECORD_LEN: usize = LENGTH_LEN + HEADER_LEN + 3 + MAX_NAME_LEN + u16::MAX as usize;
 
-/// What is told of an entry.
+/// The exported fields of an entry.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Parcel<'a> {
+pub(super) struct EntryRecord<'a> {
     pub(super) block: u16,
     pub(super) age: Duration,
     /// Seconds.
     pub(super) ttl: u32,
-    pub(super) asked: bool,
+    pub(super) visited: bool,
     pub(super) hits: u32,
-    /// Milliseconds since it was stored.
+    /// Milliseconds since the entry was stored.
     pub(super) last_hit: u32,
-    /// Without the block, whose number is another one in each process.
+    /// Without the block, whose number differs between processes.
     pub(super) key: &'a [u8],
     pub(super) message: &'a [u8],
 }
 
-impl<'a> Parcel<'a> {
-    /// Octets of it, its length included.
-    pub(super) fn octets(&self) -> usize {
-        LENGTH + HEAD + self.key.len() + self.message.len()
+impl<'a> EntryRecord<'a> {
+    /// Encoded length, the length field included.
+    pub(super) fn encoded_len(&self) -> usize {
+        LENGTH_LEN + HEADER_LEN + self.key.len() + self.message.len()
     }
 
-    /// Appends it to `out`.
+    /// Appends the encoded record to `out`.
     pub(super) fn write(&self, out: &mut Vec<u8>) {
-        let length = u32::try_from(self.octets() - LENGTH).unwrap_or(u32::MAX);
+        let length = u32::try_from(self.encoded_len() - LENGTH_LEN).unwrap_or(u32::MAX);
         let key_len = u16::try_from(self.key.len()).unwrap_or(u16::MAX);
         let age = u64::try_from(self.age.as_nanos()).unwrap_or(u64::MAX);
         out.extend(length.to_be_bytes());
         out.extend(self.block.to_be_bytes());
         out.extend(age.to_be_bytes());
         out.extend(self.ttl.to_be_bytes());
-        out.push(u8::from(self.asked));
+        out.push(u8::from(self.visited));
         out.extend(self.hits.to_be_bytes());
         out.extend(self.last_hit.to_be_bytes());
         out.extend(key_len.to_be_bytes());
@@ -67,20 +68,20 @@ impl<'a> Parcel<'a> {
         out.extend_from_slice(self.message);
     }
 
-    /// Splits the octets of the first parcel, its length left out, from those behind it; nothing when they are torn or
-    /// longer than a parcel can be.
-    pub(super) fn split(octets: &'a [u8]) -> Option<(&'a [u8], &'a [u8])> {
-        let (length, rest) = take::<LENGTH>(octets)?;
+    /// Splits the first record, without its length field, from the octets behind it; `None` when it
+    /// is truncated or longer than [`MAX_RECORD_LEN`].
+    pub(super) fn split_first(octets: &'a [u8]) -> Option<(&'a [u8], &'a [u8])> {
+        let (length, rest) = take::<LENGTH_LEN>(octets)?;
         let length = usize::try_from(u32::from_be_bytes(length)).ok()?;
-        rest.split_at_checked(length).filter(|_| length <= MAX_RECORD_LEN - LENGTH)
+        rest.split_at_checked(length).filter(|_| length <= MAX_RECORD_LEN - LENGTH_LEN)
     }
 
-    /// Reads the octets of one parcel, its length left out.
+    /// Decodes a record without its length field.
     pub(super) fn read(octets: &'a [u8]) -> Option<Self> {
         let (block, rest) = take(octets)?;
         let (age, rest) = take(rest)?;
         let (ttl, rest) = take(rest)?;
-        let (asked, rest) = take::<1>(rest)?;
+        let (visited, rest) = take::<1>(rest)?;
         let (hits, rest) = take(rest)?;
         let (last_hit, rest) = take(rest)?;
         let (key_len, rest) = take(rest)?;
@@ -89,7 +90,7 @@ impl<'a> Parcel<'a> {
             block: u16::from_be_bytes(block),
             age: Duration::from_nanos(u64::from_be_bytes(age)),
             ttl: u32::from_be_bytes(ttl),
-            asked: match asked {
+            visited: match visited {
                 [0] => false,
                 [1] => true,
                 _ => return None,
@@ -103,6 +104,6 @@ impl<'a> Parcel<'a> {
 }
 
 fn take<const N: usize>(octets: &[u8]) -> Option<([u8; N], &[u8])> {
-    let (front, rest) = octets.split_first_chunk::<N>()?;
-    Some((*front, rest))
+    let (head, rest) = octets.split_first_chunk::<N>()?;
+    Some((*head, rest))
 }

@@ -1,46 +1,48 @@
-//! How long an answer may live, and in which store.
+//! Cacheability of a response: its TTL and the store it goes to.
 
 use wire::name::Name;
 use wire::response::{Response, ResponseType};
 
-use crate::cache::Store;
+use super::store::Store;
 use crate::policy::{CacheOptions, StoreOptions};
 
-/// Seconds for answers that carry no TTL of their own to go by.
-const WITHOUT_TTL: u32 = 5;
+/// TTL in seconds of responses without a usable TTL, as in CoreDNS.
+const DEFAULT_TTL: u32 = 5;
 
-/// What becomes of an answer.
+/// How a response is cached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Cacheability {
-    /// The TTL every record is shown with when the answer is fresh, in seconds.
+    /// TTL in seconds, of every record in the response.
     pub(crate) ttl: u32,
-    /// Where it is kept; nothing when it is only passed on.
+    /// `None` when it is relayed only.
     pub(crate) store: Option<Store>,
 }
 
 impl Cacheability {
-    /// Decides for `response` to a question for `name`, lower case in wire form.
-    pub(crate) fn of(response: &Response<'_>, name: &[u8], cache: &CacheOptions) -> Self {
-        let received = response.min_ttl.unwrap_or(WITHOUT_TTL);
-        let (ttl, store, policy) = match response.response_type {
-            ResponseType::Positive => (cache.success.clamp(received), Some(Store::Success), &cache.success),
+    /// For the `response` to a query for `name`, in wire form and lower case.
+    pub(crate) fn of(response: &Response<'_>, name: &[u8], options: &CacheOptions) -> Self {
+        let received = response.min_ttl.unwrap_or(DEFAULT_TTL);
+        let (ttl, store, store_options) = match response.response_type {
+            ResponseType::Positive => {
+                (options.success.clamp(received), Some(Store::Success), &options.success)
+            }
             ResponseType::Delegation | ResponseType::Empty => {
-                (cache.success.clamp(WITHOUT_TTL), Some(Store::Success), &cache.success)
+                (options.success.clamp(DEFAULT_TTL), Some(Store::Success), &options.success)
             }
             ResponseType::NoData | ResponseType::NameError => {
-                (cache.denial.clamp(received), Some(Store::Denial), &cache.denial)
+                (options.denial.clamp(received), Some(Store::Denial), &options.denial)
             }
             ResponseType::ServerFailure => {
-                let seconds = u32::try_from(cache.servfail.as_secs()).unwrap_or(u32::MAX);
-                (seconds, Some(Store::Denial), &cache.denial)
+                let seconds = u32::try_from(options.servfail.as_secs()).unwrap_or(u32::MAX);
+                (seconds, Some(Store::Denial), &options.denial)
             }
             ResponseType::IncompleteChain | ResponseType::Other => {
-                (cache.success.clamp(received), None, &cache.success)
+                (options.success.clamp(received), None, &options.success)
             }
         };
         let truncated = response.header.flags.has(wire::header::Flags::TC);
-        let kept = ttl > 0 && !truncated && !covers_any(&policy.disabled, name);
-        Self { ttl, store: store.filter(|_| kept) }
+        let cacheable = ttl > 0 && !truncated && !covers_any(&store_options.disabled, name);
+        Self { ttl, store: store.filter(|_| cacheable) }
     }
 }
 
@@ -50,7 +52,7 @@ impl StoreOptions {
     }
 }
 
-/// True when one of `zones` has the name.
+/// True when one of `zones` covers the name.
 pub(crate) fn covers_any(zones: &[Name], name: &[u8]) -> bool {
     zones.iter().any(|zone| zone.covers(name))
 }

@@ -81,7 +81,7 @@ impl Process {
     }
 
     pub(crate) fn import_target(&self) -> ImportTarget {
-        ImportTarget { block: self.block, usage: Arc::clone(&self.usage), policy: self.policy.clone() }
+        ImportTarget { block: self.block, usage: Arc::clone(&self.usage), options: self.policy.clone() }
     }
 
     /// Everything worth having in parcels, the block being number 0.

@@ -56,7 +56,7 @@ fn of_block(environment: &Environment, counter: &str, of: Option<&str>) -> Optio
 
 /// Entries in the cache after all deferred inserts.
 fn entries(environment: &Environment, block: &BlockState, counter: &str) -> Option<u64> {
-    environment.cache.settle();
+    environment.cache.run_pending_tasks();
     let entries = match counter {
         "success_entries" => block.usage.success(),
         "denial_entries" => block.usage.denial(),

@@ -91,7 +91,7 @@ impl WorkerConfigBuilder {
         let targets = settings.blocks.iter().filter_map(|settings| {
             let (policy, (block, usage)) =
                 settings.cache.clone().zip(self.ids.known_block(&settings.fingerprint))?;
-            Some((settings.fingerprint.clone(), ImportTarget { block, usage, policy }))
+            Some((settings.fingerprint.clone(), ImportTarget { block, usage, options: policy }))
         });
         targets.collect()
     }
@@ -207,6 +207,6 @@ mod tests {
         let [before, same] = [&before, &after].map(|targets| &targets[&first.blocks[0].fingerprint]);
         assert_eq!((before.block, after.len()), (same.block, 2));
         assert!(Arc::ptr_eq(&before.usage, &same.usage));
-        assert_eq!(same.policy.success.max_ttl, 30);
+        assert_eq!(same.options.success.max_ttl, 30);
     }
 }
