@@ -1,8 +1,8 @@
-//! The clock of the actors: they play the outside, where time passes by itself.
+//! The monotonic clock, for clients and servers on real sockets.
 
 use std::time::Instant;
 
-/// The monotonic time.
+/// The current time.
 #[expect(clippy::disallowed_methods, reason = "the one place in this crate that reads the clock")]
 pub fn now() -> Instant {
     Instant::now()

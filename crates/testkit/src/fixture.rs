@@ -1,5 +1,5 @@
-//! The plainest configuration a resolver can have, to start from: one listener, the root zone, one block with
-//! CoreDNS's default cache, one upstream by TCP. A test changes the fields it is about.
+//! Default configuration of a resolver: one listener, the root zone, one server block with the default
+//! `cache`, one upstream over TCP. A test changes the fields it is about.
 
 use std::sync::Arc;
 
@@ -12,10 +12,10 @@ use resolver::policy::{
 };
 use wire::name::Name;
 
-/// Octets the cache may take: more than a test fills.
+/// Byte budget of the cache: more than a test fills.
 const CACHE_BUDGET: u64 = 64 << 20;
 
-/// `cache`, for all names.
+/// `cache` with its defaults, for all names.
 pub fn cache() -> CacheOptions {
     CacheOptions::new(vec![Name::root()])
 }
@@ -30,13 +30,13 @@ pub fn forward(upstream: Upstream) -> Forward {
     Forward { options, upstreams: vec![upstream], state: Arc::default() }
 }
 
-/// An upstream that no packet reaches.
+/// An upstream address that is never dialled.
 pub fn upstream() -> Upstream {
     let (id, addr) = (UpstreamId(0), ([10, 233, 0, 3], 53).into());
     Upstream { id, addr, encrypted: false, counters: Arc::default(), state: Arc::default() }
 }
 
-/// A block with [`cache`] and one [`forward`], to an upstream that no packet reaches.
+/// A server block with [`cache`] and one [`forward`].
 pub fn block() -> Block {
     Block {
         id: BlockId(0),
@@ -48,7 +48,7 @@ pub fn block() -> Block {
     }
 }
 
-/// One listener, number 0, that serves the root by `block`.
+/// Listener 0 with `block` for the root zone.
 pub fn policy(block: Block) -> Arc<Policy> {
     let (zone, block, counters) = (Name::root(), Arc::new(block), Some(Arc::default()));
     let route = Route { id: RouteId(0), zone, block, counters, loop_detector: None };
@@ -56,7 +56,7 @@ pub fn policy(block: Block) -> Arc<Policy> {
     Arc::new(Policy { listeners: vec![Some(listener)] })
 }
 
-/// The only worker, with a cache and randomness of its own, the same in every run.
+/// A single worker with a cache of its own and a constant seed.
 pub fn resolver_config(policy: Arc<Policy>) -> ResolverConfig {
     ResolverConfig {
         policy,

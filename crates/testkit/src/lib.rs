@@ -1,10 +1,12 @@
-//! What the tests share: DNS messages as text, scenarios told as DNS conversations, actors on real sockets, a
-//! command that shows the product, and one that compares it with real servers.
+//! Test support: DNS messages as text, scenarios in virtual time, servers and clients on real sockets.
+//! Never a dependency of shipped code.
 //!
-//! Reading order: [`text`] (messages as words), [`scenario`] (a conversation in a file, and what plays it),
-//! [`fixture`] (a resolver's plainest configuration);
-//! [`upstream`] (a name server that does what it is told, and remembers what it was asked), [`cluster_zone`] (a small
-//! cluster's names, served as CoreDNS serves them), [`client`] (asks, alone or through a pod's search list).
+//! * [`text`]: DNS messages as one line of text, both ways.
+//! * [`scenario`]: a DNS conversation in a file, run against a [`resolver::Resolver`] in virtual time.
+//! * [`fixture`]: the default configuration of a resolver, from which a test changes a few fields.
+//! * [`upstream`]: a scripted name server that logs the queries it receives; unreachable upstreams.
+//! * [`cluster_zone`]: the DNS names of a small cluster, served as CoreDNS serves them.
+//! * [`client`]: a DNS client, and a stub resolver with a pod's search list.
 #![forbid(unsafe_code)]
 
 pub mod client;

@@ -1,5 +1,5 @@
 #![expect(clippy::unwrap_used, reason = "a test ends where it fails")]
-//! The zone answers as CoreDNS's kubernetes plugin answers.
+//! The cluster zone responds as CoreDNS's kubernetes plugin does.
 
 use std::time::Duration;
 
@@ -15,22 +15,22 @@ fn start() -> (Upstream, Client) {
     (upstream, client)
 }
 
-fn ask(client: &Client, name: &str, record_type: RecordType) -> Response {
+fn query(client: &Client, name: &str, record_type: RecordType) -> Response {
     client.query(name, record_type, &QueryOptions::default()).unwrap()
 }
 
-/// Owner, TTL, type and data of the answers.
+/// Owner, TTL, type and data of the answer records.
 fn answers(reply: &Response) -> Vec<String> {
-    let shown = |record: &hickory_proto::rr::Record| {
+    let format = |record: &hickory_proto::rr::Record| {
         format!("{} {} {} {}", record.name, record.ttl, record.record_type(), record.data)
     };
-    reply.message.answers.iter().map(shown).collect()
+    reply.message.answers.iter().map(format).collect()
 }
 
 #[test]
-fn a_service_has_one_address_for_five_seconds() {
+fn service_has_one_address_with_ttl_5() {
     let (_upstream, client) = start();
-    let reply = ask(&client, &format!("myweb-svc.{SVC}"), RecordType::A);
+    let reply = query(&client, &format!("myweb-svc.{SVC}"), RecordType::A);
     assert_eq!(answers(&reply), [format!("myweb-svc.{SVC}. 5 A 10.233.18.231")]);
     let head = reply.message.metadata;
     assert!(head.authoritative && head.recursion_available && head.recursion_desired && !head.truncation);
@@ -38,7 +38,7 @@ fn a_service_has_one_address_for_five_seconds() {
 }
 
 #[test]
-fn what_is_not_there_has_the_soa_of_its_zone() {
+fn negative_responses_have_the_soa_of_their_zone() {
     let (_upstream, client) = start();
     let cases = [
         (format!("myweb-svc.{SVC}"), RecordType::AAAA, ResponseCode::NoError, "cluster.local."),
@@ -54,67 +54,67 @@ fn what_is_not_there_has_the_soa_of_its_zone() {
         ("google.example".to_owned(), RecordType::A, ResponseCode::NXDomain, "."),
     ];
     for (name, record_type, code, apex) in cases {
-        let reply = ask(&client, &name, record_type);
+        let reply = query(&client, &name, record_type);
         assert_eq!(reply.message.metadata.response_code, code, "{name}");
         assert!(reply.message.answers.is_empty(), "{name}");
         let soa = &reply.message.authorities[0];
         assert_eq!((soa.name.to_ascii(), soa.record_type()), (apex.to_owned(), RecordType::SOA), "{name}");
         assert_eq!(
             soa.ttl,
-            if apex == "." { cluster_zone::OUTSIDE_TTL } else { cluster_zone::CLUSTER_TTL },
+            if apex == "." { cluster_zone::EXTERNAL_TTL } else { cluster_zone::CLUSTER_TTL },
             "{name}"
         );
         assert_eq!(reply.message.metadata.authoritative, apex != ".", "{name}");
     }
-    let soa = ask(&client, "cluster.local", RecordType::SOA);
+    let soa = query(&client, "cluster.local", RecordType::SOA);
     let data = soa.message.answers[0].data.to_string();
     assert!(data.starts_with("ns.dns.cluster.local. hostmaster.cluster.local. "), "{data}");
     assert!(data.ends_with(" 7200 1800 86400 5"), "{data}");
 }
 
 #[test]
-fn a_headless_service_has_the_addresses_of_its_pods_and_they_have_names() {
+fn headless_service_has_the_addresses_of_its_pods_and_they_have_names() {
     let (_upstream, client) = start();
-    let reply = ask(&client, &format!("myweb-headless.{SVC}"), RecordType::A);
+    let reply = query(&client, &format!("myweb-headless.{SVC}"), RecordType::A);
     assert_eq!(reply.message.answers.len(), 3);
-    let reply = ask(&client, &format!("myweb-1.myweb-headless.{SVC}"), RecordType::A);
+    let reply = query(&client, &format!("myweb-1.myweb-headless.{SVC}"), RecordType::A);
     assert_eq!(answers(&reply), [format!("myweb-1.myweb-headless.{SVC}. 5 A 10.233.92.12")]);
-    let reply = ask(&client, "12.92.233.10.in-addr.arpa", RecordType::PTR);
+    let reply = query(&client, "12.92.233.10.in-addr.arpa", RecordType::PTR);
     assert_eq!(answers(&reply), [format!("12.92.233.10.in-addr.arpa. 5 PTR myweb-1.myweb-headless.{SVC}.")]);
 }
 
 #[test]
-fn named_ports_are_found_by_srv() {
+fn named_ports_have_srv_records() {
     let (_upstream, client) = start();
     let name = format!("_http._tcp.crane-http.{SVC}");
-    let reply = ask(&client, &name, RecordType::SRV);
+    let reply = query(&client, &name, RecordType::SRV);
     assert_eq!(answers(&reply), [format!("{name}. 5 SRV 0 100 80 crane-http.{SVC}.")]);
     assert_eq!(reply.message.additionals[0].data.to_string(), "10.96.49.75");
 
     let name = format!("_http._tcp.myweb-headless.{SVC}");
-    let reply = ask(&client, &name, RecordType::SRV);
+    let reply = query(&client, &name, RecordType::SRV);
     assert_eq!(answers(&reply)[2], format!("{name}. 5 SRV 0 33 8080 myweb-2.myweb-headless.{SVC}."));
     assert_eq!(reply.message.additionals.len(), 3);
 
-    let reply = ask(&client, &format!("crane-http.{SVC}"), RecordType::SRV);
+    let reply = query(&client, &format!("crane-http.{SVC}"), RecordType::SRV);
     assert_eq!(reply.message.answers.len(), 2);
 }
 
 #[test]
-fn an_external_name_leads_outside() {
+fn external_name_is_a_cname() {
     let (_upstream, client) = start();
-    let reply = ask(&client, &format!("google.{SVC}"), RecordType::A);
+    let reply = query(&client, &format!("google.{SVC}"), RecordType::A);
     assert_eq!(
         answers(&reply),
         [format!("google.{SVC}. 5 CNAME www.google.com."), "www.google.com. 300 A 198.51.100.104".to_owned()]
     );
-    let outside = ask(&client, "www.google.com", RecordType::AAAA);
-    assert_eq!(answers(&outside), ["www.google.com. 300 AAAA 2001:db8:4000::2004"]);
-    assert!(!outside.message.metadata.authoritative);
+    let external = query(&client, "www.google.com", RecordType::AAAA);
+    assert_eq!(answers(&external), ["www.google.com. 300 AAAA 2001:db8:4000::2004"]);
+    assert!(!external.message.metadata.authoritative);
 }
 
 #[test]
-fn case_and_opt_come_back_as_asked() {
+fn qname_case_and_opt_are_copied_from_the_query() {
     let (_upstream, client) = start();
     let options = QueryOptions { edns: Some(4096), dnssec_ok: true, ..QueryOptions::tcp() };
     let name = "MyWeb-SVC.default.svc.CLUSTER.local.";
@@ -126,9 +126,9 @@ fn case_and_opt_come_back_as_asked() {
 }
 
 #[test]
-fn questions_are_remembered_with_their_connection() {
+fn queries_are_logged_with_their_connection() {
     let (upstream, client) = start();
-    ask(&client, &format!("kubernetes.{SVC}"), RecordType::A);
+    query(&client, &format!("kubernetes.{SVC}"), RecordType::A);
     let mut pipeline = Pipeline::connect(upstream.addr(), Duration::from_secs(5)).unwrap();
     for name in ["kubernetes", "alpaca-prod", "bandicoot-prod"] {
         pipeline.send(&format!("{name}.{SVC}"), RecordType::A, &QueryOptions::default()).unwrap();
@@ -143,7 +143,7 @@ fn questions_are_remembered_with_their_connection() {
         ]
     );
     assert_eq!(upstream.query_count(&format!("KUBERNETES.{SVC}.")), 2);
-    let seen: Vec<_> = upstream.queries().iter().map(|asked| (asked.transport, asked.connection)).collect();
+    let seen: Vec<_> = upstream.queries().iter().map(|query| (query.transport, query.connection)).collect();
     assert_eq!(seen, [(Transport::Udp, 0), (Transport::Tcp, 1), (Transport::Tcp, 1), (Transport::Tcp, 1)]);
     drop(pipeline);
     assert!(upstream.wait_for_connections(Duration::from_secs(5), |connections| connections.open == 0));
@@ -151,18 +151,18 @@ fn questions_are_remembered_with_their_connection() {
 }
 
 #[test]
-fn the_search_list_finds_services_as_a_pod_does() {
+fn search_list_finds_services() {
     let (upstream, _client) = start();
     let mut pod = Stub::parse(
         "nameserver 169.254.25.10\nsearch dev.svc.cluster.local svc.cluster.local cluster.local default.svc.cluster.local\noptions ndots:5\n",
     )
     .unwrap();
     pod.servers = vec![upstream.addr()];
-    let (outcome, tries) = pod.look_up("myweb-svc", RecordType::A);
-    assert_eq!(outcome, LookupResult::Found);
-    let tried: Vec<&str> = tries.iter().map(|tried| tried.name.as_str()).collect();
+    let (result, candidates) = pod.look_up("myweb-svc", RecordType::A);
+    assert_eq!(result, LookupResult::Found);
+    let names: Vec<&str> = candidates.iter().map(|candidate| candidate.name.as_str()).collect();
     assert_eq!(
-        tried,
+        names,
         [
             "myweb-svc.dev.svc.cluster.local.",
             "myweb-svc.svc.cluster.local.",
@@ -172,20 +172,20 @@ fn the_search_list_finds_services_as_a_pod_does() {
     );
     assert_eq!(pod.look_up("myweb-svc.default", RecordType::A).0, LookupResult::Found);
     assert_eq!(pod.look_up("myweb-svc.default", RecordType::MX).0, LookupResult::NoData);
-    assert_eq!(pod.look_up("nobody", RecordType::A).0, LookupResult::NxDomain);
+    assert_eq!(pod.look_up("no-such-service", RecordType::A).0, LookupResult::NxDomain);
 }
 
 #[test]
-fn it_ends_when_dropped() {
+fn drop_closes_the_sockets() {
     let (upstream, client) = start();
     let addr = upstream.addr();
     drop(upstream);
-    let gone = client.query("kubernetes.default.svc.cluster.local", RecordType::A, &QueryOptions::tcp());
+    let refused = client.query("kubernetes.default.svc.cluster.local", RecordType::A, &QueryOptions::tcp());
     assert!(
-        matches!(&gone, Err(ClientError::Io(error)) if error.kind() == std::io::ErrorKind::ConnectionRefused),
-        "{gone:?}"
+        matches!(&refused, Err(ClientError::Io(error)) if error.kind() == std::io::ErrorKind::ConnectionRefused),
+        "{refused:?}"
     );
-    // The port is free again at once.
+    // The port is free at once.
     let again = cluster_zone::start(addr).unwrap();
     assert_eq!(again.addr(), addr);
 }

@@ -1,4 +1,4 @@
-//! `resolv.conf` as glibc reads it.
+//! The stub resolver parses `resolv.conf` as glibc does.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ options ndots:5
 ";
 
 #[test]
-fn names_below_ndots_go_through_the_search_list_first() {
+fn names_below_ndots_are_tried_with_the_search_list_first() {
     let stub = Stub::parse(POD).unwrap();
     assert_eq!(
         stub.candidates("www.google.com"),
@@ -28,7 +28,7 @@ fn names_below_ndots_go_through_the_search_list_first() {
 }
 
 #[test]
-fn the_last_search_line_counts_and_options_have_glibcs_limits() {
+fn last_search_line_applies_and_options_have_glibcs_limits() {
     let text = "domain example.org\nsearch a.test. b.test\noptions ndots:99 timeout:1 attempts:3 use-vc edns0 rotate\n\
                 nameserver ::1\nnameserver 192.0.2.1\nnameserver 192.0.2.2\nnameserver 192.0.2.3\n; comment\n# comment\n";
     let stub = Stub::parse(text).unwrap();
@@ -40,7 +40,7 @@ fn the_last_search_line_counts_and_options_have_glibcs_limits() {
 }
 
 #[test]
-fn a_line_that_cannot_be_obeyed_is_named() {
+fn invalid_line_is_reported_with_its_number() {
     let error = Stub::parse("search a\nnameserver dns.example.org\n").unwrap_err();
     assert_eq!(error.to_string(), "resolv.conf:2: invalid line \"nameserver dns.example.org\"");
     assert_eq!(Stub::parse("options ndots:many").unwrap_err().line, 1);

@@ -1,5 +1,5 @@
-#![expect(clippy::unwrap_used, reason = "a test ends where it fails")]
-//! Each behaviour of a scripted upstream, seen by a client.
+#![expect(clippy::unwrap_used, reason = "a test that meets the unexpected fails")]
+//! Each reaction of a scripted upstream, seen by a client.
 
 use std::io::ErrorKind;
 use std::net::TcpStream;
@@ -10,7 +10,7 @@ use testkit::upstream::{Blackhole, ClosedPort, LabelScript, ResponseOrder, Serve
 use testkit::{RecordType, ResponseCode};
 
 const SOON: Duration = Duration::from_secs(5);
-/// A name nobody asked for, and where poison leads.
+/// The unrelated record in poisoned responses.
 const VICTIM: (&str, &str) = ("ok-victim.example.", "203.0.113.66");
 const SHORT: Duration = Duration::from_millis(100);
 
@@ -33,18 +33,18 @@ fn code(reply: &Response) -> ResponseCode {
 }
 
 #[test]
-fn good_answers() {
+fn correct_responses() {
     let (_upstream, client) = start();
-    for ask in [udp, tcp] {
-        let ok = ask(&client, "ok-1.example.").unwrap();
+    for query in [udp, tcp] {
+        let ok = query(&client, "ok-1.example.").unwrap();
         assert_eq!(ok.message.answers[0].data.to_string(), "192.0.2.1");
-        assert_eq!(code(&ask(&client, "nxdomain-1.example.").unwrap()), ResponseCode::NXDomain);
-        assert_eq!(code(&ask(&client, "servfail-1.example.").unwrap()), ResponseCode::ServFail);
-        assert_eq!(code(&ask(&client, "refused-1.example.").unwrap()), ResponseCode::Refused);
-        assert_eq!(code(&ask(&client, "other.example.").unwrap()), ResponseCode::NXDomain);
-        let nodata = ask(&client, "nodata-1.example.").unwrap();
+        assert_eq!(code(&query(&client, "nxdomain-1.example.").unwrap()), ResponseCode::NXDomain);
+        assert_eq!(code(&query(&client, "servfail-1.example.").unwrap()), ResponseCode::ServFail);
+        assert_eq!(code(&query(&client, "refused-1.example.").unwrap()), ResponseCode::Refused);
+        assert_eq!(code(&query(&client, "other.example.").unwrap()), ResponseCode::NXDomain);
+        let nodata = query(&client, "nodata-1.example.").unwrap();
         assert_eq!((code(&nodata), nodata.message.authorities.len()), (ResponseCode::NoError, 1));
-        let slow = ask(&client, "slow50-1.example.").unwrap();
+        let slow = query(&client, "slow50-1.example.").unwrap();
         assert!(slow.elapsed >= Duration::from_millis(50) && slow.message.answers.len() == 1);
     }
     let aaaa = client.query("ok-1.example.", RecordType::AAAA, &QueryOptions::default()).unwrap();
@@ -52,11 +52,11 @@ fn good_answers() {
 }
 
 #[test]
-fn large_answers_are_cut_over_udp_only() {
+fn large_responses_are_truncated_over_udp_only() {
     let (_upstream, client) = start();
     assert_eq!(tcp(&client, "big-400-a.example.").unwrap().message.answers.len(), 400);
-    let cut = udp(&client, "big-400-a.example.").unwrap();
-    assert!(cut.message.metadata.truncation && cut.message.answers.is_empty());
+    let truncated = udp(&client, "big-400-a.example.").unwrap();
+    assert!(truncated.message.metadata.truncation && truncated.message.answers.is_empty());
     let options = QueryOptions { edns: Some(1232), ..QueryOptions::default() };
     let fits = client.query("big-40-a.example.", RecordType::A, &options).unwrap();
     assert_eq!((fits.message.answers.len(), fits.message.metadata.truncation), (40, false));
@@ -65,13 +65,13 @@ fn large_answers_are_cut_over_udp_only() {
 }
 
 #[test]
-fn silence_and_ends() {
+fn missing_responses_and_closed_connections() {
     let (upstream, client) = start();
-    let hasty = Client { timeout: SHORT, ..client };
+    let short_timeout = Client { timeout: SHORT, ..client };
     for name in ["silent-1.example.", "fin-1.example.", "rst-1.example."] {
-        assert!(matches!(udp(&hasty, name), Err(ClientError::Timeout)), "{name}");
+        assert!(matches!(udp(&short_timeout, name), Err(ClientError::Timeout)), "{name}");
     }
-    assert!(matches!(tcp(&hasty, "silent-1.example."), Err(ClientError::Timeout)));
+    assert!(matches!(tcp(&short_timeout, "silent-1.example."), Err(ClientError::Timeout)));
     assert!(matches!(tcp(&client, "fin-1.example."), Err(ClientError::Closed)));
     let reset = tcp(&client, "rst-1.example.");
     assert!(
@@ -86,15 +86,18 @@ fn silence_and_ends() {
 }
 
 #[test]
-fn lies() {
+fn spoofed_responses() {
     let (upstream, client) = start();
-    let hasty = Client { timeout: SHORT, ..client };
-    assert!(matches!(udp(&hasty, "wrongid-1.example."), Err(ClientError::Timeout)));
-    for ask in [udp, tcp] {
-        let other = ask(&client, "wrongq-1.example.").unwrap();
+    let short_timeout = Client { timeout: SHORT, ..client };
+    assert!(matches!(udp(&short_timeout, "wrongid-1.example."), Err(ClientError::Timeout)));
+    for query in [udp, tcp] {
+        let other = query(&client, "wrongq-1.example.").unwrap();
         assert_eq!(other.message.queries[0].name.to_ascii(), "example.");
-        // The client takes the first answer under its ID, which is for another question.
-        assert_eq!(ask(&client, "spoof-1.example.").unwrap().message.queries[0].name.to_ascii(), "example.");
+        // The client accepts the first response with its ID, which is for another name.
+        assert_eq!(
+            query(&client, "spoof-1.example.").unwrap().message.queries[0].name.to_ascii(),
+            "example."
+        );
     }
     let mut pipeline = Pipeline::connect(upstream.addr(), SOON).unwrap();
     let id = pipeline.send("spoof-1.example.", RecordType::A, &QueryOptions::default()).unwrap();
@@ -105,20 +108,20 @@ fn lies() {
 }
 
 #[test]
-fn lies_about_contents() {
+fn malformed_and_poisoned_responses() {
     let (_upstream, client) = start();
-    for ask in [udp, tcp] {
-        let wrong = ask(&client, "wrongclass-1.example.").unwrap().message;
+    for query in [udp, tcp] {
+        let wrong = query(&client, "wrongclass-1.example.").unwrap().message;
         assert_eq!(wrong.queries[0].query_class.to_string(), "CH");
         for name in ["cut-1.example.", "counts-1.example.", "rdlen-1.example."] {
-            assert!(matches!(ask(&client, name), Err(ClientError::Malformed(_))), "{name}");
+            assert!(matches!(query(&client, name), Err(ClientError::Malformed(_))), "{name}");
         }
-        let truncated = ask(&client, "trunc-1.example.").unwrap().message;
+        let truncated = query(&client, "trunc-1.example.").unwrap().message;
         assert!(truncated.metadata.truncation && truncated.answers.is_empty());
-        let circle = ask(&client, "cnameloop-1.example.").unwrap().message;
-        assert_eq!(circle.answers[0].data.to_string(), "round.example.");
-        assert_eq!(circle.answers[1].data.to_string(), "cnameloop-1.example.");
-        let poisoned = ask(&client, "poison-1.example.").unwrap().message;
+        let alias_loop = query(&client, "cnameloop-1.example.").unwrap().message;
+        assert_eq!(alias_loop.answers[0].data.to_string(), "round.example.");
+        assert_eq!(alias_loop.answers[1].data.to_string(), "cnameloop-1.example.");
+        let poisoned = query(&client, "poison-1.example.").unwrap().message;
         assert_eq!(poisoned.answers[0].data.to_string(), "192.0.2.1");
         for section in [&poisoned.answers, &poisoned.authorities, &poisoned.additionals] {
             let last = section.last().unwrap();
@@ -130,26 +133,26 @@ fn lies_about_contents() {
 }
 
 #[test]
-fn lies_about_lengths() {
+fn wrong_length_prefixes() {
     let (upstream, client) = start();
-    let hasty = Client { timeout: SHORT, ..client };
-    assert!(matches!(tcp(&hasty, "lenbig-1.example."), Err(ClientError::Timeout)));
+    let short_timeout = Client { timeout: SHORT, ..client };
+    assert!(matches!(tcp(&short_timeout, "lenbig-1.example."), Err(ClientError::Timeout)));
     let mut pipeline = Pipeline::connect(upstream.addr(), SOON).unwrap();
     pipeline.send("lensmall-1.example.", RecordType::A, &QueryOptions::default()).unwrap();
     assert!(matches!(pipeline.receive(), Err(ClientError::Malformed(_))));
 }
 
 #[test]
-fn a_deaf_port_takes_nothing_up() {
-    let deaf = Blackhole::bind("127.0.0.1:0".parse().unwrap()).unwrap();
-    let dialled = TcpStream::connect_timeout(&deaf.addr(), SHORT).unwrap_err();
-    assert_eq!(dialled.kind(), ErrorKind::TimedOut);
-    let hasty = Client { timeout: SHORT, ..Client::new(deaf.addr()) };
-    assert!(matches!(udp(&hasty, "ok-1.example."), Err(ClientError::Timeout)));
+fn blackhole_neither_accepts_nor_refuses() {
+    let blackhole = Blackhole::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let connected = TcpStream::connect_timeout(&blackhole.addr(), SHORT).unwrap_err();
+    assert_eq!(connected.kind(), ErrorKind::TimedOut);
+    let short_timeout = Client { timeout: SHORT, ..Client::new(blackhole.addr()) };
+    assert!(matches!(udp(&short_timeout, "ok-1.example."), Err(ClientError::Timeout)));
 }
 
 #[test]
-fn dripping_answers_arrive_in_pieces() {
+fn drip_sends_octet_by_octet() {
     let (_upstream, client) = start();
     let dripped = tcp(&client, "drip-1.example.").unwrap();
     assert_eq!(dripped.message.answers.len(), 1);
@@ -157,7 +160,7 @@ fn dripping_answers_arrive_in_pieces() {
 }
 
 #[test]
-fn a_slow_name_holds_the_others_unless_concurrent() {
+fn slow_query_delays_the_others_unless_out_of_order() {
     for (order, expected) in [
         (ResponseOrder::InOrder, ["slow200-1.example.", "ok-1.example.", "ok-2.example."]),
         (ResponseOrder::OutOfOrder, ["ok-1.example.", "ok-2.example.", "slow200-1.example."]),

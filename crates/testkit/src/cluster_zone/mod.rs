@@ -1,7 +1,7 @@
-//! A small cluster's DNS, answered as CoreDNS's kubernetes plugin answers: authoritative, five seconds to live,
-//! an SOA where there is nothing, and a little of the world outside so that ExternalName has somewhere to point.
+//! DNS of a small cluster, as served by CoreDNS's kubernetes plugin: authoritative, TTL 5 s, an SOA in
+//! negative responses; and a few external names as targets of ExternalName Services.
 //!
-//! What is in it stands in [`table`]; here the records are made of it and found again.
+//! [`table`] has the Services; this module makes records of them and looks them up.
 
 pub mod table;
 
@@ -14,21 +14,22 @@ use hickory_proto::rr::rdata::{CNAME, NS, PTR, SOA, SRV};
 use hickory_proto::rr::{Name, RData, Record, RecordType};
 
 use crate::upstream::{Script, ScriptStep, ServerOptions, Transport, Upstream, encode, reply_to};
-use table::{CLUSTER, Kind, OUTSIDE, Pod, Port, SERVICES, Service};
+use table::{CLUSTER_DOMAIN, EXTERNAL_NAMES, Pod, Port, SERVICES, Service, ServiceType};
 
-/// Seconds a record of the cluster lives, and seconds its absence may be remembered.
+/// TTL of cluster records and of their SOA's minimum, in seconds.
 pub const CLUSTER_TTL: u32 = 5;
-/// Seconds a record of the outside lives.
-pub const OUTSIDE_TTL: u32 = 300;
-/// The serial of every SOA.
+/// TTL of external records, in seconds.
+pub const EXTERNAL_TTL: u32 = 300;
+/// Serial of every SOA.
 const SERIAL: u32 = 1_653_013_606;
-/// The share that the SRV records of one port divide among them.
+/// Weight divided among the SRV records of one port.
 const WEIGHT: u16 = 100;
 
-/// Serves the zone in CoreDNS's manner on UDP and TCP until dropped; port 0 takes a free one.
+/// Serves the zone with CoreDNS's connection options on UDP and TCP until dropped; port 0 takes a
+/// free one.
 ///
 /// # Errors
-/// When the address cannot be bound.
+/// The address cannot be bound.
 pub fn start(addr: SocketAddr) -> io::Result<Upstream> {
     Upstream::start_with(addr, ServerOptions::default(), Zone::new())
 }
@@ -37,7 +38,7 @@ pub fn start(addr: SocketAddr) -> io::Result<Upstream> {
 #[derive(Debug)]
 pub struct Zone {
     records: BTreeMap<Name, Vec<Record>>, // names compare without case
-    /// Authoritative zones, each with its SOA; the root stands for the outside.
+    /// Zones with their SOA; the root, not authoritative, has the external names.
     zones: Vec<(Name, Record)>,
 }
 
@@ -48,9 +49,9 @@ impl Default for Zone {
 }
 
 impl Zone {
-    /// All of the [`table`].
+    /// All records of the [`table`].
     pub fn new() -> Self {
-        let cluster = name(CLUSTER);
+        let cluster = name(CLUSTER_DOMAIN);
         let zones = [cluster.clone(), name("in-addr.arpa."), name("ip6.arpa."), Name::root()];
         let mut zone = Self {
             records: BTreeMap::new(),
@@ -60,54 +61,54 @@ impl Zone {
         for service in SERVICES {
             zone.add_service(service, &cluster);
         }
-        for (outside, addresses) in OUTSIDE {
+        for (external, addresses) in EXTERNAL_NAMES {
             for address in *addresses {
-                zone.insert(Record::from_rdata(name(outside), OUTSIDE_TTL, RData::from(*address)));
+                zone.insert(Record::from_rdata(name(external), EXTERNAL_TTL, RData::from(*address)));
             }
         }
         zone
     }
 
-    /// The answer to a query with one question.
-    pub fn answer(&self, query: &Message) -> Message {
+    /// The response to a query with one question.
+    pub fn respond(&self, query: &Message) -> Message {
         let mut reply = reply_to(query);
-        let Some(asked) = query.queries.first() else { return reply };
+        let Some(question) = query.queries.first() else { return reply };
         if query.metadata.op_code != OpCode::Query {
             reply.metadata.response_code = ResponseCode::NotImp;
             return reply;
         }
-        let Some((apex, soa)) = self.zones.iter().find(|(apex, _)| apex.zone_of(&asked.name)) else {
+        let Some((apex, soa)) = self.zones.iter().find(|(apex, _)| apex.zone_of(&question.name)) else {
             return reply;
         };
         reply.metadata.authoritative = !apex.is_root();
-        if asked.name == *apex && asked.query_type == RecordType::SOA {
+        if question.name == *apex && question.query_type == RecordType::SOA {
             reply.answers.push(soa.clone());
             return reply;
         }
-        reply.answers = self.chain(&asked.name, asked.query_type);
-        // A record has the case of the question, as the name it compresses to.
-        for record in reply.answers.iter_mut().filter(|record| record.name == asked.name) {
-            record.name = asked.name.clone();
+        reply.answers = self.chain(&question.name, question.query_type);
+        // The owner has the case of QNAME, to which it is compressed.
+        for record in reply.answers.iter_mut().filter(|record| record.name == question.name) {
+            record.name = question.name.clone();
         }
         reply.additionals = self.addresses_of_targets(&reply.answers);
         if reply.answers.is_empty() {
             reply.authorities.push(soa.clone());
-            if !self.exists(&asked.name) {
+            if !self.exists(&question.name) {
                 reply.metadata.response_code = ResponseCode::NXDomain;
             }
         }
         reply
     }
 
-    /// The records of one name and type, or its alias and what that leads to.
-    fn chain(&self, asked: &Name, wanted: RecordType) -> Vec<Record> {
+    /// The records of one name and type, or its CNAME and the target's records.
+    fn chain(&self, name: &Name, wanted: RecordType) -> Vec<Record> {
         let of = |owner: &Name, wanted: RecordType| {
             let records = self.records.get(owner).into_iter().flatten();
             records.filter(move |record| record.record_type() == wanted).cloned()
         };
-        let mut found: Vec<Record> = of(asked, wanted).collect();
+        let mut found: Vec<Record> = of(name, wanted).collect();
         if found.is_empty()
-            && let Some(alias) = of(asked, RecordType::CNAME).next()
+            && let Some(alias) = of(name, RecordType::CNAME).next()
         {
             if let RData::CNAME(target) = &alias.data {
                 found = of(&target.0, wanted).collect();
@@ -125,24 +126,24 @@ impl Zone {
         targets.flat_map(|target| self.chain(target, RecordType::A)).collect()
     }
 
-    /// Whether the name or one below it has records (RFC 8020 section 2).
-    fn exists(&self, asked: &Name) -> bool {
-        self.zones.iter().any(|(apex, _)| apex == asked)
-            || self.records.keys().any(|owner| asked.zone_of(owner))
+    /// Whether the name or a descendant has records (RFC 8020 section 2).
+    fn exists(&self, name: &Name) -> bool {
+        self.zones.iter().any(|(apex, _)| apex == name)
+            || self.records.keys().any(|owner| name.zone_of(owner))
     }
 
     fn add_service(&mut self, service: &Service, cluster: &Name) {
         let owner = below(&format!("{}.{}.svc", service.name, service.namespace), cluster);
-        match service.kind {
-            Kind::ClusterIp(address) => {
+        match service.service_type {
+            ServiceType::ClusterIp(address) => {
                 self.add_host(&owner, address);
                 self.add_ports(&owner, service.ports, std::slice::from_ref(&owner));
             }
-            Kind::Headless(pods) => {
+            ServiceType::Headless(pods) => {
                 let hosts: Vec<Name> = pods.iter().map(|pod| self.add_pod(pod, &owner)).collect();
                 self.add_ports(&owner, service.ports, &hosts);
             }
-            Kind::ExternalName(target) => self.add(&owner, RData::CNAME(CNAME(name(target)))),
+            ServiceType::ExternalName(target) => self.add(&owner, RData::CNAME(CNAME(name(target)))),
         }
     }
 
@@ -153,13 +154,14 @@ impl Zone {
         host
     }
 
-    /// The address of a name, and the name of the address.
+    /// The address record of a name and the PTR record of its address.
     fn add_host(&mut self, owner: &Name, address: IpAddr) {
         self.add(owner, RData::from(address));
         self.add(&Name::from(address), RData::PTR(PTR(owner.clone())));
     }
 
-    /// SRV records for each named port under `_port._protocol` (RFC 2782), and for all ports at the Service.
+    /// SRV records for each named port under `_port._protocol` (RFC 2782), and for all ports at the
+    /// Service.
     fn add_ports(&mut self, service: &Name, ports: &[Port], hosts: &[Name]) {
         let weight = u16::try_from(hosts.len()).map_or(1, |count| (WEIGHT / count.max(1)).max(1));
         for port in ports {
@@ -186,30 +188,30 @@ impl Zone {
 
 impl Script for Zone {
     fn steps(&self, query: &Message, transport: Transport) -> Vec<ScriptStep> {
-        vec![ScriptStep::Send(encode(&self.answer(query), transport))]
+        vec![ScriptStep::Send(encode(&self.respond(query), transport))]
     }
 }
 
 fn soa(apex: &Name) -> Record {
-    let ttl = if apex.is_root() { OUTSIDE_TTL } else { CLUSTER_TTL };
+    let ttl = if apex.is_root() { EXTERNAL_TTL } else { CLUSTER_TTL };
     let data = SOA::new(below("ns.dns", apex), below("hostmaster", apex), SERIAL, 7200, 1800, 86400, ttl);
     Record::from_rdata(apex.clone(), ttl, RData::SOA(data))
 }
 
-/// A name of the table, absolute.
+/// An absolute name of the table.
 #[expect(
     clippy::expect_used,
     reason = "the names are constants, and every start of a zone reads all of them"
 )]
 fn name(text: &str) -> Name {
-    Name::from_ascii(text).expect("a name of the table is a domain name")
+    Name::from_ascii(text).expect("names of the table are domain names")
 }
 
-/// Labels of the table in front of a name.
+/// Labels of the table before a name.
 #[expect(
     clippy::expect_used,
     reason = "the names are constants, and every start of a zone reads all of them"
 )]
 fn below(labels: &str, parent: &Name) -> Name {
-    Name::parse(labels, Some(parent)).expect("labels of the table make a domain name")
+    Name::parse(labels, Some(parent)).expect("labels of the table make domain names")
 }

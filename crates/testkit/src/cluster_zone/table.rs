@@ -1,9 +1,9 @@
-//! Who lives in the cluster, and a few names outside.
+//! Services of the cluster, and external names.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// The cluster's domain.
-pub const CLUSTER: &str = "cluster.local.";
+pub const CLUSTER_DOMAIN: &str = "cluster.local.";
 
 /// A Service.
 #[derive(Clone, Copy, Debug)]
@@ -12,27 +12,27 @@ pub struct Service {
     pub namespace: &'static str,
     /// Its name.
     pub name: &'static str,
-    /// What its name leads to.
-    pub kind: Kind,
+    /// Its type.
+    pub service_type: ServiceType,
     /// Its ports.
     pub ports: &'static [Port],
 }
 
-/// What the name of a Service leads to.
+/// The type of a Service.
 #[derive(Clone, Copy, Debug)]
-pub enum Kind {
-    /// An address of its own.
+pub enum ServiceType {
+    /// A cluster IP.
     ClusterIp(IpAddr),
-    /// The addresses of its pods.
+    /// The addresses of its pods, without a cluster IP.
     Headless(&'static [Pod]),
-    /// Another name, absolute.
+    /// A CNAME to this absolute name.
     ExternalName(&'static str),
 }
 
 /// A port of a Service.
 #[derive(Clone, Copy, Debug)]
 pub struct Port {
-    /// Its name; empty if it has none, and then it has no SRV record of its own.
+    /// Its name; a port with an empty name has no SRV record of its own.
     pub name: &'static str,
     /// `tcp` or `udp`.
     pub protocol: &'static str,
@@ -40,7 +40,7 @@ pub struct Port {
     pub number: u16,
 }
 
-/// A pod with a host name under a headless Service, as a StatefulSet's are.
+/// A pod with a host name under a headless Service, as in a StatefulSet.
 #[derive(Clone, Copy, Debug)]
 pub struct Pod {
     /// Its host name.
@@ -58,8 +58,8 @@ pub const SERVICES: &[Service] = &[
     service("default", "bandicoot-prod", address(10, 96, 191, 162), &[tcp("", 8080)]),
     service("default", "crane-http", address(10, 96, 49, 75), &[tcp("http", 80), tcp("https", 443)]),
     service("default", "hello-node-svc", address(10, 233, 44, 12), &[tcp("http", 80)]),
-    service("default", "myweb-headless", Kind::Headless(MYWEB_PODS), &[tcp("http", 8080)]),
-    service("default", "google", Kind::ExternalName("www.google.com."), &[]),
+    service("default", "myweb-headless", ServiceType::Headless(MYWEB_PODS), &[tcp("http", 8080)]),
+    service("default", "google", ServiceType::ExternalName("www.google.com."), &[]),
     service("kube-system", "coredns", address(10, 233, 0, 3), DNS_PORTS),
     service("kube-system", "kube-dns", address(10, 96, 0, 10), DNS_PORTS),
 ];
@@ -76,8 +76,8 @@ const DNS_PORTS: &[Port] = &[
     Port { name: "metrics", protocol: "tcp", number: 9153 },
 ];
 
-/// Names outside the cluster, absolute, with addresses that belong to documentation (RFC 5737, RFC 3849).
-pub const OUTSIDE: &[(&str, &[IpAddr])] = &[
+/// External names, absolute, with documentation addresses (RFC 5737, RFC 3849).
+pub const EXTERNAL_NAMES: &[(&str, &[IpAddr])] = &[
     (
         "www.google.com.",
         &[
@@ -88,12 +88,17 @@ pub const OUTSIDE: &[(&str, &[IpAddr])] = &[
     ("kubernetes.io.", &[IpAddr::V4(Ipv4Addr::new(198, 51, 100, 75))]),
 ];
 
-const fn service(namespace: &'static str, name: &'static str, kind: Kind, ports: &'static [Port]) -> Service {
-    Service { namespace, name, kind, ports }
+const fn service(
+    namespace: &'static str,
+    name: &'static str,
+    service_type: ServiceType,
+    ports: &'static [Port],
+) -> Service {
+    Service { namespace, name, service_type, ports }
 }
 
-const fn address(a: u8, b: u8, c: u8, d: u8) -> Kind {
-    Kind::ClusterIp(IpAddr::V4(Ipv4Addr::new(a, b, c, d)))
+const fn address(a: u8, b: u8, c: u8, d: u8) -> ServiceType {
+    ServiceType::ClusterIp(IpAddr::V4(Ipv4Addr::new(a, b, c, d)))
 }
 
 const fn tcp(name: &'static str, number: u16) -> Port {

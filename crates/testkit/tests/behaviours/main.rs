@@ -1,5 +1,5 @@
-//! `table.md` says what this server does, where that is said, and which test holds it to it. Here the table is held to
-//! the tests: a line without source or test, a test that is not there, and a scenario no line names are failures.
+//! Checks `table.md`, the list of behaviours with their source and tests: each line has a source and
+//! existing tests, and each scenario has a line.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that meets the unexpected fails")]
 
 mod sources;
@@ -8,22 +8,22 @@ mod table;
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use sources::Known;
+use sources::TestIndex;
 
 #[test]
-fn every_behaviour_has_its_source_and_a_test_that_is_there() {
+fn every_behaviour_has_a_source_and_existing_tests() {
     let crates = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-    let known = Known::under(crates);
-    let found = (known.tests.len(), known.listed.len());
-    assert!(found.0 > 250 && found.1 > 80, "tests and scenarios are found: {found:?}");
-    let complaints = table::complaints(include_str!("table.md"), &known);
-    assert!(complaints.is_empty(), "behaviours/table.md\n{}", complaints.join("\n"));
+    let index = TestIndex::build(crates);
+    let found = (index.tests.len(), index.listed.len());
+    assert!(found.0 > 250 && found.1 > 80, "tests and scenarios: {found:?}");
+    let errors = table::errors(include_str!("table.md"), &index);
+    assert!(errors.is_empty(), "behaviours/table.md\n{}", errors.join("\n"));
 }
 
-/// A project with two scenarios and a test.
-fn known() -> Known {
+/// An index with two scenarios and a test.
+fn index() -> TestIndex {
     let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<_>>();
-    Known {
+    TestIndex {
         tests: names(&["wire::conformance::names::text_becomes_wire_form"]),
         listed: names(&["hits_age.rpl", "caches_nodata.rpl"]),
         files: names(&["hits_age.rpl", "caches_nodata.rpl"]),
@@ -31,73 +31,73 @@ fn known() -> Known {
 }
 
 const HITS: &str = "| Hits age. | RFC 1035 section 7.4; CoreDNS 1.13 (whole seconds) | `hits_age.rpl` |\n";
-const NODATA: &str =
-    "| NODATA is kept. | ours | `caches_nodata.rpl`, `wire::conformance::names::text_becomes_wire_form` |\n";
+const NODATA: &str = "| NODATA is cached. | ours | `caches_nodata.rpl`, `wire::conformance::names::text_becomes_wire_form` |\n";
 
-fn complaints(lines: &str) -> Vec<String> {
+fn errors(lines: &str) -> Vec<String> {
     let table = format!("# Title\n\n## Cache\n\n| behaviour | source | test |\n| --- | --- | --- |\n{lines}");
-    table::complaints(&table, &known())
+    table::errors(&table, &index())
 }
 
-/// With `line` in it a table is refused for one reason, that has `what` in it and names the line.
-fn refused(line: &str, what: &str) {
-    let told = complaints(&format!("{HITS}{NODATA}{line}\n"));
-    assert!(told.len() == 1 && told[0].starts_with("line 9: ") && told[0].contains(what), "{line}: {told:?}");
-}
-
-#[test]
-fn a_true_table_is_taken() {
-    assert_eq!(complaints(&format!("{HITS}{NODATA}")), Vec::<String>::new());
+/// A table with `line` has one error, which contains `reason` and the line number.
+fn rejected(line: &str, reason: &str) {
+    let errors = errors(&format!("{HITS}{NODATA}{line}\n"));
+    assert!(errors.len() == 1, "{line}: {errors:?}");
+    assert!(errors[0].starts_with("line 9: ") && errors[0].contains(reason), "{line}: {errors:?}");
 }
 
 #[test]
-fn a_line_without_source_or_test_is_refused() {
-    refused("| Hits do not age. | | `hits_age.rpl` |", "no source");
-    refused("| Hits do not age. | ours | |", "no test");
-    refused("| | ours | `hits_age.rpl` |", "no behaviour");
-    refused("| Hits do not age. | ours |", "3 cells");
+fn table_that_matches_is_accepted() {
+    assert_eq!(errors(&format!("{HITS}{NODATA}")), Vec::<String>::new());
 }
 
 #[test]
-fn a_source_is_a_section_of_an_rfc_a_release_of_coredns_or_ourselves() {
+fn line_without_source_or_test_is_rejected() {
+    rejected("| Hits do not age. | | `hits_age.rpl` |", "no source");
+    rejected("| Hits do not age. | ours | |", "no test");
+    rejected("| | ours | `hits_age.rpl` |", "no behaviour");
+    rejected("| Hits do not age. | ours |", "3 cells");
+}
+
+#[test]
+fn source_is_an_rfc_section_a_coredns_release_or_ours() {
     for source in
         ["RFC 1035", "RFC section 7", "1035 section 7.4", "CoreDNS", "a book", "our own; RFC 1035 section 7"]
     {
-        refused(&format!("| Hits do not age. | {source} | `hits_age.rpl` |"), "is no source");
+        rejected(&format!("| Hits do not age. | {source} | `hits_age.rpl` |"), "is not a source");
     }
 }
 
 #[test]
-fn a_test_that_is_not_there_is_named() {
-    refused("| Hits do not age. | ours | `hits_do_not_age.rpl` |", "`hits_do_not_age.rpl`");
-    refused(
+fn missing_test_is_reported() {
+    rejected("| Hits do not age. | ours | `hits_do_not_age.rpl` |", "`hits_do_not_age.rpl`");
+    rejected(
         "| Hits do not age. | ours | `wire::conformance::names::text` |",
         "`wire::conformance::names::text`",
     );
-    refused("| Hits do not age. | ours | hits_age.rpl |", "`hits_age.rpl` in quotes like these");
+    rejected("| Hits do not age. | ours | hits_age.rpl |", "`hits_age.rpl` is not in backquotes");
 }
 
 #[test]
-fn nothing_is_said_twice() {
-    refused("| hits  age | ours | `hits_age.rpl` |", "line 7 says the same");
+fn duplicate_behaviour_is_rejected() {
+    rejected("| hits  age | ours | `hits_age.rpl` |", "the same behaviour as line 7");
 }
 
 #[test]
-fn a_scenario_that_no_line_names_or_nobody_plays_is_told() {
-    assert_eq!(complaints(HITS), ["no line names `caches_nodata.rpl`"]);
-    let mut known = known();
-    known.files.insert("new.rpl".to_owned());
-    let told = table::complaints(&format!("{HITS}{NODATA}"), &known);
-    assert_eq!(told, ["`new.rpl` is not listed in scenarios.rs"]);
+fn scenario_without_a_line_or_not_listed_is_reported() {
+    assert_eq!(errors(HITS), ["no line has `caches_nodata.rpl`"]);
+    let mut index = index();
+    index.files.insert("new.rpl".to_owned());
+    let errors = table::errors(&format!("{HITS}{NODATA}"), &index);
+    assert_eq!(errors, ["`new.rpl` is not listed in scenarios.rs"]);
 }
 
 #[test]
-fn a_table_without_lines_is_refused() {
-    let told = table::complaints("# Title\n", &Known::default());
-    assert_eq!(told, ["there are no lines"]);
+fn table_without_lines_is_rejected() {
+    let errors = table::errors("# Title\n", &TestIndex::default());
+    assert_eq!(errors, ["the table has no lines"]);
 }
 
-/// A source file, behind a margin so that nobody takes it for one.
+/// A source file, with a margin so that its tests are not indexed.
 const SOURCE: &str = "
 | mod tests {
 |     #[tokio::test(flavor = \"current_thread\")]
@@ -114,7 +114,7 @@ const SOURCE: &str = "
 | }
 |
 | #[test]
-| #[ignore = \"never played\"]
+| #[ignore = \"never run\"]
 | fn ignored() {}
 |
 | #[test]
@@ -125,6 +125,6 @@ const SOURCE: &str = "
 fn tests_are_found_where_cargo_finds_them() {
     let found = sources::tests_in(&SOURCE.replace("\n| ", "\n"));
     assert_eq!(found, ["tests::one", "tests::two", "three"]);
-    let played = "scenarios! {\n    a_b\n    c_d\n}\nfn other() {\n    e_f\n}\n";
-    assert_eq!(sources::listed_in(played), ["a_b.rpl", "c_d.rpl"]);
+    let listed = "scenarios! {\n    a_b\n    c_d\n}\nfn other() {\n    e_f\n}\n";
+    assert_eq!(sources::scenarios_in(listed), ["a_b.rpl", "c_d.rpl"]);
 }

@@ -1,71 +1,73 @@
-//! The tests there are, by reading the sources as cargo does: from the root of each test binary and library along
-//! its `mod` lines.
+//! Finds the tests of the workspace: follows the `mod` lines from the root of each library and test
+//! binary, as cargo does.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Tests and scenarios of the project.
+/// Tests and scenarios of the workspace.
 #[derive(Debug, Default)]
-pub(crate) struct Known {
-    /// `crate::binary::module::name`; for tests beside the code, `crate::module::tests::name`.
+pub(crate) struct TestIndex {
+    /// `crate::binary::module::name`; for unit tests, `crate::module::tests::name`.
     pub(crate) tests: BTreeSet<String>,
-    /// Scenarios that are played, with their ending.
+    /// Scenarios listed in `scenarios.rs`, with the extension.
     pub(crate) listed: BTreeSet<String>,
-    /// Scenarios that are there.
+    /// Scenario files.
     pub(crate) files: BTreeSet<String>,
 }
 
-impl Known {
-    /// What is there in the crates of a directory.
-    pub(crate) fn under(crates: &Path) -> Self {
-        let mut known = Self::default();
-        for room in entries(crates).into_iter().filter(|path| path.is_dir()) {
-            let name = stem(&room);
-            known.follow(&room.join("src/lib.rs"), &name, &room.join("src"));
-            for entry in entries(&room.join("tests")) {
+impl TestIndex {
+    /// Indexes all crates in a directory.
+    pub(crate) fn build(crates: &Path) -> Self {
+        let mut index = Self::default();
+        for package in entries(crates).into_iter().filter(|path| path.is_dir()) {
+            let name = stem(&package);
+            index.follow(&package.join("src/lib.rs"), &name, &package.join("src"));
+            for entry in entries(&package.join("tests")) {
                 let (root, folder) = if entry.is_dir() {
                     (entry.join("main.rs"), entry.clone())
                 } else {
-                    (entry.clone(), room.join("tests"))
+                    (entry.clone(), package.join("tests"))
                 };
-                known.follow(&root, &format!("{name}::{}", stem(&entry)), &folder);
+                index.follow(&root, &format!("{name}::{}", stem(&entry)), &folder);
             }
         }
         let resolver = crates.join("resolver/tests");
-        known.listed.extend(listed_in(&fs::read_to_string(resolver.join("scenarios.rs")).unwrap()));
+        index.listed.extend(scenarios_in(&fs::read_to_string(resolver.join("scenarios.rs")).unwrap()));
         let files = entries(&resolver.join("scenarios")).into_iter();
-        known.files.extend(files.map(|path| format!("{}.rpl", stem(&path))));
-        known
+        index.files.extend(files.map(|path| format!("{}.rpl", stem(&path))));
+        index
     }
 
-    /// Takes the tests of `file`, the module `path`, and of the modules it declares, which are files in `folder`
-    /// unless a `#[path]` says otherwise.
+    /// Adds the tests of `file`, the module `path`, and of the modules it declares: files in `folder`
+    /// unless they have a `#[path]`.
     fn follow(&mut self, file: &Path, path: &str, folder: &Path) {
         let Ok(text) = fs::read_to_string(file) else { return };
         self.tests.extend(tests_in(&text).into_iter().map(|test| format!("{path}::{test}")));
-        let mut elsewhere = None;
+        let mut path_attribute = None;
         for line in text.lines() {
-            if let Some(place) = line.strip_prefix("#[path = \"").and_then(|rest| rest.strip_suffix("\"]")) {
-                elsewhere = Some(file.with_file_name(place));
+            if let Some(file_name) =
+                line.strip_prefix("#[path = \"").and_then(|rest| rest.strip_suffix("\"]"))
+            {
+                path_attribute = Some(file.with_file_name(file_name));
                 continue;
             }
-            let place = elsewhere.take();
+            let explicit = path_attribute.take();
             let Some((_, module)) = line.strip_suffix(';').and_then(|line| line.rsplit_once("mod ")) else {
                 continue;
             };
             let path = format!("{path}::{module}");
-            let beside = folder.join(module).with_extension("rs");
-            match place {
-                Some(place) => self.follow(&place, &path, &place.with_file_name("")),
-                None if beside.exists() => self.follow(&beside, &path, &folder.join(module)),
+            let sibling = folder.join(module).with_extension("rs");
+            match explicit {
+                Some(file) => self.follow(&file, &path, &file.with_file_name("")),
+                None if sibling.exists() => self.follow(&sibling, &path, &folder.join(module)),
                 None => self.follow(&folder.join(module).join("mod.rs"), &path, &folder.join(module)),
             }
         }
     }
 }
 
-/// The tests of a source file that are played, with the modules they stand in.
+/// The tests of a source file that are not ignored, with their inline modules.
 pub(crate) fn tests_in(text: &str) -> Vec<String> {
     let mut tests = Vec::new();
     let mut modules: Vec<(usize, &str)> = Vec::new();
@@ -95,8 +97,8 @@ pub(crate) fn tests_in(text: &str) -> Vec<String> {
     tests
 }
 
-/// The scenarios that a source file plays.
-pub(crate) fn listed_in(text: &str) -> Vec<String> {
+/// The scenarios listed in a source file.
+pub(crate) fn scenarios_in(text: &str) -> Vec<String> {
     let inside = text.lines().skip_while(|line| *line != "scenarios! {").skip(1);
     inside.take_while(|line| *line != "}").map(|line| format!("{}.rpl", line.trim())).collect()
 }

@@ -1,59 +1,59 @@
-//! The table, line by line.
+//! Checks of the table's lines.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::sources::Known;
+use crate::sources::TestIndex;
 
-/// What is wrong with a table, in the order of its lines.
-pub(crate) fn complaints(table: &str, known: &Known) -> Vec<String> {
-    let mut complaints = Vec::new();
-    let mut said = BTreeMap::new();
-    let mut named = BTreeSet::new();
+/// The errors of a table, in the order of its lines.
+pub(crate) fn errors(table: &str, index: &TestIndex) -> Vec<String> {
+    let mut errors = Vec::new();
+    let mut behaviours = BTreeMap::new();
+    let mut covered = BTreeSet::new();
     let lines = table.lines().zip(1..).filter(|(line, _)| is_behaviour(line));
     for (line, number) in lines {
-        let mut complain = |what: String| complaints.push(format!("line {number}: {what}"));
+        let mut report = |error: String| errors.push(format!("line {number}: {error}"));
         let cells: Vec<&str> = line.trim().trim_matches('|').split('|').map(str::trim).collect();
         let &[behaviour, source, tests] = cells.as_slice() else {
-            complain(format!("{} cells, and a line has 3 cells: behaviour, source, test", cells.len()));
+            report(format!("{} cells, and a line has 3 cells: behaviour, source, test", cells.len()));
             continue;
         };
         if behaviour.is_empty() {
-            complain("no behaviour".to_owned());
+            report("no behaviour".to_owned());
         }
-        if let Some(before) = said.insert(plain(behaviour), number) {
-            complain(format!("line {before} says the same: {behaviour}"));
+        if let Some(earlier) = behaviours.insert(normalized(behaviour), number) {
+            report(format!("the same behaviour as line {earlier}: {behaviour}"));
         }
-        sources(source).for_each(&mut complain);
-        named_tests(tests, known, &mut named).for_each(&mut complain);
+        source_errors(source).for_each(&mut report);
+        test_errors(tests, index, &mut covered).for_each(&mut report);
     }
-    if said.is_empty() {
-        complaints.push("there are no lines".to_owned());
+    if behaviours.is_empty() {
+        errors.push("the table has no lines".to_owned());
     }
-    let unnamed = known.listed.iter().filter(|scenario| !named.contains(scenario.as_str()));
-    complaints.extend(unnamed.map(|scenario| format!("no line names `{scenario}`")));
-    let unlisted = known.files.difference(&known.listed);
-    complaints.extend(unlisted.map(|scenario| format!("`{scenario}` is not listed in scenarios.rs")));
-    complaints
+    let uncovered = index.listed.iter().filter(|scenario| !covered.contains(scenario.as_str()));
+    errors.extend(uncovered.map(|scenario| format!("no line has `{scenario}`")));
+    let unlisted = index.files.difference(&index.listed);
+    errors.extend(unlisted.map(|scenario| format!("`{scenario}` is not listed in scenarios.rs")));
+    errors
 }
 
-/// Neither prose, nor the head of a table, nor the rule below it.
+/// A table row that is neither the header nor the rule below it.
 fn is_behaviour(line: &str) -> bool {
     line.starts_with('|') && !line.starts_with("| behaviour |") && !line.starts_with("| ---")
 }
 
-/// A behaviour without what only looks different.
-fn plain(behaviour: &str) -> String {
+/// The words of a behaviour in lower case.
+fn normalized(behaviour: &str) -> String {
     let words = behaviour.split(|letter: char| !letter.is_alphanumeric()).filter(|word| !word.is_empty());
     words.map(str::to_lowercase).collect::<Vec<_>>().join(" ")
 }
 
-fn sources(cell: &str) -> impl Iterator<Item = String> {
-    let none = cell.is_empty().then(|| "no source".to_owned());
-    let bad = cell.split(';').map(str::trim).filter(|source| !cell.is_empty() && !is_source(source));
-    none.into_iter().chain(bad.map(|source| format!("`{source}` is no source")))
+fn source_errors(cell: &str) -> impl Iterator<Item = String> {
+    let missing = cell.is_empty().then(|| "no source".to_owned());
+    let invalid = cell.split(';').map(str::trim).filter(|source| !cell.is_empty() && !is_source(source));
+    missing.into_iter().chain(invalid.map(|source| format!("`{source}` is not a source")))
 }
 
-/// A section of an RFC, a release of CoreDNS, or ourselves; a remark may follow in parentheses.
+/// `RFC N section N`, `CoreDNS N.N` or `ours`, optionally with a remark in parentheses.
 fn is_source(source: &str) -> bool {
     let (source, remark) =
         source.split_once(" (").map_or((source, None), |(source, rest)| (source, Some(rest)));
@@ -70,26 +70,26 @@ fn is_source(source: &str) -> bool {
     }
 }
 
-/// What is wrong with the tests of a line; scenarios among them are put into `named`.
-fn named_tests<'a>(
+/// The errors in the tests of a line; adds the tests to `covered`.
+fn test_errors<'a>(
     cell: &'a str,
-    known: &Known,
-    named: &mut BTreeSet<&'a str>,
+    index: &TestIndex,
+    covered: &mut BTreeSet<&'a str>,
 ) -> impl Iterator<Item = String> + use<> {
-    let mut wrong = Vec::new();
+    let mut errors = Vec::new();
     for test in cell.split(',').map(str::trim) {
         let Some(test) = test.strip_prefix('`').and_then(|test| test.strip_suffix('`')) else {
-            wrong.push(if test.is_empty() {
+            errors.push(if test.is_empty() {
                 "no test".to_owned()
             } else {
-                format!("`{test}` in quotes like these")
+                format!("`{test}` is not in backquotes")
             });
             continue;
         };
-        if !known.tests.contains(test) && !known.listed.contains(test) {
-            wrong.push(format!("there is no test `{test}`"));
+        if !index.tests.contains(test) && !index.listed.contains(test) {
+            errors.push(format!("no test `{test}`"));
         }
-        named.insert(test);
+        covered.insert(test);
     }
-    wrong.into_iter()
+    errors.into_iter()
 }
