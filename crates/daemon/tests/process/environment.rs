@@ -15,7 +15,7 @@ use testkit::client::{Client, Pipeline, QueryOptions, Response};
 use testkit::clock::now;
 use testkit::upstream::Upstream;
 
-use crate::log_output::Heard;
+use crate::log_output::LogOutput;
 use crate::responses::get;
 
 /// The bound of every wait for something that must happen: long enough for a busy machine, never waited for when
@@ -197,8 +197,8 @@ impl Launch {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let stdout = (!self.mute).then(|| Heard::listen(child.stdout.take().unwrap()));
-        let stderr = Heard::listen(child.stderr.take().unwrap());
+        let stdout = (!self.mute).then(|| LogOutput::capture(child.stdout.take().unwrap()));
+        let stderr = LogOutput::capture(child.stderr.take().unwrap());
         Daemon { ip, child, folder, stdout, stderr }
     }
 }
@@ -208,8 +208,8 @@ pub(crate) struct Daemon {
     pub(crate) ip: Ipv4Addr,
     child: Child,
     folder: PathBuf,
-    stdout: Option<Heard>,
-    stderr: Heard,
+    stdout: Option<LogOutput>,
+    stderr: LogOutput,
 }
 
 /// How the process ended.
@@ -331,13 +331,13 @@ impl Daemon {
 
     /// Everything it has said so far, on stdout and stderr.
     pub(crate) fn heard(&self) -> Vec<String> {
-        let stdout = self.stdout.iter().flat_map(Heard::lines);
+        let stdout = self.stdout.iter().flat_map(LogOutput::lines);
         stdout.chain(self.stderr.lines()).collect()
     }
 
     /// Waits for a line with `part` in it on stdout, and gives the first.
     pub(crate) fn says(&self, part: &str) -> String {
-        let line = self.stdout.as_ref().unwrap().wait_for(part);
+        let line = self.stdout.as_ref().unwrap().wait_for_line(part);
         line.unwrap_or_else(|| panic!("never said {part:?}: {:?}", self.heard()))
     }
 
@@ -355,8 +355,8 @@ impl Daemon {
             status.is_some()
         });
         assert!(ended, "still there: {:?}", self.heard());
-        let stdout = self.stdout.as_mut().map(Heard::all).unwrap_or_default();
-        End { code, stdout, stderr: self.stderr.all() }
+        let stdout = self.stdout.as_mut().map(LogOutput::finish).unwrap_or_default();
+        End { code, stdout, stderr: self.stderr.finish() }
     }
 
     /// Ends it as the kubelet does.

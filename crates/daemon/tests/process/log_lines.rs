@@ -1,4 +1,4 @@
-//! What it says while it serves, as CoreDNS says it.
+//! Log lines in service: query log, errors, start-up, slow reader of stdout.
 
 use std::net::{Ipv4Addr, UdpSocket};
 use std::time::Duration;
@@ -11,21 +11,21 @@ use testkit::upstream::ClosedPort;
 use crate::environment::{DNS, Daemon, Launch, PATIENCE, READY, forwarding, localhost, upstream, within};
 use crate::responses::with_edns;
 
-/// A Corefile whose block has one more directive.
+/// A Corefile with `directive` in place of `errors`.
 fn with_directive(upstream: &testkit::upstream::Upstream, directive: &str) -> String {
     forwarding(upstream, "force_tcp").replace("errors", directive)
 }
 
-/// The words of a line of the query log whose last, the duration, is checked and taken off.
+/// A query-log line without its last field, the duration, which is checked.
 fn without_duration(line: &str) -> String {
-    let (words, duration) = line.rsplit_once(' ').unwrap();
+    let (fields, duration) = line.rsplit_once(' ').unwrap();
     let seconds = duration.strip_suffix('s').unwrap();
     assert!(seconds.parse::<f64>().unwrap() < 5.0, "{line}");
-    words.to_owned()
+    fields.to_owned()
 }
 
 #[test]
-fn the_query_log_has_coredns_form() {
+fn the_query_log_equals_coredns() {
     let upstream = upstream();
     let daemon = Daemon::start(&with_directive(&upstream, "log"));
     let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
@@ -52,7 +52,7 @@ fn the_query_log_has_coredns_form() {
 }
 
 #[test]
-fn failures_alike_are_told_as_one_when_their_time_is_over_or_the_process_ends() {
+fn consolidated_errors_are_logged_after_the_period_or_at_exit() {
     let closed = ClosedPort::bind(localhost()).unwrap();
     let start = |period: &str| {
         let errors = format!("errors {{\n consolidate {period} \"^dial .* refused$\" warning\n }}");
@@ -64,21 +64,21 @@ fn failures_alike_are_told_as_one_when_their_time_is_over_or_the_process_ends() 
             daemon.ask(&format!("ok-{number}.example."));
         }
     };
-    let told = |period: &str| {
+    let summary = |period: &str| {
         format!("[WARNING] plugin/errors: 3 errors like '^dial .* refused$' occurred in last {period}")
     };
     let daemon = start("1s");
     ask_three(&daemon);
-    assert_eq!(daemon.says("plugin/errors"), told("1s"));
+    assert_eq!(daemon.says("plugin/errors"), summary("1s"));
     let daemon = start("1h");
     ask_three(&daemon);
     let end = daemon.terminate();
     let lines: Vec<&String> = end.stdout.iter().filter(|line| line.contains("plugin/errors")).collect();
-    assert_eq!(lines, [&told("1h0m0s")]);
+    assert_eq!(lines, [&summary("1h0m0s")]);
 }
 
 #[test]
-fn the_start_is_told_zone_by_zone_or_not_at_all() {
+fn start_up_lists_the_zones_unless_quiet() {
     let upstream = upstream();
     let corefile = forwarding(&upstream, "force_tcp");
     let daemon = Daemon::start(&corefile);
@@ -92,14 +92,14 @@ fn the_start_is_told_zone_by_zone_or_not_at_all() {
 }
 
 #[test]
-fn a_reader_that_does_not_read_stalls_nobody() {
+fn a_blocked_reader_of_stdout_does_not_delay_responses() {
     let upstream = upstream();
     let daemon = Launch::new(&with_directive(&upstream, "log")).unread().start().when_ready();
     let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     socket.connect(daemon.at(DNS)).unwrap();
     socket.set_read_timeout(Some(PATIENCE)).unwrap();
     let query = QueryOptions::default().message(1, "ok-1.example.", RecordType::A).unwrap().to_vec().unwrap();
-    // More than the pipe and the queue of lines hold.
+    // More lines than the pipe and the log queue hold.
     for _ in 0..6000 {
         socket.send(&query).unwrap();
         socket.recv(&mut [0; 512]).unwrap();
@@ -107,7 +107,7 @@ fn a_reader_that_does_not_read_stalls_nobody() {
     assert!(daemon.metric("nodelocaldns_log_lines_dropped_total") > 0);
     let answer = daemon.ask("ok-2.example.");
     assert!(answer.elapsed < Duration::from_secs(1));
-    let told = now();
+    let terminated = now();
     assert_eq!(daemon.terminate().code, Some(0));
-    assert!(within(Duration::from_secs(5), told));
+    assert!(within(Duration::from_secs(5), terminated));
 }

@@ -1,4 +1,4 @@
-//! What a process says.
+//! Captured log output of a process.
 
 use std::io::{BufRead, BufReader, Read};
 use std::sync::{Arc, Condvar, Mutex};
@@ -6,30 +6,30 @@ use std::thread::{Builder, JoinHandle};
 
 use crate::environment::PATIENCE;
 
-/// The lines that come out of a pipe.
-pub(crate) struct Heard {
+/// The lines read from a pipe.
+pub(crate) struct LogOutput {
     lines: Arc<(Mutex<Vec<String>>, Condvar)>,
     thread: Option<JoinHandle<()>>,
 }
 
-impl Heard {
-    pub(crate) fn listen(pipe: impl Read + Send + 'static) -> Self {
+impl LogOutput {
+    pub(crate) fn capture(pipe: impl Read + Send + 'static) -> Self {
         let lines: Arc<(Mutex<Vec<String>>, Condvar)> = Arc::default();
-        let here = Arc::clone(&lines);
-        let thread = Builder::new().name("listener".to_owned()).spawn(move || {
+        let shared = Arc::clone(&lines);
+        let thread = Builder::new().name("log-capture".to_owned()).spawn(move || {
             for line in BufReader::new(pipe).lines() {
                 lines.0.lock().unwrap().push(line.unwrap());
                 lines.1.notify_all();
             }
         });
-        Self { lines: here, thread: Some(thread.unwrap()) }
+        Self { lines: shared, thread: Some(thread.unwrap()) }
     }
 
     pub(crate) fn lines(&self) -> Vec<String> {
         self.lines.0.lock().unwrap().clone()
     }
 
-    pub(crate) fn wait_for(&self, part: &str) -> Option<String> {
+    pub(crate) fn wait_for_line(&self, part: &str) -> Option<String> {
         let find = |lines: &[String]| lines.iter().find(|line| line.contains(part)).cloned();
         let (lines, changed) = &*self.lines;
         let waited =
@@ -37,8 +37,8 @@ impl Heard {
         find(&waited.unwrap().0)
     }
 
-    /// Everything, once the other end is closed.
-    pub(crate) fn all(&mut self) -> Vec<String> {
+    /// All lines, when the other end is closed.
+    pub(crate) fn finish(&mut self) -> Vec<String> {
         self.thread.take().map(JoinHandle::join).unwrap().unwrap();
         self.lines()
     }

@@ -1,4 +1,4 @@
-//! Exact counts after a known traffic.
+//! Exact values of counters after known traffic.
 
 use testkit::RecordType;
 use testkit::client::QueryOptions;
@@ -7,7 +7,7 @@ use crate::environment::{DNS, Daemon, forwarding, upstream};
 use crate::responses::{data, with_edns};
 
 #[test]
-fn a_known_traffic_moves_each_counter_by_its_number() {
+fn known_traffic_increments_each_counter_exactly() {
     let upstream = upstream();
     let daemon = Daemon::forwarding_to(&upstream, "force_tcp");
     let (ip, to) = (daemon.ip, upstream.addr());
@@ -68,11 +68,11 @@ fn a_known_traffic_moves_each_counter_by_its_number() {
         assert_eq!(daemon.metric(&wanted), count, "{wanted}");
     }
     assert_eq!(upstream.queries().len(), 6);
-    assert!(!daemon.page().to_lowercase().contains("example"), "names are the clients' own");
+    assert!(!daemon.page().to_lowercase().contains("example"), "query names are not labels");
 }
 
 #[test]
-fn a_block_without_prometheus_is_not_counted_but_its_cache_is() {
+fn a_server_block_without_prometheus_counts_only_its_cache() {
     let upstream = upstream();
     let corefile = forwarding(&upstream, "force_tcp").replace("prometheus @:9253", "");
     let daemon = Daemon::start(&corefile);

@@ -1,4 +1,4 @@
-//! What comes back, and what of it a test looks at.
+//! Parts of DNS and HTTP responses that tests compare.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -9,7 +9,7 @@ use testkit::client::{QueryOptions, Response};
 
 use crate::environment::PATIENCE;
 
-/// Asks an HTTP endpoint for a page; nothing while nobody listens.
+/// GET of an HTTP endpoint: status and body; `None` when the port is closed.
 pub(crate) fn get(server: SocketAddr, path: &str) -> Option<(u16, String)> {
     let mut stream = TcpStream::connect_timeout(&server, PATIENCE).ok()?;
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -25,17 +25,17 @@ pub(crate) fn code(reply: &Response) -> ResponseCode {
     reply.message.metadata.response_code
 }
 
-/// The data of the answer section.
+/// RDATA of the answer section.
 pub(crate) fn data(reply: &Response) -> Vec<String> {
     reply.message.answers.iter().map(|record| record.data.to_string()).collect()
 }
 
-/// The TTL of the first answer.
+/// TTL of the first answer record.
 pub(crate) fn ttl(reply: &Response) -> u32 {
     reply.message.answers[0].ttl
 }
 
-/// The code of the Extended DNS Error (RFC 8914), if there is one.
+/// Extended DNS Error code (RFC 8914).
 pub(crate) fn extended_error(reply: &Response) -> Option<u16> {
     let options = reply.message.edns.as_ref()?.options().as_ref();
     options.iter().find_map(|(code, option)| match option {
@@ -46,7 +46,7 @@ pub(crate) fn extended_error(reply: &Response) -> Option<u16> {
     })
 }
 
-/// How a stub resolver with EDNS asks.
+/// Options of a stub resolver with EDNS.
 pub(crate) fn with_edns() -> QueryOptions {
     QueryOptions { edns: Some(1232), ..QueryOptions::default() }
 }
