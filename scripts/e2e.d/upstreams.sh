@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# The two CoreDNS: the cluster's, in its pod behind the Service, and the one outside that the node's resolv.conf names.
+# Two CoreDNS: one in its pod behind the Service, one outside, named by the node's resolv.conf.
 
 readonly UPSTREAM_LOG=$WORK/coredns.log OUTSIDE_LOG=$WORK/outside.log
 coredns_pid=
@@ -61,40 +61,40 @@ kill_coredns() {
 }
 
 upstream_answers() { # upstream_answers NAMESPACE ADDRESS
-    inside "$1" dig +time=1 +tries=1 +short "@$2" ns.dns.cluster.local | grep -q .
+    netns_exec "$1" dig +time=1 +tries=1 +short "@$2" ns.dns.cluster.local | grep -q .
 }
 
 start_upstreams() {
     prepare_upstreams
-    start coredns "$WORK/slow.log" "$ACTORS" answer-slowly "127.0.0.1:$SLOW_PORT"
+    start coredns "$WORK/slow.log" "$DNSTOOL" slow-upstream "127.0.0.1:$SLOW_PORT"
     start outside "$OUTSIDE_LOG" "$COREDNS" -conf "$WORK/outside.Corefile"
     start_coredns
     eventually 10 outside_answers || fail_setup "the CoreDNS outside does not answer" "$OUTSIDE_LOG"
 }
 
 outside_answers() {
-    inside node dig +time=1 +tries=1 +short "@$OUTSIDE_IP" ns.example.test | grep -q .
+    netns_exec node dig +time=1 +tries=1 +short "@$OUTSIDE_IP" ns.example.test | grep -q .
 }
 
-# CoreDNS logs a query after it has answered it. A question of our own, once it is in the log, stands behind all that were
-# answered before it.
-settle() { # settle NAMESPACE ADDRESS LOG
+# CoreDNS logs a query after its response: once a marker query is in the log, all earlier ones are.
+sync_query_log() { # sync_query_log NAMESPACE ADDRESS LOG
     local marker=marker-$RANDOM$RANDOM.invalid
-    inside "$1" dig +time=2 +tries=1 "@$2" "$marker" >/dev/null
-    eventually 2 grep -q "$marker" "$3" || complain "the upstream's log" "to show $marker" "$(tail -3 "$3")"
+    netns_exec "$1" dig +time=2 +tries=1 "@$2" "$marker" >/dev/null
+    eventually 2 grep -q "$marker" "$3" || fail_case "the upstream's log" "to show $marker" "$(tail -3 "$3")"
 }
 
-# The lines in CoreDNS's log about a name, of the form: [INFO] CLIENT:PORT - ID "TYPE CLASS NAME PROTOCOL ..." RCODE ...
-seen_by_coredns() { # seen_by_coredns NAME_REGEX [TYPE_REGEX]
-    settle coredns 127.0.0.1 "$UPSTREAM_LOG"
+# Lines of CoreDNS's log about a name:
+# [INFO] CLIENT:PORT - ID "TYPE CLASS NAME PROTOCOL ..." RCODE ...
+queries_at_coredns() { # queries_at_coredns NAME_REGEX [TYPE_REGEX]
+    sync_query_log coredns 127.0.0.1 "$UPSTREAM_LOG"
     grep -E "\"${2:-[A-Z]+} IN $1\.? " "$UPSTREAM_LOG" || true
 }
 
-seen_outside() { # seen_outside NAME_REGEX [TYPE_REGEX]
-    settle node "$OUTSIDE_IP" "$OUTSIDE_LOG"
+queries_outside() { # queries_outside NAME_REGEX [TYPE_REGEX]
+    sync_query_log node "$OUTSIDE_IP" "$OUTSIDE_LOG"
     grep -E "\"${2:-[A-Z]+} IN $1\.? " "$OUTSIDE_LOG" || true
 }
 
-lines() { # lines TEXT: how many
+count_lines() { # count_lines TEXT
     grep -c . <<<"$1" || true
 }

@@ -19,9 +19,9 @@ const (
 	headerLen     = 12
 )
 
-var errShort = errors.New("the message ends too early")
+var errShort = errors.New("truncated message")
 
-// As much of a DNS message as the actors need (RFC 1035 4.1).
+// message holds the parts of a DNS message that dnstool needs (RFC 1035 section 4.1).
 type message struct {
 	id        uint16
 	rcode     int
@@ -52,7 +52,7 @@ func query(id uint16, name string) []byte {
 	return appendQuestion(header(id, recursion, 0), name, typeA)
 }
 
-// The answer to a question for an address; NXDOMAIN without one, NODATA for other types.
+// reply answers an A query with the address; NXDOMAIN without one, NODATA for other types.
 func reply(question message, address string) []byte {
 	flags := uint16(responseFlag | authoritative | recursion)
 	ip, err := netip.ParseAddr(address)
@@ -95,8 +95,8 @@ func parse(m []byte) (message, error) {
 	return parsed, nil
 }
 
-// The name at an offset and the offset behind it. What a compression pointer leads to is left out: only owners of
-// answers are compressed, and nobody asks for those.
+// parseName returns the name at an offset and the offset behind it. Compression pointers are not
+// followed: only owner names of answers are compressed, and those are not used.
 func parseName(m []byte, at int) (string, int, error) {
 	var labels []string
 	for at < len(m) {

@@ -14,8 +14,8 @@ import (
 	"time"
 )
 
-// How long a client waits: longer than the 5 s of common resolvers, so that a late answer is told from none.
-const patience = 6 * time.Second
+// Longer than the 5 s of stub resolvers, to tell a late response from none.
+const timeout = 6 * time.Second
 
 type outcome struct {
 	answer  message
@@ -52,8 +52,8 @@ func (t *tally) String() string {
 		t.sent, t.answered, t.servfail, t.otherRcode, t.wrong, t.refused, t.lost, t.slowest.Milliseconds())
 }
 
-// One question from a socket of its own, sent once.
-func ask(server, name string) (o outcome) {
+// exchange sends one query, once, from a new socket.
+func exchange(server, name string) (o outcome) {
 	began := time.Now()
 	defer func() { o.elapsed = time.Since(began) }()
 	socket, err := net.Dial("udp", net.JoinHostPort(server, "53"))
@@ -65,7 +65,7 @@ func ask(server, name string) (o outcome) {
 	if _, err := socket.Write(query(id, name)); err != nil {
 		return outcome{err: err}
 	}
-	if err := socket.SetReadDeadline(began.Add(patience)); err != nil {
+	if err := socket.SetReadDeadline(began.Add(timeout)); err != nil {
 		return outcome{err: err}
 	}
 	buffer := make([]byte, 4096)
@@ -85,7 +85,7 @@ func numbered(pattern string, i int) string {
 	return strings.ReplaceAll(pattern, "%d", fmt.Sprint(i))
 }
 
-// All questions at once.
+// burst sends all queries at once.
 func burst(server string, number int, pattern string) *tally {
 	outcomes := make([]outcome, number)
 	start := make(chan struct{})
@@ -95,7 +95,7 @@ func burst(server string, number int, pattern string) *tally {
 		go func() {
 			defer all.Done()
 			<-start
-			outcomes[i] = ask(server, numbered(pattern, i))
+			outcomes[i] = exchange(server, numbered(pattern, i))
 		}()
 	}
 	close(start)
@@ -107,23 +107,24 @@ func burst(server string, number int, pattern string) *tally {
 	return t
 }
 
-// All questions in one write on a TCP connection; the names in the order in which their answers come.
+// pipeline sends all queries in one write on a TCP connection and returns the names in the order of the
+// responses.
 func pipeline(server string, names []string) ([]string, error) {
-	connection, err := net.DialTimeout("tcp", net.JoinHostPort(server, "53"), patience)
+	connection, err := net.DialTimeout("tcp", net.JoinHostPort(server, "53"), timeout)
 	if err != nil {
 		return nil, err
 	}
 	defer connection.Close()
-	if err := connection.SetDeadline(time.Now().Add(patience)); err != nil {
+	if err := connection.SetDeadline(time.Now().Add(timeout)); err != nil {
 		return nil, err
 	}
-	var questions []byte
+	var queries []byte
 	for i, name := range names {
-		question := query(uint16(i), name)
-		questions = binary.BigEndian.AppendUint16(questions, uint16(len(question)))
-		questions = append(questions, question...)
+		message := query(uint16(i), name)
+		queries = binary.BigEndian.AppendUint16(queries, uint16(len(message)))
+		queries = append(queries, message...)
 	}
-	if _, err := connection.Write(questions); err != nil {
+	if _, err := connection.Write(queries); err != nil {
 		return nil, err
 	}
 	var order []string
@@ -145,7 +146,7 @@ func pipeline(server string, names []string) ([]string, error) {
 	return order, nil
 }
 
-// Questions at a constant rate per second, until the end is asked for; then waits for what is open.
+// load sends queries at a constant rate per second until ended, and waits for the outstanding ones.
 func load(ended context.Context, server string, rate int, pattern string) *tally {
 	t := &tally{}
 	var lock sync.Mutex
@@ -161,7 +162,7 @@ func load(ended context.Context, server string, rate int, pattern string) *tally
 			all.Add(1)
 			go func() {
 				defer all.Done()
-				o := ask(server, numbered(pattern, i))
+				o := exchange(server, numbered(pattern, i))
 				lock.Lock()
 				defer lock.Unlock()
 				t.add(o, "")

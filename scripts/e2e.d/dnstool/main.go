@@ -1,4 +1,4 @@
-// Actors of the end-to-end cases: the pods' programs and the slow part of the world.
+// dnstool: DNS clients, a slow upstream and a port holder for the end-to-end test.
 package main
 
 import (
@@ -14,16 +14,16 @@ import (
 	"time"
 )
 
-const usage = `usage: actors answer-slowly ADDRESS
-       actors hold udp|tcp ADDRESS
-       actors resolve NAME
-       actors burst ADDRESS NUMBER NAME    (%d in NAME counts from 0)
-       actors pipeline ADDRESS NAME...     (on one TCP connection; prints the names in the order of their answers)
-       actors load ADDRESS RATE NAME       (until SIGTERM; %d counts from 0)`
+const usage = `usage: dnstool slow-upstream ADDRESS
+       dnstool hold-port udp|tcp ADDRESS
+       dnstool resolve NAME
+       dnstool burst ADDRESS NUMBER NAME    (%d in NAME counts from 0)
+       dnstool pipeline ADDRESS NAME...     (on one TCP connection; prints the names in response order)
+       dnstool load ADDRESS RATE NAME       (until SIGTERM; %d counts from 0)`
 
 func main() {
 	if err := run(os.Args[1:]); err != nil {
-		fmt.Fprintln(os.Stderr, "actors:", err)
+		fmt.Fprintln(os.Stderr, "dnstool:", err)
 		os.Exit(1)
 	}
 }
@@ -32,10 +32,10 @@ func run(args []string) error {
 	ended, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
 	switch {
-	case len(args) == 2 && args[0] == "answer-slowly":
-		return answerSlowly(args[1])
-	case len(args) == 3 && args[0] == "hold":
-		return hold(ended, args[1], args[2])
+	case len(args) == 2 && args[0] == "slow-upstream":
+		return serveSlowly(args[1])
+	case len(args) == 3 && args[0] == "hold-port":
+		return holdPort(ended, args[1], args[2])
 	case len(args) == 2 && args[0] == "resolve":
 		return resolve(args[1])
 	case len(args) > 2 && args[0] == "pipeline":
@@ -57,8 +57,8 @@ func run(args []string) error {
 	return fmt.Errorf("%s", usage)
 }
 
-// Occupies a port as a server without SO_REUSEPORT does, until SIGTERM.
-func hold(ended context.Context, network, address string) error {
+// holdPort binds a port without SO_REUSEPORT until SIGTERM.
+func holdPort(ended context.Context, network, address string) error {
 	var closer interface{ Close() error }
 	var err error
 	if network == "udp" {
@@ -75,11 +75,11 @@ func hold(ended context.Context, network, address string) error {
 	return nil
 }
 
-// Go's own resolver, since the build has no cgo.
+// resolve uses Go's resolver: the build has no cgo.
 func resolve(name string) error {
-	within, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	addresses, err := net.DefaultResolver.LookupHost(within, name)
+	addresses, err := net.DefaultResolver.LookupHost(ctx, name)
 	if err != nil {
 		return err
 	}

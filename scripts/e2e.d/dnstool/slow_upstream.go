@@ -11,8 +11,9 @@ import (
 
 var slowName = regexp.MustCompile(`^n([0-9]{1,3})\.after([0-9]{1,4})ms\.`)
 
-// Answers n7.after300ms.ANYTHING with the address 10.233.20.7, 300 ms later, and says at once that it was asked.
-func answerSlowly(address string) error {
+// serveSlowly answers n7.after300ms.ANYTHING with the address 10.233.20.7 after 300 ms, and prints each
+// query when it arrives.
+func serveSlowly(address string) error {
 	socket, err := net.ListenPacket("udp", address)
 	if err != nil {
 		return err
@@ -24,21 +25,21 @@ func answerSlowly(address string) error {
 		if err != nil {
 			return err
 		}
-		question, err := parse(buffer[:n])
+		query, err := parse(buffer[:n])
 		if err != nil {
 			log.Print(err)
 			continue
 		}
-		fmt.Println("asked", question.name)
-		time.AfterFunc(delay(question.name), func() {
-			if _, err := socket.WriteTo(reply(question, slowAnswer(question.name)), client); err != nil {
+		fmt.Println("asked", query.name)
+		time.AfterFunc(delay(query.name), func() {
+			if _, err := socket.WriteTo(reply(query, slowAnswer(query.name)), client); err != nil {
 				log.Print(err)
 			}
 		})
 	}
 }
 
-// The address that a slow name has, nothing for other names.
+// slowAnswer returns the address of a slow name, "" for other names.
 func slowAnswer(name string) string {
 	match := slowName.FindStringSubmatch(name)
 	if match == nil {

@@ -1,3 +1,0 @@
-module actors
-
-go 1.24

@@ -1,0 +1,3 @@
+module dnstool
+
+go 1.24
