@@ -33,7 +33,7 @@ the_predecessor_resumes_and_repairs_the_node_when_its_successor_is_killed() {
     await_load_progress
     kill_daemon
     daemon_pid=$predecessor_pid daemon_log=$predecessor_log predecessor_pid=
-    eventually 5 grep -q 'in service again' "$daemon_log" || fail_case "the log of the predecessor" "in service again" "$(tail -3 "$daemon_log")"
+    eventually 5 grep -q 'active again' "$daemon_log" || fail_case "the log of the predecessor" "active again" "$(tail -3 "$daemon_log")"
     await_load_progress
     # Only the queries that it had read and not answered are lost.
     expect_loss_below 10
@@ -136,7 +136,7 @@ the_startup_probe_checks_the_instance_of_its_own_pod() {
     expect_probe 1 "absent is not there: mount it" "$NODELOCALDNS" -probe -handover-dir "$WORK/absent"
     rm -rf "$WORK/handover"
     mkdir "$WORK/handover"
-    expect_probe 1 "no instance is in service yet" "$NODELOCALDNS" -probe -handover-dir "$WORK/handover"
+    expect_probe 1 "no instance is active yet" "$NODELOCALDNS" -probe -handover-dir "$WORK/handover"
     write_corefile
     set_arguments -localip "$LOCAL_IP,$LOCAL_IP6" -handover-dir "$WORK/handover"
     starts=$((starts + 1)) daemon_log=$WORK/daemon-$starts.log
@@ -148,7 +148,7 @@ the_startup_probe_checks_the_instance_of_its_own_pod() {
     daemon_pid=$inner
     await_answers || return 0
     eventually 5 probe_in_pod "$inner" || fail_case "the probe in the pod" "exit code 0" "$(probe_in_pod "$inner" 2>&1)"
-    expect_probe 1 "the instance of another pod is still in service" \
+    expect_probe 1 "the instance of another pod is still active" \
         unshare --pid --fork --mount-proc "$NODELOCALDNS" -probe -handover-dir "$WORK/handover"
     node_setting ipv6/conf/nodelocaldns/disable_ipv6 1
     eventually 5 probe_fails_with "$inner" "not in place yet: link" ||

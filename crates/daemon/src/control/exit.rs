@@ -1,40 +1,42 @@
-//! How the process ends, and what it says then.
+//! Why the process exits, the message on stderr, and the exit code.
 
 use std::fmt;
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::process::ExitCode;
 
+use corefile::ConfigError;
+
 use crate::flags::UsageError;
 use crate::http::BindError;
 use crate::worker::config::IdsExhausted;
-use corefile::ConfigError;
 
-/// An end that was asked for.
+/// An exit that was requested.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ExitReason {
-    /// By a signal.
+    /// A signal.
     Signal,
-    /// By a second signal, which cut the first one's courtesies short.
+    /// A second signal, which cut the orderly shutdown short.
     SecondSignal,
-    /// By a signal, when another instance had taken over.
+    /// A signal, after a successor had taken over.
     HandedOver,
 }
 
-/// An end that was not. Each text is for the operator: what, where, why, and what to do.
+/// An error that ends the process. Each text is for the operator: what failed, where, why, and the remedy.
 #[derive(Debug)]
 pub(crate) enum FatalError {
     Config(ConfigError),
     LinkKind(linux::link::UnknownLinkKind),
     Node(linux::node::NodeError),
     Bind(SocketAddr, io::Error),
-    Admin(BindError),
+    Http(BindError),
     IdsExhausted(IdsExhausted),
     Metrics(prometheus::Error),
-    Thread(io::Error),
-    WorkerDied,
-    Panicked,
-    Loop(String),
+    /// The system refuses a thread, a timer, a descriptor or a signal handler.
+    System(io::Error),
+    WorkerExited,
+    ControlPanicked,
+    ForwardingLoop(String),
 }
 
 impl fmt::Display for FatalError {
@@ -43,26 +45,26 @@ impl fmt::Display for FatalError {
             Self::Config(error) => error.fmt(f),
             Self::LinkKind(error) => write!(f, "-link-kind: {error}"),
             Self::Node(error) => error.fmt(f),
-            Self::Bind(address, error) => write!(f, "Listen: listen {address}: bind: {}", Reason(error)),
-            Self::Admin(error) => error.fmt(f),
+            Self::Bind(address, error) => write!(f, "Listen: listen {address}: bind: {}", BindReason(error)),
+            Self::Http(error) => error.fmt(f),
             Self::IdsExhausted(error) => error.fmt(f),
-            Self::Metrics(error) => write!(f, "the metrics cannot be served: {error}"),
-            Self::Thread(error) => write!(f, "the system gives no thread, timer or signal: {error}"),
-            Self::WorkerDied => {
-                f.write_str("a worker has ended by itself, which is a bug: leaving, to be started again")
+            Self::Metrics(error) => write!(f, "metrics cannot be served: {error}"),
+            Self::System(error) => write!(f, "no thread, timer or signal handler from the system: {error}"),
+            Self::WorkerExited => {
+                f.write_str("a worker thread exited unexpectedly, which is a bug: exiting to be restarted")
             }
-            Self::Panicked => {
-                f.write_str("the control thread has panicked, which is a bug: leaving, to be started again")
+            Self::ControlPanicked => {
+                f.write_str("the control thread panicked, which is a bug: exiting to be restarted")
             }
-            Self::Loop(text) => f.write_str(text),
+            Self::ForwardingLoop(text) => f.write_str(text),
         }
     }
 }
 
-/// A reason in Go's words, which operators grep for, and what to do.
-struct Reason<'a>(&'a io::Error);
+/// The reason of a bind error in Go's words, which operators grep for, and the remedy.
+struct BindReason<'a>(&'a io::Error);
 
-impl fmt::Display for Reason<'_> {
+impl fmt::Display for BindReason<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0.kind() {
             io::ErrorKind::AddrInUse => f.write_str(
@@ -77,8 +79,14 @@ impl fmt::Display for Reason<'_> {
     }
 }
 
-/// Help and the version go to stdout and are a success; anything else is a mistake on the command line.
-pub(super) fn usage(usage: &UsageError) -> ExitCode {
+/// Writes a reason for a failure to stderr.
+pub(super) fn print_error(reason: &dyn fmt::Display) {
+    // A closed stderr leaves no place to report to.
+    writeln!(io::stderr(), "{reason}").ok();
+}
+
+/// Help and version go to stdout with code 0, usage errors to stderr.
+pub(super) fn print_usage(usage: &UsageError) -> ExitCode {
     let written = if usage.code == 0 {
         write!(io::stdout(), "{}", usage.text)
     } else {

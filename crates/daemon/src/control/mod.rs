@@ -1,146 +1,132 @@
-//! The control thread: brings the process up, keeps it in order, and takes it down again.
+//! The control thread: starts the process, runs the instance, and restores the node at the end.
 //!
-//! Nothing here is on the way of an answer. What a worker needs to know it is told; what it has to say it leaves
-//! for this thread to read.
+//! It handles no packets: workers receive configurations and commands from it, and write counters that it reads.
 
+mod active_config;
+mod context;
 mod exit;
+mod handover;
+mod http_endpoints;
 mod instance;
+mod loop_detection;
+mod node;
+mod readiness_conditions;
 mod reload;
+mod shared_cache;
 mod signals;
 mod startup_probe;
 mod teardown;
 mod upstream_files;
+mod watchdog;
+mod workers;
 
 use std::future::poll_fn;
-use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::process::ExitCode;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use linux::link::LinkConfig;
-use linux::node::{NodeConfig, NodeEvent, NodeSetup};
-use linux::notrack::NotrackConfig;
+use corefile::Corefile;
+use linux::node::NodeSetup;
 use tracing::{error, info, warn};
 
-use crate::counters::CounterRegistry;
 use crate::environment;
 use crate::flags::{self, Flags};
-use crate::handover::{ReceivedOffer, SocketDirectory};
+use crate::handover::{OfferResponse, ReceivedOffer, SocketDirectory};
 use crate::host::OsHost;
-use crate::http::{HandlerState, Limits};
 use crate::logging::{self, Logger};
-use crate::metrics::{BuildInfo, Exposition, ProcessCounters, SetupError};
-use crate::readiness::Readiness;
-use crate::worker::config;
-use corefile::Corefile;
-use corefile::Environment;
-use corefile::settings::Settings;
-pub(crate) use exit::{ExitReason, FatalError};
-use instance::{Instance, ReadinessConditions, Standby, StopReason};
+use crate::metrics::ProcessCounters;
+use context::ProcessContext;
+use exit::{ExitReason, FatalError};
+use instance::Instance;
 use signals::Signals;
 
-/// The packet-filter table.
-const TABLE: &str = "nodelocaldns";
-/// The limit that most systems give a process that does not ask for more.
-const USUAL_DESCRIPTORS: u64 = 1024;
-/// How long the last log lines may take to be written.
-const LAST_WORDS: Duration = Duration::from_secs(1);
+/// The usual limit of open file descriptors (RLIMIT_NOFILE), assumed when it cannot be raised.
+const DEFAULT_DESCRIPTOR_LIMIT: u64 = 1024;
+/// For the last log lines to be written.
+const LOG_FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Runs the program: `args` are the command line, the program's name first.
 pub fn run(args: impl IntoIterator<Item = std::ffi::OsString>) -> ExitCode {
     let flags = match flags::parse(args) {
         Ok(flags) => flags,
-        Err(usage) => return exit::usage(&usage),
+        Err(usage) => return exit::print_usage(&usage),
     };
     if flags.probe {
         return startup_probe::probe(flags.handover_dir.as_deref());
     }
-    let process = Arc::new(ProcessCounters::default());
-    let ending = match Logger::start(std::io::stdout(), logging::QUEUE_LEN, Arc::clone(&process)) {
+    let counters = Arc::new(ProcessCounters::default());
+    let ended = match Logger::start(std::io::stdout(), logging::QUEUE_LEN, Arc::clone(&counters)) {
         Ok(logger) => {
-            let ending = with_logger(&flags, &logger, &process);
-            logger.flush(LAST_WORDS);
-            ending
+            let ended = run_with_logger(&flags, &logger, &counters);
+            logger.flush(LOG_FLUSH_TIMEOUT);
+            ended
         }
-        Err(error) => Err(FatalError::Thread(error)),
+        Err(error) => Err(FatalError::System(error)),
     };
-    match ending {
+    match ended {
         Ok(ExitReason::Signal | ExitReason::HandedOver) => ExitCode::SUCCESS,
         Ok(ExitReason::SecondSignal) => ExitCode::from(2),
         Err(error) => {
-            // Where stderr is closed there is nobody left to tell.
-            writeln!(std::io::stderr(), "{error}").unwrap_or_default();
+            exit::print_error(&error);
             ExitCode::FAILURE
         }
     }
 }
 
-fn with_logger(
+fn run_with_logger(
     flags: &Flags,
     logger: &Logger,
-    process: &Arc<ProcessCounters>,
+    counters: &Arc<ProcessCounters>,
 ) -> Result<ExitReason, FatalError> {
-    // It is set once per process; a second run in one process keeps the first logger.
-    tracing::subscriber::set_global_default(logging::subscriber(logger)).unwrap_or_default();
+    // It can be set once per process; a second run in one process keeps the first logger.
+    tracing::subscriber::set_global_default(logging::subscriber(logger)).ok();
     let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(FatalError::Thread)?;
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(FatalError::System)?;
     let local = tokio::task::LocalSet::new();
-    local.block_on(&runtime, control(flags, logger, process))
+    local.block_on(&runtime, control(flags, logger, counters))
 }
 
+/// The life of the process, from the Corefile to a node as it was found.
 async fn control(
     flags: &Flags,
     logger: &Logger,
-    process: &Arc<ProcessCounters>,
+    counters: &Arc<ProcessCounters>,
 ) -> Result<ExitReason, FatalError> {
-    let mut signals = Signals::listen().map_err(FatalError::Thread)?;
+    let mut signals = Signals::install().map_err(FatalError::System)?;
     let environment = environment::from_process();
     let corefile = Corefile::parse(&flags.options, &environment, &OsHost).map_err(FatalError::Config)?;
     let settings = corefile.build_settings(&flags.options, &OsHost).map_err(FatalError::Config)?;
     for warning in &settings.warnings {
         warn!("{warning}");
     }
-    let descriptors = raise_descriptor_limit();
-    let directory = teardown::socket_directory(flags);
-    let estate = teardown::predecessor(directory.as_ref(), process).await;
-    let mut node = set_up_node(flags, process).await?;
-    let context = ProcessContext {
-        flags,
-        environment: &environment,
-        logger,
-        process,
-        descriptors,
-        directory: directory.as_ref(),
+    let descriptor_limit = raise_descriptor_limit();
+    let directory = open_handover_directory(flags);
+    let directory = directory.as_ref();
+    let offer = request_offer(directory, counters).await;
+    let mut node = node::set_up(flags, counters).await?;
+    let environment = &environment;
+    let context = ProcessContext { flags, environment, logger, counters, descriptor_limit, directory };
+
+    let serving = async |node: &mut NodeSetup| {
+        let instance = Instance::start(context, (corefile, settings), offer, node).await?;
+        instance.run(&mut signals).await
     };
-    let serving = serve(context, (corefile, settings), estate, &mut node, &mut signals);
-    let ended = surviving(serving).await.unwrap_or(Err(FatalError::Panicked));
-    let restored = teardown::restore(context, node, &ended).await;
+    let ended = catch_panic(serving(&mut node)).await.unwrap_or(Err(FatalError::ControlPanicked));
+
+    let restored = teardown::restore_node(context, node, &ended).await;
     match (ended, restored) {
-        (Ok(ending), restored) => restored.map(|()| ending),
+        (Ok(reason), restored) => restored.map(|()| reason),
         (Err(error), restored) => {
-            // The error is told last; what stays on the node must be told too.
+            // The error goes to stderr at the very end; what could not be removed is logged.
             if let Err(leftover) = restored {
                 error!("{leftover}");
             }
             Err(error)
         }
     }
-}
-
-/// What is there before anything is served.
-#[derive(Clone, Copy)]
-struct ProcessContext<'a> {
-    flags: &'a Flags,
-    environment: &'a Environment,
-    logger: &'a Logger,
-    process: &'a Arc<ProcessCounters>,
-    /// How many the process may have open.
-    descriptors: u64,
-    /// Where predecessor and successor are met.
-    directory: Option<&'a SocketDirectory>,
 }
 
 fn raise_descriptor_limit() -> u64 {
@@ -151,113 +137,55 @@ fn raise_descriptor_limit() -> u64 {
         }
         Err(error) => {
             warn!("the limit of descriptors stays as it was: {error}");
-            USUAL_DESCRIPTORS
+            DEFAULT_DESCRIPTOR_LIMIT
         }
     }
 }
 
-async fn serve(
-    context: ProcessContext<'_>,
-    configuration: (Corefile, Settings),
-    estate: Option<Box<ReceivedOffer>>,
-    node: &mut NodeSetup,
-    signals: &mut Signals,
-) -> Result<ExitReason, FatalError> {
-    let counters = Arc::new(Mutex::new(CounterRegistry::new()));
-    let readiness = Readiness::new();
-    let state = HandlerState {
-        exposition: Arc::new(exposition(&counters, context.process)?),
-        readiness: readiness.clone(),
-        counters: Arc::clone(context.process),
-    };
-    let config_builder = config::WorkerConfigBuilder::new(counters, context.flags.workers);
-    let http_server = crate::http::HttpServer::new(state, Limits::default());
-    let conditions = ReadinessConditions::of(&readiness);
-    let mut instance = Instance::start(context, configuration, config_builder, http_server, estate).await?;
-    let ended = in_service(&mut instance, node, signals, &conditions, &readiness).await;
-    instance.close().await;
-    ended
-}
-
-/// Serves until it is told to leave, alone or beside a successor.
-async fn in_service(
-    instance: &mut Instance<'_>,
-    node: &mut NodeSetup,
-    signals: &mut Signals,
-    conditions: &ReadinessConditions,
-    readiness: &Readiness,
-) -> Result<ExitReason, FatalError> {
-    loop {
-        match instance.attend(node, signals, conditions).await? {
-            StopReason::Terminate => {
-                readiness.withdraw();
-                return Ok(instance.leave(signals, conditions).await);
-            }
-            StopReason::Superseded(succession) => {
-                if instance.stand_by(*succession, signals).await? == Standby::Over {
-                    return Ok(instance.retire(signals).await);
-                }
-            }
+/// The directory of the hand-over; none when it is absent or unusable.
+fn open_handover_directory(flags: &Flags) -> Option<SocketDirectory> {
+    let path = flags.handover_dir.as_ref()?;
+    match SocketDirectory::open(path) {
+        Ok(None) => {
+            info!("no directory {}: upgrades are without hand-over", path.display());
+            None
+        }
+        Ok(directory) => directory,
+        Err(error) => {
+            error!("-handover-dir: {error}; upgrades are without hand-over");
+            None
         }
     }
 }
 
-fn exposition(
-    counters: &Arc<Mutex<CounterRegistry>>,
-    process: &Arc<ProcessCounters>,
-) -> Result<Exposition, FatalError> {
-    let build = BuildInfo {
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        revision: option_env!("NODELOCALDNS_REVISION").unwrap_or_default().to_owned(),
-        compiler: "rustc".to_owned(),
-    };
-    Exposition::new(Arc::clone(counters), Arc::clone(process), build).map_err(FatalError::Metrics)
-}
-
-async fn set_up_node(flags: &Flags, process: &ProcessCounters) -> Result<NodeSetup, FatalError> {
-    let kind = flags.link_kind.parse().map_err(FatalError::LinkKind)?;
-    let link = flags.setup_interface.then(|| LinkConfig {
-        name: flags.interface_name.clone(),
-        kind,
-        addresses: flags.options.local_ips.clone(),
-    });
-    let notrack = flags.setup_iptables.then(|| NotrackConfig {
-        table: TABLE.to_owned(),
-        addresses: flags.options.local_ips.clone(),
-        dns_port: flags.options.dns_port,
-        health_port: Some(flags.health_port),
-    });
-    let (node, events) = NodeSetup::apply(NodeConfig { link, notrack }).await.map_err(FatalError::Node)?;
-    for event in &events {
-        tell(event, process);
-    }
-    Ok(node)
-}
-
-/// Says and counts what happened to the node.
-fn tell(event: &NodeEvent, process: &ProcessCounters) {
-    match event {
-        NodeEvent::LinkFailed(_) => process.setup_error(SetupError::InterfaceCheck),
-        NodeEvent::RulesFailed(_) => process.setup_error(SetupError::Iptables),
-        NodeEvent::FallbackKind { .. } | NodeEvent::WatchFailed { .. } => return warn!("{event}"),
-        NodeEvent::LinkChanged { .. } | NodeEvent::RulesInstalled(_) => {}
-    }
-    if event.is_failure() {
-        error!("{event}");
-    } else {
-        info!("{event}");
+/// The offer of the active instance on this node, if there is one.
+async fn request_offer(
+    directory: Option<&SocketDirectory>,
+    counters: &ProcessCounters,
+) -> Option<Box<ReceivedOffer>> {
+    match crate::handover::request_offer(directory?).await {
+        OfferResponse::Received(offer) => Some(offer),
+        OfferResponse::NoInstance => None,
+        OfferResponse::Closed => {
+            info!("the predecessor exited before its offer was complete");
+            None
+        }
+        OfferResponse::Refused(reason) => {
+            counters.handovers.refused.inc();
+            warn!("the predecessor does not hand over: {reason}; starting beside it");
+            None
+        }
     }
 }
 
-/// A panic on this thread is a bug, and must not cost the node its link and rules in the wrong state.
-async fn surviving<F: Future>(future: F) -> Option<F::Output> {
+/// Nothing if the future panics, which is a bug: the node must be restored even then.
+async fn catch_panic<F: Future>(future: F) -> Option<F::Output> {
     let mut future = pin!(future);
-    let survived =
-        poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {
-            Ok(polled) => polled.map(Some),
-            Err(_) => Poll::Ready(None),
-        });
-    survived.await
+    poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {
+        Ok(polled) => polled.map(Some),
+        Err(_) => Poll::Ready(None),
+    })
+    .await
 }
 
 #[cfg(test)]
@@ -265,12 +193,12 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn what_panics_is_survived_and_what_does_not_is_passed_on() {
+    async fn a_panic_is_caught_and_a_result_passed_on() {
         let panics = async {
             tokio::task::yield_now().await;
-            assert!(std::hint::black_box(false), "as the test wants");
+            assert!(std::hint::black_box(false), "intended by the test");
         };
-        assert_eq!(surviving(panics).await, None);
-        assert_eq!(surviving(async { 7 }).await, Some(7));
+        assert_eq!(catch_panic(panics).await, None);
+        assert_eq!(catch_panic(async { 7 }).await, Some(7));
     }
 }

@@ -1,39 +1,40 @@
-//! The watch over the Corefile.
+//! Watch over the Corefile: when it is read again, and whether its text has changed.
 
 use std::time::{Duration, Instant};
 
+use corefile::Corefile;
+use corefile::settings::Settings;
 use tokio::time;
 use tracing::{error, info};
 
-use super::ProcessContext;
+use super::context::ProcessContext;
 use crate::clock;
 use crate::flags::Flags;
 use crate::host::OsHost;
-use corefile::Corefile;
-use corefile::settings::Settings;
 
-/// How often the template is looked at under `-reloadwithsignal`, as node-cache does.
+/// How often the template is read under `-reloadwithsignal`, as in node-cache.
 const TEMPLATE_INTERVAL: Duration = Duration::from_secs(10);
 
-/// When to look, and what was seen last.
 pub(super) struct CorefileWatch {
+    /// When the Corefile is read next.
     next: Option<Instant>,
     interval: Option<Duration>,
-    seen: String,
-    /// Why the last text could not be read, so that it is told once.
-    unreadable: Option<String>,
+    /// Hash of the text that was read last.
+    last_hash: String,
+    /// Why the last text could not be read; each reason is logged once.
+    last_error: Option<String>,
 }
 
 impl CorefileWatch {
-    /// A watch as the `reload` directive of `settings` wants it.
     pub(super) fn new(settings: &Settings, flags: &Flags) -> Self {
-        let mut watch = Self { next: None, interval: None, seen: settings.hash.clone(), unreadable: None };
-        watch.settle(settings, flags);
+        let last_hash = settings.hash.clone();
+        let mut watch = Self { next: None, interval: None, last_hash, last_error: None };
+        watch.set_interval(settings, flags);
         watch
     }
 
-    /// Goes by the directives of `settings` from now on; what was seen stays seen.
-    pub(super) fn settle(&mut self, settings: &Settings, flags: &Flags) {
+    /// Applies the `reload` directive of `settings`; the jitter is drawn once per configuration.
+    pub(super) fn set_interval(&mut self, settings: &Settings, flags: &Flags) {
         let by_directive = settings.reload.map(|reload| {
             let earliest = reload.interval.saturating_sub(reload.jitter / 2);
             earliest + reload.jitter.mul_f64(rand::random::<f64>())
@@ -42,7 +43,7 @@ impl CorefileWatch {
         self.next = self.interval.map(|interval| clock::now() + interval);
     }
 
-    /// Resolves when it is time to look.
+    /// Resolves when the Corefile is to be read.
     pub(super) async fn due(&self) {
         match self.next {
             Some(next) => time::sleep_until(next.into()).await,
@@ -50,39 +51,39 @@ impl CorefileWatch {
         }
     }
 
-    /// The Corefile and what it comes to, if it has been edited since the last look and can be read. `asked` by signal, it is taken
-    /// edited or not.
-    pub(super) fn look(&mut self, context: ProcessContext<'_>, asked: bool) -> Option<(Corefile, Settings)> {
+    /// Reads the Corefile; returns it with its settings if the text has changed and is valid. With `forced`, on a
+    /// signal, an unchanged text counts as well.
+    pub(super) fn read(&mut self, context: ProcessContext<'_>, forced: bool) -> Option<(Corefile, Settings)> {
         self.next = self.interval.map(|interval| clock::now() + interval);
         let corefile = match Corefile::parse(&context.flags.options, context.environment, &OsHost) {
             Ok(corefile) => corefile,
             Err(error) => {
                 let reason = error.to_string();
-                if asked || self.unreadable.as_ref() != Some(&reason) {
-                    failed(context, &reason);
+                if forced || self.last_error.as_ref() != Some(&reason) {
+                    reload_failed(context, &reason);
                 }
-                self.unreadable = Some(reason);
+                self.last_error = Some(reason);
                 return None;
             }
         };
-        self.unreadable = None;
-        if corefile.hash() == self.seen && !asked {
+        self.last_error = None;
+        if corefile.hash() == self.last_hash && !forced {
             return None;
         }
         info!("Reloading");
-        corefile.hash().clone_into(&mut self.seen);
+        corefile.hash().clone_into(&mut self.last_hash);
         match corefile.build_settings(&context.flags.options, &OsHost) {
             Ok(settings) => Some((corefile, settings)),
             Err(error) => {
-                failed(context, &error);
+                reload_failed(context, &error);
                 None
             }
         }
     }
 }
 
-/// Tells and counts an edit that is not obeyed.
-pub(super) fn failed(context: ProcessContext<'_>, reason: &dyn std::fmt::Display) {
+/// Logs and counts an invalid configuration, which is not put in force.
+pub(super) fn reload_failed(context: ProcessContext<'_>, reason: &dyn std::fmt::Display) {
     error!("plugin/reload: Corefile changed but reload failed: {reason}");
-    context.process.reloads.failed.inc();
+    context.counters.reloads.failed.inc();
 }

@@ -1,10 +1,10 @@
-//! What the process is told by signal.
+//! Signals: SIGTERM, SIGINT and SIGQUIT terminate, SIGUSR1 reloads, SIGHUP is ignored as in node-cache.
 
 use std::io;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// The signals that mean something; SIGHUP is ignored, as node-cache ignores it.
+/// Handlers of the signals; installing one replaces the default action.
 pub(super) struct Signals {
     terminate: Signal,
     interrupt: Signal,
@@ -13,7 +13,7 @@ pub(super) struct Signals {
     _hang_up: Signal,
 }
 
-/// What a signal asks for.
+/// What a signal requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum SignalAction {
     Terminate,
@@ -21,7 +21,7 @@ pub(super) enum SignalAction {
 }
 
 impl Signals {
-    pub(super) fn listen() -> io::Result<Self> {
+    pub(super) fn install() -> io::Result<Self> {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
@@ -31,7 +31,7 @@ impl Signals {
         })
     }
 
-    /// The next signal. Leaving comes before reloading.
+    /// The next signal; termination takes precedence over a reload.
     pub(super) async fn next(&mut self) -> SignalAction {
         tokio::select! {
             biased;
@@ -42,8 +42,8 @@ impl Signals {
         }
     }
 
-    /// Resolves when told to leave.
-    pub(super) async fn leave(&mut self) {
+    /// Resolves on the next terminating signal.
+    pub(super) async fn terminate(&mut self) {
         while self.next().await != SignalAction::Terminate {}
     }
 }

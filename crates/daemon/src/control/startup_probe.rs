@@ -1,52 +1,51 @@
-//! The startup probe of a pod.
+//! `-probe`: the startup probe of a pod.
 //!
-//! The instances before and after an upgrade answer on the same addresses of the node, so that a probe by HTTP does not
-//! tell which of them is there. This one asks in the directory where the one in service can be met, and looks whether it
-//! runs in the same container: only processes of one pid namespace see each other's numbers.
+//! The instances before and after an upgrade respond on the same addresses of the node, so an HTTP probe does not
+//! tell them apart. This one queries the active instance through the hand-over socket, and checks that it runs in the
+//! same container: the kernel reports the peer's process ID only within one PID namespace.
 
-use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 
+use super::exit::print_error;
 use crate::handover::{self, InstanceStatus, SocketDirectory};
 
-/// What must be there before the pod counts as started.
-const NEEDED: [&str; 2] = ["sockets", "link"];
+/// Conditions that must be met before the pod counts as started.
+const REQUIRED: [&str; 2] = ["sockets", "link"];
 
-/// Succeeds when the instance of this container is in service, its sockets are read and its link is in place.
+/// Succeeds when the instance of this container is active, reads its sockets and has its link in place.
 pub(super) fn probe(directory: Option<&Path>) -> ExitCode {
-    match ask(directory) {
+    match query(directory) {
         Ok(()) => ExitCode::SUCCESS,
         Err(reason) => {
-            // Where stderr is closed there is nobody left to tell.
-            writeln!(std::io::stderr(), "{reason}").unwrap_or_default();
+            print_error(&reason);
             ExitCode::FAILURE
         }
     }
 }
 
-fn ask(directory: Option<&Path>) -> Result<(), String> {
-    let directory = directory.ok_or("a probe needs the directory of -handover-dir")?;
-    let place = SocketDirectory::open(directory).map_err(|error| error.to_string())?;
-    let place = place.ok_or_else(|| format!("{} is not there: mount it", directory.display()))?;
+fn query(directory: Option<&Path>) -> Result<(), String> {
+    let path = directory.ok_or("a probe needs the directory of -handover-dir")?;
+    let directory = SocketDirectory::open(path).map_err(|error| error.to_string())?;
+    let directory = directory.ok_or_else(|| format!("{} is not there: mount it", path.display()))?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(|error| format!("the system gives no timer: {error}"))?;
-    judge(runtime.block_on(handover::query_status(&place)))
+        .map_err(|error| format!("no timer from the system: {error}"))?;
+    evaluate(runtime.block_on(handover::query_status(&directory)))
 }
 
-fn judge(instance: Option<InstanceStatus>) -> Result<(), String> {
-    let instance = instance.ok_or("no instance is in service yet")?;
+fn evaluate(instance: Option<InstanceStatus>) -> Result<(), String> {
+    let instance = instance.ok_or("no instance is active yet")?;
     if !instance.same_pid_namespace {
-        return Err("the instance of another pod is still in service".to_owned());
+        return Err("the instance of another pod is still active".to_owned());
     }
     if !instance.has_answered {
         return Err("the instance does not answer".to_owned());
     }
-    let awaited: Vec<&str> =
-        instance.awaits.iter().map(String::as_str).filter(|what| NEEDED.contains(what)).collect();
-    if awaited.is_empty() { Ok(()) } else { Err(format!("not in place yet: {}", awaited.join(", "))) }
+    let unmet: Vec<&str> =
+        instance.unmet.iter().map(String::as_str).filter(|name| REQUIRED.contains(name)).collect();
+    if unmet.is_empty() { Ok(()) } else { Err(format!("not in place yet: {}", unmet.join(", "))) }
 }
 
 #[cfg(test)]
@@ -54,22 +53,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_an_instance_of_the_own_container_with_sockets_and_link_counts() {
-        let serves =
+    fn probe_succeeds_for_an_instance_of_the_own_container_with_sockets_and_link() {
+        let active =
             InstanceStatus { has_answered: true, same_pid_namespace: true, ..InstanceStatus::default() };
-        let awaits = |what: &str| InstanceStatus { awaits: vec![what.to_owned()], ..serves.clone() };
-        assert_eq!(judge(Some(serves.clone())), Ok(()));
-        assert_eq!(judge(Some(awaits("an answer of our own"))), Ok(()));
+        let unmet = |name: &str| InstanceStatus { unmet: vec![name.to_owned()], ..active.clone() };
+        assert_eq!(evaluate(Some(active.clone())), Ok(()));
+        assert_eq!(evaluate(Some(unmet("self-check"))), Ok(()));
         for (instance, reason) in [
-            (None, "no instance is in service yet"),
+            (None, "no instance is active yet"),
             (
-                Some(InstanceStatus { same_pid_namespace: false, ..serves.clone() }),
-                "the instance of another pod is still in service",
+                Some(InstanceStatus { same_pid_namespace: false, ..active.clone() }),
+                "the instance of another pod is still active",
             ),
-            (Some(InstanceStatus { has_answered: false, ..serves.clone() }), "the instance does not answer"),
-            (Some(awaits("link")), "not in place yet: link"),
+            (Some(InstanceStatus { has_answered: false, ..active.clone() }), "the instance does not answer"),
+            (Some(unmet("link")), "not in place yet: link"),
         ] {
-            assert_eq!(judge(instance), Err(reason.to_owned()));
+            assert_eq!(evaluate(instance), Err(reason.to_owned()));
         }
     }
 }

@@ -1,53 +1,21 @@
-//! Other instances of the program on this node: the one before, whose directory we take, and the one to which the node is
-//! left.
+//! Teardown: removes link and rules on exit, except what another instance on this node maintains.
+
+use std::fmt;
 
 use linux::node::{NodeSetup, Retained};
-use tracing::{error, info, warn};
+use tracing::{info, warn};
 
-use super::{ExitReason, FatalError, ProcessContext, tell};
-use crate::flags::Flags;
-use crate::handover::{self, InstanceStatus, OfferResponse, ReceivedOffer, SocketDirectory};
-use crate::metrics::ProcessCounters;
+use super::context::ProcessContext;
+use super::exit::{ExitReason, FatalError};
+use super::node;
+use crate::handover::{self, InstanceStatus, SocketDirectory};
 use crate::snapshot::Snapshot;
 
-/// The directory of the hand-over; nothing when there is none, or none that can be used.
-pub(super) fn socket_directory(flags: &Flags) -> Option<SocketDirectory> {
-    let path = flags.handover_dir.as_ref()?;
-    match SocketDirectory::open(path) {
-        Ok(None) => {
-            info!("no directory {}: upgrades are without hand-over", path.display());
-            None
-        }
-        Ok(directory) => directory,
-        Err(error) => {
-            error!("-handover-dir: {error}; upgrades are without hand-over");
-            None
-        }
-    }
-}
-
-/// What the instance in service gives, if there is one.
-pub(super) async fn predecessor(
-    directory: Option<&SocketDirectory>,
-    process: &ProcessCounters,
-) -> Option<Box<ReceivedOffer>> {
-    match handover::request_offer(directory?).await {
-        OfferResponse::Received(estate) => Some(estate),
-        OfferResponse::NoInstance => None,
-        OfferResponse::Closed => {
-            info!("the running instance left before it gave anything");
-            None
-        }
-        OfferResponse::Refused(reason) => {
-            process.handovers.refused.inc();
-            warn!("the running instance does not hand over: {reason}; starting beside it");
-            None
-        }
-    }
-}
-
-/// Gives back what the node had from us, but for what another instance looks after.
-pub(super) async fn restore(
+/// Restores the node.
+///
+/// # Errors
+/// What could not be removed.
+pub(super) async fn restore_node(
     context: ProcessContext<'_>,
     node: NodeSetup,
     ended: &Result<ExitReason, FatalError>,
@@ -55,54 +23,50 @@ pub(super) async fn restore(
     let flags = context.flags;
     let handed_over = matches!(ended, Ok(ExitReason::HandedOver));
     if flags.skip_teardown {
-        info!("link and rules stay, as -skipteardown says");
+        info!("link and rules stay in place: -skipteardown");
         return Ok(());
     }
-    let met = match context.directory {
+    let status = match context.directory {
         Some(directory) => handover::query_status(directory).await,
         None => None,
     };
-    let Some(other) = met.or_else(|| handed_over.then(InstanceStatus::default)) else {
-        // Who fails is started again, and may want what it knew.
+    let Some(other) = status.or_else(|| handed_over.then(InstanceStatus::default)) else {
+        // After an error the process is started again, and may use the snapshot.
         if ended.is_ok() {
-            forget(context.directory);
+            remove_snapshot(context.directory);
         }
         return node.restore().await.map_err(FatalError::Node);
     };
-    // One that says nothing may look after everything.
+    // An instance that does not answer may maintain everything.
     let link = !other.has_answered || other.link.as_ref() == Some(&flags.interface_name);
     let rules = !other.has_answered || other.owns_rules;
-    info!("another instance is in service: {} to it", Left { link, rules });
-    // One of an older version does not say which it has.
+    info!("another instance is active and keeps {}", KeptParts { link, rules });
+    // One of an older version does not report its addresses.
     if link && !other.addresses.is_empty() {
-        for event in &node.remove_addresses_except(&other.addresses).await {
-            tell(event, context.process);
-        }
+        node::report(&node.remove_addresses_except(&other.addresses).await, context.counters);
     }
     node.restore_except(Retained { link, rules }).await.map_err(FatalError::Node)
 }
 
-/// Nobody follows us: what we kept for him goes too.
-fn forget(directory: Option<&SocketDirectory>) {
+fn remove_snapshot(directory: Option<&SocketDirectory>) {
     let Some(directory) = directory else { return };
-    if let Err(error) = Snapshot::new(directory.directory()).remove() {
-        warn!("the snapshot of the cache stays behind: {error}");
+    if let Err(error) = Snapshot::new(directory.path()).remove() {
+        warn!("the cache snapshot cannot be removed: {error}");
     }
 }
 
-/// What is left to another instance, in words.
-struct Left {
+struct KeptParts {
     link: bool,
     rules: bool,
 }
 
-impl std::fmt::Display for Left {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Display for KeptParts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match (self.link, self.rules) {
-            (true, true) => "link and rules are left",
-            (true, false) => "the link is left",
-            (false, true) => "the rules are left",
-            (false, false) => "nothing is left",
+            (true, true) => "link and rules",
+            (true, false) => "the link",
+            (false, true) => "the rules",
+            (false, false) => "neither link nor rules",
         })
     }
 }

@@ -1,147 +1,132 @@
-//! The watch over the files that list upstreams.
+//! Watch over files that list upstreams (`forward . /etc/resolv.conf`).
 //!
-//! What they list is read and compared again and again: no notice of the kernel covers a file written in place, one
-//! renamed over it, a symbolic link on the way that leads elsewhere, and a file that is mounted alone and changes in
-//! a directory we do not see. What differs is believed when it is found the same twice, because whoever writes in
-//! place leaves an empty file, then half a file, for a moment.
+//! The files are read and compared periodically: no kernel notification covers a file written in place, one renamed
+//! over it, a symbolic link on the path that changes, and a bind-mounted file that changes in a directory outside
+//! the container. A difference counts when it is read twice in a row: a writer in place leaves an empty or partial
+//! file for a moment.
 
 use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use tracing::{error, info, warn};
-
-use super::FatalError;
-use super::instance::Instance;
-use crate::host::OsHost;
 use corefile::settings::Listener;
 use corefile::upstream_files::{self, Nameservers, UpstreamFiles};
+use tracing::{info, warn};
 
-/// The files that do not list what is obeyed.
+use crate::host::OsHost;
+
 #[derive(Debug, Default)]
 pub(super) struct UpstreamFileWatch {
-    differing: BTreeMap<PathBuf, Differing>,
+    /// Files that do not list the upstreams in force.
+    differing: BTreeMap<PathBuf, Difference>,
 }
 
 #[derive(Debug)]
-struct Differing {
+struct Difference {
     found: Result<Nameservers, String>,
-    /// Found twice, and told or obeyed.
-    believed: bool,
+    /// Read twice, and reported.
+    reported: bool,
 }
 
-/// What is new since the last look.
+/// What has changed since the last check.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct News {
+struct Changes {
     /// Files that list other upstreams.
     changed: BTreeMap<PathBuf, Nameservers>,
-    /// Files that list none any more, whole sentences.
-    complaints: Vec<String>,
+    /// About files that list none any more.
+    warnings: Vec<String>,
 }
 
 impl UpstreamFileWatch {
-    /// Looks at the files, and has the upstreams they list taken into use: everything else stays as it is.
-    pub(super) async fn look(&mut self, instance: &mut Instance<'_>) {
-        let obeyed = &instance.settings.upstream_files;
-        let news = self.news(obeyed, |path| upstream_files::read(path, &OsHost));
-        for complaint in &news.complaints {
-            warn!("plugin/forward: {complaint}");
+    /// Reads the files; returns all upstreams as they should be if those `in_force` are not.
+    pub(super) fn check(
+        &mut self,
+        in_force: &UpstreamFiles,
+        listeners: &[Listener],
+    ) -> Option<UpstreamFiles> {
+        let changes = self.changes(in_force, |path| upstream_files::read(path, &OsHost));
+        for warning in &changes.warnings {
+            warn!("plugin/forward: {warning}");
         }
-        if news.changed.is_empty() {
-            return;
-        }
-        let mut files = obeyed.clone();
-        for (path, found) in news.changed {
-            if let Some(ours) = served_here(&found.addresses, &instance.settings.listeners) {
+        let mut files = in_force.clone();
+        for (path, found) in changes.changed {
+            if let Some(own) = own_address(&found.addresses, listeners) {
                 let file = path.display();
                 warn!(
-                    "plugin/forward: {file} names {ours}, which is this cache: its upstreams stay as they were"
+                    "plugin/forward: {file} names {own}, which is this cache: its upstreams stay as they were"
                 );
                 continue;
             }
-            for remark in &found.warnings {
-                warn!("plugin/forward: {remark}");
+            for warning in &found.warnings {
+                warn!("plugin/forward: {warning}");
             }
-            info!("plugin/forward: {} lists other upstreams: {}", path.display(), shown(&found.addresses));
+            info!("plugin/forward: {} lists other upstreams: {}", path.display(), joined(&found.addresses));
             files.insert(path, found.addresses);
         }
-        if files == *obeyed {
-            return;
-        }
-        match take(files, instance).await {
-            Ok(()) => info!("Reloading complete"),
-            Err(reason) => {
-                error!("plugin/forward: the upstreams stay as they were: {reason}");
-                instance.context.process.reloads.failed.inc();
-            }
-        }
+        (files != *in_force).then_some(files)
     }
 
-    fn news(&mut self, obeyed: &UpstreamFiles, read: impl Fn(&Path) -> io::Result<Nameservers>) -> News {
-        self.differing.retain(|path, _| obeyed.contains_key(path));
-        let mut news = News::default();
-        for (path, addresses) in obeyed {
+    fn changes(
+        &mut self,
+        in_force: &UpstreamFiles,
+        read: impl Fn(&Path) -> io::Result<Nameservers>,
+    ) -> Changes {
+        self.differing.retain(|path, _| in_force.contains_key(path));
+        let mut changes = Changes::default();
+        for (path, addresses) in in_force {
             let found = read(path).map_err(|error| error.to_string());
             if found.as_ref().is_ok_and(|found| found.addresses == *addresses) {
                 self.differing.remove(path);
                 continue;
             }
             match self.differing.get_mut(path) {
-                Some(differing) if differing.found == found => {
-                    if !std::mem::replace(&mut differing.believed, true) {
-                        news.add(path, found);
+                Some(difference) if difference.found == found => {
+                    if !std::mem::replace(&mut difference.reported, true) {
+                        changes.add(path, found);
                     }
                 }
                 _ => {
-                    self.differing.insert(path.clone(), Differing { found, believed: false });
+                    self.differing.insert(path.clone(), Difference { found, reported: false });
                 }
             }
         }
-        news
+        changes
     }
 }
 
-impl News {
+impl Changes {
     fn add(&mut self, path: &Path, found: Result<Nameservers, String>) {
         let file = path.display();
         match found {
             Ok(found) if found.addresses.is_empty() => {
-                self.complaints.push(format!("{file} names no nameserver: its upstreams stay as they were"));
+                self.warnings.push(format!("{file} names no nameserver: its upstreams stay as they were"));
             }
             Ok(found) => {
                 self.changed.insert(path.to_path_buf(), found);
             }
             Err(error) => {
-                self.complaints.push(format!("cannot read {file}: {error}: its upstreams stay as they were"));
+                self.warnings.push(format!("cannot read {file}: {error}: its upstreams stay as they were"));
             }
         }
     }
 }
 
-/// Takes what files list into use, with the Corefile as it was read.
-async fn take(files: UpstreamFiles, instance: &mut Instance<'_>) -> Result<(), FatalError> {
-    let settings = instance
-        .corefile
-        .build_settings_with(files, &instance.context.flags.options, &OsHost)
-        .map_err(FatalError::Config)?;
-    instance.adopt(settings).await
-}
-
-/// An upstream that would have this cache ask itself.
-fn served_here(upstreams: &[SocketAddr], listeners: &[Listener]) -> Option<SocketAddr> {
-    let served: Vec<SocketAddr> = listeners.iter().flat_map(|one| one.addresses.iter().copied()).collect();
-    let is_ours = |upstream: &&SocketAddr| {
+/// An upstream that is one of our listeners, which would make a forwarding loop.
+fn own_address(upstreams: &[SocketAddr], listeners: &[Listener]) -> Option<SocketAddr> {
+    let served: Vec<SocketAddr> =
+        listeners.iter().flat_map(|listener| listener.addresses.iter().copied()).collect();
+    let is_own = |upstream: &&SocketAddr| {
         served.iter().any(|served| {
-            let everywhere = served.ip().is_unspecified() && served.is_ipv4() == upstream.is_ipv4();
-            let reaches = served.ip() == upstream.ip() || (everywhere && upstream.ip().is_loopback());
+            let any = served.ip().is_unspecified() && served.is_ipv4() == upstream.is_ipv4();
+            let reaches = served.ip() == upstream.ip() || (any && upstream.ip().is_loopback());
             reaches && served.port() == upstream.port()
         })
     };
-    upstreams.iter().find(is_ours).copied()
+    upstreams.iter().find(is_own).copied()
 }
 
-fn shown(addresses: &[SocketAddr]) -> String {
+fn joined(addresses: &[SocketAddr]) -> String {
     addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
 }
 
@@ -156,77 +141,77 @@ mod tests {
         Nameservers { addresses, warnings: Vec::new() }
     }
 
-    fn obeyed(ip: &str) -> UpstreamFiles {
+    fn in_force(ip: &str) -> UpstreamFiles {
         [(PathBuf::from(FILE), listing(ip).addresses)].into_iter().collect()
     }
 
-    fn changed(ip: &str) -> News {
+    fn changed(ip: &str) -> Changes {
         let changed = [(PathBuf::from(FILE), listing(ip))].into_iter().collect();
-        News { changed, complaints: Vec::new() }
+        Changes { changed, warnings: Vec::new() }
     }
 
-    fn nothing() -> News {
-        News::default()
+    fn no_changes() -> Changes {
+        Changes::default()
     }
 
-    fn complaint(text: &str) -> News {
-        News { changed: BTreeMap::new(), complaints: vec![text.to_owned()] }
-    }
-
-    #[test]
-    fn a_list_found_twice_is_believed_once() {
-        let (mut watch, obeyed) = (UpstreamFileWatch::default(), obeyed("192.0.2.1"));
-        let mut look = |ip: &str| watch.news(&obeyed, |_| Ok(listing(ip)));
-        assert_eq!(look("192.0.2.1"), nothing());
-        assert_eq!(look("192.0.2.2"), nothing(), "it may be half written");
-        assert_eq!(look("192.0.2.3"), nothing());
-        assert_eq!(look("192.0.2.3"), changed("192.0.2.3"));
-        assert_eq!(look("192.0.2.3"), nothing(), "what could not be obeyed is not tried again");
-        assert_eq!(look("192.0.2.1"), nothing());
-        assert_eq!(look("192.0.2.3"), nothing());
-        assert_eq!(look("192.0.2.3"), changed("192.0.2.3"));
+    fn warning(text: &str) -> Changes {
+        Changes { changed: BTreeMap::new(), warnings: vec![text.to_owned()] }
     }
 
     #[test]
-    fn a_file_that_lists_nothing_is_told_once_and_changes_nothing() {
-        let (mut watch, obeyed) = (UpstreamFileWatch::default(), obeyed("192.0.2.1"));
+    fn a_change_counts_once_when_read_twice() {
+        let (mut watch, in_force) = (UpstreamFileWatch::default(), in_force("192.0.2.1"));
+        let mut look = |ip: &str| watch.changes(&in_force, |_| Ok(listing(ip)));
+        assert_eq!(look("192.0.2.1"), no_changes());
+        assert_eq!(look("192.0.2.2"), no_changes(), "it may be half written");
+        assert_eq!(look("192.0.2.3"), no_changes());
+        assert_eq!(look("192.0.2.3"), changed("192.0.2.3"));
+        assert_eq!(look("192.0.2.3"), no_changes(), "a change that could not be applied is not tried again");
+        assert_eq!(look("192.0.2.1"), no_changes());
+        assert_eq!(look("192.0.2.3"), no_changes());
+        assert_eq!(look("192.0.2.3"), changed("192.0.2.3"));
+    }
+
+    #[test]
+    fn an_unusable_file_is_logged_once_and_changes_nothing() {
+        let (mut watch, in_force) = (UpstreamFileWatch::default(), in_force("192.0.2.1"));
         let gone = |_: &Path| Err(io::ErrorKind::NotFound.into());
         let empty = |_: &Path| Ok(Nameservers::default());
-        assert_eq!(watch.news(&obeyed, gone), nothing());
-        let told = "cannot read /etc/resolv.conf: entity not found: its upstreams stay as they were";
-        assert_eq!(watch.news(&obeyed, gone), complaint(told));
-        assert_eq!(watch.news(&obeyed, gone), nothing());
-        assert_eq!(watch.news(&obeyed, empty), nothing());
-        let told = "/etc/resolv.conf names no nameserver: its upstreams stay as they were";
-        assert_eq!(watch.news(&obeyed, empty), complaint(told));
-        assert_eq!(watch.news(&obeyed, empty), nothing());
-        assert_eq!(watch.news(&obeyed, |_| Ok(listing("192.0.2.2"))), nothing());
-        assert_eq!(watch.news(&obeyed, |_| Ok(listing("192.0.2.2"))), changed("192.0.2.2"));
+        assert_eq!(watch.changes(&in_force, gone), no_changes());
+        let logged = "cannot read /etc/resolv.conf: entity not found: its upstreams stay as they were";
+        assert_eq!(watch.changes(&in_force, gone), warning(logged));
+        assert_eq!(watch.changes(&in_force, gone), no_changes());
+        assert_eq!(watch.changes(&in_force, empty), no_changes());
+        let logged = "/etc/resolv.conf names no nameserver: its upstreams stay as they were";
+        assert_eq!(watch.changes(&in_force, empty), warning(logged));
+        assert_eq!(watch.changes(&in_force, empty), no_changes());
+        assert_eq!(watch.changes(&in_force, |_| Ok(listing("192.0.2.2"))), no_changes());
+        assert_eq!(watch.changes(&in_force, |_| Ok(listing("192.0.2.2"))), changed("192.0.2.2"));
     }
 
     #[test]
-    fn a_file_that_listed_nothing_from_the_start_is_nothing_new() {
-        let obeyed = [(PathBuf::from(FILE), Vec::new())].into_iter().collect();
+    fn a_file_empty_from_the_start_is_no_change() {
+        let in_force = [(PathBuf::from(FILE), Vec::new())].into_iter().collect();
         let mut watch = UpstreamFileWatch::default();
         for _ in 0..3 {
-            assert_eq!(watch.news(&obeyed, |_| Ok(Nameservers::default())), nothing());
+            assert_eq!(watch.changes(&in_force, |_| Ok(Nameservers::default())), no_changes());
         }
     }
 
-    /// At the start the `loop` directive finds out; a process that serves must not end for an edit of resolv.conf.
+    /// At start-up the `loop` directive detects it; an edit of resolv.conf must not end a running process.
     #[test]
-    fn a_file_that_names_this_cache_is_not_followed() {
+    fn a_file_that_lists_an_own_listener_is_ignored() {
         let listening = |address: &str| {
             let addresses = vec![address.parse().unwrap()];
             let (label, zones, timeouts) = (String::new(), Vec::new(), Default::default());
             vec![Listener { addresses, label, zones, timeouts }]
         };
         let found = [listing("192.0.2.1").addresses, listing("127.0.0.1").addresses].concat();
-        let ours = |address| served_here(&found, &listening(address)).map(|ours| ours.to_string());
-        assert_eq!(ours("192.0.2.1:53").as_deref(), Some("192.0.2.1:53"));
-        assert_eq!(ours("0.0.0.0:53").as_deref(), Some("127.0.0.1:53"));
+        let own = |address| own_address(&found, &listening(address)).map(|own| own.to_string());
+        assert_eq!(own("192.0.2.1:53").as_deref(), Some("192.0.2.1:53"));
+        assert_eq!(own("0.0.0.0:53").as_deref(), Some("127.0.0.1:53"));
         for other in ["192.0.2.1:54", "192.0.2.2:53", "[::]:53", "0.0.0.0:54"] {
-            assert_eq!(ours(other), None, "{other}");
+            assert_eq!(own(other), None, "{other}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The directory of the hand-over: a socket where the instance in service can be met, for nobody but our own user.
+//! Directory of the hand-over: the Unix socket of the active instance, accessible to our own user only.
 
 use std::fmt;
 use std::fs::{self, Permissions};
@@ -12,30 +12,29 @@ use nix::unistd::geteuid;
 use tokio::net::{UnixListener, UnixStream};
 
 const SOCKET: &str = "handover.sock";
-/// Where the socket is made before it gets its name, so that nobody meets it with other permissions.
-const UNNAMED: &str = ".handover.sock";
-const OURS_ONLY: u32 = 0o700;
-/// Octets of a path that a socket can have (unix(7)), without the NUL at its end.
-const MOST_PATH: usize = 107;
+/// Name of the socket until its permissions are set.
+const TEMPORARY_SOCKET: &str = ".handover.sock";
+const OWNER_ONLY: u32 = 0o700;
+/// Octets of a socket's path (unix(7)), without the terminating NUL.
+const MAX_PATH_LEN: usize = 107;
 
-/// The directory.
 #[derive(Clone, Debug)]
 pub(crate) struct SocketDirectory {
-    directory: PathBuf,
+    path: PathBuf,
 }
 
-/// The socket file that an instance has made.
+/// The socket file of an instance.
 #[derive(Debug)]
 pub(super) struct SocketFile {
     path: PathBuf,
     inode: u64,
 }
 
-/// Why the directory cannot be used. Each text says what to do.
+/// Why the directory cannot be used, with the remedy.
 #[derive(Debug)]
 pub(crate) enum DirectoryError {
-    NoDirectory(PathBuf),
-    Foreign(PathBuf, u32),
+    NotADirectory(PathBuf),
+    Owner(PathBuf, u32),
     TooLong(PathBuf),
     Io(PathBuf, io::Error),
 }
@@ -43,8 +42,8 @@ pub(crate) enum DirectoryError {
 impl fmt::Display for DirectoryError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NoDirectory(path) => write!(f, "{} is no directory", path.display()),
-            Self::Foreign(path, owner) => write!(
+            Self::NotADirectory(path) => write!(f, "{} is not a directory", path.display()),
+            Self::Owner(path, owner) => write!(
                 f,
                 "{} belongs to the user {owner}, who could pose as a predecessor: chown it to {}, or name another \
                  directory with -handover-dir",
@@ -55,7 +54,7 @@ impl fmt::Display for DirectoryError {
                 f,
                 "{} has more than {} octets, too many for the path of a socket",
                 path.display(),
-                MOST_PATH - UNNAMED.len() - 1
+                MAX_PATH_LEN - TEMPORARY_SOCKET.len() - 1
             ),
             Self::Io(path, error) => write!(f, "{}: {error}", path.display()),
         }
@@ -63,60 +62,60 @@ impl fmt::Display for DirectoryError {
 }
 
 impl SocketDirectory {
-    /// The directory, closed to other users; nothing when it is not there, which means that no hand-over is wanted.
+    /// Opens the directory and removes other users' permissions; nothing if it is absent, which means that no hand-over
+    /// is configured.
     ///
     /// # Errors
-    /// When something is there that cannot be used.
-    pub(crate) fn open(directory: &Path) -> Result<Option<Self>, DirectoryError> {
-        let failed = |error| DirectoryError::Io(directory.to_owned(), error);
-        let found = match fs::symlink_metadata(directory) {
+    /// What is there cannot be used.
+    pub(crate) fn open(path: &Path) -> Result<Option<Self>, DirectoryError> {
+        let failed = |error| DirectoryError::Io(path.to_owned(), error);
+        let found = match fs::symlink_metadata(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             found => found.map_err(failed)?,
         };
         if !found.is_dir() {
-            return Err(DirectoryError::NoDirectory(directory.to_owned()));
+            return Err(DirectoryError::NotADirectory(path.to_owned()));
         }
         if found.uid() != geteuid().as_raw() {
-            return Err(DirectoryError::Foreign(directory.to_owned(), found.uid()));
+            return Err(DirectoryError::Owner(path.to_owned(), found.uid()));
         }
-        if directory.join(UNNAMED).as_os_str().len() > MOST_PATH {
-            return Err(DirectoryError::TooLong(directory.to_owned()));
+        if path.join(TEMPORARY_SOCKET).as_os_str().len() > MAX_PATH_LEN {
+            return Err(DirectoryError::TooLong(path.to_owned()));
         }
-        fs::set_permissions(directory, Permissions::from_mode(OURS_ONLY)).map_err(failed)?;
-        Ok(Some(Self { directory: directory.to_owned() }))
+        fs::set_permissions(path, Permissions::from_mode(OWNER_ONLY)).map_err(failed)?;
+        Ok(Some(Self { path: path.to_owned() }))
     }
 
-    /// The directory itself.
-    pub(crate) fn directory(&self) -> &Path {
-        &self.directory
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
     }
 
-    /// A connection to the instance that can be met here; nothing when there is none, whatever lies in its place.
+    /// Connects to the active instance; nothing if there is none, whatever else has the name of its socket.
     ///
     /// # Errors
-    /// When somebody is there who is not our user, or who takes no connections.
+    /// The listener runs as another user, or does not accept connections.
     pub(super) async fn connect(&self) -> io::Result<Option<UnixStream>> {
-        let stream = match UnixStream::connect(self.directory.join(SOCKET)).await {
-            Err(error) if is_nobody(&error) => return Ok(None),
+        let stream = match UnixStream::connect(self.path.join(SOCKET)).await {
+            Err(error) if no_listener(&error) => return Ok(None),
             stream => stream?,
         };
-        check(&stream)?;
+        check_peer(&stream)?;
         Ok(Some(stream))
     }
 
-    /// Makes the socket where we can be met, in place of whatever is there.
+    /// Binds the socket of the active instance, in place of whatever has its name.
     pub(super) fn bind(&self) -> io::Result<(UnixListener, SocketFile)> {
-        let (unnamed, path) = (self.directory.join(UNNAMED), self.directory.join(SOCKET));
-        match fs::remove_file(&unnamed) {
+        let (temporary, path) = (self.path.join(TEMPORARY_SOCKET), self.path.join(SOCKET));
+        match fs::remove_file(&temporary) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
-        let listener = UnixListener::bind(&unnamed)?;
-        fs::set_permissions(&unnamed, Permissions::from_mode(OURS_ONLY))?;
-        let inode = fs::symlink_metadata(&unnamed)?.ino();
-        if let Err(error) = fs::rename(&unnamed, &path) {
-            // What keeps it from its name is to be told; this would be tried again and again.
-            fs::remove_file(&unnamed).unwrap_or_default();
+        let listener = UnixListener::bind(&temporary)?;
+        fs::set_permissions(&temporary, Permissions::from_mode(OWNER_ONLY))?;
+        let inode = fs::symlink_metadata(&temporary)?.ino();
+        if let Err(error) = fs::rename(&temporary, &path) {
+            // The reason that matters is why it cannot be renamed.
+            fs::remove_file(&temporary).ok();
             return Err(error);
         }
         Ok((listener, SocketFile { path, inode }))
@@ -124,12 +123,12 @@ impl SocketDirectory {
 }
 
 impl SocketFile {
-    /// False when it is another's by now, or nobody's.
-    pub(super) fn is_there(&self) -> bool {
+    /// False if the file was removed, or replaced by another instance.
+    pub(super) fn exists(&self) -> bool {
         fs::symlink_metadata(&self.path).is_ok_and(|found| found.ino() == self.inode)
     }
 
-    /// Removes the file unless it is another's by now.
+    /// Removes the file unless another instance has replaced it.
     pub(super) fn remove(&self) -> io::Result<()> {
         match fs::symlink_metadata(&self.path) {
             Ok(found) if found.ino() == self.inode => fs::remove_file(&self.path),
@@ -140,22 +139,23 @@ impl SocketFile {
     }
 }
 
-/// True when nobody listens: no file, the file of one who died, or something that is no socket.
-fn is_nobody(error: &io::Error) -> bool {
+/// True if no instance listens: no file, the file of one that crashed, or something that is not a stream socket.
+fn no_listener(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionRefused, NotFound};
     let is_no_stream_socket = |errno| matches!(Errno::from_raw(errno), Errno::EPROTOTYPE | Errno::ELOOP);
     matches!(error.kind(), NotFound | ConnectionRefused)
         || error.raw_os_error().is_some_and(is_no_stream_socket)
 }
 
-/// Who is not our user is not talked to: the permissions of the directory should have kept him out.
-pub(super) fn check(stream: &UnixStream) -> io::Result<Option<u32>> {
+/// Rejects a peer of another user, whom the permissions of the directory should have kept out; returns the peer's
+/// process ID if it is in our PID namespace.
+pub(super) fn check_peer(stream: &UnixStream) -> io::Result<Option<u32>> {
     let peer = linux::scm_rights::peer_credentials(stream.as_fd())?;
     if peer.uid == geteuid().as_raw() {
         return Ok(peer.pid);
     }
     Err(io::Error::new(
         io::ErrorKind::PermissionDenied,
-        format!("the other side is of the user {}, not {}", peer.uid, geteuid()),
+        format!("the peer runs as user {}, not {}", peer.uid, geteuid()),
     ))
 }

@@ -1,4 +1,6 @@
-//! Messages between two instances of this program on one node: a header, octets, and with some a descriptor.
+//! Hand-over protocol between two instances on one node: messages over a Unix socket.
+//!
+//! A message has a header (`nldh`, version, type, length), octets, and with [`MessageType::SOCKET`] a descriptor.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -10,52 +12,53 @@ use linux::scm_rights;
 use tokio::io::Interest;
 use tokio::net::UnixStream;
 
-/// Of the form of messages and their order. Kinds that one side does not know are skipped, so that more can be said
-/// under the same number.
+/// Version of the format and order of messages. Unknown types are skipped, so that types can be added without a new
+/// version.
 pub(crate) const VERSION: u16 = 1;
 
 const MAGIC: [u8; 4] = *b"nldh";
 const HEADER_LEN: usize = 12;
-/// Octets of one message, its header not counted.
-pub(super) const MOST_OCTETS: usize = 256 * 1024;
-/// Descriptors that may wait for their messages.
-const MOST_WAITING: usize = 1024;
+/// Octets of one message, without its header.
+pub(super) const MAX_MESSAGE_LEN: usize = 256 * 1024;
+/// Received descriptors whose messages have not been read yet.
+const MAX_PENDING_DESCRIPTORS: usize = 1024;
 const READ_LEN: usize = 64 * 1024;
-/// Characters of what the other side calls something, where it goes into a log line.
-const MOST_SHOWN: usize = 100;
+/// Characters of a peer's text in a log line.
+const MAX_LOGGED_CHARS: usize = 100;
 
-/// What a message is.
+/// Type of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct MessageType(u16);
 
 impl MessageType {
-    /// From the successor: who it is, as text.
+    /// From the successor: its version, as text.
     pub(super) const HELLO: Self = Self(1);
-    /// The answer: who we are, as lines of text.
+    /// Reply to `HELLO`: version and addresses, as lines of text.
     pub(super) const WELCOME: Self = Self(2);
     /// A listening socket: its description as text, and the descriptor.
     pub(super) const SOCKET: Self = Self(3);
-    /// A server block whose answers follow: its number in two octets, its fingerprint.
+    /// A server block whose cache entries follow: its number in two octets, its fingerprint.
     pub(super) const BLOCK: Self = Self(4);
-    /// No more sockets and blocks.
+    /// End of the sockets and blocks.
     pub(super) const OFFERED: Self = Self(5);
-    /// Cached answers.
+    /// Cache entries.
     pub(super) const ENTRIES: Self = Self(6);
-    /// No more answers.
-    pub(super) const PACKED: Self = Self(7);
+    /// End of the cache entries.
+    pub(super) const ENTRIES_END: Self = Self(7);
     /// From the successor: it reads from the sockets.
     pub(super) const TAKEN: Self = Self(8);
-    /// The answer: we do not any more.
+    /// Reply to `TAKEN`: the predecessor has stopped reading.
     pub(super) const STOPPED: Self = Self(9);
-    /// From the successor: it leaves, and we should go on. Before it come the sockets that only it has.
+    /// From the successor: it exits, and the predecessor is to serve again. Preceded by the sockets that only the
+    /// successor has.
     pub(super) const RETURNED: Self = Self(10);
-    /// The answer: we read again.
+    /// Reply to `RETURNED`: the predecessor reads again.
     pub(super) const RESUMED: Self = Self(11);
-    /// From the successor: it has one itself, and we are not needed any more.
+    /// From the successor: it has a successor itself, and the predecessor's standby ends.
     pub(super) const DISMISSED: Self = Self(12);
-    /// From anyone: how are things?
-    pub(super) const ASKED: Self = Self(13);
-    /// The answer, as lines of text.
+    /// From any instance: a request for the status.
+    pub(super) const STATUS_REQUEST: Self = Self(13);
+    /// Reply to `STATUS_REQUEST`, as lines of text.
     pub(super) const STATUS: Self = Self(14);
 }
 
@@ -67,36 +70,35 @@ pub(super) struct Message {
     pub(super) descriptor: Option<OwnedFd>,
 }
 
-/// Why no more can be said or heard.
+/// Why a connection cannot be used any more.
 #[derive(Debug)]
 pub(crate) enum ProtocolError {
-    /// The other side is gone.
-    Gone,
-    /// It does not speak as we do.
-    Foreign,
-    /// It speaks another version.
+    /// The peer has closed the connection.
+    Closed,
+    /// The peer does not speak this protocol.
+    NotThisProtocol,
+    /// The peer speaks another version.
     Version(u16),
     /// A message of so many octets.
     TooLong(usize),
-    /// Descriptors that belong to no message, or a message without the one it should have.
+    /// Descriptors without a message, or a message without its descriptor.
     Descriptors,
-    /// It says nothing for so long.
-    Silent(Duration),
-    /// What the kernel said.
+    /// No message for so long.
+    Timeout(Duration),
     Io(io::Error),
 }
 
 impl fmt::Display for ProtocolError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Gone => f.write_str("it is gone"),
-            Self::Foreign => f.write_str("what it says is not from a nodelocaldns"),
+            Self::Closed => f.write_str("the peer has closed the connection"),
+            Self::NotThisProtocol => f.write_str("the peer does not speak the hand-over protocol"),
             Self::Version(version) => {
-                write!(f, "it speaks version {version} of the hand-over, and we version {VERSION}")
+                write!(f, "the peer speaks version {version} of the hand-over protocol, not {VERSION}")
             }
-            Self::TooLong(octets) => write!(f, "a message of {octets} octets"),
-            Self::Descriptors => f.write_str("its messages and descriptors do not go together"),
-            Self::Silent(time) => write!(f, "it says nothing for {time:?}"),
+            Self::TooLong(octets) => write!(f, "a message of {octets} octets is too long"),
+            Self::Descriptors => f.write_str("messages and descriptors do not match"),
+            Self::Timeout(time) => write!(f, "no message from the peer for {time:?}"),
             Self::Io(error) => error.fmt(f),
         }
     }
@@ -106,17 +108,17 @@ impl From<io::Error> for ProtocolError {
     fn from(error: io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset | io::ErrorKind::UnexpectedEof => {
-                Self::Gone
+                Self::Closed
             }
             _ => Self::Io(error),
         }
     }
 }
 
-/// What the other side calls something, fit for a log line.
+/// A peer's text, sanitized for a log line.
 pub(super) fn one_line(text: &str) -> String {
     let line = text.trim().lines().next().unwrap_or_default();
-    line.chars().filter(|letter| !letter.is_control()).take(MOST_SHOWN).collect()
+    line.chars().filter(|letter| !letter.is_control()).take(MAX_LOGGED_CHARS).collect()
 }
 
 /// A connection between two instances.
@@ -124,12 +126,13 @@ pub(super) fn one_line(text: &str) -> String {
 pub(super) struct Connection {
     stream: UnixStream,
     received: Vec<u8>,
-    waiting: VecDeque<OwnedFd>,
+    /// Descriptors whose messages have not been read yet.
+    descriptors: VecDeque<OwnedFd>,
 }
 
 impl Connection {
     pub(super) fn new(stream: UnixStream) -> Self {
-        Self { stream, received: Vec::new(), waiting: VecDeque::new() }
+        Self { stream, received: Vec::new(), descriptors: VecDeque::new() }
     }
 
     /// Sends a message.
@@ -137,7 +140,7 @@ impl Connection {
         self.send_with(kind, octets, None).await
     }
 
-    /// Sends a message with a descriptor, of which the other side gets a duplicate.
+    /// Sends a message with a descriptor, of which the peer receives a duplicate.
     pub(super) async fn send_with(
         &self,
         kind: MessageType,
@@ -158,7 +161,7 @@ impl Connection {
             let send = || scm_rights::send(socket, rest, descriptors);
             let sent = self.stream.async_io(Interest::WRITABLE, send).await?;
             rest = rest.get(sent..).unwrap_or_default();
-            // They go with the first octets.
+            // Descriptors go with the first octets.
             descriptors = &[];
         }
         Ok(())
@@ -172,7 +175,7 @@ impl Connection {
         Ok(())
     }
 
-    /// The next message. Nothing is lost when this is dropped before it resolves.
+    /// The next message. Cancel safe.
     pub(super) async fn receive(&mut self) -> Result<Message, ProtocolError> {
         loop {
             if let Some(message) = self.next_message()? {
@@ -187,11 +190,11 @@ impl Connection {
         let socket = self.stream.as_fd();
         let receive = || scm_rights::receive(socket, &mut octets, &mut descriptors);
         let received = self.stream.async_io(Interest::READABLE, receive).await?;
-        self.waiting.extend(descriptors);
+        self.descriptors.extend(descriptors);
         if received == 0 {
-            return Err(ProtocolError::Gone);
+            return Err(ProtocolError::Closed);
         }
-        if self.waiting.len() > MOST_WAITING {
+        if self.descriptors.len() > MAX_PENDING_DESCRIPTORS {
             return Err(ProtocolError::Descriptors);
         }
         self.received.extend_from_slice(octets.get(..received).unwrap_or_default());
@@ -202,21 +205,21 @@ impl Connection {
         let Some((header, rest)) = self.received.split_first_chunk::<HEADER_LEN>() else { return Ok(None) };
         let [m0, m1, m2, m3, v0, v1, k0, k1, l0, l1, l2, l3] = *header;
         if [m0, m1, m2, m3] != MAGIC {
-            return Err(ProtocolError::Foreign);
+            return Err(ProtocolError::NotThisProtocol);
         }
         let version = u16::from_be_bytes([v0, v1]);
         if version != VERSION {
             return Err(ProtocolError::Version(version));
         }
         let length = usize::try_from(u32::from_be_bytes([l0, l1, l2, l3])).unwrap_or(usize::MAX);
-        if length > MOST_OCTETS {
+        if length > MAX_MESSAGE_LEN {
             return Err(ProtocolError::TooLong(length));
         }
         let Some(octets) = rest.get(..length) else { return Ok(None) };
         let (kind, octets) = (MessageType(u16::from_be_bytes([k0, k1])), octets.to_vec());
         self.received.drain(..HEADER_LEN + length);
         let descriptor = match kind {
-            MessageType::SOCKET => Some(self.waiting.pop_front().ok_or(ProtocolError::Descriptors)?),
+            MessageType::SOCKET => Some(self.descriptors.pop_front().ok_or(ProtocolError::Descriptors)?),
             _ => None,
         };
         Ok(Some(Message { kind, octets, descriptor }))

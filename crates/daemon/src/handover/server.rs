@@ -1,4 +1,4 @@
-//! The side of the one in service.
+//! Server side of the hand-over: runs in the active instance.
 
 use std::collections::HashMap;
 use std::future::pending;
@@ -17,103 +17,104 @@ use tokio::task::JoinSet;
 use tokio::time;
 use tracing::{debug, warn};
 
-use super::client::keep_socket;
-use super::directory::{SocketDirectory, SocketFile, check};
-use super::protocol::{Connection, MOST_OCTETS, Message, MessageType, ProtocolError, one_line};
+use super::directory::{SocketDirectory, SocketFile, check_peer};
+use super::protocol::{Connection, MAX_MESSAGE_LEN, Message, MessageType, ProtocolError, one_line};
+use super::sockets::accept_socket;
 use super::status::InstanceStatus;
 use crate::clock;
 use crate::http;
 use crate::worker::InheritedSockets;
 
-/// How long a visitor may take to say what he wants.
-const HELLO_TIME: Duration = Duration::from_secs(2);
-/// How long a successor may take to receive the sockets, and what is sent of the cache.
-const OFFER_TIME: Duration = Duration::from_secs(5);
-/// How long the cache is exported and sent; the rest of it stays.
-const CACHE_TIME: Duration = Duration::from_secs(2);
-/// How long a successor may take until it reads from the sockets. Until then nothing has changed.
-const TAKE_TIME: Duration = Duration::from_secs(30);
-/// Visitors at a time, most of whom have said nothing yet. All are of our own user.
-const MOST_VISITORS: usize = 64;
-/// Of them, successors that are being told what there is, or have been: each has a descriptor of every socket.
-const MOST_SUCCESSORS: usize = 8;
-/// Before another visitor is let in when that has failed.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// For the first message on a connection.
+const HELLO_TIMEOUT: Duration = Duration::from_secs(2);
+/// For a successor to receive the sockets, and for it to receive the cache entries.
+const OFFER_TIMEOUT: Duration = Duration::from_secs(5);
+/// For sending cache entries; what is not sent by then is left out.
+const CACHE_TIMEOUT: Duration = Duration::from_secs(2);
+/// For a successor to read from the sockets. Until then nothing has changed.
+const TAKE_OVER_TIMEOUT: Duration = Duration::from_secs(30);
+/// Connections at a time, most of which have not sent anything yet. All peers run as our own user.
+const MAX_CONNECTIONS: usize = 64;
+/// Of them, successors with an offer: each holds a descriptor of every socket.
+const MAX_SUCCESSORS: usize = 8;
+/// Before the next attempt to accept a connection after a failed one.
+const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(100);
 
-/// Where a successor knocks. Dropping it closes the socket and removes its file.
+/// Accepts connections of other instances. Dropping it closes the socket and removes its file.
 #[derive(Debug)]
 pub(crate) struct Server {
     file: SocketFile,
-    knocks: mpsc::Receiver<Request>,
-    _porter: JoinSet<()>,
+    requests: mpsc::Receiver<Request>,
+    _accept_task: JoinSet<()>,
 }
 
-/// What a visitor wants of the one in service.
+/// Request of another instance.
 #[derive(Debug)]
 pub(crate) enum Request {
-    /// A successor wants to be told what there is.
+    /// For an offer, from a successor.
     Offer(oneshot::Sender<io::Result<Offer>>),
-    /// It reads from our sockets, and wants us to stop.
-    Taken(SuccessorLink),
-    /// Somebody wants to know how things are.
+    /// To stop reading: the successor reads from our sockets.
+    TakenOver(SuccessorLink),
+    /// For the status.
     Status(oneshot::Sender<InstanceStatus>),
 }
 
-/// What the one in service has to give.
+/// What the active instance offers a successor.
 #[derive(Debug)]
 pub(crate) struct Offer {
-    /// The addresses on its link.
+    /// Addresses on its link.
     pub(crate) addresses: Vec<IpAddr>,
     /// Each with its description.
     pub(crate) sockets: Vec<(String, OwnedFd)>,
-    /// The fingerprints of its server blocks.
+    /// Its server blocks with a cache, by fingerprint.
     pub(crate) blocks: Vec<(String, BlockId)>,
     pub(crate) cache: Arc<Cache>,
 }
 
-/// A successor that has taken over.
+/// Connection to a successor that has taken over.
 #[derive(Debug)]
 pub(crate) struct SuccessorLink {
     connection: Connection,
-    /// Its version.
+    /// Version of the successor.
     pub(crate) version: String,
-    /// Sockets that only it had.
+    /// Sockets that only the successor had.
     pub(crate) returned: InheritedSockets,
 }
 
-/// How a succession ends.
+/// How a successor's time ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum SuccessorOutcome {
-    /// The successor has ended without a word.
-    Lost,
-    /// It leaves, and waits until we go on.
-    Returned,
-    /// Another one goes on from there.
+    /// It exited without a message.
+    Disconnected,
+    /// It exits, and waits until this instance serves again.
+    HandedBack,
+    /// It has a successor itself.
     Dismissed,
 }
 
 impl Server {
-    /// Can be met at `directory` from now on. To be called inside a [`LocalSet`](tokio::task::LocalSet).
+    /// Listens in `directory`. To be called inside a [`LocalSet`](tokio::task::LocalSet).
     ///
     /// # Errors
-    /// When the socket cannot be made.
-    pub(crate) fn open(place: &SocketDirectory) -> io::Result<Self> {
-        let (listener, file) = place.bind()?;
-        let (sender, knocks) = mpsc::channel(MOST_VISITORS);
-        let mut porter = JoinSet::new();
-        porter.spawn_local(admit(listener, sender));
-        Ok(Self { file, knocks, _porter: porter })
+    /// The socket cannot be bound.
+    pub(crate) fn bind(directory: &SocketDirectory) -> io::Result<Self> {
+        let (listener, file) = directory.bind()?;
+        let (sender, requests) = mpsc::channel(MAX_CONNECTIONS);
+        let mut accept_task = JoinSet::new();
+        accept_task.spawn_local(accept(listener, sender));
+        Ok(Self { file, requests, _accept_task: accept_task })
     }
 
-    /// True when nobody can be met at `directory`, where this was opened: its file was removed, or replaced by one who died.
-    pub(crate) async fn is_lost(&self, place: &SocketDirectory) -> bool {
-        !self.file.is_there() && place.connect().await.is_ok_and(|met| met.is_none())
+    /// True if no instance can be reached in `directory`, where this was bound: the file was removed, or replaced by an
+    /// instance that crashed.
+    pub(crate) async fn is_lost(&self, directory: &SocketDirectory) -> bool {
+        !self.file.exists() && directory.connect().await.is_ok_and(|stream| stream.is_none())
     }
 
-    /// The next knock.
+    /// The next request. Cancel safe.
     pub(crate) async fn next(&mut self) -> Request {
-        match self.knocks.recv().await {
-            Some(knock) => knock,
+        match self.requests.recv().await {
+            Some(request) => request,
             None => pending().await,
         }
     }
@@ -122,99 +123,98 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         if let Err(error) = self.file.remove() {
-            warn!("the socket of the hand-over stays behind: {error}");
+            warn!("the hand-over socket cannot be removed: {error}");
         }
     }
 }
 
-async fn admit(listener: UnixListener, knocks: mpsc::Sender<Request>) {
-    let mut visits = JoinSet::new();
-    let seats = Rc::new(Semaphore::new(MOST_SUCCESSORS));
+async fn accept(listener: UnixListener, requests: mpsc::Sender<Request>) {
+    let mut connections = JoinSet::new();
+    let permits = Rc::new(Semaphore::new(MAX_SUCCESSORS));
     loop {
         let accepted = tokio::select! {
-            accepted = listener.accept(), if visits.len() < MOST_VISITORS => accepted,
-            Some(_) = visits.join_next() => continue,
+            accepted = listener.accept(), if connections.len() < MAX_CONNECTIONS => accepted,
+            Some(_) = connections.join_next() => continue,
         };
-        match accepted.map(|(stream, _)| (check(&stream), stream)) {
+        match accepted.map(|(stream, _)| (check_peer(&stream), stream)) {
             Ok((Ok(_), stream)) => {
-                visits.spawn_local(receive(stream, knocks.clone(), Rc::clone(&seats)));
+                connections.spawn_local(handle(stream, requests.clone(), Rc::clone(&permits)));
             }
-            Ok((Err(error), _)) => warn!("a visitor is turned away: {error}"),
+            Ok((Err(error), _)) => warn!("hand-over connection rejected: {error}"),
             Err(error) => {
-                debug!(%error, "no visitor can be let in");
-                time::sleep(ACCEPT_PAUSE).await;
+                debug!(%error, "no hand-over connection can be accepted");
+                time::sleep(ACCEPT_RETRY_DELAY).await;
             }
         }
     }
 }
 
-async fn receive(stream: UnixStream, knocks: mpsc::Sender<Request>, seats: Rc<Semaphore>) {
+/// A connection until it is closed, or until the successor at its other end has taken over.
+async fn handle(stream: UnixStream, requests: mpsc::Sender<Request>, permits: Rc<Semaphore>) {
     let mut connection = Connection::new(stream);
-    match time::timeout(HELLO_TIME, connection.receive()).await {
+    match time::timeout(HELLO_TIMEOUT, connection.receive()).await {
         Ok(Ok(message)) if message.kind == MessageType::HELLO => {
             let version = one_line(&String::from_utf8_lossy(&message.octets));
-            let Ok(_seat) = seats.acquire().await else { return };
-            match offer(connection, &knocks).await {
+            let Ok(_permit) = permits.acquire().await else { return };
+            match offer(connection, &requests).await {
                 Ok(connection) => {
-                    // Without the control thread, there is nothing left to hand over.
-                    knocks
-                        .send(Request::Taken(SuccessorLink {
-                            connection,
-                            version,
-                            returned: InheritedSockets::default(),
-                        }))
-                        .await
-                        .unwrap_or_default();
+                    let returned = InheritedSockets::default();
+                    let successor = SuccessorLink { connection, version, returned };
+                    // Without the control thread there is nothing left to hand over.
+                    requests.send(Request::TakenOver(successor)).await.ok();
                 }
                 Err(error) => warn!("a successor has not taken over: {error}"),
             }
         }
-        Ok(Ok(message)) if message.kind == MessageType::ASKED => {
-            if let Ok(status) = ask(&knocks, Request::Status).await {
-                // Who does not listen any more need not know.
-                connection.send(MessageType::STATUS, status.lines().as_bytes()).await.unwrap_or_default();
+        Ok(Ok(message)) if message.kind == MessageType::STATUS_REQUEST => {
+            if let Ok(status) = request(&requests, Request::Status).await {
+                // A peer that has closed the connection does not need the reply.
+                connection.send(MessageType::STATUS, status.to_lines().as_bytes()).await.ok();
             }
         }
-        // So that it learns which version we speak.
         Ok(Err(error @ ProtocolError::Version(_))) => {
             warn!("a successor cannot take over: {error}");
-            connection.send(MessageType::WELCOME, &[]).await.unwrap_or_default();
+            // Its header tells the peer our version.
+            connection.send(MessageType::WELCOME, &[]).await.ok();
         }
-        Ok(Err(ProtocolError::Gone)) | Err(_) => {}
-        Ok(Ok(_)) => warn!("a visitor is turned away: {}", ProtocolError::Foreign),
-        Ok(Err(error)) => warn!("a visitor is turned away: {error}"),
+        Ok(Err(ProtocolError::Closed)) | Err(_) => {}
+        Ok(Ok(_)) => warn!("hand-over connection rejected: {}", ProtocolError::NotThisProtocol),
+        Ok(Err(error)) => warn!("hand-over connection rejected: {error}"),
     }
 }
 
-/// Gives a successor all there is, and waits until it has taken it into use.
+/// Sends an offer, and waits until the successor reads from the sockets.
 async fn offer(
     mut connection: Connection,
-    knocks: &mpsc::Sender<Request>,
+    requests: &mpsc::Sender<Request>,
 ) -> Result<Connection, ProtocolError> {
-    let offer = ask(knocks, Request::Offer).await??;
-    let silent = |_| Err(ProtocolError::Silent(OFFER_TIME));
-    time::timeout(OFFER_TIME, send_estate(&connection, &offer)).await.unwrap_or_else(silent)?;
-    time::timeout(OFFER_TIME, send_cache(&connection, &offer)).await.unwrap_or_else(silent)?;
+    let offer = request(requests, Request::Offer).await??;
+    let late = |_| Err(ProtocolError::Timeout(OFFER_TIMEOUT));
+    time::timeout(OFFER_TIMEOUT, send_sockets_and_blocks(&connection, &offer)).await.unwrap_or_else(late)?;
+    time::timeout(OFFER_TIMEOUT, send_cache(&connection, &offer)).await.unwrap_or_else(late)?;
     // Sockets that a reload closes meanwhile must not stay open here.
     drop(offer);
     let taken = async {
         while connection.receive().await?.kind != MessageType::TAKEN {}
         Ok(())
     };
-    time::timeout(TAKE_TIME, taken).await.unwrap_or(Err(ProtocolError::Silent(TAKE_TIME)))?;
+    time::timeout(TAKE_OVER_TIMEOUT, taken)
+        .await
+        .unwrap_or(Err(ProtocolError::Timeout(TAKE_OVER_TIMEOUT)))?;
     Ok(connection)
 }
 
-async fn ask<T>(
-    knocks: &mpsc::Sender<Request>,
-    knock: impl FnOnce(oneshot::Sender<T>) -> Request,
+/// Sends a request to the control thread, and waits for the reply.
+async fn request<T>(
+    requests: &mpsc::Sender<Request>,
+    request: impl FnOnce(oneshot::Sender<T>) -> Request,
 ) -> Result<T, ProtocolError> {
-    let (sender, answer) = oneshot::channel();
-    knocks.send(knock(sender)).await.map_err(|_| ProtocolError::Gone)?;
-    answer.await.map_err(|_| ProtocolError::Gone)
+    let (sender, reply) = oneshot::channel();
+    requests.send(request(sender)).await.map_err(|_| ProtocolError::Closed)?;
+    reply.await.map_err(|_| ProtocolError::Closed)
 }
 
-async fn send_estate(connection: &Connection, offer: &Offer) -> Result<(), ProtocolError> {
+async fn send_sockets_and_blocks(connection: &Connection, offer: &Offer) -> Result<(), ProtocolError> {
     let mut lines = format!("version {}\n", env!("CARGO_PKG_VERSION"));
     for address in &offer.addresses {
         lines += &format!("address {address}\n");
@@ -233,49 +233,46 @@ async fn send_cache(connection: &Connection, offer: &Offer) -> Result<(), Protoc
     let numbers: HashMap<BlockId, u16> =
         (0_u16..).zip(&offer.blocks).map(|(number, (_, block))| (*block, number)).collect();
     let mut export = offer.cache.export(clock::now(), &numbers);
-    let until = clock::now() + CACHE_TIME;
+    let until = clock::now() + CACHE_TIMEOUT;
     let mut octets = Vec::new();
-    // In pieces, so that probes and signals have their turn between two. A cache of which half is over is half as good.
-    while clock::now() < until && export.write_records(MOST_OCTETS / 2, &mut octets) > 0 {
+    // In pieces, so that HTTP probes and signals are handled in between. A part of the cache is of use as well.
+    while clock::now() < until && export.write_records(MAX_MESSAGE_LEN / 2, &mut octets) > 0 {
         connection.send(MessageType::ENTRIES, &octets).await?;
         octets.clear();
         tokio::task::yield_now().await;
     }
-    connection.send(MessageType::PACKED, &[]).await
+    connection.send(MessageType::ENTRIES_END, &[]).await
 }
 
 impl SuccessorLink {
-    /// Tells the successor that it is alone on the sockets.
-    pub(crate) async fn confirm(&self) -> Result<(), ProtocolError> {
+    /// Confirms to the successor that this instance has stopped reading.
+    pub(crate) async fn confirm_stopped(&self) -> Result<(), ProtocolError> {
         self.connection.send(MessageType::STOPPED, &[]).await
     }
 
-    /// How it ends.
+    /// Resolves when the successor exits or ends the standby.
     pub(crate) async fn outcome(&mut self) -> SuccessorOutcome {
         loop {
             match self.connection.receive().await {
-                Ok(message) if message.kind == MessageType::RETURNED => return SuccessorOutcome::Returned,
+                Ok(message) if message.kind == MessageType::RETURNED => return SuccessorOutcome::HandedBack,
                 Ok(message) if message.kind == MessageType::DISMISSED => return SuccessorOutcome::Dismissed,
-                Ok(message) => self.keep(message),
-                Err(_) => return SuccessorOutcome::Lost,
+                Ok(message) => self.accept_returned(message),
+                Err(_) => return SuccessorOutcome::Disconnected,
             }
         }
     }
 
-    fn keep(&mut self, message: Message) {
+    fn accept_returned(&mut self, message: Message) {
         let Some(descriptor) = message.descriptor else { return };
-        let text = String::from_utf8_lossy(&message.octets);
+        let description = String::from_utf8_lossy(&message.octets);
         let mut http = http::InheritedListeners::new();
-        if let Err(reason) = keep_socket(&mut self.returned, &mut http, &text, descriptor) {
-            warn!(
-                "a socket of the instance that took over is not taken back, {:?}: {reason}",
-                one_line(&text)
-            );
+        if let Err(reason) = accept_socket(&mut self.returned, &mut http, &description, descriptor) {
+            warn!("a socket of the successor is rejected, {:?}: {reason}", one_line(&description));
         }
     }
 
-    /// Tells the successor that we read again.
-    pub(crate) async fn resumed(&self) -> Result<(), ProtocolError> {
+    /// Confirms to the successor that this instance reads again.
+    pub(crate) async fn confirm_resumed(&self) -> Result<(), ProtocolError> {
         self.connection.send(MessageType::RESUMED, &[]).await
     }
 }

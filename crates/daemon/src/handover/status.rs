@@ -1,37 +1,37 @@
-//! Another instance on this node, and what it says of itself when asked.
+//! Status of a peer instance on this node, on request.
 
 use std::net::IpAddr;
 use std::time::Duration;
 
 use tokio::time;
 
-use super::directory::{SocketDirectory, check};
+use super::directory::{SocketDirectory, check_peer};
 use super::protocol::{Connection, MessageType, ProtocolError};
 
-/// How long it may take to answer.
-const STATUS_TIME: Duration = Duration::from_secs(1);
+/// For the instance to reply.
+const STATUS_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Another instance that can be met in our directory.
+/// What an instance reports about itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct InstanceStatus {
-    /// It has answered; one that has not may be anything.
+    /// It has replied; the state of one that has not is unknown.
     pub(crate) has_answered: bool,
-    /// It runs in our pid namespace, as the process that a probe asks about.
+    /// It runs in our PID namespace, hence in our container.
     pub(crate) same_pid_namespace: bool,
-    /// What it still waits for before queries may come.
-    pub(crate) awaits: Vec<String>,
-    /// The link it looks after.
+    /// Its readiness conditions that are not met.
+    pub(crate) unmet: Vec<String>,
+    /// The link that it maintains.
     pub(crate) link: Option<String>,
-    /// The addresses that it looks after on that link.
+    /// The addresses that it maintains on that link.
     pub(crate) addresses: Vec<IpAddr>,
-    /// It looks after the packet filter rules.
+    /// It maintains the packet-filter rules.
     pub(crate) owns_rules: bool,
 }
 
 impl InstanceStatus {
-    /// Its lines.
-    pub(super) fn lines(&self) -> String {
-        let mut lines: String = self.awaits.iter().map(|what| format!("awaits {what}\n")).collect();
+    /// Octets of a `STATUS` message.
+    pub(super) fn to_lines(&self) -> String {
+        let mut lines: String = self.unmet.iter().map(|name| format!("awaits {name}\n")).collect();
         if let Some(link) = &self.link {
             lines += &format!("link {link}\n");
         }
@@ -44,11 +44,11 @@ impl InstanceStatus {
         lines
     }
 
-    fn hear(&mut self, lines: &str) {
+    fn parse(&mut self, lines: &str) {
         self.has_answered = true;
         for line in lines.lines() {
             match line.split_once(' ').unwrap_or((line, "")) {
-                ("awaits", what) => self.awaits.push(what.to_owned()),
+                ("awaits", name) => self.unmet.push(name.to_owned()),
                 ("link", name) => self.link = Some(name.to_owned()),
                 ("address", address) => self.addresses.extend(address.parse::<IpAddr>()),
                 ("rules", _) => self.owns_rules = true,
@@ -58,16 +58,14 @@ impl InstanceStatus {
     }
 }
 
-/// Who can be met at `directory`, if anybody. It must not be we.
-pub(crate) async fn query_status(place: &SocketDirectory) -> Option<InstanceStatus> {
-    let stream = place.connect().await.ok().flatten()?;
-    let mut status = InstanceStatus {
-        same_pid_namespace: check(&stream).is_ok_and(|pid| pid.is_some()),
-        ..InstanceStatus::default()
-    };
+/// Queries the active instance in `directory`, if there is one. It must not be this process.
+pub(crate) async fn query_status(directory: &SocketDirectory) -> Option<InstanceStatus> {
+    let stream = directory.connect().await.ok().flatten()?;
+    let same_pid_namespace = check_peer(&stream).is_ok_and(|pid| pid.is_some());
+    let mut status = InstanceStatus { same_pid_namespace, ..InstanceStatus::default() };
     let mut connection = Connection::new(stream);
-    let asked = async {
-        connection.send(MessageType::ASKED, &[]).await?;
+    let reply = async {
+        connection.send(MessageType::STATUS_REQUEST, &[]).await?;
         loop {
             let message = connection.receive().await?;
             if message.kind == MessageType::STATUS {
@@ -75,8 +73,8 @@ pub(crate) async fn query_status(place: &SocketDirectory) -> Option<InstanceStat
             }
         }
     };
-    if let Ok(Ok(octets)) = time::timeout(STATUS_TIME, asked).await {
-        status.hear(&String::from_utf8_lossy(&octets));
+    if let Ok(Ok(octets)) = time::timeout(STATUS_TIMEOUT, reply).await {
+        status.parse(&String::from_utf8_lossy(&octets));
     }
     Some(status)
 }
@@ -86,19 +84,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_said_is_heard() {
-        let said = InstanceStatus {
+    fn a_status_survives_its_encoding_and_unknown_lines_are_skipped() {
+        let sent = InstanceStatus {
             has_answered: true,
             same_pid_namespace: false,
-            awaits: vec!["link".to_owned(), "an answer of our own".to_owned()],
+            unmet: vec!["link".to_owned(), "an answer of our own".to_owned()],
             link: Some("nodelocaldns".to_owned()),
             addresses: vec![[169, 254, 25, 10].into()],
             owns_rules: true,
         };
-        let mut heard = InstanceStatus::default();
-        heard.hear(&said.lines());
-        assert_eq!(heard, said);
-        heard.hear("something new\n\naddress nonsense\n");
-        assert_eq!(heard, said);
+        let mut received = InstanceStatus::default();
+        received.parse(&sent.to_lines());
+        assert_eq!(received, sent);
+        received.parse("something new\n\naddress nonsense\n");
+        assert_eq!(received, sent);
     }
 }

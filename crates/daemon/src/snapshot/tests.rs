@@ -419,10 +419,10 @@ fn the_archivist_writes_when_something_came_and_only_then() {
     wait(|| counters.snapshots.written.get() == 2);
     assert_eq!(Process::new(0).load(&directory.snapshot()).unwrap().summary.imported, 2);
     // After a reload the block is another one, to this process's successor too.
-    writer.adopt(vec![("changed".to_owned(), process.block)]);
+    writer.set_blocks(vec![("changed".to_owned(), process.block)]);
     wait(|| counters.snapshots.written.get() == 3);
     assert_eq!(Process::new(0).load(&directory.snapshot()).unwrap().summary.unknown_block, 2);
-    writer.end(FinalWrite::Skip);
+    writer.stop(FinalWrite::Skip);
     assert_eq!((counters.snapshots.written.get(), counters.snapshots.failed.get()), (3, 0));
     assert_eq!(directory.names(), [NAME]);
 }
@@ -432,9 +432,9 @@ fn an_archivist_ends_as_it_is_told() {
     let (directory, hour) = (Directory::new(), Duration::from_secs(3600));
     let process = Process::knowing(&["a.example"]);
     drop(writer(&directory, &process, hour));
-    writer(&directory, &process, hour).0.end(FinalWrite::Skip);
+    writer(&directory, &process, hour).0.stop(FinalWrite::Skip);
     assert!(directory.names().is_empty());
-    writer(&directory, &process, hour).0.end(FinalWrite::Write);
+    writer(&directory, &process, hour).0.stop(FinalWrite::Write);
     assert_eq!(Process::new(0).load(&directory.snapshot()).unwrap().summary.imported, 1);
     directory.snapshot().remove().unwrap();
     assert!(directory.names().is_empty());
@@ -450,5 +450,5 @@ fn failures_are_counted_and_pass() {
     assert_eq!(counters.snapshots.written.get(), 0);
     fs::remove_dir(directory.0.join(UNFINISHED)).unwrap();
     wait(|| counters.snapshots.written.get() == 1);
-    writer.end(FinalWrite::Skip);
+    writer.stop(FinalWrite::Skip);
 }

@@ -58,17 +58,17 @@ impl SnapshotWriter {
     }
 
     /// Goes by these blocks from now on, after a reload.
-    pub fn adopt(&self, blocks: Vec<(String, BlockId)>) {
+    pub fn set_blocks(&self, blocks: Vec<(String, BlockId)>) {
         self.send(Command::SetBlocks(blocks));
     }
 
     /// Ends the thread, and waits for it: some milliseconds, or as long as one write takes.
-    pub fn end(self, last: FinalWrite) {
+    pub fn stop(self, last: FinalWrite) {
         self.send(Command::Stop(last));
     }
 
     /// Leaves the file to a successor, who is not to wait: a write that has begun is finished by the thread alone.
-    pub fn leave(mut self) {
+    pub fn detach(mut self) {
         self.send(Command::Stop(FinalWrite::Skip));
         self.thread = None;
     }

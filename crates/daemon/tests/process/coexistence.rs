@@ -33,7 +33,7 @@ fn a_socket_of_the_hand_over_that_somebody_removes_is_made_again() {
     let (node, corefile) = (Node::new(), served(&upstream, ""));
     let before = node.launch(&corefile).start().when_ready();
     fs::remove_file(node.directory.join(SOCKET_FILE)).unwrap();
-    before.says("[WARNING] the socket of the hand-over was removed: made again");
+    before.says("[WARNING] the hand-over socket was removed: created again");
     let after = followed(&node, &corefile, before);
     assert_eq!(after.terminate().code, Some(0));
     assert_eq!(node.files(), Vec::<String>::new());
@@ -53,7 +53,7 @@ fn one_that_was_hidden_behind_another_can_be_met_when_that_ends() {
         let second = second.when_ready();
         second.signal(end);
         second.end();
-        first.says("made again");
+        first.says("created again");
         let third = followed(&node, &corefile, first);
         assert_eq!(data(&third.ask("ok-1.example.")), ["192.0.2.1"]);
         assert_eq!(third.terminate().code, Some(0));
@@ -73,7 +73,7 @@ fn who_has_given_back_says_nothing_about_the_node_any_more() {
     client.send("ok-1.example.", RecordType::A, &QueryOptions::tcp()).unwrap();
     assert_eq!(data(&client.receive().unwrap()), ["192.0.2.1"]);
     after.signal(Signal::SIGTERM);
-    after.says("the instance before goes on");
+    after.says("the predecessor keeps serving");
     let listen = move || client.receive().is_err();
     let waiting = Builder::new().name("client".to_owned()).spawn(listen).unwrap();
     while !waiting.is_finished() {
@@ -98,7 +98,7 @@ fn a_start_that_fails_leaves_the_snapshot_for_the_next() {
     assert_eq!(node.launch(&corefile).start().end().code, Some(1));
     drop(taken);
     let after = node.launch(&corefile).start().when_ready();
-    after.says("1 answers from a snapshot");
+    after.says("1 cache entries from a snapshot");
     assert_eq!(after.terminate().code, Some(0));
     assert_eq!(node.files(), Vec::<String>::new());
 }
@@ -112,7 +112,7 @@ fn a_successor_that_comes_in_the_lameduck_takes_over() {
     before.signal(Signal::SIGTERM);
     before.says("Going into lameduck mode");
     let after = node.launch(&corefile).start();
-    after.says("1 answers");
+    after.says("1 cache entries");
     after.says("took over");
     assert_eq!(before.end().code, Some(0), "long before the lameduck is over");
     let after = after.when_ready();

@@ -116,7 +116,7 @@ fn what_is_no_directory_is_not_used() {
     fs::write(&file, "").unwrap();
     for place in [link, file] {
         let line =
-            format!("-handover-dir: {} is no directory; upgrades are without hand-over", place.display());
+            format!("-handover-dir: {} is not a directory; upgrades are without hand-over", place.display());
         serves_without_hand_over(&node, &place, &line);
     }
     assert_eq!(fs::read_dir(real).unwrap().count(), 0);

@@ -17,7 +17,7 @@ use crate::responses::data;
 
 /// What is said of one that gives nothing, around the reason.
 fn refused(reason: &str) -> String {
-    format!("[WARNING] the running instance does not hand over: {reason}; starting beside it")
+    format!("[WARNING] the predecessor does not hand over: {reason}; starting beside it")
 }
 
 /// A daemon comes to serve whatever the stranger does, and says `lines` about it and nothing else that is a warning.
@@ -65,18 +65,18 @@ fn offer_sockets(stranger: &mut Stranger, address: SocketAddr) {
 
 #[test]
 fn one_that_says_nothing_is_waited_for_two_seconds() {
-    starts_in_spite_of(&[refused("it says nothing for 2s")], |stranger, _| stranger.hears_out());
+    starts_in_spite_of(&[refused("no message from the peer for 2s")], |stranger, _| stranger.hears_out());
 }
 
 #[test]
 fn one_that_closes_at_once_was_about_to_leave() {
-    let left = "[INFO] the running instance left before it gave anything".to_owned();
+    let left = "[INFO] the predecessor exited before its offer was complete".to_owned();
     starts_in_spite_of(&[left], |stranger, _| drop(stranger));
 }
 
 #[test]
 fn garbage_is_no_predecessor() {
-    let foreign = "what it says is not from a nodelocaldns";
+    let foreign = "the peer does not speak the hand-over protocol";
     for garbage in [b"GET / HTTP/1.1\r\n\r\n".as_slice(), &[0; 300_000]] {
         starts_in_spite_of(&[refused(foreign)], move |mut stranger, _| {
             stranger.utter(garbage);
@@ -87,7 +87,7 @@ fn garbage_is_no_predecessor() {
 
 #[test]
 fn one_of_another_version_is_started_beside() {
-    let versions = "it speaks version 2 of the hand-over, and we version 1";
+    let versions = "the peer speaks version 2 of the hand-over protocol, not 1";
     starts_in_spite_of(&[refused(versions)], |mut stranger, _| {
         stranger.is_greeted();
         stranger.utter(&letter(2, WELCOME, b"version 2.0.0\n"));
@@ -97,7 +97,7 @@ fn one_of_another_version_is_started_beside() {
 
 #[test]
 fn lengths_out_of_reason_are_no_reason_to_wait() {
-    starts_in_spite_of(&[refused("a message of 4294967295 octets")], |mut stranger, _| {
+    starts_in_spite_of(&[refused("a message of 4294967295 octets is too long")], |mut stranger, _| {
         stranger.utter(b"nldh\0\x01\0\x02\xff\xff\xff\xff");
         stranger.hears_out();
     });
@@ -115,7 +115,7 @@ fn lengths_out_of_reason_are_no_reason_to_wait() {
 
 #[test]
 fn one_that_ends_before_all_is_offered_has_given_nothing() {
-    let left = || ["[INFO] the running instance left before it gave anything".to_owned()];
+    let left = || ["[INFO] the predecessor exited before its offer was complete".to_owned()];
     starts_in_spite_of(&left(), |mut stranger, _| stranger.say(WELCOME, b"version 1.0.0\n"));
     starts_in_spite_of(&left(), |mut stranger, address| {
         stranger.say(WELCOME, b"version 1.0.0\n");
@@ -132,10 +132,10 @@ fn one_that_ends_before_all_is_offered_has_given_nothing() {
 #[test]
 fn one_that_ends_later_has_given_its_sockets() {
     let (torn, gone) = (
-        "[WARNING] the cache of the running instance has not come over whole: it is gone",
-        "[INFO] the instance before has ended",
+        "[WARNING] cache transfer from the predecessor is incomplete: the peer has closed the connection",
+        "[INFO] the predecessor has exited",
     );
-    let given = "gives 2 sockets";
+    let given = "received 2 sockets";
     for (torn, further) in [
         (Some(torn), Vec::new()),
         (Some(torn), letter(1, ENTRIES, &[7; 100])[..50].to_vec()),
@@ -178,7 +178,7 @@ fn one_that_does_not_stop_in_time_is_told_and_its_queue_is_not_lost() {
         assert_eq!(returned, Some(RETURNED));
     });
     let daemon = node.launch(&forwarding(&upstream, "")).start();
-    daemon.says("[WARNING] the instance before has not said that it stopped: it says nothing for 2s");
+    daemon.says("[WARNING] the predecessor has not confirmed that it stopped reading: no message from the peer for 2s");
     let daemon = daemon.when_ready();
     let mut answer = [0; 512];
     let length = queued.recv(&mut answer).unwrap();
@@ -187,14 +187,14 @@ fn one_that_does_not_stop_in_time_is_told_and_its_queue_is_not_lost() {
     assert_eq!(data(&daemon.ask("ok-1.example.")), ["192.0.2.1"]);
     let end = daemon.terminate();
     assert_eq!(end.code, Some(0));
-    assert!(end.stdout.iter().any(|line| line.contains("the instance before goes on")), "{end:?}");
+    assert!(end.stdout.iter().any(|line| line.contains("the predecessor keeps serving")), "{end:?}");
     stranger.join().unwrap();
 }
 
 #[test]
 fn what_is_no_socket_of_ours_is_let_go() {
-    let line = "[WARNING] 7 sockets of the running instance are not taken over; the first, \"udp ";
-    starts_in_spite_of(&[line.to_owned(), "gives 0 sockets".to_owned()], |mut stranger, address| {
+    let line = "[WARNING] 7 sockets of the predecessor are rejected; the first, \"udp ";
+    starts_in_spite_of(&[line.to_owned(), "received 0 sockets".to_owned()], |mut stranger, address| {
         stranger.is_greeted();
         stranger.say(WELCOME, b"version 1.0.0\n");
         let (pipe, _writer) = std::io::pipe().unwrap();
@@ -223,7 +223,7 @@ fn what_is_no_socket_of_ours_is_let_go() {
 
 #[test]
 fn hundreds_of_wrong_sockets_are_one_line() {
-    let line = "[WARNING] 300 sockets of the running instance are not taken over; the first, ".to_owned();
+    let line = "[WARNING] 300 sockets of the predecessor are rejected; the first, ".to_owned();
     starts_in_spite_of(&[line], |mut stranger, _| {
         stranger.is_greeted();
         stranger.say(WELCOME, b"version 1.0.0\n");
@@ -241,7 +241,7 @@ fn hundreds_of_wrong_sockets_are_one_line() {
 
 #[test]
 fn descriptors_and_messages_go_together_or_not_at_all() {
-    let apart = refused("its messages and descriptors do not go together");
+    let apart = refused("messages and descriptors do not match");
     starts_in_spite_of(std::slice::from_ref(&apart), |mut stranger, address| {
         stranger.is_greeted();
         stranger.say(SOCKET, format!("udp {address}").as_bytes());
@@ -367,7 +367,7 @@ fn entries_that_make_no_sense_are_not_told() {
     let count = senseless.len();
     let torn = [0xff; 100].to_vec();
     let daemon = started_with(&node, &corefile, blocks.clone(), vec![senseless.concat(), torn]);
-    daemon.says(&format!("gives 0 sockets and 0 answers ({count} are not wanted)"));
+    daemon.says(&format!("received 0 sockets and 0 cache entries ({count} rejected)"));
     assert_eq!(daemon.complaints(), Vec::<String>::new());
     let asked = upstream.queries().len();
     for name in ["ok-1.example.", "ok-2.example."] {
@@ -378,7 +378,7 @@ fn entries_that_make_no_sense_are_not_told() {
     // What makes sense is told, under any number, but never for longer than this instance would.
     let sound = [one.with(10, &[0xff; 4]), two.with(0, &[0xff, 0xff])].concat();
     let daemon = started_with(&node, &corefile, blocks, vec![sound]);
-    daemon.says("and 2 answers (0 are not wanted)");
+    daemon.says("and 2 cache entries (0 rejected)");
     for name in ["ok-1.example.", "ok-2.example."] {
         let reply = daemon.ask(name);
         assert!(reply.message.answers[0].ttl <= 30, "{reply:?}");

@@ -112,7 +112,7 @@ fn one_that_takes_the_sockets_and_goes_changes_nothing() {
             let (stranger, given) = Stranger::claim(node);
             drop((stranger, given));
         }
-        daemon.says("[WARNING] a successor has not taken over: it is gone");
+        daemon.says("[WARNING] a successor has not taken over: the peer has closed the connection");
         // One that stays longer, with the sockets.
         let (stranger, given) = Stranger::claim(node);
         assert_eq!(sockets(given).len(), 5);
@@ -131,7 +131,7 @@ fn one_that_leaves_half_way_changes_nothing() {
         stranger.utter(&hello);
         assert_eq!(stranger.hear().unwrap().kind, WELCOME);
         drop(stranger);
-        daemon.says("a successor has not taken over: it is gone");
+        daemon.says("a successor has not taken over: the peer has closed the connection");
     });
 }
 
@@ -145,7 +145,7 @@ fn when_one_takes_over_and_dies_the_one_before_reads_on() {
             drop((stranger, given));
             assert!(resumed(daemon, round), "{:?}", daemon.heard());
         }
-        daemon.says("[WARNING] the instance that took over has ended");
+        daemon.says("[WARNING] the successor has exited without handing back");
         // Not even the answer is waited for.
         let (mut stranger, given) = Stranger::claim(node);
         stranger.say(TAKEN, b"");
@@ -156,7 +156,7 @@ fn when_one_takes_over_and_dies_the_one_before_reads_on() {
 
 fn resumed(daemon: &Daemon, times: u64) -> bool {
     reached(PATIENCE, || {
-        let back = daemon.heard().iter().filter(|line| line.contains("in service again")).count();
+        let back = daemon.heard().iter().filter(|line| line.contains("active again")).count();
         u64::try_from(back).unwrap() == times
     })
 }
@@ -196,9 +196,10 @@ fn who_does_not_begin_as_one_does_is_turned_away() {
             stranger.utter(octets);
             stranger.hears_out();
         }
-        daemon.says("[WARNING] a visitor is turned away: what it says is not from a nodelocaldns");
-        daemon.says("[WARNING] a visitor is turned away: its messages and descriptors do not go together");
-        daemon.says("[WARNING] a visitor is turned away: a message of 4294967295 octets");
+        daemon
+            .says("[WARNING] hand-over connection rejected: the peer does not speak the hand-over protocol");
+        daemon.says("[WARNING] hand-over connection rejected: messages and descriptors do not match");
+        daemon.says("[WARNING] hand-over connection rejected: a message of 4294967295 octets is too long");
     });
 }
 
@@ -211,7 +212,7 @@ fn one_of_another_version_learns_ours() {
         assert_eq!((welcome.version, welcome.kind), (1, WELCOME));
         assert!(stranger.hear().is_none());
         daemon.says(
-            "[WARNING] a successor cannot take over: it speaks version 2 of the hand-over, and we version 1",
+            "[WARNING] a successor cannot take over: the peer speaks version 2 of the hand-over protocol, not 1",
         );
     });
 }
@@ -233,7 +234,7 @@ fn what_a_successor_calls_itself_is_one_line() {
         scene.daemon.heard()
     );
     drop(stranger);
-    scene.daemon.says("in service again");
+    scene.daemon.says("active again");
     scene.ends_succeeded();
 }
 

@@ -62,7 +62,7 @@ fn what_is_known_comes_over_with_what_is_left_of_its_life() {
     let asked = upstream.queries().len();
     let life = ttl(&before.ask("ok-0.example."));
     let after = upgraded(&node, &corefile);
-    after.says("300 answers");
+    after.says("300 cache entries");
     for name in &names {
         assert_eq!(data(&after.ask(name)), ["192.0.2.1"]);
     }
@@ -114,7 +114,7 @@ fn should_the_successor_be_killed_the_one_before_reads_on() {
     let before = node.launch(&corefile).start().when_ready();
     for round in 1..=2 {
         let after = upgraded(&node, &corefile);
-        before.says("standing by");
+        before.says("on standby");
         assert_eq!(data(&after.ask(&format!("ok-{round}.example."))), ["192.0.2.1"]);
         after.signal(Signal::SIGKILL);
         assert_eq!(after.end().code, None);
@@ -141,7 +141,7 @@ fn a_successor_that_is_told_to_leave_gives_back_without_loss() {
         load.goes_on();
         let end = after.terminate();
         assert_eq!(end.code, Some(0), "{end:?}");
-        assert!(end.stdout.iter().any(|line| line.contains("the instance before goes on")), "{end:?}");
+        assert!(end.stdout.iter().any(|line| line.contains("the predecessor keeps serving")), "{end:?}");
         load.goes_on();
     }
     load.stop().is_without_loss();
@@ -157,12 +157,12 @@ fn of_three_in_a_row_only_the_last_two_have_to_do_with_each_other() {
     let first = node.launch(&corefile).start().when_ready();
     let second = upgraded(&node, &corefile);
     let third = upgraded(&node, &corefile);
-    second.says("standing by");
+    second.says("on standby");
     third.signal(Signal::SIGKILL);
     assert_eq!(third.end().code, None);
-    second.says("in service again");
+    second.says("active again");
     assert_eq!(data(&second.ask("ok-1.example.")), ["192.0.2.1"]);
-    assert!(!first.heard().iter().any(|line| line.contains("in service again")), "it was dismissed");
+    assert!(!first.heard().iter().any(|line| line.contains("active again")), "it was dismissed");
     assert_eq!(first.terminate().code, Some(0));
     assert_eq!(data(&second.ask("ok-2.example.")), ["192.0.2.1"]);
     assert_eq!(second.terminate().code, Some(0));
@@ -209,7 +209,7 @@ fn one_that_hangs_is_started_beside() {
     let before = node.launch(&corefile).start().when_ready();
     before.signal(Signal::SIGSTOP);
     let after = node.launch(&corefile).start();
-    after.says("the running instance does not hand over: it says nothing for 2s; starting beside it");
+    after.says("the predecessor does not hand over: no message from the peer for 2s; starting beside it");
     after.says("nodelocaldns-");
     let answered = reached(PATIENCE, || {
         let client = Client { timeout: Duration::from_millis(200), ..Client::new((node.ip, DNS).into()) };
@@ -244,7 +244,7 @@ fn another_configuration_takes_what_it_has_in_common() {
     }
     let after = format!("{}{}", block("one.example", ""), block("two.example", "success 100 10"));
     let after = upgraded(&node, &after);
-    after.says("1 answers (1 are not wanted)");
+    after.says("1 cache entries (1 rejected)");
     assert_eq!(upstream.queries().len(), 2);
     after.ask("ok-1.one.example.");
     assert_eq!(upstream.queries().len(), 2);
@@ -295,7 +295,7 @@ fn after_a_crash_the_snapshot_knows_what_was_known() {
     assert_eq!(before.end().code, None);
     assert_eq!(node.files(), ["cache.snapshot", "handover.sock"]);
     let after = node.launch(&corefile).start().when_ready();
-    after.says("50 answers from a snapshot");
+    after.says("50 cache entries from a snapshot");
     let asked = upstream.queries().len();
     for number in 0..50 {
         assert_eq!(data(&after.ask(&format!("ok-{number}.example."))), ["192.0.2.1"]);

@@ -28,7 +28,7 @@ fn ready_means_that_a_question_of_its_own_was_answered() {
     let (ready, health) = (daemon.at(READY), daemon.at(HEALTH));
     assert_eq!(get(ready, "/ready"), Some((200, "OK".to_owned())));
     let deaf = deaf_sockets(daemon.at(DNS));
-    let awaited = Some((503, "an answer of our own\n".to_owned()));
+    let awaited = Some((503, "self-check\n".to_owned()));
     assert!(reached(PATIENCE, || get(ready, "/ready") == awaited));
     assert_eq!(get(health, "/health"), Some((200, "OK".to_owned())), "it lives nevertheless");
     drop(deaf);

@@ -1,0 +1,75 @@
+//! The configuration in force: Corefile, settings, and what lives as long as they do.
+
+use std::collections::HashMap;
+
+use corefile::Corefile;
+use corefile::settings::Settings;
+use resolver::cache::ImportTarget;
+
+use super::exit::FatalError;
+use super::loop_detection::LoopDetectors;
+use crate::clock;
+use crate::logging::Logger;
+use crate::logging::errors::ErrorLog;
+use crate::worker::config::{WorkerConfigBuilder, WorkerConfigs};
+
+pub(super) struct ActiveConfig {
+    /// The text that `settings` were built from.
+    pub(super) corefile: Corefile,
+    pub(super) settings: Settings,
+    pub(super) loop_detectors: LoopDetectors,
+    /// Builds the workers' configurations; keeps IDs over reloads.
+    builder: WorkerConfigBuilder,
+    error_log: ErrorLog,
+}
+
+impl ActiveConfig {
+    /// `corefile` and `settings`, which are in force after [`commit`](Self::commit).
+    pub(super) fn new(
+        corefile: Corefile,
+        settings: Settings,
+        builder: WorkerConfigBuilder,
+        loop_detectors: LoopDetectors,
+    ) -> Self {
+        Self { corefile, settings, loop_detectors, builder, error_log: ErrorLog::new() }
+    }
+
+    /// Builds the workers' configurations from `settings`.
+    pub(super) fn prepare(&mut self, settings: &Settings) -> Result<WorkerConfigs, FatalError> {
+        self.builder.build(settings).map_err(FatalError::IdsExhausted)
+    }
+
+    /// Where cache entries of the server blocks in `settings` belong, by the blocks' fingerprints.
+    pub(super) fn import_targets(&self, settings: &Settings) -> HashMap<String, ImportTarget> {
+        self.builder.import_targets(settings)
+    }
+
+    /// Puts prepared settings in force: starts their loop detection, reports what their predecessors' `errors`
+    /// directives had only counted, and publishes them in the metrics.
+    pub(super) fn commit(&mut self, settings: Settings, prepared: WorkerConfigs, logger: &Logger) {
+        self.log_pending_errors(logger);
+        self.loop_detectors.start(prepared.loop_detections, prepared.zones);
+        self.builder.publish_enabled_plugins(&settings);
+        self.error_log = prepared.error_log;
+        self.settings = settings;
+    }
+
+    /// Logs consolidated errors whose interval has passed.
+    pub(super) fn log_due_errors(&self, logger: &Logger) {
+        for line in self.error_log.take_due(clock::now()) {
+            logger.log(line.level, line.text);
+        }
+    }
+
+    /// Logs all consolidated errors that were only counted so far.
+    pub(super) fn log_pending_errors(&self, logger: &Logger) {
+        for line in self.error_log.close() {
+            logger.log(line.level, line.text);
+        }
+    }
+
+    /// For [`contexts`](super::workers::contexts).
+    pub(super) fn builder(&self) -> &WorkerConfigBuilder {
+        &self.builder
+    }
+}

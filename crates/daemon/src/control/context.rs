@@ -1,0 +1,23 @@
+//! What all parts of the control thread work with.
+
+use std::sync::Arc;
+
+use corefile::Environment;
+
+use crate::flags::Flags;
+use crate::handover::SocketDirectory;
+use crate::logging::Logger;
+use crate::metrics::ProcessCounters;
+
+/// Fixed at start-up, before anything is served.
+#[derive(Clone, Copy)]
+pub(super) struct ProcessContext<'a> {
+    pub(super) flags: &'a Flags,
+    pub(super) environment: &'a Environment,
+    pub(super) logger: &'a Logger,
+    pub(super) counters: &'a Arc<ProcessCounters>,
+    /// File descriptors that the process may have open (RLIMIT_NOFILE).
+    pub(super) descriptor_limit: u64,
+    /// Directory of the hand-over socket and of the cache snapshot.
+    pub(super) directory: Option<&'a SocketDirectory>,
+}

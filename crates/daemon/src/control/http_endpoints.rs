@@ -1,0 +1,43 @@
+//! The HTTP server as flags and settings request it.
+
+use std::sync::{Arc, Mutex};
+
+use corefile::settings::Settings;
+
+use super::context::ProcessContext;
+use super::exit::FatalError;
+use crate::counters::CounterRegistry;
+use crate::http::{Endpoints, HandlerState, HttpServer, Limits};
+use crate::metrics::{BuildInfo, Exposition};
+use crate::readiness::Readiness;
+
+/// An HTTP server without endpoints yet.
+pub(super) fn server(
+    context: ProcessContext<'_>,
+    counters: &Arc<Mutex<CounterRegistry>>,
+    readiness: &Readiness,
+) -> Result<HttpServer, FatalError> {
+    let build = BuildInfo {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        revision: option_env!("NODELOCALDNS_REVISION").unwrap_or_default().to_owned(),
+        compiler: "rustc".to_owned(),
+    };
+    let exposition = Exposition::new(Arc::clone(counters), Arc::clone(context.counters), build)
+        .map_err(FatalError::Metrics)?;
+    let state = HandlerState {
+        exposition: Arc::new(exposition),
+        readiness: readiness.clone(),
+        counters: Arc::clone(context.counters),
+    };
+    Ok(HttpServer::new(state, Limits::default()))
+}
+
+/// Where what is served.
+pub(super) fn endpoints(context: ProcessContext<'_>, settings: &Settings) -> Endpoints {
+    Endpoints {
+        health: settings.health.iter().map(|health| health.address).collect(),
+        ready: settings.ready.into_iter().collect(),
+        metrics: settings.prometheus.clone(),
+        process_metrics: context.flags.metrics_listen_address,
+    }
+}

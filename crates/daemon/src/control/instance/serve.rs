@@ -1,0 +1,103 @@
+//! The control thread's event loop: signals, hand-over requests, timers, changes of the node.
+
+use tokio::time::{self, MissedTickBehavior};
+use tracing::warn;
+
+use super::super::exit::{ExitReason, FatalError};
+use super::super::handover::HandoverEvent;
+use super::super::reload::CorefileWatch;
+use super::super::signals::{SignalAction, Signals};
+use super::super::upstream_files::UpstreamFileWatch;
+use super::Instance;
+use super::housekeeping::INTERVAL;
+use super::standby::StandbyEnd;
+use crate::clock;
+use crate::handover::SuccessorLink;
+use crate::snapshot::FinalWrite;
+
+/// Why the event loop ends.
+enum StopReason {
+    /// A signal.
+    Terminate,
+    /// A successor reads from the sockets.
+    TakenOver(Box<SuccessorLink>),
+}
+
+impl Instance<'_> {
+    /// Serves until a signal ends it, alone or on standby for a successor; then shuts down.
+    pub(in super::super) async fn run(mut self, signals: &mut Signals) -> Result<ExitReason, FatalError> {
+        let ended = self.serve_and_stand_by(signals).await;
+        self.close().await;
+        ended
+    }
+
+    async fn serve_and_stand_by(&mut self, signals: &mut Signals) -> Result<ExitReason, FatalError> {
+        loop {
+            match self.serve(signals).await? {
+                StopReason::Terminate => {
+                    self.readiness.withdraw();
+                    return Ok(self.shut_down(signals).await);
+                }
+                StopReason::TakenOver(successor) => {
+                    if self.stand_by(*successor, signals).await? == StandbyEnd::Terminate {
+                        return Ok(self.finish_draining(signals).await);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Handles events until a signal, or until a successor has taken over.
+    async fn serve(&mut self, signals: &mut Signals) -> Result<StopReason, FatalError> {
+        let mut node_changes = self.node.monitor();
+        self.repair_missed_changes().await;
+        let mut corefile_watch = CorefileWatch::new(&self.config.settings, self.context.flags);
+        let mut file_watch = UpstreamFileWatch::default();
+        let mut housekeeping = time::interval(INTERVAL);
+        let sync_interval = self.context.flags.sync_interval;
+        let mut syncs = time::interval_at((clock::now() + sync_interval).into(), sync_interval);
+        housekeeping.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        syncs.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                biased;
+                action = signals.next() => match action {
+                    SignalAction::Terminate => return Ok(StopReason::Terminate),
+                    SignalAction::Reload => self.reload(&mut corefile_watch, true).await,
+                },
+                message = self.config.loop_detectors.detected() => {
+                    return Err(FatalError::ForwardingLoop(message));
+                }
+                event = self.handover.next_event() => match event {
+                    HandoverEvent::Request(request) => {
+                        if let Some(successor) = self.handle_request(*request) {
+                            return Ok(StopReason::TakenOver(Box::new(successor)));
+                        }
+                    }
+                    HandoverEvent::PredecessorExited => self.remove_predecessor().await,
+                },
+                _ = housekeeping.tick() => {
+                    self.keep_house().await?;
+                    self.check_upstream_files(&mut file_watch).await;
+                }
+                () = node_changes.changed() => self.repair_node().await,
+                _ = syncs.tick() => self.repair_node().await,
+                () = corefile_watch.due() => self.reload(&mut corefile_watch, false).await,
+            }
+        }
+    }
+
+    /// Closes the HTTP endpoints and logs errors that were only counted so far.
+    async fn close(mut self) {
+        let keeps_node = self.context.flags.skip_teardown;
+        self.cache.stop_snapshots(if keeps_node { FinalWrite::Write } else { FinalWrite::Skip });
+        self.config.loop_detectors.stop().await;
+        self.config.log_pending_errors(self.context.logger);
+        if let Some(path) = &self.context.flags.pid_file
+            && let Err(error) = std::fs::remove_file(path)
+        {
+            warn!("-pidfile {}: {error}", path.display());
+        }
+        self.http.close().await;
+    }
+}

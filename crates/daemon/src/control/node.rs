@@ -1,0 +1,100 @@
+//! The node's link, addresses and packet-filter rules: set-up, periodic repair, log lines and counters.
+
+use std::net::IpAddr;
+
+use linux::link::LinkConfig;
+use linux::netlink_events::NetlinkMonitor;
+use linux::node::{NodeConfig, NodeEvent, NodeSetup};
+use linux::notrack::NotrackConfig;
+use tracing::{error, info, warn};
+
+use super::exit::FatalError;
+use crate::flags::Flags;
+use crate::metrics::{ProcessCounters, SetupError};
+
+/// Name of the packet-filter table.
+const TABLE: &str = "nodelocaldns";
+
+/// Creates what the flags request on the node.
+pub(super) async fn set_up(flags: &Flags, counters: &ProcessCounters) -> Result<NodeSetup, FatalError> {
+    let kind = flags.link_kind.parse().map_err(FatalError::LinkKind)?;
+    let link = flags.setup_interface.then(|| LinkConfig {
+        name: flags.interface_name.clone(),
+        kind,
+        addresses: flags.options.local_ips.clone(),
+    });
+    let notrack = flags.setup_iptables.then(|| NotrackConfig {
+        table: TABLE.to_owned(),
+        addresses: flags.options.local_ips.clone(),
+        dns_port: flags.options.dns_port,
+        health_port: Some(flags.health_port),
+    });
+    let (setup, events) = NodeSetup::apply(NodeConfig { link, notrack }).await.map_err(FatalError::Node)?;
+    report(&events, counters);
+    Ok(setup)
+}
+
+/// Logs and counts changes of the node.
+pub(super) fn report(events: &[NodeEvent], counters: &ProcessCounters) {
+    for event in events {
+        match event {
+            NodeEvent::LinkFailed(_) => counters.setup_error(SetupError::InterfaceCheck),
+            NodeEvent::RulesFailed(_) => counters.setup_error(SetupError::Iptables),
+            NodeEvent::FallbackKind { .. } | NodeEvent::WatchFailed { .. } => {
+                warn!("{event}");
+                continue;
+            }
+            NodeEvent::LinkChanged { .. } | NodeEvent::RulesInstalled(_) => {}
+        }
+        if event.is_failure() {
+            error!("{event}");
+        } else {
+            info!("{event}");
+        }
+    }
+}
+
+/// Keeps the node as planned while the instance runs.
+pub(super) struct NodeKeeper<'a> {
+    setup: &'a mut NodeSetup,
+    counters: &'a ProcessCounters,
+    /// The last attempt to install the rules failed, and the failure has been logged.
+    rules_failed: bool,
+}
+
+impl<'a> NodeKeeper<'a> {
+    pub(super) fn new(setup: &'a mut NodeSetup, counters: &'a ProcessCounters) -> Self {
+        Self { setup, counters, rules_failed: false }
+    }
+
+    /// Subscribes to the kernel's notifications about the link and the table.
+    pub(super) fn monitor(&mut self) -> NetlinkMonitor {
+        let (monitor, events) = self.setup.monitor();
+        report(&events, self.counters);
+        self.rules_failed |= self.setup.rules_never_installed();
+        monitor
+    }
+
+    /// Restores whatever is missing.
+    pub(super) async fn repair(&mut self) {
+        let mut events = self.setup.verify().await;
+        let rules_failed = events.iter().any(|event| matches!(event, NodeEvent::RulesFailed(_)));
+        // A kernel without packet filter fails each time; that is logged once.
+        if std::mem::replace(&mut self.rules_failed, rules_failed) {
+            events.retain(|event| !matches!(event, NodeEvent::RulesFailed(_)));
+        }
+        report(&events, self.counters);
+        for _ in events.iter().filter(|event| !event.is_failure()) {
+            self.counters.repairs.inc();
+        }
+    }
+
+    pub(super) async fn link_is_in_place(&self) -> bool {
+        self.setup.is_configured().await
+    }
+
+    /// Removes a predecessor's addresses from the link, except our own.
+    pub(super) async fn remove_addresses(&self, addresses: &[IpAddr]) {
+        report(&self.setup.remove_predecessor_addresses(addresses).await, self.counters);
+    }
+}

@@ -1,0 +1,101 @@
+//! The cache that all workers share: imports at start-up, and periodic snapshots.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use resolver::cache::{Cache, ImportTarget};
+use resolver::policy::BlockId;
+use tracing::{error, info, warn};
+
+use super::context::ProcessContext;
+use crate::handover::ReceivedOffer;
+use crate::memory_budget;
+use crate::snapshot::{self, FinalWrite, INTERVAL, LoadError, Loaded, Snapshot, SnapshotWriter};
+
+pub(super) struct SharedCache<'a> {
+    context: ProcessContext<'a>,
+    cache: Arc<Cache>,
+    /// The server blocks with a cache, by fingerprint.
+    blocks: Vec<(String, BlockId)>,
+    snapshots: Option<SnapshotWriter>,
+}
+
+impl<'a> SharedCache<'a> {
+    /// Empty, with the capacity of the memory budget.
+    pub(super) fn new(context: ProcessContext<'a>, targets: &HashMap<String, ImportTarget>) -> Self {
+        let cache = Arc::new(Cache::new(memory_budget::cache_bytes(context.flags.cache_bytes)));
+        Self { context, cache, blocks: snapshot::blocks(targets), snapshots: None }
+    }
+
+    pub(super) fn cache(&self) -> &Arc<Cache> {
+        &self.cache
+    }
+
+    pub(super) fn blocks(&self) -> &[(String, BlockId)] {
+        &self.blocks
+    }
+
+    /// Imports the predecessor's cache.
+    pub(super) async fn import_from_predecessor(
+        &self,
+        offer: &mut ReceivedOffer,
+        targets: &HashMap<String, ImportTarget>,
+    ) {
+        let sockets = offer.sockets();
+        let (transfer, received) = offer.receive_cache(&self.cache, targets).await;
+        self.context.counters.imported.predecessor.add(transfer.imported);
+        if let Err(reason) = received {
+            warn!("cache transfer from the predecessor is incomplete: {reason}");
+        }
+        info!(
+            "received {sockets} sockets and {} cache entries ({} rejected) from the predecessor, version {}",
+            transfer.imported, transfer.rejected, offer.version
+        );
+    }
+
+    /// Imports the snapshot of an instance that crashed.
+    pub(super) fn import_snapshot(&self, targets: &HashMap<String, ImportTarget>) {
+        let Some(directory) = self.context.directory else { return };
+        match Snapshot::new(directory.path()).load(&self.cache, targets) {
+            Ok(Loaded { summary, age }) => {
+                self.context.counters.imported.snapshot.add(summary.imported);
+                info!("{} cache entries from a snapshot, {} s old", summary.imported, age.as_secs());
+            }
+            Err(LoadError::NotFound) => {}
+            Err(reason) => warn!("cache snapshot not used: {reason}"),
+        }
+    }
+
+    /// Writes snapshots from now on.
+    pub(super) fn start_snapshots(&mut self) {
+        let Some(directory) = self.context.directory else { return };
+        let (snapshot, counters) = (Snapshot::new(directory.path()), Arc::clone(self.context.counters));
+        let (cache, blocks) = (Arc::clone(&self.cache), self.blocks.clone());
+        match SnapshotWriter::start(snapshot, INTERVAL, cache, blocks, counters) {
+            Ok(writer) => self.snapshots = Some(writer),
+            Err(error) => error!("no cache snapshots are written: {error}"),
+        }
+    }
+
+    /// The server blocks of another configuration.
+    pub(super) fn set_blocks(&mut self, blocks: Vec<(String, BlockId)>) {
+        if let Some(writer) = &self.snapshots {
+            writer.set_blocks(blocks.clone());
+        }
+        self.blocks = blocks;
+    }
+
+    /// Leaves the snapshot file to a successor, without waiting for a write that has begun.
+    pub(super) fn detach_snapshots(&mut self) {
+        if let Some(writer) = self.snapshots.take() {
+            writer.detach();
+        }
+    }
+
+    /// Ends the writing of snapshots.
+    pub(super) fn stop_snapshots(&mut self, last: FinalWrite) {
+        if let Some(writer) = self.snapshots.take() {
+            writer.stop(last);
+        }
+    }
+}
