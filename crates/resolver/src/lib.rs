@@ -1,141 +1,122 @@
-//! What to answer, what to ask, what to remember.
+//! The decisions of a caching DNS forwarder, without I/O: what to respond, where to forward, what to
+//! cache.
 //!
-//! [`Resolver`] takes octets, a peer and a time, and fills an [`Outbox`] of actions. It has no socket, no
-//! thread, no clock and no configuration file: time, randomness and [`Policy`] are handed in, so that the
-//! same inputs always give the same outbox and a day passes in a test in a microsecond.
+//! [`Resolver`] takes packets and times and fills an [`Outbox`] with actions for its worker. Time,
+//! randomness and [`Policy`] are passed in, so equal inputs give equal actions, and tests run in virtual
+//! time.
 //!
-//! Three entrances tell the story: [`Resolver::on_query`], [`Resolver::on_response`] with its siblings
-//! [`Resolver::on_failure`] and [`Resolver::on_shared_result`], and [`Resolver::on_timer`].
+//! Entry points: [`Resolver::on_query`], [`Resolver::on_response`], [`Resolver::on_failure`],
+//! [`Resolver::on_shared_result`] and [`Resolver::on_timer`].
 //!
-//! Reading order: this file (the way of a query), `answering` (what a client is told), `lookup` (what is known already),
-//! `inflight` (questions on their way), `joining` (who waits with whom, and [`questions`] for the workers among each
-//! other), `forward` (whom to ask, again or no more; with `selection`, the order, `hedge`, a second attempt early, `doubt`,
-//! answers that are none, `disposition`, answers that are not good enough, `health_check`, who is down), `ending` (what those who
-//! wait are told), `keeping` (what is kept), `life` (how long an answer lives), [`cache`] (with `packing` and
-//! `unpacking`: what goes over to another process), [`policy`] (what is obeyed), [`counters`] (what is counted), [`action`]
-//! (what is wanted of the worker).
+//! The path of a query: this file (checks and zone matching), `hit` (cache hits), `miss` (a miss from
+//! coalescing to completion), `retry` (attempts without a usable response). They compose types with a
+//! state of their own: the worker's cache in [`cache`], the in-flight table and client quotas in
+//! [`inflight`], attempts and health checks in `upstream`, and `timers`. `request` and `respond` hold a
+//! client's query and write its response, [`action`] is the output, [`policy`] the configuration,
+//! [`counters`] the metrics.
 #![forbid(unsafe_code)]
 
 pub mod action;
 pub mod cache;
 pub mod counters;
+mod effects;
+mod hit;
 pub mod inflight;
+mod miss;
 pub mod policy;
 mod request;
 mod respond;
+mod retry;
 mod timers;
 mod transport;
 mod upstream;
 
-use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Instant;
 
-use rand::SeedableRng;
-use rand::rngs::StdRng;
-use wire::Query;
 use wire::edns::OptRecord;
-use wire::header::Rcode;
+use wire::header::{Flags, Rcode};
 use wire::query::Rejection;
+use wire::{Query, Response};
 
 use crate::action::{Action, AttemptFailure, AttemptId, Client, Outbox};
-use crate::cache::{Cache, L1Cache};
+use crate::cache::Cache;
+use crate::cache::lookup::WorkerCache;
 use crate::counters::WorkerCounters;
-use crate::inflight::query::{Attempt, InflightQuery};
+use crate::effects::Effects;
+use crate::inflight::Inflight;
 use crate::inflight::quotas::ClientQuotas;
 use crate::inflight::result::{ErrorResponse, SharedResult};
 use crate::inflight::shared::{SharedInflight, WorkerId};
-use crate::policy::{Policy, ResolverLimits, UpstreamId};
+use crate::policy::{Policy, ResolverLimits};
 use crate::request::{
     ReplyEdns, Requester, RoutedQuery, check_keepalive, is_loop, is_status_query, unsupported,
 };
 use crate::respond::{QueryCounters, push_response};
-use crate::timers::{QueryId, Timer, Timers};
-use crate::upstream::health::HealthCheck;
-use crate::upstream::hedge::RttEstimator;
+use crate::timers::{Timer, Timers};
+use crate::transport::Transport;
+use crate::upstream::Upstreams;
 
-/// What a resolver is given for life.
+/// Everything a [`Resolver`] is constructed with.
 #[derive(Debug)]
 pub struct ResolverConfig {
-    /// What it obeys first; see [`Resolver::set_policy`].
+    /// The initial policy; see [`Resolver::set_policy`].
     pub policy: Arc<Policy>,
-    /// The worker it decides for.
+    /// The worker.
     pub worker: WorkerId,
-    /// The cache of the process.
+    /// The cache, shared by all workers.
     pub cache: Arc<Cache>,
-    /// The open questions of the process.
+    /// In-flight queries of all workers.
     pub shared_inflight: Arc<SharedInflight>,
-    /// What is counted for its worker.
+    /// The worker's counters.
     pub counters: Arc<WorkerCounters>,
-    /// Caps and the deadline.
+    /// Limits and the query deadline.
     pub limits: ResolverLimits,
-    /// From the operating system's source of randomness: IDs that cannot be guessed grow from it.
+    /// From the operating system's source of randomness; message IDs derive from it.
     pub seed: [u8; 32],
 }
 
-/// The decisions of one worker.
+/// The resolver of one worker.
 #[derive(Debug)]
 pub struct Resolver {
     policy: Arc<Policy>,
-    worker: WorkerId,
-    cache: L1Cache,
-    shared_inflight: Arc<SharedInflight>,
-    counters: Arc<WorkerCounters>,
     limits: ResolverLimits,
-    random: StdRng,
+    counters: Arc<WorkerCounters>,
+    cache: WorkerCache,
+    inflight: Inflight,
+    upstreams: Upstreams,
     quotas: ClientQuotas,
-    inflight: HashMap<QueryId, InflightQuery>,
-    by_key: HashMap<Arc<[u8]>, QueryId>,
-    attempts: HashMap<AttemptId, Attempt>,
-    health_checks: HashMap<AttemptId, HealthCheck>,
-    estimators: HashMap<UpstreamId, RttEstimator>,
-    ids: HashSet<u16>,
     timers: Timers,
-    /// Flights that began without a client that waits.
-    refreshes: usize,
-    last_number: u64,
-    /// What time it was in the world at one moment: seconds since 1970.
-    wall_clock: Option<(Instant, u64)>,
 }
 
 impl Resolver {
-    /// A resolver without open questions.
+    /// A resolver without queries in flight.
     pub fn new(config: ResolverConfig) -> Self {
         Self {
             policy: config.policy,
-            worker: config.worker,
-            cache: L1Cache::new(config.cache),
-            shared_inflight: config.shared_inflight,
-            counters: config.counters,
             limits: config.limits,
-            random: StdRng::from_seed(config.seed),
+            counters: config.counters,
+            cache: WorkerCache::new(config.cache),
+            inflight: Inflight::new(config.worker, config.shared_inflight),
+            upstreams: Upstreams::new(config.seed, config.limits.initial_hedges),
             quotas: ClientQuotas::new(),
-            inflight: HashMap::new(),
-            by_key: HashMap::new(),
-            attempts: HashMap::new(),
-            health_checks: HashMap::new(),
-            estimators: HashMap::new(),
-            ids: HashSet::new(),
             timers: Timers::default(),
-            refreshes: 0,
-            last_number: 0,
-            wall_clock: None,
         }
     }
 
-    /// Obeys `policy` from the next query on. Open questions end as they began; what the cache holds for
-    /// blocks that keep their number stays.
-    /// Probes of the old policy end, and so do failures of upstreams of which nothing was heard.
+    /// Applies a new policy, effective from the next query on. Queries in flight complete under the old
+    /// one; blocks that keep their ID keep their cached answers. Health checks end, and so do cached
+    /// outages.
     pub fn set_policy(&mut self, policy: Arc<Policy>, outbox: &mut Outbox) {
         std::mem::replace(&mut self.policy, policy).expire_outages();
-        self.cache.clear();
-        self.stop_health_checks(outbox);
+        self.cache.clear_l1();
+        self.upstreams.stop_health_checks(&mut self.timers, outbox);
     }
 
-    /// Learns that it is `unix_time` seconds since 1970 at `now`. Only the validity of signatures is judged by it; lives
-    /// are counted by a clock that nobody sets.
+    /// Sets the wall clock: it is `unix_time` at `now`. It only serves to check the validity period of
+    /// RRSIGs; TTLs follow the monotonic clock.
     pub fn set_unix_time(&mut self, now: Instant, unix_time: u64) {
-        self.wall_clock = Some((now, unix_time));
+        self.cache.set_unix_time(now, unix_time);
     }
 
     /// A packet from a client.
@@ -167,13 +148,12 @@ impl Resolver {
             return outbox.actions.push(Action::LoopDetected(client, route.id));
         }
         let routed = RoutedQuery { query: &query, requester, route };
-        if !self.answer_from_cache(&routed, outbox) {
-            self.coalesce(&routed, None, outbox);
+        if !self.hit(&routed, outbox) {
+            self.miss(&routed, None, outbox);
         }
     }
 
-    /// A packet from a client over which [`on_query`](Self::on_query) panicked: a bug, of which the client hears by
-    /// SERVFAIL.
+    /// Responds SERVFAIL to a packet over which [`on_query`](Self::on_query) panicked.
     pub fn on_panic(&self, client: Client, packet: &[u8], outbox: &mut Outbox) {
         let Ok(query) = Query::parse(packet) else { return };
         let start = outbox.bytes.len();
@@ -181,70 +161,80 @@ impl Resolver {
         push_response(client, start, None, outbox);
     }
 
-    /// A message that came for an attempt: over UDP from the upstream that was asked, over TCP with the ID
-    /// that was sent on that connection.
-    pub fn on_response(&mut self, now: Instant, attempt: AttemptId, packet: &[u8], outbox: &mut Outbox) {
-        let Some(waiting) = self.attempts.get(&attempt) else {
-            return self.health_check_answered(now, attempt, packet, outbox);
+    /// A message received for an attempt: over UDP from the address of its upstream, over TCP with its
+    /// message ID on its connection.
+    pub fn on_response(&mut self, now: Instant, id: AttemptId, packet: &[u8], outbox: &mut Outbox) {
+        let Some(attempt) = self.upstreams.attempt(id) else {
+            let mut effects = Effects { now, timers: &mut self.timers, outbox };
+            return self.upstreams.on_health_check_response(id, packet, &mut effects);
         };
-        let query = std::rc::Rc::clone(&waiting.query);
-        let read = wire::Response::parse(packet).ok();
-        let matching =
-            read.filter(|read| read.header.id == waiting.id && read.matches_question(&query.question));
-        let Some(response) = matching else {
-            return self.mismatched(now, attempt, packet, outbox);
-        };
-        let pruned = match response.scrub() {
-            Ok(pruned) => pruned,
-            Err(wire::response::Malformed) => return self.mismatched(now, attempt, packet, outbox),
-        };
-        let response =
-            pruned.as_deref().and_then(|packet| wire::Response::parse(packet).ok()).unwrap_or(response);
-        if self.is_cut_short(attempt, &response) {
-            return self.retry_over_tcp(now, attempt, outbox);
+        let over_udp = attempt.transport == Transport::Udp;
+        let matching = Response::parse(packet).ok().filter(|response| {
+            response.header.id == attempt.id && response.matches_question(&attempt.query.question)
+        });
+        let Some(response) = matching else { return self.mismatch(now, id, packet, outbox) };
+        let Ok(scrubbed) = response.scrub() else { return self.mismatch(now, id, packet, outbox) };
+        let scrubbed = scrubbed.as_deref().and_then(|packet| Response::parse(packet).ok());
+        let response = scrubbed.unwrap_or(response);
+        if over_udp && response.header.flags.has(Flags::TC) {
+            return self.retry_over_tcp(now, id, outbox);
         }
-        self.answered(now, attempt, &response, outbox);
+        self.accept(now, id, &response, outbox);
     }
 
-    /// An attempt that brought nothing.
-    pub fn on_failure(
-        &mut self,
-        now: Instant,
-        attempt: AttemptId,
-        failure: AttemptFailure,
-        outbox: &mut Outbox,
-    ) {
-        self.attempt_failed(now, attempt, failure, outbox);
+    /// An attempt failed without a response.
+    pub fn on_failure(&mut self, now: Instant, id: AttemptId, failure: AttemptFailure, outbox: &mut Outbox) {
+        if self.upstreams.is_health_check(id) {
+            let mut effects = Effects { now, timers: &mut self.timers, outbox };
+            return self.upstreams.on_health_check_failure(id, failure, &mut effects);
+        }
+        self.retry(now, id, failure, outbox);
     }
 
-    /// How a question ended that another worker asked and this one waits for.
+    /// The result of a query that another worker owns and this one has coalesced with.
     pub fn on_shared_result(&mut self, now: Instant, key: &[u8], result: &SharedResult, outbox: &mut Outbox) {
-        self.coalesced_result(now, key, result, outbox);
+        let Some(id) = self.inflight.find(key) else { return };
+        if self.inflight.get(id).is_some_and(|inflight| inflight.is_owner) {
+            return;
+        }
+        if let Some(inflight) = self.take_inflight(id, outbox) {
+            inflight.respond_all(now, &result.0, outbox);
+        }
     }
 
-    /// Does what is due at `now`.
+    /// Handles the timers due at `now`.
     pub fn on_timer(&mut self, now: Instant, outbox: &mut Outbox) {
         while let Some(timer) = self.timers.pop_due(now) {
             match timer {
-                Timer::Attempt(attempt) => self.attempt_due(now, attempt, outbox),
-                Timer::Query(query) => self.query_due(now, query, outbox),
-                Timer::ClientResponse(query) => self.client_response_due(now, query, outbox),
-                Timer::HealthCheck(attempt) => self.health_check_due(now, attempt, outbox),
+                Timer::Attempt(id) => self.on_attempt_timer(now, id, outbox),
+                Timer::Query(id) => self.on_query_timer(now, id, outbox),
+                Timer::ClientResponse(id) => {
+                    if let Some(inflight) = self.inflight.get_mut(id) {
+                        inflight.respond_all_stale(now, outbox);
+                        inflight.waiters.clear();
+                        inflight.stale_answer = None;
+                    }
+                }
+                Timer::HealthCheck(id) => {
+                    let mut effects = Effects { now, timers: &mut self.timers, outbox };
+                    self.upstreams.on_health_check_timer(id, &mut effects);
+                }
             }
         }
     }
 
-    /// When [`Self::on_timer`] wants to be called, if nothing else happens.
+    /// When [`Self::on_timer`] must be called next, if nothing else happens.
     pub fn next_timer(&self) -> Option<Instant> {
         self.timers.next()
     }
 
-    /// True while a question is open: a client may wait for it, here or in another worker. A worker that drains is done
-    /// when this ends.
+    /// True while a query is in flight; a draining worker ends when there is none. A client of this or of
+    /// another worker may wait for it.
     pub fn has_inflight(&self) -> bool {
         !self.inflight.is_empty()
     }
 
+    /// Responds to a packet that is not a valid query, or drops it.
     fn reject(&self, client: Client, packet: &[u8], rejection: Rejection, outbox: &mut Outbox) {
         match rejection {
             Rejection::Drop => self.counters.dropped.add(1),
@@ -258,10 +248,5 @@ impl Resolver {
         if outbox.bytes.len() > start {
             push_response(client, start, None, outbox);
         }
-    }
-
-    fn next_number(&mut self) -> u64 {
-        self.last_number += 1;
-        self.last_number
     }
 }

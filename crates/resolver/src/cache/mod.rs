@@ -19,6 +19,7 @@ mod l1;
 pub(crate) mod lookup;
 mod prefetch;
 mod record;
+pub(crate) mod stale;
 mod store;
 mod store_queue;
 mod table;

@@ -1,4 +1,5 @@
-//! What is kept of how a question ended: answers, failures (RFC 9520), and nothing in place of something better.
+//! Cache writes: answers, SERVFAIL responses and resolution failures (RFC 9520), and what they may not
+//! replace.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -10,171 +11,163 @@ use wire::query::RequestHeader;
 use wire::response::ResponseType;
 use wire::{Answer, Response};
 
-use crate::Resolver;
-use crate::cache::ttl::{Cacheability, covers_any};
-use crate::cache::{CachedFailure, Entry, Key, Outage, Popularity, SieveState, Store, StoreLimits};
-use crate::inflight::query::{InflightQuery, UpstreamQuery};
-use crate::policy::{Block, CacheOptions};
+use super::lookup::WorkerCache;
+use super::ttl::{Cacheability, covers_any};
+use super::{CachedFailure, Entry, Key, Outage, Popularity, SieveState, Store, StoreLimits};
+use crate::policy::{Block, CacheOptions, ForwardState};
 
-/// The life of a failure that came at once (refused, unreachable, reset), in seconds: an upstream that restarts is back
-/// in a moment. Each further one in a row lives twice as long (RFC 9520 section 3.2).
-const FIRST_LIFE: u32 = 1;
+/// TTL in seconds of a failure that occurred at once (refused, unreachable, reset): a restarting
+/// upstream is back in a moment. It doubles with each consecutive failure (RFC 9520 section 3.2).
+const MIN_FAILURE_TTL: u32 = 1;
 
-/// Doublings after which a failure lives as long as any may.
-const MOST_DOUBLINGS: u8 = 9;
+/// Doublings after which a failure's TTL is at its maximum.
+const MAX_DOUBLINGS: u8 = 9;
 
-impl Resolver {
-    /// Keeps an answer for its life, and forgets that the question once failed.
+/// Where the result of a query is cached.
+#[derive(Clone, Copy)]
+pub(crate) struct CacheTarget<'a> {
+    pub(crate) block: &'a Block,
+    pub(crate) options: &'a CacheOptions,
+    pub(crate) key: &'a Arc<[u8]>,
+}
+
+/// A query that failed without a response.
+#[derive(Clone, Copy)]
+pub(crate) struct FailedQuery<'a> {
+    pub(crate) question: &'a [u8],
+    /// QNAME, lower case, in wire form.
+    pub(crate) name: &'a [u8],
+    /// An attempt timed out, so that each further query would wait as long.
+    pub(crate) has_timed_out: bool,
+    pub(crate) forward: Option<&'a Arc<ForwardState>>,
+    /// Responses of the forward's upstreams before this query.
+    pub(crate) responses_before: u64,
+}
+
+impl WorkerCache {
+    /// Caches an answer, if it is cacheable, and invalidates a cached failure of its question.
     pub(crate) fn cache_answer(
         &mut self,
         now: Instant,
-        query: &UpstreamQuery,
+        target: CacheTarget<'_>,
         cacheability: Option<Cacheability>,
         answer: &Answer,
     ) {
-        let Some((cache, key)) = query.cache().zip(query.key.as_ref()) else { return };
-        if let Some(failed) = self.cache.peek(Key::of_failure(key).as_bytes()) {
-            failed.revoke();
+        let CacheTarget { options, key, .. } = target;
+        if let Some(failure) = self.l1.peek(Key::of_failure(key).as_bytes()) {
+            failure.revoke();
         }
-        let Some((cacheability, store)) =
-            cacheability.and_then(|cacheability| Some((cacheability, cacheability.store?)))
-        else {
-            return;
-        };
-        let before = cache.prefetch.and_then(|_| self.cache.peek(key));
-        let popularity = before.map_or_else(Popularity::default, |before| before.popularity.carry_over());
-        let block = &query.route.block;
-        let entry = Entry {
-            key: Arc::clone(key),
-            answer: answer.clone(),
-            stored: now,
-            ttl: cacheability.ttl,
-            store,
-            usage: Arc::clone(&block.usage),
-            failure: None,
-            popularity,
-            sieve: SieveState::default(),
-        };
-        self.insert(block, cache, entry);
+        let stored_as = cacheability.and_then(|Cacheability { ttl, store }| Some((ttl, store?)));
+        let Some((ttl, store)) = stored_as else { return };
+        let replaced = options.prefetch.and_then(|_| self.l1.peek(key));
+        let popularity = replaced.map_or_else(Popularity::default, |entry| entry.popularity.carry_over());
+        let (answer, failure) = (answer.clone(), None);
+        let (usage, sieve) = (Arc::clone(&target.block.usage), SieveState::default());
+        let key = Arc::clone(key);
+        let entry = Entry { key, answer, stored: now, ttl, store, usage, failure, popularity, sieve };
+        self.insert(target, entry);
     }
 
-    /// Puts an entry into the cache, or counts that it is too big for it.
-    fn insert(&mut self, block: &Block, cache: &CacheOptions, entry: Entry) {
-        let limits = StoreLimits::of(cache, entry.store);
-        if !self.cache.insert(Arc::new(entry), limits) {
-            block.counters.cache_oversized.add(1);
-        }
-    }
-
-    /// Keeps what an upstream said instead of an answer.
+    /// Caches an upstream's SERVFAIL.
     pub(crate) fn cache_servfail(
         &mut self,
         now: Instant,
-        query: &UpstreamQuery,
+        target: CacheTarget<'_>,
         cacheability: Option<Cacheability>,
         answer: &Answer,
     ) {
-        let Some((cacheability, key)) =
-            cacheability.filter(|cacheability| cacheability.store.is_some()).zip(query.key.as_ref())
-        else {
+        let Some(cacheability) = cacheability.filter(|cacheability| cacheability.store.is_some()) else {
             return;
         };
-        let (key, failure) = (Arc::from(Key::of_failure(key).as_bytes()), CachedFailure::default());
-        self.insert_failure(now, query, (key, cacheability.ttl, failure), answer.clone());
+        self.insert_failure(now, target, (cacheability.ttl, CachedFailure::default()), answer.clone());
     }
 
-    /// Keeps that no upstream gave an answer: until one of them does, if none was heard of at all. A worker that only
-    /// waited for another knows nothing of upstreams, and what a reload has put in their place may know better.
-    pub(crate) fn cache_failure(&mut self, now: Instant, inflight: &InflightQuery) {
-        let query = &inflight.query;
-        let key = query.key.as_ref().filter(|_| inflight.is_owner);
-        let Some((cache, key)) = query.cache().zip(key) else { return };
-        let most = u32::try_from(cache.servfail.as_secs()).unwrap_or(u32::MAX);
-        if most == 0 || covers_any(&cache.denial.disabled, &query.name) || !self.policy.serves(&query.route) {
+    /// Caches that no upstream responded. If none responded to any other query in the meantime, the
+    /// failure ends with the next response of one of them.
+    pub(crate) fn cache_failure(&mut self, now: Instant, target: CacheTarget<'_>, failed: FailedQuery<'_>) {
+        let CacheTarget { options, key, .. } = target;
+        let max_ttl = u32::try_from(options.servfail.as_secs()).unwrap_or(u32::MAX);
+        if max_ttl == 0 || covers_any(&options.denial.disabled, failed.name) {
             return;
         }
-        let key: Arc<[u8]> = Arc::from(Key::of_failure(key).as_bytes());
-        let streak = self.streak(now, &key, cache);
-        let ttl = if inflight.has_waited { most } else { (FIRST_LIFE << streak).min(most) };
-        let forward = query.forward().map(|forward| Arc::clone(&forward.state));
-        let unheard = forward.filter(|forward| forward.responses.load(Relaxed) == inflight.heard);
-        let outage = unheard.map(|forward| Outage { forward, responses: inflight.heard });
-        let Some(answer) = no_answer(&query.question) else { return };
-        let failure = CachedFailure::new(outage, streak);
-        self.insert_failure(now, query, (key, ttl, failure), answer);
+        let streak = self.failure_streak(now, Key::of_failure(key).as_bytes(), options);
+        let ttl = if failed.has_timed_out { max_ttl } else { (MIN_FAILURE_TTL << streak).min(max_ttl) };
+        let responses = failed.responses_before;
+        let silent = failed.forward.filter(|forward| forward.responses.load(Relaxed) == responses);
+        let outage = silent.map(|forward| Outage { forward: Arc::clone(forward), responses: responses });
+        let Some(answer) = servfail_answer(failed.question) else { return };
+        self.insert_failure(now, target, (ttl, CachedFailure::new(outage, streak)), answer);
     }
 
     fn insert_failure(
         &mut self,
         now: Instant,
-        query: &UpstreamQuery,
-        (key, ttl, failure): (Arc<[u8]>, u32, CachedFailure),
+        target: CacheTarget<'_>,
+        (ttl, failure): (u32, CachedFailure),
         answer: Answer,
     ) {
-        let Some(cache) = query.cache() else { return };
         let entry = Entry {
-            key,
+            key: Arc::from(Key::of_failure(target.key).as_bytes()),
             answer,
             stored: now,
             ttl,
             store: Store::Denial,
-            usage: Arc::clone(&query.route.block.usage),
+            usage: Arc::clone(&target.block.usage),
             failure: Some(Box::new(failure)),
             popularity: Popularity::default(),
             sieve: SieveState::default(),
         };
-        self.insert(&query.route.block, cache, entry);
+        self.insert(target, entry);
     }
 
-    /// How many failures of a question there were in a row, the last of them not long over.
-    fn streak(&self, now: Instant, key: &[u8], cache: &CacheOptions) -> u8 {
-        let last = self.cache.peek(key).filter(|last| last.freshness(now, cache.servfail).is_some());
+    fn insert(&mut self, target: CacheTarget<'_>, entry: Entry) {
+        let limits = StoreLimits::of(target.options, entry.store);
+        if !self.l1.insert(Arc::new(entry), limits) {
+            target.block.counters.cache_oversized.add(1);
+        }
+    }
+
+    /// Consecutive failures of a question so far; the last must be recent.
+    fn failure_streak(&self, now: Instant, failure_key: &[u8], options: &CacheOptions) -> u8 {
+        let last = self.l1.peek(failure_key).filter(|last| last.freshness(now, options.servfail).is_some());
         let streak = last.and_then(|last| Some(last.failure.as_ref()?.streak + 1));
-        streak.unwrap_or(0).min(MOST_DOUBLINGS)
+        streak.unwrap_or(0).min(MAX_DOUBLINGS)
     }
 
-    /// Leaves upstreams in peace about a stale answer that could not be renewed, for as long as configured.
-    pub(crate) fn suppress_refresh(&mut self, now: Instant, query: &UpstreamQuery) {
-        let stale = query.cache().and_then(|cache| cache.serve_stale);
-        let recheck = stale.map_or(Duration::ZERO, |stale| stale.failure_recheck);
-        let Some(key) = query.key.as_ref().filter(|_| !recheck.is_zero()) else { return };
-        if let Some(entry) = self.cache.peek(key) {
+    /// Suppresses refreshes of a stale answer after a failed one, for `failure_recheck`.
+    pub(crate) fn suppress_refresh(&mut self, now: Instant, target: CacheTarget<'_>) {
+        let recheck = target.options.serve_stale.map_or(Duration::ZERO, |stale| stale.failure_recheck);
+        if recheck.is_zero() {
+            return;
+        }
+        if let Some(entry) = self.l1.peek(target.key) {
             entry.suppress_refresh(now + recheck);
         }
     }
 
-    /// True when a last known good answer is better than one of this kind: `serve_stale_policy prefer_positive`.
-    pub(crate) fn is_outdone(&self, now: Instant, query: &UpstreamQuery, kind: ResponseType) -> bool {
-        let stale = query.cache().and_then(|cache| cache.serve_stale).filter(|stale| stale.prefer_positive);
-        let Some((stale, key)) = stale.filter(|_| kind != ResponseType::Positive).zip(query.key.as_ref())
-        else {
-            return false;
-        };
-        let known = self.cache.peek(key).filter(|known| known.answer.has_answers());
-        known.is_some_and(|known| known.freshness(now, stale.duration).is_some())
-    }
-
-    /// False when the client wants signatures and one of them is not valid now: nothing one may keep.
-    pub(crate) fn signatures_hold(
+    /// True when a cached positive answer is kept instead of a response of this type
+    /// (`serve_stale_policy prefer_positive`).
+    pub(crate) fn prefers_cached(
         &self,
         now: Instant,
-        query: &UpstreamQuery,
-        response: &Response<'_>,
+        target: CacheTarget<'_>,
+        response: ResponseType,
     ) -> bool {
-        let Some((then, unix_time)) = self.wall_clock.filter(|_| query.dnssec_ok) else { return true };
+        let stale = target.options.serve_stale.filter(|stale| stale.prefer_positive);
+        let Some(stale) = stale.filter(|_| response != ResponseType::Positive) else { return false };
+        let cached = self.l1.peek(target.key).filter(|cached| cached.answer.has_answers());
+        cached.is_some_and(|cached| cached.freshness(now, stale.duration).is_some())
+    }
+
+    /// True when all RRSIGs of the response are within their validity period.
+    pub(crate) fn are_rrsigs_valid(&self, now: Instant, response: &Response<'_>) -> bool {
+        let Some((then, unix_time)) = self.wall_clock else { return true };
         response.rrsigs_valid_at(unix_time + now.saturating_duration_since(then).as_secs())
     }
 }
 
-impl UpstreamQuery {
-    /// The `cache` directive, for names it covers.
-    fn cache(&self) -> Option<&CacheOptions> {
-        self.route.block.cache_for(&self.name)
-    }
-}
-
-/// SERVFAIL as an answer that can be kept.
-fn no_answer(question: &[u8]) -> Option<Answer> {
+/// An empty SERVFAIL response.
+fn servfail_answer(question: &[u8]) -> Option<Answer> {
     let mut message = Vec::new();
     let header = RequestHeader { id: 0, flags: Flags(0), question, edns: None };
     wire::reply::error(&header, Rcode::SERVFAIL, OptRecord::DEFAULT, &mut message);

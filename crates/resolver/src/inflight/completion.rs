@@ -1,92 +1,108 @@
-//! How a question ends, and what those who wait are told.
+//! Completion of an in-flight query: responses to its waiters, the result for other workers, and error
+//! reports.
 
+use std::sync::Arc;
 use std::time::Instant;
 
-use wire::answer::ResponseTtl;
 use wire::edns::ExtendedError;
-use wire::header::{Class, Flags, Rcode, RecordType};
-use wire::response::ResponseType;
-use wire::{Answer, Response};
+use wire::header::{Rcode, RecordType};
 
-use crate::Resolver;
-use crate::action::{Action, AttemptFailure, Cause, Outbox, QueryError};
-use crate::cache::ttl::Cacheability;
-use crate::counters::Plugin;
-use crate::inflight::query::Attempt;
-use crate::inflight::result::{ErrorResponse, QueryResult, SharedResult};
+use super::query::InflightQuery;
+use super::result::{ErrorResponse, QueryResult, SharedResult};
+use super::waiters::Waiter;
+use crate::action::{Action, AttemptFailure, Cause, Outbox, QueryError, ShareResult};
+use crate::cache::stale::{StaleAnswer, respond_stale};
 use crate::policy::Route;
-use crate::timers::QueryId;
+use crate::request::RoutedQuery;
+use crate::respond::{QueryCounters, ResponseSpec};
 
-impl Resolver {
-    /// Keeps the answer that an attempt has brought, if it may be kept, and tells everyone who waits for it.
-    pub(crate) fn complete(
-        &mut self,
-        now: Instant,
-        attempt: &Attempt,
-        response: &Response<'_>,
-        outbox: &mut Outbox,
-    ) {
-        let query = &attempt.query;
-        let joined = query.key.as_ref().and_then(|key| self.by_key.get(key).copied());
-        let inflight = joined.unwrap_or(attempt.inflight);
-        let cache = query.route.block.cache_for(&query.name).filter(|_| query.qclass == Class::IN);
-        let cacheability = cache.map(|cache| Cacheability::of(response, &query.name, cache));
-        let ttl = cacheability
-            .map_or(ResponseTtl::AsReceived, |cacheability| ResponseTtl::Uniform(cacheability.ttl));
-        let plugin = if cacheability.is_some() { Plugin::Cache } else { Plugin::Forward };
-        let answer = Answer::from_response(response);
-        let says_something = matches!(response.rcode, Rcode::NOERROR | Rcode::NXDOMAIN);
-        let replaces_stale = says_something
-            && !response.header.flags.has(Flags::TC)
-            && !self.is_outdone(now, query, response.response_type);
-        // Kept before anyone is told: who asks again at once, in any worker, finds it.
-        if replaces_stale {
-            let cacheability = cacheability.filter(|_| self.signatures_hold(now, query, response));
-            self.cache_answer(now, query, cacheability, &answer);
-        } else if self.inflight.contains_key(&inflight) {
-            self.suppress_refresh(now, query);
-            let cacheability = cacheability.filter(|_| response.response_type == ResponseType::ServerFailure);
-            self.cache_servfail(now, query, cacheability, &answer);
-        }
-        match self.take_inflight(inflight, outbox) {
-            Some(inflight) => {
-                let result = SharedResult(QueryResult::Response { answer, ttl, plugin, replaces_stale });
-                self.respond_all(now, &inflight, &result, outbox);
+impl InflightQuery {
+    /// Responds to all waiters, with the stale answer if the result does not replace it, and shares the
+    /// result with the subscribed workers.
+    pub(crate) fn respond_all(&self, now: Instant, result: &QueryResult, outbox: &mut Outbox) {
+        if result.replaces_stale() || !self.respond_all_stale(now, outbox) {
+            let counters = QueryCounters::of(&self.query.route);
+            for requester in self.waiters.iter().map(Waiter::requester) {
+                match result {
+                    QueryResult::Error(error) => requester.respond_error(*error, counters, now, outbox),
+                    QueryResult::Response { answer, ttl, plugin, .. } => {
+                        let (ttl, plugin) = (*ttl, *plugin);
+                        let spec = ResponseSpec { answer, ttl, plugin, error: None, authoritative: false };
+                        requester.respond(spec, counters, now, outbox);
+                    }
+                }
             }
-            None => self.counters.late_responses.add(1),
+        }
+        let Some(key) = &self.query.key else { return };
+        for &to in &self.subscribers {
+            let share = ShareResult { to, key: Arc::clone(key), result: SharedResult(result.clone()) };
+            outbox.actions.push(Action::ShareResult(share));
         }
     }
 
-    /// Tells everyone who waits that there is no answer.
-    pub(crate) fn fail(&mut self, now: Instant, id: QueryId, outbox: &mut Outbox) {
-        let Some(inflight) = self.take_inflight(id, outbox) else { return };
-        let query = &inflight.query;
-        let nothing_came = || Some((AttemptFailure::TimedOut, inflight.transport, query.upstream(0)?.addr));
-        let trouble = inflight.trouble.or_else(nothing_came);
-        let failure = trouble.map_or(AttemptFailure::TimedOut, |(failure, ..)| failure);
-        if !inflight.waiters.is_empty() && inflight.stale_answer.is_none() {
-            let cause = trouble.map_or(Cause::NoForward, |(failure, transport, upstream)| {
+    /// Responds to all waiters with the stale answer; false when there is none.
+    pub(crate) fn respond_all_stale(&self, now: Instant, outbox: &mut Outbox) -> bool {
+        let route = &self.query.route;
+        let Some(stale_answer) = &self.stale_answer else { return false };
+        let Some((cache, stale)) = route.block.serve_stale_for(&self.query.name) else { return false };
+        for requester in self.waiters.iter().map(Waiter::requester) {
+            respond_stale(&stale_answer.entry, &requester, (route, cache, stale), now, outbox);
+        }
+        true
+    }
+
+    /// Reports that the query failed, if a waiter gets an error response, and returns that response with
+    /// the failure.
+    pub(crate) fn report_failure(&self, outbox: &mut Outbox) -> (AttemptFailure, ErrorResponse) {
+        let query = &self.query;
+        let no_attempt_ended = || Some((AttemptFailure::TimedOut, self.transport, query.upstream(0)?.addr));
+        let last_failure = self.last_failure.or_else(no_attempt_ended);
+        let failure = last_failure.map_or(AttemptFailure::TimedOut, |(failure, ..)| failure);
+        if !self.waiters.is_empty() && self.stale_answer.is_none() {
+            let cause = last_failure.map_or(Cause::NoForward, |(failure, transport, upstream)| {
                 Cause::Upstream(failure, transport, upstream)
             });
-            report(&query.route, (Rcode::SERVFAIL, query.qtype, &query.name), cause, outbox);
+            let question = (query.qtype, &*query.name);
+            report_error(&query.route, Rcode::SERVFAIL, question, cause, outbox);
         }
-        let error = if inflight.only_silence && failure.nothing_received() {
+        let error = if self.nothing_received && failure.nothing_received() {
             ExtendedError::NO_REACHABLE_AUTHORITY
         } else {
             ExtendedError::NETWORK_ERROR
         };
-        if failure != AttemptFailure::Local {
-            self.suppress_refresh(now, query);
-            self.cache_failure(now, &inflight);
-        }
-        let error = ErrorResponse { rcode: Rcode::SERVFAIL, error: Some(error) };
-        self.respond_all(now, &inflight, &SharedResult(QueryResult::Error(error)), outbox);
+        (failure, ErrorResponse { rcode: Rcode::SERVFAIL, error: Some(error) })
     }
 }
 
-/// Records why a query ended without an answer.
-pub(crate) fn report(route: &Route, query: (Rcode, RecordType, &[u8]), cause: Cause, outbox: &mut Outbox) {
-    let (rcode, qtype, name) = query;
+/// Responds to a query that is not sent upstream: with its stale answer, or with an error.
+pub(crate) fn reject(
+    routed: &RoutedQuery<'_>,
+    cause: Cause,
+    stale_answer: Option<StaleAnswer>,
+    outbox: &mut Outbox,
+) {
+    let RoutedQuery { query, requester, route } = routed;
+    let now = requester.received;
+    let serve_stale = route.block.serve_stale_for(query.name.as_wire());
+    if let Some((stale_answer, (cache, stale))) = stale_answer.zip(serve_stale) {
+        return respond_stale(&stale_answer.entry, requester, (route, cache, stale), now, outbox);
+    }
+    let rcode = match cause {
+        Cause::TooManyConcurrent(_) => Rcode::REFUSED,
+        _ => Rcode::SERVFAIL,
+    };
+    report_error(route, rcode, (query.qtype, query.name.as_wire()), cause, outbox);
+    requester.respond_error(ErrorResponse::new(rcode), QueryCounters::of(route), now, outbox);
+}
+
+/// Reports a query that got an error response of our own.
+pub(crate) fn report_error(
+    route: &Route,
+    rcode: Rcode,
+    (qtype, name): (RecordType, &[u8]),
+    cause: Cause,
+    outbox: &mut Outbox,
+) {
     let start = outbox.bytes.len();
     outbox.bytes.extend_from_slice(name);
     if let Some(name) = outbox.since(start) {

@@ -1,8 +1,146 @@
-//! Queries in flight to upstreams: coalescing, waiters, sharing across workers, quotas, completion.
+//! In-flight queries of one worker: query coalescing, waiters, sharing across workers, client quotas and
+//! completion.
 
-pub(crate) mod coalesce;
 pub(crate) mod completion;
 pub(crate) mod query;
 pub(crate) mod quotas;
 pub mod result;
 pub mod shared;
+pub(crate) mod waiters;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Instant;
+
+use self::query::InflightQuery;
+use self::shared::{SharedInflight, WorkerId};
+use self::waiters::Waiter;
+use crate::action::AttemptId;
+use crate::cache::stale::StaleAnswer;
+use crate::timers::{QueryId, Timer, Timers};
+use crate::upstream::query::UpstreamQuery;
+
+/// Table of in-flight queries, with the coalescing index by cache key.
+#[derive(Debug)]
+pub(crate) struct Inflight {
+    worker: WorkerId,
+    shared: Arc<SharedInflight>,
+    queries: HashMap<QueryId, InflightQuery>,
+    by_key: HashMap<Arc<[u8]>, QueryId>,
+    refreshes: usize,
+    last_id: u64,
+}
+
+impl Inflight {
+    pub(crate) fn new(worker: WorkerId, shared: Arc<SharedInflight>) -> Self {
+        let (queries, by_key) = (HashMap::new(), HashMap::new());
+        Self { worker, shared, queries, by_key, refreshes: 0, last_id: 0 }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.queries.is_empty()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.queries.len()
+    }
+
+    /// Number of refreshes: queries that started without a waiter.
+    pub(crate) fn refreshes(&self) -> usize {
+        self.refreshes
+    }
+
+    pub(crate) fn contains(&self, id: QueryId) -> bool {
+        self.queries.contains_key(&id)
+    }
+
+    pub(crate) fn get(&self, id: QueryId) -> Option<&InflightQuery> {
+        self.queries.get(&id)
+    }
+
+    pub(crate) fn get_mut(&mut self, id: QueryId) -> Option<&mut InflightQuery> {
+        self.queries.get_mut(&id)
+    }
+
+    /// The query in flight for a cache key.
+    pub(crate) fn find(&self, key: &[u8]) -> Option<QueryId> {
+        self.by_key.get(key).copied()
+    }
+
+    /// Makes this worker the owner of a query until `until`. False when another worker is: this one then
+    /// receives the shared result. A query without a key is never shared.
+    pub(crate) fn claim(&self, query: &UpstreamQuery, now: Instant, until: Instant) -> bool {
+        query.key.as_ref().is_none_or(|key| self.shared.claim(key, self.worker, now, until))
+    }
+
+    /// Adds a query and schedules its timers.
+    pub(crate) fn insert(&mut self, query: InflightQuery, timers: &mut Timers) -> QueryId {
+        self.last_id += 1;
+        let id = QueryId(self.last_id);
+        if let Some(key) = &query.query.key {
+            self.by_key.insert(Arc::clone(key), id);
+        }
+        if let Some(stale) = &query.stale_answer {
+            timers.schedule(stale.until, Timer::ClientResponse(id));
+        }
+        timers.schedule(query.timer, Timer::Query(id));
+        self.refreshes += usize::from(query.is_refresh);
+        if let Some(forward) = query.query.forward().filter(|_| query.is_owner) {
+            forward.state.inflight_queries.fetch_add(1, Relaxed);
+        }
+        self.queries.insert(id, query);
+        id
+    }
+
+    /// Adds a waiter to a query, and its stale answer if the query has none yet.
+    pub(crate) fn join(
+        &mut self,
+        id: QueryId,
+        waiter: Waiter,
+        stale_answer: Option<StaleAnswer>,
+        timers: &mut Timers,
+    ) {
+        let Some(query) = self.queries.get_mut(&id) else { return };
+        query.waiters.push(waiter);
+        if let Some(stale) = stale_answer.filter(|_| query.stale_answer.is_none()) {
+            timers.schedule(stale.until, Timer::ClientResponse(id));
+            query.stale_answer = Some(stale);
+        }
+    }
+
+    /// Moves the timer of a query.
+    pub(crate) fn reschedule(&mut self, id: QueryId, at: Instant, timers: &mut Timers) {
+        let Some(query) = self.queries.get_mut(&id) else { return };
+        timers.cancel(query.timer, Timer::Query(id));
+        query.timer = at.min(query.deadline);
+        timers.schedule(query.timer, Timer::Query(id));
+    }
+
+    /// Removes an attempt from its query.
+    pub(crate) fn remove_attempt(&mut self, id: QueryId, attempt: AttemptId) {
+        if let Some(query) = self.queries.get_mut(&id) {
+            query.attempts.retain(|&other| other != attempt);
+        }
+    }
+
+    /// Removes a query with its timers and ends its ownership.
+    pub(crate) fn remove(&mut self, id: QueryId, timers: &mut Timers) -> Option<InflightQuery> {
+        let mut query = self.queries.remove(&id)?;
+        timers.cancel(query.timer, Timer::Query(id));
+        if let Some(stale) = &query.stale_answer {
+            timers.cancel(stale.until, Timer::ClientResponse(id));
+        }
+        self.refreshes -= usize::from(query.is_refresh);
+        if let Some(key) = &query.query.key {
+            self.by_key.remove(key);
+            if query.is_owner {
+                query.subscribers = self.shared.release(key, self.worker);
+            }
+        }
+        if let Some(forward) = query.query.forward().filter(|_| query.is_owner) {
+            forward.state.inflight_queries.fetch_sub(1, Relaxed);
+        }
+        Some(query)
+    }
+}

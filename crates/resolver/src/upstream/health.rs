@@ -1,6 +1,8 @@
-//! Which upstreams are down. A failed attempt makes one worker ask the upstream a question of our own until it answers; too
-//! many of these without answer, and it is left alone. What one name's answer says never counts.
+//! Health checks of upstreams. A failed attempt makes one worker query the upstream until it responds;
+//! after `max_fails` failures it is down and not selected. Responses to clients' queries never mark an
+//! upstream as down.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
@@ -8,37 +10,45 @@ use std::time::{Duration, Instant};
 use wire::Response;
 use wire::edns::DEFAULT_UDP_SIZE;
 use wire::header::{Class, RecordType};
+use wire::query::OutgoingQuery;
 
-use crate::Resolver;
-use crate::action::{Action, AttemptFailure, AttemptId, Outbox, SendQuery, Transport};
-use crate::inflight::query::UpstreamQuery;
+use super::query::UpstreamQuery;
+use super::sender::{Destination, QuerySender};
+use crate::action::{Action, AttemptFailure, AttemptId, Outbox};
+use crate::effects::Effects;
 use crate::policy::{Forward, Route, TransportPreference, Upstream};
-use crate::timers::Timer;
-use crate::upstream::attempt::draw_id;
+use crate::timers::{Timer, Timers};
+use crate::transport::Transport;
 
-/// How long a health_check over UDP waits for its answer.
-const BY_UDP: Duration = Duration::from_secs(1);
+/// Timeout over UDP.
+const UDP_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// How long one by TCP may take, dialling included.
-const BY_TCP: Duration = Duration::from_secs(2);
+/// Timeout over TCP, dialling included.
+const TCP_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// One upstream of one `forward` that is being probed. Its key in the table is its last attempt.
+/// Health checks of one worker, by their last attempt.
+#[derive(Debug, Default)]
+pub(super) struct HealthChecks {
+    running: HashMap<AttemptId, RunningHealthCheck>,
+}
+
+/// The health check of one upstream of one `forward`.
 #[derive(Debug)]
-pub(crate) struct HealthCheck {
+struct RunningHealthCheck {
     route: Arc<Route>,
     /// Index among the block's forwards.
     forward: Option<usize>,
     /// Index among its upstreams.
     upstream: usize,
     transport: Transport,
-    /// On a connection that has carried nothing yet: all but the first.
+    /// Requires a connection that has carried no query yet: all queries but the first.
     fresh: bool,
-    /// The ID of the question that is open; nothing between two.
-    asked: Option<u16>,
+    /// Message ID of the waiting query; none between two queries.
+    id: Option<u16>,
     timer: Instant,
 }
 
-impl HealthCheck {
+impl RunningHealthCheck {
     fn forward(&self) -> Option<&Forward> {
         self.route.block.forwards.get(self.forward?)
     }
@@ -47,178 +57,180 @@ impl HealthCheck {
         self.forward()?.upstreams.get(self.upstream)
     }
 
-    /// Name, type and class as octets.
+    /// The question section.
     fn question(&self) -> Vec<u8> {
-        let name =
-            self.forward().map(|forward| forward.options.health_check.name.as_wire()).unwrap_or_default();
-        [name, &RecordType::NS.0.to_be_bytes(), &Class::IN.0.to_be_bytes()].concat()
+        let name = self.forward().map(|forward| forward.options.health_check.name.as_wire());
+        let (qtype, qclass) = (RecordType::NS.0.to_be_bytes(), Class::IN.0.to_be_bytes());
+        [name.unwrap_or_default(), &qtype, &qclass].concat()
+    }
+
+    /// Marks the upstream as up and its health check as ended.
+    fn finish(&self) {
+        if let Some(upstream) = self.upstream() {
+            upstream.state.failed_probes.store(0, Relaxed);
+            upstream.state.probing.store(false, Relaxed);
+        }
     }
 }
 
-impl Resolver {
-    /// Begins to health_check an upstream of the query's `forward`, unless some worker does.
-    pub(crate) fn health_check(
-        &mut self,
-        now: Instant,
-        query: &UpstreamQuery,
-        index: usize,
-        outbox: &mut Outbox,
-    ) {
-        let Some((forward, upstream)) = query.forward().zip(query.upstream(index)) else { return };
-        if forward.options.health_check.max_fails == 0 || !self.policy.serves(&query.route) {
-            return;
-        }
-        if upstream.state.probing.swap(true, Relaxed) {
-            return;
-        }
-        let by_tcp = upstream.encrypted || forward.options.transport == TransportPreference::ForceTcp;
-        let health_check = HealthCheck {
-            route: Arc::clone(&query.route),
-            forward: query.forward,
-            upstream: index,
-            transport: if by_tcp { Transport::Tcp } else { Transport::Udp },
-            fresh: false,
-            asked: None,
-            timer: now,
-        };
-        self.send_health_check(now, health_check, outbox);
+impl HealthChecks {
+    pub(super) fn contains(&self, id: AttemptId) -> bool {
+        self.running.contains_key(&id)
     }
 
-    fn send_health_check(&mut self, now: Instant, mut health_check: HealthCheck, outbox: &mut Outbox) {
-        let attempt = AttemptId(self.next_number());
-        let Some((forward, upstream)) = health_check.forward().zip(health_check.upstream()) else { return };
-        let Some(id) = draw_id(&mut self.random, &self.ids) else {
-            return upstream.state.probing.store(false, Relaxed);
+    /// Starts the health check of an upstream, unless one runs in any worker or they are disabled.
+    pub(super) fn start(
+        &mut self,
+        query: &UpstreamQuery,
+        upstream: usize,
+        sender: &mut QuerySender,
+        effects: &mut Effects<'_>,
+    ) {
+        let Some((forward, state)) = query.forward().zip(query.upstream(upstream)) else { return };
+        if forward.options.health_check.max_fails == 0 || state.state.probing.swap(true, Relaxed) {
+            return;
+        }
+        let over_tcp = state.encrypted || forward.options.transport == TransportPreference::ForceTcp;
+        let check = RunningHealthCheck {
+            route: Arc::clone(&query.route),
+            forward: query.forward,
+            upstream,
+            transport: if over_tcp { Transport::Tcp } else { Transport::Udp },
+            fresh: false,
+            id: None,
+            timer: effects.now,
         };
-        let start = outbox.bytes.len();
-        // Without OPT and DO: the plainest question there is.
-        let outgoing = wire::query::OutgoingQuery {
-            id,
-            question: &health_check.question(),
+        self.send(check, sender, effects);
+    }
+
+    fn send(&mut self, mut check: RunningHealthCheck, sender: &mut QuerySender, effects: &mut Effects<'_>) {
+        let Some((forward, upstream)) = check.forward().zip(check.upstream()) else { return };
+        let timeout = if check.transport == Transport::Tcp { TCP_TIMEOUT } else { UDP_TIMEOUT };
+        let until = effects.now + timeout;
+        let destination =
+            Destination { upstream: upstream.id, transport: check.transport, fresh: check.fresh, until };
+        let query = OutgoingQuery {
+            id: 0,
+            question: &check.question(),
             recursion_desired: forward.options.health_check.recursion_desired,
             checking_disabled: false,
             edns: false,
             dnssec_ok: false,
             udp_size: DEFAULT_UDP_SIZE,
         };
-        outgoing.write(&mut outbox.bytes);
-        let Some(message) = outbox.since(start) else { return };
-        let time = if health_check.transport == Transport::Tcp { BY_TCP } else { BY_UDP };
-        let (upstream, transport, fresh, until) =
-            (upstream.id, health_check.transport, health_check.fresh, now + time);
-        outbox.actions.push(Action::SendQuery(SendQuery {
-            attempt,
-            upstream,
-            transport,
-            fresh,
-            until,
-            message,
-        }));
-        self.ids.insert(id);
-        health_check.asked = Some(id);
-        health_check.timer = until;
-        self.timers.schedule(until, Timer::HealthCheck(attempt));
-        self.health_checks.insert(attempt, health_check);
+        let Some((attempt, id)) = sender.send(query, &destination, effects.outbox) else {
+            return upstream.state.probing.store(false, Relaxed);
+        };
+        check.id = Some(id);
+        check.timer = until;
+        effects.timers.schedule(until, Timer::HealthCheck(attempt));
+        self.running.insert(attempt, check);
     }
 
-    /// A message that came for a health_check. Any that answers its question will do, whatever it says.
-    pub(crate) fn health_check_answered(
+    /// A message received for a health check. Any response to its question ends it, whatever its RCODE.
+    pub(super) fn on_response(
         &mut self,
-        now: Instant,
-        id: AttemptId,
+        attempt: AttemptId,
         packet: &[u8],
-        outbox: &mut Outbox,
+        sender: &mut QuerySender,
+        effects: &mut Effects<'_>,
     ) {
-        let Some(health_check) = self.health_checks.get(&id) else { return };
-        let read = Response::parse(packet).ok();
-        let answers = read.is_some_and(|read| {
-            Some(read.header.id) == health_check.asked && read.matches_question(&health_check.question())
+        let Some(check) = self.running.get(&attempt) else { return };
+        let response = Response::parse(packet).ok();
+        let matches = response.is_some_and(|response| {
+            Some(response.header.id) == check.id && response.matches_question(&check.question())
         });
-        match (answers, health_check.transport) {
+        match (matches, check.transport) {
             (true, transport) => {
                 if transport == Transport::Udp {
-                    outbox.actions.push(Action::CancelAttempt(id));
+                    effects.outbox.actions.push(Action::CancelAttempt(attempt));
                 }
-                let Some(health_check) = self.take_health_check(id) else { return };
-                if let Some(forward) = health_check.forward() {
+                let Some(check) = self.remove(attempt, sender, effects.timers) else { return };
+                if let Some(forward) = check.forward() {
                     forward.state.responses.fetch_add(1, Relaxed);
                 }
-                end(&health_check);
+                check.finish();
             }
             (false, Transport::Udp) => {}
             (false, Transport::Tcp) => {
-                outbox.actions.push(Action::QuarantineConnection(id));
-                outbox.actions.push(Action::CancelAttempt(id));
-                self.health_check_failed(now, id, AttemptFailure::Closed { reused: false }, outbox);
+                effects.outbox.actions.push(Action::QuarantineConnection(attempt));
+                effects.outbox.actions.push(Action::CancelAttempt(attempt));
+                self.on_failure(attempt, AttemptFailure::Closed { reused: false }, sender, effects);
             }
         }
     }
 
-    /// A health_check that brought nothing. The next one waits, unless only a connection was at fault that had been open before.
-    pub(crate) fn health_check_failed(
+    /// A health check's query failed. The next follows after the interval, or at once when an idle
+    /// connection had closed.
+    pub(super) fn on_failure(
         &mut self,
-        now: Instant,
-        id: AttemptId,
+        attempt: AttemptId,
         failure: AttemptFailure,
-        outbox: &mut Outbox,
+        sender: &mut QuerySender,
+        effects: &mut Effects<'_>,
     ) {
-        let Some(mut health_check) = self.take_health_check(id) else { return };
-        let was_fresh = std::mem::replace(&mut health_check.fresh, true);
+        let Some(mut check) = self.remove(attempt, sender, effects.timers) else { return };
+        let was_fresh = std::mem::replace(&mut check.fresh, true);
         if failure == (AttemptFailure::Closed { reused: true }) && !was_fresh {
-            return self.send_health_check(now, health_check, outbox);
+            return self.send(check, sender, effects);
         }
-        let Some((forward, upstream)) = health_check.forward().zip(health_check.upstream()) else { return };
+        let Some((forward, upstream)) = check.forward().zip(check.upstream()) else { return };
         if failure != AttemptFailure::Local {
             upstream.state.failed_probes.fetch_add(1, Relaxed);
             upstream.counters.healthcheck_failures.add(1);
         }
-        health_check.timer = now + forward.options.health_check.interval;
-        self.timers.schedule(health_check.timer, Timer::HealthCheck(id));
-        self.health_checks.insert(id, health_check);
+        check.timer = effects.now + forward.options.health_check.interval;
+        effects.timers.schedule(check.timer, Timer::HealthCheck(attempt));
+        self.running.insert(attempt, check);
     }
 
-    /// The time of a health_check is over, or that between two.
-    pub(crate) fn health_check_due(&mut self, now: Instant, id: AttemptId, outbox: &mut Outbox) {
-        let Some(health_check) = self.health_checks.get(&id) else { return };
-        if health_check.asked.is_some() {
-            outbox.actions.push(Action::CancelAttempt(id));
-            return self.health_check_failed(now, id, AttemptFailure::TimedOut, outbox);
+    /// The timeout of a health check's query, or the end of the interval between two.
+    pub(super) fn on_timer(
+        &mut self,
+        attempt: AttemptId,
+        sender: &mut QuerySender,
+        effects: &mut Effects<'_>,
+    ) {
+        let Some(check) = self.running.get(&attempt) else { return };
+        if check.id.is_some() {
+            effects.outbox.actions.push(Action::CancelAttempt(attempt));
+            return self.on_failure(attempt, AttemptFailure::TimedOut, sender, effects);
         }
-        let Some(health_check) = self.take_health_check(id) else { return };
-        let has_answered =
-            health_check.upstream().is_none_or(|upstream| upstream.state.failed_probes.load(Relaxed) == 0);
-        if has_answered { end(&health_check) } else { self.send_health_check(now, health_check, outbox) }
+        let Some(check) = self.remove(attempt, sender, effects.timers) else { return };
+        let failed_probes = check.upstream().map(|upstream| upstream.state.failed_probes.load(Relaxed));
+        // A response to a client's query has reset the count.
+        if failed_probes.is_none_or(|failed| failed == 0) {
+            check.finish();
+        } else {
+            self.send(check, sender, effects);
+        }
     }
 
-    /// Ends all health_checks. What they would have found out is routed for good.
-    pub(crate) fn stop_health_checks(&mut self, outbox: &mut Outbox) {
-        let mut health_checks: Vec<AttemptId> = self.health_checks.keys().copied().collect();
-        health_checks.sort_unstable();
-        for id in health_checks {
-            let Some(health_check) = self.health_checks.get(&id) else { continue };
-            if health_check.asked.is_some() {
-                outbox.actions.push(Action::CancelAttempt(id));
+    /// Ends all health checks; their upstreams count as up.
+    pub(super) fn stop(&mut self, sender: &mut QuerySender, timers: &mut Timers, outbox: &mut Outbox) {
+        let mut attempts: Vec<AttemptId> = self.running.keys().copied().collect();
+        attempts.sort_unstable();
+        for attempt in attempts {
+            if self.running.get(&attempt).is_some_and(|check| check.id.is_some()) {
+                outbox.actions.push(Action::CancelAttempt(attempt));
             }
-            if let Some(health_check) = self.take_health_check(id) {
-                end(&health_check);
+            if let Some(check) = self.remove(attempt, sender, timers) {
+                check.finish();
             }
         }
     }
 
-    fn take_health_check(&mut self, id: AttemptId) -> Option<HealthCheck> {
-        let mut health_check = self.health_checks.remove(&id)?;
-        self.timers.cancel(health_check.timer, Timer::HealthCheck(id));
-        if let Some(id) = health_check.asked.take() {
-            self.ids.remove(&id);
+    fn remove(
+        &mut self,
+        attempt: AttemptId,
+        sender: &mut QuerySender,
+        timers: &mut Timers,
+    ) -> Option<RunningHealthCheck> {
+        let mut check = self.running.remove(&attempt)?;
+        timers.cancel(check.timer, Timer::HealthCheck(attempt));
+        if let Some(id) = check.id.take() {
+            sender.release(id);
         }
-        Some(health_check)
-    }
-}
-
-/// The upstream is up, and whoever fails there next may health_check it.
-fn end(health_check: &HealthCheck) {
-    if let Some(upstream) = health_check.upstream() {
-        upstream.state.failed_probes.store(0, Relaxed);
-        upstream.state.probing.store(false, Relaxed);
+        Some(check)
     }
 }

@@ -1,0 +1,96 @@
+//! Cache hits: answers, cached failures, stale answers, and the refreshes that they trigger.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use wire::header::Class;
+
+use crate::Resolver;
+use crate::action::Outbox;
+use crate::cache::stale::{StaleAnswer, count_hit, failure_response, hit_response, respond_stale};
+use crate::cache::{Entry, Freshness, Key};
+use crate::policy::ServeStaleMode;
+use crate::request::RoutedQuery;
+use crate::respond::QueryCounters;
+
+/// Default client response timer (RFC 8767 section 5).
+const CLIENT_RESPONSE_TIMER: Duration = Duration::from_millis(1800);
+
+impl Resolver {
+    /// Responds from the cache; false on a miss.
+    pub(crate) fn hit(&mut self, routed: &RoutedQuery<'_>, outbox: &mut Outbox) -> bool {
+        let RoutedQuery { query, requester, route } = *routed;
+        let block = &route.block;
+        let Some(cache) = block.cache_for(query.name.as_wire()) else { return false };
+        if query.qclass != Class::IN {
+            return false;
+        }
+        block.counters.cache_requests.add(1);
+        let key = Key::new(block.id, query);
+        let now = requester.received;
+        match self.cache.get(key.as_bytes(), now, cache) {
+            None => self.hit_failure(routed, &key, outbox),
+            Some((entry, Freshness::Stale)) => {
+                let entry = Arc::clone(entry);
+                self.hit_stale(routed, &key, entry, outbox)
+            }
+            Some((entry, Freshness::Fresh(remaining))) => {
+                count_hit(block, entry);
+                let ttl = if cache.keep_ttl { entry.ttl } else { remaining };
+                requester.respond(hit_response(entry, ttl, cache), QueryCounters::of(route), now, outbox);
+                let prefetch = cache
+                    .prefetch
+                    .is_some_and(|prefetch| entry.hit_triggers_prefetch(prefetch, now, remaining));
+                if prefetch && self.cache.get_failure(&key, now).is_none() {
+                    self.refresh(routed, &key, outbox);
+                }
+                true
+            }
+        }
+    }
+
+    /// Responds from a cached failure (RFC 9520 section 3.2); false on a miss.
+    fn hit_failure(&mut self, routed: &RoutedQuery<'_>, key: &Key, outbox: &mut Outbox) -> bool {
+        let RoutedQuery { requester, route, .. } = *routed;
+        let now = requester.received;
+        let Some((failure, remaining)) = self.cache.get_failure(key, now) else {
+            route.block.counters.cache_misses.add(1);
+            return false;
+        };
+        count_hit(&route.block, failure);
+        requester.respond(failure_response(failure, remaining), QueryCounters::of(route), now, outbox);
+        true
+    }
+
+    /// Responds with a stale answer, at once or when the upstreams fail, and refreshes it; false on a
+    /// miss.
+    fn hit_stale(
+        &mut self,
+        routed: &RoutedQuery<'_>,
+        key: &Key,
+        entry: Arc<Entry>,
+        outbox: &mut Outbox,
+    ) -> bool {
+        let RoutedQuery { query, requester, route } = *routed;
+        let Some((cache, stale)) = route.block.serve_stale_for(query.name.as_wire()) else { return false };
+        let now = requester.received;
+        count_hit(&route.block, &entry);
+        let may_refresh = !entry.is_refresh_suppressed(now) && self.cache.get_failure(key, now).is_none();
+        if let (ServeStaleMode::Verify(timeout), true) =
+            (stale.mode, may_refresh && requester.wants_recursion())
+        {
+            // With a timeout of its own, verification is left to the query already in flight.
+            let is_verified = !timeout.is_zero() && self.inflight.find(key.as_bytes()).is_some();
+            if !is_verified {
+                let timeout = if timeout.is_zero() { CLIENT_RESPONSE_TIMER } else { timeout };
+                self.miss(routed, Some(StaleAnswer { entry, until: now + timeout }), outbox);
+                return true;
+            }
+        }
+        respond_stale(&entry, &requester, (route, cache, stale), now, outbox);
+        if may_refresh {
+            self.refresh(routed, key, outbox);
+        }
+        true
+    }
+}

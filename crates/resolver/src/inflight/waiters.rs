@@ -1,0 +1,42 @@
+//! Waiters: clients waiting for the result of an in-flight query.
+
+use std::time::Instant;
+
+use wire::edns::Edns;
+use wire::header::Flags;
+use wire::query::RequestHeader;
+
+use super::quotas::Permit;
+use crate::action::Client;
+use crate::request::{ReplyEdns, Requester};
+
+/// A waiting client, with what its response repeats of the query.
+#[derive(Debug)]
+pub(crate) struct Waiter {
+    client: Client,
+    id: u16,
+    flags: Flags,
+    question: Box<[u8]>,
+    edns: Option<Edns>,
+    received: Instant,
+    query_len: u16,
+    reply_edns: ReplyEdns,
+    /// Returned to the client's quota on drop.
+    _permit: Permit,
+}
+
+impl Waiter {
+    pub(crate) fn new(requester: &Requester<'_>, permit: Permit) -> Self {
+        let Requester { client, header, received, query_len, reply_edns } = *requester;
+        let question = header.question.into();
+        let RequestHeader { id, flags, edns, .. } = header;
+        Self { client, id, flags, question, edns, received, query_len, reply_edns, _permit: permit }
+    }
+
+    pub(crate) fn requester(&self) -> Requester<'_> {
+        let header =
+            RequestHeader { id: self.id, flags: self.flags, question: &self.question, edns: self.edns };
+        let Self { client, received, query_len, reply_edns, .. } = *self;
+        Requester { client, header, received, query_len, reply_edns }
+    }
+}

@@ -1,0 +1,234 @@
+//! Attempts without a usable response: failures, timeouts, hedges, mismatches, retries over TCP or
+//! without EDNS, another `forward`.
+
+use std::rc::Rc;
+use std::time::Instant;
+
+use wire::header::Rcode;
+
+use crate::Resolver;
+use crate::action::{Action, AttemptFailure, AttemptId, Cause, Outbox};
+use crate::effects::Effects;
+use crate::inflight::completion::report_error;
+use crate::inflight::result::{ErrorResponse, QueryResult};
+use crate::timers::QueryId;
+use crate::transport::Transport;
+use crate::upstream::attempt::{Attempt, AttemptSpec};
+use crate::upstream::mismatch::{MismatchAction, is_edns_unsupported};
+use crate::upstream::query::UpstreamQuery;
+
+impl Resolver {
+    /// An attempt failed: it is repeated, or the next candidate is tried, or the query ends.
+    pub(crate) fn retry(
+        &mut self,
+        now: Instant,
+        id: AttemptId,
+        failure: AttemptFailure,
+        outbox: &mut Outbox,
+    ) {
+        let Some(attempt) = self.take_attempt(id) else { return };
+        let Some(upstream) = attempt.query.upstream(attempt.upstream) else { return };
+        let idle_connection_closed = failure == (AttemptFailure::Closed { reused: true });
+        if idle_connection_closed && !attempt.is_retry && !attempt.late {
+            if self.inflight.contains(attempt.query_id) {
+                upstream.counters.retried.add(1);
+            }
+            let spec = AttemptSpec { fresh: true, is_retry: true, ..AttemptSpec::repeat(&attempt) };
+            return self.send(now, spec, outbox);
+        }
+        if failure != AttemptFailure::Local && !attempt.late {
+            upstream.counters.failures.add(1);
+            if attempt.mismatches == 0 {
+                self.check_health(now, &attempt.query, attempt.upstream, outbox);
+            }
+        }
+        let query_id = attempt.query_id;
+        let Some(inflight) = self.inflight.get_mut(query_id) else { return };
+        inflight.record_failure(failure, attempt.transport, upstream.addr);
+        match inflight.peek() {
+            _ if attempt.late => self.end_if_exhausted(now, query_id, outbox),
+            Some(candidate) if candidate.is_repeated() => {
+                self.pause(now, now + candidate.pause(), query_id, outbox);
+            }
+            _ => self.send_next(now, query_id, outbox),
+        }
+    }
+
+    /// Pauses a query until `until`; ends it when that is too late and no attempt is left.
+    fn pause(&mut self, now: Instant, until: Instant, id: QueryId, outbox: &mut Outbox) {
+        let Some(inflight) = self.inflight.get(id) else { return };
+        if until >= inflight.deadline && inflight.attempts.is_empty() {
+            return self.end(now, id, outbox);
+        }
+        self.inflight.reschedule(id, until, &mut self.timers);
+    }
+
+    /// The end of a query's pause, or its deadline.
+    pub(crate) fn on_query_timer(&mut self, now: Instant, id: QueryId, outbox: &mut Outbox) {
+        let Some(inflight) = self.inflight.get(id) else { return };
+        let deadline = inflight.deadline;
+        if now >= deadline {
+            return self.end(now, id, outbox);
+        }
+        self.inflight.reschedule(id, deadline, &mut self.timers);
+        self.send_next(now, id, outbox);
+    }
+
+    /// The next event of an attempt: the end of its late window or mismatch grace period, its timeout, or
+    /// a hedge.
+    pub(crate) fn on_attempt_timer(&mut self, now: Instant, id: AttemptId, outbox: &mut Outbox) {
+        let Some(attempt) = self.upstreams.attempt(id) else { return };
+        if attempt.late {
+            self.take_attempt(id);
+            return outbox.actions.push(Action::CancelAttempt(id));
+        }
+        if attempt.mismatch_deadline.is_some_and(|deadline| deadline <= now) {
+            return self.give_up_mismatched(now, id, outbox);
+        }
+        if now >= attempt.until {
+            return self.time_out(now, id, outbox);
+        }
+        self.upstreams.clear_hedge(id, &mut self.timers);
+        self.hedge(now, id, outbox);
+    }
+
+    /// An attempt timed out: it becomes late, and the next candidate is tried.
+    fn time_out(&mut self, now: Instant, id: AttemptId, outbox: &mut Outbox) {
+        let Some(attempt) = self.upstreams.mark_late(now, id, &mut self.timers) else { return };
+        let (query_id, index, transport) = (attempt.query_id, attempt.upstream, attempt.transport);
+        let query = Rc::clone(&attempt.query);
+        let Some(upstream) = query.upstream(index) else { return };
+        upstream.counters.failures.add(1);
+        if let Some(inflight) = self.inflight.get_mut(query_id) {
+            inflight.record_failure(AttemptFailure::TimedOut, transport, upstream.addr);
+        }
+        self.check_health(now, &query, index, outbox);
+        self.send_next(now, query_id, outbox);
+    }
+
+    /// Hedges an attempt that has not been answered within its upstream's RTO: the next candidate is
+    /// tried now, on a connection of its own, and the first usable response wins.
+    fn hedge(&mut self, now: Instant, id: AttemptId, outbox: &mut Outbox) {
+        let Some(attempt) = self.upstreams.attempt(id) else { return };
+        let query_id = attempt.query_id;
+        let Some(inflight) = self.inflight.get_mut(query_id) else { return };
+        let query = Rc::clone(&attempt.query);
+        let Some(upstream) = query.upstream(attempt.upstream) else { return };
+        if !inflight.can_hedge(attempt) {
+            return;
+        }
+        if !self.upstreams.take_hedge(upstream.id) {
+            return upstream.counters.hedges_throttled.add(1);
+        }
+        let Some(candidate) = inflight.take() else { return };
+        upstream.counters.hedged.add(1);
+        let spec = AttemptSpec::new(query_id, &inflight.query, inflight.transport, candidate);
+        self.send(now, AttemptSpec { fresh: true, is_hedge: true, ..spec }, outbox);
+    }
+
+    /// A message does not match its attempt. Over UDP it may be spoofed, so the matching response is
+    /// still awaited (RFC 5452 section 9.1), but not for long: TCP cannot be spoofed. A stream that
+    /// delivers one is out of step and takes no further queries.
+    pub(crate) fn mismatch(&mut self, now: Instant, id: AttemptId, packet: &[u8], outbox: &mut Outbox) {
+        let Some(attempt) = self.upstreams.attempt(id) else { return };
+        if attempt.edns && is_edns_unsupported(packet, attempt.id) {
+            return self.retry_without_edns(now, id, outbox);
+        }
+        let mut effects = Effects { now, timers: &mut self.timers, outbox };
+        if self.upstreams.record_mismatch(id, &mut effects) == Some(MismatchAction::GiveUp) {
+            self.give_up_mismatched(now, id, outbox);
+        }
+    }
+
+    /// Gives up awaiting the matching response. Over UDP the query continues over TCP, and so do its
+    /// further attempts; over TCP the attempt has failed.
+    fn give_up_mismatched(&mut self, now: Instant, id: AttemptId, outbox: &mut Outbox) {
+        let Some(attempt) = self.upstreams.attempt(id) else { return };
+        if let Some(upstream) = attempt.query.upstream(attempt.upstream) {
+            upstream.counters.mismatched_attempts.add(1);
+        }
+        if attempt.transport == Transport::Tcp {
+            outbox.actions.push(Action::CancelAttempt(id));
+            return self.retry(now, id, AttemptFailure::Closed { reused: false }, outbox);
+        }
+        if let Some(inflight) = self.inflight.get_mut(attempt.query_id) {
+            inflight.transport = Transport::Tcp;
+        }
+        self.retry_over_tcp(now, id, outbox);
+    }
+
+    /// Repeats an attempt over TCP and cancels the one over UDP.
+    pub(crate) fn retry_over_tcp(&mut self, now: Instant, id: AttemptId, outbox: &mut Outbox) {
+        let Some(attempt) = self.take_attempt(id) else { return };
+        outbox.actions.push(Action::CancelAttempt(id));
+        let spec = AttemptSpec { transport: Transport::Tcp, ..AttemptSpec::repeat(&attempt) };
+        self.send(now, spec, outbox);
+    }
+
+    /// Repeats an attempt without OPT at an upstream without EDNS (RFC 6891 section 6.2.2). This is not
+    /// remembered: CoreDNS and resolvers support EDNS, and a forged FORMERR would otherwise take DO from
+    /// all later queries.
+    pub(crate) fn retry_without_edns(&mut self, now: Instant, id: AttemptId, outbox: &mut Outbox) {
+        let Some(attempt) = self.take_attempt(id) else { return };
+        if attempt.outlives_response() {
+            outbox.actions.push(Action::CancelAttempt(id));
+        }
+        if let Some(upstream) = attempt.query.upstream(attempt.upstream) {
+            upstream.counters.edns_fallbacks.add(1);
+        }
+        self.send(now, AttemptSpec { edns: false, ..AttemptSpec::repeat(&attempt) }, outbox);
+    }
+
+    /// True when another upstream may still respond. Irrelevant when the query has ended.
+    pub(crate) fn has_another_upstream(&self, attempt: &Attempt) -> bool {
+        let Some(inflight) = self.inflight.get(attempt.query_id) else { return true };
+        let candidate = attempt.query.forward().and_then(|forward| inflight.selection.peek(forward));
+        candidate.is_some_and(|candidate| !candidate.is_repeated())
+            || self.upstreams.another_upstream_waits(&inflight.attempts, attempt)
+    }
+
+    /// Checks the health of the upstreams that were outrun by the one that has responded.
+    pub(crate) fn check_outrun_upstreams(&mut self, now: Instant, winner: &Attempt, outbox: &mut Outbox) {
+        let Some(inflight) = self.inflight.get(winner.query_id) else { return };
+        for upstream in self.upstreams.outrun_by(winner, &inflight.attempts) {
+            self.check_health(now, &winner.query, upstream, outbox);
+        }
+    }
+
+    /// Starts the health check of an upstream that a reload has not removed.
+    fn check_health(&mut self, now: Instant, query: &UpstreamQuery, upstream: usize, outbox: &mut Outbox) {
+        if self.policy.serves(&query.route) {
+            let mut effects = Effects { now, timers: &mut self.timers, outbox };
+            self.upstreams.start_health_check(query, upstream, &mut effects);
+        }
+    }
+
+    /// Switches a query to another `forward` of its block, in the time that is left.
+    pub(crate) fn try_forward(&mut self, now: Instant, id: QueryId, forward: usize, outbox: &mut Outbox) {
+        let Some(inflight) = self.inflight.get_mut(id) else { return };
+        let query =
+            Rc::new(UpstreamQuery { forward: Some(forward), ..UpstreamQuery::clone(&inflight.query) });
+        let Some(to) = query.forward() else { return };
+        if to.is_full() {
+            return self.reject_forward(now, id, to.options.max_concurrent, outbox);
+        }
+        let selection = self.upstreams.select(to);
+        let deadline = inflight.deadline;
+        let attempts = inflight.switch_forward(Rc::clone(&query), to, selection);
+        self.inflight.reschedule(id, deadline, &mut self.timers);
+        for attempt in attempts {
+            self.upstreams.remove(attempt, &mut self.timers);
+            outbox.actions.push(Action::CancelAttempt(attempt));
+        }
+        self.send_next(now, id, outbox);
+    }
+
+    /// Ends a query because `max_concurrent` of its next `forward` is reached.
+    fn reject_forward(&mut self, now: Instant, id: QueryId, limit: u32, outbox: &mut Outbox) {
+        let Some(inflight) = self.take_inflight(id, outbox) else { return };
+        let UpstreamQuery { route, qtype, name, .. } = &*inflight.query;
+        route.block.counters.max_concurrent_rejects.add(1);
+        report_error(route, Rcode::REFUSED, (*qtype, name), Cause::TooManyConcurrent(limit), outbox);
+        inflight.respond_all(now, &QueryResult::Error(ErrorResponse::new(Rcode::REFUSED)), outbox);
+    }
+}
