@@ -1,15 +1,15 @@
-//! The Corefile for a start without one, in the shape kubespray gives it.
+//! The built-in Corefile, used when none is configured; in the form that kubespray writes.
 
 use crate::environment::Environment;
 use crate::error::ConfigError;
-use crate::lexer::Source;
 use crate::options::Options;
-use crate::source::{cluster_dns, pillars};
+use crate::template::{cluster_dns, render_flags};
+use crate::token::Source;
 
-/// What messages call it.
-pub(super) const NAME: &str = "the built-in Corefile";
+/// Its name in messages.
+pub(crate) const NAME: &str = "the built-in Corefile";
 
-/// Names of the cluster and of its addresses.
+/// Server blocks for the cluster's names and the reverse zones.
 const CLUSTER: &str = "\
 cluster.local:53 {
     errors
@@ -46,8 +46,8 @@ ip6.arpa:53 {
 }
 ";
 
-/// All other names.
-const REST: &str = "\
+/// The server block for all other names.
+const ROOT: &str = "\
 .:53 {
     errors
     cache 30
@@ -60,23 +60,27 @@ const REST: &str = "\
 }
 ";
 
-/// The text with the values of the options; without the cluster's blocks when its DNS is not known.
-pub(super) fn corefile(
+/// The built-in Corefile for the flags; without the cluster's blocks if the cluster DNS address is
+/// unknown.
+pub(crate) fn corefile(
     options: &Options,
     env: &Environment,
     warnings: &mut Vec<String>,
 ) -> Result<Source, ConfigError> {
     let Some(first) = options.local_ips.first() else {
-        return Err(ConfigError::plain(format!("{NAME} needs an address to listen on: give -localip")));
+        return Err(ConfigError::without_location(format!(
+            "{NAME} needs an address to listen on: give -localip"
+        )));
     };
     let host = if first.is_ipv6() { format!("[{first}]") } else { first.to_string() };
     let cluster = match cluster_dns(options, env) {
         Ok(address) => CLUSTER.replace("__CLUSTER__DNS__", &address.to_string()),
         Err(problem) => {
-            warnings.push(format!("{problem}; {NAME} therefore asks /etc/resolv.conf for cluster names too"));
+            warnings
+                .push(format!("{problem}; {NAME} therefore forwards cluster names to /etc/resolv.conf too"));
             String::new()
         }
     };
-    let text = pillars(&format!("{cluster}{REST}"), options).replace("__LOCAL__HOST__", &host);
+    let text = render_flags(&format!("{cluster}{ROOT}"), options).replace("__LOCAL__HOST__", &host);
     Ok(Source { name: NAME.to_owned(), directory: "/".into(), text })
 }

@@ -1,9 +1,8 @@
-//! Environment variables, as a Corefile refers to them: `{$NAME}` and `{%NAME%}`.
+//! Environment variables: `{$NAME}` and `{%NAME%}` in a Corefile, Service addresses.
 
 use std::collections::BTreeMap;
 
-/// The variables the process was started with. Values that are not UTF-8 are kept with replacement
-/// characters.
+/// Environment variables, passed in by the process.
 #[derive(Clone, Debug, Default)]
 pub struct Environment(BTreeMap<String, String>);
 
@@ -13,14 +12,14 @@ impl Environment {
         self.0.get(name).map(String::as_str)
     }
 
-    /// The variable in which the kubelet tells the cluster address of a Service: `COREDNS_SERVICE_HOST` for
-    /// `coredns`, `KUBE_DNS_UPSTREAM_SERVICE_HOST` for `kube-dns-upstream`.
+    /// The variable that the kubelet sets to the cluster address of a Service:
+    /// `KUBE_DNS_UPSTREAM_SERVICE_HOST` for `kube-dns-upstream`.
     pub fn service_variable(service: &str) -> String {
         format!("{}_SERVICE_HOST", service.to_uppercase().replace('-', "_"))
     }
 
-    /// The cluster address of a Service as the kubelet wrote it into our environment. It is there only if the
-    /// Service existed, in our namespace, before the pod was started.
+    /// The cluster address of a Service. The kubelet sets it only for a Service of the pod's namespace
+    /// that existed before the container started.
     pub fn service_host(&self, service: &str) -> Option<&str> {
         self.lookup(&Self::service_variable(service))
     }

@@ -1,52 +1,53 @@
-//! What is said when a configuration is refused.
+//! [`ConfigError`]: why a configuration is rejected.
 
 use std::fmt;
 
-use crate::lexer::Token;
+use crate::token::Token;
 
-/// Why a configuration was refused.
+/// Why a configuration is rejected.
 ///
-/// GoDuration, it is the line node-cache prints, `FILE:LINE - Error during parsing: REASON`, with `plugin/NAME: `
-/// in front where a directive's own arguments are wrong, and below it the line of the file with a caret under
-/// the word. Of a word with a variable that is not set, the reason says so.
+/// Displayed as node-cache prints it, `FILE:LINE - Error during parsing: REASON`, with
+/// `plugin/NAME: ` in front for an argument or option of a directive. Below it are the line of the
+/// file and a caret under the word. Environment variables in the word that are not set are named.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigError {
     plugin: Option<String>,
-    place: Option<Place>,
+    location: Option<Location>,
     reason: String,
 }
 
-/// A word of a file.
+/// Where in a Corefile an error is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Place {
+struct Location {
     file_and_line: String,
-    kind: &'static str,
-    /// The text of the line, and how many characters stand before the word.
+    /// `Error during parsing` or `Syntax error`.
+    category: &'static str,
+    /// The text of the line, and the number of characters before the word.
     excerpt: Option<(String, usize)>,
 }
 
-/// Characters of a line that are shown; a caret beyond would not be seen either.
+/// Characters of a line that are shown.
 const EXCERPT_LEN: usize = 160;
 
 impl ConfigError {
-    /// A reason that no word of a file stands for.
-    pub(super) fn plain(reason: impl Into<String>) -> Self {
-        Self { plugin: None, place: None, reason: reason.into() }
+    /// An error without a location in a file.
+    pub(crate) fn without_location(reason: impl Into<String>) -> Self {
+        Self { plugin: None, location: None, reason: reason.into() }
     }
 
-    /// A reason at a word.
-    pub(super) fn at(token: &Token, reason: impl Into<String>) -> Self {
-        Self::placed(token, "Error during parsing", reason.into())
+    /// An error at a token.
+    pub(crate) fn at(token: &Token, reason: impl Into<String>) -> Self {
+        Self::located(token, "Error during parsing", reason.into())
     }
 
-    /// A word where another was expected.
-    pub(super) fn unexpected(token: &Token, expecting: &str) -> Self {
+    /// A token where another is expected.
+    pub(crate) fn unexpected(token: &Token, expecting: &str) -> Self {
         let reason = format!("Unexpected token '{}', expecting '{expecting}'", token.text);
-        Self::placed(token, "Syntax error", reason)
+        Self::located(token, "Syntax error", reason)
     }
 
-    /// Too few or too many arguments; `token` is the last that was read.
-    pub(super) fn argument(token: &Token) -> Self {
+    /// Too few or too many arguments; `token` is the last one parsed.
+    pub(crate) fn argument_count(token: &Token) -> Self {
         let reason = match &*token.text {
             "{" => "Unexpected token '{', expecting argument".to_owned(),
             text => format!("Wrong argument count or unexpected line ending after '{text}'"),
@@ -54,18 +55,19 @@ impl ConfigError {
         Self::at(token, reason)
     }
 
-    /// Says whose arguments are wrong.
-    pub(super) fn of(self, plugin: &str) -> Self {
+    /// Names the directive whose argument or option is rejected.
+    pub(crate) fn in_directive(self, plugin: &str) -> Self {
         Self { plugin: Some(plugin.to_owned()), ..self }
     }
 
-    fn placed(token: &Token, kind: &'static str, mut reason: String) -> Self {
+    fn located(token: &Token, category: &'static str, mut reason: String) -> Self {
         for variable in token.unset.iter() {
-            reason.push_str("; the environment has no ");
+            reason.push_str("; the environment variable ");
             reason.push_str(variable);
-            // Kubernetes gives a container the variables of the Services that are there when it starts.
+            reason.push_str(" is not set");
+            // Kubernetes passes a container the variables of the Services that exist when it starts.
             if variable.ends_with("_SERVICE_HOST") || variable.contains("_SERVICE_PORT") {
-                reason.push_str(", and the Service has to be there before the container starts");
+                reason.push_str(", and the Service must exist before the container starts");
             }
         }
         let excerpt = token.source.line(token.line).and_then(|line| {
@@ -75,8 +77,8 @@ impl ConfigError {
                 (line.chars().take(EXCERPT_LEN).map(visible).collect(), before)
             })
         });
-        let place = Place { file_and_line: token.place(), kind, excerpt };
-        Self { plugin: None, place: Some(place), reason }
+        let location = Location { file_and_line: token.location(), category, excerpt };
+        Self { plugin: None, location: Some(location), reason }
     }
 }
 
@@ -85,11 +87,11 @@ impl fmt::Display for ConfigError {
         if let Some(plugin) = &self.plugin {
             write!(f, "plugin/{plugin}: ")?;
         }
-        let Some(place) = &self.place else {
+        let Some(location) = &self.location else {
             return f.write_str(&self.reason);
         };
-        write!(f, "{} - {}: {}", place.file_and_line, place.kind, self.reason)?;
-        if let Some((line, before)) = &place.excerpt {
+        write!(f, "{} - {}: {}", location.file_and_line, location.category, self.reason)?;
+        if let Some((line, before)) = &location.excerpt {
             write!(f, "\n    {line}\n    {:before$}^", "")?;
         }
         Ok(())

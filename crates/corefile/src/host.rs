@@ -1,40 +1,43 @@
-//! What a configuration needs from the fake_host: files and the addresses of interfaces.
+//! [`Host`]: the files and interfaces that a configuration refers to.
 
 use std::ffi::OsString;
 use std::io;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-/// Octets of a file that are read at most; a ConfigMap has 1 MiB at most.
+/// Maximum length of a file in octets; a ConfigMap has at most 1 MiB.
 pub const MAX_FILE_LEN: u64 = 4 << 20;
 
-/// The fake_host as the configuration sees it. The process implements it; tests put their own in its place.
+/// Files and interface addresses of the host. The process passes one in; tests pass a fake.
 pub trait Host {
-    /// A whole file.
+    /// Reads a file.
     ///
     /// # Errors
-    /// As the kernel says; also when it is a pipe or device, or longer than [`MAX_FILE_LEN`].
+    /// An I/O error; also for a pipe or device, and for a file longer than [`MAX_FILE_LEN`].
     fn read_file(&self, path: &Path) -> io::Result<Vec<u8>>;
 
-    /// What is piped to the process, up to its end.
+    /// Reads standard input up to its end.
     ///
     /// # Errors
-    /// As [`Host::read`].
+    /// As [`Host::read_file`].
     fn read_stdin(&self) -> io::Result<Vec<u8>>;
 
     /// The names in a directory, in any order.
     ///
     /// # Errors
-    /// As the kernel says.
+    /// An I/O error.
     fn list_directory(&self, directory: &Path) -> io::Result<Vec<OsString>>;
 
-    /// True when the path is there and is a directory.
+    /// True for an existing directory.
     fn is_directory(&self, path: &Path) -> bool;
 
-    /// The addresses of an interface, with port 0; those of link-local scope carry the interface's index.
-    /// None when there is no interface of that name.
+    /// The path, made absolute with the working directory.
+    fn absolute_path(&self, path: &Path) -> PathBuf;
+
+    /// Addresses of an interface with port 0; link-local ones have the interface index as scope ID.
+    /// Empty if there is no such interface.
     ///
     /// # Errors
-    /// As the kernel says.
+    /// An I/O error.
     fn interface_addresses(&self, interface: &str) -> io::Result<Vec<SocketAddr>>;
 }

@@ -1,4 +1,4 @@
-//! Words in the order in which they are obeyed: files and snippets take the place of their `import`.
+//! [`TokenStream`]: the tokens of a Corefile, with `import` replaced by files and snippets.
 
 use std::collections::HashMap;
 use std::io::ErrorKind;
@@ -8,19 +8,20 @@ use std::rc::Rc;
 use crate::environment::Environment;
 use crate::error::ConfigError;
 use crate::host::Host;
-use crate::lexer::{self, Source, Token};
+use crate::lexer;
+use crate::token::{Source, Token};
 
-/// Imports of snippets in one Corefile; more are a circle.
+/// Imports of snippets in one Corefile; more are taken for a cycle.
 const MAX_SNIPPETS: u32 = 10_000;
-/// Imports of files in one Corefile; more are a circle.
+/// Imports of files in one Corefile; more are taken for a cycle.
 const MAX_FILES: u32 = 10_000;
-/// Words that wait to be read at once; a Corefile of 4 MiB has fewer.
-const MAX_WAITING: usize = 4 << 20;
+/// Pending tokens; a Corefile of 4 MiB has fewer.
+const MAX_PENDING: usize = 4 << 20;
 
-/// Hands out the words of a Corefile one by one.
-pub(super) struct Reader<'a> {
-    /// Backwards: the next word is the last.
-    waiting: Vec<Token>,
+/// Tokens of a Corefile and its imports.
+pub(crate) struct TokenStream<'a> {
+    /// In reverse order: the next token is the last.
+    pending: Vec<Token>,
     last: Option<Token>,
     snippets: HashMap<Rc<str>, Vec<Token>>,
     imported_snippets: u32,
@@ -30,38 +31,38 @@ pub(super) struct Reader<'a> {
     warnings: &'a mut Vec<String>,
 }
 
-impl<'a> Reader<'a> {
-    pub(super) fn new(
+impl<'a> TokenStream<'a> {
+    pub(crate) fn new(
         source: Source,
         env: &'a Environment,
         host: &'a dyn Host,
         warnings: &'a mut Vec<String>,
     ) -> Self {
-        let mut waiting = lexer::tokens(&Rc::new(source), env, warnings);
-        waiting.reverse();
+        let mut pending = lexer::tokenize(&Rc::new(source), env, warnings);
+        pending.reverse();
         let snippets = HashMap::new();
-        Self { waiting, last: None, snippets, imported_snippets: 0, imported_files: 0, env, host, warnings }
+        Self { pending, last: None, snippets, imported_snippets: 0, imported_files: 0, env, host, warnings }
     }
 
-    /// The next word.
-    pub(super) fn peek(&self) -> Option<&Token> {
-        self.waiting.last()
+    /// The next token.
+    pub(crate) fn peek(&self) -> Option<&Token> {
+        self.pending.last()
     }
 
-    /// The word that was handed out before.
-    pub(super) fn last(&self) -> Option<&Token> {
+    /// The previous token.
+    pub(crate) fn last(&self) -> Option<&Token> {
         self.last.as_ref()
     }
 
-    /// Hands out the next word.
-    pub(super) fn next(&mut self) -> Option<Token> {
-        let next = self.waiting.pop()?;
+    /// Takes the next token.
+    pub(crate) fn next(&mut self) -> Option<Token> {
+        let next = self.pending.pop()?;
         self.last = Some(next.clone());
         Some(next)
     }
 
-    /// Keeps the words between the braces that follow under a name.
-    pub(super) fn define_snippet(&mut self, key: &Token, name: &str) -> Result<(), ConfigError> {
+    /// Stores the tokens between the braces that follow as a snippet.
+    pub(crate) fn define_snippet(&mut self, key: &Token, name: &str) -> Result<(), ConfigError> {
         if self.snippets.contains_key(name) {
             return Err(ConfigError::at(key, format!("redeclaration of previously declared snippet {name}")));
         }
@@ -91,11 +92,11 @@ impl<'a> Reader<'a> {
         Err(ConfigError::unexpected(self.last().unwrap_or(key), "}"))
     }
 
-    /// Takes `import PATTERN` away and puts in its place what it names.
-    pub(super) fn import(&mut self) -> Result<(), ConfigError> {
+    /// Replaces `import PATTERN`, the next two tokens, by what it names.
+    pub(crate) fn import(&mut self) -> Result<(), ConfigError> {
         let Some(import) = self.next() else { return Ok(()) };
         let Some(pattern) = self.next_on_line().filter(|token| !token.is("{")) else {
-            return Err(ConfigError::argument(&import));
+            return Err(ConfigError::argument_count(&import));
         };
         if pattern.text.is_empty() {
             return Err(ConfigError::at(&pattern, "Import requires a non-empty filepath"));
@@ -105,18 +106,18 @@ impl<'a> Reader<'a> {
         }
         let mut imported = match self.snippets.get(&pattern.text) {
             Some(body) => {
-                count(&mut self.imported_snippets, MAX_SNIPPETS, &pattern)?;
+                count_import(&mut self.imported_snippets, MAX_SNIPPETS, &pattern)?;
                 body.clone()
             }
             None => self.files(&pattern)?,
         };
-        if self.waiting.len() + imported.len() > MAX_WAITING {
-            return Err(ConfigError::at(&pattern, "the imports grow without end"));
+        if self.pending.len() + imported.len() > MAX_PENDING {
+            return Err(ConfigError::at(&pattern, format!("the imports have more than {MAX_PENDING} words")));
         }
         if let Some(first) = imported.first_mut() {
             first.starts_line = true;
         }
-        self.waiting.extend(imported.into_iter().rev());
+        self.pending.extend(imported.into_iter().rev());
         Ok(())
     }
 
@@ -124,26 +125,27 @@ impl<'a> Reader<'a> {
         if self.peek()?.starts_line { None } else { self.next() }
     }
 
-    /// The words of all files a pattern names, in the order of their names.
+    /// The tokens of all files that a pattern matches, in the order of file names.
     fn files(&mut self, pattern: &Token) -> Result<Vec<Token>, ConfigError> {
-        let whole = pattern.source.directory.join(&*pattern.text);
-        let shown = whole.to_string_lossy();
+        let path = pattern.source.directory.join(&*pattern.text);
+        let shown = path.to_string_lossy();
         let many = |wildcard: char| shown.matches(wildcard).count() > 1;
         if many('*') || many('?') || (shown.contains('[') && shown.contains(']')) {
             let reason = format!("Glob pattern may only contain one wildcard (*), but has others: {shown}");
             return Err(ConfigError::at(pattern, reason));
         }
         let is_pattern = shown.contains(['*', '?']);
-        let paths = if is_pattern { matching(&whole, self.host) } else { vec![whole.clone()] };
+        let paths = if is_pattern { matching_paths(&path, self.host) } else { vec![path.clone()] };
         if paths.is_empty() {
-            let place = pattern.place();
-            self.warnings.push(format!("{place} - No files matching import glob pattern: {}", pattern.text));
+            let location = pattern.location();
+            self.warnings
+                .push(format!("{location} - No files matching import glob pattern: {}", pattern.text));
         }
         let mut tokens = Vec::new();
         for path in paths {
-            count(&mut self.imported_files, MAX_FILES, pattern)?;
+            count_import(&mut self.imported_files, MAX_FILES, pattern)?;
             let source = self.source(&path, pattern)?;
-            tokens.extend(lexer::tokens(&Rc::new(source), self.env, self.warnings));
+            tokens.extend(lexer::tokenize(&Rc::new(source), self.env, self.warnings));
         }
         Ok(tokens)
     }
@@ -165,17 +167,17 @@ impl<'a> Reader<'a> {
     }
 }
 
-fn count(counter: &mut u32, most: u32, pattern: &Token) -> Result<(), ConfigError> {
+fn count_import(counter: &mut u32, limit: u32, pattern: &Token) -> Result<(), ConfigError> {
     *counter += 1;
-    if *counter > most {
-        let reason = format!("more than {most} imports; does '{}' import itself in a circle?", pattern.text);
+    if *counter > limit {
+        let reason = format!("more than {limit} imports; does '{}' import itself in a cycle?", pattern.text);
         return Err(ConfigError::at(pattern, reason));
     }
     Ok(())
 }
 
-/// The paths a pattern names, sorted.
-fn matching(pattern: &Path, host: &dyn Host) -> Vec<PathBuf> {
+/// The paths that a pattern matches, sorted.
+fn matching_paths(pattern: &Path, host: &dyn Host) -> Vec<PathBuf> {
     let mut paths = vec![PathBuf::new()];
     for part in pattern.components() {
         let text = part.as_os_str().to_string_lossy();
@@ -185,7 +187,7 @@ fn matching(pattern: &Path, host: &dyn Host) -> Vec<PathBuf> {
         }
         let found = paths.iter().flat_map(|directory| {
             let mut names = host.list_directory(directory).unwrap_or_default();
-            names.retain(|name| fits(&text, &name.to_string_lossy()));
+            names.retain(|name| glob_matches(&text, &name.to_string_lossy()));
             names.sort();
             names.into_iter().map(|name| directory.join(name)).collect::<Vec<_>>()
         });
@@ -196,20 +198,20 @@ fn matching(pattern: &Path, host: &dyn Host) -> Vec<PathBuf> {
     paths
 }
 
-/// True when a name fits a pattern in which `*` stands for any characters and `?` for one.
-fn fits(pattern: &str, name: &str) -> bool {
+/// Glob match: `*` matches any characters, `?` one.
+fn glob_matches(pattern: &str, name: &str) -> bool {
     let mut rest = pattern.chars();
     match rest.next() {
         None => name.is_empty(),
         Some('*') => {
             let behind = rest.as_str();
-            name.char_indices().any(|(at, _)| fits(behind, name.get(at..).unwrap_or_default()))
-                || fits(behind, "")
+            name.char_indices().any(|(at, _)| glob_matches(behind, name.get(at..).unwrap_or_default()))
+                || glob_matches(behind, "")
         }
         Some(wanted) => {
             let mut name = name.chars();
             name.next().is_some_and(|first| wanted == '?' || wanted == first)
-                && fits(rest.as_str(), name.as_str())
+                && glob_matches(rest.as_str(), name.as_str())
         }
     }
 }

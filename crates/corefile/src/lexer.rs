@@ -1,78 +1,30 @@
-//! A Corefile's words.
+//! Lexer: a Corefile's text to tokens.
 //!
-//! Blanks separate words; a word that starts with `"` runs to the next `"` (`\"` stands for one inside) and
-//! may span lines; `#` starts a comment to the end of the line. `{$NAME}` and `{%NAME%}` stand for a variable
-//! of the environment, in the middle of a word and in quotes too; one that is not set stands for nothing.
+//! Whitespace separates tokens. A token that starts with `"` runs to the next `"` (`\"` is a literal
+//! quote) and may span lines; `#` starts a comment that runs to the end of the line. `{$NAME}` and
+//! `{%NAME%}` are replaced by the environment variable, within words and quotes too; one that is not
+//! set is replaced by nothing.
 
 use std::iter::Peekable;
-use std::path::PathBuf;
 use std::rc::Rc;
 use std::str::Chars;
 
 use crate::environment::Environment;
+use crate::token::{Source, Token};
 
-/// A text with its name.
-#[derive(Debug)]
-pub(super) struct Source {
-    /// As messages show it: a path, or what stands for one.
-    pub(super) name: String,
-    /// Where relative paths of `import` start.
-    pub(super) directory: PathBuf,
-    /// The text.
-    pub(super) text: String,
-}
-
-impl Source {
-    /// A line of the text, the first is 1.
-    pub(super) fn line(&self, number: usize) -> Option<&str> {
-        self.text.lines().nth(number.checked_sub(1)?)
-    }
-}
-
-/// A word, or `{` or `}` on its own.
-#[derive(Clone, Debug)]
-pub(super) struct Token {
-    /// The word without quotes, variables replaced.
-    pub(super) text: Rc<str>,
-    /// Where it stands.
-    pub(super) source: Rc<Source>,
-    /// The line where it starts, the first is 1.
-    pub(super) line: usize,
-    /// The character of that line where it starts, the first is 1.
-    pub(super) column: usize,
-    /// True when nothing stands before it on its line.
-    pub(super) starts_line: bool,
-    /// True when it was written in quotes.
-    pub(super) quoted: bool,
-    /// Variables in it that are not set.
-    pub(super) unset: Rc<[String]>,
-}
-
-impl Token {
-    /// `FILE:LINE`.
-    pub(super) fn place(&self) -> String {
-        format!("{}:{}", self.source.name, self.line)
-    }
-
-    /// True for `word` itself.
-    pub(super) fn is(&self, word: &str) -> bool {
-        &*self.text == word
-    }
-}
-
-/// Cuts a text into its words. What a careful reader would like to know goes into `warnings`.
-pub(super) fn tokens(source: &Rc<Source>, env: &Environment, warnings: &mut Vec<String>) -> Vec<Token> {
+/// Splits a text into tokens. Suspicious ones are reported in `warnings`.
+pub(crate) fn tokenize(source: &Rc<Source>, env: &Environment, warnings: &mut Vec<String>) -> Vec<Token> {
     let text = source.text.strip_prefix('\u{feff}').unwrap_or(&source.text);
     let mut lexer =
-        Lexer { rest: text.chars().peekable(), line: 1, column: 1, fresh_line: true, source, warnings };
+        Lexer { rest: text.chars().peekable(), line: 1, column: 1, line_start: true, source, warnings };
     let mut tokens = Vec::new();
     while let Some(raw) = lexer.token() {
-        let (text, unset) = expand(&raw.text, env);
+        let (text, unset) = expand_variables(&raw.text, env);
         let token = Token { text: text.into(), unset: unset.into(), ..raw };
         lexer.warnings.extend(token.unset.iter().map(|name| {
             format!(
-                "{} - the environment variable '{name}' is not set; nothing stands in its place",
-                token.place()
+                "{} - the environment variable '{name}' is not set and is replaced by nothing",
+                token.location()
             )
         }));
         tokens.push(token);
@@ -84,7 +36,7 @@ struct Lexer<'a> {
     rest: Peekable<Chars<'a>>,
     line: usize,
     column: usize,
-    fresh_line: bool,
+    line_start: bool,
     source: &'a Rc<Source>,
     warnings: &'a mut Vec<String>,
 }
@@ -105,7 +57,7 @@ impl Lexer<'_> {
         loop {
             match *self.rest.peek()? {
                 '\n' => {
-                    self.fresh_line = true;
+                    self.line_start = true;
                     self.advance();
                 }
                 blank if blank.is_whitespace() => {
@@ -115,15 +67,15 @@ impl Lexer<'_> {
                 _ => break,
             }
         }
-        let (line, column, starts_line) = (self.line, self.column, self.fresh_line);
-        self.fresh_line = false;
+        let (line, column, starts_line) = (self.line, self.column, self.line_start);
+        self.line_start = false;
         let quoted = self.rest.peek() == Some(&'"');
         let text = if quoted { self.quoted()? } else { self.word() };
         let source = Rc::clone(self.source);
         Some(Token { text: text.into(), source, line, column, starts_line, quoted, unset: Rc::default() })
     }
 
-    /// Reads from the opening quote to the closing one. Quotes left open end with the text.
+    /// A quoted token; an unterminated one ends with the text.
     fn quoted(&mut self) -> Option<String> {
         self.advance();
         let mut text = String::new();
@@ -147,12 +99,12 @@ impl Lexer<'_> {
             match next {
                 '\r' => {}
                 '#' => {
-                    let glued = format!(
-                        "{}:{} - '#' right behind '{text}' starts a comment; \
-                         put the word in quotes if it is part of it",
+                    let warning = format!(
+                        "{}:{} - '#' directly after '{text}' starts a comment; \
+                         quote the word if '#' is part of it",
                         self.source.name, self.line
                     );
-                    self.warnings.push(glued);
+                    self.warnings.push(warning);
                     self.skip_comment();
                     break;
                 }
@@ -171,9 +123,9 @@ impl Lexer<'_> {
     }
 }
 
-/// Puts in the variables of the environment, and says which of them are not set. Values are not searched
-/// again.
-fn expand(text: &str, env: &Environment) -> (String, Vec<String>) {
+/// Replaces environment variables, and returns the names of those that are not set. Values are not
+/// expanded again.
+fn expand_variables(text: &str, env: &Environment) -> (String, Vec<String>) {
     let mut unset = Vec::new();
     let percent = replace(text, ("{%", "%}"), env, &mut unset);
     let dollar = replace(&percent, ("{$", "}"), env, &mut unset);
@@ -202,20 +154,20 @@ fn replace(text: &str, (open, close): (&str, &str), env: &Environment, unset: &m
 mod tests {
     use super::*;
 
-    fn read(text: &str) -> (Vec<(String, usize, bool)>, Vec<String>) {
+    fn lex(text: &str) -> (Vec<(String, usize, bool)>, Vec<String>) {
         let env: Environment = [("A", "alpha"), ("SPACED", "a b"), ("SELF", "{$SELF}")].into_iter().collect();
         let source = Source { name: "C".to_owned(), directory: "/".into(), text: text.to_owned() };
         let mut warnings = Vec::new();
-        let tokens = tokens(&Rc::new(source), &env, &mut warnings);
+        let tokens = tokenize(&Rc::new(source), &env, &mut warnings);
         (tokens.iter().map(|t| (t.text.to_string(), t.line, t.starts_line)).collect(), warnings)
     }
 
     fn words(text: &str) -> Vec<String> {
-        read(text).0.into_iter().map(|(text, ..)| text).collect()
+        lex(text).0.into_iter().map(|(text, ..)| text).collect()
     }
 
     #[test]
-    fn words_quotes_escapes_comments_and_returns() {
+    fn words_quotes_escapes_comments_and_carriage_returns_are_lexed() {
         for (text, expected) in [
             ("\u{feff}a b\u{a0}c", vec!["a", "b", "c"]),
             ("a \"b c\" d", vec!["a", "b c", "d"]),
@@ -237,21 +189,21 @@ mod tests {
     }
 
     #[test]
-    fn a_word_knows_the_line_where_it_starts_and_whether_it_comes_first_there() {
-        let (tokens, _) = read("a b\n\n\"c\nd\" e\nf");
+    fn tokens_have_their_line_and_whether_they_start_it() {
+        let (tokens, _) = lex("a b\n\n\"c\nd\" e\nf");
         let expected = [("a", 1, true), ("b", 1, false), ("c\nd", 3, true), ("e", 4, false), ("f", 5, true)];
         assert_eq!(tokens, expected.map(|(text, line, first)| (text.to_owned(), line, first)));
     }
 
     #[test]
-    fn a_comment_glued_to_a_word_runs_to_the_end_of_the_line_with_a_warning() {
-        let (tokens, warnings) = read("errors#glued comment\nlog");
+    fn a_comment_directly_after_a_word_is_a_comment_with_a_warning() {
+        let (tokens, warnings) = lex("errors#glued comment\nlog");
         assert_eq!(tokens.iter().map(|(text, ..)| text.as_str()).collect::<Vec<_>>(), ["errors", "log"]);
-        assert!(warnings.first().unwrap().starts_with("C:1 - '#' right behind 'errors'"), "{warnings:?}");
+        assert!(warnings.first().unwrap().starts_with("C:1 - '#' directly after 'errors'"), "{warnings:?}");
     }
 
     #[test]
-    fn variables_are_put_in_and_their_values_stay_one_word() {
+    fn variables_are_expanded_and_their_values_stay_one_word() {
         for (text, expected) in [
             ("{$A} {%A%}", vec!["alpha", "alpha"]),
             ("x{$A}-{$A}{%A%}y \"{$A} b\"", vec!["xalpha-alphaalphay", "alpha b"]),
@@ -262,10 +214,7 @@ mod tests {
         ] {
             assert_eq!(words(text), expected, "{text:?}");
         }
-        let (_, warnings) = read("\n{$NONE}:9253");
-        assert_eq!(
-            warnings,
-            ["C:2 - the environment variable 'NONE' is not set; nothing stands in its place"]
-        );
+        let (_, warnings) = lex("\n{$NONE}:9253");
+        assert_eq!(warnings, ["C:2 - the environment variable 'NONE' is not set and is replaced by nothing"]);
     }
 }

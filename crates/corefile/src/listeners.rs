@@ -1,110 +1,106 @@
-//! Which zones are answered on which address.
+//! Listeners: which zones are served on which address.
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use wire::name::Name;
 
 use crate::error::ConfigError;
-use crate::lexer::Token;
 use crate::settings::{Listener, ServerBlockKey, Timeouts};
+use crate::token::Token;
 
-/// Where a block listens.
+/// Where a server block listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Bind {
-    /// On every address of the host.
-    Everywhere,
-    /// On these; the port is that of each key.
-    On(Vec<Address>),
+pub(crate) enum Bind {
+    /// On all addresses of the host.
+    Wildcard,
+    /// On these addresses, with the port of each key.
+    Addresses(Vec<BindAddress>),
 }
 
-/// An address to listen on, as it was written.
+/// An address to listen on.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Address {
-    /// The address, with any port.
-    pub(super) socket: SocketAddr,
-    /// Its text for labels and messages, with `%interface` where it has one.
-    pub(super) shown: String,
+pub(crate) struct BindAddress {
+    /// The address; its port is ignored.
+    pub(crate) socket: SocketAddr,
+    /// The address in labels and messages, with `%INTERFACE` if link-local.
+    pub(crate) label: String,
 }
 
 impl Bind {
-    /// The addresses as text, `""` for the wildcard.
+    /// Labels, empty for the wildcard, with their addresses.
     fn hosts(&self) -> Vec<(&str, Vec<SocketAddr>)> {
         match self {
-            Self::Everywhere => {
+            Self::Wildcard => {
                 let both = vec![(Ipv6Addr::UNSPECIFIED, 0).into(), (Ipv4Addr::UNSPECIFIED, 0).into()];
                 vec![("", both)]
             }
-            Self::On(addresses) => {
-                addresses.iter().map(|address| (address.shown.as_str(), vec![address.socket])).collect()
+            Self::Addresses(addresses) => {
+                addresses.iter().map(|address| (address.label.as_str(), vec![address.socket])).collect()
             }
         }
     }
 
-    /// Where the block asks itself; nothing when it does not listen.
-    pub(super) fn first(&self, port: u16) -> Option<SocketAddr> {
+    /// An address on which the process reaches the block itself; `None` if it does not listen.
+    pub(crate) fn first(&self, port: u16) -> Option<SocketAddr> {
         let mut first = match self {
-            Self::Everywhere => (Ipv4Addr::LOCALHOST, port).into(),
-            Self::On(addresses) => addresses.first()?.socket,
+            Self::Wildcard => (Ipv4Addr::LOCALHOST, port).into(),
+            Self::Addresses(addresses) => addresses.first()?.socket,
         };
         first.set_port(port);
         Some(first)
     }
 }
 
-/// A zone that is taken.
-struct Claim {
+/// A zone served on an address and port.
+struct ServedZone {
     zone: Name,
     host: String,
     port: u16,
-    place: String,
+    /// `FILE:LINE` of its key.
+    location: String,
 }
 
-impl Claim {
-    fn shown(&self) -> String {
+impl ServedZone {
+    fn label(&self) -> String {
         let zone = format!("dns://{}:{}", self.zone, self.port);
         if self.host.is_empty() { zone } else { format!("{zone} on {}", self.host) }
     }
 }
 
-/// Collects the listeners of all blocks.
+/// Collects the listeners of all server blocks.
 #[derive(Default)]
-pub(super) struct Listeners {
-    claims: Vec<Claim>,
+pub(crate) struct Listeners {
+    zones: Vec<ServedZone>,
     listeners: Vec<Listener>,
 }
 
 impl Listeners {
-    /// Adds a block; `key` is the word its zones came from.
-    pub(super) fn add(
+    /// Adds a key of the block at index `block`; `token` is the word it comes from.
+    pub(crate) fn add(
         &mut self,
-        key: &Token,
-        zone: &ServerBlockKey,
+        token: &Token,
+        key: &ServerBlockKey,
         bind: &Bind,
         block: usize,
     ) -> Result<(), ConfigError> {
         for (host, sockets) in bind.hosts() {
-            let claim =
-                Claim { zone: zone.zone.clone(), host: host.to_owned(), port: zone.port, place: key.place() };
-            self.claim(claim, key)?;
+            let (zone, location) = (key.zone.clone(), token.location());
+            self.add_zone(ServedZone { zone, host: host.to_owned(), port: key.port, location }, token)?;
             let label = match host.contains(':') {
-                true => format!("dns://[{host}]:{}", zone.port),
-                false => format!("dns://{host}:{}", zone.port),
+                true => format!("dns://[{host}]:{}", key.port),
+                false => format!("dns://{host}:{}", key.port),
             };
-            let zone_of_block = (zone.zone.clone(), block);
+            let zone = (key.zone.clone(), block);
             match self.listeners.iter_mut().find(|listener| listener.label == label) {
-                Some(listener) => listener.zones.push(zone_of_block),
+                Some(listener) => listener.zones.push(zone),
                 None => {
                     let with_port = |mut socket: SocketAddr| {
-                        socket.set_port(zone.port);
+                        socket.set_port(key.port);
                         socket
                     };
                     let addresses = sockets.into_iter().map(with_port).collect();
-                    self.listeners.push(Listener {
-                        addresses,
-                        label,
-                        zones: vec![zone_of_block],
-                        timeouts: Timeouts::default(),
-                    });
+                    let timeouts = Timeouts::default();
+                    self.listeners.push(Listener { addresses, label, zones: vec![zone], timeouts });
                 }
             }
         }
@@ -112,28 +108,29 @@ impl Listeners {
     }
 
     /// All listeners.
-    pub(super) fn finish(self) -> Vec<Listener> {
+    pub(crate) fn finish(self) -> Vec<Listener> {
         self.listeners
     }
 
-    fn claim(&mut self, new: Claim, key: &Token) -> Result<(), ConfigError> {
-        let same_zone = |old: &&Claim| old.zone == new.zone && old.port == new.port;
-        let mut rivals = self.claims.iter().filter(same_zone);
-        if let Some(old) = rivals.clone().find(|old| old.host == new.host) {
-            let reason = format!("cannot serve {} - it is already defined ({})", new.shown(), old.place);
-            return Err(ConfigError::at(key, reason));
+    /// Rejects a zone that is served twice on an address, or on an address and on the wildcard.
+    fn add_zone(&mut self, new: ServedZone, token: &Token) -> Result<(), ConfigError> {
+        let same_zone = |old: &&ServedZone| old.zone == new.zone && old.port == new.port;
+        let mut others = self.zones.iter().filter(same_zone);
+        if let Some(old) = others.clone().find(|old| old.host == new.host) {
+            let reason = format!("cannot serve {} - it is already defined ({})", new.label(), old.location);
+            return Err(ConfigError::at(token, reason));
         }
-        if let Some(old) = rivals.find(|old| old.host.is_empty() || new.host.is_empty()) {
+        if let Some(old) = others.find(|old| old.host.is_empty() || new.host.is_empty()) {
             let reason = format!(
                 "cannot serve {} - zone overlap listener capacity with {} ({}): \
                  one has a bind and one has none",
-                new.shown(),
-                old.shown(),
-                old.place
+                new.label(),
+                old.label(),
+                old.location
             );
-            return Err(ConfigError::at(key, reason));
+            return Err(ConfigError::at(token, reason));
         }
-        self.claims.push(new);
+        self.zones.push(new);
         Ok(())
     }
 }

@@ -1,29 +1,29 @@
-//! The command-line options that decide which Corefile is read and what its templates are filled with.
+//! Flags that determine which Corefile is read and the values in its template.
 
 use std::net::IpAddr;
 
-/// Where the template is looked for.
+/// Default of `-basecorefile`.
 pub const DEFAULT_BASE_COREFILE: &str = "/etc/coredns/Corefile.base";
-/// The value of `-corefile` that means nothing was asked for.
+/// Default of `-corefile`, which selects no Corefile.
 pub const DEFAULT_COREFILE: &str = "/etc/Corefile";
 
-/// Options of the command line on which the configuration depends.
+/// Flags that the configuration depends on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// `-localip`: the addresses to serve, each once.
+    /// `-localip`: addresses to serve, each once.
     pub local_ips: Vec<IpAddr>,
-    /// `-basecorefile`: the template, used if it is there.
+    /// `-basecorefile`: the template, used if it exists.
     pub base_corefile: String,
-    /// `-corefile`: counts as `-conf` when that is not given.
+    /// `-corefile`: used if `-conf` is empty.
     pub corefile: String,
-    /// `-conf`: the Corefile; `stdin` reads what is piped in; empty if not given.
+    /// `-conf`: the Corefile; `stdin` for standard input; empty if not given.
     pub conf: String,
-    /// `-kubednscm`: the directory of kube-dns's ConfigMap; empty if not given.
+    /// `-kubednscm`: directory of the ConfigMap of kube-dns; empty if not given.
     pub kube_dns_config_map: String,
-    /// `-upstreamsvc`: the Service whose address is the cluster's DNS.
+    /// `-upstreamsvc`: the Service whose address is the cluster DNS.
     pub upstream_service: String,
-    /// `-prometheus-listen-address`: put into templates for `__PROMETHEUS__ENDPOINT__`.
+    /// `-prometheus-listen-address`: `__PROMETHEUS__ENDPOINT__` in templates.
     pub prometheus_listen_address: String,
-    /// `-dns.port`, `-p`: the port of server blocks that name none, 1 to 65535.
+    /// `-dns.port`, `-p`: the port of keys without one, 1 to 65535.
     pub dns_port: u16,
 }

@@ -1,4 +1,4 @@
-//! A configuration as the rest of the process obeys it: checked, with every default filled in.
+//! Settings: a validated configuration, with defaults filled in.
 
 use std::net::{IpAddr, SocketAddr};
 use std::num::{NonZeroU32, NonZeroUsize};
@@ -12,32 +12,31 @@ use rustls::pki_types::ServerName;
 use tracing::Level;
 use wire::name::Name;
 
-pub use crate::keys::ServerBlockKey;
 use crate::upstream_files::UpstreamFiles;
 
-/// A whole configuration.
+/// A validated configuration.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Where it was read: a path, `stdin`, or `the built-in Corefile`.
+    /// Its source: a path, `stdin`, or `the built-in Corefile`.
     pub source: String,
-    /// SHA-512 over the words, their files and their lines, in hexadecimal: another hash means an edit.
-    /// Blanks within a line and comments do not count.
+    /// SHA-512 over the words with their files and lines, in hexadecimal, by which an edit is
+    /// detected. Spaces within a line and comments are not hashed.
     pub hash: String,
     /// In the order of the file.
     pub blocks: Vec<Block>,
-    /// In the order in which the blocks name them.
+    /// In the order of their first block.
     pub listeners: Vec<Listener>,
-    /// The `health` directive; of several, the last.
+    /// The last `health` directive.
     pub health: Option<Health>,
-    /// The address of the `ready` directive; of several, the last.
+    /// The address of the last `ready` directive.
     pub ready: Option<SocketAddr>,
     /// The addresses of all `prometheus` directives, each once.
     pub prometheus: Vec<SocketAddr>,
-    /// The `reload` directive; of several, the last.
+    /// The last `reload` directive.
     pub reload: Option<Reload>,
-    /// The files that `forward` directives name, and what they listed.
+    /// The upstream files that `forward` directives name.
     pub upstream_files: UpstreamFiles,
-    /// What the operator ought to know and can live with, whole sentences for the log.
+    /// Warnings, as sentences for the log.
     pub warnings: Vec<String>,
 }
 
@@ -45,13 +44,13 @@ pub struct Settings {
 #[derive(Clone, Debug)]
 pub struct Block {
     /// `FILE:LINE` of its first key.
-    pub place: String,
-    /// The zones, at least one.
+    pub location: String,
+    /// Its keys, at least one.
     pub keys: Vec<ServerBlockKey>,
-    /// Equal for two blocks, before and after a reload, whose cached answers mean the same; different for any
-    /// two blocks of one configuration that listen.
+    /// Identifies the block's cache entries across reloads and processes: equal if they remain
+    /// valid. Any two listening blocks of one configuration have different ones.
     pub fingerprint: String,
-    /// The directives it has, each once, in the order in which a query meets them.
+    /// Its directives, each once, in the order of the plugin chain.
     pub directives: Vec<&'static str>,
     /// The `bufsize` directive, 512 to 4096.
     pub bufsize: Option<u16>,
@@ -61,14 +60,23 @@ pub struct Block {
     pub cache: Option<CacheOptions>,
     /// The `forward` directives, in the order of the file.
     pub forwards: Vec<Forward>,
-    /// The `errors` directive; failures are not logged without.
+    /// The `errors` directive; without it, failures are not logged.
     pub errors: Option<Errors>,
-    /// The rules of all `log` directives; the first whose zone covers a name applies.
+    /// Rules of all `log` directives; the first with a matching zone applies.
     pub log: Vec<LogRule>,
     /// The `loop` directive.
     pub loop_probe: Option<LoopProbeTarget>,
-    /// True when queries of this block are counted.
+    /// True with `prometheus`: its queries are counted.
     pub prometheus: bool,
+}
+
+/// A key of a server block.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerBlockKey {
+    /// The zone.
+    pub zone: Name,
+    /// The port it is served on.
+    pub port: u16,
 }
 
 /// A `forward` directive.
@@ -82,34 +90,34 @@ pub struct Forward {
     pub connection: ConnectionOptions,
 }
 
-/// How the upstreams of a `forward` are reached.
+/// Options of a `forward` about connections to its upstreams.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConnectionOptions {
-    /// How long an idle connection is kept.
+    /// `expire`: idle timeout.
     pub expire: Duration,
-    /// How long a connection is used at most, not less than `expire`; about a minute if not given.
+    /// `max_age`, not less than `expire`; about a minute if `None`.
     pub max_age: Option<Duration>,
-    /// Idle connections that are kept at most.
+    /// `max_idle_conns`: maximum number of idle connections.
     pub max_idle_conns: Option<NonZeroUsize>,
-    /// The address that questions leave from, of the family of all upstreams.
+    /// `source_address`, of the address family of all upstreams.
     pub source_address: Option<IpAddr>,
-    /// For upstreams that are reached by TLS.
+    /// DNS over TLS (RFC 7858), if any upstream uses it.
     pub tls: Option<Tls>,
 }
 
-/// How upstreams are reached by TLS.
+/// DNS over TLS for upstreams.
 #[derive(Clone, Debug)]
 pub struct Tls {
-    /// A hash of the files behind `config`.
+    /// Hash of the files that `config` is built from.
     pub identity: Vec<u8>,
-    /// Whom we believe and who we are.
+    /// Trusted CAs and client certificate.
     pub config: Arc<ClientConfig>,
-    /// The upstreams, and who each has to be.
+    /// The upstreams that use TLS, with the server name to verify.
     pub names: Vec<(SocketAddr, ServerName<'static>)>,
 }
 
 impl Tls {
-    /// Who an upstream has to be; nothing for one that is not reached by TLS.
+    /// The server name to verify for an upstream; `None` if it does not use TLS.
     pub fn name(&self, upstream: SocketAddr) -> Option<&ServerName<'static>> {
         self.names.iter().find(|(addr, _)| *addr == upstream).map(|(_, name)| name)
     }
@@ -126,18 +134,18 @@ impl Eq for Tls {}
 /// An `errors` directive.
 #[derive(Clone, Debug, Default)]
 pub struct Errors {
-    /// Panics are logged with their stack.
+    /// Panics are logged with a backtrace.
     pub stacktrace: bool,
-    /// The first whose pattern fits a message counts it instead of logging it.
+    /// The first whose pattern matches a message counts it instead of logging it.
     pub consolidate: Vec<Consolidate>,
 }
 
 /// A `consolidate` option of `errors`.
 #[derive(Clone, Debug)]
 pub struct Consolidate {
-    /// Messages that fit anywhere.
+    /// Matches anywhere in a message.
     pub pattern: Regex,
-    /// From the first message to the line that tells how many there were.
+    /// From the first message to the line with the count.
     pub period: Duration,
     /// The level of that line.
     pub level: Level,
@@ -150,80 +158,79 @@ pub struct Consolidate {
 pub struct LogRule {
     /// Names in this zone.
     pub zone: Name,
-    /// The line with its `{placeholders}`; `{common}` and `{combined}` are written out already.
+    /// The line with `{placeholders}`; `{common}` and `{combined}` are already replaced.
     pub format: String,
-    /// Which answers are logged.
+    /// The responses that are logged.
     pub classes: LogClasses,
 }
 
 /// The `class` option of `log`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LogClasses {
-    /// Answers with records, and delegations.
+    /// Responses with answers, and delegations.
     pub success: bool,
     /// NXDOMAIN and NODATA.
     pub denial: bool,
-    /// All others, and no answer at all.
+    /// All others, and no response.
     pub error: bool,
 }
 
-/// A `loop` directive.
+/// Where a `loop` directive sends its probe.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LoopProbeTarget {
-    /// The zone below which the probe's name is made: the block's first.
+    /// The zone of the probe's QNAME: the block's first.
     pub zone: Name,
-    /// Where the probe is sent: the block's first address.
+    /// The block's first address.
     pub address: SocketAddr,
 }
 
 /// A `health` directive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Health {
-    /// Where `/health` is served.
+    /// Listen address of `/health`.
     pub address: SocketAddr,
-    /// How long DNS is still served when the process was told to end.
+    /// How long DNS is served after SIGTERM.
     pub lameduck: Duration,
 }
 
 /// A `reload` directive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reload {
-    /// From one look at the file to the next, at least 2 s.
+    /// Interval between checks of the Corefile, at least 2 s.
     pub interval: Duration,
-    /// The interval of a process is `interval` plus or minus half of this; at most half the interval, 0 is
-    /// none.
+    /// The interval is randomized by plus or minus half of this; at most half of `interval`.
     pub jitter: Duration,
 }
 
-/// An address and port that answers, CoreDNS's "server".
+/// A listening address and port, CoreDNS's "server".
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listener {
     /// The sockets: one address, or `[::]` and `0.0.0.0` for a block without `bind`.
     pub addresses: Vec<SocketAddr>,
     /// The `server` label of metrics, `dns://169.254.25.10:53` or `dns://:53`.
     pub label: String,
-    /// The zones, each with the place of its block in [`Settings::blocks`].
+    /// The zones, each with the index of its block in [`Settings::blocks`].
     pub zones: Vec<(Name, usize)>,
-    /// The `timeouts` of its blocks; of several that say something, the last.
+    /// The `timeouts` of its blocks; the last value of each counts.
     pub timeouts: Timeouts,
 }
 
-/// What a `timeouts` directive says of clients by TCP; what it leaves out is for others to say.
+/// A `timeouts` directive: TCP timeouts for clients, where given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Timeouts {
-    /// From the first octet of a question to its last, and from connecting to the first question; 1 s to 24 h.
+    /// From the first octet of a query to its last, and from accept to the first query; 1 s to 24 h.
     pub read: Option<Duration>,
-    /// For the client to take what it is sent; 1 s to 24 h.
+    /// For the client to receive a response; 1 s to 24 h.
     pub write: Option<Duration>,
-    /// From the last answer to the next question; 1 s to 24 h.
+    /// From the last response to the next query; 1 s to 24 h.
     pub idle: Option<Duration>,
-    /// `maxtcpqueries`: answers after which a connection ends; `Some(None)` is no limit.
+    /// `maxtcpqueries`: responses after which a connection is closed; `Some(None)` is no limit.
     pub max_queries: Option<Option<NonZeroU32>>,
 }
 
 impl Timeouts {
-    /// These, where `other` says nothing else.
-    pub(super) fn overruled_by(self, other: Self) -> Self {
+    /// These, overridden by those that `other` has.
+    pub(crate) fn overridden_by(self, other: Self) -> Self {
         Self {
             read: other.read.or(self.read),
             write: other.write.or(self.write),

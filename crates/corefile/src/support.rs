@@ -1,19 +1,19 @@
-//! The directives there are, and how we stand to each.
+//! Directives by support: supported, known to node-cache or CoreDNS only, unknown.
 
-/// How we stand to a directive.
+/// How far a directive is supported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum DirectiveSupport {
-    /// It does what it says.
-    Built,
-    /// node-cache has it, we do not have it yet.
+pub(crate) enum DirectiveSupport {
+    /// Supported.
+    Supported,
+    /// Supported by node-cache, by nodelocaldns not yet.
     NotYet,
-    /// CoreDNS has it, node-cache does not.
+    /// Supported by CoreDNS, but not by node-cache.
     NotInNodeCache,
-    /// Nobody has it.
+    /// Not a directive.
     Unknown,
 }
 
-/// What works, in the order in which a query meets it; then those no query meets.
+/// Supported directives in the order of CoreDNS's plugin chain; then those outside the chain.
 pub const SUPPORTED: [&str; 12] = [
     "bufsize",
     "prometheus",
@@ -85,15 +85,16 @@ const NOT_IN_NODE_CACHE: [&str; 39] = [
     "view",
 ];
 
-/// True for a directive that works and that a query meets on its way.
+/// True for a supported directive of the plugin chain.
 pub fn handles_queries(directive: &str) -> bool {
     SUPPORTED.contains(&directive)
         && !matches!(directive, "bind" | "health" | "ready" | "reload" | "timeouts")
 }
 
-pub(super) fn standing(directive: &str) -> DirectiveSupport {
+/// The support of a directive.
+pub(crate) fn of(directive: &str) -> DirectiveSupport {
     if SUPPORTED.contains(&directive) {
-        DirectiveSupport::Built
+        DirectiveSupport::Supported
     } else if NOT_YET.contains(&directive) {
         DirectiveSupport::NotYet
     } else if NOT_IN_NODE_CACHE.contains(&directive) {

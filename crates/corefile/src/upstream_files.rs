@@ -1,4 +1,4 @@
-//! Files that list upstreams, in the form of resolv.conf: `nameserver` lines count, all others do not.
+//! Upstream files in the format of resolv.conf. Only `nameserver` lines are used.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -7,25 +7,25 @@ use std::path::{Path, PathBuf};
 
 use crate::host::Host;
 
-/// Nameservers of one file that are taken; resolvers of libc take three.
+/// Nameservers of one file that are used; libc uses three.
 const MAX_NAMESERVERS: usize = 15;
 
-/// The files that a Corefile names, each with the upstreams it lists.
+/// The upstream files that a Corefile names, each with the addresses it lists.
 pub type UpstreamFiles = BTreeMap<PathBuf, Vec<SocketAddr>>;
 
-/// What a file lists.
+/// Nameservers of a file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Nameservers {
-    /// In the order of the file, each once, at port 53.
+    /// In the order of the file, each once, with port 53.
     pub addresses: Vec<SocketAddr>,
-    /// What of the file is not taken, whole sentences for the log.
+    /// Lines that are not used, as sentences for the log.
     pub warnings: Vec<String>,
 }
 
-/// Reads a file.
+/// Reads an upstream file.
 ///
 /// # Errors
-/// As [`Host::read`].
+/// As [`Host::read_file`].
 pub fn read(path: &Path, host: &dyn Host) -> io::Result<Nameservers> {
     let bytes = host.read_file(path)?;
     let text = String::from_utf8_lossy(&bytes);
@@ -38,19 +38,20 @@ pub fn read(path: &Path, host: &dyn Host) -> io::Result<Nameservers> {
         match ip.parse().map(|ip| SocketAddr::new(ip, 53)) {
             Ok(address) if found.addresses.contains(&address) => {}
             Ok(_) if found.addresses.len() == MAX_NAMESERVERS => {
-                let warning =
-                    format!("{file} names more than {MAX_NAMESERVERS} nameservers; the first are taken");
+                let warning = format!(
+                    "{file} lists more than {MAX_NAMESERVERS} nameservers; the first {MAX_NAMESERVERS} are used"
+                );
                 found.warnings.push(warning);
                 break;
             }
             Ok(address) => found.addresses.push(address),
             Err(_) => found
                 .warnings
-                .push(format!("{file} names {server:?}, which is not an IP address and is left out")),
+                .push(format!("{file} lists {server:?}, which is not an IP address and is ignored")),
         }
     }
     if found.addresses.is_empty() {
-        found.warnings.push(format!("{file} names no nameserver"));
+        found.warnings.push(format!("{file} lists no nameserver"));
     }
     Ok(found)
 }

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::net::{SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use corefile::host::{Host, MAX_FILE_LEN};
 use nix::fcntl::OFlag;
@@ -36,6 +36,10 @@ impl Host for OsHost {
 
     fn is_directory(&self, path: &Path) -> bool {
         path.is_dir()
+    }
+
+    fn absolute_path(&self, path: &Path) -> PathBuf {
+        std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf())
     }
 
     fn interface_addresses(&self, interface: &str) -> io::Result<Vec<SocketAddr>> {

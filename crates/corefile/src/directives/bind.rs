@@ -4,27 +4,27 @@
 //! }
 //! ```
 //!
-//! The block answers on these addresses only. An interface stands for all the addresses it has when the
-//! Corefile is read. Several `bind` lines add up. When `except` leaves nothing over, the block answers
-//! nowhere.
+//! Addresses that the block listens on. INTERFACE is replaced by all addresses it has when the
+//! Corefile is read. Several `bind` lines add up. If `except` leaves no address, the block does not
+//! listen.
 
 use std::net::SocketAddr;
 
-use super::DirectiveContext;
-use crate::address::with_port;
+use super::context::DirectiveContext;
 use crate::error::ConfigError;
-use crate::lexer::Token;
-use crate::listeners::{Address, Bind};
+use crate::listeners::{Bind, BindAddress};
+use crate::token::Token;
 use crate::tree::Directive;
+use crate::values::address::parse_ip;
 
-pub(super) fn read(
+pub(super) fn parse(
     directive: &Directive,
     context: &mut DirectiveContext<'_>,
     bind: &mut Bind,
 ) -> Result<(), ConfigError> {
-    let head = &directive.head;
-    if head.args.is_empty() {
-        return Err(ConfigError::at(&head.name, "at least one address or interface name is expected"));
+    let line = &directive.line;
+    if line.args.is_empty() {
+        return Err(ConfigError::at(&line.name, "at least one address or interface name is expected"));
     }
     let mut except = Vec::new();
     for option in &directive.options {
@@ -37,54 +37,54 @@ pub(super) fn read(
         }
         except.extend(addresses(&option.args, context)?);
     }
-    let mut bound = match std::mem::replace(bind, Bind::Everywhere) {
-        Bind::Everywhere => Vec::new(),
-        Bind::On(before) => before,
+    let mut bound = match std::mem::replace(bind, Bind::Wildcard) {
+        Bind::Wildcard => Vec::new(),
+        Bind::Addresses(before) => before,
     };
-    for address in addresses(&head.args, context)? {
+    for address in addresses(&line.args, context)? {
         let excepted = except.iter().any(|other| other.socket == address.socket);
         if !excepted && bound.iter().all(|other| other.socket != address.socket) {
             bound.push(address);
         }
     }
     if bound.is_empty() {
-        let place = head.name.place();
-        context.warnings.push(format!("{place} - except leaves no address over: the block answers nowhere"));
+        let location = line.name.location();
+        context.warnings.push(format!("{location} - except leaves no address: the block does not listen"));
     }
-    *bind = Bind::On(bound);
+    *bind = Bind::Addresses(bound);
     Ok(())
 }
 
-fn addresses(words: &[Token], context: &DirectiveContext<'_>) -> Result<Vec<Address>, ConfigError> {
+fn addresses(args: &[Token], context: &DirectiveContext<'_>) -> Result<Vec<BindAddress>, ConfigError> {
     let mut addresses = Vec::new();
-    for word in words {
-        if let Some(socket) = with_port(&word.text, 0, context.host) {
-            let zone = word.text.split_once('%').map(|(_, zone)| zone);
-            addresses.push(shown(socket, zone));
+    for argument in args {
+        if let Some(socket) = parse_ip(&argument.text, 0, context.host) {
+            let zone = argument.text.split_once('%').map(|(_, zone)| zone);
+            addresses.push(bind_address(socket, zone));
             continue;
         }
-        let found = context.host.interface_addresses(&word.text).map_err(|error| {
-            ConfigError::at(word, format!("cannot list the addresses of {:?}: {error}", word.text))
+        let found = context.host.interface_addresses(&argument.text).map_err(|error| {
+            ConfigError::at(argument, format!("cannot list the addresses of {:?}: {error}", argument.text))
         })?;
         if found.is_empty() {
-            let reason = match word.text.contains("__PILLAR__") {
-                true => format!("{:?} was not replaced by an address; {PILLAR_REMEDY}", word.text),
-                false => format!("not a valid IP address or interface name: {:?}", word.text),
+            let reason = match argument.text.contains("__PILLAR__") {
+                true => format!("{:?} was not replaced by an address; {PILLAR_REMEDY}", argument.text),
+                false => format!("not a valid IP address or interface name: {:?}", argument.text),
             };
-            return Err(ConfigError::at(word, reason));
+            return Err(ConfigError::at(argument, reason));
         }
-        addresses.extend(found.into_iter().map(|socket| shown(socket, Some(&word.text))));
+        addresses.extend(found.into_iter().map(|socket| bind_address(socket, Some(&argument.text))));
     }
     Ok(addresses)
 }
 
 const PILLAR_REMEDY: &str = "variables are replaced in the file of -basecorefile, not in that of -conf";
 
-/// An address as labels show it, with the interface behind a link-local one.
-fn shown(socket: SocketAddr, interface: Option<&str>) -> Address {
-    let shown = match (socket, interface) {
+/// An address with its label, which includes the interface for a link-local one.
+fn bind_address(socket: SocketAddr, interface: Option<&str>) -> BindAddress {
+    let label = match (socket, interface) {
         (SocketAddr::V6(v6), Some(interface)) if v6.scope_id() != 0 => format!("{}%{interface}", v6.ip()),
         _ => socket.ip().to_string(),
     };
-    Address { socket, shown }
+    BindAddress { socket, label }
 }

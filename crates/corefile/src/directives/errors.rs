@@ -5,31 +5,31 @@
 //! }
 //! ```
 //!
-//! Queries that failed are logged with the reason. A reason that fits REGEXP is counted instead, and the
-//! count is logged after DURATION, at level `error` if none is given; `show_first` logs the first at once as
-//! well. `stacktrace` logs a panic with its stack.
+//! Logs failed queries with the reason. Reasons that match REGEXP are counted instead, and the count
+//! is logged after DURATION, at level `error` by default; `show_first` logs the first one immediately
+//! as well. `stacktrace` logs panics with a backtrace.
 
 use regex::Regex;
 use tracing::Level;
 
-use super::duration;
 use crate::error::ConfigError;
-use crate::lexer::Token;
 use crate::settings::{Consolidate, Errors};
-use crate::tree::{Directive, Words};
+use crate::token::Token;
+use crate::tree::{Directive, Line};
+use crate::values::duration;
 
-/// Characters of a pattern, as CoreDNS has it.
+/// Maximum length of a pattern in characters, CoreDNS's.
 const MAX_PATTERN_LEN: usize = 10_000;
 
-pub(super) fn read(directive: &Directive) -> Result<Errors, ConfigError> {
-    if let Some(file) = directive.head.optional()?.filter(|file| !file.is("stdout")) {
+pub(super) fn parse(directive: &Directive) -> Result<Errors, ConfigError> {
+    if let Some(file) = directive.line.optional_argument()?.filter(|file| !file.is("stdout")) {
         return Err(ConfigError::at(file, format!("invalid log file: {}", file.text)));
     }
     let mut errors = Errors::default();
     for option in &directive.options {
         match &*option.name.text {
             "stacktrace" => {
-                option.bare()?;
+                option.no_arguments()?;
                 errors.stacktrace = true;
             }
             "consolidate" => errors.consolidate.push(consolidate(option)?),
@@ -39,16 +39,16 @@ pub(super) fn read(directive: &Directive) -> Result<Errors, ConfigError> {
     Ok(errors)
 }
 
-fn consolidate(option: &Words) -> Result<Consolidate, ConfigError> {
+fn consolidate(option: &Line) -> Result<Consolidate, ConfigError> {
     let [period, pattern, rest @ ..] = option.arguments(2, 4)? else {
-        return Err(ConfigError::argument(&option.name));
+        return Err(ConfigError::argument_count(&option.name));
     };
     let (rest, show_first) = match rest.split_last() {
         Some((last, before)) if last.is("show_first") => (before, true),
         _ => (rest, false),
     };
     if let Some(surplus) = rest.get(1) {
-        return Err(ConfigError::argument(surplus));
+        return Err(ConfigError::argument_count(surplus));
     }
     let level = rest.first().map_or(Ok(Level::ERROR), level)?;
     Ok(Consolidate { pattern: regex(pattern)?, period: duration(period)?, level, show_first })

@@ -4,19 +4,19 @@
 //! }
 //! ```
 //!
-//! Each query for a name in NAMES (any name if none is given) gets a line. FORMAT is `{common}`, which is
-//! also the default, `{combined}`, or text with placeholders; it is taken for a FORMAT if it has a `{` and is
-//! not the only argument. `class` leaves a line out unless the answer is of one of these kinds: `success` has
-//! records or a delegation, `denial` is NXDOMAIN or no data, `error` is the rest.
+//! Logs each query for a name in NAMES (all by default). FORMAT is `{common}`, the default,
+//! `{combined}`, or text with placeholders; the last of several arguments is a FORMAT if it contains
+//! `{`. `class` restricts the log to responses of these classes: `success` has answers or is a
+//! delegation, `denial` is NXDOMAIN or NODATA, `error` is the rest.
 
 use wire::name::Name;
 
-use super::DirectiveContext;
+use super::context::DirectiveContext;
 use crate::error::ConfigError;
-use crate::keys;
-use crate::lexer::Token;
 use crate::settings::{LogClasses, LogRule};
-use crate::tree::{Directive, Words};
+use crate::token::Token;
+use crate::tree::{Directive, Line};
+use crate::zones::parse_zones;
 
 const COMMON: &str = concat!(
     r#"{remote}:{port} - {>id} "{type} {class} {name} {proto} {size} {>do} {>bufsize}" "#,
@@ -29,13 +29,13 @@ const COMBINED: &str = concat!(
 
 const ALL: LogClasses = LogClasses { success: true, denial: true, error: true };
 
-pub(super) fn read(
+pub(super) fn parse(
     directive: &Directive,
     context: &mut DirectiveContext<'_>,
 ) -> Result<Vec<LogRule>, ConfigError> {
     let classes = classes(&directive.options)?;
     let rule = |zone: Name, format: &str| LogRule { zone, format: format.to_owned(), classes };
-    let (names, format) = match directive.head.args.as_slice() {
+    let (names, format) = match directive.line.args.as_slice() {
         [] => return Ok(vec![rule(Name::root(), COMMON)]),
         [names @ .., last] if !names.is_empty() && last.text.contains('{') => {
             let format = last.text.replace("{common}", COMMON).replace("{combined}", COMBINED);
@@ -47,31 +47,31 @@ pub(super) fn read(
     for name in names {
         if name.text.contains('{') {
             context.warnings.push(format!(
-                "{} - log takes '{}' for a name; write the zone, '.' for all, before a format",
-                name.place(),
+                "{} - log takes '{}' as a name; write the zone, '.' for all, before a format",
+                name.location(),
                 name.text
             ));
         }
-        rules.extend(keys::zones(name)?.into_iter().map(|zone| rule(zone, &format)));
+        rules.extend(parse_zones(name)?.into_iter().map(|zone| rule(zone, &format)));
     }
     Ok(rules)
 }
 
-fn classes(options: &[Words]) -> Result<LogClasses, ConfigError> {
+fn classes(options: &[Line]) -> Result<LogClasses, ConfigError> {
     let mut classes: Option<LogClasses> = None;
     for option in options {
         if !option.name.is("class") {
-            return Err(ConfigError::argument(&option.name));
+            return Err(ConfigError::argument_count(&option.name));
         }
         for word in option.arguments(1, usize::MAX)? {
             let classes = classes.get_or_insert(LogClasses { success: false, denial: false, error: false });
-            add(word, classes)?;
+            add_class(word, classes)?;
         }
     }
     Ok(classes.unwrap_or(ALL))
 }
 
-fn add(word: &Token, classes: &mut LogClasses) -> Result<(), ConfigError> {
+fn add_class(word: &Token, classes: &mut LogClasses) -> Result<(), ConfigError> {
     match &*word.text {
         "all" => *classes = ALL,
         "success" => classes.success = true,

@@ -7,53 +7,54 @@
 //! }
 //! ```
 //!
-//! Patience with clients that came by TCP, 1s to 24h each; a bare number is seconds. `read` is for the first question
-//! on a connection and, from first octet to last, for every other (3s if not given), `write` for the client to take
-//! what it is sent (5s), `idle` from the last answer to the next question (10s). A connection ends after N answers;
-//! -1, which is the default, is no limit. At least one must be given. They hold for the whole address and port: of several
-//! blocks there, the last counts.
+//! TCP timeouts for clients, 1s to 24h each; a bare number is in seconds. `read` is for the first
+//! query of a connection and, from first octet to last, for every further one (3s by default),
+//! `write` for the client to receive a response (5s), `idle` from the last response to the next query
+//! (10s). A connection is closed after N responses; -1, the default, is no limit. At least one option
+//! is required. They apply to the listener: of several blocks on it, the last value counts.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use super::{duration, integer};
 use crate::error::ConfigError;
-use crate::lexer::Token;
 use crate::settings::Timeouts;
+use crate::token::Token;
 use crate::tree::Directive;
+use crate::values::{duration, integer};
 
-const LEAST: Duration = Duration::from_secs(1);
-const MOST: Duration = Duration::from_secs(24 * 3600);
+const MIN_TIMEOUT: Duration = Duration::from_secs(1);
+const MAX_TIMEOUT: Duration = Duration::from_secs(24 * 3600);
 
-pub(super) fn read(directive: &Directive, timeouts: &mut Timeouts) -> Result<(), ConfigError> {
-    directive.head.bare()?;
+pub(super) fn parse(directive: &Directive, timeouts: &mut Timeouts) -> Result<(), ConfigError> {
+    directive.line.no_arguments()?;
     for option in &directive.options {
-        let place = match &*option.name.text {
+        let value = match &*option.name.text {
             "read" => &mut timeouts.read,
             "write" => &mut timeouts.write,
             "idle" => &mut timeouts.idle,
             "maxtcpqueries" => {
-                timeouts.max_queries = Some(max_queries(option.one()?)?);
+                timeouts.max_queries = Some(max_queries(option.single_argument()?)?);
                 continue;
             }
             other => return Err(ConfigError::at(&option.name, format!("unknown option: '{other}'"))),
         };
-        *place = Some(time(option.one()?)?);
+        *value = Some(timeout(option.single_argument()?)?);
     }
     match directive.options.is_empty() {
-        true => Err(ConfigError::at(&directive.head.name, "timeouts block with no timeouts specified")),
+        true => Err(ConfigError::at(directive.name(), "timeouts block with no timeouts specified")),
         false => Ok(()),
     }
 }
 
-fn time(token: &Token) -> Result<Duration, ConfigError> {
+fn timeout(token: &Token) -> Result<Duration, ConfigError> {
     let seconds = token.text.parse().ok().map(Duration::from_secs);
-    let time = seconds.map_or_else(|| duration(token), Ok)?;
+    let timeout = seconds.map_or_else(|| duration(token), Ok)?;
     let reason = || format!("timeout provided '{}' needs to be between 1 second and 24 hours", token.text);
-    if (LEAST..=MOST).contains(&time) { Ok(time) } else { Err(ConfigError::at(token, reason())) }
+    let valid = (MIN_TIMEOUT..=MAX_TIMEOUT).contains(&timeout);
+    if valid { Ok(timeout) } else { Err(ConfigError::at(token, reason())) }
 }
 
-/// Nothing is no limit.
+/// `None` is no limit.
 fn max_queries(token: &Token) -> Result<Option<NonZeroU32>, ConfigError> {
     let number = integer(token)?;
     if number == -1 {

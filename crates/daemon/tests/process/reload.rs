@@ -151,7 +151,7 @@ fn a_corefile_that_disappears_changes_nothing() {
     let daemon = Daemon::forwarding_to(&upstream, "force_tcp");
     std::fs::remove_file(daemon.file("Corefile")).unwrap();
     daemon.signal(Signal::SIGUSR1);
-    assert!(daemon.says("reload failed").contains("is not there"));
+    assert!(daemon.says("reload failed").contains("does not exist"));
     assert_eq!(data(&daemon.ask("ok-1.example.")), ["192.0.2.1"]);
 }
 

@@ -13,124 +13,126 @@
 //! }
 //! ```
 //!
-//! Answers for names in ZONES (those of the block if none are named) are kept. TTL is the longest life of an
-//! answer in seconds, 3600 for answers with records (`success`) and 1800 for those without (`denial`) if not
-//! given; MINTTL, 5 if not given, is the shortest. CAPACITY, 9984 if not given, counts answers; it is made a
-//! multiple of 256 and at least 1024, as CoreDNS does. `servfail` is the life of a SERVFAIL, 5s if not given,
-//! 5m at most, 0 for none. `disable` keeps nothing for names in its ZONES (all if none are named). `keepttl`
-//! shows clients the whole life of an answer, not what is left. `refresh` has `prefetch` and `serve_stale`.
+//! Caches responses for names in ZONES (by default the block's zones). TTL is the maximum TTL in
+//! seconds, by default 3600 for positive responses (`success`) and 1800 for negative ones (`denial`);
+//! MINTTL, 5 by default, is the minimum TTL. CAPACITY, 9984 by default, is in entries; it is rounded
+//! down to a multiple of 256, and up to 1024, as in CoreDNS. `servfail` is the TTL of SERVFAIL, 5s by
+//! default, 5m at most, 0 to not cache it. `disable` excludes names in its ZONES (all by default).
+//! With `keepttl`, hits carry the original TTL, not the remaining one. See `prefetch` and
+//! `serve_stale` for these options.
 //!
-//! `authoritative` is no option of CoreDNS: kept answers are told with AA set, as node-cache does. Without it
-//! they have the AA of the upstream, as since CoreDNS 1.15.
+//! `authoritative`, which CoreDNS does not have, sets AA in hits, as node-cache does. Without it, hits
+//! have the AA bit of the upstream's response, as since CoreDNS 1.15.
+
+mod prefetch;
+mod serve_stale;
 
 use std::time::Duration;
 
 use resolver::policy::{CacheOptions, StoreOptions};
 use wire::name::Name;
 
-use super::{DirectiveContext, duration_or, integer};
+use self::serve_stale::ServeStaleOptions;
+use super::context::DirectiveContext;
 use crate::error::ConfigError;
-use crate::keys;
-use crate::lexer::Token;
-use crate::tree::{Directive, Words};
+use crate::token::Token;
+use crate::tree::{Directive, Line};
+use crate::values::{duration_or, integer};
+use crate::zones::parse_zones;
 
-mod refresh;
-
-use refresh::StaleOptions;
-
-/// A SERVFAIL is not kept longer (RFC 2308 section 7.1).
+/// Maximum TTL of SERVFAIL (RFC 2308 section 7.1).
 const MAX_SERVFAIL: Duration = Duration::from_secs(300);
 
-pub(super) fn read(
+pub(super) fn parse(
     directive: &Directive,
     context: &mut DirectiveContext<'_>,
 ) -> Result<CacheOptions, ConfigError> {
-    let (ttl, zones) = match directive.head.args.split_first() {
-        Some((first, rest)) if first.text.parse::<i64>().is_ok() => (Some(life(first)?), rest),
-        _ => (None, directive.head.args.as_slice()),
+    let (ttl, zones) = match directive.line.args.split_first() {
+        Some((first, rest)) if first.text.parse::<i64>().is_ok() => (Some(max_ttl(first)?), rest),
+        _ => (None, directive.line.args.as_slice()),
     };
-    let zones = match zones_of(zones)? {
+    let zones = match all_zones(zones)? {
         zones if zones.is_empty() => context.keys.iter().map(|key| key.zone.clone()).collect(),
         zones => zones,
     };
-    let mut policy = CacheOptions::new(zones);
+    let mut cache = CacheOptions::new(zones);
     if let Some(ttl) = ttl {
-        (policy.success.max_ttl, policy.denial.max_ttl) = (ttl, ttl);
+        (cache.success.max_ttl, cache.denial.max_ttl) = (ttl, ttl);
     }
-    read_options(&directive.options, &mut policy)?;
-    for store in [&mut policy.success, &mut policy.denial] {
+    parse_options(&directive.options, &mut cache)?;
+    for store in [&mut cache.success, &mut cache.denial] {
         store.min_ttl = store.min_ttl.min(store.max_ttl);
     }
-    Ok(policy)
+    Ok(cache)
 }
 
-fn read_options(options: &[Words], policy: &mut CacheOptions) -> Result<(), ConfigError> {
-    let mut stale = StaleOptions::default();
+fn parse_options(options: &[Line], cache: &mut CacheOptions) -> Result<(), ConfigError> {
+    let mut stale = ServeStaleOptions::default();
     for option in options {
         match &*option.name.text {
-            "success" => limits(option, &mut policy.success)?,
-            "denial" => limits(option, &mut policy.denial)?,
-            "prefetch" => policy.prefetch = refresh::prefetch(option)?,
+            "success" => parse_store(option, &mut cache.success)?,
+            "denial" => parse_store(option, &mut cache.denial)?,
+            "prefetch" => cache.prefetch = prefetch::parse(option)?,
             "serve_stale" => stale.serve_stale(option)?,
-            "serve_stale_policy" => stale.policy(option)?,
-            "servfail" => policy.servfail = servfail(option)?,
-            "disable" => disable(option, policy)?,
+            "serve_stale_policy" => stale.serve_stale_policy(option)?,
+            "servfail" => cache.servfail = servfail(option)?,
+            "disable" => disable(option, cache)?,
             "keepttl" => {
-                option.bare()?;
-                policy.keep_ttl = true;
+                option.no_arguments()?;
+                cache.keep_ttl = true;
             }
             "authoritative" => {
-                option.bare()?;
-                policy.authoritative = true;
+                option.no_arguments()?;
+                cache.authoritative = true;
             }
-            _ => return Err(ConfigError::argument(&option.name)),
+            _ => return Err(ConfigError::argument_count(&option.name)),
         }
     }
-    policy.serve_stale = stale.finish()?;
+    cache.serve_stale = stale.finish()?;
     Ok(())
 }
 
-fn zones_of(words: &[Token]) -> Result<Vec<Name>, ConfigError> {
+fn all_zones(args: &[Token]) -> Result<Vec<Name>, ConfigError> {
     let mut zones = Vec::new();
-    for word in words {
-        zones.extend(keys::zones(word)?);
+    for argument in args {
+        zones.extend(parse_zones(argument)?);
     }
     Ok(zones)
 }
 
-/// CoreDNS keeps 256 shards of equal size, of at least four answers each.
-fn capacity_of(wanted: i64) -> u32 {
-    u32::try_from((wanted / 256).clamp(4, 1 << 23) * 256).unwrap_or(u32::MAX)
+/// CoreDNS's cache has 256 shards of equal size, of at least four entries each.
+fn round_capacity(entries: i64) -> u32 {
+    u32::try_from((entries / 256).clamp(4, 1 << 23) * 256).unwrap_or(u32::MAX)
 }
 
-fn limits(option: &Words, store: &mut StoreOptions) -> Result<(), ConfigError> {
-    let words = option.arguments(1, 3)?;
-    if let Some(capacity) = words.first() {
-        store.capacity = capacity_of(integer(capacity)?);
+fn parse_store(option: &Line, store: &mut StoreOptions) -> Result<(), ConfigError> {
+    let arguments = option.arguments(1, 3)?;
+    if let Some(capacity) = arguments.first() {
+        store.capacity = round_capacity(integer(capacity)?);
     }
-    if let Some(ttl) = words.get(1) {
-        store.max_ttl = life(ttl)?;
+    if let Some(ttl) = arguments.get(1) {
+        store.max_ttl = max_ttl(ttl)?;
     }
-    if let Some(ttl) = words.get(2) {
+    if let Some(ttl) = arguments.get(2) {
         let seconds = integer(ttl)?;
         let negative = || ConfigError::at(ttl, format!("cache min TTL can not be negative: {seconds}"));
-        store.min_ttl = seconds_of(ttl, seconds, negative)?;
+        store.min_ttl = ttl_seconds(ttl, seconds, negative)?;
     }
     Ok(())
 }
 
-/// Reads a TTL above 0.
-fn life(token: &Token) -> Result<u32, ConfigError> {
+/// Parses a TTL above 0.
+fn max_ttl(token: &Token) -> Result<u32, ConfigError> {
     let seconds = integer(token)?;
     let reason = || ConfigError::at(token, format!("cache TTL can not be zero or negative: {seconds}"));
     if seconds == 0 {
         return Err(reason());
     }
-    seconds_of(token, seconds, reason)
+    ttl_seconds(token, seconds, reason)
 }
 
-/// A TTL as RFC 2181 section 8 bounds it, 31 bits.
-fn seconds_of(token: &Token, seconds: i64, negative: impl Fn() -> ConfigError) -> Result<u32, ConfigError> {
+/// A TTL of at most 31 bits (RFC 2181 section 8).
+fn ttl_seconds(token: &Token, seconds: i64, negative: impl Fn() -> ConfigError) -> Result<u32, ConfigError> {
     let too_long = || ConfigError::at(token, format!("a TTL of {seconds} seconds does not fit in 31 bits"));
     match seconds {
         ..0 => Err(negative()),
@@ -138,24 +140,24 @@ fn seconds_of(token: &Token, seconds: i64, negative: impl Fn() -> ConfigError) -
     }
 }
 
-fn servfail(option: &Words) -> Result<Duration, ConfigError> {
-    let token = option.one()?;
-    let life = duration_or(token, "invalid negative ttl for servfail")?;
-    if life > MAX_SERVFAIL {
+fn servfail(option: &Line) -> Result<Duration, ConfigError> {
+    let token = option.single_argument()?;
+    let ttl = duration_or(token, "invalid negative ttl for servfail")?;
+    if ttl > MAX_SERVFAIL {
         return Err(ConfigError::at(token, "caching SERVFAIL responses over 5 minutes is not permitted"));
     }
-    Ok(life)
+    Ok(ttl)
 }
 
-fn disable(option: &Words, policy: &mut CacheOptions) -> Result<(), ConfigError> {
+fn disable(option: &Line, cache: &mut CacheOptions) -> Result<(), ConfigError> {
     let (class, zones) = match option.args.split_first() {
-        Some((class, zones)) => (class, zones_of(zones)?),
-        None => return Err(ConfigError::argument(&option.name)),
+        Some((class, zones)) => (class, all_zones(zones)?),
+        None => return Err(ConfigError::argument_count(&option.name)),
     };
     let zones = if zones.is_empty() { vec![Name::root()] } else { zones };
     match &*class.text {
-        "success" => policy.success.disabled = zones,
-        "denial" => policy.denial.disabled = zones,
+        "success" => cache.success.disabled = zones,
+        "denial" => cache.denial.disabled = zones,
         _ => return Err(ConfigError::at(class, "cache type for disable must be \"success\" or \"denial\"")),
     }
     Ok(())

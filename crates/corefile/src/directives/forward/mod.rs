@@ -23,130 +23,126 @@
 //! }
 //! ```
 //!
-//! Questions for names in FROM, but not in the zones of `except`, go to one of TO: an IP address, with a port
-//! if it is not 53, or a file whose `nameserver` lines are taken, and taken again when they change. They travel
-//! as the client's did; with `force_tcp` always over TCP, with `prefer_udp` over UDP first. `policy` says in
-//! which order upstreams are tried, `random` if not given. More questions at once than `max_concurrent` are
-//! refused; 0, as if not given, is no limit. A question makes `max_connect_attempts` attempts at most, two for
-//! each upstream if not given; 0 is no limit but its deadline. `read_timeout`, 2s, is how long one attempt
-//! waits; `expire` is how long an idle connection is kept, 8s at most and if not given, because CoreDNS closes it
-//! after 10s. `health` and `answers` have the options about upstreams that fail and about answers with which others
-//! are asked.
+//! Forwards queries for names in FROM, but not in the zones of `except`, to one of TO: an IP address,
+//! with a port other than 53 if given, or a file whose `nameserver` lines are used, and used again
+//! when they change. Transport is the client's, TCP with `force_tcp`, UDP first with `prefer_udp`.
+//! `policy`, `random` by default, is the order in which upstreams are tried. Queries above
+//! `max_concurrent` in flight are refused; 0, the default, is no limit. `max_connect_attempts` limits
+//! the attempts of a query, by default two for each upstream; 0 leaves them to its deadline.
+//! `read_timeout`, 2s by default, is the timeout of an attempt. `expire` is the idle timeout of a
+//! connection, 8s at most and by default, because CoreDNS closes it after 10s.
 //!
-//! No connection is used for longer than `max_age`, at least `expire`, nor less than three fifths of it; 0, as if not
-//! given, is 75s. Of those that are idle, `max_idle_conns` are kept; 0, as if not given, is no limit, and each worker
-//! keeps one at least. Questions leave from `source_address`.
+//! A connection is used for at most `max_age`, which is not less than `expire`, and for at least three
+//! fifths of it; 0, the default, is 75s. At most `max_idle_conns` idle connections are kept; 0, the
+//! default, is no limit, and each worker keeps at least one. `source_address` is the local address of
+//! connections and sockets.
 //!
-//! `tls://IP`, with `%NAME` and a port behind it if it is not 853, is reached by DNS over TLS (RFC 7858). It must prove
-//! to be `tls_servername`, or else NAME, or else IP, by a certificate of an authority in the file CA, or else of one
-//! that the fake_host knows; CERT and KEY are files that say who we are.
+//! `tls://IP`, with an optional `%NAME` and a port other than 853, is DNS over TLS (RFC 7858). The
+//! server certificate must be for `tls_servername`, or else NAME, or else IP, and be issued by a CA in
+//! the file CA, or else by one of the system's CAs; CERT and KEY are the client certificate.
 //!
-//! `doh_method` is checked and has no effect: there are no upstreams by HTTPS. `resolver`, with which CoreDNS
-//! looks up TO given as host names, is refused, and so are host names: they would have to be looked up before
-//! this cache serves, and the resolver of the node may be this cache.
+//! See `health_check` and `failover` for the options about upstreams that fail and about responses
+//! after which others are tried.
+//!
+//! `doh_method` is validated and has no effect: HTTPS upstreams are not supported. `resolver`, with
+//! which CoreDNS resolves host names in TO, is rejected, and so are host names: they would have to be
+//! resolved before this cache serves, and the resolver of the node may be this cache.
+
+mod connection;
+mod endpoint;
+mod failover;
+mod health_check;
+mod tls;
+mod upstreams;
 
 use std::time::Duration;
 
 use resolver::policy::{ForwardOptions, MaxConnectAttempts, SelectionPolicy, TransportPreference};
 
-use super::{DirectiveContext, duration_or, integer};
+use self::connection::ConnectionParser;
+use self::endpoint::NO_LOOKUP;
+pub(super) use self::failover::next_without_successor;
+use super::context::DirectiveContext;
 use crate::error::ConfigError;
-use crate::keys;
-use crate::lexer::Token;
 use crate::settings::Forward;
-use crate::tree::{Directive, Words};
+use crate::token::Token;
+use crate::tree::{Directive, Line};
+use crate::values::{duration_or, integer};
+use crate::zones::parse_zones;
 
-mod answers;
-mod connection;
-mod health;
-mod tls;
-mod upstreams;
-
-/// Why names are not looked up, and what to write instead.
-const NO_LOOKUP: &str = "host names are not looked up, because the resolver of the node may be this cache: write \
-                         IP addresses, or the path of a file with nameserver lines";
-
-pub(super) fn read(
+pub(super) fn parse(
     directive: &Directive,
     context: &mut DirectiveContext<'_>,
 ) -> Result<Forward, ConfigError> {
-    let [from, to @ ..] = directive.head.args.as_slice() else {
-        return Err(ConfigError::argument(&directive.head.name));
+    let [from, to @ ..] = directive.line.args.as_slice() else {
+        return Err(ConfigError::argument_count(directive.name()));
     };
     let Some(last) = to.last() else {
-        return Err(ConfigError::argument(from));
+        return Err(ConfigError::argument_count(from));
     };
-    let mut zones = keys::zones(from)?.into_iter();
+    let mut zones = parse_zones(from)?.into_iter();
     let zone = zones.next().ok_or_else(|| ConfigError::at(from, "FROM names no zone"))?;
     if zones.next().is_some() {
         context.warnings.push(format!(
             "{} - Unsupported CIDR notation: '{}' expands to multiple zones. Using only '{zone}'.",
-            from.place(),
+            from.location(),
             from.text
         ));
     }
-    let upstreams = upstreams::read(to, last, context)?;
+    let upstreams = upstreams::parse(to, last, context)?;
     let mut options = ForwardOptions::new(zone);
-    let mut connection = connection::Draft::new();
+    let mut connection = ConnectionParser::new();
     for option in &directive.options {
-        if !connection.read_option(option)? {
-            read_option(option, &mut options, context.warnings)?;
+        if !connection.parse_option(option)? {
+            parse_option(option, &mut options, context.warnings)?;
         }
     }
-    let connection = connection.settle(to, &upstreams, context)?;
+    let connection = connection.finish(to, &upstreams, context)?;
     Ok(Forward { options, upstreams, connection })
 }
 
-/// What to say of a `next` in the last `forward` of a block, after which there is nobody to ask.
-pub(super) fn leads_nowhere(directives: &[Directive]) -> Option<String> {
-    let last = directives.iter().rfind(|directive| directive.head.name.is("forward"))?;
-    let names = ["next", "next_on_nodata"];
-    let Words { name, .. } = last.options.iter().find(|option| names.contains(&&*option.name.text))?;
-    Some(format!("{} - no forward follows in this block: {} does nothing", name.place(), name.text))
-}
-
-fn read_option(
-    option: &Words,
+fn parse_option(
+    option: &Line,
     options: &mut ForwardOptions,
     warnings: &mut Vec<String>,
 ) -> Result<(), ConfigError> {
     match &*option.name.text {
         "except" => {
             for zone in option.arguments(1, usize::MAX)? {
-                options.except.extend(keys::zones(zone)?);
+                options.except.extend(parse_zones(zone)?);
             }
         }
         "force_tcp" => {
-            option.bare()?;
+            option.no_arguments()?;
             options.transport = TransportPreference::ForceTcp;
         }
         "prefer_udp" => {
-            option.bare()?;
+            option.no_arguments()?;
             if options.transport != TransportPreference::ForceTcp {
                 options.transport = TransportPreference::PreferUdp;
             }
         }
-        "policy" => options.policy = policy(option.one()?)?,
-        "max_concurrent" => options.max_concurrent = max_concurrent(option.one()?)?,
+        "policy" => options.policy = policy(option.single_argument()?)?,
+        "max_concurrent" => options.max_concurrent = max_concurrent(option.single_argument()?)?,
         "max_connect_attempts" => {
-            options.max_connect_attempts = match number(option.one()?)? {
+            options.max_connect_attempts = match number(option.single_argument()?)? {
                 0 => MaxConnectAttempts::Unlimited,
                 most => MaxConnectAttempts::Limit(most),
             };
         }
-        "max_fails" => options.health_check.max_fails = number(option.one()?)?,
-        "health_check" => health::check(option, &mut options.health_check, warnings)?,
+        "max_fails" => options.health_check.max_fails = number(option.single_argument()?)?,
+        "health_check" => health_check::parse(option, &mut options.health_check, warnings)?,
         "failfast_all_unhealthy_upstreams" => {
-            option.bare()?;
+            option.no_arguments()?;
             options.health_check.failfast = true;
         }
-        "failover" => options.failover.extend(answers::failover(option)?),
-        "next" => options.next.extend(answers::rcodes(option)?),
+        "failover" => options.failover.extend(failover::failover(option)?),
+        "next" => options.next.extend(failover::rcodes(option)?),
         "next_on_nodata" => {
-            option.bare()?;
+            option.no_arguments()?;
             options.next_on_nodata = true;
         }
-        "read_timeout" => options.read_timeout = read_timeout(option.one()?)?,
+        "read_timeout" => options.read_timeout = read_timeout(option.single_argument()?)?,
         "doh_method" => warnings.push(doh_method(option)?),
         "resolver" => {
             option.arguments(1, usize::MAX)?;
@@ -166,7 +162,7 @@ fn max_concurrent(token: &Token) -> Result<u32, ConfigError> {
     Ok(u32::try_from(number).unwrap_or(u32::MAX))
 }
 
-/// Reads a whole number of 32 bits.
+/// Parses a 32-bit integer.
 fn number(token: &Token) -> Result<u32, ConfigError> {
     let reason = || format!("'{}' is not a whole number from 0 to {}", token.text, u32::MAX);
     token.text.parse().map_err(|_| ConfigError::at(token, reason()))
@@ -181,13 +177,13 @@ fn read_timeout(token: &Token) -> Result<Duration, ConfigError> {
     Ok(timeout)
 }
 
-/// Checks `doh_method`, and says that it does nothing.
-fn doh_method(option: &Words) -> Result<String, ConfigError> {
-    let token = option.one()?;
+/// Validates `doh_method`, and returns a warning that it has no effect.
+fn doh_method(option: &Line) -> Result<String, ConfigError> {
+    let token = option.single_argument()?;
     if !token.is("GET") && !token.is("POST") {
         return Err(ConfigError::at(token, "doh_method must be either POST or GET"));
     }
-    Ok(format!("{} - doh_method has no effect: there are no upstreams by HTTPS", option.name.place()))
+    Ok(format!("{} - doh_method has no effect: HTTPS upstreams are not supported", option.name.location()))
 }
 
 fn policy(token: &Token) -> Result<SelectionPolicy, ConfigError> {

@@ -1,22 +1,20 @@
-//! The words of TO: addresses, and files that list them.
+//! TO of `forward`: upstream addresses, and files that list them.
 
 use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::path::Path;
 
-use super::super::DirectiveContext;
-use super::{NO_LOOKUP, connection};
-use crate::address::{split_port, with_port};
+use super::endpoint::{self, NO_LOOKUP};
+use crate::directives::context::DirectiveContext;
 use crate::error::ConfigError;
-use crate::host::Host;
-use crate::lexer::Token;
+use crate::token::Token;
 use crate::upstream_files;
 
-/// Words of TO in one directive, as CoreDNS has it.
+/// Words of TO in one directive, CoreDNS's limit.
 const MAX_WORDS: usize = 15;
 
-/// Each upstream once, in the order of TO; `last` is the last word of it.
-pub(super) fn read(
+/// The upstreams in the order of TO, each once; `last` is the last word of TO.
+pub(super) fn parse(
     to: &[Token],
     last: &Token,
     context: &mut DirectiveContext<'_>,
@@ -26,12 +24,12 @@ pub(super) fn read(
         return Err(ConfigError::at(last, reason));
     }
     let mut upstreams = Vec::new();
-    for entry in to {
-        let found = match address(entry, context.host)? {
+    for word in to {
+        let addresses = match endpoint::parse(word, context.host)? {
             Some(address) => vec![address],
-            None => nameservers(entry, context)?,
+            None => nameservers(word, context)?,
         };
-        for address in found {
+        for address in addresses {
             if !upstreams.contains(&address) {
                 upstreams.push(address);
             }
@@ -43,46 +41,24 @@ pub(super) fn read(
     Ok(upstreams)
 }
 
-/// Reads `IP`, `IP:PORT`, `[V6]:PORT`, each with `dns://` in front if one likes; nothing for anything else.
-fn address(entry: &Token, host: &dyn Host) -> Result<Option<SocketAddr>, ConfigError> {
-    if let Some((address, _)) = connection::encrypted(entry)? {
-        return Ok(Some(address));
-    }
-    let text = connection::without_scheme(entry)?;
-    if text.is_empty() {
-        return Err(ConfigError::at(entry, format!("invalid address: {:?}", entry.text)));
-    }
-    if let Some(address) = with_port(text, 53, host) {
-        return Ok(Some(address));
-    }
-    let Some((ip, port)) = split_port(text) else { return Ok(None) };
-    let Some(mut address) = with_port(ip, 0, host) else { return Ok(None) };
-    let port = port.parse().ok().filter(|port| *port > 0);
-    address.set_port(
-        port.ok_or_else(|| ConfigError::at(entry, format!("the port of {text:?} is not 1 to 65535")))?,
-    );
-    Ok(Some(address))
-}
-
-/// The upstreams that a file lists. A file that several directives name is read once, and not at all when it is
-/// known what it lists.
-fn nameservers(entry: &Token, context: &mut DirectiveContext<'_>) -> Result<Vec<SocketAddr>, ConfigError> {
-    let path = Path::new(&*entry.text);
-    if let Some(known) = context.files.get(path) {
+/// The upstreams that a file lists. Each file is read only once.
+fn nameservers(word: &Token, context: &mut DirectiveContext<'_>) -> Result<Vec<SocketAddr>, ConfigError> {
+    let path = Path::new(&*word.text);
+    if let Some(known) = context.upstream_files.get(path) {
         return Ok(known.clone());
     }
     let found = upstream_files::read(path, context.host).map_err(|error| {
-        let is_path = entry.text.contains('/');
+        let is_path = word.text.contains('/');
         let reason = match error.kind() {
             ErrorKind::NotFound if !is_path => {
-                format!("not an IP address or file: {:?}; {NO_LOOKUP}", entry.text)
+                format!("not an IP address or file: {:?}; {NO_LOOKUP}", word.text)
             }
-            _ => format!("cannot read the upstreams from {:?}: {error}", entry.text),
+            _ => format!("cannot read the upstreams from {:?}: {error}", word.text),
         };
-        ConfigError::at(entry, reason)
+        ConfigError::at(word, reason)
     })?;
-    let place = entry.place();
-    context.warnings.extend(found.warnings.iter().map(|warning| format!("{place} - {warning}")));
-    context.files.insert(path.to_path_buf(), found.addresses.clone());
+    let location = word.location();
+    context.warnings.extend(found.warnings.iter().map(|warning| format!("{location} - {warning}")));
+    context.upstream_files.insert(path.to_path_buf(), found.addresses.clone());
     Ok(found.addresses)
 }

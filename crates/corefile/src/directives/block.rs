@@ -1,0 +1,111 @@
+//! All directives of a server block, validated.
+
+use std::net::SocketAddr;
+
+use resolver::policy::CacheOptions;
+
+use super::context::DirectiveContext;
+use super::{
+    bind, bufsize, cache, errors, forward, health, log, loop_detection, prometheus, ready, reload, timeouts,
+};
+use crate::error::ConfigError;
+use crate::listeners::Bind;
+use crate::settings::{Errors, Forward, Health, LogRule, Reload, Timeouts};
+use crate::support::{self, DirectiveSupport, SUPPORTED};
+use crate::token::Token;
+use crate::tree::{Directive, ServerBlock};
+
+/// The directives of a server block.
+pub(crate) struct BlockDirectives {
+    /// Each once, in the order of the plugin chain.
+    pub(crate) names: Vec<&'static str>,
+    pub(crate) bind: Bind,
+    pub(crate) bufsize: Option<u16>,
+    pub(crate) timeouts: Timeouts,
+    pub(crate) cache: Option<CacheOptions>,
+    pub(crate) forwards: Vec<Forward>,
+    pub(crate) errors: Option<Errors>,
+    pub(crate) log: Vec<LogRule>,
+    pub(crate) loop_detection: bool,
+    pub(crate) prometheus: Option<SocketAddr>,
+    pub(crate) health: Option<Health>,
+    pub(crate) ready: Option<SocketAddr>,
+    pub(crate) reload: Option<Reload>,
+}
+
+/// Directives that a block may have only once.
+const ONCE: [&str; 5] = ["cache", "errors", "loop", "prometheus", "ready"];
+
+/// Validates all directives of a block.
+pub(crate) fn parse(
+    block: &ServerBlock,
+    context: &mut DirectiveContext<'_>,
+) -> Result<BlockDirectives, ConfigError> {
+    let has = |name: &str| block.directives.iter().any(|directive| directive.name().is(name));
+    let mut directives = BlockDirectives {
+        names: SUPPORTED.into_iter().filter(|name| has(name)).collect(),
+        bind: Bind::Wildcard,
+        bufsize: None,
+        timeouts: Timeouts::default(),
+        cache: None,
+        forwards: Vec::new(),
+        errors: None,
+        log: Vec::new(),
+        loop_detection: false,
+        prometheus: None,
+        health: None,
+        ready: None,
+        reload: None,
+    };
+    for (index, directive) in block.directives.iter().enumerate() {
+        let name = directive.name();
+        check_support(name)?;
+        let mut before = block.directives.iter().take(index);
+        if ONCE.contains(&&*name.text) && before.any(|other| other.name().is(&name.text)) {
+            let reason = "this plugin can only be used once per Server Block";
+            return Err(ConfigError::at(name, reason).in_directive(&name.text));
+        }
+        directives.add(directive, context).map_err(|error| error.in_directive(&name.text))?;
+    }
+    context.warnings.extend(forward::next_without_successor(&block.directives));
+    Ok(directives)
+}
+
+impl BlockDirectives {
+    fn add(&mut self, directive: &Directive, context: &mut DirectiveContext<'_>) -> Result<(), ConfigError> {
+        match &*directive.name().text {
+            "bind" => bind::parse(directive, context, &mut self.bind)?,
+            "bufsize" => self.bufsize = self.bufsize.or(Some(bufsize::parse(directive)?)),
+            "cache" => self.cache = Some(cache::parse(directive, context)?),
+            "errors" => self.errors = Some(errors::parse(directive)?),
+            "forward" => self.forwards.push(forward::parse(directive, context)?),
+            "health" => self.health = Some(health::parse(directive)?),
+            "log" => self.log.extend(log::parse(directive, context)?),
+            "loop" => self.loop_detection = loop_detection::parse(directive)?,
+            "prometheus" => self.prometheus = Some(prometheus::parse(directive)?),
+            "ready" => self.ready = Some(ready::parse(directive)?),
+            "reload" if self.reload.is_some() => {}
+            "reload" => self.reload = Some(reload::parse(directive)?),
+            "timeouts" => timeouts::parse(directive, &mut self.timeouts)?,
+            other => {
+                return Err(ConfigError::at(directive.name(), format!("Unknown directive '{other}'")));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn check_support(name: &Token) -> Result<(), ConfigError> {
+    let directive = &name.text;
+    let reason = match support::of(directive) {
+        DirectiveSupport::Supported => return Ok(()),
+        DirectiveSupport::NotYet => {
+            format!("directive '{directive}' is not supported by nodelocaldns yet")
+        }
+        DirectiveSupport::NotInNodeCache => {
+            format!("no action found for directive '{directive}' with server type 'dns' (missing a plugin?)")
+        }
+        DirectiveSupport::Unknown => format!("Unknown directive '{directive}'"),
+    };
+    Err(ConfigError::at(name, reason))
+}

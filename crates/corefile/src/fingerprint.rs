@@ -1,0 +1,45 @@
+//! Fingerprint of a server block: everything that the validity of its cache entries depends on.
+
+use resolver::policy::{CacheOptions, StoreOptions};
+use wire::header::Rcode;
+use wire::name::Name;
+
+use crate::directives::BlockDirectives;
+use crate::settings::{Forward, ServerBlockKey};
+
+/// Zones, upstreams and TTL limits. Options about serving or refreshing entries are not part of it.
+///
+/// The first address is, because blocks for one zone on different addresses have separate caches.
+pub(crate) fn fingerprint(keys: &[ServerBlockKey], directives: &BlockDirectives) -> String {
+    let zones: Vec<String> = keys.iter().map(|key| format!("{}:{}", key.zone, key.port)).collect();
+    let cache = directives.cache.as_ref().map(cache_part).unwrap_or_default();
+    let forwards: Vec<String> = directives.forwards.iter().map(forward_part).collect();
+    let address = directives.bind.first(0);
+    format!("{} on {address:?} cache {cache} forward {}", zones.join(" "), forwards.join("; "))
+}
+
+fn cache_part(cache: &CacheOptions) -> String {
+    let store = |store: &StoreOptions| {
+        format!("{} {} [{}]", store.max_ttl, store.min_ttl, join_names(&store.disabled))
+    };
+    let (success, denial) = (store(&cache.success), store(&cache.denial));
+    format!("[{}] {success} {denial} {:?}", join_names(&cache.zones), cache.servfail)
+}
+
+fn forward_part(forward: &Forward) -> String {
+    let options = &forward.options;
+    let mut upstreams: Vec<String> = forward.upstreams.iter().map(ToString::to_string).collect();
+    upstreams.sort();
+    let (failover, next) = (join_rcodes(&options.failover), join_rcodes(&options.next));
+    let fallback = format!("[{failover}] [{next}] {}", options.next_on_nodata);
+    let except = join_names(&options.except);
+    format!("{} except [{except}] to {} or {fallback}", options.from, upstreams.join(" "))
+}
+
+fn join_names(zones: &[Name]) -> String {
+    zones.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+}
+
+fn join_rcodes(rcodes: &[Rcode]) -> String {
+    rcodes.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+}

@@ -1,0 +1,53 @@
+//! Tokens of a Corefile and the text they come from.
+
+use std::path::PathBuf;
+use std::rc::Rc;
+
+/// A Corefile, or a file imported by one.
+#[derive(Debug)]
+pub(crate) struct Source {
+    /// Its name in messages: a path, or a substitute for one.
+    pub(crate) name: String,
+    /// The directory that relative paths of `import` start from.
+    pub(crate) directory: PathBuf,
+    /// Its text.
+    pub(crate) text: String,
+}
+
+impl Source {
+    /// A line by number, from 1.
+    pub(crate) fn line(&self, number: usize) -> Option<&str> {
+        self.text.lines().nth(number.checked_sub(1)?)
+    }
+}
+
+/// A word, `{` or `}`.
+#[derive(Clone, Debug)]
+pub(crate) struct Token {
+    /// The text without quotes, environment variables expanded.
+    pub(crate) text: Rc<str>,
+    /// The file it is in.
+    pub(crate) source: Rc<Source>,
+    /// The line it starts on, from 1.
+    pub(crate) line: usize,
+    /// The character it starts at, from 1.
+    pub(crate) column: usize,
+    /// True for the first token of a line.
+    pub(crate) starts_line: bool,
+    /// True when it is written in quotes.
+    pub(crate) quoted: bool,
+    /// Names of environment variables in it that are not set.
+    pub(crate) unset: Rc<[String]>,
+}
+
+impl Token {
+    /// `FILE:LINE`.
+    pub(crate) fn location(&self) -> String {
+        format!("{}:{}", self.source.name, self.line)
+    }
+
+    /// True when its text is `word`.
+    pub(crate) fn is(&self, word: &str) -> bool {
+        &*self.text == word
+    }
+}

@@ -1,0 +1,90 @@
+//! Addresses in flags and Corefiles.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
+
+use crate::error::ConfigError;
+use crate::host::Host;
+use crate::tree::Directive;
+
+/// Parses a listen address: `HOST:PORT`, where HOST is an IP address, `localhost` or empty.
+///
+/// `:9253` is returned as `[::]:9253`, which stands for all addresses of both families: it is bound
+/// dual stack, or as `0.0.0.0` on a host without IPv6. With port 0 the kernel chooses a port.
+///
+/// # Errors
+/// The reason, with the text.
+pub fn parse_listen_address(text: &str) -> Result<SocketAddr, String> {
+    let (host, port) = split_port(text).ok_or_else(|| format!("address {text}: missing port in address"))?;
+    let port: u16 = port.parse().map_err(|_| format!("address {text}: invalid port {port:?}"))?;
+    let ip = match host {
+        "" => Ipv6Addr::UNSPECIFIED.into(),
+        "localhost" => Ipv4Addr::LOCALHOST.into(),
+        _ => host.parse::<IpAddr>().map_err(|_| format!("address {text}: {host:?} is not an IP address"))?,
+    };
+    Ok(SocketAddr::new(ip, port))
+}
+
+/// The listen address that is a directive's only argument, or `default`.
+pub(crate) fn listen_argument(directive: &Directive, default: &str) -> Result<SocketAddr, ConfigError> {
+    let argument = directive.line.optional_argument()?;
+    let text = argument.map_or(default, |argument| &argument.text);
+    let token = argument.unwrap_or(directive.name());
+    parse_listen_address(text).map_err(|reason| ConfigError::at(token, reason))
+}
+
+/// Splits `HOST:PORT` or `[V6]:PORT`; `None` without a port, or for several colons without
+/// brackets.
+pub(crate) fn split_port(text: &str) -> Option<(&str, &str)> {
+    if let Some(rest) = text.strip_prefix('[') {
+        let (host, port) = rest.split_once(']')?;
+        return Some((host, port.strip_prefix(':')?));
+    }
+    text.split_once(':').filter(|(_, port)| !port.contains(':'))
+}
+
+/// Parses an IP address, IPv6 with an optional `%INTERFACE`, and adds `port`.
+pub(crate) fn parse_ip(text: &str, port: u16, host: &dyn Host) -> Option<SocketAddr> {
+    let Some((ip, interface)) = text.split_once('%') else {
+        return text.parse().ok().map(|ip: IpAddr| SocketAddr::new(ip, port));
+    };
+    let ip: Ipv6Addr = ip.parse().ok()?;
+    let addresses = host.interface_addresses(interface).ok()?;
+    let scope = addresses.iter().find_map(|address| match address {
+        SocketAddr::V6(v6) if v6.scope_id() != 0 => Some(v6.scope_id()),
+        _ => None,
+    })?;
+    Some(SocketAddrV6::new(ip, port, 0, scope).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn listen_addresses_have_an_optional_ip_address_and_a_port() {
+        for (text, address) in [
+            (":9253", "[::]:9253"),
+            ("localhost:9153", "127.0.0.1:9153"),
+            ("169.254.25.10:9254", "169.254.25.10:9254"),
+            ("[fd00::10]:8080", "[fd00::10]:8080"),
+            ("0.0.0.0:0", "0.0.0.0:0"),
+        ] {
+            assert_eq!(parse_listen_address(text), Ok(address.parse().unwrap()), "{text}");
+        }
+    }
+
+    #[test]
+    fn malformed_listen_addresses_are_rejected_with_a_reason() {
+        assert_eq!(parse_listen_address("8080"), Err("address 8080: missing port in address".to_owned()));
+        assert_eq!(
+            parse_listen_address("fd00::1"),
+            Err("address fd00::1: missing port in address".to_owned())
+        );
+        assert_eq!(parse_listen_address("[::1]"), Err("address [::1]: missing port in address".to_owned()));
+        assert_eq!(parse_listen_address(":65536"), Err("address :65536: invalid port \"65536\"".to_owned()));
+        assert_eq!(
+            parse_listen_address("node.example:53"),
+            Err("address node.example:53: \"node.example\" is not an IP address".to_owned())
+        );
+    }
+}

@@ -1,0 +1,55 @@
+//! Listeners: which zones are served on which address.
+
+use super::load::{COREFILE, first_error_line, load, served};
+
+fn labels(text: &str) -> Vec<String> {
+    served(&load(text).unwrap()).into_iter().map(|(label, _)| label).collect()
+}
+
+#[test]
+fn each_address_and_port_has_one_listener() {
+    assert_eq!(
+        labels("a.test:53 b.test:54 {\n bind 127.0.0.1 ::1\n}\nc.test {\n bind 127.0.0.1\n}\n"),
+        ["dns://127.0.0.1:53", "dns://[::1]:53", "dns://127.0.0.1:54", "dns://[::1]:54"]
+    );
+    let settings = load("a.test {\n bind 127.0.0.1\n}\nb.test {\n bind 127.0.0.1\n}\n").unwrap();
+    assert_eq!(settings.listeners.len(), 1);
+    let blocks: Vec<usize> = settings.listeners[0].zones.iter().map(|(_, block)| *block).collect();
+    assert_eq!(blocks, [0, 1]);
+    assert_eq!(settings.listeners[0].addresses, ["127.0.0.1:53".parse().unwrap()]);
+}
+
+#[test]
+fn block_without_bind_listens_on_all_addresses_of_both_families() {
+    let settings = load(".:5353 {\n}\n").unwrap();
+    assert_eq!(settings.listeners[0].label, "dns://:5353");
+    assert_eq!(
+        settings.listeners[0].addresses,
+        ["[::]:5353".parse().unwrap(), "0.0.0.0:5353".parse().unwrap()]
+    );
+}
+
+#[test]
+fn zone_served_twice_on_an_address_is_rejected() {
+    let at = |line: &str| format!("{COREFILE}:{line}");
+    assert_eq!(
+        first_error_line(".:5600 {\n bind 127.0.0.9\n}\n.:5600 {\n bind 127.0.0.9\n}\n"),
+        at("4 - Error during parsing: cannot serve dns://.:5600 on 127.0.0.9 - it is already defined \
+            (/etc/coredns/Corefile:1)")
+    );
+    assert_eq!(
+        first_error_line("a.test A.TEST {\n}\n"),
+        at("1 - Error during parsing: cannot serve dns://a.test.:53 - it is already defined \
+            (/etc/coredns/Corefile:1)")
+    );
+    assert_eq!(
+        first_error_line(".:5600 {\n}\n.:5600 {\n bind 127.0.0.9\n}\n"),
+        at("3 - Error during parsing: cannot serve dns://.:5600 on 127.0.0.9 - zone overlap \
+            listener capacity with \
+            dns://.:5600 (/etc/coredns/Corefile:1): one has a bind and one has none")
+    );
+    assert!(first_error_line(".:5600 {\n bind 127.0.0.9\n}\n.:5600 {\n}\n").contains(
+        "cannot serve dns://.:5600 - zone overlap listener capacity with dns://.:5600 on 127.0.0.9"
+    ));
+    load(". {\n bind 127.0.0.1\n}\n. {\n bind 127.0.0.2\n}\na.test {\n}\n.:54 {\n}\n").unwrap();
+}

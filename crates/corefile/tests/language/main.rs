@@ -1,0 +1,27 @@
+//! The Corefile language: accepted Corefiles with their settings, rejected ones with their errors.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
+
+mod assertions;
+mod fake_host;
+mod load;
+
+mod bind;
+mod bufsize;
+mod cache;
+mod corefile_source;
+mod deployments;
+mod endpoints;
+mod errors;
+mod fingerprint;
+mod forward;
+mod forward_connection;
+mod forward_upstreams;
+mod grammar;
+mod imports;
+mod listeners;
+mod log;
+mod loop_detection;
+mod random_input;
+mod reload;
+mod server_block_keys;
+mod timeouts;
