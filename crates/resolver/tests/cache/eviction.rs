@@ -1,186 +1,157 @@
-//! Who leaves the cache when room is wanted: capacities, the budget, and floods of names asked once.
-#![expect(
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "a test stops at the first surprise"
-)]
+//! Eviction: capacities, the byte budget, and floods of names queried once.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use resolver::action::{Action, Client, Outbox, SendQuery};
+use resolver::action::{Action, Outbox, SendQuery};
 use resolver::cache::{Cache, Usage};
 use resolver::counters::BlockCounters;
 use resolver::policy::{
-    Block, BlockId, CacheOptions, Listener, ListenerId, Policy, Route, RouteId, ServeStale, ServeStaleMode,
+    Block, BlockId, CacheOptions, Listener, Policy, Route, RouteId, ServeStale, ServeStaleMode,
 };
 use resolver::{Resolver, ResolverConfig};
 use testkit::fixture;
 use wire::name::Name;
 
-const HOT: u32 = 1000;
+use crate::message::{Query, UpstreamResponse, client};
 
-/// A resolver that learns from an upstream that knows every name.
+/// Names queried again and again.
+const HOT_NAMES: u32 = 1000;
+
+/// A worker with an upstream that answers every name.
 struct Worker {
     resolver: Resolver,
     outbox: Outbox,
     now: Instant,
-    /// Seconds that the upstream gives its answers.
+    /// TTL of the upstream's answers in seconds.
     ttl: u32,
-    /// Address records that the upstream sends.
+    /// A records in each of them.
     records: usize,
-    /// Names asked for once so far.
-    asked_once: u32,
+    /// Names queried once so far.
+    one_hit_names: u32,
 }
 
 impl Worker {
     fn new(policy: Arc<Policy>, cache: &Arc<Cache>) -> Self {
-        let seat = ResolverConfig { cache: Arc::clone(cache), ..fixture::resolver_config(policy) };
+        let config = ResolverConfig { cache: Arc::clone(cache), ..fixture::resolver_config(policy) };
         let (outbox, now) = (Outbox::default(), testkit::clock::now());
-        Self { resolver: Resolver::new(seat), outbox, now, ttl: 3600, records: 1, asked_once: 0 }
+        Self { resolver: Resolver::new(config), outbox, now, ttl: 3600, records: 1, one_hit_names: 0 }
     }
 
-    /// Asks for the address of a name; true when that was a hit. A miss is answered.
-    fn ask(&mut self, name: &str) -> bool {
+    /// Queries a name; true for a hit. On a miss the upstream responds.
+    fn query(&mut self, name: &str) -> bool {
         self.outbox.clear();
-        self.resolver.on_query(self.now, client(), &query(name), &mut self.outbox);
+        self.resolver.on_query(self.now, client(), &Query::plain(name).packet(), &mut self.outbox);
         match self.outbox.actions[..] {
             [Action::Respond(_)] => true,
             [Action::SendQuery(SendQuery { attempt, message, .. })] => {
-                let response = self.response(self.outbox.octets(message));
+                let response = UpstreamResponse::Addresses(self.records, self.ttl);
+                let response = response.packet(self.outbox.octets(message));
                 self.outbox.clear();
                 self.resolver.on_response(self.now, attempt, &response, &mut self.outbox);
                 false
             }
-            _ => panic!("an answer or a question: {:?}", self.outbox.actions),
+            _ => panic!("one response or one upstream query: {:?}", self.outbox.actions),
         }
     }
 
-    /// The answer to `asked`, which ends with an OPT of 11 octets.
-    fn response(&self, asked: &[u8]) -> Vec<u8> {
-        let mut packet = asked[..asked.len() - 11].to_vec();
-        packet[2..12].copy_from_slice(&[0x81, 0x80, 0, 1, 0, 0, 0, 0, 0, 0]);
-        packet[6..8].copy_from_slice(&u16::try_from(self.records).unwrap().to_be_bytes());
-        for number in 0..self.records {
-            packet.extend(*b"\xc0\x0c\0\x01\0\x01");
-            packet.extend(self.ttl.to_be_bytes());
-            packet.extend([0, 4, 10, 233]);
-            packet.extend(u16::try_from(number).unwrap().to_be_bytes());
-        }
-        packet
-    }
-
-    /// Which of these names are answered from what all workers share, this one's own copies aside.
-    fn kept<'n>(&mut self, policy: &Arc<Policy>, names: &[&'n str]) -> Vec<&'n str> {
+    /// The names that are in the shared cache, the L1 cache of this worker aside.
+    fn cached<'n>(&mut self, policy: &Arc<Policy>, names: &[&'n str]) -> Vec<&'n str> {
         self.resolver.set_policy(Arc::clone(policy), &mut Outbox::default());
-        names.iter().copied().filter(|name| self.knows(name)).collect()
+        names.iter().copied().filter(|name| self.is_hit(name)).collect()
     }
 
-    fn knows(&mut self, name: &str) -> bool {
+    fn is_hit(&mut self, name: &str) -> bool {
         self.outbox.clear();
-        self.resolver.on_query(self.now, client(), &query(name), &mut self.outbox);
+        self.resolver.on_query(self.now, client(), &Query::plain(name).packet(), &mut self.outbox);
         matches!(self.outbox.actions[..], [Action::Respond(_)])
     }
 
-    /// The part of the hot names' queries that were hits, while `crowd` names are asked once each, `each` of them
+    /// Hit ratio of the hot names while `total` other names are queried once, `between` of them
     /// between two hot ones.
-    fn flood(&mut self, crowd: u32, each: u32) -> f64 {
-        for number in 0..HOT {
-            self.ask(&hot(number));
+    fn flood(&mut self, total: u32, between: u32) -> f64 {
+        for number in 0..HOT_NAMES {
+            self.query(&hot(number));
         }
         let mut hits = 0;
-        let turns = crowd / each;
+        let turns = total / between;
         for turn in 0..turns {
-            for _ in 0..each {
-                self.ask(&format!("n{}.once.example", self.asked_once));
-                self.asked_once += 1;
+            for _ in 0..between {
+                self.query(&format!("n{}.once.example", self.one_hit_names));
+                self.one_hit_names += 1;
             }
-            hits += u32::from(self.ask(&hot(turn % HOT)));
+            hits += u32::from(self.query(&hot(turn % HOT_NAMES)));
             self.now += Duration::from_micros(100);
         }
         f64::from(hits) / f64::from(turns)
     }
 }
 
-fn client() -> Client {
-    let peer = SocketAddr::from(([10, 233, 64, 5], 40_000));
-    Client { listener: ListenerId(0), peer, local: None, connection: None }
-}
-
 fn hot(number: u32) -> String {
     format!("service-{number:05}.default.svc.cluster.local")
 }
 
-fn query(name: &str) -> Vec<u8> {
-    let mut packet = vec![0x12, 0x34, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0];
-    packet.extend(Name::parse(name).unwrap().as_wire());
-    packet.extend([0, 1, 0, 1]);
-    packet
-}
-
-/// The root, with so many places in each store.
+/// The root zone, with this capacity of each store.
 fn policy(capacity: u32, usage: &Arc<Usage>) -> Arc<Policy> {
     fixture::policy(Block { cache: Some(cache(capacity)), usage: Arc::clone(usage), ..fixture::block() })
 }
 
 fn cache(capacity: u32) -> CacheOptions {
-    let mut policy = fixture::cache();
-    (policy.success.capacity, policy.denial.capacity) = (capacity, capacity);
-    policy
+    let mut options = fixture::cache();
+    (options.success.capacity, options.denial.capacity) = (capacity, capacity);
+    options
 }
 
-/// As much as no test here fills.
-fn ample() -> Arc<Cache> {
+/// A budget that no test here reaches.
+fn ample_cache() -> Arc<Cache> {
     Arc::new(Cache::new(64 << 20))
 }
 
 #[test]
-fn hot_names_stay_while_a_hundred_thousand_are_asked_once() {
+fn hot_names_survive_a_hundred_thousand_one_hit_names() {
     let usage = Arc::default();
-    let mut worker = Worker::new(policy(9984, &usage), &ample());
+    let mut worker = Worker::new(policy(9984, &usage), &ample_cache());
     let ratio = worker.flood(100_000, 1);
-    assert!(ratio >= 0.99, "hot names were hits {ratio} of the time");
+    assert!(ratio >= 0.99, "hit ratio of hot names: {ratio}");
     assert_eq!(usage.success(), 9984);
     assert_eq!(usage.success_evictions(), 101_000 - 9984);
 }
 
 #[test]
-fn hot_names_stay_where_octets_are_what_is_scarce() {
+fn hot_names_survive_at_the_byte_budget() {
     let usage = Arc::default();
     let cache = Arc::new(Cache::new(2 << 20));
     let mut worker = Worker::new(policy(1_000_000, &usage), &cache);
     let ratio = worker.flood(30_000, 1);
-    assert!(ratio >= 0.99, "hot names were hits {ratio} of the time");
+    assert!(ratio >= 0.99, "hit ratio of hot names: {ratio}");
     assert!(cache.weight() <= 2 << 20, "{} octets", cache.weight());
     assert!(cache.weight() > 1_850_000, "{} octets", cache.weight());
 }
 
-/// Ten names asked once for each question for one of a thousand hot ones: in between, each hot name sees as many new
-/// names as the store has places.
+/// Ten names are queried once per query for one of a thousand hot ones: between two queries for a
+/// hot name come more new names than the store holds.
 #[test]
-fn hot_names_come_back_to_stay_in_a_faster_flood() {
+fn ghost_hits_keep_hot_names_in_a_faster_flood() {
     let usage = Arc::default();
-    let mut worker = Worker::new(policy(4096, &usage), &ample());
+    let mut worker = Worker::new(policy(4096, &usage), &ample_cache());
     worker.flood(30_000, 10);
     let ratio = worker.flood(30_000, 10);
-    assert!(ratio >= 0.99, "hot names were hits {ratio} of the time");
+    assert!(ratio >= 0.99, "hit ratio of hot names: {ratio}");
 }
 
 #[test]
 fn capacity_holds_under_parallel_insertions() {
-    let (usage, cache) = (Arc::default(), ample());
+    let (usage, cache) = (Arc::default(), ample_cache());
     thread::scope(|scope| {
         for worker in 0..4_u32 {
             let (usage, cache) = (&usage, &cache);
             scope.spawn(move || {
                 let mut resolver = Worker::new(policy(1024, usage), cache);
                 for number in 0..5000 {
-                    // Every second name is asked for by all.
-                    let owner = if number % 2 == 0 { 9 } else { worker };
-                    resolver.ask(&format!("n{number}.w{owner}.example"));
+                    // Every second name is queried by all workers.
+                    let suffix = if number % 2 == 0 { 9 } else { worker };
+                    resolver.query(&format!("n{number}.w{suffix}.example"));
                 }
             });
         }
@@ -189,37 +160,37 @@ fn capacity_holds_under_parallel_insertions() {
 }
 
 #[test]
-fn a_newer_answer_for_a_name_makes_nobody_leave() {
+fn replacing_an_entry_evicts_nothing() {
     let usage = Arc::default();
     let policy = policy(3, &usage);
-    let mut worker = Worker::new(Arc::clone(&policy), &ample());
+    let mut worker = Worker::new(Arc::clone(&policy), &ample_cache());
     for (name, ttl) in [("a", 5), ("b", 60), ("c", 60)] {
         worker.ttl = ttl;
-        assert!(!worker.ask(name));
+        assert!(!worker.query(name));
     }
     worker.now += Duration::from_secs(6);
-    assert!(!worker.ask("a"));
-    assert_eq!(worker.kept(&policy, &["a", "b", "c"]), ["a", "b", "c"]);
+    assert!(!worker.query("a"));
+    assert_eq!(worker.cached(&policy, &["a", "b", "c"]), ["a", "b", "c"]);
     assert_eq!((usage.success(), usage.success_evictions()), (3, 0));
 }
 
 #[test]
-fn who_has_ended_leaves_first() {
+fn expired_entries_are_removed_first() {
     let usage = Arc::default();
     let policy = policy(3, &usage);
-    let mut worker = Worker::new(Arc::clone(&policy), &ample());
+    let mut worker = Worker::new(Arc::clone(&policy), &ample_cache());
     for (name, ttl) in [("a", 5), ("b", 60), ("c", 60)] {
         worker.ttl = ttl;
-        worker.ask(name);
+        worker.query(name);
     }
     worker.now += Duration::from_secs(6);
-    worker.ask("d");
-    assert_eq!(worker.kept(&policy, &["a", "b", "c", "d"]), ["b", "c", "d"]);
+    worker.query("d");
+    assert_eq!(worker.cached(&policy, &["a", "b", "c", "d"]), ["b", "c", "d"]);
     assert_eq!((usage.success(), usage.success_evictions()), (3, 0));
 }
 
 #[test]
-fn who_may_be_told_stale_has_not_ended() {
+fn stale_entries_are_kept_for_their_window() {
     let usage = Arc::default();
     let mut stale = cache(100);
     let (window, ttl, recheck) = (Duration::from_secs(10), 0, Duration::ZERO);
@@ -231,58 +202,58 @@ fn who_may_be_told_stale_has_not_ended() {
         prefer_positive: false,
     });
     let block = Block { cache: Some(stale), usage: Arc::clone(&usage), ..fixture::block() };
-    let mut worker = Worker::new(fixture::policy(block), &ample());
+    let mut worker = Worker::new(fixture::policy(block), &ample_cache());
     worker.ttl = 5;
-    worker.ask("a");
+    worker.query("a");
     worker.now += Duration::from_secs(6);
-    worker.ask("b");
+    worker.query("b");
     assert_eq!(usage.success(), 2);
     worker.now += Duration::from_secs(10);
     for name in ["c", "d"] {
-        worker.ask(name);
+        worker.query(name);
     }
     assert_eq!((usage.success(), usage.success_evictions()), (3, 0));
 }
 
 #[test]
-fn who_is_asked_for_again_outlives_who_is_not() {
+fn visited_entries_outlive_unvisited_ones() {
     let usage = Arc::default();
     let policy = policy(3, &usage);
-    let mut worker = Worker::new(Arc::clone(&policy), &ample());
+    let mut worker = Worker::new(Arc::clone(&policy), &ample_cache());
     for name in ["a", "b", "c", "a", "d"] {
-        worker.ask(name);
+        worker.query(name);
     }
-    assert_eq!(worker.kept(&policy, &["a", "b", "c", "d"]), ["a", "c", "d"]);
+    assert_eq!(worker.cached(&policy, &["a", "b", "c", "d"]), ["a", "c", "d"]);
     assert_eq!(usage.success_evictions(), 1);
 }
 
 #[test]
-fn a_smaller_capacity_is_reached_with_the_next_insertions() {
-    let (usage, cache) = (Arc::default(), ample());
+fn a_lowered_capacity_is_reached_by_the_next_insertions() {
+    let (usage, cache) = (Arc::default(), ample_cache());
     let mut worker = Worker::new(policy(4096, &usage), &cache);
     for number in 0..4096 {
-        worker.ask(&format!("n{number}.example"));
+        worker.query(&format!("n{number}.example"));
     }
     assert_eq!(usage.success(), 4096);
     worker.resolver.set_policy(policy(1024, &usage), &mut Outbox::default());
     for number in 0..100 {
-        worker.ask(&format!("n{number}.other.example"));
+        worker.query(&format!("n{number}.other.example"));
     }
     assert_eq!(usage.success(), 1024);
 }
 
 #[test]
-fn an_answer_too_big_is_passed_on_and_counted() {
+fn an_oversized_answer_is_relayed_and_counted() {
     let counters: Arc<BlockCounters> = Arc::default();
     let policy = fixture::policy(Block { counters: Arc::clone(&counters), ..fixture::block() });
     let cache = Arc::new(Cache::new(1 << 20));
     let mut worker = Worker::new(policy, &cache);
     worker.records = 700;
-    assert!(!worker.ask("small.example"));
-    assert!(worker.ask("small.example"));
+    assert!(!worker.query("small.example"));
+    assert!(worker.query("small.example"));
     worker.records = 1100;
-    assert!(!worker.ask("big.example"));
-    assert!(!worker.ask("big.example"));
+    assert!(!worker.query("big.example"));
+    assert!(!worker.query("big.example"));
     assert_eq!(counters.cache_oversized.get(), 2);
 }
 
@@ -304,11 +275,11 @@ fn a_flood_in_one_block_does_not_empty_another() {
     let cache = Arc::new(Cache::new(2 << 20));
     let mut worker = Worker::new(two_blocks(&quiet, &root), &cache);
     for number in 0..500 {
-        worker.ask(&format!("n{number}.quiet"));
+        worker.query(&format!("n{number}.quiet"));
     }
     for number in 0..20_000 {
-        worker.ask(&format!("n{number}.once.example"));
+        worker.query(&format!("n{number}.once.example"));
     }
     assert_eq!((quiet.success(), quiet.success_evictions()), (500, 0));
-    assert!(root.success_evictions() > 15_000, "{} left", root.success_evictions());
+    assert!(root.success_evictions() > 15_000, "{} evictions", root.success_evictions());
 }
