@@ -6,7 +6,6 @@
 
 mod descriptors;
 pub mod link;
-mod link_kind;
 mod msghdr;
 pub mod netlink_events;
 mod nft;

@@ -1,159 +1,21 @@
 //! The link that carries the addresses which pods ask: made or adopted, kept as planned, removed.
 
-use std::fmt;
-use std::io;
+mod change;
+mod config;
+pub(crate) mod error;
+pub(crate) mod kind;
+mod name;
+mod reconcile;
+
 use std::net::IpAddr;
 
-use nix::errno::Errno;
+pub use change::{LinkChange, LinkChanges};
+pub use config::LinkConfig;
+pub use error::LinkError;
+pub use kind::{LinkKind, LinkKindPreference, UnknownLinkKind};
+use reconcile::{missing, reconcile};
 
-pub use crate::link_kind::{LinkKind, LinkKindPreference, UnknownLinkKind};
-use crate::route::{AddressState, LinkState, Rtnetlink};
-
-/// Octets that a link's name may have.
-const NAME_OCTETS: usize = 15;
-
-/// What the link should be.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct LinkConfig {
-    /// The link's name, 1 to 15 octets.
-    pub name: String,
-    /// The kind to create when no link has that name.
-    pub kind: LinkKindPreference,
-    /// The addresses that it carries, as /32 and /128. IPv4 addresses get scope host and IPv6 addresses a preferred
-    /// lifetime of zero, so that the node's own traffic never leaves from them.
-    pub addresses: Vec<IpAddr>,
-}
-
-/// One thing that was done to a link.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum LinkChange {
-    /// No link had the name; one of this kind was made.
-    Created(LinkKind),
-    /// A link with the name was there already and is used. Says the kernel's word for its kind, e.g. `dummy`.
-    Adopted(String),
-    /// The address was missing.
-    AddressAdded(IpAddr),
-    /// The address was there, but with a prefix, scope or lifetime that lets other traffic leave from it, or invalid_input;
-    /// it was replaced.
-    AddressReplaced(IpAddr),
-    /// The address was a predecessor's and is in no plan any more.
-    AddressRemoved(IpAddr),
-    /// The link was down.
-    SetUp,
-}
-
-impl fmt::Display for LinkChange {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Created(kind) => write!(f, "created as {kind}"),
-            Self::Adopted(kind) => write!(f, "adopted, kind {kind}"),
-            Self::AddressAdded(address) => write!(f, "{address} added"),
-            Self::AddressReplaced(address) => write!(f, "{address} replaced"),
-            Self::AddressRemoved(address) => write!(f, "{address} removed"),
-            Self::SetUp => f.write_str("set up"),
-        }
-    }
-}
-
-/// What was done to a link, in order; empty when everything was in place.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct LinkChanges(pub Vec<LinkChange>);
-
-impl LinkChanges {
-    /// Whether nothing had to be done.
-    #[must_use]
-    pub const fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-}
-
-impl fmt::Display for LinkChanges {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, change) in self.0.iter().enumerate() {
-            if index > 0 {
-                f.write_str(", ")?;
-            }
-            change.fmt(f)?;
-        }
-        Ok(())
-    }
-}
-
-/// Why the link is not as planned. Each text is one line and says what to do.
-#[derive(Debug)]
-pub enum LinkError {
-    /// The kernel takes no link of this name.
-    InvalidName(String),
-    /// The process may not do `action`: it has no `CAP_NET_ADMIN` in its network namespace.
-    NoPermission {
-        /// E.g. `create link nodelocaldns`.
-        action: String,
-    },
-    /// The kernel has no driver for this kind of link.
-    NoDriver(LinkKind),
-    /// IPv6 is turned off where this address should go.
-    Ipv6Disabled(IpAddr),
-    /// What was set did not stay set.
-    Reverted {
-        /// The link's name.
-        name: String,
-        /// What is missing again.
-        missing: LinkChanges,
-    },
-    /// Anything else that the kernel says to `action`.
-    Kernel {
-        /// E.g. `set link nodelocaldns up`.
-        action: String,
-        /// The kernel's answer.
-        error: io::Error,
-    },
-}
-
-impl fmt::Display for LinkError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::InvalidName(name) => write!(
-                f,
-                "{name:?} cannot be a link's name: it needs 1 to {NAME_OCTETS} octets without blanks, '/' and ':'; \
-                 choose another with -interfacename"
-            ),
-            Self::NoPermission { action } => write!(
-                f,
-                "cannot {action}: not permitted; give the process CAP_NET_ADMIN \
-                 (securityContext.capabilities.add: [NET_ADMIN]) or make the link yourself and run with \
-                 -setupinterface=false"
-            ),
-            Self::NoDriver(kind) => {
-                let other = if *kind == LinkKind::Bridge { LinkKind::Dummy } else { LinkKind::Bridge };
-                write!(
-                    f,
-                    "the kernel has no driver for links of kind {kind} (EOPNOTSUPP): load it on the node \
-                     (modprobe {kind}) or choose another kind with -link-kind {other}"
-                )
-            }
-            Self::Ipv6Disabled(address) => write!(
-                f,
-                "cannot add {address}: IPv6 is turned off on this node; turn it on \
-                 (sysctl net.ipv6.conf.all.disable_ipv6=0) or leave the address out of -localip"
-            ),
-            Self::Reverted { name, missing } => write!(
-                f,
-                "link {name} does not stay as it was set (needed again: {missing}): something else on the node changes \
-                 it; exempt it from NetworkManager or systemd-networkd"
-            ),
-            Self::Kernel { action, error } => write!(f, "cannot {action}: {error}"),
-        }
-    }
-}
-
-impl std::error::Error for LinkError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Kernel { error, .. } => Some(error),
-            _ => None,
-        }
-    }
-}
+use crate::route::{AddressState, Rtnetlink};
 
 /// A link that is made or adopted according to a [`LinkConfig`].
 ///
@@ -173,7 +35,9 @@ impl Link {
     /// See [`LinkError`]. A link that was created before the failure is deleted again; an adopted one keeps what it was
     /// given.
     pub async fn ensure(plan: LinkConfig) -> Result<(Self, LinkChanges), LinkError> {
-        check_name(&plan.name)?;
+        if !name::is_valid(&plan.name) {
+            return Err(LinkError::InvalidName(plan.name));
+        }
         let mut changes = LinkChanges::default();
         if let Some(found) = Rtnetlink::run(async |rtnetlink| rtnetlink.find(&plan.name).await).await? {
             changes.0.push(LinkChange::Adopted(found.kind));
@@ -298,141 +162,7 @@ pub async fn bring_up_loopback() -> Result<(), LinkError> {
     .await
 }
 
-/// Does what is missing, notes it in `changes`, and reads back.
-async fn reconcile(plan: &LinkConfig, changes: &mut LinkChanges) -> Result<(), LinkError> {
-    Rtnetlink::run(async |rtnetlink| {
-        let mut found = rtnetlink.find(&plan.name).await?;
-        if found.is_none() {
-            if let Some(kind) = create(rtnetlink, plan).await? {
-                changes.0.push(LinkChange::Created(kind));
-            }
-            found = rtnetlink.find(&plan.name).await?;
-        }
-        let steps = missing(plan, found.as_ref());
-        if let Some(found) = &found {
-            for change in &steps.0 {
-                apply(rtnetlink, found, change).await?;
-            }
-        }
-        if steps.is_empty() {
-            return Ok(());
-        }
-        changes.0.extend(steps.0);
-        let missing = missing(plan, rtnetlink.find(&plan.name).await?.as_ref());
-        if missing.is_empty() {
-            Ok(())
-        } else {
-            Err(LinkError::Reverted { name: plan.name.clone(), missing })
-        }
-    })
-    .await
-}
-
-/// Creates the link, of the first kind that the kernel has a driver for; nothing when another process was faster.
-async fn create(rtnetlink: &Rtnetlink, plan: &LinkConfig) -> Result<Option<LinkKind>, LinkError> {
-    let (name, first) = (plan.name.as_str(), plan.kind.first());
-    let (created, kind) = match (rtnetlink.create(name, first).await, plan.kind.fallback()) {
-        (Err(LinkError::NoDriver(_)), Some(other)) => (rtnetlink.create(name, other).await, other),
-        (created, _) => (created, first),
-    };
-    match created {
-        Err(LinkError::NoDriver(_)) if kind != first => Err(LinkError::Kernel {
-            action: format!(
-                "create link {name} as {first} or {kind}, for want of a driver (modprobe {first})"
-            ),
-            error: Errno::EOPNOTSUPP.into(),
-        }),
-        created => Ok(created?.then_some(kind)),
-    }
-}
-
-async fn apply(rtnetlink: &Rtnetlink, found: &LinkState, change: &LinkChange) -> Result<(), LinkError> {
-    match change {
-        // Only a link that exists is handed to this function, and only what is missing.
-        LinkChange::Created(_) | LinkChange::Adopted(_) | LinkChange::AddressRemoved(_) => Ok(()),
-        LinkChange::AddressAdded(address) => rtnetlink.add_address(found, *address).await,
-        LinkChange::AddressReplaced(address) => {
-            for held in found.addresses.iter().filter(|held| held.address == *address) {
-                rtnetlink.delete_address(found, held).await?;
-            }
-            rtnetlink.add_address(found, *address).await
-        }
-        LinkChange::SetUp => rtnetlink.set_up(found).await,
-    }
-}
-
-/// What has to be done so that the link which was found becomes the planned one.
-fn missing(plan: &LinkConfig, found: Option<&LinkState>) -> LinkChanges {
-    let Some(found) = found else {
-        return LinkChanges(vec![LinkChange::Created(plan.kind.first())]);
-    };
-    let mut changes = Vec::new();
-    for (index, address) in plan.addresses.iter().enumerate() {
-        if plan.addresses.iter().take(index).any(|earlier| earlier == address) {
-            continue;
-        }
-        let mut held = found.addresses.iter().filter(|held| held.address == *address).peekable();
-        if held.peek().is_none() {
-            changes.push(LinkChange::AddressAdded(*address));
-        } else if !held.any(|held| held.fits) {
-            changes.push(LinkChange::AddressReplaced(*address));
-        }
-    }
-    if !found.up {
-        changes.push(LinkChange::SetUp);
-    }
-    LinkChanges(changes)
-}
-
 /// Addresses that the kernel gives to every link by itself.
 const fn is_automatic(address: IpAddr) -> bool {
     matches!(address, IpAddr::V6(address) if address.is_unicast_link_local())
-}
-
-/// The kernel's own rule (`dev_valid_name`), asked first because its answer does not tell what is wrong.
-fn check_name(name: &str) -> Result<(), LinkError> {
-    let fits = (1..=NAME_OCTETS).contains(&name.len())
-        && !matches!(name, "." | "..")
-        && !name.contains(|c: char| c == '/' || c == ':' || c.is_whitespace() || c == '\0');
-    if fits { Ok(()) } else { Err(LinkError::InvalidName(name.to_owned())) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_follow_the_kernels_rule() {
-        for good in ["nodelocaldns", "a", "fifteen-octets-", "..."] {
-            assert!(check_name(good).is_ok(), "{good}");
-        }
-        for bad in ["", "sixteen-octets--", ".", "..", "a/b", "a:b", "a b", "a\0b"] {
-            assert!(check_name(bad).is_err(), "{bad:?}");
-        }
-    }
-
-    #[test]
-    fn only_what_differs_is_missing() {
-        let [ours, theirs, wrong] =
-            ["169.254.25.10", "10.0.0.1", "fd00::1"].map(|ip| ip.parse::<IpAddr>().unwrap());
-        let plan = LinkConfig {
-            name: "l".into(),
-            kind: LinkKind::Bridge.into(),
-            addresses: vec![ours, wrong, "fd00::2".parse().unwrap(), ours],
-        };
-        let held = |address, fits| AddressState { address, fits, message: Default::default() };
-        let mut found = LinkState {
-            index: 7,
-            name: "l".into(),
-            kind: "bridge".into(),
-            up: false,
-            addresses: vec![held(ours, true), held(theirs, false), held(wrong, false)],
-        };
-        let changes = missing(&plan, Some(&found));
-        assert_eq!(changes.to_string(), "fd00::1 replaced, fd00::2 added, set up");
-        found.addresses = plan.addresses.iter().map(|address| held(*address, true)).collect();
-        found.up = true;
-        assert!(missing(&plan, Some(&found)).is_empty());
-        assert_eq!(missing(&plan, None).to_string(), "created as bridge");
-    }
 }

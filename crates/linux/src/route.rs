@@ -11,7 +11,8 @@ use rtnetlink::packet_route::address::{
 use rtnetlink::packet_route::link::{InfoKind, LinkAttribute, LinkFlags, LinkInfo, LinkMessage};
 use rtnetlink::{LinkMessageBuilder, LinkUnspec};
 
-use crate::link::{LinkError, LinkKind};
+use crate::link::error::LinkError;
+use crate::link::kind::LinkKind;
 
 /// A link as it was found.
 pub(crate) struct LinkState {
