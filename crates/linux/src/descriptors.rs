@@ -1,14 +1,14 @@
-//! The process's limit of open descriptors.
+//! The limit on open file descriptors (RLIMIT_NOFILE).
 
 use std::io;
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
-/// Raises the soft limit of open descriptors to the hard limit and returns the limit that holds from here on.
+/// Raises the soft limit on open file descriptors to the hard limit, and returns the new limit.
 ///
 /// # Errors
 ///
-/// What `getrlimit` or `setrlimit` says; the limit is then as it was.
+/// The error of `getrlimit` or `setrlimit`; the limit is unchanged then.
 pub fn raise_descriptor_limit() -> io::Result<u64> {
     let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
     if soft < hard {

@@ -1,8 +1,9 @@
-//! What we ask of the kernel: batched datagram sockets, stream sockets, passing them to a successor, the link and its
-//! addresses, packet-filter rules, and to be told when others change these.
+//! Kernel interfaces: batched UDP sockets, TCP sockets, passing sockets to a successor
+//! (SCM_RIGHTS), the dummy link and its addresses, nf_tables rules (NOTRACK), and netlink events
+//! about changes.
 //!
-//! Nothing here knows what a DNS message means or decides what the node should look like: callers hand in a plan,
-//! this crate carries it out and says what happened. All `unsafe` stands in `sys.rs`.
+//! The crate knows nothing of DNS messages and makes no policy: callers pass a configuration, it is
+//! applied, and the changes are returned. All `unsafe` is in `sys.rs`.
 
 mod descriptors;
 pub mod link;
@@ -14,10 +15,7 @@ pub mod notrack;
 mod route;
 pub mod scm_rights;
 mod socket;
-#[expect(
-    unsafe_code,
-    reason = "the kernel calls for which no crate has a safe form; each block carries its argument"
-)]
+#[expect(unsafe_code, reason = "system calls for which no crate has a safe form; each block is justified")]
 mod sys;
 pub mod tcp;
 pub mod udp;

@@ -1,4 +1,5 @@
-//! The link that carries the addresses which pods ask: made or adopted, kept as planned, removed.
+//! The dummy link that carries the service addresses: created or adopted, verified, repaired,
+//! removed.
 
 mod change;
 mod config;
@@ -17,35 +18,36 @@ use reconcile::{missing, reconcile};
 
 use crate::route::{AddressState, Rtnetlink};
 
-/// A link that is made or adopted according to a [`LinkConfig`].
+/// A link that is created or adopted according to a [`LinkConfig`].
 ///
-/// A link that already has the name is adopted whatever its kind: it is what a killed predecessor or node-cache left, or
-/// what the administrator made. Addresses on it that are not in the plan are left alone.
+/// An existing link of that name is adopted whatever its kind: a killed predecessor or node-cache
+/// left it, or the administrator created it. Its addresses that are not configured are left alone.
 #[derive(Debug)]
 pub struct Link {
-    plan: LinkConfig,
+    config: LinkConfig,
     created: bool,
 }
 
 impl Link {
-    /// Creates or adopts the link, gives it the planned addresses, sets it up, and reads back that all of it stayed.
+    /// Creates or adopts the link, adds the configured addresses, sets it up, and verifies the
+    /// result.
     ///
     /// # Errors
     ///
-    /// See [`LinkError`]. A link that was created before the failure is deleted again; an adopted one keeps what it was
-    /// given.
-    pub async fn ensure(plan: LinkConfig) -> Result<(Self, LinkChanges), LinkError> {
-        if !name::is_valid(&plan.name) {
-            return Err(LinkError::InvalidName(plan.name));
+    /// See [`LinkError`]. A link that this call created is deleted again; the changes to an adopted
+    /// one remain.
+    pub async fn ensure(config: LinkConfig) -> Result<(Self, LinkChanges), LinkError> {
+        if !name::is_valid(&config.name) {
+            return Err(LinkError::InvalidName(config.name));
         }
         let mut changes = LinkChanges::default();
-        if let Some(found) = Rtnetlink::run(async |rtnetlink| rtnetlink.find(&plan.name).await).await? {
+        if let Some(found) = Rtnetlink::run(async |rtnetlink| rtnetlink.find(&config.name).await).await? {
             changes.0.push(LinkChange::Adopted(found.kind));
         }
-        let converged = reconcile(&plan, &mut changes).await;
+        let result = reconcile(&config, &mut changes).await;
         let link =
-            Self { created: changes.0.iter().any(|change| matches!(change, LinkChange::Created(_))), plan };
-        match converged {
+            Self { created: changes.0.iter().any(|change| matches!(change, LinkChange::Created(_))), config };
+        match result {
             Ok(()) => Ok((link, changes)),
             Err(error) => {
                 if link.created {
@@ -57,88 +59,91 @@ impl Link {
         }
     }
 
-    /// Compares the link with its plan, repairs what is missing, and says what that was. A link that has disappeared is
-    /// created again.
+    /// Compares the link with its configuration and repairs it; a deleted link is created again.
+    /// Returns the changes.
     ///
     /// # Errors
     ///
     /// See [`LinkError`].
     pub async fn verify(&self) -> Result<LinkChanges, LinkError> {
         let mut changes = LinkChanges::default();
-        reconcile(&self.plan, &mut changes).await?;
+        reconcile(&self.config, &mut changes).await?;
         Ok(changes)
     }
 
-    /// Whether the link is as planned; changes nothing.
+    /// Whether the link is as configured; changes nothing.
     ///
     /// # Errors
     ///
-    /// [`LinkError::Kernel`] when the kernel does not answer.
+    /// [`LinkError::Kernel`] when the query fails.
     pub async fn is_configured(&self) -> Result<bool, LinkError> {
-        let found = Rtnetlink::run(async |rtnetlink| rtnetlink.find(&self.plan.name).await).await?;
-        Ok(missing(&self.plan, found.as_ref()).is_empty())
+        let found = Rtnetlink::run(async |rtnetlink| rtnetlink.find(&self.config.name).await).await?;
+        Ok(missing(&self.config, found.as_ref()).is_empty())
     }
 
-    /// Removes those of `addresses` that the plan does not have: a predecessor put them there, whose plan was another.
-    /// Addresses that nobody names stay, and one that is already gone is fine. Says what was removed.
+    /// Removes those of `addresses`, which a predecessor configured, that are not in our
+    /// configuration. Missing addresses are ignored. Returns the changes.
     ///
     /// # Errors
     ///
     /// See [`LinkError`].
     pub async fn remove_predecessor_addresses(&self, addresses: &[IpAddr]) -> Result<LinkChanges, LinkError> {
         self.remove_addresses(|address| {
-            addresses.contains(&address) && !self.plan.addresses.contains(&address)
+            addresses.contains(&address) && !self.config.addresses.contains(&address)
         })
         .await
     }
 
-    /// Removes the planned addresses but for those in `others`, and leaves the link to another process, whose plan has
-    /// these. Says what was removed.
+    /// Removes the configured addresses except those in `others`, which belong to the process that
+    /// takes over the link. Returns the changes.
     ///
     /// # Errors
     ///
     /// See [`LinkError`].
     pub async fn remove_addresses_except(&self, others: &[IpAddr]) -> Result<LinkChanges, LinkError> {
-        self.remove_addresses(|address| self.plan.addresses.contains(&address) && !others.contains(&address))
-            .await
+        self.remove_addresses(|address| {
+            self.config.addresses.contains(&address) && !others.contains(&address)
+        })
+        .await
     }
 
-    async fn remove_addresses(&self, is_left: impl Fn(IpAddr) -> bool) -> Result<LinkChanges, LinkError> {
+    async fn remove_addresses(&self, is_removed: impl Fn(IpAddr) -> bool) -> Result<LinkChanges, LinkError> {
         Rtnetlink::run(async |rtnetlink| {
             let mut changes = LinkChanges::default();
-            let Some(found) = rtnetlink.find(&self.plan.name).await? else {
+            let Some(found) = rtnetlink.find(&self.config.name).await? else {
                 return Ok(changes);
             };
-            for held in found.addresses.iter().filter(|held| is_left(held.address)) {
-                rtnetlink.delete_address(&found, held).await?;
-                changes.0.push(LinkChange::AddressRemoved(held.address));
+            for state in found.addresses.iter().filter(|state| is_removed(state.address)) {
+                rtnetlink.delete_address(&found, state).await?;
+                changes.0.push(LinkChange::AddressRemoved(state.address));
             }
             Ok(changes)
         })
         .await
     }
 
-    /// Deletes the link if [`Link::ensure`] created it, or if it is one that a predecessor may have left: of a kind in
-    /// [`LinkKind`], without ports, and without addresses beyond the planned ones. From any other link only the planned
-    /// addresses are removed. A link that is already gone is fine.
+    /// Deletes the link if [`Link::ensure`] created it, or if a predecessor may have: its kind is a
+    /// [`LinkKind`], it has no ports, and no addresses beyond the configured ones. From any other
+    /// link only the configured addresses are removed. A missing link is ignored.
     ///
     /// # Errors
     ///
     /// See [`LinkError`].
     pub async fn remove(self) -> Result<(), LinkError> {
-        let Self { plan, created } = self;
+        let Self { config, created } = self;
         Rtnetlink::run(async |rtnetlink| {
-            let Some(found) = rtnetlink.find(&plan.name).await? else {
+            let Some(found) = rtnetlink.find(&config.name).await? else {
                 return Ok(());
             };
-            let foreign =
-                |held: &AddressState| !plan.addresses.contains(&held.address) && !is_automatic(held.address);
+            let foreign = |state: &AddressState| {
+                !config.addresses.contains(&state.address) && !is_automatic(state.address)
+            };
             let leftover = LinkKind::from_name(&found.kind).is_some() && !found.addresses.iter().any(foreign);
             if created || (leftover && !rtnetlink.has_ports(&found).await?) {
                 return rtnetlink.delete(&found).await;
             }
-            for held in found.addresses.iter().filter(|held| plan.addresses.contains(&held.address)) {
-                rtnetlink.delete_address(&found, held).await?;
+            for state in found.addresses.iter().filter(|state| config.addresses.contains(&state.address)) {
+                rtnetlink.delete_address(&found, state).await?;
             }
             Ok(())
         })
@@ -146,7 +151,8 @@ impl Link {
     }
 }
 
-/// Sets the loopback link up. A new network namespace has it down, and nothing reaches the node's own addresses then.
+/// Sets the loopback link up. It is down in a new network namespace, where local addresses are
+/// unreachable until then.
 ///
 /// # Errors
 ///
@@ -162,7 +168,7 @@ pub async fn bring_up_loopback() -> Result<(), LinkError> {
     .await
 }
 
-/// Addresses that the kernel gives to every link by itself.
+/// Addresses that the kernel adds to every link.
 const fn is_automatic(address: IpAddr) -> bool {
     matches!(address, IpAddr::V6(address) if address.is_unicast_link_local())
 }

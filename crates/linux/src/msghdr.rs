@@ -1,10 +1,10 @@
-//! What surrounds a datagram in `recvmmsg` and `sendmmsg`: the peer's socket address and the control messages,
-//! read and written as the octets that the kernel lays out (`struct sockaddr_in`, `sockaddr_in6`, `cmsghdr`).
+//! `msghdr` fields of `recvmmsg` and `sendmmsg`: socket addresses and control messages (packet
+//! info, SCM_RIGHTS) in kernel layout (`struct sockaddr_in`, `sockaddr_in6`, `cmsghdr`).
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::os::fd::RawFd;
 
-/// Datagrams that one call receives or sends at most.
+/// Maximum datagrams per call of `recvmmsg` and `sendmmsg`.
 pub const BATCH_SIZE: usize = 32;
 
 /// Octets of `struct sockaddr_in6`, the larger of the two address forms.
@@ -13,24 +13,24 @@ const _: () = assert!(NAME_OCTETS as usize == size_of::<libc::sockaddr_in6>());
 /// Octets of `struct sockaddr_in`.
 const NAME_OCTETS_V4: u32 = 16;
 const _: () = assert!(NAME_OCTETS_V4 as usize == size_of::<libc::sockaddr_in>());
-/// `AF_INET` in the width of the address's first field.
+/// `AF_INET` as `sa_family_t`.
 const FAMILY_V4: u16 = 2;
 const _: () = assert!(FAMILY_V4 as libc::c_int == libc::AF_INET);
-/// `AF_INET6` likewise.
+/// `AF_INET6` as `sa_family_t`.
 const FAMILY_V6: u16 = 10;
 const _: () = assert!(FAMILY_V6 as libc::c_int == libc::AF_INET6);
 /// Octets of `struct cmsghdr`; its size is a multiple of the alignment that control data needs.
 const CONTROL_HEADER: usize = size_of::<libc::cmsghdr>();
 /// Control messages start at multiples of this many octets.
 const CONTROL_ALIGN: usize = size_of::<usize>();
-/// Room for one control message with the larger packet info, `struct in6_pktinfo`.
+/// Octets of one control message with the larger packet info, `struct in6_pktinfo`.
 const CONTROL_OCTETS: usize = CONTROL_HEADER + size_of::<libc::in6_pktinfo>().next_multiple_of(CONTROL_ALIGN);
 
-/// A datagram's peer and control messages, in kernel layout, with room for either address family.
+/// `msg_name` and `msg_control` of one datagram, in kernel layout, for either address family.
 #[derive(Clone, Copy)]
 #[repr(C, align(8))]
 pub(crate) struct MsgHdr {
-    /// A `struct cmsghdr` sequence; aligned because it stands first and the struct is.
+    /// A sequence of `struct cmsghdr`; aligned, because it is the first field of an aligned struct.
     pub(crate) control: [u8; CONTROL_OCTETS],
     /// Octets of `control` in use.
     pub(crate) control_len: usize,
@@ -45,7 +45,7 @@ impl MsgHdr {
     pub(crate) const EMPTY: Self =
         Self { control: [0; CONTROL_OCTETS], control_len: 0, name: [0; NAME_OCTETS as usize], name_len: 0 };
 
-    /// Addressed to `peer`, leaving from `local` where one is given.
+    /// For a datagram to `peer`, with the source address `local` if given.
     pub(crate) fn to(peer: SocketAddr, local: Option<IpAddr>) -> Self {
         let mut msghdr = Self::EMPTY;
         match peer {
@@ -53,7 +53,8 @@ impl MsgHdr {
             SocketAddr::V6(peer) => msghdr.set_peer_v6(peer),
         }
         match local {
-            // struct in_pktinfo: interface index, source address, destination address (not read on sending).
+            // struct in_pktinfo: interface index, source address, destination address (not read on
+            // sending).
             Some(IpAddr::V4(local)) => {
                 let [a, b, c, d] = local.octets();
                 let info = [0, 0, 0, 0, a, b, c, d, 0, 0, 0, 0];
@@ -94,7 +95,7 @@ impl MsgHdr {
         self.control_len = CONTROL_HEADER + info.len().next_multiple_of(CONTROL_ALIGN);
     }
 
-    /// The peer, or nothing when the kernel wrote no IPv4 or IPv6 address.
+    /// The peer; nothing when the kernel wrote no IPv4 or IPv6 address.
     pub(crate) fn peer(&self) -> Option<SocketAddr> {
         let name = self.name.get(..usize::try_from(self.name_len).ok()?)?;
         let port = u16::from_be_bytes(array(name, 2)?);
@@ -113,7 +114,7 @@ impl MsgHdr {
         }
     }
 
-    /// The address that the datagram was sent to, where the socket asks the kernel for it.
+    /// The destination address of the datagram, if packet info is enabled on the socket.
     pub(crate) fn local(&self) -> Option<IpAddr> {
         let mut rest = self.control.get(..self.control_len)?;
         loop {
@@ -134,23 +135,24 @@ impl MsgHdr {
     }
 }
 
-/// Room for one control message with up to `MOST` descriptors, in kernel layout.
+/// Buffer for one SCM_RIGHTS control message with up to `MAX` descriptors, in kernel layout.
 #[repr(C, align(8))]
-pub(crate) struct ScmRightsBuffer<const MOST: usize> {
+pub(crate) struct ScmRightsBuffer<const MAX: usize> {
     header: [u8; CONTROL_HEADER],
-    numbers: [[u8; size_of::<RawFd>()]; MOST],
+    numbers: [[u8; size_of::<RawFd>()]; MAX],
 }
 
-impl<const MOST: usize> ScmRightsBuffer<MOST> {
-    /// Octets for the header and the descriptors; the struct may end in padding, which would hold one more.
-    pub(crate) const ROOM: usize = CONTROL_HEADER + MOST * size_of::<RawFd>();
+impl<const MAX: usize> ScmRightsBuffer<MAX> {
+    /// Octets for the header and the descriptors, without the padding at the end of the struct,
+    /// which would hold one more.
+    pub(crate) const LEN: usize = CONTROL_HEADER + MAX * size_of::<RawFd>();
     /// No control message.
     pub(crate) const EMPTY: Self =
-        Self { header: [0; CONTROL_HEADER], numbers: [[0; size_of::<RawFd>()]; MOST] };
+        Self { header: [0; CONTROL_HEADER], numbers: [[0; size_of::<RawFd>()]; MAX] };
 
-    /// The descriptors in the first `filled` octets, as the kernel wrote them. It puts all into one message, and into
-    /// this room no message of another kind: those must be asked for.
-    pub(crate) fn rights(&self, filled: usize) -> impl Iterator<Item = RawFd> {
+    /// The descriptors in the first `filled` octets, as the kernel wrote them: in one message, and
+    /// without messages of other kinds, which are off by default.
+    pub(crate) fn descriptors(&self, filled: usize) -> impl Iterator<Item = RawFd> {
         let field = |offset| array(&self.header, offset).map(i32::from_ne_bytes);
         let kind = (field(size_of::<usize>()), field(size_of::<usize>() + 4));
         let is_rights = kind == (Some(libc::SOL_SOCKET), Some(libc::SCM_RIGHTS));
@@ -161,7 +163,7 @@ impl<const MOST: usize> ScmRightsBuffer<MOST> {
     }
 }
 
-/// Writes `octets` at `offset`; every caller's fields lie inside the structure they write to.
+/// Writes `octets` at `offset`; every caller's field lies inside the target.
 fn put(target: &mut [u8], offset: usize, octets: &[u8]) {
     if let Some(field) = target.get_mut(offset..offset + octets.len()) {
         field.copy_from_slice(octets);
@@ -191,14 +193,14 @@ mod tests {
     }
 
     #[test]
-    fn control_messages_of_other_kinds_are_passed_over() {
+    fn control_messages_of_other_kinds_are_skipped() {
         let mut msghdr = MsgHdr::EMPTY;
         msghdr.set_control(libc::SOL_SOCKET, libc::SO_RXQ_OVFL, &[1, 0, 0, 0]);
         assert_eq!(msghdr.local(), None);
         msghdr.control_len = 3;
-        assert_eq!(msghdr.local(), None, "a header cut short");
+        assert_eq!(msghdr.local(), None, "a truncated header");
         msghdr.control_len = usize::MAX;
-        assert_eq!(msghdr.local(), None, "a length beyond the room");
+        assert_eq!(msghdr.local(), None, "a length beyond the buffer");
         assert_eq!(MsgHdr::EMPTY.peer(), None);
     }
 }

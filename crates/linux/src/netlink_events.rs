@@ -1,6 +1,7 @@
-//! Hears from the kernel at once when someone changes our link, its addresses or our packet-filter table.
+//! Netlink events: monitors our link, its addresses and our nf_tables table for changes by others.
 
-pub(crate) mod message;
+mod filter;
+
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
@@ -11,166 +12,172 @@ use netlink_sys::protocols::{NETLINK_NETFILTER, NETLINK_ROUTE};
 use netlink_sys::{AsyncSocket, TokioSocket};
 use tokio::time::{Sleep, sleep};
 
-use crate::netlink_events::message::{LinkFilter, TableFilter};
+use filter::{LinkFilter, TableFilter};
 
-/// What the kernel tells about links and their addresses.
+/// Multicast groups for links and their addresses.
 const LINK_GROUPS: [u32; 3] = [libc::RTNLGRP_LINK, libc::RTNLGRP_IPV4_IFADDR, libc::RTNLGRP_IPV6_IFADDR];
-/// What it tells about nf_tables.
-const RULESET_GROUP: u32 = libc::NFNLGRP_NFTABLES.cast_unsigned();
-/// Octets of one datagram from the kernel. Messages about links with many virtual functions are the longest.
-const DATAGRAM: usize = 32 * 1024;
-/// From one look to the next at least, after a quiet time: our own repair is news too and asks for one more look.
-const FIRST_PAUSE: Duration = Duration::from_millis(10);
-/// The pause doubles up to this while news goes on, so that a fight over the link or a storm of rules costs little.
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// Multicast group for nf_tables.
+const NFTABLES_GROUP: u32 = libc::NFNLGRP_NFTABLES.cast_unsigned();
+/// Maximum octets of one datagram. Messages about links with many virtual functions are the
+/// longest.
+const DATAGRAM_SIZE: usize = 32 * 1024;
+/// Minimum delay between two notifications, after a quiet time: our own repair causes events too,
+/// and one more notification.
+const MIN_DELAY: Duration = Duration::from_millis(10);
+/// The delay doubles up to this while events continue, so that a conflict over the link or frequent
+/// rule changes cost little.
+const MAX_DELAY: Duration = Duration::from_secs(1);
 
-/// Subscriptions to what the kernel tells about one link and one table.
+/// Subscriptions to netlink events about one link and one table.
 ///
-/// It only says that something may have changed; what it was, a comparison with the plan finds.
+/// A notification only means that something may have changed; verification finds out what.
 #[derive(Default)]
 pub struct NetlinkMonitor {
     subscriptions: Vec<Subscription>,
-    /// Something was heard that the caller does not know yet.
-    noticed: bool,
-    /// Runs from the last time that the caller was told.
-    rest: Option<Pin<Box<Sleep>>>,
-    /// How long the next rest will be; nothing after a quiet one.
-    pause: Option<Duration>,
+    /// An event arrived since the last notification.
+    pending: bool,
+    /// Runs from the last notification.
+    delay: Option<Pin<Box<Sleep>>>,
+    /// The duration of the next delay; absent after a quiet delay.
+    next_delay: Option<Duration>,
 }
 
 struct Subscription {
     socket: TokioSocket,
     datagram: Vec<u8>,
-    subject: Subject,
+    filter: Filter,
 }
 
-enum Subject {
+enum Filter {
     Link(LinkFilter),
     Table(TableFilter),
 }
 
 impl NetlinkMonitor {
-    /// Hears nothing until it is told what to watch.
+    /// A monitor without subscriptions.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Watches a link of this name, whether it exists yet or not, and its addresses.
+    /// Monitors the link of this name and its addresses, whether or not it exists yet.
     ///
     /// # Errors
     ///
-    /// What the kernel says; the link is not watched then.
+    /// The kernel's error; the link is not monitored then.
     ///
     /// # Panics
     ///
     /// Outside a tokio runtime with I/O, as every socket of tokio's does.
-    pub fn link(&mut self, name: &str) -> io::Result<()> {
+    pub fn add_link(&mut self, name: &str) -> io::Result<()> {
         let socket = subscribe(NETLINK_ROUTE, LINK_GROUPS)?;
-        // Asked after the subscription: a link that appears in between is seen twice rather than never.
-        self.add(socket, Subject::Link(LinkFilter::about(name)));
+        // The index is looked up after subscribing, so that no creation of the link is missed.
+        self.add(socket, Filter::Link(LinkFilter::new(name)));
         Ok(())
     }
 
-    /// Watches the packet-filter table of this name in the family `inet`, whether it exists yet or not.
+    /// Monitors the nf_tables table of this name in the family `inet`, whether or not it exists
+    /// yet.
     ///
     /// # Errors
     ///
-    /// What the kernel says, e.g. `PermissionDenied` without `CAP_NET_ADMIN`; the table is not watched then.
+    /// The kernel's error, e.g. `PermissionDenied` without `CAP_NET_ADMIN`; the table is not
+    /// monitored then.
     ///
     /// # Panics
     ///
     /// Outside a tokio runtime with I/O, as every socket of tokio's does.
-    pub fn table(&mut self, table: &str) -> io::Result<()> {
-        let socket = subscribe(NETLINK_NETFILTER, [RULESET_GROUP])?;
-        self.add(socket, Subject::Table(TableFilter::about(table)));
+    pub fn add_table(&mut self, table: &str) -> io::Result<()> {
+        let socket = subscribe(NETLINK_NETFILTER, [NFTABLES_GROUP])?;
+        self.add(socket, Filter::Table(TableFilter::new(table)));
         Ok(())
     }
 
-    fn add(&mut self, socket: TokioSocket, subject: Subject) {
-        self.subscriptions.push(Subscription { socket, datagram: Vec::with_capacity(DATAGRAM), subject });
+    fn add(&mut self, socket: TokioSocket, filter: Filter) {
+        self.subscriptions.push(Subscription { socket, datagram: Vec::with_capacity(DATAGRAM_SIZE), filter });
     }
 
-    /// Waits until something happened to the link or the table, by whomever, or until the kernel could not tell all that
-    /// happened. For ever, when nothing is watched.
+    /// Waits for a change of the link or the table by any process, or until events were lost. Never
+    /// returns without subscriptions.
     ///
-    /// The first news is told at once; what follows it is told together after a pause, of 10 ms at first and of 1 s at
-    /// last while it goes on. It may be dropped at any time: nothing is lost.
+    /// The first event returns at once; later ones are coalesced, with a delay of 10 ms at first
+    /// and up to 1 s while events continue. Cancel safe.
     pub async fn changed(&mut self) {
         poll_fn(|context| self.poll_changed(context)).await;
     }
 
     fn poll_changed(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        self.noticed = self.noticed || self.poll_event(context);
-        if let Some(rest) = &mut self.rest {
-            if rest.as_mut().poll(context).is_pending() {
+        self.pending = self.pending || self.poll_event(context);
+        if let Some(delay) = &mut self.delay {
+            if delay.as_mut().poll(context).is_pending() {
                 return Poll::Pending;
             }
-            self.rest = None;
-            if !self.noticed {
-                self.pause = None;
+            self.delay = None;
+            if !self.pending {
+                self.next_delay = None;
             }
         }
-        if !self.noticed {
+        if !self.pending {
             return Poll::Pending;
         }
-        // The look that follows sees the outcome of all that is queued.
+        // The verification that follows covers all queued events.
         while self.poll_event(context) {}
-        self.noticed = false;
-        let pause = self.pause.unwrap_or(FIRST_PAUSE);
-        self.rest = Some(Box::pin(sleep(pause)));
-        self.pause = Some(pause.saturating_mul(2).min(LONGEST_PAUSE));
+        self.pending = false;
+        let delay = self.next_delay.unwrap_or(MIN_DELAY);
+        self.delay = Some(Box::pin(sleep(delay)));
+        self.next_delay = Some(delay.saturating_mul(2).min(MAX_DELAY));
         Poll::Ready(())
     }
 
-    /// Whether there is news; if not, the context is woken by the next.
+    /// Whether there is an event; if not, the next one wakes the context.
     fn poll_event(&mut self, context: &mut Context<'_>) -> bool {
         self.subscriptions.iter_mut().any(|subscription| subscription.poll_event(context))
     }
 }
 
 impl Subscription {
-    /// Reads up to the first datagram that concerns the subject. tokio's budget bounds what is read in one go.
+    /// Reads up to the first datagram that matches. tokio's budget bounds the reads of one call.
     fn poll_event(&mut self, context: &mut Context<'_>) -> bool {
         loop {
             self.datagram.clear();
             match self.socket.poll_recv(context, &mut self.datagram) {
                 Poll::Pending => return false,
                 Poll::Ready(Ok(())) => {
-                    if self.subject.matches(&self.datagram) {
+                    if self.filter.matches(&self.datagram) {
                         return true;
                     }
                 }
                 Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {}
                 Poll::Ready(Err(_)) => {
-                    self.start_afresh();
+                    self.resync_after_overflow();
                     return true;
                 }
             }
         }
     }
 
-    /// The queue was full (ENOBUFS) and news is lost. It goes on being lost, without another error, until the queue is
-    /// empty, which is therefore soon. After that nothing is missed that the look to come does not see.
-    fn start_afresh(&mut self) {
+    /// The queue overflowed (ENOBUFS) and events were lost. The kernel drops further ones without
+    /// another error until the queue is empty, so it is drained. The verification that follows
+    /// covers the lost events.
+    fn resync_after_overflow(&mut self) {
         while self.socket.socket_ref().recv(&mut self.datagram, 0).is_ok() {
             self.datagram.clear();
         }
-        self.subject.resync();
+        self.filter.resync();
     }
 }
 
-impl Subject {
+impl Filter {
     fn matches(&mut self, datagram: &[u8]) -> bool {
         match self {
-            Self::Link(news) => news.matches(datagram),
-            Self::Table(news) => news.matches(datagram),
+            Self::Link(filter) => filter.matches(datagram),
+            Self::Table(filter) => filter.matches(datagram),
         }
     }
 
     fn resync(&mut self) {
         match self {
-            Self::Link(news) => news.resync(),
+            Self::Link(filter) => filter.resync(),
             Self::Table(_) => {}
         }
     }

@@ -1,7 +1,6 @@
-//! nf_tables over netlink: batches that the kernel takes as a whole or not at all, and the few expressions that our
-//! rules are made of.
+//! nf_tables over netlink: atomic batches, and the few expressions of our rules.
 //!
-//! Attributes stand in the order in which the kernel lists them, so that a rule read back equals the rule sent.
+//! Attributes are in the kernel's order, so that a listed rule equals the rule that was sent.
 
 use std::fmt;
 use std::io;
@@ -23,26 +22,26 @@ use netlink_sys::protocols::NETLINK_NETFILTER;
 use netlink_sys::{Socket, SocketAddr};
 use nix::errno::Errno;
 
-/// The subsystem number of nf_tables, which a batch announces.
+/// NFNL_SUBSYS_NFTABLES, announced at the start of a batch.
 const SUBSYSTEM: u16 = 10;
-/// The verdict `accept` as a chain's policy.
+/// NF_ACCEPT, the policy of our chains.
 const ACCEPT: u32 = 1;
-/// Payload bases of the `payload` expression.
+/// Payload bases (`enum nft_payload_bases`).
 const NETWORK_HEADER: u32 = 1;
 const TRANSPORT_HEADER: u32 = 2;
 
-/// Why the packet filter is not as planned. Each text is one line and says what to do.
+/// Why the packet filter is not as configured. Each text is one line and includes the remedy.
 #[derive(Debug)]
 pub enum FilterError {
-    /// The process may not change the packet filter: it has no `CAP_NET_ADMIN` in its network namespace.
+    /// `CAP_NET_ADMIN` in the network namespace is missing.
     NoPermission,
-    /// The kernel has no nf_tables, or not the part of it that the rules need.
+    /// The kernel lacks nf_tables, or a module that the rules need.
     NoKernelSupport,
-    /// Anything else that the kernel says.
+    /// Any other kernel error.
     Kernel {
         /// E.g. `install table nodelocaldns`.
         action: String,
-        /// The kernel's answer.
+        /// The kernel's error.
         error: io::Error,
     },
 }
@@ -51,7 +50,7 @@ impl fmt::Display for FilterError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoPermission => f.write_str(
-                "may not change the packet filter: give the process CAP_NET_ADMIN \
+                "no permission to change the packet filter: give the process CAP_NET_ADMIN \
                  (securityContext.capabilities.add: [NET_ADMIN]) or run with -setupiptables=false",
             ),
             Self::NoKernelSupport => f.write_str(
@@ -72,14 +71,14 @@ impl std::error::Error for FilterError {
     }
 }
 
-/// Which octets of an address or port pair are meant.
+/// Source or destination of a packet.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Side {
     Source,
     Destination,
 }
 
-/// A base chain of type `filter`: where packets enter it.
+/// A base chain of type `filter`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct BaseChain {
     pub(crate) name: &'static str,
@@ -87,7 +86,7 @@ pub(crate) struct BaseChain {
     pub(crate) priority: i32,
 }
 
-/// The expressions of one rule, evaluated from left to right until one does not match.
+/// The expressions of one rule, evaluated in order until one does not match.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(crate) struct Rule {
     expressions: Vec<ListAttribute<ExpressionAttribute>>,
@@ -99,7 +98,7 @@ impl Rule {
         Self { expressions: Vec::new(), comment }
     }
 
-    /// The packet's source or destination is `address`.
+    /// Matches the source or destination address.
     pub(crate) fn address(self, side: Side, address: IpAddr) -> Self {
         let (protocol, offset, octets) = match (address, side) {
             (IpAddr::V4(address), Side::Source) => (libc::NFPROTO_IPV4, 12, address.octets().to_vec()),
@@ -110,7 +109,7 @@ impl Rule {
         self.meta_is(MetaKey::Nfproto, protocol).payload_is(NETWORK_HEADER, offset, octets)
     }
 
-    /// The packet is of this transport protocol, and its source or destination port is `port`.
+    /// Matches the transport protocol and its source or destination port.
     pub(crate) fn port(self, protocol: libc::c_int, side: Side, port: u16) -> Self {
         let offset = match side {
             Side::Source => 0,
@@ -120,14 +119,14 @@ impl Rule {
         self.meta_is(MetaKey::L4Proto, protocol).payload_is(TRANSPORT_HEADER, offset, octets)
     }
 
-    /// The packet shall not be tracked by conntrack.
+    /// Excludes the packet from conntrack.
     pub(crate) fn notrack(mut self) -> Self {
         let name = ExpressionAttribute::Name("notrack".to_owned());
         self.expressions.push(ListAttribute::Element(vec![name]));
         self
     }
 
-    /// The kernel's protocol numbers are octets, though libc gives them as `c_int`.
+    /// Protocol numbers are octets in the kernel and `c_int` in libc.
     fn meta_is(self, key: MetaKey, value: libc::c_int) -> Self {
         let [low, ..] = value.to_le_bytes();
         self.with(Expressions::Meta(vec![Meta::Key(key), Meta::DestinationRegister(Register::Reg1)]))
@@ -157,7 +156,8 @@ impl Rule {
         self
     }
 
-    /// The comment in the form that `nft list` shows: a type octet of zero, a length, a text that ends in zero.
+    /// The comment in the form that `nft list` displays: type 0, a length, a text that ends in
+    /// zero.
     fn user_data(&self) -> Vec<u8> {
         let length = u8::try_from(self.comment.len() + 1).unwrap_or(u8::MAX);
         let text = self.comment.bytes().take(usize::from(length) - 1);
@@ -165,7 +165,7 @@ impl Rule {
     }
 }
 
-/// LinkChanges to tables of the family `inet` that are made together or not at all.
+/// An atomic batch of changes to tables of the family `inet`.
 pub(crate) struct Batch {
     messages: Vec<NetlinkMessage<NetfilterMessage>>,
 }
@@ -183,7 +183,7 @@ impl Batch {
         self.change(NLM_F_CREATE, NfTablesMessage::NewTable(TableMessage { attributes }));
     }
 
-    /// Deletes the table with all that is in it; the batch fails when there is none.
+    /// Deletes the table with its content; the batch fails when there is none.
     pub(crate) fn delete_table(&mut self, table: &str) {
         let attributes = vec![TableAttribute::Name(table.to_owned())];
         self.change(0, NfTablesMessage::DeleteTable(TableMessage { attributes }));
@@ -211,7 +211,7 @@ impl Batch {
         self.change(NLM_F_CREATE | NLM_F_APPEND, NfTablesMessage::NewRule(RuleMessage { attributes }));
     }
 
-    /// Hands the batch to the kernel.
+    /// Sends the batch to the kernel.
     ///
     /// # Errors
     ///
@@ -222,8 +222,8 @@ impl Batch {
         }
         self.control(ControlMessage::BatchEnd);
         let mut acknowledged = false;
-        exchange(&mut self.messages, |answer| {
-            if let NetlinkPayload::Error(error) = answer {
+        exchange(&mut self.messages, |reply| {
+            if let NetlinkPayload::Error(error) = reply {
                 match error.code {
                     None => acknowledged = true,
                     Some(_) => return Err(error.to_io()),
@@ -250,17 +250,17 @@ impl Batch {
     }
 }
 
-/// Whether exactly these rules stand in each chain of the table, in this order.
+/// Whether each chain of the table has exactly these rules, in order.
 ///
 /// # Errors
 ///
-/// What the kernel says.
+/// The kernel's error.
 pub(crate) fn has_rules(table: &str, expected: &[(&str, Vec<Rule>)]) -> io::Result<bool> {
     let attributes = vec![RuleAttribute::Table(table.to_owned())];
     let mut request = NetlinkMessage::from(inet(NfTablesMessage::GetRule(RuleMessage { attributes })));
     request.header.flags = NLM_F_REQUEST | NLM_F_DUMP;
     let mut listed = Vec::new();
-    exchange(&mut [request], |answer| match answer {
+    exchange(&mut [request], |reply| match reply {
         NetlinkPayload::InnerMessage(NetfilterMessage {
             inner: NetfilterMessageInner::NfTables(NfTablesMessage::NewRule(rule)),
             ..
@@ -271,12 +271,12 @@ pub(crate) fn has_rules(table: &str, expected: &[(&str, Vec<Rule>)]) -> io::Resu
         NetlinkPayload::Error(error) if error.code.is_some() => Err(error.to_io()),
         _ => Ok(()),
     })?;
-    let is_one_of = |attributes: &[RuleAttribute], chain: &str| {
+    let is_in_chain = |attributes: &[RuleAttribute], chain: &str| {
         attributes.contains(&RuleAttribute::Table(table.to_owned()))
             && attributes.contains(&RuleAttribute::Chain(chain.to_owned()))
     };
     Ok(expected.iter().all(|(chain, rules)| {
-        let listed = listed.iter().filter(|attributes| is_one_of(attributes, chain));
+        let listed = listed.iter().filter(|attributes| is_in_chain(attributes, chain));
         let listed = listed.map(|attributes| {
             attributes.iter().find_map(|attribute| match attribute {
                 RuleAttribute::Expressions(expressions) => Some(expressions),
@@ -291,10 +291,10 @@ fn inet(message: NfTablesMessage) -> NetfilterMessage {
     NetfilterMessage::new(NetfilterHeader::new(NetfilterProtoFamily::Inet, 0, 0), message)
 }
 
-/// Sends the messages in one piece and hands every answer to `take`.
+/// Sends the messages in one datagram and passes every reply to `take`.
 ///
-/// The kernel works during the call that sends, so all answers are queued when it returns, and a dump's next part is
-/// queued by reading the one before: nothing here waits.
+/// The kernel processes them during the send call, so that all replies are queued when it returns,
+/// and reading one part of a dump queues the next: no call waits.
 fn exchange(
     messages: &mut [NetlinkMessage<NetfilterMessage>],
     mut take: impl FnMut(NetlinkPayload<NetfilterMessage>) -> io::Result<()>,
@@ -314,31 +314,31 @@ fn exchange(
         return Err(io::ErrorKind::WriteZero.into());
     }
     loop {
-        let answers = match socket.recv_from_full() {
-            Ok((answers, _)) => answers,
+        let replies = match socket.recv_from_full() {
+            Ok((replies, _)) => replies,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
             Err(error) => return Err(error),
         };
-        let mut rest = answers.as_slice();
+        let mut rest = replies.as_slice();
         while !rest.is_empty() {
-            let answer = NetlinkMessage::deserialize(rest).map_err(io::Error::other)?;
-            // Messages start at multiples of four octets.
-            let length = usize::try_from(answer.header.length).unwrap_or(usize::MAX).max(1);
+            let reply = NetlinkMessage::deserialize(rest).map_err(io::Error::other)?;
+            // Messages are aligned to four octets.
+            let length = usize::try_from(reply.header.length).unwrap_or(usize::MAX).max(1);
             rest = length.checked_next_multiple_of(4).and_then(|next| rest.get(next..)).unwrap_or_default();
-            take(answer.payload)?;
+            take(reply.payload)?;
         }
     }
 }
 
-/// Names an error by what an operator can do about it. `missing_part` is true where "no such file" can only mean that
-/// the kernel lacks an expression or chain type.
-pub(crate) fn explain(action: String, error: io::Error, missing_part: bool) -> FilterError {
+/// Classifies an error by its remedy. `enoent_is_missing_module` is true where ENOENT can only mean
+/// that the kernel lacks an expression or chain type.
+pub(crate) fn classify(action: String, error: io::Error, enoent_is_missing_module: bool) -> FilterError {
     match error.raw_os_error().map(Errno::from_raw) {
         Some(Errno::EPERM | Errno::EACCES) => FilterError::NoPermission,
         Some(Errno::EPROTONOSUPPORT | Errno::EOPNOTSUPP | Errno::EAFNOSUPPORT) => {
             FilterError::NoKernelSupport
         }
-        Some(Errno::ENOENT) if missing_part => FilterError::NoKernelSupport,
+        Some(Errno::ENOENT) if enoent_is_missing_module => FilterError::NoKernelSupport,
         _ => FilterError::Kernel { action, error },
     }
 }

@@ -1,4 +1,5 @@
-//! Everything that the node gets from us and gives back: the link with its addresses, and the packet-filter rules.
+//! Node set-up: the link with its addresses, and the NOTRACK rules; apply, verify, monitor,
+//! restore.
 
 use std::fmt;
 use std::io;
@@ -8,51 +9,52 @@ use crate::link::{Link, LinkChange, LinkChanges, LinkConfig, LinkError, LinkKind
 use crate::netlink_events::NetlinkMonitor;
 use crate::notrack::{self, FilterError, NotrackConfig};
 
-/// What the node should get; a part that is absent is left to the administrator.
+/// The configuration of the node; an absent part is left to the administrator.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct NodeConfig {
     /// The link and its addresses.
     pub link: Option<LinkConfig>,
-    /// The rules that keep DNS packets out of conntrack.
+    /// The NOTRACK rules.
     pub notrack: Option<NotrackConfig>,
 }
 
-/// Something that was done to the node, or could not be done. Each text is one line.
+/// A change to the node, or a failure. Each text is one line.
 #[derive(Debug)]
 pub enum NodeEvent {
-    /// The link was made, adopted or repaired.
+    /// The link was created, adopted or repaired.
     LinkChanged {
         /// The link's name.
         name: String,
-        /// What was done to it.
+        /// The changes.
         changes: LinkChanges,
     },
-    /// The link was made as the second choice: the kernel has no driver for the first.
+    /// The link was created with the fallback kind: the kernel lacks the driver of the preferred
+    /// one.
     FallbackKind {
         /// The link's name.
         name: String,
-        /// What the kernel has no driver for.
-        lacking: LinkKind,
-        /// What was made instead.
-        made: LinkKind,
+        /// The preferred kind.
+        preferred: LinkKind,
+        /// The kind of the link.
+        created: LinkKind,
     },
-    /// The link is not as planned.
+    /// The link is not as configured.
     LinkFailed(LinkError),
-    /// The rules were missing or different and stand as planned now, in the table of this name.
+    /// The rules were missing or different and were installed in the table of this name.
     RulesInstalled(String),
-    /// The rules are not as planned. Answers are the same without them.
+    /// The rules are not as configured. Responses are the same without them.
     RulesFailed(FilterError),
-    /// LinkChanges by others are noticed only when the node is compared with the plan.
+    /// Changes by others are noticed only by periodic verification.
     WatchFailed {
         /// E.g. `link nodelocaldns`.
         part: String,
-        /// The kernel's answer.
+        /// The kernel's error.
         error: io::Error,
     },
 }
 
 impl NodeEvent {
-    /// Whether something could not be done.
+    /// Whether the event is a failure.
     #[must_use]
     pub const fn is_failure(&self) -> bool {
         matches!(self, Self::LinkFailed(_) | Self::RulesFailed(_))
@@ -63,10 +65,10 @@ impl fmt::Display for NodeEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::LinkChanged { name, changes } => write!(f, "link {name}: {changes}"),
-            Self::FallbackKind { name, lacking, made } => write!(
+            Self::FallbackKind { name, preferred, created } => write!(
                 f,
-                "link {name} is of kind {made}: the kernel has no driver for links of kind {lacking}; load it on the node \
-                 (modprobe {lacking}) or choose with -link-kind {made}"
+                "link {name} is of kind {created}: the kernel has no driver for links of kind {preferred}; load it on \
+                 the node (modprobe {preferred}) or choose with -link-kind {created}"
             ),
             Self::LinkFailed(error) => error.fmt(f),
             Self::RulesInstalled(table) => write!(f, "packet-filter table inet {table} installed"),
@@ -78,12 +80,12 @@ impl fmt::Display for NodeEvent {
     }
 }
 
-/// Why the node could not be set up or restored; at least one part is present.
+/// Why the node could not be set up or restored; at least one field is present.
 #[derive(Debug)]
 pub struct NodeError {
-    /// What is wrong with the link.
+    /// The failure of the link.
     pub link: Option<LinkError>,
-    /// What is wrong with the rules.
+    /// The failure of the rules.
     pub rules: Option<FilterError>,
 }
 
@@ -100,7 +102,7 @@ impl fmt::Display for NodeError {
 
 impl std::error::Error for NodeError {}
 
-/// What is not given back, because another process looks after it.
+/// The parts that are not removed, because another process uses them.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Retained {
     /// The link and its addresses.
@@ -109,38 +111,38 @@ pub struct Retained {
     pub rules: bool,
 }
 
-/// A node that was set up according to a [`NodeConfig`]. Dropping it leaves everything in place.
+/// A node set up according to a [`NodeConfig`]. Dropping it leaves everything in place.
 #[derive(Debug)]
 pub struct NodeSetup {
     link: Option<Link>,
     link_name: String,
     link_kind: LinkKindPreference,
     notrack: Option<NotrackConfig>,
-    /// Whether the rules ever stood, so that there is something to take away.
+    /// Whether the rules were ever installed and have to be removed.
     rules_installed: bool,
 }
 
 impl NodeSetup {
-    /// Makes or adopts the link and installs the rules. Rules that cannot be installed are reported as an event:
-    /// serving goes on without them.
+    /// Creates or adopts the link and installs the rules. A failure of the rules is an event:
+    /// serving works without them.
     ///
     /// # Errors
     ///
-    /// [`NodeError::link`] when the link cannot be made as planned; what was made is undone then.
-    pub async fn apply(plan: NodeConfig) -> Result<(Self, Vec<NodeEvent>), NodeError> {
+    /// [`NodeError::link`] when the link cannot be configured; its creation is undone then.
+    pub async fn apply(config: NodeConfig) -> Result<(Self, Vec<NodeEvent>), NodeError> {
         let mut events = Vec::new();
         let mut setup = Self {
             link: None,
             link_name: String::new(),
             link_kind: LinkKindPreference::default(),
-            notrack: plan.notrack,
+            notrack: config.notrack,
             rules_installed: false,
         };
-        if let Some(plan) = plan.link {
-            setup.link_name.clone_from(&plan.name);
-            setup.link_kind = plan.kind;
+        if let Some(config) = config.link {
+            setup.link_name.clone_from(&config.name);
+            setup.link_kind = config.kind;
             let (link, changes) =
-                Link::ensure(plan).await.map_err(|error| NodeError { link: Some(error), rules: None })?;
+                Link::ensure(config).await.map_err(|error| NodeError { link: Some(error), rules: None })?;
             setup.link = Some(link);
             events.extend(setup.link_events(changes));
         }
@@ -148,7 +150,7 @@ impl NodeSetup {
         Ok((setup, events))
     }
 
-    /// Compares the node with the plan and repairs what is missing; says what was repaired and what could not be.
+    /// Compares the node with the configuration and repairs it. Returns the repairs and failures.
     pub async fn verify(&mut self) -> Vec<NodeEvent> {
         let mut events = Vec::new();
         if let Some(link) = &self.link {
@@ -161,38 +163,38 @@ impl NodeSetup {
         events
     }
 
-    /// Subscribes to what the kernel tells about the link and the table of the plan, so that [`NodeSetup::verify`] can
-    /// repair at once what [`NetlinkMonitor::changed`] announces. Says what cannot be watched: that is noticed by verifying now
-    /// and then.
+    /// Subscribes to netlink events about the link and the table, so that [`NodeSetup::verify`] can
+    /// repair at once when [`NetlinkMonitor::changed`] returns. Also returns an event for each part
+    /// that cannot be monitored and needs periodic verification.
     ///
     /// # Panics
     ///
     /// Outside a tokio runtime with I/O.
     #[must_use]
     pub fn monitor(&self) -> (NetlinkMonitor, Vec<NodeEvent>) {
-        let (mut watch, mut events) = (NetlinkMonitor::new(), Vec::new());
+        let (mut monitor, mut events) = (NetlinkMonitor::new(), Vec::new());
         if self.link.is_some()
-            && let Err(error) = watch.link(&self.link_name)
+            && let Err(error) = monitor.add_link(&self.link_name)
         {
             events.push(NodeEvent::WatchFailed { part: format!("link {}", self.link_name), error });
         }
-        if let Some(plan) = &self.notrack
-            && let Err(error) = watch.table(&plan.table)
+        if let Some(config) = &self.notrack
+            && let Err(error) = monitor.add_table(&config.table)
         {
-            let part = format!("packet-filter table inet {}", plan.table);
+            let part = format!("packet-filter table inet {}", config.table);
             events.push(NodeEvent::WatchFailed { part, error });
         }
-        (watch, events)
+        (monitor, events)
     }
 
-    /// Whether rules are planned and never stood.
+    /// Whether rules are configured and were never installed.
     #[must_use]
     pub const fn rules_never_installed(&self) -> bool {
         self.notrack.is_some() && !self.rules_installed
     }
 
-    /// Whether the link is there, up, and carries its addresses. The rules do not count: answers are the same without
-    /// them. A kernel that does not answer counts as no.
+    /// Whether the link exists, is up, and has its addresses. The rules are not checked: responses
+    /// are the same without them. False when the query fails.
     pub async fn is_configured(&self) -> bool {
         match &self.link {
             Some(link) => link.is_configured().await.unwrap_or(false),
@@ -200,8 +202,8 @@ impl NodeSetup {
         }
     }
 
-    /// Removes from the link those of a predecessor's addresses that are not in the plan. The rules need no such step:
-    /// they were replaced as a whole.
+    /// Removes those of a predecessor's addresses from the link that are not in our configuration.
+    /// The rules were already replaced as a whole.
     pub async fn remove_predecessor_addresses(&self, addresses: &[IpAddr]) -> Vec<NodeEvent> {
         let Some(link) = &self.link else { return Vec::new() };
         match link.remove_predecessor_addresses(addresses).await {
@@ -210,7 +212,8 @@ impl NodeSetup {
         }
     }
 
-    /// Removes from the link what another process, to which it is left, does not want: its plan has `addresses`.
+    /// Removes our addresses from the link except `addresses`, which belong to the process that
+    /// takes over the link.
     pub async fn remove_addresses_except(&self, addresses: &[IpAddr]) -> Vec<NodeEvent> {
         let Some(link) = &self.link else { return Vec::new() };
         match link.remove_addresses_except(addresses).await {
@@ -219,27 +222,27 @@ impl NodeSetup {
         }
     }
 
-    /// Gives the node back as it was: removes the rules, then the link, as [`Link::remove`] says.
+    /// Restores the node: removes the rules, then the link, as [`Link::remove`] does.
     ///
     /// # Errors
     ///
-    /// The iovecs that could not be removed; a failure of one does not keep the other.
+    /// The parts that could not be removed; a failure of one does not prevent the other.
     pub async fn restore(self) -> Result<(), NodeError> {
         self.restore_except(Retained::default()).await
     }
 
-    /// Gives the node back as [`restore`](Self::restore) does, but for what is `kept`.
+    /// Restores the node as [`restore`](Self::restore) does, except the `retained` parts.
     ///
     /// # Errors
     ///
-    /// The iovecs that could not be removed; a failure of one does not keep the other.
-    pub async fn restore_except(self, kept: Retained) -> Result<(), NodeError> {
+    /// The parts that could not be removed; a failure of one does not prevent the other.
+    pub async fn restore_except(self, retained: Retained) -> Result<(), NodeError> {
         let rules = match &self.notrack {
-            Some(plan) if self.rules_installed && !kept.rules => notrack::remove(&plan.table).err(),
+            Some(config) if self.rules_installed && !retained.rules => notrack::remove(&config.table).err(),
             _ => None,
         };
         let link = match self.link {
-            Some(link) if !kept.link => link.remove().await.err(),
+            Some(link) if !retained.link => link.remove().await.err(),
             _ => None,
         };
         if link.is_none() && rules.is_none() { Ok(()) } else { Err(NodeError { link, rules }) }
@@ -249,25 +252,26 @@ impl NodeSetup {
         if changes.is_empty() {
             return Vec::new();
         }
-        let lacking = self.link_kind.first();
-        let other = changes.0.iter().find_map(|change| match change {
-            LinkChange::Created(made) if *made != lacking => Some(*made),
+        let preferred = self.link_kind.first();
+        let fallback = changes.0.iter().find_map(|change| match change {
+            LinkChange::Created(created) if *created != preferred => Some(*created),
             _ => None,
         });
         let name = self.link_name.clone();
         let mut events = vec![NodeEvent::LinkChanged { name: name.clone(), changes }];
-        events.extend(other.map(|made| NodeEvent::FallbackKind { name, lacking, made }));
+        events.extend(fallback.map(|created| NodeEvent::FallbackKind { name, preferred, created }));
         events
     }
 
     fn ensure_rules(&mut self) -> Option<NodeEvent> {
-        let plan = self.notrack.as_ref()?;
-        let ensured = notrack::is_installed(plan)
-            .and_then(|installed| if installed { Ok(false) } else { notrack::install(plan).map(|()| true) });
+        let config = self.notrack.as_ref()?;
+        let ensured = notrack::is_installed(config).and_then(|installed| {
+            if installed { Ok(false) } else { notrack::install(config).map(|()| true) }
+        });
         match ensured {
             Ok(installed) => {
                 self.rules_installed = true;
-                installed.then(|| NodeEvent::RulesInstalled(plan.table.clone()))
+                installed.then(|| NodeEvent::RulesInstalled(config.table.clone()))
             }
             Err(error) => Some(NodeEvent::RulesFailed(error)),
         }

@@ -1,7 +1,8 @@
-//! Rules that keep DNS packets to and from our addresses out of conntrack, in an nf_tables table of our own.
+//! NOTRACK rules: exclude DNS packets to and from our addresses from conntrack, in an nf_tables
+//! table of our own.
 //!
-//! An untracked packet costs no conntrack entry, and kube-proxy's address translation passes it by, so that a Service
-//! address that stands on our link is answered here.
+//! An untracked packet costs no conntrack entry and is not translated by kube-proxy, so that a
+//! Service address on our link is served here.
 
 use std::net::IpAddr;
 
@@ -9,31 +10,31 @@ use netlink_packet_netfilter::nftables::InetHookNumber;
 use nix::errno::Errno;
 
 pub use crate::nft::FilterError;
-use crate::nft::{BaseChain, Batch, Rule, Side, explain, has_rules};
+use crate::nft::{BaseChain, Batch, Rule, Side, classify, has_rules};
 
-/// The priority `raw`: before conntrack.
+/// Priority `raw`: before conntrack.
 const RAW: i32 = -300;
 const PREROUTING: BaseChain =
     BaseChain { name: "prerouting", hook: InetHookNumber::PreRouting, priority: RAW };
 const OUTPUT: BaseChain = BaseChain { name: "output", hook: InetHookNumber::LocalOut, priority: RAW };
-/// node-cache marks its rules with this prefix, and clean-up jobs look for it.
+/// node-cache's comment on its rules; clean-up jobs search for it.
 const COMMENT: &str = "NodeLocal DNS Cache: skip conntrack";
 
-/// Which packets are not tracked.
+/// The packets to exclude from conntrack.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct NotrackConfig {
-    /// The name of our table in the family `inet`. Whatever is in a table of that name is replaced.
+    /// The name of our table in the family `inet`. The content of an existing table is replaced.
     pub table: String,
-    /// The addresses that we answer on, of both families.
+    /// The service addresses, of both families.
     pub addresses: Vec<IpAddr>,
-    /// The port that we answer on by UDP and TCP.
+    /// The DNS port, UDP and TCP.
     pub dns_port: u16,
-    /// The TCP port of the health check, which the node itself asks.
+    /// The TCP port of the health check, which the node itself queries.
     pub health_port: Option<u16>,
 }
 
 impl NotrackConfig {
-    /// The rules of each chain: what node-cache installs into iptables' table `raw`.
+    /// The rules of each chain, equal to node-cache's in the iptables table `raw`.
     fn chains(&self) -> [(BaseChain, Vec<Rule>); 2] {
         let dns = [libc::IPPROTO_UDP, libc::IPPROTO_TCP].map(|protocol| (protocol, self.dns_port));
         let health = self.health_port.map(|port| (libc::IPPROTO_TCP, port));
@@ -51,42 +52,42 @@ impl NotrackConfig {
     }
 }
 
-/// Installs the rules, in place of whatever the table holds, in one step.
+/// Replaces the content of the table by the rules, atomically.
 ///
 /// # Errors
 ///
 /// See [`FilterError`]; nothing is changed then.
-pub fn install(plan: &NotrackConfig) -> Result<(), FilterError> {
-    let table = plan.table.as_str();
+pub fn install(config: &NotrackConfig) -> Result<(), FilterError> {
+    let table = config.table.as_str();
     let mut batch = Batch::new();
-    // Deleting a table that does not exist would fail the batch; after this it exists.
+    // Deleting a missing table would fail the batch; now it exists.
     batch.add_table(table);
     batch.delete_table(table);
     batch.add_table(table);
-    for (chain, rules) in plan.chains() {
+    for (chain, rules) in config.chains() {
         batch.add_chain(table, chain);
         for rule in rules {
             batch.add_rule(table, chain.name, &rule);
         }
     }
-    batch.commit().map_err(|error| explain(format!("install table {table}"), error, true))
+    batch.commit().map_err(|error| classify(format!("install table {table}"), error, true))
 }
 
-/// Whether the table holds exactly the planned rules.
+/// Whether the table has exactly the configured rules.
 ///
 /// # Errors
 ///
 /// See [`FilterError`].
-pub fn is_installed(plan: &NotrackConfig) -> Result<bool, FilterError> {
-    let chains = plan.chains().map(|(chain, rules)| (chain.name, rules));
-    match has_rules(&plan.table, &chains) {
+pub fn is_installed(config: &NotrackConfig) -> Result<bool, FilterError> {
+    let chains = config.chains().map(|(chain, rules)| (chain.name, rules));
+    match has_rules(&config.table, &chains) {
         Err(error) if is_absent(&error) => Ok(false),
-        Err(error) => Err(explain(format!("list table {}", plan.table), error, false)),
+        Err(error) => Err(classify(format!("list table {}", config.table), error, false)),
         Ok(same) => Ok(same),
     }
 }
 
-/// Deletes the table with all its rules; an absent one is fine.
+/// Deletes the table with its rules; a missing one is ignored.
 ///
 /// # Errors
 ///
@@ -95,7 +96,7 @@ pub fn remove(table: &str) -> Result<(), FilterError> {
     let mut batch = Batch::new();
     batch.delete_table(table);
     match batch.commit() {
-        Err(error) if !is_absent(&error) => Err(explain(format!("delete table {table}"), error, false)),
+        Err(error) if !is_absent(&error) => Err(classify(format!("delete table {table}"), error, false)),
         _ => Ok(()),
     }
 }

@@ -1,4 +1,4 @@
-//! Links and addresses as the kernel's routing sockets (`rtnetlink`) tell and take them.
+//! Links and addresses over routing netlink sockets (rtnetlink(7)).
 
 use std::io;
 use std::net::IpAddr;
@@ -14,37 +14,36 @@ use rtnetlink::{LinkMessageBuilder, LinkUnspec};
 use crate::link::error::LinkError;
 use crate::link::kind::LinkKind;
 
-/// A link as it was found.
+/// The state of a link.
 pub(crate) struct LinkState {
     pub(crate) index: u32,
     pub(crate) name: String,
-    /// The kernel's word for its kind; empty for hardware.
+    /// The kernel's name of its kind; empty for hardware.
     pub(crate) kind: String,
     pub(crate) up: bool,
     pub(crate) addresses: Vec<AddressState>,
 }
 
-/// An address that a link holds.
+/// The state of an address on a link.
 pub(crate) struct AddressState {
     pub(crate) address: IpAddr,
-    /// It is a single address that nobody chooses as a source by himself, and usable.
-    pub(crate) fits: bool,
-    /// The kernel's description, which also names it for deletion.
+    /// A usable host address (/32 or /128) that is never chosen as a source address.
+    pub(crate) is_conforming: bool,
+    /// The kernel's description, which identifies the address when it is deleted.
     pub(crate) message: AddressMessage,
 }
 
-/// An open routing socket.
+/// An open routing netlink socket.
 pub(crate) struct Rtnetlink {
     handle: rtnetlink::Handle,
 }
 
 impl Rtnetlink {
-    /// Opens a routing socket, lets `work` use it, and closes it. No task outlives the call.
+    /// Opens a socket, runs `work` with it, and closes it. No task outlives the call.
     pub(crate) async fn run<T>(
         work: impl AsyncFnOnce(&Self) -> Result<T, LinkError>,
     ) -> Result<T, LinkError> {
-        let lost =
-            |error| LinkError::Kernel { action: "talk to the kernel over rtnetlink".to_owned(), error };
+        let lost = |error| LinkError::Kernel { action: "use rtnetlink".to_owned(), error };
         let (connection, handle, unsolicited) = rtnetlink::new_connection().map_err(lost)?;
         drop(unsolicited);
         let rtnetlink = Self { handle };
@@ -77,13 +76,13 @@ impl Rtnetlink {
 
     async fn addresses(&self, name: &str, index: u32) -> Result<Vec<AddressState>, LinkError> {
         let dump = self.handle.address().get().set_link_index_filter(index).execute();
-        dump.try_filter_map(async |message| Ok(held(message)))
+        dump.try_filter_map(async |message| Ok(address_state(message)))
             .try_collect()
             .await
             .map_err(|error| failed(format!("list the addresses of link {name}"), error))
     }
 
-    /// Creates a link; false when another process was faster.
+    /// Creates a link; false when it exists already.
     pub(crate) async fn create(&self, name: &str, kind: LinkKind) -> Result<bool, LinkError> {
         let info = match kind {
             LinkKind::Dummy => InfoKind::Dummy,
@@ -120,15 +119,15 @@ impl Rtnetlink {
         })
     }
 
-    /// Removes an address; one that is already gone is fine.
+    /// Removes an address; a missing one is ignored.
     pub(crate) async fn delete_address(
         &self,
         link: &LinkState,
-        held: &AddressState,
+        state: &AddressState,
     ) -> Result<(), LinkError> {
-        match self.handle.address().del(held.message.clone()).execute().await {
+        match self.handle.address().del(state.message.clone()).execute().await {
             Err(error) if !matches!(errno(&error), Some(Errno::EADDRNOTAVAIL | Errno::ENODEV)) => {
-                Err(failed(format!("remove {} from link {}", held.address, link.name), error))
+                Err(failed(format!("remove {} from link {}", state.address, link.name), error))
             }
             _ => Ok(()),
         }
@@ -139,7 +138,7 @@ impl Rtnetlink {
         request.execute().await.map_err(|error| failed(format!("set link {} up", link.name), error))
     }
 
-    /// Deletes a link; one that is already gone is fine.
+    /// Deletes a link; a missing one is ignored.
     pub(crate) async fn delete(&self, link: &LinkState) -> Result<(), LinkError> {
         match self.handle.link().del(link.index).execute().await {
             Err(error) if errno(&error) != Some(Errno::ENODEV) => {
@@ -149,7 +148,7 @@ impl Rtnetlink {
         }
     }
 
-    /// Whether other links are ports of this one.
+    /// Whether other links are ports of this bridge.
     pub(crate) async fn has_ports(&self, link: &LinkState) -> Result<bool, LinkError> {
         let is_port = |port: LinkMessage| port.attributes.contains(&LinkAttribute::Controller(link.index));
         let links = self.handle.link().get().execute();
@@ -170,8 +169,8 @@ fn kind(link: &LinkMessage) -> String {
     kind.unwrap_or_default()
 }
 
-fn held(message: AddressMessage) -> Option<AddressState> {
-    // With a peer address, `Local` is ours and `Address` is the peer's.
+fn address_state(message: AddressMessage) -> Option<AddressState> {
+    // With a peer address, `Local` is our address and `Address` the peer's.
     let local = message.attributes.iter().find_map(|attribute| match attribute {
         AddressAttribute::Local(address) => Some(*address),
         _ => None,
@@ -182,14 +181,18 @@ fn held(message: AddressMessage) -> Option<AddressState> {
     });
     let address = local.or(plain)?;
     let header = &message.header;
-    let unfit = AddressHeaderFlags::Tentative | AddressHeaderFlags::Dadfailed;
-    let quiet = match address {
+    let unusable = AddressHeaderFlags::Tentative | AddressHeaderFlags::Dadfailed;
+    let is_never_source = match address {
         IpAddr::V4(_) => header.scope == AddressScope::Host,
         IpAddr::V6(_) => {
-            header.flags.contains(AddressHeaderFlags::Deprecated) && !header.flags.intersects(unfit)
+            header.flags.contains(AddressHeaderFlags::Deprecated) && !header.flags.intersects(unusable)
         }
     };
-    Some(AddressState { address, fits: quiet && header.prefix_len == host_prefix(address), message })
+    Some(AddressState {
+        address,
+        is_conforming: is_never_source && header.prefix_len == host_prefix(address),
+        message,
+    })
 }
 
 const fn host_prefix(address: IpAddr) -> u8 {

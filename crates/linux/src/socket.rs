@@ -1,4 +1,4 @@
-//! What datagram and stream sockets have in common: the source address, and checks of inherited descriptors.
+//! Common to UDP and TCP sockets: the source address, and validation of inherited descriptors.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -8,15 +8,16 @@ use nix::errno::Errno;
 use nix::sys::socket::{setsockopt, sockopt};
 use socket2::{Domain, Protocol, Socket, Type};
 
-/// Gives the socket its source address; its port is chosen when it is connected, when the kernel knows the other end.
+/// Binds the socket to a source address. The kernel chooses the port at connect
+/// (IP_BIND_ADDRESS_NO_PORT), when it knows the destination.
 pub(crate) fn bind_source(socket: &Socket, source: Option<IpAddr>) -> io::Result<()> {
     let Some(source) = source else { return Ok(()) };
     setsockopt(socket, sockopt::IpBindAddressNoPort, &true)?;
     socket.bind(&SocketAddr::new(source, 0).into())
 }
 
-/// Takes a descriptor that came from another process as a socket of this kind, bound to `addr`, that others may share,
-/// and makes it non-blocking. What it is, the kernel says.
+/// Validates a descriptor received from another process: a socket of this kind, bound to `addr`,
+/// not connected, with SO_REUSEPORT. Makes it non-blocking.
 pub(crate) fn inherit(
     descriptor: OwnedFd,
     kind: Type,
@@ -48,7 +49,7 @@ pub(crate) fn inherit(
     Ok(socket)
 }
 
-/// The argument cannot be used, and why.
+/// An `InvalidInput` error with a reason.
 pub(crate) fn invalid_input(reason: String) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, reason)
 }

@@ -1,4 +1,5 @@
-//! The kernel calls for which no crate has a safe form that fits. Every `unsafe` of the project is in this file.
+//! System calls without a suitable safe wrapper in any crate: `recvmmsg`, `sendmmsg`, SO_MEMINFO,
+//! `recvmsg` with SCM_RIGHTS. Every `unsafe` block of the project is in this file.
 
 use std::io;
 use std::mem;
@@ -11,22 +12,22 @@ use crate::msghdr::{BATCH_SIZE, MsgHdr, NAME_OCTETS, ScmRightsBuffer};
 const BATCH_COUNT: libc::c_uint = 32;
 const _: () = assert!(BATCH_COUNT as usize == BATCH_SIZE);
 
-/// What the kernel said of one received datagram besides its msghdr.
+/// Length and truncation of one received datagram.
 #[derive(Clone, Copy)]
 pub(crate) struct RecvStatus {
     /// Octets written to the buffer.
     pub(crate) length: usize,
-    /// The datagram was longer than the buffer and its end is lost.
+    /// The datagram was longer than the buffer.
     pub(crate) truncated: bool,
 }
 
-/// Receives up to [`BATCH_SIZE`] datagrams that are already queued, one per buffer, without waiting.
+/// Receives up to [`BATCH_SIZE`] queued datagrams, one per buffer, without waiting.
 ///
-/// Returns how many came; msghdrs and statuses beyond that number keep no meaning.
+/// Returns their number; msghdrs and statuses beyond it are meaningless.
 ///
 /// # Errors
 ///
-/// `WouldBlock` when nothing is queued, else what `recvmmsg` says.
+/// `WouldBlock` when nothing is queued, else the error of `recvmmsg`.
 pub(crate) fn receive<const SIZE: usize>(
     socket: BorrowedFd<'_>,
     buffers: &mut [[u8; SIZE]; BATCH_SIZE],
@@ -46,11 +47,12 @@ pub(crate) fn receive<const SIZE: usize>(
         header.msg_hdr.msg_controllen = msghdr.control.len();
     }
     let received = retry(|| {
-        // SAFETY: `headers` holds BATCH_COUNT initialised headers. Each names one element of `iovecs`, which names one
-        // whole buffer, and the name and control arrays of one msghdr with their true sizes; all of them are
-        // exclusively borrowed by this function and live past the call, no two overlap, and any octets are valid in
-        // them. The null timeout is allowed. The descriptor is open for as long as `socket` is borrowed.
-        // nix's `recvmmsg` is no replacement: it keeps the name and control lengths that the previous call left.
+        // SAFETY: `headers` holds BATCH_COUNT initialised headers. Each names one element of
+        // `iovecs`, which names one whole buffer, and the name and control arrays of one msghdr
+        // with their true sizes; all of them are exclusively borrowed by this function and live
+        // past the call, no two overlap, and any octets are valid in them. The null timeout is
+        // allowed. The descriptor is open for as long as `socket` is borrowed. nix's `recvmmsg` is
+        // no replacement: it keeps the name and control lengths that the previous call left.
         unsafe {
             libc::recvmmsg(
                 socket.as_raw_fd(),
@@ -70,9 +72,11 @@ pub(crate) fn receive<const SIZE: usize>(
     Ok(received)
 }
 
-/// Sends datagrams in order, each in its msghdr, up to [`BATCH_SIZE`] or the shorter of the two slices, without waiting.
+/// Sends datagrams in order, each with its msghdr, up to [`BATCH_SIZE`] or the shorter of the two
+/// slices, without waiting.
 ///
-/// Returns how many were sent. The one after them, if there is one, was refused: sending on from it gives its error.
+/// Returns the number sent. The next datagram, if there is one, was refused: a call that starts
+/// with it returns its error.
 ///
 /// # Errors
 ///
@@ -81,8 +85,8 @@ pub(crate) fn send(socket: BorrowedFd<'_>, datagrams: &[&[u8]], msghdrs: &[MsgHd
     let mut iovecs = [NO_IOVEC; BATCH_SIZE];
     let mut headers = no_headers();
     let mut count = 0;
-    let mail = datagrams.iter().zip(msghdrs).zip(&mut iovecs);
-    for (header, ((datagram, msghdr), iovec)) in headers.iter_mut().zip(mail) {
+    let messages = datagrams.iter().zip(msghdrs).zip(&mut iovecs);
+    for (header, ((datagram, msghdr), iovec)) in headers.iter_mut().zip(messages) {
         *iovec = libc::iovec { iov_base: datagram.as_ptr().cast_mut().cast(), iov_len: datagram.len() };
         header.msg_hdr.msg_iov = iovec;
         header.msg_hdr.msg_iovlen = 1;
@@ -95,29 +99,31 @@ pub(crate) fn send(socket: BorrowedFd<'_>, datagrams: &[&[u8]], msghdrs: &[MsgHd
         count += 1;
     }
     retry(|| {
-        // SAFETY: the first `count` headers are filled in, `count` is at most BATCH_SIZE, and each names one element of
-        // `iovecs`, which names one whole datagram, and the name and control of one msghdr; all are borrowed past the
-        // call. The kernel writes to none of them but the headers, which are ours, so the pointers made from shared
-        // borrows are only read through. No length exceeds its array.
-        // nix's `sendmmsg` is no replacement: all its messages share one set of control messages.
+        // SAFETY: the first `count` headers are filled in, `count` is at most BATCH_SIZE, and each
+        // names one element of `iovecs`, which names one whole datagram, and the name and control
+        // of one msghdr; all are borrowed past the call. The kernel writes to none of them but the
+        // headers, which are ours, so the pointers made from shared borrows are only read through.
+        // No length exceeds its array. nix's `sendmmsg` is no replacement: all its messages share
+        // one set of control messages.
         unsafe { libc::sendmmsg(socket.as_raw_fd(), headers.as_mut_ptr(), count, libc::MSG_DONTWAIT) }
     })
 }
 
-/// Datagrams that the kernel dropped before the socket could be read, since the socket was made (wraps at 2^32).
+/// Datagrams that the kernel dropped before they were read, since the socket was created. Wraps at
+/// 2^32.
 ///
 /// # Errors
 ///
-/// What `getsockopt` says.
+/// The error of `getsockopt`.
 pub(crate) fn dropped_datagrams(socket: BorrowedFd<'_>) -> io::Result<u32> {
-    // The kernel's SK_MEMINFO_VARS counters (linux/sock_diag.h), of which SK_MEMINFO_DROPS is the ninth.
+    // SK_MEMINFO_VARS counters (linux/sock_diag.h); SK_MEMINFO_DROPS is the ninth.
     const COUNTERS: libc::socklen_t = 9;
     let mut counters = [0_u32; COUNTERS as usize];
     let mut length = COUNTERS * 4;
     retry(|| {
-        // SAFETY: `counters` is writable for the `length` octets that are announced, any octets are a valid u32, and
-        // the kernel writes at most `length` octets and then the number it wrote to `length`. Both outlive the call.
-        // Neither nix nor socket2 has SO_MEMINFO.
+        // SAFETY: `counters` is writable for the `length` octets that are announced, any octets are
+        // a valid u32, and the kernel writes at most `length` octets and then the number it wrote
+        // to `length`. Both outlive the call. Neither nix nor socket2 has SO_MEMINFO.
         unsafe {
             libc::getsockopt(
                 socket.as_raw_fd(),
@@ -132,61 +138,63 @@ pub(crate) fn dropped_datagrams(socket: BorrowedFd<'_>) -> io::Result<u32> {
     Ok(drops)
 }
 
-/// What one call received on a Unix socket.
+/// Octets and descriptors received by one call on a Unix socket.
 pub(crate) struct ReceivedRights {
     /// Octets written to the buffer.
     pub(crate) length: usize,
-    /// The descriptors that came with them, closed on exec.
+    /// The descriptors, with close-on-exec.
     pub(crate) descriptors: Vec<OwnedFd>,
-    /// The kernel had more control data than it handed over.
-    pub(crate) cut_short: bool,
+    /// The kernel had more control data than it delivered (MSG_CTRUNC).
+    pub(crate) truncated: bool,
 }
 
-/// Receives octets and up to `MOST` descriptors, in one call.
+/// Receives octets and up to `MAX` descriptors, in one call.
 ///
 /// # Errors
 ///
-/// What `recvmsg` says.
-pub(crate) fn receive_descriptors<const MOST: usize>(
+/// The error of `recvmsg`.
+pub(crate) fn receive_descriptors<const MAX: usize>(
     socket: BorrowedFd<'_>,
     buffer: &mut [u8],
 ) -> io::Result<ReceivedRights> {
     let mut iovec = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
-    let mut control = ScmRightsBuffer::<MOST>::EMPTY;
+    let mut control = ScmRightsBuffer::<MAX>::EMPTY;
     let [libc::mmsghdr { msg_hdr: mut header, .. }, ..] = no_headers();
     header.msg_iov = &mut iovec;
     header.msg_iovlen = 1;
     header.msg_control = ptr::from_mut(&mut control).cast();
-    header.msg_controllen = ScmRightsBuffer::<MOST>::ROOM;
+    header.msg_controllen = ScmRightsBuffer::<MAX>::LEN;
     let length = retry(|| {
-        // SAFETY: `header` is initialised and names one part, which names the whole of `buffer`, and
-        // `control`, which is at least as long as is announced; both are exclusively borrowed past the call, and any octets are valid in them.
-        // No name is asked for. The descriptor is open for as long as `socket` is borrowed.
-        // nix's `recvmsg` is no replacement: of control data that was cut short it shows none, and the descriptors in
-        // it would stay open for ever.
+        // SAFETY: `header` is initialised and names one part, which names the whole of `buffer`,
+        // and `control`, which is at least as long as is announced; both are exclusively borrowed
+        // past the call, and any octets are valid in them. No name is asked for. The descriptor is
+        // open for as long as `socket` is borrowed. nix's `recvmsg` is no replacement: of control
+        // data that was cut short it shows none, and the descriptors in it would stay open for
+        // ever.
         unsafe { libc::recvmsg(socket.as_raw_fd(), &mut header, libc::MSG_CMSG_CLOEXEC) }
     })?;
-    let numbers = control.rights(header.msg_controllen);
+    let numbers = control.descriptors(header.msg_controllen);
     let descriptors = numbers
         .map(|number| {
-            // SAFETY: the kernel has just opened this descriptor for us and wrote its number into `control`, which only
-            // the kernel wrote to; each number is read once, and nothing else in the process knows it yet. What a peer
-            // sends as octets goes to `buffer` and never here.
+            // SAFETY: the kernel has just opened this descriptor for us and wrote its number into
+            // `control`, which only the kernel wrote to; each number is read once, and nothing else
+            // in the process knows it yet. What a peer sends as octets goes to `buffer` and never
+            // here.
             unsafe { OwnedFd::from_raw_fd(number) }
         })
         .collect();
-    Ok(ReceivedRights { length, descriptors, cut_short: header.msg_flags & libc::MSG_CTRUNC != 0 })
+    Ok(ReceivedRights { length, descriptors, truncated: header.msg_flags & libc::MSG_CTRUNC != 0 })
 }
 
 const NO_IOVEC: libc::iovec = libc::iovec { iov_base: ptr::null_mut(), iov_len: 0 };
 
 fn no_headers() -> [libc::mmsghdr; BATCH_SIZE] {
-    // SAFETY: `mmsghdr` is made of integers and pointers only, for which zero is a value; some C libraries give it
-    // private padding fields, so that it cannot be written down as a literal.
+    // SAFETY: `mmsghdr` is made of integers and pointers only, for which zero is a value; some C
+    // libraries give it private padding fields, so that it cannot be written down as a literal.
     unsafe { mem::zeroed() }
 }
 
-/// Repeats a call that a signal interrupted, and turns -1 into the error it stands for.
+/// Repeats a call that a signal interrupted; converts -1 to the error in `errno`.
 fn retry<R>(mut call: impl FnMut() -> R) -> io::Result<usize>
 where
     usize: TryFrom<R>,

@@ -1,4 +1,5 @@
-//! Datagram sockets that are read and written in batches.
+//! UDP sockets: a listener with batched receive and send (`recvmmsg`, `sendmmsg`), and connected
+//! sockets towards upstreams.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
@@ -12,29 +13,29 @@ use crate::msghdr::MsgHdr;
 use crate::socket::{bind_source, inherit as inherit_socket, invalid_input};
 use crate::sys::{self, RecvStatus};
 
-/// Octets of one receive buffer. Queries are far shorter; a longer datagram is marked as truncated.
+/// Octets of one receive buffer. Queries are far shorter; longer datagrams are marked as truncated.
 pub const BUFFER_SIZE: usize = 4096;
 
-/// A bound datagram socket, non-blocking, that shares its port with others of the same user (`SO_REUSEPORT`) and may be
-/// bound to an address that the node does not have yet (`IP_FREEBIND`).
+/// A bound, non-blocking UDP socket that shares its port with sockets of the same user
+/// (`SO_REUSEPORT`) and may be bound to an address that the node does not have yet (`IP_FREEBIND`).
 ///
-/// On a wildcard address (`0.0.0.0`, `[::]`) every datagram tells which address was asked, and replies leave from there.
-/// `[::]` means IPv6 only.
+/// On a wildcard address (`0.0.0.0`, `[::]`) every datagram has its destination address, and
+/// replies use it as their source. `[::]` is IPv6 only.
 #[derive(Debug)]
 pub struct UdpListener {
     socket: UdpSocket,
 }
 
-/// Octets that datagrams may take while they wait, the kernel's own bookkeeping included. Taken only when needed.
-const QUEUE_LEN: usize = 2 << 20;
+/// Size of the receive queue (SO_RCVBUF) in octets, kernel overhead included. Allocated on demand.
+const RECV_BUFFER_SIZE: usize = 2 << 20;
 
 impl UdpListener {
-    /// Opens a socket and binds it to `addr`; port 0 lets the kernel choose.
+    /// Opens a socket and binds it to `addr`; the kernel chooses port 0.
     ///
     /// # Errors
     ///
-    /// What the kernel says: `AddrInUse` when a socket without `SO_REUSEPORT` or of another user holds the port,
-    /// `PermissionDenied` for a port below 1024 without `CAP_NET_BIND_SERVICE`.
+    /// The kernel's error: `AddrInUse` when a socket without `SO_REUSEPORT` or of another user
+    /// holds the port, `PermissionDenied` for a port below 1024 without `CAP_NET_BIND_SERVICE`.
     pub fn bind(addr: SocketAddr) -> io::Result<Self> {
         let socket = Socket::new(Domain::for_address(addr), Type::DGRAM.nonblocking(), Some(Protocol::UDP))?;
         if addr.is_ipv4() {
@@ -43,35 +44,36 @@ impl UdpListener {
             socket.set_only_v6(true)?;
             socket.set_freebind_v6(true)?;
         }
-        tell_local(&socket, addr.ip())?;
+        enable_packet_info(&socket, addr.ip())?;
         socket.set_reuse_port(true)?;
-        lengthen_queue(&socket)?;
+        enlarge_receive_queue(&socket)?;
         socket.bind(&addr.into())?;
         Ok(Self { socket: socket.into() })
     }
 
-    /// Takes over a socket that another process made by [`UdpListener::bind`] for `addr` and passed on, with all
-    /// datagrams that are queued in it.
+    /// Takes over a socket that another process created with [`UdpListener::bind`] for `addr`, with
+    /// all datagrams that are queued in it.
     ///
     /// # Errors
     ///
-    /// `InvalidInput` with the reason when the kernel says that it is anything else than such a socket, or bound to
+    /// `InvalidInput` with the reason when the descriptor is not such a socket, or is bound to
     /// another address; it is closed then.
     pub fn inherit(descriptor: OwnedFd, addr: SocketAddr) -> io::Result<Self> {
         let socket = inherit_socket(descriptor, Type::DGRAM, Protocol::UDP, addr)?;
         if addr.is_ipv6() && !socket.only_v6()? {
             return Err(invalid_input(format!("the socket on {addr} takes IPv4 as well")));
         }
-        tell_local(&socket, addr.ip())?;
+        enable_packet_info(&socket, addr.ip())?;
         Ok(Self { socket: socket.into() })
     }
 
-    /// The same socket under a second descriptor, e.g. to pass it on while this one is still read. Each datagram goes to
-    /// whoever reads first; the socket is closed when all its descriptors are.
+    /// A second descriptor of the same socket, e.g. to pass it to a successor while this one is
+    /// still read. Each datagram goes to the first reader; the socket is closed with its last
+    /// descriptor.
     ///
     /// # Errors
     ///
-    /// No descriptor is left.
+    /// The limit on open files is reached.
     pub fn try_clone(&self) -> io::Result<Self> {
         Ok(Self { socket: self.socket.try_clone()? })
     }
@@ -80,20 +82,21 @@ impl UdpListener {
     ///
     /// # Errors
     ///
-    /// What `getsockname` says.
+    /// The error of `getsockname`.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.socket.local_addr()
     }
 
-    /// A second descriptor of the same socket, registered with the current tokio runtime, that tells when datagrams are
-    /// queued: `readiness.async_io(Interest::READABLE, || listener.receive(&mut batch)).await`. The port is free again
-    /// when both are dropped.
+    /// A second descriptor of the same socket, registered with the current tokio runtime, that
+    /// signals queued datagrams: `readiness.async_io(Interest::READABLE, || listener.receive(&mut
+    /// batch)).await`. The port is free again when both are dropped.
     ///
-    /// It is a socket because `AsyncFd`, which would borrow the listener's own descriptor, has no safe constructor.
+    /// It is a socket because `AsyncFd`, which would borrow the listener's own descriptor, has no
+    /// safe constructor.
     ///
     /// # Errors
     ///
-    /// No descriptor is left, or the runtime cannot watch it.
+    /// The limit on open files is reached, or the runtime cannot register the descriptor.
     ///
     /// # Panics
     ///
@@ -102,11 +105,12 @@ impl UdpListener {
         tokio::net::UdpSocket::from_std(self.socket.try_clone()?)
     }
 
-    /// Replaces what `batch` holds by the datagrams that are queued, at most [`BATCH_SIZE`], and returns their number.
+    /// Replaces the content of `batch` with the queued datagrams, at most [`BATCH_SIZE`], and
+    /// returns their number.
     ///
     /// # Errors
     ///
-    /// `WouldBlock` when nothing is queued, else what `recvmmsg` says; `batch` is empty then.
+    /// `WouldBlock` when nothing is queued, else the error of `recvmmsg`; `batch` is empty then.
     pub fn receive(&self, batch: &mut RecvBatch) -> io::Result<usize> {
         batch.count = 0;
         batch.count =
@@ -114,11 +118,11 @@ impl UdpListener {
         Ok(batch.count)
     }
 
-    /// Sends `(octets, peer, local)` each, in order, [`BATCH_SIZE`] per call to the kernel; `local` is the address to leave
-    /// from, as [`RecvMeta::local`] had it.
+    /// Sends datagrams `(octets, peer, local)` in order, [`BATCH_SIZE`] per system call; `local` is
+    /// the source address, as in [`RecvMeta::local`].
     ///
-    /// A datagram that the kernel refuses is left out and the rest goes on. When the socket's queue is full the rest is
-    /// dropped: a client asks again, and a server that waits for its slowest client serves nobody.
+    /// A datagram that the kernel refuses is skipped. When the send queue is full the rest is
+    /// dropped: clients retry, and waiting would delay every other client.
     pub fn send<'a, I>(&self, replies: I) -> SendOutcome
     where
         I: IntoIterator<Item = (&'a [u8], SocketAddr, Option<IpAddr>)>,
@@ -130,7 +134,8 @@ impl UdpListener {
         loop {
             let mut count = 0;
             let slots = datagrams.iter_mut().zip(&mut msghdrs);
-            // The slot comes first: `zip` asks its left side first, and a reply taken without a slot would be lost.
+            // The slots first: `zip` advances its left side first, and a reply without a slot would
+            // be lost.
             for ((datagram, msghdr), (octets, peer, local)) in slots.zip(&mut replies) {
                 *datagram = octets;
                 *msghdr = MsgHdr::to(peer, local);
@@ -146,23 +151,23 @@ impl UdpListener {
         }
     }
 
-    /// Sends the first `count` of a batch; false when the queue was full and the rest of it was dropped.
+    /// Sends the first `count` of a batch; false when the queue was full and the rest was dropped.
     fn flush(&self, datagrams: &[&[u8]], msghdrs: &[MsgHdr], count: usize, sent: &mut SendOutcome) -> bool {
-        let mut done = 0;
-        while let (Some(datagrams), Some(msghdrs)) = (datagrams.get(done..count), msghdrs.get(done..count))
+        let mut next = 0;
+        while let (Some(datagrams), Some(msghdrs)) = (datagrams.get(next..count), msghdrs.get(next..count))
             && !datagrams.is_empty()
         {
             match sys::send(self.as_fd(), datagrams, msghdrs) {
-                Ok(taken) => {
-                    done += taken;
-                    sent.sent += taken;
+                Ok(count_sent) => {
+                    next += count_sent;
+                    sent.sent += count_sent;
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     sent.dropped += datagrams.len();
                     return false;
                 }
                 Err(error) => {
-                    done += 1;
+                    next += 1;
                     sent.refused += 1;
                     sent.last_error = Some(error);
                 }
@@ -171,24 +176,24 @@ impl UdpListener {
         true
     }
 
-    /// Datagrams that the kernel dropped since the socket was made because its receive queue was full or their checksum
-    /// was wrong. Wraps at 2^32.
+    /// Datagrams that the kernel dropped since the socket was created, because the receive queue
+    /// was full or the checksum was wrong. Wraps at 2^32.
     ///
     /// # Errors
     ///
-    /// What `getsockopt` says; kernels before 4.12 do not know the question.
+    /// The error of `getsockopt`; kernels before 4.12 do not support the option.
     pub fn queue_overflows(&self) -> io::Result<u32> {
         sys::dropped_datagrams(self.as_fd())
     }
 }
 
-/// A non-blocking datagram socket connected to `addr`, on a source port that the kernel chooses afresh, and from `source`
-/// if one is given. Whatever the network says about its datagrams, e.g. that the port or host cannot be reached, shows as the error of the next call.
+/// A non-blocking UDP socket connected to `addr`, with a new source port and the source address
+/// `source` if given. ICMP errors, e.g. port or host unreachable, are returned by the next call.
 ///
 /// # Errors
 ///
-/// What the kernel says: `NetworkUnreachable` without a route, `AddrNotAvailable` when the node does not have `source`, or
-/// no descriptor or source port left.
+/// The kernel's error: `NetworkUnreachable` without a route, `AddrNotAvailable` when the node does
+/// not have `source`, or no descriptor or source port is free.
 pub fn connect(addr: SocketAddr, source: Option<IpAddr>) -> io::Result<UdpSocket> {
     let socket = Socket::new(Domain::for_address(addr), Type::DGRAM.nonblocking(), Some(Protocol::UDP))?;
     if addr.is_ipv4() {
@@ -201,8 +206,8 @@ pub fn connect(addr: SocketAddr, source: Option<IpAddr>) -> io::Result<UdpSocket
     Ok(socket.into())
 }
 
-/// On a wildcard address, has every datagram tell which address was asked.
-fn tell_local(socket: &Socket, bound: IpAddr) -> io::Result<()> {
+/// Enables packet info, which has the destination address of each datagram, on a wildcard address.
+fn enable_packet_info(socket: &Socket, bound: IpAddr) -> io::Result<()> {
     match bound {
         IpAddr::V4(bound) if bound.is_unspecified() => setsockopt(socket, sockopt::Ipv4PacketInfo, &true)?,
         IpAddr::V6(bound) if bound.is_unspecified() => {
@@ -213,12 +218,12 @@ fn tell_local(socket: &Socket, bound: IpAddr) -> io::Result<()> {
     Ok(())
 }
 
-/// Lets a burst of a few thousand queries wait while the worker is busy; the kernel's default holds about 250. Beyond
-/// the limit of the machine (`net.core.rmem_max`) only with `CAP_NET_ADMIN`; otherwise the limit is what we get.
-fn lengthen_queue(socket: &Socket) -> io::Result<()> {
-    match setsockopt(socket, sockopt::RcvBufForce, &QUEUE_LEN) {
-        Err(nix::errno::Errno::EPERM) => socket.set_recv_buffer_size(QUEUE_LEN),
-        done => Ok(done?),
+/// Makes space for a burst of a few thousand queries while the worker is busy; the kernel's default
+/// holds about 250. Without `CAP_NET_ADMIN`, `net.core.rmem_max` is the limit.
+fn enlarge_receive_queue(socket: &Socket) -> io::Result<()> {
+    match setsockopt(socket, sockopt::RcvBufForce, &RECV_BUFFER_SIZE) {
+        Err(nix::errno::Errno::EPERM) => socket.set_recv_buffer_size(RECV_BUFFER_SIZE),
+        result => Ok(result?),
     }
 }
 
@@ -234,27 +239,27 @@ impl AsRawFd for UdpListener {
     }
 }
 
-/// What became of the datagrams handed to [`UdpListener::send`].
+/// The outcome of [`UdpListener::send`], in datagrams.
 #[derive(Debug, Default)]
 pub struct SendOutcome {
-    /// Taken by the kernel.
+    /// Accepted by the kernel.
     pub sent: usize,
-    /// Refused one by one, e.g. for a peer without a route.
+    /// Refused by the kernel, e.g. for lack of a route.
     pub refused: usize,
-    /// Not tried because the socket's queue was full.
+    /// Dropped because the send queue was full.
     pub dropped: usize,
-    /// Why the last of `refused` was.
+    /// The error of the last refused datagram.
     pub last_error: Option<io::Error>,
 }
 
-/// Where a datagram came from and where it went to.
+/// Metadata of a received datagram.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct RecvMeta {
     /// The sender.
     pub peer: SocketAddr,
-    /// The address that was asked; present only on sockets bound to a wildcard address.
+    /// The destination address; present only on sockets bound to a wildcard address.
     pub local: Option<IpAddr>,
-    /// The datagram was longer than [`BUFFER_SIZE`] octets and only its beginning is here.
+    /// The datagram was longer than [`BUFFER_SIZE`] octets and is truncated.
     pub truncated: bool,
 }
 
@@ -278,7 +283,7 @@ impl RecvBatch {
         }
     }
 
-    /// The datagrams of the last batch in the order of their status.
+    /// The datagrams of the last batch in order of arrival.
     pub fn iter(&self) -> impl Iterator<Item = (&[u8], RecvMeta)> {
         let slots = self.buffers.iter().zip(self.msghdrs.iter()).zip(&self.statuses);
         slots.take(self.count).filter_map(|((buffer, msghdr), status)| {

@@ -228,6 +228,6 @@ fn what_may_not_be_watched_is_said() {
         assert!(text.contains("table inet nodelocaldns") && text.contains("-syncinterval"), "{text}");
         assert!(!event.is_failure());
         // A link may be watched by everybody.
-        NetlinkMonitor::new().link(NAME).unwrap();
+        NetlinkMonitor::new().add_link(NAME).unwrap();
     });
 }

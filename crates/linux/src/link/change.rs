@@ -5,19 +5,19 @@ use std::net::IpAddr;
 
 use super::kind::LinkKind;
 
-/// One thing that was done to a link.
+/// One change to a link.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum LinkChange {
-    /// No link had the name; one of this kind was made.
+    /// Created with this kind; no link had the name.
     Created(LinkKind),
-    /// A link with the name was there already and is used. Says the kernel's word for its kind, e.g. `dummy`.
+    /// A link of the name existed and is used; the kernel's name of its kind, e.g. `dummy`.
     Adopted(String),
     /// The address was missing.
     AddressAdded(IpAddr),
-    /// The address was there, but with a prefix, scope or lifetime that lets other traffic leave from it, or invalid_input;
-    /// it was replaced.
+    /// The address was unusable, or its prefix, scope or lifetime allowed other traffic to use it
+    /// as a source.
     AddressReplaced(IpAddr),
-    /// The address was a predecessor's and is in no plan any more.
+    /// The address is not configured any more.
     AddressRemoved(IpAddr),
     /// The link was down.
     SetUp,
@@ -36,12 +36,12 @@ impl fmt::Display for LinkChange {
     }
 }
 
-/// What was done to a link, in order; empty when everything was in place.
+/// The changes to a link, in order; empty when it was as configured.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct LinkChanges(pub Vec<LinkChange>);
 
 impl LinkChanges {
-    /// Whether nothing had to be done.
+    /// Whether the link was as configured.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.0.is_empty()

@@ -8,32 +8,32 @@ use super::change::LinkChanges;
 use super::kind::LinkKind;
 use super::name::MAX_OCTETS;
 
-/// Why the link is not as planned. Each text is one line and says what to do.
+/// Why the link is not as configured. Each text is one line and includes the remedy.
 #[derive(Debug)]
 pub enum LinkError {
-    /// The kernel takes no link of this name.
+    /// The kernel accepts no link of this name.
     InvalidName(String),
-    /// The process may not do `action`: it has no `CAP_NET_ADMIN` in its network namespace.
+    /// `action` needs `CAP_NET_ADMIN` in the network namespace.
     NoPermission {
         /// E.g. `create link nodelocaldns`.
         action: String,
     },
     /// The kernel has no driver for this kind of link.
     NoDriver(LinkKind),
-    /// IPv6 is turned off where this address should go.
+    /// IPv6 is disabled, so this address cannot be added.
     Ipv6Disabled(IpAddr),
-    /// What was set did not stay set.
+    /// Something else on the node reverts our changes.
     Reverted {
         /// The link's name.
         name: String,
-        /// What is missing again.
+        /// The changes that are needed again.
         missing: LinkChanges,
     },
-    /// Anything else that the kernel says to `action`.
+    /// Any other kernel error.
     Kernel {
         /// E.g. `set link nodelocaldns up`.
         action: String,
-        /// The kernel's answer.
+        /// The kernel's error.
         error: io::Error,
     },
 }
@@ -43,13 +43,13 @@ impl fmt::Display for LinkError {
         match self {
             Self::InvalidName(name) => write!(
                 f,
-                "{name:?} cannot be a link's name: it needs 1 to {MAX_OCTETS} octets without blanks, '/' and ':'; \
+                "{name:?} is not a valid link name: it needs 1 to {MAX_OCTETS} octets without blanks, '/' and ':'; \
                  choose another with -interfacename"
             ),
             Self::NoPermission { action } => write!(
                 f,
                 "cannot {action}: not permitted; give the process CAP_NET_ADMIN \
-                 (securityContext.capabilities.add: [NET_ADMIN]) or make the link yourself and run with \
+                 (securityContext.capabilities.add: [NET_ADMIN]) or create the link yourself and run with \
                  -setupinterface=false"
             ),
             Self::NoDriver(kind) => {
@@ -62,13 +62,13 @@ impl fmt::Display for LinkError {
             }
             Self::Ipv6Disabled(address) => write!(
                 f,
-                "cannot add {address}: IPv6 is turned off on this node; turn it on \
-                 (sysctl net.ipv6.conf.all.disable_ipv6=0) or leave the address out of -localip"
+                "cannot add {address}: IPv6 is disabled on this node; enable it \
+                 (sysctl net.ipv6.conf.all.disable_ipv6=0) or remove the address from -localip"
             ),
             Self::Reverted { name, missing } => write!(
                 f,
-                "link {name} does not stay as it was set (needed again: {missing}): something else on the node changes \
-                 it; exempt it from NetworkManager or systemd-networkd"
+                "link {name} does not keep its configuration (needed again: {missing}): something else on the \
+                 node changes it; exempt it from NetworkManager or systemd-networkd"
             ),
             Self::Kernel { action, error } => write!(f, "cannot {action}: {error}"),
         }

@@ -1,12 +1,13 @@
-//! The kinds of link that can carry our addresses, and the choice between them.
+//! Kinds of links that can carry the addresses (`-link-kind`), and the preference between them.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// The kinds of link that need no hardware and take an address.
+/// Kinds of virtual links that take an address.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum LinkKind {
-    /// A link that drops what is sent through it; the usual choice. Its driver is missing on some minimal kernels.
+    /// A link that drops what is sent through it; the default. Some minimal kernels lack its
+    /// driver.
     Dummy,
     /// A bridge without ports.
     Bridge,
@@ -15,10 +16,10 @@ pub enum LinkKind {
 }
 
 impl LinkKind {
-    /// Every kind, the usual one first.
+    /// Every kind, the default first.
     pub const ALL: [Self; 3] = [Self::Dummy, Self::Bridge, Self::Ifb];
 
-    /// The name that the kernel and `ip link` know the kind by.
+    /// The kind's name in the kernel and in `ip link`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -28,7 +29,7 @@ impl LinkKind {
         }
     }
 
-    /// The kind that the kernel knows by this name.
+    /// The kind of this name.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.as_str() == name)
@@ -41,11 +42,11 @@ impl fmt::Display for LinkKind {
     }
 }
 
-/// Which kind of link to create.
+/// The kind of link to create.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum LinkKindPreference {
-    /// [`LinkKind::Dummy`], and where the kernel has no driver for it, [`LinkKind::Bridge`], which every node with
-    /// containers has.
+    /// [`LinkKind::Dummy`], and where the kernel lacks its driver, [`LinkKind::Bridge`], which
+    /// every node with containers has.
     #[default]
     Auto,
     /// This kind and no other.
@@ -53,7 +54,6 @@ pub enum LinkKindPreference {
 }
 
 impl LinkKindPreference {
-    /// How the choice that is no kind is written.
     const AUTO: &str = "auto";
 
     /// The kind to try first.
@@ -65,7 +65,7 @@ impl LinkKindPreference {
         }
     }
 
-    /// The kind to try where the kernel has no driver for the first.
+    /// The kind to try where the kernel lacks the driver of the first.
     #[must_use]
     pub const fn fallback(self) -> Option<LinkKind> {
         match self {
@@ -102,10 +102,10 @@ impl FromStr for LinkKindPreference {
     }
 }
 
-/// A text that is no [`LinkKindPreference`].
+/// The text is not a [`LinkKindPreference`].
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct UnknownLinkKind {
-    /// What was given.
+    /// The text.
     pub text: String,
 }
 
@@ -122,18 +122,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn choices_are_read_as_they_are_written() {
-        for choice in
+    fn preferences_round_trip_through_text() {
+        for preference in
             LinkKind::ALL.map(LinkKindPreference::Only).into_iter().chain([LinkKindPreference::Auto])
         {
-            assert_eq!(choice.to_string().parse(), Ok(choice));
+            assert_eq!(preference.to_string().parse(), Ok(preference));
         }
         let error = "veth".parse::<LinkKindPreference>().unwrap_err();
         assert_eq!(error.to_string(), "\"veth\" is no kind of link: choose auto, dummy, bridge or ifb");
     }
 
     #[test]
-    fn only_auto_has_a_second_choice() {
+    fn only_auto_has_a_fallback() {
         assert_eq!(
             (LinkKindPreference::Auto.first(), LinkKindPreference::Auto.fallback()),
             (LinkKind::Dummy, Some(LinkKind::Bridge))

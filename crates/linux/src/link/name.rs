@@ -1,9 +1,9 @@
 //! Validity of link names.
 
-/// Octets that a link's name may have.
+/// Maximum octets of a link's name (IFNAMSIZ - 1).
 pub(super) const MAX_OCTETS: usize = 15;
 
-/// The kernel's rule (`dev_valid_name`), checked first because the kernel's error does not tell the reason.
+/// The kernel's rule (`dev_valid_name`), checked here because the kernel's error has no reason.
 pub(super) fn is_valid(name: &str) -> bool {
     (1..=MAX_OCTETS).contains(&name.len())
         && !matches!(name, "." | "..")

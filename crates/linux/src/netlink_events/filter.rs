@@ -1,5 +1,5 @@
-//! What the kernel tells about links, addresses and packet-filter tables, read just far enough to see whether it concerns
-//! us: a busy node tells about thousands of other things.
+//! Filters for netlink messages about links, addresses and nf_tables: parses just enough to skip
+//! the thousands of events of a busy node that do not concern us.
 
 use std::iter;
 
@@ -9,64 +9,63 @@ use nix::net::if_::if_nametoindex;
 const MESSAGE_HEADER: usize = 16;
 /// Octets of `struct nlattr`.
 const ATTRIBUTE_HEADER: usize = 4;
-/// An attribute's type without the flags for nesting and byte order (`NLA_TYPE_MASK`).
+/// `NLA_TYPE_MASK`: an attribute's type without the flags for nesting and byte order.
 const ATTRIBUTE_TYPE: u16 = 0x3fff;
 /// Octets of `struct ifinfomsg`.
 const LINK_HEADER: usize = 16;
 /// Octets of `struct nfgenmsg`.
 const FILTER_HEADER: usize = 4;
-/// The link's name in a message about it.
 const IFLA_IFNAME: u16 = 3;
-/// The table's name in messages about tables (`NFTA_TABLE_NAME`) and about all that is in one (`NFTA_CHAIN_TABLE` and so
-/// on): all have the same number.
+/// The table's name in messages about tables (`NFTA_TABLE_NAME`) and their content
+/// (`NFTA_CHAIN_TABLE` and others): all have the same number.
 const TABLE_NAME: u16 = 1;
-/// The family `inet` in a message's first octet.
+/// `NFPROTO_INET` in the first octet of a message.
 const FAMILY_INET: u8 = 1;
 const _: () = assert!(FAMILY_INET as libc::c_int == libc::NFPROTO_INET);
 
-/// Tells what concerns one link from what concerns others.
+/// Matches messages about one link and its addresses.
 #[derive(Debug)]
-pub(crate) struct LinkFilter {
+pub(super) struct LinkFilter {
     name: String,
-    /// The link's number while it exists: messages about addresses have no name.
+    /// The interface index while the link exists: messages about addresses have no name.
     index: Option<u32>,
 }
 
 impl LinkFilter {
-    pub(crate) fn about(name: &str) -> Self {
-        let mut news = Self { name: name.to_owned(), index: None };
-        news.resync();
-        news
+    pub(super) fn new(name: &str) -> Self {
+        let mut filter = Self { name: name.to_owned(), index: None };
+        filter.resync();
+        filter
     }
 
-    /// Asks the kernel for what messages would have told.
-    pub(crate) fn resync(&mut self) {
+    /// Looks up the index, which lost messages may have changed.
+    pub(super) fn resync(&mut self) {
         self.index = if_nametoindex(self.name.as_str()).ok();
     }
 
-    /// Whether any message of the datagram concerns the link or cannot be read.
-    pub(crate) fn matches(&mut self, datagram: &[u8]) -> bool {
+    /// Whether any message of the datagram concerns the link or is malformed.
+    pub(super) fn matches(&mut self, datagram: &[u8]) -> bool {
         messages(datagram).fold(false, |concerned, message| {
             let concerns = message.and_then(|(kind, body)| self.concerns(kind, body)).unwrap_or(true);
             concerned || concerns
         })
     }
 
-    /// Nothing when the message cannot be read.
+    /// Nothing when the message is malformed.
     fn concerns(&mut self, kind: u16, body: &[u8]) -> Option<bool> {
         let index = u32::from_ne_bytes(array(body, 4)?);
         let is_ours = self.index == Some(index);
         match kind {
             libc::RTM_NEWADDR | libc::RTM_DELADDR => Some(is_ours),
             libc::RTM_NEWLINK | libc::RTM_DELLINK => {
-                let named =
-                    attribute(body.get(LINK_HEADER..)?, IFLA_IFNAME).is_some_and(|name| is(name, &self.name));
-                // Bridges tell in messages of a family of their own that a port has come or gone, not the link.
+                let named = attribute(body.get(LINK_HEADER..)?, IFLA_IFNAME)
+                    .is_some_and(|name| is_text(name, &self.name));
+                // Messages of family AF_BRIDGE are about ports of a bridge, not about the bridge.
                 if body.first() == Some(&0) {
                     if named && kind == libc::RTM_NEWLINK {
                         self.index = Some(index);
                     } else if is_ours {
-                        // It is deleted, or has another name now.
+                        // Deleted or renamed.
                         self.index = None;
                     }
                 }
@@ -77,40 +76,37 @@ impl LinkFilter {
     }
 }
 
-/// Tells what concerns one packet-filter table of the family `inet` from what concerns others.
+/// Matches messages about one table of the family `inet`.
 #[derive(Debug)]
-pub(crate) struct TableFilter {
+pub(super) struct TableFilter {
     table: String,
 }
 
 impl TableFilter {
-    pub(crate) fn about(table: &str) -> Self {
+    pub(super) fn new(table: &str) -> Self {
         Self { table: table.to_owned() }
     }
 
-    /// Whether any message of the datagram concerns the table or cannot be read.
-    pub(crate) fn matches(&self, datagram: &[u8]) -> bool {
+    /// Whether any message of the datagram concerns the table or is malformed.
+    pub(super) fn matches(&self, datagram: &[u8]) -> bool {
         messages(datagram)
             .any(|message| message.and_then(|(kind, body)| self.concerns(kind, body)).unwrap_or(true))
     }
 
-    /// Nothing when the message cannot be read.
+    /// Nothing when the message is malformed.
     fn concerns(&self, kind: u16, body: &[u8]) -> Option<bool> {
         let [message, subsystem] = kind.to_le_bytes();
         let (family, attributes) = (*body.first()?, body.get(FILTER_HEADER..)?);
-        let about_no_table =
-            [libc::NFT_MSG_NEWGEN, libc::NFT_MSG_TRACE].contains(&libc::c_int::from(message));
-        if libc::c_int::from(subsystem) != libc::NFNL_SUBSYS_NFTABLES
-            || about_no_table
-            || family != FAMILY_INET
+        let has_no_table = [libc::NFT_MSG_NEWGEN, libc::NFT_MSG_TRACE].contains(&libc::c_int::from(message));
+        if libc::c_int::from(subsystem) != libc::NFNL_SUBSYS_NFTABLES || has_no_table || family != FAMILY_INET
         {
             return Some(false);
         }
-        Some(is(attribute(attributes, TABLE_NAME)?, &self.table))
+        Some(is_text(attribute(attributes, TABLE_NAME)?, &self.table))
     }
 }
 
-/// The messages of a datagram, each with its type; nothing in place of the first that cannot be told from the next.
+/// The messages of a datagram, each with its type; nothing in place of the first malformed one.
 fn messages(datagram: &[u8]) -> impl Iterator<Item = Option<(u16, &[u8])>> {
     let mut rest = Some(datagram).filter(|datagram| !datagram.is_empty());
     iter::from_fn(move || {
@@ -140,8 +136,8 @@ fn attribute(attributes: &[u8], wanted: u16) -> Option<&[u8]> {
     }
 }
 
-/// Whether an attribute holds this text, which the kernel ends with a zero.
-fn is(value: &[u8], text: &str) -> bool {
+/// Whether an attribute equals this text, which the kernel ends with a zero.
+fn is_text(value: &[u8], text: &str) -> bool {
     value.strip_suffix(&[0]).unwrap_or(value) == text.as_bytes()
 }
 
@@ -186,30 +182,30 @@ mod tests {
     }
 
     #[test]
-    fn a_link_is_known_by_its_name_and_then_by_its_number() {
-        let mut news = LinkFilter { name: "ours".into(), index: None };
-        assert!(!news.matches(&address(libc::RTM_NEWADDR, 7)));
-        assert!(!news.matches(&link(libc::RTM_NEWLINK, 0, 8, "ours2")));
-        assert!(news.matches(&link(libc::RTM_NEWLINK, 0, 7, "ours")));
-        assert!(news.matches(&address(libc::RTM_NEWADDR, 7)));
-        assert!(news.matches(&address(libc::RTM_DELADDR, 7)));
-        assert!(!news.matches(&address(libc::RTM_DELADDR, 8)));
-        assert!(news.matches(&link(libc::RTM_DELLINK, 7, 7, "ours")), "a port left the bridge");
-        assert!(news.matches(&address(libc::RTM_DELADDR, 7)), "and the bridge is still there");
-        assert!(news.matches(&link(libc::RTM_NEWLINK, 0, 7, "renamed")));
-        assert!(!news.matches(&address(libc::RTM_NEWADDR, 7)), "it is ours no more");
+    fn a_link_matches_by_name_and_then_by_index() {
+        let mut filter = LinkFilter { name: "ours".into(), index: None };
+        assert!(!filter.matches(&address(libc::RTM_NEWADDR, 7)));
+        assert!(!filter.matches(&link(libc::RTM_NEWLINK, 0, 8, "ours2")));
+        assert!(filter.matches(&link(libc::RTM_NEWLINK, 0, 7, "ours")));
+        assert!(filter.matches(&address(libc::RTM_NEWADDR, 7)));
+        assert!(filter.matches(&address(libc::RTM_DELADDR, 7)));
+        assert!(!filter.matches(&address(libc::RTM_DELADDR, 8)));
+        assert!(filter.matches(&link(libc::RTM_DELLINK, 7, 7, "ours")), "a port left the bridge");
+        assert!(filter.matches(&address(libc::RTM_DELADDR, 7)), "and the bridge is still there");
+        assert!(filter.matches(&link(libc::RTM_NEWLINK, 0, 7, "renamed")));
+        assert!(!filter.matches(&address(libc::RTM_NEWADDR, 7)), "it was renamed");
         let burst = [
             link(libc::RTM_NEWLINK, 0, 9, "ours"),
             link(libc::RTM_DELLINK, 0, 9, "ours"),
             link(libc::RTM_NEWLINK, 0, 12, "ours"),
         ];
-        assert!(news.matches(&burst.concat()));
-        assert_eq!(news.index, Some(12), "all of a datagram is read, though its first message concerned us");
+        assert!(filter.matches(&burst.concat()));
+        assert_eq!(filter.index, Some(12), "all messages of a datagram are read, even if the first matches");
     }
 
     #[test]
-    fn a_table_is_known_by_its_family_and_name() {
-        let news = TableFilter::about("ours");
+    fn a_table_matches_by_family_and_name() {
+        let filter = TableFilter::new("ours");
         let rule = |family: u8, table: &str| {
             message(
                 DELETE_RULE,
@@ -217,21 +213,20 @@ mod tests {
                 &[(TABLE_NAME, format!("{table}\0").as_bytes()), (2, b"chain\0")],
             )
         };
-        assert!(news.matches(&rule(FAMILY_INET, "ours")));
-        assert!(!news.matches(&rule(FAMILY_INET, "ours2")));
-        assert!(!news.matches(&rule(2, "ours")), "the table of this name in family ip is not ours");
+        assert!(filter.matches(&rule(FAMILY_INET, "ours")));
+        assert!(!filter.matches(&rule(FAMILY_INET, "ours2")));
+        assert!(!filter.matches(&rule(2, "ours")), "the table of this name in family ip is not ours");
         let generation = message(NEW_GENERATION, &[FAMILY_INET, 0, 0, 0], &[(1, &[0, 0, 0, 9])]);
-        assert!(!news.matches(&generation));
+        assert!(!filter.matches(&generation));
         let foreign = rule(FAMILY_INET, "kube-proxy");
-        assert!(!news.matches(&[foreign.clone(), foreign.clone()].concat()));
-        assert!(news.matches(&[foreign.clone(), foreign, rule(FAMILY_INET, "ours")].concat()));
-        assert!(news.matches(&message(DELETE_RULE, &[FAMILY_INET, 0, 0, 0], &[])), "no table is named");
+        assert!(!filter.matches(&[foreign.clone(), foreign.clone()].concat()));
+        assert!(filter.matches(&[foreign.clone(), foreign, rule(FAMILY_INET, "ours")].concat()));
+        assert!(filter.matches(&message(DELETE_RULE, &[FAMILY_INET, 0, 0, 0], &[])), "no table is named");
     }
 
     #[test]
-    fn what_cannot_be_read_may_concern_us() {
-        let (mut links, tables) =
-            (LinkFilter { name: "ours".into(), index: None }, TableFilter::about("ours"));
+    fn malformed_messages_match() {
+        let (mut links, tables) = (LinkFilter { name: "ours".into(), index: None }, TableFilter::new("ours"));
         let whole = link(libc::RTM_NEWLINK, 0, 8, "other");
         for cut in 1..MESSAGE_HEADER + LINK_HEADER {
             assert!(links.matches(&whole[..cut]), "cut at {cut}");
