@@ -8,7 +8,7 @@ use testkit::clock::now;
 use testkit::upstream::{LabelScript, ResponseOrder, ServerOptions, Upstream};
 use testkit::{Message, RecordType, ResponseCode};
 
-use crate::environment::{DNS, Daemon, Launch, PATIENCE, READY, localhost};
+use crate::fixture::{DNS, DaemonCommand, DaemonProcess, READY, WAIT_LIMIT, loopback};
 use crate::responses::data;
 
 /// Clients that ask at once, and how many of them share a socket: as many answers as one surely has room for.
@@ -16,10 +16,10 @@ const CLIENTS: usize = 1000;
 const OF_ONE_SOCKET: usize = 100;
 
 /// Answers that live for a second, told by an upstream that needs as long as `slow200` does.
-fn short_lived(mode: &str) -> (Upstream, Daemon) {
+fn short_lived(mode: &str) -> (Upstream, DaemonProcess) {
     let server_options = ServerOptions { order: ResponseOrder::OutOfOrder, ..ServerOptions::default() };
     let behaviours = LabelScript { ttl: 1, ..LabelScript::default() };
-    let upstream = Upstream::start_with(localhost(), server_options, behaviours).unwrap();
+    let upstream = Upstream::start_with(loopback(), server_options, behaviours).unwrap();
     let corefile = format!(
         ".:{DNS} {{
             bind @
@@ -34,15 +34,15 @@ fn short_lived(mode: &str) -> (Upstream, Daemon) {
         }}",
         upstream.addr()
     );
-    let daemon = Launch::new(&corefile).arg("-workers=2").start().when_ready();
+    let daemon = DaemonCommand::new(&corefile).arg("-workers=2").spawn().wait_until_ready();
     (upstream, daemon)
 }
 
 /// A socket of somebody who asks.
-fn client(daemon: &Daemon) -> UdpSocket {
+fn client(daemon: &DaemonProcess) -> UdpSocket {
     let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).unwrap();
-    socket.connect(daemon.at(DNS)).unwrap();
-    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    socket.connect(daemon.addr(DNS)).unwrap();
+    socket.set_read_timeout(Some(WAIT_LIMIT)).unwrap();
     socket
 }
 
@@ -62,7 +62,7 @@ fn hear(socket: &UdpSocket) -> Message {
 fn herd(mode: &str) {
     let name = "slow200-herd.example.";
     let (upstream, daemon) = short_lived(mode);
-    let learned = daemon.ask(name);
+    let learned = daemon.query(name);
     assert_eq!(data(&learned), ["192.0.2.1"]);
     let over = now() + Duration::from_secs(1);
     // Time itself is the condition, and asking would renew the answer.
@@ -83,7 +83,7 @@ fn herd(mode: &str) {
             );
         }
     }
-    assert!(upstream.wait_for_queries(PATIENCE, |questions| questions.len() > before));
+    assert!(upstream.wait_for_queries(WAIT_LIMIT, |questions| questions.len() > before));
     let asked = upstream.query_count(name) - before;
     // On a busy machine the new answer may end as well before all have asked.
     let most = 2 + usize::try_from(asked_at.elapsed().as_secs()).unwrap();
@@ -98,7 +98,7 @@ fn a_thousand_clients_of_an_expired_name_are_one_question() {
 }
 
 /// Asks for `name` a hundred times a second for three seconds; all get SERVFAIL.
-fn insist(daemon: &Daemon, name: &str) -> Duration {
+fn insist(daemon: &DaemonProcess, name: &str) -> Duration {
     const EACH: Duration = Duration::from_millis(10);
     let (socket, started): (UdpSocket, Instant) = (client(daemon), now());
     for number in 0..300_u32 {

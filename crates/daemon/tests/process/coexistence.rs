@@ -9,20 +9,20 @@ use testkit::RecordType;
 use testkit::client::QueryOptions;
 use testkit::upstream::Upstream;
 
-use crate::environment::{Daemon, HEALTH, Node, PATIENCE, forwarding, reached, upstream};
+use crate::fixture::{DaemonProcess, HEALTH, Node, WAIT_LIMIT, forward_corefile, upstream, wait_until};
 use crate::foreign_peer::SOCKET_FILE;
 use crate::responses::{data, get};
 
 /// With `/health` too, and what it says in braces.
 fn served(upstream: &Upstream, health: &str) -> String {
-    forwarding(upstream, "force_tcp").replace("ready", &format!("health @:{HEALTH} {health}\n ready"))
+    forward_corefile(upstream, "force_tcp").replace("ready", &format!("health @:{HEALTH} {health}\n ready"))
 }
 
 /// A successor that has taken over from `before`, which leaves.
-fn followed(node: &Node, corefile: &str, before: Daemon) -> Daemon {
-    let after = node.launch(corefile).start();
-    after.says("took over");
-    let after = after.when_ready();
+fn followed(node: &Node, corefile: &str, before: DaemonProcess) -> DaemonProcess {
+    let after = node.command(corefile).spawn();
+    after.wait_for_log("took over");
+    let after = after.wait_until_ready();
     assert_eq!(before.terminate().code, Some(0));
     after
 }
@@ -31,9 +31,9 @@ fn followed(node: &Node, corefile: &str, before: Daemon) -> Daemon {
 fn a_socket_of_the_hand_over_that_somebody_removes_is_made_again() {
     let upstream = upstream();
     let (node, corefile) = (Node::new(), served(&upstream, ""));
-    let before = node.launch(&corefile).start().when_ready();
+    let before = node.command(&corefile).spawn().wait_until_ready();
     fs::remove_file(node.directory.join(SOCKET_FILE)).unwrap();
-    before.says("[WARNING] the hand-over socket was removed: created again");
+    before.wait_for_log("[WARNING] the hand-over socket was removed: created again");
     let after = followed(&node, &corefile, before);
     assert_eq!(after.terminate().code, Some(0));
     assert_eq!(node.files(), Vec::<String>::new());
@@ -44,18 +44,18 @@ fn one_that_was_hidden_behind_another_can_be_met_when_that_ends() {
     let upstream = upstream();
     let (node, corefile) = (Node::new(), served(&upstream, ""));
     for end in [Signal::SIGTERM, Signal::SIGKILL] {
-        let first = node.launch(&corefile).start().when_ready();
+        let first = node.command(&corefile).spawn().wait_until_ready();
         first.signal(Signal::SIGSTOP);
-        let second = node.launch(&corefile).start();
-        second.says("starting beside it");
-        second.says("nodelocaldns-");
+        let second = node.command(&corefile).spawn();
+        second.wait_for_log("starting beside it");
+        second.wait_for_log("nodelocaldns-");
         first.signal(Signal::SIGCONT);
-        let second = second.when_ready();
+        let second = second.wait_until_ready();
         second.signal(end);
-        second.end();
-        first.says("created again");
+        second.wait_for_exit();
+        first.wait_for_log("created again");
         let third = followed(&node, &corefile, first);
-        assert_eq!(data(&third.ask("ok-1.example.")), ["192.0.2.1"]);
+        assert_eq!(data(&third.query("ok-1.example.")), ["192.0.2.1"]);
         assert_eq!(third.terminate().code, Some(0));
     }
 }
@@ -64,24 +64,24 @@ fn one_that_was_hidden_behind_another_can_be_met_when_that_ends() {
 fn who_has_given_back_says_nothing_about_the_node_any_more() {
     let upstream = upstream();
     let (node, corefile) = (Node::new(), served(&upstream, ""));
-    let before = node.launch(&corefile).start().when_ready();
-    let after = node.launch(&corefile).start();
-    after.says("took over");
-    let after = after.when_ready();
+    let before = node.command(&corefile).spawn().wait_until_ready();
+    let after = node.command(&corefile).spawn();
+    after.wait_for_log("took over");
+    let after = after.wait_until_ready();
     // It waits for this client before it ends.
     let mut client = after.connect();
     client.send("ok-1.example.", RecordType::A, &QueryOptions::tcp()).unwrap();
     assert_eq!(data(&client.receive().unwrap()), ["192.0.2.1"]);
     after.signal(Signal::SIGTERM);
-    after.says("the predecessor keeps serving");
+    after.wait_for_log("the predecessor keeps serving");
     let listen = move || client.receive().is_err();
     let waiting = Builder::new().name("client".to_owned()).spawn(listen).unwrap();
     while !waiting.is_finished() {
         assert_eq!(before.ready(), Some(200));
-        assert_eq!(get(before.at(HEALTH), "/health").unwrap().0, 200);
+        assert_eq!(get(before.addr(HEALTH), "/health").unwrap().0, 200);
     }
     assert!(waiting.join().unwrap(), "it is let go without another answer");
-    assert_eq!(after.end().code, Some(0));
+    assert_eq!(after.wait_for_exit().code, Some(0));
     assert_eq!(before.terminate().code, Some(0));
 }
 
@@ -89,16 +89,16 @@ fn who_has_given_back_says_nothing_about_the_node_any_more() {
 fn a_start_that_fails_leaves_the_snapshot_for_the_next() {
     let upstream = upstream();
     let (node, corefile) = (Node::new(), served(&upstream, ""));
-    let before = node.launch(&corefile).start().when_ready();
-    assert_eq!(data(&before.ask("ok-1.example.")), ["192.0.2.1"]);
-    assert!(reached(PATIENCE, || node.files().contains(&"cache.snapshot".to_owned())));
+    let before = node.command(&corefile).spawn().wait_until_ready();
+    assert_eq!(data(&before.query("ok-1.example.")), ["192.0.2.1"]);
+    assert!(wait_until(WAIT_LIMIT, || node.files().contains(&"cache.snapshot".to_owned())));
     before.signal(Signal::SIGKILL);
-    before.end();
+    before.wait_for_exit();
     let taken = TcpListener::bind((node.ip, HEALTH)).unwrap();
-    assert_eq!(node.launch(&corefile).start().end().code, Some(1));
+    assert_eq!(node.command(&corefile).spawn().wait_for_exit().code, Some(1));
     drop(taken);
-    let after = node.launch(&corefile).start().when_ready();
-    after.says("1 cache entries from a snapshot");
+    let after = node.command(&corefile).spawn().wait_until_ready();
+    after.wait_for_log("1 cache entries from a snapshot");
     assert_eq!(after.terminate().code, Some(0));
     assert_eq!(node.files(), Vec::<String>::new());
 }
@@ -107,16 +107,16 @@ fn a_start_that_fails_leaves_the_snapshot_for_the_next() {
 fn a_successor_that_comes_in_the_lameduck_takes_over() {
     let upstream = upstream();
     let (node, corefile) = (Node::new(), served(&upstream, "{\n lameduck 30s\n }"));
-    let before = node.launch(&corefile).start().when_ready();
-    assert_eq!(data(&before.ask("ok-1.example.")), ["192.0.2.1"]);
+    let before = node.command(&corefile).spawn().wait_until_ready();
+    assert_eq!(data(&before.query("ok-1.example.")), ["192.0.2.1"]);
     before.signal(Signal::SIGTERM);
-    before.says("Going into lameduck mode");
-    let after = node.launch(&corefile).start();
-    after.says("1 cache entries");
-    after.says("took over");
-    assert_eq!(before.end().code, Some(0), "long before the lameduck is over");
-    let after = after.when_ready();
+    before.wait_for_log("Going into lameduck mode");
+    let after = node.command(&corefile).spawn();
+    after.wait_for_log("1 cache entries");
+    after.wait_for_log("took over");
+    assert_eq!(before.wait_for_exit().code, Some(0), "long before the lameduck is over");
+    let after = after.wait_until_ready();
     after.signal(Signal::SIGINT);
     after.signal(Signal::SIGTERM);
-    after.end();
+    after.wait_for_exit();
 }

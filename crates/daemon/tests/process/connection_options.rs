@@ -13,7 +13,7 @@ use testkit::upstream::{
 };
 use testkit::{Message, RecordType, ResponseCode};
 
-use crate::environment::{DNS, Daemon, PATIENCE, READY, localhost, own_address, upstream};
+use crate::fixture::{DNS, DaemonProcess, READY, WAIT_LIMIT, loopback, unique_address, upstream};
 use crate::responses::{code, data};
 
 /// Connections of one worker to one upstream at most, silent ones included.
@@ -22,14 +22,14 @@ const HARD_LIMIT: u64 = 16;
 /// An upstream that answers each question when it is ready.
 fn unordered() -> Upstream {
     let server_options = ServerOptions { order: ResponseOrder::OutOfOrder, ..ServerOptions::default() };
-    Upstream::start_with(localhost(), server_options, LabelScript::default()).unwrap()
+    Upstream::start_with(loopback(), server_options, LabelScript::default()).unwrap()
 }
 
 /// Asks for all `names`, so many at a time, each once, and gives the answers; each has the question it was asked.
-fn ask_all(daemon: &Daemon, names: &[String], window: usize) -> Vec<Message> {
+fn ask_all(daemon: &DaemonProcess, names: &[String], window: usize) -> Vec<Message> {
     let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).unwrap();
-    socket.connect(daemon.at(DNS)).unwrap();
-    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    socket.connect(daemon.addr(DNS)).unwrap();
+    socket.set_read_timeout(Some(WAIT_LIMIT)).unwrap();
     let mut answers = Vec::new();
     let mut sent = 0;
     while answers.len() < names.len() {
@@ -56,12 +56,12 @@ fn names(behaviour: &str, count: usize) -> Vec<String> {
 #[test]
 fn a_connection_is_not_used_beyond_its_age_however_busy() {
     let upstream = upstream();
-    let daemon = Daemon::forwarding_to(&upstream, "force_tcp\n expire 500ms\n max_age 500ms");
+    let daemon = DaemonProcess::forwarding_to(&upstream, "force_tcp\n expire 500ms\n max_age 500ms");
     let mut number = 0;
     let started = now();
     while upstream.connections().accepted < 4 {
-        assert!(started.elapsed() < PATIENCE);
-        assert_eq!(data(&daemon.ask(&format!("ok-{number}.example."))), ["192.0.2.1"]);
+        assert!(started.elapsed() < WAIT_LIMIT);
+        assert_eq!(data(&daemon.query(&format!("ok-{number}.example."))), ["192.0.2.1"]);
         number += 1;
     }
     let mut ages: HashMap<u64, Vec<ReceivedQuery>> = HashMap::new();
@@ -72,17 +72,17 @@ fn a_connection_is_not_used_beyond_its_age_however_busy() {
         let used = questions.last().unwrap().received_at - questions.first().unwrap().received_at;
         assert!(used < Duration::from_secs(1), "{connection}: {used:?}");
     }
-    assert_eq!(daemon.complaints(), Vec::<String>::new());
+    assert_eq!(daemon.warnings(), Vec::<String>::new());
     assert_eq!(daemon.metric("nodelocaldns_upstream_retries_total"), 0, "they were left before they ended");
 }
 
 #[test]
 fn an_idle_connection_is_closed_when_it_expires() {
     let upstream = upstream();
-    let daemon = Daemon::forwarding_to(&upstream, "force_tcp\n expire 200ms");
+    let daemon = DaemonProcess::forwarding_to(&upstream, "force_tcp\n expire 200ms");
     for number in 1..=2 {
-        assert_eq!(data(&daemon.ask(&format!("ok-{number}.example."))), ["192.0.2.1"]);
-        assert!(upstream.wait_for_connections(PATIENCE, |now| now.accepted == number && now.open == 0));
+        assert_eq!(data(&daemon.query(&format!("ok-{number}.example."))), ["192.0.2.1"]);
+        assert!(upstream.wait_for_connections(WAIT_LIMIT, |now| now.accepted == number && now.open == 0));
     }
     assert_eq!(daemon.metric("nodelocaldns_upstream_retries_total"), 0, "we closed them");
 }
@@ -90,30 +90,30 @@ fn an_idle_connection_is_closed_when_it_expires() {
 #[test]
 fn no_more_idle_connections_are_kept_than_wanted() {
     let upstream = upstream();
-    let daemon = Daemon::forwarding_to(&upstream, "force_tcp\n max_idle_conns 2");
+    let daemon = DaemonProcess::forwarding_to(&upstream, "force_tcp\n max_idle_conns 2");
     ask_all(&daemon, &names("slow100", 16), 16);
     assert!(upstream.connections().max_open > 2);
-    assert!(upstream.wait_for_connections(PATIENCE, |now| now.open <= 2), "{:?}", upstream.connections());
+    assert!(upstream.wait_for_connections(WAIT_LIMIT, |now| now.open <= 2), "{:?}", upstream.connections());
     let opened = upstream.connections().accepted;
-    assert_eq!(data(&daemon.ask("ok-1.example.")), ["192.0.2.1"]);
+    assert_eq!(data(&daemon.query("ok-1.example.")), ["192.0.2.1"]);
     assert_eq!(upstream.connections().accepted, opened, "one that was kept is used");
 }
 
 #[test]
 fn questions_leave_from_the_address_they_are_told() {
     let upstream = upstream();
-    let source = own_address();
-    let daemon = Daemon::forwarding_to(&upstream, &format!("prefer_udp\n source_address {source}"));
-    assert_eq!(data(&daemon.ask("tc-1.example.")), ["192.0.2.1"]);
+    let source = unique_address();
+    let daemon = DaemonProcess::forwarding_to(&upstream, &format!("prefer_udp\n source_address {source}"));
+    assert_eq!(data(&daemon.query("tc-1.example.")), ["192.0.2.1"]);
     let asked: Vec<_> = upstream.queries().iter().map(|one| (one.transport, one.peer.ip())).collect();
     assert_eq!(asked, [(Transport::Udp, source.into()), (Transport::Tcp, source.into())]);
 }
 
 #[test]
 fn a_refused_dial_is_shared_by_those_who_wait_for_it() {
-    let closed = ClosedPort::bind(localhost()).unwrap();
+    let closed = ClosedPort::bind(loopback()).unwrap();
     let to = closed.addr();
-    let daemon = Daemon::start(&format!(
+    let daemon = DaemonProcess::start(&format!(
         ".:{DNS} {{\n bind @\n forward . {to} {{\n force_tcp\n }}\n prometheus @:9253\n ready @:{READY}\n }}"
     ));
     let asked = now();
@@ -134,7 +134,7 @@ fn whatever_an_upstream_does_everyone_gets_the_answer_to_their_own_question() {
 }
 
 fn everyone_gets_their_own_answer(upstream: &Upstream) {
-    let daemon = Daemon::forwarding_to(upstream, "force_tcp");
+    let daemon = DaemonProcess::forwarding_to(upstream, "force_tcp");
     ask_all(&daemon, &names("ok", 8), 8);
     let honest = ["ok", "slow20", "drip", "big-40"];
     let hostile = ["wrongid", "wrongq", "garbage", "rst", "fin", "silent"];
@@ -152,16 +152,16 @@ fn everyone_gets_their_own_answer(upstream: &Upstream) {
         }
     }
     assert!(daemon.metric("nodelocaldns_upstream_mismatches_total") > 0);
-    let honest = daemon.ask("ok-after.example.");
+    let honest = daemon.query("ok-after.example.");
     assert_eq!((code(&honest), data(&honest)), (ResponseCode::NoError, vec!["192.0.2.1".to_owned()]));
-    assert!(upstream.wait_for_connections(PATIENCE, |now| now.open <= HARD_LIMIT));
+    assert!(upstream.wait_for_connections(WAIT_LIMIT, |now| now.open <= HARD_LIMIT));
 }
 
 /// A Service whose first connections lead to a pod that is gone, and the others to `behind`; gives its address.
 fn with_dead_pod(behind: SocketAddr) -> SocketAddr {
     // Shorter than the time after which anything is asked again.
     const DEAD: Duration = Duration::from_millis(300);
-    let listener = TcpListener::bind(localhost()).unwrap();
+    let listener = TcpListener::bind(loopback()).unwrap();
     let service = listener.local_addr().unwrap();
     let serving = Builder::new().name(format!("service {service}")).spawn(move || {
         let (mut dead, mut first) = (Vec::new(), None);
@@ -191,13 +191,13 @@ fn with_dead_pod(behind: SocketAddr) -> SocketAddr {
 fn questions_caught_by_a_dead_pod_are_answered_by_another_and_later_ones_do_not_meet_it() {
     let upstream = upstream();
     let service = with_dead_pod(upstream.addr());
-    let daemon = Daemon::start(&format!(
+    let daemon = DaemonProcess::start(&format!(
         ".:{DNS} {{\n bind @\n forward . {service} {{\n force_tcp\n }}\n prometheus @:9253\n ready @:{READY}\n }}"
     ));
     let answers = ask_all(&daemon, &names("ok", 64), 64);
     assert!(answers.iter().all(|answer| answer.answers.len() == 1));
     for number in 0..20 {
-        let later = daemon.ask(&format!("ok-later-{number}.example."));
+        let later = daemon.query(&format!("ok-later-{number}.example."));
         assert_eq!(data(&later), ["192.0.2.1"]);
         assert!(later.elapsed < Duration::from_secs(1), "{:?}", later.elapsed);
     }
@@ -209,7 +209,7 @@ fn questions_caught_by_a_dead_pod_are_answered_by_another_and_later_ones_do_not_
 fn a_thousand_questions_share_few_connections_and_no_two_open_ones_an_id() {
     const SLOW: Duration = Duration::from_millis(60);
     let upstream = unordered();
-    let daemon = Daemon::forwarding_to(&upstream, "force_tcp");
+    let daemon = DaemonProcess::forwarding_to(&upstream, "force_tcp");
     let answers = ask_all(&daemon, &names("slow60", 1000), 1000);
     assert!(answers.iter().all(|answer| answer.answers.len() == 1));
     assert!(upstream.connections().max_open <= HARD_LIMIT, "{:?}", upstream.connections());

@@ -8,24 +8,24 @@ use std::path::Path;
 use nix::sys::signal::Signal;
 use nix::unistd::geteuid;
 
-use crate::environment::{Daemon, Node, forwarding, upstream};
+use crate::fixture::{DaemonProcess, Node, forward_corefile, upstream};
 use crate::foreign_peer::SOCKET_FILE;
 use crate::responses::data;
 
 /// Two daemons, one after the other, hand over whatever lies in the place of the socket, and nothing of it stays.
 fn is_replaced(lay: impl FnOnce(&Path)) {
     let (upstream, node) = (upstream(), Node::new());
-    let corefile = forwarding(&upstream, "");
+    let corefile = forward_corefile(&upstream, "");
     lay(&node.directory.join(SOCKET_FILE));
-    let daemon = node.launch(&corefile).start().when_ready();
-    assert_eq!(daemon.complaints(), Vec::<String>::new());
+    let daemon = node.command(&corefile).spawn().wait_until_ready();
+    assert_eq!(daemon.warnings(), Vec::<String>::new());
     let found = fs::symlink_metadata(node.directory.join(SOCKET_FILE)).unwrap();
     assert!(found.file_type().is_socket());
     assert_eq!(found.permissions().mode() & 0o777, 0o700);
-    let successor = node.launch(&corefile).start();
-    successor.says("took over");
+    let successor = node.command(&corefile).spawn();
+    successor.wait_for_log("took over");
     assert_eq!(daemon.terminate().code, Some(0));
-    assert_eq!(successor.when_ready().terminate().code, Some(0));
+    assert_eq!(successor.wait_until_ready().terminate().code, Some(0));
     assert_eq!(node.files(), Vec::<String>::new());
 }
 
@@ -59,13 +59,13 @@ fn a_socket_of_another_kind_is_replaced() {
 #[test]
 fn what_a_killed_instance_left_is_replaced() {
     let (upstream, node) = (upstream(), Node::new());
-    let corefile = forwarding(&upstream, "");
-    let killed = node.launch(&corefile).start().when_ready();
+    let corefile = forward_corefile(&upstream, "");
+    let killed = node.command(&corefile).spawn().wait_until_ready();
     killed.signal(Signal::SIGKILL);
-    assert_eq!(killed.end().code, None);
+    assert_eq!(killed.wait_for_exit().code, None);
     assert_eq!(node.files(), [SOCKET_FILE]);
-    let daemon = node.launch(&corefile).start().when_ready();
-    assert_eq!(daemon.complaints(), Vec::<String>::new());
+    let daemon = node.command(&corefile).spawn().wait_until_ready();
+    assert_eq!(daemon.warnings(), Vec::<String>::new());
     assert_eq!(daemon.terminate().code, Some(0));
     assert_eq!(node.files(), Vec::<String>::new());
 }
@@ -73,16 +73,16 @@ fn what_a_killed_instance_left_is_replaced() {
 /// It serves, says `line` and no other that is a warning, and touches nothing.
 fn serves_without_hand_over(node: &Node, directory: &Path, line: &str) {
     let upstream = upstream();
-    let launch = node.launch(&forwarding(&upstream, ""));
-    let daemon = launch.arg(&format!("-handover-dir={}", directory.display())).start().when_ready();
-    assert_eq!(data(&daemon.ask("ok-1.example.")), ["192.0.2.1"]);
+    let command = node.command(&forward_corefile(&upstream, ""));
+    let daemon = command.arg(&format!("-handover-dir={}", directory.display())).spawn().wait_until_ready();
+    assert_eq!(data(&daemon.query("ok-1.example.")), ["192.0.2.1"]);
     complained_once(&daemon, line);
     assert_eq!(daemon.terminate().code, Some(0));
 }
 
-fn complained_once(daemon: &Daemon, line: &str) {
-    daemon.says(line);
-    assert_eq!(daemon.complaints().len(), 1, "{:?}", daemon.heard());
+fn complained_once(daemon: &DaemonProcess, line: &str) {
+    daemon.wait_for_log(line);
+    assert_eq!(daemon.warnings().len(), 1, "{:?}", daemon.log_lines());
 }
 
 #[test]
@@ -100,8 +100,8 @@ fn a_directory_in_the_place_of_the_socket_stays() {
 fn a_directory_open_to_all_is_closed() {
     let node = Node::new();
     fs::set_permissions(&node.directory, Permissions::from_mode(0o1777)).unwrap();
-    let daemon = node.launch(&forwarding(&upstream(), "")).start();
-    daemon.says("nodelocaldns-");
+    let daemon = node.command(&forward_corefile(&upstream(), "")).spawn();
+    daemon.wait_for_log("nodelocaldns-");
     assert_eq!(node.directory.metadata().unwrap().permissions().mode() & 0o7777, 0o700);
     assert_eq!(daemon.terminate().code, Some(0));
 }

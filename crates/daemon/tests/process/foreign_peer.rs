@@ -9,7 +9,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::thread::{Builder, JoinHandle};
 
-use crate::environment::{Node, PATIENCE};
+use crate::fixture::{Node, WAIT_LIMIT};
 
 pub(crate) const HELLO: u16 = 1;
 pub(crate) const WELCOME: u16 = 2;
@@ -62,8 +62,8 @@ pub(crate) fn pose(node: &Node, conduct: impl FnOnce(Stranger) + Send + 'static)
 
 impl Stranger {
     fn at(stream: UnixStream) -> Self {
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        stream.set_write_timeout(Some(PATIENCE)).unwrap();
+        stream.set_read_timeout(Some(WAIT_LIMIT)).unwrap();
+        stream.set_write_timeout(Some(WAIT_LIMIT)).unwrap();
         Self { stream, heard: Vec::new(), descriptors: VecDeque::new() }
     }
 
@@ -102,7 +102,7 @@ impl Stranger {
             let (mut octets, mut descriptors) = (vec![0; 4096], Vec::new());
             let received = linux::scm_rights::receive(self.stream.as_fd(), &mut octets, &mut descriptors);
             self.descriptors.extend(descriptors);
-            match received.unwrap_or_else(|error| panic!("no message within {PATIENCE:?}: {error}")) {
+            match received.unwrap_or_else(|error| panic!("no message within {WAIT_LIMIT:?}: {error}")) {
                 0 => return None,
                 received => self.heard.extend(&octets[..received]),
             }

@@ -8,7 +8,7 @@ use socket2::{Domain, SockAddr, Socket, Type};
 use testkit::RecordType;
 use testkit::client::QueryOptions;
 
-use crate::environment::{DNS, Daemon, Node, PATIENCE, forwarding, upstream};
+use crate::fixture::{DNS, DaemonProcess, Node, WAIT_LIMIT, forward_corefile, upstream};
 use crate::foreign_peer::{
     BLOCK, ENTRIES, Letter, OFFERED, PACKED, RESUMED, RETURNED, SOCKET, STOPPED, Stranger, TAKEN, WELCOME,
     letter, pose,
@@ -25,15 +25,15 @@ fn starts_in_spite_of(lines: &[String], conduct: impl FnOnce(Stranger, SocketAdd
     let (upstream, node) = (upstream(), Node::new());
     let address = (node.ip, DNS).into();
     let stranger = pose(&node, move |stranger| conduct(stranger, address));
-    let daemon = node.launch(&forwarding(&upstream, "")).start().when_ready();
-    assert_eq!(data(&daemon.ask("ok-1.example.")), ["192.0.2.1"]);
-    assert_eq!(data(&daemon.ask_with("ok-2.example.", &QueryOptions::tcp())), ["192.0.2.1"]);
+    let daemon = node.command(&forward_corefile(&upstream, "")).spawn().wait_until_ready();
+    assert_eq!(data(&daemon.query("ok-1.example.")), ["192.0.2.1"]);
+    assert_eq!(data(&daemon.query_with("ok-2.example.", &QueryOptions::tcp())), ["192.0.2.1"]);
     for line in lines {
-        daemon.says(line);
+        daemon.wait_for_log(line);
     }
     stranger.join().unwrap();
     let warned = lines.iter().filter(|line| line.starts_with("[WARNING]")).count();
-    assert_eq!(daemon.complaints().len(), warned, "{:?}", daemon.heard());
+    assert_eq!(daemon.warnings().len(), warned, "{:?}", daemon.log_lines());
     let end = daemon.terminate();
     assert_eq!((end.code, end.stderr), (Some(0), Vec::new()));
     assert_eq!(node.files(), Vec::<String>::new());
@@ -158,7 +158,7 @@ fn one_that_does_not_stop_in_time_is_told_and_its_queue_is_not_lost() {
     let address: SocketAddr = (node.ip, DNS).into();
     let offered = sockets(address);
     let queued = UdpSocket::bind("127.0.0.1:0").unwrap();
-    queued.set_read_timeout(Some(PATIENCE)).unwrap();
+    queued.set_read_timeout(Some(WAIT_LIMIT)).unwrap();
     let query =
         QueryOptions::default().message(77, "ok-queued.example.", RecordType::A).unwrap().to_vec().unwrap();
     queued.send_to(&query, address).unwrap();
@@ -177,14 +177,14 @@ fn one_that_does_not_stop_in_time_is_told_and_its_queue_is_not_lost() {
         stranger.say(RESUMED, b"");
         assert_eq!(returned, Some(RETURNED));
     });
-    let daemon = node.launch(&forwarding(&upstream, "")).start();
-    daemon.says("[WARNING] the predecessor has not confirmed that it stopped reading: no message from the peer for 2s");
-    let daemon = daemon.when_ready();
+    let daemon = node.command(&forward_corefile(&upstream, "")).spawn();
+    daemon.wait_for_log("[WARNING] the predecessor has not confirmed that it stopped reading: no message from the peer for 2s");
+    let daemon = daemon.wait_until_ready();
     let mut answer = [0; 512];
     let length = queued.recv(&mut answer).unwrap();
     assert_eq!((&answer[..2], answer[3] & 15, length > query.len()), ([0, 77].as_slice(), 0, true));
-    assert_eq!(daemon.complaints().len(), 1, "{:?}", daemon.heard());
-    assert_eq!(data(&daemon.ask("ok-1.example.")), ["192.0.2.1"]);
+    assert_eq!(daemon.warnings().len(), 1, "{:?}", daemon.log_lines());
+    assert_eq!(data(&daemon.query("ok-1.example.")), ["192.0.2.1"]);
     let end = daemon.terminate();
     assert_eq!(end.code, Some(0));
     assert!(end.stdout.iter().any(|line| line.contains("the predecessor keeps serving")), "{end:?}");
@@ -266,19 +266,19 @@ fn more_descriptors_than_there_is_room_for_are_refused() {
         stranger.pass("udp 192.0.2.1:53", &[pipe.as_fd(); 253]);
         stranger.hears_out();
     });
-    let launch = node.launch(&forwarding(&upstream, "")).descriptors(100);
-    let daemon = launch.start().when_ready();
-    daemon.says("is the limit of open files reached?; starting beside it");
+    let command = node.command(&forward_corefile(&upstream, "")).descriptors(100);
+    let daemon = command.spawn().wait_until_ready();
+    daemon.wait_for_log("is the limit of open files reached?; starting beside it");
     stranger.join().unwrap();
-    assert_eq!(data(&daemon.ask("ok-1.example.")), ["192.0.2.1"]);
+    assert_eq!(data(&daemon.query("ok-1.example.")), ["192.0.2.1"]);
     assert_eq!(daemon.terminate().code, Some(0));
 }
 
 /// What a real instance gives that has answered for `ok-1.example` and `ok-2.example`, and is no more.
 fn last_will(node: &Node, corefile: &str) -> Vec<Letter> {
-    let before = node.launch(corefile).start().when_ready();
+    let before = node.command(corefile).spawn().wait_until_ready();
     for name in ["ok-1.example.", "ok-2.example."] {
-        before.ask(name);
+        before.query(name);
     }
     let (_stranger, given) = Stranger::claim(node);
     assert_eq!(before.terminate().code, Some(0));
@@ -320,7 +320,7 @@ impl Parcel<'_> {
 }
 
 /// Starts a daemon with the cache of a predecessor that gives `entries` in its name.
-fn started_with(node: &Node, corefile: &str, blocks: Vec<Vec<u8>>, entries: Vec<Vec<u8>>) -> Daemon {
+fn started_with(node: &Node, corefile: &str, blocks: Vec<Vec<u8>>, entries: Vec<Vec<u8>>) -> DaemonProcess {
     let stranger = pose(node, move |mut stranger| {
         stranger.is_greeted();
         stranger.say(WELCOME, b"version 1.0.0\n");
@@ -335,7 +335,7 @@ fn started_with(node: &Node, corefile: &str, blocks: Vec<Vec<u8>>, entries: Vec<
         assert_eq!(stranger.hear().unwrap().kind, TAKEN);
         stranger.say(STOPPED, b"");
     });
-    let daemon = node.launch(corefile).start().when_ready();
+    let daemon = node.command(corefile).spawn().wait_until_ready();
     stranger.join().unwrap();
     daemon
 }
@@ -343,7 +343,7 @@ fn started_with(node: &Node, corefile: &str, blocks: Vec<Vec<u8>>, entries: Vec<
 #[test]
 fn entries_that_make_no_sense_are_not_told() {
     let (upstream, node) = (upstream(), Node::new());
-    let corefile = forwarding(&upstream, "");
+    let corefile = forward_corefile(&upstream, "");
     let given = last_will(&node, &corefile);
     let octets =
         |kind| given.iter().filter(move |letter| letter.kind == kind).map(|letter| letter.octets.clone());
@@ -367,20 +367,20 @@ fn entries_that_make_no_sense_are_not_told() {
     let count = senseless.len();
     let torn = [0xff; 100].to_vec();
     let daemon = started_with(&node, &corefile, blocks.clone(), vec![senseless.concat(), torn]);
-    daemon.says(&format!("received 0 sockets and 0 cache entries ({count} rejected)"));
-    assert_eq!(daemon.complaints(), Vec::<String>::new());
+    daemon.wait_for_log(&format!("received 0 sockets and 0 cache entries ({count} rejected)"));
+    assert_eq!(daemon.warnings(), Vec::<String>::new());
     let asked = upstream.queries().len();
     for name in ["ok-1.example.", "ok-2.example."] {
-        assert_eq!(data(&daemon.ask(name)), ["192.0.2.1"]);
+        assert_eq!(data(&daemon.query(name)), ["192.0.2.1"]);
     }
     assert_eq!(upstream.queries().len(), asked + 2);
     assert_eq!(daemon.terminate().code, Some(0));
     // What makes sense is told, under any number, but never for longer than this instance would.
     let sound = [one.with(10, &[0xff; 4]), two.with(0, &[0xff, 0xff])].concat();
     let daemon = started_with(&node, &corefile, blocks, vec![sound]);
-    daemon.says("and 2 cache entries (0 rejected)");
+    daemon.wait_for_log("and 2 cache entries (0 rejected)");
     for name in ["ok-1.example.", "ok-2.example."] {
-        let reply = daemon.ask(name);
+        let reply = daemon.query(name);
         assert!(reply.message.answers[0].ttl <= 30, "{reply:?}");
     }
     assert_eq!(upstream.queries().len(), asked + 2);

@@ -6,7 +6,7 @@ use std::os::fd::OwnedFd;
 use socket2::Socket;
 use testkit::upstream::Upstream;
 
-use crate::environment::{DNS, Daemon, Node, PATIENCE, forwarding, reached, upstream};
+use crate::fixture::{DNS, DaemonProcess, Node, WAIT_LIMIT, forward_corefile, upstream, wait_until};
 use crate::foreign_peer::{
     ASKED, HELLO, Letter, RESUMED, RETURNED, SOCKET, SOCKET_FILE, STATUS, STOPPED, Stranger, TAKEN, WELCOME,
     letter,
@@ -18,34 +18,34 @@ use crate::responses::data;
 struct Scene {
     node: Node,
     upstream: Upstream,
-    daemon: Daemon,
+    daemon: DaemonProcess,
 }
 
 impl Scene {
     fn set() -> Self {
         let (node, upstream) = (Node::new(), upstream());
-        let daemon = node.launch(&forwarding(&upstream, "")).start().when_ready();
+        let daemon = node.command(&forward_corefile(&upstream, "")).spawn().wait_until_ready();
         Self { node, upstream, daemon }
     }
 
     /// Nothing is lost while strangers do as they do, and a successor takes over at the end.
-    fn withstands(self, conduct: impl FnOnce(&Node, &Daemon)) {
+    fn withstands(self, conduct: impl FnOnce(&Node, &DaemonProcess)) {
         let load = Load::start((self.node.ip, DNS).into());
-        load.goes_on();
+        load.wait_for_progress();
         conduct(&self.node, &self.daemon);
-        load.goes_on();
-        load.stop().is_without_loss();
+        load.wait_for_progress();
+        load.stop().assert_no_loss();
         self.ends_succeeded();
     }
 
     fn ends_succeeded(self) {
-        let successor = self.node.launch(&forwarding(&self.upstream, "")).start();
-        successor.says("took over");
-        let successor = successor.when_ready();
+        let successor = self.node.command(&forward_corefile(&self.upstream, "")).spawn();
+        successor.wait_for_log("took over");
+        let successor = successor.wait_until_ready();
         let end = self.daemon.terminate();
         assert_eq!((end.code, end.stderr), (Some(0), Vec::new()));
-        assert_eq!(data(&successor.ask("ok-1.example.")), ["192.0.2.1"]);
-        assert_eq!(successor.complaints(), Vec::<String>::new());
+        assert_eq!(data(&successor.query("ok-1.example.")), ["192.0.2.1"]);
+        assert_eq!(successor.warnings(), Vec::<String>::new());
         assert_eq!(successor.terminate().code, Some(0));
         assert_eq!(self.node.files(), Vec::<String>::new());
     }
@@ -63,7 +63,7 @@ fn sockets(given: Vec<Letter>) -> Vec<OwnedFd> {
 #[test]
 fn what_is_given_is_as_the_form_of_messages_says() {
     let scene = Scene::set();
-    scene.daemon.ask("ok-1.example.");
+    scene.daemon.query("ok-1.example.");
     let (stranger, given) = Stranger::claim(&scene.node);
     assert!(given.iter().all(|letter| letter.version == 1));
     let kinds: Vec<u16> = given.iter().map(|letter| letter.kind).collect();
@@ -94,7 +94,7 @@ fn fifty_that_say_nothing_keep_nobody_out() {
         silent.into_iter().for_each(Stranger::hears_out);
         let (_stranger, given) = Stranger::claim(node);
         assert_eq!(sockets(given).len(), 5);
-        assert_eq!(daemon.complaints(), Vec::<String>::new());
+        assert_eq!(daemon.warnings(), Vec::<String>::new());
     });
 }
 
@@ -112,7 +112,7 @@ fn one_that_takes_the_sockets_and_goes_changes_nothing() {
             let (stranger, given) = Stranger::claim(node);
             drop((stranger, given));
         }
-        daemon.says("[WARNING] a successor has not taken over: the peer has closed the connection");
+        daemon.wait_for_log("[WARNING] a successor has not taken over: the peer has closed the connection");
         // One that stays longer, with the sockets.
         let (stranger, given) = Stranger::claim(node);
         assert_eq!(sockets(given).len(), 5);
@@ -131,7 +131,7 @@ fn one_that_leaves_half_way_changes_nothing() {
         stranger.utter(&hello);
         assert_eq!(stranger.hear().unwrap().kind, WELCOME);
         drop(stranger);
-        daemon.says("a successor has not taken over: the peer has closed the connection");
+        daemon.wait_for_log("a successor has not taken over: the peer has closed the connection");
     });
 }
 
@@ -143,20 +143,20 @@ fn when_one_takes_over_and_dies_the_one_before_reads_on() {
             stranger.say(TAKEN, b"");
             assert_eq!(stranger.hear().unwrap().kind, STOPPED);
             drop((stranger, given));
-            assert!(resumed(daemon, round), "{:?}", daemon.heard());
+            assert!(resumed(daemon, round), "{:?}", daemon.log_lines());
         }
-        daemon.says("[WARNING] the successor has exited without handing back");
+        daemon.wait_for_log("[WARNING] the successor has exited without handing back");
         // Not even the answer is waited for.
         let (mut stranger, given) = Stranger::claim(node);
         stranger.say(TAKEN, b"");
         drop((stranger, given));
-        assert!(resumed(daemon, 4), "{:?}", daemon.heard());
+        assert!(resumed(daemon, 4), "{:?}", daemon.log_lines());
     });
 }
 
-fn resumed(daemon: &Daemon, times: u64) -> bool {
-    reached(PATIENCE, || {
-        let back = daemon.heard().iter().filter(|line| line.contains("active again")).count();
+fn resumed(daemon: &DaemonProcess, times: u64) -> bool {
+    wait_until(WAIT_LIMIT, || {
+        let back = daemon.log_lines().iter().filter(|line| line.contains("active again")).count();
         u64::try_from(back).unwrap() == times
     })
 }
@@ -196,10 +196,13 @@ fn who_does_not_begin_as_one_does_is_turned_away() {
             stranger.utter(octets);
             stranger.hears_out();
         }
-        daemon
-            .says("[WARNING] hand-over connection rejected: the peer does not speak the hand-over protocol");
-        daemon.says("[WARNING] hand-over connection rejected: messages and descriptors do not match");
-        daemon.says("[WARNING] hand-over connection rejected: a message of 4294967295 octets is too long");
+        daemon.wait_for_log(
+            "[WARNING] hand-over connection rejected: the peer does not speak the hand-over protocol",
+        );
+        daemon.wait_for_log("[WARNING] hand-over connection rejected: messages and descriptors do not match");
+        daemon.wait_for_log(
+            "[WARNING] hand-over connection rejected: a message of 4294967295 octets is too long",
+        );
     });
 }
 
@@ -211,7 +214,7 @@ fn one_of_another_version_learns_ours() {
         let welcome = stranger.hear().unwrap();
         assert_eq!((welcome.version, welcome.kind), (1, WELCOME));
         assert!(stranger.hear().is_none());
-        daemon.says(
+        daemon.wait_for_log(
             "[WARNING] a successor cannot take over: the peer speaks version 2 of the hand-over protocol, not 1",
         );
     });
@@ -226,15 +229,15 @@ fn what_a_successor_calls_itself_is_one_line() {
     stranger.hear_until(7);
     stranger.say(TAKEN, b"");
     assert_eq!(stranger.hear().unwrap().kind, STOPPED);
-    let line = scene.daemon.says("handed over to");
+    let line = scene.daemon.wait_for_log("handed over to");
     assert!(line.len() < 300 && !line.contains('\x1b'), "{} octets: {:.300}", line.len(), line);
     assert!(
-        scene.daemon.heard().iter().all(|line| !line.starts_with("[FATAL]")),
+        scene.daemon.log_lines().iter().all(|line| !line.starts_with("[FATAL]")),
         "{:?}",
-        scene.daemon.heard()
+        scene.daemon.log_lines()
     );
     drop(stranger);
-    scene.daemon.says("active again");
+    scene.daemon.wait_for_log("active again");
     scene.ends_succeeded();
 }
 
@@ -250,7 +253,7 @@ fn one_that_reads_what_it_has_not_taken_over_leaves_the_rest() {
         .map(UdpSocket::from)
         .collect();
     let client = UdpSocket::bind("127.0.0.1:0").unwrap();
-    let read = reached(PATIENCE, || {
+    let read = wait_until(WAIT_LIMIT, || {
         client.send_to(&[0; 12], address).unwrap();
         shared.iter().any(|socket| socket.recv(&mut [0; 100]).is_ok())
     });
@@ -259,9 +262,9 @@ fn one_that_reads_what_it_has_not_taken_over_leaves_the_rest() {
     for socket in &shared {
         socket.set_nonblocking(false).unwrap();
     }
-    assert_eq!(data(&scene.daemon.ask("ok-1.example.")), ["192.0.2.1"]);
+    assert_eq!(data(&scene.daemon.query("ok-1.example.")), ["192.0.2.1"]);
     drop((shared, stranger));
-    assert_eq!(data(&scene.daemon.ask("ok-2.example.")), ["192.0.2.1"]);
+    assert_eq!(data(&scene.daemon.query("ok-2.example.")), ["192.0.2.1"]);
     scene.withstands(|_, daemon| assert_eq!(daemon.ready(), Some(200)));
 }
 

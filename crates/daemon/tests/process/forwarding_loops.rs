@@ -3,7 +3,7 @@
 use testkit::RecordType;
 use testkit::client::QueryOptions;
 
-use crate::environment::{DNS, Daemon, Launch, PATIENCE, READY, upstream};
+use crate::fixture::{DNS, DaemonCommand, DaemonProcess, READY, WAIT_LIMIT, upstream};
 use crate::responses::data;
 
 #[test]
@@ -12,7 +12,7 @@ fn a_block_that_forwards_to_itself_ends_the_process() {
         let corefile = format!(
             ".:{DNS} {{\n bind @\n cache 30\n loop\n forward . @:{DNS} {{\n force_tcp\n }}\n ready @:{READY}\n}}"
         );
-        let end = Launch::new(&corefile).arg(workers).start().end();
+        let end = DaemonCommand::new(&corefile).arg(workers).spawn().wait_for_exit();
         assert_eq!(end.code, Some(1), "{end:?}");
         let line = &end.stderr[0];
         assert!(line.starts_with("[FATAL] plugin/loop: Loop (127."), "{line}");
@@ -26,11 +26,11 @@ fn a_block_that_forwards_to_itself_ends_the_process() {
 #[test]
 fn without_a_circle_the_check_goes_by_unseen() {
     let upstream = upstream();
-    let daemon = Daemon::start(&format!(
+    let daemon = DaemonProcess::start(&format!(
         "example:{DNS} {{\n bind @\n loop\n forward . {}\n ready @:{READY}\n}}",
         upstream.addr()
     ));
-    assert!(upstream.wait_for_queries(PATIENCE, |questions| !questions.is_empty()));
+    assert!(upstream.wait_for_queries(WAIT_LIMIT, |questions| !questions.is_empty()));
     let probe = upstream.queries().remove(0);
     assert_eq!(probe.record_type, RecordType::HINFO);
     let labels: Vec<&str> = probe.name.split('.').collect();
@@ -39,7 +39,7 @@ fn without_a_circle_the_check_goes_by_unseen() {
         // Anyone may ask for HINFO.
         daemon.client().query("ok-1.example.", RecordType::HINFO, &QueryOptions::default()).unwrap();
     }
-    assert_eq!(data(&daemon.ask("ok-1.example.")), ["192.0.2.1"]);
-    assert_eq!(daemon.complaints(), Vec::<String>::new());
+    assert_eq!(data(&daemon.query("ok-1.example.")), ["192.0.2.1"]);
+    assert_eq!(daemon.warnings(), Vec::<String>::new());
     assert_eq!(daemon.terminate().code, Some(0));
 }

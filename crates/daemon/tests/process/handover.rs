@@ -8,43 +8,45 @@ use testkit::RecordType;
 use testkit::client::{Client, Pipeline, QueryOptions};
 use testkit::upstream::{LabelScript, ResponseOrder, ServerOptions, Upstream};
 
-use crate::environment::{DNS, Daemon, HEALTH, Node, PATIENCE, forwarding, localhost, reached, upstream};
+use crate::fixture::{
+    DNS, DaemonProcess, HEALTH, Node, WAIT_LIMIT, forward_corefile, loopback, upstream, wait_until,
+};
 use crate::load::Load;
 use crate::responses::{data, get, ttl};
 
 /// With `/health` too.
 fn served(upstream: &Upstream) -> String {
-    forwarding(upstream, "force_tcp").replace("ready", &format!("health @:{HEALTH}\n ready"))
+    forward_corefile(upstream, "force_tcp").replace("ready", &format!("health @:{HEALTH}\n ready"))
 }
 
 /// A successor that has taken over.
-fn upgraded(node: &Node, corefile: &str) -> Daemon {
-    let successor = node.launch(corefile).start();
-    successor.says("took over");
-    successor.when_ready()
+fn upgraded(node: &Node, corefile: &str) -> DaemonProcess {
+    let successor = node.command(corefile).spawn();
+    successor.wait_for_log("took over");
+    successor.wait_until_ready()
 }
 
 #[test]
 fn upgrades_under_load_lose_no_query_and_no_probe() {
     let upstream = upstream();
     let (node, corefile) = (Node::new(), served(&upstream));
-    let mut daemon = node.launch(&corefile).arg("-workers=2").start().when_ready();
+    let mut daemon = node.command(&corefile).arg("-workers=2").spawn().wait_until_ready();
     let load = Load::start((node.ip, DNS).into());
     let (health, page) = ((node.ip, HEALTH).into(), (node.ip, 9353).into());
     for workers in [2, 1, 3, 2] {
-        load.goes_on();
-        let successor = node.launch(&corefile).arg(&format!("-workers={workers}")).start();
-        successor.says("took over");
+        load.wait_for_progress();
+        let successor = node.command(&corefile).arg(&format!("-workers={workers}")).spawn();
+        successor.wait_for_log("took over");
         assert_eq!(get(health, "/health").unwrap().0, 200);
         assert_eq!(get(page, "/metrics").unwrap().0, 200);
-        let successor = successor.when_ready();
-        load.goes_on();
+        let successor = successor.wait_until_ready();
+        load.wait_for_progress();
         let end = daemon.terminate();
         assert_eq!((end.code, end.stderr), (Some(0), Vec::new()), "{:?}", end.stdout);
         daemon = successor;
     }
-    load.goes_on();
-    load.stop().is_without_loss();
+    load.wait_for_progress();
+    load.stop().assert_no_loss();
     assert_eq!(daemon.metric("nodelocaldns_handovers_total{event=\"taken_over\"}"), 1);
     assert_eq!(daemon.terminate().code, Some(0));
     assert_eq!(node.files(), Vec::<String>::new());
@@ -54,19 +56,19 @@ fn upgrades_under_load_lose_no_query_and_no_probe() {
 fn what_is_known_comes_over_with_what_is_left_of_its_life() {
     let upstream = upstream();
     let (node, corefile) = (Node::new(), served(&upstream));
-    let before = node.launch(&corefile).start().when_ready();
+    let before = node.command(&corefile).spawn().wait_until_ready();
     let names: Vec<String> = (0..300).map(|number| format!("ok-{number}.example.")).collect();
     for name in &names {
-        before.ask(name);
+        before.query(name);
     }
     let asked = upstream.queries().len();
-    let life = ttl(&before.ask("ok-0.example."));
+    let life = ttl(&before.query("ok-0.example."));
     let after = upgraded(&node, &corefile);
-    after.says("300 cache entries");
+    after.wait_for_log("300 cache entries");
     for name in &names {
-        assert_eq!(data(&after.ask(name)), ["192.0.2.1"]);
+        assert_eq!(data(&after.query(name)), ["192.0.2.1"]);
     }
-    assert!(ttl(&after.ask("ok-0.example.")) <= life);
+    assert!(ttl(&after.query("ok-0.example.")) <= life);
     assert_eq!(upstream.queries().len(), asked, "nothing is asked again");
     assert_eq!(after.metric("coredns_cache_hits_total"), 301);
     assert_eq!(before.terminate().code, Some(0));
@@ -75,9 +77,9 @@ fn what_is_known_comes_over_with_what_is_left_of_its_life() {
 #[test]
 fn what_is_open_is_answered_by_the_one_that_was_asked() {
     let server_options = ServerOptions { order: ResponseOrder::OutOfOrder, ..ServerOptions::default() };
-    let upstream = Upstream::start_with(localhost(), server_options, LabelScript::default()).unwrap();
+    let upstream = Upstream::start_with(loopback(), server_options, LabelScript::default()).unwrap();
     let (node, corefile) = (Node::new(), served(&upstream));
-    let before = node.launch(&corefile).start().when_ready();
+    let before = node.command(&corefile).spawn().wait_until_ready();
     let mut pipeline = before.connect();
     // Connected, but nothing asked yet: the question is on its way.
     let mut late = before.connect();
@@ -91,7 +93,7 @@ fn what_is_open_is_answered_by_the_one_that_was_asked() {
             });
         }
         pipeline.send("slow500-tcp.example.", RecordType::A, &QueryOptions::tcp()).unwrap();
-        assert!(upstream.wait_for_queries(PATIENCE, |questions| questions.len() == 9));
+        assert!(upstream.wait_for_queries(WAIT_LIMIT, |questions| questions.len() == 9));
         let after = upgraded(&node, &corefile);
         late.send("ok-late.example.", RecordType::A, &QueryOptions::tcp()).unwrap();
         assert_eq!(data(&late.receive().unwrap()), ["192.0.2.1"]);
@@ -103,7 +105,7 @@ fn what_is_open_is_answered_by_the_one_that_was_asked() {
         );
         let end = before.terminate();
         assert_eq!(end.code, Some(0));
-        assert_eq!(data(&after.ask_with("ok-late.example.", &QueryOptions::tcp())), ["192.0.2.1"]);
+        assert_eq!(data(&after.query_with("ok-late.example.", &QueryOptions::tcp())), ["192.0.2.1"]);
     });
 }
 
@@ -111,19 +113,18 @@ fn what_is_open_is_answered_by_the_one_that_was_asked() {
 fn should_the_successor_be_killed_the_one_before_reads_on() {
     let upstream = upstream();
     let (node, corefile) = (Node::new(), served(&upstream));
-    let before = node.launch(&corefile).start().when_ready();
+    let before = node.command(&corefile).spawn().wait_until_ready();
     for round in 1..=2 {
         let after = upgraded(&node, &corefile);
-        before.says("on standby");
-        assert_eq!(data(&after.ask(&format!("ok-{round}.example."))), ["192.0.2.1"]);
+        before.wait_for_log("on standby");
+        assert_eq!(data(&after.query(&format!("ok-{round}.example."))), ["192.0.2.1"]);
         after.signal(Signal::SIGKILL);
-        assert_eq!(after.end().code, None);
-        assert!(
-            reached(PATIENCE, || before.metric("nodelocaldns_handovers_total{event=\"resumed\"}") == round)
-        );
-        assert_eq!(data(&before.ask(&format!("ok-again-{round}.example."))), ["192.0.2.1"]);
+        assert_eq!(after.wait_for_exit().code, None);
+        assert!(wait_until(WAIT_LIMIT, || before.metric("nodelocaldns_handovers_total{event=\"resumed\"}")
+            == round));
+        assert_eq!(data(&before.query(&format!("ok-again-{round}.example."))), ["192.0.2.1"]);
         assert_eq!(before.ready(), Some(200));
-        assert_eq!(get(before.at(HEALTH), "/health").unwrap().0, 200);
+        assert_eq!(get(before.addr(HEALTH), "/health").unwrap().0, 200);
     }
     assert_eq!(before.terminate().code, Some(0));
 }
@@ -132,19 +133,19 @@ fn should_the_successor_be_killed_the_one_before_reads_on() {
 fn a_successor_that_is_told_to_leave_gives_back_without_loss() {
     let upstream = upstream();
     let (node, corefile) = (Node::new(), served(&upstream));
-    let before = node.launch(&corefile).start().when_ready();
+    let before = node.command(&corefile).spawn().wait_until_ready();
     let load = Load::start((node.ip, DNS).into());
     // Sockets that one with more workers opens beside ours must outlive it.
     for workers in [1, 3, 3, 2, 4] {
-        let after = node.launch(&corefile).arg(&format!("-workers={workers}")).start();
-        after.says("took over");
-        load.goes_on();
+        let after = node.command(&corefile).arg(&format!("-workers={workers}")).spawn();
+        after.wait_for_log("took over");
+        load.wait_for_progress();
         let end = after.terminate();
         assert_eq!(end.code, Some(0), "{end:?}");
         assert!(end.stdout.iter().any(|line| line.contains("the predecessor keeps serving")), "{end:?}");
-        load.goes_on();
+        load.wait_for_progress();
     }
-    load.stop().is_without_loss();
+    load.stop().assert_no_loss();
     let end = before.terminate();
     assert_eq!((end.code, end.stderr), (Some(0), Vec::new()));
     assert_eq!(node.files(), Vec::<String>::new());
@@ -154,17 +155,17 @@ fn a_successor_that_is_told_to_leave_gives_back_without_loss() {
 fn of_three_in_a_row_only_the_last_two_have_to_do_with_each_other() {
     let upstream = upstream();
     let (node, corefile) = (Node::new(), served(&upstream));
-    let first = node.launch(&corefile).start().when_ready();
+    let first = node.command(&corefile).spawn().wait_until_ready();
     let second = upgraded(&node, &corefile);
     let third = upgraded(&node, &corefile);
-    second.says("on standby");
+    second.wait_for_log("on standby");
     third.signal(Signal::SIGKILL);
-    assert_eq!(third.end().code, None);
-    second.says("active again");
-    assert_eq!(data(&second.ask("ok-1.example.")), ["192.0.2.1"]);
-    assert!(!first.heard().iter().any(|line| line.contains("active again")), "it was dismissed");
+    assert_eq!(third.wait_for_exit().code, None);
+    second.wait_for_log("active again");
+    assert_eq!(data(&second.query("ok-1.example.")), ["192.0.2.1"]);
+    assert!(!first.log_lines().iter().any(|line| line.contains("active again")), "it was dismissed");
     assert_eq!(first.terminate().code, Some(0));
-    assert_eq!(data(&second.ask("ok-2.example.")), ["192.0.2.1"]);
+    assert_eq!(data(&second.query("ok-2.example.")), ["192.0.2.1"]);
     assert_eq!(second.terminate().code, Some(0));
 }
 
@@ -173,13 +174,13 @@ fn all_told_to_leave_at_once_leave() {
     let upstream = upstream();
     let (node, corefile) = (Node::new(), served(&upstream));
     for order in [[0, 1], [1, 0]] {
-        let before = node.launch(&corefile).start().when_ready();
+        let before = node.command(&corefile).spawn().wait_until_ready();
         let after = upgraded(&node, &corefile);
         let both = [&before, &after];
         for who in order {
             both[who].signal(Signal::SIGTERM);
         }
-        assert_eq!((before.end().code, after.end().code), (Some(0), Some(0)));
+        assert_eq!((before.wait_for_exit().code, after.wait_for_exit().code), (Some(0), Some(0)));
         assert_eq!(node.files(), Vec::<String>::new());
     }
 }
@@ -188,13 +189,13 @@ fn all_told_to_leave_at_once_leave() {
 fn one_that_cannot_start_leaves_the_one_before_alone() {
     let upstream = upstream();
     let (node, corefile) = (Node::new(), served(&upstream));
-    let before = node.launch(&corefile).start().when_ready();
-    let end = node.launch("nonsense {").start().end();
+    let before = node.command(&corefile).spawn().wait_until_ready();
+    let end = node.command("nonsense {").spawn().wait_for_exit();
     assert_eq!(end.code, Some(1));
     // It gets as far as the sockets of the one before.
-    let end = node.launch(&served(&upstream).replace("@:5300", "192.0.2.1:5300")).start();
+    let end = node.command(&served(&upstream).replace("@:5300", "192.0.2.1:5300")).spawn();
     drop(end);
-    assert_eq!(data(&before.ask("ok-1.example.")), ["192.0.2.1"]);
+    assert_eq!(data(&before.query("ok-1.example.")), ["192.0.2.1"]);
     assert_eq!(before.ready(), Some(200));
     assert_eq!(before.metric("nodelocaldns_handovers_total{event=\"handed_over\"}"), 0);
     let after = upgraded(&node, &corefile);
@@ -206,22 +207,24 @@ fn one_that_cannot_start_leaves_the_one_before_alone() {
 fn one_that_hangs_is_started_beside() {
     let upstream = upstream();
     let (node, corefile) = (Node::new(), served(&upstream));
-    let before = node.launch(&corefile).start().when_ready();
+    let before = node.command(&corefile).spawn().wait_until_ready();
     before.signal(Signal::SIGSTOP);
-    let after = node.launch(&corefile).start();
-    after.says("the predecessor does not hand over: no message from the peer for 2s; starting beside it");
-    after.says("nodelocaldns-");
-    let answered = reached(PATIENCE, || {
+    let after = node.command(&corefile).spawn();
+    after.wait_for_log(
+        "the predecessor does not hand over: no message from the peer for 2s; starting beside it",
+    );
+    after.wait_for_log("nodelocaldns-");
+    let answered = wait_until(WAIT_LIMIT, || {
         let client = Client { timeout: Duration::from_millis(200), ..Client::new((node.ip, DNS).into()) };
         client.query("ok-1.example.", RecordType::A, &QueryOptions::default()).is_ok()
     });
-    assert!(answered, "{:?}", after.heard());
+    assert!(answered, "{:?}", after.log_lines());
     before.signal(Signal::SIGCONT);
     // It does not take away what another instance uses, and finds that out by itself.
     assert_eq!(before.terminate().code, Some(0));
-    let after = after.when_ready();
+    let after = after.wait_until_ready();
     assert_eq!(node.files(), ["handover.sock"]);
-    assert_eq!(data(&after.ask("ok-2.example.")), ["192.0.2.1"]);
+    assert_eq!(data(&after.query("ok-2.example.")), ["192.0.2.1"]);
     let next = upgraded(&node, &corefile);
     assert_eq!(after.terminate().code, Some(0));
     assert_eq!(next.terminate().code, Some(0));
@@ -238,17 +241,17 @@ fn another_configuration_takes_what_it_has_in_common() {
         )
     };
     let before = format!("{}{}", block("one.example", ""), block("two.example", ""));
-    let before = node.launch(&before).start().when_ready();
+    let before = node.command(&before).spawn().wait_until_ready();
     for name in ["ok-1.one.example.", "ok-2.two.example."] {
-        assert_eq!(data(&before.ask(name)), ["192.0.2.1"]);
+        assert_eq!(data(&before.query(name)), ["192.0.2.1"]);
     }
     let after = format!("{}{}", block("one.example", ""), block("two.example", "success 100 10"));
     let after = upgraded(&node, &after);
-    after.says("1 cache entries (1 rejected)");
+    after.wait_for_log("1 cache entries (1 rejected)");
     assert_eq!(upstream.queries().len(), 2);
-    after.ask("ok-1.one.example.");
+    after.query("ok-1.one.example.");
     assert_eq!(upstream.queries().len(), 2);
-    after.ask("ok-2.two.example.");
+    after.query("ok-2.two.example.");
     assert_eq!(upstream.queries().len(), 3);
     assert_eq!(before.terminate().code, Some(0));
 }
@@ -258,9 +261,9 @@ fn without_a_directory_there_is_no_hand_over() {
     let upstream = upstream();
     let node = Node::new();
     let directory = node.directory.join("absent");
-    let launch = node.launch(&served(&upstream));
-    let daemon = launch.arg(&format!("-handover-dir={}", directory.display())).start().when_ready();
-    daemon.says("upgrades are without hand-over");
+    let command = node.command(&served(&upstream));
+    let daemon = command.arg(&format!("-handover-dir={}", directory.display())).spawn().wait_until_ready();
+    daemon.wait_for_log("upgrades are without hand-over");
     assert_eq!(daemon.terminate().code, Some(0));
     assert!(!directory.exists());
 }
@@ -269,7 +272,7 @@ fn without_a_directory_there_is_no_hand_over() {
 fn a_client_that_stays_connected_is_let_go_in_time() {
     let upstream = upstream();
     let (node, corefile) = (Node::new(), served(&upstream));
-    let before = node.launch(&corefile).start().when_ready();
+    let before = node.command(&corefile).spawn().wait_until_ready();
     let mut idle: Vec<Pipeline> = (0..20).map(|_| before.connect()).collect();
     for (number, pipeline) in idle.iter_mut().enumerate() {
         pipeline.send(&format!("ok-{number}.example."), RecordType::A, &QueryOptions::tcp()).unwrap();
@@ -286,19 +289,19 @@ fn a_client_that_stays_connected_is_let_go_in_time() {
 fn after_a_crash_the_snapshot_knows_what_was_known() {
     let upstream = upstream();
     let (node, corefile) = (Node::new(), served(&upstream));
-    let before = node.launch(&corefile).start().when_ready();
+    let before = node.command(&corefile).spawn().wait_until_ready();
     for number in 0..50 {
-        before.ask(&format!("ok-{number}.example."));
+        before.query(&format!("ok-{number}.example."));
     }
-    assert!(reached(PATIENCE, || node.files().contains(&"cache.snapshot".to_owned())));
+    assert!(wait_until(WAIT_LIMIT, || node.files().contains(&"cache.snapshot".to_owned())));
     before.signal(Signal::SIGKILL);
-    assert_eq!(before.end().code, None);
+    assert_eq!(before.wait_for_exit().code, None);
     assert_eq!(node.files(), ["cache.snapshot", "handover.sock"]);
-    let after = node.launch(&corefile).start().when_ready();
-    after.says("50 cache entries from a snapshot");
+    let after = node.command(&corefile).spawn().wait_until_ready();
+    after.wait_for_log("50 cache entries from a snapshot");
     let asked = upstream.queries().len();
     for number in 0..50 {
-        assert_eq!(data(&after.ask(&format!("ok-{number}.example."))), ["192.0.2.1"]);
+        assert_eq!(data(&after.query(&format!("ok-{number}.example."))), ["192.0.2.1"]);
     }
     assert_eq!(upstream.queries().len(), asked);
     assert_eq!(after.terminate().code, Some(0));

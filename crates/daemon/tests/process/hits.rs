@@ -6,25 +6,25 @@ use hickory_proto::rr::rdata::opt::EdnsOption;
 use testkit::client::{Client, ClientError, QueryOptions};
 use testkit::{Message, RecordType, ResponseCode};
 
-use crate::environment::{DNS, Daemon, PATIENCE, has_ipv6, own_port, reached, upstream};
+use crate::fixture::{DNS, DaemonProcess, WAIT_LIMIT, has_ipv6, unique_port, upstream, wait_until};
 use crate::responses::{code, data, ttl};
 
 #[test]
 fn a_hit_is_older_and_keeps_the_clients_spelling() {
     let upstream = upstream();
-    let daemon = Daemon::forwarding_to(&upstream, "force_tcp");
-    let first = daemon.ask("ok-age.example.");
+    let daemon = DaemonProcess::forwarding_to(&upstream, "force_tcp");
+    let first = daemon.query("ok-age.example.");
     assert_eq!(ttl(&first), 30);
     let mut last = 30;
-    assert!(reached(PATIENCE, || {
-        let hit = daemon.ask("OK-Age.eXample.");
+    assert!(wait_until(WAIT_LIMIT, || {
+        let hit = daemon.query("OK-Age.eXample.");
         assert_eq!(hit.message.queries[0].name.to_ascii(), "OK-Age.eXample.");
         assert_eq!(data(&hit), ["192.0.2.1"]);
         assert!((last - 1..=last).contains(&ttl(&hit)), "{} after {last}", ttl(&hit));
         last = ttl(&hit);
         last == 28
     }));
-    let by_tcp = daemon.ask_with("ok-AGE.example.", &QueryOptions::tcp());
+    let by_tcp = daemon.query_with("ok-AGE.example.", &QueryOptions::tcp());
     assert!((27..=28).contains(&ttl(&by_tcp)));
     assert_eq!(upstream.query_count("ok-age.example."), 1);
 }
@@ -32,9 +32,9 @@ fn a_hit_is_older_and_keeps_the_clients_spelling() {
 #[test]
 fn denials_are_kept_as_well() {
     let upstream = upstream();
-    let daemon = Daemon::forwarding_to(&upstream, "force_tcp");
+    let daemon = DaemonProcess::forwarding_to(&upstream, "force_tcp");
     for name in ["nxdomain-1.example.", "nodata-1.example."] {
-        let (first, second) = (daemon.ask(name), daemon.ask(name));
+        let (first, second) = (daemon.query(name), daemon.query(name));
         assert_eq!(code(&first), code(&second));
         assert_eq!(second.message.authorities.len(), 1);
         assert_eq!(upstream.query_count(name), 1, "{name}");
@@ -52,7 +52,7 @@ fn query(change: impl FnOnce(&mut Message)) -> Vec<u8> {
 #[test]
 fn what_is_no_query_gets_its_code_or_silence() {
     let upstream = upstream();
-    let daemon = Daemon::forwarding_to(&upstream, "force_tcp");
+    let daemon = DaemonProcess::forwarding_to(&upstream, "force_tcp");
     let client = Client { timeout: Duration::from_millis(200), ..daemon.client() };
     let bare = |code: u8| vec![0x12, 0x34, 0x81, code, 0, 0, 0, 0, 0, 0, 0, 0];
     let good = query(|_| ());
@@ -82,15 +82,15 @@ fn what_is_no_query_gets_its_code_or_silence() {
     let rejected =
         |reason| daemon.metric(&format!("nodelocaldns_rejected_packets_total{{reason=\"{reason}\"}}"));
     assert_eq!((rejected("FORMERR"), rejected("BADVERS"), rejected("dropped")), (2, 1, 3));
-    assert_eq!(daemon.complaints(), Vec::<String>::new());
+    assert_eq!(daemon.warnings(), Vec::<String>::new());
     assert_eq!(upstream.queries().len(), 0);
-    assert_eq!(code(&daemon.ask("ok-1.example.")), ResponseCode::NoError);
+    assert_eq!(code(&daemon.query("ok-1.example.")), ResponseCode::NoError);
 }
 
 #[test]
 fn a_query_of_4096_octets_is_read_whole() {
     let upstream = upstream();
-    let daemon = Daemon::forwarding_to(&upstream, "force_tcp");
+    let daemon = DaemonProcess::forwarding_to(&upstream, "force_tcp");
     let with_option = |length| {
         query(|query| {
             let option = EdnsOption::Unknown(65_001, vec![0; length]);
@@ -106,7 +106,7 @@ fn a_query_of_4096_octets_is_read_whole() {
 #[test]
 fn transfers_and_names_without_a_block_are_refused_here() {
     let upstream = upstream();
-    let daemon = Daemon::start(&format!(
+    let daemon = DaemonProcess::start(&format!(
         "example:{DNS} {{\n bind @\n forward . {}\n ready @:8181\n }}",
         upstream.addr()
     ));
@@ -124,10 +124,13 @@ fn transfers_and_names_without_a_block_are_refused_here() {
 #[test]
 fn a_block_without_bind_answers_from_the_address_that_was_asked() {
     let upstream = upstream();
-    let port = own_port();
-    let daemon =
-        Daemon::start(&format!(".:{port} {{\n cache\n forward . {}\n ready @:8181\n }}", upstream.addr()));
-    let mut servers = vec![daemon.at(port), ([127, 0, 0, 1], port).into(), ([127, 99, 99, 99], port).into()];
+    let port = unique_port();
+    let daemon = DaemonProcess::start(&format!(
+        ".:{port} {{\n cache\n forward . {}\n ready @:8181\n }}",
+        upstream.addr()
+    ));
+    let mut servers =
+        vec![daemon.addr(port), ([127, 0, 0, 1], port).into(), ([127, 99, 99, 99], port).into()];
     if has_ipv6() {
         servers.push((std::net::Ipv6Addr::LOCALHOST, port).into());
     }

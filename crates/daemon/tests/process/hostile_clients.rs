@@ -12,7 +12,7 @@ use testkit::client::{Client, ClientError, QueryOptions};
 use testkit::clock::now;
 use testkit::upstream::Upstream;
 
-use crate::environment::{Daemon, PATIENCE, upstream};
+use crate::fixture::{DaemonProcess, WAIT_LIMIT, upstream};
 use crate::responses::data;
 use crate::tcp_pipelining::{closed_after, framed, send};
 
@@ -22,14 +22,14 @@ const A_WHILE: Duration = Duration::from_millis(200);
 /// A daemon, its upstream, and a client that asks for what it needs.
 struct Scene {
     upstream: Upstream,
-    daemon: Daemon,
+    daemon: DaemonProcess,
     asked: usize,
 }
 
 impl Scene {
     fn new() -> Self {
         let upstream = upstream();
-        let daemon = Daemon::forwarding_to(&upstream, "force_tcp");
+        let daemon = DaemonProcess::forwarding_to(&upstream, "force_tcp");
         Self { upstream, daemon, asked: 0 }
     }
 
@@ -38,7 +38,7 @@ impl Scene {
         self.asked += 1;
         for name in ["ok-known.example.".to_owned(), format!("ok-after-{}.example.", self.asked)] {
             for options in [QueryOptions::default(), QueryOptions::tcp()] {
-                let answer = self.daemon.ask_with(&name, &options);
+                let answer = self.daemon.query_with(&name, &options);
                 assert_eq!(data(&answer), ["192.0.2.1"], "{name} after {after}");
                 assert!(
                     answer.elapsed < Duration::from_secs(1),
@@ -154,7 +154,7 @@ fn garbage_by_the_thousand_hurts_nobody() {
         scene.serves_on("garbage");
     }
     assert_eq!(scene.daemon.metric("coredns_panics_total"), 0);
-    assert_eq!(scene.daemon.complaints(), Vec::<String>::new());
+    assert_eq!(scene.daemon.warnings(), Vec::<String>::new());
 }
 
 #[test]
@@ -187,7 +187,7 @@ fn lies_about_lengths_end_a_connection_and_no_other() {
         }
     }
     for (what, pipeline, since) in liars {
-        pipeline.stream().set_read_timeout(Some(PATIENCE)).unwrap();
+        pipeline.stream().set_read_timeout(Some(WAIT_LIMIT)).unwrap();
         // There may be an answer to what could be read; then comes the end.
         let mut rest = Vec::new();
         drop(pipeline.stream().read_to_end(&mut rest));
@@ -195,7 +195,7 @@ fn lies_about_lengths_end_a_connection_and_no_other() {
         assert!(rest.len() <= 2 + 47, "{what}: {rest:?}");
     }
     drop(bystander);
-    assert!(scene.daemon.metric_becomes("nodelocaldns_tcp_connections", 0));
+    assert!(scene.daemon.wait_for_metric("nodelocaldns_tcp_connections", 0));
 }
 
 #[test]
@@ -221,7 +221,7 @@ fn a_flood_on_one_connection_is_answered_in_its_turn_and_delays_nobody() {
 }
 
 /// Octets of memory that are the process's own.
-fn resident(daemon: &Daemon) -> u64 {
+fn resident(daemon: &DaemonProcess) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{}/status", daemon.id())).unwrap();
     let line = status.lines().find(|line| line.starts_with("RssAnon:")).unwrap();
     line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
@@ -230,7 +230,7 @@ fn resident(daemon: &Daemon) -> u64 {
 #[test]
 fn who_never_reads_is_bounded_in_memory_and_hung_up_on() {
     let mut scene = Scene::new();
-    scene.daemon.ask_with("big-4000-1.example.", &QueryOptions::tcp());
+    scene.daemon.query_with("big-4000-1.example.", &QueryOptions::tcp());
     let before = resident(&scene.daemon);
     // Of 64 KiB each, and too large for the cache: all that may be open is open when answers come.
     let greedy: Vec<_> = (0..8)
@@ -246,8 +246,8 @@ fn who_never_reads_is_bounded_in_memory_and_hung_up_on() {
     scene.serves_on("those who do not read");
     let grown = resident(&scene.daemon).saturating_sub(before);
     assert!(grown < 8 * (9 << 18) + (4 << 20), "{grown} octets for 8 connections");
-    assert!(scene.daemon.metric_becomes("nodelocaldns_tcp_connections_timed_out_total", 8));
-    assert!(scene.daemon.metric_becomes("nodelocaldns_tcp_connections", 0));
+    assert!(scene.daemon.wait_for_metric("nodelocaldns_tcp_connections_timed_out_total", 8));
+    assert!(scene.daemon.wait_for_metric("nodelocaldns_tcp_connections", 0));
     drop(greedy);
 }
 
@@ -269,7 +269,7 @@ fn resets_and_urgent_octets_hurt_nobody() {
     scene.serves_on("an urgent octet");
     assert_eq!(scene.daemon.metric("coredns_panics_total"), 0);
     drop(urgent);
-    assert!(scene.daemon.metric_becomes("nodelocaldns_tcp_connections", 0));
+    assert!(scene.daemon.wait_for_metric("nodelocaldns_tcp_connections", 0));
 }
 
 #[test]
@@ -293,7 +293,7 @@ fn a_crowd_that_hangs_up_at_once_leaves_nothing() {
         stream.write_all(&[0, 40, 0]).unwrap();
     }
     scene.serves_on("a crowd that hangs up");
-    assert!(scene.daemon.metric_becomes("nodelocaldns_tcp_connections", 0));
+    assert!(scene.daemon.wait_for_metric("nodelocaldns_tcp_connections", 0));
     let mut last = scene.daemon.connect();
     last.send_octets(&[0; 11]).unwrap();
     assert!(closed_after(&mut last.stream().try_clone().unwrap(), now()) < Duration::from_secs(1));

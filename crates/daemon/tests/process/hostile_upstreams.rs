@@ -11,7 +11,7 @@ use testkit::upstream::{
     Blackhole, ClosedPort, LabelScript, ResponseOrder, ServerOptions, Transport, Upstream,
 };
 
-use crate::environment::{DNS, Daemon, PATIENCE, READY, localhost};
+use crate::fixture::{DNS, DaemonProcess, READY, WAIT_LIMIT, loopback};
 use crate::responses::{code, data, extended_error};
 
 /// Hostile names in a row.
@@ -77,11 +77,11 @@ fn check(name: &str, answer: &Response, told: Told) {
 }
 
 /// Asks for hostile names, all at once, and checks what comes.
-fn crowd(daemon: &Daemon, names: &[String], (told, limit): (Told, Duration)) {
+fn crowd(daemon: &DaemonProcess, names: &[String], (told, limit): (Told, Duration)) {
     thread::scope(|scope| {
         for (number, name) in names.iter().enumerate() {
             scope.spawn(move || {
-                let answer = daemon.ask_with(name, &options(number));
+                let answer = daemon.query_with(name, &options(number));
                 check(name, &answer, told);
                 assert!(answer.elapsed < limit, "{name}: {:?}", answer.elapsed);
             });
@@ -90,9 +90,9 @@ fn crowd(daemon: &Daemon, names: &[String], (told, limit): (Told, Duration)) {
 }
 
 /// How long the slower of two clients waits for an honest name that nobody asked for before.
-fn honest(daemon: &Daemon, name: &str) -> Duration {
+fn honest(daemon: &DaemonProcess, name: &str) -> Duration {
     let took = [0, 1].map(|number| {
-        let answer = daemon.ask_with(&format!("ok-{number}-{name}"), &options(number));
+        let answer = daemon.query_with(&format!("ok-{number}-{name}"), &options(number));
         check(&format!("ok-{number}-{name}"), &answer, Told::Answers(1));
         assert_eq!(data(&answer), ["192.0.2.1"]);
         answer.elapsed
@@ -101,7 +101,7 @@ fn honest(daemon: &Daemon, name: &str) -> Duration {
 }
 
 /// Fifty hostile names of a kind, then an honest one.
-fn withstands(daemon: &Daemon, upstream: &Upstream, behaviour: &str, wanted: (Told, Duration)) {
+fn withstands(daemon: &DaemonProcess, upstream: &Upstream, behaviour: &str, wanted: (Told, Duration)) {
     let by_udp = upstream.queries().first().is_some_and(|question| question.transport == Transport::Udp);
     let most_asked = if by_udp { MOST_ASKED_BY_UDP } else { MOST_ASKED };
     let mut took = Duration::MAX;
@@ -119,7 +119,7 @@ fn withstands(daemon: &Daemon, upstream: &Upstream, behaviour: &str, wanted: (To
         let dialled = upstream.connections().accepted - before;
         let most = u64::try_from(most_asked * CROWD).unwrap() + MOST_OPEN;
         assert!(dialled <= most, "{behaviour}: {dialled} connections");
-        assert!(upstream.wait_for_connections(PATIENCE, |now| now.open <= MOST_OPEN), "{behaviour}");
+        assert!(upstream.wait_for_connections(WAIT_LIMIT, |now| now.open <= MOST_OPEN), "{behaviour}");
         if took <= PROMPT {
             return;
         }
@@ -159,14 +159,14 @@ fn withstands_all(order: ResponseOrder, options: &str) {
             scope.spawn(move || {
                 let server_options = ServerOptions { order, ..ServerOptions::default() };
                 let upstream =
-                    Upstream::start_with(localhost(), server_options, LabelScript::default()).unwrap();
-                let daemon = Daemon::forwarding_to(&upstream, options);
+                    Upstream::start_with(loopback(), server_options, LabelScript::default()).unwrap();
+                let daemon = DaemonProcess::forwarding_to(&upstream, options);
                 honest(&daemon, "first.example.");
                 for (behaviour, told, limit) in some {
                     withstands(&daemon, &upstream, behaviour, (*told, *limit));
                 }
                 assert!(daemon.metric("nodelocaldns_upstream_mismatches_total") > 0);
-                let victim = daemon.ask("ok-victim.example.");
+                let victim = daemon.query("ok-victim.example.");
                 assert_eq!(data(&victim), ["192.0.2.1"], "what nobody asked for was believed");
             });
         }
@@ -189,8 +189,8 @@ fn no_hostility_over_udp_is_believed_or_waited_for() {
 }
 
 /// A block that forwards to an address where no server is.
-fn forwarding_to(to: SocketAddr, options: &str) -> Daemon {
-    Daemon::start(&format!(
+fn forwarding_to(to: SocketAddr, options: &str) -> DaemonProcess {
+    DaemonProcess::start(&format!(
         ".:{DNS} {{\n bind @\n errors\n cache 30\n forward . {to} {{\n {options}\n }}\n prometheus @:9253\n ready @:{READY}\n }}"
     ))
 }
@@ -203,7 +203,7 @@ fn costs_two_dials(to: SocketAddr, transport: &str) {
     for round in 0..ROUNDS {
         let took = (0..10).map(|number| {
             let (name, before) = (format!("ok-{round}-{number}.example."), dials());
-            let answer = daemon.ask_with(&name, &options(number));
+            let answer = daemon.query_with(&name, &options(number));
             check(&name, &answer, Told::Failure);
             assert!((1..=2).contains(&(dials() - before)), "{transport}: {} dials", dials() - before);
             answer.elapsed
@@ -218,7 +218,7 @@ fn costs_two_dials(to: SocketAddr, transport: &str) {
 
 #[test]
 fn an_upstream_that_refuses_is_dialled_twice_for_a_name_and_clients_hear_of_it_at_once() {
-    let closed = ClosedPort::bind(localhost()).unwrap();
+    let closed = ClosedPort::bind(loopback()).unwrap();
     thread::scope(|scope| {
         for transport in ["force_tcp", "prefer_udp"] {
             scope.spawn(|| costs_two_dials(closed.addr(), transport));
@@ -228,7 +228,7 @@ fn an_upstream_that_refuses_is_dialled_twice_for_a_name_and_clients_hear_of_it_a
 
 #[test]
 fn a_host_that_is_gone_leaves_no_client_without_an_answer() {
-    let deaf = Blackhole::bind(localhost()).unwrap();
+    let deaf = Blackhole::bind(loopback()).unwrap();
     thread::scope(|scope| {
         for transport in ["force_tcp", "prefer_udp"] {
             let to = deaf.addr();

@@ -8,7 +8,7 @@ use std::thread::{Builder, JoinHandle};
 use testkit::RecordType;
 use testkit::client::{Client, QueryOptions};
 
-use crate::environment::{PATIENCE, reached};
+use crate::fixture::{WAIT_LIMIT, wait_until};
 
 /// Questions that a load must have asked in a stretch before it has seen anything.
 const STRETCH: u64 = 150;
@@ -22,7 +22,7 @@ pub(crate) struct Load {
 
 /// What became of its questions.
 #[derive(Debug)]
-pub(crate) struct Toll {
+pub(crate) struct LoadResult {
     asked: u64,
     /// Those without an answer, in words.
     lost: Vec<String>,
@@ -35,7 +35,7 @@ impl Load {
         let by = |number: u32, options: fn() -> QueryOptions| {
             let (asked, over) = (Arc::clone(&asked), Arc::clone(&over));
             let ask = move || {
-                let client = Client { timeout: PATIENCE, ..Client::new(server) };
+                let client = Client { timeout: WAIT_LIMIT, ..Client::new(server) };
                 let mut lost = Vec::new();
                 while !over.load(Ordering::Relaxed) {
                     let count = asked.fetch_add(1, Ordering::Relaxed);
@@ -58,22 +58,22 @@ impl Load {
     }
 
     /// Waits until it has asked on for a while.
-    pub(crate) fn goes_on(&self) {
+    pub(crate) fn wait_for_progress(&self) {
         let until = self.asked.load(Ordering::Relaxed) + STRETCH;
-        assert!(reached(PATIENCE, || self.asked.load(Ordering::Relaxed) >= until));
+        assert!(wait_until(WAIT_LIMIT, || self.asked.load(Ordering::Relaxed) >= until));
     }
 
     /// Ends it.
-    pub(crate) fn stop(self) -> Toll {
+    pub(crate) fn stop(self) -> LoadResult {
         self.over.store(true, Ordering::Relaxed);
         let lost = self.clients.into_iter().flat_map(|client| client.join().unwrap()).collect();
-        Toll { asked: self.asked.load(Ordering::Relaxed), lost }
+        LoadResult { asked: self.asked.load(Ordering::Relaxed), lost }
     }
 }
 
-impl Toll {
+impl LoadResult {
     /// Fails unless every question was answered.
-    pub(crate) fn is_without_loss(&self) {
+    pub(crate) fn assert_no_loss(&self) {
         assert!(self.lost.is_empty(), "of {}: {:?}", self.asked, self.lost);
     }
 }

@@ -8,12 +8,14 @@ use testkit::client::QueryOptions;
 use testkit::clock::now;
 use testkit::upstream::ClosedPort;
 
-use crate::environment::{DNS, Daemon, Launch, PATIENCE, READY, forwarding, localhost, upstream, within};
+use crate::fixture::{
+    DNS, DaemonCommand, DaemonProcess, READY, WAIT_LIMIT, forward_corefile, loopback, upstream, within,
+};
 use crate::responses::with_edns;
 
 /// A Corefile with `directive` in place of `errors`.
 fn with_directive(upstream: &testkit::upstream::Upstream, directive: &str) -> String {
-    forwarding(upstream, "force_tcp").replace("errors", directive)
+    forward_corefile(upstream, "force_tcp").replace("errors", directive)
 }
 
 /// A query-log line without its last field, the duration, which is checked.
@@ -27,24 +29,24 @@ fn without_duration(line: &str) -> String {
 #[test]
 fn the_query_log_equals_coredns() {
     let upstream = upstream();
-    let daemon = Daemon::start(&with_directive(&upstream, "log"));
+    let daemon = DaemonProcess::start(&with_directive(&upstream, "log"));
     let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let port = socket.local_addr().unwrap().port();
-    socket.connect(daemon.at(DNS)).unwrap();
-    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    socket.connect(daemon.addr(DNS)).unwrap();
+    socket.set_read_timeout(Some(WAIT_LIMIT)).unwrap();
     for (id, options) in [(7, QueryOptions::default()), (8, QueryOptions { dnssec_ok: true, ..with_edns() })]
     {
         let query = options.message(id, "OK-log.example.", RecordType::A).unwrap().to_vec().unwrap();
         socket.send(&query).unwrap();
         socket.recv(&mut [0; 512]).unwrap();
     }
-    let first = without_duration(&daemon.says(" - 7 "));
+    let first = without_duration(&daemon.wait_for_log(" - 7 "));
     let rest = "\"A IN ok-log.example. udp 32 false 512\" NOERROR qr,rd,ra";
     assert!(first.starts_with(&format!("[INFO] 127.0.0.1:{port} - 7 {rest} ")), "{first}");
-    let second = without_duration(&daemon.says(" - 8 "));
+    let second = without_duration(&daemon.wait_for_log(" - 8 "));
     assert!(second.contains(" - 8 \"A IN ok-log.example. udp 43 true 1232\" NOERROR qr,rd,ra "), "{second}");
-    daemon.ask_with("nxdomain-1.example.", &QueryOptions::tcp());
-    let denied = without_duration(&daemon.says("nxdomain-1"));
+    daemon.query_with("nxdomain-1.example.", &QueryOptions::tcp());
+    let denied = without_duration(&daemon.wait_for_log("nxdomain-1"));
     assert!(
         denied.contains("\"A IN nxdomain-1.example. tcp 36 false 65535\" NXDOMAIN qr,rd,ra "),
         "{denied}"
@@ -53,15 +55,15 @@ fn the_query_log_equals_coredns() {
 
 #[test]
 fn consolidated_errors_are_logged_after_the_period_or_at_exit() {
-    let closed = ClosedPort::bind(localhost()).unwrap();
+    let closed = ClosedPort::bind(loopback()).unwrap();
     let start = |period: &str| {
         let errors = format!("errors {{\n consolidate {period} \"^dial .* refused$\" warning\n }}");
         let forward = format!("forward . {} {{\n force_tcp\n }}", closed.addr());
-        Daemon::start(&format!(".:{DNS} {{\n bind @\n {errors}\n {forward}\n ready @:{READY}\n}}"))
+        DaemonProcess::start(&format!(".:{DNS} {{\n bind @\n {errors}\n {forward}\n ready @:{READY}\n}}"))
     };
-    let ask_three = |daemon: &Daemon| {
+    let ask_three = |daemon: &DaemonProcess| {
         for number in 0..3 {
-            daemon.ask(&format!("ok-{number}.example."));
+            daemon.query(&format!("ok-{number}.example."));
         }
     };
     let summary = |period: &str| {
@@ -69,7 +71,7 @@ fn consolidated_errors_are_logged_after_the_period_or_at_exit() {
     };
     let daemon = start("1s");
     ask_three(&daemon);
-    assert_eq!(daemon.says("plugin/errors"), summary("1s"));
+    assert_eq!(daemon.wait_for_log("plugin/errors"), summary("1s"));
     let daemon = start("1h");
     ask_three(&daemon);
     let end = daemon.terminate();
@@ -80,24 +82,25 @@ fn consolidated_errors_are_logged_after_the_period_or_at_exit() {
 #[test]
 fn start_up_lists_the_zones_unless_quiet() {
     let upstream = upstream();
-    let corefile = forwarding(&upstream, "force_tcp");
-    let daemon = Daemon::start(&corefile);
-    let line = daemon.says(&format!(".:{DNS} on {}", daemon.ip));
+    let corefile = forward_corefile(&upstream, "force_tcp");
+    let daemon = DaemonProcess::start(&corefile);
+    let line = daemon.wait_for_log(&format!(".:{DNS} on {}", daemon.ip));
     assert_eq!(line, format!("[INFO] .:{DNS} on {}", daemon.ip));
-    daemon.says("[INFO] plugin/reload: Running configuration SHA512 = ");
-    daemon.says("[INFO] nodelocaldns-");
-    let quiet = Launch::new(&corefile).arg("-quiet").start().when_ready();
-    quiet.says("[INFO] nodelocaldns-");
-    assert!(!quiet.heard().iter().any(|line| line.contains(" on 127.")), "{:?}", quiet.heard());
+    daemon.wait_for_log("[INFO] plugin/reload: Running configuration SHA512 = ");
+    daemon.wait_for_log("[INFO] nodelocaldns-");
+    let quiet = DaemonCommand::new(&corefile).arg("-quiet").spawn().wait_until_ready();
+    quiet.wait_for_log("[INFO] nodelocaldns-");
+    assert!(!quiet.log_lines().iter().any(|line| line.contains(" on 127.")), "{:?}", quiet.log_lines());
 }
 
 #[test]
 fn a_blocked_reader_of_stdout_does_not_delay_responses() {
     let upstream = upstream();
-    let daemon = Launch::new(&with_directive(&upstream, "log")).unread().start().when_ready();
+    let daemon =
+        DaemonCommand::new(&with_directive(&upstream, "log")).stdout_unread().spawn().wait_until_ready();
     let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    socket.connect(daemon.at(DNS)).unwrap();
-    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    socket.connect(daemon.addr(DNS)).unwrap();
+    socket.set_read_timeout(Some(WAIT_LIMIT)).unwrap();
     let query = QueryOptions::default().message(1, "ok-1.example.", RecordType::A).unwrap().to_vec().unwrap();
     // More lines than the pipe and the log queue hold.
     for _ in 0..6000 {
@@ -105,7 +108,7 @@ fn a_blocked_reader_of_stdout_does_not_delay_responses() {
         socket.recv(&mut [0; 512]).unwrap();
     }
     assert!(daemon.metric("nodelocaldns_log_lines_dropped_total") > 0);
-    let answer = daemon.ask("ok-2.example.");
+    let answer = daemon.query("ok-2.example.");
     assert!(answer.elapsed < Duration::from_secs(1));
     let terminated = now();
     assert_eq!(daemon.terminate().code, Some(0));

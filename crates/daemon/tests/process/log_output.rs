@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread::{Builder, JoinHandle};
 
-use crate::environment::PATIENCE;
+use crate::fixture::WAIT_LIMIT;
 
 /// The lines read from a pipe.
 pub(crate) struct LogOutput {
@@ -33,7 +33,7 @@ impl LogOutput {
         let find = |lines: &[String]| lines.iter().find(|line| line.contains(part)).cloned();
         let (lines, changed) = &*self.lines;
         let waited =
-            changed.wait_timeout_while(lines.lock().unwrap(), PATIENCE, |lines| find(lines).is_none());
+            changed.wait_timeout_while(lines.lock().unwrap(), WAIT_LIMIT, |lines| find(lines).is_none());
         find(&waited.unwrap().0)
     }
 

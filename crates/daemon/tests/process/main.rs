@@ -1,6 +1,8 @@
-//! The whole process on loopback: the real binary, without privileges, between real clients and scripted upstreams.
+//! Process tests: the real binary on loopback, without privileges, between real clients and
+//! scripted upstreams.
 //!
-//! `stage` has the actors, `replies` and `pipe` what is heard of them. Each test has a loopback address of its own, so that all of them can run at once.
+//! `fixture` starts it, `responses` and `log_output` read what it returns. Each test has a loopback
+//! address of its own, so that all can run at once.
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
@@ -11,8 +13,8 @@
 mod coalescing;
 mod coexistence;
 mod connection_options;
-mod environment;
 mod failures;
+mod fixture;
 mod foreign_directory;
 mod foreign_peer;
 mod foreign_predecessor;

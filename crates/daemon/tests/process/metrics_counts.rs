@@ -3,26 +3,26 @@
 use testkit::RecordType;
 use testkit::client::QueryOptions;
 
-use crate::environment::{DNS, Daemon, forwarding, upstream};
+use crate::fixture::{DNS, DaemonProcess, forward_corefile, upstream};
 use crate::responses::{data, with_edns};
 
 #[test]
 fn known_traffic_increments_each_counter_exactly() {
     let upstream = upstream();
-    let daemon = Daemon::forwarding_to(&upstream, "force_tcp");
+    let daemon = DaemonProcess::forwarding_to(&upstream, "force_tcp");
     let (ip, to) = (daemon.ip, upstream.addr());
     let server = format!("server=\"dns://{ip}:{DNS}\"");
 
-    daemon.ask("ok-1.example.");
-    daemon.ask("ok-1.example.");
-    daemon.ask_with("ok-1.example.", &QueryOptions::tcp());
-    daemon.ask_with("OK-1.EXAMPLE.", &with_edns());
-    daemon.ask_with("ok-1.example.", &QueryOptions { dnssec_ok: true, ..QueryOptions::default() });
+    daemon.query("ok-1.example.");
+    daemon.query("ok-1.example.");
+    daemon.query_with("ok-1.example.", &QueryOptions::tcp());
+    daemon.query_with("OK-1.EXAMPLE.", &with_edns());
+    daemon.query_with("ok-1.example.", &QueryOptions { dnssec_ok: true, ..QueryOptions::default() });
     daemon.client().query("ok-1.example.", RecordType::AAAA, &QueryOptions::default()).unwrap();
-    daemon.ask("nxdomain-1.example.");
-    daemon.ask("nxdomain-1.example.");
-    daemon.ask("refused-1.example.");
-    daemon.ask("refused-1.example.");
+    daemon.query("nxdomain-1.example.");
+    daemon.query("nxdomain-1.example.");
+    daemon.query("refused-1.example.");
+    daemon.query("refused-1.example.");
     daemon.client().query("ok-1.example.", RecordType::AXFR, &QueryOptions::tcp()).unwrap();
 
     let zone = format!("{server},zone=\".\"");
@@ -68,15 +68,15 @@ fn known_traffic_increments_each_counter_exactly() {
         assert_eq!(daemon.metric(&wanted), count, "{wanted}");
     }
     assert_eq!(upstream.queries().len(), 6);
-    assert!(!daemon.page().to_lowercase().contains("example"), "query names are not labels");
+    assert!(!daemon.metrics_page().to_lowercase().contains("example"), "query names are not labels");
 }
 
 #[test]
 fn a_server_block_without_prometheus_counts_only_its_cache() {
     let upstream = upstream();
-    let corefile = forwarding(&upstream, "force_tcp").replace("prometheus @:9253", "");
-    let daemon = Daemon::start(&corefile);
-    assert_eq!(data(&daemon.ask("ok-1.example.")), data(&daemon.ask("ok-1.example.")));
+    let corefile = forward_corefile(&upstream, "force_tcp").replace("prometheus @:9253", "");
+    let daemon = DaemonProcess::start(&corefile);
+    assert_eq!(data(&daemon.query("ok-1.example.")), data(&daemon.query("ok-1.example.")));
     assert_eq!(daemon.metric("coredns_dns_requests_total"), 0);
     assert_eq!(
         (daemon.metric("coredns_cache_hits_total"), daemon.metric("coredns_cache_misses_total")),

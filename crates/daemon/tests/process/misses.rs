@@ -11,7 +11,7 @@ use testkit::client::QueryOptions;
 use testkit::upstream::{LabelScript, ResponseOrder, Script, ScriptStep, ServerOptions, Transport, Upstream};
 use testkit::{Message, RecordType, ResponseCode};
 
-use crate::environment::{DNS, Daemon, Launch, PATIENCE, forwarding, localhost, upstream};
+use crate::fixture::{DNS, DaemonCommand, DaemonProcess, WAIT_LIMIT, forward_corefile, loopback, upstream};
 use crate::responses::{code, data, with_edns};
 
 /// Connections of one worker to one upstream, those included on which questions were asked again.
@@ -40,12 +40,12 @@ fn own_query(name: &str, number: usize) -> Vec<u8> {
 }
 
 /// Sixty clients ask the same missing name at once, each in its own way.
-fn sixty_ask(daemon: &Daemon, name: &str) {
+fn sixty_ask(daemon: &DaemonProcess, name: &str) {
     let clients: Vec<(UdpSocket, Vec<u8>)> = (0..60)
         .map(|number| {
             let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).unwrap();
-            socket.connect(daemon.at(DNS)).unwrap();
-            socket.set_read_timeout(Some(PATIENCE)).unwrap();
+            socket.connect(daemon.addr(DNS)).unwrap();
+            socket.set_read_timeout(Some(WAIT_LIMIT)).unwrap();
             (socket, own_query(name, number))
         })
         .collect();
@@ -66,19 +66,19 @@ fn sixty_ask(daemon: &Daemon, name: &str) {
 #[test]
 fn sixty_clients_with_one_question_cost_the_upstream_one() {
     let upstream = upstream();
-    let daemon = Daemon::forwarding_to(&upstream, "force_tcp");
+    let daemon = DaemonProcess::forwarding_to(&upstream, "force_tcp");
     sixty_ask(&daemon, "slow300-same.example.");
     assert_eq!(upstream.query_count("slow300-same.example."), 1);
     assert_eq!(daemon.metric("nodelocaldns_coalesced_queries_total"), 59);
 }
 
 /// 256 clients ask different missing names at once.
-fn many_ask(daemon: &Daemon, workers: u64, upstream: &Upstream) {
+fn many_ask(daemon: &DaemonProcess, workers: u64, upstream: &Upstream) {
     let sockets: Vec<UdpSocket> = (0..32)
         .map(|_| {
             let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).unwrap();
-            socket.connect(daemon.at(DNS)).unwrap();
-            socket.set_read_timeout(Some(PATIENCE)).unwrap();
+            socket.connect(daemon.addr(DNS)).unwrap();
+            socket.set_read_timeout(Some(WAIT_LIMIT)).unwrap();
             socket
         })
         .collect();
@@ -112,22 +112,25 @@ fn many_ask(daemon: &Daemon, workers: u64, upstream: &Upstream) {
 fn many_questions_travel_on_few_connections() {
     for order in [ResponseOrder::InOrder, ResponseOrder::OutOfOrder] {
         let server_options = ServerOptions { order, ..ServerOptions::default() };
-        let upstream = Upstream::start_with(localhost(), server_options, LabelScript::default()).unwrap();
-        let daemon = Daemon::forwarding_to(&upstream, "force_tcp");
+        let upstream = Upstream::start_with(loopback(), server_options, LabelScript::default()).unwrap();
+        let daemon = DaemonProcess::forwarding_to(&upstream, "force_tcp");
         many_ask(&daemon, 1, &upstream);
     }
     let upstream = upstream();
-    let daemon = Launch::new(&forwarding(&upstream, "force_tcp")).arg("-workers=2").start().when_ready();
+    let daemon = DaemonCommand::new(&forward_corefile(&upstream, "force_tcp"))
+        .arg("-workers=2")
+        .spawn()
+        .wait_until_ready();
     many_ask(&daemon, 2, &upstream);
 }
 
 #[test]
 fn with_force_tcp_nothing_goes_by_udp_and_one_connection_is_used_again() {
     let upstream = upstream();
-    let daemon = Daemon::forwarding_to(&upstream, "force_tcp");
+    let daemon = DaemonProcess::forwarding_to(&upstream, "force_tcp");
     for number in 0..10 {
-        daemon.ask(&format!("ok-{number}.example."));
-        daemon.ask_with(&format!("ok-tcp-{number}.example."), &QueryOptions::tcp());
+        daemon.query(&format!("ok-{number}.example."));
+        daemon.query_with(&format!("ok-tcp-{number}.example."), &QueryOptions::tcp());
     }
     let questions = upstream.queries();
     assert_eq!(questions.len(), 20);
@@ -139,13 +142,13 @@ fn with_force_tcp_nothing_goes_by_udp_and_one_connection_is_used_again() {
 #[test]
 fn a_slow_question_does_not_hold_up_the_next_at_a_sequential_upstream() {
     let upstream = upstream();
-    let daemon = Daemon::forwarding_to(&upstream, "force_tcp");
+    let daemon = DaemonProcess::forwarding_to(&upstream, "force_tcp");
     let mut slow = daemon.connect();
     slow.send("slow1500-1.example.", RecordType::A, &QueryOptions::tcp()).unwrap();
-    assert!(upstream.wait_for_queries(PATIENCE, |questions| questions.len() == 1));
+    assert!(upstream.wait_for_queries(WAIT_LIMIT, |questions| questions.len() == 1));
     // Time itself is the condition: a question this old makes its connection a slow one.
     sleep(Duration::from_millis(40));
-    let fast = daemon.ask("ok-1.example.");
+    let fast = daemon.query("ok-1.example.");
     assert_eq!(data(&fast), ["192.0.2.1"]);
     assert!(fast.elapsed < Duration::from_secs(1), "{:?}", fast.elapsed);
     assert_eq!(slow.receive().unwrap().message.answers.len(), 1);
@@ -154,7 +157,7 @@ fn a_slow_question_does_not_hold_up_the_next_at_a_sequential_upstream() {
 #[test]
 fn a_burst_of_slow_questions_is_spread_over_the_connections() {
     let upstream = upstream();
-    let daemon = Daemon::forwarding_to(&upstream, "force_tcp");
+    let daemon = DaemonProcess::forwarding_to(&upstream, "force_tcp");
     let mut burst = daemon.connect();
     for number in 0..16 {
         burst.send(&format!("slow250-{number}.example."), RecordType::A, &QueryOptions::tcp()).unwrap();
@@ -170,15 +173,15 @@ fn a_burst_of_slow_questions_is_spread_over_the_connections() {
 #[test]
 fn an_idle_connection_that_the_upstream_closes_is_no_matter() {
     let server_options = ServerOptions { idle: Duration::from_millis(100), ..ServerOptions::default() };
-    let upstream = Upstream::start_with(localhost(), server_options, LabelScript::default()).unwrap();
-    let daemon = Daemon::forwarding_to(&upstream, "force_tcp");
+    let upstream = Upstream::start_with(loopback(), server_options, LabelScript::default()).unwrap();
+    let daemon = DaemonProcess::forwarding_to(&upstream, "force_tcp");
     for number in 1..=3 {
-        assert_eq!(data(&daemon.ask(&format!("ok-{number}.example."))), ["192.0.2.1"]);
+        assert_eq!(data(&daemon.query(&format!("ok-{number}.example."))), ["192.0.2.1"]);
         let closed = |now: testkit::upstream::Connections| now.accepted == number && now.open == 0;
-        assert!(upstream.wait_for_connections(PATIENCE, closed));
+        assert!(upstream.wait_for_connections(WAIT_LIMIT, closed));
     }
     assert_eq!(upstream.queries().len(), 3);
-    assert_eq!(daemon.complaints(), Vec::<String>::new());
+    assert_eq!(daemon.warnings(), Vec::<String>::new());
     assert_eq!(daemon.metric("nodelocaldns_upstream_failures_total"), 0);
 }
 
@@ -201,13 +204,13 @@ impl Script for EndsOnSecond {
 fn a_connection_that_ends_over_a_question_is_replaced_unseen() {
     for end in [ScriptStep::Close, ScriptStep::Reset] {
         let script = EndsOnSecond { count: AtomicUsize::new(0), end };
-        let upstream = Upstream::start_with(localhost(), ServerOptions::default(), script).unwrap();
-        let daemon = Daemon::forwarding_to(&upstream, "force_tcp");
-        assert_eq!(data(&daemon.ask("ok-1.example.")), ["192.0.2.1"]);
-        let redone = daemon.ask("ok-2.example.");
+        let upstream = Upstream::start_with(loopback(), ServerOptions::default(), script).unwrap();
+        let daemon = DaemonProcess::forwarding_to(&upstream, "force_tcp");
+        assert_eq!(data(&daemon.query("ok-1.example.")), ["192.0.2.1"]);
+        let redone = daemon.query("ok-2.example.");
         assert_eq!((code(&redone), data(&redone)), (ResponseCode::NoError, vec!["192.0.2.1".to_owned()]));
         assert_eq!((upstream.query_count("ok-2.example."), upstream.connections().accepted), (2, 2));
-        assert_eq!(daemon.complaints(), Vec::<String>::new());
+        assert_eq!(daemon.warnings(), Vec::<String>::new());
         assert_eq!(daemon.metric("nodelocaldns_upstream_retries_total"), 1);
         assert_eq!(daemon.metric("nodelocaldns_upstream_failures_total"), 0);
     }
@@ -216,10 +219,13 @@ fn a_connection_that_ends_over_a_question_is_replaced_unseen() {
 #[test]
 fn two_workers_ask_a_question_once_and_share_the_answer() {
     let upstream = upstream();
-    let daemon = Launch::new(&forwarding(&upstream, "force_tcp")).arg("-workers=2").start().when_ready();
+    let daemon = DaemonCommand::new(&forward_corefile(&upstream, "force_tcp"))
+        .arg("-workers=2")
+        .spawn()
+        .wait_until_ready();
     sixty_ask(&daemon, "slow300-same.example.");
     for _ in 0..20 {
-        daemon.ask("slow300-same.example.");
+        daemon.query("slow300-same.example.");
     }
     assert_eq!(upstream.query_count("slow300-same.example."), 1);
     assert_eq!(daemon.metric("coredns_cache_hits_total"), 20);

@@ -4,8 +4,9 @@ use std::net::{Ipv6Addr, SocketAddr, UdpSocket};
 
 use socket2::{Domain, Socket, Type};
 
-use crate::environment::{
-    DNS, HEALTH, Launch, PATIENCE, READY, forwarding, has_ipv6, own_port, reached, upstream,
+use crate::fixture::{
+    DNS, DaemonCommand, HEALTH, READY, WAIT_LIMIT, forward_corefile, has_ipv6, unique_port, upstream,
+    wait_until,
 };
 use crate::responses::get;
 
@@ -23,25 +24,26 @@ fn deaf_sockets(at: SocketAddr) -> Vec<UdpSocket> {
 #[test]
 fn ready_means_that_a_question_of_its_own_was_answered() {
     let upstream = upstream();
-    let corefile = forwarding(&upstream, "force_tcp").replace("ready", &format!("health @:{HEALTH}\n ready"));
-    let daemon = Launch::new(&corefile).start().when_ready();
-    let (ready, health) = (daemon.at(READY), daemon.at(HEALTH));
+    let corefile =
+        forward_corefile(&upstream, "force_tcp").replace("ready", &format!("health @:{HEALTH}\n ready"));
+    let daemon = DaemonCommand::new(&corefile).spawn().wait_until_ready();
+    let (ready, health) = (daemon.addr(READY), daemon.addr(HEALTH));
     assert_eq!(get(ready, "/ready"), Some((200, "OK".to_owned())));
-    let deaf = deaf_sockets(daemon.at(DNS));
+    let deaf = deaf_sockets(daemon.addr(DNS));
     let awaited = Some((503, "self-check\n".to_owned()));
-    assert!(reached(PATIENCE, || get(ready, "/ready") == awaited));
+    assert!(wait_until(WAIT_LIMIT, || get(ready, "/ready") == awaited));
     assert_eq!(get(health, "/health"), Some((200, "OK".to_owned())), "it lives nevertheless");
     drop(deaf);
-    assert!(reached(PATIENCE, || daemon.ready() == Some(200)));
+    assert!(wait_until(WAIT_LIMIT, || daemon.ready() == Some(200)));
     assert_eq!(get(ready, "/elsewhere").unwrap().0, 404);
 }
 
 #[test]
 fn a_node_where_ipv6_leads_nowhere_is_ready_all_the_same() {
     let upstream = upstream();
-    let port = own_port();
+    let port = unique_port();
     let corefile = format!(".:{port} {{\n forward . {}\n ready @:{READY}\n}}", upstream.addr());
     // A socket on the address itself comes before one on every address.
     let _deaf = has_ipv6().then(|| deaf_sockets((Ipv6Addr::LOCALHOST, port).into()));
-    Launch::new(&corefile).start().when_ready();
+    DaemonCommand::new(&corefile).spawn().wait_until_ready();
 }

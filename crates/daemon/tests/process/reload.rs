@@ -8,8 +8,9 @@ use testkit::RecordType;
 use testkit::client::{Client, ClientError, QueryOptions, Response};
 use testkit::upstream::{LabelScript, ResponseOrder, ServerOptions, Upstream};
 
-use crate::environment::{
-    DNS, Daemon, Launch, PATIENCE, READY, forwarding, localhost, reached, upstream, within,
+use crate::fixture::{
+    DNS, DaemonCommand, DaemonProcess, READY, WAIT_LIMIT, forward_corefile, loopback, upstream, wait_until,
+    within,
 };
 use crate::responses::{code, data};
 use testkit::clock::now;
@@ -22,102 +23,102 @@ fn block(zone: &str, port: u16, upstream: &Upstream) -> String {
     format!("{zone}:{port} {{\n bind @\n cache 30\n forward . {} {{\n force_tcp\n }}\n}}\n", upstream.addr())
 }
 
-fn ask_at(daemon: &Daemon, port: u16, name: &str) -> Result<Response, ClientError> {
-    Client::new(daemon.at(port)).query(name, RecordType::A, &QueryOptions::default())
+fn ask_at(daemon: &DaemonProcess, port: u16, name: &str) -> Result<Response, ClientError> {
+    Client::new(daemon.addr(port)).query(name, RecordType::A, &QueryOptions::default())
 }
 
 /// True when nobody listens on the port, by UDP and by TCP.
-fn is_deaf(daemon: &Daemon, port: u16) -> bool {
-    let client = Client { timeout: Duration::from_millis(200), ..Client::new(daemon.at(port)) };
+fn is_deaf(daemon: &DaemonProcess, port: u16) -> bool {
+    let client = Client { timeout: Duration::from_millis(200), ..Client::new(daemon.addr(port)) };
     let by_udp = client.query("ok-deaf.example.", RecordType::A, &QueryOptions::default());
-    matches!(by_udp, Err(ClientError::Io(_))) && TcpStream::connect(daemon.at(port)).is_err()
+    matches!(by_udp, Err(ClientError::Io(_))) && TcpStream::connect(daemon.addr(port)).is_err()
 }
 
 /// Edits and has the edit taken at once.
-pub(crate) fn reload(daemon: &Daemon, corefile: &str) {
-    daemon.edit(corefile);
+pub(crate) fn reload(daemon: &DaemonProcess, corefile: &str) {
+    daemon.write_corefile(corefile);
     let lines = || {
         daemon
-            .heard()
+            .log_lines()
             .iter()
             .filter(|line| line.contains("plugin/reload") || line.contains("complete"))
             .count()
     };
     let before = lines();
     daemon.signal(Signal::SIGUSR1);
-    assert!(reached(PATIENCE, || lines() > before), "{:?}", daemon.heard());
+    assert!(wait_until(WAIT_LIMIT, || lines() > before), "{:?}", daemon.log_lines());
 }
 
 #[test]
 fn an_edit_is_noticed_and_only_what_it_changes_changes() {
     let (first, second) = (upstream(), upstream());
-    let corefile = forwarding(&first, "force_tcp").replace("ready", "reload 2s 1s\n ready");
-    let daemon = Launch::new(&corefile).arg("-workers=2").start().when_ready();
-    daemon.ask("ok-kept.example.");
+    let corefile = forward_corefile(&first, "force_tcp").replace("ready", "reload 2s 1s\n ready");
+    let daemon = DaemonCommand::new(&corefile).arg("-workers=2").spawn().wait_until_ready();
+    daemon.query("ok-kept.example.");
     let mut connection = daemon.connect();
     connection.send("ok-1.example.", RecordType::A, &QueryOptions::tcp()).unwrap();
     connection.receive().unwrap();
     assert!(is_deaf(&daemon, SECOND));
 
     let more = format!("{corefile}{}{}", block("new.test", DNS, &second), block(".", SECOND, &second));
-    daemon.edit(&more);
-    daemon.says("Reloading complete");
-    assert_eq!(data(&daemon.ask("ok-1.new.test.")), ["192.0.2.1"]);
+    daemon.write_corefile(&more);
+    daemon.wait_for_log("Reloading complete");
+    assert_eq!(data(&daemon.query("ok-1.new.test.")), ["192.0.2.1"]);
     assert_eq!((first.query_count("ok-1.new.test."), second.query_count("ok-1.new.test.")), (0, 1));
     assert_eq!(data(&ask_at(&daemon, SECOND, "ok-2.example.").unwrap()), ["192.0.2.1"]);
     assert_eq!(second.query_count("ok-2.example."), 1);
     for _ in 0..10 {
-        assert_eq!(data(&daemon.ask("ok-kept.example.")), ["192.0.2.1"]);
+        assert_eq!(data(&daemon.query("ok-kept.example.")), ["192.0.2.1"]);
     }
     assert_eq!(first.query_count("ok-kept.example."), 1, "the block is the same, and so are its answers");
     connection.send("ok-2.new.test.", RecordType::A, &QueryOptions::tcp()).unwrap();
     assert_eq!(data(&connection.receive().unwrap()), ["192.0.2.1"], "connections stay");
     assert_eq!((second.query_count("ok-2.new.test."), daemon.metric(FAILED)), (1, 0));
-    assert!(reached(PATIENCE, || daemon.ready() == Some(200)));
+    assert!(wait_until(WAIT_LIMIT, || daemon.ready() == Some(200)));
 
     reload(&daemon, &corefile);
-    assert!(reached(PATIENCE, || is_deaf(&daemon, SECOND)));
-    assert_eq!(data(&daemon.ask("ok-3.new.test.")), ["192.0.2.1"]);
+    assert!(wait_until(WAIT_LIMIT, || is_deaf(&daemon, SECOND)));
+    assert_eq!(data(&daemon.query("ok-3.new.test.")), ["192.0.2.1"]);
     assert_eq!((first.query_count("ok-3.new.test."), second.query_count("ok-3.new.test.")), (1, 0));
-    assert_eq!(daemon.complaints(), Vec::<String>::new());
+    assert_eq!(daemon.warnings(), Vec::<String>::new());
     assert_eq!(daemon.terminate().code, Some(0));
 }
 
 #[test]
 fn another_upstream_has_other_answers() {
     let (first, second) = (upstream(), upstream());
-    let daemon = Daemon::forwarding_to(&first, "force_tcp");
-    daemon.ask("ok-1.example.");
-    reload(&daemon, &forwarding(&second, "force_tcp"));
-    daemon.ask("ok-1.example.");
+    let daemon = DaemonProcess::forwarding_to(&first, "force_tcp");
+    daemon.query("ok-1.example.");
+    reload(&daemon, &forward_corefile(&second, "force_tcp"));
+    daemon.query("ok-1.example.");
     assert_eq!((first.query_count("ok-1.example."), second.query_count("ok-1.example.")), (1, 1));
-    reload(&daemon, &forwarding(&first, "force_tcp"));
-    daemon.ask("ok-1.example.");
+    reload(&daemon, &forward_corefile(&first, "force_tcp"));
+    daemon.query("ok-1.example.");
     assert_eq!(first.query_count("ok-1.example."), 1, "still known");
 }
 
 #[test]
 fn what_an_edit_brings_that_is_worth_knowing_is_told_once() {
     let upstream = upstream();
-    let daemon = Daemon::forwarding_to(&upstream, "force_tcp");
-    let edited = forwarding(&upstream, "doh_method POST");
+    let daemon = DaemonProcess::forwarding_to(&upstream, "force_tcp");
+    let edited = forward_corefile(&upstream, "doh_method POST");
     reload(&daemon, &edited);
     reload(&daemon, &edited);
-    let complaints = daemon.complaints();
-    assert!(matches!(&complaints[..], [one] if one.contains("doh_method has no effect")), "{complaints:?}");
+    let warnings = daemon.warnings();
+    assert!(matches!(&warnings[..], [one] if one.contains("doh_method has no effect")), "{warnings:?}");
 }
 
 #[test]
 fn a_broken_edit_is_told_and_counted_and_changes_nothing() {
     let upstream = upstream();
-    let corefile = forwarding(&upstream, "force_tcp");
-    let daemon = Daemon::start(&corefile);
+    let corefile = forward_corefile(&upstream, "force_tcp");
+    let daemon = DaemonProcess::start(&corefile);
     assert_eq!(
         daemon.metric("coredns_plugin_enabled"),
         4,
         "errors, cache, forward, prometheus handle queries"
     );
-    let held = TcpListener::bind(localhost()).unwrap();
+    let held = TcpListener::bind(loopback()).unwrap();
     let taken = held.local_addr().unwrap();
     let edits = [
         (corefile.replace("errors", "wibble"), "Unknown directive 'wibble'"),
@@ -132,45 +133,45 @@ fn a_broken_edit_is_told_and_counted_and_changes_nothing() {
     ];
     for (count, (edit, part)) in (1..).zip(&edits) {
         reload(&daemon, edit);
-        assert!(daemon.metric_becomes(FAILED, count), "{edit}: {:?}", daemon.heard());
-        let line = daemon.heard().into_iter().rfind(|line| line.starts_with("[ERROR]")).unwrap();
+        assert!(daemon.wait_for_metric(FAILED, count), "{edit}: {:?}", daemon.log_lines());
+        let line = daemon.log_lines().into_iter().rfind(|line| line.starts_with("[ERROR]")).unwrap();
         assert!(line.contains("reload failed") && line.contains(part), "{line}");
-        assert_eq!(data(&daemon.ask(&format!("ok-{count}.example."))), ["192.0.2.1"]);
+        assert_eq!(data(&daemon.query(&format!("ok-{count}.example."))), ["192.0.2.1"]);
         assert_eq!(daemon.metric("coredns_plugin_enabled{name=\"log\"}"), 0, "it is not in force");
     }
     drop(held);
     reload(&daemon, &corefile);
-    daemon.says("Reloading complete");
+    daemon.wait_for_log("Reloading complete");
     assert_eq!((daemon.metric(FAILED), daemon.ready()), (edits.len() as u64, Some(200)));
-    assert_eq!(data(&daemon.ask("ok-again.example.")), ["192.0.2.1"]);
+    assert_eq!(data(&daemon.query("ok-again.example.")), ["192.0.2.1"]);
 }
 
 #[test]
 fn a_corefile_that_disappears_changes_nothing() {
     let upstream = upstream();
-    let daemon = Daemon::forwarding_to(&upstream, "force_tcp");
+    let daemon = DaemonProcess::forwarding_to(&upstream, "force_tcp");
     std::fs::remove_file(daemon.file("Corefile")).unwrap();
     daemon.signal(Signal::SIGUSR1);
-    assert!(daemon.says("reload failed").contains("does not exist"));
-    assert_eq!(data(&daemon.ask("ok-1.example.")), ["192.0.2.1"]);
+    assert!(daemon.wait_for_log("reload failed").contains("does not exist"));
+    assert_eq!(data(&daemon.query("ok-1.example.")), ["192.0.2.1"]);
 }
 
 #[test]
 fn what_is_open_on_a_listener_that_goes_is_answered() {
     let server_options = ServerOptions { order: ResponseOrder::OutOfOrder, ..ServerOptions::default() };
-    let upstream = Upstream::start_with(localhost(), server_options, LabelScript::default()).unwrap();
-    let corefile = forwarding(&upstream, "force_tcp");
-    let daemon = Daemon::start(&format!("{corefile}{}", block(".", SECOND, &upstream)));
-    let at = daemon.at(SECOND);
+    let upstream = Upstream::start_with(loopback(), server_options, LabelScript::default()).unwrap();
+    let corefile = forward_corefile(&upstream, "force_tcp");
+    let daemon = DaemonProcess::start(&format!("{corefile}{}", block(".", SECOND, &upstream)));
+    let at = daemon.addr(SECOND);
     let socket = UdpSocket::bind((std::net::Ipv4Addr::LOCALHOST, 0)).unwrap();
     socket.connect(at).unwrap();
-    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    socket.set_read_timeout(Some(WAIT_LIMIT)).unwrap();
     let query = QueryOptions::default().message(5, "slow500-udp.example.", RecordType::A).unwrap();
     socket.send(&query.to_vec().unwrap()).unwrap();
-    let mut busy = testkit::client::Pipeline::connect(at, PATIENCE).unwrap();
+    let mut busy = testkit::client::Pipeline::connect(at, WAIT_LIMIT).unwrap();
     busy.send("slow500-tcp.example.", RecordType::A, &QueryOptions::tcp()).unwrap();
-    let mut idle = testkit::client::Pipeline::connect(at, PATIENCE).unwrap();
-    assert!(upstream.wait_for_queries(PATIENCE, |questions| questions.len() == 2));
+    let mut idle = testkit::client::Pipeline::connect(at, WAIT_LIMIT).unwrap();
+    assert!(upstream.wait_for_queries(WAIT_LIMIT, |questions| questions.len() == 2));
     reload(&daemon, &corefile);
     let reloaded = now();
     assert!(TcpStream::connect(at).is_err(), "no new connections");
@@ -182,6 +183,6 @@ fn what_is_open_on_a_listener_that_goes_is_answered() {
     assert_eq!(data(&busy.receive().unwrap()), ["192.0.2.1"]);
     assert!(matches!(busy.receive(), Err(ClientError::Closed)), "and then it is closed");
     assert!(within(Duration::from_secs(2), reloaded), "{:?}", reloaded.elapsed());
-    assert!(reached(PATIENCE, || is_deaf(&daemon, SECOND)));
-    assert_eq!(code(&daemon.ask("ok-1.example.")), testkit::ResponseCode::NoError);
+    assert!(wait_until(WAIT_LIMIT, || is_deaf(&daemon, SECOND)));
+    assert_eq!(code(&daemon.query("ok-1.example.")), testkit::ResponseCode::NoError);
 }

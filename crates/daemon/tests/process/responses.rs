@@ -7,12 +7,12 @@ use hickory_proto::rr::rdata::opt::EdnsOption;
 use testkit::ResponseCode;
 use testkit::client::{QueryOptions, Response};
 
-use crate::environment::PATIENCE;
+use crate::fixture::WAIT_LIMIT;
 
 /// GET of an HTTP endpoint: status and body; `None` when the port is closed.
 pub(crate) fn get(server: SocketAddr, path: &str) -> Option<(u16, String)> {
-    let mut stream = TcpStream::connect_timeout(&server, PATIENCE).ok()?;
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut stream = TcpStream::connect_timeout(&server, WAIT_LIMIT).ok()?;
+    stream.set_read_timeout(Some(WAIT_LIMIT)).unwrap();
     write!(stream, "GET {path} HTTP/1.1\r\nHost: node\r\nConnection: close\r\n\r\n").ok()?;
     let mut text = String::new();
     stream.read_to_string(&mut text).ok()?;

@@ -10,7 +10,7 @@ use testkit::Message;
 use testkit::client::QueryOptions;
 use testkit::upstream::{LabelScript, ResponseOrder, Script, ScriptStep, ServerOptions, Transport, Upstream};
 
-use crate::environment::{Daemon, localhost};
+use crate::fixture::{DaemonProcess, loopback};
 use crate::responses::data;
 
 /// What no client may hear of.
@@ -97,11 +97,11 @@ fn circle(query: &Message) -> Message {
 }
 
 /// A daemon that asks over UDP and one that asks over TCP, each with an upstream of its own.
-fn scenes() -> [(&'static str, Upstream, Daemon); 2] {
+fn scenes() -> [(&'static str, Upstream, DaemonProcess); 2] {
     ["prefer_udp", "force_tcp"].map(|options| {
         let server_options = ServerOptions { order: ResponseOrder::OutOfOrder, ..ServerOptions::default() };
-        let upstream = Upstream::start_with(localhost(), server_options, Hostile).unwrap();
-        let daemon = Daemon::forwarding_to(&upstream, options);
+        let upstream = Upstream::start_with(loopback(), server_options, Hostile).unwrap();
+        let daemon = DaemonProcess::forwarding_to(&upstream, options);
         (options, upstream, daemon)
     })
 }
@@ -125,7 +125,7 @@ fn answers_to_something_else_are_never_told() {
             ] {
                 let name = format!("{behaviour}-1.example.");
                 scope.spawn(move || {
-                    let told = daemon.ask_with(&name, &QueryOptions::tcp());
+                    let told = daemon.query_with(&name, &QueryOptions::tcp());
                     assert!(told.elapsed < STUB_PATIENCE, "{name}, {options}: {:?}", told.elapsed);
                     assert!(!data(&told).contains(&FALSE.to_string()), "{name}, {options}");
                     if is_good {
@@ -136,7 +136,7 @@ fn answers_to_something_else_are_never_told() {
             scope.spawn(move || {
                 for number in 0..50 {
                     // It may share the fate of a connection that others had broken under it twice.
-                    let honest = daemon.ask(&format!("ok-{number}.example."));
+                    let honest = daemon.query(&format!("ok-{number}.example."));
                     assert!(honest.elapsed < STUB_PATIENCE, "{options}: {:?}", honest.elapsed);
                     assert!(!data(&honest).contains(&FALSE.to_string()), "{options}");
                 }
@@ -146,17 +146,17 @@ fn answers_to_something_else_are_never_told() {
     for (options, _, daemon) in &scenes {
         assert!(daemon.metric("nodelocaldns_upstream_mismatches_total") > 0, "{options}");
         assert_eq!(daemon.metric("coredns_panics_total"), 0, "{options}");
-        assert_eq!(data(&daemon.ask("ok-after.example.")), ["192.0.2.1"], "{options}");
+        assert_eq!(data(&daemon.query("ok-after.example.")), ["192.0.2.1"], "{options}");
     }
 }
 
 #[test]
 fn poison_reaches_nobody() {
     for (options, upstream, daemon) in scenes() {
-        let told = daemon.ask("poison-1.example.");
+        let told = daemon.query("poison-1.example.");
         assert_eq!(data(&told), ["192.0.2.1"], "{options}");
         for name in ["ok-answer.example.", "ok-authority.example.", "ok-additional.example."] {
-            assert_eq!(data(&daemon.ask(name)), ["192.0.2.1"], "{options}: {name}");
+            assert_eq!(data(&daemon.query(name)), ["192.0.2.1"], "{options}: {name}");
             assert_eq!(upstream.query_count(name), 1, "{options}: {name}");
         }
     }
@@ -166,7 +166,7 @@ fn poison_reaches_nobody() {
 fn circles_and_giants_are_passed_on() {
     for (options, upstream, daemon) in scenes() {
         for _ in 0..2 {
-            let circle = daemon.ask("circle-1.example.");
+            let circle = daemon.query("circle-1.example.");
             assert_eq!(data(&circle).len(), 2, "{options}: both links");
             assert!(circle.elapsed < Duration::from_secs(1), "{options}: {:?}", circle.elapsed);
         }
@@ -175,9 +175,9 @@ fn circles_and_giants_are_passed_on() {
             2,
             "{options}: it leads nowhere, and is not kept"
         );
-        let giant = daemon.ask_with("big-1900-1.example.", &QueryOptions::tcp());
+        let giant = daemon.query_with("big-1900-1.example.", &QueryOptions::tcp());
         assert_eq!((data(&giant).len(), giant.message.metadata.truncation), (1900, false), "{options}");
-        let cut = daemon.ask("big-1900-1.example.");
+        let cut = daemon.query("big-1900-1.example.");
         assert!(cut.octets.len() <= 512 && cut.message.metadata.truncation, "{options}");
     }
 }

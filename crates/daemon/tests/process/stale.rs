@@ -8,7 +8,7 @@ use testkit::client::Response;
 use testkit::upstream::{Blackhole, LabelScript, ResponseOrder, ServerOptions, Upstream};
 use testkit::{Message, RecordType, ResponseCode};
 
-use crate::environment::{DNS, Daemon, PATIENCE, READY, own_address, reached};
+use crate::fixture::{DNS, DaemonProcess, READY, WAIT_LIMIT, unique_address, wait_until};
 use crate::responses::{code, data, extended_error, ttl, with_edns};
 
 /// Names that are known when the outage begins.
@@ -38,8 +38,8 @@ fn serve(to: SocketAddr, (address, ttl): (Ipv4Addr, u32)) -> Upstream {
 }
 
 /// A daemon that keeps answers for as long as they say, a second at least.
-fn keeping(to: SocketAddr, mode: &str) -> Daemon {
-    Daemon::start(&format!(
+fn keeping(to: SocketAddr, mode: &str) -> DaemonProcess {
+    DaemonProcess::start(&format!(
         ".:{DNS} {{
             bind @
             cache {{
@@ -60,9 +60,9 @@ fn name(number: usize) -> String {
 }
 
 /// Asks for all known names from one socket, each once; every one must be answered before stub resolvers give up.
-fn ask_all(daemon: &Daemon) -> Vec<Response> {
+fn ask_all(daemon: &DaemonProcess) -> Vec<Response> {
     let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).unwrap();
-    socket.connect(daemon.at(DNS)).unwrap();
+    socket.connect(daemon.addr(DNS)).unwrap();
     socket.set_read_timeout(Some(STUB_PATIENCE)).unwrap();
     let (mut sent, mut answers) = (0, HashMap::new());
     while answers.len() < KNOWN {
@@ -95,16 +95,16 @@ fn is_new(answer: &Response) -> bool {
 
 /// Learns a thousand names, loses the upstream, and gets it back with other addresses; gives the daemon and the upstream
 /// when the first name is told with its new address.
-fn outlives(outage: Outage, mode: &str) -> (Daemon, Upstream) {
-    let upstream = serve((own_address(), 5353).into(), (OLD, 1));
+fn outlives(outage: Outage, mode: &str) -> (DaemonProcess, Upstream) {
+    let upstream = serve((unique_address(), 5353).into(), (OLD, 1));
     let to = upstream.addr();
     let daemon = keeping(to, mode);
     assert!(ask_all(&daemon).iter().all(|answer| data(answer) == [OLD.to_string()]));
     drop(upstream);
     let deaf = matches!(outage, Outage::Silent).then(|| Blackhole::bind(to).unwrap());
     // The last of them is over.
-    assert!(reached(PATIENCE, || {
-        let last = daemon.ask_with(&name(KNOWN - 1), &with_edns());
+    assert!(wait_until(WAIT_LIMIT, || {
+        let last = daemon.query_with(&name(KNOWN - 1), &with_edns());
         extended_error(&last) == Some(STALE_ANSWER)
     }));
     let metric = format!("coredns_proxy_conn_cache_misses_total{{to=\"{to}\"}}");
@@ -115,14 +115,14 @@ fn outlives(outage: Outage, mode: &str) -> (Daemon, Upstream) {
     drop(deaf);
     let upstream = serve(to, (NEW, 30));
     assert!(
-        reached(PATIENCE, || is_new(&daemon.ask_with(&name(0), &with_edns()))),
+        wait_until(WAIT_LIMIT, || is_new(&daemon.query_with(&name(0), &with_edns()))),
         "recovery goes unnoticed"
     );
     (daemon, upstream)
 }
 
 /// How many of all names are told as they were before the outage.
-fn old_ones(daemon: &Daemon) -> usize {
+fn old_ones(daemon: &DaemonProcess) -> usize {
     let answers = ask_all(daemon);
     let old = answers.iter().filter(|answer| !is_new(answer));
     old.inspect(|answer| assert_stale(answer)).count()
@@ -130,9 +130,9 @@ fn old_ones(daemon: &Daemon) -> usize {
 
 /// After one query for each name all of them are new, once the upstream has answered: it is asked no more often than
 /// `most` for that.
-fn renewed_behind_one_query(daemon: &Daemon, upstream: &Upstream, most: usize) {
+fn renewed_behind_one_query(daemon: &DaemonProcess, upstream: &Upstream, most: usize) {
     old_ones(daemon);
-    assert!(reached(PATIENCE, || old_ones(daemon) == 0), "names stay old");
+    assert!(wait_until(WAIT_LIMIT, || old_ones(daemon) == 0), "names stay old");
     let mut asked: HashMap<String, usize> = HashMap::new();
     for question in upstream.queries().iter().filter(|question| question.record_type == RecordType::A) {
         *asked.entry(question.name.clone()).or_default() += 1;

@@ -6,11 +6,11 @@ use std::time::Duration;
 use testkit::clock::now;
 use testkit::upstream::{LabelScript, ServerOptions, Upstream};
 
-use crate::environment::{Daemon, Launch, PATIENCE, forwarding, localhost, reached};
+use crate::fixture::{DaemonCommand, DaemonProcess, WAIT_LIMIT, forward_corefile, loopback, wait_until};
 use crate::responses::{data, ttl};
 
 /// Eight clients ask for the same few names, over and over, and each is answered every time.
-fn crowd_is_answered(daemon: &Daemon, lasts: Duration) {
+fn crowd_is_answered(daemon: &DaemonProcess, lasts: Duration) {
     let started = now();
     thread::scope(|scope| {
         for client in 0..8 {
@@ -19,7 +19,7 @@ fn crowd_is_answered(daemon: &Daemon, lasts: Duration) {
                 while started.elapsed() < lasts {
                     number += 1;
                     let name = format!("ok-{}.example.", number % 10);
-                    assert_eq!(data(&daemon.ask(&name)), ["192.0.2.1"], "{name}");
+                    assert_eq!(data(&daemon.query(&name)), ["192.0.2.1"], "{name}");
                 }
             });
         }
@@ -29,20 +29,20 @@ fn crowd_is_answered(daemon: &Daemon, lasts: Duration) {
 #[test]
 fn many_clients_on_expiring_names_are_all_answered() {
     let upstream = Upstream::start_with(
-        localhost(),
+        loopback(),
         ServerOptions::default(),
         LabelScript { ttl: 1, ..LabelScript::default() },
     )
     .unwrap();
-    let corefile = forwarding(&upstream, "force_tcp")
+    let corefile = forward_corefile(&upstream, "force_tcp")
         .replace("cache 30", "cache {\n success 9984 1 1\n serve_stale 1h\n prefetch 1 1m 50%\n }")
         .replace("errors", "log . \"{name} {rcode} {/forward/upstream}\"");
-    let daemon = Launch::new(&corefile).arg("-workers=2").start().when_ready();
+    let daemon = DaemonCommand::new(&corefile).arg("-workers=2").spawn().wait_until_ready();
     crowd_is_answered(&daemon, Duration::from_millis(1500));
     assert!(upstream.query_count("ok-1.example.") > 1, "it came to its end and was asked again");
     drop(upstream);
-    assert!(reached(PATIENCE, || ttl(&daemon.ask("ok-1.example.")) == 0), "it is told stale");
+    assert!(wait_until(WAIT_LIMIT, || ttl(&daemon.query("ok-1.example.")) == 0), "it is told stale");
     crowd_is_answered(&daemon, Duration::from_millis(500));
-    assert_eq!(daemon.says("ok-1.example."), "[INFO] ok-1.example. NOERROR -");
+    assert_eq!(daemon.wait_for_log("ok-1.example."), "[INFO] ok-1.example. NOERROR -");
     assert_eq!(daemon.metric("coredns_panics_total"), 0);
 }

@@ -2,13 +2,13 @@
 
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 
-use crate::environment::{Launch, READY, forwarding, localhost, upstream};
+use crate::fixture::{DaemonCommand, READY, forward_corefile, loopback, upstream};
 
 /// Says on which line of the Corefile the word stands.
 fn refused(corefile: &str, place: &str, part: &str) {
-    let daemon = Launch::new(corefile).start();
+    let daemon = DaemonCommand::new(corefile).spawn();
     let file = daemon.file("Corefile").display().to_string();
-    let end = daemon.end();
+    let end = daemon.wait_for_exit();
     assert_eq!(end.code, Some(1), "{corefile}: {end:?}");
     let first = &end.stderr[0];
     let at = first.find(&format!("{file}:{place} - ")).unwrap_or_else(|| panic!("no place: {first}"));
@@ -31,7 +31,10 @@ fn a_bad_corefile_is_told_with_file_and_line() {
 #[test]
 fn a_corefile_that_is_not_there_is_told() {
     let upstream = upstream();
-    let end = Launch::new(&forwarding(&upstream, "force_tcp")).arg("-conf=/nowhere/Corefile").start().end();
+    let end = DaemonCommand::new(&forward_corefile(&upstream, "force_tcp"))
+        .arg("-conf=/nowhere/Corefile")
+        .spawn()
+        .wait_for_exit();
     assert_eq!((end.code, end.stderr.len()), (Some(1), 1));
     assert!(end.stderr[0].contains("/nowhere/Corefile"), "{:?}", end.stderr);
 }
@@ -44,8 +47,8 @@ fn a_wrong_command_line_is_told_with_code_two() {
         (["-localip=ten", "-quiet"], "ten"),
         (["-setupinterface=perhaps", "-quiet"], "perhaps"),
     ] {
-        let launch = args.iter().fold(Launch::new(". {\n}"), |launch, arg| launch.arg(arg));
-        let end = launch.start().end();
+        let command = args.iter().fold(DaemonCommand::new(". {\n}"), |command, arg| command.arg(arg));
+        let end = command.spawn().wait_for_exit();
         assert_eq!((end.code, end.stdout.len()), (Some(2), 0), "{args:?}");
         assert!(end.stderr.join(" ").contains(part), "{:?}", end.stderr);
     }
@@ -56,7 +59,7 @@ fn help_and_version_are_a_success() {
     for (flag, part) in
         [("-help", "-localip"), ("-h", "-conf"), ("-version", "nodelocaldns"), ("-plugins", "dns.cache")]
     {
-        let end = Launch::new(". {\n}").arg(flag).start().end();
+        let end = DaemonCommand::new(". {\n}").arg(flag).spawn().wait_for_exit();
         assert_eq!((end.code, end.stderr.len()), (Some(0), 0), "{flag}");
         assert!(end.stdout.join("\n").contains(part), "{flag}: {:?}", end.stdout);
     }
@@ -65,7 +68,7 @@ fn help_and_version_are_a_success() {
 #[test]
 fn the_readme_has_a_row_for_every_flag() {
     let readme = include_str!("../../../../README.md");
-    let help = Launch::new(". {\n}").arg("-help").start().end();
+    let help = DaemonCommand::new(". {\n}").arg("-help").spawn().wait_for_exit();
     let flags: Vec<&str> = help
         .stdout
         .iter()
@@ -98,11 +101,11 @@ impl Held {
 fn a_port_in_use_is_told_in_one_line() {
     let upstream = upstream();
     for held in
-        [Held::Udp(UdpSocket::bind(localhost()).unwrap()), Held::Tcp(TcpListener::bind(localhost()).unwrap())]
+        [Held::Udp(UdpSocket::bind(loopback()).unwrap()), Held::Tcp(TcpListener::bind(loopback()).unwrap())]
     {
         let at = held.addr();
         let corefile = format!(".:{} {{\n bind {}\n forward . {}\n}}", at.port(), at.ip(), upstream.addr());
-        let end = Launch::new(&corefile).start().end();
+        let end = DaemonCommand::new(&corefile).spawn().wait_for_exit();
         assert_eq!((end.code, end.stderr.len()), (Some(1), 1), "{end:?}");
         let line = &end.stderr[0];
         assert!(line.contains(&at.to_string()) && line.contains("address already in use"), "{line}");
@@ -113,10 +116,10 @@ fn a_port_in_use_is_told_in_one_line() {
 #[test]
 fn an_endpoint_in_use_is_told_in_one_line() {
     let upstream = upstream();
-    let held = TcpListener::bind(localhost()).unwrap();
+    let held = TcpListener::bind(loopback()).unwrap();
     let at = held.local_addr().unwrap();
-    let corefile = forwarding(&upstream, "force_tcp").replace(&format!("@:{READY}"), &at.to_string());
-    let end = Launch::new(&corefile).start().end();
+    let corefile = forward_corefile(&upstream, "force_tcp").replace(&format!("@:{READY}"), &at.to_string());
+    let end = DaemonCommand::new(&corefile).spawn().wait_for_exit();
     assert_eq!((end.code, end.stderr.len()), (Some(1), 1), "{end:?}");
     assert!(end.stderr[0].contains(&format!("{at}: bind: address already in use")), "{:?}", end.stderr);
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use testkit::client::QueryOptions;
 use testkit::clock::now;
 
-use crate::environment::{Daemon, Launch, PATIENCE, forwarding, reached, upstream};
+use crate::fixture::{DaemonCommand, DaemonProcess, WAIT_LIMIT, forward_corefile, upstream, wait_until};
 use crate::responses::data;
 use crate::tcp_pipelining::{closed_after, framed};
 
@@ -28,7 +28,7 @@ const OPEN: &str = "nodelocaldns_tcp_connections";
 const BYSTANDER: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 9);
 
 /// Connections from `clients` addresses that say one octet and no more.
-fn stalled(daemon: &Daemon, clients: u8, each: u8) -> Vec<TcpStream> {
+fn stalled(daemon: &DaemonProcess, clients: u8, each: u8) -> Vec<TcpStream> {
     let sources = (0..clients).map(|client| Ipv4Addr::new(127, 0, 1, client + 1));
     let crowd = sources.flat_map(|source| (0..each).map(move |_| source)).map(|source| {
         let mut stream = daemon.connect_from(source);
@@ -48,35 +48,38 @@ fn ask_over(stream: &mut TcpStream, name: &str) {
 }
 
 /// Asks over a fresh connection.
-fn ask_from(source: Ipv4Addr, daemon: &Daemon, name: &str) -> Duration {
+fn ask_from(source: Ipv4Addr, daemon: &DaemonProcess, name: &str) -> Duration {
     let asked = now();
     ask_over(&mut daemon.connect_from(source), name);
     asked.elapsed()
 }
 
 /// True when questions in a row, over UDP and TCP, hits and misses, are answered promptly.
-fn is_prompt(daemon: &Daemon, row: &mut usize) -> bool {
+fn is_prompt(daemon: &DaemonProcess, row: &mut usize) -> bool {
     *row += 1;
     (0..ROW).all(|number| {
         let name = format!("ok-{row}-{}.example.", number / 2);
-        daemon.ask(&name).elapsed < PROMPT && ask_from(BYSTANDER, daemon, &name) < PROMPT
+        daemon.query(&name).elapsed < PROMPT && ask_from(BYSTANDER, daemon, &name) < PROMPT
     })
 }
 
 fn stalled_clients_delay_nobody(clients: u8) {
     linux::raise_descriptor_limit().unwrap();
     let upstream = upstream();
-    let daemon = Launch::new(&forwarding(&upstream, "force_tcp")).arg("-workers=2").start().when_ready();
+    let daemon = DaemonCommand::new(&forward_corefile(&upstream, "force_tcp"))
+        .arg("-workers=2")
+        .spawn()
+        .wait_until_ready();
     let count = u64::from(clients) * u64::from(OF_ONE_CLIENT);
     let mut crowd = stalled(&daemon, clients, OF_ONE_CLIENT);
     let complete = now();
     let mut row = 0;
-    assert!(reached(PATIENCE, || is_prompt(&daemon, &mut row)), "no row of answers was prompt");
+    assert!(wait_until(WAIT_LIMIT, || is_prompt(&daemon, &mut row)), "no row of answers was prompt");
     for stream in &mut crowd {
         let after = closed_after(stream, complete);
         assert!(after < Duration::from_secs(12), "closed after {after:?}");
     }
-    assert!(daemon.metric_becomes(OPEN, 0));
+    assert!(daemon.wait_for_metric(OPEN, 0));
     // Each asked once and then had nothing to say may time out as well; these are gone long before.
     assert_eq!((daemon.metric(TIMED_OUT), daemon.metric(REFUSED), daemon.metric(EVICTED)), (count, 0, 0));
 }
@@ -95,16 +98,19 @@ fn stalled_clients_3000_of_them_delay_nobody_and_are_all_hung_up_on() {
 fn a_client_with_too_many_connections_loses_those_idle_longest_and_no_other_client_does() {
     let upstream = upstream();
     // A connection of one worker may have to make room for one of the other.
-    let daemon = Launch::new(&forwarding(&upstream, "force_tcp")).arg("-workers=2").start().when_ready();
+    let daemon = DaemonCommand::new(&forward_corefile(&upstream, "force_tcp"))
+        .arg("-workers=2")
+        .spawn()
+        .wait_until_ready();
     let mut other = daemon.connect_from(BYSTANDER);
     ask_over(&mut other, "ok-1.example.");
     let crowd = stalled(&daemon, 1, 200);
-    assert!(daemon.metric_becomes(&format!("{EVICTED}{{limit=\"client\"}}"), 200 - 128));
+    assert!(daemon.wait_for_metric(&format!("{EVICTED}{{limit=\"client\"}}"), 200 - 128));
     let hung_up_on = |stream: &&TcpStream| {
         stream.set_nonblocking(true).unwrap();
         matches!(stream.peek(&mut [0; 1]), Ok(0))
     };
-    assert!(reached(PATIENCE, || crowd.iter().filter(hung_up_on).count() == 200 - 128));
+    assert!(wait_until(WAIT_LIMIT, || crowd.iter().filter(hung_up_on).count() == 200 - 128));
     ask_over(&mut other, "ok-1.example.");
     assert_eq!((daemon.metric(REFUSED), daemon.metric(&format!("{EVICTED}{{limit=\"process\"}}"))), (0, 0));
 }
@@ -112,13 +118,13 @@ fn a_client_with_too_many_connections_loses_those_idle_longest_and_no_other_clie
 #[test]
 fn connections_with_open_questions_are_never_given_up_for_a_newcomer() {
     let upstream = upstream();
-    let daemon = Daemon::forwarding_to(&upstream, "force_tcp");
+    let daemon = DaemonProcess::forwarding_to(&upstream, "force_tcp");
     let source = Ipv4Addr::new(127, 0, 1, 1);
     let mut asking: Vec<TcpStream> = (0..128).map(|_| daemon.connect_from(source)).collect();
     for stream in &mut asking {
         stream.write_all(&framed(1, "slow1500-1.example.")).unwrap();
     }
-    assert!(reached(PATIENCE, || daemon.metric("coredns_dns_requests_total{proto=\"tcp\"}") == 128));
+    assert!(wait_until(WAIT_LIMIT, || daemon.metric("coredns_dns_requests_total{proto=\"tcp\"}") == 128));
     let mut newcomer = daemon.connect_from(source);
     assert!(closed_after(&mut newcomer, now()) < Duration::from_secs(1));
     for stream in &mut asking {
@@ -128,7 +134,7 @@ fn connections_with_open_questions_are_never_given_up_for_a_newcomer() {
 }
 
 /// Seconds of processor time that the process has taken.
-fn processor_time(daemon: &Daemon) -> f64 {
+fn processor_time(daemon: &DaemonProcess) -> f64 {
     let stat = std::fs::read_to_string(format!("/proc/{}/stat", daemon.id())).unwrap();
     let fields: Vec<&str> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
     let ticks: f64 = fields[11].parse::<f64>().unwrap() + fields[12].parse::<f64>().unwrap();
@@ -138,18 +144,21 @@ fn processor_time(daemon: &Daemon) -> f64 {
 #[test]
 fn with_few_descriptors_misses_are_answered_on_and_tcp_is_back_when_the_crowd_is_gone() {
     let upstream = upstream();
-    let daemon = Launch::new(&forwarding(&upstream, "force_tcp")).descriptors(64).start().when_ready();
+    let daemon = DaemonCommand::new(&forward_corefile(&upstream, "force_tcp"))
+        .descriptors(64)
+        .spawn()
+        .wait_until_ready();
     let crowd = stalled(&daemon, 20, 5);
     let (started, before): (Instant, f64) = (now(), processor_time(&daemon));
     for number in 0..ROW {
-        assert_eq!(data(&daemon.ask(&format!("ok-{number}.example."))), ["192.0.2.1"]);
+        assert_eq!(data(&daemon.query(&format!("ok-{number}.example."))), ["192.0.2.1"]);
     }
     assert!(daemon.metric(OPEN) <= 32, "the others are upstreams' and endpoints'");
     assert!(daemon.metric(EVICTED) >= 100 - 32);
     drop(crowd);
-    let back = daemon.ask_with("ok-back.example.", &QueryOptions::tcp());
+    let back = daemon.query_with("ok-back.example.", &QueryOptions::tcp());
     assert!(back.elapsed < Duration::from_secs(1), "{:?}", back.elapsed);
     let (took, share) = (processor_time(&daemon) - before, started.elapsed().as_secs_f64());
     assert!(took < 0.2 + share / 2.0, "{took} s of processor time in {share} s");
-    assert_eq!(daemon.complaints(), Vec::<String>::new());
+    assert_eq!(daemon.warnings(), Vec::<String>::new());
 }

@@ -9,7 +9,7 @@ use testkit::client::{ClientError, Pipeline, QueryOptions};
 use testkit::clock::now;
 use testkit::upstream::{LabelScript, ResponseOrder, ServerOptions, Upstream};
 
-use crate::environment::{DNS, Daemon, PATIENCE, localhost, upstream};
+use crate::fixture::{DNS, DaemonProcess, WAIT_LIMIT, loopback, upstream};
 use crate::responses::data;
 
 /// A query as it goes over a stream.
@@ -41,7 +41,7 @@ pub(crate) fn is_closed(pipeline: &Pipeline) -> bool {
 
 /// How long after `since` the server closes the connection.
 pub(crate) fn closed_after(stream: &mut TcpStream, since: Instant) -> Duration {
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.set_read_timeout(Some(WAIT_LIMIT)).unwrap();
     match stream.read(&mut [0; 1]) {
         Ok(0) => since.elapsed(),
         Err(error) if error.kind() == ErrorKind::ConnectionReset => since.elapsed(),
@@ -52,8 +52,8 @@ pub(crate) fn closed_after(stream: &mut TcpStream, since: Instant) -> Duration {
 #[test]
 fn a_fast_answer_overtakes_a_slow_one() {
     let server_options = ServerOptions { order: ResponseOrder::OutOfOrder, ..ServerOptions::default() };
-    let upstream = Upstream::start_with(localhost(), server_options, LabelScript::default()).unwrap();
-    let daemon = Daemon::forwarding_to(&upstream, "force_tcp");
+    let upstream = Upstream::start_with(loopback(), server_options, LabelScript::default()).unwrap();
+    let daemon = DaemonProcess::forwarding_to(&upstream, "force_tcp");
     let mut pipeline = daemon.connect();
     send(&pipeline, &[framed(1, "slow400-1.example."), framed(2, "ok-1.example.")].concat());
     assert_eq!(answered(&mut pipeline, 2), [2, 1]);
@@ -62,7 +62,7 @@ fn a_fast_answer_overtakes_a_slow_one() {
 #[test]
 fn three_queries_in_one_segment_are_all_answered() {
     let upstream = upstream();
-    let daemon = Daemon::forwarding_to(&upstream, "force_tcp");
+    let daemon = DaemonProcess::forwarding_to(&upstream, "force_tcp");
     let mut pipeline = daemon.connect();
     let queries = [framed(1, "ok-1.example."), framed(2, "ok-2.example."), framed(3, "ok-3.example.")];
     send(&pipeline, &queries.concat());
@@ -77,7 +77,7 @@ fn three_queries_in_one_segment_are_all_answered() {
 #[test]
 fn length_and_answer_leave_in_one_segment() {
     let upstream = upstream();
-    let daemon = Daemon::forwarding_to(&upstream, "force_tcp");
+    let daemon = DaemonProcess::forwarding_to(&upstream, "force_tcp");
     let pipeline = daemon.connect();
     for number in 0..100 {
         // A miss, which finds the client waiting, and a hit.
@@ -94,7 +94,7 @@ fn length_and_answer_leave_in_one_segment() {
 #[test]
 fn more_queries_than_may_be_open_are_all_answered_in_time() {
     let upstream = upstream();
-    let daemon = Daemon::forwarding_to(&upstream, "force_tcp");
+    let daemon = DaemonProcess::forwarding_to(&upstream, "force_tcp");
     let mut pipeline = daemon.connect();
     let queries: Vec<u8> = (0..100).flat_map(|id| framed(id, &format!("slow10-{id}.example."))).collect();
     send(&pipeline, &queries);
@@ -108,7 +108,7 @@ fn more_queries_than_may_be_open_are_all_answered_in_time() {
 #[test]
 fn a_client_that_has_said_its_last_word_still_gets_its_answers() {
     let upstream = upstream();
-    let daemon = Daemon::forwarding_to(&upstream, "force_tcp");
+    let daemon = DaemonProcess::forwarding_to(&upstream, "force_tcp");
     let mut pipeline = daemon.connect();
     send(&pipeline, &[framed(1, "slow300-1.example."), framed(2, "slow300-2.example.")].concat());
     pipeline.stream().shutdown(Shutdown::Write).unwrap();
@@ -121,7 +121,7 @@ fn a_client_that_has_said_its_last_word_still_gets_its_answers() {
 #[test]
 fn a_query_may_come_octet_by_octet() {
     let upstream = upstream();
-    let daemon = Daemon::forwarding_to(&upstream, "force_tcp");
+    let daemon = DaemonProcess::forwarding_to(&upstream, "force_tcp");
     let mut pipeline = daemon.connect();
     for octet in framed(1, "ok-1.example.").chunks(1) {
         send(&pipeline, octet);
@@ -132,7 +132,7 @@ fn a_query_may_come_octet_by_octet() {
 #[test]
 fn who_does_not_speak_dns_is_hung_up_on() {
     let upstream = upstream();
-    let daemon = Daemon::forwarding_to(&upstream, "force_tcp");
+    let daemon = DaemonProcess::forwarding_to(&upstream, "force_tcp");
     let mut other = daemon.connect();
     let mut response = framed(7, "ok-1.example.");
     response[4] |= 0x80;
@@ -152,9 +152,9 @@ fn who_does_not_speak_dns_is_hung_up_on() {
 }
 
 /// Sends questions with large answers and reads none, until its own are left unread.
-pub(crate) fn does_not_read(daemon: &Daemon) -> TcpStream {
-    daemon.ask_with("big-2000-1.example.", &QueryOptions::tcp());
-    let mut greedy = TcpStream::connect(daemon.at(DNS)).unwrap();
+pub(crate) fn does_not_read(daemon: &DaemonProcess) -> TcpStream {
+    daemon.query_with("big-2000-1.example.", &QueryOptions::tcp());
+    let mut greedy = TcpStream::connect(daemon.addr(DNS)).unwrap();
     greedy.set_write_timeout(Some(Duration::from_millis(200))).unwrap();
     let queries = framed(1, "big-2000-1.example.").repeat(100);
     let mut sent = 0;
@@ -168,30 +168,30 @@ pub(crate) fn does_not_read(daemon: &Daemon) -> TcpStream {
 #[test]
 fn patience_with_those_who_stall_idle_or_do_not_read_ends() {
     let upstream = upstream();
-    let daemon = Daemon::forwarding_to(&upstream, "force_tcp");
+    let daemon = DaemonProcess::forwarding_to(&upstream, "force_tcp");
     let timed_out = "nodelocaldns_tcp_connections_timed_out_total";
     let mut idle = daemon.connect();
     send(&idle, &framed(1, "ok-1.example."));
     assert_eq!(answered(&mut idle, 1), [1]);
     let idle_since = now();
-    let mut stalled = TcpStream::connect(daemon.at(DNS)).unwrap();
+    let mut stalled = TcpStream::connect(daemon.addr(DNS)).unwrap();
     stalled.write_all(&[0]).unwrap();
-    let mut mute = TcpStream::connect(daemon.at(DNS)).unwrap();
+    let mut mute = TcpStream::connect(daemon.addr(DNS)).unwrap();
     let since = now();
     let greedy = does_not_read(&daemon);
     let greedy_since = now();
-    let other = daemon.ask_with("ok-1.example.", &QueryOptions::tcp());
+    let other = daemon.query_with("ok-1.example.", &QueryOptions::tcp());
     assert!(other.elapsed < Duration::from_millis(500), "{:?}", other.elapsed);
     for (what, stream) in [("one octet", &mut stalled), ("nothing", &mut mute)] {
         let after = closed_after(stream, since);
         assert!((2500..4500).contains(&after.as_millis()), "{what}: closed after {after:?}");
     }
-    assert!(daemon.metric_becomes(timed_out, 3));
+    assert!(daemon.wait_for_metric(timed_out, 3));
     let after = greedy_since.elapsed();
     assert!((3500..7000).contains(&after.as_millis()), "does not read: closed after {after:?}");
     let after = closed_after(&mut idle.stream().try_clone().unwrap(), idle_since);
     assert!((9000..12_000).contains(&after.as_millis()), "idle: closed after {after:?}");
     assert_eq!(daemon.metric(timed_out), 4);
-    assert!(daemon.metric_becomes("nodelocaldns_tcp_connections", 0));
+    assert!(daemon.wait_for_metric("nodelocaldns_tcp_connections", 0));
     drop(greedy);
 }

@@ -9,15 +9,15 @@ use testkit::client::{QueryOptions, Response};
 use testkit::clock::now;
 use testkit::upstream::Upstream;
 
-use crate::environment::{Daemon, PATIENCE, forwarding, reached, upstream};
+use crate::fixture::{DaemonProcess, WAIT_LIMIT, forward_corefile, upstream, wait_until};
 use crate::reload::reload;
 use crate::responses::data;
 use crate::tcp_pipelining::{answered, closed_after, does_not_read, framed, is_closed, send};
 
 /// A daemon whose block says `lines` more.
-fn told(upstream: &Upstream, lines: &str) -> Daemon {
-    let corefile = forwarding(upstream, "force_tcp");
-    Daemon::start(&corefile.replacen("errors", &format!("errors\n{lines}\n"), 1))
+fn told(upstream: &Upstream, lines: &str) -> DaemonProcess {
+    let corefile = forward_corefile(upstream, "force_tcp");
+    DaemonProcess::start(&corefile.replacen("errors", &format!("errors\n{lines}\n"), 1))
 }
 
 /// The data of the edns-tcp-keepalive option, if the answer has one.
@@ -64,7 +64,7 @@ fn an_edit_of_timeouts_holds_for_connections_that_are_open() {
     let mut idle = daemon.connect();
     idle.send("ok-1.example.", RecordType::A, &QueryOptions::tcp()).unwrap();
     idle.receive().unwrap();
-    let corefile = forwarding(&upstream, "force_tcp");
+    let corefile = forward_corefile(&upstream, "force_tcp");
     reload(&daemon, &corefile.replacen("errors", "errors\ntimeouts {\n idle 1s\n }", 1));
     closed_after(&mut idle.stream().try_clone().unwrap(), now());
 }
@@ -72,7 +72,7 @@ fn an_edit_of_timeouts_holds_for_connections_that_are_open() {
 #[test]
 fn keepalive_is_for_streams() {
     let upstream = upstream();
-    let daemon = Daemon::forwarding_to(&upstream, "force_tcp");
+    let daemon = DaemonProcess::forwarding_to(&upstream, "force_tcp");
     let mut pipeline = daemon.connect();
     for id in 1..=2 {
         pipeline.send_octets(&asking_for_keepalive(id)).unwrap();
@@ -96,7 +96,7 @@ fn a_question_must_be_whole_in_time_however_its_octets_come() {
         let (started, mut sent) = (now(), 0);
         pipeline.stream().set_read_timeout(Some(Duration::from_millis(150))).unwrap();
         // An octet now and then, for much longer than a question may take.
-        let hung_up = reached(PATIENCE, || {
+        let hung_up = wait_until(WAIT_LIMIT, || {
             sent += 1;
             let gone = pipeline.stream().write_all(&question[sent % 20..=sent % 20]).is_err();
             gone || matches!(pipeline.stream().read(&mut [0; 1]), Ok(0))
@@ -114,13 +114,13 @@ fn answers_must_be_taken_in_time_however_slowly_they_are_read() {
     let mut greedy = does_not_read(&daemon);
     let started = now();
     greedy.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
-    let given_up = reached(PATIENCE, || {
+    let given_up = wait_until(WAIT_LIMIT, || {
         // An octet now and then is no reason for more patience.
         drop(greedy.read(&mut [0; 1]));
         daemon.metric("nodelocaldns_tcp_connections_timed_out_total") == 1
     });
     assert!(given_up && started.elapsed() < Duration::from_secs(8), "{:?}", started.elapsed());
-    assert!(daemon.metric_becomes("nodelocaldns_tcp_connections", 0));
+    assert!(daemon.wait_for_metric("nodelocaldns_tcp_connections", 0));
 }
 
 #[test]
@@ -150,7 +150,7 @@ fn bufsize_is_the_most_a_datagram_has() {
         let daemon = told(&upstream, lines);
         for claimed in [600, 1232, 4096, 65535] {
             let options = QueryOptions { edns: Some(claimed), ..QueryOptions::default() };
-            let answer = daemon.ask_with(name, &options);
+            let answer = daemon.query_with(name, &options);
             let bound = usize::from(claimed.min(limit));
             let whole = data(&answer).len() == 200;
             assert!(answer.octets.len() <= bound, "{lines}, {claimed}: {}", answer.octets.len());
@@ -159,6 +159,6 @@ fn bufsize_is_the_most_a_datagram_has() {
             assert!(whole || answer.octets.len() + 32 > bound, "{lines}, {claimed}: {}", answer.octets.len());
             assert_eq!(answer.message.edns.unwrap().max_payload(), limit);
         }
-        assert_eq!(data(&daemon.ask_with(name, &QueryOptions::tcp())).len(), 200);
+        assert_eq!(data(&daemon.query_with(name, &QueryOptions::tcp())).len(), 200);
     }
 }

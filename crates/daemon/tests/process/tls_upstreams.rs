@@ -13,7 +13,7 @@ use rustls::{RootCertStore, ServerConfig};
 use testkit::ResponseCode;
 use testkit::upstream::{TlsProxy, Transport, Upstream};
 
-use crate::environment::{DNS, Daemon, Launch, READY, localhost, upstream};
+use crate::fixture::{DNS, DaemonCommand, DaemonProcess, READY, loopback, upstream};
 use crate::responses::{code, data, extended_error, with_edns};
 
 const NAME: &str = "dns.test";
@@ -76,7 +76,7 @@ impl Authority {
             None => config.with_no_client_auth(),
         };
         let config = Arc::new(config.with_single_cert(chain, key).unwrap());
-        TlsProxy::start(localhost(), upstream.addr(), config).unwrap()
+        TlsProxy::start(loopback(), upstream.addr(), config).unwrap()
     }
 }
 
@@ -93,15 +93,15 @@ fn corefile(to: &str, options: &str) -> String {
 }
 
 /// The client hears of a failure in time, and the operator why.
-fn is_refused(daemon: &Daemon, upstream: &Upstream, why: &str) {
-    let answer = daemon.ask_with("ok-1.example.", &with_edns());
+fn is_refused(daemon: &DaemonProcess, upstream: &Upstream, why: &str) {
+    let answer = daemon.query_with("ok-1.example.", &with_edns());
     assert_eq!(code(&answer), ResponseCode::ServFail);
     assert_eq!(extended_error(&answer), Some(NETWORK_ERROR));
     assert!(answer.elapsed < Duration::from_secs(1), "{:?}", answer.elapsed);
     assert_eq!(upstream.queries().len(), 0, "nothing was told to an upstream that was not believed");
-    let line = daemon.says("plugin/forward: tls://");
+    let line = daemon.wait_for_log("plugin/forward: tls://");
     assert!(line.starts_with("[WARNING]") && line.contains(why), "{line}");
-    assert!(daemon.says("plugin/errors").ends_with("tls: handshake failure"));
+    assert!(daemon.wait_for_log("plugin/errors").ends_with("tls: handshake failure"));
 }
 
 #[test]
@@ -111,17 +111,17 @@ fn an_upstream_that_proves_its_name_is_asked_through_tls() {
     let by_option = (format!("tls://{}", veil.addr()), format!("tls_servername {NAME}\n"));
     let by_word = (format!("tls://127.0.0.1%{NAME}:{}", veil.addr().port()), "prefer_udp\n".to_owned());
     for (round, (to, options)) in [by_option, by_word].into_iter().enumerate() {
-        let daemon = Daemon::start(&corefile(&to, &format!("{options} tls {}", authority.file())));
+        let daemon = DaemonProcess::start(&corefile(&to, &format!("{options} tls {}", authority.file())));
         for number in 0..5 {
-            assert_eq!(data(&daemon.ask(&format!("ok-{number}.example."))), ["192.0.2.1"]);
+            assert_eq!(data(&daemon.query(&format!("ok-{number}.example."))), ["192.0.2.1"]);
         }
-        assert_eq!(data(&daemon.ask("big-400-1.example.")).len().min(1), 1, "more than one record of TLS");
+        assert_eq!(data(&daemon.query("big-400-1.example.")).len().min(1), 1, "more than one record of TLS");
         let to = format!("to=\"{}\"", veil.addr());
         let opened = format!("coredns_proxy_conn_cache_misses_total{{proto=\"tcp-tls\",{to}}}");
         let used = format!("coredns_proxy_conn_cache_hits_total{{proto=\"tcp-tls\",{to}}}");
         assert_eq!((daemon.metric(&opened), daemon.metric(&used)), (1, 5));
         assert_eq!(upstream.connections().accepted, round as u64 + 1);
-        assert_eq!(daemon.complaints(), Vec::<String>::new());
+        assert_eq!(daemon.warnings(), Vec::<String>::new());
     }
     assert!(upstream.queries().iter().all(|question| question.transport == Transport::Tcp));
 }
@@ -131,8 +131,8 @@ fn an_upstream_without_a_name_proves_its_address() {
     let (upstream, authority) = (upstream(), Authority::new("address"));
     let veil = authority.veil(&upstream, "127.0.0.1", None);
     let to = format!("tls://{}", veil.addr());
-    let daemon = Daemon::start(&corefile(&to, &format!("tls {}", authority.file())));
-    assert_eq!(data(&daemon.ask("ok-1.example.")), ["192.0.2.1"]);
+    let daemon = DaemonProcess::start(&corefile(&to, &format!("tls {}", authority.file())));
+    assert_eq!(data(&daemon.query("ok-1.example.")), ["192.0.2.1"]);
 }
 
 #[test]
@@ -140,7 +140,8 @@ fn an_upstream_of_another_authority_is_told_nothing() {
     let (upstream, authority, other) = (upstream(), Authority::new("wrong-ca"), Authority::new("other-ca"));
     let veil = authority.veil(&upstream, NAME, None);
     let to = format!("tls://{}", veil.addr());
-    let daemon = Daemon::start(&corefile(&to, &format!("tls {}\n tls_servername {NAME}", other.file())));
+    let daemon =
+        DaemonProcess::start(&corefile(&to, &format!("tls {}\n tls_servername {NAME}", other.file())));
     is_refused(&daemon, &upstream, "invalid peer certificate");
 }
 
@@ -149,8 +150,10 @@ fn an_upstream_of_another_name_is_told_nothing() {
     let (upstream, authority) = (upstream(), Authority::new("wrong-name"));
     let veil = authority.veil(&upstream, NAME, None);
     let to = format!("tls://{}", veil.addr());
-    let daemon =
-        Daemon::start(&corefile(&to, &format!("tls {}\n tls_servername other.test", authority.file())));
+    let daemon = DaemonProcess::start(&corefile(
+        &to,
+        &format!("tls {}\n tls_servername other.test", authority.file()),
+    ));
     is_refused(&daemon, &upstream, "not valid for name");
 }
 
@@ -162,11 +165,11 @@ fn an_upstream_that_wants_to_know_who_asks_is_told() {
     let to = format!("tls://{}", veil.addr());
     let (certificate, key) = clients.certify("node.test");
     let options = format!("tls {certificate} {key} {}\n tls_servername {NAME}", authority.file());
-    let daemon = Daemon::start(&corefile(&to, &options));
-    assert_eq!(data(&daemon.ask("ok-1.example.")), ["192.0.2.1"]);
+    let daemon = DaemonProcess::start(&corefile(&to, &options));
+    assert_eq!(data(&daemon.query("ok-1.example.")), ["192.0.2.1"]);
     let stranger =
-        Daemon::start(&corefile(&to, &format!("tls {}\n tls_servername {NAME}", authority.file())));
-    assert_eq!(code(&stranger.ask("ok-2.example.")), ResponseCode::ServFail);
+        DaemonProcess::start(&corefile(&to, &format!("tls {}\n tls_servername {NAME}", authority.file())));
+    assert_eq!(code(&stranger.query("ok-2.example.")), ResponseCode::ServFail);
     assert_eq!(upstream.query_count("ok-2.example."), 0);
 }
 
@@ -174,8 +177,8 @@ fn an_upstream_that_wants_to_know_who_asks_is_told() {
 fn an_upstream_that_speaks_no_tls_costs_no_more_than_a_stub_waits() {
     let (upstream, authority) = (upstream(), Authority::new("plain"));
     let to = format!("tls://{}", upstream.addr());
-    let daemon = Daemon::start(&corefile(&to, &format!("tls {}", authority.file())));
-    let answer = daemon.ask_with("ok-1.example.", &with_edns());
+    let daemon = DaemonProcess::start(&corefile(&to, &format!("tls {}", authority.file())));
+    let answer = daemon.query_with("ok-1.example.", &with_edns());
     assert_eq!(code(&answer), ResponseCode::ServFail);
     assert!(answer.elapsed < Duration::from_secs(5), "{:?}", answer.elapsed);
     assert_eq!(upstream.queries().len(), 0);
@@ -186,8 +189,8 @@ fn certificates_that_are_none_are_refused_at_the_start() {
     let authority = Authority::new("bad");
     let bad = authority.folder.join("bad.pem");
     fs::write(&bad, "no certificate").unwrap();
-    let daemon = Launch::new(&corefile("tls://192.0.2.1", &format!("tls {}", bad.display()))).start();
-    let end = daemon.end();
+    let daemon = DaemonCommand::new(&corefile("tls://192.0.2.1", &format!("tls {}", bad.display()))).spawn();
+    let end = daemon.wait_for_exit();
     assert_eq!(end.code, Some(1));
     let said = [end.stdout, end.stderr].concat();
     let told =

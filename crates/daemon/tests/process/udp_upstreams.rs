@@ -7,7 +7,7 @@ use testkit::client::QueryOptions;
 use testkit::upstream::Transport;
 use testkit::{RecordType, ResponseCode};
 
-use crate::environment::{Daemon, upstream};
+use crate::fixture::{DaemonProcess, upstream};
 use crate::responses::{code, data};
 
 /// Questions whose ports and IDs are looked at.
@@ -19,9 +19,9 @@ const BY_CHANCE: usize = 8;
 #[test]
 fn every_question_has_a_fresh_port_and_a_fresh_id() {
     let upstream = upstream();
-    let daemon = Daemon::forwarding_to(&upstream, "prefer_udp");
+    let daemon = DaemonProcess::forwarding_to(&upstream, "prefer_udp");
     for number in 0..SAMPLE {
-        daemon.ask(&format!("ok-{number}.example."));
+        daemon.query(&format!("ok-{number}.example."));
     }
     let questions = upstream.queries();
     assert_eq!(questions.len(), SAMPLE);
@@ -42,8 +42,8 @@ fn every_question_has_a_fresh_port_and_a_fresh_id() {
 #[test]
 fn false_answers_are_passed_over_and_the_right_one_is_taken() {
     let upstream = upstream();
-    let daemon = Daemon::forwarding_to(&upstream, "prefer_udp");
-    let answer = daemon.ask("spoof-1.example.");
+    let daemon = DaemonProcess::forwarding_to(&upstream, "prefer_udp");
+    let answer = daemon.query("spoof-1.example.");
     assert_eq!(data(&answer), ["192.0.2.1"]);
     assert!(answer.elapsed < Duration::from_secs(1), "{:?}", answer.elapsed);
     assert_eq!(upstream.queries().len(), 1);
@@ -53,16 +53,16 @@ fn false_answers_are_passed_over_and_the_right_one_is_taken() {
 #[test]
 fn a_truncated_answer_is_fetched_by_tcp_and_kept_whole() {
     let upstream = upstream();
-    let daemon = Daemon::forwarding_to(&upstream, "prefer_udp");
-    assert_eq!(data(&daemon.ask("tc-1.example.")), ["192.0.2.1"]);
+    let daemon = DaemonProcess::forwarding_to(&upstream, "prefer_udp");
+    assert_eq!(data(&daemon.query("tc-1.example.")), ["192.0.2.1"]);
     let transports: Vec<Transport> = upstream.queries().iter().map(|question| question.transport).collect();
     assert_eq!(transports, [Transport::Udp, Transport::Tcp]);
 
-    let cut = daemon.ask("big-400-1.example.");
+    let cut = daemon.query("big-400-1.example.");
     assert!(cut.message.metadata.truncation);
     let kept = data(&cut).len();
     assert!((1..400).contains(&kept), "as many as fit: {kept}");
-    let whole = daemon.ask_with("big-400-1.example.", &QueryOptions::tcp());
+    let whole = daemon.query_with("big-400-1.example.", &QueryOptions::tcp());
     assert_eq!((data(&whole).len(), whole.message.metadata.truncation), (400, false));
     assert_eq!(upstream.query_count("big-400-1.example."), 2, "once by UDP and once by TCP");
 }
@@ -70,9 +70,9 @@ fn a_truncated_answer_is_fetched_by_tcp_and_kept_whole() {
 #[test]
 fn questions_travel_as_the_client_came() {
     let upstream = upstream();
-    let daemon = Daemon::forwarding_to(&upstream, "expire 10s");
-    daemon.ask("ok-udp.example.");
-    daemon.ask_with("ok-tcp.example.", &QueryOptions::tcp());
+    let daemon = DaemonProcess::forwarding_to(&upstream, "expire 10s");
+    daemon.query("ok-udp.example.");
+    daemon.query_with("ok-tcp.example.", &QueryOptions::tcp());
     let transports: Vec<Transport> = upstream.queries().iter().map(|question| question.transport).collect();
     assert_eq!(transports, [Transport::Udp, Transport::Tcp]);
 }
@@ -80,14 +80,14 @@ fn questions_travel_as_the_client_came() {
 #[test]
 fn what_the_upstream_says_is_told() {
     let upstream = upstream();
-    let daemon = Daemon::forwarding_to(&upstream, "prefer_udp");
+    let daemon = DaemonProcess::forwarding_to(&upstream, "prefer_udp");
     for (name, wanted, authorities) in [
         ("nxdomain-1.example.", ResponseCode::NXDomain, 1),
         ("nodata-1.example.", ResponseCode::NoError, 1),
         ("servfail-1.example.", ResponseCode::ServFail, 0),
         ("refused-1.example.", ResponseCode::Refused, 0),
     ] {
-        let answer = daemon.ask(name);
+        let answer = daemon.query(name);
         assert_eq!((code(&answer), answer.message.authorities.len()), (wanted, authorities), "{name}");
         assert!(data(&answer).is_empty());
     }

@@ -9,7 +9,7 @@ use testkit::RecordType;
 use testkit::client::QueryOptions;
 use testkit::upstream::Transport;
 
-use crate::environment::{DNS, Daemon, PATIENCE, upstream};
+use crate::fixture::{DNS, DaemonProcess, WAIT_LIMIT, upstream};
 
 /// Questions that are looked at together.
 const SAMPLE: usize = 10_000;
@@ -21,10 +21,10 @@ const CORRELATION: f64 = 0.02;
 const MOST_SAMPLES: usize = 5;
 
 /// Asks for `count` names that nobody asked for before, and waits for all answers.
-fn ask(daemon: &Daemon, from: usize, count: usize) {
+fn ask(daemon: &DaemonProcess, from: usize, count: usize) {
     let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).unwrap();
-    socket.connect(daemon.at(DNS)).unwrap();
-    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    socket.connect(daemon.addr(DNS)).unwrap();
+    socket.set_read_timeout(Some(WAIT_LIMIT)).unwrap();
     let (mut sent, mut answered) = (0, 0);
     while answered < count {
         while sent < count && sent - answered < WINDOW {
@@ -63,7 +63,7 @@ fn serial_correlation(values: &[u16]) -> f64 {
 #[test]
 fn ids_and_ports_of_ten_thousand_questions_are_chance() {
     let upstream = upstream();
-    let daemon = Daemon::forwarding_to(&upstream, "prefer_udp");
+    let daemon = DaemonProcess::forwarding_to(&upstream, "prefer_udp");
     let (mut ids, mut ports) = (Vec::new(), Vec::new());
     for sample in 0..MOST_SAMPLES {
         ask(&daemon, sample * SAMPLE, SAMPLE);

@@ -9,7 +9,7 @@ use testkit::RecordType;
 use testkit::client::QueryOptions;
 use testkit::upstream::{LabelScript, ResponseOrder, ServerOptions, Upstream};
 
-use crate::environment::{DNS, Daemon, PATIENCE, READY, localhost, own_address, reached, upstream};
+use crate::fixture::{DNS, DaemonProcess, READY, WAIT_LIMIT, loopback, unique_address, upstream, wait_until};
 use crate::responses::{code, data};
 
 /// A directory for lists; removed when dropped.
@@ -17,7 +17,7 @@ struct Folder(PathBuf);
 
 impl Folder {
     fn new() -> Self {
-        let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("lists-{}", own_address()));
+        let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("lists-{}", unique_address()));
         fs::create_dir_all(&folder).unwrap();
         Self(folder)
     }
@@ -37,7 +37,7 @@ impl Drop for Folder {
 /// An upstream that a list can name.
 fn listed() -> Upstream {
     let server_options = ServerOptions { order: ResponseOrder::OutOfOrder, ..ServerOptions::default() };
-    let started = Upstream::start_with((own_address(), 53).into(), server_options, LabelScript::default());
+    let started = Upstream::start_with((unique_address(), 53).into(), server_options, LabelScript::default());
     started.unwrap_or_else(|error| panic!("port 53 of loopback, which wants CAP_NET_BIND_SERVICE: {error}"))
 }
 
@@ -55,8 +55,8 @@ fn corefile(file: &Path, kept: &Upstream) -> String {
 }
 
 /// How often it has taken other upstreams into use.
-fn changes(daemon: &Daemon) -> usize {
-    daemon.heard().iter().filter(|line| line.contains("Reloading complete")).count()
+fn changes(daemon: &DaemonProcess) -> usize {
+    daemon.log_lines().iter().filter(|line| line.contains("Reloading complete")).count()
 }
 
 #[test]
@@ -65,39 +65,39 @@ fn upstreams_that_a_file_lists_are_exchanged_and_nothing_else_is() {
     fs::write(folder.path("first"), list(&first)).unwrap();
     fs::write(folder.path("second"), list(&second)).unwrap();
     symlink(folder.path("first"), folder.path("resolv.conf")).unwrap();
-    let daemon = Daemon::start(&corefile(&folder.path("resolv.conf"), &kept));
-    daemon.ask("ok-1.kept.test.");
-    daemon.ask("ok-1.example.");
+    let daemon = DaemonProcess::start(&corefile(&folder.path("resolv.conf"), &kept));
+    daemon.query("ok-1.kept.test.");
+    daemon.query("ok-1.example.");
     let mut slow = daemon.connect();
     slow.send("slow3000.example.", RecordType::A, &QueryOptions::tcp()).unwrap();
-    assert!(first.wait_for_queries(PATIENCE, |questions| questions.len() == 2));
+    assert!(first.wait_for_queries(WAIT_LIMIT, |questions| questions.len() == 2));
 
     symlink(folder.path("second"), folder.path("new")).unwrap();
     fs::rename(folder.path("new"), folder.path("resolv.conf")).unwrap();
     let mut asked = 0;
-    let exchanged = reached(PATIENCE, || {
+    let exchanged = wait_until(WAIT_LIMIT, || {
         asked += 1;
-        assert_eq!(data(&daemon.ask(&format!("ok-during{asked}.example."))), ["192.0.2.1"]);
+        assert_eq!(data(&daemon.query(&format!("ok-during{asked}.example."))), ["192.0.2.1"]);
         second.query_count(&format!("ok-during{asked}.example.")) > 0
     });
-    assert!(exchanged, "{:?}", daemon.heard());
-    assert!(daemon.says("lists other upstreams").ends_with(&second.addr().to_string()));
-    daemon.says("Reloading complete");
+    assert!(exchanged, "{:?}", daemon.log_lines());
+    assert!(daemon.wait_for_log("lists other upstreams").ends_with(&second.addr().to_string()));
+    daemon.wait_for_log("Reloading complete");
     for number in 1..10 {
         let name = format!("ok-after{number}.example.");
-        assert_eq!(data(&daemon.ask(&name)), ["192.0.2.1"]);
+        assert_eq!(data(&daemon.query(&name)), ["192.0.2.1"]);
         assert_eq!((first.query_count(&name), second.query_count(&name)), (0, 1));
     }
     assert_eq!(data(&slow.receive().unwrap()), ["192.0.2.1"], "what was open is answered");
-    daemon.ask("ok-1.kept.test.");
-    daemon.ask("ok-2.kept.test.");
+    daemon.query("ok-1.kept.test.");
+    daemon.query("ok-2.kept.test.");
     assert_eq!(kept.query_count("ok-1.kept.test."), 1, "the other block keeps its answers");
     assert_eq!(
         (kept.query_count("ok-2.kept.test."), kept.connections().accepted),
         (1, 1),
         "and its connections"
     );
-    assert_eq!((changes(&daemon), daemon.complaints()), (1, Vec::new()));
+    assert_eq!((changes(&daemon), daemon.warnings()), (1, Vec::new()));
 }
 
 #[test]
@@ -105,32 +105,32 @@ fn a_list_that_is_lost_or_empty_leaves_the_upstreams_as_they_were() {
     let (first, second, kept, folder) = (listed(), listed(), upstream(), Folder::new());
     let file = folder.path("resolv.conf");
     fs::write(&file, list(&first)).unwrap();
-    let daemon = Daemon::start(&corefile(&file, &kept));
+    let daemon = DaemonProcess::start(&corefile(&file, &kept));
     fs::remove_file(&file).unwrap();
-    assert!(daemon.says("cannot read").ends_with("its upstreams stay as they were"));
-    assert_eq!(data(&daemon.ask("ok-1.example.")), ["192.0.2.1"]);
+    assert!(daemon.wait_for_log("cannot read").ends_with("its upstreams stay as they were"));
+    assert_eq!(data(&daemon.query("ok-1.example.")), ["192.0.2.1"]);
     fs::write(&file, "").unwrap();
-    daemon.says("names no nameserver: its upstreams stay as they were");
-    assert_eq!(data(&daemon.ask("ok-2.example.")), ["192.0.2.1"]);
+    daemon.wait_for_log("names no nameserver: its upstreams stay as they were");
+    assert_eq!(data(&daemon.query("ok-2.example.")), ["192.0.2.1"]);
     assert_eq!((first.query_count("ok-1.example."), first.query_count("ok-2.example.")), (1, 1));
     fs::write(&file, list(&second)).unwrap();
-    daemon.says("Reloading complete");
-    assert_eq!(code(&daemon.ask("ok-3.example.")), testkit::ResponseCode::NoError);
+    daemon.wait_for_log("Reloading complete");
+    assert_eq!(code(&daemon.query("ok-3.example.")), testkit::ResponseCode::NoError);
     assert_eq!(second.query_count("ok-3.example."), 1);
-    assert_eq!(daemon.complaints().len(), 2, "each told once: {:?}", daemon.complaints());
+    assert_eq!(daemon.warnings().len(), 2, "each told once: {:?}", daemon.warnings());
 }
 
 #[test]
 fn a_list_that_changes_while_the_corefile_is_broken_is_taken_all_the_same() {
     let (first, second, folder) = (listed(), listed(), Folder::new());
-    let kept = Upstream::start(localhost()).unwrap();
+    let kept = Upstream::start(loopback()).unwrap();
     let file = folder.path("resolv.conf");
     fs::write(&file, list(&first)).unwrap();
-    let daemon = Daemon::start(&corefile(&file, &kept));
-    daemon.edit("wibble");
+    let daemon = DaemonProcess::start(&corefile(&file, &kept));
+    daemon.write_corefile("wibble");
     fs::write(&file, list(&second)).unwrap();
-    daemon.says("Reloading complete");
-    assert_eq!(data(&daemon.ask("ok-1.example.")), ["192.0.2.1"]);
+    daemon.wait_for_log("Reloading complete");
+    assert_eq!(data(&daemon.query("ok-1.example.")), ["192.0.2.1"]);
     assert_eq!(second.query_count("ok-1.example."), 1);
-    assert_eq!(daemon.complaints(), Vec::<String>::new(), "without `reload` nobody looks at the Corefile");
+    assert_eq!(daemon.warnings(), Vec::<String>::new(), "without `reload` nobody looks at the Corefile");
 }
