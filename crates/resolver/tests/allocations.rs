@@ -1,11 +1,11 @@
-//! What the cache costs in memory: nothing for a hit, and as many octets for an entry as it is weighed with.
+//! Memory use of the cache: no allocation on a hit, and entries weighed with what they allocate.
 #![expect(unsafe_code, reason = "counting allocations needs an allocator, whose trait is unsafe")]
 #![expect(
     clippy::disallowed_methods,
     clippy::indexing_slicing,
     clippy::panic,
     clippy::unwrap_used,
-    reason = "a test has a clock, and stops at the first surprise"
+    reason = "a test that meets the unexpected fails; it may read the clock"
 )]
 
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -22,48 +22,49 @@ use testkit::fixture;
 use wire::name::Name;
 
 thread_local! {
-    /// Calls to the allocator of any kind.
+    /// Calls to the allocator.
     static CALLS: Cell<usize> = const { Cell::new(0) };
-    /// Octets handed out and not yet taken back, as [`chunk`] counts them.
-    static HELD: Cell<i64> = const { Cell::new(0) };
+    /// Octets allocated and not freed, as [`chunk`] counts them.
+    static ALLOCATED: Cell<i64> = const { Cell::new(0) };
 }
 
-/// Octets for the cache: room for 20,000 answers, and so few that moka begins to watch their popularity.
+/// Octets for the cache: enough for 20,000 answers, and so few that moka starts to track
+/// popularity.
 const BUDGET: u64 = 16 << 20;
 
-/// The tests take turns: moka's garbage belongs to the process, and either test may come to free it.
-static TURN: Mutex<()> = Mutex::new(());
+/// Serializes the tests: moka's garbage belongs to the process, and any thread may free it.
+static SERIAL: Mutex<()> = Mutex::new(());
 
-/// The system's allocator, counting per thread.
+/// The system's allocator with counters per thread.
 struct Counting;
 
-/// What an allocation takes from a heap such as glibc's: a size field, multiples of 16, 32 at least.
+/// Octets of an allocation in a heap such as glibc's: a size field, multiples of 16, at least 32.
 fn chunk(size: usize) -> i64 {
     i64::try_from((size + 8).next_multiple_of(16).max(32)).unwrap_or(i64::MAX)
 }
 
 fn count(octets: i64) {
     CALLS.with(|calls| calls.set(calls.get() + 1));
-    HELD.with(|held| held.set(held.get() + octets));
+    ALLOCATED.with(|allocated| allocated.set(allocated.get() + octets));
 }
 
-// SAFETY: every call is passed on as it came to the system's allocator, which keeps the contract of the trait.
+// SAFETY: every call is forwarded unchanged to the system's allocator, which upholds the contract.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         count(chunk(layout.size()));
-        // SAFETY: the caller keeps the contract of `alloc` towards us.
+        // SAFETY: the caller upholds the contract of `alloc`.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
         count(-chunk(layout.size()));
-        // SAFETY: `block` came from `alloc` above with this layout, so from the system's allocator.
+        // SAFETY: `block` was allocated above with this layout, so by the system's allocator.
         unsafe { System.dealloc(block, layout) }
     }
 
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         count(chunk(size) - chunk(layout.size()));
-        // SAFETY: as for `dealloc`, and the caller vouches for `size`.
+        // SAFETY: as for `dealloc`; the caller guarantees `size`.
         unsafe { System.realloc(block, layout, size) }
     }
 }
@@ -81,38 +82,38 @@ struct Worker {
 impl Worker {
     fn new() -> Self {
         let cache = Arc::new(Cache::new(BUDGET));
-        let mut policy = fixture::cache();
-        policy.success.capacity = 1_000_000;
-        let block = Block { cache: Some(policy), ..fixture::block() };
-        let seat =
+        let mut options = fixture::cache();
+        options.success.capacity = 1_000_000;
+        let block = Block { cache: Some(options), ..fixture::block() };
+        let config =
             ResolverConfig { cache: Arc::clone(&cache), ..fixture::resolver_config(fixture::policy(block)) };
-        Self { resolver: Resolver::new(seat), cache, outbox: Outbox::default() }
+        Self { resolver: Resolver::new(config), cache, outbox: Outbox::default() }
     }
 
-    /// Has a question asked upstream, answered, and the answer kept.
-    fn learn(&mut self, now: Instant, query: &[u8]) {
-        self.learn_records(now, query, 1);
+    /// Queries, lets the upstream respond, and caches the answer.
+    fn fill(&mut self, now: Instant, query: &[u8]) {
+        self.fill_records(now, query, 1);
     }
 
-    /// The same with an answer of about 60 KB.
-    fn learn_big(&mut self, now: Instant, query: &[u8]) {
-        self.learn_records(now, query, 3700);
+    /// The same with an answer of about 60 kB.
+    fn fill_large(&mut self, now: Instant, query: &[u8]) {
+        self.fill_records(now, query, 3700);
     }
 
-    fn learn_records(&mut self, now: Instant, query: &[u8], records: u16) {
+    fn fill_records(&mut self, now: Instant, query: &[u8], records: u16) {
         self.resolver.on_query(now, client(None), query, &mut self.outbox);
         let [Action::SendQuery(SendQuery { attempt, message, .. })] = self.outbox.actions[..] else {
-            panic!("one question for the upstream: {:?}", self.outbox.actions)
+            panic!("one upstream query: {:?}", self.outbox.actions)
         };
         let response = response(self.outbox.octets(message), records);
         self.resolver.on_response(now, attempt, &response, &mut self.outbox);
         self.outbox.clear();
     }
 
-    /// Asks for what is kept.
+    /// Queries a cached name.
     fn hit(&mut self, now: Instant, client: Client, query: &[u8]) {
         self.resolver.on_query(now, client, query, &mut self.outbox);
-        assert!(matches!(self.outbox.actions[..], [Action::Respond(_)]), "a hit is one answer");
+        assert!(matches!(self.outbox.actions[..], [Action::Respond(_)]), "a hit is one response");
         self.outbox.clear();
     }
 }
@@ -122,7 +123,7 @@ fn client(connection: Option<ConnectionId>) -> Client {
     Client { listener: ListenerId(0), peer, local: None, connection }
 }
 
-/// A question for the address of a Service, with OPT if wanted.
+/// A query for the address of a Service, with or without OPT.
 fn query(number: usize, with_opt: bool) -> Vec<u8> {
     let mut packet = vec![0x12, 0x34, 1, 0, 0, 1, 0, 0, 0, 0, 0, u8::from(with_opt)];
     packet.extend(Name::parse(&format!("service-{number:05}.default.svc.cluster.local")).unwrap().as_wire());
@@ -133,9 +134,10 @@ fn query(number: usize, with_opt: bool) -> Vec<u8> {
     packet
 }
 
-/// Addresses with an hour to live as the answer to `asked`, which ends with an OPT of 11 octets.
-fn response(asked: &[u8], records: u16) -> Vec<u8> {
-    let mut packet = asked[..asked.len() - 11].to_vec();
+/// A records with a TTL of one hour in response to `query`, which ends with an OPT record of 11
+/// octets.
+fn response(query: &[u8], records: u16) -> Vec<u8> {
+    let mut packet = query[..query.len() - 11].to_vec();
     packet[2..12].copy_from_slice(&[0x81, 0x80, 0, 1, 0, 0, 0, 0, 0, 0]);
     packet[6..8].copy_from_slice(&records.to_be_bytes());
     for number in 0..records {
@@ -146,13 +148,13 @@ fn response(asked: &[u8], records: u16) -> Vec<u8> {
 }
 
 #[test]
-fn a_hit_allocates_nothing() {
-    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+fn a_hit_does_not_allocate() {
+    let _serial = SERIAL.lock().unwrap_or_else(PoisonError::into_inner);
     let mut worker = Worker::new();
     let start = Instant::now();
     let mut queries = Vec::new();
     for number in 0..50 {
-        worker.learn(start, &query(number, false));
+        worker.fill(start, &query(number, false));
         queries.extend([query(number, false), query(number, true)]);
     }
     let clients = [client(None), client(Some(ConnectionId(1)))];
@@ -169,63 +171,63 @@ fn a_hit_allocates_nothing() {
 }
 
 #[test]
-fn an_entry_weighs_what_it_takes() {
-    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+fn entry_weight_matches_allocated_octets() {
+    let _serial = SERIAL.lock().unwrap_or_else(PoisonError::into_inner);
     let mut worker = Worker::new();
     let start = Instant::now();
-    worker.learn(start, &query(0, false));
+    worker.fill(start, &query(0, false));
     worker.cache.run_pending_tasks();
-    let (before, weighed_before) = (HELD.with(Cell::get), worker.cache.weight());
+    let (before, weight_before) = (ALLOCATED.with(Cell::get), worker.cache.weight());
     let entries = 20_000;
     for number in 1..=entries {
-        worker.learn(start, &query(number, false));
+        worker.fill(start, &query(number, false));
     }
     worker.cache.run_pending_tasks();
     let entries = i64::try_from(entries).unwrap();
-    let taken = (HELD.with(Cell::get) - before) / entries;
-    let weighed = i64::try_from(worker.cache.weight() - weighed_before).unwrap() / entries;
-    println!("an entry takes {taken} octets and is weighed with {weighed}");
-    assert!((taken - weighed).abs() <= taken / 20, "an entry takes {taken} octets and weighs {weighed}");
+    let allocated = (ALLOCATED.with(Cell::get) - before) / entries;
+    let weight = i64::try_from(worker.cache.weight() - weight_before).unwrap() / entries;
+    println!("an entry allocates {allocated} octets and weighs {weight}");
+    assert!((allocated - weight).abs() <= allocated / 20, "allocated {allocated} octets, weight {weight}");
 }
 
-/// What has left is let go of: by the table at once or within a few dozen insertions, by a worker's own places when
-/// they hold too much.
+/// Removed entries are freed: by the table within a few dozen insertions, by the L1 cache at its
+/// limit.
 #[test]
-fn a_flood_takes_no_more_than_the_budget_and_the_own_places() {
-    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+fn a_flood_stays_within_budget_and_l1() {
+    let _serial = SERIAL.lock().unwrap_or_else(PoisonError::into_inner);
     let mut worker = Worker::new();
-    let before = HELD.with(Cell::get);
+    let before = ALLOCATED.with(Cell::get);
     let start = Instant::now();
     for number in 0..100_000 {
-        worker.learn(start, &query(number, false));
+        worker.fill(start, &query(number, false));
     }
-    let taken = HELD.with(Cell::get) - before;
-    println!("a budget of {BUDGET} octets and a flood of 100,000 names take {taken} octets");
-    assert!(taken <= i64::try_from(BUDGET).unwrap() + (5 << 20), "{taken} octets are held");
+    let allocated = ALLOCATED.with(Cell::get) - before;
+    println!("a budget of {BUDGET} octets and a flood of 100,000 names take {allocated} octets");
+    assert!(allocated <= i64::try_from(BUDGET).unwrap() + (5 << 20), "{allocated} octets are allocated");
     assert!(worker.cache.weight() > BUDGET / 10 * 9);
 }
 
-/// The largest answers there are, each asked for once.
+/// Answers of the largest size, each queried once.
 #[test]
-fn a_flood_of_big_answers_takes_no_more_either() {
-    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+fn a_flood_of_large_answers_stays_within_budget() {
+    let _serial = SERIAL.lock().unwrap_or_else(PoisonError::into_inner);
     let mut worker = Worker::new();
-    let before = HELD.with(Cell::get);
+    let before = ALLOCATED.with(Cell::get);
     let (start, mut most) = (Instant::now(), 0);
     for number in 0..1000 {
-        worker.learn_big(start, &query(number, false));
-        most = most.max(HELD.with(Cell::get) - before);
+        worker.fill_large(start, &query(number, false));
+        most = most.max(ALLOCATED.with(Cell::get) - before);
     }
-    println!("a budget of {BUDGET} octets and a flood of big answers take {most} octets at most");
-    assert!(most <= i64::try_from(BUDGET).unwrap() + (9 << 20), "{most} octets are held");
+    println!("a budget of {BUDGET} octets and a flood of large answers take {most} octets at most");
+    assert!(most <= i64::try_from(BUDGET).unwrap() + (9 << 20), "{most} octets are allocated");
     assert!(worker.cache.weight() > BUDGET / 10 * 9);
 }
 
 #[test]
-fn the_counter_counts() {
-    let (calls, held) = (CALLS.with(Cell::get), HELD.with(Cell::get));
+fn the_allocator_counts_calls_and_octets() {
+    let (calls, allocated) = (CALLS.with(Cell::get), ALLOCATED.with(Cell::get));
     let block = vec![1_u8; 100];
-    assert_eq!((CALLS.with(Cell::get) - calls, HELD.with(Cell::get) - held), (1, 112));
+    assert_eq!((CALLS.with(Cell::get) - calls, ALLOCATED.with(Cell::get) - allocated), (1, 112));
     drop(block);
-    assert_eq!((CALLS.with(Cell::get) - calls, HELD.with(Cell::get) - held), (2, 0));
+    assert_eq!((CALLS.with(Cell::get) - calls, ALLOCATED.with(Cell::get) - allocated), (2, 0));
 }

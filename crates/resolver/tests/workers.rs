@@ -1,10 +1,9 @@
-//! Several workers that miss the same name at the same moment.
-
+//! Coalescing across workers: several workers miss the same name at the same time.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::indexing_slicing,
-    reason = "a test ends where it fails"
+    reason = "a test that meets the unexpected fails"
 )]
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -21,7 +20,7 @@ use testkit::{MessageType, RecordType, fixture, text};
 
 const NAME: &str = "www.example.test";
 
-/// Workers that share a cache and their questions, and what each wanted done.
+/// Workers that share a cache and in-flight queries.
 struct Workers {
     resolvers: Vec<Resolver>,
     now: Instant,
@@ -32,23 +31,23 @@ impl Workers {
         Self::with(count, |_| ())
     }
 
-    /// With a block that `change` has changed.
+    /// With a block changed by `change`.
     fn with(count: u16, change: impl Fn(&mut Block)) -> Self {
-        let (cache, questions) = (Arc::new(Cache::new(1 << 20)), Arc::new(SharedInflight::default()));
+        let (cache, shared_inflight) = (Arc::new(Cache::new(1 << 20)), Arc::new(SharedInflight::default()));
         let resolvers = (0..count).map(|worker| {
             let mut block = fixture::block();
             change(&mut block);
             Resolver::new(ResolverConfig {
                 worker: WorkerId(worker),
                 cache: Arc::clone(&cache),
-                shared_inflight: Arc::clone(&questions),
+                shared_inflight: Arc::clone(&shared_inflight),
                 ..fixture::resolver_config(fixture::policy(block))
             })
         });
         Self { resolvers: resolvers.collect(), now: testkit::clock::now() }
     }
 
-    fn ask(&mut self, worker: usize) -> Sent {
+    fn query(&mut self, worker: usize) -> Actions {
         let client = Client {
             listener: ListenerId(0),
             peer: SocketAddr::from((Ipv4Addr::LOCALHOST, 40_000)),
@@ -57,189 +56,193 @@ impl Workers {
         };
         let query = QueryOptions::default().message(4711, NAME, RecordType::A).unwrap();
         let query = text::encode(&query).unwrap();
-        self.tell(worker, |resolver, now, outbox| resolver.on_query(now, client, &query, outbox))
+        self.call(worker, |resolver, now, outbox| resolver.on_query(now, client, &query, outbox))
     }
 
-    /// The upstream answers with `words`.
-    fn answer(&mut self, worker: usize, asked: &Sent, words: &[&str]) -> Sent {
-        let (ask, question) = asked.questions.first().expect("a question was asked");
-        let mut response = text::decode(question).unwrap();
+    /// The upstream responds with `words` to the query in `sent`.
+    fn respond(&mut self, worker: usize, sent: &Actions, words: &[&str]) -> Actions {
+        let (query, message) = sent.queries.first().expect("an upstream query");
+        let mut response = text::decode(message).unwrap();
         response.metadata.message_type = MessageType::Response;
         let response = text::encode(&text::parse(words, response).unwrap()).unwrap();
-        self.tell(worker, |resolver, now, outbox| resolver.on_response(now, ask.attempt, &response, outbox))
+        self.call(worker, |resolver, now, outbox| resolver.on_response(now, query.attempt, &response, outbox))
     }
 
-    fn relay(&mut self, relay: &ShareResult) -> Sent {
-        let ShareResult { to, key, result } = relay;
-        self.tell(usize::from(to.0), |resolver, now, outbox| {
+    /// Delivers a shared result to its worker.
+    fn deliver(&mut self, shared: &ShareResult) -> Actions {
+        let ShareResult { to, key, result } = shared;
+        self.call(usize::from(to.0), |resolver, now, outbox| {
             resolver.on_shared_result(now, key, result, outbox)
         })
     }
 
-    fn tell(&mut self, worker: usize, tell: impl FnOnce(&mut Resolver, Instant, &mut Outbox)) -> Sent {
+    fn call(&mut self, worker: usize, entry: impl FnOnce(&mut Resolver, Instant, &mut Outbox)) -> Actions {
         let mut outbox = Outbox::default();
-        tell(&mut self.resolvers[worker], self.now, &mut outbox);
-        let mut sent = Sent::default();
+        entry(&mut self.resolvers[worker], self.now, &mut outbox);
+        let mut actions = Actions::default();
         for action in &outbox.actions {
             match action {
-                Action::Respond(answered) => {
-                    let message = text::decode(outbox.octets(answered.message)).unwrap();
-                    sent.answers.push(text::format(&message));
+                Action::Respond(response) => {
+                    let message = text::decode(outbox.octets(response.message)).unwrap();
+                    actions.responses.push(text::format(&message));
                 }
-                Action::SendQuery(ask) => sent.questions.push((*ask, outbox.octets(ask.message).to_vec())),
-                Action::ShareResult(relay) => sent.relays.push(relay.clone()),
+                Action::SendQuery(query) => {
+                    actions.queries.push((*query, outbox.octets(query.message).to_vec()));
+                }
+                Action::ShareResult(shared) => actions.shared.push(shared.clone()),
                 _ => {}
             }
         }
-        sent
+        actions
     }
 }
 
-/// What one call wanted done.
+/// The actions of one call.
 #[derive(Default)]
-struct Sent {
-    answers: Vec<String>,
-    questions: Vec<(SendQuery, Vec<u8>)>,
-    relays: Vec<ShareResult>,
+struct Actions {
+    responses: Vec<String>,
+    queries: Vec<(SendQuery, Vec<u8>)>,
+    shared: Vec<ShareResult>,
 }
 
 #[test]
-fn what_two_workers_miss_is_asked_once_and_told_to_both() {
+fn a_miss_in_two_workers_is_queried_once() {
     let mut workers = Workers::new(2);
-    let asked = workers.ask(0);
-    assert_eq!(asked.questions.len(), 1);
-    let joined = workers.ask(1);
-    assert!(joined.questions.is_empty() && joined.answers.is_empty());
+    let sent = workers.query(0);
+    assert_eq!(sent.queries.len(), 1);
+    let coalesced = workers.query(1);
+    assert!(coalesced.queries.is_empty() && coalesced.responses.is_empty());
 
-    let told = workers.answer(0, &asked, &[NAME, "30", "A", "192.0.2.7"]);
-    assert_eq!(told.answers.len(), 1);
-    let followed = workers.relay(told.relays.first().expect("the other worker is told"));
-    assert_eq!(followed.answers, told.answers);
-    assert!(followed.questions.is_empty() && followed.relays.is_empty());
+    let completed = workers.respond(0, &sent, &[NAME, "30", "A", "192.0.2.7"]);
+    assert_eq!(completed.responses.len(), 1);
+    let delivered = workers.deliver(completed.shared.first().expect("a result for the other worker"));
+    assert_eq!(delivered.responses, completed.responses);
+    assert!(delivered.queries.is_empty() && delivered.shared.is_empty());
 }
 
 #[test]
-fn an_answer_that_is_not_kept_reaches_the_other_worker_too() {
+fn an_uncacheable_response_reaches_the_other_worker() {
     let mut workers = Workers::new(2);
-    let asked = workers.ask(0);
-    workers.ask(1);
-    let told = workers.answer(0, &asked, &["REFUSED"]);
-    let followed = workers.relay(told.relays.first().expect("the other worker is told"));
-    assert_eq!(followed.answers, told.answers);
-    assert_eq!(workers.ask(1).questions.len(), 1, "the question is free again");
+    let sent = workers.query(0);
+    workers.query(1);
+    let completed = workers.respond(0, &sent, &["REFUSED"]);
+    let delivered = workers.deliver(completed.shared.first().expect("a result for the other worker"));
+    assert_eq!(delivered.responses, completed.responses);
+    assert_eq!(workers.query(1).queries.len(), 1, "the query is no longer in flight");
 }
 
 #[test]
-fn a_failure_is_told_to_both_and_the_question_is_free_again() {
+fn a_failure_reaches_both_workers_and_ends_the_query() {
     let mut workers = Workers::new(2);
-    workers.ask(0);
-    workers.ask(1);
+    workers.query(0);
+    workers.query(1);
     workers.now += Duration::from_millis(4500);
-    let told = workers.tell(0, |resolver, now, outbox| resolver.on_timer(now, outbox));
-    assert_eq!(told.answers.len(), 1);
-    let followed = workers.relay(told.relays.first().expect("the other worker is told"));
-    assert_eq!(followed.answers, told.answers);
-    assert_eq!(workers.ask(1).answers.len(), 1, "both know of the failure");
+    let completed = workers.call(0, |resolver, now, outbox| resolver.on_timer(now, outbox));
+    assert_eq!(completed.responses.len(), 1);
+    let delivered = workers.deliver(completed.shared.first().expect("a result for the other worker"));
+    assert_eq!(delivered.responses, completed.responses);
+    assert_eq!(workers.query(1).responses.len(), 1, "the failure is cached for both");
     workers.now += Duration::from_secs(5);
-    assert_eq!(workers.ask(1).questions.len(), 1);
+    assert_eq!(workers.query(1).queries.len(), 1);
 }
 
 #[test]
-fn a_worker_whose_deadline_comes_first_does_not_wait_for_the_other() {
+fn a_worker_past_its_deadline_stops_waiting_for_the_owner() {
     let mut workers = Workers::new(2);
-    let asked = workers.ask(0);
-    workers.ask(1);
+    let sent = workers.query(0);
+    workers.query(1);
     workers.now += Duration::from_millis(4500);
-    let gave_up = workers.tell(1, |resolver, now, outbox| resolver.on_timer(now, outbox));
-    assert_eq!(gave_up.answers.len(), 1);
-    assert!(gave_up.relays.is_empty());
+    let timed_out = workers.call(1, |resolver, now, outbox| resolver.on_timer(now, outbox));
+    assert_eq!(timed_out.responses.len(), 1);
+    assert!(timed_out.shared.is_empty());
 
-    let told = workers.answer(0, &asked, &[NAME, "30", "A", "192.0.2.7"]);
-    let late = workers.relay(told.relays.first().expect("it had asked to be told"));
-    assert!(late.answers.is_empty());
-    assert_eq!(workers.ask(1).answers, told.answers, "it is in the cache of both");
+    let completed = workers.respond(0, &sent, &[NAME, "30", "A", "192.0.2.7"]);
+    let late = workers.deliver(completed.shared.first().expect("a result for the other worker"));
+    assert!(late.responses.is_empty());
+    assert_eq!(workers.query(1).responses, completed.responses, "cached for both");
 }
 
 #[test]
-fn what_the_other_has_just_kept_is_not_asked_again() {
+fn an_answer_cached_by_another_worker_is_not_queried_again() {
     let mut workers = Workers::new(2);
-    let asked = workers.ask(0);
-    let told = workers.answer(0, &asked, &[NAME, "30", "A", "192.0.2.7"]);
-    assert!(told.relays.is_empty());
-    let hit = workers.ask(1);
-    assert_eq!(hit.answers, told.answers);
-    assert!(hit.questions.is_empty());
+    let sent = workers.query(0);
+    let completed = workers.respond(0, &sent, &[NAME, "30", "A", "192.0.2.7"]);
+    assert!(completed.shared.is_empty());
+    let hit = workers.query(1);
+    assert_eq!(hit.responses, completed.responses);
+    assert!(hit.queries.is_empty());
 }
 
 #[test]
-fn a_worker_that_hangs_does_not_keep_a_question_for_ever() {
+fn a_hung_worker_loses_its_inflight_query_at_the_deadline() {
     let mut workers = Workers::new(2);
-    workers.ask(0);
-    workers.ask(1);
+    workers.query(0);
+    workers.query(1);
     workers.now += Duration::from_millis(4501);
-    let gave_up = workers.tell(1, |resolver, now, outbox| resolver.on_timer(now, outbox));
-    assert_eq!(gave_up.answers.len(), 1);
-    let asked = workers.ask(1);
-    assert_eq!(
-        asked.questions.len(),
-        1,
-        "the other has not said how its question ended, and its time is over"
-    );
+    let timed_out = workers.call(1, |resolver, now, outbox| resolver.on_timer(now, outbox));
+    assert_eq!(timed_out.responses.len(), 1);
+    let sent = workers.query(1);
+    assert_eq!(sent.queries.len(), 1, "the owner has not completed its query before the deadline");
 
-    let awake = workers.tell(0, |resolver, now, outbox| resolver.on_timer(now, outbox));
-    assert!(awake.relays.is_empty(), "the question is no longer its own");
-    let told = workers.answer(1, &asked, &[NAME, "30", "A", "192.0.2.7"]);
-    assert_eq!(told.answers.len(), 1);
+    let resumed = workers.call(0, |resolver, now, outbox| resolver.on_timer(now, outbox));
+    assert!(resumed.shared.is_empty(), "it no longer owns the query");
+    let completed = workers.respond(1, &sent, &[NAME, "30", "A", "192.0.2.7"]);
+    assert_eq!(completed.responses.len(), 1);
 }
 
 #[test]
-fn what_another_worker_has_prefetched_is_not_prefetched_again() {
+fn an_answer_prefetched_by_another_worker_is_not_prefetched_again() {
     let mut workers = Workers::with(2, |block| {
-        let cache = block.cache.as_mut().expect("it has a cache");
+        let cache = block.cache.as_mut().expect("a cache");
         cache.prefetch = Some(Prefetch { amount: 1, duration: Duration::from_secs(60), percent: 10 });
     });
-    let asked = workers.ask(0);
-    workers.answer(0, &asked, &[NAME, "30", "A", "192.0.2.7"]);
-    assert_eq!(workers.ask(1).answers.len(), 1);
+    let sent = workers.query(0);
+    workers.respond(0, &sent, &[NAME, "30", "A", "192.0.2.7"]);
+    assert_eq!(workers.query(1).responses.len(), 1);
     workers.now += Duration::from_secs(28);
-    let again = workers.ask(0);
-    assert_eq!((again.answers.len(), again.questions.len()), (1, 1));
-    workers.answer(0, &again, &[NAME, "30", "A", "192.0.2.9"]);
+    let refresh = workers.query(0);
+    assert_eq!((refresh.responses.len(), refresh.queries.len()), (1, 1));
+    workers.respond(0, &refresh, &[NAME, "30", "A", "192.0.2.9"]);
 
-    let near_its_end = workers.ask(1);
-    assert_eq!((near_its_end.answers.len(), near_its_end.questions.len()), (1, 0));
-    let renewed = workers.ask(1);
-    assert!(renewed.answers.iter().all(|answer| answer.contains("192.0.2.9")), "{:?}", renewed.answers);
-    assert!(renewed.questions.is_empty());
+    let near_expiry = workers.query(1);
+    assert_eq!((near_expiry.responses.len(), near_expiry.queries.len()), (1, 0));
+    let refreshed = workers.query(1);
+    assert!(
+        refreshed.responses.iter().all(|response| response.contains("192.0.2.9")),
+        "{:?}",
+        refreshed.responses
+    );
+    assert!(refreshed.queries.is_empty());
 }
 
 #[test]
-fn who_waits_for_a_worker_that_hangs_is_told_by_the_next_one() {
+fn waiters_of_a_hung_worker_are_answered_by_the_next_owner() {
     let mut workers = Workers::new(3);
-    workers.ask(0);
+    workers.query(0);
     workers.now += Duration::from_millis(4000);
-    workers.ask(1);
+    workers.query(1);
     workers.now += Duration::from_millis(501);
-    let asked = workers.ask(2);
-    assert_eq!(asked.questions.len(), 1, "the time of the first is over");
-    let told = workers.answer(2, &asked, &[NAME, "30", "A", "192.0.2.7"]);
-    let followed = workers.relay(told.relays.first().expect("the second still waits"));
-    assert_eq!(followed.answers, told.answers);
+    let sent = workers.query(2);
+    assert_eq!(sent.queries.len(), 1, "the deadline of the first has passed");
+    let completed = workers.respond(2, &sent, &[NAME, "30", "A", "192.0.2.7"]);
+    let delivered =
+        workers.deliver(completed.shared.first().expect("a result for the second worker, which still waits"));
+    assert_eq!(delivered.responses, completed.responses);
 }
 
 #[test]
-fn a_failure_ends_with_the_upstreams_it_came_from() {
+fn a_reload_ends_failures_of_the_old_upstreams() {
     let mut workers = Workers::new(1);
-    workers.ask(0);
+    workers.query(0);
     workers.now += Duration::from_millis(4500);
-    workers.tell(0, |resolver, now, outbox| resolver.on_timer(now, outbox));
-    assert_eq!(workers.ask(0).questions.len(), 0, "the failure is told again");
-    workers.tell(0, |resolver, _, outbox| resolver.set_policy(fixture::policy(fixture::block()), outbox));
-    assert_eq!(workers.ask(0).questions.len(), 1, "other upstreams may know");
+    workers.call(0, |resolver, now, outbox| resolver.on_timer(now, outbox));
+    assert_eq!(workers.query(0).queries.len(), 0, "answered from the cached failure");
+    workers.call(0, |resolver, _, outbox| resolver.set_policy(fixture::policy(fixture::block()), outbox));
+    assert_eq!(workers.query(0).queries.len(), 1, "other upstreams may answer");
 
-    workers.tell(0, |resolver, _, outbox| resolver.set_policy(fixture::policy(fixture::block()), outbox));
+    workers.call(0, |resolver, _, outbox| resolver.set_policy(fixture::policy(fixture::block()), outbox));
     workers.now += Duration::from_millis(4500);
-    let failed = workers.tell(0, |resolver, now, outbox| resolver.on_timer(now, outbox));
-    assert_eq!(failed.answers.len(), 1);
-    assert_eq!(workers.ask(0).questions.len(), 1, "those that were not heard of are no longer asked");
+    let failed = workers.call(0, |resolver, now, outbox| resolver.on_timer(now, outbox));
+    assert_eq!(failed.responses.len(), 1);
+    assert_eq!(workers.query(0).queries.len(), 1, "a failure of the old upstreams is not cached");
 }
