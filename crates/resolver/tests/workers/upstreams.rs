@@ -1,27 +1,21 @@
 //! Upstream state shared by workers: health checks, selection and hedge budget over many queries.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that meets the unexpected fails")]
 
-use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use resolver::action::{Action, AttemptFailure, AttemptId, Client, Outbox, SendQuery};
+use resolver::action::{AttemptFailure, Outbox};
 use resolver::inflight::shared::WorkerId;
-use resolver::policy::{Forward, ForwardOptions, ListenerId, Policy, SelectionPolicy, Upstream, UpstreamId};
+use resolver::policy::{Forward, ForwardOptions, Policy, SelectionPolicy, Upstream, UpstreamId};
 use resolver::{Resolver, ResolverConfig};
-use testkit::client::QueryOptions;
-use testkit::{MessageType, RecordType, fixture, text};
+use testkit::{RecordType, fixture, text};
 
-/// An upstream query and its message.
-type SentQuery = (SendQuery, Vec<u8>);
+use crate::exchange::{Actions, SentQuery, client, query, response};
 
 /// One worker and the actions of its last call.
 struct Worker {
     resolver: Resolver,
     now: Instant,
-    sent: Vec<SentQuery>,
-    cancelled: Vec<AttemptId>,
-    responses: Vec<String>,
+    actions: Actions,
 }
 
 impl Worker {
@@ -29,27 +23,17 @@ impl Worker {
         let resolver =
             Resolver::new(ResolverConfig { worker: WorkerId(number), ..fixture::resolver_config(policy) });
         let now = testkit::clock::now();
-        Self { resolver, now, sent: Vec::new(), cancelled: Vec::new(), responses: Vec::new() }
+        Self { resolver, now, actions: Actions::default() }
     }
 
     /// A client queries A.
     fn query(&mut self, name: &str) {
-        let client = Client {
-            listener: ListenerId(0),
-            peer: SocketAddr::from((Ipv4Addr::LOCALHOST, 40_000)),
-            local: None,
-            connection: None,
-        };
-        let query =
-            text::encode(&QueryOptions::default().message(4711, name, RecordType::A).unwrap()).unwrap();
-        self.call(|resolver, now, outbox| resolver.on_query(now, client, &query, outbox));
+        self.call(|resolver, now, outbox| resolver.on_query(now, client(), &query(name), outbox));
     }
 
     /// The upstream responds with `words`.
     fn respond(&mut self, (sent, query): &SentQuery, words: &[&str]) {
-        let mut response = text::decode(query).unwrap();
-        response.metadata.message_type = MessageType::Response;
-        let response = text::encode(&text::parse(words, response).unwrap()).unwrap();
+        let response = response(query, words);
         self.call(|resolver, now, outbox| resolver.on_response(now, sent.attempt, &response, outbox));
     }
 
@@ -65,27 +49,14 @@ impl Worker {
     fn call(&mut self, entry: impl FnOnce(&mut Resolver, Instant, &mut Outbox)) {
         let mut outbox = Outbox::default();
         entry(&mut self.resolver, self.now, &mut outbox);
-        self.sent.clear();
-        self.cancelled.clear();
-        self.responses.clear();
-        for action in &outbox.actions {
-            match action {
-                Action::SendQuery(sent) => self.sent.push((*sent, outbox.octets(sent.message).to_vec())),
-                Action::CancelAttempt(attempt) => self.cancelled.push(*attempt),
-                Action::Respond(response) => {
-                    let message = text::decode(outbox.octets(response.message)).unwrap();
-                    self.responses.push(text::format(&message));
-                }
-                _ => {}
-            }
-        }
+        self.actions = Actions::from(&outbox);
     }
 
     /// Takes the health checks, queries for NS, out of the sent queries.
     fn health_checks(&mut self) -> Vec<SentQuery> {
         let is_health_check =
             |(_, query): &mut SentQuery| text::decode(query).unwrap().queries[0].query_type == RecordType::NS;
-        self.sent.extract_if(.., is_health_check).collect()
+        self.actions.queries.extract_if(.., is_health_check).collect()
     }
 }
 
@@ -118,8 +89,13 @@ fn random_policy_shuffles_upstreams_for_each_query() {
         worker.query(&format!("name-{number}.example.test"));
         let mut order = Vec::new();
         for _ in 0..3 {
-            let sent =
-                worker.sent.iter().find(|(sent, _)| !order.contains(&sent.upstream.0)).unwrap().clone();
+            let sent = worker
+                .actions
+                .queries
+                .iter()
+                .find(|(sent, _)| !order.contains(&sent.upstream.0))
+                .unwrap()
+                .clone();
             order.push(sent.0.upstream.0);
             worker.fail(&sent, AttemptFailure::Local);
         }
@@ -137,7 +113,7 @@ fn one_worker_health_checks_for_all() {
     let mut checks = Vec::new();
     for worker in &mut workers {
         worker.query("www.example.test");
-        let sent = worker.sent[0].clone();
+        let sent = worker.actions.queries[0].clone();
         worker.fail(&sent, AttemptFailure::Refused);
         checks.extend(worker.health_checks());
     }
@@ -150,17 +126,17 @@ fn one_worker_health_checks_for_all() {
     }
     let [of_first, of_second] = [first, second].map(|worker| {
         worker.query("mail.example.test");
-        let sent = worker.sent.pop().expect("the last upstream is queried even when it is down");
+        let sent = worker.actions.queries.pop().expect("the last upstream is queried even when it is down");
         worker.fail(&sent, AttemptFailure::Refused);
-        worker.responses.len()
+        worker.actions.responses.len()
     });
     assert_eq!((of_first, of_second), (1, 1), "one attempt, since it is down for both");
     let [first, second] = &mut workers;
     first.respond(&checks.pop().expect("a health check"), &["REFUSED"]);
     second.query("ftp.example.test");
-    let sent = second.sent.pop().unwrap();
+    let sent = second.actions.queries.pop().unwrap();
     second.fail(&sent, AttemptFailure::Refused);
-    assert!(second.responses.is_empty(), "it is up again and gets a second attempt");
+    assert!(second.actions.responses.is_empty(), "it is up again and gets a second attempt");
 }
 
 #[test]
@@ -168,18 +144,18 @@ fn a_reload_cancels_health_checks_of_the_old_policy() {
     let forward = fixture::forward(fixture::upstream());
     let mut worker = Worker::new(0, policy(&forward));
     worker.query("www.example.test");
-    let sent = worker.sent.pop().unwrap();
+    let sent = worker.actions.queries.pop().unwrap();
     worker.fail(&sent, AttemptFailure::Refused);
     let check = worker.health_checks().pop().expect("a health check");
     let reloaded = policy(&forward);
     worker.call(|resolver, _, outbox| resolver.set_policy(reloaded, outbox));
-    assert_eq!(worker.cancelled, [check.0.attempt]);
+    assert_eq!(worker.actions.cancelled, [check.0.attempt]);
     worker.advance(Duration::from_millis(50));
-    let second = worker.sent.pop().expect("the in-flight query continues under the old policy");
+    let second = worker.actions.queries.pop().expect("the in-flight query continues under the old policy");
     worker.fail(&second, AttemptFailure::Refused);
     assert!(worker.health_checks().is_empty(), "it starts no health check of a removed upstream");
     worker.query("mail.example.test");
-    let sent = worker.sent.pop().unwrap();
+    let sent = worker.actions.queries.pop().unwrap();
     worker.fail(&sent, AttemptFailure::Refused);
     assert_eq!(worker.health_checks().len(), 1, "the new policy starts a health check");
 }
@@ -194,7 +170,7 @@ fn failing_names_do_not_mark_an_upstream_down() {
             for check in worker.health_checks() {
                 worker.respond(&check, &["NXDOMAIN"]);
             }
-            let Some(sent) = worker.sent.pop() else {
+            let Some(sent) = worker.actions.queries.pop() else {
                 worker.advance(Duration::from_millis(250));
                 continue;
             };
@@ -209,13 +185,13 @@ fn failing_names_do_not_mark_an_upstream_down() {
         }
     }
     worker.query("honest.example.test");
-    let sent = worker.sent.pop().expect("queried at once");
+    let sent = worker.actions.queries.pop().expect("queried at once");
     worker.respond(&sent, &["honest.example.test", "30", "A", "192.0.2.7"]);
-    assert_eq!(worker.responses.len(), 1);
+    assert_eq!(worker.actions.responses.len(), 1);
     worker.query("refused.example.test");
-    let sent = worker.sent.pop().unwrap();
+    let sent = worker.actions.queries.pop().unwrap();
     worker.fail(&sent, AttemptFailure::Refused);
-    assert!(worker.responses.is_empty(), "it gets a second attempt, as an upstream that is up");
+    assert!(worker.actions.responses.is_empty(), "it gets a second attempt, as an upstream that is up");
 }
 
 #[test]
@@ -225,9 +201,9 @@ fn one_hedge_per_ten_attempts() {
     let mut worker = Worker::new(0, policy(&forward));
     for number in 0..400 {
         worker.query(&format!("slow-{number}.example.test"));
-        let sent = worker.sent.pop().expect("an upstream query");
+        let sent = worker.actions.queries.pop().expect("an upstream query");
         worker.advance(Duration::from_millis(500));
-        let hedge = worker.sent.pop();
+        let hedge = worker.actions.queries.pop();
         worker.fail(&sent, AttemptFailure::Local);
         if let Some(hedge) = hedge {
             worker.fail(&hedge, AttemptFailure::Local);

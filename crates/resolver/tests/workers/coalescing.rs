@@ -1,22 +1,16 @@
 //! Coalescing across workers: several workers miss the same name at the same time.
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    reason = "a test that meets the unexpected fails"
-)]
 
-use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use resolver::action::{Action, Client, Outbox, SendQuery, ShareResult};
+use resolver::action::{Outbox, ShareResult};
 use resolver::cache::Cache;
 use resolver::inflight::shared::{SharedInflight, WorkerId};
-use resolver::policy::{Block, ListenerId, Prefetch};
+use resolver::policy::{Block, Prefetch};
 use resolver::{Resolver, ResolverConfig};
-use testkit::client::QueryOptions;
-use testkit::{MessageType, RecordType, fixture, text};
+use testkit::fixture;
+
+use crate::exchange::{Actions, client, query, response};
 
 const NAME: &str = "www.example.test";
 
@@ -48,23 +42,13 @@ impl Workers {
     }
 
     fn query(&mut self, worker: usize) -> Actions {
-        let client = Client {
-            listener: ListenerId(0),
-            peer: SocketAddr::from((Ipv4Addr::LOCALHOST, 40_000)),
-            local: None,
-            connection: None,
-        };
-        let query = QueryOptions::default().message(4711, NAME, RecordType::A).unwrap();
-        let query = text::encode(&query).unwrap();
-        self.call(worker, |resolver, now, outbox| resolver.on_query(now, client, &query, outbox))
+        self.call(worker, |resolver, now, outbox| resolver.on_query(now, client(), &query(NAME), outbox))
     }
 
     /// The upstream responds with `words` to the query in `sent`.
     fn respond(&mut self, worker: usize, sent: &Actions, words: &[&str]) -> Actions {
         let (query, message) = sent.queries.first().expect("an upstream query");
-        let mut response = text::decode(message).unwrap();
-        response.metadata.message_type = MessageType::Response;
-        let response = text::encode(&text::parse(words, response).unwrap()).unwrap();
+        let response = response(message, words);
         self.call(worker, |resolver, now, outbox| resolver.on_response(now, query.attempt, &response, outbox))
     }
 
@@ -79,30 +63,8 @@ impl Workers {
     fn call(&mut self, worker: usize, entry: impl FnOnce(&mut Resolver, Instant, &mut Outbox)) -> Actions {
         let mut outbox = Outbox::default();
         entry(&mut self.resolvers[worker], self.now, &mut outbox);
-        let mut actions = Actions::default();
-        for action in &outbox.actions {
-            match action {
-                Action::Respond(response) => {
-                    let message = text::decode(outbox.octets(response.message)).unwrap();
-                    actions.responses.push(text::format(&message));
-                }
-                Action::SendQuery(query) => {
-                    actions.queries.push((*query, outbox.octets(query.message).to_vec()));
-                }
-                Action::ShareResult(shared) => actions.shared.push(shared.clone()),
-                _ => {}
-            }
-        }
-        actions
+        Actions::from(&outbox)
     }
-}
-
-/// The actions of one call.
-#[derive(Default)]
-struct Actions {
-    responses: Vec<String>,
-    queries: Vec<(SendQuery, Vec<u8>)>,
-    shared: Vec<ShareResult>,
 }
 
 #[test]

@@ -1,0 +1,11 @@
+//! Several workers of one process, and more queries than a scenario has.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test that meets the unexpected fails"
+)]
+
+mod coalescing;
+mod exchange;
+mod upstreams;
