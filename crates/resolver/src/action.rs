@@ -82,7 +82,8 @@ pub struct ClientResponse {
     pub client: Client,
     /// Start and end in the outbox.
     pub message: (u32, u32),
-    /// For the query log and the duration histogram; none for queries rejected before zone matching.
+    /// For the query log and the duration histogram; none for queries rejected before zone
+    /// matching.
     pub info: Option<ResponseInfo>,
 }
 

@@ -62,8 +62,8 @@ impl Resolver {
         true
     }
 
-    /// Responds with a stale answer, at once or when the upstreams fail, and refreshes it; false on a
-    /// miss.
+    /// Responds with a stale answer, at once or when the upstreams fail, and refreshes it; false on
+    /// a miss.
     fn hit_stale(
         &mut self,
         routed: &RoutedQuery<'_>,

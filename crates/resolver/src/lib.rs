@@ -1,19 +1,19 @@
-//! The decisions of a caching DNS forwarder, without I/O: what to respond, where to forward, what to
-//! cache.
+//! The decisions of a caching DNS forwarder, without I/O: what to respond, where to forward, what
+//! to cache.
 //!
 //! [`Resolver`] takes packets and times and fills an [`Outbox`] with actions for its worker. Time,
-//! randomness and [`Policy`] are passed in, so equal inputs give equal actions, and tests run in virtual
-//! time.
+//! randomness and [`Policy`] are passed in, so equal inputs give equal actions, and tests run in
+//! virtual time.
 //!
 //! Entry points: [`Resolver::on_query`], [`Resolver::on_response`], [`Resolver::on_failure`],
 //! [`Resolver::on_shared_result`] and [`Resolver::on_timer`].
 //!
-//! The path of a query: this file (checks and zone matching), `hit` (cache hits), `miss` (a miss from
-//! coalescing to completion), `retry` (attempts without a usable response). They compose types with a
-//! state of their own: the worker's cache in [`cache`], the in-flight table and client quotas in
-//! [`inflight`], attempts and health checks in `upstream`, and `timers`. `request` and `respond` hold a
-//! client's query and write its response, [`action`] is the output, [`policy`] the configuration,
-//! [`counters`] the metrics.
+//! The path of a query: this file (checks and zone matching), `hit` (cache hits), `miss` (a miss
+//! from coalescing to completion), `retry` (attempts without a usable response). They compose types
+//! with a state of their own: the worker's cache in [`cache`], the in-flight table and client
+//! quotas in [`inflight`], attempts and health checks in `upstream`, and `timers`. `request` and
+//! `respond` hold a client's query and write its response, [`action`] is the output, [`policy`] the
+//! configuration, [`counters`] the metrics.
 #![forbid(unsafe_code)]
 
 pub mod action;
@@ -104,17 +104,17 @@ impl Resolver {
         }
     }
 
-    /// Applies a new policy, effective from the next query on. Queries in flight complete under the old
-    /// one; blocks that keep their ID keep their cached answers. Health checks end, and so do cached
-    /// outages.
+    /// Applies a new policy, effective from the next query on. Queries in flight complete under the
+    /// old one; blocks that keep their ID keep their cached answers. Health checks end, and so do
+    /// cached outages.
     pub fn set_policy(&mut self, policy: Arc<Policy>, outbox: &mut Outbox) {
         std::mem::replace(&mut self.policy, policy).expire_outages();
         self.cache.clear_l1();
         self.upstreams.stop_health_checks(&mut self.timers, outbox);
     }
 
-    /// Sets the wall clock: it is `unix_time` at `now`. It only serves to check the validity period of
-    /// RRSIGs; TTLs follow the monotonic clock.
+    /// Sets the wall clock: it is `unix_time` at `now`. It only serves to check the validity period
+    /// of RRSIGs; TTLs follow the monotonic clock.
     pub fn set_unix_time(&mut self, now: Instant, unix_time: u64) {
         self.cache.set_unix_time(now, unix_time);
     }
@@ -161,8 +161,8 @@ impl Resolver {
         push_response(client, start, None, outbox);
     }
 
-    /// A message received for an attempt: over UDP from the address of its upstream, over TCP with its
-    /// message ID on its connection.
+    /// A message received for an attempt: over UDP from the address of its upstream, over TCP with
+    /// its message ID on its connection.
     pub fn on_response(&mut self, now: Instant, id: AttemptId, packet: &[u8], outbox: &mut Outbox) {
         let Some(attempt) = self.upstreams.attempt(id) else {
             let mut effects = Effects { now, timers: &mut self.timers, outbox };
@@ -228,8 +228,8 @@ impl Resolver {
         self.timers.next()
     }
 
-    /// True while a query is in flight; a draining worker ends when there is none. A client of this or of
-    /// another worker may wait for it.
+    /// True while a query is in flight; a draining worker ends when there is none. A client of this
+    /// or of another worker may wait for it.
     pub fn has_inflight(&self) -> bool {
         !self.inflight.is_empty()
     }

@@ -1,5 +1,5 @@
-//! The path of a miss, top to bottom: coalesce with the query in flight or start one, select an upstream,
-//! send, take the response, write the cache, respond to every waiter.
+//! The path of a miss, top to bottom: coalesce with the query in flight or start one, select an
+//! upstream, send, take the response, write the cache, respond to every waiter.
 //!
 //! What happens when an attempt does not lead to a response is in `retry`.
 
@@ -43,8 +43,8 @@ struct NewQuery {
 type Rejected = (Cause, Option<StaleAnswer>);
 
 impl Resolver {
-    /// Adds the client to the query in flight for its question, or starts one. `stale_answer` is served
-    /// if the upstreams fail or are too slow.
+    /// Adds the client to the query in flight for its question, or starts one. `stale_answer` is
+    /// served if the upstreams fail or are too slow.
     pub(crate) fn miss(
         &mut self,
         routed: &RoutedQuery<'_>,
@@ -83,8 +83,8 @@ impl Resolver {
         }
     }
 
-    /// Refreshes a cached answer without a waiter, unless a query for it is in flight in some worker. The
-    /// caller has checked that no failure is cached.
+    /// Refreshes a cached answer without a waiter, unless a query for it is in flight in some
+    /// worker. The caller has checked that no failure is cached.
     pub(crate) fn refresh(&mut self, routed: &RoutedQuery<'_>, key: &Key, outbox: &mut Outbox) {
         let key = key.as_bytes();
         if self.inflight.find(key).is_some() || self.cache.update_from_shared(key) {
@@ -102,7 +102,8 @@ impl Resolver {
         }
     }
 
-    /// Puts a query in flight. True when this worker sends it, false when another worker does already.
+    /// Puts a query in flight. True when this worker sends it, false when another worker does
+    /// already.
     fn start(
         &mut self,
         routed: &RoutedQuery<'_>,
@@ -117,7 +118,7 @@ impl Resolver {
         let Some(forward) = query.forward() else { return Err((Cause::NoForward, stale_answer)) };
         let now = routed.requester.received;
         let deadline = now + self.limits.query_deadline;
-        let is_owner = self.inflight.claim(&query, now, deadline);
+        let is_owner = self.inflight.become_owner(&query, now, deadline);
         let is_refresh = waiter.is_none();
         if !is_owner && is_refresh {
             return Ok(false);
@@ -156,7 +157,7 @@ impl Resolver {
     }
 
     /// Completes a query that another worker has answered and released between the cache lookup and
-    /// [`crate::inflight::Inflight::claim`]; false when the cache has no answer.
+    /// [`crate::inflight::Inflight::become_owner`]; false when the cache has no answer.
     fn complete_from_cache(&mut self, now: Instant, id: QueryId, outbox: &mut Outbox) -> bool {
         let Some(inflight) = self.inflight.get(id) else { return false };
         let Some(target) = cache_target(&inflight.query) else { return false };
@@ -233,12 +234,14 @@ impl Resolver {
             (Disposition::NextForward(forward), Some(_)) => {
                 self.try_forward(now, query_id, forward, outbox);
             }
-            // Neither relayed nor cached: no client waits, and another upstream would have been tried.
+            // Neither relayed nor cached: no client waits, and another upstream would have been
+            // tried.
             (_, None) => self.counters.late_responses.add(1),
         }
     }
 
-    /// Writes the response of an attempt to the cache, if it is cacheable, and responds to all waiters.
+    /// Writes the response of an attempt to the cache, if it is cacheable, and responds to all
+    /// waiters.
     fn complete(&mut self, now: Instant, attempt: &Attempt, response: &Response<'_>, outbox: &mut Outbox) {
         let query = &attempt.query;
         let coalesced = query.key.as_ref().and_then(|key| self.inflight.find(key));
@@ -250,7 +253,8 @@ impl Resolver {
         let replaces_stale = matches!(response.rcode, Rcode::NOERROR | Rcode::NXDOMAIN)
             && !response.header.flags.has(Flags::TC)
             && !target.is_some_and(|target| self.cache.prefers_cached(now, target, response.response_type));
-        // The cache is written before anyone gets a response: a query sent upon it, to any worker, hits.
+        // The cache is written before anyone gets a response: a query sent upon it, to any worker,
+        // hits.
         if let Some(target) = target.filter(|_| replaces_stale) {
             let may_cache = !query.dnssec_ok || self.cache.are_rrsigs_valid(now, response);
             let cacheability = cacheability.filter(|_| may_cache);
@@ -269,8 +273,8 @@ impl Resolver {
         inflight.respond_all(now, &QueryResult::Response { answer, ttl, plugin, replaces_stale }, outbox);
     }
 
-    /// Ends a query when no attempt may deliver a response any more. Late ones are awaited, but not with
-    /// a fallback response in hand, nor when all upstreams are down.
+    /// Ends a query when no attempt may deliver a response any more. Late ones are awaited, but not
+    /// with a fallback response in hand, nor when all upstreams are down.
     pub(crate) fn end_if_exhausted(&mut self, now: Instant, id: QueryId, outbox: &mut Outbox) {
         let Some(inflight) = self.inflight.get(id) else { return };
         if inflight.peek().is_some() {
@@ -299,7 +303,8 @@ impl Resolver {
         }
     }
 
-    /// Caches that a query failed (RFC 9520) and responds SERVFAIL, or the stale answer, to all waiters.
+    /// Caches that a query failed (RFC 9520) and responds SERVFAIL, or the stale answer, to all
+    /// waiters.
     fn fail(&mut self, now: Instant, id: QueryId, outbox: &mut Outbox) {
         let Some(inflight) = self.take_inflight(id, outbox) else { return };
         let (failure, error) = inflight.report_failure(outbox);

@@ -1,5 +1,5 @@
-//! A client's request: its source, what the response repeats of it, the matching zone, and checks made
-//! before the cache lookup.
+//! A client's request: its source, what the response repeats of it, the matching zone, and checks
+//! made before the cache lookup.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -33,8 +33,8 @@ impl Requester<'_> {
         Self { reply_edns: ReplyEdns { udp_size, ..self.reply_edns }, ..self }
     }
 
-    /// True when the query may be coalesced and its response cached: RD is set. A response to a query
-    /// without RD reflects the state of the upstream's cache.
+    /// True when the query may be coalesced and its response cached: RD is set. A response to a
+    /// query without RD reflects the state of the upstream's cache.
     pub(crate) fn wants_recursion(&self) -> bool {
         self.header.flags.has(Flags::RD)
     }
@@ -43,16 +43,17 @@ impl Requester<'_> {
 /// EDNS parameters of our response.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ReplyEdns {
-    /// Our UDP payload size: a limit for our datagrams and, as stated in OPT, for the client's. RFC 6891
-    /// section 6.2.4 gives the responder one size, so `bufsize` sets both. CoreDNS repeats the client's
-    /// size, lowered to `bufsize`, which states nothing about the server.
+    /// Our UDP payload size: a limit for our datagrams and, as stated in OPT, for the client's. RFC
+    /// 6891 section 6.2.4 gives the responder one size, so `bufsize` sets both. CoreDNS repeats the
+    /// client's size, lowered to `bufsize`, which states nothing about the server.
     pub(crate) udp_size: u16,
     /// edns-tcp-keepalive (RFC 7828), for a TCP client that sent the option.
     pub(crate) keepalive: Option<Keepalive>,
 }
 
 impl ReplyEdns {
-    /// Before zone matching: the default payload size, and the listener's idle timeout as keepalive.
+    /// Before zone matching: the default payload size, and the listener's idle timeout as
+    /// keepalive.
     pub(crate) fn new(listener: &Listener, client: &Client, header: &RequestHeader<'_>) -> Self {
         let requested = header.edns.is_some_and(|edns| edns.keepalive_len.is_some());
         let over_tcp = client.transport() == Transport::Tcp;
@@ -79,7 +80,8 @@ pub(crate) fn check_keepalive(query: &Query<'_>, client: &Client) -> Result<(), 
     Ok(())
 }
 
-/// True for opcode STATUS, which the process sends to its own workers every second as a liveness check.
+/// True for opcode STATUS, which the process sends to its own workers every second as a liveness
+/// check.
 pub(crate) fn is_status_query(packet: &[u8]) -> bool {
     Header::read(packet).is_some_and(|header| header.flags.opcode() == STATUS)
 }

@@ -74,8 +74,8 @@ impl Resolver {
         self.send_next(now, id, outbox);
     }
 
-    /// The next event of an attempt: the end of its late window or mismatch grace period, its timeout, or
-    /// a hedge.
+    /// The next event of an attempt: the end of its late window or mismatch grace period, its
+    /// timeout, or a hedge.
     pub(crate) fn on_attempt_timer(&mut self, now: Instant, id: AttemptId, outbox: &mut Outbox) {
         let Some(attempt) = self.upstreams.attempt(id) else { return };
         if attempt.late {
@@ -106,8 +106,8 @@ impl Resolver {
         self.send_next(now, query_id, outbox);
     }
 
-    /// Hedges an attempt that has not been answered within its upstream's RTO: the next candidate is
-    /// tried now, on a connection of its own, and the first usable response wins.
+    /// Hedges an attempt that has not been answered within its upstream's RTO: the next candidate
+    /// is tried now, on a connection of its own, and the first usable response wins.
     fn hedge(&mut self, now: Instant, id: AttemptId, outbox: &mut Outbox) {
         let Some(attempt) = self.upstreams.attempt(id) else { return };
         let query_id = attempt.query_id;
@@ -126,9 +126,9 @@ impl Resolver {
         self.send(now, AttemptSpec { fresh: true, is_hedge: true, ..spec }, outbox);
     }
 
-    /// A message does not match its attempt. Over UDP it may be spoofed, so the matching response is
-    /// still awaited (RFC 5452 section 9.1), but not for long: TCP cannot be spoofed. A stream that
-    /// delivers one is out of step and takes no further queries.
+    /// A message does not match its attempt. Over UDP it may be spoofed, so the matching response
+    /// is still awaited (RFC 5452 section 9.1), but not for long: TCP cannot be spoofed. A stream
+    /// that delivers one is out of step and takes no further queries.
     pub(crate) fn mismatch(&mut self, now: Instant, id: AttemptId, packet: &[u8], outbox: &mut Outbox) {
         let Some(attempt) = self.upstreams.attempt(id) else { return };
         if attempt.edns && is_edns_unsupported(packet, attempt.id) {
@@ -140,8 +140,8 @@ impl Resolver {
         }
     }
 
-    /// Gives up awaiting the matching response. Over UDP the query continues over TCP, and so do its
-    /// further attempts; over TCP the attempt has failed.
+    /// Gives up awaiting the matching response. Over UDP the query continues over TCP, and so do
+    /// its further attempts; over TCP the attempt has failed.
     fn give_up_mismatched(&mut self, now: Instant, id: AttemptId, outbox: &mut Outbox) {
         let Some(attempt) = self.upstreams.attempt(id) else { return };
         if let Some(upstream) = attempt.query.upstream(attempt.upstream) {
@@ -165,9 +165,9 @@ impl Resolver {
         self.send(now, spec, outbox);
     }
 
-    /// Repeats an attempt without OPT at an upstream without EDNS (RFC 6891 section 6.2.2). This is not
-    /// remembered: CoreDNS and resolvers support EDNS, and a forged FORMERR would otherwise take DO from
-    /// all later queries.
+    /// Repeats an attempt without OPT at an upstream without EDNS (RFC 6891 section 6.2.2). This is
+    /// not remembered: CoreDNS and resolvers support EDNS, and a forged FORMERR would otherwise
+    /// take DO from all later queries.
     pub(crate) fn retry_without_edns(&mut self, now: Instant, id: AttemptId, outbox: &mut Outbox) {
         let Some(attempt) = self.take_attempt(id) else { return };
         if attempt.outlives_response() {

@@ -52,7 +52,8 @@ impl WorkerCache {
         self.get_fresh(Key::of_failure(key.as_bytes()).as_bytes(), now)
     }
 
-    /// True when another worker has replaced the entry that L1 holds for `key`. L1 takes the new one.
+    /// True when another worker has replaced the entry that L1 holds for `key`. L1 takes the new
+    /// one.
     pub(crate) fn update_from_shared(&mut self, key: &[u8]) -> bool {
         self.l1.update_from_shared(key)
     }

@@ -37,7 +37,8 @@ impl CacheOptions {
     }
 }
 
-/// Responds with a stale answer (RFC 8767 section 4), marked by an extended error (RFC 8914 section 4).
+/// Responds with a stale answer (RFC 8767 section 4), marked by an extended error (RFC 8914 section
+/// 4).
 pub(crate) fn respond_stale(
     entry: &Entry,
     requester: &Requester<'_>,

@@ -1,5 +1,5 @@
-//! Cache writes: answers, SERVFAIL responses and resolution failures (RFC 9520), and what they may not
-//! replace.
+//! Cache writes: answers, SERVFAIL responses and resolution failures (RFC 9520), and what they may
+//! not replace.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -94,7 +94,7 @@ impl WorkerCache {
         let ttl = if failed.has_timed_out { max_ttl } else { (MIN_FAILURE_TTL << streak).min(max_ttl) };
         let responses = failed.responses_before;
         let silent = failed.forward.filter(|forward| forward.responses.load(Relaxed) == responses);
-        let outage = silent.map(|forward| Outage { forward: Arc::clone(forward), responses: responses });
+        let outage = silent.map(|forward| Outage { forward: Arc::clone(forward), responses });
         let Some(answer) = servfail_answer(failed.question) else { return };
         self.insert_failure(now, target, (ttl, CachedFailure::new(outage, streak)), answer);
     }

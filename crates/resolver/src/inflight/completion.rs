@@ -1,5 +1,5 @@
-//! Completion of an in-flight query: responses to its waiters, the result for other workers, and error
-//! reports.
+//! Completion of an in-flight query: responses to its waiters, the result for other workers, and
+//! error reports.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -17,8 +17,8 @@ use crate::request::RoutedQuery;
 use crate::respond::{QueryCounters, ResponseSpec};
 
 impl InflightQuery {
-    /// Responds to all waiters, with the stale answer if the result does not replace it, and shares the
-    /// result with the subscribed workers.
+    /// Responds to all waiters, with the stale answer if the result does not replace it, and shares
+    /// the result with the subscribed workers.
     pub(crate) fn respond_all(&self, now: Instant, result: &QueryResult, outbox: &mut Outbox) {
         if result.replaces_stale() || !self.respond_all_stale(now, outbox) {
             let counters = QueryCounters::of(&self.query.route);
@@ -35,8 +35,8 @@ impl InflightQuery {
         }
         let Some(key) = &self.query.key else { return };
         for &to in &self.subscribers {
-            let share = ShareResult { to, key: Arc::clone(key), result: SharedResult(result.clone()) };
-            outbox.actions.push(Action::ShareResult(share));
+            let notice = ShareResult { to, key: Arc::clone(key), result: SharedResult(result.clone()) };
+            outbox.actions.push(Action::ShareResult(notice));
         }
     }
 
@@ -51,8 +51,8 @@ impl InflightQuery {
         true
     }
 
-    /// Reports that the query failed, if a waiter gets an error response, and returns that response with
-    /// the failure.
+    /// Reports that the query failed, if a waiter gets an error response, and returns that response
+    /// with the failure.
     pub(crate) fn report_failure(&self, outbox: &mut Outbox) -> (AttemptFailure, ErrorResponse) {
         let query = &self.query;
         let no_attempt_ended = || Some((AttemptFailure::TimedOut, self.transport, query.upstream(0)?.addr));

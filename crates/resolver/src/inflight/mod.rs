@@ -1,5 +1,5 @@
-//! In-flight queries of one worker: query coalescing, waiters, sharing across workers, client quotas and
-//! completion.
+//! In-flight queries of one worker: query coalescing, waiters, sharing across workers, client
+//! quotas and completion.
 
 pub(crate) mod completion;
 pub(crate) mod query;
@@ -68,10 +68,10 @@ impl Inflight {
         self.by_key.get(key).copied()
     }
 
-    /// Makes this worker the owner of a query until `until`. False when another worker is: this one then
-    /// receives the shared result. A query without a key is never shared.
-    pub(crate) fn claim(&self, query: &UpstreamQuery, now: Instant, until: Instant) -> bool {
-        query.key.as_ref().is_none_or(|key| self.shared.claim(key, self.worker, now, until))
+    /// Makes this worker the owner of a query until `until`. False when another worker is: this one
+    /// then receives the shared result. A query without a key is never shared.
+    pub(crate) fn become_owner(&self, query: &UpstreamQuery, now: Instant, until: Instant) -> bool {
+        query.key.as_ref().is_none_or(|key| self.shared.become_owner(key, self.worker, now, until))
     }
 
     /// Adds a query and schedules its timers.

@@ -94,8 +94,8 @@ impl InflightQuery {
         self.selection.take(self.query.forward()?)
     }
 
-    /// True when a hedge for `attempt` makes sense: a client waits, and there is a candidate. A hedge
-    /// itself is only hedged on upstreams not tried yet.
+    /// True when a hedge for `attempt` makes sense: a client waits, and there is a candidate. A
+    /// hedge itself is only hedged on upstreams not tried yet.
     pub(crate) fn can_hedge(&self, attempt: &Attempt) -> bool {
         let rounds = if attempt.is_hedge { 1 } else { ROUNDS };
         let has_candidate = self.peek().is_some_and(|candidate| candidate.round < rounds);
@@ -114,8 +114,8 @@ impl InflightQuery {
         self.has_timed_out |= failure.nothing_received();
     }
 
-    /// Switches to another `forward` of the block, in the time that is left. Returns the attempts of the
-    /// previous one.
+    /// Switches to another `forward` of the block, in the time that is left. Returns the attempts
+    /// of the previous one.
     pub(crate) fn switch_forward(
         &mut self,
         query: Rc<UpstreamQuery>,

@@ -1,5 +1,5 @@
-//! Client quotas: a cap on the waiting queries of one client address, so that one pod's flood of misses
-//! cannot fill the in-flight table.
+//! Client quotas: a cap on the waiting queries of one client address, so that one pod's flood of
+//! misses cannot fill the in-flight table.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -48,13 +48,13 @@ mod tests {
     fn clients_without_waiting_queries_are_removed() {
         let mut quotas = ClientQuotas::new();
         let client = |number: usize| IpAddr::from(Ipv4Addr::from(u32::try_from(number).unwrap()));
-        let held = quotas.acquire(client(0), 1);
+        let permit = quotas.acquire(client(0), 1);
         for number in 1..10 * MIN_CLIENTS {
             drop(quotas.acquire(client(number), 1));
         }
         assert!(quotas.permits.len() <= MIN_CLIENTS + 1, "{} clients", quotas.permits.len());
         assert!(quotas.acquire(client(0), 1).is_none(), "its query still waits");
-        drop(held);
+        drop(permit);
         assert!(quotas.acquire(client(0), 1).is_some());
     }
 }

@@ -1,8 +1,9 @@
-//! Query coalescing across workers: of equal questions missed by several workers, one goes upstream.
+//! Query coalescing across workers: of equal questions missed by several workers, one goes
+//! upstream.
 //!
-//! Each worker coalesces its own clients. For a question missed by several workers at the same time,
-//! the first becomes the owner and the others subscribe to its result. The table is used once per
-//! upstream query, never on a cache hit.
+//! Each worker coalesces its own clients. For a question missed by several workers at the same
+//! time, the first becomes the owner and the others subscribe to its result. The table is used once
+//! per upstream query, never on a cache hit.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
@@ -37,7 +38,13 @@ struct Owner {
 impl SharedInflight {
     /// Makes `worker` the owner of the query for `key` until `until`; it must [`Self::release`] it.
     /// False when another worker owns it: `worker` is then subscribed to the result.
-    pub(crate) fn claim(&self, key: &Arc<[u8]>, worker: WorkerId, now: Instant, until: Instant) -> bool {
+    pub(crate) fn become_owner(
+        &self,
+        key: &Arc<[u8]>,
+        worker: WorkerId,
+        now: Instant,
+        until: Instant,
+    ) -> bool {
         let mut shard = self.shard(key);
         if let Some(owner) = shard.get_mut(key).filter(|owner| now <= owner.until) {
             if !owner.subscribers.contains(&worker) {

@@ -20,11 +20,11 @@ pub struct Forward {
 }
 
 impl Forward {
-    /// False for an upstream that is down: more than `max_fails` probes have failed since its last
-    /// response.
+    /// False for an upstream that is down: more than `max_fails` health checks failed since its
+    /// last response.
     pub(crate) fn is_up(&self, upstream: usize) -> bool {
         let max_fails = self.options.health_check.max_fails;
-        let failed = |upstream: &Upstream| upstream.state.failed_probes.load(Relaxed);
+        let failed = |upstream: &Upstream| upstream.state.failed_health_checks.load(Relaxed);
         max_fails == 0 || self.upstreams.get(upstream).is_none_or(|upstream| failed(upstream) <= max_fails)
     }
 
@@ -64,8 +64,8 @@ pub struct Upstream {
 /// State of an upstream of one `forward` that workers share.
 #[derive(Debug, Default)]
 pub struct UpstreamState {
-    /// Probes that failed since its last response.
-    pub(crate) failed_probes: AtomicU32,
-    /// True while a worker probes it.
-    pub(crate) probing: AtomicBool,
+    /// Health checks that failed since its last response.
+    pub(crate) failed_health_checks: AtomicU32,
+    /// True while a worker checks its health.
+    pub(crate) health_check_running: AtomicBool,
 }

@@ -109,16 +109,16 @@ pub enum MaxConnectAttempts {
     Unlimited,
 }
 
-/// Health checks of upstreams: a failed attempt starts probing, any response ends it.
+/// Health checks of upstreams: a failed attempt starts one, any response ends it.
 #[derive(Clone, Debug)]
 pub struct HealthCheck {
-    /// An upstream is down after more failed probes than this; 0 disables health checks.
+    /// An upstream is down after more failed health checks than this; 0 disables them.
     pub max_fails: u32,
-    /// Interval between probes.
+    /// Interval between health checks.
     pub interval: Duration,
-    /// RD of a probe.
+    /// RD of a health check's query.
     pub recursion_desired: bool,
-    /// QNAME of a probe; its QTYPE is NS.
+    /// QNAME of a health check's query; its QTYPE is NS.
     pub name: Name,
     /// With all upstreams down, queries fail at once instead of trying one of them.
     pub failfast: bool,

@@ -98,8 +98,8 @@ pub(crate) struct Attempt {
 }
 
 impl Attempt {
-    /// True when a response does not end its socket or stream: a UDP socket stays open, and so does a
-    /// stream in quarantine.
+    /// True when a response does not end its socket or stream: a UDP socket stays open, and so does
+    /// a stream in quarantine.
     pub(crate) fn outlives_response(&self) -> bool {
         self.transport == Transport::Udp || self.mismatches > 0
     }

@@ -1,6 +1,6 @@
-//! Health checks of upstreams. A failed attempt makes one worker query the upstream until it responds;
-//! after `max_fails` failures it is down and not selected. Responses to clients' queries never mark an
-//! upstream as down.
+//! Health checks of upstreams. A failed attempt makes one worker query the upstream until it
+//! responds; after `max_fails` failures it is down and not selected. Responses to clients' queries
+//! never mark an upstream as down.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -67,8 +67,8 @@ impl RunningHealthCheck {
     /// Marks the upstream as up and its health check as ended.
     fn finish(&self) {
         if let Some(upstream) = self.upstream() {
-            upstream.state.failed_probes.store(0, Relaxed);
-            upstream.state.probing.store(false, Relaxed);
+            upstream.state.failed_health_checks.store(0, Relaxed);
+            upstream.state.health_check_running.store(false, Relaxed);
         }
     }
 }
@@ -86,11 +86,12 @@ impl HealthChecks {
         sender: &mut QuerySender,
         effects: &mut Effects<'_>,
     ) {
-        let Some((forward, state)) = query.forward().zip(query.upstream(upstream)) else { return };
-        if forward.options.health_check.max_fails == 0 || state.state.probing.swap(true, Relaxed) {
+        let Some((forward, checked)) = query.forward().zip(query.upstream(upstream)) else { return };
+        let is_disabled = forward.options.health_check.max_fails == 0;
+        if is_disabled || checked.state.health_check_running.swap(true, Relaxed) {
             return;
         }
-        let over_tcp = state.encrypted || forward.options.transport == TransportPreference::ForceTcp;
+        let over_tcp = checked.encrypted || forward.options.transport == TransportPreference::ForceTcp;
         let check = RunningHealthCheck {
             route: Arc::clone(&query.route),
             forward: query.forward,
@@ -119,7 +120,7 @@ impl HealthChecks {
             udp_size: DEFAULT_UDP_SIZE,
         };
         let Some((attempt, id)) = sender.send(query, &destination, effects.outbox) else {
-            return upstream.state.probing.store(false, Relaxed);
+            return upstream.state.health_check_running.store(false, Relaxed);
         };
         check.id = Some(id);
         check.timer = until;
@@ -127,7 +128,8 @@ impl HealthChecks {
         self.running.insert(attempt, check);
     }
 
-    /// A message received for a health check. Any response to its question ends it, whatever its RCODE.
+    /// A message received for a health check. Any response to its question ends it, whatever its
+    /// RCODE.
     pub(super) fn on_response(
         &mut self,
         attempt: AttemptId,
@@ -176,7 +178,7 @@ impl HealthChecks {
         }
         let Some((forward, upstream)) = check.forward().zip(check.upstream()) else { return };
         if failure != AttemptFailure::Local {
-            upstream.state.failed_probes.fetch_add(1, Relaxed);
+            upstream.state.failed_health_checks.fetch_add(1, Relaxed);
             upstream.counters.healthcheck_failures.add(1);
         }
         check.timer = effects.now + forward.options.health_check.interval;
@@ -197,9 +199,9 @@ impl HealthChecks {
             return self.on_failure(attempt, AttemptFailure::TimedOut, sender, effects);
         }
         let Some(check) = self.remove(attempt, sender, effects.timers) else { return };
-        let failed_probes = check.upstream().map(|upstream| upstream.state.failed_probes.load(Relaxed));
+        let failed = check.upstream().map(|upstream| upstream.state.failed_health_checks.load(Relaxed));
         // A response to a client's query has reset the count.
-        if failed_probes.is_none_or(|failed| failed == 0) {
+        if failed.is_none_or(|failed| failed == 0) {
             check.finish();
         } else {
             self.send(check, sender, effects);

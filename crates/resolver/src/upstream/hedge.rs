@@ -1,4 +1,5 @@
-//! Hedging: a second attempt while the first is still waiting. A token bucket per upstream limits it.
+//! Hedging: a second attempt while the first is still waiting. A token bucket per upstream limits
+//! it.
 
 /// Tokens per hedge; each ordinary attempt adds one.
 const TOKENS_PER_HEDGE: u32 = 10;

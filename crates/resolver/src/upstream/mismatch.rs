@@ -1,5 +1,5 @@
-//! Messages that do not match their attempt: possible spoofing over UDP (RFC 5452), a desynchronized
-//! peer on a stream.
+//! Messages that do not match their attempt: possible spoofing over UDP (RFC 5452), a
+//! desynchronized peer on a stream.
 
 use std::time::{Duration, Instant};
 
@@ -8,8 +8,8 @@ use wire::header::{Flags, Header, Rcode};
 use super::attempt::Attempt;
 use crate::transport::Transport;
 
-/// How long after a mismatch the matching response is still awaited. A spoofer is ahead of the upstream
-/// by no more than a round trip, and a desynchronized upstream is not worth a longer wait.
+/// How long after a mismatch the matching response is still awaited. A spoofer is ahead of the
+/// upstream by no more than a round trip, and a desynchronized upstream is not worth a longer wait.
 const GRACE_PERIOD: Duration = Duration::from_millis(300);
 
 /// More mismatches than this are an attack or a broken upstream; the attempt is given up at once.

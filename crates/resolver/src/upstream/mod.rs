@@ -1,5 +1,6 @@
-//! Upstreams: selection, attempts, hedging, RTT estimates, health checks, mismatches and the disposition
-//! of responses. [`Upstreams`] turns decisions of the resolver into attempts and keeps their state.
+//! Upstreams: selection, attempts, hedging, RTT estimates, health checks, mismatches and the
+//! disposition of responses. [`Upstreams`] turns decisions of the resolver into attempts and keeps
+//! their state.
 
 pub(crate) mod attempt;
 pub(crate) mod disposition;
@@ -122,8 +123,8 @@ impl Upstreams {
         Some(attempt_id)
     }
 
-    /// When an attempt sent `now` is hedged, unless hedging is disabled. An ordinary attempt refills the
-    /// hedge budget.
+    /// When an attempt sent `now` is hedged, unless hedging is disabled. An ordinary attempt
+    /// refills the hedge budget.
     fn hedge_at(&mut self, upstream: UpstreamId, is_hedge: bool, now: Instant) -> Option<Instant> {
         let new = || Latency { rtt: RttEstimator::default(), hedges: HedgeBudget::new(self.initial_hedges) };
         let latency = self.latencies.entry(upstream).or_insert_with(new);
@@ -164,8 +165,8 @@ impl Upstreams {
         Some(attempt)
     }
 
-    /// Cancels those of `attempts` that use UDP, so that no source port stays open for spoofed responses.
-    /// Those on streams may still deliver a response for the cache.
+    /// Cancels those of `attempts` that use UDP, so that no source port stays open for spoofed
+    /// responses. Those on streams may still deliver a response for the cache.
     pub(crate) fn cancel_udp(&mut self, attempts: &[AttemptId], timers: &mut Timers, outbox: &mut Outbox) {
         for &id in attempts {
             if self.attempts.get(&id).is_some_and(|attempt| attempt.transport == Transport::Udp) {
@@ -188,10 +189,11 @@ impl Upstreams {
             latency.rtt.observe(rtt.min(forward.options.read_timeout));
         }
         forward.state.responses.fetch_add(1, Relaxed);
-        upstream.state.failed_probes.store(0, Relaxed);
+        upstream.state.failed_health_checks.store(0, Relaxed);
     }
 
-    /// Counts a message that does not match its attempt. A stream that delivered one is quarantined.
+    /// Counts a message that does not match its attempt. A stream that delivered one is
+    /// quarantined.
     pub(crate) fn record_mismatch(
         &mut self,
         id: AttemptId,
@@ -220,8 +222,9 @@ impl Upstreams {
         waiting.any(|other| !other.late && other.upstream != attempt.upstream)
     }
 
-    /// Upstreams outrun by a hedge or retry: queried over UDP before the one that has responded, and
-    /// still silent. Their attempts are cancelled, so that no timeout will tell whether they are down.
+    /// Upstreams outrun by a hedge or retry: queried over UDP before the one that has responded,
+    /// and still silent. Their attempts are cancelled, so that no timeout will tell whether they
+    /// are down.
     pub(crate) fn outrun_by(&self, winner: &Attempt, attempts: &[AttemptId]) -> Vec<usize> {
         let waiting = attempts.iter().filter_map(|id| self.attempts.get(id));
         let outrun = waiting.filter(|other| {

@@ -21,7 +21,8 @@ const MAX_PAUSE: Duration = Duration::from_secs(1);
 /// The upstreams that a query tries.
 #[derive(Debug)]
 pub(crate) struct Selection {
-    /// Indices among the upstreams of the forward; empty when all are down and queries fail at once.
+    /// Indices among the upstreams of the forward; empty when all are down and queries fail at
+    /// once.
     order: Vec<usize>,
     /// Candidates passed so far, over all rounds.
     passed: usize,
@@ -57,8 +58,8 @@ impl Candidate {
 }
 
 impl Selection {
-    /// The upstreams of `forward` that are not down, ordered by its policy. With all of them down, one
-    /// attempt at one of them, or none with `failfast`.
+    /// The upstreams of `forward` that are not down, ordered by its policy. With all of them down,
+    /// one attempt at one of them, or none with `failfast`.
     pub(crate) fn new(forward: &Forward, random: &mut impl rand::Rng) -> Self {
         let mut order: Vec<usize> = (0..forward.upstreams.len()).collect();
         match forward.options.policy {
@@ -93,8 +94,8 @@ impl Selection {
         self.passed == 0
     }
 
-    /// The next candidate, within the limit. An upstream that has gone down since is passed over while
-    /// another one is up.
+    /// The next candidate, within the limit. An upstream that has gone down since is passed over
+    /// while another one is up.
     pub(crate) fn peek(&self, forward: &Forward) -> Option<Candidate> {
         self.next_position(forward).and_then(|position| self.candidate(position))
     }

@@ -40,8 +40,8 @@ impl QuerySender {
         &mut self.random
     }
 
-    /// Sends a query under a message ID that no open attempt has, and returns both numbers; `None` when
-    /// no unused ID was found. The ID is in use until [`Self::release`].
+    /// Sends a query under a message ID that no open attempt has, and returns both numbers; `None`
+    /// when no unused ID was found. The ID is in use until [`Self::release`].
     pub(super) fn send(
         &mut self,
         query: OutgoingQuery<'_>,
