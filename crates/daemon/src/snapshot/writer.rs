@@ -1,28 +1,28 @@
-//! The thread that writes snapshots.
+//! The thread that writes snapshots periodically.
 
 use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use resolver::cache::Cache;
 use resolver::policy::BlockId;
 use tracing::{debug, warn};
 
-use super::Snapshot;
+use super::file::Snapshot;
 use crate::clock;
 use crate::metrics::ProcessCounters;
 
-/// From one snapshot to the next, if something was put into the cache meanwhile.
+/// From one snapshot to the next, if the cache has had insertions meanwhile.
 pub const INTERVAL: Duration = Duration::from_secs(10);
 
-/// What becomes of the file when the writer ends.
+/// Whether the file is written once more when the writer stops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FinalWrite {
-    /// It stays as it is: a successor has taken over and writes it from now on.
+    /// No: a successor has taken over and writes it.
     Skip,
-    /// It is written once more, if something came since.
+    /// Yes, if the cache has had insertions since the last snapshot.
     Write,
 }
 
@@ -31,18 +31,18 @@ enum Command {
     Stop(FinalWrite),
 }
 
-/// Has snapshots written while it lives. Dropped, it ends without a last one.
+/// Handle of the thread. Dropping it stops the thread without a final write.
 #[derive(Debug)]
 pub struct SnapshotWriter {
-    orders: Option<Sender<Command>>,
+    commands: Option<Sender<Command>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl SnapshotWriter {
-    /// Writes every `interval`, [`INTERVAL`] for a node, what `cache` holds for `blocks`, if something was put into it.
+    /// Writes the entries of `blocks` in `cache` every `interval`, if there were insertions.
     ///
     /// # Errors
-    /// When there can be no further thread.
+    /// The system refuses a thread.
     pub fn start(
         snapshot: Snapshot,
         interval: Duration,
@@ -50,71 +50,69 @@ impl SnapshotWriter {
         blocks: Vec<(String, BlockId)>,
         counters: Arc<ProcessCounters>,
     ) -> io::Result<Self> {
-        let (orders, taken) = mpsc::channel();
-        let desk =
+        let (commands, receiver) = mpsc::channel();
+        let writer =
             WriterThread { snapshot, interval, cache, blocks, counters, written: Some(0), failing: false };
-        let thread = thread::Builder::new().name("writer".to_owned()).spawn(move || desk.work(&taken))?;
-        Ok(Self { orders: Some(orders), thread: Some(thread) })
+        let thread =
+            thread::Builder::new().name("snapshot-writer".to_owned()).spawn(move || writer.run(&receiver))?;
+        Ok(Self { commands: Some(commands), thread: Some(thread) })
     }
 
-    /// Goes by these blocks from now on, after a reload.
+    /// Replaces the blocks, after a reload.
     pub fn set_blocks(&self, blocks: Vec<(String, BlockId)>) {
         self.send(Command::SetBlocks(blocks));
     }
 
-    /// Ends the thread, and waits for it: some milliseconds, or as long as one write takes.
+    /// Stops the thread and waits for it: some milliseconds, or as long as one write takes.
     pub fn stop(self, last: FinalWrite) {
         self.send(Command::Stop(last));
     }
 
-    /// Leaves the file to a successor, who is not to wait: a write that has begun is finished by the thread alone.
+    /// Stops the thread without waiting for a write in progress, nor writing again.
     pub fn detach(mut self) {
         self.send(Command::Stop(FinalWrite::Skip));
         self.thread = None;
     }
 
-    fn send(&self, order: Command) {
-        if let Some(Err(_)) = self.orders.as_ref().map(|orders| orders.send(order)) {
-            warn!("cache snapshots: their thread has ended");
+    fn send(&self, command: Command) {
+        if let Some(Err(_)) = self.commands.as_ref().map(|commands| commands.send(command)) {
+            warn!("cache snapshots: the writer thread has exited");
         }
     }
 }
 
 impl Drop for SnapshotWriter {
     fn drop(&mut self) {
-        self.orders = None;
+        self.commands = None;
         if let Some(Err(_)) = self.thread.take().map(JoinHandle::join) {
-            warn!("cache snapshots: their thread has panicked");
+            warn!("cache snapshots: the writer thread has panicked");
         }
     }
 }
 
-/// What the thread works with.
 struct WriterThread {
     snapshot: Snapshot,
     interval: Duration,
     cache: Arc<Cache>,
     blocks: Vec<(String, BlockId)>,
     counters: Arc<ProcessCounters>,
-    /// How many insertions the cache had seen when the last file was written.
-    /// Nothing once they are to be written in any case.
+    /// The cache's insertions when the last file was written; none if it must be written again.
     written: Option<u64>,
-    /// The last one could not be written, which was told.
+    /// The last write failed, and the failure has been logged.
     failing: bool,
 }
 
 impl WriterThread {
-    fn work(mut self, orders: &Receiver<Command>) {
+    fn run(mut self, commands: &Receiver<Command>) {
         let mut next = clock::now() + self.interval;
         loop {
-            match orders.recv_timeout(left(next)) {
+            match commands.recv_timeout(next.saturating_duration_since(clock::now())) {
                 Ok(Command::SetBlocks(blocks)) => {
                     self.blocks = blocks;
                     self.written = None;
                 }
-                Ok(Command::Stop(FinalWrite::Skip)) => return,
+                Ok(Command::Stop(FinalWrite::Skip)) | Err(RecvTimeoutError::Disconnected) => return,
                 Ok(Command::Stop(FinalWrite::Write)) => return self.write(),
-                Err(RecvTimeoutError::Disconnected) => return,
                 Err(RecvTimeoutError::Timeout) => {
                     self.write();
                     next = clock::now() + self.interval;
@@ -138,13 +136,9 @@ impl WriterThread {
             Err(error) => {
                 self.counters.snapshots.failed.inc();
                 if !std::mem::replace(&mut self.failing, true) {
-                    warn!("cache snapshot {} is not written: {error}", self.snapshot.path().display());
+                    warn!("cache snapshot {} cannot be written: {error}", self.snapshot.path().display());
                 }
             }
         }
     }
-}
-
-fn left(next: Instant) -> Duration {
-    next.saturating_duration_since(clock::now())
 }

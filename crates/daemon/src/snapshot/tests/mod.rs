@@ -1,0 +1,4 @@
+mod fixture;
+mod load;
+mod write;
+mod writer;
