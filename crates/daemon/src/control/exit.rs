@@ -22,7 +22,8 @@ pub(crate) enum ExitReason {
     HandedOver,
 }
 
-/// An error that ends the process. Each text is for the operator: what failed, where, why, and the remedy.
+/// An error that ends the process. Each text is for the operator: what failed, where, why, and the
+/// remedy.
 #[derive(Debug)]
 pub(crate) enum FatalError {
     Config(ConfigError),

@@ -1,4 +1,5 @@
-//! The instance's part in hand-overs: the server for a successor, and the link to a predecessor on standby.
+//! The instance's part in hand-overs: the server for a successor, and the link to a predecessor on
+//! standby.
 
 use std::future::pending;
 use std::net::IpAddr;
@@ -75,7 +76,8 @@ impl<'a> Handover<'a> {
             Err(ProtocolError::Closed) => info!("the predecessor has exited"),
             Err(error) => warn!("the predecessor has not confirmed that it stopped reading: {error}"),
         }
-        // Closing the connection would make a predecessor that is merely slow serve again in our place.
+        // Closing the connection would make a predecessor that is merely slow serve again in our
+        // place.
         if matches!(stopped, Ok(()) | Err(ProtocolError::Timeout(_))) {
             self.predecessor = Some(predecessor);
         }
@@ -94,7 +96,8 @@ impl<'a> Handover<'a> {
         }
     }
 
-    /// Binds the server's socket again when its file was removed, unless another instance is active beside us.
+    /// Binds the server's socket again when its file was removed, unless another instance is active
+    /// beside us.
     pub(super) async fn ensure_listening(&mut self) {
         let Some(directory) = self.context.directory else { return };
         if self.is_listening(directory).await {
@@ -143,7 +146,8 @@ impl<'a> Handover<'a> {
         &self.predecessor_addresses
     }
 
-    /// Drops the link to a predecessor that has exited, and returns the addresses that only it served.
+    /// Drops the link to a predecessor that has exited, and returns the addresses that only it
+    /// served.
     pub(super) fn forget_predecessor(&mut self) -> Vec<IpAddr> {
         info!("the predecessor has exited");
         self.predecessor = None;
@@ -162,7 +166,8 @@ impl<'a> Handover<'a> {
         }
     }
 
-    /// Hands back to the predecessor on standby, if there is one, with the sockets that only we have.
+    /// Hands back to the predecessor on standby, if there is one, with the sockets that only we
+    /// have.
     pub(super) async fn return_to_predecessor(
         &mut self,
         sockets: &ListeningSockets,

@@ -1,6 +1,7 @@
 //! The control thread: starts the process, runs the instance, and restores the node at the end.
 //!
-//! It handles no packets: workers receive configurations and commands from it, and write counters that it reads.
+//! It handles no packets: workers receive configurations and commands from it, and write counters
+//! that it reads.
 
 mod active_config;
 mod context;

@@ -1,4 +1,5 @@
-//! The node's link, addresses and packet-filter rules: set-up, periodic repair, log lines and counters.
+//! The node's link, addresses and packet-filter rules: set-up, periodic repair, log lines and
+//! counters.
 
 use std::net::IpAddr;
 

@@ -51,8 +51,8 @@ impl CorefileWatch {
         }
     }
 
-    /// Reads the Corefile; returns it with its settings if the text has changed and is valid. With `forced`, on a
-    /// signal, an unchanged text counts as well.
+    /// Reads the Corefile; returns it with its settings if the text has changed and is valid. With
+    /// `forced`, on a signal, an unchanged text counts as well.
     pub(super) fn read(&mut self, context: ProcessContext<'_>, forced: bool) -> Option<(Corefile, Settings)> {
         self.next = self.interval.map(|interval| clock::now() + interval);
         let corefile = match Corefile::parse(&context.flags.options, context.environment, &OsHost) {

@@ -1,4 +1,5 @@
-//! Signals: SIGTERM, SIGINT and SIGQUIT terminate, SIGUSR1 reloads, SIGHUP is ignored as in node-cache.
+//! Signals: SIGTERM, SIGINT and SIGQUIT terminate, SIGUSR1 reloads, SIGHUP is ignored as in
+//! node-cache.
 
 use std::io;
 

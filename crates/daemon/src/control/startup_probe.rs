@@ -1,8 +1,9 @@
 //! `-probe`: the startup probe of a pod.
 //!
-//! The instances before and after an upgrade respond on the same addresses of the node, so an HTTP probe does not
-//! tell them apart. This one queries the active instance through the hand-over socket, and checks that it runs in the
-//! same container: the kernel reports the peer's process ID only within one PID namespace.
+//! The instances before and after an upgrade respond on the same addresses of the node, so an HTTP
+//! probe does not tell them apart. This one queries the active instance through the hand-over
+//! socket, and checks that it runs in the same container: the kernel reports the peer's process ID
+//! only within one PID namespace.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -13,7 +14,8 @@ use crate::handover::{self, InstanceStatus, SocketDirectory};
 /// Conditions that must be met before the pod counts as started.
 const REQUIRED: [&str; 2] = ["sockets", "link"];
 
-/// Succeeds when the instance of this container is active, reads its sockets and has its link in place.
+/// Succeeds when the instance of this container is active, reads its sockets and has its link in
+/// place.
 pub(super) fn probe(directory: Option<&Path>) -> ExitCode {
     match query(directory) {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,9 +1,9 @@
 //! Watch over files that list upstreams (`forward . /etc/resolv.conf`).
 //!
-//! The files are read and compared periodically: no kernel notification covers a file written in place, one renamed
-//! over it, a symbolic link on the path that changes, and a bind-mounted file that changes in a directory outside
-//! the container. A difference counts when it is read twice in a row: a writer in place leaves an empty or partial
-//! file for a moment.
+//! The files are read and compared periodically: no kernel notification covers a file written in
+//! place, one renamed over it, a symbolic link on the path that changes, and a bind-mounted file
+//! that changes in a directory outside the container. A difference counts when it is read twice in
+//! a row: a writer in place leaves an empty or partial file for a moment.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -198,7 +198,8 @@ mod tests {
         }
     }
 
-    /// At start-up the `loop` directive detects it; an edit of resolv.conf must not end a running process.
+    /// At start-up the `loop` directive detects it; an edit of resolv.conf must not end a running
+    /// process.
     #[test]
     fn a_file_that_lists_an_own_listener_is_ignored() {
         let listening = |address: &str| {

@@ -7,7 +7,8 @@ use tokio::sync::oneshot;
 use crate::clock;
 use crate::worker::Worker;
 
-/// A worker that has accepted no command for so long is stuck; one that lacks CPU accepts some in between.
+/// A worker that has accepted no command for so long is stuck; one that lacks CPU accepts some in
+/// between.
 const PROGRESS_TIMEOUT: Duration = Duration::from_secs(10);
 
 #[derive(Default)]
@@ -22,7 +23,8 @@ struct Ping {
 }
 
 impl Watchdog {
-    /// Pings each worker that has replied to the last ping; returns a description of one that is stuck.
+    /// Pings each worker that has replied to the last ping; returns a description of one that is
+    /// stuck.
     pub(super) fn check(&mut self, workers: &[Worker]) -> Option<String> {
         let now = clock::now();
         self.pings.resize_with(workers.len(), || Ping { sent: now, reply: None });

@@ -44,8 +44,8 @@ pub(super) struct ListenerChange {
 }
 
 impl Workers {
-    /// Binds UDP and TCP sockets on the addresses of listeners that are new, `count` of each, or takes them from
-    /// `inherited`. Nothing is read from them until [`apply`](Self::apply).
+    /// Binds UDP and TCP sockets on the addresses of listeners that are new, `count` of each, or
+    /// takes them from `inherited`. Nothing is read from them until [`apply`](Self::apply).
     ///
     /// # Errors
     /// An address that cannot be bound; then nothing has changed.
@@ -89,7 +89,8 @@ impl Workers {
         Ok(())
     }
 
-    /// Has the workers read the sockets of a change, each with its new configuration where there is one.
+    /// Has the workers read the sockets of a change, each with its new configuration where there is
+    /// one.
     pub(super) async fn apply(
         &mut self,
         change: ListenerChange,
@@ -103,7 +104,8 @@ impl Workers {
         Ok(())
     }
 
-    /// Has all workers stop reading; open queries are still answered, and the sockets stay open here.
+    /// Has all workers stop reading; open queries are still answered, and the sockets stay open
+    /// here.
     pub(super) async fn stop_reading(&self) {
         for worker in &self.threads {
             let closed = self.listeners.clone();
@@ -136,8 +138,8 @@ impl Workers {
         &self.sockets
     }
 
-    /// Answers open queries in all workers at the same time, and ends the threads. One that hangs is not waited for:
-    /// the node must be restored.
+    /// Answers open queries in all workers at the same time, and ends the threads. One that hangs
+    /// is not waited for: the node must be restored.
     pub(super) async fn drain(&mut self, until: Instant) {
         // A socket that its worker has closed must not stay open here, unread.
         self.sockets = ListeningSockets::default();

@@ -22,7 +22,8 @@ const CACHE_TIMEOUT: Duration = Duration::from_secs(5);
 /// For the peer's reply to any other message.
 const REPLY_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Server blocks that a predecessor may have; the cache of further ones is not received. A Corefile has a handful.
+/// Server blocks that a predecessor may have; the cache of further ones is not received. A Corefile
+/// has a handful.
 const MAX_BLOCKS: usize = 1024;
 
 /// Response to a request for an offer.
@@ -30,7 +31,8 @@ const MAX_BLOCKS: usize = 1024;
 pub(crate) enum OfferResponse {
     /// No instance is active here.
     NoInstance,
-    /// The active instance closed the connection before its offer was complete: it was about to exit.
+    /// The active instance closed the connection before its offer was complete: it was about to
+    /// exit.
     Closed,
     /// An instance is active but makes no usable offer, for this reason.
     Refused(String),
@@ -164,7 +166,8 @@ impl ReceivedOffer {
         dns.sum::<usize>() + self.http.len()
     }
 
-    /// Imports the predecessor's entries of server blocks that are among `targets`, by fingerprint, into `cache`.
+    /// Imports the predecessor's entries of server blocks that are among `targets`, by fingerprint,
+    /// into `cache`.
     ///
     /// # Errors
     /// Why the transfer ended early; what had arrived is kept.
@@ -201,8 +204,9 @@ impl ReceivedOffer {
         (transfer, received)
     }
 
-    /// Reports to the predecessor that its sockets are read, and waits until it has stopped reading. One that
-    /// [does not reply](ProtocolError::Timeout) in time receives the message later, and is on standby from then on.
+    /// Reports to the predecessor that its sockets are read, and waits until it has stopped
+    /// reading. One that [does not reply](ProtocolError::Timeout) in time receives the message
+    /// later, and is on standby from then on.
     pub(crate) async fn take_over(self) -> (PredecessorLink, Result<(), ProtocolError>) {
         let mut link = PredecessorLink { connection: self.connection };
         let stopped = link.request(MessageType::TAKEN, MessageType::STOPPED).await;
@@ -227,8 +231,8 @@ impl PredecessorLink {
         while self.connection.receive().await.is_ok() {}
     }
 
-    /// Has the predecessor serve again. When this returns successfully, it reads from its sockets, and from these,
-    /// which it has not had.
+    /// Has the predecessor serve again. When this returns successfully, it reads from its sockets,
+    /// and from these, which it has not had.
     ///
     /// # Errors
     /// The predecessor has exited, or does not reply.

@@ -1,4 +1,5 @@
-//! Directory of the hand-over: the Unix socket of the active instance, accessible to our own user only.
+//! Directory of the hand-over: the Unix socket of the active instance, accessible to our own user
+//! only.
 
 use std::fmt;
 use std::fs::{self, Permissions};
@@ -62,8 +63,8 @@ impl fmt::Display for DirectoryError {
 }
 
 impl SocketDirectory {
-    /// Opens the directory and removes other users' permissions; nothing if it is absent, which means that no hand-over
-    /// is configured.
+    /// Opens the directory and removes other users' permissions; nothing if it is absent, which
+    /// means that no hand-over is configured.
     ///
     /// # Errors
     /// What is there cannot be used.
@@ -90,7 +91,8 @@ impl SocketDirectory {
         &self.path
     }
 
-    /// Connects to the active instance; nothing if there is none, whatever else has the name of its socket.
+    /// Connects to the active instance; nothing if there is none, whatever else has the name of its
+    /// socket.
     ///
     /// # Errors
     /// The listener runs as another user, or does not accept connections.
@@ -139,7 +141,8 @@ impl SocketFile {
     }
 }
 
-/// True if no instance listens: no file, the file of one that crashed, or something that is not a stream socket.
+/// True if no instance listens: no file, the file of one that crashed, or something that is not a
+/// stream socket.
 fn no_listener(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionRefused, NotFound};
     let is_no_stream_socket = |errno| matches!(Errno::from_raw(errno), Errno::EPROTOTYPE | Errno::ELOOP);
@@ -147,8 +150,8 @@ fn no_listener(error: &io::Error) -> bool {
         || error.raw_os_error().is_some_and(is_no_stream_socket)
 }
 
-/// Rejects a peer of another user, whom the permissions of the directory should have kept out; returns the peer's
-/// process ID if it is in our PID namespace.
+/// Rejects a peer of another user, whom the permissions of the directory should have kept out;
+/// returns the peer's process ID if it is in our PID namespace.
 pub(super) fn check_peer(stream: &UnixStream) -> io::Result<Option<u32>> {
     let peer = linux::scm_rights::peer_credentials(stream.as_fd())?;
     if peer.uid == geteuid().as_raw() {

@@ -1,6 +1,7 @@
 //! Hand-over protocol between two instances on one node: messages over a Unix socket.
 //!
-//! A message has a header (`nldh`, version, type, length), octets, and with [`MessageType::SOCKET`] a descriptor.
+//! A message has a header (`nldh`, version, type, length), octets, and with [`MessageType::SOCKET`]
+//! a descriptor.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -12,8 +13,8 @@ use linux::scm_rights;
 use tokio::io::Interest;
 use tokio::net::UnixStream;
 
-/// Version of the format and order of messages. Unknown types are skipped, so that types can be added without a new
-/// version.
+/// Version of the format and order of messages. Unknown types are skipped, so that types can be
+/// added without a new version.
 pub(crate) const VERSION: u16 = 1;
 
 const MAGIC: [u8; 4] = *b"nldh";
@@ -49,8 +50,8 @@ impl MessageType {
     pub(super) const TAKEN: Self = Self(8);
     /// Reply to `TAKEN`: the predecessor has stopped reading.
     pub(super) const STOPPED: Self = Self(9);
-    /// From the successor: it exits, and the predecessor is to serve again. Preceded by the sockets that only the
-    /// successor has.
+    /// From the successor: it exits, and the predecessor is to serve again. Preceded by the sockets
+    /// that only the successor has.
     pub(super) const RETURNED: Self = Self(10);
     /// Reply to `RETURNED`: the predecessor reads again.
     pub(super) const RESUMED: Self = Self(11);

@@ -105,8 +105,8 @@ impl Server {
         Ok(Self { file, requests, _accept_task: accept_task })
     }
 
-    /// True if no instance can be reached in `directory`, where this was bound: the file was removed, or replaced by an
-    /// instance that crashed.
+    /// True if no instance can be reached in `directory`, where this was bound: the file was
+    /// removed, or replaced by an instance that crashed.
     pub(crate) async fn is_lost(&self, directory: &SocketDirectory) -> bool {
         !self.file.exists() && directory.connect().await.is_ok_and(|stream| stream.is_none())
     }
@@ -235,7 +235,8 @@ async fn send_cache(connection: &Connection, offer: &Offer) -> Result<(), Protoc
     let mut export = offer.cache.export(clock::now(), &numbers);
     let until = clock::now() + CACHE_TIMEOUT;
     let mut octets = Vec::new();
-    // In pieces, so that HTTP probes and signals are handled in between. A part of the cache is of use as well.
+    // In pieces, so that HTTP probes and signals are handled in between. A part of the cache is of
+    // use as well.
     while clock::now() < until && export.write_records(MAX_MESSAGE_LEN / 2, &mut octets) > 0 {
         connection.send(MessageType::ENTRIES, &octets).await?;
         octets.clear();

@@ -1,4 +1,5 @@
-//! Descriptions of the sockets in a hand-over: `udp ADDRESS`, `tcp ADDRESS`, `http CONFIGURED BOUND`.
+//! Descriptions of the sockets in a hand-over: `udp ADDRESS`, `tcp ADDRESS`, `http CONFIGURED
+//! BOUND`.
 
 use std::fmt::Display;
 use std::io;
@@ -30,7 +31,8 @@ pub(crate) fn describe_http_socket(
     Ok((format!("http {configured} {bound}"), socket.try_clone_to_owned()?))
 }
 
-/// Sorts a received socket by its description, after checking that it is of that type and bound to that address.
+/// Sorts a received socket by its description, after checking that it is of that type and bound to
+/// that address.
 ///
 /// # Errors
 /// Why the socket is rejected.

@@ -1,4 +1,5 @@
-//! Housekeeping of the running instance, once a second: workers, hand-over socket, endpoints, link, self-check.
+//! Housekeeping of the running instance, once a second: workers, hand-over socket, endpoints, link,
+//! self-check.
 
 use std::time::Duration;
 
@@ -43,7 +44,8 @@ impl Instance<'_> {
 
     /// Restores what is missing on the node.
     pub(super) async fn repair_node(&mut self) {
-        // A successor may be setting up the node as it needs it; the two must not undo each other's work.
+        // A successor may be setting up the node as it needs it; the two must not undo each other's
+        // work.
         if !self.handover.offer_is_pending() {
             self.node.repair().await;
         }

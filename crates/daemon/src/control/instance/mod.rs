@@ -1,7 +1,7 @@
 //! The running instance of the program: its parts and its life cycle.
 //!
-//! `startup`, `serve` (the event loop), `housekeeping`, `reconfigure`, `standby` (after a hand-over) and `shutdown`
-//! have one phase each.
+//! `startup`, `serve` (the event loop), `housekeeping`, `reconfigure`, `standby` (after a
+//! hand-over) and `shutdown` have one phase each.
 
 mod housekeeping;
 mod reconfigure;

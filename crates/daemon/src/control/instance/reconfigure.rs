@@ -33,7 +33,8 @@ impl Instance<'_> {
         self.context.counters.reloads.attempted(&self.config.settings.hash);
     }
 
-    /// Puts upstreams in force that the files of `forward` directives list anew, with the same Corefile.
+    /// Puts upstreams in force that the files of `forward` directives list anew, with the same
+    /// Corefile.
     pub(super) async fn check_upstream_files(&mut self, watch: &mut UpstreamFileWatch) {
         let settings = &self.config.settings;
         let Some(files) = watch.check(&settings.upstream_files, &settings.listeners) else { return };

@@ -16,8 +16,9 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 const TAKE_OVER_TIMEOUT: Duration = Duration::from_secs(2);
 
 impl Instance<'_> {
-    /// Shuts down in order. A successor that is about to take over, or a predecessor on standby, serves at once;
-    /// without them this instance serves for as long as the lameduck lasts. Then open queries are answered.
+    /// Shuts down in order. A successor that is about to take over, or a predecessor on standby,
+    /// serves at once; without them this instance serves for as long as the lameduck lasts. Then
+    /// open queries are answered.
     pub(super) async fn shut_down(&mut self, signals: &mut Signals) -> ExitReason {
         let orderly = async {
             let handed_over = self.successor_takes_over_offer().await || self.lameduck().await;
@@ -45,8 +46,8 @@ impl Instance<'_> {
         self.handover.withdraw_offer() && self.successor_takes_over_within(TAKE_OVER_TIMEOUT).await
     }
 
-    /// Hands back to a predecessor on standby; without one, serves for as long as the lameduck lasts. True when a
-    /// successor has taken over meanwhile.
+    /// Hands back to a predecessor on standby; without one, serves for as long as the lameduck
+    /// lasts. True when a successor has taken over meanwhile.
     async fn lameduck(&mut self) -> bool {
         let lameduck = self.config.settings.health.map_or(Duration::ZERO, |health| health.lameduck);
         if self.hand_back().await || lameduck.is_zero() {

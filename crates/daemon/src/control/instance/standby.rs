@@ -112,8 +112,8 @@ impl Instance<'_> {
         Ok(StandbyEnd::Resumed)
     }
 
-    /// Reads no more from any socket, and leaves hand-over socket and snapshot to the successor. Open queries are
-    /// still answered.
+    /// Reads no more from any socket, and leaves hand-over socket and snapshot to the successor.
+    /// Open queries are still answered.
     pub(super) async fn deactivate(&mut self) {
         self.workers.stop_reading().await;
         self.http.pause();

@@ -29,7 +29,8 @@ use crate::worker::config::WorkerConfigBuilder;
 const EVENT_QUEUE_LEN: usize = 16;
 
 impl<'a> Instance<'a> {
-    /// Starts an instance. When this returns successfully, the workers read, and a predecessor does not any more.
+    /// Starts an instance. When this returns successfully, the workers read, and a predecessor does
+    /// not any more.
     pub(in super::super) async fn start(
         context: ProcessContext<'a>,
         (corefile, settings): (Corefile, Settings),
@@ -75,7 +76,8 @@ impl<'a> Instance<'a> {
         Ok(instance)
     }
 
-    /// Accepts a successor from now on, and writes snapshots for an instance that starts after a crash.
+    /// Accepts a successor from now on, and writes snapshots for an instance that starts after a
+    /// crash.
     pub(super) fn start_persisting(&mut self) {
         self.cache.start_snapshots();
         self.handover.listen();
