@@ -45,7 +45,7 @@ pub(crate) fn cluster_dns(options: &Options, env: &Environment) -> Result<IpAddr
     let variable = Environment::service_variable(service);
     match env.service_host(service) {
         None => Err(format!(
-            "the environment variable {variable}, the address of Service '{service}', is not set"
+            "the environment variable {variable} is not set (the address of Service '{service}')"
         )),
         Some(address) => {
             address.parse().map_err(|_| format!("{variable} is '{address}', which is not an IP address"))

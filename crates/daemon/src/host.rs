@@ -1,4 +1,4 @@
-//! The fake_host as the configuration reads it: files, standard input, addresses of interfaces.
+//! [`OsHost`]: files, standard input and interface addresses of the node, for the configuration.
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -11,13 +11,13 @@ use corefile::host::{Host, MAX_FILE_LEN};
 use nix::fcntl::OFlag;
 use nix::ifaddrs::getifaddrs;
 
-/// The node we run on.
+/// The node that the process runs on.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct OsHost;
 
 impl Host for OsHost {
     fn read_file(&self, path: &Path) -> io::Result<Vec<u8>> {
-        // A pipe without a writer is opened at once and not waited for.
+        // O_NONBLOCK: opening a pipe without a writer does not block.
         let file = File::options().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path)?;
         let kind = file.metadata()?.file_type();
         if !kind.is_file() && !kind.is_dir() {
@@ -71,20 +71,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_loopback_interface_has_its_address_and_a_made_up_one_has_none() {
+    fn interface_addresses_are_listed_and_empty_for_an_unknown_interface() {
         assert!(OsHost.interface_addresses("lo").unwrap().contains(&"127.0.0.1:0".parse().unwrap()));
         assert!(OsHost.interface_addresses("no-such-link0").unwrap().is_empty());
     }
 
     #[test]
-    fn an_endless_file_is_refused() {
+    fn a_file_without_end_is_rejected() {
         let error = read_up_to_limit(io::repeat(0)).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::FileTooLarge);
     }
 
-    /// Whoever opens one for reading waits for a writer, and no signal is heard meanwhile.
+    /// Opening a pipe for reading would block, with signals unhandled, until it has a writer.
     #[test]
-    fn a_pipe_is_refused_and_not_waited_for() {
+    fn a_pipe_is_rejected_without_blocking() {
         let path = std::env::temp_dir().join(format!("nodelocaldns-pipe-{}", std::process::id()));
         nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRUSR).unwrap();
         let read = OsHost.read_file(&path);

@@ -1,5 +1,5 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
-//! The command line: node-cache's flags, in every spelling of Go, and what a wrong one says.
+//! Command-line flags: node-cache's defaults, Go's syntax, errors.
 
 use std::ffi::OsString;
 use std::time::Duration;
@@ -11,12 +11,12 @@ fn flags(args: &[&str]) -> Flags {
     flags::parse(words.map(OsString::from)).unwrap()
 }
 
-fn usage(args: &[&str]) -> UsageError {
+fn usage_error(args: &[&str]) -> UsageError {
     flags::parse(["nodelocaldns"].iter().chain(args).map(OsString::from)).unwrap_err()
 }
 
 #[test]
-fn flags_have_the_defaults_of_node_cache() {
+fn flag_defaults_are_those_of_node_cache() {
     let flags = flags(&[]);
     assert_eq!(flags.options.local_ips, ["169.254.25.10".parse::<std::net::IpAddr>().unwrap()]);
     assert!(flags.setup_interface && flags.setup_iptables);
@@ -37,7 +37,7 @@ fn flags_have_the_defaults_of_node_cache() {
 }
 
 #[test]
-fn flags_are_read_in_every_spelling_of_go() {
+fn flags_accept_every_form_of_go_syntax() {
     for args in [
         &["-localip", "10.0.0.1", "-setupinterface=false", "-skipteardown"][..],
         &["--localip=10.0.0.1", "--setupinterface=0", "--skipteardown=T"],
@@ -65,16 +65,16 @@ fn flags_are_read_in_every_spelling_of_go() {
 }
 
 #[test]
-fn the_sync_interval_counts_in_seconds_however_it_is_written() {
+fn sync_interval_is_in_seconds_in_every_notation() {
     for text in ["60", "60s", "60ns", "1m"] {
         assert_eq!(flags(&["-syncinterval", text]).sync_interval, Duration::from_secs(60), "{text}");
     }
-    assert_eq!(usage(&["-localip", "::1", "-syncinterval", "500ms"]).code, 2);
-    assert_eq!(usage(&["-localip", "::1", "-syncinterval", "18446744073709551615"]).code, 2);
+    assert_eq!(usage_error(&["-localip", "::1", "-syncinterval", "500ms"]).code, 2);
+    assert_eq!(usage_error(&["-localip", "::1", "-syncinterval", "18446744073709551615"]).code, 2);
 }
 
 #[test]
-fn a_wrong_command_line_ends_with_2_and_says_why() {
+fn wrong_command_line_exits_with_2_and_a_reason() {
     for (args, part) in [
         (&["-localip", "node"][..], "invalid localip specified - \"node\""),
         (&[], "invalid localip specified - \"\""),
@@ -88,14 +88,14 @@ fn a_wrong_command_line_ends_with_2_and_says_why() {
         (&["-localip", "::1", "-cache-bytes", "much"], "not a number of octets"),
         (&["-localip"], "--localip"),
     ] {
-        let error = usage(args);
+        let error = usage_error(args);
         assert_eq!(error.code, 2, "{args:?}");
         assert!(error.text.contains(part) && error.text.ends_with('\n'), "{args:?}: {}", error.text);
     }
 }
 
 #[test]
-fn help_version_and_plugins_are_texts_that_end_with_0() {
+fn help_version_and_plugins_exit_with_0() {
     for (flag, part) in [
         ("-help", "--setupinterface"),
         ("--help", "--localip"),
@@ -103,7 +103,7 @@ fn help_version_and_plugins_are_texts_that_end_with_0() {
         ("-version", "nodelocaldns "),
         ("-plugins", "  dns.forward\n"),
     ] {
-        let text = usage(&[flag]);
+        let text = usage_error(&[flag]);
         assert_eq!(text.code, 0, "{flag}");
         assert!(text.text.contains(part), "{flag}: {}", text.text);
     }

@@ -1,5 +1,5 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
-//! A Corefile on disk, read through the process's own view of the machine.
+//! A Corefile in the file system, read through `OsHost`.
 
 use std::ffi::OsString;
 
@@ -8,7 +8,7 @@ use daemon::flags;
 use daemon::host::OsHost;
 
 #[test]
-fn real_files_are_found_and_imported_ones_are_named_in_full() {
+fn imported_files_are_found_and_named_with_their_full_path() {
     let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/../corefile/tests/corefiles");
     let corefile = format!("{directory}/imports.Corefile");
     let words = ["nodelocaldns", "-localip", "169.254.25.10", "-conf", &corefile];

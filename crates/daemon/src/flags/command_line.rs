@@ -1,0 +1,191 @@
+//! The command line as clap parses it.
+
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use clap::error::ErrorKind;
+use clap::{ArgAction, CommandFactory, FromArgMatches, Parser};
+use corefile::options::{DEFAULT_BASE_COREFILE, DEFAULT_COREFILE};
+use corefile::{Options, SUPPORTED_DIRECTIVES, parse_listen_address};
+
+use super::error::UsageError;
+use super::go_syntax;
+use super::validated::Flags;
+use super::values::{boolean, local_ips, octets, optional_path, sync_interval};
+
+/// Parses and validates a command line in Go's syntax.
+pub(super) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Flags, UsageError> {
+    let command = CommandLine::command();
+    let takes_value = |name: &str| {
+        command
+            .get_arguments()
+            .find(|arg| arg.get_long_and_visible_aliases().is_some_and(|names| names.contains(&name)))
+            .is_none_or(|arg| !arg.is_require_equals_set())
+    };
+    let args = go_syntax::to_gnu(args, takes_value);
+    let line = command
+        .clone()
+        .try_get_matches_from(args)
+        .and_then(|matches| CommandLine::from_arg_matches(&matches))
+        .map_err(|error| {
+            let is_text = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+            UsageError { text: error.to_string(), code: if is_text { 0 } else { 2 } }
+        })?;
+    line.validate()
+}
+
+/// Default of `-handover-dir`.
+const DEFAULT_HANDOVER_DIR: &str = "/run/nodelocaldns";
+
+/// Per-node DNS cache for Kubernetes.
+#[derive(Parser)]
+#[command(
+    name = "nodelocaldns",
+    disable_version_flag = true,
+    args_override_self = true,
+    after_help = "Flags may have one dash, and a space instead of '='."
+)]
+struct CommandLine {
+    /// Addresses to serve, separated by commas
+    #[arg(long, value_name = "IPS", default_value = "", hide_default_value = true)]
+    localip: String,
+    /// Create the link and keep its addresses
+    #[arg(long, value_parser = boolean, action = ArgAction::Set, num_args = 0..=1, require_equals = true,
+          value_name = "BOOL", default_value = "true", default_missing_value = "true")]
+    setupinterface: bool,
+    /// Name of the link
+    #[arg(long, value_name = "NAME", default_value = "nodelocaldns")]
+    interfacename: String,
+    /// Keep DNS packets of our addresses out of conntrack with packet-filter rules
+    #[arg(long, value_parser = boolean, action = ArgAction::Set, num_args = 0..=1, require_equals = true,
+          value_name = "BOOL", default_value = "true", default_missing_value = "true")]
+    setupiptables: bool,
+    /// Keep link and rules on exit
+    #[arg(long, value_parser = boolean, action = ArgAction::Set, num_args = 0..=1, require_equals = true,
+          value_name = "BOOL", default_value = "false", default_missing_value = "true")]
+    skipteardown: bool,
+    /// Seconds between checks of link and rules; 60, 60s and node-cache's 60ns mean the same
+    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = sync_interval)]
+    syncinterval: Duration,
+    /// Template of the Corefile, used if it exists
+    #[arg(long, value_name = "FILE", default_value = DEFAULT_BASE_COREFILE)]
+    basecorefile: String,
+    /// Corefile, if -conf is not given
+    #[arg(long, value_name = "FILE", default_value = DEFAULT_COREFILE)]
+    corefile: String,
+    /// Corefile; stdin for standard input
+    #[arg(long, value_name = "FILE", default_value = "", hide_default_value = true)]
+    conf: String,
+    /// Directory of the ConfigMap of kube-dns; not supported
+    #[arg(long, value_name = "DIRECTORY", default_value = "", hide_default_value = true)]
+    kubednscm: String,
+    /// Service whose address is the cluster DNS
+    #[arg(long, value_name = "NAME", default_value = "kube-dns")]
+    upstreamsvc: String,
+    /// Second metrics endpoint; 0 for none
+    #[arg(long = "metrics-listen-address", value_name = "ADDRESS", default_value = "0.0.0.0:9353")]
+    metrics_listen_address: String,
+    /// Metrics endpoint in the template and in the built-in Corefile
+    #[arg(long = "prometheus-listen-address", value_name = "ADDRESS", default_value = ":9253")]
+    prometheus_listen_address: String,
+    /// Port of the health endpoint, for the packet-filter rules
+    #[arg(long = "health-port", value_name = "PORT", default_value = "8080")]
+    health_port: u16,
+    /// Check the template every 10 s even without a reload directive
+    #[arg(long, value_parser = boolean, action = ArgAction::Set, num_args = 0..=1, require_equals = true,
+          value_name = "BOOL", default_value = "false", default_missing_value = "true")]
+    reloadwithsignal: bool,
+    /// File for the process ID
+    #[arg(long, value_name = "FILE", default_value = "", hide_default_value = true)]
+    pidfile: String,
+    /// Port of server blocks without one
+    #[arg(long = "dns.port", visible_alias = "p", value_name = "PORT", default_value = "53",
+          value_parser = clap::value_parser!(u16).range(1..))]
+    dns_port: u16,
+    /// Do not log the zones on startup
+    #[arg(long, value_parser = boolean, action = ArgAction::Set, num_args = 0..=1, require_equals = true,
+          value_name = "BOOL", default_value = "false", default_missing_value = "true")]
+    quiet: bool,
+    /// List the supported directives
+    #[arg(long, value_parser = boolean, action = ArgAction::Set, num_args = 0..=1, require_equals = true,
+          value_name = "BOOL", default_value = "false", default_missing_value = "true")]
+    plugins: bool,
+    /// Show the version
+    #[arg(long, value_parser = boolean, action = ArgAction::Set, num_args = 0..=1, require_equals = true,
+          value_name = "BOOL", default_value = "false", default_missing_value = "true")]
+    version: bool,
+    /// Kind of the link: dummy, bridge, ifb, or auto for dummy and, where the kernel lacks it, bridge
+    #[arg(long = "link-kind", value_name = "KIND", default_value = "auto")]
+    link_kind: String,
+    /// Worker threads [default: 2, or 1 on one core]
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u16).range(1..=256))]
+    workers: Option<u16>,
+    /// Memory for the cache, in octets or with Ki, Mi or Gi [default: from the memory limit]
+    #[arg(long = "cache-bytes", value_name = "OCTETS", value_parser = octets)]
+    cache_bytes: Option<u64>,
+    /// Directory on the node for the hand-over socket and the cache snapshot, used if it exists; 0 for none
+    #[arg(long = "handover-dir", value_name = "DIRECTORY", default_value = DEFAULT_HANDOVER_DIR)]
+    handover_dir: String,
+    /// Do not serve; report by the exit code whether the instance of this container serves
+    #[arg(long, value_parser = boolean, action = ArgAction::Set, num_args = 0..=1, require_equals = true,
+          value_name = "BOOL", default_value = "false", default_missing_value = "true")]
+    probe: bool,
+}
+
+impl CommandLine {
+    fn validate(self) -> Result<Flags, UsageError> {
+        if self.version {
+            return Err(UsageError::text(format!("nodelocaldns {}\n", env!("CARGO_PKG_VERSION"))));
+        }
+        if self.plugins {
+            let names = SUPPORTED_DIRECTIVES.map(|name| format!("  dns.{name}\n")).concat();
+            return Err(UsageError::text(format!("Server types:\n  dns\n\nOther plugins:\n{names}")));
+        }
+        if self.interfacename.is_empty() || self.interfacename.len() > 15 {
+            let reason = "a link's name has 1 to 15 characters";
+            return Err(invalid_value(&self.interfacename, "interfacename", reason));
+        }
+        let local_ips = if self.probe { Ok(Vec::new()) } else { local_ips(&self.localip) };
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        Ok(Flags {
+            options: Options {
+                local_ips: local_ips.map_err(|reason| UsageError::wrong(&reason))?,
+                base_corefile: self.basecorefile,
+                corefile: self.corefile,
+                conf: self.conf,
+                kube_dns_config_map: self.kubednscm,
+                upstream_service: self.upstreamsvc,
+                prometheus_listen_address: self.prometheus_listen_address,
+                dns_port: self.dns_port,
+            },
+            setup_interface: self.setupinterface,
+            interface_name: self.interfacename,
+            setup_iptables: self.setupiptables,
+            skip_teardown: self.skipteardown,
+            sync_interval: self.syncinterval,
+            metrics_listen_address: metrics_listen_address(&self.metrics_listen_address)?,
+            health_port: self.health_port,
+            reload_with_signal: self.reloadwithsignal,
+            pid_file: optional_path(self.pidfile),
+            quiet: self.quiet,
+            link_kind: self.link_kind,
+            workers: self.workers.map_or_else(|| cores.min(2), usize::from),
+            cache_bytes: self.cache_bytes,
+            handover_dir: optional_path(self.handover_dir).filter(|path| path.as_os_str() != "0"),
+            probe: self.probe,
+        })
+    }
+}
+
+fn metrics_listen_address(text: &str) -> Result<Option<SocketAddr>, UsageError> {
+    if matches!(text, "" | "0") {
+        return Ok(None);
+    }
+    let address = parse_listen_address(text);
+    address.map(Some).map_err(|reason| invalid_value(text, "metrics-listen-address", &reason))
+}
+
+fn invalid_value(value: &str, flag: &str, reason: &str) -> UsageError {
+    UsageError::wrong(&format!("invalid value \"{value}\" for -{flag}: {reason}"))
+}

@@ -1,0 +1,23 @@
+//! Command-line flags: node-cache's under their names, and a few of our own.
+//!
+//! [`parse`] rewrites Go's syntax ([`go_syntax`]), lets clap parse it ([`command_line`]) and returns
+//! the validated [`Flags`].
+
+mod command_line;
+mod error;
+mod go_syntax;
+mod validated;
+mod values;
+
+use std::ffi::OsString;
+
+pub use error::UsageError;
+pub use validated::Flags;
+
+/// Parses the command line, whose first word is the program's name.
+///
+/// # Errors
+/// A [`UsageError`]: the command line is wrong, or asks for a text such as the help.
+pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Flags, UsageError> {
+    command_line::parse(args)
+}

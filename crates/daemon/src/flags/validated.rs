@@ -1,0 +1,46 @@
+//! [`Flags`]: the validated command line.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use corefile::Options;
+
+/// The validated command line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Flags {
+    /// Flags that the configuration depends on. `local_ips` has at least one address, but is empty
+    /// with `-probe`.
+    pub options: Options,
+    /// `-setupinterface`: create the link and keep its addresses.
+    pub setup_interface: bool,
+    /// `-interfacename`: name of the link, 1 to 15 octets.
+    pub interface_name: String,
+    /// `-setupiptables`: install and keep the packet-filter rules.
+    pub setup_iptables: bool,
+    /// `-skipteardown`: keep link and rules on exit.
+    pub skip_teardown: bool,
+    /// `-syncinterval`: interval between checks of link and rules, at least 1 s.
+    pub sync_interval: Duration,
+    /// `-metrics-listen-address`: second metrics endpoint; `None` for `0` or an empty value.
+    pub metrics_listen_address: Option<SocketAddr>,
+    /// `-health-port`: port of the health endpoint, for the packet-filter rules.
+    pub health_port: u16,
+    /// `-reloadwithsignal`: check the template even without a `reload` directive.
+    pub reload_with_signal: bool,
+    /// `-pidfile`: file for the process ID.
+    pub pid_file: Option<PathBuf>,
+    /// `-quiet`: do not log the zones on startup.
+    pub quiet: bool,
+    /// `-link-kind`: kind of the link, or `auto`.
+    pub link_kind: String,
+    /// `-workers`: worker threads, 1 to 256.
+    pub workers: usize,
+    /// `-cache-bytes`: memory for the cache in octets; `None` to derive it from the memory limit.
+    pub cache_bytes: Option<u64>,
+    /// `-handover-dir`: directory of the hand-over socket and the cache snapshot, used if it exists;
+    /// `None` for `0` or an empty value.
+    pub handover_dir: Option<PathBuf>,
+    /// `-probe`: do not serve, but report whether the instance of this container does.
+    pub probe: bool,
+}
