@@ -1,16 +1,17 @@
 # shellcheck shell=bash
-# Folders of our own in the machine's control groups: version 2, or version 1 with one hierarchy or several.
+# Control groups of the cluster: version 2, or version 1 with one or several hierarchies.
 
 readonly CGROUPS=/sys/fs/cgroup
 readonly CONTROLLERS_V1="cpu cpuacct cpuset memory devices freezer blkio pids name=systemd"
 readonly CONTROLLERS_V2="cpuset cpu memory pids"
 
-# Settled before the node mounts a /sys of its own.
+# Determined before the node mounts its own /sys.
 CGROUP_VERSION=1
 [[ $(stat -f -c %T "$CGROUPS" 2>/dev/null) != cgroup2fs ]] || CGROUP_VERSION=2
 readonly CGROUP_VERSION
 
-# Prints OPTIONS MOUNTPOINT of each hierarchy of version 1 that the kubelet wants, such as "cpu,cpuacct /sys/fs/cgroup/cpu,cpuacct".
+# Prints OPTIONS MOUNTPOINT of each version 1 hierarchy that the kubelet needs, such as
+# "cpu,cpuacct /sys/fs/cgroup/cpu,cpuacct".
 hierarchies() {
     local options target controller chosen
     while read -r options target; do
@@ -22,7 +23,7 @@ hierarchies() {
     done < <(findmnt --raw --noheadings --types cgroup --output FS-OPTIONS,TARGET | sort -u -k1,1)
 }
 
-# Prints what the kubelet wants of the machine's control groups and does not find.
+# Prints the controllers that the kubelet needs and the machine lacks.
 missing_controllers() {
     local controller found
     if ((CGROUP_VERSION == 2)); then
@@ -34,7 +35,7 @@ missing_controllers() {
     for controller in $CONTROLLERS_V1; do [[ $found == *,$controller,* ]] || echo "$controller"; done
 }
 
-# Prints our folder in every hierarchy.
+# Prints the cluster's folder in every hierarchy.
 cgroup_folders() {
     local target
     if ((CGROUP_VERSION == 2)); then
@@ -50,12 +51,12 @@ make_cgroups() {
         for controller in $CONTROLLERS_V2; do
             grep -qw "$controller" "$CGROUPS/cgroup.subtree_control" ||
                 echo "+$controller" >"$CGROUPS/cgroup.subtree_control" ||
-                fail "the control group controller $controller cannot be handed down from $CGROUPS"
+                fail "the control group controller $controller cannot be enabled in $CGROUPS"
         done
     fi
     while read -r folder; do
         mkdir -p "$folder"
-        # A new folder of cpuset takes no process before it has processors and memory nodes.
+        # A new cpuset accepts no process before it has CPUs and memory nodes.
         for file in cpuset.cpus cpuset.mems; do
             [[ ! -e ${folder%/*}/$file || $CGROUP_VERSION == 2 ]] || cat "${folder%/*}/$file" >"$folder/$file"
         done
@@ -67,7 +68,7 @@ join_cgroups() { # join_cgroups PID
     while read -r folder; do echo "$1" >"$folder/cgroup.procs"; done < <(cgroup_folders)
 }
 
-# Version 2 hands nothing down from a folder that holds processes: all of ours move into one leaf.
+# Version 2 enables no controllers below a folder with processes: all move into one leaf.
 join_leaf() { # join_leaf PID...
     local pid
     ((CGROUP_VERSION == 2)) || return 0
@@ -81,7 +82,7 @@ any_exists() { # any_exists FOLDER...
     return 1
 }
 
-# Ends whatever still runs in our folders, and takes them away.
+# Kills all processes in the cluster's folders and removes the folders.
 remove_cgroups() {
     local deadline=$((SECONDS + 10)) folders pid
     mapfile -t folders < <(cgroup_folders)
@@ -90,12 +91,12 @@ remove_cgroups() {
             ((pid == 0)) || kill -KILL "$pid" 2>/dev/null || true
         done < <(find "${folders[@]}" -name cgroup.procs -exec cat {} + 2>/dev/null | sort -u)
         find "${folders[@]}" -depth -type d -exec rmdir {} + 2>/dev/null || true
-        ((SECONDS < deadline)) || { echo "cluster: control groups are left: ${folders[*]}" >&2; return 1; }
+        ((SECONDS < deadline)) || { echo "cluster: cannot remove the control groups ${folders[*]}" >&2; return 1; }
         sleep 0.05
     done
 }
 
-# What the node sees: our folders as the roots.
+# Mounts the cluster's folders as the node's cgroup roots.
 mount_cgroups() {
     local options target controller
     if ((CGROUP_VERSION == 2)); then

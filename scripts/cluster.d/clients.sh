@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Every kind of client in a pod, with the resolv.conf that the kubelet wrote, and what it hears held against the API.
+# Every kind of client in a pod with the kubelet's resolv.conf; responses are compared with the API.
 
 readonly RESOLVERS="getent glibc musl go busybox"
 
@@ -10,9 +10,9 @@ make_clients() {
     gcc -o "$work/getaddrinfo-glibc" "$ROOT/scripts/e2e.d/getaddrinfo.c"
     musl-gcc -static -o "$work/getaddrinfo-musl" "$ROOT/scripts/e2e.d/getaddrinfo.c"
     (cd "$HERE/clients" && CGO_ENABLED=0 go build -trimpath -o "$work/lookup" .)
-    (cd "$HERE/probe" && CGO_ENABLED=0 go build -trimpath -o "$work/probe" .)
+    (cd "$HERE/loadgen" && CGO_ENABLED=0 go build -trimpath -o "$work/loadgen" .)
     make_image clients "$(command -v busybox):/bin/busybox" "$work/getaddrinfo-glibc:/bin/getaddrinfo-glibc" \
-        "$work/getaddrinfo-musl:/bin/getaddrinfo-musl" "$work/lookup:/bin/lookup" "$work/probe:/bin/probe" \
+        "$work/getaddrinfo-musl:/bin/getaddrinfo-musl" "$work/lookup:/bin/lookup" "$work/loadgen:/bin/loadgen" \
         "$(command -v getent):/bin/getent" "$(command -v dig):/bin/dig" "$(command -v host):/bin/host" \
         "$(command -v nslookup):/bin/nslookup" "$(libraries_of_glibc)/libnss_dns.so.2" "$(libraries_of_glibc)/libnss_files.so.2" >/dev/null
 }
@@ -20,21 +20,21 @@ make_clients() {
 start_clients() {
     start_web
     make_clients
-    inside kubectl apply -f "$HERE/manifests/clients.yaml" >/dev/null
-    inside kubectl rollout status statefulset/web --timeout=60s >/dev/null || fail_with_log "the StatefulSet is not rolled out"
-    inside kubectl wait --for=condition=Ready pod/clients --timeout=60s >/dev/null || fail_with_log "the pod of the clients does not start"
-    say "a StatefulSet, a headless Service, an ExternalName, and a pod with $RESOLVERS, dig, host and nslookup"
+    in_cluster kubectl apply -f "$HERE/manifests/clients.yaml" >/dev/null
+    in_cluster kubectl rollout status statefulset/web --timeout=60s >/dev/null || fail_with_log "the StatefulSet is not rolled out"
+    in_cluster kubectl wait --for=condition=Ready pod/clients --timeout=60s >/dev/null || fail_with_log "the pod of the clients does not start"
+    log "a StatefulSet, a headless Service, an ExternalName, and a pod with $RESOLVERS, dig, host and nslookup"
 }
 
-in_clients() { inside kubectl exec clients -- "$@" 2>/dev/null; }
+in_clients() { in_cluster kubectl exec clients -- "$@" 2>/dev/null; }
 
 sorted() { sort -u | paste -sd' '; }
 
-api() { # api JSONPATH KIND [NAME...]: what the API says
-    inside kubectl get "${@:2}" -o "jsonpath=$1"
+api() { # api JSONPATH KIND [NAME...]: a value from the API
+    in_cluster kubectl get "${@:2}" -o "jsonpath=$1"
 }
 
-# addresses RESOLVER NAME: what that resolver finds, in one line; nothing when it finds nothing.
+# addresses RESOLVER NAME: the addresses that the resolver finds, in one line; may be empty.
 addresses() {
     case $1 in
     getent) in_clients getent ahosts "$2" | cut -d' ' -f1 | sorted ;;
@@ -44,30 +44,30 @@ addresses() {
     esac || true
 }
 
-check_addresses() { # check_addresses NAME EXPECTED [RESOLVERS]: by every resolver, or by these
+check_addresses() { # check_addresses NAME EXPECTED [RESOLVERS]: by all resolvers, or by RESOLVERS
     local resolver
     for resolver in ${3:-$RESOLVERS}; do
         expect "$resolver finds $1: ${2:-nothing}" "$2" "$(addresses "$resolver" "$1")"
     done
 }
 
-# The truth, from the API server and from the resolver outside the cluster, asked without us.
-learn_truth() {
+# Expected values from the API server and from the external resolver, without the cache.
+read_expected_values() {
     service=$(api '{.spec.clusterIP}' service myweb-svc)
     pods=$(api '{range .items[*].endpoints[*]}{.addresses[0]}{"\n"}{end}' endpointslices -l kubernetes.io/service-name=web-headless | sorted)
     pod=$(api '{.status.podIP}' pod web-0)
     external=$(api '{.spec.externalName}' service external-svc)
-    outside=$(inside dig +short "@$WORLD_IP" "$external")
+    outside=$(in_cluster dig +short "@$EXTERNAL_DNS_IP" "$external")
     port=$(api '{.spec.ports[0].port}' service myweb-svc)
     pod_port=$(api '{.spec.ports[0].port}' service web-headless)
-    [[ -n $service && $pods == *" "* && -n $pod && -n $outside ]] || fail "the API names no Service, no pods or no outside address"
-    ! inside kubectl get service absent-svc >/dev/null 2>&1 || fail "absent-svc is there"
+    [[ -n $service && $pods == *" "* && -n $pod && -n $outside ]] || fail "the API has no Service, no pods or no external address"
+    ! in_cluster kubectl get service absent-svc >/dev/null 2>&1 || fail "absent-svc exists"
 }
 
 check_resolvers() {
     check_addresses myweb-svc "$service"
     check_addresses myweb-svc.default.svc.cluster.local "$service"
-    # busybox' nslookup takes the search list for names without a dot only.
+    # nslookup of busybox uses the search list only for names without a dot.
     check_addresses myweb-svc.default "$service" "getent glibc musl go"
     check_addresses web-headless "$pods"
     check_addresses web-0.web-headless.default.svc.cluster.local "$pod"
@@ -79,18 +79,18 @@ check_resolvers() {
 
 dig_short() { in_clients dig +short "$@" | sorted; }
 
-# The status of the last answer, and the server and protocol it came from.
+# RCODE of the last response, its server and protocol.
 dig_status() { in_clients dig "$@" | sed -nE 's/.*status: ([A-Z]+),.*/\1/p; s/^;; SERVER: ([^#]*)#.*\((UDP|TCP)\)$/\1 \2/p' | paste -sd' '; }
 
-check_dialogues() {
-    local full=myweb-svc.default.svc.cluster.local said
-    said=$(in_clients host -v myweb-svc)
+check_tools() {
+    local full=myweb-svc.default.svc.cluster.local output
+    output=$(in_clients host -v myweb-svc)
     expect "host -v myweb-svc: the address" "$full has address $service" \
-        "$(awk '$1 == "'"$full"'." && $4 == "A" { print "'"$full"' has address " $5 }' <<<"$said")"
-    expect "host -v myweb-svc: from $CLUSTER_DNS" "$CLUSTER_DNS#53" "$(sed -nE 's/^Received .* from ([^ ]*) in .*/\1/p' <<<"$said" | sorted)"
-    said=$(in_clients nslookup myweb-svc)
+        "$(awk '$1 == "'"$full"'." && $4 == "A" { print "'"$full"' has address " $5 }' <<<"$output")"
+    expect "host -v myweb-svc: from $CLUSTER_DNS" "$CLUSTER_DNS#53" "$(sed -nE 's/^Received .* from ([^ ]*) in .*/\1/p' <<<"$output" | sorted)"
+    output=$(in_clients nslookup myweb-svc)
     expect "nslookup myweb-svc" "Server: $CLUSTER_DNS Name: $full Address: $service" \
-        "$(grep -vF '#' <<<"$said" | tr -s '\t' ' ' | sed '/^$/d' | paste -sd' ')"
+        "$(grep -vF '#' <<<"$output" | tr -s '\t' ' ' | sed '/^$/d' | paste -sd' ')"
     expect "dig +search myweb-svc" "$service" "$(dig_short +search myweb-svc)"
     expect "dig $full" "$service" "$(dig_short "$full")"
     expect "dig +tcp $full" "$service" "$(dig_short +tcp "$full")"
@@ -116,26 +116,26 @@ check_other_records() {
         "$(dig_short external-svc.default.svc.cluster.local)"
 }
 
-scale_coredns() { # scale_coredns REPLICAS: until so many run, and no others
-    inside kubectl -n kube-system scale deployment/coredns --replicas="$1" >/dev/null
-    inside kubectl -n kube-system rollout status deployment/coredns --timeout=60s >/dev/null
+scale_coredns() { # scale_coredns REPLICAS: waits until exactly so many pods run
+    in_cluster kubectl -n kube-system scale deployment/coredns --replicas="$1" >/dev/null
+    in_cluster kubectl -n kube-system rollout status deployment/coredns --timeout=60s >/dev/null
     wait_for 60 coredns_pods_are "$1"
-    say "CoreDNS runs in $1 pods"
+    log "CoreDNS runs in $1 pods"
 }
 
-coredns_pods_are() { (($(inside kubectl -n kube-system get pods -l k8s-app=kube-dns -o name | wc -l) == $1)); }
+coredns_pods_are() { (($(in_cluster kubectl -n kube-system get pods -l k8s-app=kube-dns -o name | wc -l) == $1)); }
 
-# sum_of FIELD [WINDOW]: of the probe's figures, over both protocols and all windows or this one.
+# sum_of FIELD [WINDOW]: sum of a loadgen field over both transports and all windows, or one.
 sum_of() {
     grep -F '"names":"all"' "$STATE/load" | grep -F "\"window\":\"${2:-}" | grep -oE "\"$1\":[0-9]+" |
         awk -F: '{ sum += $2 } END { print sum + 0 }'
 }
 
-# Questions from the pod without a pause, each once, while CoreDNS grows and shrinks.
+# Steady load from the pod while CoreDNS is scaled up and down; each query is sent once.
 check_scaling() {
     local marks load sent
     mkfifo "$STATE/marks"
-    inside kubectl exec -i clients -- probe -json -marks -udp 200 -tcp 20 -warm 1s <"$STATE/marks" >"$STATE/load" &
+    in_cluster kubectl exec -i clients -- loadgen -json -marks -udp 200 -tcp 20 -warm 1s <"$STATE/marks" >"$STATE/load" &
     load=$!
     exec {marks}>"$STATE/marks"
     echo growing >&"$marks"
@@ -146,22 +146,22 @@ check_scaling() {
     wait "$load" || fail "the load generator has failed"
     rm "$STATE/marks"
     sent=$(sum_of sent)
-    # A window without questions would have nothing to lose.
-    expect "questions were asked as CoreDNS grew to 3 pods and as it shrank to 1" yes \
+    # A window without queries would prove nothing.
+    expect "queries were sent while CoreDNS was scaled to 3 pods and to 1" yes \
         "$( (($(sum_of sent growing) > 0 && $(sum_of sent shrinking) > 0)) && echo yes || echo no)"
-    expect "of $sent questions lost, refused, with a wrong answer: 0 0 0" "0 0 0" "$(sum_of lost) $(sum_of refused) $(sum_of odd)"
+    expect "of $sent queries lost, refused, with an error response: 0 0 0" "0 0 0" "$(sum_of lost) $(sum_of refused) $(sum_of errors)"
     expect "answered: $sent" "$sent" "$(sum_of answered)"
 }
 
-ask_as_clients() {
+test_clients() {
     local service pods pod external outside port pod_port
-    need_cache
+    require_cache
     start_clients
-    learn_truth
-    expect "the kubelet made the pod ask $CLUSTER_DNS" "nameserver $CLUSTER_DNS" "$(in_clients busybox grep ^nameserver /etc/resolv.conf)"
+    read_expected_values
+    expect "the pod's resolv.conf names $CLUSTER_DNS" "nameserver $CLUSTER_DNS" "$(in_clients busybox grep ^nameserver /etc/resolv.conf)"
     check_resolvers
-    check_dialogues
+    check_tools
     check_other_records
-    say "names asked"
+    log "all names resolved"
     check_scaling
 }

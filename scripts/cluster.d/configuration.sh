@@ -1,7 +1,7 @@
 # shellcheck shell=bash
-# Certificates and configuration files of a cluster, as kubeadm would lay them out, below $STATE.
+# Certificates and configuration files of the cluster, as kubeadm writes them, below $STATE.
 
-certificate() { # certificate NAME SUBJECT [ALTERNATIVE_NAMES]: signed by ca, but for ca itself
+certificate() { # certificate NAME SUBJECT [ALTERNATIVE_NAMES]: signed by ca, except ca itself
     local arguments=(-CA "$PKI/ca.crt" -CAkey "$PKI/ca.key")
     [[ $1 != ca ]] || arguments=(-addext "basicConstraints=critical,CA:TRUE")
     [[ -z ${3:-} ]] || arguments+=(-addext "subjectAltName=$3")
@@ -55,7 +55,7 @@ END
 }
 
 write_node_configuration() {
-    # An imported image cannot be pulled again, so none is ever collected.
+    # Imported images cannot be pulled again: disable image garbage collection.
     cat >"$STATE/kubelet.yaml" <<END
 apiVersion: kubelet.config.k8s.io/v1beta1
 kind: KubeletConfiguration
@@ -82,11 +82,11 @@ mode: $PROXY_MODE
 clusterCIDR: 10.244.0.0/24
 conntrack: {maxPerCore: 0}
 END
-    echo "nameserver $WORLD_IP" >"$STATE/resolv.conf"
-    # Every name outside has one address, but single labels and what is below absent.test have none.
-    cat >"$STATE/world.Corefile" <<END
+    echo "nameserver $EXTERNAL_DNS_IP" >"$STATE/resolv.conf"
+    # Every external name has one address, except single labels and names below absent.test.
+    cat >"$STATE/external.Corefile" <<END
 . {
-  bind $WORLD_IP
+  bind $EXTERNAL_DNS_IP
   template ANY ANY {
     match "^[^.]*[.]\$" "(^|[.])absent[.]test[.]\$"
     rcode NXDOMAIN

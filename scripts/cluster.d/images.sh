@@ -1,7 +1,7 @@
 # shellcheck shell=bash
-# Container images from files of this machine, without a registry or an engine.
+# Container images from local files, without a registry or a container engine.
 
-# image_name NAME: what a manifest calls it. A bare name lies under localhost, without a tag it gets 1.
+# image_name NAME: its full name: localhost/ for a bare name, tag 1 by default.
 image_name() {
     local name=$1
     [[ $name == */* ]] || name=localhost/$name
@@ -22,7 +22,7 @@ copy_into() {
 # make_image NAME FILE[:DEST]...: imports it into the running cluster and prints its name.
 make_image() {
     (($# >= 2)) || usage
-    need_running
+    require_running
     local name folder entry=${2#*:} file sum
     name=$(image_name "$1")
     folder=$(mktemp -d "$STATE/image.XXXXXX")
@@ -36,31 +36,31 @@ make_image() {
  "rootfs":{"type":"layers","diff_ids":["sha256:$sum"]}}
 END
     printf '[{"Config":"config.json","RepoTags":["%s"],"Layers":["layer.tar"]}]' "$name" >"$folder/manifest.json"
-    tar -C "$folder" -c manifest.json config.json layer.tar | import_image || fail "containerd refuses the image $name"
+    tar -C "$folder" -c manifest.json config.json layer.tar | import_image || fail "containerd rejects the image $name"
     rm -rf "$folder"
     echo "$name"
 }
 
 import_image() { # an archive on standard input
-    inside ctr -n k8s.io images import - >/dev/null
+    in_cluster ctr -n k8s.io images import - >/dev/null
 }
 
 get_coredns() {
     [[ -n $COREDNS ]] || COREDNS=$("$ROOT/scripts/coredns")
     [[ -f $COREDNS && -x $COREDNS && $("$COREDNS" -version 2>/dev/null) == CoreDNS-* ]] || fail "COREDNS: $COREDNS is not CoreDNS"
     COREDNS=$(realpath "$COREDNS")
-    refuse_hidden "$COREDNS"
+    reject_hidden_paths "$COREDNS"
     export COREDNS
 }
 
-# Where libnss_dns lies, which getent loads by its name.
+# The directory of libnss_dns, which getent loads by name.
 libraries_of_glibc() {
     local found
     found=$(ldconfig -p | sed -n 's/.*=> \(.*\)\/libnss_dns\.so\.2$/\1/p')
     echo "${found%%$'\n'*}"
 }
 
-# What every cluster runs: the sandbox of pods, CoreDNS, and a pod with a shell and the tools that ask questions.
+# Images of every cluster: the pod sandbox, CoreDNS, and a client with a shell and DNS tools.
 make_base_images() {
     local libraries
     libraries=$(libraries_of_glibc)

@@ -1,5 +1,6 @@
 # shellcheck shell=bash
-# The first process of the cluster's namespaces: lays out the node, starts the programs of Kubernetes, and reaps.
+# The first process of the cluster's namespaces: sets up the node, starts Kubernetes, reaps
+# children.
 
 start() { # start NAME COMMAND...
     local name=$1
@@ -15,10 +16,10 @@ mount_node() {
     mount -t tmpfs tmpfs /run
     mount --bind "$STATE/lib" /var/lib
     mount --bind "$LOG" /var/log
-    # In memory: nothing here is worth an fsync.
+    # In memory: the data needs no fsync.
     mkdir -p /var/lib/etcd
     mount -t tmpfs tmpfs /var/lib/etcd
-    # The kubelet sets these for the whole machine: it is shown files that hold what it wants.
+    # The kubelet sets these for the whole machine: mount files with the values it expects.
     for setting in vm/overcommit_memory=1 kernel/panic=10 kernel/panic_on_oops=1; do
         file=$STATE/sysctl-$(basename "${setting%=*}")
         echo "${setting#*=}" >"$file"
@@ -29,12 +30,12 @@ mount_node() {
 connect_node() {
     hostname node1
     ip link set lo up
-    # A pair of which the other end lies here as well: a node address on a link with a carrier.
+    # A veth pair with both ends here: a node address on a link with a carrier.
     ip link add eth0 type veth peer name wire
     ip link set wire up
     ip link set eth0 up
     ip address add "$NODE_IP/24" dev eth0
-    ip address add "$WORLD_IP/32" dev lo
+    ip address add "$EXTERNAL_DNS_IP/32" dev lo
     ip route add default via 172.30.0.254
     sysctl -qw net.ipv4.ip_forward=1 net.bridge.bridge-nf-call-iptables=1
 }
@@ -57,11 +58,11 @@ start_control_plane() {
     start kube-scheduler kube-scheduler --kubeconfig="$STATE/scheduler.conf" --leader-elect=false
 }
 
-be_node() {
+run_node() {
     PATH=$BIN:$PATH
     mount_node
     connect_node
-    start world "$COREDNS" -conf "$STATE/world.Corefile"
+    start external-dns "$COREDNS" -conf "$STATE/external.Corefile"
     start containerd containerd -c "$STATE/containerd.toml"
     start_control_plane
     start kubelet kubelet --config="$STATE/kubelet.yaml" --kubeconfig="$STATE/kubelet.conf" --node-ip="$NODE_IP"

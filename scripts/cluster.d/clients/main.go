@@ -1,5 +1,5 @@
-// clients asks through Go's own resolver, which reads the pod's resolv.conf itself, and prints what it found, one a
-// line, sorted.
+// clients resolves a name with Go's resolver, which reads the pod's resolv.conf, and prints the
+// results, sorted, one per line.
 package main
 
 import (
@@ -15,13 +15,13 @@ func main() {
 		fmt.Fprintln(os.Stderr, "usage: clients host|srv|ptr NAME")
 		os.Exit(2)
 	}
-	found, err := lookUp(os.Args[1], os.Args[2])
+	results, err := lookUp(os.Args[1], os.Args[2])
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-	slices.Sort(found)
-	for _, one := range slices.Compact(found) {
+	slices.Sort(results)
+	for _, one := range slices.Compact(results) {
 		fmt.Println(one)
 	}
 }
@@ -41,6 +41,6 @@ func lookUp(kind, name string) ([]string, error) {
 		}
 		return found, err
 	default:
-		return nil, fmt.Errorf("no question of the kind %s", kind)
+		return nil, fmt.Errorf("unknown lookup %s", kind)
 	}
 }

@@ -1,13 +1,13 @@
 # shellcheck shell=bash
-# Load from a pod, and what the probe says of it. Sourced by trial.sh.
+# Load from a pod, and the results of loadgen. Sourced by trial.sh.
 
 declare -A load_marks load_process
 
-# The probe in an image of its own, and the pod that it runs in.
+# The image of loadgen, and the pod in which it runs.
 make_load_pod() {
-    command -v go >/dev/null || die "a Go toolchain is missing, which builds the load generator"
-    (cd "$TRIALS/../probe" && CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -o "$WORK/probe" .)
-    "$CLUSTER" image probe "$WORK/probe:/probe" >/dev/null
+    command -v go >/dev/null || die "a Go toolchain is missing; it builds the load generator"
+    (cd "$TRIALS/../loadgen" && CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -o "$WORK/loadgen" .)
+    "$CLUSTER" image loadgen "$WORK/loadgen:/loadgen" >/dev/null
     kube delete pod load --ignore-not-found --grace-period=1 >/dev/null 2>&1
     kube apply -f - >/dev/null <<'END'
 apiVersion: v1
@@ -17,40 +17,41 @@ spec:
   terminationGracePeriodSeconds: 0
   automountServiceAccountToken: false
   containers:
-  - {name: load, image: "localhost/probe:1", imagePullPolicy: Never, command: [/probe, -idle]}
+  - {name: load, image: "localhost/loadgen:1", imagePullPolicy: Never, command: [/loadgen, -idle]}
 END
     kube wait --for=condition=Ready pod/load --timeout=30s >/dev/null
 }
 
-# start_load NAME ARGUMENT...: begins to ask, until end_load. Each mark ends a window and names the next.
+# start_load NAME ARGUMENT...: sends queries until stop_load. Each mark ends a window and names the
+# next.
 start_load() {
     local name=$1 fd
     shift
     rm -f "$WORK/$name.marks"
     mkfifo "$WORK/$name.marks"
     (
-        # Held open here, the marks of another load would not end when that one is told to.
+        # Otherwise this process would keep the FIFO of another load open after its end.
         for fd in "${load_marks[@]}"; do exec {fd}>&-; done
-        kube exec -i load -- /probe -json -marks "$@" <"$WORK/$name.marks" >"$WORK/$name.json" 2>"$WORK/$name.err"
+        kube exec -i load -- /loadgen -json -marks "$@" <"$WORK/$name.marks" >"$WORK/$name.json" 2>"$WORK/$name.err"
     ) &
     load_process[$name]=$!
     exec {fd}>"$WORK/$name.marks"
     load_marks[$name]=$fd
 }
 
-mark() { # mark NAME WINDOW
+mark_window() { # mark_window NAME WINDOW
     kill -0 "${load_process[$1]}" 2>/dev/null || die "the load generator has ended: $(<"$WORK/$1.err")"
     echo "$2" >&"${load_marks[$1]}"
 }
 
-end_load() { # end_load NAME: returns when all is reported
+stop_load() { # stop_load NAME: returns when all results are written
     local fd=${load_marks[$1]}
     exec {fd}>&-
     wait "${load_process[$1]}" || die "the load generator failed: $(<"$WORK/$1.err")"
     unset "load_marks[$1]" "load_process[$1]"
 }
 
-end_all_loads() {
+stop_all_loads() {
     local name fd
     for name in "${!load_marks[@]}"; do
         fd=${load_marks[$name]}
@@ -59,32 +60,32 @@ end_all_loads() {
     done
 }
 
-await_window() { # await_window NAME WINDOW: a window is reported when the last of its questions is settled
+await_window() { # await_window NAME WINDOW: a window is reported when its last query is complete
     eventually 10 grep -q "\"window\":\"$2\"" "$WORK/$1.json" || die "no report of the load's window $2: $(<"$WORK/$1.err")"
 }
 
-figure() { # figure NAME WINDOW STREAM NAMES FIELD
-    grep -F "\"window\":\"$2\",\"stream\":\"$3\",\"names\":\"$4\"" "$WORK/$1.json" | sed -nE "s/.*\"$5\":(-?[0-9.]+).*/\1/p"
+load_stat() { # load_stat NAME WINDOW TRANSPORT NAMES FIELD
+    grep -F "\"window\":\"$2\",\"transport\":\"$3\",\"names\":\"$4\"" "$WORK/$1.json" | sed -nE "s/.*\"$5\":(-?[0-9.]+).*/\1/p"
 }
 
-# total NAME FIELD WINDOW...: over both streams and these windows.
-total() {
-    local name=$1 field=$2 window sum=0 value stream
+# load_total NAME FIELD WINDOW...: sum over both transports and these windows.
+load_total() {
+    local name=$1 field=$2 window sum=0 value transport
     shift 2
     for window; do
-        for stream in udp tcp; do
-            value=$(figure "$name" "$window" "$stream" all "$field")
+        for transport in udp tcp; do
+            value=$(load_stat "$name" "$window" "$transport" all "$field")
             sum=$((sum + ${value:-0}))
         done
     done
     echo "$sum"
 }
 
-# worst NAME FIELD WINDOW...: the largest over both streams and these windows.
-worst() {
-    local name=$1 field=$2 window stream
+# load_max NAME FIELD WINDOW...: maximum over both transports and these windows.
+load_max() {
+    local name=$1 field=$2 window transport
     shift 2
     for window; do
-        for stream in udp tcp; do figure "$name" "$window" "$stream" all "$field"; done
+        for transport in udp tcp; do load_stat "$name" "$window" "$transport" all "$field"; done
     done | sort -n | tail -n 1
 }

@@ -1,15 +1,16 @@
 # shellcheck shell=bash
-# What is tried: our DaemonSet as shipped, or an incumbent in the official add-on's manifest. Sourced by trial.sh.
+# Test subjects: our DaemonSet as shipped, or an incumbent with the official add-on's manifest.
+# Sourced by trial.sh.
 
-# The subjects for which there is a binary.
-subjects_at_hand() {
+# The subjects with a binary.
+available_subjects() {
     echo ours
     [[ -z ${NODE_CACHE:-} ]] || echo node-cache
     [[ -z ${NODE_LOCAL_DNS:-} ]] || echo node-local-dns
 }
 
-# choose SUBJECT: sets daemonset and process, its name as ps shows it.
-choose() {
+# select_subject SUBJECT: sets daemonset and process, the process name.
+select_subject() {
     subject=$1
     case $subject in
     ours) daemonset=nodelocaldns process=nodelocaldns ;;
@@ -25,7 +26,7 @@ incumbent_binary() { # incumbent_binary SUBJECT
     echo "$path"
 }
 
-# incumbent_image SUBJECT: with iptables and all it needs; prints its name.
+# incumbent_image SUBJECT: with iptables and its libraries; prints its name.
 incumbent_image() {
     local binary
     binary=$(incumbent_binary "$1")
@@ -35,7 +36,7 @@ incumbent_image() {
 }
 
 has_dummy() {
-    inside ip link add trial-dummy type dummy 2>/dev/null && inside ip link delete trial-dummy
+    in_cluster ip link add trial-dummy type dummy 2>/dev/null && in_cluster ip link delete trial-dummy
 }
 
 addon() { # addon IMAGE: the official manifest
@@ -44,9 +45,10 @@ addon() { # addon IMAGE: the official manifest
     sed "${drop[@]}" -e "s|IMAGE|$1|" "$TRIALS/addon.yaml"
 }
 
-# install SUBJECT: as an operator does it, until it serves. With KEEP, what serves already is tried, and remains.
+# install SUBJECT: as an operator installs it; waits until it serves. With KEEP, an installation
+# that serves already is used, and kept.
 install() {
-    choose "$1"
+    select_subject "$1"
     if [[ -n ${KEEP:-} ]] && rolled_out 5 && serves "$LOCAL_IP"; then return; fi
     if [[ $1 == ours ]]; then
         "$CLUSTER" apply >/dev/null
@@ -57,36 +59,36 @@ install() {
     eventually 20 serves "$LOCAL_IP" || die "$1 does not answer on $LOCAL_IP"
 }
 
-remove() { # the chosen subject, with all that its manifest made
+remove() { # the selected subject, with all objects of its manifest
     [[ -z ${KEEP:-} ]] || return 0
     if [[ $subject == ours ]]; then
         "$CLUSTER" in kubectl delete --kustomize "$TRIALS/../../../daemonset/overlays/kubespray" >/dev/null
     else
         kube delete -f "$TRIALS/addon.yaml" >/dev/null
     fi
-    eventually 60 no_pods || die "pods of $subject do not end"
-    # What the add-on's init container made, an incumbent that was killed leaves behind; ours leaves nothing, or a trial says so.
-    [[ $subject == ours ]] || inside ip link delete nodelocaldns 2>/dev/null || true
+    eventually 60 no_pods || die "pods of $subject do not terminate"
+    # A killed incumbent leaves the link of the add-on's init container; ours leaves nothing.
+    [[ $subject == ours ]] || in_cluster ip link delete nodelocaldns 2>/dev/null || true
 }
 
 no_pods() { [[ -z $(pods) ]]; }
 pods() { system get pods --selector k8s-app=node-local-dns --output jsonpath='{range .items[*]}{.metadata.name}{"\n"}{end}'; }
-serves() { inside dig +tries=1 +timeout=1 +short "@$1" 10-0-0-1.default.pod.cluster.local | grep -qx 10.0.0.1; }
+serves() { in_cluster dig +tries=1 +timeout=1 +short "@$1" 10-0-0-1.default.pod.cluster.local | grep -qx 10.0.0.1; }
 rolled_out() { system rollout status "daemonset/$daemonset" --timeout="$1s" >/dev/null; }
-# The oldest, when two run side by side.
-process_number() { inside pgrep --exact --oldest "$process"; }
+# PID of the oldest process, if two run side by side.
+process_number() { in_cluster pgrep --exact --oldest "$process"; }
 
-metrics() { inside busybox wget -qO- http://127.0.0.1:9253/metrics; }
+metrics() { in_cluster busybox wget -qO- http://127.0.0.1:9253/metrics; }
 
-# cache_counters: hits and requests until now, of all caches, and since when the process counts.
+# cache_counters: hits and requests of all caches, and the start time of the process.
 cache_counters() {
     metrics | awk '/^coredns_cache_hits_total[{ ]/ { hits += $NF } /^coredns_cache_requests_total[{ ]/ { requests += $NF }
         /^process_start_time_seconds / { start = $NF } END { printf "%d %d %s\n", hits, requests, start }'
 }
 requests_of() { cut -d' ' -f2 <<<"$1"; }
 
-# hit_ratio COUNTERS COUNTERS: between two moments, in per cent. Those of another process are counted from its start: it
-# has to know at once what the one before knew.
+# hit_ratio COUNTERS COUNTERS: between two samples, in per cent. A new process is counted from its
+# start: it must have its predecessor's entries at once.
 hit_ratio() {
     awk -v a="$1" -v b="$2" 'BEGIN { split(a, x); split(b, y); if (x[3] != y[3]) x[1] = x[2] = 0
         hits = y[1] - x[1]; all = y[2] - x[2]; if (all > 0) printf "%.2f\n", 100 * hits / all; else print "-" }'

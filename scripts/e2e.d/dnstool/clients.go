@@ -107,8 +107,8 @@ func burst(server string, number int, pattern string) *tally {
 	return t
 }
 
-// pipeline sends all queries in one write on a TCP connection and returns the names in the order of the
-// responses.
+// pipeline sends all queries in one write on a TCP connection and returns the names in the order of
+// the responses.
 func pipeline(server string, names []string) ([]string, error) {
 	connection, err := net.DialTimeout("tcp", net.JoinHostPort(server, "53"), timeout)
 	if err != nil {

@@ -11,8 +11,8 @@ import (
 
 var slowName = regexp.MustCompile(`^n([0-9]{1,3})\.after([0-9]{1,4})ms\.`)
 
-// serveSlowly answers n7.after300ms.ANYTHING with the address 10.233.20.7 after 300 ms, and prints each
-// query when it arrives.
+// serveSlowly answers n7.after300ms.ANYTHING with the address 10.233.20.7 after 300 ms, and prints
+// each query when it arrives.
 func serveSlowly(address string) error {
 	socket, err := net.ListenPacket("udp", address)
 	if err != nil {

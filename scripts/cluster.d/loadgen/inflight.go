@@ -11,113 +11,114 @@ import (
 	"time"
 )
 
-type stream uint8
+type transport uint8
 
 const (
-	udp stream = iota
+	udp transport = iota
 	tcp
 )
 
-func (s stream) String() string { return [...]string{"udp", "tcp"}[s] }
+func (s transport) String() string { return [...]string{"udp", "tcp"}[s] }
 
 type outcome uint8
 
 const (
 	waiting outcome = iota
 	answered
-	odd     // an answer that is an error or empty: every name asked for has an address
-	refused // ICMP, RST, or a connection closed without an answer
+	failed  // an error response or an empty one: every name has an address
+	refused // ICMP, RST, or a connection closed without a response
 	lost
 )
 
-// question and what became of it. Times are nanoseconds since 1970: the kernel's stamps on what arrives are.
-type question struct {
-	stream  stream
-	known   bool
-	outcome outcome
-	rcode   uint8
-	due     int64
-	sent    int64 // just before it was handed to the kernel
-	left    int64 // just after
-	done    int64
-	read    int64 // when this program came to read the answer
+// query and its outcome. Times are nanoseconds since 1970, as are the kernel's receive timestamps.
+type query struct {
+	transport transport
+	known     bool
+	outcome   outcome
+	rcode     uint8
+	due       int64
+	sent      int64 // before the send call
+	left      int64 // after the send call
+	done      int64
+	read      int64 // when this program read the response
 }
 
 type window struct {
-	name      string
-	began     int64
-	ended     int64 // 0 while it is the current one
-	questions []*question
-	open      int
+	name    string
+	began   int64
+	ended   int64 // 0 while it is the current one
+	queries []*query
+	open    int
 }
 
 type connection struct {
-	question *question
+	query    *query
 	window   *window
-	asked    []byte // behind its length in octets, as TCP wants it
+	request  []byte // with the length prefix of TCP
 	received []byte
 	fd       int
 }
 
-// desk holds the open questions. Senders add to it, one thread receives; both hold the mutex only for a system
-// call or two.
-type desk struct {
+// inflight holds the queries in flight. Senders add to it, one thread receives; both hold the mutex
+// for one or two system calls only.
+type inflight struct {
 	mutex   sync.Mutex
 	epoll   int
 	wait    time.Duration
 	sockets map[int]*connection
-	lines   [2][]*connection // in the order of their deadlines
+	queues  [2][]*connection // by deadline
 	windows []*window
 	closed  bool
 	broken  error
 	changed chan struct{}
 }
 
-func newDesk(wait time.Duration) (*desk, error) {
+func newInflight(wait time.Duration) (*inflight, error) {
 	epoll, err := syscall.EpollCreate1(syscall.EPOLL_CLOEXEC)
 	if err != nil {
 		return nil, err
 	}
-	return &desk{epoll: epoll, wait: wait, sockets: map[int]*connection{}, changed: make(chan struct{}, 1)}, nil
+	return &inflight{epoll: epoll, wait: wait, sockets: map[int]*connection{}, changed: make(chan struct{}, 1)}, nil
 }
 
-// open begins a window, and so ends the one before.
-func (d *desk) open(name string, now time.Time) {
+// open begins a window and ends the previous one.
+func (d *inflight) open(name string, now time.Time) {
 	d.mutex.Lock()
 	defer d.mutex.Unlock()
 	d.end(now)
 	d.windows = append(d.windows, &window{name: name, began: now.UnixNano()})
 }
 
-func (d *desk) close(now time.Time) {
+func (d *inflight) close(now time.Time) {
 	d.mutex.Lock()
 	defer d.mutex.Unlock()
 	d.end(now)
 	d.closed = true
 }
 
-func (d *desk) end(now time.Time) {
+func (d *inflight) end(now time.Time) {
 	if n := len(d.windows); n > 0 {
 		d.windows[n-1].ended = now.UnixNano()
 	}
-	d.tell()
+	d.notify()
 }
 
-func (d *desk) tell() {
+func (d *inflight) notify() {
 	select {
 	case d.changed <- struct{}{}:
 	default:
 	}
 }
 
-func (d *desk) failure() error {
+func (d *inflight) failure() error {
 	d.mutex.Lock()
 	defer d.mutex.Unlock()
 	return d.broken
 }
 
-// settled takes the oldest window once nothing of it is open; more is false after the last.
-func (d *desk) settled() (w *window, more bool) {
+// completed removes the oldest window when all its queries are complete; more is false after the
+// last.
+func (d *inflight) completed() (w *window, more bool) {
 	d.mutex.Lock()
 	defer d.mutex.Unlock()
 	if len(d.windows) == 0 {
@@ -130,44 +131,44 @@ func (d *desk) settled() (w *window, more bool) {
 	return w, true
 }
 
-func (d *desk) ask(server netip.AddrPort, s stream, name string, known bool, due time.Time) {
+func (d *inflight) send(server netip.AddrPort, s transport, name string, known bool, due time.Time) {
 	d.mutex.Lock()
 	defer d.mutex.Unlock()
 	w := d.windows[len(d.windows)-1]
-	q := &question{stream: s, known: known, due: due.UnixNano()}
-	w.questions = append(w.questions, q)
-	c := &connection{question: q, window: w, fd: -1}
-	message := query(name, uint16(len(w.questions)))
-	c.asked = append(binary.BigEndian.AppendUint16(nil, uint16(len(message))), message...)
+	q := &query{transport: s, known: known, due: due.UnixNano()}
+	w.queries = append(w.queries, q)
+	c := &connection{query: q, window: w, fd: -1}
+	message := encodeQuery(name, uint16(len(w.queries)))
+	c.request = append(binary.BigEndian.AppendUint16(nil, uint16(len(message))), message...)
 	w.open++
 	q.sent = time.Now().UnixNano()
 	err := d.dial(c, server)
 	q.left = time.Now().UnixNano()
 	if err != nil {
-		d.settle(c, refused, time.Now().UnixNano())
+		d.complete(c, refused, time.Now().UnixNano())
 		return
 	}
 	d.sockets[c.fd] = c
-	d.lines[s] = append(d.lines[s], c)
+	d.queues[s] = append(d.queues[s], c)
 }
 
-func (d *desk) dial(c *connection, server netip.AddrPort) error {
+func (d *inflight) dial(c *connection, server netip.AddrPort) error {
 	family, kind := syscall.AF_INET, syscall.SOCK_DGRAM
 	var to syscall.Sockaddr = &syscall.SockaddrInet4{Port: int(server.Port()), Addr: server.Addr().Unmap().As4()}
 	if server.Addr().Unmap().Is6() {
 		family, to = syscall.AF_INET6, &syscall.SockaddrInet6{Port: int(server.Port()), Addr: server.Addr().As16()}
 	}
-	if c.question.stream == tcp {
+	if c.query.transport == tcp {
 		kind = syscall.SOCK_STREAM
 	}
 	fd, err := syscall.Socket(family, kind|syscall.SOCK_NONBLOCK|syscall.SOCK_CLOEXEC, 0)
 	if err != nil {
-		d.broken = fmt.Errorf("no socket: %w", err)
+		d.broken = fmt.Errorf("socket: %w", err)
 		return err
 	}
 	c.fd = fd
 	events := uint32(syscall.EPOLLIN)
-	if c.question.stream == tcp {
+	if c.query.transport == tcp {
 		events |= syscall.EPOLLOUT
 		if err = syscall.Connect(fd, to); errors.Is(err, syscall.EINPROGRESS) {
 			err = nil
@@ -177,7 +178,7 @@ func (d *desk) dial(c *connection, server netip.AddrPort) error {
 			err = syscall.Connect(fd, to)
 		}
 		if err == nil {
-			_, err = syscall.Write(fd, c.asked[2:])
+			_, err = syscall.Write(fd, c.request[2:])
 		}
 	}
 	if err == nil {
@@ -191,7 +192,7 @@ func (d *desk) dial(c *connection, server netip.AddrPort) error {
 }
 
 // receive never returns.
-func (d *desk) receive() {
+func (d *inflight) receive() {
 	runtime.LockOSThread()
 	events := make([]syscall.EpollEvent, 64)
 	for {
@@ -210,27 +211,27 @@ func (d *desk) receive() {
 	}
 }
 
-func (d *desk) expire(now int64) {
-	for s, line := range d.lines {
+func (d *inflight) expire(now int64) {
+	for s, queue := range d.queues {
 		n := 0
-		for n < len(line) && (line[n].question.outcome != waiting || now-line[n].question.sent >= int64(d.wait)) {
-			if c := line[n]; c.question.outcome == waiting {
-				d.settle(c, lost, c.question.sent+int64(d.wait))
+		for n < len(queue) && (queue[n].query.outcome != waiting || now-queue[n].query.sent >= int64(d.wait)) {
+			if c := queue[n]; c.query.outcome == waiting {
+				d.complete(c, lost, c.query.sent+int64(d.wait))
 			}
 			n++
 		}
-		d.lines[s] = line[n:]
+		d.queues[s] = queue[n:]
 	}
 }
 
-func (d *desk) event(c *connection, events uint32) {
-	if c.question.stream == udp {
+func (d *inflight) event(c *connection, events uint32) {
+	if c.query.transport == udp {
 		d.readDatagram(c)
 		return
 	}
 	if c.received == nil && events&syscall.EPOLLOUT != 0 && events&(syscall.EPOLLERR|syscall.EPOLLHUP) == 0 {
-		if _, err := syscall.Write(c.fd, c.asked); err != nil {
-			d.settle(c, refused, time.Now().UnixNano())
+		if _, err := syscall.Write(c.fd, c.request); err != nil {
+			d.complete(c, refused, time.Now().UnixNano())
 			return
 		}
 		c.received = []byte{}
@@ -241,7 +242,7 @@ func (d *desk) event(c *connection, events uint32) {
 	}
 }
 
-func (d *desk) readDatagram(c *connection) {
+func (d *inflight) readDatagram(c *connection) {
 	var buffer [2048]byte
 	var control [128]byte
 	n, cn, _, _, err := syscall.Recvmsg(c.fd, buffer[:], control[:], 0)
@@ -249,20 +250,20 @@ func (d *desk) readDatagram(c *connection) {
 		return
 	}
 	if err != nil {
-		d.settle(c, refused, time.Now().UnixNano())
+		d.complete(c, refused, time.Now().UnixNano())
 		return
 	}
-	d.judge(c, buffer[:n], stamp(control[:cn]))
+	d.receiveResponse(c, buffer[:n], stamp(control[:cn]))
 }
 
-func (d *desk) readStream(c *connection) {
+func (d *inflight) readStream(c *connection) {
 	var buffer [2048]byte
 	n, err := syscall.Read(c.fd, buffer[:])
 	if errors.Is(err, syscall.EAGAIN) || errors.Is(err, syscall.EINTR) {
 		return
 	}
 	if n <= 0 || err != nil {
-		d.settle(c, refused, time.Now().UnixNano())
+		d.complete(c, refused, time.Now().UnixNano())
 		return
 	}
 	c.received = append(c.received, buffer[:n]...)
@@ -270,38 +271,39 @@ func (d *desk) readStream(c *connection) {
 		return
 	}
 	if length := int(binary.BigEndian.Uint16(c.received)); len(c.received) >= 2+length {
-		d.judge(c, c.received[2:2+length], time.Now().UnixNano())
+		d.receiveResponse(c, c.received[2:2+length], time.Now().UnixNano())
 	}
 }
 
-// judge a message; one that answers something else is passed over, as a resolver would.
-func (d *desk) judge(c *connection, message []byte, arrived int64) {
-	ours, rcode, records := verdict(message, c.asked[2:])
-	if !ours {
+// receiveResponse classifies a message and ignores mismatched ones, as a resolver does.
+func (d *inflight) receiveResponse(c *connection, message []byte, arrived int64) {
+	matches, rcode, records := matchResponse(message, c.request[2:])
+	if !matches {
 		return
 	}
-	c.question.rcode = rcode
-	c.question.read = time.Now().UnixNano()
-	what := answered
+	c.query.rcode = rcode
+	c.query.read = time.Now().UnixNano()
+	result := answered
 	if rcode != 0 || !records {
-		what = odd
+		result = failed
 	}
-	d.settle(c, what, arrived)
+	d.complete(c, result, arrived)
 }
 
-func (d *desk) settle(c *connection, what outcome, at int64) {
+func (d *inflight) complete(c *connection, result outcome, at int64) {
 	if c.fd >= 0 {
 		delete(d.sockets, c.fd)
 		syscall.Close(c.fd)
 	}
-	c.question.outcome, c.question.done = what, at
+	c.query.outcome, c.query.done = result, at
 	c.window.open--
 	if c.window.open == 0 && c.window.ended != 0 {
-		d.tell()
+		d.notify()
 	}
 }
 
-// stamp is the kernel's time of arrival (SO_TIMESTAMPNS): a client that waits for the processor does not make the server slow.
+// stamp is the kernel's receive timestamp (SO_TIMESTAMPNS): scheduling delay of this client is not
+// counted as latency of the server.
 func stamp(control []byte) int64 {
 	messages, err := syscall.ParseSocketControlMessage(control)
 	if err == nil {

@@ -7,10 +7,11 @@ import (
 	"time"
 )
 
-// steady calls ask at a fixed rate until length is over (0: never) or stop is set. What it missed while it was not
-// given the processor it catches up on at once: the rate is kept, and each question knows when it was due.
-func steady(rate int, length time.Duration, begin time.Time, stop *atomic.Bool, ask func(int, time.Time)) {
-	// A thread of its own sleeps in the kernel; Go's timers are only good to a millisecond when nothing else runs.
+// sendAtRate calls send at a fixed rate for length (0: unlimited) or until stop is set. Calls
+// missed while it was not scheduled are made up at once: the rate is kept, and each query has its
+// due time.
+func sendAtRate(rate int, length time.Duration, begin time.Time, stop *atomic.Bool, send func(int, time.Time)) {
+	// nanosleep on a dedicated thread: Go's timers are accurate to a millisecond only.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	for i := 0; ; i++ {
@@ -23,15 +24,16 @@ func steady(rate int, length time.Duration, begin time.Time, stop *atomic.Bool, 
 		if stop.Load() {
 			return
 		}
-		ask(i, due)
+		send(i, due)
 	}
 }
 
-func pace(count int, length time.Duration, ask func(int)) {
+// spread calls send count times, evenly over length.
+func spread(count int, length time.Duration, send func(int)) {
 	begin := time.Now()
 	for i := range count {
 		sleepUntil(begin.Add(length * time.Duration(i) / time.Duration(count)))
-		ask(i)
+		send(i)
 	}
 	sleepUntil(begin.Add(length))
 }

@@ -6,17 +6,17 @@ import (
 	"strings"
 )
 
-// names of which every other is one of a fixed set and every other was never asked before; of either kind, half
-// are outside names and half names of the cluster, which take different ways upstream.
+// names alternate between a fixed set and new ones; half of each are external names, half names of
+// the cluster, which have different upstreams.
 type names struct {
 	set     int
 	outside string
 	cluster string
-	fresh   uint32 // where this run begins to count new names
+	fresh   uint32 // first number of the new names
 }
 
-// of the i-th question of a stream: its name, and whether that is of the fixed set.
-func (n names) of(i int, s stream) (string, bool) {
+// of returns the name of the i-th query of a transport, and whether it is in the fixed set.
+func (n names) of(i int, s transport) (string, bool) {
 	if i%2 == 0 {
 		return n.known(i / 2 % n.set), true
 	}
@@ -39,8 +39,8 @@ func (n names) pod(address uint32) string {
 	return fmt.Sprintf("%d-%d-%d-%d.%s.", b[0], b[1], b[2], b[3], n.cluster)
 }
 
-// query is a DNS message that asks for the A records of name, recursion desired (RFC 1035, 4.1).
-func query(name string, id uint16) []byte {
+// encodeQuery encodes a query for the A records of name with RD set (RFC 1035 section 4.1).
+func encodeQuery(name string, id uint16) []byte {
 	b := binary.BigEndian.AppendUint16(nil, id)
 	b = append(b, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0)
 	for _, label := range strings.Split(strings.TrimSuffix(name, "."), ".") {
@@ -49,12 +49,13 @@ func query(name string, id uint16) []byte {
 	return append(b, 0, 0, 1, 0, 1)
 }
 
-// verdict on a message: is it the answer to asked, with which RCODE, and does it hold a record?
-func verdict(message, asked []byte) (ours bool, rcode uint8, records bool) {
-	if len(message) < len(asked) || message[2]&0x80 == 0 || message[0] != asked[0] || message[1] != asked[1] {
+// matchResponse returns whether a message is the response to request, its RCODE, and whether it has
+// an answer.
+func matchResponse(message, request []byte) (matches bool, rcode uint8, records bool) {
+	if len(message) < len(request) || message[2]&0x80 == 0 || message[0] != request[0] || message[1] != request[1] {
 		return false, 0, false
 	}
-	if !strings.EqualFold(string(message[12:len(asked)]), string(asked[12:])) {
+	if !strings.EqualFold(string(message[12:len(request)]), string(request[12:])) {
 		return false, 0, false
 	}
 	return true, message[3] & 15, binary.BigEndian.Uint16(message[6:]) > 0

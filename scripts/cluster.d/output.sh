@@ -1,9 +1,9 @@
 # shellcheck shell=bash
-# Where the time goes, what fails, and waiting with a bound.
+# Progress output, failures, bounded waiting, and expectations.
 
 BEGAN=${EPOCHREALTIME//[!0-9]/}
 
-say() { # say WHAT: with the seconds since the start
+log() { # log WHAT: with the seconds since start
     local tenths=$(((${EPOCHREALTIME//[!0-9]/} - BEGAN) / 100000))
     printf '%4d.%d s  %s\n' $((tenths / 10)) $((tenths % 10)) "$*"
 }
@@ -13,18 +13,19 @@ fail() {
     exit 1
 }
 
-# wait_for SECONDS COMMAND...: until it succeeds; gives up at once when the cluster's first process is gone.
+# wait_for SECONDS COMMAND...: retries until it succeeds; fails at once when the cluster has
+# stopped.
 wait_for() {
     local deadline=$((SECONDS + $1))
     shift
     until "$@" >/dev/null 2>&1; do
-        is_running || fail_with_log "the cluster has ended while waiting for: $*"
-        ((SECONDS < deadline)) || fail_with_log "gave up waiting for: $*"
+        is_running || fail_with_log "the cluster has stopped while waiting for: $*"
+        ((SECONDS < deadline)) || fail_with_log "timed out waiting for: $*"
         sleep 0.1
     done
 }
 
-# The logs go with the state folder, so their ends are shown before.
+# The logs are removed with the state folder, so their last lines are printed.
 fail_with_log() {
     local log
     for log in "$LOG"/*.log; do
@@ -38,7 +39,7 @@ fail_with_log() {
 passed=0
 failed=0
 
-# expect WHAT EXPECTED RECEIVED: one line, and the difference when there is one.
+# expect WHAT EXPECTED RECEIVED: prints one line, and both values if they differ.
 expect() {
     if [[ $2 == "$3" ]]; then
         passed=$((passed + 1))
@@ -49,10 +50,10 @@ expect() {
     fi
 }
 
-# show COMMAND...: as typed in the client pod, with what it says.
+# show COMMAND...: runs it in the client pod and prints command and output.
 show() {
     echo "client\$ $*"
     in_client "$@" 2>&1 | sed 's/^/    /' || true
 }
 
-in_client() { inside kubectl exec client -- "$@"; }
+in_client() { in_cluster kubectl exec client -- "$@"; }
