@@ -8,9 +8,9 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 )
 
-// The base is the official add-on object for object, and so are the overlays with other addresses; that of kubespray
-// is kubespray's set plus the metrics Service.
-func TestRendersTheAddOnsObjects(t *testing.T) {
+// The base and the overlays with other addresses have the objects of the official add-on; that of
+// kubespray has kubespray's objects and the metrics Service.
+func TestRendersTheObjectsOfTheAddOn(t *testing.T) {
 	addOn := []string{
 		"ConfigMap/node-local-dns", "DaemonSet/node-local-dns", "Service/kube-dns-upstream",
 		"Service/node-local-dns", "ServiceAccount/node-local-dns",
@@ -54,15 +54,15 @@ func TestRendersTheAddOnsObjects(t *testing.T) {
 	}
 }
 
-// Each row breaks one thing in the base; the fault names the file and the field.
-func TestRefusesBrokenManifests(t *testing.T) {
+// Each row breaks one value in the base; the fault names the file and the field.
+func TestRejectsBrokenManifests(t *testing.T) {
 	rows := []struct{ file, text, broken, fault string }{
 		{"daemonset.yaml", "hostNetwork: true", "hostNetworks: true", `base/daemonset.yaml: DaemonSet node-local-dns: strict decoding error: unknown field "spec.template.spec.hostNetworks"`},
 		{"daemonset.yaml", "hostNetwork: true", "hostNetwork: once", "spec.template.spec.hostNetwork"},
 		{"daemonset.yaml", "memory: 128Mi", "memory: 128 MB", `spec.template.spec.containers[0].resources.limits.memory: Invalid value: "128 MB"`},
 		{"daemonset.yaml", "memory: 128Mi", "memory: 56Mi", "resources.requests[memory]: Invalid value"},
-		{"daemonset.yaml", "memory: 128Mi", "memory: 40Mi", `resources.limits.memory: Invalid value: "40Mi": the daemon may come to`},
-		{"daemonset.yaml", "args:\n", "args:\n        - -cache-bytes\n        - 100Mi\n", `resources.limits.memory: Invalid value: "128Mi": the daemon may come to 132Mi`},
+		{"daemonset.yaml", "memory: 128Mi", "memory: 40Mi", `resources.limits.memory: Invalid value: "40Mi": the daemon may use`},
+		{"daemonset.yaml", "args:\n", "args:\n        - -cache-bytes\n        - 100Mi\n", `resources.limits.memory: Invalid value: "128Mi": the daemon may use 132Mi`},
 		{"daemonset.yaml", "memory: 64Mi", "ephemeral-storage: 1Mi", "resources.requests.memory: Required value"},
 		{"daemonset.yaml", "limits:\n            memory: 128Mi", "limits: {}", "resources.limits.memory: Required value"},
 		{"daemonset.yaml", "matchLabels:\n      k8s-app: node-local-dns", "matchLabels:\n      k8s-app: other", "spec.template.metadata.labels: Invalid value"},
@@ -70,14 +70,14 @@ func TestRefusesBrokenManifests(t *testing.T) {
 		{"daemonset.yaml", "path: /health\n            port: 8080", "path: /health\n            port: 80800", "livenessProbe.httpGet.port: Invalid value: 80800"},
 		{"daemonset.yaml", "path: /ready", "path: /", "readinessProbe.httpGet.path: Invalid value"},
 		{"daemonset.yaml", "host: 169.254.20.10", "host: 127.0.0.1", "readinessProbe.httpGet: Invalid value: \"127.0.0.1:8181\""},
-		{"daemonset.yaml", "          exec:\n            command:\n            - /nodelocaldns\n            - -probe\n", "          httpGet:\n            path: /ready\n            port: 8181\n", "startupProbe.exec: Required value: asked by address, the pod before this one would answer"},
+		{"daemonset.yaml", "          exec:\n            command:\n            - /nodelocaldns\n            - -probe\n", "          httpGet:\n            path: /ready\n            port: 8181\n", "startupProbe.exec: Required value: an HTTP probe would be answered by the predecessor"},
 		{"daemonset.yaml", "- -probe\n", "- -version\n", "startupProbe.exec.command: Invalid value"},
 		{"daemonset.yaml", "args:\n", "args:\n        - -handover-dir\n        - /run/other\n", "/nodelocaldns -probe -handover-dir /run/other is expected"},
 		{"daemonset.yaml", "          terminationGracePeriodSeconds: 5\n", "", "livenessProbe.terminationGracePeriodSeconds: Required value"},
-		{"daemonset.yaml", "terminationGracePeriodSeconds: 15", "terminationGracePeriodSeconds: 5", "spec.terminationGracePeriodSeconds: Invalid value: 5: the daemon takes up to 5s to end"},
-		{"Corefile", "health 169.254.20.10:8080", "health 169.254.20.10:8080 {\n        lameduck 10s\n    }", "the daemon takes up to 15s to end"},
+		{"daemonset.yaml", "terminationGracePeriodSeconds: 15", "terminationGracePeriodSeconds: 5", "spec.terminationGracePeriodSeconds: Invalid value: 5: the daemon takes up to 5s to exit"},
+		{"Corefile", "health 169.254.20.10:8080", "health 169.254.20.10:8080 {\n        lameduck 10s\n    }", "the daemon takes up to 15s to exit"},
 		{"daemonset.yaml", "maxUnavailable: 0", "maxUnavailable: ten", "rollingUpdate.maxUnavailable: Invalid value"},
-		{"daemonset.yaml", "maxUnavailable: 0", "maxUnavailable: 10%", "rollingUpdate.maxUnavailable: Required value: 0, or a node goes without"},
+		{"daemonset.yaml", "maxUnavailable: 0", "maxUnavailable: 10%", "rollingUpdate.maxUnavailable: Required value: 0, or a node is without DNS"},
 		{"daemonset.yaml", "      maxSurge: 1\n", "", "rollingUpdate.maxSurge: Required value"},
 		{"daemonset.yaml", "type: RollingUpdate", "type: OnDelete", "updateStrategy.type: Unsupported value"},
 		{"daemonset.yaml", "minReadySeconds: 3", "minReadySeconds: 0", "minReadySeconds: Required value"},
@@ -99,10 +99,10 @@ func TestRefusesBrokenManifests(t *testing.T) {
 		{"daemonset.yaml", "- 169.254.20.10\n", "- 169.254.20.11\n", "args[-localip]: Invalid value"},
 		{"daemonset.yaml", "- kube-dns-upstream\n", "- kube-dns\n", "args[-upstreamsvc]: Invalid value"},
 		{"Corefile", "ready 169.254.20.10:8181", "ready", "the Corefile serves /ready on "},
-		{"Corefile", "ready 169.254.20.10:8181", "ready 127.0.0.1:8181", "the Corefile says ready 127.0.0.1:8181"},
+		{"Corefile", "ready 169.254.20.10:8181", "ready 127.0.0.1:8181", "the Corefile has ready 127.0.0.1:8181"},
 		{"Corefile", "    bind 169.254.20.10\n", "", "block cluster.local:53 has no bind"},
-		{"Corefile", "bind 169.254.20.10", "bind __PILLAR__LOCAL__DNS__", "nobody replaces this variable"},
-		{"Corefile", "prometheus :9253", "prometheus :9153", "the Corefile says prometheus :9153"},
+		{"Corefile", "bind 169.254.20.10", "bind __PILLAR__LOCAL__DNS__", "this variable is not replaced"},
+		{"Corefile", "prometheus :9253", "prometheus :9153", "the Corefile has prometheus :9153"},
 		{"metrics-service.yaml", "name: node-local-dns\n", "name: node.local.dns\n", "metadata.name: Invalid value"},
 		{"metrics-service.yaml", "targetPort: 9253", "targetPort: metrics", "spec.ports[0].targetPort: Invalid value"},
 		{"metrics-service.yaml", "selector:\n    k8s-app: node-local-dns", "selector:\n    k8s-app: other", "spec.selector: Invalid value"},
@@ -111,20 +111,20 @@ func TestRefusesBrokenManifests(t *testing.T) {
 		{"serviceaccount.yaml", "apiVersion: v1", "apiVersion: v2", `no kind "ServiceAccount" is registered for version "v2"`},
 	}
 	for _, row := range rows {
-		t.Run(row.broken, func(t *testing.T) { refused(t, "base", "base/"+row.file, row.text, row.broken, row.fault) })
+		t.Run(row.broken, func(t *testing.T) { rejected(t, "base", "base/"+row.file, row.text, row.broken, row.fault) })
 	}
 }
 
-// Each row breaks what one overlay or component adds.
-func TestRefusesBrokenOverlays(t *testing.T) {
+// Each row breaks one value of an overlay or component.
+func TestRejectsBrokenOverlays(t *testing.T) {
 	rows := []struct{ directory, file, text, broken, fault string }{
 		{"overlays/kubespray", "overlays/kubespray/Corefile", "health 169.254.25.10:9254", "health 169.254.25.10:8080", "livenessProbe.httpGet: Invalid value"},
 		{"overlays/kubespray", "overlays/kubespray/daemonset.yaml", "host: 169.254.25.10", "host: 169.254.20.10", "readinessProbe.httpGet: Invalid value: \"169.254.20.10:8181\""},
-		{"overlays/addon", "overlays/addon/daemonset.yaml", "$(KUBE_DNS_SERVICE_HOST)", "$(KUBE_DNS_UPSTREAM_SERVICE_HOST)", "the cache would ask itself"},
+		{"overlays/addon", "overlays/addon/daemonset.yaml", "$(KUBE_DNS_SERVICE_HOST)", "$(KUBE_DNS_UPSTREAM_SERVICE_HOST)", "the cache would forward to itself"},
 		{"overlays/addon", "overlays/addon/daemonset.yaml", "$(KUBE_DNS_SERVICE_HOST)", "${KUBE_DNS_SERVICE_HOST}", "not an address"},
 		{"overlays/addon", "overlays/addon/daemonset.yaml", "path: Corefile.base", "path: Corefile", "args[-conf]: Not found"},
 		{"overlays/addon", "overlays/addon/Corefile.base", "bind __PILLAR__LOCAL__DNS__", "bind 169.254.20.10", "args[-localip]: Invalid value"},
-		{"overlays/addon", "overlays/addon/Corefile.base", "cluster.local:53", "__PILLAR__DNS__DOMAIN__:53", "nobody replaces this variable"},
+		{"overlays/addon", "overlays/addon/Corefile.base", "cluster.local:53", "__PILLAR__DNS__DOMAIN__:53", "this variable is not replaced"},
 		{"overlays/addon", "overlays/addon/Corefile.base", "__PILLAR__CLUSTER__DNS__", "{$KUBE_DNS_SERVICE_HOST}", "the Corefile substitutes KUBE_DNS_SERVICE_HOST"},
 		{"overlays/dualstack", "overlays/dualstack/Corefile", "bind 169.254.20.10 fd00:90de:d95::1", "bind 169.254.20.10", "args[-localip]: Invalid value"},
 		{"overlays/dualstack", "overlays/dualstack/daemonset.yaml", ",fd00:90de:d95::1", ",fd00:90de:d95::2", "args[-localip]: Invalid value"},
@@ -141,13 +141,13 @@ func TestRefusesBrokenOverlays(t *testing.T) {
 	}
 	for _, row := range rows {
 		t.Run(row.directory+" "+row.broken, func(t *testing.T) {
-			refused(t, row.directory, row.file, row.text, row.broken, row.fault)
+			rejected(t, row.directory, row.file, row.text, row.broken, row.fault)
 		})
 	}
 }
 
-// refused writes something else in the place of a text in one file, and expects a fault.
-func refused(t *testing.T, directory, file, text, broken, fault string) {
+// rejected replaces a text in one file and expects a fault.
+func rejected(t *testing.T, directory, file, text, broken, fault string) {
 	t.Helper()
 	files, err := load("..")
 	if err != nil {

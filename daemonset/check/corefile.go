@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// corefile is what a Corefile says about addresses. One directive a line, as in the files here; the daemon's own
-// parser is the judge of the grammar.
+// corefile has the addresses of a Corefile with one directive per line. The daemon's parser checks
+// the grammar.
 type corefile struct {
 	blocks      []block  // in the order of the file
 	health      string   // HOST:PORT of the first health directive
@@ -16,7 +16,7 @@ type corefile struct {
 	prometheus  string   // HOST:PORT of the first prometheus directive
 	lameduck    string   // the first lameduck, as it is written; empty if there is none
 	environment []string // names substituted as {$NAME}, each once
-	left        []string // words with a variable of the template that nobody replaces
+	unreplaced  []string // words with a template variable that is not replaced
 }
 
 // block is a server block: its first key, and the arguments of bind.
@@ -27,8 +27,8 @@ type block struct {
 
 var substitution = regexp.MustCompile(`\{\$([A-Za-z_][A-Za-z0-9_]*)\}`)
 
-// fill puts the values in the place of a template's variables, as the daemon does. The address of the upstream
-// Service stays a variable of the environment, which is where the daemon takes it from.
+// fill replaces a template's variables as the daemon does. The address of the upstream Service
+// becomes an environment variable, from which the daemon reads it.
 func fill(template string, local []string, variable string) string {
 	return strings.NewReplacer(
 		"__PILLAR__LOCAL__DNS__", strings.Join(local, " "),
@@ -53,7 +53,7 @@ func readCorefile(text string) corefile {
 		if depth == 0 {
 			facts.blocks = append(facts.blocks, block{key: words[0]})
 		}
-		facts.take(words)
+		facts.read(words)
 		switch words[len(words)-1] {
 		case "{":
 			depth++
@@ -64,11 +64,11 @@ func readCorefile(text string) corefile {
 	return facts
 }
 
-// take notes what one directive says.
-func (facts *corefile) take(words []string) {
+// read records one directive.
+func (facts *corefile) read(words []string) {
 	for _, word := range words {
 		if strings.Contains(word, "__PILLAR__") {
-			facts.left = addOnce(facts.left, word)
+			facts.unreplaced = addOnce(facts.unreplaced, word)
 		}
 	}
 	if len(words) < 2 {
@@ -89,8 +89,8 @@ func (facts *corefile) take(words []string) {
 	}
 }
 
-// leaving is how long the daemon may take to end: the lameduck, then the time in which open queries are answered.
-func (facts *corefile) leaving() (time.Duration, error) {
+// shutdownTime is the longest shutdown: the lameduck, then the time for queries in flight.
+func (facts *corefile) shutdownTime() (time.Duration, error) {
 	if facts.lameduck == "" {
 		return drain, nil
 	}
@@ -98,8 +98,8 @@ func (facts *corefile) leaving() (time.Duration, error) {
 	return lameduck + drain, err
 }
 
-// standIn is an address that takes the place of one that only the kubelet knows, so that two texts can be compared.
-var standIn = netip.MustParseAddr("192.0.2.10")
+// placeholderClusterIP stands for the ClusterIP that the kubelet inserts.
+var placeholderClusterIP = netip.MustParseAddr("192.0.2.10")
 
 func addOnce(list []string, word string) []string {
 	for _, known := range list {

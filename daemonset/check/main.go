@@ -1,10 +1,11 @@
-// Command check renders Kustomize directories and holds every object against the Kubernetes API types, without a
-// cluster: unknown fields and wrong types first, then the rules that the API server or this daemon would apply.
+// Command check renders Kustomize directories and validates every object against the Kubernetes API
+// types, without a cluster: unknown fields and wrong types, then the rules of the API server and of
+// this daemon.
 //
 // Usage: check ROOT DIRECTORY[+COMPONENT]...
 //
-// ROOT is the folder that holds base, overlays and components; each DIRECTORY, and the COMPONENT that is added to
-// it, are relative to it. Faults go to stderr, one a line; the exit status is 1 if there are any.
+// ROOT is the folder with base, overlays and components; DIRECTORY and COMPONENT are relative to
+// it. Faults go to stderr, one per line; the exit status is 1 if there are any.
 package main
 
 import (

@@ -10,7 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
 
-// serviceMonitor checks that it finds our headless Service and a port that this has.
+// serviceMonitor checks that it selects our headless Service and one of its ports.
 func (all manifest) serviceMonitor(monitor *monitoringv1.ServiceMonitor) field.ErrorList {
 	spec := field.NewPath("spec")
 	selector := labels.SelectorFromSet(monitor.Spec.Selector.MatchLabels)
@@ -29,7 +29,7 @@ func (all manifest) serviceMonitor(monitor *monitoringv1.ServiceMonitor) field.E
 	return append(found, field.Invalid(spec.Child("selector"), monitor.Spec.Selector.MatchLabels, "no Service has these labels"))
 }
 
-// podMonitor checks that it finds our pods, and does so without a declared port.
+// podMonitor checks that it selects our pods, without a declared port.
 func (all manifest) podMonitor(monitor *monitoringv1.PodMonitor) field.ErrorList {
 	spec := field.NewPath("spec")
 	var found field.ErrorList
@@ -46,10 +46,10 @@ func (all manifest) podMonitor(monitor *monitoringv1.PodMonitor) field.ErrorList
 	return found
 }
 
-// podEndpoint follows the relabelling of one endpoint for a pod address of each family.
+// podEndpoint applies the relabelling of one endpoint to a pod address of each family.
 func podEndpoint(at *field.Path, endpoint monitoringv1.PodMetricsEndpoint, port string) field.ErrorList {
 	if endpoint.Port != nil || endpoint.PortNumber != nil {
-		return field.ErrorList{field.Forbidden(at.Child("port"), "the pods declare no ports, so it finds none")}
+		return field.ErrorList{field.Forbidden(at.Child("port"), "the pods declare no ports, so none is found")}
 	}
 	var found field.ErrorList
 	for ip, wanted := range map[string]string{"192.0.2.1": "192.0.2.1:" + port, "2001:db8::1": "[2001:db8::1]:" + port} {
@@ -71,7 +71,7 @@ func podEndpoint(at *field.Path, endpoint monitoringv1.PodMetricsEndpoint, port 
 	return found
 }
 
-// relabelled is what a rule of action replace makes of a value; nothing if it does not match the whole of it.
+// relabelled applies a replace rule to a value; empty if it does not match the whole value.
 func relabelled(rule monitoringv1.RelabelConfig, value string) (string, error) {
 	pattern, err := regexp.Compile("^(?:" + rule.Regex + ")$")
 	if err != nil || rule.Replacement == nil {

@@ -11,14 +11,14 @@ import (
 )
 
 const (
-	// drain is how long the daemon answers open queries when it ends.
+	// drain is the time for queries in flight at shutdown.
 	drain = 5 * time.Second
-	// handOver is where the daemon looks for its predecessor, and the flag that says otherwise.
+	// handOver is the default directory of the hand-over, and its flag.
 	handOver     = "/run/nodelocaldns"
 	handOverFlag = "-handover-dir"
 )
 
-// tolerated are the add-on's tolerations: a node that refuses every pod still needs DNS.
+// tolerated are the add-on's tolerations: DNS runs on every node.
 var tolerated = []corev1.Toleration{
 	{Key: "CriticalAddonsOnly", Operator: corev1.TolerationOpExists},
 	{Effect: corev1.TaintEffectNoExecute, Operator: corev1.TolerationOpExists},
@@ -33,7 +33,7 @@ func (all manifest) pod(template *corev1.PodTemplateSpec, at *field.Path) field.
 		found = append(found, field.NotFound(spec.Child("serviceAccountName"), pod.ServiceAccountName))
 	}
 	if token := pod.AutomountServiceAccountToken; token == nil || *token {
-		found = append(found, field.Invalid(spec.Child("automountServiceAccountToken"), token, "the daemon asks the API nothing"))
+		found = append(found, field.Invalid(spec.Child("automountServiceAccountToken"), token, "the daemon does not use the API"))
 	}
 	if !pod.HostNetwork {
 		found = append(found, field.Invalid(spec.Child("hostNetwork"), false, "the link belongs to the node"))
@@ -56,7 +56,7 @@ func (all manifest) pod(template *corev1.PodTemplateSpec, at *field.Path) field.
 	return append(found, all.settings(template, at)...)
 }
 
-// container checks what the one container may do, may use and can see of the node.
+// container checks permissions, resources and mounts of the container.
 func container(pod *corev1.PodSpec, spec *field.Path) field.ErrorList {
 	container, inner := &pod.Containers[0], spec.Child("containers").Index(0)
 	found := memory(container, inner)
@@ -83,12 +83,12 @@ func container(pod *corev1.PodSpec, spec *field.Path) field.ErrorList {
 			continue
 		}
 		if mount.MountPath != directory || source.Path != handOver {
-			found = append(found, field.Forbidden(at.Child("mountPath"), "the pod needs nothing of the node but "+handOver))
+			found = append(found, field.Forbidden(at.Child("mountPath"), "the pod mounts nothing of the node but "+handOver))
 			continue
 		}
 		shared = true
 		if mount.ReadOnly {
-			found = append(found, field.Invalid(at.Child("readOnly"), true, "the daemon makes its socket there"))
+			found = append(found, field.Invalid(at.Child("readOnly"), true, "the daemon creates its socket there"))
 		}
 		if source.Type == nil || *source.Type != corev1.HostPathDirectoryOrCreate {
 			found = append(found, field.Invalid(spec.Child("volumes").Index(place).Child("hostPath", "type"), source.Type,
@@ -101,15 +101,16 @@ func container(pod *corev1.PodSpec, spec *field.Path) field.ErrorList {
 	return found
 }
 
-// memory holds the limit against what the daemon may come to: the cache's budget, 16 MiB for all else, and two
-// snapshots of 8 MiB, the last and the one being written, since /run is memory and charged to who writes there.
+// memory compares the limit with the daemon's maximum: the cache's budget, 16 MiB for all else, and
+// two snapshots of 8 MiB, the last and the one being written: /run is memory, charged to the
+// writer.
 func memory(container *corev1.Container, at *field.Path) field.ErrorList {
 	const rest, snapshots, mostBudget = 16 << 20, 2 * 8 << 20, 64 << 20
 	var found field.ErrorList
 	limits := container.Resources.Limits
 	limit := limits.Memory()
 	if limit.IsZero() {
-		return append(found, field.Required(at.Child("resources", "limits", "memory"), "the cache takes its budget from it"))
+		return append(found, field.Required(at.Child("resources", "limits", "memory"), "the cache derives its budget from it"))
 	}
 	budget := min(limit.Value()/3, mostBudget)
 	if wanted := argument(container, "-cache-bytes"); wanted != "" {
@@ -121,7 +122,7 @@ func memory(container *corev1.Container, at *field.Path) field.ErrorList {
 	}
 	if needed := apiresource.NewQuantity(budget+rest+snapshots, apiresource.BinarySI); needed.Cmp(*limit) > 0 {
 		found = append(found, field.Invalid(at.Child("resources", "limits", "memory"), limit.String(),
-			"the daemon may come to "+needed.String()))
+			"the daemon may use "+needed.String()))
 	}
 	for name, request := range container.Resources.Requests {
 		if limit, bounded := limits[name]; bounded && request.Cmp(limit) > 0 {
@@ -130,12 +131,12 @@ func memory(container *corev1.Container, at *field.Path) field.ErrorList {
 		}
 	}
 	if container.Resources.Requests.Memory().IsZero() {
-		found = append(found, field.Required(at.Child("resources", "requests", "memory"), "a node short of memory would end it first"))
+		found = append(found, field.Required(at.Child("resources", "requests", "memory"), "it would be evicted first under memory pressure"))
 	}
 	return found
 }
 
-// permissions holds the container to the two capabilities the daemon documents.
+// permissions checks that the container has the two documented capabilities only.
 func permissions(context *corev1.SecurityContext, at *field.Path) field.ErrorList {
 	if context == nil || context.Capabilities == nil || context.SeccompProfile == nil {
 		return field.ErrorList{field.Required(at, "capabilities and seccompProfile")}

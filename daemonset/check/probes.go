@@ -11,7 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
 
-// startup is the command that only the instance in the probed container can satisfy.
+// startup is the command that checks the instance of its own container.
 var startup = []string{"/nodelocaldns", "-probe"}
 
 func probes(container *corev1.Container, at *field.Path, facts corefile) field.ErrorList {
@@ -20,19 +20,20 @@ func probes(container *corev1.Container, at *field.Path, facts corefile) field.E
 	found = append(found, httpProbe(at.Child("livenessProbe"), container.LivenessProbe, "/health", facts.health)...)
 	if alive := container.LivenessProbe; alive != nil && (alive.TerminationGracePeriodSeconds == nil || *alive.TerminationGracePeriodSeconds > 5) {
 		found = append(found, field.Required(at.Child("livenessProbe", "terminationGracePeriodSeconds"),
-			"5 at most: a process that hangs does not drain"))
+			"5 at most: a hung process does not drain"))
 	}
 	return found
 }
 
-// startupProbe: in an upgrade two pods share the node's addresses, and the old one would answer for the new.
+// startupProbe checks for the command: in an upgrade two pods share the node's addresses, and an
+// HTTP probe would reach the old one.
 func startupProbe(at *field.Path, container *corev1.Container) field.ErrorList {
 	probe, wanted := container.StartupProbe, startup
 	if directory := argument(container, handOverFlag); directory != "" {
 		wanted = append(slices.Clone(startup), handOverFlag, directory)
 	}
 	if probe == nil || probe.Exec == nil {
-		return field.ErrorList{field.Required(at.Child("exec"), "asked by address, the pod before this one would answer")}
+		return field.ErrorList{field.Required(at.Child("exec"), "an HTTP probe would be answered by the predecessor")}
 	}
 	if !slices.Equal(probe.Exec.Command, wanted) {
 		return field.ErrorList{field.Invalid(at.Child("exec", "command"), probe.Exec.Command, strings.Join(wanted, " ")+" is expected")}
@@ -40,21 +41,21 @@ func startupProbe(at *field.Path, container *corev1.Container) field.ErrorList {
 	return nil
 }
 
-// httpProbe checks that a probe asks the address on which the Corefile serves its path.
+// httpProbe checks that a probe uses the address on which the Corefile serves its path.
 func httpProbe(at *field.Path, probe *corev1.Probe, wanted, listen string) field.ErrorList {
 	if probe == nil || probe.HTTPGet == nil {
 		return field.ErrorList{field.Required(at.Child("httpGet"), wanted)}
 	}
 	get := probe.HTTPGet
 	if get.Port.Type == intstr.String {
-		return field.ErrorList{field.Invalid(at.Child("httpGet", "port"), get.Port.StrVal, "no port is declared under a name")}
+		return field.ErrorList{field.Invalid(at.Child("httpGet", "port"), get.Port.StrVal, "no port is declared, so a name cannot be resolved")}
 	}
 	found := portNumber(at.Child("httpGet", "port"), get.Port.IntValue())
 	if get.Path != wanted {
 		found = append(found, field.Invalid(at.Child("httpGet", "path"), get.Path, wanted+" is expected"))
 	}
-	if asked := net.JoinHostPort(get.Host, strconv.Itoa(get.Port.IntValue())); asked != listen {
-		found = append(found, field.Invalid(at.Child("httpGet"), asked, "the Corefile serves "+wanted+" on "+listen))
+	if address := net.JoinHostPort(get.Host, strconv.Itoa(get.Port.IntValue())); address != listen {
+		found = append(found, field.Invalid(at.Child("httpGet"), address, "the Corefile serves "+wanted+" on "+listen))
 	}
 	return found
 }

@@ -27,7 +27,7 @@ type object struct {
 	value  runtime.Object
 }
 
-// load copies the files under root into memory, so that rendering can neither reach outside nor write.
+// load copies the files under root into memory, so that rendering cannot read elsewhere or write.
 func load(root string) (filesys.FileSystem, error) {
 	memory := filesys.MakeFsInMemory()
 	err := filepath.WalkDir(root, func(name string, entry fs.DirEntry, err error) error {
@@ -47,7 +47,8 @@ func load(root string) (filesys.FileSystem, error) {
 	return memory, err
 }
 
-// examine renders one directory, with a component if one follows a plus, and returns its objects together with everything wrong with them.
+// examine renders one directory, with a component if one follows a plus, and returns its objects
+// and faults.
 func examine(files filesys.FileSystem, directory string) ([]object, []error) {
 	resources, err := render(files, directory)
 	if err != nil {
@@ -66,7 +67,7 @@ func examine(files filesys.FileSystem, directory string) ([]object, []error) {
 	return objects, append(faults, rules(objects)...)
 }
 
-// render runs Kustomize on a directory, asking it to note in each object which file it began in.
+// render runs Kustomize on a directory, with the origin file annotated in each object.
 func render(files filesys.FileSystem, directory string) ([]*resource.Resource, error) {
 	directory, component, added := strings.Cut(directory, "+")
 	entry := "resources: [" + path.Join("..", directory) + "]\nbuildMetadata: [originAnnotations]\n"
@@ -83,7 +84,7 @@ func render(files filesys.FileSystem, directory string) ([]*resource.Resource, e
 	return rendered.Resources(), nil
 }
 
-// decode turns a rendered object into its API type; an unknown field, a repeated one or a wrong type is an error.
+// decode decodes a rendered object strictly: unknown or repeated fields and wrong types are errors.
 func decode(one *resource.Resource) (object, error) {
 	subject := one.GetKind() + " " + one.GetName()
 	origin, err := one.GetOrigin()
@@ -118,7 +119,7 @@ func decode(one *resource.Resource) (object, error) {
 	return object{origin: file, value: value}, nil
 }
 
-// quantities parses requests and limits wherever they stand, because the decoder refuses a bad one without its field.
+// quantities parses all requests and limits: the decoder does not name the field of an invalid one.
 func quantities(value any, at *field.Path) error {
 	switch value := value.(type) {
 	case map[string]any:
@@ -146,7 +147,7 @@ func quantities(value any, at *field.Path) error {
 	return nil
 }
 
-// codecs knows the API groups the manifests use; an object of another group is refused.
+// codecs has the API groups of the manifests; objects of other groups are rejected.
 var codecs = func() serializer.CodecFactory {
 	scheme := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{appsv1.AddToScheme, corev1.AddToScheme, monitoringv1.AddToScheme} {

@@ -16,7 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
 
-// manifest is the rendered objects by kind, so that a rule can look from one at another.
+// manifest is the rendered objects by kind, for rules about references between objects.
 type manifest struct {
 	accounts   map[string]*corev1.ServiceAccount
 	configMaps map[string]*corev1.ConfigMap
@@ -24,7 +24,7 @@ type manifest struct {
 	services   map[string]*corev1.Service
 }
 
-// rules applies what decoding cannot see: names, references between objects, ports and permissions.
+// rules checks names, references between objects, ports and permissions.
 func rules(objects []object) []error {
 	all := manifest{
 		accounts:   map[string]*corev1.ServiceAccount{},
@@ -46,7 +46,7 @@ func rules(objects []object) []error {
 	}
 	var faults []error
 	for _, one := range objects {
-		meta, found := all.judge(one)
+		meta, found := all.validate(one)
 		for _, fault := range found {
 			kind := one.value.GetObjectKind().GroupVersionKind().Kind
 			faults = append(faults, fmt.Errorf("%s: %s %s: %w", one.origin, kind, meta.Name, fault))
@@ -55,7 +55,7 @@ func rules(objects []object) []error {
 	return faults
 }
 
-func (all manifest) judge(one object) (metav1.ObjectMeta, field.ErrorList) {
+func (all manifest) validate(one object) (metav1.ObjectMeta, field.ErrorList) {
 	name := apivalidation.NameIsDNSSubdomain
 	var meta metav1.ObjectMeta
 	var found field.ErrorList
@@ -98,7 +98,7 @@ func (all manifest) service(service *corev1.Service) field.ErrorList {
 		found = append(found, portNumber(at.Child("port"), int(port.Port))...)
 		if port.TargetPort.Type == intstr.String {
 			found = append(found, field.Invalid(at.Child("targetPort"), port.TargetPort.StrVal,
-				"the pods declare no ports, so no name can be found"))
+				"the pods declare no ports, so a name cannot be resolved"))
 		} else {
 			found = append(found, portNumber(at.Child("targetPort"), port.TargetPort.IntValue())...)
 		}
@@ -130,12 +130,13 @@ func (all manifest) daemonSet(set *appsv1.DaemonSet) field.ErrorList {
 	return append(found, all.pod(&set.Spec.Template, template)...)
 }
 
-// surge checks that in an upgrade the new pod starts beside the old one, which stays until the new one has proved itself.
+// surge checks that an upgrade starts the new pod beside the old one, which stays until the new one
+// is available.
 func surge(set *appsv1.DaemonSet, spec *field.Path) field.ErrorList {
 	strategy, at := set.Spec.UpdateStrategy, spec.Child("updateStrategy")
 	found := oneOf(at.Child("type"), strategy.Type, appsv1.RollingUpdateDaemonSetStrategyType)
 	if set.Spec.MinReadySeconds < 1 {
-		found = append(found, field.Required(spec.Child("minReadySeconds"), "one that dies early must stop the roll"))
+		found = append(found, field.Required(spec.Child("minReadySeconds"), "a pod that dies early must stop the rollout"))
 	}
 	if strategy.RollingUpdate == nil {
 		return append(found, field.Required(at.Child("rollingUpdate"), "maxSurge and maxUnavailable"))
@@ -154,7 +155,7 @@ func surge(set *appsv1.DaemonSet, spec *field.Path) field.ErrorList {
 		found = append(found, field.Required(at.Child("rollingUpdate", "maxSurge"), "the new pod starts beside the old one"))
 	}
 	if amount("maxUnavailable", strategy.RollingUpdate.MaxUnavailable) != 0 {
-		found = append(found, field.Required(at.Child("rollingUpdate", "maxUnavailable"), "0, or a node goes without"))
+		found = append(found, field.Required(at.Child("rollingUpdate", "maxUnavailable"), "0, or a node is without DNS"))
 	}
 	return found
 }
@@ -171,7 +172,7 @@ func portNumber(at *field.Path, number int) field.ErrorList {
 	return found
 }
 
-// oneOf checks a word that the API types leave as a plain string.
+// oneOf checks an enumeration that the API types declare as a string.
 func oneOf[W ~string](at *field.Path, word W, allowed ...W) field.ErrorList {
 	if slices.Contains(allowed, word) {
 		return nil

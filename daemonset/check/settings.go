@@ -12,10 +12,11 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
 
-// carried is an address that the kubelet puts into an argument: the ClusterIP of a Service of our namespace.
-var carried = regexp.MustCompile(`^\$\(([A-Z][A-Z0-9_]*_SERVICE_HOST)\)$`)
+// clusterIPVariable matches a variable that the kubelet replaces by the ClusterIP of a Service of
+// our namespace.
+var clusterIPVariable = regexp.MustCompile(`^\$\(([A-Z][A-Z0-9_]*_SERVICE_HOST)\)$`)
 
-// settings holds arguments, probes, grace period and annotations against the Corefile that the pod will read.
+// settings compares arguments, probes, grace period and annotations with the Corefile of the pod.
 func (all manifest) settings(template *corev1.PodTemplateSpec, at *field.Path) field.ErrorList {
 	container := &template.Spec.Containers[0]
 	inner := at.Child("spec", "containers").Index(0)
@@ -30,13 +31,13 @@ func (all manifest) settings(template *corev1.PodTemplateSpec, at *field.Path) f
 	facts := readCorefile(text)
 	for _, block := range facts.blocks {
 		if len(block.bind) == 0 {
-			found = append(found, field.Invalid(args.Key("-localip"), local, "the Corefile's block "+block.key+" has no bind and takes every address of the node"))
+			found = append(found, field.Invalid(args.Key("-localip"), local, "the Corefile's block "+block.key+" has no bind and serves every address of the node"))
 		} else if !slices.Equal(local, block.bind) {
 			found = append(found, field.Invalid(args.Key("-localip"), local, "the Corefile's block "+block.key+" binds "+strings.Join(block.bind, " ")))
 		}
 	}
-	for _, word := range facts.left {
-		found = append(found, field.Invalid(args.Key("-conf"), word, "nobody replaces this variable"))
+	for _, word := range facts.unreplaced {
+		found = append(found, field.Invalid(args.Key("-conf"), word, "this variable is not replaced"))
 	}
 	for _, name := range facts.environment {
 		if name != variable {
@@ -45,7 +46,7 @@ func (all manifest) settings(template *corev1.PodTemplateSpec, at *field.Path) f
 	}
 	for what, listen := range map[string]string{"health": facts.health, "ready": facts.ready} {
 		if host, _, err := net.SplitHostPort(listen); err != nil || !slices.Contains(local, host) {
-			found = append(found, field.Invalid(args.Key("-localip"), local, "the Corefile says "+what+" "+listen))
+			found = append(found, field.Invalid(args.Key("-localip"), local, "the Corefile has "+what+" "+listen))
 		}
 	}
 	found = append(found, probes(container, inner, facts)...)
@@ -53,16 +54,16 @@ func (all manifest) settings(template *corev1.PodTemplateSpec, at *field.Path) f
 	return append(found, all.metrics(template, at, facts)...)
 }
 
-// addresses reads -localip. What the kubelet fills in is answered for here and must not be what we forward to.
+// addresses reads -localip. A ClusterIP inserted by the kubelet must not be that of the upstream.
 func addresses(container *corev1.Container, args *field.Path, upstream string) ([]string, field.ErrorList) {
 	var found field.ErrorList
 	local := strings.Split(argument(container, "-localip"), ",")
 	for i, address := range local {
-		if match := carried.FindStringSubmatch(address); match != nil {
+		if match := clusterIPVariable.FindStringSubmatch(address); match != nil {
 			if match[1] == upstream {
-				found = append(found, field.Invalid(args.Key("-localip"), address, "this is the upstream: the cache would ask itself"))
+				found = append(found, field.Invalid(args.Key("-localip"), address, "this is the upstream: the cache would forward to itself"))
 			}
-			local[i] = standIn.String()
+			local[i] = placeholderClusterIP.String()
 		} else if _, err := netip.ParseAddr(address); err != nil {
 			found = append(found, field.Invalid(args.Key("-localip"), address, "not an address"))
 		}
@@ -70,7 +71,7 @@ func addresses(container *corev1.Container, args *field.Path, upstream string) (
 	return local, found
 }
 
-// configuration is the text the daemon runs on: the template if one is mounted where it looks for it, else -conf.
+// configuration is the Corefile in use: the template if it is mounted at its path, else -conf.
 func (all manifest) configuration(template *corev1.PodTemplateSpec, local []string, variable string) (string, bool) {
 	container := &template.Spec.Containers[0]
 	base := argument(container, "-basecorefile")
@@ -83,28 +84,28 @@ func (all manifest) configuration(template *corev1.PodTemplateSpec, local []stri
 	return all.fileAt(template, argument(container, "-conf"))
 }
 
-// grace checks that an orderly end is not cut short.
+// grace checks that the grace period is longer than a shutdown.
 func grace(pod *corev1.PodSpec, spec *field.Path, facts corefile) field.ErrorList {
 	at := spec.Child("terminationGracePeriodSeconds")
-	leaving, err := facts.leaving()
+	shutdown, err := facts.shutdownTime()
 	if err != nil {
 		return field.ErrorList{field.Invalid(at, facts.lameduck, err.Error())}
 	}
 	// Kubernetes' own default is 30 s.
-	if given := pod.TerminationGracePeriodSeconds; given != nil && float64(*given) <= leaving.Seconds() {
-		return field.ErrorList{field.Invalid(at, *given, "the daemon takes up to "+leaving.String()+" to end")}
+	if given := pod.TerminationGracePeriodSeconds; given != nil && float64(*given) <= shutdown.Seconds() {
+		return field.ErrorList{field.Invalid(at, *given, "the daemon takes up to "+shutdown.String()+" to exit")}
 	}
 	return nil
 }
 
-// metrics checks that whoever follows the annotations or the headless Service arrives at the Corefile's port.
+// metrics checks that annotations and headless Service have the Corefile's port.
 func (all manifest) metrics(template *corev1.PodTemplateSpec, at *field.Path, facts corefile) field.ErrorList {
 	const annotation = "prometheus.io/port"
 	var found field.ErrorList
 	_, port, err := net.SplitHostPort(facts.prometheus)
 	if err != nil || template.Annotations[annotation] != port {
 		found = append(found, field.Invalid(at.Child("metadata", "annotations").Key(annotation),
-			template.Annotations[annotation], "the Corefile says prometheus "+facts.prometheus))
+			template.Annotations[annotation], "the Corefile has prometheus "+facts.prometheus))
 	}
 	for _, service := range all.services {
 		if service.Spec.ClusterIP != corev1.ClusterIPNone {
@@ -120,7 +121,7 @@ func (all manifest) metrics(template *corev1.PodTemplateSpec, at *field.Path, fa
 	return found
 }
 
-// fileAt finds the text that a path inside the container shows, if it is a key of one of our ConfigMaps.
+// fileAt returns the content of a path in the container, if it is a key of one of our ConfigMaps.
 func (all manifest) fileAt(template *corev1.PodTemplateSpec, name string) (string, bool) {
 	for _, mount := range template.Spec.Containers[0].VolumeMounts {
 		for _, volume := range template.Spec.Volumes {
