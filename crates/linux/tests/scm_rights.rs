@@ -1,4 +1,4 @@
-//! Sockets that one process passes to another: the kernel's own queues survive, and nothing else is taken for them.
+//! Passing sockets to another process (SCM_RIGHTS): queues survive, other descriptors are rejected.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::io::{self, Read, Write};
@@ -13,13 +13,13 @@ use linux::tcp;
 use linux::udp::{RecvBatch, UdpListener};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 fn addr(text: &str) -> SocketAddr {
     text.parse().unwrap()
 }
 
-/// Passes one descriptor to ourselves and gives back what arrives.
+/// Passes one descriptor to ourselves and returns the received one.
 fn passed(descriptor: BorrowedFd<'_>) -> OwnedFd {
     let (ours, theirs) = UnixStream::pair().unwrap();
     assert_eq!(scm_rights::send(ours.as_fd(), b"one", &[descriptor]).unwrap(), 3);
@@ -29,21 +29,21 @@ fn passed(descriptor: BorrowedFd<'_>) -> OwnedFd {
     descriptors.pop().unwrap()
 }
 
-/// Waits until something can be read or accepted.
+/// Waits until the descriptor is readable.
 fn wait_for(descriptor: BorrowedFd<'_>) {
-    let patience = PollTimeout::try_from(PATIENCE).unwrap();
-    let ready = poll(&mut [PollFd::new(descriptor, PollFlags::POLLIN)], patience).unwrap();
-    assert_eq!(ready, 1, "something arrives");
+    let timeout = PollTimeout::try_from(TIMEOUT).unwrap();
+    let ready = poll(&mut [PollFd::new(descriptor, PollFlags::POLLIN)], timeout).unwrap();
+    assert_eq!(ready, 1, "the descriptor is readable");
 }
 
 #[test]
-fn a_datagram_that_waits_is_read_by_the_successor() {
+fn a_queued_datagram_is_read_by_the_successor() {
     for bound in ["127.0.0.1:0", "[::1]:0", "0.0.0.0:0", "[::]:0"] {
         let old = UdpListener::bind(addr(bound)).unwrap();
         let local = old.local_addr().unwrap();
         let target = if local.is_ipv4() { "127.0.0.1" } else { "::1" };
         let client = UdpSocket::bind((target, 0)).unwrap();
-        client.set_read_timeout(Some(PATIENCE)).unwrap();
+        client.set_read_timeout(Some(TIMEOUT)).unwrap();
         client.send_to(b"question", (target, local.port())).unwrap();
         wait_for(old.as_fd());
         let copy = old.try_clone().unwrap();
@@ -63,12 +63,12 @@ fn a_datagram_that_waits_is_read_by_the_successor() {
 }
 
 #[test]
-fn a_connection_that_waits_is_accepted_by_the_successor() {
+fn a_queued_connection_is_accepted_by_the_successor() {
     for bound in ["127.0.0.1:0", "[::1]:0"] {
         let old = tcp::listen(addr(bound), 8).unwrap();
         let local = old.local_addr().unwrap();
         let mut client = TcpStream::connect(local).unwrap();
-        client.set_read_timeout(Some(PATIENCE)).unwrap();
+        client.set_read_timeout(Some(TIMEOUT)).unwrap();
         client.write_all(b"question").unwrap();
         wait_for(old.as_fd());
         let descriptor = passed(old.as_fd());
@@ -80,12 +80,12 @@ fn a_connection_that_waits_is_accepted_by_the_successor() {
         accepted.set_nonblocking(false).unwrap();
         accepted.read_exact(&mut buffer).unwrap();
         assert_eq!(&buffer, b"question");
-        assert_eq!(new.accept().unwrap_err().kind(), io::ErrorKind::WouldBlock, "nobody waits for the next");
+        assert_eq!(new.accept().unwrap_err().kind(), io::ErrorKind::WouldBlock, "no further connection");
     }
 }
 
 #[test]
-fn what_is_not_the_socket_it_should_be_is_refused_with_the_reason() {
+fn other_descriptors_are_rejected_with_the_reason() {
     let udp = UdpListener::bind(addr("127.0.0.1:0")).unwrap();
     let listener = tcp::listen(addr("127.0.0.1:0"), 8).unwrap();
     let (udp_addr, tcp_addr) = (udp.local_addr().unwrap(), listener.local_addr().unwrap());
@@ -97,17 +97,17 @@ fn what_is_not_the_socket_it_should_be_is_refused_with_the_reason() {
     let idle = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
     idle.set_reuse_port(true).unwrap();
     idle.bind(&addr("127.0.0.1:0").into()).unwrap();
-    let both = socket2::Socket::new(socket2::Domain::IPV6, socket2::Type::DGRAM, None).unwrap();
-    both.set_only_v6(false).unwrap();
-    both.set_reuse_port(true).unwrap();
-    both.bind(&addr("[::]:0").into()).unwrap();
+    let dual_stack = socket2::Socket::new(socket2::Domain::IPV6, socket2::Type::DGRAM, None).unwrap();
+    dual_stack.set_only_v6(false).unwrap();
+    dual_stack.set_reuse_port(true).unwrap();
+    dual_stack.bind(&addr("[::]:0").into()).unwrap();
     let of = |socket: &socket2::Socket| socket.local_addr().unwrap().as_socket().unwrap();
     let (reader, _writer) = io::pipe().unwrap();
     let file = std::fs::File::open("/proc/self/stat").unwrap();
     let (unix, _other) = UnixStream::pair().unwrap();
     let as_udp = |descriptor, addr| UdpListener::inherit(passed(descriptor), addr).map(drop);
     let as_tcp = |descriptor, addr| tcp::inherit(passed(descriptor), addr).map(drop);
-    for (refusal, reason) in [
+    for (rejection, reason) in [
         (as_udp(reader.as_fd(), udp_addr), "no socket"),
         (as_tcp(file.as_fd(), tcp_addr), "no socket"),
         (as_udp(unix.as_fd(), udp_addr), "another kind"),
@@ -121,16 +121,16 @@ fn what_is_not_the_socket_it_should_be_is_refused_with_the_reason() {
         (as_udp(connected.as_fd(), connected.local_addr().unwrap()), "connected to a peer"),
         (as_tcp(connection.as_fd(), connection.local_addr().unwrap()), "connected to a peer"),
         (as_tcp(idle.as_fd(), of(&idle)), "takes no connections"),
-        (as_udp(both.as_fd(), of(&both)), "takes IPv4 as well"),
+        (as_udp(dual_stack.as_fd(), of(&dual_stack)), "takes IPv4 as well"),
     ] {
-        let error = refusal.expect_err(reason);
+        let error = rejection.expect_err(reason);
         assert_eq!(error.kind(), io::ErrorKind::InvalidInput, "{error}");
         assert!(error.to_string().contains(reason), "{reason}: {error}");
     }
 }
 
 #[test]
-fn as_many_as_the_kernel_takes_arrive_and_one_more_is_refused() {
+fn max_descriptors_are_received_and_one_more_is_rejected() {
     let (ours, theirs) = UnixStream::pair().unwrap();
     let (mut reader, writer) = io::pipe().unwrap();
     let mut many = vec![writer.as_fd(); MAX_DESCRIPTORS];
@@ -149,14 +149,14 @@ fn as_many_as_the_kernel_takes_arrive_and_one_more_is_refused() {
     }
     assert_eq!(scm_rights::send(ours.as_fd(), b"none", &[]).unwrap(), 4);
     assert_eq!(scm_rights::receive(theirs.as_fd(), &mut buffer, &mut descriptors).unwrap(), 4);
-    assert_eq!(descriptors.len(), MAX_DESCRIPTORS, "octets alone carry none");
+    assert_eq!(descriptors.len(), MAX_DESCRIPTORS, "octets without descriptors");
     drop(many);
     drop((writer, descriptors));
-    assert_eq!(reader.read(&mut [0]).unwrap(), 0, "nobody holds the other end any more");
+    assert_eq!(reader.read(&mut [0]).unwrap(), 0, "the other end is closed");
 }
 
 #[test]
-fn the_end_and_an_empty_queue_are_told_apart() {
+fn a_closed_connection_differs_from_an_empty_queue() {
     let (ours, theirs) = UnixStream::pair().unwrap();
     let (mut buffer, mut descriptors) = ([0; 16], Vec::new());
     theirs.set_nonblocking(true).unwrap();
@@ -169,7 +169,7 @@ fn the_end_and_an_empty_queue_are_told_apart() {
 }
 
 #[test]
-fn a_peer_is_known_by_what_the_kernel_says() {
+fn peer_credentials_come_from_the_kernel() {
     let directory = std::env::temp_dir().join(format!("nodelocaldns-peer-{}", std::process::id()));
     std::fs::create_dir_all(&directory).unwrap();
     let path = directory.join("socket");
@@ -183,7 +183,7 @@ fn a_peer_is_known_by_what_the_kernel_says() {
     assert_eq!(scm_rights::peer_credentials(client.as_fd()).unwrap(), ourselves);
     let unconnected = std::os::unix::net::UnixDatagram::unbound().unwrap();
     let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
-    for stranger in [unconnected.as_fd(), tcp.as_fd()] {
-        assert_eq!(scm_rights::peer_credentials(stranger).unwrap_err().kind(), io::ErrorKind::NotConnected);
+    for other in [unconnected.as_fd(), tcp.as_fd()] {
+        assert_eq!(scm_rights::peer_credentials(other).unwrap_err().kind(), io::ErrorKind::NotConnected);
     }
 }

@@ -1,4 +1,5 @@
-//! Passing descriptors to a process that may open no more. The limit belongs to the process, so this program has one test.
+//! Passing descriptors to a process at its limit on open files. The limit is per process, so this
+//! program has one test.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::io;
@@ -10,12 +11,12 @@ use linux::udp::UdpListener;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 fn open_descriptors() -> usize {
-    // The listing's own descriptor is among them every time.
+    // Includes the descriptor of the listing itself.
     std::fs::read_dir("/proc/self/fd").unwrap().count()
 }
 
 #[test]
-fn descriptors_that_find_no_place_are_an_error_and_none_stays_open() {
+fn descriptors_beyond_the_limit_are_an_error_and_none_stays_open() {
     let (ours, theirs) = UnixStream::pair().unwrap();
     let listener = UdpListener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let before = open_descriptors();

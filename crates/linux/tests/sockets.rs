@@ -1,4 +1,4 @@
-//! Datagram and stream sockets against the kernel's loopback.
+//! UDP and TCP sockets on the loopback link.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -16,25 +16,26 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::time::timeout;
 
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 fn addr(text: &str) -> SocketAddr {
     text.parse().unwrap()
 }
 
-/// Waits for the next batch and returns how many datagrams it holds.
+/// Waits for the next batch and returns its number of datagrams.
 async fn receive(listener: &UdpListener, batch: &mut RecvBatch) -> usize {
     let readiness = listener.readiness().unwrap();
     let next = readiness.async_io(Interest::READABLE, || listener.receive(batch));
-    timeout(PATIENCE, next).await.expect("a datagram arrives").unwrap()
+    timeout(TIMEOUT, next).await.expect("a datagram arrives").unwrap()
 }
 
-/// Sends 100 numbered datagrams to `to`, has them echoed, and returns the addresses that the echoes came from.
+/// Sends 100 numbered datagrams to `to`, echoes them, and returns the source addresses of the
+/// echoes.
 async fn echo_a_hundred(bound: &str, to: &str) -> Vec<IpAddr> {
     let listener = UdpListener::bind(addr(bound)).unwrap();
     let port = listener.local_addr().unwrap().port();
     let client = UdpSocket::bind((to.parse::<IpAddr>().unwrap(), 0)).unwrap();
-    client.set_read_timeout(Some(PATIENCE)).unwrap();
+    client.set_read_timeout(Some(TIMEOUT)).unwrap();
     for number in 0..100_u8 {
         client.send_to(&[number; 40], (to.parse::<IpAddr>().unwrap(), port)).unwrap();
     }
@@ -71,18 +72,18 @@ async fn a_hundred_datagrams_are_echoed_in_order() {
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn replies_of_a_wildcard_socket_leave_from_the_address_that_was_asked() {
-    // The kernel alone would answer 127.9.8.7 from 127.0.0.1.
-    let asked = "127.9.8.7";
-    let sources = echo_a_hundred("0.0.0.0:0", asked).await;
-    assert!(sources.iter().all(|source| *source == asked.parse::<IpAddr>().unwrap()), "{sources:?}");
+async fn replies_of_a_wildcard_socket_use_the_destination_address_as_source() {
+    // The kernel's own choice of the source address is 127.0.0.1.
+    let destination = "127.9.8.7";
+    let sources = echo_a_hundred("0.0.0.0:0", destination).await;
+    assert!(sources.iter().all(|source| *source == destination.parse::<IpAddr>().unwrap()), "{sources:?}");
     let sources = echo_a_hundred("[::]:0", "::1").await;
     assert!(sources.iter().all(|source| *source == "::1".parse::<IpAddr>().unwrap()), "{sources:?}");
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn only_wildcard_sockets_tell_the_address_that_was_asked() {
-    for (bound, asked, local) in [
+async fn only_wildcard_sockets_report_the_destination_address() {
+    for (bound, destination, local) in [
         ("127.0.0.1:0", "127.0.0.1", None),
         ("0.0.0.0:0", "127.0.0.53", Some("127.0.0.53")),
         ("[::1]:0", "::1", None),
@@ -90,9 +91,9 @@ async fn only_wildcard_sockets_tell_the_address_that_was_asked() {
     ] {
         let listener = UdpListener::bind(addr(bound)).unwrap();
         let port = listener.local_addr().unwrap().port();
-        let asked: IpAddr = asked.parse().unwrap();
-        let client = UdpSocket::bind((asked, 0)).unwrap();
-        client.send_to(b"q", (asked, port)).unwrap();
+        let destination: IpAddr = destination.parse().unwrap();
+        let client = UdpSocket::bind((destination, 0)).unwrap();
+        client.send_to(b"q", (destination, port)).unwrap();
         let mut batch = RecvBatch::new();
         assert_eq!(receive(&listener, &mut batch).await, 1);
         let (octets, source) = batch.iter().next().unwrap();
@@ -104,7 +105,7 @@ async fn only_wildcard_sockets_tell_the_address_that_was_asked() {
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn a_datagram_longer_than_the_buffer_is_marked() {
+async fn a_datagram_longer_than_the_buffer_is_marked_as_truncated() {
     let listener = UdpListener::bind(addr("127.0.0.1:0")).unwrap();
     let client = UdpSocket::bind("127.0.0.1:0").unwrap();
     for length in [BUFFER_SIZE + 1, BUFFER_SIZE, 0, 12] {
@@ -117,12 +118,12 @@ async fn a_datagram_longer_than_the_buffer_is_marked() {
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn one_bad_destination_does_not_stop_the_rest() {
+async fn a_refused_datagram_does_not_stop_the_rest() {
     let listener = UdpListener::bind(addr("127.0.0.1:0")).unwrap();
     let client = UdpSocket::bind("127.0.0.1:0").unwrap();
-    client.set_read_timeout(Some(PATIENCE)).unwrap();
+    client.set_read_timeout(Some(TIMEOUT)).unwrap();
     let good = client.local_addr().unwrap();
-    // Port 0 is nobody's, and an IPv4 socket has no way to an IPv6 peer.
+    // Port 0 is invalid, and an IPv4 socket cannot send to an IPv6 peer.
     let bad = [addr("127.0.0.1:0"), addr("[::1]:53")];
     let peers: Vec<SocketAddr> = (0..70)
         .map(|number| match number {
@@ -141,7 +142,7 @@ async fn one_bad_destination_does_not_stop_the_rest() {
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn an_empty_socket_would_block_and_an_empty_send_is_nothing() {
+async fn receive_without_datagrams_would_block_and_an_empty_send_is_a_no_op() {
     let listener = UdpListener::bind(addr("127.0.0.1:0")).unwrap();
     let mut batch = RecvBatch::new();
     assert_eq!(listener.receive(&mut batch).unwrap_err().kind(), io::ErrorKind::WouldBlock);
@@ -170,7 +171,7 @@ async fn datagrams_beyond_the_receive_queue_are_counted() {
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn sockets_share_a_port_and_may_precede_their_address() {
+async fn sockets_share_a_port_and_may_be_bound_before_their_address_exists() {
     for absent in ["192.0.2.53:0", "[2001:db8::53]:0"] {
         let first = UdpListener::bind(addr(absent)).unwrap();
         UdpListener::bind(first.local_addr().unwrap()).unwrap();
@@ -179,11 +180,11 @@ async fn sockets_share_a_port_and_may_precede_their_address() {
     }
     let v6 = tcp::listen(addr("[::]:0"), 128).unwrap();
     let port = v6.local_addr().unwrap().port();
-    tcp::listen(addr(&format!("0.0.0.0:{port}")), 128).expect("[::] leaves IPv4 alone");
+    tcp::listen(addr(&format!("0.0.0.0:{port}")), 128).expect("[::] is IPv6 only");
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn a_port_held_by_another_is_an_error() {
+async fn a_port_in_use_is_an_error() {
     let other = UdpSocket::bind("127.0.0.1:0").unwrap();
     let error = UdpListener::bind(other.local_addr().unwrap()).unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
@@ -193,42 +194,42 @@ async fn a_port_held_by_another_is_an_error() {
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn a_dialled_stream_reaches_a_listener() {
+async fn a_dialled_connection_reaches_a_listener() {
     for local in ["127.0.0.1:0", "[::1]:0"] {
         let listener = TcpListener::from_std(tcp::listen(addr(local), 128).unwrap()).unwrap();
         let to = listener.local_addr().unwrap();
         let dial = TcpSocket::from_std_stream(tcp::dial_socket(to, None).unwrap()).connect(to);
         let (dialled, accepted) =
-            timeout(PATIENCE, async { tokio::join!(dial, listener.accept()) }).await.unwrap();
+            timeout(TIMEOUT, async { tokio::join!(dial, listener.accept()) }).await.unwrap();
         let (mut dialled, mut accepted): (TcpStream, TcpStream) = (dialled.unwrap(), accepted.unwrap().0);
         tcp::tune_accepted(&accepted).unwrap();
         assert!(dialled.nodelay().unwrap() && accepted.nodelay().unwrap());
         dialled.write_all(b"hello").await.unwrap();
         let mut buffer = [0; 5];
-        timeout(PATIENCE, accepted.read_exact(&mut buffer)).await.unwrap().unwrap();
+        timeout(TIMEOUT, accepted.read_exact(&mut buffer)).await.unwrap().unwrap();
         assert_eq!(&buffer, b"hello");
     }
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn a_closed_port_shows_on_a_connected_socket() {
+async fn a_closed_port_is_an_error_on_a_connected_socket() {
     for local in ["127.0.0.1:0", "[::1]:0"] {
         let closed = UdpSocket::bind(local).unwrap().local_addr().unwrap();
         let socket = tokio::net::UdpSocket::from_std(linux::udp::connect(closed, None).unwrap()).unwrap();
         socket.send(b"question").await.unwrap();
-        let answer = timeout(PATIENCE, socket.recv(&mut [0; 16])).await.expect("the refusal arrives");
+        let answer = timeout(TIMEOUT, socket.recv(&mut [0; 16])).await.expect("the ICMP error arrives");
         assert_eq!(answer.unwrap_err().kind(), io::ErrorKind::ConnectionRefused);
     }
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn a_socket_leaves_from_the_address_it_is_given() {
+async fn sockets_use_the_given_source_address() {
     let source: IpAddr = "127.0.0.2".parse().unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let to = listener.local_addr().unwrap();
     let dial = TcpSocket::from_std_stream(tcp::dial_socket(to, Some(source)).unwrap()).connect(to);
     let (dialled, accepted) =
-        timeout(PATIENCE, async { tokio::join!(dial, listener.accept()) }).await.unwrap();
+        timeout(TIMEOUT, async { tokio::join!(dial, listener.accept()) }).await.unwrap();
     assert_eq!((dialled.unwrap().local_addr().unwrap().ip(), accepted.unwrap().1.ip()), (source, source));
     let socket = linux::udp::connect(to, Some(source)).unwrap();
     assert_eq!(socket.local_addr().unwrap().ip(), source);
@@ -239,7 +240,7 @@ async fn a_socket_leaves_from_the_address_it_is_given() {
 }
 
 #[test]
-fn the_descriptor_limit_is_raised_to_its_ceiling() {
+fn the_descriptor_limit_is_raised_to_the_hard_limit() {
     let limit = raise_descriptor_limit().unwrap();
     assert_eq!(raise_descriptor_limit().unwrap(), limit);
     let (soft, hard) = nix::sys::resource::getrlimit(nix::sys::resource::Resource::RLIMIT_NOFILE).unwrap();

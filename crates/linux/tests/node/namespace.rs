@@ -1,4 +1,4 @@
-//! A private network namespace for one test.
+//! Runs a test in a private network namespace.
 
 use std::any::type_name;
 use std::panic;
@@ -8,8 +8,8 @@ use std::thread;
 use nix::errno::Errno;
 use nix::sched::{CloneFlags, unshare};
 
-/// Runs `work` on a thread and runtime of its own inside a new network namespace that has nothing but a loopback that is
-/// down. Without privilege the calling test is run again inside a user namespace of its own.
+/// Runs `work` on its own thread and runtime in a new network namespace, which has only a loopback
+/// link that is down. Without privilege, runs the calling test again in its own user namespace.
 pub(crate) fn in_namespace<W, F>(work: W)
 where
     W: FnOnce() -> F + Send + 'static,
@@ -31,7 +31,7 @@ where
     }
 }
 
-/// Runs `asserts` inside a network namespace that the process has no rights over.
+/// Runs `asserts` in a network namespace without privilege.
 pub(crate) fn without_privilege<W, F>(asserts: W)
 where
     W: FnOnce() -> F,
@@ -45,10 +45,11 @@ where
     }
 }
 
-/// Runs one test of this program as a process of its own under `unshare`, with a variable set to tell it so.
+/// Runs one test of this program as a separate process under `unshare`, with an environment
+/// variable set.
 fn run_again(test: &str, unshare: &[&str], variable: &str) {
     if !Command::new("unshare").args(unshare).arg("true").status().is_ok_and(|status| status.success()) {
-        return skip(test, "neither root nor allowed to make a user namespace, or no unshare command");
+        return skip(test, "neither root nor allowed to create a user namespace, or no unshare command");
     }
     let program = std::env::current_exe().unwrap();
     let mut command = Command::new("unshare");
@@ -58,25 +59,28 @@ fn run_again(test: &str, unshare: &[&str], variable: &str) {
     assert!(output.status.success() && text.contains("1 passed"), "{text}");
 }
 
-/// The name of the test that a closure was written in: its type is called `program::test::{{closure}}`.
+/// The path of the test that contains a closure, whose type is
+/// `program::module::test::{{closure}}`.
 fn test_of<W>() -> String {
-    type_name::<W>().split("::").nth(1).unwrap().to_owned()
+    let path: Vec<_> =
+        type_name::<W>().split("::").skip(1).take_while(|part| !part.starts_with('{')).collect();
+    path.join("::")
 }
 
-/// Says that a test did not run, and fails where tests must run.
-#[expect(clippy::print_stderr, reason = "a test that did not run must say so")]
+/// Reports a skipped test; fails where CI=true.
+#[expect(clippy::print_stderr, reason = "a skipped test must be reported")]
 pub(crate) fn skip(test: &str, reason: &str) {
     eprintln!("SKIPPED: {test}: {reason}");
     assert!(!is_set("CI"), "{test} must run where CI=true: {reason}");
 }
 
 /// Whether an environment variable is `true`.
-#[expect(clippy::disallowed_methods, reason = "tests are told by the environment how strict to be")]
+#[expect(clippy::disallowed_methods, reason = "the environment decides how strict the tests are")]
 pub(crate) fn is_set(variable: &str) -> bool {
     std::env::var(variable).is_ok_and(|value| value == "true")
 }
 
-/// The standard output of a program run inside the namespace; nothing when it is not installed.
+/// The standard output of a program run in the namespace; nothing when it is not installed.
 pub(crate) fn output_of(program: &str, arguments: &[&str]) -> Option<String> {
     let output = Command::new(program).args(arguments).stdin(Stdio::null()).output().ok()?;
     assert!(output.status.success(), "{program} {arguments:?}: {output:?}");

@@ -1,0 +1,11 @@
+//! Link, addresses, rules and netlink events against the kernel, each test in a private network
+//! namespace.
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+mod fixture;
+mod icmp;
+mod link;
+mod namespace;
+mod netlink_events;
+mod notrack;
+mod setup;
