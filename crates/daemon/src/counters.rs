@@ -1,7 +1,7 @@
-//! Who counts what: hands each worker its counters and remembers them for the life of the process, so that a
-//! reload neither loses nor resets a counter.
+//! Counter registry: hands counters to workers and keeps them for the life of the process, so that a
+//! reload neither loses nor resets one.
 //!
-//! Workers count in what they were handed and never come here; the control thread hands out, a scrape reads.
+//! The control thread registers, a scrape reads; workers only increment what they were handed.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -11,7 +11,7 @@ use resolver::cache::Usage;
 use resolver::counters::{BlockCounters, RouteCounters, UpstreamCounters, WorkerCounters};
 use resolver::policy::RouteId;
 
-/// The `zone` label of queries that no zone of a listener takes.
+/// The `zone` label of queries that match no zone of the listener.
 pub const DROPPED: &str = "dropped";
 
 /// A directive that handles queries, for `coredns_plugin_enabled`.
@@ -25,28 +25,28 @@ pub struct EnabledPlugin {
     pub name: String,
 }
 
-/// Every counters of the process. Workers are numbered from 0 without gaps.
+/// All counters of the workers, which are numbered from 0 without gaps.
 #[derive(Debug, Default)]
 pub struct CounterRegistry {
     workers: Vec<Arc<WorkerCounters>>,
-    routes: BTreeMap<(String, String), RouteTallies>,
-    blocks: BTreeMap<(String, String), BlockTallies>,
+    routes: BTreeMap<(String, String), RouteEntry>,
+    blocks: BTreeMap<(String, String), BlockEntry>,
     upstreams: BTreeMap<SocketAddr, Vec<Arc<UpstreamCounters>>>,
     enabled: Vec<EnabledPlugin>,
 }
 
 #[derive(Debug)]
-struct RouteTallies {
+struct RouteEntry {
     id: RouteId,
-    of_workers: Vec<Arc<RouteCounters>>,
+    by_worker: Vec<Arc<RouteCounters>>,
 }
 
-/// What the caches of the blocks behind one pair of labels count.
+/// The server blocks with one pair of labels.
 #[derive(Debug, Default)]
-pub(crate) struct BlockTallies {
-    pub(crate) of_workers: Vec<Arc<BlockCounters>>,
+pub(crate) struct BlockEntry {
+    pub(crate) by_worker: Vec<Arc<BlockCounters>>,
     usages: Vec<Arc<Usage>>,
-    /// Evictions of usages that nobody raises any more: success, denial.
+    /// Evictions of usages dropped from `usages`: success, denial.
     past_evictions: (u64, u64),
     ever_stored: bool,
 }
@@ -57,24 +57,25 @@ impl CounterRegistry {
         Self::default()
     }
 
-    /// What a worker counts as a whole.
+    /// The counters of a worker.
     pub fn worker(&mut self, index: usize) -> Arc<WorkerCounters> {
-        of_worker(&mut self.workers, index)
+        counters_of(&mut self.workers, index)
     }
 
-    /// What a worker counts for a zone on a listener, or for [`DROPPED`]. The number is the same for the life of
-    /// the process; beyond 65,535 pairs of listener and zone they share the last one.
+    /// The counters of a worker for a zone on a listener, or for [`DROPPED`]. The route keeps its
+    /// number for the life of the process; after 65,535 pairs of listener and zone they share the
+    /// last one.
     pub fn route(&mut self, server: &str, zone: &str, worker: usize) -> (RouteId, Arc<RouteCounters>) {
         let next = RouteId(u16::try_from(self.routes.len()).unwrap_or(u16::MAX));
         let route = self
             .routes
             .entry((server.to_owned(), zone.to_owned()))
-            .or_insert_with(|| RouteTallies { id: next, of_workers: Vec::new() });
-        (route.id, of_worker(&mut route.of_workers, worker))
+            .or_insert_with(|| RouteEntry { id: next, by_worker: Vec::new() });
+        (route.id, counters_of(&mut route.by_worker, worker))
     }
 
-    /// What a worker counts for the cache of a block; `zones` are those of the cache, joined with commas.
-    /// Blocks with the same labels share it, and their usages are summed.
+    /// The counters of a worker for a server block; `zones` are those of its cache, joined with
+    /// commas. Blocks with the same labels share them, and their usages are summed.
     pub fn block(
         &mut self,
         server: &str,
@@ -83,16 +84,16 @@ impl CounterRegistry {
         worker: usize,
     ) -> Arc<BlockCounters> {
         let block = self.blocks.entry((server.to_owned(), zones.to_owned())).or_default();
-        block.watch(usage);
-        of_worker(&mut block.of_workers, worker)
+        block.add_usage(usage);
+        counters_of(&mut block.by_worker, worker)
     }
 
-    /// What a worker counts for an upstream.
+    /// The counters of a worker for an upstream.
     pub fn upstream(&mut self, addr: SocketAddr, worker: usize) -> Arc<UpstreamCounters> {
-        of_worker(self.upstreams.entry(addr).or_default(), worker)
+        counters_of(self.upstreams.entry(addr).or_default(), worker)
     }
 
-    /// Replaces the rows of `coredns_plugin_enabled`, at start-up and at each reload.
+    /// Replaces the series of `coredns_plugin_enabled`, at start-up and at each reload.
     pub fn set_enabled_plugins(&mut self, mut rows: Vec<EnabledPlugin>) {
         rows.sort();
         rows.dedup();
@@ -105,23 +106,24 @@ impl CounterRegistry {
 
     /// Server, zone and the counters of the workers.
     pub(crate) fn routes(&self) -> impl Iterator<Item = (&str, &str, &[Arc<RouteCounters>])> {
-        self.routes.iter().map(|((server, zone), route)| (&**server, &**zone, &*route.of_workers))
+        self.routes.iter().map(|((server, zone), route)| (&**server, &**zone, &*route.by_worker))
     }
 
     /// Server, zones and the counters of the workers.
-    pub(crate) fn blocks(&self) -> impl Iterator<Item = (&str, &str, &BlockTallies)> {
+    pub(crate) fn blocks(&self) -> impl Iterator<Item = (&str, &str, &BlockEntry)> {
         self.blocks.iter().map(|((server, zones), block)| (&**server, &**zones, block))
     }
 
     pub(crate) fn upstreams(&self) -> impl Iterator<Item = (SocketAddr, &[Arc<UpstreamCounters>])> {
-        self.upstreams.iter().map(|(addr, of_workers)| (*addr, &**of_workers))
+        self.upstreams.iter().map(|(addr, by_worker)| (*addr, &**by_worker))
     }
 
     pub(crate) fn enabled_plugins(&self) -> &[EnabledPlugin] {
         &self.enabled
     }
 
-    /// Notes which caches hold something, so that their `coredns_cache_entries` stay when they empty again.
+    /// Records which caches hold entries, so that their `coredns_cache_entries` stay when they become
+    /// empty again.
     pub(crate) fn note_stored(&mut self) {
         for block in self.blocks.values_mut() {
             block.ever_stored |= block.counts() != (0, 0) || block.evictions() != (0, 0);
@@ -129,13 +131,13 @@ impl CounterRegistry {
     }
 }
 
-impl BlockTallies {
-    /// Entries with records and entries without, or nothing while none has ever been seen.
+impl BlockEntry {
+    /// Success and denial entries; `None` while there has never been one.
     pub(crate) fn entries(&self) -> Option<(i64, i64)> {
         self.ever_stored.then(|| self.counts())
     }
 
-    /// Evictions of entries with records and of entries without.
+    /// Evictions of success and of denial entries.
     pub(crate) fn evictions(&self) -> (u64, u64) {
         let (success, denial) = self.past_evictions;
         self.usages.iter().fold((success, denial), |(success, denial), usage| {
@@ -149,9 +151,9 @@ impl BlockTallies {
             .fold((0, 0), |(success, denial), usage| (success + usage.success(), denial + usage.denial()))
     }
 
-    /// Adds a usage and lets go of those that neither a policy nor an entry of the cache holds any more.
-    /// A block that a reload changed still fills the cache until its entries leave, so it is watched till then.
-    fn watch(&mut self, usage: &Arc<Usage>) {
+    /// Adds a usage and drops those that neither a policy nor a cache entry refers to. The entries of
+    /// a block that a reload changed count until they are evicted.
+    fn add_usage(&mut self, usage: &Arc<Usage>) {
         if self.usages.iter().any(|known| Arc::ptr_eq(known, usage)) {
             return;
         }
@@ -168,8 +170,8 @@ impl BlockTallies {
     }
 }
 
-/// The counters of a worker, which comes into being when it is first asked for.
-fn of_worker<T: Default>(counters: &mut Vec<Arc<T>>, worker: usize) -> Arc<T> {
+/// The counters of a worker, created on first use.
+fn counters_of<T: Default>(counters: &mut Vec<Arc<T>>, worker: usize) -> Arc<T> {
     loop {
         if let Some(counters) = counters.get(worker) {
             return Arc::clone(counters);
@@ -193,14 +195,14 @@ mod tests {
         assert_eq!((root, cluster, elsewhere), (RouteId(0), RouteId(1), RouteId(2)));
 
         first.do_requests.add(1);
-        let (again, of_second_worker) = counters.route(SERVER, ".", 1);
+        let (again, second_worker) = counters.route(SERVER, ".", 1);
         assert_eq!(again, root);
-        assert_eq!(of_second_worker.do_requests.get(), 0);
+        assert_eq!(second_worker.do_requests.get(), 0);
         assert_eq!(counters.route(SERVER, ".", 0).1.do_requests.get(), 1);
     }
 
     #[test]
-    fn upstreams_and_workers_are_told_apart() {
+    fn upstreams_and_workers_have_separate_counters() {
         let mut counters = CounterRegistry::new();
         let addr: SocketAddr = "10.233.0.3:53".parse().unwrap();
         counters.upstream(addr, 2).failures.add(1);
@@ -212,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn an_occupancy_nobody_fills_is_let_go() {
+    fn a_usage_without_references_is_dropped() {
         let mut counters = CounterRegistry::new();
         let old = Arc::new(Usage::default());
         counters.block(SERVER, ".", &old, 0);
@@ -222,7 +224,7 @@ mod tests {
         counters.block(SERVER, ".", &new, 0);
         let (_, _, block) = counters.blocks().next().unwrap();
         assert_eq!(block.usages.len(), 1);
-        assert_eq!(block.of_workers.len(), 2);
+        assert_eq!(block.by_worker.len(), 2);
         assert_eq!(block.entries(), None);
     }
 }

@@ -1,24 +1,24 @@
-//! Whether queries can be sent to us: true when nothing is awaited and we are not about to leave.
+//! Readiness: conditions that must be met before clients may send queries here.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// The conditions of readiness, which the parts of the process hold and fulfil.
+/// The conditions of readiness. Clones share them.
 #[derive(Clone, Debug, Default)]
-pub struct Readiness(Arc<Mutex<Conditions>>);
+pub struct Readiness(Arc<Mutex<State>>);
 
 #[derive(Debug, Default)]
-struct Conditions {
-    /// One per guard: its name, and whether it is awaited.
+struct State {
+    /// Name, and whether it is met.
     conditions: Vec<(&'static str, bool)>,
     withdrawn: bool,
 }
 
-/// One condition, awaited until [`Condition::done`]. A guard that is dropped leaves its condition as it is: what was not
-/// done by then never will be.
+/// One condition, unmet until [`Condition::fulfil`]. Dropping it changes nothing: an unmet condition
+/// then stays unmet.
 #[derive(Debug)]
 pub struct Condition {
     readiness: Readiness,
-    place: usize,
+    index: usize,
 }
 
 impl Readiness {
@@ -27,59 +27,59 @@ impl Readiness {
         Self::default()
     }
 
-    /// Adds a condition; several may have one name, and all of them count.
+    /// Adds an unmet condition. Several may have the same name; all of them count.
     pub fn add_condition(&self, name: &'static str) -> Condition {
-        let mut conditions = self.lock();
-        conditions.conditions.push((name, true));
-        Condition { readiness: self.clone(), place: conditions.conditions.len() - 1 }
+        let mut state = self.lock();
+        state.conditions.push((name, false));
+        Condition { readiness: self.clone(), index: state.conditions.len() - 1 }
     }
 
-    /// From now on we are leaving: not ready any more, whatever the conditions say.
+    /// Withdraws readiness for good: the process shuts down.
     pub fn withdraw(&self) {
         self.lock().withdrawn = true;
     }
 
-    /// True when nothing is awaited and we are not leaving.
+    /// True when all conditions are met and readiness is not withdrawn.
     pub fn is_ready(&self) -> bool {
-        let conditions = self.lock();
-        !conditions.withdrawn && conditions.conditions.iter().all(|(_, awaited)| !awaited)
+        let state = self.lock();
+        !state.withdrawn && state.conditions.iter().all(|(_, met)| *met)
     }
 
-    /// True once we are leaving.
+    /// True after [`Self::withdraw`].
     pub fn is_withdrawn(&self) -> bool {
         self.lock().withdrawn
     }
 
-    /// The names of what is awaited, each once, in the order of their first conditions.
+    /// The names of the unmet conditions, without duplicates, in the order of their addition.
     pub fn unmet(&self) -> Vec<&'static str> {
         let mut names = Vec::new();
-        for (name, awaited) in &self.lock().conditions {
-            if *awaited && !names.contains(name) {
+        for (name, met) in &self.lock().conditions {
+            if !met && !names.contains(name) {
                 names.push(*name);
             }
         }
         names
     }
 
-    fn lock(&self) -> MutexGuard<'_, Conditions> {
+    fn lock(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Condition {
-    /// The condition is fulfilled.
+    /// The condition is met.
     pub fn fulfil(&self) {
-        self.set(false);
-    }
-
-    /// The condition is not fulfilled any more.
-    pub fn revoke(&self) {
         self.set(true);
     }
 
-    fn set(&self, awaited: bool) {
-        if let Some(guard) = self.readiness.lock().conditions.get_mut(self.place) {
-            guard.1 = awaited;
+    /// The condition is no longer met.
+    pub fn revoke(&self) {
+        self.set(false);
+    }
+
+    fn set(&self, is_met: bool) {
+        if let Some((_, met)) = self.readiness.lock().conditions.get_mut(self.index) {
+            *met = is_met;
         }
     }
 }
@@ -89,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ready_when_every_guard_is_done() {
+    fn ready_when_all_conditions_are_met() {
         let readiness = Readiness::new();
         assert!(readiness.is_ready());
         let (link, first, second) = (
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lost_condition_is_awaited_again() {
+    fn a_revoked_condition_is_unmet() {
         let readiness = Readiness::new();
         let link = readiness.add_condition("link");
         link.fulfil();
@@ -119,17 +119,17 @@ mod tests {
     }
 
     #[test]
-    fn a_guard_dropped_undone_is_awaited_for_ever() {
+    fn a_condition_dropped_unmet_stays_unmet() {
         let readiness = Readiness::new();
         drop(readiness.add_condition("socket"));
-        let done = readiness.add_condition("link");
-        done.fulfil();
-        drop(done);
+        let link = readiness.add_condition("link");
+        link.fulfil();
+        drop(link);
         assert_eq!(readiness.unmet(), ["socket"]);
     }
 
     #[test]
-    fn nothing_makes_ready_what_is_withdrawn() {
+    fn withdrawn_readiness_does_not_return() {
         let readiness = Readiness::new();
         let link = readiness.add_condition("link");
         readiness.withdraw();

@@ -88,7 +88,7 @@ mod tests {
         let sent = InstanceStatus {
             has_answered: true,
             same_pid_namespace: false,
-            unmet: vec!["link".to_owned(), "an answer of our own".to_owned()],
+            unmet: vec!["link".to_owned(), "self-check".to_owned()],
             link: Some("nodelocaldns".to_owned()),
             addresses: vec![[169, 254, 25, 10].into()],
             owns_rules: true,

@@ -83,8 +83,8 @@ fn evictions(counters: &CounterRegistry) -> Family {
 fn hits(counters: &CounterRegistry) -> Family {
     let mut family = Family::counter("coredns_cache_hits_total", "Queries answered from the cache.");
     for (server, zones, block) in counters.blocks() {
-        let success = total(&block.of_workers, |counters: &BlockCounters| Some(&counters.cache_success_hits));
-        let denial = total(&block.of_workers, |counters: &BlockCounters| Some(&counters.cache_denial_hits));
+        let success = total(&block.by_worker, |counters: &BlockCounters| Some(&counters.cache_success_hits));
+        let denial = total(&block.by_worker, |counters: &BlockCounters| Some(&counters.cache_denial_hits));
         for (kind, count) in [("success", success), ("denial", denial)] {
             family
                 .nonzero_series(&[("server", server), ("type", kind), ("zones", zones), ("view", "")], count);
@@ -99,7 +99,7 @@ fn oversized(counters: &CounterRegistry) -> Family {
         "Responses not cached because each would take more than 1/64 of the cache.",
     );
     for (server, zones, block) in counters.blocks() {
-        let count = total(&block.of_workers, |counters: &BlockCounters| Some(&counters.cache_oversized));
+        let count = total(&block.by_worker, |counters: &BlockCounters| Some(&counters.cache_oversized));
         family.series(&[("server", server), ("zones", zones)], count as f64);
     }
     family
@@ -111,7 +111,7 @@ fn counted(
     pick: impl Fn(&BlockCounters) -> &Counter,
 ) -> Family {
     for (server, zones, block) in counters.blocks() {
-        let count = total(&block.of_workers, |counters| Some(pick(counters)));
+        let count = total(&block.by_worker, |counters| Some(pick(counters)));
         family.nonzero_series(&[("server", server), ("zones", zones), ("view", "")], count);
     }
     family

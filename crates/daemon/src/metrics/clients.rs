@@ -108,7 +108,7 @@ fn coalesced_queries(counters: &CounterRegistry) -> Family {
         "Queries coalesced with one in flight; each saves an upstream query.",
     );
     for (server, zones, block) in counters.blocks() {
-        let count = total(&block.of_workers, |counters: &BlockCounters| Some(&counters.coalesced));
+        let count = total(&block.by_worker, |counters: &BlockCounters| Some(&counters.coalesced));
         family.series(&[("server", server), ("zones", zones)], count as f64);
     }
     family

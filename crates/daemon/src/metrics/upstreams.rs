@@ -52,7 +52,7 @@ fn rejects(counters: &CounterRegistry) -> Family {
     let count: u64 = counters
         .blocks()
         .map(|(_, _, block)| {
-            total(&block.of_workers, |counters: &BlockCounters| Some(&counters.max_concurrent_rejects))
+            total(&block.by_worker, |counters: &BlockCounters| Some(&counters.max_concurrent_rejects))
         })
         .sum();
     family.series(&[], count as f64);
@@ -67,7 +67,7 @@ fn all_down(counters: &CounterRegistry) -> Family {
     let count: u64 = counters
         .blocks()
         .map(|(_, _, block)| {
-            total(&block.of_workers, |counters: &BlockCounters| Some(&counters.healthcheck_broken))
+            total(&block.by_worker, |counters: &BlockCounters| Some(&counters.healthcheck_broken))
         })
         .sum();
     family.series(&[], count as f64);
