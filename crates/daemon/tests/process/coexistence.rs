@@ -28,7 +28,7 @@ fn followed(node: &Node, corefile: &str, before: DaemonProcess) -> DaemonProcess
 }
 
 #[test]
-fn a_socket_of_the_hand_over_that_somebody_removes_is_made_again() {
+fn removed_handover_socket_is_created_again() {
     let upstream = upstream();
     let (node, corefile) = (Node::new(), served(&upstream, ""));
     let before = node.command(&corefile).spawn().wait_until_ready();
@@ -40,7 +40,7 @@ fn a_socket_of_the_hand_over_that_somebody_removes_is_made_again() {
 }
 
 #[test]
-fn one_that_was_hidden_behind_another_can_be_met_when_that_ends() {
+fn hidden_instance_listens_again_after_the_other_exits() {
     let upstream = upstream();
     let (node, corefile) = (Node::new(), served(&upstream, ""));
     for end in [Signal::SIGTERM, Signal::SIGKILL] {
@@ -61,7 +61,7 @@ fn one_that_was_hidden_behind_another_can_be_met_when_that_ends() {
 }
 
 #[test]
-fn who_has_given_back_says_nothing_about_the_node_any_more() {
+fn instance_that_handed_back_answers_no_http_probes() {
     let upstream = upstream();
     let (node, corefile) = (Node::new(), served(&upstream, ""));
     let before = node.command(&corefile).spawn().wait_until_ready();
@@ -86,7 +86,7 @@ fn who_has_given_back_says_nothing_about_the_node_any_more() {
 }
 
 #[test]
-fn a_start_that_fails_leaves_the_snapshot_for_the_next() {
+fn failed_start_keeps_the_snapshot() {
     let upstream = upstream();
     let (node, corefile) = (Node::new(), served(&upstream, ""));
     let before = node.command(&corefile).spawn().wait_until_ready();
@@ -104,7 +104,7 @@ fn a_start_that_fails_leaves_the_snapshot_for_the_next() {
 }
 
 #[test]
-fn a_successor_that_comes_in_the_lameduck_takes_over() {
+fn successor_takes_over_during_lameduck() {
     let upstream = upstream();
     let (node, corefile) = (Node::new(), served(&upstream, "{\n lameduck 30s\n }"));
     let before = node.command(&corefile).spawn().wait_until_ready();

@@ -30,34 +30,34 @@ fn is_replaced(lay: impl FnOnce(&Path)) {
 }
 
 #[test]
-fn a_file_in_the_place_of_the_socket_is_replaced() {
+fn file_with_the_sockets_name_is_replaced() {
     is_replaced(|path| fs::write(path, "nldh").unwrap());
 }
 
 #[test]
-fn a_symlink_that_leads_nowhere_is_replaced() {
+fn dangling_symlink_is_replaced() {
     is_replaced(|path| symlink(path.with_file_name("absent"), path).unwrap());
 }
 
 #[test]
-fn a_symlink_to_itself_is_replaced() {
+fn symlink_loop_is_replaced() {
     is_replaced(|path| symlink(path, path).unwrap());
 }
 
 #[test]
-fn a_socket_that_nobody_has_open_is_replaced() {
+fn socket_without_listener_is_replaced() {
     is_replaced(|path| drop(UnixListener::bind(path).unwrap()));
 }
 
 #[test]
-fn a_socket_of_another_kind_is_replaced() {
+fn datagram_socket_is_replaced() {
     let mut held = None;
     is_replaced(|path| held = Some(UnixDatagram::bind(path).unwrap()));
     drop(held);
 }
 
 #[test]
-fn what_a_killed_instance_left_is_replaced() {
+fn socket_of_a_killed_instance_is_replaced() {
     let (upstream, node) = (upstream(), Node::new());
     let corefile = forward_corefile(&upstream, "");
     let killed = node.command(&corefile).spawn().wait_until_ready();
@@ -86,7 +86,7 @@ fn complained_once(daemon: &DaemonProcess, line: &str) {
 }
 
 #[test]
-fn a_directory_in_the_place_of_the_socket_stays() {
+fn directory_with_the_sockets_name_is_kept() {
     for name in [SOCKET_FILE, ".handover.sock"] {
         let node = Node::new();
         fs::create_dir(node.directory.join(name)).unwrap();
@@ -97,7 +97,7 @@ fn a_directory_in_the_place_of_the_socket_stays() {
 }
 
 #[test]
-fn a_directory_open_to_all_is_closed() {
+fn permissions_of_the_directory_are_restricted() {
     let node = Node::new();
     fs::set_permissions(&node.directory, Permissions::from_mode(0o1777)).unwrap();
     let daemon = node.command(&forward_corefile(&upstream(), "")).spawn();
@@ -107,7 +107,7 @@ fn a_directory_open_to_all_is_closed() {
 }
 
 #[test]
-fn what_is_no_directory_is_not_used() {
+fn symlink_or_file_is_not_used_as_the_directory() {
     let node = Node::new();
     let (real, link, file) =
         (node.directory.join("real"), node.directory.join("link"), node.directory.join("file"));
@@ -123,13 +123,13 @@ fn what_is_no_directory_is_not_used() {
 }
 
 #[test]
-fn a_directory_that_cannot_be_closed_to_others_is_not_used() {
+fn directory_whose_permissions_cannot_be_restricted_is_not_used() {
     // The kernel's own, whose modes nobody may change.
     serves_without_hand_over(&Node::new(), Path::new("/proc/sys"), "-handover-dir: /proc/sys");
 }
 
 #[test]
-fn a_directory_of_another_user_is_not_used() {
+fn directory_of_another_user_is_not_used() {
     if !geteuid().is_root() {
         println!("skipped: only root gives a directory to another user");
         return;
@@ -142,7 +142,7 @@ fn a_directory_of_another_user_is_not_used() {
 }
 
 #[test]
-fn a_path_too_long_for_a_socket_is_said() {
+fn path_too_long_for_a_socket_is_logged() {
     let node = Node::new();
     let directory = node.directory.join("long".repeat(20)).join("longer".repeat(20));
     fs::create_dir_all(&directory).unwrap();

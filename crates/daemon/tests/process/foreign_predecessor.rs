@@ -64,18 +64,18 @@ fn offer_sockets(stranger: &mut Stranger, address: SocketAddr) {
 }
 
 #[test]
-fn one_that_says_nothing_is_waited_for_two_seconds() {
+fn silent_predecessor_times_out_after_two_seconds() {
     starts_in_spite_of(&[refused("no message from the peer for 2s")], |stranger, _| stranger.hears_out());
 }
 
 #[test]
-fn one_that_closes_at_once_was_about_to_leave() {
+fn closed_connection_is_taken_for_an_exiting_predecessor() {
     let left = "[INFO] the predecessor exited before its offer was complete".to_owned();
     starts_in_spite_of(&[left], |stranger, _| drop(stranger));
 }
 
 #[test]
-fn garbage_is_no_predecessor() {
+fn garbage_is_rejected_as_another_protocol() {
     let foreign = "the peer does not speak the hand-over protocol";
     for garbage in [b"GET / HTTP/1.1\r\n\r\n".as_slice(), &[0; 300_000]] {
         starts_in_spite_of(&[refused(foreign)], move |mut stranger, _| {
@@ -86,7 +86,7 @@ fn garbage_is_no_predecessor() {
 }
 
 #[test]
-fn one_of_another_version_is_started_beside() {
+fn predecessor_of_another_version_is_started_beside() {
     let versions = "the peer speaks version 2 of the hand-over protocol, not 1";
     starts_in_spite_of(&[refused(versions)], |mut stranger, _| {
         stranger.is_greeted();
@@ -96,7 +96,7 @@ fn one_of_another_version_is_started_beside() {
 }
 
 #[test]
-fn lengths_out_of_reason_are_no_reason_to_wait() {
+fn excessive_and_zero_message_lengths_cause_no_wait() {
     starts_in_spite_of(&[refused("a message of 4294967295 octets is too long")], |mut stranger, _| {
         stranger.utter(b"nldh\0\x01\0\x02\xff\xff\xff\xff");
         stranger.hears_out();
@@ -114,7 +114,7 @@ fn lengths_out_of_reason_are_no_reason_to_wait() {
 }
 
 #[test]
-fn one_that_ends_before_all_is_offered_has_given_nothing() {
+fn incomplete_offer_is_discarded() {
     let left = || ["[INFO] the predecessor exited before its offer was complete".to_owned()];
     starts_in_spite_of(&left(), |mut stranger, _| stranger.say(WELCOME, b"version 1.0.0\n"));
     starts_in_spite_of(&left(), |mut stranger, address| {
@@ -130,7 +130,7 @@ fn one_that_ends_before_all_is_offered_has_given_nothing() {
 }
 
 #[test]
-fn one_that_ends_later_has_given_its_sockets() {
+fn sockets_of_a_complete_offer_outlive_the_predecessor() {
     let (torn, gone) = (
         "[WARNING] cache transfer from the predecessor is incomplete: the peer has closed the connection",
         "[INFO] the predecessor has exited",
@@ -153,7 +153,7 @@ fn one_that_ends_later_has_given_its_sockets() {
 }
 
 #[test]
-fn one_that_does_not_stop_in_time_is_told_and_its_queue_is_not_lost() {
+fn missing_stop_confirmation_is_logged_and_queued_queries_are_answered() {
     let (upstream, node) = (upstream(), Node::new());
     let address: SocketAddr = (node.ip, DNS).into();
     let offered = sockets(address);
@@ -192,7 +192,7 @@ fn one_that_does_not_stop_in_time_is_told_and_its_queue_is_not_lost() {
 }
 
 #[test]
-fn what_is_no_socket_of_ours_is_let_go() {
+fn descriptors_that_do_not_match_their_description_are_rejected() {
     let line = "[WARNING] 7 sockets of the predecessor are rejected; the first, \"udp ";
     starts_in_spite_of(&[line.to_owned(), "received 0 sockets".to_owned()], |mut stranger, address| {
         stranger.is_greeted();
@@ -222,7 +222,7 @@ fn what_is_no_socket_of_ours_is_let_go() {
 }
 
 #[test]
-fn hundreds_of_wrong_sockets_are_one_line() {
+fn hundreds_of_rejected_sockets_are_one_log_line() {
     let line = "[WARNING] 300 sockets of the predecessor are rejected; the first, ".to_owned();
     starts_in_spite_of(&[line], |mut stranger, _| {
         stranger.is_greeted();
@@ -240,7 +240,7 @@ fn hundreds_of_wrong_sockets_are_one_line() {
 }
 
 #[test]
-fn descriptors_and_messages_go_together_or_not_at_all() {
+fn mismatch_of_descriptors_and_messages_is_rejected() {
     let apart = refused("messages and descriptors do not match");
     starts_in_spite_of(std::slice::from_ref(&apart), |mut stranger, address| {
         stranger.is_greeted();
@@ -258,7 +258,7 @@ fn descriptors_and_messages_go_together_or_not_at_all() {
 }
 
 #[test]
-fn more_descriptors_than_there_is_room_for_are_refused() {
+fn descriptors_beyond_the_process_limit_are_rejected() {
     let (upstream, node) = (upstream(), Node::new());
     let stranger = pose(&node, |mut stranger| {
         stranger.is_greeted();
@@ -341,7 +341,7 @@ fn started_with(node: &Node, corefile: &str, blocks: Vec<Vec<u8>>, entries: Vec<
 }
 
 #[test]
-fn entries_that_make_no_sense_are_not_told() {
+fn invalid_cache_entries_are_not_served() {
     let (upstream, node) = (upstream(), Node::new());
     let corefile = forward_corefile(&upstream, "");
     let given = last_will(&node, &corefile);

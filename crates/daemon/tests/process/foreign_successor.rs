@@ -61,7 +61,7 @@ fn sockets(given: Vec<Letter>) -> Vec<OwnedFd> {
 }
 
 #[test]
-fn what_is_given_is_as_the_form_of_messages_says() {
+fn offer_follows_the_protocol() {
     let scene = Scene::set();
     scene.daemon.query("ok-1.example.");
     let (stranger, given) = Stranger::claim(&scene.node);
@@ -83,7 +83,7 @@ fn what_is_given_is_as_the_form_of_messages_says() {
 }
 
 #[test]
-fn fifty_that_say_nothing_keep_nobody_out() {
+fn silent_connections_do_not_block_other_peers() {
     let scene = Scene::set();
     let silent: Vec<Stranger> = (0..50).map(|_| Stranger::visit(&scene.node)).collect();
     let mut asker = Stranger::visit(&scene.node);
@@ -99,14 +99,14 @@ fn fifty_that_say_nothing_keep_nobody_out() {
 }
 
 #[test]
-fn a_successor_comes_in_beside_fifty_that_say_nothing() {
+fn silent_connections_do_not_block_a_successor() {
     let scene = Scene::set();
     let _silent: Vec<Stranger> = (0..50).map(|_| Stranger::visit(&scene.node)).collect();
     scene.ends_succeeded();
 }
 
 #[test]
-fn one_that_takes_the_sockets_and_goes_changes_nothing() {
+fn successor_that_exits_after_the_offer_changes_nothing() {
     Scene::set().withstands(|node, daemon| {
         for _ in 0..10 {
             let (stranger, given) = Stranger::claim(node);
@@ -121,7 +121,7 @@ fn one_that_takes_the_sockets_and_goes_changes_nothing() {
 }
 
 #[test]
-fn one_that_leaves_half_way_changes_nothing() {
+fn successor_that_exits_during_the_hello_changes_nothing() {
     Scene::set().withstands(|node, daemon| {
         let hello = letter(1, HELLO, b"version 9.9.9\n");
         for length in 0..hello.len() {
@@ -136,7 +136,7 @@ fn one_that_leaves_half_way_changes_nothing() {
 }
 
 #[test]
-fn when_one_takes_over_and_dies_the_one_before_reads_on() {
+fn predecessor_serves_again_after_its_successor_disconnects() {
     Scene::set().withstands(|node, daemon| {
         for round in 1..=3 {
             let (mut stranger, given) = Stranger::claim(node);
@@ -162,7 +162,7 @@ fn resumed(daemon: &DaemonProcess, times: u64) -> bool {
 }
 
 #[test]
-fn words_out_of_turn_are_passed_over() {
+fn unexpected_messages_are_skipped() {
     Scene::set().withstands(|node, daemon| {
         let (mut stranger, _given) = Stranger::claim(node);
         for kind in [RETURNED, 0, 77, 65535, ASKED, HELLO, SOCKET - 1] {
@@ -182,7 +182,7 @@ fn words_out_of_turn_are_passed_over() {
 }
 
 #[test]
-fn who_does_not_begin_as_one_does_is_turned_away() {
+fn connection_without_hello_is_rejected() {
     Scene::set().withstands(|node, daemon| {
         for kind in [TAKEN, RETURNED, SOCKET, 0, 12, 65535] {
             let mut stranger = Stranger::visit(node);
@@ -207,7 +207,7 @@ fn who_does_not_begin_as_one_does_is_turned_away() {
 }
 
 #[test]
-fn one_of_another_version_learns_ours() {
+fn successor_of_another_version_receives_our_version() {
     Scene::set().withstands(|node, daemon| {
         let mut stranger = Stranger::visit(node);
         stranger.utter(&letter(2, HELLO, b"version 2.0.0\n"));
@@ -221,7 +221,7 @@ fn one_of_another_version_learns_ours() {
 }
 
 #[test]
-fn what_a_successor_calls_itself_is_one_line() {
+fn successors_version_text_is_sanitized_in_the_log() {
     let scene = Scene::set();
     let mut stranger = Stranger::visit(&scene.node);
     let name = format!("version 1\n[FATAL] forged\r\x1b[31m{}", "x".repeat(100_000));
@@ -242,7 +242,7 @@ fn what_a_successor_calls_itself_is_one_line() {
 }
 
 #[test]
-fn one_that_reads_what_it_has_not_taken_over_leaves_the_rest() {
+fn successor_that_reads_early_does_not_stop_the_active_instance() {
     let scene = Scene::set();
     let (stranger, given) = Stranger::claim(&scene.node);
     let address: SocketAddr = (scene.node.ip, DNS).into();
@@ -269,7 +269,7 @@ fn one_that_reads_what_it_has_not_taken_over_leaves_the_rest() {
 }
 
 #[test]
-fn the_socket_is_for_nobody_else() {
+fn socket_and_directory_are_accessible_to_the_owner_only() {
     use std::os::unix::fs::PermissionsExt;
     let scene = Scene::set();
     let mode = |path: &std::path::Path| path.metadata().unwrap().permissions().mode() & 0o777;

@@ -7,7 +7,7 @@ use crate::fixture::{DNS, DaemonCommand, DaemonProcess, READY, WAIT_LIMIT, upstr
 use crate::responses::data;
 
 #[test]
-fn a_block_that_forwards_to_itself_ends_the_process() {
+fn server_block_that_forwards_to_itself_ends_the_process() {
     for workers in ["-workers=1", "-workers=2"] {
         let corefile = format!(
             ".:{DNS} {{\n bind @\n cache 30\n loop\n forward . @:{DNS} {{\n force_tcp\n }}\n ready @:{READY}\n}}"
@@ -24,7 +24,7 @@ fn a_block_that_forwards_to_itself_ends_the_process() {
 }
 
 #[test]
-fn without_a_circle_the_check_goes_by_unseen() {
+fn loop_detection_without_a_loop_has_no_effect() {
     let upstream = upstream();
     let daemon = DaemonProcess::start(&format!(
         "example:{DNS} {{\n bind @\n loop\n forward . {}\n ready @:{READY}\n}}",

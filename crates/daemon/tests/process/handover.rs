@@ -53,7 +53,7 @@ fn upgrades_under_load_lose_no_query_and_no_probe() {
 }
 
 #[test]
-fn what_is_known_comes_over_with_what_is_left_of_its_life() {
+fn cache_entries_are_handed_over_with_their_remaining_ttl() {
     let upstream = upstream();
     let (node, corefile) = (Node::new(), served(&upstream));
     let before = node.command(&corefile).spawn().wait_until_ready();
@@ -75,7 +75,7 @@ fn what_is_known_comes_over_with_what_is_left_of_its_life() {
 }
 
 #[test]
-fn what_is_open_is_answered_by_the_one_that_was_asked() {
+fn predecessor_answers_its_open_queries() {
     let server_options = ServerOptions { order: ResponseOrder::OutOfOrder, ..ServerOptions::default() };
     let upstream = Upstream::start_with(loopback(), server_options, LabelScript::default()).unwrap();
     let (node, corefile) = (Node::new(), served(&upstream));
@@ -110,7 +110,7 @@ fn what_is_open_is_answered_by_the_one_that_was_asked() {
 }
 
 #[test]
-fn should_the_successor_be_killed_the_one_before_reads_on() {
+fn predecessor_serves_again_after_its_successor_is_killed() {
     let upstream = upstream();
     let (node, corefile) = (Node::new(), served(&upstream));
     let before = node.command(&corefile).spawn().wait_until_ready();
@@ -130,7 +130,7 @@ fn should_the_successor_be_killed_the_one_before_reads_on() {
 }
 
 #[test]
-fn a_successor_that_is_told_to_leave_gives_back_without_loss() {
+fn terminated_successor_hands_back_without_loss() {
     let upstream = upstream();
     let (node, corefile) = (Node::new(), served(&upstream));
     let before = node.command(&corefile).spawn().wait_until_ready();
@@ -152,7 +152,7 @@ fn a_successor_that_is_told_to_leave_gives_back_without_loss() {
 }
 
 #[test]
-fn of_three_in_a_row_only_the_last_two_have_to_do_with_each_other() {
+fn third_instance_dismisses_the_first() {
     let upstream = upstream();
     let (node, corefile) = (Node::new(), served(&upstream));
     let first = node.command(&corefile).spawn().wait_until_ready();
@@ -170,7 +170,7 @@ fn of_three_in_a_row_only_the_last_two_have_to_do_with_each_other() {
 }
 
 #[test]
-fn all_told_to_leave_at_once_leave() {
+fn predecessor_and_successor_terminated_together_both_exit() {
     let upstream = upstream();
     let (node, corefile) = (Node::new(), served(&upstream));
     for order in [[0, 1], [1, 0]] {
@@ -186,7 +186,7 @@ fn all_told_to_leave_at_once_leave() {
 }
 
 #[test]
-fn one_that_cannot_start_leaves_the_one_before_alone() {
+fn failed_start_does_not_affect_the_active_instance() {
     let upstream = upstream();
     let (node, corefile) = (Node::new(), served(&upstream));
     let before = node.command(&corefile).spawn().wait_until_ready();
@@ -204,7 +204,7 @@ fn one_that_cannot_start_leaves_the_one_before_alone() {
 }
 
 #[test]
-fn one_that_hangs_is_started_beside() {
+fn instance_starts_beside_a_hung_predecessor() {
     let upstream = upstream();
     let (node, corefile) = (Node::new(), served(&upstream));
     let before = node.command(&corefile).spawn().wait_until_ready();
@@ -231,7 +231,7 @@ fn one_that_hangs_is_started_beside() {
 }
 
 #[test]
-fn another_configuration_takes_what_it_has_in_common() {
+fn cache_entries_of_unchanged_server_blocks_are_handed_over() {
     let upstream = upstream();
     let node = Node::new();
     let block = |zone: &str, options: &str| {
@@ -257,7 +257,7 @@ fn another_configuration_takes_what_it_has_in_common() {
 }
 
 #[test]
-fn without_a_directory_there_is_no_hand_over() {
+fn handover_is_disabled_without_its_directory() {
     let upstream = upstream();
     let node = Node::new();
     let directory = node.directory.join("absent");
@@ -269,7 +269,7 @@ fn without_a_directory_there_is_no_hand_over() {
 }
 
 #[test]
-fn a_client_that_stays_connected_is_let_go_in_time() {
+fn idle_client_connections_are_closed_in_time() {
     let upstream = upstream();
     let (node, corefile) = (Node::new(), served(&upstream));
     let before = node.command(&corefile).spawn().wait_until_ready();
@@ -286,7 +286,7 @@ fn a_client_that_stays_connected_is_let_go_in_time() {
 }
 
 #[test]
-fn after_a_crash_the_snapshot_knows_what_was_known() {
+fn snapshot_is_imported_after_a_crash() {
     let upstream = upstream();
     let (node, corefile) = (Node::new(), served(&upstream));
     let before = node.command(&corefile).spawn().wait_until_ready();

@@ -22,7 +22,7 @@ fn deaf_sockets(at: SocketAddr) -> Vec<UdpSocket> {
 }
 
 #[test]
-fn ready_means_that_a_question_of_its_own_was_answered() {
+fn ready_requires_a_response_to_the_self_check() {
     let upstream = upstream();
     let corefile =
         forward_corefile(&upstream, "force_tcp").replace("ready", &format!("health @:{HEALTH}\n ready"));
@@ -39,7 +39,7 @@ fn ready_means_that_a_question_of_its_own_was_answered() {
 }
 
 #[test]
-fn a_node_where_ipv6_leads_nowhere_is_ready_all_the_same() {
+fn unreachable_ipv6_does_not_prevent_readiness() {
     let upstream = upstream();
     let port = unique_port();
     let corefile = format!(".:{port} {{\n forward . {}\n ready @:{READY}\n}}", upstream.addr());

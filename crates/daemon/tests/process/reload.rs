@@ -50,7 +50,7 @@ pub(crate) fn reload(daemon: &DaemonProcess, corefile: &str) {
 }
 
 #[test]
-fn an_edit_is_noticed_and_only_what_it_changes_changes() {
+fn reload_applies_only_the_changed_parts() {
     let (first, second) = (upstream(), upstream());
     let corefile = forward_corefile(&first, "force_tcp").replace("ready", "reload 2s 1s\n ready");
     let daemon = DaemonCommand::new(&corefile).arg("-workers=2").spawn().wait_until_ready();
@@ -85,7 +85,7 @@ fn an_edit_is_noticed_and_only_what_it_changes_changes() {
 }
 
 #[test]
-fn another_upstream_has_other_answers() {
+fn changed_upstreams_have_a_cache_of_their_own() {
     let (first, second) = (upstream(), upstream());
     let daemon = DaemonProcess::forwarding_to(&first, "force_tcp");
     daemon.query("ok-1.example.");
@@ -98,7 +98,7 @@ fn another_upstream_has_other_answers() {
 }
 
 #[test]
-fn what_an_edit_brings_that_is_worth_knowing_is_told_once() {
+fn warnings_of_a_reload_are_logged_once() {
     let upstream = upstream();
     let daemon = DaemonProcess::forwarding_to(&upstream, "force_tcp");
     let edited = forward_corefile(&upstream, "doh_method POST");
@@ -109,7 +109,7 @@ fn what_an_edit_brings_that_is_worth_knowing_is_told_once() {
 }
 
 #[test]
-fn a_broken_edit_is_told_and_counted_and_changes_nothing() {
+fn invalid_corefile_is_logged_counted_and_not_applied() {
     let upstream = upstream();
     let corefile = forward_corefile(&upstream, "force_tcp");
     let daemon = DaemonProcess::start(&corefile);
@@ -147,7 +147,7 @@ fn a_broken_edit_is_told_and_counted_and_changes_nothing() {
 }
 
 #[test]
-fn a_corefile_that_disappears_changes_nothing() {
+fn missing_corefile_at_reload_changes_nothing() {
     let upstream = upstream();
     let daemon = DaemonProcess::forwarding_to(&upstream, "force_tcp");
     std::fs::remove_file(daemon.file("Corefile")).unwrap();
@@ -157,7 +157,7 @@ fn a_corefile_that_disappears_changes_nothing() {
 }
 
 #[test]
-fn what_is_open_on_a_listener_that_goes_is_answered() {
+fn open_queries_of_a_removed_listener_are_answered() {
     let server_options = ServerOptions { order: ResponseOrder::OutOfOrder, ..ServerOptions::default() };
     let upstream = Upstream::start_with(loopback(), server_options, LabelScript::default()).unwrap();
     let corefile = forward_corefile(&upstream, "force_tcp");

@@ -17,7 +17,7 @@ use crate::fixture::{
 use crate::responses::{data, get};
 
 #[test]
-fn told_to_end_it_answers_what_is_open_and_succeeds() {
+fn signal_drains_open_queries_and_exits_with_code_zero() {
     let server_options = ServerOptions { order: ResponseOrder::OutOfOrder, ..ServerOptions::default() };
     let upstream = Upstream::start_with(loopback(), server_options, LabelScript::default()).unwrap();
     for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGQUIT] {
@@ -46,7 +46,7 @@ fn told_to_end_it_answers_what_is_open_and_succeeds() {
 }
 
 #[test]
-fn an_upstream_that_says_nothing_does_not_keep_it_from_ending() {
+fn silent_upstream_does_not_prevent_the_exit() {
     let upstream = upstream();
     let daemon = DaemonProcess::forwarding_to(&upstream, "force_tcp");
     let mut pipeline = daemon.connect();
@@ -61,7 +61,7 @@ fn an_upstream_that_says_nothing_does_not_keep_it_from_ending() {
 }
 
 #[test]
-fn while_it_waits_for_a_client_it_answers_others() {
+fn other_clients_are_answered_while_draining() {
     let upstream = upstream();
     let daemon = DaemonProcess::forwarding_to(&upstream, "force_tcp");
     let mut waiting = daemon.connect();
@@ -83,7 +83,7 @@ fn with_lameduck(upstream: &Upstream, time: &str) -> String {
 }
 
 #[test]
-fn in_lameduck_it_is_not_ready_and_serves_nevertheless() {
+fn lameduck_serves_without_being_ready() {
     let upstream = upstream();
     let daemon = DaemonProcess::start(&with_lameduck(&upstream, "1s"));
     let told = now();
@@ -100,7 +100,7 @@ fn in_lameduck_it_is_not_ready_and_serves_nevertheless() {
 }
 
 #[test]
-fn told_twice_it_ends_at_once_and_says_so_by_its_code() {
+fn second_signal_exits_at_once_with_code_two() {
     let upstream = upstream();
     for second in [Signal::SIGTERM, Signal::SIGINT] {
         let daemon = DaemonProcess::start(&with_lameduck(&upstream, "30s"));
@@ -114,7 +114,7 @@ fn told_twice_it_ends_at_once_and_says_so_by_its_code() {
 }
 
 #[test]
-fn hang_up_is_ignored_and_the_pid_file_lives_as_long_as_the_process() {
+fn sighup_is_ignored_and_the_pid_file_is_removed_on_exit() {
     let upstream = upstream();
     let path = std::env::temp_dir().join(format!("nodelocaldns-{}.pid", std::process::id()));
     let command = DaemonCommand::new(&forward_corefile(&upstream, "force_tcp"));
@@ -128,7 +128,7 @@ fn hang_up_is_ignored_and_the_pid_file_lives_as_long_as_the_process() {
 }
 
 #[test]
-fn after_the_end_the_port_is_free() {
+fn ports_are_free_after_the_exit() {
     let upstream = upstream();
     let daemon = DaemonProcess::forwarding_to(&upstream, "force_tcp");
     let at = daemon.addr(DNS);

@@ -16,7 +16,7 @@ fn refused(corefile: &str, place: &str, part: &str) {
 }
 
 #[test]
-fn a_bad_corefile_is_told_with_file_and_line() {
+fn invalid_corefile_is_reported_with_file_and_line() {
     refused(".:5300 {\n bind @\n wibble\n}", "3", "Error during parsing: Unknown directive 'wibble'");
     refused(
         ".:5300 {\n bind @\n cache {\n  foo\n }\n}",
@@ -29,7 +29,7 @@ fn a_bad_corefile_is_told_with_file_and_line() {
 }
 
 #[test]
-fn a_corefile_that_is_not_there_is_told() {
+fn missing_corefile_is_reported() {
     let upstream = upstream();
     let end = DaemonCommand::new(&forward_corefile(&upstream, "force_tcp"))
         .arg("-conf=/nowhere/Corefile")
@@ -40,7 +40,7 @@ fn a_corefile_that_is_not_there_is_told() {
 }
 
 #[test]
-fn a_wrong_command_line_is_told_with_code_two() {
+fn usage_error_exits_with_code_two() {
     for (args, part) in [
         (["-nosuchflag", "-quiet"], "nosuchflag"),
         (["-workers=0", "-quiet"], "workers"),
@@ -55,7 +55,7 @@ fn a_wrong_command_line_is_told_with_code_two() {
 }
 
 #[test]
-fn help_and_version_are_a_success() {
+fn help_and_version_exit_with_code_zero() {
     for (flag, part) in
         [("-help", "-localip"), ("-h", "-conf"), ("-version", "nodelocaldns"), ("-plugins", "dns.cache")]
     {
@@ -98,7 +98,7 @@ impl Held {
 }
 
 #[test]
-fn a_port_in_use_is_told_in_one_line() {
+fn port_in_use_is_reported_in_one_line() {
     let upstream = upstream();
     for held in
         [Held::Udp(UdpSocket::bind(loopback()).unwrap()), Held::Tcp(TcpListener::bind(loopback()).unwrap())]
@@ -114,7 +114,7 @@ fn a_port_in_use_is_told_in_one_line() {
 }
 
 #[test]
-fn an_endpoint_in_use_is_told_in_one_line() {
+fn http_endpoint_in_use_is_reported_in_one_line() {
     let upstream = upstream();
     let held = TcpListener::bind(loopback()).unwrap();
     let at = held.local_addr().unwrap();

@@ -60,7 +60,7 @@ fn changes(daemon: &DaemonProcess) -> usize {
 }
 
 #[test]
-fn upstreams_that_a_file_lists_are_exchanged_and_nothing_else_is() {
+fn changed_upstream_file_replaces_the_upstreams_only() {
     let (first, second, kept, folder) = (listed(), listed(), upstream(), Folder::new());
     fs::write(folder.path("first"), list(&first)).unwrap();
     fs::write(folder.path("second"), list(&second)).unwrap();
@@ -101,7 +101,7 @@ fn upstreams_that_a_file_lists_are_exchanged_and_nothing_else_is() {
 }
 
 #[test]
-fn a_list_that_is_lost_or_empty_leaves_the_upstreams_as_they_were() {
+fn missing_or_empty_upstream_file_keeps_the_upstreams() {
     let (first, second, kept, folder) = (listed(), listed(), upstream(), Folder::new());
     let file = folder.path("resolv.conf");
     fs::write(&file, list(&first)).unwrap();
@@ -121,7 +121,7 @@ fn a_list_that_is_lost_or_empty_leaves_the_upstreams_as_they_were() {
 }
 
 #[test]
-fn a_list_that_changes_while_the_corefile_is_broken_is_taken_all_the_same() {
+fn changed_upstream_file_applies_while_the_corefile_is_invalid() {
     let (first, second, folder) = (listed(), listed(), Folder::new());
     let kept = Upstream::start(loopback()).unwrap();
     let file = folder.path("resolv.conf");
