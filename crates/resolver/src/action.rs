@@ -179,7 +179,7 @@ pub enum Cause {
     /// The limit of clients waiting for one query.
     TooManyWaiters,
     /// The limit of waiting queries of one client.
-    TooManyOfClient,
+    TooManyPerClient,
     /// No `forward` of the block covers the name.
     NoForward,
 }

@@ -55,7 +55,7 @@ impl Resolver {
         let quota = self.limits.queries_per_client;
         let Some(permit) = self.quotas.acquire(requester.client.peer.ip(), quota) else {
             self.counters.client_quota_full.add(1);
-            return reject(routed, Cause::TooManyOfClient, stale_answer, outbox);
+            return reject(routed, Cause::TooManyPerClient, stale_answer, outbox);
         };
         let can_coalesce = query.qclass == Class::IN && requester.wants_recursion();
         let key = can_coalesce.then(|| Key::new(route.block.id, query));

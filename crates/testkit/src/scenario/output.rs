@@ -90,7 +90,7 @@ fn named(cause: action::Cause, environment: &Environment) -> Cause {
         action::Cause::TooManyConcurrent(limit) => Cause::TooManyConcurrent(limit),
         action::Cause::TooManyInFlight => Cause::TooManyInFlight,
         action::Cause::TooManyWaiters => Cause::TooManyWaiters,
-        action::Cause::TooManyOfClient => Cause::TooManyOfClient,
+        action::Cause::TooManyPerClient => Cause::TooManyPerClient,
         action::Cause::NoForward => Cause::NoForward,
     }
 }

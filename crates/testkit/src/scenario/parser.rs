@@ -187,7 +187,7 @@ fn parse_cause(tokens: &[&str]) -> Result<Cause, TextError> {
         ["max_concurrent", limit] => Ok(Cause::TooManyConcurrent(number(limit)?)),
         ["inflight_queries"] => Ok(Cause::TooManyInFlight),
         ["waiters_per_query"] => Ok(Cause::TooManyWaiters),
-        ["queries_per_client"] => Ok(Cause::TooManyOfClient),
+        ["queries_per_client"] => Ok(Cause::TooManyPerClient),
         ["no_forward"] => Ok(Cause::NoForward),
         [failure, transport, upstream] => {
             let transport = match transport {

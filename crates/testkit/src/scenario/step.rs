@@ -165,7 +165,7 @@ pub enum Cause {
     /// Limit of waiters of one in-flight query.
     TooManyWaiters,
     /// Limit of waiting queries of one client.
-    TooManyOfClient,
+    TooManyPerClient,
     /// No `forward` matches the name.
     NoForward,
 }
