@@ -11,9 +11,9 @@ use crate::host::Host;
 use crate::lexer;
 use crate::token::{Source, Token};
 
-/// Imports of snippets in one Corefile; more are taken for a cycle.
+/// Imports of snippets in one Corefile; more are considered a cycle.
 const MAX_SNIPPETS: u32 = 10_000;
-/// Imports of files in one Corefile; more are taken for a cycle.
+/// Imports of files in one Corefile; more are considered a cycle.
 const MAX_FILES: u32 = 10_000;
 /// Pending tokens; a Corefile of 4 MiB has fewer.
 const MAX_PENDING: usize = 4 << 20;
@@ -204,9 +204,9 @@ fn glob_matches(pattern: &str, name: &str) -> bool {
     match rest.next() {
         None => name.is_empty(),
         Some('*') => {
-            let behind = rest.as_str();
-            name.char_indices().any(|(at, _)| glob_matches(behind, name.get(at..).unwrap_or_default()))
-                || glob_matches(behind, "")
+            let rest = rest.as_str();
+            name.char_indices().any(|(at, _)| glob_matches(rest, name.get(at..).unwrap_or_default()))
+                || glob_matches(rest, "")
         }
         Some(wanted) => {
             let mut name = name.chars();

@@ -136,7 +136,7 @@ fn replace(text: &str, (open, close): (&str, &str), env: &Environment, unset: &m
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some((before, after)) = rest.split_once(open) {
-        let Some((name, behind)) = after.split_once(close).filter(|(name, _)| !name.is_empty()) else {
+        let Some((name, suffix)) = after.split_once(close).filter(|(name, _)| !name.is_empty()) else {
             break;
         };
         out.push_str(before);
@@ -144,7 +144,7 @@ fn replace(text: &str, (open, close): (&str, &str), env: &Environment, unset: &m
             Some(value) => out.push_str(value),
             None => unset.push(name.to_owned()),
         }
-        rest = behind;
+        rest = suffix;
     }
     out.push_str(rest);
     out

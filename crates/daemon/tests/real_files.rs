@@ -1,4 +1,3 @@
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 //! A Corefile in the file system, read through `OsHost`.
 
 use std::ffi::OsString;

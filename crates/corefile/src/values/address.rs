@@ -28,7 +28,7 @@ pub fn parse_listen_address(text: &str) -> Result<SocketAddr, String> {
 pub(crate) fn listen_argument(directive: &Directive, default: &str) -> Result<SocketAddr, ConfigError> {
     let argument = directive.line.optional_argument()?;
     let text = argument.map_or(default, |argument| &argument.text);
-    let token = argument.unwrap_or(directive.name());
+    let token = argument.unwrap_or_else(|| directive.name());
     parse_listen_address(text).map_err(|reason| ConfigError::at(token, reason))
 }
 

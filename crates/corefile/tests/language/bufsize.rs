@@ -12,13 +12,13 @@ fn bufsize_takes_512_to_4096_and_the_first_counts() {
     {
         assert_eq!(bufsize(lines), Some(octets), "{lines}");
     }
-    let refused = [
+    let rejected = [
         ("bufsize 511", "must be within 512 - 4096"),
         ("bufsize 4097", "must be within 512 - 4096"),
         ("bufsize -1", "must be within 512 - 4096"),
         ("bufsize 70000", "must be within 512 - 4096"),
         ("bufsize many", "is not a whole number"),
     ];
-    assert_all_rejected("bufsize", &refused);
+    assert_all_rejected("bufsize", &rejected);
     assert!(first_line(load_lines("bufsize 512 600")).contains(ARGUMENT_COUNT));
 }

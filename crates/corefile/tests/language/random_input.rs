@@ -93,9 +93,9 @@ proptest! {
     ) {
         let text: Vec<char> = CORPUS[which].chars().collect();
         let at = at.index(text.len());
-        let (before, behind) = text.split_at(at);
+        let (before, after) = text.split_at(at);
         let mutated: String =
-            before.iter().copied().chain(put.chars()).chain(behind.iter().copied().skip(cut)).collect();
+            before.iter().copied().chain(put.chars()).chain(after.iter().copied().skip(cut)).collect();
         loads_or_has_a_located_error(&mutated)?;
     }
 }

@@ -26,7 +26,7 @@ fn timeouts_accept_durations_bare_seconds_and_a_query_limit() {
     assert_eq!(all, wanted);
     let unlimited = timeouts(". {\n timeouts {\n maxtcpqueries -1\n }\n}");
     assert_eq!(unlimited, Timeouts { max_queries: Some(None), ..Timeouts::default() });
-    let refused = [
+    let rejected = [
         ("timeouts", "timeouts block with no timeouts specified"),
         ("timeouts {\n}", "timeouts block with no timeouts specified"),
         ("timeouts {\n read 0\n}", "'0' needs to be between 1 second and 24 hours"),
@@ -37,7 +37,7 @@ fn timeouts_accept_durations_bare_seconds_and_a_query_limit() {
         ("timeouts {\n maxtcpqueries -2\n}", "maxtcpqueries -2 must be -1 or above 0"),
         ("timeouts {\n dial 2s\n}", "unknown option: 'dial'"),
     ];
-    assert_all_rejected("timeouts", &refused);
+    assert_all_rejected("timeouts", &rejected);
     for lines in ["timeouts 5s", "timeouts {\n read\n}", "timeouts {\n read 1s 2s\n}"] {
         assert!(first_line(load_lines(lines)).contains(ARGUMENT_COUNT), "{lines}");
     }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// The command line is wrong, or asks for a text.
+/// The command line is wrong, or requests a text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UsageError {
     /// The text to print, with its final newline: on stdout if `code` is 0, else on stderr.
@@ -18,7 +18,7 @@ impl UsageError {
         Self { text: format!("{reason}\n"), code: 2 }
     }
 
-    /// A text that the command line asks for.
+    /// A requested text.
     pub(super) fn text(text: String) -> Self {
         Self { text, code: 0 }
     }

@@ -17,7 +17,7 @@ pub use validated::Flags;
 /// Parses the command line, whose first word is the program's name.
 ///
 /// # Errors
-/// A [`UsageError`]: the command line is wrong, or asks for a text such as the help.
+/// [`UsageError`]: the command line is wrong, or requests a text such as the help.
 pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Flags, UsageError> {
     command_line::parse(args)
 }

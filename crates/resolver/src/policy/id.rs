@@ -1,4 +1,4 @@
-//! Identifiers that stay the same for the life of the process, across reloads.
+//! Identifiers, stable across reloads of the process.
 
 /// A listening address and port with its zones, CoreDNS's "server".
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

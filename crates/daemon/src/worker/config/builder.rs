@@ -18,7 +18,7 @@ use crate::logging::errors::ErrorLog;
 use crate::logging::query_log::QueryLog;
 use crate::worker::{ConnectionTimeouts, UpstreamEndpoints, WorkerConfig};
 
-/// Builds worker configurations; lives as long as the process, because identifiers do.
+/// Builds worker configurations. One per process, because identifiers are stable across reloads.
 pub(crate) struct WorkerConfigBuilder {
     counters: Arc<Mutex<CounterRegistry>>,
     workers: usize,
@@ -109,8 +109,8 @@ impl WorkerConfigBuilder {
         for (index, settings) in parts.settings.listeners.iter().enumerate() {
             let Some(&(id, _)) = configs.listeners.get(index) else { continue };
             let listener = build_listener(settings, parts, &mut upstreams, &mut query_log, configs);
-            if let Some(place) = policy.listeners.get_mut(usize::from(id.0)) {
-                *place = Some(listener);
+            if let Some(slot) = policy.listeners.get_mut(usize::from(id.0)) {
+                *slot = Some(listener);
             }
             timeouts.insert(id, ConnectionTimeouts::from(settings.timeouts));
             if let Some(first) = settings.addresses.first() {
