@@ -1,7 +1,7 @@
 //! The cache of a process, shared by all server blocks and workers, with a budget in octets.
 //!
 //! A [`Cache`] is a concurrent table, which serves lookups without a lock, and the eviction state
-//! behind one lock, which every insertion takes. Each worker puts an [`L1Cache`] in front of it.
+//! behind one lock, which every insertion takes. Each worker puts an `L1Cache` in front of it.
 //!
 //! [`Cache::export`] writes entries as records, most popular first, for a successor or a snapshot;
 //! [`Cache::import`] validates and inserts them.
