@@ -21,7 +21,7 @@ func TestRendersTheObjectsOfTheAddOn(t *testing.T) {
 	sorted := func(names []string, more string) []string {
 		return slices.Sorted(slices.Values(append(slices.Clone(names), more)))
 	}
-	wanted := map[string][]string{
+	expected := map[string][]string{
 		"base":               addOn,
 		"overlays/addon":     addOn,
 		"overlays/dualstack": addOn,
@@ -30,7 +30,7 @@ func TestRendersTheObjectsOfTheAddOn(t *testing.T) {
 		"overlays/addon+components/prometheus-operator/pod-monitor":         sorted(addOn, "PodMonitor/node-local-dns"),
 		"overlays/kubespray+components/prometheus-operator/service-monitor": sorted(kubespray, "ServiceMonitor/node-local-dns"),
 	}
-	for directory, names := range wanted {
+	for directory, names := range expected {
 		files, err := load("..")
 		if err != nil {
 			t.Fatal(err)
@@ -49,7 +49,7 @@ func TestRendersTheObjectsOfTheAddOn(t *testing.T) {
 		}
 		slices.Sort(got)
 		if !slices.Equal(got, names) {
-			t.Errorf("%s renders %v, wanted %v", directory, got, names)
+			t.Errorf("%s renders %v, expected %v", directory, got, names)
 		}
 	}
 }
@@ -169,5 +169,5 @@ func rejected(t *testing.T, directory, file, text, broken, fault string) {
 			return
 		}
 	}
-	t.Errorf("wanted a fault with %q, got %q", fault, faults)
+	t.Errorf("expected a fault with %q, got %q", fault, faults)
 }

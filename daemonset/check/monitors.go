@@ -52,7 +52,7 @@ func podEndpoint(at *field.Path, endpoint monitoringv1.PodMetricsEndpoint, port 
 		return field.ErrorList{field.Forbidden(at.Child("port"), "the pods declare no ports, so none is found")}
 	}
 	var found field.ErrorList
-	for ip, wanted := range map[string]string{"192.0.2.1": "192.0.2.1:" + port, "2001:db8::1": "[2001:db8::1]:" + port} {
+	for ip, expected := range map[string]string{"192.0.2.1": "192.0.2.1:" + port, "2001:db8::1": "[2001:db8::1]:" + port} {
 		address := ""
 		for _, rule := range endpoint.RelabelConfigs {
 			if rule.TargetLabel != "__address__" || !slices.Equal(rule.SourceLabels, []monitoringv1.LabelName{"__meta_kubernetes_pod_ip"}) {
@@ -64,8 +64,8 @@ func podEndpoint(at *field.Path, endpoint monitoringv1.PodMetricsEndpoint, port 
 			}
 			address = firstOf(replaced, address)
 		}
-		if address != wanted {
-			found = append(found, field.Invalid(at.Child("relabelings"), address, "a pod at "+ip+" serves its metrics at "+wanted))
+		if address != expected {
+			found = append(found, field.Invalid(at.Child("relabelings"), address, "a pod at "+ip+" serves its metrics at "+expected))
 		}
 	}
 	return found

@@ -113,10 +113,10 @@ func memory(container *corev1.Container, at *field.Path) field.ErrorList {
 		return append(found, field.Required(at.Child("resources", "limits", "memory"), "the cache derives its budget from it"))
 	}
 	budget := min(limit.Value()/3, mostBudget)
-	if wanted := argument(container, "-cache-bytes"); wanted != "" {
-		amount, err := apiresource.ParseQuantity(wanted)
+	if expected := argument(container, "-cache-bytes"); expected != "" {
+		amount, err := apiresource.ParseQuantity(expected)
 		if err != nil {
-			return append(found, field.Invalid(at.Child("args").Key("-cache-bytes"), wanted, err.Error()))
+			return append(found, field.Invalid(at.Child("args").Key("-cache-bytes"), expected, err.Error()))
 		}
 		budget = amount.Value()
 	}

@@ -22,7 +22,7 @@ sigterm_withdraws_readiness_and_drains_queries_in_flight() {
     eventually 3 is_ready || fail_case "/ready" OK "$(http_get node "http://$LOCAL_IP:8181/ready")"
     start pod1 "$WORK/in-flight.log" "$DNSTOOL" burst "$LOCAL_IP" 20 "$name"
     client=$!
-    eventually 3 grep -q "asked $name" "$WORK/slow.log" || fail_case "the upstream" "to be asked for $name" "$(tail -1 "$WORK/slow.log")"
+    eventually 3 grep -q "query $name" "$WORK/slow.log" || fail_case "the upstream" "to receive a query for $name" "$(tail -1 "$WORK/slow.log")"
     kill -TERM "$daemon_pid"
     eventually 2 is_withdrawn || fail_case "/ready while it drains" "no OK" "$(http_get node "http://$LOCAL_IP:8181/ready")"
     await_end 10

@@ -123,16 +123,16 @@ truncated_responses_are_retried_over_tcp() {
 # musl before 1.2.4 never retries over TCP and sends no OPT: its programs see what fits into 512
 # octets (header, question, 16 octets per address). Later versions retry and return 48 addresses.
 responses_above_1232_octets_reach_old_musl_truncated_and_glibc_whole() {
-    local name=larger.default.svc.cluster.local version before by_tcp fit wanted
+    local name=larger.default.svc.cluster.local version before by_tcp fit expected
     fit=$(((512 - 12 - (${#name} + 2) - 4) / 16))
     version=$(dpkg-query --show --showformat '${Version}' musl-tools)
-    wanted=$fit by_tcp=0
-    ! dpkg --compare-versions "$version" ge 1.2.4 || wanted=48 by_tcp=1
+    expected=$fit by_tcp=0
+    ! dpkg --compare-versions "$version" ge 1.2.4 || expected=48 by_tcp=1
     write_corefile
     start_daemon || return 0
     expect_match "the whole answer" 'MSG SIZE +rcvd: (19[0-9][0-9]|[2-9][0-9]{3})' "$(dig_from pod1 +tcp "$name")"
     before=$(metrics)
-    expect "addresses that musl $version finds" "$wanted" \
+    expect "addresses that musl $version finds" "$expected" \
         "$(count_lines "$(netns_exec pod1 "$MUSL_GETADDRINFO" "$name." 2>&1 | grep -x '10\.233\.22\.[0-9]*' | sort -u)")"
     expect "queries by TCP of musl" "$by_tcp" \
         "$(($(metric_sum "$(metrics)" coredns_dns_requests_total 'proto="tcp"') - $(metric_sum "$before" coredns_dns_requests_total 'proto="tcp"')))"

@@ -54,7 +54,7 @@ a_slow_upstream_name_does_not_delay_others() {
     start_daemon -workers 1 || return 0
     start pod1 "$WORK/slow-client.log" "$DNSTOOL" burst "$LOCAL_IP" 1 "$slow"
     client=$!
-    eventually 3 grep -q "asked $slow" "$WORK/slow.log" || fail_case "the upstream" "to be asked for $slow" "$(tail -1 "$WORK/slow.log")"
+    eventually 3 grep -q "query $slow" "$WORK/slow.log" || fail_case "the upstream" "to receive a query for $slow" "$(tail -1 "$WORK/slow.log")"
     # A connection takes more queries while its oldest one is younger than a few tens of ms.
     sleep 0.1
     quick=$(dig_from pod2 held-up.fresh.default.svc.cluster.local)

@@ -53,16 +53,16 @@ func query(id uint16, name string) []byte {
 }
 
 // reply answers an A query with the address; NXDOMAIN without one, NODATA for other types.
-func reply(question message, address string) []byte {
+func reply(query message, address string) []byte {
 	flags := uint16(responseFlag | authoritative | recursion)
 	ip, err := netip.ParseAddr(address)
 	if err != nil {
-		return appendQuestion(header(question.id, flags|nxdomain, 0), question.name, question.qtype)
+		return appendQuestion(header(query.id, flags|nxdomain, 0), query.name, query.qtype)
 	}
-	if question.qtype != typeA {
-		return appendQuestion(header(question.id, flags|noError, 0), question.name, question.qtype)
+	if query.qtype != typeA {
+		return appendQuestion(header(query.id, flags|noError, 0), query.name, query.qtype)
 	}
-	m := appendQuestion(header(question.id, flags|noError, 1), question.name, question.qtype)
+	m := appendQuestion(header(query.id, flags|noError, 1), query.name, query.qtype)
 	m = append(m, 0xc0, headerLen, 0, typeA, 0, classIN, 0, 0, 0, 30, 0, 4)
 	return append(m, ip.AsSlice()...)
 }

@@ -30,7 +30,7 @@ func serveSlowly(address string) error {
 			log.Print(err)
 			continue
 		}
-		fmt.Println("asked", query.name)
+		fmt.Println("query", query.name)
 		time.AfterFunc(delay(query.name), func() {
 			if _, err := socket.WriteTo(reply(query, slowAnswer(query.name)), client); err != nil {
 				log.Print(err)

@@ -132,10 +132,12 @@ impl HttpServer {
     /// # Errors
     /// An address of `/health` or `/ready` cannot be bound; nothing has changed.
     pub fn rebind(&mut self, endpoints: &Endpoints) -> Result<(), BindError> {
-        let wanted = endpoints.by_address();
+        let roles_by_address = endpoints.by_address();
         let mut inherited = std::mem::take(&mut self.inherited);
         let (mut opened, mut unbound) = (Vec::new(), Vec::new());
-        for (&address, &roles) in wanted.iter().filter(|(address, _)| !self.open.contains_key(address)) {
+        for (&address, &roles) in
+            roles_by_address.iter().filter(|(address, _)| !self.open.contains_key(address))
+        {
             match open(address, inherited.remove(&address)) {
                 Ok(socket) => opened.push((address, roles, socket)),
                 Err(error) if roles.health || roles.ready => return Err(error),
@@ -148,11 +150,11 @@ impl HttpServer {
             }
         }
         self.open.retain(|address, open| {
-            match wanted.get(address) {
+            match roles_by_address.get(address) {
                 Some(roles) => open.roles.set(*roles),
                 None => close(open),
             }
-            wanted.contains_key(address)
+            roles_by_address.contains_key(address)
         });
         for (address, roles, socket) in opened {
             self.serve(address, roles, socket);

@@ -57,7 +57,7 @@ impl Fields {
     }
 }
 
-/// Splits behind an uncompressed name.
+/// Splits after an uncompressed name.
 fn split_name(octets: &[u8]) -> Option<(&[u8], &[u8])> {
     let mut end = 0;
     loop {

@@ -123,9 +123,9 @@ fn limit(limits: &str, name: &str) -> Option<f64> {
 fn octets(netstat: &str) -> (Option<f64>, Option<f64>) {
     let mut lines = netstat.lines().filter(|line| line.starts_with("IpExt:"));
     let (Some(names), Some(values)) = (lines.next(), lines.next()) else { return (None, None) };
-    let value_of = |wanted: &str| {
+    let value_of = |field: &str| {
         let mut pairs = names.split_whitespace().zip(values.split_whitespace());
-        pairs.find(|(name, _)| *name == wanted)?.1.parse().ok()
+        pairs.find(|(name, _)| *name == field)?.1.parse().ok()
     };
     (value_of("InOctets"), value_of("OutOctets"))
 }

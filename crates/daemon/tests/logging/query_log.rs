@@ -54,10 +54,10 @@ fn exchange(name: &[u8], qtype: u16, flags: Flags) -> Exchange {
     message.extend_from_slice(name);
     message.extend_from_slice(&qtype.to_be_bytes());
     message.extend_from_slice(&1_u16.to_be_bytes());
-    let asked = Instant::now();
+    let received = Instant::now();
     let info = ResponseInfo {
         route: RouteId(1),
-        received: asked,
+        received,
         query_len: 33,
         response_len: 33,
         buffer_size: 512,
@@ -70,7 +70,7 @@ fn exchange(name: &[u8], qtype: u16, flags: Flags) -> Exchange {
         connection: None,
     };
     let response = ClientResponse { client, message: (0, 0), info: Some(info) };
-    Exchange { response, message, local: IpAddr::from([169, 254, 25, 10]), now: asked }
+    Exchange { response, message, local: IpAddr::from([169, 254, 25, 10]), now: received }
 }
 
 const NAME: &[u8] = b"\x07NxNoSoa\x02ex\x04test\0";
