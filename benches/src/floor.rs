@@ -1,4 +1,4 @@
-//! The least that answers: what comes in goes out as it is, a batch per call to the kernel.
+//! The floor: a UDP echo server, one batch per system call.
 
 use std::io::{ErrorKind, stdout};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -7,18 +7,19 @@ use std::os::fd::AsFd;
 use linux::udp::{RecvBatch, UdpListener};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use crate::{Failed, cpu};
+use crate::cpu;
+use crate::output::BenchError;
 
-/// Sends everything back, until killed; prints the port first.
-pub(crate) fn run() -> Result<(), Failed> {
-    cpu::end_with_parent()?;
+/// Prints the port, then echoes datagrams until killed.
+pub(crate) fn run() -> Result<(), BenchError> {
+    cpu::die_with_parent()?;
     let socket = UdpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
-    crate::say(&mut stdout(), &socket.local_addr()?.port().to_string());
+    crate::output::print(&mut stdout(), &socket.local_addr()?.port().to_string());
     let mut batch = RecvBatch::new();
     loop {
         match socket.receive(&mut batch) {
             Ok(_) => {
-                let replies = batch.iter().map(|(octets, source)| (octets, source.peer, source.local));
+                let replies = batch.iter().map(|(octets, meta)| (octets, meta.peer, meta.local));
                 let _: linux::udp::SendOutcome = socket.send(replies);
             }
             Err(error) if error.kind() == ErrorKind::WouldBlock => {

@@ -1,122 +1,126 @@
-//! CPU time per answer from the cache: rounds in turn, one table per window.
+//! CPU time per cache hit: rounds with each server in turn, one table per number of outstanding
+//! queries.
 
 use std::fmt::Write as _;
 
 use clap::Args;
 
 use crate::cpu::{self, Cores};
-use crate::load::{self, Outcome, Plan};
-use crate::questions::Question;
-use crate::servers::{self, Folder, Server};
-use crate::upstream::{Others, Upstream};
-use crate::{Failed, say};
+use crate::load::{self, LoadConfig, Outcome};
+use crate::output::{BenchError, print};
+use crate::queries::TestQuery;
+use crate::servers::{self, Server, TempDir};
+use crate::upstream::{UnknownNames, Upstream};
 
-/// How long the first answer of a server may take, in tries of half a second.
-const TRIES: usize = 40;
+/// Attempts to get the first response of a server, half a second each.
+const MAX_ATTEMPTS: usize = 40;
 
-/// How much is measured.
+/// The size of the measurement.
 #[derive(Args)]
-pub(crate) struct Extent {
-    /// Rounds; in each all servers get the same queries, one server after another.
+pub(crate) struct HitOptions {
+    /// Rounds; in each, every server gets the same queries, one server after another
     #[arg(long, default_value_t = 9)]
     rounds: usize,
-    /// Queries of a round with 32 and 64 open; a tenth of it with one.
+    /// Queries per round with 32 and 64 outstanding; a tenth of it with one
     #[arg(long, default_value_t = 200_000)]
     queries: u64,
-    /// Different names.
+    /// Distinct names
     #[arg(long, default_value_t = 100)]
     names: u16,
 }
 
 /// Measures and prints the tables.
-pub(crate) fn measure(extent: &Extent) -> Result<(), Failed> {
-    let stage = Stage::set(extent.names)?;
-    let windows = [(64, extent.queries), (32, extent.queries), (1, extent.queries / 10)];
+pub(crate) fn measure(options: &HitOptions) -> Result<(), BenchError> {
+    let testbed = Testbed::start(options.names)?;
+    let windows = [(64, options.queries), (32, options.queries), (1, options.queries / 10)];
     for (window, queries) in windows {
-        let plan = Plan::new(queries, window);
-        let rows = stage.rounds(extent.rounds, plan)?;
-        say(&mut std::io::stdout(), &table(&rows, plan, extent));
+        let config = LoadConfig::new(queries, window);
+        let rows = testbed.rounds(options.rounds, config)?;
+        print(&mut std::io::stdout(), &table(&rows, config, options));
     }
     Ok(())
 }
 
-/// A short run: every query is answered, and rightly.
-pub(crate) fn smoke() -> Result<(), Failed> {
-    let stage = Stage::set(50)?;
+/// A short run that checks every response.
+pub(crate) fn smoke() -> Result<(), BenchError> {
+    let testbed = Testbed::start(50)?;
     for window in [32, 1] {
-        let rows = stage.rounds(1, Plan::new(5000, window))?;
+        let rows = testbed.rounds(1, LoadConfig::new(5000, window))?;
         for row in &rows {
             let (lost, wrong) = row.rounds.iter().fold((0, 0), |(lost, wrong), round| {
                 (lost + round.outcome.lost, wrong + round.outcome.wrong)
             });
             if lost + wrong > 0 {
-                return Err(Failed(format!("{}: {lost} queries lost, {wrong} answered wrongly", row.name)));
+                return Err(BenchError(format!(
+                    "{}: {lost} queries lost, {wrong} wrong responses",
+                    row.name
+                )));
             }
         }
     }
-    say(&mut std::io::stdout(), "benches: every query was answered, and rightly");
+    print(&mut std::io::stdout(), "benches: every response was correct");
     Ok(())
 }
 
-/// Servers that have every answer.
-struct Stage {
+/// Servers with a filled cache.
+struct Testbed {
     servers: Vec<Server>,
-    questions: Vec<Question>,
+    queries: Vec<TestQuery>,
     upstream: Upstream,
-    // Goes last: the servers' files are in it.
-    folder: Folder,
+    // Dropped last: the servers use its files.
+    dir: TempDir,
 }
 
-impl Stage {
-    fn set(names: u16) -> Result<Self, Failed> {
+impl Testbed {
+    fn start(names: u16) -> Result<Self, BenchError> {
         let cores = Cores::choose()?;
         cpu::pin(cores.load)?;
-        let questions = Question::several(names)?;
-        let upstream = Upstream::start(&questions, Others::Unanswered)?;
-        let folder = Folder::new()?;
-        let servers = servers::start(&upstream, &folder, cores)?;
-        let stage = Self { servers, questions, upstream, folder };
-        for server in &stage.servers {
-            fill(server, &stage.questions, &stage.folder)?;
+        let queries = TestQuery::several(names)?;
+        let upstream = Upstream::start(&queries, UnknownNames::Ignored)?;
+        let dir = TempDir::new()?;
+        let servers = servers::start(&upstream, &dir, cores)?;
+        let testbed = Self { servers, queries, upstream, dir };
+        for server in &testbed.servers {
+            fill(server, &testbed.queries, &testbed.dir)?;
         }
-        Ok(stage)
+        Ok(testbed)
     }
 
     /// One row per server.
-    fn rounds(&self, rounds: usize, plan: Plan) -> Result<Vec<Row>, Failed> {
+    fn rounds(&self, rounds: usize, config: LoadConfig) -> Result<Vec<Row>, BenchError> {
         let mut rows: Vec<Row> =
             self.servers.iter().map(|server| Row { name: server.name, rounds: Vec::new() }).collect();
-        let asked = self.upstream.asked();
+        let misses_before = self.upstream.query_count();
         for _ in 0..rounds {
             for (server, row) in self.servers.iter().zip(&mut rows) {
                 let before = server.cpu_ns()?;
-                let outcome = load::ask(server, &self.questions, plan)?;
+                let outcome = load::run(server, &self.queries, config)?;
                 let cpu_ns = server.cpu_ns()?.saturating_sub(before);
                 row.rounds.push(Round { outcome, cpu_ns });
             }
         }
-        match self.upstream.asked() - asked {
+        match self.upstream.query_count() - misses_before {
             0 => Ok(rows),
-            misses => Err(Failed(format!("{misses} queries were no hits: an upstream was asked"))),
+            misses => Err(BenchError(format!("{misses} queries were misses"))),
         }
     }
 }
 
-/// Asks each name until it is answered.
-pub(crate) fn fill(server: &Server, questions: &[Question], folder: &Folder) -> Result<(), Failed> {
-    let queries = u64::try_from(questions.len()).unwrap_or(u64::MAX);
-    for _ in 0..TRIES {
-        let first = questions.get(..1).unwrap_or_default();
-        if load::ask(server, first, Plan::new(1, 1))?.answered == 1 {
-            let rest = load::ask(server, questions, Plan::new(queries, 1))?;
-            return if rest.answered == queries { Ok(()) } else { Err(silence(server, folder)) };
+/// Queries each name, the first one until the server is ready.
+pub(crate) fn fill(server: &Server, queries: &[TestQuery], dir: &TempDir) -> Result<(), BenchError> {
+    let count = u64::try_from(queries.len()).unwrap_or(u64::MAX);
+    for _ in 0..MAX_ATTEMPTS {
+        let first = queries.get(..1).unwrap_or_default();
+        if load::run(server, first, LoadConfig::new(1, 1))?.answered == 1 {
+            let rest = load::run(server, queries, LoadConfig::new(count, 1))?;
+            return if rest.answered == count { Ok(()) } else { Err(not_ready(server, dir)) };
         }
     }
-    Err(silence(server, folder))
+    Err(not_ready(server, dir))
 }
 
-fn silence(server: &Server, folder: &Folder) -> Failed {
-    Failed(format!("{} does not answer as it should; it said: {}", server.name, folder.log(server.name)))
+fn not_ready(server: &Server, dir: &TempDir) -> BenchError {
+    BenchError(format!("{} does not answer as expected; its log: {}", server.name, dir.log(server.name)))
 }
 
 struct Row {
@@ -130,70 +134,71 @@ struct Round {
 }
 
 impl Row {
-    /// Microseconds per answer, ascending.
+    /// Microseconds per response, ascending.
     fn costs(&self) -> Vec<f64> {
         sorted(self.rounds.iter().map(|round| micros(round.cpu_ns) / count(round.outcome.answered)))
     }
 
-    /// Answers per second, ascending.
+    /// Responses per second, ascending.
     fn rates(&self) -> Vec<f64> {
         sorted(
-            self.rounds.iter().map(|round| count(round.outcome.answered) / round.outcome.took.as_secs_f64()),
+            self.rounds
+                .iter()
+                .map(|round| count(round.outcome.answered) / round.outcome.duration.as_secs_f64()),
         )
     }
 
-    /// Queries without a right answer.
+    /// Queries without a correct response.
     fn unanswered(&self) -> u64 {
         self.rounds.iter().map(|round| round.outcome.lost + round.outcome.wrong).sum()
     }
 }
 
-/// The rows as text; the first is what the others are compared with.
-fn table(rows: &[Row], plan: Plan, extent: &Extent) -> String {
+/// The rows as text, compared to the first.
+fn table(rows: &[Row], config: LoadConfig, options: &HitOptions) -> String {
     let mut text = format!(
-        "{} open, {} queries a round, {} rounds, {} names\n{:<16}{:>12}{:>8}{:>8}{:>9}{:>13}{:>12}\n",
-        plan.window,
-        plan.queries,
-        extent.rounds,
-        extent.names,
+        "{} outstanding, {} queries per round, {} rounds, {} names\n{:<16}{:>12}{:>8}{:>8}{:>9}{:>13}{:>12}\n",
+        config.window,
+        config.queries,
+        options.rounds,
+        options.names,
         "",
-        "CPU us each",
+        "CPU us/query",
         "min",
         "max",
         "x floor",
-        "answers/s",
+        "responses/s",
         "unanswered",
     );
     let floor = rows.first().map_or(f64::NAN, |row| median(&row.costs()));
     for row in rows {
         let costs = row.costs();
-        let (least, most) = (costs.first().copied(), costs.last().copied());
-        // Writing to a String does not fail.
+        let (min, max) = (costs.first().copied(), costs.last().copied());
         writeln!(
             text,
             "{:<16}{:>12.2}{:>8.2}{:>8.2}{:>9.2}{:>13.0}{:>12}",
             row.name,
             median(&costs),
-            least.unwrap_or(f64::NAN),
-            most.unwrap_or(f64::NAN),
+            min.unwrap_or(f64::NAN),
+            max.unwrap_or(f64::NAN),
             median(&costs) / floor,
             median(&row.rates()),
             row.unanswered(),
         )
-        .unwrap_or_default();
+        .ok(); // Writing to a String does not fail.
     }
     text
 }
 
-fn sorted(figures: impl Iterator<Item = f64>) -> Vec<f64> {
-    let mut figures: Vec<f64> = figures.collect();
-    figures.sort_by(f64::total_cmp);
-    figures
+fn sorted(values: impl Iterator<Item = f64>) -> Vec<f64> {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_by(f64::total_cmp);
+    values
 }
 
-/// The middle of ascending figures, the upper of two; NaN when there are none.
-fn median(figures: &[f64]) -> f64 {
-    figures.get(figures.len() / 2).copied().unwrap_or(f64::NAN)
+/// The median of ascending values, the upper of two; NaN without values.
+fn median(values: &[f64]) -> f64 {
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
 fn count(answers: u64) -> f64 {

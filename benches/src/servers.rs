@@ -1,4 +1,5 @@
-//! Who answers: the floor, the daemon, and other programs if the environment names them, each a process on its core.
+//! Servers under test: the floor, the daemon, and other programs named by environment variables,
+//! each a process pinned to the server core.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -7,117 +8,123 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use crate::cpu::{self, Cores};
-use crate::{Failed, upstream::Upstream};
+use crate::output::BenchError;
+use crate::upstream::Upstream;
 
-/// The first argument that makes this program the daemon.
+/// The first argument that runs this program as the daemon.
 pub(crate) const DAEMON: &str = "nodelocaldns";
 
-/// Variables that name other programs with node-cache's flags, and what the table calls them.
+/// Environment variables with the paths of other programs that take node-cache's flags, and their
+/// row titles.
 const OTHERS: [(&str, &str); 2] = [("NODE_CACHE", "node-cache"), ("NODE_LOCAL_DNS", "node-local-dns")];
 
-/// A process that answers. It is killed when this is dropped.
+/// A server process, killed on drop.
 pub(crate) struct Server {
     pub(crate) name: &'static str,
     pub(crate) addr: SocketAddr,
-    /// It sends back what it gets, and an answer is the query.
+    /// An echo server: the response equals the query.
     pub(crate) echoes: bool,
     process: Child,
 }
 
 impl Server {
-    /// Its process number.
-    pub(crate) fn process(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         self.process.id()
     }
 
-    /// Nanoseconds it has run.
-    pub(crate) fn cpu_ns(&self) -> Result<u64, Failed> {
+    /// CPU time in nanoseconds.
+    pub(crate) fn cpu_ns(&self) -> Result<u64, BenchError> {
         cpu::time_ns(self.process.id())
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // Both fail only for a process that has ended by itself, of which the run has told.
-        self.process.kill().unwrap_or_default();
-        self.process.wait().map(drop).unwrap_or_default();
+        // Both fail only for a process that has already exited, which the run has reported.
+        self.process.kill().ok();
+        self.process.wait().ok();
     }
 }
 
-/// A folder for Corefiles, gone when this is dropped.
-pub(crate) struct Folder(PathBuf);
+/// A temporary directory for Corefiles and logs, removed on drop.
+pub(crate) struct TempDir(PathBuf);
 
-impl Folder {
-    pub(crate) fn new() -> Result<Self, Failed> {
+impl TempDir {
+    pub(crate) fn new() -> Result<Self, BenchError> {
         let path = std::env::temp_dir().join(format!("nodelocaldns-benches-{}", std::process::id()));
         fs::create_dir(&path)?;
         Ok(Self(path))
     }
 
-    /// What a server has said.
+    /// The log of a server.
     pub(crate) fn log(&self, name: &str) -> String {
         fs::read_to_string(self.0.join(format!("{name}.log"))).unwrap_or_else(|error| error.to_string())
     }
 }
 
-impl Drop for Folder {
+impl Drop for TempDir {
     fn drop(&mut self) {
-        // Left behind, it is a few hundred octets in the folder for such things.
-        fs::remove_dir_all(&self.0).unwrap_or_default();
+        // A failure leaves a few hundred octets in the temporary directory.
+        fs::remove_dir_all(&self.0).ok();
     }
 }
 
-/// Starts the floor, the daemon and what the environment names. They need not answer yet.
-pub(crate) fn start(upstream: &Upstream, folder: &Folder, cores: Cores) -> Result<Vec<Server>, Failed> {
-    let ourselves = std::env::current_exe()?;
+/// Starts the floor, the daemon and the programs named by the environment. They may not be ready
+/// yet.
+pub(crate) fn start(upstream: &Upstream, dir: &TempDir, cores: Cores) -> Result<Vec<Server>, BenchError> {
+    let program = std::env::current_exe()?;
     cpu::pin(cores.server)?;
-    let mut servers = vec![start_floor(&ourselves)?];
-    let mut daemon = Command::new(&ourselves);
+    let mut servers = vec![start_floor(&program)?];
+    let mut daemon = Command::new(&program);
     daemon.args([DAEMON, "-workers", "1"]);
-    let stage = Stage { upstream, folder, cache: "cache 3600" };
-    servers.push(start_cache(DAEMON, daemon, stage)?);
+    let config = ServerConfig { upstream, dir, cache: "cache 3600" };
+    servers.push(start_cache(DAEMON, daemon, config)?);
     for (name, path) in others() {
-        servers.push(start_cache(name, Command::new(path), stage)?);
+        servers.push(start_cache(name, Command::new(path), config)?);
     }
     cpu::pin(cores.load)?;
     Ok(servers)
 }
 
-/// Starts the daemon on no core in particular. It need not answer yet.
-pub(crate) fn start_daemon(stage: Stage<'_>, args: &[&str]) -> Result<Server, Failed> {
+/// Starts the daemon without pinning it. It may not be ready yet.
+pub(crate) fn start_daemon(config: ServerConfig<'_>, args: &[&str]) -> Result<Server, BenchError> {
     let mut daemon = Command::new(std::env::current_exe()?);
     daemon.arg(DAEMON).args(args);
-    start_cache(DAEMON, daemon, stage)
+    start_cache(DAEMON, daemon, config)
 }
 
-/// What a cache is set up with.
+/// The configuration of a caching server.
 #[derive(Clone, Copy)]
-pub(crate) struct Stage<'a> {
+pub(crate) struct ServerConfig<'a> {
     pub(crate) upstream: &'a Upstream,
-    pub(crate) folder: &'a Folder,
+    pub(crate) dir: &'a TempDir,
     /// The `cache` directive.
     pub(crate) cache: &'a str,
 }
 
-#[expect(clippy::disallowed_methods, reason = "the one place here that reads settings")]
+#[expect(clippy::disallowed_methods, reason = "the only settings from the environment")]
 fn others() -> impl Iterator<Item = (&'static str, PathBuf)> {
     OTHERS.into_iter().filter_map(|(variable, name)| Some((name, PathBuf::from(std::env::var_os(variable)?))))
 }
 
-fn start_floor(ourselves: &Path) -> Result<Server, Failed> {
-    let mut process = Command::new(ourselves).arg("floor").stdout(Stdio::piped()).spawn()?;
+fn start_floor(program: &Path) -> Result<Server, BenchError> {
+    let mut process = Command::new(program).arg("floor").stdout(Stdio::piped()).spawn()?;
     let mut line = String::new();
     if let Some(stdout) = process.stdout.take() {
         BufReader::new(stdout).read_line(&mut line)?;
     }
-    let port: u16 = line.trim().parse().map_err(|_| Failed(format!("the floor said {line:?}")))?;
+    let port: u16 = line.trim().parse().map_err(|_| BenchError(format!("the floor printed {line:?}")))?;
     Ok(Server { name: "floor", addr: (Ipv4Addr::LOCALHOST, port).into(), echoes: true, process })
 }
 
-fn start_cache(name: &'static str, mut command: Command, stage: Stage<'_>) -> Result<Server, Failed> {
-    let Stage { upstream, folder, cache } = stage;
-    let (port, metrics, more_metrics) = (free_port()?, free_port()?, free_port()?);
-    let corefile = folder.0.join(name);
+fn start_cache(
+    name: &'static str,
+    mut command: Command,
+    config: ServerConfig<'_>,
+) -> Result<Server, BenchError> {
+    let ServerConfig { upstream, dir, cache } = config;
+    let (port, metrics, extra_metrics) = (free_port()?, free_port()?, free_port()?);
+    let corefile = dir.0.join(name);
     fs::write(
         &corefile,
         format!(
@@ -128,14 +135,14 @@ fn start_cache(name: &'static str, mut command: Command, stage: Stage<'_>) -> Re
     command
         .args(["-localip", "127.0.0.1", "-setupinterface=false", "-setupiptables=false", "-conf"])
         .arg(&corefile)
-        .args(["-metrics-listen-address", &format!("127.0.0.1:{more_metrics}")]);
-    let log = fs::File::create(folder.0.join(format!("{name}.log")))?;
+        .args(["-metrics-listen-address", &format!("127.0.0.1:{extra_metrics}")]);
+    let log = fs::File::create(dir.0.join(format!("{name}.log")))?;
     let process = command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).spawn();
-    let process = process.map_err(|error| Failed(format!("{name}: {error}")))?;
+    let process = process.map_err(|error| BenchError(format!("{name}: {error}")))?;
     Ok(Server { name, addr: (Ipv4Addr::LOCALHOST, port).into(), echoes: false, process })
 }
 
-/// A port that nobody had a moment ago.
-fn free_port() -> Result<u16, Failed> {
+/// A port that was free a moment ago.
+fn free_port() -> Result<u16, BenchError> {
     Ok(UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
 }

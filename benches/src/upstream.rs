@@ -1,4 +1,4 @@
-//! The upstream of the servers under test: a thread that answers misses.
+//! The upstream of the servers under test: a thread that answers over UDP.
 
 use std::collections::HashMap;
 use std::io;
@@ -6,60 +6,64 @@ use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use crate::questions::{self, Question};
+use crate::queries::{self, TestQuery};
 
-/// The address of names it was not told of.
+/// The address of unknown names.
 pub(crate) const ADDRESS: [u8; 4] = [192, 0, 2, 1];
 
-/// Where it listens, and how often it was asked.
+/// The upstream's address and query counter.
 pub(crate) struct Upstream {
     pub(crate) addr: SocketAddr,
-    asked: Arc<AtomicU64>,
+    queries: Arc<AtomicU64>,
 }
 
-/// What is said to questions it was not told of.
+/// What happens to queries for unknown names.
 #[derive(Clone, Copy)]
-pub(crate) enum Others {
-    /// Nothing: the run ends without a figure.
-    Unanswered,
-    /// One address, and they are not counted.
+pub(crate) enum UnknownNames {
+    /// No response: the run fails.
+    Ignored,
+    /// One address; not counted.
     Answered,
 }
 
 impl Upstream {
-    /// Starts it; it lives as long as the process.
-    pub(crate) fn start(questions: &[Question], others: Others) -> io::Result<Self> {
+    /// Starts the thread, which runs until the process ends.
+    pub(crate) fn start(known: &[TestQuery], unknown: UnknownNames) -> io::Result<Self> {
         let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
         let addr = socket.local_addr()?;
-        let asked = Arc::new(AtomicU64::new(0));
-        let count = Arc::clone(&asked);
-        let answers: HashMap<Vec<u8>, Vec<u8>> =
-            questions.iter().map(|question| (question.section.clone(), question.response([0, 0]))).collect();
+        let count = Arc::new(AtomicU64::new(0));
+        let counter = Arc::clone(&count);
+        let responses: HashMap<Vec<u8>, Vec<u8>> =
+            known.iter().map(|query| (query.question.clone(), query.response([0, 0]))).collect();
         std::thread::Builder::new()
             .name("upstream".to_owned())
-            .spawn(move || answer(&socket, (&answers, others), &count))?;
-        Ok(Self { addr, asked })
+            .spawn(move || answer(&socket, (&responses, unknown), &counter))?;
+        Ok(Self { addr, queries: count })
     }
 
-    /// Queries that came so far for what it was told of.
-    pub(crate) fn asked(&self) -> u64 {
-        self.asked.load(Relaxed)
+    /// Queries for known names so far.
+    pub(crate) fn query_count(&self) -> u64 {
+        self.queries.load(Relaxed)
     }
 }
 
 /// Answers until the process ends.
-fn answer(socket: &UdpSocket, (answers, others): (&HashMap<Vec<u8>, Vec<u8>>, Others), count: &AtomicU64) {
+fn answer(
+    socket: &UdpSocket,
+    (responses, unknown): (&HashMap<Vec<u8>, Vec<u8>>, UnknownNames),
+    count: &AtomicU64,
+) {
     let mut buffer = [0; 512];
     while let Ok((len, peer)) = socket.recv_from(&mut buffer) {
         let query = buffer.get(..len).unwrap_or_default();
         let Ok(query) = wire::Query::parse(query) else { continue };
-        let mut response = match (answers.get(query.header.question), others) {
+        let mut response = match (responses.get(query.header.question), unknown) {
             (Some(response), _) => {
                 count.fetch_add(1, Relaxed);
                 response.clone()
             }
-            (None, Others::Answered) => questions::response(query.header.question, ADDRESS),
-            (None, Others::Unanswered) => continue,
+            (None, UnknownNames::Answered) => queries::response(query.header.question, ADDRESS),
+            (None, UnknownNames::Ignored) => continue,
         };
         response.splice(..2, query.header.id.to_be_bytes());
         if socket.send_to(&response, peer).is_err() {
