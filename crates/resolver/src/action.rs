@@ -8,11 +8,14 @@ use std::time::Instant;
 
 use wire::header::{Rcode, RecordType};
 
-use crate::inflight::result::SharedResult;
-use crate::inflight::shared::WorkerId;
 use crate::policy::{ListenerId, RouteId, UpstreamId};
 
+pub use crate::result::SharedResult;
 pub use crate::transport::Transport;
+
+/// A worker, numbered from 0 without gaps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct WorkerId(pub u16);
 
 /// A client's TCP connection, numbered by the worker; never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

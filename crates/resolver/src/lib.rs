@@ -26,6 +26,7 @@ mod miss;
 pub mod policy;
 mod request;
 mod respond;
+mod result;
 mod retry;
 mod timers;
 mod transport;
@@ -39,20 +40,20 @@ use wire::header::{Flags, Rcode};
 use wire::query::Rejection;
 use wire::{Query, Response};
 
-use crate::action::{Action, AttemptFailure, AttemptId, Client, Outbox};
+use crate::action::{Action, AttemptFailure, AttemptId, Client, Outbox, WorkerId};
 use crate::cache::Cache;
 use crate::cache::lookup::WorkerCache;
 use crate::counters::WorkerCounters;
 use crate::effects::Effects;
 use crate::inflight::Inflight;
 use crate::inflight::quotas::ClientQuotas;
-use crate::inflight::result::{ErrorResponse, SharedResult};
-use crate::inflight::shared::{SharedInflight, WorkerId};
+use crate::inflight::shared::SharedInflight;
 use crate::policy::{Policy, ResolverLimits};
 use crate::request::{
     ReplyEdns, Requester, RoutedQuery, check_keepalive, is_loop, is_status_query, unsupported,
 };
 use crate::respond::{QueryCounters, push_response};
+use crate::result::{ErrorResponse, SharedResult};
 use crate::timers::{Timer, Timers};
 use crate::transport::Transport;
 use crate::upstream::Upstreams;

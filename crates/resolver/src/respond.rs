@@ -9,9 +9,9 @@ use wire::header::{Rcode, RecordType};
 
 use crate::action::{Action, Client, ClientResponse, Outbox, ResponseInfo};
 use crate::counters::{Plugin, RouteCounters, rcode_index, type_index};
-use crate::inflight::result::ErrorResponse;
 use crate::policy::{Listener, Route, RouteId};
 use crate::request::{ReplyEdns, Requester};
+use crate::result::ErrorResponse;
 use crate::transport::Transport;
 
 /// UDP payload size of clients without EDNS (RFC 1035 section 4.2.1).

@@ -10,7 +10,7 @@ use crate::Resolver;
 use crate::action::{Action, AttemptFailure, AttemptId, Cause, Outbox};
 use crate::effects::Effects;
 use crate::inflight::completion::report_error;
-use crate::inflight::result::{ErrorResponse, QueryResult};
+use crate::result::{ErrorResponse, QueryResult};
 use crate::timers::QueryId;
 use crate::transport::Transport;
 use crate::upstream::attempt::{Attempt, AttemptSpec};

@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use resolver::ResolverConfig;
+use resolver::action::WorkerId;
 use resolver::cache::Cache;
-use resolver::inflight::shared::WorkerId;
 use resolver::policy::{
     Block, BlockId, CacheOptions, Forward, ForwardOptions, Listener, Policy, ResolverLimits, Route, RouteId,
     SelectionPolicy, TransportPreference, Upstream, UpstreamId,

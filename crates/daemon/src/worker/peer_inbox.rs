@@ -1,7 +1,6 @@
 //! Peer inboxes: results of shared in-flight queries, sent from worker to worker.
 
-use resolver::action::ShareResult;
-use resolver::inflight::shared::WorkerId;
+use resolver::action::{ShareResult, WorkerId};
 use tokio::sync::mpsc;
 
 /// An inbox for each of `workers`. Unbounded channels suffice: each message completes a query that

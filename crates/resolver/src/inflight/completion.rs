@@ -8,13 +8,13 @@ use wire::edns::ExtendedError;
 use wire::header::{Rcode, RecordType};
 
 use super::query::InflightQuery;
-use super::result::{ErrorResponse, QueryResult, SharedResult};
 use super::waiters::Waiter;
 use crate::action::{Action, AttemptFailure, Cause, Outbox, QueryError, ShareResult};
 use crate::cache::stale::{StaleAnswer, respond_stale};
 use crate::policy::Route;
 use crate::request::RoutedQuery;
 use crate::respond::{QueryCounters, ResponseSpec};
+use crate::result::{ErrorResponse, QueryResult, SharedResult};
 
 impl InflightQuery {
     /// Responds to all waiters, with the stale answer if the result does not replace it, and shares

@@ -4,7 +4,6 @@
 pub(crate) mod completion;
 pub(crate) mod query;
 pub(crate) mod quotas;
-pub mod result;
 pub mod shared;
 pub(crate) mod waiters;
 
@@ -14,9 +13,9 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
 use self::query::InflightQuery;
-use self::shared::{SharedInflight, WorkerId};
+use self::shared::SharedInflight;
 use self::waiters::Waiter;
-use crate::action::AttemptId;
+use crate::action::{AttemptId, WorkerId};
 use crate::cache::stale::StaleAnswer;
 use crate::timers::{QueryId, Timer, Timers};
 use crate::upstream::query::UpstreamQuery;

@@ -5,9 +5,8 @@ use std::rc::Rc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
-use super::shared::WorkerId;
 use super::waiters::Waiter;
-use crate::action::{AttemptFailure, AttemptId};
+use crate::action::{AttemptFailure, AttemptId, WorkerId};
 use crate::cache::stale::StaleAnswer;
 use crate::policy::Forward;
 use crate::transport::Transport;

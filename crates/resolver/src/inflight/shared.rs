@@ -10,12 +10,10 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use crate::action::WorkerId;
+
 /// Lock shards, against contention.
 const SHARDS: usize = 16;
-
-/// A worker, numbered from 0 without gaps.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct WorkerId(pub u16);
 
 /// In-flight queries of all workers, by cache key.
 #[derive(Debug, Default)]

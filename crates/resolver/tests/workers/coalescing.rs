@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use resolver::action::{Outbox, ShareResult};
+use resolver::action::{Outbox, ShareResult, WorkerId};
 use resolver::cache::Cache;
-use resolver::inflight::shared::{SharedInflight, WorkerId};
+use resolver::inflight::shared::SharedInflight;
 use resolver::policy::{Block, Prefetch};
 use resolver::{Resolver, ResolverConfig};
 use testkit::fixture;

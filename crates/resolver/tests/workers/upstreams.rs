@@ -3,8 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use resolver::action::{AttemptFailure, Outbox};
-use resolver::inflight::shared::WorkerId;
+use resolver::action::{AttemptFailure, Outbox, WorkerId};
 use resolver::policy::{Forward, ForwardOptions, Policy, SelectionPolicy, Upstream, UpstreamId};
 use resolver::{Resolver, ResolverConfig};
 use testkit::{RecordType, fixture, text};
