@@ -18,8 +18,8 @@ impl Environment {
         format!("{}_SERVICE_HOST", service.to_uppercase().replace('-', "_"))
     }
 
-    /// The cluster address of a Service. The kubelet sets it only for a Service of the pod's namespace
-    /// that existed before the container started.
+    /// The cluster address of a Service. The kubelet sets it only for a Service of the pod's
+    /// namespace that existed before the container started.
     pub fn service_host(&self, service: &str) -> Option<&str> {
         self.lookup(&Self::service_variable(service))
     }

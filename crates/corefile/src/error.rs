@@ -65,7 +65,8 @@ impl ConfigError {
             reason.push_str("; the environment variable ");
             reason.push_str(variable);
             reason.push_str(" is not set");
-            // Kubernetes passes a container the variables of the Services that exist when it starts.
+            // Kubernetes passes a container the variables of the Services that exist when it
+            // starts.
             if variable.ends_with("_SERVICE_HOST") || variable.contains("_SERVICE_PORT") {
                 reason.push_str(", and the Service must exist before the container starts");
             }

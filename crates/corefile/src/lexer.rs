@@ -1,9 +1,9 @@
 //! Lexer: a Corefile's text to tokens.
 //!
-//! Whitespace separates tokens. A token that starts with `"` runs to the next `"` (`\"` is a literal
-//! quote) and may span lines; `#` starts a comment that runs to the end of the line. `{$NAME}` and
-//! `{%NAME%}` are replaced by the environment variable, within words and quotes too; one that is not
-//! set is replaced by nothing.
+//! Whitespace separates tokens. A token that starts with `"` runs to the next `"` (`\"` is a
+//! literal quote) and may span lines; `#` starts a comment that runs to the end of the line.
+//! `{$NAME}` and `{%NAME%}` are replaced by the environment variable, within words and quotes too;
+//! one that is not set is replaced by nothing.
 
 use std::iter::Peekable;
 use std::rc::Rc;

@@ -2,8 +2,8 @@
 //!
 //! The configuration language of CoreDNS as node-cache uses it. This crate has no process state:
 //! flags ([`Options`]), environment variables ([`Environment`]), files and interface addresses
-//! ([`host::Host`]) are passed in, so that the same inputs always give the same settings or the same
-//! [`ConfigError`].
+//! ([`host::Host`]) are passed in, so that the same inputs always give the same settings or the
+//! same [`ConfigError`].
 //!
 //! Path of a Corefile, and reading order:
 //!
@@ -16,13 +16,13 @@
 //! | tokens to server blocks | `parser`, `tree` |
 //! | validate each directive; which are supported | `directives` (one file each), `support` |
 //! | argument values: durations, integers, addresses, zones | `values`, `zones` |
-//! | assemble settings: keys, listeners, fingerprints | `settings_builder`, `listeners`, `fingerprint` |
+//! | assemble the settings of all blocks | `settings_builder`, `listeners`, `fingerprint` |
 //! | the result | [`settings`] |
 //! | errors with `FILE:LINE`, caret and reason | `error` |
 //! | files that list upstreams; detecting an edit | [`upstream_files`], `token_hash` |
 //!
-//! To add a directive: a file in `directives` with its syntax as the module's documentation, a field
-//! in `directives::BlockDirectives` and in [`settings::Block`], its name in `support`.
+//! To add a directive: a file in `directives` with its syntax as the module's documentation, a
+//! field in `directives::BlockDirectives` and in [`settings::Block`], its name in `support`.
 
 #![forbid(unsafe_code)]
 

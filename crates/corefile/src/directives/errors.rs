@@ -5,9 +5,9 @@
 //! }
 //! ```
 //!
-//! Logs failed queries with the reason. Reasons that match REGEXP are counted instead, and the count
-//! is logged after DURATION, at level `error` by default; `show_first` logs the first one immediately
-//! as well. `stacktrace` logs panics with a backtrace.
+//! Logs failed queries with the reason. Reasons that match REGEXP are counted instead, and the
+//! count is logged after DURATION, at level `error` by default; `show_first` logs the first one
+//! immediately as well. `stacktrace` logs panics with a backtrace.
 
 use regex::Regex;
 use tracing::Level;

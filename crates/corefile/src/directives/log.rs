@@ -5,9 +5,9 @@
 //! ```
 //!
 //! Logs each query for a name in NAMES (all by default). FORMAT is `{common}`, the default,
-//! `{combined}`, or text with placeholders; the last of several arguments is a FORMAT if it contains
-//! `{`. `class` restricts the log to responses of these classes: `success` has answers or is a
-//! delegation, `denial` is NXDOMAIN or NODATA, `error` is the rest.
+//! `{combined}`, or text with placeholders; the last of several arguments is a FORMAT if it
+//! contains `{`. `class` restricts the log to responses of these classes: `success` has answers or
+//! is a delegation, `denial` is NXDOMAIN or NODATA, `error` is the rest.
 
 use wire::name::Name;
 

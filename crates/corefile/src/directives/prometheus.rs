@@ -2,8 +2,8 @@
 //! prometheus [ADDRESS]
 //! ```
 //!
-//! Listen address of `/metrics`, `HOST:PORT`; an empty HOST is every address of the node. ADDRESS is
-//! `localhost:9153` by default. Queries of blocks without `prometheus` are not counted.
+//! Listen address of `/metrics`, `HOST:PORT`; an empty HOST is every address of the node. ADDRESS
+//! is `localhost:9153` by default. Queries of blocks without `prometheus` are not counted.
 
 use std::net::SocketAddr;
 

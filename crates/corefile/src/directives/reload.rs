@@ -4,8 +4,8 @@
 //!
 //! The Corefile and its imports are read every INTERVAL (30s by default, 2s or more), and applied
 //! when they have changed. Each process shifts its INTERVAL by a random part of JITTER (15s by
-//! default, at most half of INTERVAL, 0 for none, else 1s or more), so that the nodes of a cluster do
-//! not reload at once.
+//! default, at most half of INTERVAL, 0 for none, else 1s or more), so that the nodes of a cluster
+//! do not reload at once.
 
 use std::time::Duration;
 

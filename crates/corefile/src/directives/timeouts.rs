@@ -9,9 +9,10 @@
 //!
 //! TCP timeouts for clients, 1s to 24h each; a bare number is in seconds. `read` is for the first
 //! query of a connection and, from first octet to last, for every further one (3s by default),
-//! `write` for the client to receive a response (5s), `idle` from the last response to the next query
-//! (10s). A connection is closed after N responses; -1, the default, is no limit. At least one option
-//! is required. They apply to the listener: of several blocks on it, the last value counts.
+//! `write` for the client to receive a response (5s), `idle` from the last response to the next
+//! query (10s). A connection is closed after N responses; -1, the default, is no limit. At least
+//! one option is required. They apply to the listener: of several blocks on it, the last value
+//! counts.
 
 use std::num::NonZeroU32;
 use std::time::Duration;

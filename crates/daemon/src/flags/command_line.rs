@@ -115,7 +115,8 @@ struct CommandLine {
     #[arg(long, value_parser = boolean, action = ArgAction::Set, num_args = 0..=1, require_equals = true,
           value_name = "BOOL", default_value = "false", default_missing_value = "true")]
     version: bool,
-    /// Kind of the link: dummy, bridge, ifb, or auto for dummy and, where the kernel lacks it, bridge
+    /// Kind of the link: dummy, bridge, ifb, or auto for dummy and, where the kernel lacks it,
+    /// bridge
     #[arg(long = "link-kind", value_name = "KIND", default_value = "auto")]
     link_kind: String,
     /// Worker threads [default: 2, or 1 on one core]
@@ -124,7 +125,8 @@ struct CommandLine {
     /// Memory for the cache, in octets or with Ki, Mi or Gi [default: from the memory limit]
     #[arg(long = "cache-bytes", value_name = "OCTETS", value_parser = octets)]
     cache_bytes: Option<u64>,
-    /// Directory on the node for the hand-over socket and the cache snapshot, used if it exists; 0 for none
+    /// Directory on the node for the hand-over socket and the cache snapshot, used if it exists; 0
+    /// for none
     #[arg(long = "handover-dir", value_name = "DIRECTORY", default_value = DEFAULT_HANDOVER_DIR)]
     handover_dir: String,
     /// Do not serve; report by the exit code whether the instance of this container serves

@@ -1,7 +1,7 @@
 //! Command-line flags: node-cache's under their names, and a few of our own.
 //!
-//! [`parse`] rewrites Go's syntax ([`go_syntax`]), lets clap parse it ([`command_line`]) and returns
-//! the validated [`Flags`].
+//! [`parse`] rewrites Go's syntax (`go_syntax`), lets clap parse it (`command_line`) and
+//! returns the validated [`Flags`].
 
 mod command_line;
 mod error;

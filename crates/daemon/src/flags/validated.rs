@@ -38,8 +38,8 @@ pub struct Flags {
     pub workers: usize,
     /// `-cache-bytes`: memory for the cache in octets; `None` to derive it from the memory limit.
     pub cache_bytes: Option<u64>,
-    /// `-handover-dir`: directory of the hand-over socket and the cache snapshot, used if it exists;
-    /// `None` for `0` or an empty value.
+    /// `-handover-dir`: directory of the hand-over socket and the cache snapshot, used if it
+    /// exists; `None` for `0` or an empty value.
     pub handover_dir: Option<PathBuf>,
     /// `-probe`: do not serve, but report whether the instance of this container does.
     pub probe: bool,

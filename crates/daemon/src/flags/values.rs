@@ -27,8 +27,8 @@ pub(super) fn boolean(text: &str) -> Result<bool, String> {
     }
 }
 
-/// The interval of `-syncinterval`. node-cache multiplies a Go duration by one second, so that `60ns`
-/// is a minute there; here `60` and `60s` are the same.
+/// The interval of `-syncinterval`. node-cache multiplies a Go duration by one second, so that
+/// `60ns` is a minute there; here `60` and `60s` are the same.
 pub(super) fn sync_interval(text: &str) -> Result<Duration, String> {
     let count = text.strip_suffix("ns").unwrap_or(text);
     let interval = match count.parse::<u64>() {

@@ -193,7 +193,8 @@ fn certificates_that_are_none_are_refused_at_the_start() {
     let end = daemon.wait_for_exit();
     assert_eq!(end.code, Some(1));
     let said = [end.stdout, end.stderr].concat();
-    let told =
-        said.iter().any(|line| line.contains("Corefile:5") && line.contains("holds no certificate in PEM"));
+    let told = said
+        .iter()
+        .any(|line| line.contains("Corefile:5") && line.contains("contains no certificate in PEM"));
     assert!(told, "{said:?}");
 }

@@ -14,15 +14,15 @@
 //! ```
 //!
 //! Caches responses for names in ZONES (by default the block's zones). TTL is the maximum TTL in
-//! seconds, by default 3600 for positive responses (`success`) and 1800 for negative ones (`denial`);
-//! MINTTL, 5 by default, is the minimum TTL. CAPACITY, 9984 by default, is in entries; it is rounded
-//! down to a multiple of 256, and up to 1024, as in CoreDNS. `servfail` is the TTL of SERVFAIL, 5s by
-//! default, 5m at most, 0 to not cache it. `disable` excludes names in its ZONES (all by default).
-//! With `keepttl`, hits carry the original TTL, not the remaining one. See `prefetch` and
-//! `serve_stale` for these options.
+//! seconds, by default 3600 for positive responses (`success`) and 1800 for negative ones
+//! (`denial`); MINTTL, 5 by default, is the minimum TTL. CAPACITY, 9984 by default, is in entries;
+//! it is rounded down to a multiple of 256, and up to 1024, as in CoreDNS. `servfail` is the TTL of
+//! SERVFAIL, 5s by default, 5m at most, 0 to not cache it. `disable` excludes names in its ZONES
+//! (all by default). With `keepttl`, hits carry the original TTL, not the remaining one. See
+//! `prefetch` and `serve_stale` for these options.
 //!
-//! `authoritative`, which CoreDNS does not have, sets AA in hits, as node-cache does. Without it, hits
-//! have the AA bit of the upstream's response, as since CoreDNS 1.15.
+//! `authoritative`, which CoreDNS does not have, sets AA in hits, as node-cache does. Without it,
+//! hits have the AA bit of the upstream's response, as since CoreDNS 1.15.
 
 mod prefetch;
 mod serve_stale;

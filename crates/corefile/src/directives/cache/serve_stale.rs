@@ -1,11 +1,11 @@
 //! `serve_stale` and `serve_stale_policy` of `cache` (RFC 8767).
 //!
-//! An expired entry is served for DURATION (1h by default, 0 disables it) while no fresh response is
-//! available: at once with `immediate`, the default, or with `verify` after the upstream failed or has
-//! not responded within TIMEOUT. STALE_TTL, 0 by default, in whole seconds, is the TTL of a stale
-//! response; values above 31 bits count as 2^31 - 1 (RFC 2181 section 8). After a failed refresh the
-//! next one waits for RECHECK, 0 by default, 5m at most. With `serve_stale_policy prefer_positive`,
-//! only a positive response replaces a positive entry.
+//! An expired entry is served for DURATION (1h by default, 0 disables it) while no fresh response
+//! is available: at once with `immediate`, the default, or with `verify` after the upstream failed
+//! or has not responded within TIMEOUT. STALE_TTL, 0 by default, in whole seconds, is the TTL of a
+//! stale response; values above 31 bits count as 2^31 - 1 (RFC 2181 section 8). After a failed
+//! refresh the next one waits for RECHECK, 0 by default, 5m at most. With `serve_stale_policy
+//! prefer_positive`, only a positive response replaces a positive entry.
 
 use std::time::Duration;
 

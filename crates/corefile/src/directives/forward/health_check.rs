@@ -1,9 +1,10 @@
 //! `max_fails`, `health_check` and `failfast_all_unhealthy_upstreams` of `forward`.
 //!
-//! An upstream that failed is probed with an NS query for NAME (the root by default), with RD unless
-//! `no_rec` is given, every DURATION (500ms by default), until it responds. It is down, and not used,
-//! after more than `max_fails` failed probes (2 by default; 0 disables probes). With all upstreams
-//! down one of them is tried nevertheless, or none with `failfast_all_unhealthy_upstreams`.
+//! An upstream that failed is probed with an NS query for NAME (the root by default), with RD
+//! unless `no_rec` is given, every DURATION (500ms by default), until it responds. It is down, and
+//! not used, after more than `max_fails` failed probes (2 by default; 0 disables probes). With all
+//! upstreams down one of them is tried nevertheless, or none with
+//! `failfast_all_unhealthy_upstreams`.
 
 use std::time::Duration;
 

@@ -23,30 +23,31 @@
 //! }
 //! ```
 //!
-//! Forwards queries for names in FROM, but not in the zones of `except`, to one of TO: an IP address,
-//! with a port other than 53 if given, or a file whose `nameserver` lines are used, and used again
-//! when they change. Transport is the client's, TCP with `force_tcp`, UDP first with `prefer_udp`.
-//! `policy`, `random` by default, is the order in which upstreams are tried. Queries above
-//! `max_concurrent` in flight are refused; 0, the default, is no limit. `max_connect_attempts` limits
-//! the attempts of a query, by default two for each upstream; 0 leaves them to its deadline.
-//! `read_timeout`, 2s by default, is the timeout of an attempt. `expire` is the idle timeout of a
-//! connection, 8s at most and by default, because CoreDNS closes it after 10s.
+//! Forwards queries for names in FROM, but not in the zones of `except`, to one of TO: an IP
+//! address, with a port other than 53 if given, or a file whose `nameserver` lines are used, and
+//! used again when they change. Transport is the client's, TCP with `force_tcp`, UDP first with
+//! `prefer_udp`. `policy`, `random` by default, is the order in which upstreams are tried. Queries
+//! above `max_concurrent` in flight are refused; 0, the default, is no limit.
+//! `max_connect_attempts` limits the attempts of a query, by default two for each upstream; 0
+//! leaves them to its deadline. `read_timeout`, 2s by default, is the timeout of an attempt.
+//! `expire` is the idle timeout of a connection, 8s at most and by default, because CoreDNS closes
+//! it after 10s.
 //!
-//! A connection is used for at most `max_age`, which is not less than `expire`, and for at least three
-//! fifths of it; 0, the default, is 75s. At most `max_idle_conns` idle connections are kept; 0, the
-//! default, is no limit, and each worker keeps at least one. `source_address` is the local address of
-//! connections and sockets.
+//! A connection is used for at most `max_age`, which is not less than `expire`, and for at least
+//! three fifths of it; 0, the default, is 75s. At most `max_idle_conns` idle connections are kept;
+//! 0, the default, is no limit, and each worker keeps at least one. `source_address` is the local
+//! address of connections and sockets.
 //!
 //! `tls://IP`, with an optional `%NAME` and a port other than 853, is DNS over TLS (RFC 7858). The
-//! server certificate must be for `tls_servername`, or else NAME, or else IP, and be issued by a CA in
-//! the file CA, or else by one of the system's CAs; CERT and KEY are the client certificate.
+//! server certificate must be for `tls_servername`, or else NAME, or else IP, and be issued by a CA
+//! in the file CA, or else by one of the system's CAs; CERT and KEY are the client certificate.
 //!
 //! See `health_check` and `failover` for the options about upstreams that fail and about responses
 //! after which others are tried.
 //!
 //! `doh_method` is validated and has no effect: HTTPS upstreams are not supported. `resolver`, with
-//! which CoreDNS resolves host names in TO, is rejected, and so are host names: they would have to be
-//! resolved before this cache serves, and the resolver of the node may be this cache.
+//! which CoreDNS resolves host names in TO, is rejected, and so are host names: they would have to
+//! be resolved before this cache serves, and the resolver of the node may be this cache.
 
 mod connection;
 mod endpoint;

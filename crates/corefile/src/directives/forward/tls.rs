@@ -26,8 +26,8 @@ const SYSTEM_ROOTS: [&str; 6] = [
     "/etc/ssl/cert.pem",
 ];
 
-/// Reads the files that the option names. `upstream` is the first upstream that uses TLS; without one
-/// the files are validated all the same.
+/// Reads the files that the option names. `upstream` is the first upstream that uses TLS; without
+/// one the files are validated all the same.
 pub(super) fn parse_certificates(
     option: Option<&Line>,
     upstream: Option<&Token>,

@@ -1,7 +1,7 @@
 //! Builds the configuration of every worker from Corefile settings.
 //!
-//! [`WorkerConfigBuilder`] allocates identifiers ([`ids`]), creates the state that workers share
-//! ([`shared`]) and builds one configuration per worker ([`per_worker`]).
+//! [`WorkerConfigBuilder`] allocates identifiers (`ids`), creates the state that workers share
+//! (`shared`) and builds one configuration per worker (`per_worker`).
 
 mod builder;
 mod ids;
