@@ -12,7 +12,8 @@ use crate::fixture::{DaemonProcess, Node, forward_corefile, upstream};
 use crate::foreign_peer::SOCKET_FILE;
 use crate::responses::data;
 
-/// Two daemons, one after the other, hand over whatever lies in the place of the socket, and nothing of it stays.
+/// Two daemons, one after the other, hand over whatever lies in the place of the socket, and
+/// nothing of it stays.
 fn is_replaced(lay: impl FnOnce(&Path)) {
     let (upstream, node) = (upstream(), Node::new());
     let corefile = forward_corefile(&upstream, "");

@@ -1,7 +1,8 @@
-//! The other side of a hand-over, played by hand: what it says may be anything.
+//! A foreign peer of the hand-over, as a fixture: sends whatever a test wants.
 //!
-//! It knows messages by their description alone: `nldh`, version and kind in two octets each, the length of what follows
-//! in four, all in network order. The descriptor of a socket travels with the octets of its message.
+//! It implements the protocol by its description alone: `nldh`, version and type in two octets
+//! each, the length of what follows in four, all in network byte order. The descriptor of a socket
+//! accompanies the octets of its message.
 
 use std::collections::VecDeque;
 use std::io::{Read, Write};
@@ -17,128 +18,146 @@ pub(crate) const SOCKET: u16 = 3;
 pub(crate) const BLOCK: u16 = 4;
 pub(crate) const OFFERED: u16 = 5;
 pub(crate) const ENTRIES: u16 = 6;
-pub(crate) const PACKED: u16 = 7;
+pub(crate) const ENTRIES_END: u16 = 7;
 pub(crate) const TAKEN: u16 = 8;
 pub(crate) const STOPPED: u16 = 9;
 pub(crate) const RETURNED: u16 = 10;
 pub(crate) const RESUMED: u16 = 11;
-pub(crate) const ASKED: u16 = 13;
+pub(crate) const STATUS_REQUEST: u16 = 13;
 pub(crate) const STATUS: u16 = 14;
 
-/// The socket of the instance in service.
+/// The socket of the active instance.
 pub(crate) const SOCKET_FILE: &str = "handover.sock";
 
-/// A message as it came.
+/// A received message.
 #[derive(Debug)]
-pub(crate) struct Letter {
+pub(crate) struct Message {
     pub(crate) version: u16,
     pub(crate) kind: u16,
     pub(crate) octets: Vec<u8>,
     pub(crate) descriptor: Option<OwnedFd>,
 }
 
-/// The octets of a message.
-pub(crate) fn letter(version: u16, kind: u16, octets: &[u8]) -> Vec<u8> {
+/// Encodes a message.
+pub(crate) fn encode(version: u16, kind: u16, octets: &[u8]) -> Vec<u8> {
     let length = u32::try_from(octets.len()).unwrap().to_be_bytes();
     [b"nldh", version.to_be_bytes().as_slice(), &kind.to_be_bytes(), &length, octets].concat()
 }
 
-/// One end of a connection.
-pub(crate) struct Stranger {
+/// The foreign end of a hand-over connection.
+pub(crate) struct ForeignPeer {
     stream: UnixStream,
-    heard: Vec<u8>,
+    received: Vec<u8>,
     descriptors: VecDeque<OwnedFd>,
 }
 
-/// Has a stranger wait where an instance in service would, for one that starts.
-pub(crate) fn pose(node: &Node, conduct: impl FnOnce(Stranger) + Send + 'static) -> JoinHandle<()> {
+/// Listens in place of the active instance; runs `behaviour` with the first successor.
+pub(crate) fn accept_successor(
+    node: &Node,
+    behaviour: impl FnOnce(ForeignPeer) + Send + 'static,
+) -> JoinHandle<()> {
     let listener = UnixListener::bind(node.directory.join(SOCKET_FILE)).unwrap();
-    let play = move || {
+    let run = move || {
         let (stream, _) = listener.accept().unwrap();
-        conduct(Stranger::at(stream));
+        behaviour(ForeignPeer::new(stream));
     };
-    Builder::new().name("stranger".to_owned()).spawn(play).unwrap()
+    Builder::new().name("foreign-peer".to_owned()).spawn(run).unwrap()
 }
 
-impl Stranger {
-    fn at(stream: UnixStream) -> Self {
+impl ForeignPeer {
+    fn new(stream: UnixStream) -> Self {
         stream.set_read_timeout(Some(WAIT_LIMIT)).unwrap();
         stream.set_write_timeout(Some(WAIT_LIMIT)).unwrap();
-        Self { stream, heard: Vec::new(), descriptors: VecDeque::new() }
+        Self { stream, received: Vec::new(), descriptors: VecDeque::new() }
     }
 
-    /// One who comes to the instance in service.
-    pub(crate) fn visit(node: &Node) -> Self {
-        Self::at(UnixStream::connect(node.directory.join(SOCKET_FILE)).unwrap())
+    /// Connects to the active instance.
+    pub(crate) fn connect(node: &Node) -> Self {
+        Self::new(UnixStream::connect(node.directory.join(SOCKET_FILE)).unwrap())
     }
 
-    /// One who comes as a successor does, and is given everything.
-    pub(crate) fn claim(node: &Node) -> (Self, Vec<Letter>) {
-        let mut stranger = Self::visit(node);
-        stranger.say(HELLO, b"version 9.9.9\n");
-        let given = stranger.hear_until(PACKED);
-        (stranger, given)
+    /// Connects as a successor and receives the whole offer.
+    pub(crate) fn request_offer(node: &Node) -> (Self, Vec<Message>) {
+        let mut peer = Self::connect(node);
+        peer.send(HELLO, b"version 9.9.9\n");
+        let offer = peer.receive_until(ENTRIES_END);
+        (peer, offer)
     }
 
-    pub(crate) fn say(&mut self, kind: u16, octets: &[u8]) {
-        self.utter(&letter(1, kind, octets));
+    pub(crate) fn send(&mut self, kind: u16, octets: &[u8]) {
+        self.send_raw(&encode(1, kind, octets));
     }
 
-    /// Sends octets as they are. The other side may have closed by now.
-    pub(crate) fn utter(&mut self, octets: &[u8]) {
-        self.stream.write_all(octets).unwrap_or_default();
+    /// Sends octets as they are. The daemon may have closed the connection.
+    pub(crate) fn send_raw(&mut self, octets: &[u8]) {
+        self.stream.write_all(octets).ok();
     }
 
-    /// Passes descriptors with a description of one.
-    pub(crate) fn pass(&mut self, text: &str, descriptors: &[BorrowedFd<'_>]) {
-        let message = letter(1, SOCKET, text.as_bytes());
+    /// Sends a socket message with these descriptors.
+    pub(crate) fn send_socket(&mut self, text: &str, descriptors: &[BorrowedFd<'_>]) {
+        let message = encode(1, SOCKET, text.as_bytes());
         let Ok(sent) = linux::scm_rights::send(self.stream.as_fd(), &message, descriptors) else { return };
         assert_eq!(sent, message.len());
     }
 
-    /// The next message; nothing when the other side has closed.
-    pub(crate) fn hear(&mut self) -> Option<Letter> {
-        while self.message_len().is_none_or(|length| self.heard.len() < length) {
+    /// The next message; nothing when the daemon has closed the connection.
+    pub(crate) fn receive(&mut self) -> Option<Message> {
+        while self.message_len().is_none_or(|length| self.received.len() < length) {
             let (mut octets, mut descriptors) = (vec![0; 4096], Vec::new());
             let received = linux::scm_rights::receive(self.stream.as_fd(), &mut octets, &mut descriptors);
             self.descriptors.extend(descriptors);
             match received.unwrap_or_else(|error| panic!("no message within {WAIT_LIMIT:?}: {error}")) {
                 0 => return None,
-                received => self.heard.extend(&octets[..received]),
+                received => self.received.extend(&octets[..received]),
             }
         }
-        let message: Vec<u8> = self.heard.drain(..self.message_len().unwrap()).collect();
+        let message: Vec<u8> = self.received.drain(..self.message_len().unwrap()).collect();
         assert_eq!(message[..4], *b"nldh");
         let number = |at: usize| u16::from_be_bytes([message[at], message[at + 1]]);
         let descriptor = if number(6) == SOCKET { self.descriptors.pop_front() } else { None };
-        Some(Letter { version: number(4), kind: number(6), octets: message[12..].to_vec(), descriptor })
+        Some(Message { version: number(4), kind: number(6), octets: message[12..].to_vec(), descriptor })
     }
 
     fn message_len(&self) -> Option<usize> {
-        let length = self.heard.get(8..12)?.first_chunk()?;
+        let length = self.received.get(8..12)?.first_chunk()?;
         Some(12 + usize::try_from(u32::from_be_bytes(*length)).unwrap())
     }
 
-    /// All messages until one of this kind, which is the last.
-    pub(crate) fn hear_until(&mut self, kind: u16) -> Vec<Letter> {
-        let mut letters = Vec::new();
-        while letters.last().is_none_or(|last: &Letter| last.kind != kind) {
-            letters.push(self.hear().unwrap_or_else(|| panic!("closed after {letters:?}")));
+    /// All messages up to and including the first of this type.
+    pub(crate) fn receive_until(&mut self, kind: u16) -> Vec<Message> {
+        let mut messages = Vec::new();
+        while messages.last().is_none_or(|last: &Message| last.kind != kind) {
+            messages.push(self.receive().unwrap_or_else(|| panic!("closed after {messages:?}")));
         }
-        letters
+        messages
     }
 
-    /// Hears one that starts say who it is.
-    pub(crate) fn is_greeted(&mut self) {
-        let hello = self.hear().unwrap();
+    /// Receives the successor's first message.
+    pub(crate) fn expect_hello(&mut self) {
+        let hello = self.receive().unwrap();
         assert_eq!((hello.version, hello.kind), (1, HELLO));
         assert!(hello.octets.starts_with(b"version "), "{hello:?}");
     }
 
-    /// Waits until the other side has closed, and says no more.
-    pub(crate) fn hears_out(mut self) {
+    /// Waits until the daemon has closed the connection.
+    pub(crate) fn read_to_end(mut self) {
         let mut rest = Vec::new();
-        // A reset is an end as well.
-        self.stream.read_to_end(&mut rest).unwrap_or_default();
+        // A reset ends the connection as well.
+        self.stream.read_to_end(&mut rest).ok();
+    }
+
+    /// Receives the successor's first message and replies.
+    pub(crate) fn welcome(&mut self) {
+        self.expect_hello();
+        self.send(WELCOME, b"version 1.0.0\n");
+    }
+
+    /// Ends the offer, without cache entries, and lets the successor take over.
+    pub(crate) fn complete_offer(mut self) {
+        self.send(OFFERED, b"");
+        self.send(ENTRIES_END, b"");
+        assert_eq!(self.receive().unwrap().kind, TAKEN);
+        self.send(STOPPED, b"");
+        self.read_to_end();
     }
 }

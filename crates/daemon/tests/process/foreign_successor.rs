@@ -1,4 +1,4 @@
-//! One in service, and somebody who comes in the place of a successor and does not do as he should.
+//! The active instance, and a successor that violates the hand-over protocol, is slow, or exits.
 
 use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::OwnedFd;
@@ -8,37 +8,38 @@ use testkit::upstream::Upstream;
 
 use crate::fixture::{DNS, DaemonProcess, Node, WAIT_LIMIT, forward_corefile, upstream, wait_until};
 use crate::foreign_peer::{
-    ASKED, HELLO, Letter, RESUMED, RETURNED, SOCKET, SOCKET_FILE, STATUS, STOPPED, Stranger, TAKEN, WELCOME,
-    letter,
+    ForeignPeer, HELLO, Message, RESUMED, RETURNED, SOCKET, SOCKET_FILE, STATUS, STATUS_REQUEST, STOPPED,
+    TAKEN, WELCOME, encode,
 };
 use crate::load::Load;
 use crate::responses::data;
 
-/// A node with a daemon in service.
-struct Scene {
+/// A node with an active daemon.
+struct Setup {
     node: Node,
     upstream: Upstream,
     daemon: DaemonProcess,
 }
 
-impl Scene {
-    fn set() -> Self {
+impl Setup {
+    fn new() -> Self {
         let (node, upstream) = (Node::new(), upstream());
         let daemon = node.command(&forward_corefile(&upstream, "")).spawn().wait_until_ready();
         Self { node, upstream, daemon }
     }
 
-    /// Nothing is lost while strangers do as they do, and a successor takes over at the end.
-    fn withstands(self, conduct: impl FnOnce(&Node, &DaemonProcess)) {
+    /// No query is lost while foreign peers behave like this, and a successor takes over at the
+    /// end.
+    fn assert_no_loss_during(self, behaviour: impl FnOnce(&Node, &DaemonProcess)) {
         let load = Load::start((self.node.ip, DNS).into());
         load.wait_for_progress();
-        conduct(&self.node, &self.daemon);
+        behaviour(&self.node, &self.daemon);
         load.wait_for_progress();
         load.stop().assert_no_loss();
-        self.ends_succeeded();
+        self.hand_over_and_stop();
     }
 
-    fn ends_succeeded(self) {
+    fn hand_over_and_stop(self) {
         let successor = self.node.command(&forward_corefile(&self.upstream, "")).spawn();
         successor.wait_for_log("took over");
         let successor = successor.wait_until_ready();
@@ -51,150 +52,150 @@ impl Scene {
     }
 }
 
-/// The sockets among what was given.
-fn sockets(given: Vec<Letter>) -> Vec<OwnedFd> {
-    given
+/// The sockets of an offer.
+fn sockets(offer: Vec<Message>) -> Vec<OwnedFd> {
+    offer
         .into_iter()
-        .filter(|letter| letter.kind == SOCKET)
-        .map(|letter| letter.descriptor.unwrap())
+        .filter(|message| message.kind == SOCKET)
+        .map(|message| message.descriptor.unwrap())
         .collect()
 }
 
 #[test]
 fn offer_follows_the_protocol() {
-    let scene = Scene::set();
-    scene.daemon.query("ok-1.example.");
-    let (stranger, given) = Stranger::claim(&scene.node);
-    assert!(given.iter().all(|letter| letter.version == 1));
-    let kinds: Vec<u16> = given.iter().map(|letter| letter.kind).collect();
-    assert_eq!(kinds, [2, 3, 3, 3, 3, 3, 4, 5, 6, 7], "{given:?}");
+    let setup = Setup::new();
+    setup.daemon.query("ok-1.example.");
+    let (peer, offer) = ForeignPeer::request_offer(&setup.node);
+    assert!(offer.iter().all(|message| message.version == 1));
+    let kinds: Vec<u16> = offer.iter().map(|message| message.kind).collect();
+    assert_eq!(kinds, [2, 3, 3, 3, 3, 3, 4, 5, 6, 7], "{offer:?}");
     let texts: Vec<String> =
-        given.iter().map(|letter| String::from_utf8_lossy(&letter.octets).into()).collect();
-    let ip = scene.node.ip;
+        offer.iter().map(|message| String::from_utf8_lossy(&message.octets).into()).collect();
+    let ip = setup.node.ip;
     assert!(texts[0].starts_with("version "));
     assert_eq!(texts[1..3], [format!("udp {ip}:5300"), format!("tcp {ip}:5300")]);
     assert!(texts[3..6].iter().all(|text| text.starts_with("http ")), "{texts:?}");
-    for (text, socket) in texts[1..].iter().zip(sockets(given)) {
+    for (text, socket) in texts[1..].iter().zip(sockets(offer)) {
         let bound = Socket::from(socket).local_addr().unwrap().as_socket().unwrap();
         assert!(text.ends_with(&format!(" {bound}")), "{text}");
     }
-    drop(stranger);
-    scene.ends_succeeded();
+    drop(peer);
+    setup.hand_over_and_stop();
 }
 
 #[test]
 fn silent_connections_do_not_block_other_peers() {
-    let scene = Scene::set();
-    let silent: Vec<Stranger> = (0..50).map(|_| Stranger::visit(&scene.node)).collect();
-    let mut asker = Stranger::visit(&scene.node);
-    asker.say(ASKED, b"");
-    assert_eq!(asker.hear().unwrap().kind, STATUS);
-    scene.withstands(|node, daemon| {
-        // Those who say nothing are let go.
-        silent.into_iter().for_each(Stranger::hears_out);
-        let (_stranger, given) = Stranger::claim(node);
-        assert_eq!(sockets(given).len(), 5);
+    let setup = Setup::new();
+    let silent: Vec<ForeignPeer> = (0..50).map(|_| ForeignPeer::connect(&setup.node)).collect();
+    let mut client = ForeignPeer::connect(&setup.node);
+    client.send(STATUS_REQUEST, b"");
+    assert_eq!(client.receive().unwrap().kind, STATUS);
+    setup.assert_no_loss_during(|node, daemon| {
+        // Silent connections are closed after a timeout.
+        silent.into_iter().for_each(ForeignPeer::read_to_end);
+        let (_peer, offer) = ForeignPeer::request_offer(node);
+        assert_eq!(sockets(offer).len(), 5);
         assert_eq!(daemon.warnings(), Vec::<String>::new());
     });
 }
 
 #[test]
 fn silent_connections_do_not_block_a_successor() {
-    let scene = Scene::set();
-    let _silent: Vec<Stranger> = (0..50).map(|_| Stranger::visit(&scene.node)).collect();
-    scene.ends_succeeded();
+    let setup = Setup::new();
+    let _silent: Vec<ForeignPeer> = (0..50).map(|_| ForeignPeer::connect(&setup.node)).collect();
+    setup.hand_over_and_stop();
 }
 
 #[test]
 fn successor_that_exits_after_the_offer_changes_nothing() {
-    Scene::set().withstands(|node, daemon| {
+    Setup::new().assert_no_loss_during(|node, daemon| {
         for _ in 0..10 {
-            let (stranger, given) = Stranger::claim(node);
-            drop((stranger, given));
+            let (peer, offer) = ForeignPeer::request_offer(node);
+            drop((peer, offer));
         }
         daemon.wait_for_log("[WARNING] a successor has not taken over: the peer has closed the connection");
-        // One that stays longer, with the sockets.
-        let (stranger, given) = Stranger::claim(node);
-        assert_eq!(sockets(given).len(), 5);
-        drop(stranger);
+        // One that holds the sockets for longer.
+        let (peer, offer) = ForeignPeer::request_offer(node);
+        assert_eq!(sockets(offer).len(), 5);
+        drop(peer);
     });
 }
 
 #[test]
 fn successor_that_exits_during_the_hello_changes_nothing() {
-    Scene::set().withstands(|node, daemon| {
-        let hello = letter(1, HELLO, b"version 9.9.9\n");
+    Setup::new().assert_no_loss_during(|node, daemon| {
+        let hello = encode(1, HELLO, b"version 9.9.9\n");
         for length in 0..hello.len() {
-            Stranger::visit(node).utter(&hello[..length]);
+            ForeignPeer::connect(node).send_raw(&hello[..length]);
         }
-        let mut stranger = Stranger::visit(node);
-        stranger.utter(&hello);
-        assert_eq!(stranger.hear().unwrap().kind, WELCOME);
-        drop(stranger);
+        let mut peer = ForeignPeer::connect(node);
+        peer.send_raw(&hello);
+        assert_eq!(peer.receive().unwrap().kind, WELCOME);
+        drop(peer);
         daemon.wait_for_log("a successor has not taken over: the peer has closed the connection");
     });
 }
 
 #[test]
 fn predecessor_serves_again_after_its_successor_disconnects() {
-    Scene::set().withstands(|node, daemon| {
+    Setup::new().assert_no_loss_during(|node, daemon| {
         for round in 1..=3 {
-            let (mut stranger, given) = Stranger::claim(node);
-            stranger.say(TAKEN, b"");
-            assert_eq!(stranger.hear().unwrap().kind, STOPPED);
-            drop((stranger, given));
+            let (mut peer, offer) = ForeignPeer::request_offer(node);
+            peer.send(TAKEN, b"");
+            assert_eq!(peer.receive().unwrap().kind, STOPPED);
+            drop((peer, offer));
             assert!(resumed(daemon, round), "{:?}", daemon.log_lines());
         }
         daemon.wait_for_log("[WARNING] the successor has exited without handing back");
-        // Not even the answer is waited for.
-        let (mut stranger, given) = Stranger::claim(node);
-        stranger.say(TAKEN, b"");
-        drop((stranger, given));
+        // Without waiting for the reply.
+        let (mut peer, offer) = ForeignPeer::request_offer(node);
+        peer.send(TAKEN, b"");
+        drop((peer, offer));
         assert!(resumed(daemon, 4), "{:?}", daemon.log_lines());
     });
 }
 
 fn resumed(daemon: &DaemonProcess, times: u64) -> bool {
     wait_until(WAIT_LIMIT, || {
-        let back = daemon.log_lines().iter().filter(|line| line.contains("active again")).count();
-        u64::try_from(back).unwrap() == times
+        let resumptions = daemon.log_lines().iter().filter(|line| line.contains("active again")).count();
+        u64::try_from(resumptions).unwrap() == times
     })
 }
 
 #[test]
 fn unexpected_messages_are_skipped() {
-    Scene::set().withstands(|node, daemon| {
-        let (mut stranger, _given) = Stranger::claim(node);
-        for kind in [RETURNED, 0, 77, 65535, ASKED, HELLO, SOCKET - 1] {
-            stranger.say(kind, b"out of turn");
+    Setup::new().assert_no_loss_during(|node, daemon| {
+        let (mut peer, _offer) = ForeignPeer::request_offer(node);
+        for kind in [RETURNED, 0, 77, 65535, STATUS_REQUEST, HELLO, SOCKET - 1] {
+            peer.send(kind, b"out of turn");
         }
-        stranger.say(TAKEN, b"");
-        assert_eq!(stranger.hear().unwrap().kind, STOPPED);
+        peer.send(TAKEN, b"");
+        assert_eq!(peer.receive().unwrap().kind, STOPPED);
         for kind in [TAKEN, TAKEN, HELLO, 77, 65535, STOPPED] {
-            stranger.say(kind, &[7; 1000]);
+            peer.send(kind, &[7; 1000]);
         }
-        stranger.say(RETURNED, b"");
-        assert_eq!(stranger.hear().unwrap().kind, RESUMED);
-        stranger.say(RETURNED, b"");
-        stranger.hears_out();
+        peer.send(RETURNED, b"");
+        assert_eq!(peer.receive().unwrap().kind, RESUMED);
+        peer.send(RETURNED, b"");
+        peer.read_to_end();
         assert!(resumed(daemon, 1));
     });
 }
 
 #[test]
 fn connection_without_hello_is_rejected() {
-    Scene::set().withstands(|node, daemon| {
+    Setup::new().assert_no_loss_during(|node, daemon| {
         for kind in [TAKEN, RETURNED, SOCKET, 0, 12, 65535] {
-            let mut stranger = Stranger::visit(node);
-            stranger.say(kind, b"");
-            stranger.hears_out();
+            let mut peer = ForeignPeer::connect(node);
+            peer.send(kind, b"");
+            peer.read_to_end();
         }
         for octets in
             [b"GET / HTTP/1.1\r\n\r\n".as_slice(), b"nldh\0\x01\0\x01\xff\xff\xff\xff", &[0; 100_000]]
         {
-            let mut stranger = Stranger::visit(node);
-            stranger.utter(octets);
-            stranger.hears_out();
+            let mut peer = ForeignPeer::connect(node);
+            peer.send_raw(octets);
+            peer.read_to_end();
         }
         daemon.wait_for_log(
             "[WARNING] hand-over connection rejected: the peer does not speak the hand-over protocol",
@@ -208,12 +209,12 @@ fn connection_without_hello_is_rejected() {
 
 #[test]
 fn successor_of_another_version_receives_our_version() {
-    Scene::set().withstands(|node, daemon| {
-        let mut stranger = Stranger::visit(node);
-        stranger.utter(&letter(2, HELLO, b"version 2.0.0\n"));
-        let welcome = stranger.hear().unwrap();
+    Setup::new().assert_no_loss_during(|node, daemon| {
+        let mut peer = ForeignPeer::connect(node);
+        peer.send_raw(&encode(2, HELLO, b"version 2.0.0\n"));
+        let welcome = peer.receive().unwrap();
         assert_eq!((welcome.version, welcome.kind), (1, WELCOME));
-        assert!(stranger.hear().is_none());
+        assert!(peer.receive().is_none());
         daemon.wait_for_log(
             "[WARNING] a successor cannot take over: the peer speaks version 2 of the hand-over protocol, not 1",
         );
@@ -222,31 +223,31 @@ fn successor_of_another_version_receives_our_version() {
 
 #[test]
 fn successors_version_text_is_sanitized_in_the_log() {
-    let scene = Scene::set();
-    let mut stranger = Stranger::visit(&scene.node);
+    let setup = Setup::new();
+    let mut peer = ForeignPeer::connect(&setup.node);
     let name = format!("version 1\n[FATAL] forged\r\x1b[31m{}", "x".repeat(100_000));
-    stranger.say(HELLO, name.as_bytes());
-    stranger.hear_until(7);
-    stranger.say(TAKEN, b"");
-    assert_eq!(stranger.hear().unwrap().kind, STOPPED);
-    let line = scene.daemon.wait_for_log("handed over to");
+    peer.send(HELLO, name.as_bytes());
+    peer.receive_until(7);
+    peer.send(TAKEN, b"");
+    assert_eq!(peer.receive().unwrap().kind, STOPPED);
+    let line = setup.daemon.wait_for_log("handed over to");
     assert!(line.len() < 300 && !line.contains('\x1b'), "{} octets: {:.300}", line.len(), line);
     assert!(
-        scene.daemon.log_lines().iter().all(|line| !line.starts_with("[FATAL]")),
+        setup.daemon.log_lines().iter().all(|line| !line.starts_with("[FATAL]")),
         "{:?}",
-        scene.daemon.log_lines()
+        setup.daemon.log_lines()
     );
-    drop(stranger);
-    scene.daemon.wait_for_log("active again");
-    scene.ends_succeeded();
+    drop(peer);
+    setup.daemon.wait_for_log("active again");
+    setup.hand_over_and_stop();
 }
 
 #[test]
 fn successor_that_reads_early_does_not_stop_the_active_instance() {
-    let scene = Scene::set();
-    let (stranger, given) = Stranger::claim(&scene.node);
-    let address: SocketAddr = (scene.node.ip, DNS).into();
-    let shared: Vec<UdpSocket> = sockets(given)
+    let setup = Setup::new();
+    let (peer, offer) = ForeignPeer::request_offer(&setup.node);
+    let address: SocketAddr = (setup.node.ip, DNS).into();
+    let shared: Vec<UdpSocket> = sockets(offer)
         .into_iter()
         .map(Socket::from)
         .filter(|socket| socket.r#type().unwrap() == socket2::Type::DGRAM)
@@ -257,23 +258,23 @@ fn successor_that_reads_early_does_not_stop_the_active_instance() {
         client.send_to(&[0; 12], address).unwrap();
         shared.iter().any(|socket| socket.recv(&mut [0; 100]).is_ok())
     });
-    assert!(read, "it shares the queue");
-    // A description of open files has its flags in common for all who share it.
+    assert!(read, "the peer shares the queue");
+    // The flags of an open file description are common to all that share it.
     for socket in &shared {
         socket.set_nonblocking(false).unwrap();
     }
-    assert_eq!(data(&scene.daemon.query("ok-1.example.")), ["192.0.2.1"]);
-    drop((shared, stranger));
-    assert_eq!(data(&scene.daemon.query("ok-2.example.")), ["192.0.2.1"]);
-    scene.withstands(|_, daemon| assert_eq!(daemon.ready(), Some(200)));
+    assert_eq!(data(&setup.daemon.query("ok-1.example.")), ["192.0.2.1"]);
+    drop((shared, peer));
+    assert_eq!(data(&setup.daemon.query("ok-2.example.")), ["192.0.2.1"]);
+    setup.assert_no_loss_during(|_, daemon| assert_eq!(daemon.ready(), Some(200)));
 }
 
 #[test]
 fn socket_and_directory_are_accessible_to_the_owner_only() {
     use std::os::unix::fs::PermissionsExt;
-    let scene = Scene::set();
+    let setup = Setup::new();
     let mode = |path: &std::path::Path| path.metadata().unwrap().permissions().mode() & 0o777;
-    assert_eq!(mode(&scene.node.directory.join(SOCKET_FILE)), 0o700);
-    assert_eq!(mode(&scene.node.directory), 0o700);
-    scene.ends_succeeded();
+    assert_eq!(mode(&setup.node.directory.join(SOCKET_FILE)), 0o700);
+    assert_eq!(mode(&setup.node.directory), 0o700);
+    setup.hand_over_and_stop();
 }
