@@ -1,11 +1,12 @@
-//! The process `nodelocaldns`: flags, Corefile, workers, endpoints, life cycle.
+//! The process `nodelocaldns`: flags, workers, reload, hand-over, HTTP endpoints, metrics and
+//! logging.
 //!
-//! This room knows the clock, the threads and the files, and joins the others: it hands packets and times to
-//! `resolver` and does what that wants done through `linux`. It decides nothing about an answer.
+//! This crate has the clock, threads, sockets and files. It passes packets and times to `resolver`,
+//! and carries out that crate's actions; it makes no decision about a response.
 //!
-//! Reading order: `control` (from start to end), [`flags`] and [`corefile`] (what the operator says), `assembly`
-//! (settings become a worker's orders), `worker` (packets in, packets out), [`snapshot`] (what the cache held before a
-//! crash), `http`, [`metrics`] and `logging` (what the operator sees).
+//! Reading order: `control` (life cycle of the process), [`flags`], `worker` (packets in and out;
+//! `worker::config` builds its configuration from settings), `handover` (to a successor),
+//! [`snapshot`] (of the cache), [`http`], [`metrics`], [`logging`].
 #![forbid(unsafe_code)]
 
 mod clock;

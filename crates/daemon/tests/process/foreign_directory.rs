@@ -1,4 +1,4 @@
-//! A directory of the hand-over in which there is something else than there should be.
+//! Unusual content and permissions of the hand-over directory.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt, chown, symlink};
@@ -12,12 +12,12 @@ use crate::fixture::{DaemonProcess, Node, forward_corefile, upstream};
 use crate::foreign_peer::SOCKET_FILE;
 use crate::responses::data;
 
-/// Two daemons, one after the other, hand over whatever lies in the place of the socket, and
-/// nothing of it stays.
-fn is_replaced(lay: impl FnOnce(&Path)) {
+/// Creates something with the name of the socket; two daemons hand over nevertheless, and it is
+/// gone afterwards.
+fn assert_replaced(create: impl FnOnce(&Path)) {
     let (upstream, node) = (upstream(), Node::new());
     let corefile = forward_corefile(&upstream, "");
-    lay(&node.directory.join(SOCKET_FILE));
+    create(&node.directory.join(SOCKET_FILE));
     let daemon = node.command(&corefile).spawn().wait_until_ready();
     assert_eq!(daemon.warnings(), Vec::<String>::new());
     let found = fs::symlink_metadata(node.directory.join(SOCKET_FILE)).unwrap();
@@ -32,28 +32,28 @@ fn is_replaced(lay: impl FnOnce(&Path)) {
 
 #[test]
 fn file_with_the_sockets_name_is_replaced() {
-    is_replaced(|path| fs::write(path, "nldh").unwrap());
+    assert_replaced(|path| fs::write(path, "nldh").unwrap());
 }
 
 #[test]
 fn dangling_symlink_is_replaced() {
-    is_replaced(|path| symlink(path.with_file_name("absent"), path).unwrap());
+    assert_replaced(|path| symlink(path.with_file_name("absent"), path).unwrap());
 }
 
 #[test]
 fn symlink_loop_is_replaced() {
-    is_replaced(|path| symlink(path, path).unwrap());
+    assert_replaced(|path| symlink(path, path).unwrap());
 }
 
 #[test]
 fn socket_without_listener_is_replaced() {
-    is_replaced(|path| drop(UnixListener::bind(path).unwrap()));
+    assert_replaced(|path| drop(UnixListener::bind(path).unwrap()));
 }
 
 #[test]
 fn datagram_socket_is_replaced() {
     let mut held = None;
-    is_replaced(|path| held = Some(UnixDatagram::bind(path).unwrap()));
+    assert_replaced(|path| held = Some(UnixDatagram::bind(path).unwrap()));
     drop(held);
 }
 
@@ -71,17 +71,17 @@ fn socket_of_a_killed_instance_is_replaced() {
     assert_eq!(node.files(), Vec::<String>::new());
 }
 
-/// It serves, says `line` and no other that is a warning, and touches nothing.
+/// A daemon with this directory serves, logs `line` and no other warning, and changes nothing.
 fn serves_without_hand_over(node: &Node, directory: &Path, line: &str) {
     let upstream = upstream();
     let command = node.command(&forward_corefile(&upstream, ""));
     let daemon = command.arg(&format!("-handover-dir={}", directory.display())).spawn().wait_until_ready();
     assert_eq!(data(&daemon.query("ok-1.example.")), ["192.0.2.1"]);
-    complained_once(&daemon, line);
+    assert_one_warning(&daemon, line);
     assert_eq!(daemon.terminate().code, Some(0));
 }
 
-fn complained_once(daemon: &DaemonProcess, line: &str) {
+fn assert_one_warning(daemon: &DaemonProcess, line: &str) {
     daemon.wait_for_log(line);
     assert_eq!(daemon.warnings().len(), 1, "{:?}", daemon.log_lines());
 }
@@ -125,7 +125,7 @@ fn symlink_or_file_is_not_used_as_the_directory() {
 
 #[test]
 fn directory_whose_permissions_cannot_be_restricted_is_not_used() {
-    // The kernel's own, whose modes nobody may change.
+    // A directory of procfs, whose mode cannot be changed.
     serves_without_hand_over(&Node::new(), Path::new("/proc/sys"), "-handover-dir: /proc/sys");
 }
 

@@ -1,4 +1,4 @@
-//! Forwarding that goes in a circle.
+//! Loop detection (the `loop` directive).
 
 use testkit::RecordType;
 use testkit::client::QueryOptions;
@@ -36,7 +36,7 @@ fn loop_detection_without_a_loop_has_no_effect() {
     let labels: Vec<&str> = probe.name.split('.').collect();
     assert!(matches!(labels[..], [first, second, "example", ""] if first != second), "{}", probe.name);
     for _ in 0..5 {
-        // Anyone may ask for HINFO.
+        // Clients may query for HINFO.
         daemon.client().query("ok-1.example.", RecordType::HINFO, &QueryOptions::default()).unwrap();
     }
     assert_eq!(data(&daemon.query("ok-1.example.")), ["192.0.2.1"]);

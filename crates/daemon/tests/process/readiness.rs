@@ -1,4 +1,4 @@
-//! Whether queries may be sent to us.
+//! Readiness (`/ready`).
 
 use std::net::{Ipv6Addr, SocketAddr, UdpSocket};
 
@@ -10,15 +10,15 @@ use crate::fixture::{
 };
 use crate::responses::get;
 
-/// Sockets that share a port with the daemon and answer nothing, as those of a predecessor that hangs.
-fn deaf_sockets(at: SocketAddr) -> Vec<UdpSocket> {
-    let deaf = (0..31).map(|_| {
+/// Sockets that share a port with the daemon and answer nothing, as those of a hung predecessor.
+fn unread_sockets(at: SocketAddr) -> Vec<UdpSocket> {
+    let unread = (0..31).map(|_| {
         let socket = Socket::new(Domain::for_address(at), Type::DGRAM, None).unwrap();
         socket.set_reuse_port(true).unwrap();
         socket.bind(&at.into()).unwrap();
         socket.into()
     });
-    deaf.collect()
+    unread.collect()
 }
 
 #[test]
@@ -29,11 +29,11 @@ fn ready_requires_a_response_to_the_self_check() {
     let daemon = DaemonCommand::new(&corefile).spawn().wait_until_ready();
     let (ready, health) = (daemon.addr(READY), daemon.addr(HEALTH));
     assert_eq!(get(ready, "/ready"), Some((200, "OK".to_owned())));
-    let deaf = deaf_sockets(daemon.addr(DNS));
-    let awaited = Some((503, "self-check\n".to_owned()));
-    assert!(wait_until(WAIT_LIMIT, || get(ready, "/ready") == awaited));
-    assert_eq!(get(health, "/health"), Some((200, "OK".to_owned())), "it lives nevertheless");
-    drop(deaf);
+    let unread = unread_sockets(daemon.addr(DNS));
+    let unmet = Some((503, "self-check\n".to_owned()));
+    assert!(wait_until(WAIT_LIMIT, || get(ready, "/ready") == unmet));
+    assert_eq!(get(health, "/health"), Some((200, "OK".to_owned())), "the process is healthy nevertheless");
+    drop(unread);
     assert!(wait_until(WAIT_LIMIT, || daemon.ready() == Some(200)));
     assert_eq!(get(ready, "/elsewhere").unwrap().0, 404);
 }
@@ -43,7 +43,7 @@ fn unreachable_ipv6_does_not_prevent_readiness() {
     let upstream = upstream();
     let port = unique_port();
     let corefile = format!(".:{port} {{\n forward . {}\n ready @:{READY}\n}}", upstream.addr());
-    // A socket on the address itself comes before one on every address.
-    let _deaf = has_ipv6().then(|| deaf_sockets((Ipv6Addr::LOCALHOST, port).into()));
+    // A socket bound to the address takes precedence over one bound to all addresses.
+    let _unread = has_ipv6().then(|| unread_sockets((Ipv6Addr::LOCALHOST, port).into()));
     DaemonCommand::new(&corefile).spawn().wait_until_ready();
 }

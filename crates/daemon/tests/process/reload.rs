@@ -1,4 +1,4 @@
-//! Another Corefile for the same process.
+//! Reload of the Corefile.
 
 use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::time::Duration;
@@ -18,7 +18,7 @@ use testkit::clock::now;
 const SECOND: u16 = DNS + 1;
 const FAILED: &str = "coredns_reload_failed_total";
 
-/// A block of its own.
+/// A server block with a cache.
 fn block(zone: &str, port: u16, upstream: &Upstream) -> String {
     format!("{zone}:{port} {{\n bind @\n cache 30\n forward . {} {{\n force_tcp\n }}\n}}\n", upstream.addr())
 }
@@ -27,14 +27,14 @@ fn ask_at(daemon: &DaemonProcess, port: u16, name: &str) -> Result<Response, Cli
     Client::new(daemon.addr(port)).query(name, RecordType::A, &QueryOptions::default())
 }
 
-/// True when nobody listens on the port, by UDP and by TCP.
-fn is_deaf(daemon: &DaemonProcess, port: u16) -> bool {
+/// Whether nothing listens on the port, over UDP and TCP.
+fn is_closed(daemon: &DaemonProcess, port: u16) -> bool {
     let client = Client { timeout: Duration::from_millis(200), ..Client::new(daemon.addr(port)) };
     let by_udp = client.query("ok-deaf.example.", RecordType::A, &QueryOptions::default());
     matches!(by_udp, Err(ClientError::Io(_))) && TcpStream::connect(daemon.addr(port)).is_err()
 }
 
-/// Edits and has the edit taken at once.
+/// Edits the Corefile and reloads it by signal.
 pub(crate) fn reload(daemon: &DaemonProcess, corefile: &str) {
     daemon.write_corefile(corefile);
     let lines = || {
@@ -58,7 +58,7 @@ fn reload_applies_only_the_changed_parts() {
     let mut connection = daemon.connect();
     connection.send("ok-1.example.", RecordType::A, &QueryOptions::tcp()).unwrap();
     connection.receive().unwrap();
-    assert!(is_deaf(&daemon, SECOND));
+    assert!(is_closed(&daemon, SECOND));
 
     let more = format!("{corefile}{}{}", block("new.test", DNS, &second), block(".", SECOND, &second));
     daemon.write_corefile(&more);
@@ -70,14 +70,14 @@ fn reload_applies_only_the_changed_parts() {
     for _ in 0..10 {
         assert_eq!(data(&daemon.query("ok-kept.example.")), ["192.0.2.1"]);
     }
-    assert_eq!(first.query_count("ok-kept.example."), 1, "the block is the same, and so are its answers");
+    assert_eq!(first.query_count("ok-kept.example."), 1, "an unchanged block keeps its cache");
     connection.send("ok-2.new.test.", RecordType::A, &QueryOptions::tcp()).unwrap();
-    assert_eq!(data(&connection.receive().unwrap()), ["192.0.2.1"], "connections stay");
+    assert_eq!(data(&connection.receive().unwrap()), ["192.0.2.1"], "connections stay open");
     assert_eq!((second.query_count("ok-2.new.test."), daemon.metric(FAILED)), (1, 0));
     assert!(wait_until(WAIT_LIMIT, || daemon.ready() == Some(200)));
 
     reload(&daemon, &corefile);
-    assert!(wait_until(WAIT_LIMIT, || is_deaf(&daemon, SECOND)));
+    assert!(wait_until(WAIT_LIMIT, || is_closed(&daemon, SECOND)));
     assert_eq!(data(&daemon.query("ok-3.new.test.")), ["192.0.2.1"]);
     assert_eq!((first.query_count("ok-3.new.test."), second.query_count("ok-3.new.test.")), (1, 0));
     assert_eq!(daemon.warnings(), Vec::<String>::new());
@@ -94,7 +94,7 @@ fn changed_upstreams_have_a_cache_of_their_own() {
     assert_eq!((first.query_count("ok-1.example."), second.query_count("ok-1.example.")), (1, 1));
     reload(&daemon, &forward_corefile(&first, "force_tcp"));
     daemon.query("ok-1.example.");
-    assert_eq!(first.query_count("ok-1.example."), 1, "still known");
+    assert_eq!(first.query_count("ok-1.example."), 1, "the cache of the first block is kept");
 }
 
 #[test]
@@ -118,8 +118,8 @@ fn invalid_corefile_is_logged_counted_and_not_applied() {
         4,
         "errors, cache, forward, prometheus handle queries"
     );
-    let held = TcpListener::bind(loopback()).unwrap();
-    let taken = held.local_addr().unwrap();
+    let port_holder = TcpListener::bind(loopback()).unwrap();
+    let taken = port_holder.local_addr().unwrap();
     let edits = [
         (corefile.replace("errors", "wibble"), "Unknown directive 'wibble'"),
         (corefile.replace("cache 30", "cache 30 {\n foo\n }"), "after 'foo'"),
@@ -137,9 +137,13 @@ fn invalid_corefile_is_logged_counted_and_not_applied() {
         let line = daemon.log_lines().into_iter().rfind(|line| line.starts_with("[ERROR]")).unwrap();
         assert!(line.contains("reload failed") && line.contains(part), "{line}");
         assert_eq!(data(&daemon.query(&format!("ok-{count}.example."))), ["192.0.2.1"]);
-        assert_eq!(daemon.metric("coredns_plugin_enabled{name=\"log\"}"), 0, "it is not in force");
+        assert_eq!(
+            daemon.metric("coredns_plugin_enabled{name=\"log\"}"),
+            0,
+            "the configuration is not applied"
+        );
     }
-    drop(held);
+    drop(port_holder);
     reload(&daemon, &corefile);
     daemon.wait_for_log("Reloading complete");
     assert_eq!((daemon.metric(FAILED), daemon.ready()), (edits.len() as u64, Some(200)));
@@ -175,14 +179,17 @@ fn open_queries_of_a_removed_listener_are_answered() {
     reload(&daemon, &corefile);
     let reloaded = now();
     assert!(TcpStream::connect(at).is_err(), "no new connections");
-    assert!(matches!(idle.receive(), Err(ClientError::Closed)), "nothing comes");
+    assert!(matches!(idle.receive(), Err(ClientError::Closed)), "an idle connection is closed");
     assert!(within(Duration::from_secs(2), reloaded), "{:?}", reloaded.elapsed());
-    let mut answer = [0; 512];
-    let length = socket.recv(&mut answer).expect("the answer to an open question");
-    assert_eq!(testkit::Message::from_vec(&answer[..length]).unwrap().answers.len(), 1);
+    let mut response = [0; 512];
+    let length = socket.recv(&mut response).expect("the response to an open query");
+    assert_eq!(testkit::Message::from_vec(&response[..length]).unwrap().answers.len(), 1);
     assert_eq!(data(&busy.receive().unwrap()), ["192.0.2.1"]);
-    assert!(matches!(busy.receive(), Err(ClientError::Closed)), "and then it is closed");
+    assert!(
+        matches!(busy.receive(), Err(ClientError::Closed)),
+        "the connection is closed after the response"
+    );
     assert!(within(Duration::from_secs(2), reloaded), "{:?}", reloaded.elapsed());
-    assert!(wait_until(WAIT_LIMIT, || is_deaf(&daemon, SECOND)));
+    assert!(wait_until(WAIT_LIMIT, || is_closed(&daemon, SECOND)));
     assert_eq!(code(&daemon.query("ok-1.example.")), testkit::ResponseCode::NoError);
 }

@@ -1,4 +1,4 @@
-//! How it ends when it is told to.
+//! Shutdown on signals: drain, lameduck, exit codes.
 
 use std::net::TcpStream;
 use std::thread;
@@ -52,12 +52,12 @@ fn silent_upstream_does_not_prevent_the_exit() {
     let mut pipeline = daemon.connect();
     pipeline.send("silent-1.example.", RecordType::A, &QueryOptions::tcp()).unwrap();
     assert!(upstream.wait_for_queries(WAIT_LIMIT, |questions| questions.len() == 1));
-    let told = now();
+    let signalled = now();
     let end = daemon.terminate();
     assert_eq!(end.code, Some(0));
-    assert!(within(Duration::from_secs(6), told));
-    let answer = pipeline.receive().unwrap();
-    assert_eq!(answer.message.metadata.response_code, testkit::ResponseCode::ServFail);
+    assert!(within(Duration::from_secs(6), signalled));
+    let response = pipeline.receive().unwrap();
+    assert_eq!(response.message.metadata.response_code, testkit::ResponseCode::ServFail);
 }
 
 #[test]
@@ -70,13 +70,13 @@ fn other_clients_are_answered_while_draining() {
     waiting.send("silent-tcp.example.", RecordType::A, &QueryOptions::tcp()).unwrap();
     assert!(upstream.wait_for_queries(WAIT_LIMIT, |questions| questions.len() >= 2));
     daemon.signal(Signal::SIGTERM);
-    // It takes no new connections from then on.
+    // New connections are refused from then on.
     assert!(wait_until(WAIT_LIMIT, || TcpStream::connect(daemon.addr(DNS)).is_err()));
     assert_eq!(data(&daemon.query("ok-2.example.")), ["192.0.2.1"]);
     assert_eq!(daemon.wait_for_exit().code, Some(0));
 }
 
-/// A Corefile with a lameduck.
+/// A Corefile with `/health` and a lameduck.
 fn with_lameduck(upstream: &Upstream, time: &str) -> String {
     forward_corefile(upstream, "force_tcp")
         .replace("ready", &format!("health @:{HEALTH} {{\n lameduck {time}\n }}\n ready"))
@@ -86,17 +86,17 @@ fn with_lameduck(upstream: &Upstream, time: &str) -> String {
 fn lameduck_serves_without_being_ready() {
     let upstream = upstream();
     let daemon = DaemonProcess::start(&with_lameduck(&upstream, "1s"));
-    let told = now();
+    let signalled = now();
     daemon.signal(Signal::SIGTERM);
     assert!(wait_until(WAIT_LIMIT, || daemon.ready() == Some(503)));
     assert_eq!(data(&daemon.query("ok-1.example.")), ["192.0.2.1"]);
     assert_eq!(data(&daemon.query_with("ok-2.example.", &QueryOptions::tcp())), ["192.0.2.1"]);
     assert_eq!(get(daemon.addr(HEALTH), "/health").unwrap().0, 200);
-    assert!(within(Duration::from_secs(1), told), "all of this during the lameduck");
+    assert!(within(Duration::from_secs(1), signalled), "all of this during the lameduck");
     daemon.wait_for_log("Going into lameduck mode for 1s");
     let end = daemon.wait_for_exit();
     assert_eq!((end.code, end.stderr), (Some(0), Vec::new()));
-    assert!(!within(Duration::from_secs(1), told));
+    assert!(!within(Duration::from_secs(1), signalled));
 }
 
 #[test]
@@ -106,10 +106,10 @@ fn second_signal_exits_at_once_with_code_two() {
         let daemon = DaemonProcess::start(&with_lameduck(&upstream, "30s"));
         daemon.signal(Signal::SIGINT);
         daemon.wait_for_log("lameduck");
-        let told = now();
+        let signalled = now();
         daemon.signal(second);
         assert_eq!(daemon.wait_for_exit().code, Some(2));
-        assert!(within(Duration::from_secs(2), told));
+        assert!(within(Duration::from_secs(2), signalled));
     }
 }
 

@@ -1,31 +1,35 @@
-//! Starts that fail: one clear line, the right code, nothing left behind.
+//! Start-up errors: one line on stderr, and the exit code.
 
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 
 use crate::fixture::{DaemonCommand, READY, forward_corefile, loopback, upstream};
 
-/// Says on which line of the Corefile the word stands.
-fn refused(corefile: &str, place: &str, part: &str) {
+/// The Corefile is rejected at this line, with this part of the reason.
+fn assert_rejected(corefile: &str, line: &str, part: &str) {
     let daemon = DaemonCommand::new(corefile).spawn();
     let file = daemon.file("Corefile").display().to_string();
     let end = daemon.wait_for_exit();
     assert_eq!(end.code, Some(1), "{corefile}: {end:?}");
     let first = &end.stderr[0];
-    let at = first.find(&format!("{file}:{place} - ")).unwrap_or_else(|| panic!("no place: {first}"));
+    let at = first.find(&format!("{file}:{line} - ")).unwrap_or_else(|| panic!("no line number: {first}"));
     assert!(first[at..].contains(part), "{first}");
 }
 
 #[test]
 fn invalid_corefile_is_reported_with_file_and_line() {
-    refused(".:5300 {\n bind @\n wibble\n}", "3", "Error during parsing: Unknown directive 'wibble'");
-    refused(
+    assert_rejected(".:5300 {\n bind @\n wibble\n}", "3", "Error during parsing: Unknown directive 'wibble'");
+    assert_rejected(
         ".:5300 {\n bind @\n cache {\n  foo\n }\n}",
         "4",
         "Wrong argument count or unexpected line ending",
     );
-    refused(".:5300 {\n bind @\n forward . host.example\n}", "3", "not an IP address or file");
-    refused(".:5300 {\n bind @\n}\n.:5300 {\n bind @\n}", "4", "it is already defined");
-    refused(".:5300 {\n bind @\n cache\n", "3", "Syntax error: Unexpected token 'cache', expecting '}'");
+    assert_rejected(".:5300 {\n bind @\n forward . host.example\n}", "3", "not an IP address or file");
+    assert_rejected(".:5300 {\n bind @\n}\n.:5300 {\n bind @\n}", "4", "it is already defined");
+    assert_rejected(
+        ".:5300 {\n bind @\n cache\n",
+        "3",
+        "Syntax error: Unexpected token 'cache', expecting '}'",
+    );
 }
 
 #[test]
@@ -82,13 +86,13 @@ fn the_readme_has_a_row_for_every_flag() {
     }
 }
 
-/// A port that somebody holds who does not share it.
-enum Held {
+/// A socket that holds a port exclusively.
+enum PortHolder {
     Udp(UdpSocket),
     Tcp(TcpListener),
 }
 
-impl Held {
+impl PortHolder {
     fn addr(&self) -> SocketAddr {
         match self {
             Self::Udp(socket) => socket.local_addr().unwrap(),
@@ -100,10 +104,11 @@ impl Held {
 #[test]
 fn port_in_use_is_reported_in_one_line() {
     let upstream = upstream();
-    for held in
-        [Held::Udp(UdpSocket::bind(loopback()).unwrap()), Held::Tcp(TcpListener::bind(loopback()).unwrap())]
-    {
-        let at = held.addr();
+    for port_holder in [
+        PortHolder::Udp(UdpSocket::bind(loopback()).unwrap()),
+        PortHolder::Tcp(TcpListener::bind(loopback()).unwrap()),
+    ] {
+        let at = port_holder.addr();
         let corefile = format!(".:{} {{\n bind {}\n forward . {}\n}}", at.port(), at.ip(), upstream.addr());
         let end = DaemonCommand::new(&corefile).spawn().wait_for_exit();
         assert_eq!((end.code, end.stderr.len()), (Some(1), 1), "{end:?}");
@@ -116,8 +121,8 @@ fn port_in_use_is_reported_in_one_line() {
 #[test]
 fn http_endpoint_in_use_is_reported_in_one_line() {
     let upstream = upstream();
-    let held = TcpListener::bind(loopback()).unwrap();
-    let at = held.local_addr().unwrap();
+    let port_holder = TcpListener::bind(loopback()).unwrap();
+    let at = port_holder.local_addr().unwrap();
     let corefile = forward_corefile(&upstream, "force_tcp").replace(&format!("@:{READY}"), &at.to_string());
     let end = DaemonCommand::new(&corefile).spawn().wait_for_exit();
     assert_eq!((end.code, end.stderr.len()), (Some(1), 1), "{end:?}");
