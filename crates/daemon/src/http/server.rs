@@ -66,7 +66,7 @@ impl std::error::Error for BindError {
 pub struct HttpServer {
     handlers: Rc<Handlers>,
     limits: Limits,
-    open: BTreeMap<SocketAddr, Open>,
+    open: BTreeMap<SocketAddr, ActiveListener>,
     /// Addresses of `/metrics` that could not be bound.
     unbound: Vec<SocketAddr>,
     inherited: InheritedListeners,
@@ -77,7 +77,7 @@ pub struct HttpServer {
 }
 
 #[derive(Debug)]
-struct Open {
+struct ActiveListener {
     /// The bound address; differs from the configured one when that has port 0.
     bound: SocketAddr,
     roles: Rc<Cell<Roles>>,
@@ -92,17 +92,17 @@ pub type InheritedListeners = BTreeMap<SocketAddr, std::net::TcpListener>;
 impl HttpServer {
     /// A server without endpoints. To be called, like the other methods, inside a
     /// [`LocalSet`](tokio::task::LocalSet).
-    pub fn new(sources: HandlerState, limits: Limits) -> Self {
+    pub fn new(state: HandlerState, limits: Limits) -> Self {
         let health_addresses = Rc::default();
         let mut health_check = JoinSet::new();
         health_check.spawn_local(health_check::run(
             Rc::clone(&health_addresses),
             limits.health_check_period,
-            sources.counters,
+            state.counters,
         ));
         let handlers = Rc::new(Handlers {
-            exposition: sources.exposition,
-            readiness: sources.readiness,
+            exposition: state.exposition,
+            readiness: state.readiness,
             health_error: RefCell::default(),
         });
         Self {
@@ -186,7 +186,7 @@ impl HttpServer {
     /// # Errors
     /// No descriptors are left; some addresses may be served.
     pub fn resume(&mut self) -> io::Result<()> {
-        for (address, Open { bound, roles, duplicate, .. }) in std::mem::take(&mut self.open) {
+        for (address, ActiveListener { bound, roles, duplicate, .. }) in std::mem::take(&mut self.open) {
             let listener = TcpListener::from_std(duplicate.try_clone()?)?;
             self.serve(address, roles.get(), BoundSocket { listener, bound, duplicate });
         }
@@ -233,7 +233,7 @@ impl HttpServer {
         self.listeners.spawn_local(listener.serve(socket));
         // Reaps the tasks of closed listeners.
         while self.listeners.try_join_next().is_some() {}
-        self.open.insert(configured, Open { bound, roles, closing: close_sender, duplicate });
+        self.open.insert(configured, ActiveListener { bound, roles, closing: close_sender, duplicate });
     }
 }
 
@@ -252,6 +252,6 @@ fn open(address: SocketAddr, inherited: Option<std::net::TcpListener>) -> Result
     bind().map_err(|source| BindError { address, source })
 }
 
-fn close(open: &Open) {
+fn close(open: &ActiveListener) {
     open.closing.send_replace(true);
 }
