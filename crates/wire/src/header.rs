@@ -93,6 +93,11 @@ impl Rcode {
     pub const REFUSED: Self = Self(5);
     /// EDNS version not supported (RFC 6891 section 9).
     pub const BADVERS: Self = Self(16);
+
+    /// The response code with this mnemonic.
+    pub fn from_mnemonic(mnemonic: &str) -> Option<Self> {
+        mnemonic::number(mnemonic::RCODES, mnemonic).map(Self)
+    }
 }
 
 impl std::fmt::Display for Rcode {

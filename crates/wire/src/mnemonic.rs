@@ -48,6 +48,11 @@ pub(crate) const TYPES: &[(u16, &str)] = &[
     (262, "WALLET"), (32768, "TA"), (32769, "DLV"),
 ];
 
+/// The number of a mnemonic.
+pub(crate) fn number(table: &[(u16, &str)], mnemonic: &str) -> Option<u16> {
+    table.iter().find(|(_, known)| *known == mnemonic).map(|(number, _)| *number)
+}
+
 /// Writes the mnemonic of `number`, or `prefix` and the number.
 pub(crate) fn write(
     f: &mut fmt::Formatter<'_>,

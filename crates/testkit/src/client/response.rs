@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 use hickory_proto::op::{Message, MessageType};
+use wire::header::Rcode;
 
 use super::error::ClientError;
 
@@ -29,16 +30,7 @@ impl Response {
 
 /// Mnemonic of the response code, e.g. `NXDOMAIN`; hickory-proto formats it as a sentence.
 pub fn rcode_name(message: &Message) -> String {
-    let code = u16::from(message.metadata.response_code);
-    match code {
-        0 => "NOERROR".to_owned(),
-        1 => "FORMERR".to_owned(),
-        2 => "SERVFAIL".to_owned(),
-        3 => "NXDOMAIN".to_owned(),
-        4 => "NOTIMP".to_owned(),
-        5 => "REFUSED".to_owned(),
-        _ => format!("RCODE{code}"),
-    }
+    Rcode(message.metadata.response_code.into()).to_string()
 }
 
 impl fmt::Display for Response {

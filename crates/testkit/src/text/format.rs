@@ -5,9 +5,9 @@ use std::fmt::Write;
 use hickory_proto::op::{Message, MessageType};
 use hickory_proto::rr::rdata::{HINFO, TXT};
 use hickory_proto::rr::{DNSClass, RData, Record, RecordType};
+use wire::header::Rcode;
 
 use super::opt;
-use super::token::RCODES;
 
 /// Formats a message in lines: header, question, records of each section, OPT. Two messages that
 /// differ in anything but name compression differ in their text.
@@ -38,12 +38,9 @@ pub fn format(message: &Message) -> String {
 
 fn header(message: &Message) -> String {
     let metadata = &message.metadata;
-    let rcode = u16::from(metadata.response_code);
+    let rcode = Rcode(metadata.response_code.into());
     let mut text = format!("id={}", metadata.id);
-    match RCODES.iter().find(|(number, _)| *number == rcode) {
-        Some((_, mnemonic)) => push(&mut text, format_args!(" {mnemonic}")),
-        None => push(&mut text, format_args!(" RCODE{rcode}")),
-    }
+    push(&mut text, format_args!(" {rcode}"));
     let opcode = u8::from(metadata.op_code);
     if opcode != 0 {
         push(&mut text, format_args!(" opcode={opcode}"));

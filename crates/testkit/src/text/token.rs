@@ -4,29 +4,14 @@ use std::fmt;
 use std::str::FromStr;
 
 use hickory_proto::rr::{DNSClass, Name, RecordType};
+use wire::header::Rcode;
 
 use super::error::{TextError, error};
 
-/// Response codes and their mnemonics (RFC 6895 section 2.3).
-pub(super) const RCODES: [(u16, &str); 12] = [
-    (0, "NOERROR"),
-    (1, "FORMERR"),
-    (2, "SERVFAIL"),
-    (3, "NXDOMAIN"),
-    (4, "NOTIMP"),
-    (5, "REFUSED"),
-    (6, "YXDOMAIN"),
-    (7, "YXRRSET"),
-    (8, "NXRRSET"),
-    (9, "NOTAUTH"),
-    (10, "NOTZONE"),
-    (16, "BADVERS"),
-];
-
 /// The number of a response code.
 pub(crate) fn rcode(token: &str) -> Result<u16, TextError> {
-    let known = RCODES.iter().find(|(_, mnemonic)| *mnemonic == token);
-    known.map_or_else(|| error(format!("`{token}` is not a response code")), |&(number, _)| Ok(number))
+    Rcode::from_mnemonic(token)
+        .map_or_else(|| error(format!("`{token}` is not a response code")), |rcode| Ok(rcode.0))
 }
 
 pub(crate) fn name(token: &str) -> Result<Name, TextError> {

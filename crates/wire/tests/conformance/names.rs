@@ -80,6 +80,7 @@ fn numbers_are_displayed_as_mnemonics() {
         [(0, "NOERROR"), (3, "NXDOMAIN"), (5, "REFUSED"), (16, "BADVERS"), (12, "RCODE12")]
     {
         assert_eq!(Rcode(number).to_string(), mnemonic);
+        assert_eq!(Rcode::from_mnemonic(mnemonic), (number != 12).then_some(Rcode(number)));
     }
     for (number, mnemonic) in [
         (0, "None"),
