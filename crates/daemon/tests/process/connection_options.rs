@@ -1,52 +1,30 @@
-//! How connections to upstreams live: how long, how many, from where, and what a hostile upstream can do to them.
+//! Connection options of `forward`: age, idle timeout, number, source address; and connections to
+//! hostile upstreams.
 
 use std::collections::HashMap;
 use std::io;
-use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::thread::{self, Builder};
 use std::time::Duration;
 
 use testkit::client::QueryOptions;
 use testkit::clock::now;
-use testkit::upstream::{
-    ClosedPort, LabelScript, ReceivedQuery, ResponseOrder, ServerOptions, Transport, Upstream,
-};
-use testkit::{Message, RecordType, ResponseCode};
+use testkit::upstream::{ClosedPort, LabelScript, ReceivedQuery, Transport, Upstream};
+use testkit::{Message, ResponseCode};
 
-use crate::fixture::{DNS, DaemonProcess, READY, WAIT_LIMIT, loopback, unique_address, upstream};
+use crate::fixture::{
+    DNS, DaemonProcess, READY, WAIT_LIMIT, loopback, out_of_order_upstream, query_names, unique_address,
+    upstream,
+};
 use crate::responses::{code, data};
 
-/// Connections of one worker to one upstream at most, silent ones included.
-const HARD_LIMIT: u64 = 16;
+/// Connections of one worker to one upstream, silent ones included.
+const MAX_CONNECTIONS: u64 = 16;
 
-/// An upstream that answers each question when it is ready.
-fn unordered() -> Upstream {
-    let server_options = ServerOptions { order: ResponseOrder::OutOfOrder, ..ServerOptions::default() };
-    Upstream::start_with(loopback(), server_options, LabelScript::default()).unwrap()
-}
-
-/// Asks for all `names`, so many at a time, each once, and gives the answers; each has the question it was asked.
-fn ask_all(daemon: &DaemonProcess, names: &[String], window: usize) -> Vec<Message> {
-    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).unwrap();
-    socket.connect(daemon.addr(DNS)).unwrap();
-    socket.set_read_timeout(Some(WAIT_LIMIT)).unwrap();
-    let mut answers = Vec::new();
-    let mut sent = 0;
-    while answers.len() < names.len() {
-        while sent < names.len() && sent - answers.len() < window {
-            let id = u16::try_from(sent).unwrap();
-            let query = QueryOptions::default().message(id, &names[sent], RecordType::A).unwrap();
-            socket.send(&query.to_vec().unwrap()).unwrap();
-            sent += 1;
-        }
-        let mut answer = [0; 4096];
-        let length = socket.recv(&mut answer).unwrap();
-        let answer = Message::from_vec(&answer[..length]).unwrap();
-        let asked = &names[usize::from(answer.metadata.id)];
-        assert_eq!(answer.queries[0].name.to_ascii(), *asked, "the answer to another question");
-        answers.push(answer);
-    }
-    answers
+/// Queries all `names` from one socket, with `window` in flight.
+fn query_all(daemon: &DaemonProcess, names: &[String], window: usize) -> Vec<Message> {
+    let responses = query_names(&daemon.udp_socket(WAIT_LIMIT), names, window, &QueryOptions::default());
+    responses.into_iter().map(|response| response.message).collect()
 }
 
 fn names(behaviour: &str, count: usize) -> Vec<String> {
@@ -54,7 +32,7 @@ fn names(behaviour: &str, count: usize) -> Vec<String> {
 }
 
 #[test]
-fn a_connection_is_not_used_beyond_its_age_however_busy() {
+fn a_busy_connection_is_not_used_beyond_max_age() {
     let upstream = upstream();
     let daemon = DaemonProcess::forwarding_to(&upstream, "force_tcp\n expire 500ms\n max_age 500ms");
     let mut number = 0;
@@ -65,15 +43,19 @@ fn a_connection_is_not_used_beyond_its_age_however_busy() {
         number += 1;
     }
     let mut ages: HashMap<u64, Vec<ReceivedQuery>> = HashMap::new();
-    for question in upstream.queries() {
-        ages.entry(question.connection).or_default().push(question);
+    for query in upstream.queries() {
+        ages.entry(query.connection).or_default().push(query);
     }
-    for (connection, questions) in ages {
-        let used = questions.last().unwrap().received_at - questions.first().unwrap().received_at;
+    for (connection, queries) in ages {
+        let used = queries.last().unwrap().received_at - queries.first().unwrap().received_at;
         assert!(used < Duration::from_secs(1), "{connection}: {used:?}");
     }
     assert_eq!(daemon.warnings(), Vec::<String>::new());
-    assert_eq!(daemon.metric("nodelocaldns_upstream_retries_total"), 0, "they were left before they ended");
+    assert_eq!(
+        daemon.metric("nodelocaldns_upstream_retries_total"),
+        0,
+        "connections were retired before the upstream closed them"
+    );
 }
 
 #[test]
@@ -88,78 +70,78 @@ fn an_idle_connection_is_closed_when_it_expires() {
 }
 
 #[test]
-fn no_more_idle_connections_are_kept_than_wanted() {
+fn max_idle_conns_limits_idle_connections() {
     let upstream = upstream();
     let daemon = DaemonProcess::forwarding_to(&upstream, "force_tcp\n max_idle_conns 2");
-    ask_all(&daemon, &names("slow100", 16), 16);
+    query_all(&daemon, &names("slow100", 16), 16);
     assert!(upstream.connections().max_open > 2);
     assert!(upstream.wait_for_connections(WAIT_LIMIT, |now| now.open <= 2), "{:?}", upstream.connections());
     let opened = upstream.connections().accepted;
     assert_eq!(data(&daemon.query("ok-1.example.")), ["192.0.2.1"]);
-    assert_eq!(upstream.connections().accepted, opened, "one that was kept is used");
+    assert_eq!(upstream.connections().accepted, opened, "an idle connection is reused");
 }
 
 #[test]
-fn questions_leave_from_the_address_they_are_told() {
+fn source_address_is_used_for_upstream_queries() {
     let upstream = upstream();
     let source = unique_address();
     let daemon = DaemonProcess::forwarding_to(&upstream, &format!("prefer_udp\n source_address {source}"));
     assert_eq!(data(&daemon.query("tc-1.example.")), ["192.0.2.1"]);
-    let asked: Vec<_> = upstream.queries().iter().map(|one| (one.transport, one.peer.ip())).collect();
-    assert_eq!(asked, [(Transport::Udp, source.into()), (Transport::Tcp, source.into())]);
+    let sources: Vec<_> = upstream.queries().iter().map(|one| (one.transport, one.peer.ip())).collect();
+    assert_eq!(sources, [(Transport::Udp, source.into()), (Transport::Tcp, source.into())]);
 }
 
 #[test]
-fn a_refused_dial_is_shared_by_those_who_wait_for_it() {
+fn a_refused_dial_is_shared_by_the_queries_waiting_for_it() {
     let closed = ClosedPort::bind(loopback()).unwrap();
     let to = closed.addr();
     let daemon = DaemonProcess::start(&format!(
         ".:{DNS} {{\n bind @\n forward . {to} {{\n force_tcp\n }}\n prometheus @:9253\n ready @:{READY}\n }}"
     ));
-    let asked = now();
-    let answers = ask_all(&daemon, &names("ok", 200), 200);
-    assert!(answers.iter().all(|answer| answer.metadata.response_code == ResponseCode::ServFail));
-    assert!(asked.elapsed() < Duration::from_secs(2), "{:?}", asked.elapsed());
+    let started = now();
+    let responses = query_all(&daemon, &names("ok", 200), 200);
+    assert!(responses.iter().all(|response| response.metadata.response_code == ResponseCode::ServFail));
+    assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
     let dials = daemon.metric(&format!("coredns_proxy_conn_cache_misses_total{{to=\"{to}\"}}"));
-    assert!(dials <= 200, "{dials} dials for 200 questions");
+    assert!(dials <= 200, "{dials} dials for 200 queries");
 }
 
 #[test]
-fn whatever_an_upstream_does_everyone_gets_the_answer_to_their_own_question() {
+fn every_client_gets_the_response_to_its_own_question() {
     thread::scope(|scope| {
-        for upstream in [upstream(), unordered()] {
-            scope.spawn(move || everyone_gets_their_own_answer(&upstream));
+        for upstream in [upstream(), out_of_order_upstream(loopback(), LabelScript::default())] {
+            scope.spawn(move || assert_own_responses(&upstream));
         }
     });
 }
 
-fn everyone_gets_their_own_answer(upstream: &Upstream) {
+fn assert_own_responses(upstream: &Upstream) {
     let daemon = DaemonProcess::forwarding_to(upstream, "force_tcp");
-    ask_all(&daemon, &names("ok", 8), 8);
-    let honest = ["ok", "slow20", "drip", "big-40"];
+    query_all(&daemon, &names("ok", 8), 8);
+    let ordinary = ["ok", "slow20", "drip", "big-40"];
     let hostile = ["wrongid", "wrongq", "garbage", "rst", "fin", "silent"];
     let mixed: Vec<String> = (0..10)
         .flat_map(|round| {
-            let all = honest.iter().chain(&hostile);
+            let all = ordinary.iter().chain(&hostile);
             all.map(move |behaviour| format!("{behaviour}-{round}.mixed.example."))
         })
         .collect();
-    for answer in ask_all(&daemon, &mixed, mixed.len()) {
-        let name = answer.queries[0].name.to_ascii();
-        // An honest one may share the fate of a connection that others had reset under it twice.
+    for response in query_all(&daemon, &mixed, mixed.len()) {
+        let name = response.queries[0].name.to_ascii();
+        // An ordinary name may fail when its connection is lost twice because of others.
         if hostile.iter().any(|behaviour| name.starts_with(behaviour)) {
-            assert_eq!(answer.metadata.response_code, ResponseCode::ServFail, "{name}");
+            assert_eq!(response.metadata.response_code, ResponseCode::ServFail, "{name}");
         }
     }
     assert!(daemon.metric("nodelocaldns_upstream_mismatches_total") > 0);
-    let honest = daemon.query("ok-after.example.");
-    assert_eq!((code(&honest), data(&honest)), (ResponseCode::NoError, vec!["192.0.2.1".to_owned()]));
-    assert!(upstream.wait_for_connections(WAIT_LIMIT, |now| now.open <= HARD_LIMIT));
+    let ordinary = daemon.query("ok-after.example.");
+    assert_eq!((code(&ordinary), data(&ordinary)), (ResponseCode::NoError, vec!["192.0.2.1".to_owned()]));
+    assert!(upstream.wait_for_connections(WAIT_LIMIT, |now| now.open <= MAX_CONNECTIONS));
 }
 
-/// A Service whose first connections lead to a pod that is gone, and the others to `behind`; gives its address.
-fn with_dead_pod(behind: SocketAddr) -> SocketAddr {
-    // Shorter than the time after which anything is asked again.
+/// A Service whose first connections lead to a dead pod and the others to `pod`; returns its address.
+fn service_with_dead_pod(pod: SocketAddr) -> SocketAddr {
+    // Below the time of any hedge.
     const DEAD: Duration = Duration::from_millis(300);
     let listener = TcpListener::bind(loopback()).unwrap();
     let service = listener.local_addr().unwrap();
@@ -170,14 +152,14 @@ fn with_dead_pod(behind: SocketAddr) -> SocketAddr {
                 dead.push(stream);
                 continue;
             }
-            let back = TcpStream::connect(behind).unwrap();
+            let back = TcpStream::connect(pod).unwrap();
             for (mut from, mut to) in
                 [(stream.try_clone().unwrap(), back.try_clone().unwrap()), (back, stream)]
             {
                 let relaying = Builder::new().spawn(move || {
-                    // Either side may end it in whatever way.
-                    drop(io::copy(&mut from, &mut to));
-                    drop(to.shutdown(Shutdown::Both));
+                    // Either side may close or reset the connection.
+                    io::copy(&mut from, &mut to).ok();
+                    to.shutdown(Shutdown::Both).ok();
                 });
                 drop(relaying.unwrap());
             }
@@ -188,42 +170,42 @@ fn with_dead_pod(behind: SocketAddr) -> SocketAddr {
 }
 
 #[test]
-fn questions_caught_by_a_dead_pod_are_answered_by_another_and_later_ones_do_not_meet_it() {
+fn queries_sent_to_a_dead_pod_are_retried_at_another_and_later_ones_avoid_it() {
     let upstream = upstream();
-    let service = with_dead_pod(upstream.addr());
+    let service = service_with_dead_pod(upstream.addr());
     let daemon = DaemonProcess::start(&format!(
         ".:{DNS} {{\n bind @\n forward . {service} {{\n force_tcp\n }}\n prometheus @:9253\n ready @:{READY}\n }}"
     ));
-    let answers = ask_all(&daemon, &names("ok", 64), 64);
-    assert!(answers.iter().all(|answer| answer.answers.len() == 1));
+    let responses = query_all(&daemon, &names("ok", 64), 64);
+    assert!(responses.iter().all(|response| response.answers.len() == 1));
     for number in 0..20 {
         let later = daemon.query(&format!("ok-later-{number}.example."));
         assert_eq!(data(&later), ["192.0.2.1"]);
         assert!(later.elapsed < Duration::from_secs(1), "{:?}", later.elapsed);
     }
-    assert!(upstream.connections().max_open <= HARD_LIMIT, "{:?}", upstream.connections());
+    assert!(upstream.connections().max_open <= MAX_CONNECTIONS, "{:?}", upstream.connections());
 }
 
-/// RFC 5452 section 9.2 wants IDs that cannot be guessed; RFC 7766 section 6.2.1 wants them apart on a connection.
+/// RFC 5452 section 9.2: unpredictable IDs; RFC 7766 section 6.2.1: distinct ones on a connection.
 #[test]
-fn a_thousand_questions_share_few_connections_and_no_two_open_ones_an_id() {
+fn a_thousand_queries_share_few_connections_and_have_distinct_ids() {
     const SLOW: Duration = Duration::from_millis(60);
-    let upstream = unordered();
+    let upstream = out_of_order_upstream(loopback(), LabelScript::default());
     let daemon = DaemonProcess::forwarding_to(&upstream, "force_tcp");
-    let answers = ask_all(&daemon, &names("slow60", 1000), 1000);
-    assert!(answers.iter().all(|answer| answer.answers.len() == 1));
-    assert!(upstream.connections().max_open <= HARD_LIMIT, "{:?}", upstream.connections());
+    let responses = query_all(&daemon, &names("slow60", 1000), 1000);
+    assert!(responses.iter().all(|response| response.answers.len() == 1));
+    assert!(upstream.connections().max_open <= MAX_CONNECTIONS, "{:?}", upstream.connections());
     let mut open: HashMap<(u64, u16), ReceivedQuery> = HashMap::new();
-    for question in upstream.queries() {
-        let id = question.message.metadata.id;
-        if let Some(before) = open.get(&(question.connection, id)) {
+    for query in upstream.queries() {
+        let id = query.message.metadata.id;
+        if let Some(before) = open.get(&(query.connection, id)) {
             assert!(
-                question.received_at - before.received_at >= SLOW,
+                query.received_at - before.received_at >= SLOW,
                 "{} and {} share an ID",
                 before.name,
-                question.name
+                query.name
             );
         }
-        open.insert((question.connection, id), question);
+        open.insert((query.connection, id), query);
     }
 }

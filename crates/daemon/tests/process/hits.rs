@@ -1,4 +1,4 @@
-//! What every packet gets over the real socket: from the cache, or because it is no query.
+//! Cache hits, and error responses to invalid packets.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::fixture::{DNS, DaemonProcess, WAIT_LIMIT, has_ipv6, unique_port, upst
 use crate::responses::{code, data, ttl};
 
 #[test]
-fn a_hit_is_older_and_keeps_the_clients_spelling() {
+fn a_hit_has_an_aged_ttl_and_the_spelling_of_the_client() {
     let upstream = upstream();
     let daemon = DaemonProcess::forwarding_to(&upstream, "force_tcp");
     let first = daemon.query("ok-age.example.");
@@ -30,7 +30,7 @@ fn a_hit_is_older_and_keeps_the_clients_spelling() {
 }
 
 #[test]
-fn denials_are_kept_as_well() {
+fn denials_are_cached() {
     let upstream = upstream();
     let daemon = DaemonProcess::forwarding_to(&upstream, "force_tcp");
     for name in ["nxdomain-1.example.", "nodata-1.example."] {
@@ -50,7 +50,7 @@ fn query(change: impl FnOnce(&mut Message)) -> Vec<u8> {
 }
 
 #[test]
-fn what_is_no_query_gets_its_code_or_silence() {
+fn invalid_packets_get_an_error_response_or_are_dropped() {
     let upstream = upstream();
     let daemon = DaemonProcess::forwarding_to(&upstream, "force_tcp");
     let client = Client { timeout: Duration::from_millis(200), ..daemon.client() };
@@ -59,8 +59,8 @@ fn what_is_no_query_gets_its_code_or_silence() {
 
     let mut notify = good.clone();
     notify[2] |= 4 << 3;
-    let answer = client.exchange_octets(&notify).unwrap();
-    assert_eq!(answer, [&[0x12, 0x34, 0xa1, 4], [0; 8].as_slice()].concat(), "NOTIMP, opcode kept");
+    let response = client.exchange_octets(&notify).unwrap();
+    assert_eq!(response, [&[0x12, 0x34, 0xa1, 4], [0; 8].as_slice()].concat(), "NOTIMP, opcode kept");
 
     let mut two_questions = good.clone();
     two_questions[5] = 2;
@@ -70,14 +70,14 @@ fn what_is_no_query_gets_its_code_or_silence() {
     let other_version = query(|query| {
         query.edns.as_mut().unwrap().set_version(1);
     });
-    let answer = Message::from_vec(&client.exchange_octets(&other_version).unwrap()).unwrap();
-    assert_eq!(u16::from(answer.metadata.response_code), 16, "BADVERS");
-    assert_eq!((answer.edns.unwrap().version(), answer.answers.len()), (0, 0));
+    let response = Message::from_vec(&client.exchange_octets(&other_version).unwrap()).unwrap();
+    assert_eq!(u16::from(response.metadata.response_code), 16, "BADVERS");
+    assert_eq!((response.edns.unwrap().version(), response.answers.len()), (0, 0));
 
     let mut response = good.clone();
     response[2] |= 0x80;
-    for silenced in [&response, &good[..11], &[]] {
-        assert!(matches!(client.exchange_octets(silenced), Err(ClientError::Timeout)), "{silenced:?}");
+    for dropped in [&response, &good[..11], &[]] {
+        assert!(matches!(client.exchange_octets(dropped), Err(ClientError::Timeout)), "{dropped:?}");
     }
     let rejected =
         |reason| daemon.metric(&format!("nodelocaldns_rejected_packets_total{{reason=\"{reason}\"}}"));
@@ -99,12 +99,12 @@ fn a_query_of_4096_octets_is_read_whole() {
     };
     let longest = with_option(4096 - with_option(0).len());
     assert_eq!(longest.len(), 4096);
-    let answer = Message::from_vec(&daemon.client().exchange_octets(&longest).unwrap()).unwrap();
-    assert_eq!((answer.metadata.response_code, answer.answers.len()), (ResponseCode::NoError, 1));
+    let response = Message::from_vec(&daemon.client().exchange_octets(&longest).unwrap()).unwrap();
+    assert_eq!((response.metadata.response_code, response.answers.len()), (ResponseCode::NoError, 1));
 }
 
 #[test]
-fn transfers_and_names_without_a_block_are_refused_here() {
+fn transfers_and_names_outside_every_zone_are_refused_locally() {
     let upstream = upstream();
     let daemon = DaemonProcess::start(&format!(
         "example:{DNS} {{\n bind @\n forward . {}\n ready @:8181\n }}",
@@ -122,7 +122,7 @@ fn transfers_and_names_without_a_block_are_refused_here() {
 }
 
 #[test]
-fn a_block_without_bind_answers_from_the_address_that_was_asked() {
+fn a_block_without_bind_responds_from_the_queried_address() {
     let upstream = upstream();
     let port = unique_port();
     let daemon = DaemonProcess::start(&format!(
@@ -135,10 +135,10 @@ fn a_block_without_bind_answers_from_the_address_that_was_asked() {
         servers.push((std::net::Ipv6Addr::LOCALHOST, port).into());
     }
     for server in servers {
-        // The client's socket is connected: it hears nobody but the address it asked.
+        // The client's socket is connected: it receives from the queried address only.
         for options in [QueryOptions::default(), QueryOptions::tcp()] {
-            let answer = Client::new(server).query("ok-1.example.", RecordType::A, &options).unwrap();
-            assert_eq!(data(&answer), ["192.0.2.1"], "{server}");
+            let response = Client::new(server).query("ok-1.example.", RecordType::A, &options).unwrap();
+            assert_eq!(data(&response), ["192.0.2.1"], "{server}");
         }
     }
 }

@@ -1,5 +1,5 @@
-//! Upstreams that are silent, refuse, break off or lie: each client is answered in time, with the answer to its own
-//! question or with none, and those who ask for honest names do not notice.
+//! Hostile upstreams: silent, refusing, resetting or sending mismatched responses. Each client gets
+//! the response to its own question or SERVFAIL in time, and other names are not affected.
 
 use std::net::SocketAddr;
 use std::thread;
@@ -11,205 +11,196 @@ use testkit::upstream::{
     Blackhole, ClosedPort, LabelScript, ResponseOrder, ServerOptions, Transport, Upstream,
 };
 
-use crate::fixture::{DNS, DaemonProcess, READY, WAIT_LIMIT, loopback};
+use crate::fixture::{DaemonProcess, STUB_TIMEOUT, WAIT_LIMIT, loopback};
 use crate::responses::{code, data, extended_error};
 
-/// Hostile names in a row.
-const CROWD: usize = 50;
-/// A stub resolver that waits 5 s has its answer before that.
-const STUB_PATIENCE: Duration = Duration::from_secs(5);
-/// Lies and broken connections cost no more than this.
-const LIES_END: Duration = Duration::from_secs(2);
-/// What an honest name may take after the hostile ones.
+/// Queries of one kind at once.
+const BURST: usize = 50;
+/// Limit for mismatches and lost connections.
+const MISMATCH_LIMIT: Duration = Duration::from_secs(2);
+/// The response time of an ordinary name after the hostile ones.
 const PROMPT: Duration = Duration::from_millis(50);
-/// The pause between two attempts at an upstream that refuses, and what may pass behind the second.
-const REFUSED_BY: Duration = Duration::from_millis(50 + 100);
-/// Where the machine is busy with something else a round may take too long; a server that hostile names hold up takes
-/// too long in every one.
+/// The pause between two dials of a refusing upstream, and some time after the second.
+const REFUSED_LIMIT: Duration = Duration::from_millis(50 + 100);
+/// On a busy machine one round may take too long; a server that hostile names delay takes too long
+/// in every one.
 const ROUNDS: usize = 3;
-/// Two attempts, and each may have to be made once more on a fresh connection.
-const MOST_ASKED: usize = 4;
-/// Each may have been made by UDP before.
-const MOST_ASKED_BY_UDP: usize = 6;
-/// Connections of one worker to one upstream, as soon as it has seen the end of others.
-const MOST_OPEN: u64 = 16;
+/// Two attempts, each of which may be retried on a new connection.
+const MAX_ATTEMPTS: usize = 4;
+/// Each may have been sent over UDP before.
+const MAX_ATTEMPTS_UDP: usize = 6;
+/// Connections of one worker to one upstream, once it has closed others.
+const MAX_OPEN: u64 = 16;
 
 /// RFC 8914: No Reachable Authority, and Network Error.
 const EXTENDED_ERRORS: [u16; 2] = [22, 23];
 
-/// What clients hear of a hostile name.
+/// The expected response to a hostile name.
 #[derive(Clone, Copy, Debug)]
-enum Told {
-    /// SERVFAIL, and why.
-    Failure,
-    /// So many records.
+enum Expected {
+    /// With an Extended DNS Error.
+    ServFail,
+    /// Number of records.
     Answers(usize),
-    /// One address, or SERVFAIL: what is behind an answer does not make it a wrong one.
-    AnswerOrFailure,
-    /// What there is of it, with TC.
-    Cut,
+    /// One address or SERVFAIL: octets after a response do not invalidate it.
+    AnswerOrServFail,
+    /// TC and no records.
+    Truncated,
 }
 
-/// Every second client comes by TCP.
+/// Every second client uses TCP.
 fn options(number: usize) -> QueryOptions {
     let transport = if number.is_multiple_of(2) { Transport::Udp } else { Transport::Tcp };
     QueryOptions { transport, edns: Some(1232), ..QueryOptions::default() }
 }
 
-fn check(name: &str, answer: &Response, told: Told) {
-    assert_eq!(answer.message.queries.len(), 1, "{name}");
-    assert_eq!(answer.message.queries[0].name.to_ascii(), name, "the question of somebody else");
-    let truncated = answer.message.metadata.truncation;
-    let found = (code(answer), data(answer).len(), truncated);
-    match told {
-        Told::AnswerOrFailure if code(answer) == ResponseCode::NoError => {
-            assert_eq!(data(answer), ["192.0.2.1"])
+fn check(name: &str, response: &Response, expected: Expected) {
+    assert_eq!(response.message.queries.len(), 1, "{name}");
+    assert_eq!(response.message.queries[0].name.to_ascii(), name, "the question of another client");
+    let truncated = response.message.metadata.truncation;
+    let found = (code(response), data(response).len(), truncated);
+    match expected {
+        Expected::AnswerOrServFail if code(response) == ResponseCode::NoError => {
+            assert_eq!(data(response), ["192.0.2.1"])
         }
-        Told::Failure | Told::AnswerOrFailure => {
+        Expected::ServFail | Expected::AnswerOrServFail => {
             assert_eq!(found, (ResponseCode::ServFail, 0, false), "{name}");
-            let error = extended_error(answer);
+            let error = extended_error(response);
             assert!(error.is_some_and(|error| EXTENDED_ERRORS.contains(&error)), "{name}: {error:?}");
         }
-        Told::Answers(count) if truncated => assert!(data(answer).len() < count, "{name}"),
-        Told::Answers(count) => assert_eq!(found, (ResponseCode::NoError, count, false), "{name}"),
-        Told::Cut => assert_eq!(found, (ResponseCode::NoError, 0, true), "{name}"),
+        Expected::Answers(count) if truncated => assert!(data(response).len() < count, "{name}"),
+        Expected::Answers(count) => assert_eq!(found, (ResponseCode::NoError, count, false), "{name}"),
+        Expected::Truncated => assert_eq!(found, (ResponseCode::NoError, 0, true), "{name}"),
     }
 }
 
-/// Asks for hostile names, all at once, and checks what comes.
-fn crowd(daemon: &DaemonProcess, names: &[String], (told, limit): (Told, Duration)) {
+/// Queries hostile names, all at once, and checks the responses.
+fn query_burst(daemon: &DaemonProcess, names: &[String], (expected, limit): (Expected, Duration)) {
     thread::scope(|scope| {
         for (number, name) in names.iter().enumerate() {
             scope.spawn(move || {
-                let answer = daemon.query_with(name, &options(number));
-                check(name, &answer, told);
-                assert!(answer.elapsed < limit, "{name}: {:?}", answer.elapsed);
+                let response = daemon.query_with(name, &options(number));
+                check(name, &response, expected);
+                assert!(response.elapsed < limit, "{name}: {:?}", response.elapsed);
             });
         }
     });
 }
 
-/// How long the slower of two clients waits for an honest name that nobody asked for before.
-fn honest(daemon: &DaemonProcess, name: &str) -> Duration {
+/// The response time of the slower of two clients for an ordinary name that is not cached.
+fn query_ordinary(daemon: &DaemonProcess, name: &str) -> Duration {
     let took = [0, 1].map(|number| {
-        let answer = daemon.query_with(&format!("ok-{number}-{name}"), &options(number));
-        check(&format!("ok-{number}-{name}"), &answer, Told::Answers(1));
-        assert_eq!(data(&answer), ["192.0.2.1"]);
-        answer.elapsed
+        let response = daemon.query_with(&format!("ok-{number}-{name}"), &options(number));
+        check(&format!("ok-{number}-{name}"), &response, Expected::Answers(1));
+        assert_eq!(data(&response), ["192.0.2.1"]);
+        response.elapsed
     });
     took.into_iter().max().unwrap()
 }
 
-/// Fifty hostile names of a kind, then an honest one.
-fn withstands(daemon: &DaemonProcess, upstream: &Upstream, behaviour: &str, wanted: (Told, Duration)) {
-    let by_udp = upstream.queries().first().is_some_and(|question| question.transport == Transport::Udp);
-    let most_asked = if by_udp { MOST_ASKED_BY_UDP } else { MOST_ASKED };
+/// Fifty hostile names of one kind, then an ordinary one.
+fn withstands(daemon: &DaemonProcess, upstream: &Upstream, behaviour: &str, wanted: (Expected, Duration)) {
+    let by_udp = upstream.queries().first().is_some_and(|query| query.transport == Transport::Udp);
+    let max_attempts = if by_udp { MAX_ATTEMPTS_UDP } else { MAX_ATTEMPTS };
     let mut took = Duration::MAX;
     for round in 0..ROUNDS {
         let before = upstream.connections().accepted;
         let names: Vec<String> =
-            (0..CROWD).map(|number| format!("{behaviour}-{round}-{number}.example.")).collect();
-        crowd(daemon, &names, wanted);
-        took = honest(daemon, &format!("{behaviour}-{round}.example."));
-        let questions = upstream.queries();
+            (0..BURST).map(|number| format!("{behaviour}-{round}-{number}.example.")).collect();
+        query_burst(daemon, &names, wanted);
+        took = query_ordinary(daemon, &format!("{behaviour}-{round}.example."));
+        let queries = upstream.queries();
         for name in &names {
-            let asked = questions.iter().filter(|question| question.is_for(name)).count();
-            assert!(asked <= most_asked, "{name} was asked {asked} times");
+            let attempts = queries.iter().filter(|query| query.is_for(name)).count();
+            assert!(attempts <= max_attempts, "{name} was queried {attempts} times");
         }
         let dialled = upstream.connections().accepted - before;
-        let most = u64::try_from(most_asked * CROWD).unwrap() + MOST_OPEN;
+        let most = u64::try_from(max_attempts * BURST).unwrap() + MAX_OPEN;
         assert!(dialled <= most, "{behaviour}: {dialled} connections");
-        assert!(upstream.wait_for_connections(WAIT_LIMIT, |now| now.open <= MOST_OPEN), "{behaviour}");
+        assert!(upstream.wait_for_connections(WAIT_LIMIT, |now| now.open <= MAX_OPEN), "{behaviour}");
         if took <= PROMPT {
             return;
         }
     }
-    panic!("{behaviour}: an honest name took {took:?} afterwards");
+    panic!("{behaviour}: an ordinary name took {took:?} afterwards");
 }
 
-/// A kind of hostility, what is told, and by when.
-type Kind = (&'static str, Told, Duration);
+/// Behaviour of the upstream, expected response, and time limit.
+type Case = (&'static str, Expected, Duration);
 
-/// Each kind of hostility. Over UDP connections do not break, and the end of one is a silence.
-fn kinds(by_udp: bool) -> Vec<Kind> {
-    let broken_by = if by_udp { STUB_PATIENCE } else { LIES_END };
+/// All behaviours. Over UDP there is no connection to break: the upstream is silent instead.
+fn cases(by_udp: bool) -> Vec<Case> {
+    let broken_by = if by_udp { STUB_TIMEOUT } else { MISMATCH_LIMIT };
     let failures = ["garbage", "wrongid", "wrongq", "wrongclass", "cut", "counts", "rdlen", "lensmall"];
-    let answers = ["garbagegood", "wrongidgood", "wrongqgood", "wrongclassgood", "spoof", "poison"];
-    let lies = failures.map(|behaviour| (behaviour, Told::Failure, LIES_END));
-    let right = answers.map(|behaviour| (behaviour, Told::Answers(1), LIES_END));
+    let responses = ["garbagegood", "wrongidgood", "wrongqgood", "wrongclassgood", "spoof", "poison"];
+    let mismatched = failures.map(|behaviour| (behaviour, Expected::ServFail, MISMATCH_LIMIT));
+    let right = responses.map(|behaviour| (behaviour, Expected::Answers(1), MISMATCH_LIMIT));
     let others = [
-        ("trunc", Told::Cut, LIES_END),
-        ("huge", Told::Answers(1000), LIES_END),
-        ("cnameloop", Told::Answers(2), LIES_END),
-        ("rst", Told::Failure, broken_by),
-        ("fin", Told::Failure, broken_by),
-        ("lenbig", Told::AnswerOrFailure, STUB_PATIENCE),
-        ("silent", Told::Failure, STUB_PATIENCE),
+        ("trunc", Expected::Truncated, MISMATCH_LIMIT),
+        ("huge", Expected::Answers(1000), MISMATCH_LIMIT),
+        ("cnameloop", Expected::Answers(2), MISMATCH_LIMIT),
+        ("rst", Expected::ServFail, broken_by),
+        ("fin", Expected::ServFail, broken_by),
+        ("lenbig", Expected::AnswerOrServFail, STUB_TIMEOUT),
+        ("silent", Expected::ServFail, STUB_TIMEOUT),
     ];
-    [lies.as_slice(), &right, &others].concat()
+    [mismatched.as_slice(), &right, &others].concat()
 }
 
-/// Each kind at one of a few upstreams, so that what has to be waited for is waited for at the same time.
+/// The cases are shared among a few upstreams, so that timeouts elapse at the same time.
 fn withstands_all(order: ResponseOrder, options: &str) {
     const AT_A_TIME: usize = 2;
-    let kinds = kinds(options.contains("prefer_udp"));
+    let cases = cases(options.contains("prefer_udp"));
     thread::scope(|scope| {
         for first in 0..AT_A_TIME {
-            let some = kinds.iter().skip(first).step_by(AT_A_TIME);
+            let some = cases.iter().skip(first).step_by(AT_A_TIME);
             scope.spawn(move || {
                 let server_options = ServerOptions { order, ..ServerOptions::default() };
                 let upstream =
                     Upstream::start_with(loopback(), server_options, LabelScript::default()).unwrap();
                 let daemon = DaemonProcess::forwarding_to(&upstream, options);
-                honest(&daemon, "first.example.");
-                for (behaviour, told, limit) in some {
-                    withstands(&daemon, &upstream, behaviour, (*told, *limit));
+                query_ordinary(&daemon, "first.example.");
+                for (behaviour, expected, limit) in some {
+                    withstands(&daemon, &upstream, behaviour, (*expected, *limit));
                 }
                 assert!(daemon.metric("nodelocaldns_upstream_mismatches_total") > 0);
                 let victim = daemon.query("ok-victim.example.");
-                assert_eq!(data(&victim), ["192.0.2.1"], "what nobody asked for was believed");
+                assert_eq!(data(&victim), ["192.0.2.1"], "a record of another name was cached");
             });
         }
     });
 }
 
 #[test]
-fn no_hostility_over_tcp_is_believed_or_waited_for() {
+fn hostile_responses_over_tcp_are_rejected_in_time() {
     withstands_all(ResponseOrder::InOrder, "force_tcp");
 }
 
 #[test]
-fn no_hostility_over_shared_streams_is_believed_or_waited_for() {
+fn hostile_responses_over_shared_connections_are_rejected_in_time() {
     withstands_all(ResponseOrder::OutOfOrder, "force_tcp");
 }
 
 #[test]
-fn no_hostility_over_udp_is_believed_or_waited_for() {
+fn hostile_responses_over_udp_are_rejected_in_time() {
     withstands_all(ResponseOrder::InOrder, "prefer_udp");
 }
 
-/// A block that forwards to an address where no server is.
-fn forwarding_to(to: SocketAddr, options: &str) -> DaemonProcess {
-    DaemonProcess::start(&format!(
-        ".:{DNS} {{\n bind @\n errors\n cache 30\n forward . {to} {{\n {options}\n }}\n prometheus @:9253\n ready @:{READY}\n }}"
-    ))
-}
-
-/// Two dials at most for a name, probes left out.
-fn costs_two_dials(to: SocketAddr, transport: &str) {
-    let daemon = forwarding_to(to, &format!("{transport}\n max_fails 0"));
+/// At most two dials per query, without health checks.
+fn assert_two_dials(to: SocketAddr, transport: &str) {
+    let daemon = DaemonProcess::forwarding_to_addr(to, &format!("{transport}\n max_fails 0"));
     let dials = || daemon.metric(&format!("coredns_proxy_conn_cache_misses_total{{to=\"{to}\"}}"));
     let mut slowest = Duration::MAX;
     for round in 0..ROUNDS {
         let took = (0..10).map(|number| {
             let (name, before) = (format!("ok-{round}-{number}.example."), dials());
-            let answer = daemon.query_with(&name, &options(number));
-            check(&name, &answer, Told::Failure);
+            let response = daemon.query_with(&name, &options(number));
+            check(&name, &response, Expected::ServFail);
             assert!((1..=2).contains(&(dials() - before)), "{transport}: {} dials", dials() - before);
-            answer.elapsed
+            response.elapsed
         });
         slowest = took.max().unwrap();
-        if slowest <= REFUSED_BY {
+        if slowest <= REFUSED_LIMIT {
             return;
         }
     }
@@ -217,28 +208,28 @@ fn costs_two_dials(to: SocketAddr, transport: &str) {
 }
 
 #[test]
-fn an_upstream_that_refuses_is_dialled_twice_for_a_name_and_clients_hear_of_it_at_once() {
+fn a_refusing_upstream_is_dialled_at_most_twice_and_clients_get_servfail_at_once() {
     let closed = ClosedPort::bind(loopback()).unwrap();
     thread::scope(|scope| {
         for transport in ["force_tcp", "prefer_udp"] {
-            scope.spawn(|| costs_two_dials(closed.addr(), transport));
+            scope.spawn(|| assert_two_dials(closed.addr(), transport));
         }
     });
 }
 
 #[test]
-fn a_host_that_is_gone_leaves_no_client_without_an_answer() {
-    let deaf = Blackhole::bind(loopback()).unwrap();
+fn an_unreachable_upstream_gives_every_client_servfail_in_time() {
+    let blackhole = Blackhole::bind(loopback()).unwrap();
     thread::scope(|scope| {
         for transport in ["force_tcp", "prefer_udp"] {
-            let to = deaf.addr();
+            let to = blackhole.addr();
             scope.spawn(move || {
-                let daemon = forwarding_to(to, transport);
-                let names: Vec<String> = (0..CROWD).map(|number| format!("ok-{number}.example.")).collect();
-                crowd(&daemon, &names, (Told::Failure, STUB_PATIENCE));
+                let daemon = DaemonProcess::forwarding_to_addr(to, transport);
+                let names: Vec<String> = (0..BURST).map(|number| format!("ok-{number}.example.")).collect();
+                query_burst(&daemon, &names, (Expected::ServFail, STUB_TIMEOUT));
                 let dials = daemon.metric(&format!("coredns_proxy_conn_cache_misses_total{{to=\"{to}\"}}"));
-                let names = u64::try_from(CROWD).unwrap();
-                // Others are probes, half a second apart and each as long as it may take.
+                let names = u64::try_from(BURST).unwrap();
+                // The rest are health checks, half a second apart.
                 assert!(dials <= 2 * names + 20, "{transport}: {dials} dials");
             });
         }

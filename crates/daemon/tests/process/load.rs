@@ -1,4 +1,4 @@
-//! Clients that ask all the time, each question from a socket of its own and only once, as pods do.
+//! Continuous load: each query from a new socket, sent once, as pods do.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -10,35 +10,35 @@ use testkit::client::{Client, QueryOptions};
 
 use crate::fixture::{WAIT_LIMIT, wait_until};
 
-/// Questions that a load must have asked in a stretch before it has seen anything.
-const STRETCH: u64 = 150;
+/// Queries after which the load counts as having continued for a while.
+const PROGRESS: u64 = 150;
 
-/// A load that goes on until it is stopped.
+/// Load that continues until it is stopped.
 pub(crate) struct Load {
-    asked: Arc<AtomicU64>,
-    over: Arc<AtomicBool>,
+    sent: Arc<AtomicU64>,
+    stopped: Arc<AtomicBool>,
     clients: Vec<JoinHandle<Vec<String>>>,
 }
 
-/// What became of its questions.
+/// Queries sent, and those without a response.
 #[derive(Debug)]
 pub(crate) struct LoadResult {
-    asked: u64,
-    /// Those without an answer, in words.
+    sent: u64,
+    /// Name and error.
     lost: Vec<String>,
 }
 
 impl Load {
-    /// Two clients by UDP and one by TCP; half of their names are known already.
+    /// Two clients over UDP and one over TCP; half of their queries are cache hits.
     pub(crate) fn start(server: SocketAddr) -> Self {
-        let (asked, over) = (Arc::<AtomicU64>::default(), Arc::<AtomicBool>::default());
+        let (sent, stopped) = (Arc::<AtomicU64>::default(), Arc::<AtomicBool>::default());
         let by = |number: u32, options: fn() -> QueryOptions| {
-            let (asked, over) = (Arc::clone(&asked), Arc::clone(&over));
+            let (sent, stopped) = (Arc::clone(&sent), Arc::clone(&stopped));
             let ask = move || {
                 let client = Client { timeout: WAIT_LIMIT, ..Client::new(server) };
                 let mut lost = Vec::new();
-                while !over.load(Ordering::Relaxed) {
-                    let count = asked.fetch_add(1, Ordering::Relaxed);
+                while !stopped.load(Ordering::Relaxed) {
+                    let count = sent.fetch_add(1, Ordering::Relaxed);
                     let name = if count.is_multiple_of(2) {
                         format!("ok-known-{}.example.", count % 16)
                     } else {
@@ -54,26 +54,25 @@ impl Load {
         };
         let clients =
             vec![by(1, QueryOptions::default), by(2, QueryOptions::default), by(3, QueryOptions::tcp)];
-        Self { asked, over, clients }
+        Self { sent, stopped, clients }
     }
 
-    /// Waits until it has asked on for a while.
+    /// Waits until it has continued for a while.
     pub(crate) fn wait_for_progress(&self) {
-        let until = self.asked.load(Ordering::Relaxed) + STRETCH;
-        assert!(wait_until(WAIT_LIMIT, || self.asked.load(Ordering::Relaxed) >= until));
+        let until = self.sent.load(Ordering::Relaxed) + PROGRESS;
+        assert!(wait_until(WAIT_LIMIT, || self.sent.load(Ordering::Relaxed) >= until));
     }
 
-    /// Ends it.
     pub(crate) fn stop(self) -> LoadResult {
-        self.over.store(true, Ordering::Relaxed);
+        self.stopped.store(true, Ordering::Relaxed);
         let lost = self.clients.into_iter().flat_map(|client| client.join().unwrap()).collect();
-        LoadResult { asked: self.asked.load(Ordering::Relaxed), lost }
+        LoadResult { sent: self.sent.load(Ordering::Relaxed), lost }
     }
 }
 
 impl LoadResult {
-    /// Fails unless every question was answered.
+    /// Fails unless every query had its response.
     pub(crate) fn assert_no_loss(&self) {
-        assert!(self.lost.is_empty(), "of {}: {:?}", self.asked, self.lost);
+        assert!(self.lost.is_empty(), "of {}: {:?}", self.sent, self.lost);
     }
 }

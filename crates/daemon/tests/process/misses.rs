@@ -1,7 +1,7 @@
-//! What is not in the cache: few questions on few connections.
+//! Cache misses: few upstream queries on few connections.
 
 use std::collections::HashSet;
-use std::net::{Ipv4Addr, UdpSocket};
+use std::net::UdpSocket;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::sleep;
 use std::time::Duration;
@@ -11,13 +11,13 @@ use testkit::client::QueryOptions;
 use testkit::upstream::{LabelScript, ResponseOrder, Script, ScriptStep, ServerOptions, Transport, Upstream};
 use testkit::{Message, RecordType, ResponseCode};
 
-use crate::fixture::{DNS, DaemonCommand, DaemonProcess, WAIT_LIMIT, forward_corefile, loopback, upstream};
+use crate::fixture::{DaemonProcess, WAIT_LIMIT, forward_corefile, loopback, upstream};
 use crate::responses::{code, data, with_edns};
 
-/// Connections of one worker to one upstream, those included on which questions were asked again.
-const MOST_CONNECTIONS: u64 = 16;
+/// Connections of one worker to one upstream, those of hedges and retries included.
+const MAX_CONNECTIONS: u64 = 16;
 
-/// `name` with the letters in capitals whose place is a one in `number`.
+/// `name` with the letters in upper case whose bit in `number` is set.
 fn spelled(name: &str, number: usize) -> String {
     let letter = |(place, letter): (usize, char)| match number >> (place % 6) & 1 {
         1 => letter.to_ascii_uppercase(),
@@ -26,8 +26,8 @@ fn spelled(name: &str, number: usize) -> String {
     name.chars().enumerate().map(letter).collect()
 }
 
-/// The question in a query with an ID, a spelling, and a client subnet or a cookie of its own.
-fn own_query(name: &str, number: usize) -> Vec<u8> {
+/// A query with an ID, a spelling, and a client subnet or a cookie of its own.
+fn distinct_query(name: &str, number: usize) -> Vec<u8> {
     let id = 1000 + 7 * u16::try_from(number).unwrap();
     let mut query = with_edns().message(id, &spelled(name, number), RecordType::A).unwrap();
     let octet = u8::try_from(number).unwrap();
@@ -39,49 +39,36 @@ fn own_query(name: &str, number: usize) -> Vec<u8> {
     query.to_vec().unwrap()
 }
 
-/// Sixty clients ask the same missing name at once, each in its own way.
-fn sixty_ask(daemon: &DaemonProcess, name: &str) {
-    let clients: Vec<(UdpSocket, Vec<u8>)> = (0..60)
-        .map(|number| {
-            let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).unwrap();
-            socket.connect(daemon.addr(DNS)).unwrap();
-            socket.set_read_timeout(Some(WAIT_LIMIT)).unwrap();
-            (socket, own_query(name, number))
-        })
-        .collect();
+/// Sixty clients query the same name at once, each with its own ID, spelling and options.
+fn query_from_sixty_clients(daemon: &DaemonProcess, name: &str) {
+    let clients: Vec<(UdpSocket, Vec<u8>)> =
+        (0..60).map(|number| (daemon.udp_socket(WAIT_LIMIT), distinct_query(name, number))).collect();
     for (socket, query) in &clients {
         socket.send(query).unwrap();
     }
     for (socket, query) in &clients {
-        let mut answer = [0; 512];
-        let length = socket.recv(&mut answer).unwrap();
-        let answer = &answer[..length];
-        assert_eq!(answer[..2], query[..2], "the client's own ID");
+        let mut response = [0; 512];
+        let length = socket.recv(&mut response).unwrap();
+        let response = &response[..length];
+        assert_eq!(response[..2], query[..2], "the client's own ID");
         let question = 12..12 + name.len() + 5;
-        assert_eq!(answer[question.clone()], query[question], "the client's own spelling");
-        assert_eq!(Message::from_vec(answer).unwrap().answers.len(), 1);
+        assert_eq!(response[question.clone()], query[question], "the client's own spelling");
+        assert_eq!(Message::from_vec(response).unwrap().answers.len(), 1);
     }
 }
 
 #[test]
-fn sixty_clients_with_one_question_cost_the_upstream_one() {
+fn sixty_queries_with_one_question_are_coalesced() {
     let upstream = upstream();
     let daemon = DaemonProcess::forwarding_to(&upstream, "force_tcp");
-    sixty_ask(&daemon, "slow300-same.example.");
+    query_from_sixty_clients(&daemon, "slow300-same.example.");
     assert_eq!(upstream.query_count("slow300-same.example."), 1);
     assert_eq!(daemon.metric("nodelocaldns_coalesced_queries_total"), 59);
 }
 
-/// 256 clients ask different missing names at once.
-fn many_ask(daemon: &DaemonProcess, workers: u64, upstream: &Upstream) {
-    let sockets: Vec<UdpSocket> = (0..32)
-        .map(|_| {
-            let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).unwrap();
-            socket.connect(daemon.addr(DNS)).unwrap();
-            socket.set_read_timeout(Some(WAIT_LIMIT)).unwrap();
-            socket
-        })
-        .collect();
+/// Queries 256 different names at once.
+fn query_many_names(daemon: &DaemonProcess, workers: u64, upstream: &Upstream) {
+    let sockets: Vec<UdpSocket> = (0..32).map(|_| daemon.udp_socket(WAIT_LIMIT)).collect();
     let socket_of = |number: u16| &sockets[usize::from(number) % sockets.len()];
     for number in 0..256 {
         let name = format!("slow20-{number}.example.");
@@ -90,63 +77,60 @@ fn many_ask(daemon: &DaemonProcess, workers: u64, upstream: &Upstream) {
     }
     let mut answered = HashSet::new();
     for number in 0..256 {
-        let mut answer = [0; 512];
-        let length = socket_of(number).recv(&mut answer).unwrap();
-        let answer = Message::from_vec(&answer[..length]).unwrap();
-        let name = answer.queries[0].name.to_ascii();
-        assert_eq!(name, format!("slow20-{}.example.", answer.metadata.id));
+        let mut response = [0; 512];
+        let length = socket_of(number).recv(&mut response).unwrap();
+        let response = Message::from_vec(&response[..length]).unwrap();
+        let name = response.queries[0].name.to_ascii();
+        assert_eq!(name, format!("slow20-{}.example.", response.metadata.id));
         assert_eq!(
-            (answer.metadata.response_code, answer.answers.len()),
+            (response.metadata.response_code, response.answers.len()),
             (ResponseCode::NoError, 1),
             "{name}"
         );
-        answered.insert(answer.metadata.id);
+        answered.insert(response.metadata.id);
     }
     assert_eq!(answered.len(), 256);
     let connections = upstream.connections();
-    assert!(connections.max_open <= workers * MOST_CONNECTIONS, "{connections:?}");
-    assert!(upstream.queries().iter().all(|question| question.transport == Transport::Tcp));
+    assert!(connections.max_open <= workers * MAX_CONNECTIONS, "{connections:?}");
+    assert!(upstream.queries().iter().all(|query| query.transport == Transport::Tcp));
 }
 
 #[test]
-fn many_questions_travel_on_few_connections() {
+fn many_queries_share_few_connections() {
     for order in [ResponseOrder::InOrder, ResponseOrder::OutOfOrder] {
         let server_options = ServerOptions { order, ..ServerOptions::default() };
         let upstream = Upstream::start_with(loopback(), server_options, LabelScript::default()).unwrap();
         let daemon = DaemonProcess::forwarding_to(&upstream, "force_tcp");
-        many_ask(&daemon, 1, &upstream);
+        query_many_names(&daemon, 1, &upstream);
     }
     let upstream = upstream();
-    let daemon = DaemonCommand::new(&forward_corefile(&upstream, "force_tcp"))
-        .arg("-workers=2")
-        .spawn()
-        .wait_until_ready();
-    many_ask(&daemon, 2, &upstream);
+    let daemon = DaemonProcess::with_two_workers(&forward_corefile(&upstream, "force_tcp"));
+    query_many_names(&daemon, 2, &upstream);
 }
 
 #[test]
-fn with_force_tcp_nothing_goes_by_udp_and_one_connection_is_used_again() {
+fn force_tcp_uses_no_udp_and_reuses_one_connection() {
     let upstream = upstream();
     let daemon = DaemonProcess::forwarding_to(&upstream, "force_tcp");
     for number in 0..10 {
         daemon.query(&format!("ok-{number}.example."));
         daemon.query_with(&format!("ok-tcp-{number}.example."), &QueryOptions::tcp());
     }
-    let questions = upstream.queries();
-    assert_eq!(questions.len(), 20);
-    assert!(questions.iter().all(|question| question.transport == Transport::Tcp));
-    assert!(questions.iter().all(|question| question.connection == 1));
+    let queries = upstream.queries();
+    assert_eq!(queries.len(), 20);
+    assert!(queries.iter().all(|query| query.transport == Transport::Tcp));
+    assert!(queries.iter().all(|query| query.connection == 1));
     assert_eq!(upstream.connections().accepted, 1);
 }
 
 #[test]
-fn a_slow_question_does_not_hold_up_the_next_at_a_sequential_upstream() {
+fn a_slow_query_does_not_delay_the_next_at_an_in_order_upstream() {
     let upstream = upstream();
     let daemon = DaemonProcess::forwarding_to(&upstream, "force_tcp");
     let mut slow = daemon.connect();
     slow.send("slow1500-1.example.", RecordType::A, &QueryOptions::tcp()).unwrap();
-    assert!(upstream.wait_for_queries(WAIT_LIMIT, |questions| questions.len() == 1));
-    // Time itself is the condition: a question this old makes its connection a slow one.
+    assert!(upstream.wait_for_queries(WAIT_LIMIT, |queries| queries.len() == 1));
+    // Time itself is the condition: above it the connection counts as slow.
     sleep(Duration::from_millis(40));
     let fast = daemon.query("ok-1.example.");
     assert_eq!(data(&fast), ["192.0.2.1"]);
@@ -155,7 +139,7 @@ fn a_slow_question_does_not_hold_up_the_next_at_a_sequential_upstream() {
 }
 
 #[test]
-fn a_burst_of_slow_questions_is_spread_over_the_connections() {
+fn a_burst_of_slow_queries_is_spread_over_connections() {
     let upstream = upstream();
     let daemon = DaemonProcess::forwarding_to(&upstream, "force_tcp");
     let mut burst = daemon.connect();
@@ -167,11 +151,11 @@ fn a_burst_of_slow_questions_is_spread_over_the_connections() {
         slowest < Duration::from_millis(1500),
         "{slowest:?}: a sequential upstream had them in one queue"
     );
-    assert!(upstream.connections().max_open <= MOST_CONNECTIONS);
+    assert!(upstream.connections().max_open <= MAX_CONNECTIONS);
 }
 
 #[test]
-fn an_idle_connection_that_the_upstream_closes_is_no_matter() {
+fn an_idle_connection_closed_by_the_upstream_fails_no_query() {
     let server_options = ServerOptions { idle: Duration::from_millis(100), ..ServerOptions::default() };
     let upstream = Upstream::start_with(loopback(), server_options, LabelScript::default()).unwrap();
     let daemon = DaemonProcess::forwarding_to(&upstream, "force_tcp");
@@ -185,13 +169,13 @@ fn an_idle_connection_that_the_upstream_closes_is_no_matter() {
     assert_eq!(daemon.metric("nodelocaldns_upstream_failures_total"), 0);
 }
 
-/// Ends the connection over every second question, the first of them being answered.
-struct EndsOnSecond {
+/// Ends the connection at the second of every three queries; responds to the others.
+struct EndConnection {
     count: AtomicUsize,
     end: ScriptStep,
 }
 
-impl Script for EndsOnSecond {
+impl Script for EndConnection {
     fn steps(&self, query: &Message, transport: Transport) -> Vec<ScriptStep> {
         match self.count.fetch_add(1, Ordering::Relaxed) % 3 {
             1 => vec![self.end.clone()],
@@ -201,14 +185,14 @@ impl Script for EndsOnSecond {
 }
 
 #[test]
-fn a_connection_that_ends_over_a_question_is_replaced_unseen() {
+fn a_query_on_a_lost_connection_is_retried_transparently() {
     for end in [ScriptStep::Close, ScriptStep::Reset] {
-        let script = EndsOnSecond { count: AtomicUsize::new(0), end };
+        let script = EndConnection { count: AtomicUsize::new(0), end };
         let upstream = Upstream::start_with(loopback(), ServerOptions::default(), script).unwrap();
         let daemon = DaemonProcess::forwarding_to(&upstream, "force_tcp");
         assert_eq!(data(&daemon.query("ok-1.example.")), ["192.0.2.1"]);
-        let redone = daemon.query("ok-2.example.");
-        assert_eq!((code(&redone), data(&redone)), (ResponseCode::NoError, vec!["192.0.2.1".to_owned()]));
+        let retried = daemon.query("ok-2.example.");
+        assert_eq!((code(&retried), data(&retried)), (ResponseCode::NoError, vec!["192.0.2.1".to_owned()]));
         assert_eq!((upstream.query_count("ok-2.example."), upstream.connections().accepted), (2, 2));
         assert_eq!(daemon.warnings(), Vec::<String>::new());
         assert_eq!(daemon.metric("nodelocaldns_upstream_retries_total"), 1);
@@ -217,13 +201,10 @@ fn a_connection_that_ends_over_a_question_is_replaced_unseen() {
 }
 
 #[test]
-fn two_workers_ask_a_question_once_and_share_the_answer() {
+fn two_workers_share_one_upstream_query_and_its_response() {
     let upstream = upstream();
-    let daemon = DaemonCommand::new(&forward_corefile(&upstream, "force_tcp"))
-        .arg("-workers=2")
-        .spawn()
-        .wait_until_ready();
-    sixty_ask(&daemon, "slow300-same.example.");
+    let daemon = DaemonProcess::with_two_workers(&forward_corefile(&upstream, "force_tcp"));
+    query_from_sixty_clients(&daemon, "slow300-same.example.");
     for _ in 0..20 {
         daemon.query("slow300-same.example.");
     }

@@ -1,44 +1,42 @@
-//! `serve_stale` through an outage: everything that was known is told, and what is new as soon as there is something new.
+//! `serve_stale` during an outage of the upstream, and the refresh after it.
 
 use std::collections::HashMap;
-use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
-use std::time::Duration;
+use std::net::{Ipv4Addr, SocketAddr};
 
 use testkit::client::Response;
-use testkit::upstream::{Blackhole, LabelScript, ResponseOrder, ServerOptions, Upstream};
-use testkit::{Message, RecordType, ResponseCode};
+use testkit::upstream::{Blackhole, LabelScript, Upstream};
+use testkit::{RecordType, ResponseCode};
 
-use crate::fixture::{DNS, DaemonProcess, READY, WAIT_LIMIT, unique_address, wait_until};
+use crate::fixture::{
+    DNS, DaemonProcess, READY, STUB_TIMEOUT, WAIT_LIMIT, out_of_order_upstream, query_names, unique_address,
+    wait_until,
+};
 use crate::responses::{code, data, extended_error, ttl, with_edns};
 
-/// Names that are known when the outage begins.
-const KNOWN: usize = 1000;
-/// Asked at a time: as many answers as a socket surely has room for.
+/// Names that are cached when the outage begins.
+const CACHED: usize = 1000;
+/// Queries in flight: as many responses as the receive buffer of a socket holds.
 const WINDOW: usize = 100;
 /// RFC 8914: Stale Answer.
 const STALE_ANSWER: u16 = 3;
-/// Stub resolvers wait no longer.
-const STUB_PATIENCE: Duration = Duration::from_secs(5);
 
 const OLD: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
 const NEW: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 2);
 
-/// What becomes of the address of the upstream.
 #[derive(Clone, Copy)]
 enum Outage {
-    /// Connections are refused: the pods are gone.
+    /// Connections are refused: no pods.
     Refusing,
-    /// Nothing comes back: the node is gone.
+    /// Packets are lost: no node.
     Silent,
 }
 
 fn serve(to: SocketAddr, (address, ttl): (Ipv4Addr, u32)) -> Upstream {
-    let server_options = ServerOptions { order: ResponseOrder::OutOfOrder, ..ServerOptions::default() };
-    Upstream::start_with(to, server_options, LabelScript { ttl, address }).unwrap()
+    out_of_order_upstream(to, LabelScript { ttl, address })
 }
 
-/// A daemon that keeps answers for as long as they say, a second at least.
-fn keeping(to: SocketAddr, mode: &str) -> DaemonProcess {
+/// A daemon with a minimum TTL of 1 s.
+fn serve_stale_daemon(to: SocketAddr, mode: &str) -> DaemonProcess {
     DaemonProcess::start(&format!(
         ".:{DNS} {{
             bind @
@@ -59,110 +57,91 @@ fn name(number: usize) -> String {
     format!("ok-{number}.example.")
 }
 
-/// Asks for all known names from one socket, each once; every one must be answered before stub resolvers give up.
-fn ask_all(daemon: &DaemonProcess) -> Vec<Response> {
-    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).unwrap();
-    socket.connect(daemon.addr(DNS)).unwrap();
-    socket.set_read_timeout(Some(STUB_PATIENCE)).unwrap();
-    let (mut sent, mut answers) = (0, HashMap::new());
-    while answers.len() < KNOWN {
-        while sent < KNOWN && sent - answers.len() < WINDOW {
-            let id = u16::try_from(sent).unwrap();
-            let query = with_edns().message(id, &name(sent), RecordType::A).unwrap();
-            socket.send(&query.to_vec().unwrap()).unwrap();
-            sent += 1;
-        }
-        let mut octets = vec![0; 1232];
-        let length = socket.recv(&mut octets).unwrap();
-        octets.truncate(length);
-        let message = Message::from_vec(&octets).unwrap();
-        let number = usize::from(message.metadata.id);
-        assert_eq!(message.queries[0].name.to_ascii(), name(number));
-        answers.insert(number, Response { message, octets, elapsed: Duration::ZERO });
-    }
-    (0..KNOWN).map(|number| answers.remove(&number).unwrap()).collect()
+/// Queries all cached names, each once; every response must arrive within the stub timeout.
+fn query_all(daemon: &DaemonProcess) -> Vec<Response> {
+    let names: Vec<String> = (0..CACHED).map(name).collect();
+    query_names(&daemon.udp_socket(STUB_TIMEOUT), &names, WINDOW, &with_edns())
 }
 
-fn assert_stale(answer: &Response) {
-    let told = (code(answer), data(answer), ttl(answer), extended_error(answer));
-    assert_eq!(told, (ResponseCode::NoError, vec![OLD.to_string()], 0, Some(STALE_ANSWER)));
+fn assert_stale(response: &Response) {
+    let found = (code(response), data(response), ttl(response), extended_error(response));
+    assert_eq!(found, (ResponseCode::NoError, vec![OLD.to_string()], 0, Some(STALE_ANSWER)));
 }
 
-/// True when an answer says what the upstream says after the outage.
-fn is_new(answer: &Response) -> bool {
-    data(answer) == [NEW.to_string()]
+/// True for the address that the upstream has after the outage.
+fn is_new(response: &Response) -> bool {
+    data(response) == [NEW.to_string()]
 }
 
-/// Learns a thousand names, loses the upstream, and gets it back with other addresses; gives the daemon and the upstream
-/// when the first name is told with its new address.
-fn outlives(outage: Outage, mode: &str) -> (DaemonProcess, Upstream) {
+/// Caches a thousand names, stops the upstream, and starts it again with another address; returns
+/// when the first name has its new address.
+fn run_outage(outage: Outage, mode: &str) -> (DaemonProcess, Upstream) {
     let upstream = serve((unique_address(), 5353).into(), (OLD, 1));
     let to = upstream.addr();
-    let daemon = keeping(to, mode);
-    assert!(ask_all(&daemon).iter().all(|answer| data(answer) == [OLD.to_string()]));
+    let daemon = serve_stale_daemon(to, mode);
+    assert!(query_all(&daemon).iter().all(|response| data(response) == [OLD.to_string()]));
     drop(upstream);
-    let deaf = matches!(outage, Outage::Silent).then(|| Blackhole::bind(to).unwrap());
-    // The last of them is over.
+    let blackhole = matches!(outage, Outage::Silent).then(|| Blackhole::bind(to).unwrap());
+    // All entries are stale when the last one is.
     assert!(wait_until(WAIT_LIMIT, || {
-        let last = daemon.query_with(&name(KNOWN - 1), &with_edns());
+        let last = daemon.query_with(&name(CACHED - 1), &with_edns());
         extended_error(&last) == Some(STALE_ANSWER)
     }));
     let metric = format!("coredns_proxy_conn_cache_misses_total{{to=\"{to}\"}}");
     let before = daemon.metric(&metric);
-    ask_all(&daemon).iter().for_each(assert_stale);
+    query_all(&daemon).iter().for_each(assert_stale);
     let dials = daemon.metric(&metric) - before;
-    assert!(dials <= 2 * u64::try_from(KNOWN).unwrap(), "{dials} dials");
-    drop(deaf);
+    assert!(dials <= 2 * u64::try_from(CACHED).unwrap(), "{dials} dials");
+    drop(blackhole);
     let upstream = serve(to, (NEW, 30));
     assert!(
         wait_until(WAIT_LIMIT, || is_new(&daemon.query_with(&name(0), &with_edns()))),
-        "recovery goes unnoticed"
+        "the recovery is not detected"
     );
     (daemon, upstream)
 }
 
-/// How many of all names are told as they were before the outage.
-fn old_ones(daemon: &DaemonProcess) -> usize {
-    let answers = ask_all(daemon);
-    let old = answers.iter().filter(|answer| !is_new(answer));
-    old.inspect(|answer| assert_stale(answer)).count()
+/// The number of names that still have the address from before the outage.
+fn stale_count(daemon: &DaemonProcess) -> usize {
+    let responses = query_all(daemon);
+    let old = responses.iter().filter(|response| !is_new(response));
+    old.inspect(|response| assert_stale(response)).count()
 }
 
-/// After one query for each name all of them are new, once the upstream has answered: it is asked no more often than
-/// `most` for that.
-fn renewed_behind_one_query(daemon: &DaemonProcess, upstream: &Upstream, most: usize) {
-    old_ones(daemon);
-    assert!(wait_until(WAIT_LIMIT, || old_ones(daemon) == 0), "names stay old");
-    let mut asked: HashMap<String, usize> = HashMap::new();
-    for question in upstream.queries().iter().filter(|question| question.record_type == RecordType::A) {
-        *asked.entry(question.name.clone()).or_default() += 1;
+/// One query for each name refreshes all of them, with at most `most` upstream queries each.
+fn assert_refreshed(daemon: &DaemonProcess, upstream: &Upstream, most: usize) {
+    stale_count(daemon);
+    assert!(wait_until(WAIT_LIMIT, || stale_count(daemon) == 0), "names stay stale");
+    let mut counts: HashMap<String, usize> = HashMap::new();
+    for query in upstream.queries().iter().filter(|query| query.record_type == RecordType::A) {
+        *counts.entry(query.name.clone()).or_default() += 1;
     }
-    let often: Vec<_> = asked.iter().filter(|(_, times)| **times > most).collect();
+    let often: Vec<_> = counts.iter().filter(|(_, times)| **times > most).collect();
     assert!(often.is_empty(), "{often:?}");
 }
 
 #[test]
-fn a_thousand_known_names_outlive_their_upstream_and_are_renewed_behind_one_query() {
-    let (daemon, upstream) = outlives(Outage::Refusing, "immediate");
-    renewed_behind_one_query(&daemon, &upstream, 1);
+fn stale_answers_bridge_a_refusing_upstream_and_are_refreshed_behind_one_query() {
+    let (daemon, upstream) = run_outage(Outage::Refusing, "immediate");
+    assert_refreshed(&daemon, &upstream, 1);
 }
 
 #[test]
-fn a_thousand_known_names_outlive_a_silent_upstream_and_are_renewed_behind_one_query() {
-    let (daemon, upstream) = outlives(Outage::Silent, "immediate");
-    // A question that was open in the outage may arrive late.
-    renewed_behind_one_query(&daemon, &upstream, 2);
+fn stale_answers_bridge_a_silent_upstream_and_are_refreshed_behind_one_query() {
+    let (daemon, upstream) = run_outage(Outage::Silent, "immediate");
+    // A query sent during the outage may arrive late.
+    assert_refreshed(&daemon, &upstream, 2);
 }
 
 #[test]
-fn a_thousand_known_names_outlive_their_upstream_and_are_verified_when_it_is_back() {
-    let (daemon, _upstream) = outlives(Outage::Refusing, "verify 500ms");
-    assert_eq!(old_ones(&daemon), 0, "told what is old although the upstream can be asked");
+fn stale_answers_bridge_a_refusing_upstream_and_are_verified_when_it_recovers() {
+    let (daemon, _upstream) = run_outage(Outage::Refusing, "verify 500ms");
+    assert_eq!(stale_count(&daemon), 0, "stale although the upstream responds");
 }
 
-/// Those whose verification has begun in the outage are still told what is old, as others who ask meanwhile.
+/// Queries whose verification began during the outage still get stale answers.
 #[test]
-fn a_thousand_known_names_outlive_a_silent_upstream_and_are_verified_when_it_is_back() {
-    let (daemon, upstream) = outlives(Outage::Silent, "verify 500ms");
-    renewed_behind_one_query(&daemon, &upstream, 2);
+fn stale_answers_bridge_a_silent_upstream_and_are_verified_when_it_recovers() {
+    let (daemon, upstream) = run_outage(Outage::Silent, "verify 500ms");
+    assert_refreshed(&daemon, &upstream, 2);
 }

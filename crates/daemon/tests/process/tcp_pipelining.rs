@@ -1,4 +1,4 @@
-//! Clients over TCP (RFC 7766): several questions on a connection, and bounds on what a connection may hold.
+//! Client TCP connections (RFC 7766): pipelining, out-of-order responses, timeouts.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -7,12 +7,12 @@ use std::time::{Duration, Instant};
 use testkit::RecordType;
 use testkit::client::{ClientError, Pipeline, QueryOptions};
 use testkit::clock::now;
-use testkit::upstream::{LabelScript, ResponseOrder, ServerOptions, Upstream};
+use testkit::upstream::LabelScript;
 
-use crate::fixture::{DNS, DaemonProcess, WAIT_LIMIT, loopback, upstream};
+use crate::fixture::{DNS, DaemonProcess, WAIT_LIMIT, loopback, out_of_order_upstream, upstream};
 use crate::responses::data;
 
-/// A query as it goes over a stream.
+/// A query with its length prefix.
 pub(crate) fn framed(id: u16, name: &str) -> Vec<u8> {
     let octets = QueryOptions::tcp().message(id, name, RecordType::A).unwrap().to_vec().unwrap();
     [&u16::try_from(octets.len()).unwrap().to_be_bytes(), octets.as_slice()].concat()
@@ -22,11 +22,11 @@ pub(crate) fn send(pipeline: &Pipeline, octets: &[u8]) {
     pipeline.stream().write_all(octets).unwrap();
 }
 
-/// The IDs of the next answers, each of which must have an address.
-pub(crate) fn answered(pipeline: &mut Pipeline, count: usize) -> Vec<u16> {
-    let answers = (0..count).map(|_| pipeline.receive().unwrap());
-    answers
-        .map(|answer| (answer.message.metadata.id, data(&answer)))
+/// Receives `count` responses, each with an address; returns their IDs.
+pub(crate) fn receive_ids(pipeline: &mut Pipeline, count: usize) -> Vec<u16> {
+    let responses = (0..count).map(|_| pipeline.receive().unwrap());
+    responses
+        .map(|response| (response.message.metadata.id, data(&response)))
         .map(|(id, data)| {
             assert_eq!(data, ["192.0.2.1"]);
             id
@@ -34,7 +34,7 @@ pub(crate) fn answered(pipeline: &mut Pipeline, count: usize) -> Vec<u16> {
         .collect()
 }
 
-/// True when the server has closed the connection in order, with nothing left to say.
+/// True when the server has closed the connection in order, with no octets left.
 pub(crate) fn is_closed(pipeline: &Pipeline) -> bool {
     matches!(pipeline.stream().read(&mut [0; 1]), Ok(0))
 }
@@ -50,13 +50,12 @@ pub(crate) fn closed_after(stream: &mut TcpStream, since: Instant) -> Duration {
 }
 
 #[test]
-fn a_fast_answer_overtakes_a_slow_one() {
-    let server_options = ServerOptions { order: ResponseOrder::OutOfOrder, ..ServerOptions::default() };
-    let upstream = Upstream::start_with(loopback(), server_options, LabelScript::default()).unwrap();
+fn a_fast_response_overtakes_a_slow_one() {
+    let upstream = out_of_order_upstream(loopback(), LabelScript::default());
     let daemon = DaemonProcess::forwarding_to(&upstream, "force_tcp");
     let mut pipeline = daemon.connect();
     send(&pipeline, &[framed(1, "slow400-1.example."), framed(2, "ok-1.example.")].concat());
-    assert_eq!(answered(&mut pipeline, 2), [2, 1]);
+    assert_eq!(receive_ids(&mut pipeline, 2), [2, 1]);
 }
 
 #[test]
@@ -66,71 +65,71 @@ fn three_queries_in_one_segment_are_all_answered() {
     let mut pipeline = daemon.connect();
     let queries = [framed(1, "ok-1.example."), framed(2, "ok-2.example."), framed(3, "ok-3.example.")];
     send(&pipeline, &queries.concat());
-    let mut ids = answered(&mut pipeline, 3);
+    let mut ids = receive_ids(&mut pipeline, 3);
     ids.sort_unstable();
     assert_eq!(ids, [1, 2, 3]);
     send(&pipeline, &queries.concat());
-    assert_eq!(answered(&mut pipeline, 3), [1, 2, 3], "from the cache they come in order");
+    assert_eq!(receive_ids(&mut pipeline, 3), [1, 2, 3], "cache hits are answered in order");
 }
 
-/// RFC 7766 section 8: there are clients that take a length without message for the end.
+/// RFC 7766 section 8: some clients treat a length prefix on its own as an error.
 #[test]
-fn length_and_answer_leave_in_one_segment() {
+fn length_prefix_and_response_are_sent_in_one_segment() {
     let upstream = upstream();
     let daemon = DaemonProcess::forwarding_to(&upstream, "force_tcp");
     let pipeline = daemon.connect();
     for number in 0..100 {
-        // A miss, which finds the client waiting, and a hit.
+        // A miss and a hit.
         for id in 1..=2 {
             send(&pipeline, &framed(id, &format!("ok-{number}.example.")));
             let mut segment = [0; 512];
             let octets = pipeline.stream().read(&mut segment).unwrap();
             let length = usize::from(u16::from_be_bytes([segment[0], segment[1]]));
-            assert_eq!(octets, 2 + length, "all that came at once");
+            assert_eq!(octets, 2 + length, "all in one segment");
         }
     }
 }
 
 #[test]
-fn more_queries_than_may_be_open_are_all_answered_in_time() {
+fn more_queries_than_the_inflight_limit_are_all_answered() {
     let upstream = upstream();
     let daemon = DaemonProcess::forwarding_to(&upstream, "force_tcp");
     let mut pipeline = daemon.connect();
     let queries: Vec<u8> = (0..100).flat_map(|id| framed(id, &format!("slow10-{id}.example."))).collect();
     send(&pipeline, &queries);
     pipeline.stream().shutdown(Shutdown::Write).unwrap();
-    let mut ids = answered(&mut pipeline, 100);
+    let mut ids = receive_ids(&mut pipeline, 100);
     ids.sort_unstable();
     assert!(ids.into_iter().eq(0..100));
     assert!(is_closed(&pipeline));
 }
 
 #[test]
-fn a_client_that_has_said_its_last_word_still_gets_its_answers() {
+fn a_half_closed_connection_still_gets_its_responses() {
     let upstream = upstream();
     let daemon = DaemonProcess::forwarding_to(&upstream, "force_tcp");
     let mut pipeline = daemon.connect();
     send(&pipeline, &[framed(1, "slow300-1.example."), framed(2, "slow300-2.example.")].concat());
     pipeline.stream().shutdown(Shutdown::Write).unwrap();
-    let mut ids = answered(&mut pipeline, 2);
+    let mut ids = receive_ids(&mut pipeline, 2);
     ids.sort_unstable();
     assert_eq!(ids, [1, 2]);
     assert!(is_closed(&pipeline));
 }
 
 #[test]
-fn a_query_may_come_octet_by_octet() {
+fn a_query_may_arrive_octet_by_octet() {
     let upstream = upstream();
     let daemon = DaemonProcess::forwarding_to(&upstream, "force_tcp");
     let mut pipeline = daemon.connect();
     for octet in framed(1, "ok-1.example.").chunks(1) {
         send(&pipeline, octet);
     }
-    assert_eq!(answered(&mut pipeline, 1), [1]);
+    assert_eq!(receive_ids(&mut pipeline, 1), [1]);
 }
 
 #[test]
-fn who_does_not_speak_dns_is_hung_up_on() {
+fn a_peer_that_does_not_send_queries_is_disconnected() {
     let upstream = upstream();
     let daemon = DaemonProcess::forwarding_to(&upstream, "force_tcp");
     let mut other = daemon.connect();
@@ -148,11 +147,11 @@ fn who_does_not_speak_dns_is_hung_up_on() {
         assert!(matches!(pipeline.receive(), Err(ClientError::Closed)), "{what}");
     }
     send(&other, &framed(8, "ok-1.example."));
-    assert_eq!(answered(&mut other, 1), [8], "others do not notice");
+    assert_eq!(receive_ids(&mut other, 1), [8], "other clients are not affected");
 }
 
-/// Sends questions with large answers and reads none, until its own are left unread.
-pub(crate) fn does_not_read(daemon: &DaemonProcess) -> TcpStream {
+/// Sends queries with large responses and reads none, until the server stops reading.
+pub(crate) fn connect_without_reading(daemon: &DaemonProcess) -> TcpStream {
     daemon.query_with("big-2000-1.example.", &QueryOptions::tcp());
     let mut greedy = TcpStream::connect(daemon.addr(DNS)).unwrap();
     greedy.set_write_timeout(Some(Duration::from_millis(200))).unwrap();
@@ -161,28 +160,28 @@ pub(crate) fn does_not_read(daemon: &DaemonProcess) -> TcpStream {
     while sent < 20_000_000 && greedy.write_all(&queries).is_ok() {
         sent += queries.len();
     }
-    assert!(sent < 20_000_000, "its questions were left unread");
+    assert!(sent < 20_000_000, "the server reads on");
     greedy
 }
 
 #[test]
-fn patience_with_those_who_stall_idle_or_do_not_read_ends() {
+fn stalled_idle_and_unread_connections_time_out() {
     let upstream = upstream();
     let daemon = DaemonProcess::forwarding_to(&upstream, "force_tcp");
     let timed_out = "nodelocaldns_tcp_connections_timed_out_total";
     let mut idle = daemon.connect();
     send(&idle, &framed(1, "ok-1.example."));
-    assert_eq!(answered(&mut idle, 1), [1]);
+    assert_eq!(receive_ids(&mut idle, 1), [1]);
     let idle_since = now();
     let mut stalled = TcpStream::connect(daemon.addr(DNS)).unwrap();
     stalled.write_all(&[0]).unwrap();
-    let mut mute = TcpStream::connect(daemon.addr(DNS)).unwrap();
+    let mut silent = TcpStream::connect(daemon.addr(DNS)).unwrap();
     let since = now();
-    let greedy = does_not_read(&daemon);
+    let greedy = connect_without_reading(&daemon);
     let greedy_since = now();
     let other = daemon.query_with("ok-1.example.", &QueryOptions::tcp());
     assert!(other.elapsed < Duration::from_millis(500), "{:?}", other.elapsed);
-    for (what, stream) in [("one octet", &mut stalled), ("nothing", &mut mute)] {
+    for (what, stream) in [("one octet", &mut stalled), ("nothing", &mut silent)] {
         let after = closed_after(stream, since);
         assert!((2500..4500).contains(&after.as_millis()), "{what}: closed after {after:?}");
     }

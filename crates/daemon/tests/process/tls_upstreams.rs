@@ -1,4 +1,4 @@
-//! Upstreams over TLS (RFC 7858): asked when they prove who they are, and not otherwise.
+//! DNS over TLS to upstreams (RFC 7858): certificates, names, client certificates.
 
 use std::fs;
 use std::path::PathBuf;
@@ -20,14 +20,14 @@ const NAME: &str = "dns.test";
 /// RFC 8914: Network Error.
 const NETWORK_ERROR: u16 = 23;
 
-/// An authority that nobody else knows, and the files in which it is told.
+/// A certificate authority and the directory of its PEM files.
 struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
     folder: PathBuf,
 }
 
 impl Authority {
-    /// `name` keeps the files of tests apart.
+    /// `name` is the directory; tests must not share it.
     fn new(name: &str) -> Self {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -39,7 +39,7 @@ impl Authority {
         Self { issuer, folder }
     }
 
-    /// Writes a certificate for `name` and its key, and says where.
+    /// Writes a certificate for `name` and its key; returns the paths.
     fn certify(&self, name: &str) -> (String, String) {
         let key = KeyPair::generate().unwrap();
         let params = CertificateParams::new(vec![name.to_owned()]).unwrap();
@@ -52,13 +52,14 @@ impl Authority {
         (written("certificate", certificate.pem()), written("key", key.serialize_pem()))
     }
 
-    /// The file with its own certificate.
+    /// The file with the certificate of the authority.
     fn file(&self) -> String {
         self.folder.join("ca.pem").to_str().unwrap().to_owned()
     }
 
-    /// A server that proves to be `name`, in front of `upstream`; with `clients` it wants proof itself.
-    fn veil(&self, upstream: &Upstream, name: &str, clients: Option<&Self>) -> TlsProxy {
+    /// A TLS server with a certificate for `name` in front of `upstream`; with `clients` it requires
+    /// client certificates of that authority.
+    fn tls_proxy(&self, upstream: &Upstream, name: &str, clients: Option<&Self>) -> TlsProxy {
         let (certificate, key) = self.certify(name);
         let chain = rustls::pki_types::CertificateDer::pem_file_iter(certificate).unwrap();
         let chain = chain.collect::<Result<_, _>>().unwrap();
@@ -82,7 +83,8 @@ impl Authority {
 
 impl Drop for Authority {
     fn drop(&mut self) {
-        drop(fs::remove_dir_all(&self.folder));
+        // What is left behind is in the target directory.
+        fs::remove_dir_all(&self.folder).ok();
     }
 }
 
@@ -92,109 +94,109 @@ fn corefile(to: &str, options: &str) -> String {
     )
 }
 
-/// The client hears of a failure in time, and the operator why.
-fn is_refused(daemon: &DaemonProcess, upstream: &Upstream, why: &str) {
-    let answer = daemon.query_with("ok-1.example.", &with_edns());
-    assert_eq!(code(&answer), ResponseCode::ServFail);
-    assert_eq!(extended_error(&answer), Some(NETWORK_ERROR));
-    assert!(answer.elapsed < Duration::from_secs(1), "{:?}", answer.elapsed);
-    assert_eq!(upstream.queries().len(), 0, "nothing was told to an upstream that was not believed");
+/// The client gets SERVFAIL in time, and the log has the reason.
+fn assert_rejected(daemon: &DaemonProcess, upstream: &Upstream, why: &str) {
+    let response = daemon.query_with("ok-1.example.", &with_edns());
+    assert_eq!(code(&response), ResponseCode::ServFail);
+    assert_eq!(extended_error(&response), Some(NETWORK_ERROR));
+    assert!(response.elapsed < Duration::from_secs(1), "{:?}", response.elapsed);
+    assert_eq!(upstream.queries().len(), 0, "an upstream without a valid certificate got a query");
     let line = daemon.wait_for_log("plugin/forward: tls://");
     assert!(line.starts_with("[WARNING]") && line.contains(why), "{line}");
     assert!(daemon.wait_for_log("plugin/errors").ends_with("tls: handshake failure"));
 }
 
 #[test]
-fn an_upstream_that_proves_its_name_is_asked_through_tls() {
+fn an_upstream_with_a_valid_certificate_is_queried_over_tls() {
     let (upstream, authority) = (upstream(), Authority::new("proves"));
-    let veil = authority.veil(&upstream, NAME, None);
-    let by_option = (format!("tls://{}", veil.addr()), format!("tls_servername {NAME}\n"));
-    let by_word = (format!("tls://127.0.0.1%{NAME}:{}", veil.addr().port()), "prefer_udp\n".to_owned());
+    let proxy = authority.tls_proxy(&upstream, NAME, None);
+    let by_option = (format!("tls://{}", proxy.addr()), format!("tls_servername {NAME}\n"));
+    let by_word = (format!("tls://127.0.0.1%{NAME}:{}", proxy.addr().port()), "prefer_udp\n".to_owned());
     for (round, (to, options)) in [by_option, by_word].into_iter().enumerate() {
         let daemon = DaemonProcess::start(&corefile(&to, &format!("{options} tls {}", authority.file())));
         for number in 0..5 {
             assert_eq!(data(&daemon.query(&format!("ok-{number}.example."))), ["192.0.2.1"]);
         }
         assert_eq!(data(&daemon.query("big-400-1.example.")).len().min(1), 1, "more than one record of TLS");
-        let to = format!("to=\"{}\"", veil.addr());
+        let to = format!("to=\"{}\"", proxy.addr());
         let opened = format!("coredns_proxy_conn_cache_misses_total{{proto=\"tcp-tls\",{to}}}");
         let used = format!("coredns_proxy_conn_cache_hits_total{{proto=\"tcp-tls\",{to}}}");
         assert_eq!((daemon.metric(&opened), daemon.metric(&used)), (1, 5));
         assert_eq!(upstream.connections().accepted, round as u64 + 1);
         assert_eq!(daemon.warnings(), Vec::<String>::new());
     }
-    assert!(upstream.queries().iter().all(|question| question.transport == Transport::Tcp));
+    assert!(upstream.queries().iter().all(|query| query.transport == Transport::Tcp));
 }
 
 #[test]
-fn an_upstream_without_a_name_proves_its_address() {
+fn without_tls_servername_the_certificate_must_have_the_address() {
     let (upstream, authority) = (upstream(), Authority::new("address"));
-    let veil = authority.veil(&upstream, "127.0.0.1", None);
-    let to = format!("tls://{}", veil.addr());
+    let proxy = authority.tls_proxy(&upstream, "127.0.0.1", None);
+    let to = format!("tls://{}", proxy.addr());
     let daemon = DaemonProcess::start(&corefile(&to, &format!("tls {}", authority.file())));
     assert_eq!(data(&daemon.query("ok-1.example.")), ["192.0.2.1"]);
 }
 
 #[test]
-fn an_upstream_of_another_authority_is_told_nothing() {
+fn an_upstream_with_an_untrusted_certificate_gets_no_query() {
     let (upstream, authority, other) = (upstream(), Authority::new("wrong-ca"), Authority::new("other-ca"));
-    let veil = authority.veil(&upstream, NAME, None);
-    let to = format!("tls://{}", veil.addr());
+    let proxy = authority.tls_proxy(&upstream, NAME, None);
+    let to = format!("tls://{}", proxy.addr());
     let daemon =
         DaemonProcess::start(&corefile(&to, &format!("tls {}\n tls_servername {NAME}", other.file())));
-    is_refused(&daemon, &upstream, "invalid peer certificate");
+    assert_rejected(&daemon, &upstream, "invalid peer certificate");
 }
 
 #[test]
-fn an_upstream_of_another_name_is_told_nothing() {
+fn an_upstream_with_a_certificate_for_another_name_gets_no_query() {
     let (upstream, authority) = (upstream(), Authority::new("wrong-name"));
-    let veil = authority.veil(&upstream, NAME, None);
-    let to = format!("tls://{}", veil.addr());
+    let proxy = authority.tls_proxy(&upstream, NAME, None);
+    let to = format!("tls://{}", proxy.addr());
     let daemon = DaemonProcess::start(&corefile(
         &to,
         &format!("tls {}\n tls_servername other.test", authority.file()),
     ));
-    is_refused(&daemon, &upstream, "not valid for name");
+    assert_rejected(&daemon, &upstream, "not valid for name");
 }
 
 #[test]
-fn an_upstream_that_wants_to_know_who_asks_is_told() {
+fn a_client_certificate_is_presented_on_request() {
     let (upstream, authority) = (upstream(), Authority::new("client"));
     let clients = Authority::new("clients");
-    let veil = authority.veil(&upstream, NAME, Some(&clients));
-    let to = format!("tls://{}", veil.addr());
+    let proxy = authority.tls_proxy(&upstream, NAME, Some(&clients));
+    let to = format!("tls://{}", proxy.addr());
     let (certificate, key) = clients.certify("node.test");
     let options = format!("tls {certificate} {key} {}\n tls_servername {NAME}", authority.file());
     let daemon = DaemonProcess::start(&corefile(&to, &options));
     assert_eq!(data(&daemon.query("ok-1.example.")), ["192.0.2.1"]);
-    let stranger =
+    let without_certificate =
         DaemonProcess::start(&corefile(&to, &format!("tls {}\n tls_servername {NAME}", authority.file())));
-    assert_eq!(code(&stranger.query("ok-2.example.")), ResponseCode::ServFail);
+    assert_eq!(code(&without_certificate.query("ok-2.example.")), ResponseCode::ServFail);
     assert_eq!(upstream.query_count("ok-2.example."), 0);
 }
 
 #[test]
-fn an_upstream_that_speaks_no_tls_costs_no_more_than_a_stub_waits() {
+fn an_upstream_without_tls_fails_within_the_stub_timeout() {
     let (upstream, authority) = (upstream(), Authority::new("plain"));
     let to = format!("tls://{}", upstream.addr());
     let daemon = DaemonProcess::start(&corefile(&to, &format!("tls {}", authority.file())));
-    let answer = daemon.query_with("ok-1.example.", &with_edns());
-    assert_eq!(code(&answer), ResponseCode::ServFail);
-    assert!(answer.elapsed < Duration::from_secs(5), "{:?}", answer.elapsed);
+    let response = daemon.query_with("ok-1.example.", &with_edns());
+    assert_eq!(code(&response), ResponseCode::ServFail);
+    assert!(response.elapsed < Duration::from_secs(5), "{:?}", response.elapsed);
     assert_eq!(upstream.queries().len(), 0);
 }
 
 #[test]
-fn certificates_that_are_none_are_refused_at_the_start() {
+fn an_invalid_certificate_file_is_a_startup_error() {
     let authority = Authority::new("bad");
     let bad = authority.folder.join("bad.pem");
     fs::write(&bad, "no certificate").unwrap();
     let daemon = DaemonCommand::new(&corefile("tls://192.0.2.1", &format!("tls {}", bad.display()))).spawn();
     let end = daemon.wait_for_exit();
     assert_eq!(end.code, Some(1));
-    let said = [end.stdout, end.stderr].concat();
-    let told = said
+    let output = [end.stdout, end.stderr].concat();
+    let reported = output
         .iter()
         .any(|line| line.contains("Corefile:5") && line.contains("contains no certificate in PEM"));
-    assert!(told, "{said:?}");
+    assert!(reported, "{output:?}");
 }

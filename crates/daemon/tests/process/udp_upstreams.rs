@@ -1,4 +1,4 @@
-//! Upstreams over UDP: nothing that can be guessed, and nothing believed that was not asked.
+//! Upstreams over UDP: unpredictable ports and IDs, spoofed responses, truncation.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -10,24 +10,23 @@ use testkit::{RecordType, ResponseCode};
 use crate::fixture::{DaemonProcess, upstream};
 use crate::responses::{code, data};
 
-/// Questions whose ports and IDs are looked at.
+/// Queries whose ports and IDs are examined.
 const SAMPLE: usize = 200;
-/// Values out of so many that may repeat by chance: ports come from 28,232, IDs from 65,536, so that one repeats at
-/// most now and then.
+/// Values of the sample that may repeat by chance: there are 28,232 ports and 65,536 IDs.
 const BY_CHANCE: usize = 8;
 
 #[test]
-fn every_question_has_a_fresh_port_and_a_fresh_id() {
+fn every_query_has_a_new_port_and_a_new_id() {
     let upstream = upstream();
     let daemon = DaemonProcess::forwarding_to(&upstream, "prefer_udp");
     for number in 0..SAMPLE {
         daemon.query(&format!("ok-{number}.example."));
     }
-    let questions = upstream.queries();
-    assert_eq!(questions.len(), SAMPLE);
-    assert!(questions.iter().all(|question| question.transport == Transport::Udp));
-    let ids: Vec<u16> = questions.iter().map(|question| question.message.metadata.id).collect();
-    let ports: Vec<u16> = questions.iter().map(|question| question.peer.port()).collect();
+    let queries = upstream.queries();
+    assert_eq!(queries.len(), SAMPLE);
+    assert!(queries.iter().all(|query| query.transport == Transport::Udp));
+    let ids: Vec<u16> = queries.iter().map(|query| query.message.metadata.id).collect();
+    let ports: Vec<u16> = queries.iter().map(|query| query.peer.port()).collect();
     for values in [ids, ports] {
         let distinct: HashSet<u16> = values.iter().copied().collect();
         assert!(distinct.len() >= SAMPLE - BY_CHANCE, "{} distinct", distinct.len());
@@ -40,22 +39,22 @@ fn every_question_has_a_fresh_port_and_a_fresh_id() {
 }
 
 #[test]
-fn false_answers_are_passed_over_and_the_right_one_is_taken() {
+fn spoofed_responses_are_ignored_and_the_right_one_is_used() {
     let upstream = upstream();
     let daemon = DaemonProcess::forwarding_to(&upstream, "prefer_udp");
-    let answer = daemon.query("spoof-1.example.");
-    assert_eq!(data(&answer), ["192.0.2.1"]);
-    assert!(answer.elapsed < Duration::from_secs(1), "{:?}", answer.elapsed);
+    let response = daemon.query("spoof-1.example.");
+    assert_eq!(data(&response), ["192.0.2.1"]);
+    assert!(response.elapsed < Duration::from_secs(1), "{:?}", response.elapsed);
     assert_eq!(upstream.queries().len(), 1);
     assert_eq!(daemon.metric("nodelocaldns_upstream_mismatches_total"), 2);
 }
 
 #[test]
-fn a_truncated_answer_is_fetched_by_tcp_and_kept_whole() {
+fn a_truncated_response_is_fetched_over_tcp_and_cached_whole() {
     let upstream = upstream();
     let daemon = DaemonProcess::forwarding_to(&upstream, "prefer_udp");
     assert_eq!(data(&daemon.query("tc-1.example.")), ["192.0.2.1"]);
-    let transports: Vec<Transport> = upstream.queries().iter().map(|question| question.transport).collect();
+    let transports: Vec<Transport> = upstream.queries().iter().map(|query| query.transport).collect();
     assert_eq!(transports, [Transport::Udp, Transport::Tcp]);
 
     let cut = daemon.query("big-400-1.example.");
@@ -68,17 +67,17 @@ fn a_truncated_answer_is_fetched_by_tcp_and_kept_whole() {
 }
 
 #[test]
-fn questions_travel_as_the_client_came() {
+fn the_upstream_transport_is_that_of_the_client() {
     let upstream = upstream();
     let daemon = DaemonProcess::forwarding_to(&upstream, "expire 10s");
     daemon.query("ok-udp.example.");
     daemon.query_with("ok-tcp.example.", &QueryOptions::tcp());
-    let transports: Vec<Transport> = upstream.queries().iter().map(|question| question.transport).collect();
+    let transports: Vec<Transport> = upstream.queries().iter().map(|query| query.transport).collect();
     assert_eq!(transports, [Transport::Udp, Transport::Tcp]);
 }
 
 #[test]
-fn what_the_upstream_says_is_told() {
+fn response_codes_of_the_upstream_are_relayed() {
     let upstream = upstream();
     let daemon = DaemonProcess::forwarding_to(&upstream, "prefer_udp");
     for (name, wanted, authorities) in [
@@ -87,9 +86,9 @@ fn what_the_upstream_says_is_told() {
         ("servfail-1.example.", ResponseCode::ServFail, 0),
         ("refused-1.example.", ResponseCode::Refused, 0),
     ] {
-        let answer = daemon.query(name);
-        assert_eq!((code(&answer), answer.message.authorities.len()), (wanted, authorities), "{name}");
-        assert!(data(&answer).is_empty());
+        let response = daemon.query(name);
+        assert_eq!((code(&response), response.message.authorities.len()), (wanted, authorities), "{name}");
+        assert!(data(&response).is_empty());
     }
     let aaaa = daemon.client().query("ok-1.example.", RecordType::AAAA, &QueryOptions::default()).unwrap();
     assert_eq!(data(&aaaa), ["2001:db8::1"]);

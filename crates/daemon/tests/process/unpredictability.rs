@@ -1,44 +1,30 @@
-//! IDs and source ports of questions over UDP leave nothing to guess (RFC 5452 section 9.2).
+//! Unpredictability of IDs and source ports over UDP (RFC 5452 section 9.2).
 //!
-//! Each bound is one that chance oversteps less than once in a hundred thousand runs.
+//! Random values exceed each bound less than once in a hundred thousand runs.
 
 use std::collections::HashSet;
-use std::net::{Ipv4Addr, UdpSocket};
 
-use testkit::RecordType;
 use testkit::client::QueryOptions;
 use testkit::upstream::Transport;
 
-use crate::fixture::{DNS, DaemonProcess, WAIT_LIMIT, upstream};
+use crate::fixture::{DaemonProcess, WAIT_LIMIT, query_names, upstream};
 
-/// Questions that are looked at together.
+/// Queries that are examined together.
 const SAMPLE: usize = 10_000;
-/// Asked at a time.
+/// Queries in flight.
 const WINDOW: usize = 64;
-/// Bound of the correlation between one value and the next.
+/// Bound of the serial correlation.
 const CORRELATION: f64 = 0.02;
-/// Samples after which the correlation is below its bound: chance alone leaves 1/√n.
-const MOST_SAMPLES: usize = 5;
+/// Samples after which the correlation of random values, 1/√n, is below the bound.
+const MAX_SAMPLES: usize = 5;
 
-/// Asks for `count` names that nobody asked for before, and waits for all answers.
-fn ask(daemon: &DaemonProcess, from: usize, count: usize) {
-    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).unwrap();
-    socket.connect(daemon.addr(DNS)).unwrap();
-    socket.set_read_timeout(Some(WAIT_LIMIT)).unwrap();
-    let (mut sent, mut answered) = (0, 0);
-    while answered < count {
-        while sent < count && sent - answered < WINDOW {
-            let name = format!("ok-{}.example.", from + sent);
-            let query = QueryOptions::default().message(1, &name, RecordType::A).unwrap();
-            socket.send(&query.to_vec().unwrap()).unwrap();
-            sent += 1;
-        }
-        socket.recv(&mut [0; 512]).unwrap();
-        answered += 1;
-    }
+/// Queries `count` names that are not cached.
+fn query_new_names(daemon: &DaemonProcess, from: usize, count: usize) {
+    let names: Vec<String> = (from..from + count).map(|number| format!("ok-{number}.example.")).collect();
+    query_names(&daemon.udp_socket(WAIT_LIMIT), &names, WINDOW, &QueryOptions::default());
 }
 
-/// χ² over `buckets` of equal size for values that lie in 0 to `range`.
+/// χ² over `buckets` of equal size, for values from 0 to `range`.
 fn chi_square(values: impl Iterator<Item = usize> + Clone, range: usize, buckets: usize) -> f64 {
     let expected = values.clone().count() as f64 / buckets as f64;
     let mut counts = vec![0_u32; buckets];
@@ -46,7 +32,7 @@ fn chi_square(values: impl Iterator<Item = usize> + Clone, range: usize, buckets
     counts.iter().map(|count| (f64::from(*count) - expected).powi(2) / expected).sum()
 }
 
-/// The bound of [`chi_square`]: its mean and six times its deviation.
+/// Bound of [`chi_square`]: its mean plus six standard deviations.
 fn bound(buckets: usize) -> f64 {
     let freedom = (buckets - 1) as f64;
     freedom + 6.0 * (2.0 * freedom).sqrt()
@@ -61,17 +47,17 @@ fn serial_correlation(values: &[u16]) -> f64 {
 }
 
 #[test]
-fn ids_and_ports_of_ten_thousand_questions_are_chance() {
+fn ids_and_ports_of_ten_thousand_queries_are_random() {
     let upstream = upstream();
     let daemon = DaemonProcess::forwarding_to(&upstream, "prefer_udp");
     let (mut ids, mut ports) = (Vec::new(), Vec::new());
-    for sample in 0..MOST_SAMPLES {
-        ask(&daemon, sample * SAMPLE, SAMPLE);
-        let mut questions = upstream.queries();
-        questions.retain(|question| question.transport == Transport::Udp);
-        ids = questions.iter().map(|question| question.message.metadata.id).collect();
-        ports = questions.iter().map(|question| question.peer.port()).collect();
-        // On a busy machine a few are asked again early.
+    for sample in 0..MAX_SAMPLES {
+        query_new_names(&daemon, sample * SAMPLE, SAMPLE);
+        let mut queries = upstream.queries();
+        queries.retain(|query| query.transport == Transport::Udp);
+        ids = queries.iter().map(|query| query.message.metadata.id).collect();
+        ports = queries.iter().map(|query| query.peer.port()).collect();
+        // On a busy machine a few are retried.
         assert!(ids.len() >= (sample + 1) * SAMPLE, "{} by UDP", ids.len());
         let pairs: HashSet<(u16, u16)> = ids.iter().copied().zip(ports.iter().copied()).collect();
         assert!(pairs.len() + 4 >= ids.len(), "{} of {} are distinct", pairs.len(), ids.len());
