@@ -1,9 +1,10 @@
-#![expect(clippy::unwrap_used, reason = "a test ends where it fails")]
-//! The programs `cluster-zone` and `ask`, against each other.
+#![expect(clippy::unwrap_used, reason = "a test that meets the unexpected fails")]
+//! The programs `cluster-zone` and `ask`.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Output, Stdio};
 
+/// A running `cluster-zone` and its address.
 struct Zone(Child, String);
 
 impl Zone {
@@ -32,14 +33,14 @@ impl Drop for Zone {
 }
 
 #[test]
-fn a_service_is_found_from_another_namespace_by_its_longer_name() {
+fn service_is_found_from_another_namespace_by_its_qualified_name() {
     let zone = Zone::start();
     let found = zone.ask(&["--namespace", "dev", "myweb-svc.default", "A", "MX"]);
     let text = String::from_utf8(found.stdout).unwrap();
     assert!(found.status.success(), "{text}");
-    let tried: Vec<&str> = text.lines().filter(|line| !line.starts_with(' ')).collect();
+    let names: Vec<&str> = text.lines().filter(|line| !line.starts_with(' ')).collect();
     assert_eq!(
-        tried,
+        names,
         [
             "myweb-svc.default.dev.svc.cluster.local. A",
             "myweb-svc.default.svc.cluster.local. A",
@@ -54,7 +55,7 @@ fn a_service_is_found_from_another_namespace_by_its_longer_name() {
 }
 
 #[test]
-fn a_name_that_nobody_has_is_a_failure() {
+fn missing_name_or_invalid_type_fails() {
     let zone = Zone::start();
     assert!(!zone.ask(&["--tcp", "myweb-svc.dev"]).status.success());
     assert!(!zone.ask(&["myweb-svc", "NONSENSE"]).status.success());

@@ -1,4 +1,4 @@
-//! Serves the built-in cluster zone over UDP and TCP until it is killed.
+//! Serves the cluster zone over UDP and TCP until killed.
 #![forbid(unsafe_code)]
 
 use std::io::{self, Write};
@@ -7,11 +7,11 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-/// Serve the names of a small cluster as CoreDNS would
+/// Serve the DNS names of a small cluster as CoreDNS does
 #[derive(Debug, Parser)]
 #[command(name = "cluster-zone")]
 struct Arguments {
-    /// Where to listen, e.g. 127.0.0.1:5300; port 0 takes a free one
+    /// Listening address, e.g. 127.0.0.1:5300; port 0 takes a free one
     address: SocketAddr,
 }
 
@@ -20,7 +20,7 @@ fn main() -> ExitCode {
     match serve(address) {
         Ok(never) => match never {},
         Err(error) => {
-            // Nothing can be done about a closed stderr.
+            // Stderr may be closed; the exit code tells.
             drop(writeln!(io::stderr(), "cluster-zone: {address}: {error}"));
             ExitCode::FAILURE
         }

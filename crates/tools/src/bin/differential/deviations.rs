@@ -1,19 +1,19 @@
-//! The differences that are meant, each with its reason. A difference that is not in this table is a defect.
+//! The intended differences, each with its reason. Any other difference is a defect.
 
-/// A difference between an answer of ours and the upstream's own.
+/// A difference between our response and the upstream's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Deviation {
     RecursionAvailable,
     OwnOpt,
     UpstreamOptions,
-    OwnError,
+    OwnExtendedError,
     UniformTtl,
-    LeastTtl,
-    GreatestTtl,
+    MinTtl,
+    MaxTtl,
     FixedTtl,
     Age,
     DatagramLimit,
-    FitsShortened,
+    FitsCompressed,
     Fuller,
     Sparser,
     Case,
@@ -23,82 +23,82 @@ pub(crate) enum Deviation {
 #[derive(Debug)]
 pub(crate) struct Listed {
     pub(crate) deviation: Deviation,
-    /// What is different.
-    pub(crate) what: &'static str,
-    /// Why it is meant.
-    pub(crate) why: &'static str,
+    /// The difference.
+    pub(crate) difference: &'static str,
+    /// Its reason.
+    pub(crate) reason: &'static str,
 }
 
-const fn listed(deviation: Deviation, what: &'static str, why: &'static str) -> Listed {
-    Listed { deviation, what, why }
+const fn listed(deviation: Deviation, difference: &'static str, reason: &'static str) -> Listed {
+    Listed { deviation, difference, reason }
 }
 
-/// The table, in the order in which a run reports it.
+/// The table, in the order of the report.
 pub(crate) const LISTED: [Listed; 14] = [
     listed(
         Deviation::RecursionAvailable,
-        "RA is set where the upstream left it clear",
-        "we offer recursion whoever answers in the end (RFC 1035 section 4.1.1)",
+        "RA is set, the upstream has it clear",
+        "recursion is available from us, whichever upstream responds (RFC 1035 section 4.1.1)",
     ),
     listed(
         Deviation::OwnOpt,
-        "OPT says 1232 octets where the upstream says something else or has none",
-        "OPT is hop by hop and ours says what we take (RFC 6891 sections 6.1.1 and 6.2.3, RFC 9715 section 3.1)",
+        "OPT has 1232 octets, the upstream another size or no OPT",
+        "OPT is hop by hop, and ours has our payload size (RFC 6891 sections 6.1.1 and 6.2.3, RFC 9715 section 3.1)",
     ),
     listed(
         Deviation::UpstreamOptions,
-        "the upstream's options are not passed on",
+        "the upstream's options are not relayed",
         "options are hop by hop (RFC 6891 section 6.1.1)",
     ),
     listed(
-        Deviation::OwnError,
-        "SERVFAIL carries an extended error of ours",
-        "who asks with OPT may know why (RFC 8914 section 2)",
+        Deviation::OwnExtendedError,
+        "SERVFAIL has an EDE of ours",
+        "clients with OPT learn the reason (RFC 8914 section 2)",
     ),
     listed(
         Deviation::UniformTtl,
-        "all records have the smallest TTL of the message",
-        "CoreDNS's cache keeps messages, each as long as its shortest record",
+        "all records have the minimum TTL of the message",
+        "CoreDNS's cache stores messages, each for the minimum TTL of its records",
     ),
-    listed(Deviation::LeastTtl, "a TTL below 5 s is 5 s", "CoreDNS's cache: least TTL of both stores"),
+    listed(Deviation::MinTtl, "a TTL below 5 s is 5 s", "CoreDNS's cache: minimum TTL of both stores"),
     listed(
-        Deviation::GreatestTtl,
-        "a TTL above 3600 s, or 1800 s for a denial, is that",
-        "CoreDNS's cache: greatest TTL of each store",
+        Deviation::MaxTtl,
+        "a TTL above 3600 s, or 1800 s for a denial, is capped",
+        "CoreDNS's cache: maximum TTL of each store",
     ),
     listed(
         Deviation::FixedTtl,
-        "a referral, or a failure that has records, has 5 s",
-        "CoreDNS's cache: a fixed life for what has neither answer nor SOA, and `servfail`",
+        "the TTL of a referral, or of a failure with records, is 5 s",
+        "CoreDNS's cache: a fixed TTL without answer and SOA, and `servfail`",
     ),
     listed(
         Deviation::Age,
-        "TTLs are lower by the seconds the answer has been kept",
-        "RFC 1034 section 4.3.1 step 4: a cache counts them down; an authoritative upstream does not",
+        "TTLs are reduced by the age of the entry",
+        "RFC 1034 section 4.3.1 step 4: a cache reduces TTLs; an authoritative upstream does not",
     ),
     listed(
         Deviation::DatagramLimit,
-        "cut at 1232 octets for a client that would take more",
-        "no fragments on any link (RFC 9715 section 3.1)",
+        "truncated at 1232 octets for a client with a larger payload size",
+        "no fragmentation on any link (RFC 9715 section 3.1)",
     ),
     listed(
-        Deviation::FitsShortened,
-        "whole where the upstream cut its datagram",
-        "it compares letters when it compresses names, for us they are equal in either case (RFC 4343 section 3)",
+        Deviation::FitsCompressed,
+        "whole, the upstream's datagram is truncated",
+        "name compression of the upstream is case-sensitive, ours is not (RFC 4343 section 3)",
     ),
     listed(
         Deviation::Fuller,
-        "cut as the upstream's, with more records left",
-        "clients that do not repeat over TCP get as many whole records as fit (RFC 2181 section 9)",
+        "truncated as the upstream's, with more records",
+        "clients that do not retry over TCP get as many whole records as fit (RFC 2181 section 9)",
     ),
     listed(
         Deviation::Sparser,
-        "cut where the upstream cut later or not at all, of answers with CNAME, NS, SOA, PTR or MX",
-        "names in RDATA keep their letters, so none points into the question, whose letters are the client's",
+        "truncated earlier than the upstream's, with CNAME, NS, SOA, PTR or MX records",
+        "names in RDATA keep their case, so none is a pointer to QNAME, which has the client's case",
     ),
     listed(
         Deviation::Case,
-        "letters of a name in another case, if the question has capitals",
-        "answers are kept as first asked for, and a name may point to an equal one (RFC 4343 section 4.1)",
+        "a name has another case, if QNAME has capitals",
+        "entries have the case of the first query, and a name may be a pointer to an equal one (RFC 4343 section 4.1)",
     ),
 ];

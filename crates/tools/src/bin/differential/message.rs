@@ -1,27 +1,27 @@
-//! A DNS message taken apart without loss and without the code under test: every octet of it is compared.
-//! Compressed names are written out, as two servers compress differently.
+//! Parser of DNS messages, independent of the code under test and without loss, so that every octet is
+//! compared. Names are decompressed, as servers compress differently.
 
-/// Compression pointers that one name may follow: each must lead further to the front, so this is generous.
+/// Maximum number of compression pointers in one name.
 const MAX_POINTERS: usize = 127;
 /// The type number of OPT.
 pub(crate) const OPT: u16 = 41;
-/// DO among the flags of OPT (RFC 3225 section 3).
+/// DO in the flags of OPT (RFC 3225 section 3).
 pub(crate) const DNSSEC_OK: u16 = 0x8000;
 
 /// A message.
 #[derive(Debug)]
 pub(crate) struct Message {
-    /// The third and fourth octet of the header.
+    /// Third and fourth octet of the header.
     pub(crate) flags: u16,
-    /// The response code with the upper bits that OPT carries.
+    /// Response code with the upper bits from OPT.
     pub(crate) rcode: u16,
     /// The question section as sent.
     pub(crate) question: Vec<u8>,
     /// Answer, authority and additional section, without OPT.
     pub(crate) sections: [Vec<Record>; 3],
-    /// What OPT says.
+    /// OPT.
     pub(crate) opt: Option<Opt>,
-    /// Octets of the message.
+    /// Length of the message in octets.
     pub(crate) len: usize,
 }
 
@@ -39,24 +39,24 @@ pub(crate) mod flag {
     pub(crate) const RCODE: u16 = 0x000f;
 }
 
-/// A record. Two are equal when they say the same; the TTL is compared apart.
+/// A record; the TTL is compared separately.
 #[derive(Clone, Debug)]
 pub(crate) struct Record {
     pub(crate) ttl: u32,
-    /// What it says, octet by octet.
-    pub(crate) exact: Says,
-    /// The same with all names in lower case.
-    pub(crate) folded: Says,
+    /// The content with the case of names.
+    pub(crate) exact: RecordContent,
+    /// The content with all names in lower case.
+    pub(crate) folded: RecordContent,
 }
 
-/// All of a record but its TTL, in the order in which records are compared.
+/// A record without its TTL, in the order of comparison.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Says {
-    /// In wire form, not compressed.
+pub(crate) struct RecordContent {
+    /// Uncompressed, in wire form.
     pub(crate) owner: Vec<u8>,
     pub(crate) rtype: u16,
     pub(crate) class: u16,
-    /// Names in it are not compressed.
+    /// With uncompressed names.
     pub(crate) rdata: Vec<u8>,
 }
 
@@ -65,15 +65,15 @@ pub(crate) struct Says {
 pub(crate) struct Opt {
     pub(crate) udp_size: u16,
     pub(crate) version: u8,
-    /// DO and the fifteen flags that are reserved.
+    /// DO and 15 reserved flags.
     pub(crate) flags: u16,
-    /// Each option's code and octets.
+    /// Code and data of each option.
     pub(crate) options: Vec<(u16, Vec<u8>)>,
 }
 
 impl Message {
-    /// Takes a message apart; what is wrong with it otherwise.
-    pub(crate) fn read(packet: &[u8]) -> Result<Self, &'static str> {
+    /// Parses a message.
+    pub(crate) fn parse(packet: &[u8]) -> Result<Self, &'static str> {
         let mut reader = Reader { packet, at: 0 };
         let _id = reader.u16()?;
         let flags = reader.u16()?;
@@ -91,13 +91,13 @@ impl Message {
                 let record = reader.record()?;
                 if record.exact.rtype != OPT {
                     section.push(record);
-                } else if opt.replace(Opt::of(&record)?).is_some() {
+                } else if opt.replace(Opt::parse(&record)?).is_some() {
                     return Err("two OPT records");
                 }
             }
         }
         if reader.at != packet.len() {
-            return Err("octets behind the last record");
+            return Err("octets after the last record");
         }
         let upper = opt.as_ref().map_or(0, |(_, upper)| *upper);
         let rcode = upper << 4 | flags & flag::RCODE;
@@ -114,15 +114,15 @@ impl Message {
 }
 
 impl Record {
-    /// Octets it takes in a message when nothing is compressed.
+    /// Its length without compression, in octets.
     pub(crate) fn len(&self) -> usize {
         self.exact.owner.len() + 10 + self.exact.rdata.len()
     }
 }
 
 impl Opt {
-    /// Reads the record, and the upper bits of the response code.
-    fn of(record: &Record) -> Result<(Self, u16), &'static str> {
+    /// Parses the record; returns the upper bits of the response code too.
+    fn parse(record: &Record) -> Result<(Self, u16), &'static str> {
         let [upper, version, high, low] = record.ttl.to_be_bytes();
         let mut reader = Reader { packet: &record.exact.rdata, at: 0 };
         let mut options = Vec::new();
@@ -142,7 +142,7 @@ struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     fn take(&mut self, count: usize) -> Result<&'a [u8], &'static str> {
-        let octets = self.packet.get(self.at..self.at + count).ok_or("it ends too early")?;
+        let octets = self.packet.get(self.at..self.at + count).ok_or("unexpected end")?;
         self.at += count;
         Ok(octets)
     }
@@ -159,22 +159,22 @@ impl<'a> Reader<'a> {
         let (exact, folded) = self.rdata(layout(rtype), end)?;
         Ok(Record {
             ttl,
-            folded: Says { owner: owner.to_ascii_lowercase(), rtype, class, rdata: folded },
-            exact: Says { owner, rtype, class, rdata: exact },
+            folded: RecordContent { owner: owner.to_ascii_lowercase(), rtype, class, rdata: folded },
+            exact: RecordContent { owner, rtype, class, rdata: exact },
         })
     }
 
-    /// RDATA up to `end` as it is, and with its names in lower case.
-    fn rdata(&mut self, layout: &[Part], end: usize) -> Result<(Vec<u8>, Vec<u8>), &'static str> {
+    /// RDATA up to `end`, with the case of its names and in lower case.
+    fn rdata(&mut self, layout: &[Field], end: usize) -> Result<(Vec<u8>, Vec<u8>), &'static str> {
         let (mut exact, mut folded) = (Vec::new(), Vec::new());
-        for part in layout {
-            let octets = match part {
-                Part::Octets(count) => self.take(*count)?.to_vec(),
-                Part::Text => {
+        for field in layout {
+            let octets = match field {
+                Field::Octets(count) => self.take(*count)?.to_vec(),
+                Field::Text => {
                     let length = self.packet.get(self.at).copied().unwrap_or_default();
                     self.take(usize::from(length) + 1)?.to_vec()
                 }
-                Part::Name => {
+                Field::Name => {
                     let name = self.name()?;
                     folded.extend(name.to_ascii_lowercase());
                     exact.extend(name);
@@ -184,17 +184,17 @@ impl<'a> Reader<'a> {
             folded.extend(&octets);
             exact.extend(octets);
         }
-        let rest = self.take(end.checked_sub(self.at).ok_or("a name leaves its RDATA")?)?;
+        let rest = self.take(end.checked_sub(self.at).ok_or("a name exceeds its RDATA")?)?;
         exact.extend(rest);
         folded.extend(rest);
         Ok((exact, folded))
     }
 
-    /// A name in wire form. No length octet is a letter, so that folding the whole folds the labels.
+    /// A name in wire form. No length octet is a letter, so the whole can be converted to lower case.
     fn name(&mut self) -> Result<Vec<u8>, &'static str> {
         let mut name = Vec::new();
         let mut pointers = 0;
-        let mut behind = None;
+        let mut end = None;
         loop {
             let octets = self.take(1)?;
             match octets.first().copied().unwrap_or_default() {
@@ -205,33 +205,33 @@ impl<'a> Reader<'a> {
                 }
                 high @ 0xc0.. => {
                     let low = self.take(1)?.first().copied().unwrap_or_default();
-                    behind.get_or_insert(self.at);
+                    end.get_or_insert(self.at);
                     self.at = usize::from(u16::from_be_bytes([high & 0x3f, low]));
                     pointers += 1;
                     if pointers > MAX_POINTERS {
-                        return Err("a name that never ends");
+                        return Err("too many compression pointers");
                     }
                 }
-                _ => return Err("a label of unknown kind"),
+                _ => return Err("an unknown label type"),
             }
         }
         name.push(0);
-        self.at = behind.unwrap_or(self.at);
+        self.at = end.unwrap_or(self.at);
         Ok(name)
     }
 }
 
-/// A part of RDATA that matters here.
-enum Part {
+/// A field of RDATA.
+enum Field {
     Octets(usize),
     /// A character string.
     Text,
     Name,
 }
 
-/// The beginning of a type's RDATA up to its last name. Types without one are compared as they are.
-fn layout(rtype: u16) -> &'static [Part] {
-    use Part::{Name, Octets, Text};
+/// The fields of a type's RDATA up to its last name; empty for types without names.
+fn layout(rtype: u16) -> &'static [Field] {
+    use Field::{Name, Octets, Text};
     match rtype {
         2 | 5 | 12 | 39 | 47 => &[Name],            // NS, CNAME, PTR, DNAME, NSEC
         6 | 17 => &[Name, Name],                    // SOA, RP

@@ -1,15 +1,15 @@
-//! What is asked: every name of the world for what it has and for what it has not, names beside and below them, and
-//! the cluster's names with what a search list makes of others.
+//! The questions: every name of the zones with existing and missing types, names next to and below
+//! them, and the cluster's names with the candidates of a search list.
 
 use std::collections::BTreeSet;
 
 use testkit::RecordType;
 use testkit::cluster_zone::table::SERVICES;
 
-use crate::dice::Dice;
-use crate::world::Zone;
+use crate::rng::Rng;
+use crate::zones::Zone;
 
-/// Types that anybody may ask for, whether there are such records or not.
+/// Types to query, with or without records.
 const TYPES: [&str; 22] = [
     "A",
     "AAAA",
@@ -35,8 +35,8 @@ const TYPES: [&str; 22] = [
     "TYPE65534",
 ];
 
-/// Names of which there is no host, below names that are there.
-const STRANGE: [&str; 44] = [
+/// Names that are not hosts: missing names, wildcards, delegations, unusual labels.
+const EDGE_CASES: [&str; 44] = [
     ".",
     "example.",
     "no-such-domain.",
@@ -86,15 +86,15 @@ const STRANGE: [&str; 44] = [
 /// A name and a type.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Question {
-    /// In presentation form, absolute.
+    /// Absolute, in presentation form.
     pub(crate) name: String,
     pub(crate) rtype: u16,
 }
 
-/// `count` questions, each another one, in an order that `dice` chose.
-pub(crate) fn questions(zones: &[Zone], count: usize, dice: &mut Dice) -> Vec<Question> {
+/// `count` distinct questions in random order.
+pub(crate) fn questions(zones: &[Zone], count: usize, rng: &mut Rng) -> Vec<Question> {
     let mut questions: BTreeSet<Question> = BTreeSet::new();
-    let mut names: Vec<String> = STRANGE.map(str::to_owned).into();
+    let mut names: Vec<String> = EDGE_CASES.map(str::to_owned).into();
     names.extend(cluster_names());
     for name in &names {
         questions.extend(["A", "AAAA", "SRV", "PTR"].into_iter().filter_map(|rtype| question(name, rtype)));
@@ -104,26 +104,26 @@ pub(crate) fn questions(zones: &[Zone], count: usize, dice: &mut Dice) -> Vec<Qu
         names.push(owner.clone());
     }
     while questions.len() < count {
-        let Some(name) = dice.one(&names).cloned() else { break };
-        let name = match dice.below(12) {
-            0 => format!("{:x}.{name}", dice.next() & 0xffff),
+        let Some(name) = rng.choose(&names).cloned() else { break };
+        let name = match rng.below(12) {
+            0 => format!("{:x}.{name}", rng.next() & 0xffff),
             1 => format!("{}wild.shop.example.", name.trim_start_matches('.')),
             _ => name,
         };
-        questions.extend(dice.one(&TYPES).and_then(|rtype| question(&name, rtype)));
+        questions.extend(rng.choose(&TYPES).and_then(|rtype| question(&name, rtype)));
     }
     let mut questions: Vec<Question> = questions.into_iter().collect();
-    dice.shuffle(&mut questions);
+    rng.shuffle(&mut questions);
     questions.truncate(count);
     questions
 }
 
 fn question(name: &str, rtype: &str) -> Option<Question> {
-    // Names grow in front; what grows too long is no name.
+    // Prefixes may make a name too long.
     (name.len() < 250).then(|| Some(Question { name: name.to_owned(), rtype: number(rtype)? })).flatten()
 }
 
-/// The number of a type, by its mnemonic or as RFC 3597 section 5 has it.
+/// The number of a type, from its mnemonic or RFC 3597 form.
 fn number(rtype: &str) -> Option<u16> {
     match rtype {
         "RP" => Some(17),
@@ -136,7 +136,7 @@ fn number(rtype: &str) -> Option<u16> {
     }
 }
 
-/// Services, their ports, and what the search list of a pod asks for first.
+/// Services, their ports, and the first candidates of a pod's search list.
 fn cluster_names() -> Vec<String> {
     let mut names = Vec::new();
     for service in SERVICES {
@@ -161,23 +161,23 @@ fn cluster_names() -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::world::zones;
+    use crate::zones::zones;
 
     #[test]
-    fn every_type_of_the_world_has_a_number() {
-        let mut dice = Dice::new(1);
-        let zones = zones(&mut dice);
+    fn every_type_of_the_zones_has_a_number() {
+        let mut rng = Rng::new(1);
+        let zones = zones(&mut rng);
         let types = zones.iter().flat_map(|zone| &zone.owners).flat_map(|(_, types)| types).chain(&TYPES);
         let unknown: Vec<_> = types.filter(|rtype| number(rtype).is_none()).collect();
         assert!(unknown.is_empty(), "{unknown:?}");
     }
 
     #[test]
-    fn questions_are_as_many_as_wanted_and_the_same_every_time() {
+    fn questions_have_the_requested_count_and_are_deterministic() {
         let draw = || {
-            let mut dice = Dice::new(1);
-            let zones = zones(&mut dice);
-            questions(&zones, 2400, &mut dice)
+            let mut rng = Rng::new(1);
+            let zones = zones(&mut rng);
+            questions(&zones, 2400, &mut rng)
         };
         assert_eq!(draw().len(), 2400);
         assert!(draw() == draw());

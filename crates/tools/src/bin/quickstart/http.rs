@@ -1,21 +1,21 @@
-//! Just enough HTTP to read a page.
+//! A minimal HTTP client.
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
-/// No page takes longer.
+/// Timeout of each read and write.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What a server sent.
+/// An HTTP response.
 pub(crate) struct Page {
-    /// The status code.
+    /// Status code.
     pub(crate) status: u16,
-    /// What follows the head.
+    /// Body.
     pub(crate) body: String,
 }
 
-/// Gets a page. HTTP/1.0 keeps the server from sending it in chunks.
+/// Sends a GET request; HTTP/1.0, so that the body is not chunked.
 pub(crate) fn get(host: &str, port: u16, path: &str) -> io::Result<Page> {
     let mut stream = TcpStream::connect((host, port))?;
     stream.set_read_timeout(Some(TIMEOUT))?;

@@ -1,18 +1,20 @@
-//! Shows the daemon at work in a network namespace of its own: makes the cluster's DNS Service and serves a small
-//! zone there, starts the daemon beside it with kubespray's arguments, asks as pods do, checks every answer, shows
-//! what moved, and ends the daemon. `scripts/quickstart` builds everything and makes the namespace.
+//! Demonstrates the daemon in a network namespace of its own: creates the cluster's DNS Service with
+//! a small cluster zone, starts the daemon with kubespray's arguments, sends queries as pods do,
+//! checks and prints every response, prints the changed metrics, and stops the daemon.
+//! `scripts/quickstart` builds everything and creates the namespace.
 #![forbid(unsafe_code)]
 
-mod dialogue;
 mod http;
-mod kernel;
+mod link;
 mod metrics;
 mod process;
-mod scenes;
+mod queries;
+mod report;
+mod session;
+mod setup;
 
 use std::error::Error;
 use std::io::{self, Write};
-use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -22,203 +24,172 @@ use linux::link::{Link, LinkConfig, LinkError, LinkKindPreference};
 use testkit::upstream::{Transport, Upstream};
 use tokio::signal::unix::{SignalKind, signal};
 
-use dialogue::Dialogue;
 use process::Daemon;
+use report::Report;
+use session::Session;
+use setup::{LINK, LOCAL, SERVICE, SERVICE_LINK, TIMEOUT};
 
-/// The address of the Service named coredns, where kubespray puts it.
-const SERVICE: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 233, 0, 3));
-/// The link that carries the addresses of Services, under the name kube-proxy gives it in IPVS mode.
-const SERVICE_LINK: &str = "kube-ipvs0";
-/// The daemon's link.
-const LINK: &str = "nodelocaldns";
-/// The daemon's address.
-const LOCAL: &str = "169.254.25.10";
-/// How long the daemon may take to be ready, and to end.
-const PATIENCE: Duration = Duration::from_secs(15);
-
-/// Show the daemon at work; scripts/quickstart starts this in a network namespace of its own
+/// Demonstrate the daemon; scripts/quickstart runs this in a network namespace of its own
 #[derive(Debug, Parser)]
 #[command(name = "quickstart")]
 struct Arguments {
-    /// The program nodelocaldns
+    /// Path of nodelocaldns
     #[arg(long)]
     daemon: PathBuf,
-    /// Go on serving after the demonstration, until interrupted
+    /// Keep serving after the demonstration, until interrupted
     #[arg(long)]
     keep: bool,
-    /// The network namespace belongs to a user namespace; nsenter has to enter both
+    /// The network namespace belongs to a user namespace, which nsenter must enter too
     #[arg(long)]
     user_namespace: bool,
 }
 
-/// What the command prints to, and what it makes of what it sees.
-struct Stage {
-    out: io::Stdout,
-    passed: usize,
-    failed: usize,
-}
-
-impl Stage {
-    fn say(&mut self, line: impl std::fmt::Display) -> io::Result<()> {
-        writeln!(self.out, "{line}")
-    }
-
-    fn head(&mut self, line: impl std::fmt::Display) -> io::Result<()> {
-        writeln!(self.out, "\n=== {line}")
-    }
-
-    /// Counts an expectation, and names it if it does not hold.
-    fn check(&mut self, holds: bool, expected: impl std::fmt::Display) -> io::Result<()> {
-        if holds {
-            self.passed += 1;
-            return Ok(());
-        }
-        self.failed += 1;
-        self.say(format_args!("  WRONG, expected {expected}"))
-    }
-}
-
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let mut stage = Stage { out: io::stdout(), passed: 0, failed: 0 };
-    let shown = show(&arguments, &mut stage);
-    let closing = match &shown {
-        Ok(()) => {
-            writeln!(stage.out, "\nquickstart: {} checks passed, {} failed", stage.passed, stage.failed)
-        }
+    let mut report = Report::new();
+    let result = demonstrate(&arguments, &mut report);
+    let Report { mut out, passed, failed } = report;
+    let printed = match &result {
+        Ok(()) => writeln!(out, "\nquickstart: {passed} checks passed, {failed} failed"),
         Err(error) => writeln!(io::stderr(), "quickstart: {error}"),
     };
-    if shown.is_ok() && closing.is_ok() && stage.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if result.is_ok() && printed.is_ok() && failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-fn show(arguments: &Arguments, stage: &mut Stage) -> Result<(), Box<dyn Error>> {
-    if kernel::is_up("lo")? {
-        return Err("this network namespace is in use; start me with scripts/quickstart".into());
+fn demonstrate(arguments: &Arguments, report: &mut Report) -> Result<(), Box<dyn Error>> {
+    if link::is_up("lo")? {
+        return Err("this network namespace is in use; run scripts/quickstart instead".into());
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    stage.head("A node of its own: a network namespace with the cluster's DNS Service")?;
+    report.heading("A network namespace with the cluster's DNS Service")?;
     runtime.block_on(linux::link::bring_up_loopback())?;
-    runtime.block_on(make_service_link())?;
+    runtime.block_on(create_service_link())?;
     let zone = testkit::cluster_zone::start((SERVICE, 53).into())?;
-    stage.say(format_args!("coredns.kube-system is {SERVICE}; a small cluster zone answers there"))?;
+    report.line(format_args!("Service coredns at {SERVICE}, serving a small cluster zone"))?;
 
     let mut daemon = Daemon::start(&arguments.daemon)?;
-    stage.head(format_args!("{daemon}"))?;
-    let ready = daemon.wait_until_ready(PATIENCE);
-    print_log(stage, &daemon)?;
+    report.heading(format_args!("{daemon}"))?;
+    let ready = daemon.wait_until_ready(TIMEOUT);
+    print_log(report, &daemon)?;
     ready?;
-    let played = play(stage, &zone);
-    print_log(stage, &daemon)?;
-    played?;
-    show_link(stage)?;
+    let result = run_session(report, &zone);
+    print_log(report, &daemon)?;
+    result?;
+    check_link(report)?;
     if arguments.keep {
-        tell_how_to_ask(arguments, stage)?;
-        runtime.block_on(until_interrupted(&mut daemon))?;
+        print_commands(arguments, report)?;
+        runtime.block_on(wait_for_interrupt(&mut daemon))?;
     }
-    end(stage, &mut daemon)?;
+    stop(report, &mut daemon)?;
     drop(runtime);
     Ok(())
 }
 
-/// Makes the link with the Service's address.
-async fn make_service_link() -> Result<(), LinkError> {
-    let plan = LinkConfig {
+/// Creates the link with the cluster IP of the Service.
+async fn create_service_link() -> Result<(), LinkError> {
+    let config = LinkConfig {
         name: SERVICE_LINK.to_owned(),
         kind: LinkKindPreference::Auto,
         addresses: vec![SERVICE],
     };
-    Link::ensure(plan).await.map(drop)
+    Link::ensure(config).await.map(drop)
 }
 
-fn print_log(stage: &mut Stage, daemon: &Daemon) -> io::Result<()> {
+fn print_log(report: &mut Report, daemon: &Daemon) -> io::Result<()> {
     for line in daemon.take_log() {
-        stage.say(format_args!("| {line}"))?;
+        report.line(format_args!("| {line}"))?;
     }
     Ok(())
 }
 
-/// Health, the dialogue, what moved, and what the upstream saw.
-fn play(stage: &mut Stage, zone: &Upstream) -> Result<(), Box<dyn Error>> {
+/// The health endpoint, all lookups, the upstream's queries and the changed metrics.
+fn run_session(report: &mut Report, zone: &Upstream) -> Result<(), Box<dyn Error>> {
     let health = http::get(LOCAL, 9254, "/health")?;
-    stage.say(format_args!("http://{LOCAL}:9254/health says {} {}", health.status, health.body.trim()))?;
-    stage.check(health.status == 200, "200")?;
+    let body = health.body.trim();
+    report.line(format_args!("http://{LOCAL}:9254/health: {} {body}", health.status))?;
+    report.check(health.status == 200, "200")?;
 
-    stage.head("What a pod's resolv.conf says")?;
-    stage.say(scenes::Pod::Default.stub())?;
+    report.heading("resolv.conf of a pod")?;
+    report.line(queries::Pod::Default.stub())?;
     let before = metrics::scrape()?;
-    let mut dialogue = Dialogue::new(stage, zone)?;
-    for scene in scenes::SCENES {
-        dialogue.play(scene)?;
+    let mut session = Session::new(report, zone)?;
+    for section in queries::SECTIONS {
+        session.run(section)?;
     }
-    let summary = dialogue.summary();
-    stage.head("In short")?;
-    stage.say(summary)?;
-    let asked = zone.queries();
-    let over = |transport| asked.iter().filter(|question| question.transport == transport).count();
-    stage.say(format_args!(
-        "upstream: {} questions over {} TCP connections, {} over UDP for names outside the cluster",
-        over(Transport::Tcp),
+    let summary = session.summary();
+    report.heading("Summary")?;
+    report.line(summary)?;
+    check_upstream(report, zone)?;
+
+    report.heading(format_args!(
+        "Changed metrics at http://{LOCAL}:9253/metrics (without histograms and constant labels)"
+    ))?;
+    let changes = before.changes(&metrics::scrape()?);
+    for line in &changes {
+        report.line(line)?;
+    }
+    let mut names = changes.iter();
+    let has_hits = names.any(|line| line.starts_with("coredns_cache_hits_total"));
+    report.check(has_hits, "coredns_cache_hits_total among them")?;
+    Ok(())
+}
+
+fn check_upstream(report: &mut Report, zone: &Upstream) -> io::Result<()> {
+    let queries = zone.queries();
+    let count = |transport| queries.iter().filter(|query| query.transport == transport).count();
+    report.line(format_args!(
+        "upstream: {} queries on {} TCP connections, {} over UDP for names outside the cluster",
+        count(Transport::Tcp),
         zone.connections().accepted,
-        over(Transport::Udp),
+        count(Transport::Udp),
     ))?;
-    let cluster = |name: &str| name.ends_with("cluster.local.") || name.ends_with(".arpa.");
-    let leaked =
-        asked.iter().find(|question| question.transport == Transport::Udp && cluster(&question.name));
-    stage.check(leaked.is_none(), "cluster names over TCP only")?;
+    let is_cluster = |name: &str| name.ends_with("cluster.local.") || name.ends_with(".arpa.");
+    let mut over_udp = queries.iter().filter(|query| query.transport == Transport::Udp);
+    report.check(!over_udp.any(|query| is_cluster(&query.name)), "cluster names over TCP only")
+}
 
-    stage.head(format_args!(
-        "What moved on http://{LOCAL}:9253/metrics (histograms, and labels that never differ, left out)"
-    ))?;
-    let moved = before.moved(&metrics::scrape()?);
-    for line in &moved {
-        stage.say(line)?;
+fn check_link(report: &mut Report) -> Result<(), Box<dyn Error>> {
+    report.heading("The daemon's link")?;
+    let lines = link::format(LINK)?;
+    for line in &lines {
+        report.line(line)?;
     }
-    stage.check(moved.iter().any(|line| line.starts_with("coredns_cache_hits_total")), "hits among them")?;
+    let address = format!("inet {LOCAL}/32");
+    report.check(lines.iter().any(|line| line.trim() == address), address)?;
     Ok(())
 }
 
-fn show_link(stage: &mut Stage) -> Result<(), Box<dyn Error>> {
-    stage.head("The link, as the kernel shows it")?;
-    let shown = kernel::show(LINK)?;
-    for line in &shown {
-        stage.say(line)?;
-    }
-    let carried = format!("inet {LOCAL}/32");
-    stage.check(shown.iter().any(|line| line.trim() == carried), carried)?;
-    Ok(())
-}
-
-fn tell_how_to_ask(arguments: &Arguments, stage: &mut Stage) -> io::Result<()> {
+fn print_commands(arguments: &Arguments, report: &mut Report) -> io::Result<()> {
     let users = if arguments.user_namespace { "-U --preserve-credentials " } else { "" };
     let enter = format!("nsenter -t {} {users}-n", std::process::id());
     let ask = arguments.daemon.with_file_name("ask");
-    stage.head("It goes on serving; ask it from another terminal, end it with Ctrl-C here")?;
-    stage.say(format_args!("{enter} {} myweb-svc A AAAA", ask.display()))?;
-    stage.say(format_args!("{enter} dig @{LOCAL} myweb-svc.default.svc.cluster.local"))?;
-    stage.say(format_args!("{enter} curl -s http://{LOCAL}:9253/metrics"))
+    report.heading("Still serving: send queries from another terminal, stop with Ctrl-C here")?;
+    report.line(format_args!("{enter} {} myweb-svc A AAAA", ask.display()))?;
+    report.line(format_args!("{enter} dig @{LOCAL} myweb-svc.default.svc.cluster.local"))?;
+    report.line(format_args!("{enter} curl -s http://{LOCAL}:9253/metrics"))
 }
 
-async fn until_interrupted(daemon: &mut Daemon) -> io::Result<()> {
+async fn wait_for_interrupt(daemon: &mut Daemon) -> io::Result<()> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
-    let mut glance = tokio::time::interval(Duration::from_millis(200));
+    let mut poll = tokio::time::interval(Duration::from_millis(200));
     loop {
         tokio::select! {
             _ = interrupt.recv() => return Ok(()),
             _ = terminate.recv() => return Ok(()),
-            _ = glance.tick() => if daemon.has_ended()? { return Ok(()) },
+            _ = poll.tick() => if daemon.has_exited()? { return Ok(()) },
         }
     }
 }
 
-fn end(stage: &mut Stage, daemon: &mut Daemon) -> Result<(), Box<dyn Error>> {
-    stage.head("The end, by SIGTERM unless it has ended already")?;
-    let ended = daemon.end(PATIENCE)?;
-    print_log(stage, daemon)?;
-    stage.say(format_args!("{ended}"))?;
-    stage.check(ended.code() == Some(0), "exit code 0")?;
-    let left = kernel::show(LINK)?;
-    stage.say(if left.is_empty() { "the link is gone" } else { "the link is still there" })?;
-    stage.check(left.is_empty(), "no link left behind")?;
+fn stop(report: &mut Report, daemon: &mut Daemon) -> Result<(), Box<dyn Error>> {
+    report.heading("Exit after SIGTERM")?;
+    let status = daemon.terminate(TIMEOUT)?;
+    print_log(report, daemon)?;
+    report.line(format_args!("{status}"))?;
+    report.check(status.code() == Some(0), "exit code 0")?;
+    let lines = link::format(LINK)?;
+    report.line(if lines.is_empty() { "link removed" } else { "link not removed" })?;
+    report.check(lines.is_empty(), "the link removed")?;
     Ok(())
 }

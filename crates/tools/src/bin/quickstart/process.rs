@@ -1,4 +1,4 @@
-//! The daemon as a process.
+//! The daemon's process and log.
 
 use std::fmt;
 use std::io::{self, BufRead, BufReader, Read};
@@ -12,14 +12,15 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use testkit::clock::now;
 
-use crate::{LOCAL, SERVICE, http};
+use crate::http;
+use crate::setup::{LOCAL, SERVICE};
 
-/// Between two looks at something that is awaited.
-const GLANCE: Duration = Duration::from_millis(20);
-/// Where kubelet would put the address of the Service named coredns.
+/// Interval of polling.
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
+/// The kubelet's variable for the cluster IP of the Service `coredns`.
 const SERVICE_VARIABLE: &str = "COREDNS_SERVICE_HOST";
 
-/// The running daemon and what it has said. It is killed if it is dropped before it has ended.
+/// The running daemon and its log output; dropping it kills the process.
 pub(crate) struct Daemon {
     program: PathBuf,
     arguments: Vec<String>,
@@ -29,7 +30,7 @@ pub(crate) struct Daemon {
 }
 
 impl Daemon {
-    /// Starts it with kubespray's arguments, except that the Corefile is the built-in one.
+    /// Starts it with kubespray's arguments and the built-in Corefile.
     pub(crate) fn start(program: &Path) -> io::Result<Self> {
         let arguments = ["-localip", LOCAL, "-upstreamsvc", "coredns"].map(str::to_owned).to_vec();
         let mut child = Command::new(program)
@@ -59,58 +60,58 @@ impl Daemon {
         Ok(daemon)
     }
 
-    /// What it has said since this was last asked.
+    /// The log lines since the last call.
     pub(crate) fn take_log(&self) -> Vec<String> {
         std::mem::take(&mut *self.log.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Waits until `/ready` says so.
-    pub(crate) fn wait_until_ready(&mut self, patience: Duration) -> io::Result<()> {
-        let began = now();
-        while began.elapsed() < patience {
+    /// Waits until `/ready` responds with 200.
+    pub(crate) fn wait_until_ready(&mut self, timeout: Duration) -> io::Result<()> {
+        let started = now();
+        while started.elapsed() < timeout {
             if let Some(status) = self.child.try_wait()? {
                 self.finish_log();
-                return Err(io::Error::other(format!("the daemon ended with {status}")));
+                return Err(io::Error::other(format!("the daemon exited with {status}")));
             }
             if http::get(LOCAL, 8181, "/ready").is_ok_and(|page| page.status == 200) {
                 return Ok(());
             }
-            thread::sleep(GLANCE);
+            thread::sleep(POLL_INTERVAL);
         }
-        Err(io::Error::other(format!("not ready within {} s", patience.as_secs())))
+        Err(io::Error::other(format!("not ready within {} s", timeout.as_secs())))
     }
 
-    /// Whether it has ended by itself.
-    pub(crate) fn has_ended(&mut self) -> io::Result<bool> {
+    /// Whether the process has exited.
+    pub(crate) fn has_exited(&mut self) -> io::Result<bool> {
         Ok(self.child.try_wait()?.is_some())
     }
 
-    /// Sends SIGTERM and waits for the end.
-    pub(crate) fn end(&mut self, patience: Duration) -> io::Result<ExitStatus> {
-        let began = now();
-        if !self.has_ended()? {
+    /// Sends SIGTERM and waits for the exit.
+    pub(crate) fn terminate(&mut self, timeout: Duration) -> io::Result<ExitStatus> {
+        let started = now();
+        if !self.has_exited()? {
             kill(pid(&self.child)?, Signal::SIGTERM)?;
         }
-        while began.elapsed() < patience {
+        while started.elapsed() < timeout {
             if let Some(status) = self.child.try_wait()? {
                 self.finish_log();
                 return Ok(status);
             }
-            thread::sleep(GLANCE);
+            thread::sleep(POLL_INTERVAL);
         }
-        Err(io::Error::other(format!("still running {} s after SIGTERM", patience.as_secs())))
+        Err(io::Error::other(format!("still running {} s after SIGTERM", timeout.as_secs())))
     }
 
     fn finish_log(&mut self) {
         for reader in self.readers.drain(..) {
-            // A panic in the reader has already been printed there.
+            // The reader has printed its own panic.
             drop(reader.join());
         }
     }
 }
 
 impl fmt::Display for Daemon {
-    /// The command line as one would type it.
+    /// The command line.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = self.program.file_name().unwrap_or_default();
         write!(f, "{SERVICE_VARIABLE}={SERVICE} {} {}", name.display(), self.arguments.join(" "))
@@ -119,7 +120,7 @@ impl fmt::Display for Daemon {
 
 impl Drop for Daemon {
     fn drop(&mut self) {
-        // Killing what has ended is an error of no interest.
+        // An error means that the process has exited.
         drop(self.child.kill());
         drop(self.child.wait());
         self.finish_log();

@@ -1,4 +1,4 @@
-//! What the pods ask, and what they should be told.
+//! The queries of the demonstration and their expected responses.
 
 use std::fmt;
 
@@ -6,35 +6,35 @@ use testkit::RecordType;
 use testkit::client::Stub;
 use testkit::upstream::Transport;
 
-/// Some questions under one title.
-pub(crate) struct Scene {
+/// Queries under one heading.
+pub(crate) struct Section {
     pub(crate) title: &'static str,
-    pub(crate) asks: &'static [Ask],
+    pub(crate) lookups: &'static [Lookup],
 }
 
-/// A question of a pod, and each name that is tried for it.
+/// A lookup of a pod, with each name that its stub resolver queries.
 #[derive(Clone, Copy)]
-pub(crate) struct Ask {
+pub(crate) struct Lookup {
     pub(crate) pod: Pod,
     pub(crate) transport: Transport,
     pub(crate) record_type: RecordType,
     pub(crate) name: &'static str,
-    pub(crate) tries: &'static [Expected],
+    pub(crate) expected: &'static [Expected],
 }
 
-/// What a try should bring.
+/// The expected response to one name.
 pub(crate) struct Expected {
-    /// The name that is tried, absolute.
+    /// The absolute name.
     pub(crate) name: &'static str,
-    /// The response code.
-    pub(crate) status: &'static str,
-    /// Type and data of the answers; with none, there is an SOA.
+    /// Response code.
+    pub(crate) rcode: &'static str,
+    /// Type and data of the answer records; if empty, an SOA is expected.
     pub(crate) answers: &'static [&'static str],
-    /// Where the answer comes from.
+    /// Cache hit or miss.
     pub(crate) source: Source,
 }
 
-/// Where an answer comes from.
+/// Origin of a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Source {
     /// The cache.
@@ -52,12 +52,12 @@ impl Source {
     }
 }
 
-/// A pod, by its resolv.conf.
+/// A pod and its resolv.conf.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Pod {
-    /// In the namespace default.
+    /// In namespace `default`.
     Default,
-    /// In the namespace dev, with the namespace default at the end of its search list.
+    /// In namespace `dev`, with `default` at the end of its search list.
     Dev,
 }
 
@@ -77,8 +77,8 @@ impl Pod {
 impl fmt::Display for Pod {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Default => "a pod in default",
-            Self::Dev => "a pod in dev",
+            Self::Default => "pod in namespace default",
+            Self::Dev => "pod in namespace dev",
         })
     }
 }
@@ -90,96 +90,96 @@ use Source::{Hit, Miss};
 const MYWEB: &str = "myweb-svc.default.svc.cluster.local.";
 const MYWEB_A: &[&str] = &["A 10.233.18.231"];
 
-/// The dialogue.
-pub(crate) const SCENES: &[Scene] = &[
-    Scene {
-        title: "A Service by its bare name, which the search list completes",
-        asks: &[
-            ask(Default, A, "myweb-svc", &[found(MYWEB, MYWEB_A, Miss)]),
-            ask(Default, AAAA, "myweb-svc.default.svc.cluster.local.", &[no_data(MYWEB, Miss)]),
-            ask(Default, MX, "myweb-svc.default.svc.cluster.local.", &[no_data(MYWEB, Miss)]),
+/// All queries.
+pub(crate) const SECTIONS: &[Section] = &[
+    Section {
+        title: "A Service by its short name, completed by the search list",
+        lookups: &[
+            lookup(Default, A, "myweb-svc", &[found(MYWEB, MYWEB_A, Miss)]),
+            lookup(Default, AAAA, "myweb-svc.default.svc.cluster.local.", &[no_data(MYWEB, Miss)]),
+            lookup(Default, MX, "myweb-svc.default.svc.cluster.local.", &[no_data(MYWEB, Miss)]),
         ],
     },
-    Scene {
-        title: "The same again comes from the cache, what is not there included, over UDP and TCP",
-        asks: &[
-            ask(Default, A, "myweb-svc", &[found(MYWEB, MYWEB_A, Hit)]),
-            ask(Default, AAAA, "myweb-svc.default.svc.cluster.local.", &[no_data(MYWEB, Hit)]),
-            ask(Default, MX, "myweb-svc.default.svc.cluster.local.", &[no_data(MYWEB, Hit)]),
-            tcp(ask(Default, A, "myweb-svc", &[found(MYWEB, MYWEB_A, Hit)])),
+    Section {
+        title: "The same queries again: cache hits, for negative answers too, over UDP and TCP",
+        lookups: &[
+            lookup(Default, A, "myweb-svc", &[found(MYWEB, MYWEB_A, Hit)]),
+            lookup(Default, AAAA, "myweb-svc.default.svc.cluster.local.", &[no_data(MYWEB, Hit)]),
+            lookup(Default, MX, "myweb-svc.default.svc.cluster.local.", &[no_data(MYWEB, Hit)]),
+            tcp(lookup(Default, A, "myweb-svc", &[found(MYWEB, MYWEB_A, Hit)])),
         ],
     },
-    Scene {
+    Section {
         title: "Longer names of the same Service",
-        asks: &[
-            ask(
+        lookups: &[
+            lookup(
                 Default,
                 A,
                 "myweb-svc.default",
-                &[no_name("myweb-svc.default.default.svc.cluster.local.", Miss), found(MYWEB, MYWEB_A, Hit)],
+                &[nxdomain("myweb-svc.default.default.svc.cluster.local.", Miss), found(MYWEB, MYWEB_A, Hit)],
             ),
-            ask(
+            lookup(
                 Default,
                 A,
                 "myweb-svc.default.svc",
                 &[
-                    no_name("myweb-svc.default.svc.default.svc.cluster.local.", Miss),
-                    no_name("myweb-svc.default.svc.svc.cluster.local.", Miss),
+                    nxdomain("myweb-svc.default.svc.default.svc.cluster.local.", Miss),
+                    nxdomain("myweb-svc.default.svc.svc.cluster.local.", Miss),
                     found(MYWEB, MYWEB_A, Hit),
                 ],
             ),
-            ask(Default, A, MYWEB, &[found(MYWEB, MYWEB_A, Hit)]),
+            lookup(Default, A, MYWEB, &[found(MYWEB, MYWEB_A, Hit)]),
         ],
     },
-    Scene {
-        title: "From another namespace; the second time every step is a hit",
-        asks: &[
-            ask(
+    Section {
+        title: "From another namespace; the second time every query is a cache hit",
+        lookups: &[
+            lookup(
                 Dev,
                 A,
                 "myweb-svc",
                 &[
-                    no_name("myweb-svc.dev.svc.cluster.local.", Miss),
-                    no_name("myweb-svc.svc.cluster.local.", Miss),
-                    no_name("myweb-svc.cluster.local.", Miss),
+                    nxdomain("myweb-svc.dev.svc.cluster.local.", Miss),
+                    nxdomain("myweb-svc.svc.cluster.local.", Miss),
+                    nxdomain("myweb-svc.cluster.local.", Miss),
                     found(MYWEB, MYWEB_A, Hit),
                 ],
             ),
-            ask(
+            lookup(
                 Dev,
                 A,
                 "myweb-svc",
                 &[
-                    no_name("myweb-svc.dev.svc.cluster.local.", Hit),
-                    no_name("myweb-svc.svc.cluster.local.", Hit),
-                    no_name("myweb-svc.cluster.local.", Hit),
+                    nxdomain("myweb-svc.dev.svc.cluster.local.", Hit),
+                    nxdomain("myweb-svc.svc.cluster.local.", Hit),
+                    nxdomain("myweb-svc.cluster.local.", Hit),
                     found(MYWEB, MYWEB_A, Hit),
                 ],
             ),
         ],
     },
-    Scene {
-        title: "Other Services, and the name behind an address",
-        asks: &[
-            ask(
+    Section {
+        title: "Other Services, and a reverse lookup",
+        lookups: &[
+            lookup(
                 Default,
                 A,
                 "kubernetes",
                 &[found("kubernetes.default.svc.cluster.local.", &["A 10.233.0.1"], Miss)],
             ),
-            ask(
+            lookup(
                 Default,
                 A,
                 "alpaca-prod",
                 &[found("alpaca-prod.default.svc.cluster.local.", &["A 10.96.78.232"], Miss)],
             ),
-            ask(
+            lookup(
                 Default,
                 A,
                 "bandicoot-prod",
                 &[found("bandicoot-prod.default.svc.cluster.local.", &["A 10.96.191.162"], Miss)],
             ),
-            ask(
+            lookup(
                 Default,
                 PTR,
                 "10.0.96.10.in-addr.arpa.",
@@ -187,10 +187,10 @@ pub(crate) const SCENES: &[Scene] = &[
             ),
         ],
     },
-    Scene {
-        title: "A headless Service: its pods, one of them, their port",
-        asks: &[
-            ask(
+    Section {
+        title: "A headless Service: its pods, one of the pods, their SRV records",
+        lookups: &[
+            lookup(
                 Default,
                 A,
                 "myweb-headless",
@@ -200,13 +200,13 @@ pub(crate) const SCENES: &[Scene] = &[
                     Miss,
                 )],
             ),
-            ask(
+            lookup(
                 Default,
                 A,
                 "myweb-1.myweb-headless",
                 &[found("myweb-1.myweb-headless.default.svc.cluster.local.", &["A 10.233.92.12"], Miss)],
             ),
-            ask(
+            lookup(
                 Default,
                 SRV,
                 "_http._tcp.myweb-headless",
@@ -222,10 +222,10 @@ pub(crate) const SCENES: &[Scene] = &[
             ),
         ],
     },
-    Scene {
-        title: "An ExternalName, and the same name asked for directly",
-        asks: &[
-            ask(
+    Section {
+        title: "An ExternalName Service, and its target queried directly",
+        lookups: &[
+            lookup(
                 Default,
                 A,
                 "google",
@@ -235,52 +235,57 @@ pub(crate) const SCENES: &[Scene] = &[
                     Miss,
                 )],
             ),
-            ask(
+            lookup(
                 Default,
                 A,
                 "www.google.com",
                 &[
-                    no_name("www.google.com.default.svc.cluster.local.", Miss),
-                    no_name("www.google.com.svc.cluster.local.", Miss),
-                    no_name("www.google.com.cluster.local.", Miss),
+                    nxdomain("www.google.com.default.svc.cluster.local.", Miss),
+                    nxdomain("www.google.com.svc.cluster.local.", Miss),
+                    nxdomain("www.google.com.cluster.local.", Miss),
                     found("www.google.com.", &["A 198.51.100.104"], Miss),
                 ],
             ),
-            ask(Default, A, "www.google.com.", &[found("www.google.com.", &["A 198.51.100.104"], Hit)]),
+            lookup(Default, A, "www.google.com.", &[found("www.google.com.", &["A 198.51.100.104"], Hit)]),
         ],
     },
-    Scene {
-        title: "A name that nobody has",
-        asks: &[ask(
+    Section {
+        title: "A name that does not exist",
+        lookups: &[lookup(
             Default,
             A,
-            "nobody",
+            "no-such-service",
             &[
-                no_name("nobody.default.svc.cluster.local.", Miss),
-                no_name("nobody.svc.cluster.local.", Miss),
-                no_name("nobody.cluster.local.", Miss),
-                no_name("nobody.", Miss),
+                nxdomain("no-such-service.default.svc.cluster.local.", Miss),
+                nxdomain("no-such-service.svc.cluster.local.", Miss),
+                nxdomain("no-such-service.cluster.local.", Miss),
+                nxdomain("no-such-service.", Miss),
             ],
         )],
     },
 ];
 
-const fn ask(pod: Pod, record_type: RecordType, name: &'static str, tries: &'static [Expected]) -> Ask {
-    Ask { pod, transport: Transport::Udp, record_type, name, tries }
+const fn lookup(
+    pod: Pod,
+    record_type: RecordType,
+    name: &'static str,
+    expected: &'static [Expected],
+) -> Lookup {
+    Lookup { pod, transport: Transport::Udp, record_type, name, expected }
 }
 
-const fn tcp(ask: Ask) -> Ask {
-    Ask { transport: Transport::Tcp, ..ask }
+const fn tcp(lookup: Lookup) -> Lookup {
+    Lookup { transport: Transport::Tcp, ..lookup }
 }
 
 const fn found(name: &'static str, answers: &'static [&'static str], source: Source) -> Expected {
-    Expected { name, status: "NOERROR", answers, source }
+    Expected { name, rcode: "NOERROR", answers, source }
 }
 
 const fn no_data(name: &'static str, source: Source) -> Expected {
-    Expected { name, status: "NOERROR", answers: &[], source }
+    Expected { name, rcode: "NOERROR", answers: &[], source }
 }
 
-const fn no_name(name: &'static str, source: Source) -> Expected {
-    Expected { name, status: "NXDOMAIN", answers: &[], source }
+const fn nxdomain(name: &'static str, source: Source) -> Expected {
+    Expected { name, rcode: "NXDOMAIN", answers: &[], source }
 }

@@ -1,4 +1,4 @@
-//! What came of the comparisons.
+//! Results of the comparisons.
 
 use std::fmt;
 use std::io::{self, Write};
@@ -6,13 +6,13 @@ use std::io::{self, Write};
 use crate::deviations::{Deviation, LISTED};
 use crate::message::{Message, flag};
 
-/// Defects that are shown; the rest is counted.
-const SHOWN: usize = 8;
+/// Number of defects that are printed; all are counted.
+const MAX_PRINTED: usize = 8;
 
-type Sort = (&'static str, fn(&Message) -> bool);
+type Kind = (&'static str, fn(&Message) -> bool);
 
-/// What tells how much of the protocol a run has seen.
-const SORTS: [Sort; 10] = [
+/// Kinds of responses, to show how much of the protocol a run has covered.
+const KINDS: [Kind; 10] = [
     ("NOERROR", |message| message.rcode == 0),
     ("SERVFAIL", |message| message.rcode == 2),
     ("NXDOMAIN", |message| message.rcode == 3),
@@ -29,23 +29,23 @@ const RRSIG: u16 = 46;
 
 /// Counts, and the first defects.
 #[derive(Debug, Default)]
-pub(crate) struct Tally {
+pub(crate) struct Report {
     compared: usize,
-    /// How many answers differ by something in the table.
+    /// Responses with a listed deviation.
     deviating: usize,
-    /// The same by the line of the table.
+    /// Those by line of the table.
     by_line: [usize; LISTED.len()],
-    /// The same by the sort of answer.
-    by_sort: [usize; SORTS.len()],
+    /// Responses without defect, by kind.
+    by_kind: [usize; KINDS.len()],
     differing: usize,
     defects: Vec<String>,
 }
 
-impl Tally {
-    /// Counts an answer that differs by `deviations` only.
+impl Report {
+    /// Counts a response that differs by `deviations` only.
     pub(crate) fn agreed(&mut self, ours: &Message, deviations: &[Deviation]) {
         self.compared += 1;
-        for (count, (_, is)) in self.by_sort.iter_mut().zip(&SORTS) {
+        for (count, (_, is)) in self.by_kind.iter_mut().zip(&KINDS) {
             *count += usize::from(is(ours));
         }
         self.deviating += usize::from(!deviations.is_empty());
@@ -54,11 +54,11 @@ impl Tally {
         }
     }
 
-    /// Counts an answer that breaks a rule.
+    /// Counts a response that breaks a rule.
     pub(crate) fn defect(&mut self, text: String) {
         self.compared += 1;
         self.differing += 1;
-        if self.defects.len() < SHOWN {
+        if self.defects.len() < MAX_PRINTED {
             self.defects.push(text);
         }
     }
@@ -70,21 +70,21 @@ impl Tally {
         for (count, other) in self.by_line.iter_mut().zip(other.by_line) {
             *count += other;
         }
-        for (count, other) in self.by_sort.iter_mut().zip(other.by_sort) {
+        for (count, other) in self.by_kind.iter_mut().zip(other.by_kind) {
             *count += other;
         }
         self.defects.extend(other.defects);
-        self.defects.truncate(SHOWN);
+        self.defects.truncate(MAX_PRINTED);
     }
 
     pub(crate) fn is_clean(&self) -> bool {
         self.differing == 0 && self.compared > 0
     }
 
-    /// How many answers of each sort agreed.
-    pub(crate) fn sorts(&self) -> String {
-        let sorts = self.by_sort.iter().zip(&SORTS);
-        sorts.map(|(count, (sort, _))| format!("{count} {sort}")).collect::<Vec<_>>().join(", ")
+    /// Number of responses of each kind.
+    pub(crate) fn kinds(&self) -> String {
+        let kinds = self.by_kind.iter().zip(&KINDS);
+        kinds.map(|(count, (kind, _))| format!("{count} {kind}")).collect::<Vec<_>>().join(", ")
     }
 
     pub(crate) fn defects(&self) -> &[String] {
@@ -92,33 +92,33 @@ impl Tally {
     }
 }
 
-/// The listed deviations, and how many answers of each upstream show them.
-pub(crate) fn table(tallies: &[(&str, Tally)], out: &mut impl Write) -> io::Result<()> {
-    writeln!(out, "listed deviations, and how many answers show each:")?;
-    for (upstream, _) in tallies {
+/// The listed deviations, with the number of responses of each upstream that have them.
+pub(crate) fn table(reports: &[(&str, Report)], out: &mut impl Write) -> io::Result<()> {
+    writeln!(out, "listed deviations, with the number of responses:")?;
+    for (upstream, _) in reports {
         write!(out, "{upstream:>9}")?;
     }
     writeln!(out)?;
-    for (at, line) in LISTED.iter().enumerate() {
-        let counts: Vec<usize> =
-            tallies.iter().filter_map(|(_, tally)| tally.by_line.get(at)).copied().collect();
+    for (index, line) in LISTED.iter().enumerate() {
+        let counts = reports.iter().filter_map(|(_, report)| report.by_line.get(index));
+        let counts: Vec<usize> = counts.copied().collect();
         for count in &counts {
             write!(out, "{count:>9}")?;
         }
         let note = if counts.iter().sum::<usize>() == 0 { " (NOT EXERCISED)" } else { "" };
-        writeln!(out, "  {}{note}: {}", line.what, line.why)?;
+        writeln!(out, "  {}{note}: {}", line.difference, line.reason)?;
     }
     Ok(())
 }
 
-impl fmt::Display for Tally {
+impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { compared, differing, deviating, .. } = self;
         let seen = self.by_line.iter().filter(|count| **count > 0).count();
+        let listed = LISTED.len();
         write!(
             f,
-            "{compared} compared, {differing} differ, {deviating} by listed deviation ({seen} of {} kinds)",
-            LISTED.len()
+            "{compared} compared, {differing} differ, {deviating} by listed deviation ({seen} of {listed} kinds)"
         )
     }
 }

@@ -1,4 +1,4 @@
-//! Links as the kernel shows them.
+//! Network links, read from the kernel.
 
 use std::io;
 use std::net::IpAddr;
@@ -13,8 +13,8 @@ pub(crate) fn is_up(link: &str) -> io::Result<bool> {
         .any(|entry| entry.interface_name == link && entry.flags.contains(InterfaceFlags::IFF_UP)))
 }
 
-/// A line for the link and one for each of its addresses; nothing if there is no such link.
-pub(crate) fn show(link: &str) -> io::Result<Vec<String>> {
+/// The link in one line and each of its addresses in another; empty without such a link.
+pub(crate) fn format(link: &str) -> io::Result<Vec<String>> {
     let mut lines = Vec::new();
     for entry in getifaddrs()?.filter(|entry| entry.interface_name == link) {
         if lines.is_empty() {

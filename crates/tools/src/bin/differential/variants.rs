@@ -1,4 +1,4 @@
-//! How questions travel: the ten ways, and one client for each server.
+//! The ten variants of a query, and a client that sends them to one server.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -6,25 +6,25 @@ use std::time::Duration;
 use testkit::client::{Client, ClientError, Pipeline, QueryOptions};
 use testkit::upstream::Transport;
 
-use crate::dice::Dice;
 use crate::message::{DNSSEC_OK, OPT, flag};
 use crate::questions::Question;
+use crate::rng::Rng;
 
-/// Longer than a server may take.
+/// Timeout of one query; longer than any server's own.
 const TIMEOUT: Duration = Duration::from_secs(6);
 
 const CLASS_IN: u16 = 1;
 
-/// A way to ask.
+/// Transport, flags and OPT of a query.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Way {
+pub(crate) struct Variant {
     pub(crate) name: &'static str,
     pub(crate) options: QueryOptions,
 }
 
-impl Way {
-    /// Octets that a datagram to this client may have, by what it says itself.
-    pub(crate) fn datagram(&self) -> u16 {
+impl Variant {
+    /// The client's UDP payload size.
+    pub(crate) fn payload_size(&self) -> u16 {
         self.options.edns.unwrap_or(512)
     }
 
@@ -33,8 +33,8 @@ impl Way {
     }
 }
 
-/// All ways: without OPT; with OPT and AD, as `dig` asks; with DO; with CD; with both.
-pub(crate) const WAYS: [Way; 10] = {
+/// All variants: without OPT; with OPT and AD, like `dig`; with DO; with CD; with DO and CD.
+pub(crate) const VARIANTS: [Variant; 10] = {
     let [udp, tcp] = [Transport::Udp, Transport::Tcp];
     let plain = QueryOptions {
         transport: udp,
@@ -49,26 +49,26 @@ pub(crate) const WAYS: [Way; 10] = {
     let unchecked = QueryOptions { checking_disabled: true, ..plain };
     let both = QueryOptions { edns: Some(1400), checking_disabled: true, ..dnssec };
     [
-        Way { name: "UDP", options: plain },
-        Way { name: "TCP", options: QueryOptions { transport: tcp, ..plain } },
-        Way { name: "UDP EDNS", options: edns },
-        Way { name: "TCP EDNS", options: QueryOptions { transport: tcp, ..edns } },
-        Way { name: "UDP DO", options: dnssec },
-        Way { name: "TCP DO", options: QueryOptions { transport: tcp, ..dnssec } },
-        Way { name: "UDP CD", options: unchecked },
-        Way { name: "TCP CD", options: QueryOptions { transport: tcp, ..unchecked } },
-        Way { name: "UDP DO CD", options: both },
-        Way { name: "TCP DO CD", options: QueryOptions { transport: tcp, ..both } },
+        Variant { name: "UDP", options: plain },
+        Variant { name: "TCP", options: QueryOptions { transport: tcp, ..plain } },
+        Variant { name: "UDP EDNS", options: edns },
+        Variant { name: "TCP EDNS", options: QueryOptions { transport: tcp, ..edns } },
+        Variant { name: "UDP DO", options: dnssec },
+        Variant { name: "TCP DO", options: QueryOptions { transport: tcp, ..dnssec } },
+        Variant { name: "UDP CD", options: unchecked },
+        Variant { name: "TCP CD", options: QueryOptions { transport: tcp, ..unchecked } },
+        Variant { name: "UDP DO CD", options: both },
+        Variant { name: "TCP DO CD", options: QueryOptions { transport: tcp, ..both } },
     ]
 };
 
-/// The query, its letters in the case that `dice` choose, or as they are. Nothing when the name is none.
-pub(crate) fn query(question: &Question, way: &Way, mut dice: Option<&mut Dice>) -> Option<Vec<u8>> {
+/// The query, with the case of QNAME chosen by `rng`, if given. `None` if the name is invalid.
+pub(crate) fn query(question: &Question, variant: &Variant, mut rng: Option<&mut Rng>) -> Option<Vec<u8>> {
     let QueryOptions { recursion_desired, authentic_data, checking_disabled, edns, dnssec_ok, .. } =
-        way.options;
-    let mut turn = |letter: u8| {
-        let heads = dice.as_mut().is_some_and(|dice| dice.below(2) == 0);
-        if heads { letter.to_ascii_uppercase() } else { letter }
+        variant.options;
+    let mut randomize = |letter: u8| {
+        let upper = rng.as_mut().is_some_and(|rng| rng.below(2) == 0);
+        if upper { letter.to_ascii_uppercase() } else { letter }
     };
     let flag = |on, bit| if on { bit } else { 0 };
     let flags = flag(recursion_desired, flag::RD)
@@ -80,7 +80,7 @@ pub(crate) fn query(question: &Question, way: &Way, mut dice: Option<&mut Dice>)
     }
     for label in labels(&question.name) {
         octets.push(u8::try_from(label.len()).ok()?);
-        octets.extend(label.into_iter().map(&mut turn));
+        octets.extend(label.into_iter().map(&mut randomize));
     }
     octets.push(0);
     octets.extend([question.rtype, CLASS_IN].map(u16::to_be_bytes).concat());
@@ -109,9 +109,9 @@ fn labels(name: &str) -> Vec<Vec<u8>> {
                         value.wrapping_mul(10).wrapping_add(digit.wrapping_sub(b'0'))
                     })
                 }
-                itself => itself,
+                literal => literal,
             },
-            itself => itself,
+            literal => literal,
         };
         labels.last_mut().into_iter().for_each(|label| label.push(value));
     }
@@ -119,61 +119,61 @@ fn labels(name: &str) -> Vec<Vec<u8>> {
     labels
 }
 
-/// A client of one server: each datagram from a port of its own, all else on one connection.
-pub(crate) struct Asker {
+/// A client of one server: a new port for each datagram, one TCP connection for all else.
+pub(crate) struct ServerClient {
     client: Client,
     connection: Option<Pipeline>,
-    /// Whether the server may send an answer more than once.
-    repeats: bool,
-    /// The number of the last query.
+    /// The server may send a response twice.
+    skips_duplicates: bool,
+    /// ID of the last query.
     id: u16,
 }
 
-impl Asker {
+impl ServerClient {
     /// A client of the daemon.
     pub(crate) fn new(server: SocketAddr) -> Self {
-        Self { client: Client { server, timeout: TIMEOUT }, connection: None, repeats: false, id: 1 }
+        Self { client: Client { server, timeout: TIMEOUT }, connection: None, skips_duplicates: false, id: 1 }
     }
 
     /// A client of an upstream.
     pub(crate) fn of_upstream(server: SocketAddr) -> Self {
-        Self { repeats: true, ..Self::new(server) }
+        Self { skips_duplicates: true, ..Self::new(server) }
     }
 
-    /// Sends `query` under a number of its own and returns what comes back under this number.
-    pub(crate) fn ask(&mut self, query: &mut [u8], way: &Way) -> Result<Vec<u8>, ClientError> {
+    /// Sends `query` with a new ID and returns the response with this ID.
+    pub(crate) fn query(&mut self, query: &mut [u8], variant: &Variant) -> Result<Vec<u8>, ClientError> {
         self.id = self.id.wrapping_add(1);
         let id = self.id.to_be_bytes();
         if let Some(first) = query.first_chunk_mut() {
             *first = id;
         }
-        let mut reply =
-            if way.is_udp() { self.client.exchange_octets(query)? } else { self.on_connection(query)? };
-        // CoreDNS's template sends a reply with an error twice.
-        while self.repeats
-            && reply.first_chunk() != Some(&id)
+        let mut response =
+            if variant.is_udp() { self.client.exchange_octets(query)? } else { self.exchange_tcp(query)? };
+        // CoreDNS's template plugin sends an error response twice.
+        while self.skips_duplicates
+            && response.first_chunk() != Some(&id)
             && let Some(open) = &mut self.connection
         {
-            reply = open.receive_octets()?;
+            response = open.receive_octets()?;
         }
-        if reply.first_chunk() == Some(&id) { Ok(reply) } else { Err(ClientError::Malformed(reply)) }
+        if response.first_chunk() == Some(&id) { Ok(response) } else { Err(ClientError::Malformed(response)) }
     }
 
-    /// A server may close an idle connection at any time; on a fresh one it has to answer.
-    fn on_connection(&mut self, query: &[u8]) -> Result<Vec<u8>, ClientError> {
+    /// Exchanges messages on the open connection, or on a fresh one if the server has closed it.
+    fn exchange_tcp(&mut self, query: &[u8]) -> Result<Vec<u8>, ClientError> {
         if let Some(mut open) = self.connection.take() {
             match open.send_octets(query).and_then(|()| open.receive_octets()) {
                 Err(ClientError::Closed | ClientError::Io(_)) => {}
-                reply => {
+                response => {
                     self.connection = Some(open);
-                    return reply;
+                    return response;
                 }
             }
         }
         let mut fresh = Pipeline::connect(self.client.server, TIMEOUT)?;
         fresh.send_octets(query)?;
-        let reply = fresh.receive_octets()?;
+        let response = fresh.receive_octets()?;
         self.connection = Some(fresh);
-        Ok(reply)
+        Ok(response)
     }
 }

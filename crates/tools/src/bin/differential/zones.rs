@@ -1,19 +1,19 @@
-//! The names there are: a root, a domain below it, and zones of many shapes, written as zone files. The recursive
-//! resolver starts at this root, CoreDNS serves the same zones as the cluster's upstream.
+//! Zone files: a root, a top-level domain and zones of many shapes. unbound resolves from this root;
+//! CoreDNS serves the same zones as the cluster's upstream.
 
-use crate::dice::Dice;
+use crate::rng::Rng;
 
-/// Where the zones are served.
-pub(crate) const WORLD: &str = "127.0.1.1";
-/// Where the zones are served whose servers misbehave.
-pub(crate) const MISBEHAVING: &str = "127.0.1.2";
-/// Where nobody knows any of these zones.
-pub(crate) const NOBODY: &str = "127.0.1.9";
+/// Server of the zones.
+pub(crate) const AUTHORITATIVE: &str = "127.0.1.1";
+/// Server of zones with error responses.
+pub(crate) const FAILING: &str = "127.0.1.2";
+/// Server without any of these zones.
+pub(crate) const WITHOUT_ZONES: &str = "127.0.1.9";
 
-/// Seconds that records live: none, below and above CoreDNS's least and greatest, and between.
+/// TTLs in seconds: 0, below and above CoreDNS's minimum and maximum, and in between.
 const TTLS: [u32; 8] = [0, 3, 60, 300, 300, 900, 7200, 86400];
 
-/// RDATA that a host may have beside addresses; `@` stands for some other host.
+/// RDATA of a host besides addresses; `@` stands for another host.
 const RDATA: [(&str, &str); 20] = [
     ("MX", "10 @"),
     ("MX", "20 mail.other.example."),
@@ -37,14 +37,14 @@ const RDATA: [(&str, &str); 20] = [
     ("TYPE64999", r"\# 0"),
 ];
 
-/// A zone file in the making.
+/// A zone file.
 #[derive(Debug)]
 pub(crate) struct Zone {
     /// Its apex, absolute.
     pub(crate) apex: &'static str,
-    /// Its text.
+    /// Its contents.
     pub(crate) text: String,
-    /// Owners and the types they have, absolute.
+    /// Absolute owner names with their types.
     pub(crate) owners: Vec<(String, Vec<&'static str>)>,
 }
 
@@ -52,7 +52,7 @@ impl Zone {
     fn new(apex: &'static str) -> Self {
         let text = format!(
             "$ORIGIN {apex}\n$TTL 300\n@ 900 IN SOA ns1 hostmaster 2026010100 7200 1800 86400 60\n\
-             @ IN NS ns1\nns1 IN A {WORLD}\n"
+             @ IN NS ns1\nns1 IN A {AUTHORITATIVE}\n"
         );
         let owners = vec![(apex.to_owned(), vec!["SOA", "NS", "A", "MX", "DNSKEY", "DS"])];
         Self { apex, text, owners }
@@ -78,7 +78,7 @@ impl Zone {
         self.text.push_str(&format!("{child} 3600 IN NS ns1.{child}\nns1.{child} 3600 IN A {server}\n"));
     }
 
-    /// Adds a signature for all that is there.
+    /// Adds an RRSIG to every RRset.
     fn sign(&mut self) {
         for (owner, types) in &self.owners {
             for rtype in types {
@@ -87,26 +87,26 @@ impl Zone {
         }
     }
 
-    /// `count` hosts named `stem` and a number, each with some addresses and some other records.
-    fn hosts(&mut self, stem: &str, count: usize, dice: &mut Dice) {
+    /// `count` hosts named `stem` and a number, with random addresses and other records.
+    fn hosts(&mut self, stem: &str, count: usize, rng: &mut Rng) {
         for number in 0..count {
             let label = format!("{stem}{number}");
-            let ttl = dice.one(&TTLS).copied().unwrap_or_default();
-            let addresses = (0..dice.below(4)).map(|last| format!("192.0.2.{}", number % 200 + last));
+            let ttl = rng.choose(&TTLS).copied().unwrap_or_default();
+            let addresses = (0..rng.below(4)).map(|last| format!("192.0.2.{}", number % 200 + last));
             self.add(&label, ttl, "A", &addresses.collect::<Vec<_>>());
-            let ttl = dice.one(&TTLS).copied().unwrap_or_default();
-            let addresses = (0..dice.below(3)).map(|last| format!("2001:db8::{number:x}:{last:x}"));
+            let ttl = rng.choose(&TTLS).copied().unwrap_or_default();
+            let addresses = (0..rng.below(3)).map(|last| format!("2001:db8::{number:x}:{last:x}"));
             self.add(&label, ttl, "AAAA", &addresses.collect::<Vec<_>>());
-            for _ in 0..dice.below(6) {
-                let ttl = dice.one(&TTLS).copied().unwrap_or_default();
-                let Some((rtype, rdata)) = dice.one(&RDATA) else { continue };
-                // One type has one TTL (RFC 2181 section 5.2).
+            for _ in 0..rng.below(6) {
+                let ttl = rng.choose(&TTLS).copied().unwrap_or_default();
+                let Some((rtype, rdata)) = rng.choose(&RDATA) else { continue };
+                // An RRset has one TTL (RFC 2181 section 5.2).
                 if !self
                     .owners
                     .iter()
                     .any(|(owner, types)| owner.starts_with(&format!("{label}.")) && types.contains(rtype))
                 {
-                    let other = format!("{stem}{}", dice.below(count));
+                    let other = format!("{stem}{}", rng.below(count));
                     self.add(&label, ttl, rtype, &[rdata.replace('@', &other)]);
                 }
             }
@@ -114,52 +114,52 @@ impl Zone {
     }
 }
 
-/// What stands behind the type that is covered in a signature that nobody checks: algorithm, labels, TTL, expiration,
-/// inception, key tag, signer, signature.
+/// RDATA of an invalid RRSIG after the covered type: algorithm, labels, TTL, expiration, inception, key
+/// tag, signer, signature.
 const SIGNATURE: &str = "15 3 300 20361231235959 20260101000000 3613 other.example. AAECAwQFBgcICQoLDA0ODw==";
 
 /// All zones, the root first.
-pub(crate) fn zones(dice: &mut Dice) -> Vec<Zone> {
+pub(crate) fn zones(rng: &mut Rng) -> Vec<Zone> {
     let mut signed = Zone::new("signed.example.");
-    varied(&mut signed, 30, dice);
+    varied(&mut signed, 30, rng);
     let mut bogus = Zone::new("bogus.example.");
-    bogus.hosts("host-", 5, dice);
+    bogus.hosts("host-", 5, rng);
     let mut other = Zone::new("other.example.");
-    other.hosts("host-", 40, dice);
+    other.hosts("host-", 40, rng);
     other.sign();
     other.one("mail", "A", "192.0.2.25");
     other.one("back", "CNAME", "host-1.shop.example.");
     let mut new = Zone::new("new.example.");
-    new.hosts("host-", 10, dice);
-    vec![root(), top(), shop(dice), signed, bogus, other, new]
+    new.hosts("host-", 10, rng);
+    vec![root(), top(), shop(rng), signed, bogus, other, new]
 }
 
 fn root() -> Zone {
     let text = format!(
         ". 86400 IN SOA a.root. hostmaster.root. 2026010100 7200 1800 86400 300\n. 86400 IN NS a.root.\n\
-         a.root. 86400 IN A {WORLD}\n"
+         a.root. 86400 IN A {AUTHORITATIVE}\n"
     );
     let mut zone = Zone { apex: ".", text, owners: vec![(".".to_owned(), vec!["SOA", "NS"])] };
-    zone.delegate("example.", WORLD);
+    zone.delegate("example.", AUTHORITATIVE);
     zone
 }
 
 fn top() -> Zone {
     let mut zone = Zone::new("example.");
     for child in ["shop", "signed", "bogus", "other", "new"] {
-        zone.delegate(&format!("{child}.example."), WORLD);
+        zone.delegate(&format!("{child}.example."), AUTHORITATIVE);
     }
     for child in ["fails", "refuses", "knows-not", "empty", "no-soa"] {
-        zone.delegate(&format!("{child}.example."), MISBEHAVING);
+        zone.delegate(&format!("{child}.example."), FAILING);
     }
-    zone.delegate("nobody.example.", NOBODY);
+    zone.delegate("nobody.example.", WITHOUT_ZONES);
     zone
 }
 
-fn shop(dice: &mut Dice) -> Zone {
+fn shop(rng: &mut Rng) -> Zone {
     let mut zone = Zone::new("shop.example.");
-    varied(&mut zone, 150, dice);
-    zone.delegate("lame.shop.example.", NOBODY);
+    varied(&mut zone, 150, rng);
+    zone.delegate("lame.shop.example.", WITHOUT_ZONES);
     zone.one("old", "DNAME", "new.example.");
     zone.one("olds-alias", "CNAME", "host-1.old.shop.example.");
     for label in [
@@ -182,9 +182,9 @@ fn shop(dice: &mut Dice) -> Zone {
     zone
 }
 
-/// Hosts, chains, wildcards, empty non-terminals and sets of all sizes.
-fn varied(zone: &mut Zone, hosts: usize, dice: &mut Dice) {
-    zone.hosts("host-", hosts, dice);
+/// Hosts, CNAME chains, wildcards, empty non-terminals and RRsets of all sizes.
+fn varied(zone: &mut Zone, hosts: usize, rng: &mut Rng) {
+    zone.hosts("host-", hosts, rng);
     for step in 0..8 {
         zone.one(&format!("chain-{step}"), "CNAME", &format!("chain-{}", step + 1));
     }

@@ -1,10 +1,10 @@
-//! Numbers that look random and are the same in every run with the same seed (splitmix64).
+//! Deterministic random numbers (splitmix64).
 
-/// The state of the generator.
+/// State of the generator.
 #[derive(Clone, Debug)]
-pub(crate) struct Dice(u64);
+pub(crate) struct Rng(u64);
 
-impl Dice {
+impl Rng {
     pub(crate) fn new(seed: u64) -> Self {
         Self(seed)
     }
@@ -16,15 +16,15 @@ impl Dice {
         mixed ^ (mixed >> 31)
     }
 
-    /// From 0 to `end`, not including it; 0 if `end` is 0.
+    /// From 0 up to, not including, `end`; 0 if `end` is 0.
     pub(crate) fn below(&mut self, end: usize) -> usize {
         let end = u64::try_from(end).unwrap_or(u64::MAX).max(1);
         usize::try_from(self.next() % end).unwrap_or_default()
     }
 
-    /// One of `faces`.
-    pub(crate) fn one<'a, T>(&mut self, faces: &'a [T]) -> Option<&'a T> {
-        faces.get(self.below(faces.len()))
+    /// One of `items`.
+    pub(crate) fn choose<'a, T>(&mut self, items: &'a [T]) -> Option<&'a T> {
+        items.get(self.below(items.len()))
     }
 
     pub(crate) fn shuffle<T>(&mut self, items: &mut [T]) {
