@@ -1,17 +1,9 @@
 //! Which file is the Corefile, by flags.
 
-use corefile::Environment;
-use corefile::{ConfigError, Settings, load};
+use corefile::{Environment, load};
 
 use super::fake_host::FakeHost;
-use super::load::{COREFILE, options, served};
-
-const BASE: &str = "/etc/coredns/Corefile.base";
-
-fn load_for(args: &[&str], files: &[(&str, &str)], env: &[(&str, &str)]) -> Result<Settings, ConfigError> {
-    let env: Environment = env.iter().copied().collect();
-    load(&options(args), &env, &FakeHost::with(files))
-}
+use super::load::{BASE, COREFILE, load_for, options, served};
 
 #[test]
 fn template_takes_precedence_over_conf_and_is_rendered() {

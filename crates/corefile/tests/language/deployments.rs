@@ -1,27 +1,18 @@
 //! Corefiles of NodeLocal DNSCache deployments.
 
-use corefile::Environment;
-use corefile::{ConfigError, Settings, load};
+use corefile::{ConfigError, Settings};
 use resolver::policy::{ServeStaleMode, TransportPreference};
 
-use super::fake_host::FakeHost;
-use super::load::{COREFILE, options, served};
+use super::load::{BASE, COREFILE, load_for, served};
 
-const BASE: &str = "/etc/coredns/Corefile.base";
-
-/// A Corefile given with `-conf`, as kubespray does.
-fn final_file(text: &str) -> Result<Settings, ConfigError> {
-    let env: Environment = [("MY_HOST_IP", "192.0.2.44")].into_iter().collect();
-    load(
-        &options(&["-conf", COREFILE, "-upstreamsvc", "coredns"]),
-        &env,
-        &FakeHost::with(&[(COREFILE, text)]),
-    )
+/// Loads a Corefile with `-conf`, as kubespray does.
+fn load_conf(text: &str) -> Result<Settings, ConfigError> {
+    let args = ["-conf", COREFILE, "-upstreamsvc", "coredns"];
+    load_for(&args, &[(COREFILE, text)], &[("MY_HOST_IP", "192.0.2.44")])
 }
 
-/// A template with node-cache's variables, as the official add-on has it.
-fn template(text: &str, more: &[(&str, &str)]) -> Result<Settings, ConfigError> {
-    let env: Environment = [("KUBE_DNS_UPSTREAM_SERVICE_HOST", "10.96.0.11")].into_iter().collect();
+/// Loads a template with node-cache's variables, as the official add-on does.
+fn load_template(text: &str, imports: &[(&str, &str)]) -> Result<Settings, ConfigError> {
     let args = [
         "-localip",
         "169.254.20.10,10.96.0.10",
@@ -30,8 +21,8 @@ fn template(text: &str, more: &[(&str, &str)]) -> Result<Settings, ConfigError> 
         "-upstreamsvc",
         "kube-dns-upstream",
     ];
-    let files: Vec<_> = [(BASE, text)].into_iter().chain(more.iter().copied()).collect();
-    load(&options(&args), &env, &FakeHost::with(&files))
+    let files: Vec<_> = [(BASE, text)].into_iter().chain(imports.iter().copied()).collect();
+    load_for(&args, &files, &[("KUBE_DNS_UPSTREAM_SERVICE_HOST", "10.96.0.11")])
 }
 
 fn cluster_zones() -> Vec<String> {
@@ -40,7 +31,7 @@ fn cluster_zones() -> Vec<String> {
 
 #[test]
 fn kubespray_corefile_loads() {
-    let settings = final_file(include_str!("../corefiles/kubespray.Corefile")).unwrap();
+    let settings = load_conf(include_str!("../corefiles/kubespray.Corefile")).unwrap();
     assert_eq!(served(&settings), [("dns://169.254.25.10:53".to_owned(), cluster_zones())]);
     assert_eq!(settings.health.unwrap().address, "169.254.25.10:9254".parse().unwrap());
     assert_eq!(settings.prometheus, ["[::]:9253".parse().unwrap()]);
@@ -53,7 +44,7 @@ fn kubespray_corefile_loads() {
 
 #[test]
 fn kubespray_corefile_with_external_zones_loads() {
-    let settings = final_file(include_str!("../corefiles/kubespray-external.Corefile")).unwrap();
+    let settings = load_conf(include_str!("../corefiles/kubespray-external.Corefile")).unwrap();
     let zones = &served(&settings)[0].1;
     assert!(zones.contains(&"example.com.".to_owned()) && zones.contains(&"old.cluster.".to_owned()));
     assert_eq!(settings.prometheus, ["192.0.2.44:9253".parse().unwrap()]);
@@ -63,7 +54,7 @@ fn kubespray_corefile_with_external_zones_loads() {
 
 #[test]
 fn official_add_on_template_loads() {
-    let settings = template(include_str!("../corefiles/addon.Corefile"), &[]).unwrap();
+    let settings = load_template(include_str!("../corefiles/addon.Corefile"), &[]).unwrap();
     assert_eq!(
         served(&settings),
         [
@@ -77,7 +68,7 @@ fn official_add_on_template_loads() {
 
 #[test]
 fn rke2_template_with_local_redirect_policy_loads() {
-    let settings = template(include_str!("../corefiles/rke2-lrp.Corefile"), &[]).unwrap();
+    let settings = load_template(include_str!("../corefiles/rke2-lrp.Corefile"), &[]).unwrap();
     assert_eq!(settings.listeners[0].label, "dns://0.0.0.0:53");
     assert_eq!(settings.health.unwrap().address, "[::]:8080".parse().unwrap());
 }
@@ -91,7 +82,7 @@ fn gardener_template_with_imports_loads() {
             "corp.test:53 {\n bind 169.254.20.10\n forward . 192.0.2.53\n}\n",
         ),
     ];
-    let settings = template(include_str!("../corefiles/gardener.Corefile"), &custom).unwrap();
+    let settings = load_template(include_str!("../corefiles/gardener.Corefile"), &custom).unwrap();
     assert!(settings.blocks[0].directives.contains(&"log"));
     assert_eq!(settings.blocks.last().unwrap().keys[0].zone.to_string(), "corp.test.");
     assert_eq!(settings.blocks[0].forwards[0].options.transport, TransportPreference::PreferUdp);
@@ -99,11 +90,11 @@ fn gardener_template_with_imports_loads() {
 
 #[test]
 fn elastisys_template_with_consolidated_errors_loads_without_template() {
-    let settings = template(include_str!("../corefiles/elastisys.Corefile"), &[]).unwrap_err();
+    let settings = load_template(include_str!("../corefiles/elastisys.Corefile"), &[]).unwrap_err();
     let line = settings.to_string();
     assert!(line.contains("directive 'template' is not supported by nodelocaldns yet"), "{line}");
     let without = include_str!("../corefiles/elastisys.Corefile").replace("template IN A", "# template IN A");
-    let settings = template(&without, &[]).unwrap();
+    let settings = load_template(&without, &[]).unwrap();
     let errors = settings.blocks[1].errors.as_ref().unwrap();
     assert_eq!(errors.consolidate.len(), 1);
     assert!(!settings.blocks[1].log[0].classes.success);
@@ -111,7 +102,7 @@ fn elastisys_template_with_consolidated_errors_loads_without_template() {
 
 #[test]
 fn deliveryhero_template_with_prefetch_and_serve_stale_loads() {
-    let settings = template(include_str!("../corefiles/deliveryhero.Corefile"), &[]).unwrap();
+    let settings = load_template(include_str!("../corefiles/deliveryhero.Corefile"), &[]).unwrap();
     let cache = settings.blocks[0].cache.as_ref().unwrap();
     assert_eq!(cache.prefetch.unwrap().amount, 10);
     assert_eq!(cache.serve_stale.unwrap().mode, ServeStaleMode::Immediate);

@@ -8,6 +8,8 @@ use super::fake_host::FakeHost;
 
 /// Path of the Corefile in [`load`].
 pub(crate) const COREFILE: &str = "/etc/coredns/Corefile";
+/// Path of the template.
+pub(crate) const BASE: &str = "/etc/coredns/Corefile.base";
 
 /// Flags with their values; `-localip 169.254.25.10` by default.
 pub(crate) fn options(args: &[&str]) -> Options {
@@ -37,6 +39,15 @@ pub(crate) fn options(args: &[&str]) -> Options {
         }
     }
     options
+}
+
+/// Loads the Corefile that the flags select.
+pub(crate) fn load_for(
+    args: &[&str],
+    files: &[(&str, &str)],
+    env: &[(&str, &str)],
+) -> Result<Settings, ConfigError> {
+    corefile::load(&options(args), &env.iter().copied().collect(), &FakeHost::with(files))
 }
 
 /// Loads a Corefile with `-conf`.
