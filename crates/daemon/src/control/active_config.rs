@@ -1,4 +1,4 @@
-//! The configuration in force: Corefile, settings, and what lives as long as they do.
+//! The configuration in force: Corefile, settings, loop detection, error log.
 
 use std::collections::HashMap;
 

@@ -154,7 +154,7 @@ impl<'a> Handover<'a> {
         std::mem::take(&mut self.predecessor_addresses)
     }
 
-    /// The predecessor exited while nobody watched its connection.
+    /// The predecessor exited while its connection was not watched.
     pub(super) fn missed_exit(&self) -> bool {
         self.predecessor.is_none() && !self.predecessor_addresses.is_empty()
     }

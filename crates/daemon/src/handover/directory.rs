@@ -150,7 +150,7 @@ fn no_listener(error: &io::Error) -> bool {
         || error.raw_os_error().is_some_and(is_no_stream_socket)
 }
 
-/// Rejects a peer of another user, whom the permissions of the directory should have kept out;
+/// Rejects a peer of another user, which the permissions of the directory should prevent;
 /// returns the peer's process ID if it is in our PID namespace.
 pub(super) fn check_peer(stream: &UnixStream) -> io::Result<Option<u32>> {
     let peer = linux::scm_rights::peer_credentials(stream.as_fd())?;

@@ -30,7 +30,7 @@ fn ask_at(daemon: &DaemonProcess, port: u16, name: &str) -> Result<Response, Cli
 /// Whether nothing listens on the port, over UDP and TCP.
 fn is_closed(daemon: &DaemonProcess, port: u16) -> bool {
     let client = Client { timeout: Duration::from_millis(200), ..Client::new(daemon.addr(port)) };
-    let by_udp = client.query("ok-deaf.example.", RecordType::A, &QueryOptions::default());
+    let by_udp = client.query("ok-closed.example.", RecordType::A, &QueryOptions::default());
     matches!(by_udp, Err(ClientError::Io(_))) && TcpStream::connect(daemon.addr(port)).is_err()
 }
 

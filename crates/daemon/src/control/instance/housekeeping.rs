@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
-use super::super::exit::FatalError;
-use super::super::http_endpoints;
 use super::Instance;
+use crate::control::exit::FatalError;
+use crate::control::http_endpoints;
 
 /// From one round to the next.
 pub(super) const INTERVAL: Duration = Duration::from_secs(1);

@@ -3,11 +3,11 @@
 use corefile::settings::Settings;
 use tracing::{error, info, warn};
 
-use super::super::exit::FatalError;
-use super::super::http_endpoints;
-use super::super::reload::{CorefileWatch, reload_failed};
-use super::super::upstream_files::UpstreamFileWatch;
 use super::Instance;
+use crate::control::exit::FatalError;
+use crate::control::http_endpoints;
+use crate::control::reload::{CorefileWatch, reload_failed};
+use crate::control::upstream_files::UpstreamFileWatch;
 use crate::host::OsHost;
 use crate::snapshot;
 use crate::worker::InheritedSockets;

@@ -3,15 +3,15 @@
 use tokio::time::{self, MissedTickBehavior};
 use tracing::warn;
 
-use super::super::exit::{ExitReason, FatalError};
-use super::super::handover::HandoverEvent;
-use super::super::reload::CorefileWatch;
-use super::super::signals::{SignalAction, Signals};
-use super::super::upstream_files::UpstreamFileWatch;
 use super::Instance;
 use super::housekeeping::INTERVAL;
 use super::standby::StandbyEnd;
 use crate::clock;
+use crate::control::exit::{ExitReason, FatalError};
+use crate::control::handover::HandoverEvent;
+use crate::control::reload::CorefileWatch;
+use crate::control::signals::{SignalAction, Signals};
+use crate::control::upstream_files::UpstreamFileWatch;
 use crate::handover::SuccessorLink;
 use crate::snapshot::FinalWrite;
 
@@ -25,7 +25,7 @@ enum StopReason {
 
 impl Instance<'_> {
     /// Serves until a signal ends it, alone or on standby for a successor; then shuts down.
-    pub(in super::super) async fn run(mut self, signals: &mut Signals) -> Result<ExitReason, FatalError> {
+    pub(in crate::control) async fn run(mut self, signals: &mut Signals) -> Result<ExitReason, FatalError> {
         let ended = self.serve_and_stand_by(signals).await;
         self.close().await;
         ended

@@ -5,10 +5,10 @@ use std::time::Duration;
 use tokio::time;
 use tracing::{error, info, warn};
 
-use super::super::exit::ExitReason;
-use super::super::signals::Signals;
 use super::Instance;
 use crate::clock;
+use crate::control::exit::ExitReason;
+use crate::control::signals::Signals;
 
 /// Longer than the deadline of any open query.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);

@@ -5,9 +5,9 @@ use std::net::IpAddr;
 
 use tracing::{info, warn};
 
-use super::super::exit::FatalError;
-use super::super::signals::Signals;
 use super::Instance;
+use crate::control::exit::FatalError;
+use crate::control::signals::Signals;
 use crate::handover::{
     InstanceStatus, Offer, Request, SuccessorLink, SuccessorOutcome, describe_dns_socket,
     describe_http_socket,

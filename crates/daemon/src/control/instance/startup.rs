@@ -9,17 +9,17 @@ use tokio::sync::mpsc;
 use tracing::{error, info};
 use wire::name::Name;
 
-use super::super::active_config::ActiveConfig;
-use super::super::context::ProcessContext;
-use super::super::exit::FatalError;
-use super::super::handover::Handover;
-use super::super::http_endpoints;
-use super::super::loop_detection::LoopDetectors;
-use super::super::node::NodeKeeper;
-use super::super::readiness_conditions::ReadinessConditions;
-use super::super::shared_cache::SharedCache;
-use super::super::workers::{self, Workers};
 use super::Instance;
+use crate::control::active_config::ActiveConfig;
+use crate::control::context::ProcessContext;
+use crate::control::exit::FatalError;
+use crate::control::handover::Handover;
+use crate::control::http_endpoints;
+use crate::control::loop_detection::LoopDetectors;
+use crate::control::node::NodeKeeper;
+use crate::control::readiness_conditions::ReadinessConditions;
+use crate::control::shared_cache::SharedCache;
+use crate::control::workers::{self, Workers};
 use crate::counters::CounterRegistry;
 use crate::handover::ReceivedOffer;
 use crate::readiness::Readiness;
@@ -31,7 +31,7 @@ const EVENT_QUEUE_LEN: usize = 16;
 impl<'a> Instance<'a> {
     /// Starts an instance. When this returns successfully, the workers read, and a predecessor does
     /// not any more.
-    pub(in super::super) async fn start(
+    pub(in crate::control) async fn start(
         context: ProcessContext<'a>,
         (corefile, settings): (Corefile, Settings),
         mut offer: Option<Box<ReceivedOffer>>,
