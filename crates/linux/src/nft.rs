@@ -1,17 +1,15 @@
-//! nf_tables over netlink: atomic batches, and the few expressions of our rules.
-//!
-//! Attributes are in the kernel's order, so that a listed rule equals the rule that was sent.
+//! nf_tables over netlink: atomic batches of tables, chains and rules, and listing of rules.
 
-use std::fmt;
+mod error;
+mod rule;
+
 use std::io;
-use std::net::IpAddr;
 
 use netlink_packet_core::{
     NLM_F_ACK, NLM_F_APPEND, NLM_F_CREATE, NLM_F_DUMP, NLM_F_REQUEST, NetlinkMessage, NetlinkPayload,
 };
 use netlink_packet_netfilter::nftables::{
-    ChainAttribute, ChainMessage, Cmp, DataAttribute, ExpressionAttribute, Expressions, Hook, InetHookNumber,
-    ListAttribute, Meta, MetaKey, NfTablesMessage, Operator, Payload, Register, RuleAttribute, RuleMessage,
+    ChainAttribute, ChainMessage, Hook, InetHookNumber, NfTablesMessage, RuleAttribute, RuleMessage,
     TableAttribute, TableMessage,
 };
 use netlink_packet_netfilter::none::ControlMessage;
@@ -20,63 +18,15 @@ use netlink_packet_netfilter::{
 };
 use netlink_sys::protocols::NETLINK_NETFILTER;
 use netlink_sys::{Socket, SocketAddr};
-use nix::errno::Errno;
+
+pub use error::FilterError;
+pub(crate) use error::classify;
+pub(crate) use rule::{Rule, Side};
 
 /// NFNL_SUBSYS_NFTABLES, announced at the start of a batch.
 const SUBSYSTEM: u16 = 10;
 /// NF_ACCEPT, the policy of our chains.
 const ACCEPT: u32 = 1;
-/// Payload bases (`enum nft_payload_bases`).
-const NETWORK_HEADER: u32 = 1;
-const TRANSPORT_HEADER: u32 = 2;
-
-/// Why the packet filter is not as configured. Each text is one line and includes the remedy.
-#[derive(Debug)]
-pub enum FilterError {
-    /// `CAP_NET_ADMIN` in the network namespace is missing.
-    NoPermission,
-    /// The kernel lacks nf_tables, or a module that the rules need.
-    NoKernelSupport,
-    /// Any other kernel error.
-    Kernel {
-        /// E.g. `install table nodelocaldns`.
-        action: String,
-        /// The kernel's error.
-        error: io::Error,
-    },
-}
-
-impl fmt::Display for FilterError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NoPermission => f.write_str(
-                "no permission to change the packet filter: give the process CAP_NET_ADMIN \
-                 (securityContext.capabilities.add: [NET_ADMIN]) or run with -setupiptables=false",
-            ),
-            Self::NoKernelSupport => f.write_str(
-                "the kernel has no nf_tables with notrack: load nf_tables and nft_ct on the node (modprobe nft_ct) or run \
-                 with -setupiptables=false; answers are the same, conntrack keeps an entry per query",
-            ),
-            Self::Kernel { action, error } => write!(f, "cannot {action}: {error}"),
-        }
-    }
-}
-
-impl std::error::Error for FilterError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Kernel { error, .. } => Some(error),
-            _ => None,
-        }
-    }
-}
-
-/// Source or destination of a packet.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Side {
-    Source,
-    Destination,
-}
 
 /// A base chain of type `filter`.
 #[derive(Clone, Copy, Debug)]
@@ -84,85 +34,6 @@ pub(crate) struct BaseChain {
     pub(crate) name: &'static str,
     pub(crate) hook: InetHookNumber,
     pub(crate) priority: i32,
-}
-
-/// The expressions of one rule, evaluated in order until one does not match.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub(crate) struct Rule {
-    expressions: Vec<ListAttribute<ExpressionAttribute>>,
-    comment: &'static str,
-}
-
-impl Rule {
-    pub(crate) fn new(comment: &'static str) -> Self {
-        Self { expressions: Vec::new(), comment }
-    }
-
-    /// Matches the source or destination address.
-    pub(crate) fn address(self, side: Side, address: IpAddr) -> Self {
-        let (protocol, offset, octets) = match (address, side) {
-            (IpAddr::V4(address), Side::Source) => (libc::NFPROTO_IPV4, 12, address.octets().to_vec()),
-            (IpAddr::V4(address), Side::Destination) => (libc::NFPROTO_IPV4, 16, address.octets().to_vec()),
-            (IpAddr::V6(address), Side::Source) => (libc::NFPROTO_IPV6, 8, address.octets().to_vec()),
-            (IpAddr::V6(address), Side::Destination) => (libc::NFPROTO_IPV6, 24, address.octets().to_vec()),
-        };
-        self.meta_is(MetaKey::Nfproto, protocol).payload_is(NETWORK_HEADER, offset, octets)
-    }
-
-    /// Matches the transport protocol and its source or destination port.
-    pub(crate) fn port(self, protocol: libc::c_int, side: Side, port: u16) -> Self {
-        let offset = match side {
-            Side::Source => 0,
-            Side::Destination => 2,
-        };
-        let octets = port.to_be_bytes().to_vec();
-        self.meta_is(MetaKey::L4Proto, protocol).payload_is(TRANSPORT_HEADER, offset, octets)
-    }
-
-    /// Excludes the packet from conntrack.
-    pub(crate) fn notrack(mut self) -> Self {
-        let name = ExpressionAttribute::Name("notrack".to_owned());
-        self.expressions.push(ListAttribute::Element(vec![name]));
-        self
-    }
-
-    /// Protocol numbers are octets in the kernel and `c_int` in libc.
-    fn meta_is(self, key: MetaKey, value: libc::c_int) -> Self {
-        let [low, ..] = value.to_le_bytes();
-        self.with(Expressions::Meta(vec![Meta::Key(key), Meta::DestinationRegister(Register::Reg1)]))
-            .equals(vec![low])
-    }
-
-    fn payload_is(self, base: u32, offset: u32, octets: Vec<u8>) -> Self {
-        self.with(Expressions::Payload(vec![
-            Payload::DestinationRegister(Register::Reg1),
-            Payload::Base(base),
-            Payload::Offset(offset),
-            Payload::Len(u32::try_from(octets.len()).unwrap_or(u32::MAX)),
-        ]))
-        .equals(octets)
-    }
-
-    fn equals(self, octets: Vec<u8>) -> Self {
-        self.with(Expressions::Cmp(vec![
-            Cmp::SourceRegister(Register::Reg1),
-            Cmp::Op(Operator::Equal),
-            Cmp::Data(DataAttribute::Value(octets)),
-        ]))
-    }
-
-    fn with(mut self, expression: Expressions) -> Self {
-        self.expressions.push(expression.into());
-        self
-    }
-
-    /// The comment in the form that `nft list` displays: type 0, a length, a text that ends in
-    /// zero.
-    fn user_data(&self) -> Vec<u8> {
-        let length = u8::try_from(self.comment.len() + 1).unwrap_or(u8::MAX);
-        let text = self.comment.bytes().take(usize::from(length) - 1);
-        [0, length].into_iter().chain(text).chain([0]).collect()
-    }
 }
 
 /// An atomic batch of changes to tables of the family `inet`.
@@ -327,18 +198,5 @@ fn exchange(
             rest = length.checked_next_multiple_of(4).and_then(|next| rest.get(next..)).unwrap_or_default();
             take(reply.payload)?;
         }
-    }
-}
-
-/// Classifies an error by its remedy. `enoent_is_missing_module` is true where ENOENT can only mean
-/// that the kernel lacks an expression or chain type.
-pub(crate) fn classify(action: String, error: io::Error, enoent_is_missing_module: bool) -> FilterError {
-    match error.raw_os_error().map(Errno::from_raw) {
-        Some(Errno::EPERM | Errno::EACCES) => FilterError::NoPermission,
-        Some(Errno::EPROTONOSUPPORT | Errno::EOPNOTSUPP | Errno::EAFNOSUPPORT) => {
-            FilterError::NoKernelSupport
-        }
-        Some(Errno::ENOENT) if enoent_is_missing_module => FilterError::NoKernelSupport,
-        _ => FilterError::Kernel { action, error },
     }
 }
