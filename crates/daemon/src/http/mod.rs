@@ -7,7 +7,7 @@
 
 mod endpoints;
 mod handlers;
-mod health_check;
+mod health_request;
 mod limits;
 mod listener;
 mod server;

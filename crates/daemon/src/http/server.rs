@@ -18,7 +18,7 @@ use tracing::error;
 use super::endpoints::{Endpoints, Roles};
 use super::handlers::Handlers;
 use super::limits::Limits;
-use super::{health_check, listener};
+use super::{health_request, listener};
 use crate::metrics::{Exposition, ProcessCounters};
 use crate::readiness::Readiness;
 
@@ -29,7 +29,7 @@ pub struct HandlerState {
     pub exposition: Arc<Exposition>,
     /// The state of `/ready`.
     pub readiness: Readiness,
-    /// Counts the self-checks of `/health`.
+    /// Counts the local requests to `/health`.
     pub counters: Arc<ProcessCounters>,
 }
 
@@ -70,10 +70,10 @@ pub struct HttpServer {
     /// Addresses of `/metrics` that could not be bound.
     unbound: Vec<SocketAddr>,
     inherited: InheritedListeners,
-    /// Addresses of `/health`, for the self-checks.
+    /// Addresses of `/health`, for the local requests.
     health_addresses: Rc<RefCell<Vec<SocketAddr>>>,
     listeners: JoinSet<()>,
-    health_check: JoinSet<()>,
+    health_request: JoinSet<()>,
 }
 
 #[derive(Debug)]
@@ -94,10 +94,10 @@ impl HttpServer {
     /// [`LocalSet`](tokio::task::LocalSet).
     pub fn new(state: HandlerState, limits: Limits) -> Self {
         let health_addresses = Rc::default();
-        let mut health_check = JoinSet::new();
-        health_check.spawn_local(health_check::run(
+        let mut health_request = JoinSet::new();
+        health_request.spawn_local(health_request::run(
             Rc::clone(&health_addresses),
-            limits.health_check_period,
+            limits.health_request_period,
             state.counters,
         ));
         let handlers = Rc::new(Handlers {
@@ -113,7 +113,7 @@ impl HttpServer {
             inherited: InheritedListeners::new(),
             health_addresses,
             listeners: JoinSet::new(),
-            health_check,
+            health_request,
         }
     }
 
@@ -207,7 +207,7 @@ impl HttpServer {
     /// Closes all listeners when the requests in progress are finished, or after
     /// [`Limits::timeout`].
     pub async fn close(mut self) {
-        self.health_check.shutdown().await;
+        self.health_request.shutdown().await;
         self.open.values().for_each(close);
         let all_closed = async { while self.listeners.join_next().await.is_some() {} };
         if timeout(self.limits.timeout, all_closed).await.is_err() {

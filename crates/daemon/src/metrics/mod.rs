@@ -19,6 +19,6 @@ mod upstreams;
 pub use self::build_info::BuildInfo;
 pub use self::exposition::{CONTENT_TYPE, Exposition};
 pub use self::process_counters::{
-    AtomicCounter, AtomicGauge, ByLimit, ClientConnections, Handovers, HealthCheckDurations, ImportedEntries,
-    ProcessCounters, Reloads, SetupError, Snapshots,
+    AtomicCounter, AtomicGauge, ByLimit, ClientConnections, Handovers, HealthRequestDurations,
+    ImportedEntries, ProcessCounters, Reloads, SetupError, Snapshots,
 };

@@ -1,11 +1,11 @@
-//! Metrics of the process: build, plugins, health self-checks, reloads, node set-up, hand-over,
+//! Metrics of the process: build, plugins, local health requests, reloads, node set-up, hand-over,
 //! snapshots, log.
 
 use resolver::counters::WorkerCounters;
 
 use super::build_info::BuildInfo;
 use super::family::{Distribution, Family, total};
-use super::process_counters::{HEALTH_CHECK_BOUNDS, ProcessCounters};
+use super::process_counters::{HEALTH_REQUEST_BOUNDS, ProcessCounters};
 use crate::counters::CounterRegistry;
 
 pub(super) fn families(
@@ -18,11 +18,11 @@ pub(super) fn families(
         build_info(build),
         enabled_plugins(counters),
         Family::of_count("coredns_panics_total", "Panics caught while processing a packet.", panics),
-        health_check_durations(process),
+        health_request_durations(process),
         Family::of_count(
             "coredns_health_request_failures_total",
-            "Self-checks of the health endpoint that failed.",
-            process.health_check_failures.get(),
+            "Local requests to the health endpoint that failed.",
+            process.health_request_failures.get(),
         ),
         Family::of_count(
             "coredns_reload_failed_total",
@@ -56,15 +56,15 @@ pub(super) fn families(
     ]
 }
 
-fn health_check_durations(process: &ProcessCounters) -> Family {
+fn health_request_durations(process: &ProcessCounters) -> Family {
     let mut family = Family::histogram(
         "coredns_health_request_duration_seconds",
-        "Latency of the self-checks of the health endpoint.",
+        "Latency of local requests to the health endpoint.",
     );
     let observed = Distribution {
-        bounds: &HEALTH_CHECK_BOUNDS,
-        buckets: process.health_checks.buckets(),
-        sum: process.health_checks.nanos() as f64 / 1e9,
+        bounds: &HEALTH_REQUEST_BOUNDS,
+        buckets: process.health_requests.buckets(),
+        sum: process.health_requests.nanos() as f64 / 1e9,
     };
     family.distribution(&[], &observed);
     family

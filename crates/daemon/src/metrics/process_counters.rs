@@ -65,25 +65,25 @@ pub enum SetupError {
 pub(crate) const SETUP_ERRORS: [&str; 5] =
     ["iptables", "iptables_lock", "interface_add", "interface_check", "configmap"];
 
-/// Upper bounds of the histogram of health self-checks, in seconds, as in CoreDNS.
-pub(crate) const HEALTH_CHECK_BOUNDS: [f64; 5] = [0.000_25, 0.002_5, 0.025, 0.25, 2.5];
+/// Upper bounds of the histogram of local health requests, in seconds, as in CoreDNS.
+pub(crate) const HEALTH_REQUEST_BOUNDS: [f64; 5] = [0.000_25, 0.002_5, 0.025, 0.25, 2.5];
 
-/// Latency of the self-checks of `/health`.
+/// Latency of the local requests to `/health`.
 #[derive(Debug, Default)]
-pub struct HealthCheckDurations {
+pub struct HealthRequestDurations {
     /// Not cumulative; the last bucket is above all bounds.
-    buckets: [AtomicCounter; HEALTH_CHECK_BOUNDS.len() + 1],
+    buckets: [AtomicCounter; HEALTH_REQUEST_BOUNDS.len() + 1],
     nanos: AtomicCounter,
 }
 
-impl HealthCheckDurations {
+impl HealthRequestDurations {
     /// Adds one observation.
     pub fn observe(&self, duration: Duration) {
         let seconds = duration.as_secs_f64();
-        let bucket = HEALTH_CHECK_BOUNDS
+        let bucket = HEALTH_REQUEST_BOUNDS
             .iter()
             .position(|&bound| seconds <= bound)
-            .unwrap_or(HEALTH_CHECK_BOUNDS.len());
+            .unwrap_or(HEALTH_REQUEST_BOUNDS.len());
         if let Some(count) = self.buckets.get(bucket) {
             count.inc();
         }
@@ -180,10 +180,10 @@ pub struct ImportedEntries {
 /// Counters of events that do not belong to one worker.
 #[derive(Debug, Default)]
 pub struct ProcessCounters {
-    /// Latency of the self-checks of `/health` that succeeded.
-    pub health_checks: HealthCheckDurations,
-    /// Self-checks of `/health` that failed.
-    pub health_check_failures: AtomicCounter,
+    /// Latency of the local requests to `/health` that succeeded.
+    pub health_requests: HealthRequestDurations,
+    /// Local requests to `/health` that failed.
+    pub health_request_failures: AtomicCounter,
     /// Reloads of the configuration.
     pub reloads: Reloads,
     /// Links, addresses and rules that were missing and have been restored.

@@ -125,7 +125,7 @@ fn enabled(name: &str) -> EnabledPlugin {
 fn the_page_equals_page_prom() {
     let page = Page::new();
     count_events(&mut page.counters.lock().unwrap());
-    page.process.health_checks.observe(Duration::from_millis(1));
+    page.process.health_requests.observe(Duration::from_millis(1));
     page.process.setup_error(SetupError::InterfaceAdd);
     page.process.reloads.failed.inc();
     page.process.reloads.attempted("c0ffee");

@@ -61,6 +61,6 @@ pub(super) fn metric(fixture: &Fixture, series: &str) -> f64 {
     line.trim().parse().unwrap()
 }
 
-pub(super) async fn first_health_check(fixture: &Fixture) {
+pub(super) async fn first_health_request(fixture: &Fixture) {
     until(|| metric(fixture, "coredns_health_request_duration_seconds_count ") > 0.0).await;
 }

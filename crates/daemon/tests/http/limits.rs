@@ -8,7 +8,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::client::{get, is_healthy, read_to_end};
-use super::fixture::{SHORT, TIMEOUT, bound, first_health_check, local, until, with_server};
+use super::fixture::{SHORT, TIMEOUT, bound, first_health_request, local, until, with_server};
 
 #[tokio::test]
 async fn an_endless_header_is_rejected() {
@@ -87,11 +87,11 @@ async fn a_connection_that_never_reads_is_closed() {
 
 #[tokio::test]
 async fn a_connection_flood_does_not_block_the_kubelet_probe() {
-    let limits = Limits { max_connections: 3, health_check_period: TIMEOUT, ..Limits::default() };
+    let limits = Limits { max_connections: 3, health_request_period: TIMEOUT, ..Limits::default() };
     with_server(limits, async |mut server, fixture| {
         server.rebind(&Endpoints { health: vec![local(1)], ..Endpoints::default() }).unwrap();
         let address = bound(&server, local(1));
-        first_health_check(&fixture).await;
+        first_health_request(&fixture).await;
         let mut connections = Vec::new();
         for _ in 0..3 {
             let mut stream = TcpStream::connect(address).await.unwrap();

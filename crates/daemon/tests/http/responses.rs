@@ -5,7 +5,7 @@ use std::time::Duration;
 use daemon::http::{Endpoints, Limits};
 
 use super::client::{get, request};
-use super::fixture::{bound, first_health_check, local, metric, with_server};
+use super::fixture::{bound, first_health_request, local, metric, with_server};
 
 #[tokio::test]
 async fn each_address_serves_its_own_endpoints() {
@@ -85,13 +85,13 @@ async fn ready_lists_the_unmet_conditions() {
 }
 
 #[tokio::test]
-async fn health_is_checked_and_timed() {
-    let limits = Limits { health_check_period: Duration::from_millis(1), ..Limits::default() };
+async fn local_health_requests_are_counted_and_timed() {
+    let limits = Limits { health_request_period: Duration::from_millis(1), ..Limits::default() };
     with_server(limits, async |mut server, fixture| {
         server
             .rebind(&Endpoints { health: vec!["[::]:0".parse().unwrap()], ..Endpoints::default() })
             .unwrap();
-        first_health_check(&fixture).await;
+        first_health_request(&fixture).await;
         assert!(metric(&fixture, "coredns_health_request_duration_seconds_sum ") > 0.0);
         assert_eq!(metric(&fixture, "coredns_health_request_failures_total ").to_bits(), 0.0_f64.to_bits());
         server.close().await;

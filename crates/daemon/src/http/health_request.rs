@@ -1,4 +1,4 @@
-//! Self-check of `/health` over loopback: counts failures and latency, as CoreDNS does.
+//! Local requests to `/health`: counts failures and latency, as CoreDNS does.
 
 use std::cell::RefCell;
 use std::io;
@@ -15,14 +15,14 @@ use tracing::warn;
 use crate::clock;
 use crate::metrics::ProcessCounters;
 
-/// Timeout of a self-check.
+/// Timeout of a request.
 const TIMEOUT: Duration = Duration::from_secs(3);
 /// Latency above which a warning is logged.
 const SLOW: Duration = Duration::from_secs(1);
 /// Octets read of a response.
 const MAX_RESPONSE_LEN: u64 = 4096;
 
-/// Checks `addresses`, which change with the configuration, once per `period`.
+/// Requests `/health` from `addresses`, which change with the configuration, once per `period`.
 pub(super) async fn run(
     addresses: Rc<RefCell<Vec<SocketAddr>>>,
     period: Duration,
@@ -35,16 +35,16 @@ pub(super) async fn run(
         let addresses = addresses.borrow().clone();
         for address in addresses {
             let started = clock::now();
-            let result = check(reachable(address), TIMEOUT).await;
+            let result = request(reachable(address), TIMEOUT).await;
             let latency = clock::now().saturating_duration_since(started);
             let url = format!("http://{address}/health");
             match result {
                 Err(error) => {
-                    counters.health_check_failures.inc();
+                    counters.health_request_failures.inc();
                     warn!("plugin/health: Local health request to {url:?} failed: {error}");
                 }
                 Ok(()) => {
-                    counters.health_checks.observe(latency);
+                    counters.health_requests.observe(latency);
                     if latency > SLOW {
                         warn!(
                             "plugin/health: Local health request to {url:?} took more than 1s: {latency:?}"
@@ -65,11 +65,11 @@ fn reachable(address: SocketAddr) -> SocketAddr {
     }
 }
 
-/// One self-check.
+/// One request to `/health`.
 ///
 /// # Errors
 /// No response within the timeout, or a status other than 200.
-async fn check(address: SocketAddr, limit: Duration) -> io::Result<()> {
+async fn request(address: SocketAddr, limit: Duration) -> io::Result<()> {
     let response = timeout(limit, async {
         let mut stream = TcpStream::connect(address).await?;
         let request = format!("GET /health HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
@@ -94,8 +94,8 @@ mod tests {
 
     const SHORT: Duration = Duration::from_millis(50);
 
-    /// Checks a server that sends `response`, or none.
-    async fn check_server(response: Option<&str>) -> io::Result<()> {
+    /// Sends a request to a server that sends `response`, or none.
+    async fn request_to_server(response: Option<&str>) -> io::Result<()> {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let server = async {
@@ -110,18 +110,18 @@ mod tests {
         };
         let limit = if response.is_some() { TIMEOUT } else { SHORT };
         tokio::select! {
-            result = check(address, limit) => result,
+            result = request(address, limit) => result,
             () = server => unreachable!(),
         }
     }
 
     #[tokio::test]
     async fn only_status_200_is_healthy() {
-        check_server(Some("HTTP/1.1 200 OK\r\n\r\nOK")).await.unwrap();
-        let error = check_server(Some("HTTP/1.1 503 Service Unavailable\r\n\r\n")).await.unwrap_err();
+        request_to_server(Some("HTTP/1.1 200 OK\r\n\r\nOK")).await.unwrap();
+        let error = request_to_server(Some("HTTP/1.1 503 Service Unavailable\r\n\r\n")).await.unwrap_err();
         assert_eq!(error.to_string(), "answered \"HTTP/1.1 503 Service Unavailable\"");
-        assert_eq!(check_server(Some("")).await.unwrap_err().to_string(), "answered \"\"");
-        assert_eq!(check_server(None).await.unwrap_err().kind(), io::ErrorKind::TimedOut);
+        assert_eq!(request_to_server(Some("")).await.unwrap_err().to_string(), "answered \"\"");
+        assert_eq!(request_to_server(None).await.unwrap_err().kind(), io::ErrorKind::TimedOut);
     }
 
     #[tokio::test]
@@ -129,11 +129,11 @@ mod tests {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         drop(listener);
-        assert_eq!(check(address, TIMEOUT).await.unwrap_err().kind(), io::ErrorKind::ConnectionRefused);
+        assert_eq!(request(address, TIMEOUT).await.unwrap_err().kind(), io::ErrorKind::ConnectionRefused);
     }
 
     #[test]
-    fn unspecified_addresses_are_checked_over_loopback() {
+    fn unspecified_addresses_are_requested_over_loopback() {
         for (address, reached) in [
             ("[::]:8080", "127.0.0.1:8080"),
             ("0.0.0.0:8080", "127.0.0.1:8080"),
