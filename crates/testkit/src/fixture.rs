@@ -1,5 +1,5 @@
-//! Default configuration of a resolver: one listener, the root zone, one server block with the default
-//! `cache`, one upstream over TCP. A test changes the fields it is about.
+//! Default configuration of a resolver: one listener, the root zone, one server block with the
+//! default `cache`, one upstream over TCP. A test changes the fields it is about.
 
 use std::sync::Arc;
 

@@ -1,8 +1,9 @@
-//! Test support: DNS messages as text, scenarios in virtual time, servers and clients on real sockets.
-//! Never a dependency of shipped code.
+//! Test support: DNS messages as text, scenarios in virtual time, servers and clients on real
+//! sockets. Never a dependency of shipped code.
 //!
 //! * [`text`]: DNS messages as one line of text, both ways.
-//! * [`scenario`]: a DNS conversation in a file, run against a [`resolver::Resolver`] in virtual time.
+//! * [`scenario`]: a DNS conversation in a file, run against a [`resolver::Resolver`] in virtual
+//!   time.
 //! * [`fixture`]: the default configuration of a resolver, from which a test changes a few fields.
 //! * [`upstream`]: a scripted name server that logs the queries it receives; unreachable upstreams.
 //! * [`cluster_zone`]: the DNS names of a small cluster, served as CoreDNS serves them.

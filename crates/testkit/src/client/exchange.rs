@@ -28,7 +28,8 @@ impl Client {
         Self { server, timeout: Duration::from_secs(5) }
     }
 
-    /// Sends one query from a new socket. Responses with another ID are skipped; TC is not followed.
+    /// Sends one query from a new socket. Responses with another ID are skipped; TC is not
+    /// followed.
     ///
     /// # Errors
     /// See [`ClientError`].

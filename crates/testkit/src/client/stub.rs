@@ -109,8 +109,8 @@ impl Stub {
     /// Parses a `resolv.conf`; servers get port 53.
     ///
     /// # Errors
-    /// A server that is not an address, or an option with an invalid number. Unknown lines and options
-    /// are ignored.
+    /// A server that is not an address, or an option with an invalid number. Unknown lines and
+    /// options are ignored.
     pub fn parse(text: &str) -> Result<Self, ResolvConfError> {
         let mut stub = Self::default();
         for (index, line) in text.lines().enumerate() {
@@ -177,8 +177,8 @@ impl Stub {
         (result, candidates)
     }
 
-    /// Looks a name up and calls `each` after every candidate. NXDOMAIN, NODATA and SERVFAIL lead to the
-    /// next candidate; no response ends the search.
+    /// Looks a name up and calls `each` after every candidate. NXDOMAIN, NODATA and SERVFAIL lead
+    /// to the next candidate; no response ends the search.
     pub fn search(
         &self,
         name: &str,

@@ -1,5 +1,5 @@
-//! DNS of a small cluster, as served by CoreDNS's kubernetes plugin: authoritative, TTL 5 s, an SOA in
-//! negative responses; and a few external names as targets of ExternalName Services.
+//! DNS of a small cluster, as served by CoreDNS's kubernetes plugin: authoritative, TTL 5 s, an SOA
+//! in negative responses; and a few external names as targets of ExternalName Services.
 //!
 //! [`table`] has the Services; this module makes records of them and looks them up.
 

@@ -16,10 +16,10 @@
 //! END                                                         ; nothing else was sent
 //! ```
 //!
-//! The first line is the title. `;` at the start of a line or after a space begins a comment; a line
-//! that begins with a space continues the line above. Every action of the resolver must be checked by
-//! a step before time passes and before `END`; none is skipped. Names are absolute with or without
-//! the trailing dot; messages are written as in [`crate::text`].
+//! The first line is the title. `;` at the start of a line or after a space begins a comment; a
+//! line that begins with a space continues the line above. Every action of the resolver must be
+//! checked by a step before time passes and before `END`; none is skipped. Names are absolute with
+//! or without the trailing dot; messages are written as in [`crate::text`].
 //!
 //! | line | meaning |
 //! |---|---|
@@ -40,25 +40,24 @@
 //! | `WALL_CLOCK SECONDS` | sets the wall clock, for RRSIG validity |
 //! | `END` | no action is left unchecked; the last line |
 //!
-//! * Directives are those of the Corefile: `bufsize`, `loop PROBE`, the options of `cache` after the
-//!   word `cache`, `forward FROM UPSTREAM…` and then the options of that `forward`. In addition:
-//!   `zone ZONE…` begins a server block; `cache none`, `forward none`; `as_client` forwards with the
-//!   client's transport (the Corefile's default); `limit FIELD N` sets a field of
+//! * Directives are those of the Corefile: `bufsize`, `loop PROBE`, the options of `cache` after
+//!   the word `cache`, `forward FROM UPSTREAM…` and then the options of that `forward`. In
+//!   addition: `zone ZONE…` begins a server block; `cache none`, `forward none`; `as_client`
+//!   forwards with the client's transport (the Corefile's default); `limit FIELD N` sets a field of
 //!   [`resolver::policy::ResolverLimits`]. The default is one server block for `.` with the default
-//!   `cache` and one upstream, named `upstream`, over TCP; upstreams are tried in order, health checks
-//!   and hedging are off. An upstream written `tls://NAME` is reached over TLS.
+//!   `cache` and one upstream, named `upstream`, over TCP; upstreams are tried in order, health
+//!   checks and hedging are off. An upstream written `tls://NAME` is reached over TLS.
 //! * A query to an upstream goes over TCP, on any connection, with RD, AD and an OPT of 1232 octets
 //!   unless the line says otherwise. Later lines name it ATTEMPT, or by the upstream's name.
-//! * Spoofed replies have `id=wrong`, `question=NAME/TYPE[/CLASS]` or `raw=HEX`, where a leading `ID`
-//!   stands for the two octets of the query's ID.
+//! * Spoofed replies have `id=wrong`, `question=NAME/TYPE[/CLASS]` or `raw=HEX`, where a leading
+//!   `ID` stands for the two octets of the query's ID.
 //! * FAILURE is `refused`, `unreachable`, `dial_timeout`, `tls_handshake`, `timeout`, `closed`,
-//!   `closed_reused`, `local` or `all_down`. CAUSE is `FAILURE tcp|udp UPSTREAM`,
-//!   `max_concurrent N`, `inflight_queries`, `waiters_per_query`, `queries_per_client` or
-//!   `no_forward`.
-//! * `CHECK_ANSWER` compares the whole message: records, their order and TTLs, flags and OPT. Question
-//!   (with its case), RD and, if not given, ID are those of a query of the client; RA is set.
-//!   `header_only` is a header without question and RA. A UDP response must fit the client's payload
-//!   size and ours.
+//!   `closed_reused`, `local` or `all_down`. CAUSE is `FAILURE tcp|udp UPSTREAM`, `max_concurrent
+//!   N`, `inflight_queries`, `waiters_per_query`, `queries_per_client` or `no_forward`.
+//! * `CHECK_ANSWER` compares the whole message: records, their order and TTLs, flags and OPT.
+//!   Question (with its case), RD and, if not given, ID are those of a query of the client; RA is
+//!   set. `header_only` is a header without question and RA. A UDP response must fit the client's
+//!   payload size and ours.
 
 mod check;
 mod config;

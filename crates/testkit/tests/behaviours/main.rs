@@ -1,5 +1,5 @@
-//! Checks `table.md`, the list of behaviours with their source and tests: each line has a source and
-//! existing tests, and each scenario has a line.
+//! Checks `table.md`, the list of behaviours with their source and tests: each line has a source
+//! and existing tests, and each scenario has a line.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that meets the unexpected fails")]
 
 mod sources;

@@ -39,8 +39,8 @@ impl TestIndex {
         index
     }
 
-    /// Adds the tests of `file`, the module `path`, and of the modules it declares: files in `folder`
-    /// unless they have a `#[path]`.
+    /// Adds the tests of `file`, the module `path`, and of the modules it declares: files in
+    /// `folder` unless they have a `#[path]`.
     fn follow(&mut self, file: &Path, path: &str, folder: &Path) {
         let Ok(text) = fs::read_to_string(file) else { return };
         self.tests.extend(tests_in(&text).into_iter().map(|test| format!("{path}::{test}")));

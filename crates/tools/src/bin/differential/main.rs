@@ -1,8 +1,8 @@
 //! Differential test: sends the same queries to real servers directly and through the daemon, and
-//! compares the responses. The upstreams are CoreDNS with zones of many shapes and unbound resolving
-//! from a root of its own; each question is sent in ten variants of transport, flags and OPT. Every
-//! response of the daemon must equal its upstream's, except for the differences listed in
-//! [`deviations`]. `scripts/differential` builds everything and creates the namespace.
+//! compares the responses. The upstreams are CoreDNS with zones of many shapes and unbound
+//! resolving from a root of its own; each question is sent in ten variants of transport, flags and
+//! OPT. Every response of the daemon must equal its upstream's, except for the differences listed
+//! in [`deviations`]. `scripts/differential` builds everything and creates the namespace.
 #![forbid(unsafe_code)]
 
 mod arguments;

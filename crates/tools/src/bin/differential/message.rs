@@ -1,5 +1,5 @@
-//! Parser of DNS messages, independent of the code under test and without loss, so that every octet is
-//! compared. Names are decompressed, as servers compress differently.
+//! Parser of DNS messages, independent of the code under test and without loss, so that every octet
+//! is compared. Names are decompressed, as servers compress differently.
 
 /// Maximum number of compression pointers in one name.
 const MAX_POINTERS: usize = 127;
@@ -190,7 +190,8 @@ impl<'a> Reader<'a> {
         Ok((exact, folded))
     }
 
-    /// A name in wire form. No length octet is a letter, so the whole can be converted to lower case.
+    /// A name in wire form. No length octet is a letter, so the whole can be converted to lower
+    /// case.
     fn name(&mut self) -> Result<Vec<u8>, &'static str> {
         let mut name = Vec::new();
         let mut pointers = 0;

@@ -1,5 +1,5 @@
-//! The servers: CoreDNS as authoritative server and as the cluster's DNS, unbound resolving from that
-//! root, and the daemon in front of both. Their configuration and logs are in one directory.
+//! The servers: CoreDNS as authoritative server and as the cluster's DNS, unbound resolving from
+//! that root, and the daemon in front of both. Their configuration and logs are in one directory.
 
 use std::error::Error;
 use std::fs::{self, File};

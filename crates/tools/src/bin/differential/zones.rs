@@ -1,5 +1,5 @@
-//! Zone files: a root, a top-level domain and zones of many shapes. unbound resolves from this root;
-//! CoreDNS serves the same zones as the cluster's upstream.
+//! Zone files: a root, a top-level domain and zones of many shapes. unbound resolves from this
+//! root; CoreDNS serves the same zones as the cluster's upstream.
 
 use crate::rng::Rng;
 
@@ -114,8 +114,8 @@ impl Zone {
     }
 }
 
-/// RDATA of an invalid RRSIG after the covered type: algorithm, labels, TTL, expiration, inception, key
-/// tag, signer, signature.
+/// RDATA of an invalid RRSIG after the covered type: algorithm, labels, TTL, expiration, inception,
+/// key tag, signer, signature.
 const SIGNATURE: &str = "15 3 300 20361231235959 20260101000000 3613 other.example. AAECAwQFBgcICQoLDA0ODw==";
 
 /// All zones, the root first.

@@ -1,6 +1,6 @@
-//! Demonstrates the daemon in a network namespace of its own: creates the cluster's DNS Service with
-//! a small cluster zone, starts the daemon with kubespray's arguments, sends queries as pods do,
-//! checks and prints every response, prints the changed metrics, and stops the daemon.
+//! Demonstrates the daemon in a network namespace of its own: creates the cluster's DNS Service
+//! with a small cluster zone, starts the daemon with kubespray's arguments, sends queries as pods
+//! do, checks and prints every response, prints the changed metrics, and stops the daemon.
 //! `scripts/quickstart` builds everything and creates the namespace.
 #![forbid(unsafe_code)]
 
