@@ -16,7 +16,8 @@ use crate::clock;
 /// Queries in flight on one connection; further ones stay unread.
 const MAX_INFLIGHT: usize = 32;
 /// Octets in the write buffer above which no more queries are read. The responses of queries in
-/// flight may come on top: a connection never buffers more than 2.2 MiB, and the limiter caps the sum.
+/// flight may come on top: a connection never buffers more than 2.2 MiB, and the limiter caps the
+/// sum of all.
 pub(super) const MAX_UNREAD: usize = 128 * 1024;
 /// Longer than the deadline of any query: a query in flight for longer was lost.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(10);

@@ -15,7 +15,7 @@ use crate::clock;
 /// lead to a pod that is gone.
 const SILENCE: Duration = Duration::from_secs(1);
 
-/// Above the longest deadline of an attempt. Then a pending query fails even if nobody cancelled it.
+/// Above the longest deadline of an attempt: fails a pending query that was never cancelled.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Time limits of a connection.
