@@ -5,7 +5,7 @@
 //! version      u16
 //! boot ID      u8, and as many octets of text
 //! written at   u64   nanoseconds since the boot
-//! blocks       u16, and for each the SHA-256 of its fingerprint; its index is its number in the records
+//! blocks       u16, and the SHA-256 of each fingerprint; the index is its number in the records
 //! records            as `resolver::cache` writes them
 //! checksum           SHA-256 of everything before
 //! ```
