@@ -14,8 +14,8 @@ pub struct Limits {
 }
 
 impl Default for Limits {
-    /// As CoreDNS: 5 s, and a health request each second. Scrapers and the kubelet hold fewer than 64
-    /// connections.
+    /// As CoreDNS: 5 s, and a health request each second. Scrapers and the kubelet hold fewer than
+    /// 64 connections.
     fn default() -> Self {
         Self {
             timeout: Duration::from_secs(5),
