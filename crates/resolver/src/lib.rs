@@ -28,9 +28,11 @@ mod request;
 mod respond;
 mod result;
 mod retry;
+mod store;
 mod timers;
 mod transport;
 mod upstream;
+mod usage;
 
 use std::sync::Arc;
 use std::time::Instant;

@@ -8,10 +8,10 @@ use wire::Answer;
 use super::capacity::StoreLimits;
 use super::failure::CachedFailure;
 use super::prefetch::Popularity;
-use super::store::Store;
-use super::usage::Usage;
 use super::visited::SieveState;
 use crate::policy::Prefetch;
+use crate::store::Store;
+use crate::usage::Usage;
 
 /// Octets an entry costs beside its key and message: the entry itself, moka's record and list node,
 /// its share of the tables, and allocator rounding. `tests/allocations.rs` holds it to a twentieth

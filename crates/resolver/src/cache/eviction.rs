@@ -14,7 +14,7 @@ use super::entry::Entry;
 use super::fifo::{Fifo, NIL, Slab};
 use super::ghost::GhostList;
 use super::store_queue::StoreQueue;
-use super::usage::RemovalCause;
+use crate::usage::RemovalCause;
 
 /// The largest entry has this fraction of the budget.
 const MAX_ENTRY_FRACTION: u64 = 64;

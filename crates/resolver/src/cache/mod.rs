@@ -20,17 +20,17 @@ pub(crate) mod lookup;
 mod prefetch;
 mod record;
 pub(crate) mod stale;
-mod store;
 mod store_queue;
 mod table;
 pub(crate) mod ttl;
-mod usage;
 mod visited;
 pub(crate) mod write;
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+pub use crate::store::Store;
+pub use crate::usage::Usage;
 pub(crate) use capacity::StoreLimits;
 pub(crate) use entry::{Entry, Freshness};
 use eviction::{Eviction, InsertOutcome};
@@ -41,9 +41,7 @@ pub(crate) use key::Key;
 pub(crate) use l1::L1Cache;
 pub(crate) use prefetch::Popularity;
 pub use record::MAX_RECORD_LEN;
-pub use store::Store;
 use table::Table;
-pub use usage::Usage;
 pub(crate) use visited::SieveState;
 
 /// Octets inserted or removed after which the table's deferred work is done.

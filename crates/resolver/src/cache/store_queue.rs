@@ -6,8 +6,8 @@ use std::time::Instant;
 use super::capacity::StoreLimits;
 use super::entry::Entry;
 use super::fifo::Fifo;
-use super::store::Store;
-use super::usage::{RemovalCause, Usage};
+use crate::store::Store;
+use crate::usage::{RemovalCause, Usage};
 
 #[derive(Debug)]
 pub(super) struct StoreQueue {

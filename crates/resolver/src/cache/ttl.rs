@@ -1,10 +1,10 @@
-//! Cacheability of a response: its TTL and the store it goes to.
+//! Cacheability of a response: its TTL, or negative TTL (RFC 2308), and the store it goes to.
 
 use wire::name::Name;
 use wire::response::{Response, ResponseType};
 
-use super::store::Store;
 use crate::policy::{CacheOptions, StoreOptions};
+use crate::store::Store;
 
 /// TTL in seconds of responses without a usable TTL, as in CoreDNS.
 const DEFAULT_TTL: u32 = 5;

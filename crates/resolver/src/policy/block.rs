@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::cache_options::CacheOptions;
 use super::forward::Forward;
 use super::id::BlockId;
-use crate::cache::Usage;
 use crate::counters::BlockCounters;
+use crate::usage::Usage;
 
 /// A server block: one chain of directives.
 #[derive(Debug)]

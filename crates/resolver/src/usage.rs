@@ -1,8 +1,8 @@
-//! Entries and evictions of one server block, for metrics and for capacity.
+//! Cache usage of one server block: entries and evictions, for metrics and for capacity.
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 
-use super::Store;
+use crate::store::Store;
 
 /// Number of a block's entries in the cache, and of its evictions, by store.
 #[derive(Debug, Default)]
@@ -15,7 +15,7 @@ pub struct Usage {
 
 /// Why an entry was removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum RemovalCause {
+pub(crate) enum RemovalCause {
     /// A newer entry has the same key.
     Replaced,
     /// It had expired, and its stale window had ended.
@@ -45,11 +45,11 @@ impl Usage {
         self.denial_evictions.load(Relaxed)
     }
 
-    pub(super) fn count_insertion(&self, store: Store) {
+    pub(crate) fn count_insertion(&self, store: Store) {
         self.entries(store).fetch_add(1, Relaxed);
     }
 
-    pub(super) fn count_removal(&self, store: Store, cause: RemovalCause) {
+    pub(crate) fn count_removal(&self, store: Store, cause: RemovalCause) {
         self.entries(store).fetch_sub(1, Relaxed);
         if cause == RemovalCause::Evicted {
             let evictions = match store {
