@@ -1,4 +1,4 @@
-//! Passing file descriptors over a Unix stream socket (SCM_RIGHTS, unix(7)), and the peer's
+//! SCM_RIGHTS: passing file descriptors over a Unix stream socket (unix(7)), and the peer's
 //! credentials (SO_PEERCRED).
 //!
 //! A passed descriptor refers to the same open socket: its queue survives while either process has

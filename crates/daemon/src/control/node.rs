@@ -1,5 +1,5 @@
-//! The node's link, addresses and packet-filter rules: set-up, periodic repair, log lines and
-//! counters.
+//! Link repair: the node's link, addresses and packet-filter rules are set up, checked periodically
+//! and on netlink events, and restored; with log lines and counters.
 
 use std::net::IpAddr;
 

@@ -1,4 +1,4 @@
-//! The snapshot file: written under a lock and renamed, read after checks of owner, mode and size.
+//! Snapshot file: written under a lock and renamed, read after checks of owner, mode and size.
 
 use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions};

@@ -1,4 +1,4 @@
-//! Cached failures (RFC 9520): when one stops being valid before its TTL ends.
+//! SERVFAIL cache: when a cached failure (RFC 9520) stops being valid before its TTL ends.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};

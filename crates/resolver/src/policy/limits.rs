@@ -1,4 +1,5 @@
-//! Limits of one worker's resolver that no Corefile sets.
+//! Limits of one worker's resolver that no Corefile sets: the query deadline, in-flight queries,
+//! waiters, refreshes.
 
 use std::time::Duration;
 

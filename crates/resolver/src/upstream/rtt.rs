@@ -1,4 +1,4 @@
-//! Round-trip time estimate of an upstream (RFC 6298), from which the hedge delay follows.
+//! RTT estimate of an upstream (RFC 6298), from which the hedge delay follows.
 
 use std::time::Duration;
 

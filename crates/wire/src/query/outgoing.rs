@@ -1,4 +1,5 @@
-//! Queries that we send ourselves: to upstreams, health probes, the loop check.
+//! Queries that we send ourselves: to upstreams, health checks, loop detection. They carry an OPT of
+//! our own; a client's options, such as ECS (RFC 7871), are not forwarded.
 
 use crate::edns::{OPT_LEN, OptRecord, push_opt};
 use crate::header::{Flags, HEADER_LEN, Header, Rcode};

@@ -1,4 +1,4 @@
-//! `prefetch AMOUNT [DURATION [PERCENT%]]` of `cache`.
+//! Option `prefetch AMOUNT [DURATION [PERCENT%]]` of `cache`.
 //!
 //! An entry with AMOUNT hits, no two of them more than DURATION apart (1m by default), is refreshed
 //! in the last PERCENT (10% by default; 10 to 90) of its TTL. AMOUNT 0 disables it.

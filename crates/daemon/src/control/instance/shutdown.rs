@@ -1,4 +1,5 @@
-//! Shutdown on a signal: hands over or back if another instance is there, lameduck, drain.
+//! SIGTERM drain: shutdown hands over or back if another instance is there, waits for the lameduck
+//! period, and drains in-flight queries.
 
 use std::time::Duration;
 

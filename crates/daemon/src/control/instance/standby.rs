@@ -1,4 +1,4 @@
-//! Hand-over to a successor: requests, standby after it has taken over, and return to service.
+//! Standby: the instance after a successor has taken over, until it exits or returns to service.
 
 use std::io;
 use std::net::IpAddr;

@@ -1,4 +1,4 @@
-//! Timeouts and query limit of a client's TCP connection.
+//! TCP idle timeout, read and write timeouts, and query limit of a client's connection.
 
 use std::num::NonZeroU32;
 use std::time::Duration;

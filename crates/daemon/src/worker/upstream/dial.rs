@@ -1,4 +1,4 @@
-//! Dialling an upstream: TCP connect and, with DNS over TLS, the handshake.
+//! Dialling an upstream: TCP connect and TLS handshake.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};

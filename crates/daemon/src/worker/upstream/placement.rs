@@ -1,4 +1,4 @@
-//! Placement: which connection of the pool a query goes to.
+//! Connection placement: which connection of the pool a query goes to.
 //!
 //! CoreDNS responds to the queries of one connection in order, so a deep pipeline delays all of
 //! them behind the slowest, and one connection per query makes hundreds. In between: least pending

@@ -1,4 +1,4 @@
-//! Byte stream of an upstream connection: plain TCP, or TLS (RFC 7858).
+//! Byte stream of an upstream connection: plain TCP, or DNS over TLS (RFC 7858).
 
 use std::io::{self, Read, Write};
 
