@@ -65,7 +65,7 @@ pub struct Block {
     /// Rules of all `log` directives; the first with a matching zone applies.
     pub log: Vec<LogRule>,
     /// The `loop` directive.
-    pub loop_probe: Option<LoopProbeTarget>,
+    pub loop_query: Option<LoopQueryTarget>,
     /// True with `prometheus`: its queries are counted.
     pub prometheus: bool,
 }
@@ -175,10 +175,10 @@ pub struct LogClasses {
     pub error: bool,
 }
 
-/// Where a `loop` directive sends its probe.
+/// Where a `loop` directive sends its query.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LoopProbeTarget {
-    /// The zone of the probe's QNAME: the block's first.
+pub struct LoopQueryTarget {
+    /// The zone of its QNAME: the block's first.
     pub zone: Name,
     /// The block's first address.
     pub address: SocketAddr,

@@ -9,7 +9,7 @@ use crate::fingerprint::fingerprint;
 use crate::host::Host;
 use crate::listeners::Listeners;
 use crate::options::Options;
-use crate::settings::{Block, Health, LoopProbeTarget, Reload, ServerBlockKey, Settings, Timeouts};
+use crate::settings::{Block, Health, LoopQueryTarget, Reload, ServerBlockKey, Settings, Timeouts};
 use crate::token::Token;
 use crate::tree::ServerBlock;
 use crate::upstream_files::UpstreamFiles;
@@ -144,11 +144,11 @@ fn build_block(block: &ServerBlock, keys: Vec<ServerBlockKey>, directives: Block
     let first_key = keys.first();
     let address = directives.bind.first(first_key.map_or(0, |key| key.port));
     let zone = first_key.map(|key| key.zone.clone());
-    let target = || Some(LoopProbeTarget { zone: zone?, address: address? });
+    let target = || Some(LoopQueryTarget { zone: zone?, address: address? });
     Block {
         location: block.keys.first().map(Token::location).unwrap_or_default(),
         fingerprint: fingerprint(&keys, &directives),
-        loop_probe: if directives.loop_detection { target() } else { None },
+        loop_query: if directives.loop_detection { target() } else { None },
         keys,
         directives: directives.names,
         bufsize: directives.bufsize,

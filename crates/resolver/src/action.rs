@@ -63,7 +63,7 @@ pub enum Action {
     ShareResult(ShareResult),
     /// Log a query that failed without an upstream's response.
     ReportError(QueryError),
-    /// A loop probe returned: the forwarding path is a loop.
+    /// A query of the `loop` directive returned: the forwarding path is a loop.
     LoopDetected(Client, RouteId),
 }
 

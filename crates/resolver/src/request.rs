@@ -97,7 +97,7 @@ pub(crate) fn unsupported(query: &Query<'_>, route: &Route) -> Option<Rcode> {
     }
 }
 
-/// True for a loop probe (`loop` directive) that has returned.
+/// True for a query of the `loop` directive that has returned.
 pub(crate) fn is_loop(query: &Query<'_>, route: &Route) -> bool {
     let detector = route.loop_detector.as_ref().filter(|_| query.qtype == RecordType::HINFO);
     detector.is_some_and(|detector| detector.has_returned(query.name.as_wire()))

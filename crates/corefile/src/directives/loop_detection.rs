@@ -2,7 +2,7 @@
 //! loop
 //! ```
 //!
-//! Detects forwarding loops with a probe: an HINFO query for a random name that arrives twice.
+//! Detects forwarding loops by an HINFO query for a random name that arrives twice.
 
 use crate::error::ConfigError;
 use crate::tree::Directive;

@@ -1,21 +1,21 @@
 //! `loop`: the target of its probe.
 
-use corefile::settings::LoopProbeTarget;
+use corefile::settings::LoopQueryTarget;
 
 use super::load::{first_line, load, load_lines};
 
 #[test]
 fn loop_probe_targets_the_first_address_and_zone_of_a_block() {
-    let check = |text: &str| load(text).unwrap().blocks.remove(0).loop_probe;
-    let loop_probe = |zone: &str, address: &str| {
+    let check = |text: &str| load(text).unwrap().blocks.remove(0).loop_query;
+    let loop_query = |zone: &str, address: &str| {
         let zone = wire::name::Name::parse(zone).unwrap();
-        Some(LoopProbeTarget { zone, address: address.parse().unwrap() })
+        Some(LoopQueryTarget { zone, address: address.parse().unwrap() })
     };
     assert_eq!(
         check("a.test:5353 b.test {\n loop\n bind 127.0.0.9 127.0.0.8\n}\n"),
-        loop_probe("a.test", "127.0.0.9:5353")
+        loop_query("a.test", "127.0.0.9:5353")
     );
-    assert_eq!(check(". {\n loop\n}\n"), loop_probe(".", "127.0.0.1:53"));
+    assert_eq!(check(". {\n loop\n}\n"), loop_query(".", "127.0.0.1:53"));
     assert_eq!(check(". {\n}\n"), None);
     assert!(first_line(load_lines("loop x")).contains("plugin/loop: "));
     assert!(

@@ -33,9 +33,9 @@ impl Watchdog {
             if ping.reply.as_mut().is_none_or(|reply| reply.try_recv().is_ok()) {
                 *ping = Ping { sent: now, reply: worker.ping() };
             }
-            let silence = now.saturating_duration_since(ping.sent);
-            if silence >= PROGRESS_TIMEOUT {
-                stuck = Some(format!("worker {number} makes no progress for {} s\n", silence.as_secs()));
+            let elapsed = now.saturating_duration_since(ping.sent);
+            if elapsed >= PROGRESS_TIMEOUT {
+                stuck = Some(format!("worker {number} makes no progress for {} s\n", elapsed.as_secs()));
             }
         }
         stuck

@@ -33,8 +33,8 @@ pub struct Block {
     pub cache: Option<CacheOptions>,
     /// Its `forward` directives.
     pub forwards: Vec<Forward>,
-    /// The probe name of its `loop` directive.
-    pub loop_probe: Option<Name>,
+    /// The QNAME of its `loop` directive.
+    pub loop_query: Option<Name>,
     /// `forwards` are the scenario's, not the default.
     has_forward: bool,
 }
@@ -67,7 +67,7 @@ impl Block {
             udp_size: wire::edns::DEFAULT_UDP_SIZE,
             cache: Some(fixture::cache()),
             forwards: vec![Forward::new(Name::root(), vec!["upstream".to_owned()])],
-            loop_probe: None,
+            loop_query: None,
             has_forward: false,
         }
     }
@@ -146,7 +146,7 @@ fn parse_directive(tokens: &[&str], block: &mut Block) -> Result<(), TextError> 
             let Some(cache) = &mut block.cache else { return error("options after `cache none`") };
             return parse_cache(option, cache);
         }
-        ["loop", probe] => block.loop_probe = Some(zone(probe)?),
+        ["loop", name] => block.loop_query = Some(zone(name)?),
         ["forward", "none"] => block.set_forward(None),
         ["forward", from, ref upstreams @ ..] if !upstreams.is_empty() => {
             let upstreams = upstreams.iter().map(|name| (*name).to_owned()).collect();

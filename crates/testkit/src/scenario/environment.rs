@@ -73,9 +73,9 @@ impl Environment {
                 counters: Arc::clone(&state.counters),
                 usage: Arc::clone(&state.usage),
             });
-            let loop_detector = block.loop_probe.as_ref().map(|probe| {
+            let loop_detector = block.loop_query.as_ref().map(|name| {
                 let check = LoopDetector::default();
-                check.watch(Some(probe.clone()));
+                check.watch(Some(name.clone()));
                 Arc::new(check)
             });
             for zone in &block.zones {

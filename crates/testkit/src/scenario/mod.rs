@@ -33,14 +33,14 @@
 //! | `CHECK_CANCEL ATTEMPT` | the attempt was cancelled |
 //! | `CHECK_QUARANTINE ATTEMPT` | the connection of the attempt takes no more queries |
 //! | `CHECK_ERROR RCODE NAME TYPE CAUSE` | the failed query was reported to the error log |
-//! | `CHECK_LOOP` | the `loop` probe came back |
+//! | `CHECK_LOOP` | the `loop` query came back |
 //! | `CHECK_COUNTER NAME [ZONE or UPSTREAM] N` | a field of [`resolver::counters`] |
 //! | `CHECK_NOTHING` | no action is left unchecked |
 //! | `TIME_PASSES DURATION` | actions on timers must occur at the very end of it |
 //! | `WALL_CLOCK SECONDS` | sets the wall clock, for RRSIG validity |
 //! | `END` | no action is left unchecked; the last line |
 //!
-//! * Directives are those of the Corefile: `bufsize`, `loop PROBE`, the options of `cache` after
+//! * Directives are those of the Corefile: `bufsize`, `loop NAME`, the options of `cache` after
 //!   the word `cache`, `forward FROM UPSTREAM…` and then the options of that `forward`. In
 //!   addition: `zone ZONE…` begins a server block; `cache none`, `forward none`; `as_client`
 //!   forwards with the client's transport (the Corefile's default); `limit FIELD N` sets a field of

@@ -72,7 +72,7 @@ pub enum StepKind {
         /// Why it failed.
         cause: Cause,
     },
-    /// `CHECK_LOOP`: the `loop` probe came back.
+    /// `CHECK_LOOP`: the `loop` query came back.
     CheckLoop,
     /// `CHECK_COUNTER`: a counter has a value.
     CheckCounter {

@@ -1,8 +1,8 @@
 //! `max_fails`, `health_check` and `failfast_all_unhealthy_upstreams` of `forward`.
 //!
-//! An upstream that failed is probed with an NS query for NAME (the root by default), with RD
+//! An upstream that failed is queried with an NS query for NAME (the root by default), with RD
 //! unless `no_rec` is given, every DURATION (500ms by default), until it responds. It is down, and
-//! not used, after more than `max_fails` failed probes (2 by default; 0 disables probes). With all
+//! not used, after more than `max_fails` failed queries (2 by default; 0 disables them). With all
 //! upstreams down one of them is tried nevertheless, or none with
 //! `failfast_all_unhealthy_upstreams`.
 
@@ -16,7 +16,7 @@ use crate::token::Token;
 use crate::tree::Line;
 use crate::values::duration_or;
 
-/// CoreDNS probes without a pause when given 0.
+/// CoreDNS queries without a pause when given 0.
 const MIN_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Parses `health_check`; the last of several counts.

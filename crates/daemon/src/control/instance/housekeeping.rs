@@ -11,7 +11,7 @@ use crate::control::http_endpoints;
 pub(super) const INTERVAL: Duration = Duration::from_secs(1);
 
 impl Instance<'_> {
-    pub(super) async fn keep_house(&mut self) -> Result<(), FatalError> {
+    pub(super) async fn run_housekeeping(&mut self) -> Result<(), FatalError> {
         if self.workers.any_exited() {
             return Err(FatalError::WorkerExited);
         }

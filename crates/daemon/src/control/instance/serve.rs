@@ -26,12 +26,12 @@ enum StopReason {
 impl Instance<'_> {
     /// Serves until a signal ends it, alone or on standby for a successor; then shuts down.
     pub(in crate::control) async fn run(mut self, signals: &mut Signals) -> Result<ExitReason, FatalError> {
-        let ended = self.serve_and_stand_by(signals).await;
+        let ended = self.serve_until_exit(signals).await;
         self.close().await;
         ended
     }
 
-    async fn serve_and_stand_by(&mut self, signals: &mut Signals) -> Result<ExitReason, FatalError> {
+    async fn serve_until_exit(&mut self, signals: &mut Signals) -> Result<ExitReason, FatalError> {
         loop {
             match self.serve(signals).await? {
                 StopReason::Terminate => {
@@ -39,7 +39,7 @@ impl Instance<'_> {
                     return Ok(self.shut_down(signals).await);
                 }
                 StopReason::TakenOver(successor) => {
-                    if self.stand_by(*successor, signals).await? == StandbyEnd::Terminate {
+                    if self.run_standby(*successor, signals).await? == StandbyEnd::Terminate {
                         return Ok(self.finish_draining(signals).await);
                     }
                 }
@@ -77,7 +77,7 @@ impl Instance<'_> {
                     HandoverEvent::PredecessorExited => self.remove_predecessor().await,
                 },
                 _ = housekeeping.tick() => {
-                    self.keep_house().await?;
+                    self.run_housekeeping().await?;
                     self.check_upstream_files(&mut file_watch).await;
                 }
                 () = node_changes.changed() => self.repair_node().await,

@@ -75,7 +75,7 @@ impl Instance<'_> {
     ///
     /// # Errors
     /// The successor has exited and a worker cannot read again.
-    pub(super) async fn stand_by(
+    pub(super) async fn run_standby(
         &mut self,
         mut successor: SuccessorLink,
         signals: &mut Signals,

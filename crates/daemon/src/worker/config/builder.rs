@@ -25,10 +25,10 @@ pub(crate) struct WorkerConfigBuilder {
     ids: IdRegistry,
 }
 
-/// A `loop` directive whose probe is to be sent.
+/// A `loop` directive whose query is to be sent.
 #[derive(Clone, Debug)]
 pub(crate) struct LoopDetection {
-    pub(crate) target: settings::LoopProbeTarget,
+    pub(crate) target: settings::LoopQueryTarget,
     pub(crate) detector: Arc<LoopDetector>,
 }
 
@@ -153,7 +153,7 @@ fn build_listener(
 fn loop_detections(settings: &Settings, shared: &[SharedBlock]) -> Vec<LoopDetection> {
     let blocks = settings.blocks.iter().zip(shared);
     let detections = blocks.filter_map(|(block, shared)| {
-        let (target, detector) = block.loop_probe.clone().zip(shared.loop_detector.clone())?;
+        let (target, detector) = block.loop_query.clone().zip(shared.loop_detector.clone())?;
         Some(LoopDetection { target, detector })
     });
     detections.collect()

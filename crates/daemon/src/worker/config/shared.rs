@@ -32,7 +32,7 @@ impl SharedBlock {
         Ok(Self {
             id,
             usage,
-            loop_detector: block.loop_probe.as_ref().map(|_| Arc::default()),
+            loop_detector: block.loop_query.as_ref().map(|_| Arc::default()),
             consolidator: block.errors.as_ref().map(|errors| Arc::new(Consolidator::new(errors))),
             forwards,
         })

@@ -7,7 +7,7 @@ use wire::frame;
 use crate::clock;
 
 /// Capacity kept when the buffer is empty.
-const KEPT_OCTETS: usize = 4096;
+const RETAINED_CAPACITY: usize = 4096;
 
 pub(super) struct WriteBuffer {
     pub(super) octets: Vec<u8>,
@@ -37,7 +37,7 @@ impl WriteBuffer {
     pub(super) fn consume(&mut self, count: usize) {
         self.octets.drain(..count);
         if self.octets.is_empty() {
-            self.octets.shrink_to(KEPT_OCTETS);
+            self.octets.shrink_to(RETAINED_CAPACITY);
         }
         self.due = self.due.saturating_sub(count);
         if self.due == 0 {

@@ -13,7 +13,7 @@ use crate::clock;
 
 /// A connection is silent when nothing has arrived for this long while a query is pending: it may
 /// lead to a pod that is gone.
-const SILENCE: Duration = Duration::from_secs(1);
+const SILENT_AFTER: Duration = Duration::from_secs(1);
 
 /// Above the longest deadline of an attempt: fails a pending query that was never cancelled.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -129,7 +129,7 @@ impl UpstreamConnection {
     /// Start of the silence, for a silent connection.
     pub(super) fn silent_since(&self, now: Instant) -> Option<Instant> {
         let since = self.waiting_since()?;
-        (now.saturating_duration_since(since) > SILENCE).then_some(since)
+        (now.saturating_duration_since(since) > SILENT_AFTER).then_some(since)
     }
 
     /// Since when a query is pending and nothing has arrived.

@@ -140,7 +140,7 @@ impl<'a> Session<'a> {
     }
 
     /// The origin of the last response, by the counters. The daemon's own queries, such as its
-    /// `loop` probe, can add a miss, but not a hit.
+    /// `loop` query, can add a miss, but not a hit.
     fn source(&mut self) -> io::Result<Option<Source>> {
         let started = now();
         loop {
