@@ -139,7 +139,7 @@ fn assert_own_responses(upstream: &Upstream) {
     assert!(upstream.wait_for_connections(WAIT_LIMIT, |now| now.open <= MAX_CONNECTIONS));
 }
 
-/// A Service whose first connections lead to a dead pod and the others to `pod`; returns its address.
+/// The address of a Service whose first connections lead to a dead pod and the others to `pod`.
 fn service_with_dead_pod(pod: SocketAddr) -> SocketAddr {
     // Below the time of any hedge.
     const DEAD: Duration = Duration::from_millis(300);

@@ -89,7 +89,7 @@ fn malformed_queries_get_formerr_and_are_not_forwarded() {
         ("a reserved label", message(0x0100, [1, 0, 0, 0], b"\x80evil\0\0\x01\0\x01")),
         ("a label without end", message(0x0100, [1, 0, 0, 0], b"\x3fevil")),
         ("two OPT", message(0x0100, [1, 0, 0, 2], &two_opts)),
-        ("OPT as an response", message(0x0100, [1, 1, 0, 0], &[QUESTION, OPT].concat())),
+        ("OPT in the answer section", message(0x0100, [1, 1, 0, 0], &[QUESTION, OPT].concat())),
         ("OPT with an owner", message(0x0100, [1, 0, 0, 1], &[QUESTION, b"\x01a", OPT].concat())),
         ("OPT as the question", message(0x0100, [1, 0, 0, 0], b"\x04evil\0\0\x29\0\x01")),
     ];

@@ -57,8 +57,8 @@ impl Authority {
         self.folder.join("ca.pem").to_str().unwrap().to_owned()
     }
 
-    /// A TLS server with a certificate for `name` in front of `upstream`; with `clients` it requires
-    /// client certificates of that authority.
+    /// A TLS server with a certificate for `name` in front of `upstream`; with `clients` it
+    /// requires client certificates of that authority.
     fn tls_proxy(&self, upstream: &Upstream, name: &str, clients: Option<&Self>) -> TlsProxy {
         let (certificate, key) = self.certify(name);
         let chain = rustls::pki_types::CertificateDer::pem_file_iter(certificate).unwrap();
