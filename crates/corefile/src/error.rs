@@ -26,7 +26,8 @@ struct Location {
     excerpt: Option<(String, usize)>,
 }
 
-/// Characters of a line that are shown.
+/// Characters of a line that are shown; an error at a later word has no excerpt, because its caret
+/// would not be visible.
 const EXCERPT_LEN: usize = 160;
 
 impl ConfigError {
@@ -65,8 +66,7 @@ impl ConfigError {
             reason.push_str("; the environment variable ");
             reason.push_str(variable);
             reason.push_str(" is not set");
-            // Kubernetes passes a container the variables of the Services that exist when it
-            // starts.
+            // A container gets the variables of the Services that exist when it starts.
             if variable.ends_with("_SERVICE_HOST") || variable.contains("_SERVICE_PORT") {
                 reason.push_str(", and the Service must exist before the container starts");
             }

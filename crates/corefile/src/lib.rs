@@ -22,7 +22,8 @@
 //! | files that list upstreams; detecting an edit | [`upstream_files`], `token_hash` |
 //!
 //! To add a directive: a file in `directives` with its syntax as the module's documentation, a
-//! field in `directives::BlockDirectives` and in [`settings::Block`], its name in `support`.
+//! field and a `match` arm in `directives::BlockDirectives`, a field in [`settings::Block`], its
+//! name in `support`.
 
 #![forbid(unsafe_code)]
 

@@ -218,8 +218,8 @@ pub struct Listener {
 /// A `timeouts` directive: TCP timeouts for clients, where given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Timeouts {
-    /// From the first octet of a query to its last, and from accept to the first query; 1 s to 24
-    /// h.
+    /// From the first octet of a query to its last, and from accept to the first query;
+    /// 1 s to 24 h.
     pub read: Option<Duration>,
     /// For the client to receive a response; 1 s to 24 h.
     pub write: Option<Duration>,

@@ -114,12 +114,12 @@ fn invalid_imports_are_rejected() {
 
 #[test]
 fn import_cycles_are_rejected() {
-    let circle = [
+    let cycle = [
         (COREFILE, ". {\n import a\n}\n"),
         ("/etc/coredns/a", "import b\n"),
         ("/etc/coredns/b", "import a\n"),
     ];
-    let line = first_line(load_with(&circle, &Environment::default()));
+    let line = first_line(load_with(&cycle, &Environment::default()));
     assert!(line.contains("import itself in a cycle?"), "{line}");
     let doubling = [(COREFILE, "import a\n"), ("/etc/coredns/a", "import a\nimport a\nimport a\nimport a\n")];
     assert!(load_with(&doubling, &Environment::default()).is_err());

@@ -1,11 +1,11 @@
-//! `loop`: the target of its probe.
+//! `loop`: the target of the loop query.
 
 use corefile::settings::LoopQueryTarget;
 
 use super::load::{first_line, load, load_lines};
 
 #[test]
-fn loop_probe_targets_the_first_address_and_zone_of_a_block() {
+fn loop_query_targets_the_first_address_and_zone_of_a_block() {
     let check = |text: &str| load(text).unwrap().blocks.remove(0).loop_query;
     let loop_query = |zone: &str, address: &str| {
         let zone = wire::name::Name::parse(zone).unwrap();

@@ -10,9 +10,6 @@ use crate::error::ConfigError;
 use crate::token::Token;
 use crate::tree::{Directive, Line};
 
-/// The last RCODE with a name (BADCOOKIE, RFC 7873 section 8).
-const LAST_NAMED: u16 = 23;
-
 /// RCODEs other than NOERROR.
 pub(super) fn failover(option: &Line) -> Result<Vec<Rcode>, ConfigError> {
     let rcodes = rcodes(option)?;
@@ -28,16 +25,15 @@ pub(super) fn rcodes(option: &Line) -> Result<Vec<Rcode>, ConfigError> {
 
 /// Parses the mnemonic of an RCODE, in any case.
 fn rcode(token: &Token) -> Result<Rcode, ConfigError> {
-    let text = match token.text.to_uppercase() {
+    let upper = token.text.to_uppercase();
+    let mnemonic = match upper.as_str() {
         // Synonyms: RFC 8945 section 3, and a misspelling that CoreDNS accepts.
-        alias if alias == "BADSIG" => "BADVERS".to_owned(),
-        alias if alias == "NOTIMPL" => "NOTIMP".to_owned(),
-        // The display form of an RCODE without a mnemonic.
-        number if number.starts_with("RCODE") => String::new(),
-        name => name,
+        "BADSIG" => "BADVERS",
+        "NOTIMPL" => "NOTIMP",
+        mnemonic => mnemonic,
     };
-    let rcode = (0..=LAST_NAMED).map(Rcode).find(|rcode| rcode.to_string() == text);
-    rcode.ok_or_else(|| ConfigError::at(token, format!("{} is not a valid rcode", token.text)))
+    let reason = || format!("{} is not a valid rcode", token.text);
+    Rcode::from_mnemonic(mnemonic).ok_or_else(|| ConfigError::at(token, reason()))
 }
 
 /// A warning for `next` in the last `forward` of a block.

@@ -24,8 +24,8 @@
 //! ```
 //!
 //! Forwards queries for names in FROM, but not in the zones of `except`, to one of TO: an IP
-//! address, with a port other than 53 if given, or a file whose `nameserver` lines are used, and
-//! used again when they change. Transport is the client's, TCP with `force_tcp`, UDP first with
+//! address, optionally with a port (53 by default), or a file whose `nameserver` lines are used,
+//! and read again when they change. Transport is the client's, TCP with `force_tcp`, UDP first with
 //! `prefer_udp`. `policy`, `random` by default, is the order in which upstreams are tried. Queries
 //! above `max_concurrent` in flight are refused; 0, the default, is no limit.
 //! `max_connect_attempts` limits the attempts of a query, by default two for each upstream; 0
@@ -38,7 +38,7 @@
 //! 0, the default, is no limit, and each worker keeps at least one. `source_address` is the local
 //! address of connections and sockets.
 //!
-//! `tls://IP`, with an optional `%NAME` and a port other than 853, is DNS over TLS (RFC 7858). The
+//! `tls://IP`, optionally with `%NAME` and a port (853 by default), is DNS over TLS (RFC 7858). The
 //! server certificate must be for `tls_servername`, or else NAME, or else IP, and be issued by a CA
 //! in the file CA, or else by one of the system's CAs; CERT and KEY are the client certificate.
 //!
