@@ -2,8 +2,8 @@
 //! (SCM_RIGHTS), the dummy link and its addresses, nf_tables rules (NOTRACK), and netlink events
 //! about changes.
 //!
-//! The crate knows nothing of DNS messages and makes no policy: callers pass a configuration, it is
-//! applied, and the changes are returned. All `unsafe` is in `sys.rs`.
+//! The crate has no DNS semantics and makes no policy: callers pass a configuration, it is applied,
+//! and the changes are returned. All `unsafe` is in `sys.rs`.
 
 mod descriptors;
 pub mod link;

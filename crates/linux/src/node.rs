@@ -45,7 +45,7 @@ pub enum NodeEvent {
     /// The rules are not as configured. Responses are the same without them.
     RulesFailed(FilterError),
     /// Changes by others are noticed only by periodic verification.
-    WatchFailed {
+    MonitorFailed {
         /// E.g. `link nodelocaldns`.
         part: String,
         /// The kernel's error.
@@ -73,7 +73,7 @@ impl fmt::Display for NodeEvent {
             Self::LinkFailed(error) => error.fmt(f),
             Self::RulesInstalled(table) => write!(f, "packet-filter table inet {table} installed"),
             Self::RulesFailed(error) => write!(f, "DNS packets are tracked by conntrack: {error}"),
-            Self::WatchFailed { part, error } => {
+            Self::MonitorFailed { part, error } => {
                 write!(f, "changes to {part} are not noticed at once, only every -syncinterval: {error}")
             }
         }
@@ -176,13 +176,13 @@ impl NodeSetup {
         if self.link.is_some()
             && let Err(error) = monitor.add_link(&self.link_name)
         {
-            events.push(NodeEvent::WatchFailed { part: format!("link {}", self.link_name), error });
+            events.push(NodeEvent::MonitorFailed { part: format!("link {}", self.link_name), error });
         }
         if let Some(config) = &self.notrack
             && let Err(error) = monitor.add_table(&config.table)
         {
             let part = format!("packet-filter table inet {}", config.table);
-            events.push(NodeEvent::WatchFailed { part, error });
+            events.push(NodeEvent::MonitorFailed { part, error });
         }
         (monitor, events)
     }

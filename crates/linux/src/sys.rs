@@ -165,9 +165,9 @@ pub(crate) fn receive_descriptors<const MAX: usize>(
     header.msg_control = ptr::from_mut(&mut control).cast();
     header.msg_controllen = ScmRightsBuffer::<MAX>::LEN;
     let length = retry(|| {
-        // SAFETY: `header` is initialised and names one part, which names the whole of `buffer`,
+        // SAFETY: `header` is initialised and names one iovec, which names the whole of `buffer`,
         // and `control`, which is at least as long as is announced; both are exclusively borrowed
-        // past the call, and any octets are valid in them. No name is asked for. The descriptor is
+        // past the call, and any octets are valid in them. No name is requested. The descriptor is
         // open for as long as `socket` is borrowed. nix's `recvmsg` is no replacement: of control
         // data that was cut short it shows none, and the descriptors in it would stay open for
         // ever.

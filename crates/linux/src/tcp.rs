@@ -9,7 +9,7 @@ use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 
 use crate::socket::{bind_source, inherit as inherit_socket, invalid_input};
 
-/// TCP_USER_TIMEOUT of client connections.
+/// TCP_USER_TIMEOUT of client connections: the time for which sent octets may stay unacknowledged.
 const CLIENT_TIMEOUT: Duration = Duration::from_secs(10);
 /// TCP_USER_TIMEOUT of upstream connections, connecting included: as long as a stub resolver waits
 /// for a response.

@@ -41,7 +41,7 @@ pub(super) fn report(events: &[NodeEvent], counters: &ProcessCounters) {
         match event {
             NodeEvent::LinkFailed(_) => counters.setup_error(SetupError::InterfaceCheck),
             NodeEvent::RulesFailed(_) => counters.setup_error(SetupError::Iptables),
-            NodeEvent::FallbackKind { .. } | NodeEvent::WatchFailed { .. } => {
+            NodeEvent::FallbackKind { .. } | NodeEvent::MonitorFailed { .. } => {
                 warn!("{event}");
                 continue;
             }

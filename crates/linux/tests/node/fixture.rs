@@ -38,9 +38,9 @@ pub(crate) fn notrack_config() -> NotrackConfig {
 pub(crate) fn link_addresses(name: &str) -> Vec<(String, String)> {
     let mut addresses: Vec<_> = getifaddrs()
         .unwrap()
-        .filter(|held| held.interface_name == name && held.flags.contains(InterfaceFlags::IFF_UP))
-        .filter_map(|held| {
-            let (address, mask) = (held.address?, held.netmask?);
+        .filter(|entry| entry.interface_name == name && entry.flags.contains(InterfaceFlags::IFF_UP))
+        .filter_map(|entry| {
+            let (address, mask) = (entry.address?, entry.netmask?);
             let text = |storage: &nix::sys::socket::SockaddrStorage| {
                 let v4 = storage.as_sockaddr_in().map(|v4| v4.ip().to_string());
                 v4.or_else(|| storage.as_sockaddr_in6().map(|v6| v6.ip().to_string()))

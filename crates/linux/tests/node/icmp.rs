@@ -44,8 +44,8 @@ fn icmp_errors_are_returned_by_a_connected_socket() {
             ("[::1]:5300", 1, 3, host),
             ("[::1]:5300", 1, 0, network),
         ] {
-            let held = UdpSocket::bind(upstream).unwrap();
-            let silent = held.local_addr().unwrap();
+            let unread = UdpSocket::bind(upstream).unwrap();
+            let silent = unread.local_addr().unwrap();
             let socket = linux::udp::connect(silent, None).unwrap();
             let source = socket.local_addr().unwrap();
             let socket = tokio::net::UdpSocket::from_std(socket).unwrap();

@@ -176,7 +176,7 @@ fn a_failed_subscription_is_reported() {
         let setup =
             NodeSetup::apply(NodeConfig { link: None, notrack: Some(notrack_config(NAME)) }).await.unwrap().0;
         let (_, events) = setup.monitor();
-        let [event @ NodeEvent::WatchFailed { .. }] = events.as_slice() else {
+        let [event @ NodeEvent::MonitorFailed { .. }] = events.as_slice() else {
             panic!("{events:?}");
         };
         let text = event.to_string();

@@ -107,8 +107,8 @@ fn remove_addresses_except_leaves_the_successors_addresses() {
             predecessor.remove_addresses_except(&others).await.iter().map(ToString::to_string).collect();
         assert_eq!(changes, ["link nodelocaldns: 10.96.0.10 removed"]);
         assert!(predecessor.remove_addresses_except(&others).await.is_empty());
-        let held: Vec<_> = link_addresses(NAME).into_iter().map(|(address, _)| address).collect();
-        assert_eq!(held, ["169.254.25.10", "192.0.2.1", "fd00:25::10"]);
+        let remaining: Vec<_> = link_addresses(NAME).into_iter().map(|(address, _)| address).collect();
+        assert_eq!(remaining, ["169.254.25.10", "192.0.2.1", "fd00:25::10"]);
         assert!(successor.is_configured().await);
         delete_link(NAME).await;
         assert!(predecessor.remove_addresses_except(&others).await.is_empty());
@@ -133,8 +133,8 @@ fn a_successor_removes_the_predecessors_addresses() {
             new.remove_predecessor_addresses(&of_the_old).await.iter().map(ToString::to_string).collect();
         assert_eq!(changes, ["link nodelocaldns: fd00:25::10 removed"]);
         assert!(new.remove_predecessor_addresses(&of_the_old).await.is_empty());
-        let held: Vec<_> = link_addresses(NAME).into_iter().map(|(address, _)| address).collect();
-        assert_eq!(held, ["10.96.0.10", "169.254.25.10", "192.0.2.1"]);
+        let remaining: Vec<_> = link_addresses(NAME).into_iter().map(|(address, _)| address).collect();
+        assert_eq!(remaining, ["10.96.0.10", "169.254.25.10", "192.0.2.1"]);
         assert!(new.is_configured().await);
         delete_address(NAME, ip("192.0.2.1"), 32).await;
         new.restore().await.unwrap();
