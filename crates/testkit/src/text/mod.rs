@@ -9,7 +9,7 @@
 //! (`edns` is short for `edns=1232`, `do` for `edns=1232,do`; `edns=none` removes it). Then
 //! records, separated by ` / `, in the answer section until `authority:` or `additional:`. `x40`
 //! after an address record repeats it with 40 consecutive addresses. RDATA without a presentation
-//! form is written as in RFC 3597 section 5: `\\# 4 0a000001`. Tokens are separated by single
+//! form is written as in RFC 3597 section 5: `\# 4 0a000001`. Tokens are separated by single
 //! spaces, within character strings too.
 
 mod error;

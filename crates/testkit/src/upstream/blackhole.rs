@@ -48,7 +48,7 @@ impl Blackhole {
     /// # Errors
     /// The address cannot be bound, or the backlog does not fill.
     pub fn bind(addr: SocketAddr) -> io::Result<Self> {
-        /// With a backlog of 0 the kernel queues one connection.
+        /// With a backlog of 0 the kernel queues one connection; a few more do no harm.
         const MAX_BACKLOG: usize = 8;
         /// A connection to this machine is queued within this time or not at all.
         const CONNECT_TIMEOUT: Duration = Duration::from_millis(50);

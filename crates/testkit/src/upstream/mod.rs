@@ -1,5 +1,5 @@
-//! Scripted upstream: a name server on real sockets that reacts as a [`Script`] says and logs the
-//! queries it receives.
+//! Scripted upstream: a name server on real sockets that reacts according to a [`Script`] and logs
+//! the queries it receives.
 //!
 //! [`Upstream::start`] serves [`LabelScript`]: the first label of the name selects the reaction.
 //! [`TlsProxy`] adds TLS; [`ClosedPort`] and [`Blackhole`] are upstreams that cannot be reached.

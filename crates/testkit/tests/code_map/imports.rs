@@ -1,5 +1,5 @@
-//! Which file of a crate imports which: `use` declarations and paths, resolved to files by name.
-//! A re-export (`pub use`) hands a name on and counts for the file that defines it.
+//! Imports between the files of a crate: `use` declarations and paths, resolved to files by name. A
+//! re-export (`pub use`) counts as the file that defines the name.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -22,8 +22,9 @@ struct Import {
     exported: bool,
 }
 
-/// Every pair of files below `root` that import each other, directly or through others.
-pub(super) fn circles(root: &Path) -> Vec<String> {
+/// Import cycles: every pair of files below `root` that import each other, directly or through
+/// others.
+pub(super) fn cycles(root: &Path) -> Vec<String> {
     let files: BTreeMap<Module, Source> = sources(root)
         .iter()
         .filter_map(|path| source(root, path))
@@ -137,7 +138,7 @@ fn expand(tree: &str) -> Vec<Vec<String>> {
     branches.flat_map(expand).map(|path| [prefix.clone(), path].concat()).collect()
 }
 
-/// The module whose file defines what a path names; none for paths of other crates.
+/// The module whose file defines the item of a path; `None` for paths of other crates.
 fn resolve(
     from: &Module,
     path: &[String],

@@ -47,8 +47,8 @@ pub(super) fn titles(crates: &Path) -> Vec<Title> {
     files.map(title).collect()
 }
 
-/// What is wrong with a row, if anything. A search for the term in the titles has to lead to its file: it is
-/// the only one whose title begins with the term, or else the only one whose title contains it.
+/// The error of a row, if any. The row's file must be the only one whose title begins with the
+/// term, or else the only one whose title contains it.
 pub(super) fn fault(row: &Row, titles: &[Title]) -> Option<String> {
     let term = row.term.to_lowercase();
     let select = |matches: &dyn Fn(&str) -> bool| {

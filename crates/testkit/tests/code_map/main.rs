@@ -48,8 +48,8 @@ fn no_two_files_of_a_crate_import_each_other() {
     for program in fs::read_dir(crates().join("tools/src/bin")).unwrap() {
         roots.push(program.unwrap().path());
     }
-    let circles: Vec<String> = roots.iter().flat_map(|root| imports::circles(root)).collect();
-    assert!(circles.is_empty(), "{}", circles.join("\n"));
+    let cycles: Vec<String> = roots.iter().flat_map(|root| imports::cycles(root)).collect();
+    assert!(cycles.is_empty(), "{}", cycles.join("\n"));
 }
 
 #[test]

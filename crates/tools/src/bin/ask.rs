@@ -35,7 +35,7 @@ fn main() -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
-            // Stderr may be closed; the exit code tells.
+            // Stderr may be closed; the exit code reports the failure.
             drop(writeln!(io::stderr(), "ask: {error}"));
             ExitCode::FAILURE
         }

@@ -20,7 +20,7 @@ fn main() -> ExitCode {
     match serve(address) {
         Ok(never) => match never {},
         Err(error) => {
-            // Stderr may be closed; the exit code tells.
+            // Stderr may be closed; the exit code reports the failure.
             drop(writeln!(io::stderr(), "cluster-zone: {address}: {error}"));
             ExitCode::FAILURE
         }

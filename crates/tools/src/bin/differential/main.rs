@@ -43,7 +43,7 @@ fn main() -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
-            // Stderr may be closed; the exit code tells.
+            // Stderr may be closed; the exit code reports the failure.
             drop(writeln!(io::stderr(), "differential: {error}"));
             ExitCode::FAILURE
         }

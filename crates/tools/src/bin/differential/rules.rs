@@ -109,13 +109,13 @@ impl Case<'_> {
 
     fn check_opt(&self, seen: &mut Vec<Deviation>) -> RuleResult {
         let Self { query, direct, ours, .. } = self;
-        let (asked, opt) = match (&query.opt, &ours.opt) {
-            (Some(asked), Some(opt)) => (asked, opt),
+        let (sent, opt) = match (&query.opt, &ours.opt) {
+            (Some(sent), Some(opt)) => (sent, opt),
             (None, None) => return Ok(()),
             (Some(_), None) => return Err("no OPT for a client that sent one".to_owned()),
             (None, Some(_)) => return Err("OPT for a client that sent none".to_owned()),
         };
-        let plain = opt.udp_size == PAYLOAD_SIZE && opt.version == 0 && opt.flags == asked.flags;
+        let plain = opt.udp_size == PAYLOAD_SIZE && opt.version == 0 && opt.flags == sent.flags;
         require(plain, || {
             format!("OPT does not have {PAYLOAD_SIZE} octets, version 0 and the client's DO: {opt:?}")
         })?;
