@@ -32,8 +32,8 @@ fn tcp_families(process: &ProcessCounters) -> Vec<Family> {
         ),
         Family::of_count(
             "nodelocaldns_tcp_connections_write_buffer_exceeded_total",
-            "TCP connections of clients closed because the responses that clients had not read \
-             exceeded the write buffers.",
+            "TCP connections of clients closed because all together buffered too much: responses that \
+             clients had not read, and incomplete queries.",
             process.connections.write_buffer_exceeded.get(),
         ),
         Family::of_count(

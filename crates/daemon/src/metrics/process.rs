@@ -40,12 +40,12 @@ pub(super) fn families(
         imported_entries(process),
         Family::of_count(
             "nodelocaldns_snapshot_writes_total",
-            "Snapshots of the cache written to disk.",
+            "Snapshots of the cache written, for a process that starts after a crash.",
             process.snapshots.written.get(),
         ),
         Family::of_count(
             "nodelocaldns_snapshot_write_errors_total",
-            "Snapshots of the cache that could not be written to disk.",
+            "Snapshots of the cache that could not be written.",
             process.snapshots.failed.get(),
         ),
         Family::of_count(

@@ -138,7 +138,8 @@ pub struct ClientConnections {
     pub refused: ByLimit,
     /// Closed while idle to accept a new connection.
     pub evicted: ByLimit,
-    /// Closed because the unread responses of all clients exceeded the write buffers.
+    /// Closed because all connections together buffered too much: unread responses and incomplete
+    /// queries.
     pub write_buffer_exceeded: AtomicCounter,
     /// Failed `accept` calls, for lack of descriptors or memory.
     pub accept_errors: AtomicCounter,

@@ -10,7 +10,7 @@ use crate::counters::CounterRegistry;
 
 const FAMILIES: [&str; 2] = ["1", "2"];
 /// In the order of [`resolver::counters::Plugin`].
-const WRITERS: [&str; 3] = ["cache", "forward", ""];
+const PLUGINS: [&str; 3] = ["cache", "forward", ""];
 
 pub(super) fn families(counters: &CounterRegistry) -> Vec<Family> {
     vec![
@@ -31,13 +31,12 @@ fn requests(counters: &CounterRegistry) -> Family {
     );
     let mut types: Vec<String> = COUNTED_TYPES.iter().map(ToString::to_string).collect();
     types.extend(["ANY".to_owned(), "other".to_owned()]);
-    for (server, zone, of_workers) in counters.routes() {
+    for (server, zone, by_worker) in counters.routes() {
         for (t, proto) in PROTOS.iter().enumerate() {
             for (f, address_family) in FAMILIES.iter().enumerate() {
                 for (q, qtype) in types.iter().enumerate() {
-                    let count = total(of_workers, |counters: &RouteCounters| {
-                        counters.requests.get(t)?.get(f)?.get(q)
-                    });
+                    let count =
+                        total(by_worker, |counters: &RouteCounters| counters.requests.get(t)?.get(f)?.get(q));
                     let labels = [
                         ("server", server),
                         ("zone", zone),
@@ -59,9 +58,9 @@ fn durations(counters: &CounterRegistry) -> Family {
         "coredns_dns_request_duration_seconds",
         "Time from receiving a query to sending its response, by listener and zone.",
     );
-    for (server, zone, of_workers) in counters.routes() {
+    for (server, zone, by_worker) in counters.routes() {
         let observed =
-            Distribution::of_durations(of_workers, |counters: &RouteCounters| Some(&counters.durations));
+            Distribution::of_durations(by_worker, |counters: &RouteCounters| Some(&counters.durations));
         family.nonempty_distribution(&[("server", server), ("zone", zone), ("view", "")], &observed);
     }
     family
@@ -72,8 +71,8 @@ fn request_sizes(counters: &CounterRegistry) -> Family {
         "coredns_dns_request_size_bytes",
         "Size of queries as received, by listener, zone and transport.",
     );
-    sizes(family, counters, |of_workers, proto| {
-        Distribution::of_sizes(of_workers, |counters: &RouteCounters| counters.request_sizes.get(proto))
+    sizes(family, counters, |by_worker, proto| {
+        Distribution::of_sizes(by_worker, |counters: &RouteCounters| counters.request_sizes.get(proto))
     })
 }
 
@@ -83,8 +82,8 @@ fn response_sizes(counters: &CounterRegistry) -> Family {
         "Size of responses before OPT and before truncation to the client's buffer size, 0 for failures of our own, \
          by listener, zone and transport.",
     );
-    sizes(family, counters, |of_workers, proto| {
-        Distribution::of_sizes(of_workers, |counters: &RouteCounters| counters.response_sizes.get(proto))
+    sizes(family, counters, |by_worker, proto| {
+        Distribution::of_sizes(by_worker, |counters: &RouteCounters| counters.response_sizes.get(proto))
     })
 }
 
@@ -93,10 +92,10 @@ fn sizes(
     counters: &CounterRegistry,
     observed: impl Fn(&[Arc<RouteCounters>], usize) -> Distribution,
 ) -> Family {
-    for (server, zone, of_workers) in counters.routes() {
-        for (place, proto) in PROTOS.into_iter().enumerate() {
+    for (server, zone, by_worker) in counters.routes() {
+        for (index, proto) in PROTOS.into_iter().enumerate() {
             let labels = [("server", server), ("zone", zone), ("view", ""), ("proto", proto)];
-            family.nonempty_distribution(&labels, &observed(of_workers, place));
+            family.nonempty_distribution(&labels, &observed(by_worker, index));
         }
     }
     family
@@ -105,8 +104,8 @@ fn sizes(
 fn do_requests(counters: &CounterRegistry) -> Family {
     let mut family =
         Family::counter("coredns_dns_do_requests_total", "Queries with the DO bit, by listener and zone.");
-    for (server, zone, of_workers) in counters.routes() {
-        let count = total(of_workers, |counters: &RouteCounters| Some(&counters.do_requests));
+    for (server, zone, by_worker) in counters.routes() {
+        let count = total(by_worker, |counters: &RouteCounters| Some(&counters.do_requests));
         family.nonzero_series(&[("server", server), ("zone", zone), ("view", "")], count);
     }
     family
@@ -119,10 +118,10 @@ fn responses(counters: &CounterRegistry) -> Family {
          server).",
     );
     let rcodes = rcode_labels();
-    for (server, zone, of_workers) in counters.routes() {
-        for (w, plugin) in WRITERS.into_iter().enumerate() {
+    for (server, zone, by_worker) in counters.routes() {
+        for (p, plugin) in PLUGINS.into_iter().enumerate() {
             for (r, rcode) in rcodes.iter().enumerate() {
-                let count = total(of_workers, |counters: &RouteCounters| counters.responses.get(w)?.get(r));
+                let count = total(by_worker, |counters: &RouteCounters| counters.responses.get(p)?.get(r));
                 let labels = [
                     ("server", server),
                     ("zone", zone),

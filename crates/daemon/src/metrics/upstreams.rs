@@ -80,8 +80,8 @@ fn failed_health_checks(counters: &CounterRegistry) -> Family {
         "Failed health checks of an upstream; it is down after more of them in a row than \
          max_fails.",
     );
-    for (addr, of_workers) in counters.upstreams() {
-        let count = total(of_workers, |counters: &UpstreamCounters| Some(&counters.healthcheck_failures));
+    for (addr, by_worker) in counters.upstreams() {
+        let count = total(by_worker, |counters: &UpstreamCounters| Some(&counters.healthcheck_failures));
         family.nonzero_series(&[PROXY, ("to", &addr.to_string())], count);
     }
     family
@@ -92,8 +92,8 @@ fn own_families(counters: &CounterRegistry) -> Vec<Family> {
     OWN.iter()
         .map(|&(name, help, pick)| {
             let mut family = Family::counter(name, help);
-            for (addr, of_workers) in counters.upstreams() {
-                let count = total(of_workers, |counters| Some(pick(counters)));
+            for (addr, by_worker) in counters.upstreams() {
+                let count = total(by_worker, |counters| Some(pick(counters)));
                 family.series(&[("to", &addr.to_string())], count as f64);
             }
             family
@@ -147,11 +147,11 @@ fn durations(counters: &CounterRegistry) -> Family {
          RCODE.",
     );
     let rcodes = upstream_rcode_labels();
-    for (addr, of_workers) in counters.upstreams() {
+    for (addr, by_worker) in counters.upstreams() {
         let to = addr.to_string();
-        for (place, rcode) in rcodes.iter().enumerate() {
-            let observed = Distribution::of_durations(of_workers, |counters: &UpstreamCounters| {
-                counters.request_durations.get(place)
+        for (index, rcode) in rcodes.iter().enumerate() {
+            let observed = Distribution::of_durations(by_worker, |counters: &UpstreamCounters| {
+                counters.request_durations.get(index)
             });
             family.nonempty_distribution(&[PROXY, ("to", &to), ("rcode", rcode)], &observed);
         }
@@ -164,10 +164,10 @@ fn connections(
     counters: &CounterRegistry,
     pick: impl Fn(&UpstreamCounters, usize) -> Option<&Counter>,
 ) -> Family {
-    for (addr, of_workers) in counters.upstreams() {
+    for (addr, by_worker) in counters.upstreams() {
         let to = addr.to_string();
-        for (place, proto) in UPSTREAM_PROTOS.into_iter().enumerate() {
-            let count = total(of_workers, |counters| pick(counters, place));
+        for (index, proto) in UPSTREAM_PROTOS.into_iter().enumerate() {
+            let count = total(by_worker, |counters| pick(counters, index));
             family.nonzero_series(&[PROXY, ("to", &to), ("proto", proto)], count);
         }
     }
