@@ -44,8 +44,9 @@ impl ActiveConfig {
         self.builder.import_targets(settings)
     }
 
-    /// Puts prepared settings in force: starts their loop detection, reports what their
-    /// predecessors' `errors` directives had only counted, and publishes them in the metrics.
+    /// Puts prepared settings in force: logs the errors that the previous settings' `errors`
+    /// directives had only counted, starts loop detection, and publishes the plugins in the
+    /// metrics.
     pub(super) fn commit(&mut self, settings: Settings, prepared: WorkerConfigs, logger: &Logger) {
         self.log_pending_errors(logger);
         self.loop_detectors.start(prepared.loop_detections, prepared.zones);

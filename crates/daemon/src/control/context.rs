@@ -1,4 +1,4 @@
-//! What all parts of the control thread work with.
+//! Context of the process, shared by all parts of the control thread.
 
 use std::sync::Arc;
 

@@ -32,7 +32,7 @@ pub(super) fn server(
     Ok(HttpServer::new(state, Limits::default()))
 }
 
-/// Where what is served.
+/// The addresses of each endpoint.
 pub(super) fn endpoints(context: ProcessContext<'_>, settings: &Settings) -> Endpoints {
     Endpoints {
         health: settings.health.iter().map(|health| health.address).collect(),

@@ -90,7 +90,7 @@ fn run_with_logger(
     local.block_on(&runtime, control(flags, logger, counters))
 }
 
-/// The life of the process, from the Corefile to a node as it was found.
+/// Reads the configuration, sets up the node, runs the instance, and restores the node.
 async fn control(
     flags: &Flags,
     logger: &Logger,
@@ -143,7 +143,7 @@ fn raise_descriptor_limit() -> u64 {
     }
 }
 
-/// The directory of the hand-over; none when it is absent or unusable.
+/// The directory of the hand-over; `None` when it is absent or unusable.
 fn open_handover_directory(flags: &Flags) -> Option<SocketDirectory> {
     let path = flags.handover_dir.as_ref()?;
     match SocketDirectory::open(path) {
@@ -179,7 +179,7 @@ async fn request_offer(
     }
 }
 
-/// Nothing if the future panics, which is a bug: the node must be restored even then.
+/// `None` if the future panics, which is a bug: the node must be restored even then.
 async fn catch_panic<F: Future>(future: F) -> Option<F::Output> {
     let mut future = pin!(future);
     poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {

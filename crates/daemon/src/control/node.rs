@@ -55,7 +55,7 @@ pub(super) fn report(events: &[NodeEvent], counters: &ProcessCounters) {
     }
 }
 
-/// Keeps the node as planned while the instance runs.
+/// Keeps the node as configured while the instance runs.
 pub(super) struct NodeKeeper<'a> {
     setup: &'a mut NodeSetup,
     counters: &'a ProcessCounters,
@@ -68,7 +68,8 @@ impl<'a> NodeKeeper<'a> {
         Self { setup, counters, rules_failed: false }
     }
 
-    /// Subscribes to the kernel's notifications about the link and the table.
+    /// Subscribes to the kernel's notifications about the link and the table. Rules that could not
+    /// be installed at set-up have been logged then.
     pub(super) fn monitor(&mut self) -> NetlinkMonitor {
         let (monitor, events) = self.setup.monitor();
         report(&events, self.counters);

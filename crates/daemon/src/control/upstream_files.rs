@@ -34,12 +34,12 @@ struct Difference {
 struct Changes {
     /// Files that list other upstreams.
     changed: BTreeMap<PathBuf, Nameservers>,
-    /// About files that list none any more.
+    /// About files that have become unreadable or list no upstream any more.
     warnings: Vec<String>,
 }
 
 impl UpstreamFileWatch {
-    /// Reads the files; returns all upstreams as they should be if those `in_force` are not.
+    /// Reads the files. Returns the upstreams of every file if they differ from those `in_force`.
     pub(super) fn check(
         &mut self,
         in_force: &UpstreamFiles,

@@ -170,7 +170,7 @@ impl Workers {
     }
 }
 
-/// The surroundings of each worker: what all share, and channels between them.
+/// The context of each worker: state that all share, and the channels between them.
 pub(super) fn contexts(
     process: ProcessContext<'_>,
     configs: &[WorkerConfig],

@@ -20,7 +20,7 @@ pub const INTERVAL: Duration = Duration::from_secs(10);
 /// Whether the file is written once more when the writer stops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FinalWrite {
-    /// No: a successor has taken over and writes it.
+    /// No: a successor writes it from now on, or the teardown removes it.
     Skip,
     /// Yes, if the cache has had insertions since the last snapshot.
     Write,
