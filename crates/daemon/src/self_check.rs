@@ -20,11 +20,11 @@ const SELF_CHECK_TIMEOUT: Duration = Duration::from_secs(1);
 const LOOP_DETECTION_TIMEOUT: Duration = Duration::from_secs(30);
 const LOOP_QUERY_TIMEOUT: Duration = Duration::from_secs(2);
 const LOOP_RETRY_INTERVAL: Duration = Duration::from_secs(1);
-/// How long a loop detection query may take to return after its response.
+/// How long a loop detection query may take to come back to us after it got its response.
 const LOOP_RETURN_TIME: Duration = Duration::from_secs(2);
 
-/// STATUS (RFC 1035 section 4.1.1): every worker responds with NOTIMP without cache or upstream, and
-/// no metric counts it.
+/// STATUS (RFC 1035 section 4.1.1): every worker responds with NOTIMP without cache or upstream,
+/// and no metric counts it.
 const OPCODE_STATUS: Flags = Flags(2 << 11);
 
 /// Self-check: true when a worker responds on `address`.

@@ -1,4 +1,4 @@
-//! What a worker is constructed with, what it can be reconfigured to, and what it reports.
+//! Types between the control thread and a worker: context, configuration, events.
 
 use std::collections::HashMap;
 use std::net::IpAddr;

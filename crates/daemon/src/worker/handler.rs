@@ -12,7 +12,7 @@ pub(super) trait QueryHandler: 'static {
     /// Packets of clients that arrived together.
     fn on_queries<'a>(self: &Rc<Self>, packets: impl Iterator<Item = (Client, &'a [u8])>);
 
-    /// True while a client waits for a response.
+    /// True while a query is in flight; a client of this or of another worker may wait for it.
     fn has_inflight(&self) -> bool;
 }
 

@@ -57,7 +57,7 @@ impl WorkerConfigBuilder {
     /// Builds the configuration of every worker.
     ///
     /// # Errors
-    /// [`IdsExhausted`]: nothing has changed.
+    /// [`IdsExhausted`]: an identifier of a new listener, server block or upstream is lacking.
     pub(crate) fn build(&mut self, settings: &Settings) -> Result<WorkerConfigs, IdsExhausted> {
         let shared = settings.blocks.iter().map(|block| SharedBlock::new(block, &mut self.ids));
         let shared: Vec<SharedBlock> = shared.collect::<Result<_, _>>()?;

@@ -169,7 +169,8 @@ impl ClientConnection {
         };
     }
 
-    /// Reports the octets buffered for this connection to the limiter; false when it must be closed.
+    /// Reports the octets buffered for this connection to the limiter; false when it must be
+    /// closed.
     pub(super) fn is_buffer_allowed(&self, state: &ReadState) -> bool {
         let unread = self.write_buffer.borrow().octets.len();
         self.permit.set_buffered(unread + state.frames.buffered_len())

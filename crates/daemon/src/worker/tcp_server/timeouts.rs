@@ -19,13 +19,14 @@ pub(crate) struct ConnectionTimeouts {
     pub(super) max_queries: Option<NonZeroU32>,
 }
 
-/// While the process shuts down: a query already under way arrives within milliseconds.
-const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(1);
+/// Read and idle timeout after the listener was closed, by a shutdown, a hand-over or a reload: a
+/// query already under way arrives within milliseconds.
+const CLOSING_TIMEOUT: Duration = Duration::from_secs(1);
 
 impl ConnectionTimeouts {
-    /// Read and idle timeouts cut to those of a shutdown.
+    /// Read and idle timeouts cut to [`CLOSING_TIMEOUT`].
     pub(super) fn shortened(self) -> Self {
-        Self { read: self.read.min(SHUTDOWN_TIMEOUT), idle: self.idle.min(SHUTDOWN_TIMEOUT), ..self }
+        Self { read: self.read.min(CLOSING_TIMEOUT), idle: self.idle.min(CLOSING_TIMEOUT), ..self }
     }
 }
 

@@ -32,8 +32,8 @@ impl WriteBuffer {
 
     /// Removes `count` octets that were written.
     ///
-    /// The write timeout restarts only when everything that was buffered at its start is written, so
-    /// that a client reading an octet now and then does not extend it.
+    /// The write timeout restarts only when everything that was buffered at its start is written,
+    /// so that a client reading an octet now and then does not extend it.
     pub(super) fn consume(&mut self, count: usize) {
         self.octets.drain(..count);
         if self.octets.is_empty() {

@@ -23,6 +23,7 @@ pub(crate) struct UpstreamEndpoint {
     pub(crate) idle_timeout: Duration,
     /// How long a connection is used; about a minute if not given.
     pub(crate) max_age: Option<Duration>,
+    /// Idle connections kept at most; unlimited if not given.
     pub(crate) max_idle: Option<NonZeroUsize>,
     pub(crate) counters: Arc<UpstreamCounters>,
 }

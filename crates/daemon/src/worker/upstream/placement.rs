@@ -28,8 +28,8 @@ const MAX_DIALS: usize = 4;
 /// The same for fresh queries.
 const MAX_FRESH_DIALS: usize = 2 * MAX_DIALS;
 
-/// Fresh queries may share a connection being dialled up to this age. It is below the time of any
-/// hedge, so that it cannot be the connection that the hedge is to avoid.
+/// Fresh queries may share a connection being dialled up to this age. It is shorter than the delay
+/// of any hedge or retry, so that it cannot be the connection that the fresh query is to avoid.
 const YOUNG: Duration = Duration::from_millis(10);
 
 /// Maximum pending queries on one connection.
