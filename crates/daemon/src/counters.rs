@@ -1,5 +1,5 @@
-//! Counter registry: hands counters to workers and keeps them for the life of the process, so that a
-//! reload neither loses nor resets one.
+//! Counter registry: hands counters to workers and keeps them for the life of the process, so that
+//! a reload neither loses nor resets one.
 //!
 //! The control thread registers, a scrape reads; workers only increment what they were handed.
 
@@ -122,8 +122,8 @@ impl CounterRegistry {
         &self.enabled
     }
 
-    /// Records which caches hold entries, so that their `coredns_cache_entries` stay when they become
-    /// empty again.
+    /// Records which caches hold entries, so that their `coredns_cache_entries` stay when they
+    /// become empty again.
     pub(crate) fn note_stored(&mut self) {
         for block in self.blocks.values_mut() {
             block.ever_stored |= block.counts() != (0, 0) || block.evictions() != (0, 0);
@@ -151,8 +151,8 @@ impl BlockEntry {
             .fold((0, 0), |(success, denial), usage| (success + usage.success(), denial + usage.denial()))
     }
 
-    /// Adds a usage and drops those that neither a policy nor a cache entry refers to. The entries of
-    /// a block that a reload changed count until they are evicted.
+    /// Adds a usage and drops those that neither a policy nor a cache entry refers to. The entries
+    /// of a block that a reload changed count until they are evicted.
     fn add_usage(&mut self, usage: &Arc<Usage>) {
         if self.usages.iter().any(|known| Arc::ptr_eq(known, usage)) {
             return;

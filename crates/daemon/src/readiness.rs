@@ -13,8 +13,8 @@ struct State {
     withdrawn: bool,
 }
 
-/// One condition, unmet until [`Condition::fulfil`]. Dropping it changes nothing: an unmet condition
-/// then stays unmet.
+/// One condition, unmet until [`Condition::fulfil`]. Dropping it changes nothing: an unmet
+/// condition then stays unmet.
 #[derive(Debug)]
 pub struct Condition {
     readiness: Readiness,
