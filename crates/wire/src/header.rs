@@ -122,7 +122,7 @@ impl RecordType {
     pub const SOA: Self = Self(6);
     /// Pointer, for reverse names.
     pub const PTR: Self = Self(12);
-    /// Host information; QTYPE of the loop check.
+    /// Host information; QTYPE of loop detection.
     pub const HINFO: Self = Self(13);
     /// Mail exchange.
     pub const MX: Self = Self(15);

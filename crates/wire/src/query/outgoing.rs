@@ -1,4 +1,4 @@
-//! Queries that we send ourselves: to upstreams, health checks, loop detection. They carry an OPT of
+//! Queries that we send ourselves: to upstreams, for health checks and loop detection. Their OPT is
 //! our own; a client's options, such as ECS (RFC 7871), are not forwarded.
 
 use crate::edns::{OPT_LEN, OptRecord, push_opt};

@@ -1,3 +1,5 @@
+//! Writing a cached answer for a client: header, TTLs, OPT, truncation, compression.
+
 use wire::answer::{ResponseOptions, ResponseTtl};
 use wire::edns::{ExtendedError, Keepalive};
 use wire::header::{Header, Rcode};

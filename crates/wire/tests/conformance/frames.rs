@@ -1,3 +1,5 @@
+//! Length-prefixed frames on TCP (RFC 1035 section 4.2.2).
+
 use wire::frame::{self, FrameDecoder};
 
 #[test]

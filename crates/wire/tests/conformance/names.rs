@@ -1,3 +1,5 @@
+//! Names in presentation format and wire form; mnemonics of types, classes and response codes.
+
 use wire::Query;
 use wire::header::{Class, Rcode, RecordType};
 use wire::name::{Name, NameError, PresentationFormat};

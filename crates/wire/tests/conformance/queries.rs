@@ -1,3 +1,5 @@
+//! Parsing of queries: accepted questions and OPT records, and every rejection.
+
 use wire::Query;
 use wire::edns::Edns;
 use wire::header::{Class, RecordType};

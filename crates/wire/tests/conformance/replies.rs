@@ -1,3 +1,5 @@
+//! Error responses and outgoing queries, octet by octet.
+
 use std::time::Duration;
 
 use wire::edns::{DEFAULT_UDP_SIZE, ExtendedError, Keepalive, OptRecord};

@@ -1,3 +1,5 @@
+//! Parsing of responses: response types, malformed messages, compression pointers, RDATA.
+
 use wire::Response;
 use wire::header::Rcode;
 use wire::response::ResponseType;

@@ -49,25 +49,25 @@ fn header<'q>(client: &Client, question: &'q [u8]) -> RequestHeader<'q> {
 fn records(packet: &[u8]) -> Option<Vec<Record>> {
     let message = Message::from_vec(packet).ok()?;
     let reference = Reference::parse(packet)?;
-    let remaining =
+    let before_opt =
         reference.records.iter().position(|record| record.rtype == 41).unwrap_or(reference.records.len());
     let mut records = [message.answers, message.authorities, message.additionals].concat();
     (records.len() == reference.real_records().count()).then(|| {
-        records.truncate(remaining);
+        records.truncate(before_opt);
         records
     })
 }
 
 fn expected_flags(response: &Response<'_>, client: &Client, truncated: bool) -> u16 {
-    let remaining = response.header.flags.0;
+    let received = response.header.flags.0;
     let (_, request_flags, _, opt) = client;
     let authentic = request_flags & 0x20 != 0 || opt.is_some_and(|(_, dnssec_ok)| dnssec_ok);
-    let rcode = if response.rcode.0 > 15 { 2 } else { remaining & 0x0f };
+    let rcode = if response.rcode.0 > 15 { 2 } else { received & 0x0f };
     0x8080
-        | remaining & 0x0600
+        | received & 0x0600
         | if truncated { 0x0200 } else { 0 }
         | request_flags & 0x0110
-        | if authentic { remaining & 0x20 } else { 0 }
+        | if authentic { received & 0x20 } else { 0 }
         | rcode
 }
 
