@@ -149,7 +149,7 @@ pub enum AttemptFailure {
 }
 
 impl AttemptFailure {
-    /// True when no packet of the upstream was received.
+    /// True when nothing was received, neither a packet of the upstream nor an ICMP error.
     pub(crate) fn nothing_received(self) -> bool {
         matches!(self, Self::TimedOut | Self::DialTimedOut | Self::AllDown)
     }

@@ -196,7 +196,8 @@ pub struct UpstreamCounters {
     pub mismatched_attempts: Counter,
     /// Attempts without a response within the retransmission timeout, for which a hedge was sent.
     pub hedged: Counter,
-    /// Attempts for which the hedge budget was exhausted (see [`crate::policy::ResolverLimits::initial_hedges`]).
+    /// Attempts for which the hedge budget was exhausted (see
+    /// [`crate::policy::ResolverLimits::initial_hedges`]).
     pub hedges_throttled: Counter,
     /// Queries repeated without OPT after FORMERR or NOTIMP.
     pub edns_fallbacks: Counter,
@@ -223,7 +224,7 @@ pub struct WorkerCounters {
     pub waiters_full: Counter,
     /// Queries refused because their client has too many waiting.
     pub client_quota_full: Counter,
-    /// Upstream responses that arrived after every client was answered; they are cached.
+    /// Upstream responses that arrived after every client was answered; usable ones are cached.
     pub late_responses: Counter,
     /// Panics caught while a packet was processed.
     pub panics: Counter,

@@ -16,14 +16,14 @@ use super::ghost::GhostList;
 use super::store_queue::StoreQueue;
 use crate::usage::RemovalCause;
 
-/// The largest entry has this fraction of the budget.
+/// An entry is at most this fraction of the budget: 1/64.
 const MAX_ENTRY_FRACTION: u64 = 64;
 
 /// Octets of the budget per ghost: there are more ghosts than entries, and they take 1/64 of it.
 const BUDGET_PER_GHOST: u64 = 256;
 
-/// Fraction of the budget reserved for allocator fragmentation: entries of all sizes are allocated
-/// by one worker and freed by another, and not every hole is filled again.
+/// Fraction of the budget reserved for allocator fragmentation, 1/16: entries of all sizes are
+/// allocated by one worker and freed by another, and not every hole is filled again.
 const FRAGMENTATION_FRACTION: u64 = 16;
 
 /// Visited entries the hand may pass per insertion. The next one is then evicted even if visited:
@@ -43,7 +43,7 @@ const SCAN_SLOTS: u32 = 256;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum InsertOutcome {
     Inserted,
-    /// The entry with its key is as new.
+    /// The entry with its key is at least as new.
     AlreadyCached,
     /// The entry alone exceeds [`MAX_ENTRY_FRACTION`] of the budget.
     TooLarge,
@@ -108,7 +108,7 @@ impl Eviction {
     }
 
     /// Inserts `entry`, in the slot of `old` if the table has one with its key, and fills
-    /// `removed`.
+    /// `removed`. A replacement in the same store evicts nothing for the capacity.
     pub(super) fn insert(&mut self, entry: &Arc<Entry>, old: Option<&Arc<Entry>>, limits: StoreLimits) {
         let now = entry.stored;
         self.churn += u64::from(entry.weight());

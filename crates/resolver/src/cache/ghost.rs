@@ -3,7 +3,7 @@
 
 use std::hash::{BuildHasher, RandomState};
 
-/// Generations of a store after which a removed key is forgotten.
+/// Generations of a store after which a removed key is forgotten: it is queried too rarely to stay.
 const MAX_GENERATIONS: u8 = 8;
 
 /// A hash table without chaining: each key has one slot, and a later key overwrites it. One lookup

@@ -35,7 +35,7 @@ pub struct ImportSummary {
     pub expired: u64,
     /// Of a block that has no [`ImportTarget`].
     pub unknown_block: u64,
-    /// The cached entry with the same key is as new.
+    /// The cached entry with the same key is at least as new.
     pub already_cached: u64,
     /// The store is at its capacity.
     pub store_full: u64,

@@ -30,7 +30,7 @@ pub(crate) struct InflightQuery {
     /// When its pending timer fires: the end of a retry pause, or the deadline.
     pub(crate) timer: Instant,
     pub(crate) last_failure: Option<(AttemptFailure, Transport, SocketAddr)>,
-    /// No attempt received any packet.
+    /// No attempt has failed other than by a timeout.
     pub(crate) nothing_received: bool,
     /// An attempt timed out.
     pub(crate) has_timed_out: bool,

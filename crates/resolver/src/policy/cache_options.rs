@@ -13,7 +13,8 @@ pub struct CacheOptions {
     pub success: StoreOptions,
     /// Negative responses: NXDOMAIN and NODATA.
     pub denial: StoreOptions,
-    /// TTL of a cached SERVFAIL of an upstream, 0 to 5 min; 0 caches none.
+    /// TTL of a cached SERVFAIL of an upstream and maximum TTL of a failure without a response, 0
+    /// to 5 min; 0 caches none.
     pub servfail: Duration,
     /// Hits carry the original TTL instead of the remaining one.
     pub keep_ttl: bool,

@@ -100,7 +100,7 @@ impl TransportPreference {
 /// `max_connect_attempts` of `forward`: attempts per query.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum MaxConnectAttempts {
-    /// Two for each upstream.
+    /// Two for each upstream, as in CoreDNS 1.15; earlier versions have no limit.
     #[default]
     TwoPerUpstream,
     /// In total, above 0.

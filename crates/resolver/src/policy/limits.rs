@@ -15,8 +15,8 @@ pub struct ResolverLimits {
     pub waiters_per_query: usize,
     /// Queries of one client address that wait for an upstream.
     pub queries_per_client: usize,
-    /// Initial tokens of an upstream's hedge budget. After these, ten ordinary attempts earn one
-    /// hedge; 0 disables hedging. See [`crate::counters::UpstreamCounters::hedges_throttled`].
+    /// Hedges that an upstream's full hedge budget allows. After these, ten ordinary attempts earn
+    /// one hedge; 0 disables hedging. See [`crate::counters::UpstreamCounters::hedges_throttled`].
     pub initial_hedges: u32,
     /// From a client's query to its response, dialling and retries included. Below the 5 s at
     /// which stub resolvers give up.

@@ -3,8 +3,8 @@
 //!
 //! `daemon` builds a [`Policy`] per worker from a Corefile's settings, because the counters in it
 //! belong to one worker. [`ForwardOptions`] and [`CacheOptions`] are plain data that Corefile
-//! settings embed as well. No file here depends on the rest of the resolver except for counters
-//! and cache usage.
+//! settings embed as well. No file here depends on the rest of the resolver except for counters,
+//! cache usage and `Transport`.
 
 mod block;
 mod cache_options;

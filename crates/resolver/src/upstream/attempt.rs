@@ -82,7 +82,7 @@ pub(crate) struct Attempt {
     pub(crate) sent: Instant,
     /// When its pending timer fires.
     pub(crate) timer: Instant,
-    /// Its timeout.
+    /// When it times out.
     pub(crate) until: Instant,
     /// When a hedge is sent.
     pub(crate) hedge_at: Option<Instant>,

@@ -1,6 +1,6 @@
 //! Health checks of upstreams. A failed attempt makes one worker query the upstream until it
-//! responds; after `max_fails` failures it is down and not selected. Responses to clients' queries
-//! never mark an upstream as down.
+//! responds; after more than `max_fails` failed health checks it is down and not selected.
+//! Responses to clients' queries never mark an upstream as down.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -110,6 +110,7 @@ impl HealthChecks {
         let until = effects.now + timeout;
         let destination =
             Destination { upstream: upstream.id, transport: check.transport, fresh: check.fresh, until };
+        // Without OPT and DO, so that no server rejects it for EDNS.
         let query = OutgoingQuery {
             id: 0,
             question: &check.question(),

@@ -39,8 +39,8 @@ impl Attempt {
     }
 }
 
-/// True for a bare header with FORMERR or NOTIMP: servers without EDNS need not repeat the question
-/// (RFC 6891 section 7).
+/// True for a bare header with FORMERR (RFC 6891 section 7) or NOTIMP: servers without EDNS need
+/// not repeat the question.
 pub(crate) fn is_edns_unsupported(packet: &[u8], id: u16) -> bool {
     Header::read(packet).is_some_and(|header| {
         let Header { qdcount, ancount, nscount, arcount, flags, .. } = header;

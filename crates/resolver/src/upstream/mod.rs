@@ -44,7 +44,7 @@ pub(crate) struct Upstreams {
     attempts: HashMap<AttemptId, Attempt>,
     health_checks: HealthChecks,
     latencies: HashMap<UpstreamId, Latency>,
-    /// Hedges per upstream before further ones must be earned; 0 disables hedging.
+    /// See [`crate::policy::ResolverLimits::initial_hedges`]; 0 disables hedging.
     initial_hedges: u32,
 }
 
@@ -223,8 +223,8 @@ impl Upstreams {
     }
 
     /// Upstreams outrun by a hedge or retry: queried over UDP before the one that has responded,
-    /// and still silent. Their attempts are cancelled, so that no timeout will tell whether they
-    /// are down.
+    /// and still silent. Their attempts are cancelled, so that no timeout will show whether
+    /// they are down.
     pub(crate) fn outrun_by(&self, winner: &Attempt, attempts: &[AttemptId]) -> Vec<usize> {
         let waiting = attempts.iter().filter_map(|id| self.attempts.get(id));
         let outrun = waiting.filter(|other| {

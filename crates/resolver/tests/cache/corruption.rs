@@ -14,8 +14,7 @@ const NAMES: [&str; 5] = ["aaa.example", "bbb.example", "ccc.example", "ddd.exam
 /// Octets of the address at the end of a record.
 const ADDRESS_LEN: usize = 4;
 
-/// Octets of a record before its key, and of the key: five before the first letter, the name after
-/// it.
+/// Octets of a record before its key, and of the key: DO and CD (1), type (2), name (13).
 const KEY_START: usize = 29;
 const KEY_LEN: usize = 16;
 
