@@ -12,7 +12,6 @@ pub mod netlink_events;
 mod nft;
 pub mod node;
 pub mod notrack;
-mod route;
 pub mod scm_rights;
 mod socket;
 #[expect(unsafe_code, reason = "system calls for which no crate has a safe form; each block is justified")]

@@ -7,6 +7,7 @@ pub(crate) mod error;
 pub(crate) mod kind;
 mod name;
 mod reconcile;
+mod route;
 
 use std::net::IpAddr;
 
@@ -15,8 +16,7 @@ pub use config::LinkConfig;
 pub use error::LinkError;
 pub use kind::{LinkKind, LinkKindPreference, UnknownLinkKind};
 use reconcile::{missing, reconcile};
-
-use crate::route::{AddressState, Rtnetlink};
+use route::{AddressState, Rtnetlink};
 
 /// A link that is created or adopted according to a [`LinkConfig`].
 ///

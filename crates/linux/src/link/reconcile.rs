@@ -6,7 +6,7 @@ use super::change::{LinkChange, LinkChanges};
 use super::config::LinkConfig;
 use super::error::LinkError;
 use super::kind::LinkKind;
-use crate::route::{LinkState, Rtnetlink};
+use crate::link::route::{LinkState, Rtnetlink};
 
 /// Applies the difference, appends it to `changes`, and verifies the result.
 pub(super) async fn reconcile(config: &LinkConfig, changes: &mut LinkChanges) -> Result<(), LinkError> {
@@ -98,7 +98,7 @@ mod tests {
     use std::net::IpAddr;
 
     use super::*;
-    use crate::route::AddressState;
+    use crate::link::route::AddressState;
 
     #[test]
     fn only_differences_are_missing() {
