@@ -59,11 +59,11 @@ async fn assert_repaired(monitor: &mut NetlinkMonitor, setup: &mut NodeSetup, ex
     assert!(is_notified(monitor).await, "{expected}");
     let events: Vec<_> = setup.verify().await.iter().map(ToString::to_string).collect();
     assert_eq!(events, [expected]);
-    settle(monitor, setup).await;
+    drain_events(monitor, setup).await;
 }
 
 /// Verifies after each notification, as the daemon does, until there is none.
-async fn settle(monitor: &mut NetlinkMonitor, setup: &mut NodeSetup) {
+async fn drain_events(monitor: &mut NetlinkMonitor, setup: &mut NodeSetup) {
     let mut verifications = 0;
     while is_notified(monitor).await {
         let events = setup.verify().await;
@@ -80,7 +80,7 @@ fn changes_by_others_are_notified_and_repaired() {
         let mut setup = set_up().await;
         let (mut monitor, events) = setup.monitor();
         assert!(events.is_empty(), "{events:?}");
-        settle(&mut monitor, &mut setup).await;
+        drain_events(&mut monitor, &mut setup).await;
         delete_address(NAME, ip("169.254.25.10"), 32).await;
         assert_repaired(&mut monitor, &mut setup, "link nodelocaldns: 169.254.25.10 added").await;
         delete_address(NAME, ip("fd00:25::10"), 128).await;
@@ -113,7 +113,7 @@ fn events_of_other_links_and_tables_are_ignored() {
         tokio::time::pause();
         let mut setup = set_up().await;
         let (mut monitor, _) = setup.monitor();
-        settle(&mut monitor, &mut setup).await;
+        drain_events(&mut monitor, &mut setup).await;
         add_bridge("other").await;
         add_addresses("other", 1..20).await;
         set_down("other").await;
@@ -131,7 +131,7 @@ fn bursts_are_coalesced_and_continuous_events_are_delayed() {
         tokio::time::pause();
         let mut setup = set_up().await;
         let (mut monitor, _) = setup.monitor();
-        settle(&mut monitor, &mut setup).await;
+        drain_events(&mut monitor, &mut setup).await;
         add_addresses(NAME, 1..100).await;
         assert!(is_notified(&mut monitor).await);
         assert!(!is_notified(&mut monitor).await, "all queued events are covered");
@@ -157,7 +157,7 @@ fn a_queue_overflow_causes_a_notification() {
         tokio::time::pause();
         let mut setup = set_up().await;
         let (mut monitor, _) = setup.monitor();
-        settle(&mut monitor, &mut setup).await;
+        drain_events(&mut monitor, &mut setup).await;
         add_bridge("other").await;
         assert!(!is_notified(&mut monitor).await);
         // Nothing reads meanwhile; the lost events may concern our link.
