@@ -73,7 +73,7 @@ impl<'a> Handover<'a> {
                 self.context.counters.handovers.taken_over.inc();
                 info!("took over; the predecessor is on standby until it is terminated");
             }
-            Err(ProtocolError::Closed) => info!("the predecessor has exited"),
+            Err(ProtocolError::Closed) => info!("the predecessor exited during the hand-over"),
             Err(error) => warn!("the predecessor has not confirmed that it stopped reading: {error}"),
         }
         // Closing the connection would make a predecessor that is merely slow serve again in our

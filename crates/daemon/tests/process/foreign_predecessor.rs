@@ -84,7 +84,7 @@ fn incomplete_offer_is_discarded() {
 fn sockets_of_a_complete_offer_outlive_the_predecessor() {
     let (incomplete, exited) = (
         "[WARNING] cache transfer from the predecessor is incomplete: the peer has closed the connection",
-        "[INFO] the predecessor has exited",
+        "[INFO] the predecessor exited during the hand-over",
     );
     let received = "received 2 sockets";
     for (incomplete, further) in [
