@@ -73,14 +73,20 @@ async fn drain_events(monitor: &mut NetlinkMonitor, setup: &mut NodeSetup) {
     }
 }
 
+/// A configured node whose monitor has notified of its own set-up, on a paused clock.
+async fn monitored_node() -> (NodeSetup, NetlinkMonitor) {
+    tokio::time::pause();
+    let mut setup = set_up().await;
+    let (mut monitor, events) = setup.monitor();
+    assert!(events.is_empty(), "{events:?}");
+    drain_events(&mut monitor, &mut setup).await;
+    (setup, monitor)
+}
+
 #[test]
 fn changes_by_others_are_notified_and_repaired() {
     in_namespace(async || {
-        tokio::time::pause();
-        let mut setup = set_up().await;
-        let (mut monitor, events) = setup.monitor();
-        assert!(events.is_empty(), "{events:?}");
-        drain_events(&mut monitor, &mut setup).await;
+        let (mut setup, mut monitor) = monitored_node().await;
         delete_address(NAME, ip("169.254.25.10"), 32).await;
         assert_repaired(&mut monitor, &mut setup, "link nodelocaldns: 169.254.25.10 added").await;
         delete_address(NAME, ip("fd00:25::10"), 128).await;
@@ -110,10 +116,7 @@ fn changes_by_others_are_notified_and_repaired() {
 #[test]
 fn events_of_other_links_and_tables_are_ignored() {
     in_namespace(async || {
-        tokio::time::pause();
-        let mut setup = set_up().await;
-        let (mut monitor, _) = setup.monitor();
-        drain_events(&mut monitor, &mut setup).await;
+        let (_setup, mut monitor) = monitored_node().await;
         add_bridge("other").await;
         add_addresses("other", 1..20).await;
         set_down("other").await;
@@ -128,10 +131,7 @@ fn events_of_other_links_and_tables_are_ignored() {
 #[test]
 fn bursts_are_coalesced_and_continuous_events_are_delayed() {
     in_namespace(async || {
-        tokio::time::pause();
-        let mut setup = set_up().await;
-        let (mut monitor, _) = setup.monitor();
-        drain_events(&mut monitor, &mut setup).await;
+        let (_setup, mut monitor) = monitored_node().await;
         add_addresses(NAME, 1..100).await;
         assert!(is_notified(&mut monitor).await);
         assert!(!is_notified(&mut monitor).await, "all queued events are covered");
@@ -154,10 +154,7 @@ fn bursts_are_coalesced_and_continuous_events_are_delayed() {
 #[test]
 fn a_queue_overflow_causes_a_notification() {
     in_namespace(async || {
-        tokio::time::pause();
-        let mut setup = set_up().await;
-        let (mut monitor, _) = setup.monitor();
-        drain_events(&mut monitor, &mut setup).await;
+        let (mut setup, mut monitor) = monitored_node().await;
         add_bridge("other").await;
         assert!(!is_notified(&mut monitor).await);
         // Nothing reads meanwhile; the lost events may concern our link.
