@@ -242,7 +242,7 @@ impl PredecessorLink {
         self.request(MessageType::RETURNED, MessageType::RESUMED).await
     }
 
-    /// Tells the predecessor that it is not needed on standby any more.
+    /// Reports to the predecessor that it is no longer needed on standby.
     pub(crate) async fn dismiss(self) {
         // One that has exited need not know.
         time::timeout(REPLY_TIMEOUT, self.connection.send(MessageType::DISMISSED, &[])).await.ok();
