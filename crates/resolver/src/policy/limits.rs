@@ -3,7 +3,8 @@
 
 use std::time::Duration;
 
-/// Limits of one worker. Each has a counter in [`crate::counters::WorkerCounters`].
+/// Limits of one worker. The caps on queries, refreshes and waiters have a counter each in
+/// [`crate::counters::WorkerCounters`].
 #[derive(Clone, Copy, Debug)]
 pub struct ResolverLimits {
     /// In-flight queries.
