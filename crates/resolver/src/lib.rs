@@ -172,7 +172,9 @@ impl Resolver {
             return self.upstreams.on_health_check_response(id, packet, &mut effects);
         };
         let over_udp = attempt.transport == Transport::Udp;
-        let matching = Response::parse(packet).ok().filter(|response| {
+        let without_opt = Response::without_misplaced_opt(packet);
+        let repaired = without_opt.as_deref().unwrap_or(packet);
+        let matching = Response::parse(repaired).ok().filter(|response| {
             response.header.id == attempt.id && response.matches_question(&attempt.query.question)
         });
         let Some(response) = matching else { return self.mismatch(now, id, packet, outbox) };

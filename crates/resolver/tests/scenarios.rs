@@ -134,6 +134,7 @@ scenarios! {
     mismatch_wait_ends_with_the_attempt
     mismatched_datagrams_are_ignored
     mismatches_only_end_within_two_seconds
+    misplaced_opt_is_removed
     name_excepted_from_forward_fails
     name_without_zone_is_refused
     names_of_maximum_length_are_forwarded

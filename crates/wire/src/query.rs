@@ -126,7 +126,7 @@ fn validate(packet: &[u8], header: &Header, at: usize) -> Result<Option<Record>,
         .and_then(|()| parser.additional(header.arcount))
         .ok_or(Rejection::FormatError)?;
     match Message::from_vec(packet) {
-        Ok(_) => Ok(parser.opt),
-        Err(_) => Err(Rejection::FormatError),
+        Ok(_) if parser.misplaced_opts.is_empty() => Ok(parser.opt),
+        _ => Err(Rejection::FormatError),
     }
 }

@@ -70,8 +70,11 @@ pub(crate) struct RecordParser<'p> {
     pub(crate) ttls: Vec<u16>,
     /// The smallest of those TTLs.
     pub(crate) min_ttl: Option<u32>,
-    /// The OPT record.
+    /// The OPT record of the additional section.
     pub(crate) opt: Option<Record>,
+    /// Indices of the OPT records in other sections, where they are not allowed (RFC 6891 section
+    /// 6.1.1).
+    pub(crate) misplaced_opts: Vec<u16>,
     /// Compression pointers followed so far, and labels read after them. A message with too many
     /// for its size, which no server sends, is malformed: the cost of parsing, here and later, is
     /// linear in the size.
@@ -80,16 +83,25 @@ pub(crate) struct RecordParser<'p> {
 
 impl<'p> RecordParser<'p> {
     pub(crate) fn new(packet: &'p [u8], question_end: usize) -> Self {
-        Self { packet, at: question_end, ttls: Vec::new(), min_ttl: None, opt: None, decompression_steps: 0 }
+        Self {
+            packet,
+            at: question_end,
+            ttls: Vec::new(),
+            min_ttl: None,
+            opt: None,
+            misplaced_opts: Vec::new(),
+            decompression_steps: 0,
+        }
     }
 
-    /// Parses the `count` records of the answer or the authority section, where OPT is not allowed,
-    /// and passes each to `visit`.
+    /// Parses the `count` records of the answer or the authority section and passes each to
+    /// `visit`.
     pub(crate) fn section(&mut self, count: u16, mut visit: impl FnMut(&Record)) -> Option<()> {
         for _ in 0..count {
             let record = self.record()?;
             if record.rtype == RecordType::OPT {
-                return None;
+                let index = self.ttls.len() + self.misplaced_opts.len();
+                self.misplaced_opts.push(u16::try_from(index).ok()?);
             }
             visit(&record);
         }

@@ -8,7 +8,7 @@ use chain::Chain;
 use crate::edns;
 use crate::header::{Flags, HEADER_LEN, Header, Rcode, RecordType};
 use crate::name;
-use crate::record::RecordParser;
+use crate::record::{Record, RecordParser};
 use crate::scrub;
 
 /// The type of a response; determines whether and how it is cached.
@@ -68,17 +68,29 @@ impl<'p> Response<'p> {
     ///
     /// # Errors
     /// [`Malformed`] when it is not a response (QR=0, opcode not QUERY), does not have exactly one
-    /// question, or contains an invalid count, length or pointer.
+    /// question, contains an invalid count, length or pointer, or an OPT record outside the
+    /// additional section.
     pub fn parse(packet: &'p [u8]) -> Result<Self, Malformed> {
         Self::read(packet).ok_or(Malformed)
     }
 
-    fn read(packet: &'p [u8]) -> Option<Self> {
-        let header = Header::read(packet)?;
-        if !header.flags.has(Flags::QR) || header.flags.opcode() != 0 || header.qdcount != 1 {
+    /// The message without the OPT records in its answer and authority sections, which are not
+    /// allowed there (RFC 6891 section 6.1.1). Nothing when there are none, or when a record is
+    /// malformed.
+    pub fn without_misplaced_opt(packet: &[u8]) -> Option<Vec<u8>> {
+        let (header, question_end) = read_question(packet)?;
+        if !has_opt(packet, question_end, header.ancount, header.nscount) {
             return None;
         }
-        let question_end = name::uncompressed_end(packet, HEADER_LEN)? + 4;
+        let mut parser = RecordParser::new(packet, question_end);
+        parser.section(header.ancount, |_| ())?;
+        parser.section(header.nscount, |_| ())?;
+        parser.additional(header.arcount)?;
+        scrub::without(packet, question_end, &parser.misplaced_opts)
+    }
+
+    fn read(packet: &'p [u8]) -> Option<Self> {
+        let (header, question_end) = read_question(packet)?;
         let mut parser = RecordParser::new(packet, question_end);
         parser.section(header.ancount, |_| ())?;
         let (mut soa, mut ns) = (false, false);
@@ -87,6 +99,9 @@ impl<'p> Response<'p> {
             ns |= record.rtype == RecordType::NS;
         })?;
         parser.additional(header.arcount)?;
+        if !parser.misplaced_opts.is_empty() {
+            return None;
+        }
         let packet = packet.get(..parser.at)?;
         let rcode = match &parser.opt {
             None => header.flags.rcode(),
@@ -153,4 +168,25 @@ impl<'p> Response<'p> {
     pub fn has_opt(&self) -> bool {
         self.opt.is_some()
     }
+}
+
+/// The header of a response to one question, and the end of that question.
+fn read_question(packet: &[u8]) -> Option<(Header, usize)> {
+    let header = Header::read(packet)?;
+    if !header.flags.has(Flags::QR) || header.flags.opcode() != 0 || header.qdcount != 1 {
+        return None;
+    }
+    Some((header, name::uncompressed_end(packet, HEADER_LEN)? + 4))
+}
+
+/// True when one of the records of the answer and authority sections is an OPT record.
+fn has_opt(packet: &[u8], question_end: usize, answers: u16, authority: u16) -> bool {
+    let mut at = question_end;
+    (0..u32::from(answers) + u32::from(authority))
+        .map_while(|_| {
+            let record = Record::read_validated(packet, at)?;
+            at = record.end;
+            Some(record.rtype)
+        })
+        .any(|rtype| rtype == RecordType::OPT)
 }

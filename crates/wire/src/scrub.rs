@@ -1,25 +1,27 @@
-//! Scrubbing: a response without the unrelated records of its answer section. Names are written
-//! uncompressed, because pointers may lead into removed records.
+//! Scrubbing: a response without the unrelated records of its answer section, or without misplaced
+//! OPT records. Names are written uncompressed, because pointers may lead into removed records.
 
 use crate::header::{HEADER_LEN, Header};
 use crate::name::compressed::{name_end, push_name};
 use crate::record::{RdataLayout, Record, TTL_LEN};
 
-/// The validated message without the answer records at the indices `unrelated`, which ascend.
-/// Nothing when it would exceed 65,535 octets.
-pub(crate) fn without(packet: &[u8], question_end: usize, unrelated: &[u16]) -> Option<Vec<u8>> {
+/// The validated message without the records at the indices `removed`, which ascend and belong to
+/// the answer and the authority section. Nothing when it would exceed 65,535 octets.
+pub(crate) fn without(packet: &[u8], question_end: usize, removed: &[u16]) -> Option<Vec<u8>> {
     let mut header = Header::read(packet)?;
     let records = [header.ancount, header.nscount, header.arcount].map(usize::from).iter().sum();
     let mut out = Vec::with_capacity(packet.len());
-    header.ancount = header.ancount.checked_sub(u16::try_from(unrelated.len()).ok()?)?;
+    let answers = removed.partition_point(|index| *index < header.ancount);
+    header.ancount = header.ancount.checked_sub(u16::try_from(answers).ok()?)?;
+    header.nscount = header.nscount.checked_sub(u16::try_from(removed.len() - answers).ok()?)?;
     out.extend_from_slice(&header.to_bytes());
     out.extend_from_slice(packet.get(HEADER_LEN..question_end)?);
     let mut at = question_end;
     for index in 0..records {
         let record = Record::read_validated(packet, at)?;
         at = record.end;
-        let is_unrelated = u16::try_from(index).is_ok_and(|index| unrelated.binary_search(&index).is_ok());
-        if !is_unrelated {
+        let is_removed = u16::try_from(index).is_ok_and(|index| removed.binary_search(&index).is_ok());
+        if !is_removed {
             push_record(packet, &record, &mut out)?;
         }
         if out.len() > usize::from(u16::MAX) {

@@ -139,7 +139,8 @@ impl HealthChecks {
         effects: &mut Effects<'_>,
     ) {
         let Some(check) = self.running.get(&attempt) else { return };
-        let response = Response::parse(packet).ok();
+        let without_opt = Response::without_misplaced_opt(packet);
+        let response = Response::parse(without_opt.as_deref().unwrap_or(packet)).ok();
         let matches = response.is_some_and(|response| {
             Some(response.header.id) == check.id && response.matches_question(&check.question())
         });

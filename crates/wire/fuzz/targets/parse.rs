@@ -33,6 +33,10 @@ fuzz_target!(|packet: &[u8]| {
             assert!(out.is_empty() || Message::from_vec(&out).is_ok());
         }
     }
+    if let Some(removed) = Response::without_misplaced_opt(packet) {
+        assert!(Response::parse(packet).is_err());
+        Reference::parse(&removed).expect("domain cannot parse a message without its misplaced OPT");
+    }
     if let Ok(response) = Response::parse(packet) {
         let reference = Reference::parse(packet).expect("domain cannot parse an accepted message");
         assert!(reference.opts().all(|opt| opt.section == 2 && opt.owner == [0]));

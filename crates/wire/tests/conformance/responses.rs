@@ -201,6 +201,51 @@ fn misplaced_or_malformed_opt_is_malformed() {
     }
 }
 
+#[test]
+fn opt_outside_the_additional_section_can_be_removed() {
+    let wire_question = question("a.test", A);
+    let (good, stray) = (opt(1232, 0, &[0, 15, 0, 2, 0, 1]), opt(512, 7 << 24, &[0, 15, 0, 9]));
+    let owned = record(QNAME, 41, 0, &[1, 2, 3]);
+    let whole = [address(), soa(), good.clone()];
+    for [answer, authority] in [
+        [vec![stray.clone(), address()], vec![soa()]],
+        [vec![address(), stray.clone()], vec![soa()]],
+        [vec![address()], vec![stray.clone(), soa()]],
+        [vec![stray.clone(), owned.clone(), address(), stray.clone()], vec![owned, soa(), stray]],
+    ] {
+        let packet = message(0x8180, &wire_question, [&answer, &authority, std::slice::from_ref(&good)]);
+        assert!(Response::parse(&packet).is_err(), "{answer:?} {authority:?}");
+        let removed = Response::without_misplaced_opt(&packet).unwrap();
+        let [address, soa, good] = whole.clone();
+        let uncompressed = [name("a.test"), address[2..].to_vec()].concat();
+        assert_eq!(removed, message(0x8180, &wire_question, [&[uncompressed], &[soa], &[good]]));
+        let response = Response::parse(&removed).unwrap();
+        assert_eq!((response.rcode, response.response_type), (Rcode::NOERROR, ResponseType::Positive));
+    }
+}
+
+#[test]
+fn messages_malformed_for_another_reason_are_not_repaired() {
+    let wire_question = question("a.test", A);
+    let stray = [opt(1232, 0, &[])];
+    let good = message(0x8180, &wire_question, [&stray, &[address()], &[]]);
+    assert!(Response::without_misplaced_opt(&good).is_some());
+    for len in 0..good.len() {
+        assert_eq!(Response::without_misplaced_opt(&good[..len]), None, "{len} octets");
+    }
+    for sections in [
+        [&[address()][..], &[soa()], &stray],
+        [&stray, &[], &[&stray[..], &stray].concat()],
+        [&stray, &[], &[record(QNAME, 41, 0, &[])]],
+        [&stray, &[record(&[0xc0, 4], A, 60, &[1; 4])], &[]],
+    ] {
+        let packet = message(0x8180, &wire_question, sections);
+        assert_eq!(Response::without_misplaced_opt(&packet), None, "{sections:?}");
+    }
+    let query = message(0x0100, &wire_question, [&stray, &[], &[]]);
+    assert_eq!(Response::without_misplaced_opt(&query), None);
+}
+
 /// A response whose second record has the owner `owner`, after RDATA of an unknown type.
 fn with_owner(owner: &[u8]) -> Vec<u8> {
     let first = record(QNAME, 65280, 0x0161_0000, &[1, b'z', 0]);

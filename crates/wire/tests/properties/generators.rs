@@ -39,6 +39,8 @@ pub(crate) struct Spec {
     qclass: u16,
     records: Vec<Record>,
     opt: Option<Opt>,
+    /// OPT records in the answer or the authority section.
+    misplaced: Vec<(usize, Opt)>,
     /// A bit per written name: whether it may be compressed.
     compressed: u64,
 }
@@ -132,6 +134,7 @@ fn spec(
             qclass,
             records,
             opt,
+            misplaced: Vec::new(),
             compressed,
         })
 }
@@ -144,10 +147,22 @@ pub(crate) fn query() -> impl Strategy<Value = Vec<u8>> {
 
 /// A valid response.
 pub(crate) fn response() -> impl Strategy<Value = Vec<u8>> {
+    response_spec().prop_map(|spec| encode(&spec))
+}
+
+/// A valid response, and the same one with OPT records outside the additional section.
+pub(crate) fn misplaced_opt() -> impl Strategy<Value = (Vec<u8>, Vec<u8>)> {
+    (response_spec(), vec((0..2_usize, opt()), 1..4)).prop_map(|(spec, misplaced)| {
+        let valid = encode(&spec);
+        (valid, encode(&Spec { misplaced, ..spec }))
+    })
+}
+
+fn response_spec() -> impl Strategy<Value = Spec> {
     let rcode = prop_oneof![6 => Just(0), 2 => Just(3), 1 => 0..16_u16];
     let flags = (any::<u16>(), rcode).prop_map(|(flags, rcode)| flags & 0x07f0 | 0x8000 | rcode);
     let records = prop_oneof![3 => vec(record(), 0..12), 1 => vec(record(), 0..80)];
-    spec(flags, records).prop_map(|spec| encode(&spec))
+    spec(flags, records)
 }
 
 struct Encoder<'s> {
@@ -214,15 +229,25 @@ impl Encoder<'_> {
 
 fn encode(spec: &Spec) -> Vec<u8> {
     let of = |section| spec.records.iter().filter(move |record| record.section == section);
+    let misplaced = |section| spec.misplaced.iter().filter(move |(in_section, _)| *in_section == section);
     let additional = of(2).count();
     let opt_at = spec.opt.as_ref().map(|opt| opt.3.index(additional + 1));
     let mut encoder = Encoder { spec, out: Vec::new(), suffixes: HashMap::new(), written: 0 };
     let arcount = (additional + usize::from(spec.opt.is_some())) as u16;
-    encoder.numbers(&[spec.id, spec.flags, 1, of(0).count() as u16, of(1).count() as u16, arcount]);
+    let [ancount, nscount] = [0, 1].map(|section| (of(section).count() + misplaced(section).count()) as u16);
+    encoder.numbers(&[spec.id, spec.flags, 1, ancount, nscount, arcount]);
     encoder.name(&spec.names[0]);
     encoder.numbers(&[spec.qtype, spec.qclass]);
-    for record in of(0).chain(of(1)) {
-        encoder.record(record);
+    for section in [0, 1] {
+        let records = of(section).count();
+        for at in 0..=records {
+            misplaced(section)
+                .filter(|(_, opt)| opt.3.index(records + 1) == at)
+                .for_each(|(_, opt)| encoder.opt(opt));
+            if let Some(record) = of(section).nth(at) {
+                encoder.record(record);
+            }
+        }
     }
     for at in 0..=additional {
         if let Some(opt) = spec.opt.as_ref().filter(|_| opt_at == Some(at)) {

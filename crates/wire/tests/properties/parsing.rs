@@ -135,6 +135,10 @@ fn check_query(packet: &[u8]) -> TestCaseResult {
 }
 
 fn check_response(packet: &[u8]) -> TestCaseResult {
+    if let Some(removed) = Response::without_misplaced_opt(packet) {
+        prop_assert!(Response::parse(packet).is_err());
+        prop_assert!(Reference::parse(&removed).is_some(), "domain cannot parse a repaired message");
+    }
     let reference = Reference::parse(packet);
     let decoded = Message::from_vec(packet);
     let Ok(response) = Response::parse(packet) else {
@@ -223,6 +227,18 @@ proptest! {
     #[test]
     fn responses_agree_with_hickory_and_domain(packet in from_upstream()) {
         check_response(&packet)?;
+    }
+
+    #[test]
+    fn removing_misplaced_opt_changes_nothing_else((valid, misplaced) in generators::misplaced_opt()) {
+        prop_assert!(Response::parse(&misplaced).is_err());
+        let removed = Response::without_misplaced_opt(&misplaced).unwrap();
+        prop_assert!(Response::parse(&removed).is_ok());
+        prop_assert_eq!(Response::without_misplaced_opt(&removed), None);
+        prop_assert_eq!(Response::without_misplaced_opt(&valid), None);
+        let (valid, removed) = (Reference::parse(&valid).unwrap(), Reference::parse(&removed).unwrap());
+        prop_assert_eq!(removed.records, valid.records);
+        prop_assert_eq!(removed.opt, valid.opt);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use domain::rdata::AllRecordData;
 const VALIDATED_BY_BOTH: [u16; 11] = [1, 2, 5, 6, 12, 14, 15, 28, 33, 35, 39];
 
 /// A record as `domain` parses it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ReferenceRecord {
     /// Answer, authority, additional.
     pub(crate) section: usize,
