@@ -68,4 +68,6 @@ pub struct UpstreamState {
     pub(crate) failed_health_checks: AtomicU32,
     /// True while a worker checks its health.
     pub(crate) health_check_running: AtomicBool,
+    /// RTT estimate, as `upstream::rtt` encodes it; 0 before the first response.
+    pub(crate) rtt_estimate: AtomicU64,
 }

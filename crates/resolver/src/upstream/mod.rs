@@ -27,32 +27,24 @@ use self::health::HealthChecks;
 use self::hedge::HedgeBudget;
 use self::mismatch::MismatchAction;
 use self::query::UpstreamQuery;
-use self::rtt::RttEstimator;
 use self::selection::Selection;
 use self::sender::{Destination, QuerySender};
 use crate::action::{Action, AttemptFailure, AttemptId, Outbox};
 use crate::counters::rcode_index;
 use crate::effects::Effects;
-use crate::policy::{Forward, UpstreamId};
+use crate::policy::{Forward, Upstream, UpstreamId};
 use crate::timers::{Timer, Timers};
 use crate::transport::Transport;
 
-/// Attempts, health checks and latencies of one worker's upstreams.
+/// Attempts, health checks and hedge budgets of one worker's upstreams.
 #[derive(Debug)]
 pub(crate) struct Upstreams {
     sender: QuerySender,
     attempts: HashMap<AttemptId, Attempt>,
     health_checks: HealthChecks,
-    latencies: HashMap<UpstreamId, Latency>,
+    hedges: HashMap<UpstreamId, HedgeBudget>,
     /// See [`crate::policy::ResolverLimits::initial_hedges`]; 0 disables hedging.
     initial_hedges: u32,
-}
-
-/// RTT estimate and hedges of one upstream.
-#[derive(Debug)]
-struct Latency {
-    rtt: RttEstimator,
-    hedges: HedgeBudget,
 }
 
 impl Upstreams {
@@ -62,7 +54,7 @@ impl Upstreams {
             sender: QuerySender::new(seed),
             attempts: HashMap::new(),
             health_checks: HealthChecks::default(),
-            latencies: HashMap::new(),
+            hedges: HashMap::new(),
             initial_hedges,
         }
     }
@@ -99,7 +91,7 @@ impl Upstreams {
         let destination = Destination { upstream: upstream.id, transport, fresh, until: deadline };
         let (attempt_id, id) = self.sender.send(outgoing, &destination, effects.outbox)?;
         let until = (now + forward.options.read_timeout).min(deadline);
-        let hedge_at = self.hedge_at(upstream.id, is_hedge, now).filter(|at| *at < until);
+        let hedge_at = self.hedge_at(upstream, is_hedge, now).filter(|at| *at < until);
         let mut attempt = Attempt {
             query: Rc::clone(&query),
             query_id,
@@ -125,18 +117,18 @@ impl Upstreams {
 
     /// When an attempt sent `now` is hedged, unless hedging is disabled. An ordinary attempt
     /// refills the hedge budget.
-    fn hedge_at(&mut self, upstream: UpstreamId, is_hedge: bool, now: Instant) -> Option<Instant> {
-        let new = || Latency { rtt: RttEstimator::default(), hedges: HedgeBudget::new(self.initial_hedges) };
-        let latency = self.latencies.entry(upstream).or_insert_with(new);
+    fn hedge_at(&mut self, upstream: &Upstream, is_hedge: bool, now: Instant) -> Option<Instant> {
+        let new = || HedgeBudget::new(self.initial_hedges);
+        let hedges = self.hedges.entry(upstream.id).or_insert_with(new);
         if !is_hedge {
-            latency.hedges.refill();
+            hedges.refill();
         }
-        (self.initial_hedges > 0).then(|| now + latency.rtt.rto())
+        (self.initial_hedges > 0).then(|| now + rtt::rto(&upstream.state.rtt_estimate))
     }
 
     /// Takes a hedge from the budget of an upstream; false when it is exhausted.
     pub(crate) fn take_hedge(&mut self, upstream: UpstreamId) -> bool {
-        self.latencies.get_mut(&upstream).is_some_and(|latency| latency.hedges.try_take())
+        self.hedges.get_mut(&upstream).is_some_and(HedgeBudget::try_take)
     }
 
     /// Clears the hedge time of an attempt whose hedge is due.
@@ -185,9 +177,7 @@ impl Upstreams {
         if let Some(durations) = upstream.counters.request_durations.get(rcode_index(rcode)) {
             durations.observe(rtt);
         }
-        if let Some(latency) = self.latencies.get_mut(&upstream.id) {
-            latency.rtt.observe(rtt.min(forward.options.read_timeout));
-        }
+        rtt::observe(&upstream.state.rtt_estimate, rtt.min(forward.options.read_timeout));
         forward.state.responses.fetch_add(1, Relaxed);
         upstream.state.failed_health_checks.store(0, Relaxed);
     }

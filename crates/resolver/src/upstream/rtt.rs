@@ -1,5 +1,7 @@
-//! RTT estimate of an upstream (RFC 6298), from which the hedge delay follows.
+//! RTT estimate of an upstream (RFC 6298), from which its retransmission timeout (RTO) follows.
 
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 /// RTO before the first response.
@@ -9,23 +11,45 @@ const INITIAL_RTO: Duration = Duration::from_millis(500);
 const MIN_RTO: Duration = Duration::from_millis(100);
 
 /// Smoothed round-trip time and its variation (RFC 6298 section 2).
-#[derive(Debug, Default)]
-pub(crate) struct RttEstimator {
-    /// SRTT and RTTVAR; none before the first response.
-    estimate: Option<(Duration, Duration)>,
+#[derive(Clone, Copy, Debug)]
+struct RttEstimate {
+    srtt: Duration,
+    rttvar: Duration,
 }
 
-impl RttEstimator {
-    /// Takes a measured round-trip time into the estimate.
-    pub(crate) fn observe(&mut self, rtt: Duration) {
-        self.estimate = Some(match self.estimate {
-            None => (rtt, rtt / 2),
-            Some((srtt, rttvar)) => ((srtt * 7 + rtt) / 8, (rttvar * 3 + srtt.abs_diff(rtt)) / 4),
-        });
+impl RttEstimate {
+    /// The estimate after a measured round-trip time.
+    fn updated(current: Option<Self>, rtt: Duration) -> Self {
+        match current {
+            None => Self { srtt: rtt, rttvar: rtt / 2 },
+            Some(Self { srtt, rttvar }) => {
+                Self { srtt: (srtt * 7 + rtt) / 8, rttvar: (rttvar * 3 + srtt.abs_diff(rtt)) / 4 }
+            }
+        }
     }
 
-    /// Retransmission timeout: SRTT + 4 RTTVAR.
-    pub(crate) fn rto(&self) -> Duration {
-        self.estimate.map_or(INITIAL_RTO, |(srtt, rttvar)| (srtt + rttvar * 4).max(MIN_RTO))
+    /// Reads what [`Self::to_bits`] wrote; none for 0.
+    fn from_bits(bits: u64) -> Option<Self> {
+        let [srtt, rttvar] = [bits >> 32, bits & u64::from(u32::MAX)].map(Duration::from_micros);
+        (bits > 0).then_some(Self { srtt, rttvar })
     }
+
+    /// SRTT, at least 1, and RTTVAR in microseconds, 32 bits each.
+    fn to_bits(self) -> u64 {
+        let micros = |time: Duration| u32::try_from(time.as_micros()).unwrap_or(u32::MAX);
+        u64::from(micros(self.srtt).max(1)) << 32 | u64::from(micros(self.rttvar))
+    }
+}
+
+/// Takes a measured round-trip time into the estimate that the workers share.
+pub(super) fn observe(estimate: &AtomicU64, rtt: Duration) {
+    let update = |bits| Some(RttEstimate::updated(RttEstimate::from_bits(bits), rtt).to_bits());
+    // Never fails: `update` always returns a value.
+    estimate.fetch_update(Relaxed, Relaxed, update).ok();
+}
+
+/// Retransmission timeout: SRTT + 4 RTTVAR.
+pub(super) fn rto(estimate: &AtomicU64) -> Duration {
+    let estimate = RttEstimate::from_bits(estimate.load(Relaxed));
+    estimate.map_or(INITIAL_RTO, |RttEstimate { srtt, rttvar }| (srtt + rttvar * 4).max(MIN_RTO))
 }

@@ -194,6 +194,20 @@ fn failing_names_do_not_mark_an_upstream_down() {
 }
 
 #[test]
+fn workers_share_the_rtt_estimate() {
+    let forward = fixture::forward(fixture::upstream());
+    let mut workers = [Worker::new(0, policy(&forward)), Worker::new(1, policy(&forward))];
+    let [first, second] = &mut workers;
+    first.query("one.example.test");
+    let sent = first.actions.queries.pop().unwrap();
+    first.advance(Duration::from_millis(40));
+    first.respond(&sent, &["one.example.test", "30", "A", "192.0.2.1"]);
+    second.query("two.example.test");
+    second.advance(Duration::from_millis(120));
+    assert_eq!(second.actions.queries.len(), 1, "hedged after 40 ms + 4 × 20 ms");
+}
+
+#[test]
 fn one_hedge_per_ten_attempts() {
     let forward = fixture::forward(fixture::upstream());
     let counters = Arc::clone(&forward.upstreams[0].counters);
