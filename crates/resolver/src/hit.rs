@@ -41,7 +41,8 @@ impl Resolver {
                 let prefetch = cache
                     .prefetch
                     .is_some_and(|prefetch| entry.hit_triggers_prefetch(prefetch, now, remaining));
-                if prefetch && self.cache.get_failure(&key, now).is_none() {
+                let suppressed = entry.is_refresh_suppressed(now);
+                if prefetch && !suppressed && self.cache.get_failure(&key, now).is_none() {
                     self.refresh(routed, &key, outbox);
                 }
                 true

@@ -268,6 +268,9 @@ impl Resolver {
         let Some(inflight) = self.take_inflight(id, outbox) else {
             return self.counters.late_responses.add(1);
         };
+        if let Some(target) = target.filter(|_| inflight.is_refresh) {
+            self.cache.suppress_prefetch(now, target);
+        }
         let ttl = cacheability.map_or(ResponseTtl::AsReceived, |cached| ResponseTtl::Uniform(cached.ttl));
         let plugin = if cacheability.is_some() { Plugin::Cache } else { Plugin::Forward };
         inflight.respond_all(now, &QueryResult::Response { answer, ttl, plugin, replaces_stale }, outbox);
@@ -312,6 +315,9 @@ impl Resolver {
         let target = cache_target(query).filter(|_| failure != AttemptFailure::Local);
         if let Some(target) = target {
             self.cache.suppress_refresh(now, target);
+            if inflight.is_refresh {
+                self.cache.suppress_prefetch(now, target);
+            }
             // Only the owner has tried the upstreams, and a reload may have replaced them.
             if inflight.is_owner && self.policy.serves(&query.route) {
                 let failed = FailedQuery {

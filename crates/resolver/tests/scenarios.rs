@@ -213,6 +213,7 @@ scenarios! {
     upstream_is_down_after_more_than_max_fails
     upstream_servfail_is_cached
     upstream_transport_follows_the_client
+    useless_prefetches_are_not_repeated_on_every_hit
     verify_coalesces_waiting_clients
     verify_queries_the_upstream_first
     verify_serves_stale_instead_of_failures

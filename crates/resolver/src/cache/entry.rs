@@ -59,6 +59,11 @@ impl Entry {
         (age - ttl < stale_window).then_some(Freshness::Stale)
     }
 
+    /// When the TTL ends.
+    pub(crate) fn expiry(&self) -> Instant {
+        self.stored + Duration::from_secs(u64::from(self.ttl))
+    }
+
     /// Counts a hit with `remaining` seconds of TTL left; true when the entry is popular and the
     /// remaining TTL is below the prefetch threshold.
     pub(crate) fn hit_triggers_prefetch(&self, prefetch: Prefetch, now: Instant, remaining: u32) -> bool {

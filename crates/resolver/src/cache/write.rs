@@ -23,6 +23,9 @@ const MIN_FAILURE_TTL: u32 = 1;
 /// Doublings after which a failure's TTL is at its maximum.
 const MAX_DOUBLINGS: u8 = 9;
 
+/// Time between two prefetches of an entry if the first does not replace it.
+const PREFETCH_RETRY_INTERVAL: Duration = Duration::from_secs(5);
+
 /// Where the result of a query is cached.
 #[derive(Clone, Copy)]
 pub(crate) struct CacheTarget<'a> {
@@ -142,6 +145,15 @@ impl WorkerCache {
         }
         if let Some(entry) = self.l1.peek(target.key) {
             entry.suppress_refresh(now + recheck);
+        }
+    }
+
+    /// Suppresses prefetches of an entry that a prefetch has not replaced, so that hits do not
+    /// repeat it at once.
+    pub(crate) fn suppress_prefetch(&mut self, now: Instant, target: CacheTarget<'_>) {
+        let kept = self.l1.peek(target.key).filter(|entry| entry.stored != now);
+        if let Some(entry) = kept.filter(|entry| !entry.is_refresh_suppressed(now)) {
+            entry.suppress_refresh(entry.expiry().min(now + PREFETCH_RETRY_INTERVAL));
         }
     }
 
