@@ -70,6 +70,7 @@ scenarios! {
     disable_success_in_a_zone
     do_and_cd_are_part_of_the_cache_key
     empty_answers_and_delegations_are_cached_for_five_seconds
+    empty_refresh_keeps_the_live_answer
     expired_failures_are_not_served_stale
     extended_rcodes_become_servfail
     failed_prefetch_is_not_repeated_on_every_hit
@@ -110,6 +111,7 @@ scenarios! {
     late_answer_is_cached
     late_answer_replaces_a_cached_failure
     late_coalesced_query_shares_the_outcome
+    late_empty_response_does_not_replace_an_answer
     late_failure_does_not_replace_an_answer
     late_next_responses_are_not_cached
     local_failures_are_not_cached

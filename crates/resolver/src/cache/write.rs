@@ -157,18 +157,24 @@ impl WorkerCache {
         }
     }
 
-    /// True when a cached positive answer is kept instead of a response of this type
-    /// (`serve_stale_policy prefer_positive`).
+    /// True when a cached positive answer is kept instead of a response of this type: until its TTL
+    /// ends, instead of one that does not say whether there are records (no answer, no SOA), and
+    /// with `serve_stale_policy prefer_positive` until the stale window ends, instead of any other.
     pub(crate) fn prefers_cached(
         &self,
         now: Instant,
         target: CacheTarget<'_>,
         response: ResponseType,
     ) -> bool {
-        let stale = target.options.serve_stale.filter(|stale| stale.prefer_positive);
-        let Some(stale) = stale.filter(|_| response != ResponseType::Positive) else { return false };
+        if response == ResponseType::Positive {
+            return false;
+        }
+        let preferred = target.options.serve_stale.filter(|stale| stale.prefer_positive);
+        let says_nothing = matches!(response, ResponseType::Empty | ResponseType::Delegation);
+        let window = preferred.map(|stale| stale.duration).or_else(|| says_nothing.then_some(Duration::ZERO));
+        let Some(window) = window else { return false };
         let cached = self.l1.peek(target.key).filter(|cached| cached.answer.has_answers());
-        cached.is_some_and(|cached| cached.freshness(now, stale.duration).is_some())
+        cached.is_some_and(|cached| cached.freshness(now, window).is_some())
     }
 
     /// True when all RRSIGs of the response are within their validity period.
