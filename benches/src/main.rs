@@ -4,7 +4,7 @@
 //! Reading order: [`hit`] (CPU time per hit), [`load`] (load generator), [`queries`], [`servers`]
 //! (servers under test), [`floor`] (echo server), [`upstream`], [`cpu`]; [`instructions`] counts
 //! the instructions of [`resolver_loop`]; [`scan`] and [`flood`] query one-time names, of the
-//! resolver and of the daemon.
+//! resolver and of the daemon; [`upstreams`] is about upstreams that fail.
 #![forbid(unsafe_code)]
 
 mod cpu;
@@ -19,6 +19,7 @@ mod resolver_loop;
 mod scan;
 mod servers;
 mod upstream;
+mod upstreams;
 
 use std::process::ExitCode;
 
@@ -46,6 +47,9 @@ enum Benchmark {
     Scan(scan::ScanOptions),
     /// The same of the daemon, over sockets
     Flood(flood::FloodOptions),
+    /// Behaviour with upstreams that fail, are slow, or disappear, of whole processes
+    #[command(subcommand)]
+    Upstreams(upstreams::Experiment),
     /// The scan in this process, with CAPACITY entries for each store
     #[command(hide = true)]
     ScanOne {
@@ -77,6 +81,9 @@ fn main() -> ExitCode {
         CommandLine { benchmark: Some(Benchmark::Instructions), .. } => instructions::measure(),
         CommandLine { benchmark: Some(Benchmark::Scan(options)), .. } => scan::measure(&options),
         CommandLine { benchmark: Some(Benchmark::Flood(options)), .. } => flood::measure(&options),
+        CommandLine { benchmark: Some(Benchmark::Upstreams(experiment)), .. } => {
+            upstreams::measure(&experiment)
+        }
         CommandLine { benchmark: Some(Benchmark::ScanOne { capacity, options }), .. } => {
             scan::run(capacity, options)
         }
@@ -84,9 +91,9 @@ fn main() -> ExitCode {
         CommandLine { benchmark: Some(Benchmark::ResolverLoop { names, hits }), .. } => {
             resolver_loop::run(names, hits)
         }
-        CommandLine { benchmark: None, .. } => {
-            Err(BenchError("a command is required: hit, instructions, scan, flood or --smoke".to_owned()))
-        }
+        CommandLine { benchmark: None, .. } => Err(BenchError(
+            "a command is required: hit, instructions, scan, flood, upstreams or --smoke".to_owned(),
+        )),
     })
 }
 

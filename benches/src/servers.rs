@@ -18,6 +18,10 @@ pub(crate) const DAEMON: &str = "nodelocaldns";
 /// row titles.
 const OTHERS: [(&str, &str); 2] = [("NODE_CACHE", "node-cache"), ("NODE_LOCAL_DNS", "node-local-dns")];
 
+/// Flags of every caching server: nothing of the node is changed; the Corefile's path follows.
+pub(crate) const NODE_FLAGS: [&str; 5] =
+    ["-localip", "127.0.0.1", "-setupinterface=false", "-setupiptables=false", "-conf"];
+
 /// A server process, killed on drop.
 pub(crate) struct Server {
     pub(crate) name: &'static str,
@@ -28,6 +32,18 @@ pub(crate) struct Server {
 }
 
 impl Server {
+    /// Starts a process at `addr` that writes its log to `dir`. It may not be ready yet.
+    pub(crate) fn spawn(
+        (name, addr): (&'static str, SocketAddr),
+        command: &mut Command,
+        dir: &TempDir,
+    ) -> Result<Self, BenchError> {
+        let log = fs::File::options().create(true).append(true).open(dir.0.join(format!("{name}.log")))?;
+        let process = command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).spawn();
+        let process = process.map_err(|error| BenchError(format!("{name}: {error}")))?;
+        Ok(Self { name, addr, echoes: false, process })
+    }
+
     pub(crate) fn pid(&self) -> u32 {
         self.process.id()
     }
@@ -54,6 +70,13 @@ impl TempDir {
         let path = std::env::temp_dir().join(format!("nodelocaldns-benches-{}", std::process::id()));
         fs::create_dir(&path)?;
         Ok(Self(path))
+    }
+
+    /// Writes a file and returns its path.
+    pub(crate) fn write(&self, name: &str, text: &str) -> Result<PathBuf, BenchError> {
+        let path = self.0.join(name);
+        fs::write(&path, text)?;
+        Ok(path)
     }
 
     /// The log of a server.
@@ -124,25 +147,19 @@ fn start_cache(
 ) -> Result<Server, BenchError> {
     let ServerConfig { upstream, dir, cache } = config;
     let (port, metrics, extra_metrics) = (free_port()?, free_port()?, free_port()?);
-    let corefile = dir.0.join(name);
-    fs::write(
-        &corefile,
-        format!(
+    let corefile = dir.write(
+        name,
+        &format!(
             ".:{port} {{\n    errors\n    {cache}\n    bind 127.0.0.1\n    forward . {}\n    prometheus 127.0.0.1:{metrics}\n}}\n",
             upstream.addr
         ),
     )?;
-    command
-        .args(["-localip", "127.0.0.1", "-setupinterface=false", "-setupiptables=false", "-conf"])
-        .arg(&corefile)
-        .args(["-metrics-listen-address", &format!("127.0.0.1:{extra_metrics}")]);
-    let log = fs::File::create(dir.0.join(format!("{name}.log")))?;
-    let process = command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).spawn();
-    let process = process.map_err(|error| BenchError(format!("{name}: {error}")))?;
-    Ok(Server { name, addr: (Ipv4Addr::LOCALHOST, port).into(), echoes: false, process })
+    command.args(NODE_FLAGS).arg(&corefile);
+    command.args(["-metrics-listen-address", &format!("127.0.0.1:{extra_metrics}")]);
+    Server::spawn((name, (Ipv4Addr::LOCALHOST, port).into()), &mut command, dir)
 }
 
 /// A port that was free a moment ago.
-fn free_port() -> Result<u16, BenchError> {
+pub(crate) fn free_port() -> Result<u16, BenchError> {
     Ok(UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
 }

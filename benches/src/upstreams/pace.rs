@@ -1,0 +1,165 @@
+//! Queries at a constant rate, whatever happens to earlier ones, as from many independent clients.
+
+use std::io::ErrorKind;
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+use crate::output::BenchError;
+use crate::queries::TestQuery;
+
+/// The timeout of a stub resolver. A query is not repeated.
+pub(super) const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Where the queries come from and how fast.
+pub(super) struct Pace<'a> {
+    pub(super) server: SocketAddr,
+    /// Source addresses, one socket for each, used in turn.
+    pub(super) clients: &'a [Ipv4Addr],
+    /// Queries per second.
+    pub(super) rate: u32,
+}
+
+/// What became of a query.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sample {
+    pub(super) sent: Instant,
+    pub(super) response: Option<Answer>,
+}
+
+/// A response.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Answer {
+    pub(super) received: Instant,
+    /// NOERROR with at least one record.
+    pub(super) positive: bool,
+}
+
+impl Sample {
+    /// Time to the response, or the timeout.
+    pub(super) fn latency(&self) -> Duration {
+        self.response.map_or(TIMEOUT, |answer| answer.received.saturating_duration_since(self.sent))
+    }
+
+    /// No response, or one without records.
+    pub(super) fn failed(&self) -> bool {
+        !self.response.is_some_and(|answer| answer.positive)
+    }
+}
+
+impl Pace<'_> {
+    /// Sends each query once and waits for the responses.
+    pub(super) fn run(&self, queries: &[TestQuery]) -> Result<Vec<Sample>, BenchError> {
+        let mut run = Run { queries, sockets: self.sockets()?, samples: Vec::with_capacity(queries.len()) };
+        let interval = Duration::from_secs(1) / self.rate.max(1);
+        let mut due = now();
+        while run.samples.len() < queries.len() {
+            run.receive_until(due)?;
+            run.send_next()?;
+            due += interval;
+        }
+        run.receive_until(now() + TIMEOUT)?;
+        Ok(run.samples)
+    }
+
+    fn sockets(&self) -> Result<Vec<UdpSocket>, BenchError> {
+        let connect = |client: &Ipv4Addr| {
+            let socket = UdpSocket::bind((*client, 0))?;
+            socket.connect(self.server)?;
+            socket.set_nonblocking(true)?;
+            Ok(socket)
+        };
+        self.clients.iter().map(connect).collect()
+    }
+}
+
+/// The state of a run. Query `n` of `s` sockets has the ID `n / s` on socket `n % s`.
+struct Run<'a> {
+    queries: &'a [TestQuery],
+    sockets: Vec<UdpSocket>,
+    /// Of the queries sent so far.
+    samples: Vec<Sample>,
+}
+
+impl Run<'_> {
+    fn send_next(&mut self) -> Result<(), BenchError> {
+        let number = self.samples.len();
+        let (id, turn) = (number / self.sockets.len(), number % self.sockets.len());
+        let id = u16::try_from(id).map_err(|_| BenchError("too many queries for a socket".to_owned()))?;
+        if let (Some(query), Some(socket)) = (self.queries.get(number), self.sockets.get(turn)) {
+            let mut packet = query.packet.clone();
+            packet.splice(..2, id.to_be_bytes());
+            self.samples.push(Sample { sent: now(), response: None });
+            socket.send(&packet).or_else(ignore_refused)?;
+        }
+        Ok(())
+    }
+
+    /// Receives until `end`, or until all queries were sent and answered.
+    fn receive_until(&mut self, end: Instant) -> Result<(), BenchError> {
+        loop {
+            self.receive()?;
+            let left = end.saturating_duration_since(now());
+            if left.is_zero() || self.is_complete() {
+                return Ok(());
+            }
+            let mut watched: Vec<PollFd<'_>> =
+                self.sockets.iter().map(|socket| PollFd::new(socket.as_fd(), PollFlags::POLLIN)).collect();
+            // Rounded up, so that it does not spin during the last millisecond.
+            let left_ms = u16::try_from(left.as_micros().div_ceil(1000)).unwrap_or(u16::MAX);
+            poll(&mut watched, PollTimeout::from(left_ms))?;
+        }
+    }
+
+    fn receive(&mut self) -> Result<(), BenchError> {
+        for (turn, socket) in self.sockets.iter().enumerate() {
+            receive_all(socket, |id, packet| {
+                let number = id * self.sockets.len() + turn;
+                if let Some(sample) = self.samples.get_mut(number) {
+                    let answer = Answer { received: now(), positive: is_positive(packet) };
+                    sample.response.get_or_insert(answer);
+                }
+            })?;
+        }
+        Ok(())
+    }
+
+    fn is_complete(&self) -> bool {
+        self.samples.len() == self.queries.len()
+            && self.samples.iter().all(|sample| sample.response.is_some())
+    }
+}
+
+/// Calls `each` with the ID and the octets of every waiting datagram.
+fn receive_all(socket: &UdpSocket, mut each: impl FnMut(usize, &[u8])) -> Result<(), BenchError> {
+    let mut buffer = [0; 1500];
+    loop {
+        match socket.recv(&mut buffer) {
+            Ok(length) => {
+                let packet = buffer.get(..length).unwrap_or_default();
+                if let Some(id) = packet.first_chunk() {
+                    each(usize::from(u16::from_be_bytes(*id)), packet);
+                }
+            }
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+            Err(error) => drop(ignore_refused(error)?),
+        }
+    }
+}
+
+/// A server that has ended: its queries are unanswered.
+fn ignore_refused(error: std::io::Error) -> Result<usize, BenchError> {
+    if error.kind() == ErrorKind::ConnectionRefused { Ok(0) } else { Err(error.into()) }
+}
+
+/// NOERROR with at least one answer record.
+fn is_positive(packet: &[u8]) -> bool {
+    matches!(*packet, [_, _, _, flags, _, _, high, low, ..] if flags & 0x0f == 0 && (high, low) != (0, 0))
+}
+
+#[expect(clippy::disallowed_methods, reason = "benchmarks measure time")]
+pub(super) fn now() -> Instant {
+    Instant::now()
+}
