@@ -194,6 +194,9 @@ pub struct UpstreamCounters {
     /// Attempts ended by such messages: over UDP the query is repeated over TCP, a stream is
     /// closed.
     pub mismatched_attempts: Counter,
+    /// Attempts without a response within the retransmission timeout, for which another upstream was
+    /// queried, because nothing at all had been received from this one.
+    pub retransmissions: Counter,
     /// Attempts without a response within the retransmission timeout, for which a hedge was sent.
     pub hedged: Counter,
     /// Attempts for which the hedge budget was exhausted (see

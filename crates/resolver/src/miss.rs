@@ -185,12 +185,14 @@ impl Resolver {
     }
 
     /// Sends an attempt of a query that is still in flight.
-    pub(crate) fn send(&mut self, now: Instant, spec: AttemptSpec, outbox: &mut Outbox) {
+    pub(crate) fn send(&mut self, now: Instant, mut spec: AttemptSpec, outbox: &mut Outbox) {
         let id = spec.query_id;
         let Some(inflight) = self.inflight.get_mut(id).filter(|inflight| now < inflight.deadline) else {
             return;
         };
         let Some(upstream) = spec.query.upstream(spec.upstream) else { return };
+        let next = inflight.hedge_candidate(spec.is_hedge);
+        spec.has_alternative = next.is_some_and(|candidate| candidate.upstream != spec.upstream);
         let no_message_id = Some((AttemptFailure::Local, spec.transport_to(upstream), upstream.addr));
         let mut effects = Effects { now, timers: &mut self.timers, outbox };
         match self.upstreams.send(spec, inflight.deadline, &mut effects) {

@@ -1,5 +1,5 @@
-//! Attempts without a usable response: failures, timeouts, hedges, mismatches, retries over TCP or
-//! without EDNS, another `forward`.
+//! Attempts without a usable response: failures, timeouts, retransmissions, hedges, mismatches,
+//! retries over TCP or without EDNS, another `forward`.
 
 use std::rc::Rc;
 use std::time::Instant;
@@ -88,8 +88,8 @@ impl Resolver {
         if now >= attempt.until {
             return self.time_out(now, id, outbox);
         }
-        self.upstreams.clear_hedge(id, &mut self.timers);
-        self.hedge(now, id, outbox);
+        let nothing_received = self.upstreams.pass_rto(id, &mut self.timers);
+        self.retransmit(now, id, nothing_received, outbox);
     }
 
     /// An attempt timed out: it becomes late, and the next candidate is tried.
@@ -106,24 +106,27 @@ impl Resolver {
         self.send_next(now, query_id, outbox);
     }
 
-    /// Hedges an attempt that has not been answered within its upstream's RTO: the next candidate
-    /// is tried now, on a connection of its own, and the first usable response wins.
-    fn hedge(&mut self, now: Instant, id: AttemptId, outbox: &mut Outbox) {
+    /// Tries the next candidate for an attempt without a response within its upstream's RTO; the
+    /// first usable response wins. If nothing at all has been received from the upstream meanwhile,
+    /// the query is retransmitted to another one. Otherwise the upstream may only be slow for this
+    /// name: it is hedged, within the budget and on a connection of its own.
+    fn retransmit(&mut self, now: Instant, id: AttemptId, nothing_received: bool, outbox: &mut Outbox) {
         let Some(attempt) = self.upstreams.attempt(id) else { return };
         let query_id = attempt.query_id;
         let Some(inflight) = self.inflight.get_mut(query_id) else { return };
-        let query = Rc::clone(&attempt.query);
-        let Some(upstream) = query.upstream(attempt.upstream) else { return };
-        if !inflight.can_hedge(attempt) {
+        let Some(candidate) = inflight.hedge_candidate(attempt.is_hedge) else { return };
+        let (query, index) = (Rc::clone(&attempt.query), attempt.upstream);
+        let Some(upstream) = query.upstream(index) else { return };
+        let is_retransmission = nothing_received && candidate.upstream != index;
+        if is_retransmission {
+            upstream.counters.retransmissions.add(1);
+        } else if !self.upstreams.take_hedge(upstream) {
             return;
         }
-        if !self.upstreams.take_hedge(upstream.id) {
-            return upstream.counters.hedges_throttled.add(1);
-        }
-        let Some(candidate) = inflight.take() else { return };
-        upstream.counters.hedged.add(1);
+        inflight.selection.take(candidate);
+        let fresh = !is_retransmission || candidate.is_repeated();
         let spec = AttemptSpec::new(query_id, &inflight.query, inflight.transport, candidate);
-        self.send(now, AttemptSpec { fresh: true, is_hedge: true, ..spec }, outbox);
+        self.send(now, AttemptSpec { fresh, is_hedge: true, ..spec }, outbox);
     }
 
     /// A message does not match its attempt. Over UDP it may be spoofed, so the matching response

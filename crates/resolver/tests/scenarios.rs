@@ -177,6 +177,9 @@ scenarios! {
     refusing_upstream_is_retried_once
     resetting_upstream_gets_one_retry_and_one_attempt
     responses_and_short_packets_are_dropped
+    retransmission_goes_to_the_next_upstream
+    retransmission_timeout_follows_the_round_trip
+    retransmissions_count_as_attempts
     round_robin_rotates_upstreams
     rto_follows_the_round_trip
     rto_has_a_floor
@@ -184,6 +187,7 @@ scenarios! {
     servfail_0_does_not_cache_timeouts
     servfail_0_does_not_cache_upstream_failures
     silent_upstream_ends_in_servfail
+    slow_name_is_not_retransmitted
     slow_upstream_is_hedged
     stale_is_served_within_the_window
     stale_nxdomain_does_not_hide_a_new_answer

@@ -104,7 +104,7 @@ fn own_families(counters: &CounterRegistry) -> Vec<Family> {
 type Pick = fn(&UpstreamCounters) -> &Counter;
 
 /// Name, help and counter of each upstream.
-const OWN: [(&str, &str, Pick); 7] = [
+const OWN: [(&str, &str, Pick); 8] = [
     ("nodelocaldns_upstream_failures_total", "Upstream attempts that failed.", |t| &t.failures),
     (
         "nodelocaldns_upstream_retries_total",
@@ -121,6 +121,12 @@ const OWN: [(&str, &str, Pick); 7] = [
         "Upstream attempts aborted because of mismatched messages: a UDP query is repeated over \
          TCP, a TCP connection is closed.",
         |t| &t.mismatched_attempts,
+    ),
+    (
+        "nodelocaldns_upstream_retransmissions_total",
+        "Upstream attempts without a response in the time usual for the upstream, nor any other \
+         response of it, for which another upstream was queried.",
+        |t| &t.retransmissions,
     ),
     (
         "nodelocaldns_upstream_hedges_total",

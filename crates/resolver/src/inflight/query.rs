@@ -10,7 +10,6 @@ use crate::action::{AttemptFailure, AttemptId, WorkerId};
 use crate::cache::stale::StaleAnswer;
 use crate::policy::Forward;
 use crate::transport::Transport;
-use crate::upstream::attempt::Attempt;
 use crate::upstream::fallback::FallbackResponse;
 use crate::upstream::query::UpstreamQuery;
 use crate::upstream::selection::{Candidate, ROUNDS, Selection};
@@ -89,16 +88,17 @@ impl InflightQuery {
 
     /// Takes the candidate that [`Self::peek`] returns.
     pub(crate) fn take(&mut self) -> Option<Candidate> {
-        self.peek()?;
-        self.selection.take(self.query.forward()?)
+        let candidate = self.peek()?;
+        self.selection.take(candidate);
+        Some(candidate)
     }
 
-    /// True when a hedge for `attempt` makes sense: a client waits, and there is a candidate. A
-    /// hedge itself is only hedged on upstreams not tried yet.
-    pub(crate) fn can_hedge(&self, attempt: &Attempt) -> bool {
-        let rounds = if attempt.is_hedge { 1 } else { ROUNDS };
-        let has_candidate = self.peek().is_some_and(|candidate| candidate.round < rounds);
-        has_candidate && !self.is_paused() && !self.waiters.is_empty()
+    /// The candidate for the hedge or retransmission of an attempt, if one makes sense: a client
+    /// waits. A hedge itself is only hedged on upstreams not tried yet.
+    pub(crate) fn hedge_candidate(&self, is_hedge: bool) -> Option<Candidate> {
+        let rounds = if is_hedge { 1 } else { ROUNDS };
+        let candidate = self.peek().filter(|candidate| candidate.round < rounds)?;
+        (!self.is_paused() && !self.waiters.is_empty()).then_some(candidate)
     }
 
     /// Records a failed attempt.

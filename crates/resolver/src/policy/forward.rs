@@ -68,6 +68,16 @@ pub struct UpstreamState {
     pub(crate) failed_health_checks: AtomicU32,
     /// True while a worker checks its health.
     pub(crate) health_check_running: AtomicBool,
+    /// Responses received from it.
+    pub(crate) responses: AtomicU64,
     /// RTT estimate, as `upstream::rtt` encodes it; 0 before the first response.
     pub(crate) rtt_estimate: AtomicU64,
+}
+
+impl UpstreamState {
+    /// Records a response, to a client's query or to a health check.
+    pub(crate) fn record_response(&self) {
+        self.responses.fetch_add(1, Relaxed);
+        self.failed_health_checks.store(0, Relaxed);
+    }
 }

@@ -17,7 +17,7 @@ pub struct ResolverLimits {
     /// Queries of one client address that wait for an upstream.
     pub queries_per_client: usize,
     /// Hedges that an upstream's full hedge budget allows. After these, ten ordinary attempts earn
-    /// one hedge; 0 disables hedging. See [`crate::counters::UpstreamCounters::hedges_throttled`].
+    /// one hedge; 0 disables hedging, but not retransmissions to another upstream. See [`crate::counters::UpstreamCounters::hedges_throttled`].
     pub initial_hedges: u32,
     /// From a client's query to its response, dialling and retries included. Below the 5 s at
     /// which stub resolvers give up.

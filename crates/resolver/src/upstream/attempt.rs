@@ -1,6 +1,7 @@
 //! An attempt: an upstream query sent to one upstream, and its timers.
 
 use std::rc::Rc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use super::query::UpstreamQuery;
@@ -24,7 +25,10 @@ pub(crate) struct AttemptSpec {
     pub(crate) fresh: bool,
     /// Repeats an attempt whose idle connection closed.
     pub(crate) is_retry: bool,
+    /// A hedge or a retransmission of another attempt.
     pub(crate) is_hedge: bool,
+    /// Another upstream can be tried at its RTO.
+    pub(crate) has_alternative: bool,
 }
 
 impl AttemptSpec {
@@ -44,6 +48,7 @@ impl AttemptSpec {
             fresh: false,
             is_retry: false,
             is_hedge: false,
+            has_alternative: false,
         }
     }
 
@@ -58,6 +63,7 @@ impl AttemptSpec {
             fresh: false,
             is_retry: false,
             is_hedge: attempt.is_hedge,
+            has_alternative: false,
         }
     }
 
@@ -84,8 +90,10 @@ pub(crate) struct Attempt {
     pub(crate) timer: Instant,
     /// When it times out.
     pub(crate) until: Instant,
-    /// When a hedge is sent.
-    pub(crate) hedge_at: Option<Instant>,
+    /// When its upstream's RTO passes; none after that.
+    pub(crate) rto_at: Option<Instant>,
+    /// Responses received from its upstream before it was sent.
+    pub(crate) responses_before: u64,
     /// Messages received for it that did not match.
     pub(crate) mismatches: u8,
     /// End of the grace period after the first mismatch.
@@ -94,6 +102,7 @@ pub(crate) struct Attempt {
     pub(crate) late: bool,
     /// Repeats an attempt whose idle connection closed.
     pub(crate) is_retry: bool,
+    /// A hedge or a retransmission of another attempt.
     pub(crate) is_hedge: bool,
 }
 
@@ -104,9 +113,15 @@ impl Attempt {
         self.transport == Transport::Udp || self.mismatches > 0
     }
 
+    /// True when its upstream has not responded to anything since it was sent.
+    pub(super) fn nothing_received(&self) -> bool {
+        let upstream = self.query.upstream(self.upstream);
+        upstream.is_some_and(|upstream| upstream.state.responses.load(Relaxed) == self.responses_before)
+    }
+
     /// Time of its next event, unless it is late.
     pub(super) fn next_event(&self) -> Instant {
-        let events = [self.hedge_at, self.mismatch_deadline];
+        let events = [self.rto_at, self.mismatch_deadline];
         events.into_iter().flatten().fold(self.until, Instant::min)
     }
 }

@@ -150,8 +150,9 @@ impl HealthChecks {
                     effects.outbox.actions.push(Action::CancelAttempt(attempt));
                 }
                 let Some(check) = self.remove(attempt, sender, effects.timers) else { return };
-                if let Some(forward) = check.forward() {
+                if let Some((forward, upstream)) = check.forward().zip(check.upstream()) {
                     forward.state.responses.fetch_add(1, Relaxed);
+                    upstream.state.record_response();
                 }
                 check.finish();
             }

@@ -1,32 +1,46 @@
 //! Hedging: a second attempt while the first is still waiting. A token bucket per upstream limits
 //! it.
 
+use std::collections::HashMap;
+
+use crate::policy::{Upstream, UpstreamId};
+
 /// Tokens per hedge; each ordinary attempt adds one.
 const TOKENS_PER_HEDGE: u32 = 10;
 
-/// Token bucket of the hedges of one upstream.
+/// Token buckets of the hedges of one worker, by upstream.
 #[derive(Debug)]
-pub(crate) struct HedgeBudget {
-    tokens: u32,
+pub(super) struct HedgeBudgets {
+    tokens: HashMap<UpstreamId, u32>,
+    /// Of a full bucket; 0 disables hedging.
     capacity: u32,
 }
 
-impl HedgeBudget {
-    /// A full bucket with tokens for `burst` hedges.
-    pub(crate) fn new(burst: u32) -> Self {
-        let capacity = burst.saturating_mul(TOKENS_PER_HEDGE);
-        Self { tokens: capacity, capacity }
+impl HedgeBudgets {
+    /// Full buckets with tokens for `burst` hedges; 0 disables hedging.
+    pub(super) fn new(burst: u32) -> Self {
+        Self { tokens: HashMap::new(), capacity: burst.saturating_mul(TOKENS_PER_HEDGE) }
     }
 
     /// Adds the token of an ordinary attempt.
-    pub(crate) fn refill(&mut self) {
-        self.tokens = (self.tokens + 1).min(self.capacity);
+    pub(super) fn refill(&mut self, upstream: UpstreamId) {
+        let capacity = self.capacity;
+        let tokens = self.tokens.entry(upstream).or_insert(capacity);
+        *tokens = (*tokens + 1).min(capacity);
     }
 
-    /// Takes the tokens of a hedge; false when there are too few.
-    pub(crate) fn try_take(&mut self) -> bool {
-        let left = self.tokens.checked_sub(TOKENS_PER_HEDGE);
-        self.tokens = left.unwrap_or(self.tokens);
-        left.is_some()
+    /// Takes the tokens of a hedge and counts it; false when there are too few.
+    pub(super) fn try_take(&mut self, upstream: &Upstream) -> bool {
+        if self.capacity == 0 {
+            return false;
+        }
+        let tokens = self.tokens.entry(upstream.id).or_insert(self.capacity);
+        let Some(left) = tokens.checked_sub(TOKENS_PER_HEDGE) else {
+            upstream.counters.hedges_throttled.add(1);
+            return false;
+        };
+        *tokens = left;
+        upstream.counters.hedged.add(1);
+        true
     }
 }

@@ -24,7 +24,7 @@ use wire::query::OutgoingQuery;
 
 use self::attempt::{Attempt, AttemptSpec, LATE_RESPONSE_WINDOW};
 use self::health::HealthChecks;
-use self::hedge::HedgeBudget;
+use self::hedge::HedgeBudgets;
 use self::mismatch::MismatchAction;
 use self::query::UpstreamQuery;
 use self::selection::Selection;
@@ -32,7 +32,7 @@ use self::sender::{Destination, QuerySender};
 use crate::action::{Action, AttemptFailure, AttemptId, Outbox};
 use crate::counters::rcode_index;
 use crate::effects::Effects;
-use crate::policy::{Forward, Upstream, UpstreamId};
+use crate::policy::{Forward, Upstream};
 use crate::timers::{Timer, Timers};
 use crate::transport::Transport;
 
@@ -42,20 +42,18 @@ pub(crate) struct Upstreams {
     sender: QuerySender,
     attempts: HashMap<AttemptId, Attempt>,
     health_checks: HealthChecks,
-    hedges: HashMap<UpstreamId, HedgeBudget>,
-    /// See [`crate::policy::ResolverLimits::initial_hedges`]; 0 disables hedging.
-    initial_hedges: u32,
+    hedges: HedgeBudgets,
 }
 
 impl Upstreams {
-    /// `seed` must be unpredictable: message IDs derive from it.
+    /// `seed` must be unpredictable: message IDs derive from it. See
+    /// [`crate::policy::ResolverLimits::initial_hedges`].
     pub(crate) fn new(seed: [u8; 32], initial_hedges: u32) -> Self {
         Self {
             sender: QuerySender::new(seed),
             attempts: HashMap::new(),
             health_checks: HealthChecks::default(),
-            hedges: HashMap::new(),
-            initial_hedges,
+            hedges: HedgeBudgets::new(initial_hedges),
         }
     }
 
@@ -77,7 +75,7 @@ impl Upstreams {
     ) -> Option<AttemptId> {
         let now = effects.now;
         let transport = spec.transport_to(spec.query.upstream(spec.upstream)?);
-        let AttemptSpec { query_id, query, upstream: index, edns, fresh, is_retry, is_hedge, .. } = spec;
+        let AttemptSpec { query_id, query, upstream: index, edns, is_retry, is_hedge, .. } = spec;
         let (forward, upstream) = query.forward().zip(query.upstream(index))?;
         let outgoing = OutgoingQuery {
             id: 0,
@@ -88,10 +86,14 @@ impl Upstreams {
             dnssec_ok: query.dnssec_ok,
             udp_size: query.route.block.udp_size.min(DEFAULT_UDP_SIZE),
         };
-        let destination = Destination { upstream: upstream.id, transport, fresh, until: deadline };
+        let destination =
+            Destination { upstream: upstream.id, transport, fresh: spec.fresh, until: deadline };
         let (attempt_id, id) = self.sender.send(outgoing, &destination, effects.outbox)?;
         let until = (now + forward.options.read_timeout).min(deadline);
-        let hedge_at = self.hedge_at(upstream, is_hedge, now).filter(|at| *at < until);
+        let rto = rtt::rto(&upstream.state.rtt_estimate, spec.has_alternative);
+        if !is_hedge {
+            self.hedges.refill(upstream.id);
+        }
         let mut attempt = Attempt {
             query: Rc::clone(&query),
             query_id,
@@ -102,7 +104,8 @@ impl Upstreams {
             sent: now,
             timer: until,
             until,
-            hedge_at,
+            rto_at: Some(now + rto),
+            responses_before: upstream.state.responses.load(Relaxed),
             mismatches: 0,
             mismatch_deadline: None,
             late: false,
@@ -115,29 +118,20 @@ impl Upstreams {
         Some(attempt_id)
     }
 
-    /// When an attempt sent `now` is hedged, unless hedging is disabled. An ordinary attempt
-    /// refills the hedge budget.
-    fn hedge_at(&mut self, upstream: &Upstream, is_hedge: bool, now: Instant) -> Option<Instant> {
-        let new = || HedgeBudget::new(self.initial_hedges);
-        let hedges = self.hedges.entry(upstream.id).or_insert_with(new);
-        if !is_hedge {
-            hedges.refill();
-        }
-        (self.initial_hedges > 0).then(|| now + rtt::rto(&upstream.state.rtt_estimate))
+    /// Takes a hedge from the budget of an upstream and counts it; false when the budget is
+    /// exhausted, or without hedging.
+    pub(crate) fn take_hedge(&mut self, upstream: &Upstream) -> bool {
+        self.hedges.try_take(upstream)
     }
 
-    /// Takes a hedge from the budget of an upstream; false when it is exhausted.
-    pub(crate) fn take_hedge(&mut self, upstream: UpstreamId) -> bool {
-        self.hedges.get_mut(&upstream).is_some_and(HedgeBudget::try_take)
-    }
-
-    /// Clears the hedge time of an attempt whose hedge is due.
-    pub(crate) fn clear_hedge(&mut self, id: AttemptId, timers: &mut Timers) {
-        if let Some(attempt) = self.attempts.get_mut(&id) {
-            attempt.hedge_at = None;
-            attempt.timer = attempt.next_event();
-            timers.schedule(attempt.timer, Timer::Attempt(id));
-        }
+    /// The RTO of an attempt has passed. True when its upstream has not responded to anything since
+    /// the attempt was sent.
+    pub(crate) fn pass_rto(&mut self, id: AttemptId, timers: &mut Timers) -> bool {
+        let Some(attempt) = self.attempts.get_mut(&id) else { return false };
+        attempt.rto_at = None;
+        attempt.timer = attempt.next_event();
+        timers.schedule(attempt.timer, Timer::Attempt(id));
+        attempt.nothing_received()
     }
 
     /// Marks an attempt as late: it has timed out, but its response may still be cached.
@@ -179,7 +173,7 @@ impl Upstreams {
         }
         rtt::observe(&upstream.state.rtt_estimate, rtt.min(forward.options.read_timeout));
         forward.state.responses.fetch_add(1, Relaxed);
-        upstream.state.failed_health_checks.store(0, Relaxed);
+        upstream.state.record_response();
     }
 
     /// Counts a message that does not match its attempt. A stream that delivered one is

@@ -7,6 +7,10 @@ use std::time::Duration;
 /// RTO before the first response.
 const INITIAL_RTO: Duration = Duration::from_millis(500);
 
+/// The same when another upstream can be tried: an unnecessary query to that one costs less than
+/// the wait.
+const INITIAL_RTO_WITH_ALTERNATIVE: Duration = Duration::from_millis(200);
+
 /// Minimum RTO: an upstream that usually responds within a millisecond may have to recurse.
 const MIN_RTO: Duration = Duration::from_millis(100);
 
@@ -48,8 +52,10 @@ pub(super) fn observe(estimate: &AtomicU64, rtt: Duration) {
     estimate.fetch_update(Relaxed, Relaxed, update).ok();
 }
 
-/// Retransmission timeout: SRTT + 4 RTTVAR.
-pub(super) fn rto(estimate: &AtomicU64) -> Duration {
+/// Retransmission timeout: SRTT + 4 RTTVAR. `has_alternative` tells whether another upstream can be
+/// tried after it.
+pub(super) fn rto(estimate: &AtomicU64, has_alternative: bool) -> Duration {
+    let initial = if has_alternative { INITIAL_RTO_WITH_ALTERNATIVE } else { INITIAL_RTO };
     let estimate = RttEstimate::from_bits(estimate.load(Relaxed));
-    estimate.map_or(INITIAL_RTO, |RttEstimate { srtt, rttvar }| (srtt + rttvar * 4).max(MIN_RTO))
+    estimate.map_or(initial, |RttEstimate { srtt, rttvar }| (srtt + rttvar * 4).max(MIN_RTO))
 }

@@ -39,6 +39,8 @@ pub(crate) struct Candidate {
     pub(crate) upstream: usize,
     /// Number of completed rounds through all upstreams.
     pub(crate) round: usize,
+    /// Candidates before it, over all rounds.
+    position: usize,
 }
 
 impl Candidate {
@@ -100,11 +102,9 @@ impl Selection {
         self.next_position(forward).and_then(|position| self.candidate(position))
     }
 
-    /// Takes the candidate that [`Self::peek`] returns.
-    pub(crate) fn take(&mut self, forward: &Forward) -> Option<Candidate> {
-        let position = self.next_position(forward)?;
-        self.passed = position + 1;
-        self.candidate(position)
+    /// Takes a candidate that [`Self::peek`] has returned.
+    pub(crate) fn take(&mut self, candidate: Candidate) {
+        self.passed = candidate.position + 1;
     }
 
     fn next_position(&self, forward: &Forward) -> Option<usize> {
@@ -118,6 +118,6 @@ impl Selection {
 
     fn candidate(&self, position: usize) -> Option<Candidate> {
         let upstream = *self.order.get(position.checked_rem(self.order.len())?)?;
-        Some(Candidate { upstream, round: position.checked_div(self.order.len())? })
+        Some(Candidate { upstream, round: position.checked_div(self.order.len())?, position })
     }
 }

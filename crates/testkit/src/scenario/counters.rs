@@ -76,6 +76,7 @@ fn of_upstream(environment: &Environment, counter: &str, of: Option<&str>) -> Op
         "retried" => &counters.retried,
         "mismatched_responses" => &counters.mismatched_responses,
         "mismatched_attempts" => &counters.mismatched_attempts,
+        "retransmissions" => &counters.retransmissions,
         "hedged" => &counters.hedged,
         "hedges_throttled" => &counters.hedges_throttled,
         "edns_fallbacks" => &counters.edns_fallbacks,

@@ -46,7 +46,8 @@
 //!   forwards with the client's transport (the Corefile's default); `limit FIELD N` sets a field of
 //!   [`resolver::policy::ResolverLimits`]. The default is one server block for `.` with the default
 //!   `cache` and one upstream, named `upstream`, over TCP; upstreams are tried in order, health
-//!   checks and hedging are off. An upstream written `tls://NAME` is reached over TLS.
+//!   checks and hedging are off, retransmission to another upstream is not. An upstream written
+//!   `tls://NAME` is reached over TLS.
 //! * A query to an upstream goes over TCP, on any connection, with RD, AD and an OPT of 1232 octets
 //!   unless the line says otherwise. Later lines name it ATTEMPT, or by the upstream's name.
 //! * Spoofed replies have `id=wrong`, `question=NAME/TYPE[/CLASS]` or `raw=HEX`, where a leading
