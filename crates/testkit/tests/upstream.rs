@@ -116,6 +116,8 @@ fn malformed_and_poisoned_responses() {
         for name in ["cut-1.example.", "counts-1.example.", "rdlen-1.example."] {
             assert!(matches!(query(&client, name), Err(ClientError::Malformed(_))), "{name}");
         }
+        let eleven = query(&client, "eleven-1.example.");
+        assert!(matches!(eleven, Err(ClientError::Malformed(octets)) if octets.len() == 11));
         let truncated = query(&client, "trunc-1.example.").unwrap().message;
         assert!(truncated.metadata.truncation && truncated.answers.is_empty());
         let alias_loop = query(&client, "cnameloop-1.example.").unwrap().message;

@@ -6,6 +6,7 @@ use hickory_proto::op::Message;
 use hickory_proto::rr::rdata::{CNAME, NS};
 use hickory_proto::rr::{DNSClass, Name, RData, Record};
 use resolver::action::Transport;
+use wire::header::HEADER_LEN;
 
 use super::label_script::LabelScript;
 use super::reply::encode;
@@ -73,6 +74,11 @@ impl Context<'_> {
             "cut" => {
                 let mut octets = self.ok();
                 octets.truncate(octets.len().saturating_sub(3));
+                octets
+            }
+            "eleven" => {
+                let mut octets = self.ok();
+                octets.truncate(HEADER_LEN - 1);
                 octets
             }
             "counts" => {

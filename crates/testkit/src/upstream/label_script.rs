@@ -26,6 +26,7 @@ use super::reply::reply_to;
 /// | `garbagegood`, `wrongidgood`, `wrongqgood`, `wrongclassgood` | that, followed by `ok` |
 /// | `spoof` | `wrongid`, then `wrongq`, then `ok` |
 /// | `cut` | `ok` without its last octets |
+/// | `eleven` | the first 11 octets of `ok`, less than a header |
 /// | `counts` | `ok` with ANCOUNT 200 |
 /// | `rdlen` | `ok` whose RDLENGTH exceeds the message |
 /// | `lenbig`, `lensmall` | `ok` with a TCP length prefix that is too large or too small |
