@@ -8,7 +8,7 @@ use crate::load::{self, LoadConfig};
 use crate::output::{BenchError, print};
 use crate::queries::TestQuery;
 use crate::scan::{BUDGET, CAPACITIES, HOT, resident_kib};
-use crate::servers::{self, Server, ServerConfig, TempDir};
+use crate::servers::{self, Program, Server, TempDir};
 use crate::upstream::{ADDRESS, UnknownNames, Upstream};
 
 /// Outstanding queries.
@@ -69,10 +69,11 @@ fn flood(capacity: u32, options: &FloodOptions) -> Result<(), BenchError> {
     let upstream = Upstream::start(&hot, UnknownNames::Answered)?;
     let dir = TempDir::new()?;
     let cache = format!("cache 3600 {{\n        success {capacity}\n    }}");
-    let config = ServerConfig { upstream: &upstream, dir: &dir, cache: &cache };
+    let corefile = servers::corefile(&cache, &format!("forward . {}", upstream.addr));
     let (workers, budget) = (options.workers.to_string(), BUDGET.to_string());
-    let daemon = servers::start_daemon(config, &["-workers", &workers, "-cache-bytes", &budget])?;
-    hit::fill(&daemon, &hot, &dir)?;
+    let flags = ["-workers", &workers, "-cache-bytes", &budget];
+    let daemon = Program::daemon()?.start_with(&corefile, &flags, &dir)?;
+    hit::fill(&daemon, &hot)?;
     let before = resident(&daemon, "VmRSS")?;
     let totals = query_all(&daemon, options)?;
     let hot_hits = 100.0 - percent(upstream.query_count().saturating_sub(u64::from(HOT)), totals.hot);

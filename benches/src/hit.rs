@@ -6,10 +6,11 @@ use std::fmt::Write as _;
 use clap::Args;
 
 use crate::cpu::{self, Cores};
+use crate::figures::{count, median, micros, sorted};
 use crate::load::{self, LoadConfig, Outcome};
 use crate::output::{BenchError, print};
 use crate::queries::TestQuery;
-use crate::servers::{self, Server, TempDir};
+use crate::servers::{self, Program, Server, TempDir};
 use crate::upstream::{UnknownNames, Upstream};
 
 /// Attempts to get the first response of a server, half a second each.
@@ -68,7 +69,7 @@ struct Testbed {
     queries: Vec<TestQuery>,
     upstream: Upstream,
     // Dropped last: the servers use its files.
-    dir: TempDir,
+    _dir: TempDir,
 }
 
 impl Testbed {
@@ -78,12 +79,11 @@ impl Testbed {
         let queries = TestQuery::several(names)?;
         let upstream = Upstream::start(&queries, UnknownNames::Ignored)?;
         let dir = TempDir::new()?;
-        let servers = servers::start(&upstream, &dir, cores)?;
-        let testbed = Self { servers, queries, upstream, dir };
-        for server in &testbed.servers {
-            fill(server, &testbed.queries, &testbed.dir)?;
+        let servers = start_servers(&upstream, &dir, cores)?;
+        for server in &servers {
+            fill(server, &queries)?;
         }
-        Ok(testbed)
+        Ok(Self { servers, queries, upstream, _dir: dir })
     }
 
     /// One row per server.
@@ -106,21 +106,33 @@ impl Testbed {
     }
 }
 
+/// Starts the floor and the caching servers, pinned to the server core.
+fn start_servers(upstream: &Upstream, dir: &TempDir, cores: Cores) -> Result<Vec<Server>, BenchError> {
+    let corefile = servers::corefile("cache 3600", &format!("forward . {}", upstream.addr));
+    cpu::pin(cores.server)?;
+    let mut servers = vec![servers::start_floor(&std::env::current_exe()?)?];
+    for program in Program::all()? {
+        servers.push(program.start_with(&corefile, &["-workers", "1"], dir)?);
+    }
+    cpu::pin(cores.load)?;
+    Ok(servers)
+}
+
 /// Queries each name, the first one until the server is ready.
-pub(crate) fn fill(server: &Server, queries: &[TestQuery], dir: &TempDir) -> Result<(), BenchError> {
+pub(crate) fn fill(server: &Server, queries: &[TestQuery]) -> Result<(), BenchError> {
     let count = u64::try_from(queries.len()).unwrap_or(u64::MAX);
     for _ in 0..MAX_ATTEMPTS {
         let first = queries.get(..1).unwrap_or_default();
         if load::run(server, first, LoadConfig::new(1, 1))?.answered == 1 {
             let rest = load::run(server, queries, LoadConfig::new(count, 1))?;
-            return if rest.answered == count { Ok(()) } else { Err(not_ready(server, dir)) };
+            return if rest.answered == count { Ok(()) } else { Err(not_ready(server)) };
         }
     }
-    Err(not_ready(server, dir))
+    Err(not_ready(server))
 }
 
-fn not_ready(server: &Server, dir: &TempDir) -> BenchError {
-    BenchError(format!("{} does not answer as expected; its log: {}", server.name, dir.log(server.name)))
+fn not_ready(server: &Server) -> BenchError {
+    BenchError(format!("{} does not answer as expected; its log: {}", server.name, server.log()))
 }
 
 struct Row {
@@ -188,23 +200,4 @@ fn table(rows: &[Row], config: LoadConfig, options: &HitOptions) -> String {
         .ok(); // Writing to a String does not fail.
     }
     text
-}
-
-fn sorted(values: impl Iterator<Item = f64>) -> Vec<f64> {
-    let mut values: Vec<f64> = values.collect();
-    values.sort_by(f64::total_cmp);
-    values
-}
-
-/// The median of ascending values, the upper of two; NaN without values.
-fn median(values: &[f64]) -> f64 {
-    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
-}
-
-fn count(answers: u64) -> f64 {
-    u32::try_from(answers).map_or(f64::NAN, f64::from)
-}
-
-fn micros(nanoseconds: u64) -> f64 {
-    std::time::Duration::from_nanos(nanoseconds).as_secs_f64() * 1e6
 }

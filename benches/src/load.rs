@@ -3,11 +3,12 @@
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::fd::AsFd;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use linux::udp::{BATCH_SIZE, RecvBatch, UdpListener};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
+use crate::figures::now;
 use crate::output::BenchError;
 use crate::queries::TestQuery;
 use crate::servers::Server;
@@ -95,11 +96,6 @@ fn wait(ports: &[Port<'_>], timeout_ms: u16) -> Result<bool, BenchError> {
     let mut watched: Vec<PollFd<'_>> =
         ports.iter().map(|port| PollFd::new(port.socket.as_fd(), PollFlags::POLLIN)).collect();
     Ok(poll(&mut watched, PollTimeout::from(timeout_ms))? > 0)
-}
-
-#[expect(clippy::disallowed_methods, reason = "benchmarks measure time")]
-fn now() -> Instant {
-    Instant::now()
 }
 
 /// A source port and its queries. The low octet of an ID is the slot of its query.

@@ -2,17 +2,20 @@
 //! `benches/README.md`.
 //!
 //! Reading order: [`hit`] (CPU time per hit), [`load`] (load generator), [`queries`], [`servers`]
-//! (servers under test), [`floor`] (echo server), [`upstream`], [`cpu`]; [`instructions`] counts
-//! the instructions of [`resolver_loop`]; [`scan`] and [`flood`] query one-time names, of the
-//! resolver and of the daemon; [`upstreams`] is about upstreams that fail.
+//! (servers under test), [`floor`] (echo server), [`upstream`], [`cpu`], [`figures`]; [`miss`] (CPU
+//! time per miss); [`instructions`] counts the instructions of [`resolver_loop`]; [`scan`] and
+//! [`flood`] query one-time names, of the resolver and of the daemon; [`upstreams`] is about
+//! upstreams that fail.
 #![forbid(unsafe_code)]
 
 mod cpu;
+mod figures;
 mod flood;
 mod floor;
 mod hit;
 mod instructions;
 mod load;
+mod miss;
 mod output;
 mod queries;
 mod resolver_loop;
@@ -41,6 +44,8 @@ struct CommandLine {
 enum Benchmark {
     /// CPU time per cache hit, of whole processes
     Hit(hit::HitOptions),
+    /// CPU time per cache miss, of whole processes, and upstream connections
+    Miss(miss::MissOptions),
     /// Instructions per cache hit of the resolver, counted by valgrind
     Instructions,
     /// Hit ratio of hot names and memory during a scan of one-time names, of the resolver
@@ -78,6 +83,7 @@ fn main() -> ExitCode {
     end(match CommandLine::parse() {
         CommandLine { smoke: true, .. } => smoke(),
         CommandLine { benchmark: Some(Benchmark::Hit(options)), .. } => hit::measure(&options),
+        CommandLine { benchmark: Some(Benchmark::Miss(options)), .. } => miss::measure(options),
         CommandLine { benchmark: Some(Benchmark::Instructions), .. } => instructions::measure(),
         CommandLine { benchmark: Some(Benchmark::Scan(options)), .. } => scan::measure(&options),
         CommandLine { benchmark: Some(Benchmark::Flood(options)), .. } => flood::measure(&options),
@@ -92,7 +98,7 @@ fn main() -> ExitCode {
             resolver_loop::run(names, hits)
         }
         CommandLine { benchmark: None, .. } => Err(BenchError(
-            "a command is required: hit, instructions, scan, flood, upstreams or --smoke".to_owned(),
+            "a command is required: hit, miss, instructions, scan, flood, upstreams or --smoke".to_owned(),
         )),
     })
 }
@@ -110,5 +116,6 @@ fn end(outcome: Result<(), BenchError>) -> ExitCode {
 fn smoke() -> Result<(), BenchError> {
     resolver_loop::run(50, 10_000)?;
     hit::smoke()?;
+    miss::smoke()?;
     flood::smoke()
 }

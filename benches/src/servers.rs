@@ -1,26 +1,37 @@
 //! Servers under test: the floor, the daemon, and other programs named by environment variables,
-//! each a process pinned to the server core.
+//! each in a separate process.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
-use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::time::Duration;
 
-use crate::cpu::{self, Cores};
+use crate::cpu;
 use crate::output::BenchError;
-use crate::upstream::Upstream;
 
-/// The first argument that runs this program as the daemon.
+/// The first argument that runs this program as the daemon, and its row title.
 pub(crate) const DAEMON: &str = "nodelocaldns";
 
-/// Environment variables with the paths of other programs that take node-cache's flags, and their
-/// row titles.
-const OTHERS: [(&str, &str); 2] = [("NODE_CACHE", "node-cache"), ("NODE_LOCAL_DNS", "node-local-dns")];
+/// The row title of another build of the daemon, given by `DAEMON_BEFORE`.
+pub(crate) const BEFORE: &str = "before";
+
+/// The row title of node-cache, given by `NODE_CACHE`.
+pub(crate) const NODE_CACHE: &str = "node-cache";
+
+/// Environment variables with the paths of programs, and their row titles.
+const OTHERS: [(&str, &str); 3] =
+    [("DAEMON_BEFORE", BEFORE), ("NODE_CACHE", NODE_CACHE), ("NODE_LOCAL_DNS", "node-local-dns")];
 
 /// Flags of every caching server: nothing of the node is changed; the Corefile's path follows.
-pub(crate) const NODE_FLAGS: [&str; 5] =
+const NODE_FLAGS: [&str; 5] =
     ["-localip", "127.0.0.1", "-setupinterface=false", "-setupiptables=false", "-conf"];
+
+/// Attempts to connect to a started process, and the pause between them.
+const MAX_ATTEMPTS: usize = 400;
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// A server process, killed on drop.
 pub(crate) struct Server {
@@ -29,21 +40,10 @@ pub(crate) struct Server {
     /// An echo server: the response equals the query.
     pub(crate) echoes: bool,
     process: Child,
+    log: PathBuf,
 }
 
 impl Server {
-    /// Starts a process at `addr` that writes its log to `dir`. It may not be ready yet.
-    pub(crate) fn spawn(
-        (name, addr): (&'static str, SocketAddr),
-        command: &mut Command,
-        dir: &TempDir,
-    ) -> Result<Self, BenchError> {
-        let log = fs::File::options().create(true).append(true).open(dir.0.join(format!("{name}.log")))?;
-        let process = command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).spawn();
-        let process = process.map_err(|error| BenchError(format!("{name}: {error}")))?;
-        Ok(Self { name, addr, echoes: false, process })
-    }
-
     pub(crate) fn pid(&self) -> u32 {
         self.process.id()
     }
@@ -51,6 +51,11 @@ impl Server {
     /// CPU time in nanoseconds.
     pub(crate) fn cpu_ns(&self) -> Result<u64, BenchError> {
         cpu::time_ns(self.process.id())
+    }
+
+    /// Its standard output and standard error.
+    pub(crate) fn log(&self) -> String {
+        fs::read_to_string(&self.log).unwrap_or_else(|error| error.to_string())
     }
 }
 
@@ -71,18 +76,6 @@ impl TempDir {
         fs::create_dir(&path)?;
         Ok(Self(path))
     }
-
-    /// Writes a file and returns its path.
-    pub(crate) fn write(&self, name: &str, text: &str) -> Result<PathBuf, BenchError> {
-        let path = self.0.join(name);
-        fs::write(&path, text)?;
-        Ok(path)
-    }
-
-    /// The log of a server.
-    pub(crate) fn log(&self, name: &str) -> String {
-        fs::read_to_string(self.0.join(format!("{name}.log"))).unwrap_or_else(|error| error.to_string())
-    }
 }
 
 impl Drop for TempDir {
@@ -92,74 +85,107 @@ impl Drop for TempDir {
     }
 }
 
-/// Starts the floor, the daemon and the programs named by the environment. They may not be ready
-/// yet.
-pub(crate) fn start(upstream: &Upstream, dir: &TempDir, cores: Cores) -> Result<Vec<Server>, BenchError> {
-    let program = std::env::current_exe()?;
-    cpu::pin(cores.server)?;
-    let mut servers = vec![start_floor(&program)?];
-    let mut daemon = Command::new(&program);
-    daemon.args([DAEMON, "-workers", "1"]);
-    let config = ServerConfig { upstream, dir, cache: "cache 3600" };
-    servers.push(start_cache(DAEMON, daemon, config)?);
-    for (name, path) in others() {
-        servers.push(start_cache(name, Command::new(path), config)?);
+/// A Corefile for [`Program::start`] with one server block.
+pub(crate) fn corefile(cache: &str, forward: &str) -> String {
+    format!(
+        ".:PORT {{\n    errors\n    {cache}\n    bind 127.0.0.1\n    {forward}\n    prometheus METRICS\n}}\n"
+    )
+}
+
+/// A program that takes node-cache's flags.
+pub(crate) struct Program {
+    pub(crate) name: &'static str,
+    path: PathBuf,
+}
+
+impl Program {
+    /// The daemon of this build.
+    pub(crate) fn daemon() -> Result<Self, BenchError> {
+        Ok(Self { name: DAEMON, path: std::env::current_exe()? })
     }
-    cpu::pin(cores.load)?;
-    Ok(servers)
+
+    /// The daemon of this build, and the programs that the environment names.
+    #[expect(clippy::disallowed_methods, reason = "the only settings from the environment")]
+    pub(crate) fn all() -> Result<Vec<Self>, BenchError> {
+        let path = |variable| std::env::var_os(variable).map(PathBuf::from);
+        let others =
+            OTHERS.into_iter().filter_map(|(variable, name)| Some(Self { name, path: path(variable)? }));
+        Ok(std::iter::once(Self::daemon()?).chain(others).collect())
+    }
+
+    /// True for the daemon of this build.
+    pub(crate) fn is_ours(&self) -> bool {
+        self.name == DAEMON
+    }
+
+    /// Starts the program with a Corefile, on the allowed cores of this thread, and waits until it
+    /// accepts connections. In the Corefile, `PORT` and `METRICS` are replaced.
+    pub(crate) fn start(&self, corefile: &str, dir: &TempDir) -> Result<Server, BenchError> {
+        self.start_with(corefile, &[], dir)
+    }
+
+    /// The same with flags that only the daemon has; other programs do not get them.
+    pub(crate) fn start_with(
+        &self,
+        corefile: &str,
+        daemon_flags: &[&str],
+        dir: &TempDir,
+    ) -> Result<Server, BenchError> {
+        let (port, metrics, extra_metrics) = (free_port()?, free_port()?, free_port()?);
+        let text = corefile.replace("PORT", &port.to_string());
+        let path = dir.0.join(format!("{}-{port}", self.name));
+        fs::write(&path, text.replace("METRICS", &format!("127.0.0.1:{metrics}")))?;
+        let mut command = Command::new(&self.path);
+        if self.is_ours() {
+            command.arg(DAEMON);
+        }
+        if self.is_ours() || self.name == BEFORE {
+            command.args(daemon_flags);
+        }
+        command.args(NODE_FLAGS).arg(path);
+        command.args(["-metrics-listen-address", &format!("127.0.0.1:{extra_metrics}")]);
+        let log = dir.0.join(format!("{}-{port}.log", self.name));
+        let output = fs::File::create(&log)?;
+        let process = command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output).spawn();
+        let process = process.map_err(|error| BenchError(format!("{}: {error}", self.name)))?;
+        let addr = (Ipv4Addr::LOCALHOST, port).into();
+        let server = Server { name: self.name, addr, echoes: false, process, log };
+        for _ in 0..MAX_ATTEMPTS {
+            if TcpStream::connect(addr).is_ok() {
+                return Ok(server);
+            }
+            std::thread::sleep(PAUSE);
+        }
+        Err(BenchError(format!("{} does not start; its log: {}", self.name, server.log())))
+    }
 }
 
-/// Starts the daemon without pinning it. It may not be ready yet.
-pub(crate) fn start_daemon(config: ServerConfig<'_>, args: &[&str]) -> Result<Server, BenchError> {
-    let mut daemon = Command::new(std::env::current_exe()?);
-    daemon.arg(DAEMON).args(args);
-    start_cache(DAEMON, daemon, config)
-}
-
-/// The configuration of a caching server.
-#[derive(Clone, Copy)]
-pub(crate) struct ServerConfig<'a> {
-    pub(crate) upstream: &'a Upstream,
-    pub(crate) dir: &'a TempDir,
-    /// The `cache` directive.
-    pub(crate) cache: &'a str,
-}
-
-#[expect(clippy::disallowed_methods, reason = "the only settings from the environment")]
-fn others() -> impl Iterator<Item = (&'static str, PathBuf)> {
-    OTHERS.into_iter().filter_map(|(variable, name)| Some((name, PathBuf::from(std::env::var_os(variable)?))))
-}
-
-fn start_floor(program: &Path) -> Result<Server, BenchError> {
+/// Starts the floor of `program`, which is this program.
+pub(crate) fn start_floor(program: &Path) -> Result<Server, BenchError> {
     let mut process = Command::new(program).arg("floor").stdout(Stdio::piped()).spawn()?;
     let mut line = String::new();
     if let Some(stdout) = process.stdout.take() {
         BufReader::new(stdout).read_line(&mut line)?;
     }
     let port: u16 = line.trim().parse().map_err(|_| BenchError(format!("the floor printed {line:?}")))?;
-    Ok(Server { name: "floor", addr: (Ipv4Addr::LOCALHOST, port).into(), echoes: true, process })
+    let addr = (Ipv4Addr::LOCALHOST, port).into();
+    Ok(Server { name: "floor", addr, echoes: true, process, log: PathBuf::new() })
 }
 
-fn start_cache(
-    name: &'static str,
-    mut command: Command,
-    config: ServerConfig<'_>,
-) -> Result<Server, BenchError> {
-    let ServerConfig { upstream, dir, cache } = config;
-    let (port, metrics, extra_metrics) = (free_port()?, free_port()?, free_port()?);
-    let corefile = dir.write(
-        name,
-        &format!(
-            ".:{port} {{\n    errors\n    {cache}\n    bind 127.0.0.1\n    forward . {}\n    prometheus 127.0.0.1:{metrics}\n}}\n",
-            upstream.addr
-        ),
-    )?;
-    command.args(NODE_FLAGS).arg(&corefile);
-    command.args(["-metrics-listen-address", &format!("127.0.0.1:{extra_metrics}")]);
-    Server::spawn((name, (Ipv4Addr::LOCALHOST, port).into()), &mut command, dir)
-}
-
-/// A port that was free a moment ago.
+/// A UDP and TCP port that was free a moment ago. It is below the ephemeral ports, any of which may
+/// be in use by a connection before the server binds it.
 pub(crate) fn free_port() -> Result<u16, BenchError> {
-    Ok(UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
+    const PORTS: std::ops::Range<u16> = 10_000..30_000;
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    // Runs at the same time begin at different ports.
+    let first = std::process::id().wrapping_mul(100);
+    for _ in PORTS {
+        let offset = first.wrapping_add(NEXT.fetch_add(1, Relaxed)) % u32::from(PORTS.end - PORTS.start);
+        let port = PORTS.start + u16::try_from(offset).unwrap_or_default();
+        let addr = (Ipv4Addr::LOCALHOST, port);
+        if UdpSocket::bind(addr).is_ok() && TcpListener::bind(addr).is_ok() {
+            return Ok(port);
+        }
+    }
+    Err(BenchError("no port is free".to_owned()))
 }

@@ -8,10 +8,9 @@ use testkit::upstream::{Blackhole, LabelScript, ServerOptions, Upstream};
 use super::Bounds;
 use super::latency::{Latencies, failed, ms};
 use super::pace::{Pace, Sample};
-use super::programs::Program;
 use crate::output::{BenchError, print};
 use crate::queries::TestQuery;
-use crate::servers::TempDir;
+use crate::servers::{Program, TempDir};
 
 /// Names, each queried once, and queries per second.
 const NAMES: u16 = 200;

@@ -2,17 +2,17 @@
 //! and beside it the programs that environment variables name.
 //!
 //! Each experiment prints a table and fails when the daemon exceeds a bound of it; the rows of
-//! other programs are for comparison. [`programs`] are the programs under test, [`pace`] sends
-//! queries at a constant rate, [`latency`] summarises their responses.
+//! other programs are for comparison. [`pace`] sends queries at a constant rate, [`latency`]
+//! summarises their responses.
 
 mod dead_nameserver;
 mod latency;
 mod pace;
-mod programs;
 
 use clap::Subcommand;
 
 use crate::output::BenchError;
+use crate::servers::Program;
 
 /// An experiment.
 #[derive(Subcommand)]
@@ -36,7 +36,7 @@ struct Bounds {
 
 impl Bounds {
     /// Records a row that does not hold its bound. Bounds apply to the daemon of this build only.
-    fn check(&mut self, program: &programs::Program, holds: bool, row: &str) {
+    fn check(&mut self, program: &Program, holds: bool, row: &str) {
         if program.is_ours() && !holds {
             self.exceeded.push(row.to_owned());
         }
