@@ -1,6 +1,7 @@
 //! CPU affinity and CPU time of processes.
 
 use std::fs;
+use std::path::Path;
 
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::sys::prctl;
@@ -39,15 +40,30 @@ pub(crate) fn die_with_parent() -> Result<(), BenchError> {
     Ok(prctl::set_pdeathsig(Signal::SIGKILL)?)
 }
 
-/// CPU time of all threads of a process in nanoseconds, user and kernel mode (first field of
-/// `schedstat`).
+/// CPU time of all threads of a process in nanoseconds, user and kernel mode.
 pub(crate) fn time_ns(process: u32) -> Result<u64, BenchError> {
     let mut sum = 0;
     for thread in fs::read_dir(format!("/proc/{process}/task"))? {
-        let line = fs::read_to_string(thread?.path().join("schedstat"))?;
-        let run_time = line.split(' ').next().and_then(|field| field.parse::<u64>().ok());
-        sum +=
-            run_time.ok_or_else(|| BenchError(format!("schedstat of process {process} reads {line:?}")))?;
+        sum += thread_time_ns(&thread?.path())?;
     }
     Ok(sum)
+}
+
+/// CPU time of the threads of this process whose name begins with `name`, in nanoseconds.
+pub(crate) fn named_time_ns(name: &str) -> Result<u64, BenchError> {
+    let mut sum = 0;
+    for thread in fs::read_dir("/proc/self/task")? {
+        let thread = thread?.path();
+        if fs::read_to_string(thread.join("comm"))?.starts_with(name) {
+            sum += thread_time_ns(&thread)?;
+        }
+    }
+    Ok(sum)
+}
+
+/// The first field of a thread's `schedstat`.
+fn thread_time_ns(thread: &Path) -> Result<u64, BenchError> {
+    let line = fs::read_to_string(thread.join("schedstat"))?;
+    let run_time = line.split(' ').next().and_then(|field| field.parse().ok());
+    run_time.ok_or_else(|| BenchError(format!("schedstat of {} reads {line:?}", thread.display())))
 }

@@ -3,9 +3,11 @@
 //!
 //! Each experiment prints a table and fails when the daemon exceeds a bound of it; the rows of
 //! other programs are for comparison. [`pace`] sends queries at a constant rate, [`latency`]
-//! summarises their responses.
+//! summarises their responses; [`closed_loops`] sends the next query after each response.
 
+mod closed_loops;
 mod dead_nameserver;
+mod failing_names;
 mod latency;
 mod pace;
 
@@ -19,12 +21,15 @@ use crate::servers::Program;
 pub(crate) enum Experiment {
     /// Response times when the first of two nameservers never responds
     DeadNameserver,
+    /// Failed queries beside names for which the upstream fails
+    FailingNames(failing_names::FailingNamesOptions),
 }
 
 /// Runs an experiment; fails when the daemon exceeds a bound.
 pub(crate) fn measure(experiment: &Experiment) -> Result<(), BenchError> {
     match experiment {
         Experiment::DeadNameserver => dead_nameserver::measure(),
+        Experiment::FailingNames(options) => failing_names::measure(options),
     }
 }
 
