@@ -40,4 +40,8 @@ pub trait Host {
     /// # Errors
     /// An I/O error.
     fn interface_addresses(&self, interface: &str) -> io::Result<Vec<SocketAddr>>;
+
+    /// The index of an interface, given by its name or its index, as in the zone of an IPv6 address
+    /// (RFC 4007 section 11.2). Nothing if there is no such interface.
+    fn interface_index(&self, interface: &str) -> Option<u32>;
 }

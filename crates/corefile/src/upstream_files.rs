@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use crate::host::Host;
+use crate::values::address::{InvalidIp, lacks_scope, parse_ip};
 
 /// Nameservers of one file that are used; libc uses three.
 const MAX_NAMESERVERS: usize = 15;
@@ -34,24 +35,39 @@ pub fn read(path: &Path, host: &dyn Host) -> io::Result<Nameservers> {
     for line in text.lines() {
         let mut words = line.split_whitespace();
         let (Some("nameserver"), Some(server)) = (words.next(), words.next()) else { continue };
-        let ip = server.split_once('%').map_or(server, |(ip, _)| ip);
-        match ip.parse().map(|ip| SocketAddr::new(ip, 53)) {
-            Ok(address) if found.addresses.contains(&address) => {}
-            Ok(_) if found.addresses.len() == MAX_NAMESERVERS => {
-                let warning = format!(
-                    "{file} lists more than {MAX_NAMESERVERS} nameservers; the first {MAX_NAMESERVERS} are used"
-                );
-                found.warnings.push(warning);
-                break;
+        let address = match nameserver(server, host) {
+            Ok(address) => address,
+            Err(reason) => {
+                found.warnings.push(format!("{file} lists {server:?}, {reason} and is ignored"));
+                continue;
             }
-            Ok(address) => found.addresses.push(address),
-            Err(_) => found
-                .warnings
-                .push(format!("{file} lists {server:?}, which is not an IP address and is ignored")),
+        };
+        if found.addresses.contains(&address) {
+            continue;
         }
+        if found.addresses.len() == MAX_NAMESERVERS {
+            let warning = format!(
+                "{file} lists more than {MAX_NAMESERVERS} nameservers; the first {MAX_NAMESERVERS} are used"
+            );
+            found.warnings.push(warning);
+            break;
+        }
+        found.addresses.push(address);
     }
     if found.addresses.is_empty() {
         found.warnings.push(format!("{file} lists no nameserver"));
     }
     Ok(found)
+}
+
+/// The address of a `nameserver` line, or why it cannot be used.
+fn nameserver(server: &str, host: &dyn Host) -> Result<SocketAddr, &'static str> {
+    match parse_ip(server, 53, host) {
+        Ok(address) if lacks_scope(address) => {
+            Err("which is a link-local address without its interface, as in fe80::1%eth0,")
+        }
+        Ok(address) => Ok(address),
+        Err(InvalidIp::NotAnAddress) => Err("which is not an IP address"),
+        Err(InvalidIp::UnknownInterface) => Err("whose interface this node does not have,"),
+    }
 }

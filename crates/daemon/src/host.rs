@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use corefile::host::{Host, MAX_FILE_LEN};
 use nix::fcntl::OFlag;
 use nix::ifaddrs::getifaddrs;
+use nix::net::if_::{if_indextoname, if_nametoindex};
 
 /// The node that the process runs on.
 #[derive(Clone, Copy, Debug, Default)]
@@ -52,6 +53,12 @@ impl Host for OsHost {
             })
             .collect())
     }
+
+    fn interface_index(&self, interface: &str) -> Option<u32> {
+        let exists = |index: &u32| *index > 0 && if_indextoname(*index).is_ok();
+        let by_index = || interface.parse().ok().filter(exists);
+        if_nametoindex(interface).ok().or_else(by_index)
+    }
 }
 
 fn read_up_to_limit(source: impl Read) -> io::Result<Vec<u8>> {
@@ -74,6 +81,15 @@ mod tests {
     fn interface_addresses_are_listed_and_empty_for_an_unknown_interface() {
         assert!(OsHost.interface_addresses("lo").unwrap().contains(&"127.0.0.1:0".parse().unwrap()));
         assert!(OsHost.interface_addresses("no-such-link0").unwrap().is_empty());
+    }
+
+    #[test]
+    fn interfaces_are_found_by_name_and_by_index() {
+        let index = OsHost.interface_index("lo").unwrap();
+        assert_eq!(OsHost.interface_index(&index.to_string()), Some(index));
+        for unknown in ["no-such-link0", "", "0", "4294967295", "-1", "a/b"] {
+            assert_eq!(OsHost.interface_index(unknown), None, "{unknown:?}");
+        }
     }
 
     #[test]

@@ -15,7 +15,7 @@ use crate::error::ConfigError;
 use crate::listeners::{Bind, BindAddress};
 use crate::token::Token;
 use crate::tree::Directive;
-use crate::values::address::parse_ip;
+use crate::values::address::{InvalidIp, parse_ip, unknown_interface};
 
 pub(super) fn parse(
     directive: &Directive,
@@ -58,10 +58,16 @@ pub(super) fn parse(
 fn addresses(args: &[Token], context: &DirectiveContext<'_>) -> Result<Vec<BindAddress>, ConfigError> {
     let mut addresses = Vec::new();
     for argument in args {
-        if let Some(socket) = parse_ip(&argument.text, 0, context.host) {
-            let zone = argument.text.split_once('%').map(|(_, zone)| zone);
-            addresses.push(bind_address(socket, zone));
-            continue;
+        match parse_ip(&argument.text, 0, context.host) {
+            Ok(socket) => {
+                let zone = argument.text.split_once('%').map(|(_, zone)| zone);
+                addresses.push(bind_address(socket, zone));
+                continue;
+            }
+            Err(InvalidIp::UnknownInterface) => {
+                return Err(ConfigError::at(argument, unknown_interface(&argument.text)));
+            }
+            Err(InvalidIp::NotAnAddress) => {}
         }
         let found = context.host.interface_addresses(&argument.text).map_err(|error| {
             ConfigError::at(argument, format!("cannot list the addresses of {:?}: {error}", argument.text))

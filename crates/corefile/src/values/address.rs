@@ -42,18 +42,35 @@ pub(crate) fn split_port(text: &str) -> Option<(&str, &str)> {
     text.split_once(':').filter(|(_, port)| !port.contains(':'))
 }
 
-/// Parses an IP address, IPv6 with an optional `%INTERFACE`, and adds `port`.
-pub(crate) fn parse_ip(text: &str, port: u16, host: &dyn Host) -> Option<SocketAddr> {
+/// Why a text is not an IP address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum InvalidIp {
+    /// It has another form.
+    NotAnAddress,
+    /// The node has no interface of this name or index.
+    UnknownInterface,
+}
+
+/// Parses an IP address, IPv6 with an optional `%INTERFACE`, the name or index of one, and adds
+/// `port`. A link-local address gets the interface as its scope (RFC 4007 section 11).
+pub(crate) fn parse_ip(text: &str, port: u16, host: &dyn Host) -> Result<SocketAddr, InvalidIp> {
     let Some((ip, interface)) = text.split_once('%') else {
-        return text.parse().ok().map(|ip: IpAddr| SocketAddr::new(ip, port));
+        return text.parse().map_or(Err(InvalidIp::NotAnAddress), |ip: IpAddr| Ok(SocketAddr::new(ip, port)));
     };
-    let ip: Ipv6Addr = ip.parse().ok()?;
-    let addresses = host.interface_addresses(interface).ok()?;
-    let scope = addresses.iter().find_map(|address| match address {
-        SocketAddr::V6(v6) if v6.scope_id() != 0 => Some(v6.scope_id()),
-        _ => None,
-    })?;
-    Some(SocketAddrV6::new(ip, port, 0, scope).into())
+    let ip: Ipv6Addr = ip.parse().map_err(|_| InvalidIp::NotAnAddress)?;
+    let index = host.interface_index(interface).ok_or(InvalidIp::UnknownInterface)?;
+    let scope = if ip.is_unicast_link_local() { index } else { 0 };
+    Ok(SocketAddrV6::new(ip, port, 0, scope).into())
+}
+
+/// True for a link-local IPv6 address without a scope: the kernel cannot tell its interface.
+pub(crate) fn lacks_scope(address: SocketAddr) -> bool {
+    matches!(address, SocketAddr::V6(v6) if v6.ip().is_unicast_link_local() && v6.scope_id() == 0)
+}
+
+/// Why an address with an unknown interface is rejected.
+pub(crate) fn unknown_interface(text: &str) -> String {
+    format!("{text:?} names an interface that this node does not have")
 }
 
 #[cfg(test)]

@@ -37,7 +37,7 @@ fn invalid_bind_arguments_are_rejected() {
         ("bind eth7", "not a valid IP address or interface name: \"eth7\""),
         ("bind 10.0.0.256", "not a valid IP address or interface name: \"10.0.0.256\""),
         ("bind <nil>", "not a valid IP address or interface name: \"<nil>\""),
-        ("bind fe80::1%eth7", "not a valid IP address or interface name: \"fe80::1%eth7\""),
+        ("bind fe80::1%eth7", "\"fe80::1%eth7\" names an interface that this node does not have"),
         (
             "bind __PILLAR__LOCAL__DNS__",
             "\"__PILLAR__LOCAL__DNS__\" was not replaced by an address; variables are \

@@ -58,4 +58,8 @@ impl Host for FakeHost {
     fn interface_addresses(&self, interface: &str) -> io::Result<Vec<SocketAddr>> {
         Ok(self.interfaces.get(interface).cloned().unwrap_or_default())
     }
+
+    fn interface_index(&self, interface: &str) -> Option<u32> {
+        matches!(interface, "eth0" | "2").then_some(2)
+    }
 }

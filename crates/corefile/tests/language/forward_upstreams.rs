@@ -17,7 +17,8 @@ fn forward_accepts_addresses_and_upstream_files() {
         ),
         ("dns://192.0.2.1 dns://[2001:db8::1]:54", &["192.0.2.1:53", "[2001:db8::1]:54"]),
         ("192.0.2.1 192.0.2.1:53 192.0.2.1:54", &["192.0.2.1:53", "192.0.2.1:54"]),
-        ("fe80::1%eth0", &["[fe80::1%2]:53"]),
+        ("fe80::1%eth0 [fe80::2%2]:54", &["[fe80::1%2]:53", "[fe80::2%2]:54"]),
+        ("dns://[fe80::1%eth0]:54 2001:db8::1%eth0", &["[fe80::1%2]:54", "[2001:db8::1]:53"]),
         ("/etc/resolv.conf", &["192.0.2.1:53"]),
         ("/etc/resolv.conf 192.0.2.2", &["192.0.2.1:53", "192.0.2.2:53"]),
     ] {
@@ -35,9 +36,43 @@ fn only_nameserver_lines_of_an_upstream_file_are_used() {
     let settings = load_from(files).unwrap();
     assert_eq!(
         settings.blocks[0].forwards[0].upstreams,
-        ["192.0.2.1:53".parse().unwrap(), "[fe80::1]:53".parse().unwrap()]
+        ["192.0.2.1:53".parse().unwrap(), "[fe80::1%2]:53".parse().unwrap()]
     );
     assert!(settings.warnings[0].contains("\"bogus\""), "{:?}", settings.warnings);
+}
+
+#[test]
+fn link_local_nameservers_need_an_interface_of_the_node() {
+    let text = "nameserver fe80::1%eth0\nnameserver fe80::1%2\nnameserver fe80::1%eth9\nnameserver fe80::2\n\
+                nameserver 192.0.2.1%eth0\nnameserver fe80::3%2\n";
+    let corefile = ". {\n forward . /run/resolv.conf\n}\n";
+    let settings = load_from(&[(COREFILE, corefile), ("/run/resolv.conf", text)]).unwrap();
+    let upstreams = settings.blocks[0].forwards[0].upstreams.iter().map(ToString::to_string);
+    assert_eq!(upstreams.collect::<Vec<_>>(), ["[fe80::1%2]:53", "[fe80::3%2]:53"]);
+    let file = "/etc/coredns/Corefile:2 - /run/resolv.conf";
+    assert_eq!(
+        settings.warnings,
+        [
+            format!("{file} lists \"fe80::1%eth9\", whose interface this node does not have, and is ignored"),
+            format!(
+                "{file} lists \"fe80::2\", which is a link-local address without its interface, as in \
+                 fe80::1%eth0, and is ignored"
+            ),
+            format!("{file} lists \"192.0.2.1%eth0\", which is not an IP address and is ignored"),
+        ]
+    );
+}
+
+#[test]
+fn link_local_upstreams_need_an_interface_of_the_node() {
+    for to in ["fe80::1%eth9", "fe80::1%", "fe80::1%9", "2001:db8::1%eth9", "[fe80::1%eth9]:53"] {
+        let reason =
+            format!(":2 - Error during parsing: {to:?} names an interface that this node does not have");
+        assert_all_rejected("forward", &[(&format!("forward . 192.0.2.1 {to}"), &reason)]);
+    }
+    let settings = load_from(&[(COREFILE, ". {\n forward . fe80::1\n}\n")]).unwrap();
+    let reason = "is a link-local address, which cannot be reached without its interface, as in fe80::1%eth0";
+    assert_eq!(settings.warnings, [format!("/etc/coredns/Corefile:2 - \"fe80::1\" {reason}")]);
 }
 
 #[test]

@@ -119,11 +119,20 @@ fn own_address(upstreams: &[SocketAddr], listeners: &[Listener]) -> Option<Socke
     let is_own = |upstream: &&SocketAddr| {
         served.iter().any(|served| {
             let any = served.ip().is_unspecified() && served.is_ipv4() == upstream.is_ipv4();
-            let reaches = served.ip() == upstream.ip() || (any && upstream.ip().is_loopback());
+            let is_same = served.ip() == upstream.ip() && scope(*served) == scope(**upstream);
+            let reaches = is_same || (any && upstream.ip().is_loopback());
             reaches && served.port() == upstream.port()
         })
     };
     upstreams.iter().find(is_own).copied()
+}
+
+/// The interface of a link-local address; addresses of two interfaces may be equal.
+fn scope(address: SocketAddr) -> u32 {
+    match address {
+        SocketAddr::V4(_) => 0,
+        SocketAddr::V6(v6) => v6.scope_id(),
+    }
 }
 
 fn joined(addresses: &[SocketAddr]) -> String {
@@ -214,5 +223,8 @@ mod tests {
         for other in ["192.0.2.1:54", "192.0.2.2:53", "[::]:53", "0.0.0.0:54"] {
             assert_eq!(own(other), None, "{other}");
         }
+        let link_local = ["[fe80::1%2]:53".parse().unwrap()];
+        assert_eq!(own_address(&link_local, &listening("[fe80::1%2]:53")), Some(link_local[0]));
+        assert_eq!(own_address(&link_local, &listening("[fe80::1%3]:53")), None);
     }
 }

@@ -26,11 +26,15 @@ mod handover;
 mod hits;
 mod hostile_clients;
 mod hostile_upstreams;
+mod link_local;
 mod load;
 mod log_lines;
 mod log_output;
 mod metrics_counts;
 mod misses;
+#[expect(dead_code, reason = "the tests of the node use more of it")]
+#[path = "../../../linux/tests/node/namespace.rs"]
+mod namespace;
 mod predecessor_fixture;
 mod readiness;
 mod reload;

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use crate::error::ConfigError;
 use crate::host::Host;
 use crate::token::Token;
-use crate::values::address::{parse_ip, split_port};
+use crate::values::address::{InvalidIp, parse_ip, split_port, unknown_interface};
 use crate::values::positive_port;
 
 /// Port of DNS over TLS (RFC 7858 section 3.1).
@@ -46,12 +46,17 @@ pub(super) fn parse(to: &Token, host: &dyn Host) -> Result<Option<SocketAddr>, C
     if text.is_empty() {
         return Err(ConfigError::at(to, format!("invalid address: {:?}", to.text)));
     }
-    if let Some(address) = parse_ip(text, 53, host) {
+    let ip = |text, port| match parse_ip(text, port, host) {
+        Ok(address) => Ok(Some(address)),
+        Err(InvalidIp::NotAnAddress) => Ok(None),
+        Err(InvalidIp::UnknownInterface) => Err(ConfigError::at(to, unknown_interface(&to.text))),
+    };
+    if let Some(address) = ip(text, 53)? {
         return Ok(Some(address));
     }
-    let Some((ip, port)) = split_port(text) else { return Ok(None) };
-    let Some(mut address) = parse_ip(ip, 0, host) else { return Ok(None) };
-    address.set_port(positive_port(to, text, port)?);
+    let Some((text, port)) = split_port(text) else { return Ok(None) };
+    let Some(mut address) = ip(text, 0)? else { return Ok(None) };
+    address.set_port(positive_port(to, &to.text, port)?);
     Ok(Some(address))
 }
 

@@ -9,6 +9,7 @@ use crate::directives::context::DirectiveContext;
 use crate::error::ConfigError;
 use crate::token::Token;
 use crate::upstream_files;
+use crate::values::address::lacks_scope;
 
 /// Words of TO in one directive, CoreDNS's limit.
 const MAX_WORDS: usize = 15;
@@ -26,7 +27,12 @@ pub(super) fn parse(
     let mut upstreams = Vec::new();
     for word in to {
         let addresses = match endpoint::parse(word, context.host)? {
-            Some(address) => vec![address],
+            Some(address) => {
+                if lacks_scope(address) {
+                    context.warnings.push(format!("{} - {}", word.location(), no_scope(&word.text)));
+                }
+                vec![address]
+            }
             None => nameservers(word, context)?,
         };
         for address in addresses {
@@ -39,6 +45,13 @@ pub(super) fn parse(
         return Err(ConfigError::at(last, "no nameservers found"));
     }
     Ok(upstreams)
+}
+
+/// Warns about an upstream that cannot be reached.
+fn no_scope(text: &str) -> String {
+    format!(
+        "{text:?} is a link-local address, which cannot be reached without its interface, as in fe80::1%eth0"
+    )
 }
 
 /// The upstreams that a file lists. Each file is read only once.
