@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use corefile::host::{Host, MAX_FILE_LEN};
 use nix::fcntl::OFlag;
 use nix::ifaddrs::getifaddrs;
-use nix::net::if_::{if_indextoname, if_nametoindex};
+use nix::net::if_::{if_nameindex, if_nametoindex};
 
 /// The node that the process runs on.
 #[derive(Clone, Copy, Debug, Default)]
@@ -55,7 +55,10 @@ impl Host for OsHost {
     }
 
     fn interface_index(&self, interface: &str) -> Option<u32> {
-        let exists = |index: &u32| *index > 0 && if_indextoname(*index).is_ok();
+        let exists = |index: &u32| {
+            // nix does not report the errors of if_indextoname.
+            if_nameindex().is_ok_and(|all| all.iter().any(|interface| interface.index() == *index))
+        };
         let by_index = || interface.parse().ok().filter(exists);
         if_nametoindex(interface).ok().or_else(by_index)
     }
