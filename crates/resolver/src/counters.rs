@@ -197,6 +197,8 @@ pub struct UpstreamCounters {
     /// Attempts without a response within the retransmission timeout, for which another upstream was
     /// queried, because nothing at all had been received from this one.
     pub retransmissions: Counter,
+    /// Copies of clients' queries sent to it while it was silent.
+    pub probes: Counter,
     /// Attempts without a response within the retransmission timeout, for which a hedge was sent.
     pub hedged: Counter,
     /// Attempts for which the hedge budget was exhausted (see

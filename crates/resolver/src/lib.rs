@@ -181,6 +181,7 @@ impl Resolver {
         let Ok(scrubbed) = response.scrub() else { return self.mismatch(now, id, packet, outbox) };
         let scrubbed = scrubbed.as_deref().and_then(|packet| Response::parse(packet).ok());
         let response = scrubbed.unwrap_or(response);
+        attempt.record_response();
         if over_udp && response.header.flags.has(Flags::TC) {
             return self.retry_over_tcp(now, id, outbox);
         }

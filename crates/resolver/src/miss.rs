@@ -29,6 +29,7 @@ use crate::timers::QueryId;
 use crate::upstream::attempt::{Attempt, AttemptSpec};
 use crate::upstream::disposition::Disposition;
 use crate::upstream::fallback::FallbackResponse;
+use crate::upstream::probe::ProbePermit;
 use crate::upstream::query::UpstreamQuery;
 
 /// A query to put in flight.
@@ -179,9 +180,32 @@ impl Resolver {
         if inflight.selection.all_down && inflight.selection.is_unused() {
             inflight.query.route.block.counters.healthcheck_broken.add(1);
         }
+        let is_first = inflight.selection.is_unused();
         let Some(candidate) = inflight.take() else { return self.end_if_exhausted(now, id, outbox) };
         let spec = AttemptSpec::new(id, &inflight.query, inflight.transport, candidate);
         self.send(now, AttemptSpec { fresh: candidate.is_repeated(), ..spec }, outbox);
+        if is_first {
+            self.probe(now, id, outbox);
+        }
+    }
+
+    /// Sends copies of a query to the silent upstreams of its forward that no other query probes.
+    /// No client waits for their responses, but the first response completes the query.
+    fn probe(&mut self, now: Instant, id: QueryId, outbox: &mut Outbox) {
+        let Some(inflight) = self.inflight.get_mut(id) else { return };
+        let query = Rc::clone(&inflight.query);
+        let Some(forward) = query.forward() else { return };
+        for candidate in inflight.selection.silent(forward) {
+            let Some(upstream) = query.upstream(candidate.upstream) else { continue };
+            let Some(permit) = ProbePermit::acquire(upstream) else { continue };
+            let spec = AttemptSpec::new(id, &query, inflight.transport, candidate);
+            let spec = AttemptSpec { fresh: true, probe: Some(Rc::new(permit)), ..spec };
+            let mut effects = Effects { now, timers: &mut self.timers, outbox };
+            if let Some(attempt) = self.upstreams.send(spec, inflight.deadline, &mut effects) {
+                inflight.attempts.push(attempt);
+                upstream.counters.probes.add(1);
+            }
+        }
     }
 
     /// Sends an attempt of a query that is still in flight.
@@ -287,7 +311,7 @@ impl Resolver {
         }
         let await_late = !inflight.selection.all_down && inflight.fallback_response.is_none();
         let mut attempts = inflight.attempts.iter().filter_map(|&id| self.upstreams.attempt(id));
-        if !attempts.any(|attempt| await_late || !attempt.late) {
+        if !attempts.any(|attempt| !attempt.is_probe() && (await_late || !attempt.late)) {
             self.end(now, id, outbox);
         }
     }

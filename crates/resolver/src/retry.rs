@@ -26,7 +26,10 @@ impl Resolver {
         failure: AttemptFailure,
         outbox: &mut Outbox,
     ) {
-        let Some(attempt) = self.take_attempt(id) else { return };
+        let Some(mut attempt) = self.take_attempt(id) else { return };
+        if failure.nothing_received() {
+            attempt.pass_rto();
+        }
         let Some(upstream) = attempt.query.upstream(attempt.upstream) else { return };
         let idle_connection_closed = failure == (AttemptFailure::Closed { reused: true });
         if idle_connection_closed && !attempt.is_retry && !attempt.late {
@@ -41,6 +44,9 @@ impl Resolver {
             if attempt.mismatches == 0 {
                 self.check_health(now, &attempt.query, attempt.upstream, outbox);
             }
+        }
+        if attempt.is_probe() {
+            return;
         }
         let query_id = attempt.query_id;
         let Some(inflight) = self.inflight.get_mut(query_id) else { return };
@@ -85,6 +91,10 @@ impl Resolver {
         if attempt.mismatch_deadline.is_some_and(|deadline| deadline <= now) {
             return self.give_up_mismatched(now, id, outbox);
         }
+        if now >= attempt.until && attempt.is_probe() {
+            outbox.actions.push(Action::CancelAttempt(id));
+            return self.retry(now, id, AttemptFailure::TimedOut, outbox);
+        }
         if now >= attempt.until {
             return self.time_out(now, id, outbox);
         }
@@ -115,6 +125,9 @@ impl Resolver {
         let query_id = attempt.query_id;
         let Some(inflight) = self.inflight.get_mut(query_id) else { return };
         let Some(candidate) = inflight.hedge_candidate(attempt.is_hedge) else { return };
+        if attempt.is_probe() {
+            return;
+        }
         let (query, index) = (Rc::clone(&attempt.query), attempt.upstream);
         let Some(upstream) = query.upstream(index) else { return };
         let is_retransmission = nothing_received && candidate.upstream != index;
@@ -135,6 +148,7 @@ impl Resolver {
     pub(crate) fn mismatch(&mut self, now: Instant, id: AttemptId, packet: &[u8], outbox: &mut Outbox) {
         let Some(attempt) = self.upstreams.attempt(id) else { return };
         if attempt.edns && is_edns_unsupported(packet, attempt.id) {
+            attempt.record_response();
             return self.retry_without_edns(now, id, outbox);
         }
         let mut effects = Effects { now, timers: &mut self.timers, outbox };

@@ -92,6 +92,7 @@ scenarios! {
     forward_is_selected_by_zone
     four_mismatches_close_the_udp_port
     header_only_formerr_is_retried_without_opt
+    health_check_ends_silence
     health_check_is_retried_on_a_fresh_connection
     health_check_options_are_used
     healthy_upstream_of_three_is_found
@@ -99,6 +100,7 @@ scenarios! {
     hedged_attempt_may_still_win
     hedges_are_limited_by_a_budget
     hedges_count_as_attempts
+    hedges_pass_over_silent_upstreams
     hits_age
     hits_echo_the_query_name
     icmp_unreachable_ends_one_attempt
@@ -114,6 +116,7 @@ scenarios! {
     late_empty_response_does_not_replace_an_answer
     late_failure_does_not_replace_an_answer
     late_next_responses_are_not_cached
+    late_response_ends_silence
     local_failures_are_not_cached
     local_failures_are_not_counted_against_the_upstream
     local_failures_start_no_health_check
@@ -162,6 +165,9 @@ scenarios! {
     prefetch_refreshes_before_expiry
     prefetch_repeats_do_and_cd
     prefetch_threshold_is_rounded_up
+    probe_is_not_an_attempt
+    probe_outlives_its_query
+    probe_response_is_used
     ra_is_always_set
     rcode_is_relayed_without_failover
     records_in_a_query_are_ignored
@@ -181,12 +187,16 @@ scenarios! {
     retransmission_timeout_follows_the_round_trip
     retransmissions_count_as_attempts
     round_robin_rotates_upstreams
+    rto_backs_off_without_responses
     rto_follows_the_round_trip
     rto_has_a_floor
     second_return_of_a_loop_query_is_a_loop
     servfail_0_does_not_cache_timeouts
     servfail_0_does_not_cache_upstream_failures
     silent_upstream_ends_in_servfail
+    silent_upstream_is_last_under_round_robin
+    silent_upstream_is_queried_last
+    silent_upstreams_without_another_are_queried_in_order
     slow_name_is_not_retransmitted
     slow_upstream_is_hedged
     stale_is_served_within_the_window
@@ -198,6 +208,7 @@ scenarios! {
     three_upstreams_are_queried_twice_each
     tkey_and_tsig_queries_get_notimp
     tls_upstreams_use_streams
+    truncated_response_ends_silence
     truncated_tcp_response_is_not_cached
     truncated_udp_response_is_retried_over_tcp
     truncation_drops_additional_then_authority_then_answer

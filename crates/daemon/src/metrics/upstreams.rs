@@ -104,7 +104,7 @@ fn own_families(counters: &CounterRegistry) -> Vec<Family> {
 type Pick = fn(&UpstreamCounters) -> &Counter;
 
 /// Name, help and counter of each upstream.
-const OWN: [(&str, &str, Pick); 8] = [
+const OWN: [(&str, &str, Pick); 9] = [
     ("nodelocaldns_upstream_failures_total", "Upstream attempts that failed.", |t| &t.failures),
     (
         "nodelocaldns_upstream_retries_total",
@@ -127,6 +127,12 @@ const OWN: [(&str, &str, Pick); 8] = [
         "Upstream attempts without a response in the time usual for the upstream, nor any other \
          response of it, for which another upstream was queried.",
         |t| &t.retransmissions,
+    ),
+    (
+        "nodelocaldns_upstream_probes_total",
+        "Copies of queries sent to an upstream that had stopped responding while another one \
+         responded.",
+        |t| &t.probes,
     ),
     (
         "nodelocaldns_upstream_hedges_total",

@@ -107,6 +107,7 @@ fn count_events(counters: &mut CounterRegistry) {
     upstream.retried.add(1);
     upstream.mismatched_attempts.add(2);
     upstream.retransmissions.add(7);
+    upstream.probes.add(8);
     upstream.hedged.add(3);
     upstream.hedges_throttled.add(4);
     upstream.edns_fallbacks.add(5);

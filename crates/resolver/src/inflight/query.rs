@@ -94,11 +94,13 @@ impl InflightQuery {
     }
 
     /// The candidate for the hedge or retransmission of an attempt, if one makes sense: a client
-    /// waits. A hedge itself is only hedged on upstreams not tried yet.
+    /// waits. A hedge itself is only hedged on upstreams not tried yet, and so is any attempt with a
+    /// fallback response in hand.
     pub(crate) fn hedge_candidate(&self, is_hedge: bool) -> Option<Candidate> {
-        let rounds = if is_hedge { 1 } else { ROUNDS };
-        let candidate = self.peek().filter(|candidate| candidate.round < rounds)?;
-        (!self.is_paused() && !self.waiters.is_empty()).then_some(candidate)
+        let rounds = if is_hedge || self.fallback_response.is_some() { 1 } else { ROUNDS };
+        let candidate = self.selection.peek_hedge(self.query.forward()?)?;
+        let makes_sense = candidate.round < rounds && !self.is_paused() && !self.waiters.is_empty();
+        makes_sense.then_some(candidate)
     }
 
     /// Records a failed attempt.

@@ -8,6 +8,9 @@ use super::forward_options::ForwardOptions;
 use super::id::UpstreamId;
 use crate::counters::UpstreamCounters;
 
+/// Attempts in a row without a response in time after which an upstream is silent.
+pub(crate) const SILENT_AFTER: u32 = 3;
+
 /// A `forward` directive.
 #[derive(Debug)]
 pub struct Forward {
@@ -26,6 +29,14 @@ impl Forward {
         let max_fails = self.options.health_check.max_fails;
         let failed = |upstream: &Upstream| upstream.state.failed_health_checks.load(Relaxed);
         max_fails == 0 || self.upstreams.get(upstream).is_none_or(|upstream| failed(upstream) <= max_fails)
+    }
+
+    /// True for a silent upstream: its last attempts had no response in time, while another upstream
+    /// responds. It is tried last and probed.
+    pub(crate) fn is_silent(&self, upstream: usize) -> bool {
+        let is_unanswered = |upstream: &Upstream| upstream.state.unanswered.load(Relaxed) >= SILENT_AFTER;
+        let is_alone = || self.upstreams.iter().all(is_unanswered);
+        self.upstreams.get(upstream).is_some_and(is_unanswered) && !is_alone()
     }
 
     /// True when `max_concurrent` is reached.
@@ -68,6 +79,10 @@ pub struct UpstreamState {
     pub(crate) failed_health_checks: AtomicU32,
     /// True while a worker checks its health.
     pub(crate) health_check_running: AtomicBool,
+    /// Attempts since its last response that passed its RTO or failed without anything received.
+    pub(crate) unanswered: AtomicU32,
+    /// True while an attempt of a worker probes it.
+    pub(crate) probe_running: AtomicBool,
     /// Responses received from it.
     pub(crate) responses: AtomicU64,
     /// RTT estimate, as `upstream::rtt` encodes it; 0 before the first response.
@@ -79,5 +94,13 @@ impl UpstreamState {
     pub(crate) fn record_response(&self) {
         self.responses.fetch_add(1, Relaxed);
         self.failed_health_checks.store(0, Relaxed);
+        self.unanswered.store(0, Relaxed);
+    }
+
+    /// Records an attempt without a response in time.
+    pub(crate) fn record_unanswered(&self) {
+        let add = |unanswered: u32| Some(unanswered.saturating_add(1));
+        // Never fails: `add` always returns a value.
+        self.unanswered.fetch_update(Relaxed, Relaxed, add).ok();
     }
 }

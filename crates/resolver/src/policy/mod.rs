@@ -17,6 +17,7 @@ mod loop_detector;
 
 pub use block::Block;
 pub use cache_options::{CacheOptions, Prefetch, ServeStale, ServeStaleMode, StoreOptions};
+pub(crate) use forward::SILENT_AFTER;
 pub use forward::{Forward, ForwardState, Upstream, UpstreamState};
 pub use forward_options::{
     ForwardOptions, HealthCheck, MaxConnectAttempts, SelectionPolicy, TransportPreference,

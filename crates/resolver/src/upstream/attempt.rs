@@ -4,6 +4,7 @@ use std::rc::Rc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
+use super::probe::ProbePermit;
 use super::query::UpstreamQuery;
 use super::selection::Candidate;
 use crate::policy::Upstream;
@@ -29,6 +30,8 @@ pub(crate) struct AttemptSpec {
     pub(crate) is_hedge: bool,
     /// Another upstream can be tried at its RTO.
     pub(crate) has_alternative: bool,
+    /// A copy of another attempt, sent to a silent upstream.
+    pub(crate) probe: Option<Rc<ProbePermit>>,
 }
 
 impl AttemptSpec {
@@ -49,6 +52,7 @@ impl AttemptSpec {
             is_retry: false,
             is_hedge: false,
             has_alternative: false,
+            probe: None,
         }
     }
 
@@ -64,6 +68,7 @@ impl AttemptSpec {
             is_retry: false,
             is_hedge: attempt.is_hedge,
             has_alternative: false,
+            probe: attempt.probe.clone(),
         }
     }
 
@@ -104,6 +109,7 @@ pub(crate) struct Attempt {
     pub(crate) is_retry: bool,
     /// A hedge or a retransmission of another attempt.
     pub(crate) is_hedge: bool,
+    pub(crate) probe: Option<Rc<ProbePermit>>,
 }
 
 impl Attempt {
@@ -113,10 +119,28 @@ impl Attempt {
         self.transport == Transport::Udp || self.mismatches > 0
     }
 
-    /// True when its upstream has not responded to anything since it was sent.
-    pub(super) fn nothing_received(&self) -> bool {
-        let upstream = self.query.upstream(self.upstream);
-        upstream.is_some_and(|upstream| upstream.state.responses.load(Relaxed) == self.responses_before)
+    /// True for a copy of another attempt, sent to a silent upstream: no client waits for it.
+    pub(crate) fn is_probe(&self) -> bool {
+        self.probe.is_some()
+    }
+
+    /// Records that its upstream responds, whatever is done with the response.
+    pub(crate) fn record_response(&self) {
+        if let Some(upstream) = self.query.upstream(self.upstream) {
+            upstream.state.record_response();
+        }
+    }
+
+    /// Its RTO has passed, or it has failed without anything received. True when its upstream has
+    /// not responded to anything since it was sent; that is recorded once.
+    pub(crate) fn pass_rto(&mut self) -> bool {
+        let is_first = self.rto_at.take().is_some();
+        let Some(upstream) = self.query.upstream(self.upstream) else { return false };
+        let nothing_received = upstream.state.responses.load(Relaxed) == self.responses_before;
+        if is_first && nothing_received {
+            upstream.state.record_unanswered();
+        }
+        nothing_received
     }
 
     /// Time of its next event, unless it is late.

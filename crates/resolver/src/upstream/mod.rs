@@ -8,6 +8,7 @@ pub(crate) mod fallback;
 mod health;
 mod hedge;
 pub(crate) mod mismatch;
+pub(crate) mod probe;
 pub(crate) mod query;
 mod rtt;
 pub(crate) mod selection;
@@ -90,8 +91,8 @@ impl Upstreams {
             Destination { upstream: upstream.id, transport, fresh: spec.fresh, until: deadline };
         let (attempt_id, id) = self.sender.send(outgoing, &destination, effects.outbox)?;
         let until = (now + forward.options.read_timeout).min(deadline);
-        let rto = rtt::rto(&upstream.state.rtt_estimate, spec.has_alternative);
-        if !is_hedge {
+        let rto = rtt::rto(&upstream.state, spec.has_alternative);
+        if !is_hedge && spec.probe.is_none() {
             self.hedges.refill(upstream.id);
         }
         let mut attempt = Attempt {
@@ -111,6 +112,7 @@ impl Upstreams {
             late: false,
             is_retry,
             is_hedge,
+            probe: spec.probe,
         };
         attempt.timer = attempt.next_event();
         effects.timers.schedule(attempt.timer, Timer::Attempt(attempt_id));
@@ -124,19 +126,19 @@ impl Upstreams {
         self.hedges.try_take(upstream)
     }
 
-    /// The RTO of an attempt has passed. True when its upstream has not responded to anything since
-    /// the attempt was sent.
+    /// The RTO of an attempt has passed; see [`Attempt::pass_rto`].
     pub(crate) fn pass_rto(&mut self, id: AttemptId, timers: &mut Timers) -> bool {
         let Some(attempt) = self.attempts.get_mut(&id) else { return false };
-        attempt.rto_at = None;
+        let nothing_received = attempt.pass_rto();
         attempt.timer = attempt.next_event();
         timers.schedule(attempt.timer, Timer::Attempt(id));
-        attempt.nothing_received()
+        nothing_received
     }
 
     /// Marks an attempt as late: it has timed out, but its response may still be cached.
     pub(crate) fn mark_late(&mut self, now: Instant, id: AttemptId, timers: &mut Timers) -> Option<&Attempt> {
         let attempt = self.attempts.get_mut(&id)?;
+        attempt.pass_rto();
         attempt.late = true;
         attempt.timer = now + LATE_RESPONSE_WINDOW;
         timers.schedule(attempt.timer, Timer::Attempt(id));
@@ -152,10 +154,12 @@ impl Upstreams {
     }
 
     /// Cancels those of `attempts` that use UDP, so that no source port stays open for spoofed
-    /// responses. Those on streams may still deliver a response for the cache.
+    /// responses. Those on streams may still deliver a response for the cache, and probes show
+    /// whether their upstream responds.
     pub(crate) fn cancel_udp(&mut self, attempts: &[AttemptId], timers: &mut Timers, outbox: &mut Outbox) {
+        let ends = |attempt: &Attempt| attempt.transport == Transport::Udp && !attempt.is_probe();
         for &id in attempts {
-            if self.attempts.get(&id).is_some_and(|attempt| attempt.transport == Transport::Udp) {
+            if self.attempts.get(&id).is_some_and(ends) {
                 self.remove(id, timers);
                 outbox.actions.push(Action::CancelAttempt(id));
             }
@@ -171,9 +175,8 @@ impl Upstreams {
         if let Some(durations) = upstream.counters.request_durations.get(rcode_index(rcode)) {
             durations.observe(rtt);
         }
-        rtt::observe(&upstream.state.rtt_estimate, rtt.min(forward.options.read_timeout));
+        rtt::observe(&upstream.state, rtt.min(forward.options.read_timeout));
         forward.state.responses.fetch_add(1, Relaxed);
-        upstream.state.record_response();
     }
 
     /// Counts a message that does not match its attempt. A stream that delivered one is
@@ -203,7 +206,7 @@ impl Upstreams {
     /// True when an attempt other than `attempt` waits for a response of another upstream.
     pub(crate) fn another_upstream_waits(&self, attempts: &[AttemptId], attempt: &Attempt) -> bool {
         let mut waiting = attempts.iter().filter_map(|id| self.attempts.get(id));
-        waiting.any(|other| !other.late && other.upstream != attempt.upstream)
+        waiting.any(|other| !other.late && !other.is_probe() && other.upstream != attempt.upstream)
     }
 
     /// Upstreams outrun by a hedge or retry: queried over UDP before the one that has responded,

@@ -1,8 +1,9 @@
 //! RTT estimate of an upstream (RFC 6298), from which its retransmission timeout (RTO) follows.
 
-use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
+
+use crate::policy::{SILENT_AFTER, UpstreamState};
 
 /// RTO before the first response.
 const INITIAL_RTO: Duration = Duration::from_millis(500);
@@ -13,6 +14,9 @@ const INITIAL_RTO_WITH_ALTERNATIVE: Duration = Duration::from_millis(200);
 
 /// Minimum RTO: an upstream that usually responds within a millisecond may have to recurse.
 const MIN_RTO: Duration = Duration::from_millis(100);
+
+/// Maximum RTO after back-off.
+const MAX_BACKED_OFF_RTO: Duration = Duration::from_secs(1);
 
 /// Smoothed round-trip time and its variation (RFC 6298 section 2).
 #[derive(Clone, Copy, Debug)]
@@ -46,16 +50,25 @@ impl RttEstimate {
 }
 
 /// Takes a measured round-trip time into the estimate that the workers share.
-pub(super) fn observe(estimate: &AtomicU64, rtt: Duration) {
+pub(super) fn observe(upstream: &UpstreamState, rtt: Duration) {
     let update = |bits| Some(RttEstimate::updated(RttEstimate::from_bits(bits), rtt).to_bits());
     // Never fails: `update` always returns a value.
-    estimate.fetch_update(Relaxed, Relaxed, update).ok();
+    upstream.rtt_estimate.fetch_update(Relaxed, Relaxed, update).ok();
 }
 
 /// Retransmission timeout: SRTT + 4 RTTVAR. `has_alternative` tells whether another upstream can be
 /// tried after it.
-pub(super) fn rto(estimate: &AtomicU64, has_alternative: bool) -> Duration {
+pub(super) fn rto(upstream: &UpstreamState, has_alternative: bool) -> Duration {
     let initial = if has_alternative { INITIAL_RTO_WITH_ALTERNATIVE } else { INITIAL_RTO };
-    let estimate = RttEstimate::from_bits(estimate.load(Relaxed));
-    estimate.map_or(initial, |RttEstimate { srtt, rttvar }| (srtt + rttvar * 4).max(MIN_RTO))
+    let estimate = RttEstimate::from_bits(upstream.rtt_estimate.load(Relaxed));
+    let rto = estimate.map_or(initial, |RttEstimate { srtt, rttvar }| (srtt + rttvar * 4).max(MIN_RTO));
+    if has_alternative { rto } else { back_off(rto, upstream.unanswered.load(Relaxed)) }
+}
+
+/// Doubles an RTO for each unanswered attempt (RFC 6298 section 5.5) from the third on: one lost
+/// packet or slow name does not delay the hedges of other names.
+fn back_off(rto: Duration, unanswered: u32) -> Duration {
+    let doublings = unanswered.saturating_sub(SILENT_AFTER - 1);
+    let factor = 1_u32.checked_shl(doublings).unwrap_or(u32::MAX);
+    rto.saturating_mul(factor).min(MAX_BACKED_OFF_RTO.max(rto))
 }

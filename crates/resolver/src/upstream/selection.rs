@@ -61,7 +61,7 @@ impl Candidate {
 
 impl Selection {
     /// The upstreams of `forward` that are not down, ordered by its policy. With all of them down,
-    /// one attempt at one of them, or none with `failfast`.
+    /// one attempt at one of them, or none with `failfast`. Silent ones are last.
     pub(crate) fn new(forward: &Forward, random: &mut impl rand::Rng) -> Self {
         let mut order: Vec<usize> = (0..forward.upstreams.len()).collect();
         match forward.options.policy {
@@ -73,7 +73,8 @@ impl Selection {
                 order.rotate_left(first);
             }
         }
-        let up: Vec<usize> = order.iter().copied().filter(|&index| forward.is_up(index)).collect();
+        let mut up: Vec<usize> = order.iter().copied().filter(|&index| forward.is_up(index)).collect();
+        up.sort_by_cached_key(|&index| forward.is_silent(index));
         if up.is_empty() {
             let chosen = if forward.options.health_check.failfast {
                 order.len()
@@ -99,7 +100,8 @@ impl Selection {
     /// The next candidate, within the limit. An upstream that has gone down since is passed over
     /// while another one is up.
     pub(crate) fn peek(&self, forward: &Forward) -> Option<Candidate> {
-        self.next_position(forward).and_then(|position| self.candidate(position))
+        let mut next = self.next_candidates();
+        next.find(|candidate| forward.is_up(candidate.upstream)).or_else(|| self.next_candidates().next())
     }
 
     /// Takes a candidate that [`Self::peek`] has returned.
@@ -107,13 +109,23 @@ impl Selection {
         self.passed = candidate.position + 1;
     }
 
-    fn next_position(&self, forward: &Forward) -> Option<usize> {
+    /// The same for a hedge or retransmission, for which silent upstreams are passed over as well.
+    pub(crate) fn peek_hedge(&self, forward: &Forward) -> Option<Candidate> {
+        let is_usable = |upstream: usize| forward.is_up(upstream) && !forward.is_silent(upstream);
+        self.next_candidates().find(|candidate| is_usable(candidate.upstream)).or_else(|| self.peek(forward))
+    }
+
+    /// The silent upstreams among the candidates after the first.
+    pub(crate) fn silent(&self, forward: &Forward) -> impl Iterator<Item = Candidate> {
+        let candidates = (1..self.order.len()).filter_map(|position| self.candidate(position));
+        candidates.filter(|candidate| forward.is_silent(candidate.upstream))
+    }
+
+    /// The candidates of one round from the next one on, within the limit.
+    fn next_candidates(&self) -> impl Iterator<Item = Candidate> {
         let round = self.passed + self.order.len();
         let positions = self.passed..self.limit.map_or(round, |limit| limit.min(round));
-        let is_up = |position: &usize| {
-            self.candidate(*position).is_some_and(|candidate| forward.is_up(candidate.upstream))
-        };
-        positions.clone().find(is_up).or_else(|| positions.clone().next())
+        positions.filter_map(|position| self.candidate(position))
     }
 
     fn candidate(&self, position: usize) -> Option<Candidate> {

@@ -1,4 +1,5 @@
-//! Upstream state shared by workers: health checks, selection and hedge budget over many queries.
+//! Upstream state shared by workers: health checks, RTT estimates, silent upstreams; selection and
+//! hedge budget over many queries.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -207,6 +208,78 @@ fn workers_share_the_rtt_estimate() {
     assert_eq!(second.actions.queries.len(), 1, "hedged after 40 ms + 4 × 20 ms");
 }
 
+/// An upstream that leaves queries unanswered and one that responds.
+fn silent_and_responsive(policy: SelectionPolicy) -> Forward {
+    let mut forward = Forward { upstreams: upstreams(2), ..fixture::forward(fixture::upstream()) };
+    for upstream in &mut forward.upstreams {
+        upstream.state = Arc::default();
+        upstream.counters = Arc::default();
+    }
+    forward.options.policy = policy;
+    forward.options.health_check.max_fails = 0;
+    forward
+}
+
+#[test]
+fn workers_share_the_state_of_a_silent_upstream() {
+    let forward = silent_and_responsive(SelectionPolicy::Sequential);
+    let mut workers = [0, 1, 2].map(|number| Worker::new(number, policy(&forward)));
+    for worker in &mut workers {
+        worker.query("one.example.test");
+        worker.advance(Duration::from_millis(200));
+    }
+    let counters = &forward.upstreams[0].counters;
+    assert_eq!(counters.retransmissions.get(), 3);
+    let mut probes = Vec::new();
+    for worker in &mut workers {
+        worker.query("two.example.test");
+        let sent = worker.actions.queries.drain(..).collect::<Vec<_>>();
+        assert_eq!(sent[0].0.upstream.0, 1, "silent for all workers");
+        probes.extend(sent.into_iter().skip(1));
+    }
+    assert_eq!(probes.len(), 1, "one probe in the process");
+    assert_eq!(counters.probes.get(), 1);
+    let [first, second, _] = &mut workers;
+    first.respond(&probes.pop().expect("the probe of the first worker"), &["SERVFAIL"]);
+    second.query("three.example.test");
+    assert_eq!(second.actions.queries[0].0.upstream.0, 0, "regular again for all workers");
+}
+
+#[test]
+fn a_worker_that_ends_releases_its_probe() {
+    let forward = silent_and_responsive(SelectionPolicy::Sequential);
+    let mut worker = Worker::new(0, policy(&forward));
+    for name in ["one.example.test", "two.example.test", "three.example.test"] {
+        worker.query(name);
+    }
+    worker.advance(Duration::from_millis(200));
+    worker.query("four.example.test");
+    assert_eq!(worker.actions.queries.len(), 2);
+    drop(worker);
+    let mut worker = Worker::new(1, policy(&forward));
+    worker.query("five.example.test");
+    assert_eq!(worker.actions.queries.len(), 2);
+}
+
+#[test]
+fn random_policy_queries_a_silent_upstream_last() {
+    let forward = silent_and_responsive(SelectionPolicy::Random);
+    let mut worker = Worker::new(0, policy(&forward));
+    let mut waited = 0;
+    for number in 0..100 {
+        worker.query(&format!("name-{number}.example.test"));
+        let mut sent = worker.actions.queries.remove(0);
+        if sent.0.upstream.0 == 0 {
+            waited += 1;
+            worker.advance(Duration::from_millis(200));
+            sent = worker.actions.queries.remove(0);
+        }
+        worker.respond(&sent, &["SERVFAIL"]);
+        assert_eq!(worker.actions.responses.len(), 1);
+    }
+    assert_eq!(waited, 3);
+}
+
 #[test]
 fn one_hedge_per_ten_attempts() {
     let forward = fixture::forward(fixture::upstream());
@@ -215,7 +288,7 @@ fn one_hedge_per_ten_attempts() {
     for number in 0..400 {
         worker.query(&format!("slow-{number}.example.test"));
         let sent = worker.actions.queries.pop().expect("an upstream query");
-        worker.advance(Duration::from_millis(500));
+        worker.advance(Duration::from_secs(1)); // the RTO without any response, backed off
         let hedge = worker.actions.queries.pop();
         worker.fail(&sent, AttemptFailure::Local);
         if let Some(hedge) = hedge {

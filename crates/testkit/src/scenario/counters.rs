@@ -77,6 +77,7 @@ fn of_upstream(environment: &Environment, counter: &str, of: Option<&str>) -> Op
         "mismatched_responses" => &counters.mismatched_responses,
         "mismatched_attempts" => &counters.mismatched_attempts,
         "retransmissions" => &counters.retransmissions,
+        "probes" => &counters.probes,
         "hedged" => &counters.hedged,
         "hedges_throttled" => &counters.hedges_throttled,
         "edns_fallbacks" => &counters.edns_fallbacks,
