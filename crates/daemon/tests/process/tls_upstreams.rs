@@ -17,6 +17,8 @@ use crate::fixture::{DNS, DaemonCommand, DaemonProcess, READY, loopback, upstrea
 use crate::responses::{code, data, extended_error, with_edns};
 
 const NAME: &str = "dns.test";
+/// The name of an expired certificate.
+const EXPIRED: &str = "expired.test";
 /// RFC 8914: Network Error.
 const NETWORK_ERROR: u16 = 23;
 
@@ -30,6 +32,7 @@ impl Authority {
     /// `name` is the directory; tests must not share it.
     fn new(name: &str) -> Self {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.distinguished_name.push(rcgen::DnType::CommonName, name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
         let folder =
@@ -39,10 +42,13 @@ impl Authority {
         Self { issuer, folder }
     }
 
-    /// Writes a certificate for `name` and its key; returns the paths.
+    /// Writes a certificate for `name`, expired for [`EXPIRED`], and its key; returns the paths.
     fn certify(&self, name: &str) -> (String, String) {
+        let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+        if name == EXPIRED {
+            params.not_after = rcgen::date_time_ymd(2020, 1, 1);
+        }
         let key = KeyPair::generate().unwrap();
-        let params = CertificateParams::new(vec![name.to_owned()]).unwrap();
         let certificate = params.signed_by(&key, &self.issuer).unwrap();
         let written = |kind: &str, text: String| {
             let path = self.folder.join(format!("{name}.{kind}.pem"));
@@ -144,7 +150,7 @@ fn an_upstream_with_an_untrusted_certificate_gets_no_query() {
     let to = format!("tls://{}", proxy.addr());
     let daemon =
         DaemonProcess::start(&corefile(&to, &format!("tls {}\n tls_servername {NAME}", other.file())));
-    assert_rejected(&daemon, &upstream, "invalid peer certificate");
+    assert_rejected(&daemon, &upstream, "the certificate is issued by an unknown CA: name the file");
 }
 
 #[test]
@@ -156,7 +162,17 @@ fn an_upstream_with_a_certificate_for_another_name_gets_no_query() {
         &to,
         &format!("tls {}\n tls_servername other.test", authority.file()),
     ));
-    assert_rejected(&daemon, &upstream, "not valid for name");
+    assert_rejected(&daemon, &upstream, "the certificate is for dns.test, but other.test is expected");
+}
+
+#[test]
+fn an_upstream_with_an_expired_certificate_gets_no_query() {
+    let (upstream, authority) = (upstream(), Authority::new("expired"));
+    let proxy = authority.tls_proxy(&upstream, EXPIRED, None);
+    let to = format!("tls://{}", proxy.addr());
+    let options = format!("tls {}\n tls_servername {EXPIRED}", authority.file());
+    let daemon = DaemonProcess::start(&corefile(&to, &options));
+    assert_rejected(&daemon, &upstream, "days ago: renew it, or set the clock of this node");
 }
 
 #[test]

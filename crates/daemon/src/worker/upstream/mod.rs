@@ -12,6 +12,7 @@ mod pool;
 mod queue;
 mod socket_error;
 mod stream;
+mod tls_error;
 mod udp;
 
 use std::cell::RefCell;

@@ -19,6 +19,7 @@ use super::pending::PendingQuery;
 use super::placement::{Connections, Placement, SLOW};
 use super::queue::{Queue, QueuedQuery};
 use super::socket_error::attempt_failure;
+use super::tls_error;
 use crate::clock;
 use crate::logging::Logger;
 
@@ -169,9 +170,9 @@ impl Pool {
             .tls_logged_at
             .get()
             .is_none_or(|last| now.saturating_duration_since(last) > TLS_LOG_INTERVAL);
-        if error.kind() == io::ErrorKind::InvalidData && is_due {
+        if let Some(reason) = tls_error::reason(error).filter(|_| is_due) {
             self.tls_logged_at.set(Some(now));
-            let line = format!("plugin/forward: tls://{}: {error}", self.endpoint.addr);
+            let line = format!("plugin/forward: tls://{}: {reason}", self.endpoint.addr);
             self.logger.log(tracing::Level::WARN, line);
         }
     }
