@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use testkit::upstream::{Blackhole, LabelScript, ServerOptions, Upstream};
 
-use super::Bounds;
+use super::bounds::Bounds;
 use super::latency::{Latencies, failed, ms};
 use super::pace::{Pace, Sample};
 use crate::output::{BenchError, print};
@@ -60,7 +60,7 @@ fn query_all(program: &Program, forward: &str) -> Result<Vec<Sample>, BenchError
     let queries: Vec<TestQuery> = (0..NAMES)
         .map(|number| TestQuery::named(&format!("ok-{number}.example"), ADDRESS.octets(), false))
         .collect::<Result<_, _>>()?;
-    let pace = Pace { server: server.addr, clients: &[Ipv4Addr::LOCALHOST], rate: RATE };
+    let pace = Pace { server: server.addr, rate: RATE };
     pace.run(&queries)
 }
 

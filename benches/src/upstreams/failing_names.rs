@@ -16,7 +16,7 @@ use crate::queries::TestQuery;
 use crate::servers::{self, Program, TempDir};
 use crate::upstream::ADDRESS;
 
-use super::Bounds;
+use super::bounds::Bounds;
 use super::closed_loops::{self, Group, Tally};
 
 /// The options of `forward` that select the transport.

@@ -1,4 +1,4 @@
-//! Response times of many queries: percentiles, and failed ones.
+//! Response times of many queries: percentiles, late and failed ones.
 
 use std::time::Duration;
 
@@ -24,6 +24,11 @@ impl Latencies {
 
     pub(super) fn max(&self) -> Duration {
         self.percentile(100)
+    }
+
+    /// Responses that took longer than `bound`.
+    pub(super) fn later_than(&self, bound: Duration) -> usize {
+        self.sorted.iter().filter(|latency| **latency > bound).count()
     }
 }
 

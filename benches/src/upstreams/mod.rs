@@ -1,20 +1,21 @@
-//! Behaviour with upstreams that fail, are slow or disappear: the daemon,
-//! and beside it the programs that environment variables name.
+//! Behaviour with upstreams that fail, are slow, serve few connections or disappear: the daemon, and
+//! beside it the programs that environment variables name.
 //!
 //! Each experiment prints a table and fails when the daemon exceeds a bound of it; the rows of
 //! other programs are for comparison. [`pace`] sends queries at a constant rate, [`latency`]
 //! summarises their responses; [`closed_loops`] sends the next query after each response.
 
+mod bounds;
 mod closed_loops;
 mod dead_nameserver;
 mod failing_names;
 mod latency;
 mod pace;
+mod tcp_workers;
 
 use clap::Subcommand;
 
 use crate::output::BenchError;
-use crate::servers::Program;
 
 /// An experiment.
 #[derive(Subcommand)]
@@ -23,6 +24,8 @@ pub(crate) enum Experiment {
     DeadNameserver,
     /// Failed queries beside names for which the upstream fails
     FailingNames(failing_names::FailingNamesOptions),
+    /// Late and failed queries of several daemons on an upstream that serves 20 connections
+    TcpWorkers(tcp_workers::TcpWorkersOptions),
 }
 
 /// Runs an experiment; fails when the daemon exceeds a bound.
@@ -30,28 +33,6 @@ pub(crate) fn measure(experiment: &Experiment) -> Result<(), BenchError> {
     match experiment {
         Experiment::DeadNameserver => dead_nameserver::measure(),
         Experiment::FailingNames(options) => failing_names::measure(options),
-    }
-}
-
-/// Collects the rows of the daemon that exceed a bound.
-#[derive(Default)]
-struct Bounds {
-    exceeded: Vec<String>,
-}
-
-impl Bounds {
-    /// Records a row that does not hold its bound. Bounds apply to the daemon of this build only.
-    fn check(&mut self, program: &Program, holds: bool, row: &str) {
-        if program.is_ours() && !holds {
-            self.exceeded.push(row.to_owned());
-        }
-    }
-
-    /// An error that names the recorded rows.
-    fn result(self, bound: &str) -> Result<(), BenchError> {
-        if self.exceeded.is_empty() {
-            return Ok(());
-        }
-        Err(BenchError(format!("beyond the bound ({bound}): {}", self.exceeded.join("; "))))
+        Experiment::TcpWorkers(options) => tcp_workers::measure(options),
     }
 }

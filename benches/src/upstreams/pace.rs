@@ -7,17 +7,20 @@ use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
+use crate::figures::now;
 use crate::output::BenchError;
 use crate::queries::TestQuery;
 
 /// The timeout of a stub resolver. A query is not repeated.
 pub(super) const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Where the queries come from and how fast.
-pub(super) struct Pace<'a> {
+/// Clients, used in turn, with an address and a port for each, as of pods: every worker gets
+/// queries, and no client has many in flight.
+const CLIENTS: u8 = 16;
+
+/// Where the queries go and how fast.
+pub(super) struct Pace {
     pub(super) server: SocketAddr,
-    /// Source addresses, one socket for each, used in turn.
-    pub(super) clients: &'a [Ipv4Addr],
     /// Queries per second.
     pub(super) rate: u32,
 }
@@ -49,7 +52,7 @@ impl Sample {
     }
 }
 
-impl Pace<'_> {
+impl Pace {
     /// Sends each query once and waits for the responses.
     pub(super) fn run(&self, queries: &[TestQuery]) -> Result<Vec<Sample>, BenchError> {
         let mut run = Run { queries, sockets: self.sockets()?, samples: Vec::with_capacity(queries.len()) };
@@ -65,13 +68,13 @@ impl Pace<'_> {
     }
 
     fn sockets(&self) -> Result<Vec<UdpSocket>, BenchError> {
-        let connect = |client: &Ipv4Addr| {
-            let socket = UdpSocket::bind((*client, 0))?;
+        let connect = |client| {
+            let socket = UdpSocket::bind((Ipv4Addr::new(127, 0, 1, client), 0))?;
             socket.connect(self.server)?;
             socket.set_nonblocking(true)?;
             Ok(socket)
         };
-        self.clients.iter().map(connect).collect()
+        (1..=CLIENTS).map(connect).collect()
     }
 }
 
@@ -117,10 +120,9 @@ impl Run<'_> {
         for (turn, socket) in self.sockets.iter().enumerate() {
             receive_all(socket, |id, packet| {
                 let number = id * self.sockets.len() + turn;
-                if let Some(sample) = self.samples.get_mut(number) {
-                    let answer = Answer { received: now(), positive: is_positive(packet) };
-                    sample.response.get_or_insert(answer);
-                }
+                let Some(sample) = self.samples.get_mut(number) else { return };
+                let answer = Answer { received: now(), positive: is_positive(packet) };
+                sample.response.get_or_insert(answer);
             })?;
         }
         Ok(())
@@ -157,9 +159,4 @@ fn ignore_refused(error: std::io::Error) -> Result<usize, BenchError> {
 /// NOERROR with at least one answer record.
 fn is_positive(packet: &[u8]) -> bool {
     matches!(*packet, [_, _, _, flags, _, _, high, low, ..] if flags & 0x0f == 0 && (high, low) != (0, 0))
-}
-
-#[expect(clippy::disallowed_methods, reason = "benchmarks measure time")]
-pub(super) fn now() -> Instant {
-    Instant::now()
 }
