@@ -2,7 +2,7 @@
 //! each in a separate process.
 
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -39,6 +39,8 @@ pub(crate) struct Server {
     pub(crate) addr: SocketAddr,
     /// An echo server: the response equals the query.
     pub(crate) echoes: bool,
+    /// Where it serves the metrics of the Corefile.
+    metrics: Option<SocketAddr>,
     process: Child,
     log: PathBuf,
 }
@@ -51,6 +53,20 @@ impl Server {
     /// CPU time in nanoseconds.
     pub(crate) fn cpu_ns(&self) -> Result<u64, BenchError> {
         cpu::time_ns(self.process.id())
+    }
+
+    /// The sum of a counter over its labels; `None` if the server has no such counter.
+    pub(crate) fn counter(&self, name: &str) -> Result<Option<u64>, BenchError> {
+        let Some(metrics) = self.metrics else { return Ok(None) };
+        let mut stream = TcpStream::connect(metrics)?;
+        stream.write_all(b"GET /metrics HTTP/1.0\r\nHost: localhost\r\n\r\n")?;
+        let mut text = String::new();
+        stream.read_to_string(&mut text)?;
+        let is_counter =
+            |line: &&str| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' ']));
+        let values = text.lines().filter(is_counter);
+        let values = values.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok());
+        Ok(values.reduce(|sum, value| sum + value))
     }
 
     /// Its standard output and standard error.
@@ -149,7 +165,8 @@ impl Program {
         let process = command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output).spawn();
         let process = process.map_err(|error| BenchError(format!("{}: {error}", self.name)))?;
         let addr = (Ipv4Addr::LOCALHOST, port).into();
-        let server = Server { name: self.name, addr, echoes: false, process, log };
+        let metrics = Some((Ipv4Addr::LOCALHOST, metrics).into());
+        let server = Server { name: self.name, addr, echoes: false, metrics, process, log };
         for _ in 0..MAX_ATTEMPTS {
             if TcpStream::connect(addr).is_ok() {
                 return Ok(server);
@@ -169,7 +186,7 @@ pub(crate) fn start_floor(program: &Path) -> Result<Server, BenchError> {
     }
     let port: u16 = line.trim().parse().map_err(|_| BenchError(format!("the floor printed {line:?}")))?;
     let addr = (Ipv4Addr::LOCALHOST, port).into();
-    Ok(Server { name: "floor", addr, echoes: true, process, log: PathBuf::new() })
+    Ok(Server { name: "floor", addr, echoes: true, metrics: None, process, log: PathBuf::new() })
 }
 
 /// A UDP and TCP port that was free a moment ago. It is below the ephemeral ports, any of which may

@@ -3,14 +3,18 @@
 //!
 //! Each experiment prints a table and fails when the daemon exceeds a bound of it; the rows of
 //! other programs are for comparison. [`pace`] sends queries at a constant rate, [`latency`]
-//! summarises their responses; [`closed_loops`] sends the next query after each response.
+//! summarises their responses; [`closed_loops`] sends the next query after each response;
+//! [`namespace`] is a network namespace with packet-filter rules.
 
 mod bounds;
 mod closed_loops;
+mod conntrack;
 mod dead_nameserver;
 mod failing_names;
 mod latency;
+mod namespace;
 mod pace;
+mod slow_upstream;
 mod tcp_workers;
 
 use clap::Subcommand;
@@ -24,6 +28,8 @@ pub(crate) enum Experiment {
     DeadNameserver,
     /// Failed queries beside names for which the upstream fails
     FailingNames(failing_names::FailingNamesOptions),
+    /// Connection-tracking entries of UDP queries; failed queries and memory with a slow upstream
+    Conntrack,
     /// Late and failed queries of several daemons on an upstream that serves 20 connections
     TcpWorkers(tcp_workers::TcpWorkersOptions),
 }
@@ -33,6 +39,7 @@ pub(crate) fn measure(experiment: &Experiment) -> Result<(), BenchError> {
     match experiment {
         Experiment::DeadNameserver => dead_nameserver::measure(),
         Experiment::FailingNames(options) => failing_names::measure(options),
+        Experiment::Conntrack => conntrack::measure(),
         Experiment::TcpWorkers(options) => tcp_workers::measure(options),
     }
 }
