@@ -6,13 +6,16 @@
 //! summarises their responses; [`closed_loops`] sends the next query after each response;
 //! [`namespace`] is a network namespace with packet-filter rules.
 
+mod addon;
 mod bounds;
 mod closed_loops;
 mod conntrack;
 mod dead_nameserver;
 mod failing_names;
 mod latency;
+mod loss;
 mod namespace;
+mod outage;
 mod pace;
 mod slow_upstream;
 mod tcp_workers;
@@ -28,6 +31,12 @@ pub(crate) enum Experiment {
     DeadNameserver,
     /// Failed queries beside names for which the upstream fails
     FailingNames(failing_names::FailingNamesOptions),
+    /// Response times of known names while the upstream is gone, or loses packets
+    Outage {
+        /// Instead of an outage, lose this percentage of the packets in each direction
+        #[arg(long)]
+        loss: Option<u8>,
+    },
     /// Connection-tracking entries of UDP queries; failed queries and memory with a slow upstream
     Conntrack,
     /// Late and failed queries of several daemons on an upstream that serves 20 connections
@@ -39,6 +48,8 @@ pub(crate) fn measure(experiment: &Experiment) -> Result<(), BenchError> {
     match experiment {
         Experiment::DeadNameserver => dead_nameserver::measure(),
         Experiment::FailingNames(options) => failing_names::measure(options),
+        Experiment::Outage { loss: None } => outage::measure(),
+        Experiment::Outage { loss: Some(percent) } => loss::measure(*percent),
         Experiment::Conntrack => conntrack::measure(),
         Experiment::TcpWorkers(options) => tcp_workers::measure(options),
     }

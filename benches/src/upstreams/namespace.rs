@@ -9,8 +9,8 @@ use nix::sched::{CloneFlags, unshare};
 use crate::output::BenchError;
 
 /// The upstream's address in the namespace (RFC 2544).
-const UPSTREAM: Ipv4Addr = Ipv4Addr::new(198, 18, 0, 53);
-const PORT: u16 = 53;
+pub(super) const UPSTREAM: Ipv4Addr = Ipv4Addr::new(198, 18, 0, 53);
+pub(super) const PORT: u16 = 53;
 
 /// The table of all rules.
 const TABLE: &str = "inet upstreams";
@@ -35,6 +35,13 @@ pub(super) fn set_rules(rules: &[String]) -> Result<(), BenchError> {
         &["-f", "-"],
         &format!("table {TABLE} {{}}\ndelete table {TABLE}\ntable {TABLE} {{\n {chain}\n}}\n"),
     )
+}
+
+/// The rules that apply `verdict` to packets from and to the upstream.
+pub(super) fn upstream_rules(verdict: &str) -> Vec<String> {
+    [("daddr", "dport"), ("saddr", "sport")]
+        .map(|(addr, port)| format!("ip {addr} {UPSTREAM} th {port} {PORT} {verdict}"))
+        .to_vec()
 }
 
 fn run(program: &str, args: &[&str], input: &str) -> Result<(), BenchError> {

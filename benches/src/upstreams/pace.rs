@@ -38,6 +38,8 @@ pub(super) struct Answer {
     pub(super) received: Instant,
     /// NOERROR with at least one record.
     pub(super) positive: bool,
+    /// It has the address of the query.
+    pub(super) expected: bool,
 }
 
 impl Sample {
@@ -121,7 +123,8 @@ impl Run<'_> {
             receive_all(socket, |id, packet| {
                 let number = id * self.sockets.len() + turn;
                 let Some(sample) = self.samples.get_mut(number) else { return };
-                let answer = Answer { received: now(), positive: is_positive(packet) };
+                let expected = self.queries.get(number).is_some_and(|query| query.is_answered_by(packet));
+                let answer = Answer { received: now(), positive: is_positive(packet), expected };
                 sample.response.get_or_insert(answer);
             })?;
         }
