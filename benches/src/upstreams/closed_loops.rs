@@ -20,6 +20,8 @@ pub(super) struct Group<'a> {
     /// A label of [`LabelScript`](testkit::upstream::LabelScript).
     pub(super) label: &'a str,
     pub(super) loops: u8,
+    /// Time between a response and the next query.
+    pub(super) pause: Duration,
 }
 
 /// The responses to a group.
@@ -53,16 +55,15 @@ pub(super) fn run(
     time: Duration,
 ) -> Result<Vec<Tally>, BenchError> {
     let mut loops = Vec::new();
-    for (group, labels) in groups.iter().enumerate() {
-        for number in 0..labels.loops {
-            loops.push(ClosedLoop::open(server, (group, number), labels.label)?);
+    for (index, group) in groups.iter().enumerate() {
+        for number in 0..group.loops {
+            loops.push(ClosedLoop::open(server, (index, number), group)?);
         }
     }
     let mut tallies: Vec<Tally> = groups.iter().map(|_| Tally::default()).collect();
     let end = now() + time;
     loop {
         let accepts_queries = now() < end;
-        let mut outstanding = false;
         for one in &mut loops {
             if let Some(tally) = tallies.get_mut(one.group) {
                 one.receive(tally);
@@ -70,22 +71,22 @@ pub(super) fn run(
                     one.send(tally)?;
                 }
             }
-            outstanding |= one.outstanding.is_some();
         }
-        if !outstanding {
+        if !accepts_queries && loops.iter().all(|one| one.outstanding.is_none()) {
             return Ok(tallies);
         }
-        wait(&loops)?;
+        wait(&loops, end)?;
     }
 }
 
-/// Waits for a response, at most until a query times out.
-fn wait(loops: &[ClosedLoop]) -> Result<(), BenchError> {
-    let next = loops.iter().filter_map(|one| one.outstanding.as_ref()).map(|query| query.sent_at).min();
-    let left = next.map_or(TIMEOUT, |sent_at| (sent_at + TIMEOUT).saturating_duration_since(now()));
+/// Waits for a response, at most until a query times out, a pause ends or `end`.
+fn wait(loops: &[ClosedLoop], end: Instant) -> Result<(), BenchError> {
+    let now = now();
+    let next = loops.iter().map(ClosedLoop::next_event).chain([end]).filter(|at| *at > now).min();
+    let left = next.map_or(TIMEOUT, |at| at.saturating_duration_since(now));
     let mut watched: Vec<PollFd<'_>> =
         loops.iter().map(|one| PollFd::new(one.socket.as_fd(), PollFlags::POLLIN)).collect();
-    // A millisecond more, so that the query has timed out then.
+    // A millisecond more, so that the time has come then.
     let timeout = PollTimeout::try_from(left + Duration::from_millis(1)).unwrap_or(PollTimeout::MAX);
     poll(&mut watched, timeout)?;
     Ok(())
@@ -95,8 +96,11 @@ struct ClosedLoop {
     group: usize,
     number: u8,
     label: String,
+    pause: Duration,
     socket: UdpSocket,
     sent: u16,
+    /// End of the pause.
+    resume_at: Instant,
     outstanding: Option<Outstanding>,
 }
 
@@ -107,17 +111,31 @@ struct Outstanding {
 }
 
 impl ClosedLoop {
-    fn open(server: SocketAddr, (group, number): (usize, u8), label: &str) -> Result<Self, BenchError> {
-        let subnet = u8::try_from(group + 1).unwrap_or(u8::MAX);
+    fn open(server: SocketAddr, (index, number): (usize, u8), group: &Group<'_>) -> Result<Self, BenchError> {
+        let subnet = u8::try_from(index + 1).unwrap_or(u8::MAX);
         let socket = UdpSocket::bind((Ipv4Addr::new(127, 0, subnet, number + 1), 0))?;
         socket.set_nonblocking(true)?;
         socket.connect(server)?;
-        Ok(Self { group, number, label: label.to_owned(), socket, sent: 0, outstanding: None })
+        Ok(Self {
+            group: index,
+            number,
+            label: group.label.to_owned(),
+            pause: group.pause,
+            socket,
+            sent: 0,
+            resume_at: now(),
+            outstanding: None,
+        })
     }
 
-    /// Sends the next query unless one is outstanding.
+    /// The timeout of the outstanding query, or the end of the pause.
+    fn next_event(&self) -> Instant {
+        self.outstanding.as_ref().map_or(self.resume_at, |query| query.sent_at + TIMEOUT)
+    }
+
+    /// Sends the next query unless one is outstanding or the loop pauses.
     fn send(&mut self, tally: &mut Tally) -> Result<(), BenchError> {
-        if self.outstanding.is_some() {
+        if self.outstanding.is_some() || now() < self.resume_at {
             return Ok(());
         }
         self.sent = self.sent.wrapping_add(1);
@@ -144,6 +162,7 @@ impl ClosedLoop {
             if response.first_chunk() == Some(&outstanding.id) {
                 tally.count(response, outstanding);
                 self.outstanding = None;
+                self.resume_at = now() + self.pause;
                 return;
             }
         }

@@ -41,6 +41,9 @@ pub(crate) struct FailingNamesOptions {
     /// Reactions to the failing names: labels of `testkit::upstream::LabelScript`
     #[arg(long, value_delimiter = ',', default_value = "rst,fin,eleven,wrongid,garbage,trunc")]
     kinds: Vec<String>,
+    /// Milliseconds between a response to a fast name and the next query
+    #[arg(long, default_value_t = 0)]
+    fast_pause: u64,
     /// Workers of the daemon
     #[arg(long, default_value_t = 1)]
     workers: u32,
@@ -113,10 +116,12 @@ impl Row {
         let corefile = servers::corefile("cache 3600", &forward);
         let server = program.start_with(&corefile, &["-workers", &options.workers.to_string()], &dir)?;
         hit::fill(&server, &[TestQuery::named("ok-ready.example", ADDRESS, false)?])?;
+        let (failing, pause) = (if kind.is_some() { LOOPS } else { 0 }, Duration::ZERO);
+        let fast_pause = Duration::from_millis(options.fast_pause);
         let groups = [
-            Group { label: kind.unwrap_or_default(), loops: if kind.is_some() { LOOPS } else { 0 } },
-            Group { label: SLOW, loops: LOOPS },
-            Group { label: FAST, loops: FAST_LOOPS },
+            Group { label: kind.unwrap_or_default(), loops: failing, pause },
+            Group { label: SLOW, loops: LOOPS, pause },
+            Group { label: FAST, loops: FAST_LOOPS, pause: fast_pause },
         ];
         let start = now();
         let tallies = closed_loops::run(server.addr, &groups, Duration::from_secs(options.seconds))?;
