@@ -248,6 +248,7 @@ impl Resolver {
         }
         let query_id = attempt.query_id;
         match (disposition, self.inflight.get_mut(query_id)) {
+            (Disposition::Ignore, _) => {}
             (Disposition::Complete | Disposition::RetryWithoutEdns, _) => {
                 self.check_outrun_upstreams(now, &attempt, outbox);
                 self.complete(now, &attempt, response, outbox);

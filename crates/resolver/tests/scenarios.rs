@@ -71,6 +71,7 @@ scenarios! {
     do_and_cd_are_part_of_the_cache_key
     empty_answers_and_delegations_are_cached_for_five_seconds
     empty_refresh_keeps_the_live_answer
+    error_in_response_to_a_probe_is_not_used
     expired_failures_are_not_served_stale
     extended_rcodes_become_servfail
     failed_prefetch_is_not_repeated_on_every_hit

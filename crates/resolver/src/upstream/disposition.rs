@@ -18,6 +18,8 @@ pub(crate) enum Disposition {
     NextUpstream,
     /// The `forward` of this index is tried (`next`, `next_on_nodata`).
     NextForward(usize),
+    /// An error in response to a probe: the attempt at a regular upstream is awaited.
+    Ignore,
 }
 
 impl Disposition {
@@ -29,6 +31,9 @@ impl Disposition {
     ) -> Self {
         let (query, rcode) = (&attempt.query, response.rcode);
         let Some(forward) = query.forward() else { return Self::Complete };
+        if attempt.is_probe() && !matches!(rcode, Rcode::NOERROR | Rcode::NXDOMAIN) {
+            return Self::Ignore;
+        }
         if attempt.edns && matches!(rcode, Rcode::FORMERR | Rcode::NOTIMP) && !response.has_opt() {
             return Self::RetryWithoutEdns;
         }
