@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use resolver::cache::Usage;
 use resolver::counters::{BlockCounters, RouteCounters, UpstreamCounters, WorkerCounters};
-use resolver::policy::RouteId;
+use resolver::policy::{Block, RouteId};
 
 /// The `zone` label of queries that match no zone of the listener.
 pub const DROPPED: &str = "dropped";
@@ -25,6 +25,17 @@ pub struct EnabledPlugin {
     pub name: String,
 }
 
+/// A server block in effect, for `nodelocaldns_upstream_state`.
+#[derive(Clone, Debug)]
+pub struct ActiveBlock {
+    /// The listener, as in `dns://169.254.25.10:53`.
+    pub server: String,
+    /// The zones of its cache, joined with commas, as in [`CounterRegistry::block`].
+    pub zones: String,
+    /// The block of any worker: they share the state of its upstreams.
+    pub block: Arc<Block>,
+}
+
 /// All counters of the workers, which are numbered from 0 without gaps.
 #[derive(Debug, Default)]
 pub struct CounterRegistry {
@@ -33,6 +44,7 @@ pub struct CounterRegistry {
     blocks: BTreeMap<(String, String), BlockEntry>,
     upstreams: BTreeMap<SocketAddr, Vec<Arc<UpstreamCounters>>>,
     enabled: Vec<EnabledPlugin>,
+    active_blocks: Vec<ActiveBlock>,
 }
 
 #[derive(Debug)]
@@ -98,6 +110,15 @@ impl CounterRegistry {
         rows.sort();
         rows.dedup();
         self.enabled = rows;
+    }
+
+    /// Replaces the server blocks in effect, at start-up and at each reload.
+    pub fn set_active_blocks(&mut self, blocks: Vec<ActiveBlock>) {
+        self.active_blocks = blocks;
+    }
+
+    pub(crate) fn active_blocks(&self) -> &[ActiveBlock] {
+        &self.active_blocks
     }
 
     pub(crate) fn workers(&self) -> &[Arc<WorkerCounters>] {

@@ -45,12 +45,12 @@ impl ActiveConfig {
     }
 
     /// Puts prepared settings in force: logs the errors that the previous settings' `errors`
-    /// directives had only counted, starts loop detection, and publishes the plugins in the
-    /// metrics.
+    /// directives had only counted, starts loop detection, and publishes plugins and upstreams in
+    /// the metrics.
     pub(super) fn commit(&mut self, settings: Settings, prepared: WorkerConfigs, logger: &Logger) {
         self.log_pending_errors(logger);
         self.loop_detectors.start(prepared.loop_detections, prepared.zones);
-        self.builder.publish_enabled_plugins(&settings);
+        self.builder.publish(&settings, prepared.active_blocks);
         self.error_log = prepared.error_log;
         self.settings = settings;
     }

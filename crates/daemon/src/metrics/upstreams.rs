@@ -1,10 +1,13 @@
 //! Upstreams: `coredns_forward_*`, `coredns_proxy_*`, `nodelocaldns_upstream_*`.
 
+use std::collections::BTreeSet;
+
 use resolver::counters::{BlockCounters, Counter, UpstreamCounters, WorkerCounters};
+use resolver::policy::UpstreamStatus;
 
 use super::family::{Distribution, Family, total};
 use super::labels::{UPSTREAM_PROTOS, upstream_rcode_labels};
-use crate::counters::CounterRegistry;
+use crate::counters::{ActiveBlock, CounterRegistry};
 
 const PROXY: (&str, &str) = ("proxy_name", "forward");
 
@@ -32,6 +35,7 @@ pub(super) fn families(counters: &CounterRegistry) -> Vec<Family> {
             |counters, proto| counters.connection_misses.get(proto),
         ),
     ];
+    families.push(states(counters));
     families.extend(own_families(counters));
     families
 }
@@ -85,6 +89,46 @@ fn failed_health_checks(counters: &CounterRegistry) -> Family {
         family.nonzero_series(&[PROXY, ("to", &addr.to_string())], count);
     }
     family
+}
+
+/// The upstreams of the configuration in effect, with one series for each state.
+fn states(counters: &CounterRegistry) -> Family {
+    let mut family = Family::gauge(
+        "nodelocaldns_upstream_state",
+        "Upstreams in effect, by listener, server block and FROM: 1 for the state that an upstream \
+         has, 0 for the others.",
+    );
+    let mut listed = BTreeSet::new();
+    for ActiveBlock { server, zones, block } in counters.active_blocks() {
+        for forward in &block.forwards {
+            for (index, upstream) in forward.upstreams.iter().enumerate() {
+                let (from, to) = (forward.options.from.to_string(), upstream.addr.to_string());
+                if !listed.insert((server, zones, from.clone(), to.clone())) {
+                    continue;
+                }
+                let status = forward.status(index);
+                for state in UpstreamStatus::ALL {
+                    let labels = [
+                        ("server", &**server),
+                        ("zones", zones),
+                        ("from", &from),
+                        ("to", &to),
+                        ("state", state_label(state)),
+                    ];
+                    family.series(&labels, if state == status { 1.0 } else { 0.0 });
+                }
+            }
+        }
+    }
+    family
+}
+
+fn state_label(state: UpstreamStatus) -> &'static str {
+    match state {
+        UpstreamStatus::Up => "up",
+        UpstreamStatus::Silent => "silent",
+        UpstreamStatus::Down => "down",
+    }
 }
 
 /// `nodelocaldns_upstream_*`, by upstream.

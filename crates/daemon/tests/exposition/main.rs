@@ -13,11 +13,13 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use daemon::counters::{CounterRegistry, DROPPED, EnabledPlugin};
+use daemon::counters::{ActiveBlock, CounterRegistry, DROPPED, EnabledPlugin};
 use daemon::metrics::{BuildInfo, Exposition, ProcessCounters, SetupError};
 use resolver::cache::Usage;
 use resolver::counters::{Plugin, rcode_index, type_index};
+use resolver::policy::{Block, BlockId, Forward, ForwardOptions, Upstream, UpstreamId};
 use wire::header::{Rcode, RecordType};
+use wire::name::Name;
 
 const SERVER: &str = "dns://169.254.25.10:53";
 
@@ -115,8 +117,36 @@ fn count_events(counters: &mut CounterRegistry) {
     counters.worker(0).dropped.add(4);
     counters.worker(1).dropped.add(1);
     counters.worker(1).inflight_full.add(2);
+    let active = active_block(counters, ".");
+    counters.set_active_blocks(vec![active]);
     let names = ["forward", "cache"];
     counters.set_enabled_plugins(names.map(enabled).into());
+}
+
+/// A block whose `forward` lists an upstream twice.
+fn active_block(counters: &mut CounterRegistry, zones: &str) -> ActiveBlock {
+    let addr = SocketAddr::from(([10, 233, 0, 3], 53));
+    let upstream = Upstream {
+        id: UpstreamId(0),
+        addr,
+        encrypted: false,
+        counters: counters.upstream(addr, 0),
+        state: Arc::default(),
+    };
+    let usage = Arc::default();
+    let block = Block {
+        id: BlockId(0),
+        udp_size: 1232,
+        cache: None,
+        forwards: vec![Forward {
+            options: ForwardOptions::new(Name::parse(".").unwrap()),
+            upstreams: vec![upstream.clone(), upstream],
+            state: Arc::default(),
+        }],
+        counters: counters.block(SERVER, zones, &usage, 0),
+        usage,
+    };
+    ActiveBlock { server: SERVER.to_owned(), zones: zones.to_owned(), block: Arc::new(block) }
 }
 
 fn enabled(name: &str) -> EnabledPlugin {

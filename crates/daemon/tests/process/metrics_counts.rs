@@ -1,9 +1,11 @@
 //! Exact values of counters after known traffic.
 
+use std::net::SocketAddr;
+
 use testkit::RecordType;
 use testkit::client::QueryOptions;
 
-use crate::fixture::{DNS, DaemonProcess, forward_corefile, upstream};
+use crate::fixture::{DNS, DaemonProcess, forward_corefile, unique_address, upstream};
 use crate::responses::{data, with_edns};
 
 #[test]
@@ -82,4 +84,26 @@ fn a_server_block_without_prometheus_counts_only_its_cache() {
         (daemon.metric("coredns_cache_hits_total"), daemon.metric("coredns_cache_misses_total")),
         (1, 1)
     );
+}
+
+#[test]
+fn upstream_states_are_shown_by_server_block() {
+    let (working, refusing) = (upstream(), SocketAddr::from((unique_address(), 5399)));
+    let corefile = format!(
+        "{}first.test:{DNS} {{\n bind @\n forward . {refusing} {{\n max_fails 1\n }}\n}}\n",
+        forward_corefile(&working, "")
+    );
+    let daemon = DaemonProcess::start(&corefile);
+    let server = format!("server=\"dns://{}:{DNS}\"", daemon.ip);
+    let of = |zones: &str, to: SocketAddr, state: &str| {
+        let block = format!("{server},zones=\"{zones}\",from=\".\"");
+        format!("nodelocaldns_upstream_state{{{block},to=\"{to}\",state=\"{state}\"}}")
+    };
+    assert_eq!(daemon.metric("nodelocaldns_upstream_state"), 2, "one state of each upstream");
+    assert_eq!(daemon.metric(&of(".", working.addr(), "up")), 1);
+    assert_eq!(daemon.metric(&of("first.test.", refusing, "up")), 1);
+    daemon.query("ok-1.first.test.");
+    assert!(daemon.wait_for_metric(&of("first.test.", refusing, "down"), 1), "{}", daemon.metrics_page());
+    assert_eq!(daemon.metric(&of("first.test.", refusing, "up")), 0);
+    assert_eq!(daemon.metric(&of(".", working.addr(), "up")), 1);
 }

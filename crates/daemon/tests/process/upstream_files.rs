@@ -85,6 +85,10 @@ fn changed_upstream_file_replaces_the_upstreams_only() {
     assert!(replaced, "{:?}", daemon.log_lines());
     assert!(daemon.wait_for_log("lists other upstreams").ends_with(&second.addr().to_string()));
     daemon.wait_for_log("Reloading complete");
+    let listed = |upstream: &Upstream| {
+        daemon.metric(&format!("nodelocaldns_upstream_state{{to=\"{}\",state=\"up\"}}", upstream.addr()))
+    };
+    assert_eq!([listed(&first), listed(&second), listed(&kept)], [0, 1, 1]);
     for number in 1..10 {
         let name = format!("ok-after{number}.example.");
         assert_eq!(data(&daemon.query(&name)), ["192.0.2.1"]);

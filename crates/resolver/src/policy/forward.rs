@@ -39,11 +39,38 @@ impl Forward {
         self.upstreams.get(upstream).is_some_and(is_unanswered) && !is_alone()
     }
 
+    /// The status of one of [`Self::upstreams`].
+    pub fn status(&self, upstream: usize) -> UpstreamStatus {
+        if !self.is_up(upstream) {
+            UpstreamStatus::Down
+        } else if self.is_silent(upstream) {
+            UpstreamStatus::Silent
+        } else {
+            UpstreamStatus::Up
+        }
+    }
+
     /// True when `max_concurrent` is reached.
     pub(crate) fn is_full(&self) -> bool {
         let limit = self.options.max_concurrent;
         limit > 0 && self.state.inflight_queries.load(Relaxed) >= limit
     }
+}
+
+/// Whether an upstream is selected for queries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UpstreamStatus {
+    /// It is selected as the policy says.
+    Up,
+    /// It does not respond while another upstream does: it is tried last.
+    Silent,
+    /// More than `max_fails` health checks failed: it is not selected.
+    Down,
+}
+
+impl UpstreamStatus {
+    /// Every status.
+    pub const ALL: [Self; 3] = [Self::Up, Self::Silent, Self::Down];
 }
 
 /// State of a `forward` that workers share.

@@ -18,7 +18,7 @@ mod loop_detector;
 pub use block::Block;
 pub use cache_options::{CacheOptions, Prefetch, ServeStale, ServeStaleMode, StoreOptions};
 pub(crate) use forward::SILENT_AFTER;
-pub use forward::{Forward, ForwardState, Upstream, UpstreamState};
+pub use forward::{Forward, ForwardState, Upstream, UpstreamState, UpstreamStatus};
 pub use forward_options::{
     ForwardOptions, HealthCheck, MaxConnectAttempts, SelectionPolicy, TransportPreference,
 };

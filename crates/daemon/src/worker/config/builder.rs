@@ -8,12 +8,14 @@ use corefile::handles_queries;
 use corefile::settings::{self, Settings};
 use resolver::cache::ImportTarget;
 use resolver::counters::WorkerCounters;
-use resolver::policy::{DEFAULT_IDLE_TIMEOUT, Listener, ListenerId, LoopDetector, Policy, Route, RouteId};
+use resolver::policy::{
+    Block, DEFAULT_IDLE_TIMEOUT, Listener, ListenerId, LoopDetector, Policy, Route, RouteId,
+};
 
 use super::ids::{IdRegistry, IdsExhausted};
-use super::per_worker::PerWorker;
+use super::per_worker::{PerWorker, cache_zones};
 use super::shared::SharedBlock;
-use crate::counters::{CounterRegistry, DROPPED, EnabledPlugin};
+use crate::counters::{ActiveBlock, CounterRegistry, DROPPED, EnabledPlugin};
 use crate::logging::errors::ErrorLog;
 use crate::logging::query_log::QueryLog;
 use crate::worker::{ConnectionTimeouts, UpstreamEndpoints, WorkerConfig};
@@ -40,6 +42,8 @@ pub(crate) struct WorkerConfigs {
     pub(crate) loop_detections: Vec<LoopDetection>,
     /// Shared by the workers: `consolidate` counts across them.
     pub(crate) error_log: ErrorLog,
+    /// For [`WorkerConfigBuilder::publish`].
+    pub(crate) active_blocks: Vec<ActiveBlock>,
     /// The zone of each route, for messages.
     pub(crate) zones: HashMap<RouteId, String>,
 }
@@ -70,6 +74,7 @@ impl WorkerConfigBuilder {
             listeners,
             loop_detections: loop_detections(settings, &shared),
             error_log: ErrorLog::new(),
+            active_blocks: Vec::new(),
             zones: HashMap::new(),
         };
         let counters = Arc::clone(&self.counters);
@@ -96,10 +101,12 @@ impl WorkerConfigBuilder {
         targets.collect()
     }
 
-    /// Publishes the directives of `settings` as `coredns_plugin_enabled`.
-    pub(crate) fn publish_enabled_plugins(&self, settings: &Settings) {
+    /// Publishes in the metrics what is in effect: the directives of `settings` and the upstreams of
+    /// `blocks`.
+    pub(crate) fn publish(&self, settings: &Settings, blocks: Vec<ActiveBlock>) {
         let mut counters = self.counters.lock().unwrap_or_else(PoisonError::into_inner);
         counters.set_enabled_plugins(enabled_plugins(settings));
+        counters.set_active_blocks(blocks);
     }
 
     fn worker_config(&self, parts: &mut PerWorker<'_>, configs: &mut WorkerConfigs) -> WorkerConfig {
@@ -132,6 +139,9 @@ fn build_listener(
 ) -> Listener {
     let (dropped_id, dropped) = parts.counters.route(&listener.label, DROPPED, parts.worker);
     let blocks = parts.blocks(listener, upstreams);
+    if parts.worker == 0 {
+        configs.active_blocks.extend(active_blocks(listener, parts.settings, &blocks));
+    }
     let mut routes = Vec::new();
     for (zone, index) in &listener.zones {
         let (id, counters) = parts.counters.route(&listener.label, &zone.to_string(), parts.worker);
@@ -148,6 +158,21 @@ fn build_listener(
     let mut built = Listener::new(routes, dropped, dropped_id);
     built.idle = listener.timeouts.idle.unwrap_or(DEFAULT_IDLE_TIMEOUT);
     built
+}
+
+/// The `blocks` of a listener, by index in [`Settings::blocks`].
+fn active_blocks(
+    listener: &settings::Listener,
+    settings: &Settings,
+    blocks: &HashMap<usize, Arc<Block>>,
+) -> Vec<ActiveBlock> {
+    let blocks = blocks.iter().filter_map(|(index, block)| {
+        let zones = cache_zones(settings.blocks.get(*index)?);
+        Some(ActiveBlock { server: listener.label.clone(), zones, block: Arc::clone(block) })
+    });
+    let mut blocks: Vec<ActiveBlock> = blocks.collect();
+    blocks.sort_unstable_by_key(|active| active.block.id.0);
+    blocks
 }
 
 fn loop_detections(settings: &Settings, shared: &[SharedBlock]) -> Vec<LoopDetection> {

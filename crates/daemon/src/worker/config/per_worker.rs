@@ -105,7 +105,7 @@ impl PerWorker<'_> {
 }
 
 /// The `zones` label of the cache metrics.
-fn cache_zones(block: &settings::Block) -> String {
+pub(super) fn cache_zones(block: &settings::Block) -> String {
     let names: Vec<String> = match &block.cache {
         Some(cache) => cache.zones.iter().map(ToString::to_string).collect(),
         None => block.keys.iter().map(|key| key.zone.to_string()).collect(),
