@@ -164,8 +164,10 @@ pub struct BlockCounters {
     /// Upstream queries without a waiting client, which refresh an entry before or after it
     /// expires.
     pub prefetches: Counter,
-    /// Queries answered from an expired entry.
+    /// Queries answered from an expired entry under `serve_stale`.
     pub served_stale: Counter,
+    /// Queries answered from an expired entry in an outage of all upstreams, without `serve_stale`.
+    pub outage_stale: Counter,
     /// Answers too large for the cache.
     pub cache_oversized: Counter,
     /// Queries coalesced with a query in flight: upstream queries saved.

@@ -9,7 +9,7 @@ use crate::Resolver;
 use crate::action::Outbox;
 use crate::cache::stale::{StaleAnswer, count_hit, failure_response, hit_response, respond_stale};
 use crate::cache::{Entry, Freshness, Key};
-use crate::policy::ServeStaleMode;
+use crate::policy::{CacheOptions, ServeStale, ServeStaleMode};
 use crate::request::RoutedQuery;
 use crate::respond::QueryCounters;
 
@@ -32,7 +32,11 @@ impl Resolver {
             None => self.hit_failure(routed, &key, outbox),
             Some((entry, Freshness::Stale)) => {
                 let entry = Arc::clone(entry);
-                self.hit_stale(routed, &key, entry, outbox)
+                match cache.serve_stale {
+                    Some(stale) => self.hit_stale(routed, &key, (entry, cache, stale), outbox),
+                    None => self.hit_expired(routed, &key, (entry, cache), outbox),
+                }
+                true
             }
             Some((entry, Freshness::Fresh(remaining))) => {
                 count_hit(block, entry);
@@ -51,7 +55,7 @@ impl Resolver {
     }
 
     /// Responds from a cached failure (RFC 9520 section 3.2); false on a miss.
-    fn hit_failure(&mut self, routed: &RoutedQuery<'_>, key: &Key, outbox: &mut Outbox) -> bool {
+    pub(crate) fn hit_failure(&mut self, routed: &RoutedQuery<'_>, key: &Key, outbox: &mut Outbox) -> bool {
         let RoutedQuery { requester, route, .. } = *routed;
         let now = requester.received;
         let Some((failure, remaining)) = self.cache.get_failure(key, now) else {
@@ -63,17 +67,15 @@ impl Resolver {
         true
     }
 
-    /// Responds with a stale answer, at once or when the upstreams fail, and refreshes it; false on
-    /// a miss.
+    /// Responds with a stale answer, at once or when the upstreams fail, and refreshes it.
     fn hit_stale(
         &mut self,
         routed: &RoutedQuery<'_>,
         key: &Key,
-        entry: Arc<Entry>,
+        (entry, cache, stale): (Arc<Entry>, &CacheOptions, ServeStale),
         outbox: &mut Outbox,
-    ) -> bool {
-        let RoutedQuery { query, requester, route } = *routed;
-        let Some((cache, stale)) = route.block.serve_stale_for(query.name.as_wire()) else { return false };
+    ) {
+        let RoutedQuery { requester, route, .. } = *routed;
         let now = requester.received;
         count_hit(&route.block, &entry);
         let may_refresh = !entry.is_refresh_suppressed(now) && self.cache.get_failure(key, now).is_none();
@@ -84,14 +86,12 @@ impl Resolver {
             let is_verified = !timeout.is_zero() && self.inflight.find(key.as_bytes()).is_some();
             if !is_verified {
                 let timeout = if timeout.is_zero() { CLIENT_RESPONSE_TIMER } else { timeout };
-                self.miss(routed, Some(StaleAnswer { entry, until: now + timeout }), outbox);
-                return true;
+                return self.miss(routed, Some(StaleAnswer { entry, until: now + timeout }), outbox);
             }
         }
-        respond_stale(&entry, &requester, (route, cache, stale), now, outbox);
+        respond_stale(&entry, &requester, (route, cache), now, outbox);
         if may_refresh {
             self.refresh(routed, key, outbox);
         }
-        true
     }
 }

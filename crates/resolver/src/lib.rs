@@ -9,7 +9,8 @@
 //! [`Resolver::on_shared_result`] and [`Resolver::on_timer`].
 //!
 //! The path of a query: this file (checks and zone matching), `hit` (cache hits), `miss` (a miss
-//! from coalescing to completion), `retry` (attempts without a usable response). They compose types
+//! from coalescing to completion), `retry` (attempts without a usable response), `outage` (no
+//! response from any upstream). They compose types
 //! with a state of their own: the worker's cache in [`cache`], the in-flight table and client
 //! quotas in [`inflight`], attempts and health checks in `upstream`, and `timers`. `request` and
 //! `respond` hold a client's query and write its response, [`action`] is the output, [`policy`] the
@@ -23,6 +24,7 @@ mod effects;
 mod hit;
 pub mod inflight;
 mod miss;
+mod outage;
 pub mod policy;
 mod request;
 mod respond;
@@ -48,6 +50,7 @@ use crate::cache::lookup::WorkerCache;
 use crate::counters::WorkerCounters;
 use crate::effects::Effects;
 use crate::inflight::Inflight;
+use crate::inflight::query::Role;
 use crate::inflight::quotas::ClientQuotas;
 use crate::inflight::shared::SharedInflight;
 use crate::policy::{Policy, ResolverLimits};
@@ -183,6 +186,7 @@ impl Resolver {
         let response = scrubbed.unwrap_or(response);
         attempt.record_response();
         if over_udp && response.header.flags.has(Flags::TC) {
+            self.upstreams.record_truncated(now, id);
             return self.retry_over_tcp(now, id, outbox);
         }
         self.accept(now, id, &response, outbox);
@@ -200,7 +204,7 @@ impl Resolver {
     /// The result of a query that another worker owns and this one has coalesced with.
     pub fn on_shared_result(&mut self, now: Instant, key: &[u8], result: &SharedResult, outbox: &mut Outbox) {
         let Some(id) = self.inflight.find(key) else { return };
-        if self.inflight.get(id).is_some_and(|inflight| inflight.is_owner) {
+        if self.inflight.get(id).is_some_and(|inflight| inflight.role == Role::Owner) {
             return;
         }
         if let Some(inflight) = self.take_inflight(id, outbox) {
@@ -215,11 +219,8 @@ impl Resolver {
                 Timer::Attempt(id) => self.on_attempt_timer(now, id, outbox),
                 Timer::Query(id) => self.on_query_timer(now, id, outbox),
                 Timer::ClientResponse(id) => {
-                    if let Some(inflight) = self.inflight.get_mut(id) {
-                        inflight.respond_all_stale(now, outbox);
-                        inflight.waiters.clear();
-                        inflight.stale_answer = None;
-                    }
+                    let mut effects = Effects { now, timers: &mut self.timers, outbox };
+                    self.inflight.on_client_response_timer(id, &mut effects);
                 }
                 Timer::HealthCheck(id) => {
                     let mut effects = Effects { now, timers: &mut self.timers, outbox };

@@ -21,7 +21,7 @@ use crate::cache::write::{CacheTarget, FailedQuery};
 use crate::counters::Plugin;
 use crate::effects::Effects;
 use crate::inflight::completion::reject;
-use crate::inflight::query::InflightQuery;
+use crate::inflight::query::{InflightQuery, Role};
 use crate::inflight::waiters::Waiter;
 use crate::request::RoutedQuery;
 use crate::result::QueryResult;
@@ -120,6 +120,7 @@ impl Resolver {
         let now = routed.requester.received;
         let deadline = now + self.limits.query_deadline;
         let is_owner = self.inflight.become_owner(&query, now, deadline);
+        let role = if is_owner { Role::Owner } else { Role::Subscriber };
         let is_refresh = waiter.is_none();
         if !is_owner && is_refresh {
             return Ok(false);
@@ -129,7 +130,7 @@ impl Resolver {
             is_refresh,
             waiters: waiter.into_iter().collect(),
             stale_answer,
-            is_owner,
+            role,
             ..InflightQuery::new(Rc::clone(&query), forward, selection, deadline)
         };
         let id = self.inflight.insert(inflight, &mut self.timers);
@@ -182,8 +183,9 @@ impl Resolver {
         }
         let is_first = inflight.selection.is_unused();
         let Some(candidate) = inflight.take() else { return self.end_if_exhausted(now, id, outbox) };
+        let fresh = candidate.is_repeated() || inflight.role == Role::Detached;
         let spec = AttemptSpec::new(id, &inflight.query, inflight.transport, candidate);
-        self.send(now, AttemptSpec { fresh: candidate.is_repeated(), ..spec }, outbox);
+        self.send(now, AttemptSpec { fresh, ..spec }, outbox);
         if is_first {
             self.probe(now, id, outbox);
         }
@@ -273,6 +275,9 @@ impl Resolver {
         let query = &attempt.query;
         let coalesced = query.key.as_ref().and_then(|key| self.inflight.find(key));
         let id = coalesced.unwrap_or(attempt.query_id);
+        if id != attempt.query_id {
+            self.take_inflight(attempt.query_id, outbox);
+        }
         let cache = query.route.block.cache_for(&query.name).filter(|_| query.qclass == Class::IN);
         let cacheability = cache.map(|cache| Cacheability::of(response, &query.name, cache));
         let target = cache_target(query);
@@ -337,7 +342,9 @@ impl Resolver {
     /// waiters.
     fn fail(&mut self, now: Instant, id: QueryId, outbox: &mut Outbox) {
         let Some(inflight) = self.take_inflight(id, outbox) else { return };
-        let (failure, error) = inflight.report_failure(outbox);
+        let outage = inflight.failed_in_outage(now);
+        let is_outage = outage.is_some() && !inflight.has_switched_forward();
+        let (failure, response) = inflight.report_failure(is_outage, outbox);
         let query = &inflight.query;
         let target = cache_target(query).filter(|_| failure != AttemptFailure::Local);
         if let Some(target) = target {
@@ -346,18 +353,17 @@ impl Resolver {
                 self.cache.suppress_prefetch(now, target);
             }
             // Only the owner has tried the upstreams, and a reload may have replaced them.
-            if inflight.is_owner && self.policy.serves(&query.route) {
+            if inflight.role == Role::Owner && self.policy.serves(&query.route) {
                 let failed = FailedQuery {
                     question: &query.question,
                     name: &query.name,
                     has_timed_out: inflight.has_timed_out,
-                    forward: query.forward().map(|forward| &forward.state),
-                    responses_before: inflight.responses_before,
+                    outage,
                 };
                 self.cache.cache_failure(now, target, failed);
             }
         }
-        inflight.respond_all(now, &QueryResult::Error(error), outbox);
+        inflight.respond_all(now, &QueryResult::Error { response, is_outage }, outbox);
     }
 
     /// Removes a query from the in-flight table and cancels its attempts over UDP.

@@ -23,15 +23,12 @@ pub(crate) enum QueryResult {
         /// `serve_stale_policy`.
         replaces_stale: bool,
     },
-    /// No upstream did.
-    Error(ErrorResponse),
-}
-
-impl QueryResult {
-    /// True when clients get this result although a stale answer is available.
-    pub(crate) fn replaces_stale(&self) -> bool {
-        matches!(self, Self::Response { replaces_stale: true, .. })
-    }
+    /// No upstream did, or no query was sent.
+    Error {
+        response: ErrorResponse,
+        /// In an outage: no upstream of the forward responded to anything.
+        is_outage: bool,
+    },
 }
 
 /// An error response of our own: no records, an RCODE, optionally an extended error (RFC 8914).

@@ -50,7 +50,7 @@ impl Resolver {
         }
         let query_id = attempt.query_id;
         let Some(inflight) = self.inflight.get_mut(query_id) else { return };
-        inflight.record_failure(failure, attempt.transport, upstream.addr);
+        inflight.record_failure(now, failure, attempt.transport, upstream.addr);
         match inflight.peek() {
             _ if attempt.late => self.end_if_exhausted(now, query_id, outbox),
             Some(candidate) if candidate.is_repeated() => {
@@ -110,7 +110,7 @@ impl Resolver {
         let Some(upstream) = query.upstream(index) else { return };
         upstream.counters.failures.add(1);
         if let Some(inflight) = self.inflight.get_mut(query_id) {
-            inflight.record_failure(AttemptFailure::TimedOut, transport, upstream.addr);
+            inflight.record_failure(now, AttemptFailure::TimedOut, transport, upstream.addr);
         }
         self.check_health(now, &query, index, outbox);
         self.send_next(now, query_id, outbox);
@@ -246,6 +246,7 @@ impl Resolver {
         let UpstreamQuery { route, qtype, name, .. } = &*inflight.query;
         route.block.counters.max_concurrent_rejects.add(1);
         report_error(route, Rcode::REFUSED, (*qtype, name), Cause::TooManyConcurrent(limit), outbox);
-        inflight.respond_all(now, &QueryResult::Error(ErrorResponse::new(Rcode::REFUSED)), outbox);
+        let response = ErrorResponse::new(Rcode::REFUSED);
+        inflight.respond_all(now, &QueryResult::Error { response, is_outage: false }, outbox);
     }
 }

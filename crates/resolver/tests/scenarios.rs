@@ -54,6 +54,7 @@ scenarios! {
     closed_stream_after_a_mismatch_is_retried_at_once
     cname_chain_keeps_its_order
     cname_chain_to_a_denial_is_cached_as_a_denial
+    coalesced_clients_are_served_in_an_outage
     coalesced_queries_share_one_failure
     coalesces_equal_queries
     coalesces_regardless_of_case
@@ -72,6 +73,7 @@ scenarios! {
     empty_answers_and_delegations_are_cached_for_five_seconds
     empty_refresh_keeps_the_live_answer
     error_in_response_to_a_probe_is_not_used
+    error_responses_are_not_an_outage
     expired_failures_are_not_served_stale
     extended_rcodes_become_servfail
     failed_prefetch_is_not_repeated_on_every_hit
@@ -79,6 +81,9 @@ scenarios! {
     failed_refresh_keeps_the_stale_answer
     failed_refresh_suppresses_refreshes
     failfast_sends_no_query
+    failfast_serves_expired_answers_in_an_outage
+    failing_names_are_not_an_outage
+    failover_and_next_responses_are_not_an_outage
     failover_fallback_response_is_used_when_others_fail
     failover_queries_each_upstream_once
     failover_queries_the_next_upstream
@@ -109,6 +114,7 @@ scenarios! {
     keepalive_is_sent_on_tcp
     keepalive_with_a_value_gets_formerr
     keepttl_shows_the_original_ttl
+    known_outage_serves_expired_answers_at_once
     last_upstream_is_queried_even_when_down
     late_answer_completes_the_next_query
     late_answer_is_cached
@@ -118,6 +124,7 @@ scenarios! {
     late_failure_does_not_replace_an_answer
     late_next_responses_are_not_cached
     late_response_ends_silence
+    local_failures_are_not_an_outage
     local_failures_are_not_cached
     local_failures_are_not_counted_against_the_upstream
     local_failures_start_no_health_check
@@ -129,6 +136,7 @@ scenarios! {
     malformed_queries_get_formerr
     matching_response_follows_on_a_quarantined_stream
     max_concurrent_counts_the_current_forward
+    max_concurrent_is_not_an_outage
     max_concurrent_refuses
     max_connect_attempts_counts_all_upstreams
     max_fails_0_disables_health_checks
@@ -149,12 +157,22 @@ scenarios! {
     next_on_nodata_passes_nodata_to_the_following_forward
     next_passes_listed_rcodes_to_the_following_forward
     next_without_a_following_forward_is_relayed
+    no_query_joins_one_from_an_outage
     nsec_is_not_used_for_other_names
     nxdomain_without_soa_is_not_cached
     one_attempt_when_all_upstreams_are_down
     only_class_in_is_cached
     opt_is_sent_to_edns_clients
+    outage_begins_under_a_waiting_query
+    outage_checks_are_100_ms_apart
+    outage_checks_end_after_a_second
+    outage_checks_query_every_upstream
     outage_ends_cached_failures_at_the_next_response
+    outage_ends_with_the_first_response
+    outage_reveals_what_a_cached_failure_hides
+    outage_serves_expired_denials
+    outage_serves_nothing_older_than_30_s
+    outages_of_server_blocks_are_independent
     outrun_tcp_attempt_fails_at_its_timeout
     outrun_upstream_is_health_checked
     prefer_positive_ends_with_the_stale_window
@@ -179,6 +197,7 @@ scenarios! {
     refused_and_formerr_are_not_cached
     refused_connection_fails_over_at_once
     refused_hedge_fails_over
+    refused_outage_serves_expired_answers_at_once
     refused_tcp_retry_uses_the_second_attempt
     refusing_upstream_is_dialled_twice
     refusing_upstream_is_retried_once
@@ -192,17 +211,21 @@ scenarios! {
     rto_follows_the_round_trip
     rto_has_a_floor
     second_return_of_a_loop_query_is_a_loop
+    serve_stale_replaces_the_outage_window
     servfail_0_does_not_cache_timeouts
     servfail_0_does_not_cache_upstream_failures
+    silent_outage_serves_expired_answers_after_200_ms
     silent_upstream_ends_in_servfail
     silent_upstream_is_last_under_round_robin
     silent_upstream_is_queried_last
     silent_upstreams_without_another_are_queried_in_order
     slow_name_is_not_retransmitted
+    slow_names_are_not_an_outage
     slow_upstream_is_hedged
     stale_is_served_within_the_window
     stale_nxdomain_does_not_hide_a_new_answer
     stale_nxdomain_has_its_own_ede
+    stale_on_outage_may_be_off
     stale_refresh_is_coalesced
     stale_ttl_as_configured
     tcp_responses_are_not_truncated
@@ -210,6 +233,7 @@ scenarios! {
     tkey_and_tsig_queries_get_notimp
     tls_upstreams_use_streams
     truncated_response_ends_silence
+    truncated_responses_are_not_an_outage
     truncated_tcp_response_is_not_cached
     truncated_udp_response_is_retried_over_tcp
     truncation_drops_additional_then_authority_then_answer

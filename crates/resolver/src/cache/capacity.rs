@@ -12,6 +12,8 @@ pub(crate) struct StoreLimits {
     pub(crate) capacity: u32,
     /// How long an answer may be served stale after it has expired.
     pub(crate) stale_window: Duration,
+    /// How long an expired answer is kept, while there is space, to be served in an outage.
+    pub(crate) outage_window: Duration,
     /// How long a failure counts as the previous one of a series after it has expired.
     pub(crate) failure_window: Duration,
 }
@@ -24,6 +26,7 @@ impl StoreLimits {
             Store::Denial => options.denial.capacity,
         };
         let stale_window = options.serve_stale.map_or(Duration::ZERO, |stale| stale.duration);
-        Self { capacity: capacity.max(1), stale_window, failure_window: options.servfail }
+        let outage_window = options.outage_window();
+        Self { capacity: capacity.max(1), stale_window, outage_window, failure_window: options.servfail }
     }
 }

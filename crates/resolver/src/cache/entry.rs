@@ -88,12 +88,21 @@ impl Entry {
         }
     }
 
-    /// True when the entry has expired and cannot be served stale either.
+    /// True when the entry has expired and cannot be served stale either, unless in an outage.
     pub(super) fn is_expired(&self, now: Instant, limits: StoreLimits) -> bool {
+        self.is_outdated(now, limits.stale_window, limits)
+    }
+
+    /// True when the entry has expired and cannot be served in an outage either.
+    pub(super) fn is_useless(&self, now: Instant, limits: StoreLimits) -> bool {
+        self.is_outdated(now, limits.stale_window.max(limits.outage_window), limits)
+    }
+
+    fn is_outdated(&self, now: Instant, stale_window: Duration, limits: StoreLimits) -> bool {
         let window = match &self.failure {
             Some(failure) if !failure.is_valid() => return true,
             Some(_) => limits.failure_window,
-            None => limits.stale_window,
+            None => stale_window,
         };
         let useful = Duration::from_secs(u64::from(self.ttl)).saturating_add(window);
         now.saturating_duration_since(self.stored) >= useful

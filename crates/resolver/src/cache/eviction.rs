@@ -266,16 +266,24 @@ impl Eviction {
         }
     }
 
-    /// Removes expired entries among the next slots, whichever store they belong to.
+    /// Removes expired entries among the next slots, whichever store they belong to. Those kept for
+    /// an outage are removed only where space is short, so that they take none from others.
     fn sweep(&mut self, now: Instant) {
         for _ in 0..SWEEP_SLOTS.min(self.slab.end()) {
             let at = if self.sweep_cursor < self.slab.end() { self.sweep_cursor } else { 0 };
             self.sweep_cursor = at + 1;
             let Some(entry) = self.slab.entry(at) else { continue };
-            if self.is_expired(entry, now) == Some(true) {
+            let Some(store) = self.stores.iter().find(|store| store.is_of(entry)) else { continue };
+            let is_short = store.is_full() || self.is_near_budget();
+            if store.is_useless(entry, now) || is_short && store.is_expired(entry, now) {
                 self.remove(at, RemovalCause::Expired);
             }
         }
+    }
+
+    /// True when the largest entry might not fit into the budget.
+    fn is_near_budget(&self) -> bool {
+        self.weight + self.budget / MAX_ENTRY_FRACTION > self.budget
     }
 
     /// Removes the entry in slot `at` and adds it to the ghost list and to `removed`.

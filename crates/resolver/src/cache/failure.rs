@@ -21,13 +21,13 @@ pub(crate) struct CachedFailure {
 #[derive(Debug)]
 pub(crate) struct Outage {
     pub(crate) forward: Arc<ForwardState>,
-    /// Responses counted before it.
+    /// Responses when it began.
     pub(crate) responses: u64,
 }
 
 impl Outage {
     fn is_ongoing(&self) -> bool {
-        self.forward.responses.load(Relaxed) == self.responses
+        self.forward.outage.responses() == self.responses
     }
 }
 

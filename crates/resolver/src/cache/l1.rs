@@ -170,8 +170,8 @@ mod tests {
         let now = testkit::clock::now();
         let (shared, usage) = (Arc::new(Cache::new(5 << 20)), Arc::default());
         let mut l1 = L1Cache::new(Arc::clone(&shared));
-        let limits =
-            StoreLimits { capacity: 1, stale_window: Duration::ZERO, failure_window: Duration::ZERO };
+        let [stale_window, outage_window, failure_window] = [Duration::ZERO; 3];
+        let limits = StoreLimits { capacity: 1, stale_window, outage_window, failure_window };
         let mut entries: Vec<Weak<Entry>> = Vec::new();
         for key in 0..200 {
             let fresh = entry(key, 60_000, now, &usage);

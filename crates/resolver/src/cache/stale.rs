@@ -1,4 +1,5 @@
-//! Responses from cache entries: hits, cached failures, and stale answers (serve-stale, RFC 8767).
+//! Responses from cache entries: hits, cached failures, and stale answers (serve-stale, RFC 8767;
+//! or in an outage of all upstreams).
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -10,30 +11,42 @@ use wire::header::Rcode;
 use crate::action::Outbox;
 use crate::cache::{Entry, Store};
 use crate::counters::Plugin;
-use crate::policy::{Block, CacheOptions, Route, ServeStale};
+use crate::policy::{Block, CacheOptions, Route};
 use crate::request::Requester;
 use crate::respond::{QueryCounters, ResponseSpec};
+
+/// How long after its expiry an answer is served in an outage without `serve_stale`.
+const OUTAGE_WINDOW: Duration = Duration::from_secs(30);
+
+/// TTL in seconds of an answer served in an outage without `serve_stale`.
+const OUTAGE_TTL: u32 = 5;
 
 /// An expired answer for clients that wait for a newer one.
 #[derive(Debug)]
 pub(crate) struct StaleAnswer {
     pub(crate) entry: Arc<Entry>,
-    /// When waiting ends: the client response timer of RFC 8767 section 5.
+    /// When waiting ends, with `serve_stale` (the client response timer of RFC 8767 section 5) or
+    /// in an outage.
     pub(crate) until: Instant,
 }
 
 impl Block {
-    /// The `cache` directive and its `serve_stale`, for a name that it covers.
-    pub(crate) fn serve_stale_for(&self, name: &[u8]) -> Option<(&CacheOptions, ServeStale)> {
-        let cache = self.cache_for(name)?;
-        Some((cache, cache.serve_stale?))
+    /// True when `serve_stale` applies to a lower-case wire name.
+    pub(crate) fn serves_stale(&self, name: &[u8]) -> bool {
+        self.cache_for(name).is_some_and(|cache| cache.serve_stale.is_some())
     }
 }
 
 impl CacheOptions {
-    /// How long after its expiry an answer may be served stale.
+    /// How long after its expiry an answer may be served stale, be it in an outage only.
     pub(crate) fn stale_window(&self) -> Duration {
-        self.serve_stale.map_or(Duration::ZERO, |stale| stale.duration)
+        self.serve_stale.map_or_else(|| self.outage_window(), |stale| stale.duration)
+    }
+
+    /// How long after its expiry an answer may be served in an outage only: not with `serve_stale`,
+    /// which has a window of its own.
+    pub(crate) fn outage_window(&self) -> Duration {
+        if self.stale_on_outage && self.serve_stale.is_none() { OUTAGE_WINDOW } else { Duration::ZERO }
     }
 }
 
@@ -42,16 +55,21 @@ impl CacheOptions {
 pub(crate) fn respond_stale(
     entry: &Entry,
     requester: &Requester<'_>,
-    (route, cache, stale): (&Route, &CacheOptions, ServeStale),
+    (route, cache): (&Route, &CacheOptions),
     now: Instant,
     outbox: &mut Outbox,
 ) {
-    route.block.counters.served_stale.add(1);
+    let counters = &route.block.counters;
+    let (served, ttl) = match cache.serve_stale {
+        Some(stale) => (&counters.served_stale, stale.ttl),
+        None => (&counters.outage_stale, OUTAGE_TTL),
+    };
+    served.add(1);
     let error = match entry.answer.rcode() {
         Rcode::NXDOMAIN => ExtendedError::STALE_NXDOMAIN_ANSWER,
         _ => ExtendedError::STALE_ANSWER,
     };
-    let spec = ResponseSpec { error: Some(error), ..hit_response(entry, stale.ttl, cache) };
+    let spec = ResponseSpec { error: Some(error), ..hit_response(entry, ttl, cache) };
     requester.respond(spec, QueryCounters::of(route), now, outbox);
 }
 

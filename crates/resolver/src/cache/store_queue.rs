@@ -41,6 +41,10 @@ impl StoreQueue {
         entry.is_expired(now, self.limits)
     }
 
+    pub(super) fn is_useless(&self, entry: &Entry, now: Instant) -> bool {
+        entry.is_useless(now, self.limits)
+    }
+
     pub(super) fn count_insertion(&self) {
         self.usage.count_insertion(self.store);
     }

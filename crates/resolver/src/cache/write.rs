@@ -2,7 +2,6 @@
 //! not replace.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use wire::edns::OptRecord;
@@ -14,7 +13,7 @@ use wire::{Answer, Response};
 use super::lookup::WorkerCache;
 use super::ttl::{Cacheability, covers_any};
 use super::{CachedFailure, Entry, Key, Outage, Popularity, SieveState, Store, StoreLimits};
-use crate::policy::{Block, CacheOptions, ForwardState};
+use crate::policy::{Block, CacheOptions};
 
 /// TTL in seconds of a failure that occurred at once (refused, unreachable, reset): a restarting
 /// upstream is back in a moment. It doubles with each consecutive failure (RFC 9520 section 3.2).
@@ -35,16 +34,15 @@ pub(crate) struct CacheTarget<'a> {
 }
 
 /// A query that failed without a response.
-#[derive(Clone, Copy)]
 pub(crate) struct FailedQuery<'a> {
     pub(crate) question: &'a [u8],
     /// QNAME, lower case, in wire form.
     pub(crate) name: &'a [u8],
     /// An attempt timed out, so that each further query would wait as long.
     pub(crate) has_timed_out: bool,
-    pub(crate) forward: Option<&'a Arc<ForwardState>>,
-    /// Responses of the forward's upstreams before this query.
-    pub(crate) responses_before: u64,
+    /// Set when no upstream responded to any other query either: the failure ends with the next
+    /// response of one of them.
+    pub(crate) outage: Option<Outage>,
 }
 
 impl WorkerCache {
@@ -85,8 +83,7 @@ impl WorkerCache {
         self.insert_failure(now, target, (cacheability.ttl, CachedFailure::default()), answer.clone());
     }
 
-    /// Caches that no upstream responded. If none responded to any other query in the meantime, the
-    /// failure ends with the next response of one of them.
+    /// Caches that no upstream responded.
     pub(crate) fn cache_failure(&mut self, now: Instant, target: CacheTarget<'_>, failed: FailedQuery<'_>) {
         let CacheTarget { options, key, .. } = target;
         let max_ttl = u32::try_from(options.servfail.as_secs()).unwrap_or(u32::MAX);
@@ -95,11 +92,8 @@ impl WorkerCache {
         }
         let streak = self.failure_streak(now, Key::of_failure(key).as_bytes(), options);
         let ttl = if failed.has_timed_out { max_ttl } else { (MIN_FAILURE_TTL << streak).min(max_ttl) };
-        let responses = failed.responses_before;
-        let silent = failed.forward.filter(|forward| forward.responses.load(Relaxed) == responses);
-        let outage = silent.map(|forward| Outage { forward: Arc::clone(forward), responses });
         let Some(answer) = servfail_answer(failed.question) else { return };
-        self.insert_failure(now, target, (ttl, CachedFailure::new(outage, streak)), answer);
+        self.insert_failure(now, target, (ttl, CachedFailure::new(failed.outage, streak)), answer);
     }
 
     fn insert_failure(

@@ -20,11 +20,13 @@ impl InflightQuery {
     /// Responds to all waiters, with the stale answer if the result does not replace it, and shares
     /// the result with the subscribed workers.
     pub(crate) fn respond_all(&self, now: Instant, result: &QueryResult, outbox: &mut Outbox) {
-        if result.replaces_stale() || !self.respond_all_stale(now, outbox) {
+        if !self.is_stale_preferred(result) || !self.respond_all_stale(now, outbox) {
             let counters = QueryCounters::of(&self.query.route);
             for requester in self.waiters.iter().map(Waiter::requester) {
                 match result {
-                    QueryResult::Error(error) => requester.respond_error(*error, counters, now, outbox),
+                    QueryResult::Error { response, .. } => {
+                        requester.respond_error(*response, counters, now, outbox);
+                    }
                     QueryResult::Response { answer, ttl, plugin, .. } => {
                         let (ttl, plugin) = (*ttl, *plugin);
                         let spec = ResponseSpec { answer, ttl, plugin, error: None, authoritative: false };
@@ -44,21 +46,36 @@ impl InflightQuery {
     pub(crate) fn respond_all_stale(&self, now: Instant, outbox: &mut Outbox) -> bool {
         let route = &self.query.route;
         let Some(stale_answer) = &self.stale_answer else { return false };
-        let Some((cache, stale)) = route.block.serve_stale_for(&self.query.name) else { return false };
+        let Some(cache) = route.block.cache_for(&self.query.name) else { return false };
         for requester in self.waiters.iter().map(Waiter::requester) {
-            respond_stale(&stale_answer.entry, &requester, (route, cache, stale), now, outbox);
+            respond_stale(&stale_answer.entry, &requester, (route, cache), now, outbox);
         }
         true
     }
 
+    /// True when a stale answer is served instead of this result: in an outage, and under
+    /// `serve_stale` instead of failures of any kind.
+    fn is_stale_preferred(&self, result: &QueryResult) -> bool {
+        match result {
+            QueryResult::Error { is_outage: true, .. } => true,
+            QueryResult::Response { replaces_stale: true, .. } => false,
+            _ => self.serves_stale(),
+        }
+    }
+
     /// Reports that the query failed, if a waiter gets an error response, and returns that response
     /// with the failure.
-    pub(crate) fn report_failure(&self, outbox: &mut Outbox) -> (AttemptFailure, ErrorResponse) {
+    pub(crate) fn report_failure(
+        &self,
+        is_outage: bool,
+        outbox: &mut Outbox,
+    ) -> (AttemptFailure, ErrorResponse) {
         let query = &self.query;
         let no_attempt_ended = || Some((AttemptFailure::TimedOut, self.transport, query.upstream(0)?.addr));
         let last_failure = self.last_failure.or_else(no_attempt_ended);
         let failure = last_failure.map_or(AttemptFailure::TimedOut, |(failure, ..)| failure);
-        if !self.waiters.is_empty() && self.stale_answer.is_none() {
+        let is_stale_served = self.stale_answer.is_some() && (is_outage || self.serves_stale());
+        if !self.waiters.is_empty() && !is_stale_served {
             let cause = last_failure.map_or(Cause::NoForward, |(failure, transport, upstream)| {
                 Cause::Upstream(failure, transport, upstream)
             });
@@ -74,7 +91,8 @@ impl InflightQuery {
     }
 }
 
-/// Responds to a query that is not sent upstream: with its stale answer, or with an error.
+/// Responds to a query that is not sent upstream: with its stale answer under `serve_stale`, or
+/// with an error.
 pub(crate) fn reject(
     routed: &RoutedQuery<'_>,
     cause: Cause,
@@ -83,9 +101,9 @@ pub(crate) fn reject(
 ) {
     let RoutedQuery { query, requester, route } = routed;
     let now = requester.received;
-    let serve_stale = route.block.serve_stale_for(query.name.as_wire());
-    if let Some((stale_answer, (cache, stale))) = stale_answer.zip(serve_stale) {
-        return respond_stale(&stale_answer.entry, requester, (route, cache, stale), now, outbox);
+    let cache = route.block.cache_for(query.name.as_wire()).filter(|cache| cache.serve_stale.is_some());
+    if let Some((stale_answer, cache)) = stale_answer.zip(cache) {
+        return respond_stale(&stale_answer.entry, requester, (route, cache), now, outbox);
     }
     let rcode = match cause {
         Cause::TooManyConcurrent(_) => Rcode::REFUSED,

@@ -2,6 +2,7 @@
 //! quotas and completion.
 
 pub(crate) mod completion;
+pub(crate) mod outage;
 pub(crate) mod query;
 pub(crate) mod quotas;
 pub mod shared;
@@ -12,7 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
-use self::query::InflightQuery;
+use self::query::{InflightQuery, Role};
 use self::shared::SharedInflight;
 use self::waiters::Waiter;
 use crate::action::{AttemptId, WorkerId};
@@ -77,7 +78,7 @@ impl Inflight {
     pub(crate) fn insert(&mut self, query: InflightQuery, timers: &mut Timers) -> QueryId {
         self.last_id += 1;
         let id = QueryId(self.last_id);
-        if let Some(key) = &query.query.key {
+        if let Some(key) = query.query.key.as_ref().filter(|_| query.role != Role::Detached) {
             self.by_key.insert(Arc::clone(key), id);
         }
         if let Some(stale) = &query.stale_answer {
@@ -85,7 +86,7 @@ impl Inflight {
         }
         timers.schedule(query.timer, Timer::Query(id));
         self.refreshes += usize::from(query.is_refresh);
-        if let Some(forward) = query.query.forward().filter(|_| query.is_owner) {
+        if let Some(forward) = query.query.forward().filter(|_| query.role == Role::Owner) {
             forward.state.inflight_queries.fetch_add(1, Relaxed);
         }
         self.queries.insert(id, query);
@@ -131,15 +132,33 @@ impl Inflight {
             timers.cancel(stale.until, Timer::ClientResponse(id));
         }
         self.refreshes -= usize::from(query.is_refresh);
+        self.end_coalescing(&mut query);
+        Some(query)
+    }
+
+    /// Ends the coalescing of a query, which goes on for the cache. Its subscribers are due a
+    /// result.
+    fn detach(&mut self, id: QueryId) {
+        if let Some(mut query) = self.queries.remove(&id) {
+            self.end_coalescing(&mut query);
+            query.role = Role::Detached;
+            self.queries.insert(id, query);
+        }
+    }
+
+    /// Removes a query from the coalescing index, and ends its ownership.
+    fn end_coalescing(&mut self, query: &mut InflightQuery) {
+        if query.role == Role::Detached {
+            return;
+        }
         if let Some(key) = &query.query.key {
             self.by_key.remove(key);
-            if query.is_owner {
+            if query.role == Role::Owner {
                 query.subscribers = self.shared.release(key, self.worker);
             }
         }
-        if let Some(forward) = query.query.forward().filter(|_| query.is_owner) {
+        if let Some(forward) = query.query.forward().filter(|_| query.role == Role::Owner) {
             forward.state.inflight_queries.fetch_sub(1, Relaxed);
         }
-        Some(query)
     }
 }

@@ -14,6 +14,17 @@ use crate::upstream::fallback::FallbackResponse;
 use crate::upstream::query::UpstreamQuery;
 use crate::upstream::selection::{Candidate, ROUNDS, Selection};
 
+/// What a worker does for an in-flight query.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// Sends it upstream; equal queries of this and other workers join it.
+    Owner,
+    /// Waits for the result that the owner shares.
+    Subscriber,
+    /// Sends it upstream for the cache; no query joins it.
+    Detached,
+}
+
 /// A query in flight.
 #[derive(Debug)]
 pub(crate) struct InflightQuery {
@@ -29,19 +40,20 @@ pub(crate) struct InflightQuery {
     /// When its pending timer fires: the end of a retry pause, or the deadline.
     pub(crate) timer: Instant,
     pub(crate) last_failure: Option<(AttemptFailure, Transport, SocketAddr)>,
+    /// When an attempt failed for the first time.
+    pub(crate) first_failure: Option<Instant>,
     /// No attempt has failed other than by a timeout.
     pub(crate) nothing_received: bool,
     /// An attempt timed out.
     pub(crate) has_timed_out: bool,
     /// Started by a prefetch or a stale answer, without a waiter.
     pub(crate) is_refresh: bool,
-    /// True when this worker sends it upstream; otherwise the owner shares its result.
-    pub(crate) is_owner: bool,
+    pub(crate) role: Role,
     /// Workers to share the result with; known once the query has been removed from the table.
     pub(crate) subscribers: Vec<WorkerId>,
     /// Relayed if no better response follows.
     pub(crate) fallback_response: Option<FallbackResponse>,
-    /// Served if the upstreams fail or are too slow.
+    /// Served if the upstreams fail or are too slow; without `serve_stale`, if it is an outage.
     pub(crate) stale_answer: Option<StaleAnswer>,
     /// Responses received from the forward's upstreams before it started.
     pub(crate) responses_before: u64,
@@ -64,14 +76,15 @@ impl InflightQuery {
             deadline,
             timer: deadline,
             last_failure: None,
+            first_failure: None,
             nothing_received: true,
             has_timed_out: false,
             is_refresh: false,
-            is_owner: true,
+            role: Role::Owner,
             subscribers: Vec::new(),
             fallback_response: None,
             stale_answer: None,
-            responses_before: forward.state.responses.load(Relaxed),
+            responses_before: forward.state.outage.responses(),
         }
     }
 
@@ -103,16 +116,23 @@ impl InflightQuery {
         makes_sense.then_some(candidate)
     }
 
-    /// Records a failed attempt.
+    /// Records an attempt that failed at `now`.
     pub(crate) fn record_failure(
         &mut self,
+        now: Instant,
         failure: AttemptFailure,
         transport: Transport,
         upstream: SocketAddr,
     ) {
         self.last_failure = Some((failure, transport, upstream));
+        self.first_failure.get_or_insert(now);
         self.nothing_received &= failure.nothing_received();
         self.has_timed_out |= failure.nothing_received();
+    }
+
+    /// True after [`Self::switch_forward`]: an upstream has responded to the query.
+    pub(crate) fn has_switched_forward(&self) -> bool {
+        self.query.forward != self.query.route.block.forward_for(&self.query.name)
     }
 
     /// Switches to another `forward` of the block, in the time that is left. Returns the attempts
@@ -123,14 +143,17 @@ impl InflightQuery {
         to: &Forward,
         selection: Selection,
     ) -> Vec<AttemptId> {
-        if let Some(from) = self.query.forward() {
-            from.state.inflight_queries.fetch_sub(1, Relaxed);
+        if self.role == Role::Owner {
+            if let Some(from) = self.query.forward() {
+                from.state.inflight_queries.fetch_sub(1, Relaxed);
+            }
+            to.state.inflight_queries.fetch_add(1, Relaxed);
         }
-        to.state.inflight_queries.fetch_add(1, Relaxed);
         self.transport = to.options.transport.for_client(query.client_transport);
         self.selection = selection;
         self.fallback_response = None;
-        self.responses_before = to.state.responses.load(Relaxed);
+        self.first_failure = None;
+        self.responses_before = to.state.outage.responses();
         self.query = query;
         std::mem::take(&mut self.attempts)
     }

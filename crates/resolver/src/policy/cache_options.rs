@@ -22,6 +22,9 @@ pub struct CacheOptions {
     pub prefetch: Option<Prefetch>,
     /// `serve_stale`: expired entries are served while no fresh response is available (RFC 8767).
     pub serve_stale: Option<ServeStale>,
+    /// Without `serve_stale`: entries that expired at most 30 s ago are served in an outage of all
+    /// upstreams of their `forward`.
+    pub stale_on_outage: bool,
     /// Hits have AA set whatever the upstream's response had, as CoreDNS did up to 1.14.
     pub authoritative: bool,
 }
@@ -38,6 +41,7 @@ impl CacheOptions {
             keep_ttl: false,
             prefetch: None,
             serve_stale: None,
+            stale_on_outage: true,
             authoritative: false,
         }
     }

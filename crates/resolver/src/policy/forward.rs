@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering:
 
 use super::forward_options::ForwardOptions;
 use super::id::UpstreamId;
+use super::outage::OutageState;
 use crate::counters::UpstreamCounters;
 
 /// Attempts in a row without a response in time after which an upstream is silent.
@@ -76,8 +77,8 @@ impl UpstreamStatus {
 /// State of a `forward` that workers share.
 #[derive(Debug, Default)]
 pub struct ForwardState {
-    /// Responses received from its upstreams. A cached outage lasts until the next one.
-    pub(crate) responses: AtomicU64,
+    /// Responses of its upstreams, and their outage.
+    pub(crate) outage: OutageState,
     /// In-flight queries, for `max_concurrent`.
     pub(crate) inflight_queries: AtomicU32,
     /// The first upstream of the next query under [`super::SelectionPolicy::RoundRobin`].

@@ -1,7 +1,6 @@
 //! Listeners and zone matching.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use wire::header::RecordType;
@@ -38,7 +37,7 @@ impl Policy {
     pub(crate) fn expire_outages(&self) {
         let routes = self.listeners.iter().flatten().flat_map(|listener| &listener.routes);
         for forward in routes.flat_map(|route| &route.block.forwards) {
-            forward.state.responses.fetch_add(1, Relaxed);
+            forward.state.outage.end();
         }
     }
 }

@@ -14,6 +14,7 @@ mod id;
 mod limits;
 mod listener;
 mod loop_detector;
+mod outage;
 
 pub use block::Block;
 pub use cache_options::{CacheOptions, Prefetch, ServeStale, ServeStaleMode, StoreOptions};

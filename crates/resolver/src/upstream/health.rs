@@ -151,7 +151,7 @@ impl HealthChecks {
                 }
                 let Some(check) = self.remove(attempt, sender, effects.timers) else { return };
                 if let Some((forward, upstream)) = check.forward().zip(check.upstream()) {
-                    forward.state.responses.fetch_add(1, Relaxed);
+                    forward.state.outage.record_response(effects.now);
                     upstream.state.record_response();
                 }
                 check.finish();

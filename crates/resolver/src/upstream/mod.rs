@@ -176,7 +176,14 @@ impl Upstreams {
             durations.observe(rtt);
         }
         rtt::observe(&upstream.state, rtt.min(forward.options.read_timeout));
-        forward.state.responses.fetch_add(1, Relaxed);
+        forward.state.outage.record_response(now);
+    }
+
+    /// Notes a truncated response over UDP: its upstream responds.
+    pub(crate) fn record_truncated(&self, now: Instant, id: AttemptId) {
+        if let Some(forward) = self.attempts.get(&id).and_then(|attempt| attempt.query.forward()) {
+            forward.state.outage.record_response(now);
+        }
     }
 
     /// Counts a message that does not match its attempt. A stream that delivered one is

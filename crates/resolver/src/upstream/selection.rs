@@ -92,6 +92,12 @@ impl Selection {
         Self { order: up, passed: 0, limit, all_down: false }
     }
 
+    /// Starts with another upstream than the policy's first.
+    pub(crate) fn rotate(&mut self, by: usize) {
+        let first = by.checked_rem(self.order.len()).unwrap_or(0);
+        self.order.rotate_left(first);
+    }
+
     /// True before the first candidate was taken.
     pub(crate) fn is_unused(&self) -> bool {
         self.passed == 0

@@ -216,6 +216,42 @@ fn stale_entries_are_kept_for_their_window() {
 }
 
 #[test]
+fn expired_entries_are_kept_for_an_outage() {
+    let usage = Arc::default();
+    let mut worker = Worker::new(policy(100, &usage), &ample_cache());
+    worker.ttl = 5;
+    worker.query("a");
+    worker.ttl = 60;
+    worker.now += Duration::from_secs(34);
+    worker.query("b");
+    assert_eq!(usage.success(), 2);
+    worker.now += Duration::from_secs(1);
+    for name in ["c", "d"] {
+        worker.query(name);
+    }
+    assert_eq!((usage.success(), usage.success_evictions()), (3, 0));
+}
+
+#[test]
+fn entries_kept_for_an_outage_make_way_in_a_full_store() {
+    let usage = Arc::default();
+    let mut worker = Worker::new(policy(100, &usage), &ample_cache());
+    for (prefix, ttl) in [("live", 60), ("expired", 5)] {
+        worker.ttl = ttl;
+        for number in 0..50 {
+            worker.query(&format!("{prefix}-{number}.example"));
+        }
+    }
+    worker.now += Duration::from_secs(6);
+    worker.ttl = 60;
+    for number in 0..50 {
+        worker.query(&format!("new-{number}.example"));
+    }
+    // The sweep passes the live entries first, two per insertion.
+    assert!(usage.success_evictions() <= 26, "{} live entries evicted", usage.success_evictions());
+}
+
+#[test]
 fn visited_entries_outlive_unvisited_ones() {
     let usage = Arc::default();
     let policy = policy(3, &usage);

@@ -192,6 +192,51 @@ fn waiters_of_a_hung_worker_are_answered_by_the_next_owner() {
     assert_eq!(delivered.responses, completed.responses);
 }
 
+/// Two workers with an entry that has just expired, both with a query for it, the first as owner.
+fn waiting_in_an_outage() -> Workers {
+    let state = Arc::default();
+    let mut workers = Workers::with(2, |block| {
+        for forward in &mut block.forwards {
+            forward.state = Arc::clone(&state);
+        }
+    });
+    let sent = workers.query(0);
+    workers.respond(0, &sent, &[NAME, "30", "A", "192.0.2.7"]);
+    workers.now += Duration::from_secs(31);
+    assert_eq!(workers.query(0).queries.len(), 1);
+    let coalesced = workers.query(1);
+    assert!(coalesced.queries.is_empty() && coalesced.responses.is_empty());
+    workers.now += Duration::from_millis(200);
+    workers
+}
+
+fn assert_stale(responses: &[String]) {
+    assert!(matches!(responses, [response] if response.contains(" 5 A 192.0.2.7")), "{responses:?}");
+}
+
+#[test]
+fn an_outage_that_the_owner_finds_reaches_the_other_worker() {
+    let mut workers = waiting_in_an_outage();
+    let served = workers.call(0, |resolver, now, outbox| resolver.on_timer(now, outbox));
+    assert_stale(&served.responses);
+    let delivered = workers.deliver(served.shared.first().expect("a result for the other worker"));
+    assert_stale(&delivered.responses);
+    assert_eq!(workers.query(1).responses, workers.query(0).responses, "the outage is known to both");
+}
+
+#[test]
+fn a_worker_finds_an_outage_without_the_owner() {
+    let mut workers = waiting_in_an_outage();
+    let served = workers.call(1, |resolver, now, outbox| resolver.on_timer(now, outbox));
+    assert_stale(&served.responses);
+    assert!(served.shared.is_empty());
+    let owner = workers.call(0, |resolver, now, outbox| resolver.on_timer(now, outbox));
+    let late = workers.deliver(owner.shared.first().expect("a result for the other worker"));
+    assert!(late.responses.is_empty());
+    let checks = [0, 1, 0].map(|worker| workers.query(worker).queries.len());
+    assert_eq!(checks, [1, 0, 0], "one outage check for all workers");
+}
+
 #[test]
 fn a_reload_ends_failures_of_the_old_upstreams() {
     let mut workers = Workers::new(1);

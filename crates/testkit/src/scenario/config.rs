@@ -175,6 +175,7 @@ fn parse_cache(option: &[&str], cache: &mut CacheOptions) -> Result<(), TextErro
             cache.prefetch = Some(Prefetch { amount: number(amount)?, duration: duration(within)?, percent });
         }
         ["serve_stale", window, ref mode @ ..] => cache.serve_stale = Some(parse_stale(window, mode)?),
+        ["stale_on_outage", "off"] => cache.stale_on_outage = false,
         ["serve_stale_policy", "prefer_positive"] => match &mut cache.serve_stale {
             Some(stale) => stale.prefer_positive = true,
             None => return error("`serve_stale` must precede it"),

@@ -46,6 +46,7 @@ fn of_block(environment: &Environment, counter: &str, of: Option<&str>) -> Optio
         "cache_drops" => &counters.cache_drops,
         "prefetches" => &counters.prefetches,
         "served_stale" => &counters.served_stale,
+        "outage_stale" => &counters.outage_stale,
         "coalesced" => &counters.coalesced,
         "max_concurrent_rejects" => &counters.max_concurrent_rejects,
         "healthcheck_broken" => &counters.healthcheck_broken,

@@ -42,8 +42,9 @@
 //!
 //! * Directives are those of the Corefile: `bufsize`, `loop NAME`, the options of `cache` after
 //!   the word `cache`, `forward FROM UPSTREAM…` and then the options of that `forward`. In
-//!   addition: `zone ZONE…` begins a server block; `cache none`, `forward none`; `as_client`
-//!   forwards with the client's transport (the Corefile's default); `limit FIELD N` sets a field of
+//!   addition: `zone ZONE…` begins a server block; `cache none`, `forward none`; `cache
+//!   stale_on_outage off` is the flag `-stale-on-outage=false`; `as_client` forwards with the
+//!   client's transport (the Corefile's default); `limit FIELD N` sets a field of
 //!   [`resolver::policy::ResolverLimits`]. The default is one server block for `.` with the default
 //!   `cache` and one upstream, named `upstream`, over TCP; upstreams are tried in order, health
 //!   checks and hedging are off, retransmission to another upstream is not. An upstream written

@@ -1,0 +1,97 @@
+//! Outage of all upstreams of a `forward`: none of them responds to anything.
+//!
+//! A query without a response begins an outage (see `crate::inflight::outage`); the next response
+//! of one of the upstreams, to whatever query, ends it. It is stored as the number of responses at
+//! which it began, so that a response ends it for all workers at once.
+
+use std::sync::OnceLock;
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use std::sync::atomic::{AtomicU64, AtomicUsize};
+use std::time::{Duration, Instant};
+
+/// Interval of outage checks.
+const CHECK_INTERVAL: Duration = Duration::from_millis(100);
+
+/// Responses of the upstreams of a `forward`, and their outage.
+#[derive(Debug, Default)]
+pub(crate) struct OutageState {
+    responses: AtomicU64,
+    last_response: SharedInstant,
+    /// Responses when an outage began, plus 1; 0 before the first outage.
+    began: AtomicU64,
+    next_check: SharedInstant,
+    checks: AtomicUsize,
+}
+
+impl OutageState {
+    /// Responses received from the upstreams.
+    pub(crate) fn responses(&self) -> u64 {
+        self.responses.load(Acquire)
+    }
+
+    /// When the last of them was received.
+    pub(crate) fn last_response(&self) -> Option<Instant> {
+        self.last_response.get()
+    }
+
+    /// Counts a response of one of the upstreams.
+    pub(crate) fn record_response(&self, now: Instant) {
+        self.last_response.advance(now);
+        self.end();
+    }
+
+    /// Ends an outage without a response.
+    pub(super) fn end(&self) {
+        self.responses.fetch_add(1, Release);
+    }
+
+    /// Begins an outage, unless there are more than `responses` by now.
+    pub(crate) fn begin(&self, responses: u64) {
+        self.began.fetch_max(responses.saturating_add(1), Relaxed);
+    }
+
+    /// True during an outage.
+    pub(crate) fn is_ongoing(&self) -> bool {
+        self.began.load(Relaxed).checked_sub(1) == Some(self.responses())
+    }
+
+    /// The number of the outage check that is due, a query that shows whether the outage has ended;
+    /// `None` when the last one started less than [`CHECK_INTERVAL`] ago, in any worker.
+    pub(crate) fn next_check_number(&self, now: Instant) -> Option<usize> {
+        let is_due = self.next_check.replace_if_due(now, now + CHECK_INTERVAL);
+        is_due.then(|| self.checks.fetch_add(1, Relaxed))
+    }
+}
+
+/// A moment that workers share.
+#[derive(Debug, Default)]
+struct SharedInstant {
+    /// The first moment.
+    base: OnceLock<Instant>,
+    /// Nanoseconds from `base`, plus 1; 0 before the first moment.
+    offset: AtomicU64,
+}
+
+impl SharedInstant {
+    fn get(&self) -> Option<Instant> {
+        let offset = self.offset.load(Relaxed).checked_sub(1)?;
+        self.base.get()?.checked_add(Duration::from_nanos(offset))
+    }
+
+    /// Sets it to `at`, unless it is later.
+    fn advance(&self, at: Instant) {
+        self.offset.fetch_max(self.offset_of(at), Relaxed);
+    }
+
+    /// Sets it to `next` if it is not later than `now`; true for one of several callers.
+    fn replace_if_due(&self, now: Instant, next: Instant) -> bool {
+        let (due, next) = (self.offset_of(now), self.offset_of(next));
+        let current = self.offset.load(Relaxed);
+        current <= due && self.offset.compare_exchange(current, next, Relaxed, Relaxed).is_ok()
+    }
+
+    fn offset_of(&self, at: Instant) -> u64 {
+        let since_base = at.saturating_duration_since(*self.base.get_or_init(|| at));
+        u64::try_from(since_base.as_nanos()).unwrap_or(u64::MAX).saturating_add(1)
+    }
+}
