@@ -26,4 +26,6 @@ pub struct Options {
     pub prometheus_listen_address: String,
     /// `-dns.port`, `-p`: the port of keys without one, 1 to 65535.
     pub dns_port: u16,
+    /// `-stale-on-outage`: see [`resolver::policy::CacheOptions::stale_on_outage`].
+    pub stale_on_outage: bool,
 }

@@ -57,7 +57,10 @@ impl<'a> SettingsBuilder<'a> {
             upstream_files: &mut self.upstream_files,
             warnings: &mut self.warnings,
         };
-        let directives = directives::parse(block, &mut context)?;
+        let mut directives = directives::parse(block, &mut context)?;
+        if let Some(cache) = &mut directives.cache {
+            cache.stale_on_outage = self.options.stale_on_outage;
+        }
         for (token, key) in &keys {
             self.listeners.add(token, key, &directives.bind, self.blocks.len())?;
         }

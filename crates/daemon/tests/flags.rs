@@ -32,6 +32,7 @@ fn flag_defaults_are_those_of_node_cache() {
     assert_eq!(flags.metrics_listen_address, Some("0.0.0.0:9353".parse().unwrap()));
     assert_eq!(flags.options.prometheus_listen_address, ":9253");
     assert_eq!((flags.health_port, flags.options.dns_port), (8080, 53));
+    assert!(flags.options.stale_on_outage);
     assert_eq!((flags.pid_file, flags.cache_bytes), (None, None));
     assert!((1..=2).contains(&flags.workers));
 }
@@ -60,6 +61,7 @@ fn flags_accept_every_form_of_go_syntax() {
     assert_eq!(flags(&["-p=1053"]).options.dns_port, 1053);
     assert_eq!(flags(&["-conf", "-x"]).options.conf, "-x");
     assert_eq!(flags(&["-cache-bytes", "64Mi", "-workers", "3"]).cache_bytes, Some(64 << 20));
+    assert!(!flags(&["-stale-on-outage=false"]).options.stale_on_outage);
     assert_eq!(flags(&["-metrics-listen-address=0"]).metrics_listen_address, None);
     assert_eq!(flags(&["-pidfile", "/tmp/x.pid"]).pid_file, Some("/tmp/x.pid".into()));
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use resolver::policy::{CacheOptions, Prefetch, ServeStale, ServeStaleMode, StoreOptions};
 
 use super::assertions::{ARGUMENT_COUNT, assert_all_load, assert_all_rejected};
-use super::load::{load, load_lines};
+use super::load::{COREFILE, load, load_for, load_lines};
 
 fn cache(lines: &str) -> CacheOptions {
     load_lines(lines).unwrap().blocks.remove(0).cache.unwrap()
@@ -19,6 +19,17 @@ fn cache_defaults_are_those_of_coredns() {
     assert_eq!(numbers(&policy.success), (9984, 3600, 5));
     assert_eq!(numbers(&policy.denial), (9984, 1800, 5));
     assert_eq!((policy.servfail, policy.keep_ttl), (Duration::from_secs(5), false));
+}
+
+#[test]
+fn stale_on_outage_is_set_by_its_flag() {
+    let files = [(COREFILE, ". {\n cache\n}\na.test {\n cache 30 {\n serve_stale\n }\n}\n")];
+    for (flag, expected) in [("-stale-on-outage=true", true), ("-stale-on-outage=false", false)] {
+        let settings = load_for(&["-conf", COREFILE, flag], &files, &[]).unwrap();
+        let caches = settings.blocks.iter().filter_map(|block| block.cache.as_ref());
+        let values: Vec<bool> = caches.map(|cache| cache.stale_on_outage).collect();
+        assert_eq!(values, [expected; 2]);
+    }
 }
 
 #[test]

@@ -22,6 +22,7 @@ pub(crate) fn options(args: &[&str]) -> Options {
         upstream_service: "kube-dns".to_owned(),
         prometheus_listen_address: ":9253".to_owned(),
         dns_port: 53,
+        stale_on_outage: true,
     };
     let mut words = args.iter().flat_map(|word| word.split('='));
     while let Some(flag) = words.next() {
@@ -34,6 +35,7 @@ pub(crate) fn options(args: &[&str]) -> Options {
             "-kubednscm" => options.kube_dns_config_map = value.to_owned(),
             "-upstreamsvc" => options.upstream_service = value.to_owned(),
             "-prometheus-listen-address" => options.prometheus_listen_address = value.to_owned(),
+            "-stale-on-outage" => options.stale_on_outage = value.parse().unwrap(),
             "-dns.port" => options.dns_port = value.parse().unwrap(),
             _ => assert_eq!(flag, "a flag that the configuration depends on"),
         }

@@ -125,6 +125,12 @@ struct CommandLine {
     /// Memory for the cache, in octets or with Ki, Mi or Gi [default: from the memory limit]
     #[arg(long = "cache-bytes", value_name = "OCTETS", value_parser = octets)]
     cache_bytes: Option<u64>,
+    /// In an outage of all upstreams of a server block, answer with entries that expired at most
+    /// 30 s ago even without serve_stale
+    #[arg(long = "stale-on-outage", value_parser = boolean, action = ArgAction::Set, num_args = 0..=1,
+          require_equals = true, value_name = "BOOL", default_value = "true",
+          default_missing_value = "true")]
+    stale_on_outage: bool,
     /// Directory on the node for the hand-over socket and the cache snapshot, used if it exists; 0
     /// for none
     #[arg(long = "handover-dir", value_name = "DIRECTORY", default_value = DEFAULT_HANDOVER_DIR)]
@@ -160,6 +166,7 @@ impl CommandLine {
                 upstream_service: self.upstreamsvc,
                 prometheus_listen_address: self.prometheus_listen_address,
                 dns_port: self.dns_port,
+                stale_on_outage: self.stale_on_outage,
             },
             setup_interface: self.setupinterface,
             interface_name: self.interfacename,
