@@ -45,7 +45,23 @@ pub(super) fn families(counters: &CounterRegistry) -> Vec<Family> {
             counters,
             |counters| &counters.served_stale,
         ),
-        oversized(counters),
+        by_block(
+            Family::counter(
+                "nodelocaldns_cache_outage_stale_total",
+                "Queries answered from an expired entry, without serve_stale, because no upstream of \
+                 the server block responded to anything.",
+            ),
+            counters,
+            |counters| &counters.outage_stale,
+        ),
+        by_block(
+            Family::counter(
+                "nodelocaldns_cache_oversized_total",
+                "Responses not cached because each would take more than 1/64 of the cache.",
+            ),
+            counters,
+            |counters| &counters.cache_oversized,
+        ),
     ]
 }
 
@@ -93,13 +109,14 @@ fn hits(counters: &CounterRegistry) -> Family {
     family
 }
 
-fn oversized(counters: &CounterRegistry) -> Family {
-    let mut family = Family::counter(
-        "nodelocaldns_cache_oversized_total",
-        "Responses not cached because each would take more than 1/64 of the cache.",
-    );
+/// A counter of ours: every block has a series, from 0 on.
+fn by_block(
+    mut family: Family,
+    counters: &CounterRegistry,
+    pick: impl Fn(&BlockCounters) -> &Counter,
+) -> Family {
     for (server, zones, block) in counters.blocks() {
-        let count = total(&block.by_worker, |counters: &BlockCounters| Some(&counters.cache_oversized));
+        let count = total(&block.by_worker, |counters| Some(pick(counters)));
         family.series(&[("server", server), ("zones", zones)], count as f64);
     }
     family

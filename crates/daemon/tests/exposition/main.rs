@@ -99,6 +99,7 @@ fn count_events(counters: &mut CounterRegistry) {
     root.cache_drops.add(1);
     root.prefetches.add(2);
     root.served_stale.add(3);
+    root.outage_stale.add(4);
     root.cache_oversized.add(3);
 
     let upstream = counters.upstream(SocketAddr::from(([10, 233, 0, 3], 53)), 0);
