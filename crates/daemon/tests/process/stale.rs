@@ -1,4 +1,5 @@
-//! `serve_stale` during an outage of the upstream, and the refresh after it.
+//! Stale answers during an outage of the upstream, with `serve_stale` and without, and the refresh
+//! after it.
 
 use std::collections::HashMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -35,14 +36,14 @@ fn serve(to: SocketAddr, (address, ttl): (Ipv4Addr, u32)) -> Upstream {
     out_of_order_upstream(to, LabelScript { ttl, address })
 }
 
-/// A daemon with a minimum TTL of 1 s.
-fn serve_stale_daemon(to: SocketAddr, mode: &str) -> DaemonProcess {
+/// A daemon with a minimum TTL of 1 s and one more option of `cache`.
+fn start_daemon(to: SocketAddr, option: &str) -> DaemonProcess {
     DaemonProcess::start(&format!(
         ".:{DNS} {{
             bind @
             cache {{
                 success 9984 30 1
-                serve_stale 1h {mode}
+                {option}
             }}
             forward . {to} {{
                 force_tcp
@@ -64,8 +65,12 @@ fn query_all(daemon: &DaemonProcess) -> Vec<Response> {
 }
 
 fn assert_stale(response: &Response) {
+    assert_stale_with_ttl(response, 0);
+}
+
+fn assert_stale_with_ttl(response: &Response, expected: u32) {
     let found = (code(response), data(response), ttl(response), extended_error(response));
-    assert_eq!(found, (ResponseCode::NoError, vec![OLD.to_string()], 0, Some(STALE_ANSWER)));
+    assert_eq!(found, (ResponseCode::NoError, vec![OLD.to_string()], expected, Some(STALE_ANSWER)));
 }
 
 /// True for the address that the upstream has after the outage.
@@ -78,7 +83,7 @@ fn is_new(response: &Response) -> bool {
 fn run_outage(outage: Outage, mode: &str) -> (DaemonProcess, Upstream) {
     let upstream = serve((unique_address(), 5353).into(), (OLD, 1));
     let to = upstream.addr();
-    let daemon = serve_stale_daemon(to, mode);
+    let daemon = start_daemon(to, &format!("serve_stale 1h {mode}"));
     assert!(query_all(&daemon).iter().all(|response| data(response) == [OLD.to_string()]));
     drop(upstream);
     let blackhole = matches!(outage, Outage::Silent).then(|| Blackhole::bind(to).unwrap());
@@ -144,4 +149,34 @@ fn stale_answers_bridge_a_refusing_upstream_and_are_verified_when_it_recovers() 
 fn stale_answers_bridge_a_silent_upstream_and_are_verified_when_it_recovers() {
     let (daemon, upstream) = run_outage(Outage::Silent, "verify 500ms");
     assert_refreshed(&daemon, &upstream, 2);
+}
+
+/// Without `serve_stale`: names that expired a moment ago are answered, until the upstream is back.
+fn run_outage_without_serve_stale(outage: Outage) {
+    let upstream = serve((unique_address(), 5353).into(), (OLD, 1));
+    let to = upstream.addr();
+    let daemon = start_daemon(to, "");
+    assert!(query_all(&daemon).iter().all(|response| data(response) == [OLD.to_string()]));
+    drop(upstream);
+    let blackhole = matches!(outage, Outage::Silent).then(|| Blackhole::bind(to).unwrap());
+    assert!(wait_until(WAIT_LIMIT, || {
+        let last = daemon.query_with(&name(CACHED - 1), &with_edns());
+        extended_error(&last) == Some(STALE_ANSWER)
+    }));
+    query_all(&daemon).iter().for_each(|response| assert_stale_with_ttl(response, 5));
+    let served = daemon.metric("nodelocaldns_cache_outage_stale_total");
+    assert!(served > u64::try_from(CACHED).unwrap(), "{served} counted");
+    drop(blackhole);
+    let _upstream = serve(to, (NEW, 30));
+    assert!(wait_until(WAIT_LIMIT, || query_all(&daemon).iter().all(is_new)), "names stay stale");
+}
+
+#[test]
+fn expired_answers_bridge_a_refusing_upstream_without_serve_stale() {
+    run_outage_without_serve_stale(Outage::Refusing);
+}
+
+#[test]
+fn expired_answers_bridge_a_silent_upstream_without_serve_stale() {
+    run_outage_without_serve_stale(Outage::Silent);
 }
