@@ -187,7 +187,7 @@ impl Resolver {
         attempt.record_response();
         if over_udp && response.header.flags.has(Flags::TC) {
             self.upstreams.record_truncated(now, id);
-            return self.retry_over_tcp(now, id, outbox);
+            return self.retry_truncated(now, id, &response, outbox);
         }
         self.accept(now, id, &response, outbox);
     }

@@ -251,13 +251,18 @@ impl Resolver {
         let query_id = attempt.query_id;
         match (disposition, self.inflight.get_mut(query_id)) {
             (Disposition::Ignore, _) => {}
+            (Disposition::Complete, Some(inflight)) if inflight.prefers_fallback(response.rcode) => {
+                self.send_next(now, query_id, outbox);
+            }
             (Disposition::Complete | Disposition::RetryWithoutEdns, _) => {
                 self.check_outrun_upstreams(now, &attempt, outbox);
                 self.complete(now, &attempt, response, outbox);
             }
             (Disposition::NextUpstream, Some(inflight)) => {
-                let packet = response.packet.into();
-                inflight.fallback_response = Some(FallbackResponse { attempt, packet });
+                if !inflight.prefers_fallback(response.rcode) {
+                    let packet = response.packet.into();
+                    inflight.fallback_response = Some(FallbackResponse { attempt, packet });
+                }
                 self.send_next(now, query_id, outbox);
             }
             (Disposition::NextForward(forward), Some(_)) => {

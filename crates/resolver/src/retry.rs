@@ -2,8 +2,9 @@
 //! retries over TCP or without EDNS, another `forward`.
 
 use std::rc::Rc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use wire::Response;
 use wire::header::Rcode;
 
 use crate::Resolver;
@@ -14,6 +15,7 @@ use crate::result::{ErrorResponse, QueryResult};
 use crate::timers::QueryId;
 use crate::transport::Transport;
 use crate::upstream::attempt::{Attempt, AttemptSpec};
+use crate::upstream::fallback::FallbackResponse;
 use crate::upstream::mismatch::{MismatchAction, is_edns_unsupported};
 use crate::upstream::query::UpstreamQuery;
 
@@ -172,6 +174,37 @@ impl Resolver {
             inflight.transport = Transport::Tcp;
         }
         self.retry_over_tcp(now, id, outbox);
+    }
+
+    /// A response over UDP is truncated: the whole one is awaited over TCP, for the timeout of an
+    /// attempt. If it does not come, the truncated one is relayed. One attempt over TCP is made at
+    /// each upstream, however many of its responses are truncated.
+    pub(crate) fn retry_truncated(
+        &mut self,
+        now: Instant,
+        id: AttemptId,
+        response: &Response<'_>,
+        outbox: &mut Outbox,
+    ) {
+        let Some(attempt) = self.upstreams.attempt(id) else { return };
+        let query_id = attempt.query_id;
+        if attempt.is_probe() || !self.inflight.contains(query_id) {
+            return self.retry_over_tcp(now, id, outbox);
+        }
+        let Some(attempt) = self.take_attempt(id) else { return };
+        outbox.actions.push(Action::CancelAttempt(id));
+        let Some(inflight) = self.inflight.get_mut(query_id) else { return };
+        let before = inflight.fallback_response.as_ref().filter(|fallback| fallback.is_truncated());
+        if before.is_some_and(|fallback| fallback.attempt.upstream == attempt.upstream) {
+            return self.end_if_exhausted(now, query_id, outbox);
+        }
+        let spec = AttemptSpec { transport: Transport::Tcp, ..AttemptSpec::repeat(&attempt) };
+        let wait = attempt.query.forward().map_or(Duration::ZERO, |forward| forward.options.read_timeout);
+        let deadline = inflight.deadline.min(now + wait);
+        inflight.deadline = deadline;
+        inflight.fallback_response = Some(FallbackResponse { attempt, packet: response.packet.into() });
+        self.inflight.reschedule(query_id, deadline, &mut self.timers);
+        self.send(now, spec, outbox);
     }
 
     /// Repeats an attempt over TCP and cancels the one over UDP.

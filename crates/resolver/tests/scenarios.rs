@@ -198,7 +198,7 @@ scenarios! {
     refused_connection_fails_over_at_once
     refused_hedge_fails_over
     refused_outage_serves_expired_answers_at_once
-    refused_tcp_retry_uses_the_second_attempt
+    refused_tcp_retry_queries_the_next_upstream
     refusing_upstream_is_dialled_twice
     refusing_upstream_is_retried_once
     resetting_upstream_gets_one_retry_and_one_attempt
@@ -233,7 +233,10 @@ scenarios! {
     tkey_and_tsig_queries_get_notimp
     tls_upstreams_use_streams
     truncated_response_ends_silence
+    truncated_response_is_preferred_to_an_error_over_tcp
+    truncated_response_is_relayed_when_tcp_fails
     truncated_responses_are_not_an_outage
+    truncated_responses_of_an_upstream_cause_one_query_over_tcp
     truncated_tcp_response_is_not_cached
     truncated_udp_response_is_retried_over_tcp
     truncation_drops_additional_then_authority_then_answer

@@ -5,6 +5,8 @@ use std::rc::Rc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
+use wire::header::Rcode;
+
 use super::waiters::Waiter;
 use crate::action::{AttemptFailure, AttemptId, WorkerId};
 use crate::cache::stale::StaleAnswer;
@@ -97,6 +99,12 @@ impl InflightQuery {
     pub(crate) fn peek(&self) -> Option<Candidate> {
         let candidate = self.selection.peek(self.query.forward()?)?;
         (self.fallback_response.is_none() || !candidate.is_repeated()).then_some(candidate)
+    }
+
+    /// True when a truncated response in hand is preferred to a response with this code.
+    pub(crate) fn prefers_fallback(&self, rcode: Rcode) -> bool {
+        let is_error = !matches!(rcode, Rcode::NOERROR | Rcode::NXDOMAIN);
+        is_error && self.fallback_response.as_ref().is_some_and(FallbackResponse::is_truncated)
     }
 
     /// Takes the candidate that [`Self::peek`] returns.
