@@ -5,10 +5,15 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{self, Builder};
 use std::time::{Duration, Instant};
 
+use nix::sys::socket::{setsockopt, sockopt};
+
 use crate::figures::now;
 use crate::output::BenchError;
 use crate::queries;
 use crate::upstream::ADDRESS;
+
+/// Octets of queries that wait to be read: several seconds of them.
+const RECEIVE_BUFFER: usize = 16 << 20;
 
 /// A response and when it is due.
 struct Response {
@@ -20,6 +25,8 @@ struct Response {
 /// Starts the upstream, which runs until the process ends, and returns its address.
 pub(super) fn start(ip: IpAddr, delay: Duration) -> Result<SocketAddr, BenchError> {
     let socket = UdpSocket::bind((ip, 0))?;
+    // Without the buffer it would lose queries while its thread waits for a core.
+    setsockopt(&socket, sockopt::RcvBufForce, &RECEIVE_BUFFER)?;
     let addr = socket.local_addr()?;
     let receiving = socket.try_clone()?;
     let (to_send, responses) = channel();
