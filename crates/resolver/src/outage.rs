@@ -50,12 +50,12 @@ impl Resolver {
     fn check_outage(&mut self, routed: &RoutedQuery<'_>, key: &Key, forward: &Forward, outbox: &mut Outbox) {
         let RoutedQuery { requester, route, .. } = *routed;
         let now = requester.received;
+        let Some(number) = forward.state.outage.next_check_number(now) else { return };
         if self.inflight.len() >= self.limits.inflight_queries
             || self.inflight.refreshes() >= self.limits.refreshes
         {
             return self.counters.refreshes_full.add(1);
         }
-        let Some(number) = forward.state.outage.next_check_number(now) else { return };
         let mut query = UpstreamQuery::new(routed, Some(Arc::from(key.as_bytes())));
         query.flags = query.flags.with(Flags::RD);
         let mut selection = self.upstreams.select(forward);

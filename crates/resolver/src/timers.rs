@@ -16,7 +16,8 @@ pub(crate) enum Timer {
     Attempt(AttemptId),
     /// End of a query's retry pause, or its deadline.
     Query(QueryId),
-    /// Client response timer (RFC 8767 section 5): waiters get the stale answer.
+    /// Client response timer (RFC 8767 section 5): waiters get the stale answer; without
+    /// `serve_stale` in an outage only.
     ClientResponse(QueryId),
     /// Timeout of a health check, or the pause before the next.
     HealthCheck(AttemptId),
