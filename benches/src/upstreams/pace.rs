@@ -122,7 +122,8 @@ impl Run<'_> {
         for (turn, socket) in self.sockets.iter().enumerate() {
             receive_all(socket, |id, packet| {
                 let number = id * self.sockets.len() + turn;
-                let Some(sample) = self.samples.get_mut(number) else { return };
+                let sample = self.samples.get_mut(number);
+                let Some(sample) = sample.filter(|sample| sample.sent.elapsed() < TIMEOUT) else { return };
                 let expected = self.queries.get(number).is_some_and(|query| query.is_answered_by(packet));
                 let answer = Answer { received: now(), positive: is_positive(packet), expected };
                 sample.response.get_or_insert(answer);
