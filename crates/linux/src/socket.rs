@@ -16,6 +16,12 @@ pub(crate) fn bind_source(socket: &Socket, source: Option<IpAddr>) -> io::Result
     socket.bind(&SocketAddr::new(source, 0).into())
 }
 
+/// True for the error of a send whose packet a packet filter of the node rejects: EPERM.
+#[must_use]
+pub fn is_packet_filter_reject(error: &io::Error) -> bool {
+    error.raw_os_error().map(Errno::from_raw) == Some(Errno::EPERM)
+}
+
 /// Validates a descriptor received from another process: a socket of this kind, bound to `addr`,
 /// not connected, with SO_REUSEPORT. Makes it non-blocking.
 pub(crate) fn inherit(

@@ -10,7 +10,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 pub use crate::msghdr::BATCH_SIZE;
 use crate::msghdr::MsgHdr;
-use crate::socket::{bind_source, inherit as inherit_socket, invalid_input};
+use crate::socket::{bind_source, inherit as inherit_socket, invalid_input, is_packet_filter_reject};
 use crate::sys::{self, RecvStatus};
 
 /// Octets of one receive buffer. Queries are far shorter; longer datagrams are marked as truncated.
@@ -169,6 +169,7 @@ impl UdpListener {
                 Err(error) => {
                     next += 1;
                     sent.refused += 1;
+                    sent.filtered += usize::from(is_packet_filter_reject(&error));
                     sent.last_error = Some(error);
                 }
             }
@@ -246,6 +247,8 @@ pub struct SendOutcome {
     pub sent: usize,
     /// Refused by the kernel, e.g. for lack of a route.
     pub refused: usize,
+    /// Those of them that a packet filter of the node rejected.
+    pub filtered: usize,
     /// Dropped because the send queue was full.
     pub dropped: usize,
     /// The error of the last refused datagram.

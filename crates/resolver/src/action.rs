@@ -142,13 +142,20 @@ pub enum AttemptFailure {
     Handshake,
     /// No response in time.
     TimedOut,
-    /// A local error (descriptors, buffers, packet filter), not the upstream's.
+    /// A local error (descriptors, buffers), not the upstream's.
     Local,
+    /// A packet filter of this node rejected the query; a local error too.
+    Filtered,
     /// All upstreams are down and none was tried.
     AllDown,
 }
 
 impl AttemptFailure {
+    /// True when this node failed, not the upstream.
+    pub(crate) fn is_local(self) -> bool {
+        matches!(self, Self::Local | Self::Filtered)
+    }
+
     /// True when nothing was received, neither a packet of the upstream nor an ICMP error.
     pub(crate) fn nothing_received(self) -> bool {
         matches!(self, Self::TimedOut | Self::DialTimedOut | Self::AllDown)

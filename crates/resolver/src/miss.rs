@@ -351,7 +351,7 @@ impl Resolver {
         let is_outage = outage.is_some() && !inflight.has_switched_forward();
         let (failure, response) = inflight.report_failure(is_outage, outbox);
         let query = &inflight.query;
-        let target = cache_target(query).filter(|_| failure != AttemptFailure::Local);
+        let target = cache_target(query).filter(|_| !failure.is_local());
         if let Some(target) = target {
             self.cache.suppress_refresh(now, target);
             if inflight.is_refresh {

@@ -41,7 +41,7 @@ impl Resolver {
             let spec = AttemptSpec { fresh: true, is_retry: true, ..AttemptSpec::repeat(&attempt) };
             return self.send(now, spec, outbox);
         }
-        if failure != AttemptFailure::Local && !attempt.late {
+        if !failure.is_local() && !attempt.late {
             upstream.counters.failures.add(1);
             if attempt.mismatches == 0 {
                 self.check_health(now, &attempt.query, attempt.upstream, outbox);

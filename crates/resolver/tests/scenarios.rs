@@ -91,6 +91,7 @@ scenarios! {
     failure_does_not_hide_other_types
     failure_of_one_name_survives_responses_for_others
     failures_carry_no_opt_without_edns
+    filtered_queries_are_local_failures
     first_response_wins
     force_tcp_health_checks_use_tcp
     formerr_is_retried_without_opt

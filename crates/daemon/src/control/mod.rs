@@ -11,6 +11,7 @@ mod http_endpoints;
 mod instance;
 mod loop_detection;
 mod node;
+mod packet_filter_log;
 mod readiness_conditions;
 mod reload;
 mod shared_cache;

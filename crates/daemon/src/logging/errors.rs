@@ -191,6 +191,9 @@ impl fmt::Display for Message {
                     (AttemptFailure::Handshake, _) => write!(f, "dial {net} {to}: tls: handshake failure"),
                     (AttemptFailure::Closed { .. }, _) => write!(f, "read {net} {to}: EOF"),
                     (AttemptFailure::AllDown, _) => f.write_str("no healthy proxies"),
+                    (AttemptFailure::Filtered, _) => {
+                        write!(f, "write {net} {to}: a packet filter of this node rejected the query")
+                    }
                     (AttemptFailure::Local, _) => {
                         let reason =
                             "this node lacks a descriptor, buffer, port, permission or the source_address";

@@ -49,8 +49,20 @@ fn tcp_families(process: &ProcessCounters) -> Vec<Family> {
     ]
 }
 
-fn udp_families(process: &ProcessCounters) -> [Family; 2] {
+fn packet_filter_rejects(process: &ProcessCounters) -> Family {
+    let mut family = Family::counter(
+        "nodelocaldns_packet_filter_rejects_total",
+        "UDP responses and upstream queries that a packet filter of the node rejected (EPERM).",
+    );
+    let rejects = &process.packet_filter_rejects;
+    family.series(&[("peer", "client")], rejects.clients.get() as f64);
+    family.series(&[("peer", "upstream")], rejects.upstreams.get() as f64);
+    family
+}
+
+fn udp_families(process: &ProcessCounters) -> [Family; 3] {
     [
+        packet_filter_rejects(process),
         Family::of_count(
             "nodelocaldns_udp_send_errors_total",
             "UDP responses that the kernel did not send.",

@@ -20,5 +20,5 @@ pub use self::build_info::BuildInfo;
 pub use self::exposition::{CONTENT_TYPE, Exposition};
 pub use self::process_counters::{
     AtomicCounter, AtomicGauge, ByLimit, ClientConnections, Handovers, HealthRequestDurations,
-    ImportedEntries, ProcessCounters, Reloads, SetupError, Snapshots,
+    ImportedEntries, PacketFilterRejects, ProcessCounters, Reloads, SetupError, Snapshots,
 };

@@ -178,6 +178,15 @@ pub struct ImportedEntries {
     pub snapshot: AtomicCounter,
 }
 
+/// Packets that a packet filter of the node rejected, by their destination.
+#[derive(Debug, Default)]
+pub struct PacketFilterRejects {
+    /// UDP responses to clients.
+    pub clients: AtomicCounter,
+    /// Queries to upstreams.
+    pub upstreams: AtomicCounter,
+}
+
 /// Counters of events that do not belong to one worker.
 #[derive(Debug, Default)]
 pub struct ProcessCounters {
@@ -197,6 +206,8 @@ pub struct ProcessCounters {
     pub connections: ClientConnections,
     /// UDP responses that the kernel did not send.
     pub udp_send_errors: AtomicCounter,
+    /// Packets of ours that a packet filter of the node rejected (EPERM).
+    pub packet_filter_rejects: PacketFilterRejects,
     /// UDP queries that the kernel dropped because the receive queue of a worker was full.
     pub udp_queue_overflows: AtomicCounter,
     /// Snapshots of the cache.

@@ -224,6 +224,9 @@ impl ResponseHandler for EventLoop {
     }
 
     fn on_failure(self: &Rc<Self>, attempt: AttemptId, failure: AttemptFailure) {
+        if failure == AttemptFailure::Filtered {
+            self.process.packet_filter_rejects.upstreams.inc();
+        }
         self.dispatch(|resolver, now, outbox| {
             self.catch_panic(outbox, |outbox| resolver.on_failure(now, attempt, failure, outbox));
         });

@@ -121,6 +121,8 @@ impl UdpServer {
             left = left.saturating_sub(count);
             if sent.refused + sent.dropped > 0 {
                 process.udp_send_errors.add(u64::try_from(sent.refused + sent.dropped).unwrap_or(u64::MAX));
+                let filtered = u64::try_from(sent.filtered).unwrap_or(u64::MAX);
+                process.packet_filter_rejects.clients.add(filtered);
             }
         }
     }

@@ -48,6 +48,10 @@ fn causes_have_the_wording_of_coredns() {
     let all = consolidator(Vec::new());
     for (cause, message) in [
         (TIMED_OUT, "read udp 10.0.0.1:53: i/o timeout"),
+        (
+            upstream(AttemptFailure::Filtered, Transport::Udp),
+            "write udp 10.0.0.1:53: a packet filter of this node rejected the query",
+        ),
         (upstream(AttemptFailure::TimedOut, Transport::Tcp), "read tcp 10.0.0.1:53: i/o timeout"),
         (upstream(AttemptFailure::DialTimedOut, Transport::Tcp), "dial tcp 10.0.0.1:53: i/o timeout"),
         (

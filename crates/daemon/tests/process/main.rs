@@ -35,6 +35,7 @@ mod misses;
 #[expect(dead_code, reason = "the tests of the node use more of it")]
 #[path = "../../../linux/tests/node/namespace.rs"]
 mod namespace;
+mod packet_filter;
 mod predecessor_fixture;
 mod readiness;
 mod reload;

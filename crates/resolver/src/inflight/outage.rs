@@ -9,7 +9,6 @@ use wire::header::Rcode;
 
 use super::Inflight;
 use super::query::{InflightQuery, Role};
-use crate::action::AttemptFailure;
 use crate::cache::Outage;
 use crate::effects::Effects;
 use crate::result::{ErrorResponse, QueryResult};
@@ -91,7 +90,7 @@ impl InflightQuery {
     /// the query started, or since its first attempt failed.
     pub(crate) fn failed_in_outage(&self, now: Instant) -> Option<Outage> {
         let state = &self.query.forward()?.state;
-        let is_local = matches!(self.last_failure, Some((AttemptFailure::Local, ..)));
+        let is_local = self.last_failure.is_some_and(|(failure, ..)| failure.is_local());
         if self.role != Role::Owner || is_local {
             return None;
         }

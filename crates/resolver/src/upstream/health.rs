@@ -180,7 +180,7 @@ impl HealthChecks {
             return self.send(check, sender, effects);
         }
         let Some((forward, upstream)) = check.forward().zip(check.upstream()) else { return };
-        if failure != AttemptFailure::Local {
+        if !failure.is_local() {
             upstream.state.failed_health_checks.fetch_add(1, Relaxed);
             upstream.counters.healthcheck_failures.add(1);
         }

@@ -54,7 +54,7 @@
 //! * Spoofed replies have `id=wrong`, `question=NAME/TYPE[/CLASS]` or `raw=HEX`, where a leading
 //!   `ID` stands for the two octets of the query's ID.
 //! * FAILURE is `refused`, `unreachable`, `dial_timeout`, `tls_handshake`, `timeout`, `closed`,
-//!   `closed_reused`, `local` or `all_down`. CAUSE is `FAILURE tcp|udp UPSTREAM`, `max_concurrent
+//!   `closed_reused`, `local`, `filtered` or `all_down`. CAUSE is `FAILURE tcp|udp UPSTREAM`, `max_concurrent
 //!   N`, `inflight_queries`, `waiters_per_query`, `queries_per_client` or `no_forward`.
 //! * `CHECK_ANSWER` compares the whole message: records, their order and TTLs, flags and OPT.
 //!   Question (with its case), RD and, if not given, ID are those of a query of the client; RA is

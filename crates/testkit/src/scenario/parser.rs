@@ -211,6 +211,7 @@ fn parse_failure(token: &str) -> Result<AttemptFailure, TextError> {
         "closed" => AttemptFailure::Closed { reused: false },
         "closed_reused" => AttemptFailure::Closed { reused: true },
         "local" => AttemptFailure::Local,
+        "filtered" => AttemptFailure::Filtered,
         "all_down" => AttemptFailure::AllDown,
         _ => return error(format!("`{token}` is not a failure of an attempt")),
     })

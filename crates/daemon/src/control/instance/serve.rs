@@ -9,6 +9,7 @@ use super::standby::StandbyEnd;
 use crate::clock;
 use crate::control::exit::{ExitReason, FatalError};
 use crate::control::handover::HandoverEvent;
+use crate::control::packet_filter_log::PacketFilterLog;
 use crate::control::reload::CorefileWatch;
 use crate::control::signals::{SignalAction, Signals};
 use crate::control::upstream_files::UpstreamFileWatch;
@@ -53,6 +54,7 @@ impl Instance<'_> {
         self.repair_missed_changes().await;
         let mut corefile_watch = CorefileWatch::new(&self.config.settings, self.context.flags);
         let mut file_watch = UpstreamFileWatch::default();
+        let mut packet_filter_log = PacketFilterLog::new(self.context.counters);
         let mut housekeeping = time::interval(INTERVAL);
         let sync_interval = self.context.flags.sync_interval;
         let mut syncs = time::interval_at((clock::now() + sync_interval).into(), sync_interval);
@@ -79,6 +81,7 @@ impl Instance<'_> {
                 _ = housekeeping.tick() => {
                     self.run_housekeeping().await?;
                     self.check_upstream_files(&mut file_watch).await;
+                    packet_filter_log.log_due(self.context.counters, clock::now());
                 }
                 () = node_changes.changed() => self.repair_node().await,
                 _ = syncs.tick() => self.repair_node().await,

@@ -14,6 +14,7 @@ pub(super) fn attempt_failure(error: &io::Error) -> AttemptFailure {
         | io::ErrorKind::ConnectionAborted
         | io::ErrorKind::BrokenPipe
         | io::ErrorKind::UnexpectedEof => AttemptFailure::Closed { reused: false },
+        _ if linux::is_packet_filter_reject(error) => AttemptFailure::Filtered,
         _ => AttemptFailure::Local,
     }
 }
