@@ -42,11 +42,11 @@ impl Resolver {
                 count_hit(block, entry);
                 let ttl = if cache.keep_ttl { entry.ttl } else { remaining };
                 requester.respond(hit_response(entry, ttl, cache), QueryCounters::of(route), now, outbox);
-                let prefetch = cache
-                    .prefetch
-                    .is_some_and(|prefetch| entry.hit_triggers_prefetch(prefetch, now, remaining));
-                let suppressed = entry.is_refresh_suppressed(now);
-                if prefetch && !suppressed && self.cache.get_failure(&key, now).is_none() {
+                let prefetch = cache.prefetch.is_some_and(|prefetch| {
+                    let is_due = entry.hit_triggers_prefetch(prefetch, now, remaining);
+                    is_due && !entry.is_refresh_suppressed(now)
+                });
+                if prefetch && self.cache.get_failure(&key, now).is_none() {
                     self.refresh(routed, &key, outbox);
                 }
                 true
