@@ -47,7 +47,7 @@ pub(crate) fn send_query(
         Some(Action::Respond(_)) => true,
         Some(Action::SendQuery(action)) => {
             let [high, low, ..] = *outbox.octets(action.message) else { return Ok(false) };
-            resolver.on_response(now, action.attempt, &query.response([high, low]), outbox);
+            resolver.on_response(now, action.connection, &query.response([high, low]), outbox);
             false
         }
         _ => return Err(BenchError("a query was neither answered nor forwarded".to_owned())),

@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 use nix::sys::socket::{setsockopt, sockopt};
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 pub use crate::msghdr::BATCH_SIZE;
 use crate::msghdr::MsgHdr;
@@ -205,6 +205,16 @@ pub fn connect(addr: SocketAddr, source: Option<IpAddr>) -> io::Result<UdpSocket
     bind_source(&socket, source)?;
     socket.connect(&addr.into())?;
     Ok(socket.into())
+}
+
+/// Sends a datagram on a socket of [`connect`], whatever the runtime knows of its readiness.
+///
+/// # Errors
+///
+/// The kernel's error, also one that an ICMP message has caused before. `WouldBlock` when the
+/// socket's buffer is full: the datagram is lost.
+pub fn send_connected(socket: &impl AsFd, message: &[u8]) -> io::Result<()> {
+    SockRef::from(socket).send(message).map(drop)
 }
 
 /// Enables packet info, which has the destination address of each datagram, on a wildcard address.

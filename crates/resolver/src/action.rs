@@ -41,24 +41,29 @@ impl Client {
     }
 }
 
-/// An attempt: one query sent to one upstream. Never reused.
+/// A connection to an upstream: TCP, TLS or a connected UDP socket. The resolver numbers those of an
+/// upstream; no number is reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct AttemptId(pub u64);
+pub struct UpstreamConnectionId {
+    /// The upstream.
+    pub upstream: UpstreamId,
+    /// From 1.
+    pub number: u64,
+}
 
 /// An action. Ranges point into [`Outbox::bytes`].
 #[derive(Clone, Debug)]
 pub enum Action {
     /// Send a response to a client.
     Respond(ClientResponse),
-    /// Send a query to an upstream.
+    /// Open a connection to an upstream. Its establishment is reported by
+    /// [`crate::Resolver::on_connected`], unless it is a UDP socket, and its end by
+    /// [`crate::Resolver::on_disconnected`], unless the resolver has ended it.
+    Dial(Dial),
+    /// Send a query on a connection, once it is established.
     SendQuery(SendQuery),
-    /// Drop an attempt: remove it from its queue, close its UDP socket; a response to it that still
-    /// arrives on a stream is not delivered.
-    CancelAttempt(AttemptId),
-    /// The stream of this attempt delivered a message that does not match (RFC 5452 section 9.1):
-    /// send no further query on it and close it when no attempt waits on it. The matching response
-    /// may still arrive until the attempt is cancelled.
-    QuarantineConnection(AttemptId),
+    /// Close a connection, or end its dial.
+    Disconnect(UpstreamConnectionId),
     /// Hand a query's result to another worker.
     ShareResult(ShareResult),
     /// Log a query that failed without an upstream's response.
@@ -107,24 +112,25 @@ pub struct ResponseInfo {
     pub dnssec_ok: bool,
 }
 
-/// A query to send to an upstream.
-#[derive(Clone, Copy, Debug)]
-pub struct SendQuery {
-    /// Identifies the response or failure reported back.
-    pub attempt: AttemptId,
-    /// The destination.
-    pub upstream: UpstreamId,
-    /// The transport.
+/// A connection to open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Dial {
+    /// Identifies it.
+    pub connection: UpstreamConnectionId,
+    /// A TCP connection, with TLS if the upstream has it, or a connected UDP socket.
     pub transport: Transport,
-    /// Requires a connection that has carried no query yet.
-    pub fresh: bool,
-    /// Deadline, dialling included.
-    pub until: Instant,
+}
+
+/// A query to send on a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SendQuery {
+    /// The connection.
+    pub connection: UpstreamConnectionId,
     /// Start and end in the outbox.
     pub message: (u32, u32),
 }
 
-/// Failure of an attempt.
+/// Failure of an attempt, or the reason for the end of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AttemptFailure {
     /// Connection not established in time.
@@ -133,11 +139,10 @@ pub enum AttemptFailure {
     Refused,
     /// No route, or ICMP host or network unreachable.
     Unreachable,
-    /// The connection closed before the response.
-    Closed {
-        /// It had carried responses before: the upstream may have closed an idle connection.
-        reused: bool,
-    },
+    /// The connection was closed or reset before the response.
+    Closed,
+    /// Only messages that do not match the query arrived.
+    Mismatched,
     /// TLS handshake or certificate verification failed.
     Handshake,
     /// No response in time.
@@ -220,6 +225,14 @@ impl Outbox {
     /// The range of the octets appended from `start` on.
     pub(crate) fn since(&self, start: usize) -> Option<(u32, u32)> {
         Some((u32::try_from(start).ok()?, u32::try_from(self.bytes.len()).ok()?))
+    }
+
+    /// Sets the ID of the message at a range.
+    pub(crate) fn set_message_id(&mut self, (start, _): (u32, u32), id: u16) {
+        let octets = self.bytes.get_mut(start as usize..).and_then(|octets| octets.first_chunk_mut());
+        if let Some(octets) = octets {
+            *octets = id.to_be_bytes();
+        }
     }
 
     /// The octets of a range.

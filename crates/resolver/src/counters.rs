@@ -189,12 +189,23 @@ pub struct UpstreamCounters {
     pub connection_misses: [Counter; 3],
     /// Attempts that failed.
     pub failures: Counter,
-    /// Attempts retried on a fresh connection because a used one had closed.
+    /// Queries repeated because their connection was lost or had delivered a mismatch.
     pub retried: Counter,
-    /// Messages from the upstream that match no query of ours.
+    /// Queries that had to wait for a connection.
+    pub queued: Counter,
+    /// Queries that failed because too many were waiting for a connection.
+    pub queue_full: Counter,
+    /// Connections opened for a single query that had lost its connection.
+    pub dedicated_connections: Counter,
+    /// Queries that had to wait because as many such connections were open as may be.
+    pub dedicated_connections_full: Counter,
+    /// New connections whose queries were moved to another one because they did not respond.
+    pub suspect_connections: Counter,
+    /// Messages from the upstream that match no query of ours. Their connection gets no further
+    /// query.
     pub mismatched_responses: Counter,
-    /// Attempts ended by such messages: over UDP the query is repeated over TCP, a stream is
-    /// closed.
+    /// Attempts repeated because no matching response followed such a message in time: over UDP on
+    /// a fresh socket and then over TCP, over TCP on a connection of their own.
     pub mismatched_attempts: Counter,
     /// Attempts without a response within the retransmission timeout, for which another upstream was
     /// queried, because nothing at all had been received from this one.

@@ -5,20 +5,21 @@
 //! randomness and [`Policy`] are passed in, so equal inputs give equal actions, and tests run in
 //! virtual time.
 //!
-//! Entry points: [`Resolver::on_query`], [`Resolver::on_response`], [`Resolver::on_failure`],
-//! [`Resolver::on_shared_result`] and [`Resolver::on_timer`].
+//! Entry points: [`Resolver::on_query`], [`Resolver::on_connected`], [`Resolver::on_response`],
+//! [`Resolver::on_disconnected`], [`Resolver::on_shared_result`] and [`Resolver::on_timer`].
 //!
 //! The path of a query: this file (checks and zone matching), `hit` (cache hits), `miss` (a miss
-//! from coalescing to completion), `retry` (attempts without a usable response), `outage` (no
-//! response from any upstream). They compose types
-//! with a state of their own: the worker's cache in [`cache`], the in-flight table and client
-//! quotas in [`inflight`], attempts and health checks in `upstream`, and `timers`. `request` and
-//! `respond` hold a client's query and write its response, [`action`] is the output, [`policy`] the
-//! configuration, [`counters`] the metrics.
+//! from coalescing to completion), `retry` (attempts without a usable response), `connection_loss`
+//! (attempts that have lost their connection), `outage` (no response from any upstream). They
+//! compose types with a state of their own: the worker's cache in [`cache`], the in-flight table
+//! and client quotas in [`inflight`], attempts, connection pools and health checks in `upstream`,
+//! and `timers`. `request` and `respond` hold a client's query and write its response, [`action`]
+//! is the output, [`policy`] the configuration, [`counters`] the metrics.
 #![forbid(unsafe_code)]
 
 pub mod action;
 pub mod cache;
+mod connection_loss;
 pub mod counters;
 mod effects;
 mod hit;
@@ -40,11 +41,11 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use wire::edns::OptRecord;
-use wire::header::{Flags, Rcode};
+use wire::header::{Flags, Header, Rcode};
 use wire::query::Rejection;
 use wire::{Query, Response};
 
-use crate::action::{Action, AttemptFailure, AttemptId, Client, Outbox, WorkerId};
+use crate::action::{Action, AttemptFailure, Client, Outbox, UpstreamConnectionId, WorkerId};
 use crate::cache::Cache;
 use crate::cache::lookup::WorkerCache;
 use crate::counters::WorkerCounters;
@@ -59,9 +60,10 @@ use crate::request::{
 };
 use crate::respond::{QueryCounters, push_response};
 use crate::result::{ErrorResponse, SharedResult};
-use crate::timers::{Timer, Timers};
+use crate::timers::{AttemptId, Timer, Timers};
 use crate::transport::Transport;
 use crate::upstream::Upstreams;
+use crate::upstream::loss::MatchedQuery;
 
 /// Everything a [`Resolver`] is constructed with.
 #[derive(Debug)]
@@ -112,11 +114,13 @@ impl Resolver {
 
     /// Applies a new policy, effective from the next query on. Queries in flight complete under the
     /// old one; blocks that keep their ID keep their cached answers. Health checks end, and so do
-    /// cached outages.
-    pub fn set_policy(&mut self, policy: Arc<Policy>, outbox: &mut Outbox) {
+    /// cached outages, and connections to upstreams that the new policy does not have when the last
+    /// query on them is done.
+    pub fn set_policy(&mut self, now: Instant, policy: Arc<Policy>, outbox: &mut Outbox) {
         std::mem::replace(&mut self.policy, policy).expire_outages();
         self.cache.clear_l1();
-        self.upstreams.stop_health_checks(&mut self.timers, outbox);
+        let mut effects = Effects { now, timers: &mut self.timers, outbox };
+        self.upstreams.set_policy(&self.policy, &mut effects);
     }
 
     /// Sets the wall clock: it is `unix_time` at `now`. It only serves to check the validity period
@@ -157,6 +161,7 @@ impl Resolver {
         if !self.hit(&routed, outbox) {
             self.miss(&routed, None, outbox);
         }
+        self.retry_lost(now, outbox);
     }
 
     /// Responds SERVFAIL to a packet over which [`on_query`](Self::on_query) panicked.
@@ -167,38 +172,46 @@ impl Resolver {
         push_response(client, start, None, outbox);
     }
 
-    /// A message received for an attempt: over UDP from the address of its upstream, over TCP with
-    /// its message ID on its connection.
-    pub fn on_response(&mut self, now: Instant, id: AttemptId, packet: &[u8], outbox: &mut Outbox) {
-        let Some(attempt) = self.upstreams.attempt(id) else {
-            let mut effects = Effects { now, timers: &mut self.timers, outbox };
-            return self.upstreams.on_health_check_response(id, packet, &mut effects);
-        };
-        let over_udp = attempt.transport == Transport::Udp;
-        let without_opt = Response::without_misplaced_opt(packet);
-        let repaired = without_opt.as_deref().unwrap_or(packet);
-        let matching = Response::parse(repaired).ok().filter(|response| {
-            response.header.id == attempt.id && response.matches_question(&attempt.query.question)
-        });
-        let Some(response) = matching else { return self.mismatch(now, id, packet, outbox) };
-        let Ok(scrubbed) = response.scrub() else { return self.mismatch(now, id, packet, outbox) };
-        let scrubbed = scrubbed.as_deref().and_then(|packet| Response::parse(packet).ok());
-        let response = scrubbed.unwrap_or(response);
-        attempt.record_response();
-        if over_udp && response.header.flags.has(Flags::TC) {
-            self.upstreams.record_truncated(now, id);
-            return self.retry_truncated(now, id, &response, outbox);
-        }
-        self.accept(now, id, &response, outbox);
+    /// A connection to an upstream is established. Not for UDP sockets, which need not be.
+    pub fn on_connected(&mut self, now: Instant, id: UpstreamConnectionId, outbox: &mut Outbox) {
+        let mut effects = Effects { now, timers: &mut self.timers, outbox };
+        self.upstreams.on_connected(id, &mut effects);
+        self.retry_lost(now, outbox);
     }
 
-    /// An attempt failed without a response.
-    pub fn on_failure(&mut self, now: Instant, id: AttemptId, failure: AttemptFailure, outbox: &mut Outbox) {
-        if self.upstreams.is_health_check(id) {
-            let mut effects = Effects { now, timers: &mut self.timers, outbox };
-            return self.upstreams.on_health_check_failure(id, failure, &mut effects);
+    /// A message received on a connection to an upstream.
+    pub fn on_response(
+        &mut self,
+        now: Instant,
+        id: UpstreamConnectionId,
+        packet: &[u8],
+        outbox: &mut Outbox,
+    ) {
+        let message_id = Header::read(packet).map(|header| header.id);
+        let mut effects = Effects { now, timers: &mut self.timers, outbox };
+        match self.upstreams.match_message(id, message_id, &mut effects) {
+            MatchedQuery::Attempt(attempt) if self.upstreams.is_health_check(attempt) => {
+                self.upstreams.on_health_check_response(attempt, packet, &mut effects);
+            }
+            MatchedQuery::Attempt(attempt) => self.respond_attempt(now, attempt, packet, outbox),
+            MatchedQuery::Abandoned => self.counters.late_responses.add(1),
+            MatchedQuery::Unknown => {}
         }
-        self.retry(now, id, failure, outbox);
+        self.retry_lost(now, outbox);
+    }
+
+    /// A connection to an upstream could not be established, or has ended: closed or reset by the
+    /// upstream, or by an error.
+    pub fn on_disconnected(
+        &mut self,
+        now: Instant,
+        id: UpstreamConnectionId,
+        reason: AttemptFailure,
+        outbox: &mut Outbox,
+    ) {
+        let mut effects = Effects { now, timers: &mut self.timers, outbox };
+        self.upstreams.on_disconnected(id, reason, &mut effects);
+        self.retry_lost(now, outbox);
     }
 
     /// The result of a query that another worker owns and this one has coalesced with.
@@ -207,7 +220,7 @@ impl Resolver {
         if self.inflight.get(id).is_some_and(|inflight| inflight.role == Role::Owner) {
             return;
         }
-        if let Some(inflight) = self.take_inflight(id, outbox) {
+        if let Some(inflight) = self.take_inflight(now, id, outbox) {
             inflight.respond_all(now, &result.0, outbox);
         }
     }
@@ -226,7 +239,16 @@ impl Resolver {
                     let mut effects = Effects { now, timers: &mut self.timers, outbox };
                     self.upstreams.on_health_check_timer(id, &mut effects);
                 }
+                Timer::Connection(id) => {
+                    let mut effects = Effects { now, timers: &mut self.timers, outbox };
+                    self.upstreams.on_connection_timer(id, &mut effects);
+                }
+                Timer::Dial(upstream) => {
+                    let mut effects = Effects { now, timers: &mut self.timers, outbox };
+                    self.upstreams.on_dial_timer(upstream, &mut effects);
+                }
             }
+            self.retry_lost(now, outbox);
         }
     }
 
@@ -239,6 +261,26 @@ impl Resolver {
     /// or of another worker may wait for it.
     pub fn has_inflight(&self) -> bool {
         !self.inflight.is_empty()
+    }
+
+    /// A message with the ID of an attempt.
+    fn respond_attempt(&mut self, now: Instant, id: AttemptId, packet: &[u8], outbox: &mut Outbox) {
+        let Some(attempt) = self.upstreams.attempt(id) else { return };
+        let over_udp = attempt.transport == Transport::Udp;
+        let without_opt = Response::without_misplaced_opt(packet);
+        let response = Response::parse(without_opt.as_deref().unwrap_or(packet)).ok();
+        let matching = response.filter(|response| response.matches_question(&attempt.query.question));
+        let Some(response) = matching else { return self.mismatch(now, id, packet, outbox) };
+        let Ok(scrubbed) = response.scrub() else { return self.mismatch(now, id, packet, outbox) };
+        let scrubbed = scrubbed.as_deref().and_then(|packet| Response::parse(packet).ok());
+        let response = scrubbed.unwrap_or(response);
+        let mut effects = Effects { now, timers: &mut self.timers, outbox };
+        self.upstreams.responded(id, &mut effects);
+        if over_udp && response.header.flags.has(Flags::TC) {
+            self.upstreams.record_truncated(now, id);
+            return self.retry_truncated(now, id, &response, outbox);
+        }
+        self.accept(now, id, &response, outbox);
     }
 
     /// Responds to a packet that is not a valid query, or drops it.

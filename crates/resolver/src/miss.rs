@@ -13,7 +13,7 @@ use wire::response::ResponseType;
 use wire::{Answer, Response};
 
 use crate::Resolver;
-use crate::action::{Action, AttemptFailure, AttemptId, Cause, Outbox};
+use crate::action::{AttemptFailure, Cause, Outbox};
 use crate::cache::Key;
 use crate::cache::stale::StaleAnswer;
 use crate::cache::ttl::Cacheability;
@@ -25,11 +25,11 @@ use crate::inflight::query::{InflightQuery, Role};
 use crate::inflight::waiters::Waiter;
 use crate::request::RoutedQuery;
 use crate::result::QueryResult;
-use crate::timers::QueryId;
+use crate::timers::{AttemptId, QueryId};
 use crate::upstream::attempt::{Attempt, AttemptSpec};
+use crate::upstream::connection::ConnectionUse;
 use crate::upstream::disposition::Disposition;
 use crate::upstream::fallback::FallbackResponse;
-use crate::upstream::probe::ProbePermit;
 use crate::upstream::query::UpstreamQuery;
 
 /// A query to put in flight.
@@ -166,7 +166,7 @@ impl Resolver {
         let Some((entry, remaining)) = self.cache.get_fresh(target.key, now) else { return false };
         let (answer, ttl) = (entry.answer.clone(), ResponseTtl::Uniform(remaining));
         let result = QueryResult::Response { answer, ttl, plugin: Plugin::Cache, replaces_stale: true };
-        if let Some(inflight) = self.take_inflight(id, outbox) {
+        if let Some(inflight) = self.take_inflight(now, id, outbox) {
             inflight.respond_all(now, &result, outbox);
         }
         true
@@ -183,30 +183,15 @@ impl Resolver {
         }
         let is_first = inflight.selection.is_unused();
         let Some(candidate) = inflight.take() else { return self.end_if_exhausted(now, id, outbox) };
-        let fresh = candidate.is_repeated() || inflight.role == Role::Detached;
-        let spec = AttemptSpec::new(id, &inflight.query, inflight.transport, candidate);
-        self.send(now, AttemptSpec { fresh, ..spec }, outbox);
+        let mut spec = AttemptSpec::new(id, &inflight.query, inflight.transport, candidate);
+        if inflight.has_lost_connection {
+            spec.usage = ConnectionUse::Dedicated;
+        } else if inflight.role == Role::Detached {
+            spec.usage = ConnectionUse::Fresh;
+        }
+        self.send(now, spec, outbox);
         if is_first {
             self.probe(now, id, outbox);
-        }
-    }
-
-    /// Sends copies of a query to the silent upstreams of its forward that no other query probes.
-    /// No client waits for their responses, but the first response completes the query.
-    fn probe(&mut self, now: Instant, id: QueryId, outbox: &mut Outbox) {
-        let Some(inflight) = self.inflight.get_mut(id) else { return };
-        let query = Rc::clone(&inflight.query);
-        let Some(forward) = query.forward() else { return };
-        for candidate in inflight.selection.silent(forward) {
-            let Some(upstream) = query.upstream(candidate.upstream) else { continue };
-            let Some(permit) = ProbePermit::acquire(upstream) else { continue };
-            let spec = AttemptSpec::new(id, &query, inflight.transport, candidate);
-            let spec = AttemptSpec { fresh: true, probe: Some(Rc::new(permit)), ..spec };
-            let mut effects = Effects { now, timers: &mut self.timers, outbox };
-            if let Some(attempt) = self.upstreams.send(spec, inflight.deadline, &mut effects) {
-                inflight.attempts.push(attempt);
-                upstream.counters.probes.add(1);
-            }
         }
     }
 
@@ -219,12 +204,13 @@ impl Resolver {
         let Some(upstream) = spec.query.upstream(spec.upstream) else { return };
         let next = inflight.hedge_candidate(spec.is_hedge);
         spec.has_alternative = next.is_some_and(|candidate| candidate.upstream != spec.upstream);
-        let no_message_id = Some((AttemptFailure::Local, spec.transport_to(upstream), upstream.addr));
+        spec.has_client = !inflight.waiters.is_empty();
+        let not_sent = Some((AttemptFailure::Local, spec.transport_to(upstream), upstream.addr));
         let mut effects = Effects { now, timers: &mut self.timers, outbox };
         match self.upstreams.send(spec, inflight.deadline, &mut effects) {
             Some(attempt) => inflight.attempts.push(attempt),
             None => {
-                inflight.last_failure = no_message_id;
+                inflight.last_failure = not_sent;
                 self.end(now, id, outbox);
             }
         }
@@ -244,9 +230,9 @@ impl Resolver {
         if disposition == Disposition::RetryWithoutEdns {
             return self.retry_without_edns(now, id, outbox);
         }
-        let Some(attempt) = self.take_attempt(id) else { return };
-        if attempt.outlives_response() {
-            outbox.actions.push(Action::CancelAttempt(id));
+        let Some(attempt) = self.take_attempt(now, id, outbox) else { return };
+        if attempt.usage == ConnectionUse::Proven {
+            self.abandon_siblings(now, &attempt, outbox);
         }
         let query_id = attempt.query_id;
         match (disposition, self.inflight.get_mut(query_id)) {
@@ -281,7 +267,7 @@ impl Resolver {
         let coalesced = query.key.as_ref().and_then(|key| self.inflight.find(key));
         let id = coalesced.unwrap_or(attempt.query_id);
         if id != attempt.query_id {
-            self.take_inflight(attempt.query_id, outbox);
+            self.take_inflight(now, attempt.query_id, outbox);
         }
         let cache = query.route.block.cache_for(&query.name).filter(|_| query.qclass == Class::IN);
         let cacheability = cache.map(|cache| Cacheability::of(response, &query.name, cache));
@@ -302,7 +288,7 @@ impl Resolver {
             let cacheability = cacheability.filter(|_| is_servfail);
             self.cache.cache_servfail(now, target, cacheability, &answer);
         }
-        let Some(inflight) = self.take_inflight(id, outbox) else {
+        let Some(inflight) = self.take_inflight(now, id, outbox) else {
             return self.counters.late_responses.add(1);
         };
         if let Some(target) = target.filter(|_| inflight.is_refresh) {
@@ -322,7 +308,8 @@ impl Resolver {
         }
         let await_late = !inflight.selection.all_down && inflight.fallback_response.is_none();
         let mut attempts = inflight.attempts.iter().filter_map(|&id| self.upstreams.attempt(id));
-        if !attempts.any(|attempt| !attempt.is_probe() && (await_late || !attempt.late)) {
+        let may_deliver = |attempt: &Attempt| !attempt.is_probe() && !attempt.is_repeated;
+        if !attempts.any(|attempt| may_deliver(attempt) && (await_late || !attempt.late)) {
             self.end(now, id, outbox);
         }
     }
@@ -346,7 +333,7 @@ impl Resolver {
     /// Caches that a query failed (RFC 9520) and responds SERVFAIL, or the stale answer, to all
     /// waiters.
     fn fail(&mut self, now: Instant, id: QueryId, outbox: &mut Outbox) {
-        let Some(inflight) = self.take_inflight(id, outbox) else { return };
+        let Some(inflight) = self.take_inflight(now, id, outbox) else { return };
         let outage = inflight.failed_in_outage(now);
         let is_outage = outage.is_some() && !inflight.has_switched_forward();
         let (failure, response) = inflight.report_failure(is_outage, outbox);
@@ -371,16 +358,29 @@ impl Resolver {
         inflight.respond_all(now, &QueryResult::Error { response, is_outage }, outbox);
     }
 
-    /// Removes a query from the in-flight table and cancels its attempts over UDP.
-    pub(crate) fn take_inflight(&mut self, id: QueryId, outbox: &mut Outbox) -> Option<InflightQuery> {
+    /// Removes a query from the in-flight table, and those of its attempts that are not to deliver a
+    /// response any more.
+    pub(crate) fn take_inflight(
+        &mut self,
+        now: Instant,
+        id: QueryId,
+        outbox: &mut Outbox,
+    ) -> Option<InflightQuery> {
         let inflight = self.inflight.remove(id, &mut self.timers)?;
-        self.upstreams.cancel_udp(&inflight.attempts, &mut self.timers, outbox);
+        let mut effects = Effects { now, timers: &mut self.timers, outbox };
+        self.upstreams.remove_ended(&inflight.attempts, &mut effects);
         Some(inflight)
     }
 
     /// Removes an attempt, also from its query.
-    pub(crate) fn take_attempt(&mut self, id: AttemptId) -> Option<Attempt> {
-        let attempt = self.upstreams.remove(id, &mut self.timers)?;
+    pub(crate) fn take_attempt(
+        &mut self,
+        now: Instant,
+        id: AttemptId,
+        outbox: &mut Outbox,
+    ) -> Option<Attempt> {
+        let mut effects = Effects { now, timers: &mut self.timers, outbox };
+        let attempt = self.upstreams.remove(id, &mut effects)?;
         self.inflight.remove_attempt(attempt.query_id, id);
         Some(attempt)
     }

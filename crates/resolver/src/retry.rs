@@ -1,5 +1,5 @@
-//! Attempts without a usable response: failures, timeouts, retransmissions, hedges, mismatches,
-//! retries over TCP or without EDNS, another `forward`.
+//! Attempts without a usable response: failures, timeouts, retransmissions, hedges, retries over
+//! TCP or without EDNS, another `forward`.
 
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -8,42 +8,32 @@ use wire::Response;
 use wire::header::Rcode;
 
 use crate::Resolver;
-use crate::action::{Action, AttemptFailure, AttemptId, Cause, Outbox};
+use crate::action::{AttemptFailure, Cause, Outbox};
 use crate::effects::Effects;
 use crate::inflight::completion::report_error;
 use crate::result::{ErrorResponse, QueryResult};
-use crate::timers::QueryId;
+use crate::timers::{AttemptId, QueryId};
 use crate::transport::Transport;
 use crate::upstream::attempt::{Attempt, AttemptSpec};
+use crate::upstream::connection::ConnectionUse;
+use crate::upstream::edns_fallback::is_edns_unsupported;
 use crate::upstream::fallback::FallbackResponse;
-use crate::upstream::mismatch::{MismatchAction, is_edns_unsupported};
+use crate::upstream::probe::ProbePermit;
 use crate::upstream::query::UpstreamQuery;
 
 impl Resolver {
-    /// An attempt failed: it is repeated, or the next candidate is tried, or the query ends.
-    pub(crate) fn retry(
+    /// An attempt failed: the next candidate is tried, or the query ends.
+    pub(crate) fn fail_attempt(
         &mut self,
         now: Instant,
-        id: AttemptId,
+        attempt: &Attempt,
         failure: AttemptFailure,
         outbox: &mut Outbox,
     ) {
-        let Some(mut attempt) = self.take_attempt(id) else { return };
-        if failure.nothing_received() {
-            attempt.pass_rto();
-        }
         let Some(upstream) = attempt.query.upstream(attempt.upstream) else { return };
-        let idle_connection_closed = failure == (AttemptFailure::Closed { reused: true });
-        if idle_connection_closed && !attempt.is_retry && !attempt.late {
-            if self.inflight.contains(attempt.query_id) {
-                upstream.counters.retried.add(1);
-            }
-            let spec = AttemptSpec { fresh: true, is_retry: true, ..AttemptSpec::repeat(&attempt) };
-            return self.send(now, spec, outbox);
-        }
         if !failure.is_local() && !attempt.late {
             upstream.counters.failures.add(1);
-            if attempt.mismatches == 0 {
+            if failure != AttemptFailure::Mismatched {
                 self.check_health(now, &attempt.query, attempt.upstream, outbox);
             }
         }
@@ -53,6 +43,13 @@ impl Resolver {
         let query_id = attempt.query_id;
         let Some(inflight) = self.inflight.get_mut(query_id) else { return };
         inflight.record_failure(now, failure, attempt.transport, upstream.addr);
+        let is_lost = matches!(failure, AttemptFailure::Closed | AttemptFailure::Mismatched);
+        let had_its_own = attempt.usage == ConnectionUse::Dedicated && is_lost;
+        if !attempt.late && (had_its_own || inflight.has_retried_alone) {
+            inflight.failed_upstreams.push(attempt.upstream);
+            self.abandon_siblings(now, attempt, outbox);
+        }
+        let Some(inflight) = self.inflight.get(query_id) else { return };
         match inflight.peek() {
             _ if attempt.late => self.end_if_exhausted(now, query_id, outbox),
             Some(candidate) if candidate.is_repeated() => {
@@ -82,20 +79,19 @@ impl Resolver {
         self.send_next(now, id, outbox);
     }
 
-    /// The next event of an attempt: the end of its late window or mismatch grace period, its
-    /// timeout, or a hedge.
+    /// The next event of an attempt: the end of its late window, its timeout, or a hedge.
     pub(crate) fn on_attempt_timer(&mut self, now: Instant, id: AttemptId, outbox: &mut Outbox) {
         let Some(attempt) = self.upstreams.attempt(id) else { return };
         if attempt.late {
-            self.take_attempt(id);
-            return outbox.actions.push(Action::CancelAttempt(id));
-        }
-        if attempt.mismatch_deadline.is_some_and(|deadline| deadline <= now) {
-            return self.give_up_mismatched(now, id, outbox);
+            self.take_attempt(now, id, outbox);
+            return;
         }
         if now >= attempt.until && attempt.is_probe() {
-            outbox.actions.push(Action::CancelAttempt(id));
-            return self.retry(now, id, AttemptFailure::TimedOut, outbox);
+            if let Some(mut attempt) = self.take_attempt(now, id, outbox) {
+                attempt.pass_rto();
+                self.fail_attempt(now, &attempt, AttemptFailure::TimedOut, outbox);
+            }
+            return;
         }
         if now >= attempt.until {
             return self.time_out(now, id, outbox);
@@ -139,41 +135,29 @@ impl Resolver {
             return;
         }
         inflight.selection.take(candidate);
-        let fresh = !is_retransmission || candidate.is_repeated();
+        let usage = if inflight.has_lost_connection {
+            ConnectionUse::Dedicated
+        } else if is_retransmission && !candidate.is_repeated() {
+            ConnectionUse::Shared
+        } else {
+            ConnectionUse::Fresh
+        };
         let spec = AttemptSpec::new(query_id, &inflight.query, inflight.transport, candidate);
-        self.send(now, AttemptSpec { fresh, is_hedge: true, ..spec }, outbox);
+        self.send(now, AttemptSpec { usage, is_hedge: true, ..spec }, outbox);
     }
 
-    /// A message does not match its attempt. Over UDP it may be spoofed, so the matching response
-    /// is still awaited (RFC 5452 section 9.1), but not for long: TCP cannot be spoofed. A stream
-    /// that delivers one is out of step and takes no further queries.
+    /// A message has the ID of an attempt and another question. Over UDP it may be spoofed, so the
+    /// matching response is still awaited (RFC 5452 section 9.1), but not for long: TCP cannot be
+    /// spoofed. A stream that delivers one is out of step and takes no further queries.
     pub(crate) fn mismatch(&mut self, now: Instant, id: AttemptId, packet: &[u8], outbox: &mut Outbox) {
         let Some(attempt) = self.upstreams.attempt(id) else { return };
-        if attempt.edns && is_edns_unsupported(packet, attempt.id) {
-            attempt.record_response();
-            return self.retry_without_edns(now, id, outbox);
-        }
+        let is_edns_unsupported = attempt.edns && is_edns_unsupported(packet);
         let mut effects = Effects { now, timers: &mut self.timers, outbox };
-        if self.upstreams.record_mismatch(id, &mut effects) == Some(MismatchAction::GiveUp) {
-            self.give_up_mismatched(now, id, outbox);
+        if !is_edns_unsupported {
+            return self.upstreams.mismatched(id, &mut effects);
         }
-    }
-
-    /// Gives up awaiting the matching response. Over UDP the query continues over TCP, and so do
-    /// its further attempts; over TCP the attempt has failed.
-    fn give_up_mismatched(&mut self, now: Instant, id: AttemptId, outbox: &mut Outbox) {
-        let Some(attempt) = self.upstreams.attempt(id) else { return };
-        if let Some(upstream) = attempt.query.upstream(attempt.upstream) {
-            upstream.counters.mismatched_attempts.add(1);
-        }
-        if attempt.transport == Transport::Tcp {
-            outbox.actions.push(Action::CancelAttempt(id));
-            return self.retry(now, id, AttemptFailure::Closed { reused: false }, outbox);
-        }
-        if let Some(inflight) = self.inflight.get_mut(attempt.query_id) {
-            inflight.transport = Transport::Tcp;
-        }
-        self.retry_over_tcp(now, id, outbox);
+        self.upstreams.responded(id, &mut effects);
+        self.retry_without_edns(now, id, outbox);
     }
 
     /// A response over UDP is truncated: the whole one is awaited over TCP, for the timeout of an
@@ -191,8 +175,7 @@ impl Resolver {
         if attempt.is_probe() || !self.inflight.contains(query_id) {
             return self.retry_over_tcp(now, id, outbox);
         }
-        let Some(attempt) = self.take_attempt(id) else { return };
-        outbox.actions.push(Action::CancelAttempt(id));
+        let Some(attempt) = self.take_attempt(now, id, outbox) else { return };
         let Some(inflight) = self.inflight.get_mut(query_id) else { return };
         let before = inflight.fallback_response.as_ref().filter(|fallback| fallback.is_truncated());
         if before.is_some_and(|fallback| fallback.attempt.upstream == attempt.upstream) {
@@ -207,26 +190,41 @@ impl Resolver {
         self.send(now, spec, outbox);
     }
 
-    /// Repeats an attempt over TCP and cancels the one over UDP.
+    /// Repeats an attempt over TCP whose response over UDP was truncated.
     pub(crate) fn retry_over_tcp(&mut self, now: Instant, id: AttemptId, outbox: &mut Outbox) {
-        let Some(attempt) = self.take_attempt(id) else { return };
-        outbox.actions.push(Action::CancelAttempt(id));
-        let spec = AttemptSpec { transport: Transport::Tcp, ..AttemptSpec::repeat(&attempt) };
-        self.send(now, spec, outbox);
+        let Some(attempt) = self.take_attempt(now, id, outbox) else { return };
+        self.send(now, AttemptSpec { transport: Transport::Tcp, ..AttemptSpec::repeat(&attempt) }, outbox);
     }
 
     /// Repeats an attempt without OPT at an upstream without EDNS (RFC 6891 section 6.2.2). This is
     /// not remembered: CoreDNS and resolvers support EDNS, and a forged FORMERR would otherwise
     /// take DO from all later queries.
     pub(crate) fn retry_without_edns(&mut self, now: Instant, id: AttemptId, outbox: &mut Outbox) {
-        let Some(attempt) = self.take_attempt(id) else { return };
-        if attempt.outlives_response() {
-            outbox.actions.push(Action::CancelAttempt(id));
-        }
+        let Some(attempt) = self.take_attempt(now, id, outbox) else { return };
         if let Some(upstream) = attempt.query.upstream(attempt.upstream) {
             upstream.counters.edns_fallbacks.add(1);
         }
         self.send(now, AttemptSpec { edns: false, ..AttemptSpec::repeat(&attempt) }, outbox);
+    }
+
+    /// Sends copies of a query to the silent upstreams of its forward that no other query probes.
+    /// No client waits for their responses, but the first response completes the query.
+    pub(crate) fn probe(&mut self, now: Instant, id: QueryId, outbox: &mut Outbox) {
+        let Some(inflight) = self.inflight.get_mut(id) else { return };
+        let query = Rc::clone(&inflight.query);
+        let Some(forward) = query.forward() else { return };
+        for candidate in inflight.selection.silent(forward) {
+            let Some(upstream) = query.upstream(candidate.upstream) else { continue };
+            let Some(permit) = ProbePermit::acquire(upstream) else { continue };
+            let mut spec = AttemptSpec::new(id, &query, inflight.transport, candidate);
+            (spec.usage, spec.has_client) = (ConnectionUse::Fresh, false);
+            spec.probe = Some(Rc::new(permit));
+            let mut effects = Effects { now, timers: &mut self.timers, outbox };
+            if let Some(attempt) = self.upstreams.send(spec, inflight.deadline, &mut effects) {
+                inflight.attempts.push(attempt);
+                upstream.counters.probes.add(1);
+            }
+        }
     }
 
     /// True when another upstream may still respond. Irrelevant when the query has ended.
@@ -266,16 +264,16 @@ impl Resolver {
         let deadline = inflight.deadline;
         let attempts = inflight.switch_forward(Rc::clone(&query), to, selection);
         self.inflight.reschedule(id, deadline, &mut self.timers);
+        let mut effects = Effects { now, timers: &mut self.timers, outbox };
         for attempt in attempts {
-            self.upstreams.remove(attempt, &mut self.timers);
-            outbox.actions.push(Action::CancelAttempt(attempt));
+            self.upstreams.remove(attempt, &mut effects);
         }
         self.send_next(now, id, outbox);
     }
 
     /// Ends a query because `max_concurrent` of its next `forward` is reached.
     fn reject_forward(&mut self, now: Instant, id: QueryId, limit: u32, outbox: &mut Outbox) {
-        let Some(inflight) = self.take_inflight(id, outbox) else { return };
+        let Some(inflight) = self.take_inflight(now, id, outbox) else { return };
         let UpstreamQuery { route, qtype, name, .. } = &*inflight.query;
         route.block.counters.max_concurrent_rejects.add(1);
         report_error(route, Rcode::REFUSED, (*qtype, name), Cause::TooManyConcurrent(limit), outbox);

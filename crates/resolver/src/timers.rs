@@ -3,7 +3,12 @@
 use std::collections::BTreeSet;
 use std::time::Instant;
 
-use crate::action::AttemptId;
+use crate::action::UpstreamConnectionId;
+use crate::policy::UpstreamId;
+
+/// An attempt: one query sent to one upstream. Never reused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct AttemptId(pub(crate) u64);
 
 /// Number of an in-flight query; never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -12,7 +17,7 @@ pub(crate) struct QueryId(pub(crate) u64);
 /// What a timer is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Timer {
-    /// Next event of an attempt: hedge, end of a mismatch grace period, timeout.
+    /// Next event of an attempt: hedge, timeout, end of the wait for a late response.
     Attempt(AttemptId),
     /// End of a query's retry pause, or its deadline.
     Query(QueryId),
@@ -21,6 +26,10 @@ pub(crate) enum Timer {
     ClientResponse(QueryId),
     /// Timeout of a health check, or the pause before the next.
     HealthCheck(AttemptId),
+    /// Next event of a connection: dial timeout, end of a mismatch grace period, idle timeout.
+    Connection(UpstreamConnectionId),
+    /// End of the pause after a failed dial.
+    Dial(UpstreamId),
 }
 
 /// Pending timers.

@@ -102,11 +102,11 @@ impl Worker {
 
     fn fill_records(&mut self, now: Instant, query: &[u8], records: u16) {
         self.resolver.on_query(now, client(None), query, &mut self.outbox);
-        let [Action::SendQuery(SendQuery { attempt, message, .. })] = self.outbox.actions[..] else {
+        let [.., Action::SendQuery(SendQuery { connection, message })] = self.outbox.actions[..] else {
             panic!("one upstream query: {:?}", self.outbox.actions)
         };
         let response = response(self.outbox.octets(message), records);
-        self.resolver.on_response(now, attempt, &response, &mut self.outbox);
+        self.resolver.on_response(now, connection, &response, &mut self.outbox);
         self.outbox.clear();
     }
 

@@ -32,6 +32,7 @@ scenarios! {
     answers_are_cached_per_server_block
     answers_with_expired_signatures_are_not_cached
     any_is_not_synthesized_from_the_cache
+    any_number_of_mismatches_on_a_stream_is_awaited
     any_octet_in_a_name_is_forwarded
     any_qtype_is_forwarded
     attempt_is_retried_once
@@ -39,6 +40,7 @@ scenarios! {
     block_without_forward_is_refused
     bufsize_above_1232_raises_the_udp_limit
     bufsize_below_1232_lowers_the_udp_limit
+    burst_is_spread_over_connections
     cached_failure_is_answered_until_it_expires
     cached_failure_leaves_stale_denials
     cached_failure_ttl_doubles_with_each_failure
@@ -59,12 +61,16 @@ scenarios! {
     coalesces_equal_queries
     coalesces_regardless_of_case
     conflicting_cnames_are_not_cached
+    connection_lifetime_doubles
+    connection_outrun_by_a_hedge_is_retired
+    connections_are_used_for_about_a_minute
     cookies_of_invalid_lengths_are_ignored
     dangling_cname_is_not_cached
     deadline_ends_pending_attempts
     denial_ttl_0_is_not_cached_with_minimum_0
     denial_ttl_is_capped
     denial_ttl_is_the_soa_ttl
+    dial_that_fails_is_no_lost_connection
     disable_denial_caches_no_failure
     disable_denial_in_a_zone
     disable_success_everywhere
@@ -74,8 +80,10 @@ scenarios! {
     empty_refresh_keeps_the_live_answer
     error_in_response_to_a_probe_is_not_used
     error_responses_are_not_an_outage
+    expire_closes_idle_connections
     expired_failures_are_not_served_stale
     extended_rcodes_become_servfail
+    failed_dials_are_followed_by_a_pause
     failed_prefetch_is_not_repeated_on_every_hit
     failed_queries_leave_max_concurrent
     failed_refresh_keeps_the_stale_answer
@@ -98,6 +106,9 @@ scenarios! {
     formerr_without_edns_fallback_is_relayed
     forward_is_selected_by_zone
     four_mismatches_close_the_udp_port
+    half_closed_connection_loses_no_query
+    hanging_dial_is_ended_after_five_seconds
+    hanging_dial_is_left_for_one_that_responds
     header_only_formerr_is_retried_without_opt
     health_check_ends_silence
     health_check_is_retried_on_a_fresh_connection
@@ -110,7 +121,9 @@ scenarios! {
     hedges_pass_over_silent_upstreams
     hits_age
     hits_echo_the_query_name
+    icmp_error_fails_the_queries_of_its_socket
     icmp_unreachable_ends_one_attempt
+    idle_connections_are_closed
     inflight_queries_are_limited
     keepalive_is_sent_on_tcp
     keepalive_with_a_value_gets_formerr
@@ -126,21 +139,30 @@ scenarios! {
     late_next_responses_are_not_cached
     late_response_ends_silence
     local_failures_are_not_an_outage
+    late_udp_response_after_servfail_is_discarded
+    late_udp_response_is_no_mismatch
     local_failures_are_not_cached
     local_failures_are_not_counted_against_the_upstream
     local_failures_start_no_health_check
     localhost_is_forwarded
     longest_zone_match_wins
+    lost_connection_leaves_the_query_to_its_hedge
+    lost_connection_of_one_upstream_spares_the_others
+    lost_connection_retries_each_query_alone
     lost_datagram_is_hedged
+    lost_dedicated_connection_fails_one_query
+    lost_hedge_leaves_the_query_to_its_connection
     lost_response_starts_one_health_check
     malformed_names_get_formerr
     malformed_queries_get_formerr
     matching_response_follows_on_a_quarantined_stream
+    max_age_limits_the_use_of_a_connection
     max_concurrent_counts_the_current_forward
     max_concurrent_is_not_an_outage
     max_concurrent_refuses
     max_connect_attempts_counts_all_upstreams
     max_fails_0_disables_health_checks
+    max_idle_conns_limits_idle_connections
     maximum_ttl_above_the_default_is_used
     mismatch_does_not_answer_a_health_check
     mismatch_on_a_stream_quarantines_it
@@ -148,6 +170,7 @@ scenarios! {
     mismatch_starts_no_health_check
     mismatch_wait_ends_with_the_attempt
     mismatched_datagrams_are_ignored
+    mismatched_socket_still_delivers
     mismatches_only_end_within_two_seconds
     misplaced_opt_is_removed
     name_excepted_from_forward_fails
@@ -188,6 +211,14 @@ scenarios! {
     probe_is_not_an_attempt
     probe_outlives_its_query
     probe_response_is_used
+    quarantined_stream_still_delivers
+    queries_on_a_quarantined_stream_are_retried_alone
+    queries_over_udp_share_sockets
+    query_costs_two_dials
+    query_moved_from_a_suspect_connection_is_retried
+    queue_serves_retries_hedges_and_clients_first
+    queued_queries_fail_with_the_last_dial
+    queued_query_past_its_deadline_is_not_dialled
     ra_is_always_set
     rcode_is_relayed_without_failover
     records_in_a_query_are_ignored
@@ -202,7 +233,7 @@ scenarios! {
     refused_tcp_retry_queries_the_next_upstream
     refusing_upstream_is_dialled_twice
     refusing_upstream_is_retried_once
-    resetting_upstream_gets_one_retry_and_one_attempt
+    resetting_upstream_gets_one_retry
     responses_and_short_packets_are_dropped
     retransmission_goes_to_the_next_upstream
     retransmission_timeout_follows_the_round_trip
@@ -220,6 +251,7 @@ scenarios! {
     silent_upstream_is_last_under_round_robin
     silent_upstream_is_queried_last
     silent_upstreams_without_another_are_queried_in_order
+    slow_connection_gets_no_further_query
     slow_name_is_not_retransmitted
     slow_names_are_not_an_outage
     slow_upstream_is_hedged
@@ -229,6 +261,8 @@ scenarios! {
     stale_on_outage_may_be_off
     stale_refresh_is_coalesced
     stale_ttl_as_configured
+    suspect_connection_is_kept_while_none_responds
+    suspect_connection_is_left_for_one_that_responds
     tcp_responses_are_not_truncated
     three_upstreams_are_queried_twice_each
     tkey_and_tsig_queries_get_notimp
@@ -249,13 +283,15 @@ scenarios! {
     two_attempts_per_upstream
     udp_limit_with_opt_is_1232_octets
     udp_limit_without_opt_is_512_octets
-    udp_ports_close_on_servfail
     udp_sizes_below_512_count_as_512
+    udp_sockets_are_replaced_after_ten_seconds
     unknown_edns_flags_are_not_echoed
     unknown_edns_version_gets_badvers
     unknown_opcodes_get_notimp
     unlimited_attempts_back_off
+    unmatched_messages_quarantine_their_stream
     unrelated_records_are_scrubbed
+    unserved_connections_are_short_lived
     upstream_is_down_after_more_than_max_fails
     upstream_servfail_is_cached
     upstream_transport_follows_the_client

@@ -7,8 +7,8 @@ use resolver::ResolverConfig;
 use resolver::action::WorkerId;
 use resolver::cache::Cache;
 use resolver::policy::{
-    Block, BlockId, CacheOptions, Forward, ForwardOptions, Listener, Policy, ResolverLimits, Route, RouteId,
-    SelectionPolicy, TransportPreference, Upstream, UpstreamId,
+    Block, BlockId, CacheOptions, Forward, ForwardOptions, Listener, Policy, PoolOptions, ResolverLimits,
+    Route, RouteId, SelectionPolicy, TransportPreference, Upstream, UpstreamId,
 };
 use wire::name::Name;
 
@@ -33,7 +33,14 @@ pub fn forward(upstream: Upstream) -> Forward {
 /// An upstream address that is never dialled.
 pub fn upstream() -> Upstream {
     let (id, addr) = (UpstreamId(0), ([10, 233, 0, 3], 53).into());
-    Upstream { id, addr, encrypted: false, counters: Arc::default(), state: Arc::default() }
+    Upstream {
+        id,
+        addr,
+        encrypted: false,
+        pool: PoolOptions::default(),
+        counters: Arc::default(),
+        state: Arc::default(),
+    }
 }
 
 /// A server block with [`cache`] and one [`forward`].

@@ -59,7 +59,6 @@ fn upstream_queries_are_compared_completely() {
     let cases = [
         ("CHECK_OUT_QUERY upstream www.example.test AAAA", "expected to upstream over tcp"),
         ("CHECK_OUT_QUERY upstream udp www.example.test A", "expected to upstream over udp"),
-        ("CHECK_OUT_QUERY upstream fresh www.example.test A", "expected to upstream over tcp, fresh"),
         ("CHECK_OUT_QUERY upstream www.example.test A do", "edns=1232,do"),
         ("CHECK_OUT_QUERY upstream www.example.test A rd=0", "received to upstream"),
         ("CHECK_OUT_QUERY other www.example.test A", "expected to other"),
@@ -69,6 +68,43 @@ fn upstream_queries_are_compared_completely() {
     }
     let check = "CHECK_OUT_QUERY upstream www.example.test A";
     fails(&with(&format!("{check}\n{check}")), 4, "output: nothing");
+}
+
+#[test]
+fn connections_of_queries_are_compared() {
+    let first = "QUERY a one.test A\nCHECK_OUT_QUERY upstream on=first one.test A\nQUERY a two.test A";
+    assert_eq!(result(&format!("{first}\nCHECK_OUT_QUERY upstream on=first two.test A\nEND")), "passed");
+    let cases = [
+        ("CHECK_OUT_QUERY upstream on=second two.test A", "expected connection `second`\nreceived `first`"),
+        ("CHECK_OUT_QUERY upstream fresh two.test A", "expected to upstream over tcp, fresh"),
+        ("CLOSED second", "no connection is named `second`"),
+    ];
+    for (check, reason) in cases {
+        fails(&format!("{first}\n{check}\nEND"), 5, reason);
+    }
+    let closed = format!("{first}\nCHECK_OUT_QUERY upstream two.test A\nRESET first");
+    let retried = "CHECK_OUT_QUERY upstream as one on=second one.test A";
+    let missing = format!("{closed}\n{retried}\nCHECK_OUT_QUERY upstream on=third two.test A\nEND");
+    fails(&missing, 8, "received to upstream over tcp, fresh");
+    let known = format!("{closed}\n{retried}\nCHECK_OUT_QUERY upstream fresh on=first two.test A\nEND");
+    fails(&known, 8, "expected connection `first`\nreceived a new one");
+}
+
+#[test]
+fn dials_and_closes_are_checked_on_request() {
+    let strict = "CONFIG connections\nQUERY a one.test A";
+    let dialled = format!("{strict}\nCHECK_DIAL upstream as first\nCHECK_OUT_QUERY upstream one.test A");
+    assert_eq!(result(&format!("{dialled}\nEND")), "passed");
+    fails(&format!("{strict}\nCHECK_OUT_QUERY upstream one.test A\nEND"), 5, "the dial of upstream over tcp");
+    fails(
+        &format!("{strict}\nCHECK_DIAL upstream as first udp\nEND"),
+        4,
+        "expected a dial of upstream over udp",
+    );
+    fails(&format!("{dialled}\nCHECK_CLOSE first\nEND"), 6, "expected close of first, connection 1");
+    fails(&format!("{dialled}\nTIME_PASSES 8s\nEND"), 6, "before the end of this time: ");
+    let closed = format!("{dialled}\nESTABLISHED first\nREPLY upstream NXDOMAIN\nCHECK_ANSWER a NXDOMAIN");
+    fails(&format!("{closed}\nTIME_PASSES 1s\nEND"), 9, "close of connection 1 to upstream");
 }
 
 #[test]
@@ -83,7 +119,6 @@ fn unchecked_actions_fail_the_scenario() {
         "1s before the end of this time: query to upstream over tcp on a fresh connection",
     );
     let answered = after_reply("CHECK_ANSWER a www.example.test 30 A 192.0.2.7");
-    fails(&format!("{answered}\nCHECK_CANCEL upstream\nEND"), 6, "cancellation");
     fails(&format!("{answered}\nCHECK_COUNTER coalesced 1\nEND"), 6, "received coalesced 0");
 }
 

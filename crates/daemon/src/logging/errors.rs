@@ -189,7 +189,10 @@ impl fmt::Display for Message {
                         write!(f, "read {net} {to}: read: no route to host")
                     }
                     (AttemptFailure::Handshake, _) => write!(f, "dial {net} {to}: tls: handshake failure"),
-                    (AttemptFailure::Closed { .. }, _) => write!(f, "read {net} {to}: EOF"),
+                    (AttemptFailure::Closed, _) => write!(f, "read {net} {to}: EOF"),
+                    (AttemptFailure::Mismatched, _) => {
+                        write!(f, "read {net} {to}: only messages that do not match the query")
+                    }
                     (AttemptFailure::AllDown, _) => f.write_str("no healthy proxies"),
                     (AttemptFailure::Filtered, _) => {
                         write!(f, "write {net} {to}: a packet filter of this node rejected the query")

@@ -148,22 +148,46 @@ fn own_families(counters: &CounterRegistry) -> Vec<Family> {
 type Pick = fn(&UpstreamCounters) -> &Counter;
 
 /// Name, help and counter of each upstream.
-const OWN: [(&str, &str, Pick); 9] = [
+const OWN: [(&str, &str, Pick); 14] = [
     ("nodelocaldns_upstream_failures_total", "Upstream attempts that failed.", |t| &t.failures),
     (
         "nodelocaldns_upstream_retries_total",
-        "Upstream attempts retried on a fresh connection because a reused one was closed.",
+        "Upstream attempts repeated because their connection was lost or had delivered a mismatched \
+         message.",
         |t| &t.retried,
+    ),
+    ("nodelocaldns_upstream_queued_total", "Upstream attempts that had to wait for a connection.", |t| {
+        &t.queued
+    }),
+    (
+        "nodelocaldns_upstream_queue_full_total",
+        "Upstream attempts that failed because the queue for a connection was full.",
+        |t| &t.queue_full,
+    ),
+    (
+        "nodelocaldns_upstream_dedicated_connections_total",
+        "Connections opened for a single query that had lost its connection.",
+        |t| &t.dedicated_connections,
+    ),
+    (
+        "nodelocaldns_upstream_dedicated_connections_full_total",
+        "Upstream attempts that had to wait because the limit of dedicated connections was reached.",
+        |t| &t.dedicated_connections_full,
+    ),
+    (
+        "nodelocaldns_upstream_suspect_connections_total",
+        "New connections without a response whose queries were repeated on another one.",
+        |t| &t.suspect_connections,
     ),
     (
         "nodelocaldns_upstream_mismatches_total",
-        "Messages of an upstream that matched no outstanding query.",
+        "Messages of an upstream that matched no outstanding query; their connection gets no more.",
         |t| &t.mismatched_responses,
     ),
     (
-        "nodelocaldns_upstream_mismatch_aborts_total",
-        "Upstream attempts aborted because of mismatched messages: a UDP query is repeated over \
-         TCP, a TCP connection is closed.",
+        "nodelocaldns_upstream_mismatch_retries_total",
+        "Upstream attempts without a matching response after a mismatched message: repeated over \
+         UDP on a fresh socket and then over TCP, over TCP on a connection of their own.",
         |t| &t.mismatched_attempts,
     ),
     (

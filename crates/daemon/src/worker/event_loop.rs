@@ -8,11 +8,12 @@ use std::time::{Duration, Instant};
 
 use resolver::Resolver;
 use resolver::action::{
-    Action, AttemptFailure, AttemptId, Client, ClientResponse, Outbox, QueryError, ShareResult,
+    Action, AttemptFailure, Client, ClientResponse, Outbox, QueryError, ShareResult, UpstreamConnectionId,
 };
 use resolver::counters::WorkerCounters;
 use tokio::sync::mpsc;
 use tokio::time;
+use wire::frame::FrameDecoder;
 
 use super::context::{WorkerConfig, WorkerContext, WorkerEvent};
 use super::handler::{QueryHandler, ResponseHandler};
@@ -20,7 +21,7 @@ use super::peer_inbox;
 use super::tcp_server::TcpServer;
 use super::timer::Timer;
 use super::udp_server::UdpServer;
-use super::upstream::Upstreams;
+use super::upstream::UpstreamConnections;
 use crate::clock;
 use crate::logging::Logger;
 use crate::logging::query_log::SentResponse;
@@ -34,7 +35,7 @@ const HOUSEKEEPING_INTERVAL: Duration = Duration::from_secs(5);
 pub(super) struct EventLoop {
     pub(super) udp_server: UdpServer,
     pub(super) tcp_server: Rc<TcpServer>,
-    upstreams: Rc<Upstreams>,
+    upstreams: Rc<UpstreamConnections>,
     resolver: RefCell<Resolver>,
     outbox: RefCell<Outbox>,
     config: RefCell<WorkerConfig>,
@@ -52,7 +53,7 @@ impl EventLoop {
     pub(super) fn start(context: WorkerContext, config: WorkerConfig) -> Rc<Self> {
         let WorkerContext { resolver, logger, process, connection_limiter, events, peers, inbox } = context;
         let counters = Arc::clone(&resolver.counters);
-        let upstreams = Rc::new(Upstreams::new(config.upstreams.clone(), logger.clone()));
+        let upstreams = Rc::new(UpstreamConnections::new(config.upstreams.clone(), logger.clone()));
         let tcp_server = TcpServer::new(
             connection_limiter,
             config.timeouts.clone(),
@@ -82,7 +83,8 @@ impl EventLoop {
     /// Applies a new configuration, effective from the next packet on.
     pub(super) fn reconfigure(self: &Rc<Self>, config: WorkerConfig) {
         self.upstreams.reconfigure(config.upstreams.clone());
-        self.dispatch(|resolver, _, outbox| resolver.set_policy(Arc::clone(&config.policy), outbox));
+        let policy = Arc::clone(&config.policy);
+        self.dispatch(|resolver, now, outbox| resolver.set_policy(now, policy, outbox));
         self.tcp_server.reconfigure(config.timeouts.clone());
         self.config.replace(config);
     }
@@ -113,12 +115,24 @@ impl EventLoop {
         }
     }
 
-    /// Passes one event to the resolver and executes the resulting actions.
+    /// Passes one event to the resolver and executes the resulting actions. What fails in doing so is
+    /// the next event.
     fn dispatch(self: &Rc<Self>, event: impl FnOnce(&mut Resolver, Instant, &mut Outbox)) {
         let mut outbox = self.outbox.take();
         event(&mut self.resolver.borrow_mut(), clock::now(), &mut outbox);
-        self.execute(&outbox);
-        outbox.clear();
+        loop {
+            self.execute(&outbox);
+            outbox.clear();
+            let failed = self.upstreams.take_failed();
+            if failed.is_empty() {
+                break;
+            }
+            let (now, mut resolver) = (clock::now(), self.resolver.borrow_mut());
+            for (id, failure) in failed {
+                self.count_filtered(failure);
+                self.catch_panic(&mut outbox, |outbox| resolver.on_disconnected(now, id, failure, outbox));
+            }
+        }
         self.outbox.replace(outbox);
         self.timer.set(self.resolver.borrow().next_timer());
     }
@@ -154,9 +168,11 @@ impl EventLoop {
         for action in &outbox.actions {
             match action {
                 Action::Respond(response) => self.respond(response, outbox.octets(response.message)),
-                Action::SendQuery(query) => self.upstreams.send(self, query, outbox.octets(query.message)),
-                Action::CancelAttempt(attempt) => self.upstreams.cancel(*attempt),
-                Action::QuarantineConnection(attempt) => self.upstreams.quarantine(*attempt),
+                Action::Dial(dial) => self.upstreams.dial(self, *dial),
+                Action::SendQuery(query) => {
+                    self.upstreams.send(query.connection, outbox.octets(query.message));
+                }
+                Action::Disconnect(connection) => self.upstreams.disconnect(*connection),
                 Action::ShareResult(result) => peer_inbox::share(&self.peers, result),
                 Action::ReportError(error) => self.log_error(error, outbox.octets(error.name)),
                 Action::LoopDetected(client, route) => {
@@ -192,6 +208,12 @@ impl EventLoop {
         }
     }
 
+    fn count_filtered(&self, failure: AttemptFailure) {
+        if failure == AttemptFailure::Filtered {
+            self.process.packet_filter_rejects.upstreams.inc();
+        }
+    }
+
     fn report(&self, event: WorkerEvent) {
         if self.events.try_send(event).is_err() {
             let text = "the queue of the control thread is full: a forwarding loop is not reported";
@@ -217,18 +239,30 @@ impl QueryHandler for EventLoop {
 }
 
 impl ResponseHandler for EventLoop {
-    fn on_response(self: &Rc<Self>, attempt: AttemptId, message: &[u8]) {
+    fn on_connected(self: &Rc<Self>, id: UpstreamConnectionId) {
         self.dispatch(|resolver, now, outbox| {
-            self.catch_panic(outbox, |outbox| resolver.on_response(now, attempt, message, outbox));
+            self.catch_panic(outbox, |outbox| resolver.on_connected(now, id, outbox));
         });
     }
 
-    fn on_failure(self: &Rc<Self>, attempt: AttemptId, failure: AttemptFailure) {
-        if failure == AttemptFailure::Filtered {
-            self.process.packet_filter_rejects.upstreams.inc();
-        }
+    fn on_response(self: &Rc<Self>, id: UpstreamConnectionId, message: &[u8]) {
         self.dispatch(|resolver, now, outbox| {
-            self.catch_panic(outbox, |outbox| resolver.on_failure(now, attempt, failure, outbox));
+            self.catch_panic(outbox, |outbox| resolver.on_response(now, id, message, outbox));
+        });
+    }
+
+    fn on_responses(self: &Rc<Self>, id: UpstreamConnectionId, frames: &mut FrameDecoder) {
+        self.dispatch(|resolver, now, outbox| {
+            while let Some(message) = frames.next_frame() {
+                self.catch_panic(outbox, |outbox| resolver.on_response(now, id, message, outbox));
+            }
+        });
+    }
+
+    fn on_disconnected(self: &Rc<Self>, id: UpstreamConnectionId, failure: AttemptFailure) {
+        self.count_filtered(failure);
+        self.dispatch(|resolver, now, outbox| {
+            self.catch_panic(outbox, |outbox| resolver.on_disconnected(now, id, failure, outbox));
         });
     }
 }

@@ -5,7 +5,8 @@
 
 use std::rc::Rc;
 
-use resolver::action::{AttemptFailure, AttemptId, Client};
+use resolver::action::{AttemptFailure, Client, UpstreamConnectionId};
+use wire::frame::FrameDecoder;
 
 /// Receives what clients send.
 pub(super) trait QueryHandler: 'static {
@@ -16,11 +17,17 @@ pub(super) trait QueryHandler: 'static {
     fn has_inflight(&self) -> bool;
 }
 
-/// Receives what upstreams send, and failures to reach them.
+/// Receives what upstreams send, and the state of connections to them.
 pub(super) trait ResponseHandler: 'static {
-    /// A message that arrived for an attempt. It may not be the response: the resolver matches.
-    fn on_response(self: &Rc<Self>, attempt: AttemptId, message: &[u8]);
+    /// A TCP or TLS connection is established.
+    fn on_connected(self: &Rc<Self>, id: UpstreamConnectionId);
 
-    /// An upstream attempt failed without a response.
-    fn on_failure(self: &Rc<Self>, attempt: AttemptId, failure: AttemptFailure);
+    /// A message that arrived on a connection.
+    fn on_response(self: &Rc<Self>, id: UpstreamConnectionId, message: &[u8]);
+
+    /// The complete messages that have arrived on a stream, which are taken from `frames`.
+    fn on_responses(self: &Rc<Self>, id: UpstreamConnectionId, frames: &mut FrameDecoder);
+
+    /// A connection could not be established, or has ended.
+    fn on_disconnected(self: &Rc<Self>, id: UpstreamConnectionId, failure: AttemptFailure);
 }

@@ -70,7 +70,7 @@ fn entries_hits_and_misses_are_counted() {
     let mut outbox = Outbox::default();
 
     resolver.on_query(now, client, &message(Flags::RD, 0), &mut outbox);
-    let [Action::SendQuery(query)] = *outbox.actions else { unreachable!("{:?}", outbox.actions) };
+    let [.., Action::SendQuery(query)] = *outbox.actions else { unreachable!("{:?}", outbox.actions) };
     assert_eq!(page.series("coredns_cache_entries"), [""; 0]);
     assert_eq!(
         page.series("coredns_cache_misses_total"),
@@ -79,7 +79,7 @@ fn entries_hits_and_misses_are_counted() {
 
     let response = response(outbox.octets(query.message));
     outbox.clear();
-    resolver.on_response(now, query.attempt, &response, &mut outbox);
+    resolver.on_response(now, query.connection, &response, &mut outbox);
     let entries = ["denial} 0", "success} 1"].map(|row| {
         let (kind, count) = row.split_once("} ").unwrap();
         format!("coredns_cache_entries{{{}}} {count}", typed(kind))

@@ -17,7 +17,7 @@ use daemon::counters::{ActiveBlock, CounterRegistry, DROPPED, EnabledPlugin};
 use daemon::metrics::{BuildInfo, Exposition, ProcessCounters, SetupError};
 use resolver::cache::Usage;
 use resolver::counters::{Plugin, rcode_index, type_index};
-use resolver::policy::{Block, BlockId, Forward, ForwardOptions, Upstream, UpstreamId};
+use resolver::policy::{Block, BlockId, Forward, ForwardOptions, PoolOptions, Upstream, UpstreamId};
 use wire::header::{Rcode, RecordType};
 use wire::name::Name;
 
@@ -108,6 +108,11 @@ fn count_events(counters: &mut CounterRegistry) {
     upstream.connection_misses[1].add(1);
     upstream.connection_hits[1].add(7);
     upstream.retried.add(1);
+    upstream.queued.add(9);
+    upstream.queue_full.add(10);
+    upstream.dedicated_connections.add(11);
+    upstream.dedicated_connections_full.add(12);
+    upstream.suspect_connections.add(13);
     upstream.mismatched_attempts.add(2);
     upstream.retransmissions.add(7);
     upstream.probes.add(8);
@@ -132,6 +137,7 @@ fn active_block(counters: &mut CounterRegistry, zones: &str) -> ActiveBlock {
         addr,
         encrypted: false,
         counters: counters.upstream(addr, 0),
+        pool: PoolOptions::default(),
         state: Arc::default(),
     };
     let usage = Arc::default();

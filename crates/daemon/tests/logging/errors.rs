@@ -44,7 +44,7 @@ fn line(level: Level, text: &str) -> LogLine {
 
 #[test]
 fn causes_have_the_wording_of_coredns() {
-    let reused = AttemptFailure::Closed { reused: true };
+    let reused = AttemptFailure::Closed;
     let all = consolidator(Vec::new());
     for (cause, message) in [
         (TIMED_OUT, "read udp 10.0.0.1:53: i/o timeout"),

@@ -70,18 +70,6 @@ fn an_idle_connection_is_closed_when_it_expires() {
 }
 
 #[test]
-fn max_idle_conns_limits_idle_connections() {
-    let upstream = upstream();
-    let daemon = DaemonProcess::forwarding_to(&upstream, "force_tcp\n max_idle_conns 2");
-    query_all(&daemon, &names("slow100", 16), 16);
-    assert!(upstream.connections().max_open > 2);
-    assert!(upstream.wait_for_connections(WAIT_LIMIT, |now| now.open <= 2), "{:?}", upstream.connections());
-    let opened = upstream.connections().accepted;
-    assert_eq!(data(&daemon.query("ok-1.example.")), ["192.0.2.1"]);
-    assert_eq!(upstream.connections().accepted, opened, "an idle connection is reused");
-}
-
-#[test]
 fn source_address_is_used_for_upstream_queries() {
     let upstream = upstream();
     let source = unique_address();

@@ -10,13 +10,15 @@ use testkit::{RecordType, ResponseCode};
 use crate::fixture::{DaemonProcess, upstream};
 use crate::responses::{code, data};
 
-/// Queries whose ports and IDs are examined.
+/// Queries whose IDs and ports are examined.
 const SAMPLE: usize = 200;
-/// Values of the sample that may repeat by chance: there are 28,232 ports and 65,536 IDs.
+/// Source ports of two workers, with those of hedges on a busy machine.
+const MAX_PORTS: usize = 16;
+/// Values of the sample that may repeat by chance: there are 65,536 IDs.
 const BY_CHANCE: usize = 8;
 
 #[test]
-fn every_query_has_a_new_port_and_a_new_id() {
+fn queries_have_random_ids_and_share_a_few_ports() {
     let upstream = upstream();
     let daemon = DaemonProcess::forwarding_to(&upstream, "prefer_udp");
     for number in 0..SAMPLE {
@@ -26,16 +28,16 @@ fn every_query_has_a_new_port_and_a_new_id() {
     assert_eq!(queries.len(), SAMPLE);
     assert!(queries.iter().all(|query| query.transport == Transport::Udp));
     let ids: Vec<u16> = queries.iter().map(|query| query.message.metadata.id).collect();
-    let ports: Vec<u16> = queries.iter().map(|query| query.peer.port()).collect();
-    for values in [ids, ports] {
-        let distinct: HashSet<u16> = values.iter().copied().collect();
-        assert!(distinct.len() >= SAMPLE - BY_CHANCE, "{} distinct", distinct.len());
-        let steps: Vec<u16> = values.windows(2).map(|pair| pair[1].wrapping_sub(pair[0])).collect();
-        let near = steps.iter().filter(|step| **step < 256 || **step > u16::MAX - 256).count();
-        assert!(near < 2 * BY_CHANCE, "{near} of {} steps are small", steps.len());
-        let distinct: HashSet<u16> = steps.iter().copied().collect();
-        assert!(distinct.len() >= steps.len() - 2 * BY_CHANCE, "steps repeat: {}", distinct.len());
-    }
+    let distinct: HashSet<u16> = ids.iter().copied().collect();
+    assert!(distinct.len() >= SAMPLE - BY_CHANCE, "{} distinct", distinct.len());
+    let steps: Vec<u16> = ids.windows(2).map(|pair| pair[1].wrapping_sub(pair[0])).collect();
+    let near = steps.iter().filter(|step| **step < 256 || **step > u16::MAX - 256).count();
+    assert!(near < 2 * BY_CHANCE, "{near} of {} steps are small", steps.len());
+    let distinct: HashSet<u16> = steps.iter().copied().collect();
+    assert!(distinct.len() >= steps.len() - 2 * BY_CHANCE, "steps repeat: {}", distinct.len());
+    // Two for each worker at a time.
+    let ports: HashSet<u16> = queries.iter().map(|query| query.peer.port()).collect();
+    assert!(ports.len() <= MAX_PORTS, "{} ports", ports.len());
 }
 
 #[test]

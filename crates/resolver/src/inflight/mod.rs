@@ -16,9 +16,9 @@ use std::time::Instant;
 use self::query::{InflightQuery, Role};
 use self::shared::SharedInflight;
 use self::waiters::Waiter;
-use crate::action::{AttemptId, WorkerId};
+use crate::action::WorkerId;
 use crate::cache::stale::StaleAnswer;
-use crate::timers::{QueryId, Timer, Timers};
+use crate::timers::{AttemptId, QueryId, Timer, Timers};
 use crate::upstream::query::UpstreamQuery;
 
 /// Table of in-flight queries, with the coalescing index by cache key.

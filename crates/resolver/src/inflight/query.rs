@@ -8,9 +8,10 @@ use std::time::Instant;
 use wire::header::Rcode;
 
 use super::waiters::Waiter;
-use crate::action::{AttemptFailure, AttemptId, WorkerId};
+use crate::action::{AttemptFailure, WorkerId};
 use crate::cache::stale::StaleAnswer;
 use crate::policy::Forward;
+use crate::timers::AttemptId;
 use crate::transport::Transport;
 use crate::upstream::fallback::FallbackResponse;
 use crate::upstream::query::UpstreamQuery;
@@ -48,6 +49,14 @@ pub(crate) struct InflightQuery {
     pub(crate) nothing_received: bool,
     /// An attempt timed out.
     pub(crate) has_timed_out: bool,
+    /// A connection that it shared with other queries was lost: further ones are its own.
+    pub(crate) has_lost_connection: bool,
+    /// It was retried on a connection of its own for that reason.
+    pub(crate) has_retried_alone: bool,
+    /// Upstreams (indices) on which it has lost a connection of its own: not tried again.
+    pub(crate) failed_upstreams: Vec<usize>,
+    /// A socket delivered a mismatch, and no matching response in time.
+    pub(crate) has_mismatched: bool,
     /// Started by a prefetch or a stale answer, without a waiter.
     pub(crate) is_refresh: bool,
     pub(crate) role: Role,
@@ -81,6 +90,10 @@ impl InflightQuery {
             first_failure: None,
             nothing_received: true,
             has_timed_out: false,
+            has_lost_connection: false,
+            has_retried_alone: false,
+            failed_upstreams: Vec::new(),
+            has_mismatched: false,
             is_refresh: false,
             role: Role::Owner,
             subscribers: Vec::new(),
@@ -98,7 +111,9 @@ impl InflightQuery {
     /// The next candidate. With a fallback response in hand, only upstreams not tried yet.
     pub(crate) fn peek(&self) -> Option<Candidate> {
         let candidate = self.selection.peek(self.query.forward()?)?;
-        (self.fallback_response.is_none() || !candidate.is_repeated()).then_some(candidate)
+        let is_excluded = self.failed_upstreams.contains(&candidate.upstream)
+            || self.fallback_response.is_some() && candidate.is_repeated();
+        (!is_excluded).then_some(candidate)
     }
 
     /// True when a truncated response in hand is preferred to a response with this code.

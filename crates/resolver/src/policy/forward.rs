@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering:
 use super::forward_options::ForwardOptions;
 use super::id::UpstreamId;
 use super::outage::OutageState;
+use super::pool_options::PoolOptions;
 use crate::counters::UpstreamCounters;
 
 /// Attempts in a row without a response in time after which an upstream is silent.
@@ -94,6 +95,8 @@ pub struct Upstream {
     pub addr: SocketAddr,
     /// DNS over TLS, whatever the transport preference says.
     pub encrypted: bool,
+    /// Options of its connections.
+    pub pool: PoolOptions,
     /// Its counters.
     pub counters: Arc<UpstreamCounters>,
     /// State shared by all workers.

@@ -7,7 +7,7 @@ use wire::header::RecordType;
 use wire::name::Name;
 
 use super::block::Block;
-use super::id::{ListenerId, RouteId};
+use super::id::{ListenerId, RouteId, UpstreamId};
 use super::loop_detector::LoopDetector;
 use crate::counters::RouteCounters;
 
@@ -30,6 +30,13 @@ impl Policy {
     pub(crate) fn serves(&self, route: &Arc<Route>) -> bool {
         let mut routes = self.listeners.iter().flatten().flat_map(|listener| &listener.routes);
         routes.any(|one| Arc::ptr_eq(one, route))
+    }
+
+    /// True when a `forward` of this configuration has the upstream.
+    pub(crate) fn has_upstream(&self, id: UpstreamId) -> bool {
+        let routes = self.listeners.iter().flatten().flat_map(|listener| &listener.routes);
+        let mut forwards = routes.flat_map(|route| &route.block.forwards);
+        forwards.any(|forward| forward.upstreams.iter().any(|upstream| upstream.id == id))
     }
 
     /// Expires cached failures that last until an upstream of this configuration responds: it is

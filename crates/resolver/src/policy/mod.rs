@@ -15,6 +15,7 @@ mod limits;
 mod listener;
 mod loop_detector;
 mod outage;
+mod pool_options;
 
 pub use block::Block;
 pub use cache_options::{CacheOptions, Prefetch, ServeStale, ServeStaleMode, StoreOptions};
@@ -27,3 +28,4 @@ pub use id::{BlockId, ListenerId, RouteId, UpstreamId};
 pub use limits::ResolverLimits;
 pub use listener::{DEFAULT_IDLE_TIMEOUT, Listener, Policy, Route};
 pub use loop_detector::LoopDetector;
+pub use pool_options::PoolOptions;

@@ -4,6 +4,7 @@ use std::rc::Rc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
+use super::connection::ConnectionUse;
 use super::probe::ProbePermit;
 use super::query::UpstreamQuery;
 use super::selection::Candidate;
@@ -22,16 +23,15 @@ pub(crate) struct AttemptSpec {
     pub(crate) upstream: usize,
     pub(crate) transport: Transport,
     pub(crate) edns: bool,
-    /// Requires a connection that has carried no query yet.
-    pub(crate) fresh: bool,
-    /// Repeats an attempt whose idle connection closed.
-    pub(crate) is_retry: bool,
+    pub(crate) usage: ConnectionUse,
     /// A hedge or a retransmission of another attempt.
     pub(crate) is_hedge: bool,
     /// Another upstream can be tried at its RTO.
     pub(crate) has_alternative: bool,
     /// A copy of another attempt, sent to a silent upstream.
     pub(crate) probe: Option<Rc<ProbePermit>>,
+    /// False for a refresh.
+    pub(crate) has_client: bool,
 }
 
 impl AttemptSpec {
@@ -48,11 +48,11 @@ impl AttemptSpec {
             upstream: candidate.upstream,
             transport,
             edns: true,
-            fresh: false,
-            is_retry: false,
+            usage: if candidate.is_repeated() { ConnectionUse::Dedicated } else { ConnectionUse::Shared },
             is_hedge: false,
             has_alternative: false,
             probe: None,
+            has_client: true,
         }
     }
 
@@ -64,11 +64,11 @@ impl AttemptSpec {
             upstream: attempt.upstream,
             transport: attempt.transport,
             edns: attempt.edns,
-            fresh: false,
-            is_retry: false,
+            usage: attempt.usage,
             is_hedge: attempt.is_hedge,
             has_alternative: false,
             probe: attempt.probe.clone(),
+            has_client: true,
         }
     }
 
@@ -86,8 +86,6 @@ pub(crate) struct Attempt {
     /// Index among the upstreams of the forward.
     pub(crate) upstream: usize,
     pub(crate) transport: Transport,
-    /// Message ID.
-    pub(crate) id: u16,
     /// Sent with OPT.
     pub(crate) edns: bool,
     pub(crate) sent: Instant,
@@ -99,24 +97,20 @@ pub(crate) struct Attempt {
     pub(crate) rto_at: Option<Instant>,
     /// Responses received from its upstream before it was sent.
     pub(crate) responses_before: u64,
-    /// Messages received for it that did not match.
-    pub(crate) mismatches: u8,
-    /// End of the grace period after the first mismatch.
-    pub(crate) mismatch_deadline: Option<Instant>,
     /// Timed out, kept for a late response.
     pub(crate) late: bool,
-    /// Repeats an attempt whose idle connection closed.
-    pub(crate) is_retry: bool,
+    /// Repeated on another connection, after a mismatch or because its own is suspect.
+    pub(crate) is_repeated: bool,
+    pub(crate) usage: ConnectionUse,
     /// A hedge or a retransmission of another attempt.
     pub(crate) is_hedge: bool,
     pub(crate) probe: Option<Rc<ProbePermit>>,
 }
 
 impl Attempt {
-    /// True when a response does not end its socket or stream: a UDP socket stays open, and so does
-    /// a stream in quarantine.
-    pub(crate) fn outlives_response(&self) -> bool {
-        self.transport == Transport::Udp || self.mismatches > 0
+    /// True while its response is expected.
+    pub(super) fn is_promising(&self) -> bool {
+        !self.late && !self.is_repeated
     }
 
     /// True for a copy of another attempt, sent to a silent upstream: no client waits for it.
@@ -145,7 +139,6 @@ impl Attempt {
 
     /// Time of its next event, unless it is late.
     pub(super) fn next_event(&self) -> Instant {
-        let events = [self.rto_at, self.mismatch_deadline];
-        events.into_iter().flatten().fold(self.until, Instant::min)
+        self.rto_at.map_or(self.until, |at| at.min(self.until))
     }
 }

@@ -12,12 +12,13 @@ use wire::edns::DEFAULT_UDP_SIZE;
 use wire::header::{Class, RecordType};
 use wire::query::OutgoingQuery;
 
+use super::connection::ConnectionUse;
+use super::pools::{Destination, Pools};
 use super::query::UpstreamQuery;
-use super::sender::{Destination, QuerySender};
-use crate::action::{Action, AttemptFailure, AttemptId, Outbox};
+use crate::action::AttemptFailure;
 use crate::effects::Effects;
 use crate::policy::{Forward, Route, TransportPreference, Upstream};
-use crate::timers::{Timer, Timers};
+use crate::timers::{AttemptId, Timer};
 use crate::transport::Transport;
 
 /// Timeout over UDP.
@@ -41,10 +42,9 @@ struct RunningHealthCheck {
     /// Index among its upstreams.
     upstream: usize,
     transport: Transport,
-    /// Requires a connection that has carried no query yet: all queries but the first.
-    fresh: bool,
-    /// Message ID of the waiting query; none between two queries.
-    id: Option<u16>,
+    usage: ConnectionUse,
+    /// False between two queries.
+    is_waiting: bool,
     timer: Instant,
 }
 
@@ -83,7 +83,7 @@ impl HealthChecks {
         &mut self,
         query: &UpstreamQuery,
         upstream: usize,
-        sender: &mut QuerySender,
+        pools: &mut Pools,
         effects: &mut Effects<'_>,
     ) {
         let Some((forward, checked)) = query.forward().zip(query.upstream(upstream)) else { return };
@@ -97,19 +97,19 @@ impl HealthChecks {
             forward: query.forward,
             upstream,
             transport: if over_tcp { Transport::Tcp } else { Transport::Udp },
-            fresh: false,
-            id: None,
+            usage: ConnectionUse::Shared,
+            is_waiting: false,
             timer: effects.now,
         };
-        self.send(check, sender, effects);
+        self.send(check, pools, effects);
     }
 
-    fn send(&mut self, mut check: RunningHealthCheck, sender: &mut QuerySender, effects: &mut Effects<'_>) {
+    fn send(&mut self, mut check: RunningHealthCheck, pools: &mut Pools, effects: &mut Effects<'_>) {
         let Some((forward, upstream)) = check.forward().zip(check.upstream()) else { return };
         let timeout = if check.transport == Transport::Tcp { TCP_TIMEOUT } else { UDP_TIMEOUT };
-        let until = effects.now + timeout;
-        let destination =
-            Destination { upstream: upstream.id, transport: check.transport, fresh: check.fresh, until };
+        let deadline = effects.now + timeout;
+        let (transport, usage) = (check.transport, check.usage);
+        let destination = Destination { upstream, transport, usage, has_client: false, deadline };
         // Without OPT and DO, so that no server rejects it for EDNS.
         let query = OutgoingQuery {
             id: 0,
@@ -120,12 +120,12 @@ impl HealthChecks {
             dnssec_ok: false,
             udp_size: DEFAULT_UDP_SIZE,
         };
-        let Some((attempt, id)) = sender.send(query, &destination, effects.outbox) else {
+        let Some(attempt) = pools.send(&query, &destination, effects) else {
             return upstream.state.health_check_running.store(false, Relaxed);
         };
-        check.id = Some(id);
-        check.timer = until;
-        effects.timers.schedule(until, Timer::HealthCheck(attempt));
+        check.is_waiting = true;
+        check.timer = deadline;
+        effects.timers.schedule(deadline, Timer::HealthCheck(attempt));
         self.running.insert(attempt, check);
     }
 
@@ -135,50 +135,69 @@ impl HealthChecks {
         &mut self,
         attempt: AttemptId,
         packet: &[u8],
-        sender: &mut QuerySender,
+        pools: &mut Pools,
         effects: &mut Effects<'_>,
     ) {
         let Some(check) = self.running.get(&attempt) else { return };
+        let Some(upstream) = check.upstream().map(|upstream| upstream.id) else { return };
         let without_opt = Response::without_misplaced_opt(packet);
-        let response = Response::parse(without_opt.as_deref().unwrap_or(packet)).ok();
-        let matches = response.is_some_and(|response| {
-            Some(response.header.id) == check.id && response.matches_question(&check.question())
-        });
-        match (matches, check.transport) {
-            (true, transport) => {
-                if transport == Transport::Udp {
-                    effects.outbox.actions.push(Action::CancelAttempt(attempt));
-                }
-                let Some(check) = self.remove(attempt, sender, effects.timers) else { return };
-                if let Some((forward, upstream)) = check.forward().zip(check.upstream()) {
-                    forward.state.outage.record_response(effects.now);
-                    upstream.state.record_response();
-                }
-                check.finish();
+        let response = Response::parse(without_opt.as_deref().unwrap_or(packet));
+        let matches = response.is_ok_and(|response| response.matches_question(&check.question()));
+        if !matches {
+            return pools.mismatched(upstream, attempt, effects);
+        }
+        pools.responded(upstream, attempt, effects);
+        let Some(check) = self.remove(attempt, pools, effects) else { return };
+        if let Some((forward, upstream)) = check.forward().zip(check.upstream()) {
+            forward.state.outage.record_response(effects.now);
+            upstream.state.record_response();
+        }
+        check.finish();
+    }
+
+    /// A health check's query lost its connection, which may be another query's fault: it is
+    /// repeated on a connection of its own.
+    pub(super) fn on_connection_lost(
+        &mut self,
+        attempt: AttemptId,
+        pools: &mut Pools,
+        effects: &mut Effects<'_>,
+    ) {
+        let Some(mut check) = self.remove(attempt, pools, effects) else { return };
+        check.usage = ConnectionUse::Dedicated;
+        self.send(check, pools, effects);
+    }
+
+    /// A mismatch arrived, and no matching response in time. Over UDP it may be spoofed, and the
+    /// response is still awaited; over TCP another query may be the reason unless the connection
+    /// was its own.
+    pub(super) fn on_mismatch(
+        &mut self,
+        attempt: AttemptId,
+        is_dedicated: bool,
+        pools: &mut Pools,
+        effects: &mut Effects<'_>,
+    ) {
+        let transport = self.running.get(&attempt).map(|check| check.transport);
+        match transport {
+            Some(Transport::Tcp) if is_dedicated => {
+                self.on_failure(attempt, AttemptFailure::Mismatched, pools, effects);
             }
-            (false, Transport::Udp) => {}
-            (false, Transport::Tcp) => {
-                effects.outbox.actions.push(Action::QuarantineConnection(attempt));
-                effects.outbox.actions.push(Action::CancelAttempt(attempt));
-                self.on_failure(attempt, AttemptFailure::Closed { reused: false }, sender, effects);
-            }
+            Some(Transport::Tcp) => self.on_connection_lost(attempt, pools, effects),
+            Some(Transport::Udp) | None => {}
         }
     }
 
-    /// A health check's query failed. The next follows after the interval, or at once when an idle
-    /// connection had closed.
+    /// A health check's query failed. The next follows after the interval.
     pub(super) fn on_failure(
         &mut self,
         attempt: AttemptId,
         failure: AttemptFailure,
-        sender: &mut QuerySender,
+        pools: &mut Pools,
         effects: &mut Effects<'_>,
     ) {
-        let Some(mut check) = self.remove(attempt, sender, effects.timers) else { return };
-        let was_fresh = std::mem::replace(&mut check.fresh, true);
-        if failure == (AttemptFailure::Closed { reused: true }) && !was_fresh {
-            return self.send(check, sender, effects);
-        }
+        let Some(mut check) = self.remove(attempt, pools, effects) else { return };
+        check.usage = ConnectionUse::Dedicated;
         let Some((forward, upstream)) = check.forward().zip(check.upstream()) else { return };
         if !failure.is_local() {
             upstream.state.failed_health_checks.fetch_add(1, Relaxed);
@@ -190,36 +209,27 @@ impl HealthChecks {
     }
 
     /// The timeout of a health check's query, or the end of the interval between two.
-    pub(super) fn on_timer(
-        &mut self,
-        attempt: AttemptId,
-        sender: &mut QuerySender,
-        effects: &mut Effects<'_>,
-    ) {
+    pub(super) fn on_timer(&mut self, attempt: AttemptId, pools: &mut Pools, effects: &mut Effects<'_>) {
         let Some(check) = self.running.get(&attempt) else { return };
-        if check.id.is_some() {
-            effects.outbox.actions.push(Action::CancelAttempt(attempt));
-            return self.on_failure(attempt, AttemptFailure::TimedOut, sender, effects);
+        if check.is_waiting {
+            return self.on_failure(attempt, AttemptFailure::TimedOut, pools, effects);
         }
-        let Some(check) = self.remove(attempt, sender, effects.timers) else { return };
+        let Some(check) = self.remove(attempt, pools, effects) else { return };
         let failed = check.upstream().map(|upstream| upstream.state.failed_health_checks.load(Relaxed));
         // A response to a client's query has reset the count.
         if failed.is_none_or(|failed| failed == 0) {
             check.finish();
         } else {
-            self.send(check, sender, effects);
+            self.send(check, pools, effects);
         }
     }
 
     /// Ends all health checks; their upstreams count as up.
-    pub(super) fn stop(&mut self, sender: &mut QuerySender, timers: &mut Timers, outbox: &mut Outbox) {
+    pub(super) fn stop(&mut self, pools: &mut Pools, effects: &mut Effects<'_>) {
         let mut attempts: Vec<AttemptId> = self.running.keys().copied().collect();
         attempts.sort_unstable();
         for attempt in attempts {
-            if self.running.get(&attempt).is_some_and(|check| check.id.is_some()) {
-                outbox.actions.push(Action::CancelAttempt(attempt));
-            }
-            if let Some(check) = self.remove(attempt, sender, timers) {
+            if let Some(check) = self.remove(attempt, pools, effects) {
                 check.finish();
             }
         }
@@ -228,13 +238,15 @@ impl HealthChecks {
     fn remove(
         &mut self,
         attempt: AttemptId,
-        sender: &mut QuerySender,
-        timers: &mut Timers,
+        pools: &mut Pools,
+        effects: &mut Effects<'_>,
     ) -> Option<RunningHealthCheck> {
         let mut check = self.running.remove(&attempt)?;
-        timers.cancel(check.timer, Timer::HealthCheck(attempt));
-        if let Some(id) = check.id.take() {
-            sender.release(id);
+        effects.timers.cancel(check.timer, Timer::HealthCheck(attempt));
+        if std::mem::take(&mut check.is_waiting)
+            && let Some(upstream) = check.upstream()
+        {
+            pools.abandon(upstream.id, attempt, effects);
         }
         Some(check)
     }

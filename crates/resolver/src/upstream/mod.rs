@@ -1,18 +1,30 @@
-//! Upstreams: selection, attempts, hedging, RTT estimates, health checks, mismatches and the
+//! Upstreams: selection, attempts, hedging, RTT estimates, health checks, connection pools and the
 //! disposition of responses. [`Upstreams`] turns decisions of the resolver into attempts and keeps
 //! their state.
+//!
+//! An attempt is sent through the [`pool`] of its upstream, which places it on a
+//! [`connection`](connections), and reports it as [lost](loss) if that connection ends.
 
 pub(crate) mod attempt;
+pub(crate) mod connection;
+mod connections;
 pub(crate) mod disposition;
+pub(crate) mod edns_fallback;
 pub(crate) mod fallback;
 mod health;
 mod hedge;
-pub(crate) mod mismatch;
+mod lifetime;
+pub(crate) mod loss;
+
+mod placement;
+mod pool;
+mod pools;
 pub(crate) mod probe;
 pub(crate) mod query;
+mod queue;
 mod rtt;
 pub(crate) mod selection;
-mod sender;
+mod sockets;
 
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -24,23 +36,24 @@ use wire::header::{Flags, Rcode};
 use wire::query::OutgoingQuery;
 
 use self::attempt::{Attempt, AttemptSpec, LATE_RESPONSE_WINDOW};
+use self::connection::{ConnectionUse, SUSPECT_AFTER};
 use self::health::HealthChecks;
 use self::hedge::HedgeBudgets;
-use self::mismatch::MismatchAction;
+use self::loss::{LostQuery, MatchedQuery};
+use self::pools::{Destination, Pools};
 use self::query::UpstreamQuery;
 use self::selection::Selection;
-use self::sender::{Destination, QuerySender};
-use crate::action::{Action, AttemptFailure, AttemptId, Outbox};
+use crate::action::{AttemptFailure, UpstreamConnectionId};
 use crate::counters::rcode_index;
 use crate::effects::Effects;
-use crate::policy::{Forward, Upstream};
-use crate::timers::{Timer, Timers};
+use crate::policy::{Forward, Policy, Upstream, UpstreamId};
+use crate::timers::{AttemptId, Timer, Timers};
 use crate::transport::Transport;
 
 /// Attempts, health checks and hedge budgets of one worker's upstreams.
 #[derive(Debug)]
 pub(crate) struct Upstreams {
-    sender: QuerySender,
+    pools: Pools,
     attempts: HashMap<AttemptId, Attempt>,
     health_checks: HealthChecks,
     hedges: HedgeBudgets,
@@ -51,7 +64,7 @@ impl Upstreams {
     /// [`crate::policy::ResolverLimits::initial_hedges`].
     pub(crate) fn new(seed: [u8; 32], initial_hedges: u32) -> Self {
         Self {
-            sender: QuerySender::new(seed),
+            pools: Pools::new(seed),
             attempts: HashMap::new(),
             health_checks: HealthChecks::default(),
             hedges: HedgeBudgets::new(initial_hedges),
@@ -60,14 +73,14 @@ impl Upstreams {
 
     /// Orders the upstreams of `forward` for a new query.
     pub(crate) fn select(&mut self, forward: &Forward) -> Selection {
-        Selection::new(forward, self.sender.random())
+        Selection::new(forward, self.pools.random())
     }
 
     pub(crate) fn attempt(&self, id: AttemptId) -> Option<&Attempt> {
         self.attempts.get(&id)
     }
 
-    /// Sends a query that must end by `deadline`; `None` when no message ID is free.
+    /// Sends a query that must end by `deadline`; `None` when it can neither be sent nor queued.
     pub(crate) fn send(
         &mut self,
         spec: AttemptSpec,
@@ -76,7 +89,7 @@ impl Upstreams {
     ) -> Option<AttemptId> {
         let now = effects.now;
         let transport = spec.transport_to(spec.query.upstream(spec.upstream)?);
-        let AttemptSpec { query_id, query, upstream: index, edns, is_retry, is_hedge, .. } = spec;
+        let AttemptSpec { query_id, query, upstream: index, edns, usage, is_hedge, has_client, .. } = spec;
         let (forward, upstream) = query.forward().zip(query.upstream(index))?;
         let outgoing = OutgoingQuery {
             id: 0,
@@ -87,10 +100,9 @@ impl Upstreams {
             dnssec_ok: query.dnssec_ok,
             udp_size: query.route.block.udp_size.min(DEFAULT_UDP_SIZE),
         };
-        let destination =
-            Destination { upstream: upstream.id, transport, fresh: spec.fresh, until: deadline };
-        let (attempt_id, id) = self.sender.send(outgoing, &destination, effects.outbox)?;
         let until = (now + forward.options.read_timeout).min(deadline);
+        let destination = Destination { upstream, transport, usage, has_client, deadline: until };
+        let attempt_id = self.pools.send(&outgoing, &destination, effects)?;
         let rto = rtt::rto(&upstream.state, spec.has_alternative);
         if !is_hedge && spec.probe.is_none() {
             self.hedges.refill(upstream.id);
@@ -100,17 +112,16 @@ impl Upstreams {
             query_id,
             upstream: index,
             transport,
-            id,
             edns,
             sent: now,
             timer: until,
             until,
-            rto_at: Some(now + rto),
+            // The attempt that it repeats has one.
+            rto_at: (usage != ConnectionUse::Proven).then(|| now + rto),
             responses_before: upstream.state.responses.load(Relaxed),
-            mismatches: 0,
-            mismatch_deadline: None,
             late: false,
-            is_retry,
+            is_repeated: false,
+            usage,
             is_hedge,
             probe: spec.probe,
         };
@@ -145,24 +156,118 @@ impl Upstreams {
         Some(attempt)
     }
 
-    /// Removes an attempt.
-    pub(crate) fn remove(&mut self, id: AttemptId, timers: &mut Timers) -> Option<Attempt> {
+    /// Removes an attempt. A response that still arrives for it is discarded.
+    pub(crate) fn remove(&mut self, id: AttemptId, effects: &mut Effects<'_>) -> Option<Attempt> {
         let attempt = self.attempts.remove(&id)?;
-        self.sender.release(attempt.id);
-        timers.cancel(attempt.timer, Timer::Attempt(id));
+        if let Some(upstream) = attempt.query.upstream(attempt.upstream) {
+            self.pools.abandon(upstream.id, id, effects);
+        }
+        effects.timers.cancel(attempt.timer, Timer::Attempt(id));
         Some(attempt)
     }
 
-    /// Cancels those of `attempts` that use UDP, so that no source port stays open for spoofed
-    /// responses. Those on streams may still deliver a response for the cache, and probes show
-    /// whether their upstream responds.
-    pub(crate) fn cancel_udp(&mut self, attempts: &[AttemptId], timers: &mut Timers, outbox: &mut Outbox) {
-        let ends = |attempt: &Attempt| attempt.transport == Transport::Udp && !attempt.is_probe();
+    /// Removes those of `attempts` that are not to deliver a response after their query has ended:
+    /// those that were not sent, and those over UDP, where it could be spoofed at leisure. Probes
+    /// show whether their upstream responds.
+    pub(crate) fn remove_ended(&mut self, attempts: &[AttemptId], effects: &mut Effects<'_>) {
         for &id in attempts {
-            if self.attempts.get(&id).is_some_and(ends) {
-                self.remove(id, timers);
-                outbox.actions.push(Action::CancelAttempt(id));
+            let Some(attempt) = self.attempts.get(&id) else { continue };
+            let Some(upstream) = attempt.query.upstream(attempt.upstream) else { continue };
+            let (is_udp, upstream) = (attempt.transport == Transport::Udp, upstream.id);
+            let is_sent = self.pools.with_pool(upstream, |pool| pool.is_sent(id)).unwrap_or(false);
+            if !is_sent || is_udp && !attempt.is_probe() {
+                self.remove(id, effects);
             }
+        }
+    }
+
+    /// Another attempt of the query at the same upstream that has neither timed out nor been
+    /// repeated.
+    pub(crate) fn sibling(
+        &self,
+        attempts: &[AttemptId],
+        id: AttemptId,
+        upstream: usize,
+    ) -> Option<AttemptId> {
+        let is_sibling = |other: &&AttemptId| {
+            let attempt = self.attempts.get(other);
+            **other != id
+                && attempt.is_some_and(|attempt| attempt.is_promising() && attempt.upstream == upstream)
+        };
+        attempts.iter().find(is_sibling).copied()
+    }
+
+    /// Marks an attempt as repeated on another connection; it goes on waiting.
+    pub(crate) fn mark_repeated(&mut self, id: AttemptId) {
+        if let Some(attempt) = self.attempts.get_mut(&id) {
+            attempt.is_repeated = true;
+        }
+    }
+
+    /// Makes the connection of an attempt its own if it carries nothing else.
+    pub(crate) fn dedicate(&mut self, id: AttemptId) {
+        let Some(attempt) = self.attempts.get_mut(&id) else { return };
+        attempt.usage = ConnectionUse::Dedicated;
+        if let Some(upstream) = attempt.query.upstream(attempt.upstream) {
+            self.pools.with_pool(upstream.id, |pool| pool.dedicate(id));
+        }
+    }
+
+    /// Takes the queries that have to continue elsewhere.
+    pub(crate) fn take_lost(&mut self) -> Vec<LostQuery> {
+        self.pools.take_lost()
+    }
+
+    /// The query that a message belongs to.
+    pub(crate) fn match_message(
+        &mut self,
+        id: UpstreamConnectionId,
+        message_id: Option<u16>,
+        effects: &mut Effects<'_>,
+    ) -> MatchedQuery {
+        self.pools.match_message(id, message_id, effects)
+    }
+
+    /// A connection is established.
+    pub(crate) fn on_connected(&mut self, id: UpstreamConnectionId, effects: &mut Effects<'_>) {
+        self.pools.on_connected(id, effects);
+    }
+
+    /// A connection could not be established, or was closed.
+    pub(crate) fn on_disconnected(
+        &mut self,
+        id: UpstreamConnectionId,
+        failure: AttemptFailure,
+        effects: &mut Effects<'_>,
+    ) {
+        self.pools.on_disconnected(id, failure, effects);
+    }
+
+    /// The timer of a connection fired.
+    pub(crate) fn on_connection_timer(&mut self, id: UpstreamConnectionId, effects: &mut Effects<'_>) {
+        self.pools.on_connection_timer(id, effects);
+    }
+
+    /// The end of the pause after a failed dial.
+    pub(crate) fn on_dial_timer(&mut self, upstream: UpstreamId, effects: &mut Effects<'_>) {
+        self.pools.on_dial_timer(upstream, effects);
+    }
+
+    /// Closes the connections of upstreams that `policy` does not have when they are done.
+    pub(crate) fn set_policy(&mut self, policy: &Policy, effects: &mut Effects<'_>) {
+        self.health_checks.stop(&mut self.pools, effects);
+        self.pools.retain(|upstream| policy.has_upstream(upstream), effects);
+    }
+
+    /// An attempt has a response: its connection is free for another query.
+    pub(crate) fn responded(&mut self, id: AttemptId, effects: &mut Effects<'_>) {
+        let Some(attempt) = self.attempts.get_mut(&id) else { return };
+        let Some(upstream) = attempt.query.upstream(attempt.upstream) else { return };
+        let Some(rtt) = self.pools.responded(upstream.id, id, effects) else { return };
+        attempt.sent = effects.now.checked_sub(rtt).unwrap_or(attempt.sent);
+        attempt.record_response();
+        if attempt.usage == ConnectionUse::Proven && rtt <= SUSPECT_AFTER {
+            self.pools.with_pool(upstream.id, |pool| pool.not_served());
         }
     }
 
@@ -186,28 +291,13 @@ impl Upstreams {
         }
     }
 
-    /// Counts a message that does not match its attempt. A stream that delivered one is
-    /// quarantined.
-    pub(crate) fn record_mismatch(
-        &mut self,
-        id: AttemptId,
-        effects: &mut Effects<'_>,
-    ) -> Option<MismatchAction> {
-        let attempt = self.attempts.get_mut(&id)?;
+    /// A message with the ID of an attempt has another question: the connection is quarantined.
+    pub(crate) fn mismatched(&mut self, id: AttemptId, effects: &mut Effects<'_>) {
+        let Some(attempt) = self.attempts.get(&id) else { return };
         attempt.query.route.block.counters.cache_drops.add(1);
         if let Some(upstream) = attempt.query.upstream(attempt.upstream) {
-            upstream.counters.mismatched_responses.add(1);
+            self.pools.mismatched(upstream.id, id, effects);
         }
-        let action = attempt.record_mismatch(effects.now);
-        if attempt.transport == Transport::Tcp && attempt.mismatches == 1 {
-            effects.outbox.actions.push(Action::QuarantineConnection(id));
-        }
-        if action == MismatchAction::Await && !attempt.late {
-            effects.timers.cancel(attempt.timer, Timer::Attempt(id));
-            attempt.timer = attempt.next_event();
-            effects.timers.schedule(attempt.timer, Timer::Attempt(id));
-        }
-        Some(action)
     }
 
     /// True when an attempt other than `attempt` waits for a response of another upstream.
@@ -235,7 +325,7 @@ impl Upstreams {
         upstream: usize,
         effects: &mut Effects<'_>,
     ) {
-        self.health_checks.start(query, upstream, &mut self.sender, effects);
+        self.health_checks.start(query, upstream, &mut self.pools, effects);
     }
 
     pub(crate) fn is_health_check(&self, attempt: AttemptId) -> bool {
@@ -249,7 +339,7 @@ impl Upstreams {
         packet: &[u8],
         effects: &mut Effects<'_>,
     ) {
-        self.health_checks.on_response(attempt, packet, &mut self.sender, effects);
+        self.health_checks.on_response(attempt, packet, &mut self.pools, effects);
     }
 
     /// A health check's query failed.
@@ -259,16 +349,26 @@ impl Upstreams {
         failure: AttemptFailure,
         effects: &mut Effects<'_>,
     ) {
-        self.health_checks.on_failure(attempt, failure, &mut self.sender, effects);
+        self.health_checks.on_failure(attempt, failure, &mut self.pools, effects);
+    }
+
+    /// A mismatch arrived for a health check.
+    pub(crate) fn on_health_check_mismatch(
+        &mut self,
+        attempt: AttemptId,
+        is_dedicated: bool,
+        effects: &mut Effects<'_>,
+    ) {
+        self.health_checks.on_mismatch(attempt, is_dedicated, &mut self.pools, effects);
+    }
+
+    /// A health check's query lost its connection.
+    pub(crate) fn on_health_check_connection_lost(&mut self, attempt: AttemptId, effects: &mut Effects<'_>) {
+        self.health_checks.on_connection_lost(attempt, &mut self.pools, effects);
     }
 
     /// A health check's timer fired.
     pub(crate) fn on_health_check_timer(&mut self, attempt: AttemptId, effects: &mut Effects<'_>) {
-        self.health_checks.on_timer(attempt, &mut self.sender, effects);
-    }
-
-    /// Ends all health checks.
-    pub(crate) fn stop_health_checks(&mut self, timers: &mut Timers, outbox: &mut Outbox) {
-        self.health_checks.stop(&mut self.sender, timers, outbox);
+        self.health_checks.on_timer(attempt, &mut self.pools, effects);
     }
 }

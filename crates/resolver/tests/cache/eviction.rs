@@ -45,11 +45,11 @@ impl Worker {
         self.resolver.on_query(self.now, client(), &Query::plain(name).packet(), &mut self.outbox);
         match self.outbox.actions[..] {
             [Action::Respond(_)] => true,
-            [Action::SendQuery(SendQuery { attempt, message, .. })] => {
+            [.., Action::SendQuery(SendQuery { connection, message })] => {
                 let response = UpstreamResponse::Addresses(self.records, self.ttl);
                 let response = response.packet(self.outbox.octets(message));
                 self.outbox.clear();
-                self.resolver.on_response(self.now, attempt, &response, &mut self.outbox);
+                self.resolver.on_response(self.now, connection, &response, &mut self.outbox);
                 false
             }
             _ => panic!("one response or one upstream query: {:?}", self.outbox.actions),
@@ -58,7 +58,7 @@ impl Worker {
 
     /// The names that are in the shared cache, the L1 cache of this worker aside.
     fn cached<'n>(&mut self, policy: &Arc<Policy>, names: &[&'n str]) -> Vec<&'n str> {
-        self.resolver.set_policy(Arc::clone(policy), &mut Outbox::default());
+        self.resolver.set_policy(self.now, Arc::clone(policy), &mut Outbox::default());
         names.iter().copied().filter(|name| self.is_hit(name)).collect()
     }
 
@@ -271,7 +271,7 @@ fn a_lowered_capacity_is_reached_by_the_next_insertions() {
         worker.query(&format!("n{number}.example"));
     }
     assert_eq!(usage.success(), 4096);
-    worker.resolver.set_policy(policy(1024, &usage), &mut Outbox::default());
+    worker.resolver.set_policy(worker.now, policy(1024, &usage), &mut Outbox::default());
     for number in 0..100 {
         worker.query(&format!("n{number}.other.example"));
     }

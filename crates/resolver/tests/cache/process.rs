@@ -58,12 +58,12 @@ impl Process {
     /// Queries, and lets the upstream respond on a miss; true for a hit.
     pub(crate) fn resolve(&mut self, query: Query<'_>, response: UpstreamResponse) -> bool {
         self.query(query);
-        let [.., Action::SendQuery(SendQuery { attempt, message, .. })] = self.outbox.actions[..] else {
+        let [.., Action::SendQuery(SendQuery { connection, message })] = self.outbox.actions[..] else {
             return true;
         };
         let response = response.packet(self.outbox.octets(message));
         self.outbox.clear();
-        self.resolver.on_response(self.now, attempt, &response, &mut self.outbox);
+        self.resolver.on_response(self.now, connection, &response, &mut self.outbox);
         false
     }
 
@@ -78,14 +78,15 @@ impl Process {
     pub(crate) fn fail(&mut self, query: Query<'_>) {
         self.query(query);
         while self.resolver.has_inflight() {
-            let attempt = self.outbox.actions.iter().find_map(|action| match action {
-                Action::SendQuery(sent) => Some(sent.attempt),
+            let connection = self.outbox.actions.iter().find_map(|action| match action {
+                Action::SendQuery(sent) => Some(sent.connection),
                 _ => None,
             });
             self.outbox.clear();
-            match attempt {
-                Some(attempt) => {
-                    self.resolver.on_failure(self.now, attempt, AttemptFailure::Refused, &mut self.outbox);
+            match connection {
+                Some(connection) => {
+                    let refused = AttemptFailure::Refused;
+                    self.resolver.on_disconnected(self.now, connection, refused, &mut self.outbox);
                 }
                 None => {
                     self.now = self.resolver.next_timer().unwrap();
@@ -111,7 +112,7 @@ impl Process {
     /// True when a hit triggers a prefetch.
     pub(crate) fn triggers_prefetch(&mut self, name: &str) -> bool {
         self.query(Query::plain(name));
-        matches!(self.outbox.actions[..], [Action::Respond(_), Action::SendQuery(_)])
+        matches!(self.outbox.actions[..], [Action::Respond(_), .., Action::SendQuery(_)])
     }
 
     pub(crate) fn advance(&mut self, seconds: u64) {

@@ -49,7 +49,9 @@ impl Workers {
     fn respond(&mut self, worker: usize, sent: &Actions, words: &[&str]) -> Actions {
         let (query, message) = sent.queries.first().expect("an upstream query");
         let response = response(message, words);
-        self.call(worker, |resolver, now, outbox| resolver.on_response(now, query.attempt, &response, outbox))
+        self.call(worker, |resolver, now, outbox| {
+            resolver.on_response(now, query.connection, &response, outbox)
+        })
     }
 
     /// Delivers a shared result to its worker.
@@ -244,10 +246,12 @@ fn a_reload_ends_failures_of_the_old_upstreams() {
     workers.now += Duration::from_millis(4500);
     workers.call(0, |resolver, now, outbox| resolver.on_timer(now, outbox));
     assert_eq!(workers.query(0).queries.len(), 0, "answered from the cached failure");
-    workers.call(0, |resolver, _, outbox| resolver.set_policy(fixture::policy(fixture::block()), outbox));
+    workers
+        .call(0, |resolver, now, outbox| resolver.set_policy(now, fixture::policy(fixture::block()), outbox));
     assert_eq!(workers.query(0).queries.len(), 1, "other upstreams may answer");
 
-    workers.call(0, |resolver, _, outbox| resolver.set_policy(fixture::policy(fixture::block()), outbox));
+    workers
+        .call(0, |resolver, now, outbox| resolver.set_policy(now, fixture::policy(fixture::block()), outbox));
     workers.now += Duration::from_millis(4500);
     let failed = workers.call(0, |resolver, now, outbox| resolver.on_timer(now, outbox));
     assert_eq!(failed.responses.len(), 1);

@@ -2,7 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
-use resolver::action::{Action, AttemptId, Client, Outbox, SendQuery, ShareResult};
+use resolver::action::{Action, Client, Dial, Outbox, SendQuery, ShareResult, UpstreamConnectionId};
 use resolver::policy::ListenerId;
 use testkit::client::QueryOptions;
 use testkit::{MessageType, RecordType, text};
@@ -16,7 +16,8 @@ pub(crate) struct Actions {
     pub(crate) responses: Vec<String>,
     pub(crate) queries: Vec<SentQuery>,
     pub(crate) shared: Vec<ShareResult>,
-    pub(crate) cancelled: Vec<AttemptId>,
+    pub(crate) dials: Vec<Dial>,
+    pub(crate) closed: Vec<UpstreamConnectionId>,
 }
 
 impl From<&Outbox> for Actions {
@@ -32,7 +33,8 @@ impl From<&Outbox> for Actions {
                     actions.queries.push((*query, outbox.octets(query.message).to_vec()));
                 }
                 Action::ShareResult(shared) => actions.shared.push(shared.clone()),
-                Action::CancelAttempt(attempt) => actions.cancelled.push(*attempt),
+                Action::Dial(dial) => actions.dials.push(*dial),
+                Action::Disconnect(connection) => actions.closed.push(*connection),
                 _ => {}
             }
         }

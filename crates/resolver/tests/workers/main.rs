@@ -7,5 +7,9 @@
 )]
 
 mod coalescing;
+mod connections;
 mod exchange;
+mod invariants;
+mod sockets;
 mod upstreams;
+mod worker;

@@ -2,78 +2,13 @@
 //! hedge budget over many queries.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use resolver::action::{AttemptFailure, Outbox, WorkerId};
-use resolver::policy::{Forward, ForwardOptions, Policy, SelectionPolicy, Upstream, UpstreamId};
-use resolver::{Resolver, ResolverConfig};
-use testkit::{RecordType, fixture, text};
+use resolver::action::AttemptFailure;
+use resolver::policy::{Forward, SelectionPolicy, Upstream, UpstreamId};
+use testkit::fixture;
 
-use crate::exchange::{Actions, SentQuery, client, query, response};
-
-/// One worker and the actions of its last call.
-struct Worker {
-    resolver: Resolver,
-    now: Instant,
-    actions: Actions,
-}
-
-impl Worker {
-    fn new(number: u16, policy: Arc<Policy>) -> Self {
-        let resolver =
-            Resolver::new(ResolverConfig { worker: WorkerId(number), ..fixture::resolver_config(policy) });
-        let now = testkit::clock::now();
-        Self { resolver, now, actions: Actions::default() }
-    }
-
-    /// A client queries A.
-    fn query(&mut self, name: &str) {
-        self.call(|resolver, now, outbox| resolver.on_query(now, client(), &query(name), outbox));
-    }
-
-    /// The upstream responds with `words`.
-    fn respond(&mut self, (sent, query): &SentQuery, words: &[&str]) {
-        let response = response(query, words);
-        self.call(|resolver, now, outbox| resolver.on_response(now, sent.attempt, &response, outbox));
-    }
-
-    fn fail(&mut self, (sent, _): &SentQuery, failure: AttemptFailure) {
-        self.call(|resolver, now, outbox| resolver.on_failure(now, sent.attempt, failure, outbox));
-    }
-
-    fn advance(&mut self, time: Duration) {
-        self.now += time;
-        self.call(|resolver, now, outbox| resolver.on_timer(now, outbox));
-    }
-
-    fn call(&mut self, entry: impl FnOnce(&mut Resolver, Instant, &mut Outbox)) {
-        let mut outbox = Outbox::default();
-        entry(&mut self.resolver, self.now, &mut outbox);
-        self.actions = Actions::from(&outbox);
-    }
-
-    /// Takes the health checks, queries for NS, out of the sent queries.
-    fn health_checks(&mut self) -> Vec<SentQuery> {
-        let is_health_check =
-            |(_, query): &mut SentQuery| text::decode(query).unwrap().queries[0].query_type == RecordType::NS;
-        self.actions.queries.extract_if(.., is_health_check).collect()
-    }
-}
-
-/// A policy with the root zone on `forward`, whose state is shared between policies.
-fn policy(forward: &Forward) -> Arc<Policy> {
-    let forward = Forward {
-        options: ForwardOptions {
-            except: Vec::new(),
-            failover: Vec::new(),
-            next: Vec::new(),
-            ..forward.options.clone()
-        },
-        upstreams: forward.upstreams.clone(),
-        state: Arc::clone(&forward.state),
-    };
-    fixture::policy(resolver::policy::Block { forwards: vec![forward], ..fixture::block() })
-}
+use crate::worker::{Worker, policy};
 
 fn upstreams(count: u16) -> Vec<Upstream> {
     (0..count).map(|number| Upstream { id: UpstreamId(number), ..fixture::upstream() }).collect()
@@ -93,15 +28,16 @@ fn random_policy_shuffles_upstreams_for_each_query() {
                 .actions
                 .queries
                 .iter()
-                .find(|(sent, _)| !order.contains(&sent.upstream.0))
+                .find(|(sent, _)| !order.contains(&sent.connection.upstream.0))
                 .unwrap()
                 .clone();
-            order.push(sent.0.upstream.0);
+            order.push(sent.0.connection.upstream.0);
             worker.fail(&sent, AttemptFailure::Local);
         }
         firsts[usize::from(order[0])] += 1;
         order.sort_unstable();
         assert_eq!(order, [0, 1, 2]);
+        worker.advance(Duration::from_secs(5));
     }
     assert!(firsts.iter().all(|first| (60..140).contains(first)), "{firsts:?}");
 }
@@ -148,8 +84,8 @@ fn a_reload_cancels_health_checks_of_the_old_policy() {
     worker.fail(&sent, AttemptFailure::Refused);
     let check = worker.health_checks().pop().expect("a health check");
     let reloaded = policy(&forward);
-    worker.call(|resolver, _, outbox| resolver.set_policy(reloaded, outbox));
-    assert_eq!(worker.actions.cancelled, [check.0.attempt]);
+    worker.call(|resolver, now, outbox| resolver.set_policy(now, reloaded, outbox));
+    assert_eq!(worker.actions.closed, [check.0.connection]);
     worker.advance(Duration::from_millis(50));
     let second = worker.actions.queries.pop().expect("the in-flight query continues under the old policy");
     worker.fail(&second, AttemptFailure::Refused);
@@ -175,12 +111,10 @@ fn failing_names_do_not_mark_an_upstream_down() {
                 continue;
             };
             match number % 4 {
-                0 => worker.fail(&sent, AttemptFailure::Closed { reused: false }),
+                0 => worker.reset(&sent),
                 1 => worker.fail(&sent, AttemptFailure::TimedOut),
                 2 => worker.respond(&sent, &["SERVFAIL"]),
-                _ => worker.call(|resolver, now, outbox| {
-                    resolver.on_response(now, sent.0.attempt, &[0xff; 40], outbox);
-                }),
+                _ => worker.deliver(&sent.0, &[0xff; 40]),
             }
         }
     }
@@ -188,6 +122,7 @@ fn failing_names_do_not_mark_an_upstream_down() {
     let sent = worker.actions.queries.pop().expect("queried at once");
     worker.respond(&sent, &["honest.example.test", "30", "A", "192.0.2.7"]);
     assert_eq!(worker.actions.responses.len(), 1);
+    worker.advance(Duration::from_secs(8));
     worker.query("refused.example.test");
     let sent = worker.actions.queries.pop().unwrap();
     worker.fail(&sent, AttemptFailure::Refused);
@@ -234,7 +169,7 @@ fn workers_share_the_state_of_a_silent_upstream() {
     for worker in &mut workers {
         worker.query("two.example.test");
         let sent = worker.actions.queries.drain(..).collect::<Vec<_>>();
-        assert_eq!(sent[0].0.upstream.0, 1, "silent for all workers");
+        assert_eq!(sent[0].0.connection.upstream.0, 1, "silent for all workers");
         probes.extend(sent.into_iter().skip(1));
     }
     assert_eq!(probes.len(), 1, "one probe in the process");
@@ -242,7 +177,7 @@ fn workers_share_the_state_of_a_silent_upstream() {
     let [first, second, _] = &mut workers;
     first.respond(&probes.pop().expect("the probe of the first worker"), &["SERVFAIL"]);
     second.query("three.example.test");
-    assert_eq!(second.actions.queries[0].0.upstream.0, 0, "regular again for all workers");
+    assert_eq!(second.actions.queries[0].0.connection.upstream.0, 0, "regular again for all workers");
 }
 
 #[test]
@@ -269,7 +204,7 @@ fn random_policy_queries_a_silent_upstream_last() {
     for number in 0..100 {
         worker.query(&format!("name-{number}.example.test"));
         let mut sent = worker.actions.queries.remove(0);
-        if sent.0.upstream.0 == 0 {
+        if sent.0.connection.upstream.0 == 0 {
             waited += 1;
             worker.advance(Duration::from_millis(200));
             sent = worker.actions.queries.remove(0);

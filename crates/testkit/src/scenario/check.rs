@@ -3,8 +3,9 @@
 use hickory_proto::op::Message;
 use resolver::action::Transport;
 
+use super::connections::Freshness;
 use super::counters;
-use super::output::{Output, format, transport_name};
+use super::output::{OutQuery, Output, format, transport_name};
 use super::runner::{Attempt, Runner};
 use super::step::{Cause, ExpectedQuery, ExpectedResponse};
 use crate::text::{self, TextError, error};
@@ -15,8 +16,9 @@ const MIN_UDP_SIZE: u16 = 512;
 impl Runner {
     pub(super) fn check_out_query(&mut self, expected: &ExpectedQuery) -> Result<(), TextError> {
         let what = format!("a query to {}", expected.upstream);
-        let is_query = |output: &Output| matches!(output, Output::Query { .. });
-        let Output::Query { query, octets } = self.take(&what, is_query)? else {
+        let is_query = |output: &Output| matches!(output, Output::Query(_));
+        let Output::Query(OutQuery { query, transport, freshness, octets }) = self.take(&what, is_query)?
+        else {
             return error(what);
         };
         let sent = text::decode(&octets)?;
@@ -27,15 +29,45 @@ impl Runner {
             let transport = transport_name(transport);
             format!("to {upstream} over {transport}{fresh}: {}", text::format(message))
         };
-        let upstream = self.environment.upstream_name(query.upstream);
+        let upstream = self.environment.upstream_name(query.connection.upstream);
         let message = round_trip(&message)?;
+        let fresh = match freshness {
+            Freshness::Used => false,
+            Freshness::Only => expected.fresh,
+            // A query over UDP may go to one of several sockets.
+            Freshness::Further => expected.fresh || transport == Transport::Tcp,
+        };
         compare(
             &format(&expected.upstream, expected.transport, expected.fresh, &message),
-            &format(upstream, query.transport, query.fresh, &sent),
+            &format(upstream, transport, fresh, &sent),
         )?;
-        let attempt = Attempt { id: query.attempt, query: sent };
+        if let Some(name) = &expected.connection {
+            self.connections.name(name, query.connection)?;
+        }
+        let attempt = Attempt { connection: query.connection, query: sent };
         self.attempts.insert(expected.attempt.clone(), attempt);
         Ok(())
+    }
+
+    pub(super) fn check_dial(
+        &mut self,
+        upstream: &str,
+        connection: &str,
+        transport: Transport,
+    ) -> Result<(), TextError> {
+        let what = format!("a dial of {upstream} over {}", transport_name(transport));
+        let Output::Dial(dial) = self.take(&what, |output| matches!(output, Output::Dial(_)))? else {
+            return error(what);
+        };
+        let dialled = self.environment.upstream_name(dial.connection.upstream);
+        compare(&what, &format!("a dial of {dialled} over {}", transport_name(dial.transport)))?;
+        self.connections.name(connection, dial.connection)
+    }
+
+    pub(super) fn check_close(&mut self, connection: &str) -> Result<(), TextError> {
+        let id = self.connections.named(connection)?;
+        let is_close = |output: &Output| matches!(output, Output::Close(closed) if *closed == id);
+        self.take(&format!("close of {connection}, connection {}", id.number), is_close).map(drop)
     }
 
     pub(super) fn check_answer(&mut self, expected: &ExpectedResponse) -> Result<(), TextError> {
@@ -94,19 +126,6 @@ impl Runner {
         found.map(|(index, _)| index)
     }
 
-    pub(super) fn check_cancel(&mut self, attempt: &str) -> Result<(), TextError> {
-        let id = self.attempt(attempt)?.id;
-        let is_cancelled = |output: &Output| matches!(output, Output::Cancel(it) if *it == id);
-        self.take(&format!("cancellation of {attempt}, attempt {}", id.0), is_cancelled).map(drop)
-    }
-
-    pub(super) fn check_quarantine(&mut self, attempt: &str) -> Result<(), TextError> {
-        let id = self.attempt(attempt)?.id;
-        let is_quarantined = |output: &Output| matches!(output, Output::Quarantine(it) if *it == id);
-        let what = format!("quarantine of the connection of {attempt}, attempt {}", id.0);
-        self.take(&what, is_quarantined).map(drop)
-    }
-
     pub(super) fn check_error(&mut self, query: &str, cause: &Cause) -> Result<(), TextError> {
         let is_error = |output: &Output| output.is_error(query, cause);
         self.take(&format!("error {query} {cause:?}"), is_error).map(drop)
@@ -127,7 +146,7 @@ impl Runner {
     }
 
     pub(super) fn check_nothing(&self) -> Result<(), TextError> {
-        if self.outputs.is_empty() {
+        if !self.has_unchecked() {
             return Ok(());
         }
         error(format!("no step checks the {}", self.format_outputs()))
@@ -135,8 +154,8 @@ impl Runner {
 
     /// All output that no step has checked yet.
     pub(super) fn format_outputs(&self) -> String {
-        let outputs = self.outputs.iter().map(|output| output.format(&self.environment));
-        let outputs: Vec<String> = outputs.collect();
+        let outputs = self.outputs.iter().filter(|output| self.must_be_checked(output));
+        let outputs: Vec<String> = outputs.map(|output| output.format(&self.environment)).collect();
         if outputs.is_empty() { "nothing".to_owned() } else { outputs.join("\nand ") }
     }
 

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use resolver::policy::{
-    CacheOptions, ForwardOptions, HealthCheck, MaxConnectAttempts, Prefetch, ResolverLimits, SelectionPolicy,
-    ServeStale, ServeStaleMode, StoreOptions, TransportPreference,
+    CacheOptions, ForwardOptions, HealthCheck, MaxConnectAttempts, PoolOptions, Prefetch, ResolverLimits,
+    SelectionPolicy, ServeStale, ServeStaleMode, StoreOptions, TransportPreference,
 };
 use wire::header::Rcode;
 use wire::name::Name;
@@ -20,6 +20,8 @@ pub struct Config {
     pub blocks: Vec<Block>,
     /// Limits of the worker; hedging is off by default.
     pub limits: ResolverLimits,
+    /// `connections`: steps establish connections and check each dial and close.
+    pub check_connections: bool,
 }
 
 /// A server block.
@@ -44,6 +46,8 @@ pub struct Block {
 pub struct Forward {
     /// Its options; `sequential`, `force_tcp` and no health checks by default.
     pub options: ForwardOptions,
+    /// Its options about connections.
+    pub pool: PoolOptions,
     /// Names of upstreams; `tls://NAME` is reached over TLS.
     pub upstreams: Vec<String>,
 }
@@ -56,7 +60,7 @@ impl Forward {
             health_check: HealthCheck { max_fails: 0, ..HealthCheck::default() },
             ..ForwardOptions::new(from)
         };
-        Self { options, upstreams }
+        Self { options, pool: PoolOptions::default(), upstreams }
     }
 }
 
@@ -84,7 +88,7 @@ impl Block {
 impl Default for Config {
     fn default() -> Self {
         let limits = ResolverLimits { initial_hedges: 0, ..ResolverLimits::default() };
-        Self { blocks: vec![Block::new(vec![Name::root()])], limits }
+        Self { blocks: vec![Block::new(vec![Name::root()])], limits, check_connections: false }
     }
 }
 
@@ -112,6 +116,10 @@ impl ConfigParser {
                 Ok(())
             }
             ["limit", limit, value] => self.limit(limit, value),
+            ["connections"] => {
+                self.config.check_connections = true;
+                Ok(())
+            }
             _ => match self.config.blocks.last_mut() {
                 Some(block) => parse_directive(tokens, block),
                 None => error("no server block"),
@@ -153,7 +161,7 @@ fn parse_directive(tokens: &[&str], block: &mut Block) -> Result<(), TextError> 
             block.set_forward(Some(Forward::new(zone(from)?, upstreams)));
         }
         _ => match block.forwards.last_mut() {
-            Some(forward) => return parse_forward(tokens, &mut forward.options),
+            Some(forward) => return parse_forward(tokens, forward),
             None => return error("options after `forward none`"),
         },
     }
@@ -217,7 +225,8 @@ fn parse_store(tokens: &[&str], store: &mut StoreOptions) -> Result<(), TextErro
     if tokens.is_empty() || values.next().is_some() { error("CAPACITY [TTL [MINTTL]]") } else { Ok(()) }
 }
 
-fn parse_forward(tokens: &[&str], options: &mut ForwardOptions) -> Result<(), TextError> {
+fn parse_forward(tokens: &[&str], forward: &mut Forward) -> Result<(), TextError> {
+    let Forward { options, pool, .. } = forward;
     match *tokens {
         ["except", ref zones @ ..] => options.except = parse_zones(zones)?,
         ["policy", "random"] => options.policy = SelectionPolicy::Random,
@@ -232,6 +241,9 @@ fn parse_forward(tokens: &[&str], options: &mut ForwardOptions) -> Result<(), Te
         ["max_connect_attempts", most] => {
             options.max_connect_attempts = MaxConnectAttempts::Limit(number(most)?)
         }
+        ["expire", time] => pool.idle_timeout = duration(time)?,
+        ["max_age", time] => pool.max_age = Some(duration(time)?),
+        ["max_idle_conns", most] => pool.max_idle = Some(number(most)?),
         ["max_fails", most] => options.health_check.max_fails = number(most)?,
         ["health_check", interval, ref rest @ ..] => {
             options.health_check.interval = duration(interval)?;

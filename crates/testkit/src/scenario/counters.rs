@@ -75,6 +75,11 @@ fn of_upstream(environment: &Environment, counter: &str, of: Option<&str>) -> Op
     let counted = match counter {
         "failures" => &counters.failures,
         "retried" => &counters.retried,
+        "queued" => &counters.queued,
+        "queue_full" => &counters.queue_full,
+        "dedicated_connections" => &counters.dedicated_connections,
+        "dedicated_connections_full" => &counters.dedicated_connections_full,
+        "suspect_connections" => &counters.suspect_connections,
         "mismatched_responses" => &counters.mismatched_responses,
         "mismatched_attempts" => &counters.mismatched_attempts,
         "retransmissions" => &counters.retransmissions,

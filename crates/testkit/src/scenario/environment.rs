@@ -146,7 +146,7 @@ fn build_forward(forward: &config::Forward, upstreams: &mut BTreeMap<String, Ups
         });
         let UpstreamState { id, addr, .. } = *state;
         let (counters, encrypted) = (Arc::clone(&state.counters), name != address);
-        Upstream { id, addr, encrypted, counters, ..fixture::upstream() }
+        Upstream { id, addr, encrypted, pool: forward.pool, counters, ..fixture::upstream() }
     });
     Forward { options: forward.options.clone(), upstreams: upstreams.collect(), state: Arc::default() }
 }

@@ -26,12 +26,14 @@
 //! | `CONFIG DIRECTIVE …` | configuration, before the first step |
 //! | `QUERY CLIENT NAME TYPE [CLASS] [tcp] [id=N] MESSAGE…` | a client sends a query, with RD, over UDP |
 //! | `QUERY CLIENT [tcp] raw=HEX` | a client sends octets |
-//! | `CHECK_OUT_QUERY UPSTREAM [as ATTEMPT] NAME TYPE [CLASS] [udp] [fresh] MESSAGE…` | the next query to an upstream |
-//! | `REPLY ATTEMPT MESSAGE…` | the upstream responds: ID, question, RD and DO of the query, RA, OPT |
-//! | `FAIL ATTEMPT FAILURE` | the attempt fails without a response |
+//! | `CHECK_OUT_QUERY UPSTREAM [as ATTEMPT] NAME TYPE [CLASS] [udp] [fresh] [on=CONNECTION] MESSAGE…` | the next query to an upstream |
+//! | `REPLY ATTEMPT MESSAGE…` | the upstream responds on the connection of the attempt: ID, question, RD and DO of the query, RA, OPT |
+//! | `CLOSED CONNECTION`, `RESET CONNECTION` | the upstream closes or resets the connection |
+//! | `FAIL CONNECTION FAILURE` | the connection cannot be established, or fails |
+//! | `ESTABLISHED CONNECTION` | the connection is established |
+//! | `CHECK_DIAL UPSTREAM as CONNECTION [udp]` | the next connection that the resolver opens |
+//! | `CHECK_CLOSE CONNECTION` | the resolver closed the connection |
 //! | `CHECK_ANSWER CLIENT [id=N] [header_only] MESSAGE…` | the next response to that client |
-//! | `CHECK_CANCEL ATTEMPT` | the attempt was cancelled |
-//! | `CHECK_QUARANTINE ATTEMPT` | the connection of the attempt takes no more queries |
 //! | `CHECK_ERROR RCODE NAME TYPE CAUSE` | the failed query was reported to the error log |
 //! | `CHECK_LOOP` | the `loop` query came back |
 //! | `CHECK_COUNTER NAME [ZONE or UPSTREAM] N` | a field of [`resolver::counters`] |
@@ -49,12 +51,18 @@
 //!   `cache` and one upstream, named `upstream`, over TCP; upstreams are tried in order, health
 //!   checks and hedging are off, retransmission to another upstream is not. An upstream written
 //!   `tls://NAME` is reached over TLS.
-//! * A query to an upstream goes over TCP, on any connection, with RD, AD and an OPT of 1232 octets
-//!   unless the line says otherwise. Later lines name it ATTEMPT, or by the upstream's name.
+//! * A query to an upstream goes over TCP, with RD, AD and an OPT of 1232 octets unless the line
+//!   says otherwise. Later lines name it ATTEMPT, or by the upstream's name. With `fresh`, it is the
+//!   first query on its connection. Over TCP, `fresh` must be there for such a query if another
+//!   connection to the upstream is open.
+//! * CONNECTION is the name that `on=` gave to a connection when a line mentioned it first, or an
+//!   ATTEMPT on it. A connection is established when the upstream first responds or closes it,
+//!   and when at least a second passes. With `CONFIG connections` it is established by
+//!   `ESTABLISHED`, and every dial and close must be checked.
 //! * Spoofed replies have `id=wrong`, `question=NAME/TYPE[/CLASS]` or `raw=HEX`, where a leading
 //!   `ID` stands for the two octets of the query's ID.
 //! * FAILURE is `refused`, `unreachable`, `dial_timeout`, `tls_handshake`, `timeout`, `closed`,
-//!   `closed_reused`, `local`, `filtered` or `all_down`. CAUSE is `FAILURE tcp|udp UPSTREAM`, `max_concurrent
+//!   `mismatched`, `local`, `filtered` or `all_down`. CAUSE is `FAILURE tcp|udp UPSTREAM`, `max_concurrent
 //!   N`, `inflight_queries`, `waiters_per_query`, `queries_per_client` or `no_forward`.
 //! * `CHECK_ANSWER` compares the whole message: records, their order and TTLs, flags and OPT.
 //!   Question (with its case), RD and, if not given, ID are those of a query of the client; RA is
@@ -63,6 +71,7 @@
 
 mod check;
 mod config;
+mod connections;
 mod counters;
 mod environment;
 mod error;

@@ -1,8 +1,9 @@
 //! Actions of the resolver, kept until a step checks them.
 
-use resolver::action::{self, Action, AttemptId, Client, Outbox, SendQuery, Transport};
+use resolver::action::{self, Action, Client, Dial, Outbox, SendQuery, Transport, UpstreamConnectionId};
 use wire::name::PresentationFormat;
 
+use super::connections::{Connections, Freshness};
 use super::environment::Environment;
 use super::step::Cause;
 use crate::text;
@@ -11,26 +12,49 @@ use crate::text;
 #[derive(Debug)]
 pub(super) enum Output {
     Response { client: Client, octets: Vec<u8> },
-    Query { query: SendQuery, octets: Vec<u8> },
-    Cancel(AttemptId),
-    Quarantine(AttemptId),
+    Query(OutQuery),
+    Dial(Dial),
+    Close(UpstreamConnectionId),
     Error { query: String, cause: Cause },
     Loop,
     SharedResult,
 }
 
+/// A query that the resolver sent to an upstream.
+#[derive(Debug)]
+pub(super) struct OutQuery {
+    pub(super) query: SendQuery,
+    pub(super) transport: Transport,
+    pub(super) freshness: Freshness,
+    pub(super) octets: Vec<u8>,
+}
+
 impl Output {
-    pub(super) fn new(action: &Action, outbox: &Outbox, environment: &Environment) -> Self {
+    pub(super) fn new(
+        action: &Action,
+        outbox: &Outbox,
+        environment: &Environment,
+        connections: &mut Connections,
+    ) -> Self {
         match action {
             Action::Respond(response) => {
                 let octets = outbox.octets(response.message).to_vec();
                 Self::Response { client: response.client, octets }
             }
-            Action::SendQuery(query) => {
-                Self::Query { query: *query, octets: outbox.octets(query.message).to_vec() }
+            Action::Dial(dial) => {
+                connections.open(*dial);
+                Self::Dial(*dial)
             }
-            Action::CancelAttempt(attempt) => Self::Cancel(*attempt),
-            Action::QuarantineConnection(attempt) => Self::Quarantine(*attempt),
+            Action::SendQuery(query) => Self::Query(OutQuery {
+                query: *query,
+                transport: connections.transport(query.connection).unwrap_or(Transport::Tcp),
+                freshness: connections.count_query(query.connection),
+                octets: outbox.octets(query.message).to_vec(),
+            }),
+            Action::Disconnect(connection) => {
+                connections.close(*connection);
+                Self::Close(*connection)
+            }
             Action::ReportError(error) => {
                 let name = PresentationFormat(outbox.octets(error.name));
                 let query = format!("{} {name} {}", error.rcode, error.qtype);
@@ -50,14 +74,20 @@ impl Output {
             Self::Response { client, octets } => {
                 format!("response to {}: {}", environment.client_name(*client), format(octets))
             }
-            Self::Query { query, octets } => {
-                let fresh = if query.fresh { " on a fresh connection" } else { "" };
-                let transport = transport_name(query.transport);
-                let upstream = environment.upstream_name(query.upstream);
+            Self::Query(OutQuery { query, transport, freshness, octets }) => {
+                let fresh = if *freshness == Freshness::Further { " on a fresh connection" } else { "" };
+                let transport = transport_name(*transport);
+                let upstream = environment.upstream_name(query.connection.upstream);
                 format!("query to {upstream} over {transport}{fresh}: {}", format(octets))
             }
-            Self::Cancel(attempt) => format!("cancellation of attempt {}", attempt.0),
-            Self::Quarantine(attempt) => format!("quarantine of attempt {}'s connection", attempt.0),
+            Self::Dial(dial) => {
+                let upstream = environment.upstream_name(dial.connection.upstream);
+                format!("dial of {upstream} over {}", transport_name(dial.transport))
+            }
+            Self::Close(connection) => {
+                let upstream = environment.upstream_name(connection.upstream);
+                format!("close of connection {} to {upstream}", connection.number)
+            }
             Self::Error { query, cause } => format!("error {query} {cause:?}"),
             Self::Loop => "a detected loop".to_owned(),
             Self::SharedResult => "a result for another worker".to_owned(),

@@ -94,12 +94,25 @@ fn parse_step(keyword: &str, tokens: &[&str]) -> Result<StepKind, TextError> {
         }
         ("CHECK_OUT_QUERY", [upstream, tokens @ ..]) => parse_expected_query(upstream, upstream, tokens),
         ("REPLY", [attempt, tokens @ ..]) => parse_reply(attempt, tokens),
-        ("FAIL", [attempt, failure]) => {
-            Ok(StepKind::Fail { attempt: (*attempt).to_owned(), failure: parse_failure(failure)? })
+        ("FAIL", [connection, failure]) => {
+            Ok(StepKind::Fail { connection: (*connection).to_owned(), failure: parse_failure(failure)? })
         }
+        ("CLOSED" | "RESET", [connection]) => {
+            let failure = AttemptFailure::Closed;
+            Ok(StepKind::Fail { connection: (*connection).to_owned(), failure })
+        }
+        ("ESTABLISHED", [connection]) => Ok(StepKind::Established((*connection).to_owned())),
+        ("CHECK_DIAL", [upstream, "as", connection, tokens @ ..]) => {
+            let transport = match tokens {
+                [] => Transport::Tcp,
+                ["udp"] => Transport::Udp,
+                _ => return error(format!("unexpected `{}`", tokens.join(" "))),
+            };
+            let (upstream, connection) = ((*upstream).to_owned(), (*connection).to_owned());
+            Ok(StepKind::CheckDial { upstream, connection, transport })
+        }
+        ("CHECK_CLOSE", [connection]) => Ok(StepKind::CheckClose((*connection).to_owned())),
         ("CHECK_ANSWER", [client, tokens @ ..]) => parse_expected_response(client, tokens),
-        ("CHECK_CANCEL", [attempt]) => Ok(StepKind::CheckCancel((*attempt).to_owned())),
-        ("CHECK_QUARANTINE", [attempt]) => Ok(StepKind::CheckQuarantine((*attempt).to_owned())),
         ("CHECK_LOOP", []) => Ok(StepKind::CheckLoop),
         ("CHECK_ERROR", [rcode, name, qtype, cause @ ..]) => Ok(StepKind::CheckError {
             query: format!("{rcode} {} {qtype}", zone(name)?),
@@ -136,6 +149,7 @@ fn parse_expected_query(upstream: &str, attempt: &str, tokens: &[&str]) -> Resul
     let mut tokens = Tokens::new(tokens);
     let transport = if tokens.take_word("udp") { Transport::Udp } else { Transport::Tcp };
     let fresh = tokens.take_word("fresh");
+    let connection = tokens.take_value("on").map(str::to_owned);
     let mut message = Message::new(0, MessageType::Query, OpCode::Query);
     message.metadata.recursion_desired = true;
     message.metadata.authentic_data = true;
@@ -143,7 +157,7 @@ fn parse_expected_query(upstream: &str, attempt: &str, tokens: &[&str]) -> Resul
     message.queries = vec![tokens.take_question()?];
     let message = text::parse(&tokens.rest, message)?;
     let (upstream, attempt) = (upstream.to_owned(), attempt.to_owned());
-    let expected = ExpectedQuery { upstream, attempt, transport, fresh, message };
+    let expected = ExpectedQuery { upstream, attempt, transport, fresh, connection, message };
     Ok(StepKind::CheckOutQuery(expected))
 }
 
@@ -208,8 +222,8 @@ fn parse_failure(token: &str) -> Result<AttemptFailure, TextError> {
         "dial_timeout" => AttemptFailure::DialTimedOut,
         "tls_handshake" => AttemptFailure::Handshake,
         "timeout" => AttemptFailure::TimedOut,
-        "closed" => AttemptFailure::Closed { reused: false },
-        "closed_reused" => AttemptFailure::Closed { reused: true },
+        "closed" => AttemptFailure::Closed,
+        "mismatched" => AttemptFailure::Mismatched,
         "local" => AttemptFailure::Local,
         "filtered" => AttemptFailure::Filtered,
         "all_down" => AttemptFailure::AllDown,

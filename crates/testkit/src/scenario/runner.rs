@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use hickory_proto::op::Message;
-use resolver::action::{AttemptId, Client, Outbox, Transport};
+use resolver::action::{AttemptFailure, Client, Outbox, Transport, UpstreamConnectionId};
 
+use super::connections::Connections;
 use super::environment::Environment;
 use super::error::ScenarioError;
 use super::output::Output;
@@ -14,6 +15,9 @@ use crate::text::{self, TextError, error};
 
 /// Calls of `on_timer` in one `TIME_PASSES` after which the resolver is taken to loop.
 const MAX_TIMER_CALLS: usize = 1000;
+
+/// Time after which connections are established, unless the scenario checks them.
+const ESTABLISHED_AFTER: Duration = Duration::from_secs(1);
 
 /// Runs `scenario`.
 ///
@@ -44,7 +48,7 @@ pub(super) struct OpenQuery {
 /// A query that the resolver sent to an upstream.
 #[derive(Debug)]
 pub(super) struct Attempt {
-    pub(super) id: AttemptId,
+    pub(super) connection: UpstreamConnectionId,
     pub(super) query: Message,
 }
 
@@ -55,6 +59,9 @@ pub(super) struct Runner {
     pub(super) outputs: Vec<Output>,
     pub(super) open_queries: Vec<OpenQuery>,
     pub(super) attempts: BTreeMap<String, Attempt>,
+    pub(super) connections: Connections,
+    /// Dials and closes must be checked, and nothing is established by itself.
+    check_connections: bool,
     now: Instant,
     outbox: Outbox,
     last_id: u16,
@@ -71,6 +78,8 @@ impl Runner {
             outputs: Vec::new(),
             open_queries: Vec::new(),
             attempts: BTreeMap::new(),
+            connections: Connections::default(),
+            check_connections: scenario.config.check_connections,
             now: Instant::now(),
             outbox: Outbox::default(),
             last_id: 0,
@@ -81,13 +90,16 @@ impl Runner {
         match step {
             StepKind::Query { client, transport, packet, id } => self.query(client, *transport, packet, *id),
             StepKind::Reply { attempt, reply } => self.reply(attempt, reply),
-            StepKind::Fail { attempt, failure } => {
-                let attempt = self.attempt(attempt)?.id;
-                let resolver = &mut self.environment.resolver;
-                resolver.on_failure(self.now, attempt, *failure, &mut self.outbox);
-                self.collect();
+            StepKind::Established(connection) => {
+                let id = self.connections.named(connection)?;
+                self.establish(id);
                 Ok(())
             }
+            StepKind::Fail { connection, failure } => self.fail(connection, *failure),
+            StepKind::CheckDial { upstream, connection, transport } => {
+                self.check_dial(upstream, connection, *transport)
+            }
+            StepKind::CheckClose(connection) => self.check_close(connection),
             StepKind::WallClock(seconds) => {
                 self.environment.resolver.set_unix_time(self.now, *seconds);
                 Ok(())
@@ -95,8 +107,6 @@ impl Runner {
             StepKind::TimePasses(time) => self.time_passes(*time),
             StepKind::CheckOutQuery(expected) => self.check_out_query(expected),
             StepKind::CheckAnswer(expected) => self.check_answer(expected),
-            StepKind::CheckCancel(attempt) => self.check_cancel(attempt),
-            StepKind::CheckQuarantine(attempt) => self.check_quarantine(attempt),
             StepKind::CheckError { query, cause } => self.check_error(query, cause),
             StepKind::CheckLoop => self.check_loop(),
             StepKind::CheckCounter { counter, of, value } => {
@@ -141,17 +151,53 @@ impl Runner {
 
     fn reply(&mut self, attempt: &str, reply: &Reply) -> Result<(), TextError> {
         let attempt = self.attempt(attempt)?;
-        let id = attempt.id;
+        let connection = attempt.connection;
         let octets = reply_octets(reply, &attempt.query)?;
-        self.environment.resolver.on_response(self.now, id, &octets, &mut self.outbox);
+        if !self.check_connections {
+            self.establish(connection);
+        }
+        self.environment.resolver.on_response(self.now, connection, &octets, &mut self.outbox);
         self.collect();
         Ok(())
+    }
+
+    /// A connection is established, unless it was before.
+    fn establish(&mut self, id: UpstreamConnectionId) {
+        if self.connections.establish(id) {
+            self.environment.resolver.on_connected(self.now, id, &mut self.outbox);
+            self.collect();
+        }
+    }
+
+    /// A connection ends. One that is closed must have been established.
+    fn fail(&mut self, name: &str, failure: AttemptFailure) -> Result<(), TextError> {
+        let attempt = self.attempts.get(name).map(|attempt| attempt.connection);
+        let id = attempt.map_or_else(|| self.connections.named(name), Ok)?;
+        if failure == AttemptFailure::Closed && !self.check_connections {
+            self.establish(id);
+        }
+        self.connections.close(id);
+        self.environment.resolver.on_disconnected(self.now, id, failure, &mut self.outbox);
+        self.collect();
+        Ok(())
+    }
+
+    /// True for output that a step must check.
+    pub(super) fn must_be_checked(&self, output: &Output) -> bool {
+        self.check_connections || !matches!(output, Output::Dial(_) | Output::Close(_))
+    }
+
+    pub(super) fn has_unchecked(&self) -> bool {
+        self.outputs.iter().any(|output| self.must_be_checked(output))
     }
 
     /// Advances the clock from timer to timer. Output before the end is an error: no step could
     /// check when it came.
     fn time_passes(&mut self, time: Duration) -> Result<(), TextError> {
         self.check_nothing()?;
+        if !self.check_connections && time >= ESTABLISHED_AFTER {
+            self.connections.all().into_iter().for_each(|id| self.establish(id));
+        }
         let end = self.now + time;
         for _ in 0..MAX_TIMER_CALLS {
             let timer = self.environment.resolver.next_timer().filter(|at| *at <= end);
@@ -162,7 +208,7 @@ impl Runner {
             self.now = at.max(self.now);
             self.environment.resolver.on_timer(self.now, &mut self.outbox);
             self.collect();
-            if !self.outputs.is_empty() && self.now < end {
+            if self.has_unchecked() && self.now < end {
                 let early = end - self.now;
                 let outputs = self.format_outputs();
                 return error(format!("{early:?} before the end of this time: {outputs}"));
@@ -172,8 +218,9 @@ impl Runner {
     }
 
     fn collect(&mut self) {
-        let (outbox, environment) = (&self.outbox, &self.environment);
-        let outputs = outbox.actions.iter().map(|action| Output::new(action, outbox, environment));
+        let Self { outbox, environment, connections, .. } = self;
+        let outputs = outbox.actions.iter();
+        let outputs = outputs.map(|action| Output::new(action, outbox, environment, connections));
         self.outputs.extend(outputs);
         self.outbox.clear();
     }

@@ -52,19 +52,28 @@ pub enum StepKind {
         /// What it sends.
         reply: Reply,
     },
-    /// `FAIL`: an attempt fails without a response.
+    /// `ESTABLISHED`: a connection is established.
+    Established(String),
+    /// `FAIL`, `CLOSED`, `RESET`: a connection cannot be established, or ends.
     Fail {
-        /// The attempt.
-        attempt: String,
-        /// The failure.
+        /// An attempt on it, or its name.
+        connection: String,
+        /// The reason.
         failure: AttemptFailure,
     },
+    /// `CHECK_DIAL`: the resolver opened a connection.
+    CheckDial {
+        /// The upstream's name.
+        upstream: String,
+        /// The name of the connection in later lines.
+        connection: String,
+        /// A stream or a socket.
+        transport: Transport,
+    },
+    /// `CHECK_CLOSE`: the resolver closed a connection.
+    CheckClose(String),
     /// `CHECK_ANSWER`: the resolver sent a response to a client.
     CheckAnswer(ExpectedResponse),
-    /// `CHECK_CANCEL`: an attempt was cancelled.
-    CheckCancel(String),
-    /// `CHECK_QUARANTINE`: the connection of an attempt was quarantined.
-    CheckQuarantine(String),
     /// `CHECK_ERROR`: a failed query was reported to the error log.
     CheckError {
         /// Response code, name and type.
@@ -111,8 +120,10 @@ pub struct ExpectedQuery {
     pub attempt: String,
     /// Transport.
     pub transport: Transport,
-    /// On a connection that has carried no query yet.
+    /// On a further connection that has carried no query yet.
     pub fresh: bool,
+    /// The name of the connection.
+    pub connection: Option<String>,
     /// The message.
     pub message: Message,
 }

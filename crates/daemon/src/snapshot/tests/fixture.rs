@@ -108,7 +108,9 @@ impl CachedHost {
 
     pub(super) fn cache_answer(&mut self, name: &str, addresses: u16) {
         self.query(name);
-        let [Action::SendQuery(SendQuery { attempt, message, .. })] = self.outbox.actions[..] else { return };
+        let [.., Action::SendQuery(SendQuery { connection, message })] = self.outbox.actions[..] else {
+            return;
+        };
         let query = self.outbox.octets(message);
         let mut response = query[..query.len() - 11].to_vec();
         let number = response[12 + usize::from(response[12])];
@@ -119,7 +121,7 @@ impl CachedHost {
             response.push(number);
         }
         self.outbox.clear();
-        self.resolver.on_response(self.host.now, attempt, &response, &mut self.outbox);
+        self.resolver.on_response(self.host.now, connection, &response, &mut self.outbox);
     }
 
     /// TTL and last octet of the address from the cache.

@@ -6,8 +6,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use corefile::settings::{self, Settings};
-use resolver::counters::UpstreamCounters;
-use resolver::policy::{Block, Forward, Upstream};
+use resolver::policy::{Block, Forward, PoolOptions, Upstream};
 use wire::edns::DEFAULT_UDP_SIZE;
 
 use super::shared::{SharedBlock, SharedForward};
@@ -72,36 +71,38 @@ impl PerWorker<'_> {
     ) -> Forward {
         let mut upstreams = Vec::new();
         for (&addr, (id, state)) in forward.upstreams.iter().zip(&shared.upstreams) {
-            let counters = self.counters.upstream(addr, self.worker);
-            let endpoint = self.endpoint(addr, &forward.connection, &counters);
+            let endpoint = endpoint(addr, &forward.connection);
             let encrypted = endpoint.tls.is_some();
             endpoints.insert(*id, Arc::new(endpoint));
-            upstreams.push(Upstream { id: *id, addr, encrypted, counters, state: Arc::clone(state) });
+            upstreams.push(Upstream {
+                id: *id,
+                addr,
+                encrypted,
+                pool: self.pool_options(&forward.connection),
+                counters: self.counters.upstream(addr, self.worker),
+                state: Arc::clone(state),
+            });
         }
         Forward { options: forward.options.clone(), upstreams, state: Arc::clone(&shared.state) }
     }
 
     /// `max_idle_conns` holds for the process: each worker keeps its part, at least one.
-    fn endpoint(
-        &self,
-        addr: SocketAddr,
-        connection: &settings::ConnectionOptions,
-        counters: &Arc<UpstreamCounters>,
-    ) -> UpstreamEndpoint {
-        let tls = connection.tls.as_ref().and_then(|tls| {
-            Some(TlsParams { config: Arc::clone(&tls.config), name: tls.name(addr)?.clone() })
-        });
-        let max_idle = connection.max_idle_conns;
-        UpstreamEndpoint {
-            addr,
-            source: connection.source_address,
-            tls,
+    fn pool_options(&self, connection: &settings::ConnectionOptions) -> PoolOptions {
+        let part = |limit: NonZeroUsize| NonZeroUsize::new(limit.get().div_ceil(self.workers));
+        PoolOptions {
             idle_timeout: connection.expire,
             max_age: connection.max_age,
-            max_idle: max_idle.and_then(|limit| NonZeroUsize::new(limit.get().div_ceil(self.workers))),
-            counters: Arc::clone(counters),
+            max_idle: connection.max_idle_conns.and_then(part),
         }
     }
+}
+
+fn endpoint(addr: SocketAddr, connection: &settings::ConnectionOptions) -> UpstreamEndpoint {
+    let tls = connection
+        .tls
+        .as_ref()
+        .and_then(|tls| Some(TlsParams { config: Arc::clone(&tls.config), name: tls.name(addr)?.clone() }));
+    UpstreamEndpoint { addr, source: connection.source_address, tls }
 }
 
 /// The `zones` label of the cache metrics.

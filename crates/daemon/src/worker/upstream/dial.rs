@@ -3,7 +3,7 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::Duration;
 
 use rustls::ClientConnection;
 use tokio::net::{TcpSocket, TcpStream};
@@ -13,13 +13,15 @@ use super::endpoint::{TlsParams, UpstreamEndpoint};
 use super::stream::Stream;
 use super::tls_error::HandshakeTimeout;
 
-/// Opens a connection before `deadline`.
-pub(super) async fn dial(endpoint: &UpstreamEndpoint, deadline: Instant) -> io::Result<Stream> {
-    let connected = time::timeout_at(deadline.into(), connect(endpoint.addr, endpoint.source)).await;
-    let stream = connected.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+/// For the TLS handshake; less than the resolver allows for a dial, so that the log has the reason.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(4);
+
+/// Opens a connection. The resolver ends the dial if connecting takes too long.
+pub(super) async fn dial(endpoint: &UpstreamEndpoint) -> io::Result<Stream> {
+    let stream = connect(endpoint.addr, endpoint.source).await?;
     let Some(TlsParams { config, name }) = &endpoint.tls else { return Ok(Stream::plain(stream)) };
     let tls = ClientConnection::new(Arc::clone(config), name.clone()).map_err(io::Error::other)?;
-    let secured = time::timeout_at(deadline.into(), Stream::tls_handshake(stream, tls)).await;
+    let secured = time::timeout(HANDSHAKE_TIMEOUT, Stream::tls_handshake(stream, tls)).await;
     secured.map_err(|_| io::Error::new(io::ErrorKind::TimedOut, HandshakeTimeout))?
 }
 

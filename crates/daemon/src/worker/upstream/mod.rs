@@ -1,18 +1,13 @@
-//! Upstream I/O of a worker: sends queries over pooled TCP and TLS connections or UDP sockets,
-//! passes on messages and failures. It decides nothing about a response.
+//! Upstream I/O of a worker: opens the connections that the resolver asks for, writes and reads
+//! messages on them, reports their end. It decides nothing.
 
-mod attempt_handler;
-mod connection;
-mod connection_task;
 mod dial;
 mod endpoint;
-mod pending;
-mod placement;
-mod pool;
-mod queue;
 mod socket_error;
 mod stream;
+mod stream_task;
 mod tls_error;
+mod tls_log;
 mod udp;
 
 use std::cell::RefCell;
@@ -21,137 +16,160 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use resolver::action::{AttemptFailure, AttemptId, SendQuery, Transport};
-use resolver::policy::UpstreamId;
+use resolver::action::{AttemptFailure, Dial, Transport, UpstreamConnectionId};
+use tokio::net::UdpSocket;
 use tokio::task::AbortHandle;
 use tokio::time;
 
 use super::handler::ResponseHandler;
 use crate::logging::Logger;
-use attempt_handler::AttemptHandler;
 pub(crate) use endpoint::{TlsParams, UpstreamEndpoint, UpstreamEndpoints};
-use pool::Pool;
+use stream_task::WriteBuffer;
+use tls_log::TlsLog;
 
 /// Longer than the deadline of any query.
 const QUERY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The upstreams of a worker and the attempts in flight to them.
-pub(super) struct Upstreams {
-    /// Those of the present configuration.
+/// An open connection, or one that is being dialled; its task reads from it.
+struct OpenConnection {
+    output: Output,
+    task: AbortHandle,
+}
+
+/// Where queries are written.
+enum Output {
+    Stream(Rc<WriteBuffer>),
+    Socket(Rc<UdpSocket>),
+}
+
+/// The connections of a worker to its upstreams.
+pub(super) struct UpstreamConnections {
+    /// Upstreams of the present configuration.
     configured: RefCell<UpstreamEndpoints>,
     /// Those of the present configuration, and of earlier ones while queries are in flight.
     endpoints: RefCell<UpstreamEndpoints>,
-    pools: RefCell<HashMap<UpstreamId, Rc<Pool>>>,
-    tcp_attempts: RefCell<HashMap<AttemptId, Rc<Pool>>>,
-    udp_attempts: RefCell<HashMap<AttemptId, AbortHandle>>,
-    logger: Logger,
+    open: RefCell<HashMap<UpstreamConnectionId, OpenConnection>>,
+    /// Connections that failed when the last actions were executed.
+    failed: RefCell<Vec<(UpstreamConnectionId, AttemptFailure)>>,
+    tls_log: TlsLog,
 }
 
-impl Upstreams {
+impl UpstreamConnections {
     pub(super) fn new(endpoints: UpstreamEndpoints, logger: Logger) -> Self {
         Self {
             configured: RefCell::new(endpoints.clone()),
             endpoints: RefCell::new(endpoints),
-            pools: RefCell::default(),
-            tcp_attempts: RefCell::default(),
-            udp_attempts: RefCell::default(),
-            logger,
+            open: RefCell::default(),
+            failed: RefCell::default(),
+            tls_log: TlsLog::new(logger),
         }
     }
 
     /// Adds the upstreams of a new configuration. Those removed by it are dropped when the queries
-    /// in flight are done; connections to them end by their idle timeout.
+    /// in flight are done.
     pub(super) fn reconfigure(self: &Rc<Self>, endpoints: UpstreamEndpoints) {
         self.endpoints.borrow_mut().extend(endpoints.clone());
         self.configured.replace(endpoints);
-        let upstreams = Rc::clone(self);
+        let connections = Rc::clone(self);
         tokio::task::spawn_local(async move {
             time::sleep(QUERY_TIMEOUT).await;
-            let configured = upstreams.configured.borrow();
-            upstreams.endpoints.borrow_mut().retain(|id, _| configured.contains_key(id));
-            upstreams.pools.borrow_mut().retain(|id, _| configured.contains_key(id));
+            let configured = connections.configured.borrow();
+            connections.endpoints.borrow_mut().retain(|id, _| configured.contains_key(id));
         });
     }
 
-    pub(super) fn send(
+    /// Opens a connection.
+    pub(super) fn dial(self: &Rc<Self>, handler: &Rc<impl ResponseHandler>, dial: Dial) {
+        let Dial { connection: id, transport } = dial;
+        let endpoint = self.endpoints.borrow().get(&id.upstream).map(Arc::clone);
+        let Some(endpoint) = endpoint else { return self.fail(id, AttemptFailure::Local) };
+        let opened = match transport {
+            Transport::Tcp => self.open_stream(handler, id, endpoint),
+            Transport::Udp => match udp::open(&endpoint) {
+                Ok(socket) => self.open_socket(handler, id, Rc::new(socket)),
+                Err(error) => return self.fail(id, socket_error::attempt_failure(&error)),
+            },
+        };
+        self.open.borrow_mut().insert(id, opened);
+    }
+
+    /// Sends a message, once the connection is established.
+    pub(super) fn send(&self, id: UpstreamConnectionId, message: &[u8]) {
+        let sent = match self.open.borrow().get(&id).map(|open| &open.output) {
+            Some(Output::Stream(buffer)) => {
+                buffer.push(message);
+                Ok(())
+            }
+            Some(Output::Socket(socket)) => udp::send(socket, message),
+            None => return,
+        };
+        if let Err(error) = sent {
+            self.disconnect(id);
+            self.fail(id, socket_error::attempt_failure(&error));
+        }
+    }
+
+    /// Closes a connection, or ends its dial.
+    pub(super) fn disconnect(&self, id: UpstreamConnectionId) {
+        if let Some(open) = self.open.borrow_mut().remove(&id) {
+            open.task.abort();
+        }
+    }
+
+    /// Takes the connections that have failed while actions were executed.
+    pub(super) fn take_failed(&self) -> Vec<(UpstreamConnectionId, AttemptFailure)> {
+        self.failed.take()
+    }
+
+    fn fail(&self, id: UpstreamConnectionId, failure: AttemptFailure) {
+        self.failed.borrow_mut().push((id, failure));
+    }
+
+    fn open_stream(
         self: &Rc<Self>,
         handler: &Rc<impl ResponseHandler>,
-        query: &SendQuery,
-        message: &[u8],
-    ) {
-        let Some(endpoint) = self.endpoints.borrow().get(&query.upstream).map(Arc::clone) else { return };
-        let attempts = Attempts { upstreams: Rc::clone(self), handler: Rc::clone(handler) };
-        match query.transport {
-            Transport::Udp if endpoint.tls.is_none() => {
-                endpoint.count(Transport::Udp, false);
-                let exchange = udp::exchange(attempts, query.attempt, endpoint, message.to_vec());
-                let task = tokio::task::spawn_local(exchange);
-                self.udp_attempts.borrow_mut().insert(query.attempt, task.abort_handle());
-            }
-            Transport::Udp | Transport::Tcp => {
-                let pool = self.pool(query.upstream, endpoint);
-                self.tcp_attempts.borrow_mut().insert(query.attempt, Rc::clone(&pool));
-                pool.send(&attempts, query, message);
-            }
-        }
+        id: UpstreamConnectionId,
+        endpoint: Arc<UpstreamEndpoint>,
+    ) -> OpenConnection {
+        let buffer = Rc::new(WriteBuffer::default());
+        let (connections, handler, output) = (Rc::clone(self), Rc::clone(handler), Rc::clone(&buffer));
+        let task = tokio::task::spawn_local(async move {
+            let failure = match dial::dial(&endpoint).await {
+                Ok(stream) => {
+                    handler.on_connected(id);
+                    stream_task::run(id, &output, stream, &handler).await;
+                    AttemptFailure::Closed
+                }
+                Err(error) => {
+                    connections.tls_log.log(id.upstream, endpoint.addr, &error);
+                    socket_error::attempt_failure(&error)
+                }
+            };
+            connections.open.borrow_mut().remove(&id);
+            handler.on_disconnected(id, failure);
+        });
+        OpenConnection { output: Output::Stream(buffer), task: task.abort_handle() }
     }
 
-    /// Cancels an attempt: closes its UDP socket or removes it from its pool.
-    pub(super) fn cancel(&self, attempt: AttemptId) {
-        if let Some(task) = self.udp_attempts.borrow_mut().remove(&attempt) {
-            task.abort();
-        }
-        if let Some(pool) = self.tcp_attempts.borrow_mut().remove(&attempt) {
-            pool.cancel(attempt);
-        }
-    }
-
-    /// Quarantines the connection of an attempt after a mismatch: it gets no more queries, stays
-    /// open for those in flight, this attempt included until it is cancelled, and is then closed.
-    pub(super) fn quarantine(&self, attempt: AttemptId) {
-        let pool = self.tcp_attempts.borrow().get(&attempt).map(Rc::clone);
-        if let Some(pool) = pool {
-            pool.quarantine(attempt);
-        }
-    }
-
-    fn pool(&self, upstream: UpstreamId, endpoint: Arc<UpstreamEndpoint>) -> Rc<Pool> {
-        let mut pools = self.pools.borrow_mut();
-        let pool = pools.entry(upstream);
-        Rc::clone(pool.or_insert_with(|| Rc::new(Pool::new(endpoint, self.logger.clone()))))
-    }
-}
-
-/// Removes attempts that are done from [`Upstreams`], and passes on messages and failures.
-struct Attempts<H> {
-    upstreams: Rc<Upstreams>,
-    handler: Rc<H>,
-}
-
-impl<H> Clone for Attempts<H> {
-    fn clone(&self) -> Self {
-        Self { upstreams: Rc::clone(&self.upstreams), handler: Rc::clone(&self.handler) }
-    }
-}
-
-impl<H: ResponseHandler> AttemptHandler for Attempts<H> {
-    fn on_message(&self, attempt: AttemptId, message: &[u8]) {
-        self.handler.on_response(attempt, message);
-    }
-
-    fn on_completion(&self, attempt: AttemptId) {
-        self.upstreams.tcp_attempts.borrow_mut().remove(&attempt);
-        self.upstreams.udp_attempts.borrow_mut().remove(&attempt);
-    }
-
-    fn on_failure(&self, attempt: AttemptId, failure: AttemptFailure) {
-        self.on_completion(attempt);
-        self.handler.on_failure(attempt, failure);
+    fn open_socket(
+        self: &Rc<Self>,
+        handler: &Rc<impl ResponseHandler>,
+        id: UpstreamConnectionId,
+        socket: Rc<UdpSocket>,
+    ) -> OpenConnection {
+        let (connections, handler, output) = (Rc::clone(self), Rc::clone(handler), Rc::clone(&socket));
+        let task = tokio::task::spawn_local(async move {
+            let error = udp::receive(id, &socket, &handler).await;
+            connections.open.borrow_mut().remove(&id);
+            handler.on_disconnected(id, socket_error::attempt_failure(&error));
+        });
+        OpenConnection { output: Output::Socket(output), task: task.abort_handle() }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use resolver::policy::UpstreamId;
     use tokio::task::LocalSet;
 
     use super::*;
@@ -163,19 +181,13 @@ mod tests {
             let both: UpstreamEndpoints =
                 [removed, kept].map(|id| (id, endpoint::loopback(id.0))).into_iter().collect();
             let logger = Logger::start(std::io::sink(), 1, Arc::default()).unwrap();
-            let upstreams = Rc::new(Upstreams::new(both.clone(), logger));
-            for (id, endpoint) in &both {
-                upstreams.pool(*id, Arc::clone(endpoint));
-            }
-            upstreams.reconfigure(both.into_iter().filter(|(id, _)| *id == kept).collect());
-            let is_known = |id| {
-                let endpoints = upstreams.endpoints.borrow();
-                (endpoints.contains_key(&id), upstreams.pools.borrow().contains_key(&id))
-            };
+            let connections = Rc::new(UpstreamConnections::new(both.clone(), logger));
+            connections.reconfigure(both.into_iter().filter(|(id, _)| *id == kept).collect());
+            let is_known = |id| connections.endpoints.borrow().contains_key(&id);
             time::sleep(QUERY_TIMEOUT / 2).await;
-            assert_eq!((is_known(removed), is_known(kept)), ((true, true), (true, true)));
+            assert_eq!((is_known(removed), is_known(kept)), (true, true));
             time::sleep(QUERY_TIMEOUT).await;
-            assert_eq!((is_known(removed), is_known(kept)), ((false, false), (true, true)));
+            assert_eq!((is_known(removed), is_known(kept)), (false, true));
         };
         LocalSet::new().run_until(reconfigured).await;
     }

@@ -13,7 +13,7 @@ pub(super) fn attempt_failure(error: &io::Error) -> AttemptFailure {
         io::ErrorKind::ConnectionReset
         | io::ErrorKind::ConnectionAborted
         | io::ErrorKind::BrokenPipe
-        | io::ErrorKind::UnexpectedEof => AttemptFailure::Closed { reused: false },
+        | io::ErrorKind::UnexpectedEof => AttemptFailure::Closed,
         _ if linux::is_packet_filter_reject(error) => AttemptFailure::Filtered,
         _ => AttemptFailure::Local,
     }

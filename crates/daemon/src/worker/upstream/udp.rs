@@ -1,43 +1,42 @@
-//! Upstream queries over UDP: one connected socket per query, so that the source port is as
-//! unpredictable as the ID (RFC 5452 section 9.2).
+//! Connected UDP sockets to upstreams (RFC 5452 section 9.2): one task reads each of them.
 
-use std::convert::Infallible;
 use std::io;
-use std::sync::Arc;
+use std::rc::Rc;
 
-use resolver::action::AttemptId;
+use resolver::action::UpstreamConnectionId;
 use tokio::net::UdpSocket;
 
-use super::attempt_handler::AttemptHandler;
 use super::endpoint::UpstreamEndpoint;
-use super::socket_error::attempt_failure;
+use crate::worker::handler::ResponseHandler;
 
 /// Above the UDP payload size of 1232 octets that we advertise.
 const RECEIVE_LEN: usize = 4096;
 
-/// Sends `message` and passes on whatever arrives, until the attempt is cancelled or the socket
-/// fails.
-pub(super) async fn exchange(
-    handler: impl AttemptHandler,
-    attempt: AttemptId,
-    endpoint: Arc<UpstreamEndpoint>,
-    message: Vec<u8>,
-) {
-    let Err(error) = send_and_receive(&handler, attempt, &endpoint, &message).await;
-    handler.on_failure(attempt, attempt_failure(&error));
+/// Opens a socket with a random port.
+pub(super) fn open(endpoint: &UpstreamEndpoint) -> io::Result<UdpSocket> {
+    UdpSocket::from_std(linux::udp::connect(endpoint.addr, endpoint.source)?)
 }
 
-async fn send_and_receive(
-    handler: &impl AttemptHandler,
-    attempt: AttemptId,
-    endpoint: &UpstreamEndpoint,
-    message: &[u8],
-) -> Result<Infallible, io::Error> {
-    let socket = UdpSocket::from_std(linux::udp::connect(endpoint.addr, endpoint.source)?)?;
-    socket.send(message).await?;
+/// Sends a datagram. One for which the socket's buffer has no room is lost, as it may be on the
+/// way.
+pub(super) fn send(socket: &UdpSocket, message: &[u8]) -> io::Result<()> {
+    match linux::udp::send_connected(socket, message) {
+        Err(error) if error.kind() != io::ErrorKind::WouldBlock => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Passes on whatever arrives, until the socket fails.
+pub(super) async fn receive(
+    id: UpstreamConnectionId,
+    socket: &UdpSocket,
+    handler: &Rc<impl ResponseHandler>,
+) -> io::Error {
     let mut buffer = [0; RECEIVE_LEN];
     loop {
-        let len = socket.recv(&mut buffer).await?;
-        handler.on_message(attempt, buffer.get(..len).unwrap_or_default());
+        match socket.recv(&mut buffer).await {
+            Ok(len) => handler.on_response(id, buffer.get(..len).unwrap_or_default()),
+            Err(error) => return error,
+        }
     }
 }

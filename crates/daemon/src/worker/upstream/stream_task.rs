@@ -1,0 +1,144 @@
+//! Stream task: writes queries to one TCP or TLS connection and passes on the messages that it
+//! receives, until the connection is closed.
+
+use std::cell::RefCell;
+use std::io;
+use std::rc::Rc;
+
+use resolver::action::UpstreamConnectionId;
+use tokio::sync::Notify;
+use wire::frame::{self, FrameDecoder};
+
+use super::stream::{ReadSide, Stream};
+use crate::worker::handler::ResponseHandler;
+
+/// Framed queries that have not been written.
+#[derive(Default)]
+pub(super) struct WriteBuffer {
+    octets: RefCell<Vec<u8>>,
+    changed: Notify,
+}
+
+impl WriteBuffer {
+    pub(super) fn push(&self, message: &[u8]) {
+        frame::push(message, &mut self.octets.borrow_mut());
+        self.changed.notify_one();
+    }
+
+    fn is_empty(&self) -> bool {
+        self.octets.borrow().is_empty()
+    }
+}
+
+/// Runs the connection until the upstream closes it or it fails.
+pub(super) async fn run(
+    id: UpstreamConnectionId,
+    unsent: &WriteBuffer,
+    mut stream: Stream,
+    handler: &Rc<impl ResponseHandler>,
+) {
+    let mut frames = FrameDecoder::default();
+    loop {
+        let read_side = tokio::select! {
+            ready = stream.ready(!unsent.is_empty()) => ready
+                .and_then(|ready| write_and_read(unsent, &mut stream, &mut frames, ready)),
+            () = unsent.changed.notified() => Ok(ReadSide::Open),
+        };
+        handler.on_responses(id, &mut frames);
+        if !matches!(read_side, Ok(ReadSide::Open)) {
+            return;
+        }
+        // `ready` does not yield while there is something to read.
+        tokio::task::yield_now().await;
+    }
+}
+
+fn write_and_read(
+    unsent: &WriteBuffer,
+    stream: &mut Stream,
+    frames: &mut FrameDecoder,
+    ready: tokio::io::Ready,
+) -> io::Result<ReadSide> {
+    if ready.is_writable() {
+        stream.write(&mut unsent.octets.borrow_mut())?;
+    }
+    if ready.is_readable() { stream.read(frames) } else { Ok(ReadSide::Open) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::{Future, poll_fn};
+    use std::pin::pin;
+    use std::time::Duration;
+
+    use resolver::action::AttemptFailure;
+    use resolver::policy::UpstreamId;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::{TcpListener, TcpStream};
+    use tokio::time;
+
+    use super::*;
+
+    const WAIT_LIMIT: Duration = Duration::from_secs(5);
+    const CONNECTION: UpstreamConnectionId = UpstreamConnectionId { upstream: UpstreamId(0), number: 1 };
+
+    /// Records the messages that it receives.
+    #[derive(Default)]
+    struct Recorder(RefCell<Vec<Vec<u8>>>);
+
+    impl ResponseHandler for Recorder {
+        fn on_connected(self: &Rc<Self>, _: UpstreamConnectionId) {}
+
+        fn on_response(self: &Rc<Self>, _: UpstreamConnectionId, message: &[u8]) {
+            self.0.borrow_mut().push(message.to_vec());
+        }
+
+        fn on_responses(self: &Rc<Self>, id: UpstreamConnectionId, frames: &mut FrameDecoder) {
+            while let Some(message) = frames.next_frame() {
+                self.on_response(id, message);
+            }
+        }
+
+        fn on_disconnected(self: &Rc<Self>, _: UpstreamConnectionId, _: AttemptFailure) {}
+    }
+
+    async fn pair() -> (Stream, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let upstream = listener.local_addr().unwrap();
+        let (ours, theirs) = tokio::join!(TcpStream::connect(upstream), listener.accept());
+        (Stream::plain(ours.unwrap()), theirs.unwrap().0)
+    }
+
+    #[tokio::test]
+    async fn waiting_for_a_response_does_not_poll() {
+        let (ours, mut theirs) = pair().await;
+        let (unsent, recorder) = (WriteBuffer::default(), Rc::<Recorder>::default());
+        unsent.push(b"query");
+        let mut wakes = 0;
+        let mut running = pin!(run(CONNECTION, &unsent, ours, &recorder));
+        let counted = poll_fn(|context| {
+            wakes += 1;
+            running.as_mut().poll(context)
+        });
+        let slow_upstream = async {
+            theirs.read_exact(&mut [0; 7]).await.unwrap();
+            time::sleep(Duration::from_millis(50)).await;
+            theirs.write_all(b"\0\x08response").await.unwrap();
+            drop(theirs);
+        };
+        let (closed, ()) = tokio::join!(time::timeout(WAIT_LIMIT, counted), slow_upstream);
+        closed.unwrap();
+        assert_eq!(*recorder.0.borrow(), [b"response"]);
+        assert!(wakes < 20, "woke up {wakes} times");
+    }
+
+    #[tokio::test]
+    async fn messages_before_the_end_are_passed_on_and_an_incomplete_one_is_not() {
+        let (ours, mut theirs) = pair().await;
+        let (unsent, recorder) = (WriteBuffer::default(), Rc::<Recorder>::default());
+        theirs.write_all(b"\0\x01a\0\0\0\x02bc\0\x05de").await.unwrap();
+        drop(theirs);
+        time::timeout(WAIT_LIMIT, run(CONNECTION, &unsent, ours, &recorder)).await.unwrap();
+        assert_eq!(*recorder.0.borrow(), [&b"a"[..], b"", b"bc"]);
+    }
+}

@@ -1,0 +1,165 @@
+//! Lost connections: queries whose connection to an upstream has ended, is out of step or does not
+//! respond continue on another one.
+
+use std::time::Instant;
+
+use crate::Resolver;
+use crate::action::{AttemptFailure, Outbox};
+use crate::effects::Effects;
+use crate::timers::AttemptId;
+use crate::transport::Transport;
+use crate::upstream::attempt::{Attempt, AttemptSpec};
+use crate::upstream::connection::ConnectionUse;
+use crate::upstream::loss::{Loss, LostQuery};
+
+impl Resolver {
+    /// Continues the queries that have lost their connection, until no more are.
+    pub(crate) fn retry_lost(&mut self, now: Instant, outbox: &mut Outbox) {
+        loop {
+            let lost = self.upstreams.take_lost();
+            if lost.is_empty() {
+                return;
+            }
+            for LostQuery { attempt, loss } in lost {
+                self.retry_lost_query(now, attempt, loss, outbox);
+            }
+        }
+    }
+
+    fn retry_lost_query(&mut self, now: Instant, id: AttemptId, loss: Loss, outbox: &mut Outbox) {
+        if self.upstreams.is_health_check(id) {
+            let mut effects = Effects { now, timers: &mut self.timers, outbox };
+            return match loss {
+                Loss::Failed(failure) => {
+                    self.upstreams.on_health_check_failure(id, failure, &mut effects);
+                }
+                Loss::Mismatched { is_dedicated } => {
+                    self.upstreams.on_health_check_mismatch(id, is_dedicated, &mut effects);
+                }
+                Loss::ConnectionLost(_) | Loss::Suspect => {
+                    self.upstreams.on_health_check_connection_lost(id, &mut effects);
+                }
+            };
+        }
+        match loss {
+            Loss::Failed(failure) => {
+                if let Some(mut attempt) = self.take_attempt(now, id, outbox) {
+                    if failure.nothing_received() {
+                        attempt.pass_rto();
+                    }
+                    self.fail_attempt(now, &attempt, failure, outbox);
+                }
+            }
+            Loss::ConnectionLost(failure) => self.retry_after_loss(now, id, failure, outbox),
+            Loss::Mismatched { is_dedicated } => self.give_up_mismatched(now, id, is_dedicated, outbox),
+            Loss::Suspect => self.retry_on_proven(now, id, outbox),
+        }
+    }
+
+    /// The connection of an attempt was lost, and another query on it may be the reason: the query
+    /// is retried on a connection of its own, unless it had one or waits on another connection.
+    fn retry_after_loss(
+        &mut self,
+        now: Instant,
+        id: AttemptId,
+        failure: AttemptFailure,
+        outbox: &mut Outbox,
+    ) {
+        let Some(attempt) = self.take_attempt(now, id, outbox) else { return };
+        let inflight = self.inflight.get_mut(attempt.query_id).filter(|_| !attempt.late);
+        let Some(inflight) = inflight else { return self.fail_attempt(now, &attempt, failure, outbox) };
+        if let Some(upstream) = attempt.query.upstream(attempt.upstream) {
+            inflight.record_failure(now, failure, attempt.transport, upstream.addr);
+        }
+        if let Some(sibling) = self.upstreams.sibling(&inflight.attempts, id, attempt.upstream) {
+            inflight.has_lost_connection = true;
+            return self.upstreams.dedicate(sibling);
+        }
+        self.retry_dedicated(now, &attempt, failure, outbox);
+    }
+
+    /// Repeats an attempt on a connection of its own; it has failed if that has been done before.
+    fn retry_dedicated(
+        &mut self,
+        now: Instant,
+        attempt: &Attempt,
+        failure: AttemptFailure,
+        outbox: &mut Outbox,
+    ) {
+        let Some(inflight) = self.inflight.get_mut(attempt.query_id) else { return };
+        if std::mem::replace(&mut inflight.has_retried_alone, true) {
+            return self.fail_attempt(now, attempt, failure, outbox);
+        }
+        inflight.has_lost_connection = true;
+        if let Some(upstream) = attempt.query.upstream(attempt.upstream) {
+            upstream.counters.retried.add(1);
+        }
+        let spec = AttemptSpec { usage: ConnectionUse::Dedicated, ..AttemptSpec::repeat(attempt) };
+        self.send(now, spec, outbox);
+    }
+
+    /// The connection of an attempt does not respond: it is repeated on one that does, which other
+    /// queries use as well; not if it may be the one that breaks connections.
+    fn retry_on_proven(&mut self, now: Instant, id: AttemptId, outbox: &mut Outbox) {
+        let Some(attempt) = self.upstreams.attempt(id).filter(|attempt| !attempt.late) else { return };
+        let inflight = self.inflight.get(attempt.query_id);
+        let Some(inflight) = inflight.filter(|inflight| !inflight.has_lost_connection) else { return };
+        if self.upstreams.sibling(&inflight.attempts, id, attempt.upstream).is_none() {
+            let spec = AttemptSpec { usage: ConnectionUse::Proven, ..AttemptSpec::repeat(attempt) };
+            self.upstreams.mark_repeated(id);
+            self.send(now, spec, outbox);
+        }
+    }
+
+    /// Removes the other attempts of a query at the same upstream.
+    pub(crate) fn abandon_siblings(&mut self, now: Instant, attempt: &Attempt, outbox: &mut Outbox) {
+        let Some(inflight) = self.inflight.get(attempt.query_id) else { return };
+        let attempts = inflight.attempts.iter().copied();
+        let is_sibling = |id: &AttemptId| {
+            self.upstreams.attempt(*id).is_some_and(|other| other.upstream == attempt.upstream)
+        };
+        let siblings: Vec<AttemptId> = attempts.filter(is_sibling).collect();
+        for sibling in siblings {
+            self.take_attempt(now, sibling, outbox);
+        }
+    }
+
+    /// No matching response has followed a mismatch in time. Over UDP the query is repeated on a
+    /// fresh socket, after a second mismatch over TCP, and so are its further attempts; over TCP on
+    /// a connection of its own. The attempt still waits on its connection, unless that was its own:
+    /// then it has failed.
+    fn give_up_mismatched(&mut self, now: Instant, id: AttemptId, is_dedicated: bool, outbox: &mut Outbox) {
+        let Some(attempt) = self.upstreams.attempt(id).filter(|attempt| !attempt.late) else { return };
+        let Some(inflight) = self.inflight.get_mut(attempt.query_id) else { return };
+        let has_sibling = self.upstreams.sibling(&inflight.attempts, id, attempt.upstream).is_some();
+        let is_lost = is_dedicated || inflight.has_retried_alone && !has_sibling;
+        let mut spec = AttemptSpec::repeat(attempt);
+        match attempt.transport {
+            Transport::Tcp if is_lost => {
+                let Some(attempt) = self.take_attempt(now, id, outbox) else { return };
+                return self.fail_attempt(now, &attempt, AttemptFailure::Mismatched, outbox);
+            }
+            Transport::Tcp => {
+                inflight.has_lost_connection = true;
+                inflight.has_retried_alone |= !has_sibling;
+                spec.usage = ConnectionUse::Dedicated;
+            }
+            Transport::Udp if inflight.has_mismatched => {
+                inflight.transport = Transport::Tcp;
+                (spec.transport, spec.usage) = (Transport::Tcp, ConnectionUse::Shared);
+            }
+            Transport::Udp => {
+                inflight.has_mismatched = true;
+                spec.usage = ConnectionUse::Fresh;
+            }
+        }
+        let counters = attempt.query.upstream(attempt.upstream).map(|upstream| &upstream.counters);
+        if let Some(counters) = counters.filter(|_| !has_sibling) {
+            counters.retried.add(1);
+        }
+        self.upstreams.mark_repeated(id);
+        if !has_sibling {
+            self.send(now, spec, outbox);
+        }
+    }
+}

@@ -1,0 +1,374 @@
+//! Upstream connection: its pending queries, matching by message ID, quarantine, idle timeout and
+//! maximum age, from before the dial until the close. A connected UDP socket is one, too.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use rand::RngExt;
+use rand::rngs::StdRng;
+
+use crate::action::UpstreamConnectionId;
+use crate::timers::AttemptId;
+use crate::transport::Transport;
+
+/// A connection is silent when nothing has arrived for this long while a query is pending: it may
+/// lead to a pod that is gone.
+const SILENT_AFTER: Duration = Duration::from_secs(1);
+
+/// A new connection without a response for this long is suspect: a server with few TCP workers
+/// leaves it in its backlog.
+pub(super) const SUSPECT_AFTER: Duration = Duration::from_millis(300);
+
+/// Pause between two searches for a connection that takes the queries of a suspect one.
+const SUSPECT_INTERVAL: Duration = Duration::from_millis(100);
+
+/// How long a dial may take, TLS handshake included. Above the deadline of any query.
+const DIAL_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long after the first mismatch the matching response is still awaited. A spoofer is ahead of
+/// the upstream by no more than a round trip, and a desynchronized upstream is not worth a longer
+/// wait.
+const GRACE_PERIOD: Duration = Duration::from_millis(300);
+
+/// More mismatches than this on a socket are an attack or a broken upstream; the grace period ends
+/// at once. A stream cannot be spoofed.
+const MAX_MISMATCHES: u32 = 3;
+
+/// Draws for an unused message ID; with some thousand in use, one or two suffice.
+const MAX_DRAWS: usize = 64;
+
+/// What a query requires of its connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ConnectionUse {
+    /// Any connection, with other queries.
+    Shared,
+    /// A connection that has carried no query yet, so that kube-proxy may choose another pod.
+    Fresh,
+    /// A new connection that carries nothing else until the query is answered.
+    Dedicated,
+    /// A connection that has responded, for a query on a suspect one.
+    Proven,
+}
+
+/// A query sent on a connection.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct PendingQuery {
+    /// None after it was abandoned: its response may still arrive and must find its ID.
+    pub(super) attempt: Option<AttemptId>,
+    pub(super) sent_at: Instant,
+    pub(super) usage: ConnectionUse,
+}
+
+/// Time limits of a connection.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ConnectionLimits {
+    /// When it is retired: the maximum age.
+    pub(super) retire_at: Instant,
+    /// Above this number of queries it is retired.
+    pub(super) max_queries: u32,
+}
+
+/// A mismatch arrived: no further query is sent on the connection.
+#[derive(Clone, Copy, Debug)]
+struct Quarantine {
+    mismatches: u32,
+    /// End of the grace period; none once it has ended.
+    until: Option<Instant>,
+}
+
+/// What is due on a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum DueEvent {
+    DialTimeout,
+    GracePeriodEnd,
+    Suspect,
+    Retire,
+    /// Idle for as long as an idle connection beyond the first is kept.
+    Idle,
+}
+
+/// A connection to an upstream.
+#[derive(Debug)]
+pub(super) struct Connection {
+    pub(super) id: UpstreamConnectionId,
+    pub(super) transport: Transport,
+    /// Carries one query and no other until it is answered.
+    pub(super) is_dedicated: bool,
+    /// When its pending timer fires.
+    pub(super) timer: Option<Instant>,
+    limits: ConnectionLimits,
+    pending: BTreeMap<u16, PendingQuery>,
+    /// Pending queries that are not abandoned.
+    wanted: usize,
+    sent: u32,
+    opened_at: Instant,
+    is_dialling: bool,
+    last_used: Instant,
+    /// Since when queries are pending and nothing has arrived.
+    unanswered_since: Option<Instant>,
+    /// When its first query was sent, or it was established after that.
+    first_wait: Option<Instant>,
+    /// When it is suspect, or looked at again.
+    suspect_check_at: Option<Instant>,
+    /// Its queries have been repeated on another connection.
+    is_suspect: bool,
+    has_responded: bool,
+    is_retired: bool,
+    quarantine: Option<Quarantine>,
+}
+
+impl Connection {
+    pub(super) fn new(
+        now: Instant,
+        id: UpstreamConnectionId,
+        transport: Transport,
+        limits: ConnectionLimits,
+    ) -> Self {
+        Self {
+            id,
+            transport,
+            is_dedicated: false,
+            timer: None,
+            limits,
+            pending: BTreeMap::new(),
+            wanted: 0,
+            sent: 0,
+            opened_at: now,
+            is_dialling: transport == Transport::Tcp,
+            last_used: now,
+            unanswered_since: None,
+            first_wait: None,
+            suspect_check_at: None,
+            is_suspect: false,
+            has_responded: false,
+            is_retired: false,
+            quarantine: None,
+        }
+    }
+
+    /// A random message ID that no pending query has (RFC 5452 section 4.3).
+    pub(super) fn unused_id(&self, random: &mut StdRng) -> Option<u16> {
+        let mut draws = std::iter::repeat_with(|| random.random::<u16>()).take(MAX_DRAWS);
+        draws.find(|id| !self.pending.contains_key(id))
+    }
+
+    pub(super) fn send(&mut self, now: Instant, id: u16, query: PendingQuery) {
+        self.pending.insert(id, query);
+        self.wanted += 1;
+        self.sent = self.sent.saturating_add(1);
+        self.is_retired |= self.sent >= self.limits.max_queries;
+        self.last_used = now;
+        if self.unanswered_since.is_none() {
+            self.wait_from(now);
+        }
+    }
+
+    pub(super) fn established(&mut self, now: Instant) {
+        self.is_dialling = false;
+        if self.wanted > 0 {
+            self.wait_from(now);
+        }
+    }
+
+    /// The query that a message with this ID responds to.
+    pub(super) fn pending_query(&self, id: u16) -> Option<&PendingQuery> {
+        self.pending.get(&id)
+    }
+
+    /// Something has arrived.
+    pub(super) fn received(&mut self, now: Instant) {
+        self.is_dialling = false;
+        self.unanswered_since = (self.wanted > 0).then_some(now);
+    }
+
+    /// A query has its response. Returns how long its first response took, for a connection without
+    /// an earlier one.
+    pub(super) fn responded(&mut self, now: Instant, id: u16) -> Option<Duration> {
+        self.remove(now, id)?;
+        self.is_dedicated = false;
+        let is_first = !std::mem::replace(&mut self.has_responded, true);
+        let since = self.first_wait.filter(|_| is_first)?;
+        Some(now.saturating_duration_since(since))
+    }
+
+    /// Removes a query whose response has arrived.
+    pub(super) fn remove(&mut self, now: Instant, id: u16) -> Option<PendingQuery> {
+        let query = self.pending.remove(&id)?;
+        self.wanted -= usize::from(query.attempt.is_some());
+        self.last_used = now;
+        if self.wanted == 0 {
+            self.unanswered_since = None;
+        }
+        Some(query)
+    }
+
+    /// Abandons a query: nothing waits for its response. On a stream, a late response would delay
+    /// those of further queries, which is why the stream gets none.
+    pub(super) fn abandon(&mut self, id: u16) {
+        let Some(query) = self.pending.get_mut(&id) else { return };
+        if query.attempt.take().is_some() {
+            self.wanted -= 1;
+        }
+        if self.wanted == 0 {
+            self.unanswered_since = None;
+        }
+        self.is_retired |= self.transport == Transport::Tcp;
+    }
+
+    /// A mismatch arrived (RFC 5452 section 9.1): pending queries may get their responses, further
+    /// ones are not sent.
+    pub(super) fn quarantine(&mut self, now: Instant) {
+        let until = Some(now + GRACE_PERIOD);
+        let quarantine = self.quarantine.get_or_insert(Quarantine { mismatches: 0, until });
+        quarantine.mismatches += 1;
+        let is_attack = self.transport == Transport::Udp && quarantine.mismatches > MAX_MISMATCHES;
+        if is_attack && quarantine.until.is_some() {
+            quarantine.until = Some(now);
+        }
+        self.is_retired = true;
+    }
+
+    /// Accepts no more queries.
+    pub(super) fn retire(&mut self) {
+        self.is_retired = true;
+    }
+
+    pub(super) fn is_dialling(&self) -> bool {
+        self.is_dialling
+    }
+
+    /// True for a socket with more mismatches than a late response or two could be: a spoofer has
+    /// found its port.
+    pub(super) fn is_spoofed(&self) -> bool {
+        let mismatches = self.quarantine.map_or(0, |quarantine| quarantine.mismatches);
+        self.transport == Transport::Udp && mismatches > MAX_MISMATCHES
+    }
+
+    pub(super) fn is_quarantined(&self) -> bool {
+        self.quarantine.is_some()
+    }
+
+    pub(super) fn has_responded(&self) -> bool {
+        self.has_responded
+    }
+
+    /// Still being dialled, for less than `limit`.
+    pub(super) fn is_younger_than(&self, limit: Duration, now: Instant) -> bool {
+        self.is_dialling && now.saturating_duration_since(self.opened_at) < limit
+    }
+
+    pub(super) fn accepts_queries(&self, now: Instant) -> bool {
+        !self.is_retired && !self.is_dedicated && now < self.limits.retire_at
+    }
+
+    /// True for a connection that gets no further query but waits for responses.
+    pub(super) fn is_draining(&self) -> bool {
+        self.is_retired
+    }
+
+    /// True when it gets no more queries and nothing waits for a response.
+    pub(super) fn is_done(&self) -> bool {
+        self.is_retired && self.wanted == 0
+    }
+
+    pub(super) fn is_idle(&self) -> bool {
+        self.pending.is_empty() && !self.is_dialling
+    }
+
+    pub(super) fn pending_len(&self) -> usize {
+        self.pending.len()
+    }
+
+    pub(super) fn last_used(&self) -> Instant {
+        self.last_used
+    }
+
+    /// The attempts that wait for a response, oldest first.
+    pub(super) fn attempts(&self) -> Vec<AttemptId> {
+        let mut attempts: Vec<AttemptId> = self.pending.values().filter_map(|query| query.attempt).collect();
+        attempts.sort_unstable();
+        attempts
+    }
+
+    /// True when the oldest query has been pending longer than `limit`.
+    pub(super) fn waits_longer_than(&self, limit: Duration, now: Instant) -> bool {
+        let oldest = self.pending.values().map(|query| query.sent_at).min();
+        oldest.is_some_and(|oldest| now.saturating_duration_since(oldest) > limit)
+    }
+
+    /// Start of the silence, for a silent connection.
+    pub(super) fn silent_since(&self, now: Instant) -> Option<Instant> {
+        self.unanswered_since.filter(|since| now.saturating_duration_since(*since) > SILENT_AFTER)
+    }
+
+    /// A hedge sent elsewhere at `sent_at` has its response. Retires this connection if it had been
+    /// waiting for longer than `limit` by then.
+    pub(super) fn outrun_by_hedge(&mut self, sent_at: Instant, limit: Duration) {
+        if self.unanswered_since.is_some_and(|since| since + limit < sent_at) {
+            self.retire();
+        }
+    }
+
+    /// When something is due next. `idle_timeout` is that of an idle connection beyond the first.
+    pub(super) fn next_event(&self, idle_timeout: Duration) -> Option<Instant> {
+        let suspicion = self.suspect_check_at.filter(|_| self.may_be_suspect());
+        if self.is_dialling {
+            let timeout = self.opened_at + DIAL_TIMEOUT;
+            return Some(suspicion.map_or(timeout, |at| at.min(timeout)));
+        }
+        let grace_period = self.quarantine.and_then(|quarantine| quarantine.until);
+        let retire = (!self.is_retired).then_some(self.limits.retire_at.max(self.last_used));
+        let idle =
+            (self.transport == Transport::Tcp && self.is_idle()).then(|| self.last_used + idle_timeout);
+        let events = [grace_period, suspicion, retire, idle];
+        events.into_iter().flatten().min()
+    }
+
+    /// What is due at `now`, most important first.
+    pub(super) fn due_event(&self, now: Instant, idle_timeout: Duration) -> Option<DueEvent> {
+        let is_over = |at: Option<Instant>| at.is_some_and(|at| at <= now);
+        if self.is_dialling && now >= self.opened_at + DIAL_TIMEOUT {
+            return Some(DueEvent::DialTimeout);
+        }
+        if is_over(self.quarantine.and_then(|quarantine| quarantine.until)) {
+            return Some(DueEvent::GracePeriodEnd);
+        }
+        if self.may_be_suspect() && is_over(self.suspect_check_at) {
+            return Some(DueEvent::Suspect);
+        }
+        if !self.is_retired && !self.is_dialling && now >= self.limits.retire_at {
+            return Some(DueEvent::Retire);
+        }
+        let is_idle = self.transport == Transport::Tcp && self.is_idle();
+        (is_idle && now >= self.last_used + idle_timeout).then_some(DueEvent::Idle)
+    }
+
+    /// The grace period after a mismatch is over.
+    pub(super) fn end_grace_period(&mut self) {
+        if let Some(quarantine) = &mut self.quarantine {
+            quarantine.until = None;
+        }
+    }
+
+    /// Its queries are repeated on another connection, and it gets no more.
+    pub(super) fn set_suspect(&mut self) {
+        self.is_suspect = true;
+        self.is_retired = true;
+    }
+
+    /// Searches again later for a connection that takes the queries of this suspect one.
+    pub(super) fn postpone_suspicion(&mut self, now: Instant) {
+        self.suspect_check_at = Some(now + SUSPECT_INTERVAL);
+    }
+
+    fn may_be_suspect(&self) -> bool {
+        let is_silent = !self.has_responded && self.wanted > 0;
+        self.transport == Transport::Tcp && is_silent && !self.is_suspect && self.quarantine.is_none()
+    }
+
+    fn wait_from(&mut self, now: Instant) {
+        self.unanswered_since = Some(now);
+        self.first_wait = Some(now);
+        self.suspect_check_at = Some(now + SUSPECT_AFTER);
+    }
+}

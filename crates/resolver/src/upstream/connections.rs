@@ -1,0 +1,267 @@
+//! Connections of one upstream and worker: opening and closing, their timers, which attempt is on
+//! which, and which attempts have lost theirs.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rand::rngs::StdRng;
+
+use super::connection::{Connection, ConnectionLimits, ConnectionUse, PendingQuery};
+use super::loss::{Loss, LostQuery};
+use super::placement::{MAX_DRAINING, SLOW, Streams};
+use crate::action::{Action, AttemptFailure, Dial, SendQuery, UpstreamConnectionId};
+use crate::counters::UpstreamCounters;
+use crate::effects::Effects;
+use crate::policy::{Upstream, UpstreamId};
+use crate::timers::{AttemptId, Timer};
+use crate::transport::Transport;
+
+/// Idle connections are closed before CoreDNS closes them after 10 s: a query sent on a closing
+/// connection has to be retried.
+const MAX_IDLE_TIMEOUT: Duration = Duration::from_secs(8);
+
+/// Idle timeout of connections beyond the first: servers with few TCP workers need them back.
+const EXTRA_IDLE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// The open connections of a pool.
+#[derive(Debug)]
+pub(super) struct Connections {
+    upstream: UpstreamId,
+    encrypted: bool,
+    counters: Arc<UpstreamCounters>,
+    all: Vec<Connection>,
+    /// Connection and message ID of each attempt that was sent.
+    placed: HashMap<AttemptId, (UpstreamConnectionId, u16)>,
+    last_number: u64,
+    /// Of an idle connection.
+    idle_timeout: Duration,
+    /// Of idle connections beyond the first.
+    extra_idle_timeout: Duration,
+    lost: Vec<LostQuery>,
+}
+
+impl Connections {
+    pub(super) fn new(upstream: &Upstream) -> Self {
+        let idle_timeout = upstream.pool.idle_timeout.min(MAX_IDLE_TIMEOUT);
+        Self {
+            upstream: upstream.id,
+            encrypted: upstream.encrypted,
+            counters: Arc::clone(&upstream.counters),
+            all: Vec::new(),
+            placed: HashMap::new(),
+            last_number: 0,
+            idle_timeout,
+            extra_idle_timeout: idle_timeout.min(EXTRA_IDLE_TIMEOUT),
+            lost: Vec::new(),
+        }
+    }
+
+    /// In order of opening.
+    pub(super) fn all(&self) -> &[Connection] {
+        &self.all
+    }
+
+    pub(super) fn index(&self, id: UpstreamConnectionId) -> Option<usize> {
+        self.all.iter().position(|connection| connection.id == id)
+    }
+
+    pub(super) fn get_mut(&mut self, index: usize) -> Option<&mut Connection> {
+        self.all.get_mut(index)
+    }
+
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Connection> {
+        self.all.iter_mut()
+    }
+
+    /// Connection and message ID of an attempt.
+    pub(super) fn of(&self, attempt: AttemptId) -> Option<(UpstreamConnectionId, u16)> {
+        self.placed.get(&attempt).copied()
+    }
+
+    /// Removes an attempt from the index; its connection keeps its pending query.
+    pub(super) fn forget(&mut self, attempt: AttemptId) -> Option<(UpstreamConnectionId, u16)> {
+        self.placed.remove(&attempt)
+    }
+
+    /// Opens a connection; returns its index.
+    pub(super) fn open(
+        &mut self,
+        transport: Transport,
+        limits: ConnectionLimits,
+        effects: &mut Effects<'_>,
+    ) -> usize {
+        self.last_number += 1;
+        let id = UpstreamConnectionId { upstream: self.upstream, number: self.last_number };
+        effects.outbox.actions.push(Action::Dial(Dial { connection: id, transport }));
+        self.all.push(Connection::new(effects.now, id, transport, limits));
+        self.all.len() - 1
+    }
+
+    /// Sends a query that is in the outbox, under an unused message ID; false when none is free.
+    pub(super) fn send(
+        &mut self,
+        index: usize,
+        (attempt, usage, message): (AttemptId, ConnectionUse, (u32, u32)),
+        random: &mut StdRng,
+        effects: &mut Effects<'_>,
+    ) -> bool {
+        let Some(connection) = self.all.get_mut(index) else { return false };
+        let Some(message_id) = connection.unused_id(random) else { return false };
+        let query = PendingQuery { attempt: Some(attempt), sent_at: effects.now, usage };
+        connection.send(effects.now, message_id, query);
+        let id = connection.id;
+        effects.outbox.set_message_id(message, message_id);
+        effects.outbox.actions.push(Action::SendQuery(SendQuery { connection: id, message }));
+        self.placed.insert(attempt, (id, message_id));
+        self.reschedule(index, effects);
+        true
+    }
+
+    /// Takes the queries that have to continue elsewhere.
+    pub(super) fn take_lost(&mut self) -> Vec<LostQuery> {
+        std::mem::take(&mut self.lost)
+    }
+
+    /// Closes a connection; queries that wait on it are lost. True when it was being dialled.
+    pub(super) fn close(&mut self, index: usize, failure: AttemptFailure, effects: &mut Effects<'_>) -> bool {
+        if let Some(connection) = self.all.get(index) {
+            effects.outbox.actions.push(Action::Disconnect(connection.id));
+        }
+        self.remove(index, failure, effects)
+    }
+
+    /// Removes a connection that is closed; queries that wait on it are lost. True when it was
+    /// being dialled.
+    pub(super) fn remove(
+        &mut self,
+        index: usize,
+        failure: AttemptFailure,
+        effects: &mut Effects<'_>,
+    ) -> bool {
+        if index >= self.all.len() {
+            return false;
+        }
+        let connection = self.all.remove(index);
+        if let Some(at) = connection.timer {
+            effects.timers.cancel(at, Timer::Connection(connection.id));
+        }
+        let may_be_another_query =
+            connection.transport == Transport::Tcp && !connection.is_dedicated && !connection.is_dialling();
+        let loss = if may_be_another_query { Loss::ConnectionLost(failure) } else { Loss::Failed(failure) };
+        for attempt in connection.attempts() {
+            self.placed.remove(&attempt);
+            self.lost.push(LostQuery { attempt, loss });
+        }
+        connection.is_dialling()
+    }
+
+    /// Closes a connection that gets no more queries and has none that waits.
+    pub(super) fn close_if_done(&mut self, index: usize, effects: &mut Effects<'_>) {
+        if self.all.get(index).is_some_and(Connection::is_done) {
+            self.close(index, AttemptFailure::Closed, effects);
+        }
+    }
+
+    /// A message without a query arrived: no further query is sent on its connection, those pending
+    /// may get their responses.
+    pub(super) fn quarantine(&mut self, index: usize, effects: &mut Effects<'_>) {
+        self.counters.mismatched_responses.add(1);
+        let Some(connection) = self.all.get_mut(index) else { return };
+        connection.quarantine(effects.now);
+        self.reschedule(index, effects);
+        self.close_if_done(index, effects);
+        let streams = Streams { all: &self.all, now: effects.now };
+        let oldest = streams.draining().next().filter(|_| streams.draining().count() > MAX_DRAINING);
+        if let Some(oldest) = oldest {
+            self.close(oldest, AttemptFailure::Closed, effects);
+        }
+    }
+
+    /// No matching response has followed a mismatch in time: its queries continue elsewhere. A
+    /// socket whose port a spoofer has found is closed.
+    pub(super) fn give_up_mismatched(&mut self, index: usize, effects: &mut Effects<'_>) {
+        let Some(connection) = self.all.get_mut(index) else { return };
+        connection.end_grace_period();
+        let loss = Loss::Mismatched { is_dedicated: connection.is_dedicated };
+        for attempt in connection.attempts() {
+            self.counters.mismatched_attempts.add(1);
+            self.lost.push(LostQuery { attempt, loss });
+        }
+        if connection.is_spoofed() {
+            let lost = self.lost.len();
+            self.close(index, AttemptFailure::Mismatched, effects);
+            self.lost.truncate(lost);
+        }
+    }
+
+    /// A new connection does not respond: its queries continue on one that does, if there is one.
+    pub(super) fn suspect(&mut self, index: usize, now: Instant) {
+        let proven = Streams { all: &self.all, now }.proven();
+        let Some(connection) = self.all.get_mut(index) else { return };
+        if proven.is_none() {
+            return connection.postpone_suspicion(now);
+        }
+        connection.set_suspect();
+        self.counters.suspect_connections.add(1);
+        let attempts = connection.attempts().into_iter();
+        self.lost.extend(attempts.map(|attempt| LostQuery { attempt, loss: Loss::Suspect }));
+    }
+
+    /// A hedge or retry on connection `index` has its response: retires those that had been waiting
+    /// for longer than usual when it was sent.
+    pub(super) fn retire_outrun(&mut self, index: usize, sent_at: Instant) {
+        let others = self.all.iter_mut().enumerate().filter(|(other, _)| *other != index);
+        for (_, other) in others.filter(|(_, other)| other.transport == Transport::Tcp) {
+            other.outrun_by_hedge(sent_at, SLOW);
+        }
+    }
+
+    /// Moves the timer of a connection to an earlier time if something is due then. A timer that
+    /// fires too early does nothing: that is cheaper than moving it with every query.
+    pub(super) fn reschedule(&mut self, index: usize, effects: &mut Effects<'_>) {
+        let Some(connection) = self.all.get_mut(index) else { return };
+        let Some(at) = connection.next_event(self.extra_idle_timeout) else { return };
+        if connection.timer.is_some_and(|timer| timer <= at) {
+            return;
+        }
+        if let Some(timer) = connection.timer {
+            effects.timers.cancel(timer, Timer::Connection(connection.id));
+        }
+        connection.timer = Some(at);
+        effects.timers.schedule(at, Timer::Connection(connection.id));
+    }
+
+    /// Sets the timer of a connection after it has fired. An idle connection is looked at again
+    /// when it could be one beyond the first.
+    pub(super) fn schedule(&mut self, index: usize, effects: &mut Effects<'_>) {
+        let (idle_timeout, extra) = (self.idle_timeout, self.extra_idle_timeout);
+        let Some(connection) = self.all.get_mut(index) else { return };
+        let next = connection.next_event(idle_timeout);
+        let extra_idle_until = connection.last_used() + extra;
+        let looked_at = if extra_idle_until > effects.now { extra_idle_until } else { effects.now + extra };
+        connection.timer = next.map(|at| if connection.is_idle() { at.min(looked_at) } else { at });
+        if let Some(at) = connection.timer {
+            effects.timers.schedule(at, Timer::Connection(connection.id));
+        }
+    }
+
+    /// The idle timeout of a connection: shorter when another idle one was used later.
+    pub(super) fn idle_timeout(&self, index: usize, now: Instant) -> Duration {
+        let Some(one) = self.all.get(index) else { return self.idle_timeout };
+        let streams = Streams { all: &self.all, now };
+        let is_extra = streams.idle().any(|other| (other.last_used(), other.id) > (one.last_used(), one.id));
+        if is_extra { self.extra_idle_timeout } else { self.idle_timeout }
+    }
+
+    /// Counts a query by whether it was sent on an open connection.
+    pub(super) fn count(&self, transport: Transport, is_reused: bool) {
+        let counters = &self.counters;
+        let [udp, tcp, tls] = if is_reused { &counters.connection_hits } else { &counters.connection_misses };
+        match transport {
+            Transport::Udp => udp.add(1),
+            Transport::Tcp if self.encrypted => tls.add(1),
+            Transport::Tcp => tcp.add(1),
+        }
+    }
+}

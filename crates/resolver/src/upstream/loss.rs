@@ -1,0 +1,38 @@
+//! Lost queries: those that have to continue elsewhere, and why.
+
+use crate::action::AttemptFailure;
+use crate::timers::AttemptId;
+
+/// A query that has to continue elsewhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct LostQuery {
+    pub(crate) attempt: AttemptId,
+    pub(crate) loss: Loss,
+}
+
+/// Why a query has to continue elsewhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Loss {
+    /// The dial, its dedicated connection or its socket failed: the attempt has failed.
+    Failed(AttemptFailure),
+    /// A connection with other queries was lost: any of them may be the reason.
+    ConnectionLost(AttemptFailure),
+    /// A mismatch, and no matching response in time. The attempt still waits on its connection.
+    Mismatched {
+        /// The connection was its own.
+        is_dedicated: bool,
+    },
+    /// Its connection is suspect, and another one responds. The attempt still waits.
+    Suspect,
+}
+
+/// The query that a message belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum MatchedQuery {
+    /// It has the ID of this attempt.
+    Attempt(AttemptId),
+    /// A late response to an abandoned query, or a connection that is closed by now.
+    Abandoned,
+    /// None has its ID.
+    Unknown,
+}

@@ -1,0 +1,378 @@
+//! Connection pool of one upstream and worker: sends queries on connections or queues them, opens
+//! and closes connections, and reports the queries that lost theirs.
+//!
+//! Events in ([`Pool::on_connected`], [`Pool::match_message`], [`Pool::on_disconnected`],
+//! [`Pool::on_timer`]), actions out. A query leaves the pool by [`Pool::responded`] or
+//! [`Pool::abandon`].
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+
+use super::connection::{Connection, ConnectionLimits, ConnectionUse, DueEvent, PendingQuery, SUSPECT_AFTER};
+use super::connections::Connections;
+use super::lifetime::Lifetime;
+use super::loss::{Loss, LostQuery, MatchedQuery};
+use super::placement::{Placement, Streams};
+use super::queue::{Queue, QueuedQuery};
+use super::sockets::{self, SocketPlacement};
+use crate::action::{AttemptFailure, UpstreamConnectionId};
+use crate::counters::UpstreamCounters;
+use crate::effects::Effects;
+use crate::policy::{PoolOptions, Upstream, UpstreamId};
+use crate::timers::{AttemptId, Timer};
+use crate::transport::Transport;
+
+/// Maximum age of a connection, so that new CoreDNS pods behind the Service get their share. With
+/// the jitter (three fifths of it at least) 60 s give or take a quarter.
+const MAX_AGE: Duration = Duration::from_secs(75);
+
+/// Failed dials in a row after which the next ones have to wait.
+const FREE_DIALS: u32 = 4;
+
+/// Pause after a further failed dial: an upstream that refuses is not dialled for each query.
+const DIAL_BACK_OFF: Duration = Duration::from_millis(50);
+
+/// A query to send.
+#[derive(Debug)]
+pub(super) struct QueryToSend {
+    pub(super) attempt: AttemptId,
+    pub(super) transport: Transport,
+    pub(super) usage: ConnectionUse,
+    pub(super) has_client: bool,
+    /// When its attempt times out.
+    pub(super) deadline: Instant,
+    /// The message in the outbox, with any message ID.
+    pub(super) message: (u32, u32),
+}
+
+/// Connections and queue of one upstream.
+#[derive(Debug)]
+pub(super) struct Pool {
+    upstream: UpstreamId,
+    options: PoolOptions,
+    counters: Arc<UpstreamCounters>,
+    connections: Connections,
+    queue: Queue,
+    lifetime: Lifetime,
+    /// Failed dials since the last successful one.
+    failed_dials: u32,
+    /// No dial before this time.
+    dial_after: Option<Instant>,
+    lost: Vec<LostQuery>,
+    random: StdRng,
+}
+
+impl Pool {
+    pub(super) fn new(upstream: &Upstream, random: &mut StdRng) -> Self {
+        Self {
+            upstream: upstream.id,
+            options: upstream.pool,
+            counters: Arc::clone(&upstream.counters),
+            connections: Connections::new(upstream),
+            queue: Queue::default(),
+            lifetime: Lifetime::new(upstream.pool.max_age.unwrap_or(MAX_AGE)),
+            failed_dials: 0,
+            dial_after: None,
+            lost: Vec::new(),
+            random: StdRng::from_rng(random),
+        }
+    }
+
+    /// Takes the queries that have to continue elsewhere.
+    pub(super) fn take_lost(&mut self) -> Vec<LostQuery> {
+        let mut lost = std::mem::take(&mut self.lost);
+        lost.extend(self.connections.take_lost());
+        lost
+    }
+
+    /// True when nothing is left of it.
+    pub(super) fn is_empty(&self) -> bool {
+        self.connections.all().is_empty() && self.queue.is_empty() && self.lost.is_empty()
+    }
+
+    /// Sends a query on an existing or a new connection, or queues it; false when the queue is
+    /// full.
+    pub(super) fn send(&mut self, query: &QueryToSend, effects: &mut Effects<'_>) -> bool {
+        if self.try_send(query, effects) {
+            return true;
+        }
+        let message = effects.outbox.octets(query.message).into();
+        let QueryToSend { attempt, usage, has_client, deadline, .. } = *query;
+        let is_queued = self.queue.push(QueuedQuery { attempt, usage, has_client, deadline, message });
+        let counters = &self.counters;
+        if usage == ConnectionUse::Dedicated && is_queued {
+            counters.dedicated_connections_full.add(1);
+        }
+        if is_queued {
+            counters.queued.add(1)
+        } else {
+            counters.queue_full.add(1)
+        }
+        is_queued
+    }
+
+    /// A connection is established.
+    pub(super) fn on_connected(&mut self, id: UpstreamConnectionId, effects: &mut Effects<'_>) {
+        let Some(index) = self.connections.index(id) else { return };
+        self.dial_after = None;
+        let connection = self.connections.get_mut(index).filter(|connection| connection.is_dialling());
+        let Some(connection) = connection else { return };
+        connection.established(effects.now);
+        self.failed_dials = 0;
+        self.connections.reschedule(index, effects);
+        self.flush(effects);
+    }
+
+    /// A connection could not be established, or was closed by the upstream or by an error.
+    pub(super) fn on_disconnected(
+        &mut self,
+        id: UpstreamConnectionId,
+        failure: AttemptFailure,
+        effects: &mut Effects<'_>,
+    ) {
+        let Some(index) = self.connections.index(id) else { return };
+        if self.connections.remove(index, failure, effects) {
+            self.on_failed_dial(failure, effects);
+        }
+        self.flush(effects);
+    }
+
+    /// Finds the query of a message. A message without a query quarantines its connection.
+    pub(super) fn match_message(
+        &mut self,
+        id: UpstreamConnectionId,
+        message_id: Option<u16>,
+        effects: &mut Effects<'_>,
+    ) -> MatchedQuery {
+        let Some(index) = self.connections.index(id) else { return MatchedQuery::Abandoned };
+        let Some(connection) = self.connections.get_mut(index) else { return MatchedQuery::Abandoned };
+        connection.received(effects.now);
+        match message_id.and_then(|id| Some((id, *connection.pending_query(id)?))) {
+            Some((_, PendingQuery { attempt: Some(attempt), .. })) => MatchedQuery::Attempt(attempt),
+            Some((message_id, _)) => {
+                connection.remove(effects.now, message_id);
+                self.connections.close_if_done(index, effects);
+                MatchedQuery::Abandoned
+            }
+            None => {
+                self.connections.quarantine(index, effects);
+                MatchedQuery::Unknown
+            }
+        }
+    }
+
+    /// A message with the ID of this attempt has another question.
+    pub(super) fn mismatched(&mut self, attempt: AttemptId, effects: &mut Effects<'_>) {
+        let index = self.connections.of(attempt).and_then(|(id, _)| self.connections.index(id));
+        if let Some(index) = index {
+            self.connections.quarantine(index, effects);
+        }
+    }
+
+    /// An attempt has its response. Returns the time since it was sent.
+    pub(super) fn responded(&mut self, attempt: AttemptId, effects: &mut Effects<'_>) -> Option<Duration> {
+        let (id, message_id) = self.connections.forget(attempt)?;
+        let index = self.connections.index(id)?;
+        let connection = self.connections.get_mut(index)?;
+        let query = *connection.pending_query(message_id)?;
+        let first_response = connection.responded(effects.now, message_id);
+        if connection.transport == Transport::Tcp {
+            if let Some(took) = first_response {
+                self.lifetime.first_response(took <= SUSPECT_AFTER);
+            }
+            if query.usage != ConnectionUse::Shared {
+                self.connections.retire_outrun(index, query.sent_at);
+            }
+        }
+        self.limit_idle(index);
+        self.connections.reschedule(index, effects);
+        self.connections.close_if_done(index, effects);
+        self.flush(effects);
+        Some(effects.now.saturating_duration_since(query.sent_at))
+    }
+
+    /// Nothing waits for the response of an attempt any more.
+    pub(super) fn abandon(&mut self, attempt: AttemptId, effects: &mut Effects<'_>) {
+        if self.queue.remove(attempt) {
+            return;
+        }
+        let Some((id, message_id)) = self.connections.forget(attempt) else { return };
+        let Some(index) = self.connections.index(id) else { return };
+        if let Some(connection) = self.connections.get_mut(index) {
+            connection.abandon(message_id);
+        }
+        self.connections.close_if_done(index, effects);
+        self.flush(effects);
+    }
+
+    /// Makes the connection of an attempt its own if it carries nothing else.
+    pub(super) fn dedicate(&mut self, attempt: AttemptId) {
+        let index = self.connections.of(attempt).and_then(|(id, _)| self.connections.index(id));
+        if let Some(connection) = index.and_then(|index| self.connections.get_mut(index)) {
+            connection.is_dedicated |= connection.pending_len() == 1;
+        }
+    }
+
+    /// A query was answered at once while a new connection did not answer it: that one is not
+    /// served.
+    pub(super) fn not_served(&mut self) {
+        self.lifetime.not_served();
+    }
+
+    /// True when the attempt has been sent.
+    pub(super) fn is_sent(&self, attempt: AttemptId) -> bool {
+        self.connections.of(attempt).is_some()
+    }
+
+    /// The timer of a connection fired.
+    pub(super) fn on_timer(&mut self, id: UpstreamConnectionId, effects: &mut Effects<'_>) {
+        let Some(index) = self.connections.index(id) else { return };
+        let idle_timeout = self.connections.idle_timeout(index, effects.now);
+        let Some(connection) = self.connections.get_mut(index) else { return };
+        connection.timer = None;
+        match connection.due_event(effects.now, idle_timeout) {
+            Some(DueEvent::DialTimeout) => self.close(index, AttemptFailure::DialTimedOut, effects),
+            Some(DueEvent::GracePeriodEnd) => self.connections.give_up_mismatched(index, effects),
+            Some(DueEvent::Suspect) => self.connections.suspect(index, effects.now),
+            Some(DueEvent::Retire | DueEvent::Idle) => connection.retire(),
+            None => {}
+        }
+        if let Some(index) = self.connections.index(id) {
+            self.connections.schedule(index, effects);
+            self.connections.close_if_done(index, effects);
+        }
+        self.flush(effects);
+    }
+
+    /// The end of the pause after a failed dial.
+    pub(super) fn on_dial_timer(&mut self, effects: &mut Effects<'_>) {
+        self.dial_after = None;
+        self.flush(effects);
+    }
+
+    /// Retires all connections: the configuration no longer has this upstream.
+    pub(super) fn retire_all(&mut self, effects: &mut Effects<'_>) {
+        self.connections.iter_mut().for_each(Connection::retire);
+        while let Some(index) = self.connections.all().iter().position(Connection::is_done) {
+            self.connections.close(index, AttemptFailure::Closed, effects);
+        }
+    }
+
+    /// False when the query has to wait.
+    fn try_send(&mut self, query: &QueryToSend, effects: &mut Effects<'_>) -> bool {
+        let placed = match query.transport {
+            Transport::Udp => Some(self.place_on_socket(query.usage, effects)),
+            Transport::Tcp => self.place_on_stream(query.usage, effects),
+        };
+        let QueryToSend { attempt, usage, message, .. } = *query;
+        placed.is_some_and(|index| {
+            self.connections.send(index, (attempt, usage, message), &mut self.random, effects)
+        })
+    }
+
+    fn place_on_socket(&mut self, usage: ConnectionUse, effects: &mut Effects<'_>) -> usize {
+        match sockets::place(self.connections.all(), usage, effects.now, &mut self.random) {
+            SocketPlacement::Existing(index) => {
+                self.connections.count(Transport::Udp, true);
+                return index;
+            }
+            SocketPlacement::Replace(index) => self.close(index, AttemptFailure::TimedOut, effects),
+            SocketPlacement::New => {}
+        }
+        self.connections.count(Transport::Udp, false);
+        let max_age = sockets::MAX_AGE.mul_f64(self.random.random_range(0.6..=1.0));
+        let limits = ConnectionLimits { retire_at: effects.now + max_age, max_queries: sockets::MAX_QUERIES };
+        self.connections.open(Transport::Udp, limits, effects)
+    }
+
+    fn place_on_stream(&mut self, usage: ConnectionUse, effects: &mut Effects<'_>) -> Option<usize> {
+        let now = effects.now;
+        let is_paused = self.dial_after.is_some_and(|after| now < after);
+        match (Streams { all: self.connections.all(), now }).place(usage) {
+            Placement::Existing(index) => {
+                self.connections.count(Transport::Tcp, true);
+                return Some(index);
+            }
+            Placement::Queue => return None,
+            Placement::New | Placement::Replace(_) if is_paused => return None,
+            Placement::Replace(index) => self.close(index, AttemptFailure::TimedOut, effects),
+            Placement::New => {}
+        }
+        self.connections.count(Transport::Tcp, false);
+        let retire_at = now + self.lifetime.max_age(&mut self.random);
+        let index = self.connections.open(
+            Transport::Tcp,
+            ConnectionLimits { retire_at, max_queries: u32::MAX },
+            effects,
+        );
+        if usage == ConnectionUse::Dedicated {
+            self.counters.dedicated_connections.add(1);
+            if let Some(connection) = self.connections.get_mut(index) {
+                connection.is_dedicated = true;
+            }
+        }
+        Some(index)
+    }
+
+    /// Sends queued queries while there is room for them.
+    fn flush(&mut self, effects: &mut Effects<'_>) {
+        for class in Queue::classes() {
+            while let Some(queued) = self.queue.pop(class, effects.now) {
+                if !self.send_queued(&queued, effects) {
+                    self.queue.push_front(queued);
+                    break;
+                }
+            }
+        }
+    }
+
+    fn send_queued(&mut self, queued: &QueuedQuery, effects: &mut Effects<'_>) -> bool {
+        let start = effects.outbox.bytes.len();
+        effects.outbox.bytes.extend_from_slice(&queued.message);
+        let Some(message) = effects.outbox.since(start) else { return false };
+        let QueuedQuery { attempt, usage, has_client, deadline, .. } = *queued;
+        let query = QueryToSend { attempt, transport: Transport::Tcp, usage, has_client, deadline, message };
+        let is_sent = self.try_send(&query, effects);
+        if !is_sent {
+            effects.outbox.bytes.truncate(start);
+        }
+        is_sent
+    }
+
+    /// Closes a connection on which queries may wait.
+    fn close(&mut self, index: usize, failure: AttemptFailure, effects: &mut Effects<'_>) {
+        if self.connections.close(index, failure, effects) {
+            self.on_failed_dial(failure, effects);
+        }
+    }
+
+    /// A dial failed: after several in a row, the next one has to wait. Without another connection, the queries that wait
+    /// for one have failed as well.
+    fn on_failed_dial(&mut self, failure: AttemptFailure, effects: &mut Effects<'_>) {
+        self.failed_dials = self.failed_dials.saturating_add(1);
+        if self.failed_dials > FREE_DIALS {
+            let after = effects.now + DIAL_BACK_OFF;
+            self.dial_after = Some(after);
+            effects.timers.schedule(after, Timer::Dial(self.upstream));
+        }
+        if !self.connections.all().iter().any(|one| one.transport == Transport::Tcp) {
+            let loss = Loss::Failed(failure);
+            self.lost.extend(self.queue.drain().into_iter().map(|attempt| LostQuery { attempt, loss }));
+        }
+    }
+
+    /// Retires a connection that has become idle when there are more than `max_idle_conns`.
+    fn limit_idle(&mut self, index: usize) {
+        let Some(max_idle) = self.options.max_idle else { return };
+        let is_idle = |one: &&Connection| one.transport == Transport::Tcp && one.is_idle();
+        if self.connections.all().iter().filter(is_idle).count() <= max_idle.get() {
+            return;
+        }
+        if let Some(connection) = self.connections.get_mut(index).filter(|connection| connection.is_idle()) {
+            connection.retire();
+        }
+    }
+}

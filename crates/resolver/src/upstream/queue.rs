@@ -1,0 +1,109 @@
+//! Queue of a connection pool: queries that wait for a connection.
+
+use std::collections::{HashMap, VecDeque};
+use std::time::Instant;
+
+use super::connection::ConnectionUse;
+use crate::timers::AttemptId;
+
+/// Queued queries per worker and upstream.
+const MAX_QUEUED: usize = 2048;
+
+/// Classes of queries, the first of which leaves the queue first.
+const CLASSES: usize = 4;
+
+/// A query that waits for a connection.
+#[derive(Debug)]
+pub(super) struct QueuedQuery {
+    pub(super) attempt: AttemptId,
+    pub(super) usage: ConnectionUse,
+    /// False for a refresh and a health check.
+    pub(super) has_client: bool,
+    /// When its attempt times out.
+    pub(super) deadline: Instant,
+    /// Encoded, with any message ID.
+    pub(super) message: Box<[u8]>,
+}
+
+impl QueuedQuery {
+    /// Retries and hedges first, whose clients have waited longest; queries without a client last.
+    fn class(&self) -> usize {
+        match self.usage {
+            ConnectionUse::Dedicated => 0,
+            ConnectionUse::Fresh | ConnectionUse::Proven => 1,
+            ConnectionUse::Shared if self.has_client => 2,
+            ConnectionUse::Shared => 3,
+        }
+    }
+}
+
+/// FIFO within a class.
+#[derive(Debug, Default)]
+pub(super) struct Queue {
+    /// In order of arrival; those that are no longer in `queries` have been removed.
+    order: [VecDeque<AttemptId>; CLASSES],
+    queries: HashMap<AttemptId, QueuedQuery>,
+}
+
+impl Queue {
+    /// False when the queue is full.
+    pub(super) fn push(&mut self, query: QueuedQuery) -> bool {
+        if self.queries.len() >= MAX_QUEUED {
+            return false;
+        }
+        if let Some(order) = self.order.get_mut(query.class()) {
+            order.push_back(query.attempt);
+        }
+        self.queries.insert(query.attempt, query);
+        true
+    }
+
+    /// Removes a query in constant time; false when it is not queued.
+    pub(super) fn remove(&mut self, attempt: AttemptId) -> bool {
+        let is_queued = self.queries.remove(&attempt).is_some();
+        // Bounds what removed queries leave behind.
+        if self.order.iter().map(VecDeque::len).sum::<usize>() > 2 * MAX_QUEUED {
+            for order in &mut self.order {
+                order.retain(|attempt| self.queries.contains_key(attempt));
+            }
+        }
+        is_queued
+    }
+
+    /// Takes the first query of a class. Those past their deadline are dropped: no dial is spent on
+    /// them.
+    pub(super) fn pop(&mut self, class: usize, now: Instant) -> Option<QueuedQuery> {
+        let order = self.order.get_mut(class)?;
+        while let Some(attempt) = order.pop_front() {
+            let query = self.queries.remove(&attempt).filter(|query| now < query.deadline);
+            if query.is_some() {
+                return query;
+            }
+        }
+        None
+    }
+
+    /// Puts a query back at the head of its class.
+    pub(super) fn push_front(&mut self, query: QueuedQuery) {
+        if let Some(order) = self.order.get_mut(query.class()) {
+            order.push_front(query.attempt);
+        }
+        self.queries.insert(query.attempt, query);
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.queries.is_empty()
+    }
+
+    /// Removes all queries.
+    pub(super) fn drain(&mut self) -> Vec<AttemptId> {
+        let mut attempts: Vec<AttemptId> = self.queries.drain().map(|(attempt, _)| attempt).collect();
+        self.order = Default::default();
+        attempts.sort_unstable();
+        attempts
+    }
+
+    pub(super) fn classes() -> std::ops::Range<usize> {
+        0..CLASSES
+    }
+}
