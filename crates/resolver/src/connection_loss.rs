@@ -42,6 +42,9 @@ impl Resolver {
             };
         }
         match loss {
+            Loss::Failed(_) | Loss::ConnectionLost(_) if self.upstreams.is_repeated(id) => {
+                self.take_attempt(now, id, outbox);
+            }
             Loss::Failed(failure) => {
                 if let Some(mut attempt) = self.take_attempt(now, id, outbox) {
                     if failure.nothing_received() {

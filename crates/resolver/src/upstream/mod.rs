@@ -197,6 +197,11 @@ impl Upstreams {
         attempts.iter().find(is_sibling).copied()
     }
 
+    /// True for an attempt that was repeated on another connection: nothing follows from its loss.
+    pub(crate) fn is_repeated(&self, id: AttemptId) -> bool {
+        self.attempts.get(&id).is_some_and(|attempt| attempt.is_repeated)
+    }
+
     /// Marks an attempt as repeated on another connection; it goes on waiting.
     pub(crate) fn mark_repeated(&mut self, id: AttemptId) {
         if let Some(attempt) = self.attempts.get_mut(&id) {

@@ -9,6 +9,7 @@
 mod coalescing;
 mod connections;
 mod exchange;
+mod failing_names;
 mod invariants;
 mod sockets;
 mod upstreams;
