@@ -157,7 +157,7 @@ pub enum AttemptFailure {
 
 impl AttemptFailure {
     /// True when this node failed, not the upstream.
-    pub(crate) fn is_local(self) -> bool {
+    pub fn is_local(self) -> bool {
         matches!(self, Self::Local | Self::Filtered)
     }
 

@@ -9,20 +9,32 @@ use crate::effects::Effects;
 use crate::timers::AttemptId;
 use crate::transport::Transport;
 use crate::upstream::attempt::{Attempt, AttemptSpec};
-use crate::upstream::connection::ConnectionUse;
+use crate::upstream::connection_use::ConnectionUse;
 use crate::upstream::loss::{Loss, LostQuery};
+
+/// Dials for one query at one upstream.
+pub(crate) const MAX_DIALS: usize = 2;
 
 impl Resolver {
     /// Continues the queries that have lost their connection, until no more are.
     pub(crate) fn retry_lost(&mut self, now: Instant, outbox: &mut Outbox) {
         loop {
-            let lost = self.upstreams.take_lost();
+            let lost = self.upstreams.pools.take_lost();
             if lost.is_empty() {
                 return;
             }
-            for LostQuery { attempt, loss } in lost {
+            for LostQuery { attempt, loss, dialled } in lost {
+                self.count_dial(attempt, dialled);
                 self.retry_lost_query(now, attempt, loss, outbox);
             }
+        }
+    }
+
+    /// Counts a lost connection that was opened for the query.
+    fn count_dial(&mut self, id: AttemptId, dialled: bool) {
+        let Some(attempt) = self.upstreams.attempt(id).filter(|_| dialled) else { return };
+        if let Some(inflight) = self.inflight.get_mut(attempt.query_id) {
+            inflight.lost_dials.push(attempt.upstream);
         }
     }
 
@@ -33,10 +45,10 @@ impl Resolver {
                 Loss::Failed(failure) => {
                     self.upstreams.on_health_check_failure(id, failure, &mut effects);
                 }
-                Loss::Mismatched { is_dedicated } => {
+                Loss::Mismatched { is_dedicated, .. } => {
                     self.upstreams.on_health_check_mismatch(id, is_dedicated, &mut effects);
                 }
-                Loss::ConnectionLost(_) | Loss::Suspect => {
+                Loss::ConnectionLost(_) | Loss::Suspect { .. } => {
                     self.upstreams.on_health_check_connection_lost(id, &mut effects);
                 }
             };
@@ -54,8 +66,13 @@ impl Resolver {
                 }
             }
             Loss::ConnectionLost(failure) => self.retry_after_loss(now, id, failure, outbox),
-            Loss::Mismatched { is_dedicated } => self.give_up_mismatched(now, id, is_dedicated, outbox),
-            Loss::Suspect => self.retry_on_proven(now, id, outbox),
+            Loss::Mismatched { is_dedicated, is_closed } => {
+                self.give_up_mismatched(now, id, is_dedicated, outbox);
+                if is_closed {
+                    self.take_attempt(now, id, outbox);
+                }
+            }
+            Loss::Suspect { is_alone } => self.retry_on_proven(now, id, is_alone, outbox),
         }
     }
 
@@ -69,7 +86,8 @@ impl Resolver {
         outbox: &mut Outbox,
     ) {
         let Some(attempt) = self.take_attempt(now, id, outbox) else { return };
-        let inflight = self.inflight.get_mut(attempt.query_id).filter(|_| !attempt.late);
+        let is_awaited = !attempt.late && !attempt.is_probe();
+        let inflight = self.inflight.get_mut(attempt.query_id).filter(|_| is_awaited);
         let Some(inflight) = inflight else { return self.fail_attempt(now, &attempt, failure, outbox) };
         if let Some(upstream) = attempt.query.upstream(attempt.upstream) {
             inflight.record_failure(now, failure, attempt.transport, upstream.addr);
@@ -90,7 +108,8 @@ impl Resolver {
         outbox: &mut Outbox,
     ) {
         let Some(inflight) = self.inflight.get_mut(attempt.query_id) else { return };
-        if std::mem::replace(&mut inflight.has_retried_alone, true) {
+        let has_retried = std::mem::replace(&mut inflight.has_retried_alone, true);
+        if has_retried || inflight.lost_dials_of(attempt.upstream) >= MAX_DIALS {
             return self.fail_attempt(now, attempt, failure, outbox);
         }
         inflight.has_lost_connection = true;
@@ -103,12 +122,13 @@ impl Resolver {
 
     /// The connection of an attempt does not respond: it is repeated on one that does, which other
     /// queries use as well; not if it may be the one that breaks connections.
-    fn retry_on_proven(&mut self, now: Instant, id: AttemptId, outbox: &mut Outbox) {
+    fn retry_on_proven(&mut self, now: Instant, id: AttemptId, is_alone: bool, outbox: &mut Outbox) {
         let Some(attempt) = self.upstreams.attempt(id).filter(|attempt| !attempt.late) else { return };
         let inflight = self.inflight.get(attempt.query_id);
         let Some(inflight) = inflight.filter(|inflight| !inflight.has_lost_connection) else { return };
         if self.upstreams.sibling(&inflight.attempts, id, attempt.upstream).is_none() {
-            let spec = AttemptSpec { usage: ConnectionUse::Proven, ..AttemptSpec::repeat(attempt) };
+            let mut spec = AttemptSpec::repeat(attempt);
+            (spec.usage, spec.was_alone) = (ConnectionUse::Proven, is_alone);
             self.upstreams.mark_repeated(id);
             self.send(now, spec, outbox);
         }
@@ -132,7 +152,14 @@ impl Resolver {
     /// a connection of its own. The attempt still waits on its connection, unless that was its own:
     /// then it has failed.
     fn give_up_mismatched(&mut self, now: Instant, id: AttemptId, is_dedicated: bool, outbox: &mut Outbox) {
-        let Some(attempt) = self.upstreams.attempt(id).filter(|attempt| !attempt.late) else { return };
+        let attempt = self.upstreams.attempt(id).filter(|attempt| !attempt.late);
+        let Some(attempt) = attempt else { return };
+        if attempt.is_probe() {
+            if let Some(attempt) = self.take_attempt(now, id, outbox) {
+                self.fail_attempt(now, &attempt, AttemptFailure::Mismatched, outbox);
+            }
+            return;
+        }
         let Some(inflight) = self.inflight.get_mut(attempt.query_id) else { return };
         let has_sibling = self.upstreams.sibling(&inflight.attempts, id, attempt.upstream).is_some();
         let is_lost = is_dedicated || inflight.has_retried_alone && !has_sibling;

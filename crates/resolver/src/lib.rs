@@ -121,6 +121,7 @@ impl Resolver {
         self.cache.clear_l1();
         let mut effects = Effects { now, timers: &mut self.timers, outbox };
         self.upstreams.set_policy(&self.policy, &mut effects);
+        self.retry_lost(now, outbox);
     }
 
     /// Sets the wall clock: it is `unix_time` at `now`. It only serves to check the validity period
@@ -175,7 +176,7 @@ impl Resolver {
     /// A connection to an upstream is established. Not for UDP sockets, which need not be.
     pub fn on_connected(&mut self, now: Instant, id: UpstreamConnectionId, outbox: &mut Outbox) {
         let mut effects = Effects { now, timers: &mut self.timers, outbox };
-        self.upstreams.on_connected(id, &mut effects);
+        self.upstreams.pools.on_connected(id, &mut effects);
         self.retry_lost(now, outbox);
     }
 
@@ -189,7 +190,7 @@ impl Resolver {
     ) {
         let message_id = Header::read(packet).map(|header| header.id);
         let mut effects = Effects { now, timers: &mut self.timers, outbox };
-        match self.upstreams.match_message(id, message_id, &mut effects) {
+        match self.upstreams.pools.match_message(id, message_id, &mut effects) {
             MatchedQuery::Attempt(attempt) if self.upstreams.is_health_check(attempt) => {
                 self.upstreams.on_health_check_response(attempt, packet, &mut effects);
             }
@@ -210,7 +211,21 @@ impl Resolver {
         outbox: &mut Outbox,
     ) {
         let mut effects = Effects { now, timers: &mut self.timers, outbox };
-        self.upstreams.on_disconnected(id, reason, &mut effects);
+        self.upstreams.pools.on_disconnected(id, reason, &mut effects);
+        self.retry_lost(now, outbox);
+    }
+
+    /// A query could not be written on a connection, which can be used further. `message_id` is that
+    /// of the query.
+    pub fn on_unsent(
+        &mut self,
+        now: Instant,
+        id: UpstreamConnectionId,
+        (message_id, reason): (u16, AttemptFailure),
+        outbox: &mut Outbox,
+    ) {
+        let mut effects = Effects { now, timers: &mut self.timers, outbox };
+        self.upstreams.pools.on_unsent(id, message_id, reason, &mut effects);
         self.retry_lost(now, outbox);
     }
 
@@ -223,6 +238,7 @@ impl Resolver {
         if let Some(inflight) = self.take_inflight(now, id, outbox) {
             inflight.respond_all(now, &result.0, outbox);
         }
+        self.retry_lost(now, outbox);
     }
 
     /// Handles the timers due at `now`.
@@ -234,6 +250,7 @@ impl Resolver {
                 Timer::ClientResponse(id) => {
                     let mut effects = Effects { now, timers: &mut self.timers, outbox };
                     self.inflight.on_client_response_timer(id, &mut effects);
+                    self.demote_answered(id);
                 }
                 Timer::HealthCheck(id) => {
                     let mut effects = Effects { now, timers: &mut self.timers, outbox };
@@ -241,11 +258,11 @@ impl Resolver {
                 }
                 Timer::Connection(id) => {
                     let mut effects = Effects { now, timers: &mut self.timers, outbox };
-                    self.upstreams.on_connection_timer(id, &mut effects);
+                    self.upstreams.pools.on_connection_timer(id, &mut effects);
                 }
                 Timer::Dial(upstream) => {
                     let mut effects = Effects { now, timers: &mut self.timers, outbox };
-                    self.upstreams.on_dial_timer(upstream, &mut effects);
+                    self.upstreams.pools.on_dial_timer(upstream, &mut effects);
                 }
             }
             self.retry_lost(now, outbox);

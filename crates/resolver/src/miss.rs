@@ -27,7 +27,7 @@ use crate::request::RoutedQuery;
 use crate::result::QueryResult;
 use crate::timers::{AttemptId, QueryId};
 use crate::upstream::attempt::{Attempt, AttemptSpec};
-use crate::upstream::connection::ConnectionUse;
+use crate::upstream::connection_use::ConnectionUse;
 use crate::upstream::disposition::Disposition;
 use crate::upstream::fallback::FallbackResponse;
 use crate::upstream::query::UpstreamQuery;
@@ -211,7 +211,10 @@ impl Resolver {
             Some(attempt) => inflight.attempts.push(attempt),
             None => {
                 inflight.last_failure = not_sent;
-                self.end(now, id, outbox);
+                // The response to another attempt may still arrive.
+                if inflight.attempts.is_empty() {
+                    self.end(now, id, outbox);
+                }
             }
         }
     }

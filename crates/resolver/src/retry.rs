@@ -9,13 +9,14 @@ use wire::header::Rcode;
 
 use crate::Resolver;
 use crate::action::{AttemptFailure, Cause, Outbox};
+use crate::connection_loss::MAX_DIALS;
 use crate::effects::Effects;
 use crate::inflight::completion::report_error;
 use crate::result::{ErrorResponse, QueryResult};
 use crate::timers::{AttemptId, QueryId};
 use crate::transport::Transport;
 use crate::upstream::attempt::{Attempt, AttemptSpec};
-use crate::upstream::connection::ConnectionUse;
+use crate::upstream::connection_use::ConnectionUse;
 use crate::upstream::edns_fallback::is_edns_unsupported;
 use crate::upstream::fallback::FallbackResponse;
 use crate::upstream::probe::ProbePermit;
@@ -31,7 +32,8 @@ impl Resolver {
         outbox: &mut Outbox,
     ) {
         let Some(upstream) = attempt.query.upstream(attempt.upstream) else { return };
-        if !failure.is_local() && !attempt.late {
+        let is_awaited = !attempt.late && self.inflight.contains(attempt.query_id);
+        if !failure.is_local() && is_awaited {
             upstream.counters.failures.add(1);
             if failure != AttemptFailure::Mismatched {
                 self.check_health(now, &attempt.query, attempt.upstream, outbox);
@@ -45,7 +47,9 @@ impl Resolver {
         inflight.record_failure(now, failure, attempt.transport, upstream.addr);
         let is_lost = matches!(failure, AttemptFailure::Closed | AttemptFailure::Mismatched);
         let had_its_own = attempt.usage == ConnectionUse::Dedicated && is_lost;
-        if !attempt.late && (had_its_own || inflight.has_retried_alone) {
+        let has_no_dial_left = inflight.lost_dials_of(attempt.upstream) >= MAX_DIALS;
+        let has_retried = inflight.has_retried_alone && (is_lost || has_no_dial_left);
+        if !attempt.late && (had_its_own || has_retried) {
             inflight.failed_upstreams.push(attempt.upstream);
             self.abandon_siblings(now, attempt, outbox);
         }
@@ -93,16 +97,28 @@ impl Resolver {
             }
             return;
         }
-        if now >= attempt.until {
+        if now >= attempt.until && !self.upstreams.is_sent(id) {
+            // It has waited for a connection, which tells nothing about the upstream.
+            if let Some(attempt) = self.take_attempt(now, id, outbox) {
+                self.fail_attempt(now, &attempt, AttemptFailure::Local, outbox);
+            }
+            return;
+        }
+        if self.upstreams.attempt(id).is_some_and(|attempt| now >= attempt.until) {
             return self.time_out(now, id, outbox);
         }
+        let is_sent = self.upstreams.is_sent(id);
         let nothing_received = self.upstreams.pass_rto(id, &mut self.timers);
+        if !is_sent {
+            return;
+        }
         self.retransmit(now, id, nothing_received, outbox);
     }
 
     /// An attempt timed out: it becomes late, and the next candidate is tried.
     fn time_out(&mut self, now: Instant, id: AttemptId, outbox: &mut Outbox) {
-        let Some(attempt) = self.upstreams.mark_late(now, id, &mut self.timers) else { return };
+        let mut effects = Effects { now, timers: &mut self.timers, outbox };
+        let Some(attempt) = self.upstreams.mark_late(id, &mut effects) else { return };
         let (query_id, index, transport) = (attempt.query_id, attempt.upstream, attempt.transport);
         let query = Rc::clone(&attempt.query);
         let Some(upstream) = query.upstream(index) else { return };
@@ -181,7 +197,8 @@ impl Resolver {
         if before.is_some_and(|fallback| fallback.attempt.upstream == attempt.upstream) {
             return self.end_if_exhausted(now, query_id, outbox);
         }
-        let spec = AttemptSpec { transport: Transport::Tcp, ..AttemptSpec::repeat(&attempt) };
+        let (transport, usage) = (Transport::Tcp, ConnectionUse::Shared);
+        let spec = AttemptSpec { transport, usage, ..AttemptSpec::repeat(&attempt) };
         let wait = attempt.query.forward().map_or(Duration::ZERO, |forward| forward.options.read_timeout);
         let deadline = inflight.deadline.min(now + wait);
         inflight.deadline = deadline;
@@ -193,7 +210,12 @@ impl Resolver {
     /// Repeats an attempt over TCP whose response over UDP was truncated.
     pub(crate) fn retry_over_tcp(&mut self, now: Instant, id: AttemptId, outbox: &mut Outbox) {
         let Some(attempt) = self.take_attempt(now, id, outbox) else { return };
-        self.send(now, AttemptSpec { transport: Transport::Tcp, ..AttemptSpec::repeat(&attempt) }, outbox);
+        let usage = ConnectionUse::Shared;
+        self.send(
+            now,
+            AttemptSpec { transport: Transport::Tcp, usage, ..AttemptSpec::repeat(&attempt) },
+            outbox,
+        );
     }
 
     /// Repeats an attempt without OPT at an upstream without EDNS (RFC 6891 section 6.2.2). This is
@@ -248,6 +270,15 @@ impl Resolver {
         if self.policy.serves(&query.route) {
             let mut effects = Effects { now, timers: &mut self.timers, outbox };
             self.upstreams.start_health_check(query, upstream, &mut effects);
+        }
+    }
+
+    /// The clients of a query may have got their response: its attempts that wait for a connection
+    /// then come after those whose clients wait.
+    pub(crate) fn demote_answered(&mut self, id: QueryId) {
+        let answered = self.inflight.get(id).filter(|inflight| inflight.waiters.is_empty());
+        if let Some(inflight) = answered {
+            self.upstreams.demote(&inflight.attempts);
         }
     }
 

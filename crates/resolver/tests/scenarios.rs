@@ -100,6 +100,7 @@ scenarios! {
     failure_of_one_name_survives_responses_for_others
     failures_carry_no_opt_without_edns
     filtered_queries_are_local_failures
+    first_response_after_150_ms_leaves_the_lifetime
     first_response_wins
     force_tcp_health_checks_use_tcp
     formerr_is_retried_without_opt
@@ -138,9 +139,9 @@ scenarios! {
     late_failure_does_not_replace_an_answer
     late_next_responses_are_not_cached
     late_response_ends_silence
-    local_failures_are_not_an_outage
     late_udp_response_after_servfail_is_discarded
     late_udp_response_is_no_mismatch
+    local_failures_are_not_an_outage
     local_failures_are_not_cached
     local_failures_are_not_counted_against_the_upstream
     local_failures_start_no_health_check
@@ -152,6 +153,8 @@ scenarios! {
     lost_datagram_is_hedged
     lost_dedicated_connection_fails_one_query
     lost_hedge_leaves_the_query_to_its_connection
+    lost_probe_leaves_the_retry_to_its_query
+    lost_query_waits_out_failed_dials_of_others
     lost_response_starts_one_health_check
     malformed_names_get_formerr
     malformed_queries_get_formerr
@@ -165,6 +168,7 @@ scenarios! {
     max_idle_conns_limits_idle_connections
     maximum_ttl_above_the_default_is_used
     mismatch_does_not_answer_a_health_check
+    mismatch_for_a_probe_leaves_its_query
     mismatch_on_a_stream_quarantines_it
     mismatch_over_udp_falls_back_to_tcp
     mismatch_starts_no_health_check
@@ -228,6 +232,7 @@ scenarios! {
     refreshes_set_ad
     refused_and_formerr_are_not_cached
     refused_connection_fails_over_at_once
+    refused_dial_after_a_lost_connection_is_retried
     refused_hedge_fails_over
     refused_outage_serves_expired_answers_at_once
     refused_tcp_retry_queries_the_next_upstream
@@ -252,6 +257,9 @@ scenarios! {
     silent_upstream_is_queried_last
     silent_upstreams_without_another_are_queried_in_order
     slow_connection_gets_no_further_query
+    slow_health_check_is_moved_once
+    slow_name_before_another_does_not_shorten_connections
+    slow_name_beside_others_does_not_shorten_connections
     slow_name_is_not_retransmitted
     slow_names_are_not_an_outage
     slow_upstream_is_hedged
@@ -291,6 +299,7 @@ scenarios! {
     unlimited_attempts_back_off
     unmatched_messages_quarantine_their_stream
     unrelated_records_are_scrubbed
+    unsent_query_fails_alone
     unserved_connections_are_short_lived
     upstream_is_down_after_more_than_max_fails
     upstream_servfail_is_cached

@@ -123,11 +123,16 @@ impl EventLoop {
         loop {
             self.execute(&outbox);
             outbox.clear();
-            let failed = self.upstreams.take_failed();
-            if failed.is_empty() {
+            let (failed, unsent) = (self.upstreams.take_failed(), self.upstreams.take_unsent());
+            if failed.is_empty() && unsent.is_empty() {
                 break;
             }
             let (now, mut resolver) = (clock::now(), self.resolver.borrow_mut());
+            for (id, message_id, failure) in unsent {
+                self.count_filtered(failure);
+                let unsent = (message_id, failure);
+                self.catch_panic(&mut outbox, |outbox| resolver.on_unsent(now, id, unsent, outbox));
+            }
             for (id, failure) in failed {
                 self.count_filtered(failure);
                 self.catch_panic(&mut outbox, |outbox| resolver.on_disconnected(now, id, failure, outbox));

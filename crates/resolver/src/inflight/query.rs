@@ -51,6 +51,8 @@ pub(crate) struct InflightQuery {
     pub(crate) has_timed_out: bool,
     /// A connection that it shared with other queries was lost: further ones are its own.
     pub(crate) has_lost_connection: bool,
+    /// Upstreams (indices) of the connections that were opened for it and lost.
+    pub(crate) lost_dials: Vec<usize>,
     /// It was retried on a connection of its own for that reason.
     pub(crate) has_retried_alone: bool,
     /// Upstreams (indices) on which it has lost a connection of its own: not tried again.
@@ -91,6 +93,7 @@ impl InflightQuery {
             nothing_received: true,
             has_timed_out: false,
             has_lost_connection: false,
+            lost_dials: Vec::new(),
             has_retried_alone: false,
             failed_upstreams: Vec::new(),
             has_mismatched: false,
@@ -101,6 +104,11 @@ impl InflightQuery {
             stale_answer: None,
             responses_before: forward.state.outage.responses(),
         }
+    }
+
+    /// Lost connections to an upstream that were opened for it.
+    pub(crate) fn lost_dials_of(&self, upstream: usize) -> usize {
+        self.lost_dials.iter().filter(|lost| **lost == upstream).count()
     }
 
     /// True during the pause before an upstream is tried again.

@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
-use super::connection::ConnectionUse;
+use super::connection_use::ConnectionUse;
 use super::probe::ProbePermit;
 use super::query::UpstreamQuery;
 use super::selection::Candidate;
@@ -32,6 +32,8 @@ pub(crate) struct AttemptSpec {
     pub(crate) probe: Option<Rc<ProbePermit>>,
     /// False for a refresh.
     pub(crate) has_client: bool,
+    /// Repeats the only query of a suspect connection.
+    pub(crate) was_alone: bool,
 }
 
 impl AttemptSpec {
@@ -48,11 +50,12 @@ impl AttemptSpec {
             upstream: candidate.upstream,
             transport,
             edns: true,
-            usage: if candidate.is_repeated() { ConnectionUse::Dedicated } else { ConnectionUse::Shared },
+            usage: if candidate.is_repeated() { ConnectionUse::Fresh } else { ConnectionUse::Shared },
             is_hedge: false,
             has_alternative: false,
             probe: None,
             has_client: true,
+            was_alone: false,
         }
     }
 
@@ -69,6 +72,7 @@ impl AttemptSpec {
             has_alternative: false,
             probe: attempt.probe.clone(),
             has_client: true,
+            was_alone: false,
         }
     }
 
@@ -101,6 +105,8 @@ pub(crate) struct Attempt {
     pub(crate) late: bool,
     /// Repeated on another connection, after a mismatch or because its own is suspect.
     pub(crate) is_repeated: bool,
+    /// Repeats the only query of a suspect connection.
+    pub(crate) was_alone: bool,
     pub(crate) usage: ConnectionUse,
     /// A hedge or a retransmission of another attempt.
     pub(crate) is_hedge: bool,
@@ -110,7 +116,7 @@ pub(crate) struct Attempt {
 impl Attempt {
     /// True while its response is expected.
     pub(super) fn is_promising(&self) -> bool {
-        !self.late && !self.is_repeated
+        !self.late && !self.is_repeated && !self.is_probe()
     }
 
     /// True for a copy of another attempt, sent to a silent upstream: no client waits for it.

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use rand::RngExt;
 use rand::rngs::StdRng;
 
+use super::connection_use::ConnectionUse;
 use crate::action::UpstreamConnectionId;
 use crate::timers::AttemptId;
 use crate::transport::Transport;
@@ -15,8 +16,8 @@ use crate::transport::Transport;
 /// lead to a pod that is gone.
 const SILENT_AFTER: Duration = Duration::from_secs(1);
 
-/// A new connection without a response for this long is suspect: a server with few TCP workers
-/// leaves it in its backlog.
+/// A new connection without a response for this long since it was established is suspect: a server
+/// with few TCP workers leaves it in its backlog.
 pub(super) const SUSPECT_AFTER: Duration = Duration::from_millis(300);
 
 /// Pause between two searches for a connection that takes the queries of a suspect one.
@@ -37,19 +38,6 @@ const MAX_MISMATCHES: u32 = 3;
 /// Draws for an unused message ID; with some thousand in use, one or two suffice.
 const MAX_DRAWS: usize = 64;
 
-/// What a query requires of its connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum ConnectionUse {
-    /// Any connection, with other queries.
-    Shared,
-    /// A connection that has carried no query yet, so that kube-proxy may choose another pod.
-    Fresh,
-    /// A new connection that carries nothing else until the query is answered.
-    Dedicated,
-    /// A connection that has responded, for a query on a suspect one.
-    Proven,
-}
-
 /// A query sent on a connection.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct PendingQuery {
@@ -64,6 +52,8 @@ pub(super) struct PendingQuery {
 pub(super) struct ConnectionLimits {
     /// When it is retired: the maximum age.
     pub(super) retire_at: Instant,
+    /// When it is closed if it is idle.
+    pub(super) idle_until: Instant,
     /// Above this number of queries it is retired.
     pub(super) max_queries: u32,
 }
@@ -101,6 +91,8 @@ pub(super) struct Connection {
     /// Pending queries that are not abandoned.
     wanted: usize,
     sent: u32,
+    /// The attempt of the first query.
+    dialled_for: Option<AttemptId>,
     opened_at: Instant,
     is_dialling: bool,
     last_used: Instant,
@@ -133,6 +125,7 @@ impl Connection {
             pending: BTreeMap::new(),
             wanted: 0,
             sent: 0,
+            dialled_for: None,
             opened_at: now,
             is_dialling: transport == Transport::Tcp,
             last_used: now,
@@ -156,6 +149,9 @@ impl Connection {
         self.pending.insert(id, query);
         self.wanted += 1;
         self.sent = self.sent.saturating_add(1);
+        if self.sent == 1 {
+            self.dialled_for = query.attempt;
+        }
         self.is_retired |= self.sent >= self.limits.max_queries;
         self.last_used = now;
         if self.unanswered_since.is_none() {
@@ -186,6 +182,8 @@ impl Connection {
     pub(super) fn responded(&mut self, now: Instant, id: u16) -> Option<Duration> {
         self.remove(now, id)?;
         self.is_dedicated = false;
+        let is_idle = self.transport == Transport::Tcp && self.pending.is_empty();
+        self.is_retired |= is_idle && now >= self.limits.idle_until;
         let is_first = !std::mem::replace(&mut self.has_responded, true);
         let since = self.first_wait.filter(|_| is_first)?;
         Some(now.saturating_duration_since(since))
@@ -204,7 +202,9 @@ impl Connection {
 
     /// Abandons a query: nothing waits for its response. On a stream, a late response would delay
     /// those of further queries, which is why the stream gets none.
-    pub(super) fn abandon(&mut self, id: u16) {
+    pub(super) fn abandon(&mut self, now: Instant, id: u16) {
+        // Connection tracking may lead a silent socket to a pod that is gone.
+        self.is_retired |= self.transport == Transport::Tcp || self.silent_since(now).is_some();
         let Some(query) = self.pending.get_mut(&id) else { return };
         if query.attempt.take().is_some() {
             self.wanted -= 1;
@@ -212,7 +212,6 @@ impl Connection {
         if self.wanted == 0 {
             self.unanswered_since = None;
         }
-        self.is_retired |= self.transport == Transport::Tcp;
     }
 
     /// A mismatch arrived (RFC 5452 section 9.1): pending queries may get their responses, further
@@ -283,6 +282,15 @@ impl Connection {
         self.last_used
     }
 
+    /// The attempt for which it was opened.
+    pub(super) fn dialled_for(&self) -> Option<AttemptId> {
+        self.dialled_for
+    }
+
+    pub(super) fn has_carried_one_query(&self) -> bool {
+        self.sent == 1
+    }
+
     /// The attempts that wait for a response, oldest first.
     pub(super) fn attempts(&self) -> Vec<AttemptId> {
         let mut attempts: Vec<AttemptId> = self.pending.values().filter_map(|query| query.attempt).collect();
@@ -318,8 +326,7 @@ impl Connection {
         }
         let grace_period = self.quarantine.and_then(|quarantine| quarantine.until);
         let retire = (!self.is_retired).then_some(self.limits.retire_at.max(self.last_used));
-        let idle =
-            (self.transport == Transport::Tcp && self.is_idle()).then(|| self.last_used + idle_timeout);
+        let idle = self.idle_end(idle_timeout);
         let events = [grace_period, suspicion, retire, idle];
         events.into_iter().flatten().min()
     }
@@ -339,8 +346,14 @@ impl Connection {
         if !self.is_retired && !self.is_dialling && now >= self.limits.retire_at {
             return Some(DueEvent::Retire);
         }
+        is_over(self.idle_end(idle_timeout)).then_some(DueEvent::Idle)
+    }
+
+    /// When an idle stream is closed.
+    fn idle_end(&self, idle_timeout: Duration) -> Option<Instant> {
         let is_idle = self.transport == Transport::Tcp && self.is_idle();
-        (is_idle && now >= self.last_used + idle_timeout).then_some(DueEvent::Idle)
+        let until = self.limits.idle_until.max(self.last_used);
+        is_idle.then(|| (self.last_used + idle_timeout).min(until))
     }
 
     /// The grace period after a mismatch is over.
@@ -363,12 +376,14 @@ impl Connection {
 
     fn may_be_suspect(&self) -> bool {
         let is_silent = !self.has_responded && self.wanted > 0;
-        self.transport == Transport::Tcp && is_silent && !self.is_suspect && self.quarantine.is_none()
+        let may_move = !self.is_dedicated && !self.is_suspect && self.quarantine.is_none();
+        self.transport == Transport::Tcp && is_silent && may_move
     }
 
     fn wait_from(&mut self, now: Instant) {
         self.unanswered_since = Some(now);
         self.first_wait = Some(now);
-        self.suspect_check_at = Some(now + SUSPECT_AFTER);
+        let suspect_after = if self.is_dialling { SILENT_AFTER } else { SUSPECT_AFTER };
+        self.suspect_check_at = Some(now + suspect_after);
     }
 }

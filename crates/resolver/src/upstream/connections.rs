@@ -2,12 +2,14 @@
 //! which, and which attempts have lost theirs.
 
 use std::collections::HashMap;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rand::rngs::StdRng;
 
-use super::connection::{Connection, ConnectionLimits, ConnectionUse, PendingQuery};
+use super::connection::{Connection, ConnectionLimits, PendingQuery};
+use super::connection_use::ConnectionUse;
 use super::loss::{Loss, LostQuery};
 use super::placement::{MAX_DRAINING, SLOW, Streams};
 use crate::action::{Action, AttemptFailure, Dial, SendQuery, UpstreamConnectionId};
@@ -79,6 +81,12 @@ impl Connections {
         self.placed.get(&attempt).copied()
     }
 
+    /// The connection of an attempt.
+    pub(super) fn of_mut(&mut self, attempt: AttemptId) -> Option<&mut Connection> {
+        let (id, _) = self.of(attempt)?;
+        self.all.iter_mut().find(|connection| connection.id == id)
+    }
+
     /// Removes an attempt from the index; its connection keeps its pending query.
     pub(super) fn forget(&mut self, attempt: AttemptId) -> Option<(UpstreamConnectionId, u16)> {
         self.placed.remove(&attempt)
@@ -91,6 +99,7 @@ impl Connections {
         limits: ConnectionLimits,
         effects: &mut Effects<'_>,
     ) -> usize {
+        self.limit_draining(effects);
         self.last_number += 1;
         let id = UpstreamConnectionId { upstream: self.upstream, number: self.last_number };
         effects.outbox.actions.push(Action::Dial(Dial { connection: id, transport }));
@@ -149,9 +158,10 @@ impl Connections {
         let may_be_another_query =
             connection.transport == Transport::Tcp && !connection.is_dedicated && !connection.is_dialling();
         let loss = if may_be_another_query { Loss::ConnectionLost(failure) } else { Loss::Failed(failure) };
+        let dialled = connection.dialled_for();
         for attempt in connection.attempts() {
             self.placed.remove(&attempt);
-            self.lost.push(LostQuery { attempt, loss });
+            self.lost.push(LostQuery { attempt, loss, dialled: dialled == Some(attempt) });
         }
         connection.is_dialling()
     }
@@ -171,11 +181,33 @@ impl Connections {
         connection.quarantine(effects.now);
         self.reschedule(index, effects);
         self.close_if_done(index, effects);
+    }
+
+    /// Closes the oldest of the connections that only wait for their last responses if there are
+    /// too many.
+    fn limit_draining(&mut self, effects: &mut Effects<'_>) {
         let streams = Streams { all: &self.all, now: effects.now };
-        let oldest = streams.draining().next().filter(|_| streams.draining().count() > MAX_DRAINING);
+        let oldest = streams.draining().next().filter(|_| streams.draining().count() >= MAX_DRAINING);
         if let Some(oldest) = oldest {
             self.close(oldest, AttemptFailure::Closed, effects);
         }
+    }
+
+    /// A query could not be written: it is lost, and its connection is not.
+    pub(super) fn unsent(
+        &mut self,
+        index: usize,
+        message_id: u16,
+        failure: AttemptFailure,
+        effects: &mut Effects<'_>,
+    ) {
+        let Some(connection) = self.all.get_mut(index) else { return };
+        let query = connection.remove(effects.now, message_id);
+        if let Some(attempt) = query.and_then(|query| query.attempt) {
+            self.placed.remove(&attempt);
+            self.lost.push(LostQuery { attempt, loss: Loss::Failed(failure), dialled: false });
+        }
+        self.close_if_done(index, effects);
     }
 
     /// No matching response has followed a mismatch in time: its queries continue elsewhere. A
@@ -183,12 +215,13 @@ impl Connections {
     pub(super) fn give_up_mismatched(&mut self, index: usize, effects: &mut Effects<'_>) {
         let Some(connection) = self.all.get_mut(index) else { return };
         connection.end_grace_period();
-        let loss = Loss::Mismatched { is_dedicated: connection.is_dedicated };
+        let is_closed = connection.is_spoofed();
+        let loss = Loss::Mismatched { is_dedicated: connection.is_dedicated, is_closed };
         for attempt in connection.attempts() {
             self.counters.mismatched_attempts.add(1);
-            self.lost.push(LostQuery { attempt, loss });
+            self.lost.push(LostQuery { attempt, loss, dialled: false });
         }
-        if connection.is_spoofed() {
+        if is_closed {
             let lost = self.lost.len();
             self.close(index, AttemptFailure::Mismatched, effects);
             self.lost.truncate(lost);
@@ -204,8 +237,9 @@ impl Connections {
         }
         connection.set_suspect();
         self.counters.suspect_connections.add(1);
+        let loss = Loss::Suspect { is_alone: connection.has_carried_one_query() };
         let attempts = connection.attempts().into_iter();
-        self.lost.extend(attempts.map(|attempt| LostQuery { attempt, loss: Loss::Suspect }));
+        self.lost.extend(attempts.map(|attempt| LostQuery { attempt, loss, dialled: false }));
     }
 
     /// A hedge or retry on connection `index` has its response: retires those that had been waiting
@@ -252,6 +286,18 @@ impl Connections {
         let streams = Streams { all: &self.all, now };
         let is_extra = streams.idle().any(|other| (other.last_used(), other.id) > (one.last_used(), one.id));
         if is_extra { self.extra_idle_timeout } else { self.idle_timeout }
+    }
+
+    /// Retires a connection that has become idle when there are more than `max_idle_conns`.
+    pub(super) fn limit_idle(&mut self, index: usize, max_idle: Option<NonZeroUsize>) {
+        let Some(max_idle) = max_idle else { return };
+        let is_idle = |one: &&Connection| one.transport == Transport::Tcp && one.is_idle();
+        if self.all.iter().filter(is_idle).count() <= max_idle.get() {
+            return;
+        }
+        if let Some(connection) = self.all.get_mut(index).filter(|connection| connection.is_idle()) {
+            connection.retire();
+        }
     }
 
     /// Counts a query by whether it was sent on an open connection.

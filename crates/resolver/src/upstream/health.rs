@@ -12,7 +12,7 @@ use wire::edns::DEFAULT_UDP_SIZE;
 use wire::header::{Class, RecordType};
 use wire::query::OutgoingQuery;
 
-use super::connection::ConnectionUse;
+use super::connection_use::ConnectionUse;
 use super::pools::{Destination, Pools};
 use super::query::UpstreamQuery;
 use crate::action::AttemptFailure;
@@ -212,7 +212,10 @@ impl HealthChecks {
     pub(super) fn on_timer(&mut self, attempt: AttemptId, pools: &mut Pools, effects: &mut Effects<'_>) {
         let Some(check) = self.running.get(&attempt) else { return };
         if check.is_waiting {
-            return self.on_failure(attempt, AttemptFailure::TimedOut, pools, effects);
+            let is_sent = check.upstream().is_some_and(|upstream| pools.is_sent(upstream.id, attempt));
+            // A query that has waited for a connection tells nothing about its upstream.
+            let failure = if is_sent { AttemptFailure::TimedOut } else { AttemptFailure::Local };
+            return self.on_failure(attempt, failure, pools, effects);
         }
         let Some(check) = self.remove(attempt, pools, effects) else { return };
         let failed = check.upstream().map(|upstream| upstream.state.failed_health_checks.load(Relaxed));

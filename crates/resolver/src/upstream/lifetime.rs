@@ -1,15 +1,20 @@
-//! Maximum age of upstream connections: short at first, doubled while new connections respond
-//! promptly.
+//! Maximum age of upstream connections, that of idle ones short at first and doubled while new
+//! connections respond promptly.
 //!
 //! A server with few TCP workers (dnsmasq has 20) leaves further connections in its backlog until
 //! a client closes one. No client sees that another waits: each only learns from its own new
 //! connections whether they are served at once. So a connection is short-lived until some of them
 //! were, as a sender's window grows with acknowledged segments.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rand::RngExt;
 use rand::rngs::StdRng;
+
+use super::connection::SUSPECT_AFTER;
+
+/// A first response within this time has not waited in a backlog.
+const PROMPT: Duration = Duration::from_millis(100);
 
 /// The shortest maximum age.
 const MIN_AGE: Duration = Duration::from_millis(50);
@@ -17,7 +22,7 @@ const MIN_AGE: Duration = Duration::from_millis(50);
 /// Doublings of [`MIN_AGE`] at the start: 400 ms.
 const INITIAL_DOUBLINGS: u32 = 3;
 
-/// Doublings that exceed every limit: 51 s.
+/// Doublings that exceed the limit unless one is configured: 102 s.
 const MAX_DOUBLINGS: u32 = 11;
 
 /// Maximum age of the connections to one upstream.
@@ -33,20 +38,25 @@ impl Lifetime {
         Self { doublings: INITIAL_DOUBLINGS, limit }
     }
 
-    /// The age of a new connection: the maximum or up to two fifths less, so that connections are
-    /// not all replaced at once.
-    pub(super) fn max_age(&self, random: &mut StdRng) -> Duration {
+    /// When a new connection is closed if it is idle, and when it is retired although it is in use:
+    /// its age is the maximum or up to two fifths less, so that connections are not all replaced at
+    /// once.
+    pub(super) fn ends(&self, now: Instant, random: &mut StdRng) -> (Instant, Instant) {
         let age = MIN_AGE.saturating_mul(1 << self.doublings).min(self.limit);
-        age.mul_f64(random.random_range(0.6..=1.0))
+        let part = random.random_range(0.6..=1.0);
+        (now + age.mul_f64(part), now + self.limit.mul_f64(part))
     }
 
-    /// A new connection has given its first response: `is_prompt` tells whether in time.
-    pub(super) fn first_response(&mut self, is_prompt: bool) {
-        self.doublings = if is_prompt {
-            (self.doublings + 1).min(MAX_DOUBLINGS)
-        } else {
-            self.doublings.saturating_sub(1)
-        };
+    /// A new connection has given its first response, which usually takes `srtt`. `is_only` tells
+    /// whether no other one is open.
+    pub(super) fn first_response(&mut self, took: Duration, srtt: Option<Duration>, is_only: bool) {
+        let usual = srtt.map_or(PROMPT, |srtt| (2 * srtt).max(PROMPT)).min(SUSPECT_AFTER);
+        if took <= usual {
+            self.doublings = (self.doublings + 1).min(MAX_DOUBLINGS);
+        } else if is_only && took > SUSPECT_AFTER {
+            // Beside others, it is rather that of a slow name.
+            self.doublings = self.doublings.saturating_sub(1);
+        }
     }
 
     /// A query on a new connection was answered at once on another one: the new one is not served.

@@ -8,6 +8,8 @@ use crate::timers::AttemptId;
 pub(crate) struct LostQuery {
     pub(crate) attempt: AttemptId,
     pub(crate) loss: Loss,
+    /// Its connection was opened for it.
+    pub(crate) dialled: bool,
 }
 
 /// Why a query has to continue elsewhere.
@@ -21,9 +23,14 @@ pub(crate) enum Loss {
     Mismatched {
         /// The connection was its own.
         is_dedicated: bool,
+        /// Its socket has been closed.
+        is_closed: bool,
     },
     /// Its connection is suspect, and another one responds. The attempt still waits.
-    Suspect,
+    Suspect {
+        /// Its connection has carried no other query.
+        is_alone: bool,
+    },
 }
 
 /// The query that a message belongs to.

@@ -6,8 +6,10 @@
 //! [`connection`](connections), and reports it as [lost](loss) if that connection ends.
 
 pub(crate) mod attempt;
-pub(crate) mod connection;
+mod connection;
+pub(crate) mod connection_use;
 mod connections;
+mod dial_back_off;
 pub(crate) mod disposition;
 pub(crate) mod edns_fallback;
 pub(crate) mod fallback;
@@ -18,7 +20,7 @@ pub(crate) mod loss;
 
 mod placement;
 mod pool;
-mod pools;
+pub(crate) mod pools;
 pub(crate) mod probe;
 pub(crate) mod query;
 mod queue;
@@ -36,24 +38,25 @@ use wire::header::{Flags, Rcode};
 use wire::query::OutgoingQuery;
 
 use self::attempt::{Attempt, AttemptSpec, LATE_RESPONSE_WINDOW};
-use self::connection::{ConnectionUse, SUSPECT_AFTER};
+use self::connection::SUSPECT_AFTER;
+use self::connection_use::ConnectionUse;
 use self::health::HealthChecks;
 use self::hedge::HedgeBudgets;
-use self::loss::{LostQuery, MatchedQuery};
 use self::pools::{Destination, Pools};
 use self::query::UpstreamQuery;
 use self::selection::Selection;
-use crate::action::{AttemptFailure, UpstreamConnectionId};
+use crate::action::AttemptFailure;
 use crate::counters::rcode_index;
 use crate::effects::Effects;
-use crate::policy::{Forward, Policy, Upstream, UpstreamId};
+use crate::policy::{Forward, Policy, Upstream};
 use crate::timers::{AttemptId, Timer, Timers};
 use crate::transport::Transport;
 
 /// Attempts, health checks and hedge budgets of one worker's upstreams.
 #[derive(Debug)]
 pub(crate) struct Upstreams {
-    pools: Pools,
+    /// The way of connection events to the pools.
+    pub(crate) pools: Pools,
     attempts: HashMap<AttemptId, Attempt>,
     health_checks: HealthChecks,
     hedges: HedgeBudgets,
@@ -121,6 +124,7 @@ impl Upstreams {
             responses_before: upstream.state.responses.load(Relaxed),
             late: false,
             is_repeated: false,
+            was_alone: spec.was_alone,
             usage,
             is_hedge,
             probe: spec.probe,
@@ -137,6 +141,23 @@ impl Upstreams {
         self.hedges.try_take(upstream)
     }
 
+    /// True when an attempt has been sent, false while it waits for a connection.
+    pub(crate) fn is_sent(&self, id: AttemptId) -> bool {
+        let upstream = self.attempts.get(&id).and_then(|attempt| attempt.query.upstream(attempt.upstream));
+        upstream.map(|upstream| upstream.id).is_some_and(|upstream| self.pools.is_sent(upstream, id))
+    }
+
+    /// The clients of these attempts have their response: those that wait for a connection come
+    /// after those whose clients wait.
+    pub(crate) fn demote(&mut self, attempts: &[AttemptId]) {
+        for &id in attempts {
+            let Some(attempt) = self.attempts.get(&id) else { continue };
+            if let Some(upstream) = attempt.query.upstream(attempt.upstream) {
+                self.pools.with_pool(upstream.id, |pool| pool.demote(id));
+            }
+        }
+    }
+
     /// The RTO of an attempt has passed; see [`Attempt::pass_rto`].
     pub(crate) fn pass_rto(&mut self, id: AttemptId, timers: &mut Timers) -> bool {
         let Some(attempt) = self.attempts.get_mut(&id) else { return false };
@@ -147,12 +168,15 @@ impl Upstreams {
     }
 
     /// Marks an attempt as late: it has timed out, but its response may still be cached.
-    pub(crate) fn mark_late(&mut self, now: Instant, id: AttemptId, timers: &mut Timers) -> Option<&Attempt> {
+    pub(crate) fn mark_late(&mut self, id: AttemptId, effects: &mut Effects<'_>) -> Option<&Attempt> {
         let attempt = self.attempts.get_mut(&id)?;
         attempt.pass_rto();
+        if let Some(upstream) = attempt.query.upstream(attempt.upstream) {
+            self.pools.with_pool(upstream.id, |pool| pool.release(id, effects));
+        }
         attempt.late = true;
-        attempt.timer = now + LATE_RESPONSE_WINDOW;
-        timers.schedule(attempt.timer, Timer::Attempt(id));
+        attempt.timer = effects.now + LATE_RESPONSE_WINDOW;
+        effects.timers.schedule(attempt.timer, Timer::Attempt(id));
         Some(attempt)
     }
 
@@ -174,15 +198,15 @@ impl Upstreams {
             let Some(attempt) = self.attempts.get(&id) else { continue };
             let Some(upstream) = attempt.query.upstream(attempt.upstream) else { continue };
             let (is_udp, upstream) = (attempt.transport == Transport::Udp, upstream.id);
-            let is_sent = self.pools.with_pool(upstream, |pool| pool.is_sent(id)).unwrap_or(false);
+            let is_sent = self.pools.is_sent(upstream, id);
             if !is_sent || is_udp && !attempt.is_probe() {
                 self.remove(id, effects);
             }
         }
     }
 
-    /// Another attempt of the query at the same upstream that has neither timed out nor been
-    /// repeated.
+    /// Another attempt of the query at the same upstream that has been sent and neither timed
+    /// out nor been repeated.
     pub(crate) fn sibling(
         &self,
         attempts: &[AttemptId],
@@ -191,10 +215,10 @@ impl Upstreams {
     ) -> Option<AttemptId> {
         let is_sibling = |other: &&AttemptId| {
             let attempt = self.attempts.get(other);
-            **other != id
-                && attempt.is_some_and(|attempt| attempt.is_promising() && attempt.upstream == upstream)
+            let is_alike = |attempt: &Attempt| attempt.is_promising() && attempt.upstream == upstream;
+            **other != id && attempt.is_some_and(is_alike)
         };
-        attempts.iter().find(is_sibling).copied()
+        attempts.iter().filter(is_sibling).find(|sibling| self.is_sent(**sibling)).copied()
     }
 
     /// True for an attempt that was repeated on another connection: nothing follows from its loss.
@@ -218,46 +242,6 @@ impl Upstreams {
         }
     }
 
-    /// Takes the queries that have to continue elsewhere.
-    pub(crate) fn take_lost(&mut self) -> Vec<LostQuery> {
-        self.pools.take_lost()
-    }
-
-    /// The query that a message belongs to.
-    pub(crate) fn match_message(
-        &mut self,
-        id: UpstreamConnectionId,
-        message_id: Option<u16>,
-        effects: &mut Effects<'_>,
-    ) -> MatchedQuery {
-        self.pools.match_message(id, message_id, effects)
-    }
-
-    /// A connection is established.
-    pub(crate) fn on_connected(&mut self, id: UpstreamConnectionId, effects: &mut Effects<'_>) {
-        self.pools.on_connected(id, effects);
-    }
-
-    /// A connection could not be established, or was closed.
-    pub(crate) fn on_disconnected(
-        &mut self,
-        id: UpstreamConnectionId,
-        failure: AttemptFailure,
-        effects: &mut Effects<'_>,
-    ) {
-        self.pools.on_disconnected(id, failure, effects);
-    }
-
-    /// The timer of a connection fired.
-    pub(crate) fn on_connection_timer(&mut self, id: UpstreamConnectionId, effects: &mut Effects<'_>) {
-        self.pools.on_connection_timer(id, effects);
-    }
-
-    /// The end of the pause after a failed dial.
-    pub(crate) fn on_dial_timer(&mut self, upstream: UpstreamId, effects: &mut Effects<'_>) {
-        self.pools.on_dial_timer(upstream, effects);
-    }
-
     /// Closes the connections of upstreams that `policy` does not have when they are done.
     pub(crate) fn set_policy(&mut self, policy: &Policy, effects: &mut Effects<'_>) {
         self.health_checks.stop(&mut self.pools, effects);
@@ -271,7 +255,7 @@ impl Upstreams {
         let Some(rtt) = self.pools.responded(upstream.id, id, effects) else { return };
         attempt.sent = effects.now.checked_sub(rtt).unwrap_or(attempt.sent);
         attempt.record_response();
-        if attempt.usage == ConnectionUse::Proven && rtt <= SUSPECT_AFTER {
+        if attempt.usage == ConnectionUse::Proven && attempt.was_alone && rtt <= SUSPECT_AFTER {
             self.pools.with_pool(upstream.id, |pool| pool.not_served());
         }
     }

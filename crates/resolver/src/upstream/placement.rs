@@ -16,13 +16,14 @@
 
 use std::time::{Duration, Instant};
 
-use super::connection::{Connection, ConnectionUse};
+use super::connection::Connection;
+use super::connection_use::ConnectionUse;
 use crate::transport::Transport;
 
 /// Shared connections per worker and upstream that respond.
 const MAX_USEFUL: usize = 8;
 
-/// Shared connections per worker and upstream, silent and retired ones included.
+/// Shared connections per worker and upstream, silent ones included.
 const MAX_SHARED: usize = 2 * MAX_USEFUL;
 
 /// Dedicated connections per worker and upstream.
@@ -80,7 +81,7 @@ impl<'a> Streams<'a> {
             ConnectionUse::Fresh => self.place_fresh(),
             ConnectionUse::Dedicated if self.dedicated() < MAX_DEDICATED => Placement::New,
             ConnectionUse::Dedicated => Placement::Queue,
-            ConnectionUse::Proven => existing_or_queue(self.proven()),
+            ConnectionUse::Proven => self.place_proven(),
         }
     }
 
@@ -90,9 +91,10 @@ impl<'a> Streams<'a> {
         self.least_pending(is_proven)
     }
 
-    /// Connections that only wait for their last responses, oldest first.
+    /// Connections that only wait for their last responses, oldest first; dedicated ones have a bound
+    /// of their own.
     pub(super) fn draining(&self) -> impl Iterator<Item = usize> {
-        let draining = self.streams().filter(|(_, one)| one.is_draining());
+        let draining = self.streams().filter(|(_, one)| one.is_draining() && !one.is_dedicated);
         draining.map(|(index, _)| index)
     }
 
@@ -100,6 +102,16 @@ impl<'a> Streams<'a> {
     pub(super) fn idle(&self) -> impl Iterator<Item = &'a Connection> {
         let idle = self.streams().filter(|(_, one)| one.is_idle() && one.accepts_queries(self.now));
         idle.map(|(_, one)| one)
+    }
+
+    /// For the query of a suspect connection: on one that responds, or in its queue.
+    fn place_proven(&self) -> Placement {
+        let responds = |one: &Connection| one.has_responded() && one.accepts_queries(self.now);
+        match self.proven() {
+            Some(index) => Placement::Existing(index),
+            None if self.streams().any(|(_, one)| responds(one)) => Placement::Queue,
+            None => self.place_shared(),
+        }
     }
 
     /// For the first attempt of a query.
@@ -135,7 +147,8 @@ impl<'a> Streams<'a> {
         if let Some(index) = self.least_pending(is_fast) {
             return Placement::Existing(index);
         }
-        let silent = self.streams().filter_map(|(index, one)| Some((one.silent_since(self.now)?, index)));
+        let shared = self.streams().filter(|(_, one)| !one.is_dedicated && !one.is_draining());
+        let silent = shared.filter_map(|(index, one)| Some((one.silent_since(self.now)?, index)));
         let longest = silent.min_by_key(|(since, _)| *since);
         let longest = longest.filter(|(since, _)| self.now.saturating_duration_since(*since) > REPLACEABLE);
         longest.map_or(Placement::Queue, |(_, index)| Placement::Replace(index))
@@ -156,9 +169,9 @@ impl<'a> Streams<'a> {
         self.all.get(index).map_or(0, Connection::pending_len)
     }
 
-    /// Connections that are neither dedicated nor draining after a mismatch.
+    /// Connections that take queries of any client, silent ones included.
     fn shared(&self) -> usize {
-        self.streams().filter(|(_, one)| !one.is_dedicated && !one.is_quarantined()).count()
+        self.streams().filter(|(_, one)| !one.is_dedicated && !one.is_draining()).count()
     }
 
     fn dedicated(&self) -> usize {

@@ -11,29 +11,26 @@ use std::time::{Duration, Instant};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
-use super::connection::{Connection, ConnectionLimits, ConnectionUse, DueEvent, PendingQuery, SUSPECT_AFTER};
+use super::connection::{Connection, ConnectionLimits, DueEvent, PendingQuery};
+use super::connection_use::ConnectionUse;
 use super::connections::Connections;
+use super::dial_back_off::DialBackOff;
 use super::lifetime::Lifetime;
 use super::loss::{Loss, LostQuery, MatchedQuery};
 use super::placement::{Placement, Streams};
 use super::queue::{Queue, QueuedQuery};
-use super::sockets::{self, SocketPlacement};
+use super::rtt;
+use super::sockets::{self, SocketPlacement, Sockets};
 use crate::action::{AttemptFailure, UpstreamConnectionId};
 use crate::counters::UpstreamCounters;
 use crate::effects::Effects;
-use crate::policy::{PoolOptions, Upstream, UpstreamId};
+use crate::policy::{PoolOptions, Upstream, UpstreamId, UpstreamState};
 use crate::timers::{AttemptId, Timer};
 use crate::transport::Transport;
 
 /// Maximum age of a connection, so that new CoreDNS pods behind the Service get their share. With
 /// the jitter (three fifths of it at least) 60 s give or take a quarter.
 const MAX_AGE: Duration = Duration::from_secs(75);
-
-/// Failed dials in a row after which the next ones have to wait.
-const FREE_DIALS: u32 = 4;
-
-/// Pause after a further failed dial: an upstream that refuses is not dialled for each query.
-const DIAL_BACK_OFF: Duration = Duration::from_millis(50);
 
 /// A query to send.
 #[derive(Debug)]
@@ -52,15 +49,13 @@ pub(super) struct QueryToSend {
 #[derive(Debug)]
 pub(super) struct Pool {
     upstream: UpstreamId,
+    state: Arc<UpstreamState>,
     options: PoolOptions,
     counters: Arc<UpstreamCounters>,
     connections: Connections,
     queue: Queue,
     lifetime: Lifetime,
-    /// Failed dials since the last successful one.
-    failed_dials: u32,
-    /// No dial before this time.
-    dial_after: Option<Instant>,
+    back_off: DialBackOff,
     lost: Vec<LostQuery>,
     random: StdRng,
 }
@@ -69,13 +64,13 @@ impl Pool {
     pub(super) fn new(upstream: &Upstream, random: &mut StdRng) -> Self {
         Self {
             upstream: upstream.id,
+            state: Arc::clone(&upstream.state),
             options: upstream.pool,
             counters: Arc::clone(&upstream.counters),
             connections: Connections::new(upstream),
             queue: Queue::default(),
             lifetime: Lifetime::new(upstream.pool.max_age.unwrap_or(MAX_AGE)),
-            failed_dials: 0,
-            dial_after: None,
+            back_off: DialBackOff::default(),
             lost: Vec::new(),
             random: StdRng::from_rng(random),
         }
@@ -117,11 +112,10 @@ impl Pool {
     /// A connection is established.
     pub(super) fn on_connected(&mut self, id: UpstreamConnectionId, effects: &mut Effects<'_>) {
         let Some(index) = self.connections.index(id) else { return };
-        self.dial_after = None;
         let connection = self.connections.get_mut(index).filter(|connection| connection.is_dialling());
         let Some(connection) = connection else { return };
         connection.established(effects.now);
-        self.failed_dials = 0;
+        self.back_off.reset();
         self.connections.reschedule(index, effects);
         self.flush(effects);
     }
@@ -134,6 +128,10 @@ impl Pool {
         effects: &mut Effects<'_>,
     ) {
         let Some(index) = self.connections.index(id) else { return };
+        let is_socket = self.connections.get_mut(index).is_some_and(|one| one.transport == Transport::Udp);
+        if is_socket && failure.is_local() {
+            self.back_off.socket_failed(effects.now);
+        }
         if self.connections.remove(index, failure, effects) {
             self.on_failed_dial(failure, effects);
         }
@@ -159,6 +157,7 @@ impl Pool {
             }
             None => {
                 self.connections.quarantine(index, effects);
+                self.flush(effects);
                 MatchedQuery::Unknown
             }
         }
@@ -170,6 +169,7 @@ impl Pool {
         if let Some(index) = index {
             self.connections.quarantine(index, effects);
         }
+        self.flush(effects);
     }
 
     /// An attempt has its response. Returns the time since it was sent.
@@ -181,13 +181,14 @@ impl Pool {
         let first_response = connection.responded(effects.now, message_id);
         if connection.transport == Transport::Tcp {
             if let Some(took) = first_response {
-                self.lifetime.first_response(took <= SUSPECT_AFTER);
+                let streams = self.connections.all().iter().filter(|one| one.transport == Transport::Tcp);
+                self.lifetime.first_response(took, rtt::srtt(&self.state), streams.count() == 1);
             }
             if query.usage != ConnectionUse::Shared {
                 self.connections.retire_outrun(index, query.sent_at);
             }
         }
-        self.limit_idle(index);
+        self.connections.limit_idle(index, self.options.max_idle);
         self.connections.reschedule(index, effects);
         self.connections.close_if_done(index, effects);
         self.flush(effects);
@@ -202,7 +203,7 @@ impl Pool {
         let Some((id, message_id)) = self.connections.forget(attempt) else { return };
         let Some(index) = self.connections.index(id) else { return };
         if let Some(connection) = self.connections.get_mut(index) {
-            connection.abandon(message_id);
+            connection.abandon(effects.now, message_id);
         }
         self.connections.close_if_done(index, effects);
         self.flush(effects);
@@ -210,8 +211,7 @@ impl Pool {
 
     /// Makes the connection of an attempt its own if it carries nothing else.
     pub(super) fn dedicate(&mut self, attempt: AttemptId) {
-        let index = self.connections.of(attempt).and_then(|(id, _)| self.connections.index(id));
-        if let Some(connection) = index.and_then(|index| self.connections.get_mut(index)) {
+        if let Some(connection) = self.connections.of_mut(attempt) {
             connection.is_dedicated |= connection.pending_len() == 1;
         }
     }
@@ -220,6 +220,36 @@ impl Pool {
     /// served.
     pub(super) fn not_served(&mut self) {
         self.lifetime.not_served();
+    }
+
+    /// A query could not be written on a connection, which goes on.
+    pub(super) fn on_unsent(
+        &mut self,
+        id: UpstreamConnectionId,
+        message_id: u16,
+        failure: AttemptFailure,
+        effects: &mut Effects<'_>,
+    ) {
+        if let Some(index) = self.connections.index(id) {
+            self.connections.unsent(index, message_id, failure, effects);
+        }
+        self.flush(effects);
+    }
+
+    /// An attempt has timed out: its connection is no longer its own, and gets no more queries if it
+    /// was, or if it does not respond to others either.
+    pub(super) fn release(&mut self, attempt: AttemptId, effects: &mut Effects<'_>) {
+        let Some(connection) = self.connections.of_mut(attempt) else { return };
+        let was_dedicated = std::mem::replace(&mut connection.is_dedicated, false);
+        if was_dedicated || connection.silent_since(effects.now).is_some() {
+            connection.retire();
+        }
+        self.flush(effects);
+    }
+
+    /// The clients of a queued query have their response.
+    pub(super) fn demote(&mut self, attempt: AttemptId) {
+        self.queue.demote(attempt);
     }
 
     /// True when the attempt has been sent.
@@ -249,8 +279,9 @@ impl Pool {
 
     /// The end of the pause after a failed dial.
     pub(super) fn on_dial_timer(&mut self, effects: &mut Effects<'_>) {
-        self.dial_after = None;
-        self.flush(effects);
+        if self.back_off.permits_dial(effects.now) {
+            self.flush(effects);
+        }
     }
 
     /// Retires all connections: the configuration no longer has this upstream.
@@ -274,7 +305,9 @@ impl Pool {
     }
 
     fn place_on_socket(&mut self, usage: ConnectionUse, effects: &mut Effects<'_>) -> usize {
-        match sockets::place(self.connections.all(), usage, effects.now, &mut self.random) {
+        let can_open = self.back_off.permits_socket(effects.now);
+        let sockets = Sockets { all: self.connections.all(), now: effects.now, can_open };
+        match sockets.place(usage, &mut self.random) {
             SocketPlacement::Existing(index) => {
                 self.connections.count(Transport::Udp, true);
                 return index;
@@ -284,13 +317,14 @@ impl Pool {
         }
         self.connections.count(Transport::Udp, false);
         let max_age = sockets::MAX_AGE.mul_f64(self.random.random_range(0.6..=1.0));
-        let limits = ConnectionLimits { retire_at: effects.now + max_age, max_queries: sockets::MAX_QUERIES };
+        let retire_at = effects.now + max_age;
+        let limits = ConnectionLimits { retire_at, idle_until: retire_at, max_queries: sockets::MAX_QUERIES };
         self.connections.open(Transport::Udp, limits, effects)
     }
 
     fn place_on_stream(&mut self, usage: ConnectionUse, effects: &mut Effects<'_>) -> Option<usize> {
         let now = effects.now;
-        let is_paused = self.dial_after.is_some_and(|after| now < after);
+        let is_paused = !self.back_off.permits_dial(now);
         match (Streams { all: self.connections.all(), now }).place(usage) {
             Placement::Existing(index) => {
                 self.connections.count(Transport::Tcp, true);
@@ -302,10 +336,10 @@ impl Pool {
             Placement::New => {}
         }
         self.connections.count(Transport::Tcp, false);
-        let retire_at = now + self.lifetime.max_age(&mut self.random);
+        let (idle_until, retire_at) = self.lifetime.ends(now, &mut self.random);
         let index = self.connections.open(
             Transport::Tcp,
-            ConnectionLimits { retire_at, max_queries: u32::MAX },
+            ConnectionLimits { retire_at, idle_until, max_queries: u32::MAX },
             effects,
         );
         if usage == ConnectionUse::Dedicated {
@@ -352,27 +386,13 @@ impl Pool {
     /// A dial failed: after several in a row, the next one has to wait. Without another connection, the queries that wait
     /// for one have failed as well.
     fn on_failed_dial(&mut self, failure: AttemptFailure, effects: &mut Effects<'_>) {
-        self.failed_dials = self.failed_dials.saturating_add(1);
-        if self.failed_dials > FREE_DIALS {
-            let after = effects.now + DIAL_BACK_OFF;
-            self.dial_after = Some(after);
-            effects.timers.schedule(after, Timer::Dial(self.upstream));
+        if let Some(until) = self.back_off.dial_failed(effects.now) {
+            effects.timers.schedule(until, Timer::Dial(self.upstream));
         }
         if !self.connections.all().iter().any(|one| one.transport == Transport::Tcp) {
             let loss = Loss::Failed(failure);
-            self.lost.extend(self.queue.drain().into_iter().map(|attempt| LostQuery { attempt, loss }));
-        }
-    }
-
-    /// Retires a connection that has become idle when there are more than `max_idle_conns`.
-    fn limit_idle(&mut self, index: usize) {
-        let Some(max_idle) = self.options.max_idle else { return };
-        let is_idle = |one: &&Connection| one.transport == Transport::Tcp && one.is_idle();
-        if self.connections.all().iter().filter(is_idle).count() <= max_idle.get() {
-            return;
-        }
-        if let Some(connection) = self.connections.get_mut(index).filter(|connection| connection.is_idle()) {
-            connection.retire();
+            let attempts = self.queue.drain_shared().into_iter();
+            self.lost.extend(attempts.map(|attempt| LostQuery { attempt, loss, dialled: false }));
         }
     }
 }

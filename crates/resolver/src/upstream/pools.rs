@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
-use super::connection::ConnectionUse;
+use super::connection_use::ConnectionUse;
 use super::loss::{LostQuery, MatchedQuery};
 use super::pool::{Pool, QueryToSend};
 use crate::action::{AttemptFailure, UpstreamConnectionId};
@@ -29,7 +29,7 @@ pub(super) struct Destination<'a> {
 
 /// Connection pools, source of randomness and attempt numbers of one worker.
 #[derive(Debug)]
-pub(super) struct Pools {
+pub(crate) struct Pools {
     random: StdRng,
     pools: HashMap<UpstreamId, Pool>,
     last_attempt: u64,
@@ -67,7 +67,7 @@ impl Pools {
     }
 
     /// The query that a message belongs to.
-    pub(super) fn match_message(
+    pub(crate) fn match_message(
         &mut self,
         id: UpstreamConnectionId,
         message_id: Option<u16>,
@@ -78,12 +78,12 @@ impl Pools {
     }
 
     /// A connection is established.
-    pub(super) fn on_connected(&mut self, id: UpstreamConnectionId, effects: &mut Effects<'_>) {
+    pub(crate) fn on_connected(&mut self, id: UpstreamConnectionId, effects: &mut Effects<'_>) {
         self.with_pool(id.upstream, |pool| pool.on_connected(id, effects));
     }
 
     /// A connection could not be established, or was closed.
-    pub(super) fn on_disconnected(
+    pub(crate) fn on_disconnected(
         &mut self,
         id: UpstreamConnectionId,
         failure: AttemptFailure,
@@ -92,13 +92,29 @@ impl Pools {
         self.with_pool(id.upstream, |pool| pool.on_disconnected(id, failure, effects));
     }
 
+    /// A query could not be written on a connection.
+    pub(crate) fn on_unsent(
+        &mut self,
+        id: UpstreamConnectionId,
+        message_id: u16,
+        failure: AttemptFailure,
+        effects: &mut Effects<'_>,
+    ) {
+        self.with_pool(id.upstream, |pool| pool.on_unsent(id, message_id, failure, effects));
+    }
+
+    /// True when the attempt has been sent.
+    pub(super) fn is_sent(&self, upstream: UpstreamId, attempt: AttemptId) -> bool {
+        self.pools.get(&upstream).is_some_and(|pool| pool.is_sent(attempt))
+    }
+
     /// The timer of a connection fired.
-    pub(super) fn on_connection_timer(&mut self, id: UpstreamConnectionId, effects: &mut Effects<'_>) {
+    pub(crate) fn on_connection_timer(&mut self, id: UpstreamConnectionId, effects: &mut Effects<'_>) {
         self.with_pool(id.upstream, |pool| pool.on_timer(id, effects));
     }
 
     /// The end of the pause after a failed dial.
-    pub(super) fn on_dial_timer(&mut self, upstream: UpstreamId, effects: &mut Effects<'_>) {
+    pub(crate) fn on_dial_timer(&mut self, upstream: UpstreamId, effects: &mut Effects<'_>) {
         self.with_pool(upstream, |pool| pool.on_dial_timer(effects));
     }
 
@@ -135,12 +151,12 @@ impl Pools {
     }
 
     /// Takes the queries that have to continue elsewhere.
-    pub(super) fn take_lost(&mut self) -> Vec<LostQuery> {
+    pub(crate) fn take_lost(&mut self) -> Vec<LostQuery> {
         std::mem::take(&mut self.lost)
     }
 
-    /// Retires the connections of upstreams for which `is_used` does not hold. Their pools are
-    /// removed once they are empty.
+    /// Retires the connections of upstreams for which `is_used` does not hold, and removes the pools
+    /// of those that have none.
     pub(super) fn retain(&mut self, is_used: impl Fn(UpstreamId) -> bool, effects: &mut Effects<'_>) {
         for (_, pool) in self.pools.iter_mut().filter(|(id, _)| !is_used(**id)) {
             pool.retire_all(effects);

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::time::Instant;
 
-use super::connection::ConnectionUse;
+use super::connection_use::ConnectionUse;
 use crate::timers::AttemptId;
 
 /// Queued queries per worker and upstream.
@@ -29,10 +29,10 @@ impl QueuedQuery {
     /// Retries and hedges first, whose clients have waited longest; queries without a client last.
     fn class(&self) -> usize {
         match self.usage {
+            _ if !self.has_client => 3,
             ConnectionUse::Dedicated => 0,
             ConnectionUse::Fresh | ConnectionUse::Proven => 1,
-            ConnectionUse::Shared if self.has_client => 2,
-            ConnectionUse::Shared => 3,
+            ConnectionUse::Shared => 2,
         }
     }
 }
@@ -75,9 +75,10 @@ impl Queue {
     pub(super) fn pop(&mut self, class: usize, now: Instant) -> Option<QueuedQuery> {
         let order = self.order.get_mut(class)?;
         while let Some(attempt) = order.pop_front() {
-            let query = self.queries.remove(&attempt).filter(|query| now < query.deadline);
-            if query.is_some() {
-                return query;
+            let is_of_class = self.queries.get(&attempt).is_some_and(|query| query.class() == class);
+            let query = if is_of_class { self.queries.remove(&attempt) } else { None };
+            if let Some(query) = query.filter(|query| now < query.deadline) {
+                return Some(query);
             }
         }
         None
@@ -95,10 +96,19 @@ impl Queue {
         self.queries.is_empty()
     }
 
-    /// Removes all queries.
-    pub(super) fn drain(&mut self) -> Vec<AttemptId> {
-        let mut attempts: Vec<AttemptId> = self.queries.drain().map(|(attempt, _)| attempt).collect();
-        self.order = Default::default();
+    /// The clients of a query have their response: it comes after those whose clients wait.
+    pub(super) fn demote(&mut self, attempt: AttemptId) {
+        let Some(query) = self.queries.get_mut(&attempt) else { return };
+        query.has_client = false;
+        if let Some(order) = self.order.get_mut(query.class()) {
+            order.push_back(attempt);
+        }
+    }
+
+    /// Removes the queries that wait for any connection; not those for a dedicated one.
+    pub(super) fn drain_shared(&mut self) -> Vec<AttemptId> {
+        let shared = self.queries.extract_if(|_, query| query.usage != ConnectionUse::Dedicated);
+        let mut attempts: Vec<AttemptId> = shared.map(|(attempt, _)| attempt).collect();
         attempts.sort_unstable();
         attempts
     }

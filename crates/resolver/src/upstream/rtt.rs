@@ -56,6 +56,11 @@ pub(super) fn observe(upstream: &UpstreamState, rtt: Duration) {
     upstream.rtt_estimate.fetch_update(Relaxed, Relaxed, update).ok();
 }
 
+/// Smoothed round-trip time; none before the first response.
+pub(super) fn srtt(upstream: &UpstreamState) -> Option<Duration> {
+    RttEstimate::from_bits(upstream.rtt_estimate.load(Relaxed)).map(|estimate| estimate.srtt)
+}
+
 /// Retransmission timeout: SRTT + 4 RTTVAR. `has_alternative` tells whether another upstream can be
 /// tried after it.
 pub(super) fn rto(upstream: &UpstreamState, has_alternative: bool) -> Duration {

@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 use rand::rngs::StdRng;
 use rand::seq::IteratorRandom;
 
-use super::connection::{Connection, ConnectionUse};
+use super::connection::Connection;
+use super::connection_use::ConnectionUse;
 use crate::transport::Transport;
 
 /// Sockets per worker and upstream that take queries.
@@ -33,25 +34,50 @@ pub(super) enum SocketPlacement {
     Replace(usize),
 }
 
-/// A random socket in use, or a new one. A fresh query (hedge, retransmission, retry after a
-/// mismatch) gets a new one: connection tracking may lead the old ones to a pod that is gone.
-pub(super) fn place(
-    all: &[Connection],
-    usage: ConnectionUse,
-    now: Instant,
-    random: &mut StdRng,
-) -> SocketPlacement {
-    let sockets = || all.iter().enumerate().filter(|(_, one)| one.transport == Transport::Udp);
-    let is_active = |one: &Connection| one.accepts_queries(now) && one.silent_since(now).is_none();
-    let active = || sockets().filter(|(_, one)| is_active(one)).map(|(index, _)| index);
-    let can_open = sockets().count() < MAX_SOCKETS;
-    let wants_new = usage != ConnectionUse::Shared || active().count() < MAX_ACTIVE;
-    if wants_new && can_open {
-        return SocketPlacement::New;
+/// The sockets to choose from.
+pub(super) struct Sockets<'a> {
+    /// Streams included.
+    pub(super) all: &'a [Connection],
+    pub(super) now: Instant,
+    /// False after one could not be opened.
+    pub(super) can_open: bool,
+}
+
+impl<'a> Sockets<'a> {
+    /// A random socket in use, or a new one. A fresh query (hedge, retransmission, retry after a
+    /// mismatch) gets a new one: connection tracking may lead the old ones to a pod that is gone.
+    pub(super) fn place(&self, usage: ConnectionUse, random: &mut StdRng) -> SocketPlacement {
+        let open = self.sockets().count();
+        let is_active =
+            |one: &Connection| one.accepts_queries(self.now) && one.silent_since(self.now).is_none();
+        let active = || self.sockets().filter(|(_, one)| is_active(one)).map(|(index, _)| index);
+        let is_fresh = usage != ConnectionUse::Shared && open < MAX_SOCKETS / 2;
+        let may_open = self.can_open || open == 0;
+        if may_open && (is_fresh || active().count() < MAX_ACTIVE && open < MAX_SOCKETS) {
+            return SocketPlacement::New;
+        }
+        if let Some(index) = active().choose(random) {
+            return SocketPlacement::Existing(index);
+        }
+        self.place_beside_silent()
     }
-    if let Some(index) = active().choose(random) {
-        return SocketPlacement::Existing(index);
+
+    /// None responds, or none takes more. One that nothing waits on makes room; else the newest was
+    /// opened for that reason.
+    fn place_beside_silent(&self) -> SocketPlacement {
+        let unused = self.sockets().find(|(_, one)| one.pending_len() == 0);
+        if let Some((index, _)) = unused.filter(|_| self.can_open) {
+            return SocketPlacement::Replace(index);
+        }
+        let usable = || self.sockets().filter(|(_, one)| !one.is_quarantined());
+        let accepting = usable().filter(|(_, one)| one.accepts_queries(self.now)).last();
+        if let Some((index, _)) = accepting.or_else(|| usable().last()) {
+            return SocketPlacement::Existing(index);
+        }
+        self.sockets().next().map_or(SocketPlacement::New, |(index, _)| SocketPlacement::Replace(index))
     }
-    // All are in use up: the oldest comes first.
-    sockets().next().map_or(SocketPlacement::New, |(index, _)| SocketPlacement::Replace(index))
+
+    fn sockets(&self) -> impl Iterator<Item = (usize, &'a Connection)> + use<'a> {
+        self.all.iter().enumerate().filter(|(_, one)| one.transport == Transport::Udp)
+    }
 }

@@ -1,7 +1,9 @@
 //! Connection pool over TCP with more queries than a scenario has: limits of dedicated connections,
 //! quarantined connections and the queue; a reload.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use resolver::ResolverConfig;
 use resolver::action::{AttemptFailure, UpstreamConnectionId};
@@ -9,34 +11,34 @@ use resolver::counters::UpstreamCounters;
 use resolver::policy::{Forward, ResolverLimits};
 use testkit::fixture;
 
-use crate::exchange::SentQuery;
+use crate::exchange::{SentQuery, is_for};
 use crate::worker::{Worker, policy};
 
 /// A worker, and the counters of its only upstream.
-fn worker() -> (Worker, Arc<UpstreamCounters>) {
+pub(crate) fn worker() -> (Worker, Arc<UpstreamCounters>) {
     let mut forward = fixture::forward(fixture::upstream());
     forward.options.health_check.max_fails = 0;
     let counters = Arc::clone(&forward.upstreams[0].counters);
     (worker_with(&forward), counters)
 }
 
-fn worker_with(forward: &Forward) -> Worker {
+pub(crate) fn worker_with(forward: &Forward) -> Worker {
     let limits =
         ResolverLimits { queries_per_client: 10_000, initial_hedges: 0, ..ResolverLimits::default() };
     Worker::with(ResolverConfig { limits, ..fixture::resolver_config(policy(forward)) })
 }
 
-fn name(number: usize) -> String {
+pub(crate) fn name(number: usize) -> String {
     format!("name-{number}.example.test")
 }
 
 /// Sends queries that the upstream leaves unanswered.
-fn send(worker: &mut Worker, count: usize) -> Vec<SentQuery> {
+pub(crate) fn send(worker: &mut Worker, count: usize) -> Vec<SentQuery> {
     (0..count).map(|number| worker.sent(&name(number))).collect()
 }
 
 /// The connections of queries, in order of opening.
-fn connections(queries: &[SentQuery]) -> Vec<UpstreamConnectionId> {
+pub(crate) fn connections(queries: &[SentQuery]) -> Vec<UpstreamConnectionId> {
     let mut connections: Vec<_> = queries.iter().map(|(sent, _)| sent.connection).collect();
     connections.sort_unstable();
     connections.dedup();
@@ -47,12 +49,7 @@ fn connections(queries: &[SentQuery]) -> Vec<UpstreamConnectionId> {
 fn queries_beyond_the_limit_of_dedicated_connections_wait_for_one() {
     let (mut worker, counters) = worker();
     let sent = send(&mut worker, 40);
-    let mut retried = Vec::new();
-    for connection in connections(&sent) {
-        let query = sent.iter().find(|(sent, _)| sent.connection == connection).unwrap();
-        worker.reset(query);
-        retried.append(&mut worker.actions.queries);
-    }
+    let retried = reset_all(&mut worker, &sent);
     assert_eq!((retried.len(), connections(&retried).len()), (32, 32));
     assert_eq!(counters.dedicated_connections.get(), 32);
     assert_eq!((counters.queued.get(), counters.dedicated_connections_full.get()), (8, 8));
@@ -63,6 +60,67 @@ fn queries_beyond_the_limit_of_dedicated_connections_wait_for_one() {
     assert_eq!((worker.actions.dials.len(), worker.actions.queries.len()), (1, 1));
     assert_eq!(counters.dedicated_connections.get(), 34);
     assert_eq!((counters.queued.get(), counters.dedicated_connections_full.get()), (8, 8));
+}
+
+/// All of `queries` lose their connections. Returns those that are sent again, on dedicated ones.
+pub(crate) fn reset_all(worker: &mut Worker, queries: &[SentQuery]) -> Vec<SentQuery> {
+    let mut retried = Vec::new();
+    for connection in connections(queries) {
+        let query = queries.iter().find(|(sent, _)| sent.connection == connection).unwrap();
+        worker.reset(query);
+        retried.append(&mut worker.actions.queries);
+    }
+    retried
+}
+
+#[test]
+fn a_dedicated_connection_whose_query_has_timed_out_makes_room() {
+    let (mut worker, counters) = worker();
+    let hanging = send(&mut worker, 32);
+    assert_eq!(reset_all(&mut worker, &hanging).len(), 32);
+    worker.advance(Duration::from_secs(1));
+    let waiting = worker.sent("waiting.example.test");
+    worker.reset(&waiting);
+    assert!(worker.actions.queries.is_empty());
+    assert_eq!((counters.queued.get(), counters.dedicated_connections_full.get()), (1, 1));
+    worker.advance(Duration::from_secs(1));
+    assert!(worker.actions.queries.iter().any(|query| is_for(query, "waiting")));
+}
+
+#[test]
+fn connections_that_wait_for_their_last_responses_hold_up_no_query() {
+    let (mut worker, counters) = worker();
+    let mut used = BTreeSet::new();
+    for round in 0..8 {
+        let names = (0..8).map(|number| name(8 * round + number));
+        let sent: Vec<_> = names.map(|name| worker.sent(&name)).collect();
+        used.extend(connections(&sent));
+        worker.establish(&sent);
+        // Their attempts time out, and their connections are silent.
+        worker.advance(Duration::from_millis(2001));
+    }
+    assert!(used.len() > 16, "{}", used.len());
+    worker.query("fast.example.test");
+    assert_eq!((worker.actions.queries.len(), counters.queued.get()), (1, 0));
+}
+
+#[test]
+fn dedicated_connections_are_not_closed_for_others() {
+    let (mut worker, counters) = worker();
+    let sent = send(&mut worker, 32);
+    let dedicated = reset_all(&mut worker, &sent);
+    assert_eq!(connections(&dedicated).len(), 32);
+    worker.establish(&dedicated);
+    worker.advance(Duration::from_millis(401));
+    let mut quarantined = Vec::new();
+    for number in 32..64 {
+        let sent = worker.sent(&name(number));
+        worker.mismatch(&sent);
+        quarantined.push(sent.0.connection);
+    }
+    worker.query(&name(64));
+    assert_eq!(worker.actions.closed, quarantined[..1]);
+    assert_eq!((counters.failures.get(), worker.actions.responses.len()), (0, 0));
 }
 
 #[test]
@@ -94,18 +152,16 @@ fn with_four_hanging_dials_queries_are_queued_up_to_a_limit() {
 fn of_many_quarantined_connections_the_oldest_is_closed() {
     let (mut worker, counters) = worker();
     let mut quarantined = Vec::new();
-    for number in 0..33 {
+    for number in 0..32 {
         let sent = worker.sent(&name(number));
-        let [high, low, ..] = *sent.1 else { unreachable!() };
-        worker.deliver(&sent.0, &[!high, !low, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+        worker.mismatch(&sent);
         quarantined.push(sent.0.connection);
-        if number < 32 {
-            assert!(worker.actions.closed.is_empty());
-        }
+        assert!(worker.actions.closed.is_empty());
     }
-    assert_eq!(worker.actions.closed, quarantined[..1]);
-    assert_eq!(worker.actions.queries.len(), 1, "its query is retried");
-    assert_eq!((counters.mismatched_responses.get(), counters.retried.get()), (33, 1));
+    worker.query(&name(32));
+    assert_eq!(worker.actions.closed, quarantined[..1], "a new connection is opened");
+    assert_eq!(worker.actions.queries.len(), 2, "the query of the closed one is retried");
+    assert_eq!((counters.mismatched_responses.get(), counters.retried.get()), (32, 1));
 }
 
 #[test]

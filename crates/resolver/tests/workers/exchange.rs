@@ -52,6 +52,11 @@ pub(crate) fn query(name: &str) -> Vec<u8> {
     text::encode(&QueryOptions::default().message(4711, name, RecordType::A).unwrap()).unwrap()
 }
 
+/// True for an upstream query for a name that begins with `label`.
+pub(crate) fn is_for((_, query): &SentQuery, label: &str) -> bool {
+    query.get(13..).is_some_and(|name| name.starts_with(label.as_bytes()))
+}
+
 /// The response to an upstream's `query`, with `words`.
 pub(crate) fn response(query: &[u8], words: &[&str]) -> Vec<u8> {
     let mut response = text::decode(query).unwrap();

@@ -58,6 +58,24 @@ fn ids_of_unanswered_queries_are_not_used_again_on_their_socket() {
 }
 
 #[test]
+fn no_socket_is_closed_on_which_queries_wait() {
+    let mut forward = fixture::forward(fixture::upstream());
+    forward.options.transport = TransportPreference::PreferUdp;
+    let counters = forward.upstreams[0].counters.clone();
+    let limits =
+        ResolverLimits { queries_per_client: 10_000, initial_hedges: 100, ..ResolverLimits::default() };
+    let mut worker = Worker::with(ResolverConfig { limits, ..fixture::resolver_config(policy(&forward)) });
+    for number in 0..190 {
+        worker.query(&name(number));
+        assert!(worker.actions.closed.is_empty(), "{number}");
+        worker.advance(Duration::from_millis(10));
+        assert!(worker.actions.closed.is_empty(), "{number}");
+    }
+    assert!(counters.hedged.get() >= 14);
+    assert_eq!(counters.failures.get(), 0);
+}
+
+#[test]
 fn a_silent_upstream_has_at_most_16_sockets_open() {
     let mut worker = worker();
     let mut open = BTreeSet::new();

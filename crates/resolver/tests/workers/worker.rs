@@ -52,6 +52,20 @@ impl Worker {
         });
     }
 
+    /// The upstream sends a message with another ID on the connection of a query.
+    pub(crate) fn mismatch(&mut self, (sent, query): &SentQuery) {
+        let [high, low, ..] = *query.as_slice() else { unreachable!() };
+        self.deliver(sent, &[!high, !low, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+    }
+
+    /// The connections of queries are established.
+    pub(crate) fn establish(&mut self, queries: &[SentQuery]) {
+        for (sent, _) in queries {
+            self.call(|resolver, now, outbox| resolver.on_connected(now, sent.connection, outbox));
+            assert!(self.actions.queries.is_empty());
+        }
+    }
+
     /// The upstream resets the connection of a query.
     pub(crate) fn reset(&mut self, query: &SentQuery) {
         self.call(|resolver, now, outbox| resolver.on_connected(now, query.0.connection, outbox));

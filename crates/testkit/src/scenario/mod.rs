@@ -30,6 +30,7 @@
 //! | `REPLY ATTEMPT MESSAGE…` | the upstream responds on the connection of the attempt: ID, question, RD and DO of the query, RA, OPT |
 //! | `CLOSED CONNECTION`, `RESET CONNECTION` | the upstream closes or resets the connection |
 //! | `FAIL CONNECTION FAILURE` | the connection cannot be established, or fails |
+//! | `UNSENT ATTEMPT FAILURE` | the query could not be written; its connection goes on |
 //! | `ESTABLISHED CONNECTION` | the connection is established |
 //! | `CHECK_DIAL UPSTREAM as CONNECTION [udp]` | the next connection that the resolver opens |
 //! | `CHECK_CLOSE CONNECTION` | the resolver closed the connection |

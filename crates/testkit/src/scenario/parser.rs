@@ -101,6 +101,9 @@ fn parse_step(keyword: &str, tokens: &[&str]) -> Result<StepKind, TextError> {
             let failure = AttemptFailure::Closed;
             Ok(StepKind::Fail { connection: (*connection).to_owned(), failure })
         }
+        ("UNSENT", [attempt, failure]) => {
+            Ok(StepKind::Unsent { attempt: (*attempt).to_owned(), failure: parse_failure(failure)? })
+        }
         ("ESTABLISHED", [connection]) => Ok(StepKind::Established((*connection).to_owned())),
         ("CHECK_DIAL", [upstream, "as", connection, tokens @ ..]) => {
             let transport = match tokens {

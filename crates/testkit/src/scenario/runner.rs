@@ -96,6 +96,7 @@ impl Runner {
                 Ok(())
             }
             StepKind::Fail { connection, failure } => self.fail(connection, *failure),
+            StepKind::Unsent { attempt, failure } => self.unsent(attempt, *failure),
             StepKind::CheckDial { upstream, connection, transport } => {
                 self.check_dial(upstream, connection, *transport)
             }
@@ -178,6 +179,15 @@ impl Runner {
         }
         self.connections.close(id);
         self.environment.resolver.on_disconnected(self.now, id, failure, &mut self.outbox);
+        self.collect();
+        Ok(())
+    }
+
+    /// The query of an attempt could not be written.
+    fn unsent(&mut self, name: &str, failure: AttemptFailure) -> Result<(), TextError> {
+        let attempt = self.attempt(name)?;
+        let (id, unsent) = (attempt.connection, (attempt.query.metadata.id, failure));
+        self.environment.resolver.on_unsent(self.now, id, unsent, &mut self.outbox);
         self.collect();
         Ok(())
     }

@@ -61,6 +61,13 @@ pub enum StepKind {
         /// The reason.
         failure: AttemptFailure,
     },
+    /// `UNSENT`: a query could not be written on its connection.
+    Unsent {
+        /// The attempt.
+        attempt: String,
+        /// The reason.
+        failure: AttemptFailure,
+    },
     /// `CHECK_DIAL`: the resolver opened a connection.
     CheckDial {
         /// The upstream's name.

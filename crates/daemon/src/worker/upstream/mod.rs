@@ -51,6 +51,8 @@ pub(super) struct UpstreamConnections {
     open: RefCell<HashMap<UpstreamConnectionId, OpenConnection>>,
     /// Connections that failed when the last actions were executed.
     failed: RefCell<Vec<(UpstreamConnectionId, AttemptFailure)>>,
+    /// Queries that could not be written: connection and message ID.
+    unsent: RefCell<Vec<(UpstreamConnectionId, u16, AttemptFailure)>>,
     tls_log: TlsLog,
 }
 
@@ -61,6 +63,7 @@ impl UpstreamConnections {
             endpoints: RefCell::new(endpoints),
             open: RefCell::default(),
             failed: RefCell::default(),
+            unsent: RefCell::default(),
             tls_log: TlsLog::new(logger),
         }
     }
@@ -103,10 +106,13 @@ impl UpstreamConnections {
             Some(Output::Socket(socket)) => udp::send(socket, message),
             None => return,
         };
-        if let Err(error) = sent {
-            self.disconnect(id);
-            self.fail(id, socket_error::attempt_failure(&error));
+        let Err(failure) = sent.map_err(|error| socket_error::attempt_failure(&error)) else { return };
+        if failure.is_local() {
+            let message_id = wire::header::Header::read(message).map_or(0, |header| header.id);
+            return self.unsent.borrow_mut().push((id, message_id, failure));
         }
+        self.disconnect(id);
+        self.fail(id, failure);
     }
 
     /// Closes a connection, or ends its dial.
@@ -119,6 +125,11 @@ impl UpstreamConnections {
     /// Takes the connections that have failed while actions were executed.
     pub(super) fn take_failed(&self) -> Vec<(UpstreamConnectionId, AttemptFailure)> {
         self.failed.take()
+    }
+
+    /// Takes the queries that could not be written while actions were executed.
+    pub(super) fn take_unsent(&self) -> Vec<(UpstreamConnectionId, u16, AttemptFailure)> {
+        self.unsent.take()
     }
 
     fn fail(&self, id: UpstreamConnectionId, failure: AttemptFailure) {
@@ -137,12 +148,14 @@ impl UpstreamConnections {
             let failure = match dial::dial(&endpoint).await {
                 Ok(stream) => {
                     handler.on_connected(id);
-                    stream_task::run(id, &output, stream, &handler).await;
+                    if let Err(error) = stream_task::run(id, &output, stream, &handler).await {
+                        connections.tls_log.log_alert(id.upstream, endpoint.addr, &error);
+                    }
                     AttemptFailure::Closed
                 }
                 Err(error) => {
                     connections.tls_log.log(id.upstream, endpoint.addr, &error);
-                    socket_error::attempt_failure(&error)
+                    socket_error::dial_failure(&error)
                 }
             };
             connections.open.borrow_mut().remove(&id);

@@ -4,6 +4,15 @@ use std::io;
 
 use resolver::action::AttemptFailure;
 
+/// The failure of a dial: a connection that is closed before it is established has failed in the
+/// TLS handshake.
+pub(super) fn dial_failure(error: &io::Error) -> AttemptFailure {
+    match attempt_failure(error) {
+        AttemptFailure::Closed => AttemptFailure::Handshake,
+        failure => failure,
+    }
+}
+
 pub(super) fn attempt_failure(error: &io::Error) -> AttemptFailure {
     match error.kind() {
         io::ErrorKind::ConnectionRefused => AttemptFailure::Refused,

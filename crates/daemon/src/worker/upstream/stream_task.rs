@@ -31,22 +31,28 @@ impl WriteBuffer {
 }
 
 /// Runs the connection until the upstream closes it or it fails.
+///
+/// # Errors
+///
+/// The error of the stream, that of TLS included.
 pub(super) async fn run(
     id: UpstreamConnectionId,
     unsent: &WriteBuffer,
     mut stream: Stream,
     handler: &Rc<impl ResponseHandler>,
-) {
+) -> io::Result<()> {
     let mut frames = FrameDecoder::default();
     loop {
-        let read_side = tokio::select! {
-            ready = stream.ready(!unsent.is_empty()) => ready
-                .and_then(|ready| write_and_read(unsent, &mut stream, &mut frames, ready)),
-            () = unsent.changed.notified() => Ok(ReadSide::Open),
+        let ready = tokio::select! {
+            ready = stream.ready(!unsent.is_empty()) => ready?,
+            () = unsent.changed.notified() => continue,
         };
-        handler.on_responses(id, &mut frames);
-        if !matches!(read_side, Ok(ReadSide::Open)) {
-            return;
+        let read_side = write_and_read(unsent, &mut stream, &mut frames, ready);
+        if ready.is_readable() {
+            handler.on_responses(id, &mut frames);
+        }
+        if read_side? == ReadSide::EndOfFile {
+            return Ok(());
         }
         // `ready` does not yield while there is something to read.
         tokio::task::yield_now().await;
@@ -59,10 +65,10 @@ fn write_and_read(
     frames: &mut FrameDecoder,
     ready: tokio::io::Ready,
 ) -> io::Result<ReadSide> {
-    if ready.is_writable() {
-        stream.write(&mut unsent.octets.borrow_mut())?;
-    }
-    if ready.is_readable() { stream.read(frames) } else { Ok(ReadSide::Open) }
+    let written = if ready.is_writable() { stream.write(&mut unsent.octets.borrow_mut()) } else { Ok(()) };
+    // What the upstream sent before it closed, e.g. a TLS alert, says more than the failed write.
+    let read_side = if ready.is_readable() { stream.read(frames)? } else { ReadSide::Open };
+    written.map(|()| read_side)
 }
 
 #[cfg(test)]
@@ -127,7 +133,7 @@ mod tests {
             drop(theirs);
         };
         let (closed, ()) = tokio::join!(time::timeout(WAIT_LIMIT, counted), slow_upstream);
-        closed.unwrap();
+        closed.unwrap().unwrap();
         assert_eq!(*recorder.0.borrow(), [b"response"]);
         assert!(wakes < 20, "woke up {wakes} times");
     }
@@ -138,7 +144,7 @@ mod tests {
         let (unsent, recorder) = (WriteBuffer::default(), Rc::<Recorder>::default());
         theirs.write_all(b"\0\x01a\0\0\0\x02bc\0\x05de").await.unwrap();
         drop(theirs);
-        time::timeout(WAIT_LIMIT, run(CONNECTION, &unsent, ours, &recorder)).await.unwrap();
+        time::timeout(WAIT_LIMIT, run(CONNECTION, &unsent, ours, &recorder)).await.unwrap().unwrap();
         assert_eq!(*recorder.0.borrow(), [&b"a"[..], b"", b"bc"]);
     }
 }

@@ -25,6 +25,14 @@ impl TlsLog {
         Self { logger, logged_at: RefCell::default() }
     }
 
+    /// Logs why an established connection failed if TLS was the reason: with TLS 1.3 a server rejects
+    /// our certificate after the handshake.
+    pub(super) fn log_alert(&self, upstream: UpstreamId, addr: SocketAddr, error: &io::Error) {
+        if error.kind() == io::ErrorKind::InvalidData {
+            self.log(upstream, addr, error);
+        }
+    }
+
     /// Logs why a dial failed if TLS was the reason, at intervals.
     pub(super) fn log(&self, upstream: UpstreamId, addr: SocketAddr, error: &io::Error) {
         let Some(reason) = tls_error::reason(error) else { return };

@@ -68,7 +68,8 @@ impl Fixture {
 
     fn dial(&self, now: Instant, usage: ConnectionUse) -> Connection {
         let id = UpstreamConnectionId { upstream: UpstreamId(0), number: self.sent.into() };
-        let limits = ConnectionLimits { retire_at: self.start + LATER, max_queries: u32::MAX };
+        let retire_at = self.start + LATER;
+        let limits = ConnectionLimits { retire_at, idle_until: retire_at, max_queries: u32::MAX };
         let mut connection = Connection::new(now, id, Transport::Tcp, limits);
         connection.is_dedicated = usage == ConnectionUse::Dedicated;
         connection
@@ -195,10 +196,12 @@ fn the_query_of_a_suspect_connection_goes_to_one_that_has_responded() {
     fixture.send(0, ConnectionUse::Shared).unwrap();
     fixture.send(40, ConnectionUse::Shared).unwrap();
     fixture.establish();
-    assert_eq!(fixture.send(50, ConnectionUse::Proven), None);
+    assert_eq!(fixture.send(50, ConnectionUse::Proven), Some(1), "none has responded: as any other query");
     fixture.respond_to_last(1, 60);
     assert_eq!(fixture.send(70, ConnectionUse::Proven), Some(1));
     assert_eq!(fixture.send(1500, ConnectionUse::Proven), None, "silent since");
+    fixture.all[1].retire();
+    assert_eq!(fixture.send(1500, ConnectionUse::Proven), Some(2), "it gets no more queries: a new one");
 }
 
 #[test]
@@ -216,7 +219,7 @@ fn a_connection_outrun_by_a_hedge_or_quarantined_gets_no_more_queries() {
     fixture.all[1].quarantine(hedged_at);
     assert!(!fixture.all[1].accepts_queries(hedged_at));
     assert!(!fixture.all[1].is_done(), "a query is pending");
-    fixture.all[1].abandon(fixture.sent);
+    fixture.all[1].abandon(hedged_at, fixture.sent);
     assert!(fixture.all[1].is_done());
 }
 
@@ -226,7 +229,7 @@ fn a_connection_with_an_abandoned_query_gets_no_more_queries() {
     fixture.send(0, ConnectionUse::Shared).unwrap();
     fixture.send(0, ConnectionUse::Shared).unwrap();
     assert!(fixture.all[0].accepts_queries(fixture.start));
-    fixture.all[0].abandon(1);
+    fixture.all[0].abandon(fixture.start, 1);
     assert!(!fixture.all[0].accepts_queries(fixture.start), "a late response would delay theirs");
     assert!(!fixture.all[0].is_done(), "the other query is pending");
 }
