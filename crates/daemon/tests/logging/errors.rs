@@ -44,7 +44,6 @@ fn line(level: Level, text: &str) -> LogLine {
 
 #[test]
 fn causes_have_the_wording_of_coredns() {
-    let reused = AttemptFailure::Closed;
     let all = consolidator(Vec::new());
     for (cause, message) in [
         (TIMED_OUT, "read udp 10.0.0.1:53: i/o timeout"),
@@ -67,7 +66,7 @@ fn causes_have_the_wording_of_coredns() {
             upstream(AttemptFailure::Unreachable, Transport::Udp),
             "read udp 10.0.0.1:53: read: no route to host",
         ),
-        (upstream(reused, Transport::Tcp), "read tcp 10.0.0.1:53: EOF"),
+        (upstream(AttemptFailure::Closed, Transport::Tcp), "read tcp 10.0.0.1:53: EOF"),
         (Cause::TooManyConcurrent(1000), "concurrent queries exceeded maximum 1000"),
     ] {
         let expected = line(Level::ERROR, &format!("2 nimek.com.br. A: {message}"));

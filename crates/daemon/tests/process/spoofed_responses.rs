@@ -2,7 +2,6 @@
 
 use std::net::Ipv4Addr;
 use std::thread;
-use std::time::Duration;
 
 use hickory_proto::rr::rdata::{CNAME, NS};
 use hickory_proto::rr::{Name, RData, Record};
@@ -10,7 +9,7 @@ use testkit::Message;
 use testkit::client::QueryOptions;
 use testkit::upstream::{LabelScript, Script, ScriptStep, Transport, Upstream};
 
-use crate::fixture::{DaemonProcess, STUB_TIMEOUT, loopback, out_of_order_upstream};
+use crate::fixture::{DaemonProcess, loopback, out_of_order_upstream};
 use crate::responses::data;
 
 /// An address that no client may receive.
@@ -122,7 +121,6 @@ fn mismatched_responses_are_never_relayed() {
                 let name = format!("{behaviour}-1.example.");
                 scope.spawn(move || {
                     let response = daemon.query_with(&name, &QueryOptions::tcp());
-                    assert!(response.elapsed < STUB_TIMEOUT, "{name}, {options}: {:?}", response.elapsed);
                     assert!(!data(&response).contains(&SPOOFED.to_string()), "{name}, {options}");
                     if is_good {
                         assert_eq!(data(&response), ["192.0.2.1"], "{name}, {options}");
@@ -131,10 +129,8 @@ fn mismatched_responses_are_never_relayed() {
             }
             scope.spawn(move || {
                 for number in 0..50 {
-                    // It may fail when its connection is lost twice because of other names.
                     let ordinary = daemon.query(&format!("ok-{number}.example."));
-                    assert!(ordinary.elapsed < STUB_TIMEOUT, "{options}: {:?}", ordinary.elapsed);
-                    assert!(!data(&ordinary).contains(&SPOOFED.to_string()), "{options}");
+                    assert_eq!(data(&ordinary), ["192.0.2.1"], "{options}");
                 }
             });
         }
@@ -164,7 +160,6 @@ fn cname_loops_and_large_responses_are_relayed() {
         for _ in 0..2 {
             let looped = daemon.query("cnameloop2-1.example.");
             assert_eq!(data(&looped).len(), 2, "{options}: both links");
-            assert!(looped.elapsed < Duration::from_secs(1), "{options}: {:?}", looped.elapsed);
         }
         assert_eq!(upstream.query_count("cnameloop2-1.example."), 2, "{options}: a loop is not cached");
         let giant = daemon.query_with("big-1900-1.example.", &QueryOptions::tcp());

@@ -1,7 +1,6 @@
 //! Upstreams over UDP: unpredictable ports and IDs, spoofed responses, truncation.
 
 use std::collections::HashSet;
-use std::time::Duration;
 
 use testkit::client::QueryOptions;
 use testkit::upstream::Transport;
@@ -46,7 +45,6 @@ fn spoofed_responses_are_ignored_and_the_right_one_is_used() {
     let daemon = DaemonProcess::forwarding_to(&upstream, "prefer_udp");
     let response = daemon.query("spoof-1.example.");
     assert_eq!(data(&response), ["192.0.2.1"]);
-    assert!(response.elapsed < Duration::from_secs(1), "{:?}", response.elapsed);
     assert_eq!(upstream.queries().len(), 1);
     assert_eq!(daemon.metric("nodelocaldns_upstream_mismatches_total"), 2);
 }

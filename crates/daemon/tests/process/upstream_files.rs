@@ -51,7 +51,7 @@ fn corefile(file: &Path, kept: &Upstream) -> String {
     let (file, kept) = (file.display(), kept.addr());
     format!(
         ".:{DNS} {{\n bind @\n cache 30\n forward . {file} {{\n force_tcp\n read_timeout 4s\n }}\n ready @:{READY}\n}}\n\
-         kept.test:{DNS} {{\n bind @\n cache 30\n forward . {kept} {{\n force_tcp\n }}\n}}\n"
+         kept.test:{DNS} {{\n bind @\n cache 30\n forward . {kept} {{\n force_tcp\n read_timeout 4s\n }}\n}}\n"
     )
 }
 
@@ -73,6 +73,9 @@ fn changed_upstream_file_replaces_the_upstreams_only() {
     let mut slow = daemon.connect();
     slow.send("slow3000.example.", RecordType::A, &QueryOptions::tcp()).unwrap();
     assert!(first.wait_for_queries(WAIT_LIMIT, |questions| questions.len() == 2));
+    let mut kept_slow = daemon.connect();
+    kept_slow.send("slow3000.kept.test.", RecordType::A, &QueryOptions::tcp()).unwrap();
+    assert!(kept.wait_for_queries(WAIT_LIMIT, |questions| questions.len() == 2));
 
     symlink(directory.path("second"), directory.path("new")).unwrap();
     fs::rename(directory.path("new"), directory.path("resolv.conf")).unwrap();
@@ -95,6 +98,9 @@ fn changed_upstream_file_replaces_the_upstreams_only() {
         assert_eq!((first.query_count(&name), second.query_count(&name)), (0, 1));
     }
     assert_eq!(data(&slow.receive().unwrap()), ["192.0.2.1"], "an open query is answered");
+    assert_eq!(data(&kept_slow.receive().unwrap()), ["192.0.2.1"]);
+    let retried = format!("nodelocaldns_upstream_retries_total{{to=\"{}\"}}", kept.addr());
+    assert_eq!(daemon.metric(&retried), 0, "its connection was not closed");
     daemon.query("ok-1.kept.test.");
     daemon.query("ok-2.kept.test.");
     assert_eq!(kept.query_count("ok-1.kept.test."), 1, "the other block keeps its cache");
