@@ -109,6 +109,7 @@ scenarios! {
     four_mismatches_close_the_udp_port
     half_closed_connection_loses_no_query
     hanging_dial_is_ended_after_five_seconds
+    further_connection_that_responds_late_is_closed
     hanging_dial_is_left_for_one_that_responds
     header_only_formerr_is_retried_without_opt
     health_check_ends_silence

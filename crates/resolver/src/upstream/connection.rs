@@ -304,6 +304,11 @@ impl Connection {
         oldest.is_some_and(|oldest| now.saturating_duration_since(oldest) > limit)
     }
 
+    /// True when queries have been pending for `limit` and nothing has arrived.
+    pub(super) fn is_unanswered_for(&self, limit: Duration, now: Instant) -> bool {
+        self.unanswered_since.is_some_and(|since| now.saturating_duration_since(since) > limit)
+    }
+
     /// Start of the silence, for a silent connection.
     pub(super) fn silent_since(&self, now: Instant) -> Option<Instant> {
         self.unanswered_since.filter(|since| now.saturating_duration_since(*since) > SILENT_AFTER)

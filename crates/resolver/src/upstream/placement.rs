@@ -7,8 +7,7 @@
 //!
 //! A silent connection may lead to a pod that is gone. It gets nothing while another can be had and
 //! does not count against [`MAX_USEFUL`]. A fresh query (hedge) gets a new connection even when all
-//! are in use, up to [`MAX_SHARED`]. Above that it goes to a connection that responds without
-//! delay, which is not the one it waits on already; if there is none, a new connection replaces the
+//! are in use and none responds, up to [`MAX_SHARED`]. Else it goes to a connection that responds, which is not the one it waits on already; if there is none, a new connection replaces the
 //! one that has been silent longest, provided its queries have been retried elsewhere.
 //!
 //! A query that has lost a connection gets one for itself, up to [`MAX_DEDICATED`]. Above that it
@@ -52,6 +51,9 @@ const SHARED_DEPTH: usize = 2;
 
 /// A connection whose oldest query is pending longer gets no more while another can be had.
 pub(super) const SLOW: Duration = Duration::from_millis(30);
+
+/// A connection that has delivered a response within this time responds.
+pub(super) const RESPONSIVE: Duration = Duration::from_millis(150);
 
 /// A connection that has been silent for longer may be replaced: after this time, the read timeout
 /// of CoreDNS, its queries have been retried elsewhere.
@@ -122,9 +124,7 @@ impl<'a> Streams<'a> {
         if let Some(index) = fast.filter(|index| self.pending_len(*index) < SHARED_DEPTH) {
             return Placement::Existing(index);
         }
-        let useful = |one: &Connection| one.accepts_queries(self.now) && !is_silent(one);
-        let useful = self.streams().filter(|(_, one)| useful(one)).count();
-        if useful < MAX_USEFUL && self.shared() < MAX_SHARED && self.dials() < MAX_DIALS {
+        if self.useful() < MAX_USEFUL && self.shared() < MAX_SHARED && self.dials() < MAX_DIALS {
             return Placement::New;
         }
         let not_silent = || self.least_pending(|one| !is_silent(one));
@@ -140,10 +140,13 @@ impl<'a> Streams<'a> {
         if self.dials() >= MAX_FRESH_DIALS {
             return existing_or_queue(young);
         }
+        let is_fast = |one: &Connection| !one.is_dialling() && !one.waits_longer_than(SLOW, self.now);
+        if self.useful() >= MAX_USEFUL && self.streams().any(|(_, one)| self.is_responsive(one)) {
+            return existing_or_queue(self.least_pending(|one| is_fast(one) || self.is_responsive(one)));
+        }
         if self.shared() < MAX_SHARED {
             return Placement::New;
         }
-        let is_fast = |one: &Connection| !one.is_dialling() && !one.waits_longer_than(SLOW, self.now);
         if let Some(index) = self.least_pending(is_fast) {
             return Placement::Existing(index);
         }
@@ -167,6 +170,18 @@ impl<'a> Streams<'a> {
 
     fn pending_len(&self, index: usize) -> usize {
         self.all.get(index).map_or(0, Connection::pending_len)
+    }
+
+    /// Shared connections that may respond.
+    fn useful(&self) -> usize {
+        let is_useful =
+            |one: &Connection| one.accepts_queries(self.now) && one.silent_since(self.now).is_none();
+        self.streams().filter(|(_, one)| is_useful(one)).count()
+    }
+
+    /// True for a connection that delivers responses, or has none to deliver.
+    fn is_responsive(&self, one: &Connection) -> bool {
+        one.has_responded() && !one.is_unanswered_for(RESPONSIVE, self.now)
     }
 
     /// Connections that take queries of any client, silent ones included.

@@ -6,19 +6,19 @@
 //! [`Pool::abandon`].
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
-use super::connection::{Connection, ConnectionLimits, DueEvent, PendingQuery};
+use super::connection::{Connection, ConnectionLimits, DueEvent, PendingQuery, SUSPECT_AFTER};
 use super::connection_use::ConnectionUse;
 use super::connections::Connections;
 use super::dial_back_off::DialBackOff;
 use super::lifetime::Lifetime;
 use super::loss::{Loss, LostQuery, MatchedQuery};
-use super::placement::{Placement, Streams};
-use super::queue::{Queue, QueuedQuery};
+use super::placement::{Placement, RESPONSIVE, Streams};
+use super::queue::{QueryToSend, Queue, QueuedQuery};
 use super::rtt;
 use super::sockets::{self, SocketPlacement, Sockets};
 use crate::action::{AttemptFailure, UpstreamConnectionId};
@@ -31,19 +31,6 @@ use crate::transport::Transport;
 /// Maximum age of a connection, so that new CoreDNS pods behind the Service get their share. With
 /// the jitter (three fifths of it at least) 60 s give or take a quarter.
 const MAX_AGE: Duration = Duration::from_secs(75);
-
-/// A query to send.
-#[derive(Debug)]
-pub(super) struct QueryToSend {
-    pub(super) attempt: AttemptId,
-    pub(super) transport: Transport,
-    pub(super) usage: ConnectionUse,
-    pub(super) has_client: bool,
-    /// When its attempt times out.
-    pub(super) deadline: Instant,
-    /// The message in the outbox, with any message ID.
-    pub(super) message: (u32, u32),
-}
 
 /// Connections and queue of one upstream.
 #[derive(Debug)]
@@ -179,14 +166,21 @@ impl Pool {
         let connection = self.connections.get_mut(index)?;
         let query = *connection.pending_query(message_id)?;
         let first_response = connection.responded(effects.now, message_id);
+        let mut is_late_extra = false;
         if connection.transport == Transport::Tcp {
             if let Some(took) = first_response {
                 let streams = self.connections.all().iter().filter(|one| one.transport == Transport::Tcp);
-                self.lifetime.first_response(took, rtt::srtt(&self.state), streams.count() == 1);
+                let is_only = streams.count() == 1;
+                self.lifetime.first_response(took, rtt::srtt(&self.state), is_only);
+                is_late_extra = took > SUSPECT_AFTER && !is_only;
             }
             if query.usage != ConnectionUse::Shared {
                 self.connections.retire_outrun(index, query.sent_at);
             }
+        }
+        if let Some(connection) = self.connections.get_mut(index).filter(|_| is_late_extra) {
+            // It may have waited in a backlog: its place is left to others.
+            connection.retire();
         }
         self.connections.limit_idle(index, self.options.max_idle);
         self.connections.reschedule(index, effects);
@@ -330,7 +324,13 @@ impl Pool {
                 self.connections.count(Transport::Tcp, true);
                 return Some(index);
             }
-            Placement::Queue => return None,
+            Placement::Queue => {
+                if usage == ConnectionUse::Fresh {
+                    // Looks again whether those in use still respond.
+                    effects.timers.schedule(now + RESPONSIVE, Timer::Dial(self.upstream));
+                }
+                return None;
+            }
             Placement::New | Placement::Replace(_) if is_paused => return None,
             Placement::Replace(index) => self.close(index, AttemptFailure::TimedOut, effects),
             Placement::New => {}

@@ -9,7 +9,8 @@ use rand::rngs::StdRng;
 
 use super::connection_use::ConnectionUse;
 use super::loss::{LostQuery, MatchedQuery};
-use super::pool::{Pool, QueryToSend};
+use super::pool::Pool;
+use super::queue::QueryToSend;
 use crate::action::{AttemptFailure, UpstreamConnectionId};
 use crate::effects::Effects;
 use crate::policy::{Upstream, UpstreamId};

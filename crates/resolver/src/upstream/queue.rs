@@ -5,12 +5,26 @@ use std::time::Instant;
 
 use super::connection_use::ConnectionUse;
 use crate::timers::AttemptId;
+use crate::transport::Transport;
 
 /// Queued queries per worker and upstream.
 const MAX_QUEUED: usize = 2048;
 
 /// Classes of queries, the first of which leaves the queue first.
 const CLASSES: usize = 4;
+
+/// A query to send.
+#[derive(Debug)]
+pub(super) struct QueryToSend {
+    pub(super) attempt: AttemptId,
+    pub(super) transport: Transport,
+    pub(super) usage: ConnectionUse,
+    pub(super) has_client: bool,
+    /// When its attempt times out.
+    pub(super) deadline: Instant,
+    /// The message in the outbox, with any message ID.
+    pub(super) message: (u32, u32),
+}
 
 /// A query that waits for a connection.
 #[derive(Debug)]

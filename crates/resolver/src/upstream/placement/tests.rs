@@ -148,14 +148,25 @@ fn at_the_limit_a_fresh_query_goes_to_a_connection_that_responds() {
 }
 
 #[test]
+fn beside_connections_that_respond_a_fresh_query_opens_no_further_one() {
+    let mut fixture = Fixture::busy();
+    let known = fixture.all.len();
+    for index in 0..known {
+        fixture.respond_to_last(index, 100);
+    }
+    assert_eq!(fixture.send(120, ConnectionUse::Fresh).filter(|index| *index >= known), None);
+    assert_eq!(fixture.send(400, ConnectionUse::Fresh), Some(known), "none has responded for long");
+}
+
+#[test]
 fn a_fresh_query_waits_where_another_is_sent() {
     let mut fixture = Fixture::all_silent();
     while fixture.send(510, ConnectionUse::Shared).is_some() {}
     assert_eq!(fixture.send(600, ConnectionUse::Fresh), None, "all are at their maximum depth");
     let last = fixture.all.iter().position(|one| one.pending_query(fixture.sent).is_some()).unwrap();
     fixture.respond_to_last(last, 600);
-    assert_eq!(fixture.send(600, ConnectionUse::Fresh), None, "all are slow");
-    assert_eq!(fixture.send(600, ConnectionUse::Shared), Some(last));
+    assert_eq!(fixture.send(600, ConnectionUse::Fresh), Some(last), "it responds");
+    assert_eq!(fixture.send(600, ConnectionUse::Shared), None);
 }
 
 #[test]
