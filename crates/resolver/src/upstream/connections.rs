@@ -238,7 +238,13 @@ impl Connections {
         connection.set_suspect();
         self.counters.suspect_connections.add(1);
         let loss = Loss::Suspect { is_alone: connection.has_carried_one_query() };
-        let attempts = connection.attempts().into_iter();
+        let attempts = connection.attempts();
+        self.report_lost(attempts, loss);
+    }
+
+    /// Reports attempts for which no connection was opened, or whose connection is still open.
+    pub(super) fn report_lost(&mut self, attempts: Vec<AttemptId>, loss: Loss) {
+        let attempts = attempts.into_iter();
         self.lost.extend(attempts.map(|attempt| LostQuery { attempt, loss, dialled: false }));
     }
 

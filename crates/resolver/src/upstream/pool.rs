@@ -43,7 +43,6 @@ pub(super) struct Pool {
     queue: Queue,
     lifetime: Lifetime,
     back_off: DialBackOff,
-    lost: Vec<LostQuery>,
     random: StdRng,
 }
 
@@ -58,21 +57,18 @@ impl Pool {
             queue: Queue::default(),
             lifetime: Lifetime::new(upstream.pool.max_age.unwrap_or(MAX_AGE)),
             back_off: DialBackOff::default(),
-            lost: Vec::new(),
             random: StdRng::from_rng(random),
         }
     }
 
     /// Takes the queries that have to continue elsewhere.
     pub(super) fn take_lost(&mut self) -> Vec<LostQuery> {
-        let mut lost = std::mem::take(&mut self.lost);
-        lost.extend(self.connections.take_lost());
-        lost
+        self.connections.take_lost()
     }
 
     /// True when nothing is left of it.
     pub(super) fn is_empty(&self) -> bool {
-        self.connections.all().is_empty() && self.queue.is_empty() && self.lost.is_empty()
+        self.connections.all().is_empty() && self.queue.is_empty()
     }
 
     /// Sends a query on an existing or a new connection, or queues it; false when the queue is
@@ -391,8 +387,7 @@ impl Pool {
         }
         if !self.connections.all().iter().any(|one| one.transport == Transport::Tcp) {
             let loss = Loss::Failed(failure);
-            let attempts = self.queue.drain_shared().into_iter();
-            self.lost.extend(attempts.map(|attempt| LostQuery { attempt, loss, dialled: false }));
+            self.connections.report_lost(self.queue.drain_shared(), loss);
         }
     }
 }
