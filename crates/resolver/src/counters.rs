@@ -201,8 +201,8 @@ pub struct UpstreamCounters {
     pub dedicated_connections_full: Counter,
     /// New connections whose queries were moved to another one because they did not respond.
     pub suspect_connections: Counter,
-    /// Messages from the upstream that match no query of ours. Their connection gets no further
-    /// query.
+    /// Messages from the upstream that match no query of ours, or on a stream end before their
+    /// frame. Their connection gets no further query.
     pub mismatched_responses: Counter,
     /// Attempts repeated because no matching response followed such a message in time: over UDP on
     /// a fresh socket and then over TCP, over TCP on a connection of their own.

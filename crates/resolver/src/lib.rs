@@ -195,7 +195,14 @@ impl Resolver {
                 self.upstreams.on_health_check_response(attempt, packet, &mut effects);
             }
             MatchedQuery::Attempt(attempt) => self.respond_attempt(now, attempt, packet, outbox),
-            MatchedQuery::Abandoned => self.counters.late_responses.add(1),
+            MatchedQuery::Abandoned { is_stream } => {
+                self.counters.late_responses.add(1);
+                let has_trailing_octets =
+                    || Response::parse(packet).is_ok_and(|response| response.has_trailing_octets);
+                if is_stream && has_trailing_octets() {
+                    self.upstreams.pools.quarantine(id, &mut effects);
+                }
+            }
             MatchedQuery::Unknown => {}
         }
         self.retry_lost(now, outbox);
@@ -289,9 +296,12 @@ impl Resolver {
         let matching = response.filter(|response| response.matches_question(&attempt.query.question));
         let Some(response) = matching else { return self.mismatch(now, id, packet, outbox) };
         let Ok(scrubbed) = response.scrub() else { return self.mismatch(now, id, packet, outbox) };
+        let mut effects = Effects { now, timers: &mut self.timers, outbox };
+        if response.has_trailing_octets && !over_udp {
+            self.upstreams.out_of_step(id, &mut effects);
+        }
         let scrubbed = scrubbed.as_deref().and_then(|packet| Response::parse(packet).ok());
         let response = scrubbed.unwrap_or(response);
-        let mut effects = Effects { now, timers: &mut self.timers, outbox };
         self.upstreams.responded(id, &mut effects);
         if over_udp && response.header.flags.has(Flags::TC) {
             self.upstreams.record_truncated(now, id);

@@ -107,14 +107,15 @@ scenarios! {
     formerr_without_edns_fallback_is_relayed
     forward_is_selected_by_zone
     four_mismatches_close_the_udp_port
+    further_connection_that_responds_late_is_closed
     half_closed_connection_loses_no_query
     hanging_dial_is_ended_after_five_seconds
-    further_connection_that_responds_late_is_closed
     hanging_dial_is_left_for_one_that_responds
     header_only_formerr_is_retried_without_opt
     health_check_ends_silence
     health_check_is_retried_on_a_fresh_connection
     health_check_options_are_used
+    health_check_with_trailing_octets_quarantines_its_stream
     healthy_upstream_of_three_is_found
     hedge_goes_to_the_next_upstream
     hedged_attempt_may_still_win
@@ -140,6 +141,7 @@ scenarios! {
     late_failure_does_not_replace_an_answer
     late_next_responses_are_not_cached
     late_response_ends_silence
+    late_response_with_trailing_octets_quarantines_its_stream
     late_udp_response_after_servfail_is_discarded
     late_udp_response_is_no_mismatch
     local_failures_are_not_an_outage
@@ -276,6 +278,8 @@ scenarios! {
     three_upstreams_are_queried_twice_each
     tkey_and_tsig_queries_get_notimp
     tls_upstreams_use_streams
+    too_large_length_prefix_quarantines_its_stream
+    trailing_octets_of_a_datagram_are_ignored
     truncated_response_ends_silence
     truncated_response_is_preferred_to_an_error_over_tcp
     truncated_response_is_relayed_when_tcp_fails

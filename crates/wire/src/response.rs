@@ -51,6 +51,8 @@ pub struct Response<'p> {
     /// The smallest TTL of all records but OPT, in seconds; absent without records. Values above
     /// 2^31-1 are large, not negative (RFC 8767 section 4): the cache has an upper bound.
     pub min_ttl: Option<u32>,
+    /// Octets followed the last counted record. On a stream, the length prefix was too large.
+    pub has_trailing_octets: bool,
     /// Octets of the question section (QNAME, QTYPE, QCLASS).
     pub(crate) question_len: u16,
     /// The positions of the TTLs of all records but OPT, in order.
@@ -102,6 +104,7 @@ impl<'p> Response<'p> {
         if !parser.misplaced_opts.is_empty() {
             return None;
         }
+        let has_trailing_octets = parser.at < packet.len();
         let packet = packet.get(..parser.at)?;
         let rcode = match &parser.opt {
             None => header.flags.rcode(),
@@ -128,6 +131,7 @@ impl<'p> Response<'p> {
             rcode,
             response_type,
             min_ttl: parser.min_ttl,
+            has_trailing_octets,
             question_len: u16::try_from(question_end - HEADER_LEN).ok()?,
             ttls: parser.ttls,
             opt,

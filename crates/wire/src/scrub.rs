@@ -6,7 +6,8 @@ use crate::name::compressed::{name_end, push_name};
 use crate::record::{RdataLayout, Record, TTL_LEN};
 
 /// The validated message without the records at the indices `removed`, which ascend and belong to
-/// the answer and the authority section. Nothing when it would exceed 65,535 octets.
+/// the answer and the authority section, with the octets that follow the last record. Nothing when it
+/// would exceed 65,535 octets.
 pub(crate) fn without(packet: &[u8], question_end: usize, removed: &[u16]) -> Option<Vec<u8>> {
     let mut header = Header::read(packet)?;
     let records = [header.ancount, header.nscount, header.arcount].map(usize::from).iter().sum();
@@ -28,7 +29,8 @@ pub(crate) fn without(packet: &[u8], question_end: usize, removed: &[u16]) -> Op
             return None;
         }
     }
-    Some(out)
+    out.extend_from_slice(packet.get(at..)?);
+    (out.len() <= usize::from(u16::MAX)).then_some(out)
 }
 
 fn push_record(packet: &[u8], record: &Record, out: &mut Vec<u8>) -> Option<()> {

@@ -181,7 +181,8 @@ const OWN: [(&str, &str, Pick); 14] = [
     ),
     (
         "nodelocaldns_upstream_mismatches_total",
-        "Messages of an upstream that matched no outstanding query; their connection gets no more.",
+        "Messages of an upstream that matched no outstanding query, or on a stream ended before \
+         their frame; their connection gets no more.",
         |t| &t.mismatched_responses,
     ),
     (

@@ -141,10 +141,11 @@ impl HealthChecks {
         let Some(check) = self.running.get(&attempt) else { return };
         let Some(upstream) = check.upstream().map(|upstream| upstream.id) else { return };
         let without_opt = Response::without_misplaced_opt(packet);
-        let response = Response::parse(without_opt.as_deref().unwrap_or(packet));
-        let matches = response.is_ok_and(|response| response.matches_question(&check.question()));
-        if !matches {
-            return pools.mismatched(upstream, attempt, effects);
+        let response = Response::parse(without_opt.as_deref().unwrap_or(packet)).ok();
+        let matching = response.filter(|response| response.matches_question(&check.question()));
+        let Some(response) = matching else { return pools.mismatched(upstream, attempt, effects) };
+        if response.has_trailing_octets && check.transport == Transport::Tcp {
+            pools.mismatched(upstream, attempt, effects);
         }
         pools.responded(upstream, attempt, effects);
         let Some(check) = self.remove(attempt, pools, effects) else { return };

@@ -39,7 +39,10 @@ pub(crate) enum MatchedQuery {
     /// It has the ID of this attempt.
     Attempt(AttemptId),
     /// A late response to an abandoned query, or a connection that is closed by now.
-    Abandoned,
+    Abandoned {
+        /// It is open, and a stream.
+        is_stream: bool,
+    },
     /// None has its ID.
     Unknown,
 }

@@ -284,6 +284,12 @@ impl Upstreams {
     pub(crate) fn mismatched(&mut self, id: AttemptId, effects: &mut Effects<'_>) {
         let Some(attempt) = self.attempts.get(&id) else { return };
         attempt.query.route.block.counters.cache_drops.add(1);
+        self.out_of_step(id, effects);
+    }
+
+    /// The connection of an attempt has delivered a message that is out of step: it is quarantined.
+    pub(crate) fn out_of_step(&mut self, id: AttemptId, effects: &mut Effects<'_>) {
+        let Some(attempt) = self.attempts.get(&id) else { return };
         if let Some(upstream) = attempt.query.upstream(attempt.upstream) {
             self.pools.mismatched(upstream.id, id, effects);
         }

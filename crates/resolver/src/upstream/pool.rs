@@ -128,28 +128,35 @@ impl Pool {
         message_id: Option<u16>,
         effects: &mut Effects<'_>,
     ) -> MatchedQuery {
-        let Some(index) = self.connections.index(id) else { return MatchedQuery::Abandoned };
-        let Some(connection) = self.connections.get_mut(index) else { return MatchedQuery::Abandoned };
+        let closed = MatchedQuery::Abandoned { is_stream: false };
+        let Some(index) = self.connections.index(id) else { return closed };
+        let Some(connection) = self.connections.get_mut(index) else { return closed };
+        let is_stream = connection.transport == Transport::Tcp;
         connection.received(effects.now);
         match message_id.and_then(|id| Some((id, *connection.pending_query(id)?))) {
             Some((_, PendingQuery { attempt: Some(attempt), .. })) => MatchedQuery::Attempt(attempt),
             Some((message_id, _)) => {
                 connection.remove(effects.now, message_id);
                 self.connections.close_if_done(index, effects);
-                MatchedQuery::Abandoned
+                MatchedQuery::Abandoned { is_stream }
             }
             None => {
-                self.connections.quarantine(index, effects);
-                self.flush(effects);
+                self.quarantine(id, effects);
                 MatchedQuery::Unknown
             }
         }
     }
 
-    /// A message with the ID of this attempt has another question.
+    /// The connection of an attempt has delivered a message that is out of step.
     pub(super) fn mismatched(&mut self, attempt: AttemptId, effects: &mut Effects<'_>) {
-        let index = self.connections.of(attempt).and_then(|(id, _)| self.connections.index(id));
-        if let Some(index) = index {
+        if let Some((id, _)) = self.connections.of(attempt) {
+            self.quarantine(id, effects);
+        }
+    }
+
+    /// A connection is out of step: it gets no further query.
+    pub(super) fn quarantine(&mut self, id: UpstreamConnectionId, effects: &mut Effects<'_>) {
+        if let Some(index) = self.connections.index(id) {
             self.connections.quarantine(index, effects);
         }
         self.flush(effects);

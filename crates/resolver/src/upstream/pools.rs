@@ -75,7 +75,7 @@ impl Pools {
         effects: &mut Effects<'_>,
     ) -> MatchedQuery {
         let matched = self.with_pool(id.upstream, |pool| pool.match_message(id, message_id, effects));
-        matched.unwrap_or(MatchedQuery::Abandoned)
+        matched.unwrap_or(MatchedQuery::Abandoned { is_stream: false })
     }
 
     /// A connection is established.
@@ -129,7 +129,12 @@ impl Pools {
         self.with_pool(upstream, |pool| pool.responded(attempt, effects))?
     }
 
-    /// A message with the ID of this attempt has another question.
+    /// A connection is out of step: it gets no further query.
+    pub(crate) fn quarantine(&mut self, id: UpstreamConnectionId, effects: &mut Effects<'_>) {
+        self.with_pool(id.upstream, |pool| pool.quarantine(id, effects));
+    }
+
+    /// The connection of an attempt has delivered a message that is out of step.
     pub(super) fn mismatched(&mut self, upstream: UpstreamId, attempt: AttemptId, effects: &mut Effects<'_>) {
         self.with_pool(upstream, |pool| pool.mismatched(attempt, effects));
     }

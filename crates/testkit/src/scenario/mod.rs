@@ -61,7 +61,7 @@
 //!   and when at least a second passes. With `CONFIG connections` it is established by
 //!   `ESTABLISHED`, and every dial and close must be checked.
 //! * Spoofed replies have `id=wrong`, `question=NAME/TYPE[/CLASS]` or `raw=HEX`, where a leading
-//!   `ID` stands for the two octets of the query's ID.
+//!   `ID` stands for the two octets of the query's ID. `trailing=N` adds N octets after the message.
 //! * FAILURE is `refused`, `unreachable`, `dial_timeout`, `tls_handshake`, `timeout`, `closed`,
 //!   `mismatched`, `local`, `filtered` or `all_down`. CAUSE is `FAILURE tcp|udp UPSTREAM`, `max_concurrent
 //!   N`, `inflight_queries`, `waiters_per_query`, `queries_per_client` or `no_forward`.

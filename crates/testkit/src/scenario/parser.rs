@@ -175,12 +175,13 @@ fn parse_reply(attempt: &str, tokens: &[&str]) -> Result<StepKind, TextError> {
         Some(hex) => text::parse_hex(hex).map(RawReply::AfterId),
         None => text::parse_hex(hex).map(RawReply::Whole),
     });
+    let trailing = tokens.take_value("trailing").map(number).transpose()?.unwrap_or(0);
     let mut message = Message::new(0, MessageType::Response, OpCode::Query);
     message.metadata.recursion_available = true;
     message.edns = Some(text::plain_opt());
     let message = text::parse(&tokens.rest, message)?;
     let (question, raw) = (question.transpose()?, raw.transpose()?);
-    let reply = Reply { message, wrong_id, question, raw };
+    let reply = Reply { message, wrong_id, question, raw, trailing };
     Ok(StepKind::Reply { attempt: attempt.to_owned(), reply })
 }
 

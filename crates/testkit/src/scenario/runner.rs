@@ -253,5 +253,7 @@ fn reply_octets(reply: &Reply, query: &Message) -> Result<Vec<u8>, TextError> {
     if let (Some(edns), Some(query)) = (&mut message.edns, &query.edns) {
         edns.set_dnssec_ok(query.flags().dnssec_ok);
     }
-    text::encode(&message)
+    let mut octets = text::encode(&message)?;
+    octets.resize(octets.len().saturating_add(reply.trailing), 0);
+    Ok(octets)
 }

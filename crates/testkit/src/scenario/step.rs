@@ -146,6 +146,8 @@ pub struct Reply {
     pub question: Option<Query>,
     /// Octets sent in place of the message.
     pub raw: Option<RawReply>,
+    /// Number of octets after the message.
+    pub trailing: usize,
 }
 
 /// Octets of a reply, with or without the ID of the query.

@@ -130,7 +130,9 @@ fn min_ttl_is_the_smallest_of_all_sections() {
 fn trailing_octets_are_not_part_of_the_response() {
     let packet = message(0x8180, &question("a.test", A), [&[address()], &[], &[]]);
     let padded = [packet.clone(), vec![7; 9]].concat();
-    assert_eq!(Response::parse(&padded).unwrap().packet, packet);
+    let response = Response::parse(&padded).unwrap();
+    assert_eq!((response.packet, response.has_trailing_octets), (packet.as_slice(), true));
+    assert!(!Response::parse(&packet).unwrap().has_trailing_octets);
 }
 
 #[test]
@@ -221,6 +223,8 @@ fn opt_outside_the_additional_section_can_be_removed() {
         assert_eq!(removed, message(0x8180, &wire_question, [&[uncompressed], &[soa], &[good]]));
         let response = Response::parse(&removed).unwrap();
         assert_eq!((response.rcode, response.response_type), (Rcode::NOERROR, ResponseType::Positive));
+        let padded = Response::without_misplaced_opt(&[packet, vec![7; 9]].concat());
+        assert_eq!(padded.unwrap(), [removed.as_slice(), &[7; 9]].concat());
     }
 }
 
