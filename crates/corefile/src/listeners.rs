@@ -27,15 +27,12 @@ pub(crate) struct BindAddress {
 }
 
 impl Bind {
-    /// Labels, empty for the wildcard, with their addresses.
-    fn hosts(&self) -> Vec<(&str, Vec<SocketAddr>)> {
+    /// Labels, empty without `bind`, with their addresses and this port.
+    fn hosts(&self, port: u16) -> Vec<(&str, Vec<SocketAddr>)> {
         match self {
-            Self::Wildcard => {
-                let both = vec![(Ipv6Addr::UNSPECIFIED, 0).into(), (Ipv4Addr::UNSPECIFIED, 0).into()];
-                vec![("", both)]
-            }
+            Self::Wildcard => vec![("", wildcard(port))],
             Self::Addresses(addresses) => {
-                addresses.iter().map(|address| (address.label.as_str(), vec![address.socket])).collect()
+                addresses.iter().map(|address| (address.label.as_str(), address.sockets(port))).collect()
             }
         }
     }
@@ -49,6 +46,23 @@ impl Bind {
         first.set_port(port);
         Some(first)
     }
+}
+
+impl BindAddress {
+    /// The address itself; `::` and `0.0.0.0` stand for both families, as in Go.
+    fn sockets(&self, port: u16) -> Vec<SocketAddr> {
+        if self.socket.ip().is_unspecified() {
+            return wildcard(port);
+        }
+        let mut socket = self.socket;
+        socket.set_port(port);
+        vec![socket]
+    }
+}
+
+/// All addresses of the host.
+fn wildcard(port: u16) -> Vec<SocketAddr> {
+    vec![(Ipv6Addr::UNSPECIFIED, port).into(), (Ipv4Addr::UNSPECIFIED, port).into()]
 }
 
 /// A zone served on an address and port.
@@ -83,22 +97,19 @@ impl Listeners {
         bind: &Bind,
         block: usize,
     ) -> Result<(), ConfigError> {
-        for (host, sockets) in bind.hosts() {
+        for (host, addresses) in bind.hosts(key.port) {
             let (zone, location) = (key.zone.clone(), token.location());
             self.add_zone(ServedZone { zone, host: host.to_owned(), port: key.port, location }, token)?;
-            let label = match host.contains(':') {
-                true => format!("dns://[{host}]:{}", key.port),
-                false => format!("dns://{host}:{}", key.port),
-            };
             let zone = (key.zone.clone(), block);
-            match self.listeners.iter_mut().find(|listener| listener.label == label) {
+            // `::`, `0.0.0.0` and no `bind` are the same sockets.
+            match self.listeners.iter_mut().find(|listener| listener.addresses == addresses) {
+                Some(listener) if listener.zones.iter().any(|(served, _)| *served == zone.0) => {}
                 Some(listener) => listener.zones.push(zone),
                 None => {
-                    let with_port = |mut socket: SocketAddr| {
-                        socket.set_port(key.port);
-                        socket
+                    let label = match host.contains(':') {
+                        true => format!("dns://[{host}]:{}", key.port),
+                        false => format!("dns://{host}:{}", key.port),
                     };
-                    let addresses = sockets.into_iter().map(with_port).collect();
                     let timeouts = Timeouts::default();
                     self.listeners.push(Listener { addresses, label, zones: vec![zone], timeouts });
                 }

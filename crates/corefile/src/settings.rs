@@ -205,7 +205,8 @@ pub struct Reload {
 /// A listening address and port, CoreDNS's "server".
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listener {
-    /// The sockets: one address, or `[::]` and `0.0.0.0` for a block without `bind`.
+    /// The sockets: one address, or `[::]` and `0.0.0.0` for a block without `bind` or with a bind to
+    /// one of them.
     pub addresses: Vec<SocketAddr>,
     /// The `server` label of metrics, `dns://169.254.25.10:53` or `dns://:53`.
     pub label: String,

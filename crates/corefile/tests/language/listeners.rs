@@ -30,6 +30,35 @@ fn block_without_bind_listens_on_all_addresses_of_both_families() {
 }
 
 #[test]
+fn a_wildcard_address_stands_for_both_families() {
+    for (bind, label) in [
+        ("0.0.0.0", "dns://0.0.0.0:53"),
+        ("::", "dns://[::]:53"),
+        ("0.0.0.0 ::", "dns://0.0.0.0:53"),
+        (":: 0.0.0.0", "dns://[::]:53"),
+    ] {
+        let settings = load(&format!(". {{\n bind {bind}\n}}\n")).unwrap();
+        let [listener] = settings.listeners.as_slice() else { panic!("{bind}: {:?}", settings.listeners) };
+        assert_eq!(listener.label, label);
+        assert_eq!(listener.addresses, ["[::]:53".parse().unwrap(), "0.0.0.0:53".parse().unwrap()], "{bind}");
+        assert_eq!(listener.zones.len(), 1, "{bind}");
+    }
+}
+
+#[test]
+fn blocks_on_the_same_wildcard_share_a_listener() {
+    let settings =
+        load("a.test {\n}\nb.test {\n bind 0.0.0.0\n}\nc.test {\n bind ::\n}\nd.test:54 {\n bind ::\n}\n")
+            .unwrap();
+    let zones: Vec<(&str, Vec<usize>)> = settings
+        .listeners
+        .iter()
+        .map(|listener| (listener.label.as_str(), listener.zones.iter().map(|(_, block)| *block).collect()))
+        .collect();
+    assert_eq!(zones, [("dns://:53", vec![0, 1, 2]), ("dns://[::]:54", vec![3])]);
+}
+
+#[test]
 fn zone_served_twice_on_an_address_is_rejected() {
     let at = |line: &str| format!("{COREFILE}:{line}");
     assert_eq!(

@@ -121,12 +121,13 @@ fn transfers_and_names_outside_every_zone_are_refused_locally() {
     assert_eq!(daemon.metric("coredns_dns_requests_total{zone=\"dropped\"}"), 1);
 }
 
-#[test]
-fn a_block_without_bind_responds_from_the_queried_address() {
+/// The daemon with this `bind` line serves several addresses, and each query is answered from the
+/// queried one.
+fn responds_from_the_queried_address(bind: &str) {
     let upstream = upstream();
     let port = unique_port();
     let daemon = DaemonProcess::start(&format!(
-        ".:{port} {{\n cache\n forward . {}\n ready @:8181\n }}",
+        ".:{port} {{\n {bind}\n cache\n forward . {}\n ready @:8181\n }}",
         upstream.addr()
     ));
     let mut servers =
@@ -137,8 +138,21 @@ fn a_block_without_bind_responds_from_the_queried_address() {
     for server in servers {
         // The client's socket is connected: it receives from the queried address only.
         for options in [QueryOptions::default(), QueryOptions::tcp()] {
-            let response = Client::new(server).query("ok-1.example.", RecordType::A, &options).unwrap();
-            assert_eq!(data(&response), ["192.0.2.1"], "{server}");
+            let response = Client::new(server).query("ok-1.example.", RecordType::A, &options);
+            let response = response.unwrap_or_else(|error| panic!("{bind}: {server}: {error}"));
+            assert_eq!(data(&response), ["192.0.2.1"], "{bind}: {server}");
         }
+    }
+}
+
+#[test]
+fn a_block_without_bind_responds_from_the_queried_address() {
+    responds_from_the_queried_address("");
+}
+
+#[test]
+fn a_block_with_bind_to_a_wildcard_serves_both_families_from_the_queried_address() {
+    for bind in ["bind 0.0.0.0", "bind ::", "bind :: 0.0.0.0"] {
+        responds_from_the_queried_address(bind);
     }
 }
