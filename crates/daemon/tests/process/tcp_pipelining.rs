@@ -150,6 +150,26 @@ fn a_peer_that_does_not_send_queries_is_disconnected() {
     assert_eq!(receive_ids(&mut other, 1), [8], "other clients are not affected");
 }
 
+#[test]
+fn queries_before_a_broken_frame_are_answered_before_fin() {
+    let upstream = out_of_order_upstream(loopback(), LabelScript::default());
+    let daemon = DaemonProcess::forwarding_to(&upstream, "force_tcp");
+    daemon.query("ok-1.example.");
+    let mut response = framed(7, "ok-1.example.");
+    response[4] |= 0x80;
+    for (number, broken) in [vec![0, 0], [&[0, 11], [0; 11].as_slice()].concat(), response].iter().enumerate()
+    {
+        let mut pipeline = daemon.connect();
+        let miss = framed(1, &format!("slow300-{number}.example."));
+        let hit = framed(2, "ok-1.example.");
+        // What follows the broken frame cannot be trusted to be a frame.
+        send(&pipeline, &[&miss, &hit, broken, &framed(3, "ok-1.example.")].map(Vec::as_slice).concat());
+        assert_eq!(receive_ids(&mut pipeline, 2), [2, 1]);
+        assert!(is_closed(&pipeline), "FIN and no reset");
+    }
+    assert!(daemon.wait_for_metric("nodelocaldns_rejected_packets_total{reason=\"dropped\"}", 3));
+}
+
 /// Sends queries with large responses and reads none, until the server stops reading.
 pub(crate) fn connect_without_reading(daemon: &DaemonProcess) -> TcpStream {
     daemon.query_with("big-2000-1.example.", &QueryOptions::tcp());

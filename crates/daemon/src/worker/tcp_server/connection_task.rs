@@ -60,10 +60,13 @@ pub(super) async fn serve(
                 }
             }
         }
-        let Ok(received) = receive_queries(connection, handler, client, &mut state.frames) else {
-            return CloseReason::NotDns;
-        };
-        connection.update(&mut state, received > 0, was_pending);
+        let received = receive_queries(connection, handler, client, &mut state.frames);
+        if received.broken {
+            reason = CloseReason::NotDns;
+            state.frames = FrameDecoder::default();
+            connection.stop_reading();
+        }
+        connection.update(&mut state, received.queries > 0, was_pending);
         if !connection.is_buffer_allowed(&state) {
             return CloseReason::BufferLimit;
         }
@@ -116,31 +119,38 @@ fn read(connection: &ClientConnection, stream: &TcpStream, frames: &mut FrameDec
     Ok(())
 }
 
-/// Passes on complete queries, as many as there is capacity for; returns how many.
+/// What was received in one step.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Received {
+    queries: usize,
+    /// After them, a response or a message shorter than a header: the peer is no DNS client, and
+    /// what follows gets no response.
+    broken: bool,
+}
+
+/// Passes on complete queries, as many as there is capacity for.
 fn receive_queries(
     connection: &ClientConnection,
     handler: &Rc<impl QueryHandler>,
     client: Client,
     frames: &mut FrameDecoder,
-) -> Result<usize, NotDns> {
-    let mut received = 0;
+) -> Received {
+    let mut received = Received::default();
     while connection.has_capacity() && !connection.is_at_query_limit() {
         let Some(message) = frames.next_frame() else { break };
         if Header::read(message).is_none_or(|header| header.flags.has(Flags::QR)) {
-            return Err(NotDns);
+            received.broken = true;
+            break;
         }
         connection.query_received();
         handler.on_queries(std::iter::once((client, message)));
-        received += 1;
+        received.queries += 1;
     }
     if connection.is_at_query_limit() {
         connection.read_closed.set(true);
     }
-    Ok(received)
+    received
 }
-
-/// A response, or a message shorter than a header: the peer is no DNS client and gets no response.
-struct NotDns;
 
 /// Lingering close: shuts down the write side and discards what the client still sends. A close
 /// with unread octets would reset the connection and lose responses under way (RFC 1122 section
@@ -269,9 +279,9 @@ mod tests {
         let (connection, handler) = (connection(), Rc::new(Handler::default()));
         let client = client((Ipv4Addr::LOCALHOST, 40_000).into());
         connection.write_buffer.borrow_mut().octets.resize(MAX_UNREAD, 0);
-        let too_early = receive_queries(&connection, &handler, client, &mut frames).ok();
+        let too_early = receive_queries(&connection, &handler, client, &mut frames);
         connection.write_buffer.borrow_mut().octets.clear();
-        let received = receive_queries(&connection, &handler, client, &mut frames).ok();
-        assert_eq!((too_early, received), (Some(0), Some(1)));
+        let received = receive_queries(&connection, &handler, client, &mut frames);
+        assert_eq!((too_early.queries, received.queries), (0, 1));
     }
 }
