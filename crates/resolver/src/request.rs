@@ -80,7 +80,7 @@ pub(crate) fn check_keepalive(query: &Query<'_>, client: &Client) -> Result<(), 
     Ok(())
 }
 
-/// True for opcode STATUS, which the process sends to its own workers every second as a liveness
+/// True for opcode STATUS, which the process sends to its own workers at intervals as a liveness
 /// check.
 pub(crate) fn is_status_query(packet: &[u8]) -> bool {
     Header::read(packet).is_some_and(|header| header.flags.opcode() == STATUS)

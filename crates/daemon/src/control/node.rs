@@ -1,5 +1,5 @@
-//! Link repair: the node's link, addresses and packet-filter rules are set up, checked periodically
-//! and on netlink events, and restored; with log lines and counters.
+//! Link repair: the node's link, addresses and packet-filter rules are set up, checked on netlink
+//! events and at intervals, and restored; with log lines and counters.
 
 use std::net::IpAddr;
 
@@ -61,11 +61,13 @@ pub(super) struct NodeKeeper<'a> {
     counters: &'a ProcessCounters,
     /// The last attempt to install the rules failed, and the failure has been logged.
     rules_failed: bool,
+    /// Whether the link was as configured when it was last checked.
+    link_is_in_place: bool,
 }
 
 impl<'a> NodeKeeper<'a> {
     pub(super) fn new(setup: &'a mut NodeSetup, counters: &'a ProcessCounters) -> Self {
-        Self { setup, counters, rules_failed: false }
+        Self { setup, counters, rules_failed: false, link_is_in_place: false }
     }
 
     /// Subscribes to the kernel's notifications about the link and the table. Rules that could not
@@ -91,8 +93,14 @@ impl<'a> NodeKeeper<'a> {
         }
     }
 
-    pub(super) async fn link_is_in_place(&self) -> bool {
-        self.setup.is_configured().await
+    /// Whether the link was as configured at the last [`check_link`](Self::check_link).
+    pub(super) const fn link_is_in_place(&self) -> bool {
+        self.link_is_in_place
+    }
+
+    /// Looks whether the link is as configured; changes nothing.
+    pub(super) async fn check_link(&mut self) {
+        self.link_is_in_place = self.setup.is_configured().await;
     }
 
     /// Removes a predecessor's addresses from the link, except our own.

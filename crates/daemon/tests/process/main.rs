@@ -27,6 +27,7 @@ mod hits;
 mod hostile_clients;
 mod hostile_upstreams;
 mod link_local;
+mod link_repair;
 mod load;
 mod log_lines;
 mod log_output;

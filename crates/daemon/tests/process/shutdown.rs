@@ -14,6 +14,7 @@ use crate::fixture::{
     DNS, DaemonCommand, DaemonProcess, HEALTH, READY, WAIT_LIMIT, forward_corefile, loopback, upstream,
     wait_until, within,
 };
+use crate::readiness::unread_sockets;
 use crate::responses::{data, get};
 
 #[test]
@@ -97,6 +98,27 @@ fn lameduck_serves_without_being_ready() {
     let end = daemon.wait_for_exit();
     assert_eq!((end.code, end.stderr), (Some(0), Vec::new()));
     assert!(!within(Duration::from_secs(1), signalled));
+}
+
+/// One second for each listener that does not respond, one after another, would be longer than the
+/// exit is waited for.
+#[test]
+fn a_self_check_without_responses_does_not_delay_the_exit() {
+    let upstream = upstream();
+    let ports = 5301..5325;
+    let keys: Vec<String> = ports.clone().map(|port| format!(".:{port}")).collect();
+    let corefile = format!(
+        "{}\n{} {{\n bind @\n forward . {}\n}}\n",
+        forward_corefile(&upstream, "force_tcp"),
+        keys.join(" "),
+        upstream.addr()
+    );
+    let daemon = DaemonProcess::start(&corefile);
+    let unread: Vec<_> = ports.map(|port| unread_sockets(daemon.addr(port), 15)).collect();
+    let is_queried = || unread.iter().flatten().any(|socket| socket.recv(&mut [0; 16]).is_ok());
+    unread.iter().flatten().for_each(|socket| socket.set_nonblocking(true).unwrap());
+    assert!(wait_until(WAIT_LIMIT, is_queried), "a self-check runs");
+    assert_eq!(daemon.terminate().code, Some(0));
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! Housekeeping of the running instance, once a second: workers, hand-over socket, endpoints, link,
-//! self-check.
+//! Housekeeping of the running instance, once a second, without waiting: workers, hand-over socket,
+//! endpoints, due log lines, a link that could not be repaired.
 
 use std::time::Duration;
 
@@ -15,11 +15,10 @@ impl Instance<'_> {
         if self.workers.any_exited() {
             return Err(FatalError::WorkerExited);
         }
-        self.readiness.sockets_are_read();
         self.http.set_health_error(self.workers.check_progress());
         self.handover.ensure_listening().await;
         if self.handover.expire_offer() {
-            self.repair_node().await;
+            self.check_node().await;
         }
         if self.http.is_incomplete() {
             // A node-cache that we replace holds its port until it exits.
@@ -27,33 +26,27 @@ impl Instance<'_> {
             self.http.rebind(&endpoints).map_err(FatalError::Http)?;
         }
         self.config.log_due_errors(self.context.logger);
-        self.check_link().await;
-        self.readiness.check_listeners(&self.config.settings.listeners).await;
+        if !self.node.link_is_in_place() {
+            self.check_node().await;
+        }
         Ok(())
     }
 
-    async fn check_link(&mut self) {
-        if !self.node.link_is_in_place().await {
-            self.readiness.set_link_in_place(false);
-            self.repair_node().await;
-        }
-        if self.node.link_is_in_place().await {
-            self.readiness.set_link_in_place(true);
-        }
-    }
-
-    /// Restores what is missing on the node.
-    pub(super) async fn repair_node(&mut self) {
+    /// Restores what is missing on the node. No reply of the kernel is waited for: it is queued when
+    /// the request returns.
+    pub(super) async fn check_node(&mut self) {
         // A successor may be setting up the node as it needs it; the two must not undo each other's
         // work.
         if !self.handover.offer_is_pending() {
             self.node.repair().await;
         }
+        self.node.check_link().await;
+        self.readiness.set_link_in_place(self.node.link_is_in_place());
     }
 
     /// Handles changes that were not watched: before start-up, or while a successor was active.
     pub(super) async fn repair_missed_changes(&mut self) {
-        self.repair_node().await;
+        self.check_node().await;
         if self.handover.missed_exit() {
             self.remove_predecessor().await;
         }

@@ -73,6 +73,7 @@ impl Instance<'_> {
         self.workers.apply(change, configs.into_iter().map(Some)).await?;
         self.config.commit(settings, prepared, self.context.logger);
         self.cache.set_blocks(blocks);
+        self.readiness.check_listeners(&self.config.settings.listeners);
         Ok(())
     }
 }

@@ -1,6 +1,5 @@
 //! The control thread's event loop: signals, hand-over requests, timers, changes of the node.
 
-use tokio::time::{self, MissedTickBehavior};
 use tracing::warn;
 
 use super::Instance;
@@ -34,7 +33,9 @@ impl Instance<'_> {
 
     async fn serve_until_exit(&mut self, signals: &mut Signals) -> Result<ExitReason, FatalError> {
         loop {
-            match self.serve(signals).await? {
+            let stop_reason = self.serve(signals).await?;
+            self.readiness.stop_checks();
+            match stop_reason {
                 StopReason::Terminate => {
                     self.readiness.withdraw();
                     return Ok(self.shut_down(signals).await);
@@ -52,14 +53,13 @@ impl Instance<'_> {
     async fn serve(&mut self, signals: &mut Signals) -> Result<StopReason, FatalError> {
         let mut node_changes = self.node.monitor();
         self.repair_missed_changes().await;
+        self.readiness.sockets_are_read();
+        self.readiness.check_listeners(&self.config.settings.listeners);
         let mut corefile_watch = CorefileWatch::new(&self.config.settings, self.context.flags);
         let mut file_watch = UpstreamFileWatch::default();
         let mut packet_filter_log = PacketFilterLog::new(self.context.counters);
-        let mut housekeeping = time::interval(INTERVAL);
-        let sync_interval = self.context.flags.sync_interval;
-        let mut syncs = time::interval_at((clock::now() + sync_interval).into(), sync_interval);
-        housekeeping.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        syncs.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut housekeeping = clock::aligned_interval(INTERVAL);
+        let mut syncs = clock::aligned_interval(self.context.flags.sync_interval);
         loop {
             tokio::select! {
                 biased;
@@ -83,8 +83,8 @@ impl Instance<'_> {
                     self.check_upstream_files(&mut file_watch).await;
                     packet_filter_log.log_due(self.context.counters, clock::now());
                 }
-                () = node_changes.changed() => self.repair_node().await,
-                _ = syncs.tick() => self.repair_node().await,
+                () = node_changes.changed() => self.check_node().await,
+                _ = syncs.tick() => self.check_node().await,
                 () = corefile_watch.due() => self.reload(&mut corefile_watch, false).await,
             }
         }
