@@ -67,9 +67,10 @@ scenarios! {
     cookies_of_invalid_lengths_are_ignored
     dangling_cname_is_not_cached
     deadline_ends_pending_attempts
+    denial_minimum_0_is_not_cached_with_minimum_0
     denial_ttl_0_is_not_cached_with_minimum_0
     denial_ttl_is_capped
-    denial_ttl_is_the_soa_ttl
+    denial_ttl_is_the_smaller_of_soa_ttl_and_minimum
     dial_that_fails_is_no_lost_connection
     disable_denial_caches_no_failure
     disable_denial_in_a_zone
@@ -266,6 +267,7 @@ scenarios! {
     slow_name_is_not_retransmitted
     slow_names_are_not_an_outage
     slow_upstream_is_hedged
+    soa_minimum_is_raised_and_capped
     stale_is_served_within_the_window
     stale_nxdomain_does_not_hide_a_new_answer
     stale_nxdomain_has_its_own_ede

@@ -8,6 +8,7 @@ use chain::Chain;
 use crate::edns;
 use crate::header::{Flags, HEADER_LEN, Header, Rcode, RecordType};
 use crate::name;
+use crate::octets::u32_at;
 use crate::record::{Record, RecordParser};
 use crate::scrub;
 
@@ -53,6 +54,9 @@ pub struct Response<'p> {
     pub min_ttl: Option<u32>,
     /// Octets followed the last counted record. On a stream, the length prefix was too large.
     pub has_trailing_octets: bool,
+    /// MINIMUM of the SOA in authority, in seconds: bounds the TTL of a negative answer (RFC 2308
+    /// section 5).
+    pub soa_minimum: Option<u32>,
     /// Octets of the question section (QNAME, QTYPE, QCLASS).
     pub(crate) question_len: u16,
     /// The positions of the TTLs of all records but OPT, in order.
@@ -95,11 +99,14 @@ impl<'p> Response<'p> {
         let (header, question_end) = read_question(packet)?;
         let mut parser = RecordParser::new(packet, question_end);
         parser.section(header.ancount, |_| ())?;
-        let (mut soa, mut ns) = (false, false);
+        let (mut soa_minimum, mut ns) = (None, false);
         parser.section(header.nscount, |record| {
-            soa |= record.rtype == RecordType::SOA;
+            if record.rtype == RecordType::SOA {
+                soa_minimum = soa_minimum.or_else(|| minimum(packet, record));
+            }
             ns |= record.rtype == RecordType::NS;
         })?;
+        let soa = soa_minimum.is_some();
         parser.additional(header.arcount)?;
         if !parser.misplaced_opts.is_empty() {
             return None;
@@ -132,6 +139,7 @@ impl<'p> Response<'p> {
             response_type,
             min_ttl: parser.min_ttl,
             has_trailing_octets,
+            soa_minimum,
             question_len: u16::try_from(question_end - HEADER_LEN).ok()?,
             ttls: parser.ttls,
             opt,
@@ -181,6 +189,11 @@ fn read_question(packet: &[u8]) -> Option<(Header, usize)> {
         return None;
     }
     Some((header, name::uncompressed_end(packet, HEADER_LEN)? + 4))
+}
+
+/// MINIMUM, the last field of a validated SOA record.
+fn minimum(packet: &[u8], soa: &Record) -> Option<u32> {
+    u32_at(packet, soa.end.checked_sub(4)?)
 }
 
 /// True when one of the records of the answer and authority sections is an OPT record.

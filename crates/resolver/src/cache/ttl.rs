@@ -30,7 +30,8 @@ impl Cacheability {
                 (options.success.clamp(DEFAULT_TTL), Some(Store::Success), &options.success)
             }
             ResponseType::NoData | ResponseType::NameError => {
-                (options.denial.clamp(received), Some(Store::Denial), &options.denial)
+                let negative = response.soa_minimum.map_or(received, |minimum| received.min(minimum));
+                (options.denial.clamp(negative), Some(Store::Denial), &options.denial)
             }
             ResponseType::ServerFailure => {
                 let seconds = u32::try_from(options.servfail.as_secs()).unwrap_or(u32::MAX);

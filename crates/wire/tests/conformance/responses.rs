@@ -127,6 +127,20 @@ fn min_ttl_is_the_smallest_of_all_sections() {
 }
 
 #[test]
+fn the_minimum_of_the_soa_in_authority_is_read() {
+    let soa = |minimum: u32| {
+        let rdata = [name("ns.test"), name("host.test"), vec![0; 16], minimum.to_be_bytes().to_vec()];
+        record(QNAME, SOA, 60, &rdata.concat())
+    };
+    let minimum = |sections: [&[Vec<u8>]; 3]| {
+        Response::parse(&message(0x8183, &question("a.test", A), sections)).unwrap().soa_minimum
+    };
+    assert_eq!(minimum([&[], &[soa(7)], &[]]), Some(7));
+    assert_eq!(minimum([&[], &[ns(), soa(u32::MAX)], &[]]), Some(u32::MAX));
+    assert_eq!(minimum([&[soa(7)], &[ns()], &[soa(9)]]), None);
+}
+
+#[test]
 fn trailing_octets_are_not_part_of_the_response() {
     let packet = message(0x8180, &question("a.test", A), [&[address()], &[], &[]]);
     let padded = [packet.clone(), vec![7; 9]].concat();

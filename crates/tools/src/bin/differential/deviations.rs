@@ -8,6 +8,7 @@ pub(crate) enum Deviation {
     UpstreamOptions,
     OwnExtendedError,
     UniformTtl,
+    SoaMinimum,
     MinTtl,
     MaxTtl,
     FixedTtl,
@@ -34,7 +35,7 @@ const fn listed(deviation: Deviation, difference: &'static str, reason: &'static
 }
 
 /// The table, in the order of the report.
-pub(crate) const LISTED: [Listed; 14] = [
+pub(crate) const LISTED: [Listed; 15] = [
     listed(
         Deviation::RecursionAvailable,
         "RA is set, the upstream has it clear",
@@ -59,6 +60,11 @@ pub(crate) const LISTED: [Listed; 14] = [
         Deviation::UniformTtl,
         "all records have the minimum TTL of the message",
         "CoreDNS's cache stores messages, each for the minimum TTL of its records",
+    ),
+    listed(
+        Deviation::SoaMinimum,
+        "the TTL of a denial is at most MINIMUM of its SOA",
+        "the TTL of negative responses (RFC 2308 section 5)",
     ),
     listed(Deviation::MinTtl, "a TTL below 5 s is 5 s", "CoreDNS's cache: minimum TTL of both stores"),
     listed(

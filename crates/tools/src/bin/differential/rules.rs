@@ -54,7 +54,7 @@ impl Ttls {
     pub(crate) const NONE: Self = Self { lowest: u32::MAX, highest: 0 };
 
     pub(crate) fn with(self, message: &Message) -> Self {
-        match min_ttl(message) {
+        match cache_ttl(message) {
             Some(ttl) => Self { lowest: self.lowest.min(ttl), highest: self.highest.max(ttl) },
             None => self,
         }
@@ -63,6 +63,29 @@ impl Ttls {
 
 fn min_ttl(message: &Message) -> Option<u32> {
     message.records().map(|record| record.ttl).min()
+}
+
+/// The smallest TTL, and at most MINIMUM of a denial's SOA (RFC 2308 section 5).
+fn cache_ttl(message: &Message) -> Option<u32> {
+    let minimum = soa_minimum(message).filter(|_| is_denial(message));
+    min_ttl(message).into_iter().chain(minimum).min()
+}
+
+/// The last four octets of the SOA in authority.
+fn soa_minimum(message: &Message) -> Option<u32> {
+    let [_, authority, _] = &message.sections;
+    let soa = authority.iter().find(|record| record.exact.rtype == SOA)?;
+    Some(u32::from_be_bytes(*soa.exact.rdata.last_chunk()?))
+}
+
+/// NXDOMAIN or NODATA with an SOA.
+fn is_denial(message: &Message) -> bool {
+    let [answers, authority, _] = &message.sections;
+    let has_soa = authority.iter().any(|record| record.exact.rtype == SOA);
+    let qtype = message.question.len().checked_sub(4).and_then(|at| message.question.get(at..at + 2));
+    let qtype = qtype.and_then(|octets| octets.first_chunk()).map(|octets| u16::from_be_bytes(*octets));
+    let reaches_type = answers.iter().any(|record| Some(record.exact.rtype) == qtype);
+    has_soa && (message.rcode == NXDOMAIN || !reaches_type)
 }
 
 type RuleResult = Result<(), String>;
@@ -196,8 +219,7 @@ impl Case<'_> {
         let [answers, authority, _] = &whole.sections;
         let has = |rtype| authority.iter().any(|record| record.exact.rtype == rtype);
         let referral = answers.is_empty() && whole.rcode == 0 && has(NS) && !has(SOA);
-        let denial = has(SOA) && (whole.rcode == NXDOMAIN || !self.reaches_type(answers));
-        let max_ttl = if denial { MAX_DENIAL_TTL } else { MAX_TTL };
+        let max_ttl = if is_denial(whole) { MAX_DENIAL_TTL } else { MAX_TTL };
         let fixed = referral || matches!(whole.rcode, SERVFAIL | NOTIMP);
         let clamp = |ttl: u32| if fixed { FIXED_TTL } else { ttl.clamp(MIN_TTL, max_ttl) };
         let age = u32::try_from(self.age.as_secs()).unwrap_or(u32::MAX);
@@ -205,20 +227,14 @@ impl Case<'_> {
         let from = clamp(self.ttls.lowest).saturating_sub(age).saturating_sub(1);
         let to = clamp(self.ttls.highest).saturating_add(1);
         require((from..=to).contains(&ttl), || format!("TTL {ttl} is not in {from}..={to}"))?;
-        let theirs = min_ttl(whole).unwrap_or(ttl);
+        let theirs = cache_ttl(whole).unwrap_or(ttl);
+        note(seen, min_ttl(whole).is_some_and(|smallest| smallest > theirs), Deviation::SoaMinimum);
         note(seen, whole.records().any(|record| record.ttl != theirs), Deviation::UniformTtl);
         note(seen, fixed && theirs != FIXED_TTL, Deviation::FixedTtl);
         note(seen, !fixed && theirs < MIN_TTL, Deviation::MinTtl);
         note(seen, !fixed && theirs > max_ttl, Deviation::MaxTtl);
         note(seen, ttl < clamp(theirs), Deviation::Age);
         Ok(())
-    }
-
-    fn reaches_type(&self, answers: &[Record]) -> bool {
-        let end = self.query.question.len().saturating_sub(4);
-        let wanted = self.query.question.get(end..end + 2).and_then(|octets| octets.first_chunk());
-        let wanted = wanted.map(|octets| u16::from_be_bytes(*octets));
-        answers.iter().any(|record| Some(record.exact.rtype) == wanted)
     }
 
     fn difference(&self) -> String {
