@@ -204,8 +204,9 @@ pub struct UpstreamCounters {
     /// Messages from the upstream that match no query of ours, or on a stream end before their
     /// frame. Their connection gets no further query.
     pub mismatched_responses: Counter,
-    /// Attempts repeated because no matching response followed such a message in time: over UDP on
-    /// a fresh socket and then over TCP, over TCP on a connection of their own.
+    /// Attempts repeated because no matching response followed such a message in time, or because a
+    /// message did not end: over UDP on a fresh socket and then over TCP, over TCP on a connection of
+    /// their own.
     pub mismatched_attempts: Counter,
     /// Attempts without a response within the retransmission timeout, for which another upstream was
     /// queried, because nothing at all had been received from this one.

@@ -6,7 +6,8 @@
 //! virtual time.
 //!
 //! Entry points: [`Resolver::on_query`], [`Resolver::on_connected`], [`Resolver::on_response`],
-//! [`Resolver::on_disconnected`], [`Resolver::on_shared_result`] and [`Resolver::on_timer`].
+//! [`Resolver::on_partial_message`], [`Resolver::on_disconnected`], [`Resolver::on_shared_result`]
+//! and [`Resolver::on_timer`].
 //!
 //! The path of a query: this file (checks and zone matching), `hit` (cache hits), `miss` (a miss
 //! from coalescing to completion), `retry` (attempts without a usable response), `connection_loss`
@@ -206,6 +207,13 @@ impl Resolver {
             MatchedQuery::Unknown => {}
         }
         self.retry_lost(now, outbox);
+    }
+
+    /// A message has begun to arrive on a stream to an upstream, and its end has not arrived yet.
+    /// Called again while it grows, or only once.
+    pub fn on_partial_message(&mut self, now: Instant, id: UpstreamConnectionId, outbox: &mut Outbox) {
+        let mut effects = Effects { now, timers: &mut self.timers, outbox };
+        self.upstreams.pools.on_partial_message(id, &mut effects);
     }
 
     /// A connection to an upstream could not be established, or has ended: closed or reset by the

@@ -171,6 +171,8 @@ scenarios! {
     max_fails_0_disables_health_checks
     max_idle_conns_limits_idle_connections
     maximum_ttl_above_the_default_is_used
+    message_in_parts_is_awaited
+    message_that_does_not_end_gives_up_its_stream
     mismatch_does_not_answer_a_health_check
     mismatch_for_a_probe_leaves_its_query
     mismatch_on_a_stream_quarantines_it

@@ -187,8 +187,8 @@ const OWN: [(&str, &str, Pick); 14] = [
     ),
     (
         "nodelocaldns_upstream_mismatch_retries_total",
-        "Upstream attempts without a matching response after a mismatched message: repeated over \
-         UDP on a fresh socket and then over TCP, over TCP on a connection of their own.",
+        "Upstream attempts without a matching response after a mismatched or unfinished message: \
+         repeated over UDP on a fresh socket and then over TCP, over TCP on a connection of their own.",
         |t| &t.mismatched_attempts,
     ),
     (

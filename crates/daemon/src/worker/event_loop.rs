@@ -261,6 +261,9 @@ impl ResponseHandler for EventLoop {
             while let Some(message) = frames.next_frame() {
                 self.catch_panic(outbox, |outbox| resolver.on_response(now, id, message, outbox));
             }
+            if frames.buffered_len() > 0 {
+                self.catch_panic(outbox, |outbox| resolver.on_partial_message(now, id, outbox));
+            }
         });
     }
 

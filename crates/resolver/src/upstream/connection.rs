@@ -8,6 +8,7 @@ use rand::RngExt;
 use rand::rngs::StdRng;
 
 use super::connection_use::ConnectionUse;
+use super::quarantine::Quarantine;
 use crate::action::UpstreamConnectionId;
 use crate::timers::AttemptId;
 use crate::transport::Transport;
@@ -25,15 +26,6 @@ const SUSPECT_INTERVAL: Duration = Duration::from_millis(100);
 
 /// How long a dial may take, TLS handshake included. Above the deadline of any query.
 const DIAL_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// How long after the first mismatch the matching response is still awaited. A spoofer is ahead of
-/// the upstream by no more than a round trip, and a desynchronized upstream is not worth a longer
-/// wait.
-const GRACE_PERIOD: Duration = Duration::from_millis(300);
-
-/// More mismatches than this on a socket are an attack or a broken upstream; the grace period ends
-/// at once. A stream cannot be spoofed.
-const MAX_MISMATCHES: u32 = 3;
 
 /// Draws for an unused message ID; with some thousand in use, one or two suffice.
 const MAX_DRAWS: usize = 64;
@@ -56,14 +48,6 @@ pub(super) struct ConnectionLimits {
     pub(super) idle_until: Instant,
     /// Above this number of queries it is retired.
     pub(super) max_queries: u32,
-}
-
-/// A mismatch arrived: no further query is sent on the connection.
-#[derive(Clone, Copy, Debug)]
-struct Quarantine {
-    mismatches: u32,
-    /// End of the grace period; none once it has ended.
-    until: Option<Instant>,
 }
 
 /// What is due on a connection.
@@ -106,7 +90,7 @@ pub(super) struct Connection {
     is_suspect: bool,
     has_responded: bool,
     is_retired: bool,
-    quarantine: Option<Quarantine>,
+    quarantine: Quarantine,
 }
 
 impl Connection {
@@ -135,7 +119,7 @@ impl Connection {
             is_suspect: false,
             has_responded: false,
             is_retired: false,
-            quarantine: None,
+            quarantine: Quarantine::default(),
         }
     }
 
@@ -174,7 +158,13 @@ impl Connection {
     /// Something has arrived.
     pub(super) fn received(&mut self, now: Instant) {
         self.is_dialling = false;
+        self.quarantine.received();
         self.unanswered_since = (self.wanted > 0).then_some(now);
+    }
+
+    /// A message has arrived in part. If it does not end, its length prefix is too large.
+    pub(super) fn received_partial(&mut self, now: Instant) {
+        self.quarantine.received_partial(now);
     }
 
     /// A query has its response. Returns how long its first response took, for a connection without
@@ -217,13 +207,7 @@ impl Connection {
     /// A mismatch arrived (RFC 5452 section 9.1): pending queries may get their responses, further
     /// ones are not sent.
     pub(super) fn quarantine(&mut self, now: Instant) {
-        let until = Some(now + GRACE_PERIOD);
-        let quarantine = self.quarantine.get_or_insert(Quarantine { mismatches: 0, until });
-        quarantine.mismatches += 1;
-        let is_attack = self.transport == Transport::Udp && quarantine.mismatches > MAX_MISMATCHES;
-        if is_attack && quarantine.until.is_some() {
-            quarantine.until = Some(now);
-        }
+        self.quarantine.mismatch(now, self.transport == Transport::Udp);
         self.is_retired = true;
     }
 
@@ -239,12 +223,11 @@ impl Connection {
     /// True for a socket with more mismatches than a late response or two could be: a spoofer has
     /// found its port.
     pub(super) fn is_spoofed(&self) -> bool {
-        let mismatches = self.quarantine.map_or(0, |quarantine| quarantine.mismatches);
-        self.transport == Transport::Udp && mismatches > MAX_MISMATCHES
+        self.transport == Transport::Udp && self.quarantine.has_too_many()
     }
 
     pub(super) fn is_quarantined(&self) -> bool {
-        self.quarantine.is_some()
+        self.quarantine.is_active()
     }
 
     pub(super) fn has_responded(&self) -> bool {
@@ -329,7 +312,7 @@ impl Connection {
             let timeout = self.opened_at + DIAL_TIMEOUT;
             return Some(suspicion.map_or(timeout, |at| at.min(timeout)));
         }
-        let grace_period = self.quarantine.and_then(|quarantine| quarantine.until);
+        let grace_period = self.quarantine.grace_period_end(self.is_dedicated);
         let retire = (!self.is_retired).then_some(self.limits.retire_at.max(self.last_used));
         let idle = self.idle_end(idle_timeout);
         let events = [grace_period, suspicion, retire, idle];
@@ -342,7 +325,7 @@ impl Connection {
         if self.is_dialling && now >= self.opened_at + DIAL_TIMEOUT {
             return Some(DueEvent::DialTimeout);
         }
-        if is_over(self.quarantine.and_then(|quarantine| quarantine.until)) {
+        if is_over(self.quarantine.grace_period_end(self.is_dedicated)) {
             return Some(DueEvent::GracePeriodEnd);
         }
         if self.may_be_suspect() && is_over(self.suspect_check_at) {
@@ -361,11 +344,10 @@ impl Connection {
         is_idle.then(|| (self.last_used + idle_timeout).min(until))
     }
 
-    /// The grace period after a mismatch is over.
+    /// No matching response has followed in the grace period.
     pub(super) fn end_grace_period(&mut self) {
-        if let Some(quarantine) = &mut self.quarantine {
-            quarantine.until = None;
-        }
+        self.quarantine.end_grace_period();
+        self.is_retired = true;
     }
 
     /// Its queries are repeated on another connection, and it gets no more.
@@ -381,7 +363,7 @@ impl Connection {
 
     fn may_be_suspect(&self) -> bool {
         let is_silent = !self.has_responded && self.wanted > 0;
-        let may_move = !self.is_dedicated && !self.is_suspect && self.quarantine.is_none();
+        let may_move = !self.is_dedicated && !self.is_suspect && !self.quarantine.is_active();
         self.transport == Transport::Tcp && is_silent && may_move
     }
 

@@ -183,6 +183,15 @@ impl Connections {
         self.close_if_done(index, effects);
     }
 
+    /// A message has arrived in part.
+    pub(super) fn received_partial(&mut self, id: UpstreamConnectionId, effects: &mut Effects<'_>) {
+        let Some(index) = self.index(id) else { return };
+        if let Some(connection) = self.all.get_mut(index) {
+            connection.received_partial(effects.now);
+        }
+        self.reschedule(index, effects);
+    }
+
     /// Closes the oldest of the connections that only wait for their last responses if there are
     /// too many.
     fn limit_draining(&mut self, effects: &mut Effects<'_>) {
@@ -210,8 +219,8 @@ impl Connections {
         self.close_if_done(index, effects);
     }
 
-    /// No matching response has followed a mismatch in time: its queries continue elsewhere. A
-    /// socket whose port a spoofer has found is closed.
+    /// No matching response has followed a mismatch in time, or a message has not ended: its queries
+    /// continue elsewhere. A socket whose port a spoofer has found is closed.
     pub(super) fn give_up_mismatched(&mut self, index: usize, effects: &mut Effects<'_>) {
         let Some(connection) = self.all.get_mut(index) else { return };
         connection.end_grace_period();

@@ -22,6 +22,7 @@ mod placement;
 mod pool;
 pub(crate) mod pools;
 pub(crate) mod probe;
+mod quarantine;
 pub(crate) mod query;
 mod queue;
 mod rtt;

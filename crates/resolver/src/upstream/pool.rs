@@ -147,11 +147,9 @@ impl Pool {
         }
     }
 
-    /// The connection of an attempt has delivered a message that is out of step.
-    pub(super) fn mismatched(&mut self, attempt: AttemptId, effects: &mut Effects<'_>) {
-        if let Some((id, _)) = self.connections.of(attempt) {
-            self.quarantine(id, effects);
-        }
+    /// A message has arrived in part.
+    pub(super) fn on_partial_message(&mut self, id: UpstreamConnectionId, effects: &mut Effects<'_>) {
+        self.connections.received_partial(id, effects);
     }
 
     /// A connection is out of step: it gets no further query.
@@ -249,9 +247,9 @@ impl Pool {
         self.queue.demote(attempt);
     }
 
-    /// True when the attempt has been sent.
-    pub(super) fn is_sent(&self, attempt: AttemptId) -> bool {
-        self.connections.of(attempt).is_some()
+    /// The connection of an attempt; none before it is sent.
+    pub(super) fn connection_of(&self, attempt: AttemptId) -> Option<UpstreamConnectionId> {
+        self.connections.of(attempt).map(|(id, _)| id)
     }
 
     /// The timer of a connection fired.

@@ -78,6 +78,11 @@ impl Pools {
         matched.unwrap_or(MatchedQuery::Abandoned { is_stream: false })
     }
 
+    /// A message has arrived in part.
+    pub(crate) fn on_partial_message(&mut self, id: UpstreamConnectionId, effects: &mut Effects<'_>) {
+        self.with_pool(id.upstream, |pool| pool.on_partial_message(id, effects));
+    }
+
     /// A connection is established.
     pub(crate) fn on_connected(&mut self, id: UpstreamConnectionId, effects: &mut Effects<'_>) {
         self.with_pool(id.upstream, |pool| pool.on_connected(id, effects));
@@ -106,7 +111,7 @@ impl Pools {
 
     /// True when the attempt has been sent.
     pub(super) fn is_sent(&self, upstream: UpstreamId, attempt: AttemptId) -> bool {
-        self.pools.get(&upstream).is_some_and(|pool| pool.is_sent(attempt))
+        self.pools.get(&upstream).is_some_and(|pool| pool.connection_of(attempt).is_some())
     }
 
     /// The timer of a connection fired.
@@ -136,7 +141,10 @@ impl Pools {
 
     /// The connection of an attempt has delivered a message that is out of step.
     pub(super) fn mismatched(&mut self, upstream: UpstreamId, attempt: AttemptId, effects: &mut Effects<'_>) {
-        self.with_pool(upstream, |pool| pool.mismatched(attempt, effects));
+        let connection = self.pools.get(&upstream).and_then(|pool| pool.connection_of(attempt));
+        if let Some(id) = connection {
+            self.quarantine(id, effects);
+        }
     }
 
     /// Nothing waits for the response of an attempt any more.

@@ -28,6 +28,7 @@
 //! | `QUERY CLIENT [tcp] raw=HEX` | a client sends octets |
 //! | `CHECK_OUT_QUERY UPSTREAM [as ATTEMPT] NAME TYPE [CLASS] [udp] [fresh] [on=CONNECTION] MESSAGE…` | the next query to an upstream |
 //! | `REPLY ATTEMPT MESSAGE…` | the upstream responds on the connection of the attempt: ID, question, RD and DO of the query, RA, OPT |
+//! | `PARTIAL CONNECTION` | the beginning of a message arrives on the connection |
 //! | `CLOSED CONNECTION`, `RESET CONNECTION` | the upstream closes or resets the connection |
 //! | `FAIL CONNECTION FAILURE` | the connection cannot be established, or fails |
 //! | `UNSENT ATTEMPT FAILURE` | the query could not be written; its connection goes on |

@@ -105,6 +105,7 @@ fn parse_step(keyword: &str, tokens: &[&str]) -> Result<StepKind, TextError> {
             Ok(StepKind::Unsent { attempt: (*attempt).to_owned(), failure: parse_failure(failure)? })
         }
         ("ESTABLISHED", [connection]) => Ok(StepKind::Established((*connection).to_owned())),
+        ("PARTIAL", [connection]) => Ok(StepKind::Partial((*connection).to_owned())),
         ("CHECK_DIAL", [upstream, "as", connection, tokens @ ..]) => {
             let transport = match tokens {
                 [] => Transport::Tcp,

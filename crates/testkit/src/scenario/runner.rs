@@ -95,6 +95,12 @@ impl Runner {
                 self.establish(id);
                 Ok(())
             }
+            StepKind::Partial(connection) => {
+                let id = self.connections.named(connection)?;
+                self.environment.resolver.on_partial_message(self.now, id, &mut self.outbox);
+                self.collect();
+                Ok(())
+            }
             StepKind::Fail { connection, failure } => self.fail(connection, *failure),
             StepKind::Unsent { attempt, failure } => self.unsent(attempt, *failure),
             StepKind::CheckDial { upstream, connection, transport } => {

@@ -54,6 +54,8 @@ pub enum StepKind {
     },
     /// `ESTABLISHED`: a connection is established.
     Established(String),
+    /// `PARTIAL`: a message arrives on a connection in part.
+    Partial(String),
     /// `FAIL`, `CLOSED`, `RESET`: a connection cannot be established, or ends.
     Fail {
         /// An attempt on it, or its name.
