@@ -189,11 +189,11 @@ pub enum Cause {
     Upstream(AttemptFailure, Transport, SocketAddr),
     /// `max_concurrent` of the block's `forward`, with its value.
     TooManyConcurrent(u32),
-    /// The worker's limit of in-flight queries.
+    /// The memory of waiting queries is full.
     TooManyInFlight,
     /// The limit of clients waiting for one query.
     TooManyWaiters,
-    /// The limit of waiting queries of one client.
+    /// The client's share of the memory of waiting queries is in use.
     TooManyPerClient,
     /// No `forward` of the block covers the name.
     NoForward,

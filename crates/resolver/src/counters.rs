@@ -235,13 +235,13 @@ pub struct WorkerCounters {
     pub not_implemented: Counter,
     /// Packets answered with BADVERS.
     pub bad_versions: Counter,
-    /// Queries refused because the table of in-flight queries is full.
+    /// Queries refused because the memory of waiting queries is full.
     pub inflight_full: Counter,
     /// Refreshes not started because as many are in flight as may be.
     pub refreshes_full: Counter,
     /// Queries refused because too many wait for the same in-flight query.
     pub waiters_full: Counter,
-    /// Queries refused because their client has too many waiting.
+    /// Queries refused because their client's share of that memory is in use.
     pub client_quota_full: Counter,
     /// Upstream responses that arrived after every client was answered; usable ones are cached.
     pub late_responses: Counter,

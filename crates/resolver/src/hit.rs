@@ -3,15 +3,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use wire::header::Class;
+use wire::header::{Class, Flags};
 
 use crate::Resolver;
 use crate::action::Outbox;
 use crate::cache::stale::{StaleAnswer, count_hit, failure_response, hit_response, respond_stale};
 use crate::cache::{Entry, Freshness, Key};
+use crate::inflight::memory::Reservation;
+use crate::inflight::query::InflightQuery;
+use crate::miss::NewQuery;
 use crate::policy::{CacheOptions, ServeStale, ServeStaleMode};
 use crate::request::RoutedQuery;
 use crate::respond::QueryCounters;
+use crate::upstream::query::UpstreamQuery;
 
 /// Default client response timer (RFC 8767 section 5).
 const CLIENT_RESPONSE_TIMER: Duration = Duration::from_millis(1800);
@@ -93,5 +97,34 @@ impl Resolver {
         if may_refresh {
             self.refresh(routed, key, outbox);
         }
+    }
+
+    /// Refreshes a cached answer without a waiter, unless a query for it is in flight in some
+    /// worker. The caller has checked that no failure is cached.
+    pub(crate) fn refresh(&mut self, routed: &RoutedQuery<'_>, key: &Key, outbox: &mut Outbox) {
+        let key = key.as_bytes();
+        if self.inflight.find(key).is_some() || self.cache.update_from_shared(key) {
+            return;
+        }
+        let mut query = UpstreamQuery::new(routed, Some(Arc::from(key)));
+        query.flags = query.flags.with(Flags::RD);
+        let Some(memory) = self.reserve_refresh(&query) else { return };
+        // A rejected refresh is tried again on the next hit.
+        let new = NewQuery { query, waiter: None, stale_answer: None, memory };
+        if self.start(routed, new, outbox).is_ok_and(|is_owner| is_owner) {
+            routed.route.block.counters.prefetches.add(1);
+        }
+    }
+
+    /// Memory for a query without a client; `None`, and counted, when as many are in flight as may
+    /// be.
+    pub(crate) fn reserve_refresh(&self, query: &UpstreamQuery) -> Option<Reservation> {
+        let has_room = self.inflight.refreshes() < self.limits.refreshes;
+        let memory =
+            has_room.then(|| self.waiting_memory.reserve(None, InflightQuery::octets(query)).ok()).flatten();
+        if memory.is_none() {
+            self.counters.refreshes_full.add(1);
+        }
+        memory
     }
 }

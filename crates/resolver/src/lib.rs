@@ -13,7 +13,7 @@
 //! from coalescing to completion), `retry` (attempts without a usable response), `connection_loss`
 //! (attempts that have lost their connection), `outage` (no response from any upstream). They
 //! compose types with a state of their own: the worker's cache in [`cache`], the in-flight table
-//! and client quotas in [`inflight`], attempts, connection pools and health checks in `upstream`,
+//! and its memory in [`inflight`], attempts, connection pools and health checks in `upstream`,
 //! and `timers`. `request` and `respond` hold a client's query and write its response, [`action`]
 //! is the output, [`policy`] the configuration, [`counters`] the metrics.
 #![forbid(unsafe_code)]
@@ -52,8 +52,8 @@ use crate::cache::lookup::WorkerCache;
 use crate::counters::WorkerCounters;
 use crate::effects::Effects;
 use crate::inflight::Inflight;
+use crate::inflight::memory::WaitingMemory;
 use crate::inflight::query::Role;
-use crate::inflight::quotas::ClientQuotas;
 use crate::inflight::shared::SharedInflight;
 use crate::policy::{Policy, ResolverLimits};
 use crate::request::{
@@ -77,6 +77,8 @@ pub struct ResolverConfig {
     pub cache: Arc<Cache>,
     /// In-flight queries of all workers.
     pub shared_inflight: Arc<SharedInflight>,
+    /// Memory of the waiting queries of all workers.
+    pub waiting_memory: Arc<WaitingMemory>,
     /// The worker's counters.
     pub counters: Arc<WorkerCounters>,
     /// Limits and the query deadline.
@@ -94,7 +96,7 @@ pub struct Resolver {
     cache: WorkerCache,
     inflight: Inflight,
     upstreams: Upstreams,
-    quotas: ClientQuotas,
+    waiting_memory: Arc<WaitingMemory>,
     timers: Timers,
 }
 
@@ -108,7 +110,7 @@ impl Resolver {
             cache: WorkerCache::new(config.cache),
             inflight: Inflight::new(config.worker, config.shared_inflight),
             upstreams: Upstreams::new(config.seed, config.limits.initial_hedges),
-            quotas: ClientQuotas::new(),
+            waiting_memory: config.waiting_memory,
             timers: Timers::default(),
         }
     }

@@ -21,6 +21,7 @@ use crate::cache::write::{CacheTarget, FailedQuery};
 use crate::counters::Plugin;
 use crate::effects::Effects;
 use crate::inflight::completion::reject;
+use crate::inflight::memory::{Full, Reservation};
 use crate::inflight::query::{InflightQuery, Role};
 use crate::inflight::waiters::Waiter;
 use crate::request::RoutedQuery;
@@ -33,15 +34,16 @@ use crate::upstream::fallback::FallbackResponse;
 use crate::upstream::query::UpstreamQuery;
 
 /// A query to put in flight.
-struct NewQuery {
-    query: UpstreamQuery,
+pub(crate) struct NewQuery {
+    pub(crate) query: UpstreamQuery,
     /// None for a refresh.
-    waiter: Option<Waiter>,
-    stale_answer: Option<StaleAnswer>,
+    pub(crate) waiter: Option<Waiter>,
+    pub(crate) stale_answer: Option<StaleAnswer>,
+    pub(crate) memory: Reservation,
 }
 
 /// Why a query is not put in flight, with its stale answer.
-type Rejected = (Cause, Option<StaleAnswer>);
+pub(crate) type Rejected = (Cause, Option<StaleAnswer>);
 
 impl Resolver {
     /// Adds the client to the query in flight for its question, or starts one. `stale_answer` is
@@ -53,10 +55,10 @@ impl Resolver {
         outbox: &mut Outbox,
     ) {
         let RoutedQuery { query, requester, route } = *routed;
-        let quota = self.limits.queries_per_client;
-        let Some(permit) = self.quotas.acquire(requester.client.peer.ip(), quota) else {
-            self.counters.client_quota_full.add(1);
-            return reject(routed, Cause::TooManyPerClient, stale_answer, outbox);
+        let client = Some(requester.client.peer.ip());
+        let memory = match self.waiting_memory.reserve(client, Waiter::octets(&requester)) {
+            Ok(memory) => memory,
+            Err(full) => return reject(routed, self.count_full(full), stale_answer, outbox),
         };
         let can_coalesce = query.qclass == Class::IN && requester.wants_recursion();
         let key = can_coalesce.then(|| Key::new(route.block.id, query));
@@ -69,14 +71,20 @@ impl Resolver {
             }
             Some((id, _)) => {
                 route.block.counters.coalesced.add(1);
-                let waiter = Waiter::new(&requester, permit);
+                let waiter = Waiter::new(&requester, memory);
                 self.inflight.join(id, waiter, stale_answer, &mut self.timers);
                 Ok(())
             }
             None => {
                 let query = UpstreamQuery::new(routed, key.map(|key| Arc::from(key.as_bytes())));
-                let waiter = Some(Waiter::new(&requester, permit));
-                self.start(routed, NewQuery { query, waiter, stale_answer }, outbox).map(drop)
+                match self.waiting_memory.reserve(client, InflightQuery::octets(&query)) {
+                    Ok(query_memory) => {
+                        let waiter = Some(Waiter::new(&requester, memory));
+                        let new = NewQuery { query, waiter, stale_answer, memory: query_memory };
+                        self.start(routed, new, outbox).map(drop)
+                    }
+                    Err(full) => Err((self.count_full(full), stale_answer)),
+                }
             }
         };
         if let Err((cause, stale_answer)) = rejected {
@@ -84,35 +92,16 @@ impl Resolver {
         }
     }
 
-    /// Refreshes a cached answer without a waiter, unless a query for it is in flight in some
-    /// worker. The caller has checked that no failure is cached.
-    pub(crate) fn refresh(&mut self, routed: &RoutedQuery<'_>, key: &Key, outbox: &mut Outbox) {
-        let key = key.as_bytes();
-        if self.inflight.find(key).is_some() || self.cache.update_from_shared(key) {
-            return;
-        }
-        let mut query = UpstreamQuery::new(routed, Some(Arc::from(key)));
-        query.flags = query.flags.with(Flags::RD);
-        if self.inflight.refreshes() >= self.limits.refreshes {
-            return self.counters.refreshes_full.add(1);
-        }
-        // A rejected refresh is tried again on the next hit.
-        let new = NewQuery { query, waiter: None, stale_answer: None };
-        if self.start(routed, new, outbox).is_ok_and(|is_owner| is_owner) {
-            routed.route.block.counters.prefetches.add(1);
-        }
-    }
-
     /// Puts a query in flight. True when this worker sends it, false when another worker does
     /// already.
-    fn start(
+    pub(crate) fn start(
         &mut self,
         routed: &RoutedQuery<'_>,
         new: NewQuery,
         outbox: &mut Outbox,
     ) -> Result<bool, Rejected> {
-        let NewQuery { query, waiter, stale_answer } = new;
-        if let Err(cause) = self.check_limits(&query) {
+        let NewQuery { query, waiter, stale_answer, memory } = new;
+        if let Err(cause) = check_forward(&query) {
             return Err((cause, stale_answer));
         }
         let query = Rc::new(query);
@@ -131,7 +120,7 @@ impl Resolver {
             waiters: waiter.into_iter().collect(),
             stale_answer,
             role,
-            ..InflightQuery::new(Rc::clone(&query), forward, selection, deadline)
+            ..InflightQuery::new(Rc::clone(&query), forward, selection, (deadline, memory))
         };
         let id = self.inflight.insert(inflight, &mut self.timers);
         if !is_owner {
@@ -144,18 +133,18 @@ impl Resolver {
         Ok(true)
     }
 
-    /// Checks the limit of in-flight queries and `max_concurrent`.
-    fn check_limits(&self, query: &UpstreamQuery) -> Result<(), Cause> {
-        let forward = query.forward().ok_or(Cause::NoForward)?;
-        if self.inflight.len() >= self.limits.inflight_queries {
-            self.counters.inflight_full.add(1);
-            return Err(Cause::TooManyInFlight);
+    /// Counts a client's query for which there is no memory.
+    fn count_full(&self, full: Full) -> Cause {
+        match full {
+            Full::Process => {
+                self.counters.inflight_full.add(1);
+                Cause::TooManyInFlight
+            }
+            Full::Client => {
+                self.counters.client_quota_full.add(1);
+                Cause::TooManyPerClient
+            }
         }
-        if forward.is_full() {
-            query.route.block.counters.max_concurrent_rejects.add(1);
-            return Err(Cause::TooManyConcurrent(forward.options.max_concurrent));
-        }
-        Ok(())
     }
 
     /// Completes a query that another worker has answered and released between the cache lookup and
@@ -387,6 +376,16 @@ impl Resolver {
         self.inflight.remove_attempt(attempt.query_id, id);
         Some(attempt)
     }
+}
+
+/// Checks `max_concurrent`.
+fn check_forward(query: &UpstreamQuery) -> Result<(), Cause> {
+    let forward = query.forward().ok_or(Cause::NoForward)?;
+    if forward.is_full() {
+        query.route.block.counters.max_concurrent_rejects.add(1);
+        return Err(Cause::TooManyConcurrent(forward.options.max_concurrent));
+    }
+    Ok(())
 }
 
 /// Where the result of a query is cached, if it is.

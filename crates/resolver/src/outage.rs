@@ -51,16 +51,12 @@ impl Resolver {
         let RoutedQuery { requester, route, .. } = *routed;
         let now = requester.received;
         let Some(number) = forward.state.outage.next_check_number(now) else { return };
-        if self.inflight.len() >= self.limits.inflight_queries
-            || self.inflight.refreshes() >= self.limits.refreshes
-        {
-            return self.counters.refreshes_full.add(1);
-        }
         let mut query = UpstreamQuery::new(routed, Some(Arc::from(key.as_bytes())));
+        let Some(memory) = self.reserve_refresh(&query) else { return };
         query.flags = query.flags.with(Flags::RD);
         let mut selection = self.upstreams.select(forward);
         selection.rotate(number);
-        let new = InflightQuery::new(Rc::new(query), forward, selection, now + CHECK_TIMEOUT);
+        let new = InflightQuery::new(Rc::new(query), forward, selection, (now + CHECK_TIMEOUT, memory));
         let check = InflightQuery { is_refresh: true, role: Role::Detached, ..new };
         let id = self.inflight.insert(check, &mut self.timers);
         route.block.counters.prefetches.add(1);

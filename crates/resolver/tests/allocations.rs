@@ -16,7 +16,8 @@ use std::time::{Duration, Instant};
 
 use resolver::action::{Action, Client, ConnectionId, Outbox, SendQuery};
 use resolver::cache::Cache;
-use resolver::policy::{Block, ListenerId};
+use resolver::inflight::memory::WaitingMemory;
+use resolver::policy::{Block, ListenerId, TransportPreference, Upstream, UpstreamId};
 use resolver::{Resolver, ResolverConfig};
 use testkit::fixture;
 use wire::name::Name;
@@ -125,12 +126,19 @@ fn client(connection: Option<ConnectionId>) -> Client {
 
 /// A query for the address of a Service, with or without OPT.
 fn query(number: usize, with_opt: bool) -> Vec<u8> {
-    let mut packet = vec![0x12, 0x34, 1, 0, 0, 1, 0, 0, 0, 0, 0, u8::from(with_opt)];
-    packet.extend(Name::parse(&format!("service-{number:05}.default.svc.cluster.local")).unwrap().as_wire());
-    packet.extend([0, 1, 0, 1]);
+    let mut packet = named_query(&format!("service-{number:05}.default.svc.cluster.local"));
     if with_opt {
+        packet[11] = 1;
         packet.extend([0, 0, 41, 4, 208, 0, 0, 0, 0, 0, 0]);
     }
+    packet
+}
+
+/// A query for the address of a name.
+fn named_query(name: &str) -> Vec<u8> {
+    let mut packet = vec![0x12, 0x34, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0];
+    packet.extend(Name::parse(name).unwrap().as_wire());
+    packet.extend([0, 1, 0, 1]);
     packet
 }
 
@@ -230,4 +238,83 @@ fn the_allocator_counts_calls_and_octets() {
     assert_eq!((CALLS.with(Cell::get) - calls, ALLOCATED.with(Cell::get) - allocated), (1, 112));
     drop(block);
     assert_eq!((CALLS.with(Cell::get) - calls, ALLOCATED.with(Cell::get) - allocated), (2, 0));
+}
+
+/// Waiting queries take no more memory than they reserve, however far they get.
+#[test]
+fn waiting_queries_reserve_what_they_allocate() {
+    let _serial = SERIAL.lock().unwrap_or_else(PoisonError::into_inner);
+    // The tables have just been doubled with the first number, and are full with the second.
+    for queries in [1800, 3500] {
+        for (transport, upstreams) in [
+            (TransportPreference::ForceTcp, 1),
+            (TransportPreference::PreferUdp, 1),
+            (TransportPreference::PreferUdp, 3),
+            (TransportPreference::ForceTcp, 3),
+            (TransportPreference::PreferUdp, 8),
+        ] {
+            for label in ["", "a-name-of-sixty-three-octets-is-as-long-as-a-label-may-ever-be."] {
+                let suffix = label.repeat(3);
+                let (allocated, reserved) = waiting_memory(queries, (transport, upstreams), &suffix);
+                println!(
+                    "{queries} queries, {transport:?}, {upstreams} upstreams, names longer by {}: {allocated} octets each, {reserved} reserved",
+                    suffix.len()
+                );
+                assert!(allocated <= reserved, "more than reserved");
+            }
+        }
+    }
+}
+
+/// Octets that a waiting query takes at most until it ends, and that it reserves.
+fn waiting_memory(
+    queries: usize,
+    (transport, upstreams): (TransportPreference, u16),
+    suffix: &str,
+) -> (usize, usize) {
+    let mut block = Block { cache: None, ..fixture::block() };
+    block.forwards[0].options.transport = transport;
+    block.forwards[0].upstreams =
+        (0..upstreams).map(|number| Upstream { id: UpstreamId(number), ..fixture::upstream() }).collect();
+    let config = fixture::resolver_config(fixture::policy(block));
+    let memory = Arc::new(WaitingMemory::new(1 << 30));
+    let mut resolver = Resolver::new(ResolverConfig { waiting_memory: Arc::clone(&memory), ..config });
+    let (mut outbox, start) = (Outbox::default(), Instant::now());
+    resolver.on_query(start, client(None), &query(0, false), &mut outbox);
+    outbox = Outbox::default();
+    let (before, used_before) = (ALLOCATED.with(Cell::get), memory.used());
+    for number in 1..=queries {
+        let packet = named_query(&format!("service-{number:05}.{suffix}default.svc.cluster.local"));
+        resolver.on_query(start, client(None), &packet, &mut outbox);
+        outbox.clear();
+    }
+    let reserved = memory.used() - used_before;
+    let mut most = 0;
+    for milliseconds in (0..4500).step_by(100) {
+        resolver.on_timer(start + Duration::from_millis(milliseconds), &mut outbox);
+        outbox.clear();
+        let octets = i64::try_from(outbox.bytes.capacity() + 112 * outbox.actions.capacity()).unwrap();
+        most = most.max(ALLOCATED.with(Cell::get) - before - octets);
+    }
+    (usize::try_from(most).unwrap() / queries, reserved / queries)
+}
+
+#[test]
+fn waiters_reserve_what_they_allocate() {
+    let _serial = SERIAL.lock().unwrap_or_else(PoisonError::into_inner);
+    let memory = Arc::new(WaitingMemory::new(1 << 30));
+    let config = fixture::resolver_config(fixture::policy(fixture::block()));
+    let mut resolver = Resolver::new(ResolverConfig { waiting_memory: Arc::clone(&memory), ..config });
+    let (mut outbox, start) = (Outbox::default(), Instant::now());
+    resolver.on_query(start, client(None), &query(0, true), &mut outbox);
+    let (before, used_before) = (ALLOCATED.with(Cell::get), memory.used());
+    // The list of waiters has just been doubled.
+    for number in 0..520_u16 {
+        let peer = ([10, 233, 65, 0], 40_000 + number).into();
+        resolver.on_query(start, Client { peer, ..client(None) }, &query(0, true), &mut outbox);
+    }
+    let allocated = usize::try_from(ALLOCATED.with(Cell::get) - before).unwrap();
+    let reserved = memory.used() - used_before;
+    println!("a waiter takes {} octets and reserves {}", allocated / 520, reserved / 520);
+    assert!(allocated <= reserved);
 }

@@ -70,6 +70,7 @@ pub fn resolver_config(policy: Arc<Policy>) -> ResolverConfig {
         worker: WorkerId(0),
         cache: Arc::new(Cache::new(CACHE_BUDGET)),
         shared_inflight: Arc::default(),
+        waiting_memory: Arc::default(),
         counters: Arc::default(),
         limits: ResolverLimits::default(),
         seed: [7; 32],

@@ -178,7 +178,7 @@ pub(super) fn contexts(
     cache: &Arc<Cache>,
     events: &mpsc::Sender<WorkerEvent>,
 ) -> Vec<WorkerContext> {
-    let shared_inflight = Arc::default();
+    let (shared_inflight, waiting_memory) = (Arc::default(), Arc::default());
     let limiter = Arc::new(ConnectionLimiter::new(process.descriptor_limit, Arc::clone(process.counters)));
     let (peers, inboxes) = worker::peer_inboxes(configs.len());
     let contexts = configs.iter().zip(inboxes).enumerate().map(|(index, (config, inbox))| {
@@ -187,6 +187,7 @@ pub(super) fn contexts(
             worker: worker::worker_id(index),
             cache: Arc::clone(cache),
             shared_inflight: Arc::clone(&shared_inflight),
+            waiting_memory: Arc::clone(&waiting_memory),
             counters: builder.worker_counters(index),
             limits: ResolverLimits::default(),
             seed: rand::random(),

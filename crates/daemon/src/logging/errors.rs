@@ -205,7 +205,7 @@ impl fmt::Display for Message {
                 }
             }
             Cause::TooManyConcurrent(limit) => write!(f, "concurrent queries exceeded maximum {limit}"),
-            Cause::TooManyInFlight => f.write_str("too many queries in flight in this worker"),
+            Cause::TooManyInFlight => f.write_str("too many queries are waiting"),
             Cause::TooManyPerClient => f.write_str("too many queries of this client are waiting"),
             Cause::TooManyWaiters => f.write_str("too many clients are waiting for this query"),
             Cause::NoForward => f.write_str("no forward of the server block matches this name"),

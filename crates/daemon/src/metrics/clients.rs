@@ -97,8 +97,8 @@ fn rejected_packets(counters: &CounterRegistry) -> Family {
 fn limit_hits(counters: &CounterRegistry) -> Family {
     let mut family = Family::counter(
         "nodelocaldns_limit_hits_total",
-        "Queries refused by a limit: queries in flight (inflight), clients waiting for one query \
-         (waiters), waiting queries of one client (client); and background refreshes postponed \
+        "Queries refused by a limit: memory of waiting queries (inflight), clients waiting for one query \
+         (waiters), one client's share of that memory (client); and background refreshes postponed \
          (refreshes).",
     );
     let workers = counters.workers();

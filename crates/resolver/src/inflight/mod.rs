@@ -1,10 +1,10 @@
-//! In-flight queries of one worker: query coalescing, waiters, sharing across workers, client
-//! quotas and completion.
+//! In-flight queries of one worker: query coalescing, waiters, sharing across workers, memory and
+//! completion.
 
 pub(crate) mod completion;
+pub mod memory;
 pub(crate) mod outage;
 pub(crate) mod query;
-pub(crate) mod quotas;
 pub mod shared;
 pub(crate) mod waiters;
 
@@ -26,7 +26,8 @@ use crate::upstream::query::UpstreamQuery;
 pub(crate) struct Inflight {
     worker: WorkerId,
     shared: Arc<SharedInflight>,
-    queries: HashMap<QueryId, InflightQuery>,
+    /// Boxed: a table has up to twice as many places as entries.
+    queries: HashMap<QueryId, Box<InflightQuery>>,
     by_key: HashMap<Arc<[u8]>, QueryId>,
     refreshes: usize,
     last_id: u64,
@@ -42,10 +43,6 @@ impl Inflight {
         self.queries.is_empty()
     }
 
-    pub(crate) fn len(&self) -> usize {
-        self.queries.len()
-    }
-
     /// Number of refreshes: queries that started without a waiter.
     pub(crate) fn refreshes(&self) -> usize {
         self.refreshes
@@ -56,11 +53,11 @@ impl Inflight {
     }
 
     pub(crate) fn get(&self, id: QueryId) -> Option<&InflightQuery> {
-        self.queries.get(&id)
+        self.queries.get(&id).map(Box::as_ref)
     }
 
     pub(crate) fn get_mut(&mut self, id: QueryId) -> Option<&mut InflightQuery> {
-        self.queries.get_mut(&id)
+        self.queries.get_mut(&id).map(Box::as_mut)
     }
 
     /// The query in flight for a cache key.
@@ -89,7 +86,7 @@ impl Inflight {
         if let Some(forward) = query.query.forward().filter(|_| query.role == Role::Owner) {
             forward.state.inflight_queries.fetch_add(1, Relaxed);
         }
-        self.queries.insert(id, query);
+        self.queries.insert(id, Box::new(query));
         id
     }
 
@@ -133,7 +130,7 @@ impl Inflight {
         }
         self.refreshes -= usize::from(query.is_refresh);
         self.end_coalescing(&mut query);
-        Some(query)
+        Some(*query)
     }
 
     /// Ends the coalescing of a query, which goes on for the cache. Its subscribers are due a

@@ -7,12 +7,14 @@ use std::time::Instant;
 
 use wire::header::Rcode;
 
+use super::memory::Reservation;
 use super::waiters::Waiter;
 use crate::action::{AttemptFailure, WorkerId};
 use crate::cache::stale::StaleAnswer;
 use crate::policy::Forward;
 use crate::timers::AttemptId;
 use crate::transport::Transport;
+use crate::upstream::attempt::Attempt;
 use crate::upstream::fallback::FallbackResponse;
 use crate::upstream::query::UpstreamQuery;
 use crate::upstream::selection::{Candidate, ROUNDS, Selection};
@@ -70,15 +72,32 @@ pub(crate) struct InflightQuery {
     pub(crate) stale_answer: Option<StaleAnswer>,
     /// Responses received from the forward's upstreams before it started.
     pub(crate) responses_before: u64,
+    /// Its memory, freed on drop.
+    pub(crate) _memory: Reservation,
 }
 
 impl InflightQuery {
+    /// Memory of an in-flight query at most: its places in tables that grow by doubling, the texts
+    /// that they hold, and its attempts at each upstream. `tests/allocations.rs` measures it.
+    pub(crate) fn octets(query: &UpstreamQuery) -> usize {
+        /// Of the tables of in-flight queries, of queries to send, and of timers.
+        const TABLES: usize = 300;
+        /// Question, name, key, and message in the queue of a connection pool.
+        const TEXTS: usize = 4;
+        /// Beside its place in the table: timer, pending query of a connection.
+        const ATTEMPT_OVERHEAD: usize = 330;
+        let upstreams = query.forward().map_or(0, |forward| forward.upstreams.len());
+        let attempt = 2 * size_of::<Attempt>() + ATTEMPT_OVERHEAD;
+        let sizes = size_of::<Self>() + size_of::<UpstreamQuery>();
+        sizes + TABLES + TEXTS * query.question.len() + ROUNDS * upstreams * attempt
+    }
+
     /// A query without waiters that this worker sends to the upstreams of `forward`.
     pub(crate) fn new(
         query: Rc<UpstreamQuery>,
         forward: &Forward,
         selection: Selection,
-        deadline: Instant,
+        (deadline, memory): (Instant, Reservation),
     ) -> Self {
         Self {
             transport: forward.options.transport.for_client(query.client_transport),
@@ -103,6 +122,7 @@ impl InflightQuery {
             fallback_response: None,
             stale_answer: None,
             responses_before: forward.state.outage.responses(),
+            _memory: memory,
         }
     }
 

@@ -6,7 +6,7 @@ use wire::edns::Edns;
 use wire::header::Flags;
 use wire::query::RequestHeader;
 
-use super::quotas::Permit;
+use super::memory::Reservation;
 use crate::action::Client;
 use crate::request::{ReplyEdns, Requester};
 
@@ -21,16 +21,23 @@ pub(crate) struct Waiter {
     received: Instant,
     query_len: u16,
     reply_edns: ReplyEdns,
-    /// Returned to the client's quota on drop.
-    _permit: Permit,
+    /// Its memory, freed on drop.
+    _memory: Reservation,
 }
 
 impl Waiter {
-    pub(crate) fn new(requester: &Requester<'_>, permit: Permit) -> Self {
+    /// Memory of a waiter: its place in a list that grows by doubling, its question, its client's
+    /// share of the table of clients, and what the allocator adds.
+    pub(crate) fn octets(requester: &Requester<'_>) -> usize {
+        const OVERHEAD: usize = 96;
+        2 * size_of::<Self>() + requester.header.question.len() + OVERHEAD
+    }
+
+    pub(crate) fn new(requester: &Requester<'_>, memory: Reservation) -> Self {
         let Requester { client, header, received, query_len, reply_edns } = *requester;
         let question = header.question.into();
         let RequestHeader { id, flags, edns, .. } = header;
-        Self { client, id, flags, question, edns, received, query_len, reply_edns, _permit: permit }
+        Self { client, id, flags, question, edns, received, query_len, reply_edns, _memory: memory }
     }
 
     pub(crate) fn requester(&self) -> Requester<'_> {

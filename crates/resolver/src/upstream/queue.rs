@@ -7,8 +7,12 @@ use super::connection_use::ConnectionUse;
 use crate::timers::AttemptId;
 use crate::transport::Transport;
 
-/// Queued queries per worker and upstream.
-const MAX_QUEUED: usize = 2048;
+/// Queued queries per worker and upstream: more than the memory of waiting queries allows
+/// ([`crate::inflight::memory`]), so that a burst of one client waits as long as its queries may.
+const MAX_QUEUED: usize = 1 << 14;
+
+/// Removed queries in the order of arrival up to which it is not tidied.
+const MIN_REMOVED: usize = 1024;
 
 /// Classes of queries, the first of which leaves the queue first.
 const CLASSES: usize = 4;
@@ -76,7 +80,8 @@ impl Queue {
     pub(super) fn remove(&mut self, attempt: AttemptId) -> bool {
         let is_queued = self.queries.remove(&attempt).is_some();
         // Bounds what removed queries leave behind.
-        if self.order.iter().map(VecDeque::len).sum::<usize>() > 2 * MAX_QUEUED {
+        let ordered: usize = self.order.iter().map(VecDeque::len).sum();
+        if ordered > 2 * self.queries.len() + MIN_REMOVED {
             for order in &mut self.order {
                 order.retain(|attempt| self.queries.contains_key(attempt));
             }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use resolver::ResolverConfig;
 use resolver::action::{AttemptFailure, UpstreamConnectionId};
 use resolver::counters::UpstreamCounters;
+use resolver::inflight::memory::WaitingMemory;
 use resolver::policy::{Forward, ResolverLimits};
 use testkit::fixture;
 
@@ -23,9 +24,9 @@ pub(crate) fn worker() -> (Worker, Arc<UpstreamCounters>) {
 }
 
 pub(crate) fn worker_with(forward: &Forward) -> Worker {
-    let limits =
-        ResolverLimits { queries_per_client: 10_000, initial_hedges: 0, ..ResolverLimits::default() };
-    Worker::with(ResolverConfig { limits, ..fixture::resolver_config(policy(forward)) })
+    let limits = ResolverLimits { initial_hedges: 0, ..ResolverLimits::default() };
+    let waiting_memory = Arc::new(WaitingMemory::new(1 << 30));
+    Worker::with(ResolverConfig { limits, waiting_memory, ..fixture::resolver_config(policy(forward)) })
 }
 
 pub(crate) fn name(number: usize) -> String {
@@ -128,14 +129,14 @@ fn with_four_hanging_dials_queries_are_queued_up_to_a_limit() {
     let (mut worker, counters) = worker();
     let sent = send(&mut worker, 64);
     assert_eq!(connections(&sent).len(), 4);
-    for number in 64..64 + 2048 {
+    for number in 64..64 + (1 << 14) {
         worker.query(&name(number));
         assert!(worker.actions.queries.is_empty() && worker.actions.responses.is_empty());
     }
-    assert_eq!((counters.queued.get(), counters.queue_full.get()), (2048, 0));
-    worker.query(&name(5000));
+    assert_eq!((counters.queued.get(), counters.queue_full.get()), (1 << 14, 0));
+    worker.query(&name(50_000));
     assert_eq!(worker.actions.responses.len(), 1, "SERVFAIL");
-    assert_eq!((counters.queued.get(), counters.queue_full.get()), (2048, 1));
+    assert_eq!((counters.queued.get(), counters.queue_full.get()), (1 << 14, 1));
 
     worker.respond(&sent[0], &["NXDOMAIN"]);
     assert_eq!(worker.actions.responses.len(), 1);

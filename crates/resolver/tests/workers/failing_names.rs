@@ -4,9 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use resolver::ResolverConfig;
 use resolver::action::UpstreamConnectionId;
-use resolver::policy::{ResolverLimits, TransportPreference};
+use resolver::policy::TransportPreference;
 use testkit::fixture;
 
 use crate::exchange::{SentQuery, response};
@@ -47,8 +46,7 @@ impl Simulation {
     fn new(reaction: Reaction, transport: TransportPreference) -> Self {
         let mut forward = fixture::forward(fixture::upstream());
         forward.options.transport = transport;
-        let limits = ResolverLimits { queries_per_client: 10_000, ..ResolverLimits::default() };
-        let worker = Worker::with(ResolverConfig { limits, ..fixture::resolver_config(policy(&forward)) });
+        let worker = Worker::with(fixture::resolver_config(policy(&forward)));
         Self {
             reaction,
             over_udp: transport == TransportPreference::PreferUdp,

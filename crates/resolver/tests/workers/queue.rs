@@ -1,9 +1,11 @@
 //! Queries that wait for a connection, with more queries than a scenario has.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use resolver::ResolverConfig;
 use resolver::action::AttemptFailure;
+use resolver::inflight::memory::WaitingMemory;
 use resolver::policy::ResolverLimits;
 use testkit::fixture;
 
@@ -12,15 +14,16 @@ use crate::exchange::is_for;
 use crate::worker::{Worker, policy};
 
 /// The limit of the queue.
-const MAX_QUEUED: usize = 2048;
+const MAX_QUEUED: usize = 1 << 14;
 
 #[test]
 fn a_hedge_that_cannot_be_queued_does_not_end_its_query() {
     let mut forward = fixture::forward(fixture::upstream());
     forward.options.health_check.max_fails = 0;
     let counters = forward.upstreams[0].counters.clone();
-    let limits = ResolverLimits { queries_per_client: 10_000, ..ResolverLimits::default() };
-    let mut worker = Worker::with(ResolverConfig { limits, ..fixture::resolver_config(policy(&forward)) });
+    let waiting_memory = Arc::new(WaitingMemory::new(1 << 30));
+    let config = ResolverConfig { waiting_memory, ..fixture::resolver_config(policy(&forward)) };
+    let mut worker = Worker::with(config);
     let hedged = worker.sent("hedged.example.test");
     worker.establish(std::slice::from_ref(&hedged));
     worker.advance(Duration::from_millis(480));
@@ -33,7 +36,7 @@ fn a_hedge_that_cannot_be_queued_does_not_end_its_query() {
         worker.query(&name(number));
         assert!(worker.actions.queries.is_empty());
     }
-    assert_eq!((counters.queued.get(), counters.queue_full.get()), (2048, 0));
+    assert_eq!((counters.queued.get(), counters.queue_full.get()), (1 << 14, 0));
     worker.advance(Duration::from_millis(20));
     assert_eq!((counters.hedged.get(), counters.queue_full.get()), (1, 1));
     assert!(worker.actions.queries.is_empty() && worker.actions.responses.is_empty());
@@ -112,8 +115,7 @@ fn a_query_that_has_waited_for_a_connection_is_no_failure_of_its_upstream() {
 fn a_health_check_that_has_waited_for_a_connection_has_not_failed() {
     let forward = fixture::forward(fixture::upstream());
     let counters = forward.upstreams[0].counters.clone();
-    let limits =
-        ResolverLimits { queries_per_client: 10_000, initial_hedges: 0, ..ResolverLimits::default() };
+    let limits = ResolverLimits { initial_hedges: 0, ..ResolverLimits::default() };
     let mut worker = Worker::with(ResolverConfig { limits, ..fixture::resolver_config(policy(&forward)) });
     let refused = worker.sent("refused.example.test");
     worker.fail(&refused, AttemptFailure::Refused);

@@ -15,8 +15,7 @@ fn worker() -> Worker {
     let mut forward = fixture::forward(fixture::upstream());
     forward.options.transport = TransportPreference::PreferUdp;
     forward.options.health_check.max_fails = 0;
-    let limits = ResolverLimits { queries_per_client: 10_000, ..ResolverLimits::default() };
-    Worker::with(ResolverConfig { limits, ..fixture::resolver_config(policy(&forward)) })
+    Worker::with(fixture::resolver_config(policy(&forward)))
 }
 
 fn name(number: usize) -> String {
@@ -62,8 +61,7 @@ fn no_socket_is_closed_on_which_queries_wait() {
     let mut forward = fixture::forward(fixture::upstream());
     forward.options.transport = TransportPreference::PreferUdp;
     let counters = forward.upstreams[0].counters.clone();
-    let limits =
-        ResolverLimits { queries_per_client: 10_000, initial_hedges: 100, ..ResolverLimits::default() };
+    let limits = ResolverLimits { initial_hedges: 100, ..ResolverLimits::default() };
     let mut worker = Worker::with(ResolverConfig { limits, ..fixture::resolver_config(policy(&forward)) });
     for number in 0..190 {
         worker.query(&name(number));

@@ -20,6 +20,8 @@ pub struct Config {
     pub blocks: Vec<Block>,
     /// Limits of the worker; hedging is off by default.
     pub limits: ResolverLimits,
+    /// Limit of the memory of waiting queries; the default without one.
+    pub waiting_octets: Option<usize>,
     /// `connections`: steps establish connections and check each dial and close.
     pub check_connections: bool,
 }
@@ -88,7 +90,12 @@ impl Block {
 impl Default for Config {
     fn default() -> Self {
         let limits = ResolverLimits { initial_hedges: 0, ..ResolverLimits::default() };
-        Self { blocks: vec![Block::new(vec![Name::root()])], limits, check_connections: false }
+        Self {
+            blocks: vec![Block::new(vec![Name::root()])],
+            limits,
+            waiting_octets: None,
+            check_connections: false,
+        }
     }
 }
 
@@ -130,15 +137,14 @@ impl ConfigParser {
     fn limit(&mut self, limit: &str, value: &str) -> Result<(), TextError> {
         let limits = &mut self.config.limits;
         match limit {
-            "inflight_queries" => limits.inflight_queries = number(value)?,
+            "waiting_octets" => self.config.waiting_octets = Some(number(value)?),
             "refreshes" => limits.refreshes = number(value)?,
             "waiters_per_query" => limits.waiters_per_query = number(value)?,
-            "queries_per_client" => limits.queries_per_client = number(value)?,
             "initial_hedges" => limits.initial_hedges = number(value)?,
             "query_deadline" => limits.query_deadline = duration(value)?,
             _ => {
                 return error(format!(
-                    "`{limit}` is not a limit: inflight_queries, refreshes, waiters_per_query, queries_per_client, initial_hedges, query_deadline"
+                    "`{limit}` is not a limit: waiting_octets, refreshes, waiters_per_query, initial_hedges, query_deadline"
                 ));
             }
         }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use resolver::action::{Client, ConnectionId, Transport};
 use resolver::cache::{Cache, Usage};
 use resolver::counters::{BlockCounters, RouteCounters, UpstreamCounters, WorkerCounters};
+use resolver::inflight::memory::WaitingMemory;
 use resolver::policy::{
     Block, BlockId, Forward, Listener, ListenerId, LoopDetector, Policy, Route, RouteId, Upstream, UpstreamId,
 };
@@ -89,10 +90,12 @@ impl Environment {
         }
         let listener = Listener::new(routes, Arc::default(), NO_ROUTE);
         let policy = Arc::new(Policy { listeners: vec![Some(listener)] });
+        let waiting_memory = config.waiting_octets.map_or_else(WaitingMemory::default, WaitingMemory::new);
         let resolver = Resolver::new(ResolverConfig {
             cache: Arc::clone(&cache),
             counters: Arc::clone(&worker),
             limits: config.limits,
+            waiting_memory: Arc::new(waiting_memory),
             ..fixture::resolver_config(policy)
         });
         Self { resolver, cache, worker, blocks, upstreams, clients: Vec::new() }

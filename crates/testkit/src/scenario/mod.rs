@@ -49,7 +49,7 @@
 //!   addition: `zone ZONE…` begins a server block; `cache none`, `forward none`; `cache
 //!   stale_on_outage off` is the flag `-stale-on-outage=false`; `as_client` forwards with the
 //!   client's transport (the Corefile's default); `limit FIELD N` sets a field of
-//!   [`resolver::policy::ResolverLimits`]. The default is one server block for `.` with the default
+//!   [`resolver::policy::ResolverLimits`], `limit waiting_octets N` the memory of waiting queries. The default is one server block for `.` with the default
 //!   `cache` and one upstream, named `upstream`, over TCP; upstreams are tried in order, health
 //!   checks and hedging are off, retransmission to another upstream is not. An upstream written
 //!   `tls://NAME` is reached over TLS.
@@ -65,7 +65,7 @@
 //!   `ID` stands for the two octets of the query's ID. `trailing=N` adds N octets after the message.
 //! * FAILURE is `refused`, `unreachable`, `dial_timeout`, `tls_handshake`, `timeout`, `closed`,
 //!   `mismatched`, `local`, `filtered` or `all_down`. CAUSE is `FAILURE tcp|udp UPSTREAM`, `max_concurrent
-//!   N`, `inflight_queries`, `waiters_per_query`, `queries_per_client` or `no_forward`.
+//!   N`, `waiting_memory`, `waiters_per_query`, `client_share` or `no_forward`.
 //! * `CHECK_ANSWER` compares the whole message: records, their order and TTLs, flags and OPT.
 //!   Question (with its case), RD and, if not given, ID are those of a query of the client; RA is
 //!   set. `header_only` is a header without question and RA. A UDP response must fit the client's

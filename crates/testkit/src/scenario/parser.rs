@@ -204,9 +204,9 @@ fn parse_counter(counter: &str, of: Option<String>, value: &str) -> Result<StepK
 fn parse_cause(tokens: &[&str]) -> Result<Cause, TextError> {
     match *tokens {
         ["max_concurrent", limit] => Ok(Cause::TooManyConcurrent(number(limit)?)),
-        ["inflight_queries"] => Ok(Cause::TooManyInFlight),
+        ["waiting_memory"] => Ok(Cause::TooManyInFlight),
         ["waiters_per_query"] => Ok(Cause::TooManyWaiters),
-        ["queries_per_client"] => Ok(Cause::TooManyPerClient),
+        ["client_share"] => Ok(Cause::TooManyPerClient),
         ["no_forward"] => Ok(Cause::NoForward),
         [failure, transport, upstream] => {
             let transport = match transport {
