@@ -23,21 +23,69 @@ struct Ping {
 }
 
 impl Watchdog {
-    /// Pings each worker that has replied to the last ping; returns a description of one that is
-    /// stuck.
+    /// Pings each worker that is busy and has replied to the last ping; returns a description of one
+    /// that is stuck. An idle one is not woken.
     pub(super) fn check(&mut self, workers: &[Worker]) -> Option<String> {
         let now = clock::now();
         self.pings.resize_with(workers.len(), || Ping { sent: now, reply: None });
         let mut stuck = None;
         for (number, (worker, ping)) in workers.iter().zip(&mut self.pings).enumerate() {
-            if ping.reply.as_mut().is_none_or(|reply| reply.try_recv().is_ok()) {
-                *ping = Ping { sent: now, reply: worker.ping() };
-            }
-            let elapsed = now.saturating_duration_since(ping.sent);
+            let elapsed = ping.check(now, worker.is_idle(), || worker.ping());
             if elapsed >= PROGRESS_TIMEOUT {
                 stuck = Some(format!("worker {number} makes no progress for {} s\n", elapsed.as_secs()));
             }
         }
         stuck
+    }
+}
+
+impl Ping {
+    /// Pings with `send` if it is time to; returns how long the worker has made no progress.
+    fn check(
+        &mut self,
+        now: Instant,
+        is_idle: bool,
+        send: impl FnOnce() -> Option<oneshot::Receiver<()>>,
+    ) -> Duration {
+        if is_idle {
+            *self = Self { sent: now, reply: None };
+        } else if self.reply.as_mut().is_none_or(|reply| reply.try_recv().is_ok()) {
+            *self = Self { sent: now, reply: send() };
+        }
+        now.saturating_duration_since(self.sent)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn an_idle_worker_is_not_pinged_and_never_stuck() {
+        let mut now = clock::now();
+        let mut ping = Ping { sent: now, reply: None };
+        for _ in 0..20 {
+            now += SECOND;
+            assert_eq!(ping.check(now, true, || unreachable!("it would wake the worker")), Duration::ZERO);
+        }
+    }
+
+    #[test]
+    fn a_busy_worker_is_stuck_until_it_replies_or_is_idle() {
+        let start = clock::now();
+        let mut ping = Ping { sent: start, reply: None };
+        let (reply, receiver) = oneshot::channel();
+        assert_eq!(ping.check(start, false, || Some(receiver)), Duration::ZERO);
+        let pinged_once = || unreachable!("a ping has no reply yet");
+        assert_eq!(ping.check(start + PROGRESS_TIMEOUT, false, pinged_once), PROGRESS_TIMEOUT);
+        reply.send(()).unwrap();
+        let (unanswered, receiver) = oneshot::channel();
+        let later = start + PROGRESS_TIMEOUT + SECOND;
+        assert_eq!(ping.check(later, false, || Some(receiver)), Duration::ZERO);
+        assert_eq!(ping.check(later + PROGRESS_TIMEOUT, false, pinged_once), PROGRESS_TIMEOUT);
+        assert_eq!(ping.check(later + PROGRESS_TIMEOUT, true, pinged_once), Duration::ZERO);
+        drop(unanswered);
     }
 }

@@ -1,6 +1,6 @@
 //! Event loop of a worker: passes packets and timers to the resolver and executes its actions.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -12,7 +12,6 @@ use resolver::action::{
 };
 use resolver::counters::WorkerCounters;
 use tokio::sync::mpsc;
-use tokio::time;
 use wire::frame::FrameDecoder;
 
 use super::context::{WorkerConfig, WorkerContext, WorkerEvent};
@@ -40,6 +39,7 @@ pub(super) struct EventLoop {
     outbox: RefCell<Outbox>,
     config: RefCell<WorkerConfig>,
     timer: Timer,
+    next_housekeeping: Cell<Instant>,
     counters: Arc<WorkerCounters>,
     process: Arc<ProcessCounters>,
     logger: Logger,
@@ -48,8 +48,7 @@ pub(super) struct EventLoop {
 }
 
 impl EventLoop {
-    /// Spawns the tasks for timers, the peer inbox and housekeeping, which run until the worker
-    /// ends.
+    /// Spawns the tasks for timers and the peer inbox, which run until the worker ends.
     pub(super) fn start(context: WorkerContext, config: WorkerConfig) -> Rc<Self> {
         let WorkerContext { resolver, logger, process, connection_limiter, events, peers, inbox } = context;
         let counters = Arc::clone(&resolver.counters);
@@ -68,6 +67,7 @@ impl EventLoop {
             outbox: RefCell::default(),
             config: RefCell::new(config),
             timer: Timer::default(),
+            next_housekeeping: Cell::new(clock::now()),
             counters,
             process,
             logger,
@@ -76,7 +76,6 @@ impl EventLoop {
         });
         tokio::task::spawn_local(Rc::clone(&event_loop).run_timers());
         tokio::task::spawn_local(Rc::clone(&event_loop).receive_shared_results(inbox));
-        tokio::task::spawn_local(Rc::clone(&event_loop).run_housekeeping());
         event_loop
     }
 
@@ -106,20 +105,23 @@ impl EventLoop {
         }
     }
 
-    /// Periodic housekeeping: wall clock for RRSIG validity, UDP drop counters.
-    async fn run_housekeeping(self: Rc<Self>) {
-        loop {
-            self.resolver.borrow_mut().set_unix_time(clock::now(), clock::unix_time());
-            time::sleep(HOUSEKEEPING_INTERVAL).await;
-            self.udp_server.count_overflows(&self.process);
+    /// Housekeeping, with an event and not by a timer, which would wake an idle worker: wall clock
+    /// for RRSIG validity, UDP drop counters.
+    fn run_due_housekeeping(&self, now: Instant) {
+        if now < self.next_housekeeping.get() {
+            return;
         }
+        self.next_housekeeping.set(now + HOUSEKEEPING_INTERVAL);
+        self.resolver.borrow_mut().set_unix_time(now, clock::unix_time());
+        self.udp_server.count_overflows(&self.process);
     }
 
     /// Passes one event to the resolver and executes the resulting actions. What fails in doing so is
     /// the next event.
     fn dispatch(self: &Rc<Self>, event: impl FnOnce(&mut Resolver, Instant, &mut Outbox)) {
-        let mut outbox = self.outbox.take();
-        event(&mut self.resolver.borrow_mut(), clock::now(), &mut outbox);
+        let (now, mut outbox) = (clock::now(), self.outbox.take());
+        self.run_due_housekeeping(now);
+        event(&mut self.resolver.borrow_mut(), now, &mut outbox);
         loop {
             self.execute(&outbox);
             outbox.clear();

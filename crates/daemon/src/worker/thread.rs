@@ -2,6 +2,8 @@
 
 use std::io;
 use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -46,6 +48,8 @@ pub(crate) struct Reconfigure {
 pub(crate) struct Worker {
     commands: mpsc::Sender<Command>,
     thread: JoinHandle<()>,
+    /// It waits for events and has handled all earlier ones.
+    is_idle: Arc<AtomicBool>,
 }
 
 impl Worker {
@@ -55,11 +59,20 @@ impl Worker {
     /// When the system refuses a thread.
     pub(crate) fn start(index: usize, context: WorkerContext, config: WorkerConfig) -> io::Result<Self> {
         let (commands, receiver) = mpsc::channel(COMMAND_QUEUE_LEN);
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let is_idle = Arc::<AtomicBool>::default();
+        let set_idle = |idle: bool| {
+            let is_idle = Arc::clone(&is_idle);
+            move || is_idle.store(idle, Relaxed)
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .on_thread_park(set_idle(true))
+            .on_thread_unpark(set_idle(false))
+            .build()?;
         let thread = std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
             LocalSet::new().block_on(&runtime, run(context, config, receiver));
         })?;
-        Ok(Self { commands, thread })
+        Ok(Self { commands, thread, is_idle })
     }
 
     /// Applies a change. When this returns, the worker reads from the opened sockets and no longer
@@ -90,6 +103,11 @@ impl Worker {
     pub(crate) fn ping(&self) -> Option<oneshot::Receiver<()>> {
         let (alive, pong) = oneshot::channel();
         self.commands.try_send(Command::Ping(alive)).ok().map(|()| pong)
+    }
+
+    /// True while the worker waits for events and has handled all earlier ones.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.is_idle.load(Relaxed)
     }
 
     /// True when the thread has ended: after a drain, or by a panic.
