@@ -3,6 +3,7 @@
 
 mod dial;
 mod endpoint;
+mod known_endpoints;
 mod socket_error;
 mod stream;
 mod stream_task;
@@ -24,6 +25,7 @@ use tokio::time;
 use super::handler::ResponseHandler;
 use crate::logging::Logger;
 pub(crate) use endpoint::{TlsParams, UpstreamEndpoint, UpstreamEndpoints};
+use known_endpoints::KnownEndpoints;
 use stream_task::WriteBuffer;
 use tls_log::TlsLog;
 
@@ -44,10 +46,7 @@ enum Output {
 
 /// The connections of a worker to its upstreams.
 pub(super) struct UpstreamConnections {
-    /// Upstreams of the present configuration.
-    configured: RefCell<UpstreamEndpoints>,
-    /// Those of the present configuration, and of earlier ones while queries are in flight.
-    endpoints: RefCell<UpstreamEndpoints>,
+    endpoints: RefCell<KnownEndpoints>,
     open: RefCell<HashMap<UpstreamConnectionId, OpenConnection>>,
     /// Connections that failed when the last actions were executed.
     failed: RefCell<Vec<(UpstreamConnectionId, AttemptFailure)>>,
@@ -59,8 +58,7 @@ pub(super) struct UpstreamConnections {
 impl UpstreamConnections {
     pub(super) fn new(endpoints: UpstreamEndpoints, logger: Logger) -> Self {
         Self {
-            configured: RefCell::new(endpoints.clone()),
-            endpoints: RefCell::new(endpoints),
+            endpoints: RefCell::new(KnownEndpoints::new(endpoints)),
             open: RefCell::default(),
             failed: RefCell::default(),
             unsent: RefCell::default(),
@@ -71,20 +69,18 @@ impl UpstreamConnections {
     /// Adds the upstreams of a new configuration. Those removed by it are dropped when the queries
     /// in flight are done.
     pub(super) fn reconfigure(self: &Rc<Self>, endpoints: UpstreamEndpoints) {
-        self.endpoints.borrow_mut().extend(endpoints.clone());
-        self.configured.replace(endpoints);
+        let configuration = self.endpoints.borrow_mut().configure(endpoints);
         let connections = Rc::clone(self);
         tokio::task::spawn_local(async move {
             time::sleep(QUERY_TIMEOUT).await;
-            let configured = connections.configured.borrow();
-            connections.endpoints.borrow_mut().retain(|id, _| configured.contains_key(id));
+            connections.endpoints.borrow_mut().forget_removed_by(configuration);
         });
     }
 
     /// Opens a connection.
     pub(super) fn dial(self: &Rc<Self>, handler: &Rc<impl ResponseHandler>, dial: Dial) {
         let Dial { connection: id, transport } = dial;
-        let endpoint = self.endpoints.borrow().get(&id.upstream).map(Arc::clone);
+        let endpoint = self.endpoints.borrow().get(id.upstream);
         let Some(endpoint) = endpoint else { return self.fail(id, AttemptFailure::Local) };
         let opened = match transport {
             Transport::Tcp => self.open_stream(handler, id, endpoint),
@@ -196,11 +192,36 @@ mod tests {
             let logger = Logger::start(std::io::sink(), 1, Arc::default()).unwrap();
             let connections = Rc::new(UpstreamConnections::new(both.clone(), logger));
             connections.reconfigure(both.into_iter().filter(|(id, _)| *id == kept).collect());
-            let is_known = |id| connections.endpoints.borrow().contains_key(&id);
+            let is_known = |id| connections.endpoints.borrow().get(id).is_some();
             time::sleep(QUERY_TIMEOUT / 2).await;
             assert_eq!((is_known(removed), is_known(kept)), (true, true));
             time::sleep(QUERY_TIMEOUT).await;
             assert_eq!((is_known(removed), is_known(kept)), (false, true));
+        };
+        LocalSet::new().run_until(reconfigured).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn each_removal_has_its_own_time() {
+        let reconfigured = async {
+            let (first, second) = (UpstreamId(0), UpstreamId(1));
+            let with = |ids: &[UpstreamId]| -> UpstreamEndpoints {
+                ids.iter().map(|id| (*id, endpoint::loopback(id.0))).collect()
+            };
+            let logger = Logger::start(std::io::sink(), 1, Arc::default()).unwrap();
+            let connections = Rc::new(UpstreamConnections::new(with(&[first, second]), logger));
+            let is_known = |id| connections.endpoints.borrow().get(id).is_some();
+            connections.reconfigure(with(&[second]));
+            time::sleep(QUERY_TIMEOUT * 6 / 10).await;
+            connections.reconfigure(with(&[first]));
+            time::sleep(QUERY_TIMEOUT / 10).await;
+            connections.reconfigure(with(&[]));
+            time::sleep(QUERY_TIMEOUT / 2).await;
+            assert_eq!((is_known(first), is_known(second)), (true, true));
+            time::sleep(QUERY_TIMEOUT * 45 / 100).await;
+            assert_eq!((is_known(first), is_known(second)), (true, false));
+            time::sleep(QUERY_TIMEOUT / 10).await;
+            assert_eq!((is_known(first), is_known(second)), (false, false));
         };
         LocalSet::new().run_until(reconfigured).await;
     }
