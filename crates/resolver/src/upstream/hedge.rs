@@ -29,6 +29,11 @@ impl HedgeBudgets {
         *tokens = (*tokens + 1).min(capacity);
     }
 
+    /// Drops the buckets of upstreams for which `is_used` does not hold.
+    pub(super) fn retain(&mut self, is_used: impl Fn(UpstreamId) -> bool) {
+        self.tokens.retain(|upstream, _| is_used(*upstream));
+    }
+
     /// Takes the tokens of a hedge and counts it; false when there are too few.
     pub(super) fn try_take(&mut self, upstream: &Upstream) -> bool {
         if self.capacity == 0 {

@@ -243,10 +243,12 @@ impl Upstreams {
         }
     }
 
-    /// Closes the connections of upstreams that `policy` does not have when they are done.
+    /// Closes the connections of upstreams that `policy` does not have when they are done, and drops
+    /// their hedge budgets.
     pub(crate) fn set_policy(&mut self, policy: &Policy, effects: &mut Effects<'_>) {
         self.health_checks.stop(&mut self.pools, effects);
         self.pools.retain(|upstream| policy.has_upstream(upstream), effects);
+        self.hedges.retain(|upstream| policy.has_upstream(upstream));
     }
 
     /// An attempt has a response: its connection is free for another query.

@@ -4,8 +4,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use resolver::ResolverConfig;
 use resolver::action::AttemptFailure;
-use resolver::policy::{Forward, SelectionPolicy, Upstream, UpstreamId};
+use resolver::policy::{Forward, ResolverLimits, SelectionPolicy, Upstream, UpstreamId};
 use testkit::fixture;
 
 use crate::worker::{Worker, policy};
@@ -213,6 +214,28 @@ fn random_policy_queries_a_silent_upstream_last() {
         assert_eq!(worker.actions.responses.len(), 1);
     }
     assert_eq!(waited, 3);
+}
+
+#[test]
+fn a_removed_upstream_leaves_no_hedge_budget() {
+    let [first, second] =
+        [0, 1].map(|number| fixture::forward(Upstream { id: UpstreamId(number), ..fixture::upstream() }));
+    let counters = Arc::clone(&first.upstreams[0].counters);
+    let limits = ResolverLimits { initial_hedges: 1, ..ResolverLimits::default() };
+    let mut worker = Worker::with(ResolverConfig { limits, ..fixture::resolver_config(policy(&first)) });
+    let hedged = |worker: &mut Worker, name: &str| {
+        worker.query(name);
+        worker.advance(Duration::from_secs(1));
+        worker.advance(Duration::from_secs(5));
+        counters.hedged.get()
+    };
+    assert_eq!(hedged(&mut worker, "one.example.test"), 1);
+    assert_eq!(hedged(&mut worker, "two.example.test"), 1, "the budget is exhausted");
+    for forward in [&second, &first] {
+        let reloaded = policy(forward);
+        worker.call(|resolver, now, outbox| resolver.set_policy(now, reloaded, outbox));
+    }
+    assert_eq!(hedged(&mut worker, "three.example.test"), 2);
 }
 
 #[test]

@@ -73,7 +73,9 @@ impl UpstreamConnections {
         let connections = Rc::clone(self);
         tokio::task::spawn_local(async move {
             time::sleep(QUERY_TIMEOUT).await;
-            connections.endpoints.borrow_mut().forget_removed_by(configuration);
+            let mut endpoints = connections.endpoints.borrow_mut();
+            endpoints.forget_removed_by(configuration);
+            connections.tls_log.retain(|upstream| endpoints.get(upstream).is_some());
         });
     }
 
@@ -178,6 +180,9 @@ impl UpstreamConnections {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{BufRead, BufReader};
+    use std::os::unix::net::UnixStream;
+
     use resolver::policy::UpstreamId;
     use tokio::task::LocalSet;
 
@@ -222,6 +227,30 @@ mod tests {
             assert_eq!((is_known(first), is_known(second)), (true, false));
             time::sleep(QUERY_TIMEOUT / 10).await;
             assert_eq!((is_known(first), is_known(second)), (false, false));
+        };
+        LocalSet::new().run_until(reconfigured).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_tls_log_drops_removed_upstreams() {
+        let reconfigured = async {
+            let (lines, written) = UnixStream::pair().unwrap();
+            let logger = Logger::start(written, 8, Arc::default()).unwrap();
+            let upstream = UpstreamId(0);
+            let configured: UpstreamEndpoints = [(upstream, endpoint::loopback(0))].into_iter().collect();
+            let connections = Rc::new(UpstreamConnections::new(configured.clone(), logger.clone()));
+            let log_failure = || {
+                let error = std::io::ErrorKind::UnexpectedEof.into();
+                connections.tls_log.log(upstream, ([127, 0, 0, 1], 853).into(), &error);
+            };
+            log_failure();
+            log_failure();
+            connections.reconfigure(UpstreamEndpoints::new());
+            time::sleep(QUERY_TIMEOUT * 2).await;
+            log_failure();
+            assert!(logger.flush(Duration::from_secs(10)));
+            lines.set_nonblocking(true).unwrap();
+            assert_eq!(BufReader::new(lines).lines().map_while(Result::ok).count(), 2);
         };
         LocalSet::new().run_until(reconfigured).await;
     }

@@ -25,6 +25,11 @@ impl TlsLog {
         Self { logger, logged_at: RefCell::default() }
     }
 
+    /// Drops what is known of upstreams for which `is_used` does not hold.
+    pub(super) fn retain(&self, is_used: impl Fn(UpstreamId) -> bool) {
+        self.logged_at.borrow_mut().retain(|upstream, _| is_used(*upstream));
+    }
+
     /// Logs why an established connection failed if TLS was the reason: with TLS 1.3 a server rejects
     /// our certificate after the handshake.
     pub(super) fn log_alert(&self, upstream: UpstreamId, addr: SocketAddr, error: &io::Error) {
