@@ -19,6 +19,8 @@ pub type UpstreamFiles = BTreeMap<PathBuf, Vec<SocketAddr>>;
 pub struct Nameservers {
     /// In the order of the file, each once, with port 53.
     pub addresses: Vec<SocketAddr>,
+    /// The line of each address, from 1.
+    pub lines: Vec<usize>,
     /// Lines that are not used, as sentences for the log.
     pub warnings: Vec<String>,
 }
@@ -32,13 +34,21 @@ pub fn read(path: &Path, host: &dyn Host) -> io::Result<Nameservers> {
     let text = String::from_utf8_lossy(&bytes);
     let file = path.display();
     let mut found = Nameservers::default();
-    for line in text.lines() {
+    for (number, line) in (1..).zip(text.lines()) {
         let mut words = line.split_whitespace();
-        let (Some("nameserver"), Some(server)) = (words.next(), words.next()) else { continue };
-        let address = match nameserver(server, host) {
-            Ok(address) => address,
-            Err(reason) => {
-                found.warnings.push(format!("{file} lists {server:?}, {reason} and is ignored"));
+        if words.next() != Some("nameserver") {
+            continue;
+        }
+        let address = match words.next().map(|server| nameserver(server, host).map_err(|why| (server, why))) {
+            Some(Ok(address)) => address,
+            Some(Err((server, reason))) => {
+                found.warnings.push(format!("{file}:{number} lists {server:?}, {reason} and is ignored"));
+                continue;
+            }
+            None => {
+                found
+                    .warnings
+                    .push(format!("{file}:{number} has no address after nameserver and is ignored"));
                 continue;
             }
         };
@@ -47,12 +57,13 @@ pub fn read(path: &Path, host: &dyn Host) -> io::Result<Nameservers> {
         }
         if found.addresses.len() == MAX_NAMESERVERS {
             let warning = format!(
-                "{file} lists more than {MAX_NAMESERVERS} nameservers; the first {MAX_NAMESERVERS} are used"
+                "{file}:{number} is beyond the first {MAX_NAMESERVERS} nameservers, which are the only ones used"
             );
             found.warnings.push(warning);
             break;
         }
         found.addresses.push(address);
+        found.lines.push(number);
     }
     if found.addresses.is_empty() {
         found.warnings.push(format!("{file} lists no nameserver"));

@@ -14,7 +14,7 @@ use crate::tree::Directive;
 /// # Errors
 /// The reason, with the text.
 pub fn parse_listen_address(text: &str) -> Result<SocketAddr, String> {
-    let (host, port) = split_port(text).ok_or_else(|| format!("address {text}: missing port in address"))?;
+    let (host, port) = split_port(text).ok_or_else(|| format!("address {text}: {}", without_port(text)))?;
     let port: u16 = port.parse().map_err(|_| format!("address {text}: invalid port {port:?}"))?;
     let ip = match host {
         "" => Ipv6Addr::UNSPECIFIED.into(),
@@ -22,6 +22,20 @@ pub fn parse_listen_address(text: &str) -> Result<SocketAddr, String> {
         _ => host.parse::<IpAddr>().map_err(|_| format!("address {text}: {host:?} is not an IP address"))?,
     };
     Ok(SocketAddr::new(ip, port))
+}
+
+/// Why a text has no port that could be told from its host, in Go's words, with the remedy.
+fn without_port(text: &str) -> String {
+    if text.starts_with('[') || text.matches(':').count() < 2 {
+        return "missing port in address".to_owned();
+    }
+    let with_port = text.rsplit_once(':').filter(|(host, _)| host.parse::<Ipv6Addr>().is_ok());
+    let bracketed = match with_port {
+        Some((host, port)) => format!("[{host}]:{port}"),
+        None if text.parse::<Ipv6Addr>().is_ok() => format!("[{text}]:PORT"),
+        None => return "too many colons in address".to_owned(),
+    };
+    format!("too many colons in address (an IPv6 address is written in brackets: {bracketed})")
 }
 
 /// The listen address that is a directive's only argument, or `default`.
@@ -93,15 +107,27 @@ mod tests {
     #[test]
     fn malformed_listen_addresses_are_rejected_with_a_reason() {
         assert_eq!(parse_listen_address("8080"), Err("address 8080: missing port in address".to_owned()));
-        assert_eq!(
-            parse_listen_address("fd00::1"),
-            Err("address fd00::1: missing port in address".to_owned())
-        );
         assert_eq!(parse_listen_address("[::1]"), Err("address [::1]: missing port in address".to_owned()));
         assert_eq!(parse_listen_address(":65536"), Err("address :65536: invalid port \"65536\"".to_owned()));
         assert_eq!(
             parse_listen_address("node.example:53"),
             Err("address node.example:53: \"node.example\" is not an IP address".to_owned())
         );
+    }
+
+    #[test]
+    fn an_ipv6_address_without_brackets_is_rejected_with_the_bracketed_form() {
+        for (text, bracketed) in [
+            ("fd00::10:9254", "[fd00::10]:9254"),
+            ("fd00:1:2:3:4:5:6:7:9254", "[fd00:1:2:3:4:5:6:7]:9254"),
+            ("fd00::1", "[fd00::1]:PORT"),
+            ("::1", "[::1]:PORT"),
+        ] {
+            let hint = format!("an IPv6 address is written in brackets: {bracketed}");
+            let reason = format!("address {text}: too many colons in address ({hint})");
+            assert_eq!(parse_listen_address(text), Err(reason));
+        }
+        let reason = "address a:b:c: too many colons in address".to_owned();
+        assert_eq!(parse_listen_address("a:b:c"), Err(reason));
     }
 }

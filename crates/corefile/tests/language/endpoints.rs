@@ -49,6 +49,11 @@ fn metrics_addresses_are_shared_and_the_last_health_address_counts() {
 fn invalid_endpoint_options_are_rejected() {
     for (lines, reason) in [
         ("health 8080", "address 8080: missing port in address"),
+        (
+            "health fd00::10:9254",
+            "address fd00::10:9254: too many colons in address (an IPv6 address is written in brackets: \
+             [fd00::10]:9254)",
+        ),
         ("health :8080 :8081", "Wrong argument count or unexpected line ending after ':8081'"),
         ("health {\n lameduck\n}", "Wrong argument count or unexpected line ending after 'lameduck'"),
         (

@@ -49,16 +49,20 @@ fn link_local_nameservers_need_an_interface_of_the_node() {
     let settings = load_from(&[(COREFILE, corefile), ("/run/resolv.conf", text)]).unwrap();
     let upstreams = settings.blocks[0].forwards[0].upstreams.iter().map(ToString::to_string);
     assert_eq!(upstreams.collect::<Vec<_>>(), ["[fe80::1%2]:53", "[fe80::3%2]:53"]);
-    let file = "/etc/coredns/Corefile:2 - /run/resolv.conf";
+    let at = |line: u32| format!("/etc/coredns/Corefile:2 - /run/resolv.conf:{line}");
     assert_eq!(
         settings.warnings,
         [
-            format!("{file} lists \"fe80::1%eth9\", whose interface this node does not have, and is ignored"),
             format!(
-                "{file} lists \"fe80::2\", which is a link-local address without its interface, as in \
-                 fe80::1%eth0, and is ignored"
+                "{} lists \"fe80::1%eth9\", whose interface this node does not have, and is ignored",
+                at(3)
             ),
-            format!("{file} lists \"192.0.2.1%eth0\", which is not an IP address and is ignored"),
+            format!(
+                "{} lists \"fe80::2\", which is a link-local address without its interface, as in \
+                 fe80::1%eth0, and is ignored",
+                at(4)
+            ),
+            format!("{} lists \"192.0.2.1%eth0\", which is not an IP address and is ignored", at(5)),
         ]
     );
 }
@@ -90,7 +94,10 @@ fn forward_accepts_fifteen_words_of_to() {
     assert_eq!(settings.blocks[0].forwards[0].upstreams.len(), 29);
     assert_eq!(
         settings.warnings,
-        ["/etc/coredns/Corefile:2 - /run/resolv.conf lists more than 15 nameservers; the first 15 are used"]
+        [
+            "/etc/coredns/Corefile:2 - /run/resolv.conf:31 is beyond the first 15 nameservers, which are the only \
+          ones used"
+        ]
     );
     assert_eq!(settings.upstream_files.values().next().unwrap().len(), 15);
 }
@@ -112,11 +119,20 @@ fn host_names_as_upstreams_are_rejected() {
 #[test]
 fn upstream_file_without_nameservers_is_rejected_unless_other_upstreams_are_given() {
     let load = |corefile: &str| {
-        let files = &[(COREFILE, corefile), ("/run/empty", "search a.test\n")];
+        let text = "search a.test\nnameserver ten\nnameserver\n";
+        let files = &[(COREFILE, corefile), ("/run/empty", "search a.test\n"), ("/run/typo", text)];
         load_from(files)
     };
     let line = first_line(load(". {\n forward . /run/empty\n}\n"));
-    assert!(line.ends_with("no nameservers found"), "{line}");
+    assert!(line.ends_with("no nameservers found: /run/empty lists no nameserver"), "{line}");
+    let line = first_line(load(". {\n forward . /run/typo\n}\n"));
+    assert!(
+        line.ends_with(
+            "no nameservers found: /run/typo:2 lists \"ten\", which is not an IP address and is ignored; \
+             /run/typo:3 has no address after nameserver and is ignored; /run/typo lists no nameserver"
+        ),
+        "{line}"
+    );
     let settings = load(". {\n forward . /run/empty ::1\n}\n").unwrap();
     assert_eq!(settings.blocks[0].forwards[0].upstreams.len(), 1);
     assert!(settings.warnings[0].ends_with("/run/empty lists no nameserver"), "{:?}", settings.warnings);

@@ -51,10 +51,10 @@ impl UpstreamFileWatch {
         }
         let mut files = in_force.clone();
         for (path, found) in changes.changed {
-            if let Some(own) = own_address(&found.addresses, listeners) {
-                let file = path.display();
+            if let Some((line, own)) = own_address(&found, listeners) {
                 warn!(
-                    "plugin/forward: {file} names {own}, which is this cache: its upstreams stay as they were"
+                    "plugin/forward: {}:{line} names {own}, which is this cache: its upstreams stay as they were",
+                    path.display()
                 );
                 continue;
             }
@@ -112,19 +112,19 @@ impl Changes {
     }
 }
 
-/// An upstream that is one of our listeners, which would make a forwarding loop.
-fn own_address(upstreams: &[SocketAddr], listeners: &[Listener]) -> Option<SocketAddr> {
+/// An upstream that is one of our listeners, which would make a forwarding loop, and its line.
+fn own_address(found: &Nameservers, listeners: &[Listener]) -> Option<(usize, SocketAddr)> {
     let served: Vec<SocketAddr> =
         listeners.iter().flat_map(|listener| listener.addresses.iter().copied()).collect();
-    let is_own = |upstream: &&SocketAddr| {
+    let is_own = |(_, upstream): &(usize, SocketAddr)| {
         served.iter().any(|served| {
             let any = served.ip().is_unspecified() && served.is_ipv4() == upstream.is_ipv4();
-            let is_same = served.ip() == upstream.ip() && scope(*served) == scope(**upstream);
+            let is_same = served.ip() == upstream.ip() && scope(*served) == scope(*upstream);
             let reaches = is_same || (any && upstream.ip().is_loopback());
             reaches && served.port() == upstream.port()
         })
     };
-    upstreams.iter().find(is_own).copied()
+    found.lines.iter().copied().zip(found.addresses.iter().copied()).find(is_own)
 }
 
 /// The interface of a link-local address; addresses of two interfaces may be equal.
@@ -147,7 +147,7 @@ mod tests {
 
     fn listing(ip: &str) -> Nameservers {
         let addresses = ip.parse().map(|ip| SocketAddr::new(ip, 53)).into_iter().collect();
-        Nameservers { addresses, warnings: Vec::new() }
+        Nameservers { addresses, lines: vec![1], warnings: Vec::new() }
     }
 
     fn in_force(ip: &str) -> UpstreamFiles {
@@ -216,15 +216,22 @@ mod tests {
             let (label, zones, timeouts) = (String::new(), Vec::new(), Default::default());
             vec![Listener { addresses, label, zones, timeouts }]
         };
-        let found = [listing("192.0.2.1").addresses, listing("127.0.0.1").addresses].concat();
-        let own = |address| own_address(&found, &listening(address)).map(|own| own.to_string());
-        assert_eq!(own("192.0.2.1:53").as_deref(), Some("192.0.2.1:53"));
-        assert_eq!(own("0.0.0.0:53").as_deref(), Some("127.0.0.1:53"));
+        let listed = |addresses: &[&str]| {
+            let addresses = addresses.iter().map(|address| address.parse().unwrap()).collect();
+            Nameservers { addresses, lines: vec![2, 5], warnings: Vec::new() }
+        };
+        let found = listed(&["192.0.2.1:53", "127.0.0.1:53"]);
+        let own = |address| own_address(&found, &listening(address));
+        assert_eq!(own("192.0.2.1:53"), Some((2, found.addresses[0])));
+        assert_eq!(own("0.0.0.0:53"), Some((5, found.addresses[1])));
         for other in ["192.0.2.1:54", "192.0.2.2:53", "[::]:53", "0.0.0.0:54"] {
             assert_eq!(own(other), None, "{other}");
         }
-        let link_local = ["[fe80::1%2]:53".parse().unwrap()];
-        assert_eq!(own_address(&link_local, &listening("[fe80::1%2]:53")), Some(link_local[0]));
+        let link_local = listed(&["[fe80::1%2]:53"]);
+        assert_eq!(
+            own_address(&link_local, &listening("[fe80::1%2]:53")),
+            Some((2, link_local.addresses[0]))
+        );
         assert_eq!(own_address(&link_local, &listening("[fe80::1%3]:53")), None);
     }
 }

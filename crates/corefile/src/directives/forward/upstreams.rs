@@ -24,7 +24,7 @@ pub(super) fn parse(
         let reason = format!("more than {MAX_WORDS} TOs configured: {}", to.len());
         return Err(ConfigError::at(last, reason));
     }
-    let mut upstreams = Vec::new();
+    let (mut upstreams, mut problems) = (Vec::new(), Vec::new());
     for word in to {
         let addresses = match endpoint::parse(word, context.host)? {
             Some(address) => {
@@ -33,7 +33,7 @@ pub(super) fn parse(
                 }
                 vec![address]
             }
-            None => nameservers(word, context)?,
+            None => nameservers(word, context, &mut problems)?,
         };
         for address in addresses {
             if !upstreams.contains(&address) {
@@ -42,8 +42,9 @@ pub(super) fn parse(
         }
     }
     if upstreams.is_empty() {
-        return Err(ConfigError::at(last, "no nameservers found"));
+        return Err(ConfigError::at(last, format!("no nameservers found: {}", problems.join("; "))));
     }
+    context.warnings.extend(problems.iter().map(|problem| format!("{} - {problem}", last.location())));
     Ok(upstreams)
 }
 
@@ -54,8 +55,13 @@ fn no_scope(text: &str) -> String {
     )
 }
 
-/// The upstreams that a file lists. Each file is read only once.
-fn nameservers(word: &Token, context: &mut DirectiveContext<'_>) -> Result<Vec<SocketAddr>, ConfigError> {
+/// The upstreams that a file lists; lines that are not used go to `problems`. Each file is read only
+/// once.
+fn nameservers(
+    word: &Token,
+    context: &mut DirectiveContext<'_>,
+    problems: &mut Vec<String>,
+) -> Result<Vec<SocketAddr>, ConfigError> {
     let path = Path::new(&*word.text);
     if let Some(known) = context.upstream_files.get(path) {
         return Ok(known.clone());
@@ -70,8 +76,7 @@ fn nameservers(word: &Token, context: &mut DirectiveContext<'_>) -> Result<Vec<S
         };
         ConfigError::at(word, reason)
     })?;
-    let location = word.location();
-    context.warnings.extend(found.warnings.iter().map(|warning| format!("{location} - {warning}")));
+    problems.extend(found.warnings);
     context.upstream_files.insert(path.to_path_buf(), found.addresses.clone());
     Ok(found.addresses)
 }
