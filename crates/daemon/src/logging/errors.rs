@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Instant;
 
 use resolver::action::{AttemptFailure, Cause, QueryError, Transport};
@@ -66,6 +66,25 @@ impl ErrorLog {
 #[derive(Debug)]
 pub struct Consolidator {
     patterns: Vec<Pattern>,
+    matches: Matches,
+}
+
+/// The index of the first pattern that matches the message of a cause. Causes are few, a handful
+/// per upstream, while each failed query has one: each is compared with the patterns once.
+#[derive(Debug, Default)]
+struct Matches(RwLock<Vec<(Cause, Option<usize>)>>);
+
+impl Matches {
+    fn get_or_find(&self, cause: Cause, find: impl FnOnce() -> Option<usize>) -> Option<usize> {
+        let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, index)) = known.iter().find(|(known, _)| *known == cause) {
+            return *index;
+        }
+        drop(known);
+        let index = find();
+        self.0.write().unwrap_or_else(PoisonError::into_inner).push((cause, index));
+        index
+    }
 }
 
 #[derive(Debug)]
@@ -86,14 +105,18 @@ impl Consolidator {
     /// All counts at zero.
     pub fn new(errors: &Errors) -> Self {
         let pattern = |rule: &Consolidate| Pattern { rule: rule.clone(), pending: Mutex::default() };
-        Self { patterns: errors.consolidate.iter().map(pattern).collect() }
+        Self { patterns: errors.consolidate.iter().map(pattern).collect(), matches: Matches::default() }
     }
 
     /// The line to log now; `None` when the first matching pattern counts the failure instead.
     pub fn report(&self, error: &QueryError, name: &[u8], now: Instant) -> Option<LogLine> {
-        let message = Message(error.cause).to_string();
-        let matching = self.patterns.iter().find(|pattern| pattern.rule.pattern.is_match(&message));
-        let level = match matching {
+        let message = Message(error.cause);
+        let find = || {
+            let message = message.to_string();
+            self.patterns.iter().position(|pattern| pattern.rule.pattern.is_match(&message))
+        };
+        let matching = self.matches.get_or_find(error.cause, find);
+        let level = match matching.and_then(|index| self.patterns.get(index)) {
             None => Level::ERROR,
             Some(pattern) => pattern.count(now)?,
         };
@@ -210,5 +233,25 @@ impl fmt::Display for Message {
             Cause::TooManyWaiters => f.write_str("too many clients are waiting for this query"),
             Cause::NoForward => f.write_str("no forward of the server block matches this name"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_are_compared_once_per_cause() {
+        let (matches, mut comparisons) = (Matches::default(), 0);
+        for _ in 0..1000 {
+            for (cause, index) in [(Cause::TooManyInFlight, Some(1)), (Cause::NoForward, None)] {
+                let found = matches.get_or_find(cause, || {
+                    comparisons += 1;
+                    index
+                });
+                assert_eq!(found, index);
+            }
+        }
+        assert_eq!(comparisons, 2);
     }
 }
