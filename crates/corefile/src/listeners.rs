@@ -24,15 +24,31 @@ pub(crate) struct BindAddress {
     pub(crate) socket: SocketAddr,
     /// The address in labels and messages, with `%INTERFACE` if link-local.
     pub(crate) label: String,
+    /// `FILE:LINE` of the argument.
+    pub(crate) location: String,
+}
+
+/// An address of a block, or all of them.
+struct BoundHost<'a> {
+    /// Empty without `bind`.
+    label: &'a str,
+    addresses: Vec<SocketAddr>,
+    /// `FILE:LINE` of the argument of `bind`; `None` without.
+    location: Option<&'a str>,
 }
 
 impl Bind {
-    /// Labels, empty without `bind`, with their addresses and this port.
-    fn hosts(&self, port: u16) -> Vec<(&str, Vec<SocketAddr>)> {
+    /// With this port.
+    fn hosts(&self, port: u16) -> Vec<BoundHost<'_>> {
         match self {
-            Self::Wildcard => vec![("", wildcard(port))],
+            Self::Wildcard => vec![BoundHost { label: "", addresses: wildcard(port), location: None }],
             Self::Addresses(addresses) => {
-                addresses.iter().map(|address| (address.label.as_str(), address.sockets(port))).collect()
+                let hosts = addresses.iter().map(|address| BoundHost {
+                    label: &address.label,
+                    addresses: address.sockets(port),
+                    location: Some(&address.location),
+                });
+                hosts.collect()
             }
         }
     }
@@ -97,8 +113,9 @@ impl Listeners {
         bind: &Bind,
         block: usize,
     ) -> Result<(), ConfigError> {
-        for (host, addresses) in bind.hosts(key.port) {
+        for BoundHost { label: host, addresses, location: bound_at } in bind.hosts(key.port) {
             let (zone, location) = (key.zone.clone(), token.location());
+            let named_at = bound_at.map_or_else(|| location.clone(), str::to_owned);
             self.add_zone(ServedZone { zone, host: host.to_owned(), port: key.port, location }, token)?;
             let zone = (key.zone.clone(), block);
             // `::`, `0.0.0.0` and no `bind` are the same sockets.
@@ -110,8 +127,8 @@ impl Listeners {
                         true => format!("dns://[{host}]:{}", key.port),
                         false => format!("dns://{host}:{}", key.port),
                     };
-                    let timeouts = Timeouts::default();
-                    self.listeners.push(Listener { addresses, label, zones: vec![zone], timeouts });
+                    let (location, timeouts) = (named_at, Timeouts::default());
+                    self.listeners.push(Listener { addresses, label, location, zones: vec![zone], timeouts });
                 }
             }
         }

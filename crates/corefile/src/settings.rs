@@ -1,7 +1,9 @@
 //! Settings: a validated configuration, with defaults filled in.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::num::{NonZeroU32, NonZeroUsize};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,6 +34,8 @@ pub struct Settings {
     pub ready: Option<SocketAddr>,
     /// The addresses of all `prometheus` directives, each once.
     pub prometheus: Vec<SocketAddr>,
+    /// `FILE:LINE` of the directive that names each address of `health`, `ready` and `prometheus`.
+    pub endpoint_locations: BTreeMap<SocketAddr, String>,
     /// The last `reload` directive.
     pub reload: Option<Reload>,
     /// The upstream files that `forward` directives name.
@@ -86,6 +90,8 @@ pub struct Forward {
     pub options: ForwardOptions,
     /// Upstream addresses, at least one, each once.
     pub upstreams: Vec<SocketAddr>,
+    /// The files that list some of them, among [`Settings::upstream_files`].
+    pub files: Vec<PathBuf>,
     /// Options of its upstream connections.
     pub connection: ConnectionOptions,
 }
@@ -210,6 +216,8 @@ pub struct Listener {
     pub addresses: Vec<SocketAddr>,
     /// The `server` label of metrics, `dns://169.254.25.10:53` or `dns://:53`.
     pub label: String,
+    /// `FILE:LINE` of the first word that names it: an argument of `bind`, or a key without `bind`.
+    pub location: String,
     /// The zones, each with the index of its block in [`Settings::blocks`].
     pub zones: Vec<(Name, usize)>,
     /// The `timeouts` of its blocks; the last value of each counts.

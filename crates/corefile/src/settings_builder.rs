@@ -1,6 +1,6 @@
 //! [`SettingsBuilder`]: server blocks to [`Settings`].
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
 use crate::directives::{self, BlockDirectives, DirectiveContext};
@@ -32,6 +32,7 @@ struct ProcessDirectives {
     health: Option<Health>,
     ready: Option<SocketAddr>,
     prometheus: Vec<SocketAddr>,
+    endpoint_locations: BTreeMap<SocketAddr, String>,
     reload: Option<Reload>,
 }
 
@@ -80,7 +81,7 @@ impl<'a> SettingsBuilder<'a> {
         }
         let mut seen = BTreeSet::new();
         warnings.retain(|warning| seen.insert(warning.clone()));
-        let ProcessDirectives { health, ready, prometheus, reload } = process;
+        let ProcessDirectives { health, ready, prometheus, endpoint_locations, reload } = process;
         Settings {
             source,
             hash,
@@ -89,6 +90,7 @@ impl<'a> SettingsBuilder<'a> {
             health,
             ready,
             prometheus,
+            endpoint_locations,
             reload,
             upstream_files,
             warnings,
@@ -111,6 +113,9 @@ impl ProcessDirectives {
         self.health = block.health.or(self.health);
         self.ready = block.ready.or(self.ready);
         self.reload = block.reload.or(self.reload);
+        for (address, location) in &block.endpoint_locations {
+            self.endpoint_locations.entry(*address).or_insert_with(|| location.clone());
+        }
         if let Some(address) = block.prometheus.filter(|address| !self.prometheus.contains(address)) {
             self.prometheus.push(address);
         }

@@ -61,7 +61,7 @@ fn addresses(args: &[Token], context: &DirectiveContext<'_>) -> Result<Vec<BindA
         match parse_ip(&argument.text, 0, context.host) {
             Ok(socket) => {
                 let zone = argument.text.split_once('%').map(|(_, zone)| zone);
-                addresses.push(bind_address(socket, zone));
+                addresses.push(bind_address(socket, zone, argument));
                 continue;
             }
             Err(InvalidIp::UnknownInterface) => {
@@ -79,7 +79,8 @@ fn addresses(args: &[Token], context: &DirectiveContext<'_>) -> Result<Vec<BindA
             };
             return Err(ConfigError::at(argument, reason));
         }
-        addresses.extend(found.into_iter().map(|socket| bind_address(socket, Some(&argument.text))));
+        addresses
+            .extend(found.into_iter().map(|socket| bind_address(socket, Some(&argument.text), argument)));
     }
     Ok(addresses)
 }
@@ -87,10 +88,10 @@ fn addresses(args: &[Token], context: &DirectiveContext<'_>) -> Result<Vec<BindA
 const PILLAR_REMEDY: &str = "variables are replaced in the file of -basecorefile, not in that of -conf";
 
 /// An address with its label, which includes the interface for a link-local one.
-fn bind_address(socket: SocketAddr, interface: Option<&str>) -> BindAddress {
+fn bind_address(socket: SocketAddr, interface: Option<&str>, argument: &Token) -> BindAddress {
     let label = match (socket, interface) {
         (SocketAddr::V6(v6), Some(interface)) if v6.scope_id() != 0 => format!("{}%{interface}", v6.ip()),
         _ => socket.ip().to_string(),
     };
-    BindAddress { socket, label }
+    BindAddress { socket, label, location: argument.location() }
 }

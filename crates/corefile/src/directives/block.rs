@@ -30,6 +30,8 @@ pub(crate) struct BlockDirectives {
     pub(crate) prometheus: Option<SocketAddr>,
     pub(crate) health: Option<Health>,
     pub(crate) ready: Option<SocketAddr>,
+    /// Addresses of `health`, `ready` and `prometheus`, each with the `FILE:LINE` of the directive.
+    pub(crate) endpoint_locations: Vec<(SocketAddr, String)>,
     pub(crate) reload: Option<Reload>,
 }
 
@@ -55,6 +57,7 @@ pub(crate) fn parse(
         prometheus: None,
         health: None,
         ready: None,
+        endpoint_locations: Vec::new(),
         reload: None,
     };
     for (index, directive) in block.directives.iter().enumerate() {
@@ -79,11 +82,15 @@ impl BlockDirectives {
             "cache" => self.cache = Some(cache::parse(directive, context)?),
             "errors" => self.errors = Some(errors::parse(directive)?),
             "forward" => self.forwards.push(forward::parse(directive, context)?),
-            "health" => self.health = Some(health::parse(directive)?),
+            "health" => {
+                let health = health::parse(directive)?;
+                self.endpoint(directive, health.address);
+                self.health = Some(health);
+            }
             "log" => self.log.extend(log::parse(directive, context)?),
             "loop" => self.loop_detection = loop_detection::parse(directive)?,
-            "prometheus" => self.prometheus = Some(prometheus::parse(directive)?),
-            "ready" => self.ready = Some(ready::parse(directive)?),
+            "prometheus" => self.prometheus = Some(self.endpoint(directive, prometheus::parse(directive)?)),
+            "ready" => self.ready = Some(self.endpoint(directive, ready::parse(directive)?)),
             "reload" if self.reload.is_some() => {}
             "reload" => self.reload = Some(reload::parse(directive)?),
             "timeouts" => timeouts::parse(directive, &mut self.timeouts)?,
@@ -92,6 +99,12 @@ impl BlockDirectives {
             }
         }
         Ok(())
+    }
+
+    /// Notes where an address is named.
+    fn endpoint(&mut self, directive: &Directive, address: SocketAddr) -> SocketAddr {
+        self.endpoint_locations.push((address, directive.name().location()));
+        address
     }
 }
 

@@ -59,6 +59,31 @@ fn blocks_on_the_same_wildcard_share_a_listener() {
 }
 
 #[test]
+fn listeners_and_endpoints_have_the_line_that_names_them() {
+    let settings = load(
+        "a.test {\n bind 127.0.0.1\n bind 127.0.0.2 ::1\n health 127.0.0.1:8080\n}\n\
+         b.test {\n bind 127.0.0.1\n ready :8181\n prometheus :9253\n}\n.:54 {\n prometheus :9253\n}\n",
+    )
+    .unwrap();
+    let lines = settings.listeners.iter().map(|listener| (&*listener.label, &*listener.location));
+    let at = |line: u32| format!("{COREFILE}:{line}");
+    assert_eq!(
+        lines.collect::<Vec<_>>(),
+        [
+            ("dns://127.0.0.1:53", &*at(2)),
+            ("dns://127.0.0.2:53", &at(3)),
+            ("dns://[::1]:53", &at(3)),
+            ("dns://:54", &at(11)),
+        ]
+    );
+    let endpoints = [("127.0.0.1:8080", at(4)), ("[::]:8181", at(8)), ("[::]:9253", at(9))];
+    assert_eq!(
+        settings.endpoint_locations.into_iter().collect::<Vec<_>>(),
+        endpoints.map(|(address, location)| (address.parse().unwrap(), location))
+    );
+}
+
+#[test]
 fn zone_served_twice_on_an_address_is_rejected() {
     let at = |line: &str| format!("{COREFILE}:{line}");
     assert_eq!(

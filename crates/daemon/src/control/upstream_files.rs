@@ -213,8 +213,8 @@ mod tests {
     fn a_file_that_lists_an_own_listener_is_ignored() {
         let listening = |address: &str| {
             let addresses = vec![address.parse().unwrap()];
-            let (label, zones, timeouts) = (String::new(), Vec::new(), Default::default());
-            vec![Listener { addresses, label, zones, timeouts }]
+            let (label, location, zones) = (String::new(), String::new(), Vec::new());
+            vec![Listener { addresses, label, location, zones, timeouts: Default::default() }]
         };
         let listed = |addresses: &[&str]| {
             let addresses = addresses.iter().map(|address| address.parse().unwrap()).collect();

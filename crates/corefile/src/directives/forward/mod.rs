@@ -90,7 +90,7 @@ pub(super) fn parse(
             from.text
         ));
     }
-    let upstreams = upstreams::parse(to, last, context)?;
+    let (upstreams, files) = upstreams::parse(to, last, context)?;
     let mut options = ForwardOptions::new(zone);
     let mut connection = ConnectionParser::new();
     for option in &directive.options {
@@ -99,7 +99,7 @@ pub(super) fn parse(
         }
     }
     let connection = connection.finish(to, &upstreams, context)?;
-    Ok(Forward { options, upstreams, connection })
+    Ok(Forward { options, upstreams, files, connection })
 }
 
 fn parse_option(

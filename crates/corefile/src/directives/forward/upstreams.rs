@@ -2,7 +2,7 @@
 
 use std::io::ErrorKind;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::endpoint::{self, NO_LOOKUP};
 use crate::directives::context::DirectiveContext;
@@ -14,17 +14,17 @@ use crate::values::address::lacks_scope;
 /// Words of TO in one directive, CoreDNS's limit.
 const MAX_WORDS: usize = 15;
 
-/// The upstreams in the order of TO, each once; `last` is the last word of TO.
+/// The upstreams in the order of TO, each once, and the files in TO; `last` is the last word of TO.
 pub(super) fn parse(
     to: &[Token],
     last: &Token,
     context: &mut DirectiveContext<'_>,
-) -> Result<Vec<SocketAddr>, ConfigError> {
+) -> Result<(Vec<SocketAddr>, Vec<PathBuf>), ConfigError> {
     if to.len() > MAX_WORDS {
         let reason = format!("more than {MAX_WORDS} TOs configured: {}", to.len());
         return Err(ConfigError::at(last, reason));
     }
-    let (mut upstreams, mut problems) = (Vec::new(), Vec::new());
+    let (mut upstreams, mut files, mut problems) = (Vec::new(), Vec::new(), Vec::new());
     for word in to {
         let addresses = match endpoint::parse(word, context.host)? {
             Some(address) => {
@@ -33,7 +33,10 @@ pub(super) fn parse(
                 }
                 vec![address]
             }
-            None => nameservers(word, context, &mut problems)?,
+            None => {
+                files.push(PathBuf::from(&*word.text));
+                nameservers(word, context, &mut problems)?
+            }
         };
         for address in addresses {
             if !upstreams.contains(&address) {
@@ -45,7 +48,7 @@ pub(super) fn parse(
         return Err(ConfigError::at(last, format!("no nameservers found: {}", problems.join("; "))));
     }
     context.warnings.extend(problems.iter().map(|problem| format!("{} - {problem}", last.location())));
-    Ok(upstreams)
+    Ok((upstreams, files))
 }
 
 /// Warns about an upstream that cannot be reached.
