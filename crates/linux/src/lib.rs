@@ -20,4 +20,4 @@ pub mod tcp;
 pub mod udp;
 
 pub use descriptors::raise_descriptor_limit;
-pub use socket::is_packet_filter_reject;
+pub use socket::{check_local_address, is_packet_filter_reject};

@@ -16,6 +16,26 @@ pub(crate) fn bind_source(socket: &Socket, source: Option<IpAddr>) -> io::Result
     socket.bind(&SocketAddr::new(source, 0).into())
 }
 
+/// Checks that the node has an address that can be listened on; the port does not matter.
+///
+/// # Errors
+///
+/// `AddrNotAvailable` when the node does not have it, else the kernel's error.
+pub fn check_local_address(address: SocketAddr) -> io::Result<()> {
+    // The kernel binds sockets to these as well.
+    let is_group = match address.ip() {
+        IpAddr::V4(ip) => ip.is_multicast() || ip.is_broadcast(),
+        IpAddr::V6(ip) => ip.is_multicast(),
+    };
+    if is_group {
+        return Err(io::ErrorKind::AddrNotAvailable.into());
+    }
+    let mut any_port = address;
+    any_port.set_port(0);
+    let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+    socket.bind(&any_port.into())
+}
+
 /// True for the error of a send whose packet a packet filter of the node rejects: EPERM.
 #[must_use]
 pub fn is_packet_filter_reject(error: &io::Error) -> bool {

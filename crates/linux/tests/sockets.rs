@@ -11,7 +11,7 @@ use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::time::Duration;
 
 use linux::udp::{BATCH_SIZE, BUFFER_SIZE, RecvBatch, UdpListener};
-use linux::{raise_descriptor_limit, tcp};
+use linux::{check_local_address, raise_descriptor_limit, tcp};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::time::timeout;
@@ -245,4 +245,18 @@ fn the_descriptor_limit_is_raised_to_the_hard_limit() {
     assert_eq!(raise_descriptor_limit().unwrap(), limit);
     let (soft, hard) = nix::sys::resource::getrlimit(nix::sys::resource::Resource::RLIMIT_NOFILE).unwrap();
     assert_eq!((soft, hard), (limit, limit));
+}
+
+#[test]
+fn only_addresses_of_the_node_can_be_listened_on() {
+    let is_missing = |text| {
+        let checked = check_local_address(addr(text));
+        checked.is_err_and(|error| error.kind() == io::ErrorKind::AddrNotAvailable)
+    };
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    check_local_address(socket.local_addr().unwrap()).unwrap();
+    assert!(!is_missing("127.9.9.9:53"), "all of 127.0.0.0/8");
+    for missing in ["203.0.113.77:53", "224.0.0.251:53", "255.255.255.255:53", "[2001:db8::77]:53"] {
+        assert!(is_missing(missing), "{missing}");
+    }
 }
