@@ -1,12 +1,15 @@
 //! Self-check and loop detection: queries that the process sends to its own sockets.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use resolver::policy::LoopDetector;
-use tokio::net::UdpSocket;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpStream, UdpSocket};
 use tokio::time;
+use wire::frame;
 use wire::header::{Class, Flags, HEADER_LEN, Header, Rcode, RecordType};
 use wire::name::Name;
 
@@ -15,6 +18,9 @@ use crate::worker::config::LoopDetection;
 
 /// A healthy worker responds within microseconds.
 const SELF_CHECK_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Attempts per address at the end of a hand-over.
+const SELF_CHECK_ATTEMPTS: u32 = 3;
 
 /// Loop detection queries are sent until one gets a response, for this long.
 const LOOP_DETECTION_TIMEOUT: Duration = Duration::from_secs(30);
@@ -32,11 +38,56 @@ pub(crate) async fn responds(address: SocketAddr) -> bool {
     matches!(time::timeout(SELF_CHECK_TIMEOUT, query_status(connectable(address))).await, Ok(Ok(())))
 }
 
-async fn query_status(address: SocketAddr) -> io::Result<()> {
-    let socket = connected_socket(address).await?;
+/// The first of `addresses` on which no worker responds over UDP and over TCP. Each is tried several
+/// times: a query may be lost in a queue that is full. Of the wildcard addresses of both families
+/// the IPv4 one is queried: loopback always has it.
+pub(crate) async fn first_unanswered(addresses: &BTreeSet<SocketAddr>) -> Option<SocketAddr> {
+    let has_ipv4 = |address: &SocketAddr| {
+        address.is_ipv6()
+            && address.ip().is_unspecified()
+            && addresses.contains(&(Ipv4Addr::UNSPECIFIED, address.port()).into())
+    };
+    for &address in addresses.iter().filter(|address| !has_ipv4(address)) {
+        let mut attempts = 0;
+        while !(responds(address).await && responds_over_tcp(address).await) {
+            attempts += 1;
+            if attempts == SELF_CHECK_ATTEMPTS {
+                return Some(address);
+            }
+        }
+    }
+    None
+}
+
+async fn responds_over_tcp(address: SocketAddr) -> bool {
+    let response = time::timeout(SELF_CHECK_TIMEOUT, query_status_over_tcp(connectable(address)));
+    matches!(response.await, Ok(Ok(())))
+}
+
+async fn query_status_over_tcp(address: SocketAddr) -> io::Result<()> {
+    let mut stream = TcpStream::connect(address).await?;
+    let (id, query) = status_query();
+    let mut message = Vec::new();
+    frame::push(&query, &mut message);
+    stream.write_all(&message).await?;
+    stream.read_exact(&mut message).await?;
+    match message.get(frame::PREFIX_LEN..).and_then(Header::read) {
+        Some(header) if header.id == id && header.flags.rcode() == Rcode::NOTIMP => Ok(()),
+        _ => Err(io::ErrorKind::InvalidData.into()),
+    }
+}
+
+/// The header of a query, and its ID.
+fn status_query() -> (u16, [u8; HEADER_LEN]) {
     let id = rand::random();
     let query = Header { id, flags: OPCODE_STATUS, qdcount: 0, ancount: 0, nscount: 0, arcount: 0 };
-    socket.send(&query.to_bytes()).await?;
+    (id, query.to_bytes())
+}
+
+async fn query_status(address: SocketAddr) -> io::Result<()> {
+    let socket = connected_socket(address).await?;
+    let (id, query) = status_query();
+    socket.send(&query).await?;
     let mut response = [0; HEADER_LEN];
     loop {
         let len = socket.recv(&mut response).await?;

@@ -1,10 +1,12 @@
 //! The configuration in force: Corefile, settings, loop detection, error log.
 
 use std::collections::HashMap;
+use std::net::SocketAddr;
 
 use corefile::Corefile;
 use corefile::settings::Settings;
 use resolver::cache::ImportTarget;
+use resolver::policy::ListenerId;
 
 use super::exit::FatalError;
 use super::loop_detection::LoopDetectors;
@@ -32,6 +34,14 @@ impl ActiveConfig {
         loop_detectors: LoopDetectors,
     ) -> Self {
         Self { corefile, settings, loop_detectors, builder, error_log: ErrorLog::new() }
+    }
+
+    /// The listeners of `settings`, with their identifiers.
+    pub(super) fn listeners(
+        &mut self,
+        settings: &Settings,
+    ) -> Result<Vec<(ListenerId, Vec<SocketAddr>)>, FatalError> {
+        self.builder.listeners(settings).map_err(FatalError::IdsExhausted)
     }
 
     /// Builds the workers' configurations from `settings`.

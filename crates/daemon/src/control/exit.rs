@@ -29,12 +29,22 @@ pub(crate) enum FatalError {
     Config(ConfigError),
     LinkKind(linux::link::UnknownLinkKind),
     Node(linux::node::NodeError),
-    Bind(SocketAddr, io::Error),
-    Http(BindError),
+    /// An address cannot be listened on; with the `FILE:LINE` that names it.
+    Listen(String, SocketAddr, io::Error),
+    /// An address of an HTTP endpoint cannot; likewise.
+    Http(String, BindError),
     IdsExhausted(IdsExhausted),
     Metrics(prometheus::Error),
-    /// The system refuses a thread, a timer, a descriptor or a signal handler.
+    /// The system refuses a thread, a timer or a signal handler.
     System(io::Error),
+    /// The system refuses descriptors or memory for the listening sockets.
+    Descriptors(io::Error),
+    /// An address of the active instance that the configuration, named first, does not serve.
+    NotServed(String, SocketAddr),
+    /// An address of the active instance on which this instance does not answer itself.
+    NotAnswered(SocketAddr),
+    /// A worker, by its number, does not make a change.
+    Worker(usize, io::Error),
     WorkerExited,
     ControlPanicked,
     ForwardingLoop(String),
@@ -46,11 +56,31 @@ impl fmt::Display for FatalError {
             Self::Config(error) => error.fmt(f),
             Self::LinkKind(error) => write!(f, "-link-kind: {error}"),
             Self::Node(error) => error.fmt(f),
-            Self::Bind(address, error) => write!(f, "Listen: listen {address}: bind: {}", BindReason(error)),
-            Self::Http(error) => error.fmt(f),
+            Self::Listen(location, address, error) => {
+                write!(f, "{location} - Listen: listen {address}: bind: {}", BindReason(error))
+            }
+            Self::Http(location, error) => {
+                let reason = BindReason(&error.source);
+                write!(f, "{location} - listen tcp {}: bind: {reason}", error.address)
+            }
             Self::IdsExhausted(error) => error.fmt(f),
             Self::Metrics(error) => write!(f, "metrics cannot be served: {error}"),
             Self::System(error) => write!(f, "no thread, timer or signal handler from the system: {error}"),
+            Self::Descriptors(error) => write!(
+                f,
+                "no descriptors for the listening sockets: {error} (raise the limit of open files, or bind fewer \
+                 addresses)"
+            ),
+            Self::NotServed(source, address) => write!(
+                f,
+                "{source} - the active instance serves {address}, and no server block here does: not taking over \
+                 (bind the address here, or remove it from the Corefile of the active instance first)"
+            ),
+            Self::NotAnswered(address) => write!(
+                f,
+                "no response to a query of our own on {address}, which the active instance serves: not taking over"
+            ),
+            Self::Worker(number, error) => write!(f, "worker {number}: {error}"),
             Self::WorkerExited => {
                 f.write_str("a worker thread exited unexpectedly, which is a bug: exiting to be restarted")
             }
@@ -74,7 +104,9 @@ impl fmt::Display for BindReason<'_> {
             io::ErrorKind::PermissionDenied => {
                 f.write_str("permission denied (a port below 1024 needs the capability NET_BIND_SERVICE)")
             }
-            io::ErrorKind::AddrNotAvailable => f.write_str("cannot assign requested address"),
+            io::ErrorKind::AddrNotAvailable => f.write_str(
+                "cannot assign requested address (the address is neither in -localip nor on the node)",
+            ),
             _ => self.0.fmt(f),
         }
     }

@@ -1,21 +1,28 @@
 //! The instance's part in hand-overs: the server for a successor, and the link to a predecessor on
 //! standby.
 
+use std::collections::BTreeSet;
 use std::future::pending;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use tracing::{error, info, warn};
 
 use super::context::ProcessContext;
+use super::exit::FatalError;
+use super::workers::Workers;
 use crate::clock;
 use crate::handover::{
     PredecessorLink, ProtocolError, ReceivedOffer, Request, Server, SocketDirectory, describe_dns_socket,
 };
+use crate::self_check;
 use crate::worker::ListeningSockets;
 
 /// A successor that has received an offer takes over within a fraction of this.
 const OFFER_LIFETIME: Duration = Duration::from_secs(3);
+
+/// Longer than the deadline of any query that was read before the take-over failed.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 
 pub(super) struct Handover<'a> {
     context: ProcessContext<'a>,
@@ -65,22 +72,43 @@ impl<'a> Handover<'a> {
         next_request(&mut self.server).await
     }
 
-    /// Has the predecessor stop reading.
-    pub(super) async fn take_over(&mut self, offer: Box<ReceivedOffer>) {
+    /// Has the predecessor stop reading, and serves in its place once this instance has answered
+    /// queries of its own on all addresses that the predecessor `served`. Until then the predecessor
+    /// can serve again, and finds what has arrived meanwhile in the sockets.
+    ///
+    /// # Errors
+    /// An address on which this instance does not answer; the predecessor serves again.
+    pub(super) async fn take_over(
+        &mut self,
+        offer: Box<ReceivedOffer>,
+        served: &BTreeSet<SocketAddr>,
+        workers: &mut Workers,
+    ) -> Result<(), FatalError> {
         let (predecessor, stopped) = offer.take_over().await;
         match &stopped {
-            Ok(()) => {
-                self.context.counters.handovers.taken_over.inc();
-                info!("took over; the predecessor is on standby until it is terminated");
-            }
+            Ok(()) => {}
             Err(ProtocolError::Closed) => info!("the predecessor exited during the hand-over"),
             Err(error) => warn!("the predecessor has not confirmed that it stopped reading: {error}"),
         }
         // Closing the connection would make a predecessor that is merely slow serve again in our
         // place.
-        if matches!(stopped, Ok(()) | Err(ProtocolError::Timeout(_))) {
-            self.predecessor = Some(predecessor);
+        if !matches!(stopped, Ok(()) | Err(ProtocolError::Timeout(_))) {
+            return Ok(());
         }
+        self.predecessor = Some(predecessor);
+        if let Some(address) = self_check::first_unanswered(served).await {
+            workers.stop_reading().await;
+            if let Some(Err(error)) = self.return_to_predecessor(workers.sockets()).await {
+                warn!("the predecessor does not serve again: {error}");
+            }
+            workers.drain(clock::now() + DRAIN_TIMEOUT).await;
+            return Err(FatalError::NotAnswered(address));
+        }
+        if stopped.is_ok() {
+            self.context.counters.handovers.taken_over.inc();
+            info!("took over; the predecessor is on standby until it is terminated");
+        }
+        Ok(())
     }
 
     /// Binds the server's socket.

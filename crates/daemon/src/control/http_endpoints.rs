@@ -7,7 +7,7 @@ use corefile::settings::Settings;
 use super::context::ProcessContext;
 use super::exit::FatalError;
 use crate::counters::CounterRegistry;
-use crate::http::{Endpoints, HandlerState, HttpServer, Limits};
+use crate::http::{BindError, Endpoints, HandlerState, HttpServer, Limits};
 use crate::metrics::{BuildInfo, Exposition};
 use crate::readiness::Readiness;
 
@@ -39,5 +39,12 @@ pub(super) fn endpoints(context: ProcessContext<'_>, settings: &Settings) -> End
         ready: settings.ready.into_iter().collect(),
         metrics: settings.prometheus.clone(),
         process_metrics: context.flags.metrics_listen_address,
+        local_ips: context.flags.options.local_ips.clone(),
     }
+}
+
+/// An error of the HTTP server, with the line of the address.
+pub(super) fn located(settings: &Settings, error: BindError) -> FatalError {
+    let location = settings.endpoint_locations.get(&error.address).unwrap_or(&settings.source);
+    FatalError::Http(location.clone(), error)
 }

@@ -9,6 +9,7 @@ mod exit;
 mod handover;
 mod http_endpoints;
 mod instance;
+mod listen_addresses;
 mod loop_detection;
 mod node;
 mod packet_filter_log;
@@ -108,6 +109,10 @@ async fn control(
     let directory = open_handover_directory(flags);
     let directory = directory.as_ref();
     let offer = request_offer(directory, counters).await;
+    listen_addresses::check(&settings, None, &flags.options)?;
+    if let Some(offer) = &offer {
+        listen_addresses::check_served(&settings, &offer.dns)?;
+    }
     let mut node = node::set_up(flags, counters).await?;
     let environment = &environment;
     let context = ProcessContext { flags, environment, logger, counters, descriptor_limit, directory };

@@ -12,10 +12,10 @@ use super::exit::print_error;
 use crate::handover::{self, InstanceStatus, SocketDirectory};
 
 /// Conditions that must be met before the pod counts as started.
-const REQUIRED: [&str; 2] = ["sockets", "link"];
+const REQUIRED: [&str; 3] = ["sockets", "link", "self-check"];
 
-/// Succeeds when the instance of this container is active, reads its sockets and has its link in
-/// place.
+/// Succeeds when the instance of this container is active, reads its sockets, has its link in place
+/// and has answered queries of its own on every listener.
 pub(super) fn probe(directory: Option<&Path>) -> ExitCode {
     match query(directory) {
         Ok(()) => ExitCode::SUCCESS,
@@ -60,7 +60,7 @@ mod tests {
             InstanceStatus { has_answered: true, same_pid_namespace: true, ..InstanceStatus::default() };
         let unmet = |name: &str| InstanceStatus { unmet: vec![name.to_owned()], ..active.clone() };
         assert_eq!(evaluate(Some(active.clone())), Ok(()));
-        assert_eq!(evaluate(Some(unmet("self-check"))), Ok(()));
+        assert_eq!(evaluate(Some(unmet("another"))), Ok(()));
         for (instance, reason) in [
             (None, "no instance is active yet"),
             (
@@ -69,6 +69,7 @@ mod tests {
             ),
             (Some(InstanceStatus { has_answered: false, ..active.clone() }), "the instance does not answer"),
             (Some(unmet("link")), "not in place yet: link"),
+            (Some(unmet("self-check")), "not in place yet: self-check"),
         ] {
             assert_eq!(evaluate(instance), Err(reason.to_owned()));
         }

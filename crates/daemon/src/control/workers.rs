@@ -1,5 +1,6 @@
 //! The worker threads, the sockets they read, and the listeners that the sockets belong to.
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -16,8 +17,8 @@ use super::exit::FatalError;
 use super::watchdog::Watchdog;
 use crate::worker::config::WorkerConfigBuilder;
 use crate::worker::{
-    self, ConnectionLimiter, InheritedSockets, ListeningSockets, Reconfigure, Worker, WorkerConfig,
-    WorkerContext, WorkerEvent,
+    self, ConnectionLimiter, InheritedSockets, ListeningSockets, OpenError, OpenedSockets, ReadyWorker,
+    Reconfigure, Reconfigured, RegisteredSockets, Worker, WorkerConfig, WorkerContext, WorkerEvent,
 };
 
 /// A listener and its addresses.
@@ -34,49 +35,33 @@ pub(super) struct Workers {
     watchdog: Watchdog,
 }
 
-/// Another set of listeners, bound and not yet read.
-pub(super) struct ListenerChange {
+/// Workers that have just responded; a change of listeners or configuration begins with them.
+pub(super) struct ReadyWorkers(Vec<ReadyWorker>);
+
+/// Another set of listeners: their sockets are bound, registered with the workers, and not read
+/// yet. Dropping it closes them.
+pub(super) struct PreparedListeners {
     listeners: Vec<ListenerId>,
-    opened: Vec<ListenerId>,
-    closed: Vec<ListenerId>,
-    /// For each worker, with the sockets of the opened listeners.
-    by_worker: Vec<Reconfigure>,
+    opened: OpenedSockets,
+    workers: Vec<(ReadyWorker, Vec<RegisteredSockets>)>,
+}
+
+/// A change that the workers make.
+pub(super) struct Changed(Vec<Reconfigured>);
+
+impl Changed {
+    /// Waits until all workers have made the change.
+    pub(super) async fn wait(self) {
+        for (index, worker) in self.0.into_iter().enumerate() {
+            if !worker.done().await {
+                // The watchdog sees to it.
+                error!("worker {index} hangs or has ended since it was ready, which is a bug");
+            }
+        }
+    }
 }
 
 impl Workers {
-    /// Binds UDP and TCP sockets on the addresses of listeners that are new, `count` of each, or
-    /// takes them from `inherited`. Nothing is read from them until [`apply`](Self::apply).
-    ///
-    /// # Errors
-    /// An address that cannot be bound; then nothing has changed.
-    pub(super) fn prepare(
-        &mut self,
-        listeners: &[Listener],
-        count: usize,
-        inherited: &mut InheritedSockets,
-    ) -> Result<ListenerChange, FatalError> {
-        let is_new = |(id, _): &&Listener| !self.listeners.contains(id);
-        let new: Vec<Listener> = listeners.iter().filter(is_new).cloned().collect();
-        let listeners: Vec<ListenerId> = listeners.iter().map(|(id, _)| *id).collect();
-        let opened: Vec<ListenerId> = new.iter().map(|(id, _)| *id).collect();
-        let closed: Vec<ListenerId> =
-            self.listeners.iter().filter(|id| !listeners.contains(id)).copied().collect();
-        let sockets = self
-            .sockets
-            .open(&new, count, inherited)
-            .map_err(|(address, error)| FatalError::Bind(address, error))?;
-        let by_worker = sockets
-            .into_iter()
-            .map(|opened| Reconfigure { config: None, opened, closed: closed.clone() })
-            .collect();
-        Ok(ListenerChange { listeners, opened, closed, by_worker })
-    }
-
-    /// Closes what was bound for a change that is not made.
-    pub(super) fn discard(&mut self, change: &ListenerChange) {
-        self.sockets.close(&change.opened);
-    }
-
     /// Starts the threads, which read nothing yet.
     pub(super) fn spawn(
         &mut self,
@@ -89,42 +74,90 @@ impl Workers {
         Ok(())
     }
 
-    /// Has the workers read the sockets of a change, each with its new configuration where there is
-    /// one.
-    pub(super) async fn apply(
-        &mut self,
-        change: ListenerChange,
-        configs: impl IntoIterator<Item = Option<WorkerConfig>>,
-    ) -> Result<(), FatalError> {
-        for ((worker, config), reconfigure) in self.threads.iter().zip(configs).zip(change.by_worker) {
-            worker.reconfigure(Reconfigure { config, ..reconfigure }).await.map_err(FatalError::System)?;
+    /// First step of a change: checks that every worker executes commands. The other steps do not
+    /// wait, so that a socket is bound for a moment only before it is read or closed.
+    ///
+    /// # Errors
+    /// A worker has ended or hangs; nothing has changed.
+    pub(super) async fn ready(&self) -> Result<ReadyWorkers, FatalError> {
+        let mut ready = Vec::new();
+        for (index, worker) in self.threads.iter().enumerate() {
+            ready.push(worker.ready().await.map_err(|error| FatalError::Worker(index, error))?);
         }
-        self.sockets.close(&change.closed);
-        self.listeners = change.listeners;
-        Ok(())
+        Ok(ReadyWorkers(ready))
+    }
+
+    /// Second step: binds UDP and TCP sockets on the addresses of listeners that are new, one of
+    /// each for every worker, or takes them from `inherited`, and registers them with the workers.
+    ///
+    /// # Errors
+    /// An address cannot be bound, or the process is out of descriptors; nothing has changed.
+    pub(super) fn open(
+        &self,
+        ReadyWorkers(ready): ReadyWorkers,
+        listeners: &[Listener],
+        inherited: &mut InheritedSockets,
+    ) -> Result<PreparedListeners, OpenError> {
+        let is_new = |(id, _): &&Listener| !self.listeners.contains(id);
+        let new: Vec<Listener> = listeners.iter().filter(is_new).cloned().collect();
+        let opened = OpenedSockets::open(&new, ready.len(), inherited)?;
+        let duplicates = opened.duplicate(ready.len()).map_err(OpenError::Resources)?;
+        let workers = ready.into_iter().zip(duplicates).map(|(worker, sockets)| {
+            let registered = worker.register(sockets)?;
+            Ok((worker, registered))
+        });
+        let workers = workers.collect::<io::Result<_>>().map_err(OpenError::Resources)?;
+        Ok(PreparedListeners { listeners: listeners.iter().map(|(id, _)| *id).collect(), opened, workers })
+    }
+
+    /// Last step: has the workers read exactly the prepared listeners, each with its new
+    /// configuration where there is one.
+    pub(super) fn commit(
+        &mut self,
+        prepared: PreparedListeners,
+        configs: impl IntoIterator<Item = Option<WorkerConfig>>,
+    ) -> Changed {
+        let PreparedListeners { listeners, opened, workers } = prepared;
+        let closed: Vec<ListenerId> =
+            self.listeners.iter().filter(|id| !listeners.contains(id)).copied().collect();
+        let changed = workers.into_iter().zip(configs).map(|((worker, opened), config)| {
+            worker.reconfigure(Reconfigure { config, opened, closed: closed.clone() })
+        });
+        let changed = changed.collect();
+        self.sockets.add(opened);
+        self.sockets.close(&closed);
+        self.listeners = listeners;
+        Changed(changed)
     }
 
     /// Has all workers stop reading; open queries are still answered, and the sockets stay open
     /// here.
     pub(super) async fn stop_reading(&self) {
-        for worker in &self.threads {
-            let closed = self.listeners.clone();
-            if let Err(error) = worker.reconfigure(Reconfigure { closed, ..Reconfigure::default() }).await {
-                error!("a worker does not stop reading: {error}");
+        for (index, worker) in self.threads.iter().enumerate() {
+            let change = Reconfigure { closed: self.listeners.clone(), ..Reconfigure::default() };
+            let stopped = match worker.ready().await {
+                Ok(worker) => worker.reconfigure(change).done().await,
+                Err(_) => false,
+            };
+            if !stopped {
+                error!("worker {index} does not stop reading: it hangs or has ended");
             }
         }
     }
 
     /// Has all workers read again after [`stop_reading`](Self::stop_reading).
     pub(super) async fn resume_reading(&self) -> Result<(), FatalError> {
-        if self.any_exited() {
-            return Err(FatalError::WorkerExited);
+        let ReadyWorkers(ready) = self.ready().await?;
+        let sockets = self.sockets.duplicate(ready.len()).map_err(FatalError::Descriptors)?;
+        let mut opened = Vec::new();
+        for (worker, sockets) in ready.iter().zip(sockets) {
+            opened.push(worker.register(sockets).map_err(FatalError::Descriptors)?);
         }
-        let sockets = self.sockets.duplicate(self.threads.len()).map_err(FatalError::System)?;
-        for (worker, opened) in self.threads.iter().zip(sockets) {
-            let change = Reconfigure { opened, ..Reconfigure::default() };
-            worker.reconfigure(change).await.map_err(FatalError::System)?;
-        }
+        let changed = ready
+            .into_iter()
+            .zip(opened)
+            .map(|(worker, opened)| worker.reconfigure(Reconfigure { opened, ..Reconfigure::default() }));
+        Changed(changed.collect()).wait().await;
         Ok(())
     }
 

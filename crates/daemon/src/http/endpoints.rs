@@ -1,7 +1,7 @@
 //! Which address serves which endpoint.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 /// The addresses of each endpoint. An address may serve several. An unspecified address, `[::]` or
 /// `0.0.0.0`, stands for every address of both families, as in Go.
@@ -15,6 +15,8 @@ pub struct Endpoints {
     pub metrics: Vec<SocketAddr>,
     /// `/metrics` of `-metrics-listen-address`, which also counts its own scrapes.
     pub process_metrics: Option<SocketAddr>,
+    /// Addresses that may be bound while the node does not have them (`-localip`).
+    pub local_ips: Vec<IpAddr>,
 }
 
 /// The endpoints of one address; every other path is 404.

@@ -33,17 +33,17 @@ const MAX_HEADER_LEN: usize = 8 * 1024;
 /// Pause after a failed `accept`, so that a lack of descriptors does not cause a busy loop.
 const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(100);
 
-/// Binds `address` with SO_REUSEPORT, so that predecessor and successor share it, and with
-/// IP_FREEBIND, since the node may not have the address yet. An unspecified address is bound for
-/// both families where the kernel supports both.
-pub(super) fn bind(address: SocketAddr) -> io::Result<std::net::TcpListener> {
+/// Binds `address` with SO_REUSEPORT, so that predecessor and successor share it; with `freebind`
+/// also while the node does not have it. An unspecified address is bound for both families where
+/// the kernel supports both.
+pub(super) fn bind(address: SocketAddr, freebind: bool) -> io::Result<std::net::TcpListener> {
     if !address.ip().is_unspecified() {
-        return socket(address, Families::One);
+        return socket(address, Families::One, freebind);
     }
     let both = SocketAddr::from((Ipv6Addr::UNSPECIFIED, address.port()));
-    socket(both, Families::Both).or_else(|error| match error.kind() {
+    socket(both, Families::Both, freebind).or_else(|error| match error.kind() {
         io::ErrorKind::AddrInUse | io::ErrorKind::PermissionDenied => Err(error),
-        _ => socket(SocketAddr::from((Ipv4Addr::UNSPECIFIED, address.port())), Families::One),
+        _ => socket(SocketAddr::from((Ipv4Addr::UNSPECIFIED, address.port())), Families::One, freebind),
     })
 }
 
@@ -53,15 +53,15 @@ enum Families {
     Both,
 }
 
-fn socket(address: SocketAddr, families: Families) -> io::Result<std::net::TcpListener> {
+fn socket(address: SocketAddr, families: Families, freebind: bool) -> io::Result<std::net::TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
     socket.set_reuse_port(true)?;
     if address.is_ipv6() {
         socket.set_only_v6(families == Families::One)?;
-        socket.set_freebind_v6(true)?;
+        socket.set_freebind_v6(freebind)?;
     } else {
-        socket.set_freebind_v4(true)?;
+        socket.set_freebind_v4(freebind)?;
     }
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;

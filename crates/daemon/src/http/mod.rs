@@ -14,4 +14,4 @@ mod server;
 
 pub use self::endpoints::Endpoints;
 pub use self::limits::Limits;
-pub use self::server::{BindError, HandlerState, HttpServer, InheritedListeners};
+pub use self::server::{BindError, HandlerState, HttpServer, InheritedListeners, PreparedEndpoints};

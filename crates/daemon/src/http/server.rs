@@ -117,38 +117,48 @@ impl HttpServer {
         }
     }
 
-    /// Sockets that the next [`rebind`](Self::rebind) uses instead of binding new ones; it closes
+    /// Sockets that the next [`prepare`](Self::prepare) uses instead of binding new ones; it closes
     /// the rest.
     pub fn inherit(&mut self, sockets: InheritedListeners) {
         self.inherited = sockets;
     }
 
-    /// Serves exactly `endpoints`. Addresses in the old and the new set stay open with their
-    /// connections; removed ones close when the requests in progress are finished.
+    /// Serves exactly `endpoints`: [`prepare`](Self::prepare) and [`commit`](Self::commit).
     ///
-    /// A `/metrics` address that cannot be bound is logged once and retried by the next call; until
-    /// then [`is_incomplete`](Self::is_incomplete) is true.
+    /// # Errors
+    /// As [`prepare`](Self::prepare).
+    pub fn rebind(&mut self, endpoints: &Endpoints) -> Result<(), BindError> {
+        let prepared = self.prepare(endpoints)?;
+        self.commit(prepared);
+        Ok(())
+    }
+
+    /// Binds the addresses of `endpoints` that are not open yet.
     ///
     /// # Errors
     /// An address of `/health` or `/ready` cannot be bound; nothing has changed.
-    pub fn rebind(&mut self, endpoints: &Endpoints) -> Result<(), BindError> {
-        let roles_by_address = endpoints.by_address();
+    pub fn prepare(&mut self, endpoints: &Endpoints) -> Result<PreparedEndpoints, BindError> {
+        let roles = endpoints.by_address();
         let mut inherited = std::mem::take(&mut self.inherited);
         let (mut opened, mut unbound) = (Vec::new(), Vec::new());
-        for (&address, &roles) in
-            roles_by_address.iter().filter(|(address, _)| !self.open.contains_key(address))
-        {
-            match open(address, inherited.remove(&address)) {
+        for (&address, &roles) in roles.iter().filter(|(address, _)| !self.open.contains_key(address)) {
+            let freebind = endpoints.local_ips.contains(&address.ip());
+            match open(address, freebind, inherited.remove(&address)) {
                 Ok(socket) => opened.push((address, roles, socket)),
                 Err(error) if roles.health || roles.ready => return Err(error),
-                Err(error) => {
-                    if !self.unbound.contains(&address) {
-                        error!("Failed to start metrics handler: {error}");
-                    }
-                    unbound.push(address);
-                }
+                Err(error) => unbound.push(error),
             }
         }
+        Ok(PreparedEndpoints { roles, opened, unbound })
+    }
+
+    /// Serves exactly the prepared endpoints. Addresses in the old and the new set stay open with
+    /// their connections; removed ones close when the requests in progress are finished.
+    ///
+    /// A `/metrics` address that could not be bound is logged once and retried by the next
+    /// [`rebind`](Self::rebind); until then [`is_incomplete`](Self::is_incomplete) is true.
+    pub fn commit(&mut self, prepared: PreparedEndpoints) {
+        let PreparedEndpoints { roles: roles_by_address, opened, unbound } = prepared;
         self.open.retain(|address, open| {
             match roles_by_address.get(address) {
                 Some(roles) => open.roles.set(*roles),
@@ -159,9 +169,11 @@ impl HttpServer {
         for (address, roles, socket) in opened {
             self.serve(address, roles, socket);
         }
-        self.unbound = unbound;
+        for error in unbound.iter().filter(|error| !self.unbound.contains(&error.address)) {
+            error!("Failed to start metrics handler: {error}");
+        }
+        self.unbound = unbound.into_iter().map(|error| error.address).collect();
         self.update_health_addresses();
-        Ok(())
     }
 
     /// True while a configured address could not be bound.
@@ -237,15 +249,29 @@ impl HttpServer {
     }
 }
 
+/// Endpoints whose sockets are bound and not served yet. Dropping them closes the sockets.
+#[derive(Debug)]
+pub struct PreparedEndpoints {
+    roles: BTreeMap<SocketAddr, Roles>,
+    opened: Vec<(SocketAddr, Roles, BoundSocket)>,
+    /// Of `/metrics`.
+    unbound: Vec<BindError>,
+}
+
+#[derive(Debug)]
 struct BoundSocket {
     listener: TcpListener,
     bound: SocketAddr,
     duplicate: std::net::TcpListener,
 }
 
-fn open(address: SocketAddr, inherited: Option<std::net::TcpListener>) -> Result<BoundSocket, BindError> {
+fn open(
+    address: SocketAddr,
+    freebind: bool,
+    inherited: Option<std::net::TcpListener>,
+) -> Result<BoundSocket, BindError> {
     let bind = || {
-        let duplicate = inherited.map_or_else(|| listener::bind(address), Ok)?;
+        let duplicate = inherited.map_or_else(|| listener::bind(address, freebind), Ok)?;
         let listener = TcpListener::from_std(duplicate.try_clone()?)?;
         Ok(BoundSocket { bound: listener.local_addr()?, listener, duplicate })
     };

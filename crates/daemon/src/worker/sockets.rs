@@ -3,7 +3,7 @@
 //! Workers read duplicates. The control thread keeps the originals, to hand them to a successor or
 //! to read them again if that fails.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -12,15 +12,48 @@ use linux::udp::UdpListener;
 use nix::errno::Errno;
 use resolver::action::Transport;
 use resolver::policy::ListenerId;
+use tokio::runtime::Handle;
 
 /// The `listen(2)` backlog: connections that the kernel queues for a busy worker.
 const BACKLOG: i32 = 1024;
 
 /// The sockets of one listener for one worker.
 pub(crate) struct Sockets {
+    listener: ListenerId,
+    udp: Vec<UdpListener>,
+    tcp: Vec<TcpListener>,
+}
+
+/// [`Sockets`] registered with the runtime of the worker, which has nothing left to do that could
+/// fail. Nothing is read from them yet.
+pub(crate) struct RegisteredSockets {
     pub(super) listener: ListenerId,
-    pub(super) udp: Vec<UdpListener>,
-    pub(super) tcp: Vec<TcpListener>,
+    pub(super) udp: Vec<RegisteredUdp>,
+    pub(super) tcp: Vec<tokio::net::TcpListener>,
+}
+
+pub(super) struct RegisteredUdp {
+    pub(super) listener: UdpListener,
+    /// The address it is bound to.
+    pub(super) own: SocketAddr,
+    pub(super) readiness: tokio::net::UdpSocket,
+}
+
+impl Sockets {
+    /// Registers the sockets with a worker's runtime, from any thread.
+    ///
+    /// # Errors
+    /// The process is out of descriptors, or the kernel out of memory.
+    pub(super) fn register(self, runtime: &Handle) -> io::Result<RegisteredSockets> {
+        let _guard = runtime.enter();
+        let register = |listener: UdpListener| {
+            let (own, readiness) = (listener.local_addr()?, listener.readiness()?);
+            Ok(RegisteredUdp { listener, own, readiness })
+        };
+        let udp = self.udp.into_iter().map(register).collect::<io::Result<_>>()?;
+        let tcp = self.tcp.into_iter().map(tokio::net::TcpListener::from_std).collect::<io::Result<_>>()?;
+        Ok(RegisteredSockets { listener: self.listener, udp, tcp })
+    }
 }
 
 /// Sockets received from another instance, by address: as many as it has workers.
@@ -30,10 +63,31 @@ pub(crate) struct InheritedSockets {
     pub(crate) tcp: HashMap<SocketAddr, Vec<TcpListener>>,
 }
 
+impl InheritedSockets {
+    /// The addresses that the other instance serves.
+    pub(crate) fn addresses(&self) -> BTreeSet<SocketAddr> {
+        self.udp.keys().chain(self.tcp.keys()).copied().collect()
+    }
+}
+
 /// Every DNS socket of the process, ordered by listener.
 #[derive(Debug, Default)]
 pub(crate) struct ListeningSockets {
     sockets: Vec<ListeningSocket>,
+}
+
+/// The sockets of listeners that are not read yet. Dropping them closes the sockets.
+#[derive(Default)]
+pub(crate) struct OpenedSockets {
+    originals: Vec<ListeningSocket>,
+}
+
+/// Why listeners were not opened.
+pub(crate) enum OpenError {
+    /// An address cannot be bound.
+    Bind(SocketAddr, io::Error),
+    /// The process is out of descriptors, or the kernel out of memory.
+    Resources(io::Error),
 }
 
 #[derive(Debug)]
@@ -52,42 +106,50 @@ enum Socket {
     Tcp(TcpListener),
 }
 
-impl ListeningSockets {
+impl OpenedSockets {
     /// Opens UDP and TCP on each address for each of `workers`, reusing `inherited` sockets. A
     /// listener with the wildcard addresses of both families works on a kernel without IPv6. On
     /// failure nothing has changed, except that `inherited` has fewer sockets.
     ///
     /// # Errors
-    /// The address that could not be opened, and why.
+    /// The first address that could not be opened.
     pub(crate) fn open(
-        &mut self,
         listeners: &[(ListenerId, Vec<SocketAddr>)],
         workers: usize,
         inherited: &mut InheritedSockets,
-    ) -> Result<Vec<Vec<Sockets>>, (SocketAddr, io::Error)> {
-        let mut opened = Vec::new();
+    ) -> Result<Self, OpenError> {
+        let mut originals = Vec::new();
         for (listener, addresses) in listeners {
             for &address in addresses {
                 let reused = (inherited.udp.remove(&address), inherited.tcp.remove(&address));
                 match open(address, workers, reused) {
                     Err(error) if addresses.len() > 1 && is_unsupported_family(&error) => {}
-                    Err(error) => return Err((address, error)),
+                    Err(error) if is_out_of_descriptors(&error) => return Err(OpenError::Resources(error)),
+                    Err(error) => return Err(OpenError::Bind(address, error)),
                     Ok(sockets) => {
-                        opened.extend(sockets.into_iter().map(|(worker, is_own, socket)| ListeningSocket {
-                            listener: *listener,
-                            worker,
-                            address,
-                            socket,
-                            is_own,
+                        originals.extend(sockets.into_iter().map(|(worker, is_own, socket)| {
+                            ListeningSocket { listener: *listener, worker, address, socket, is_own }
                         }));
                     }
                 }
             }
         }
-        let any = SocketAddr::from(([0, 0, 0, 0], 0));
-        let sockets = duplicate(&opened, workers).map_err(|error| (any, error))?;
-        self.sockets.extend(opened);
-        Ok(sockets)
+        Ok(Self { originals })
+    }
+
+    /// Duplicates of the sockets, for each of `workers`.
+    ///
+    /// # Errors
+    /// The process is out of descriptors.
+    pub(crate) fn duplicate(&self, workers: usize) -> io::Result<Vec<Vec<Sockets>>> {
+        duplicate(&self.originals, workers)
+    }
+}
+
+impl ListeningSockets {
+    /// Adds sockets that are read from now on.
+    pub(crate) fn add(&mut self, opened: OpenedSockets) {
+        self.sockets.extend(opened.originals);
     }
 
     /// Adds the sockets that a successor had bound itself, where this process has the listener.
@@ -154,11 +216,13 @@ fn open(
 ) -> io::Result<Vec<(usize, bool, Socket)>> {
     let (mut udp, mut tcp) = (udp.unwrap_or_default(), tcp.unwrap_or_default());
     let (reused_udp, reused_tcp) = (udp.len(), tcp.len());
-    while udp.len() < workers {
-        udp.push(UdpListener::bind(address)?);
-    }
+    // A port that is in use is mostly in use over TCP as well. UDP comes last: datagrams that arrive
+    // between binding and closing are lost, if another process shares the address.
     while tcp.len() < workers {
         tcp.push(linux::tcp::listen(address, BACKLOG)?);
+    }
+    while udp.len() < workers {
+        udp.push(UdpListener::bind(address)?);
     }
     let udp = udp.into_iter().map(Socket::Udp).enumerate();
     let udp = udp.map(|(index, socket)| (index >= reused_udp, socket));
@@ -183,6 +247,11 @@ fn duplicate(originals: &[ListeningSocket], workers: usize) -> io::Result<Vec<Ve
         }
     }
     Ok(by_worker)
+}
+
+fn is_out_of_descriptors(error: &io::Error) -> bool {
+    let codes = [Errno::EMFILE, Errno::ENFILE, Errno::ENOBUFS, Errno::ENOMEM];
+    error.raw_os_error().is_some_and(|code| codes.contains(&Errno::from_raw(code)))
 }
 
 fn is_unsupported_family(error: &io::Error) -> bool {

@@ -8,6 +8,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use resolver::policy::ListenerId;
+use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::LocalSet;
 use tokio::time;
@@ -16,10 +17,10 @@ use super::context::{WorkerConfig, WorkerContext};
 use super::drain;
 use super::event_loop::EventLoop;
 use super::handler::QueryHandler;
-use super::sockets::Sockets;
+use super::sockets::{RegisteredSockets, Sockets};
 
 /// A healthy worker executes a command within milliseconds.
-const RECONFIGURE_TIMEOUT: Duration = Duration::from_secs(2);
+const COMMAND_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The last part of the drain, in which no more UDP queries are read.
 const LAST_RESPONSES: Duration = Duration::from_secs(2);
@@ -28,18 +29,18 @@ const LAST_RESPONSES: Duration = Duration::from_secs(2);
 const COMMAND_QUEUE_LEN: usize = 4;
 
 enum Command {
-    Reconfigure(Box<Reconfigure>, oneshot::Sender<io::Result<()>>),
+    Reconfigure(Box<Reconfigure>, oneshot::Sender<()>),
     Drain(Instant, oneshot::Sender<()>),
     Ping(oneshot::Sender<()>),
 }
 
-/// A change to a running worker.
+/// A change to a running worker; nothing in it can fail.
 #[derive(Default)]
 pub(crate) struct Reconfigure {
     /// A new configuration; `None` keeps the present one.
     pub(crate) config: Option<WorkerConfig>,
     /// Sockets to read from.
-    pub(crate) opened: Vec<Sockets>,
+    pub(crate) opened: Vec<RegisteredSockets>,
     /// Listeners not to read from any more; queries in flight on them still get their responses.
     pub(crate) closed: Vec<ListenerId>,
 }
@@ -47,9 +48,16 @@ pub(crate) struct Reconfigure {
 /// The control thread's handle of a worker.
 pub(crate) struct Worker {
     commands: mpsc::Sender<Command>,
+    runtime: Handle,
     thread: JoinHandle<()>,
     /// It waits for events and has handled all earlier ones.
     is_idle: Arc<AtomicBool>,
+}
+
+/// A worker that has just responded, with a place in its queue for one command.
+pub(crate) struct ReadyWorker {
+    command: mpsc::OwnedPermit<Command>,
+    runtime: Handle,
 }
 
 impl Worker {
@@ -69,27 +77,28 @@ impl Worker {
             .on_thread_park(set_idle(true))
             .on_thread_unpark(set_idle(false))
             .build()?;
+        let handle = runtime.handle().clone();
         let thread = std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
             LocalSet::new().block_on(&runtime, run(context, config, receiver));
         })?;
-        Ok(Self { commands, thread, is_idle })
+        Ok(Self { commands, runtime: handle, thread, is_idle })
     }
 
-    /// Applies a change. When this returns, the worker reads from the opened sockets and no longer
-    /// from the closed listeners.
+    /// First step of a change: checks that the worker executes commands. Nothing has changed yet.
     ///
     /// # Errors
-    /// When a socket could not be registered with the runtime, or the worker has ended or hangs.
-    pub(crate) async fn reconfigure(&self, change: Reconfigure) -> io::Result<()> {
-        let (done, result) = oneshot::channel();
+    /// The worker has ended or hangs.
+    pub(crate) async fn ready(&self) -> io::Result<ReadyWorker> {
         let ended = || io::Error::other("a worker thread has ended");
         let hung = |_| io::Error::other("a worker thread does not respond to commands");
-        let reconfigured = async {
-            let command = Command::Reconfigure(Box::new(change), done);
-            self.commands.send(command).await.map_err(|_| ended())?;
-            result.await.map_err(|_| ended())?
+        let ready = async {
+            let command = self.commands.clone().reserve_owned().await.map_err(|_| ended())?;
+            let (alive, pong) = oneshot::channel();
+            self.commands.send(Command::Ping(alive)).await.map_err(|_| ended())?;
+            pong.await.map_err(|_| ended())?;
+            Ok(ReadyWorker { command, runtime: self.runtime.clone() })
         };
-        time::timeout(RECONFIGURE_TIMEOUT, reconfigured).await.map_err(hung)?
+        time::timeout(COMMAND_TIMEOUT, ready).await.map_err(hung)?
     }
 
     /// Has the worker respond to all queries in flight, by `deadline` at the latest, and end. The
@@ -116,13 +125,43 @@ impl Worker {
     }
 }
 
+impl ReadyWorker {
+    /// Second step of a change: registers sockets for this worker.
+    ///
+    /// # Errors
+    /// The process is out of descriptors, or the kernel out of memory; the sockets are closed.
+    pub(crate) fn register(&self, sockets: Vec<Sockets>) -> io::Result<Vec<RegisteredSockets>> {
+        sockets.into_iter().map(|sockets| sockets.register(&self.runtime)).collect()
+    }
+
+    /// Last step of a change: makes it. The result resolves when the worker reads from the opened
+    /// sockets and no longer from the closed listeners.
+    pub(crate) fn reconfigure(self, change: Reconfigure) -> Reconfigured {
+        let (done, result) = oneshot::channel();
+        self.command.send(Command::Reconfigure(Box::new(change), done));
+        Reconfigured(result)
+    }
+}
+
+/// A change that a worker makes.
+pub(crate) struct Reconfigured(oneshot::Receiver<()>);
+
+impl Reconfigured {
+    /// Waits until the worker has made the change; false if it has ended or hangs since it was
+    /// [ready](Worker::ready).
+    pub(crate) async fn done(self) -> bool {
+        matches!(time::timeout(COMMAND_TIMEOUT, self.0).await, Ok(Ok(())))
+    }
+}
+
 async fn run(context: WorkerContext, config: WorkerConfig, mut commands: mpsc::Receiver<Command>) {
     let event_loop = EventLoop::start(context, config);
     // A reply below fails only when the control thread has stopped waiting for it.
     while let Some(command) = commands.recv().await {
         match command {
             Command::Reconfigure(change, done) => {
-                done.send(reconfigure(&event_loop, *change)).ok();
+                reconfigure(&event_loop, *change);
+                done.send(()).ok();
             }
             Command::Ping(alive) => {
                 alive.send(()).ok();
@@ -136,7 +175,7 @@ async fn run(context: WorkerContext, config: WorkerConfig, mut commands: mpsc::R
     }
 }
 
-fn reconfigure(event_loop: &Rc<EventLoop>, change: Reconfigure) -> io::Result<()> {
+fn reconfigure(event_loop: &Rc<EventLoop>, change: Reconfigure) {
     if let Some(config) = change.config {
         event_loop.reconfigure(config);
     }
@@ -144,15 +183,14 @@ fn reconfigure(event_loop: &Rc<EventLoop>, change: Reconfigure) -> io::Result<()
         event_loop.udp_server.close(event_loop, listener);
         event_loop.tcp_server.close(listener);
     }
-    for Sockets { listener, udp, tcp } in change.opened {
+    for RegisteredSockets { listener, udp, tcp } in change.opened {
         for socket in udp {
-            event_loop.udp_server.open(event_loop, listener, socket)?;
+            event_loop.udp_server.open(event_loop, listener, socket);
         }
         for socket in tcp {
-            event_loop.tcp_server.open(event_loop, listener, socket)?;
+            event_loop.tcp_server.open(event_loop, listener, socket);
         }
     }
-    Ok(())
 }
 
 /// Accepts no new connections and waits until connected clients have sent their last queries and

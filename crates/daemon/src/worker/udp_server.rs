@@ -1,7 +1,6 @@
 //! UDP server: queries of clients received and responses sent in batches.
 
 use std::cell::RefCell;
-use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -16,6 +15,7 @@ use tokio::task::AbortHandle;
 
 use super::drain;
 use super::handler::QueryHandler;
+use super::sockets::RegisteredUdp;
 use crate::clock;
 use crate::metrics::ProcessCounters;
 
@@ -49,22 +49,15 @@ impl UdpServer {
     }
 
     /// Reads from `socket` from now on.
-    pub(super) fn open(
-        &self,
-        handler: &Rc<impl QueryHandler>,
-        id: ListenerId,
-        socket: UdpListener,
-    ) -> io::Result<()> {
-        let own = socket.local_addr()?;
-        let readiness = socket.readiness()?;
-        let listener = Rc::new(socket);
+    pub(super) fn open(&self, handler: &Rc<impl QueryHandler>, id: ListenerId, socket: RegisteredUdp) {
+        let RegisteredUdp { listener, own, readiness } = socket;
+        let listener = Rc::new(listener);
         let reader = Reader { id, own, listener: Rc::clone(&listener), counters: Arc::clone(&self.counters) };
         let task = tokio::task::spawn_local(reader.run(Rc::clone(handler), readiness)).abort_handle();
         // Packets dropped earlier were counted by the predecessor.
         let overflows = listener.queue_overflows().unwrap_or(0);
         let socket = Socket { id, is_ipv6: own.is_ipv6(), listener, task, overflows, closing: false };
         self.sockets.borrow_mut().push(socket);
-        Ok(())
     }
 
     /// Stops reading on a listener; its sockets close when the queries in flight are done.

@@ -17,7 +17,7 @@ async fn a_reload_keeps_unchanged_listeners_and_closes_removed_ones() {
             health: vec![local(1)],
             ready: vec![local(2)],
             metrics: vec![local(1)],
-            process_metrics: None,
+            ..Endpoints::default()
         };
         server.rebind(&first).unwrap();
         let (kept, gone) = (bound(&server, local(1)), bound(&server, local(2)));
@@ -56,6 +56,22 @@ async fn a_health_port_in_use_is_an_error_and_changes_nothing() {
             assert_eq!(server.addresses().map(|(configured, _)| configured).collect::<Vec<_>>(), [local(1)]);
         }
         assert_eq!(get(bound(&server, local(1)), "/health").await.0, 200);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn prepared_endpoints_that_are_not_committed_change_nothing() {
+    with_server(Limits::default(), async |mut server, _| {
+        let (before, after) = ([local(1), local(2)], [local(2), local(3)]);
+        server.rebind(&Endpoints { health: before.to_vec(), ..Endpoints::default() }).unwrap();
+        let prepared = server.prepare(&Endpoints { ready: after.to_vec(), ..Endpoints::default() }).unwrap();
+        for configured in before {
+            assert_eq!(get(bound(&server, configured), "/health").await.0, 200);
+        }
+        drop(prepared);
+        assert_eq!(server.addresses().map(|(configured, _)| configured).collect::<Vec<_>>(), before);
+        assert_eq!(get(bound(&server, local(2)), "/ready").await.0, 404);
     })
     .await;
 }
@@ -108,10 +124,13 @@ async fn an_unspecified_address_is_bound_for_both_families() {
 }
 
 #[tokio::test]
-async fn an_address_missing_on_the_node_is_bound() {
+async fn an_address_missing_on_the_node_is_bound_only_if_it_is_a_local_ip() {
     with_server(Limits::default(), async |mut server, _| {
         let absent: SocketAddr = "203.0.113.77:0".parse().unwrap();
-        server.rebind(&Endpoints { health: vec![absent], ..Endpoints::default() }).unwrap();
+        let endpoints = Endpoints { health: vec![absent], ..Endpoints::default() };
+        let error = server.rebind(&endpoints).unwrap_err();
+        assert_eq!(error.to_string(), format!("listen tcp {absent}: bind: cannot assign requested address"));
+        server.rebind(&Endpoints { local_ips: vec![absent.ip()], ..endpoints }).unwrap();
         assert_eq!(bound(&server, absent).ip(), absent.ip());
     })
     .await;

@@ -15,6 +15,7 @@ async fn each_address_serves_its_own_endpoints() {
             ready: vec![local(2), local(5)],
             metrics: vec![local(3), local(5)],
             process_metrics: Some(local(4)),
+            ..Endpoints::default()
         };
         server.rebind(&endpoints).unwrap();
         for (number, health, ready, metrics) in [

@@ -28,6 +28,7 @@ mod hostile_clients;
 mod hostile_upstreams;
 mod link_local;
 mod link_repair;
+mod listen_addresses;
 mod load;
 mod log_lines;
 mod log_output;

@@ -41,7 +41,7 @@ pub(crate) fn reload(daemon: &DaemonProcess, corefile: &str) {
         daemon
             .log_lines()
             .iter()
-            .filter(|line| line.contains("plugin/reload") || line.contains("complete"))
+            .filter(|line| line.contains("reload failed") || line.contains("Reloading complete"))
             .count()
     };
     let before = lines();

@@ -23,7 +23,8 @@ impl Instance<'_> {
         if self.http.is_incomplete() {
             // A node-cache that we replace holds its port until it exits.
             let endpoints = http_endpoints::endpoints(self.context, &self.config.settings);
-            self.http.rebind(&endpoints).map_err(FatalError::Http)?;
+            let settings = &self.config.settings;
+            self.http.rebind(&endpoints).map_err(|error| http_endpoints::located(settings, error))?;
         }
         self.config.log_due_errors(self.context.logger);
         if !self.node.link_is_in_place() {

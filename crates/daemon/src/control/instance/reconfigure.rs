@@ -1,13 +1,13 @@
-//! Reload: puts another configuration in force, all of it or nothing.
+//! Reload: prepares another configuration, which may fail, and puts it in force, which may not.
 
 use corefile::settings::Settings;
 use tracing::{error, info, warn};
 
 use super::Instance;
 use crate::control::exit::FatalError;
-use crate::control::http_endpoints;
 use crate::control::reload::{CorefileWatch, reload_failed};
 use crate::control::upstream_files::UpstreamFileWatch;
+use crate::control::{http_endpoints, listen_addresses};
 use crate::host::OsHost;
 use crate::snapshot;
 use crate::worker::InheritedSockets;
@@ -52,27 +52,35 @@ impl Instance<'_> {
         }
     }
 
-    /// Puts `settings` in force.
+    /// Puts `settings` in force: everything that may fail is prepared first, and changes nothing;
+    /// then nothing fails any more.
     ///
     /// # Errors
     /// The configuration cannot be put in force; then nothing has changed.
     async fn reconfigure(&mut self, settings: Settings) -> Result<(), FatalError> {
+        let options = &self.context.flags.options;
+        listen_addresses::check(&settings, Some(&self.config.settings), options)?;
+        let listeners = self.config.listeners(&settings)?;
+        let ready = self.workers.ready().await?;
+        let http = self
+            .http
+            .prepare(&http_endpoints::endpoints(self.context, &settings))
+            .map_err(|error| http_endpoints::located(&settings, error))?;
+        let sockets = self
+            .workers
+            .open(ready, &listeners, &mut InheritedSockets::default())
+            .map_err(|error| listen_addresses::located(&settings, error))?;
         let mut prepared = self.config.prepare(&settings)?;
-        let configs = std::mem::take(&mut prepared.workers);
-        let blocks = snapshot::blocks(&self.config.import_targets(&settings));
-        let change = self.workers.prepare(
-            &prepared.listeners,
-            self.workers.len(),
-            &mut InheritedSockets::default(),
-        )?;
-        if let Err(error) = self.http.rebind(&http_endpoints::endpoints(self.context, &settings)) {
-            self.workers.discard(&change);
-            return Err(FatalError::Http(error));
-        }
 
-        self.workers.apply(change, configs.into_iter().map(Some)).await?;
+        let configs = std::mem::take(&mut prepared.workers);
+        let changed = self.workers.commit(sockets, configs.into_iter().map(Some));
+        self.http.commit(http);
+        self.cache.set_blocks(snapshot::blocks(&self.config.import_targets(&settings)));
+        for address in listen_addresses::removed(&self.config.settings, &settings, options) {
+            warn!("plugin/bind: {address} is not served any more: pods that use it have no DNS");
+        }
         self.config.commit(settings, prepared, self.context.logger);
-        self.cache.set_blocks(blocks);
+        changed.wait().await;
         self.readiness.check_listeners(&self.config.settings.listeners);
         Ok(())
     }

@@ -14,12 +14,12 @@ use crate::control::active_config::ActiveConfig;
 use crate::control::context::ProcessContext;
 use crate::control::exit::FatalError;
 use crate::control::handover::Handover;
-use crate::control::http_endpoints;
 use crate::control::loop_detection::LoopDetectors;
 use crate::control::node::NodeKeeper;
 use crate::control::readiness_conditions::ReadinessConditions;
 use crate::control::shared_cache::SharedCache;
 use crate::control::workers::{self, Workers};
+use crate::control::{http_endpoints, listen_addresses};
 use crate::counters::CounterRegistry;
 use crate::handover::ReceivedOffer;
 use crate::readiness::Readiness;
@@ -55,16 +55,21 @@ impl<'a> Instance<'a> {
         }
 
         let mut handover = Handover::new(context, offer.as_deref());
+        let served = offer.as_ref().map(|offer| offer.dns.addresses()).unwrap_or_default();
         let mut inherited = offer.as_mut().map(|offer| std::mem::take(&mut offer.dns)).unwrap_or_default();
         http.inherit(offer.as_mut().map(|offer| std::mem::take(&mut offer.http)).unwrap_or_default());
         let mut workers = Workers::default();
-        let change = workers.prepare(&prepared.listeners, configs.len(), &mut inherited)?;
-        http.rebind(&http_endpoints::endpoints(context, &settings)).map_err(FatalError::Http)?;
         let contexts = workers::contexts(context, &configs, config.builder(), cache.cache(), &event_sender);
         workers.spawn(contexts, configs)?;
-        workers.apply(change, std::iter::repeat_with(|| None)).await?;
+        let ready = workers.ready().await?;
+        http.rebind(&http_endpoints::endpoints(context, &settings))
+            .map_err(|error| http_endpoints::located(&settings, error))?;
+        let sockets = workers
+            .open(ready, &prepared.listeners, &mut inherited)
+            .map_err(|error| listen_addresses::located(&settings, error))?;
+        workers.commit(sockets, std::iter::repeat_with(|| None)).wait().await;
         if let Some(offer) = offer {
-            handover.take_over(offer).await;
+            handover.take_over(offer, &served, &mut workers).await?;
         }
         config.commit(settings, prepared, context.logger);
 

@@ -58,6 +58,20 @@ impl WorkerConfigBuilder {
         self.counters.lock().unwrap_or_else(PoisonError::into_inner).worker(worker)
     }
 
+    /// The listeners of `settings`, with their identifiers.
+    ///
+    /// # Errors
+    /// [`IdsExhausted`]: an identifier of a new listener is lacking.
+    pub(crate) fn listeners(
+        &mut self,
+        settings: &Settings,
+    ) -> Result<Vec<(ListenerId, Vec<SocketAddr>)>, IdsExhausted> {
+        let listeners = settings.listeners.iter();
+        let listeners =
+            listeners.map(|listener| Ok((self.ids.listener(&listener.label)?, listener.addresses.clone())));
+        listeners.collect()
+    }
+
     /// Builds the configuration of every worker.
     ///
     /// # Errors
@@ -65,10 +79,7 @@ impl WorkerConfigBuilder {
     pub(crate) fn build(&mut self, settings: &Settings) -> Result<WorkerConfigs, IdsExhausted> {
         let shared = settings.blocks.iter().map(|block| SharedBlock::new(block, &mut self.ids));
         let shared: Vec<SharedBlock> = shared.collect::<Result<_, _>>()?;
-        let listeners = settings.listeners.iter();
-        let listeners = listeners
-            .map(|listener| Ok((self.ids.listener(&listener.label)?, listener.addresses.clone())))
-            .collect::<Result<Vec<_>, _>>()?;
+        let listeners = self.listeners(settings)?;
         let mut configs = WorkerConfigs {
             workers: Vec::new(),
             listeners,

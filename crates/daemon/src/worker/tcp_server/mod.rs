@@ -65,18 +65,16 @@ impl TcpServer {
         }
     }
 
-    /// Accepts connections of `socket` from now on.
+    /// Accepts connections of `listener` from now on.
     pub(super) fn open(
         self: &Rc<Self>,
         handler: &Rc<impl QueryHandler>,
         id: ListenerId,
-        socket: std::net::TcpListener,
-    ) -> io::Result<()> {
-        let listener = TcpListener::from_std(socket)?;
+        listener: TcpListener,
+    ) {
         let accept = Rc::clone(self).accept(Rc::clone(handler), id, listener);
         let task = tokio::task::spawn_local(accept).abort_handle();
         self.listeners.borrow_mut().entry(id).or_default().push(task);
-        Ok(())
     }
 
     /// Applies new timeouts, to open connections as well.
