@@ -20,6 +20,7 @@ mod signals;
 mod startup_probe;
 mod teardown;
 mod upstream_files;
+mod upstreams_log;
 mod watchdog;
 mod workers;
 

@@ -151,6 +151,27 @@ fn invalid_corefile_is_logged_counted_and_not_applied() {
 }
 
 #[test]
+fn a_reload_logs_the_hash_and_the_upstreams_in_effect() {
+    let (first, second) = (upstream(), upstream());
+    let daemon = DaemonProcess::forwarding_to(&first, "force_tcp");
+    let upstreams = |upstream: &Upstream| format!("plugin/forward: upstreams of .: {}", upstream.addr());
+    let before = daemon.wait_for_log("Running configuration SHA512 = ");
+    daemon.wait_for_log(&upstreams(&first));
+    assert!(!daemon.metrics_page().contains("coredns_reload_version_info{"), "no reload yet");
+    reload(&daemon, &forward_corefile(&second, "force_tcp"));
+    let lines = daemon.log_lines();
+    let loaded = lines.iter().position(|line| line.ends_with("Reloading complete")).unwrap();
+    let hash =
+        lines[loaded - 1].strip_prefix("[INFO] plugin/reload: Running configuration SHA512 = ").unwrap();
+    assert_eq!((hash.len(), before.ends_with(hash)), (128, false), "{lines:?}");
+    let version = |hash: &str| format!("coredns_reload_version_info{{hash=\"sha512\",value=\"{hash}\"}} 1");
+    assert!(daemon.metrics_page().contains(&version(hash)), "{}", daemon.metrics_page());
+    daemon.wait_for_log(&upstreams(&second));
+    reload(&daemon, "nonsense {");
+    assert!(daemon.metrics_page().contains(&version(hash)), "the running configuration");
+}
+
+#[test]
 fn missing_corefile_at_reload_changes_nothing() {
     let upstream = upstream();
     let daemon = DaemonProcess::forwarding_to(&upstream, "force_tcp");

@@ -7,7 +7,7 @@ use super::Instance;
 use crate::control::exit::FatalError;
 use crate::control::reload::{CorefileWatch, reload_failed};
 use crate::control::upstream_files::UpstreamFileWatch;
-use crate::control::{http_endpoints, listen_addresses};
+use crate::control::{http_endpoints, listen_addresses, upstreams_log};
 use crate::host::OsHost;
 use crate::snapshot;
 use crate::worker::InheritedSockets;
@@ -25,6 +25,7 @@ impl Instance<'_> {
                 {
                     warn!("{warning}");
                 }
+                info!("plugin/reload: Running configuration SHA512 = {}", self.config.settings.hash);
                 info!("Reloading complete");
             }
             Err(error) => reload_failed(self.context, &error),
@@ -78,6 +79,10 @@ impl Instance<'_> {
         self.cache.set_blocks(snapshot::blocks(&self.config.import_targets(&settings)));
         for address in listen_addresses::removed(&self.config.settings, &settings, options) {
             warn!("plugin/bind: {address} is not served any more: pods that use it have no DNS");
+        }
+        let logged = upstreams_log::lines(&self.config.settings);
+        for upstreams in upstreams_log::lines(&settings).iter().filter(|line| !logged.contains(line)) {
+            info!("{upstreams}");
         }
         self.config.commit(settings, prepared, self.context.logger);
         changed.wait().await;

@@ -19,7 +19,7 @@ use crate::control::node::NodeKeeper;
 use crate::control::readiness_conditions::ReadinessConditions;
 use crate::control::shared_cache::SharedCache;
 use crate::control::workers::{self, Workers};
-use crate::control::{http_endpoints, listen_addresses};
+use crate::control::{http_endpoints, listen_addresses, upstreams_log};
 use crate::counters::CounterRegistry;
 use crate::handover::ReceivedOffer;
 use crate::readiness::Readiness;
@@ -95,6 +95,9 @@ impl<'a> Instance<'a> {
                 for (zone, _) in &listener.zones {
                     info!("{}", served_zone(zone, &listener.label));
                 }
+            }
+            for upstreams in upstreams_log::lines(settings) {
+                info!("{upstreams}");
             }
         }
         info!(
