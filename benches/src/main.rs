@@ -117,5 +117,6 @@ fn smoke() -> Result<(), BenchError> {
     resolver_loop::run(50, 10_000)?;
     hit::smoke()?;
     miss::smoke()?;
-    flood::smoke()
+    flood::smoke()?;
+    upstreams::failing_names::smoke()
 }

@@ -21,6 +21,8 @@ use super::closed_loops::{self, Group, Tally};
 
 /// The options of `forward` that select the transport.
 const TRANSPORTS: [&str; 2] = ["force_tcp", "prefer_udp"];
+/// Reactions to the failing names.
+const KINDS: &str = "rst,fin,eleven,wrongid,garbage,trunc,lenbig";
 /// Loops of failing and of slow names.
 const LOOPS: u8 = 10;
 /// Loops of fast names.
@@ -39,7 +41,7 @@ pub(crate) struct FailingNamesOptions {
     #[arg(long)]
     in_order: bool,
     /// Reactions to the failing names: labels of `testkit::upstream::LabelScript`
-    #[arg(long, value_delimiter = ',', default_value = "rst,fin,eleven,wrongid,garbage,trunc")]
+    #[arg(long, value_delimiter = ',', default_value = KINDS)]
     kinds: Vec<String>,
     /// Milliseconds between a response to a fast name and the next query
     #[arg(long, default_value_t = 0)]
@@ -55,16 +57,31 @@ pub(crate) fn measure(options: &FailingNamesOptions) -> Result<(), BenchError> {
     for transport in TRANSPORTS {
         for program in Program::all()? {
             print(&mut std::io::stdout(), &title(transport, program.name, options));
-            let kinds = options.kinds.iter().map(|kind| Some(kind.as_str()));
-            for kind in [None].into_iter().chain(kinds) {
+            let kinds = options.kinds.chunks(1);
+            for kind in [[].as_slice()].into_iter().chain(kinds) {
                 let row = Row::measure(&program, (transport, kind), options)?;
-                let kind = kind.unwrap_or("none");
+                let kind = kind.first().map_or("none", String::as_str);
                 print(&mut std::io::stdout(), &row.text(kind));
                 let failed = row.slow.failed() + row.fast.failed();
                 bounds.check(&program, failed == 0, &format!("{transport}, {kind}: {failed}"));
             }
             print(&mut std::io::stdout(), "");
         }
+    }
+    bounds.result("no slow or fast name fails")
+}
+
+/// A second with names of all kinds at once, by each transport; fails when a slow or fast name does.
+pub(crate) fn smoke() -> Result<(), BenchError> {
+    let kinds: Vec<String> = KINDS.split(',').map(str::to_owned).collect();
+    let options = FailingNamesOptions { seconds: 1, in_order: false, kinds, fast_pause: 0, workers: 1 };
+    let (program, mut bounds) = (Program::daemon()?, Bounds::default());
+    for transport in TRANSPORTS {
+        let row = Row::measure(&program, (transport, &options.kinds), &options)?;
+        let failed = row.slow.failed() + row.fast.failed();
+        bounds.check(&program, failed == 0, &format!("{transport}, all kinds: {failed}"));
+        print(&mut std::io::stdout(), &title(transport, program.name, &options));
+        print(&mut std::io::stdout(), &row.text("all"));
     }
     bounds.result("no slow or fast name fails")
 }
@@ -90,9 +107,10 @@ fn title(transport: &str, name: &str, options: &FailingNamesOptions) -> String {
     )
 }
 
-/// The loops beside one kind of failing names.
+/// The loops beside failing names.
 struct Row {
-    failing: Tally,
+    /// Queries of failing names.
+    failing: u64,
     slow: Tally,
     fast: Tally,
     /// CPU time of the upstream's thread in per cent of the run.
@@ -102,7 +120,7 @@ struct Row {
 impl Row {
     fn measure(
         program: &Program,
-        (transport, kind): (&str, Option<&str>),
+        (transport, kinds): (&str, &[String]),
         options: &FailingNamesOptions,
     ) -> Result<Self, BenchError> {
         let order = if options.in_order { ResponseOrder::InOrder } else { ResponseOrder::OutOfOrder };
@@ -116,25 +134,27 @@ impl Row {
         let corefile = servers::corefile("cache 3600", &forward);
         let server = program.start_with(&corefile, &["-workers", &options.workers.to_string()], &dir)?;
         hit::fill(&server, &[TestQuery::named("ok-ready.example", ADDRESS, false)?])?;
-        let (failing, pause) = (if kind.is_some() { LOOPS } else { 0 }, Duration::ZERO);
-        let fast_pause = Duration::from_millis(options.fast_pause);
-        let groups = [
-            Group { label: kind.unwrap_or_default(), loops: failing, pause },
+        let (fast_pause, pause) = (Duration::from_millis(options.fast_pause), Duration::ZERO);
+        let mut groups = vec![
             Group { label: SLOW, loops: LOOPS, pause },
             Group { label: FAST, loops: FAST_LOOPS, pause: fast_pause },
         ];
+        let each = LOOPS.div_ceil(u8::try_from(kinds.len().max(1)).unwrap_or(u8::MAX));
+        groups.extend(kinds.iter().map(|label| Group { label, loops: each, pause }));
         let start = now();
-        let tallies = closed_loops::run(server.addr, &groups, Duration::from_secs(options.seconds))?;
+        let mut tallies =
+            closed_loops::run(server.addr, &groups, Duration::from_secs(options.seconds))?.into_iter();
         let run_time = start.elapsed();
         let busy = Duration::from_nanos(cpu::named_time_ns("upstream")?);
-        let [failing, slow, fast] = <[Tally; 3]>::try_from(tallies).unwrap_or_default();
+        let [slow, fast] = [(); 2].map(|()| tallies.next().unwrap_or_default());
+        let failing = tallies.map(|tally| tally.queries).sum();
         let upstream_load = busy.as_secs_f64() / run_time.as_secs_f64() * 100.0;
         Ok(Self { failing, slow, fast, upstream_load })
     }
 
     fn text(&self, kind: &str) -> String {
         let Self { failing, slow, fast, upstream_load } = self;
-        let mut text = format!("{kind:<10}{:>9}", failing.queries);
+        let mut text = format!("{kind:<10}{failing:>9}");
         for tally in [slow, fast] {
             let Tally { queries, servfail, unanswered, .. } = tally;
             // Writing to a String does not fail.

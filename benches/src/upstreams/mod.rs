@@ -11,7 +11,7 @@ mod bounds;
 mod closed_loops;
 mod conntrack;
 mod dead_nameserver;
-mod failing_names;
+pub(crate) mod failing_names;
 mod latency;
 mod loss;
 mod namespace;
