@@ -109,6 +109,21 @@ pub(crate) fn send(socket: BorrowedFd<'_>, datagrams: &[&[u8]], msghdrs: &[MsgHd
     })
 }
 
+/// Octets in the send queue of a TCP socket: not sent, or not acknowledged (tcp(7), SIOCOUTQ).
+///
+/// # Errors
+///
+/// The error of `ioctl`.
+pub(crate) fn unacknowledged_octets(socket: BorrowedFd<'_>) -> io::Result<usize> {
+    let mut octets: libc::c_int = 0;
+    retry(|| {
+        // SAFETY: SIOCOUTQ, which has the number of TIOCOUTQ, writes one int, and `octets` outlives
+        // the call. Neither nix nor socket2 has it.
+        unsafe { libc::ioctl(socket.as_raw_fd(), libc::TIOCOUTQ, &raw mut octets) }
+    })?;
+    Ok(usize::try_from(octets).unwrap_or_default())
+}
+
 /// Datagrams that the kernel dropped before they were read, since the socket was created. Wraps at
 /// 2^32.
 ///

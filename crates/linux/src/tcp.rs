@@ -8,6 +8,7 @@ use std::time::Duration;
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 
 use crate::socket::{bind_source, inherit as inherit_socket, invalid_input};
+use crate::sys;
 
 /// TCP_USER_TIMEOUT of client connections: the time for which sent octets may stay unacknowledged.
 const CLIENT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -46,6 +47,16 @@ pub fn listen(addr: SocketAddr, backlog: i32) -> io::Result<TcpListener> {
     socket.bind(&addr.into())?;
     socket.listen(backlog)?;
     Ok(socket.into())
+}
+
+/// Octets that were written to a connected socket and are not acknowledged by the peer's host
+/// (SIOCOUTQ), those not sent yet included.
+///
+/// # Errors
+///
+/// The kernel's error.
+pub fn unacknowledged_octets(stream: &impl AsFd) -> io::Result<usize> {
+    sys::unacknowledged_octets(stream.as_fd())
 }
 
 /// Takes over a listener on `addr` from another process, with all connections that wait in it. It

@@ -260,3 +260,26 @@ fn only_addresses_of_the_node_can_be_listened_on() {
         assert!(is_missing(missing), "{missing}");
     }
 }
+
+#[tokio::test]
+async fn octets_are_unacknowledged_until_the_peers_host_has_received_them() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (ours, theirs) = tokio::join!(TcpStream::connect(listener.local_addr().unwrap()), listener.accept());
+    let (ours, mut theirs) = (ours.unwrap(), theirs.unwrap().0);
+    assert_eq!(tcp::unacknowledged_octets(&ours).unwrap(), 0);
+    // The peer's host takes no more when its buffer is full.
+    let octets = vec![0; 1024 * 1024];
+    let mut written = 0;
+    while let Ok(count) = ours.try_write(&octets) {
+        written += count;
+    }
+    let unacknowledged = tcp::unacknowledged_octets(&ours).unwrap();
+    assert!(unacknowledged > 0 && unacknowledged <= written, "{unacknowledged} of {written}");
+    theirs.read_exact(&mut vec![0; written]).await.unwrap();
+    let acknowledged = async {
+        while tcp::unacknowledged_octets(&ours).unwrap() > 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(TIMEOUT, acknowledged).await.expect("all are acknowledged");
+}

@@ -62,6 +62,9 @@ pub enum Action {
     Dial(Dial),
     /// Send a query on a connection, once it is established.
     SendQuery(SendQuery),
+    /// Report by [`crate::Resolver::on_unacknowledged`] if the upstream's host has not acknowledged
+    /// all octets sent on a TCP connection, or has not responded to its SYN.
+    CheckAcknowledged(UpstreamConnectionId),
     /// Close a connection, or end its dial.
     Disconnect(UpstreamConnectionId),
     /// Hand a query's result to another worker.

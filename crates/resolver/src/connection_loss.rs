@@ -1,6 +1,7 @@
 //! Lost connections: queries whose connection to an upstream has ended, is out of step or does not
 //! respond continue on another one.
 
+use std::rc::Rc;
 use std::time::Instant;
 
 use crate::Resolver;
@@ -14,6 +15,12 @@ use crate::upstream::loss::{Loss, LostQuery};
 
 /// Dials for one query at one upstream.
 pub(crate) const MAX_DIALS: usize = 2;
+
+/// Attempts at one upstream that may have reached it.
+const MAX_ATTEMPTS: usize = 3;
+
+/// Retransmissions of one query whose octets were not acknowledged.
+const MAX_RETRANSMISSIONS: u8 = 16;
 
 impl Resolver {
     /// Continues the queries that have lost their connection, until no more are.
@@ -48,6 +55,7 @@ impl Resolver {
                 Loss::Mismatched { is_dedicated, .. } => {
                     self.upstreams.on_health_check_mismatch(id, is_dedicated, &mut effects);
                 }
+                Loss::Unacknowledged => {}
                 Loss::ConnectionLost(_) | Loss::Suspect { .. } => {
                     self.upstreams.on_health_check_connection_lost(id, &mut effects);
                 }
@@ -72,6 +80,7 @@ impl Resolver {
                     self.take_attempt(now, id, outbox);
                 }
             }
+            Loss::Unacknowledged => self.retransmit_unacknowledged(now, id, outbox),
             Loss::Suspect { is_alone } => self.retry_on_proven(now, id, is_alone, outbox),
         }
     }
@@ -132,6 +141,57 @@ impl Resolver {
             self.upstreams.mark_repeated(id);
             self.send(now, spec, outbox);
         }
+    }
+
+    /// The octets of an attempt, or the SYN of its connection, are not acknowledged.
+    fn retransmit_unacknowledged(&mut self, now: Instant, id: AttemptId, outbox: &mut Outbox) {
+        let attempt = self.upstreams.attempt(id).filter(|attempt| attempt.is_promising());
+        let Some(inflight) = attempt.and_then(|one| self.inflight.get_mut(one.query_id)) else { return };
+        inflight.is_unacknowledged = true;
+        if self.retransmit_lost(now, id, outbox) {
+            self.upstreams.mark_repeated(id);
+        }
+    }
+
+    /// An RTO has passed while packets are lost: a response may be lost although the query is
+    /// acknowledged. No more than three attempts that may have reached an upstream are made (RFC 9520
+    /// section 3.1).
+    pub(crate) fn retransmit_unanswered(&mut self, now: Instant, id: AttemptId, outbox: &mut Outbox) {
+        let attempt = self.upstreams.attempt(id).filter(|attempt| attempt.is_promising());
+        let Some((attempt, upstream)) =
+            attempt.and_then(|one| Some((one, one.query.upstream(one.upstream)?)))
+        else {
+            return;
+        };
+        let Some(inflight) = self.inflight.get(attempt.query_id) else { return };
+        let attempts = inflight.attempts.iter().filter_map(|id| self.upstreams.attempt(*id));
+        let may_have_arrived = attempts.filter(|one| one.is_promising() && one.upstream == attempt.upstream);
+        if upstream.state.loses_packets(now) && may_have_arrived.count() < MAX_ATTEMPTS {
+            self.retransmit_lost(now, id, outbox);
+        }
+    }
+
+    /// Retransmits a query on another connection while a client waits, unless a later attempt is
+    /// under way. False when that is not done.
+    fn retransmit_lost(&mut self, now: Instant, id: AttemptId, outbox: &mut Outbox) -> bool {
+        let Some(attempt) = self.upstreams.attempt(id) else { return false };
+        let Some(inflight) = self.inflight.get_mut(attempt.query_id) else { return false };
+        let is_last = inflight.attempts.iter().all(|other| *other <= id);
+        let is_over = inflight.waiters.is_empty() || inflight.retransmissions >= MAX_RETRANSMISSIONS;
+        if !is_last || is_over {
+            return false;
+        }
+        inflight.retransmissions += 1;
+        let is_alone = inflight.has_lost_connection;
+        let usage = if is_alone { ConnectionUse::Dedicated } else { ConnectionUse::Unoccupied };
+        let attempts = inflight.attempts.len();
+        let (query_id, query, upstream) = (attempt.query_id, Rc::clone(&attempt.query), attempt.upstream);
+        self.send(now, AttemptSpec { usage, ..AttemptSpec::repeat(attempt) }, outbox);
+        let is_sent = self.inflight.get(query_id).is_some_and(|inflight| inflight.attempts.len() > attempts);
+        if let Some(upstream) = query.upstream(upstream).filter(|_| is_sent) {
+            upstream.counters.retransmissions.add(1);
+        }
+        is_sent
     }
 
     /// Removes the other attempts of a query at the same upstream.

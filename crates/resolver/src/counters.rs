@@ -208,8 +208,9 @@ pub struct UpstreamCounters {
     /// message did not end: over UDP on a fresh socket and then over TCP, over TCP on a connection of
     /// their own.
     pub mismatched_attempts: Counter,
-    /// Attempts without a response within the retransmission timeout, for which another upstream was
-    /// queried, because nothing at all had been received from this one.
+    /// Attempts without a response within the retransmission timeout that were repeated without regard
+    /// to the hedge budget: at another upstream, because nothing at all had been received from this
+    /// one, or on another connection, because packets were lost.
     pub retransmissions: Counter,
     /// Copies of clients' queries sent to it while it was silent.
     pub probes: Counter,

@@ -232,6 +232,13 @@ impl Resolver {
         self.retry_lost(now, outbox);
     }
 
+    /// The upstream's host has not acknowledged octets that were sent on a connection, or its SYN:
+    /// they or their acknowledgments are lost.
+    pub fn on_unacknowledged(&mut self, now: Instant, id: UpstreamConnectionId, outbox: &mut Outbox) {
+        self.upstreams.pools.on_unacknowledged(id, now);
+        self.retry_lost(now, outbox);
+    }
+
     /// A query could not be written on a connection, which can be used further. `message_id` is that
     /// of the query.
     pub fn on_unsent(

@@ -108,11 +108,17 @@ impl Resolver {
             return self.time_out(now, id, outbox);
         }
         let is_sent = self.upstreams.is_sent(id);
-        let nothing_received = self.upstreams.pass_rto(id, &mut self.timers);
+        let rto_at = self.upstreams.attempt(id).and_then(|attempt| attempt.rto_at);
+        let nothing_received = rto_at.map(|_| self.upstreams.pass_rto(id, &mut self.timers));
         if !is_sent {
             return;
         }
-        self.retransmit(now, id, nothing_received, outbox);
+        let mut effects = Effects { now, timers: &mut self.timers, outbox };
+        self.upstreams.check_acknowledged(id, &mut effects);
+        if let Some(nothing_received) = nothing_received {
+            self.retransmit(now, id, nothing_received, outbox);
+        }
+        self.retransmit_unanswered(now, id, outbox);
     }
 
     /// An attempt timed out: it becomes late, and the next candidate is tried.
@@ -132,8 +138,9 @@ impl Resolver {
 
     /// Tries the next candidate for an attempt without a response within its upstream's RTO; the
     /// first usable response wins. If nothing at all has been received from the upstream meanwhile,
-    /// the query is retransmitted to another one. Otherwise the upstream may only be slow for this
-    /// name: it is hedged, within the budget and on a connection of its own.
+    /// the query is retransmitted to another one; while packets are lost, on another connection.
+    /// Otherwise the upstream may only be slow for this name: it is hedged, within the budget and on
+    /// a connection of its own.
     fn retransmit(&mut self, now: Instant, id: AttemptId, nothing_received: bool, outbox: &mut Outbox) {
         let Some(attempt) = self.upstreams.attempt(id) else { return };
         let query_id = attempt.query_id;
@@ -145,7 +152,8 @@ impl Resolver {
         let (query, index) = (Rc::clone(&attempt.query), attempt.upstream);
         let Some(upstream) = query.upstream(index) else { return };
         let is_retransmission = nothing_received && candidate.upstream != index;
-        if is_retransmission {
+        let loses_packets = upstream.state.loses_packets(now);
+        if is_retransmission || loses_packets {
             upstream.counters.retransmissions.add(1);
         } else if !self.upstreams.take_hedge(upstream) {
             return;
@@ -155,6 +163,8 @@ impl Resolver {
             ConnectionUse::Dedicated
         } else if is_retransmission && !candidate.is_repeated() {
             ConnectionUse::Shared
+        } else if loses_packets {
+            ConnectionUse::Unoccupied
         } else {
             ConnectionUse::Fresh
         };

@@ -24,6 +24,7 @@ macro_rules! scenarios {
 scenarios! {
     aa_is_copied_from_the_upstream
     aa_tc_ra_and_z_in_a_query_are_ignored
+    acknowledged_query_is_not_retransmitted
     ad_is_set_for_clients_that_set_ad_or_do
     additional_records_are_not_cached_as_answers
     all_records_have_the_minimum_ttl
@@ -63,6 +64,7 @@ scenarios! {
     conflicting_cnames_are_not_cached
     connection_lifetime_doubles
     connection_outrun_by_a_hedge_is_retired
+    connections_are_kept_while_packets_are_lost
     connections_are_used_for_about_a_minute
     cookies_of_invalid_lengths_are_ignored
     dangling_cname_is_not_cached
@@ -100,6 +102,7 @@ scenarios! {
     failure_does_not_hide_other_types
     failure_of_one_name_survives_responses_for_others
     failures_carry_no_opt_without_edns
+    few_losses_are_no_outage_for_others
     filtered_queries_are_local_failures
     first_response_after_150_ms_leaves_the_lifetime
     first_response_wins
@@ -108,6 +111,7 @@ scenarios! {
     formerr_without_edns_fallback_is_relayed
     forward_is_selected_by_zone
     four_mismatches_close_the_udp_port
+    frequent_losses_are_an_outage_for_any_query
     further_connection_that_responds_late_is_closed
     half_closed_connection_loses_no_query
     hanging_dial_is_ended_after_five_seconds
@@ -158,8 +162,10 @@ scenarios! {
     lost_dedicated_connection_fails_one_query
     lost_hedge_leaves_the_query_to_its_connection
     lost_probe_leaves_the_retry_to_its_query
+    lost_query_is_answered_with_an_expired_answer
     lost_query_waits_out_failed_dials_of_others
     lost_response_starts_one_health_check
+    lost_responses_are_queried_three_times
     malformed_names_get_formerr
     malformed_queries_get_formerr
     matching_response_follows_on_a_quarantined_stream
@@ -247,7 +253,9 @@ scenarios! {
     resetting_upstream_gets_one_retry
     responses_and_short_packets_are_dropped
     retransmission_goes_to_the_next_upstream
+    retransmission_takes_an_idle_connection
     retransmission_timeout_follows_the_round_trip
+    retransmissions_are_bounded
     retransmissions_count_as_attempts
     round_robin_rotates_upstreams
     rto_backs_off_without_responses
@@ -302,6 +310,8 @@ scenarios! {
     udp_limit_without_opt_is_512_octets
     udp_sizes_below_512_count_as_512
     udp_sockets_are_replaced_after_ten_seconds
+    unacknowledged_query_is_retransmitted
+    unanswered_syn_is_repeated_on_another_connection
     unknown_edns_flags_are_not_echoed
     unknown_edns_version_gets_badvers
     unknown_opcodes_get_notimp

@@ -193,8 +193,9 @@ const OWN: [(&str, &str, Pick); 14] = [
     ),
     (
         "nodelocaldns_upstream_retransmissions_total",
-        "Upstream attempts without a response in the time usual for the upstream, nor any other \
-         response of it, for which another upstream was queried.",
+        "Upstream attempts without a response in the time usual for the upstream that were repeated: \
+         at another upstream, because this one had not responded to anything, or on another \
+         connection, because packets were lost.",
         |t| &t.retransmissions,
     ),
     (

@@ -179,6 +179,7 @@ impl EventLoop {
                 Action::SendQuery(query) => {
                     self.upstreams.send(query.connection, outbox.octets(query.message));
                 }
+                Action::CheckAcknowledged(connection) => self.upstreams.check_acknowledged(*connection),
                 Action::Disconnect(connection) => self.upstreams.disconnect(*connection),
                 Action::ShareResult(result) => peer_inbox::share(&self.peers, result),
                 Action::ReportError(error) => self.log_error(error, outbox.octets(error.name)),
@@ -249,6 +250,12 @@ impl ResponseHandler for EventLoop {
     fn on_connected(self: &Rc<Self>, id: UpstreamConnectionId) {
         self.dispatch(|resolver, now, outbox| {
             self.catch_panic(outbox, |outbox| resolver.on_connected(now, id, outbox));
+        });
+    }
+
+    fn on_unacknowledged(self: &Rc<Self>, id: UpstreamConnectionId) {
+        self.dispatch(|resolver, now, outbox| {
+            self.catch_panic(outbox, |outbox| resolver.on_unacknowledged(now, id, outbox));
         });
     }
 

@@ -22,6 +22,10 @@ pub(super) trait ResponseHandler: 'static {
     /// A TCP or TLS connection is established.
     fn on_connected(self: &Rc<Self>, id: UpstreamConnectionId);
 
+    /// The upstream's host has not acknowledged octets sent on a connection, or its SYN. Reported
+    /// only after a check.
+    fn on_unacknowledged(self: &Rc<Self>, id: UpstreamConnectionId);
+
     /// A message that arrived on a connection.
     fn on_response(self: &Rc<Self>, id: UpstreamConnectionId, message: &[u8]);
 

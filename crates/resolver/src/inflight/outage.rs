@@ -22,6 +22,9 @@ pub(crate) const OUTAGE_TIMER: Duration = Duration::from_millis(200);
 /// an upstream is tried again.
 const FAILURE_TIMER: Duration = Duration::from_millis(50);
 
+/// Interval at which a waiting query looks whether packets are lost.
+const LOSS_CHECK_INTERVAL: Duration = Duration::from_millis(50);
+
 impl Inflight {
     /// The client response timer (RFC 8767 section 5): waiters get the stale answer. Without
     /// `serve_stale` they get it in an outage only; otherwise they go on waiting.
@@ -71,11 +74,14 @@ impl InflightQuery {
     }
 
     /// When an outage begins for a query that waits, if no upstream responds until then; `None`
-    /// when there is one now.
+    /// when there is one now. For the query itself it is one, too, that its packets are lost.
     fn outage_begins_at(&self, now: Instant) -> Option<Instant> {
         let outage = &self.query.forward()?.state.outage;
         if self.fallback_response.is_some() || self.has_switched_forward() {
             return Some(self.deadline);
+        }
+        if self.is_unacknowledged || self.query.forward()?.loses_many_packets(now) {
+            return None;
         }
         let responses = outage.responses();
         let at = outage.last_response().map(|last| last + OUTAGE_TIMER);
@@ -83,7 +89,7 @@ impl InflightQuery {
         if at.is_none() {
             outage.begin(responses);
         }
-        at.map(|at| at.min(self.deadline))
+        at.map(|at| at.min(now + LOSS_CHECK_INTERVAL).min(self.deadline))
     }
 
     /// The outage in which a query has failed, and which it begins: no upstream has responded since

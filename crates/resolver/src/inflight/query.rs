@@ -53,6 +53,10 @@ pub(crate) struct InflightQuery {
     pub(crate) has_timed_out: bool,
     /// A connection that it shared with other queries was lost: further ones are its own.
     pub(crate) has_lost_connection: bool,
+    /// The octets of an attempt, or its SYN, were not acknowledged: its packets are lost.
+    pub(crate) is_unacknowledged: bool,
+    /// Its retransmissions because octets were not acknowledged.
+    pub(crate) retransmissions: u8,
     /// Upstreams (indices) of the connections that were opened for it and lost.
     pub(crate) lost_dials: Vec<usize>,
     /// It was retried on a connection of its own for that reason.
@@ -112,6 +116,8 @@ impl InflightQuery {
             nothing_received: true,
             has_timed_out: false,
             has_lost_connection: false,
+            is_unacknowledged: false,
+            retransmissions: 0,
             lost_dials: Vec::new(),
             has_retried_alone: false,
             failed_upstreams: Vec::new(),

@@ -3,10 +3,12 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::time::Instant;
 
 use super::forward_options::ForwardOptions;
 use super::id::UpstreamId;
 use super::outage::OutageState;
+use super::packet_loss::PacketLoss;
 use super::pool_options::PoolOptions;
 use crate::counters::UpstreamCounters;
 
@@ -31,6 +33,11 @@ impl Forward {
         let max_fails = self.options.health_check.max_fails;
         let failed = |upstream: &Upstream| upstream.state.failed_health_checks.load(Relaxed);
         max_fails == 0 || self.upstreams.get(upstream).is_none_or(|upstream| failed(upstream) <= max_fails)
+    }
+
+    /// True while many packets to or from an upstream are lost.
+    pub(crate) fn loses_many_packets(&self, now: Instant) -> bool {
+        self.upstreams.iter().any(|upstream| upstream.state.packet_loss.is_frequent(now))
     }
 
     /// True for a silent upstream: its last attempts had no response in time, while another upstream
@@ -118,6 +125,7 @@ pub struct UpstreamState {
     pub(crate) responses: AtomicU64,
     /// RTT estimate, as `upstream::rtt` encodes it; 0 before the first response.
     pub(crate) rtt_estimate: AtomicU64,
+    packet_loss: PacketLoss,
 }
 
 impl UpstreamState {
@@ -133,5 +141,15 @@ impl UpstreamState {
         let add = |unanswered: u32| Some(unanswered.saturating_add(1));
         // Never fails: `add` always returns a value.
         self.unanswered.fetch_update(Relaxed, Relaxed, add).ok();
+    }
+
+    /// Records that octets sent to it were not acknowledged in time: packets are lost.
+    pub(crate) fn record_loss(&self, now: Instant) {
+        self.packet_loss.record(now);
+    }
+
+    /// True when packets to or from it were lost a moment ago.
+    pub(crate) fn loses_packets(&self, now: Instant) -> bool {
+        self.packet_loss.is_recent(now)
     }
 }

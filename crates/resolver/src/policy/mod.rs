@@ -15,7 +15,9 @@ mod limits;
 mod listener;
 mod loop_detector;
 mod outage;
+mod packet_loss;
 mod pool_options;
+mod shared_instant;
 
 pub use block::Block;
 pub use cache_options::{CacheOptions, Prefetch, ServeStale, ServeStaleMode, StoreOptions};

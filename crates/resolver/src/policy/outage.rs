@@ -4,10 +4,11 @@
 //! of one of the upstreams, to whatever query, ends it. It is stored as the number of responses at
 //! which it began, so that a response ends it for all workers at once.
 
-use std::sync::OnceLock;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::time::{Duration, Instant};
+
+use super::shared_instant::SharedInstant;
 
 /// Interval of outage checks.
 const CHECK_INTERVAL: Duration = Duration::from_millis(100);
@@ -60,38 +61,5 @@ impl OutageState {
     pub(crate) fn next_check_number(&self, now: Instant) -> Option<usize> {
         let is_due = self.next_check.replace_if_due(now, now + CHECK_INTERVAL);
         is_due.then(|| self.checks.fetch_add(1, Relaxed))
-    }
-}
-
-/// A moment that workers share.
-#[derive(Debug, Default)]
-struct SharedInstant {
-    /// The first moment.
-    base: OnceLock<Instant>,
-    /// Nanoseconds from `base`, plus 1; 0 before the first moment.
-    offset: AtomicU64,
-}
-
-impl SharedInstant {
-    fn get(&self) -> Option<Instant> {
-        let offset = self.offset.load(Relaxed).checked_sub(1)?;
-        self.base.get()?.checked_add(Duration::from_nanos(offset))
-    }
-
-    /// Sets it to `at`, unless it is later.
-    fn advance(&self, at: Instant) {
-        self.offset.fetch_max(self.offset_of(at), Relaxed);
-    }
-
-    /// Sets it to `next` if it is not later than `now`; true for one of several callers.
-    fn replace_if_due(&self, now: Instant, next: Instant) -> bool {
-        let (due, next) = (self.offset_of(now), self.offset_of(next));
-        let current = self.offset.load(Relaxed);
-        current <= due && self.offset.compare_exchange(current, next, Relaxed, Relaxed).is_ok()
-    }
-
-    fn offset_of(&self, at: Instant) -> u64 {
-        let since_base = at.saturating_duration_since(*self.base.get_or_init(|| at));
-        u64::try_from(since_base.as_nanos()).unwrap_or(u64::MAX).saturating_add(1)
     }
 }

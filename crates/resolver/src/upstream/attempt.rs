@@ -99,6 +99,8 @@ pub(crate) struct Attempt {
     pub(crate) until: Instant,
     /// When its upstream's RTO passes; none after that.
     pub(crate) rto_at: Option<Instant>,
+    /// When it is checked again whether its octets are acknowledged.
+    pub(crate) check_at: Option<Instant>,
     /// Responses received from its upstream before it was sent.
     pub(crate) responses_before: u64,
     /// Timed out, kept for a late response.
@@ -115,7 +117,7 @@ pub(crate) struct Attempt {
 
 impl Attempt {
     /// True while its response is expected.
-    pub(super) fn is_promising(&self) -> bool {
+    pub(crate) fn is_promising(&self) -> bool {
         !self.late && !self.is_repeated && !self.is_probe()
     }
 
@@ -145,6 +147,6 @@ impl Attempt {
 
     /// Time of its next event, unless it is late.
     pub(super) fn next_event(&self) -> Instant {
-        self.rto_at.map_or(self.until, |at| at.min(self.until))
+        [self.rto_at, self.check_at].into_iter().flatten().fold(self.until, Instant::min)
     }
 }

@@ -84,6 +84,8 @@ pub(super) struct Connection {
     unanswered_since: Option<Instant>,
     /// When its first query was sent, or it was established after that.
     first_wait: Option<Instant>,
+    /// Octets sent on it, or its SYN, were not acknowledged, and nothing has arrived since.
+    is_unacknowledged: bool,
     /// When it is suspect, or looked at again.
     suspect_check_at: Option<Instant>,
     /// Its queries have been repeated on another connection.
@@ -115,6 +117,7 @@ impl Connection {
             last_used: now,
             unanswered_since: None,
             first_wait: None,
+            is_unacknowledged: false,
             suspect_check_at: None,
             is_suspect: false,
             has_responded: false,
@@ -155,8 +158,15 @@ impl Connection {
         self.pending.get(&id)
     }
 
+    /// Its octets, or its SYN, are not acknowledged. False when that was known and nothing has
+    /// arrived since.
+    pub(super) fn lose_packets(&mut self) -> bool {
+        !std::mem::replace(&mut self.is_unacknowledged, true)
+    }
+
     /// Something has arrived.
     pub(super) fn received(&mut self, now: Instant) {
+        self.is_unacknowledged = false;
         self.is_dialling = false;
         self.quarantine.received();
         self.unanswered_since = (self.wanted > 0).then_some(now);
@@ -202,6 +212,11 @@ impl Connection {
         if self.wanted == 0 {
             self.unanswered_since = None;
         }
+    }
+
+    /// Keeps it for that long if it is idle.
+    pub(super) fn keep_until(&mut self, until: Instant) {
+        self.limits.idle_until = self.limits.idle_until.max(until);
     }
 
     /// A mismatch arrived (RFC 5452 section 9.1): pending queries may get their responses, further

@@ -7,6 +7,9 @@ pub(crate) enum ConnectionUse {
     Shared,
     /// A connection that has carried no query yet, so that kube-proxy may choose another pod.
     Fresh,
+    /// A connection on which no query waits and which has responded, or a new one; for a query whose
+    /// packets may have been lost. It does not wait for one.
+    Unoccupied,
     /// A new connection that carries nothing else until the query is answered.
     Dedicated,
     /// A connection that has responded, for a query on a suspect one.

@@ -15,7 +15,7 @@ use super::placement::{MAX_DRAINING, SLOW, Streams};
 use crate::action::{Action, AttemptFailure, Dial, SendQuery, UpstreamConnectionId};
 use crate::counters::UpstreamCounters;
 use crate::effects::Effects;
-use crate::policy::{Upstream, UpstreamId};
+use crate::policy::{Upstream, UpstreamId, UpstreamState};
 use crate::timers::{AttemptId, Timer};
 use crate::transport::Transport;
 
@@ -31,6 +31,7 @@ const EXTRA_IDLE_TIMEOUT: Duration = Duration::from_secs(2);
 pub(super) struct Connections {
     upstream: UpstreamId,
     encrypted: bool,
+    state: Arc<UpstreamState>,
     counters: Arc<UpstreamCounters>,
     all: Vec<Connection>,
     /// Connection and message ID of each attempt that was sent.
@@ -49,6 +50,7 @@ impl Connections {
         Self {
             upstream: upstream.id,
             encrypted: upstream.encrypted,
+            state: Arc::clone(&upstream.state),
             counters: Arc::clone(&upstream.counters),
             all: Vec::new(),
             placed: HashMap::new(),
@@ -82,7 +84,7 @@ impl Connections {
     }
 
     /// The connection of an attempt.
-    pub(super) fn of_mut(&mut self, attempt: AttemptId) -> Option<&mut Connection> {
+    fn of_mut(&mut self, attempt: AttemptId) -> Option<&mut Connection> {
         let (id, _) = self.of(attempt)?;
         self.all.iter_mut().find(|connection| connection.id == id)
     }
@@ -90,6 +92,55 @@ impl Connections {
     /// Removes an attempt from the index; its connection keeps its pending query.
     pub(super) fn forget(&mut self, attempt: AttemptId) -> Option<(UpstreamConnectionId, u16)> {
         self.placed.remove(&attempt)
+    }
+
+    /// Nothing waits for the response of an attempt any more. False when it was not sent.
+    pub(super) fn abandon(&mut self, attempt: AttemptId, effects: &mut Effects<'_>) -> bool {
+        let Some((id, message_id)) = self.forget(attempt) else { return false };
+        let Some(index) = self.index(id) else { return false };
+        if let Some(connection) = self.all.get_mut(index) {
+            connection.abandon(effects.now, message_id);
+        }
+        self.close_if_done(index, effects);
+        true
+    }
+
+    /// An attempt has timed out: its connection is no longer its own, and gets no more queries if it
+    /// was, or if it does not respond to others either.
+    pub(super) fn release(&mut self, attempt: AttemptId, now: Instant) {
+        let Some(connection) = self.of_mut(attempt) else { return };
+        let was_dedicated = std::mem::replace(&mut connection.is_dedicated, false);
+        if was_dedicated || connection.silent_since(now).is_some() {
+            connection.retire();
+        }
+    }
+
+    /// Makes the connection of an attempt its own if it carries nothing else.
+    pub(super) fn dedicate(&mut self, attempt: AttemptId) {
+        if let Some(connection) = self.of_mut(attempt) {
+            connection.is_dedicated |= connection.pending_len() == 1;
+        }
+    }
+
+    /// Octets sent on a connection, or its SYN, are not acknowledged: its queries may continue on
+    /// another one.
+    pub(super) fn unacknowledged(&mut self, id: UpstreamConnectionId, now: Instant) {
+        let connection = self.index(id).and_then(|index| self.all.get_mut(index));
+        let Some(connection) = connection else { return };
+        if connection.lose_packets() {
+            self.state.record_loss(now);
+        }
+        let attempts = connection.attempts();
+        self.report_lost(attempts, Loss::Unacknowledged);
+    }
+
+    /// True while packets are lost: the connection is kept for longer then.
+    pub(super) fn keep_while_lossy(&mut self, index: usize, now: Instant) -> bool {
+        let loses_packets = self.state.loses_packets(now);
+        if let Some(connection) = self.all.get_mut(index).filter(|_| loses_packets) {
+            connection.keep_until(now + MAX_IDLE_TIMEOUT);
+        }
+        loses_packets
     }
 
     /// Opens a connection; returns its index.
@@ -295,12 +346,14 @@ impl Connections {
         }
     }
 
-    /// The idle timeout of a connection: shorter when another idle one was used later.
+    /// The idle timeout of a connection: shorter when another idle one was used later, unless packets
+    /// are lost. A new one may take a second then, the initial RTO of a SYN (RFC 6298 section 2).
     pub(super) fn idle_timeout(&self, index: usize, now: Instant) -> Duration {
         let Some(one) = self.all.get(index) else { return self.idle_timeout };
         let streams = Streams { all: &self.all, now };
-        let is_extra = streams.idle().any(|other| (other.last_used(), other.id) > (one.last_used(), one.id));
-        if is_extra { self.extra_idle_timeout } else { self.idle_timeout }
+        let used_later = |other: &Connection| (other.last_used(), other.id) > (one.last_used(), one.id);
+        let is_extra = streams.idle().any(|(_, other)| used_later(other));
+        if is_extra && !self.state.loses_packets(now) { self.extra_idle_timeout } else { self.idle_timeout }
     }
 
     /// Retires a connection that has become idle when there are more than `max_idle_conns`.

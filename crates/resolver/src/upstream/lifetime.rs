@@ -11,7 +11,13 @@ use std::time::{Duration, Instant};
 use rand::RngExt;
 use rand::rngs::StdRng;
 
-use super::connection::SUSPECT_AFTER;
+use super::connection::{ConnectionLimits, SUSPECT_AFTER};
+use crate::policy::Upstream;
+
+/// Maximum age of a connection in use, unless one is configured, so that new CoreDNS pods behind
+/// the Service get their share. With the jitter (three fifths of it at least) 60 s give or take a
+/// quarter.
+const MAX_AGE: Duration = Duration::from_secs(75);
 
 /// A first response within this time has not waited in a backlog.
 const PROMPT: Duration = Duration::from_millis(100);
@@ -33,18 +39,21 @@ pub(super) struct Lifetime {
 }
 
 impl Lifetime {
-    /// `limit` is the maximum age of a connection to an upstream that serves every connection.
-    pub(super) fn new(limit: Duration) -> Self {
-        Self { doublings: INITIAL_DOUBLINGS, limit }
+    pub(super) fn new(upstream: &Upstream) -> Self {
+        Self { doublings: INITIAL_DOUBLINGS, limit: upstream.pool.max_age.unwrap_or(MAX_AGE) }
     }
 
     /// When a new connection is closed if it is idle, and when it is retired although it is in use:
     /// its age is the maximum or up to two fifths less, so that connections are not all replaced at
     /// once.
-    pub(super) fn ends(&self, now: Instant, random: &mut StdRng) -> (Instant, Instant) {
+    pub(super) fn limits(&self, now: Instant, random: &mut StdRng) -> ConnectionLimits {
         let age = MIN_AGE.saturating_mul(1 << self.doublings).min(self.limit);
         let part = random.random_range(0.6..=1.0);
-        (now + age.mul_f64(part), now + self.limit.mul_f64(part))
+        ConnectionLimits {
+            retire_at: now + self.limit.mul_f64(part),
+            idle_until: now + age.mul_f64(part),
+            max_queries: u32::MAX,
+        }
     }
 
     /// A new connection has given its first response, which usually takes `srtt`. `is_only` tells

@@ -26,6 +26,8 @@ pub(crate) enum Loss {
         /// Its socket has been closed.
         is_closed: bool,
     },
+    /// Its octets, or the SYN of its connection, were not acknowledged. The attempt still waits.
+    Unacknowledged,
     /// Its connection is suspect, and another one responds. The attempt still waits.
     Suspect {
         /// Its connection has carried no other query.

@@ -107,7 +107,8 @@ impl Upstreams {
         let until = (now + forward.options.read_timeout).min(deadline);
         let destination = Destination { upstream, transport, usage, has_client, deadline: until };
         let attempt_id = self.pools.send(&outgoing, &destination, effects)?;
-        let rto = rtt::rto(&upstream.state, spec.has_alternative);
+        let backs_off = !spec.has_alternative && !upstream.state.loses_packets(now);
+        let rto = rtt::rto(&upstream.state, backs_off);
         if !is_hedge && spec.probe.is_none() {
             self.hedges.refill(upstream.id);
         }
@@ -122,6 +123,7 @@ impl Upstreams {
             until,
             // The attempt that it repeats has one.
             rto_at: (usage != ConnectionUse::Proven).then(|| now + rto),
+            check_at: None,
             responses_before: upstream.state.responses.load(Relaxed),
             late: false,
             is_repeated: false,
@@ -166,6 +168,23 @@ impl Upstreams {
         attempt.timer = attempt.next_event();
         timers.schedule(attempt.timer, Timer::Attempt(id));
         nothing_received
+    }
+
+    /// Lets the worker check whether the octets of an attempt over TCP have been acknowledged; again
+    /// after each RTO while packets are lost.
+    pub(crate) fn check_acknowledged(&mut self, id: AttemptId, effects: &mut Effects<'_>) {
+        let Some(attempt) = self.attempts.get_mut(&id) else { return };
+        let Some(upstream) = attempt.query.upstream(attempt.upstream) else { return };
+        let is_checked = attempt.transport == Transport::Tcp && attempt.is_promising();
+        let is_repeated = is_checked && upstream.state.loses_packets(effects.now);
+        let (rto, upstream) = (rtt::rto(&upstream.state, false), upstream.id);
+        attempt.check_at = is_repeated.then(|| effects.now + rto);
+        effects.timers.cancel(attempt.timer, Timer::Attempt(id));
+        attempt.timer = attempt.next_event();
+        effects.timers.schedule(attempt.timer, Timer::Attempt(id));
+        if is_checked {
+            self.pools.with_pool(upstream, |pool| pool.check_acknowledged(id, effects));
+        }
     }
 
     /// Marks an attempt as late: it has timed out, but its response may still be cached.
@@ -259,7 +278,7 @@ impl Upstreams {
         attempt.sent = effects.now.checked_sub(rtt).unwrap_or(attempt.sent);
         attempt.record_response();
         if attempt.usage == ConnectionUse::Proven && attempt.was_alone && rtt <= SUSPECT_AFTER {
-            self.pools.with_pool(upstream.id, |pool| pool.not_served());
+            self.pools.with_pool(upstream.id, |pool| pool.not_served(effects.now));
         }
     }
 
@@ -272,7 +291,9 @@ impl Upstreams {
         if let Some(durations) = upstream.counters.request_durations.get(rcode_index(rcode)) {
             durations.observe(rtt);
         }
-        rtt::observe(&upstream.state, rtt.min(forward.options.read_timeout));
+        if !upstream.state.loses_packets(now) || !rtt::may_be_retransmitted(&upstream.state, rtt) {
+            rtt::observe(&upstream.state, rtt.min(forward.options.read_timeout));
+        }
         forward.state.outage.record_response(now);
     }
 

@@ -25,6 +25,10 @@ const MAX_USEFUL: usize = 8;
 /// Shared connections per worker and upstream, silent ones included.
 const MAX_SHARED: usize = 2 * MAX_USEFUL;
 
+/// The same for queries whose packets may have been lost: many connections wait for a
+/// retransmission then.
+const MAX_LOSS_SHARED: usize = 2 * MAX_SHARED;
+
 /// Dedicated connections per worker and upstream.
 const MAX_DEDICATED: usize = 32;
 
@@ -37,6 +41,9 @@ const MAX_DIALS: usize = 4;
 
 /// The same for fresh queries.
 const MAX_FRESH_DIALS: usize = 2 * MAX_DIALS;
+
+/// The same for queries whose packets may have been lost.
+const MAX_LOSS_DIALS: usize = 2 * MAX_FRESH_DIALS;
 
 /// Fresh queries may share a connection being dialled up to this age. It is shorter than the delay
 /// of any hedge or retry, so that it cannot be the connection that the fresh query is to avoid.
@@ -81,6 +88,7 @@ impl<'a> Streams<'a> {
         match usage {
             ConnectionUse::Shared => self.place_shared(),
             ConnectionUse::Fresh => self.place_fresh(),
+            ConnectionUse::Unoccupied => self.place_unoccupied(),
             ConnectionUse::Dedicated if self.dedicated() < MAX_DEDICATED => Placement::New,
             ConnectionUse::Dedicated => Placement::Queue,
             ConnectionUse::Proven => self.place_proven(),
@@ -101,9 +109,9 @@ impl<'a> Streams<'a> {
     }
 
     /// Idle connections that accept queries.
-    pub(super) fn idle(&self) -> impl Iterator<Item = &'a Connection> {
-        let idle = self.streams().filter(|(_, one)| one.is_idle() && one.accepts_queries(self.now));
-        idle.map(|(_, one)| one)
+    pub(super) fn idle(&self) -> impl Iterator<Item = (usize, &'a Connection)> + use<'a> {
+        let now = self.now;
+        self.streams().filter(move |(_, one)| one.is_idle() && one.accepts_queries(now))
     }
 
     /// For the query of a suspect connection: on one that responds, or in its queue.
@@ -155,6 +163,20 @@ impl<'a> Streams<'a> {
         let longest = silent.min_by_key(|(since, _)| *since);
         let longest = longest.filter(|(since, _)| self.now.saturating_duration_since(*since) > REPLACEABLE);
         longest.map_or(Placement::Queue, |(_, index)| Placement::Replace(index))
+    }
+
+    /// For a query whose packets may have been lost.
+    fn place_unoccupied(&self) -> Placement {
+        let idle = self.idle().filter(|(_, one)| one.has_responded());
+        if let Some((index, _)) = idle.max_by_key(|(_, one)| one.last_used()) {
+            return Placement::Existing(index);
+        }
+        let young = self.least_pending(|one| one.is_younger_than(YOUNG, self.now));
+        match young.filter(|index| self.pending_len(*index) < SHARED_DEPTH) {
+            Some(index) => Placement::Existing(index),
+            None if self.dials() < MAX_LOSS_DIALS && self.shared() < MAX_LOSS_SHARED => Placement::New,
+            None => Placement::Queue,
+        }
     }
 
     fn streams(&self) -> impl Iterator<Item = (usize, &'a Connection)> + use<'a> {

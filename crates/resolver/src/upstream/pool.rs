@@ -6,12 +6,12 @@
 //! [`Pool::abandon`].
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use rand::SeedableRng;
 use rand::rngs::StdRng;
-use rand::{RngExt, SeedableRng};
 
-use super::connection::{Connection, ConnectionLimits, DueEvent, PendingQuery, SUSPECT_AFTER};
+use super::connection::{Connection, DueEvent, PendingQuery, SUSPECT_AFTER};
 use super::connection_use::ConnectionUse;
 use super::connections::Connections;
 use super::dial_back_off::DialBackOff;
@@ -21,16 +21,12 @@ use super::placement::{Placement, RESPONSIVE, Streams};
 use super::queue::{QueryToSend, Queue, QueuedQuery};
 use super::rtt;
 use super::sockets::{self, SocketPlacement, Sockets};
-use crate::action::{AttemptFailure, UpstreamConnectionId};
+use crate::action::{Action, AttemptFailure, UpstreamConnectionId};
 use crate::counters::UpstreamCounters;
 use crate::effects::Effects;
 use crate::policy::{PoolOptions, Upstream, UpstreamId, UpstreamState};
 use crate::timers::{AttemptId, Timer};
 use crate::transport::Transport;
-
-/// Maximum age of a connection, so that new CoreDNS pods behind the Service get their share. With
-/// the jitter (three fifths of it at least) 60 s give or take a quarter.
-const MAX_AGE: Duration = Duration::from_secs(75);
 
 /// Connections and queue of one upstream.
 #[derive(Debug)]
@@ -55,7 +51,7 @@ impl Pool {
             counters: Arc::clone(&upstream.counters),
             connections: Connections::new(upstream),
             queue: Queue::default(),
-            lifetime: Lifetime::new(upstream.pool.max_age.unwrap_or(MAX_AGE)),
+            lifetime: Lifetime::new(upstream),
             back_off: DialBackOff::default(),
             random: StdRng::from_rng(random),
         }
@@ -76,6 +72,9 @@ impl Pool {
     pub(super) fn send(&mut self, query: &QueryToSend, effects: &mut Effects<'_>) -> bool {
         if self.try_send(query, effects) {
             return true;
+        }
+        if query.usage == ConnectionUse::Unoccupied {
+            return false;
         }
         let message = effects.outbox.octets(query.message).into();
         let QueryToSend { attempt, usage, has_client, deadline, .. } = *query;
@@ -166,22 +165,16 @@ impl Pool {
         let index = self.connections.index(id)?;
         let connection = self.connections.get_mut(index)?;
         let query = *connection.pending_query(message_id)?;
-        let first_response = connection.responded(effects.now, message_id);
-        let mut is_late_extra = false;
-        if connection.transport == Transport::Tcp {
+        let is_stream = connection.transport == Transport::Tcp;
+        let loses_packets = self.connections.keep_while_lossy(index, effects.now);
+        let first_response = self.connections.get_mut(index)?.responded(effects.now, message_id);
+        if is_stream && !loses_packets {
             if let Some(took) = first_response {
-                let streams = self.connections.all().iter().filter(|one| one.transport == Transport::Tcp);
-                let is_only = streams.count() == 1;
-                self.lifetime.first_response(took, rtt::srtt(&self.state), is_only);
-                is_late_extra = took > SUSPECT_AFTER && !is_only;
+                self.on_first_response(index, took);
             }
             if query.usage != ConnectionUse::Shared {
                 self.connections.retire_outrun(index, query.sent_at);
             }
-        }
-        if let Some(connection) = self.connections.get_mut(index).filter(|_| is_late_extra) {
-            // It may have waited in a backlog: its place is left to others.
-            connection.retire();
         }
         self.connections.limit_idle(index, self.options.max_idle);
         self.connections.reschedule(index, effects);
@@ -195,26 +188,33 @@ impl Pool {
         if self.queue.remove(attempt) {
             return;
         }
-        let Some((id, message_id)) = self.connections.forget(attempt) else { return };
-        let Some(index) = self.connections.index(id) else { return };
-        if let Some(connection) = self.connections.get_mut(index) {
-            connection.abandon(effects.now, message_id);
+        if self.connections.abandon(attempt, effects) {
+            self.flush(effects);
         }
-        self.connections.close_if_done(index, effects);
-        self.flush(effects);
     }
 
     /// Makes the connection of an attempt its own if it carries nothing else.
     pub(super) fn dedicate(&mut self, attempt: AttemptId) {
-        if let Some(connection) = self.connections.of_mut(attempt) {
-            connection.is_dedicated |= connection.pending_len() == 1;
-        }
+        self.connections.dedicate(attempt);
     }
 
     /// A query was answered at once while a new connection did not answer it: that one is not
     /// served.
-    pub(super) fn not_served(&mut self) {
-        self.lifetime.not_served();
+    pub(super) fn not_served(&mut self, now: Instant) {
+        if !self.state.loses_packets(now) {
+            self.lifetime.not_served();
+        }
+    }
+
+    /// Lets the worker check whether the octets of an attempt have been acknowledged.
+    pub(super) fn check_acknowledged(&mut self, attempt: AttemptId, effects: &mut Effects<'_>) {
+        let action = self.connection_of(attempt).map(Action::CheckAcknowledged);
+        effects.outbox.actions.extend(action);
+    }
+
+    /// Octets sent on a connection, or its SYN, are not acknowledged.
+    pub(super) fn on_unacknowledged(&mut self, id: UpstreamConnectionId, now: Instant) {
+        self.connections.unacknowledged(id, now);
     }
 
     /// A query could not be written on a connection, which goes on.
@@ -231,14 +231,9 @@ impl Pool {
         self.flush(effects);
     }
 
-    /// An attempt has timed out: its connection is no longer its own, and gets no more queries if it
-    /// was, or if it does not respond to others either.
+    /// An attempt has timed out.
     pub(super) fn release(&mut self, attempt: AttemptId, effects: &mut Effects<'_>) {
-        let Some(connection) = self.connections.of_mut(attempt) else { return };
-        let was_dedicated = std::mem::replace(&mut connection.is_dedicated, false);
-        if was_dedicated || connection.silent_since(effects.now).is_some() {
-            connection.retire();
-        }
+        self.connections.release(attempt, effects.now);
         self.flush(effects);
     }
 
@@ -256,11 +251,13 @@ impl Pool {
     pub(super) fn on_timer(&mut self, id: UpstreamConnectionId, effects: &mut Effects<'_>) {
         let Some(index) = self.connections.index(id) else { return };
         let idle_timeout = self.connections.idle_timeout(index, effects.now);
+        let loses_packets = self.connections.keep_while_lossy(index, effects.now);
         let Some(connection) = self.connections.get_mut(index) else { return };
         connection.timer = None;
         match connection.due_event(effects.now, idle_timeout) {
             Some(DueEvent::DialTimeout) => self.close(index, AttemptFailure::DialTimedOut, effects),
             Some(DueEvent::GracePeriodEnd) => self.connections.give_up_mismatched(index, effects),
+            Some(DueEvent::Suspect) if loses_packets => connection.postpone_suspicion(effects.now),
             Some(DueEvent::Suspect) => self.connections.suspect(index, effects.now),
             Some(DueEvent::Retire | DueEvent::Idle) => connection.retire(),
             None => {}
@@ -284,6 +281,18 @@ impl Pool {
         self.connections.iter_mut().for_each(Connection::retire);
         while let Some(index) = self.connections.all().iter().position(Connection::is_done) {
             self.connections.close(index, AttemptFailure::Closed, effects);
+        }
+    }
+
+    /// A stream has given its first response. One that has waited in a backlog beside others leaves
+    /// its place.
+    fn on_first_response(&mut self, index: usize, took: Duration) {
+        let streams = self.connections.all().iter().filter(|one| one.transport == Transport::Tcp);
+        let is_only = streams.count() == 1;
+        self.lifetime.first_response(took, rtt::srtt(&self.state), is_only);
+        let is_late_extra = took > SUSPECT_AFTER && !is_only;
+        if let Some(connection) = self.connections.get_mut(index).filter(|_| is_late_extra) {
+            connection.retire();
         }
     }
 
@@ -311,9 +320,7 @@ impl Pool {
             SocketPlacement::New => {}
         }
         self.connections.count(Transport::Udp, false);
-        let max_age = sockets::MAX_AGE.mul_f64(self.random.random_range(0.6..=1.0));
-        let retire_at = effects.now + max_age;
-        let limits = ConnectionLimits { retire_at, idle_until: retire_at, max_queries: sockets::MAX_QUERIES };
+        let limits = sockets::limits(effects.now, &mut self.random);
         self.connections.open(Transport::Udp, limits, effects)
     }
 
@@ -337,12 +344,8 @@ impl Pool {
             Placement::New => {}
         }
         self.connections.count(Transport::Tcp, false);
-        let (idle_until, retire_at) = self.lifetime.ends(now, &mut self.random);
-        let index = self.connections.open(
-            Transport::Tcp,
-            ConnectionLimits { retire_at, idle_until, max_queries: u32::MAX },
-            effects,
-        );
+        let limits = self.lifetime.limits(now, &mut self.random);
+        let index = self.connections.open(Transport::Tcp, limits, effects);
         if usage == ConnectionUse::Dedicated {
             self.counters.dedicated_connections.add(1);
             if let Some(connection) = self.connections.get_mut(index) {
@@ -366,10 +369,7 @@ impl Pool {
 
     fn send_queued(&mut self, queued: &QueuedQuery, effects: &mut Effects<'_>) -> bool {
         let start = effects.outbox.bytes.len();
-        effects.outbox.bytes.extend_from_slice(&queued.message);
-        let Some(message) = effects.outbox.since(start) else { return false };
-        let QueuedQuery { attempt, usage, has_client, deadline, .. } = *queued;
-        let query = QueryToSend { attempt, transport: Transport::Tcp, usage, has_client, deadline, message };
+        let Some(query) = queued.write(effects.outbox) else { return false };
         let is_sent = self.try_send(&query, effects);
         if !is_sent {
             effects.outbox.bytes.truncate(start);

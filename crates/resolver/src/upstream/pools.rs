@@ -98,6 +98,11 @@ impl Pools {
         self.with_pool(id.upstream, |pool| pool.on_disconnected(id, failure, effects));
     }
 
+    /// Octets sent on a connection, or its SYN, are not acknowledged.
+    pub(crate) fn on_unacknowledged(&mut self, id: UpstreamConnectionId, now: Instant) {
+        self.with_pool(id.upstream, |pool| pool.on_unacknowledged(id, now));
+    }
+
     /// A query could not be written on a connection.
     pub(crate) fn on_unsent(
         &mut self,

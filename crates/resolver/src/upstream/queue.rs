@@ -4,6 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::time::Instant;
 
 use super::connection_use::ConnectionUse;
+use crate::action::Outbox;
 use crate::timers::AttemptId;
 use crate::transport::Transport;
 
@@ -44,12 +45,21 @@ pub(super) struct QueuedQuery {
 }
 
 impl QueuedQuery {
+    /// Writes its message to an outbox.
+    pub(super) fn write(&self, outbox: &mut Outbox) -> Option<QueryToSend> {
+        let start = outbox.bytes.len();
+        outbox.bytes.extend_from_slice(&self.message);
+        let message = outbox.since(start)?;
+        let Self { attempt, usage, has_client, deadline, .. } = *self;
+        Some(QueryToSend { attempt, transport: Transport::Tcp, usage, has_client, deadline, message })
+    }
+
     /// Retries and hedges first, whose clients have waited longest; queries without a client last.
     fn class(&self) -> usize {
         match self.usage {
             _ if !self.has_client => 3,
             ConnectionUse::Dedicated => 0,
-            ConnectionUse::Fresh | ConnectionUse::Proven => 1,
+            ConnectionUse::Fresh | ConnectionUse::Unoccupied | ConnectionUse::Proven => 1,
             ConnectionUse::Shared => 2,
         }
     }

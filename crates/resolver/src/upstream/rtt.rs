@@ -10,10 +10,13 @@ const INITIAL_RTO: Duration = Duration::from_millis(500);
 
 /// The same when another upstream can be tried: an unnecessary query to that one costs less than
 /// the wait.
-const INITIAL_RTO_WITH_ALTERNATIVE: Duration = Duration::from_millis(200);
+const INITIAL_RTO_WITHOUT_BACK_OFF: Duration = Duration::from_millis(200);
 
 /// Minimum RTO: an upstream that usually responds within a millisecond may have to recurse.
 const MIN_RTO: Duration = Duration::from_millis(100);
+
+/// Minimum RTO of a kernel's TCP (`TCP_RTO_MIN` of Linux).
+const KERNEL_MIN_RTO: Duration = Duration::from_millis(200);
 
 /// Maximum RTO after back-off.
 const MAX_BACKED_OFF_RTO: Duration = Duration::from_secs(1);
@@ -56,18 +59,24 @@ pub(super) fn observe(upstream: &UpstreamState, rtt: Duration) {
     upstream.rtt_estimate.fetch_update(Relaxed, Relaxed, update).ok();
 }
 
+/// True when a query or response that took `rtt` may have been retransmitted by a kernel, which is
+/// not a measurement (RFC 6298 section 3, Karn's algorithm).
+pub(super) fn may_be_retransmitted(upstream: &UpstreamState, rtt: Duration) -> bool {
+    rtt >= KERNEL_MIN_RTO && srtt(upstream).is_none_or(|srtt| rtt > 2 * srtt)
+}
+
 /// Smoothed round-trip time; none before the first response.
 pub(super) fn srtt(upstream: &UpstreamState) -> Option<Duration> {
     RttEstimate::from_bits(upstream.rtt_estimate.load(Relaxed)).map(|estimate| estimate.srtt)
 }
 
-/// Retransmission timeout: SRTT + 4 RTTVAR. `has_alternative` tells whether another upstream can be
-/// tried after it.
-pub(super) fn rto(upstream: &UpstreamState, has_alternative: bool) -> Duration {
-    let initial = if has_alternative { INITIAL_RTO_WITH_ALTERNATIVE } else { INITIAL_RTO };
+/// Retransmission timeout: SRTT + 4 RTTVAR. It backs off unless another upstream can be tried after
+/// it, or packets are lost.
+pub(super) fn rto(upstream: &UpstreamState, backs_off: bool) -> Duration {
+    let initial = if backs_off { INITIAL_RTO } else { INITIAL_RTO_WITHOUT_BACK_OFF };
     let estimate = RttEstimate::from_bits(upstream.rtt_estimate.load(Relaxed));
     let rto = estimate.map_or(initial, |RttEstimate { srtt, rttvar }| (srtt + rttvar * 4).max(MIN_RTO));
-    if has_alternative { rto } else { back_off(rto, upstream.unanswered.load(Relaxed)) }
+    if backs_off { back_off(rto, upstream.unanswered.load(Relaxed)) } else { rto }
 }
 
 /// Doubles an RTO for each unanswered attempt (RFC 6298 section 5.5) from the third on: one lost

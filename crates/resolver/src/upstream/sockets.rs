@@ -6,10 +6,11 @@
 
 use std::time::{Duration, Instant};
 
+use rand::RngExt;
 use rand::rngs::StdRng;
 use rand::seq::IteratorRandom;
 
-use super::connection::Connection;
+use super::connection::{Connection, ConnectionLimits};
 use super::connection_use::ConnectionUse;
 use crate::transport::Transport;
 
@@ -20,10 +21,16 @@ const MAX_ACTIVE: usize = 2;
 const MAX_SOCKETS: usize = 16;
 
 /// How long a socket takes queries; with the jitter 6 to 10 s.
-pub(super) const MAX_AGE: Duration = Duration::from_secs(10);
+const MAX_AGE: Duration = Duration::from_secs(10);
 
 /// Queries per socket.
-pub(super) const MAX_QUERIES: u32 = 2000;
+const MAX_QUERIES: u32 = 2000;
+
+/// The limits of a new socket.
+pub(super) fn limits(now: Instant, random: &mut StdRng) -> ConnectionLimits {
+    let retire_at = now + MAX_AGE.mul_f64(random.random_range(0.6..=1.0));
+    ConnectionLimits { retire_at, idle_until: retire_at, max_queries: MAX_QUERIES }
+}
 
 /// Where a query goes. Sockets are given by their index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -13,7 +13,7 @@ use testkit::fixture;
 use crate::worker::{Worker, policy};
 
 /// Shared, dedicated and draining connections, and sockets, per upstream.
-const MAX_CONNECTIONS: usize = 2 * (16 + 32 + 33 + 16);
+const MAX_CONNECTIONS: usize = 2 * (32 + 32 + 33 + 16);
 
 /// Timers within one wait after which the resolver is taken to loop.
 const MAX_TIMERS: usize = 20_000;
@@ -29,6 +29,8 @@ enum Event {
     /// A message that matches no query, or is none.
     Mismatch(usize, bool),
     Closed(usize),
+    /// Octets sent on a stream, or its SYN, are not acknowledged.
+    Unacknowledged(usize),
     Time(u16),
 }
 
@@ -81,6 +83,10 @@ impl Simulation {
             Event::Closed(chosen) => {
                 let Some(id) = self.choose(chosen, |one| one.is_established) else { return };
                 self.disconnect(id, AttemptFailure::Closed);
+            }
+            Event::Unacknowledged(chosen) => {
+                let Some(id) = self.choose(chosen, |one| one.transport == Transport::Tcp) else { return };
+                self.worker.call(|resolver, now, outbox| resolver.on_unacknowledged(now, id, outbox));
             }
             Event::Response(chosen, response) => self.respond(chosen, response),
             Event::Mismatch(chosen, is_message) => {
@@ -202,6 +208,7 @@ fn event() -> impl Strategy<Value = Event> {
         6 => (any::<usize>(), response).prop_map(|(chosen, response)| Event::Response(chosen, response)),
         1 => any::<(usize, bool)>().prop_map(|(chosen, is_message)| Event::Mismatch(chosen, is_message)),
         1 => any::<usize>().prop_map(Event::Closed),
+        1 => any::<usize>().prop_map(Event::Unacknowledged),
         3 => (0_u16..400).prop_map(Event::Time),
     ]
 }

@@ -23,6 +23,8 @@ struct OpenedConnection {
     dial: Dial,
     is_established: bool,
     is_closed: bool,
+    /// The resolver has asked whether its octets are acknowledged.
+    is_check_requested: bool,
     queries: usize,
 }
 
@@ -35,13 +37,32 @@ pub(super) struct Connections {
 
 impl Connections {
     pub(super) fn open(&mut self, dial: Dial) {
-        self.opened.push(OpenedConnection { dial, is_established: false, is_closed: false, queries: 0 });
+        self.opened.push(OpenedConnection {
+            dial,
+            is_established: false,
+            is_closed: false,
+            is_check_requested: false,
+            queries: 0,
+        });
     }
 
     pub(super) fn close(&mut self, id: UpstreamConnectionId) {
         if let Some(connection) = self.get_mut(id) {
             connection.is_closed = true;
         }
+    }
+
+    /// The resolver asks whether the octets sent on a connection are acknowledged.
+    pub(super) fn request_check(&mut self, id: UpstreamConnectionId) {
+        if let Some(connection) = self.get_mut(id) {
+            connection.is_check_requested = true;
+        }
+    }
+
+    /// Takes the request; false when there is none.
+    pub(super) fn take_check(&mut self, id: UpstreamConnectionId) -> bool {
+        let take = |one: &mut OpenedConnection| std::mem::take(&mut one.is_check_requested);
+        self.get_mut(id).is_some_and(take)
     }
 
     /// In order of opening.

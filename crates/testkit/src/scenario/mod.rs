@@ -33,6 +33,7 @@
 //! | `FAIL CONNECTION FAILURE` | the connection cannot be established, or fails |
 //! | `UNSENT ATTEMPT FAILURE` | the query could not be written; its connection goes on |
 //! | `ESTABLISHED CONNECTION` | the connection is established |
+//! | `UNACKNOWLEDGED CONNECTION` | octets sent on the connection, or its SYN, are not acknowledged; the resolver must have asked |
 //! | `CHECK_DIAL UPSTREAM as CONNECTION [udp]` | the next connection that the resolver opens |
 //! | `CHECK_CLOSE CONNECTION` | the resolver closed the connection |
 //! | `CHECK_ANSWER CLIENT [id=N] [header_only] MESSAGE…` | the next response to that client |

@@ -11,11 +11,19 @@ use crate::text;
 /// One [`Action`] with the octets it refers to.
 #[derive(Debug)]
 pub(super) enum Output {
-    Response { client: Client, octets: Vec<u8> },
+    Response {
+        client: Client,
+        octets: Vec<u8>,
+    },
     Query(OutQuery),
     Dial(Dial),
+    /// The resolver asks whether the octets sent on a connection are acknowledged.
+    Check,
     Close(UpstreamConnectionId),
-    Error { query: String, cause: Cause },
+    Error {
+        query: String,
+        cause: Cause,
+    },
     Loop,
     SharedResult,
 }
@@ -51,6 +59,10 @@ impl Output {
                 freshness: connections.count_query(query.connection),
                 octets: outbox.octets(query.message).to_vec(),
             }),
+            Action::CheckAcknowledged(connection) => {
+                connections.request_check(*connection);
+                Self::Check
+            }
             Action::Disconnect(connection) => {
                 connections.close(*connection);
                 Self::Close(*connection)
@@ -84,6 +96,7 @@ impl Output {
                 let upstream = environment.upstream_name(dial.connection.upstream);
                 format!("dial of {upstream} over {}", transport_name(dial.transport))
             }
+            Self::Check => "check of acknowledgment".to_owned(),
             Self::Close(connection) => {
                 let upstream = environment.upstream_name(connection.upstream);
                 format!("close of connection {} to {upstream}", connection.number)

@@ -106,6 +106,7 @@ fn parse_step(keyword: &str, tokens: &[&str]) -> Result<StepKind, TextError> {
         }
         ("ESTABLISHED", [connection]) => Ok(StepKind::Established((*connection).to_owned())),
         ("PARTIAL", [connection]) => Ok(StepKind::Partial((*connection).to_owned())),
+        ("UNACKNOWLEDGED", [connection]) => Ok(StepKind::Unacknowledged((*connection).to_owned())),
         ("CHECK_DIAL", [upstream, "as", connection, tokens @ ..]) => {
             let transport = match tokens {
                 [] => Transport::Tcp,

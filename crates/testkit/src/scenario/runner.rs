@@ -101,6 +101,7 @@ impl Runner {
                 self.collect();
                 Ok(())
             }
+            StepKind::Unacknowledged(connection) => self.unacknowledged(connection),
             StepKind::Fail { connection, failure } => self.fail(connection, *failure),
             StepKind::Unsent { attempt, failure } => self.unsent(attempt, *failure),
             StepKind::CheckDial { upstream, connection, transport } => {
@@ -176,10 +177,26 @@ impl Runner {
         }
     }
 
+    /// Octets sent on a connection are not acknowledged.
+    fn unacknowledged(&mut self, name: &str) -> Result<(), TextError> {
+        let id = self.connection(name)?;
+        if !self.connections.take_check(id) {
+            return error(format!("the resolver has not asked whether `{name}` is acknowledged"));
+        }
+        self.environment.resolver.on_unacknowledged(self.now, id, &mut self.outbox);
+        self.collect();
+        Ok(())
+    }
+
+    /// A connection, by an attempt on it or by its name.
+    fn connection(&self, name: &str) -> Result<UpstreamConnectionId, TextError> {
+        let attempt = self.attempts.get(name).map(|attempt| attempt.connection);
+        attempt.map_or_else(|| self.connections.named(name), Ok)
+    }
+
     /// A connection ends. One that is closed must have been established.
     fn fail(&mut self, name: &str, failure: AttemptFailure) -> Result<(), TextError> {
-        let attempt = self.attempts.get(name).map(|attempt| attempt.connection);
-        let id = attempt.map_or_else(|| self.connections.named(name), Ok)?;
+        let id = self.connection(name)?;
         if failure == AttemptFailure::Closed && !self.check_connections {
             self.establish(id);
         }
@@ -200,7 +217,11 @@ impl Runner {
 
     /// True for output that a step must check.
     pub(super) fn must_be_checked(&self, output: &Output) -> bool {
-        self.check_connections || !matches!(output, Output::Dial(_) | Output::Close(_))
+        match output {
+            Output::Dial(_) | Output::Close(_) => self.check_connections,
+            Output::Check => false,
+            _ => true,
+        }
     }
 
     pub(super) fn has_unchecked(&self) -> bool {

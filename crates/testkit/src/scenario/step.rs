@@ -56,6 +56,8 @@ pub enum StepKind {
     Established(String),
     /// `PARTIAL`: a message arrives on a connection in part.
     Partial(String),
+    /// `UNACKNOWLEDGED`: octets sent on a connection, or its SYN, are not acknowledged.
+    Unacknowledged(String),
     /// `FAIL`, `CLOSED`, `RESET`: a connection cannot be established, or ends.
     Fail {
         /// An attempt on it, or its name.

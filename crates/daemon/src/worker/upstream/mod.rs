@@ -113,6 +113,13 @@ impl UpstreamConnections {
         self.fail(id, failure);
     }
 
+    /// Lets the task of a stream report octets that are not acknowledged, or its SYN.
+    pub(super) fn check_acknowledged(&self, id: UpstreamConnectionId) {
+        if let Some(Output::Stream(buffer)) = self.open.borrow().get(&id).map(|open| &open.output) {
+            buffer.check_acknowledged();
+        }
+    }
+
     /// Closes a connection, or ends its dial.
     pub(super) fn disconnect(&self, id: UpstreamConnectionId) {
         if let Some(open) = self.open.borrow_mut().remove(&id) {
@@ -143,7 +150,7 @@ impl UpstreamConnections {
         let buffer = Rc::new(WriteBuffer::default());
         let (connections, handler, output) = (Rc::clone(self), Rc::clone(handler), Rc::clone(&buffer));
         let task = tokio::task::spawn_local(async move {
-            let failure = match dial::dial(&endpoint).await {
+            let failure = match dial::dial(&endpoint, &output, || handler.on_unacknowledged(id)).await {
                 Ok(stream) => {
                     handler.on_connected(id);
                     if let Err(error) = stream_task::run(id, &output, stream, &handler).await {

@@ -51,6 +51,12 @@ impl Stream {
         self.stream.ready(interest).await
     }
 
+    /// True while the peer's host has not acknowledged all octets that were written.
+    pub(super) fn has_unacknowledged(&self) -> bool {
+        // Without an answer of the kernel, nothing follows.
+        linux::tcp::unacknowledged_octets(&self.stream).is_ok_and(|octets| octets > 0)
+    }
+
     /// Writes as much of `unsent` as the socket takes, and removes it.
     pub(super) fn write(&mut self, unsent: &mut Vec<u8>) -> io::Result<()> {
         let mut stream = NonBlocking(&self.stream);

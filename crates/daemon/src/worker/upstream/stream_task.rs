@@ -17,12 +17,23 @@ use crate::worker::handler::ResponseHandler;
 pub(super) struct WriteBuffer {
     octets: RefCell<Vec<u8>>,
     changed: Notify,
+    check: Notify,
 }
 
 impl WriteBuffer {
     pub(super) fn push(&self, message: &[u8]) {
         frame::push(message, &mut self.octets.borrow_mut());
         self.changed.notify_one();
+    }
+
+    /// Requests a report if octets that were sent are not acknowledged.
+    pub(super) fn check_acknowledged(&self) {
+        self.check.notify_one();
+    }
+
+    /// Waits for the next request.
+    pub(super) async fn check_requested(&self) {
+        self.check.notified().await;
     }
 
     fn is_empty(&self) -> bool {
@@ -46,6 +57,12 @@ pub(super) async fn run(
         let ready = tokio::select! {
             ready = stream.ready(!unsent.is_empty()) => ready?,
             () = unsent.changed.notified() => continue,
+            () = unsent.check_requested() => {
+                if stream.has_unacknowledged() {
+                    handler.on_unacknowledged(id);
+                }
+                continue;
+            }
         };
         let read_side = write_and_read(unsent, &mut stream, &mut frames, ready);
         if ready.is_readable() {
@@ -73,6 +90,7 @@ fn write_and_read(
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
     use std::future::{Future, poll_fn};
     use std::pin::pin;
     use std::time::Duration;
@@ -88,12 +106,16 @@ mod tests {
     const WAIT_LIMIT: Duration = Duration::from_secs(5);
     const CONNECTION: UpstreamConnectionId = UpstreamConnectionId { upstream: UpstreamId(0), number: 1 };
 
-    /// Records the messages that it receives.
+    /// Records the messages that it receives, and counts reports of unacknowledged octets.
     #[derive(Default)]
-    struct Recorder(RefCell<Vec<Vec<u8>>>);
+    struct Recorder(RefCell<Vec<Vec<u8>>>, Cell<usize>);
 
     impl ResponseHandler for Recorder {
         fn on_connected(self: &Rc<Self>, _: UpstreamConnectionId) {}
+
+        fn on_unacknowledged(self: &Rc<Self>, _: UpstreamConnectionId) {
+            self.1.set(self.1.get() + 1);
+        }
 
         fn on_response(self: &Rc<Self>, _: UpstreamConnectionId, message: &[u8]) {
             self.0.borrow_mut().push(message.to_vec());
@@ -146,5 +168,29 @@ mod tests {
         drop(theirs);
         time::timeout(WAIT_LIMIT, run(CONNECTION, &unsent, ours, &recorder)).await.unwrap().unwrap();
         assert_eq!(*recorder.0.borrow(), [&b"a"[..], b"", b"bc"]);
+    }
+
+    /// A peer that does not read: its host acknowledges until its buffer is full.
+    #[tokio::test]
+    async fn unacknowledged_octets_are_reported_when_asked() {
+        let (ours, theirs) = pair().await;
+        let (unsent, recorder) = (WriteBuffer::default(), Rc::<Recorder>::default());
+        let running = run(CONNECTION, &unsent, ours, &recorder);
+        let checks = async {
+            unsent.push(b"acknowledged");
+            theirs.readable().await.unwrap();
+            unsent.check_acknowledged();
+            tokio::task::yield_now().await;
+            while recorder.1.get() == 0 {
+                unsent.push(&[0; 60_000]);
+                unsent.check_acknowledged();
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::select! {
+            ended = running => ended.unwrap(),
+            checked = time::timeout(WAIT_LIMIT, checks) => checked.unwrap(),
+        }
+        assert_eq!(recorder.1.get(), 1);
     }
 }
