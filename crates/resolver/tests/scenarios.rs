@@ -132,6 +132,7 @@ scenarios! {
     icmp_error_fails_the_queries_of_its_socket
     icmp_unreachable_ends_one_attempt
     idle_connections_are_closed
+    idle_connections_leave_their_place_to_others
     inflight_queries_are_limited
     keepalive_is_sent_on_tcp
     keepalive_with_a_value_gets_formerr

@@ -28,19 +28,27 @@ const MIN_AGE: Duration = Duration::from_millis(50);
 /// Doublings of [`MIN_AGE`] at the start: 400 ms.
 const INITIAL_DOUBLINGS: u32 = 3;
 
-/// Doublings that exceed the limit unless one is configured: 102 s.
-const MAX_DOUBLINGS: u32 = 11;
+/// Doublings at most: 1.6 s, so that a client that begins to wait in the backlog is served soon.
+const MAX_DOUBLINGS: u32 = 5;
+
+/// The same for TLS, where a dial costs several round trips: 102 s.
+const MAX_TLS_DOUBLINGS: u32 = 11;
 
 /// Maximum age of the connections to one upstream.
 #[derive(Debug)]
 pub(super) struct Lifetime {
     doublings: u32,
+    max_doublings: u32,
     limit: Duration,
 }
 
 impl Lifetime {
     pub(super) fn new(upstream: &Upstream) -> Self {
-        Self { doublings: INITIAL_DOUBLINGS, limit: upstream.pool.max_age.unwrap_or(MAX_AGE) }
+        Self {
+            doublings: INITIAL_DOUBLINGS,
+            max_doublings: if upstream.encrypted { MAX_TLS_DOUBLINGS } else { MAX_DOUBLINGS },
+            limit: upstream.pool.max_age.unwrap_or(MAX_AGE),
+        }
     }
 
     /// When a new connection is closed if it is idle, and when it is retired although it is in use:
@@ -61,7 +69,7 @@ impl Lifetime {
     pub(super) fn first_response(&mut self, took: Duration, srtt: Option<Duration>, is_only: bool) {
         let usual = srtt.map_or(PROMPT, |srtt| (2 * srtt).max(PROMPT)).min(SUSPECT_AFTER);
         if took <= usual {
-            self.doublings = (self.doublings + 1).min(MAX_DOUBLINGS);
+            self.doublings = (self.doublings + 1).min(self.max_doublings);
         } else if is_only && took > SUSPECT_AFTER {
             // Beside others, it is rather that of a slow name.
             self.doublings = self.doublings.saturating_sub(1);
