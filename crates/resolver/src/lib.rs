@@ -66,6 +66,10 @@ use crate::transport::Transport;
 use crate::upstream::Upstreams;
 use crate::upstream::loss::MatchedQuery;
 
+/// Timers handled by one call of [`Resolver::on_timer`], so that thousands of queries that time out
+/// together do not delay other events.
+pub const TIMERS_PER_CALL: usize = 32;
+
 /// Everything a [`Resolver`] is constructed with.
 #[derive(Debug)]
 pub struct ResolverConfig {
@@ -265,9 +269,11 @@ impl Resolver {
         self.retry_lost(now, outbox);
     }
 
-    /// Handles the timers due at `now`.
+    /// Handles the timers due at `now`, at most [`TIMERS_PER_CALL`] of them: [`Self::next_timer`] is
+    /// due while there are more.
     pub fn on_timer(&mut self, now: Instant, outbox: &mut Outbox) {
-        while let Some(timer) = self.timers.pop_due(now) {
+        for _ in 0..TIMERS_PER_CALL {
+            let Some(timer) = self.timers.pop_due(now) else { return };
             match timer {
                 Timer::Attempt(id) => self.on_attempt_timer(now, id, outbox),
                 Timer::Query(id) => self.on_query_timer(now, id, outbox),

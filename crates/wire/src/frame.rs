@@ -54,6 +54,11 @@ impl FrameDecoder {
         self.buffer.get(message)
     }
 
+    /// True when [`next_frame`](Self::next_frame) has a frame.
+    pub fn has_frame(&self) -> bool {
+        self.message_at(self.consumed).is_some()
+    }
+
     /// Frees the memory of a long message once everything is consumed.
     pub fn shrink(&mut self) {
         if self.buffered_len() == 0 && self.buffer.capacity() > RETAINED_CAPACITY {

@@ -19,6 +19,7 @@ use super::handler::{QueryHandler, ResponseHandler};
 use super::peer_inbox;
 use super::tcp_server::TcpServer;
 use super::timer::Timer;
+use super::turn;
 use super::udp_server::UdpServer;
 use super::upstream::UpstreamConnections;
 use crate::clock;
@@ -75,6 +76,7 @@ impl EventLoop {
             peers,
         });
         tokio::task::spawn_local(Rc::clone(&event_loop).run_timers());
+        tokio::task::spawn_local(Rc::clone(&event_loop.tcp_server).run_turns());
         tokio::task::spawn_local(Rc::clone(&event_loop).receive_shared_results(inbox));
         event_loop
     }
@@ -94,14 +96,20 @@ impl EventLoop {
             self.dispatch(|resolver, now, outbox| {
                 self.catch_panic(outbox, |outbox| resolver.on_timer(now, outbox));
             });
+            // More timers may be due: the resolver handles a share of them.
+            turn::end().await;
         }
     }
 
     async fn receive_shared_results(self: Rc<Self>, mut inbox: mpsc::UnboundedReceiver<ShareResult>) {
-        while let Some(ShareResult { key, result, .. }) = inbox.recv().await {
+        let mut results = Vec::new();
+        while inbox.recv_many(&mut results, turn::SHARE).await > 0 {
             self.dispatch(|resolver, now, outbox| {
-                self.catch_panic(outbox, |outbox| resolver.on_shared_result(now, &key, &result, outbox));
+                for ShareResult { key, result, .. } in results.drain(..) {
+                    self.catch_panic(outbox, |outbox| resolver.on_shared_result(now, &key, &result, outbox));
+                }
             });
+            turn::end().await;
         }
     }
 
@@ -189,9 +197,10 @@ impl EventLoop {
             }
         }
         self.udp_server.flush(outbox, &self.process);
+        self.tcp_server.flush();
     }
 
-    /// Sends a response over TCP (UDP responses are flushed in one batch) and logs the query.
+    /// Buffers a response over TCP (each transport's are flushed together) and logs the query.
     fn respond(&self, response: &ClientResponse, message: &[u8]) {
         if let Some(connection) = response.client.connection {
             self.tcp_server.respond(connection, message);

@@ -2,7 +2,8 @@
 //!
 //! Workers share the cache, the table of shared in-flight queries and the TCP connection limiter.
 //! Every packet, failure and timer goes to the resolver with the current time; the actions it
-//! returns are executed. No branch here depends on DNS content.
+//! returns are executed. No branch here depends on DNS content. Each source of events has a bounded
+//! share of a [`turn`] of the loop.
 //!
 //! Reading order: [`thread`] (start, commands, drain), [`event_loop`] (input to the resolver,
 //! actions out), [`udp_server`] and [`tcp_server`] (clients), [`upstream`] (connections to
@@ -18,6 +19,7 @@ mod sockets;
 mod tcp_server;
 mod thread;
 mod timer;
+mod turn;
 mod udp_server;
 mod upstream;
 

@@ -16,6 +16,7 @@ use tokio::task::AbortHandle;
 use super::drain;
 use super::handler::QueryHandler;
 use super::sockets::RegisteredUdp;
+use super::turn;
 use crate::clock;
 use crate::metrics::ProcessCounters;
 
@@ -137,21 +138,29 @@ struct Reader {
 }
 
 impl Reader {
-    /// Passes on received queries batch by batch.
+    /// Passes on received queries batch by batch, a share of them per turn.
     async fn run(self, handler: Rc<impl QueryHandler>, readiness: tokio::net::UdpSocket) {
         let Self { id, own, listener, counters } = self;
         let mut batch = RecvBatch::new();
+        let mut received = 0;
         loop {
+            if received >= turn::SHARE {
+                turn::end().await;
+                received = 0;
+            }
             match readiness.async_io(Interest::READABLE, || listener.receive(&mut batch)).await {
-                Ok(_) => handler.on_queries(batch.iter().filter_map(|(octets, source)| {
-                    let client =
-                        Client { listener: id, peer: source.peer, local: source.local, connection: None };
-                    if is_answerable(source.peer, source.local.unwrap_or_else(|| own.ip()), own.port()) {
-                        return Some((client, octets));
-                    }
-                    counters.dropped.add(1);
-                    None
-                })),
+                Ok(count) => {
+                    received += count;
+                    handler.on_queries(batch.iter().filter_map(|(octets, source)| {
+                        let client =
+                            Client { listener: id, peer: source.peer, local: source.local, connection: None };
+                        if is_answerable(source.peer, source.local.unwrap_or_else(|| own.ip()), own.port()) {
+                            return Some((client, octets));
+                        }
+                        counters.dropped.add(1);
+                        None
+                    }));
+                }
                 Err(error) => {
                     tracing::debug!(%error, "a UDP socket could not be read");
                     tokio::time::sleep(READ_PAUSE).await;
@@ -168,7 +177,45 @@ fn is_answerable(peer: SocketAddr, local: IpAddr, port: u16) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
+    use tokio::task::LocalSet;
+
+    use super::super::turn::most_per_turn;
     use super::*;
+
+    /// Counts queries.
+    #[derive(Default)]
+    struct Recorder(Cell<usize>);
+
+    impl QueryHandler for Recorder {
+        fn on_queries<'a>(self: &Rc<Self>, packets: impl Iterator<Item = (Client, &'a [u8])>) {
+            self.0.set(self.0.get() + packets.count());
+        }
+
+        fn has_inflight(&self) -> bool {
+            false
+        }
+    }
+
+    #[tokio::test]
+    async fn a_flooded_socket_has_a_share_of_each_turn() {
+        // As many as the kernel's default queue holds.
+        const FLOOD: usize = 200;
+        let flooded = async {
+            let listener = UdpListener::bind(([127, 0, 0, 1], 0).into()).unwrap();
+            let (own, readiness) = (listener.local_addr().unwrap(), listener.readiness().unwrap());
+            let client = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+            for _ in 0..FLOOD {
+                client.send_to(&[0; 17], own).unwrap();
+            }
+            let recorder = Rc::<Recorder>::default();
+            let server = UdpServer::new(Arc::default());
+            server.open(&recorder, ListenerId(0), RegisteredUdp { listener, own, readiness });
+            most_per_turn(FLOOD, || recorder.0.get()).await
+        };
+        assert_eq!(LocalSet::new().run_until(flooded).await, turn::SHARE);
+    }
 
     #[test]
     fn source_port_0_and_our_own_socket_get_no_response() {

@@ -13,5 +13,6 @@ mod failing_names;
 mod invariants;
 mod queue;
 mod sockets;
+mod timers;
 mod upstreams;
 mod worker;

@@ -89,7 +89,19 @@ impl Worker {
     /// Time passes, and the timers that are due by then fire.
     pub(crate) fn advance(&mut self, time: Duration) {
         self.now += time;
+        self.call(|resolver, now, outbox| {
+            resolver.on_timer(now, outbox);
+            while resolver.next_timer().is_some_and(|at| at <= now) {
+                resolver.on_timer(now, outbox);
+            }
+        });
+    }
+
+    /// A share of the timers that are due fires; false when none is due.
+    pub(crate) fn fire_share_of_timers(&mut self) -> bool {
+        let is_due = self.resolver.next_timer().is_some_and(|at| at <= self.now);
         self.call(|resolver, now, outbox| resolver.on_timer(now, outbox));
+        is_due
     }
 
     /// Calls the resolver.

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use resolver::policy::ListenerId;
 use tokio::io::Interest;
+use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use wire::frame::FrameDecoder;
 
@@ -24,6 +25,7 @@ const RESPONSE_TIMEOUT: Duration = Duration::from_secs(10);
 
 pub(super) struct ClientConnection {
     pub(super) listener: ListenerId,
+    pub(super) stream: TcpStream,
     timeouts: Cell<ConnectionTimeouts>,
     pub(super) permit: Permit,
     pub(super) write_buffer: RefCell<WriteBuffer>,
@@ -34,6 +36,8 @@ pub(super) struct ClientConnection {
     pub(super) read_closed: Cell<bool>,
     /// Closed by us while the client may have more queries.
     closed_by_us: Cell<bool>,
+    /// Responses are written together, once the queries at hand have been received.
+    corked: Cell<bool>,
     pub(super) changed: Notify,
 }
 
@@ -54,9 +58,15 @@ impl ReadState {
 }
 
 impl ClientConnection {
-    pub(super) fn new(listener: ListenerId, timeouts: ConnectionTimeouts, permit: Permit) -> Self {
+    pub(super) fn new(
+        stream: TcpStream,
+        listener: ListenerId,
+        timeouts: ConnectionTimeouts,
+        permit: Permit,
+    ) -> Self {
         Self {
             listener,
+            stream,
             timeouts: Cell::new(timeouts),
             permit,
             write_buffer: RefCell::new(WriteBuffer::new()),
@@ -64,15 +74,43 @@ impl ClientConnection {
             queries: Cell::new(0),
             read_closed: Cell::new(false),
             closed_by_us: Cell::new(false),
+            corked: Cell::new(false),
             changed: Notify::new(),
         }
     }
 
-    /// Buffers the response of one query in flight.
-    pub(super) fn respond(&self, message: &[u8]) {
+    /// Buffers the response of one query in flight. True when a [`flush`](Self::flush) is due.
+    pub(super) fn respond(&self, message: &[u8]) -> bool {
+        let was_empty = self.write_buffer.borrow().octets.is_empty();
         self.write_buffer.borrow_mut().push(message);
         self.inflight.set(self.inflight.get().saturating_sub(1));
+        if self.corked.get() {
+            return false;
+        }
         self.changed.notify_one();
+        was_empty
+    }
+
+    /// Responses stay buffered until [`uncork`](Self::uncork).
+    pub(super) fn cork(&self) {
+        self.corked.set(true);
+    }
+
+    /// Writes the responses buffered since [`cork`](Self::cork).
+    pub(super) fn uncork(&self) {
+        self.corked.set(false);
+        self.flush();
+    }
+
+    /// Writes what the socket takes at once. The rest, and an error, are left to the connection
+    /// task.
+    pub(super) fn flush(&self) {
+        let mut buffer = self.write_buffer.borrow_mut();
+        if !buffer.octets.is_empty()
+            && let Ok(written) = self.stream.try_write(&buffer.octets)
+        {
+            buffer.consume(written);
+        }
     }
 
     pub(super) fn query_received(&self) {

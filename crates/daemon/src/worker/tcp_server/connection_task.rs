@@ -8,18 +8,21 @@ use std::time::Duration;
 
 use resolver::action::Client;
 use socket2::SockRef;
-use tokio::net::TcpStream;
 use tokio::time;
 use wire::frame::FrameDecoder;
 use wire::header::{Flags, Header};
 
 use super::connection::{ClientConnection, ReadState};
 use crate::worker::handler::QueryHandler;
+use crate::worker::turn::{self, TurnLimiter};
 
 /// How long a client whose connection we close may take to read its last responses.
 const LINGER_TIMEOUT: Duration = Duration::from_millis(200);
 
 const READ_LEN: usize = 4096;
+
+/// Queries that are received from a connection per turn.
+const QUERIES_PER_TURN: usize = 8;
 
 /// Why a connection was closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,20 +41,21 @@ pub(super) async fn serve(
     connection: &ClientConnection,
     handler: &Rc<impl QueryHandler>,
     client: Client,
-    stream: &TcpStream,
+    turns: &TurnLimiter,
 ) -> CloseReason {
     let mut state = ReadState::new();
     let mut reason = CloseReason::Done;
-    while !connection.read_closed.get() || connection.has_pending() {
+    while !connection.read_closed.get() || connection.has_pending() || state.frames.has_frame() {
         let was_pending = connection.has_pending();
         tokio::select! {
-            ready = stream.ready(connection.interest()) => {
-                let open = ready.and_then(|ready| exchange(connection, stream, ready, &mut state.frames));
+            ready = connection.stream.ready(connection.interest()) => {
+                turns.admit().await;
+                let open = ready.and_then(|ready| exchange(connection, ready, &mut state.frames));
                 if !open.unwrap_or(false) {
                     return reason;
                 }
             }
-            () = connection.changed.notified() => {}
+            () = connection.changed.notified() => turns.admit().await,
             () = connection.permit.evicted() => connection.read_closed.set(true),
             () = time::sleep_until(connection.deadline(&state).into()) => {
                 reason = CloseReason::TimedOut;
@@ -70,12 +74,10 @@ pub(super) async fn serve(
         if !connection.is_buffer_allowed(&state) {
             return CloseReason::BufferLimit;
         }
-        // `ready` does not yield while there is something to read: a client that sends without
-        // pause would have the worker for itself.
-        tokio::task::yield_now().await;
+        turn::end().await;
     }
     if connection.needs_lingering_close() {
-        lingering_close(stream).await;
+        lingering_close(connection).await;
     }
     reason
 }
@@ -83,22 +85,21 @@ pub(super) async fn serve(
 /// Writes and reads what is `ready`; false when the connection is broken.
 fn exchange(
     connection: &ClientConnection,
-    stream: &TcpStream,
     ready: tokio::io::Ready,
     frames: &mut FrameDecoder,
 ) -> io::Result<bool> {
     if ready.is_writable() {
-        write(connection, stream)?;
+        write(connection)?;
     }
-    if ready.is_readable() && connection.reads() {
-        read(connection, stream, frames)?;
+    if ready.is_readable() && connection.reads() && !frames.has_frame() {
+        read(connection, frames)?;
     }
     Ok(!ready.is_error())
 }
 
-fn write(connection: &ClientConnection, stream: &TcpStream) -> io::Result<()> {
+fn write(connection: &ClientConnection) -> io::Result<()> {
     let mut buffer = connection.write_buffer.borrow_mut();
-    match stream.try_write(&buffer.octets) {
+    match connection.stream.try_write(&buffer.octets) {
         Ok(written) => {
             buffer.consume(written);
             Ok(())
@@ -108,9 +109,9 @@ fn write(connection: &ClientConnection, stream: &TcpStream) -> io::Result<()> {
     }
 }
 
-fn read(connection: &ClientConnection, stream: &TcpStream, frames: &mut FrameDecoder) -> io::Result<()> {
+fn read(connection: &ClientConnection, frames: &mut FrameDecoder) -> io::Result<()> {
     let mut buffer = [0; READ_LEN];
-    match stream.try_read(&mut buffer) {
+    match connection.stream.try_read(&mut buffer) {
         Ok(0) => connection.read_closed.set(true),
         Ok(len) => frames.extend(buffer.get(..len).unwrap_or_default()),
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
@@ -128,7 +129,8 @@ struct Received {
     broken: bool,
 }
 
-/// Passes on complete queries, as many as there is capacity for.
+/// Passes on complete queries, as many as there is capacity for and the turn allows. Responses that
+/// are at hand are written at once.
 fn receive_queries(
     connection: &ClientConnection,
     handler: &Rc<impl QueryHandler>,
@@ -136,7 +138,13 @@ fn receive_queries(
     frames: &mut FrameDecoder,
 ) -> Received {
     let mut received = Received::default();
+    connection.cork();
     while connection.has_capacity() && !connection.is_at_query_limit() {
+        if received.queries == QUERIES_PER_TURN {
+            // The rest in the next turn.
+            connection.changed.notify_one();
+            break;
+        }
         let Some(message) = frames.next_frame() else { break };
         if Header::read(message).is_none_or(|header| header.flags.has(Flags::QR)) {
             received.broken = true;
@@ -148,14 +156,17 @@ fn receive_queries(
     }
     if connection.is_at_query_limit() {
         connection.read_closed.set(true);
+        *frames = FrameDecoder::default();
     }
+    connection.uncork();
     received
 }
 
 /// Lingering close: shuts down the write side and discards what the client still sends. A close
 /// with unread octets would reset the connection and lose responses under way (RFC 1122 section
 /// 4.2.2.13).
-async fn lingering_close(stream: &TcpStream) {
+async fn lingering_close(connection: &ClientConnection) {
+    let stream = &connection.stream;
     if SockRef::from(stream).shutdown(Shutdown::Write).is_err() {
         return;
     }
@@ -165,7 +176,7 @@ async fn lingering_close(stream: &TcpStream) {
             match stream.try_read(&mut buffer) {
                 Ok(0) => return,
                 Err(error) if error.kind() != io::ErrorKind::WouldBlock => return,
-                _ => tokio::task::yield_now().await,
+                _ => turn::end().await,
             }
         }
     };
@@ -175,34 +186,41 @@ async fn lingering_close(stream: &TcpStream) {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
     use std::io::Write;
-    use std::net::{Ipv4Addr, SocketAddr};
+    use std::net::Ipv4Addr;
     use std::sync::Arc;
 
     use resolver::policy::ListenerId;
-    use tokio::io::AsyncWriteExt;
-    use tokio::net::TcpListener;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::{TcpListener, TcpStream};
+    use tokio::task::LocalSet;
 
     use super::super::connection::MAX_UNREAD;
     use super::super::limiter::ConnectionLimiter;
     use super::super::timeouts::ConnectionTimeouts;
     use super::*;
     use crate::clock;
+    use crate::worker::turn::most_per_turn;
 
     const WAIT_LIMIT: Duration = Duration::from_secs(5);
     /// For the root, A.
     const QUERY: [u8; 17] = [0, 7, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 1];
 
-    /// Leaves queries unanswered, or responds to each at once with 12 octets.
+    /// Counts queries, and leaves them unanswered or responds to each at once with 12 octets.
     #[derive(Default)]
     struct Handler {
+        queries: Cell<usize>,
         responds_on: Option<Rc<ClientConnection>>,
     }
 
     impl QueryHandler for Handler {
         fn on_queries<'a>(self: &Rc<Self>, packets: impl Iterator<Item = (Client, &'a [u8])>) {
             for (_, message) in packets {
-                self.responds_on.iter().for_each(|connection| connection.respond(&message[..12]));
+                self.queries.set(self.queries.get() + 1);
+                self.responds_on.iter().for_each(|connection| {
+                    connection.respond(&message[..12]);
+                });
             }
         }
 
@@ -211,14 +229,28 @@ mod tests {
         }
     }
 
-    fn client(peer: SocketAddr) -> Client {
-        Client { listener: ListenerId(0), peer, local: None, connection: None }
+    fn client() -> Client {
+        Client {
+            listener: ListenerId(0),
+            peer: (Ipv4Addr::LOCALHOST, 40_000).into(),
+            local: None,
+            connection: None,
+        }
     }
 
-    fn connection() -> Rc<ClientConnection> {
+    /// A connection, and its client's end.
+    async fn connected() -> (Rc<ClientConnection>, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let theirs = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (ours, _) = listener.accept().await.unwrap();
         let limiter = Arc::new(ConnectionLimiter::new(64, Arc::default()));
         let permit = limiter.admit(Ipv4Addr::LOCALHOST.into()).unwrap();
-        Rc::new(ClientConnection::new(ListenerId(0), ConnectionTimeouts::default(), permit))
+        let connection = ClientConnection::new(ours, ListenerId(0), ConnectionTimeouts::default(), permit);
+        (Rc::new(connection), theirs)
+    }
+
+    fn turns() -> TurnLimiter {
+        TurnLimiter::new(16)
     }
 
     fn framed(message: &[u8]) -> Vec<u8> {
@@ -231,10 +263,8 @@ mod tests {
     #[tokio::test]
     async fn a_reset_ends_a_half_closed_connection() {
         let reset = async {
-            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-            let mut theirs = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-            let (ours, peer) = listener.accept().await.unwrap();
-            let (connection, handler) = (connection(), Rc::new(Handler::default()));
+            let (connection, mut theirs) = connected().await;
+            let (handler, turns) = (Rc::new(Handler::default()), turns());
             let leaving = async {
                 theirs.write_all(&framed(&QUERY)).await.unwrap();
                 theirs.shutdown().await.unwrap();
@@ -244,7 +274,7 @@ mod tests {
                 SockRef::from(&theirs).set_linger(Some(Duration::ZERO)).unwrap();
                 drop(theirs);
             };
-            let (reason, ()) = tokio::join!(serve(&connection, &handler, client(peer), &ours), leaving);
+            let (reason, ()) = tokio::join!(serve(&connection, &handler, client(), &turns), leaving);
             assert_eq!(connection.inflight.get(), 1);
             reason
         };
@@ -253,22 +283,24 @@ mod tests {
 
     #[tokio::test]
     async fn a_flooding_client_does_not_starve_other_tasks() {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let mut theirs = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        let (ours, peer) = listener.accept().await.unwrap();
+        let (connection, theirs) = connected().await;
+        let mut theirs = theirs.into_std().unwrap();
+        theirs.set_nonblocking(false).unwrap();
         let message = framed(&[0; 65_535]);
         let flood = std::thread::Builder::new().spawn(move || {
             let until = clock::now() + WAIT_LIMIT;
             while clock::now() < until && theirs.write_all(&message).is_ok() {}
             clock::now() < until
         });
-        let connection = connection();
-        let handler = Rc::new(Handler { responds_on: Some(Rc::clone(&connection)) });
+        let responds_on = Some(Rc::clone(&connection));
+        let handler = Rc::new(Handler { responds_on, ..Handler::default() });
+        let turns = turns();
         tokio::select! {
-            reason = serve(&connection, &handler, client(peer), &ours) => unreachable!("{reason:?}"),
+            reason = serve(&connection, &handler, client(), &turns) => unreachable!("{reason:?}"),
+            () = turns.run() => unreachable!(),
             () = time::sleep(Duration::from_millis(50)) => {}
         }
-        drop(ours);
+        drop((connection, handler));
         assert!(flood.unwrap().join().unwrap(), "other tasks ran only after the flood");
     }
 
@@ -276,12 +308,50 @@ mod tests {
     async fn queries_are_not_received_while_the_write_buffer_is_full() {
         let mut frames = FrameDecoder::default();
         frames.extend(&framed(&QUERY));
-        let (connection, handler) = (connection(), Rc::new(Handler::default()));
-        let client = client((Ipv4Addr::LOCALHOST, 40_000).into());
+        let ((connection, _theirs), handler) = (connected().await, Rc::new(Handler::default()));
         connection.write_buffer.borrow_mut().octets.resize(MAX_UNREAD, 0);
-        let too_early = receive_queries(&connection, &handler, client, &mut frames);
+        let too_early = receive_queries(&connection, &handler, client(), &mut frames);
         connection.write_buffer.borrow_mut().octets.clear();
-        let received = receive_queries(&connection, &handler, client, &mut frames);
+        let received = receive_queries(&connection, &handler, client(), &mut frames);
         assert_eq!((too_early.queries, received.queries), (0, 1));
+    }
+
+    /// Responses wait neither for the task of their connection nor for a turn.
+    #[tokio::test]
+    async fn responses_to_received_queries_are_written_at_once_and_together() {
+        let (connection, mut theirs) = connected().await;
+        connection.stream.writable().await.unwrap();
+        let responds_on = Some(Rc::clone(&connection));
+        let handler = Rc::new(Handler { responds_on, ..Handler::default() });
+        let mut frames = FrameDecoder::default();
+        frames.extend(&framed(&QUERY).repeat(3));
+        receive_queries(&connection, &handler, client(), &mut frames);
+        assert!(!connection.has_pending());
+        assert_eq!(theirs.read(&mut [0; 512]).await.unwrap(), 3 * (2 + 12), "in one segment");
+        connection.query_received();
+        assert!(connection.respond(&QUERY), "a response that comes later is due to be flushed");
+        connection.flush();
+        assert_eq!(theirs.read(&mut [0; 512]).await.unwrap(), 2 + QUERY.len());
+    }
+
+    #[tokio::test]
+    async fn pipelining_clients_have_a_share_of_each_turn() {
+        const CLIENTS: usize = 5;
+        const PER_TURN: usize = 3;
+        let pipelined = async {
+            let (handler, turns) = (Rc::new(Handler::default()), Rc::new(TurnLimiter::new(PER_TURN)));
+            let mut streams = Vec::new();
+            for _ in 0..CLIENTS {
+                let (connection, mut theirs) = connected().await;
+                theirs.write_all(&framed(&QUERY).repeat(20)).await.unwrap();
+                streams.push(theirs);
+                let (handler, turns) = (Rc::clone(&handler), Rc::clone(&turns));
+                tokio::task::spawn_local(async move { serve(&connection, &handler, client(), &turns).await });
+            }
+            tokio::task::spawn_local(async move { turns.run().await });
+            most_per_turn(CLIENTS * 20, || handler.queries.get()).await
+        };
+        let most = time::timeout(WAIT_LIMIT, LocalSet::new().run_until(pipelined)).await.unwrap();
+        assert_eq!(most, PER_TURN * QUERIES_PER_TURN);
     }
 }

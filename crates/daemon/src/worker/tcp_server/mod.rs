@@ -11,7 +11,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,6 +24,7 @@ use tokio::task::AbortHandle;
 use tokio::time;
 
 use super::handler::QueryHandler;
+use super::turn::{self, TurnLimiter};
 use crate::metrics::ProcessCounters;
 use connection::ClientConnection;
 use connection_task::CloseReason;
@@ -36,10 +37,16 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// How long connected clients may send further queries after their listener was closed.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(4);
 
+/// Connections that have work per turn.
+const CONNECTIONS_PER_TURN: usize = 16;
+
 /// The TCP listeners and client connections of a worker.
 pub(super) struct TcpServer {
     listeners: RefCell<HashMap<ListenerId, Vec<AbortHandle>>>,
     connections: RefCell<HashMap<ConnectionId, Rc<ClientConnection>>>,
+    /// Connections with responses to write.
+    unflushed: RefCell<Vec<Rc<ClientConnection>>>,
+    turns: TurnLimiter,
     last_id: Cell<u64>,
     timeouts: RefCell<HashMap<ListenerId, ConnectionTimeouts>>,
     limiter: Arc<ConnectionLimiter>,
@@ -57,12 +64,19 @@ impl TcpServer {
         Self {
             listeners: RefCell::default(),
             connections: RefCell::default(),
+            unflushed: RefCell::default(),
+            turns: TurnLimiter::new(CONNECTIONS_PER_TURN),
             last_id: Cell::new(0),
             timeouts: RefCell::new(timeouts),
             limiter,
             counters,
             process,
         }
+    }
+
+    /// Gives connections their turns; runs as long as the worker.
+    pub(super) async fn run_turns(self: Rc<Self>) {
+        self.turns.run().await;
     }
 
     /// Accepts connections of `listener` from now on.
@@ -105,12 +119,15 @@ impl TcpServer {
     }
 
     fn close_connections(&self, is_closing: impl Fn(&ClientConnection) -> bool) {
-        let connections = self.connections.borrow();
-        let closing: Vec<_> = connections.values().filter(|one| is_closing(one)).map(Rc::clone).collect();
-        closing.iter().for_each(|connection| connection.shorten_timeouts());
+        let mut closing = Vec::new();
+        for connection in self.connections.borrow().values().filter(|one| is_closing(one)) {
+            connection.shorten_timeouts();
+            // The socket closes with the last reference.
+            closing.push(Rc::downgrade(connection));
+        }
         tokio::task::spawn_local(async move {
             time::sleep(CLOSE_TIMEOUT).await;
-            closing.iter().for_each(|connection| connection.stop_reading());
+            closing.iter().filter_map(Weak::upgrade).for_each(|connection| connection.stop_reading());
         });
     }
 
@@ -118,11 +135,20 @@ impl TcpServer {
         self.connections.borrow().is_empty()
     }
 
-    /// Sends a response, unless the connection has been closed in the meantime.
+    /// Buffers a response until [`flush`](Self::flush), unless the connection has been closed in the
+    /// meantime.
     pub(super) fn respond(&self, id: ConnectionId, message: &[u8]) {
-        let connection = self.connections.borrow().get(&id).map(Rc::clone);
-        if let Some(connection) = connection {
-            connection.respond(message);
+        if let Some(connection) = self.connections.borrow().get(&id)
+            && connection.respond(message)
+        {
+            self.unflushed.borrow_mut().push(Rc::clone(connection));
+        }
+    }
+
+    /// Writes the buffered responses, those of a connection together.
+    pub(super) fn flush(&self) {
+        for connection in self.unflushed.borrow_mut().drain(..) {
+            connection.flush();
         }
     }
 
@@ -137,7 +163,8 @@ impl TcpServer {
                 // The client had disconnected before the accept.
                 Err(_) => {}
             }
-            tokio::task::yield_now().await;
+            // A connection that was evicted for this one returns its descriptor in the meantime.
+            turn::end().await;
         }
     }
 
@@ -154,11 +181,11 @@ impl TcpServer {
         }
         let Some(permit) = self.limiter.admit(peer.ip()) else { return };
         let timeouts = self.timeouts.borrow().get(&listener).copied().unwrap_or_default();
-        let (id, connection) = self.insert(ClientConnection::new(listener, timeouts, permit));
+        let (id, connection) = self.insert(ClientConnection::new(stream, listener, timeouts, permit));
         let client = Client { listener, peer, local, connection: Some(id) };
         let (server, handler) = (Rc::clone(self), Rc::clone(handler));
         tokio::task::spawn_local(async move {
-            match connection_task::serve(&connection, &handler, client, &stream).await {
+            match connection_task::serve(&connection, &handler, client, &server.turns).await {
                 CloseReason::Done => {}
                 CloseReason::TimedOut => server.process.connections.timed_out.inc(),
                 CloseReason::BufferLimit => server.process.connections.write_buffer_exceeded.inc(),

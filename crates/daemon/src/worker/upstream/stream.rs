@@ -7,6 +7,8 @@ use tokio::io::{Interest, Ready};
 use tokio::net::TcpStream;
 use wire::frame::FrameDecoder;
 
+use crate::worker::turn;
+
 const READ_LEN: usize = 16 * 1024;
 
 pub(super) struct Stream {
@@ -39,7 +41,7 @@ impl Stream {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
             // `ready` does not yield while there is something to read.
-            tokio::task::yield_now().await;
+            turn::end().await;
         }
         Ok(stream)
     }

@@ -11,6 +11,7 @@ use wire::frame::{self, FrameDecoder};
 
 use super::stream::{ReadSide, Stream};
 use crate::worker::handler::ResponseHandler;
+use crate::worker::turn;
 
 /// Framed queries that have not been written.
 #[derive(Default)]
@@ -72,7 +73,7 @@ pub(super) async fn run(
             return Ok(());
         }
         // `ready` does not yield while there is something to read.
-        tokio::task::yield_now().await;
+        turn::end().await;
     }
 }
 
