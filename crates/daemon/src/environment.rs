@@ -8,3 +8,9 @@ pub fn from_process() -> Environment {
         .map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned()))
         .collect()
 }
+
+/// The directory of the requests to panic in a task of a worker, for tests.
+#[cfg(debug_assertions)]
+pub(crate) fn panic_directory() -> Option<std::path::PathBuf> {
+    std::env::vars_os().find(|(name, _)| name == "NODELOCALDNS_PANIC_DIRECTORY").map(|(_, path)| path.into())
+}

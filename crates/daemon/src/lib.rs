@@ -20,6 +20,7 @@ pub mod http;
 pub mod logging;
 mod memory_budget;
 pub mod metrics;
+mod panics;
 pub mod readiness;
 mod self_check;
 pub mod snapshot;

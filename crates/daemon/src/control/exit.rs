@@ -9,6 +9,7 @@ use corefile::ConfigError;
 
 use crate::flags::UsageError;
 use crate::http::BindError;
+use crate::worker::WorkerFailure;
 use crate::worker::config::IdsExhausted;
 
 /// An exit that was requested.
@@ -45,7 +46,8 @@ pub(crate) enum FatalError {
     NotAnswered(SocketAddr),
     /// A worker, by its number, does not make a change.
     Worker(usize, io::Error),
-    WorkerExited,
+    /// The number of the worker, and why.
+    WorkerExited(usize, WorkerFailure),
     ControlPanicked,
     ForwardingLoop(String),
 }
@@ -81,8 +83,8 @@ impl fmt::Display for FatalError {
                 "no response to a query of our own on {address}, which the active instance serves: not taking over"
             ),
             Self::Worker(number, error) => write!(f, "worker {number}: {error}"),
-            Self::WorkerExited => {
-                f.write_str("a worker thread exited unexpectedly, which is a bug: exiting to be restarted")
+            Self::WorkerExited(number, failure) => {
+                write!(f, "worker {number} has ended, which is a bug: {failure}; exiting to be restarted")
             }
             Self::ControlPanicked => {
                 f.write_str("the control thread panicked, which is a bug: exiting to be restarted")

@@ -24,12 +24,8 @@ mod upstreams_log;
 mod watchdog;
 mod workers;
 
-use std::future::poll_fn;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Duration;
 
 use corefile::Corefile;
@@ -42,6 +38,7 @@ use crate::handover::{OfferResponse, ReceivedOffer, SocketDirectory};
 use crate::host::OsHost;
 use crate::logging::{self, Logger};
 use crate::metrics::ProcessCounters;
+use crate::panics::catch_panic;
 use context::ProcessContext;
 use exit::{ExitReason, FatalError};
 use instance::Instance;
@@ -183,30 +180,5 @@ async fn request_offer(
             warn!("the predecessor does not hand over: {reason}; starting beside it");
             None
         }
-    }
-}
-
-/// `None` if the future panics, which is a bug: the node must be restored even then.
-async fn catch_panic<F: Future>(future: F) -> Option<F::Output> {
-    let mut future = pin!(future);
-    poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {
-        Ok(polled) => polled.map(Some),
-        Err(_) => Poll::Ready(None),
-    })
-    .await
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn a_panic_is_caught_and_a_result_passed_on() {
-        let panics = async {
-            tokio::task::yield_now().await;
-            assert!(std::hint::black_box(false), "intended by the test");
-        };
-        assert_eq!(catch_panic(panics).await, None);
-        assert_eq!(catch_panic(async { 7 }).await, Some(7));
     }
 }

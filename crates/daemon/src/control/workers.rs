@@ -1,8 +1,10 @@
 //! The worker threads, the sockets they read, and the listeners that the sockets belong to.
 
+use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use resolver::ResolverConfig;
@@ -189,8 +191,17 @@ impl Workers {
         }
     }
 
-    pub(super) fn any_exited(&self) -> bool {
-        self.threads.iter().any(Worker::has_ended)
+    /// Resolves when a worker has ended that was not told to.
+    pub(super) async fn failed(&mut self) -> FatalError {
+        poll_fn(|context| {
+            for (number, worker) in self.threads.iter_mut().enumerate() {
+                if let Poll::Ready(failure) = worker.poll_failed(context) {
+                    return Poll::Ready(FatalError::WorkerExited(number, failure));
+                }
+            }
+            Poll::Pending
+        })
+        .await
     }
 
     /// Describes a worker that makes no progress.

@@ -10,13 +10,13 @@ use resolver::Resolver;
 use resolver::action::{
     Action, AttemptFailure, Client, ClientResponse, Outbox, QueryError, ShareResult, UpstreamConnectionId,
 };
-use resolver::counters::WorkerCounters;
 use tokio::sync::mpsc;
 use wire::frame::FrameDecoder;
 
 use super::context::{WorkerConfig, WorkerContext, WorkerEvent};
 use super::handler::{QueryHandler, ResponseHandler};
 use super::peer_inbox;
+use super::tasks::Tasks;
 use super::tcp_server::TcpServer;
 use super::timer::Timer;
 use super::turn;
@@ -35,13 +35,13 @@ const HOUSEKEEPING_INTERVAL: Duration = Duration::from_secs(5);
 pub(super) struct EventLoop {
     pub(super) udp_server: UdpServer,
     pub(super) tcp_server: Rc<TcpServer>,
+    pub(super) tasks: Rc<Tasks>,
     upstreams: Rc<UpstreamConnections>,
     resolver: RefCell<Resolver>,
     outbox: RefCell<Outbox>,
     config: RefCell<WorkerConfig>,
     timer: Timer,
     next_housekeeping: Cell<Instant>,
-    counters: Arc<WorkerCounters>,
     process: Arc<ProcessCounters>,
     logger: Logger,
     events: mpsc::Sender<WorkerEvent>,
@@ -53,31 +53,35 @@ impl EventLoop {
     pub(super) fn start(context: WorkerContext, config: WorkerConfig) -> Rc<Self> {
         let WorkerContext { resolver, logger, process, connection_limiter, events, peers, inbox } = context;
         let counters = Arc::clone(&resolver.counters);
-        let upstreams = Rc::new(UpstreamConnections::new(config.upstreams.clone(), logger.clone()));
+        let tasks = Tasks::new(Arc::clone(&counters));
+        let upstreams =
+            Rc::new(UpstreamConnections::new(config.upstreams.clone(), logger.clone(), Rc::clone(&tasks)));
         let tcp_server = TcpServer::new(
             connection_limiter,
             config.timeouts.clone(),
             Arc::clone(&counters),
             Arc::clone(&process),
+            Rc::clone(&tasks),
         );
         let event_loop = Rc::new(Self {
-            udp_server: UdpServer::new(Arc::clone(&counters)),
+            udp_server: UdpServer::new(counters, Rc::clone(&tasks)),
             tcp_server: Rc::new(tcp_server),
+            tasks,
             upstreams,
             resolver: RefCell::new(Resolver::new(resolver)),
             outbox: RefCell::default(),
             config: RefCell::new(config),
             timer: Timer::default(),
             next_housekeeping: Cell::new(clock::now()),
-            counters,
             process,
             logger,
             events,
             peers,
         });
-        tokio::task::spawn_local(Rc::clone(&event_loop).run_timers());
-        tokio::task::spawn_local(Rc::clone(&event_loop.tcp_server).run_turns());
-        tokio::task::spawn_local(Rc::clone(&event_loop).receive_shared_results(inbox));
+        let tasks = &event_loop.tasks;
+        tasks.spawn_permanent("timers", Rc::clone(&event_loop).run_timers());
+        tasks.spawn_permanent("TCP turns", Rc::clone(&event_loop.tcp_server).run_turns());
+        tasks.spawn_permanent("inbox", Rc::clone(&event_loop).receive_shared_results(inbox));
         event_loop
     }
 
@@ -174,7 +178,7 @@ impl EventLoop {
         if !completed {
             outbox.bytes.truncate(octets);
             outbox.actions.truncate(actions);
-            self.counters.panics.add(1);
+            self.tasks.record_panic();
         }
         completed
     }
@@ -297,6 +301,7 @@ impl ResponseHandler for EventLoop {
 mod tests {
     use std::collections::HashMap;
 
+    use resolver::counters::WorkerCounters;
     use resolver::policy::ListenerId;
 
     use super::super::peer_inbox::peer_inboxes;
@@ -306,8 +311,15 @@ mod tests {
     use crate::logging::errors::ErrorLog;
     use crate::logging::query_log::QueryLog;
 
+    const QUERY: &[u8] = b"\x12\x34\x01\0\0\x01\0\0\0\0\0\0\x01a\x04test\0\0\x01\0\x01";
+
+    fn client() -> Client {
+        let peer = ([127, 0, 0, 1], 5353).into();
+        Client { listener: ListenerId(0), peer, local: None, connection: None }
+    }
+
     /// Without zones and upstreams; requires a [`LocalSet`](tokio::task::LocalSet).
-    fn event_loop() -> Rc<EventLoop> {
+    fn event_loop() -> (Rc<EventLoop>, Arc<WorkerCounters>) {
         let resolver = testkit::fixture::resolver_config(Arc::default());
         let process = Arc::<ProcessCounters>::default();
         let logger = Logger::start(std::io::sink(), 1, Arc::clone(&process)).unwrap();
@@ -324,37 +336,49 @@ mod tests {
             timeouts: HashMap::new(),
             addresses: HashMap::new(),
         };
-        EventLoop::start(context, config)
+        let counters = Arc::clone(&context.resolver.counters);
+        (EventLoop::start(context, config), counters)
     }
 
     #[tokio::test]
     async fn a_panicking_query_gets_servfail_is_counted_and_fails_no_other_query() {
-        let query = b"\x12\x34\x01\0\0\x01\0\0\0\0\0\0\x01a\x04test\0\0\x01\0\x01";
-        let client = Client {
-            listener: ListenerId(0),
-            peer: ([127, 0, 0, 1], 5353).into(),
-            local: None,
-            connection: None,
-        };
         let batch = async {
-            let event_loop = event_loop();
+            let (event_loop, counters) = event_loop();
             let mut resolver = event_loop.resolver.borrow_mut();
             let mut outbox = Outbox::default();
             for panics in [false, true, false] {
-                event_loop.handle_query(&mut resolver, (client, query), &mut outbox, |resolver, outbox| {
-                    resolver.on_panic(client, query, outbox);
+                event_loop.handle_query(&mut resolver, (client(), QUERY), &mut outbox, |resolver, outbox| {
+                    resolver.on_panic(client(), QUERY, outbox);
                     assert!(!panics, "as the test wants");
                 });
             }
-            assert_eq!(event_loop.counters.panics.get(), 1);
+            assert_eq!(counters.panics.get(), 1);
             let responses = outbox.actions.iter().map(|action| match action {
                 Action::Respond(response) => outbox.octets(response.message),
                 _ => &[],
             });
-            let mut servfail = query.to_vec();
+            let mut servfail = QUERY.to_vec();
             servfail.splice(2..4, [0x81, 0x82]);
             assert_eq!(responses.collect::<Vec<_>>(), [servfail.as_slice(); 3]);
         };
         tokio::task::LocalSet::new().run_until(batch).await;
+    }
+
+    #[tokio::test]
+    async fn the_third_panicking_query_within_a_minute_ends_the_worker() {
+        let failed = async {
+            let (event_loop, counters) = event_loop();
+            for _ in 0..3 {
+                let (mut resolver, mut outbox) = (event_loop.resolver.borrow_mut(), Outbox::default());
+                event_loop.handle_query(&mut resolver, (client(), QUERY), &mut outbox, |_, _| {
+                    assert!(std::hint::black_box(false), "as the test wants");
+                });
+                assert_eq!(outbox.actions.len(), 1, "a response");
+            }
+            assert_eq!(counters.panics.get(), 3);
+            event_loop.tasks.failed().await
+        };
+        let failure = tokio::task::LocalSet::new().run_until(failed).await;
+        assert_eq!(failure, super::super::tasks::WorkerFailure::RepeatedPanics);
     }
 }

@@ -1,10 +1,11 @@
 //! Worker thread: its runtime, the commands of the control thread, the drain before it ends.
 
 use std::io;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::thread::JoinHandle;
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use resolver::policy::ListenerId;
@@ -18,6 +19,7 @@ use super::drain;
 use super::event_loop::EventLoop;
 use super::handler::QueryHandler;
 use super::sockets::{RegisteredSockets, Sockets};
+use super::tasks::WorkerFailure;
 
 /// A healthy worker executes a command within milliseconds.
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(2);
@@ -49,9 +51,15 @@ pub(crate) struct Reconfigure {
 pub(crate) struct Worker {
     commands: mpsc::Sender<Command>,
     runtime: Handle,
-    thread: JoinHandle<()>,
+    ended: Ended,
     /// It waits for events and has handled all earlier ones.
     is_idle: Arc<AtomicBool>,
+}
+
+/// Whether the thread has ended; by a failure, or without one after a drain.
+enum Ended {
+    NotYet(oneshot::Receiver<Option<WorkerFailure>>),
+    Because(Option<WorkerFailure>),
 }
 
 /// A worker that has just responded, with a place in its queue for one command.
@@ -78,10 +86,13 @@ impl Worker {
             .on_thread_unpark(set_idle(false))
             .build()?;
         let handle = runtime.handle().clone();
-        let thread = std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
-            LocalSet::new().block_on(&runtime, run(context, config, receiver));
+        let (end, ended) = oneshot::channel();
+        std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
+            let failure = LocalSet::new().block_on(&runtime, run(context, config, receiver));
+            // The control thread has ended as well if nobody receives it.
+            end.send(failure).ok();
         })?;
-        Ok(Self { commands, runtime: handle, thread, is_idle })
+        Ok(Self { commands, runtime: handle, ended: Ended::NotYet(ended), is_idle })
     }
 
     /// First step of a change: checks that the worker executes commands. Nothing has changed yet.
@@ -119,9 +130,18 @@ impl Worker {
         self.is_idle.load(Relaxed)
     }
 
-    /// True when the thread has ended: after a drain, or by a panic.
-    pub(crate) fn has_ended(&self) -> bool {
-        self.thread.is_finished()
+    /// Ready when the worker has ended other than by a drain.
+    pub(crate) fn poll_failed(&mut self, context: &mut Context<'_>) -> Poll<WorkerFailure> {
+        if let Ended::NotYet(ended) = &mut self.ended
+            && let Poll::Ready(failure) = Pin::new(ended).poll(context)
+        {
+            // A thread that panics does not send.
+            self.ended = Ended::Because(failure.unwrap_or(Some(WorkerFailure::ThreadPanicked)));
+        }
+        match self.ended {
+            Ended::Because(Some(failure)) => Poll::Ready(failure),
+            Ended::NotYet(_) | Ended::Because(None) => Poll::Pending,
+        }
     }
 }
 
@@ -154,20 +174,33 @@ impl Reconfigured {
     }
 }
 
-async fn run(context: WorkerContext, config: WorkerConfig, mut commands: mpsc::Receiver<Command>) {
+/// Runs the worker until a drain, or until it fails.
+async fn run(
+    context: WorkerContext,
+    config: WorkerConfig,
+    commands: mpsc::Receiver<Command>,
+) -> Option<WorkerFailure> {
     let event_loop = EventLoop::start(context, config);
+    tokio::select! {
+        biased;
+        failure = event_loop.tasks.failed() => Some(failure),
+        () = execute_commands(&event_loop, commands) => None,
+    }
+}
+
+async fn execute_commands(event_loop: &Rc<EventLoop>, mut commands: mpsc::Receiver<Command>) {
     // A reply below fails only when the control thread has stopped waiting for it.
     while let Some(command) = commands.recv().await {
         match command {
             Command::Reconfigure(change, done) => {
-                reconfigure(&event_loop, *change);
+                reconfigure(event_loop, *change);
                 done.send(()).ok();
             }
             Command::Ping(alive) => {
                 alive.send(()).ok();
             }
             Command::Drain(deadline, done) => {
-                drain(&event_loop, deadline).await;
+                drain(event_loop, deadline).await;
                 done.send(()).ok();
                 return;
             }

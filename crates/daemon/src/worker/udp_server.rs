@@ -16,6 +16,7 @@ use tokio::task::AbortHandle;
 use super::drain;
 use super::handler::QueryHandler;
 use super::sockets::RegisteredUdp;
+use super::tasks::Tasks;
 use super::turn;
 use crate::clock;
 use crate::metrics::ProcessCounters;
@@ -31,6 +32,7 @@ const READ_PAUSE: Duration = Duration::from_millis(100);
 pub(super) struct UdpServer {
     sockets: Rc<RefCell<Vec<Socket>>>,
     counters: Arc<WorkerCounters>,
+    tasks: Rc<Tasks>,
 }
 
 struct Socket {
@@ -45,8 +47,8 @@ struct Socket {
 }
 
 impl UdpServer {
-    pub(super) fn new(counters: Arc<WorkerCounters>) -> Self {
-        Self { sockets: Rc::default(), counters }
+    pub(super) fn new(counters: Arc<WorkerCounters>, tasks: Rc<Tasks>) -> Self {
+        Self { sockets: Rc::default(), counters, tasks }
     }
 
     /// Reads from `socket` from now on.
@@ -54,7 +56,7 @@ impl UdpServer {
         let RegisteredUdp { listener, own, readiness } = socket;
         let listener = Rc::new(listener);
         let reader = Reader { id, own, listener: Rc::clone(&listener), counters: Arc::clone(&self.counters) };
-        let task = tokio::task::spawn_local(reader.run(Rc::clone(handler), readiness)).abort_handle();
+        let task = self.tasks.spawn_permanent("UDP reader", reader.run(Rc::clone(handler), readiness));
         // Packets dropped earlier were counted by the predecessor.
         let overflows = listener.queue_overflows().unwrap_or(0);
         let socket = Socket { id, is_ipv6: own.is_ipv6(), listener, task, overflows, closing: false };
@@ -68,7 +70,7 @@ impl UdpServer {
             socket.closing = true;
         }
         let (handler, sockets) = (Rc::clone(handler), Rc::clone(&self.sockets));
-        tokio::task::spawn_local(async move {
+        self.tasks.spawn_temporary(async move {
             drain::wait(clock::now() + RESPONSE_TIMEOUT, || !handler.has_inflight()).await;
             sockets.borrow_mut().retain(|socket| socket.id != id || !socket.closing);
         });
@@ -210,7 +212,7 @@ mod tests {
                 client.send_to(&[0; 17], own).unwrap();
             }
             let recorder = Rc::<Recorder>::default();
-            let server = UdpServer::new(Arc::default());
+            let server = UdpServer::new(Arc::default(), Tasks::new(Arc::default()));
             server.open(&recorder, ListenerId(0), RegisteredUdp { listener, own, readiness });
             most_per_turn(FLOOD, || recorder.0.get()).await
         };

@@ -47,6 +47,7 @@ mod spoofed_responses;
 mod stale;
 mod stale_concurrency;
 mod startup_errors;
+mod supervision;
 mod tcp_limits;
 mod tcp_pipelining;
 mod timeouts;

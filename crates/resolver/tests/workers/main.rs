@@ -11,6 +11,7 @@ mod connections;
 mod exchange;
 mod failing_names;
 mod invariants;
+mod panics;
 mod queue;
 mod sockets;
 mod timers;

@@ -104,6 +104,10 @@ impl Worker {
         is_due
     }
 
+    pub(crate) fn has_inflight(&self) -> bool {
+        self.resolver.has_inflight()
+    }
+
     /// Calls the resolver.
     pub(crate) fn call(&mut self, entry: impl FnOnce(&mut Resolver, Instant, &mut Outbox)) {
         let mut outbox = Outbox::default();

@@ -1,6 +1,6 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test ends where it fails")]
 //! The structure that `crates/README.md` describes: import direction inside each crate, file sizes,
-//! and the index of terms.
+//! the index of terms, and the checks of a release build.
 
 mod imports;
 mod index;
@@ -35,6 +35,14 @@ fn no_source_file_is_longer_than_the_limit() {
         .map(|(lines, path)| format!("{}: {lines} lines", path.display()))
         .collect();
     assert!(long.is_empty(), "{}", long.join("\n"));
+}
+
+/// A counter that is wrong after a panic was caught must not wrap.
+#[test]
+fn release_builds_check_for_arithmetic_overflow() {
+    let manifest = fs::read_to_string(crates().join("../Cargo.toml")).unwrap();
+    let profile = manifest.split("[profile.release]").nth(1).unwrap().split("\n[").next().unwrap();
+    assert!(profile.lines().any(|line| line.starts_with("overflow-checks = true")), "{profile}");
 }
 
 #[test]

@@ -12,9 +12,6 @@ pub(super) const INTERVAL: Duration = Duration::from_secs(1);
 
 impl Instance<'_> {
     pub(super) async fn run_housekeeping(&mut self) -> Result<(), FatalError> {
-        if self.workers.any_exited() {
-            return Err(FatalError::WorkerExited);
-        }
         self.http.set_health_error(self.workers.check_progress());
         self.handover.ensure_listening().await;
         if self.handover.expire_offer() {

@@ -67,6 +67,7 @@ impl Instance<'_> {
                     SignalAction::Terminate => return Ok(StopReason::Terminate),
                     SignalAction::Reload => self.reload(&mut corefile_watch, true).await,
                 },
+                failure = self.workers.failed() => return Err(failure),
                 message = self.config.loop_detectors.detected() => {
                     return Err(FatalError::ForwardingLoop(message));
                 }

@@ -74,7 +74,7 @@ impl Instance<'_> {
     /// Leaves the sockets to `successor`, and reads them again if it exits.
     ///
     /// # Errors
-    /// The successor has exited and a worker cannot read again.
+    /// The successor has exited and a worker cannot read again, or a worker has ended.
     pub(super) async fn run_standby(
         &mut self,
         mut successor: SuccessorLink,
@@ -88,6 +88,7 @@ impl Instance<'_> {
                 tokio::select! {
                     biased;
                     outcome = successor.outcome() => outcome,
+                    failure = self.workers.failed() => return Err(failure),
                     () = signals.terminate() => return Ok(StandbyEnd::Terminate),
                 }
             }
@@ -95,8 +96,10 @@ impl Instance<'_> {
         };
         match outcome {
             SuccessorOutcome::Dismissed => {
-                signals.terminate().await;
-                return Ok(StandbyEnd::Terminate);
+                tokio::select! {
+                    failure = self.workers.failed() => return Err(failure),
+                    () = signals.terminate() => return Ok(StandbyEnd::Terminate),
+                }
             }
             SuccessorOutcome::HandedBack => info!("the successor shuts down and hands back"),
             SuccessorOutcome::Disconnected => warn!("the successor has exited without handing back"),

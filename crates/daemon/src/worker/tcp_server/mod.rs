@@ -24,6 +24,7 @@ use tokio::task::AbortHandle;
 use tokio::time;
 
 use super::handler::QueryHandler;
+use super::tasks::Tasks;
 use super::turn::{self, TurnLimiter};
 use crate::metrics::ProcessCounters;
 use connection::ClientConnection;
@@ -52,6 +53,7 @@ pub(super) struct TcpServer {
     limiter: Arc<ConnectionLimiter>,
     counters: Arc<WorkerCounters>,
     process: Arc<ProcessCounters>,
+    tasks: Rc<Tasks>,
 }
 
 impl TcpServer {
@@ -60,6 +62,7 @@ impl TcpServer {
         timeouts: HashMap<ListenerId, ConnectionTimeouts>,
         counters: Arc<WorkerCounters>,
         process: Arc<ProcessCounters>,
+        tasks: Rc<Tasks>,
     ) -> Self {
         Self {
             listeners: RefCell::default(),
@@ -71,6 +74,7 @@ impl TcpServer {
             limiter,
             counters,
             process,
+            tasks,
         }
     }
 
@@ -87,7 +91,7 @@ impl TcpServer {
         listener: TcpListener,
     ) {
         let accept = Rc::clone(self).accept(Rc::clone(handler), id, listener);
-        let task = tokio::task::spawn_local(accept).abort_handle();
+        let task = self.tasks.spawn_permanent("TCP listener", accept);
         self.listeners.borrow_mut().entry(id).or_default().push(task);
     }
 
@@ -125,7 +129,7 @@ impl TcpServer {
             // The socket closes with the last reference.
             closing.push(Rc::downgrade(connection));
         }
-        tokio::task::spawn_local(async move {
+        self.tasks.spawn_temporary(async move {
             time::sleep(CLOSE_TIMEOUT).await;
             closing.iter().filter_map(Weak::upgrade).for_each(|connection| connection.stop_reading());
         });
@@ -185,11 +189,12 @@ impl TcpServer {
         let client = Client { listener, peer, local, connection: Some(id) };
         let (server, handler) = (Rc::clone(self), Rc::clone(handler));
         tokio::task::spawn_local(async move {
-            match connection_task::serve(&connection, &handler, client, &server.turns).await {
-                CloseReason::Done => {}
-                CloseReason::TimedOut => server.process.connections.timed_out.inc(),
-                CloseReason::BufferLimit => server.process.connections.write_buffer_exceeded.inc(),
-                CloseReason::NotDns => server.counters.dropped.add(1),
+            let served = connection_task::serve(&connection, &handler, client, &server.turns);
+            match server.tasks.guard(served).await {
+                Some(CloseReason::TimedOut) => server.process.connections.timed_out.inc(),
+                Some(CloseReason::BufferLimit) => server.process.connections.write_buffer_exceeded.inc(),
+                Some(CloseReason::NotDns) => server.counters.dropped.add(1),
+                Some(CloseReason::Done) | None => {}
             }
             server.connections.borrow_mut().remove(&id);
         });

@@ -23,6 +23,7 @@ use tokio::task::AbortHandle;
 use tokio::time;
 
 use super::handler::ResponseHandler;
+use super::tasks::Tasks;
 use crate::logging::Logger;
 pub(crate) use endpoint::{TlsParams, UpstreamEndpoint, UpstreamEndpoints};
 use known_endpoints::KnownEndpoints;
@@ -53,16 +54,18 @@ pub(super) struct UpstreamConnections {
     /// Queries that could not be written: connection and message ID.
     unsent: RefCell<Vec<(UpstreamConnectionId, u16, AttemptFailure)>>,
     tls_log: TlsLog,
+    tasks: Rc<Tasks>,
 }
 
 impl UpstreamConnections {
-    pub(super) fn new(endpoints: UpstreamEndpoints, logger: Logger) -> Self {
+    pub(super) fn new(endpoints: UpstreamEndpoints, logger: Logger, tasks: Rc<Tasks>) -> Self {
         Self {
             endpoints: RefCell::new(KnownEndpoints::new(endpoints)),
             open: RefCell::default(),
             failed: RefCell::default(),
             unsent: RefCell::default(),
             tls_log: TlsLog::new(logger),
+            tasks,
         }
     }
 
@@ -71,7 +74,7 @@ impl UpstreamConnections {
     pub(super) fn reconfigure(self: &Rc<Self>, endpoints: UpstreamEndpoints) {
         let configuration = self.endpoints.borrow_mut().configure(endpoints);
         let connections = Rc::clone(self);
-        tokio::task::spawn_local(async move {
+        self.tasks.spawn_temporary(async move {
             time::sleep(QUERY_TIMEOUT).await;
             let mut endpoints = connections.endpoints.borrow_mut();
             endpoints.forget_removed_by(configuration);
@@ -150,19 +153,22 @@ impl UpstreamConnections {
         let buffer = Rc::new(WriteBuffer::default());
         let (connections, handler, output) = (Rc::clone(self), Rc::clone(handler), Rc::clone(&buffer));
         let task = tokio::task::spawn_local(async move {
-            let failure = match dial::dial(&endpoint, &output, || handler.on_unacknowledged(id)).await {
-                Ok(stream) => {
-                    handler.on_connected(id);
-                    if let Err(error) = stream_task::run(id, &output, stream, &handler).await {
-                        connections.tls_log.log_alert(id.upstream, endpoint.addr, &error);
+            let used = async {
+                match dial::dial(&endpoint, &output, || handler.on_unacknowledged(id)).await {
+                    Ok(stream) => {
+                        handler.on_connected(id);
+                        if let Err(error) = stream_task::run(id, &output, stream, &handler).await {
+                            connections.tls_log.log_alert(id.upstream, endpoint.addr, &error);
+                        }
+                        AttemptFailure::Closed
                     }
-                    AttemptFailure::Closed
-                }
-                Err(error) => {
-                    connections.tls_log.log(id.upstream, endpoint.addr, &error);
-                    socket_error::dial_failure(&error)
+                    Err(error) => {
+                        connections.tls_log.log(id.upstream, endpoint.addr, &error);
+                        socket_error::dial_failure(&error)
+                    }
                 }
             };
+            let failure = connections.tasks.guard(used).await.unwrap_or(AttemptFailure::Closed);
             connections.open.borrow_mut().remove(&id);
             handler.on_disconnected(id, failure);
         });
@@ -177,9 +183,10 @@ impl UpstreamConnections {
     ) -> OpenConnection {
         let (connections, handler, output) = (Rc::clone(self), Rc::clone(handler), Rc::clone(&socket));
         let task = tokio::task::spawn_local(async move {
-            let error = udp::receive(id, &socket, &handler).await;
+            let error = connections.tasks.guard(udp::receive(id, &socket, &handler)).await;
             connections.open.borrow_mut().remove(&id);
-            handler.on_disconnected(id, socket_error::attempt_failure(&error));
+            let failure = error.map_or(AttemptFailure::Closed, |error| socket_error::attempt_failure(&error));
+            handler.on_disconnected(id, failure);
         });
         OpenConnection { output: Output::Socket(output), task: task.abort_handle() }
     }
@@ -202,7 +209,8 @@ mod tests {
             let both: UpstreamEndpoints =
                 [removed, kept].map(|id| (id, endpoint::loopback(id.0))).into_iter().collect();
             let logger = Logger::start(std::io::sink(), 1, Arc::default()).unwrap();
-            let connections = Rc::new(UpstreamConnections::new(both.clone(), logger));
+            let connections =
+                Rc::new(UpstreamConnections::new(both.clone(), logger, Tasks::new(Arc::default())));
             connections.reconfigure(both.into_iter().filter(|(id, _)| *id == kept).collect());
             let is_known = |id| connections.endpoints.borrow().get(id).is_some();
             time::sleep(QUERY_TIMEOUT / 2).await;
@@ -221,7 +229,8 @@ mod tests {
                 ids.iter().map(|id| (*id, endpoint::loopback(id.0))).collect()
             };
             let logger = Logger::start(std::io::sink(), 1, Arc::default()).unwrap();
-            let connections = Rc::new(UpstreamConnections::new(with(&[first, second]), logger));
+            let connections =
+                Rc::new(UpstreamConnections::new(with(&[first, second]), logger, Tasks::new(Arc::default())));
             let is_known = |id| connections.endpoints.borrow().get(id).is_some();
             connections.reconfigure(with(&[second]));
             time::sleep(QUERY_TIMEOUT * 6 / 10).await;
@@ -245,7 +254,11 @@ mod tests {
             let logger = Logger::start(written, 8, Arc::default()).unwrap();
             let upstream = UpstreamId(0);
             let configured: UpstreamEndpoints = [(upstream, endpoint::loopback(0))].into_iter().collect();
-            let connections = Rc::new(UpstreamConnections::new(configured.clone(), logger.clone()));
+            let connections = Rc::new(UpstreamConnections::new(
+                configured.clone(),
+                logger.clone(),
+                Tasks::new(Arc::default()),
+            ));
             let log_failure = || {
                 let error = std::io::ErrorKind::UnexpectedEof.into();
                 connections.tls_log.log(upstream, ([127, 0, 0, 1], 853).into(), &error);
