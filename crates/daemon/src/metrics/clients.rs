@@ -43,7 +43,7 @@ fn tcp_families(process: &ProcessCounters) -> Vec<Family> {
         ),
         Family::of_count(
             "nodelocaldns_tcp_accept_errors_total",
-            "TCP connections not accepted for lack of descriptors or memory.",
+            "Failed accepts that were followed by a pause, e.g. for lack of descriptors or memory.",
             process.connections.accept_errors.get(),
         ),
     ]

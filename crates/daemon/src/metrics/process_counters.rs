@@ -141,7 +141,7 @@ pub struct ClientConnections {
     /// Closed because all connections together buffered too much: unread responses and incomplete
     /// queries.
     pub write_buffer_exceeded: AtomicCounter,
-    /// Failed `accept` calls, for lack of descriptors or memory.
+    /// Failed `accept` calls that were followed by a pause, e.g. for lack of descriptors or memory.
     pub accept_errors: AtomicCounter,
     /// Closed by a timeout: the client was too slow, or idle.
     pub timed_out: AtomicCounter,

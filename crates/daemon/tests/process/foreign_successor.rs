@@ -1,9 +1,10 @@
 //! The active instance, and a successor that violates the hand-over protocol, is slow, or exits.
 
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{Shutdown, SocketAddr, UdpSocket};
 use std::os::fd::OwnedFd;
 
 use socket2::Socket;
+use testkit::client::QueryOptions;
 use testkit::upstream::Upstream;
 
 use crate::fixture::{DNS, DaemonProcess, Node, WAIT_LIMIT, forward_corefile, upstream, wait_until};
@@ -160,6 +161,23 @@ fn resumed(daemon: &DaemonProcess, times: u64) -> bool {
         let resumptions = daemon.log_lines().iter().filter(|line| line.contains("active again")).count();
         u64::try_from(resumptions).unwrap() == times
     })
+}
+
+/// The error of accept is permanent then: EINVAL.
+#[test]
+fn a_listener_that_accepts_no_more_ends_the_process_with_the_reason() {
+    let Setup { node, upstream, daemon } = Setup::new();
+    let (peer, offer) = ForeignPeer::request_offer(&node);
+    let listener = sockets(offer).into_iter().map(Socket::from).find(|socket| socket.is_listener().unwrap());
+    listener.unwrap().shutdown(Shutdown::Both).unwrap();
+    drop(peer);
+    let exit = daemon.wait_for_exit();
+    assert_eq!(exit.code, Some(1));
+    let reason = "worker 0 has ended, which is a bug: its task \"TCP listener\" has ended";
+    assert!(exit.stderr.last().unwrap().starts_with(reason), "{:?}", exit.stderr);
+    assert!(exit.stdout.iter().any(|line| line.contains("a TCP listener accepts no more: Invalid argument")));
+    let restarted = node.command(&forward_corefile(&upstream, "")).spawn().wait_until_ready();
+    assert_eq!(data(&restarted.query_with("ok-1.example.", &QueryOptions::tcp())), ["192.0.2.1"]);
 }
 
 #[test]

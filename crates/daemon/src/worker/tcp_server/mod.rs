@@ -1,6 +1,7 @@
 //! TCP server: client connections with pipelined queries and responses out of order (RFC 7766
 //! section 7), and limits on everything a client can hold.
 
+mod accept_error;
 mod connection;
 mod connection_task;
 mod limiter;
@@ -9,13 +10,11 @@ mod write_buffer;
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
-use std::io;
 use std::net::SocketAddr;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::Duration;
 
-use nix::errno::Errno;
 use resolver::action::{Client, ConnectionId};
 use resolver::counters::WorkerCounters;
 use resolver::policy::ListenerId;
@@ -27,12 +26,13 @@ use super::handler::QueryHandler;
 use super::tasks::Tasks;
 use super::turn::{self, TurnLimiter};
 use crate::metrics::ProcessCounters;
+use accept_error::{AcceptErrors, AfterError};
 use connection::ClientConnection;
 use connection_task::CloseReason;
 pub(crate) use limiter::ConnectionLimiter;
 pub(crate) use timeouts::ConnectionTimeouts;
 
-/// Pause before the next accept when the machine is out of descriptors or memory.
+/// Pause before the next accept when the last one failed and the next would, too.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// How long connected clients may send further queries after their listener was closed.
@@ -157,15 +157,21 @@ impl TcpServer {
     }
 
     async fn accept(self: Rc<Self>, handler: Rc<impl QueryHandler>, id: ListenerId, listener: TcpListener) {
+        let mut errors = AcceptErrors::default();
         loop {
             match listener.accept().await {
-                Ok((stream, peer)) => self.admit(&handler, id, stream, peer),
-                Err(error) if is_out_of_resources(&error) => {
-                    self.process.connections.accept_errors.inc();
-                    time::sleep(ACCEPT_PAUSE).await;
+                Ok((stream, peer)) => {
+                    errors.reset();
+                    self.admit(&handler, id, stream, peer);
                 }
-                // The client had disconnected before the accept.
-                Err(_) => {}
+                Err(error) => match errors.record(&error) {
+                    AfterError::Continue => {}
+                    AfterError::Pause => {
+                        self.process.connections.accept_errors.inc();
+                        time::sleep(ACCEPT_PAUSE).await;
+                    }
+                    AfterError::End => return tracing::error!("a TCP listener accepts no more: {error}"),
+                },
             }
             // A connection that was evicted for this one returns its descriptor in the meantime.
             turn::end().await;
@@ -207,10 +213,4 @@ impl TcpServer {
         self.connections.borrow_mut().insert(id, Rc::clone(&connection));
         (id, connection)
     }
-}
-
-/// True when the next accept would fail as well.
-fn is_out_of_resources(error: &io::Error) -> bool {
-    let codes = [Errno::EMFILE, Errno::ENFILE, Errno::ENOBUFS, Errno::ENOMEM];
-    error.raw_os_error().is_some_and(|code| codes.contains(&Errno::from_raw(code)))
 }
