@@ -314,17 +314,13 @@ impl Resolver {
     fn respond_attempt(&mut self, now: Instant, id: AttemptId, packet: &[u8], outbox: &mut Outbox) {
         let Some(attempt) = self.upstreams.attempt(id) else { return };
         let over_udp = attempt.transport == Transport::Udp;
-        let without_opt = Response::without_misplaced_opt(packet);
-        let response = Response::parse(without_opt.as_deref().unwrap_or(packet)).ok();
+        let response = Response::parse(packet).ok();
         let matching = response.filter(|response| response.matches_question(&attempt.query.question));
         let Some(response) = matching else { return self.mismatch(now, id, packet, outbox) };
-        let Ok(scrubbed) = response.scrub() else { return self.mismatch(now, id, packet, outbox) };
         let mut effects = Effects { now, timers: &mut self.timers, outbox };
         if response.has_trailing_octets && !over_udp {
             self.upstreams.out_of_step(id, &mut effects);
         }
-        let scrubbed = scrubbed.as_deref().and_then(|packet| Response::parse(packet).ok());
-        let response = scrubbed.unwrap_or(response);
         self.upstreams.responded(id, &mut effects);
         if over_udp && response.header.flags.has(Flags::TC) {
             self.upstreams.record_truncated(now, id);

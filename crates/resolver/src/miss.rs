@@ -238,7 +238,7 @@ impl Resolver {
             }
             (Disposition::NextUpstream, Some(inflight)) => {
                 if !inflight.prefers_fallback(response.rcode) {
-                    let packet = response.packet.into();
+                    let packet = Box::from(&*response.packet);
                     inflight.fallback_response = Some(FallbackResponse { attempt, packet });
                 }
                 self.send_next(now, query_id, outbox);

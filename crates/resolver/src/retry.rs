@@ -212,7 +212,7 @@ impl Resolver {
         let wait = attempt.query.forward().map_or(Duration::ZERO, |forward| forward.options.read_timeout);
         let deadline = inflight.deadline.min(now + wait);
         inflight.deadline = deadline;
-        inflight.fallback_response = Some(FallbackResponse { attempt, packet: response.packet.into() });
+        inflight.fallback_response = Some(FallbackResponse { attempt, packet: Box::from(&*response.packet) });
         self.inflight.reschedule(query_id, deadline, &mut self.timers);
         self.send(now, spec, outbox);
     }

@@ -26,18 +26,21 @@ scenarios! {
     aa_tc_ra_and_z_in_a_query_are_ignored
     acknowledged_query_is_not_retransmitted
     ad_is_set_for_clients_that_set_ad_or_do
+    additional_records_are_named_by_kept_records
     additional_records_are_not_cached_as_answers
     all_records_have_the_minimum_ttl
     answer_in_other_case_is_accepted
     answer_revokes_a_cached_failure
     answers_are_cached_per_server_block
     answers_with_expired_signatures_are_not_cached
+    answers_with_impossible_rdata_are_not_relayed
     any_is_not_synthesized_from_the_cache
     any_number_of_mismatches_on_a_stream_is_awaited
     any_octet_in_a_name_is_forwarded
     any_qtype_is_forwarded
     attempt_is_retried_once
     authoritative_sets_aa_on_cache_hits
+    authority_records_of_strangers_are_scrubbed
     block_without_forward_is_refused
     bufsize_above_1232_raises_the_udp_limit
     bufsize_below_1232_lowers_the_udp_limit
@@ -192,6 +195,7 @@ scenarios! {
     misplaced_opt_is_removed
     name_excepted_from_forward_fails
     name_without_zone_is_refused
+    names_in_rdata_are_sent_uncompressed
     names_of_maximum_length_are_forwarded
     names_outside_cache_zones_are_not_cached
     next_forward_abandons_pending_attempts
@@ -239,7 +243,9 @@ scenarios! {
     ra_is_always_set
     rcode_is_relayed_without_failover
     records_in_a_query_are_ignored
+    records_of_another_class_are_scrubbed
     records_of_any_type_are_relayed
+    records_with_impossible_rdata_are_scrubbed
     refresh_replaces_the_stale_answer
     refreshes_are_limited
     refreshes_set_ad
@@ -279,6 +285,7 @@ scenarios! {
     slow_names_are_not_an_outage
     slow_upstream_is_hedged
     soa_minimum_is_raised_and_capped
+    soa_of_a_rewritten_name_is_kept
     stale_is_served_within_the_window
     stale_nxdomain_does_not_hide_a_new_answer
     stale_nxdomain_has_its_own_ede
@@ -293,6 +300,7 @@ scenarios! {
     tls_upstreams_use_streams
     too_large_length_prefix_quarantines_its_stream
     trailing_octets_of_a_datagram_are_ignored
+    transaction_signatures_end_with_the_hop
     truncated_response_ends_silence
     truncated_response_is_preferred_to_an_error_over_tcp
     truncated_response_is_relayed_when_tcp_fails
@@ -323,6 +331,7 @@ scenarios! {
     unserved_connections_are_short_lived
     upstream_is_down_after_more_than_max_fails
     upstream_servfail_is_cached
+    upstream_servfail_is_relayed_without_records
     upstream_transport_follows_the_client
     useless_prefetches_are_not_repeated_on_every_hit
     verify_coalesces_waiting_clients

@@ -1,7 +1,6 @@
 //! Answers: a response as it is cached, and as it is sent to one client: TTLs, header, truncation.
 
-mod compress;
-
+use crate::compress;
 use crate::edns::{DEFAULT_UDP_SIZE, ExtendedError, Keepalive, OptRecord, push_opt};
 use crate::header::{Flags, HEADER_LEN, Header, Rcode};
 use crate::query::RequestHeader;
@@ -58,8 +57,7 @@ impl ResponseOptions {
 }
 
 impl Answer {
-    /// Stores `response` without OPT and without the records after it: only TSIG and SIG(0) belong
-    /// there (RFC 6891 section 6.1.1), which are hop by hop too. Compresses the names of an
+    /// Stores `response` without OPT, its last record if it has one. Compresses the names of an
     /// uncompressed response, so that more records fit into 512 octets.
     ///
     /// A response code above 15 concerns the hop to the upstream, and its low bits without OPT
@@ -74,7 +72,7 @@ impl Answer {
         if response.rcode != header.flags.rcode() {
             header.flags = header.flags.with_rcode(Rcode::SERVFAIL);
         }
-        let original = response.packet.get(..end).unwrap_or(response.packet);
+        let original = response.packet.get(..end).unwrap_or(&response.packet);
         let question_end = HEADER_LEN + usize::from(response.question_len);
         let compressed =
             if response.has_pointers { None } else { compress::names(original, question_end, &ttls) };

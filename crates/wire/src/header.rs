@@ -128,6 +128,8 @@ impl RecordType {
     pub const MX: Self = Self(15);
     /// Text.
     pub const TXT: Self = Self(16);
+    /// Signature of a zone or, covering type 0, of a transaction (RFC 2535, RFC 2931).
+    pub const SIG: Self = Self(24);
     /// IPv6 address.
     pub const AAAA: Self = Self(28);
     /// Service location (RFC 2782).
@@ -176,6 +178,8 @@ pub struct Class(pub u16);
 impl Class {
     /// The Internet.
     pub const IN: Self = Self(1);
+    /// No class, in updates only (RFC 2136 section 1.3).
+    pub const NONE: Self = Self(254);
     /// Any class, in questions only (RFC 1035 section 3.2.5).
     pub const ANY: Self = Self(255);
 }

@@ -14,6 +14,7 @@
 #![forbid(unsafe_code)]
 
 pub mod answer;
+mod compress;
 pub mod edns;
 pub mod frame;
 pub mod header;
@@ -24,7 +25,6 @@ pub mod query;
 mod record;
 pub mod reply;
 pub mod response;
-mod scrub;
 
 pub use answer::Answer;
 pub use query::Query;

@@ -7,7 +7,7 @@ use hickory_proto::op::Message;
 use crate::edns::{self, Edns};
 use crate::header::{Class, Flags, HEADER_LEN, Header, RecordType};
 use crate::name::{self, LowerName};
-use crate::record::{Record, RecordParser};
+use crate::record::{Record, RecordParser, Section};
 
 pub use outgoing::OutgoingQuery;
 
@@ -119,14 +119,17 @@ fn root_opt(packet: &[u8], at: usize) -> Option<Record> {
 /// Validates a query with records other than OPT, or with malformed ones: hickory-proto must decode
 /// all of it, and OPT must be where RFC 6891 section 6.1.1 requires it.
 fn validate(packet: &[u8], header: &Header, at: usize) -> Result<Option<Record>, Rejection> {
-    let mut parser = RecordParser::new(packet, at);
-    parser
-        .section(header.ancount, |_| ())
-        .and_then(|()| parser.section(header.nscount, |_| ()))
-        .and_then(|()| parser.additional(header.arcount))
-        .ok_or(Rejection::FormatError)?;
+    let mut parser = RecordParser::new(packet, at).ok_or(Rejection::FormatError)?;
+    let sections = [
+        (Section::Answer, header.ancount),
+        (Section::Authority, header.nscount),
+        (Section::Additional, header.arcount),
+    ];
+    for (section, count) in sections {
+        parser.section(section, count, |_| ()).ok_or(Rejection::FormatError)?;
+    }
     match Message::from_vec(packet) {
-        Ok(_) if parser.misplaced_opts.is_empty() => Ok(parser.opt),
+        Ok(_) if !parser.has_misplaced_opt => Ok(parser.opt),
         _ => Err(Rejection::FormatError),
     }
 }

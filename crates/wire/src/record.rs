@@ -10,7 +10,7 @@ use crate::name::MAX_NAME_LEN;
 use crate::name::compressed::name_end;
 use crate::octets::u16_at;
 
-pub(crate) use rdata::RdataLayout;
+pub(crate) use rdata::{is_compressible, visit_names};
 
 /// Compression pointers that one name may follow. A name has at most 127 labels, the root included.
 const MAX_POINTERS: usize = 126;
@@ -60,95 +60,140 @@ impl Record {
     }
 }
 
+/// A section after the question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Section {
+    Answer,
+    Authority,
+    Additional,
+}
+
 /// Parses and validates the sections after the question.
 #[derive(Debug)]
 pub(crate) struct RecordParser<'p> {
-    packet: &'p [u8],
+    pub(crate) packet: &'p [u8],
+    qclass: Class,
     /// The position of the next record.
     pub(crate) at: usize,
+    /// The index of the next record.
+    index: u16,
     /// The positions of the TTLs of all records but OPT, in order.
     pub(crate) ttls: Vec<u16>,
     /// The smallest of those TTLs.
     pub(crate) min_ttl: Option<u32>,
     /// The OPT record of the additional section.
     pub(crate) opt: Option<Record>,
-    /// Indices of the OPT records in other sections, where they are not allowed (RFC 6891 section
-    /// 6.1.1).
-    pub(crate) misplaced_opts: Vec<u16>,
+    /// OPT is outside the additional section (RFC 6891 section 6.1.1).
+    pub(crate) has_misplaced_opt: bool,
+    /// Another record follows OPT.
+    pub(crate) is_opt_followed: bool,
+    /// Indices of records that no response has: misplaced OPT, TSIG and other meta types, a class
+    /// that is not the question's, and outside the answer section RDATA that does not have the
+    /// format of its type.
+    pub(crate) invalid: Vec<u16>,
+    /// A name in RDATA is compressed that may not be (RFC 3597 section 4).
+    pub(crate) has_compressed_rdata: bool,
     /// Compression pointers followed so far, and labels read after them. A message with too many
     /// for its size, which no server sends, is malformed: the cost of parsing, here and later, is
     /// linear in the size.
     pub(crate) decompression_steps: usize,
+    max_steps: usize,
 }
 
 impl<'p> RecordParser<'p> {
-    pub(crate) fn new(packet: &'p [u8], question_end: usize) -> Self {
-        Self {
+    /// `question_end` is the end of the question, which ends with QCLASS.
+    pub(crate) fn new(packet: &'p [u8], question_end: usize) -> Option<Self> {
+        Some(Self {
             packet,
+            qclass: Class(u16_at(packet, question_end.checked_sub(2)?)?),
             at: question_end,
+            index: 0,
             ttls: Vec::new(),
             min_ttl: None,
             opt: None,
-            misplaced_opts: Vec::new(),
+            has_misplaced_opt: false,
+            is_opt_followed: false,
+            invalid: Vec::new(),
+            has_compressed_rdata: false,
             decompression_steps: 0,
-        }
+            max_steps: STEPS_PER_OCTET * packet.len() + FREE_STEPS,
+        })
     }
 
-    /// Parses the `count` records of the answer or the authority section and passes each to
-    /// `visit`.
-    pub(crate) fn section(&mut self, count: u16, mut visit: impl FnMut(&Record)) -> Option<()> {
+    /// For a message that this crate has written: any number of decompression steps.
+    pub(crate) fn without_step_limit(self) -> Self {
+        Self { max_steps: usize::MAX, ..self }
+    }
+
+    /// Parses the `count` records of a section and passes each valid one to `visit`. OPT is allowed
+    /// once, in the additional section, with the root as owner (RFC 6891 sections 6.1.1 and 6.1.2).
+    pub(crate) fn section(
+        &mut self,
+        section: Section,
+        count: u16,
+        mut visit: impl FnMut(&Record),
+    ) -> Option<()> {
         for _ in 0..count {
-            let record = self.record()?;
-            if record.rtype == RecordType::OPT {
-                let index = self.ttls.len() + self.misplaced_opts.len();
-                self.misplaced_opts.push(u16::try_from(index).ok()?);
+            let owner_end = self.name(self.at)?;
+            let record = Record::read(self.packet, self.at, owner_end)?;
+            let is_valid = match record.rtype {
+                RecordType::OPT if section != Section::Additional => {
+                    self.has_misplaced_opt = true;
+                    false
+                }
+                RecordType::OPT => {
+                    if self.opt.is_some() || self.packet.get(record.owner) != Some(&0) {
+                        return None;
+                    }
+                    self.opt = Some(record);
+                    true
+                }
+                _ => {
+                    self.ttl(&record)?;
+                    let is_valid = self.rdata(&record).is_some();
+                    if !is_valid && section == Section::Answer {
+                        return None;
+                    }
+                    self.is_opt_followed |= self.opt.is_some();
+                    is_valid && self.can_be_relayed(&record)
+                }
+            };
+            if is_valid {
+                visit(&record);
+            } else {
+                self.invalid.push(self.index);
             }
-            visit(&record);
+            self.index = self.index.checked_add(1)?;
+            self.at = record.end;
         }
         Some(())
     }
 
-    /// Parses the `count` records of the additional section, where OPT is allowed once, with the
-    /// root as owner (RFC 6891 sections 6.1.1 and 6.1.2).
-    pub(crate) fn additional(&mut self, count: u16) -> Option<()> {
-        for _ in 0..count {
-            let record = self.record()?;
-            if record.rtype != RecordType::OPT {
-                continue;
-            }
-            if self.opt.is_some() || self.packet.get(record.owner) != Some(&0) {
-                return None;
-            }
-            self.opt = Some(record);
-        }
+    fn ttl(&mut self, record: &Record) -> Option<()> {
+        self.ttls.push(u16::try_from(record.ttl_at).ok()?);
+        self.min_ttl = Some(self.min_ttl.map_or(record.ttl, |least| least.min(record.ttl)));
         Some(())
     }
 
-    fn record(&mut self) -> Option<Record> {
-        let owner_end = self.name(self.at)?;
-        let record = Record::read(self.packet, self.at, owner_end)?;
-        if record.rtype != RecordType::OPT {
-            self.ttls.push(u16::try_from(record.ttl_at).ok()?);
-            self.min_ttl = Some(self.min_ttl.map_or(record.ttl, |least| least.min(record.ttl)));
-            self.rdata(&record)?;
-        }
-        self.at = record.end;
-        Some(record)
-    }
-
-    /// Validates the names in RDATA of the types in which names may be compressed (RFC 3597 section
-    /// 4), and of types whose names clients commonly decode.
-    fn rdata(&mut self, record: &Record) -> Option<()> {
-        let layout = RdataLayout::of(record.rtype, record.class);
-        let mut at = layout.names_at(self.packet, record.rdata)?;
-        for _ in 0..layout.names {
-            at = self.name(at)?;
-        }
-        let fits = match layout.after {
-            Some(after) => at + after == record.end,
-            None => at <= record.end,
+    /// False for records that belong to a query, a transaction (RFC 8945, RFC 2930, RFC 2931) or
+    /// another class.
+    fn can_be_relayed(&self, record: &Record) -> bool {
+        let is_meta = match record.rtype {
+            RecordType::SIG => u16_at(self.packet, record.rdata) == Some(0),
+            rtype => (RecordType::TKEY..=RecordType::ANY).contains(&rtype),
         };
-        fits.then_some(())
+        let is_data_class = !matches!(record.class, Class::NONE | Class::ANY);
+        let is_of_class = record.class == self.qclass || self.qclass == Class::ANY && is_data_class;
+        !is_meta && is_of_class
+    }
+
+    /// Validates RDATA, its names included.
+    fn rdata(&mut self, record: &Record) -> Option<()> {
+        let packet = self.packet;
+        let steps = self.decompression_steps;
+        visit_names(packet, record, |at| self.name(at))?;
+        self.has_compressed_rdata |= self.decompression_steps > steps && !is_compressible(record.rtype);
+        Some(())
     }
 
     /// Validates the name at `at`. Each compression pointer must lead to before everything that was
@@ -175,7 +220,7 @@ impl<'p> RecordParser<'p> {
                     if target >= segment
                         || target < HEADER_LEN
                         || pointers == MAX_POINTERS
-                        || self.decompression_steps > STEPS_PER_OCTET * self.packet.len() + FREE_STEPS
+                        || self.decompression_steps > self.max_steps
                         || cursor > limit
                     {
                         return None;

@@ -131,8 +131,7 @@ fn validate(record: &EntryRecord<'_>, stored: Instant, target: &ImportTarget) ->
     let response = Response::parse(record.message).ok()?;
     let name = question.get(..question.len().checked_sub(4)?)?;
     let is_answer = matches!(response.rcode, Rcode::NOERROR | Rcode::NXDOMAIN);
-    let is_scrubbed = matches!(response.scrub(), Ok(None));
-    if !is_answer || !is_scrubbed || !response.matches_question(&question) || !target.options.covers(name) {
+    if !is_answer || !response.matches_question(&question) || !target.options.covers(name) {
         return None;
     }
     let cacheability = Cacheability::of(&response, name, &target.options);

@@ -140,8 +140,7 @@ impl HealthChecks {
     ) {
         let Some(check) = self.running.get(&attempt) else { return };
         let Some(upstream) = check.upstream().map(|upstream| upstream.id) else { return };
-        let without_opt = Response::without_misplaced_opt(packet);
-        let response = Response::parse(without_opt.as_deref().unwrap_or(packet)).ok();
+        let response = Response::parse(packet).ok();
         let matching = response.filter(|response| response.matches_question(&check.question()));
         let Some(response) = matching else { return pools.mismatched(upstream, attempt, effects) };
         if response.has_trailing_octets && check.transport == Transport::Tcp {

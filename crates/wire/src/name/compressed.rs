@@ -4,7 +4,16 @@
 use crate::octets::u16_at;
 
 /// True when the names at `a` and `b` are equal, without regard to case.
-pub(crate) fn same_name(packet: &[u8], mut a: usize, mut b: usize) -> bool {
+pub(crate) fn same_name(packet: &[u8], a: usize, b: usize) -> bool {
+    compare(packet, a, b, <[u8]>::eq_ignore_ascii_case)
+}
+
+/// True when the names at `a` and `b` are equal, the case of letters included.
+pub(crate) fn equal_name(packet: &[u8], a: usize, b: usize) -> bool {
+    compare(packet, a, b, <[u8]>::eq)
+}
+
+fn compare(packet: &[u8], mut a: usize, mut b: usize, is_same: impl Fn(&[u8], &[u8]) -> bool) -> bool {
     loop {
         let (Some((a_at, a_label)), Some((b_at, b_label))) = (label(packet, a), label(packet, b)) else {
             return false;
@@ -12,7 +21,7 @@ pub(crate) fn same_name(packet: &[u8], mut a: usize, mut b: usize) -> bool {
         if a_at == b_at {
             return true;
         }
-        if !a_label.eq_ignore_ascii_case(b_label) {
+        if !is_same(a_label, b_label) {
             return false;
         }
         if a_label.is_empty() {
@@ -44,13 +53,14 @@ pub(crate) fn name_end(packet: &[u8], mut at: usize) -> Option<usize> {
     }
 }
 
-/// Appends the name at `at`, uncompressed.
-pub(crate) fn push_name(packet: &[u8], mut at: usize, out: &mut Vec<u8>) -> Option<()> {
+/// Appends the name at `start`, uncompressed. Returns its end in place.
+pub(crate) fn push_name(packet: &[u8], start: usize, out: &mut Vec<u8>) -> Option<usize> {
+    let mut at = start;
     loop {
         let (label_at, octets) = label(packet, at)?;
         out.push(u8::try_from(octets.len()).ok()?);
         if octets.is_empty() {
-            return Some(());
+            return name_end(packet, start);
         }
         out.extend_from_slice(octets);
         at = label_at + 1 + octets.len();
@@ -75,4 +85,16 @@ pub(crate) fn hash_name(packet: &[u8], mut at: usize) -> u32 {
 pub(crate) fn parent(packet: &[u8], at: usize) -> Option<usize> {
     let (label_at, octets) = label(packet, at)?;
     (!octets.is_empty()).then_some(label_at + 1 + octets.len())
+}
+
+/// True when the name at `name` is the one at `zone` or below it.
+pub(crate) fn is_at_or_below(packet: &[u8], name: usize, zone: usize) -> bool {
+    let Some(below) = label_count(packet, name).checked_sub(label_count(packet, zone)) else { return false };
+    let suffix = (0..below).try_fold(name, |at, _| parent(packet, at));
+    suffix.is_some_and(|suffix| same_name(packet, suffix, zone))
+}
+
+/// Labels of the name at `at`, without the root.
+fn label_count(packet: &[u8], at: usize) -> usize {
+    std::iter::successors(parent(packet, at), |at| parent(packet, *at)).count()
 }

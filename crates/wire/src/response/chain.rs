@@ -1,8 +1,9 @@
 //! The CNAME chain of an answer section (RFC 1034 section 3.6.2): whether it reaches the QTYPE, and
 //! which records are unrelated to the question.
 
+use super::names::NameAt;
 use crate::header::{Class, HEADER_LEN, RecordType};
-use crate::name::compressed::{hash_name, parent, same_name};
+use crate::name::compressed::{hash_name, is_at_or_below, same_name};
 use crate::octets::u16_at;
 use crate::record::Record;
 
@@ -14,10 +15,12 @@ const MAX_CNAMES: usize = 16;
 const MAX_DNAMES: usize = 4;
 
 /// What the answer section contains for the question.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Chain {
     /// The chain leads from QNAME to a record of QTYPE, whatever the order of the records.
     pub(super) reaches_type: bool,
+    /// QNAME and the targets of its CNAMEs.
+    pub(super) names: Vec<NameAt>,
     /// Indices of the records that the chain does not include.
     pub(super) unrelated: Vec<u16>,
 }
@@ -28,18 +31,12 @@ struct AnswerRecord {
     record: Record,
 }
 
-/// A name of the chain: QNAME or the target of a CNAME.
-#[derive(Clone, Copy)]
-struct ChainName {
-    hash: u32,
-    at: usize,
-}
-
 impl Chain {
     /// Follows the first `answers` records after the question. The packet must be validated.
     pub(super) fn follow(packet: &[u8], question_end: usize, answers: u16) -> Option<Self> {
         if answers == 0 {
-            return Some(Self::default());
+            let names = vec![NameAt::read(packet, HEADER_LEN)];
+            return Some(Self { reaches_type: false, names, unrelated: Vec::new() });
         }
         let qtype = RecordType(u16_at(packet, question_end - 4)?);
         let qclass = Class(u16_at(packet, question_end - 2)?);
@@ -50,15 +47,16 @@ impl Chain {
                 && (answer.record.class == qclass || qclass == Class::ANY)
         };
         let ends_chain =
-            |name: &ChainName| records.iter().any(|answer| has_qtype(answer) && answer.is_at(packet, *name));
+            |name: &NameAt| records.iter().any(|answer| has_qtype(answer) && answer.is_at(packet, *name));
         let reaches_type = is_unambiguous && names.iter().any(ends_chain);
-        Some(Self { reaches_type, unrelated: unrelated(packet, &records, &names) })
+        let unrelated = unrelated(packet, &records, &names);
+        Some(Self { reaches_type, names, unrelated })
     }
 }
 
 impl AnswerRecord {
-    fn is_at(&self, packet: &[u8], name: ChainName) -> bool {
-        self.hash == name.hash && same_name(packet, self.record.owner, name.at)
+    fn is_at(&self, packet: &[u8], name: NameAt) -> bool {
+        NameAt { hash: self.hash, at: self.record.owner }.is_same(packet, name)
     }
 }
 
@@ -74,8 +72,8 @@ fn answer_records(packet: &[u8], question_end: usize, answers: u16) -> Option<Ve
 
 /// QNAME and the targets of the CNAMEs from there; false when the chain is ambiguous (two targets
 /// of one name) or too long.
-fn chain_names(packet: &[u8], records: &[AnswerRecord], qclass: Class) -> (Vec<ChainName>, bool) {
-    let mut last = ChainName { hash: hash_name(packet, HEADER_LEN), at: HEADER_LEN };
+fn chain_names(packet: &[u8], records: &[AnswerRecord], qclass: Class) -> (Vec<NameAt>, bool) {
+    let mut last = NameAt::read(packet, HEADER_LEN);
     let mut names = vec![last];
     loop {
         let is_next = |answer: &&AnswerRecord| {
@@ -88,8 +86,8 @@ fn chain_names(packet: &[u8], records: &[AnswerRecord], qclass: Class) -> (Vec<C
         if targets.any(|other| !same_name(packet, target, other)) {
             return (names, false);
         }
-        last = ChainName { hash: hash_name(packet, target), at: target };
-        if names.iter().any(|name| name.hash == last.hash && same_name(packet, name.at, last.at)) {
+        last = NameAt::read(packet, target);
+        if names.iter().any(|name| name.is_same(packet, last)) {
             return (names, true);
         }
         names.push(last);
@@ -101,31 +99,19 @@ fn chain_names(packet: &[u8], records: &[AnswerRecord], qclass: Class) -> (Vec<C
 
 /// Records whose owner is not in the chain, except DNAMEs above a name of the chain and their
 /// RRSIGs.
-fn unrelated(packet: &[u8], records: &[AnswerRecord], names: &[ChainName]) -> Vec<u16> {
+fn unrelated(packet: &[u8], records: &[AnswerRecord], names: &[NameAt]) -> Vec<u16> {
     let is_off_chain = |answer: &AnswerRecord| !names.iter().any(|name| answer.is_at(packet, *name));
     let is_dname = |answer: &&AnswerRecord| answer.record.rtype == RecordType::DNAME && is_off_chain(answer);
-    let dnames: Vec<ChainName> = records
+    let dnames: Vec<NameAt> = records
         .iter()
         .filter(is_dname)
         .take(MAX_DNAMES)
-        .filter(|answer| names.iter().any(|name| is_ancestor(packet, answer.record.owner, name.at)))
-        .map(|answer| ChainName { hash: answer.hash, at: answer.record.owner })
+        .filter(|answer| names.iter().any(|name| is_at_or_below(packet, name.at, answer.record.owner)))
+        .map(|answer| NameAt { hash: answer.hash, at: answer.record.owner })
         .collect();
     let is_unrelated = |answer: &AnswerRecord| {
         let may_be_above = matches!(answer.record.rtype, RecordType::DNAME | RecordType::RRSIG);
         is_off_chain(answer) && !(may_be_above && dnames.iter().any(|dname| answer.is_at(packet, *dname)))
     };
     (0..).zip(records).filter(|(_, answer)| is_unrelated(answer)).map(|(index, _)| index).collect()
-}
-
-/// True when the name at `ancestor` is an ancestor of the one at `descendant`.
-fn is_ancestor(packet: &[u8], ancestor: usize, descendant: usize) -> bool {
-    let mut at = descendant;
-    while let Some(above) = parent(packet, at) {
-        if same_name(packet, above, ancestor) {
-            return true;
-        }
-        at = above;
-    }
-    false
 }

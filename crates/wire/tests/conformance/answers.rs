@@ -5,7 +5,7 @@ use wire::edns::{ExtendedError, Keepalive};
 use wire::header::{Header, Rcode};
 use wire::{Answer, Query, Response};
 
-use crate::message_builder::{message, name, opt, question, record};
+use crate::message_builder::{message, name, opt, question, record, record_of_class};
 use crate::packets::packets;
 
 const QNAME: &[u8] = &[0xc0, 12];
@@ -80,15 +80,32 @@ fn ad_is_set_only_for_queries_with_ad_or_do() {
 }
 
 #[test]
-fn opt_and_the_records_after_it_are_removed() {
-    let wire_question = question("a.test", 1);
-    let tsig = record(&name("key"), 250, 0, &[name("hmac-sha256"), vec![0; 16]].concat());
-    let sections: [&[Vec<u8>]; 3] =
-        [&[address(60)], &[], &[address(70), opt(1232, 0, &[0, 10, 0, 1, 7]), tsig]];
-    let answer = stored(&message(0x8180, &wire_question, sections));
+fn opt_and_transaction_signatures_are_removed() {
+    let wire_question = question("a.test", 15);
+    let mx = record(QNAME, 15, 60, &[&[0, 10][..], &name("a.test")].concat());
+    let of_any_class = |rtype, rdata: &[u8]| record_of_class(&[0], rtype, 255, 0, rdata);
+    let signatures = [
+        of_any_class(250, &[name("hmac-sha256"), vec![0; 16]].concat()),
+        of_any_class(249, &[name("hmac-sha256"), vec![0; 16]].concat()),
+        of_any_class(24, &[vec![0; 18], name("key.test"), vec![7; 8]].concat()),
+    ];
     let query = message(0x0100, &wire_question, [&[], &[], &[]]);
-    let expected = message(0x8180, &wire_question, [&[address(60)], &[], &[address(70)]]);
-    assert_eq!(respond(&answer, &query, ResponseTtl::AsReceived, 512), expected);
+    let expected = message(0x8180, &wire_question, [std::slice::from_ref(&mx), &[], &[address(70)]]);
+    for signature in signatures {
+        let own_opt = opt(1232, 0, &[0, 10, 0, 1, 7]);
+        for additional in [
+            [address(70), own_opt.clone(), signature.clone()],
+            [own_opt.clone(), signature.clone(), address(70)],
+            [signature.clone(), address(70), own_opt],
+        ] {
+            let sections: [&[Vec<u8>]; 3] = [std::slice::from_ref(&mx), &[], &additional];
+            let answer = stored(&message(0x8180, &wire_question, sections));
+            assert_eq!(respond(&answer, &query, ResponseTtl::AsReceived, 512), expected);
+        }
+        let without_opt: [&[Vec<u8>]; 3] = [std::slice::from_ref(&mx), &[], &[address(70), signature]];
+        let answer = stored(&message(0x8180, &wire_question, without_opt));
+        assert_eq!(respond(&answer, &query, ResponseTtl::AsReceived, 512), expected);
+    }
 }
 
 #[test]
@@ -111,9 +128,11 @@ fn tc_of_the_upstream_is_preserved() {
 
 #[test]
 fn truncation_removes_records_from_the_end() {
-    let wire_question = question("a.test", 16);
-    let text = |size: usize| record(QNAME, 16, 60, &[[99; 100].repeat(size), vec![]].concat());
-    let sections: [&[Vec<u8>]; 3] = [&[text(1), text(1)], &[text(1)], &[text(1), text(1)]];
+    // The answer is NXT, whose next name has additional records; DS is in authority.
+    let wire_question = question("a.test", 30);
+    let next = |size: usize| record(QNAME, 30, 60, &[name("a.test"), vec![0; size]].concat());
+    let other = |rtype| record(QNAME, rtype, 60, &[99; 100]);
+    let sections: [&[Vec<u8>]; 3] = [&[next(92), next(92)], &[other(43)], &[other(10), other(10)]];
     let answer = stored(&message(0x8180, &wire_question, sections));
     // Header and question are 24 octets, a record 112, OPT 11.
     let plain = message(0x0100, &wire_question, [&[], &[], &[]]);
@@ -135,7 +154,7 @@ fn truncation_removes_records_from_the_end() {
         assert_eq!(response.len(), len, "max_len {max_len}");
         assert_eq!(header.flags.0 & 0x0200 != 0, len < 584, "max_len {max_len}");
     }
-    let big = stored(&message(0x8180, &wire_question, [&[text(6), text(1)], &[], &[text(1)]]));
+    let big = stored(&message(0x8180, &wire_question, [&[next(592), next(92)], &[], &[other(10)]]));
     let header = Header::read(&respond(&big, &plain, ResponseTtl::AsReceived, 512)).unwrap();
     assert_eq!([header.ancount, header.arcount], [0, 0], "the first record is too large");
 }
@@ -202,7 +221,7 @@ fn responses_of_any_sections_stay_within_the_size_and_set_tc() {
         targets.iter().map(|target| record(&name(target), 1, 10, &[10, 0, 0, 1])).collect();
     let plain = message(0x0100, &wire_question, [&[], &[], &[]]);
     let with_opt = message(0x0100, &wire_question, [&[], &[], &[opt(4096, 0, &[])]]);
-    for (answers, additionals) in [(199, 0), (0, 199), (32, 32), (199, 199)] {
+    for (answers, additionals) in [(199, 0), (199, 1), (32, 32), (199, 199)] {
         let sections = [&services[..answers], &[], &addresses[..additionals]];
         let answer = stored(&message(0x8180, &wire_question, sections));
         for (query, max_len) in
@@ -246,9 +265,10 @@ fn uncompressed_owner_names_are_compressed() {
     let wire_question = question("a.b.test", 33);
     let srv = |owner: &str, target: &str| record(&name(owner), 33, 30, &[vec![0; 6], name(target)].concat());
     let a = |owner: &[u8]| record(owner, 1, 30, &[192, 0, 2, 1]);
+    let ds = |owner: &[u8]| record(owner, 43, 30, &[0, 1, 8, 2]);
     let sections: [&[Vec<u8>]; 3] = [
-        &[srv("A.b.test", "x.b.test")],
-        &[a(&name("test")), a(&[0]), a(&[0])],
+        &[srv("A.b.test", "x.b.test"), srv("a.b.test", "other.zone"), srv("a.b.test", "xb.test")],
+        &[ds(&name("test")), ds(&[0]), ds(&[0])],
         &[
             a(&name("x.b.test")),
             a(&name("x.b.test")),
@@ -259,15 +279,16 @@ fn uncompressed_owner_names_are_compressed() {
     ];
     let answer = stored(&message(0x8180, &wire_question, sections));
     let plain = message(0x0100, &wire_question, [&[], &[], &[]]);
-    // The question is at 12, test. at 16; x.b.test is first an owner at 115, other.zone at 149.
+    // The question is at 12, test. at 16; x.b.test is first an owner at 157, other.zone at 191.
+    let service = |target: &str| record(QNAME, 33, 30, &[vec![0; 6], name(target)].concat());
     let compressed: [&[Vec<u8>]; 3] = [
-        &[record(QNAME, 33, 30, &[vec![0; 6], name("x.b.test")].concat())],
-        &[a(&[0xc0, 16]), a(&[0]), a(&[0])],
+        &[service("x.b.test"), service("other.zone"), service("xb.test")],
+        &[ds(&[0xc0, 16]), ds(&[0]), ds(&[0])],
         &[
             a(&[1, b'x', 0xc0, 14]),
-            a(&[0xc0, 100]),
+            a(&[0xc0, 157]),
             a(&name("other.zone")),
-            a(&[0xc0, 134]),
+            a(&[0xc0, 191]),
             a(&[2, b'x', b'b', 0xc0, 16]),
         ],
     ];

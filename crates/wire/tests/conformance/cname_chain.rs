@@ -1,5 +1,7 @@
 //! CNAME chains (RFC 1034 section 3.6.2) and scrubbing of unrelated records.
 
+use std::borrow::Cow;
+
 use wire::Response;
 use wire::response::ResponseType;
 
@@ -30,7 +32,11 @@ fn rrsig(owner: &str) -> Vec<u8> {
 fn parse(answers: &[Vec<u8>]) -> (ResponseType, Option<Vec<u8>>) {
     let packet = message(0x8180, &question("www.test", A), [answers, &[], &[]]);
     let response = Response::parse(&packet).unwrap();
-    (response.response_type, response.scrub().unwrap())
+    let scrubbed = match response.packet {
+        Cow::Borrowed(_) => None,
+        Cow::Owned(scrubbed) => Some(scrubbed),
+    };
+    (response.response_type, scrubbed)
 }
 
 #[test]
@@ -62,7 +68,7 @@ fn unrelated_records_are_scrubbed_at_any_position() {
             (ResponseType::Positive, ResponseType::Positive, 2)
         );
         assert!(!scrubbed.windows(5).any(|octets| octets == b"\x04bank"), "{scrubbed:?}");
-        assert_eq!(remaining.scrub(), Ok(None));
+        assert!(matches!(remaining.packet, Cow::Borrowed(_)));
     }
 }
 

@@ -4,6 +4,7 @@
 mod answers;
 mod captured;
 mod cname_chain;
+mod expansion;
 mod frames;
 mod message_builder;
 mod names;
@@ -12,4 +13,5 @@ mod queries;
 mod rdata;
 mod replies;
 mod responses;
+mod scrub;
 mod truncation;

@@ -29,21 +29,14 @@ fn rdata_is_relayed_unchanged() {
     let srv = [&[0, 1, 0, 2, 0, 53][..], &owner].concat();
     let rrsig = [&[0, 1, 8, 3][..], &[0; 14], &name("example.test"), &[0xc0, 12, 1, 2]].concat();
     let nsec = [&owner[..], &[0, 6, 0x40, 0, 0, 0, 0, 3]].concat();
-    // Parameters 1, 4 and 65000, and a second record with theirs in another order.
+    // Parameters 1, 4 and 65000.
     let alpn = [0, 1, 0, 3, 2, b'h', b'2'];
     let hint = [0, 4, 0, 4, 192, 0, 2, 1];
     let private = [0xfd, 0xe8, 0, 2, 0xc0, 12];
     let https = [&[0, 1][..], &owner, &alpn, &hint, &private].concat();
-    let unsorted = [&[0, 2][..], &owner, &private, &hint, &alpn].concat();
-    for (rtype, rdata) in [
-        (65534, pointer_like),
-        (33, srv),
-        (46, rrsig),
-        (47, nsec),
-        (65, https.clone()),
-        (64, https),
-        (64, unsorted),
-    ] {
+    for (rtype, rdata) in
+        [(65534, pointer_like), (33, srv), (46, rrsig), (47, nsec), (65, https.clone()), (64, https)]
+    {
         let wire_question = question("a.example.test", rtype);
         let query = message(0x0100, &wire_question, [&[], &[], &[]]);
         let with_owner = |owner: &[u8]| {
@@ -77,8 +70,8 @@ fn queries_of_any_type_are_forwarded_and_answered() {
         assert_eq!(sent[12..12 + wire_question.len()], wire_question);
         let nothing = message(0x8180, &wire_question, [&[], &[], &[]]);
         assert_eq!(respond(&nothing, &query), nothing, "type {qtype}");
-        // Above this no type has a known RDATA layout.
-        if qtype > 260 {
+        // Above these, and apart from TA and DLV, no type has a known format.
+        if qtype > 262 && !(32768..=32769).contains(&qtype) {
             let response =
                 message(0x8180, &wire_question, [&[record(QNAME, qtype, 60, &[0xc0, 12, 0])], &[], &[]]);
             assert_eq!(respond(&response, &query), response, "type {qtype}");

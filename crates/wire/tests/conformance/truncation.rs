@@ -16,9 +16,10 @@ fn addresses(owner: &str, count: u8) -> Vec<Vec<u8>> {
     (0..count).map(|last| record(&name(owner), A, 10, &[127, 0, 0, last])).collect()
 }
 
-/// One address each of `count` owners.
+/// One address each of the targets of [`services`].
 fn glue(count: u8) -> Vec<Vec<u8>> {
-    (0..count).map(|last| record(&name(&format!("10-0-0-{last}.test")), A, 10, &[10, 0, 0, last])).collect()
+    let owner = |last| name(&format!("10-0-0-{last}.default.pod.test"));
+    (0..count).map(|last| record(&owner(last), A, 10, &[10, 0, 0, last])).collect()
 }
 
 /// SRV records of `count` targets.
@@ -90,7 +91,7 @@ fn a_response_may_fill_the_size_exactly() {
 fn many_records_in_any_section_stay_within_the_size() {
     let wire_question = question("_dns._tcp.test", SRV);
     let (many, some, one) = (services(199), services(32), services(1));
-    let (much_glue, some_glue) = (glue(199), glue(32));
+    let (much_glue, some_glue) = (addresses("10-0-0-0.default.pod.test", 199), glue(32));
     for sections in [[&many[..], &[], &[]], [&one, &[], &much_glue], [&some, &[], &some_glue]] {
         let all = sections.iter().map(|section| section.len()).sum::<usize>();
         for (max_len, with_opt) in [(512, false), (512, true), (1232, true), (4096, true)] {
@@ -118,7 +119,7 @@ fn own_opt() -> Vec<u8> {
 fn no_response_exceeds_the_size() {
     for (wire_question, records) in [
         (question("_dns._tcp.test", SRV), services(199)),
-        (question("large.example.com", A), addresses("large.example.com", 250)),
+        (question("large.example.com", A), addresses("large.example.com", 255)),
     ] {
         for max_len in (1024..=4096).step_by(12) {
             let (message, header) = respond(&wire_question, [&records, &[], &glue(32)], max_len, true);

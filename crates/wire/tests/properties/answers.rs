@@ -28,7 +28,7 @@ fn ttl() -> impl Strategy<Value = ResponseTtl> {
 
 /// The question of `response` with the case of some letters swapped.
 fn question(response: &Response<'_>, swapped: u64) -> Vec<u8> {
-    let len = Reference::parse(response.packet).unwrap().qname.len();
+    let len = Reference::parse(&response.packet).unwrap().qname.len();
     let mut question = response.packet[12..12 + len + 4].to_vec();
     for (at, octet) in question[..len].iter_mut().enumerate() {
         if swapped >> (at % 64) & 1 == 1 && octet.is_ascii_alphabetic() {
@@ -96,7 +96,7 @@ fn check_relayed(packet: &[u8], client: &Client, ttl: ResponseTtl) -> TestCaseRe
         reference.records.last().map(|last| last.rtype == 41),
         reference.records.last().map(|_| opt.is_some())
     );
-    if let Some(mut before) = records(packet) {
+    if let Some(mut before) = records(&response.packet) {
         if let ResponseTtl::Uniform(ttl) = ttl {
             before.iter_mut().for_each(|record| record.ttl = ttl);
         }
