@@ -62,9 +62,9 @@ pub enum Action {
     Dial(Dial),
     /// Send a query on a connection, once it is established.
     SendQuery(SendQuery),
-    /// Report by [`crate::Resolver::on_unacknowledged`] if the upstream's host has not acknowledged
-    /// all octets sent on a TCP connection, or has not responded to its SYN.
-    CheckAcknowledged(UpstreamConnectionId),
+    /// Report by [`crate::Resolver::on_unacknowledged`] if octets sent on a TCP connection are not
+    /// acknowledged by the upstream's host, or its SYN is not.
+    CheckAcknowledged(CheckAcknowledged),
     /// Close a connection, or end its dial.
     Disconnect(UpstreamConnectionId),
     /// Hand a query's result to another worker.
@@ -131,6 +131,15 @@ pub struct SendQuery {
     pub connection: UpstreamConnectionId,
     /// Start and end in the outbox.
     pub message: (u32, u32),
+}
+
+/// A check whether octets sent on a TCP connection are acknowledged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CheckAcknowledged {
+    /// The connection.
+    pub connection: UpstreamConnectionId,
+    /// Octets sent later do not matter: their acknowledgments may be on their way.
+    pub sent_before: Instant,
 }
 
 /// Failure of an attempt, or the reason for the end of a connection.

@@ -145,7 +145,8 @@ impl Resolver {
 
     /// The octets of an attempt, or the SYN of its connection, are not acknowledged.
     fn retransmit_unacknowledged(&mut self, now: Instant, id: AttemptId, outbox: &mut Outbox) {
-        let attempt = self.upstreams.attempt(id).filter(|attempt| attempt.is_promising());
+        let has_passed_rto = |attempt: &&Attempt| attempt.is_promising() && attempt.rto_at.is_none();
+        let attempt = self.upstreams.attempt(id).filter(has_passed_rto);
         let Some(inflight) = attempt.and_then(|one| self.inflight.get_mut(one.query_id)) else { return };
         inflight.is_unacknowledged = true;
         if self.retransmit_lost(now, id, outbox) {

@@ -191,7 +191,7 @@ impl EventLoop {
                 Action::SendQuery(query) => {
                     self.upstreams.send(query.connection, outbox.octets(query.message));
                 }
-                Action::CheckAcknowledged(connection) => self.upstreams.check_acknowledged(*connection),
+                Action::CheckAcknowledged(check) => self.upstreams.check_acknowledged(*check),
                 Action::Disconnect(connection) => self.upstreams.disconnect(*connection),
                 Action::ShareResult(result) => peer_inbox::share(&self.peers, result),
                 Action::ReportError(error) => self.log_error(error, outbox.octets(error.name)),

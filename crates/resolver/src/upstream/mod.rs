@@ -170,20 +170,27 @@ impl Upstreams {
         nothing_received
     }
 
-    /// Lets the worker check whether the octets of an attempt over TCP have been acknowledged; again
-    /// after each RTO while packets are lost.
+    /// Lets the worker check whether the octets of an attempt over TCP are acknowledged, once that is
+    /// overdue; again after each RTO while packets are lost.
     pub(crate) fn check_acknowledged(&mut self, id: AttemptId, effects: &mut Effects<'_>) {
         let Some(attempt) = self.attempts.get_mut(&id) else { return };
         let Some(upstream) = attempt.query.upstream(attempt.upstream) else { return };
-        let is_checked = attempt.transport == Transport::Tcp && attempt.is_promising();
-        let is_repeated = is_checked && upstream.state.loses_packets(effects.now);
-        let (rto, upstream) = (rtt::rto(&upstream.state, false), upstream.id);
-        attempt.check_at = is_repeated.then(|| effects.now + rto);
+        let now = effects.now;
+        let may_be_lost = attempt.transport == Transport::Tcp && attempt.is_promising();
+        let timeout = rtt::acknowledgment_timeout(&upstream.state);
+        let is_due = may_be_lost && now >= attempt.sent + timeout;
+        let is_repeated = is_due && upstream.state.loses_packets(now);
+        attempt.check_at = if is_repeated {
+            Some(now + rtt::rto(&upstream.state, false))
+        } else {
+            (may_be_lost && !is_due).then(|| attempt.sent + timeout)
+        };
+        let upstream = upstream.id;
         effects.timers.cancel(attempt.timer, Timer::Attempt(id));
         attempt.timer = attempt.next_event();
         effects.timers.schedule(attempt.timer, Timer::Attempt(id));
-        if is_checked {
-            self.pools.with_pool(upstream, |pool| pool.check_acknowledged(id, effects));
+        if let Some(sent_before) = now.checked_sub(timeout).filter(|_| is_due) {
+            self.pools.with_pool(upstream, |pool| pool.check_acknowledged(id, sent_before, effects.outbox));
         }
     }
 

@@ -21,7 +21,7 @@ use super::placement::{Placement, RESPONSIVE, Streams};
 use super::queue::{QueryToSend, Queue, QueuedQuery};
 use super::rtt;
 use super::sockets::{self, SocketPlacement, Sockets};
-use crate::action::{Action, AttemptFailure, UpstreamConnectionId};
+use crate::action::{Action, AttemptFailure, CheckAcknowledged, Outbox, UpstreamConnectionId};
 use crate::counters::UpstreamCounters;
 use crate::effects::Effects;
 use crate::policy::{PoolOptions, Upstream, UpstreamId, UpstreamState};
@@ -206,10 +206,11 @@ impl Pool {
         }
     }
 
-    /// Lets the worker check whether the octets of an attempt have been acknowledged.
-    pub(super) fn check_acknowledged(&mut self, attempt: AttemptId, effects: &mut Effects<'_>) {
-        let action = self.connection_of(attempt).map(Action::CheckAcknowledged);
-        effects.outbox.actions.extend(action);
+    /// Lets the worker check whether octets sent on the connection of an attempt are acknowledged.
+    pub(super) fn check_acknowledged(&self, attempt: AttemptId, sent_before: Instant, outbox: &mut Outbox) {
+        let connection = self.connection_of(attempt);
+        let check = connection.map(|connection| CheckAcknowledged { connection, sent_before });
+        outbox.actions.extend(check.map(Action::CheckAcknowledged));
     }
 
     /// Octets sent on a connection, or its SYN, are not acknowledged.

@@ -18,6 +18,10 @@ const MIN_RTO: Duration = Duration::from_millis(100);
 /// Minimum RTO of a kernel's TCP (`TCP_RTO_MIN` of Linux).
 const KERNEL_MIN_RTO: Duration = Duration::from_millis(200);
 
+/// How long a host delays an acknowledgment, and some time for it to arrive (`TCP_DELACK_MIN` of
+/// Linux: 40 ms).
+const DELAYED_ACK: Duration = Duration::from_millis(50);
+
 /// Maximum RTO after back-off.
 const MAX_BACKED_OFF_RTO: Duration = Duration::from_secs(1);
 
@@ -77,6 +81,13 @@ pub(super) fn rto(upstream: &UpstreamState, backs_off: bool) -> Duration {
     let estimate = RttEstimate::from_bits(upstream.rtt_estimate.load(Relaxed));
     let rto = estimate.map_or(initial, |RttEstimate { srtt, rttvar }| (srtt + rttvar * 4).max(MIN_RTO));
     if backs_off { back_off(rto, upstream.unanswered.load(Relaxed)) } else { rto }
+}
+
+/// How long the acknowledgment of a query takes at most: the upstream's host may delay it for 40 ms, or
+/// for another round trip, if no response carries it.
+pub(super) fn acknowledgment_timeout(upstream: &UpstreamState) -> Duration {
+    let delayed = srtt(upstream).map_or(Duration::ZERO, |srtt| 2 * srtt + DELAYED_ACK);
+    rto(upstream, false).max(delayed)
 }
 
 /// Doubles an RTO for each unanswered attempt (RFC 6298 section 5.5) from the third on: one lost

@@ -59,8 +59,8 @@ impl Output {
                 freshness: connections.count_query(query.connection),
                 octets: outbox.octets(query.message).to_vec(),
             }),
-            Action::CheckAcknowledged(connection) => {
-                connections.request_check(*connection);
+            Action::CheckAcknowledged(check) => {
+                connections.request_check(check.connection);
                 Self::Check
             }
             Action::Disconnect(connection) => {

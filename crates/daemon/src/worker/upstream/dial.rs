@@ -29,7 +29,7 @@ pub(super) async fn dial(
     let stream = loop {
         tokio::select! {
             connected = &mut connecting => break connected?,
-            () = checks.check_requested() => unacknowledged(),
+            _ = checks.check_requested() => unacknowledged(),
         }
     };
     let Some(TlsParams { config, name }) = &endpoint.tls else { return Ok(Stream::plain(stream)) };
@@ -48,6 +48,7 @@ mod tests {
     use std::net::Ipv4Addr;
 
     use super::*;
+    use crate::clock;
     use crate::worker::upstream::endpoint;
 
     const WAIT_LIMIT: Duration = Duration::from_secs(5);
@@ -65,7 +66,7 @@ mod tests {
         let dialled = dial(&upstream, &checks, || reports.set(reports.get() + 1));
         let asked = async {
             while reports.get() < 2 {
-                checks.check_acknowledged();
+                checks.check_acknowledged(clock::now());
                 tokio::task::yield_now().await;
             }
         };

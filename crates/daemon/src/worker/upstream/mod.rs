@@ -10,6 +10,7 @@ mod stream_task;
 mod tls_error;
 mod tls_log;
 mod udp;
+mod write_history;
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -17,7 +18,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use resolver::action::{AttemptFailure, Dial, Transport, UpstreamConnectionId};
+use resolver::action::{AttemptFailure, CheckAcknowledged, Dial, Transport, UpstreamConnectionId};
 use tokio::net::UdpSocket;
 use tokio::task::AbortHandle;
 use tokio::time;
@@ -117,9 +118,10 @@ impl UpstreamConnections {
     }
 
     /// Lets the task of a stream report octets that are not acknowledged, or its SYN.
-    pub(super) fn check_acknowledged(&self, id: UpstreamConnectionId) {
-        if let Some(Output::Stream(buffer)) = self.open.borrow().get(&id).map(|open| &open.output) {
-            buffer.check_acknowledged();
+    pub(super) fn check_acknowledged(&self, check: CheckAcknowledged) {
+        let open = self.open.borrow();
+        if let Some(Output::Stream(buffer)) = open.get(&check.connection).map(|open| &open.output) {
+            buffer.check_acknowledged(check.sent_before);
         }
     }
 

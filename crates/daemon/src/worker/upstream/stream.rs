@@ -1,12 +1,15 @@
 //! Byte stream of an upstream connection: plain TCP, or DNS over TLS (RFC 7858).
 
 use std::io::{self, Read, Write};
+use std::time::Instant;
 
 use rustls::ClientConnection;
 use tokio::io::{Interest, Ready};
 use tokio::net::TcpStream;
 use wire::frame::FrameDecoder;
 
+use super::write_history::WriteHistory;
+use crate::clock;
 use crate::worker::turn;
 
 const READ_LEN: usize = 16 * 1024;
@@ -14,6 +17,7 @@ const READ_LEN: usize = 16 * 1024;
 pub(super) struct Stream {
     stream: TcpStream,
     tls: Option<Box<ClientConnection>>,
+    history: WriteHistory,
 }
 
 /// State of the read side.
@@ -25,13 +29,13 @@ pub(super) enum ReadSide {
 
 impl Stream {
     pub(super) fn plain(stream: TcpStream) -> Self {
-        Self { stream, tls: None }
+        Self { stream, tls: None, history: WriteHistory::default() }
     }
 
     /// Performs the TLS handshake on `stream`. A certificate that is not trusted, or a peer without
     /// TLS, gives [`io::ErrorKind::InvalidData`].
     pub(super) async fn tls_handshake(stream: TcpStream, tls: ClientConnection) -> io::Result<Self> {
-        let mut stream = Self { stream, tls: Some(Box::new(tls)) };
+        let mut stream = Self { stream, tls: Some(Box::new(tls)), history: WriteHistory::default() };
         while stream.tls.as_ref().is_some_and(|tls| tls.is_handshaking()) {
             let ready = stream.ready(false).await?;
             if ready.is_writable() {
@@ -53,10 +57,11 @@ impl Stream {
         self.stream.ready(interest).await
     }
 
-    /// True while the peer's host has not acknowledged all octets that were written.
-    pub(super) fn has_unacknowledged(&self) -> bool {
+    /// True if octets that were written before `sent_before` are not acknowledged by the peer's host.
+    pub(super) fn has_unacknowledged(&self, sent_before: Instant) -> bool {
+        let unacknowledged = linux::tcp::unacknowledged_octets(&self.stream);
         // Without an answer of the kernel, nothing follows.
-        linux::tcp::unacknowledged_octets(&self.stream).is_ok_and(|octets| octets > 0)
+        unacknowledged.is_ok_and(|octets| self.history.began_before(octets, sent_before))
     }
 
     /// Writes as much of `unsent` as the socket takes, and removes it.
@@ -65,12 +70,18 @@ impl Stream {
         let Some(tls) = &mut self.tls else {
             let written = stream.write(unsent).or_else(zero_if_would_block)?;
             unsent.drain(..written);
+            self.history.add(written, clock::now());
             return Ok(());
         };
         loop {
             let taken = tls.writer().write(unsent)?;
             unsent.drain(..taken);
-            if !tls.wants_write() || tls.write_tls(&mut stream).or_else(zero_if_would_block)? == 0 {
+            if !tls.wants_write() {
+                return Ok(());
+            }
+            let written = tls.write_tls(&mut stream).or_else(zero_if_would_block)?;
+            self.history.add(written, clock::now());
+            if written == 0 {
                 return Ok(());
             }
         }

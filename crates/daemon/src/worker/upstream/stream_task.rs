@@ -1,9 +1,10 @@
 //! Stream task: writes queries to one TCP or TLS connection and passes on the messages that it
 //! receives, until the connection is closed.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::rc::Rc;
+use std::time::Instant;
 
 use resolver::action::UpstreamConnectionId;
 use tokio::sync::Notify;
@@ -18,7 +19,9 @@ use crate::worker::turn;
 pub(super) struct WriteBuffer {
     octets: RefCell<Vec<u8>>,
     changed: Notify,
-    check: Notify,
+    /// Whether octets sent before that time are acknowledged is to be checked.
+    check: Cell<Option<Instant>>,
+    check_requested: Notify,
 }
 
 impl WriteBuffer {
@@ -27,14 +30,20 @@ impl WriteBuffer {
         self.changed.notify_one();
     }
 
-    /// Requests a report if octets that were sent are not acknowledged.
-    pub(super) fn check_acknowledged(&self) {
-        self.check.notify_one();
+    /// Requests a report if octets sent before `sent_before` are not acknowledged.
+    pub(super) fn check_acknowledged(&self, sent_before: Instant) {
+        self.check.set(Some(sent_before));
+        self.check_requested.notify_one();
     }
 
     /// Waits for the next request.
-    pub(super) async fn check_requested(&self) {
-        self.check.notified().await;
+    pub(super) async fn check_requested(&self) -> Instant {
+        loop {
+            if let Some(sent_before) = self.check.take() {
+                return sent_before;
+            }
+            self.check_requested.notified().await;
+        }
     }
 
     fn is_empty(&self) -> bool {
@@ -58,8 +67,8 @@ pub(super) async fn run(
         let ready = tokio::select! {
             ready = stream.ready(!unsent.is_empty()) => ready?,
             () = unsent.changed.notified() => continue,
-            () = unsent.check_requested() => {
-                if stream.has_unacknowledged() {
+            sent_before = unsent.check_requested() => {
+                if stream.has_unacknowledged(sent_before) {
                     handler.on_unacknowledged(id);
                 }
                 continue;
@@ -103,6 +112,7 @@ mod tests {
     use tokio::time;
 
     use super::*;
+    use crate::clock;
 
     const WAIT_LIMIT: Duration = Duration::from_secs(5);
     const CONNECTION: UpstreamConnectionId = UpstreamConnectionId { upstream: UpstreamId(0), number: 1 };
@@ -180,11 +190,11 @@ mod tests {
         let checks = async {
             unsent.push(b"acknowledged");
             theirs.readable().await.unwrap();
-            unsent.check_acknowledged();
+            unsent.check_acknowledged(clock::now());
             tokio::task::yield_now().await;
             while recorder.1.get() == 0 {
                 unsent.push(&[0; 60_000]);
-                unsent.check_acknowledged();
+                unsent.check_acknowledged(clock::now());
                 tokio::task::yield_now().await;
             }
         };
