@@ -16,7 +16,7 @@ pub use config::LinkConfig;
 pub use error::LinkError;
 pub use kind::{LinkKind, LinkKindPreference, UnknownLinkKind};
 use reconcile::{missing, reconcile};
-use route::{AddressState, Rtnetlink};
+use route::{AddressState, RtnetlinkSocket};
 
 /// A link that is created or adopted according to a [`LinkConfig`].
 ///
@@ -26,6 +26,7 @@ use route::{AddressState, Rtnetlink};
 pub struct Link {
     config: LinkConfig,
     created: bool,
+    socket: RtnetlinkSocket,
 }
 
 impl Link {
@@ -40,13 +41,13 @@ impl Link {
         if !name::is_valid(&config.name) {
             return Err(LinkError::InvalidName(config.name));
         }
-        let mut changes = LinkChanges::default();
-        if let Some(found) = Rtnetlink::run(async |rtnetlink| rtnetlink.find(&config.name).await).await? {
+        let (socket, mut changes) = (RtnetlinkSocket::default(), LinkChanges::default());
+        if let Some(found) = socket.run(async |rtnetlink| rtnetlink.find(&config.name).await).await? {
             changes.0.push(LinkChange::Adopted(found.kind));
         }
-        let result = reconcile(&config, &mut changes).await;
-        let link =
-            Self { created: changes.0.iter().any(|change| matches!(change, LinkChange::Created(_))), config };
+        let result = reconcile(&socket, &config, &mut changes).await;
+        let created = changes.0.iter().any(|change| matches!(change, LinkChange::Created(_)));
+        let link = Self { created, config, socket };
         match result {
             Ok(()) => Ok((link, changes)),
             Err(error) => {
@@ -67,7 +68,7 @@ impl Link {
     /// See [`LinkError`].
     pub async fn verify(&self) -> Result<LinkChanges, LinkError> {
         let mut changes = LinkChanges::default();
-        reconcile(&self.config, &mut changes).await?;
+        reconcile(&self.socket, &self.config, &mut changes).await?;
         Ok(changes)
     }
 
@@ -77,7 +78,7 @@ impl Link {
     ///
     /// [`LinkError::Kernel`] when the query fails.
     pub async fn is_configured(&self) -> Result<bool, LinkError> {
-        let found = Rtnetlink::run(async |rtnetlink| rtnetlink.find(&self.config.name).await).await?;
+        let found = self.socket.run(async |rtnetlink| rtnetlink.find(&self.config.name).await).await?;
         Ok(missing(&self.config, found.as_ref()).is_empty())
     }
 
@@ -108,18 +109,19 @@ impl Link {
     }
 
     async fn remove_addresses(&self, is_removed: impl Fn(IpAddr) -> bool) -> Result<LinkChanges, LinkError> {
-        Rtnetlink::run(async |rtnetlink| {
-            let mut changes = LinkChanges::default();
-            let Some(found) = rtnetlink.find(&self.config.name).await? else {
-                return Ok(changes);
-            };
-            for state in found.addresses.iter().filter(|state| is_removed(state.address)) {
-                rtnetlink.delete_address(&found, state).await?;
-                changes.0.push(LinkChange::AddressRemoved(state.address));
-            }
-            Ok(changes)
-        })
-        .await
+        self.socket
+            .run(async |rtnetlink| {
+                let mut changes = LinkChanges::default();
+                let Some(found) = rtnetlink.find(&self.config.name).await? else {
+                    return Ok(changes);
+                };
+                for state in found.addresses.iter().filter(|state| is_removed(state.address)) {
+                    rtnetlink.delete_address(&found, state).await?;
+                    changes.0.push(LinkChange::AddressRemoved(state.address));
+                }
+                Ok(changes)
+            })
+            .await
     }
 
     /// Deletes the link if [`Link::ensure`] created it, or if a predecessor may have: its kind is a
@@ -130,24 +132,27 @@ impl Link {
     ///
     /// See [`LinkError`].
     pub async fn remove(self) -> Result<(), LinkError> {
-        let Self { config, created } = self;
-        Rtnetlink::run(async |rtnetlink| {
-            let Some(found) = rtnetlink.find(&config.name).await? else {
-                return Ok(());
-            };
-            let foreign = |state: &AddressState| {
-                !config.addresses.contains(&state.address) && !is_automatic(state.address)
-            };
-            let leftover = LinkKind::from_name(&found.kind).is_some() && !found.addresses.iter().any(foreign);
-            if created || (leftover && !rtnetlink.has_ports(&found).await?) {
-                return rtnetlink.delete(&found).await;
-            }
-            for state in found.addresses.iter().filter(|state| config.addresses.contains(&state.address)) {
-                rtnetlink.delete_address(&found, state).await?;
-            }
-            Ok(())
-        })
-        .await
+        let Self { config, created, socket } = self;
+        socket
+            .run(async |rtnetlink| {
+                let Some(found) = rtnetlink.find(&config.name).await? else {
+                    return Ok(());
+                };
+                let foreign = |state: &AddressState| {
+                    !config.addresses.contains(&state.address) && !is_automatic(state.address)
+                };
+                let leftover =
+                    LinkKind::from_name(&found.kind).is_some() && !found.addresses.iter().any(foreign);
+                if created || (leftover && !rtnetlink.has_ports(&found).await?) {
+                    return rtnetlink.delete(&found).await;
+                }
+                for state in found.addresses.iter().filter(|state| config.addresses.contains(&state.address))
+                {
+                    rtnetlink.delete_address(&found, state).await?;
+                }
+                Ok(())
+            })
+            .await
     }
 }
 
@@ -158,14 +163,16 @@ impl Link {
 ///
 /// See [`LinkError`].
 pub async fn bring_up_loopback() -> Result<(), LinkError> {
-    Rtnetlink::run(async |rtnetlink| match rtnetlink.find("lo").await? {
-        Some(loopback) if loopback.up => Ok(()),
-        Some(loopback) => rtnetlink.set_up(&loopback).await,
-        None => {
-            Err(LinkError::Reverted { name: "lo".to_owned(), missing: LinkChanges(vec![LinkChange::SetUp]) })
-        }
-    })
-    .await
+    RtnetlinkSocket::default()
+        .run(async |rtnetlink| match rtnetlink.find("lo").await? {
+            Some(loopback) if loopback.up => Ok(()),
+            Some(loopback) => rtnetlink.set_up(&loopback).await,
+            None => Err(LinkError::Reverted {
+                name: "lo".to_owned(),
+                missing: LinkChanges(vec![LinkChange::SetUp]),
+            }),
+        })
+        .await
 }
 
 /// Addresses that the kernel adds to every link.

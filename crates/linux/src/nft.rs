@@ -36,6 +36,12 @@ pub(crate) struct BaseChain {
     pub(crate) priority: i32,
 }
 
+/// A netfilter netlink socket, opened for the first use and kept for the next ones.
+#[derive(Debug, Default)]
+pub(crate) struct NftSocket {
+    kept: Option<Socket>,
+}
+
 /// An atomic batch of changes to tables of the family `inet`.
 pub(crate) struct Batch {
     messages: Vec<NetlinkMessage<NetfilterMessage>>,
@@ -87,13 +93,13 @@ impl Batch {
     /// # Errors
     ///
     /// The first error that the kernel reports; nothing is changed then.
-    pub(crate) fn commit(mut self) -> io::Result<()> {
+    pub(crate) fn commit(mut self, socket: &mut NftSocket) -> io::Result<()> {
         if let Some(last) = self.messages.last_mut() {
             last.header.flags |= NLM_F_ACK;
         }
         self.control(ControlMessage::BatchEnd);
         let mut acknowledged = false;
-        exchange(&mut self.messages, |reply| {
+        socket.exchange(&mut self.messages, |reply| {
             if let NetlinkPayload::Error(error) = reply {
                 match error.code {
                     None => acknowledged = true,
@@ -126,12 +132,16 @@ impl Batch {
 /// # Errors
 ///
 /// The kernel's error.
-pub(crate) fn has_rules(table: &str, expected: &[(&str, Vec<Rule>)]) -> io::Result<bool> {
+pub(crate) fn has_rules(
+    socket: &mut NftSocket,
+    table: &str,
+    expected: &[(&str, Vec<Rule>)],
+) -> io::Result<bool> {
     let attributes = vec![RuleAttribute::Table(table.to_owned())];
     let mut request = NetlinkMessage::from(inet(NfTablesMessage::GetRule(RuleMessage { attributes })));
     request.header.flags = NLM_F_REQUEST | NLM_F_DUMP;
     let mut listed = Vec::new();
-    exchange(&mut [request], |reply| match reply {
+    socket.exchange(&mut [request], |reply| match reply {
         NetlinkPayload::InnerMessage(NetfilterMessage {
             inner: NetfilterMessageInner::NfTables(NfTablesMessage::NewRule(rule)),
             ..
@@ -162,14 +172,54 @@ fn inet(message: NfTablesMessage) -> NetfilterMessage {
     NetfilterMessage::new(NetfilterHeader::new(NetfilterProtoFamily::Inet, 0, 0), message)
 }
 
-/// Sends the messages in one datagram and passes every reply to `take`.
-///
-/// The kernel processes them during the send call, so that all replies are queued when it returns,
-/// and reading one part of a dump queues the next: no call waits.
-fn exchange(
-    messages: &mut [NetlinkMessage<NetfilterMessage>],
-    mut take: impl FnMut(NetlinkPayload<NetfilterMessage>) -> io::Result<()>,
-) -> io::Result<()> {
+impl NftSocket {
+    /// Sends the messages in one datagram and passes every reply to `take`.
+    ///
+    /// The kernel processes them during the send call, so that all replies are queued when it
+    /// returns, and reading one part of a dump queues the next: no call waits.
+    fn exchange(
+        &mut self,
+        messages: &mut [NetlinkMessage<NetfilterMessage>],
+        mut take: impl FnMut(NetlinkPayload<NetfilterMessage>) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let socket = match self.kept.take() {
+            Some(socket) => socket,
+            None => open()?,
+        };
+        let octets = serialize(messages);
+        if socket.send_to(&octets, &SocketAddr::new(0, 0), 0)? != octets.len() {
+            return Err(io::ErrorKind::WriteZero.into());
+        }
+        loop {
+            let replies = match socket.recv_from_full() {
+                Ok((replies, _)) => replies,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) => return Err(error),
+            };
+            let mut rest = replies.as_slice();
+            while !rest.is_empty() {
+                let reply = NetlinkMessage::deserialize(rest).map_err(io::Error::other)?;
+                // Messages are aligned to four octets.
+                let length = usize::try_from(reply.header.length).unwrap_or(usize::MAX).max(1);
+                rest =
+                    length.checked_next_multiple_of(4).and_then(|next| rest.get(next..)).unwrap_or_default();
+                take(reply.payload)?;
+            }
+        }
+        // After a failure, unread replies are closed with the socket.
+        self.kept = Some(socket);
+        Ok(())
+    }
+}
+
+fn open() -> io::Result<Socket> {
+    let mut socket = Socket::new(NETLINK_NETFILTER)?;
+    socket.bind_auto()?;
+    socket.set_non_blocking(true)?;
+    Ok(socket)
+}
+
+fn serialize(messages: &mut [NetlinkMessage<NetfilterMessage>]) -> Vec<u8> {
     let mut octets = Vec::new();
     for (message, number) in messages.iter_mut().zip(1..) {
         message.header.sequence_number = number;
@@ -178,25 +228,5 @@ fn exchange(
         octets.resize(start + message.buffer_len(), 0);
         message.serialize(octets.get_mut(start..).unwrap_or_default());
     }
-    let mut socket = Socket::new(NETLINK_NETFILTER)?;
-    socket.bind_auto()?;
-    socket.set_non_blocking(true)?;
-    if socket.send_to(&octets, &SocketAddr::new(0, 0), 0)? != octets.len() {
-        return Err(io::ErrorKind::WriteZero.into());
-    }
-    loop {
-        let replies = match socket.recv_from_full() {
-            Ok((replies, _)) => replies,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
-            Err(error) => return Err(error),
-        };
-        let mut rest = replies.as_slice();
-        while !rest.is_empty() {
-            let reply = NetlinkMessage::deserialize(rest).map_err(io::Error::other)?;
-            // Messages are aligned to four octets.
-            let length = usize::try_from(reply.header.length).unwrap_or(usize::MAX).max(1);
-            rest = length.checked_next_multiple_of(4).and_then(|next| rest.get(next..)).unwrap_or_default();
-            take(reply.payload)?;
-        }
-    }
+    octets
 }

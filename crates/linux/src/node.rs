@@ -7,7 +7,7 @@ use std::net::IpAddr;
 
 use crate::link::{Link, LinkChange, LinkChanges, LinkConfig, LinkError, LinkKind, LinkKindPreference};
 use crate::netlink_events::NetlinkMonitor;
-use crate::notrack::{self, FilterError, NotrackConfig};
+use crate::notrack::{FilterError, Notrack, NotrackConfig};
 
 /// The configuration of the node; an absent part is left to the administrator.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -117,7 +117,7 @@ pub struct NodeSetup {
     link: Option<Link>,
     link_name: String,
     link_kind: LinkKindPreference,
-    notrack: Option<NotrackConfig>,
+    notrack: Option<Notrack>,
     /// Whether the rules were ever installed and have to be removed.
     rules_installed: bool,
 }
@@ -135,7 +135,7 @@ impl NodeSetup {
             link: None,
             link_name: String::new(),
             link_kind: LinkKindPreference::default(),
-            notrack: config.notrack,
+            notrack: config.notrack.map(Notrack::new),
             rules_installed: false,
         };
         if let Some(config) = config.link {
@@ -178,10 +178,10 @@ impl NodeSetup {
         {
             events.push(NodeEvent::MonitorFailed { part: format!("link {}", self.link_name), error });
         }
-        if let Some(config) = &self.notrack
-            && let Err(error) = monitor.add_table(&config.table)
+        if let Some(notrack) = &self.notrack
+            && let Err(error) = monitor.add_table(notrack.table())
         {
-            let part = format!("packet-filter table inet {}", config.table);
+            let part = format!("packet-filter table inet {}", notrack.table());
             events.push(NodeEvent::MonitorFailed { part, error });
         }
         (monitor, events)
@@ -237,8 +237,8 @@ impl NodeSetup {
     ///
     /// The parts that could not be removed; a failure of one does not prevent the other.
     pub async fn restore_except(self, retained: Retained) -> Result<(), NodeError> {
-        let rules = match &self.notrack {
-            Some(config) if self.rules_installed && !retained.rules => notrack::remove(&config.table).err(),
+        let rules = match self.notrack {
+            Some(mut notrack) if self.rules_installed && !retained.rules => notrack.remove().err(),
             _ => None,
         };
         let link = match self.link {
@@ -264,14 +264,16 @@ impl NodeSetup {
     }
 
     fn ensure_rules(&mut self) -> Option<NodeEvent> {
-        let config = self.notrack.as_ref()?;
-        let ensured = notrack::is_installed(config).and_then(|installed| {
-            if installed { Ok(false) } else { notrack::install(config).map(|()| true) }
-        });
+        let notrack = self.notrack.as_mut()?;
+        let ensured = match notrack.is_installed() {
+            Ok(true) => Ok(false),
+            Ok(false) => notrack.install().map(|()| true),
+            Err(error) => Err(error),
+        };
         match ensured {
             Ok(installed) => {
                 self.rules_installed = true;
-                installed.then(|| NodeEvent::RulesInstalled(config.table.clone()))
+                installed.then(|| NodeEvent::RulesInstalled(notrack.table().to_owned()))
             }
             Err(error) => Some(NodeEvent::RulesFailed(error)),
         }

@@ -10,7 +10,7 @@ use netlink_packet_netfilter::nftables::InetHookNumber;
 use nix::errno::Errno;
 
 pub use crate::nft::FilterError;
-use crate::nft::{BaseChain, Batch, Rule, Side, classify, has_rules};
+use crate::nft::{BaseChain, Batch, NftSocket, Rule, Side, classify, has_rules};
 
 /// Priority `raw`: before conntrack.
 const RAW: i32 = -300;
@@ -52,52 +52,76 @@ impl NotrackConfig {
     }
 }
 
-/// Replaces the content of the table by the rules, atomically.
-///
-/// # Errors
-///
-/// See [`FilterError`]; nothing is changed then.
-pub fn install(config: &NotrackConfig) -> Result<(), FilterError> {
-    let table = config.table.as_str();
-    let mut batch = Batch::new();
-    // Deleting a missing table would fail the batch; now it exists.
-    batch.add_table(table);
-    batch.delete_table(table);
-    batch.add_table(table);
-    for (chain, rules) in config.chains() {
-        batch.add_chain(table, chain);
-        for rule in rules {
-            batch.add_rule(table, chain.name, &rule);
+/// The table with the rules of a [`NotrackConfig`].
+#[derive(Debug)]
+pub struct Notrack {
+    config: NotrackConfig,
+    socket: NftSocket,
+}
+
+impl Notrack {
+    /// Changes nothing yet.
+    #[must_use]
+    pub fn new(config: NotrackConfig) -> Self {
+        Self { config, socket: NftSocket::default() }
+    }
+
+    /// The name of the table.
+    #[must_use]
+    pub fn table(&self) -> &str {
+        &self.config.table
+    }
+
+    /// Replaces the content of the table by the rules, atomically.
+    ///
+    /// # Errors
+    ///
+    /// See [`FilterError`]; nothing is changed then.
+    pub fn install(&mut self) -> Result<(), FilterError> {
+        let table = self.config.table.as_str();
+        let mut batch = Batch::new();
+        // Deleting a missing table would fail the batch; now it exists.
+        batch.add_table(table);
+        batch.delete_table(table);
+        batch.add_table(table);
+        for (chain, rules) in self.config.chains() {
+            batch.add_chain(table, chain);
+            for rule in rules {
+                batch.add_rule(table, chain.name, &rule);
+            }
+        }
+        let committed = batch.commit(&mut self.socket);
+        committed.map_err(|error| classify(format!("install table {table}"), error, true))
+    }
+
+    /// Whether the table has exactly the configured rules.
+    ///
+    /// # Errors
+    ///
+    /// See [`FilterError`].
+    pub fn is_installed(&mut self) -> Result<bool, FilterError> {
+        let table = self.config.table.as_str();
+        let chains = self.config.chains().map(|(chain, rules)| (chain.name, rules));
+        match has_rules(&mut self.socket, table, &chains) {
+            Err(error) if is_absent(&error) => Ok(false),
+            Err(error) => Err(classify(format!("list table {table}"), error, false)),
+            Ok(same) => Ok(same),
         }
     }
-    batch.commit().map_err(|error| classify(format!("install table {table}"), error, true))
-}
 
-/// Whether the table has exactly the configured rules.
-///
-/// # Errors
-///
-/// See [`FilterError`].
-pub fn is_installed(config: &NotrackConfig) -> Result<bool, FilterError> {
-    let chains = config.chains().map(|(chain, rules)| (chain.name, rules));
-    match has_rules(&config.table, &chains) {
-        Err(error) if is_absent(&error) => Ok(false),
-        Err(error) => Err(classify(format!("list table {}", config.table), error, false)),
-        Ok(same) => Ok(same),
-    }
-}
-
-/// Deletes the table with its rules; a missing one is ignored.
-///
-/// # Errors
-///
-/// See [`FilterError`].
-pub fn remove(table: &str) -> Result<(), FilterError> {
-    let mut batch = Batch::new();
-    batch.delete_table(table);
-    match batch.commit() {
-        Err(error) if !is_absent(&error) => Err(classify(format!("delete table {table}"), error, false)),
-        _ => Ok(()),
+    /// Deletes the table with its rules; a missing one is ignored.
+    ///
+    /// # Errors
+    ///
+    /// See [`FilterError`].
+    pub fn remove(&mut self) -> Result<(), FilterError> {
+        let table = self.config.table.as_str();
+        let mut batch = Batch::new();
+        batch.delete_table(table);
+        match batch.commit(&mut self.socket) {
+            Err(error) if !is_absent(&error) => Err(classify(format!("delete table {table}"), error, false)),
+            _ => Ok(()),
+        }
     }
 }
 

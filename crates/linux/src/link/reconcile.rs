@@ -6,36 +6,41 @@ use super::change::{LinkChange, LinkChanges};
 use super::config::LinkConfig;
 use super::error::LinkError;
 use super::kind::LinkKind;
-use crate::link::route::{LinkState, Rtnetlink};
+use crate::link::route::{LinkState, Rtnetlink, RtnetlinkSocket};
 
 /// Applies the difference, appends it to `changes`, and verifies the result.
-pub(super) async fn reconcile(config: &LinkConfig, changes: &mut LinkChanges) -> Result<(), LinkError> {
-    Rtnetlink::run(async |rtnetlink| {
-        let mut found = rtnetlink.find(&config.name).await?;
-        if found.is_none() {
-            if let Some(kind) = create(rtnetlink, config).await? {
-                changes.0.push(LinkChange::Created(kind));
+pub(super) async fn reconcile(
+    socket: &RtnetlinkSocket,
+    config: &LinkConfig,
+    changes: &mut LinkChanges,
+) -> Result<(), LinkError> {
+    socket
+        .run(async |rtnetlink| {
+            let mut found = rtnetlink.find(&config.name).await?;
+            if found.is_none() {
+                if let Some(kind) = create(rtnetlink, config).await? {
+                    changes.0.push(LinkChange::Created(kind));
+                }
+                found = rtnetlink.find(&config.name).await?;
             }
-            found = rtnetlink.find(&config.name).await?;
-        }
-        let pending = missing(config, found.as_ref());
-        if let Some(found) = &found {
-            for change in &pending.0 {
-                apply(rtnetlink, found, change).await?;
+            let pending = missing(config, found.as_ref());
+            if let Some(found) = &found {
+                for change in &pending.0 {
+                    apply(rtnetlink, found, change).await?;
+                }
             }
-        }
-        if pending.is_empty() {
-            return Ok(());
-        }
-        changes.0.extend(pending.0);
-        let missing = missing(config, rtnetlink.find(&config.name).await?.as_ref());
-        if missing.is_empty() {
-            Ok(())
-        } else {
-            Err(LinkError::Reverted { name: config.name.clone(), missing })
-        }
-    })
-    .await
+            if pending.is_empty() {
+                return Ok(());
+            }
+            changes.0.extend(pending.0);
+            let missing = missing(config, rtnetlink.find(&config.name).await?.as_ref());
+            if missing.is_empty() {
+                Ok(())
+            } else {
+                Err(LinkError::Reverted { name: config.name.clone(), missing })
+            }
+        })
+        .await
 }
 
 /// Creates the link, of the first kind that the kernel has a driver for; nothing when another

@@ -1,14 +1,18 @@
 //! Links and addresses over routing netlink sockets (rtnetlink(7)).
 
+use std::cell::Cell;
+use std::fmt;
 use std::io;
 use std::net::IpAddr;
 
 use futures_util::TryStreamExt;
 use nix::errno::Errno;
+use rtnetlink::packet_route::RouteNetlinkMessage;
 use rtnetlink::packet_route::address::{
     AddressAttribute, AddressHeaderFlags, AddressMessage, AddressScope, CacheInfo,
 };
 use rtnetlink::packet_route::link::{InfoKind, LinkAttribute, LinkFlags, LinkInfo, LinkMessage};
+use rtnetlink::proto::Connection;
 use rtnetlink::{LinkMessageBuilder, LinkUnspec};
 
 use crate::link::error::LinkError;
@@ -33,25 +37,53 @@ pub(crate) struct AddressState {
     pub(crate) message: AddressMessage,
 }
 
-/// An open routing netlink socket.
+/// A routing netlink socket, opened for the first use and kept for the next ones.
+#[derive(Default)]
+pub(crate) struct RtnetlinkSocket {
+    kept: Cell<Option<(Rtnetlink, Connection<RouteNetlinkMessage>)>>,
+}
+
+impl fmt::Debug for RtnetlinkSocket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RtnetlinkSocket").finish_non_exhaustive()
+    }
+}
+
+impl RtnetlinkSocket {
+    /// Runs `work` with the socket. No task outlives the call.
+    pub(crate) async fn run<T>(
+        &self,
+        work: impl AsyncFnOnce(&Rtnetlink) -> Result<T, LinkError>,
+    ) -> Result<T, LinkError> {
+        let lost = |error| LinkError::Kernel { action: "use rtnetlink".to_owned(), error };
+        let (rtnetlink, mut connection) = match self.kept.take() {
+            Some(kept) => kept,
+            None => Rtnetlink::open().map_err(lost)?,
+        };
+        tokio::select! {
+            biased;
+            result = work(&rtnetlink) => {
+                // After a failure, replies that nobody waits for may be left in the socket.
+                if result.is_ok() {
+                    self.kept.set(Some((rtnetlink, connection)));
+                }
+                result
+            }
+            () = &mut connection => Err(lost(io::ErrorKind::BrokenPipe.into())),
+        }
+    }
+}
+
+/// Requests on an open routing netlink socket.
 pub(crate) struct Rtnetlink {
     handle: rtnetlink::Handle,
 }
 
 impl Rtnetlink {
-    /// Opens a socket, runs `work` with it, and closes it. No task outlives the call.
-    pub(crate) async fn run<T>(
-        work: impl AsyncFnOnce(&Self) -> Result<T, LinkError>,
-    ) -> Result<T, LinkError> {
-        let lost = |error| LinkError::Kernel { action: "use rtnetlink".to_owned(), error };
-        let (connection, handle, unsolicited) = rtnetlink::new_connection().map_err(lost)?;
+    fn open() -> io::Result<(Self, Connection<RouteNetlinkMessage>)> {
+        let (connection, handle, unsolicited) = rtnetlink::new_connection()?;
         drop(unsolicited);
-        let rtnetlink = Self { handle };
-        tokio::select! {
-            biased;
-            result = work(&rtnetlink) => result,
-            () = connection => Err(lost(io::ErrorKind::BrokenPipe.into())),
-        }
+        Ok((Self { handle }, connection))
     }
 
     pub(crate) async fn find(&self, name: &str) -> Result<Option<LinkState>, LinkError> {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use linux::link::{LinkConfig, LinkKind};
 use linux::netlink_events::NetlinkMonitor;
 use linux::node::{NodeConfig, NodeEvent, NodeSetup};
-use linux::notrack::{self, NotrackConfig};
+use linux::notrack::{Notrack, NotrackConfig};
 use tokio::time::{Instant, timeout};
 
 use crate::fixture::{NAME, add_bridge, change, delete_address, delete_link, index, ip, set_down};
@@ -102,7 +102,7 @@ fn changes_by_others_are_notified_and_repaired() {
             delete_address(NAME, ip("169.254.25.10"), 32).await;
             assert_repaired(&mut monitor, &mut setup, "link nodelocaldns: 169.254.25.10 added").await;
         }
-        notrack::remove(NAME).unwrap();
+        Notrack::new(notrack_config(NAME)).remove().unwrap();
         assert_repaired(&mut monitor, &mut setup, "packet-filter table inet nodelocaldns installed").await;
         if output_of("nft", &["flush", "ruleset"]).is_none() {
             return skip("changes_by_others_are_notified_and_repaired", "no nft command");
@@ -121,9 +121,10 @@ fn events_of_other_links_and_tables_are_ignored() {
         add_addresses("other", 1..20).await;
         set_down("other").await;
         delete_link("other").await;
-        notrack::install(&notrack_config("other")).unwrap();
-        notrack::install(&notrack_config("other")).unwrap();
-        notrack::remove("other").unwrap();
+        let mut other = Notrack::new(notrack_config("other"));
+        other.install().unwrap();
+        other.install().unwrap();
+        other.remove().unwrap();
         assert!(!is_notified(&mut monitor).await);
     });
 }

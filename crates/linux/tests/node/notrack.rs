@@ -1,6 +1,6 @@
 //! The NOTRACK rules.
 
-use linux::notrack::{self, NotrackConfig};
+use linux::notrack::{Notrack, NotrackConfig};
 
 use crate::fixture::*;
 use crate::namespace::{in_namespace, output_of, skip};
@@ -8,21 +8,21 @@ use crate::namespace::{in_namespace, output_of, skip};
 #[test]
 fn rules_are_installed_replaced_and_removed() {
     in_namespace(async || {
-        let config = notrack_config();
-        assert!(!notrack::is_installed(&config).unwrap());
-        notrack::remove(NAME).unwrap();
+        let mut rules = Notrack::new(notrack_config());
+        assert!(!rules.is_installed().unwrap());
+        rules.remove().unwrap();
         for _ in 0..2 {
-            notrack::install(&config).unwrap();
-            assert!(notrack::is_installed(&config).unwrap());
+            rules.install().unwrap();
+            assert!(rules.is_installed().unwrap());
         }
-        let other = NotrackConfig { health_port: None, ..notrack_config() };
-        assert!(!notrack::is_installed(&other).unwrap());
-        notrack::install(&other).unwrap();
-        assert!(notrack::is_installed(&other).unwrap());
-        assert!(!notrack::is_installed(&config).unwrap());
-        notrack::remove(NAME).unwrap();
-        assert!(!notrack::is_installed(&other).unwrap());
-        notrack::remove(NAME).unwrap();
+        let mut others = Notrack::new(NotrackConfig { health_port: None, ..notrack_config() });
+        assert!(!others.is_installed().unwrap());
+        others.install().unwrap();
+        assert!(others.is_installed().unwrap());
+        assert!(!rules.is_installed().unwrap());
+        rules.remove().unwrap();
+        assert!(!others.is_installed().unwrap());
+        others.remove().unwrap();
     });
 }
 
@@ -31,7 +31,8 @@ fn nft_lists_the_rules_as_configured() {
     in_namespace(async || {
         let config =
             NotrackConfig { addresses: vec![ip("169.254.25.10"), ip("fd00:25::10")], ..notrack_config() };
-        notrack::install(&config).unwrap();
+        let mut rules = Notrack::new(config);
+        rules.install().unwrap();
         let Some(listing) = output_of("nft", &["list", "ruleset"]) else {
             return skip("nft_lists_the_rules_as_configured", "no nft command");
         };
@@ -49,6 +50,6 @@ fn nft_lists_the_rules_as_configured() {
             assert!(listing.contains(rule), "{rule} in {listing}");
         }
         output_of("nft", &["add", "rule", "inet", NAME, "output", "counter"]);
-        assert!(!notrack::is_installed(&config).unwrap(), "a rule too many");
+        assert!(!rules.is_installed().unwrap(), "a rule too many");
     });
 }

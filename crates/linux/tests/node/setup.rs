@@ -2,7 +2,7 @@
 
 use linux::link::{Link, LinkConfig, LinkError, LinkKind, LinkKindPreference};
 use linux::node::{NodeConfig, NodeEvent, NodeSetup};
-use linux::notrack::{self, FilterError, NotrackConfig};
+use linux::notrack::{FilterError, Notrack, NotrackConfig};
 
 use crate::fixture::*;
 use crate::namespace::{in_namespace, without_privilege};
@@ -41,7 +41,7 @@ fn missing_cap_net_admin_is_reported() {
         assert!(matches!(error, LinkError::NoPermission { .. }), "{error:?}");
         let text = error.to_string();
         assert!(text.contains("create link nodelocaldns") && text.contains("CAP_NET_ADMIN"), "{text}");
-        let error = notrack::install(&notrack_config()).unwrap_err();
+        let error = Notrack::new(notrack_config()).install().unwrap_err();
         assert!(matches!(error, FilterError::NoPermission), "{error:?}");
         let config = NodeConfig { link: None, notrack: Some(notrack_config()) };
         let (setup, events) = NodeSetup::apply(config).await.unwrap();
@@ -73,7 +73,7 @@ fn a_node_is_set_up_verified_and_restored() {
         );
         assert!(setup.is_configured().await);
         assert!(setup.verify().await.is_empty());
-        notrack::remove(NAME).unwrap();
+        Notrack::new(notrack_config()).remove().unwrap();
         delete_address(NAME, ip("10.96.0.10"), 32).await;
         assert!(!setup.is_configured().await);
         let events = setup.verify().await;
@@ -85,7 +85,38 @@ fn a_node_is_set_up_verified_and_restored() {
         assert!(setup.is_configured().await);
         setup.restore().await.unwrap();
         assert!(!exists(NAME));
-        assert!(!notrack::is_installed(&notrack_config()).unwrap());
+        assert!(!Notrack::new(notrack_config()).is_installed().unwrap());
+    });
+}
+
+/// Protocol and inode of the netlink sockets of the namespace, except the kernel's own (port ID 0).
+fn netlink_sockets() -> Vec<(String, String)> {
+    let table = std::fs::read_to_string("/proc/thread-self/net/netlink").unwrap();
+    let rows = table.lines().skip(1).map(|row| row.split_whitespace().collect::<Vec<_>>());
+    let mut sockets: Vec<_> = rows
+        .filter(|columns| columns[2] != "0")
+        .map(|columns| (columns[1].to_owned(), columns[9].to_owned()))
+        .collect();
+    sockets.sort();
+    sockets
+}
+
+#[test]
+fn verification_keeps_one_socket_per_protocol() {
+    in_namespace(async || {
+        let config =
+            NodeConfig { link: Some(link_config(usable_kind().await)), notrack: Some(notrack_config()) };
+        let (mut setup, _) = NodeSetup::apply(config).await.unwrap();
+        let sockets = netlink_sockets();
+        let protocols: Vec<&str> = sockets.iter().map(|(protocol, _)| protocol.as_str()).collect();
+        assert_eq!(protocols, [libc::NETLINK_ROUTE, libc::NETLINK_NETFILTER].map(|n| n.to_string()));
+        assert!(setup.verify().await.is_empty() && setup.is_configured().await);
+        delete_address(NAME, ip("10.96.0.10"), 32).await;
+        Notrack::new(notrack_config()).remove().unwrap();
+        assert_eq!(setup.verify().await.len(), 2, "both are repaired");
+        assert_eq!(netlink_sockets(), sockets);
+        setup.restore().await.unwrap();
+        assert!(netlink_sockets().is_empty());
     });
 }
 
@@ -152,6 +183,6 @@ fn a_failed_link_configuration_is_undone() {
         let config = NodeConfig { link: Some(bad), notrack: Some(notrack_config()) };
         let error = NodeSetup::apply(config).await.unwrap_err();
         assert!(matches!(error.link, Some(LinkError::InvalidName(_))), "{error}");
-        assert!(!notrack::is_installed(&notrack_config()).unwrap());
+        assert!(!Notrack::new(notrack_config()).is_installed().unwrap());
     });
 }
