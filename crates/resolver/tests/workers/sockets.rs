@@ -1,10 +1,12 @@
 //! UDP sockets of one upstream over thousands of queries.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use resolver::ResolverConfig;
 use resolver::action::UpstreamConnectionId;
+use resolver::inflight::memory::WaitingMemory;
 use resolver::policy::{ResolverLimits, TransportPreference};
 use testkit::fixture;
 
@@ -15,7 +17,9 @@ fn worker() -> Worker {
     let mut forward = fixture::forward(fixture::upstream());
     forward.options.transport = TransportPreference::PreferUdp;
     forward.options.health_check.max_fails = 0;
-    Worker::with(fixture::resolver_config(policy(&forward)))
+    // One client gets half of it: 8,000 queries wait at once.
+    let waiting_memory = Arc::new(WaitingMemory::new(64 << 20));
+    Worker::with(ResolverConfig { waiting_memory, ..fixture::resolver_config(policy(&forward)) })
 }
 
 fn name(number: usize) -> String {
