@@ -124,14 +124,23 @@ pub(crate) fn unacknowledged_octets(socket: BorrowedFd<'_>) -> io::Result<usize>
     Ok(usize::try_from(octets).unwrap_or_default())
 }
 
-/// Datagrams that the kernel dropped before they were read, since the socket was created. Wraps at
-/// 2^32.
+/// The receive queue of a socket.
+pub(crate) struct QueueInfo {
+    /// Octets charged to it, kernel overhead included.
+    pub(crate) octets: u32,
+    /// Datagrams that the kernel dropped before they were read, since the socket was created. Wraps
+    /// at 2^32.
+    pub(crate) drops: u32,
+}
+
+/// The state of a receive queue (SO_MEMINFO).
 ///
 /// # Errors
 ///
 /// The error of `getsockopt`.
-pub(crate) fn dropped_datagrams(socket: BorrowedFd<'_>) -> io::Result<u32> {
-    // SK_MEMINFO_VARS counters (linux/sock_diag.h); SK_MEMINFO_DROPS is the ninth.
+pub(crate) fn queue_info(socket: BorrowedFd<'_>) -> io::Result<QueueInfo> {
+    // SK_MEMINFO_VARS counters (linux/sock_diag.h); SK_MEMINFO_RMEM_ALLOC is the first,
+    // SK_MEMINFO_DROPS the ninth.
     const COUNTERS: libc::socklen_t = 9;
     let mut counters = [0_u32; COUNTERS as usize];
     let mut length = COUNTERS * 4;
@@ -149,8 +158,8 @@ pub(crate) fn dropped_datagrams(socket: BorrowedFd<'_>) -> io::Result<u32> {
             )
         }
     })?;
-    let [.., drops] = counters;
-    Ok(drops)
+    let [octets, .., drops] = counters;
+    Ok(QueueInfo { octets, drops })
 }
 
 /// Octets and descriptors received by one call on a Unix socket.

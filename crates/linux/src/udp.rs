@@ -26,8 +26,11 @@ pub struct UdpListener {
     socket: UdpSocket,
 }
 
-/// Size of the receive queue (SO_RCVBUF) in octets, kernel overhead included. Allocated on demand.
-const RECV_BUFFER_SIZE: usize = 2 << 20;
+/// SO_RCVBUF in octets, which the kernel doubles. Allocated on demand.
+const RECV_BUFFER_SIZE: usize = MAX_QUEUE_OCTETS / 2;
+
+/// Maximum octets in a receive queue, kernel overhead included.
+pub const MAX_QUEUE_OCTETS: usize = 4 << 20;
 
 impl UdpListener {
     /// Opens a socket and binds it to `addr`; the kernel chooses port 0.
@@ -46,7 +49,7 @@ impl UdpListener {
         }
         enable_packet_info(&socket, addr.ip())?;
         socket.set_reuse_port(true)?;
-        enlarge_receive_queue(&socket)?;
+        set_receive_buffer(&socket, RECV_BUFFER_SIZE)?;
         socket.bind(&addr.into())?;
         Ok(Self { socket: socket.into() })
     }
@@ -184,7 +187,27 @@ impl UdpListener {
     ///
     /// The error of `getsockopt`; kernels before 4.12 do not support the option.
     pub fn queue_overflows(&self) -> io::Result<u32> {
-        sys::dropped_datagrams(self.as_fd())
+        Ok(sys::queue_info(self.as_fd())?.drops)
+    }
+
+    /// Octets in the receive queue, kernel overhead included.
+    ///
+    /// # Errors
+    ///
+    /// As [`UdpListener::queue_overflows`].
+    pub fn queued_octets(&self) -> io::Result<u32> {
+        Ok(sys::queue_info(self.as_fd())?.octets)
+    }
+
+    /// Limits the receive queue to `octets`, kernel overhead included: about 770 for a query. What
+    /// is queued already stays.
+    ///
+    /// # Errors
+    ///
+    /// The error of `setsockopt`. Without `CAP_NET_ADMIN`, twice `net.core.rmem_max` is the limit.
+    pub fn limit_queue(&self, octets: usize) -> io::Result<()> {
+        // The kernel doubles the value.
+        set_receive_buffer(&SockRef::from(&self.socket), octets / 2)
     }
 }
 
@@ -231,9 +254,9 @@ fn enable_packet_info(socket: &Socket, bound: IpAddr) -> io::Result<()> {
 
 /// Makes space for a burst of a few thousand queries while the worker is busy; the kernel's default
 /// holds about 250. Without `CAP_NET_ADMIN`, `net.core.rmem_max` is the limit.
-fn enlarge_receive_queue(socket: &Socket) -> io::Result<()> {
-    match setsockopt(socket, sockopt::RcvBufForce, &RECV_BUFFER_SIZE) {
-        Err(nix::errno::Errno::EPERM) => socket.set_recv_buffer_size(RECV_BUFFER_SIZE),
+fn set_receive_buffer(socket: &Socket, octets: usize) -> io::Result<()> {
+    match setsockopt(socket, sockopt::RcvBufForce, &octets) {
+        Err(nix::errno::Errno::EPERM) => socket.set_recv_buffer_size(octets),
         result => Ok(result?),
     }
 }
