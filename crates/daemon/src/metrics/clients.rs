@@ -71,7 +71,7 @@ fn udp_families(process: &ProcessCounters) -> [Family; 3] {
         Family::of_count(
             "nodelocaldns_udp_queue_overflows_total",
             "UDP queries that the kernel dropped because the receive queue of a worker was full.",
-            process.udp_queue_overflows.get(),
+            process.udp_queues.overflows(),
         ),
     ]
 }

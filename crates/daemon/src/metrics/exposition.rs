@@ -100,6 +100,7 @@ impl Collector for Families {
 
     fn collect(&self) -> Vec<MetricFamily> {
         let mut families = procfs::families();
+        self.process.udp_queues.read();
         {
             let mut counters = self.counters.lock().unwrap_or_else(PoisonError::into_inner);
             counters.note_stored();

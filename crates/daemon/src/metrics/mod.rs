@@ -14,6 +14,7 @@ mod process;
 mod process_counters;
 mod procfs;
 mod requests;
+mod udp_queues;
 mod upstreams;
 
 pub use self::build_info::BuildInfo;
@@ -22,3 +23,4 @@ pub use self::process_counters::{
     AtomicCounter, AtomicGauge, ByLimit, ClientConnections, Handovers, HealthRequestDurations,
     ImportedEntries, PacketFilterRejects, ProcessCounters, Reloads, SetupError, Snapshots,
 };
+pub use self::udp_queues::UdpQueues;

@@ -4,6 +4,8 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use super::udp_queues::UdpQueues;
+
 /// A counter for any thread. For rare events only: each increment is a locked addition.
 #[derive(Debug, Default)]
 pub struct AtomicCounter(AtomicU64);
@@ -208,8 +210,8 @@ pub struct ProcessCounters {
     pub udp_send_errors: AtomicCounter,
     /// Packets of ours that a packet filter of the node rejected (EPERM).
     pub packet_filter_rejects: PacketFilterRejects,
-    /// UDP queries that the kernel dropped because the receive queue of a worker was full.
-    pub udp_queue_overflows: AtomicCounter,
+    /// Receive queues of the UDP sockets.
+    pub udp_queues: UdpQueues,
     /// Snapshots of the cache.
     pub snapshots: Snapshots,
     /// Cache entries imported from the previous process.

@@ -27,7 +27,7 @@ use crate::logging::Logger;
 use crate::logging::query_log::SentResponse;
 use crate::metrics::ProcessCounters;
 
-/// Scrapes are no more frequent than this.
+/// The wall clock is set this often.
 const HOUSEKEEPING_INTERVAL: Duration = Duration::from_secs(5);
 
 /// The state of a worker, shared by the tasks of its thread. No borrow of a cell is held across an
@@ -64,7 +64,7 @@ impl EventLoop {
             Rc::clone(&tasks),
         );
         let event_loop = Rc::new(Self {
-            udp_server: UdpServer::new(counters, Rc::clone(&tasks)),
+            udp_server: UdpServer::new(counters, Arc::clone(&process), Rc::clone(&tasks)),
             tcp_server: Rc::new(tcp_server),
             tasks,
             upstreams,
@@ -118,14 +118,13 @@ impl EventLoop {
     }
 
     /// Housekeeping, with an event and not by a timer, which would wake an idle worker: wall clock
-    /// for RRSIG validity, UDP drop counters.
+    /// for RRSIG validity.
     fn run_due_housekeeping(&self, now: Instant) {
         if now < self.next_housekeeping.get() {
             return;
         }
         self.next_housekeeping.set(now + HOUSEKEEPING_INTERVAL);
         self.resolver.borrow_mut().set_unix_time(now, clock::unix_time());
-        self.udp_server.count_overflows(&self.process);
     }
 
     /// Passes one event to the resolver and executes the resulting actions. What fails in doing so is
@@ -200,7 +199,7 @@ impl EventLoop {
                 }
             }
         }
-        self.udp_server.flush(outbox, &self.process);
+        self.udp_server.flush(outbox);
         self.tcp_server.flush();
     }
 

@@ -32,34 +32,37 @@ const READ_PAUSE: Duration = Duration::from_millis(100);
 pub(super) struct UdpServer {
     sockets: Rc<RefCell<Vec<Socket>>>,
     counters: Arc<WorkerCounters>,
+    process: Arc<ProcessCounters>,
     tasks: Rc<Tasks>,
 }
 
 struct Socket {
     id: ListenerId,
     is_ipv6: bool,
-    listener: Rc<UdpListener>,
+    listener: Arc<UdpListener>,
     task: AbortHandle,
-    /// The kernel's drop counter at the last reading.
-    overflows: u32,
     /// Its listener is closed: it only sends the responses of queries in flight.
     closing: bool,
 }
 
 impl UdpServer {
-    pub(super) fn new(counters: Arc<WorkerCounters>, tasks: Rc<Tasks>) -> Self {
-        Self { sockets: Rc::default(), counters, tasks }
+    pub(super) fn new(
+        counters: Arc<WorkerCounters>,
+        process: Arc<ProcessCounters>,
+        tasks: Rc<Tasks>,
+    ) -> Self {
+        Self { sockets: Rc::default(), counters, process, tasks }
     }
 
     /// Reads from `socket` from now on.
     pub(super) fn open(&self, handler: &Rc<impl QueryHandler>, id: ListenerId, socket: RegisteredUdp) {
         let RegisteredUdp { listener, own, readiness } = socket;
-        let listener = Rc::new(listener);
-        let reader = Reader { id, own, listener: Rc::clone(&listener), counters: Arc::clone(&self.counters) };
+        let listener = Arc::new(listener);
+        let reader =
+            Reader { id, own, listener: Arc::clone(&listener), counters: Arc::clone(&self.counters) };
         let task = self.tasks.spawn_permanent("UDP reader", reader.run(Rc::clone(handler), readiness));
-        // Packets dropped earlier were counted by the predecessor.
-        let overflows = listener.queue_overflows().unwrap_or(0);
-        let socket = Socket { id, is_ipv6: own.is_ipv6(), listener, task, overflows, closing: false };
+        self.process.udp_queues.register(&listener);
+        let socket = Socket { id, is_ipv6: own.is_ipv6(), listener, task, closing: false };
         self.sockets.borrow_mut().push(socket);
     }
 
@@ -70,8 +73,10 @@ impl UdpServer {
             socket.closing = true;
         }
         let (handler, sockets) = (Rc::clone(handler), Rc::clone(&self.sockets));
+        let process = Arc::clone(&self.process);
         self.tasks.spawn_temporary(async move {
             drain::wait(clock::now() + RESPONSE_TIMEOUT, || !handler.has_inflight()).await;
+            process.udp_queues.read();
             sockets.borrow_mut().retain(|socket| socket.id != id || !socket.closing);
         });
     }
@@ -83,18 +88,9 @@ impl UdpServer {
         }
     }
 
-    /// Adds what the kernel dropped since the last call (SO_MEMINFO) to `process`.
-    pub(super) fn count_overflows(&self, process: &ProcessCounters) {
-        for socket in self.sockets.borrow_mut().iter_mut() {
-            // Kernels without this counter have nothing to report.
-            let Ok(now) = socket.listener.queue_overflows() else { continue };
-            process.udp_queue_overflows.add(u64::from(now.wrapping_sub(socket.overflows)));
-            socket.overflows = now;
-        }
-    }
-
     /// Sends the UDP responses in `outbox`, one batch per socket.
-    pub(super) fn flush(&self, outbox: &Outbox, process: &ProcessCounters) {
+    pub(super) fn flush(&self, outbox: &Outbox) {
+        let process = &self.process;
         let sockets = self.sockets.borrow();
         let mut left = outbox.actions.iter().filter(|action| udp_response(action).is_some()).count();
         for (index, Socket { id, is_ipv6, listener: socket, .. }) in sockets.iter().enumerate() {
@@ -135,7 +131,7 @@ fn udp_response(action: &Action) -> Option<&ClientResponse> {
 struct Reader {
     id: ListenerId,
     own: SocketAddr,
-    listener: Rc<UdpListener>,
+    listener: Arc<UdpListener>,
     counters: Arc<WorkerCounters>,
 }
 
@@ -212,7 +208,7 @@ mod tests {
                 client.send_to(&[0; 17], own).unwrap();
             }
             let recorder = Rc::<Recorder>::default();
-            let server = UdpServer::new(Arc::default(), Tasks::new(Arc::default()));
+            let server = UdpServer::new(Arc::default(), Arc::default(), Tasks::new(Arc::default()));
             server.open(&recorder, ListenerId(0), RegisteredUdp { listener, own, readiness });
             most_per_turn(FLOOD, || recorder.0.get()).await
         };
