@@ -18,7 +18,7 @@ mod handover;
 pub mod host;
 pub mod http;
 pub mod logging;
-mod memory_budget;
+mod memory_plan;
 pub mod metrics;
 mod panics;
 pub mod readiness;

@@ -23,6 +23,22 @@ impl Counter {
     }
 }
 
+/// A value that one thread sets and others read.
+#[derive(Debug, Default)]
+pub struct Gauge(AtomicU64);
+
+impl Gauge {
+    /// Sets it.
+    pub fn set(&self, value: u64) {
+        self.0.store(value, Relaxed);
+    }
+
+    /// The current value.
+    pub fn get(&self) -> u64 {
+        self.0.load(Relaxed)
+    }
+}
+
 /// Upper bounds of the duration histograms in seconds: 0.00025 doubled fifteen times, as in
 /// CoreDNS.
 pub const DURATION_BOUNDS: [f64; 16] = [
@@ -248,6 +264,8 @@ pub struct WorkerCounters {
     pub late_responses: Counter,
     /// Panics caught while a packet was processed.
     pub panics: Counter,
+    /// Octets of the entries in the L1 cache.
+    pub l1_octets: Gauge,
 }
 
 /// The index of a type in [`RequestCounters`].

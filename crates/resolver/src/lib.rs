@@ -110,8 +110,8 @@ impl Resolver {
         Self {
             policy: config.policy,
             limits: config.limits,
+            cache: WorkerCache::new(config.cache, config.limits.l1_octets, Arc::clone(&config.counters)),
             counters: config.counters,
-            cache: WorkerCache::new(config.cache),
             inflight: Inflight::new(config.worker, config.shared_inflight),
             upstreams: Upstreams::new(config.seed, config.limits.initial_hedges),
             waiting_memory: config.waiting_memory,

@@ -7,6 +7,7 @@ use corefile::Environment;
 use crate::flags::Flags;
 use crate::handover::SocketDirectory;
 use crate::logging::Logger;
+use crate::memory_plan::MemoryPlan;
 use crate::metrics::ProcessCounters;
 
 /// Fixed at start-up, before anything is served.
@@ -18,6 +19,8 @@ pub(super) struct ProcessContext<'a> {
     pub(super) counters: &'a Arc<ProcessCounters>,
     /// File descriptors that the process may have open (RLIMIT_NOFILE).
     pub(super) descriptor_limit: u64,
+    /// Caps of everything that clients can make grow.
+    pub(super) memory: MemoryPlan,
     /// Directory of the hand-over socket and of the cache snapshot.
     pub(super) directory: Option<&'a SocketDirectory>,
 }

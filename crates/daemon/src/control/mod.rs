@@ -11,6 +11,7 @@ mod http_endpoints;
 mod instance;
 mod listen_addresses;
 mod loop_detection;
+mod memory_parts;
 mod node;
 mod packet_filter_log;
 mod readiness_conditions;
@@ -37,6 +38,7 @@ use crate::flags::{self, Flags};
 use crate::handover::{OfferResponse, ReceivedOffer, SocketDirectory};
 use crate::host::OsHost;
 use crate::logging::{self, Logger};
+use crate::memory_plan::MemoryPlan;
 use crate::metrics::ProcessCounters;
 use crate::panics::catch_panic;
 use context::ProcessContext;
@@ -104,6 +106,7 @@ async fn control(
         warn!("{warning}");
     }
     let descriptor_limit = raise_descriptor_limit();
+    let memory = plan_memory(flags);
     let directory = open_handover_directory(flags);
     let directory = directory.as_ref();
     let offer = request_offer(directory, counters).await;
@@ -113,7 +116,8 @@ async fn control(
     }
     let mut node = node::set_up(flags, counters).await?;
     let environment = &environment;
-    let context = ProcessContext { flags, environment, logger, counters, descriptor_limit, directory };
+    let context =
+        ProcessContext { flags, environment, logger, counters, descriptor_limit, memory, directory };
 
     let serving = async |node: &mut NodeSetup| {
         let instance = Instance::start(context, (corefile, settings), offer, node).await?;
@@ -132,6 +136,15 @@ async fn control(
             Err(error)
         }
     }
+}
+
+fn plan_memory(flags: &Flags) -> MemoryPlan {
+    let plan = MemoryPlan::of_process(flags.cache_bytes);
+    info!("memory: {plan}");
+    if plan.exceeds_limit() {
+        warn!("the memory limit is too low for this plan: raise it, or lower -cache-bytes");
+    }
+    plan
 }
 
 fn raise_descriptor_limit() -> u64 {

@@ -9,7 +9,6 @@ use tracing::{error, info, warn};
 
 use super::context::ProcessContext;
 use crate::handover::ReceivedOffer;
-use crate::memory_budget;
 use crate::snapshot::{self, FinalWrite, INTERVAL, LoadError, Loaded, Snapshot, SnapshotWriter};
 
 pub(super) struct SharedCache<'a> {
@@ -21,9 +20,9 @@ pub(super) struct SharedCache<'a> {
 }
 
 impl<'a> SharedCache<'a> {
-    /// Empty, with the capacity of the memory budget.
+    /// Empty, with the capacity of the memory plan.
     pub(super) fn new(context: ProcessContext<'a>, targets: &HashMap<String, ImportTarget>) -> Self {
-        let cache = Arc::new(Cache::new(memory_budget::cache_bytes(context.flags.cache_bytes)));
+        let cache = Arc::new(Cache::new(context.memory.cache));
         Self { context, cache, blocks: snapshot::blocks(targets), snapshots: None }
     }
 
@@ -69,7 +68,10 @@ impl<'a> SharedCache<'a> {
     /// Writes snapshots from now on.
     pub(super) fn start_snapshots(&mut self) {
         let Some(directory) = self.context.directory else { return };
-        let (snapshot, counters) = (Snapshot::new(directory.path()), Arc::clone(self.context.counters));
+        // One file, and another while it is written.
+        let limit = usize::try_from(self.context.memory.snapshot / 2).unwrap_or(usize::MAX);
+        let snapshot = Snapshot::new(directory.path()).with_limit(limit);
+        let counters = Arc::clone(self.context.counters);
         let (cache, blocks) = (Arc::clone(&self.cache), self.blocks.clone());
         match SnapshotWriter::start(snapshot, INTERVAL, cache, blocks, counters) {
             Ok(writer) => self.snapshots = Some(writer),

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use resolver::ResolverConfig;
 use resolver::cache::Cache;
+use resolver::inflight::memory::WaitingMemory;
 use resolver::policy::{ListenerId, ResolverLimits};
 use tokio::sync::mpsc;
 use tokio::time;
@@ -16,6 +17,7 @@ use tracing::error;
 
 use super::context::ProcessContext;
 use super::exit::FatalError;
+use super::memory_parts::{self, SharedMemory, octets};
 use super::watchdog::Watchdog;
 use crate::worker::config::WorkerConfigBuilder;
 use crate::worker::{
@@ -35,6 +37,8 @@ pub(super) struct Workers {
     sockets: ListeningSockets,
     listeners: Vec<ListenerId>,
     watchdog: Watchdog,
+    /// Octets for the receive queues of all UDP sockets.
+    udp_queues: u64,
 }
 
 /// Workers that have just responded; a change of listeners or configuration begins with them.
@@ -64,6 +68,11 @@ impl Changed {
 }
 
 impl Workers {
+    /// Without threads, and with this many octets for the receive queues of all UDP sockets.
+    pub(super) fn new(udp_queues: u64) -> Self {
+        Self { udp_queues, ..Self::default() }
+    }
+
     /// Starts the threads, which read nothing yet.
     pub(super) fn spawn(
         &mut self,
@@ -128,6 +137,7 @@ impl Workers {
         let changed = changed.collect();
         self.sockets.add(opened);
         self.sockets.close(&closed);
+        self.sockets.limit_queues(self.udp_queues);
         self.listeners = listeners;
         Changed(changed)
     }
@@ -166,6 +176,7 @@ impl Workers {
     /// Adds sockets that a successor had bound beside ours.
     pub(super) fn add_sockets(&mut self, sockets: InheritedSockets) {
         self.sockets.extend(sockets, self.threads.len());
+        self.sockets.limit_queues(self.udp_queues);
     }
 
     /// All sockets, to be duplicated for a successor.
@@ -222,8 +233,17 @@ pub(super) fn contexts(
     cache: &Arc<Cache>,
     events: &mpsc::Sender<WorkerEvent>,
 ) -> Vec<WorkerContext> {
-    let (shared_inflight, waiting_memory) = (Arc::default(), Arc::default());
-    let limiter = Arc::new(ConnectionLimiter::new(process.descriptor_limit, Arc::clone(process.counters)));
+    let shared_inflight = Arc::default();
+    let waiting_memory = Arc::new(WaitingMemory::new(octets(process.memory.waiting)));
+    let limiter = Arc::new(ConnectionLimiter::new(
+        process.descriptor_limit,
+        octets(process.memory.tcp_clients),
+        Arc::clone(process.counters),
+    ));
+    let worker_counters = (0..configs.len()).map(|index| builder.worker_counters(index)).collect();
+    let parts = SharedMemory { cache, waiting: &waiting_memory, limiter: &limiter, worker_counters };
+    memory_parts::publish(process, parts);
+    let l1_octets = octets(process.memory.l1) / configs.len().max(1);
     let (peers, inboxes) = worker::peer_inboxes(configs.len());
     let contexts = configs.iter().zip(inboxes).enumerate().map(|(index, (config, inbox))| {
         let resolver = ResolverConfig {
@@ -233,7 +253,7 @@ pub(super) fn contexts(
             shared_inflight: Arc::clone(&shared_inflight),
             waiting_memory: Arc::clone(&waiting_memory),
             counters: builder.worker_counters(index),
-            limits: ResolverLimits::default(),
+            limits: ResolverLimits { l1_octets, ..ResolverLimits::default() },
             seed: rand::random(),
         };
         WorkerContext {

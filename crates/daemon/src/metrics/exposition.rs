@@ -110,6 +110,7 @@ impl Collector for Families {
             families.extend(process::families(&counters, &self.process, &self.build));
             families.extend(clients::families(&counters, &self.process));
         }
+        families.extend(self.process.memory.families());
         families.into_iter().map(MetricFamily::from).collect()
     }
 }

@@ -10,6 +10,7 @@ mod clients;
 mod exposition;
 mod family;
 mod labels;
+mod memory;
 mod process;
 mod process_counters;
 mod procfs;
@@ -19,6 +20,7 @@ mod upstreams;
 
 pub use self::build_info::BuildInfo;
 pub use self::exposition::{CONTENT_TYPE, Exposition};
+pub use self::memory::{MemoryPart, MemoryParts};
 pub use self::process_counters::{
     AtomicCounter, AtomicGauge, ByLimit, ClientConnections, Handovers, HealthRequestDurations,
     ImportedEntries, PacketFilterRejects, ProcessCounters, Reloads, SetupError, Snapshots,

@@ -4,6 +4,9 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use resolver::counters::Gauge;
+
+use super::memory::MemoryParts;
 use super::udp_queues::UdpQueues;
 
 /// A counter for any thread. For rare events only: each increment is a locked addition.
@@ -169,6 +172,8 @@ pub struct Snapshots {
     pub written: AtomicCounter,
     /// Snapshots that could not be written.
     pub failed: AtomicCounter,
+    /// Size of the last one, set by the thread that writes them.
+    pub octets: Gauge,
 }
 
 /// Cache entries imported from the previous process, by source.
@@ -212,6 +217,8 @@ pub struct ProcessCounters {
     pub packet_filter_rejects: PacketFilterRejects,
     /// Receive queues of the UDP sockets.
     pub udp_queues: UdpQueues,
+    /// Parts of the memory plan.
+    pub memory: MemoryParts,
     /// Snapshots of the cache.
     pub snapshots: Snapshots,
     /// Cache entries imported from the previous process.

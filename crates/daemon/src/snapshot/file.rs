@@ -42,6 +42,8 @@ const OTHERS_WRITE: u32 = 0o022;
 #[derive(Clone, Debug)]
 pub struct Snapshot {
     directory: PathBuf,
+    /// Octets of cache entries in a file, at most [`MAX_ENTRIES_LEN`].
+    max_entries_len: usize,
 }
 
 /// Size of a snapshot that was written.
@@ -65,7 +67,13 @@ pub struct Loaded {
 impl Snapshot {
     /// The snapshot of `directory`, which may not exist yet.
     pub fn new(directory: &Path) -> Self {
-        Self { directory: directory.to_owned() }
+        Self { directory: directory.to_owned(), max_entries_len: MAX_ENTRIES_LEN }
+    }
+
+    /// Writes at most `octets` of cache entries.
+    #[must_use]
+    pub fn with_limit(self, octets: usize) -> Self {
+        Self { max_entries_len: octets.min(MAX_ENTRIES_LEN), ..self }
     }
 
     /// Path of the file.
@@ -90,7 +98,7 @@ impl Snapshot {
     ) -> io::Result<Written> {
         let path = self.directory.join(UNFINISHED);
         let file = create(&path)?;
-        let written = write_to(&file, host, cache, blocks);
+        let written = write_to(&file, host, (cache, self.max_entries_len), blocks);
         let done = written.and_then(|written| fs::rename(&path, self.path()).map(|()| written));
         if done.is_err() {
             // The lock is held until `file` is closed; a file that cannot be removed is overwritten
@@ -207,14 +215,14 @@ fn create(path: &Path) -> io::Result<File> {
 fn write_to(
     mut file: &File,
     host: &HostState,
-    cache: &Cache,
+    (cache, max_entries_len): (&Cache, usize),
     blocks: &[(String, BlockId)],
 ) -> io::Result<Written> {
     let mut buffer = Vec::with_capacity(BUFFER_LEN);
     let numbers = format::write_header(host, blocks, &mut buffer);
     let mut export = cache.export(host.now, &numbers);
     let (mut checksum, mut written) = (Sha256::new(), Written { entries: 0, octets: 0 });
-    let mut remaining = MAX_ENTRIES_LEN;
+    let mut remaining = max_entries_len;
     loop {
         checksum.update(&buffer);
         file.write_all(&buffer)?;

@@ -324,7 +324,7 @@ mod tests {
         let logger = Logger::start(std::io::sink(), 1, Arc::clone(&process)).unwrap();
         let (peers, mut inboxes) = peer_inboxes(1);
         let inbox = inboxes.pop().unwrap();
-        let connection_limiter = Arc::new(ConnectionLimiter::new(64, Arc::clone(&process)));
+        let connection_limiter = Arc::new(ConnectionLimiter::new(64, 64 << 20, Arc::clone(&process)));
         let events = mpsc::channel(1).0;
         let context = WorkerContext { resolver, logger, process, connection_limiter, events, peers, inbox };
         let config = WorkerConfig {

@@ -8,7 +8,7 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::{AsFd, BorrowedFd};
 
-use linux::udp::UdpListener;
+use linux::udp::{MAX_QUEUE_OCTETS, UdpListener};
 use nix::errno::Errno;
 use resolver::action::Transport;
 use resolver::policy::ListenerId;
@@ -16,6 +16,9 @@ use tokio::runtime::Handle;
 
 /// The `listen(2)` backlog: connections that the kernel queues for a busy worker.
 const BACKLOG: i32 = 1024;
+
+/// Of a UDP receive queue: a few hundred queries, about as many as the kernel's default.
+const MIN_QUEUE_OCTETS: usize = 256 << 10;
 
 /// The sockets of one listener for one worker.
 pub(crate) struct Sockets {
@@ -170,6 +173,16 @@ impl ListeningSockets {
         self.sockets.sort_by_key(|socket| socket.listener.0);
     }
 
+    /// Divides `octets` among the receive queues of all UDP sockets.
+    pub(crate) fn limit_queues(&self, octets: u64) {
+        let udp = || self.sockets.iter().filter_map(|socket| socket.socket.as_udp());
+        let share = usize::try_from(octets).unwrap_or(usize::MAX) / udp().count().max(1);
+        for socket in udp() {
+            // On a failure the queue keeps its limit, which is a usual one.
+            socket.limit_queue(share.clamp(MIN_QUEUE_OCTETS, MAX_QUEUE_OCTETS)).ok();
+        }
+    }
+
     /// Closes the originals of `listeners`.
     pub(crate) fn close(&mut self, listeners: &[ListenerId]) {
         self.sockets.retain(|socket| !listeners.contains(&socket.listener));
@@ -191,6 +204,15 @@ impl ListeningSockets {
     /// The sockets bound by this process, which no predecessor has.
     pub(crate) fn own(&self) -> impl Iterator<Item = (Transport, SocketAddr, BorrowedFd<'_>)> {
         self.sockets.iter().filter(|socket| socket.is_own).map(ListeningSocket::description)
+    }
+}
+
+impl Socket {
+    fn as_udp(&self) -> Option<&UdpListener> {
+        match self {
+            Self::Udp(socket) => Some(socket),
+            Self::Tcp(_) => None,
+        }
     }
 }
 

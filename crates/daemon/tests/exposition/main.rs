@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use daemon::counters::{ActiveBlock, CounterRegistry, DROPPED, EnabledPlugin};
-use daemon::metrics::{BuildInfo, Exposition, ProcessCounters, SetupError};
+use daemon::metrics::{BuildInfo, Exposition, MemoryPart, ProcessCounters, SetupError};
 use resolver::cache::Usage;
 use resolver::counters::{Plugin, rcode_index, type_index};
 use resolver::policy::{Block, BlockId, Forward, ForwardOptions, PoolOptions, Upstream, UpstreamId};
@@ -171,6 +171,8 @@ fn the_page_equals_page_prom() {
     page.process.connections.open.inc();
     page.process.repairs.inc();
     page.process.snapshots.written.add(7);
+    let waiting = MemoryPart { name: "waiting", limit: 1 << 20, used: Box::new(|| 2625) };
+    page.process.memory.set(vec![waiting]);
     page.process.snapshots.failed.inc();
     page.process.imported.predecessor.add(9000);
     page.process.imported.snapshot.add(800);

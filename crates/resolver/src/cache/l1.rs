@@ -10,17 +10,13 @@ use std::time::{Duration, Instant};
 use super::Cache;
 use super::capacity::StoreLimits;
 use super::entry::{Entry, Freshness};
+use crate::counters::WorkerCounters;
 
 /// Slots, in sets of [`WAYS`]: 64 KiB.
 const SLOTS: usize = 4096;
 
 /// Slots of a set, as many as fill a cache line.
 const WAYS: usize = 4;
-
-/// Octets of the entries in all slots, which stay allocated here, outside the cache's budget, after
-/// the cache has removed them. 4,096 answers of the usual size are less; when heavier ones reach
-/// it, all slots are cleared.
-const MAX_OCTETS: usize = 4 << 20;
 
 /// A set-associative cache in front of the shared [`Cache`].
 #[derive(Debug)]
@@ -29,6 +25,10 @@ pub(crate) struct L1Cache {
     hasher: RandomState,
     slots: Box<[Option<Slot>]>,
     octets: usize,
+    /// The entries in all slots stay allocated here, outside the cache's budget, after the cache has
+    /// removed them. When they reach this many octets, all slots are cleared.
+    max_octets: usize,
+    counters: Arc<WorkerCounters>,
     /// The way that is replaced next in a full set.
     next_way: usize,
 }
@@ -41,9 +41,9 @@ struct Slot {
 }
 
 impl L1Cache {
-    pub(crate) fn new(shared: Arc<Cache>) -> Self {
+    pub(crate) fn new(shared: Arc<Cache>, max_octets: usize, counters: Arc<WorkerCounters>) -> Self {
         let slots = std::iter::repeat_with(|| None).take(SLOTS).collect();
-        Self { shared, hasher: RandomState::new(), slots, octets: 0, next_way: 0 }
+        Self { shared, hasher: RandomState::new(), slots, octets: 0, max_octets, counters, next_way: 0 }
     }
 
     /// The entry for `key` and its freshness at `now`, unless it expired longer than `stale_window`
@@ -99,7 +99,12 @@ impl L1Cache {
     /// Drops every pointer, so that entries removed from the shared cache free their memory.
     pub(crate) fn clear(&mut self) {
         self.slots.fill(None);
-        self.octets = 0;
+        self.set_octets(0);
+    }
+
+    fn set_octets(&mut self, octets: usize) {
+        self.octets = octets;
+        self.counters.l1_octets.set(octets as u64);
     }
 
     fn entry(&self, at: usize) -> Option<&Arc<Entry>> {
@@ -121,7 +126,7 @@ impl L1Cache {
     /// Stores `entry` in the slot of its key, else in a free slot of its set, else in the next way.
     fn fill(&mut self, hash: u64, entry: Arc<Entry>) -> usize {
         let octets = entry.weight() as usize;
-        if self.octets + octets > MAX_OCTETS {
+        if self.octets + octets > self.max_octets {
             self.clear();
         }
         let free = || self.position(hash, Option::is_none);
@@ -132,8 +137,8 @@ impl L1Cache {
         });
         if let Some(slot) = self.slots.get_mut(at) {
             let replaced = slot.replace(Slot { hash, entry });
-            self.octets += octets;
-            self.octets -= replaced.map_or(0, |replaced| replaced.entry.weight() as usize);
+            let freed = replaced.map_or(0, |replaced| replaced.entry.weight() as usize);
+            self.set_octets(self.octets + octets - freed);
         }
         at
     }
@@ -153,6 +158,8 @@ mod tests {
     use super::*;
     use crate::cache::{Popularity, SieveState, Store, Usage};
 
+    const MAX_OCTETS: usize = 4 << 20;
+
     /// An answer to a query for the root, with one record of `len` octets.
     fn entry(key: u8, len: u16, stored: Instant, usage: &Arc<Usage>) -> Arc<Entry> {
         let mut message =
@@ -169,7 +176,7 @@ mod tests {
     fn memory_of_removed_entries_is_bounded() {
         let now = testkit::clock::now();
         let (shared, usage) = (Arc::new(Cache::new(5 << 20)), Arc::default());
-        let mut l1 = L1Cache::new(Arc::clone(&shared));
+        let mut l1 = L1Cache::new(Arc::clone(&shared), MAX_OCTETS, Arc::default());
         let [stale_window, outage_window, failure_window] = [Duration::ZERO; 3];
         let limits = StoreLimits { capacity: 1, stale_window, outage_window, failure_window };
         let mut entries: Vec<Weak<Entry>> = Vec::new();

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::cache::{Cache, Entry, Freshness, Key, L1Cache};
+use crate::counters::WorkerCounters;
 use crate::policy::CacheOptions;
 
 /// The cache as one worker uses it.
@@ -15,8 +16,9 @@ pub(crate) struct WorkerCache {
 }
 
 impl WorkerCache {
-    pub(crate) fn new(shared: Arc<Cache>) -> Self {
-        Self { l1: L1Cache::new(shared), wall_clock: None }
+    /// `l1_octets` as in [`crate::policy::ResolverLimits`].
+    pub(crate) fn new(shared: Arc<Cache>, l1_octets: usize, counters: Arc<WorkerCounters>) -> Self {
+        Self { l1: L1Cache::new(shared, l1_octets, counters), wall_clock: None }
     }
 
     /// Sets the wall clock: it is `unix_time` at `now`.

@@ -10,6 +10,8 @@ use std::time::Duration;
 pub struct ResolverLimits {
     /// In-flight queries without a waiting client: `prefetch` and the refreshes of `serve_stale`.
     pub refreshes: usize,
+    /// Octets of the entries in the worker's L1 cache, which the cache may have removed.
+    pub l1_octets: usize,
     /// Clients waiting for one in-flight query.
     pub waiters_per_query: usize,
     /// Hedges that an upstream's full hedge budget allows. After these, ten ordinary attempts earn
@@ -23,6 +25,7 @@ pub struct ResolverLimits {
 impl Default for ResolverLimits {
     fn default() -> Self {
         Self {
+            l1_octets: 4 << 20,
             refreshes: 1024,
             waiters_per_query: 1024,
             initial_hedges: 10,

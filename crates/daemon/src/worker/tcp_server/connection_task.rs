@@ -243,7 +243,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let theirs = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let (ours, _) = listener.accept().await.unwrap();
-        let limiter = Arc::new(ConnectionLimiter::new(64, Arc::default()));
+        let limiter = Arc::new(ConnectionLimiter::new(64, 64 << 20, Arc::default()));
         let permit = limiter.admit(Ipv4Addr::LOCALHOST.into()).unwrap();
         let connection = ClientConnection::new(ours, ListenerId(0), ConnectionTimeouts::default(), permit);
         (Rc::new(connection), theirs)

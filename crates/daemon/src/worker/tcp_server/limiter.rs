@@ -23,16 +23,22 @@ const DESCRIPTOR_DIVISOR: u64 = 2;
 const MAX_PER_CLIENT: usize = 128;
 /// One client gets at most this fraction of the connections of the process.
 const CLIENT_DIVISOR: usize = 4;
-/// Octets buffered by all connections together: unread responses and incomplete queries.
-const MAX_BUFFERED: usize = 32 << 20;
+/// Octets of a connection: task, socket, buffers of a usual query and response.
+const CONNECTION_OCTETS: usize = 12 << 10;
+/// Connections get this fraction of the memory.
+const CONNECTIONS_DIVISOR: usize = 2;
+/// What all connections buffer together, unread responses and incomplete queries, is at most this
+/// fraction: buffers grow by doubling.
+const BUFFERED_DIVISOR: usize = 4;
 /// A connection that buffers no more than this is never closed for what others buffer.
-const SMALL_BUFFER: usize = 16 << 10;
+const SMALL_BUFFER: usize = 4 << 10;
 
 /// The value of `idle_since` while the connection is in use.
 const BUSY: u64 = u64::MAX;
 
 pub(crate) struct ConnectionLimiter {
     max_connections: usize,
+    max_buffered: usize,
     created: Instant,
     slots: Mutex<Slots>,
     buffered: AtomicUsize,
@@ -54,11 +60,14 @@ struct Slot {
 }
 
 impl ConnectionLimiter {
-    /// For a process with this many file descriptors.
-    pub(crate) fn new(descriptors: u64, process: Arc<ProcessCounters>) -> Self {
+    /// For a process with this many file descriptors, and `memory` octets for connections and
+    /// buffers.
+    pub(crate) fn new(descriptors: u64, memory: usize, process: Arc<ProcessCounters>) -> Self {
         let affordable = usize::try_from(descriptors / DESCRIPTOR_DIVISOR).unwrap_or(MAX_CONNECTIONS);
+        let affordable = affordable.min(memory / CONNECTIONS_DIVISOR / CONNECTION_OCTETS);
         Self {
             max_connections: affordable.min(MAX_CONNECTIONS),
+            max_buffered: memory / BUFFERED_DIVISOR,
             created: clock::now(),
             slots: Mutex::default(),
             buffered: AtomicUsize::new(0),
@@ -97,6 +106,11 @@ impl ConnectionLimiter {
         slots.count += 1;
         counts.open.inc();
         Some(Permit { limiter: Arc::clone(self), slot, buffered: Cell::new(0) })
+    }
+
+    /// Octets of all connections and of what they buffer.
+    pub(crate) fn memory_used(&self) -> usize {
+        self.slots().count * CONNECTION_OCTETS + self.buffered.load(Relaxed)
     }
 
     fn slots(&self) -> MutexGuard<'_, Slots> {
@@ -157,7 +171,7 @@ impl Permit {
         let before = self.buffered.replace(octets);
         self.limiter.buffered.fetch_add(octets, Relaxed);
         let others = self.limiter.buffered.fetch_sub(before, Relaxed).saturating_sub(before + octets);
-        octets <= SMALL_BUFFER || others + octets <= MAX_BUFFERED
+        octets <= SMALL_BUFFER || others + octets <= self.limiter.max_buffered
     }
 }
 
@@ -175,8 +189,11 @@ mod tests {
 
     use super::*;
 
+    /// For the maximum number of connections.
+    const MEMORY: usize = 128 << 20;
+
     fn limiter(descriptors: u64) -> Arc<ConnectionLimiter> {
-        Arc::new(ConnectionLimiter::new(descriptors, Arc::default()))
+        Arc::new(ConnectionLimiter::new(descriptors, MEMORY, Arc::default()))
     }
 
     fn client(number: u32) -> IpAddr {
@@ -208,6 +225,17 @@ mod tests {
     fn clients_get_half_of_the_descriptors_up_to_the_maximum() {
         assert_eq!(limiter(64).max_connections, 32);
         assert_eq!(limiter(u64::MAX).max_connections, MAX_CONNECTIONS);
+    }
+
+    #[test]
+    fn connections_and_their_buffers_stay_within_the_memory() {
+        let memory = 4 << 20;
+        let limiter = Arc::new(ConnectionLimiter::new(u64::MAX, memory, Arc::default()));
+        let mut permits: Vec<Permit> = (0..4200).filter_map(|number| admit_busy(&limiter, number)).collect();
+        assert_eq!((permits.len(), counts(&limiter)[0]), (170, 4030));
+        assert!((memory / 2 - CONNECTION_OCTETS..memory / 2).contains(&limiter.memory_used()));
+        permits.retain(|permit| permit.set_buffered(100 << 10));
+        assert_eq!(permits.len(), 10);
     }
 
     #[test]
