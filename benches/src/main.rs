@@ -5,9 +5,10 @@
 //! (servers under test), [`floor`] (echo server), [`upstream`], [`cpu`], [`figures`]; [`miss`] (CPU
 //! time per miss); [`instructions`] counts the instructions of [`resolver_loop`]; [`scan`] and
 //! [`flood`] query one-time names, of the resolver and of the daemon; [`upstreams`] is about
-//! upstreams that fail.
+//! upstreams that fail, [`configuration`] about configurations that cannot be put in force.
 #![forbid(unsafe_code)]
 
+mod configuration;
 mod cpu;
 mod figures;
 mod flood;
@@ -55,6 +56,8 @@ enum Benchmark {
     /// Behaviour with upstreams that fail, are slow, or disappear, of whole processes
     #[command(subcommand)]
     Upstreams(upstreams::Experiment),
+    /// Queries during changes of the configuration that cannot be made
+    Configuration(configuration::ConfigurationOptions),
     /// The scan in this process, with CAPACITY entries for each store
     #[command(hide = true)]
     ScanOne {
@@ -93,12 +96,17 @@ fn main() -> ExitCode {
         CommandLine { benchmark: Some(Benchmark::ScanOne { capacity, options }), .. } => {
             scan::run(capacity, options)
         }
+        CommandLine { benchmark: Some(Benchmark::Configuration(options)), .. } => {
+            configuration::measure(&options)
+        }
         CommandLine { benchmark: Some(Benchmark::Floor), .. } => floor::run(),
         CommandLine { benchmark: Some(Benchmark::ResolverLoop { names, hits }), .. } => {
             resolver_loop::run(names, hits)
         }
         CommandLine { benchmark: None, .. } => Err(BenchError(
-            "a command is required: hit, miss, instructions, scan, flood, upstreams or --smoke".to_owned(),
+            "a command is required: hit, miss, instructions, scan, flood, upstreams, configuration or \
+             --smoke"
+                .to_owned(),
         )),
     })
 }

@@ -26,7 +26,7 @@ const OTHERS: [(&str, &str); 3] =
     [("DAEMON_BEFORE", BEFORE), ("NODE_CACHE", NODE_CACHE), ("NODE_LOCAL_DNS", "node-local-dns")];
 
 /// Flags of every caching server: nothing of the node is changed; the Corefile's path follows.
-const NODE_FLAGS: [&str; 5] =
+pub(crate) const NODE_FLAGS: [&str; 5] =
     ["-localip", "127.0.0.1", "-setupinterface=false", "-setupiptables=false", "-conf"];
 
 /// Attempts to connect to a started process, and the pause between them.
@@ -69,6 +69,11 @@ impl Server {
         Ok(values.reduce(|sum, value| sum + value))
     }
 
+    /// The path of its Corefile.
+    pub(crate) fn corefile(&self) -> PathBuf {
+        self.log.with_extension("")
+    }
+
     /// Its standard output and standard error.
     pub(crate) fn log(&self) -> String {
         fs::read_to_string(&self.log).unwrap_or_else(|error| error.to_string())
@@ -91,6 +96,10 @@ impl TempDir {
         let path = std::env::temp_dir().join(format!("nodelocaldns-benches-{}", std::process::id()));
         fs::create_dir(&path)?;
         Ok(Self(path))
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
     }
 }
 

@@ -5,39 +5,39 @@ use std::time::Duration;
 use super::pace::Sample;
 
 /// Response times in ascending order; an unanswered query counts with the timeout.
-pub(super) struct Latencies {
+pub(crate) struct Latencies {
     sorted: Vec<Duration>,
 }
 
 impl Latencies {
-    pub(super) fn new(samples: &[Sample]) -> Self {
+    pub(crate) fn new(samples: &[Sample]) -> Self {
         let mut sorted: Vec<Duration> = samples.iter().map(Sample::latency).collect();
         sorted.sort();
         Self { sorted }
     }
 
     /// The time within which `percent` of the responses came.
-    pub(super) fn percentile(&self, percent: usize) -> Duration {
+    pub(crate) fn percentile(&self, percent: usize) -> Duration {
         let index = (self.sorted.len() * percent).div_ceil(100).saturating_sub(1);
         self.sorted.get(index).copied().unwrap_or_default()
     }
 
-    pub(super) fn max(&self) -> Duration {
+    pub(crate) fn max(&self) -> Duration {
         self.percentile(100)
     }
 
     /// Responses that took longer than `bound`.
-    pub(super) fn later_than(&self, bound: Duration) -> usize {
+    pub(crate) fn later_than(&self, bound: Duration) -> usize {
         self.sorted.iter().filter(|latency| **latency > bound).count()
     }
 }
 
 /// Queries without a response, or with one without records.
-pub(super) fn failed(samples: &[Sample]) -> usize {
+pub(crate) fn failed(samples: &[Sample]) -> usize {
     samples.iter().filter(|sample| sample.failed()).count()
 }
 
 /// Milliseconds for a column.
-pub(super) fn ms(time: Duration) -> String {
+pub(crate) fn ms(time: Duration) -> String {
     format!("{:.1}", time.as_secs_f64() * 1e3)
 }

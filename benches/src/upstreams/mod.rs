@@ -12,11 +12,11 @@ mod closed_loops;
 mod conntrack;
 mod dead_nameserver;
 pub(crate) mod failing_names;
-mod latency;
+pub(crate) mod latency;
 mod loss;
 mod namespace;
 mod outage;
-mod pace;
+pub(crate) mod pace;
 mod slow_upstream;
 mod tcp_workers;
 

@@ -12,51 +12,51 @@ use crate::output::BenchError;
 use crate::queries::TestQuery;
 
 /// The timeout of a stub resolver. A query is not repeated.
-pub(super) const TIMEOUT: Duration = Duration::from_secs(5);
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Clients, used in turn, with an address and a port for each, as of pods: every worker gets
 /// queries, and no client has many in flight.
 const CLIENTS: u8 = 16;
 
 /// Where the queries go and how fast.
-pub(super) struct Pace {
-    pub(super) server: SocketAddr,
+pub(crate) struct Pace {
+    pub(crate) server: SocketAddr,
     /// Queries per second.
-    pub(super) rate: u32,
+    pub(crate) rate: u32,
 }
 
 /// What became of a query.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Sample {
-    pub(super) sent: Instant,
-    pub(super) response: Option<Answer>,
+pub(crate) struct Sample {
+    pub(crate) sent: Instant,
+    pub(crate) response: Option<Answer>,
 }
 
 /// A response.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Answer {
-    pub(super) received: Instant,
+pub(crate) struct Answer {
+    pub(crate) received: Instant,
     /// NOERROR with at least one record.
-    pub(super) positive: bool,
+    pub(crate) positive: bool,
     /// It has the address of the query.
-    pub(super) expected: bool,
+    pub(crate) expected: bool,
 }
 
 impl Sample {
     /// Time to the response, or the timeout.
-    pub(super) fn latency(&self) -> Duration {
+    pub(crate) fn latency(&self) -> Duration {
         self.response.map_or(TIMEOUT, |answer| answer.received.saturating_duration_since(self.sent))
     }
 
     /// No response, or one without records.
-    pub(super) fn failed(&self) -> bool {
+    pub(crate) fn failed(&self) -> bool {
         !self.response.is_some_and(|answer| answer.positive)
     }
 }
 
 impl Pace {
     /// Sends each query once and waits for the responses.
-    pub(super) fn run(&self, queries: &[TestQuery]) -> Result<Vec<Sample>, BenchError> {
+    pub(crate) fn run(&self, queries: &[TestQuery]) -> Result<Vec<Sample>, BenchError> {
         let mut run = Run { queries, sockets: self.sockets()?, samples: Vec::with_capacity(queries.len()) };
         let interval = Duration::from_secs(1) / self.rate.max(1);
         let mut due = now();
