@@ -194,10 +194,12 @@ impl Resolver {
         let next = inflight.hedge_candidate(spec.is_hedge);
         spec.has_alternative = next.is_some_and(|candidate| candidate.upstream != spec.upstream);
         spec.has_client = !inflight.waiters.is_empty();
+        let is_optional = spec.usage == ConnectionUse::Unoccupied;
         let not_sent = Some((AttemptFailure::Local, spec.transport_to(upstream), upstream.addr));
         let mut effects = Effects { now, timers: &mut self.timers, outbox };
         match self.upstreams.send(spec, inflight.deadline, &mut effects) {
             Some(attempt) => inflight.attempts.push(attempt),
+            None if is_optional => {}
             None => {
                 inflight.last_failure = not_sent;
                 // The response to another attempt may still arrive.

@@ -152,9 +152,11 @@ impl Resolver {
         let (query, index) = (Rc::clone(&attempt.query), attempt.upstream);
         let Some(upstream) = query.upstream(index) else { return };
         let is_retransmission = nothing_received && candidate.upstream != index;
-        let loses_packets = upstream.state.loses_packets(now);
-        if is_retransmission || loses_packets {
+        if is_retransmission {
             upstream.counters.retransmissions.add(1);
+        } else if candidate.upstream == index && upstream.state.loses_packets(now) {
+            // See `retransmit_unanswered`.
+            return;
         } else if !self.upstreams.take_hedge(upstream) {
             return;
         }
@@ -163,8 +165,6 @@ impl Resolver {
             ConnectionUse::Dedicated
         } else if is_retransmission && !candidate.is_repeated() {
             ConnectionUse::Shared
-        } else if loses_packets {
-            ConnectionUse::Unoccupied
         } else {
             ConnectionUse::Fresh
         };
