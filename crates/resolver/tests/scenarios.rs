@@ -264,6 +264,7 @@ scenarios! {
     retransmission_timeout_follows_the_round_trip
     retransmissions_are_bounded
     retransmissions_count_as_attempts
+    retransmissions_leave_the_second_attempt
     round_robin_rotates_upstreams
     rto_backs_off_without_responses
     rto_follows_the_round_trip
