@@ -5,11 +5,13 @@
 //! (servers under test), [`floor`] (echo server), [`upstream`], [`cpu`], [`figures`]; [`miss`] (CPU
 //! time per miss); [`instructions`] counts the instructions of [`resolver_loop`]; [`scan`] and
 //! [`flood`] query one-time names, of the resolver and of the daemon; [`upstreams`] is about
-//! upstreams that fail, [`configuration`] about configurations that cannot be put in force.
+//! upstreams that fail, [`configuration`] about configurations that cannot be put in force,
+//! [`fairness`] about clients beside a flood.
 #![forbid(unsafe_code)]
 
 mod configuration;
 mod cpu;
+mod fairness;
 mod figures;
 mod flood;
 mod floor;
@@ -53,6 +55,8 @@ enum Benchmark {
     Scan(scan::ScanOptions),
     /// The same of the daemon, over sockets
     Flood(flood::FloodOptions),
+    /// Response times of TCP clients and of misses beside floods of UDP queries, with one worker
+    Fairness(fairness::FairnessOptions),
     /// Behaviour with upstreams that fail, are slow, or disappear, of whole processes
     #[command(subcommand)]
     Upstreams(upstreams::Experiment),
@@ -65,6 +69,9 @@ enum Benchmark {
         #[command(flatten)]
         options: scan::ScanOptions,
     },
+    /// A flood of UDP queries; prints the queries sent, answered and failed
+    #[command(hide = true)]
+    FloodProcess(fairness::FloodCommand),
     /// Runs the floor and prints its port
     #[command(hide = true)]
     Floor,
@@ -90,6 +97,10 @@ fn main() -> ExitCode {
         CommandLine { benchmark: Some(Benchmark::Instructions), .. } => instructions::measure(),
         CommandLine { benchmark: Some(Benchmark::Scan(options)), .. } => scan::measure(&options),
         CommandLine { benchmark: Some(Benchmark::Flood(options)), .. } => flood::measure(&options),
+        CommandLine { benchmark: Some(Benchmark::Fairness(options)), .. } => fairness::measure(&options),
+        CommandLine { benchmark: Some(Benchmark::FloodProcess(command)), .. } => {
+            fairness::run_flood(&command)
+        }
         CommandLine { benchmark: Some(Benchmark::Upstreams(experiment)), .. } => {
             upstreams::measure(&experiment)
         }
@@ -104,8 +115,8 @@ fn main() -> ExitCode {
             resolver_loop::run(names, hits)
         }
         CommandLine { benchmark: None, .. } => Err(BenchError(
-            "a command is required: hit, miss, instructions, scan, flood, upstreams, configuration or \
-             --smoke"
+            "a command is required: hit, miss, instructions, scan, flood, fairness, upstreams, \
+             configuration or --smoke"
                 .to_owned(),
         )),
     })

@@ -57,6 +57,11 @@ impl Server {
 
     /// The sum of a counter over its labels; `None` if the server has no such counter.
     pub(crate) fn counter(&self, name: &str) -> Result<Option<u64>, BenchError> {
+        self.labelled_counter(name, "")
+    }
+
+    /// The sum of a counter over its series with a label, `rcode="NOERROR"`.
+    pub(crate) fn labelled_counter(&self, name: &str, label: &str) -> Result<Option<u64>, BenchError> {
         let Some(metrics) = self.metrics else { return Ok(None) };
         let mut stream = TcpStream::connect(metrics)?;
         stream.write_all(b"GET /metrics HTTP/1.0\r\nHost: localhost\r\n\r\n")?;
@@ -64,7 +69,7 @@ impl Server {
         stream.read_to_string(&mut text)?;
         let is_counter =
             |line: &&str| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' ']));
-        let values = text.lines().filter(is_counter);
+        let values = text.lines().filter(is_counter).filter(|line| line.contains(label));
         let values = values.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok());
         Ok(values.reduce(|sum, value| sum + value))
     }

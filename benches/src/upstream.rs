@@ -6,7 +6,12 @@ use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+use nix::sys::socket::{setsockopt, sockopt};
+
 use crate::queries::{self, TestQuery};
+
+/// Octets of the receive queue.
+const RECEIVE_QUEUE: usize = 2 << 20;
 
 /// The address of unknown names.
 pub(crate) const ADDRESS: [u8; 4] = [192, 0, 2, 1];
@@ -30,6 +35,8 @@ impl Upstream {
     /// Starts the thread, which runs until the process ends.
     pub(crate) fn start(known: &[TestQuery], unknown: UnknownNames) -> io::Result<Self> {
         let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
+        // For a few milliseconds without the core; without the privilege the default must do.
+        setsockopt(&socket, sockopt::RcvBufForce, &RECEIVE_QUEUE).ok();
         let addr = socket.local_addr()?;
         let count = Arc::new(AtomicU64::new(0));
         let counter = Arc::clone(&count);
