@@ -6,7 +6,7 @@
 //! time per miss); [`instructions`] counts the instructions of [`resolver_loop`]; [`scan`] and
 //! [`flood`] query one-time names, of the resolver and of the daemon; [`upstreams`] is about
 //! upstreams that fail, [`configuration`] about configurations that cannot be put in force,
-//! [`fairness`] about clients beside a flood.
+//! [`fairness`] about clients beside a flood, [`memory`] about a memory limit in one.
 #![forbid(unsafe_code)]
 
 mod configuration;
@@ -18,6 +18,7 @@ mod floor;
 mod hit;
 mod instructions;
 mod load;
+mod memory;
 mod miss;
 mod output;
 mod queries;
@@ -27,6 +28,8 @@ mod servers;
 mod upstream;
 mod upstreams;
 
+use std::ffi::OsString;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -57,6 +60,8 @@ enum Benchmark {
     Flood(flood::FloodOptions),
     /// Response times of TCP clients and of misses beside floods of UDP queries, with one worker
     Fairness(fairness::FairnessOptions),
+    /// Memory of the daemon in floods of new names under a memory limit, and hits of cached names
+    Memory(memory::MemoryOptions),
     /// Behaviour with upstreams that fail, are slow, or disappear, of whole processes
     #[command(subcommand)]
     Upstreams(upstreams::Experiment),
@@ -72,6 +77,13 @@ enum Benchmark {
     /// A flood of UDP queries; prints the queries sent, answered and failed
     #[command(hide = true)]
     FloodProcess(fairness::FloodCommand),
+    /// Runs a program in the cgroup of the file PROCS
+    #[command(hide = true)]
+    InCgroup {
+        procs: PathBuf,
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        command: Vec<OsString>,
+    },
     /// Runs the floor and prints its port
     #[command(hide = true)]
     Floor,
@@ -110,12 +122,16 @@ fn main() -> ExitCode {
         CommandLine { benchmark: Some(Benchmark::Configuration(options)), .. } => {
             configuration::measure(&options)
         }
+        CommandLine { benchmark: Some(Benchmark::Memory(options)), .. } => memory::measure(options),
+        CommandLine { benchmark: Some(Benchmark::InCgroup { procs, command }), .. } => {
+            memory::run_in_cgroup(&procs, &command)
+        }
         CommandLine { benchmark: Some(Benchmark::Floor), .. } => floor::run(),
         CommandLine { benchmark: Some(Benchmark::ResolverLoop { names, hits }), .. } => {
             resolver_loop::run(names, hits)
         }
         CommandLine { benchmark: None, .. } => Err(BenchError(
-            "a command is required: hit, miss, instructions, scan, flood, fairness, upstreams, \
+            "a command is required: hit, miss, instructions, scan, flood, fairness, memory, upstreams, \
              configuration or --smoke"
                 .to_owned(),
         )),

@@ -9,6 +9,7 @@ use crate::output::BenchError;
 const TTL: u32 = 3600;
 
 /// A query packet and the address that answers it.
+#[derive(Clone)]
 pub(crate) struct TestQuery {
     /// The packet, with ID 0; half of the names have OPT, as with the stub resolvers in containers.
     pub(crate) packet: Vec<u8>,

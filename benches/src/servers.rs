@@ -161,11 +161,33 @@ impl Program {
         daemon_flags: &[&str],
         dir: &TempDir,
     ) -> Result<Server, BenchError> {
+        self.start_by(Command::new(&self.path), corefile, daemon_flags, dir)
+    }
+
+    /// The same in the cgroup whose members `procs` takes.
+    pub(crate) fn start_in(
+        &self,
+        procs: &Path,
+        corefile: &str,
+        daemon_flags: &[&str],
+        dir: &TempDir,
+    ) -> Result<Server, BenchError> {
+        let mut command = Command::new(std::env::current_exe()?);
+        command.arg("in-cgroup").arg(procs).arg(&self.path);
+        self.start_by(command, corefile, daemon_flags, dir)
+    }
+
+    fn start_by(
+        &self,
+        mut command: Command,
+        corefile: &str,
+        daemon_flags: &[&str],
+        dir: &TempDir,
+    ) -> Result<Server, BenchError> {
         let (port, metrics, extra_metrics) = (free_port()?, free_port()?, free_port()?);
         let text = corefile.replace("PORT", &port.to_string());
         let path = dir.0.join(format!("{}-{port}", self.name));
         fs::write(&path, text.replace("METRICS", &format!("127.0.0.1:{metrics}")))?;
-        let mut command = Command::new(&self.path);
         if self.is_ours() {
             command.arg(DAEMON);
         }
