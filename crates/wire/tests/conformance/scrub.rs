@@ -96,11 +96,18 @@ fn is_relayed(rtype: u16, rdata: &[u8]) -> bool {
     Response::parse(&packet).is_ok_and(|response| matches!(response.packet, Cow::Borrowed(_)))
 }
 
+/// RDATA of SVCB with `params`.
+fn service(params: &[u8]) -> Vec<u8> {
+    [&[0, 1][..], &name("a.test"), params].concat()
+}
+
+/// RDATA of NSEC with a type bitmap.
+fn nsec(bitmap: &[u8]) -> Vec<u8> {
+    [&name("a.test")[..], bitmap].concat()
+}
+
 #[test]
 fn rdata_has_the_format_of_its_type() {
-    let target = name("a.test");
-    let service = |params: &[u8]| [&[0, 1][..], &target, params].concat();
-    let nsec = |bitmap: &[u8]| [&target[..], bitmap].concat();
     let good: [(u16, Vec<u8>); 20] = [
         (16, vec![]),
         (16, vec![0]),
@@ -126,7 +133,11 @@ fn rdata_has_the_format_of_its_type() {
     for (rtype, rdata) in good {
         assert!(is_relayed(rtype, &rdata), "type {rtype} {rdata:?}");
     }
-    let bad: [(u16, Vec<u8>); 30] = [
+}
+
+#[test]
+fn rdata_without_the_format_of_its_type_is_not_relayed() {
+    let bad: [(u16, Vec<u8>); 34] = [
         (16, vec![3, 1, 2]),
         (13, vec![1, 1]),
         (13, vec![0, 0, 0]),
@@ -134,7 +145,11 @@ fn rdata_has_the_format_of_its_type() {
         (29, vec![0; 15]),
         (42, vec![0, 1, 8]),
         (42, vec![0, 1, 8, 2, 10]),
+        (42, vec![0, 1, 33, 1, 10]),
+        (42, vec![0, 2, 129, 1, 10]),
+        (42, vec![0, 1, 8, 5, 10, 0, 0, 0, 1]),
         (43, vec![0; 3]),
+        (47, nsec(&[0, 2, 0x40, 0])),
         (44, vec![1]),
         (45, vec![1, 4, 2, 0]),
         (45, vec![1, 2, 2, 10, 0, 0, 1]),

@@ -26,12 +26,13 @@ pub(super) fn has_strings(octets: &[u8]) -> bool {
     true
 }
 
-/// True for windows in ascending order, none empty.
+/// True for windows in ascending order, none empty and none with zero octets at its end.
 pub(super) fn is_type_bitmap(octets: &[u8]) -> bool {
     let (mut rest, mut last) = (octets, None);
     while let [window, len, tail @ ..] = rest {
-        let Some(tail) = tail.get(usize::from(*len)..) else { return false };
-        if last.is_some_and(|last| last >= *window) || !(1..=MAX_WINDOW_LEN).contains(&usize::from(*len)) {
+        let Some((types, tail)) = tail.split_at_checked(usize::from(*len)) else { return false };
+        let has_types = types.last().is_some_and(|last| *last != 0) && types.len() <= MAX_WINDOW_LEN;
+        if !has_types || last.is_some_and(|last| last >= *window) {
             return false;
         }
         (last, rest) = (Some(*window), tail);
@@ -39,11 +40,21 @@ pub(super) fn is_type_bitmap(octets: &[u8]) -> bool {
     rest.is_empty()
 }
 
-/// True for address prefixes: family, prefix length, and at most 127 octets of address.
+/// True for address prefixes: family, prefix length, and as many octets of the address at most as
+/// its family has.
 pub(super) fn has_prefixes(octets: &[u8]) -> bool {
     let mut rest = octets;
-    while let [_, _, _, len, tail @ ..] = rest {
-        let Some(tail) = tail.get(usize::from(len & 0x7f)..) else { return false };
+    while let [high, low, prefix, len, tail @ ..] = rest {
+        let len = usize::from(len & 0x7f);
+        let max_len = match u16::from_be_bytes([*high, *low]) {
+            1 => 4,
+            2 => 16,
+            _ => usize::from(u8::MAX),
+        };
+        let Some(tail) = tail.get(len..) else { return false };
+        if len > max_len || usize::from(*prefix) > 8 * max_len {
+            return false;
+        }
         rest = tail;
     }
     rest.is_empty()
