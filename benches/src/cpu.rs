@@ -49,6 +49,18 @@ pub(crate) fn time_ns(process: u32) -> Result<u64, BenchError> {
     Ok(sum)
 }
 
+/// How often a thread of a process has slept and was woken again.
+pub(crate) fn wakeups(process: u32) -> Result<u64, BenchError> {
+    let mut sum = 0;
+    for thread in fs::read_dir(format!("/proc/{process}/task"))? {
+        let status = fs::read_to_string(thread?.path().join("status"))?;
+        let switches = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+        let switches = switches.and_then(|count| count.trim().parse::<u64>().ok());
+        sum += switches.ok_or_else(|| BenchError(format!("no voluntary_ctxt_switches of {process}")))?;
+    }
+    Ok(sum)
+}
+
 /// CPU time of the threads of this process whose name begins with `name`, in nanoseconds.
 pub(crate) fn named_time_ns(name: &str) -> Result<u64, BenchError> {
     let mut sum = 0;

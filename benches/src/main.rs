@@ -6,7 +6,8 @@
 //! time per miss); [`instructions`] counts the instructions of [`resolver_loop`]; [`scan`] and
 //! [`flood`] query one-time names, of the resolver and of the daemon; [`upstreams`] is about
 //! upstreams that fail, [`configuration`] about configurations that cannot be put in force,
-//! [`fairness`] about clients beside a flood, [`memory`] about a memory limit in one.
+//! [`fairness`] about clients beside a flood, [`memory`] about a memory limit in one,
+//! [`idle`] about a process without queries.
 #![forbid(unsafe_code)]
 
 mod configuration;
@@ -16,6 +17,7 @@ mod figures;
 mod flood;
 mod floor;
 mod hit;
+mod idle;
 mod instructions;
 mod load;
 mod memory;
@@ -62,6 +64,8 @@ enum Benchmark {
     Fairness(fairness::FairnessOptions),
     /// Memory of the daemon in floods of new names under a memory limit, and hits of cached names
     Memory(memory::MemoryOptions),
+    /// Wake-ups, CPU time and sockets of a process without queries, on a node of its own
+    Idle(idle::IdleOptions),
     /// Behaviour with upstreams that fail, are slow, or disappear, of whole processes
     #[command(subcommand)]
     Upstreams(upstreams::Experiment),
@@ -113,6 +117,7 @@ fn main() -> ExitCode {
         CommandLine { benchmark: Some(Benchmark::FloodProcess(command)), .. } => {
             fairness::run_flood(&command)
         }
+        CommandLine { benchmark: Some(Benchmark::Idle(options)), .. } => idle::measure(&options),
         CommandLine { benchmark: Some(Benchmark::Upstreams(experiment)), .. } => {
             upstreams::measure(&experiment)
         }
@@ -131,8 +136,8 @@ fn main() -> ExitCode {
             resolver_loop::run(names, hits)
         }
         CommandLine { benchmark: None, .. } => Err(BenchError(
-            "a command is required: hit, miss, instructions, scan, flood, fairness, memory, upstreams, \
-             configuration or --smoke"
+            "a command is required: hit, miss, instructions, scan, flood, fairness, memory, idle, \
+             upstreams, configuration or --smoke"
                 .to_owned(),
         )),
     })

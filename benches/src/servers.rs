@@ -191,7 +191,7 @@ impl Program {
         if self.is_ours() {
             command.arg(DAEMON);
         }
-        if self.is_ours() || self.name == BEFORE {
+        if self.is_daemon() {
             command.args(daemon_flags);
         }
         command.args(NODE_FLAGS).arg(path);
@@ -202,14 +202,49 @@ impl Program {
         let process = process.map_err(|error| BenchError(format!("{}: {error}", self.name)))?;
         let addr = (Ipv4Addr::LOCALHOST, port).into();
         let metrics = Some((Ipv4Addr::LOCALHOST, metrics).into());
-        let server = Server { name: self.name, addr, echoes: false, metrics, process, log };
+        Server { name: self.name, addr, echoes: false, metrics, process, log }.wait_until_started()
+    }
+
+    /// Runs the program with all of its arguments, and waits until `addr` accepts connections.
+    pub(crate) fn run(
+        &self,
+        addr: SocketAddr,
+        arguments: impl FnOnce(&mut Command),
+        dir: &TempDir,
+    ) -> Result<Server, BenchError> {
+        let mut command = self.command();
+        arguments(&mut command);
+        let log = dir.path().join(format!("{}.log", self.name));
+        let output = fs::File::create(&log)?;
+        let process = command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output).spawn();
+        let process = process.map_err(|error| BenchError(format!("{}: {error}", self.name)))?;
+        Server { name: self.name, addr, echoes: false, metrics: None, process, log }.wait_until_started()
+    }
+
+    /// The program without arguments.
+    pub(crate) fn command(&self) -> Command {
+        let mut command = Command::new(&self.path);
+        if self.is_ours() {
+            command.arg(DAEMON);
+        }
+        command
+    }
+
+    /// True for the daemon, of this or another build.
+    pub(crate) fn is_daemon(&self) -> bool {
+        self.is_ours() || self.name == BEFORE
+    }
+}
+
+impl Server {
+    fn wait_until_started(self) -> Result<Self, BenchError> {
         for _ in 0..MAX_ATTEMPTS {
-            if TcpStream::connect(addr).is_ok() {
-                return Ok(server);
+            if TcpStream::connect(self.addr).is_ok() {
+                return Ok(self);
             }
             std::thread::sleep(PAUSE);
         }
-        Err(BenchError(format!("{} does not start; its log: {}", self.name, server.log())))
+        Err(BenchError(format!("{} does not start; its log: {}", self.name, self.log())))
     }
 }
 

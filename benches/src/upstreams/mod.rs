@@ -7,14 +7,14 @@
 //! [`namespace`] is a network namespace with packet-filter rules.
 
 mod addon;
-mod bounds;
+pub(crate) mod bounds;
 mod closed_loops;
 mod conntrack;
 mod dead_nameserver;
 pub(crate) mod failing_names;
 pub(crate) mod latency;
 mod loss;
-mod namespace;
+pub(crate) mod namespace;
 mod outage;
 pub(crate) mod pace;
 mod slow_upstream;

@@ -18,7 +18,7 @@ const TABLE: &str = "inet upstreams";
 /// Moves this process to a new network namespace, with the upstream's address on loopback. No other
 /// thread may run yet: threads and processes started later are in the namespace, earlier ones are
 /// not.
-pub(super) fn enter() -> Result<SocketAddr, BenchError> {
+pub(crate) fn enter() -> Result<SocketAddr, BenchError> {
     unshare(CloneFlags::CLONE_NEWNET).map_err(|error| BenchError(format!("network namespace: {error}")))?;
     run("ip", &["link", "set", "lo", "up"], "")?;
     run("ip", &["address", "add", &format!("{UPSTREAM}/32"), "dev", "lo"], "")?;
@@ -44,7 +44,8 @@ pub(super) fn upstream_rules(verdict: &str) -> Vec<String> {
         .to_vec()
 }
 
-fn run(program: &str, args: &[&str], input: &str) -> Result<(), BenchError> {
+/// Runs a program with `input` as its standard input.
+pub(crate) fn run(program: &str, args: &[&str], input: &str) -> Result<(), BenchError> {
     let failed = |reason: String| BenchError(format!("{program} {}: {reason}", args.join(" ")));
     let spawned = Command::new(program).args(args).stdin(Stdio::piped()).spawn();
     let mut process = spawned.map_err(|error| failed(error.to_string()))?;
