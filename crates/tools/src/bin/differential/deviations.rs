@@ -7,6 +7,7 @@ pub(crate) enum Deviation {
     OwnOpt,
     UpstreamOptions,
     OwnExtendedError,
+    FailureRecords,
     UniformTtl,
     SoaMinimum,
     MinTtl,
@@ -35,7 +36,7 @@ const fn listed(deviation: Deviation, difference: &'static str, reason: &'static
 }
 
 /// The table, in the order of the report.
-pub(crate) const LISTED: [Listed; 15] = [
+pub(crate) const LISTED: [Listed; 16] = [
     listed(
         Deviation::RecursionAvailable,
         "RA is set, the upstream has it clear",
@@ -57,6 +58,11 @@ pub(crate) const LISTED: [Listed; 15] = [
         "clients with OPT learn the reason (RFC 8914 section 2)",
     ),
     listed(
+        Deviation::FailureRecords,
+        "SERVFAIL and NOTIMP have no records",
+        "a failure says nothing about its records (RFC 2308 section 7.1)",
+    ),
+    listed(
         Deviation::UniformTtl,
         "all records have the minimum TTL of the message",
         "CoreDNS's cache stores messages, each for the minimum TTL of its records",
@@ -74,8 +80,8 @@ pub(crate) const LISTED: [Listed; 15] = [
     ),
     listed(
         Deviation::FixedTtl,
-        "the TTL of a referral, or of a failure with records, is 5 s",
-        "CoreDNS's cache: a fixed TTL without answer and SOA, and `servfail`",
+        "the TTL of a referral is 5 s",
+        "CoreDNS's cache: a fixed TTL without answer and SOA",
     ),
     listed(
         Deviation::Age,

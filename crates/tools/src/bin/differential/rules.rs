@@ -159,6 +159,10 @@ impl Case<'_> {
         require(!variant.is_udp() || ours.len <= limit, || {
             format!("{} octets, more than {limit}", ours.len)
         })?;
+        if matches!(whole.rcode, SERVFAIL | NOTIMP) {
+            note(seen, whole.records().count() > 0, Deviation::FailureRecords);
+            return require(ours.records().count() == 0, || "a failure with records".to_owned());
+        }
         if ours.has(flag::TC) && variant.is_udp() {
             note(seen, !direct.has(flag::TC) && direct.len > limit, Deviation::DatagramLimit);
             return self.check_truncation(limit, seen);
@@ -225,7 +229,10 @@ impl Case<'_> {
         let age = u32::try_from(self.age.as_secs()).unwrap_or(u32::MAX);
         // Both sides count whole seconds from different moments.
         let from = clamp(self.ttls.lowest).saturating_sub(age).saturating_sub(1);
-        let to = clamp(self.ttls.highest).saturating_add(1);
+        // An entry that has expired since is a new one, of at most MINIMUM of the SOA.
+        let has_expired = clamp(self.ttls.lowest) <= age;
+        let renewed = soa_minimum(whole).filter(|_| has_expired && is_denial(whole)).unwrap_or_default();
+        let to = clamp(self.ttls.highest.max(renewed)).saturating_add(1);
         require((from..=to).contains(&ttl), || format!("TTL {ttl} is not in {from}..={to}"))?;
         let theirs = cache_ttl(whole).unwrap_or(ttl);
         note(seen, min_ttl(whole).is_some_and(|smallest| smallest > theirs), Deviation::SoaMinimum);
