@@ -225,6 +225,7 @@ impl Resolver {
         let has_sibling = self.upstreams.sibling(&inflight.attempts, id, attempt.upstream).is_some();
         let is_lost = is_dedicated || inflight.has_retried_alone && !has_sibling;
         let mut spec = AttemptSpec::repeat(attempt);
+        spec.is_hedge |= attempt.transport == Transport::Udp;
         match attempt.transport {
             Transport::Tcp if is_lost => {
                 let Some(attempt) = self.take_attempt(now, id, outbox) else { return };

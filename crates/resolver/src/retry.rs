@@ -146,7 +146,8 @@ impl Resolver {
         let query_id = attempt.query_id;
         let Some(inflight) = self.inflight.get_mut(query_id) else { return };
         let Some(candidate) = inflight.hedge_candidate(attempt.is_hedge) else { return };
-        if attempt.is_probe() {
+        let is_mismatched = attempt.is_repeated && attempt.transport == Transport::Udp;
+        if attempt.is_probe() || is_mismatched && candidate.upstream == attempt.upstream {
             return;
         }
         let (query, index) = (Rc::clone(&attempt.query), attempt.upstream);

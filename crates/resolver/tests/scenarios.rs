@@ -189,6 +189,7 @@ scenarios! {
     mismatch_over_udp_falls_back_to_tcp
     mismatch_starts_no_health_check
     mismatch_wait_ends_with_the_attempt
+    mismatched_attempts_are_not_hedged
     mismatched_datagrams_are_ignored
     mismatched_socket_still_delivers
     mismatches_only_end_within_two_seconds

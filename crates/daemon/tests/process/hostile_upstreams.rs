@@ -17,7 +17,7 @@ const BURST: usize = 50;
 const BESIDE: usize = 10;
 /// A query is sent once more, when its connection breaks or it gets no response, and may be hedged.
 const MAX_ATTEMPTS: usize = 2 + 1;
-/// Twice over UDP, from two sockets, then twice over TCP.
+/// Twice over UDP, from two sockets, then twice over TCP; once more if a connection is suspect.
 const MAX_ATTEMPTS_UDP: usize = 4 + 1;
 /// Without any response, each of the two may be hedged, or repeated on a connection that responds.
 const UNANSWERED: [&str; 2] = ["silent", "lenbig"];
