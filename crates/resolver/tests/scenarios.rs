@@ -345,6 +345,7 @@ scenarios! {
     verify_uses_a_quick_response
     waiters_are_limited
     waiters_get_their_own_response
+    without_any_response_nothing_is_retransmitted
     without_cache_everything_is_forwarded
     without_prefetch_entries_expire
     without_rd_cache_hits_are_answered
