@@ -79,8 +79,22 @@ async fn monitored_node() -> (NodeSetup, NetlinkMonitor) {
     let mut setup = set_up().await;
     let (mut monitor, events) = setup.monitor();
     assert!(events.is_empty(), "{events:?}");
+    wait_for_deprecated().await;
     drain_events(&mut monitor, &mut setup).await;
     (setup, monitor)
+}
+
+/// The kernel marks the IPv6 address as deprecated from a work queue, after the call that adds it,
+/// and sends an event.
+async fn wait_for_deprecated() {
+    let is_pending = || {
+        let address = output_of("ip", &["-6", "address", "show", "dev", NAME, "to", "fd00:25::10"]);
+        address.is_some_and(|address| !address.contains("deprecated"))
+    };
+    while is_pending() {}
+    // The work has RTNL until the event is queued, and a change of a link waits for RTNL.
+    add_bridge("last").await;
+    delete_link("last").await;
 }
 
 #[test]
