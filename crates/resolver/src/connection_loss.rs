@@ -2,7 +2,7 @@
 //! respond continue on another one.
 
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::Resolver;
 use crate::action::{AttemptFailure, Outbox};
@@ -18,9 +18,6 @@ pub(crate) const MAX_DIALS: usize = 2;
 
 /// Attempts at one upstream that may have reached it.
 const MAX_ATTEMPTS: usize = 3;
-
-/// Packets are lost if some arrive; without a response for this long, all upstreams are gone.
-const RESPONSE_PERIOD: Duration = Duration::from_secs(1);
 
 /// Retransmissions of one query whose octets were not acknowledged.
 const MAX_RETRANSMISSIONS: u8 = 16;
@@ -176,16 +173,17 @@ impl Resolver {
     }
 
     /// Retransmits a query on another connection while a client waits, unless a later attempt is
-    /// under way, or no upstream responds at all: it would receive all copies when it returns. False
-    /// when that is not done.
+    /// under way. Not after an outage: the upstream would receive all copies when it returns. False when
+    /// that is not done.
     fn retransmit_lost(&mut self, now: Instant, id: AttemptId, outbox: &mut Outbox) -> bool {
         let Some(attempt) = self.upstreams.attempt(id) else { return false };
         let Some(inflight) = self.inflight.get_mut(attempt.query_id) else { return false };
         let is_last = inflight.attempts.iter().all(|other| *other <= id);
-        let is_over = inflight.waiters.is_empty() || inflight.retransmissions >= MAX_RETRANSMISSIONS;
-        let last_response = attempt.query.forward().and_then(|forward| forward.state.outage.last_response());
-        let is_recent = |last: Instant| now.saturating_duration_since(last) < RESPONSE_PERIOD;
-        if !is_last || is_over || !last_response.is_some_and(is_recent) {
+        let is_over = inflight.waiters.is_empty()
+            || inflight.has_timed_out
+            || inflight.retransmissions >= MAX_RETRANSMISSIONS;
+        let upstream = attempt.query.upstream(attempt.upstream);
+        if !is_last || is_over || !upstream.is_some_and(|upstream| upstream.state.loses_packets(now)) {
             return false;
         }
         inflight.retransmissions += 1;

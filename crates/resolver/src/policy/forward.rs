@@ -130,7 +130,8 @@ pub struct UpstreamState {
 
 impl UpstreamState {
     /// Records a response, to a client's query or to a health check.
-    pub(crate) fn record_response(&self) {
+    pub(crate) fn record_response(&self, now: Instant) {
+        self.packet_loss.record_response(now);
         self.responses.fetch_add(1, Relaxed);
         self.failed_health_checks.store(0, Relaxed);
         self.unanswered.store(0, Relaxed);
@@ -149,6 +150,11 @@ impl UpstreamState {
     }
 
     /// True when packets to or from it were lost a moment ago.
+    pub(crate) fn has_lost_packets(&self, now: Instant) -> bool {
+        self.packet_loss.has_lost(now)
+    }
+
+    /// The same while it responds.
     pub(crate) fn loses_packets(&self, now: Instant) -> bool {
         self.packet_loss.is_recent(now)
     }

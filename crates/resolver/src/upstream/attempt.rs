@@ -127,9 +127,9 @@ impl Attempt {
     }
 
     /// Records that its upstream responds, whatever is done with the response.
-    pub(crate) fn record_response(&self) {
+    pub(crate) fn record_response(&self, now: Instant) {
         if let Some(upstream) = self.query.upstream(self.upstream) {
-            upstream.state.record_response();
+            upstream.state.record_response(now);
         }
     }
 

@@ -136,7 +136,7 @@ impl Connections {
 
     /// True while packets are lost: the connection is kept for longer then.
     pub(super) fn keep_while_lossy(&mut self, index: usize, now: Instant) -> bool {
-        let loses_packets = self.state.loses_packets(now);
+        let loses_packets = self.state.has_lost_packets(now);
         if let Some(connection) = self.all.get_mut(index).filter(|_| loses_packets) {
             connection.keep_until(now + MAX_IDLE_TIMEOUT);
         }
@@ -353,7 +353,11 @@ impl Connections {
         let streams = Streams { all: &self.all, now };
         let used_later = |other: &Connection| (other.last_used(), other.id) > (one.last_used(), one.id);
         let is_extra = streams.idle().any(|(_, other)| used_later(other));
-        if is_extra && !self.state.loses_packets(now) { self.extra_idle_timeout } else { self.idle_timeout }
+        if is_extra && !self.state.has_lost_packets(now) {
+            self.extra_idle_timeout
+        } else {
+            self.idle_timeout
+        }
     }
 
     /// Retires a connection that has become idle when there are more than `max_idle_conns`.

@@ -150,7 +150,7 @@ impl HealthChecks {
         let Some(check) = self.remove(attempt, pools, effects) else { return };
         if let Some((forward, upstream)) = check.forward().zip(check.upstream()) {
             forward.state.outage.record_response(effects.now);
-            upstream.state.record_response();
+            upstream.state.record_response(effects.now);
         }
         check.finish();
     }

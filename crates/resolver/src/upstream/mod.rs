@@ -283,7 +283,7 @@ impl Upstreams {
         let Some(upstream) = attempt.query.upstream(attempt.upstream) else { return };
         let Some(rtt) = self.pools.responded(upstream.id, id, effects) else { return };
         attempt.sent = effects.now.checked_sub(rtt).unwrap_or(attempt.sent);
-        attempt.record_response();
+        attempt.record_response(effects.now);
         if attempt.usage == ConnectionUse::Proven && attempt.was_alone && rtt <= SUSPECT_AFTER {
             self.pools.with_pool(upstream.id, |pool| pool.not_served(effects.now));
         }
