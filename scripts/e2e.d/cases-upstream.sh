@@ -43,7 +43,8 @@ concurrent_distinct_misses_use_at_most_16_connections_per_worker() {
     expect_between "queries that CoreDNS saw" 256 310 "$(count_lines "$connections")"
     connections=$(awk '{ print $2 }' <<<"$connections" | sort -u)
     expect_between "connections used" 2 32 "$(count_lines "$connections")"
-    expect_between "connections open" 1 32 \
+    # Idle ones may have been closed by now.
+    expect_between "connections open" 0 32 \
         "$(netns_exec node ss -Htn state established dst "$COREDNS_SERVICE" | wc -l)"
     note "256 distinct misses of 40 ms: $(count_lines "$connections") connections, slowest response $(summary_field "$summary" slowest_ms) ms"
 }
