@@ -212,7 +212,10 @@ pub enum Cause {
 }
 
 /// Octets retained by [`Outbox::clear`]: a batch of 32 responses of 1232 octets takes 40 KiB.
+/// Responses to waiting clients do not exceed them.
 const RETAINED_OCTETS: usize = 256 * 1024;
+/// Octets of the longest message.
+const MAX_MESSAGE: usize = u16::MAX as usize;
 /// Actions retained by [`Outbox::clear`].
 const RETAINED_ACTIONS: usize = 1024;
 
@@ -232,6 +235,11 @@ impl Outbox {
         self.actions.clear();
         self.bytes.shrink_to(RETAINED_OCTETS);
         self.actions.shrink_to(RETAINED_ACTIONS);
+    }
+
+    /// True when a message of any length might take it above [`RETAINED_OCTETS`].
+    pub(crate) fn is_full(&self) -> bool {
+        self.bytes.len() > RETAINED_OCTETS - MAX_MESSAGE
     }
 
     /// The range of the octets appended from `start` on.

@@ -53,14 +53,14 @@ use crate::counters::WorkerCounters;
 use crate::effects::Effects;
 use crate::inflight::Inflight;
 use crate::inflight::memory::WaitingMemory;
-use crate::inflight::query::Role;
+use crate::inflight::query::{InflightQuery, Role};
 use crate::inflight::shared::SharedInflight;
 use crate::policy::{Policy, ResolverLimits};
 use crate::request::{
     ReplyEdns, Requester, RoutedQuery, check_keepalive, is_loop, is_status_query, unsupported,
 };
 use crate::respond::{QueryCounters, push_response};
-use crate::result::{ErrorResponse, SharedResult};
+use crate::result::{ErrorResponse, QueryResult, SharedResult};
 use crate::timers::{AttemptId, Timer, Timers};
 use crate::transport::Transport;
 use crate::upstream::Upstreams;
@@ -264,15 +264,18 @@ impl Resolver {
             return;
         }
         if let Some(inflight) = self.take_inflight(now, id, outbox) {
-            inflight.respond_all(now, &result.0, outbox);
+            self.respond_all(now, inflight, &result.0, outbox);
         }
         self.retry_lost(now, outbox);
     }
 
-    /// Handles the timers due at `now`, at most [`TIMERS_PER_CALL`] of them: [`Self::next_timer`] is
-    /// due while there are more.
+    /// Handles the timers due at `now`, at most [`TIMERS_PER_CALL`] of them and none once the outbox
+    /// is full: [`Self::next_timer`] is due while there are more.
     pub fn on_timer(&mut self, now: Instant, outbox: &mut Outbox) {
         for _ in 0..TIMERS_PER_CALL {
+            if outbox.is_full() {
+                return;
+            }
             let Some(timer) = self.timers.pop_due(now) else { return };
             match timer {
                 Timer::Attempt(id) => self.on_attempt_timer(now, id, outbox),
@@ -281,6 +284,10 @@ impl Resolver {
                     let mut effects = Effects { now, timers: &mut self.timers, outbox };
                     self.inflight.on_client_response_timer(id, &mut effects);
                     self.demote_answered(id);
+                }
+                Timer::Respond => {
+                    let mut effects = Effects { now, timers: &mut self.timers, outbox };
+                    self.inflight.on_respond_timer(&mut effects);
                 }
                 Timer::HealthCheck(id) => {
                     let mut effects = Effects { now, timers: &mut self.timers, outbox };
@@ -304,10 +311,24 @@ impl Resolver {
         self.timers.next()
     }
 
-    /// True while a query is in flight; a draining worker ends when there is none. A client of this
-    /// or of another worker may wait for it.
+    /// True while a query is in flight, or completed and not every client has its response; a
+    /// draining worker ends when there is none. A client of this or of another worker may wait for
+    /// it.
     pub fn has_inflight(&self) -> bool {
         !self.inflight.is_empty()
+    }
+
+    /// Responds to the waiters of a query that has been removed from the in-flight table, to those
+    /// beyond the capacity of the outbox by timer.
+    fn respond_all(
+        &mut self,
+        now: Instant,
+        inflight: InflightQuery,
+        result: &QueryResult,
+        outbox: &mut Outbox,
+    ) {
+        let mut effects = Effects { now, timers: &mut self.timers, outbox };
+        self.inflight.respond_all(inflight, result, &mut effects);
     }
 
     /// A message with the ID of an attempt.

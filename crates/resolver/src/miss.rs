@@ -156,7 +156,7 @@ impl Resolver {
         let (answer, ttl) = (entry.answer.clone(), ResponseTtl::Uniform(remaining));
         let result = QueryResult::Response { answer, ttl, plugin: Plugin::Cache, replaces_stale: true };
         if let Some(inflight) = self.take_inflight(now, id, outbox) {
-            inflight.respond_all(now, &result, outbox);
+            self.respond_all(now, inflight, &result, outbox);
         }
         true
     }
@@ -290,7 +290,8 @@ impl Resolver {
         }
         let ttl = cacheability.map_or(ResponseTtl::AsReceived, |cached| ResponseTtl::Uniform(cached.ttl));
         let plugin = if cacheability.is_some() { Plugin::Cache } else { Plugin::Forward };
-        inflight.respond_all(now, &QueryResult::Response { answer, ttl, plugin, replaces_stale }, outbox);
+        let result = QueryResult::Response { answer, ttl, plugin, replaces_stale };
+        self.respond_all(now, inflight, &result, outbox);
     }
 
     /// Ends a query when no attempt may deliver a response any more. Late ones are awaited, but not
@@ -349,7 +350,7 @@ impl Resolver {
                 self.cache.cache_failure(now, target, failed);
             }
         }
-        inflight.respond_all(now, &QueryResult::Error { response, is_outage }, outbox);
+        self.respond_all(now, inflight, &QueryResult::Error { response, is_outage }, outbox);
     }
 
     /// Removes a query from the in-flight table, and those of its attempts that are not to deliver a

@@ -320,6 +320,6 @@ impl Resolver {
         route.block.counters.max_concurrent_rejects.add(1);
         report_error(route, Rcode::REFUSED, (*qtype, name), Cause::TooManyConcurrent(limit), outbox);
         let response = ErrorResponse::new(Rcode::REFUSED);
-        inflight.respond_all(now, &QueryResult::Error { response, is_outage: false }, outbox);
+        self.respond_all(now, inflight, &QueryResult::Error { response, is_outage: false }, outbox);
     }
 }

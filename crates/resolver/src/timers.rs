@@ -24,6 +24,8 @@ pub(crate) enum Timer {
     /// Client response timer (RFC 8767 section 5): waiters get the stale answer; without
     /// `serve_stale` in an outage only.
     ClientResponse(QueryId),
+    /// Responses to further waiters of completed queries.
+    Respond,
     /// Timeout of a health check, or the pause before the next.
     HealthCheck(AttemptId),
     /// Next event of a connection: dial timeout, end of a mismatch grace period, idle timeout.

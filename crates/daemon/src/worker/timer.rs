@@ -27,7 +27,12 @@ impl Timer {
     /// Resolves at the deadline, wherever it is moved in the meantime.
     pub(super) async fn expired(&self) {
         loop {
-            let deadline = self.deadline.get().unwrap_or_else(|| clock::now() + NO_DEADLINE);
+            let now = clock::now();
+            let deadline = self.deadline.get().unwrap_or(now + NO_DEADLINE);
+            if deadline <= now {
+                // A sleep would end with the next millisecond.
+                return;
+            }
             tokio::select! {
                 () = self.changed.notified() => {}
                 () = time::sleep_until(deadline.into()) => return,

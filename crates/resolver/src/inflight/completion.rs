@@ -1,56 +1,59 @@
 //! Completion of an in-flight query: responses to its waiters, the result for other workers, and
 //! error reports.
 
+use std::borrow::Cow;
+use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Instant;
 
 use wire::edns::ExtendedError;
 use wire::header::{Rcode, RecordType};
 
+use super::completed::{Completed, CompletedQuery, Outcome};
 use super::query::InflightQuery;
-use super::waiters::Waiter;
 use crate::action::{Action, AttemptFailure, Cause, Outbox, QueryError, ShareResult};
 use crate::cache::stale::{StaleAnswer, respond_stale};
+use crate::effects::Effects;
 use crate::policy::Route;
 use crate::request::RoutedQuery;
-use crate::respond::{QueryCounters, ResponseSpec};
+use crate::respond::QueryCounters;
 use crate::result::{ErrorResponse, QueryResult, SharedResult};
 
 impl InflightQuery {
     /// Responds to all waiters, with the stale answer if the result does not replace it, and shares
     /// the result with the subscribed workers.
-    pub(crate) fn respond_all(&self, now: Instant, result: &QueryResult, outbox: &mut Outbox) {
-        if !self.is_stale_preferred(result) || !self.respond_all_stale(now, outbox) {
-            let counters = QueryCounters::of(&self.query.route);
-            for requester in self.waiters.iter().map(Waiter::requester) {
-                match result {
-                    QueryResult::Error { response, .. } => {
-                        requester.respond_error(*response, counters, now, outbox);
-                    }
-                    QueryResult::Response { answer, ttl, plugin, .. } => {
-                        let (ttl, plugin) = (*ttl, *plugin);
-                        let spec = ResponseSpec { answer, ttl, plugin, error: None, authoritative: false };
-                        requester.respond(spec, counters, now, outbox);
-                    }
-                }
-            }
+    pub(super) fn respond_all(
+        &mut self,
+        result: &QueryResult,
+        completed: &mut Completed,
+        effects: &mut Effects<'_>,
+    ) {
+        if !self.is_stale_preferred(result) || !self.respond_all_stale(completed, effects) {
+            self.respond_waiters(Outcome::Result(Cow::Borrowed(result)), completed, effects);
         }
+        let subscribers = std::mem::take(&mut self.subscribers);
         let Some(key) = &self.query.key else { return };
-        for &to in &self.subscribers {
+        for to in subscribers {
             let notice = ShareResult { to, key: Arc::clone(key), result: SharedResult(result.clone()) };
-            outbox.actions.push(Action::ShareResult(notice));
+            effects.outbox.actions.push(Action::ShareResult(notice));
         }
     }
 
     /// Responds to all waiters with the stale answer; false when there is none.
-    pub(crate) fn respond_all_stale(&self, now: Instant, outbox: &mut Outbox) -> bool {
-        let route = &self.query.route;
-        let Some(stale_answer) = &self.stale_answer else { return false };
-        let Some(cache) = route.block.cache_for(&self.query.name) else { return false };
-        for requester in self.waiters.iter().map(Waiter::requester) {
-            respond_stale(&stale_answer.entry, &requester, (route, cache), now, outbox);
-        }
+    pub(super) fn respond_all_stale(&mut self, completed: &mut Completed, effects: &mut Effects<'_>) -> bool {
+        let has_cache = self.query.route.block.cache_for(&self.query.name).is_some();
+        let Some(stale_answer) = self.stale_answer.take().filter(|_| has_cache) else { return false };
+        self.respond_waiters(Outcome::Stale(stale_answer.entry), completed, effects);
         true
+    }
+
+    fn respond_waiters(
+        &mut self,
+        outcome: Outcome<'_>,
+        completed: &mut Completed,
+        effects: &mut Effects<'_>,
+    ) {
+        let (query, waiters) = (Rc::clone(&self.query), std::mem::take(&mut self.waiters).into_iter());
+        completed.respond(CompletedQuery { query, outcome, waiters }, effects);
     }
 
     /// True when a stale answer is served instead of this result: in an outage, and under

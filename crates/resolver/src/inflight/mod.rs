@@ -1,6 +1,7 @@
 //! In-flight queries of one worker: query coalescing, waiters, sharing across workers, memory and
 //! completion.
 
+mod completed;
 pub(crate) mod completion;
 pub mod memory;
 pub(crate) mod outage;
@@ -13,11 +14,14 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
+use self::completed::Completed;
 use self::query::{InflightQuery, Role};
 use self::shared::SharedInflight;
 use self::waiters::Waiter;
 use crate::action::WorkerId;
 use crate::cache::stale::StaleAnswer;
+use crate::effects::Effects;
+use crate::result::QueryResult;
 use crate::timers::{AttemptId, QueryId, Timer, Timers};
 use crate::upstream::query::UpstreamQuery;
 
@@ -29,18 +33,20 @@ pub(crate) struct Inflight {
     /// Boxed: a table has up to twice as many places as entries.
     queries: HashMap<QueryId, Box<InflightQuery>>,
     by_key: HashMap<Arc<[u8]>, QueryId>,
+    completed: Completed,
     refreshes: usize,
     last_id: u64,
 }
 
 impl Inflight {
     pub(crate) fn new(worker: WorkerId, shared: Arc<SharedInflight>) -> Self {
-        let (queries, by_key) = (HashMap::new(), HashMap::new());
-        Self { worker, shared, queries, by_key, refreshes: 0, last_id: 0 }
+        let (queries, by_key, completed) = (HashMap::new(), HashMap::new(), Completed::default());
+        Self { worker, shared, queries, by_key, completed, refreshes: 0, last_id: 0 }
     }
 
+    /// True when no query is in flight and no waiter is without a response.
     pub(crate) fn is_empty(&self) -> bool {
-        self.queries.is_empty()
+        self.queries.is_empty() && self.completed.is_empty()
     }
 
     /// Number of refreshes: queries that started without a waiter.
@@ -131,6 +137,22 @@ impl Inflight {
         self.refreshes -= usize::from(query.is_refresh);
         self.end_coalescing(&mut query);
         Some(*query)
+    }
+
+    /// Responds to all waiters of a query that has been removed, see
+    /// [`InflightQuery::respond_all`].
+    pub(crate) fn respond_all(
+        &mut self,
+        mut query: InflightQuery,
+        result: &QueryResult,
+        effects: &mut Effects<'_>,
+    ) {
+        query.respond_all(result, &mut self.completed, effects);
+    }
+
+    /// Responds to waiters of completed queries for which the outbox had no capacity.
+    pub(crate) fn on_respond_timer(&mut self, effects: &mut Effects<'_>) {
+        self.completed.on_timer(effects);
     }
 
     /// Ends the coalescing of a query, which goes on for the cache. Its subscribers are due a

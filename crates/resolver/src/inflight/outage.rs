@@ -29,11 +29,9 @@ impl Inflight {
     /// The client response timer (RFC 8767 section 5): waiters get the stale answer. Without
     /// `serve_stale` they get it in an outage only; otherwise they go on waiting.
     pub(crate) fn on_client_response_timer(&mut self, id: QueryId, effects: &mut Effects<'_>) {
-        let Some(query) = self.get_mut(id) else { return };
+        let Some(query) = self.queries.get_mut(&id) else { return };
         if query.serves_stale() {
-            query.respond_all_stale(effects.now, effects.outbox);
-            query.waiters.clear();
-            query.stale_answer = None;
+            query.respond_all_stale(&mut self.completed, effects);
             return;
         }
         match query.outage_begins_at(effects.now) {
@@ -51,19 +49,17 @@ impl Inflight {
     /// no further query joins it: after the outage a new one is answered sooner.
     fn respond_in_outage(&mut self, id: QueryId, effects: &mut Effects<'_>) {
         if self.get(id).is_some_and(|query| query.role == Role::Subscriber) {
-            if let Some(query) = self.remove(id, effects.timers) {
-                query.respond_all_stale(effects.now, effects.outbox);
+            if let Some(mut query) = self.remove(id, effects.timers) {
+                query.respond_all_stale(&mut self.completed, effects);
             }
             return;
         }
         self.detach(id);
-        let Some(query) = self.get_mut(id) else { return };
+        let Some(query) = self.queries.get_mut(&id) else { return };
         let error = Some(ExtendedError::NO_REACHABLE_AUTHORITY);
         let response = ErrorResponse { rcode: Rcode::SERVFAIL, error };
-        query.respond_all(effects.now, &QueryResult::Error { response, is_outage: true }, effects.outbox);
-        query.waiters.clear();
-        query.subscribers.clear();
-        query.stale_answer = None;
+        let result = QueryResult::Error { response, is_outage: true };
+        query.respond_all(&result, &mut self.completed, effects);
     }
 }
 

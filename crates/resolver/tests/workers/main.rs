@@ -11,6 +11,7 @@ mod connections;
 mod exchange;
 mod failing_names;
 mod invariants;
+mod large_responses;
 mod panics;
 mod queue;
 mod sockets;

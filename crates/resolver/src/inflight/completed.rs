@@ -1,0 +1,118 @@
+//! Completed queries whose waiters have not all got their response: a large response to many
+//! waiters is written in shares, so that the outbox stays small and other events come in between.
+
+use std::borrow::Cow;
+use std::collections::VecDeque;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::vec;
+
+use super::waiters::Waiter;
+use crate::cache::Entry;
+use crate::cache::stale::respond_stale;
+use crate::effects::Effects;
+use crate::respond::{QueryCounters, ResponseSpec};
+use crate::result::QueryResult;
+use crate::timers::Timer;
+use crate::upstream::query::UpstreamQuery;
+
+/// A query with what its waiters get.
+#[derive(Debug)]
+pub(super) struct CompletedQuery<'a> {
+    pub(super) query: Rc<UpstreamQuery>,
+    pub(super) outcome: Outcome<'a>,
+    /// Those without a response, in order of arrival.
+    pub(super) waiters: vec::IntoIter<Waiter>,
+}
+
+#[derive(Debug)]
+pub(super) enum Outcome<'a> {
+    Result(Cow<'a, QueryResult>),
+    Stale(Arc<Entry>),
+}
+
+/// Completed queries of one worker, each with waiters. [`Timer::Respond`] is pending if there is
+/// one.
+#[derive(Debug, Default)]
+pub(super) struct Completed {
+    queries: VecDeque<CompletedQuery<'static>>,
+}
+
+impl Completed {
+    pub(super) fn is_empty(&self) -> bool {
+        self.queries.is_empty()
+    }
+
+    /// Responds to the waiters of a query, to those beyond the capacity of the outbox by timer.
+    pub(super) fn respond(&mut self, mut query: CompletedQuery<'_>, effects: &mut Effects<'_>) {
+        query.respond(effects);
+        if query.is_done() {
+            return;
+        }
+        if self.queries.is_empty() {
+            effects.timers.schedule(effects.now, Timer::Respond);
+        }
+        self.queries.push_back(query.into_owned());
+    }
+
+    /// Responds to further waiters, of one query after the other in turn.
+    pub(super) fn on_timer(&mut self, effects: &mut Effects<'_>) {
+        while !effects.outbox.is_full()
+            && let Some(mut query) = self.queries.pop_front()
+        {
+            query.respond(effects);
+            if !query.is_done() {
+                self.queries.push_back(query);
+            }
+        }
+        if !self.queries.is_empty() {
+            effects.timers.schedule(effects.now, Timer::Respond);
+        }
+    }
+}
+
+impl CompletedQuery<'_> {
+    fn is_done(&self) -> bool {
+        self.waiters.len() == 0
+    }
+
+    /// Responds to waiters until the outbox is full.
+    fn respond(&mut self, effects: &mut Effects<'_>) {
+        while !effects.outbox.is_full()
+            && let Some(waiter) = self.waiters.next()
+        {
+            self.respond_to(&waiter, effects);
+        }
+    }
+
+    fn respond_to(&self, waiter: &Waiter, effects: &mut Effects<'_>) {
+        let (requester, route) = (waiter.requester(), &self.query.route);
+        let (now, outbox, counters) = (effects.now, &mut *effects.outbox, QueryCounters::of(route));
+        match &self.outcome {
+            Outcome::Stale(entry) => {
+                if let Some(cache) = route.block.cache_for(&self.query.name) {
+                    respond_stale(entry, &requester, (route, cache), now, outbox);
+                }
+            }
+            Outcome::Result(result) => match &**result {
+                QueryResult::Error { response, .. } => {
+                    requester.respond_error(*response, counters, now, outbox);
+                }
+                QueryResult::Response { answer, ttl, plugin, .. } => {
+                    let (ttl, plugin) = (*ttl, *plugin);
+                    let spec = ResponseSpec { answer, ttl, plugin, error: None, authoritative: false };
+                    requester.respond(spec, counters, now, outbox);
+                }
+            },
+        }
+    }
+
+    fn into_owned(self) -> CompletedQuery<'static> {
+        let Self { query, outcome, waiters } = self;
+        let outcome = match outcome {
+            Outcome::Result(result) => Outcome::Result(Cow::Owned(result.into_owned())),
+            Outcome::Stale(entry) => Outcome::Stale(entry),
+        };
+        CompletedQuery { query, outcome, waiters }
+    }
+}
