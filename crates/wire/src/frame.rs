@@ -59,10 +59,14 @@ impl FrameDecoder {
         self.message_at(self.consumed).is_some()
     }
 
-    /// Frees the memory of a long message once everything is consumed.
+    /// Frees the memory of long messages that are consumed: less than twice the octets that are
+    /// buffered stays, or less than 8 KiB.
     pub fn shrink(&mut self) {
-        if self.buffered_len() == 0 && self.buffer.capacity() > RETAINED_CAPACITY {
-            *self = Self::default();
+        let needed = self.buffered_len().max(RETAINED_CAPACITY);
+        if self.buffer.capacity() / 2 >= needed {
+            self.buffer.drain(..self.consumed);
+            self.consumed = 0;
+            self.buffer.shrink_to(needed);
         }
     }
 

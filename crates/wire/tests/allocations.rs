@@ -125,6 +125,21 @@ fn a_warm_frame_decoder_does_not_allocate() {
     assert_eq!(streamed, 0);
 }
 
+/// The start of the next message may follow.
+#[test]
+fn a_frame_decoder_frees_a_long_message() {
+    let mut message = Vec::new();
+    assert!(frame::push(&[0; 60_000], &mut message));
+    let mut decoder = FrameDecoder::default();
+    decoder.extend(&message);
+    decoder.extend(&[0]);
+    assert!(decoder.next_frame().is_some());
+    assert_eq!(allocations(|| decoder.extend(&[1, 7])), 0, "there is space");
+    decoder.shrink();
+    assert_eq!(decoder.next_frame(), Some(&[7][..]));
+    assert!(allocations(|| decoder.extend(&[0; 20_000])) > 0, "its memory is not freed");
+}
+
 #[test]
 fn the_allocator_counts_allocations() {
     assert_eq!(allocations(|| drop(vec![1_u8; 100])), 1);

@@ -197,8 +197,8 @@ impl ClientConnection {
             self.permit.set_busy();
         } else if received || was_pending {
             self.permit.set_idle();
-            state.frames.shrink();
         }
+        state.frames.shrink();
         let is_due = self.queries.get() == 0 || state.frames.is_partial();
         state.query_due_since = match state.query_due_since {
             _ if !is_due || !self.reads() => None,

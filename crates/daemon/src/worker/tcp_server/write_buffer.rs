@@ -6,7 +6,7 @@ use wire::frame;
 
 use crate::clock;
 
-/// Capacity kept when the buffer is empty.
+/// Capacity that is always kept.
 const RETAINED_CAPACITY: usize = 4096;
 
 pub(super) struct WriteBuffer {
@@ -30,14 +30,16 @@ impl WriteBuffer {
         }
     }
 
-    /// Removes `count` octets that were written.
+    /// Removes `count` octets that were written, and frees their memory: the capacity stays below
+    /// twice the octets that are left.
     ///
     /// The write timeout restarts only when everything that was buffered at its start is written,
     /// so that a client reading an octet now and then does not extend it.
     pub(super) fn consume(&mut self, count: usize) {
         self.octets.drain(..count);
-        if self.octets.is_empty() {
-            self.octets.shrink_to(RETAINED_CAPACITY);
+        let needed = self.octets.len().max(RETAINED_CAPACITY);
+        if self.octets.capacity() / 2 >= needed {
+            self.octets.shrink_to(needed);
         }
         self.due = self.due.saturating_sub(count);
         if self.due == 0 {
@@ -47,5 +49,23 @@ impl WriteBuffer {
 
     fn restart_timeout(&mut self) {
         (self.due, self.since) = (self.octets.len(), clock::now());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_memory_of_written_octets_is_freed() {
+        let mut buffer = WriteBuffer::new();
+        for _ in 0..10 {
+            buffer.push(&[0; 60_000]);
+        }
+        while !buffer.octets.is_empty() {
+            buffer.consume(buffer.octets.len().min(7000));
+            let (octets, capacity) = (buffer.octets.len(), buffer.octets.capacity());
+            assert!(capacity < 2 * octets.max(RETAINED_CAPACITY), "{capacity} for {octets} octets");
+        }
     }
 }
