@@ -38,6 +38,10 @@ pub(super) struct ClientConnection {
     closed_by_us: Cell<bool>,
     /// Responses are written together, once the queries at hand have been received.
     corked: Cell<bool>,
+    /// Octets of incomplete queries after the last step.
+    unparsed: Cell<usize>,
+    /// All connections together buffer too much, and this one is closed for it.
+    over_limit: Cell<bool>,
     pub(super) changed: Notify,
 }
 
@@ -75,15 +79,20 @@ impl ClientConnection {
             read_closed: Cell::new(false),
             closed_by_us: Cell::new(false),
             corked: Cell::new(false),
+            unparsed: Cell::new(0),
+            over_limit: Cell::new(false),
             changed: Notify::new(),
         }
     }
 
     /// Buffers the response of one query in flight. True when a [`flush`](Self::flush) is due.
     pub(super) fn respond(&self, message: &[u8]) -> bool {
+        self.inflight.set(self.inflight.get().saturating_sub(1));
+        if self.over_limit.get() {
+            return false;
+        }
         let was_empty = self.write_buffer.borrow().octets.is_empty();
         self.write_buffer.borrow_mut().push(message);
-        self.inflight.set(self.inflight.get().saturating_sub(1));
         if self.corked.get() {
             return false;
         }
@@ -103,14 +112,17 @@ impl ClientConnection {
     }
 
     /// Writes what the socket takes at once. The rest, and an error, are left to the connection
-    /// task.
+    /// task, if all connections together may buffer the rest.
     pub(super) fn flush(&self) {
         let mut buffer = self.write_buffer.borrow_mut();
-        if !buffer.octets.is_empty()
-            && let Ok(written) = self.stream.try_write(&buffer.octets)
-        {
+        if buffer.octets.is_empty() {
+            return;
+        }
+        if let Ok(written) = self.stream.try_write(&buffer.octets) {
             buffer.consume(written);
         }
+        drop(buffer);
+        self.report_buffered();
     }
 
     pub(super) fn query_received(&self) {
@@ -135,9 +147,10 @@ impl ClientConnection {
         self.changed.notify_one();
     }
 
-    /// True while a query is in flight or a response unread.
+    /// True while a query is in flight or a response unread, and while it is to be closed over the
+    /// limit.
     pub(super) fn has_pending(&self) -> bool {
-        self.inflight.get() > 0 || !self.write_buffer.borrow().octets.is_empty()
+        self.inflight.get() > 0 || !self.write_buffer.borrow().octets.is_empty() || self.over_limit.get()
     }
 
     pub(super) fn interest(&self) -> Interest {
@@ -155,7 +168,8 @@ impl ClientConnection {
 
     /// True when another query may be received.
     pub(super) fn has_capacity(&self) -> bool {
-        self.inflight.get() < MAX_INFLIGHT && self.write_buffer.borrow().octets.len() < MAX_UNREAD
+        let has_space = self.write_buffer.borrow().octets.len() < MAX_UNREAD;
+        self.inflight.get() < MAX_INFLIGHT && has_space && !self.over_limit.get()
     }
 
     pub(super) fn is_at_query_limit(&self) -> bool {
@@ -210,7 +224,20 @@ impl ClientConnection {
     /// Reports the octets buffered for this connection to the limiter; false when it must be
     /// closed.
     pub(super) fn is_buffer_allowed(&self, state: &ReadState) -> bool {
+        self.unparsed.set(state.frames.buffered_len());
+        self.report_buffered();
+        !self.over_limit.get()
+    }
+
+    /// Reports the octets buffered for this connection to the limiter. Over the limit it frees them,
+    /// takes no more, and has its task close the connection.
+    fn report_buffered(&self) {
         let unread = self.write_buffer.borrow().octets.len();
-        self.permit.set_buffered(unread + state.frames.buffered_len())
+        if !self.permit.set_buffered(unread + self.unparsed.get()) {
+            self.over_limit.set(true);
+            self.write_buffer.replace(WriteBuffer::new());
+            self.permit.set_buffered(self.unparsed.get());
+            self.changed.notify_one();
+        }
     }
 }

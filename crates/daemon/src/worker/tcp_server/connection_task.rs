@@ -240,10 +240,14 @@ mod tests {
 
     /// A connection, and its client's end.
     async fn connected() -> (Rc<ClientConnection>, TcpStream) {
+        connected_within(&Arc::new(ConnectionLimiter::new(64, 64 << 20, Arc::default()))).await
+    }
+
+    async fn connected_within(limiter: &Arc<ConnectionLimiter>) -> (Rc<ClientConnection>, TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let theirs = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let (ours, _) = listener.accept().await.unwrap();
-        let limiter = Arc::new(ConnectionLimiter::new(64, 64 << 20, Arc::default()));
+        linux::tcp::tune_accepted(&ours).unwrap();
         let permit = limiter.admit(Ipv4Addr::LOCALHOST.into()).unwrap();
         let connection = ClientConnection::new(ours, ListenerId(0), ConnectionTimeouts::default(), permit);
         (Rc::new(connection), theirs)
@@ -332,6 +336,34 @@ mod tests {
         assert!(connection.respond(&QUERY), "a response that comes later is due to be flushed");
         connection.flush();
         assert_eq!(theirs.read(&mut [0; 512]).await.unwrap(), 2 + QUERY.len());
+    }
+
+    /// Responses may come faster than the connections have their turns.
+    #[tokio::test]
+    async fn unread_responses_are_within_the_limit_before_a_turn() {
+        const MEMORY: usize = 1 << 20;
+        let limiter = Arc::new(ConnectionLimiter::new(64, MEMORY, Arc::default()));
+        let mut clients = Vec::new();
+        for _ in 0..6 {
+            clients.push(connected_within(&limiter).await);
+        }
+        let connections_alone = limiter.memory_used();
+        for (connection, _) in clients.iter().cycle().take(6 * 32) {
+            connection.query_received();
+            connection.respond(&[0; 60_000]);
+            connection.flush();
+            let buffered = limiter.memory_used() - connections_alone;
+            let capacities = clients.iter().map(|(one, _)| one.write_buffer.borrow().octets.capacity());
+            assert!(buffered <= MEMORY / 4 && capacities.sum::<usize>() <= MEMORY / 2, "{buffered} octets");
+        }
+        let (handler, turns) = (Rc::new(Handler::default()), TurnLimiter::new(16));
+        let mut closed = 0;
+        for (connection, _) in clients.iter().filter(|(connection, _)| !connection.has_capacity()) {
+            let served = serve(connection, &handler, client(), &turns);
+            let reason = time::timeout(Duration::from_millis(100), served).await;
+            closed += usize::from(reason == Ok(CloseReason::BufferLimit));
+        }
+        assert!(closed >= 3, "{closed} connections");
     }
 
     #[tokio::test]

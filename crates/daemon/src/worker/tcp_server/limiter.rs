@@ -169,6 +169,9 @@ impl Permit {
     /// connections together buffer too much.
     pub(super) fn set_buffered(&self, octets: usize) -> bool {
         let before = self.buffered.replace(octets);
+        if octets == before && octets <= SMALL_BUFFER {
+            return true;
+        }
         self.limiter.buffered.fetch_add(octets, Relaxed);
         let others = self.limiter.buffered.fetch_sub(before, Relaxed).saturating_sub(before + octets);
         octets <= SMALL_BUFFER || others + octets <= self.limiter.max_buffered
