@@ -298,17 +298,11 @@ impl ResponseHandler for EventLoop {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashMap;
-
     use resolver::counters::WorkerCounters;
     use resolver::policy::ListenerId;
 
-    use super::super::peer_inbox::peer_inboxes;
-    use super::super::tcp_server::ConnectionLimiter;
-    use super::super::upstream::UpstreamEndpoints;
+    use super::super::fixture;
     use super::*;
-    use crate::logging::errors::ErrorLog;
-    use crate::logging::query_log::QueryLog;
 
     const QUERY: &[u8] = b"\x12\x34\x01\0\0\x01\0\0\0\0\0\0\x01a\x04test\0\0\x01\0\x01";
 
@@ -317,26 +311,11 @@ mod tests {
         Client { listener: ListenerId(0), peer, local: None, connection: None }
     }
 
-    /// Without zones and upstreams; requires a [`LocalSet`](tokio::task::LocalSet).
+    /// Requires a [`LocalSet`](tokio::task::LocalSet).
     fn event_loop() -> (Rc<EventLoop>, Arc<WorkerCounters>) {
-        let resolver = testkit::fixture::resolver_config(Arc::default());
-        let process = Arc::<ProcessCounters>::default();
-        let logger = Logger::start(std::io::sink(), 1, Arc::clone(&process)).unwrap();
-        let (peers, mut inboxes) = peer_inboxes(1);
-        let inbox = inboxes.pop().unwrap();
-        let connection_limiter = Arc::new(ConnectionLimiter::new(64, 64 << 20, Arc::clone(&process)));
-        let events = mpsc::channel(1).0;
-        let context = WorkerContext { resolver, logger, process, connection_limiter, events, peers, inbox };
-        let config = WorkerConfig {
-            policy: Arc::default(),
-            upstreams: UpstreamEndpoints::new(),
-            query_log: QueryLog::new(),
-            error_log: ErrorLog::new(),
-            timeouts: HashMap::new(),
-            addresses: HashMap::new(),
-        };
+        let context = fixture::context();
         let counters = Arc::clone(&context.resolver.counters);
-        (EventLoop::start(context, config), counters)
+        (EventLoop::start(context, fixture::config()), counters)
     }
 
     #[tokio::test]

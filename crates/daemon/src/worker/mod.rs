@@ -14,6 +14,8 @@ mod context;
 mod drain;
 mod event_loop;
 mod fault_injection;
+#[cfg(test)]
+mod fixture;
 mod handler;
 mod peer_inbox;
 mod sockets;

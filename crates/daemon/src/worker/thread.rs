@@ -240,42 +240,13 @@ async fn drain(event_loop: &Rc<EventLoop>, deadline: Instant) {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashMap;
-
-    use super::super::peer_inbox::peer_inboxes;
-    use super::super::tcp_server::ConnectionLimiter;
-    use super::super::upstream::UpstreamEndpoints;
+    use super::super::fixture;
     use super::*;
     use crate::clock;
-    use crate::logging::Logger;
-    use crate::logging::errors::ErrorLog;
-    use crate::logging::query_log::QueryLog;
-    use crate::metrics::ProcessCounters;
-
-    /// Without zones and upstreams.
-    fn worker() -> Worker {
-        let resolver = testkit::fixture::resolver_config(Arc::default());
-        let process = Arc::<ProcessCounters>::default();
-        let logger = Logger::start(io::sink(), 1, Arc::clone(&process)).unwrap();
-        let (peers, mut inboxes) = peer_inboxes(1);
-        let inbox = inboxes.pop().unwrap();
-        let connection_limiter = Arc::new(ConnectionLimiter::new(64, 64 << 20, Arc::clone(&process)));
-        let events = mpsc::channel(1).0;
-        let context = WorkerContext { resolver, logger, process, connection_limiter, events, peers, inbox };
-        let config = WorkerConfig {
-            policy: Arc::default(),
-            upstreams: UpstreamEndpoints::new(),
-            query_log: QueryLog::new(),
-            error_log: ErrorLog::new(),
-            timeouts: HashMap::new(),
-            addresses: HashMap::new(),
-        };
-        Worker::start(0, context, config).unwrap()
-    }
 
     #[tokio::test]
     async fn a_worker_that_has_ended_is_not_ready_for_a_change() {
-        let worker = worker();
+        let worker = Worker::start(0, fixture::context(), fixture::config()).unwrap();
         assert!(worker.ready().await.unwrap().reconfigure(Reconfigure::default()).done().await);
         worker.drain(clock::now()).unwrap().await.unwrap();
         let error = worker.ready().await.err().unwrap();
