@@ -32,10 +32,10 @@ pub(crate) struct IdleOptions {
     seconds: u64,
 }
 
-/// Who asks the process for its state during a row.
+/// The probes of a row.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Probes {
-    Nobody,
+    None,
     /// `/health`, `/ready` and `-probe`, each every 5 s.
     Kubelet,
 }
@@ -68,7 +68,7 @@ pub(crate) fn measure(options: &IdleOptions) -> Result<(), BenchError> {
     for program in Program::all()? {
         let server = node.start(&program)?;
         sleep(SETTLE);
-        for (probes, name) in [(Probes::Nobody, "none"), (Probes::Kubelet, "kubelet")] {
+        for (probes, name) in [(Probes::None, "none"), (Probes::Kubelet, "kubelet")] {
             let probe = || if probes == Probes::Kubelet { node.probe(&program) } else { Ok(()) };
             let usage = usage(&server, options.seconds, probe)?;
             let opened = sockets::opened(server.pid(), options.seconds, || wait(options.seconds, probe))?;

@@ -202,7 +202,7 @@ impl Workers {
         }
     }
 
-    /// Resolves when a worker has ended that was not told to.
+    /// Resolves when a worker has ended without being drained.
     pub(super) async fn failed(&mut self) -> FatalError {
         poll_fn(|context| {
             for (number, worker) in self.threads.iter_mut().enumerate() {

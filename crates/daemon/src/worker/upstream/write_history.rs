@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 /// Writes less than this apart count as one.
 const RESOLUTION: Duration = Duration::from_millis(10);
 
-/// Earlier writes are not told apart.
+/// Times of earlier writes are not kept.
 const LENGTH: Duration = Duration::from_millis(500);
 
 /// Octets written over time.
