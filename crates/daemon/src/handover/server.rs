@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use resolver::cache::Cache;
 use resolver::policy::BlockId;
@@ -15,7 +15,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time;
-use tracing::{debug, warn};
+use tracing::{debug, info, warn};
 
 use super::directory::{SocketDirectory, SocketFile, check_peer};
 use super::protocol::{Connection, MAX_MESSAGE_LEN, Message, MessageType, ProtocolError, one_line};
@@ -23,6 +23,7 @@ use super::sockets::accept_socket;
 use super::status::InstanceStatus;
 use crate::clock;
 use crate::http;
+use crate::metrics::ProcessCounters;
 use crate::worker::InheritedSockets;
 
 /// For the first message on a connection.
@@ -69,6 +70,8 @@ pub(crate) struct Offer {
     /// Its server blocks with a cache, by fingerprint.
     pub(crate) blocks: Vec<(String, BlockId)>,
     pub(crate) cache: Arc<Cache>,
+    /// For the entries that are left out.
+    pub(crate) counters: Arc<ProcessCounters>,
 }
 
 /// Connection to a successor that has taken over.
@@ -191,7 +194,8 @@ async fn offer(
     let offer = request(requests, Request::Offer).await??;
     let late = |_| Err(ProtocolError::Timeout(OFFER_TIMEOUT));
     time::timeout(OFFER_TIMEOUT, send_sockets_and_blocks(&connection, &offer)).await.unwrap_or_else(late)?;
-    time::timeout(OFFER_TIMEOUT, send_cache(&connection, &offer)).await.unwrap_or_else(late)?;
+    let until = clock::now() + CACHE_TIMEOUT;
+    time::timeout(OFFER_TIMEOUT, send_cache(&connection, &offer, until)).await.unwrap_or_else(late)?;
     // Sockets that a reload closes meanwhile must not stay open here.
     drop(offer);
     let taken = async {
@@ -229,11 +233,11 @@ async fn send_sockets_and_blocks(connection: &Connection, offer: &Offer) -> Resu
     connection.send(MessageType::OFFERED, &[]).await
 }
 
-async fn send_cache(connection: &Connection, offer: &Offer) -> Result<(), ProtocolError> {
+/// Sends cache entries until `until`.
+async fn send_cache(connection: &Connection, offer: &Offer, until: Instant) -> Result<(), ProtocolError> {
     let numbers: HashMap<BlockId, u16> =
         (0_u16..).zip(&offer.blocks).map(|(number, (_, block))| (*block, number)).collect();
     let mut export = offer.cache.export(clock::now(), &numbers);
-    let until = clock::now() + CACHE_TIMEOUT;
     let mut octets = Vec::new();
     // In pieces, so that HTTP probes and signals are handled in between. A part of the cache is of
     // use as well.
@@ -241,6 +245,11 @@ async fn send_cache(connection: &Connection, offer: &Offer) -> Result<(), Protoc
         connection.send(MessageType::ENTRIES, &octets).await?;
         octets.clear();
         tokio::task::yield_now().await;
+    }
+    let omitted = export.remaining();
+    if omitted > 0 {
+        info!("{omitted} cache entries are not handed over: not sent within {CACHE_TIMEOUT:?}");
+        offer.counters.omitted.successor.add(omitted as u64);
     }
     connection.send(MessageType::ENTRIES_END, &[]).await
 }
@@ -275,5 +284,37 @@ impl SuccessorLink {
     /// Confirms to the successor that this instance reads again.
     pub(crate) async fn confirm_resumed(&self) -> Result<(), ProtocolError> {
         self.connection.send(MessageType::RESUMED, &[]).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::snapshot::tests::fixture::CachedHost;
+
+    /// The types of the messages of a cache with two entries, and the entries left out of it.
+    async fn sent_until(until: Instant) -> (Vec<MessageType>, u64) {
+        let host = CachedHost::with_entries(&["a.example", "b.example"]);
+        let offer = Offer {
+            addresses: Vec::new(),
+            sockets: Vec::new(),
+            blocks: host.blocks(),
+            cache: Arc::clone(&host.cache),
+            counters: Arc::default(),
+        };
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        send_cache(&Connection::new(ours), &offer, until).await.unwrap();
+        let (mut theirs, mut types) = (Connection::new(theirs), Vec::new());
+        while let Ok(message) = theirs.receive().await {
+            types.push(message.kind);
+        }
+        (types, offer.counters.omitted.successor.get())
+    }
+
+    #[tokio::test]
+    async fn entries_that_are_not_sent_in_time_are_counted() {
+        let in_time = sent_until(clock::now() + Duration::from_secs(3600)).await;
+        assert_eq!(in_time, (vec![MessageType::ENTRIES, MessageType::ENTRIES_END], 0));
+        assert_eq!(sent_until(clock::now()).await, (vec![MessageType::ENTRIES_END], 2));
     }
 }

@@ -23,6 +23,6 @@ pub use self::exposition::{CONTENT_TYPE, Exposition};
 pub use self::memory::{MemoryPart, MemoryParts};
 pub use self::process_counters::{
     AtomicCounter, AtomicGauge, ByLimit, ClientConnections, Handovers, HealthRequestDurations,
-    ImportedEntries, PacketFilterRejects, ProcessCounters, Reloads, SetupError, Snapshots,
+    ImportedEntries, OmittedEntries, PacketFilterRejects, ProcessCounters, Reloads, SetupError, Snapshots,
 };
 pub use self::udp_queues::UdpQueues;

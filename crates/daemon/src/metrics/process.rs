@@ -38,6 +38,7 @@ pub(super) fn families(
         ),
         handovers(process),
         imported_entries(process),
+        omitted_entries(process),
         Family::of_count(
             "nodelocaldns_snapshot_writes_total",
             "Snapshots of the cache written, for a process that starts after a crash.",
@@ -139,6 +140,19 @@ fn imported_entries(process: &ProcessCounters) -> Family {
     let counts = &process.imported;
     for (source, count) in [("predecessor", &counts.predecessor), ("snapshot", &counts.snapshot)] {
         family.series(&[("source", source)], count.get() as f64);
+    }
+    family
+}
+
+fn omitted_entries(process: &ProcessCounters) -> Family {
+    let mut family = Family::counter(
+        "nodelocaldns_cache_omitted_entries_total",
+        "Cache entries left out of the hand-over, because they could not be sent in time \
+         (successor), or of a snapshot file, because of its size (snapshot, at each write).",
+    );
+    let counts = &process.omitted;
+    for (destination, count) in [("successor", &counts.successor), ("snapshot", &counts.snapshot)] {
+        family.series(&[("destination", destination)], count.get() as f64);
     }
     family
 }

@@ -185,6 +185,15 @@ pub struct ImportedEntries {
     pub snapshot: AtomicCounter,
 }
 
+/// Cache entries left out of what the next process imports, by destination.
+#[derive(Debug, Default)]
+pub struct OmittedEntries {
+    /// Of a hand-over: the successor did not receive them in time.
+    pub successor: AtomicCounter,
+    /// Of snapshot files: the size of a file is limited.
+    pub snapshot: AtomicCounter,
+}
+
 /// Packets that a packet filter of the node rejected, by their destination.
 #[derive(Debug, Default)]
 pub struct PacketFilterRejects {
@@ -223,6 +232,8 @@ pub struct ProcessCounters {
     pub snapshots: Snapshots,
     /// Cache entries imported from the previous process.
     pub imported: ImportedEntries,
+    /// Cache entries left out of what the next process imports.
+    pub omitted: OmittedEntries,
     setup_errors: [AtomicCounter; SETUP_ERRORS.len()],
 }
 

@@ -51,6 +51,8 @@ pub struct Snapshot {
 pub struct Written {
     /// Cache entries.
     pub entries: u64,
+    /// Entries left out because of the limit on its size.
+    pub omitted: u64,
     /// Octets of the file.
     pub octets: u64,
 }
@@ -221,7 +223,7 @@ fn write_to(
     let mut buffer = Vec::with_capacity(BUFFER_LEN);
     let numbers = format::write_header(host, blocks, &mut buffer);
     let mut export = cache.export(host.now, &numbers);
-    let (mut checksum, mut written) = (Sha256::new(), Written { entries: 0, octets: 0 });
+    let (mut checksum, mut written) = (Sha256::new(), Written { entries: 0, omitted: 0, octets: 0 });
     let mut remaining = max_entries_len;
     loop {
         checksum.update(&buffer);
@@ -235,6 +237,7 @@ fn write_to(
         remaining -= buffer.len();
         written.entries += entries as u64;
     }
+    written.omitted = export.remaining() as u64;
     file.write_all(&checksum.finalize())?;
     written.octets += CHECKSUM_LEN as u64;
     Ok(written)

@@ -10,7 +10,7 @@ mod format;
 mod host_state;
 mod load_error;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod writer;
 
 pub use file::{Loaded, Snapshot, Written, blocks};

@@ -132,6 +132,7 @@ impl WriterThread {
                 self.written = Some(insertions);
                 self.failing = false;
                 self.counters.snapshots.written.inc();
+                self.counters.omitted.snapshot.add(written.omitted);
                 self.counters.snapshots.octets.set(written.octets);
             }
             Err(error) => {

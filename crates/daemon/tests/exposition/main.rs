@@ -176,6 +176,8 @@ fn the_page_equals_page_prom() {
     page.process.snapshots.failed.inc();
     page.process.imported.predecessor.add(9000);
     page.process.imported.snapshot.add(800);
+    page.process.omitted.successor.add(50);
+    page.process.omitted.snapshot.add(60);
 
     let expected = include_str!("page.prom");
     let shown = page.text();

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use tracing::{info, warn};
 
@@ -68,6 +69,7 @@ impl Instance<'_> {
             sockets: dns.chain(http).collect::<io::Result<_>>()?,
             blocks: self.cache.blocks().to_vec(),
             cache: self.cache.cache().clone(),
+            counters: Arc::clone(self.context.counters),
         })
     }
 

@@ -1,4 +1,4 @@
-//! Fixtures of the snapshot tests: a directory, and a host with a cache.
+//! Fixtures of the tests of snapshots and hand-over: a directory, and a host with a cache.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -51,8 +51,8 @@ impl Drop for TestDirectory {
 
 /// A cache and its resolver. The upstream's answer for each name is 10.233.0.N, N being the last
 /// octet of its first label.
-pub(super) struct CachedHost {
-    pub(super) cache: Arc<Cache>,
+pub(crate) struct CachedHost {
+    pub(crate) cache: Arc<Cache>,
     pub(super) usage: Arc<Usage>,
     pub(super) block: BlockId,
     resolver: Resolver,
@@ -73,13 +73,13 @@ impl CachedHost {
         Self { cache, usage, block, resolver, outbox, host }
     }
 
-    pub(super) fn with_entries(names: &[&str]) -> Self {
+    pub(crate) fn with_entries(names: &[&str]) -> Self {
         let mut host = Self::new(3);
         names.iter().for_each(|name| host.cache_answer(name, 1));
         host
     }
 
-    pub(super) fn blocks(&self) -> Vec<(String, BlockId)> {
+    pub(crate) fn blocks(&self) -> Vec<(String, BlockId)> {
         [vec![("other".to_owned(), BlockId(99))], blocks(&self.import_targets())].concat()
     }
 

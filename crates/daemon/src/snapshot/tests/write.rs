@@ -29,6 +29,7 @@ fn the_size_is_bounded_and_popular_entries_come_first() {
     let written = old.write(&snapshot).unwrap();
     let max_len = (MAX_ENTRIES_LEN + MAX_HEADER_LEN + CHECKSUM_LEN) as u64;
     assert!((max_len - 200_000..=max_len).contains(&written.octets), "{written:?}");
+    assert_eq!(written.entries + written.omitted, 180);
     let mut new = CachedHost::new(0);
     assert_eq!(new.load(&snapshot).unwrap().summary.imported, written.entries);
     assert!(new.cached_answer("n7.example").is_some());

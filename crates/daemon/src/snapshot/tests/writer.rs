@@ -66,6 +66,16 @@ fn the_final_write_is_optional() {
 }
 
 #[test]
+fn entries_beyond_the_size_limit_are_counted() {
+    let (directory, counters) = (TestDirectory::new(), Arc::<ProcessCounters>::default());
+    let host = CachedHost::with_entries(&["a.example", "b.example"]);
+    let (snapshot, hour) = (directory.snapshot().with_limit(1), Duration::from_secs(3600));
+    let (cache, counted) = (Arc::clone(&host.cache), Arc::clone(&counters));
+    SnapshotWriter::start(snapshot, hour, cache, host.blocks(), counted).unwrap().stop(FinalWrite::Write);
+    assert_eq!((counters.snapshots.written.get(), counters.omitted.snapshot.get()), (1, 2));
+}
+
+#[test]
 fn failed_writes_are_counted_and_retried() {
     let directory = TestDirectory::new();
     let host = CachedHost::with_entries(&["a.example"]);
