@@ -124,6 +124,27 @@ pub(crate) fn unacknowledged_octets(socket: BorrowedFd<'_>) -> io::Result<usize>
     Ok(usize::try_from(octets).unwrap_or_default())
 }
 
+/// The state of a TCP connection (tcp(7), TCP_INFO).
+///
+/// # Errors
+///
+/// The error of `getsockopt`.
+pub(crate) fn tcp_state(socket: BorrowedFd<'_>) -> io::Result<u8> {
+    // The first octet of `struct tcp_info`, `tcpi_state`.
+    let mut state = 0_u8;
+    let mut length: libc::socklen_t = 1;
+    retry(|| {
+        let value: *mut u8 = &raw mut state;
+        // SAFETY: `state` is writable for the one octet that is announced, and the kernel writes at
+        // most `length` octets and then the number it wrote to `length`. Both outlive the call.
+        // Neither nix nor socket2 has TCP_INFO.
+        unsafe {
+            libc::getsockopt(socket.as_raw_fd(), libc::IPPROTO_TCP, libc::TCP_INFO, value.cast(), &mut length)
+        }
+    })?;
+    Ok(state)
+}
+
 /// The receive queue of a socket.
 pub(crate) struct QueueInfo {
     /// Octets charged to it, kernel overhead included.

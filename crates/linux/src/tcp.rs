@@ -49,14 +49,30 @@ pub fn listen(addr: SocketAddr, backlog: i32) -> io::Result<TcpListener> {
     Ok(socket.into())
 }
 
+/// States of a connection (`tcp_states.h` of Linux).
+const TCP_SYN_SENT: u8 = 2;
+const TCP_CLOSE: u8 = 7;
+
 /// Octets that were written to a connected socket and are not acknowledged by the peer's host
-/// (SIOCOUTQ), those not sent yet included.
+/// (SIOCOUTQ), those not sent yet included; 0 when the peer has reset the connection.
 ///
 /// # Errors
 ///
 /// The kernel's error.
 pub fn unacknowledged_octets(stream: &impl AsFd) -> io::Result<usize> {
+    if sys::tcp_state(stream.as_fd())? == TCP_CLOSE {
+        return Ok(0);
+    }
     sys::unacknowledged_octets(stream.as_fd())
+}
+
+/// True while the SYN of a connection is not acknowledged; false when it has been refused.
+///
+/// # Errors
+///
+/// The kernel's error.
+pub fn is_connecting(stream: &impl AsFd) -> io::Result<bool> {
+    Ok(sys::tcp_state(stream.as_fd())? == TCP_SYN_SENT)
 }
 
 /// Takes over a listener on `addr` from another process, with all connections that wait in it. It
@@ -89,22 +105,23 @@ pub fn tune_accepted(stream: impl AsFd) -> io::Result<()> {
     socket.set_tcp_user_timeout(Some(CLIENT_TIMEOUT))
 }
 
-/// An unconnected, non-blocking TCP socket of the family of `addr`, with TCP_NODELAY, a
-/// TCP_USER_TIMEOUT of five seconds and the source address `source` if given.
-///
-/// It is a `TcpStream` because that is what `tokio::net::TcpSocket::from_std_stream` takes:
-/// `TcpSocket::from_std_stream(dial_socket(addr, None)?).connect(addr).await`.
+/// Begins a connection to `addr`, with TCP_NODELAY, a TCP_USER_TIMEOUT of five seconds and the
+/// source address `source` if given. The non-blocking stream is writable when it is established or
+/// has failed; SO_ERROR (`take_error`) then has the reason of a failure.
 ///
 /// # Errors
 ///
-/// The kernel's error, e.g. the limit on open files, or `AddrNotAvailable` when the node does not
-/// have `source`.
-pub fn dial_socket(addr: SocketAddr, source: Option<IpAddr>) -> io::Result<TcpStream> {
+/// The kernel's error, e.g. the limit on open files, `AddrNotAvailable` when the node does not
+/// have `source`, or no route.
+pub fn dial(addr: SocketAddr, source: Option<IpAddr>) -> io::Result<TcpStream> {
     let socket = stream(addr)?;
     bind_source(&socket, source)?;
     socket.set_tcp_nodelay(true)?;
     socket.set_tcp_user_timeout(Some(UPSTREAM_TIMEOUT))?;
-    Ok(socket.into())
+    match socket.connect(&addr.into()) {
+        Err(error) if error.raw_os_error() != Some(libc::EINPROGRESS) => Err(error),
+        _ => Ok(socket.into()),
+    }
 }
 
 fn stream(addr: SocketAddr) -> io::Result<Socket> {

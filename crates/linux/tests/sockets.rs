@@ -12,8 +12,9 @@ use std::time::Duration;
 
 use linux::udp::{BATCH_SIZE, BUFFER_SIZE, RecvBatch, UdpListener};
 use linux::{check_local_address, raise_descriptor_limit, tcp};
+use socket2::{Domain, Socket, Type};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -193,12 +194,22 @@ async fn a_port_in_use_is_an_error() {
     assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
 }
 
+/// Waits until the connection is established.
+async fn dial(to: SocketAddr, source: Option<IpAddr>) -> io::Result<TcpStream> {
+    let stream = TcpStream::from_std(tcp::dial(to, source)?)?;
+    stream.writable().await?;
+    match stream.take_error()? {
+        Some(error) => Err(error),
+        None => Ok(stream),
+    }
+}
+
 #[tokio::test(flavor = "current_thread")]
 async fn a_dialled_connection_reaches_a_listener() {
     for local in ["127.0.0.1:0", "[::1]:0"] {
         let listener = TcpListener::from_std(tcp::listen(addr(local), 128).unwrap()).unwrap();
         let to = listener.local_addr().unwrap();
-        let dial = TcpSocket::from_std_stream(tcp::dial_socket(to, None).unwrap()).connect(to);
+        let dial = dial(to, None);
         let (dialled, accepted) =
             timeout(TIMEOUT, async { tokio::join!(dial, listener.accept()) }).await.unwrap();
         let (mut dialled, mut accepted): (TcpStream, TcpStream) = (dialled.unwrap(), accepted.unwrap().0);
@@ -227,7 +238,7 @@ async fn sockets_use_the_given_source_address() {
     let source: IpAddr = "127.0.0.2".parse().unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let to = listener.local_addr().unwrap();
-    let dial = TcpSocket::from_std_stream(tcp::dial_socket(to, Some(source)).unwrap()).connect(to);
+    let dial = dial(to, Some(source));
     let (dialled, accepted) =
         timeout(TIMEOUT, async { tokio::join!(dial, listener.accept()) }).await.unwrap();
     assert_eq!((dialled.unwrap().local_addr().unwrap().ip(), accepted.unwrap().1.ip()), (source, source));
@@ -235,7 +246,7 @@ async fn sockets_use_the_given_source_address() {
     assert_eq!(socket.local_addr().unwrap().ip(), source);
     assert_ne!(socket.local_addr().unwrap().port(), 0);
     let foreign = Some("192.0.2.1".parse().unwrap());
-    assert_eq!(tcp::dial_socket(to, foreign).unwrap_err().kind(), io::ErrorKind::AddrNotAvailable);
+    assert_eq!(tcp::dial(to, foreign).unwrap_err().kind(), io::ErrorKind::AddrNotAvailable);
     assert_eq!(linux::udp::connect(to, foreign).unwrap_err().kind(), io::ErrorKind::AddrNotAvailable);
 }
 
@@ -259,6 +270,35 @@ fn only_addresses_of_the_node_can_be_listened_on() {
     for missing in ["203.0.113.77:53", "224.0.0.251:53", "255.255.255.255:53", "[2001:db8::77]:53"] {
         assert!(is_missing(missing), "{missing}");
     }
+}
+
+/// With a full backlog, SYNs are dropped.
+#[tokio::test]
+async fn a_connection_is_connecting_until_the_peers_host_has_responded() {
+    let listener = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    listener.bind(&addr("127.0.0.1:0").into()).unwrap();
+    listener.listen(0).unwrap();
+    let to = listener.local_addr().unwrap().as_socket().unwrap();
+    let waiting = timeout(TIMEOUT, dial(to, None)).await.unwrap().unwrap();
+    assert!(!tcp::is_connecting(&waiting).unwrap());
+    let connecting = TcpStream::from_std(tcp::dial(to, None).unwrap()).unwrap();
+    assert!(tcp::is_connecting(&connecting).unwrap());
+    drop(listener);
+    let refused = tcp::dial(to, None).unwrap();
+    assert!(!tcp::is_connecting(&refused).unwrap());
+}
+
+#[tokio::test]
+async fn nothing_is_unacknowledged_after_a_reset() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (ours, theirs) = tokio::join!(TcpStream::connect(listener.local_addr().unwrap()), listener.accept());
+    let (ours, theirs) = (ours.unwrap(), theirs.unwrap().0);
+    let octets = vec![0; 1024 * 1024];
+    while ours.try_write(&octets).is_ok() {}
+    assert!(tcp::unacknowledged_octets(&ours).unwrap() > 0);
+    drop(theirs);
+    timeout(TIMEOUT, ours.ready(Interest::READABLE)).await.unwrap().unwrap();
+    assert_eq!(tcp::unacknowledged_octets(&ours).unwrap(), 0);
 }
 
 #[tokio::test]
