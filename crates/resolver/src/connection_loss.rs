@@ -145,8 +145,8 @@ impl Resolver {
 
     /// The octets of an attempt, or the SYN of its connection, are not acknowledged.
     fn retransmit_unacknowledged(&mut self, now: Instant, id: AttemptId, outbox: &mut Outbox) {
-        let has_passed_rto = |attempt: &&Attempt| attempt.is_promising() && attempt.rto_at.is_none();
-        let attempt = self.upstreams.attempt(id).filter(has_passed_rto);
+        let is_overdue = |attempt: &&Attempt| attempt.is_promising() && attempt.is_acknowledgment_due(now);
+        let attempt = self.upstreams.attempt(id).filter(is_overdue);
         let Some(inflight) = attempt.and_then(|one| self.inflight.get_mut(one.query_id)) else { return };
         inflight.is_unacknowledged = true;
         if self.retransmit_lost(now, id, outbox) {
@@ -158,7 +158,9 @@ impl Resolver {
     /// acknowledged. No more than three attempts that may have reached an upstream are made (RFC 9520
     /// section 3.1).
     pub(crate) fn retransmit_unanswered(&mut self, now: Instant, id: AttemptId, outbox: &mut Outbox) {
-        let attempt = self.upstreams.attempt(id).filter(|attempt| attempt.is_promising());
+        let has_passed_rto = |attempt: &&Attempt| attempt.is_promising() && attempt.rto_at.is_none();
+        let attempt =
+            self.upstreams.attempt(id).filter(|_| self.upstreams.is_sent(id)).filter(has_passed_rto);
         let Some((attempt, upstream)) =
             attempt.and_then(|one| Some((one, one.query.upstream(one.upstream)?)))
         else {

@@ -107,15 +107,8 @@ impl Resolver {
         if self.upstreams.attempt(id).is_some_and(|attempt| now >= attempt.until) {
             return self.time_out(now, id, outbox);
         }
-        let is_sent = self.upstreams.is_sent(id);
-        let rto_at = self.upstreams.attempt(id).and_then(|attempt| attempt.rto_at);
-        let nothing_received = rto_at.map(|_| self.upstreams.pass_rto(id, &mut self.timers));
-        if !is_sent {
-            return;
-        }
         let mut effects = Effects { now, timers: &mut self.timers, outbox };
-        self.upstreams.check_acknowledged(id, &mut effects);
-        if let Some(nothing_received) = nothing_received {
+        if let Some(nothing_received) = self.upstreams.on_attempt_timer(id, &mut effects) {
             self.retransmit(now, id, nothing_received, outbox);
         }
         self.retransmit_unanswered(now, id, outbox);

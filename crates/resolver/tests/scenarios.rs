@@ -322,6 +322,8 @@ scenarios! {
     udp_sizes_below_512_count_as_512
     udp_sockets_are_replaced_after_ten_seconds
     unacknowledged_query_is_retransmitted
+    loss_is_detected_while_responses_are_slow
+    distant_upstream_loses_no_packets
     unanswered_syn_is_repeated_on_another_connection
     unknown_edns_flags_are_not_echoed
     unknown_edns_version_gets_badvers

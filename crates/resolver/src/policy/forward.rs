@@ -3,10 +3,11 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::forward_options::ForwardOptions;
 use super::id::UpstreamId;
+use super::min_rtt::MinRtt;
 use super::outage::OutageState;
 use super::packet_loss::PacketLoss;
 use super::pool_options::PoolOptions;
@@ -125,6 +126,7 @@ pub struct UpstreamState {
     pub(crate) responses: AtomicU64,
     /// RTT estimate, as `upstream::rtt` encodes it; 0 before the first response.
     pub(crate) rtt_estimate: AtomicU64,
+    min_rtt: MinRtt,
     packet_loss: PacketLoss,
 }
 
@@ -135,6 +137,16 @@ impl UpstreamState {
         self.responses.fetch_add(1, Relaxed);
         self.failed_health_checks.store(0, Relaxed);
         self.unanswered.store(0, Relaxed);
+    }
+
+    /// Records how long a response took.
+    pub(crate) fn record_rtt(&self, now: Instant, rtt: Duration) {
+        self.min_rtt.observe(now, rtt);
+    }
+
+    /// The minimum of the last responses; none before the first.
+    pub(crate) fn min_rtt(&self) -> Option<Duration> {
+        self.min_rtt.get()
     }
 
     /// Records an attempt without a response in time.

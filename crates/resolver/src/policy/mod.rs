@@ -14,6 +14,7 @@ mod id;
 mod limits;
 mod listener;
 mod loop_detector;
+mod min_rtt;
 mod outage;
 mod packet_loss;
 mod pool_options;

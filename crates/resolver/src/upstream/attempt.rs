@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use super::connection_use::ConnectionUse;
 use super::probe::ProbePermit;
 use super::query::UpstreamQuery;
+use super::rtt;
 use super::selection::Candidate;
 use crate::policy::Upstream;
 use crate::timers::QueryId;
@@ -99,7 +100,7 @@ pub(crate) struct Attempt {
     pub(crate) until: Instant,
     /// When its upstream's RTO passes; none after that.
     pub(crate) rto_at: Option<Instant>,
-    /// When it is checked again whether its octets are acknowledged.
+    /// When it is checked whether its octets are acknowledged.
     pub(crate) check_at: Option<Instant>,
     /// Responses received from its upstream before it was sent.
     pub(crate) responses_before: u64,
@@ -143,6 +144,25 @@ impl Attempt {
             upstream.state.record_unanswered();
         }
         nothing_received
+    }
+
+    /// Before when octets must have been sent that should be acknowledged, if it is time to check that;
+    /// again later while packets are lost, or it has not been sent.
+    pub(super) fn check_acknowledged(&mut self, now: Instant, is_sent: bool) -> Option<Instant> {
+        self.check_at.take_if(|at| now >= *at)?;
+        if !self.is_promising() {
+            return None;
+        }
+        let upstream = &self.query.upstream(self.upstream)?.state;
+        let timeout = rtt::acknowledgment_timeout(upstream, now);
+        self.check_at = (!is_sent || upstream.has_lost_packets(now)).then(|| now + timeout);
+        now.checked_sub(timeout).filter(|_| is_sent)
+    }
+
+    /// True when its octets should be acknowledged.
+    pub(crate) fn is_acknowledgment_due(&self, now: Instant) -> bool {
+        let upstream = self.query.upstream(self.upstream);
+        upstream.is_some_and(|one| now >= self.sent + rtt::acknowledgment_timeout(&one.state, now))
     }
 
     /// Time of its next event, unless it is late.

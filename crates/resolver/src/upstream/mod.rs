@@ -50,7 +50,7 @@ use crate::action::AttemptFailure;
 use crate::counters::rcode_index;
 use crate::effects::Effects;
 use crate::policy::{Forward, Policy, Upstream};
-use crate::timers::{AttemptId, Timer, Timers};
+use crate::timers::{AttemptId, Timer};
 use crate::transport::Transport;
 
 /// Attempts, health checks and hedge budgets of one worker's upstreams.
@@ -123,7 +123,8 @@ impl Upstreams {
             until,
             // The attempt that it repeats has one.
             rto_at: (usage != ConnectionUse::Proven).then(|| now + rto),
-            check_at: None,
+            check_at: (transport == Transport::Tcp)
+                .then(|| now + rtt::acknowledgment_timeout(&upstream.state, now)),
             responses_before: upstream.state.responses.load(Relaxed),
             late: false,
             is_repeated: false,
@@ -161,37 +162,21 @@ impl Upstreams {
         }
     }
 
-    /// The RTO of an attempt has passed; see [`Attempt::pass_rto`].
-    pub(crate) fn pass_rto(&mut self, id: AttemptId, timers: &mut Timers) -> bool {
-        let Some(attempt) = self.attempts.get_mut(&id) else { return false };
-        let nothing_received = attempt.pass_rto();
-        attempt.timer = attempt.next_event();
-        timers.schedule(attempt.timer, Timer::Attempt(id));
-        nothing_received
-    }
-
-    /// Lets the worker check whether the octets of an attempt over TCP are acknowledged, once that is
-    /// overdue; again after each RTO while packets are lost.
-    pub(crate) fn check_acknowledged(&mut self, id: AttemptId, effects: &mut Effects<'_>) {
-        let Some(attempt) = self.attempts.get_mut(&id) else { return };
-        let Some(upstream) = attempt.query.upstream(attempt.upstream) else { return };
-        let now = effects.now;
-        let may_be_lost = attempt.transport == Transport::Tcp && attempt.is_promising();
-        let timeout = rtt::acknowledgment_timeout(&upstream.state);
-        let is_due = may_be_lost && now >= attempt.sent + timeout;
-        let is_repeated = is_due && upstream.state.loses_packets(now);
-        attempt.check_at = if is_repeated {
-            Some(now + rtt::rto(&upstream.state, false))
-        } else {
-            (may_be_lost && !is_due).then(|| attempt.sent + timeout)
-        };
-        let upstream = upstream.id;
-        effects.timers.cancel(attempt.timer, Timer::Attempt(id));
+    /// The RTO of an attempt has passed, or its octets should be acknowledged: lets the worker check
+    /// that. For the RTO, true when nothing was received; see [`Attempt::pass_rto`].
+    pub(crate) fn on_attempt_timer(&mut self, id: AttemptId, effects: &mut Effects<'_>) -> Option<bool> {
+        let is_sent = self.is_sent(id);
+        let attempt = self.attempts.get_mut(&id)?;
+        let is_rto_over = attempt.rto_at.is_some_and(|at| effects.now >= at);
+        let nothing_received = is_rto_over.then(|| attempt.pass_rto());
+        let sent_before = attempt.check_acknowledged(effects.now, is_sent);
         attempt.timer = attempt.next_event();
         effects.timers.schedule(attempt.timer, Timer::Attempt(id));
-        if let Some(sent_before) = now.checked_sub(timeout).filter(|_| is_due) {
+        let upstream = attempt.query.upstream(attempt.upstream).map(|upstream| upstream.id);
+        if let Some((upstream, sent_before)) = upstream.zip(sent_before) {
             self.pools.with_pool(upstream, |pool| pool.check_acknowledged(id, sent_before, effects.outbox));
         }
+        nothing_received.filter(|_| is_sent)
     }
 
     /// Marks an attempt as late: it has timed out, but its response may still be cached.
@@ -298,6 +283,7 @@ impl Upstreams {
         if let Some(durations) = upstream.counters.request_durations.get(rcode_index(rcode)) {
             durations.observe(rtt);
         }
+        upstream.state.record_rtt(now, rtt);
         if !upstream.state.loses_packets(now) || !rtt::may_be_retransmitted(&upstream.state, rtt) {
             rtt::observe(&upstream.state, rtt.min(forward.options.read_timeout));
         }

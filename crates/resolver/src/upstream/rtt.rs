@@ -1,7 +1,7 @@
 //! RTT estimate of an upstream (RFC 6298), from which its retransmission timeout (RTO) follows.
 
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::policy::{SILENT_AFTER, UpstreamState};
 
@@ -84,10 +84,11 @@ pub(super) fn rto(upstream: &UpstreamState, backs_off: bool) -> Duration {
 }
 
 /// How long the acknowledgment of a query takes at most: the upstream's host may delay it for 40 ms, or
-/// for another round trip, if no response carries it.
-pub(super) fn acknowledgment_timeout(upstream: &UpstreamState) -> Duration {
-    let delayed = srtt(upstream).map_or(Duration::ZERO, |srtt| 2 * srtt + DELAYED_ACK);
-    rto(upstream, false).max(delayed)
+/// for another round trip, if no response carries it. Slow names and lost packets do not raise it, as
+/// they do the RTO. There is more time for it until a loss is known, as the round trip may vary.
+pub(super) fn acknowledgment_timeout(upstream: &UpstreamState, now: Instant) -> Duration {
+    let min = if upstream.has_lost_packets(now) { Duration::ZERO } else { MIN_RTO };
+    upstream.min_rtt().map_or(INITIAL_RTO_WITHOUT_BACK_OFF, |rtt| (2 * rtt + DELAYED_ACK).max(min))
 }
 
 /// Doubles an RTO for each unanswered attempt (RFC 6298 section 5.5) from the third on: one lost
