@@ -252,7 +252,8 @@ pub struct WorkerCounters {
     pub not_implemented: Counter,
     /// Packets answered with BADVERS.
     pub bad_versions: Counter,
-    /// Queries refused because the memory of waiting queries is full.
+    /// Queries refused because the memory of waiting queries, which holds large answers to them as
+    /// well, is full.
     pub inflight_full: Counter,
     /// Refreshes not started because as many are in flight as may be.
     pub refreshes_full: Counter,

@@ -7,22 +7,28 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::vec;
 
+use wire::header::Rcode;
+
+use super::memory::Reservation;
 use super::waiters::Waiter;
 use crate::cache::Entry;
 use crate::cache::stale::respond_stale;
+use crate::counters::WorkerCounters;
 use crate::effects::Effects;
 use crate::respond::{QueryCounters, ResponseSpec};
-use crate::result::QueryResult;
+use crate::result::{ErrorResponse, QueryResult};
 use crate::timers::Timer;
 use crate::upstream::query::UpstreamQuery;
 
 /// A query with what its waiters get.
 #[derive(Debug)]
 pub(super) struct CompletedQuery<'a> {
-    pub(super) query: Rc<UpstreamQuery>,
-    pub(super) outcome: Outcome<'a>,
+    query: Rc<UpstreamQuery>,
+    outcome: Outcome<'a>,
     /// Those without a response, in order of arrival.
-    pub(super) waiters: vec::IntoIter<Waiter>,
+    waiters: vec::IntoIter<Waiter>,
+    /// Of the result or the stale answer while it is kept; freed on drop.
+    memory: Option<Reservation>,
 }
 
 #[derive(Debug)]
@@ -33,26 +39,37 @@ pub(super) enum Outcome<'a> {
 
 /// Completed queries of one worker, each with waiters. [`Timer::Respond`] is pending if there is
 /// one.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Completed {
+    counters: Arc<WorkerCounters>,
     queries: VecDeque<CompletedQuery<'static>>,
 }
 
 impl Completed {
+    pub(super) fn new(counters: Arc<WorkerCounters>) -> Self {
+        Self { counters, queries: VecDeque::new() }
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.queries.is_empty()
     }
 
-    /// Responds to the waiters of a query, to those beyond the capacity of the outbox by timer.
-    pub(super) fn respond(&mut self, mut query: CompletedQuery<'_>, effects: &mut Effects<'_>) {
+    /// Responds to the waiters of a query, to those beyond the capacity of the outbox by timer. If
+    /// there is no memory for the response until then, they get SERVFAIL: returns false.
+    pub(super) fn respond(&mut self, mut query: CompletedQuery<'_>, effects: &mut Effects<'_>) -> bool {
         query.respond(effects);
-        if query.is_done() {
-            return;
+        let Some(waiter) = query.waiters.as_slice().first() else { return true };
+        query.memory = waiter.reserve_shared(query.outcome.octets());
+        let is_reserved = query.memory.is_some();
+        if !is_reserved {
+            self.counters.inflight_full.add(query.waiters.len() as u64);
+            query.outcome = Outcome::SERVFAIL;
         }
         if self.queries.is_empty() {
             effects.timers.schedule(effects.now, Timer::Respond);
         }
         self.queries.push_back(query.into_owned());
+        is_reserved
     }
 
     /// Responds to further waiters, of one query after the other in turn.
@@ -71,7 +88,29 @@ impl Completed {
     }
 }
 
-impl CompletedQuery<'_> {
+impl Outcome<'_> {
+    const SERVFAIL: Self = Self::Result(Cow::Owned(QueryResult::Error {
+        response: ErrorResponse { rcode: Rcode::SERVFAIL, error: None },
+        is_outage: false,
+    }));
+
+    /// Memory of the response.
+    fn octets(&self) -> usize {
+        match self {
+            Self::Stale(entry) => entry.answer.heap_len(),
+            Self::Result(result) => match &**result {
+                QueryResult::Response { answer, .. } => answer.heap_len(),
+                QueryResult::Error { .. } => 0,
+            },
+        }
+    }
+}
+
+impl<'a> CompletedQuery<'a> {
+    pub(super) fn new(query: Rc<UpstreamQuery>, outcome: Outcome<'a>, waiters: Vec<Waiter>) -> Self {
+        Self { query, outcome, waiters: waiters.into_iter(), memory: None }
+    }
+
     fn is_done(&self) -> bool {
         self.waiters.len() == 0
     }
@@ -108,11 +147,11 @@ impl CompletedQuery<'_> {
     }
 
     fn into_owned(self) -> CompletedQuery<'static> {
-        let Self { query, outcome, waiters } = self;
+        let Self { query, outcome, waiters, memory } = self;
         let outcome = match outcome {
             Outcome::Result(result) => Outcome::Result(Cow::Owned(result.into_owned())),
             Outcome::Stale(entry) => Outcome::Stale(entry),
         };
-        CompletedQuery { query, outcome, waiters }
+        CompletedQuery { query, outcome, waiters, memory }
     }
 }

@@ -17,6 +17,7 @@ use crate::policy::Route;
 use crate::request::RoutedQuery;
 use crate::respond::QueryCounters;
 use crate::result::{ErrorResponse, QueryResult, SharedResult};
+use crate::upstream::query::UpstreamQuery;
 
 impl InflightQuery {
     /// Responds to all waiters, with the stale answer if the result does not replace it, and shares
@@ -52,8 +53,12 @@ impl InflightQuery {
         completed: &mut Completed,
         effects: &mut Effects<'_>,
     ) {
-        let (query, waiters) = (Rc::clone(&self.query), std::mem::take(&mut self.waiters).into_iter());
-        completed.respond(CompletedQuery { query, outcome, waiters }, effects);
+        let waiters = std::mem::take(&mut self.waiters);
+        let completed_query = CompletedQuery::new(Rc::clone(&self.query), outcome, waiters);
+        if !completed.respond(completed_query, effects) {
+            let UpstreamQuery { route, qtype, name, .. } = &*self.query;
+            report_error(route, Rcode::SERVFAIL, (*qtype, name), Cause::TooManyInFlight, effects.outbox);
+        }
     }
 
     /// True when a stale answer is served instead of this result: in an outage, and under

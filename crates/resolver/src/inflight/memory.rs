@@ -1,5 +1,6 @@
-//! Memory of waiting queries: octets of the in-flight queries and waiters of all workers, with a
-//! limit for the process and a share for each client address.
+//! Memory of waiting queries: octets of the in-flight queries and waiters of all workers, and of
+//! large answers until all waiters have them, with a limit for the process and a share for each
+//! client address.
 //!
 //! One pod's flood of misses must not take all of it, yet a burst of one pod may take much while
 //! nobody else needs it. So a client gets at most as much as it leaves free (dynamic thresholds,
@@ -40,7 +41,7 @@ pub(crate) enum Full {
 #[derive(Debug)]
 pub(crate) struct Reservation {
     memory: Arc<WaitingMemory>,
-    /// None for a refresh.
+    /// None for a refresh, and for a response to several.
     client: Option<IpAddr>,
     octets: usize,
 }
@@ -97,6 +98,13 @@ impl WaitingMemory {
     fn shard(&self, client: IpAddr) -> MutexGuard<'_, HashMap<IpAddr, usize>> {
         let hash = usize::try_from(self.hasher.hash_one(client) % SHARDS as u64).unwrap_or(0);
         self.clients[hash].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Reservation {
+    /// Reserves `octets` of the same memory for no client; `None` when it is full.
+    pub(crate) fn reserve_shared(&self, octets: usize) -> Option<Self> {
+        self.memory.reserve(None, octets).ok()
     }
 }
 

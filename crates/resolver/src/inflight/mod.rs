@@ -20,6 +20,7 @@ use self::shared::SharedInflight;
 use self::waiters::Waiter;
 use crate::action::WorkerId;
 use crate::cache::stale::StaleAnswer;
+use crate::counters::WorkerCounters;
 use crate::effects::Effects;
 use crate::result::QueryResult;
 use crate::timers::{AttemptId, QueryId, Timer, Timers};
@@ -39,8 +40,8 @@ pub(crate) struct Inflight {
 }
 
 impl Inflight {
-    pub(crate) fn new(worker: WorkerId, shared: Arc<SharedInflight>) -> Self {
-        let (queries, by_key, completed) = (HashMap::new(), HashMap::new(), Completed::default());
+    pub(crate) fn new(worker: WorkerId, shared: Arc<SharedInflight>, counters: Arc<WorkerCounters>) -> Self {
+        let (queries, by_key, completed) = (HashMap::new(), HashMap::new(), Completed::new(counters));
         Self { worker, shared, queries, by_key, completed, refreshes: 0, last_id: 0 }
     }
 

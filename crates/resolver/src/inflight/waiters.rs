@@ -22,7 +22,7 @@ pub(crate) struct Waiter {
     query_len: u16,
     reply_edns: ReplyEdns,
     /// Its memory, freed on drop.
-    _memory: Reservation,
+    memory: Reservation,
 }
 
 impl Waiter {
@@ -37,7 +37,12 @@ impl Waiter {
         let Requester { client, header, received, query_len, reply_edns } = *requester;
         let question = header.question.into();
         let RequestHeader { id, flags, edns, .. } = header;
-        Self { client, id, flags, question, edns, received, query_len, reply_edns, _memory: memory }
+        Self { client, id, flags, question, edns, received, query_len, reply_edns, memory }
+    }
+
+    /// Reserves `octets` of the memory of waiting queries for a response to this and other waiters.
+    pub(super) fn reserve_shared(&self, octets: usize) -> Option<Reservation> {
+        self.memory.reserve_shared(octets)
     }
 
     pub(crate) fn requester(&self) -> Requester<'_> {

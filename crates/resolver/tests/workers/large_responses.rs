@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use resolver::action::{Action, Client, ConnectionId, Outbox, SendQuery, ShareResult, WorkerId};
-use resolver::counters::Plugin;
+use resolver::action::{Action, Cause, Client, ConnectionId, Outbox, SendQuery, ShareResult, WorkerId};
+use resolver::counters::{Plugin, WorkerCounters};
 use resolver::inflight::memory::WaitingMemory;
 use resolver::policy::{Block, Policy, ServeStale, ServeStaleMode};
 use resolver::{Resolver, ResolverConfig};
@@ -22,6 +22,7 @@ const MAX_OCTETS: usize = 256 * 1024;
 struct Workers {
     resolvers: Vec<Resolver>,
     memory: Arc<WaitingMemory>,
+    counters: Arc<WorkerCounters>,
     now: Instant,
 }
 
@@ -32,22 +33,29 @@ struct Written {
     responses: Vec<(u64, Vec<u8>)>,
     queries: Vec<(SendQuery, Vec<u8>)>,
     shared: Vec<ShareResult>,
+    errors: Vec<Cause>,
 }
 
 impl Workers {
     fn new(count: u16, policy: &Arc<Policy>) -> Self {
+        Self::within(Arc::default(), count, policy)
+    }
+
+    fn within(memory: Arc<WaitingMemory>, count: u16, policy: &Arc<Policy>) -> Self {
         let config = fixture::resolver_config(Arc::clone(policy));
-        let memory = Arc::clone(&config.waiting_memory);
+        let counters = Arc::clone(&config.counters);
         let resolvers = (0..count).map(|worker| {
             Resolver::new(ResolverConfig {
                 worker: WorkerId(worker),
                 cache: Arc::clone(&config.cache),
                 shared_inflight: Arc::clone(&config.shared_inflight),
                 waiting_memory: Arc::clone(&memory),
+                counters: Arc::clone(&counters),
                 ..fixture::resolver_config(Arc::clone(policy))
             })
         });
-        Self { resolvers: resolvers.collect(), memory: Arc::clone(&memory), now: testkit::clock::now() }
+        let resolvers = resolvers.collect();
+        Self { resolvers, memory, counters, now: testkit::clock::now() }
     }
 
     fn call(&mut self, worker: usize, entry: impl FnOnce(&mut Resolver, Instant, &mut Outbox)) -> Written {
@@ -65,6 +73,7 @@ impl Workers {
                     written.queries.push((*query, outbox.octets(query.message).to_vec()));
                 }
                 Action::ShareResult(shared) => written.shared.push(shared.clone()),
+                Action::ReportError(error) => written.errors.push(error.cause),
                 _ => {}
             }
         }
@@ -223,5 +232,23 @@ fn waiters_get_the_expired_answer_of_an_outage_in_bounded_shares() {
     while workers.is_timer_due(0) {
         workers.fire_timers(0);
     }
+    workers.assert_nothing_left();
+}
+
+/// The memory of waiting queries holds the waiters, but not the answer until all have it.
+#[test]
+fn waiters_without_memory_for_the_answer_get_servfail() {
+    let memory = Arc::new(WaitingMemory::new(80_000));
+    let mut workers = Workers::within(memory, 1, &fixture::policy(fixture::block()));
+    let sent = workers.query_all(0);
+    let first = workers.respond(0, &sent);
+    assert_eq!(first.errors, [Cause::TooManyInFlight]);
+    assert!(first.responses.iter().all(|(_, message)| message.len() > 59_000));
+    let rest = workers.fire_timers(0);
+    let connections = first.responses.iter().chain(&rest.responses).map(|(connection, _)| *connection);
+    assert!(connections.eq(0..WAITERS));
+    let servfail = |(_, message): &(u64, Vec<u8>)| message[1] & 0xf == 2 && message.len() < 100;
+    assert!(rest.responses.iter().all(servfail));
+    assert_eq!(workers.counters.inflight_full.get(), rest.responses.len() as u64);
     workers.assert_nothing_left();
 }
