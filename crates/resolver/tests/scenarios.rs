@@ -270,6 +270,7 @@ scenarios! {
     rto_backs_off_without_responses
     rto_follows_the_round_trip
     rto_has_a_floor
+    rto_has_a_margin
     second_return_of_a_loop_query_is_a_loop
     serve_stale_replaces_the_outage_window
     servfail_0_does_not_cache_timeouts

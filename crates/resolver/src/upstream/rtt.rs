@@ -15,6 +15,9 @@ const INITIAL_RTO_WITHOUT_BACK_OFF: Duration = Duration::from_millis(200);
 /// Minimum RTO: an upstream that usually responds within a millisecond may have to recurse.
 const MIN_RTO: Duration = Duration::from_millis(100);
 
+/// Minimum of four RTTVAR in an RTO: responses that take equally long may be late by this much.
+const MIN_VARIATION: Duration = Duration::from_millis(50);
+
 /// Minimum RTO of a kernel's TCP (`TCP_RTO_MIN` of Linux).
 const KERNEL_MIN_RTO: Duration = Duration::from_millis(200);
 
@@ -74,12 +77,14 @@ pub(super) fn srtt(upstream: &UpstreamState) -> Option<Duration> {
     RttEstimate::from_bits(upstream.rtt_estimate.load(Relaxed)).map(|estimate| estimate.srtt)
 }
 
-/// Retransmission timeout: SRTT + 4 RTTVAR. It backs off unless another upstream can be tried after
+/// Retransmission timeout: SRTT + 4 RTTVAR, with minima. It backs off unless another upstream can be tried after
 /// it, or packets are lost.
 pub(super) fn rto(upstream: &UpstreamState, backs_off: bool) -> Duration {
     let initial = if backs_off { INITIAL_RTO } else { INITIAL_RTO_WITHOUT_BACK_OFF };
     let estimate = RttEstimate::from_bits(upstream.rtt_estimate.load(Relaxed));
-    let rto = estimate.map_or(initial, |RttEstimate { srtt, rttvar }| (srtt + rttvar * 4).max(MIN_RTO));
+    let rto = estimate.map_or(initial, |RttEstimate { srtt, rttvar }| {
+        (srtt + (rttvar * 4).max(MIN_VARIATION)).max(MIN_RTO)
+    });
     if backs_off { back_off(rto, upstream.unanswered.load(Relaxed)) } else { rto }
 }
 
