@@ -1,10 +1,10 @@
 //! Error log, the `errors` directive: one line per failed query, or one summary for many like it
-//! (`consolidate`).
+//! (`consolidate`). Queries that a limit rejects always have a summary: in a flood they are all.
 
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use resolver::action::{AttemptFailure, Cause, QueryError, Transport};
 use resolver::policy::RouteId;
@@ -62,12 +62,23 @@ impl ErrorLog {
     }
 }
 
-/// The `errors` directive of one server block: a count for each `consolidate` pattern.
+/// The `errors` directive of one server block: a count for each `consolidate` pattern, and for each
+/// limit of which it has none.
 #[derive(Debug)]
 pub struct Consolidator {
     patterns: Vec<Pattern>,
     matches: Matches,
 }
+
+/// From the first query that a limit rejects to the summary.
+const LIMIT_PERIOD: Duration = Duration::from_secs(10);
+
+/// The messages of the limits, or their beginnings.
+const LIMITS: [&str; 4] = [TOO_MANY_CONCURRENT, TOO_MANY_IN_FLIGHT, TOO_MANY_PER_CLIENT, TOO_MANY_WAITERS];
+const TOO_MANY_CONCURRENT: &str = "concurrent queries exceeded maximum";
+const TOO_MANY_IN_FLIGHT: &str = "too many queries are waiting";
+const TOO_MANY_PER_CLIENT: &str = "too many queries of this client are waiting";
+const TOO_MANY_WAITERS: &str = "too many clients are waiting for this query";
 
 /// The index of the first pattern that matches the message of a cause. Causes are few, a handful
 /// per upstream, while each failed query has one: each is compared with the patterns once.
@@ -88,8 +99,15 @@ impl Matches {
 }
 
 #[derive(Debug)]
+enum Rule {
+    Configured(Consolidate),
+    /// A message of [`LIMITS`]; the first query is logged as well.
+    Limit(&'static str),
+}
+
+#[derive(Debug)]
 struct Pattern {
-    rule: Consolidate,
+    rule: Rule,
     /// Locked for a few instructions by the worker whose query failed.
     pending: Mutex<Pending>,
 }
@@ -104,8 +122,10 @@ struct Pending {
 impl Consolidator {
     /// All counts at zero.
     pub fn new(errors: &Errors) -> Self {
-        let pattern = |rule: &Consolidate| Pattern { rule: rule.clone(), pending: Mutex::default() };
-        Self { patterns: errors.consolidate.iter().map(pattern).collect(), matches: Matches::default() }
+        let configured = errors.consolidate.iter().cloned().map(Rule::Configured);
+        let rules = configured.chain(LIMITS.into_iter().map(Rule::Limit));
+        let patterns = rules.map(|rule| Pattern { rule, pending: Mutex::default() }).collect();
+        Self { patterns, matches: Matches::default() }
     }
 
     /// The line to log now; `None` when the first matching pattern counts the failure instead.
@@ -113,7 +133,7 @@ impl Consolidator {
         let message = Message(error.cause);
         let find = || {
             let message = message.to_string();
-            self.patterns.iter().position(|pattern| pattern.rule.pattern.is_match(&message))
+            self.patterns.iter().position(|pattern| pattern.rule.matches(&message))
         };
         let matching = self.matches.get_or_find(error.cause, find);
         let level = match matching.and_then(|index| self.patterns.get(index)) {
@@ -147,6 +167,44 @@ impl Consolidator {
     }
 }
 
+impl Rule {
+    fn matches(&self, message: &str) -> bool {
+        match self {
+            Self::Configured(rule) => rule.pattern.is_match(message),
+            Self::Limit(limit) => message.starts_with(limit),
+        }
+    }
+
+    fn pattern(&self) -> &str {
+        match self {
+            Self::Configured(rule) => rule.pattern.as_str(),
+            Self::Limit(limit) => limit,
+        }
+    }
+
+    fn period(&self) -> Duration {
+        match self {
+            Self::Configured(rule) => rule.period,
+            Self::Limit(_) => LIMIT_PERIOD,
+        }
+    }
+
+    fn level(&self) -> Level {
+        match self {
+            Self::Configured(rule) => rule.level,
+            Self::Limit(_) => Level::ERROR,
+        }
+    }
+
+    /// True if the first failure is logged as well.
+    fn shows_first(&self) -> bool {
+        match self {
+            Self::Configured(rule) => rule.show_first,
+            Self::Limit(_) => true,
+        }
+    }
+}
+
 impl Pattern {
     fn lock(&self) -> MutexGuard<'_, Pending> {
         self.pending.lock().unwrap_or_else(PoisonError::into_inner)
@@ -162,26 +220,23 @@ impl Pattern {
         if pending.count > 1 {
             return None;
         }
-        pending.due = now.checked_add(self.rule.period);
-        self.rule.show_first.then_some(self.rule.level)
+        pending.due = now.checked_add(self.rule.period());
+        self.rule.shows_first().then(|| self.rule.level())
     }
 
-    /// Resets the count and returns its summary, if due. A single failure that `show_first` logged
+    /// Resets the count and returns its summary, if due. A single failure that was logged
     /// needs none.
     fn take_summary(&self, is_due: impl Fn(Instant) -> bool) -> Option<LogLine> {
         let mut pending = self.lock();
         pending.due.filter(|due| is_due(*due))?;
         pending.due = None;
         let count = std::mem::take(&mut pending.count);
-        if count == 1 && self.rule.show_first {
+        if count == 1 && self.rule.shows_first() {
             return None;
         }
-        let Consolidate { pattern, period, level, .. } = &self.rule;
-        let text = format!(
-            "plugin/errors: {count} errors like '{pattern}' occurred in last {}",
-            GoDuration(*period)
-        );
-        Some(LogLine { level: *level, text })
+        let (pattern, period) = (self.rule.pattern(), GoDuration(self.rule.period()));
+        let text = format!("plugin/errors: {count} errors like '{pattern}' occurred in last {period}");
+        Some(LogLine { level: self.rule.level(), text })
     }
 }
 
@@ -227,10 +282,10 @@ impl fmt::Display for Message {
                     }
                 }
             }
-            Cause::TooManyConcurrent(limit) => write!(f, "concurrent queries exceeded maximum {limit}"),
-            Cause::TooManyInFlight => f.write_str("too many queries are waiting"),
-            Cause::TooManyPerClient => f.write_str("too many queries of this client are waiting"),
-            Cause::TooManyWaiters => f.write_str("too many clients are waiting for this query"),
+            Cause::TooManyConcurrent(limit) => write!(f, "{TOO_MANY_CONCURRENT} {limit}"),
+            Cause::TooManyInFlight => f.write_str(TOO_MANY_IN_FLIGHT),
+            Cause::TooManyPerClient => f.write_str(TOO_MANY_PER_CLIENT),
+            Cause::TooManyWaiters => f.write_str(TOO_MANY_WAITERS),
             Cause::NoForward => f.write_str("no forward of the server block matches this name"),
         }
     }

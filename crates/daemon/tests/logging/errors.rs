@@ -103,6 +103,33 @@ fn matching_failures_are_summarised_after_the_period() {
     assert_eq!(errors.next_due(), Some(again + five_minutes));
 }
 
+/// In a flood, a limit rejects each query.
+#[test]
+fn queries_that_a_limit_rejects_are_summarised() {
+    let start = Instant::now();
+    let period = Duration::from_secs(10);
+    let all = consolidator(Vec::new());
+    for (cause, message) in [
+        (Cause::TooManyConcurrent(1000), "concurrent queries exceeded maximum"),
+        (Cause::TooManyInFlight, "too many queries are waiting"),
+        (Cause::TooManyPerClient, "too many queries of this client are waiting"),
+        (Cause::TooManyWaiters, "too many clients are waiting for this query"),
+    ] {
+        assert!(report(&all, cause, start).is_some_and(|line| line.text.contains(message)));
+        for _ in 1..1000 {
+            assert_eq!(report(&all, cause, start), None);
+        }
+        assert_eq!(all.next_due(), Some(start + period));
+        let summary = format!("1000 errors like '{message}' occurred in last 10s");
+        assert_eq!(all.take_due(start + period), [line(Level::ERROR, &summary)]);
+        assert_eq!(all.next_due(), None);
+    }
+    // `consolidate` applies to them.
+    let configured = consolidator(vec![consolidate("waiting$", 60, Level::WARN, false)]);
+    assert_eq!(report(&configured, Cause::TooManyInFlight, start), None);
+    assert_eq!(configured.next_due(), Some(start + Duration::from_secs(60)));
+}
+
 #[test]
 fn the_first_matching_pattern_counts() {
     let now = Instant::now();
