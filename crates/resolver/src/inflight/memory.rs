@@ -7,7 +7,7 @@
 //! Choudhury and Hahne 1998): a half if it is alone, a third beside another greedy one.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher, RandomState};
+use std::collections::hash_map::Entry;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -23,7 +23,6 @@ const DEFAULT_LIMIT: usize = 32 << 20;
 pub struct WaitingMemory {
     limit: usize,
     used: AtomicUsize,
-    hasher: RandomState,
     /// Octets of each client that has some.
     clients: [Mutex<HashMap<IpAddr, usize>>; SHARDS],
 }
@@ -56,12 +55,7 @@ impl WaitingMemory {
     /// At most `limit` octets. A query takes 2.6 KiB, more with a long name or several
     /// upstreams.
     pub fn new(limit: usize) -> Self {
-        Self {
-            limit,
-            used: AtomicUsize::new(0),
-            hasher: RandomState::new(),
-            clients: std::array::from_fn(|_| Mutex::default()),
-        }
+        Self { limit, used: AtomicUsize::new(0), clients: std::array::from_fn(|_| Mutex::default()) }
     }
 
     /// Octets in use.
@@ -84,20 +78,26 @@ impl WaitingMemory {
         }
         if let Some(client) = client {
             let mut clients = self.shard(client);
-            let used = clients.get(&client).copied().unwrap_or(0) + octets;
-            if used > free {
+            let entry = clients.entry(client);
+            let used = if let Entry::Occupied(entry) = &entry { *entry.get() } else { 0 };
+            if octets > free.saturating_sub(used) {
                 return Err(Full::Client);
             }
-            clients.insert(client, used);
+            *entry.or_default() += octets;
             reservation.client = Some(client);
         }
         Ok(reservation)
     }
 
+    /// By the last octet: a client that chooses it gains contention with itself.
     #[expect(clippy::indexing_slicing, reason = "the index is a remainder of the number of shards")]
     fn shard(&self, client: IpAddr) -> MutexGuard<'_, HashMap<IpAddr, usize>> {
-        let hash = usize::try_from(self.hasher.hash_one(client) % SHARDS as u64).unwrap_or(0);
-        self.clients[hash].lock().unwrap_or_else(PoisonError::into_inner)
+        let last = match client {
+            IpAddr::V4(client) => client.octets()[3],
+            IpAddr::V6(client) => client.octets()[15],
+        };
+        let shard = &self.clients[usize::from(last) % SHARDS];
+        shard.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -113,11 +113,11 @@ impl Drop for Reservation {
         self.memory.used.fetch_sub(self.octets, Relaxed);
         let Some(client) = self.client else { return };
         let mut clients = self.memory.shard(client);
-        let left = clients.get(&client).map_or(0, |used| used.saturating_sub(self.octets));
-        if left == 0 {
-            clients.remove(&client);
-        } else {
-            clients.insert(client, left);
+        if let Entry::Occupied(mut entry) = clients.entry(client) {
+            *entry.get_mut() = entry.get().saturating_sub(self.octets);
+            if *entry.get() == 0 {
+                entry.remove();
+            }
         }
     }
 }
