@@ -4,11 +4,16 @@
 //! handles a bounded share per turn, so that a flood on one delays the others by a turn at most.
 
 use std::cell::Cell;
+use std::time::Duration;
 
 use tokio::sync::{Notify, Semaphore};
 
 /// Messages that one source handles per turn: a batch of a UDP socket.
 pub(super) const SHARE: usize = linux::udp::BATCH_SIZE;
+
+/// A source that handles its share in less time goes on for this long: the end of a turn costs
+/// several microseconds.
+pub(super) const QUANTUM: Duration = Duration::from_micros(200);
 
 /// Ends the turn of this task: it goes on after the next poll of the I/O driver and after every
 /// task that is ready then.

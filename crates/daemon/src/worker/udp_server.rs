@@ -136,15 +136,17 @@ struct Reader {
 }
 
 impl Reader {
-    /// Passes on received queries batch by batch, a share of them per turn.
+    /// Passes on received queries batch by batch, a share of them or a quantum of time per turn.
     async fn run(self, handler: Rc<impl QueryHandler>, readiness: tokio::net::UdpSocket) {
         let Self { id, own, listener, counters } = self;
         let mut batch = RecvBatch::new();
         let mut received = 0;
+        let mut turn_end = clock::now();
         loop {
-            if received >= turn::SHARE {
+            if received >= turn::SHARE && clock::now() >= turn_end {
                 turn::end().await;
                 received = 0;
+                turn_end = clock::now() + turn::QUANTUM;
             }
             match readiness.async_io(Interest::READABLE, || listener.receive(&mut batch)).await {
                 Ok(count) => {
@@ -182,12 +184,16 @@ mod tests {
     use super::super::turn::most_per_turn;
     use super::*;
 
-    /// Counts queries.
+    /// Counts queries; takes a quantum for each batch.
     #[derive(Default)]
     struct Recorder(Cell<usize>);
 
     impl QueryHandler for Recorder {
         fn on_queries<'a>(self: &Rc<Self>, packets: impl Iterator<Item = (Client, &'a [u8])>) {
+            let end = clock::now() + turn::QUANTUM;
+            while clock::now() < end {
+                std::hint::spin_loop();
+            }
             self.0.set(self.0.get() + packets.count());
         }
 
