@@ -97,9 +97,9 @@ mod tests {
         let addr = upstream.addr;
         let _waiting = time::timeout(WAIT_LIMIT, TcpStream::connect(addr)).await.unwrap().unwrap();
         let (checks, reports) = (WriteBuffer::default(), Cell::new(0));
+        let earlier = clock::now();
         let dialled = dial(&upstream, &checks, || reports.set(reports.get() + 1));
         let asked = async {
-            let earlier = clock::now();
             tokio::task::yield_now().await;
             checks.check_acknowledged(earlier);
             tokio::task::yield_now().await;
