@@ -89,7 +89,7 @@ impl WaitingMemory {
         Ok(reservation)
     }
 
-    /// By the last octet: a client that chooses it gains contention with itself.
+    /// The shard of a client, by the last octet of its address.
     #[expect(clippy::indexing_slicing, reason = "the index is a remainder of the number of shards")]
     fn shard(&self, client: IpAddr) -> MutexGuard<'_, HashMap<IpAddr, usize>> {
         let last = match client {
