@@ -56,6 +56,13 @@ impl ConfigError {
         Self::at(token, reason)
     }
 
+    /// Adds what to do about it.
+    pub(crate) fn with_remedy(mut self, remedy: &str) -> Self {
+        self.reason.push_str("; ");
+        self.reason.push_str(remedy);
+        self
+    }
+
     /// Names the directive whose argument or option is rejected.
     pub(crate) fn in_directive(self, plugin: &str) -> Self {
         Self { plugin: Some(plugin.to_owned()), ..self }

@@ -61,6 +61,11 @@ impl<'a> TokenStream<'a> {
         Some(next)
     }
 
+    /// Adds a warning.
+    pub(crate) fn warn(&mut self, warning: String) {
+        self.warnings.push(warning);
+    }
+
     /// Stores the tokens between the braces that follow as a snippet.
     pub(crate) fn define_snippet(&mut self, key: &Token, name: &str) -> Result<(), ConfigError> {
         if self.snippets.contains_key(name) {

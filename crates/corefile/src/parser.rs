@@ -31,12 +31,28 @@ fn parse_block(tokens: &mut TokenStream<'_>) -> Result<Option<ServerBlock>, Conf
         tokens.define_snippet(first, name)?;
         return Ok(None);
     }
-    let braced = tokens.peek().is_some_and(|token| token.is("{"));
-    if braced {
+    let end = if tokens.peek().is_some_and(|token| token.is("{")) {
         tokens.next();
-    }
-    let directives = parse_directives(tokens, braced)?;
+        BlockEnd::Brace
+    } else if keys.iter().any(Token::has_attached_brace) {
+        BlockEnd::BraceOrFile
+    } else {
+        BlockEnd::File
+    };
+    let directives = parse_directives(tokens, end)?;
     Ok(Some(ServerBlock { keys, directives }))
+}
+
+/// What ends the directives of a server block.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum BlockEnd {
+    /// `}`, because the block has a `{`.
+    Brace,
+    /// `}` or the end of the file, because a key has the `{` attached: to CoreDNS, a block without
+    /// braces, which a `}` ends.
+    BraceOrFile,
+    /// The end of the file.
+    File,
 }
 
 fn parse_keys(tokens: &mut TokenStream<'_>) -> Result<Vec<Token>, ConfigError> {
@@ -70,7 +86,7 @@ fn parse_keys(tokens: &mut TokenStream<'_>) -> Result<Vec<Token>, ConfigError> {
             continue;
         }
         let Some(mut token) = tokens.next() else { continue };
-        reject_attached_brace(&token, tokens)?;
+        check_key(&token, tokens)?;
         seen_any = true;
         let key = token.text.strip_suffix(',').map(Into::into);
         comma = key.is_some().then(|| token.clone());
@@ -85,17 +101,32 @@ fn parse_keys(tokens: &mut TokenStream<'_>) -> Result<Vec<Token>, ConfigError> {
 
 const NO_OPENING_BRACE: &str = "Unexpected '}' because no matching opening brace";
 
-fn parse_directives(tokens: &mut TokenStream<'_>, braced: bool) -> Result<Vec<Directive>, ConfigError> {
+/// Warns of `example.org:53{`, and rejects `(snippet){`, which defines no snippet.
+fn check_key(key: &Token, tokens: &mut TokenStream<'_>) -> Result<(), ConfigError> {
+    if key.text.starts_with('(') || !key.has_attached_brace() {
+        return reject_attached_brace(key, tokens);
+    }
+    tokens.warn(format!(
+        "{} - missing space before '{{' in '{}': as in node-cache, the brace is part of the zone's name, \
+         which no query has; with the space, the block serves '{}'",
+        key.location(),
+        key.text,
+        key.text.trim_end_matches('{')
+    ));
+    Ok(())
+}
+
+fn parse_directives(tokens: &mut TokenStream<'_>, end: BlockEnd) -> Result<Vec<Directive>, ConfigError> {
     let mut directives = Vec::new();
     loop {
         let Some(token) = tokens.peek() else {
             return match tokens.last() {
-                Some(last) if braced => Err(ConfigError::unexpected(last, "}")),
+                Some(last) if end == BlockEnd::Brace => Err(ConfigError::unexpected(last, "}")),
                 _ => Ok(directives),
             };
         };
         if token.is("}") {
-            if !braced {
+            if end == BlockEnd::File {
                 return Err(ConfigError::at(token, NO_OPENING_BRACE));
             }
             tokens.next();
@@ -189,8 +220,8 @@ fn parse_argument(line: &mut Line, tokens: &mut TokenStream<'_>) -> Result<(), C
     Ok(())
 }
 
-/// Rejects `zone{` and `cache 30{` at the end of a line, and `cache {}`: CoreDNS takes them for
-/// names.
+/// Rejects `cache{` and `cache 30{` at the end of a line, and `cache {}`: CoreDNS takes them for
+/// words.
 fn reject_attached_brace(token: &Token, tokens: &TokenStream<'_>) -> Result<(), ConfigError> {
     let ends_line = tokens.peek().is_none_or(|next| next.starts_line);
     if token.quoted || !ends_line {
@@ -199,7 +230,7 @@ fn reject_attached_brace(token: &Token, tokens: &TokenStream<'_>) -> Result<(), 
     if token.is("{}") {
         return Err(ConfigError::at(token, "missing space between '{' and '}'"));
     }
-    if token.text.len() > 1 && token.text.ends_with('{') {
+    if token.has_attached_brace() {
         return Err(ConfigError::at(token, format!("missing space before '{{' in '{}'", token.text)));
     }
     Ok(())

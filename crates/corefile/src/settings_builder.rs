@@ -130,7 +130,12 @@ fn parse_keys<'a>(
 ) -> Result<Vec<(&'a Token, ServerBlockKey)>, ConfigError> {
     let mut keys = Vec::new();
     for token in &block.keys {
-        for key in zones::parse_key(token, default_port)? {
+        let parsed =
+            zones::parse_key(token, default_port).map_err(|error| match token.has_attached_brace() {
+                true => error.with_remedy("a space is missing before '{'"),
+                false => error,
+            });
+        for key in parsed? {
             let (zone, location) = (key.zone.to_string(), token.location());
             if zone.contains("__pillar__") {
                 warnings.push(format!(
@@ -138,7 +143,7 @@ fn parse_keys<'a>(
                      and -basecorefile the others",
                     token.text
                 ));
-            } else if !zones::is_preferred_syntax(&zone) {
+            } else if !token.has_attached_brace() && !zones::is_preferred_syntax(&zone) {
                 warnings
                     .push(format!("{location} - Domain \"{zone}\" does not follow RFC1035 preferred syntax"));
             }

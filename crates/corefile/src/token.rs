@@ -50,4 +50,9 @@ impl Token {
     pub(crate) fn is(&self, word: &str) -> bool {
         &*self.text == word
     }
+
+    /// True for a word such as `example.org:53{`, of which CoreDNS takes the brace for a part.
+    pub(crate) fn has_attached_brace(&self) -> bool {
+        !self.quoted && self.text.len() > 1 && self.text.ends_with('{')
+    }
 }

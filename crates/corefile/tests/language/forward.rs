@@ -60,7 +60,13 @@ fn invalid_forward_options_are_rejected() {
         "forward",
         &[
             ("forward", &format!("{ARGUMENT_COUNT} 'forward'")),
-            ("forward .", &format!("{ARGUMENT_COUNT} '.'")),
+            (
+                "forward .",
+                &format!(
+                    "{ARGUMENT_COUNT} '.'; no upstream is given; \
+                     write one, such as 'forward . /etc/resolv.conf'"
+                ),
+            ),
             ("forward . /no/such.conf", "cannot read the upstreams from \"/no/such.conf\": entity not found"),
             ("forward . 192.0.2.1:0", "the port of \"192.0.2.1:0\" is not 1 to 65535"),
             ("forward . 192.0.2.1:dns", "the port of \"192.0.2.1:dns\" is not 1 to 65535"),

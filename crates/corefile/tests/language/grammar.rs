@@ -1,5 +1,7 @@
 //! Grammar: keys, blocks, braces, comments, environment variables, unknown directives.
 
+use std::net::SocketAddr;
+
 use corefile::Environment;
 
 use super::load::{COREFILE, first_error_line, load, load_with, served};
@@ -59,7 +61,13 @@ fn mismatched_braces_are_rejected() {
 #[test]
 fn mistakes_that_coredns_misinterprets_are_rejected() {
     for (text, line) in [
-        ("a.test:5600{\n errors\n}", ":1 - Error during parsing: missing space before '{' in 'a.test:5600{'"),
+        ("(a){\n errors\n}", ":1 - Error during parsing: missing space before '{' in '(a){'"),
+        (
+            ".:53{\n errors\n}",
+            ":1 - Error during parsing: zone is not a valid domain name: .:53{ (a label is empty); \
+             a space is missing before '{'",
+        ),
+        ("a.test{\n}\n}", ":3 - Error during parsing: Unexpected '}' because no matching opening brace"),
         (". {\n cache{\n }\n}", ":2 - Error during parsing: missing space before '{' in 'cache{'"),
         (". {\n cache 30{\n }\n}", ":2 - Error during parsing: missing space before '{' in '30{'"),
         (". {\n cache {}\n}", ":2 - Error during parsing: missing space between '{' and '}'"),
@@ -74,6 +82,28 @@ fn mistakes_that_coredns_misinterprets_are_rejected() {
     ] {
         assert_eq!(first_error_line(text), format!("{COREFILE}{line}"), "{text:?}");
     }
+}
+
+#[test]
+fn keys_with_an_attached_brace_load_as_in_node_cache_with_a_warning() {
+    let text = "a.test:5600{\n errors\n cache 30\n}\nb.test c.test{\n errors\n}\n. {\n log\n}\n";
+    let settings = load(text).unwrap();
+    assert_eq!(zones(text), ["a.test:5600{.", "b.test.", "c.test{.", "."]);
+    assert_eq!(settings.blocks[0].directives, ["errors", "cache"]);
+    assert_eq!(settings.blocks[2].directives, ["log"]);
+    let ports: Vec<u16> =
+        settings.listeners.iter().flat_map(|listener| &listener.addresses).map(SocketAddr::port).collect();
+    assert_eq!(ports, [53, 53]);
+    let reason = "as in node-cache, the brace is part of the zone's name, which no query has; \
+                  with the space, the block serves";
+    assert_eq!(
+        settings.warnings,
+        [
+            format!("{COREFILE}:1 - missing space before '{{' in 'a.test:5600{{': {reason} 'a.test:5600'"),
+            format!("{COREFILE}:5 - missing space before '{{' in 'c.test{{': {reason} 'c.test'"),
+        ]
+    );
+    assert_eq!(zones("a.test{\n errors\n"), ["a.test{."]);
 }
 
 #[test]

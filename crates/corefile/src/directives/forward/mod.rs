@@ -79,7 +79,7 @@ pub(super) fn parse(
         return Err(ConfigError::argument_count(directive.name()));
     };
     let Some(last) = to.last() else {
-        return Err(ConfigError::argument_count(from));
+        return Err(no_upstream(from));
     };
     let mut zones = parse_zones(from)?.into_iter();
     let zone = zones.next().ok_or_else(|| ConfigError::at(from, "FROM names no zone"))?;
@@ -100,6 +100,12 @@ pub(super) fn parse(
     }
     let connection = connection.finish(to, &upstreams, context)?;
     Ok(Forward { options, upstreams, files, connection })
+}
+
+/// `forward .` without TO.
+fn no_upstream(from: &Token) -> ConfigError {
+    ConfigError::argument_count(from)
+        .with_remedy("no upstream is given; write one, such as 'forward . /etc/resolv.conf'")
 }
 
 fn parse_option(
