@@ -136,11 +136,29 @@ fn certificates_are_read_and_validated_at_load() {
 }
 
 #[test]
-fn tls_upstreams_without_ca_certificates_are_rejected() {
-    let line = error(&[], "tls://192.0.2.1", "");
-    assert!(line.contains(":2 - ") && line.contains("name a file with 'tls CA'"), "{line}");
+fn public_cas_are_trusted_where_the_system_has_no_ca_file() {
+    let [ca, ..] = certificates();
+    let tls = |files: &[(&str, &str)], options: &str| {
+        forward(files, "tls://192.0.2.1", options).connection.tls.unwrap().identity
+    };
+    let compiled = tls(&[], "");
+    assert_eq!(compiled, tls(&[], "tls"));
+    let system = tls(&[("/etc/ssl/cert.pem", &ca)], "");
+    assert_ne!(compiled, system, "the files of the system come first");
+    let first = [(SYSTEM_ROOTS, &*ca), ("/etc/ssl/cert.pem", "")];
+    assert_eq!(system, tls(&first, ""), "the first bundle is used");
+    assert_eq!(system, tls(&[("/tls/ca", &ca)], "tls /tls/ca"), "CA comes before all others");
+}
+
+/// It may have been meant to restrict the trust, so that the CAs compiled in do not replace it.
+#[test]
+fn a_system_ca_file_without_certificates_is_rejected() {
     let line = error(&[(SYSTEM_ROOTS, "")], "tls://192.0.2.1", "tls");
-    assert!(line.contains("needs CA certificates"), "{line}");
+    for part in [":2 - ", "needs CA certificates", SYSTEM_ROOTS, "no certificate in PEM", "'tls CA'"] {
+        assert!(line.contains(part), "{line}");
+    }
+    let line = error(&[("/etc/ssl/cert.pem/file", "")], "tls://192.0.2.1", "");
+    assert!(line.contains("/etc/ssl/cert.pem (is a directory)"), "{line}");
 }
 
 #[test]

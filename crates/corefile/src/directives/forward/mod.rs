@@ -40,7 +40,8 @@
 //!
 //! `tls://IP`, optionally with `%NAME` and a port (853 by default), is DNS over TLS (RFC 7858). The
 //! server certificate must be for `tls_servername`, or else NAME, or else IP, and be issued by a CA
-//! in the file CA, or else by one of the system's CAs; CERT and KEY are the client certificate.
+//! in the file CA, or else by one of the system's CAs, or, if it has no bundle of them, by a public CA
+//! of Mozilla's list, which is compiled in. CERT and KEY are the client certificate.
 //!
 //! See `health_check` and `failover` for the options about upstreams that fail and about responses
 //! after which others are tried.

@@ -1,5 +1,6 @@
 //! `tls [CERT KEY [CA] | CA]` of `forward`: client certificate and trusted CAs.
 
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -43,7 +44,7 @@ pub(super) fn parse_certificates(
     let mut hash = Sha512::new();
     let roots = match (ca, upstream) {
         (Some(file), _) => roots_from(&PemFile::read(file, host)?, &mut hash)?,
-        (None, Some(upstream)) => system_roots(upstream, host, &mut hash)?,
+        (None, Some(upstream)) => default_roots(upstream, host, &mut hash)?,
         (None, None) => RootCertStore::empty(),
     };
     let pair = match pair {
@@ -89,9 +90,19 @@ fn roots_from(file: &PemFile<'_>, hash: &mut Sha512) -> Result<RootCertStore, Co
     Ok(roots)
 }
 
-fn system_roots(upstream: &Token, host: &dyn Host, hash: &mut Sha512) -> Result<RootCertStore, ConfigError> {
+/// The CAs of the system, or those compiled in if it has no bundle. A bundle without a usable
+/// certificate is an error: it may have been meant to restrict the trust.
+fn default_roots(upstream: &Token, host: &dyn Host, hash: &mut Sha512) -> Result<RootCertStore, ConfigError> {
+    let mut unusable = Vec::new();
     for path in SYSTEM_ROOTS {
-        let Ok(octets) = host.read_file(Path::new(path)) else { continue };
+        let octets = match host.read_file(Path::new(path)) {
+            Ok(octets) => octets,
+            Err(error) if error.kind() == ErrorKind::NotFound => continue,
+            Err(error) => {
+                unusable.push(format!("{path} ({error})"));
+                continue;
+            }
+        };
         let mut roots = RootCertStore::empty();
         // A bundle may contain unsupported certificates; the others are used.
         roots.add_parsable_certificates(CertificateDer::pem_slice_iter(&octets).filter_map(Result::ok));
@@ -99,13 +110,26 @@ fn system_roots(upstream: &Token, host: &dyn Host, hash: &mut Sha512) -> Result<
             hash.update(&octets);
             return Ok(roots);
         }
+        unusable.push(format!("{path} (no certificate in PEM)"));
+    }
+    if unusable.is_empty() {
+        return Ok(compiled_roots(hash));
     }
     let reason = format!(
-        "{} needs CA certificates, and none are found in {}: name a file with 'tls CA'",
+        "{} needs CA certificates, and none can be read from {}: correct the file, or name another with 'tls CA'",
         upstream.text,
-        SYSTEM_ROOTS.join(", ")
+        unusable.join(", ")
     );
     Err(ConfigError::at(upstream, reason))
+}
+
+/// The public CAs of Mozilla's list: the image has no files but the program.
+fn compiled_roots(hash: &mut Sha512) -> RootCertStore {
+    for anchor in webpki_roots::TLS_SERVER_ROOTS {
+        hash.update(&anchor.subject);
+        hash.update(&anchor.subject_public_key_info);
+    }
+    webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect()
 }
 
 /// A PEM file that the option names.
