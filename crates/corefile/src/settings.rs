@@ -38,6 +38,8 @@ pub struct Settings {
     pub endpoint_locations: BTreeMap<SocketAddr, String>,
     /// The last `reload` directive.
     pub reload: Option<Reload>,
+    /// A `debug` directive in any block: `[DEBUG]` lines are logged.
+    pub debug: bool,
     /// The upstream files that `forward` directives name.
     pub upstream_files: UpstreamFiles,
     /// Warnings, as sentences for the log.

@@ -34,6 +34,7 @@ struct ProcessDirectives {
     prometheus: Vec<SocketAddr>,
     endpoint_locations: BTreeMap<SocketAddr, String>,
     reload: Option<Reload>,
+    debug: bool,
 }
 
 impl<'a> SettingsBuilder<'a> {
@@ -81,7 +82,7 @@ impl<'a> SettingsBuilder<'a> {
         }
         let mut seen = BTreeSet::new();
         warnings.retain(|warning| seen.insert(warning.clone()));
-        let ProcessDirectives { health, ready, prometheus, endpoint_locations, reload } = process;
+        let ProcessDirectives { health, ready, prometheus, endpoint_locations, reload, debug } = process;
         Settings {
             source,
             hash,
@@ -92,6 +93,7 @@ impl<'a> SettingsBuilder<'a> {
             prometheus,
             endpoint_locations,
             reload,
+            debug,
             upstream_files,
             warnings,
         }
@@ -113,6 +115,7 @@ impl ProcessDirectives {
         self.health = block.health.or(self.health);
         self.ready = block.ready.or(self.ready);
         self.reload = block.reload.or(self.reload);
+        self.debug |= block.debug;
         for (address, location) in &block.endpoint_locations {
             self.endpoint_locations.entry(*address).or_insert_with(|| location.clone());
         }

@@ -14,34 +14,27 @@ pub(crate) enum DirectiveSupport {
 }
 
 /// Supported directives in the order of CoreDNS's plugin chain; then those outside the chain.
-pub const SUPPORTED: [&str; 12] = [
+pub const SUPPORTED: [&str; 17] = [
+    "metadata",
     "bufsize",
+    "trace",
     "prometheus",
     "errors",
     "log",
+    "dnstap",
     "cache",
     "loop",
     "forward",
     "bind",
+    "debug",
     "health",
+    "pprof",
     "ready",
     "reload",
     "timeouts",
 ];
 
-const NOT_YET: [&str; 11] = [
-    "debug",
-    "dns64",
-    "dnstap",
-    "hosts",
-    "loadbalance",
-    "metadata",
-    "pprof",
-    "rewrite",
-    "template",
-    "trace",
-    "whoami",
-];
+const NOT_YET: [&str; 6] = ["dns64", "hosts", "loadbalance", "rewrite", "template", "whoami"];
 
 const NOT_IN_NODE_CACHE: [&str; 39] = [
     "acl",
@@ -88,7 +81,7 @@ const NOT_IN_NODE_CACHE: [&str; 39] = [
 /// True for a supported directive of the plugin chain.
 pub fn handles_queries(directive: &str) -> bool {
     SUPPORTED.contains(&directive)
-        && !matches!(directive, "bind" | "health" | "ready" | "reload" | "timeouts")
+        && !matches!(directive, "bind" | "debug" | "health" | "pprof" | "ready" | "reload" | "timeouts")
 }
 
 /// The support of a directive.

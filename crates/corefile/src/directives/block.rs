@@ -6,7 +6,8 @@ use resolver::policy::CacheOptions;
 
 use super::context::DirectiveContext;
 use super::{
-    bind, bufsize, cache, errors, forward, health, log, loop_detection, prometheus, ready, reload, timeouts,
+    bind, bufsize, cache, debug, dnstap, errors, forward, health, log, loop_detection, metadata, pprof,
+    prometheus, ready, reload, timeouts, trace,
 };
 use crate::error::ConfigError;
 use crate::listeners::Bind;
@@ -23,6 +24,7 @@ pub(crate) struct BlockDirectives {
     pub(crate) bufsize: Option<u16>,
     pub(crate) timeouts: Timeouts,
     pub(crate) cache: Option<CacheOptions>,
+    pub(crate) debug: bool,
     pub(crate) forwards: Vec<Forward>,
     pub(crate) errors: Option<Errors>,
     pub(crate) log: Vec<LogRule>,
@@ -36,7 +38,7 @@ pub(crate) struct BlockDirectives {
 }
 
 /// Directives that a block may have only once.
-const ONCE: [&str; 5] = ["cache", "errors", "loop", "prometheus", "ready"];
+const ONCE: [&str; 7] = ["cache", "errors", "loop", "metadata", "pprof", "prometheus", "ready"];
 
 /// Validates all directives of a block.
 pub(crate) fn parse(
@@ -50,6 +52,7 @@ pub(crate) fn parse(
         bufsize: None,
         timeouts: Timeouts::default(),
         cache: None,
+        debug: false,
         forwards: Vec::new(),
         errors: None,
         log: Vec::new(),
@@ -80,6 +83,8 @@ impl BlockDirectives {
             "bind" => bind::parse(directive, context, &mut self.bind)?,
             "bufsize" => self.bufsize = self.bufsize.or(Some(bufsize::parse(directive)?)),
             "cache" => self.cache = Some(cache::parse(directive, context)?),
+            "debug" => self.debug = debug::parse(directive)?,
+            "dnstap" => dnstap::parse(directive, context)?,
             "errors" => self.errors = Some(errors::parse(directive)?),
             "forward" => self.forwards.push(forward::parse(directive, context)?),
             "health" => {
@@ -89,11 +94,14 @@ impl BlockDirectives {
             }
             "log" => self.log.extend(log::parse(directive, context)?),
             "loop" => self.loop_detection = loop_detection::parse(directive)?,
+            "metadata" => metadata::parse(directive)?,
+            "pprof" => pprof::parse(directive, context)?,
             "prometheus" => self.prometheus = Some(self.endpoint(directive, prometheus::parse(directive)?)),
             "ready" => self.ready = Some(self.endpoint(directive, ready::parse(directive)?)),
             "reload" if self.reload.is_some() => {}
             "reload" => self.reload = Some(reload::parse(directive)?),
             "timeouts" => timeouts::parse(directive, &mut self.timeouts)?,
+            "trace" => trace::parse(directive, context)?,
             other => {
                 return Err(ConfigError::at(directive.name(), format!("Unknown directive '{other}'")));
             }

@@ -2,6 +2,7 @@
 
 use crate::host::Host;
 use crate::settings::ServerBlockKey;
+use crate::tree::Directive;
 use crate::upstream_files::UpstreamFiles;
 
 /// Context of a server block's directives.
@@ -12,4 +13,12 @@ pub(crate) struct DirectiveContext<'a> {
     /// Upstream files read so far.
     pub(crate) upstream_files: &'a mut UpstreamFiles,
     pub(crate) warnings: &'a mut Vec<String>,
+}
+
+impl DirectiveContext<'_> {
+    /// Warns that a directive is accepted, but has no effect, and why.
+    pub(crate) fn warn_without_effect(&mut self, directive: &Directive, reason: &str) {
+        let name = directive.name();
+        self.warnings.push(format!("{} - {} has no effect: {reason}", name.location(), name.text));
+    }
 }

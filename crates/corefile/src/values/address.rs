@@ -14,7 +14,7 @@ use crate::tree::Directive;
 /// # Errors
 /// The reason, with the text.
 pub fn parse_listen_address(text: &str) -> Result<SocketAddr, String> {
-    let (host, port) = split_port(text).ok_or_else(|| format!("address {text}: {}", without_port(text)))?;
+    let (host, port) = host_and_port(text)?;
     let port: u16 = port.parse().map_err(|_| format!("address {text}: invalid port {port:?}"))?;
     let ip = match host {
         "" => Ipv6Addr::UNSPECIFIED.into(),
@@ -22,6 +22,11 @@ pub fn parse_listen_address(text: &str) -> Result<SocketAddr, String> {
         _ => host.parse::<IpAddr>().map_err(|_| format!("address {text}: {host:?} is not an IP address"))?,
     };
     Ok(SocketAddr::new(ip, port))
+}
+
+/// Splits `HOST:PORT`, with the reason if it has another form.
+pub(crate) fn host_and_port(text: &str) -> Result<(&str, &str), String> {
+    split_port(text).ok_or_else(|| format!("address {text}: {}", without_port(text)))
 }
 
 /// Why a text has no port that could be told from its host, in Go's words, with the remedy.

@@ -5,6 +5,7 @@ mod assertions;
 mod fake_host;
 mod load;
 
+mod accepted;
 mod bind;
 mod bufsize;
 mod cache;

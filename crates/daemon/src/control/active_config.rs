@@ -55,13 +55,14 @@ impl ActiveConfig {
     }
 
     /// Puts prepared settings in force: logs the errors that the previous settings' `errors`
-    /// directives had only counted, starts loop detection, and publishes plugins and upstreams in
-    /// the metrics.
+    /// directives had only counted, starts loop detection, publishes plugins and upstreams in the
+    /// metrics, and applies `debug`.
     pub(super) fn commit(&mut self, settings: Settings, prepared: WorkerConfigs, logger: &Logger) {
         self.log_pending_errors(logger);
         self.loop_detectors.start(prepared.loop_detections, prepared.zones);
         self.builder.publish(&settings, prepared.active_blocks);
         self.error_log = prepared.error_log;
+        logger.set_debug(settings.debug);
         self.settings = settings;
     }
 
@@ -82,5 +83,52 @@ impl ActiveConfig {
     /// For [`contexts`](super::workers::contexts).
     pub(super) fn builder(&self) -> &WorkerConfigBuilder {
         &self.builder
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{BufRead, BufReader};
+    use std::os::unix::net::UnixStream;
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use corefile::Environment;
+    use tokio::sync::mpsc;
+    use tracing::Level;
+
+    use super::*;
+    use crate::flags;
+    use crate::host::OsHost;
+
+    fn load(text: &str) -> (Corefile, Settings) {
+        let path = std::env::temp_dir().join(format!("nodelocaldns-debug-{}", std::process::id()));
+        std::fs::write(&path, text).unwrap();
+        let args = ["nodelocaldns", "-localip", "169.254.25.10", "-conf"].map(Into::into);
+        let options = flags::parse(args.into_iter().chain([path.clone().into_os_string()])).unwrap().options;
+        let corefile = Corefile::parse(&options, &Environment::default(), &OsHost).unwrap();
+        std::fs::remove_file(path).unwrap();
+        let settings = corefile.build_settings(&options, &OsHost).unwrap();
+        (corefile, settings)
+    }
+
+    #[test]
+    fn debug_lines_are_logged_while_a_block_in_force_has_the_directive() {
+        let (lines, written) = UnixStream::pair().unwrap();
+        let logger = Logger::start(written, 8, Arc::default()).unwrap();
+        let builder = WorkerConfigBuilder::new(Arc::default(), 1);
+        let detectors = LoopDetectors::new(mpsc::channel(1).1);
+        let (corefile, settings) = load(".:53 {\n bind 169.254.25.10\n}\n");
+        let mut config = ActiveConfig::new(corefile, settings, builder, detectors);
+        for (step, directives) in ["errors", "debug", "errors"].into_iter().enumerate() {
+            let (_, settings) = load(&format!(".:53 {{\n bind 169.254.25.10\n {directives}\n}}\n"));
+            let prepared = config.prepare(&settings).unwrap();
+            config.commit(settings, prepared, &logger);
+            logger.log(Level::DEBUG, step);
+        }
+        assert!(logger.flush(Duration::from_secs(10)));
+        lines.set_nonblocking(true).unwrap();
+        let logged: Vec<String> = BufReader::new(lines).lines().map_while(Result::ok).collect();
+        assert_eq!(logged, ["[DEBUG] 1"]);
     }
 }

@@ -74,8 +74,7 @@ impl Logger {
         }
     }
 
-    /// Whether `[DEBUG]` lines are logged from now on; off at first. Only tests switch them on: the
-    /// `debug` directive is not supported yet.
+    /// Whether `[DEBUG]` lines are logged from now on, as the `debug` directive says; off at first.
     pub fn set_debug(&self, enabled: bool) {
         self.debug.store(enabled, Relaxed);
     }
