@@ -7,6 +7,7 @@ use crate::import::TokenStream;
 use crate::options::Options;
 use crate::settings::Settings;
 use crate::settings_builder::SettingsBuilder;
+use crate::source::ConfigSources;
 use crate::tree::ServerBlock;
 use crate::upstream_files::UpstreamFiles;
 use crate::{parser, source, token_hash};
@@ -27,9 +28,12 @@ impl Corefile {
     /// It cannot be read, or its syntax is wrong.
     pub fn parse(options: &Options, env: &Environment, host: &dyn Host) -> Result<Self, ConfigError> {
         let mut warnings = Vec::new();
-        let source = source::find(options, env, host, &mut warnings)?;
-        let name = source.name.clone();
-        let blocks = parser::parse(TokenStream::new(source, env, host, &mut warnings))?;
+        let ConfigSources { corefile, stub_domains } = source::find(options, env, host, &mut warnings)?;
+        let name = corefile.name.clone();
+        let mut blocks = parser::parse(TokenStream::new(corefile, env, host, &mut warnings))?;
+        if let Some(source) = stub_domains {
+            blocks.extend(parser::parse(TokenStream::new(source, env, host, &mut warnings))?);
+        }
         if blocks.is_empty() {
             return Err(ConfigError::without_location(format!("{name} has no server block")));
         }

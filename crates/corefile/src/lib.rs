@@ -10,7 +10,7 @@
 //! | step | module |
 //! |---|---|
 //! | parse, then build settings: the whole path | `corefile` |
-//! | find the file; render node-cache's template variables | `source`, `template`, `builtin` |
+//! | find the file; render node-cache's template variables; stub domains | `source`, `template`, `kube_dns`, `builtin` |
 //! | text to tokens; environment variables | `lexer`, `token`, [`environment`] |
 //! | expand imports and snippets | `import` |
 //! | tokens to server blocks | `parser`, `tree` |
@@ -35,6 +35,7 @@ mod error;
 mod fingerprint;
 pub mod host;
 mod import;
+mod kube_dns;
 mod lexer;
 mod listeners;
 pub mod options;

@@ -18,7 +18,8 @@ pub struct Options {
     pub corefile: String,
     /// `-conf`: the Corefile; `stdin` for standard input; empty if not given.
     pub conf: String,
-    /// `-kubednscm`: directory of the ConfigMap of kube-dns; empty if not given.
+    /// `-kubednscm`: directory of the ConfigMap of kube-dns; empty for `/etc/kube-dns`. Either may be
+    /// missing.
     pub kube_dns_config_map: String,
     /// `-upstreamsvc`: the Service whose address is the cluster DNS.
     pub upstream_service: String,

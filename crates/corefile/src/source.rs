@@ -6,38 +6,64 @@ use std::path::{Path, PathBuf};
 use crate::environment::Environment;
 use crate::error::ConfigError;
 use crate::host::Host;
+use crate::kube_dns::{self, KubeDns};
 use crate::options::{DEFAULT_BASE_COREFILE, DEFAULT_COREFILE, Options};
 use crate::token::Source;
 use crate::{builtin, template};
 
-/// Where node-cache reads the ConfigMap of kube-dns, and the keys it reads.
-const KUBE_DNS: &str = "/etc/kube-dns";
-const KUBE_DNS_KEYS: [&str; 2] = ["stubDomains", "upstreamNameservers"];
+/// The text of a configuration.
+pub(crate) struct ConfigSources {
+    pub(crate) corefile: Source,
+    /// Server blocks in addition to those of the Corefile.
+    pub(crate) stub_domains: Option<Source>,
+}
 
 /// The Corefile: standard input for `-conf stdin`; else the template of `-basecorefile`, if it
-/// exists, rendered; else the file of `-conf`; else the built-in Corefile.
+/// exists, rendered with the ConfigMap of kube-dns; else the file of `-conf`; else the built-in
+/// Corefile.
 pub(crate) fn find(
     options: &Options,
     env: &Environment,
     host: &dyn Host,
     warnings: &mut Vec<String>,
+) -> Result<ConfigSources, ConfigError> {
+    let base = options.base_corefile.as_str();
+    let is_stdin = conf(options) == Some("stdin");
+    let template = if is_stdin { None } else { read_if_exists("-basecorefile", base, host)? };
+    if let Some(template) = template {
+        let kube_dns = KubeDns::read(options, host)?;
+        let text = template::render(&template, base, options, env, &kube_dns)?;
+        let directory = directory_of(conf(options).unwrap_or(base), host);
+        let corefile = Source { name: base.to_owned(), directory, text };
+        return Ok(ConfigSources { corefile, stub_domains: kube_dns.server_blocks(options) });
+    }
+    for file in kube_dns::files(options, host) {
+        warnings.push(format!(
+            "{file} is not used: as with node-cache, the ConfigMap of kube-dns counts for a template \
+             (-basecorefile) only"
+        ));
+    }
+    let corefile = without_template(options, env, host, warnings)?;
+    Ok(ConfigSources { corefile, stub_domains: None })
+}
+
+fn without_template(
+    options: &Options,
+    env: &Environment,
+    host: &dyn Host,
+    warnings: &mut Vec<String>,
 ) -> Result<Source, ConfigError> {
-    check_config_map(options, host, warnings)?;
     let conf = conf(options);
-    let source = |name: &str, base: &str, text: String| {
-        Ok(Source { name: name.to_owned(), directory: directory_of(base, host), text })
+    let source = |name: &str, text: String| {
+        Ok(Source { name: name.to_owned(), directory: directory_of(name, host), text })
     };
     if conf == Some("stdin") {
         let bytes = host.read_stdin().map_err(|error| {
             ConfigError::without_location(format!("cannot read the Corefile from stdin: {error}"))
         })?;
-        return source("stdin", "stdin", text(&bytes));
+        return source("stdin", text(&bytes));
     }
     let base = options.base_corefile.as_str();
-    if let Some(template) = read_if_exists("-basecorefile", base, host)? {
-        let text = template::render(&template, base, options, env)?;
-        return source(base, conf.unwrap_or(base), text);
-    }
     if base != DEFAULT_BASE_COREFILE {
         let reason = format!("the file of -basecorefile, {base}, does not exist");
         match conf {
@@ -49,7 +75,7 @@ pub(crate) fn find(
         return builtin::corefile(options, env, warnings);
     };
     match read_if_exists("-conf", conf, host)? {
-        Some(text) => source(conf, conf, text),
+        Some(text) => source(conf, text),
         None => Err(ConfigError::without_location(format!(
             "the Corefile {conf} (-conf) does not exist, and neither does the template {base} (-basecorefile)"
         ))),
@@ -60,31 +86,6 @@ pub(crate) fn find(
 fn conf(options: &Options) -> Option<&str> {
     let corefile = Some(options.corefile.as_str()).filter(|path| *path != DEFAULT_COREFILE);
     Some(options.conf.as_str()).filter(|path| !path.is_empty()).or(corefile)
-}
-
-/// node-cache makes server blocks from the ConfigMap of kube-dns; nodelocaldns does not:
-/// `-kubednscm` with an existing directory is an error, a ConfigMap at the default path a warning.
-fn check_config_map(
-    options: &Options,
-    host: &dyn Host,
-    warnings: &mut Vec<String>,
-) -> Result<(), ConfigError> {
-    let directory = options.kube_dns_config_map.as_str();
-    if !directory.is_empty() && host.is_directory(Path::new(directory)) {
-        return Err(ConfigError::without_location(format!(
-            "-kubednscm {directory}: stub domains and upstreams from the ConfigMap of kube-dns are not \
-             supported by nodelocaldns yet; write them as server blocks and remove the flag"
-        )));
-    }
-    let names = host.list_directory(Path::new(KUBE_DNS)).unwrap_or_default();
-    for key in KUBE_DNS_KEYS {
-        if names.iter().any(|name| name == key) {
-            warnings.push(format!(
-                "{KUBE_DNS}/{key} is not read, unlike by node-cache; write its entries as server blocks"
-            ));
-        }
-    }
-    Ok(())
 }
 
 fn read_if_exists(flag: &str, path: &str, host: &dyn Host) -> Result<Option<String>, ConfigError> {

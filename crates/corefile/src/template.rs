@@ -4,10 +4,17 @@ use std::net::IpAddr;
 
 use crate::environment::Environment;
 use crate::error::ConfigError;
+use crate::kube_dns::KubeDns;
 use crate::options::Options;
 
 /// The variable for the address of the Service of `-upstreamsvc`.
 const CLUSTER_DNS: &str = "__PILLAR__CLUSTER__DNS__";
+/// The variable for the upstreams of names outside the cluster.
+const UPSTREAM_SERVERS: &str = "__PILLAR__UPSTREAM__SERVERS__";
+/// With upstreams of the ConfigMap of kube-dns, node-cache removes `force_tcp` from this text.
+const UPSTREAM_OVER_TCP: &str =
+    "\n    forward . __PILLAR__UPSTREAM__SERVERS__ {\n            force_tcp\n    }\n";
+const UPSTREAM: &str = "\n    forward . __PILLAR__UPSTREAM__SERVERS__\n";
 
 /// Replaces all variables of the template `name`.
 pub(crate) fn render(
@@ -15,8 +22,13 @@ pub(crate) fn render(
     name: &str,
     options: &Options,
     env: &Environment,
+    kube_dns: &KubeDns,
 ) -> Result<String, ConfigError> {
-    let mut text = render_flags(template, options);
+    let mut text = match kube_dns.upstreams() {
+        Some(servers) => template.replace(UPSTREAM_OVER_TCP, UPSTREAM).replace(UPSTREAM_SERVERS, &servers),
+        None => template.replace(UPSTREAM_SERVERS, "/etc/resolv.conf"),
+    };
+    text = render_flags(&text, options);
     if text.contains(CLUSTER_DNS) {
         let address = cluster_dns(options, env).map_err(|problem| {
             ConfigError::without_location(format!(
@@ -35,7 +47,6 @@ pub(crate) fn render_flags(template: &str, options: &Options) -> String {
     template
         .replace("__PILLAR__LOCAL__DNS__", &local.join(" "))
         .replace("__PILLAR__DNS__SERVER__", "")
-        .replace("__PILLAR__UPSTREAM__SERVERS__", "/etc/resolv.conf")
         .replace("__PROMETHEUS__ENDPOINT__", &options.prometheus_listen_address)
 }
 

@@ -107,21 +107,6 @@ fn built_in_corefile_without_cluster_dns_forwards_all_names_with_a_warning() {
 }
 
 #[test]
-fn config_map_of_kube_dns_is_rejected_or_causes_a_warning() {
-    let files = [(COREFILE, ". {\n}\n"), ("/etc/kube-dns/stubDomains", "{}")];
-    let error =
-        load_for(&["-conf", COREFILE, "-kubednscm", "/etc/kube-dns"], &files, &[]).unwrap_err().to_string();
-    assert!(error.starts_with("-kubednscm /etc/kube-dns: ") && error.contains("not supported"), "{error}");
-    let settings = load_for(&["-conf", COREFILE], &files, &[]).unwrap();
-    assert!(
-        settings.warnings[0].starts_with("/etc/kube-dns/stubDomains is not read"),
-        "{:?}",
-        settings.warnings
-    );
-    load_for(&["-conf", COREFILE, "-kubednscm", "/nowhere"], &[(COREFILE, ". {\n}\n")], &[]).unwrap();
-}
-
-#[test]
 fn hash_changes_with_words_and_lines_but_not_with_spaces_and_comments() {
     let hash = |text: &str, imported: &str| {
         let files = [(COREFILE, text), ("/etc/coredns/x", imported)];

@@ -19,6 +19,7 @@ mod forward_connection;
 mod forward_upstreams;
 mod grammar;
 mod imports;
+mod kube_dns;
 mod listeners;
 mod log;
 mod loop_detection;

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use corefile::Corefile;
-use corefile::settings::Settings;
+use corefile::settings::{Reload, Settings};
 use tokio::time;
 use tracing::{error, info};
 
@@ -12,7 +12,7 @@ use crate::clock;
 use crate::flags::Flags;
 use crate::host::OsHost;
 
-/// How often the template is read under `-reloadwithsignal`, as in node-cache.
+/// How often a template, and the ConfigMap of kube-dns with it, is read at least, as in node-cache.
 const TEMPLATE_INTERVAL: Duration = Duration::from_secs(10);
 
 pub(super) struct CorefileWatch {
@@ -35,10 +35,8 @@ impl CorefileWatch {
 
     /// Applies the `reload` directive of `settings`; the jitter is drawn once per configuration.
     pub(super) fn set_interval(&mut self, settings: &Settings, flags: &Flags) {
-        let by_directive = settings.reload.map(|reload| {
-            let earliest = reload.interval.saturating_sub(reload.jitter / 2);
-            earliest + reload.jitter.mul_f64(rand::random::<f64>())
-        });
+        let is_template = settings.source == flags.options.base_corefile;
+        let by_directive = settings.reload.map(|reload| interval(reload, is_template, rand::random::<f64>()));
         self.interval = by_directive.or_else(|| flags.reload_with_signal.then_some(TEMPLATE_INTERVAL));
         self.next = self.interval.map(|interval| clock::now() + interval);
     }
@@ -82,8 +80,39 @@ impl CorefileWatch {
     }
 }
 
+/// The interval of the `reload` directive; `random` is 0 to 1.
+fn interval(reload: Reload, is_template: bool, random: f64) -> Duration {
+    let earliest = reload.interval.saturating_sub(reload.jitter / 2);
+    let interval = earliest + reload.jitter.mul_f64(random);
+    if is_template { interval.min(TEMPLATE_INTERVAL) } else { interval }
+}
+
 /// Logs and counts an invalid configuration, which is not put in force.
 pub(super) fn reload_failed(context: ProcessContext<'_>, reason: &dyn std::fmt::Display) {
     error!("plugin/reload: Corefile changed but reload failed: {reason}");
     context.counters.reloads.failed.inc();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn every(seconds: u64, jitter: u64) -> Reload {
+        Reload { interval: Duration::from_secs(seconds), jitter: Duration::from_secs(jitter) }
+    }
+
+    #[test]
+    fn the_interval_of_reload_has_a_jitter_to_both_sides() {
+        for (random, seconds) in [(0.0, 23), (0.5, 30), (1.0, 37)] {
+            assert_eq!(interval(every(30, 14), false, random), Duration::from_secs(seconds));
+        }
+    }
+
+    #[test]
+    fn a_template_is_read_every_ten_seconds_at_least() {
+        for random in [0.0, 0.5, 1.0] {
+            assert_eq!(interval(every(30, 15), true, random), Duration::from_secs(10));
+        }
+        assert_eq!(interval(every(2, 0), true, 0.5), Duration::from_secs(2));
+    }
 }

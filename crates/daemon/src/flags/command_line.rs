@@ -77,7 +77,7 @@ struct CommandLine {
     /// Corefile; stdin for standard input
     #[arg(long, value_name = "FILE", default_value = "", hide_default_value = true)]
     conf: String,
-    /// Directory of the ConfigMap of kube-dns; not supported
+    /// Directory of the ConfigMap of kube-dns, used with a template [default: /etc/kube-dns]
     #[arg(long, value_name = "DIRECTORY", default_value = "", hide_default_value = true)]
     kubednscm: String,
     /// Service whose address is the cluster DNS
