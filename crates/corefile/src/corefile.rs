@@ -2,6 +2,7 @@
 
 use crate::environment::Environment;
 use crate::error::ConfigError;
+use crate::error_list::{ConfigErrors, ErrorList};
 use crate::host::Host;
 use crate::import::TokenStream;
 use crate::options::Options;
@@ -25,19 +26,27 @@ impl Corefile {
     /// Finds the Corefile by flags and environment, and parses it.
     ///
     /// # Errors
-    /// It cannot be read, or its syntax is wrong.
-    pub fn parse(options: &Options, env: &Environment, host: &dyn Host) -> Result<Self, ConfigError> {
-        let mut warnings = Vec::new();
+    /// It cannot be read, or its syntax is wrong. Then the errors of its directives are among them,
+    /// as in [`Corefile::build_settings`].
+    pub fn parse(options: &Options, env: &Environment, host: &dyn Host) -> Result<Self, ConfigErrors> {
+        let (mut warnings, mut errors) = (Vec::new(), ErrorList::default());
         let ConfigSources { corefile, stub_domains } = source::find(options, env, host, &mut warnings)?;
         let name = corefile.name.clone();
-        let mut blocks = parser::parse(TokenStream::new(corefile, env, host, &mut warnings))?;
-        if let Some(source) = stub_domains {
-            blocks.extend(parser::parse(TokenStream::new(source, env, host, &mut warnings))?);
+        let (mut blocks, mut taken) = (Vec::new(), 0);
+        for source in [Some(corefile), stub_domains].into_iter().flatten() {
+            let reports = (&mut warnings, &mut errors);
+            let mut tokens = TokenStream::new(source, env, host, reports).numbered_from(taken);
+            blocks.extend(parser::parse(&mut tokens));
+            taken = tokens.taken();
         }
-        if blocks.is_empty() {
-            return Err(ConfigError::without_location(format!("{name} has no server block")));
+        if blocks.is_empty() && errors.is_empty() {
+            return Err(ConfigError::without_location(format!("{name} has no server block")).into());
         }
-        Ok(Self { source: name, hash: token_hash::hash(&blocks), blocks, warnings })
+        let corefile = Self { source: name, hash: token_hash::hash(&blocks), blocks, warnings };
+        if !errors.is_empty() {
+            corefile.build(SettingsBuilder::new(options, host, UpstreamFiles::new()).with_errors(errors))?;
+        }
+        Ok(corefile)
     }
 
     /// As [`Settings::hash`]: with an equal hash, the settings need not be built again.
@@ -48,8 +57,8 @@ impl Corefile {
     /// Validates all directives, and reads the upstream files they name.
     ///
     /// # Errors
-    /// The first error.
-    pub fn build_settings(&self, options: &Options, host: &dyn Host) -> Result<Settings, ConfigError> {
+    /// All errors.
+    pub fn build_settings(&self, options: &Options, host: &dyn Host) -> Result<Settings, ConfigErrors> {
         self.build_settings_with(UpstreamFiles::new(), options, host)
     }
 
@@ -62,19 +71,23 @@ impl Corefile {
         known: UpstreamFiles,
         options: &Options,
         host: &dyn Host,
-    ) -> Result<Settings, ConfigError> {
-        let mut builder = SettingsBuilder::new(options, host, known, self.warnings.clone());
+    ) -> Result<Settings, ConfigErrors> {
+        let builder = SettingsBuilder::new(options, host, known).with_warnings(self.warnings.clone());
+        self.build(builder)
+    }
+
+    fn build(&self, mut builder: SettingsBuilder<'_>) -> Result<Settings, ConfigErrors> {
         for block in &self.blocks {
-            builder.add_block(block)?;
+            builder.add_block(block);
         }
-        Ok(builder.finish(self.source.clone(), self.hash.clone()))
+        builder.finish(self.source.clone(), self.hash.clone())
     }
 }
 
 /// Parses and validates the configuration.
 ///
 /// # Errors
-/// The first error, with file, line and reason.
-pub fn load(options: &Options, env: &Environment, host: &dyn Host) -> Result<Settings, ConfigError> {
+/// All errors, each with file, line and reason.
+pub fn load(options: &Options, env: &Environment, host: &dyn Host) -> Result<Settings, ConfigErrors> {
     Corefile::parse(options, env, host)?.build_settings(options, host)
 }

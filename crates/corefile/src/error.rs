@@ -1,25 +1,43 @@
-//! [`ConfigError`]: why a configuration is rejected.
+//! [`ConfigError`]: why a word of a configuration is rejected.
 
 use std::fmt;
 
 use crate::token::Token;
+use crate::{suggestion, support};
 
-/// Why a configuration is rejected.
+/// Why a word of a configuration is rejected.
 ///
 /// Displayed as node-cache prints it, `FILE:LINE - Error during parsing: REASON`, with
 /// `plugin/NAME: ` in front for an argument or option of a directive. Below it are the line of the
-/// file and a caret under the word. Environment variables in the word that are not set are named.
+/// file and a caret under the word. Environment variables in the word that are not set are named. A
+/// misspelled word is followed by the right one, after the caret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigError {
     plugin: Option<String>,
-    location: Option<Location>,
+    location: Option<Box<Location>>,
     reason: String,
+    suggestion: Option<String>,
+    cause: Cause,
+}
+
+/// What an error depends on: those that follow from another one are not reported.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cause {
+    /// A word.
+    Word,
+    /// The number of arguments.
+    ArgumentCount,
+    /// Several options together.
+    Combination,
 }
 
 /// Where in a Corefile an error is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Location {
     file_and_line: String,
+    column: usize,
+    /// The word's number in the order of the file, imports included.
+    order: usize,
     /// `Error during parsing` or `Syntax error`.
     category: &'static str,
     /// The text of the line, and the number of characters before the word.
@@ -33,7 +51,8 @@ const EXCERPT_LEN: usize = 160;
 impl ConfigError {
     /// An error without a location in a file.
     pub(crate) fn without_location(reason: impl Into<String>) -> Self {
-        Self { plugin: None, location: None, reason: reason.into() }
+        let (reason, cause) = (reason.into(), Cause::Word);
+        Self { plugin: None, location: None, reason, suggestion: None, cause }
     }
 
     /// An error at a token.
@@ -53,7 +72,34 @@ impl ConfigError {
             "{" => "Unexpected token '{', expecting argument".to_owned(),
             text => format!("Wrong argument count or unexpected line ending after '{text}'"),
         };
-        Self::at(token, reason)
+        Self { cause: Cause::ArgumentCount, ..Self::at(token, reason) }
+    }
+
+    /// The error is not about the word alone, but about several options together.
+    pub(crate) fn of_combination(self) -> Self {
+        Self { cause: Cause::Combination, ..self }
+    }
+
+    /// An unknown word: it is followed by the one of `known` that was probably meant.
+    pub(crate) fn unknown(token: &Token, reason: impl Into<String>, known: &[&'static str]) -> Self {
+        Self::at(token, reason).suggest(token, known)
+    }
+
+    /// An unknown option, in CoreDNS's words for a wrong number of arguments.
+    pub(crate) fn unknown_option(token: &Token, known: &[&'static str]) -> Self {
+        Self { cause: Cause::Word, ..Self::argument_count(token) }.suggest(token, known)
+    }
+
+    /// Suggests the one of `known` that was probably meant.
+    pub(crate) fn suggest(self, token: &Token, known: &[&'static str]) -> Self {
+        let word = &*token.text;
+        let suggestion = match suggestion::closest(word, known) {
+            _ if support::known().contains(&word) => {
+                Some(format!("'{word}' is a directive: is a `}}` missing before it?"))
+            }
+            closest => closest.map(|closest| format!("did you mean `{closest}`?")),
+        };
+        Self { suggestion, ..self }
     }
 
     /// Adds what to do about it.
@@ -66,6 +112,30 @@ impl ConfigError {
     /// Names the directive whose argument or option is rejected.
     pub(crate) fn in_directive(self, plugin: &str) -> Self {
         Self { plugin: Some(plugin.to_owned()), ..self }
+    }
+
+    /// What it depends on.
+    pub(crate) fn cause(&self) -> Cause {
+        self.cause
+    }
+
+    /// True if it names this directive.
+    pub(crate) fn is_in_directive(&self, plugin: &str) -> bool {
+        self.plugin.as_deref() == Some(plugin)
+    }
+
+    /// The number of the word in the order of the file; 0 without a location.
+    pub(crate) fn order(&self) -> usize {
+        self.location.as_ref().map_or(0, |location| location.order)
+    }
+
+    /// True if both are about the same word.
+    pub(crate) fn is_at_same_word(&self, other: &Self) -> bool {
+        let position = |error: &Self| {
+            let location = error.location.as_ref()?;
+            Some((location.file_and_line.clone(), location.column))
+        };
+        self.location.is_some() && position(self) == position(other)
     }
 
     fn located(token: &Token, category: &'static str, mut reason: String) -> Self {
@@ -85,8 +155,9 @@ impl ConfigError {
                 (line.chars().take(EXCERPT_LEN).map(visible).collect(), before)
             })
         });
-        let location = Location { file_and_line: token.location(), category, excerpt };
-        Self { plugin: None, location: Some(location), reason }
+        let (file_and_line, column, order) = (token.location(), token.column, token.order);
+        let location = Some(Box::new(Location { file_and_line, column, order, category, excerpt }));
+        Self { plugin: None, location, reason, suggestion: None, cause: Cause::Word }
     }
 }
 
@@ -102,7 +173,7 @@ impl fmt::Display for ConfigError {
         if let Some((line, before)) = &location.excerpt {
             write!(f, "\n    {line}\n    {:before$}^", "")?;
         }
-        Ok(())
+        self.suggestion.as_ref().map_or(Ok(()), |suggestion| write!(f, " {suggestion}"))
     }
 }
 

@@ -7,6 +7,7 @@ use std::rc::Rc;
 
 use crate::environment::Environment;
 use crate::error::ConfigError;
+use crate::error_list::ErrorList;
 use crate::host::Host;
 use crate::lexer;
 use crate::token::{Source, Token};
@@ -23,12 +24,16 @@ pub(crate) struct TokenStream<'a> {
     /// In reverse order: the next token is the last.
     pending: Vec<Token>,
     last: Option<Token>,
+    /// Tokens taken.
+    taken: usize,
     snippets: HashMap<Rc<str>, Vec<Token>>,
     imported_snippets: u32,
     imported_files: u32,
+    too_many_words: bool,
     env: &'a Environment,
     host: &'a dyn Host,
     warnings: &'a mut Vec<String>,
+    errors: &'a mut ErrorList,
 }
 
 impl<'a> TokenStream<'a> {
@@ -36,12 +41,44 @@ impl<'a> TokenStream<'a> {
         source: Source,
         env: &'a Environment,
         host: &'a dyn Host,
-        warnings: &'a mut Vec<String>,
+        (warnings, errors): (&'a mut Vec<String>, &'a mut ErrorList),
     ) -> Self {
         let mut pending = lexer::tokenize(&Rc::new(source), env, warnings);
         pending.reverse();
-        let snippets = HashMap::new();
-        Self { pending, last: None, snippets, imported_snippets: 0, imported_files: 0, env, host, warnings }
+        let mut stream = Self {
+            pending,
+            last: None,
+            taken: 0,
+            snippets: HashMap::new(),
+            imported_snippets: 0,
+            imported_files: 0,
+            too_many_words: false,
+            env,
+            host,
+            warnings,
+            errors,
+        };
+        stream.number();
+        stream
+    }
+
+    /// The tokens are numbered from `taken` on.
+    pub(crate) fn numbered_from(mut self, taken: usize) -> Self {
+        self.taken = taken;
+        self.number();
+        self
+    }
+
+    /// The number of tokens taken, those before the first one included.
+    pub(crate) fn taken(&self) -> usize {
+        self.taken
+    }
+
+    /// Numbers the next token.
+    fn number(&mut self) {
+        if let Some(next) = self.pending.last_mut() {
+            next.order = self.taken;
+        }
     }
 
     /// The next token.
@@ -58,7 +95,53 @@ impl<'a> TokenStream<'a> {
     pub(crate) fn next(&mut self) -> Option<Token> {
         let next = self.pending.pop()?;
         self.last = Some(next.clone());
+        self.taken += 1;
+        self.number();
         Some(next)
+    }
+
+    /// Takes the next token if it is this one.
+    pub(crate) fn next_if(&mut self, word: &str) -> Option<Token> {
+        if self.peek()?.is(word) { self.next() } else { None }
+    }
+
+    /// Makes `words` the next tokens, at the place of `token`.
+    pub(crate) fn put_back(&mut self, token: &Token, words: &[&str]) {
+        let tokens = words.iter().rev();
+        self.pending.extend(tokens.map(|&word| Token {
+            text: word.into(),
+            starts_line: false,
+            ..token.clone()
+        }));
+        self.number();
+    }
+
+    /// Takes the rest of the line, and the block that opens on it.
+    pub(crate) fn skip_line(&mut self) {
+        while let Some(token) = self.next_on_line_but_brace() {
+            if token.is("{") {
+                return self.skip_braces();
+            }
+        }
+    }
+
+    /// Takes the tokens up to the `}` that matches the last `{`.
+    pub(crate) fn skip_braces(&mut self) {
+        let mut depth = 1_u32;
+        while depth > 0
+            && let Some(token) = self.next()
+        {
+            match &*token.text {
+                "{" => depth += 1,
+                "}" => depth -= 1,
+                _ => {}
+            }
+        }
+    }
+
+    /// The next token of the line; a `}` stays, because it ends the block around the line.
+    fn next_on_line_but_brace(&mut self) -> Option<Token> {
+        if self.peek()?.is("}") { None } else { self.next_on_line() }
     }
 
     /// Adds a warning.
@@ -66,15 +149,21 @@ impl<'a> TokenStream<'a> {
         self.warnings.push(warning);
     }
 
-    /// Stores the tokens between the braces that follow as a snippet.
-    pub(crate) fn define_snippet(&mut self, key: &Token, name: &str) -> Result<(), ConfigError> {
+    /// Adds an error.
+    pub(crate) fn report(&mut self, error: ConfigError) {
+        self.errors.push(error);
+    }
+
+    /// Stores the tokens up to `}` as a snippet; `braced` if the `{` before them is taken.
+    pub(crate) fn define_snippet(&mut self, key: &Token, name: &str, braced: bool) {
         if self.snippets.contains_key(name) {
-            return Err(ConfigError::at(key, format!("redeclaration of previously declared snippet {name}")));
+            let reason = format!("redeclaration of previously declared snippet {name}");
+            self.report(ConfigError::at(key, reason));
         }
-        match self.next() {
-            Some(brace) if brace.is("{") => {}
-            Some(other) => return Err(ConfigError::unexpected(&other, "{")),
-            None => return Err(ConfigError::unexpected(key, "{")),
+        if !braced {
+            let found = self.peek().unwrap_or(key);
+            let error = ConfigError::unexpected(found, "{");
+            return self.report(error);
         }
         let mut depth = 1_u32;
         let mut body: Vec<Token> = Vec::new();
@@ -86,21 +175,43 @@ impl<'a> TokenStream<'a> {
             }
             if depth == 0 {
                 self.snippets.insert(name.into(), body);
-                return Ok(());
+                return;
             }
             let own = token.is(name) && !token.starts_line;
             if own && body.last().is_some_and(|import| import.is("import") && import.starts_line) {
-                return Err(ConfigError::at(&token, format!("snippet {name} imports itself")));
+                self.report(ConfigError::at(&token, format!("snippet {name} imports itself")));
+                body.pop();
+                continue;
             }
             body.push(token);
         }
-        Err(ConfigError::unexpected(self.last().unwrap_or(key), "}"))
+        let error = ConfigError::unexpected(self.last().unwrap_or(key), "}");
+        self.report(error);
     }
 
-    /// Replaces `import PATTERN`, the next two tokens, by what it names.
-    pub(crate) fn import(&mut self) -> Result<(), ConfigError> {
+    /// Replaces `import PATTERN`, the next two tokens, by what it names; by nothing after an error.
+    pub(crate) fn import(&mut self) {
+        if let Err(error) = self.try_import() {
+            self.report(error);
+            self.skip_line();
+        }
+        if self.is_over_a_limit() {
+            self.pending.clear();
+        }
+        self.number();
+    }
+
+    /// True if there were too many imports, so that the rest has not been read.
+    pub(crate) fn is_over_a_limit(&self) -> bool {
+        self.imported_snippets > MAX_SNIPPETS || self.imported_files > MAX_FILES || self.too_many_words
+    }
+
+    fn try_import(&mut self) -> Result<(), ConfigError> {
         let Some(import) = self.next() else { return Ok(()) };
-        let Some(pattern) = self.next_on_line().filter(|token| !token.is("{")) else {
+        if self.peek().is_some_and(|token| token.is("{")) {
+            return Err(ConfigError::argument_count(&import));
+        }
+        let Some(pattern) = self.next_on_line_but_brace() else {
             return Err(ConfigError::argument_count(&import));
         };
         if pattern.text.is_empty() {
@@ -117,6 +228,7 @@ impl<'a> TokenStream<'a> {
             None => self.files(&pattern)?,
         };
         if self.pending.len() + imported.len() > MAX_PENDING {
+            self.too_many_words = true;
             return Err(ConfigError::at(&pattern, format!("the imports have more than {MAX_PENDING} words")));
         }
         if let Some(first) = imported.first_mut() {

@@ -72,7 +72,16 @@ impl Lexer<'_> {
         let quoted = self.rest.peek() == Some(&'"');
         let text = if quoted { self.quoted()? } else { self.word() };
         let source = Rc::clone(self.source);
-        Some(Token { text: text.into(), source, line, column, starts_line, quoted, unset: Rc::default() })
+        Some(Token {
+            text: text.into(),
+            source,
+            line,
+            column,
+            order: 0,
+            starts_line,
+            quoted,
+            unset: Rc::default(),
+        })
     }
 
     /// A quoted token; an unterminated one ends with the text.

@@ -3,7 +3,7 @@
 //! The configuration language of CoreDNS as node-cache uses it. This crate has no process state:
 //! flags ([`Options`]), environment variables ([`Environment`]), files and interface addresses
 //! ([`host::Host`]) are passed in, so that the same inputs always give the same settings or the
-//! same [`ConfigError`].
+//! same [`ConfigErrors`].
 //!
 //! Path of a Corefile, and reading order:
 //!
@@ -18,7 +18,7 @@
 //! | argument values: durations, integers, addresses, zones | `values`, `zones` |
 //! | assemble the settings of all blocks | `settings_builder`, `listeners`, `fingerprint` |
 //! | the result | [`settings`] |
-//! | errors with `FILE:LINE`, caret and reason | `error` |
+//! | errors with `FILE:LINE`, caret, reason and the right word | `error`, `error_list`, `suggestion` |
 //! | files that list upstreams; detecting an edit | [`upstream_files`], `token_hash` |
 //!
 //! To add a directive: a file in `directives` with its syntax as the module's documentation, a
@@ -32,6 +32,7 @@ mod corefile;
 mod directives;
 pub mod environment;
 mod error;
+mod error_list;
 mod fingerprint;
 pub mod host;
 mod import;
@@ -43,6 +44,7 @@ mod parser;
 pub mod settings;
 mod settings_builder;
 mod source;
+mod suggestion;
 mod support;
 mod template;
 mod token;
@@ -55,6 +57,7 @@ mod zones;
 pub use corefile::{Corefile, load};
 pub use environment::Environment;
 pub use error::ConfigError;
+pub use error_list::ConfigErrors;
 pub use options::Options;
 pub use settings::Settings;
 pub use support::{SUPPORTED as SUPPORTED_DIRECTIVES, handles_queries};

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
 use crate::directives::{self, BlockDirectives, DirectiveContext};
-use crate::error::ConfigError;
+use crate::error_list::{ConfigErrors, ErrorList};
 use crate::fingerprint::fingerprint;
 use crate::host::Host;
 use crate::listeners::Listeners;
@@ -24,6 +24,9 @@ pub(crate) struct SettingsBuilder<'a> {
     process: ProcessDirectives,
     upstream_files: UpstreamFiles,
     warnings: Vec<String>,
+    errors: ErrorList,
+    /// False if directives may be missing, because the syntax is wrong.
+    complete: bool,
 }
 
 /// Directives that apply to the whole process, whichever block they are in.
@@ -38,20 +41,34 @@ struct ProcessDirectives {
 }
 
 impl<'a> SettingsBuilder<'a> {
-    /// Upstream files in `upstream_files` are not read; `warnings` come first.
-    pub(crate) fn new(
-        options: &'a Options,
-        host: &'a dyn Host,
-        upstream_files: UpstreamFiles,
-        warnings: Vec<String>,
-    ) -> Self {
-        let (blocks, listeners, process) = (Vec::new(), Listeners::default(), ProcessDirectives::default());
-        Self { options, host, blocks, listeners, process, upstream_files, warnings }
+    /// Upstream files in `upstream_files` are not read.
+    pub(crate) fn new(options: &'a Options, host: &'a dyn Host, upstream_files: UpstreamFiles) -> Self {
+        Self {
+            options,
+            host,
+            blocks: Vec::new(),
+            listeners: Listeners::default(),
+            process: ProcessDirectives::default(),
+            upstream_files,
+            warnings: Vec::new(),
+            errors: ErrorList::default(),
+            complete: true,
+        }
+    }
+
+    /// With the warnings of the parser, which come first.
+    pub(crate) fn with_warnings(self, warnings: Vec<String>) -> Self {
+        Self { warnings, ..self }
+    }
+
+    /// With the errors of the parser.
+    pub(crate) fn with_errors(self, errors: ErrorList) -> Self {
+        Self { errors, complete: false, ..self }
     }
 
     /// Validates a server block.
-    pub(crate) fn add_block(&mut self, block: &ServerBlock) -> Result<(), ConfigError> {
-        let keys = parse_keys(block, self.options.dns_port, &mut self.warnings)?;
+    pub(crate) fn add_block(&mut self, block: &ServerBlock) {
+        let keys = self.parse_keys(block);
         let zones: Vec<ServerBlockKey> = keys.iter().map(|(_, key)| key.clone()).collect();
         let mut context = DirectiveContext {
             host: self.host,
@@ -59,20 +76,43 @@ impl<'a> SettingsBuilder<'a> {
             upstream_files: &mut self.upstream_files,
             warnings: &mut self.warnings,
         };
-        let mut directives = directives::parse(block, &mut context)?;
+        let errors_before = self.errors.len();
+        let mut directives = directives::parse(block, &mut context, &mut self.errors);
         if let Some(cache) = &mut directives.cache {
             cache.stale_on_outage = self.options.stale_on_outage;
         }
-        for (token, key) in &keys {
-            self.listeners.add(token, key, &directives.bind, self.blocks.len())?;
+        // Without its `bind`, a block would overlap others.
+        if self.complete && !self.errors.is_any_in_directive(errors_before, "bind") {
+            for (token, key) in &keys {
+                let added = self.listeners.add(token, key, &directives.bind, self.blocks.len());
+                added.unwrap_or_else(|error| self.errors.push(error));
+            }
         }
         self.process.add(&directives, &mut self.warnings);
         self.blocks.push(build_block(block, zones, directives));
-        Ok(())
     }
 
-    pub(crate) fn finish(self, source: String, hash: String) -> Settings {
+    /// The keys of a block, each with the token it comes from.
+    fn parse_keys<'t>(&mut self, block: &'t ServerBlock) -> Vec<(&'t Token, ServerBlockKey)> {
+        let mut keys = Vec::new();
+        for token in &block.keys {
+            match zones::parse_key(token, self.options.dns_port) {
+                Ok(parsed) => keys.extend(parsed.into_iter().map(|key| (token, key))),
+                Err(error) if token.has_attached_brace() => {
+                    self.errors.push(error.with_remedy("a space is missing before '{'"));
+                }
+                Err(error) => self.errors.push(error),
+            }
+        }
+        self.warnings.extend(keys.iter().filter_map(|(token, key)| zone_warning(token, key)));
+        keys
+    }
+
+    /// # Errors
+    /// All errors.
+    pub(crate) fn finish(self, source: String, hash: String) -> Result<Settings, ConfigErrors> {
         let Self { blocks, process, upstream_files, mut warnings, .. } = self;
+        self.errors.into_result()?;
         let mut listeners = self.listeners.finish();
         // TCP connections are to an address, before any query selects a block.
         for listener in &mut listeners {
@@ -83,7 +123,7 @@ impl<'a> SettingsBuilder<'a> {
         let mut seen = BTreeSet::new();
         warnings.retain(|warning| seen.insert(warning.clone()));
         let ProcessDirectives { health, ready, prometheus, endpoint_locations, reload, debug } = process;
-        Settings {
+        Ok(Settings {
             source,
             hash,
             blocks,
@@ -96,7 +136,7 @@ impl<'a> SettingsBuilder<'a> {
             debug,
             upstream_files,
             warnings,
-        }
+        })
     }
 }
 
@@ -125,35 +165,18 @@ impl ProcessDirectives {
     }
 }
 
-/// The keys of a block, each with the token it comes from.
-fn parse_keys<'a>(
-    block: &'a ServerBlock,
-    default_port: u16,
-    warnings: &mut Vec<String>,
-) -> Result<Vec<(&'a Token, ServerBlockKey)>, ConfigError> {
-    let mut keys = Vec::new();
-    for token in &block.keys {
-        let parsed =
-            zones::parse_key(token, default_port).map_err(|error| match token.has_attached_brace() {
-                true => error.with_remedy("a space is missing before '{'"),
-                false => error,
-            });
-        for key in parsed? {
-            let (zone, location) = (key.zone.to_string(), token.location());
-            if zone.contains("__pillar__") {
-                warnings.push(format!(
-                    "{location} - '{}' was not replaced; an installer replaces DNS__DOMAIN, \
-                     and -basecorefile the others",
-                    token.text
-                ));
-            } else if !token.has_attached_brace() && !zones::is_preferred_syntax(&zone) {
-                warnings
-                    .push(format!("{location} - Domain \"{zone}\" does not follow RFC1035 preferred syntax"));
-            }
-            keys.push((token, key));
-        }
+/// A zone that is probably not meant as it is written.
+fn zone_warning(token: &Token, key: &ServerBlockKey) -> Option<String> {
+    let (zone, location) = (key.zone.to_string(), token.location());
+    if zone.contains("__pillar__") {
+        return Some(format!(
+            "{location} - '{}' was not replaced; an installer replaces DNS__DOMAIN, \
+             and -basecorefile the others",
+            token.text
+        ));
     }
-    Ok(keys)
+    let is_plain = token.has_attached_brace() || zones::is_preferred_syntax(&zone);
+    (!is_plain).then(|| format!("{location} - Domain \"{zone}\" does not follow RFC1035 preferred syntax"))
 }
 
 fn build_block(block: &ServerBlock, keys: Vec<ServerBlockKey>, directives: BlockDirectives) -> Block {

@@ -84,6 +84,11 @@ pub fn handles_queries(directive: &str) -> bool {
         && !matches!(directive, "bind" | "debug" | "health" | "pprof" | "ready" | "reload" | "timeouts")
 }
 
+/// The directives of node-cache, and ours.
+pub(crate) fn known() -> Vec<&'static str> {
+    SUPPORTED.into_iter().chain(NOT_YET).collect()
+}
+
 /// The support of a directive.
 pub(crate) fn of(directive: &str) -> DirectiveSupport {
     if SUPPORTED.contains(&directive) {

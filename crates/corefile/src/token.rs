@@ -32,6 +32,8 @@ pub(crate) struct Token {
     pub(crate) line: usize,
     /// The character it starts at, from 1.
     pub(crate) column: usize,
+    /// Its number in the order of the file, imports included; set when it is read.
+    pub(crate) order: usize,
     /// True for the first token of a line.
     pub(crate) starts_line: bool,
     /// True when it is written in quotes.

@@ -13,7 +13,7 @@ pub(crate) struct ServerBlock {
 }
 
 /// A directive with its options.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Directive {
     /// Its name and arguments.
     pub(crate) line: Line,
@@ -46,7 +46,7 @@ impl Directive {
 }
 
 /// A name and its arguments: the first line of a directive, or an option.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Line {
     /// The first word.
     pub(crate) name: Token,

@@ -29,7 +29,8 @@ pub(super) fn parse(
     let mut except = Vec::new();
     for option in &directive.options {
         if !option.name.is("except") {
-            return Err(ConfigError::at(&option.name, format!("invalid option {:?}", option.name.text)));
+            let reason = format!("invalid option {:?}", option.name.text);
+            return Err(ConfigError::unknown(&option.name, reason, &["except"]));
         }
         if option.args.is_empty() {
             let reason = "at least one address or interface must be given to except subdirective";

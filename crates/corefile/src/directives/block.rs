@@ -5,11 +5,13 @@ use std::net::SocketAddr;
 use resolver::policy::CacheOptions;
 
 use super::context::DirectiveContext;
+use super::report_all::report_all;
 use super::{
     bind, bufsize, cache, debug, dnstap, errors, forward, health, log, loop_detection, metadata, pprof,
     prometheus, ready, reload, timeouts, trace,
 };
 use crate::error::ConfigError;
+use crate::error_list::ErrorList;
 use crate::listeners::Bind;
 use crate::settings::{Errors, Forward, Health, LogRule, Reload, Timeouts};
 use crate::support::{self, DirectiveSupport, SUPPORTED};
@@ -40,11 +42,12 @@ pub(crate) struct BlockDirectives {
 /// Directives that a block may have only once.
 const ONCE: [&str; 7] = ["cache", "errors", "loop", "metadata", "pprof", "prometheus", "ready"];
 
-/// Validates all directives of a block.
+/// Validates all directives of a block; what is wrong is added to `errors` and left out.
 pub(crate) fn parse(
     block: &ServerBlock,
     context: &mut DirectiveContext<'_>,
-) -> Result<BlockDirectives, ConfigError> {
+    errors: &mut ErrorList,
+) -> BlockDirectives {
     let has = |name: &str| block.directives.iter().any(|directive| directive.name().is(name));
     let mut directives = BlockDirectives {
         names: SUPPORTED.into_iter().filter(|name| has(name)).collect(),
@@ -65,16 +68,20 @@ pub(crate) fn parse(
     };
     for (index, directive) in block.directives.iter().enumerate() {
         let name = directive.name();
-        check_support(name)?;
+        if let Err(error) = check_support(name) {
+            errors.push(error);
+            continue;
+        }
         let mut before = block.directives.iter().take(index);
         if ONCE.contains(&&*name.text) && before.any(|other| other.name().is(&name.text)) {
             let reason = "this plugin can only be used once per Server Block";
-            return Err(ConfigError::at(name, reason).in_directive(&name.text));
+            errors.push(ConfigError::at(name, reason).in_directive(&name.text));
+            continue;
         }
-        directives.add(directive, context).map_err(|error| error.in_directive(&name.text))?;
+        report_all(directive, errors, |directive| directives.add(directive, context));
     }
     context.warnings.extend(forward::next_without_successor(&block.directives));
-    Ok(directives)
+    directives
 }
 
 impl BlockDirectives {

@@ -33,7 +33,12 @@ pub(super) fn parse(directive: &Directive) -> Result<Errors, ConfigError> {
                 errors.stacktrace = true;
             }
             "consolidate" => errors.consolidate.push(consolidate(option)?),
-            _ => return Err(ConfigError::unexpected(&option.name, "consolidate")),
+            _ => {
+                let known = ["stacktrace", "consolidate"];
+                return Err(
+                    ConfigError::unexpected(&option.name, "consolidate").suggest(&option.name, &known)
+                );
+            }
         }
     }
     Ok(errors)

@@ -20,7 +20,7 @@ pub(super) fn parse(directive: &Directive) -> Result<Health, ConfigError> {
     let mut lameduck = Duration::ZERO;
     for option in &directive.options {
         if !option.name.is("lameduck") {
-            return Err(ConfigError::argument_count(&option.name));
+            return Err(ConfigError::unknown_option(&option.name, &["lameduck"]));
         }
         lameduck = duration(option.single_argument()?)?;
     }

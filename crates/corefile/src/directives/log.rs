@@ -61,7 +61,7 @@ fn classes(options: &[Line]) -> Result<LogClasses, ConfigError> {
     let mut classes: Option<LogClasses> = None;
     for option in options {
         if !option.name.is("class") {
-            return Err(ConfigError::argument_count(&option.name));
+            return Err(ConfigError::unknown_option(&option.name, &["class"]));
         }
         for word in option.arguments(1, usize::MAX)? {
             let classes = classes.get_or_insert(LogClasses { success: false, denial: false, error: false });

@@ -17,6 +17,7 @@ mod pprof;
 mod prometheus;
 mod ready;
 mod reload;
+mod report_all;
 mod timeouts;
 mod trace;
 

@@ -23,6 +23,7 @@ use crate::token::Token;
 use crate::tree::Directive;
 use crate::values::{duration, integer};
 
+const OPTIONS: [&str; 4] = ["read", "write", "idle", "maxtcpqueries"];
 const MIN_TIMEOUT: Duration = Duration::from_secs(1);
 const MAX_TIMEOUT: Duration = Duration::from_secs(24 * 3600);
 
@@ -37,12 +38,18 @@ pub(super) fn parse(directive: &Directive, timeouts: &mut Timeouts) -> Result<()
                 timeouts.max_queries = Some(max_queries(option.single_argument()?)?);
                 continue;
             }
-            other => return Err(ConfigError::at(&option.name, format!("unknown option: '{other}'"))),
+            other => {
+                let reason = format!("unknown option: '{other}'");
+                return Err(ConfigError::unknown(&option.name, reason, &OPTIONS));
+            }
         };
         *value = Some(timeout(option.single_argument()?)?);
     }
     match directive.options.is_empty() {
-        true => Err(ConfigError::at(directive.name(), "timeouts block with no timeouts specified")),
+        true => {
+            let reason = "timeouts block with no timeouts specified";
+            Err(ConfigError::at(directive.name(), reason).of_combination())
+        }
         false => Ok(()),
     }
 }

@@ -1,18 +1,18 @@
 //! Corefiles of NodeLocal DNSCache deployments.
 
-use corefile::{ConfigError, Settings};
+use corefile::{ConfigErrors, Settings};
 use resolver::policy::{ServeStaleMode, TransportPreference};
 
 use super::load::{BASE, COREFILE, load_for, served};
 
 /// Loads a Corefile with `-conf`, as kubespray does.
-fn load_conf(text: &str) -> Result<Settings, ConfigError> {
+fn load_conf(text: &str) -> Result<Settings, ConfigErrors> {
     let args = ["-conf", COREFILE, "-upstreamsvc", "coredns"];
     load_for(&args, &[(COREFILE, text)], &[("MY_HOST_IP", "192.0.2.44")])
 }
 
 /// Loads a template with node-cache's variables, as the official add-on does.
-fn load_template(text: &str, imports: &[(&str, &str)]) -> Result<Settings, ConfigError> {
+fn load_template(text: &str, imports: &[(&str, &str)]) -> Result<Settings, ConfigErrors> {
     let args = [
         "-localip",
         "169.254.20.10,10.96.0.10",

@@ -3,7 +3,7 @@
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use corefile::ConfigError;
+use corefile::ConfigErrors;
 use corefile::settings::{ConnectionOptions, Forward, Settings};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 
@@ -23,7 +23,7 @@ fn certificates() -> [String; 3] {
 }
 
 /// Loads a `forward` on a host with these files.
-fn load(files: &[(&str, &str)], to: &str, lines: &str) -> Result<Settings, ConfigError> {
+fn load(files: &[(&str, &str)], to: &str, lines: &str) -> Result<Settings, ConfigErrors> {
     let corefile = format!(". {{\n forward . {to} {{\n {lines}\n }}\n}}\n");
     load_from(&[files, &[(COREFILE, &corefile)]].concat())
 }

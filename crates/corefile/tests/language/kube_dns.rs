@@ -12,7 +12,7 @@ const TEMPLATE: &str = "cluster.local:53 {\n    bind __PILLAR__LOCAL__DNS__\n   
 const STUB_DOMAINS: &str = "/etc/kube-dns/stubDomains";
 const UPSTREAMS: &str = "/etc/kube-dns/upstreamNameservers";
 
-fn load(files: &[(&str, &str)]) -> Result<Settings, corefile::ConfigError> {
+fn load(files: &[(&str, &str)]) -> Result<Settings, corefile::ConfigErrors> {
     load_for(&["-localip", "169.254.20.10,10.96.0.10"], &[&[(BASE, TEMPLATE)], files].concat(), &[])
 }
 

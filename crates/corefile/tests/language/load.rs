@@ -2,7 +2,7 @@
 
 use corefile::options::{DEFAULT_BASE_COREFILE, DEFAULT_COREFILE};
 use corefile::settings::Forward;
-use corefile::{ConfigError, Environment, Options, Settings};
+use corefile::{ConfigErrors, Environment, Options, Settings};
 
 use super::fake_host::FakeHost;
 
@@ -48,27 +48,27 @@ pub(crate) fn load_for(
     args: &[&str],
     files: &[(&str, &str)],
     env: &[(&str, &str)],
-) -> Result<Settings, ConfigError> {
+) -> Result<Settings, ConfigErrors> {
     corefile::load(&options(args), &env.iter().copied().collect(), &FakeHost::with(files))
 }
 
 /// Loads a Corefile with `-conf`.
-pub(crate) fn load(text: &str) -> Result<Settings, ConfigError> {
+pub(crate) fn load(text: &str) -> Result<Settings, ConfigErrors> {
     load_from(&[(COREFILE, text)])
 }
 
 /// Loads [`COREFILE`], which is one of the files.
-pub(crate) fn load_from(files: &[(&str, &str)]) -> Result<Settings, ConfigError> {
+pub(crate) fn load_from(files: &[(&str, &str)]) -> Result<Settings, ConfigErrors> {
     load_with(files, &Environment::default())
 }
 
 /// As [`load_from`], with environment variables.
-pub(crate) fn load_with(files: &[(&str, &str)], env: &Environment) -> Result<Settings, ConfigError> {
+pub(crate) fn load_with(files: &[(&str, &str)], env: &Environment) -> Result<Settings, ConfigErrors> {
     corefile::load(&options(&["-conf", COREFILE]), env, &FakeHost::with(files))
 }
 
 /// Loads a server block for the root with these lines.
-pub(crate) fn load_lines(lines: &str) -> Result<Settings, ConfigError> {
+pub(crate) fn load_lines(lines: &str) -> Result<Settings, ConfigErrors> {
     load(&format!(".:53 {{\n{lines}\n}}\n"))
 }
 
@@ -87,7 +87,7 @@ pub(crate) fn first_error_line(text: &str) -> String {
     first_line(load(text))
 }
 
-pub(crate) fn first_line(loaded: Result<Settings, ConfigError>) -> String {
+pub(crate) fn first_line(loaded: Result<Settings, ConfigErrors>) -> String {
     match loaded {
         Ok(settings) => format!("loaded: {settings:?}"),
         Err(error) => error.to_string().lines().next().unwrap_or_default().to_owned(),

@@ -6,6 +6,7 @@ mod fake_host;
 mod load;
 
 mod accepted;
+mod all_errors;
 mod bind;
 mod bufsize;
 mod cache;

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::process::ExitCode;
 
-use corefile::ConfigError;
+use corefile::ConfigErrors;
 
 use crate::flags::UsageError;
 use crate::http::BindError;
@@ -27,7 +27,7 @@ pub(crate) enum ExitReason {
 /// remedy.
 #[derive(Debug)]
 pub(crate) enum FatalError {
-    Config(ConfigError),
+    Config(ConfigErrors),
     LinkKind(linux::link::UnknownLinkKind),
     Node(linux::node::NodeError),
     /// An address cannot be listened on; with the `FILE:LINE` that names it.

@@ -33,6 +33,26 @@ fn invalid_corefile_is_reported_with_file_and_line() {
 }
 
 #[test]
+fn all_errors_of_a_corefile_are_printed() {
+    let corefile = ".:5300 {\n bind @\n forwrad . 192.0.2.1\n cache {\n  prefetch no\n }\n}";
+    let daemon = DaemonCommand::new(corefile).spawn();
+    let file = daemon.file("Corefile").display().to_string();
+    let end = daemon.wait_for_exit();
+    assert_eq!(end.code, Some(1), "{end:?}");
+    assert_eq!(
+        end.stderr,
+        [
+            &format!("{file}:3 - Error during parsing: Unknown directive 'forwrad'"),
+            "     forwrad . 192.0.2.1",
+            "     ^ did you mean `forward`?",
+            &format!("plugin/cache: {file}:5 - Error during parsing: 'no' is not a whole number"),
+            "      prefetch no",
+            "               ^",
+        ]
+    );
+}
+
+#[test]
 fn missing_corefile_is_reported() {
     let upstream = upstream();
     let end = DaemonCommand::new(&forward_corefile(&upstream, "force_tcp"))

@@ -40,6 +40,18 @@ use crate::tree::{Directive, Line};
 use crate::values::{duration_or, integer};
 use crate::zones::parse_zones;
 
+const OPTIONS: [&str; 9] = [
+    "success",
+    "denial",
+    "prefetch",
+    "serve_stale",
+    "serve_stale_policy",
+    "servfail",
+    "disable",
+    "keepttl",
+    "authoritative",
+];
+
 /// Maximum TTL of SERVFAIL (RFC 2308 section 7.1).
 const MAX_SERVFAIL: Duration = Duration::from_secs(300);
 
@@ -85,7 +97,7 @@ fn parse_options(options: &[Line], cache: &mut CacheOptions) -> Result<(), Confi
                 option.no_arguments()?;
                 cache.authoritative = true;
             }
-            _ => return Err(ConfigError::argument_count(&option.name)),
+            _ => return Err(ConfigError::unknown_option(&option.name, &OPTIONS)),
         }
     }
     cache.serve_stale = stale.finish()?;

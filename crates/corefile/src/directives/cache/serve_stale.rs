@@ -64,7 +64,9 @@ impl<'a> ServeStaleOptions<'a> {
 
     pub(super) fn finish(self) -> Result<Option<ServeStale>, ConfigError> {
         match (self.stale, self.prefer_positive) {
-            (None, Some(option)) => Err(ConfigError::at(option, "serve_stale_policy requires serve_stale")),
+            (None, Some(option)) => {
+                Err(ConfigError::at(option, "serve_stale_policy requires serve_stale").of_combination())
+            }
             (stale, option) => {
                 Ok(stale.flatten().map(|stale| ServeStale { prefer_positive: option.is_some(), ..stale }))
             }

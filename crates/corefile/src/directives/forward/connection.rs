@@ -103,7 +103,7 @@ impl<'a> ConnectionParser<'a> {
         let expire = self.options.expire;
         if age < expire {
             let reason = format!("max_age ({age:?}) must not be less than expire ({expire:?})");
-            return Err(ConfigError::at(token, reason));
+            return Err(ConfigError::at(token, reason).of_combination());
         }
         Ok(())
     }
@@ -115,7 +115,7 @@ impl<'a> ConnectionParser<'a> {
         let other_family = upstreams.iter().find(|upstream| upstream.is_ipv4() != source.is_ipv4());
         other_family.map_or(Ok(()), |upstream| {
             let reason = format!("{source} and upstream {upstream} are of different address families");
-            Err(ConfigError::at(token, reason))
+            Err(ConfigError::at(token, reason).of_combination())
         })
     }
 }

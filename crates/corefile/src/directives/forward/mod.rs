@@ -60,6 +60,7 @@ mod upstreams;
 use std::time::Duration;
 
 use resolver::policy::{ForwardOptions, MaxConnectAttempts, SelectionPolicy, TransportPreference};
+use wire::name::Name;
 
 use self::connection::ConnectionParser;
 use self::endpoint::NO_LOOKUP;
@@ -72,6 +73,30 @@ use crate::tree::{Directive, Line};
 use crate::values::{duration_or, integer};
 use crate::zones::parse_zones;
 
+const OPTIONS: [&str; 21] = [
+    "except",
+    "force_tcp",
+    "prefer_udp",
+    "policy",
+    "max_concurrent",
+    "max_connect_attempts",
+    "max_fails",
+    "health_check",
+    "failfast_all_unhealthy_upstreams",
+    "failover",
+    "next",
+    "next_on_nodata",
+    "read_timeout",
+    "expire",
+    "doh_method",
+    "max_age",
+    "max_idle_conns",
+    "source_address",
+    "tls",
+    "tls_servername",
+    "resolver",
+];
+
 pub(super) fn parse(
     directive: &Directive,
     context: &mut DirectiveContext<'_>,
@@ -79,9 +104,24 @@ pub(super) fn parse(
     let [from, to @ ..] = directive.line.args.as_slice() else {
         return Err(ConfigError::argument_count(directive.name()));
     };
+    let mut options = ForwardOptions::new(Name::root());
+    let mut connection = ConnectionParser::new();
+    for option in &directive.options {
+        if !connection.parse_option(option)? {
+            parse_option(option, &mut options, context.warnings)?;
+        }
+    }
+    options.from = zone(from, context)?;
     let Some(last) = to.last() else {
         return Err(no_upstream(from));
     };
+    let (upstreams, files) = upstreams::parse(to, last, context)?;
+    let connection = connection.finish(to, &upstreams, context)?;
+    Ok(Forward { options, upstreams, files, connection })
+}
+
+/// FROM.
+fn zone(from: &Token, context: &mut DirectiveContext<'_>) -> Result<Name, ConfigError> {
     let mut zones = parse_zones(from)?.into_iter();
     let zone = zones.next().ok_or_else(|| ConfigError::at(from, "FROM names no zone"))?;
     if zones.next().is_some() {
@@ -91,16 +131,7 @@ pub(super) fn parse(
             from.text
         ));
     }
-    let (upstreams, files) = upstreams::parse(to, last, context)?;
-    let mut options = ForwardOptions::new(zone);
-    let mut connection = ConnectionParser::new();
-    for option in &directive.options {
-        if !connection.parse_option(option)? {
-            parse_option(option, &mut options, context.warnings)?;
-        }
-    }
-    let connection = connection.finish(to, &upstreams, context)?;
-    Ok(Forward { options, upstreams, files, connection })
+    Ok(zone)
 }
 
 /// `forward .` without TO.
@@ -157,7 +188,10 @@ fn parse_option(
             let reason = format!("option 'resolver' is not supported by nodelocaldns: {NO_LOOKUP}");
             return Err(ConfigError::at(&option.name, reason));
         }
-        name => return Err(ConfigError::at(&option.name, format!("unknown property '{name}'"))),
+        name => {
+            let reason = format!("unknown property '{name}'");
+            return Err(ConfigError::unknown(&option.name, reason, &OPTIONS));
+        }
     }
     Ok(())
 }

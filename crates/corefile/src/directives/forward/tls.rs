@@ -120,7 +120,7 @@ fn default_roots(upstream: &Token, host: &dyn Host, hash: &mut Sha512) -> Result
         upstream.text,
         unusable.join(", ")
     );
-    Err(ConfigError::at(upstream, reason))
+    Err(ConfigError::at(upstream, reason).of_combination())
 }
 
 /// The public CAs of Mozilla's list: the image has no files but the program.
