@@ -27,6 +27,7 @@ mod handover;
 mod hits;
 mod hostile_clients;
 mod hostile_upstreams;
+mod kube_dns;
 mod link_local;
 mod link_repair;
 mod listen_addresses;

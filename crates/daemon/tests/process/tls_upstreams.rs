@@ -13,6 +13,7 @@ use testkit::ResponseCode;
 use testkit::upstream::{TlsProxy, Transport, Upstream};
 
 use crate::fixture::{DNS, DaemonCommand, DaemonProcess, READY, loopback, upstream};
+use crate::namespace::skip;
 use crate::responses::{code, data, extended_error, with_edns};
 
 const NAME: &str = "dns.test";
@@ -149,6 +150,26 @@ fn an_upstream_with_an_untrusted_certificate_gets_no_query() {
     let daemon =
         DaemonProcess::start(&corefile(&to, &format!("tls {}\n tls_servername {NAME}", other.file())));
     assert_rejected(&daemon, &upstream, "the certificate is issued by an unknown CA: name the file");
+}
+
+/// The image has no files but the program.
+#[test]
+fn without_ca_files_of_the_system_public_cas_are_trusted_and_no_others() {
+    let mount = ["--user", "--map-root-user", "--mount", "true"];
+    let mounts = std::process::Command::new("unshare").args(mount).status();
+    if !mounts.is_ok_and(|status| status.success()) {
+        return skip("without_ca_files_of_the_system", "not allowed to create a user namespace");
+    }
+    let (upstream, authority) = (upstream(), Authority::new("private-ca"));
+    let proxy = authority.tls_proxy(&upstream, NAME, None);
+    let to = format!("tls://{}", proxy.addr());
+    let daemon = DaemonCommand::new(&corefile(&to, &format!("tls_servername {NAME}")))
+        .without_ca_files()
+        .spawn()
+        .wait_until_ready();
+    assert_rejected(&daemon, &upstream, "the certificate is issued by an unknown CA: name the file");
+    let roots = format!("/proc/{}/root/etc/ssl", daemon.id());
+    assert_eq!(fs::read_dir(roots).map_or(0, Iterator::count), 0, "it sees no CA file");
 }
 
 #[test]
