@@ -10,12 +10,13 @@
 //! and [`Resolver::on_timer`].
 //!
 //! The path of a query: this file (checks and zone matching), `hit` (cache hits), `miss` (a miss
-//! from coalescing to completion), `retry` (attempts without a usable response), `connection_loss`
-//! (attempts that have lost their connection), `outage` (no response from any upstream). They
-//! compose types with a state of their own: the worker's cache in [`cache`], the in-flight table
-//! and its memory in [`inflight`], attempts, connection pools and health checks in `upstream`,
-//! and `timers`. `request` and `respond` hold a client's query and write its response, [`action`]
-//! is the output, [`policy`] the configuration, [`counters`] the metrics.
+//! from coalescing to sending), `outcome` (the response, the cache write, the waiters), `retry`
+//! (attempts without a usable response), `connection_loss` (attempts that have lost their
+//! connection), `outage` (no response from any upstream). They compose types with a state of their
+//! own: the worker's cache in [`cache`], the in-flight table and its memory in [`inflight`],
+//! attempts, connection pools and health checks in `upstream`, and `timers`. `request` and
+//! `respond` hold a client's query and write its response, [`action`] is the output, [`policy`] the
+//! configuration, [`counters`] the metrics.
 #![forbid(unsafe_code)]
 
 pub mod action;
@@ -27,6 +28,7 @@ mod hit;
 pub mod inflight;
 mod miss;
 mod outage;
+mod outcome;
 pub mod policy;
 mod request;
 mod respond;
