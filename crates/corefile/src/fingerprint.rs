@@ -1,13 +1,13 @@
 //! Fingerprint of a server block: everything that the validity of its cache entries depends on.
 
-use resolver::policy::{CacheOptions, StoreOptions};
+use resolver::policy::{CacheOptions, LocalPlugin, StoreOptions};
 use wire::header::Rcode;
 use wire::name::Name;
 
 use crate::directives::BlockDirectives;
 use crate::settings::{Forward, ServerBlockKey};
 
-/// Zones, upstreams and TTL limits. Options about serving or refreshing entries are not part of it.
+/// Zones, upstreams, directives that answer themselves, and TTL limits. Options about serving or refreshing entries are not part of it.
 ///
 /// The first address is, because blocks for one zone on different addresses have separate caches.
 pub(crate) fn fingerprint(keys: &[ServerBlockKey], directives: &BlockDirectives) -> String {
@@ -15,7 +15,14 @@ pub(crate) fn fingerprint(keys: &[ServerBlockKey], directives: &BlockDirectives)
     let cache = directives.cache.as_ref().map(cache_part).unwrap_or_default();
     let forwards: Vec<String> = directives.forwards.iter().map(forward_part).collect();
     let address = directives.bind.first(0);
-    format!("{} on {address:?} cache {cache} forward {}", zones.join(" "), forwards.join("; "))
+    let mut text =
+        format!("{} on {address:?} cache {cache} forward {}", zones.join(" "), forwards.join("; "));
+    for plugin in directives.plugins() {
+        text.push_str(match plugin {
+            LocalPlugin::Whoami => " whoami",
+        });
+    }
+    text
 }
 
 fn cache_part(cache: &CacheOptions) -> String {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use regex::Regex;
-use resolver::policy::{CacheOptions, ForwardOptions};
+use resolver::policy::{CacheOptions, ForwardOptions, LocalPlugin};
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tracing::Level;
@@ -66,6 +66,8 @@ pub struct Block {
     pub cache: Option<CacheOptions>,
     /// The `forward` directives, in the order of the file.
     pub forwards: Vec<Forward>,
+    /// Its directives that answer queries themselves, in the order of the plugin chain.
+    pub plugins: Vec<LocalPlugin>,
     /// The `errors` directive; without it, failures are not logged.
     pub errors: Option<Errors>,
     /// Rules of all `log` directives; the first with a matching zone applies.

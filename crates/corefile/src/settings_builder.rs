@@ -187,6 +187,7 @@ fn build_block(block: &ServerBlock, keys: Vec<ServerBlockKey>, directives: Block
     Block {
         location: block.keys.first().map(Token::location).unwrap_or_default(),
         fingerprint: fingerprint(&keys, &directives),
+        plugins: directives.plugins(),
         loop_query: if directives.loop_detection { target() } else { None },
         keys,
         directives: directives.names,

@@ -14,7 +14,7 @@ pub(crate) enum DirectiveSupport {
 }
 
 /// Supported directives in the order of CoreDNS's plugin chain; then those outside the chain.
-pub const SUPPORTED: [&str; 17] = [
+pub const SUPPORTED: [&str; 18] = [
     "metadata",
     "bufsize",
     "trace",
@@ -25,6 +25,7 @@ pub const SUPPORTED: [&str; 17] = [
     "cache",
     "loop",
     "forward",
+    "whoami",
     "bind",
     "debug",
     "health",
@@ -34,7 +35,7 @@ pub const SUPPORTED: [&str; 17] = [
     "timeouts",
 ];
 
-const NOT_YET: [&str; 6] = ["dns64", "hosts", "loadbalance", "rewrite", "template", "whoami"];
+const NOT_YET: [&str; 5] = ["dns64", "hosts", "loadbalance", "rewrite", "template"];
 
 const NOT_IN_NODE_CACHE: [&str; 39] = [
     "acl",

@@ -150,7 +150,7 @@ pub struct RouteCounters {
     /// Queries with DO.
     pub do_requests: Counter,
     /// Responses, indexed by [`Plugin`] and response code.
-    pub responses: [[Counter; COUNTED_RCODES]; 3],
+    pub responses: [[Counter; COUNTED_RCODES]; 4],
 }
 
 /// Source of a response: the `plugin` label of `coredns_dns_responses_total`.
@@ -162,6 +162,8 @@ pub enum Plugin {
     Forward = 1,
     /// A failure or refusal of our own: the empty label.
     Server = 2,
+    /// A block without a cache: `whoami`.
+    Whoami = 3,
 }
 
 /// Counters of one server block on one listener.
@@ -177,8 +179,7 @@ pub struct BlockCounters {
     pub cache_misses: Counter,
     /// Upstream responses that did not match their query.
     pub cache_drops: Counter,
-    /// Upstream queries without a waiting client, which refresh an entry before or after it
-    /// expires.
+    /// Queries without a waiting client, which refresh an entry before or after it expires.
     pub prefetches: Counter,
     /// Queries answered from an expired entry under `serve_stale`.
     pub served_stale: Counter,

@@ -102,6 +102,9 @@ impl Resolver {
     /// Refreshes a cached answer without a waiter, unless a query for it is in flight in some
     /// worker. The caller has checked that no failure is cached.
     pub(crate) fn refresh(&mut self, routed: &RoutedQuery<'_>, key: &Key, outbox: &mut Outbox) {
+        if !routed.route.block.plugins.is_empty() && self.refresh_locally(routed) {
+            return routed.route.block.counters.prefetches.add(1);
+        }
         let key = key.as_bytes();
         if self.inflight.find(key).is_some() || self.cache.update_from_shared(key) {
             return;

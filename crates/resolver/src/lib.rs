@@ -9,10 +9,10 @@
 //! [`Resolver::on_partial_message`], [`Resolver::on_disconnected`], [`Resolver::on_shared_result`]
 //! and [`Resolver::on_timer`].
 //!
-//! The path of a query: this file (checks and zone matching), `hit` (cache hits), `miss` (a miss
-//! from coalescing to sending), `outcome` (the response, the cache write, the waiters), `retry`
-//! (attempts without a usable response), `connection_loss` (attempts that have lost their
-//! connection), `outage` (no response from any upstream). They compose types with a state of their
+//! The path of a query: this file (checks and zone matching), `hit` (cache hits), `local` (answers
+//! of our own), `miss` (a miss from coalescing to sending), `outcome` (the response, the cache
+//! write, the waiters), `retry` (attempts without a usable response), `connection_loss` (attempts
+//! that have lost their connection), `outage` (no response from any upstream). They compose types with a state of their
 //! own: the worker's cache in [`cache`], the in-flight table and its memory in [`inflight`],
 //! attempts, connection pools and health checks in `upstream`, and `timers`. `request` and
 //! `respond` hold a client's query and write its response, [`action`] is the output, [`policy`] the
@@ -26,6 +26,7 @@ pub mod counters;
 mod effects;
 mod hit;
 pub mod inflight;
+mod local;
 mod miss;
 mod outage;
 mod outcome;

@@ -42,7 +42,8 @@ pub(crate) struct NewQuery {
 pub(crate) type Rejected = (Cause, Option<StaleAnswer>);
 
 impl Resolver {
-    /// Adds the client to the query in flight for its question, or starts one. `stale_answer` is
+    /// Answers from the block's own directives, adds the client to the query in flight for its
+    /// question, or starts one. `stale_answer` is
     /// served if the upstreams fail or are too slow.
     pub(crate) fn miss(
         &mut self,
@@ -51,6 +52,9 @@ impl Resolver {
         outbox: &mut Outbox,
     ) {
         let RoutedQuery { query, requester, route } = *routed;
+        if !route.block.plugins.is_empty() && self.answer_locally(routed, outbox) {
+            return;
+        }
         let client = Some(requester.client.peer.ip());
         let memory = match self.waiting_memory.reserve(client, Waiter::octets(&requester)) {
             Ok(memory) => memory,

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use wire::Query;
 use wire::edns::{DEFAULT_UDP_SIZE, Keepalive};
-use wire::header::{Flags, Header, Rcode, RecordType};
+use wire::header::{Class, Flags, Header, Rcode, RecordType};
 use wire::query::{Rejection, RequestHeader};
 
 use crate::action::Client;
@@ -87,12 +87,16 @@ pub(crate) fn is_status_query(packet: &[u8]) -> bool {
 }
 
 /// RCODE for unsupported queries: zone transfers (RFC 5936), TKEY and TSIG as QTYPE (RFC 2930,
-/// RFC 8945), and any name in a block without `forward`.
+/// RFC 8945), and any name in a block with neither `forward` nor a directive that answers itself,
+/// which is for class IN only.
 pub(crate) fn unsupported(query: &Query<'_>, route: &Route) -> Option<Rcode> {
     match query.qtype {
         RecordType::AXFR | RecordType::IXFR => Some(Rcode::REFUSED),
         RecordType::TKEY | RecordType::TSIG => Some(Rcode::NOTIMP),
-        _ if route.block.forwards.is_empty() => Some(Rcode::REFUSED),
+        _ if route.block.forwards.is_empty() => {
+            let is_answered = query.qclass == Class::IN && !route.block.plugins.is_empty();
+            (!is_answered).then_some(Rcode::REFUSED)
+        }
         _ => None,
     }
 }

@@ -348,6 +348,10 @@ scenarios! {
     verify_uses_a_quick_response
     waiters_are_limited
     waiters_get_their_own_response
+    whoami_answers_with_the_address_of_the_client
+    whoami_is_behind_forward
+    whoami_is_behind_the_cache
+    whoami_is_refreshed_without_an_upstream
     without_any_response_nothing_is_retransmitted
     without_cache_everything_is_forwarded
     without_prefetch_entries_expire

@@ -7,10 +7,10 @@
 //! Reading order: [`header`] (twelve octets), [`name`], [`edns`] (OPT), [`query`] (a client's
 //! query), [`response`] (an upstream's response: its type, the positions of its TTLs), [`answer`]
 //! (a response as it is cached and relayed: TTLs, header, truncation), [`reply`] (responses of our
-//! own), [`frame`] (length prefix on TCP).
+//! own without records), [`synthesized`] (those with records), [`frame`] (length prefix on TCP).
 //!
-//! hickory-proto appears once, in [`query`]: it validates queries that the fast parser does not
-//! take.
+//! hickory-proto appears twice: it validates queries that the fast parser does not take
+//! ([`query`]), and encodes records of our own ([`synthesized`]).
 #![forbid(unsafe_code)]
 
 pub mod answer;
@@ -25,6 +25,7 @@ pub mod query;
 mod record;
 pub mod reply;
 pub mod response;
+pub mod synthesized;
 
 pub use answer::Answer;
 pub use query::Query;

@@ -107,7 +107,7 @@ impl<'p> Response<'p> {
     }
 
     /// Reads a message that this crate has written.
-    fn read_written(packet: Vec<u8>, question_end: usize) -> Option<Self> {
+    pub(crate) fn read_written(packet: Vec<u8>, question_end: usize) -> Option<Self> {
         let parser = RecordParser::new(&packet, question_end)?.without_step_limit();
         let received = Received::read(Header::read(&packet)?, question_end, parser)?;
         received.into_response(Cow::Owned(packet))

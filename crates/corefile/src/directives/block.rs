@@ -2,13 +2,13 @@
 
 use std::net::SocketAddr;
 
-use resolver::policy::CacheOptions;
+use resolver::policy::{CacheOptions, LocalPlugin};
 
 use super::context::DirectiveContext;
 use super::report_all::report_all;
 use super::{
     bind, bufsize, cache, debug, dnstap, errors, forward, health, log, loop_detection, metadata, pprof,
-    prometheus, ready, reload, timeouts, trace,
+    prometheus, ready, reload, timeouts, trace, whoami,
 };
 use crate::error::ConfigError;
 use crate::error_list::ErrorList;
@@ -28,6 +28,7 @@ pub(crate) struct BlockDirectives {
     pub(crate) cache: Option<CacheOptions>,
     pub(crate) debug: bool,
     pub(crate) forwards: Vec<Forward>,
+    pub(crate) whoami: bool,
     pub(crate) errors: Option<Errors>,
     pub(crate) log: Vec<LogRule>,
     pub(crate) loop_detection: bool,
@@ -57,6 +58,7 @@ pub(crate) fn parse(
         cache: None,
         debug: false,
         forwards: Vec::new(),
+        whoami: false,
         errors: None,
         log: Vec::new(),
         loop_detection: false,
@@ -109,11 +111,21 @@ impl BlockDirectives {
             "reload" => self.reload = Some(reload::parse(directive)?),
             "timeouts" => timeouts::parse(directive, &mut self.timeouts)?,
             "trace" => trace::parse(directive, context)?,
+            "whoami" if self.whoami => {}
+            "whoami" => {
+                whoami::parse(directive)?;
+                self.whoami = true;
+            }
             other => {
                 return Err(ConfigError::at(directive.name(), format!("Unknown directive '{other}'")));
             }
         }
         Ok(())
+    }
+
+    /// The directives that answer queries themselves, in the order of the plugin chain.
+    pub(crate) fn plugins(&self) -> Vec<LocalPlugin> {
+        self.whoami.then_some(LocalPlugin::Whoami).into_iter().collect()
     }
 
     /// Notes where an address is named.

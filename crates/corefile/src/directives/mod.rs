@@ -20,6 +20,7 @@ mod reload;
 mod report_all;
 mod timeouts;
 mod trace;
+mod whoami;
 
 pub(crate) use block::{BlockDirectives, parse};
 pub(crate) use context::DirectiveContext;

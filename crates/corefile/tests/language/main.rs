@@ -28,3 +28,4 @@ mod random_input;
 mod reload;
 mod server_block_keys;
 mod timeouts;
+mod whoami;

@@ -80,6 +80,7 @@ fn count_events(counters: &mut CounterRegistry) {
     root.durations.observe(Duration::from_secs(9));
     root.responses[Plugin::Forward as usize][rcode_index(Rcode(12))].add(1);
     root.responses[Plugin::Server as usize][rcode_index(Rcode(4095))].add(1);
+    root.responses[Plugin::Whoami as usize][rcode_index(Rcode::NOERROR)].add(3);
     let (_, dropped) = counters.route(SERVER, DROPPED, 1);
     dropped.requests[0][0][type_index(RecordType::ANY)].add(1);
     dropped.responses[Plugin::Server as usize][rcode_index(Rcode::REFUSED)].add(1);
@@ -145,6 +146,7 @@ fn active_block(counters: &mut CounterRegistry, zones: &str) -> ActiveBlock {
         id: BlockId(0),
         udp_size: 1232,
         cache: None,
+        plugins: Vec::new(),
         forwards: vec![Forward {
             options: ForwardOptions::new(Name::parse(".").unwrap()),
             upstreams: vec![upstream.clone(), upstream],

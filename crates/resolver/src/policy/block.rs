@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::cache_options::CacheOptions;
 use super::forward::Forward;
 use super::id::BlockId;
+use super::local_plugin::LocalPlugin;
 use crate::counters::BlockCounters;
 use crate::usage::Usage;
 
@@ -20,6 +21,9 @@ pub struct Block {
     pub cache: Option<CacheOptions>,
     /// The `forward` directives; the first that matches a name takes it.
     pub forwards: Vec<Forward>,
+    /// Directives that answer queries themselves, in the order of the chain. They are behind the
+    /// cache.
+    pub plugins: Vec<LocalPlugin>,
     /// Counters of its cache.
     pub counters: Arc<BlockCounters>,
     /// Cache usage of this block, shared by all workers.
@@ -36,6 +40,12 @@ impl Block {
     pub(crate) fn next_forward(&self, forward: usize, name: &[u8]) -> Option<usize> {
         let matches = |&index: &usize| self.forwards.get(index).is_some_and(|one| one.options.matches(name));
         (forward + 1..self.forwards.len()).find(matches)
+    }
+
+    /// The directives that answer queries for a lower-case wire name themselves, in order.
+    pub(crate) fn plugins_for(&self, name: &[u8]) -> impl Iterator<Item = &LocalPlugin> {
+        let is_first = |plugin: &&LocalPlugin| !plugin.follows_forward() || self.forward_for(name).is_none();
+        self.plugins.iter().filter(is_first)
     }
 
     /// The `cache` directive, for names in its zones.

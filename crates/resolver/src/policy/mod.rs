@@ -13,6 +13,7 @@ mod forward_options;
 mod id;
 mod limits;
 mod listener;
+mod local_plugin;
 mod loop_detector;
 mod min_rtt;
 mod outage;
@@ -30,5 +31,6 @@ pub use forward_options::{
 pub use id::{BlockId, ListenerId, RouteId, UpstreamId};
 pub use limits::ResolverLimits;
 pub use listener::{DEFAULT_IDLE_TIMEOUT, Listener, Policy, Route};
+pub use local_plugin::LocalPlugin;
 pub use loop_detector::LoopDetector;
 pub use pool_options::PoolOptions;

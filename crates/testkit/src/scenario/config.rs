@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use resolver::policy::{
-    CacheOptions, ForwardOptions, HealthCheck, MaxConnectAttempts, PoolOptions, Prefetch, ResolverLimits,
-    SelectionPolicy, ServeStale, ServeStaleMode, StoreOptions, TransportPreference,
+    CacheOptions, ForwardOptions, HealthCheck, LocalPlugin, MaxConnectAttempts, PoolOptions, Prefetch,
+    ResolverLimits, SelectionPolicy, ServeStale, ServeStaleMode, StoreOptions, TransportPreference,
 };
 use wire::header::Rcode;
 use wire::name::Name;
@@ -37,6 +37,8 @@ pub struct Block {
     pub cache: Option<CacheOptions>,
     /// Its `forward` directives.
     pub forwards: Vec<Forward>,
+    /// Its directives that answer queries themselves.
+    pub plugins: Vec<LocalPlugin>,
     /// The QNAME of its `loop` directive.
     pub loop_query: Option<Name>,
     /// `forwards` are the scenario's, not the default.
@@ -73,6 +75,7 @@ impl Block {
             udp_size: wire::edns::DEFAULT_UDP_SIZE,
             cache: Some(fixture::cache()),
             forwards: vec![Forward::new(Name::root(), vec!["upstream".to_owned()])],
+            plugins: Vec::new(),
             loop_query: None,
             has_forward: false,
         }
@@ -160,6 +163,7 @@ fn parse_directive(tokens: &[&str], block: &mut Block) -> Result<(), TextError> 
             let Some(cache) = &mut block.cache else { return error("options after `cache none`") };
             return parse_cache(option, cache);
         }
+        ["whoami"] => block.plugins.push(LocalPlugin::Whoami),
         ["loop", name] => block.loop_query = Some(zone(name)?),
         ["forward", "none"] => block.set_forward(None),
         ["forward", from, ref upstreams @ ..] if !upstreams.is_empty() => {

@@ -14,4 +14,5 @@ mod rdata;
 mod replies;
 mod responses;
 mod scrub;
+mod synthesized;
 mod truncation;

@@ -49,7 +49,9 @@ impl PerWorker<'_> {
             let (id, usage) = (shared.id, Arc::clone(&shared.usage));
             let cache = block.cache.clone();
             let udp_size = block.bufsize.unwrap_or(DEFAULT_UDP_SIZE);
-            blocks.insert(*index, Arc::new(Block { id, udp_size, cache, forwards, counters, usage }));
+            let plugins = block.plugins.clone();
+            let block = Block { id, udp_size, cache, forwards, plugins, counters, usage };
+            blocks.insert(*index, Arc::new(block));
         }
         blocks
     }
