@@ -114,6 +114,21 @@ impl ConfigError {
         Self { plugin: Some(plugin.to_owned()), ..self }
     }
 
+    /// `FILE:LINE` of the word; `None` for an error without a place in a file.
+    pub fn location(&self) -> Option<&str> {
+        self.location.as_ref().map(|location| location.file_and_line.as_str())
+    }
+
+    /// The character of the line that the word starts at, from 1.
+    pub fn column(&self) -> Option<usize> {
+        self.location.as_ref().map(|location| location.column)
+    }
+
+    /// What was probably meant, as a question.
+    pub fn suggestion(&self) -> Option<&str> {
+        self.suggestion.as_deref()
+    }
+
     /// What it depends on.
     pub(crate) fn cause(&self) -> Cause {
         self.cause

@@ -4,6 +4,7 @@
 //! that it reads.
 
 mod active_config;
+mod check;
 mod context;
 mod exit;
 mod handover;
@@ -53,6 +54,11 @@ const LOG_FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Runs the program: `args` are the command line, the program's name first.
 pub fn run(args: impl IntoIterator<Item = std::ffi::OsString>) -> ExitCode {
+    let args: Vec<_> = args.into_iter().collect();
+    if flags::is_check(&args) {
+        return flags::parse_check(args)
+            .map_or_else(|usage| exit::print_usage(&usage), |flags| check::run(&flags));
+    }
     let flags = match flags::parse(args) {
         Ok(flags) => flags,
         Err(usage) => return exit::print_usage(&usage),

@@ -17,11 +17,7 @@ pub(super) fn lines(settings: &Settings) -> Vec<String> {
 
 fn line(block: &Block, forward: &Forward) -> String {
     let zones: Vec<String> = block.keys.iter().map(|key| key.zone.to_string()).collect();
-    let upstreams = forward.upstreams.iter().map(|&upstream| {
-        let is_encrypted = forward.connection.tls.as_ref().is_some_and(|tls| tls.name(upstream).is_some());
-        if is_encrypted { format!("tls://{upstream}") } else { upstream.to_string() }
-    });
-    let upstreams: Vec<String> = upstreams.collect();
+    let upstreams = upstreams(forward);
     let mut line = format!("plugin/forward: upstreams of {}", zones.join(" "));
     let from = forward.options.from.to_string();
     // `forward .` is for all names of the block.
@@ -34,6 +30,15 @@ fn line(block: &Block, forward: &Forward) -> String {
         line += &format!(" ({})", files.join(" "));
     }
     line
+}
+
+/// The upstreams of a `forward`, with `tls://` for DNS over TLS.
+pub(super) fn upstreams(forward: &Forward) -> Vec<String> {
+    let upstreams = forward.upstreams.iter().map(|&upstream| {
+        let is_encrypted = forward.connection.tls.as_ref().is_some_and(|tls| tls.name(upstream).is_some());
+        if is_encrypted { format!("tls://{upstream}") } else { upstream.to_string() }
+    });
+    upstreams.collect()
 }
 
 #[cfg(test)]

@@ -16,6 +16,16 @@ use super::values::{boolean, local_ips, octets, optional_path, sync_interval};
 
 /// Parses and validates a command line in Go's syntax.
 pub(super) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Flags, UsageError> {
+    parse_gnu(to_gnu(args))?.validate(LocalIps::Required)
+}
+
+/// As [`parse`], for words in GNU's syntax and without the need of `-localip`.
+pub(super) fn parse_without_local_ips(words: Vec<OsString>) -> Result<Flags, UsageError> {
+    parse_gnu(words)?.validate(LocalIps::Optional)
+}
+
+/// Rewrites Go's syntax to GNU's. A flag that is not known takes a value.
+pub(super) fn to_gnu(args: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
     let command = CommandLine::command();
     let takes_value = |name: &str| {
         command
@@ -23,16 +33,24 @@ pub(super) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Flags, U
             .find(|arg| arg.get_long_and_visible_aliases().is_some_and(|names| names.contains(&name)))
             .is_none_or(|arg| !arg.is_require_equals_set())
     };
-    let args = go_syntax::to_gnu(args, takes_value);
-    let line = command
-        .clone()
-        .try_get_matches_from(args)
+    go_syntax::to_gnu(args, takes_value)
+}
+
+fn parse_gnu(words: Vec<OsString>) -> Result<CommandLine, UsageError> {
+    CommandLine::command()
+        .try_get_matches_from(words)
         .and_then(|matches| CommandLine::from_arg_matches(&matches))
         .map_err(|error| {
             let is_text = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
             UsageError { text: error.to_string(), code: if is_text { 0 } else { 2 } }
-        })?;
-    line.validate()
+        })
+}
+
+/// Whether `-localip` must be given.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum LocalIps {
+    Required,
+    Optional,
 }
 
 /// Default of `-handover-dir`.
@@ -142,7 +160,7 @@ struct CommandLine {
 }
 
 impl CommandLine {
-    fn validate(self) -> Result<Flags, UsageError> {
+    fn validate(self, need: LocalIps) -> Result<Flags, UsageError> {
         if self.version {
             return Err(UsageError::text(format!("nodelocaldns {}\n", env!("CARGO_PKG_VERSION"))));
         }
@@ -154,7 +172,8 @@ impl CommandLine {
             let reason = "a link's name has 1 to 15 characters";
             return Err(invalid_value(&self.interfacename, "interfacename", reason));
         }
-        let local_ips = if self.probe { Ok(Vec::new()) } else { local_ips(&self.localip) };
+        let may_lack = need == LocalIps::Optional && self.localip.is_empty();
+        let local_ips = if self.probe || may_lack { Ok(Vec::new()) } else { local_ips(&self.localip) };
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Ok(Flags {
             options: Options {

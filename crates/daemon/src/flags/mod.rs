@@ -3,6 +3,7 @@
 //! [`parse`] rewrites Go's syntax (`go_syntax`), lets clap parse it (`command_line`) and
 //! returns the validated [`Flags`].
 
+mod check;
 mod command_line;
 mod error;
 mod go_syntax;
@@ -11,6 +12,8 @@ mod values;
 
 use std::ffi::OsString;
 
+pub use check::CheckFlags;
+pub(crate) use check::{is_check, parse as parse_check};
 pub use error::UsageError;
 pub use validated::Flags;
 

@@ -9,8 +9,8 @@ use corefile::Options;
 /// The validated command line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Flags {
-    /// Flags that the configuration depends on. `local_ips` has at least one address, but is empty
-    /// with `-probe`.
+    /// Flags that the configuration depends on. `local_ips` has at least one address, but may be
+    /// empty with `-probe` and in `nodelocaldns check`.
     pub options: Options,
     /// `-setupinterface`: create the link and keep its addresses.
     pub setup_interface: bool,
