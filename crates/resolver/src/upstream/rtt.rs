@@ -77,8 +77,8 @@ pub(super) fn srtt(upstream: &UpstreamState) -> Option<Duration> {
     RttEstimate::from_bits(upstream.rtt_estimate.load(Relaxed)).map(|estimate| estimate.srtt)
 }
 
-/// Retransmission timeout: SRTT + 4 RTTVAR, with minima. It backs off unless another upstream can be tried after
-/// it, or packets are lost.
+/// Retransmission timeout: SRTT + 4 RTTVAR, with minima. It backs off unless another upstream can be
+/// tried after it, or packets are lost.
 pub(super) fn rto(upstream: &UpstreamState, backs_off: bool) -> Duration {
     let initial = if backs_off { INITIAL_RTO } else { INITIAL_RTO_WITHOUT_BACK_OFF };
     let estimate = RttEstimate::from_bits(upstream.rtt_estimate.load(Relaxed));
