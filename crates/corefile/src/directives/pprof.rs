@@ -18,7 +18,8 @@ pub(super) fn parse(directive: &Directive, context: &mut DirectiveContext<'_>) -
     }
     for option in &directive.options {
         if !option.name.is("block") {
-            return Err(ConfigError::at(&option.name, format!("unknown property '{}'", option.name.text)));
+            let reason = format!("unknown property '{}'", option.name.text);
+            return Err(ConfigError::unknown(&option.name, reason, &["block"]));
         }
         option.optional_argument()?.map(integer).transpose()?;
     }
