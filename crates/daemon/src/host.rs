@@ -1,5 +1,7 @@
 //! [`OsHost`]: files, standard input and interface addresses of the node, for the configuration.
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Read};
@@ -61,6 +63,55 @@ impl Host for OsHost {
         };
         let by_index = || interface.parse().ok().filter(exists);
         if_nametoindex(interface).ok().or_else(by_index)
+    }
+}
+
+/// The node, and the paths that were read or listed, whether they exist or not.
+#[derive(Debug, Default)]
+pub(crate) struct RecordingHost {
+    paths: RefCell<BTreeSet<PathBuf>>,
+}
+
+impl RecordingHost {
+    pub(crate) fn into_paths(self) -> BTreeSet<PathBuf> {
+        self.paths.into_inner()
+    }
+
+    fn record(&self, path: PathBuf) {
+        self.paths.borrow_mut().insert(path);
+    }
+}
+
+impl Host for RecordingHost {
+    fn read_file(&self, path: &Path) -> io::Result<Vec<u8>> {
+        self.record(path.to_path_buf());
+        OsHost.read_file(path)
+    }
+
+    fn read_stdin(&self) -> io::Result<Vec<u8>> {
+        OsHost.read_stdin()
+    }
+
+    fn list_directory(&self, directory: &Path) -> io::Result<Vec<OsString>> {
+        // As a file in it, so that what appears in it is noticed.
+        self.record(directory.join("*"));
+        OsHost.list_directory(directory)
+    }
+
+    fn is_directory(&self, path: &Path) -> bool {
+        OsHost.is_directory(path)
+    }
+
+    fn absolute_path(&self, path: &Path) -> PathBuf {
+        OsHost.absolute_path(path)
+    }
+
+    fn interface_addresses(&self, interface: &str) -> io::Result<Vec<SocketAddr>> {
+        OsHost.interface_addresses(interface)
+    }
+
+    fn interface_index(&self, interface: &str) -> Option<u32> {
+        OsHost.interface_index(interface)
     }
 }
 

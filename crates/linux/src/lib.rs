@@ -1,11 +1,12 @@
 //! Kernel interfaces: batched UDP sockets, TCP sockets, passing sockets to a successor
-//! (SCM_RIGHTS), the dummy link and its addresses, nf_tables rules (NOTRACK), and netlink events
-//! about changes.
+//! (SCM_RIGHTS), the dummy link and its addresses, nf_tables rules (NOTRACK), netlink events about
+//! changes, and events about files (inotify).
 //!
 //! The crate has no DNS semantics and makes no policy: callers pass a configuration, it is applied,
 //! and the changes are returned. All `unsafe` is in `sys.rs`.
 
 mod descriptors;
+pub mod file_events;
 pub mod link;
 mod msghdr;
 pub mod netlink_events;

@@ -2,15 +2,16 @@
 
 use std::time::{Duration, Instant};
 
-use corefile::Corefile;
 use corefile::settings::{Reload, Settings};
+use corefile::{ConfigErrors, Corefile};
+use linux::file_events::FileMonitor;
 use tokio::time;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use super::context::ProcessContext;
 use crate::clock;
 use crate::flags::Flags;
-use crate::host::OsHost;
+use crate::host::{OsHost, RecordingHost};
 
 /// How often a template, and the ConfigMap of kube-dns with it, is read at least, as in node-cache.
 const TEMPLATE_INTERVAL: Duration = Duration::from_secs(10);
@@ -23,14 +24,37 @@ pub(super) struct CorefileWatch {
     last_hash: String,
     /// Why the last text could not be read; each reason is logged once.
     last_error: Option<String>,
+    /// Of the files read last; absent if the kernel refuses, and then there is only `interval`.
+    monitor: Option<FileMonitor>,
 }
 
 impl CorefileWatch {
-    pub(super) fn new(settings: &Settings, flags: &Flags) -> Self {
+    pub(super) fn new(settings: &Settings, context: ProcessContext<'_>) -> Self {
         let last_hash = settings.hash.clone();
-        let mut watch = Self { next: None, interval: None, last_hash, last_error: None };
-        watch.set_interval(settings, flags);
+        let monitor = FileMonitor::new()
+            .inspect_err(|error| warn!("inotify: {error}; changes are noticed by reading the files"))
+            .ok();
+        let mut watch = Self { next: None, interval: None, last_hash, last_error: None, monitor };
+        watch.set_interval(settings, context.flags);
+        // The first reading finds the files to monitor, and what has changed since the start.
+        watch.next = watch.interval.map(|_| clock::now());
         watch
+    }
+
+    /// Whether files have changed, or others beside them, since they were read; never without a
+    /// `reload` directive or `-reloadwithsignal`.
+    pub(super) fn files_have_changed(&self) -> bool {
+        let changed = self.monitor.as_ref().is_some_and(FileMonitor::has_changed);
+        changed && self.interval.is_some()
+    }
+
+    fn parse(&mut self, context: ProcessContext<'_>) -> Result<Corefile, ConfigErrors> {
+        let host = RecordingHost::default();
+        let parsed = Corefile::parse(&context.flags.options, context.environment, &host);
+        if let Some(monitor) = &mut self.monitor {
+            monitor.watch(&host.into_paths());
+        }
+        parsed
     }
 
     /// Applies the `reload` directive of `settings`; the jitter is drawn once per configuration.
@@ -53,7 +77,7 @@ impl CorefileWatch {
     /// `forced`, on a signal, an unchanged text counts as well.
     pub(super) fn read(&mut self, context: ProcessContext<'_>, forced: bool) -> Option<(Corefile, Settings)> {
         self.next = self.interval.map(|interval| clock::now() + interval);
-        let corefile = match Corefile::parse(&context.flags.options, context.environment, &OsHost) {
+        let corefile = match self.parse(context) {
             Ok(corefile) => corefile,
             Err(error) => {
                 let reason = error.to_string();

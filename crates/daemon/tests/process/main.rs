@@ -15,6 +15,7 @@ mod coalescing;
 mod coexistence;
 mod connection_options;
 mod failures;
+mod file_events;
 mod fixture;
 mod foreign_cache;
 mod foreign_directory;

@@ -55,7 +55,7 @@ impl Instance<'_> {
         self.repair_missed_changes().await;
         self.readiness.sockets_are_read();
         self.readiness.check_listeners(&self.config.settings.listeners);
-        let mut corefile_watch = CorefileWatch::new(&self.config.settings, self.context.flags);
+        let mut corefile_watch = CorefileWatch::new(&self.config.settings, self.context);
         let mut file_watch = UpstreamFileWatch::default();
         let mut packet_filter_log = PacketFilterLog::new(self.context.counters);
         let mut housekeeping = clock::aligned_interval(INTERVAL);
@@ -82,6 +82,9 @@ impl Instance<'_> {
                 _ = housekeeping.tick() => {
                     self.run_housekeeping().await?;
                     self.check_upstream_files(&mut file_watch).await;
+                    if corefile_watch.files_have_changed() {
+                        self.reload(&mut corefile_watch, false).await;
+                    }
                     packet_filter_log.log_due(self.context.counters, clock::now());
                 }
                 () = node_changes.changed() => self.check_node().await,
