@@ -59,9 +59,10 @@ impl CorefileWatch {
 
     /// Applies the `reload` directive of `settings`; the jitter is drawn once per configuration.
     pub(super) fn set_interval(&mut self, settings: &Settings, flags: &Flags) {
-        let is_template = settings.source == flags.options.base_corefile;
-        let by_directive = settings.reload.map(|reload| interval(reload, is_template, rand::random::<f64>()));
-        self.interval = by_directive.or_else(|| flags.reload_with_signal.then_some(TEMPLATE_INTERVAL));
+        let source = Source::of(settings, flags);
+        let by_directive = settings.reload.map(|reload| interval(reload, source, rand::random::<f64>()));
+        let interval = by_directive.or_else(|| flags.reload_with_signal.then_some(TEMPLATE_INTERVAL));
+        self.interval = interval.filter(|_| source != Source::Stdin);
         self.next = self.interval.map(|interval| clock::now() + interval);
     }
 
@@ -104,11 +105,31 @@ impl CorefileWatch {
     }
 }
 
+/// Where the Corefile is read from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Source {
+    /// Cannot be read again.
+    Stdin,
+    Template,
+    /// A file, or built in.
+    Corefile,
+}
+
+impl Source {
+    fn of(settings: &Settings, flags: &Flags) -> Self {
+        match &*settings.source {
+            "stdin" => Self::Stdin,
+            source if *source == *flags.options.base_corefile => Self::Template,
+            _ => Self::Corefile,
+        }
+    }
+}
+
 /// The interval of the `reload` directive; `random` is 0 to 1.
-fn interval(reload: Reload, is_template: bool, random: f64) -> Duration {
+fn interval(reload: Reload, source: Source, random: f64) -> Duration {
     let earliest = reload.interval.saturating_sub(reload.jitter / 2);
     let interval = earliest + reload.jitter.mul_f64(random);
-    if is_template { interval.min(TEMPLATE_INTERVAL) } else { interval }
+    if source == Source::Template { interval.min(TEMPLATE_INTERVAL) } else { interval }
 }
 
 /// Logs and counts an invalid configuration, which is not put in force.
@@ -128,15 +149,15 @@ mod tests {
     #[test]
     fn the_interval_of_reload_has_a_jitter_to_both_sides() {
         for (random, seconds) in [(0.0, 23), (0.5, 30), (1.0, 37)] {
-            assert_eq!(interval(every(30, 14), false, random), Duration::from_secs(seconds));
+            assert_eq!(interval(every(30, 14), Source::Corefile, random), Duration::from_secs(seconds));
         }
     }
 
     #[test]
     fn a_template_is_read_every_ten_seconds_at_least() {
         for random in [0.0, 0.5, 1.0] {
-            assert_eq!(interval(every(30, 15), true, random), Duration::from_secs(10));
+            assert_eq!(interval(every(30, 15), Source::Template, random), Duration::from_secs(10));
         }
-        assert_eq!(interval(every(2, 0), true, 0.5), Duration::from_secs(2));
+        assert_eq!(interval(every(2, 0), Source::Template, 0.5), Duration::from_secs(2));
     }
 }

@@ -65,3 +65,12 @@ fn imported_files_that_do_not_exist_yet_are_noticed() {
     wait_for_reloads(&daemon, 2);
     assert_eq!(daemon.metric(FAILED), 0, "{:?}", daemon.log_lines());
 }
+
+/// It is empty when it has been read.
+#[test]
+fn standard_input_is_read_once() {
+    let upstream = upstream();
+    let daemon = DaemonCommand::new(&corefile(&upstream, "")).arg("-conf=stdin").spawn().wait_until_ready();
+    daemon.query("ok-stdin.example.");
+    assert_eq!(daemon.metric(FAILED), 0, "{:?}", daemon.log_lines());
+}
