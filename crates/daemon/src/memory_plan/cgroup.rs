@@ -3,6 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+/// Version 1 without a limit shows the maximum of a signed integer, rounded down to pages.
+const NO_LIMIT: u64 = 1 << 62;
+
 /// What a line of `/proc/self/cgroup` says: where the limit is, and in which files. `memory.high`
 /// throttles a process, which delays responses.
 struct Hierarchy<'a> {
@@ -41,9 +44,9 @@ fn hierarchy(line: &str) -> Option<Hierarchy<'_>> {
     is_memory.then_some(Hierarchy { root, path, limits: &["memory.limit_in_bytes"] })
 }
 
-/// None for `max`, and for a file that does not exist.
+/// None without a limit, and for a file that does not exist.
 fn read_limit(path: &Path) -> Option<u64> {
-    fs::read_to_string(path).ok()?.trim().parse().ok()
+    fs::read_to_string(path).ok()?.trim().parse().ok().filter(|limit| *limit < NO_LIMIT)
 }
 
 #[cfg(test)]
@@ -89,6 +92,7 @@ mod tests {
             read_limit(&path)
         };
         assert_eq!((read("134217728\n"), read("max\n")), (Some(128 << 20), None));
+        assert_eq!(read("9223372036854771712\n"), None);
         fs::remove_file(&path).unwrap();
         assert_eq!(read_limit(&path), None);
     }
