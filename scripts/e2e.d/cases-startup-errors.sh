@@ -22,7 +22,7 @@ an_invalid_corefile_is_rejected_with_file_and_line() {
     before=$(node_state)
     set_arguments
     write_corefile
-    sed -i 's/^    loop$/    wibble/' "$WORK/Corefile"
+    sed -i '0,/^    loop$/s//    wibble/' "$WORK/Corefile"
     run_to_end "$NODELOCALDNS" "${daemon_arguments[@]}"
     expect_startup_error "an unknown directive" "Corefile:8 - Error during parsing: Unknown directive 'wibble'" "$before"
     write_corefile
