@@ -7,6 +7,9 @@ pub const DEFAULT_BASE_COREFILE: &str = "/etc/coredns/Corefile.base";
 /// Default of `-corefile`, which selects no Corefile.
 pub const DEFAULT_COREFILE: &str = "/etc/Corefile";
 
+/// The argument of `-conf` for standard input, and then the source of the settings.
+pub const STDIN: &str = "stdin";
+
 /// Flags that the configuration depends on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {

@@ -7,7 +7,7 @@ use crate::environment::Environment;
 use crate::error::ConfigError;
 use crate::host::Host;
 use crate::kube_dns::{self, KubeDns};
-use crate::options::{DEFAULT_BASE_COREFILE, DEFAULT_COREFILE, Options};
+use crate::options::{DEFAULT_BASE_COREFILE, DEFAULT_COREFILE, Options, STDIN};
 use crate::token::Source;
 use crate::{builtin, template};
 
@@ -28,7 +28,7 @@ pub(crate) fn find(
     warnings: &mut Vec<String>,
 ) -> Result<ConfigSources, ConfigError> {
     let base = options.base_corefile.as_str();
-    let is_stdin = conf(options) == Some("stdin");
+    let is_stdin = conf(options) == Some(STDIN);
     let template = if is_stdin { None } else { read_if_exists("-basecorefile", base, host)? };
     if let Some(template) = template {
         let kube_dns = KubeDns::read(options, host)?;
@@ -57,11 +57,11 @@ fn without_template(
     let source = |name: &str, text: String| {
         Ok(Source { name: name.to_owned(), directory: directory_of(name, host), text })
     };
-    if conf == Some("stdin") {
+    if conf == Some(STDIN) {
         let bytes = host.read_stdin().map_err(|error| {
             ConfigError::without_location(format!("cannot read the Corefile from stdin: {error}"))
         })?;
-        return source("stdin", text(&bytes));
+        return source(STDIN, text(&bytes));
     }
     let base = options.base_corefile.as_str();
     if base != DEFAULT_BASE_COREFILE {

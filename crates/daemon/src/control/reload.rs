@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use corefile::options::STDIN;
 use corefile::settings::{Reload, Settings};
 use corefile::{ConfigErrors, Corefile};
 use linux::file_events::FileMonitor;
@@ -118,7 +119,7 @@ enum Source {
 impl Source {
     fn of(settings: &Settings, flags: &Flags) -> Self {
         match &*settings.source {
-            "stdin" => Self::Stdin,
+            STDIN => Self::Stdin,
             source if *source == *flags.options.base_corefile => Self::Template,
             _ => Self::Corefile,
         }

@@ -38,7 +38,7 @@ pub(crate) fn is_check(args: &[OsString]) -> bool {
     args.get(1).is_some_and(|word| word == "check")
 }
 
-/// Parses a command line whose second word is `check`.
+/// Parses the command line of `nodelocaldns check`.
 ///
 /// # Errors
 /// It is wrong, or requests the help.

@@ -15,7 +15,7 @@ use crate::logging::errors::ErrorLog;
 use crate::logging::query_log::QueryLog;
 use crate::metrics::ProcessCounters;
 
-/// Of a single worker, whose logger writes nowhere.
+/// Of a single worker. Its log lines are discarded.
 pub(super) fn context() -> WorkerContext {
     let resolver = testkit::fixture::resolver_config(Arc::default());
     let process = Arc::<ProcessCounters>::default();
