@@ -13,7 +13,8 @@ use crate::upstream::attempt::{Attempt, AttemptSpec};
 use crate::upstream::connection_use::ConnectionUse;
 use crate::upstream::loss::{Loss, LostQuery};
 
-/// Dials for one query at one upstream.
+/// Dials for one query at one upstream, not counted those on which another query may be the reason
+/// that they were lost.
 pub(crate) const MAX_DIALS: usize = 2;
 
 /// Attempts at one upstream that may have reached it.
@@ -75,7 +76,9 @@ impl Resolver {
             }
             Loss::ConnectionLost(failure) => self.retry_after_loss(now, id, failure, outbox),
             Loss::Mismatched { is_dedicated, is_closed } => {
-                self.give_up_mismatched(now, id, is_dedicated, outbox);
+                if !self.upstreams.is_repeated(id) {
+                    self.give_up_mismatched(now, id, is_dedicated, outbox);
+                }
                 if is_closed {
                     self.take_attempt(now, id, outbox);
                 }

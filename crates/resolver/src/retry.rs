@@ -49,7 +49,8 @@ impl Resolver {
         let had_its_own = attempt.usage == ConnectionUse::Dedicated && is_lost;
         let has_no_dial_left = inflight.lost_dials_of(attempt.upstream) >= MAX_DIALS;
         let has_retried = inflight.has_retried_alone && (is_lost || has_no_dial_left);
-        if !attempt.late && (had_its_own || has_retried) {
+        let has_sibling = self.upstreams.has_promising(&inflight.attempts, attempt.upstream);
+        if !attempt.late && (had_its_own || has_retried && !has_sibling) {
             inflight.failed_upstreams.push(attempt.upstream);
             self.abandon_siblings(now, attempt, outbox);
         }

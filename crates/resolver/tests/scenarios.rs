@@ -67,6 +67,7 @@ scenarios! {
     conflicting_cnames_are_not_cached
     connection_lifetime_doubles
     connection_outrun_by_a_hedge_is_retired
+    connections_broken_beside_others_leave_one_dial
     connections_are_kept_while_packets_are_lost
     connections_are_used_for_about_a_minute
     cookies_of_invalid_lengths_are_ignored

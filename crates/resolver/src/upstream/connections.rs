@@ -209,7 +209,8 @@ impl Connections {
         let may_be_another_query =
             connection.transport == Transport::Tcp && !connection.is_dedicated && !connection.is_dialling();
         let loss = if may_be_another_query { Loss::ConnectionLost(failure) } else { Loss::Failed(failure) };
-        let dialled = connection.dialled_for();
+        let was_alone = connection.pending_len() == 1;
+        let dialled = connection.dialled_for().filter(|_| !may_be_another_query || was_alone);
         for attempt in connection.attempts() {
             self.placed.remove(&attempt);
             self.lost.push(LostQuery { attempt, loss, dialled: dialled == Some(attempt) });
@@ -248,8 +249,12 @@ impl Connections {
     fn limit_draining(&mut self, effects: &mut Effects<'_>) {
         let streams = Streams { all: &self.all, now: effects.now };
         let oldest = streams.draining().next().filter(|_| streams.draining().count() >= MAX_DRAINING);
-        if let Some(oldest) = oldest {
-            self.close(oldest, AttemptFailure::Closed, effects);
+        let Some(oldest) = oldest else { return };
+        let lost = self.lost.len();
+        // None of its queries is the reason.
+        self.close(oldest, AttemptFailure::Closed, effects);
+        for one in self.lost.iter_mut().skip(lost) {
+            one.loss = Loss::ConnectionLost(AttemptFailure::Closed);
         }
     }
 
@@ -275,17 +280,26 @@ impl Connections {
     pub(super) fn give_up_mismatched(&mut self, index: usize, effects: &mut Effects<'_>) {
         let Some(connection) = self.all.get_mut(index) else { return };
         connection.end_grace_period();
-        let is_closed = connection.is_spoofed();
-        let loss = Loss::Mismatched { is_dedicated: connection.is_dedicated, is_closed };
-        for attempt in connection.attempts() {
-            self.counters.mismatched_attempts.add(1);
-            self.lost.push(LostQuery { attempt, loss, dialled: false });
+        let loss = Loss::Mismatched { is_dedicated: connection.is_dedicated, is_closed: false };
+        if connection.is_spoofed() {
+            return self.replace_mismatched(index, effects);
         }
-        if is_closed {
-            let lost = self.lost.len();
-            self.close(index, AttemptFailure::Mismatched, effects);
-            self.lost.truncate(lost);
-        }
+        let attempts = connection.attempts();
+        self.report_mismatched(attempts, loss);
+    }
+
+    /// Closes a socket after a mismatch: its queries continue elsewhere.
+    pub(super) fn replace_mismatched(&mut self, index: usize, effects: &mut Effects<'_>) {
+        let attempts = self.all.get(index).map(Connection::attempts).unwrap_or_default();
+        let lost = self.lost.len();
+        self.close(index, AttemptFailure::Mismatched, effects);
+        self.lost.truncate(lost);
+        self.report_mismatched(attempts, Loss::Mismatched { is_dedicated: false, is_closed: true });
+    }
+
+    fn report_mismatched(&mut self, attempts: Vec<AttemptId>, loss: Loss) {
+        attempts.iter().for_each(|_| self.counters.mismatched_attempts.add(1));
+        self.report_lost(attempts, loss);
     }
 
     /// A new connection does not respond: its queries continue on one that does, if there is one.

@@ -8,7 +8,7 @@ use crate::timers::AttemptId;
 pub(crate) struct LostQuery {
     pub(crate) attempt: AttemptId,
     pub(crate) loss: Loss,
-    /// Its connection was opened for it.
+    /// Its connection was opened for it, and no other query can have broken it.
     pub(crate) dialled: bool,
 }
 

@@ -233,6 +233,12 @@ impl Upstreams {
         attempts.iter().filter(is_sibling).find(|sibling| self.is_sent(**sibling)).copied()
     }
 
+    /// True while the response to one of the attempts at an upstream is expected, sent or queued.
+    pub(crate) fn has_promising(&self, attempts: &[AttemptId], upstream: usize) -> bool {
+        let mut attempts = attempts.iter().filter_map(|id| self.attempts.get(id));
+        attempts.any(|attempt| attempt.is_promising() && attempt.upstream == upstream)
+    }
+
     /// True for an attempt that was repeated on another connection: nothing follows from its loss.
     pub(crate) fn is_repeated(&self, id: AttemptId) -> bool {
         self.attempts.get(&id).is_some_and(|attempt| attempt.is_repeated)

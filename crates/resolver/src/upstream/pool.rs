@@ -317,6 +317,7 @@ impl Pool {
                 self.connections.count(Transport::Udp, true);
                 return index;
             }
+            SocketPlacement::ReplaceMismatched(index) => self.connections.replace_mismatched(index, effects),
             SocketPlacement::Replace(index) => self.close(index, AttemptFailure::TimedOut, effects),
             SocketPlacement::New => {}
         }

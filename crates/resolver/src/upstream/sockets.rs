@@ -37,8 +37,10 @@ pub(super) fn limits(now: Instant, random: &mut StdRng) -> ConnectionLimits {
 pub(super) enum SocketPlacement {
     Existing(usize),
     New,
-    /// On a new socket in place of this one.
+    /// On a new socket in place of this one, on which nothing waits.
     Replace(usize),
+    /// On a new socket in place of this one, which has delivered a mismatch.
+    ReplaceMismatched(usize),
 }
 
 /// The sockets to choose from.
@@ -81,7 +83,8 @@ impl<'a> Sockets<'a> {
         if let Some((index, _)) = accepting.or_else(|| usable().last()) {
             return SocketPlacement::Existing(index);
         }
-        self.sockets().next().map_or(SocketPlacement::New, |(index, _)| SocketPlacement::Replace(index))
+        let oldest = self.sockets().next();
+        oldest.map_or(SocketPlacement::New, |(index, _)| SocketPlacement::ReplaceMismatched(index))
     }
 
     fn sockets(&self) -> impl Iterator<Item = (usize, &'a Connection)> + use<'a> {

@@ -12,6 +12,7 @@ mod exchange;
 mod failing_names;
 mod invariants;
 mod large_responses;
+mod mixed_names;
 mod panics;
 mod queue;
 mod sockets;
