@@ -133,5 +133,5 @@ fn a_health_check_that_has_waited_for_a_connection_has_not_failed() {
         worker.advance(Duration::from_millis(milliseconds));
         assert!(worker.health_checks().is_empty());
     }
-    assert_eq!((counters.failures.get(), counters.healthcheck_failures.get()), (2 + 64, 1));
+    assert_eq!((counters.failures.get(), counters.healthcheck_failures.get()), (1 + 64, 1));
 }
