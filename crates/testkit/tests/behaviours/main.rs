@@ -14,7 +14,7 @@ use sources::TestIndex;
 fn every_behaviour_has_a_source_and_existing_tests() {
     let crates = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let index = TestIndex::build(crates);
-    let found = (index.tests.len(), index.listed.len());
+    let found = (index.tests.len(), index.scenarios.len());
     assert!(found.0 > 250 && found.1 > 80, "tests and scenarios: {found:?}");
     let errors = table::errors(include_str!("table.md"), &index);
     assert!(errors.is_empty(), "behaviours/table.md\n{}", errors.join("\n"));
@@ -25,8 +25,7 @@ fn index() -> TestIndex {
     let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<_>>();
     TestIndex {
         tests: names(&["wire::conformance::names::text_becomes_wire_form"]),
-        listed: names(&["hits_age.rpl", "caches_nodata.rpl"]),
-        files: names(&["hits_age.rpl", "caches_nodata.rpl"]),
+        scenarios: names(&["hits_age.rpl", "caches_nodata.rpl"]),
     }
 }
 
@@ -83,12 +82,8 @@ fn duplicate_behaviour_is_rejected() {
 }
 
 #[test]
-fn scenario_without_a_line_or_not_listed_is_reported() {
+fn scenario_without_a_line_is_reported() {
     assert_eq!(errors(HITS), ["no line has `caches_nodata.rpl`"]);
-    let mut index = index();
-    index.files.insert("new.rpl".to_owned());
-    let errors = table::errors(&format!("{HITS}{NODATA}"), &index);
-    assert_eq!(errors, ["`new.rpl` is not listed in scenarios.rs"]);
 }
 
 #[test]
@@ -125,6 +120,4 @@ const SOURCE: &str = "
 fn tests_are_found_where_cargo_finds_them() {
     let found = sources::tests_in(&SOURCE.replace("\n| ", "\n"));
     assert_eq!(found, ["tests::one", "tests::two", "three"]);
-    let listed = "scenarios! {\n    a_b\n    c_d\n}\nfn other() {\n    e_f\n}\n";
-    assert_eq!(sources::scenarios_in(listed), ["a_b.rpl", "c_d.rpl"]);
 }

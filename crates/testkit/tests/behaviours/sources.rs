@@ -10,10 +10,8 @@ use std::path::{Path, PathBuf};
 pub(crate) struct TestIndex {
     /// `crate::binary::module::name`; for unit tests, `crate::module::tests::name`.
     pub(crate) tests: BTreeSet<String>,
-    /// Scenarios listed in `scenarios.rs`, with the extension.
-    pub(crate) listed: BTreeSet<String>,
     /// Scenario files.
-    pub(crate) files: BTreeSet<String>,
+    pub(crate) scenarios: BTreeSet<String>,
 }
 
 impl TestIndex {
@@ -32,10 +30,8 @@ impl TestIndex {
                 index.follow(&root, &format!("{name}::{}", stem(&entry)), &folder);
             }
         }
-        let resolver = crates.join("resolver/tests");
-        index.listed.extend(scenarios_in(&fs::read_to_string(resolver.join("scenarios.rs")).unwrap()));
-        let files = entries(&resolver.join("scenarios")).into_iter();
-        index.files.extend(files.map(|path| format!("{}.rpl", stem(&path))));
+        let scenarios = entries(&crates.join("resolver/tests/scenarios")).into_iter();
+        index.scenarios.extend(scenarios.map(|path| format!("{}.rpl", stem(&path))));
         index
     }
 
@@ -95,12 +91,6 @@ pub(crate) fn tests_in(text: &str) -> Vec<String> {
         (is_test, is_ignored) = (false, false);
     }
     tests
-}
-
-/// The scenarios listed in a source file.
-pub(crate) fn scenarios_in(text: &str) -> Vec<String> {
-    let inside = text.lines().skip_while(|line| *line != "scenarios! {").skip(1);
-    inside.take_while(|line| *line != "}").map(|line| format!("{}.rpl", line.trim())).collect()
 }
 
 fn entries(folder: &Path) -> Vec<PathBuf> {
