@@ -7,6 +7,7 @@ mod active_config;
 mod check;
 mod context;
 mod exit;
+mod file_metadata;
 mod handover;
 mod http_endpoints;
 mod instance;

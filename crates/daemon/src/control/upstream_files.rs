@@ -1,6 +1,6 @@
 //! Watch over files that list upstreams (`forward . /etc/resolv.conf`).
 //!
-//! The files are read and compared periodically: no kernel notification covers a file written in
+//! Their metadata is read and compared periodically: no kernel notification covers a file written in
 //! place, one renamed over it, a symbolic link on the path that changes, and a bind-mounted file
 //! that changes in a directory outside the container. A difference counts when it is read twice in
 //! a row: a writer in place leaves an empty or partial file for a moment.
@@ -14,12 +14,14 @@ use corefile::settings::Listener;
 use corefile::upstream_files::{self, Nameservers, UpstreamFiles};
 use tracing::{info, warn};
 
+use super::file_metadata::FileMetadata;
 use crate::host::OsHost;
 
 #[derive(Debug, Default)]
 pub(super) struct UpstreamFileWatch {
     /// Files that do not list the upstreams in force.
     differing: BTreeMap<PathBuf, Difference>,
+    metadata: FileMetadata,
 }
 
 #[derive(Debug)]
@@ -39,13 +41,18 @@ struct Changes {
 }
 
 impl UpstreamFileWatch {
-    /// Reads the files. Returns the upstreams of every file if they differ from those `in_force`.
+    /// Reads the files that may have changed. Returns the upstreams of every file if they differ from those `in_force`.
     pub(super) fn check(
         &mut self,
         in_force: &UpstreamFiles,
         listeners: &[Listener],
     ) -> Option<UpstreamFiles> {
-        let changes = self.changes(in_force, |path| upstream_files::read(path, &OsHost));
+        let due = in_force.iter().filter(|(path, _)| self.metadata.needs_reading(path));
+        let due: UpstreamFiles = due.map(|(path, addresses)| (path.clone(), addresses.clone())).collect();
+        if due.is_empty() {
+            return None;
+        }
+        let changes = self.changes(&due, |path| upstream_files::read(path, &OsHost));
         for warning in &changes.warnings {
             warn!("plugin/forward: {warning}");
         }
