@@ -13,6 +13,7 @@ use super::context::ProcessContext;
 use crate::clock;
 use crate::flags::Flags;
 use crate::host::{OsHost, RecordingHost};
+use crate::metrics::SetupError;
 
 /// How often a template, and the ConfigMap of kube-dns with it, is read at least, as in node-cache.
 const TEMPLATE_INTERVAL: Duration = Duration::from_secs(10);
@@ -21,6 +22,7 @@ pub(super) struct CorefileWatch {
     /// When the Corefile is read next.
     next: Option<Instant>,
     interval: Option<Duration>,
+    source: Source,
     /// Hash of the text that was read last.
     last_hash: String,
     /// Why the last text could not be read; each reason is logged once.
@@ -35,7 +37,8 @@ impl CorefileWatch {
         let monitor = FileMonitor::new()
             .inspect_err(|error| warn!("inotify: {error}; changes are noticed by reading the files"))
             .ok();
-        let mut watch = Self { next: None, interval: None, last_hash, last_error: None, monitor };
+        let source = Source::of(settings, context.flags);
+        let mut watch = Self { next: None, interval: None, source, last_hash, last_error: None, monitor };
         watch.set_interval(settings, context.flags);
         // The first reading finds the files to monitor, and what has changed since the start.
         watch.next = watch.interval.map(|_| clock::now());
@@ -61,6 +64,7 @@ impl CorefileWatch {
     /// Applies the `reload` directive of `settings`; the jitter is drawn once per configuration.
     pub(super) fn set_interval(&mut self, settings: &Settings, flags: &Flags) {
         let source = Source::of(settings, flags);
+        self.source = source;
         let by_directive = settings.reload.map(|reload| interval(reload, source, rand::random::<f64>()));
         let interval = by_directive.or_else(|| flags.reload_with_signal.then_some(TEMPLATE_INTERVAL));
         self.interval = interval.filter(|_| source != Source::Stdin);
@@ -85,6 +89,9 @@ impl CorefileWatch {
                 let reason = error.to_string();
                 if forced || self.last_error.as_ref() != Some(&reason) {
                     reload_failed(context, &reason);
+                    if self.source == Source::Template {
+                        context.counters.setup_error(SetupError::Configmap);
+                    }
                 }
                 self.last_error = Some(reason);
                 return None;

@@ -62,7 +62,7 @@ pub enum SetupError {
     InterfaceAdd = 2,
     /// The link or an address could not be checked.
     InterfaceCheck = 3,
-    /// The configuration could not be read or applied.
+    /// The template, or the ConfigMap of kube-dns, could not be read again.
     Configmap = 4,
 }
 

@@ -52,6 +52,7 @@ fn edits_of_the_config_map_of_kube_dns_are_followed() {
     let line = daemon.wait_for_log("reload failed");
     assert!(line.contains("/kube-dns/stubDomains:1 - invalid JSON"), "{line}");
     assert!(reaches(&daemon, "ok-3.stub.test.", &stub), "the running configuration stays");
+    assert_eq!(daemon.metric("coredns_nodecache_setup_errors_total{errortype=\"configmap\"}"), 1);
 
     mount(&config_map, "..3", "{}");
     let mut queries = 3;
