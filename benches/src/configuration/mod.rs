@@ -1,8 +1,10 @@
-//! Configurations that cannot be put in force, at start, by reload, in a hand-over and beside
-//! node-cache, while clients query the right address at a constant rate.
+//! Changes of the configuration while clients query the right address at a constant rate: reloads,
+//! a stub domain, and configurations that cannot be put in force, at start, by reload, in a
+//! hand-over and beside node-cache.
 
 mod broken;
 mod process;
+mod valid;
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
@@ -22,6 +24,7 @@ use crate::upstreams::latency::{Latencies, failed, ms};
 use crate::upstreams::pace::{Pace, Sample};
 use broken::{Broken, Named};
 use process::{Descriptors, Edit};
+use valid::StubDomain;
 
 /// A response that takes longer is late.
 const LATE: Duration = Duration::from_millis(50);
@@ -44,7 +47,7 @@ pub(crate) struct ConfigurationOptions {
 }
 
 /// Prints the changes with lost and late queries; fails if any is lost or late, or if a change
-/// leaves a socket or a descriptor.
+/// empties a cache, is not in effect in time, or leaves a socket or a descriptor.
 pub(crate) fn measure(options: &ConfigurationOptions) -> Result<(), BenchError> {
     setrlimit(Resource::RLIMIT_NOFILE, DESCRIPTORS, DESCRIPTORS)?;
     let hot = TestQuery::several(NAMES)?;
@@ -53,8 +56,14 @@ pub(crate) fn measure(options: &ConfigurationOptions) -> Result<(), BenchError> 
     let forward = format!("forward . {}", upstream.addr);
     let corefile = servers::corefile("cache 3600", &forward);
     print(&mut std::io::stdout(), "change                  queries  lost  > 50 ms   p99 ms   max ms");
-    let stage = Stage { options: *options, hot: &hot, corefile: &corefile, dir: &dir };
-    let outcomes = [stage.reloads()?, stage.hand_over()?, stage.beside_node_cache()?];
+    let stage = Stage { options: *options, hot: &hot, corefile: &corefile, dir: &dir, upstream: &upstream };
+    let outcomes = [
+        stage.valid_reloads()?,
+        stage.stub_domain()?,
+        stage.reloads()?,
+        stage.hand_over()?,
+        stage.beside_node_cache()?,
+    ];
     let lost_or_late = outcomes.iter().flatten().any(|outcome| outcome.is_bad());
     if lost_or_late { Err(BenchError("queries were lost or late".to_owned())) } else { Ok(()) }
 }
@@ -64,6 +73,7 @@ struct Stage<'a> {
     hot: &'a [TestQuery],
     corefile: &'a str,
     dir: &'a TempDir,
+    upstream: &'a Upstream,
 }
 
 /// The queries during one kind of change.
@@ -89,6 +99,36 @@ impl Outcome {
 }
 
 impl Stage<'_> {
+    /// Reloads of valid configurations: the cached answers stay.
+    fn valid_reloads(&self) -> Result<Option<Outcome>, BenchError> {
+        let daemon = Program::daemon()?.start_with(self.corefile, &["-workers", "2"], self.dir)?;
+        hit::fill(&daemon, self.hot)?;
+        let edit = Edit::of(&daemon)?;
+        let interval = Duration::from_millis(u64::from(self.options.interval_ms));
+        let before = self.upstream.query_count();
+        let reload = || valid::reload_all(&edit, daemon.addr.port(), interval);
+        let (samples, ()) = self.under_load(daemon.addr, reload)?;
+        let misses = self.upstream.query_count() - before;
+        let outcome = Outcome(samples);
+        outcome.print(&format!("{} reloads", valid::RELOADS));
+        print(&mut std::io::stdout(), &format!("    queries for cached names at the upstream: {misses}"));
+        if misses > 0 {
+            return Err(BenchError("a reload has emptied the cache".to_owned()));
+        }
+        Ok(Some(outcome))
+    }
+
+    /// A stub domain is added to the ConfigMap of kube-dns.
+    fn stub_domain(&self) -> Result<Option<Outcome>, BenchError> {
+        let stub = StubDomain::start(self.upstream.addr, self.dir)?;
+        hit::fill(&stub.server, self.hot)?;
+        let (samples, time) = self.under_load(stub.server.addr, || stub.add())?;
+        let outcome = Outcome(samples);
+        outcome.print("a stub domain added");
+        valid::print_in_effect(time);
+        Ok(Some(outcome))
+    }
+
     /// Every broken configuration, applied by reload to one process.
     fn reloads(&self) -> Result<Option<Outcome>, BenchError> {
         let flags = ["-workers", "2"];
