@@ -7,10 +7,11 @@
 //! Reading order: [`header`] (twelve octets), [`name`], [`edns`] (OPT), [`query`] (a client's
 //! query), [`response`] (an upstream's response: its type, the positions of its TTLs), [`answer`]
 //! (a response as it is cached and relayed: TTLs, header, truncation), [`reply`] (responses of our
-//! own without records), [`synthesized`] (those with records), [`frame`] (length prefix on TCP).
+//! own without records), [`synthesized`] (those with records), [`zone_record`] (records written as in
+//! zone files), [`frame`] (length prefix on TCP).
 //!
 //! hickory-proto appears twice: it validates queries that the fast parser does not take
-//! ([`query`]), and encodes records of our own ([`synthesized`]).
+//! ([`query`]), and encodes records of our own ([`synthesized`], [`zone_record`]).
 #![forbid(unsafe_code)]
 
 pub mod answer;
@@ -26,6 +27,7 @@ mod record;
 pub mod reply;
 pub mod response;
 pub mod synthesized;
+pub mod zone_record;
 
 pub use answer::Answer;
 pub use query::Query;

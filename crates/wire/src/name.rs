@@ -41,33 +41,7 @@ impl Name {
     /// # Errors
     /// The rule of RFC 1035 section 2.3.4 or 5.1 that the text violates.
     pub fn parse(text: &str) -> Result<Self, NameError> {
-        if text == "." {
-            return Ok(Self::root());
-        }
-        let mut wire = Vec::with_capacity(text.len() + 2);
-        let mut rest = text.as_bytes();
-        loop {
-            let start = wire.len();
-            wire.push(0);
-            let more;
-            (more, rest) = read_label(rest, &mut wire)?;
-            let len = wire.len() - start - 1;
-            if len == 0 {
-                return Err(NameError::EmptyLabel);
-            }
-            let octet =
-                u8::try_from(len).ok().filter(|len| *len <= MAX_LABEL_LEN).ok_or(NameError::LabelTooLong)?;
-            if let Some(first) = wire.get_mut(start) {
-                *first = octet;
-            }
-            if !more || rest.is_empty() {
-                break;
-            }
-        }
-        wire.push(0);
-        if wire.len() > MAX_NAME_LEN {
-            return Err(NameError::NameTooLong);
-        }
+        let mut wire = parse_wire(text)?;
         wire.make_ascii_lowercase();
         Ok(Self(wire.into_boxed_slice()))
     }
@@ -92,30 +66,67 @@ impl Name {
     }
 }
 
+/// Parses presentation format into wire form, as [`Name::parse`], with the case of the text.
+pub(crate) fn parse_wire(text: &str) -> Result<Vec<u8>, NameError> {
+    if text == "." {
+        return Ok(vec![0]);
+    }
+    let mut wire = Vec::with_capacity(text.len() + 2);
+    let mut rest = text.as_bytes();
+    loop {
+        let start = wire.len();
+        wire.push(0);
+        let more;
+        (more, rest) = read_label(rest, &mut wire)?;
+        let len = wire.len() - start - 1;
+        if len == 0 {
+            return Err(NameError::EmptyLabel);
+        }
+        let octet =
+            u8::try_from(len).ok().filter(|len| *len <= MAX_LABEL_LEN).ok_or(NameError::LabelTooLong)?;
+        if let Some(first) = wire.get_mut(start) {
+            *first = octet;
+        }
+        if !more || rest.is_empty() {
+            break;
+        }
+    }
+    wire.push(0);
+    if wire.len() > MAX_NAME_LEN {
+        return Err(NameError::NameTooLong);
+    }
+    Ok(wire)
+}
+
 /// Appends the octets of the first label of `text`. Returns whether a dot ended it, and the rest.
 fn read_label<'t>(mut text: &'t [u8], wire: &mut Vec<u8>) -> Result<(bool, &'t [u8]), NameError> {
     loop {
-        text = match text {
+        match text {
             [] => return Ok((false, text)),
             [b'.', rest @ ..] => return Ok((true, rest)),
-            [b'\\', a @ b'0'..=b'9', rest @ ..] => {
-                let [b @ b'0'..=b'9', c @ b'0'..=b'9', rest @ ..] = rest else {
-                    return Err(NameError::BadEscape);
-                };
-                let number = [a, b, c].into_iter().fold(0, |sum, digit| sum * 10 + u16::from(digit - b'0'));
-                wire.push(u8::try_from(number).map_err(|_| NameError::BadEscape)?);
-                rest
+            _ => {
+                let octet;
+                (octet, text) = read_octet(text)?;
+                wire.push(octet);
             }
-            [b'\\', octet, rest @ ..] => {
-                wire.push(*octet);
-                rest
-            }
-            [b'\\'] => return Err(NameError::BadEscape),
-            [octet, rest @ ..] => {
-                wire.push(*octet);
-                rest
-            }
-        };
+        }
+    }
+}
+
+/// The octet that the start of `text` stands for, with the escapes `\X` and `\DDD`, and the rest. A
+/// text without octets is an incomplete escape.
+pub(crate) fn read_octet(text: &[u8]) -> Result<(u8, &[u8]), NameError> {
+    match text {
+        [b'\\', a @ b'0'..=b'9', rest @ ..] => {
+            let [b @ b'0'..=b'9', c @ b'0'..=b'9', rest @ ..] = rest else {
+                return Err(NameError::BadEscape);
+            };
+            let number = [a, b, c].into_iter().fold(0, |sum, digit| sum * 10 + u16::from(digit - b'0'));
+            Ok((u8::try_from(number).map_err(|_| NameError::BadEscape)?, rest))
+        }
+        [b'\\', octet, rest @ ..] => Ok((*octet, rest)),
+        [b'\\'] | [] => Err(NameError::BadEscape),
+        [octet, rest @ ..] => Ok((*octet, rest)),
     }
 }
 

@@ -16,3 +16,4 @@ mod responses;
 mod scrub;
 mod synthesized;
 mod truncation;
+mod zone_records;
