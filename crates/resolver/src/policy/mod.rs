@@ -20,6 +20,7 @@ mod outage;
 mod packet_loss;
 mod pool_options;
 mod shared_instant;
+pub mod template;
 
 pub use block::Block;
 pub use cache_options::{CacheOptions, Prefetch, ServeStale, ServeStaleMode, StoreOptions};
