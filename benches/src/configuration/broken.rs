@@ -29,20 +29,20 @@ pub(super) struct Named<'a> {
 const UNKNOWN: [&str; 16] = [
     "wibble",
     "Cache 30",
-    "rewrite name a b",
-    "hosts",
-    "template IN A",
+    "rewrite name a",
+    "hosts {\n ttl x\n}",
+    "template IN",
     "kubernetes cluster.local",
-    "acl",
+    "acl {\n permit\n}",
     "autopath",
     "etcd",
-    "loadbalance",
-    "dns64",
-    "whoami",
+    "loadbalance worst",
+    "dns64 {\n prefix x\n}",
+    "whoami now",
     "view",
     "grpc . 192.0.2.1",
     "erratic",
-    "nsid",
+    "secondary",
 ];
 
 const ARGUMENTS: [&str; 44] = [
