@@ -1,9 +1,7 @@
-//! The add-on's Corefile, its upstream, and names of Services.
+//! The add-on's Corefile, and names of Services.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
-
-use testkit::upstream::{LabelScript, ServerOptions, Upstream};
 
 use crate::output::BenchError;
 use crate::queries::TestQuery;
@@ -17,10 +15,6 @@ pub(super) const LATE: Duration = Duration::from_millis(300);
 /// The address in the records before the outage, and after it.
 pub(super) const OLD: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
 pub(super) const NEW: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 2);
-
-pub(super) fn start_upstream(addr: SocketAddr, address: Ipv4Addr) -> Result<Upstream, BenchError> {
-    Ok(Upstream::start_with(addr, ServerOptions::default(), LabelScript { ttl: TTL, address })?)
-}
 
 /// `count` queries for the known names in turn, answered by the new records.
 pub(super) fn known_names(count: u32) -> Result<Vec<TestQuery>, BenchError> {

@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 use std::thread::{self, Builder};
 use std::time::Duration;
 
-use super::addon::{LATE, NAMES, NEW, corefile, known_names, name, start_upstream};
+use super::addon::{LATE, NAMES, NEW, corefile, known_names, name};
+use super::addon_upstream::AddonUpstream;
 use super::bounds::Bounds;
 use super::latency::{Latencies, failed, ms};
 use super::namespace;
@@ -41,7 +42,7 @@ pub(super) fn measure(percent: u8) -> Result<(), BenchError> {
 /// The samples of known and of new names.
 fn run(program: &Program, addr: SocketAddr, percent: u8) -> Result<[Vec<Sample>; 2], BenchError> {
     namespace::set_rules(&[])?;
-    let _upstream = start_upstream(addr, NEW)?;
+    let _upstream = AddonUpstream::start(addr, NEW)?;
     let dir = TempDir::new()?;
     let server = program.start(&corefile(addr), &dir)?;
     let query = |rate, queries: &[TestQuery]| Pace { server: server.addr, rate }.run(queries);

@@ -7,6 +7,7 @@
 //! [`namespace`] is a network namespace with packet-filter rules.
 
 mod addon;
+mod addon_upstream;
 pub(crate) mod bounds;
 mod closed_loops;
 mod conntrack;

@@ -5,9 +5,8 @@ use std::net::SocketAddr;
 use std::thread::{self, Builder};
 use std::time::{Duration, Instant};
 
-use testkit::upstream::Upstream;
-
-use super::addon::{LATE, NAMES, NEW, OLD, TTL, corefile, known_names, start_upstream};
+use super::addon::{LATE, NAMES, NEW, OLD, TTL, corefile, known_names};
+use super::addon_upstream::AddonUpstream;
 use super::bounds::Bounds;
 use super::latency::{Latencies, failed, ms};
 use super::namespace;
@@ -64,7 +63,7 @@ pub(crate) fn measure() -> Result<(), BenchError> {
 /// The samples, and when the upstream returned.
 fn run(program: &Program, addr: SocketAddr, outage: Outage) -> Result<(Vec<Sample>, Instant), BenchError> {
     namespace::set_rules(&[])?;
-    let upstream = start_upstream(addr, OLD)?;
+    let upstream = AddonUpstream::start(addr, OLD)?;
     let dir = TempDir::new()?;
     let server = program.start(&corefile(addr), &dir)?;
     let seconds = u32::try_from((BEFORE + OUTAGE + AFTER).as_secs()).unwrap_or(u32::MAX);
@@ -72,7 +71,7 @@ fn run(program: &Program, addr: SocketAddr, outage: Outage) -> Result<(Vec<Sampl
     thread::scope(|scope| {
         let load =
             Builder::new().spawn_scoped(scope, || Pace { server: server.addr, rate: NAMES }.run(&queries))?;
-        let returned = interrupt(upstream, outage)?;
+        let returned = interrupt(upstream, addr, outage)?;
         let samples = load.join().map_err(|_| BenchError("the load generator panicked".to_owned()))??;
         Ok((samples, returned.at))
     })
@@ -81,25 +80,24 @@ fn run(program: &Program, addr: SocketAddr, outage: Outage) -> Result<(Vec<Sampl
 /// An upstream that runs until dropped.
 struct Returned {
     at: Instant,
-    _upstream: Upstream,
+    _upstream: AddonUpstream,
 }
 
 /// Waits, stops the upstream for the outage, and starts it with other records.
-fn interrupt(upstream: Upstream, outage: Outage) -> Result<Returned, BenchError> {
-    let addr = upstream.addr();
+fn interrupt(upstream: AddonUpstream, addr: SocketAddr, outage: Outage) -> Result<Returned, BenchError> {
     thread::sleep(BEFORE);
     match outage {
         Outage::Refused => {
             drop(upstream);
             thread::sleep(OUTAGE);
-            let at = now();
-            Ok(Returned { at, _upstream: start_upstream(addr, NEW)? })
+            let upstream = AddonUpstream::start(addr, NEW)?;
+            Ok(Returned { at: now(), _upstream: upstream })
         }
         Outage::Silent => {
             namespace::set_rules(&namespace::upstream_rules("drop"))?;
             drop(upstream);
             thread::sleep(OUTAGE);
-            let upstream = start_upstream(addr, NEW)?;
+            let upstream = AddonUpstream::start(addr, NEW)?;
             let at = now();
             namespace::set_rules(&[])?;
             Ok(Returned { at, _upstream: upstream })
