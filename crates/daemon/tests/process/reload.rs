@@ -1,5 +1,6 @@
 //! Reload of the Corefile.
 
+use std::collections::BTreeSet;
 use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::time::Duration;
 
@@ -82,6 +83,24 @@ fn reload_applies_only_the_changed_parts() {
     assert_eq!((first.query_count("ok-3.new.test."), second.query_count("ok-3.new.test.")), (1, 0));
     assert_eq!(daemon.warnings(), Vec::<String>::new());
     assert_eq!(daemon.terminate().code, Some(0));
+}
+
+#[test]
+fn unchanged_upstreams_keep_their_sockets() {
+    let (first, second) = (upstream(), upstream());
+    let corefile = forward_corefile(&first, "prefer_udp");
+    let daemon = DaemonCommand::new(&corefile).arg("-workers=1").spawn().wait_until_ready();
+    let ports = |names: std::ops::Range<u8>| -> BTreeSet<u16> {
+        let before = first.queries().len();
+        names.for_each(|number| drop(daemon.query(&format!("ok-{number}.example."))));
+        first.queries().iter().skip(before).map(|query| query.peer.port()).collect()
+    };
+    let sockets = ports(0..8);
+    reload(
+        &daemon,
+        &format!("{}{}", corefile.replace("ready", "errors\n ready"), block("new.test", DNS, &second)),
+    );
+    assert!(ports(8..16).is_subset(&sockets));
 }
 
 #[test]
