@@ -1,5 +1,7 @@
 //! [`Corefile`]: a parsed Corefile, and its settings.
 
+use std::path::PathBuf;
+
 use crate::environment::Environment;
 use crate::error::ConfigError;
 use crate::error_list::{ConfigErrors, ErrorList};
@@ -13,6 +15,9 @@ use crate::tree::ServerBlock;
 use crate::upstream_files::UpstreamFiles;
 use crate::{parser, source, token_hash};
 
+/// Names a file of CA certificates in place of the system's, as for Go's programs.
+const CA_FILE_VARIABLE: &str = "SSL_CERT_FILE";
+
 /// A parsed Corefile whose directives are not validated yet.
 #[derive(Debug)]
 pub struct Corefile {
@@ -20,6 +25,8 @@ pub struct Corefile {
     hash: String,
     blocks: Vec<ServerBlock>,
     warnings: Vec<String>,
+    /// The value of `SSL_CERT_FILE`.
+    ca_file: Option<PathBuf>,
 }
 
 impl Corefile {
@@ -42,9 +49,12 @@ impl Corefile {
         if blocks.is_empty() && errors.is_empty() {
             return Err(ConfigError::without_location(format!("{name} has no server block")).into());
         }
-        let corefile = Self { source: name, hash: token_hash::hash(&blocks), blocks, warnings };
+        let hash = token_hash::hash(&blocks);
+        let ca_file = env.lookup(CA_FILE_VARIABLE).filter(|path| !path.is_empty()).map(PathBuf::from);
+        let corefile = Self { source: name, hash, blocks, warnings, ca_file };
         if !errors.is_empty() {
-            corefile.build(SettingsBuilder::new(options, host, UpstreamFiles::new()).with_errors(errors))?;
+            let builder = SettingsBuilder::new(options, host, UpstreamFiles::new());
+            corefile.build(builder.with_ca_file(corefile.ca_file.as_deref()).with_errors(errors))?;
         }
         Ok(corefile)
     }
@@ -72,8 +82,8 @@ impl Corefile {
         options: &Options,
         host: &dyn Host,
     ) -> Result<Settings, ConfigErrors> {
-        let builder = SettingsBuilder::new(options, host, known).with_warnings(self.warnings.clone());
-        self.build(builder)
+        let builder = SettingsBuilder::new(options, host, known).with_ca_file(self.ca_file.as_deref());
+        self.build(builder.with_warnings(self.warnings.clone()))
     }
 
     fn build(&self, mut builder: SettingsBuilder<'_>) -> Result<Settings, ConfigErrors> {

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
+use std::path::Path;
 
 use crate::directives::{self, BlockDirectives, DirectiveContext};
 use crate::error_list::{ConfigErrors, ErrorList};
@@ -25,6 +26,7 @@ pub(crate) struct SettingsBuilder<'a> {
     upstream_files: UpstreamFiles,
     warnings: Vec<String>,
     errors: ErrorList,
+    ca_file: Option<&'a Path>,
     /// False if directives may be missing, because the syntax is wrong.
     complete: bool,
 }
@@ -52,8 +54,14 @@ impl<'a> SettingsBuilder<'a> {
             upstream_files,
             warnings: Vec::new(),
             errors: ErrorList::default(),
+            ca_file: None,
             complete: true,
         }
+    }
+
+    /// With a file of CA certificates in place of the system's.
+    pub(crate) fn with_ca_file(self, ca_file: Option<&'a Path>) -> Self {
+        Self { ca_file, ..self }
     }
 
     /// With the warnings of the parser, which come first.
@@ -73,6 +81,7 @@ impl<'a> SettingsBuilder<'a> {
         let mut context = DirectiveContext {
             host: self.host,
             keys: &zones,
+            ca_file: self.ca_file,
             upstream_files: &mut self.upstream_files,
             warnings: &mut self.warnings,
         };

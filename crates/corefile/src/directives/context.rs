@@ -1,5 +1,7 @@
 //! What directives refer to outside their own text.
 
+use std::path::Path;
+
 use crate::host::Host;
 use crate::settings::ServerBlockKey;
 use crate::tree::Directive;
@@ -10,6 +12,8 @@ pub(crate) struct DirectiveContext<'a> {
     pub(crate) host: &'a dyn Host,
     /// The block's keys.
     pub(crate) keys: &'a [ServerBlockKey],
+    /// CA certificates in place of the system's.
+    pub(crate) ca_file: Option<&'a Path>,
     /// Upstream files read so far.
     pub(crate) upstream_files: &'a mut UpstreamFiles,
     pub(crate) warnings: &'a mut Vec<String>,

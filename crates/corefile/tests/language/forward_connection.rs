@@ -7,7 +7,7 @@ use corefile::ConfigErrors;
 use corefile::settings::{ConnectionOptions, Forward, Settings};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 
-use super::load::{COREFILE, first_line, load_from};
+use super::load::{COREFILE, first_line, load_for, load_from};
 
 const SYSTEM_ROOTS: &str = "/etc/ssl/certs/ca-certificates.crt";
 
@@ -148,6 +148,23 @@ fn public_cas_are_trusted_where_the_system_has_no_ca_file() {
     let first = [(SYSTEM_ROOTS, &*ca), ("/etc/ssl/cert.pem", "")];
     assert_eq!(system, tls(&first, ""), "the first bundle is used");
     assert_eq!(system, tls(&[("/tls/ca", &ca)], "tls /tls/ca"), "CA comes before all others");
+}
+
+#[test]
+fn ssl_cert_file_replaces_the_ca_files_of_the_system() {
+    let ([ca, ..], [other, ..]) = (certificates(), certificates());
+    let corefile = ". {\n forward . tls://192.0.2.1\n}\n";
+    let files = [(SYSTEM_ROOTS, &*ca), ("/ca.pem", &other), ("/empty.pem", ""), (COREFILE, corefile)];
+    let load = |file: &str| load_for(&["-conf", COREFILE], &files, &[("SSL_CERT_FILE", file)]);
+    let identity = |file: &str| {
+        let forward = load(file).unwrap().blocks.remove(0).forwards.remove(0);
+        forward.connection.tls.unwrap().identity
+    };
+    assert_eq!(identity(SYSTEM_ROOTS), identity(""), "empty as if not set");
+    assert_ne!(identity("/ca.pem"), identity(""));
+    assert_ne!(identity("/absent.pem"), identity(""), "those compiled in");
+    let line = load("/empty.pem").unwrap_err().to_string();
+    assert!(line.contains("/empty.pem (no certificate in PEM)"), "{line}");
 }
 
 /// It may have been meant to restrict the trust, so that the CAs compiled in do not replace it.

@@ -88,7 +88,7 @@ impl<'a> ConnectionParser<'a> {
             let location = token.location();
             context.warnings.push(format!("{location} - no upstream uses tls://: {option} has no effect"));
         }
-        self.options.tls = parse_certificates(self.tls, first_over_tls, names, context.host)?;
+        self.options.tls = parse_certificates(self.tls, first_over_tls, names, context)?;
         Ok(self.options)
     }
 

@@ -10,6 +10,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use sha2::{Digest, Sha512};
 
+use crate::directives::DirectiveContext;
 use crate::error::ConfigError;
 use crate::host::Host;
 use crate::settings::Tls;
@@ -33,8 +34,9 @@ pub(super) fn parse_certificates(
     option: Option<&Line>,
     upstream: Option<&Token>,
     names: Vec<(SocketAddr, ServerName<'static>)>,
-    host: &dyn Host,
+    context: &DirectiveContext<'_>,
 ) -> Result<Option<Tls>, ConfigError> {
+    let host = context.host;
     let arguments = option.map_or(&[][..], |option| &option.args);
     let (pair, ca) = match arguments {
         [ca] => (None, Some(ca)),
@@ -44,7 +46,7 @@ pub(super) fn parse_certificates(
     let mut hash = Sha512::new();
     let roots = match (ca, upstream) {
         (Some(file), _) => roots_from(&PemFile::read(file, host)?, &mut hash)?,
-        (None, Some(upstream)) => default_roots(upstream, host, &mut hash)?,
+        (None, Some(upstream)) => default_roots(upstream, context, &mut hash)?,
         (None, None) => RootCertStore::empty(),
     };
     let pair = match pair {
@@ -92,14 +94,19 @@ fn roots_from(file: &PemFile<'_>, hash: &mut Sha512) -> Result<RootCertStore, Co
 
 /// The CAs of the system, or those compiled in if it has no bundle. A bundle without a usable
 /// certificate is an error: it may have been meant to restrict the trust.
-fn default_roots(upstream: &Token, host: &dyn Host, hash: &mut Sha512) -> Result<RootCertStore, ConfigError> {
+fn default_roots(
+    upstream: &Token,
+    context: &DirectiveContext<'_>,
+    hash: &mut Sha512,
+) -> Result<RootCertStore, ConfigError> {
     let mut unusable = Vec::new();
-    for path in SYSTEM_ROOTS {
-        let octets = match host.read_file(Path::new(path)) {
+    let bundles = context.ca_file.map_or_else(|| SYSTEM_ROOTS.map(Path::new).to_vec(), |file| vec![file]);
+    for path in bundles {
+        let octets = match context.host.read_file(path) {
             Ok(octets) => octets,
             Err(error) if error.kind() == ErrorKind::NotFound => continue,
             Err(error) => {
-                unusable.push(format!("{path} ({error})"));
+                unusable.push(format!("{} ({error})", path.display()));
                 continue;
             }
         };
@@ -110,7 +117,7 @@ fn default_roots(upstream: &Token, host: &dyn Host, hash: &mut Sha512) -> Result
             hash.update(&octets);
             return Ok(roots);
         }
-        unusable.push(format!("{path} (no certificate in PEM)"));
+        unusable.push(format!("{} (no certificate in PEM)", path.display()));
     }
     if unusable.is_empty() {
         return Ok(compiled_roots(hash));
