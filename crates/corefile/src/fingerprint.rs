@@ -7,7 +7,8 @@ use wire::name::Name;
 use crate::directives::BlockDirectives;
 use crate::settings::{Forward, ServerBlockKey};
 
-/// Zones, upstreams, directives that answer themselves, and TTL limits. Options about serving or refreshing entries are not part of it.
+/// Zones, upstreams, rules that change responses, directives that answer themselves, and TTL limits.
+/// Options about serving or refreshing entries are not part of it.
 ///
 /// The first address is, because blocks for one zone on different addresses have separate caches.
 pub(crate) fn fingerprint(keys: &[ServerBlockKey], directives: &BlockDirectives) -> String {
@@ -17,6 +18,9 @@ pub(crate) fn fingerprint(keys: &[ServerBlockKey], directives: &BlockDirectives)
     let address = directives.bind.first(0);
     let mut text =
         format!("{} on {address:?} cache {cache} forward {}", zones.join(" "), forwards.join("; "));
+    if !directives.rewrites.is_empty() {
+        text.push_str(&format!(" rewrite {:?}", directives.rewrites));
+    }
     for plugin in directives.plugins() {
         text.push_str(match plugin {
             LocalPlugin::Whoami => " whoami",

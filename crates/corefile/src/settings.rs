@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use regex::Regex;
+use resolver::policy::rewrite::RewriteRule;
 use resolver::policy::{CacheOptions, ForwardOptions, LocalPlugin};
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
@@ -66,6 +67,8 @@ pub struct Block {
     pub cache: Option<CacheOptions>,
     /// The `forward` directives, in the order of the file.
     pub forwards: Vec<Forward>,
+    /// The `rewrite` directives, in the order of the file.
+    pub rewrites: Arc<[RewriteRule]>,
     /// Its directives that answer queries themselves, in the order of the plugin chain.
     pub plugins: Vec<LocalPlugin>,
     /// The `errors` directive; without it, failures are not logged.

@@ -197,6 +197,7 @@ fn build_block(block: &ServerBlock, keys: Vec<ServerBlockKey>, directives: Block
         location: block.keys.first().map(Token::location).unwrap_or_default(),
         fingerprint: fingerprint(&keys, &directives),
         plugins: directives.plugins(),
+        rewrites: directives.rewrites.into(),
         loop_query: if directives.loop_detection { target() } else { None },
         keys,
         directives: directives.names,

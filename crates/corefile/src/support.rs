@@ -14,7 +14,7 @@ pub(crate) enum DirectiveSupport {
 }
 
 /// Supported directives in the order of CoreDNS's plugin chain; then those outside the chain.
-pub const SUPPORTED: [&str; 18] = [
+pub const SUPPORTED: [&str; 19] = [
     "metadata",
     "bufsize",
     "trace",
@@ -23,6 +23,7 @@ pub const SUPPORTED: [&str; 18] = [
     "log",
     "dnstap",
     "cache",
+    "rewrite",
     "loop",
     "forward",
     "whoami",
@@ -35,7 +36,7 @@ pub const SUPPORTED: [&str; 18] = [
     "timeouts",
 ];
 
-const NOT_YET: [&str; 5] = ["dns64", "hosts", "loadbalance", "rewrite", "template"];
+const NOT_YET: [&str; 4] = ["dns64", "hosts", "loadbalance", "template"];
 
 const NOT_IN_NODE_CACHE: [&str; 39] = [
     "acl",

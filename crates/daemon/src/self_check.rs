@@ -133,6 +133,7 @@ async fn query_hinfo(detection: &LoopDetection) -> io::Result<()> {
         edns: true,
         dnssec_ok: false,
         udp_size: wire::edns::DEFAULT_UDP_SIZE,
+        options: &[],
     };
     query.write(&mut message);
     socket.send(&message).await?;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use wire::header::{Rcode, RecordType};
+use wire::name::NameError;
 
 use crate::policy::{ListenerId, RouteId, UpstreamId};
 
@@ -209,6 +210,8 @@ pub enum Cause {
     TooManyPerClient,
     /// No `forward` of the block covers the name.
     NoForward,
+    /// `rewrite` has made an invalid name of QNAME.
+    InvalidName(NameError),
 }
 
 /// Octets retained by [`Outbox::clear`]: a batch of 32 responses of 1232 octets takes 40 KiB.

@@ -102,14 +102,15 @@ impl Resolver {
     /// Refreshes a cached answer without a waiter, unless a query for it is in flight in some
     /// worker. The caller has checked that no failure is cached.
     pub(crate) fn refresh(&mut self, routed: &RoutedQuery<'_>, key: &Key, outbox: &mut Outbox) {
-        if !routed.route.block.plugins.is_empty() && self.refresh_locally(routed) {
+        let Ok(rewritten) = self.rewrite(routed) else { return };
+        if !routed.route.block.plugins.is_empty() && self.refresh_locally(routed, rewritten.as_deref()) {
             return routed.route.block.counters.prefetches.add(1);
         }
         let key = key.as_bytes();
         if self.inflight.find(key).is_some() || self.cache.update_from_shared(key) {
             return;
         }
-        let mut query = UpstreamQuery::new(routed, Some(Arc::from(key)));
+        let mut query = UpstreamQuery::new(routed, rewritten, Some(Arc::from(key)));
         query.flags = query.flags.with(Flags::RD);
         let Some(memory) = self.reserve_refresh(&query) else { return };
         // A rejected refresh is tried again on the next hit.

@@ -10,7 +10,7 @@
 //! and [`Resolver::on_timer`].
 //!
 //! The path of a query: this file (checks and zone matching), `hit` (cache hits), `local` (answers
-//! of our own), `miss` (a miss from coalescing to sending), `outcome` (the response, the cache
+//! of our own), `rewriting` (questions for upstreams), `miss` (a miss from coalescing to sending), `outcome` (the response, the cache
 //! write, the waiters), `retry` (attempts without a usable response), `connection_loss` (attempts
 //! that have lost their connection), `outage` (no response from any upstream). They compose types with a state of their
 //! own: the worker's cache in [`cache`], the in-flight table and its memory in [`inflight`],
@@ -35,6 +35,7 @@ mod request;
 mod respond;
 mod result;
 mod retry;
+mod rewriting;
 mod store;
 mod timers;
 mod transport;
@@ -339,7 +340,7 @@ impl Resolver {
         let Some(attempt) = self.upstreams.attempt(id) else { return };
         let over_udp = attempt.transport == Transport::Udp;
         let response = Response::parse(packet).ok();
-        let matching = response.filter(|response| response.matches_question(&attempt.query.question));
+        let matching = response.filter(|response| response.matches_question(attempt.query.sent_question()));
         let Some(response) = matching else { return self.mismatch(now, id, packet, outbox) };
         let mut effects = Effects { now, timers: &mut self.timers, outbox };
         if response.has_trailing_octets && !over_udp {

@@ -15,6 +15,7 @@ use crate::cache::ttl::Cacheability;
 use crate::cache::write::CacheTarget;
 use crate::counters::Plugin;
 use crate::policy::LocalPlugin;
+use crate::policy::rewrite::Rewritten;
 use crate::request::{Requester, RoutedQuery};
 use crate::respond::{QueryCounters, ResponseSpec};
 use crate::transport::Transport;
@@ -28,29 +29,50 @@ struct LocalAnswer {
 
 impl Resolver {
     /// Responds with the answer of the block's own directives; false when none of them has one.
-    pub(crate) fn answer_locally(&mut self, routed: &RoutedQuery<'_>, outbox: &mut Outbox) -> bool {
+    pub(crate) fn answer_locally(
+        &mut self,
+        routed: &RoutedQuery<'_>,
+        rewritten: Option<&Rewritten>,
+        outbox: &mut Outbox,
+    ) -> bool {
         let RoutedQuery { requester, route, .. } = *routed;
-        let Some(LocalAnswer { answer, ttl, plugin }) = self.local_answer(routed) else { return false };
+        let local = self.local_answer(routed, rewritten);
+        let Some(LocalAnswer { answer, ttl, plugin }) = local else { return false };
         let spec = ResponseSpec { answer: &answer, ttl, plugin, error: None, authoritative: false };
         requester.respond(spec, QueryCounters::of(route), requester.received, outbox);
         true
     }
 
     /// Refreshes a cached answer from the block's own directives; false when none of them has one.
-    pub(crate) fn refresh_locally(&mut self, routed: &RoutedQuery<'_>) -> bool {
-        self.local_answer(routed).is_some()
+    pub(crate) fn refresh_locally(
+        &mut self,
+        routed: &RoutedQuery<'_>,
+        rewritten: Option<&Rewritten>,
+    ) -> bool {
+        self.local_answer(routed, rewritten).is_some()
     }
 
     /// The answer of the block's own directives, cached like an upstream's.
-    fn local_answer(&mut self, routed: &RoutedQuery<'_>) -> Option<LocalAnswer> {
+    fn local_answer(
+        &mut self,
+        routed: &RoutedQuery<'_>,
+        rewritten: Option<&Rewritten>,
+    ) -> Option<LocalAnswer> {
         let RoutedQuery { query, requester, route } = *routed;
-        if query.qclass != Class::IN {
-            return None;
-        }
+        let (response, plugin) = match rewritten {
+            None => plugin_response(routed)?,
+            Some(rewritten) => {
+                let sent = query.with_question(&rewritten.question)?;
+                let requester = Requester { header: sent.header, ..requester };
+                let (response, plugin) = plugin_response(&RoutedQuery { query: &sent, requester, route })?;
+                (rewritten.reverse(&response, query.header.question)?, plugin)
+            }
+        };
         let name = query.name.as_wire();
-        let mut plugins = route.block.plugins_for(name);
-        let (response, plugin) = plugins.find_map(|plugin| plugin.answer(&requester))?;
         let answer = Answer::from_response(&response);
+        if query.qclass != Class::IN {
+            return Some(LocalAnswer { answer, ttl: ResponseTtl::AsReceived, plugin });
+        }
         let Some(options) = route.block.cache_for(name) else {
             return Some(LocalAnswer { answer, ttl: ResponseTtl::AsReceived, plugin });
         };
@@ -60,6 +82,16 @@ impl Resolver {
         self.cache.cache_answer(requester.received, target, Some(cacheability), &answer);
         Some(LocalAnswer { answer, ttl: ResponseTtl::Uniform(cacheability.ttl), plugin: Plugin::Cache })
     }
+}
+
+/// The response of the first directive that has one, and its source.
+fn plugin_response(routed: &RoutedQuery<'_>) -> Option<(Response<'static>, Plugin)> {
+    let RoutedQuery { query, requester, route } = *routed;
+    if query.qclass != Class::IN {
+        return None;
+    }
+    let mut plugins = route.block.plugins_for(query.name.as_wire());
+    plugins.find_map(|plugin| plugin.answer(&requester))
 }
 
 impl LocalPlugin {

@@ -52,7 +52,11 @@ impl Resolver {
         outbox: &mut Outbox,
     ) {
         let RoutedQuery { query, requester, route } = *routed;
-        if !route.block.plugins.is_empty() && self.answer_locally(routed, outbox) {
+        let rewritten = match self.rewrite(routed) {
+            Ok(rewritten) => rewritten,
+            Err(cause) => return reject(routed, cause, stale_answer, outbox),
+        };
+        if !route.block.plugins.is_empty() && self.answer_locally(routed, rewritten.as_deref(), outbox) {
             return;
         }
         let client = Some(requester.client.peer.ip());
@@ -76,7 +80,7 @@ impl Resolver {
                 Ok(())
             }
             None => {
-                let query = UpstreamQuery::new(routed, key.map(|key| Arc::from(key.as_bytes())));
+                let query = UpstreamQuery::new(routed, rewritten, key.map(|key| Arc::from(key.as_bytes())));
                 match self.waiting_memory.reserve(client, InflightQuery::octets(&query)) {
                     Ok(query_memory) => {
                         let waiter = Some(Waiter::new(&requester, memory));

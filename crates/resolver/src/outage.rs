@@ -32,7 +32,9 @@ impl Resolver {
     ) {
         let RoutedQuery { query, requester, route } = *routed;
         let now = requester.received;
-        let forward = route.block.forward_for(query.name.as_wire());
+        let rewritten = self.rewrite(routed).ok().flatten();
+        let name = rewritten.as_ref().map_or(query.name.as_wire(), |rewritten| &rewritten.name);
+        let forward = route.block.forward_for(name);
         if let Some(forward) = forward.and_then(|index| route.block.forwards.get(index))
             && forward.state.outage.is_ongoing()
         {
@@ -51,7 +53,8 @@ impl Resolver {
         let RoutedQuery { requester, route, .. } = *routed;
         let now = requester.received;
         let Some(number) = forward.state.outage.next_check_number(now) else { return };
-        let mut query = UpstreamQuery::new(routed, Some(Arc::from(key.as_bytes())));
+        let Ok(rewritten) = self.rewrite(routed) else { return };
+        let mut query = UpstreamQuery::new(routed, rewritten, Some(Arc::from(key.as_bytes())));
         let Some(memory) = self.reserve_refresh(&query) else { return };
         query.flags = query.flags.with(Flags::RD);
         let mut selection = self.upstreams.select(forward);

@@ -72,6 +72,8 @@ impl Resolver {
     /// waiters.
     fn complete(&mut self, now: Instant, attempt: &Attempt, response: &Response<'_>, outbox: &mut Outbox) {
         let query = &attempt.query;
+        let reversed = query.reverse(response);
+        let response = reversed.as_ref().unwrap_or(response);
         let coalesced = query.key.as_ref().and_then(|key| self.inflight.find(key));
         let id = coalesced.unwrap_or(attempt.query_id);
         if id != attempt.query_id {
@@ -145,8 +147,9 @@ impl Resolver {
         let Some(inflight) = self.take_inflight(now, id, outbox) else { return };
         let outage = inflight.failed_in_outage(now);
         let is_outage = outage.is_some() && !inflight.has_switched_forward();
-        let (failure, response) = inflight.report_failure(is_outage, outbox);
+        let (failure, mut response) = inflight.report_failure(is_outage, outbox);
         let query = &inflight.query;
+        response.rcode = query.client_rcode(response.rcode);
         let target = cache_target(query).filter(|_| !failure.is_local());
         if let Some(target) = target {
             self.cache.suppress_refresh(now, target);
@@ -158,6 +161,7 @@ impl Resolver {
                 let failed = FailedQuery {
                     question: &query.question,
                     name: &query.name,
+                    rcode: response.rcode,
                     has_timed_out: inflight.has_timed_out,
                     outage,
                 };

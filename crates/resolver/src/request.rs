@@ -94,7 +94,8 @@ pub(crate) fn unsupported(query: &Query<'_>, route: &Route) -> Option<Rcode> {
         RecordType::AXFR | RecordType::IXFR => Some(Rcode::REFUSED),
         RecordType::TKEY | RecordType::TSIG => Some(Rcode::NOTIMP),
         _ if route.block.forwards.is_empty() => {
-            let is_answered = query.qclass == Class::IN && !route.block.plugins.is_empty();
+            let is_in = query.qclass == Class::IN || !route.block.rewrites.is_empty();
+            let is_answered = is_in && !route.block.plugins.is_empty();
             (!is_answered).then_some(Rcode::REFUSED)
         }
         _ => None,

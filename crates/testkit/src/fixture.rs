@@ -50,6 +50,7 @@ pub fn block() -> Block {
         udp_size: wire::edns::DEFAULT_UDP_SIZE,
         cache: Some(cache()),
         forwards: vec![forward(upstream())],
+        rewrites: Arc::new([]),
         plugins: Vec::new(),
         counters: Arc::default(),
         usage: Arc::default(),

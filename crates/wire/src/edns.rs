@@ -114,6 +114,16 @@ pub fn push_opt(out: &mut Vec<u8>, opt: OptRecord, dnssec_ok: bool, rcode: Rcode
     }
 }
 
+/// Appends encoded options to the OPT record without options at the end of `out`; none if they are
+/// too long.
+pub(crate) fn push_options(out: &mut Vec<u8>, options: &[u8]) {
+    let (Ok(length), Some(at)) = (u16::try_from(options.len()), out.len().checked_sub(2)) else { return };
+    if let Some(rdlength) = out.get_mut(at..) {
+        rdlength.copy_from_slice(&length.to_be_bytes());
+        out.extend_from_slice(options);
+    }
+}
+
 fn push_option(out: &mut Vec<u8>, code: u16, value: u16) {
     out.extend_from_slice(&code.to_be_bytes());
     out.extend_from_slice(&[0, 2]);

@@ -134,6 +134,8 @@ impl RecordType {
     pub const AAAA: Self = Self(28);
     /// Service location (RFC 2782).
     pub const SRV: Self = Self(33);
+    /// Naming authority pointer (RFC 3403).
+    pub const NAPTR: Self = Self(35);
     /// Redirection of all names below (RFC 6672).
     pub const DNAME: Self = Self(39);
     /// EDNS pseudo record (RFC 6891).
@@ -162,6 +164,11 @@ impl RecordType {
     pub const AXFR: Self = Self(252);
     /// Any type.
     pub const ANY: Self = Self(255);
+
+    /// The type with this mnemonic, in upper case.
+    pub fn from_mnemonic(mnemonic: &str) -> Option<Self> {
+        mnemonic::number(mnemonic::TYPES, mnemonic).map(Self)
+    }
 }
 
 impl std::fmt::Display for RecordType {
@@ -182,6 +189,15 @@ impl Class {
     pub const NONE: Self = Self(254);
     /// Any class, in questions only (RFC 1035 section 3.2.5).
     pub const ANY: Self = Self(255);
+
+    /// The class with this mnemonic, in upper case.
+    pub fn from_mnemonic(mnemonic: &str) -> Option<Self> {
+        if mnemonic == "ANY" {
+            Some(Self::ANY)
+        } else {
+            mnemonic::number(mnemonic::CLASSES, mnemonic).map(Self)
+        }
+    }
 }
 
 impl std::fmt::Display for Class {

@@ -8,7 +8,7 @@
 //! query), [`response`] (an upstream's response: its type, the positions of its TTLs), [`answer`]
 //! (a response as it is cached and relayed: TTLs, header, truncation), [`reply`] (responses of our
 //! own without records), [`synthesized`] (those with records), [`zone_record`] (records written as in
-//! zone files), [`frame`] (length prefix on TCP).
+//! zone files), [`editable`] (responses with changed records), [`frame`] (length prefix on TCP).
 //!
 //! hickory-proto appears twice: it validates queries that the fast parser does not take
 //! ([`query`]), and encodes records of our own ([`synthesized`], [`zone_record`]).
@@ -16,6 +16,7 @@
 
 pub mod answer;
 mod compress;
+pub mod editable;
 pub mod edns;
 pub mod frame;
 pub mod header;

@@ -29,6 +29,17 @@ pub enum NameError {
     BadEscape,
 }
 
+impl fmt::Display for NameError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::EmptyLabel => "an empty label",
+            Self::LabelTooLong => "a label of more than 63 octets",
+            Self::NameTooLong => "more than 255 octets",
+            Self::BadEscape => "an incomplete escape",
+        })
+    }
+}
+
 impl Name {
     /// The root, `.`.
     pub fn root() -> Self {

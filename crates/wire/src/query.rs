@@ -88,6 +88,24 @@ impl<'p> Query<'p> {
     }
 }
 
+impl Query<'_> {
+    /// The same query with another question: QNAME, QTYPE and QCLASS in wire form. `None` for octets
+    /// that are no question.
+    pub fn with_question<'q>(&self, question: &'q [u8]) -> Option<Query<'q>> {
+        let (name, [t, u, c, d]) = question.split_last_chunk()?;
+        if name::uncompressed_end(name, 0)? != name.len() {
+            return None;
+        }
+        let RequestHeader { id, flags, edns, .. } = self.header;
+        Some(Query {
+            header: RequestHeader { id, flags, question, edns },
+            name: LowerName::read(name),
+            qtype: RecordType(u16::from_be_bytes([*t, *u])),
+            qclass: Class(u16::from_be_bytes([*c, *d])),
+        })
+    }
+}
+
 /// The client's OPT, if there is one; `at` is the end of the question.
 fn parse_edns(packet: &[u8], header: &Header, at: usize) -> Result<Option<Edns>, Rejection> {
     if (header.ancount, header.nscount, header.arcount) == (0, 0, 0) {

@@ -94,6 +94,7 @@ fn error_responses_and_queries_do_not_allocate() {
             edns: true,
             dnssec_ok: true,
             udp_size: 1232,
+            options: &[],
         };
         outgoing.write(&mut out);
         for broken in [&QUERY[..20], &QUERY[..11], b"\0\0\x28\0\0\x01\0\0\0\0\0\0"] {

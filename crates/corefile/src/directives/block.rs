@@ -2,13 +2,14 @@
 
 use std::net::SocketAddr;
 
+use resolver::policy::rewrite::RewriteRule;
 use resolver::policy::{CacheOptions, LocalPlugin};
 
 use super::context::DirectiveContext;
 use super::report_all::report_all;
 use super::{
     bind, bufsize, cache, debug, dnstap, errors, forward, health, log, loop_detection, metadata, pprof,
-    prometheus, ready, reload, timeouts, trace, whoami,
+    prometheus, ready, reload, rewrite, timeouts, trace, whoami,
 };
 use crate::error::ConfigError;
 use crate::error_list::ErrorList;
@@ -28,6 +29,7 @@ pub(crate) struct BlockDirectives {
     pub(crate) cache: Option<CacheOptions>,
     pub(crate) debug: bool,
     pub(crate) forwards: Vec<Forward>,
+    pub(crate) rewrites: Vec<RewriteRule>,
     pub(crate) whoami: bool,
     pub(crate) errors: Option<Errors>,
     pub(crate) log: Vec<LogRule>,
@@ -58,6 +60,7 @@ pub(crate) fn parse(
         cache: None,
         debug: false,
         forwards: Vec::new(),
+        rewrites: Vec::new(),
         whoami: false,
         errors: None,
         log: Vec::new(),
@@ -109,6 +112,7 @@ impl BlockDirectives {
             "ready" => self.ready = Some(self.endpoint(directive, ready::parse(directive)?)),
             "reload" if self.reload.is_some() => {}
             "reload" => self.reload = Some(reload::parse(directive)?),
+            "rewrite" => self.rewrites.extend(rewrite::parse(directive, context)?),
             "timeouts" => timeouts::parse(directive, &mut self.timeouts)?,
             "trace" => trace::parse(directive, context)?,
             "whoami" if self.whoami => {}

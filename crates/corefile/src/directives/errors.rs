@@ -9,17 +9,13 @@
 //! count is logged after DURATION, at level `error` by default; `show_first` logs the first one
 //! immediately as well. `stacktrace` logs panics with a backtrace.
 
-use regex::Regex;
 use tracing::Level;
 
 use crate::error::ConfigError;
 use crate::settings::{Consolidate, Errors};
 use crate::token::Token;
 use crate::tree::{Directive, Line};
-use crate::values::duration;
-
-/// Maximum length of a pattern in characters, CoreDNS's.
-const MAX_PATTERN_LEN: usize = 10_000;
+use crate::values::{duration, regex};
 
 pub(super) fn parse(directive: &Directive) -> Result<Errors, ConfigError> {
     if let Some(file) = directive.line.optional_argument()?.filter(|file| !file.is("stdout")) {
@@ -56,7 +52,12 @@ fn consolidate(option: &Line) -> Result<Consolidate, ConfigError> {
         return Err(ConfigError::argument_count(surplus));
     }
     let level = rest.first().map_or(Ok(Level::ERROR), level)?;
-    Ok(Consolidate { pattern: regex(pattern)?, period: duration(period)?, level, show_first })
+    Ok(Consolidate {
+        pattern: regex(pattern, "error parsing regexp")?,
+        period: duration(period)?,
+        level,
+        show_first,
+    })
 }
 
 fn level(token: &Token) -> Result<Level, ConfigError> {
@@ -67,13 +68,4 @@ fn level(token: &Token) -> Result<Level, ConfigError> {
         "debug" => Ok(Level::DEBUG),
         other => Err(ConfigError::at(token, format!("unknown log level argument in consolidate: {other}"))),
     }
-}
-
-fn regex(token: &Token) -> Result<Regex, ConfigError> {
-    let length = token.text.chars().count();
-    if length > MAX_PATTERN_LEN {
-        let reason = format!("regex pattern too long: {length} > {MAX_PATTERN_LEN}");
-        return Err(ConfigError::at(token, reason));
-    }
-    Regex::new(&token.text).map_err(|error| ConfigError::at(token, format!("error parsing regexp: {error}")))
 }

@@ -18,6 +18,7 @@ mod prometheus;
 mod ready;
 mod reload;
 mod report_all;
+mod rewrite;
 mod timeouts;
 mod trace;
 mod whoami;

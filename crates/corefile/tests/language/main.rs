@@ -26,6 +26,7 @@ mod log;
 mod loop_detection;
 mod random_input;
 mod reload;
+mod rewrite;
 mod server_block_keys;
 mod timeouts;
 mod whoami;

@@ -286,6 +286,7 @@ impl fmt::Display for Message {
             Cause::TooManyInFlight => f.write_str(TOO_MANY_IN_FLIGHT),
             Cause::TooManyPerClient => f.write_str(TOO_MANY_PER_CLIENT),
             Cause::TooManyWaiters => f.write_str(TOO_MANY_WAITERS),
+            Cause::InvalidName(error) => write!(f, "invalid name after rewrite: {error}"),
             Cause::NoForward => f.write_str("no forward of the server block matches this name"),
         }
     }

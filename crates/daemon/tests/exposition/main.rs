@@ -146,6 +146,7 @@ fn active_block(counters: &mut CounterRegistry, zones: &str) -> ActiveBlock {
         id: BlockId(0),
         udp_size: 1232,
         cache: None,
+        rewrites: Arc::new([]),
         plugins: Vec::new(),
         forwards: vec![Forward {
             options: ForwardOptions::new(Name::parse(".").unwrap()),

@@ -10,7 +10,7 @@ use resolver::action::{AttemptFailure, Cause, QueryError, Transport};
 use resolver::policy::RouteId;
 use tracing::Level;
 use wire::header::{Rcode, RecordType};
-use wire::name::Name;
+use wire::name::{Name, NameError};
 
 const TIMED_OUT: Cause = upstream(AttemptFailure::TimedOut, Transport::Udp);
 
@@ -68,6 +68,10 @@ fn causes_have_the_wording_of_coredns() {
         ),
         (upstream(AttemptFailure::Closed, Transport::Tcp), "read tcp 10.0.0.1:53: EOF"),
         (Cause::TooManyConcurrent(1000), "concurrent queries exceeded maximum 1000"),
+        (
+            Cause::InvalidName(NameError::LabelTooLong),
+            "invalid name after rewrite: a label of more than 63 octets",
+        ),
     ] {
         let expected = line(Level::ERROR, &format!("2 nimek.com.br. A: {message}"));
         assert_eq!(report(&all, cause, Instant::now()), Some(expected));

@@ -38,6 +38,8 @@ pub(crate) struct FailedQuery<'a> {
     pub(crate) question: &'a [u8],
     /// QNAME, lower case, in wire form.
     pub(crate) name: &'a [u8],
+    /// SERVFAIL, or what `rewrite rcode` makes of it.
+    pub(crate) rcode: Rcode,
     /// An attempt timed out, so that each further query would wait as long.
     pub(crate) has_timed_out: bool,
     /// Set when no upstream responded to any other query either: the failure ends with the next
@@ -92,7 +94,7 @@ impl WorkerCache {
         }
         let streak = self.failure_streak(now, Key::of_failure(key).as_bytes(), options);
         let ttl = if failed.has_timed_out { max_ttl } else { (MIN_FAILURE_TTL << streak).min(max_ttl) };
-        let Some(answer) = servfail_answer(failed.question) else { return };
+        let Some(answer) = failure_answer(failed.question, failed.rcode) else { return };
         self.insert_failure(now, target, (ttl, CachedFailure::new(failed.outage, streak)), answer);
     }
 
@@ -178,10 +180,10 @@ impl WorkerCache {
     }
 }
 
-/// An empty SERVFAIL response.
-fn servfail_answer(question: &[u8]) -> Option<Answer> {
+/// An empty response.
+fn failure_answer(question: &[u8], rcode: Rcode) -> Option<Answer> {
     let mut message = Vec::new();
     let header = RequestHeader { id: 0, flags: Flags(0), question, edns: None };
-    wire::reply::error(&header, Rcode::SERVFAIL, OptRecord::DEFAULT, &mut message);
+    wire::reply::error(&header, rcode, OptRecord::DEFAULT, &mut message);
     Response::parse(&message).ok().map(|response| Answer::from_response(&response))
 }

@@ -93,7 +93,8 @@ impl InflightQuery {
         let upstreams = query.forward().map_or(0, |forward| forward.upstreams.len());
         let attempt = 2 * size_of::<Attempt>() + ATTEMPT_OVERHEAD;
         let sizes = size_of::<Self>() + size_of::<UpstreamQuery>();
-        sizes + TABLES + TEXTS * query.question.len() + ROUNDS * upstreams * attempt
+        let rewritten = query.rewritten.as_ref().map_or(0, |one| size_of_val(&**one) + one.heap_len());
+        sizes + TABLES + TEXTS * query.question.len() + rewritten + ROUNDS * upstreams * attempt
     }
 
     /// A query without waiters that this worker sends to the upstreams of `forward`.
@@ -189,7 +190,7 @@ impl InflightQuery {
 
     /// True after [`Self::switch_forward`]: an upstream has responded to the query.
     pub(crate) fn has_switched_forward(&self) -> bool {
-        self.query.forward != self.query.route.block.forward_for(&self.query.name)
+        self.query.forward != self.query.route.block.forward_for(self.query.sent_name())
     }
 
     /// Switches to another `forward` of the block, in the time that is left. Returns the attempts

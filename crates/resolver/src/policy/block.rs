@@ -6,6 +6,7 @@ use super::cache_options::CacheOptions;
 use super::forward::Forward;
 use super::id::BlockId;
 use super::local_plugin::LocalPlugin;
+use super::rewrite::RewriteRule;
 use crate::counters::BlockCounters;
 use crate::usage::Usage;
 
@@ -21,6 +22,8 @@ pub struct Block {
     pub cache: Option<CacheOptions>,
     /// The `forward` directives; the first that matches a name takes it.
     pub forwards: Vec<Forward>,
+    /// The `rewrite` directives, behind the cache and in front of all that answers.
+    pub rewrites: Arc<[RewriteRule]>,
     /// Directives that answer queries themselves, in the order of the chain. They are behind the
     /// cache.
     pub plugins: Vec<LocalPlugin>,

@@ -1,5 +1,6 @@
 //! Listeners and zone matching.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -60,13 +61,15 @@ pub struct Listener {
     pub dropped_id: RouteId,
     /// `timeouts idle`: the TCP idle timeout, which clients may ask for (RFC 7828).
     pub idle: Duration,
+    /// Where it listens; the first of several addresses.
+    pub address: Option<SocketAddr>,
 }
 
 impl Listener {
-    /// A listener with the default TCP idle timeout; `routes` in any order.
+    /// A listener with the default TCP idle timeout and no address; `routes` in any order.
     pub fn new(mut routes: Vec<Arc<Route>>, dropped: Arc<RouteCounters>, dropped_id: RouteId) -> Self {
         routes.sort_by_key(|route| std::cmp::Reverse(route.zone.as_wire().len()));
-        Self { routes, dropped, dropped_id, idle: DEFAULT_IDLE_TIMEOUT }
+        Self { routes, dropped, dropped_id, idle: DEFAULT_IDLE_TIMEOUT, address: None }
     }
 
     /// Longest match of a lower-case wire name; for DS, whose zone is the parent

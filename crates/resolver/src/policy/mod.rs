@@ -19,6 +19,7 @@ mod min_rtt;
 mod outage;
 mod packet_loss;
 mod pool_options;
+pub mod rewrite;
 mod shared_instant;
 pub mod template;
 

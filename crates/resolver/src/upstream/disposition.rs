@@ -43,7 +43,7 @@ impl Disposition {
         }
         let nodata = rcode == Rcode::NOERROR && response.response_type != ResponseType::Positive;
         if options.next.contains(&rcode) || options.next_on_nodata && nodata {
-            let next = query.forward.and_then(|from| query.route.block.next_forward(from, &query.name));
+            let next = query.forward.and_then(|from| query.route.block.next_forward(from, query.sent_name()));
             return next.map_or(Self::Complete, Self::NextForward);
         }
         Self::Complete

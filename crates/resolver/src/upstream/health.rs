@@ -119,6 +119,7 @@ impl HealthChecks {
             edns: false,
             dnssec_ok: false,
             udp_size: DEFAULT_UDP_SIZE,
+            options: &[],
         };
         let Some(attempt) = pools.send(&query, &destination, effects) else {
             return upstream.state.health_check_running.store(false, Relaxed);

@@ -97,12 +97,13 @@ impl Upstreams {
         let (forward, upstream) = query.forward().zip(query.upstream(index))?;
         let outgoing = OutgoingQuery {
             id: 0,
-            question: &query.question,
+            question: query.sent_question(),
             recursion_desired: query.flags.has(Flags::RD),
             checking_disabled: query.flags.has(Flags::CD),
             edns,
             dnssec_ok: query.dnssec_ok,
             udp_size: query.route.block.udp_size.min(DEFAULT_UDP_SIZE),
+            options: query.sent_options(),
         };
         let until = (now + forward.options.read_timeout).min(deadline);
         let destination = Destination { upstream, transport, usage, has_client, deadline: until };

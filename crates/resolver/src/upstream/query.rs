@@ -3,8 +3,10 @@
 
 use std::sync::Arc;
 
-use wire::header::{Class, Flags, RecordType};
+use wire::Response;
+use wire::header::{Class, Flags, Rcode, RecordType};
 
+use crate::policy::rewrite::Rewritten;
 use crate::policy::{Forward, Route, Upstream};
 use crate::request::RoutedQuery;
 use crate::transport::Transport;
@@ -18,6 +20,8 @@ pub(crate) struct UpstreamQuery {
     /// Cache key, by which queries are coalesced; none for queries that are neither cached nor
     /// coalesced.
     pub(crate) key: Option<Arc<[u8]>>,
+    /// What `rewrite` has made of it, if a rule applied.
+    pub(crate) rewritten: Option<Box<Rewritten>>,
     /// The question section as the first client sent it.
     pub(crate) question: Box<[u8]>,
     /// QNAME, lower case, in wire form.
@@ -31,12 +35,18 @@ pub(crate) struct UpstreamQuery {
 }
 
 impl UpstreamQuery {
-    pub(crate) fn new(routed: &RoutedQuery<'_>, key: Option<Arc<[u8]>>) -> Self {
+    pub(crate) fn new(
+        routed: &RoutedQuery<'_>,
+        rewritten: Option<Box<Rewritten>>,
+        key: Option<Arc<[u8]>>,
+    ) -> Self {
         let RoutedQuery { query, route, .. } = *routed;
+        let name = rewritten.as_ref().map_or(query.name.as_wire(), |rewritten| &rewritten.name);
         Self {
             route: Arc::clone(route),
-            forward: route.block.forward_for(query.name.as_wire()),
+            forward: route.block.forward_for(name),
             key,
+            rewritten,
             question: query.header.question.into(),
             name: query.name.as_wire().into(),
             qtype: query.qtype,
@@ -45,6 +55,31 @@ impl UpstreamQuery {
             dnssec_ok: query.header.edns.is_some_and(|edns| edns.dnssec_ok),
             client_transport: routed.requester.client.transport(),
         }
+    }
+
+    /// The question section that upstreams get.
+    pub(crate) fn sent_question(&self) -> &[u8] {
+        self.rewritten.as_ref().map_or(&self.question, |rewritten| &rewritten.question)
+    }
+
+    /// QNAME that upstreams get, lower case, in wire form.
+    pub(crate) fn sent_name(&self) -> &[u8] {
+        self.rewritten.as_ref().map_or(&self.name, |rewritten| &rewritten.name)
+    }
+
+    /// EDNS options that upstreams get, encoded.
+    pub(crate) fn sent_options(&self) -> &[u8] {
+        self.rewritten.as_ref().map_or(&[], |rewritten| &rewritten.options)
+    }
+
+    /// The response as clients get it; `None` for the same.
+    pub(crate) fn reverse(&self, response: &Response<'_>) -> Option<Response<'static>> {
+        self.rewritten.as_ref()?.reverse(response, &self.question)
+    }
+
+    /// The response code that clients get for a response code.
+    pub(crate) fn client_rcode(&self, rcode: Rcode) -> Rcode {
+        self.rewritten.as_ref().map_or(rcode, |rewritten| rewritten.rcode(rcode))
     }
 
     pub(crate) fn forward(&self) -> Option<&Forward> {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use resolver::policy::rewrite::RewriteRule;
 use resolver::policy::{
     CacheOptions, ForwardOptions, HealthCheck, LocalPlugin, MaxConnectAttempts, PoolOptions, Prefetch,
     ResolverLimits, SelectionPolicy, ServeStale, ServeStaleMode, StoreOptions, TransportPreference,
@@ -9,6 +10,7 @@ use resolver::policy::{
 use wire::header::Rcode;
 use wire::name::Name;
 
+use super::rewrite;
 use super::tokens::{duration, number, zone};
 use crate::fixture;
 use crate::text::{self, TextError, error};
@@ -37,6 +39,8 @@ pub struct Block {
     pub cache: Option<CacheOptions>,
     /// Its `forward` directives.
     pub forwards: Vec<Forward>,
+    /// Its `rewrite` directives.
+    pub rewrites: Vec<RewriteRule>,
     /// Its directives that answer queries themselves.
     pub plugins: Vec<LocalPlugin>,
     /// The QNAME of its `loop` directive.
@@ -75,6 +79,7 @@ impl Block {
             udp_size: wire::edns::DEFAULT_UDP_SIZE,
             cache: Some(fixture::cache()),
             forwards: vec![Forward::new(Name::root(), vec!["upstream".to_owned()])],
+            rewrites: Vec::new(),
             plugins: Vec::new(),
             loop_query: None,
             has_forward: false,
@@ -163,6 +168,7 @@ fn parse_directive(tokens: &[&str], block: &mut Block) -> Result<(), TextError> 
             let Some(cache) = &mut block.cache else { return error("options after `cache none`") };
             return parse_cache(option, cache);
         }
+        ["rewrite", ref rule @ ..] => block.rewrites.push(rewrite::parse(rule)?),
         ["whoami"] => block.plugins.push(LocalPlugin::Whoami),
         ["loop", name] => block.loop_query = Some(zone(name)?),
         ["forward", "none"] => block.set_forward(None),

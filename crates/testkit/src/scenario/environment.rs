@@ -71,6 +71,7 @@ impl Environment {
                     .iter()
                     .map(|forward| build_forward(forward, &mut upstreams))
                     .collect(),
+                rewrites: block.rewrites.as_slice().into(),
                 plugins: block.plugins.clone(),
                 counters: Arc::clone(&state.counters),
                 usage: Arc::clone(&state.usage),

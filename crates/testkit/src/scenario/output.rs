@@ -135,5 +135,6 @@ fn named(cause: action::Cause, environment: &Environment) -> Cause {
         action::Cause::TooManyWaiters => Cause::TooManyWaiters,
         action::Cause::TooManyPerClient => Cause::TooManyPerClient,
         action::Cause::NoForward => Cause::NoForward,
+        action::Cause::InvalidName(_) => Cause::InvalidName,
     }
 }

@@ -209,6 +209,7 @@ fn parse_cause(tokens: &[&str]) -> Result<Cause, TextError> {
         ["waiters_per_query"] => Ok(Cause::TooManyWaiters),
         ["client_share"] => Ok(Cause::TooManyPerClient),
         ["no_forward"] => Ok(Cause::NoForward),
+        ["invalid_name"] => Ok(Cause::InvalidName),
         [failure, transport, upstream] => {
             let transport = match transport {
                 "tcp" => Transport::Tcp,

@@ -192,4 +192,6 @@ pub enum Cause {
     TooManyPerClient,
     /// No `forward` matches the name.
     NoForward,
+    /// `rewrite` has made an invalid name.
+    InvalidName,
 }

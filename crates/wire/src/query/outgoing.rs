@@ -1,7 +1,7 @@
 //! Queries that we send ourselves: to upstreams, for health checks and loop detection. Their OPT is
 //! our own; a client's options, such as ECS (RFC 7871), are not forwarded.
 
-use crate::edns::{OPT_LEN, OptRecord, push_opt};
+use crate::edns::{OPT_LEN, OptRecord, push_opt, push_options};
 use crate::header::{Flags, HEADER_LEN, Header, Rcode};
 
 /// A query to an upstream, before it is encoded.
@@ -15,12 +15,14 @@ pub struct OutgoingQuery<'a> {
     pub recursion_desired: bool,
     /// CD of the client.
     pub checking_disabled: bool,
-    /// Adds OPT, without options; DO needs it.
+    /// Adds OPT; DO and options need it.
     pub edns: bool,
     /// DO of the client.
     pub dnssec_ok: bool,
     /// The UDP payload size in OPT.
     pub udp_size: u16,
+    /// The options in OPT, encoded.
+    pub options: &'a [u8],
 }
 
 impl OutgoingQuery<'_> {
@@ -36,7 +38,7 @@ impl OutgoingQuery<'_> {
         }
         let arcount = u16::from(self.edns);
         let header = Header { id: self.id, flags, qdcount: 1, ancount: 0, nscount: 0, arcount };
-        out.reserve(HEADER_LEN + self.question.len() + OPT_LEN);
+        out.reserve(HEADER_LEN + self.question.len() + OPT_LEN + self.options.len());
         out.extend_from_slice(&header.to_bytes());
         out.extend_from_slice(self.question);
         if self.edns {
@@ -46,6 +48,7 @@ impl OutgoingQuery<'_> {
                 self.dnssec_ok,
                 Rcode::NOERROR,
             );
+            push_options(out, self.options);
         }
     }
 }

@@ -4,6 +4,7 @@
 mod answers;
 mod captured;
 mod cname_chain;
+mod editable;
 mod expansion;
 mod frames;
 mod message_builder;

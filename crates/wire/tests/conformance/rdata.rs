@@ -63,6 +63,7 @@ fn queries_of_any_type_are_forwarded_and_answered() {
             checking_disabled: false,
             edns: true,
             udp_size: 1232,
+            options: &[],
             dnssec_ok: false,
         };
         let mut sent = Vec::new();

@@ -87,6 +87,7 @@ fn a_query_to_an_upstream_has_an_opt_of_our_own() {
         edns: true,
         dnssec_ok: false,
         udp_size: DEFAULT_UDP_SIZE,
+        options: &[],
     };
     let mut out = Vec::new();
     outgoing.write(&mut out);

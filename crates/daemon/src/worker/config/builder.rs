@@ -167,6 +167,7 @@ fn build_listener(
         configs.zones.insert(id, zone.to_string());
     }
     let mut built = Listener::new(routes, dropped, dropped_id);
+    built.address = listener.addresses.first().copied();
     built.idle = listener.timeouts.idle.unwrap_or(DEFAULT_IDLE_TIMEOUT);
     built
 }

@@ -49,8 +49,8 @@ impl PerWorker<'_> {
             let (id, usage) = (shared.id, Arc::clone(&shared.usage));
             let cache = block.cache.clone();
             let udp_size = block.bufsize.unwrap_or(DEFAULT_UDP_SIZE);
-            let plugins = block.plugins.clone();
-            let block = Block { id, udp_size, cache, forwards, plugins, counters, usage };
+            let (rewrites, plugins) = (Arc::clone(&block.rewrites), block.plugins.clone());
+            let block = Block { id, udp_size, cache, forwards, rewrites, plugins, counters, usage };
             blocks.insert(*index, Arc::new(block));
         }
         blocks

@@ -1,0 +1,103 @@
+//! ```text
+//! rewrite [continue|stop] FIELD ...
+//!     name [exact|prefix|suffix|substring|regex] FROM TO [answer auto | answer name|value REGEXP TO]...
+//!     type FROM TO
+//!     class FROM TO
+//!     ttl [exact|...|regex] NAME SECONDS|MIN-|-MAX|MIN-MAX
+//!     rcode [exact|...|regex] NAME FROM TO
+//!     edns0 local|nsid|subnet set|append|replace|unset ... [revert]
+//! ```
+//!
+//! Changes queries on their way from the cache to an upstream, and the responses on their way back.
+//! A block behind it is one rule, as if its lines were arguments. Rules are tried in the order of
+//! the file; the first that applies is the last one, unless it begins with `continue`.
+
+mod answer;
+mod edns0;
+mod name;
+mod pattern;
+mod response;
+
+use resolver::policy::rewrite::{RewriteField, RewriteRule};
+use wire::header::{Class, RecordType};
+
+use super::context::DirectiveContext;
+use crate::error::ConfigError;
+use crate::token::Token;
+use crate::tree::Directive;
+
+/// The fields of rules.
+const FIELDS: [&str; 6] = ["name", "type", "class", "ttl", "rcode", "edns0"];
+
+/// `None` for a rule that never applies.
+pub(super) fn parse(
+    directive: &Directive,
+    context: &mut DirectiveContext<'_>,
+) -> Result<Option<RewriteRule>, ConfigError> {
+    let tokens = flatten(directive)?;
+    let (continues, tokens) = match &*tokens {
+        [mode, rest @ ..] if mode.text.eq_ignore_ascii_case("continue") => (true, rest),
+        [mode, rest @ ..] if mode.text.eq_ignore_ascii_case("stop") => (false, rest),
+        rest => (false, rest),
+    };
+    let Some((field, arguments)) = tokens.split_first() else {
+        return Err(ConfigError::at(directive.name(), "no rule type specified for rewrite"));
+    };
+    let field = match &*field.text.to_ascii_lowercase() {
+        "name" => match name::parse(field, arguments, directive, context)? {
+            Some(name) => name,
+            None => return Ok(None),
+        },
+        "type" => type_rule(field, arguments)?,
+        "class" => class_rule(field, arguments)?,
+        "ttl" => response::ttl(field, arguments)?,
+        "rcode" => response::rcode(field, arguments)?,
+        "edns0" => RewriteField::Option(edns0::parse(field, arguments, directive, context)?),
+        "answer" => return Err(ConfigError::at(field, "response rewrites must begin with a name rule")),
+        "cname" => {
+            return Err(ConfigError::at(field, "rule type \"cname\" is not supported by nodelocaldns yet"));
+        }
+        other => return Err(ConfigError::unknown(field, format!("invalid rule type {other:?}"), &FIELDS)),
+    };
+    Ok(Some(RewriteRule { continues, field }))
+}
+
+/// The arguments and, without a second one, the words of the block.
+fn flatten(directive: &Directive) -> Result<Vec<&Token>, ConfigError> {
+    let mut tokens: Vec<&Token> = directive.line.args.iter().collect();
+    if tokens.len() > 1 {
+        directive.no_options()?;
+    }
+    for option in &directive.options {
+        tokens.push(&option.name);
+        tokens.extend(&option.args);
+    }
+    Ok(tokens)
+}
+
+fn two_arguments<'t>(field: &Token, arguments: &[&'t Token]) -> Result<(&'t Token, &'t Token), ConfigError> {
+    match *arguments {
+        [from, to] => Ok((from, to)),
+        _ => Err(ConfigError::at(field, format!("{} rules must have exactly two arguments", field.text))),
+    }
+}
+
+fn type_rule(field: &Token, arguments: &[&Token]) -> Result<RewriteField, ConfigError> {
+    let (from, to) = two_arguments(field, arguments)?;
+    let rtype = |token: &Token| {
+        let mnemonic = token.text.to_ascii_uppercase();
+        let rtype = RecordType::from_mnemonic(&mnemonic);
+        rtype.ok_or_else(|| ConfigError::at(token, format!("invalid type {mnemonic:?}")))
+    };
+    Ok(RewriteField::Type(rtype(from)?, rtype(to)?))
+}
+
+fn class_rule(field: &Token, arguments: &[&Token]) -> Result<RewriteField, ConfigError> {
+    let (from, to) = two_arguments(field, arguments)?;
+    let class = |token: &Token| {
+        let mnemonic = token.text.to_ascii_uppercase();
+        let class = Class::from_mnemonic(&mnemonic);
+        class.ok_or_else(|| ConfigError::at(token, format!("invalid class {mnemonic:?}")))
+    };
+    Ok(RewriteField::Class(class(from)?, class(to)?))
+}
