@@ -1,6 +1,6 @@
 //! Fingerprint of a server block: everything that the validity of its cache entries depends on.
 
-use resolver::policy::{CacheOptions, LocalPlugin, StoreOptions};
+use resolver::policy::{CacheOptions, LocalPlugin, MessageChanges, StoreOptions};
 use wire::header::Rcode;
 use wire::name::Name;
 
@@ -20,6 +20,9 @@ pub(crate) fn fingerprint(keys: &[ServerBlockKey], directives: &BlockDirectives)
         format!("{} on {address:?} cache {cache} forward {}", zones.join(" "), forwards.join("; "));
     if !directives.rewrites.is_empty() {
         text.push_str(&format!(" rewrite {:?}", directives.rewrites));
+    }
+    if directives.message_changes != MessageChanges::default() {
+        text.push_str(&format!(" {:?}", directives.message_changes));
     }
     for plugin in directives.plugins() {
         text.push_str(match plugin {

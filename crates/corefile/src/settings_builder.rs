@@ -198,6 +198,7 @@ fn build_block(block: &ServerBlock, keys: Vec<ServerBlockKey>, directives: Block
         fingerprint: fingerprint(&keys, &directives),
         plugins: directives.plugins(),
         rewrites: directives.rewrites.into(),
+        message_changes: directives.message_changes,
         loop_query: if directives.loop_detection { target() } else { None },
         keys,
         directives: directives.names,

@@ -14,7 +14,7 @@ pub(crate) enum DirectiveSupport {
 }
 
 /// Supported directives in the order of CoreDNS's plugin chain; then those outside the chain.
-pub const SUPPORTED: [&str; 19] = [
+pub const SUPPORTED: [&str; 21] = [
     "metadata",
     "bufsize",
     "trace",
@@ -24,6 +24,8 @@ pub const SUPPORTED: [&str; 19] = [
     "dnstap",
     "cache",
     "rewrite",
+    "header",
+    "minimal",
     "loop",
     "forward",
     "whoami",
@@ -38,7 +40,7 @@ pub const SUPPORTED: [&str; 19] = [
 
 const NOT_YET: [&str; 4] = ["dns64", "hosts", "loadbalance", "template"];
 
-const NOT_IN_NODE_CACHE: [&str; 39] = [
+const NOT_IN_NODE_CACHE: [&str; 37] = [
     "acl",
     "any",
     "auto",
@@ -55,13 +57,11 @@ const NOT_IN_NODE_CACHE: [&str; 39] = [
     "geoip",
     "grpc",
     "grpc_server",
-    "header",
     "https",
     "https3",
     "k8s_external",
     "kubernetes",
     "local",
-    "minimal",
     "multisocket",
     "nomad",
     "nsid",

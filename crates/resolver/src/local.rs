@@ -64,10 +64,11 @@ impl Resolver {
             Some(rewritten) => {
                 let sent = query.with_question(&rewritten.question)?;
                 let requester = Requester { header: sent.header, ..requester };
-                let (response, plugin) = plugin_response(&RoutedQuery { query: &sent, requester, route })?;
-                (rewritten.reverse(&response, query.header.question)?, plugin)
+                plugin_response(&RoutedQuery { query: &sent, requester, route })?
             }
         };
+        let changed = route.block.client_response(rewritten, &response, query.header.question);
+        let response = changed.unwrap_or(response);
         let name = query.name.as_wire();
         let answer = Answer::from_response(&response);
         if query.qclass != Class::IN {

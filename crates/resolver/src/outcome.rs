@@ -72,8 +72,8 @@ impl Resolver {
     /// waiters.
     fn complete(&mut self, now: Instant, attempt: &Attempt, response: &Response<'_>, outbox: &mut Outbox) {
         let query = &attempt.query;
-        let reversed = query.reverse(response);
-        let response = reversed.as_ref().unwrap_or(response);
+        let changed = query.client_response(response);
+        let response = changed.as_ref().unwrap_or(response);
         let coalesced = query.key.as_ref().and_then(|key| self.inflight.find(key));
         let id = coalesced.unwrap_or(attempt.query_id);
         if id != attempt.query_id {

@@ -7,8 +7,8 @@ use resolver::ResolverConfig;
 use resolver::action::WorkerId;
 use resolver::cache::Cache;
 use resolver::policy::{
-    Block, BlockId, CacheOptions, Forward, ForwardOptions, Listener, Policy, PoolOptions, ResolverLimits,
-    Route, RouteId, SelectionPolicy, TransportPreference, Upstream, UpstreamId,
+    Block, BlockId, CacheOptions, Forward, ForwardOptions, Listener, MessageChanges, Policy, PoolOptions,
+    ResolverLimits, Route, RouteId, SelectionPolicy, TransportPreference, Upstream, UpstreamId,
 };
 use wire::name::Name;
 
@@ -51,6 +51,7 @@ pub fn block() -> Block {
         cache: Some(cache()),
         forwards: vec![forward(upstream())],
         rewrites: Arc::new([]),
+        message_changes: MessageChanges::default(),
         plugins: Vec::new(),
         counters: Arc::default(),
         usage: Arc::default(),

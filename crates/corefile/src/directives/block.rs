@@ -3,13 +3,13 @@
 use std::net::SocketAddr;
 
 use resolver::policy::rewrite::RewriteRule;
-use resolver::policy::{CacheOptions, LocalPlugin};
+use resolver::policy::{CacheOptions, LocalPlugin, MessageChanges};
 
 use super::context::DirectiveContext;
 use super::report_all::report_all;
 use super::{
-    bind, bufsize, cache, debug, dnstap, errors, forward, health, log, loop_detection, metadata, pprof,
-    prometheus, ready, reload, rewrite, timeouts, trace, whoami,
+    bind, bufsize, cache, debug, dnstap, errors, forward, header, health, log, loop_detection, metadata,
+    minimal, pprof, prometheus, ready, reload, rewrite, timeouts, trace, whoami,
 };
 use crate::error::ConfigError;
 use crate::error_list::ErrorList;
@@ -30,6 +30,7 @@ pub(crate) struct BlockDirectives {
     pub(crate) debug: bool,
     pub(crate) forwards: Vec<Forward>,
     pub(crate) rewrites: Vec<RewriteRule>,
+    pub(crate) message_changes: MessageChanges,
     pub(crate) whoami: bool,
     pub(crate) errors: Option<Errors>,
     pub(crate) log: Vec<LogRule>,
@@ -61,6 +62,7 @@ pub(crate) fn parse(
         debug: false,
         forwards: Vec::new(),
         rewrites: Vec::new(),
+        message_changes: MessageChanges::default(),
         whoami: false,
         errors: None,
         log: Vec::new(),
@@ -99,6 +101,7 @@ impl BlockDirectives {
             "dnstap" => dnstap::parse(directive, context)?,
             "errors" => self.errors = Some(errors::parse(directive)?),
             "forward" => self.forwards.push(forward::parse(directive, context)?),
+            "header" => header::parse(directive, context, &mut self.message_changes)?,
             "health" => {
                 let health = health::parse(directive)?;
                 self.endpoint(directive, health.address);
@@ -107,6 +110,10 @@ impl BlockDirectives {
             "log" => self.log.extend(log::parse(directive, context)?),
             "loop" => self.loop_detection = loop_detection::parse(directive)?,
             "metadata" => metadata::parse(directive)?,
+            "minimal" => {
+                minimal::parse(directive)?;
+                self.message_changes.minimal = true;
+            }
             "pprof" => pprof::parse(directive, context)?,
             "prometheus" => self.prometheus = Some(self.endpoint(directive, prometheus::parse(directive)?)),
             "ready" => self.ready = Some(self.endpoint(directive, ready::parse(directive)?)),

@@ -19,6 +19,7 @@ mod forward;
 mod forward_connection;
 mod forward_upstreams;
 mod grammar;
+mod header;
 mod imports;
 mod kube_dns;
 mod listeners;

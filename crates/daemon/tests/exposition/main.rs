@@ -147,6 +147,7 @@ fn active_block(counters: &mut CounterRegistry, zones: &str) -> ActiveBlock {
         udp_size: 1232,
         cache: None,
         rewrites: Arc::new([]),
+        message_changes: resolver::policy::MessageChanges::default(),
         plugins: Vec::new(),
         forwards: vec![Forward {
             options: ForwardOptions::new(Name::parse(".").unwrap()),

@@ -2,11 +2,15 @@
 
 use std::sync::Arc;
 
+use wire::Response;
+use wire::editable::EditableResponse;
+
 use super::cache_options::CacheOptions;
 use super::forward::Forward;
 use super::id::BlockId;
 use super::local_plugin::LocalPlugin;
-use super::rewrite::RewriteRule;
+use super::message_changes::MessageChanges;
+use super::rewrite::{RewriteRule, Rewritten};
 use crate::counters::BlockCounters;
 use crate::usage::Usage;
 
@@ -24,6 +28,8 @@ pub struct Block {
     pub forwards: Vec<Forward>,
     /// The `rewrite` directives, behind the cache and in front of all that answers.
     pub rewrites: Arc<[RewriteRule]>,
+    /// `header` and `minimal`, behind `rewrite`.
+    pub message_changes: MessageChanges,
     /// Directives that answer queries themselves, in the order of the chain. They are behind the
     /// cache.
     pub plugins: Vec<LocalPlugin>,
@@ -49,6 +55,25 @@ impl Block {
     pub(crate) fn plugins_for(&self, name: &[u8]) -> impl Iterator<Item = &LocalPlugin> {
         let is_first = |plugin: &&LocalPlugin| !plugin.follows_forward() || self.forward_for(name).is_none();
         self.plugins.iter().filter(is_first)
+    }
+
+    /// A response as the client gets it, with its `question`; `None` when that is the same, or if it
+    /// cannot be encoded.
+    pub(crate) fn client_response(
+        &self,
+        rewritten: Option<&Rewritten>,
+        response: &Response<'_>,
+        question: &[u8],
+    ) -> Option<Response<'static>> {
+        if rewritten.is_none() && self.message_changes.keeps_responses() {
+            return None;
+        }
+        let mut editable = EditableResponse::new(response)?;
+        self.message_changes.apply(response.response_type, &mut editable);
+        if let Some(rewritten) = rewritten {
+            rewritten.reverse(&mut editable, question);
+        }
+        editable.into_response()
     }
 
     /// The `cache` directive, for names in its zones.

@@ -95,10 +95,11 @@ impl Upstreams {
         let transport = spec.transport_to(spec.query.upstream(spec.upstream)?);
         let AttemptSpec { query_id, query, upstream: index, edns, usage, is_hedge, has_client, .. } = spec;
         let (forward, upstream) = query.forward().zip(query.upstream(index))?;
+        let changes = &query.route.block.message_changes;
         let outgoing = OutgoingQuery {
             id: 0,
             question: query.sent_question(),
-            recursion_desired: query.flags.has(Flags::RD),
+            recursion_desired: changes.recursion_desired.unwrap_or_else(|| query.flags.has(Flags::RD)),
             checking_disabled: query.flags.has(Flags::CD),
             edns,
             dnssec_ok: query.dnssec_ok,

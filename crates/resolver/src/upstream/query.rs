@@ -72,9 +72,9 @@ impl UpstreamQuery {
         self.rewritten.as_ref().map_or(&[], |rewritten| &rewritten.options)
     }
 
-    /// The response as clients get it; `None` for the same.
-    pub(crate) fn reverse(&self, response: &Response<'_>) -> Option<Response<'static>> {
-        self.rewritten.as_ref()?.reverse(response, &self.question)
+    /// The response as clients get it; see [`Block::client_response`](crate::policy::Block).
+    pub(crate) fn client_response(&self, response: &Response<'_>) -> Option<Response<'static>> {
+        self.route.block.client_response(self.rewritten.as_deref(), response, &self.question)
     }
 
     /// The response code that clients get for a response code.

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use resolver::policy::rewrite::RewriteRule;
 use resolver::policy::{
-    CacheOptions, ForwardOptions, HealthCheck, LocalPlugin, MaxConnectAttempts, PoolOptions, Prefetch,
-    ResolverLimits, SelectionPolicy, ServeStale, ServeStaleMode, StoreOptions, TransportPreference,
+    CacheOptions, ForwardOptions, HealthCheck, LocalPlugin, MaxConnectAttempts, MessageChanges, PoolOptions,
+    Prefetch, ResolverLimits, SelectionPolicy, ServeStale, ServeStaleMode, StoreOptions, TransportPreference,
 };
 use wire::header::Rcode;
 use wire::name::Name;
@@ -41,6 +41,8 @@ pub struct Block {
     pub forwards: Vec<Forward>,
     /// Its `rewrite` directives.
     pub rewrites: Vec<RewriteRule>,
+    /// Its `header` and `minimal` directives.
+    pub message_changes: MessageChanges,
     /// Its directives that answer queries themselves.
     pub plugins: Vec<LocalPlugin>,
     /// The QNAME of its `loop` directive.
@@ -80,6 +82,7 @@ impl Block {
             cache: Some(fixture::cache()),
             forwards: vec![Forward::new(Name::root(), vec!["upstream".to_owned()])],
             rewrites: Vec::new(),
+            message_changes: MessageChanges::default(),
             plugins: Vec::new(),
             loop_query: None,
             has_forward: false,
@@ -169,6 +172,13 @@ fn parse_directive(tokens: &[&str], block: &mut Block) -> Result<(), TextError> 
             return parse_cache(option, cache);
         }
         ["rewrite", ref rule @ ..] => block.rewrites.push(rewrite::parse(rule)?),
+        ["header", "response", action, "aa"] => {
+            block.message_changes.authoritative = Some(action == "set");
+        }
+        ["header", "query", action, "rd"] => {
+            block.message_changes.recursion_desired = Some(action == "set");
+        }
+        ["minimal"] => block.message_changes.minimal = true,
         ["whoami"] => block.plugins.push(LocalPlugin::Whoami),
         ["loop", name] => block.loop_query = Some(zone(name)?),
         ["forward", "none"] => block.set_forward(None),

@@ -72,6 +72,7 @@ impl Environment {
                     .map(|forward| build_forward(forward, &mut upstreams))
                     .collect(),
                 rewrites: block.rewrites.as_slice().into(),
+                message_changes: block.message_changes,
                 plugins: block.plugins.clone(),
                 counters: Arc::clone(&state.counters),
                 usage: Arc::clone(&state.usage),

@@ -45,7 +45,7 @@
 //! | `WALL_CLOCK SECONDS` | sets the wall clock, for RRSIG validity |
 //! | `END` | no action is left unchecked; the last line |
 //!
-//! * Directives are those of the Corefile: `bufsize`, `loop NAME`, `whoami`, `rewrite`, the options of `cache` after
+//! * Directives are those of the Corefile: `bufsize`, `loop NAME`, `whoami`, `rewrite`, `header response|query set|clear FLAG`, `minimal`, the options of `cache` after
 //!   the word `cache`, `forward FROM UPSTREAM…` and then the options of that `forward`. In
 //!   addition: `zone ZONE…` begins a server block; `cache none`, `forward none`; `cache
 //!   stale_on_outage off` is the flag `-stale-on-outage=false`; `as_client` forwards with the

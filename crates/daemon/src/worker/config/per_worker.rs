@@ -50,7 +50,9 @@ impl PerWorker<'_> {
             let cache = block.cache.clone();
             let udp_size = block.bufsize.unwrap_or(DEFAULT_UDP_SIZE);
             let (rewrites, plugins) = (Arc::clone(&block.rewrites), block.plugins.clone());
-            let block = Block { id, udp_size, cache, forwards, rewrites, plugins, counters, usage };
+            let message_changes = block.message_changes;
+            let block =
+                Block { id, udp_size, cache, forwards, rewrites, message_changes, plugins, counters, usage };
             blocks.insert(*index, Arc::new(block));
         }
         blocks

@@ -6,7 +6,6 @@ mod option;
 mod pattern;
 mod reversal;
 
-use wire::Response;
 use wire::editable::EditableResponse;
 use wire::header::{Class, Rcode, RecordType};
 use wire::name::{Name, NameError};
@@ -115,15 +114,12 @@ impl Rewritten {
         Ok(Some(Self { question, name, options: options.into(), changes }))
     }
 
-    /// The response to the query as the client gets it, with its `question`; `None` if that cannot
-    /// be encoded.
-    pub(crate) fn reverse(&self, response: &Response<'_>, question: &[u8]) -> Option<Response<'static>> {
-        let mut response = EditableResponse::new(response)?;
+    /// Changes the response to the query to that which the client gets, with its `question`.
+    pub(crate) fn reverse(&self, response: &mut EditableResponse, question: &[u8]) {
         response.question = question.to_vec();
         for change in &self.changes {
-            change.apply(&mut response);
+            change.apply(response);
         }
-        response.into_response()
     }
 
     /// The response code that the client gets for a response code.
