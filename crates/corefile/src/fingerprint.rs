@@ -1,5 +1,6 @@
 //! Fingerprint of a server block: everything that the validity of its cache entries depends on.
 
+use resolver::policy::template::{RecordTemplate, Template};
 use resolver::policy::{CacheOptions, LocalPlugin, MessageChanges, StoreOptions};
 use wire::header::Rcode;
 use wire::name::Name;
@@ -25,9 +26,10 @@ pub(crate) fn fingerprint(keys: &[ServerBlockKey], directives: &BlockDirectives)
         text.push_str(&format!(" {:?}", directives.message_changes));
     }
     for plugin in directives.plugins() {
-        text.push_str(match plugin {
-            LocalPlugin::Whoami => " whoami",
-        });
+        match plugin {
+            LocalPlugin::Template(template) => text.push_str(&template_part(&template)),
+            LocalPlugin::Whoami => text.push_str(" whoami"),
+        }
     }
     text
 }
@@ -48,6 +50,22 @@ fn forward_part(forward: &Forward) -> String {
     let fallback = format!("[{failover}] [{next}] {}", options.next_on_nodata);
     let except = join_names(&options.except);
     format!("{} except [{except}] to {} or {fallback}", options.from, upstreams.join(" "))
+}
+
+fn template_part(template: &Template) -> String {
+    let sources =
+        |records: &[RecordTemplate]| records.iter().map(|one| format!("{:?}", one.source())).collect();
+    let [answers, authorities, additionals]: [Vec<String>; 3] =
+        [&template.answers, &template.authorities, &template.additionals].map(|records| sources(records));
+    let patterns: Vec<&str> = template.patterns.iter().map(|pattern| pattern.0.as_str()).collect();
+    format!(
+        " template {} {} [{}] {patterns:?} {} {answers:?} {authorities:?} {additionals:?} or [{}]",
+        template.class,
+        template.qtype,
+        join_names(&template.zones),
+        template.rcode,
+        join_names(&template.fallthrough),
+    )
 }
 
 fn join_names(zones: &[Name]) -> String {

@@ -14,7 +14,7 @@ pub(crate) enum DirectiveSupport {
 }
 
 /// Supported directives in the order of CoreDNS's plugin chain; then those outside the chain.
-pub const SUPPORTED: [&str; 21] = [
+pub const SUPPORTED: [&str; 22] = [
     "metadata",
     "bufsize",
     "trace",
@@ -26,6 +26,7 @@ pub const SUPPORTED: [&str; 21] = [
     "rewrite",
     "header",
     "minimal",
+    "template",
     "loop",
     "forward",
     "whoami",
@@ -38,7 +39,7 @@ pub const SUPPORTED: [&str; 21] = [
     "timeouts",
 ];
 
-const NOT_YET: [&str; 4] = ["dns64", "hosts", "loadbalance", "template"];
+const NOT_YET: [&str; 3] = ["dns64", "hosts", "loadbalance"];
 
 const NOT_IN_NODE_CACHE: [&str; 37] = [
     "acl",

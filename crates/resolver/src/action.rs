@@ -212,6 +212,8 @@ pub enum Cause {
     NoForward,
     /// `rewrite` has made an invalid name of QNAME.
     InvalidName(NameError),
+    /// A `template` has no record for the query: the section of the record, and the reason.
+    Template(&'static str, &'static str),
 }
 
 /// Octets retained by [`Outbox::clear`]: a batch of 32 responses of 1232 octets takes 40 KiB.

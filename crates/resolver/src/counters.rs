@@ -1,10 +1,14 @@
 //! Counters of the resolver. Each has one writer, the thread of its worker, and is read by other
 //! threads at a scrape; fields read together need not be from the same moment.
 
+mod templates;
+
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use wire::header::{Rcode, RecordType};
+
+pub use templates::{TemplateCounters, TemplateEvent, TemplateEventKind};
 
 /// A counter that one thread increments and others read.
 #[derive(Debug, Default)]
@@ -150,7 +154,7 @@ pub struct RouteCounters {
     /// Queries with DO.
     pub do_requests: Counter,
     /// Responses, indexed by [`Plugin`] and response code.
-    pub responses: [[Counter; COUNTED_RCODES]; 4],
+    pub responses: [[Counter; COUNTED_RCODES]; 5],
 }
 
 /// Source of a response: the `plugin` label of `coredns_dns_responses_total`.
@@ -164,6 +168,8 @@ pub enum Plugin {
     Server = 2,
     /// A block without a cache: `whoami`.
     Whoami = 3,
+    /// A block without a cache: `template`.
+    Template = 4,
 }
 
 /// Counters of one server block on one listener.
@@ -193,6 +199,8 @@ pub struct BlockCounters {
     pub max_concurrent_rejects: Counter,
     /// Queries that found all upstreams of their `forward` down.
     pub healthcheck_broken: Counter,
+    /// Queries that its templates matched, and those that they failed.
+    pub templates: TemplateCounters,
 }
 
 /// Counters of one upstream.

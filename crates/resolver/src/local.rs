@@ -1,30 +1,43 @@
-//! Answers of a server block's own directives (`whoami`), on a miss: behind the cache, in place of an
-//! upstream.
+//! Answers of a server block's own directives (`template`, `whoami`), on a miss: behind the cache, in
+//! place of an upstream.
+
+mod template;
 
 use std::sync::Arc;
 
 use wire::answer::ResponseTtl;
-use wire::header::Class;
+use wire::edns::ExtendedError;
+use wire::header::{Class, Rcode};
 use wire::synthesized::{self, SynthesizedData, SynthesizedRecord};
 use wire::{Answer, Response};
 
 use crate::Resolver;
-use crate::action::Outbox;
+use crate::action::{Cause, Outbox};
 use crate::cache::Key;
 use crate::cache::ttl::Cacheability;
 use crate::cache::write::CacheTarget;
 use crate::counters::Plugin;
+use crate::inflight::completion::report_error;
 use crate::policy::LocalPlugin;
 use crate::policy::rewrite::Rewritten;
 use crate::request::{Requester, RoutedQuery};
 use crate::respond::{QueryCounters, ResponseSpec};
+use crate::result::ErrorResponse;
 use crate::transport::Transport;
 
-/// An answer of the block's own directives.
-struct LocalAnswer {
-    answer: Answer,
-    ttl: ResponseTtl,
-    plugin: Plugin,
+/// What a directive of the block responds, instead of leaving the query to the next one.
+pub(crate) enum LocalResult {
+    /// A response with records, or one that says that there are none; with an extended error for
+    /// clients with EDNS.
+    Response(Response<'static>, Plugin, Option<ExtendedError>),
+    /// An error response without records, which is not cached; reported if it has a cause.
+    Error(Rcode, Option<Cause>),
+}
+
+/// A result of the block's own directives, as it is presented to the client.
+enum LocalAnswer {
+    Answer { answer: Answer, ttl: ResponseTtl, plugin: Plugin, error: Option<ExtendedError> },
+    Error(Rcode, Option<Cause>),
 }
 
 impl Resolver {
@@ -35,11 +48,21 @@ impl Resolver {
         rewritten: Option<&Rewritten>,
         outbox: &mut Outbox,
     ) -> bool {
-        let RoutedQuery { requester, route, .. } = *routed;
-        let local = self.local_answer(routed, rewritten);
-        let Some(LocalAnswer { answer, ttl, plugin }) = local else { return false };
-        let spec = ResponseSpec { answer: &answer, ttl, plugin, error: None, authoritative: false };
-        requester.respond(spec, QueryCounters::of(route), requester.received, outbox);
+        let RoutedQuery { query, requester, route } = *routed;
+        let (counters, now) = (QueryCounters::of(route), requester.received);
+        match self.local_answer(routed, rewritten) {
+            Some(LocalAnswer::Answer { answer, ttl, plugin, error }) => {
+                let spec = ResponseSpec { answer: &answer, ttl, plugin, error, authoritative: false };
+                requester.respond(spec, counters, now, outbox);
+            }
+            Some(LocalAnswer::Error(rcode, cause)) => {
+                if let Some(cause) = cause {
+                    report_error(route, rcode, (query.qtype, query.name.as_wire()), cause, outbox);
+                }
+                requester.respond_error(ErrorResponse::new(rcode), counters, now, outbox);
+            }
+            None => return false,
+        }
         true
     }
 
@@ -59,47 +82,48 @@ impl Resolver {
         rewritten: Option<&Rewritten>,
     ) -> Option<LocalAnswer> {
         let RoutedQuery { query, requester, route } = *routed;
-        let (response, plugin) = match rewritten {
-            None => plugin_response(routed)?,
+        let result = match rewritten {
+            None => plugin_result(routed)?,
             Some(rewritten) => {
                 let sent = query.with_question(&rewritten.question)?;
                 let requester = Requester { header: sent.header, ..requester };
-                plugin_response(&RoutedQuery { query: &sent, requester, route })?
+                plugin_result(&RoutedQuery { query: &sent, requester, route })?
             }
+        };
+        let (response, plugin, error) = match result {
+            LocalResult::Response(response, plugin, error) => (response, plugin, error),
+            LocalResult::Error(rcode, cause) => return Some(LocalAnswer::Error(rcode, cause)),
         };
         let changed = route.block.client_response(rewritten, &response, query.header.question);
         let response = changed.unwrap_or(response);
         let name = query.name.as_wire();
         let answer = Answer::from_response(&response);
-        if query.qclass != Class::IN {
-            return Some(LocalAnswer { answer, ttl: ResponseTtl::AsReceived, plugin });
-        }
-        let Some(options) = route.block.cache_for(name) else {
-            return Some(LocalAnswer { answer, ttl: ResponseTtl::AsReceived, plugin });
+        let options = route.block.cache_for(name).filter(|_| query.qclass == Class::IN);
+        let Some(options) = options else {
+            return Some(LocalAnswer::Answer { answer, ttl: ResponseTtl::AsReceived, plugin, error });
         };
         let cacheability = Cacheability::of(&response, name, options);
         let key = Arc::from(Key::new(route.block.id, query).as_bytes());
         let target = CacheTarget { block: &route.block, options, key: &key };
         self.cache.cache_answer(requester.received, target, Some(cacheability), &answer);
-        Some(LocalAnswer { answer, ttl: ResponseTtl::Uniform(cacheability.ttl), plugin: Plugin::Cache })
+        let ttl = ResponseTtl::Uniform(cacheability.ttl);
+        Some(LocalAnswer::Answer { answer, ttl, plugin: Plugin::Cache, error })
     }
 }
 
-/// The response of the first directive that has one, and its source.
-fn plugin_response(routed: &RoutedQuery<'_>) -> Option<(Response<'static>, Plugin)> {
-    let RoutedQuery { query, requester, route } = *routed;
-    if query.qclass != Class::IN {
-        return None;
-    }
-    let mut plugins = route.block.plugins_for(query.name.as_wire());
-    plugins.find_map(|plugin| plugin.answer(&requester))
+/// What the first directive that does not leave the query to the next one responds.
+fn plugin_result(routed: &RoutedQuery<'_>) -> Option<LocalResult> {
+    let mut plugins = routed.route.block.plugins_for(routed.query.name.as_wire());
+    plugins.find_map(|plugin| plugin.answer(routed))
 }
 
 impl LocalPlugin {
-    /// The answer, if it has one, and its source.
-    fn answer(&self, requester: &Requester<'_>) -> Option<(Response<'static>, Plugin)> {
+    /// What it responds; `None` leaves the query to the next directive.
+    fn answer(&self, routed: &RoutedQuery<'_>) -> Option<LocalResult> {
         match self {
-            Self::Whoami => Some((whoami(requester)?, Plugin::Whoami)),
+            Self::Template(template) => template::answer(template, routed),
+            Self::Whoami if routed.query.qclass != Class::IN => None,
+            Self::Whoami => Some(LocalResult::Response(whoami(&routed.requester)?, Plugin::Whoami, None)),
         }
     }
 }

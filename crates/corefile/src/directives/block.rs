@@ -1,15 +1,17 @@
 //! All directives of a server block, validated.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use resolver::policy::rewrite::RewriteRule;
+use resolver::policy::template::Template;
 use resolver::policy::{CacheOptions, LocalPlugin, MessageChanges};
 
 use super::context::DirectiveContext;
 use super::report_all::report_all;
 use super::{
     bind, bufsize, cache, debug, dnstap, errors, forward, header, health, log, loop_detection, metadata,
-    minimal, pprof, prometheus, ready, reload, rewrite, timeouts, trace, whoami,
+    minimal, pprof, prometheus, ready, reload, rewrite, template, timeouts, trace, whoami,
 };
 use crate::error::ConfigError;
 use crate::error_list::ErrorList;
@@ -31,6 +33,7 @@ pub(crate) struct BlockDirectives {
     pub(crate) forwards: Vec<Forward>,
     pub(crate) rewrites: Vec<RewriteRule>,
     pub(crate) message_changes: MessageChanges,
+    pub(crate) templates: Vec<Arc<Template>>,
     pub(crate) whoami: bool,
     pub(crate) errors: Option<Errors>,
     pub(crate) log: Vec<LogRule>,
@@ -63,6 +66,7 @@ pub(crate) fn parse(
         forwards: Vec::new(),
         rewrites: Vec::new(),
         message_changes: MessageChanges::default(),
+        templates: Vec::new(),
         whoami: false,
         errors: None,
         log: Vec::new(),
@@ -120,6 +124,7 @@ impl BlockDirectives {
             "reload" if self.reload.is_some() => {}
             "reload" => self.reload = Some(reload::parse(directive)?),
             "rewrite" => self.rewrites.extend(rewrite::parse(directive, context)?),
+            "template" => self.templates.push(Arc::new(template::parse(directive, context)?)),
             "timeouts" => timeouts::parse(directive, &mut self.timeouts)?,
             "trace" => trace::parse(directive, context)?,
             "whoami" if self.whoami => {}
@@ -136,7 +141,8 @@ impl BlockDirectives {
 
     /// The directives that answer queries themselves, in the order of the plugin chain.
     pub(crate) fn plugins(&self) -> Vec<LocalPlugin> {
-        self.whoami.then_some(LocalPlugin::Whoami).into_iter().collect()
+        let templates = self.templates.iter().cloned().map(LocalPlugin::Template);
+        templates.chain(self.whoami.then_some(LocalPlugin::Whoami)).collect()
     }
 
     /// Notes where an address is named.

@@ -21,6 +21,7 @@ mod ready;
 mod reload;
 mod report_all;
 mod rewrite;
+mod template;
 mod timeouts;
 mod trace;
 mod whoami;

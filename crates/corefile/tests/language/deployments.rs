@@ -89,12 +89,10 @@ fn gardener_template_with_imports_loads() {
 }
 
 #[test]
-fn elastisys_template_with_consolidated_errors_loads_without_template() {
-    let settings = load_template(include_str!("../corefiles/elastisys.Corefile"), &[]).unwrap_err();
-    let line = settings.to_string();
-    assert!(line.contains("directive 'template' is not supported by nodelocaldns yet"), "{line}");
-    let without = include_str!("../corefiles/elastisys.Corefile").replace("template IN A", "# template IN A");
-    let settings = load_template(&without, &[]).unwrap();
+fn elastisys_template_with_consolidated_errors_and_a_record_template_loads() {
+    let settings = load_template(include_str!("../corefiles/elastisys.Corefile"), &[]).unwrap();
+    assert!(settings.blocks[1].directives.contains(&"template"));
+    assert_eq!(settings.blocks[1].plugins.len(), 1);
     let errors = settings.blocks[1].errors.as_ref().unwrap();
     assert_eq!(errors.consolidate.len(), 1);
     assert!(!settings.blocks[1].log[0].classes.success);

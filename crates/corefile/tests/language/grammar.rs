@@ -144,7 +144,7 @@ fn variables_are_expanded_in_keys_arguments_and_patterns() {
 fn unsupported_and_unknown_directives_are_rejected() {
     for (name, reason) in [
         ("hosts", "directive 'hosts' is not supported by nodelocaldns yet"),
-        ("template", "directive 'template' is not supported by nodelocaldns yet"),
+        ("dns64", "directive 'dns64' is not supported by nodelocaldns yet"),
         ("acl", "no action found for directive 'acl' with server type 'dns' (missing a plugin?)"),
         (
             "kubernetes",

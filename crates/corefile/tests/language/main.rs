@@ -29,5 +29,6 @@ mod random_input;
 mod reload;
 mod rewrite;
 mod server_block_keys;
+mod template;
 mod timeouts;
 mod whoami;

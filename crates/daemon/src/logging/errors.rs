@@ -287,6 +287,7 @@ impl fmt::Display for Message {
             Cause::TooManyPerClient => f.write_str(TOO_MANY_PER_CLIENT),
             Cause::TooManyWaiters => f.write_str(TOO_MANY_WAITERS),
             Cause::InvalidName(error) => write!(f, "invalid name after rewrite: {error}"),
+            Cause::Template(section, reason) => write!(f, "template: {section}: {reason}"),
             Cause::NoForward => f.write_str("no forward of the server block matches this name"),
         }
     }

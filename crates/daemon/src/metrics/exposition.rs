@@ -10,7 +10,7 @@ use prometheus::{Registry, TextEncoder};
 use super::build_info::BuildInfo;
 use super::family::Family;
 use super::process_counters::{AtomicCounter, ProcessCounters};
-use super::{cache, clients, process, procfs, requests, upstreams};
+use super::{cache, clients, process, procfs, requests, templates, upstreams};
 use crate::counters::CounterRegistry;
 
 /// Content type of the page.
@@ -106,6 +106,7 @@ impl Collector for Families {
             counters.note_stored();
             families.extend(requests::families(&counters));
             families.extend(cache::families(&counters));
+            families.extend(templates::families(&counters));
             families.extend(upstreams::families(&counters));
             families.extend(process::families(&counters, &self.process, &self.build));
             families.extend(clients::families(&counters, &self.process));

@@ -15,6 +15,7 @@ mod process;
 mod process_counters;
 mod procfs;
 mod requests;
+mod templates;
 mod udp_queues;
 mod upstreams;
 

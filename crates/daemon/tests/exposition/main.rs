@@ -16,7 +16,7 @@ use std::time::Duration;
 use daemon::counters::{ActiveBlock, CounterRegistry, DROPPED, EnabledPlugin};
 use daemon::metrics::{BuildInfo, Exposition, MemoryPart, ProcessCounters, SetupError};
 use resolver::cache::Usage;
-use resolver::counters::{Plugin, rcode_index, type_index};
+use resolver::counters::{BlockCounters, Plugin, TemplateEvent, TemplateEventKind, rcode_index, type_index};
 use resolver::policy::{Block, BlockId, Forward, ForwardOptions, PoolOptions, Upstream, UpstreamId};
 use wire::header::{Rcode, RecordType};
 use wire::name::Name;
@@ -81,6 +81,7 @@ fn count_events(counters: &mut CounterRegistry) {
     root.responses[Plugin::Forward as usize][rcode_index(Rcode(12))].add(1);
     root.responses[Plugin::Server as usize][rcode_index(Rcode(4095))].add(1);
     root.responses[Plugin::Whoami as usize][rcode_index(Rcode::NOERROR)].add(3);
+    root.responses[Plugin::Template as usize][rcode_index(Rcode::NXDOMAIN)].add(2);
     let (_, dropped) = counters.route(SERVER, DROPPED, 1);
     dropped.requests[0][0][type_index(RecordType::ANY)].add(1);
     dropped.responses[Plugin::Server as usize][rcode_index(Rcode::REFUSED)].add(1);
@@ -95,6 +96,7 @@ fn count_events(counters: &mut CounterRegistry) {
         block.coalesced.add(59);
         block.max_concurrent_rejects.add(1);
         block.healthcheck_broken.add(2);
+        count_templates(&block);
     }
     let root = counters.block(SERVER, ".", &Arc::default(), 0);
     root.cache_drops.add(1);
@@ -128,6 +130,20 @@ fn count_events(counters: &mut CounterRegistry) {
     counters.set_active_blocks(vec![active]);
     let names = ["forward", "cache"];
     counters.set_enabled_plugins(names.map(enabled).into());
+}
+
+/// Counts two queries that a template matched, both of which it failed.
+fn count_templates(block: &BlockCounters) {
+    let template = "{{ index .Match 2 }}".to_owned();
+    for kind in [
+        TemplateEventKind::Match,
+        TemplateEventKind::Match,
+        TemplateEventKind::TemplateFailure("answer", template.clone()),
+        TemplateEventKind::RecordFailure("additional", template),
+    ] {
+        let [zone, class, qtype] = ["example.", "IN", "AAAA"].map(str::to_owned);
+        block.templates.count(TemplateEvent { zone, class, qtype, kind });
+    }
 }
 
 /// A block whose `forward` lists an upstream twice.

@@ -72,6 +72,10 @@ fn causes_have_the_wording_of_coredns() {
             Cause::InvalidName(NameError::LabelTooLong),
             "invalid name after rewrite: a label of more than 63 octets",
         ),
+        (
+            Cause::Template("answer", "error calling index: index out of range"),
+            "template: answer: error calling index: index out of range",
+        ),
     ] {
         let expected = line(Level::ERROR, &format!("2 nimek.com.br. A: {message}"));
         assert_eq!(report(&all, cause, Instant::now()), Some(expected));

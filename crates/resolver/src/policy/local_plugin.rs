@@ -1,8 +1,14 @@
 //! Directives that answer queries themselves, without an upstream.
 
+use std::sync::Arc;
+
+use super::template::Template;
+
 /// A directive of a server block that answers queries itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LocalPlugin {
+    /// `template`: records written with the words of the query.
+    Template(Arc<Template>),
     /// `whoami`: no answer; address and port of the client as additional records.
     Whoami,
 }
@@ -12,6 +18,7 @@ impl LocalPlugin {
     /// matches.
     pub(crate) fn follows_forward(&self) -> bool {
         match self {
+            Self::Template(_) => false,
             Self::Whoami => true,
         }
     }

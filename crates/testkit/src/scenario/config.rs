@@ -1,5 +1,7 @@
 //! Configuration of a scenario: the `CONFIG` lines, with the Corefile's directives.
 
+mod template;
+
 use std::time::Duration;
 
 use resolver::policy::rewrite::RewriteRule;
@@ -179,6 +181,7 @@ fn parse_directive(tokens: &[&str], block: &mut Block) -> Result<(), TextError> 
             block.message_changes.recursion_desired = Some(action == "set");
         }
         ["minimal"] => block.message_changes.minimal = true,
+        ["template", ref words @ ..] => return template::parse(words, &mut block.plugins),
         ["whoami"] => block.plugins.push(LocalPlugin::Whoami),
         ["loop", name] => block.loop_query = Some(zone(name)?),
         ["forward", "none"] => block.set_forward(None),

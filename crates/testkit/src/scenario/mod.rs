@@ -46,7 +46,8 @@
 //! | `END` | no action is left unchecked; the last line |
 //!
 //! * Directives are those of the Corefile: `bufsize`, `loop NAME`, `whoami`, `rewrite`, `header response|query set|clear FLAG`, `minimal`, the options of `cache` after
-//!   the word `cache`, `forward FROM UPSTREAM…` and then the options of that `forward`. In
+//!   the word `cache`, `template CLASS TYPE [ZONE…]` and its options, each after the word `template`,
+//!   with their texts unquoted; `forward FROM UPSTREAM…` and then the options of that `forward`. In
 //!   addition: `zone ZONE…` begins a server block; `cache none`, `forward none`; `cache
 //!   stale_on_outage off` is the flag `-stale-on-outage=false`; `as_client` forwards with the
 //!   client's transport (the Corefile's default); `limit FIELD N` sets a field of
@@ -66,8 +67,8 @@
 //!   `ID` stands for the two octets of the query's ID. `trailing=N` adds N octets after the message.
 //! * FAILURE is `refused`, `unreachable`, `dial_timeout`, `tls_handshake`, `timeout`, `closed`,
 //!   `mismatched`, `local`, `filtered` or `all_down`. CAUSE is `FAILURE tcp|udp UPSTREAM`, `max_concurrent
-//!   N`, `waiting_memory`, `waiters_per_query`, `client_share`, `no_forward` or
-//!   `invalid_name`.
+//!   N`, `waiting_memory`, `waiters_per_query`, `client_share`, `no_forward`, `invalid_name` or
+//!   `template SECTION REASON`.
 //! * `CHECK_ANSWER` compares the whole message: records, their order and TTLs, flags and OPT.
 //!   Question (with its case), RD and, if not given, ID are those of a query of the client; RA is
 //!   set. `header_only` is a header without question and RA. A UDP response must fit the client's

@@ -136,5 +136,6 @@ fn named(cause: action::Cause, environment: &Environment) -> Cause {
         action::Cause::TooManyPerClient => Cause::TooManyPerClient,
         action::Cause::NoForward => Cause::NoForward,
         action::Cause::InvalidName(_) => Cause::InvalidName,
+        action::Cause::Template(section, reason) => Cause::Template(section.to_owned(), reason.to_owned()),
     }
 }

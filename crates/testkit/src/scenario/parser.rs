@@ -210,6 +210,7 @@ fn parse_cause(tokens: &[&str]) -> Result<Cause, TextError> {
         ["client_share"] => Ok(Cause::TooManyPerClient),
         ["no_forward"] => Ok(Cause::NoForward),
         ["invalid_name"] => Ok(Cause::InvalidName),
+        ["template", section, ref reason @ ..] => Ok(Cause::Template(section.to_owned(), reason.join(" "))),
         [failure, transport, upstream] => {
             let transport = match transport {
                 "tcp" => Transport::Tcp,

@@ -194,4 +194,6 @@ pub enum Cause {
     NoForward,
     /// `rewrite` has made an invalid name.
     InvalidName,
+    /// A `template` has no record for the query: the section, and the reason.
+    Template(String, String),
 }

@@ -118,7 +118,7 @@ impl<'d> Value<'d> {
             (Self::Query, "Zone") => Self::text(&data.zone),
             (Self::Query, "Name") => Self::text(&data.name),
             (Self::Query, "Regex") => Self::text(data.pattern),
-            (Self::Query, "Class") => Self::text(data.class.to_string()),
+            (Self::Query, "Class") => Self::text(data.class_name()),
             (Self::Query, "Type") => Self::text(data.qtype.to_string()),
             (Self::Query, "Remote") => Self::text(data.remote.to_string()),
             (Self::Query, "Match") => Self::Match,
@@ -215,6 +215,11 @@ impl<'d> Value<'d> {
 pub(super) type Elements<'d> = Box<dyn Iterator<Item = (Value<'d>, Value<'d>)> + 'd>;
 
 impl TemplateData<'_> {
+    /// The mnemonic of the class, that of ANY included.
+    pub(crate) fn class_name(&self) -> String {
+        if self.class == Class::ANY { "ANY".to_owned() } else { self.class.to_string() }
+    }
+
     /// A group by name or number.
     fn group(&self, key: &str) -> Option<&str> {
         let named = self.groups.iter().rfind(|(name, _)| *name == Some(key));
