@@ -22,6 +22,29 @@ pub struct WorkerId(pub u16);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ConnectionId(pub u64);
 
+impl ConnectionId {
+    /// The connections of clients have smaller numbers; from here on, a number stands for a lookup.
+    const FIRST_LOOKUP: u64 = 1 << 63;
+}
+
+/// A lookup that the resolver makes itself, in place of a client: a number that is never reused,
+/// followed by its depth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct LookupId(u64);
+
+impl LookupId {
+    /// Lookups for lookups: CoreDNS's limit.
+    const MAX_DEPTH: u64 = 8;
+    const DEPTH_BITS: u32 = 4;
+
+    /// The lookup with a number for a query of a client or of another lookup; `None` when lookups
+    /// for lookups go too deep.
+    pub(crate) fn new(number: u64, client: &Client) -> Option<Self> {
+        let depth = client.lookup().map_or(0, |lookup| lookup.0 % (1 << Self::DEPTH_BITS)) + 1;
+        (depth <= Self::MAX_DEPTH).then_some(Self(number << Self::DEPTH_BITS | depth))
+    }
+}
+
 /// Source of a query and destination of its response. The resolver returns it unchanged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Client {
@@ -36,6 +59,17 @@ pub struct Client {
 }
 
 impl Client {
+    /// The same client, but for a lookup on its behalf. It has no limit on the size of responses.
+    pub(crate) fn for_lookup(self, LookupId(id): LookupId) -> Self {
+        Self { connection: Some(ConnectionId(ConnectionId::FIRST_LOOKUP | id)), ..self }
+    }
+
+    /// The lookup that made the query in place of the client.
+    pub(crate) fn lookup(&self) -> Option<LookupId> {
+        let ConnectionId(number) = self.connection?;
+        number.checked_sub(ConnectionId::FIRST_LOOKUP).map(LookupId)
+    }
+
     /// The transport of the query.
     pub fn transport(&self) -> Transport {
         if self.connection.is_some() { Transport::Tcp } else { Transport::Udp }
@@ -231,6 +265,8 @@ pub struct Outbox {
     pub bytes: Vec<u8>,
     /// The actions.
     pub actions: Vec<Action>,
+    /// Responses to lookups of the resolver itself, taken before its worker gets the actions.
+    lookup_responses: Vec<(LookupId, (u32, u32))>,
 }
 
 impl Outbox {
@@ -238,8 +274,29 @@ impl Outbox {
     pub fn clear(&mut self) {
         self.bytes.clear();
         self.actions.clear();
+        self.lookup_responses.clear();
         self.bytes.shrink_to(RETAINED_OCTETS);
         self.actions.shrink_to(RETAINED_ACTIONS);
+    }
+
+    /// Moves responses to lookups among the actions from `start` on to where the resolver takes them.
+    pub(crate) fn capture_lookup_responses(&mut self, start: usize) {
+        let mut index = start;
+        while let Some(action) = self.actions.get(index) {
+            match action {
+                Action::Respond(response) if let Some(lookup) = response.client.lookup() => {
+                    self.lookup_responses.push((lookup, response.message));
+                    self.actions.remove(index);
+                }
+                _ => index += 1,
+            }
+        }
+    }
+
+    /// The octets of a response to a lookup.
+    pub(crate) fn take_lookup_response(&mut self) -> Option<(LookupId, Vec<u8>)> {
+        let (lookup, message) = self.lookup_responses.pop()?;
+        Some((lookup, self.octets(message).to_vec()))
     }
 
     /// True when a message of any length might take it above [`RETAINED_OCTETS`].

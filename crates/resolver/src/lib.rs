@@ -11,7 +11,7 @@
 //!
 //! The path of a query: this file (checks and zone matching), `hit` (cache hits), `local` (answers
 //! of our own), `rewriting` (questions for upstreams), `miss` (a miss from coalescing to sending), `outcome` (the response, the cache
-//! write, the waiters), `retry` (attempts without a usable response), `connection_loss` (attempts
+//! write, the waiters), `lookup` (CNAME targets), `retry` (attempts without a usable response), `connection_loss` (attempts
 //! that have lost their connection), `outage` (no response from any upstream). They compose types with a state of their
 //! own: the worker's cache in [`cache`], the in-flight table and its memory in [`inflight`],
 //! attempts, connection pools and health checks in `upstream`, and `timers`. `request` and
@@ -27,6 +27,7 @@ mod effects;
 mod hit;
 pub mod inflight;
 mod local;
+mod lookup;
 mod miss;
 mod outage;
 mod outcome;
@@ -56,6 +57,7 @@ use crate::cache::lookup::WorkerCache;
 use crate::counters::WorkerCounters;
 use crate::effects::Effects;
 use crate::inflight::Inflight;
+use crate::inflight::lookups::Lookups;
 use crate::inflight::memory::WaitingMemory;
 use crate::inflight::query::{InflightQuery, Role};
 use crate::inflight::shared::SharedInflight;
@@ -104,6 +106,7 @@ pub struct Resolver {
     cache: WorkerCache,
     inflight: Inflight,
     upstreams: Upstreams,
+    lookups: Lookups,
     waiting_memory: Arc<WaitingMemory>,
     timers: Timers,
 }
@@ -118,6 +121,7 @@ impl Resolver {
             inflight: Inflight::new(config.worker, config.shared_inflight, Arc::clone(&config.counters)),
             counters: config.counters,
             upstreams: Upstreams::new(config.seed, config.limits.initial_hedges),
+            lookups: Lookups::default(),
             waiting_memory: config.waiting_memory,
             timers: Timers::default(),
         }
@@ -132,7 +136,7 @@ impl Resolver {
         self.cache.clear_l1();
         let mut effects = Effects { now, timers: &mut self.timers, outbox };
         self.upstreams.set_policy(&self.policy, &mut effects);
-        self.retry_lost(now, outbox);
+        self.settle(now, outbox);
     }
 
     /// Sets the wall clock: it is `unix_time` at `now`. It only serves to check the validity period
@@ -172,6 +176,7 @@ impl Resolver {
         let routed = RoutedQuery { query: &query, requester, route };
         if !self.hit(&routed, outbox) {
             self.miss(&routed, None, outbox);
+            return self.settle(now, outbox);
         }
         self.retry_lost(now, outbox);
     }
@@ -188,7 +193,7 @@ impl Resolver {
     pub fn on_connected(&mut self, now: Instant, id: UpstreamConnectionId, outbox: &mut Outbox) {
         let mut effects = Effects { now, timers: &mut self.timers, outbox };
         self.upstreams.pools.on_connected(id, &mut effects);
-        self.retry_lost(now, outbox);
+        self.settle(now, outbox);
     }
 
     /// A message received on a connection to an upstream.
@@ -216,7 +221,7 @@ impl Resolver {
             }
             MatchedQuery::Unknown => {}
         }
-        self.retry_lost(now, outbox);
+        self.settle(now, outbox);
     }
 
     /// A message has begun to arrive on a stream to an upstream, and its end has not arrived yet.
@@ -237,14 +242,14 @@ impl Resolver {
     ) {
         let mut effects = Effects { now, timers: &mut self.timers, outbox };
         self.upstreams.pools.on_disconnected(id, reason, &mut effects);
-        self.retry_lost(now, outbox);
+        self.settle(now, outbox);
     }
 
     /// The upstream's host has not acknowledged octets that were sent on a connection, or its SYN:
     /// they or their acknowledgments are lost.
     pub fn on_unacknowledged(&mut self, now: Instant, id: UpstreamConnectionId, outbox: &mut Outbox) {
         self.upstreams.pools.on_unacknowledged(id, now);
-        self.retry_lost(now, outbox);
+        self.settle(now, outbox);
     }
 
     /// A query could not be written on a connection, which can be used further. `message_id` is that
@@ -258,7 +263,7 @@ impl Resolver {
     ) {
         let mut effects = Effects { now, timers: &mut self.timers, outbox };
         self.upstreams.pools.on_unsent(id, message_id, reason, &mut effects);
-        self.retry_lost(now, outbox);
+        self.settle(now, outbox);
     }
 
     /// The result of a query that another worker owns and this one has coalesced with.
@@ -270,7 +275,7 @@ impl Resolver {
         if let Some(inflight) = self.take_inflight(now, id, outbox) {
             self.respond_all(now, inflight, &result.0, outbox);
         }
-        self.retry_lost(now, outbox);
+        self.settle(now, outbox);
     }
 
     /// Handles the timers due at `now`, at most [`TIMERS_PER_CALL`] of them and none once the outbox
@@ -306,7 +311,7 @@ impl Resolver {
                     self.upstreams.pools.on_dial_timer(upstream, &mut effects);
                 }
             }
-            self.retry_lost(now, outbox);
+            self.settle(now, outbox);
         }
     }
 

@@ -168,7 +168,7 @@ impl Resolver {
     /// Sends the query to the next candidate, or ends it when none is left.
     pub(crate) fn send_next(&mut self, now: Instant, id: QueryId, outbox: &mut Outbox) {
         let Some(inflight) = self.inflight.get_mut(id) else { return };
-        if now >= inflight.deadline || inflight.is_paused() {
+        if now >= inflight.deadline || inflight.is_paused() || inflight.lookup.is_some() {
             return;
         }
         if inflight.selection.all_down && inflight.selection.is_unused() {

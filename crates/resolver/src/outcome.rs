@@ -1,6 +1,7 @@
 //! Outcome of a query in flight: its response is written to the cache and sent to every waiter, or it
 //! ends with a fallback response or as failed.
 
+use std::rc::Rc;
 use std::time::Instant;
 
 use wire::answer::ResponseTtl;
@@ -50,7 +51,7 @@ impl Resolver {
             }
             (Disposition::Complete | Disposition::RetryWithoutEdns, _) => {
                 self.check_outrun_upstreams(now, &attempt, outbox);
-                self.complete(now, &attempt, response, outbox);
+                self.complete(now, attempt, response, outbox);
             }
             (Disposition::NextUpstream, Some(inflight)) => {
                 if !inflight.prefers_fallback(response.rcode) {
@@ -68,17 +69,37 @@ impl Resolver {
         }
     }
 
-    /// Writes the response of an attempt to the cache, if it is cacheable, and responds to all
-    /// waiters.
-    fn complete(&mut self, now: Instant, attempt: &Attempt, response: &Response<'_>, outbox: &mut Outbox) {
-        let query = &attempt.query;
+    /// Completes a query with the response of an attempt, or has another CNAME target looked up
+    /// before.
+    fn complete(&mut self, now: Instant, attempt: Attempt, response: &Response<'_>, outbox: &mut Outbox) {
+        let query = Rc::clone(&attempt.query);
+        let id = self.completed_by(now, &attempt, outbox);
+        if query.rewritten.is_some() && self.look_up_target(now, id, (&mut Some(attempt), response), outbox) {
+            return;
+        }
         let changed = query.client_response(response);
-        let response = changed.as_ref().unwrap_or(response);
-        let coalesced = query.key.as_ref().and_then(|key| self.inflight.find(key));
+        self.finish(now, (id, &query), changed.as_ref().unwrap_or(response), outbox);
+    }
+
+    /// The query that a response of an attempt completes: the one in flight for its question, or its
+    /// own, which ends if that is another one.
+    fn completed_by(&mut self, now: Instant, attempt: &Attempt, outbox: &mut Outbox) -> QueryId {
+        let coalesced = attempt.query.key.as_ref().and_then(|key| self.inflight.find(key));
         let id = coalesced.unwrap_or(attempt.query_id);
         if id != attempt.query_id {
             self.take_inflight(now, attempt.query_id, outbox);
         }
+        id
+    }
+
+    /// Writes a response to the cache, if it is cacheable, and sends it to all waiters of its query.
+    pub(crate) fn finish(
+        &mut self,
+        now: Instant,
+        (id, query): (QueryId, &UpstreamQuery),
+        response: &Response<'_>,
+        outbox: &mut Outbox,
+    ) {
         let cache = query.route.block.cache_for(&query.name).filter(|_| query.qclass == Class::IN);
         let cacheability = cache.map(|cache| Cacheability::of(response, &query.name, cache));
         let target = cache_target(query);
@@ -136,7 +157,12 @@ impl Resolver {
         let response =
             fallback.as_ref().map(|fallback| (&fallback.attempt, Response::parse(&fallback.packet)));
         match response {
-            Some((attempt, Ok(response))) => self.complete(now, attempt, &response, outbox),
+            Some((attempt, Ok(response))) => {
+                let completed = self.completed_by(now, attempt, outbox);
+                let changed = attempt.query.client_response(&response);
+                let response = changed.as_ref().unwrap_or(&response);
+                self.finish(now, (completed, &attempt.query), response, outbox);
+            }
             _ => self.fail(now, id, outbox),
         }
     }

@@ -42,7 +42,9 @@ pub struct EditableResponse {
     pub additionals: Vec<EditableRecord>,
     /// The OPT record as received; empty without one.
     opt: Vec<u8>,
-    received: (Rcode, ResponseType),
+    /// Response code and type as received; the type is determined anew if the code is another, or
+    /// without this.
+    received: Option<(Rcode, ResponseType)>,
 }
 
 impl EditableRecord {
@@ -129,8 +131,17 @@ impl EditableResponse {
                 .opt
                 .map_or(Some(&[][..]), |(start, end)| packet.get(start.into()..end.into()))?
                 .to_vec(),
-            received: (response.rcode, response.response_type),
+            received: Some((response.rcode, response.response_type)),
         })
+    }
+
+    /// Replaces the answer section from `keep` on, and the response code. The response type is
+    /// determined anew.
+    pub fn replace_answers(&mut self, keep: usize, answers: Vec<EditableRecord>, rcode: Rcode) {
+        self.answers.truncate(keep);
+        self.answers.extend(answers);
+        self.rcode = rcode;
+        self.received = None;
     }
 
     /// All records.
@@ -167,8 +178,7 @@ impl EditableResponse {
         out.extend_from_slice(&self.opt);
         out.get_mut(..HEADER_LEN)?.copy_from_slice(&header.to_bytes());
         let mut response = Response::read_written(out, HEADER_LEN + self.question.len())?;
-        let (rcode, response_type) = self.received;
-        if rcode == response.rcode {
+        if let Some((_, response_type)) = self.received.filter(|(rcode, _)| *rcode == response.rcode) {
             response.response_type = response_type;
         }
         Some(response)

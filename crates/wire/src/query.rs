@@ -88,21 +88,25 @@ impl<'p> Query<'p> {
     }
 }
 
-impl Query<'_> {
-    /// The same query with another question: QNAME, QTYPE and QCLASS in wire form. `None` for octets
-    /// that are no question.
-    pub fn with_question<'q>(&self, question: &'q [u8]) -> Option<Query<'q>> {
-        let (name, [t, u, c, d]) = question.split_last_chunk()?;
+impl<'q> Query<'q> {
+    /// A query of our own; `None` if its question is not QNAME, QTYPE and QCLASS in wire form.
+    pub fn new(header: RequestHeader<'q>) -> Option<Self> {
+        let (name, [t, u, c, d]) = header.question.split_last_chunk()?;
         if name::uncompressed_end(name, 0)? != name.len() {
             return None;
         }
-        let RequestHeader { id, flags, edns, .. } = self.header;
-        Some(Query {
-            header: RequestHeader { id, flags, question, edns },
+        Some(Self {
+            header,
             name: LowerName::read(name),
             qtype: RecordType(u16::from_be_bytes([*t, *u])),
             qclass: Class(u16::from_be_bytes([*c, *d])),
         })
+    }
+
+    /// The same query with another question; see [`Self::new`].
+    pub fn with_question<'n>(&self, question: &'n [u8]) -> Option<Query<'n>> {
+        let RequestHeader { id, flags, edns, .. } = self.header;
+        Query::new(RequestHeader { id, flags, question, edns })
     }
 }
 

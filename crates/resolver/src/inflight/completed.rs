@@ -125,6 +125,12 @@ impl<'a> CompletedQuery<'a> {
     }
 
     fn respond_to(&self, waiter: &Waiter, effects: &mut Effects<'_>) {
+        let actions_before = effects.outbox.actions.len();
+        self.write_response(waiter, effects);
+        effects.outbox.capture_lookup_responses(actions_before);
+    }
+
+    fn write_response(&self, waiter: &Waiter, effects: &mut Effects<'_>) {
         let (requester, route) = (waiter.requester(), &self.query.route);
         let (now, outbox, counters) = (effects.now, &mut *effects.outbox, QueryCounters::of(route));
         match &self.outcome {

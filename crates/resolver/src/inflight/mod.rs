@@ -3,6 +3,7 @@
 
 mod completed;
 pub(crate) mod completion;
+pub(crate) mod lookups;
 pub mod memory;
 pub(crate) mod outage;
 pub(crate) mod query;

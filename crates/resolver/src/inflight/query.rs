@@ -9,7 +9,7 @@ use wire::header::Rcode;
 
 use super::memory::Reservation;
 use super::waiters::Waiter;
-use crate::action::{AttemptFailure, WorkerId};
+use crate::action::{AttemptFailure, LookupId, WorkerId};
 use crate::cache::stale::StaleAnswer;
 use crate::policy::Forward;
 use crate::timers::AttemptId;
@@ -72,6 +72,9 @@ pub(crate) struct InflightQuery {
     pub(crate) subscribers: Vec<WorkerId>,
     /// Relayed if no better response follows.
     pub(crate) fallback_response: Option<FallbackResponse>,
+    /// The lookup of another CNAME target that it waits for, with the response in hand as the
+    /// fallback response.
+    pub(crate) lookup: Option<LookupId>,
     /// Served if the upstreams fail or are too slow; without `serve_stale`, if it is an outage.
     pub(crate) stale_answer: Option<StaleAnswer>,
     /// Responses received from the forward's upstreams before it started.
@@ -127,6 +130,7 @@ impl InflightQuery {
             role: Role::Owner,
             subscribers: Vec::new(),
             fallback_response: None,
+            lookup: None,
             stale_answer: None,
             responses_before: forward.state.outage.responses(),
             _memory: memory,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use wire::Response;
 use wire::header::{Class, Flags, Rcode, RecordType};
 
+use crate::action::Client;
 use crate::policy::rewrite::Rewritten;
 use crate::policy::{Forward, Route, Upstream};
 use crate::request::RoutedQuery;
@@ -30,7 +31,9 @@ pub(crate) struct UpstreamQuery {
     pub(crate) qclass: Class,
     pub(crate) flags: Flags,
     pub(crate) dnssec_ok: bool,
-    /// Transport of the first client.
+    /// The first client.
+    pub(crate) client: Client,
+    /// Its transport.
     pub(crate) client_transport: Transport,
 }
 
@@ -53,6 +56,7 @@ impl UpstreamQuery {
             qclass: query.qclass,
             flags: query.header.flags,
             dnssec_ok: query.header.edns.is_some_and(|edns| edns.dnssec_ok),
+            client: routed.requester.client,
             client_transport: routed.requester.client.transport(),
         }
     }

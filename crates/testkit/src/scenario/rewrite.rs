@@ -46,6 +46,9 @@ fn field(tokens: &[&str]) -> Result<RewriteField, TextError> {
             let (from, to) = (Rcode(text::rcode(from)?), Rcode(text::rcode(to)?));
             Ok(RewriteField::Rcode { pattern: pattern(kind, name)?, from, to })
         }
+        ["cname", kind, from, to] => {
+            Ok(RewriteField::CnameTarget { pattern: pattern(kind, from)?, to: to.to_owned() })
+        }
         ["edns0", action, ref option @ ..] => {
             Ok(RewriteField::Option(OptionRule { action: action_of(action)?, option: option_of(option)? }))
         }

@@ -4,6 +4,7 @@
 //!     type FROM TO
 //!     class FROM TO
 //!     ttl [exact|...|regex] NAME SECONDS|MIN-|-MAX|MIN-MAX
+//!     cname [exact|...|regex] FROM TO
 //!     rcode [exact|...|regex] NAME FROM TO
 //!     edns0 local|nsid|subnet set|append|replace|unset ... [revert]
 //! ```
@@ -13,6 +14,7 @@
 //! the file; the first that applies is the last one, unless it begins with `continue`.
 
 mod answer;
+mod cname;
 mod edns0;
 mod name;
 mod pattern;
@@ -27,7 +29,7 @@ use crate::token::Token;
 use crate::tree::Directive;
 
 /// The fields of rules.
-const FIELDS: [&str; 6] = ["name", "type", "class", "ttl", "rcode", "edns0"];
+const FIELDS: [&str; 7] = ["name", "type", "class", "ttl", "cname", "rcode", "edns0"];
 
 /// `None` for a rule that never applies.
 pub(super) fn parse(
@@ -54,9 +56,7 @@ pub(super) fn parse(
         "rcode" => response::rcode(field, arguments)?,
         "edns0" => RewriteField::Option(edns0::parse(field, arguments, directive, context)?),
         "answer" => return Err(ConfigError::at(field, "response rewrites must begin with a name rule")),
-        "cname" => {
-            return Err(ConfigError::at(field, "rule type \"cname\" is not supported by nodelocaldns yet"));
-        }
+        "cname" => cname::parse(field, arguments)?,
         other => return Err(ConfigError::unknown(field, format!("invalid rule type {other:?}"), &FIELDS)),
     };
     Ok(Some(RewriteRule { continues, field }))

@@ -63,6 +63,13 @@ pub enum RewriteField {
     },
     /// An EDNS option of the query.
     Option(OptionRule),
+    /// Targets of CNAME records in the response to any name.
+    CnameTarget {
+        /// Matches a target.
+        pattern: NamePattern,
+        /// The replacement, as of `Name`.
+        to: String,
+    },
 }
 
 /// What rules have made of a query, and how the response to it is changed.
@@ -122,6 +129,23 @@ impl Rewritten {
         }
     }
 
+    /// The first CNAME record of a changed response whose target is to be another one, and that
+    /// target. It must be looked up: the records behind it are those of the old one.
+    pub(crate) fn new_target(&self, response: &EditableResponse) -> Option<(usize, Name)> {
+        let aliases = response.answers.iter().enumerate();
+        let mut aliases = aliases.filter(|(_, record)| record.rtype == RecordType::CNAME);
+        aliases.find_map(|(index, alias)| {
+            let target = alias.target()?;
+            let new = self.changes.iter().find_map(|change| change.new_target(target))?;
+            Some((index, new))
+        })
+    }
+
+    /// True when targets of CNAME records may be changed.
+    pub(crate) fn changes_targets(&self) -> bool {
+        self.changes.iter().any(|change| matches!(change, ResponseChange::CnameTarget { .. }))
+    }
+
     /// The response code that the client gets for a response code.
     pub(crate) fn rcode(&self, rcode: Rcode) -> Rcode {
         self.changes.iter().fold(rcode, |rcode, change| change.rcode(rcode))
@@ -169,6 +193,9 @@ impl RewriteField {
             }
             Self::Rcode { pattern, from, to } => {
                 pattern.matches(&facts.name).then(|| vec![ResponseChange::Rcode { from: *from, to: *to }])
+            }
+            Self::CnameTarget { pattern, to } => {
+                Some(vec![ResponseChange::CnameTarget { pattern: pattern.clone(), to: to.clone() }])
             }
             Self::Option(rule) => rule.apply(facts, options).then(Vec::new),
         }

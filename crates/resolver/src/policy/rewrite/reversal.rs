@@ -6,7 +6,7 @@ use wire::editable::{EditableRecord, EditableResponse};
 use wire::header::Rcode;
 use wire::name::{Name, PresentationFormat};
 
-use super::pattern::substitute;
+use super::pattern::{NamePattern, substitute};
 
 /// `answer name` or `answer value`: a regular expression and its replacement, in lower case.
 #[derive(Clone, Debug)]
@@ -41,6 +41,8 @@ pub(crate) enum ResponseChange {
     Ttl { min: u32, max: u32 },
     /// The response code.
     Rcode { from: Rcode, to: Rcode },
+    /// Targets of CNAME records, which are looked up.
+    CnameTarget { pattern: NamePattern, to: String },
 }
 
 impl ResponseChange {
@@ -53,6 +55,7 @@ impl ResponseChange {
                 }
             }
             Self::Rcode { .. } => response.rcode = self.rcode(response.rcode),
+            Self::CnameTarget { .. } => {}
             Self::Name { .. } | Self::Suffix { .. } | Self::Answer(_) => {
                 response.records_mut().for_each(|record| self.rename(record));
             }
@@ -65,6 +68,14 @@ impl ResponseChange {
             Self::Rcode { from, to } if *from == rcode => *to,
             _ => rcode,
         }
+    }
+
+    /// The target of a CNAME record that it makes of another one, in wire form; `None` for the same.
+    pub(super) fn new_target(&self, target: &[u8]) -> Option<Name> {
+        let Self::CnameTarget { pattern, to } = self else { return None };
+        let text = PresentationFormat(target).to_string().to_ascii_lowercase();
+        let new = Name::parse(&pattern.replace(&text, to)?).ok()?;
+        (!new.as_wire().eq_ignore_ascii_case(target)).then_some(new)
     }
 
     fn rename(&self, record: &mut EditableRecord) {
@@ -94,7 +105,7 @@ impl ResponseChange {
             }
             Self::Suffix { from, to } => format!("{}{to}", strip_suffix_ignoring_case(&text, from)?),
             Self::Answer(rule) => substitute(&rule.pattern, &text, &rule.to)?,
-            Self::Ttl { .. } | Self::Rcode { .. } => return None,
+            Self::Ttl { .. } | Self::Rcode { .. } | Self::CnameTarget { .. } => return None,
         };
         Name::parse(&renamed).ok()
     }

@@ -1,0 +1,168 @@
+//! Lookups of other CNAME targets (`rewrite cname`): a query whose response has such a target waits
+//! for the resolver's own query for the new one.
+//!
+//! If that fails, the response stays as it is, and so at the query's deadline.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Instant;
+
+use wire::editable::EditableResponse;
+use wire::edns::{DEFAULT_UDP_SIZE, Edns};
+use wire::header::{Class, HEADER_LEN, Rcode};
+use wire::query::RequestHeader;
+use wire::{Query, Response};
+
+use crate::Resolver;
+use crate::action::{LookupId, Outbox};
+use crate::cache::Key;
+use crate::effects::Effects;
+use crate::inflight::lookups::PendingLookup;
+use crate::request::{ReplyEdns, Requester, RoutedQuery, unsupported};
+use crate::respond::QueryCounters;
+use crate::timers::QueryId;
+use crate::upstream::attempt::Attempt;
+use crate::upstream::fallback::FallbackResponse;
+use crate::upstream::query::UpstreamQuery;
+
+impl Resolver {
+    /// Looks up another CNAME target of a response, with which its query then completes. False when
+    /// there is none, or when it cannot be looked up.
+    pub(crate) fn look_up_target(
+        &mut self,
+        now: Instant,
+        id: QueryId,
+        (attempt, response): (&mut Option<Attempt>, &Response<'_>),
+        outbox: &mut Outbox,
+    ) -> bool {
+        let Some(query) = attempt.as_ref().map(|attempt| Rc::clone(&attempt.query)) else { return false };
+        let Some(rewritten) = query.rewritten.as_ref().filter(|one| one.changes_targets()) else {
+            return false;
+        };
+        let changed = query.client_response(response);
+        let editable = changed.as_ref().and_then(EditableResponse::new);
+        let Some((_, target)) = editable.and_then(|editable| rewritten.new_target(&editable)) else {
+            return false;
+        };
+        let question =
+            [target.as_wire(), &query.qtype.0.to_be_bytes(), &query.qclass.0.to_be_bytes()].concat();
+        let Some(lookup) = self.look_up(now, (id, &query), &question, outbox) else { return false };
+        let Some(inflight) = self.inflight.get_mut(id) else { return false };
+        inflight.lookup = Some(lookup);
+        let packet = Box::from(&*response.packet);
+        inflight.fallback_response = attempt.take().map(|attempt| FallbackResponse { attempt, packet });
+        let mut effects = Effects { now, timers: &mut self.timers, outbox };
+        for attempt in std::mem::take(&mut inflight.attempts) {
+            self.upstreams.remove(attempt, &mut effects);
+        }
+        true
+    }
+
+    /// Makes a query for the query in flight `id`. `None` if it is not made: no zone matches, lookups
+    /// go too deep, or it would wait for itself.
+    fn look_up(
+        &mut self,
+        now: Instant,
+        (id, query): (QueryId, &UpstreamQuery),
+        question: &[u8],
+        outbox: &mut Outbox,
+    ) -> Option<LookupId> {
+        let edns = query.dnssec_ok.then_some(Edns {
+            udp_size: DEFAULT_UDP_SIZE,
+            version: 0,
+            dnssec_ok: true,
+            keepalive_len: None,
+        });
+        let own = Query::new(RequestHeader { id: 0, flags: query.flags, question, edns })?;
+        let policy = Arc::clone(&self.policy);
+        let route = policy.listener(query.client.listener)?.route(own.name.as_wire(), own.qtype)?;
+        if own.qclass != Class::IN || unsupported(&own, route).is_some() {
+            return None;
+        }
+        let key = Key::new(route.block.id, &own);
+        if self.waits_for(key.as_bytes(), id) {
+            return None;
+        }
+        let lookup = self.lookups.next_id(&query.client)?;
+        let requester = Requester {
+            client: query.client.for_lookup(lookup),
+            header: own.header,
+            received: now,
+            query_len: u16::try_from(HEADER_LEN + question.len()).unwrap_or(u16::MAX),
+            reply_edns: ReplyEdns { udp_size: route.block.udp_size, keepalive: None },
+        };
+        QueryCounters::of(route).count_request(&requester, own.qtype);
+        self.lookups.insert(lookup, PendingLookup { key: key.as_bytes().into(), query: id });
+        let actions_before = outbox.actions.len();
+        let routed = RoutedQuery { query: &own, requester, route };
+        if !self.hit(&routed, outbox) {
+            self.miss(&routed, None, outbox);
+        }
+        outbox.capture_lookup_responses(actions_before);
+        Some(lookup)
+    }
+
+    /// True when the query in flight for a key, if there is one, waits for the query `id`, directly or
+    /// through further lookups.
+    fn waits_for(&self, key: &[u8], id: QueryId) -> bool {
+        let lookup_of = |key: &[u8]| {
+            let found = self.inflight.find(key)?;
+            let lookup = self.inflight.get(found)?.lookup;
+            Some((found, lookup.and_then(|lookup| self.lookups.get(lookup))))
+        };
+        let mut next = lookup_of(key);
+        while let Some((found, lookup)) = next {
+            if found == id {
+                return true;
+            }
+            next = lookup.and_then(|lookup| lookup_of(&lookup.key));
+        }
+        false
+    }
+
+    /// Completes the queries whose lookups have a response. False when there are none.
+    pub(crate) fn finish_lookups(&mut self, now: Instant, outbox: &mut Outbox) -> bool {
+        let mut has_finished = false;
+        while let Some((id, packet)) = outbox.take_lookup_response() {
+            has_finished = true;
+            let Some(lookup) = self.lookups.remove(id) else { continue };
+            let Some(inflight) = self.inflight.get_mut(lookup.query) else { continue };
+            let Some(fallback) = inflight.fallback_response.take() else { continue };
+            inflight.lookup = None;
+            let query = fallback.attempt.query;
+            let Ok(received) = Response::parse(&fallback.packet) else { continue };
+            let changed = query.client_response(&received).unwrap_or(received);
+            let found = Response::parse(&packet).ok();
+            let response = found.and_then(|found| with_target(&query, &changed, &found)).unwrap_or(changed);
+            self.finish(now, (lookup.query, &query), &response, outbox);
+        }
+        has_finished
+    }
+
+    /// Continues queries that have lost their connection, and those whose lookups have a response,
+    /// until there are no more.
+    pub(crate) fn settle(&mut self, now: Instant, outbox: &mut Outbox) {
+        self.retry_lost(now, outbox);
+        while self.finish_lookups(now, outbox) {
+            self.retry_lost(now, outbox);
+        }
+    }
+}
+
+/// A response with another CNAME target, and with the records that were found for that; `None` if
+/// there are none.
+fn with_target(
+    query: &UpstreamQuery,
+    response: &Response<'_>,
+    found: &Response<'_>,
+) -> Option<Response<'static>> {
+    let mut response = EditableResponse::new(response)?;
+    let (index, target) = query.rewritten.as_ref()?.new_target(&response)?;
+    let found = EditableResponse::new(found)?;
+    if found.rcode != Rcode::NOERROR || found.answers.is_empty() {
+        return None;
+    }
+    response.answers.get_mut(index)?.set_target(target.as_wire());
+    response.replace_answers(index + 1, found.answers, found.rcode);
+    response.into_response()
+}
