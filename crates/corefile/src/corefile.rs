@@ -7,12 +7,12 @@ use crate::error::ConfigError;
 use crate::error_list::{ConfigErrors, ErrorList};
 use crate::host::Host;
 use crate::import::TokenStream;
+use crate::known_files::KnownFiles;
 use crate::options::Options;
 use crate::settings::Settings;
 use crate::settings_builder::SettingsBuilder;
 use crate::source::ConfigSources;
 use crate::tree::ServerBlock;
-use crate::upstream_files::UpstreamFiles;
 use crate::{parser, source, token_hash};
 
 /// Names a file of CA certificates in place of the system's, as for Go's programs.
@@ -53,7 +53,7 @@ impl Corefile {
         let ca_file = env.lookup(CA_FILE_VARIABLE).filter(|path| !path.is_empty()).map(PathBuf::from);
         let corefile = Self { source: name, hash, blocks, warnings, ca_file };
         if !errors.is_empty() {
-            let builder = SettingsBuilder::new(options, host, UpstreamFiles::new());
+            let builder = SettingsBuilder::new(options, host, KnownFiles::default());
             corefile.build(builder.with_ca_file(corefile.ca_file.as_deref()).with_errors(errors))?;
         }
         Ok(corefile)
@@ -64,21 +64,21 @@ impl Corefile {
         &self.hash
     }
 
-    /// Validates all directives, and reads the upstream files they name.
+    /// Validates all directives, and reads the files they name.
     ///
     /// # Errors
     /// All errors.
     pub fn build_settings(&self, options: &Options, host: &dyn Host) -> Result<Settings, ConfigErrors> {
-        self.build_settings_with(UpstreamFiles::new(), options, host)
+        self.build_settings_with(KnownFiles::default(), options, host)
     }
 
-    /// As [`Corefile::build_settings`]; upstream files in `known` are not read.
+    /// As [`Corefile::build_settings`]; files in `known` are not read.
     ///
     /// # Errors
     /// As [`Corefile::build_settings`].
     pub fn build_settings_with(
         &self,
-        known: UpstreamFiles,
+        known: KnownFiles,
         options: &Options,
         host: &dyn Host,
     ) -> Result<Settings, ConfigErrors> {

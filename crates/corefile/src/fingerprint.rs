@@ -1,7 +1,7 @@
 //! Fingerprint of a server block: everything that the validity of its cache entries depends on.
 
 use resolver::policy::template::{RecordTemplate, Template};
-use resolver::policy::{CacheOptions, LocalPlugin, MessageChanges, StoreOptions};
+use resolver::policy::{CacheOptions, Hosts, LocalPlugin, MessageChanges, StoreOptions};
 use wire::header::Rcode;
 use wire::name::Name;
 
@@ -28,10 +28,19 @@ pub(crate) fn fingerprint(keys: &[ServerBlockKey], directives: &BlockDirectives)
     for plugin in directives.plugins() {
         match plugin {
             LocalPlugin::Template(template) => text.push_str(&template_part(&template)),
+            LocalPlugin::Hosts(hosts) => text.push_str(&hosts_part(&hosts, directives)),
             LocalPlugin::Whoami => text.push_str(" whoami"),
         }
     }
     text
+}
+
+/// With a digest of the entries: a changed file makes cached answers invalid.
+fn hosts_part(hosts: &Hosts, directives: &BlockDirectives) -> String {
+    let digest = directives.hosts.as_ref().map(|hosts| &*hosts.digest).unwrap_or_default();
+    let Hosts { ttl, passes_other_types, .. } = hosts;
+    let (zones, fallthrough) = (join_names(&hosts.zones), join_names(&hosts.fallthrough));
+    format!(" hosts [{zones}] {ttl} [{fallthrough}] {passes_other_types} {digest}")
 }
 
 fn cache_part(cache: &CacheOptions) -> String {

@@ -15,7 +15,7 @@ use rustls::pki_types::ServerName;
 use tracing::Level;
 use wire::name::Name;
 
-use crate::upstream_files::UpstreamFiles;
+use crate::known_files::KnownFiles;
 
 /// A validated configuration.
 #[derive(Clone, Debug)]
@@ -41,8 +41,8 @@ pub struct Settings {
     pub reload: Option<Reload>,
     /// A `debug` directive in any block: `[DEBUG]` lines are logged.
     pub debug: bool,
-    /// The upstream files that `forward` directives name.
-    pub upstream_files: UpstreamFiles,
+    /// The files that `forward` and `hosts` directives name.
+    pub files: KnownFiles,
     /// Warnings, as sentences for the log.
     pub warnings: Vec<String>,
 }
@@ -65,6 +65,8 @@ pub struct Block {
     pub timeouts: Timeouts,
     /// The `cache` directive.
     pub cache: Option<CacheOptions>,
+    /// The file of its `hosts` directive.
+    pub hosts: Option<HostsFile>,
     /// The `forward` directives, in the order of the file.
     pub forwards: Vec<Forward>,
     /// The `rewrite` directives, in the order of the file.
@@ -92,6 +94,19 @@ pub struct ServerBlockKey {
     pub port: u16,
 }
 
+/// The file of a `hosts` directive.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostsFile {
+    /// Absolute; among [`Settings::files`].
+    pub path: PathBuf,
+    /// As in the Corefile: the `hostsfile` label of metrics.
+    pub label: String,
+    /// Entries of the table, those in the Corefile included.
+    pub entries: usize,
+    /// Time between checks for changes; 0 for none.
+    pub reload: Duration,
+}
+
 /// A `forward` directive.
 #[derive(Clone, Debug)]
 pub struct Forward {
@@ -99,7 +114,7 @@ pub struct Forward {
     pub options: ForwardOptions,
     /// Upstream addresses, at least one, each once.
     pub upstreams: Vec<SocketAddr>,
-    /// The files that list some of them, among [`Settings::upstream_files`].
+    /// The files that list some of them, among [`Settings::files`].
     pub files: Vec<PathBuf>,
     /// Options of its upstream connections.
     pub connection: ConnectionOptions,

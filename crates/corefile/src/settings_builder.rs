@@ -8,12 +8,12 @@ use crate::directives::{self, BlockDirectives, DirectiveContext};
 use crate::error_list::{ConfigErrors, ErrorList};
 use crate::fingerprint::fingerprint;
 use crate::host::Host;
+use crate::known_files::KnownFiles;
 use crate::listeners::Listeners;
 use crate::options::Options;
 use crate::settings::{Block, Health, LoopQueryTarget, Reload, ServerBlockKey, Settings, Timeouts};
 use crate::token::Token;
 use crate::tree::ServerBlock;
-use crate::upstream_files::UpstreamFiles;
 use crate::zones;
 
 /// Builds settings block by block.
@@ -23,7 +23,7 @@ pub(crate) struct SettingsBuilder<'a> {
     blocks: Vec<Block>,
     listeners: Listeners,
     process: ProcessDirectives,
-    upstream_files: UpstreamFiles,
+    files: KnownFiles,
     warnings: Vec<String>,
     errors: ErrorList,
     ca_file: Option<&'a Path>,
@@ -43,15 +43,15 @@ struct ProcessDirectives {
 }
 
 impl<'a> SettingsBuilder<'a> {
-    /// Upstream files in `upstream_files` are not read.
-    pub(crate) fn new(options: &'a Options, host: &'a dyn Host, upstream_files: UpstreamFiles) -> Self {
+    /// Those of `files` are not read.
+    pub(crate) fn new(options: &'a Options, host: &'a dyn Host, files: KnownFiles) -> Self {
         Self {
             options,
             host,
             blocks: Vec::new(),
             listeners: Listeners::default(),
             process: ProcessDirectives::default(),
-            upstream_files,
+            files,
             warnings: Vec::new(),
             errors: ErrorList::default(),
             ca_file: None,
@@ -82,7 +82,7 @@ impl<'a> SettingsBuilder<'a> {
             host: self.host,
             keys: &zones,
             ca_file: self.ca_file,
-            upstream_files: &mut self.upstream_files,
+            files: &mut self.files,
             warnings: &mut self.warnings,
         };
         let errors_before = self.errors.len();
@@ -120,7 +120,7 @@ impl<'a> SettingsBuilder<'a> {
     /// # Errors
     /// All errors.
     pub(crate) fn finish(self, source: String, hash: String) -> Result<Settings, ConfigErrors> {
-        let Self { blocks, process, upstream_files, mut warnings, .. } = self;
+        let Self { blocks, process, files, mut warnings, .. } = self;
         self.errors.into_result()?;
         let mut listeners = self.listeners.finish();
         // TCP connections are to an address, before any query selects a block.
@@ -143,7 +143,7 @@ impl<'a> SettingsBuilder<'a> {
             endpoint_locations,
             reload,
             debug,
-            upstream_files,
+            files,
             warnings,
         })
     }
@@ -205,6 +205,7 @@ fn build_block(block: &ServerBlock, keys: Vec<ServerBlockKey>, directives: Block
         bufsize: directives.bufsize,
         timeouts: directives.timeouts,
         cache: directives.cache,
+        hosts: directives.hosts.map(|hosts| hosts.file),
         forwards: directives.forwards,
         errors: directives.errors,
         log: directives.log,

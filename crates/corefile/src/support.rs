@@ -14,7 +14,7 @@ pub(crate) enum DirectiveSupport {
 }
 
 /// Supported directives in the order of CoreDNS's plugin chain; then those outside the chain.
-pub const SUPPORTED: [&str; 22] = [
+pub const SUPPORTED: [&str; 23] = [
     "metadata",
     "bufsize",
     "trace",
@@ -27,6 +27,7 @@ pub const SUPPORTED: [&str; 22] = [
     "header",
     "minimal",
     "template",
+    "hosts",
     "loop",
     "forward",
     "whoami",
@@ -39,7 +40,7 @@ pub const SUPPORTED: [&str; 22] = [
     "timeouts",
 ];
 
-const NOT_YET: [&str; 3] = ["dns64", "hosts", "loadbalance"];
+const NOT_YET: [&str; 2] = ["dns64", "loadbalance"];
 
 const NOT_IN_NODE_CACHE: [&str; 37] = [
     "acl",

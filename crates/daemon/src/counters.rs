@@ -44,6 +44,7 @@ pub struct CounterRegistry {
     blocks: BTreeMap<(String, String), BlockEntry>,
     upstreams: BTreeMap<SocketAddr, Vec<Arc<UpstreamCounters>>>,
     enabled: Vec<EnabledPlugin>,
+    hosts_entries: BTreeMap<String, usize>,
     active_blocks: Vec<ActiveBlock>,
 }
 
@@ -115,6 +116,16 @@ impl CounterRegistry {
     /// Replaces the server blocks in effect, at start-up and at each reload.
     pub fn set_active_blocks(&mut self, blocks: Vec<ActiveBlock>) {
         self.active_blocks = blocks;
+    }
+
+    /// Replaces the entries of `hosts` directives by the name of their file, at start-up and at each
+    /// reload.
+    pub fn set_hosts_entries(&mut self, entries: BTreeMap<String, usize>) {
+        self.hosts_entries = entries;
+    }
+
+    pub(crate) fn hosts_entries(&self) -> &BTreeMap<String, usize> {
+        &self.hosts_entries
     }
 
     pub(crate) fn active_blocks(&self) -> &[ActiveBlock] {

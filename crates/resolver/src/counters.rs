@@ -154,7 +154,7 @@ pub struct RouteCounters {
     /// Queries with DO.
     pub do_requests: Counter,
     /// Responses, indexed by [`Plugin`] and response code.
-    pub responses: [[Counter; COUNTED_RCODES]; 5],
+    pub responses: [[Counter; COUNTED_RCODES]; 6],
 }
 
 /// Source of a response: the `plugin` label of `coredns_dns_responses_total`.
@@ -170,6 +170,8 @@ pub enum Plugin {
     Whoami = 3,
     /// A block without a cache: `template`.
     Template = 4,
+    /// A block without a cache: `hosts`.
+    Hosts = 5,
 }
 
 /// Counters of one server block on one listener.

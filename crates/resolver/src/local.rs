@@ -1,6 +1,7 @@
-//! Answers of a server block's own directives (`template`, `whoami`), on a miss: behind the cache, in
-//! place of an upstream.
+//! Answers of a server block's own directives (`template`, `hosts`, `whoami`), on a miss: behind the
+//! cache, in place of an upstream.
 
+mod hosts;
 mod template;
 
 use std::sync::Arc;
@@ -122,6 +123,7 @@ impl LocalPlugin {
     fn answer(&self, routed: &RoutedQuery<'_>) -> Option<LocalResult> {
         match self {
             Self::Template(template) => template::answer(template, routed),
+            Self::Hosts(hosts) => hosts::lookup(hosts, routed.query),
             Self::Whoami if routed.query.qclass != Class::IN => None,
             Self::Whoami => Some(LocalResult::Response(whoami(&routed.requester)?, Plugin::Whoami, None)),
         }

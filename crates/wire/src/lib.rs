@@ -27,6 +27,7 @@ pub mod query;
 mod record;
 pub mod reply;
 pub mod response;
+pub mod reverse;
 pub mod synthesized;
 pub mod zone_record;
 

@@ -4,11 +4,12 @@
 use std::net::IpAddr;
 
 use hickory_proto::op::{Message, OpCode, Query};
-use hickory_proto::rr::rdata::{A, AAAA, SRV};
+use hickory_proto::rr::rdata::{A, AAAA, PTR, SRV};
 use hickory_proto::rr::{Name, RData, Record};
 use hickory_proto::serialize::binary::{BinDecodable, BinDecoder};
 
 use crate::header::HEADER_LEN;
+use crate::name;
 use crate::response::Response;
 
 /// A record of a synthesized response.
@@ -23,10 +24,12 @@ pub struct SynthesizedRecord {
 }
 
 /// Type and RDATA of a synthesized record.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SynthesizedData {
     /// A or AAAA.
     Address(IpAddr),
+    /// PTR.
+    Pointer(name::Name),
     /// SRV with this port, priority and weight 0, and the root as target.
     Port(u16),
 }
@@ -56,10 +59,13 @@ impl SynthesizedRecord {
             Some(label) => qname.prepend_label(label).ok()?,
             None => qname.clone(),
         };
-        let data = match self.data {
-            SynthesizedData::Address(IpAddr::V4(ip)) => RData::A(A(ip)),
-            SynthesizedData::Address(IpAddr::V6(ip)) => RData::AAAA(AAAA(ip)),
-            SynthesizedData::Port(port) => RData::SRV(SRV::new(0, 0, port, Name::root())),
+        let data = match &self.data {
+            SynthesizedData::Address(IpAddr::V4(ip)) => RData::A(A(*ip)),
+            SynthesizedData::Address(IpAddr::V6(ip)) => RData::AAAA(AAAA(*ip)),
+            SynthesizedData::Pointer(target) => {
+                RData::PTR(PTR(Name::read(&mut BinDecoder::new(target.as_wire())).ok()?))
+            }
+            SynthesizedData::Port(port) => RData::SRV(SRV::new(0, 0, *port, Name::root())),
         };
         Some(Record::from_rdata(owner, self.ttl, data))
     }

@@ -8,10 +8,11 @@ use resolver::policy::template::Template;
 use resolver::policy::{CacheOptions, LocalPlugin, MessageChanges};
 
 use super::context::DirectiveContext;
+use super::hosts::HostsDirective;
 use super::report_all::report_all;
 use super::{
-    bind, bufsize, cache, debug, dnstap, errors, forward, header, health, log, loop_detection, metadata,
-    minimal, pprof, prometheus, ready, reload, rewrite, template, timeouts, trace, whoami,
+    bind, bufsize, cache, debug, dnstap, errors, forward, header, health, hosts, log, loop_detection,
+    metadata, minimal, pprof, prometheus, ready, reload, rewrite, template, timeouts, trace, whoami,
 };
 use crate::error::ConfigError;
 use crate::error_list::ErrorList;
@@ -34,6 +35,7 @@ pub(crate) struct BlockDirectives {
     pub(crate) rewrites: Vec<RewriteRule>,
     pub(crate) message_changes: MessageChanges,
     pub(crate) templates: Vec<Arc<Template>>,
+    pub(crate) hosts: Option<HostsDirective>,
     pub(crate) whoami: bool,
     pub(crate) errors: Option<Errors>,
     pub(crate) log: Vec<LogRule>,
@@ -47,7 +49,7 @@ pub(crate) struct BlockDirectives {
 }
 
 /// Directives that a block may have only once.
-const ONCE: [&str; 7] = ["cache", "errors", "loop", "metadata", "pprof", "prometheus", "ready"];
+const ONCE: [&str; 8] = ["cache", "errors", "hosts", "loop", "metadata", "pprof", "prometheus", "ready"];
 
 /// Validates all directives of a block; what is wrong is added to `errors` and left out.
 pub(crate) fn parse(
@@ -67,6 +69,7 @@ pub(crate) fn parse(
         rewrites: Vec::new(),
         message_changes: MessageChanges::default(),
         templates: Vec::new(),
+        hosts: None,
         whoami: false,
         errors: None,
         log: Vec::new(),
@@ -111,6 +114,7 @@ impl BlockDirectives {
                 self.endpoint(directive, health.address);
                 self.health = Some(health);
             }
+            "hosts" => self.hosts = Some(hosts::parse(directive, context)?),
             "log" => self.log.extend(log::parse(directive, context)?),
             "loop" => self.loop_detection = loop_detection::parse(directive)?,
             "metadata" => metadata::parse(directive)?,
@@ -142,7 +146,8 @@ impl BlockDirectives {
     /// The directives that answer queries themselves, in the order of the plugin chain.
     pub(crate) fn plugins(&self) -> Vec<LocalPlugin> {
         let templates = self.templates.iter().cloned().map(LocalPlugin::Template);
-        templates.chain(self.whoami.then_some(LocalPlugin::Whoami)).collect()
+        let hosts = self.hosts.as_ref().map(|hosts| LocalPlugin::Hosts(Arc::clone(&hosts.hosts)));
+        templates.chain(hosts).chain(self.whoami.then_some(LocalPlugin::Whoami)).collect()
     }
 
     /// Notes where an address is named.

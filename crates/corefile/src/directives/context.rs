@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use crate::host::Host;
+use crate::known_files::KnownFiles;
 use crate::settings::ServerBlockKey;
 use crate::tree::Directive;
-use crate::upstream_files::UpstreamFiles;
 
 /// Context of a server block's directives.
 pub(crate) struct DirectiveContext<'a> {
@@ -14,8 +14,8 @@ pub(crate) struct DirectiveContext<'a> {
     pub(crate) keys: &'a [ServerBlockKey],
     /// CA certificates in place of the system's.
     pub(crate) ca_file: Option<&'a Path>,
-    /// Upstream files read so far.
-    pub(crate) upstream_files: &'a mut UpstreamFiles,
+    /// Files read so far.
+    pub(crate) files: &'a mut KnownFiles,
     pub(crate) warnings: &'a mut Vec<String>,
 }
 

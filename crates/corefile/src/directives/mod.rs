@@ -11,6 +11,7 @@ mod errors;
 mod forward;
 mod header;
 mod health;
+mod hosts;
 mod log;
 mod loop_detection;
 mod metadata;

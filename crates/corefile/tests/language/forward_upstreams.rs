@@ -99,7 +99,7 @@ fn forward_accepts_fifteen_words_of_to() {
           ones used"
         ]
     );
-    assert_eq!(settings.upstream_files.values().next().unwrap().len(), 15);
+    assert_eq!(settings.files.upstreams.values().next().unwrap().len(), 15);
 }
 
 #[test]

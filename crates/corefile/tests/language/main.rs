@@ -20,6 +20,7 @@ mod forward_connection;
 mod forward_upstreams;
 mod grammar;
 mod header;
+mod hosts;
 mod imports;
 mod kube_dns;
 mod listeners;

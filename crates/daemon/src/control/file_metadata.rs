@@ -1,7 +1,7 @@
 //! Metadata of watched files: a file whose metadata has not changed is not read again.
 
 use std::collections::BTreeMap;
-use std::fs::{self, Metadata};
+use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -9,8 +9,31 @@ use std::path::{Path, PathBuf};
 /// the kernel's clock, which counts at least 100 times a second.
 const READS: u8 = 3;
 
-/// Device, inode, size, and times of modification and status change in nanoseconds.
-type Stamp = (u64, u64, u64, (i64, i64), (i64, i64));
+/// What tells one state of a file from another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Stamp {
+    device: u64,
+    inode: u64,
+    len: u64,
+    /// Time of modification: seconds since 1970, and nanoseconds.
+    pub(super) modified: (i64, i64),
+    /// Time of status change.
+    changed: (i64, i64),
+}
+
+impl Stamp {
+    /// Of a file, or of what a symbolic link leads to; `None` without one.
+    pub(super) fn of(path: &Path) -> Option<Self> {
+        let metadata = fs::metadata(path).ok()?;
+        Some(Self {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+            len: metadata.size(),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
+        })
+    }
+}
 
 /// Files and their metadata at the last reads.
 #[derive(Debug, Default)]
@@ -22,7 +45,7 @@ impl FileMetadata {
     /// True unless a file has been read several times with the metadata that it has. To be called no
     /// more than once a second and file; the caller reads it then.
     pub(super) fn needs_reading(&mut self, path: &Path) -> bool {
-        let stamp = fs::metadata(path).ok().map(|metadata| stamp(&metadata));
+        let stamp = Stamp::of(path);
         let Some((last, reads)) = self.read.get_mut(path).filter(|(last, _)| *last == stamp) else {
             self.read.insert(path.to_path_buf(), (stamp, 1));
             return true;
@@ -30,12 +53,6 @@ impl FileMetadata {
         *reads = reads.saturating_add(1);
         last.is_none() || *reads <= READS
     }
-}
-
-fn stamp(metadata: &Metadata) -> Stamp {
-    let modified = (metadata.mtime(), metadata.mtime_nsec());
-    let changed = (metadata.ctime(), metadata.ctime_nsec());
-    (metadata.dev(), metadata.ino(), metadata.size(), modified, changed)
 }
 
 #[cfg(test)]

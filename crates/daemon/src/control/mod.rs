@@ -9,6 +9,7 @@ mod context;
 mod exit;
 mod file_metadata;
 mod handover;
+mod hosts_files;
 mod http_endpoints;
 mod instance;
 mod listen_addresses;

@@ -10,7 +10,7 @@ use prometheus::{Registry, TextEncoder};
 use super::build_info::BuildInfo;
 use super::family::Family;
 use super::process_counters::{AtomicCounter, ProcessCounters};
-use super::{cache, clients, process, procfs, requests, templates, upstreams};
+use super::{cache, clients, hosts, process, procfs, requests, templates, upstreams};
 use crate::counters::CounterRegistry;
 
 /// Content type of the page.
@@ -108,6 +108,7 @@ impl Collector for Families {
             families.extend(cache::families(&counters));
             families.extend(templates::families(&counters));
             families.extend(upstreams::families(&counters));
+            families.extend(hosts::families(&counters, &self.process));
             families.extend(process::families(&counters, &self.process, &self.build));
             families.extend(clients::families(&counters, &self.process));
         }

@@ -9,6 +9,7 @@ mod cache;
 mod clients;
 mod exposition;
 mod family;
+mod hosts;
 mod labels;
 mod memory;
 mod process;

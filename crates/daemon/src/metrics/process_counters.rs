@@ -208,6 +208,8 @@ pub struct PacketFilterRejects {
 pub struct ProcessCounters {
     /// Latency of the local requests to `/health` that succeeded.
     pub health_requests: HealthRequestDurations,
+    /// Time of modification of the hosts file read last, in nanoseconds since 1970.
+    pub hosts_modified: Gauge,
     /// Local requests to `/health` that failed.
     pub health_request_failures: AtomicCounter,
     /// Reloads of the configuration.

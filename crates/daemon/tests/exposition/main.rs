@@ -80,6 +80,7 @@ fn count_events(counters: &mut CounterRegistry) {
     root.durations.observe(Duration::from_secs(9));
     root.responses[Plugin::Forward as usize][rcode_index(Rcode(12))].add(1);
     root.responses[Plugin::Server as usize][rcode_index(Rcode(4095))].add(1);
+    root.responses[Plugin::Hosts as usize][rcode_index(Rcode::NOERROR)].add(2);
     root.responses[Plugin::Whoami as usize][rcode_index(Rcode::NOERROR)].add(3);
     root.responses[Plugin::Template as usize][rcode_index(Rcode::NXDOMAIN)].add(2);
     let (_, dropped) = counters.route(SERVER, DROPPED, 1);
@@ -130,6 +131,7 @@ fn count_events(counters: &mut CounterRegistry) {
     counters.set_active_blocks(vec![active]);
     let names = ["forward", "cache"];
     counters.set_enabled_plugins(names.map(enabled).into());
+    counters.set_hosts_entries([("/etc/hosts".to_owned(), 6)].into());
 }
 
 /// Counts two queries that a template matched, both of which it failed.
@@ -185,6 +187,7 @@ fn the_page_equals_page_prom() {
     let page = Page::new();
     count_events(&mut page.counters.lock().unwrap());
     page.process.health_requests.observe(Duration::from_millis(1));
+    page.process.hosts_modified.set(1_795_000_000_500_000_000);
     page.process.setup_error(SetupError::InterfaceAdd);
     page.process.reloads.failed.inc();
     page.process.reloads.attempted("c0ffee");
@@ -227,6 +230,7 @@ fn unused_series_are_omitted() {
         "forward_max_concurrent_rejects_total",
         "health_request_duration_seconds",
         "health_request_failures_total",
+        "hosts_reload_timestamp_seconds",
         "nodecache_setup_errors_total",
         "panics_total",
         "reload_failed_total",

@@ -28,6 +28,7 @@ mod handover;
 mod hits;
 mod hostile_clients;
 mod hostile_upstreams;
+mod hosts_files;
 mod kube_dns;
 mod link_local;
 mod link_repair;

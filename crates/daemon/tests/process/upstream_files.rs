@@ -13,10 +13,10 @@ use crate::fixture::{DNS, DaemonProcess, READY, WAIT_LIMIT, loopback, unique_add
 use crate::responses::{code, data};
 
 /// A directory for upstream files; removed when dropped.
-struct FileDirectory(PathBuf);
+pub(crate) struct FileDirectory(PathBuf);
 
 impl FileDirectory {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let directory =
             PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("lists-{}", unique_address()));
         fs::create_dir_all(&directory).unwrap();
@@ -24,7 +24,7 @@ impl FileDirectory {
     }
 
     /// A file or link in it.
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.0.join(name)
     }
 }

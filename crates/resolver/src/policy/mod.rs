@@ -10,6 +10,7 @@ mod block;
 mod cache_options;
 mod forward;
 mod forward_options;
+mod hosts;
 mod id;
 mod limits;
 mod listener;
@@ -31,6 +32,7 @@ pub use forward::{Forward, ForwardState, Upstream, UpstreamState, UpstreamStatus
 pub use forward_options::{
     ForwardOptions, HealthCheck, MaxConnectAttempts, SelectionPolicy, TransportPreference,
 };
+pub use hosts::{Hosts, HostsTable};
 pub use id::{BlockId, ListenerId, RouteId, UpstreamId};
 pub use limits::ResolverLimits;
 pub use listener::{DEFAULT_IDLE_TIMEOUT, Listener, Policy, Route};

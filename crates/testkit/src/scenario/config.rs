@@ -1,5 +1,6 @@
 //! Configuration of a scenario: the `CONFIG` lines, with the Corefile's directives.
 
+mod hosts;
 mod template;
 
 use std::time::Duration;
@@ -181,6 +182,7 @@ fn parse_directive(tokens: &[&str], block: &mut Block) -> Result<(), TextError> 
             block.message_changes.recursion_desired = Some(action == "set");
         }
         ["minimal"] => block.message_changes.minimal = true,
+        ["hosts", ref words @ ..] => return hosts::parse(words, &mut block.plugins),
         ["template", ref words @ ..] => return template::parse(words, &mut block.plugins),
         ["whoami"] => block.plugins.push(LocalPlugin::Whoami),
         ["loop", name] => block.loop_query = Some(zone(name)?),

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use hickory_proto::op::{Message, ResponseCode};
 use wire::Answer;
+use wire::name::Name;
 use wire::response::ResponseType;
 use wire::synthesized::{SynthesizedData, SynthesizedRecord, response};
 
@@ -39,6 +40,18 @@ fn address_records_are_an_answer() {
     let records = addresses.map(|ip| record(None, SynthesizedData::Address(ip)));
     let response = response(QUESTION, &records, &[]).unwrap();
     assert_eq!((response.response_type, response.header.ancount), (ResponseType::Positive, 2));
+}
+
+#[test]
+fn a_pointer_record_is_an_answer_to_ptr() {
+    const QUESTION: &[u8] = b"\x017\x012\x010\x03192\x07in-addr\x04arpa\x00\x00\x0c\x00\x01";
+    let target = Name::parse("www.example").unwrap();
+    let response = response(QUESTION, &[record(None, SynthesizedData::Pointer(target))], &[]).unwrap();
+    assert_eq!(response.response_type, ResponseType::Positive);
+    let answer = Answer::from_response(&response);
+    let message = Message::from_vec(answer.message()).unwrap();
+    let answers: Vec<String> = message.answers.iter().map(ToString::to_string).collect();
+    assert_eq!(answers, ["7.2.0.192.in-addr.arpa. 7 IN PTR www.example."]);
 }
 
 #[test]

@@ -66,7 +66,7 @@ fn nameservers(
     problems: &mut Vec<String>,
 ) -> Result<Vec<SocketAddr>, ConfigError> {
     let path = Path::new(&*word.text);
-    if let Some(known) = context.upstream_files.get(path) {
+    if let Some(known) = context.files.upstreams.get(path) {
         return Ok(known.clone());
     }
     let found = upstream_files::read(path, context.host).map_err(|error| {
@@ -80,6 +80,6 @@ fn nameservers(
         ConfigError::at(word, reason)
     })?;
     problems.extend(found.warnings);
-    context.upstream_files.insert(path.to_path_buf(), found.addresses.clone());
+    context.files.upstreams.insert(path.to_path_buf(), found.addresses.clone());
     Ok(found.addresses)
 }

@@ -1,10 +1,13 @@
 //! Reload: prepares another configuration, which may fail, and puts it in force, which may not.
 
+use corefile::KnownFiles;
 use corefile::settings::Settings;
 use tracing::{error, info, warn};
 
 use super::Instance;
+use crate::clock;
 use crate::control::exit::FatalError;
+use crate::control::hosts_files::HostsFileWatch;
 use crate::control::reload::{CorefileWatch, reload_failed};
 use crate::control::upstream_files::UpstreamFileWatch;
 use crate::control::{http_endpoints, listen_addresses, upstreams_log};
@@ -20,11 +23,7 @@ impl Instance<'_> {
         match self.reconfigure(settings).await {
             Ok(()) => {
                 self.config.corefile = corefile;
-                for warning in
-                    self.config.settings.warnings.iter().filter(|warning| !logged.contains(warning))
-                {
-                    warn!("{warning}");
-                }
+                self.log_warnings(&logged);
                 info!("plugin/reload: Running configuration SHA512 = {}", self.config.settings.hash);
                 info!("Reloading complete");
             }
@@ -38,18 +37,44 @@ impl Instance<'_> {
     /// Corefile.
     pub(super) async fn check_upstream_files(&mut self, watch: &mut UpstreamFileWatch) {
         let settings = &self.config.settings;
-        let Some(files) = watch.check(&settings.upstream_files, &settings.listeners) else { return };
+        let Some(upstreams) = watch.check(&settings.files.upstreams, &settings.listeners) else { return };
+        let files = KnownFiles { upstreams, ..settings.files.clone() };
+        self.reconfigure_with(files, "plugin/forward: the upstreams stay as they were").await;
+    }
+
+    /// Puts entries in force that the files of `hosts` directives have anew, with the same Corefile.
+    pub(super) async fn check_hosts_files(&mut self, watch: &mut HostsFileWatch) {
+        let (settings, modified) = (&self.config.settings, &self.context.counters.hosts_modified);
+        let Some(hosts) = watch.check(clock::now(), settings, modified) else { return };
+        let files = KnownFiles { hosts, ..settings.files.clone() };
+        self.reconfigure_with(files, "plugin/hosts: the entries stay as they were").await;
+    }
+
+    /// Puts the same Corefile in force with other content of files; `unchanged` begins the line
+    /// about a failure.
+    async fn reconfigure_with(&mut self, files: KnownFiles, unchanged: &str) {
+        let logged = self.config.settings.warnings.clone();
         let options = &self.context.flags.options;
         let changed = match self.config.corefile.build_settings_with(files, options, &OsHost) {
             Ok(settings) => self.reconfigure(settings).await,
             Err(error) => Err(FatalError::Config(error)),
         };
         match changed {
-            Ok(()) => info!("Reloading complete"),
+            Ok(()) => {
+                self.log_warnings(&logged);
+                info!("Reloading complete");
+            }
             Err(reason) => {
-                error!("plugin/forward: the upstreams stay as they were: {reason}");
+                error!("{unchanged}: {reason}");
                 self.context.counters.reloads.failed.inc();
             }
+        }
+    }
+
+    /// Logs the warnings of the settings in force that are not among those `logged` before.
+    fn log_warnings(&self, logged: &[String]) {
+        for warning in self.config.settings.warnings.iter().filter(|warning| !logged.contains(warning)) {
+            warn!("{warning}");
         }
     }
 

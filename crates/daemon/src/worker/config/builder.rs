@@ -112,11 +112,13 @@ impl WorkerConfigBuilder {
         targets.collect()
     }
 
-    /// Publishes in the metrics what is in effect: the directives of `settings` and the upstreams of
-    /// `blocks`.
+    /// Publishes in the metrics what is in effect: the directives and hosts entries of `settings` and
+    /// the upstreams of `blocks`.
     pub(crate) fn publish(&self, settings: &Settings, blocks: Vec<ActiveBlock>) {
         let mut counters = self.counters.lock().unwrap_or_else(PoisonError::into_inner);
         counters.set_enabled_plugins(enabled_plugins(settings));
+        let files = settings.blocks.iter().filter_map(|block| block.hosts.as_ref());
+        counters.set_hosts_entries(files.map(|file| (file.label.clone(), file.entries)).collect());
         counters.set_active_blocks(blocks);
     }
 
