@@ -49,18 +49,7 @@ impl Resolver {
     fn retry_lost_query(&mut self, now: Instant, id: AttemptId, loss: Loss, outbox: &mut Outbox) {
         if self.upstreams.is_health_check(id) {
             let mut effects = Effects { now, timers: &mut self.timers, outbox };
-            return match loss {
-                Loss::Failed(failure) => {
-                    self.upstreams.on_health_check_failure(id, failure, &mut effects);
-                }
-                Loss::Mismatched { is_dedicated, .. } => {
-                    self.upstreams.on_health_check_mismatch(id, is_dedicated, &mut effects);
-                }
-                Loss::Unacknowledged => {}
-                Loss::ConnectionLost(_) | Loss::Suspect { .. } => {
-                    self.upstreams.on_health_check_connection_lost(id, &mut effects);
-                }
-            };
+            return self.upstreams.on_health_check_loss(id, loss, &mut effects);
         }
         match loss {
             Loss::Failed(_) | Loss::ConnectionLost(_) if self.upstreams.is_repeated(id) => {

@@ -10,7 +10,7 @@ use rand::rngs::StdRng;
 
 use super::connection::{Connection, ConnectionLimits, PendingQuery};
 use super::connection_use::ConnectionUse;
-use super::loss::{Loss, LostQuery};
+use super::loss::{Loss, LostQueries};
 use super::placement::{MAX_DRAINING, SLOW, Streams};
 use crate::action::{Action, AttemptFailure, Dial, SendQuery, UpstreamConnectionId};
 use crate::counters::UpstreamCounters;
@@ -41,7 +41,8 @@ pub(super) struct Connections {
     idle_timeout: Duration,
     /// Of idle connections beyond the first.
     extra_idle_timeout: Duration,
-    lost: Vec<LostQuery>,
+    /// Those that have to continue elsewhere.
+    pub(super) lost: LostQueries,
 }
 
 impl Connections {
@@ -57,7 +58,7 @@ impl Connections {
             last_number: 0,
             idle_timeout,
             extra_idle_timeout: idle_timeout.min(EXTRA_IDLE_TIMEOUT),
-            lost: Vec::new(),
+            lost: LostQueries::default(),
         }
     }
 
@@ -131,7 +132,7 @@ impl Connections {
             self.state.record_loss(now);
         }
         let attempts = connection.attempts();
-        self.report_lost(attempts, Loss::Unacknowledged);
+        self.lost.report(attempts, Loss::Unacknowledged);
     }
 
     /// True while packets are lost: the connection is kept for longer then.
@@ -178,17 +179,10 @@ impl Connections {
         true
     }
 
-    /// Takes the queries that have to continue elsewhere.
-    pub(super) fn take_lost(&mut self) -> Vec<LostQuery> {
-        std::mem::take(&mut self.lost)
-    }
-
     /// Closes a connection; queries that wait on it are lost. True when it was being dialled.
     pub(super) fn close(&mut self, index: usize, failure: AttemptFailure, effects: &mut Effects<'_>) -> bool {
-        if let Some(connection) = self.all.get(index) {
-            effects.outbox.actions.push(Action::Disconnect(connection.id));
-        }
-        self.remove(index, failure, effects)
+        self.disconnect(index, effects)
+            .is_some_and(|connection| self.lost.report_closed(&connection, failure))
     }
 
     /// Removes a connection that is closed; queries that wait on it are lost. True when it was
@@ -199,23 +193,26 @@ impl Connections {
         failure: AttemptFailure,
         effects: &mut Effects<'_>,
     ) -> bool {
-        if index >= self.all.len() {
-            return false;
-        }
+        self.take(index, effects).is_some_and(|connection| self.lost.report_closed(&connection, failure))
+    }
+
+    /// Closes a connection, whose queries are to be reported.
+    fn disconnect(&mut self, index: usize, effects: &mut Effects<'_>) -> Option<Connection> {
+        let connection = self.take(index, effects)?;
+        effects.outbox.actions.push(Action::Disconnect(connection.id));
+        Some(connection)
+    }
+
+    fn take(&mut self, index: usize, effects: &mut Effects<'_>) -> Option<Connection> {
+        self.all.get(index)?;
         let connection = self.all.remove(index);
         if let Some(at) = connection.timer {
             effects.timers.cancel(at, Timer::Connection(connection.id));
         }
-        let may_be_another_query =
-            connection.transport == Transport::Tcp && !connection.is_dedicated && !connection.is_dialling();
-        let loss = if may_be_another_query { Loss::ConnectionLost(failure) } else { Loss::Failed(failure) };
-        let was_alone = connection.pending_len() == 1;
-        let dialled = connection.dialled_for().filter(|_| !may_be_another_query || was_alone);
         for attempt in connection.attempts() {
             self.placed.remove(&attempt);
-            self.lost.push(LostQuery { attempt, loss, dialled: dialled == Some(attempt) });
         }
-        connection.is_dialling()
+        Some(connection)
     }
 
     /// Closes a connection that gets no more queries and has none that waits.
@@ -249,13 +246,9 @@ impl Connections {
     fn limit_draining(&mut self, effects: &mut Effects<'_>) {
         let streams = Streams { all: &self.all, now: effects.now };
         let oldest = streams.draining().next().filter(|_| streams.draining().count() >= MAX_DRAINING);
-        let Some(oldest) = oldest else { return };
-        let lost = self.lost.len();
+        let Some(closed) = oldest.and_then(|oldest| self.disconnect(oldest, effects)) else { return };
         // None of its queries is the reason.
-        self.close(oldest, AttemptFailure::Closed, effects);
-        for one in self.lost.iter_mut().skip(lost) {
-            one.loss = Loss::ConnectionLost(AttemptFailure::Closed);
-        }
+        self.lost.report(closed.attempts(), Loss::ConnectionLost(AttemptFailure::Closed));
     }
 
     /// A query could not be written: it is lost, and its connection is not.
@@ -270,7 +263,7 @@ impl Connections {
         let query = connection.remove(effects.now, message_id);
         if let Some(attempt) = query.and_then(|query| query.attempt) {
             self.placed.remove(&attempt);
-            self.lost.push(LostQuery { attempt, loss: Loss::Failed(failure), dialled: false });
+            self.lost.report(vec![attempt], Loss::Failed(failure));
         }
         self.close_if_done(index, effects);
     }
@@ -290,16 +283,14 @@ impl Connections {
 
     /// Closes a socket after a mismatch: its queries continue elsewhere.
     pub(super) fn replace_mismatched(&mut self, index: usize, effects: &mut Effects<'_>) {
-        let attempts = self.all.get(index).map(Connection::attempts).unwrap_or_default();
-        let lost = self.lost.len();
-        self.close(index, AttemptFailure::Mismatched, effects);
-        self.lost.truncate(lost);
-        self.report_mismatched(attempts, Loss::Mismatched { is_dedicated: false, is_closed: true });
+        let Some(closed) = self.disconnect(index, effects) else { return };
+        let loss = Loss::Mismatched { is_dedicated: false, is_closed: true };
+        self.report_mismatched(closed.attempts(), loss);
     }
 
     fn report_mismatched(&mut self, attempts: Vec<AttemptId>, loss: Loss) {
         attempts.iter().for_each(|_| self.counters.mismatched_attempts.add(1));
-        self.report_lost(attempts, loss);
+        self.lost.report(attempts, loss);
     }
 
     /// A new connection does not respond: its queries continue on one that does, if there is one.
@@ -313,13 +304,7 @@ impl Connections {
         self.counters.suspect_connections.add(1);
         let loss = Loss::Suspect { is_alone: connection.has_carried_one_query() };
         let attempts = connection.attempts();
-        self.report_lost(attempts, loss);
-    }
-
-    /// Reports attempts for which no connection was opened, or whose connection is still open.
-    pub(super) fn report_lost(&mut self, attempts: Vec<AttemptId>, loss: Loss) {
-        let attempts = attempts.into_iter();
-        self.lost.extend(attempts.map(|attempt| LostQuery { attempt, loss, dialled: false }));
+        self.lost.report(attempts, loss);
     }
 
     /// A hedge or retry on connection `index` has its response: retires those that had been waiting

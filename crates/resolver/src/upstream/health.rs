@@ -13,6 +13,7 @@ use wire::header::{Class, RecordType};
 use wire::query::OutgoingQuery;
 
 use super::connection_use::ConnectionUse;
+use super::loss::Loss;
 use super::pools::{Destination, Pools};
 use super::query::UpstreamQuery;
 use crate::action::AttemptFailure;
@@ -156,14 +157,27 @@ impl HealthChecks {
         check.finish();
     }
 
-    /// A health check's query lost its connection, which may be another query's fault: it is
-    /// repeated on a connection of its own.
-    pub(super) fn on_connection_lost(
+    /// The query of a health check has to continue elsewhere.
+    pub(super) fn on_loss(
         &mut self,
         attempt: AttemptId,
+        loss: Loss,
         pools: &mut Pools,
         effects: &mut Effects<'_>,
     ) {
+        match loss {
+            Loss::Failed(failure) => self.on_failure(attempt, failure, pools, effects),
+            Loss::Mismatched { is_dedicated, .. } => self.on_mismatch(attempt, is_dedicated, pools, effects),
+            Loss::ConnectionLost(_) | Loss::Suspect { .. } => {
+                self.on_connection_lost(attempt, pools, effects);
+            }
+            Loss::Unacknowledged => {}
+        }
+    }
+
+    /// A health check's query lost its connection, which may be another query's fault: it is
+    /// repeated on a connection of its own.
+    fn on_connection_lost(&mut self, attempt: AttemptId, pools: &mut Pools, effects: &mut Effects<'_>) {
         let Some(mut check) = self.remove(attempt, pools, effects) else { return };
         check.usage = ConnectionUse::Dedicated;
         self.send(check, pools, effects);
@@ -172,7 +186,7 @@ impl HealthChecks {
     /// A mismatch arrived, and no matching response in time. Over UDP it may be spoofed, and the
     /// response is still awaited; over TCP another query may be the reason unless the connection
     /// was its own.
-    pub(super) fn on_mismatch(
+    fn on_mismatch(
         &mut self,
         attempt: AttemptId,
         is_dedicated: bool,
@@ -190,7 +204,7 @@ impl HealthChecks {
     }
 
     /// A health check's query failed. The next follows after the interval.
-    pub(super) fn on_failure(
+    fn on_failure(
         &mut self,
         attempt: AttemptId,
         failure: AttemptFailure,

@@ -1,7 +1,9 @@
 //! Lost queries: those that have to continue elsewhere, and why.
 
+use super::connection::Connection;
 use crate::action::AttemptFailure;
 use crate::timers::AttemptId;
+use crate::transport::Transport;
 
 /// A query that has to continue elsewhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,4 +49,33 @@ pub(crate) enum MatchedQuery {
     },
     /// None has its ID.
     Unknown,
+}
+
+/// The queries of a pool that have to continue elsewhere.
+#[derive(Debug, Default)]
+pub(super) struct LostQueries(Vec<LostQuery>);
+
+impl LostQueries {
+    pub(super) fn take(&mut self) -> Vec<LostQuery> {
+        std::mem::take(&mut self.0)
+    }
+
+    /// Reports attempts of which none is the reason, or the only query of a connection.
+    pub(super) fn report(&mut self, attempts: Vec<AttemptId>, loss: Loss) {
+        let attempts = attempts.into_iter();
+        self.0.extend(attempts.map(|attempt| LostQuery { attempt, loss, dialled: false }));
+    }
+
+    /// Reports the queries of a connection that could not be established or was closed. True for the
+    /// former.
+    pub(super) fn report_closed(&mut self, connection: &Connection, failure: AttemptFailure) -> bool {
+        let may_be_another_query =
+            connection.transport == Transport::Tcp && !connection.is_dedicated && !connection.is_dialling();
+        let loss = if may_be_another_query { Loss::ConnectionLost(failure) } else { Loss::Failed(failure) };
+        let was_alone = connection.pending_len() == 1;
+        let dialled = connection.dialled_for().filter(|_| !may_be_another_query || was_alone);
+        let lost = connection.attempts().into_iter();
+        self.0.extend(lost.map(|attempt| LostQuery { attempt, loss, dialled: dialled == Some(attempt) }));
+        connection.is_dialling()
+    }
 }

@@ -43,10 +43,10 @@ use self::connection::SUSPECT_AFTER;
 use self::connection_use::ConnectionUse;
 use self::health::HealthChecks;
 use self::hedge::HedgeBudgets;
+use self::loss::Loss;
 use self::pools::{Destination, Pools};
 use self::query::UpstreamQuery;
 use self::selection::Selection;
-use crate::action::AttemptFailure;
 use crate::counters::rcode_index;
 use crate::effects::Effects;
 use crate::policy::{Forward, Policy, Upstream};
@@ -362,29 +362,9 @@ impl Upstreams {
         self.health_checks.on_response(attempt, packet, &mut self.pools, effects);
     }
 
-    /// A health check's query failed.
-    pub(crate) fn on_health_check_failure(
-        &mut self,
-        attempt: AttemptId,
-        failure: AttemptFailure,
-        effects: &mut Effects<'_>,
-    ) {
-        self.health_checks.on_failure(attempt, failure, &mut self.pools, effects);
-    }
-
-    /// A mismatch arrived for a health check.
-    pub(crate) fn on_health_check_mismatch(
-        &mut self,
-        attempt: AttemptId,
-        is_dedicated: bool,
-        effects: &mut Effects<'_>,
-    ) {
-        self.health_checks.on_mismatch(attempt, is_dedicated, &mut self.pools, effects);
-    }
-
-    /// A health check's query lost its connection.
-    pub(crate) fn on_health_check_connection_lost(&mut self, attempt: AttemptId, effects: &mut Effects<'_>) {
-        self.health_checks.on_connection_lost(attempt, &mut self.pools, effects);
+    /// The query of a health check has to continue elsewhere.
+    pub(crate) fn on_health_check_loss(&mut self, attempt: AttemptId, loss: Loss, effects: &mut Effects<'_>) {
+        self.health_checks.on_loss(attempt, loss, &mut self.pools, effects);
     }
 
     /// A health check's timer fired.

@@ -59,7 +59,7 @@ impl Pool {
 
     /// Takes the queries that have to continue elsewhere.
     pub(super) fn take_lost(&mut self) -> Vec<LostQuery> {
-        self.connections.take_lost()
+        self.connections.lost.take()
     }
 
     /// True when nothing is left of it.
@@ -394,7 +394,7 @@ impl Pool {
         }
         if !self.connections.all().iter().any(|one| one.transport == Transport::Tcp) {
             let loss = Loss::Failed(failure);
-            self.connections.report_lost(self.queue.drain_shared(), loss);
+            self.connections.lost.report(self.queue.drain_shared(), loss);
         }
     }
 }
