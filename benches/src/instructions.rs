@@ -4,28 +4,36 @@
 use std::io::ErrorKind;
 use std::process::Command;
 
+use crate::directives::Directives;
 use crate::output::{BenchError, print};
 
 const SHORT: u32 = 10_000;
 const LONG: u32 = 50_000;
 
-/// Counts with few names and with many.
+/// Counts with few names and with many, and with directives that change or answer queries.
 pub(crate) fn measure() -> Result<(), BenchError> {
-    for names in [50, 2000] {
-        let counted = count(names, LONG)?.saturating_sub(count(names, SHORT)?);
-        let each = counted / u64::from(LONG - SHORT);
-        print(&mut std::io::stdout(), &format!("{names:>5} names: {each} instructions per hit"));
+    for (names, directives) in [
+        (50, Directives::None),
+        (2000, Directives::None),
+        (50, Directives::EmptyBlock),
+        (50, Directives::OtherBlock),
+        (50, Directives::SameBlock),
+    ] {
+        let count = |hits| count(names, hits, directives);
+        let each = count(LONG)?.saturating_sub(count(SHORT)?) / u64::from(LONG - SHORT);
+        let directives = directives.title();
+        print(&mut std::io::stdout(), &format!("{names:>5} names{directives}: {each} instructions per hit"));
     }
     Ok(())
 }
 
 /// Instructions of a whole process.
-fn count(names: u16, hits: u32) -> Result<u64, BenchError> {
+fn count(names: u16, hits: u32, directives: Directives) -> Result<u64, BenchError> {
     let ourselves = std::env::current_exe()?;
     let output = Command::new("valgrind")
         .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
         .arg(ourselves)
-        .args(["resolver-loop", &names.to_string(), &hits.to_string()])
+        .args(["resolver-loop", &names.to_string(), &hits.to_string(), directives.argument()])
         .output()
         .map_err(|error| match error.kind() {
             ErrorKind::NotFound => BenchError("valgrind is not installed".to_owned()),

@@ -12,6 +12,7 @@
 
 mod configuration;
 mod cpu;
+mod directives;
 mod fairness;
 mod figures;
 mod flood;
@@ -36,6 +37,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use directives::Directives;
 use output::{BenchError, print};
 
 /// Cost of a query, compared to a floor and to other programs
@@ -93,7 +95,7 @@ enum Benchmark {
     Floor,
     /// Cache hits without sockets: NAMES names, HITS queries
     #[command(hide = true)]
-    ResolverLoop { names: u16, hits: u32 },
+    ResolverLoop { names: u16, hits: u32, directives: Directives },
 }
 
 fn main() -> ExitCode {
@@ -132,8 +134,8 @@ fn main() -> ExitCode {
             memory::run_in_cgroup(&procs, &command)
         }
         CommandLine { benchmark: Some(Benchmark::Floor), .. } => floor::run(),
-        CommandLine { benchmark: Some(Benchmark::ResolverLoop { names, hits }), .. } => {
-            resolver_loop::run(names, hits)
+        CommandLine { benchmark: Some(Benchmark::ResolverLoop { names, hits, directives }), .. } => {
+            resolver_loop::run(names, hits, directives)
         }
         CommandLine { benchmark: None, .. } => Err(BenchError(
             "a command is required: hit, miss, instructions, scan, flood, fairness, memory, idle, \
@@ -154,7 +156,7 @@ fn end(outcome: Result<(), BenchError>) -> ExitCode {
 }
 
 fn smoke() -> Result<(), BenchError> {
-    resolver_loop::run(50, 10_000)?;
+    resolver_loop::run(50, 10_000, Directives::SameBlock)?;
     hit::smoke()?;
     miss::smoke()?;
     flood::smoke()?;

@@ -8,13 +8,14 @@ use resolver::action::{Action, Client, ClientResponse, Outbox};
 use resolver::policy::ListenerId;
 use testkit::fixture;
 
+use crate::directives::Directives;
 use crate::output::BenchError;
 use crate::queries::TestQuery;
 
 /// Fills the cache with `names` names and answers `hits` queries from it, in batches like a worker.
-pub(crate) fn run(names: u16, hits: u32) -> Result<(), BenchError> {
+pub(crate) fn run(names: u16, hits: u32, directives: Directives) -> Result<(), BenchError> {
     let queries = TestQuery::several(names)?;
-    let mut resolver = resolver();
+    let mut resolver = Resolver::new(fixture::resolver_config(directives.policy()?));
     let mut outbox = Outbox::default();
     let now = now();
     for query in &queries {
@@ -79,10 +80,4 @@ pub(crate) fn now() -> Instant {
 fn client() -> Client {
     let peer = SocketAddr::from(([10, 233, 64, 5], 40_000));
     Client { listener: ListenerId(0), peer, local: None, connection: None }
-}
-
-/// A resolver with the configuration of `servers`: one listener, the root zone, `cache` and
-/// `forward`.
-fn resolver() -> Resolver {
-    Resolver::new(fixture::resolver_config(fixture::policy(fixture::block())))
 }
