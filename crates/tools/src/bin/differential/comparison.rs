@@ -5,13 +5,13 @@ use std::time::Instant;
 use testkit::clock::now;
 use testkit::text;
 
-use crate::message::Message;
-use crate::questions::Question;
 use crate::report::Report;
-use crate::rng::Rng;
 use crate::rules::{Case, Ttls};
 use crate::servers::Target;
-use crate::variants::{ServerClient, VARIANTS, Variant, query};
+use tools::message::Message;
+use tools::question::Question;
+use tools::rng::Rng;
+use tools::variants::{ServerClient, VARIANTS, Variant, query};
 
 /// Number of variants; of each pair, the second is the first over TCP.
 const COUNT: usize = VARIANTS.len();

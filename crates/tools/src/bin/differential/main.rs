@@ -8,13 +8,10 @@
 mod arguments;
 mod comparison;
 mod deviations;
-mod message;
 mod questions;
 mod report;
-mod rng;
 mod rules;
 mod servers;
-mod variants;
 mod zones;
 
 use std::error::Error;
@@ -28,11 +25,11 @@ use testkit::clock::now;
 
 use arguments::Arguments;
 use comparison::Comparison;
-use questions::Question;
 use report::Report;
-use rng::Rng;
 use servers::{Servers, Target};
-use variants::VARIANTS;
+use tools::question::Question;
+use tools::rng::Rng;
+use tools::variants::VARIANTS;
 
 /// Client threads: more than cores, as each of them mostly waits.
 const CLIENTS: usize = 4;

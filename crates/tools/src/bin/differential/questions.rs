@@ -3,11 +3,11 @@
 
 use std::collections::BTreeSet;
 
-use testkit::RecordType;
 use testkit::cluster_zone::table::SERVICES;
 
-use crate::rng::Rng;
 use crate::zones::Zone;
+use tools::question::Question;
+use tools::rng::Rng;
 
 /// Types to query, with or without records.
 const TYPES: [&str; 22] = [
@@ -83,14 +83,6 @@ const EDGE_CASES: [&str; 44] = [
     "xn--bcher-kva.shop.example.",
 ];
 
-/// A name and a type.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Question {
-    /// Absolute, in presentation form.
-    pub(crate) name: String,
-    pub(crate) rtype: u16,
-}
-
 /// `count` distinct questions in random order.
 pub(crate) fn questions(zones: &[Zone], count: usize, rng: &mut Rng) -> Vec<Question> {
     let mut questions: BTreeSet<Question> = BTreeSet::new();
@@ -120,20 +112,7 @@ pub(crate) fn questions(zones: &[Zone], count: usize, rng: &mut Rng) -> Vec<Ques
 
 fn question(name: &str, rtype: &str) -> Option<Question> {
     // Prefixes may make a name too long.
-    (name.len() < 250).then(|| Some(Question { name: name.to_owned(), rtype: number(rtype)? })).flatten()
-}
-
-/// The number of a type, from its mnemonic or RFC 3597 form.
-fn number(rtype: &str) -> Option<u16> {
-    match rtype {
-        "RP" => Some(17),
-        "AFSDB" => Some(18),
-        "LOC" => Some(29),
-        _ => match rtype.strip_prefix("TYPE") {
-            Some(digits) => digits.parse().ok(),
-            None => rtype.parse::<RecordType>().ok().map(u16::from),
-        },
-    }
+    (name.len() < 250).then(|| Question::new(name, rtype)).flatten()
 }
 
 /// Services, their ports, and the first candidates of a pod's search list.
@@ -160,6 +139,8 @@ fn cluster_names() -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use tools::question::type_number;
+
     use super::*;
     use crate::zones::zones;
 
@@ -168,7 +149,7 @@ mod tests {
         let mut rng = Rng::new(1);
         let zones = zones(&mut rng);
         let types = zones.iter().flat_map(|zone| &zone.owners).flat_map(|(_, types)| types).chain(&TYPES);
-        let unknown: Vec<_> = types.filter(|rtype| number(rtype).is_none()).collect();
+        let unknown: Vec<_> = types.filter(|rtype| type_number(rtype).is_none()).collect();
         assert!(unknown.is_empty(), "{unknown:?}");
     }
 

@@ -4,7 +4,7 @@ use std::fmt;
 use std::io::{self, Write};
 
 use crate::deviations::{Deviation, LISTED};
-use crate::message::{Message, flag};
+use tools::message::{Message, flag};
 
 /// Number of defects that are printed; all are counted.
 const MAX_PRINTED: usize = 8;

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::deviations::Deviation;
-use crate::message::{DNSSEC_OK, Message, Record, RecordContent, flag};
-use crate::variants::Variant;
+use tools::message::{DNSSEC_OK, Message, Record, RecordContent, flag};
+use tools::variants::Variant;
 
 /// Our maximum UDP response and payload size, in octets.
 const PAYLOAD_SIZE: u16 = 1232;

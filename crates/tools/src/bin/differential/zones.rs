@@ -1,7 +1,7 @@
 //! Zone files: a root, a top-level domain and zones of many shapes. unbound resolves from this
 //! root; CoreDNS serves the same zones as the cluster's upstream.
 
-use crate::rng::Rng;
+use tools::rng::Rng;
 
 /// Server of the zones.
 pub(crate) const AUTHORITATIVE: &str = "127.0.1.1";

@@ -4,76 +4,94 @@
 /// Maximum number of compression pointers in one name.
 const MAX_POINTERS: usize = 127;
 /// The type number of OPT.
-pub(crate) const OPT: u16 = 41;
+pub const OPT: u16 = 41;
 /// DO in the flags of OPT (RFC 3225 section 3).
-pub(crate) const DNSSEC_OK: u16 = 0x8000;
+pub const DNSSEC_OK: u16 = 0x8000;
 
 /// A message.
 #[derive(Debug)]
-pub(crate) struct Message {
+pub struct Message {
     /// Third and fourth octet of the header.
-    pub(crate) flags: u16,
+    pub flags: u16,
     /// Response code with the upper bits from OPT.
-    pub(crate) rcode: u16,
+    pub rcode: u16,
     /// The question section as sent.
-    pub(crate) question: Vec<u8>,
+    pub question: Vec<u8>,
     /// Answer, authority and additional section, without OPT.
-    pub(crate) sections: [Vec<Record>; 3],
+    pub sections: [Vec<Record>; 3],
     /// OPT.
-    pub(crate) opt: Option<Opt>,
+    pub opt: Option<Opt>,
     /// Length of the message in octets.
-    pub(crate) len: usize,
+    pub len: usize,
 }
 
 /// Bits of [`Message::flags`].
-pub(crate) mod flag {
-    pub(crate) const QR: u16 = 0x8000;
-    pub(crate) const OPCODE: u16 = 0x7800;
-    pub(crate) const AA: u16 = 0x0400;
-    pub(crate) const TC: u16 = 0x0200;
-    pub(crate) const RD: u16 = 0x0100;
-    pub(crate) const RA: u16 = 0x0080;
-    pub(crate) const Z: u16 = 0x0040;
-    pub(crate) const AD: u16 = 0x0020;
-    pub(crate) const CD: u16 = 0x0010;
-    pub(crate) const RCODE: u16 = 0x000f;
+pub mod flag {
+    /// Response.
+    pub const QR: u16 = 0x8000;
+    /// The operation code.
+    pub const OPCODE: u16 = 0x7800;
+    /// Authoritative answer.
+    pub const AA: u16 = 0x0400;
+    /// Truncated.
+    pub const TC: u16 = 0x0200;
+    /// Recursion desired.
+    pub const RD: u16 = 0x0100;
+    /// Recursion available.
+    pub const RA: u16 = 0x0080;
+    /// Reserved.
+    pub const Z: u16 = 0x0040;
+    /// Authentic data.
+    pub const AD: u16 = 0x0020;
+    /// Checking disabled.
+    pub const CD: u16 = 0x0010;
+    /// The lower bits of the response code.
+    pub const RCODE: u16 = 0x000f;
 }
 
 /// A record; the TTL is compared separately.
 #[derive(Clone, Debug)]
-pub(crate) struct Record {
-    pub(crate) ttl: u32,
+pub struct Record {
+    /// In seconds.
+    pub ttl: u32,
     /// The content with the case of names.
-    pub(crate) exact: RecordContent,
+    pub exact: RecordContent,
     /// The content with all names in lower case.
-    pub(crate) folded: RecordContent,
+    pub folded: RecordContent,
 }
 
 /// A record without its TTL, in the order of comparison.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct RecordContent {
+pub struct RecordContent {
     /// Uncompressed, in wire form.
-    pub(crate) owner: Vec<u8>,
-    pub(crate) rtype: u16,
-    pub(crate) class: u16,
+    pub owner: Vec<u8>,
+    /// The type.
+    pub rtype: u16,
+    /// The class.
+    pub class: u16,
     /// With uncompressed names.
-    pub(crate) rdata: Vec<u8>,
+    pub rdata: Vec<u8>,
 }
 
 /// OPT.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Opt {
-    pub(crate) udp_size: u16,
-    pub(crate) version: u8,
+pub struct Opt {
+    /// In octets.
+    pub udp_size: u16,
+    /// The version of EDNS.
+    pub version: u8,
     /// DO and 15 reserved flags.
-    pub(crate) flags: u16,
+    pub flags: u16,
     /// Code and data of each option.
-    pub(crate) options: Vec<(u16, Vec<u8>)>,
+    pub options: Vec<(u16, Vec<u8>)>,
 }
 
 impl Message {
     /// Parses a message.
-    pub(crate) fn parse(packet: &[u8]) -> Result<Self, &'static str> {
+    ///
+    /// # Errors
+    /// What is malformed.
+    pub fn parse(packet: &[u8]) -> Result<Self, &'static str> {
         let mut reader = Reader { packet, at: 0 };
         let _id = reader.u16()?;
         let flags = reader.u16()?;
@@ -104,18 +122,21 @@ impl Message {
         Ok(Self { flags, rcode, question, sections, opt: opt.map(|(opt, _)| opt), len: packet.len() })
     }
 
-    pub(crate) fn has(&self, bits: u16) -> bool {
+    /// Whether one of `bits` is set.
+    pub fn has(&self, bits: u16) -> bool {
         self.flags & bits != 0
     }
 
-    pub(crate) fn records(&self) -> impl Iterator<Item = &Record> {
+    /// The records of all sections.
+    pub fn records(&self) -> impl Iterator<Item = &Record> {
         self.sections.iter().flatten()
     }
 }
 
 impl Record {
     /// Its length without compression, in octets.
-    pub(crate) fn len(&self) -> usize {
+    #[expect(clippy::len_without_is_empty, reason = "no record is empty")]
+    pub fn len(&self) -> usize {
         self.exact.owner.len() + 10 + self.exact.rdata.len()
     }
 }

@@ -7,7 +7,7 @@ use testkit::client::{Client, ClientError, Pipeline, QueryOptions};
 use testkit::upstream::Transport;
 
 use crate::message::{DNSSEC_OK, OPT, flag};
-use crate::questions::Question;
+use crate::question::Question;
 use crate::rng::Rng;
 
 /// Timeout of one query; longer than any server's own.
@@ -17,24 +17,27 @@ const CLASS_IN: u16 = 1;
 
 /// Transport, flags and OPT of a query.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Variant {
-    pub(crate) name: &'static str,
-    pub(crate) options: QueryOptions,
+pub struct Variant {
+    /// For reports.
+    pub name: &'static str,
+    /// The options.
+    pub options: QueryOptions,
 }
 
 impl Variant {
     /// The client's UDP payload size.
-    pub(crate) fn payload_size(&self) -> u16 {
+    pub fn payload_size(&self) -> u16 {
         self.options.edns.unwrap_or(512)
     }
 
-    pub(crate) fn is_udp(&self) -> bool {
+    /// Whether it goes over UDP.
+    pub fn is_udp(&self) -> bool {
         self.options.transport == Transport::Udp
     }
 }
 
 /// All variants: without OPT; with OPT and AD, like `dig`; with DO; with CD; with DO and CD.
-pub(crate) const VARIANTS: [Variant; 10] = {
+pub const VARIANTS: [Variant; 10] = {
     let [udp, tcp] = [Transport::Udp, Transport::Tcp];
     let plain = QueryOptions {
         transport: udp,
@@ -63,7 +66,7 @@ pub(crate) const VARIANTS: [Variant; 10] = {
 };
 
 /// The query, with the case of QNAME chosen by `rng`, if given. `None` if the name is invalid.
-pub(crate) fn query(question: &Question, variant: &Variant, mut rng: Option<&mut Rng>) -> Option<Vec<u8>> {
+pub fn query(question: &Question, variant: &Variant, mut rng: Option<&mut Rng>) -> Option<Vec<u8>> {
     let QueryOptions { recursion_desired, authentic_data, checking_disabled, edns, dnssec_ok, .. } =
         variant.options;
     let mut randomize = |letter: u8| {
@@ -120,7 +123,7 @@ fn labels(name: &str) -> Vec<Vec<u8>> {
 }
 
 /// A client of one server: a new port for each datagram, one TCP connection for all else.
-pub(crate) struct ServerClient {
+pub struct ServerClient {
     client: Client,
     connection: Option<Pipeline>,
     /// The server may send a response twice.
@@ -131,17 +134,20 @@ pub(crate) struct ServerClient {
 
 impl ServerClient {
     /// A client of the daemon.
-    pub(crate) fn new(server: SocketAddr) -> Self {
+    pub fn new(server: SocketAddr) -> Self {
         Self { client: Client { server, timeout: TIMEOUT }, connection: None, skips_duplicates: false, id: 1 }
     }
 
     /// A client of an upstream.
-    pub(crate) fn of_upstream(server: SocketAddr) -> Self {
+    pub fn of_upstream(server: SocketAddr) -> Self {
         Self { skips_duplicates: true, ..Self::new(server) }
     }
 
     /// Sends `query` with a new ID and returns the response with this ID.
-    pub(crate) fn query(&mut self, query: &mut [u8], variant: &Variant) -> Result<Vec<u8>, ClientError> {
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub fn query(&mut self, query: &mut [u8], variant: &Variant) -> Result<Vec<u8>, ClientError> {
         self.id = self.id.wrapping_add(1);
         let id = self.id.to_be_bytes();
         if let Some(first) = query.first_chunk_mut() {

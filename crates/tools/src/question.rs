@@ -1,0 +1,32 @@
+//! A name and a type.
+
+use testkit::RecordType;
+
+/// A question of class IN.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Question {
+    /// QNAME, absolute, in presentation form.
+    pub name: String,
+    /// QTYPE.
+    pub rtype: u16,
+}
+
+impl Question {
+    /// A question for a type given as mnemonic or in RFC 3597 form; `None` if the type is unknown.
+    pub fn new(name: &str, rtype: &str) -> Option<Self> {
+        Some(Self { name: name.to_owned(), rtype: type_number(rtype)? })
+    }
+}
+
+/// The number of a type, from its mnemonic or RFC 3597 form.
+pub fn type_number(rtype: &str) -> Option<u16> {
+    match rtype {
+        "RP" => Some(17),
+        "AFSDB" => Some(18),
+        "LOC" => Some(29),
+        _ => match rtype.strip_prefix("TYPE") {
+            Some(digits) => digits.parse().ok(),
+            None => rtype.parse::<RecordType>().ok().map(u16::from),
+        },
+    }
+}
