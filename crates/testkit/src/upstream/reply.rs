@@ -3,11 +3,12 @@
 use hickory_proto::op::{Edns, Message};
 use resolver::action::Transport;
 
-/// A response to `query` without records: its ID, opcode, RD and question, RA set, OPT if the query
+/// A response to `query` without records: its ID, opcode, RD, CD and question, RA set, OPT if the query
 /// has one.
 pub(crate) fn reply_to(query: &Message) -> Message {
     let mut reply = Message::response(query.metadata.id, query.metadata.op_code);
     reply.metadata.recursion_desired = query.metadata.recursion_desired;
+    reply.metadata.checking_disabled = query.metadata.checking_disabled;
     reply.metadata.recursion_available = true;
     reply.queries.clone_from(&query.queries);
     if let Some(query_edns) = &query.edns {
