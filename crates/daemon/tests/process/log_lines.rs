@@ -80,13 +80,23 @@ fn consolidated_errors_are_logged_after_the_period_or_at_exit() {
 }
 
 #[test]
+fn start_up_logs_the_hash_of_the_configuration_with_reload_only() {
+    let upstream = upstream();
+    let corefile = forward_corefile(&upstream, "force_tcp");
+    let hash = "[INFO] plugin/reload: Running configuration SHA512 = ";
+    let with = DaemonProcess::start(&corefile.replace("cache 30", "cache 30\nreload"));
+    with.wait_for_log(hash);
+    let without = DaemonProcess::start(&corefile).terminate();
+    assert!(!without.stdout.iter().any(|line| line.starts_with(hash)), "{:?}", without.stdout);
+}
+
+#[test]
 fn start_up_lists_the_zones_unless_quiet() {
     let upstream = upstream();
     let corefile = forward_corefile(&upstream, "force_tcp");
     let daemon = DaemonProcess::start(&corefile);
     let line = daemon.wait_for_log(&format!(".:{DNS} on {}", daemon.ip));
     assert_eq!(line, format!("[INFO] .:{DNS} on {}", daemon.ip));
-    daemon.wait_for_log("[INFO] plugin/reload: Running configuration SHA512 = ");
     daemon.wait_for_log("[INFO] nodelocaldns-");
     let quiet = DaemonCommand::new(&corefile).arg("-quiet").spawn().wait_until_ready();
     quiet.wait_for_log("[INFO] nodelocaldns-");

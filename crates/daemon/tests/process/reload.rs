@@ -172,7 +172,8 @@ fn invalid_corefile_is_logged_counted_and_not_applied() {
 #[test]
 fn a_reload_logs_the_hash_and_the_upstreams_in_effect() {
     let (first, second) = (upstream(), upstream());
-    let daemon = DaemonProcess::forwarding_to(&first, "force_tcp");
+    let corefile = forward_corefile(&first, "force_tcp").replace("cache 30", "cache 30\nreload 1h");
+    let daemon = DaemonProcess::start(&corefile);
     let upstreams = |upstream: &Upstream| format!("plugin/forward: upstreams of .: {}", upstream.addr());
     let before = daemon.wait_for_log("Running configuration SHA512 = ");
     daemon.wait_for_log(&upstreams(&first));

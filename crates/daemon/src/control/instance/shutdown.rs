@@ -54,7 +54,7 @@ impl Instance<'_> {
         if self.hand_back().await || lameduck.is_zero() {
             return false;
         }
-        info!("Going into lameduck mode for {lameduck:?}");
+        info!("plugin/health: Going into lameduck mode for {lameduck:?}");
         self.successor_takes_over_within(lameduck).await
     }
 

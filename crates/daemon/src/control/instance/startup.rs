@@ -106,7 +106,9 @@ impl<'a> Instance<'a> {
             self.workers.len(),
             settings.source
         );
-        info!("plugin/reload: Running configuration SHA512 = {}", settings.hash);
+        if settings.reload.is_some() {
+            info!("plugin/reload: Running configuration SHA512 = {}", settings.hash);
+        }
     }
 
     /// A failure is logged only: the node needs DNS more than the file.
