@@ -37,9 +37,8 @@ impl Cacheability {
                 let seconds = u32::try_from(options.servfail.as_secs()).unwrap_or(u32::MAX);
                 (seconds, Some(Store::Denial), &options.denial)
             }
-            ResponseType::IncompleteChain | ResponseType::Other => {
-                (options.success.clamp(received), None, &options.success)
-            }
+            ResponseType::IncompleteChain => (options.success.clamp(received), None, &options.success),
+            ResponseType::Other => (options.success.clamp(DEFAULT_TTL), None, &options.success),
         };
         let truncated = response.header.flags.has(wire::header::Flags::TC);
         let cacheable = ttl > 0 && !truncated && !covers_any(&store_options.disabled, name);
