@@ -27,6 +27,7 @@ mod listeners;
 mod log;
 mod loop_detection;
 mod random_input;
+mod real_corefiles;
 mod reload;
 mod rewrite;
 mod server_block_keys;
