@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use regex::Regex;
 use resolver::policy::rewrite::RewriteRule;
-use resolver::policy::{CacheOptions, ForwardOptions, LocalPlugin, MessageChanges};
+use resolver::policy::{CacheOptions, ForwardOptions, LoadBalanceOptions, LocalPlugin, MessageChanges};
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tracing::Level;
@@ -71,6 +71,8 @@ pub struct Block {
     pub forwards: Vec<Forward>,
     /// The `rewrite` directives, in the order of the file.
     pub rewrites: Arc<[RewriteRule]>,
+    /// The `loadbalance` directive.
+    pub load_balance: Option<LoadBalanceOptions>,
     /// The `header` and `minimal` directives.
     pub message_changes: MessageChanges,
     /// Its directives that answer queries themselves, in the order of the plugin chain.

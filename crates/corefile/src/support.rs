@@ -14,7 +14,7 @@ pub(crate) enum DirectiveSupport {
 }
 
 /// Supported directives in the order of CoreDNS's plugin chain; then those outside the chain.
-pub const SUPPORTED: [&str; 23] = [
+pub const SUPPORTED: [&str; 24] = [
     "metadata",
     "bufsize",
     "trace",
@@ -22,6 +22,7 @@ pub const SUPPORTED: [&str; 23] = [
     "errors",
     "log",
     "dnstap",
+    "loadbalance",
     "cache",
     "rewrite",
     "header",
@@ -40,7 +41,7 @@ pub const SUPPORTED: [&str; 23] = [
     "timeouts",
 ];
 
-const NOT_YET: [&str; 2] = ["dns64", "loadbalance"];
+const NOT_YET: [&str; 1] = ["dns64"];
 
 const NOT_IN_NODE_CACHE: [&str; 37] = [
     "acl",

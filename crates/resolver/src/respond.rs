@@ -9,7 +9,7 @@ use wire::header::{Rcode, RecordType};
 
 use crate::action::{Action, Client, ClientResponse, Outbox, ResponseInfo};
 use crate::counters::{Plugin, RouteCounters, rcode_index, type_index};
-use crate::policy::{Listener, Route, RouteId};
+use crate::policy::{Listener, LoadBalance, Route, RouteId};
 use crate::request::{ReplyEdns, Requester};
 use crate::result::ErrorResponse;
 use crate::transport::Transport;
@@ -17,20 +17,24 @@ use crate::transport::Transport;
 /// UDP payload size of clients without EDNS (RFC 1035 section 4.2.1).
 const MIN_UDP_SIZE: u16 = 512;
 
-/// Request and response counters of the matching zone, or of the listener when no zone matches.
+/// Request and response counters of the matching zone, or of the listener when no zone matches, and
+/// the order of addresses in its responses.
 #[derive(Clone, Copy)]
 pub(crate) struct QueryCounters<'a> {
     id: RouteId,
     counters: Option<&'a RouteCounters>,
+    /// Of the server block, whose responses are counted.
+    load_balance: Option<&'a LoadBalance>,
 }
 
 impl<'a> QueryCounters<'a> {
     pub(crate) fn of(route: &'a Route) -> Self {
-        Self { id: route.id, counters: route.counters.as_deref() }
+        let load_balance = route.block.load_balance.as_ref();
+        Self { id: route.id, counters: route.counters.as_deref(), load_balance }
     }
 
     pub(crate) fn dropped(listener: &'a Listener) -> Self {
-        Self { id: listener.dropped_id, counters: Some(&listener.dropped) }
+        Self { id: listener.dropped_id, counters: Some(&listener.dropped), load_balance: None }
     }
 
     pub(crate) fn count_request(&self, requester: &Requester<'_>, qtype: RecordType) {
@@ -99,6 +103,9 @@ impl Requester<'_> {
         let options =
             ResponseOptions { ttl, max_len: self.size_limit(), error, authoritative, udp_size, keepalive };
         spec.answer.write(&self.header, options, &mut outbox.bytes);
+        if let Some(load_balance) = counters.load_balance {
+            spec.answer.arrange_addresses(load_balance, start, &mut outbox.bytes);
+        }
         let len = u16::try_from(spec.answer.message_len()).unwrap_or(u16::MAX);
         let duration = now.saturating_duration_since(self.received);
         let rcode = spec.answer.rcode();

@@ -134,6 +134,12 @@ impl Answer {
         self.header().ancount > 0
     }
 
+    /// Positions of the TTLs of the records in the answer section.
+    pub(crate) fn answer_ttls(&self) -> &[u16] {
+        let answers = usize::from(self.header().ancount);
+        self.ttls.get(..answers).unwrap_or(&self.ttls)
+    }
+
     /// The stored message. [`Response::parse`] and [`Self::from_response`] restore the answer from
     /// it.
     pub fn message(&self) -> &[u8] {

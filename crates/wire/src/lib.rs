@@ -14,6 +14,7 @@
 //! ([`query`]), and encodes records of our own ([`synthesized`], [`zone_record`]).
 #![forbid(unsafe_code)]
 
+pub mod address_order;
 pub mod answer;
 mod compress;
 pub mod editable;

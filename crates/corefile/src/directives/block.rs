@@ -5,14 +5,15 @@ use std::sync::Arc;
 
 use resolver::policy::rewrite::RewriteRule;
 use resolver::policy::template::Template;
-use resolver::policy::{CacheOptions, LocalPlugin, MessageChanges};
+use resolver::policy::{CacheOptions, LoadBalanceOptions, LocalPlugin, MessageChanges};
 
 use super::context::DirectiveContext;
 use super::hosts::HostsDirective;
 use super::report_all::report_all;
 use super::{
-    bind, bufsize, cache, debug, dnstap, errors, forward, header, health, hosts, log, loop_detection,
-    metadata, minimal, pprof, prometheus, ready, reload, rewrite, template, timeouts, trace, whoami,
+    bind, bufsize, cache, debug, dnstap, errors, forward, header, health, hosts, loadbalance, log,
+    loop_detection, metadata, minimal, pprof, prometheus, ready, reload, rewrite, template, timeouts, trace,
+    whoami,
 };
 use crate::error::ConfigError;
 use crate::error_list::ErrorList;
@@ -32,6 +33,7 @@ pub(crate) struct BlockDirectives {
     pub(crate) cache: Option<CacheOptions>,
     pub(crate) debug: bool,
     pub(crate) forwards: Vec<Forward>,
+    pub(crate) load_balance: Option<LoadBalanceOptions>,
     pub(crate) rewrites: Vec<RewriteRule>,
     pub(crate) message_changes: MessageChanges,
     pub(crate) templates: Vec<Arc<Template>>,
@@ -66,6 +68,7 @@ pub(crate) fn parse(
         cache: None,
         debug: false,
         forwards: Vec::new(),
+        load_balance: None,
         rewrites: Vec::new(),
         message_changes: MessageChanges::default(),
         templates: Vec::new(),
@@ -115,6 +118,7 @@ impl BlockDirectives {
                 self.health = Some(health);
             }
             "hosts" => self.hosts = Some(hosts::parse(directive, context)?),
+            "loadbalance" => self.load_balance = Some(loadbalance::parse(directive)?),
             "log" => self.log.extend(log::parse(directive, context)?),
             "loop" => self.loop_detection = loop_detection::parse(directive)?,
             "metadata" => metadata::parse(directive)?,

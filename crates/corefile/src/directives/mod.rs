@@ -12,6 +12,7 @@ mod forward;
 mod header;
 mod health;
 mod hosts;
+mod loadbalance;
 mod log;
 mod loop_detection;
 mod metadata;

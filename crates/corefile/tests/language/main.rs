@@ -24,6 +24,7 @@ mod hosts;
 mod imports;
 mod kube_dns;
 mod listeners;
+mod loadbalance;
 mod log;
 mod loop_detection;
 mod random_input;

@@ -8,6 +8,7 @@ use wire::editable::EditableResponse;
 use super::cache_options::CacheOptions;
 use super::forward::Forward;
 use super::id::BlockId;
+use super::load_balance::LoadBalance;
 use super::local_plugin::LocalPlugin;
 use super::message_changes::MessageChanges;
 use super::rewrite::{RewriteRule, Rewritten};
@@ -24,6 +25,8 @@ pub struct Block {
     pub udp_size: u16,
     /// The `cache` directive.
     pub cache: Option<CacheOptions>,
+    /// The `loadbalance` directive, in front of the cache.
+    pub load_balance: Option<LoadBalance>,
     /// The `forward` directives; the first that matches a name takes it.
     pub forwards: Vec<Forward>,
     /// The `rewrite` directives, behind the cache and in front of all that answers.

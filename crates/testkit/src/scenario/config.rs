@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use resolver::policy::rewrite::RewriteRule;
 use resolver::policy::{
-    CacheOptions, ForwardOptions, HealthCheck, LocalPlugin, MaxConnectAttempts, MessageChanges, PoolOptions,
-    Prefetch, ResolverLimits, SelectionPolicy, ServeStale, ServeStaleMode, StoreOptions, TransportPreference,
+    CacheOptions, ForwardOptions, HealthCheck, LoadBalanceOptions, LocalPlugin, MaxConnectAttempts,
+    MessageChanges, Network, PoolOptions, Prefetch, ResolverLimits, SelectionPolicy, ServeStale,
+    ServeStaleMode, StoreOptions, TransportPreference,
 };
 use wire::header::Rcode;
 use wire::name::Name;
@@ -44,6 +45,8 @@ pub struct Block {
     pub forwards: Vec<Forward>,
     /// Its `rewrite` directives.
     pub rewrites: Vec<RewriteRule>,
+    /// Its `loadbalance` directive.
+    pub load_balance: Option<LoadBalanceOptions>,
     /// Its `header` and `minimal` directives.
     pub message_changes: MessageChanges,
     /// Its directives that answer queries themselves.
@@ -85,6 +88,7 @@ impl Block {
             cache: Some(fixture::cache()),
             forwards: vec![Forward::new(Name::root(), vec!["upstream".to_owned()])],
             rewrites: Vec::new(),
+            load_balance: None,
             message_changes: MessageChanges::default(),
             plugins: Vec::new(),
             loop_query: None,
@@ -181,6 +185,7 @@ fn parse_directive(tokens: &[&str], block: &mut Block) -> Result<(), TextError> 
         ["header", "query", action, "rd"] => {
             block.message_changes.recursion_desired = Some(action == "set");
         }
+        ["loadbalance", ref prefer @ ..] => block.load_balance = Some(load_balance(prefer)?),
         ["minimal"] => block.message_changes.minimal = true,
         ["hosts", ref words @ ..] => return hosts::parse(words, &mut block.plugins),
         ["template", ref words @ ..] => return template::parse(words, &mut block.plugins),
@@ -306,6 +311,18 @@ fn parse_health_check(options: &[&str], health: &mut HealthCheck) -> Result<(), 
 
 fn parse_rcodes(tokens: &[&str]) -> Result<Vec<Rcode>, TextError> {
     tokens.iter().map(|word| text::rcode(word).map(Rcode)).collect()
+}
+
+/// `loadbalance [PREFIX/LENGTH…]`: with the networks that it prefers.
+fn load_balance(prefer: &[&str]) -> Result<LoadBalanceOptions, TextError> {
+    let network = |word: &&str| {
+        let (address, prefix) = word.split_once('/')?;
+        Network::new(address.parse().ok()?, prefix.parse().ok()?)
+    };
+    match prefer.iter().map(network).collect() {
+        Some(prefer) => Ok(LoadBalanceOptions { prefer }),
+        None => error("loadbalance [PREFIX/LENGTH...]"),
+    }
 }
 
 /// Zones; none means the root, as in a Corefile.

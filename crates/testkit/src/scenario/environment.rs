@@ -9,7 +9,8 @@ use resolver::cache::{Cache, Usage};
 use resolver::counters::{BlockCounters, RouteCounters, UpstreamCounters, WorkerCounters};
 use resolver::inflight::memory::WaitingMemory;
 use resolver::policy::{
-    Block, BlockId, Forward, Listener, ListenerId, LoopDetector, Policy, Route, RouteId, Upstream, UpstreamId,
+    Block, BlockId, Forward, Listener, ListenerId, LoadBalance, LoopDetector, Policy, Route, RouteId,
+    Upstream, UpstreamId,
 };
 use resolver::{Resolver, ResolverConfig};
 
@@ -21,6 +22,9 @@ const CACHE_BUDGET: u64 = 8 << 20;
 
 /// Route of queries that match no zone.
 const NO_ROUTE: RouteId = RouteId(u16::MAX);
+
+/// Of the random numbers of `loadbalance`.
+const SEED: u64 = 1;
 
 /// The only listener.
 const LISTENER: ListenerId = ListenerId(0);
@@ -71,6 +75,7 @@ impl Environment {
                     .iter()
                     .map(|forward| build_forward(forward, &mut upstreams))
                     .collect(),
+                load_balance: block.load_balance.clone().map(|options| LoadBalance::new(options, SEED)),
                 rewrites: block.rewrites.as_slice().into(),
                 message_changes: block.message_changes,
                 plugins: block.plugins.clone(),

@@ -1,6 +1,7 @@
 //! Conformance: clauses of the RFCs, and behaviour of node-cache and CoreDNS, one by one.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod address_order;
 mod answers;
 mod captured;
 mod cname_chain;

@@ -6,7 +6,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use corefile::settings::{self, Settings};
-use resolver::policy::{Block, Forward, PoolOptions, Upstream};
+use resolver::policy::{Block, Forward, LoadBalance, PoolOptions, Upstream};
 use wire::edns::DEFAULT_UDP_SIZE;
 
 use super::shared::{SharedBlock, SharedForward};
@@ -46,13 +46,19 @@ impl PerWorker<'_> {
             let forwards = block.forwards.iter().zip(&shared.forwards);
             let forwards =
                 forwards.map(|(forward, shared)| self.forward(forward, shared, endpoints)).collect();
-            let (id, usage) = (shared.id, Arc::clone(&shared.usage));
-            let cache = block.cache.clone();
-            let udp_size = block.bufsize.unwrap_or(DEFAULT_UDP_SIZE);
-            let (rewrites, plugins) = (Arc::clone(&block.rewrites), block.plugins.clone());
-            let message_changes = block.message_changes;
-            let block =
-                Block { id, udp_size, cache, forwards, rewrites, message_changes, plugins, counters, usage };
+            let load_balance = block.load_balance.clone();
+            let block = Block {
+                id: shared.id,
+                udp_size: block.bufsize.unwrap_or(DEFAULT_UDP_SIZE),
+                cache: block.cache.clone(),
+                load_balance: load_balance.map(|options| LoadBalance::new(options, rand::random())),
+                forwards,
+                rewrites: Arc::clone(&block.rewrites),
+                message_changes: block.message_changes,
+                plugins: block.plugins.clone(),
+                counters,
+                usage: Arc::clone(&shared.usage),
+            };
             blocks.insert(*index, Arc::new(block));
         }
         blocks
