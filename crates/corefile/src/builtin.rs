@@ -82,5 +82,5 @@ pub(crate) fn corefile(
         }
     };
     let text = render_flags(&format!("{cluster}{ROOT}"), options).replace("__LOCAL__HOST__", &host);
-    Ok(Source { name: NAME.to_owned(), directory: "/".into(), text })
+    Ok(Source::new(NAME.to_owned(), "/".into(), text))
 }

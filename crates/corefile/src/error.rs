@@ -146,11 +146,10 @@ impl ConfigError {
 
     /// True if both are about the same word.
     pub(crate) fn is_at_same_word(&self, other: &Self) -> bool {
-        let position = |error: &Self| {
-            let location = error.location.as_ref()?;
-            Some((location.file_and_line.clone(), location.column))
-        };
-        self.location.is_some() && position(self) == position(other)
+        let pair = self.location.as_ref().zip(other.location.as_ref());
+        pair.is_some_and(|(one, other)| {
+            one.column == other.column && one.file_and_line == other.file_and_line
+        })
     }
 
     fn located(token: &Token, category: &'static str, mut reason: String) -> Self {

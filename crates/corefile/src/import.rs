@@ -280,7 +280,7 @@ impl<'a> TokenStream<'a> {
             ConfigError::at(pattern, reason)
         })?;
         let directory = path.parent().map(Path::to_path_buf).unwrap_or_default();
-        Ok(Source { name, directory, text: String::from_utf8_lossy(&bytes).into_owned() })
+        Ok(Source::new(name, directory, String::from_utf8_lossy(&bytes).into_owned()))
     }
 }
 

@@ -66,7 +66,7 @@ impl KubeDns {
         };
         let text: String = self.stub_domains.iter().map(block).collect();
         let name = format!("{} (as server blocks)", directory(options).join(STUB_DOMAINS).display());
-        (!text.is_empty()).then(|| Source { name, directory: PathBuf::from("/"), text })
+        (!text.is_empty()).then(|| Source::new(name, PathBuf::from("/"), text))
     }
 }
 

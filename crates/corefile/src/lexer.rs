@@ -165,7 +165,7 @@ mod tests {
 
     fn lex(text: &str) -> (Vec<(String, usize, bool)>, Vec<String>) {
         let env: Environment = [("A", "alpha"), ("SPACED", "a b"), ("SELF", "{$SELF}")].into_iter().collect();
-        let source = Source { name: "C".to_owned(), directory: "/".into(), text: text.to_owned() };
+        let source = Source::new("C".to_owned(), "/".into(), text.to_owned());
         let mut warnings = Vec::new();
         let tokens = tokenize(&Rc::new(source), &env, &mut warnings);
         (tokens.iter().map(|t| (t.text.to_string(), t.line, t.starts_line)).collect(), warnings)

@@ -34,7 +34,7 @@ pub(crate) fn find(
         let kube_dns = KubeDns::read(options, host)?;
         let text = template::render(&template, base, options, env, &kube_dns)?;
         let directory = directory_of(conf(options).unwrap_or(base), host);
-        let corefile = Source { name: base.to_owned(), directory, text };
+        let corefile = Source::new(base.to_owned(), directory, text);
         return Ok(ConfigSources { corefile, stub_domains: kube_dns.server_blocks(options) });
     }
     for file in kube_dns::files(options, host) {
@@ -54,9 +54,7 @@ fn without_template(
     warnings: &mut Vec<String>,
 ) -> Result<Source, ConfigError> {
     let conf = conf(options);
-    let source = |name: &str, text: String| {
-        Ok(Source { name: name.to_owned(), directory: directory_of(name, host), text })
-    };
+    let source = |name: &str, text: String| Ok(Source::new(name.to_owned(), directory_of(name, host), text));
     if conf == Some(STDIN) {
         let bytes = host.read_stdin().map_err(|error| {
             ConfigError::without_location(format!("cannot read the Corefile from stdin: {error}"))

@@ -1,5 +1,6 @@
 //! Tokens of a Corefile and the text they come from.
 
+use std::cell::OnceCell;
 use std::path::PathBuf;
 use std::rc::Rc;
 
@@ -12,12 +13,23 @@ pub(crate) struct Source {
     pub(crate) directory: PathBuf,
     /// Its text.
     pub(crate) text: String,
+    /// Where its lines start; found when one of them is shown.
+    line_starts: OnceCell<Vec<usize>>,
 }
 
 impl Source {
+    /// A file with this name, the directory of its relative imports, and its text.
+    pub(crate) fn new(name: String, directory: PathBuf, text: String) -> Self {
+        Self { name, directory, text, line_starts: OnceCell::new() }
+    }
+
     /// A line by number, from 1.
     pub(crate) fn line(&self, number: usize) -> Option<&str> {
-        self.text.lines().nth(number.checked_sub(1)?)
+        let starts = self.line_starts.get_or_init(|| {
+            let ends = self.text.match_indices('\n').map(|(end, _)| end + 1);
+            std::iter::once(0).chain(ends).collect()
+        });
+        self.text.get(*starts.get(number.checked_sub(1)?)?..)?.lines().next()
     }
 }
 

@@ -123,3 +123,9 @@ fn a_file_of_errors_is_reported_up_to_a_limit() {
     assert_eq!((errors.errors().len(), errors.omitted()), (50, 950));
     assert!(errors.to_string().ends_with("(and 950 more)"));
 }
+
+#[test]
+fn twenty_thousand_errors_are_counted() {
+    let errors = load(&format!(". {{\n{}}}\n", "cache 30\n".repeat(20_001))).unwrap_err();
+    assert_eq!((errors.errors().len(), errors.omitted()), (50, 19_950));
+}
