@@ -31,6 +31,7 @@ mod random_input;
 mod real_corefiles;
 mod reload;
 mod rewrite;
+mod rows;
 mod server_block_keys;
 mod template;
 mod timeouts;
