@@ -71,6 +71,8 @@ pub struct Block {
     pub forwards: Vec<Forward>,
     /// The `rewrite` directives, in the order of the file.
     pub rewrites: Arc<[RewriteRule]>,
+    /// `nsid`: the identifier of the server, at most 255 octets.
+    pub nsid: Option<Arc<[u8]>>,
     /// The `loadbalance` directive.
     pub load_balance: Option<LoadBalanceOptions>,
     /// The `header` and `minimal` directives.

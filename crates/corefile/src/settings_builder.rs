@@ -197,6 +197,7 @@ fn build_block(block: &ServerBlock, keys: Vec<ServerBlockKey>, directives: Block
         location: block.keys.first().map(Token::location).unwrap_or_default(),
         fingerprint: fingerprint(&keys, &directives),
         plugins: directives.plugins(),
+        nsid: directives.nsid,
         load_balance: directives.load_balance,
         rewrites: directives.rewrites.into(),
         message_changes: directives.message_changes,

@@ -14,8 +14,9 @@ pub(crate) enum DirectiveSupport {
 }
 
 /// Supported directives in the order of CoreDNS's plugin chain; then those outside the chain.
-pub const SUPPORTED: [&str; 24] = [
+pub const SUPPORTED: [&str; 25] = [
     "metadata",
+    "nsid",
     "bufsize",
     "trace",
     "prometheus",
@@ -43,7 +44,7 @@ pub const SUPPORTED: [&str; 24] = [
 
 const NOT_YET: [&str; 1] = ["dns64"];
 
-const NOT_IN_NODE_CACHE: [&str; 37] = [
+const NOT_IN_NODE_CACHE: [&str; 36] = [
     "acl",
     "any",
     "auto",
@@ -67,7 +68,6 @@ const NOT_IN_NODE_CACHE: [&str; 37] = [
     "local",
     "multisocket",
     "nomad",
-    "nsid",
     "on",
     "proxyproto",
     "quic",

@@ -72,6 +72,7 @@ impl Resolver {
             version: 0,
             dnssec_ok: true,
             keepalive_len: None,
+            wants_nsid: false,
         });
         let own = Query::new(RequestHeader { id: 0, flags: query.flags, question, edns })?;
         let policy = Arc::clone(&self.policy);

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use wire::Answer;
 use wire::answer::{ResponseOptions, ResponseTtl};
-use wire::edns::{ExtendedError, OptRecord};
+use wire::edns::{ExtendedError, OptRecord, append_nsid, nsid_len};
 use wire::header::{Rcode, RecordType};
 
 use crate::action::{Action, Client, ClientResponse, Outbox, ResponseInfo};
@@ -18,23 +18,26 @@ use crate::transport::Transport;
 const MIN_UDP_SIZE: u16 = 512;
 
 /// Request and response counters of the matching zone, or of the listener when no zone matches, and
-/// the order of addresses in its responses.
+/// what else its responses depend on.
 #[derive(Clone, Copy)]
 pub(crate) struct QueryCounters<'a> {
     id: RouteId,
     counters: Option<&'a RouteCounters>,
     /// Of the server block, whose responses are counted.
     load_balance: Option<&'a LoadBalance>,
+    /// Of the server block: the identifier of the server.
+    nsid: Option<&'a [u8]>,
 }
 
 impl<'a> QueryCounters<'a> {
     pub(crate) fn of(route: &'a Route) -> Self {
-        let load_balance = route.block.load_balance.as_ref();
-        Self { id: route.id, counters: route.counters.as_deref(), load_balance }
+        let block = &route.block;
+        let (load_balance, nsid) = (block.load_balance.as_ref(), block.nsid.as_deref());
+        Self { id: route.id, counters: route.counters.as_deref(), load_balance, nsid }
     }
 
     pub(crate) fn dropped(listener: &'a Listener) -> Self {
-        Self { id: listener.dropped_id, counters: Some(&listener.dropped), load_balance: None }
+        Self { id: listener.dropped_id, counters: Some(&listener.dropped), load_balance: None, nsid: None }
     }
 
     pub(crate) fn count_request(&self, requester: &Requester<'_>, qtype: RecordType) {
@@ -100,11 +103,15 @@ impl Requester<'_> {
         let start = outbox.bytes.len();
         let ResponseSpec { ttl, error, authoritative, .. } = spec;
         let ReplyEdns { udp_size, keepalive } = self.reply_edns;
-        let options =
-            ResponseOptions { ttl, max_len: self.size_limit(), error, authoritative, udp_size, keepalive };
+        let nsid = self.requested_nsid(counters);
+        let (max_len, reserved) = (self.size_limit(), nsid.map_or(0, nsid_len));
+        let options = ResponseOptions { ttl, max_len, error, authoritative, udp_size, keepalive, reserved };
         spec.answer.write(&self.header, options, &mut outbox.bytes);
         if let Some(load_balance) = counters.load_balance {
             spec.answer.arrange_addresses(load_balance, start, &mut outbox.bytes);
+        }
+        if let Some(nsid) = nsid {
+            append_nsid(&mut outbox.bytes, OptRecord { udp_size, error, keepalive }, nsid);
         }
         let len = u16::try_from(spec.answer.message_len()).unwrap_or(u16::MAX);
         let duration = now.saturating_duration_since(self.received);
@@ -124,10 +131,19 @@ impl Requester<'_> {
         let start = outbox.bytes.len();
         let ErrorResponse { rcode, error } = response;
         let ReplyEdns { udp_size, keepalive } = self.reply_edns;
-        wire::reply::error(&self.header, rcode, OptRecord { udp_size, error, keepalive }, &mut outbox.bytes);
+        let opt = OptRecord { udp_size, error, keepalive };
+        wire::reply::error(&self.header, rcode, opt, &mut outbox.bytes);
+        if let Some(nsid) = self.requested_nsid(counters) {
+            append_nsid(&mut outbox.bytes, opt, nsid);
+        }
         let duration = now.saturating_duration_since(self.received);
         counters.count_response(self, Responded { rcode, plugin: Plugin::Server, len: 0, duration });
         push_response(self.client, start, Some(self.info(counters.id, 0)), outbox);
+    }
+
+    /// The identifier of the server, if the client asks for it (RFC 5001).
+    fn requested_nsid<'a>(&self, counters: QueryCounters<'a>) -> Option<&'a [u8]> {
+        counters.nsid.filter(|_| self.header.edns.is_some_and(|edns| edns.wants_nsid))
     }
 
     /// Size at which the response is truncated.

@@ -50,6 +50,7 @@ pub fn block() -> Block {
         udp_size: wire::edns::DEFAULT_UDP_SIZE,
         cache: Some(cache()),
         forwards: vec![forward(upstream())],
+        nsid: None,
         load_balance: None,
         rewrites: Arc::new([]),
         message_changes: MessageChanges::default(),

@@ -43,12 +43,22 @@ pub struct ResponseOptions {
     pub keepalive: Option<Keepalive>,
     /// Sets AA, whether or not the upstream set it.
     pub authoritative: bool,
+    /// Octets of `max_len` that are left for options to be appended to OPT.
+    pub reserved: usize,
 }
 
 impl ResponseOptions {
     /// Default options with these TTLs and this size.
     pub const fn new(ttl: ResponseTtl, max_len: usize) -> Self {
-        Self { ttl, max_len, error: None, udp_size: DEFAULT_UDP_SIZE, keepalive: None, authoritative: false }
+        Self {
+            ttl,
+            max_len,
+            error: None,
+            udp_size: DEFAULT_UDP_SIZE,
+            keepalive: None,
+            authoritative: false,
+            reserved: 0,
+        }
     }
 
     fn opt(&self) -> OptRecord {
@@ -96,7 +106,8 @@ impl Answer {
         debug_assert_eq!(request.question.len(), usize::from(self.question_len), "another question");
         let start = out.len();
         let opt_len = request.edns.map_or(0, |_| options.opt().wire_len());
-        let (records, end) = self.fit(options.max_len.max(MIN_MAX_LEN) - opt_len);
+        let (records, end) =
+            self.fit((options.max_len.max(MIN_MAX_LEN) - opt_len).saturating_sub(options.reserved));
         let mut header = self.header();
         header.id = request.id;
         header.flags = self.flags(request, records < self.ttls.len());

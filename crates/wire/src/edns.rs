@@ -1,5 +1,5 @@
 //! EDNS: the OPT pseudo record (RFC 6891 section 6), extended errors (RFC 8914), edns-tcp-keepalive
-//! (RFC 7828).
+//! (RFC 7828), NSID (RFC 5001).
 //!
 //! OPT is hop by hop: a client's is never forwarded; clients and upstreams get one of our own.
 
@@ -29,6 +29,8 @@ pub struct Edns {
     /// Octets of data in the edns-tcp-keepalive option, if present: 0 in a valid query (RFC 7828
     /// section 3.2.1). Ignored over UDP.
     pub keepalive_len: Option<u16>,
+    /// The NSID option is present: the client asks for the identifier of the server (RFC 5001).
+    pub wants_nsid: bool,
 }
 
 /// The idle timeout of a connection, in units of 100 ms (RFC 7828 section 3.1).
@@ -88,6 +90,11 @@ impl ExtendedError {
 /// Octets of an option with two octets of data; all of ours have this size.
 const SHORT_OPTION_LEN: u16 = 6;
 
+/// Octets of an option's code and length (RFC 6891 section 6.1.2).
+const OPTION_HEADER_LEN: usize = 4;
+
+/// Option code of NSID (RFC 5001 section 2.3).
+const NSID: u16 = 3;
 /// Option code of edns-tcp-keepalive (RFC 7828 section 3.1).
 const TCP_KEEPALIVE: u16 = 11;
 /// Option code of the extended DNS error (RFC 8914 section 2).
@@ -130,23 +137,44 @@ fn push_option(out: &mut Vec<u8>, code: u16, value: u16) {
     out.extend_from_slice(&value.to_be_bytes());
 }
 
+/// Octets that [`append_nsid`] appends.
+pub fn nsid_len(nsid: &[u8]) -> usize {
+    OPTION_HEADER_LEN + nsid.len()
+}
+
+/// Appends an NSID option (RFC 5001) to a message that ends with `opt`, and with nothing behind it.
+/// `nsid` is shorter than an OPT record can be.
+pub fn append_nsid(message: &mut Vec<u8>, opt: OptRecord, nsid: &[u8]) {
+    let options_len = usize::from(opt.options_len());
+    let rdlength = options_len + nsid_len(nsid);
+    let at = message.len().checked_sub(options_len + 2);
+    let octets = at.and_then(|at| message.get_mut(at..at + 2));
+    let lengths = u16::try_from(rdlength).ok().zip(u16::try_from(nsid.len()).ok());
+    let (Some(octets), Some((rdlength, len))) = (octets, lengths) else { return };
+    octets.copy_from_slice(&rdlength.to_be_bytes());
+    message.extend_from_slice(&NSID.to_be_bytes());
+    message.extend_from_slice(&len.to_be_bytes());
+    message.extend_from_slice(nsid);
+}
+
 /// Parses the OPT record `opt` of `packet`. Returns the response code of twelve bits, whose `low`
 /// four are the header's. Nothing when an option exceeds the record.
 pub(crate) fn read(packet: &[u8], opt: &Record, low: Rcode) -> Option<(Edns, Rcode)> {
     let mut option = opt.rdata;
-    let mut keepalive_len = None;
+    let (mut keepalive_len, mut wants_nsid) = (None, false);
     while option < opt.end {
         let (code, len) = (u16_at(packet, option)?, u16_at(packet, option + 2)?);
         if code == TCP_KEEPALIVE {
             keepalive_len = keepalive_len.max(Some(len));
         }
-        option += 4 + usize::from(len);
+        wants_nsid |= code == NSID;
+        option += OPTION_HEADER_LEN + usize::from(len);
     }
     if option != opt.end {
         return None;
     }
     let Class(udp_size) = opt.class;
     let [extended_rcode, version, flags, _] = opt.ttl.to_be_bytes();
-    let edns = Edns { udp_size, version, dnssec_ok: flags & 0x80 != 0, keepalive_len };
+    let edns = Edns { udp_size, version, dnssec_ok: flags & 0x80 != 0, keepalive_len, wants_nsid };
     Some((edns, Rcode(u16::from(extended_rcode) << 4 | low.0)))
 }

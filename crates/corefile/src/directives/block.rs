@@ -12,8 +12,8 @@ use super::hosts::HostsDirective;
 use super::report_all::report_all;
 use super::{
     bind, bufsize, cache, debug, dnstap, errors, forward, header, health, hosts, loadbalance, log,
-    loop_detection, metadata, minimal, pprof, prometheus, ready, reload, rewrite, template, timeouts, trace,
-    whoami,
+    loop_detection, metadata, minimal, nsid, pprof, prometheus, ready, reload, rewrite, template, timeouts,
+    trace, whoami,
 };
 use crate::error::ConfigError;
 use crate::error_list::ErrorList;
@@ -33,6 +33,7 @@ pub(crate) struct BlockDirectives {
     pub(crate) cache: Option<CacheOptions>,
     pub(crate) debug: bool,
     pub(crate) forwards: Vec<Forward>,
+    pub(crate) nsid: Option<Arc<[u8]>>,
     pub(crate) load_balance: Option<LoadBalanceOptions>,
     pub(crate) rewrites: Vec<RewriteRule>,
     pub(crate) message_changes: MessageChanges,
@@ -51,7 +52,8 @@ pub(crate) struct BlockDirectives {
 }
 
 /// Directives that a block may have only once.
-const ONCE: [&str; 8] = ["cache", "errors", "hosts", "loop", "metadata", "pprof", "prometheus", "ready"];
+const ONCE: [&str; 9] =
+    ["cache", "errors", "hosts", "loop", "metadata", "nsid", "pprof", "prometheus", "ready"];
 
 /// Validates all directives of a block; what is wrong is added to `errors` and left out.
 pub(crate) fn parse(
@@ -68,6 +70,7 @@ pub(crate) fn parse(
         cache: None,
         debug: false,
         forwards: Vec::new(),
+        nsid: None,
         load_balance: None,
         rewrites: Vec::new(),
         message_changes: MessageChanges::default(),
@@ -126,6 +129,7 @@ impl BlockDirectives {
                 minimal::parse(directive)?;
                 self.message_changes.minimal = true;
             }
+            "nsid" => self.nsid = Some(nsid::parse(directive, context)?),
             "pprof" => pprof::parse(directive, context)?,
             "prometheus" => self.prometheus = Some(self.endpoint(directive, prometheus::parse(directive)?)),
             "ready" => self.ready = Some(self.endpoint(directive, ready::parse(directive)?)),

@@ -17,6 +17,7 @@ mod log;
 mod loop_detection;
 mod metadata;
 mod minimal;
+mod nsid;
 mod pprof;
 mod prometheus;
 mod ready;

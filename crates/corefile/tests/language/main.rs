@@ -27,6 +27,7 @@ mod listeners;
 mod loadbalance;
 mod log;
 mod loop_detection;
+mod nsid;
 mod random_input;
 mod real_corefiles;
 mod reload;

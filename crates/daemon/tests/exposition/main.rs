@@ -164,6 +164,7 @@ fn active_block(counters: &mut CounterRegistry, zones: &str) -> ActiveBlock {
         id: BlockId(0),
         udp_size: 1232,
         cache: None,
+        nsid: None,
         load_balance: None,
         rewrites: Arc::new([]),
         message_changes: resolver::policy::MessageChanges::default(),

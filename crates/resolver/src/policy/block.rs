@@ -25,6 +25,8 @@ pub struct Block {
     pub udp_size: u16,
     /// The `cache` directive.
     pub cache: Option<CacheOptions>,
+    /// `nsid`: the identifier of the server, at most 255 octets, for clients that ask for it.
+    pub nsid: Option<Arc<[u8]>>,
     /// The `loadbalance` directive, in front of the cache.
     pub load_balance: Option<LoadBalance>,
     /// The `forward` directives; the first that matches a name takes it.

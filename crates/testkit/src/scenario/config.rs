@@ -45,6 +45,8 @@ pub struct Block {
     pub forwards: Vec<Forward>,
     /// Its `rewrite` directives.
     pub rewrites: Vec<RewriteRule>,
+    /// Its `nsid` directive.
+    pub nsid: Option<String>,
     /// Its `loadbalance` directive.
     pub load_balance: Option<LoadBalanceOptions>,
     /// Its `header` and `minimal` directives.
@@ -88,6 +90,7 @@ impl Block {
             cache: Some(fixture::cache()),
             forwards: vec![Forward::new(Name::root(), vec!["upstream".to_owned()])],
             rewrites: Vec::new(),
+            nsid: None,
             load_balance: None,
             message_changes: MessageChanges::default(),
             plugins: Vec::new(),
@@ -185,6 +188,7 @@ fn parse_directive(tokens: &[&str], block: &mut Block) -> Result<(), TextError> 
         ["header", "query", action, "rd"] => {
             block.message_changes.recursion_desired = Some(action == "set");
         }
+        ["nsid", text] => block.nsid = Some(text.to_owned()),
         ["loadbalance", ref prefer @ ..] => block.load_balance = Some(load_balance(prefer)?),
         ["minimal"] => block.message_changes.minimal = true,
         ["hosts", ref words @ ..] => return hosts::parse(words, &mut block.plugins),

@@ -16,7 +16,7 @@ const TC: u8 = 0x02;
 pub fn parse(tokens: &[&str], mut message: Message) -> Result<Message, TextError> {
     let mut rest = tokens;
     while let Some((&token, more)) = rest.split_first() {
-        if token.contains('.') && !token.contains('=') || token.ends_with(':') {
+        if !token.contains('=') && (token.contains('.') || token.ends_with(':')) {
             record::parse_sections(rest, &mut message)?;
             break;
         }

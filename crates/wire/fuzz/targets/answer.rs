@@ -31,7 +31,7 @@ fuzz_target!(|input: &[u8]| {
     let before = Reference::parse(packet).expect("domain cannot parse an accepted message");
     let question = packet[12..12 + before.qname.len() + 4].to_ascii_lowercase();
     let question = [&question[..before.qname.len()], &packet[12 + before.qname.len()..][..4]].concat();
-    let edns = (opt & 1 == 1).then_some(Edns { udp_size: 512, version: 0, dnssec_ok: opt & 2 == 2, keepalive_len: None });
+    let edns = (opt & 1 == 1).then_some(Edns { udp_size: 512, version: 0, dnssec_ok: opt & 2 == 2, keepalive_len: None, wants_nsid: false });
     let header = RequestHeader { id: 7, flags: Flags(u16::from(*flags) << 3), question: &question, edns };
     let opt_len = if edns.is_some() { OPT_LEN } else { 0 };
     let answer = Answer::from_response(&response);

@@ -15,7 +15,8 @@ const A: u16 = 1;
 const CNAME: u16 = 5;
 const AAAA: u16 = 28;
 const ANY: u16 = 255;
-const EDNS: Edns = Edns { udp_size: 1232, version: 0, dnssec_ok: false, keepalive_len: None };
+const EDNS: Edns =
+    Edns { udp_size: 1232, version: 0, dnssec_ok: false, keepalive_len: None, wants_nsid: false };
 
 /// The last address first.
 struct Reversed;

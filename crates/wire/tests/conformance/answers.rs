@@ -1,7 +1,7 @@
 //! Writing a cached answer for a client: header, TTLs, OPT, truncation, compression.
 
 use wire::answer::{ResponseOptions, ResponseTtl};
-use wire::edns::{ExtendedError, Keepalive};
+use wire::edns::{ExtendedError, Keepalive, OptRecord, append_nsid, nsid_len};
 use wire::header::{Header, Rcode};
 use wire::{Answer, Query, Response};
 
@@ -181,6 +181,31 @@ fn edns_options_count_against_the_response_size() {
         assert_eq!(usize::from(Header::read(&response).unwrap().ancount), records, "{options:?}");
         assert!(response.len() <= options.max_len);
         assert!(response.ends_with(&opt(options.udp_size, 0, &edns_options)), "{options:?}");
+    }
+}
+
+#[test]
+fn an_nsid_is_appended_within_the_size_of_the_client() {
+    let wire_question = question("a.test", 16);
+    let text = record(QNAME, 16, 60, &[99; 100]);
+    let answer = stored(&message(0x8180, &wire_question, [&vec![text; 6], &[], &[]]));
+    let query = message(0x0100, &wire_question, [&[], &[], &[opt(4096, 0, &[0, 3, 0, 0])]]);
+    let query = Query::parse(&query).unwrap();
+    assert!(query.header.edns.unwrap().wants_nsid);
+    let plain = ResponseOptions::new(ResponseTtl::AsReceived, 24 + 5 * 112 + 11);
+    for (error, more, records, edns_options) in [
+        (None, 0, 4, vec![0, 3, 0, 2, 97, 98]),
+        (None, 6, 5, vec![0, 3, 0, 2, 97, 98]),
+        (Some(ExtendedError::CACHED_ERROR), 12, 5, vec![0, 15, 0, 2, 0, 13, 0, 3, 0, 2, 97, 98]),
+    ] {
+        let max_len = plain.max_len + more;
+        let options = ResponseOptions { error, max_len, reserved: nsid_len(b"ab"), ..plain };
+        let mut response = Vec::new();
+        answer.write(&query.header, options, &mut response);
+        append_nsid(&mut response, OptRecord { error, ..OptRecord::DEFAULT }, b"ab");
+        assert_eq!(usize::from(Header::read(&response).unwrap().ancount), records, "{options:?}");
+        assert!(response.len() <= max_len);
+        assert!(response.ends_with(&opt(1232, 0, &edns_options)), "{options:?}");
     }
 }
 

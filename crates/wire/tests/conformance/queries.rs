@@ -23,7 +23,7 @@ fn the_question_keeps_its_case_and_qname_is_lower_case() {
     assert_eq!((query.qtype, query.qclass), (RecordType::AAAA, Class::IN));
     assert_eq!(
         query.header.edns,
-        Some(Edns { udp_size: 4096, version: 0, dnssec_ok: true, keepalive_len: None })
+        Some(Edns { udp_size: 4096, version: 0, dnssec_ok: true, keepalive_len: None, wants_nsid: false })
     );
 }
 
@@ -152,7 +152,13 @@ fn opt_is_parsed_with_any_size_flags_and_options() {
     let unknown = [0xfd, 0xe9, 0, 3, 1, 2, 3, 0, 100, 0, 0];
     for (size, flags, options) in [(0, 0, &[][..]), (65535, 0x7fff, &cookie), (512, 0xffff, &unknown)] {
         let packet = message(0, &question("a.test", 1), [&[], &[], &[opt(size, flags, options)]]);
-        let edns = Edns { udp_size: size, version: 0, dnssec_ok: flags & 0x8000 != 0, keepalive_len: None };
+        let edns = Edns {
+            udp_size: size,
+            version: 0,
+            dnssec_ok: flags & 0x8000 != 0,
+            keepalive_len: None,
+            wants_nsid: false,
+        };
         assert_eq!(Query::parse(&packet).unwrap().header.edns, Some(edns));
     }
 }

@@ -40,7 +40,13 @@ fn question(response: &Response<'_>, swapped: u64) -> Vec<u8> {
 
 fn header<'q>(client: &Client, question: &'q [u8]) -> RequestHeader<'q> {
     let (id, flags, _, opt) = *client;
-    let edns = opt.map(|(udp_size, dnssec_ok)| Edns { udp_size, version: 0, dnssec_ok, keepalive_len: None });
+    let edns = opt.map(|(udp_size, dnssec_ok)| Edns {
+        udp_size,
+        version: 0,
+        dnssec_ok,
+        keepalive_len: None,
+        wants_nsid: false,
+    });
     RequestHeader { id, flags: Flags(flags), question, edns }
 }
 

@@ -51,6 +51,7 @@ impl PerWorker<'_> {
                 id: shared.id,
                 udp_size: block.bufsize.unwrap_or(DEFAULT_UDP_SIZE),
                 cache: block.cache.clone(),
+                nsid: block.nsid.clone(),
                 load_balance: load_balance.map(|options| LoadBalance::new(options, rand::random())),
                 forwards,
                 rewrites: Arc::clone(&block.rewrites),
