@@ -1,14 +1,8 @@
 //! Hosts files: lines of an IP address and its names, as in /etc/hosts (hosts(5)).
 
-use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::path::PathBuf;
-use std::sync::Arc;
 
 use wire::name::Name;
-
-/// The hosts files that a Corefile names, each with its content; nothing for one that cannot be read.
-pub type HostsFiles = BTreeMap<PathBuf, Option<Arc<[u8]>>>;
 
 /// Octets of the longest field that is used, as in CoreDNS 1.15.
 const MAX_FIELD_LEN: usize = 1024;

@@ -1,13 +1,19 @@
 //! Content of files that directives name, which need not be read again.
 
-use crate::hosts_files::HostsFiles;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
 use crate::upstream_files::UpstreamFiles;
+
+/// Files, each with its content; nothing for one that cannot be read.
+pub type FileContents = BTreeMap<PathBuf, Option<Arc<[u8]>>>;
 
 /// Files whose content is known.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct KnownFiles {
     /// Files of `forward` directives.
     pub upstreams: UpstreamFiles,
-    /// Files of `hosts` directives.
-    pub hosts: HostsFiles,
+    /// Files of `hosts` and `loadbalance weighted` directives.
+    pub contents: FileContents,
 }

@@ -19,7 +19,7 @@
 //! | assemble the settings of all blocks | `settings_builder`, `listeners`, `fingerprint` |
 //! | the result | [`settings`] |
 //! | errors with `FILE:LINE`, caret, reason and the right word | `error`, `error_list`, `suggestion` |
-//! | files that list upstreams or hosts; detecting an edit | [`upstream_files`], [`hosts_files`], `known_files`, `token_hash` |
+//! | files that list upstreams, hosts or weights; detecting an edit | [`upstream_files`], `hosts_files`, `weight_files`, `known_files`, `token_hash` |
 //!
 //! To add a directive: a file in `directives` with its syntax as the module's documentation, a
 //! field and a `match` arm in `directives::BlockDirectives`, a field in [`settings::Block`], its
@@ -35,7 +35,7 @@ mod error;
 mod error_list;
 mod fingerprint;
 pub mod host;
-pub mod hosts_files;
+mod hosts_files;
 mod import;
 mod known_files;
 mod kube_dns;
@@ -54,13 +54,14 @@ mod token_hash;
 mod tree;
 pub mod upstream_files;
 mod values;
+mod weight_files;
 mod zones;
 
 pub use corefile::{Corefile, load};
 pub use environment::Environment;
 pub use error::ConfigError;
 pub use error_list::ConfigErrors;
-pub use known_files::KnownFiles;
+pub use known_files::{FileContents, KnownFiles};
 pub use options::Options;
 pub use settings::Settings;
 pub use support::{SUPPORTED as SUPPORTED_DIRECTIVES, handles_queries};

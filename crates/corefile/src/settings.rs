@@ -41,7 +41,7 @@ pub struct Settings {
     pub reload: Option<Reload>,
     /// A `debug` directive in any block: `[DEBUG]` lines are logged.
     pub debug: bool,
-    /// The files that `forward` and `hosts` directives name.
+    /// The files that `forward`, `hosts` and `loadbalance` directives name.
     pub files: KnownFiles,
     /// Warnings, as sentences for the log.
     pub warnings: Vec<String>,
@@ -75,6 +75,8 @@ pub struct Block {
     pub nsid: Option<Arc<[u8]>>,
     /// The `loadbalance` directive.
     pub load_balance: Option<LoadBalanceOptions>,
+    /// The file of weights that it names.
+    pub weight_file: Option<WeightFile>,
     /// The `header` and `minimal` directives.
     pub message_changes: MessageChanges,
     /// Its directives that answer queries themselves, in the order of the plugin chain.
@@ -107,6 +109,15 @@ pub struct HostsFile {
     pub label: String,
     /// Entries of the table, those in the Corefile included.
     pub entries: usize,
+    /// Time between checks for changes; 0 for none.
+    pub reload: Duration,
+}
+
+/// The file of `loadbalance weighted`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WeightFile {
+    /// Absolute; among [`Settings::files`].
+    pub path: PathBuf,
     /// Time between checks for changes; 0 for none.
     pub reload: Duration,
 }

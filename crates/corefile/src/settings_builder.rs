@@ -199,6 +199,7 @@ fn build_block(block: &ServerBlock, keys: Vec<ServerBlockKey>, directives: Block
         plugins: directives.plugins(),
         nsid: directives.nsid,
         load_balance: directives.load_balance,
+        weight_file: directives.weight_file,
         rewrites: directives.rewrites.into(),
         message_changes: directives.message_changes,
         loop_query: if directives.loop_detection { target() } else { None },

@@ -4,7 +4,9 @@
 
 use crate::answer::Answer;
 use crate::header::RecordType;
+use crate::name::compressed::push_name;
 use crate::octets::u16_at;
+use crate::record::record_end;
 
 /// Position of ANCOUNT in a message.
 const ANCOUNT: usize = 6;
@@ -16,12 +18,36 @@ const RDATA_AFTER_TTL: usize = 6;
 
 /// Puts the addresses of one name into an order.
 pub trait AddressOrder {
-    /// The addresses as octets, 4 for IPv4 and 16 for IPv6; at least two.
-    fn arrange<const LEN: usize>(&self, addresses: &mut [[u8; LEN]]);
+    /// The addresses of `owner` as octets, 4 for IPv4 and 16 for IPv6; at least two.
+    fn arrange<const LEN: usize>(&self, owner: &Owner<'_>, addresses: &mut [[u8; LEN]]);
+}
+
+/// The owner of address records.
+#[derive(Clone, Copy, Debug)]
+pub struct Owner<'a> {
+    message: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Owner<'a> {
+    /// The owner with a name in wire form.
+    pub const fn named(name: &'a [u8]) -> Self {
+        Self { message: name, at: 0 }
+    }
+
+    /// The name in lower case, in wire form. Allocates.
+    pub fn to_lower_case(&self) -> Option<Vec<u8>> {
+        let mut name = Vec::new();
+        push_name(self.message, self.at, &mut name)?;
+        // Octets of length are at most 63, below the capital letters.
+        name.make_ascii_lowercase();
+        Some(name)
+    }
 }
 
 /// A sequence of address records of one type.
 struct AddressRecords<'a> {
+    owner: Owner<'a>,
     /// Positions of their TTLs.
     ttls: &'a [u16],
     /// How many of them the response has.
@@ -37,14 +63,17 @@ impl Answer {
     pub fn arrange_addresses(&self, order: &impl AddressOrder, start: usize, out: &mut Vec<u8>) {
         let mut sent = usize::from(u16_at(out, start + ANCOUNT).unwrap_or(0));
         let mut rest = self.answer_ttls();
+        let mut at = self.question_end();
         while let Some((first, others)) = rest.split_first().filter(|_| sent > 0) {
             let address = self.address_type(*first);
             let is_same = |ttl: &&u16| address.is_some() && self.address_type(**ttl) == address;
             let count = 1 + others.iter().take_while(is_same).count();
             let Some((ttls, others)) = rest.split_at_checked(count) else { return };
             if let Some((_, len)) = address.filter(|_| count > 1) {
-                self.arrange(&AddressRecords { ttls, sent, len }, order, start, out);
+                let owner = Owner { message: self.message(), at };
+                self.arrange(&AddressRecords { owner, ttls, sent, len }, order, start, out);
             }
+            at = ttls.last().map_or(at, |ttl| record_end(self.message(), *ttl));
             (rest, sent) = (others, sent.saturating_sub(count));
         }
     }
@@ -64,8 +93,8 @@ impl Answer {
         }
         let (response, addresses) = out.split_at_mut(end);
         match len {
-            4 => order.arrange(addresses.as_chunks_mut::<4>().0),
-            _ => order.arrange(addresses.as_chunks_mut::<16>().0),
+            4 => order.arrange(&records.owner, addresses.as_chunks_mut::<4>().0),
+            _ => order.arrange(&records.owner, addresses.as_chunks_mut::<16>().0),
         }
         for (ttl, address) in records.ttls.iter().take(records.sent).zip(addresses.chunks_exact(len)) {
             let rdata = start + usize::from(*ttl) + RDATA_AFTER_TTL;

@@ -119,9 +119,7 @@ impl Answer {
         out.reserve(end + opt_len);
         out.extend_from_slice(&header.to_bytes());
         out.extend_from_slice(request.question);
-        out.extend_from_slice(
-            self.packet.get(HEADER_LEN + usize::from(self.question_len)..end).unwrap_or_default(),
-        );
+        out.extend_from_slice(self.packet.get(self.question_end()..end).unwrap_or_default());
         if let ResponseTtl::Uniform(seconds) = options.ttl {
             for at in self.ttls.iter().take(records) {
                 let at = start + usize::from(*at);
@@ -143,6 +141,11 @@ impl Answer {
     /// True when the answer section has records.
     pub fn has_answers(&self) -> bool {
         self.header().ancount > 0
+    }
+
+    /// Where the answer section of the stored message begins.
+    pub(crate) fn question_end(&self) -> usize {
+        HEADER_LEN + usize::from(self.question_len)
     }
 
     /// Positions of the TTLs of the records in the answer section.
@@ -192,7 +195,7 @@ impl Answer {
         }
         let records = self.ttls.partition_point(|ttl| record_end(&self.packet, *ttl) <= space);
         let last = records.checked_sub(1).and_then(|last| self.ttls.get(last));
-        let question_end = HEADER_LEN + usize::from(self.question_len);
+        let question_end = self.question_end();
         (records, last.map_or(question_end, |ttl| record_end(&self.packet, *ttl)))
     }
 }

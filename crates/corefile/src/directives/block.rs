@@ -18,7 +18,7 @@ use super::{
 use crate::error::ConfigError;
 use crate::error_list::ErrorList;
 use crate::listeners::Bind;
-use crate::settings::{Errors, Forward, Health, LogRule, Reload, Timeouts};
+use crate::settings::{Errors, Forward, Health, LogRule, Reload, Timeouts, WeightFile};
 use crate::support::{self, DirectiveSupport, SUPPORTED};
 use crate::token::Token;
 use crate::tree::{Directive, ServerBlock};
@@ -35,6 +35,7 @@ pub(crate) struct BlockDirectives {
     pub(crate) forwards: Vec<Forward>,
     pub(crate) nsid: Option<Arc<[u8]>>,
     pub(crate) load_balance: Option<LoadBalanceOptions>,
+    pub(crate) weight_file: Option<WeightFile>,
     pub(crate) rewrites: Vec<RewriteRule>,
     pub(crate) message_changes: MessageChanges,
     pub(crate) templates: Vec<Arc<Template>>,
@@ -72,6 +73,7 @@ pub(crate) fn parse(
         forwards: Vec::new(),
         nsid: None,
         load_balance: None,
+        weight_file: None,
         rewrites: Vec::new(),
         message_changes: MessageChanges::default(),
         templates: Vec::new(),
@@ -121,7 +123,10 @@ impl BlockDirectives {
                 self.health = Some(health);
             }
             "hosts" => self.hosts = Some(hosts::parse(directive, context)?),
-            "loadbalance" => self.load_balance = Some(loadbalance::parse(directive)?),
+            "loadbalance" => {
+                let (options, file) = loadbalance::parse(directive, context)?;
+                (self.load_balance, self.weight_file) = (Some(options), file);
+            }
             "log" => self.log.extend(log::parse(directive, context)?),
             "loop" => self.loop_detection = loop_detection::parse(directive)?,
             "metadata" => metadata::parse(directive)?,

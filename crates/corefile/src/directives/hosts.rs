@@ -206,7 +206,7 @@ fn read_file(
     table: &mut TableBuilder<'_>,
 ) {
     let location = file.unwrap_or_else(|| directive.name()).location();
-    let content = match context.files.hosts.get(path) {
+    let content = match context.files.contents.get(path) {
         Some(known) => known.clone(),
         None => {
             let content = context.host.read_file(path).map(Arc::from);
@@ -221,7 +221,7 @@ fn read_file(
                     .warnings
                     .push(format!("{location} - cannot read the hosts file {path}: {error}{hint}"));
             }
-            context.files.hosts.entry(path.to_path_buf()).or_insert_with(|| content.ok()).clone()
+            context.files.contents.entry(path.to_path_buf()).or_insert_with(|| content.ok()).clone()
         }
     };
     let too_long = hosts_files::read(content.as_deref().unwrap_or_default(), |entry| table.add(entry));

@@ -183,7 +183,7 @@ fn a_missing_hosts_file_is_a_warning_if_it_is_named() {
         for (warning, start) in settings.warnings.iter().zip(start) {
             assert!(warning.starts_with(&start) && warning.ends_with(hint), "{warning}");
         }
-        assert_eq!(settings.files.hosts.values().collect::<Vec<_>>(), [&None]);
+        assert_eq!(settings.files.contents.values().collect::<Vec<_>>(), [&None]);
     }
 }
 

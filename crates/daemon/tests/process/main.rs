@@ -59,3 +59,4 @@ mod tls_upstreams;
 mod udp_upstreams;
 mod unpredictability;
 mod upstream_files;
+mod weight_files;

@@ -38,7 +38,7 @@ pub use hosts::{Hosts, HostsTable};
 pub use id::{BlockId, ListenerId, RouteId, UpstreamId};
 pub use limits::ResolverLimits;
 pub use listener::{DEFAULT_IDLE_TIMEOUT, Listener, Policy, Route};
-pub use load_balance::{LoadBalance, LoadBalanceOptions};
+pub use load_balance::{AddressWeights, LoadBalance, LoadBalanceOptions};
 pub use local_plugin::LocalPlugin;
 pub use loop_detector::LoopDetector;
 pub use message_changes::MessageChanges;

@@ -324,7 +324,7 @@ fn load_balance(prefer: &[&str]) -> Result<LoadBalanceOptions, TextError> {
         Network::new(address.parse().ok()?, prefix.parse().ok()?)
     };
     match prefer.iter().map(network).collect() {
-        Some(prefer) => Ok(LoadBalanceOptions { prefer }),
+        Some(prefer) => Ok(LoadBalanceOptions { prefer, weights: None }),
         None => error("loadbalance [PREFIX/LENGTH...]"),
     }
 }

@@ -1,10 +1,13 @@
 //! Order of the addresses in responses.
 
+use std::cell::RefCell;
+
 use hickory_proto::op::Message;
-use wire::address_order::AddressOrder;
+use wire::address_order::{AddressOrder, Owner};
 use wire::answer::{ResponseOptions, ResponseTtl};
 use wire::edns::Edns;
 use wire::header::Flags;
+use wire::name::PresentationFormat;
 use wire::query::RequestHeader;
 use wire::{Answer, Response};
 
@@ -22,9 +25,41 @@ const EDNS: Edns =
 struct Reversed;
 
 impl AddressOrder for Reversed {
-    fn arrange<const LEN: usize>(&self, addresses: &mut [[u8; LEN]]) {
+    fn arrange<const LEN: usize>(&self, _: &Owner<'_>, addresses: &mut [[u8; LEN]]) {
         addresses.reverse();
     }
+}
+
+/// Keeps the order and the names.
+#[derive(Default)]
+struct Owners(RefCell<Vec<String>>);
+
+impl AddressOrder for Owners {
+    fn arrange<const LEN: usize>(&self, owner: &Owner<'_>, _: &mut [[u8; LEN]]) {
+        let name = PresentationFormat(&owner.to_lower_case().unwrap()).to_string();
+        self.0.borrow_mut().push(format!("{name} {LEN}"));
+    }
+}
+
+#[test]
+fn the_owner_of_each_sequence_is_known() {
+    let target = name("Web.Example");
+    let answers = [
+        record(QNAME, CNAME, 30, &target),
+        record(&target, A, 30, &[192, 0, 2, 1]),
+        record(&target, A, 30, &[192, 0, 2, 2]),
+        record(QNAME, AAAA, 30, &[1; 16]),
+        record(QNAME, AAAA, 30, &[2; 16]),
+        record(&target, A, 30, &[192, 0, 2, 3]),
+    ];
+    let question = question("www.example", ANY);
+    let response = message(0x8180, &question, [&answers, &[], &[]]);
+    let answer = Answer::from_response(&Response::parse(&response).unwrap());
+    let header = RequestHeader { id: 7, flags: Flags::RD, question: &question, edns: None };
+    let (mut out, owners) = (Vec::new(), Owners::default());
+    answer.write(&header, ResponseOptions::new(ResponseTtl::Uniform(5), 512), &mut out);
+    answer.arrange_addresses(&owners, 0, &mut out);
+    assert_eq!(owners.0.into_inner(), ["web.example. 4", "www.example. 16"]);
 }
 
 fn v4(last: u8) -> Vec<u8> {

@@ -7,7 +7,7 @@ use tracing::{error, info, warn};
 use super::Instance;
 use crate::clock;
 use crate::control::exit::FatalError;
-use crate::control::hosts_files::HostsFileWatch;
+use crate::control::file_contents::FileContentWatch;
 use crate::control::reload::{CorefileWatch, reload_failed};
 use crate::control::upstream_files::UpstreamFileWatch;
 use crate::control::{http_endpoints, listen_addresses, upstreams_log};
@@ -42,12 +42,13 @@ impl Instance<'_> {
         self.reconfigure_with(files, "plugin/forward: the upstreams stay as they were").await;
     }
 
-    /// Puts entries in force that the files of `hosts` directives have anew, with the same Corefile.
-    pub(super) async fn check_hosts_files(&mut self, watch: &mut HostsFileWatch) {
+    /// Puts entries in force that the files of `hosts` and `loadbalance` directives have anew, with the
+    /// same Corefile.
+    pub(super) async fn check_file_contents(&mut self, watch: &mut FileContentWatch) {
         let (settings, modified) = (&self.config.settings, &self.context.counters.hosts_modified);
-        let Some(hosts) = watch.check(clock::now(), settings, modified) else { return };
-        let files = KnownFiles { hosts, ..settings.files.clone() };
-        self.reconfigure_with(files, "plugin/hosts: the entries stay as they were").await;
+        let Some(contents) = watch.check(clock::now(), settings, modified) else { return };
+        let files = KnownFiles { contents, ..settings.files.clone() };
+        self.reconfigure_with(files, "the entries of files stay as they were").await;
     }
 
     /// Puts the same Corefile in force with other content of files; `unchanged` begins the line

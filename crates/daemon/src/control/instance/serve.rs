@@ -7,8 +7,8 @@ use super::housekeeping::INTERVAL;
 use super::standby::StandbyEnd;
 use crate::clock;
 use crate::control::exit::{ExitReason, FatalError};
+use crate::control::file_contents::FileContentWatch;
 use crate::control::handover::HandoverEvent;
-use crate::control::hosts_files::HostsFileWatch;
 use crate::control::packet_filter_log::PacketFilterLog;
 use crate::control::reload::CorefileWatch;
 use crate::control::signals::{SignalAction, Signals};
@@ -57,7 +57,8 @@ impl Instance<'_> {
         self.readiness.sockets_are_read();
         self.readiness.check_listeners(&self.config.settings.listeners);
         let mut corefile_watch = CorefileWatch::new(&self.config.settings, self.context);
-        let (mut file_watch, mut hosts_watch) = (UpstreamFileWatch::default(), HostsFileWatch::default());
+        let mut file_watch = UpstreamFileWatch::default();
+        let mut content_watch = FileContentWatch::default();
         let mut packet_filter_log = PacketFilterLog::new(self.context.counters);
         let mut housekeeping = clock::aligned_interval(INTERVAL);
         let mut syncs = clock::aligned_interval(self.context.flags.sync_interval);
@@ -83,7 +84,7 @@ impl Instance<'_> {
                 _ = housekeeping.tick() => {
                     self.run_housekeeping().await?;
                     self.check_upstream_files(&mut file_watch).await;
-                    self.check_hosts_files(&mut hosts_watch).await;
+                    self.check_file_contents(&mut content_watch).await;
                     if corefile_watch.files_have_changed() {
                         self.reload(&mut corefile_watch, false).await;
                     }

@@ -1,5 +1,5 @@
-//! Watch over hosts files (`hosts FILE`): read again when they are another file, or their size or time
-//! of modification has changed.
+//! Watch over hosts files and weight files (`hosts FILE`, `loadbalance weighted FILE`): read again when
+//! they are another file, or their size or time of modification has changed.
 //!
 //! A change counts when two checks, a second apart, find the same: a writer in place leaves an empty
 //! or partial file for a moment.
@@ -10,14 +10,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use corefile::Settings;
 use corefile::host::Host;
-use corefile::hosts_files::HostsFiles;
+use corefile::{FileContents, Settings};
 use resolver::counters::Gauge;
 use tracing::{info, warn};
 
 use super::file_metadata::Stamp;
 use crate::host::OsHost;
+
+const HOSTS: &str = "hosts";
+const WEIGHTS: &str = "loadbalance";
 
 /// The content of a file; nothing for one that cannot be read.
 type Content = Option<Arc<[u8]>>;
@@ -26,7 +28,7 @@ type Content = Option<Arc<[u8]>>;
 type Status = Option<Stamp>;
 
 #[derive(Debug, Default)]
-pub(super) struct HostsFileWatch {
+pub(super) struct FileContentWatch {
     files: BTreeMap<PathBuf, WatchedFile>,
 }
 
@@ -40,19 +42,19 @@ struct WatchedFile {
     found: Option<Status>,
 }
 
-impl HostsFileWatch {
+impl FileContentWatch {
     /// Checks the files that are due. Returns the content of every file if it differs from that in
-    /// force; `modified` is set to the time of modification of a file that has been read.
+    /// force; `modified` is set to the time of modification of a hosts file that has been read.
     pub(super) fn check(
         &mut self,
         now: Instant,
         settings: &Settings,
         modified: &Gauge,
-    ) -> Option<HostsFiles> {
-        let in_force = &settings.files.hosts;
+    ) -> Option<FileContents> {
+        let in_force = &settings.files.contents;
         self.files.retain(|path, _| in_force.contains_key(path));
         let mut contents = in_force.clone();
-        for (path, interval) in intervals(settings) {
+        for (path, Checked { plugin, interval }) in checked(settings) {
             let Some(content) = contents.get_mut(&path) else { continue };
             let watched = self.files.entry(path.clone()).or_default();
             if watched.next.is_some_and(|next| now < next) {
@@ -63,10 +65,10 @@ impl HostsFileWatch {
                 continue;
             }
             let read = OsHost.read_file(&path).map(Arc::from);
-            if let Some(status) = status.filter(|_| read.is_ok()) {
+            if let Some(status) = status.filter(|_| read.is_ok() && plugin == HOSTS) {
                 modified.set(modified_nanos(status));
             }
-            watched.apply(&path, read, content);
+            watched.apply((plugin, &path), read, content);
         }
         (contents != *in_force).then_some(contents)
     }
@@ -91,16 +93,16 @@ impl WatchedFile {
     }
 
     /// Takes what has been read for the content in force, unless it is unreadable.
-    fn apply(&mut self, path: &Path, read: io::Result<Arc<[u8]>>, content: &mut Content) {
+    fn apply(&mut self, (plugin, path): (&str, &Path), read: io::Result<Arc<[u8]>>, content: &mut Content) {
         let file = path.display();
         match read {
             Ok(read) if content.as_deref() == Some(&*read) => {}
             Ok(read) => {
-                info!("plugin/hosts: {file} has changed");
+                info!("plugin/{plugin}: {file} has changed");
                 *content = Some(read);
             }
             Err(error) if content.is_some() => {
-                warn!("plugin/hosts: cannot read {file}: {error}: its entries stay as they were");
+                warn!("plugin/{plugin}: cannot read {file}: {error}: its entries stay as they were");
             }
             Err(_) => {}
         }
@@ -110,16 +112,25 @@ impl WatchedFile {
     }
 }
 
+/// How a file is checked.
+struct Checked {
+    /// The directive that names it.
+    plugin: &'static str,
+    interval: Duration,
+}
+
 /// The files to check, with the shortest `reload` of each.
-fn intervals(settings: &Settings) -> BTreeMap<PathBuf, Duration> {
-    let mut intervals = BTreeMap::new();
-    for file in settings.blocks.iter().filter_map(|block| block.hosts.as_ref()) {
-        if !file.reload.is_zero() {
-            let interval = intervals.entry(file.path.clone()).or_insert(file.reload);
-            *interval = file.reload.min(*interval);
-        }
+fn checked(settings: &Settings) -> BTreeMap<PathBuf, Checked> {
+    let hosts = settings.blocks.iter().filter_map(|block| block.hosts.as_ref());
+    let hosts = hosts.map(|file| (&file.path, HOSTS, file.reload));
+    let weights = settings.blocks.iter().filter_map(|block| block.weight_file.as_ref());
+    let weights = weights.map(|file| (&file.path, WEIGHTS, file.reload));
+    let mut checked = BTreeMap::new();
+    for (path, plugin, reload) in hosts.chain(weights).filter(|(_, _, reload)| !reload.is_zero()) {
+        let file = checked.entry(path.clone()).or_insert(Checked { plugin, interval: reload });
+        file.interval = reload.min(file.interval);
     }
-    intervals
+    checked
 }
 
 /// Nanoseconds since 1970.
@@ -166,9 +177,9 @@ mod tests {
     #[test]
     fn an_unreadable_file_keeps_its_entries() {
         let (mut watched, mut in_force) = (WatchedFile::default(), content("a"));
-        watched.apply(Path::new("/hosts"), Err(io::ErrorKind::NotFound.into()), &mut in_force);
+        watched.apply((HOSTS, Path::new("/hosts")), Err(io::ErrorKind::NotFound.into()), &mut in_force);
         assert_eq!(in_force, content("a"));
-        watched.apply(Path::new("/hosts"), Ok(Arc::from(&b"b"[..])), &mut in_force);
+        watched.apply((HOSTS, Path::new("/hosts")), Ok(Arc::from(&b"b"[..])), &mut in_force);
         assert_eq!(in_force, content("b"));
     }
 }
