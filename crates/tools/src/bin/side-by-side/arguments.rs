@@ -15,10 +15,10 @@ pub(crate) struct Arguments {
     /// Path of coredns: the upstream, and the peer for directives that node-cache lacks
     #[arg(long)]
     pub(crate) coredns: PathBuf,
-    /// Path of node-cache with CoreDNS 1.13; coredns takes its place if it is missing
+    /// Path of node-cache with CoreDNS 1.13; without it, coredns stands in
     #[arg(long)]
     pub(crate) node_cache: Option<PathBuf>,
-    /// Path of node-cache with CoreDNS 1.14 (node-local-dns)
+    /// Path of node-cache with CoreDNS 1.14 (node-local-dns); without it, coredns stands in
     #[arg(long)]
     pub(crate) node_local_dns: Option<PathBuf>,
     /// Directory of the Corefiles

@@ -20,6 +20,7 @@ mod upstream;
 
 use std::error::Error;
 use std::io::{self, Write};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -59,8 +60,8 @@ fn run(arguments: &Arguments) -> Result<bool, Box<dyn Error>> {
         Fixture::all(&arguments.corefiles, &arguments.only)?.into_iter().map(Arc::new).collect();
     let mut out = io::stdout();
     let subjects = subjects(arguments)?;
-    for subject in subjects.iter().filter(|subject| subject.is_stand_in()) {
-        writeln!(out, "side-by-side: {} is not at hand, CoreDNS stands in for it", subject.name())?;
+    if subjects.iter().any(|subject| subject.stands_in) {
+        writeln!(out, "side-by-side: not both lines of node-cache are at hand: CoreDNS stands in")?;
     }
     upstream::write_certificates(&arguments.work)?;
     let environment = Environment {
@@ -111,18 +112,20 @@ fn compare_all(
 
 /// The daemon, then its peers.
 fn subjects(arguments: &Arguments) -> io::Result<Vec<Subject>> {
-    let coredns = &arguments.coredns;
-    let paths = [
-        (Program::Nodelocaldns, &arguments.daemon),
-        (Program::NodeCache, arguments.node_cache.as_ref().unwrap_or(coredns)),
-        (Program::NodeLocalDns, arguments.node_local_dns.as_ref().unwrap_or(coredns)),
-        (Program::CoreDns, coredns),
-    ];
-    let subject = |(program, path): (Program, &std::path::PathBuf)| {
-        let path = path.canonicalize();
-        path.map(|path| Subject { program, path })
-    };
-    paths.into_iter().map(subject).collect()
+    let mut subjects = vec![subject(Program::Nodelocaldns, &arguments.daemon)?];
+    for (program, path) in
+        [(Program::NodeCache, &arguments.node_cache), (Program::NodeLocalDns, &arguments.node_local_dns)]
+    {
+        subjects.extend(path.as_deref().map(|path| subject(program, path)).transpose()?);
+    }
+    let stands_in = subjects.len() < 3;
+    subjects.push(Subject { stands_in, ..subject(Program::CoreDns, &arguments.coredns)? });
+    Ok(subjects)
+}
+
+fn subject(program: Program, path: &Path) -> io::Result<Subject> {
+    let missing = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
+    Ok(Subject { program, path: path.canonicalize().map_err(missing)?, stands_in: false })
 }
 
 /// Starts the thread of a subject.

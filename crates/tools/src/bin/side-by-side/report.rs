@@ -21,7 +21,7 @@ const MAX_PRINTED: usize = 12;
 #[derive(Debug)]
 pub(crate) struct Report {
     table: Table,
-    /// Only some Corefiles are run, so that rows of the table may stay unused.
+    /// Some Corefiles or peers are not run, so that rows of the table may stay unused.
     partial: bool,
     all: bool,
     out: Stdout,
@@ -37,7 +37,9 @@ impl Report {
     pub(crate) fn new(arguments: &Arguments) -> io::Result<Self> {
         Ok(Self {
             table: Table::new().map_err(io::Error::other)?,
-            partial: !arguments.only.is_empty(),
+            partial: !arguments.only.is_empty()
+                || arguments.node_cache.is_none()
+                || arguments.node_local_dns.is_none(),
             all: arguments.all,
             out: io::stdout(),
             passed: 0,

@@ -33,6 +33,8 @@ pub(crate) enum Program {
 pub(crate) struct Subject {
     pub(crate) program: Program,
     pub(crate) path: PathBuf,
+    /// CoreDNS runs the Corefiles of a node-cache that is not at hand.
+    pub(crate) stands_in: bool,
 }
 
 impl Subject {
@@ -50,6 +52,7 @@ impl Subject {
     pub(crate) fn runs(&self, fixture: &Fixture) -> bool {
         match (self.program, &fixture.peer) {
             (Program::Nodelocaldns, _) => true,
+            _ if self.stands_in => true,
             (_, Some(peer)) => peer == self.name(),
             (program, None) => program != Program::CoreDns,
         }
@@ -57,7 +60,7 @@ impl Subject {
 
     /// Writes the Corefile and starts the program.
     pub(crate) fn start(&self, fixture: &Fixture, log: PathBuf) -> io::Result<Running> {
-        let renders_templates = !self.is_coredns();
+        let renders_templates = self.program != Program::CoreDns;
         let mut command = Command::new(&self.path);
         command.args(["-conf", fixture.path()]);
         if fixture.mounted {
@@ -81,15 +84,6 @@ impl Subject {
         command.envs(fixture.environment.iter().cloned()).stdin(Stdio::null());
         let child = command.stderr(file.try_clone()?).stdout(file).spawn()?;
         Ok(Running { child, log, banner: self.banner() })
-    }
-
-    fn is_coredns(&self) -> bool {
-        self.path.file_name().is_some_and(|name| name == "coredns")
-    }
-
-    /// Whether CoreDNS stands in for node-cache.
-    pub(crate) fn is_stand_in(&self) -> bool {
-        self.is_coredns() && self.program != Program::CoreDns
     }
 
     /// The start of the line that is logged when all servers listen.
