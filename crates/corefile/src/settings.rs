@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use regex::Regex;
 use resolver::policy::rewrite::RewriteRule;
-use resolver::policy::{CacheOptions, ForwardOptions, LoadBalanceOptions, LocalPlugin, MessageChanges};
+use resolver::policy::{
+    CacheOptions, Dns64, ForwardOptions, LoadBalanceOptions, LocalPlugin, MessageChanges,
+};
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tracing::Level;
@@ -63,6 +65,8 @@ pub struct Block {
     pub bufsize: Option<u16>,
     /// The `timeouts` directive.
     pub timeouts: Timeouts,
+    /// The `dns64` directive.
+    pub dns64: Option<Dns64>,
     /// The `cache` directive.
     pub cache: Option<CacheOptions>,
     /// The file of its `hosts` directive.

@@ -207,6 +207,7 @@ fn build_block(block: &ServerBlock, keys: Vec<ServerBlockKey>, directives: Block
         directives: directives.names,
         bufsize: directives.bufsize,
         timeouts: directives.timeouts,
+        dns64: directives.dns64,
         cache: directives.cache,
         hosts: directives.hosts.map(|hosts| hosts.file),
         forwards: directives.forwards,

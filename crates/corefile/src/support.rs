@@ -1,12 +1,10 @@
-//! Directives by support: supported, known to node-cache or CoreDNS only, unknown.
+//! Directives by support: supported, known to CoreDNS only, unknown.
 
 /// How far a directive is supported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum DirectiveSupport {
     /// Supported.
     Supported,
-    /// Supported by node-cache, by nodelocaldns not yet.
-    NotYet,
     /// Supported by CoreDNS, but not by node-cache.
     NotInNodeCache,
     /// Not a directive.
@@ -14,7 +12,7 @@ pub(crate) enum DirectiveSupport {
 }
 
 /// Supported directives in the order of CoreDNS's plugin chain; then those outside the chain.
-pub const SUPPORTED: [&str; 25] = [
+pub const SUPPORTED: [&str; 26] = [
     "metadata",
     "nsid",
     "bufsize",
@@ -23,6 +21,7 @@ pub const SUPPORTED: [&str; 25] = [
     "errors",
     "log",
     "dnstap",
+    "dns64",
     "loadbalance",
     "cache",
     "rewrite",
@@ -41,8 +40,6 @@ pub const SUPPORTED: [&str; 25] = [
     "reload",
     "timeouts",
 ];
-
-const NOT_YET: [&str; 1] = ["dns64"];
 
 const NOT_IN_NODE_CACHE: [&str; 36] = [
     "acl",
@@ -91,15 +88,13 @@ pub fn handles_queries(directive: &str) -> bool {
 
 /// The directives of node-cache, and ours.
 pub(crate) fn known() -> Vec<&'static str> {
-    SUPPORTED.into_iter().chain(NOT_YET).collect()
+    SUPPORTED.to_vec()
 }
 
 /// The support of a directive.
 pub(crate) fn of(directive: &str) -> DirectiveSupport {
     if SUPPORTED.contains(&directive) {
         DirectiveSupport::Supported
-    } else if NOT_YET.contains(&directive) {
-        DirectiveSupport::NotYet
     } else if NOT_IN_NODE_CACHE.contains(&directive) {
         DirectiveSupport::NotInNodeCache
     } else {

@@ -201,6 +201,8 @@ pub struct BlockCounters {
     pub max_concurrent_rejects: Counter,
     /// Queries that found all upstreams of their `forward` down.
     pub healthcheck_broken: Counter,
+    /// AAAA queries for which IPv4 addresses were looked up (`dns64`).
+    pub translated: Counter,
     /// Queries that its templates matched, and those that they failed.
     pub templates: TemplateCounters,
 }

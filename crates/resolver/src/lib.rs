@@ -9,7 +9,7 @@
 //! [`Resolver::on_partial_message`], [`Resolver::on_disconnected`], [`Resolver::on_shared_result`]
 //! and [`Resolver::on_timer`].
 //!
-//! The path of a query: this file (checks and zone matching), `hit` (cache hits), `local` (answers
+//! The path of a query: this file (checks and zone matching), `dns64` (AAAA records), `hit` (cache hits), `local` (answers
 //! of our own), `rewriting` (questions for upstreams), `miss` (a miss from coalescing to sending), `outcome` (the response, the cache
 //! write, the waiters), `lookup` (CNAME targets), `retry` (attempts without a usable response), `connection_loss` (attempts
 //! that have lost their connection), `outage` (no response from any upstream). They compose types with a state of their
@@ -23,6 +23,7 @@ pub mod action;
 pub mod cache;
 mod connection_loss;
 pub mod counters;
+mod dns64;
 mod effects;
 mod hit;
 pub mod inflight;
@@ -174,6 +175,11 @@ impl Resolver {
             return outbox.actions.push(Action::LoopDetected(client, route.id));
         }
         let routed = RoutedQuery { query: &query, requester, route };
+        if let Some(dns64) = &route.block.dns64
+            && self.translate(&routed, dns64, outbox)
+        {
+            return self.settle(now, outbox);
+        }
         if !self.hit(&routed, outbox) {
             self.miss(&routed, None, outbox);
             return self.settle(now, outbox);

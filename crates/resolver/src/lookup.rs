@@ -1,7 +1,7 @@
-//! Lookups of other CNAME targets (`rewrite cname`): a query whose response has such a target waits
-//! for the resolver's own query for the new one.
+//! Lookups of the resolver itself, and those of other CNAME targets (`rewrite cname`): a query whose
+//! response has such a target waits for the records of the new one.
 //!
-//! If that fails, the response stays as it is, and so at the query's deadline.
+//! If those are not found, the response stays as it is, and so at the query's deadline.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use crate::Resolver;
 use crate::action::{LookupId, Outbox};
 use crate::cache::Key;
 use crate::effects::Effects;
-use crate::inflight::lookups::PendingLookup;
+use crate::inflight::lookups::{Lookup, LookupPurpose, PendingLookup};
 use crate::request::{ReplyEdns, Requester, RoutedQuery, unsupported};
 use crate::respond::QueryCounters;
 use crate::timers::QueryId;
@@ -46,7 +46,11 @@ impl Resolver {
         };
         let question =
             [target.as_wire(), &query.qtype.0.to_be_bytes(), &query.qclass.0.to_be_bytes()].concat();
-        let Some(lookup) = self.look_up(now, (id, &query), &question, outbox) else { return false };
+        let (client, flags, dnssec_ok) = (query.client, query.flags, query.dnssec_ok);
+        let lookup = Lookup { client, flags, dnssec_ok, question: &question };
+        let Ok(lookup) = self.look_up(now, lookup, LookupPurpose::CnameTarget(id), outbox) else {
+            return false;
+        };
         let Some(inflight) = self.inflight.get_mut(id) else { return false };
         inflight.lookup = Some(lookup);
         let packet = Box::from(&*response.packet);
@@ -58,49 +62,50 @@ impl Resolver {
         true
     }
 
-    /// Makes a query for the query in flight `id`. `None` if it is not made: no zone matches, lookups
-    /// go too deep, or it would wait for itself.
-    fn look_up(
+    /// Makes a query. Its purpose comes back if it is not made: no zone matches, lookups go too deep,
+    /// or it would wait for itself.
+    pub(crate) fn look_up(
         &mut self,
         now: Instant,
-        (id, query): (QueryId, &UpstreamQuery),
-        question: &[u8],
+        lookup: Lookup<'_>,
+        purpose: LookupPurpose,
         outbox: &mut Outbox,
-    ) -> Option<LookupId> {
-        let edns = query.dnssec_ok.then_some(Edns {
-            udp_size: DEFAULT_UDP_SIZE,
-            version: 0,
-            dnssec_ok: true,
-            keepalive_len: None,
-            wants_nsid: false,
-        });
-        let own = Query::new(RequestHeader { id: 0, flags: query.flags, question, edns })?;
+    ) -> Result<LookupId, LookupPurpose> {
+        let Lookup { client, flags, dnssec_ok, question } = lookup;
         let policy = Arc::clone(&self.policy);
-        let route = policy.listener(query.client.listener)?.route(own.name.as_wire(), own.qtype)?;
-        if own.qclass != Class::IN || unsupported(&own, route).is_some() {
-            return None;
+        let udp_size = DEFAULT_UDP_SIZE;
+        let (version, keepalive_len, wants_nsid) = (0, None, false);
+        let edns = dnssec_ok.then_some(Edns { udp_size, version, dnssec_ok, keepalive_len, wants_nsid });
+        let own = Query::new(RequestHeader { id: 0, flags, question, edns });
+        let routed = own.as_ref().and_then(|own| {
+            let route = policy.listener(client.listener)?.route(own.name.as_wire(), own.qtype)?;
+            (own.qclass == Class::IN && unsupported(own, route).is_none()).then_some((own, route))
+        });
+        let Some((own, route)) = routed else { return Err(purpose) };
+        let key = Key::new(route.block.id, own);
+        if matches!(purpose, LookupPurpose::CnameTarget(id) if self.waits_for(key.as_bytes(), id)) {
+            return Err(purpose);
         }
-        let key = Key::new(route.block.id, &own);
-        if self.waits_for(key.as_bytes(), id) {
-            return None;
-        }
-        let lookup = self.lookups.next_id(&query.client)?;
+        let Some(id) = self.lookups.next_id(&client) else { return Err(purpose) };
         let requester = Requester {
-            client: query.client.for_lookup(lookup),
+            client: client.for_lookup(id),
             header: own.header,
             received: now,
             query_len: u16::try_from(HEADER_LEN + question.len()).unwrap_or(u16::MAX),
             reply_edns: ReplyEdns { udp_size: route.block.udp_size, keepalive: None },
         };
-        QueryCounters::of(route).count_request(&requester, own.qtype);
-        self.lookups.insert(lookup, PendingLookup { key: key.as_bytes().into(), query: id });
+        // An AAAA query under `dns64` is the client's, which is counted.
+        if !matches!(&purpose, LookupPurpose::Translation(one) if one.soa_ttl.is_none()) {
+            QueryCounters::of(route).count_request(&requester, own.qtype);
+        }
+        self.lookups.insert(id, PendingLookup { key: key.as_bytes().into(), purpose });
         let actions_before = outbox.actions.len();
-        let routed = RoutedQuery { query: &own, requester, route };
+        let routed = RoutedQuery { query: own, requester, route };
         if !self.hit(&routed, outbox) {
             self.miss(&routed, None, outbox);
         }
         outbox.capture_lookup_responses(actions_before);
-        Some(lookup)
+        Ok(id)
     }
 
     /// True when the query in flight for a key, if there is one, waits for the query `id`, directly or
@@ -121,27 +126,46 @@ impl Resolver {
         false
     }
 
-    /// Completes the queries whose lookups have a response. False when there are none.
-    pub(crate) fn finish_lookups(&mut self, now: Instant, outbox: &mut Outbox) -> bool {
+    /// Continues what waits for lookups that have a response. False when there are none.
+    fn finish_lookups(&mut self, now: Instant, outbox: &mut Outbox) -> bool {
         let mut has_finished = false;
         while let Some((id, packet)) = outbox.take_lookup_response() {
             has_finished = true;
-            let Some(lookup) = self.lookups.remove(id) else { continue };
-            let Some(inflight) = self.inflight.get_mut(lookup.query) else { continue };
-            let Some(fallback) = inflight.fallback_response.take() else { continue };
-            inflight.lookup = None;
-            let query = fallback.attempt.query;
-            let Ok(received) = Response::parse(&fallback.packet) else { continue };
-            let changed = query.client_response(&received).unwrap_or(received);
-            let found = Response::parse(&packet).ok();
-            let response = found.and_then(|found| with_target(&query, &changed, &found)).unwrap_or(changed);
-            self.finish(now, (lookup.query, &query), &response, outbox);
+            let (lookup, response) = (self.lookups.remove(id), Response::parse(&packet).ok());
+            match (lookup.map(|lookup| lookup.purpose), response) {
+                (Some(LookupPurpose::CnameTarget(query)), response) => {
+                    self.finish_target(now, query, response.as_ref(), outbox);
+                }
+                (Some(LookupPurpose::Translation(translation)), Some(response)) => {
+                    self.continue_translation(now, translation, &response, outbox);
+                }
+                (Some(LookupPurpose::Translation(_)) | None, _) => {}
+            }
         }
         has_finished
     }
 
-    /// Continues queries that have lost their connection, and those whose lookups have a response,
-    /// until there are no more.
+    /// Completes a query with the records that were found for another CNAME target, or with its
+    /// response as it is.
+    fn finish_target(
+        &mut self,
+        now: Instant,
+        id: QueryId,
+        found: Option<&Response<'_>>,
+        outbox: &mut Outbox,
+    ) {
+        let Some(inflight) = self.inflight.get_mut(id) else { return };
+        let Some(fallback) = inflight.fallback_response.take() else { return };
+        inflight.lookup = None;
+        let query = fallback.attempt.query;
+        let Ok(received) = Response::parse(&fallback.packet) else { return };
+        let changed = query.client_response(&received).unwrap_or(received);
+        let response = found.and_then(|found| with_target(&query, &changed, found)).unwrap_or(changed);
+        self.finish(now, (id, &query), &response, outbox);
+    }
+
+    /// Continues queries that have lost their connection, and what waits for lookups that have a
+    /// response, until there are no more.
     pub(crate) fn settle(&mut self, now: Instant, outbox: &mut Outbox) {
         self.retry_lost(now, outbox);
         while self.finish_lookups(now, outbox) {

@@ -138,7 +138,7 @@ impl Resolver {
     }
 
     /// Counts a client's query for which there is no memory.
-    fn count_full(&self, full: Full) -> Cause {
+    pub(crate) fn count_full(&self, full: Full) -> Cause {
         match full {
             Full::Process => {
                 self.counters.inflight_full.add(1);

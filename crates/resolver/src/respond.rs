@@ -40,6 +40,11 @@ impl<'a> QueryCounters<'a> {
         Self { id: listener.dropped_id, counters: Some(&listener.dropped), load_balance: None, nsid: None }
     }
 
+    /// The same without counting.
+    pub(crate) fn uncounted(self) -> Self {
+        Self { counters: None, ..self }
+    }
+
     pub(crate) fn count_request(&self, requester: &Requester<'_>, qtype: RecordType) {
         let Some(counters) = self.counters else { return };
         let transport = requester.client.transport().index();

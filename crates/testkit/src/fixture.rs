@@ -48,6 +48,7 @@ pub fn block() -> Block {
     Block {
         id: BlockId(0),
         udp_size: wire::edns::DEFAULT_UDP_SIZE,
+        dns64: None,
         cache: Some(cache()),
         forwards: vec![forward(upstream())],
         nsid: None,

@@ -4,6 +4,8 @@
 //! RDATA of any type is kept as octets, so that a response that is changed in one name is relayed
 //! like any other.
 
+use std::net::Ipv6Addr;
+
 use crate::header::{Class, Flags, HEADER_LEN, Header, Rcode, RecordType};
 use crate::name::compressed::push_name;
 use crate::record::{Record, visit_names};
@@ -62,6 +64,17 @@ impl EditableRecord {
         rdata.extend_from_slice(packet.get(copied..record.end)?);
         let Record { rtype, class, ttl, .. } = *record;
         Some(Self { owner, rtype, class, ttl, rdata, name })
+    }
+
+    /// An AAAA record of class IN.
+    pub fn aaaa(owner: Vec<u8>, ttl: u32, address: Ipv6Addr) -> Self {
+        let (rtype, class, rdata) = (RecordType::AAAA, Class::IN, address.octets().to_vec());
+        Self { owner, rtype, class, ttl, rdata, name: None }
+    }
+
+    /// RDATA, its names uncompressed.
+    pub fn rdata(&self) -> &[u8] {
+        &self.rdata
     }
 
     /// The name that RDATA refers to, in wire form: the target of CNAME, DNAME and SRV, the exchange

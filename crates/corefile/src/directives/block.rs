@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use resolver::policy::rewrite::RewriteRule;
 use resolver::policy::template::Template;
-use resolver::policy::{CacheOptions, LoadBalanceOptions, LocalPlugin, MessageChanges};
+use resolver::policy::{CacheOptions, Dns64, LoadBalanceOptions, LocalPlugin, MessageChanges};
 
 use super::context::DirectiveContext;
 use super::hosts::HostsDirective;
 use super::report_all::report_all;
 use super::{
-    bind, bufsize, cache, debug, dnstap, errors, forward, header, health, hosts, loadbalance, log,
+    bind, bufsize, cache, debug, dns64, dnstap, errors, forward, header, health, hosts, loadbalance, log,
     loop_detection, metadata, minimal, nsid, pprof, prometheus, ready, reload, rewrite, template, timeouts,
     trace, whoami,
 };
@@ -30,6 +30,7 @@ pub(crate) struct BlockDirectives {
     pub(crate) bind: Bind,
     pub(crate) bufsize: Option<u16>,
     pub(crate) timeouts: Timeouts,
+    pub(crate) dns64: Option<Dns64>,
     pub(crate) cache: Option<CacheOptions>,
     pub(crate) debug: bool,
     pub(crate) forwards: Vec<Forward>,
@@ -68,6 +69,7 @@ pub(crate) fn parse(
         bind: Bind::Wildcard,
         bufsize: None,
         timeouts: Timeouts::default(),
+        dns64: None,
         cache: None,
         debug: false,
         forwards: Vec::new(),
@@ -113,6 +115,7 @@ impl BlockDirectives {
             "bufsize" => self.bufsize = self.bufsize.or(Some(bufsize::parse(directive)?)),
             "cache" => self.cache = Some(cache::parse(directive, context)?),
             "debug" => self.debug = debug::parse(directive)?,
+            "dns64" => self.dns64 = Some(dns64::parse(directive)?),
             "dnstap" => dnstap::parse(directive, context)?,
             "errors" => self.errors = Some(errors::parse(directive)?),
             "forward" => self.forwards.push(forward::parse(directive, context)?),
@@ -174,9 +177,6 @@ fn check_support(name: &Token) -> Result<(), ConfigError> {
     let directive = &name.text;
     let reason = match support::of(directive) {
         DirectiveSupport::Supported => return Ok(()),
-        DirectiveSupport::NotYet => {
-            format!("directive '{directive}' is not supported by nodelocaldns yet")
-        }
         DirectiveSupport::NotInNodeCache => {
             format!("no action found for directive '{directive}' with server type 'dns' (missing a plugin?)")
         }

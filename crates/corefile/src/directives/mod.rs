@@ -6,6 +6,7 @@ mod bufsize;
 mod cache;
 mod context;
 mod debug;
+mod dns64;
 mod dnstap;
 mod errors;
 mod forward;

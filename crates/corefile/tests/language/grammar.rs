@@ -143,7 +143,6 @@ fn variables_are_expanded_in_keys_arguments_and_patterns() {
 #[test]
 fn unsupported_and_unknown_directives_are_rejected() {
     for (name, reason) in [
-        ("dns64", "directive 'dns64' is not supported by nodelocaldns yet"),
         ("acl", "no action found for directive 'acl' with server type 'dns' (missing a plugin?)"),
         (
             "kubernetes",

@@ -12,6 +12,7 @@ mod bufsize;
 mod cache;
 mod corefile_source;
 mod deployments;
+mod dns64;
 mod endpoints;
 mod errors;
 mod fingerprint;

@@ -7,6 +7,7 @@
 mod build_info;
 mod cache;
 mod clients;
+mod dns64;
 mod exposition;
 mod family;
 mod hosts;

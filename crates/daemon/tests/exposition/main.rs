@@ -97,7 +97,7 @@ fn count_events(counters: &mut CounterRegistry) {
         block.coalesced.add(59);
         block.max_concurrent_rejects.add(1);
         block.healthcheck_broken.add(2);
-        count_templates(&block);
+        count_directives(&block);
     }
     let root = counters.block(SERVER, ".", &Arc::default(), 0);
     root.cache_drops.add(1);
@@ -135,7 +135,8 @@ fn count_events(counters: &mut CounterRegistry) {
 }
 
 /// Counts two queries that a template matched, both of which it failed.
-fn count_templates(block: &BlockCounters) {
+fn count_directives(block: &BlockCounters) {
+    block.translated.add(3);
     let template = "{{ index .Match 2 }}".to_owned();
     for kind in [
         TemplateEventKind::Match,
@@ -163,6 +164,7 @@ fn active_block(counters: &mut CounterRegistry, zones: &str) -> ActiveBlock {
     let block = Block {
         id: BlockId(0),
         udp_size: 1232,
+        dns64: None,
         cache: None,
         nsid: None,
         load_balance: None,

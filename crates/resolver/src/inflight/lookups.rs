@@ -3,8 +3,13 @@
 //! the memory of a waiting query, of the share of the client behind it.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
+use wire::header::Flags;
+
+use super::waiters::Waiter;
 use crate::action::{Client, LookupId};
+use crate::policy::Route;
 use crate::timers::QueryId;
 
 /// Lookups without a response.
@@ -14,13 +19,43 @@ pub(crate) struct Lookups {
     last_number: u64,
 }
 
+/// A lookup to make.
+#[derive(Clone, Copy)]
+pub(crate) struct Lookup<'a> {
+    /// The client behind it.
+    pub(crate) client: Client,
+    /// RD and CD count.
+    pub(crate) flags: Flags,
+    pub(crate) dnssec_ok: bool,
+    /// The question section, of class IN.
+    pub(crate) question: &'a [u8],
+}
+
 /// A lookup.
 #[derive(Debug)]
 pub(crate) struct PendingLookup {
     /// Cache key of its question.
     pub(crate) key: Box<[u8]>,
-    /// The query that waits for its response.
-    pub(crate) query: QueryId,
+    pub(crate) purpose: LookupPurpose,
+}
+
+/// What waits for the response to a lookup.
+#[derive(Debug)]
+pub(crate) enum LookupPurpose {
+    /// A query in flight, for another target of a CNAME record.
+    CnameTarget(QueryId),
+    /// A client's AAAA query.
+    Translation(Box<Translation>),
+}
+
+/// A client's AAAA query under `dns64`.
+#[derive(Debug)]
+pub(crate) struct Translation {
+    pub(crate) waiter: Waiter,
+    pub(crate) route: Arc<Route>,
+    /// The greatest TTL in seconds of a synthesized record, once the name is known to have no IPv6
+    /// address; then its IPv4 addresses are looked up.
+    pub(crate) soa_ttl: Option<u32>,
 }
 
 impl Lookups {

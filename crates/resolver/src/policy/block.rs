@@ -6,6 +6,7 @@ use wire::Response;
 use wire::editable::EditableResponse;
 
 use super::cache_options::CacheOptions;
+use super::dns64::Dns64;
 use super::forward::Forward;
 use super::id::BlockId;
 use super::load_balance::LoadBalance;
@@ -23,6 +24,8 @@ pub struct Block {
     /// `bufsize`, 512 to 4096 octets, 1232 by default: the size limit of UDP responses, whatever
     /// the client's OPT allows, and the payload size our OPT announces.
     pub udp_size: u16,
+    /// The `dns64` directive, in front of the cache.
+    pub dns64: Option<Dns64>,
     /// The `cache` directive.
     pub cache: Option<CacheOptions>,
     /// `nsid`: the identifier of the server, at most 255 octets, for clients that ask for it.

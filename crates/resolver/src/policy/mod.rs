@@ -8,6 +8,7 @@
 
 mod block;
 mod cache_options;
+mod dns64;
 mod forward;
 mod forward_options;
 mod hosts;
@@ -29,6 +30,7 @@ pub mod template;
 
 pub use block::Block;
 pub use cache_options::{CacheOptions, Prefetch, ServeStale, ServeStaleMode, StoreOptions};
+pub use dns64::{Dns64, Nat64Prefix};
 pub(crate) use forward::SILENT_AFTER;
 pub use forward::{Forward, ForwardState, Upstream, UpstreamState, UpstreamStatus};
 pub use forward_options::{

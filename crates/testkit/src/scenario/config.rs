@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use resolver::policy::rewrite::RewriteRule;
 use resolver::policy::{
-    CacheOptions, ForwardOptions, HealthCheck, LoadBalanceOptions, LocalPlugin, MaxConnectAttempts,
-    MessageChanges, Network, PoolOptions, Prefetch, ResolverLimits, SelectionPolicy, ServeStale,
+    CacheOptions, Dns64, ForwardOptions, HealthCheck, LoadBalanceOptions, LocalPlugin, MaxConnectAttempts,
+    MessageChanges, Nat64Prefix, Network, PoolOptions, Prefetch, ResolverLimits, SelectionPolicy, ServeStale,
     ServeStaleMode, StoreOptions, TransportPreference,
 };
 use wire::header::Rcode;
@@ -39,6 +39,8 @@ pub struct Block {
     pub zones: Vec<Name>,
     /// Its `bufsize` directive.
     pub udp_size: u16,
+    /// Its `dns64` directive.
+    pub dns64: Option<Dns64>,
     /// Its `cache` directive.
     pub cache: Option<CacheOptions>,
     /// Its `forward` directives.
@@ -87,6 +89,7 @@ impl Block {
         Self {
             zones,
             udp_size: wire::edns::DEFAULT_UDP_SIZE,
+            dns64: None,
             cache: Some(fixture::cache()),
             forwards: vec![Forward::new(Name::root(), vec!["upstream".to_owned()])],
             rewrites: Vec::new(),
@@ -190,6 +193,11 @@ fn parse_directive(tokens: &[&str], block: &mut Block) -> Result<(), TextError> 
         }
         ["nsid", text] => block.nsid = Some(text.to_owned()),
         ["loadbalance", ref prefer @ ..] => block.load_balance = Some(load_balance(prefer)?),
+        ["dns64", ref options @ ..] => {
+            let has = |option| options.contains(&option);
+            let (translate_all, allow_ipv4) = (has("translate_all"), has("allow_ipv4"));
+            block.dns64 = Some(Dns64 { prefix: Nat64Prefix::WELL_KNOWN, translate_all, allow_ipv4 });
+        }
         ["minimal"] => block.message_changes.minimal = true,
         ["hosts", ref words @ ..] => return hosts::parse(words, &mut block.plugins),
         ["template", ref words @ ..] => return template::parse(words, &mut block.plugins),

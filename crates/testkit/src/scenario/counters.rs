@@ -47,6 +47,7 @@ fn of_block(environment: &Environment, counter: &str, of: Option<&str>) -> Optio
         "prefetches" => &counters.prefetches,
         "served_stale" => &counters.served_stale,
         "outage_stale" => &counters.outage_stale,
+        "translated" => &counters.translated,
         "coalesced" => &counters.coalesced,
         "max_concurrent_rejects" => &counters.max_concurrent_rejects,
         "healthcheck_broken" => &counters.healthcheck_broken,

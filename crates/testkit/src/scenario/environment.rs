@@ -1,7 +1,7 @@
 //! The resolver under test, built from a scenario's configuration, with its counters.
 
 use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
 use resolver::action::{Client, ConnectionId, Transport};
@@ -69,6 +69,7 @@ impl Environment {
             let built = Arc::new(Block {
                 id: BlockId(id),
                 udp_size: block.udp_size,
+                dns64: block.dns64,
                 cache: block.cache.clone(),
                 forwards: block
                     .forwards
@@ -123,14 +124,20 @@ impl Environment {
             Transport::Udp => None,
             Transport::Tcp => Some(ConnectionId(u64::from(number))),
         };
-        let peer = (Ipv4Addr::new(10, 0, high, low), 40_000).into();
+        let ip = match name {
+            name if name.starts_with("v6") => Ipv6Addr::from([0xfd00, 0, 0, 0, 0, 0, 0, number]).into(),
+            _ => IpAddr::V4(Ipv4Addr::new(10, 0, high, low)),
+        };
+        let peer = (ip, 40_000).into();
         Client { listener: LISTENER, peer, local: None, connection }
     }
 
     /// The name of a client.
     pub(super) fn client_name(&self, client: Client) -> &str {
-        let SocketAddr::V4(peer) = client.peer else { return "?" };
-        let [_, _, high, low] = peer.ip().octets();
+        let (high, low) = match client.peer.ip() {
+            IpAddr::V4(ip) => (ip.octets()[2], ip.octets()[3]),
+            IpAddr::V6(ip) => (ip.octets()[14], ip.octets()[15]),
+        };
         self.clients.get(usize::from(u16::from_be_bytes([high, low]))).map_or("?", String::as_str)
     }
 

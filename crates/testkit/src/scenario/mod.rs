@@ -24,7 +24,7 @@
 //! | line | meaning |
 //! |---|---|
 //! | `CONFIG DIRECTIVE …` | configuration, before the first step |
-//! | `QUERY CLIENT NAME TYPE [CLASS] [tcp] [id=N] MESSAGE…` | a client sends a query, with RD, over UDP |
+//! | `QUERY CLIENT NAME TYPE [CLASS] [tcp] [id=N] MESSAGE…` | a client sends a query, with RD, over UDP; one whose name begins with `v6` from an IPv6 address |
 //! | `QUERY CLIENT [tcp] raw=HEX` | a client sends octets |
 //! | `CHECK_OUT_QUERY UPSTREAM [as ATTEMPT] NAME TYPE [CLASS] [udp] [fresh] [on=CONNECTION] MESSAGE…` | the next query to an upstream |
 //! | `REPLY ATTEMPT MESSAGE…` | the upstream responds on the connection of the attempt: ID, question, RD and DO of the query, RA, OPT |
@@ -45,7 +45,8 @@
 //! | `WALL_CLOCK SECONDS` | sets the wall clock, for RRSIG validity |
 //! | `END` | no action is left unchecked; the last line |
 //!
-//! * Directives are those of the Corefile: `bufsize`, `loop NAME`, `whoami`, `rewrite`, `header response|query set|clear FLAG`, `minimal`, the options of `cache` after
+//! * Directives are those of the Corefile: `bufsize`, `loop NAME`, `whoami`, `rewrite`, `header response|query set|clear FLAG`, `minimal`,
+//!   `dns64 [translate_all] [allow_ipv4]` with the well-known prefix, the options of `cache` after
 //!   the word `cache`, `template CLASS TYPE [ZONE…]` and its options, each after the word `template`,
 //!   with their texts unquoted; `forward FROM UPSTREAM…` and then the options of that `forward`. In
 //!   addition: `zone ZONE…` begins a server block; `cache none`, `forward none`; `cache

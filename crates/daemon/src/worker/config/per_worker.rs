@@ -50,6 +50,7 @@ impl PerWorker<'_> {
             let block = Block {
                 id: shared.id,
                 udp_size: block.bufsize.unwrap_or(DEFAULT_UDP_SIZE),
+                dns64: block.dns64,
                 cache: block.cache.clone(),
                 nsid: block.nsid.clone(),
                 load_balance: load_balance.map(|options| LoadBalance::new(options, rand::random())),

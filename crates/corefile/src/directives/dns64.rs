@@ -1,0 +1,63 @@
+//! ```text
+//! dns64 [PREFIX] {
+//!     prefix PREFIX
+//!     translate_all
+//!     allow_ipv4
+//! }
+//! ```
+//!
+//! Synthesizes AAAA records from A records for clients with IPv6 addresses (RFC 6147). The last of
+//! several in a block counts.
+
+use std::net::IpAddr;
+
+use resolver::policy::{Dns64, Nat64Prefix};
+
+use crate::error::ConfigError;
+use crate::token::Token;
+use crate::tree::Directive;
+
+/// The options.
+const OPTIONS: [&str; 3] = ["prefix", "translate_all", "allow_ipv4"];
+
+pub(super) fn parse(directive: &Directive) -> Result<Dns64, ConfigError> {
+    let argument = directive.line.optional_argument()?;
+    let prefix = argument.map_or(Ok(Nat64Prefix::WELL_KNOWN), prefix_of)?;
+    let mut dns64 = Dns64 { prefix, translate_all: false, allow_ipv4: false };
+    for option in &directive.options {
+        match &*option.name.text {
+            "prefix" => dns64.prefix = prefix_of(option.single_argument()?)?,
+            "translate_all" => {
+                option.no_arguments()?;
+                dns64.translate_all = true;
+            }
+            "allow_ipv4" => {
+                option.no_arguments()?;
+                dns64.allow_ipv4 = true;
+            }
+            other => {
+                let reason = format!("unknown property '{other}'");
+                return Err(ConfigError::unknown(&option.name, reason, &OPTIONS));
+            }
+        }
+    }
+    Ok(dns64)
+}
+
+/// The network of an address with its prefix length.
+fn prefix_of(token: &Token) -> Result<Nat64Prefix, ConfigError> {
+    let text = &*token.text;
+    let reason = |reason: String| ConfigError::at(token, reason);
+    let parsed = text.split_once('/').and_then(|(address, len)| {
+        Some((address.parse::<IpAddr>().ok()?, len.parse::<u8>().ok().filter(|len| *len <= 128)?))
+    });
+    let Some((address, len)) = parsed else { return Err(reason(format!("invalid CIDR address: {text}"))) };
+    let IpAddr::V6(address) = address else {
+        return Err(reason(format!("invalid netmask 32 IPv6 address: {text:?}")));
+    };
+    let prefix = Nat64Prefix::new(address, len);
+    prefix.ok_or_else(|| {
+        let remedy = "the lengths of RFC 6052 are 32, 40, 48, 56, 64 and 96";
+        reason(format!("invalid prefix length \"{address}/{len}\"")).with_remedy(remedy)
+    })
+}
