@@ -10,7 +10,7 @@ use std::time::Duration;
 use regex::Regex;
 use resolver::policy::rewrite::RewriteRule;
 use resolver::policy::{
-    CacheOptions, Dns64, ForwardOptions, LoadBalanceOptions, LocalPlugin, MessageChanges,
+    CacheOptions, Dns64, ForwardOptions, FrontPlugin, LoadBalanceOptions, LocalPlugin, MessageChanges,
 };
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
@@ -75,6 +75,8 @@ pub struct Block {
     pub forwards: Vec<Forward>,
     /// The `rewrite` directives, in the order of the file.
     pub rewrites: Arc<[RewriteRule]>,
+    /// Its directives that answer queries in front of the cache, in the order of the plugin chain.
+    pub front: Vec<FrontPlugin>,
     /// `nsid`: the identifier of the server, at most 255 octets.
     pub nsid: Option<Arc<[u8]>>,
     /// The `loadbalance` directive.

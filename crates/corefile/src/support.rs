@@ -12,7 +12,7 @@ pub(crate) enum DirectiveSupport {
 }
 
 /// Supported directives in the order of CoreDNS's plugin chain; then those outside the chain.
-pub const SUPPORTED: [&str; 26] = [
+pub const SUPPORTED: [&str; 27] = [
     "metadata",
     "nsid",
     "bufsize",
@@ -22,6 +22,7 @@ pub const SUPPORTED: [&str; 26] = [
     "log",
     "dnstap",
     "dns64",
+    "any",
     "loadbalance",
     "cache",
     "rewrite",
@@ -41,9 +42,8 @@ pub const SUPPORTED: [&str; 26] = [
     "timeouts",
 ];
 
-const NOT_IN_NODE_CACHE: [&str; 36] = [
+const NOT_IN_NODE_CACHE: [&str; 35] = [
     "acl",
-    "any",
     "auto",
     "autopath",
     "azure",

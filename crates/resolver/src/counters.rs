@@ -154,7 +154,7 @@ pub struct RouteCounters {
     /// Queries with DO.
     pub do_requests: Counter,
     /// Responses, indexed by [`Plugin`] and response code.
-    pub responses: [[Counter; COUNTED_RCODES]; 6],
+    pub responses: [[Counter; COUNTED_RCODES]; 7],
 }
 
 /// Source of a response: the `plugin` label of `coredns_dns_responses_total`.
@@ -172,6 +172,8 @@ pub enum Plugin {
     Template = 4,
     /// A block without a cache: `hosts`.
     Hosts = 5,
+    /// `any`, in front of the cache.
+    Any = 6,
 }
 
 /// Counters of one server block on one listener.

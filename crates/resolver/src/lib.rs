@@ -9,7 +9,8 @@
 //! [`Resolver::on_partial_message`], [`Resolver::on_disconnected`], [`Resolver::on_shared_result`]
 //! and [`Resolver::on_timer`].
 //!
-//! The path of a query: this file (checks and zone matching), `dns64` (AAAA records), `hit` (cache hits), `local` (answers
+//! The path of a query: this file (checks and zone matching), `front` (answers in front
+//! of the cache), `dns64` (AAAA records), `hit` (cache hits), `local` (answers
 //! of our own), `rewriting` (questions for upstreams), `miss` (a miss from coalescing to sending), `outcome` (the response, the cache
 //! write, the waiters), `lookup` (CNAME targets), `retry` (attempts without a usable response), `connection_loss` (attempts
 //! that have lost their connection), `outage` (no response from any upstream). They compose types with a state of their
@@ -25,6 +26,7 @@ mod connection_loss;
 pub mod counters;
 mod dns64;
 mod effects;
+mod front;
 mod hit;
 pub mod inflight;
 mod local;
@@ -168,13 +170,16 @@ impl Resolver {
         let requester = requester.with_udp_size(route.block.udp_size);
         let counters = QueryCounters::of(route);
         counters.count_request(&requester, query.qtype);
+        let routed = RoutedQuery { query: &query, requester, route };
+        if !route.block.front.is_empty() && front::respond(&routed, outbox) {
+            return;
+        }
         if let Some(rcode) = unsupported(&query, route) {
             return requester.respond_error(ErrorResponse::new(rcode), counters, now, outbox);
         }
         if is_loop(&query, route) {
             return outbox.actions.push(Action::LoopDetected(client, route.id));
         }
-        let routed = RoutedQuery { query: &query, requester, route };
         if let Some(dns64) = &route.block.dns64
             && self.translate(&routed, dns64, outbox)
         {

@@ -51,6 +51,7 @@ pub fn block() -> Block {
         dns64: None,
         cache: Some(cache()),
         forwards: vec![forward(upstream())],
+        front: Vec::new(),
         nsid: None,
         load_balance: None,
         rewrites: Arc::new([]),

@@ -4,7 +4,7 @@
 use std::net::IpAddr;
 
 use hickory_proto::op::{Message, OpCode, Query};
-use hickory_proto::rr::rdata::{A, AAAA, PTR, SRV};
+use hickory_proto::rr::rdata::{A, AAAA, HINFO, PTR, SRV};
 use hickory_proto::rr::{Name, RData, Record};
 use hickory_proto::serialize::binary::{BinDecodable, BinDecoder};
 
@@ -28,6 +28,8 @@ pub struct SynthesizedRecord {
 pub enum SynthesizedData {
     /// A or AAAA.
     Address(IpAddr),
+    /// HINFO: CPU and operating system.
+    HostInfo(&'static str, &'static str),
     /// PTR.
     Pointer(name::Name),
     /// SRV with this port, priority and weight 0, and the root as target.
@@ -62,6 +64,9 @@ impl SynthesizedRecord {
         let data = match &self.data {
             SynthesizedData::Address(IpAddr::V4(ip)) => RData::A(A(*ip)),
             SynthesizedData::Address(IpAddr::V6(ip)) => RData::AAAA(AAAA(*ip)),
+            SynthesizedData::HostInfo(cpu, os) => {
+                RData::HINFO(HINFO::new((*cpu).to_owned(), (*os).to_owned()))
+            }
             SynthesizedData::Pointer(target) => {
                 RData::PTR(PTR(Name::read(&mut BinDecoder::new(target.as_wire())).ok()?))
             }

@@ -11,9 +11,9 @@ use super::context::DirectiveContext;
 use super::hosts::HostsDirective;
 use super::report_all::report_all;
 use super::{
-    bind, bufsize, cache, debug, dns64, dnstap, errors, forward, header, health, hosts, loadbalance, log,
-    loop_detection, metadata, minimal, nsid, pprof, prometheus, ready, reload, rewrite, template, timeouts,
-    trace, whoami,
+    any, bind, bufsize, cache, debug, dns64, dnstap, errors, forward, header, health, hosts, loadbalance,
+    log, loop_detection, metadata, minimal, nsid, pprof, prometheus, ready, reload, rewrite, template,
+    timeouts, trace, whoami,
 };
 use crate::error::ConfigError;
 use crate::error_list::ErrorList;
@@ -34,6 +34,7 @@ pub(crate) struct BlockDirectives {
     pub(crate) cache: Option<CacheOptions>,
     pub(crate) debug: bool,
     pub(crate) forwards: Vec<Forward>,
+    pub(crate) any: bool,
     pub(crate) nsid: Option<Arc<[u8]>>,
     pub(crate) load_balance: Option<LoadBalanceOptions>,
     pub(crate) weight_file: Option<WeightFile>,
@@ -73,6 +74,7 @@ pub(crate) fn parse(
         cache: None,
         debug: false,
         forwards: Vec::new(),
+        any: false,
         nsid: None,
         load_balance: None,
         weight_file: None,
@@ -111,6 +113,10 @@ pub(crate) fn parse(
 impl BlockDirectives {
     fn add(&mut self, directive: &Directive, context: &mut DirectiveContext<'_>) -> Result<(), ConfigError> {
         match &*directive.name().text {
+            "any" => {
+                any::parse(directive)?;
+                self.any = true;
+            }
             "bind" => bind::parse(directive, context, &mut self.bind)?,
             "bufsize" => self.bufsize = self.bufsize.or(Some(bufsize::parse(directive)?)),
             "cache" => self.cache = Some(cache::parse(directive, context)?),

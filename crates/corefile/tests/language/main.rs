@@ -7,6 +7,7 @@ mod load;
 
 mod accepted;
 mod all_errors;
+mod any;
 mod bind;
 mod bufsize;
 mod cache;

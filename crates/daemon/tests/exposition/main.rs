@@ -166,6 +166,7 @@ fn active_block(counters: &mut CounterRegistry, zones: &str) -> ActiveBlock {
         udp_size: 1232,
         dns64: None,
         cache: None,
+        front: Vec::new(),
         nsid: None,
         load_balance: None,
         rewrites: Arc::new([]),

@@ -8,6 +8,7 @@ use wire::editable::EditableResponse;
 use super::cache_options::CacheOptions;
 use super::dns64::Dns64;
 use super::forward::Forward;
+use super::front_plugin::FrontPlugin;
 use super::id::BlockId;
 use super::load_balance::LoadBalance;
 use super::local_plugin::LocalPlugin;
@@ -28,6 +29,8 @@ pub struct Block {
     pub dns64: Option<Dns64>,
     /// The `cache` directive.
     pub cache: Option<CacheOptions>,
+    /// Directives that answer queries in front of the cache, in the order of the chain.
+    pub front: Vec<FrontPlugin>,
     /// `nsid`: the identifier of the server, at most 255 octets, for clients that ask for it.
     pub nsid: Option<Arc<[u8]>>,
     /// The `loadbalance` directive, in front of the cache.

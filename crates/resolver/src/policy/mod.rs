@@ -11,6 +11,7 @@ mod cache_options;
 mod dns64;
 mod forward;
 mod forward_options;
+mod front_plugin;
 mod hosts;
 mod id;
 mod limits;
@@ -36,6 +37,7 @@ pub use forward::{Forward, ForwardState, Upstream, UpstreamState, UpstreamStatus
 pub use forward_options::{
     ForwardOptions, HealthCheck, MaxConnectAttempts, SelectionPolicy, TransportPreference,
 };
+pub use front_plugin::FrontPlugin;
 pub use hosts::{Hosts, HostsTable};
 pub use id::{BlockId, ListenerId, RouteId, UpstreamId};
 pub use limits::ResolverLimits;

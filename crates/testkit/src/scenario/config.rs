@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use resolver::policy::rewrite::RewriteRule;
 use resolver::policy::{
-    CacheOptions, Dns64, ForwardOptions, HealthCheck, LoadBalanceOptions, LocalPlugin, MaxConnectAttempts,
-    MessageChanges, Nat64Prefix, Network, PoolOptions, Prefetch, ResolverLimits, SelectionPolicy, ServeStale,
-    ServeStaleMode, StoreOptions, TransportPreference,
+    CacheOptions, Dns64, ForwardOptions, FrontPlugin, HealthCheck, LoadBalanceOptions, LocalPlugin,
+    MaxConnectAttempts, MessageChanges, Nat64Prefix, Network, PoolOptions, Prefetch, ResolverLimits,
+    SelectionPolicy, ServeStale, ServeStaleMode, StoreOptions, TransportPreference,
 };
 use wire::header::Rcode;
 use wire::name::Name;
@@ -47,6 +47,8 @@ pub struct Block {
     pub forwards: Vec<Forward>,
     /// Its `rewrite` directives.
     pub rewrites: Vec<RewriteRule>,
+    /// Its directives in front of the cache.
+    pub front: Vec<FrontPlugin>,
     /// Its `nsid` directive.
     pub nsid: Option<String>,
     /// Its `loadbalance` directive.
@@ -93,6 +95,7 @@ impl Block {
             cache: Some(fixture::cache()),
             forwards: vec![Forward::new(Name::root(), vec!["upstream".to_owned()])],
             rewrites: Vec::new(),
+            front: Vec::new(),
             nsid: None,
             load_balance: None,
             message_changes: MessageChanges::default(),
@@ -191,6 +194,7 @@ fn parse_directive(tokens: &[&str], block: &mut Block) -> Result<(), TextError> 
         ["header", "query", action, "rd"] => {
             block.message_changes.recursion_desired = Some(action == "set");
         }
+        ["any"] => block.front.push(FrontPlugin::Any),
         ["nsid", text] => block.nsid = Some(text.to_owned()),
         ["loadbalance", ref prefer @ ..] => block.load_balance = Some(load_balance(prefer)?),
         ["dns64", ref options @ ..] => {

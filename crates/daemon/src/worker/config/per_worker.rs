@@ -52,6 +52,7 @@ impl PerWorker<'_> {
                 udp_size: block.bufsize.unwrap_or(DEFAULT_UDP_SIZE),
                 dns64: block.dns64,
                 cache: block.cache.clone(),
+                front: block.front.clone(),
                 nsid: block.nsid.clone(),
                 load_balance: load_balance.map(|options| LoadBalance::new(options, rand::random())),
                 forwards,
