@@ -28,7 +28,7 @@ impl ConnectionId {
 }
 
 /// A lookup that the resolver makes itself, in place of a client: a number that is never reused,
-/// followed by its depth.
+/// followed by the transport of the client and the depth of the lookup.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct LookupId(u64);
 
@@ -36,12 +36,14 @@ impl LookupId {
     /// Lookups for lookups: CoreDNS's limit.
     const MAX_DEPTH: u64 = 8;
     const DEPTH_BITS: u32 = 4;
+    const OVER_UDP: u64 = 1 << Self::DEPTH_BITS;
 
     /// The lookup with a number for a query of a client or of another lookup; `None` when lookups
     /// for lookups go too deep.
     pub(crate) fn new(number: u64, client: &Client) -> Option<Self> {
         let depth = client.lookup().map_or(0, |lookup| lookup.0 % (1 << Self::DEPTH_BITS)) + 1;
-        (depth <= Self::MAX_DEPTH).then_some(Self(number << Self::DEPTH_BITS | depth))
+        let over_udp = if client.first_transport() == Transport::Udp { Self::OVER_UDP } else { 0 };
+        (depth <= Self::MAX_DEPTH).then_some(Self(number << (Self::DEPTH_BITS + 1) | over_udp | depth))
     }
 }
 
@@ -70,7 +72,16 @@ impl Client {
         number.checked_sub(ConnectionId::FIRST_LOOKUP).map(LookupId)
     }
 
-    /// The transport of the query.
+    /// The transport by which the query came that the client or its lookup is for.
+    pub(crate) fn first_transport(&self) -> Transport {
+        match self.lookup() {
+            Some(LookupId(id)) if id & LookupId::OVER_UDP != 0 => Transport::Udp,
+            Some(_) => Transport::Tcp,
+            None => self.transport(),
+        }
+    }
+
+    /// The transport of the query, whose response has no limit of size over TCP.
     pub fn transport(&self) -> Transport {
         if self.connection.is_some() { Transport::Tcp } else { Transport::Udp }
     }

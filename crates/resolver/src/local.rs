@@ -1,6 +1,7 @@
 //! Answers of a server block's own directives (`template`, `hosts`, `whoami`), on a miss: behind the
 //! cache, in place of an upstream.
 
+mod alias;
 mod hosts;
 mod template;
 
@@ -35,10 +36,11 @@ pub(crate) enum LocalResult {
     Error(Rcode, Option<Cause>),
 }
 
-/// A result of the block's own directives, as it is presented to the client.
-enum LocalAnswer {
-    Answer { answer: Answer, ttl: ResponseTtl, plugin: Plugin, error: Option<ExtendedError> },
-    Error(Rcode, Option<Cause>),
+/// A response of the block's own directives, as it is presented to the client.
+struct LocalAnswer {
+    answer: Answer,
+    ttl: ResponseTtl,
+    plugin: Plugin,
 }
 
 impl Resolver {
@@ -51,12 +53,15 @@ impl Resolver {
     ) -> bool {
         let RoutedQuery { query, requester, route } = *routed;
         let (counters, now) = (QueryCounters::of(route), requester.received);
-        match self.local_answer(routed, rewritten) {
-            Some(LocalAnswer::Answer { answer, ttl, plugin, error }) => {
+        match local_response(routed, rewritten) {
+            Some(LocalResult::Response(response, Plugin::Template, _))
+                if self.look_up_alias(routed, &response, outbox) => {}
+            Some(LocalResult::Response(response, plugin, error)) => {
+                let LocalAnswer { answer, ttl, plugin } = self.cache_local(routed, &response, plugin);
                 let spec = ResponseSpec { answer: &answer, ttl, plugin, error, authoritative: false };
                 requester.respond(spec, counters, now, outbox);
             }
-            Some(LocalAnswer::Error(rcode, cause)) => {
+            Some(LocalResult::Error(rcode, cause)) => {
                 if let Some(cause) = cause {
                     report_error(route, rcode, (query.qtype, query.name.as_wire()), cause, outbox);
                 }
@@ -73,43 +78,58 @@ impl Resolver {
         routed: &RoutedQuery<'_>,
         rewritten: Option<&Rewritten>,
     ) -> bool {
-        self.local_answer(routed, rewritten).is_some()
+        match local_response(routed, rewritten) {
+            // An alias is looked up for a client only: its entry expires.
+            Some(LocalResult::Response(response, plugin, _))
+                if alias::target(routed, &response).is_none() =>
+            {
+                self.cache_local(routed, &response, plugin);
+                true
+            }
+            result => result.is_some(),
+        }
     }
 
-    /// The answer of the block's own directives, cached like an upstream's.
-    fn local_answer(
+    /// Caches a response of the block's own directives like an upstream's.
+    fn cache_local(
         &mut self,
         routed: &RoutedQuery<'_>,
-        rewritten: Option<&Rewritten>,
-    ) -> Option<LocalAnswer> {
+        response: &Response<'_>,
+        plugin: Plugin,
+    ) -> LocalAnswer {
         let RoutedQuery { query, requester, route } = *routed;
-        let result = match rewritten {
-            None => plugin_result(routed)?,
-            Some(rewritten) => {
-                let sent = query.with_question(&rewritten.question)?;
-                let requester = Requester { header: sent.header, ..requester };
-                plugin_result(&RoutedQuery { query: &sent, requester, route })?
-            }
-        };
-        let (response, plugin, error) = match result {
-            LocalResult::Response(response, plugin, error) => (response, plugin, error),
-            LocalResult::Error(rcode, cause) => return Some(LocalAnswer::Error(rcode, cause)),
-        };
-        let changed = route.block.client_response(rewritten, &response, query.header.question);
-        let response = changed.unwrap_or(response);
         let name = query.name.as_wire();
-        let answer = Answer::from_response(&response);
+        let answer = Answer::from_response(response);
         let options = route.block.cache_for(name).filter(|_| query.qclass == Class::IN);
         let Some(options) = options else {
-            return Some(LocalAnswer::Answer { answer, ttl: ResponseTtl::AsReceived, plugin, error });
+            return LocalAnswer { answer, ttl: ResponseTtl::AsReceived, plugin };
         };
-        let cacheability = Cacheability::of(&response, name, options);
+        let cacheability = Cacheability::of(response, name, options);
         let key = Arc::from(Key::new(route.block.id, query).as_bytes());
         let target = CacheTarget { block: &route.block, options, key: &key };
         self.cache.cache_answer(requester.received, target, Some(cacheability), &answer);
-        let ttl = ResponseTtl::Uniform(cacheability.ttl);
-        Some(LocalAnswer::Answer { answer, ttl, plugin: Plugin::Cache, error })
+        LocalAnswer { answer, ttl: ResponseTtl::Uniform(cacheability.ttl), plugin: Plugin::Cache }
     }
+}
+
+/// What the block's own directives respond, as the client gets it.
+fn local_response(routed: &RoutedQuery<'_>, rewritten: Option<&Rewritten>) -> Option<LocalResult> {
+    let RoutedQuery { query, requester, route } = *routed;
+    let result = match rewritten {
+        None => plugin_result(routed)?,
+        Some(rewritten) => {
+            let sent = query.with_question(&rewritten.question)?;
+            let requester = Requester { header: sent.header, ..requester };
+            plugin_result(&RoutedQuery { query: &sent, requester, route })?
+        }
+    };
+    Some(match result {
+        LocalResult::Response(response, plugin, error) => {
+            let changed = route.block.client_response(rewritten, &response, query.header.question);
+            LocalResult::Response(changed.unwrap_or(response), plugin, error)
+        }
+        error => error,
+    })
 }
 
 /// What the first directive that does not leave the query to the next one responds.

@@ -139,6 +139,9 @@ impl Resolver {
                 (Some(LookupPurpose::Translation(translation)), Some(response)) => {
                     self.continue_translation(now, translation, &response, outbox);
                 }
+                (Some(LookupPurpose::Alias(alias)), response) => {
+                    self.finish_alias(now, &alias, response.as_ref(), outbox);
+                }
                 (Some(LookupPurpose::Translation(_)) | None, _) => {}
             }
         }

@@ -47,7 +47,7 @@ impl<'a> QueryCounters<'a> {
 
     pub(crate) fn count_request(&self, requester: &Requester<'_>, qtype: RecordType) {
         let Some(counters) = self.counters else { return };
-        let transport = requester.client.transport().index();
+        let transport = requester.client.first_transport().index();
         let family = usize::from(requester.client.peer.is_ipv6());
         let counter = counters.requests.get(transport).and_then(|families| families.get(family));
         if let Some(counter) = counter.and_then(|types| types.get(type_index(qtype))) {
@@ -64,7 +64,7 @@ impl<'a> QueryCounters<'a> {
     fn count_response(&self, requester: &Requester<'_>, responded: Responded) {
         let Some(counters) = self.counters else { return };
         let Responded { rcode, plugin, len, duration } = responded;
-        if let Some(sizes) = counters.response_sizes.get(requester.client.transport().index()) {
+        if let Some(sizes) = counters.response_sizes.get(requester.client.first_transport().index()) {
             sizes.observe(len);
         }
         counters.durations.observe(duration);

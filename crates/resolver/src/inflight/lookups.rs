@@ -46,6 +46,8 @@ pub(crate) enum LookupPurpose {
     CnameTarget(QueryId),
     /// A client's AAAA query.
     Translation(Box<Translation>),
+    /// A client's query that `template` has answered with an alias.
+    Alias(Box<Alias>),
 }
 
 /// A client's AAAA query under `dns64`.
@@ -56,6 +58,15 @@ pub(crate) struct Translation {
     /// The greatest TTL in seconds of a synthesized record, once the name is known to have no IPv6
     /// address; then its IPv4 addresses are looked up.
     pub(crate) soa_ttl: Option<u32>,
+}
+
+/// A client's query whose answer is an alias, of which the address is looked up.
+#[derive(Debug)]
+pub(crate) struct Alias {
+    pub(crate) waiter: Waiter,
+    pub(crate) route: Arc<Route>,
+    /// The response as the client gets it, but for the records of the alias.
+    pub(crate) packet: Box<[u8]>,
 }
 
 impl Lookups {
