@@ -131,7 +131,8 @@ fn validate(record: &EntryRecord<'_>, stored: Instant, target: &ImportTarget) ->
     let response = Response::parse(record.message).ok()?;
     let name = question.get(..question.len().checked_sub(4)?)?;
     let is_answer = matches!(response.rcode, Rcode::NOERROR | Rcode::NXDOMAIN);
-    if !is_answer || !response.matches_question(&question) || !target.options.covers(name) {
+    let is_whole = !response.has_trailing_octets && response.matches_question(&question);
+    if !is_answer || !is_whole || !target.options.covers(name) {
         return None;
     }
     let cacheability = Cacheability::of(&response, name, &target.options);

@@ -14,6 +14,9 @@ const NAMES: [&str; 5] = ["aaa.example", "bbb.example", "ccc.example", "ddd.exam
 /// Octets of the address at the end of a record.
 const ADDRESS_LEN: usize = 4;
 
+/// Octets of the resource record at the end of a record.
+const RECORD_LEN: usize = 16;
+
 /// Octets of a record before its key, and of the key: DO and CD (1), type (2), name (13).
 const KEY_START: usize = 29;
 const KEY_LEN: usize = 16;
@@ -81,7 +84,7 @@ proptest! {
             let at = at.index(octets.len());
             octets[at] ^= flip;
             // The resource record: owner, type, class, TTL, length and address.
-            if at % record_len >= record_len - 16 {
+            if at % record_len >= record_len - RECORD_LEN {
                 changed_data.push(at / record_len);
             }
         }
@@ -119,11 +122,11 @@ fn a_message_under_another_key_is_rejected() {
 }
 
 #[test]
-fn every_octet_of_header_and_key_is_validated() {
+fn every_octet_before_the_resource_record_is_validated() {
     let now = testkit::clock::now();
     let record = exported_records(now).remove(0);
-    for at in 0..KEY_START + KEY_LEN {
-        for flip in [1, 0x20, 0x80] {
+    for at in 0..record.len() - RECORD_LEN {
+        for flip in [1, 2, 0x10, 0x20, 0x80] {
             let mut new = Process::plain(0, now);
             let mut octets = record.clone();
             octets[at] ^= flip;
