@@ -4,8 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::Path;
 
-use resolver::policy::FrontPlugin;
-
 use crate::directives::{self, BlockDirectives, DirectiveContext};
 use crate::error_list::{ConfigErrors, ErrorList};
 use crate::fingerprint::fingerprint;
@@ -199,7 +197,7 @@ fn build_block(block: &ServerBlock, keys: Vec<ServerBlockKey>, directives: Block
         location: block.keys.first().map(Token::location).unwrap_or_default(),
         fingerprint: fingerprint(&keys, &directives),
         plugins: directives.plugins(),
-        front: directives.any.then_some(FrontPlugin::Any).into_iter().collect(),
+        front: directives.front(),
         nsid: directives.nsid,
         load_balance: directives.load_balance,
         weight_file: directives.weight_file,

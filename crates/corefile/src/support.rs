@@ -12,7 +12,7 @@ pub(crate) enum DirectiveSupport {
 }
 
 /// Supported directives in the order of CoreDNS's plugin chain; then those outside the chain.
-pub const SUPPORTED: [&str; 27] = [
+pub const SUPPORTED: [&str; 28] = [
     "metadata",
     "nsid",
     "bufsize",
@@ -22,6 +22,7 @@ pub const SUPPORTED: [&str; 27] = [
     "log",
     "dnstap",
     "dns64",
+    "acl",
     "any",
     "loadbalance",
     "cache",
@@ -42,8 +43,7 @@ pub const SUPPORTED: [&str; 27] = [
     "timeouts",
 ];
 
-const NOT_IN_NODE_CACHE: [&str; 35] = [
-    "acl",
+const NOT_IN_NODE_CACHE: [&str; 34] = [
     "auto",
     "autopath",
     "azure",

@@ -203,6 +203,8 @@ pub struct BlockCounters {
     pub max_concurrent_rejects: Counter,
     /// Queries that found all upstreams of their `forward` down.
     pub healthcheck_broken: Counter,
+    /// Queries by what `acl` did with them, indexed by [`AclAction`](crate::policy::AclAction).
+    pub acl: [Counter; 4],
     /// AAAA queries for which IPv4 addresses were looked up (`dns64`).
     pub translated: Counter,
     /// Queries that its templates matched, and those that they failed.

@@ -1,31 +1,68 @@
-//! Directives in front of the cache (`any`): they answer queries themselves, and nothing of it is
+//! Directives in front of the cache (`acl`, `any`): they answer queries themselves, and nothing of it is
 //! cached.
 
 use wire::Answer;
 use wire::answer::ResponseTtl;
-use wire::header::{Class, Flags, RecordType};
+use wire::edns::ExtendedError;
+use wire::header::{Class, Flags, Rcode, RecordType};
 use wire::synthesized::{self, SynthesizedData, SynthesizedRecord};
 
 use crate::action::Outbox;
 use crate::counters::Plugin;
-use crate::policy::FrontPlugin;
+use crate::policy::{AclAction, AclRule, FrontPlugin};
 use crate::request::RoutedQuery;
 use crate::respond::{QueryCounters, ResponseSpec};
+use crate::result::ErrorResponse;
 
 /// TTL in seconds of the answer to ANY, CoreDNS's.
 const ANY_TTL: u32 = 8482;
 
-/// Responds with the answer of a directive in front of the cache; false when none of them has one.
+/// What a directive does with a query instead of leaving it to the next one.
+enum FrontResult {
+    Answer(Answer, Plugin),
+    Error(ErrorResponse),
+    Drop,
+}
+
+/// Responds with the answer of a directive in front of the cache, or drops the query; false when none
+/// of them does.
 pub(crate) fn respond(routed: &RoutedQuery<'_>, outbox: &mut Outbox) -> bool {
     let RoutedQuery { requester, route, .. } = *routed;
-    let answer = route.block.front.iter().find_map(|plugin| match plugin {
-        FrontPlugin::Any => Some((any(routed)?, Plugin::Any)),
+    let result = route.block.front.iter().find_map(|plugin| match plugin {
+        FrontPlugin::Acl(rules) => acl(rules, routed),
+        FrontPlugin::Any => Some(FrontResult::Answer(any(routed)?, Plugin::Any)),
     });
-    let Some((answer, plugin)) = answer else { return false };
-    let ttl = ResponseTtl::AsReceived;
-    let spec = ResponseSpec { answer: &answer, ttl, plugin, error: None, authoritative: false };
-    requester.respond(spec, QueryCounters::of(route), requester.received, outbox);
+    let counters = QueryCounters::of(route);
+    match result {
+        None => return false,
+        Some(FrontResult::Drop) => {}
+        Some(FrontResult::Error(response)) => {
+            requester.respond_error(response, counters, requester.received, outbox);
+        }
+        Some(FrontResult::Answer(answer, plugin)) => {
+            let ttl = ResponseTtl::AsReceived;
+            let spec = ResponseSpec { answer: &answer, ttl, plugin, error: None, authoritative: false };
+            requester.respond(spec, counters, requester.received, outbox);
+        }
+    }
     true
+}
+
+/// Access control; counted by action.
+fn acl(rules: &[AclRule], routed: &RoutedQuery<'_>) -> Option<FrontResult> {
+    let RoutedQuery { query, requester, route } = *routed;
+    let client = requester.client.peer.ip().to_canonical();
+    let action = AclRule::decide(rules, query.name.as_wire(), query.qtype, client);
+    if let Some(counter) = route.block.counters.acl.get(action as usize) {
+        counter.add(1);
+    }
+    let error = |rcode, error| FrontResult::Error(ErrorResponse { rcode, error: Some(error) });
+    match action {
+        AclAction::Allow => None,
+        AclAction::Block => Some(error(Rcode::REFUSED, ExtendedError::BLOCKED)),
+        AclAction::Filter => Some(error(Rcode::NOERROR, ExtendedError::FILTERED)),
+        AclAction::Drop => Some(FrontResult::Drop),
+    }
 }
 
 /// An HINFO record instead of all records of a name (RFC 8482 section 4.2).

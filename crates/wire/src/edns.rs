@@ -77,6 +77,10 @@ pub struct ExtendedError(pub u16);
 impl ExtendedError {
     /// Stale Answer: a positive answer past its TTL.
     pub const STALE_ANSWER: Self = Self(3);
+    /// Blocked: by a policy of the operator.
+    pub const BLOCKED: Self = Self(15);
+    /// Filtered: by a policy that the client is taken to want.
+    pub const FILTERED: Self = Self(17);
     /// Stale NXDOMAIN Answer: an NXDOMAIN past its TTL.
     pub const STALE_NXDOMAIN_ANSWER: Self = Self(19);
     /// Cached Error: SERVFAIL from the cache.

@@ -5,15 +5,17 @@ use std::sync::Arc;
 
 use resolver::policy::rewrite::RewriteRule;
 use resolver::policy::template::Template;
-use resolver::policy::{CacheOptions, Dns64, LoadBalanceOptions, LocalPlugin, MessageChanges};
+use resolver::policy::{
+    AclRule, CacheOptions, Dns64, FrontPlugin, LoadBalanceOptions, LocalPlugin, MessageChanges,
+};
 
 use super::context::DirectiveContext;
 use super::hosts::HostsDirective;
 use super::report_all::report_all;
 use super::{
-    any, bind, bufsize, cache, debug, dns64, dnstap, errors, forward, header, health, hosts, loadbalance,
-    log, loop_detection, metadata, minimal, nsid, pprof, prometheus, ready, reload, rewrite, template,
-    timeouts, trace, whoami,
+    acl, any, bind, bufsize, cache, debug, dns64, dnstap, errors, forward, header, health, hosts,
+    loadbalance, log, loop_detection, metadata, minimal, nsid, pprof, prometheus, ready, reload, rewrite,
+    template, timeouts, trace, whoami,
 };
 use crate::error::ConfigError;
 use crate::error_list::ErrorList;
@@ -34,6 +36,7 @@ pub(crate) struct BlockDirectives {
     pub(crate) cache: Option<CacheOptions>,
     pub(crate) debug: bool,
     pub(crate) forwards: Vec<Forward>,
+    pub(crate) acl: Vec<AclRule>,
     pub(crate) any: bool,
     pub(crate) nsid: Option<Arc<[u8]>>,
     pub(crate) load_balance: Option<LoadBalanceOptions>,
@@ -74,6 +77,7 @@ pub(crate) fn parse(
         cache: None,
         debug: false,
         forwards: Vec::new(),
+        acl: Vec::new(),
         any: false,
         nsid: None,
         load_balance: None,
@@ -113,6 +117,7 @@ pub(crate) fn parse(
 impl BlockDirectives {
     fn add(&mut self, directive: &Directive, context: &mut DirectiveContext<'_>) -> Result<(), ConfigError> {
         match &*directive.name().text {
+            "acl" => self.acl.push(acl::parse(directive, context)?),
             "any" => {
                 any::parse(directive)?;
                 self.any = true;
@@ -170,6 +175,12 @@ impl BlockDirectives {
         let templates = self.templates.iter().cloned().map(LocalPlugin::Template);
         let hosts = self.hosts.as_ref().map(|hosts| LocalPlugin::Hosts(Arc::clone(&hosts.hosts)));
         templates.chain(hosts).chain(self.whoami.then_some(LocalPlugin::Whoami)).collect()
+    }
+
+    /// The directives that answer queries in front of the cache, in the order of the plugin chain.
+    pub(crate) fn front(&self) -> Vec<FrontPlugin> {
+        let acl = (!self.acl.is_empty()).then(|| FrontPlugin::Acl(self.acl.as_slice().into()));
+        acl.into_iter().chain(self.any.then_some(FrontPlugin::Any)).collect()
     }
 
     /// Notes where an address is named.

@@ -1,5 +1,6 @@
 //! Directives of a server block.
 
+mod acl;
 mod any;
 mod bind;
 mod block;

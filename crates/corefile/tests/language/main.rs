@@ -6,6 +6,7 @@ mod fake_host;
 mod load;
 
 mod accepted;
+mod acl;
 mod all_errors;
 mod any;
 mod bind;

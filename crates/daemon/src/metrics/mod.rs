@@ -4,6 +4,7 @@
 //! [`ProcessCounters`] is what the process counts, [`Exposition`] the page; the other modules build
 //! the families of one subject each.
 
+mod acl;
 mod build_info;
 mod cache;
 mod clients;

@@ -1,8 +1,14 @@
 //! Directives that answer queries themselves in front of the cache.
 
+use std::sync::Arc;
+
+use super::acl::AclRule;
+
 /// A directive of a server block that answers queries in front of its cache.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FrontPlugin {
+    /// All `acl` directives, in the order of the file.
+    Acl(Arc<[AclRule]>),
     /// `any`: an HINFO record to queries of type ANY (RFC 8482).
     Any,
 }

@@ -6,6 +6,7 @@
 //! settings embed as well. No file here depends on the rest of the resolver except for counters,
 //! cache usage and `Transport`.
 
+mod acl;
 mod block;
 mod cache_options;
 mod dns64;
@@ -29,6 +30,7 @@ pub mod rewrite;
 mod shared_instant;
 pub mod template;
 
+pub use acl::{AclAction, AclPolicy, AclRule};
 pub use block::Block;
 pub use cache_options::{CacheOptions, Prefetch, ServeStale, ServeStaleMode, StoreOptions};
 pub use dns64::{Dns64, Nat64Prefix};

@@ -20,6 +20,11 @@ impl Network {
         (prefix <= longest).then(|| Self { bits: bits(address), is_ipv4, prefix })
     }
 
+    /// The network of one address.
+    pub fn of_address(address: IpAddr) -> Option<Self> {
+        Self::new(address, if address.is_ipv4() { 32 } else { 128 })
+    }
+
     /// True for an address in it; never for one of the other family.
     pub fn contains(&self, address: IpAddr) -> bool {
         let differing = (bits(address) ^ self.bits).leading_zeros();

@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use resolver::policy::rewrite::RewriteRule;
 use resolver::policy::{
-    CacheOptions, Dns64, ForwardOptions, FrontPlugin, HealthCheck, LoadBalanceOptions, LocalPlugin,
-    MaxConnectAttempts, MessageChanges, Nat64Prefix, Network, PoolOptions, Prefetch, ResolverLimits,
-    SelectionPolicy, ServeStale, ServeStaleMode, StoreOptions, TransportPreference,
+    AclAction, AclPolicy, AclRule, CacheOptions, Dns64, ForwardOptions, FrontPlugin, HealthCheck,
+    LoadBalanceOptions, LocalPlugin, MaxConnectAttempts, MessageChanges, Nat64Prefix, Network, PoolOptions,
+    Prefetch, ResolverLimits, SelectionPolicy, ServeStale, ServeStaleMode, StoreOptions, TransportPreference,
 };
-use wire::header::Rcode;
+use wire::header::{Rcode, RecordType};
 use wire::name::Name;
 
 use super::rewrite;
@@ -47,7 +47,9 @@ pub struct Block {
     pub forwards: Vec<Forward>,
     /// Its `rewrite` directives.
     pub rewrites: Vec<RewriteRule>,
-    /// Its directives in front of the cache.
+    /// Its `acl` directives.
+    pub acl: Vec<AclRule>,
+    /// Its directives in front of the cache but for `acl`.
     pub front: Vec<FrontPlugin>,
     /// Its `nsid` directive.
     pub nsid: Option<String>,
@@ -87,6 +89,12 @@ impl Forward {
 }
 
 impl Block {
+    /// Its directives in front of the cache, in the order of the plugin chain.
+    pub(super) fn all_in_front(&self) -> Vec<FrontPlugin> {
+        let acl = (!self.acl.is_empty()).then(|| FrontPlugin::Acl(self.acl.as_slice().into()));
+        acl.into_iter().chain(self.front.iter().cloned()).collect()
+    }
+
     fn new(zones: Vec<Name>) -> Self {
         Self {
             zones,
@@ -95,6 +103,7 @@ impl Block {
             cache: Some(fixture::cache()),
             forwards: vec![Forward::new(Name::root(), vec!["upstream".to_owned()])],
             rewrites: Vec::new(),
+            acl: Vec::new(),
             front: Vec::new(),
             nsid: None,
             load_balance: None,
@@ -195,6 +204,7 @@ fn parse_directive(tokens: &[&str], block: &mut Block) -> Result<(), TextError> 
             block.message_changes.recursion_desired = Some(action == "set");
         }
         ["any"] => block.front.push(FrontPlugin::Any),
+        ["acl", name, ref words @ ..] => block.acl.push(acl_rule(name, words)?),
         ["nsid", text] => block.nsid = Some(text.to_owned()),
         ["loadbalance", ref prefer @ ..] => block.load_balance = Some(load_balance(prefer)?),
         ["dns64", ref options @ ..] => {
@@ -329,13 +339,32 @@ fn parse_rcodes(tokens: &[&str]) -> Result<Vec<Rcode>, TextError> {
     tokens.iter().map(|word| text::rcode(word).map(Rcode)).collect()
 }
 
-/// `loadbalance [PREFIX/LENGTH…]`: with the networks that it prefers.
-fn load_balance(prefer: &[&str]) -> Result<LoadBalanceOptions, TextError> {
+/// `acl ZONE ACTION [type TYPES…] [net PREFIX/LENGTH…]`: a rule with one policy.
+fn acl_rule(name: &str, words: &[&str]) -> Result<AclRule, TextError> {
+    let usage = || error("acl ZONE ACTION [type TYPES...] [net PREFIX/LENGTH...]");
+    let Some((action, words)) = words.split_first() else { return usage() };
+    let names = ["allow", "block", "filter", "drop"].into_iter().zip(AclAction::ALL);
+    let Some((_, action)) = names.into_iter().find(|(name, _)| name == action) else { return usage() };
+    let mut sections = words.split(|word| *word == "net");
+    let types = sections.next().unwrap_or_default();
+    let networks = sections.next().unwrap_or_default();
+    let types = types.strip_prefix(&["type"]).unwrap_or(types);
+    let types: Option<Vec<_>> = types.iter().map(|word| RecordType::from_mnemonic(word)).collect();
+    let (Some(types), Some(networks)) = (types, parse_networks(networks)) else { return usage() };
+    Ok(AclRule { zones: vec![zone(name)?], policies: vec![AclPolicy { action, types, networks }] })
+}
+
+fn parse_networks(words: &[&str]) -> Option<Vec<Network>> {
     let network = |word: &&str| {
         let (address, prefix) = word.split_once('/')?;
         Network::new(address.parse().ok()?, prefix.parse().ok()?)
     };
-    match prefer.iter().map(network).collect() {
+    words.iter().map(network).collect()
+}
+
+/// `loadbalance [PREFIX/LENGTH…]`: with the networks that it prefers.
+fn load_balance(prefer: &[&str]) -> Result<LoadBalanceOptions, TextError> {
+    match parse_networks(prefer) {
         Some(prefer) => Ok(LoadBalanceOptions { prefer, weights: None }),
         None => error("loadbalance [PREFIX/LENGTH...]"),
     }

@@ -1,5 +1,7 @@
 //! Counters by their field names in [`resolver::counters`], for `CHECK_COUNTER`.
 
+use resolver::policy::AclAction;
+
 use super::environment::{BlockState, Environment};
 use crate::text::{TextError, error};
 
@@ -48,6 +50,10 @@ fn of_block(environment: &Environment, counter: &str, of: Option<&str>) -> Optio
         "served_stale" => &counters.served_stale,
         "outage_stale" => &counters.outage_stale,
         "translated" => &counters.translated,
+        "acl_allowed" => counters.acl.get(AclAction::Allow as usize)?,
+        "acl_blocked" => counters.acl.get(AclAction::Block as usize)?,
+        "acl_filtered" => counters.acl.get(AclAction::Filter as usize)?,
+        "acl_dropped" => counters.acl.get(AclAction::Drop as usize)?,
         "coalesced" => &counters.coalesced,
         "max_concurrent_rejects" => &counters.max_concurrent_rejects,
         "healthcheck_broken" => &counters.healthcheck_broken,

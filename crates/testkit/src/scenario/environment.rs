@@ -76,7 +76,7 @@ impl Environment {
                     .iter()
                     .map(|forward| build_forward(forward, &mut upstreams))
                     .collect(),
-                front: block.front.clone(),
+                front: block.all_in_front(),
                 nsid: block.nsid.as_ref().map(|nsid| nsid.as_bytes().into()),
                 load_balance: block.load_balance.clone().map(|options| LoadBalance::new(options, SEED)),
                 rewrites: block.rewrites.as_slice().into(),

@@ -1,0 +1,64 @@
+//! Access control by client and type (`acl`).
+
+use std::net::IpAddr;
+
+use wire::header::RecordType;
+use wire::name::Name;
+
+use super::network::Network;
+
+/// An `acl` directive.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AclRule {
+    /// The zones it is for.
+    pub zones: Vec<Name>,
+    /// In order; the first that matches a query counts.
+    pub policies: Vec<AclPolicy>,
+}
+
+/// An action for some queries.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AclPolicy {
+    /// What happens to them.
+    pub action: AclAction,
+    /// Their types; empty for all.
+    pub types: Vec<RecordType>,
+    /// The networks of their clients; empty for all.
+    pub networks: Vec<Network>,
+}
+
+/// What happens to a query.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AclAction {
+    /// It is answered.
+    Allow = 0,
+    /// REFUSED, with the extended error Blocked.
+    Block = 1,
+    /// No records, with the extended error Filtered.
+    Filter = 2,
+    /// No response.
+    Drop = 3,
+}
+
+impl AclAction {
+    /// All, by their numbers.
+    pub const ALL: [Self; 4] = [Self::Allow, Self::Block, Self::Filter, Self::Drop];
+}
+
+impl AclRule {
+    /// What the rules say about a query for `name`, in wire form and lower case. Without a policy that
+    /// matches it is allowed.
+    pub(crate) fn decide(rules: &[Self], name: &[u8], qtype: RecordType, client: IpAddr) -> AclAction {
+        let covering = rules.iter().filter(|rule| rule.zones.iter().any(|zone| zone.covers(name)));
+        let mut policies = covering.flat_map(|rule| &rule.policies);
+        let found = policies.find(|policy| policy.matches(qtype, client));
+        found.map_or(AclAction::Allow, |policy| policy.action)
+    }
+}
+
+impl AclPolicy {
+    fn matches(&self, qtype: RecordType, client: IpAddr) -> bool {
+        let has_type = self.types.is_empty() || self.types.contains(&qtype);
+        has_type && (self.networks.is_empty() || self.networks.iter().any(|network| network.contains(client)))
+    }
+}
