@@ -80,7 +80,7 @@ pub(crate) const LISTED: [Listed; 16] = [
     ),
     listed(
         Deviation::FixedTtl,
-        "the TTL of a referral is 5 s",
+        "the TTL of a referral, or of what is not cached, is 5 s",
         "CoreDNS's cache: a fixed TTL without answer and SOA",
     ),
     listed(

@@ -21,7 +21,7 @@ const COMPRESSIBLE: [u16; 5] = [NS, 5, SOA, 12, 15];
 const MIN_TTL: u32 = 5;
 const MAX_TTL: u32 = 3600;
 const MAX_DENIAL_TTL: u32 = 1800;
-/// TTL of a referral or a failure, in seconds.
+/// TTL of a referral, a failure or a denial without SOA, in seconds.
 const FIXED_TTL: u32 = 5;
 
 /// A response of the daemon and the responses to compare it with.
@@ -224,7 +224,7 @@ impl Case<'_> {
         let has = |rtype| authority.iter().any(|record| record.exact.rtype == rtype);
         let referral = answers.is_empty() && whole.rcode == 0 && has(NS) && !has(SOA);
         let max_ttl = if is_denial(whole) { MAX_DENIAL_TTL } else { MAX_TTL };
-        let fixed = referral || matches!(whole.rcode, SERVFAIL | NOTIMP);
+        let fixed = referral || whole.rcode != 0 && !(whole.rcode == NXDOMAIN && has(SOA));
         let clamp = |ttl: u32| if fixed { FIXED_TTL } else { ttl.clamp(MIN_TTL, max_ttl) };
         let age = u32::try_from(self.age.as_secs()).unwrap_or(u32::MAX);
         // Both sides count whole seconds from different moments.
