@@ -9,7 +9,7 @@ use crate::upstream_files::UpstreamFiles;
 /// Files, each with its content; nothing for one that cannot be read.
 pub type FileContents = BTreeMap<PathBuf, Option<Arc<[u8]>>>;
 
-/// Files whose content is known.
+/// Files that have been read, with their content.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct KnownFiles {
     /// Files of `forward` directives.

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 /// the kernel's clock, which counts at least 100 times a second.
 const READS: u8 = 3;
 
-/// What tells one state of a file from another.
+/// Identity, size and times of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Stamp {
     device: u64,

@@ -196,7 +196,7 @@ impl Connections {
         self.take(index, effects).is_some_and(|connection| self.lost.report_closed(&connection, failure))
     }
 
-    /// Closes a connection, whose queries are to be reported.
+    /// Closes a connection. The caller reports its queries as lost.
     fn disconnect(&mut self, index: usize, effects: &mut Effects<'_>) -> Option<Connection> {
         let connection = self.take(index, effects)?;
         effects.outbox.actions.push(Action::Disconnect(connection.id));
