@@ -5,7 +5,7 @@ use wire::Answer;
 use wire::answer::ResponseTtl;
 use wire::edns::ExtendedError;
 use wire::header::{Class, Flags, Rcode, RecordType};
-use wire::synthesized::{self, SynthesizedData, SynthesizedRecord};
+use wire::synthesized::{self, Owner, Sections, SynthesizedData, SynthesizedRecord};
 
 use crate::action::Outbox;
 use crate::counters::Plugin;
@@ -72,8 +72,9 @@ fn any(routed: &RoutedQuery<'_>) -> Option<Answer> {
         return None;
     }
     let data = SynthesizedData::HostInfo("ANY obsoleted", "See RFC 8482");
-    let record = SynthesizedRecord { prefix: None, ttl: ANY_TTL, data };
-    let mut response = synthesized::response(query.header.question, &[record], &[])?;
+    let record = SynthesizedRecord { owner: Owner::Question, ttl: ANY_TTL, data };
+    let sections = Sections { answers: &[record], ..Sections::default() };
+    let mut response = synthesized::response(query.header.question, Rcode::NOERROR, sections)?;
     response.header.flags = Flags(response.header.flags.0 & !Flags::AA.0);
     Some(Answer::from_response(&response))
 }

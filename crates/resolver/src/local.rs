@@ -10,7 +10,7 @@ use std::sync::Arc;
 use wire::answer::ResponseTtl;
 use wire::edns::ExtendedError;
 use wire::header::{Class, Rcode};
-use wire::synthesized::{self, SynthesizedData, SynthesizedRecord};
+use wire::synthesized::{self, Owner, Sections, SynthesizedData, SynthesizedRecord};
 use wire::{Answer, Response};
 
 use crate::Resolver;
@@ -157,11 +157,13 @@ fn whoami(requester: &Requester<'_>) -> Option<Response<'static>> {
         Transport::Udp => "_udp",
         Transport::Tcp => "_tcp",
     };
-    let record = |prefix, data| SynthesizedRecord { prefix, ttl: 0, data };
-    let address = record(None, SynthesizedData::Address(peer.ip().to_canonical()));
-    let port = record(Some(transport), SynthesizedData::Port(peer.port()));
-    let question = requester.header.question;
+    let record = |owner, data| SynthesizedRecord { owner, ttl: 0, data };
+    let address = record(Owner::Question, SynthesizedData::Address(peer.ip().to_canonical()));
+    let port = record(Owner::Child(transport), SynthesizedData::Port(peer.port()));
+    let response = |additionals: &[SynthesizedRecord]| {
+        let sections = Sections { additionals, ..Sections::default() };
+        synthesized::response(requester.header.question, Rcode::NOERROR, sections)
+    };
     // Behind the longest names there is no room for the label of the transport.
-    synthesized::response(question, &[], &[address.clone(), port])
-        .or_else(|| synthesized::response(question, &[], &[address]))
+    response(&[address.clone(), port]).or_else(|| response(&[address]))
 }

@@ -19,6 +19,7 @@ pub mod answer;
 mod compress;
 pub mod editable;
 pub mod edns;
+mod encode;
 pub mod frame;
 pub mod header;
 mod mnemonic;

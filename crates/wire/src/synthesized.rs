@@ -3,24 +3,33 @@
 
 use std::net::IpAddr;
 
-use hickory_proto::op::{Message, OpCode, Query};
+use hickory_proto::op::Query;
 use hickory_proto::rr::rdata::{A, AAAA, HINFO, PTR, SRV};
 use hickory_proto::rr::{Name, RData, Record};
 use hickory_proto::serialize::binary::{BinDecodable, BinDecoder};
 
-use crate::header::HEADER_LEN;
-use crate::name;
+use crate::header::Rcode;
 use crate::response::Response;
+use crate::{encode, name};
 
 /// A record of a synthesized response.
 #[derive(Clone, Debug)]
 pub struct SynthesizedRecord {
-    /// Labels in front of QNAME; the owner is QNAME without any.
-    pub prefix: Option<&'static str>,
+    /// The owner.
+    pub owner: Owner,
     /// In seconds.
     pub ttl: u32,
     /// Type and RDATA.
     pub data: SynthesizedData,
+}
+
+/// The owner of a record, by its relation to QNAME.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Owner {
+    /// QNAME.
+    Question,
+    /// This label in front of QNAME.
+    Child(&'static str),
 }
 
 /// Type and RDATA of a synthesized record.
@@ -36,42 +45,67 @@ pub enum SynthesizedData {
     Port(u16),
 }
 
-/// A NOERROR response with AA to a question (QNAME, QTYPE, QCLASS as octets) of class IN.
+/// The sections of a response.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Sections<'r> {
+    /// Answer section.
+    pub answers: &'r [SynthesizedRecord],
+    /// Authority section.
+    pub authorities: &'r [SynthesizedRecord],
+    /// Additional section.
+    pub additionals: &'r [SynthesizedRecord],
+}
+
+/// A response with AA to a question (QNAME, QTYPE, QCLASS as octets); `rcode` has four bits.
 ///
-/// `None` for octets that are no question.
-pub fn response(
-    question: &[u8],
-    answers: &[SynthesizedRecord],
-    additional: &[SynthesizedRecord],
-) -> Option<Response<'static>> {
-    let query = Query::read(&mut BinDecoder::new(question)).ok()?;
-    let name = query.name().clone();
-    let mut message = Message::response(0, OpCode::Query);
-    message.metadata.authoritative = true;
-    message.add_query(query);
-    message.answers = answers.iter().map(|record| record.build(&name)).collect::<Option<_>>()?;
-    message.additionals = additional.iter().map(|record| record.build(&name)).collect::<Option<_>>()?;
-    Response::read_written(message.to_vec().ok()?, HEADER_LEN + question.len())
+/// `None` for octets that are no question, and for records that no message holds.
+pub fn response(question: &[u8], rcode: Rcode, sections: Sections<'_>) -> Option<Response<'static>> {
+    let Sections { answers, authorities, additionals } = sections;
+    encode::response(question, rcode, |query| {
+        let build = |records: &[SynthesizedRecord]| {
+            records.iter().map(|record| record.build(query)).collect::<Option<Vec<_>>>()
+        };
+        Some([build(answers)?, build(authorities)?, build(additionals)?])
+    })
+}
+
+/// A NOERROR response with these answers; if they are more than a message holds, with the first half
+/// of them, or half of that, and so on: some of them are better than none.
+///
+/// `None` for octets that are no question, and for an answer that no message holds.
+pub fn largest_response(question: &[u8], mut answers: &[SynthesizedRecord]) -> Option<Response<'static>> {
+    loop {
+        let sections = Sections { answers, ..Sections::default() };
+        if let Some(response) = response(question, Rcode::NOERROR, sections) {
+            return Some(response);
+        }
+        let half = answers.len().checked_div(2).filter(|half| *half > 0)?;
+        answers = answers.get(..half)?;
+    }
 }
 
 impl SynthesizedRecord {
     /// `None` when the owner is too long.
-    fn build(&self, qname: &Name) -> Option<Record> {
-        let owner = match self.prefix {
-            Some(label) => qname.prepend_label(label).ok()?,
-            None => qname.clone(),
+    fn build(&self, query: &Query) -> Option<Record> {
+        let qname = query.name();
+        let owner = match self.owner {
+            Owner::Question => qname.clone(),
+            Owner::Child(label) => qname.prepend_label(label).ok()?,
         };
-        let data = match &self.data {
-            SynthesizedData::Address(IpAddr::V4(ip)) => RData::A(A(*ip)),
-            SynthesizedData::Address(IpAddr::V6(ip)) => RData::AAAA(AAAA(*ip)),
-            SynthesizedData::HostInfo(cpu, os) => {
-                RData::HINFO(HINFO::new((*cpu).to_owned(), (*os).to_owned()))
-            }
-            SynthesizedData::Pointer(target) => {
+        Some(Record::from_rdata(owner, self.ttl, self.data.build()?))
+    }
+}
+
+impl SynthesizedData {
+    fn build(&self) -> Option<RData> {
+        Some(match self {
+            Self::Address(IpAddr::V4(ip)) => RData::A(A(*ip)),
+            Self::Address(IpAddr::V6(ip)) => RData::AAAA(AAAA(*ip)),
+            Self::HostInfo(cpu, os) => RData::HINFO(HINFO::new((*cpu).to_owned(), (*os).to_owned())),
+            Self::Pointer(target) => {
                 RData::PTR(PTR(Name::read(&mut BinDecoder::new(target.as_wire())).ok()?))
             }
-            SynthesizedData::Port(port) => RData::SRV(SRV::new(0, 0, *port, Name::root())),
-        };
-        Some(Record::from_rdata(owner, self.ttl, data))
+            Self::Port(port) => RData::SRV(SRV::new(0, 0, *port, Name::root())),
+        })
     }
 }

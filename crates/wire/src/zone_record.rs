@@ -3,15 +3,14 @@
 
 use std::str::FromStr;
 
-use hickory_proto::op::{Message, OpCode, Query};
 use hickory_proto::rr::rdata::{CNAME, MX, NS, NULL, PTR, SOA, SRV, TXT};
 use hickory_proto::rr::{DNSClass, Name, RData, Record, RecordType};
 use hickory_proto::serialize::binary::{BinDecodable, BinDecoder};
 use hickory_proto::serialize::txt::parse_ttl;
 
-use crate::header::{Flags, HEADER_LEN, Rcode};
-use crate::name;
+use crate::header::Rcode;
 use crate::response::Response;
+use crate::{encode, name};
 
 /// TTL in seconds of a record without one, as in CoreDNS.
 const DEFAULT_TTL: u32 = 3600;
@@ -82,20 +81,9 @@ impl ZoneRecord {
 ///
 /// `None` for octets that are no question, and for records that no message holds.
 pub fn response(question: &[u8], rcode: Rcode, sections: Sections<'_>) -> Option<Response<'static>> {
-    let query = Query::read(&mut BinDecoder::new(question)).ok()?;
-    let mut message = Message::response(0, OpCode::Query);
-    message.metadata.authoritative = true;
-    message.add_query(query);
     let records = |records: &[ZoneRecord]| records.iter().map(|ZoneRecord(record)| record.clone()).collect();
-    message.answers = records(sections.answers);
-    message.authorities = records(sections.authorities);
-    message.additionals = records(sections.additionals);
-    let mut packet = message.to_vec().ok()?;
-    let [_, low] = rcode.0.to_be_bytes();
-    *packet.get_mut(3)? |= low & 0x0f;
-    let response = Response::read_written(packet, HEADER_LEN + question.len())?;
-    // hickory-proto leaves out what exceeds a message, and sets TC.
-    (!response.header.flags.has(Flags::TC)).then_some(response)
+    let Sections { answers, authorities, additionals } = sections;
+    encode::response(question, rcode, |_| Some([answers, authorities, additionals].map(records)))
 }
 
 /// The words of a line. Parentheses group it over line ends, `;` begins a comment.

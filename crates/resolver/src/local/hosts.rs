@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use wire::header::{Class, Rcode, RecordType};
 use wire::name::Name;
-use wire::synthesized::{self, SynthesizedData, SynthesizedRecord};
+use wire::synthesized::{self, Owner, SynthesizedData, SynthesizedRecord};
 use wire::{Query, reverse};
 
 use super::LocalResult;
@@ -50,13 +50,8 @@ fn pointer(name: &Name) -> SynthesizedData {
 /// Owner and case of the records are the question's.
 fn answer(hosts: &Hosts, query: &Query<'_>, data: Vec<SynthesizedData>) -> Option<LocalResult> {
     let ttl = hosts.ttl;
-    let record = |data| SynthesizedRecord { prefix: None, ttl, data };
-    let mut records: Vec<SynthesizedRecord> = data.into_iter().map(record).collect();
-    loop {
-        if let Some(response) = synthesized::response(query.header.question, &records, &[]) {
-            return Some(LocalResult::Response(response, Plugin::Hosts, None));
-        }
-        // More than a message holds: as many of them as fit are better than none.
-        records.truncate(records.len().checked_div(2).filter(|half| *half > 0)?);
-    }
+    let record = |data| SynthesizedRecord { owner: Owner::Question, ttl, data };
+    let records: Vec<SynthesizedRecord> = data.into_iter().map(record).collect();
+    let response = synthesized::largest_response(query.header.question, &records)?;
+    Some(LocalResult::Response(response, Plugin::Hosts, None))
 }

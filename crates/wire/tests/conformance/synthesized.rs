@@ -3,32 +3,54 @@
 use std::net::IpAddr;
 
 use hickory_proto::op::{Message, ResponseCode};
-use wire::Answer;
+use wire::header::Rcode;
 use wire::name::Name;
 use wire::response::ResponseType;
-use wire::synthesized::{SynthesizedData, SynthesizedRecord, response};
+use wire::synthesized::{Owner, Sections, SynthesizedData, SynthesizedRecord, largest_response, response};
+use wire::{Answer, Response};
 
 const QUESTION: &[u8] = b"\x03WwW\x07example\x00\x00\x1c\x00\x01";
+const REVERSE_QUESTION: &[u8] = b"\x017\x012\x010\x03192\x07in-addr\x04ARPA\x00\x00\x0c\x00\x01";
 
-fn record(prefix: Option<&'static str>, data: SynthesizedData) -> SynthesizedRecord {
-    SynthesizedRecord { prefix, ttl: 7, data }
+fn record(owner: Owner, data: SynthesizedData) -> SynthesizedRecord {
+    SynthesizedRecord { owner, ttl: 7, data }
+}
+
+fn with_answers(question: &[u8], answers: &[SynthesizedRecord]) -> Option<Response<'static>> {
+    response(question, Rcode::NOERROR, Sections { answers, ..Sections::default() })
+}
+
+fn with_additionals(question: &[u8], additionals: &[SynthesizedRecord]) -> Option<Response<'static>> {
+    response(question, Rcode::NOERROR, Sections { additionals, ..Sections::default() })
+}
+
+fn decoded(response: &Response<'_>) -> Message {
+    Message::from_vec(Answer::from_response(response).message()).unwrap()
+}
+
+fn texts(records: &[hickory_proto::rr::Record]) -> Vec<String> {
+    records.iter().map(ToString::to_string).collect()
+}
+
+/// Answers of at least 28 octets each.
+fn addresses(number: u16) -> Vec<SynthesizedRecord> {
+    let address = |low: u16| IpAddr::from([0x2001, 0xdb8, 0, 0, 0, 0, 0, low]);
+    (0..number).map(|low| record(Owner::Question, SynthesizedData::Address(address(low)))).collect()
 }
 
 #[test]
 fn whoami_records_are_additional() {
     for ip in ["192.0.2.1", "2001:db8::1"] {
-        let address = record(None, SynthesizedData::Address(ip.parse::<IpAddr>().unwrap()));
-        let port = record(Some("_udp"), SynthesizedData::Port(40_000));
-        let response = response(QUESTION, &[], &[address, port]).unwrap();
+        let address = record(Owner::Question, SynthesizedData::Address(ip.parse::<IpAddr>().unwrap()));
+        let port = record(Owner::Child("_udp"), SynthesizedData::Port(40_000));
+        let response = with_additionals(QUESTION, &[address, port]).unwrap();
         assert_eq!((response.response_type, response.min_ttl), (ResponseType::Empty, Some(7)));
         assert!(response.matches_question(QUESTION));
-        let answer = Answer::from_response(&response);
-        let message = Message::from_vec(answer.message()).unwrap();
+        let message = decoded(&response);
         assert!(message.metadata.authoritative && message.metadata.response_code == ResponseCode::NoError);
-        let additional: Vec<String> = message.additionals.iter().map(ToString::to_string).collect();
         let kind = if ip.contains(':') { "AAAA" } else { "A" };
         assert_eq!(
-            additional,
+            texts(&message.additionals),
             [format!("WwW.example. 7 IN {kind} {ip}"), "_udp.WwW.example. 7 IN SRV 0 0 40000 .".to_owned()]
         );
     }
@@ -36,29 +58,41 @@ fn whoami_records_are_additional() {
 
 #[test]
 fn address_records_are_an_answer() {
-    let addresses = ["2001:db8::1", "2001:db8::2"].map(|ip| ip.parse::<IpAddr>().unwrap());
-    let records = addresses.map(|ip| record(None, SynthesizedData::Address(ip)));
-    let response = response(QUESTION, &records, &[]).unwrap();
+    let response = with_answers(QUESTION, &addresses(2)).unwrap();
     assert_eq!((response.response_type, response.header.ancount), (ResponseType::Positive, 2));
 }
 
 #[test]
 fn a_pointer_record_is_an_answer_to_ptr() {
-    const QUESTION: &[u8] = b"\x017\x012\x010\x03192\x07in-addr\x04arpa\x00\x00\x0c\x00\x01";
-    let target = Name::parse("www.example").unwrap();
-    let response = response(QUESTION, &[record(None, SynthesizedData::Pointer(target))], &[]).unwrap();
+    let target = SynthesizedData::Pointer(Name::parse("www.example").unwrap());
+    let response = with_answers(REVERSE_QUESTION, &[record(Owner::Question, target)]).unwrap();
     assert_eq!(response.response_type, ResponseType::Positive);
-    let answer = Answer::from_response(&response);
-    let message = Message::from_vec(answer.message()).unwrap();
-    let answers: Vec<String> = message.answers.iter().map(ToString::to_string).collect();
-    assert_eq!(answers, ["7.2.0.192.in-addr.arpa. 7 IN PTR www.example."]);
+    assert_eq!(texts(&decoded(&response).answers), ["7.2.0.192.in-addr.ARPA. 7 IN PTR www.example."]);
 }
 
 #[test]
 fn octets_without_a_question_and_owners_that_are_too_long_are_rejected() {
-    assert!(response(b"\x03www", &[], &[]).is_none());
+    assert!(with_answers(b"\x03www", &[]).is_none());
     let label = [&[63_u8][..], &[b'a'; 63]].concat();
     let question = [&label.repeat(3)[..], b"\x3d", &[b'a'; 61], b"\x00\x00\x01\x00\x01"].concat();
-    assert!(response(&question, &[], &[]).is_some());
-    assert!(response(&question, &[], &[record(Some("_udp"), SynthesizedData::Port(53))]).is_none());
+    assert!(with_answers(&question, &[]).is_some());
+    assert!(with_answers(&question, &[record(Owner::Child("_udp"), SynthesizedData::Port(53))]).is_none());
+}
+
+#[test]
+fn more_records_than_a_message_holds_are_rejected() {
+    let whole = with_answers(QUESTION, &addresses(1_500)).unwrap();
+    assert_eq!(whole.header.ancount, 1_500);
+    for number in [3_000, 9_999] {
+        assert!(with_answers(QUESTION, &addresses(number)).is_none(), "{number}");
+    }
+}
+
+#[test]
+fn of_too_many_answers_a_part_is_sent() {
+    for (number, sent) in [(0, 0), (3, 3), (1_500, 1_500), (3_000, 1_500), (9_999, 1_249)] {
+        let response = largest_response(QUESTION, &addresses(number)).unwrap();
+        assert_eq!(response.header.ancount, sent, "{number}");
+    }
+    assert!(largest_response(b"\x03www", &addresses(3)).is_none());
 }
