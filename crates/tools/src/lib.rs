@@ -1,7 +1,8 @@
-//! Comparison of name servers: questions, variants of a query, and a parser of responses that is
-//! independent of the code under test.
+//! Comparison of name servers: command line, questions, variants of a query, and a parser of
+//! responses that is independent of the code under test.
 #![forbid(unsafe_code)]
 
+pub mod command_line;
 pub mod message;
 pub mod question;
 pub mod rng;

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use testkit::RecordType;
 use testkit::client::{LookupResult, Stub};
+use tools::command_line::exit_code;
 
 /// Look up a name as a pod does
 #[derive(Debug, Parser)]
@@ -30,16 +31,7 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    match look_up(&arguments, &mut io::stdout().lock()) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            // Stderr may be closed; the exit code reports the failure.
-            drop(writeln!(io::stderr(), "ask: {error}"));
-            ExitCode::FAILURE
-        }
-    }
+    exit_code("ask", look_up(&Arguments::parse(), &mut io::stdout().lock()))
 }
 
 /// True if the name exists and no lookup failed.

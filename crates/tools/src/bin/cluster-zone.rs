@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use clap::Parser;
+use tools::command_line::exit_code;
 
 /// Serve the DNS names of a small cluster as CoreDNS does
 #[derive(Debug, Parser)]
@@ -17,14 +18,8 @@ struct Arguments {
 
 fn main() -> ExitCode {
     let Arguments { address } = Arguments::parse();
-    match serve(address) {
-        Ok(never) => match never {},
-        Err(error) => {
-            // Stderr may be closed; the exit code reports the failure.
-            drop(writeln!(io::stderr(), "cluster-zone: {address}: {error}"));
-            ExitCode::FAILURE
-        }
-    }
+    let result = serve(address).map_err(|error| format!("{address}: {error}"));
+    exit_code("cluster-zone", result.map(|never| match never {}))
 }
 
 fn serve(address: SocketAddr) -> io::Result<std::convert::Infallible> {

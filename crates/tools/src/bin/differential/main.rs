@@ -27,6 +27,7 @@ use arguments::Arguments;
 use comparison::Comparison;
 use report::Report;
 use servers::{Servers, Target};
+use tools::command_line::exit_code;
 use tools::question::Question;
 use tools::rng::Rng;
 use tools::variants::VARIANTS;
@@ -35,16 +36,7 @@ use tools::variants::VARIANTS;
 const CLIENTS: usize = 4;
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    match run(&arguments) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            // Stderr may be closed; the exit code reports the failure.
-            drop(writeln!(io::stderr(), "differential: {error}"));
-            ExitCode::FAILURE
-        }
-    }
+    exit_code("differential", run(&Arguments::parse()))
 }
 
 /// True if every difference is listed.
@@ -55,7 +47,7 @@ fn run(arguments: &Arguments) -> Result<bool, Box<dyn Error>> {
     let mut rng = Rng::new(arguments.seed);
     let zones = zones::zones(&mut rng);
     let mut questions = questions::questions(&zones, arguments.questions, &mut rng);
-    questions.retain(|question| question.name.contains(&arguments.only));
+    questions.retain(|question| question.name.contains(&arguments.comparison.only));
     if questions.is_empty() {
         return Err("no question matches --only".into());
     }

@@ -72,13 +72,13 @@ pub(crate) struct Servers {
 impl Servers {
     /// Writes the files, starts all servers and waits until they respond.
     pub(crate) fn start_all(arguments: &Arguments, zones: &[Zone]) -> Result<Self, Box<dyn Error>> {
-        let directory = arguments.work.clone();
+        let directory = arguments.comparison.work.clone();
         write_files(&directory, zones)?;
         let cluster = testkit::cluster_zone::start((CLUSTER, 53).into())?;
         let mut servers = Self { directory, children: Vec::new(), _cluster: cluster };
         servers.start(
             "coredns",
-            Command::new(arguments.coredns.canonicalize()?).args(["-conf", "coredns.Corefile"]),
+            Command::new(arguments.comparison.coredns.canonicalize()?).args(["-conf", "coredns.Corefile"]),
         )?;
         servers.start(
             "unbound",
@@ -94,7 +94,7 @@ impl Servers {
             .collect();
         servers.start(
             "nodelocaldns",
-            Command::new(arguments.daemon.canonicalize()?)
+            Command::new(arguments.comparison.daemon.canonicalize()?)
                 .args(["-setupinterface=false", "-setupiptables=false", "-metrics-listen-address", "0"])
                 .args(["-conf", "Corefile", "-localip", &addresses.join(",")]),
         )?;

@@ -33,6 +33,7 @@ use fixture::Fixture;
 use namespace::{Environment, Observation};
 use report::Report;
 use subject::{Program, Subject};
+use tools::command_line::exit_code;
 
 /// A subject, and its results in the order of the Corefiles that it is given.
 struct Results {
@@ -42,32 +43,24 @@ struct Results {
 }
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    match run(&arguments) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            // Stderr may be closed; the exit code reports the failure.
-            drop(writeln!(io::stderr(), "side-by-side: {error}"));
-            ExitCode::FAILURE
-        }
-    }
+    exit_code("side-by-side", run(&Arguments::parse()))
 }
 
 /// True if every difference is listed.
 fn run(arguments: &Arguments) -> Result<bool, Box<dyn Error>> {
+    let comparison = &arguments.comparison;
     let fixtures: Vec<Arc<Fixture>> =
-        Fixture::all(&arguments.corefiles, &arguments.only)?.into_iter().map(Arc::new).collect();
+        Fixture::all(&arguments.corefiles, &comparison.only)?.into_iter().map(Arc::new).collect();
     let mut out = io::stdout();
     let subjects = subjects(arguments)?;
     if subjects.iter().any(|subject| subject.stands_in) {
         writeln!(out, "side-by-side: not both lines of node-cache are at hand: CoreDNS stands in")?;
     }
-    upstream::write_certificates(&arguments.work)?;
+    upstream::write_certificates(&comparison.work)?;
     let environment = Environment {
-        coredns: arguments.coredns.canonicalize()?,
+        coredns: comparison.coredns.canonicalize()?,
         corefiles: arguments.corefiles.canonicalize()?,
-        work: arguments.work.clone(),
+        work: comparison.work.clone(),
     };
     let mut results = Vec::new();
     for subject in subjects {
@@ -112,14 +105,14 @@ fn compare_all(
 
 /// The daemon, then its peers.
 fn subjects(arguments: &Arguments) -> io::Result<Vec<Subject>> {
-    let mut subjects = vec![subject(Program::Nodelocaldns, &arguments.daemon)?];
+    let mut subjects = vec![subject(Program::Nodelocaldns, &arguments.comparison.daemon)?];
     for (program, path) in
         [(Program::NodeCache, &arguments.node_cache), (Program::NodeLocalDns, &arguments.node_local_dns)]
     {
         subjects.extend(path.as_deref().map(|path| subject(program, path)).transpose()?);
     }
     let stands_in = subjects.len() < 3;
-    subjects.push(Subject { stands_in, ..subject(Program::CoreDns, &arguments.coredns)? });
+    subjects.push(Subject { stands_in, ..subject(Program::CoreDns, &arguments.comparison.coredns)? });
     Ok(subjects)
 }
 

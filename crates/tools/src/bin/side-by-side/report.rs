@@ -38,7 +38,7 @@ impl Report {
     pub(crate) fn new(arguments: &Arguments) -> io::Result<Self> {
         Ok(Self {
             table: Table::new().map_err(io::Error::other)?,
-            partial: !arguments.only.is_empty()
+            partial: !arguments.comparison.only.is_empty()
                 || arguments.node_cache.is_none()
                 || arguments.node_local_dns.is_none(),
             all: arguments.all,
