@@ -88,12 +88,7 @@ fn record_type(token: &Token) -> Result<RecordType, ConfigError> {
 
 /// An address prefix, or an address.
 fn network(token: &Token) -> Result<Network, ConfigError> {
-    let parsed = match token.text.split_once('/') {
-        Some((address, prefix)) => {
-            address.parse().ok().zip(prefix.parse().ok()).and_then(|(ip, prefix)| Network::new(ip, prefix))
-        }
-        None => token.text.parse().ok().and_then(Network::of_address),
-    };
+    let of_address = || token.text.parse().ok().and_then(Network::of_address);
     let reason = || format!("illegal CIDR notation \"{}\"", token.text);
-    parsed.ok_or_else(|| ConfigError::at(token, reason()))
+    Network::parse(&token.text).or_else(of_address).ok_or_else(|| ConfigError::at(token, reason()))
 }

@@ -104,11 +104,7 @@ fn interval(option: &Line) -> Result<Duration, ConfigError> {
 
 /// Parses an address prefix.
 fn network(token: &Token) -> Result<Network, ConfigError> {
-    let parsed = token
-        .text
-        .split_once('/')
-        .and_then(|(address, prefix)| Network::new(address.parse().ok()?, prefix.parse().ok()?));
-    parsed.ok_or_else(|| {
+    Network::parse(&token.text).ok_or_else(|| {
         let reason = format!("'{}' is not a network in CIDR notation, such as 10.0.0.0/8", token.text);
         ConfigError::at(token, reason)
     })

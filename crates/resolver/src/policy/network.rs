@@ -20,6 +20,12 @@ impl Network {
         (prefix <= longest).then(|| Self { bits: bits(address), is_ipv4, prefix })
     }
 
+    /// Parses CIDR notation, such as `10.0.0.0/8`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (address, prefix) = text.split_once('/')?;
+        Self::new(address.parse().ok()?, prefix.parse().ok()?)
+    }
+
     /// The network of one address.
     pub fn of_address(address: IpAddr) -> Option<Self> {
         Self::new(address, if address.is_ipv4() { 32 } else { 128 })
@@ -43,11 +49,6 @@ fn bits(address: IpAddr) -> u128 {
 mod tests {
     use super::*;
 
-    fn network(text: &str) -> Network {
-        let (address, prefix) = text.split_once('/').unwrap();
-        Network::new(address.parse().unwrap(), prefix.parse().unwrap()).unwrap()
-    }
-
     #[test]
     fn a_network_contains_the_addresses_with_its_prefix() {
         for (text, inside, outside) in [
@@ -59,8 +60,9 @@ mod tests {
             ("::/0", "::1", "0.0.0.1"),
             ("::1/128", "::1", "::"),
         ] {
-            assert!(network(text).contains(inside.parse().unwrap()), "{text} {inside}");
-            assert!(!network(text).contains(outside.parse().unwrap()), "{text} {outside}");
+            let network = Network::parse(text).unwrap();
+            assert!(network.contains(inside.parse().unwrap()), "{text} {inside}");
+            assert!(!network.contains(outside.parse().unwrap()), "{text} {outside}");
         }
     }
 

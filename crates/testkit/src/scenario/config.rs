@@ -355,11 +355,7 @@ fn acl_rule(name: &str, words: &[&str]) -> Result<AclRule, TextError> {
 }
 
 fn parse_networks(words: &[&str]) -> Option<Vec<Network>> {
-    let network = |word: &&str| {
-        let (address, prefix) = word.split_once('/')?;
-        Network::new(address.parse().ok()?, prefix.parse().ok()?)
-    };
-    words.iter().map(network).collect()
+    words.iter().map(|word| Network::parse(word)).collect()
 }
 
 /// `loadbalance [PREFIX/LENGTH…]`: with the networks that it prefers.
