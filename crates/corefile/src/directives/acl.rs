@@ -18,7 +18,6 @@ use crate::token::Token;
 use crate::tree::{Directive, Line};
 use crate::zones::parse_zones;
 
-const ACTIONS: [&str; 4] = ["allow", "block", "filter", "drop"];
 const SECTIONS: [&str; 2] = ["type", "net"];
 
 pub(super) fn parse(directive: &Directive, context: &DirectiveContext<'_>) -> Result<AclRule, ConfigError> {
@@ -34,16 +33,10 @@ pub(super) fn parse(directive: &Directive, context: &DirectiveContext<'_>) -> Re
 }
 
 fn policy(line: &Line) -> Result<AclPolicy, ConfigError> {
-    let action = match &*line.name.text.to_ascii_lowercase() {
-        "allow" => AclAction::Allow,
-        "block" => AclAction::Block,
-        "filter" => AclAction::Filter,
-        "drop" => AclAction::Drop,
-        _ => {
-            let allowed = ACTIONS.join(", ");
-            let reason = format!("unexpected token \"{}\"; expect one of {allowed}", line.name.text);
-            return Err(ConfigError::unknown(&line.name, reason, &ACTIONS));
-        }
+    let Some(action) = AclAction::from_name(&line.name.text.to_ascii_lowercase()) else {
+        let known = AclAction::ALL.map(AclAction::name);
+        let reason = format!("unexpected token \"{}\"; expect one of {}", line.name.text, known.join(", "));
+        return Err(ConfigError::unknown(&line.name, reason, &known));
     };
     let mut policy = AclPolicy { action, types: Vec::new(), networks: Vec::new() };
     // A section with `*` stands for all, whatever else it lists.

@@ -43,6 +43,21 @@ pub enum AclAction {
 impl AclAction {
     /// All, by their numbers.
     pub const ALL: [Self; 4] = [Self::Allow, Self::Block, Self::Filter, Self::Drop];
+
+    /// Its name in an `acl` directive.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Block => "block",
+            Self::Filter => "filter",
+            Self::Drop => "drop",
+        }
+    }
+
+    /// The action with a name, in lower case.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|action| action.name() == name)
+    }
 }
 
 impl AclRule {

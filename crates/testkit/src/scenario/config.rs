@@ -343,8 +343,7 @@ fn parse_rcodes(tokens: &[&str]) -> Result<Vec<Rcode>, TextError> {
 fn acl_rule(name: &str, words: &[&str]) -> Result<AclRule, TextError> {
     let usage = || error("acl ZONE ACTION [type TYPES...] [net PREFIX/LENGTH...]");
     let Some((action, words)) = words.split_first() else { return usage() };
-    let names = ["allow", "block", "filter", "drop"].into_iter().zip(AclAction::ALL);
-    let Some((_, action)) = names.into_iter().find(|(name, _)| name == action) else { return usage() };
+    let Some(action) = AclAction::from_name(action) else { return usage() };
     let mut sections = words.split(|word| *word == "net");
     let types = sections.next().unwrap_or_default();
     let networks = sections.next().unwrap_or_default();

@@ -80,18 +80,12 @@ fn class(text: &str) -> Result<Class, TextError> {
 }
 
 fn action_of(text: &str) -> Result<OptionAction, TextError> {
-    Ok(match text {
-        "set" => OptionAction::Set,
-        "append" => OptionAction::Append,
-        "replace" => OptionAction::Replace,
-        "unset" => OptionAction::Unset,
-        _ => return error(format!("`{text}` is not an action on an option")),
-    })
+    OptionAction::from_name(text).ok_or_else(|| TextError(format!("`{text}` is not an action on an option")))
 }
 
 fn option_of(tokens: &[&str]) -> Result<OptionData, TextError> {
     Ok(match *tokens {
-        ["local", code, data] => match variable(data) {
+        ["local", code, data] => match OptionVariable::from_text(data) {
             Some(variable) => OptionData::Variable(number(code)?, variable),
             None => OptionData::Local(number(code)?, data.as_bytes().to_vec()),
         },
@@ -99,18 +93,5 @@ fn option_of(tokens: &[&str]) -> Result<OptionData, TextError> {
         ["nsid"] => OptionData::Nsid,
         ["subnet", v4, v6] => OptionData::Subnet { v4: number(v4)?, v6: number(v6)? },
         _ => return error(format!("`{}` is not an option", tokens.join(" "))),
-    })
-}
-
-fn variable(text: &str) -> Option<OptionVariable> {
-    Some(match text {
-        "{qname}" => OptionVariable::QueryName,
-        "{qtype}" => OptionVariable::QueryType,
-        "{client_ip}" => OptionVariable::ClientIp,
-        "{client_port}" => OptionVariable::ClientPort,
-        "{protocol}" => OptionVariable::Protocol,
-        "{server_ip}" => OptionVariable::ServerIp,
-        "{server_port}" => OptionVariable::ServerPort,
-        _ => return None,
     })
 }

@@ -9,8 +9,6 @@ use crate::tree::Directive;
 
 /// The options.
 const OPTIONS: [&str; 3] = ["local", "nsid", "subnet"];
-/// The actions.
-const ACTIONS: [&str; 4] = ["set", "append", "replace", "unset"];
 
 pub(super) fn parse(
     field: &Token,
@@ -41,12 +39,10 @@ pub(super) fn parse(
 }
 
 fn action(token: &Token) -> Result<OptionAction, ConfigError> {
-    Ok(match &*token.text.to_ascii_lowercase() {
-        "set" => OptionAction::Set,
-        "append" => OptionAction::Append,
-        "replace" => OptionAction::Replace,
-        "unset" => OptionAction::Unset,
-        other => return Err(ConfigError::unknown(token, format!("invalid action: {other:?}"), &ACTIONS)),
+    let name = token.text.to_ascii_lowercase();
+    OptionAction::from_name(&name).ok_or_else(|| {
+        let known = OptionAction::ALL.map(OptionAction::name);
+        ConfigError::unknown(token, format!("invalid action: {name:?}"), &known)
     })
 }
 
@@ -116,15 +112,6 @@ fn octets(token: &Token) -> Result<Vec<u8>, ConfigError> {
 }
 
 fn variable(token: &Token) -> Result<OptionVariable, ConfigError> {
-    Ok(match &*token.text {
-        "{qname}" => OptionVariable::QueryName,
-        "{qtype}" => OptionVariable::QueryType,
-        "{client_ip}" => OptionVariable::ClientIp,
-        "{client_port}" => OptionVariable::ClientPort,
-        "{protocol}" => OptionVariable::Protocol,
-        "{server_ip}" => OptionVariable::ServerIp,
-        "{server_port}" => OptionVariable::ServerPort,
-        label if label.contains('/') => OptionVariable::Metadata,
-        other => return Err(ConfigError::at(token, format!("unsupported variable name {other:?}"))),
-    })
+    let reason = || format!("unsupported variable name {:?}", token.text);
+    OptionVariable::from_text(&token.text).ok_or_else(|| ConfigError::at(token, reason()))
 }

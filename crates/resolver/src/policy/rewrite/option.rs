@@ -34,6 +34,26 @@ pub enum OptionAction {
     Unset,
 }
 
+impl OptionAction {
+    /// All.
+    pub const ALL: [Self; 4] = [Self::Set, Self::Append, Self::Replace, Self::Unset];
+
+    /// Its name in a `rewrite` directive.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Set => "set",
+            Self::Append => "append",
+            Self::Replace => "replace",
+            Self::Unset => "unset",
+        }
+    }
+
+    /// The action with a name, in lower case.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|action| action.name() == name)
+    }
+}
+
 /// The option of an `edns0` rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum OptionData {
@@ -127,6 +147,21 @@ impl OptionData {
 }
 
 impl OptionVariable {
+    /// The variable that stands for text in braces; `None` for other text.
+    pub fn from_text(text: &str) -> Option<Self> {
+        Some(match text.strip_prefix('{')?.strip_suffix('}')? {
+            "qname" => Self::QueryName,
+            "qtype" => Self::QueryType,
+            "client_ip" => Self::ClientIp,
+            "client_port" => Self::ClientPort,
+            "protocol" => Self::Protocol,
+            "server_ip" => Self::ServerIp,
+            "server_port" => Self::ServerPort,
+            label if label.contains('/') => Self::Metadata,
+            _ => return None,
+        })
+    }
+
     fn data(self, facts: &QueryFacts<'_>) -> Option<Vec<u8>> {
         match self {
             Self::QueryName => Some(facts.name.as_bytes().to_vec()),
