@@ -56,18 +56,7 @@ pub(super) fn parse(
         let reason = format!("invalid RR class {}", qtype.text);
         ConfigError::at(qtype, reason).with_remedy("write a record type such as AAAA, or ANY, in upper case")
     })?;
-    let mut template = Template {
-        class,
-        qtype,
-        zones: zone_list(zones, context)?,
-        patterns: Vec::new(),
-        answers: Vec::new(),
-        authorities: Vec::new(),
-        additionals: Vec::new(),
-        rcode: Rcode::NOERROR,
-        error: None,
-        fallthrough: Vec::new(),
-    };
+    let mut template = Template::new(class, qtype, zone_list(zones, context)?);
     for option in &directive.options {
         add_option(option, &mut template, context)?;
     }
@@ -79,15 +68,15 @@ fn add_option(
     template: &mut Template,
     context: &mut DirectiveContext<'_>,
 ) -> Result<(), ConfigError> {
+    if let Some(records) = template.section_mut(&option.name.text) {
+        return add_records(option, records, context);
+    }
     match &*option.name.text {
         "match" => {
             for pattern in option.arguments(1, usize::MAX)? {
                 template.patterns.push(Pattern(regex(pattern, "could not parse regex")?));
             }
         }
-        "answer" => add_records(option, &mut template.answers, context)?,
-        "additional" => add_records(option, &mut template.additionals, context)?,
-        "authority" => add_records(option, &mut template.authorities, context)?,
         "rcode" => template.rcode = rcode(option.single_argument()?)?,
         "ederror" => template.error = Some(extended_error(option, context)?),
         "fallthrough" if option.args.is_empty() => template.fallthrough = vec![Name::root()],

@@ -46,6 +46,32 @@ pub struct Template {
 }
 
 impl Template {
+    /// A template without options.
+    pub fn new(class: Class, qtype: RecordType, zones: Vec<Name>) -> Self {
+        Self {
+            class,
+            qtype,
+            zones,
+            patterns: Vec::new(),
+            answers: Vec::new(),
+            authorities: Vec::new(),
+            additionals: Vec::new(),
+            rcode: Rcode::NOERROR,
+            error: None,
+            fallthrough: Vec::new(),
+        }
+    }
+
+    /// The records of the option `answer`, `authority` or `additional`.
+    pub fn section_mut(&mut self, option: &str) -> Option<&mut Vec<RecordTemplate>> {
+        match option {
+            "answer" => Some(&mut self.answers),
+            "authority" => Some(&mut self.authorities),
+            "additional" => Some(&mut self.additionals),
+            _ => None,
+        }
+    }
+
     /// The zone that covers a lower-case wire name, if the template is for it and for the class and
     /// type of the question.
     pub fn zone(&self, name: &[u8], class: Class, qtype: RecordType) -> Option<&Name> {

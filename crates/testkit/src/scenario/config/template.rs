@@ -17,18 +17,7 @@ pub(super) fn parse(tokens: &[&str], plugins: &mut Vec<LocalPlugin>) -> Result<(
     if let [class, qtype, zones @ ..] = tokens
         && let (Some(class), Some(qtype)) = (Class::from_mnemonic(class), RecordType::from_mnemonic(qtype))
     {
-        let template = Template {
-            class,
-            qtype,
-            zones: parse_zones(zones)?,
-            patterns: Vec::new(),
-            answers: Vec::new(),
-            authorities: Vec::new(),
-            additionals: Vec::new(),
-            rcode: Rcode::NOERROR,
-            error: None,
-            fallthrough: Vec::new(),
-        };
+        let template = Template::new(class, qtype, parse_zones(zones)?);
         plugins.push(LocalPlugin::Template(Arc::new(template)));
         return Ok(());
     }
@@ -39,14 +28,17 @@ pub(super) fn parse(tokens: &[&str], plugins: &mut Vec<LocalPlugin>) -> Result<(
 }
 
 fn parse_option(tokens: &[&str], template: &mut Template) -> Result<(), TextError> {
+    if let [option, words @ ..] = tokens
+        && let Some(records) = template.section_mut(option)
+    {
+        records.push(record(words)?);
+        return Ok(());
+    }
     match *tokens {
         ["match", pattern] => {
             let regex = Regex::new(pattern).map_err(|error| TextError(error.to_string()))?;
             template.patterns.push(Pattern(regex));
         }
-        ["answer", ref words @ ..] => template.answers.push(record(words)?),
-        ["authority", ref words @ ..] => template.authorities.push(record(words)?),
-        ["additional", ref words @ ..] => template.additionals.push(record(words)?),
         ["rcode", rcode] => template.rcode = Rcode(text::rcode(rcode)?),
         ["ederror", code] => template.error = Some(ExtendedError(number(code)?)),
         ["fallthrough", ref zones @ ..] => template.fallthrough = parse_zones(zones)?,
