@@ -14,8 +14,7 @@ use crate::Resolver;
 use crate::action::Outbox;
 use crate::counters::Plugin;
 use crate::inflight::completion::reject;
-use crate::inflight::lookups::{Lookup, LookupPurpose, Translation};
-use crate::inflight::waiters::Waiter;
+use crate::inflight::lookups::{ClientQuery, Lookup, LookupPurpose, Translation};
 use crate::policy::Dns64;
 use crate::request::RoutedQuery;
 use crate::respond::{QueryCounters, ResponseSpec};
@@ -37,19 +36,15 @@ impl Resolver {
         if !is_address || validates || !dns64.serves(requester.client.peer.ip()) {
             return false;
         }
-        let client = requester.client;
-        let memory = match self.waiting_memory.reserve(Some(client.peer.ip()), Waiter::octets(&requester)) {
-            Ok(memory) => memory,
-            Err(full) => {
-                reject(routed, self.count_full(full), None, outbox);
+        let translation = match self.client_query(routed) {
+            Ok(query) => Translation { query, soa_ttl: None },
+            Err(cause) => {
+                reject(routed, cause, None, outbox);
                 return true;
             }
         };
-        let waiter = Waiter::new(&requester, memory);
-        let translation = Translation { waiter, route: Arc::clone(route), soa_ttl: None };
         let purpose = LookupPurpose::Translation(Box::new(translation));
-        let question = query.header.question;
-        let lookup = Lookup { client, flags: query.header.flags, dnssec_ok, question };
+        let lookup = Lookup::new(&requester, query.header.question);
         if self.look_up(requester.received, lookup, purpose, outbox).is_err() {
             let response = ErrorResponse::new(Rcode::SERVFAIL);
             requester.respond_error(response, QueryCounters::of(route), requester.received, outbox);
@@ -65,7 +60,7 @@ impl Resolver {
         response: &Response<'_>,
         outbox: &mut Outbox,
     ) {
-        let route = Arc::clone(&translation.route);
+        let route = Arc::clone(&translation.query.route);
         let Some(dns64) = &route.block.dns64 else { return };
         if let Some(soa_ttl) = translation.soa_ttl {
             route.block.counters.translated.add(1);
@@ -77,15 +72,13 @@ impl Resolver {
         };
         let soa = editable.authorities.iter().find(|record| record.rtype == RecordType::SOA);
         translation.soa_ttl = Some(soa.map_or(MAX_TTL_WITHOUT_SOA, |soa| soa.ttl));
-        let requester = translation.waiter.requester();
-        let (client, header) = (requester.client, requester.header);
-        let mut question = header.question.to_vec();
+        let requester = translation.query.waiter.requester();
+        let mut question = requester.header.question.to_vec();
         let Some(qtype) = question.len().checked_sub(4).and_then(|at| question.get_mut(at..at + 2)) else {
             return;
         };
         qtype.copy_from_slice(&RecordType::A.0.to_be_bytes());
-        let dnssec_ok = header.edns.is_some_and(|edns| edns.dnssec_ok);
-        let lookup = Lookup { client, flags: header.flags, dnssec_ok, question: &question };
+        let lookup = Lookup::new(&requester, &question);
         let purpose = LookupPurpose::Translation(translation);
         if let Err(LookupPurpose::Translation(translation)) = self.look_up(now, lookup, purpose, outbox) {
             respond(&translation, response, now, outbox);
@@ -108,7 +101,7 @@ fn synthesize(
     response: &Response<'_>,
 ) -> Option<Response<'static>> {
     let mut response = EditableResponse::new(response)?;
-    response.question = translation.waiter.requester().header.question.to_vec();
+    response.question = translation.query.waiter.requester().header.question.to_vec();
     let answers = response.answers.iter().map(|record| {
         let address: Option<[u8; 4]> = record.rdata().try_into().ok();
         match address.filter(|_| record.rtype == RecordType::A && record.class == Class::IN) {
@@ -132,6 +125,6 @@ fn respond(translation: &Translation, response: &Response<'_>, now: Instant, out
     let answer = Answer::from_response(response);
     let (ttl, plugin) = (ResponseTtl::AsReceived, Plugin::Forward);
     let spec = ResponseSpec { answer: &answer, ttl, plugin, error: None, authoritative: false };
-    let counters = QueryCounters::of(&translation.route).uncounted();
-    translation.waiter.requester().respond(spec, counters, now, outbox);
+    let ClientQuery { waiter, route } = &translation.query;
+    waiter.requester().respond(spec, QueryCounters::of(route).uncounted(), now, outbox);
 }

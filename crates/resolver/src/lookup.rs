@@ -14,10 +14,11 @@ use wire::query::RequestHeader;
 use wire::{Query, Response};
 
 use crate::Resolver;
-use crate::action::{LookupId, Outbox};
+use crate::action::{Cause, LookupId, Outbox};
 use crate::cache::Key;
 use crate::effects::Effects;
-use crate::inflight::lookups::{Lookup, LookupPurpose, PendingLookup};
+use crate::inflight::lookups::{ClientQuery, Lookup, LookupPurpose, PendingLookup};
+use crate::inflight::waiters::Waiter;
 use crate::request::{ReplyEdns, Requester, RoutedQuery, unsupported};
 use crate::respond::QueryCounters;
 use crate::timers::QueryId;
@@ -60,6 +61,18 @@ impl Resolver {
             self.upstreams.remove(attempt, &mut effects);
         }
         true
+    }
+
+    /// A client's query, to wait for a lookup.
+    ///
+    /// # Errors
+    /// There is no memory for it.
+    pub(crate) fn client_query(&self, routed: &RoutedQuery<'_>) -> Result<ClientQuery, Cause> {
+        let RoutedQuery { requester, route, .. } = routed;
+        let (client, octets) = (requester.client.peer.ip(), Waiter::octets(requester));
+        let reserved = self.waiting_memory.reserve(Some(client), octets);
+        let memory = reserved.map_err(|full| self.count_full(full))?;
+        Ok(ClientQuery { waiter: Waiter::new(requester, memory), route: Arc::clone(route) })
     }
 
     /// Makes a query. Its purpose comes back if it is not made: no zone matches, lookups go too deep,

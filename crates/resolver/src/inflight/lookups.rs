@@ -10,6 +10,7 @@ use wire::header::Flags;
 use super::waiters::Waiter;
 use crate::action::{Client, LookupId};
 use crate::policy::Route;
+use crate::request::Requester;
 use crate::timers::QueryId;
 
 /// Lookups without a response.
@@ -31,6 +32,15 @@ pub(crate) struct Lookup<'a> {
     pub(crate) question: &'a [u8],
 }
 
+impl<'a> Lookup<'a> {
+    /// On behalf of a client's query.
+    pub(crate) fn new(requester: &Requester<'_>, question: &'a [u8]) -> Self {
+        let Requester { client, header, .. } = *requester;
+        let dnssec_ok = header.edns.is_some_and(|edns| edns.dnssec_ok);
+        Self { client, flags: header.flags, dnssec_ok, question }
+    }
+}
+
 /// A lookup.
 #[derive(Debug)]
 pub(crate) struct PendingLookup {
@@ -50,11 +60,17 @@ pub(crate) enum LookupPurpose {
     Alias(Box<Alias>),
 }
 
+/// A client's query that waits for a lookup.
+#[derive(Debug)]
+pub(crate) struct ClientQuery {
+    pub(crate) waiter: Waiter,
+    pub(crate) route: Arc<Route>,
+}
+
 /// A client's AAAA query under `dns64`.
 #[derive(Debug)]
 pub(crate) struct Translation {
-    pub(crate) waiter: Waiter,
-    pub(crate) route: Arc<Route>,
+    pub(crate) query: ClientQuery,
     /// The greatest TTL in seconds of a synthesized record, once the name is known to have no IPv6
     /// address; then its IPv4 addresses are looked up.
     pub(crate) soa_ttl: Option<u32>,
@@ -63,8 +79,7 @@ pub(crate) struct Translation {
 /// A client's query whose answer is an alias, of which the address is looked up.
 #[derive(Debug)]
 pub(crate) struct Alias {
-    pub(crate) waiter: Waiter,
-    pub(crate) route: Arc<Route>,
+    pub(crate) query: ClientQuery,
     /// The response as the client gets it, but for the records of the alias.
     pub(crate) packet: Box<[u8]>,
 }

@@ -1,7 +1,6 @@
 //! Aliases that record templates answer with: the address of the target is looked up through the same
 //! server and follows the alias, as in CoreDNS.
 
-use std::sync::Arc;
 use std::time::Instant;
 
 use wire::editable::EditableResponse;
@@ -11,8 +10,7 @@ use wire::{Query, Response};
 use crate::Resolver;
 use crate::action::Outbox;
 use crate::counters::Plugin;
-use crate::inflight::lookups::{Alias, Lookup, LookupPurpose};
-use crate::inflight::waiters::Waiter;
+use crate::inflight::lookups::{Alias, ClientQuery, Lookup, LookupPurpose};
 use crate::request::RoutedQuery;
 use crate::respond::{QueryCounters, ResponseSpec};
 
@@ -41,16 +39,12 @@ impl Resolver {
         response: &Response<'_>,
         outbox: &mut Outbox,
     ) -> bool {
-        let RoutedQuery { query, requester, route } = *routed;
+        let RoutedQuery { query, requester, .. } = *routed;
         let Some(target) = target(routed, response) else { return false };
-        let client = requester.client;
-        let memory = self.waiting_memory.reserve(Some(client.peer.ip()), Waiter::octets(&requester));
-        let Ok(memory) = memory.map_err(|full| self.count_full(full)) else { return false };
+        let Ok(client_query) = self.client_query(routed) else { return false };
         let question = [&*target, &query.qtype.0.to_be_bytes(), &query.qclass.0.to_be_bytes()].concat();
-        let dnssec_ok = query.header.edns.is_some_and(|edns| edns.dnssec_ok);
-        let lookup = Lookup { client, flags: query.header.flags, dnssec_ok, question: &question };
-        let waiter = Waiter::new(&requester, memory);
-        let alias = Alias { waiter, route: Arc::clone(route), packet: Box::from(&*response.packet) };
+        let lookup = Lookup::new(&requester, &question);
+        let alias = Alias { query: client_query, packet: Box::from(&*response.packet) };
         let purpose = LookupPurpose::Alias(Box::new(alias));
         self.look_up(requester.received, lookup, purpose, outbox).is_ok()
     }
@@ -64,14 +58,15 @@ impl Resolver {
         found: Option<&Response<'_>>,
         outbox: &mut Outbox,
     ) {
-        let requester = alias.waiter.requester();
+        let ClientQuery { waiter, route } = &alias.query;
+        let requester = waiter.requester();
         let Ok(received) = Response::parse(&alias.packet) else { return };
         let response = found.and_then(|found| with_records(&received, found)).unwrap_or(received);
         let Some(query) = Query::new(requester.header) else { return };
-        let routed = RoutedQuery { query: &query, requester, route: &alias.route };
+        let routed = RoutedQuery { query: &query, requester, route };
         let LocalAnswer { answer, ttl, plugin } = self.cache_local(&routed, &response, Plugin::Template);
         let spec = ResponseSpec { answer: &answer, ttl, plugin, error: None, authoritative: false };
-        requester.respond(spec, QueryCounters::of(&alias.route), now, outbox);
+        requester.respond(spec, QueryCounters::of(route), now, outbox);
     }
 }
 
