@@ -106,7 +106,7 @@ fn with_directives(block: Block) -> Result<Block, BenchError> {
         dns_port: 53,
         stale_on_outage: true,
     };
-    let settings = corefile::load(&options, &Environment::default(), &OsHost);
+    let settings = corefile::load(&options, &Environment::default(), &OsHost::default());
     let mut settings = settings.map_err(|error| BenchError(error.to_string()))?;
     let parsed = settings.blocks.remove(0);
     Ok(Block { rewrites: parsed.rewrites, plugins: parsed.plugins, ..block })

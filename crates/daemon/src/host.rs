@@ -14,19 +14,28 @@ use nix::fcntl::OFlag;
 use nix::ifaddrs::getifaddrs;
 use nix::net::if_::{if_nameindex, if_nametoindex};
 
-/// The node that the process runs on.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct OsHost;
+/// The node that the process runs on. Records the paths that are read or listed, whether they exist
+/// or not.
+#[derive(Debug, Default)]
+pub struct OsHost {
+    paths: RefCell<BTreeSet<PathBuf>>,
+}
+
+impl OsHost {
+    /// The recorded paths; a directory that was listed as a file in it.
+    pub(crate) fn into_paths(self) -> BTreeSet<PathBuf> {
+        self.paths.into_inner()
+    }
+
+    fn record(&self, path: PathBuf) {
+        self.paths.borrow_mut().insert(path);
+    }
+}
 
 impl Host for OsHost {
     fn read_file(&self, path: &Path) -> io::Result<Vec<u8>> {
-        // O_NONBLOCK: opening a pipe without a writer does not block.
-        let file = File::options().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path)?;
-        let kind = file.metadata()?.file_type();
-        if !kind.is_file() && !kind.is_dir() {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
-        }
-        read_up_to_limit(file)
+        self.record(path.to_path_buf());
+        read_file(path)
     }
 
     fn read_stdin(&self) -> io::Result<Vec<u8>> {
@@ -34,6 +43,8 @@ impl Host for OsHost {
     }
 
     fn list_directory(&self, directory: &Path) -> io::Result<Vec<OsString>> {
+        // As a file in it, so that what appears in it is noticed.
+        self.record(directory.join("*"));
         std::fs::read_dir(directory)?.map(|entry| entry.map(|entry| entry.file_name())).collect()
     }
 
@@ -66,53 +77,15 @@ impl Host for OsHost {
     }
 }
 
-/// The node, and the paths that were read or listed, whether they exist or not.
-#[derive(Debug, Default)]
-pub(crate) struct RecordingHost {
-    paths: RefCell<BTreeSet<PathBuf>>,
-}
-
-impl RecordingHost {
-    pub(crate) fn into_paths(self) -> BTreeSet<PathBuf> {
-        self.paths.into_inner()
+/// Reads a regular file, up to [`MAX_FILE_LEN`].
+pub(crate) fn read_file(path: &Path) -> io::Result<Vec<u8>> {
+    // O_NONBLOCK: opening a pipe without a writer does not block.
+    let file = File::options().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path)?;
+    let kind = file.metadata()?.file_type();
+    if !kind.is_file() && !kind.is_dir() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
     }
-
-    fn record(&self, path: PathBuf) {
-        self.paths.borrow_mut().insert(path);
-    }
-}
-
-impl Host for RecordingHost {
-    fn read_file(&self, path: &Path) -> io::Result<Vec<u8>> {
-        self.record(path.to_path_buf());
-        OsHost.read_file(path)
-    }
-
-    fn read_stdin(&self) -> io::Result<Vec<u8>> {
-        OsHost.read_stdin()
-    }
-
-    fn list_directory(&self, directory: &Path) -> io::Result<Vec<OsString>> {
-        // As a file in it, so that what appears in it is noticed.
-        self.record(directory.join("*"));
-        OsHost.list_directory(directory)
-    }
-
-    fn is_directory(&self, path: &Path) -> bool {
-        OsHost.is_directory(path)
-    }
-
-    fn absolute_path(&self, path: &Path) -> PathBuf {
-        OsHost.absolute_path(path)
-    }
-
-    fn interface_addresses(&self, interface: &str) -> io::Result<Vec<SocketAddr>> {
-        OsHost.interface_addresses(interface)
-    }
-
-    fn interface_index(&self, interface: &str) -> Option<u32> {
-        OsHost.interface_index(interface)
-    }
+    read_up_to_limit(file)
 }
 
 fn read_up_to_limit(source: impl Read) -> io::Result<Vec<u8>> {
@@ -133,16 +106,19 @@ mod tests {
 
     #[test]
     fn interface_addresses_are_listed_and_empty_for_an_unknown_interface() {
-        assert!(OsHost.interface_addresses("lo").unwrap().contains(&"127.0.0.1:0".parse().unwrap()));
-        assert!(OsHost.interface_addresses("no-such-link0").unwrap().is_empty());
+        assert!(
+            OsHost::default().interface_addresses("lo").unwrap().contains(&"127.0.0.1:0".parse().unwrap())
+        );
+        assert!(OsHost::default().interface_addresses("no-such-link0").unwrap().is_empty());
     }
 
     #[test]
     fn interfaces_are_found_by_name_and_by_index() {
-        let index = OsHost.interface_index("lo").unwrap();
-        assert_eq!(OsHost.interface_index(&index.to_string()), Some(index));
+        let host = OsHost::default();
+        let index = host.interface_index("lo").unwrap();
+        assert_eq!(host.interface_index(&index.to_string()), Some(index));
         for unknown in ["no-such-link0", "", "0", "4294967295", "-1", "a/b"] {
-            assert_eq!(OsHost.interface_index(unknown), None, "{unknown:?}");
+            assert_eq!(host.interface_index(unknown), None, "{unknown:?}");
         }
     }
 
@@ -157,7 +133,7 @@ mod tests {
     fn a_pipe_is_rejected_without_blocking() {
         let path = std::env::temp_dir().join(format!("nodelocaldns-pipe-{}", std::process::id()));
         nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRUSR).unwrap();
-        let read = OsHost.read_file(&path);
+        let read = read_file(&path);
         std::fs::remove_file(&path).unwrap();
         assert_eq!(read.unwrap_err().to_string(), "not a regular file");
     }

@@ -106,9 +106,9 @@ mod tests {
         std::fs::write(&path, text).unwrap();
         let args = ["nodelocaldns", "-localip", "169.254.25.10", "-conf"].map(Into::into);
         let options = flags::parse(args.into_iter().chain([path.clone().into_os_string()])).unwrap().options;
-        let corefile = Corefile::parse(&options, &Environment::default(), &OsHost).unwrap();
+        let corefile = Corefile::parse(&options, &Environment::default(), &OsHost::default()).unwrap();
         std::fs::remove_file(path).unwrap();
-        let settings = corefile.build_settings(&options, &OsHost).unwrap();
+        let settings = corefile.build_settings(&options, &OsHost::default()).unwrap();
         (corefile, settings)
     }
 

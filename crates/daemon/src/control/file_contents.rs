@@ -10,13 +10,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use corefile::host::Host;
 use corefile::{FileContents, Settings};
 use resolver::counters::Gauge;
 use tracing::{info, warn};
 
 use super::file_metadata::Stamp;
-use crate::host::OsHost;
+use crate::host;
 
 const HOSTS: &str = "hosts";
 const WEIGHTS: &str = "loadbalance";
@@ -64,7 +63,7 @@ impl FileContentWatch {
             if !watched.must_be_read(status, content, (now, interval)) {
                 continue;
             }
-            let read = OsHost.read_file(&path).map(Arc::from);
+            let read = host::read_file(&path).map(Arc::from);
             if let Some(status) = status.filter(|_| read.is_ok() && plugin == HOSTS) {
                 modified.set(modified_nanos(status));
             }

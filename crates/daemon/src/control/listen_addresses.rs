@@ -113,14 +113,14 @@ mod tests {
 
     fn settings(corefile: &str) -> Settings {
         let options = options(corefile);
-        let settings = corefile::load(&options, &Environment::default(), &OsHost).unwrap();
+        let settings = corefile::load(&options, &Environment::default(), &OsHost::default()).unwrap();
         std::fs::remove_file(&options.conf).unwrap();
         settings
     }
 
     fn message(corefile: &str) -> Option<String> {
         let options = options(corefile);
-        let settings = corefile::load(&options, &Environment::default(), &OsHost).unwrap();
+        let settings = corefile::load(&options, &Environment::default(), &OsHost::default()).unwrap();
         std::fs::remove_file(&options.conf).unwrap();
         let error = check(&settings, None, &options).err()?.to_string();
         Some(error.replace(&options.conf, "FILE"))

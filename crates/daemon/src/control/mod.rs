@@ -108,8 +108,9 @@ async fn control(
 ) -> Result<ExitReason, FatalError> {
     let mut signals = Signals::install().map_err(FatalError::System)?;
     let environment = environment::from_process();
-    let corefile = Corefile::parse(&flags.options, &environment, &OsHost).map_err(FatalError::Config)?;
-    let settings = corefile.build_settings(&flags.options, &OsHost).map_err(FatalError::Config)?;
+    let corefile =
+        Corefile::parse(&flags.options, &environment, &OsHost::default()).map_err(FatalError::Config)?;
+    let settings = corefile.build_settings(&flags.options, &OsHost::default()).map_err(FatalError::Config)?;
     for warning in &settings.warnings {
         warn!("{warning}");
     }

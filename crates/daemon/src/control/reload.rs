@@ -12,7 +12,7 @@ use tracing::{error, info, warn};
 use super::context::ProcessContext;
 use crate::clock;
 use crate::flags::Flags;
-use crate::host::{OsHost, RecordingHost};
+use crate::host::OsHost;
 use crate::metrics::SetupError;
 
 /// How often a template, and the ConfigMap of kube-dns with it, is read at least, as in node-cache.
@@ -53,7 +53,7 @@ impl CorefileWatch {
     }
 
     fn parse(&mut self, context: ProcessContext<'_>) -> Result<Corefile, ConfigErrors> {
-        let host = RecordingHost::default();
+        let host = OsHost::default();
         let parsed = Corefile::parse(&context.flags.options, context.environment, &host);
         if let Some(monitor) = &mut self.monitor {
             monitor.watch(&host.into_paths());
@@ -103,7 +103,7 @@ impl CorefileWatch {
         }
         info!("Reloading");
         corefile.hash().clone_into(&mut self.last_hash);
-        match corefile.build_settings(&context.flags.options, &OsHost) {
+        match corefile.build_settings(&context.flags.options, &OsHost::default()) {
             Ok(settings) => Some((corefile, settings)),
             Err(error) => {
                 reload_failed(context, &error);

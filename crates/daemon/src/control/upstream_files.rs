@@ -52,7 +52,7 @@ impl UpstreamFileWatch {
         if due.is_empty() {
             return None;
         }
-        let changes = self.changes(&due, |path| upstream_files::read(path, &OsHost));
+        let changes = self.changes(&due, |path| upstream_files::read(path, &OsHost::default()));
         for warning in &changes.warnings {
             warn!("plugin/forward: {warning}");
         }

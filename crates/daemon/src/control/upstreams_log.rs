@@ -64,7 +64,7 @@ mod tests {
         std::fs::write(&corefile, text).unwrap();
         let args = ["nodelocaldns", "-localip", "169.254.25.10", "-conf"].map(Into::into);
         let flags = flags::parse(args.into_iter().chain([corefile.into_os_string()])).unwrap();
-        let settings = corefile::load(&flags.options, &Environment::default(), &OsHost).unwrap();
+        let settings = corefile::load(&flags.options, &Environment::default(), &OsHost::default()).unwrap();
         std::fs::remove_dir_all(&folder).unwrap();
         let expected = [
             "cluster.local. ip6.arpa.: 10.233.0.3:53".to_owned(),

@@ -13,13 +13,14 @@ use crate::host::OsHost;
 
 /// The host that a configuration is checked on.
 pub(super) struct CheckHost<'a> {
+    node: OsHost,
     options: &'a Options,
     interface_name: &'a str,
 }
 
 impl<'a> CheckHost<'a> {
     pub(super) fn new(options: &'a Options, interface_name: &'a str) -> Self {
-        Self { options, interface_name }
+        Self { node: OsHost::default(), options, interface_name }
     }
 
     /// With `-conf`, that file is checked, even where the node's template exists.
@@ -33,23 +34,23 @@ impl Host for CheckHost<'_> {
         if self.is_hidden(path) {
             return Err(io::ErrorKind::NotFound.into());
         }
-        OsHost.read_file(path)
+        self.node.read_file(path)
     }
 
     fn read_stdin(&self) -> io::Result<Vec<u8>> {
-        OsHost.read_stdin()
+        self.node.read_stdin()
     }
 
     fn list_directory(&self, directory: &Path) -> io::Result<Vec<OsString>> {
-        OsHost.list_directory(directory)
+        self.node.list_directory(directory)
     }
 
     fn is_directory(&self, path: &Path) -> bool {
-        OsHost.is_directory(path)
+        self.node.is_directory(path)
     }
 
     fn absolute_path(&self, path: &Path) -> PathBuf {
-        OsHost.absolute_path(path)
+        self.node.absolute_path(path)
     }
 
     /// Those of the daemon's link and of `lo`; others are known on the node only.

@@ -56,7 +56,7 @@ impl Instance<'_> {
     async fn reconfigure_with(&mut self, files: KnownFiles, unchanged: &str) {
         let logged = self.config.settings.warnings.clone();
         let options = &self.context.flags.options;
-        let changed = match self.config.corefile.build_settings_with(files, options, &OsHost) {
+        let changed = match self.config.corefile.build_settings_with(files, options, &OsHost::default()) {
             Ok(settings) => self.reconfigure(settings).await,
             Err(error) => Err(FatalError::Config(error)),
         };

@@ -226,7 +226,7 @@ mod tests {
         std::fs::write(&path, corefile).unwrap();
         let args = ["nodelocaldns", "-localip", "169.254.25.10", "-conf"].map(Into::into);
         let flags = flags::parse(args.into_iter().chain([path.clone().into_os_string()])).unwrap();
-        let settings = corefile::load(&flags.options, &Environment::default(), &OsHost).unwrap();
+        let settings = corefile::load(&flags.options, &Environment::default(), &OsHost::default()).unwrap();
         std::fs::remove_file(path).unwrap();
         settings
     }
