@@ -47,9 +47,9 @@ impl Resolver {
     }
 
     fn retry_lost_query(&mut self, now: Instant, id: AttemptId, loss: Loss, outbox: &mut Outbox) {
-        if self.upstreams.is_health_check(id) {
+        if self.upstreams.health_checks().contains(id) {
             let mut effects = Effects { now, timers: &mut self.timers, outbox };
-            return self.upstreams.on_health_check_loss(id, loss, &mut effects);
+            return self.upstreams.health_checks().on_loss(id, loss, &mut effects);
         }
         match loss {
             Loss::Failed(_) | Loss::ConnectionLost(_) if self.upstreams.is_repeated(id) => {

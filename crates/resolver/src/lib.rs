@@ -218,8 +218,8 @@ impl Resolver {
         let message_id = Header::read(packet).map(|header| header.id);
         let mut effects = Effects { now, timers: &mut self.timers, outbox };
         match self.upstreams.pools.match_message(id, message_id, &mut effects) {
-            MatchedQuery::Attempt(attempt) if self.upstreams.is_health_check(attempt) => {
-                self.upstreams.on_health_check_response(attempt, packet, &mut effects);
+            MatchedQuery::Attempt(attempt) if self.upstreams.health_checks().contains(attempt) => {
+                self.upstreams.health_checks().on_response(attempt, packet, &mut effects);
             }
             MatchedQuery::Attempt(attempt) => self.respond_attempt(now, attempt, packet, outbox),
             MatchedQuery::Abandoned { is_stream } => {
@@ -311,7 +311,7 @@ impl Resolver {
                 }
                 Timer::HealthCheck(id) => {
                     let mut effects = Effects { now, timers: &mut self.timers, outbox };
-                    self.upstreams.on_health_check_timer(id, &mut effects);
+                    self.upstreams.health_checks().on_timer(id, &mut effects);
                 }
                 Timer::Connection(id) => {
                     let mut effects = Effects { now, timers: &mut self.timers, outbox };

@@ -274,7 +274,7 @@ impl Resolver {
     fn check_health(&mut self, now: Instant, query: &UpstreamQuery, upstream: usize, outbox: &mut Outbox) {
         if self.policy.serves(&query.route) {
             let mut effects = Effects { now, timers: &mut self.timers, outbox };
-            self.upstreams.start_health_check(query, upstream, &mut effects);
+            self.upstreams.health_checks().start(query, upstream, &mut effects);
         }
     }
 

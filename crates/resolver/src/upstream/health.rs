@@ -30,9 +30,7 @@ const TCP_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Health checks of one worker, by their last attempt.
 #[derive(Debug, Default)]
-pub(super) struct HealthChecks {
-    running: HashMap<AttemptId, RunningHealthCheck>,
-}
+pub(super) struct RunningHealthChecks(HashMap<AttemptId, RunningHealthCheck>);
 
 /// The health check of one upstream of one `forward`.
 #[derive(Debug)]
@@ -74,19 +72,19 @@ impl RunningHealthCheck {
     }
 }
 
-impl HealthChecks {
-    pub(super) fn contains(&self, id: AttemptId) -> bool {
-        self.running.contains_key(&id)
+/// Health checks, and the pools that their queries are sent through.
+pub(crate) struct HealthChecks<'a> {
+    pub(super) running: &'a mut RunningHealthChecks,
+    pub(super) pools: &'a mut Pools,
+}
+
+impl HealthChecks<'_> {
+    pub(crate) fn contains(&self, id: AttemptId) -> bool {
+        self.running.0.contains_key(&id)
     }
 
     /// Starts the health check of an upstream, unless one runs in any worker or they are disabled.
-    pub(super) fn start(
-        &mut self,
-        query: &UpstreamQuery,
-        upstream: usize,
-        pools: &mut Pools,
-        effects: &mut Effects<'_>,
-    ) {
+    pub(crate) fn start(&mut self, query: &UpstreamQuery, upstream: usize, effects: &mut Effects<'_>) {
         let Some((forward, checked)) = query.forward().zip(query.upstream(upstream)) else { return };
         let is_disabled = forward.options.health_check.max_fails == 0;
         if is_disabled || checked.state.health_check_running.swap(true, Relaxed) {
@@ -102,10 +100,10 @@ impl HealthChecks {
             is_waiting: false,
             timer: effects.now,
         };
-        self.send(check, pools, effects);
+        self.send(check, effects);
     }
 
-    fn send(&mut self, mut check: RunningHealthCheck, pools: &mut Pools, effects: &mut Effects<'_>) {
+    fn send(&mut self, mut check: RunningHealthCheck, effects: &mut Effects<'_>) {
         let Some((forward, upstream)) = check.forward().zip(check.upstream()) else { return };
         let timeout = if check.transport == Transport::Tcp { TCP_TIMEOUT } else { UDP_TIMEOUT };
         let deadline = effects.now + timeout;
@@ -122,34 +120,28 @@ impl HealthChecks {
             udp_size: DEFAULT_UDP_SIZE,
             options: &[],
         };
-        let Some(attempt) = pools.send(&query, &destination, effects) else {
+        let Some(attempt) = self.pools.send(&query, &destination, effects) else {
             return upstream.state.health_check_running.store(false, Relaxed);
         };
         check.is_waiting = true;
         check.timer = deadline;
         effects.timers.schedule(deadline, Timer::HealthCheck(attempt));
-        self.running.insert(attempt, check);
+        self.running.0.insert(attempt, check);
     }
 
     /// A message received for a health check. Any response to its question ends it, whatever its
     /// RCODE.
-    pub(super) fn on_response(
-        &mut self,
-        attempt: AttemptId,
-        packet: &[u8],
-        pools: &mut Pools,
-        effects: &mut Effects<'_>,
-    ) {
-        let Some(check) = self.running.get(&attempt) else { return };
+    pub(crate) fn on_response(&mut self, attempt: AttemptId, packet: &[u8], effects: &mut Effects<'_>) {
+        let Some(check) = self.running.0.get(&attempt) else { return };
         let Some(upstream) = check.upstream().map(|upstream| upstream.id) else { return };
         let response = Response::parse(packet).ok();
         let matching = response.filter(|response| response.matches_question(&check.question()));
-        let Some(response) = matching else { return pools.mismatched(upstream, attempt, effects) };
+        let Some(response) = matching else { return self.pools.mismatched(upstream, attempt, effects) };
         if response.has_trailing_octets && check.transport == Transport::Tcp {
-            pools.mismatched(upstream, attempt, effects);
+            self.pools.mismatched(upstream, attempt, effects);
         }
-        pools.responded(upstream, attempt, effects);
-        let Some(check) = self.remove(attempt, pools, effects) else { return };
+        self.pools.responded(upstream, attempt, effects);
+        let Some(check) = self.remove(attempt, effects) else { return };
         if let Some((forward, upstream)) = check.forward().zip(check.upstream()) {
             forward.state.outage.record_response(effects.now);
             upstream.state.record_response(effects.now);
@@ -158,18 +150,12 @@ impl HealthChecks {
     }
 
     /// The query of a health check has to continue elsewhere.
-    pub(super) fn on_loss(
-        &mut self,
-        attempt: AttemptId,
-        loss: Loss,
-        pools: &mut Pools,
-        effects: &mut Effects<'_>,
-    ) {
+    pub(crate) fn on_loss(&mut self, attempt: AttemptId, loss: Loss, effects: &mut Effects<'_>) {
         match loss {
-            Loss::Failed(failure) => self.on_failure(attempt, failure, pools, effects),
-            Loss::Mismatched { is_dedicated, .. } => self.on_mismatch(attempt, is_dedicated, pools, effects),
+            Loss::Failed(failure) => self.on_failure(attempt, failure, effects),
+            Loss::Mismatched { is_dedicated, .. } => self.on_mismatch(attempt, is_dedicated, effects),
             Loss::ConnectionLost(_) | Loss::Suspect { .. } => {
-                self.on_connection_lost(attempt, pools, effects);
+                self.on_connection_lost(attempt, effects);
             }
             Loss::Unacknowledged => {}
         }
@@ -177,41 +163,29 @@ impl HealthChecks {
 
     /// A health check's query lost its connection, which may be another query's fault: it is
     /// repeated on a connection of its own.
-    fn on_connection_lost(&mut self, attempt: AttemptId, pools: &mut Pools, effects: &mut Effects<'_>) {
-        let Some(mut check) = self.remove(attempt, pools, effects) else { return };
+    fn on_connection_lost(&mut self, attempt: AttemptId, effects: &mut Effects<'_>) {
+        let Some(mut check) = self.remove(attempt, effects) else { return };
         check.usage = ConnectionUse::Dedicated;
-        self.send(check, pools, effects);
+        self.send(check, effects);
     }
 
     /// A mismatch arrived, and no matching response in time. Over UDP it may be spoofed, and the
     /// response is still awaited; over TCP another query may be the reason unless the connection
     /// was its own.
-    fn on_mismatch(
-        &mut self,
-        attempt: AttemptId,
-        is_dedicated: bool,
-        pools: &mut Pools,
-        effects: &mut Effects<'_>,
-    ) {
-        let transport = self.running.get(&attempt).map(|check| check.transport);
+    fn on_mismatch(&mut self, attempt: AttemptId, is_dedicated: bool, effects: &mut Effects<'_>) {
+        let transport = self.running.0.get(&attempt).map(|check| check.transport);
         match transport {
             Some(Transport::Tcp) if is_dedicated => {
-                self.on_failure(attempt, AttemptFailure::Mismatched, pools, effects);
+                self.on_failure(attempt, AttemptFailure::Mismatched, effects);
             }
-            Some(Transport::Tcp) => self.on_connection_lost(attempt, pools, effects),
+            Some(Transport::Tcp) => self.on_connection_lost(attempt, effects),
             Some(Transport::Udp) | None => {}
         }
     }
 
     /// A health check's query failed. The next follows after the interval.
-    fn on_failure(
-        &mut self,
-        attempt: AttemptId,
-        failure: AttemptFailure,
-        pools: &mut Pools,
-        effects: &mut Effects<'_>,
-    ) {
-        let Some(mut check) = self.remove(attempt, pools, effects) else { return };
+    fn on_failure(&mut self, attempt: AttemptId, failure: AttemptFailure, effects: &mut Effects<'_>) {
+        let Some(mut check) = self.remove(attempt, effects) else { return };
         check.usage = ConnectionUse::Dedicated;
         let Some((forward, upstream)) = check.forward().zip(check.upstream()) else { return };
         if !failure.is_local() {
@@ -220,51 +194,46 @@ impl HealthChecks {
         }
         check.timer = effects.now + forward.options.health_check.interval;
         effects.timers.schedule(check.timer, Timer::HealthCheck(attempt));
-        self.running.insert(attempt, check);
+        self.running.0.insert(attempt, check);
     }
 
     /// The timeout of a health check's query, or the end of the interval between two.
-    pub(super) fn on_timer(&mut self, attempt: AttemptId, pools: &mut Pools, effects: &mut Effects<'_>) {
-        let Some(check) = self.running.get(&attempt) else { return };
+    pub(crate) fn on_timer(&mut self, attempt: AttemptId, effects: &mut Effects<'_>) {
+        let Some(check) = self.running.0.get(&attempt) else { return };
         if check.is_waiting {
-            let is_sent = check.upstream().is_some_and(|upstream| pools.is_sent(upstream.id, attempt));
+            let is_sent = check.upstream().is_some_and(|upstream| self.pools.is_sent(upstream.id, attempt));
             // A query that has waited for a connection tells nothing about its upstream.
             let failure = if is_sent { AttemptFailure::TimedOut } else { AttemptFailure::Local };
-            return self.on_failure(attempt, failure, pools, effects);
+            return self.on_failure(attempt, failure, effects);
         }
-        let Some(check) = self.remove(attempt, pools, effects) else { return };
+        let Some(check) = self.remove(attempt, effects) else { return };
         let failed = check.upstream().map(|upstream| upstream.state.failed_health_checks.load(Relaxed));
         // A response to a client's query has reset the count.
         if failed.is_none_or(|failed| failed == 0) {
             check.finish();
         } else {
-            self.send(check, pools, effects);
+            self.send(check, effects);
         }
     }
 
     /// Ends all health checks; their upstreams count as up.
-    pub(super) fn stop(&mut self, pools: &mut Pools, effects: &mut Effects<'_>) {
-        let mut attempts: Vec<AttemptId> = self.running.keys().copied().collect();
+    pub(super) fn stop(&mut self, effects: &mut Effects<'_>) {
+        let mut attempts: Vec<AttemptId> = self.running.0.keys().copied().collect();
         attempts.sort_unstable();
         for attempt in attempts {
-            if let Some(check) = self.remove(attempt, pools, effects) {
+            if let Some(check) = self.remove(attempt, effects) {
                 check.finish();
             }
         }
     }
 
-    fn remove(
-        &mut self,
-        attempt: AttemptId,
-        pools: &mut Pools,
-        effects: &mut Effects<'_>,
-    ) -> Option<RunningHealthCheck> {
-        let mut check = self.running.remove(&attempt)?;
+    fn remove(&mut self, attempt: AttemptId, effects: &mut Effects<'_>) -> Option<RunningHealthCheck> {
+        let mut check = self.running.0.remove(&attempt)?;
         effects.timers.cancel(check.timer, Timer::HealthCheck(attempt));
         if std::mem::take(&mut check.is_waiting)
             && let Some(upstream) = check.upstream()
         {
-            pools.abandon(upstream.id, attempt, effects);
+            self.pools.abandon(upstream.id, attempt, effects);
         }
         Some(check)
     }

@@ -41,11 +41,9 @@ use wire::query::OutgoingQuery;
 use self::attempt::{Attempt, AttemptSpec, LATE_RESPONSE_WINDOW};
 use self::connection::SUSPECT_AFTER;
 use self::connection_use::ConnectionUse;
-use self::health::HealthChecks;
+use self::health::{HealthChecks, RunningHealthChecks};
 use self::hedge::HedgeBudgets;
-use self::loss::Loss;
 use self::pools::{Destination, Pools};
-use self::query::UpstreamQuery;
 use self::selection::Selection;
 use crate::counters::rcode_index;
 use crate::effects::Effects;
@@ -59,7 +57,7 @@ pub(crate) struct Upstreams {
     /// The way of connection events to the pools.
     pub(crate) pools: Pools,
     attempts: HashMap<AttemptId, Attempt>,
-    health_checks: HealthChecks,
+    health_checks: RunningHealthChecks,
     hedges: HedgeBudgets,
 }
 
@@ -70,7 +68,7 @@ impl Upstreams {
         Self {
             pools: Pools::new(seed),
             attempts: HashMap::new(),
-            health_checks: HealthChecks::default(),
+            health_checks: RunningHealthChecks::default(),
             hedges: HedgeBudgets::new(initial_hedges),
         }
     }
@@ -265,7 +263,7 @@ impl Upstreams {
     /// Closes the connections of upstreams that `policy` does not have when they are done, and drops
     /// their hedge budgets.
     pub(crate) fn set_policy(&mut self, policy: &Policy, effects: &mut Effects<'_>) {
-        self.health_checks.stop(&mut self.pools, effects);
+        self.health_checks().stop(effects);
         self.pools.retain(|upstream| policy.has_upstream(upstream), effects);
         self.hedges.retain(|upstream| policy.has_upstream(upstream));
     }
@@ -338,37 +336,7 @@ impl Upstreams {
         outrun.map(|other| other.upstream).collect()
     }
 
-    /// Starts the health check of an upstream of `query`, unless one runs or they are disabled.
-    pub(crate) fn start_health_check(
-        &mut self,
-        query: &UpstreamQuery,
-        upstream: usize,
-        effects: &mut Effects<'_>,
-    ) {
-        self.health_checks.start(query, upstream, &mut self.pools, effects);
-    }
-
-    pub(crate) fn is_health_check(&self, attempt: AttemptId) -> bool {
-        self.health_checks.contains(attempt)
-    }
-
-    /// A message received for a health check; ignored for an unknown attempt.
-    pub(crate) fn on_health_check_response(
-        &mut self,
-        attempt: AttemptId,
-        packet: &[u8],
-        effects: &mut Effects<'_>,
-    ) {
-        self.health_checks.on_response(attempt, packet, &mut self.pools, effects);
-    }
-
-    /// The query of a health check has to continue elsewhere.
-    pub(crate) fn on_health_check_loss(&mut self, attempt: AttemptId, loss: Loss, effects: &mut Effects<'_>) {
-        self.health_checks.on_loss(attempt, loss, &mut self.pools, effects);
-    }
-
-    /// A health check's timer fired.
-    pub(crate) fn on_health_check_timer(&mut self, attempt: AttemptId, effects: &mut Effects<'_>) {
-        self.health_checks.on_timer(attempt, &mut self.pools, effects);
+    pub(crate) fn health_checks(&mut self) -> HealthChecks<'_> {
+        HealthChecks { running: &mut self.health_checks, pools: &mut self.pools }
     }
 }
