@@ -1,6 +1,7 @@
 //! Counters of the resolver. Each has one writer, the thread of its worker, and is read by other
 //! threads at a scrape; fields read together need not be from the same moment.
 
+mod acl;
 mod templates;
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -8,6 +9,7 @@ use std::time::Duration;
 
 use wire::header::{Rcode, RecordType};
 
+pub use acl::AclCounters;
 pub use templates::{TemplateCounters, TemplateEvent, TemplateEventKind};
 
 /// A counter that one thread increments and others read.
@@ -203,8 +205,8 @@ pub struct BlockCounters {
     pub max_concurrent_rejects: Counter,
     /// Queries that found all upstreams of their `forward` down.
     pub healthcheck_broken: Counter,
-    /// Queries by what `acl` did with them, indexed by [`AclAction`](crate::policy::AclAction).
-    pub acl: [Counter; 4],
+    /// Queries by what `acl` did with them.
+    pub acl: AclCounters,
     /// AAAA queries for which IPv4 addresses were looked up (`dns64`).
     pub translated: Counter,
     /// Queries that its templates matched, and those that they failed.

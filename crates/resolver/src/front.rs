@@ -52,12 +52,10 @@ pub(crate) fn respond(routed: &RoutedQuery<'_>, outbox: &mut Outbox) -> bool {
 fn acl(rules: &[AclRule], routed: &RoutedQuery<'_>) -> Option<FrontResult> {
     let RoutedQuery { query, requester, route } = *routed;
     let client = requester.client.peer.ip().to_canonical();
-    let action = AclRule::decide(rules, query.name.as_wire(), query.qtype, client);
-    if let Some(counter) = route.block.counters.acl.get(action as usize) {
-        counter.add(1);
-    }
+    let decided = AclRule::decide(rules, query.name.as_wire(), query.qtype, client);
+    route.block.counters.acl.count(decided);
     let error = |rcode, error| FrontResult::Error(ErrorResponse { rcode, error: Some(error) });
-    match action {
+    match decided?.0 {
         AclAction::Allow => None,
         AclAction::Block => Some(error(Rcode::REFUSED, ExtendedError::BLOCKED)),
         AclAction::Filter => Some(error(Rcode::NOERROR, ExtendedError::FILTERED)),

@@ -13,7 +13,7 @@ const MAX_LABEL_LEN: u8 = 63;
 
 /// A name from the configuration: absolute, lower case (RFC 4343), wire form, at most
 /// [`MAX_NAME_LEN`] octets.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Name(Box<[u8]>);
 
 /// Why a text is not a valid domain name.

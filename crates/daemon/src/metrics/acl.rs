@@ -1,35 +1,59 @@
 //! Queries by what the directive `acl` did with them: `coredns_acl_*`.
 
-use resolver::counters::BlockCounters;
-use resolver::policy::AclAction;
+use std::collections::BTreeMap;
 
-use super::family::{Family, total};
+use resolver::policy::AclAction;
+use wire::name::Name;
+
+use super::family::Family;
 use crate::counters::CounterRegistry;
 
-/// Name and help of the counter of an action.
-fn name(action: AclAction) -> (&'static str, &'static str) {
-    match action {
-        AclAction::Allow => ("coredns_acl_allowed_requests_total", "Queries that acl allowed, by listener."),
-        AclAction::Block => ("coredns_acl_blocked_requests_total", "Queries that acl refused, by zones."),
-        AclAction::Filter => {
-            ("coredns_acl_filtered_requests_total", "Queries that acl answered without records, by zones.")
-        }
-        AclAction::Drop => ("coredns_acl_dropped_requests_total", "Queries that acl dropped, by zones."),
-    }
-}
-
 pub(super) fn families(counters: &CounterRegistry) -> Vec<Family> {
-    AclAction::ALL.map(|action| family(action, counters)).into()
+    let by_zone = |name, help, action| by_zone(Family::counter(name, help), action, counters);
+    vec![
+        allowed(counters),
+        by_zone(
+            "coredns_acl_blocked_requests_total",
+            "Queries that acl refused, by listener and zone of the directive.",
+            AclAction::Block,
+        ),
+        by_zone(
+            "coredns_acl_filtered_requests_total",
+            "Queries that acl answered without records, by listener and zone of the directive.",
+            AclAction::Filter,
+        ),
+        by_zone(
+            "coredns_acl_dropped_requests_total",
+            "Queries that acl dropped, by listener and zone of the directive.",
+            AclAction::Drop,
+        ),
+    ]
 }
 
-fn family(action: AclAction, counters: &CounterRegistry) -> Family {
-    let (name, help) = name(action);
-    let mut family = Family::counter(name, help);
-    for (server, zones, block) in counters.blocks() {
-        let count = total(&block.by_worker, |counters: &BlockCounters| counters.acl.get(action as usize));
-        let labels = [("server", server), ("zone", zones), ("view", "")];
-        let labels = labels.into_iter().filter(|(label, _)| *label != "zone" || action != AclAction::Allow);
-        family.nonzero_series(&labels.collect::<Vec<_>>(), count);
+fn allowed(counters: &CounterRegistry) -> Family {
+    let mut sums: BTreeMap<&str, u64> = BTreeMap::new();
+    for (server, _, block) in counters.blocks() {
+        let count: u64 = block.by_worker.iter().map(|counters| counters.acl.allowed()).sum();
+        *sums.entry(server).or_default() += count;
+    }
+    let mut family =
+        Family::counter("coredns_acl_allowed_requests_total", "Queries that acl allowed, by listener.");
+    for (server, count) in sums {
+        family.nonzero_series(&[("server", server), ("view", "")], count);
+    }
+    family
+}
+
+/// Sums over workers and the server blocks of a listener.
+fn by_zone(mut family: Family, action: AclAction, counters: &CounterRegistry) -> Family {
+    let mut sums: BTreeMap<(&str, Name), u64> = BTreeMap::new();
+    for (server, _, block) in counters.blocks() {
+        for (zone, count) in block.by_worker.iter().flat_map(|counters| counters.acl.by_zone(action)) {
+            *sums.entry((server, zone)).or_default() += count;
+        }
+    }
+    for ((server, zone), count) in sums {
+        family.nonzero_series(&[("server", server), ("zone", &zone.to_string()), ("view", "")], count);
     }
     family
 }

@@ -17,7 +17,9 @@ use daemon::counters::{ActiveBlock, CounterRegistry, DROPPED, EnabledPlugin};
 use daemon::metrics::{BuildInfo, Exposition, MemoryPart, ProcessCounters, SetupError};
 use resolver::cache::Usage;
 use resolver::counters::{BlockCounters, Plugin, TemplateEvent, TemplateEventKind, rcode_index, type_index};
-use resolver::policy::{Block, BlockId, Forward, ForwardOptions, PoolOptions, Upstream, UpstreamId};
+use resolver::policy::{
+    AclAction, Block, BlockId, Forward, ForwardOptions, PoolOptions, Upstream, UpstreamId,
+};
 use wire::header::{Rcode, RecordType};
 use wire::name::Name;
 
@@ -134,9 +136,22 @@ fn count_events(counters: &mut CounterRegistry) {
     counters.set_hosts_entries([("/etc/hosts".to_owned(), 6)].into());
 }
 
-/// Counts two queries that a template matched, both of which it failed.
+/// Counts two queries that a template matched, both of which it failed, and queries that `acl` allowed
+/// and those that it did not.
 fn count_directives(block: &BlockCounters) {
     block.translated.add(3);
+    block.acl.count(None);
+    let [root, corp] = [".", "corp.test."].map(|zone| Name::parse(zone).unwrap());
+    for (action, zone) in [
+        (AclAction::Allow, &root),
+        (AclAction::Block, &root),
+        (AclAction::Block, &corp),
+        (AclAction::Block, &corp),
+        (AclAction::Filter, &root),
+        (AclAction::Drop, &corp),
+    ] {
+        block.acl.count(Some((action, zone)));
+    }
     let template = "{{ index .Match 2 }}".to_owned();
     for kind in [
         TemplateEventKind::Match,

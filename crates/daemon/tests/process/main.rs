@@ -10,6 +10,7 @@
     reason = "a test ends where it fails"
 )]
 
+mod acl;
 mod bursts;
 mod coalescing;
 mod coexistence;

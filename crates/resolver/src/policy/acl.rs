@@ -61,13 +61,25 @@ impl AclAction {
 }
 
 impl AclRule {
-    /// What the rules say about a query for `name`, in wire form and lower case. Without a policy that
-    /// matches it is allowed.
-    pub(crate) fn decide(rules: &[Self], name: &[u8], qtype: RecordType, client: IpAddr) -> AclAction {
-        let covering = rules.iter().filter(|rule| rule.zones.iter().any(|zone| zone.covers(name)));
-        let mut policies = covering.flat_map(|rule| &rule.policies);
-        let found = policies.find(|policy| policy.matches(qtype, client));
-        found.map_or(AclAction::Allow, |policy| policy.action)
+    /// What the rules say about a query for `name`, in wire form and lower case: the first policy that
+    /// matches, and the zone of its rule. Without one it is allowed.
+    pub(crate) fn decide<'r>(
+        rules: &'r [Self],
+        name: &[u8],
+        qtype: RecordType,
+        client: IpAddr,
+    ) -> Option<(AclAction, &'r Name)> {
+        rules.iter().find_map(|rule| {
+            let zone = rule.zone_of(name)?;
+            let policy = rule.policies.iter().find(|policy| policy.matches(qtype, client))?;
+            Some((policy.action, zone))
+        })
+    }
+
+    /// The longest of its zones that covers a name.
+    fn zone_of(&self, name: &[u8]) -> Option<&Name> {
+        let covering = self.zones.iter().filter(|zone| zone.covers(name));
+        covering.max_by_key(|zone| zone.as_wire().len())
     }
 }
 

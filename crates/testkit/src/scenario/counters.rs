@@ -40,6 +40,7 @@ fn of_block(environment: &Environment, counter: &str, of: Option<&str>) -> Optio
         }
     };
     let counters = &block.counters;
+    let of_acl = |action| Some(counters.acl.by_zone(action).into_values().sum());
     let counted = match counter {
         "cache_requests" => &counters.cache_requests,
         "cache_success_hits" => &counters.cache_success_hits,
@@ -50,10 +51,10 @@ fn of_block(environment: &Environment, counter: &str, of: Option<&str>) -> Optio
         "served_stale" => &counters.served_stale,
         "outage_stale" => &counters.outage_stale,
         "translated" => &counters.translated,
-        "acl_allowed" => counters.acl.get(AclAction::Allow as usize)?,
-        "acl_blocked" => counters.acl.get(AclAction::Block as usize)?,
-        "acl_filtered" => counters.acl.get(AclAction::Filter as usize)?,
-        "acl_dropped" => counters.acl.get(AclAction::Drop as usize)?,
+        "acl_allowed" => return Some(counters.acl.allowed()),
+        "acl_blocked" => return of_acl(AclAction::Block),
+        "acl_filtered" => return of_acl(AclAction::Filter),
+        "acl_dropped" => return of_acl(AclAction::Drop),
         "coalesced" => &counters.coalesced,
         "max_concurrent_rejects" => &counters.max_concurrent_rejects,
         "healthcheck_broken" => &counters.healthcheck_broken,
