@@ -4,6 +4,7 @@ use std::io;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant, SystemTime};
 
+use linux::periodic_timer::PeriodicTimer;
 use nix::time::{ClockId, clock_gettime};
 use tokio::time::{Interval, MissedTickBehavior};
 
@@ -27,16 +28,49 @@ pub(crate) fn since_boot() -> io::Result<Duration> {
     Ok(clock_gettime(ClockId::CLOCK_BOOTTIME)?.into())
 }
 
-/// A timer of this period. All timers of the process expire at multiples of their periods, counted
-/// from one instant, so that an idle process is woken once for several of them. A missed expiry is
-/// left out.
-pub(crate) fn aligned_interval(period: Duration) -> Interval {
-    let mut interval = tokio::time::interval_at(next_multiple(period).into(), period);
-    interval.set_missed_tick_behavior(MissedTickBehavior::Skip);
-    interval
+/// A timer whose expiries are multiples of its period, counted from one instant of the process, so
+/// that an idle process is woken once for several timers. A missed expiry is left out.
+pub(crate) struct AlignedTimer {
+    period: Duration,
+    source: TimerSource,
 }
 
-/// The next instant at which an [`aligned_interval`] of this period, more than zero, expires.
+enum TimerSource {
+    Kernel(PeriodicTimer),
+    /// Used when the process has no descriptor left for a timer of the kernel.
+    Runtime(Interval),
+}
+
+impl AlignedTimer {
+    /// A timer of this period, more than zero. Must be called in a tokio runtime.
+    pub(crate) fn new(period: Duration) -> Self {
+        let first = next_multiple(period).saturating_duration_since(now());
+        let source =
+            PeriodicTimer::new(first, period).map_or_else(|_| runtime_timer(period), TimerSource::Kernel);
+        Self { period, source }
+    }
+
+    /// Waits for the next expiry. Cancelling the call loses none.
+    pub(crate) async fn expired(&mut self) {
+        if let TimerSource::Kernel(timer) = &self.source {
+            if timer.expired().await.is_ok() {
+                return;
+            }
+            self.source = runtime_timer(self.period);
+        }
+        if let TimerSource::Runtime(interval) = &mut self.source {
+            interval.tick().await;
+        }
+    }
+}
+
+fn runtime_timer(period: Duration) -> TimerSource {
+    let mut interval = tokio::time::interval_at(next_multiple(period).into(), period);
+    interval.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    TimerSource::Runtime(interval)
+}
+
+/// The next instant at which an [`AlignedTimer`] of this period, more than zero, expires.
 pub(crate) fn next_multiple(period: Duration) -> Instant {
     static ORIGIN: OnceLock<Instant> = OnceLock::new();
     let now = now();
@@ -54,6 +88,20 @@ fn remainder(elapsed: Duration, period: Duration) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn either_source_expires_once_per_period() {
+        let period = Duration::from_millis(20);
+        for source in [None, Some(runtime_timer(period))] {
+            let mut timer = AlignedTimer::new(period);
+            timer.source = source.unwrap_or(timer.source);
+            timer.expired().await;
+            let first = now();
+            timer.expired().await;
+            timer.expired().await;
+            assert!(now().saturating_duration_since(first) > period);
+        }
+    }
 
     #[test]
     fn timers_expire_at_common_multiples() {

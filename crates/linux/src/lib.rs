@@ -1,6 +1,6 @@
 //! Kernel interfaces: batched UDP sockets, TCP sockets, passing sockets to a successor
 //! (SCM_RIGHTS), the dummy link and its addresses, nf_tables rules (NOTRACK), netlink events about
-//! changes, and events about files (inotify).
+//! changes, events about files (inotify), and timers (timerfd).
 //!
 //! The crate has no DNS semantics and makes no policy: callers pass a configuration, it is applied,
 //! and the changes are returned. All `unsafe` is in `sys.rs`.
@@ -13,6 +13,7 @@ pub mod netlink_events;
 mod nft;
 pub mod node;
 pub mod notrack;
+pub mod periodic_timer;
 pub mod scm_rights;
 mod socket;
 #[expect(unsafe_code, reason = "system calls for which no crate has a safe form; each block is justified")]

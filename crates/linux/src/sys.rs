@@ -1,10 +1,14 @@
 //! System calls without a suitable safe wrapper in any crate: `recvmmsg`, `sendmmsg`, SO_MEMINFO,
-//! `recvmsg` with SCM_RIGHTS. Every `unsafe` block of the project is in this file.
+//! `recvmsg` with SCM_RIGHTS, registration of a descriptor with tokio. Every `unsafe` block of the
+//! project is in this file.
 
 use std::io;
 use std::mem;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::ptr;
+
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 
 use crate::msghdr::{BATCH_SIZE, MsgHdr, NAME_OCTETS, ScmRightsBuffer};
 
@@ -232,6 +236,17 @@ pub(crate) fn receive_descriptors<const MAX: usize>(
 }
 
 const NO_IOVEC: libc::iovec = libc::iovec { iov_base: ptr::null_mut(), iov_len: 0 };
+
+/// Registers a descriptor with the event loop of tokio, for reading.
+///
+/// # Errors
+/// The event loop cannot wait for descriptors of this kind.
+pub(crate) fn register_readable(descriptor: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+    // SAFETY: an `OwnedFd` is open, and its number stays the same, until it is dropped, which
+    // `AsyncFd` does after it has deregistered it; `AsyncFd` gives no mutable access that replaces it,
+    // since its one user has a shared reference.
+    Ok(unsafe { AsyncFd::register_with_interest(descriptor, Interest::READABLE) }?)
+}
 
 fn no_headers() -> [libc::mmsghdr; BATCH_SIZE] {
     // SAFETY: `mmsghdr` is made of integers and pointers only, for which zero is a value; some C

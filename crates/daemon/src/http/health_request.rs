@@ -14,7 +14,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tracing::warn;
 
-use crate::clock;
+use crate::clock::{self, AlignedTimer};
 use crate::metrics::ProcessCounters;
 
 /// Timeout of a request.
@@ -31,7 +31,7 @@ pub(super) async fn run(
     period: Duration,
     counters: Arc<ProcessCounters>,
 ) {
-    let mut ticks = clock::aligned_interval(period);
+    let mut timer = AlignedTimer::new(period);
     let mut clients: BTreeMap<SocketAddr, HealthClient> = BTreeMap::new();
     loop {
         let addresses = addresses.borrow().clone();
@@ -43,7 +43,7 @@ pub(super) async fn run(
             let latency = clock::now().saturating_duration_since(started);
             report(address, result.map_err(io::Error::from).flatten(), latency, &counters);
         }
-        ticks.tick().await;
+        timer.expired().await;
     }
 }
 

@@ -5,7 +5,7 @@ use tracing::warn;
 use super::Instance;
 use super::housekeeping::INTERVAL;
 use super::standby::StandbyEnd;
-use crate::clock;
+use crate::clock::{self, AlignedTimer};
 use crate::control::exit::{ExitReason, FatalError};
 use crate::control::file_contents::FileContentWatch;
 use crate::control::handover::HandoverEvent;
@@ -60,8 +60,8 @@ impl Instance<'_> {
         let mut file_watch = UpstreamFileWatch::default();
         let mut content_watch = FileContentWatch::default();
         let mut packet_filter_log = PacketFilterLog::new(self.context.counters);
-        let mut housekeeping = clock::aligned_interval(INTERVAL);
-        let mut syncs = clock::aligned_interval(self.context.flags.sync_interval);
+        let mut housekeeping = AlignedTimer::new(INTERVAL);
+        let mut syncs = AlignedTimer::new(self.context.flags.sync_interval);
         loop {
             tokio::select! {
                 biased;
@@ -81,7 +81,7 @@ impl Instance<'_> {
                     }
                     HandoverEvent::PredecessorExited => self.remove_predecessor().await,
                 },
-                _ = housekeeping.tick() => {
+                () = housekeeping.expired() => {
                     self.run_housekeeping().await?;
                     self.check_upstream_files(&mut file_watch).await;
                     self.check_file_contents(&mut content_watch).await;
@@ -91,7 +91,7 @@ impl Instance<'_> {
                     packet_filter_log.log_due(self.context.counters, clock::now());
                 }
                 () = node_changes.changed() => self.check_node().await,
-                _ = syncs.tick() => self.check_node().await,
+                () = syncs.expired() => self.check_node().await,
                 () = corefile_watch.due() => self.reload(&mut corefile_watch, false).await,
             }
         }
