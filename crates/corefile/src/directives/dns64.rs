@@ -11,7 +11,7 @@
 
 use std::net::IpAddr;
 
-use resolver::policy::{Dns64, Nat64Prefix};
+use resolver::policy::{Dns64, Nat64Prefix, Network};
 
 use crate::error::ConfigError;
 use crate::token::Token;
@@ -48,15 +48,14 @@ pub(super) fn parse(directive: &Directive) -> Result<Dns64, ConfigError> {
 fn prefix_of(token: &Token) -> Result<Nat64Prefix, ConfigError> {
     let text = &*token.text;
     let reason = |reason: String| ConfigError::at(token, reason);
-    let parsed = text.split_once('/').and_then(|(address, len)| {
-        Some((address.parse::<IpAddr>().ok()?, len.parse::<u8>().ok().filter(|len| *len <= 128)?))
-    });
-    let Some((address, len)) = parsed else { return Err(reason(format!("invalid CIDR address: {text}"))) };
-    let IpAddr::V6(address) = address else {
+    let Some(network) = Network::parse(text) else {
+        return Err(reason(format!("invalid CIDR address: {text}")));
+    };
+    let IpAddr::V6(address) = network.address() else {
         return Err(reason(format!("invalid netmask 32 IPv6 address: {text:?}")));
     };
-    let prefix = Nat64Prefix::new(address, len);
-    prefix.ok_or_else(|| {
+    let len = network.prefix_len();
+    Nat64Prefix::new(address, len).ok_or_else(|| {
         let remedy = "the lengths of RFC 6052 are 32, 40, 48, 56, 64 and 96";
         reason(format!("invalid prefix length \"{address}/{len}\"")).with_remedy(remedy)
     })

@@ -11,8 +11,8 @@ fn front(lines: &str) -> Vec<FrontPlugin> {
     load_lines(lines).unwrap().blocks.remove(0).front
 }
 
-fn policy(action: AclAction, types: &[RecordType], networks: &[(&str, u32)]) -> AclPolicy {
-    let network = |(ip, prefix): &(&str, u32)| Network::new(ip.parse().unwrap(), *prefix).unwrap();
+fn policy(action: AclAction, types: &[RecordType], networks: &[(&str, u8)]) -> AclPolicy {
+    let network = |(ip, prefix): &(&str, u8)| Network::new(ip.parse().unwrap(), *prefix).unwrap();
     AclPolicy { action, types: types.to_vec(), networks: networks.iter().map(network).collect() }
 }
 
@@ -56,6 +56,7 @@ fn invalid_acl_directives_are_rejected() {
             ("acl {\n block type A net\n}", "no token specified in the section \"net\""),
             ("acl {\n block type WIBBLE\n}", "unexpected token \"WIBBLE\"; expect legal QTYPE"),
             ("acl {\n block net 10.0.0.0/33\n}", "illegal CIDR notation \"10.0.0.0/33\""),
+            ("acl {\n block net 10.0.0.0/+8\n}", "illegal CIDR notation \"10.0.0.0/+8\""),
             ("acl {\n block net ten\n}", "illegal CIDR notation \"ten\""),
         ],
     );

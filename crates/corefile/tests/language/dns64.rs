@@ -40,6 +40,8 @@ fn invalid_prefixes_and_options_are_rejected() {
             ("dns64 a b", &format!("{ARGUMENT_COUNT} 'b'")),
             ("dns64 64:ff9b::", "invalid CIDR address: 64:ff9b::"),
             ("dns64 64:ff9b::/129", "invalid CIDR address: 64:ff9b::/129"),
+            ("dns64 64:ff9b::/+96", "invalid CIDR address: 64:ff9b::/+96"),
+            ("dns64 10.0.0.0/33", "invalid CIDR address: 10.0.0.0/33"),
             ("dns64 10.0.0.0/8", "invalid netmask 32 IPv6 address: \"10.0.0.0/8\""),
             ("dns64 64:ff9b::/72", &format!("invalid prefix length \"64:ff9b::/72\"{lengths}")),
             ("dns64 64:ff9b::/33", &format!("invalid prefix length \"64:ff9b::/33\"{lengths}")),

@@ -22,8 +22,8 @@ fn loadbalance_is_round_robin_with_preferred_networks() {
     for lines in ["loadbalance", "loadbalance round_robin", "loadbalance {\n}"] {
         assert_eq!(load_balance(lines), Some(LoadBalanceOptions::default()), "{lines}");
     }
-    let networks = |networks: &[(&str, u32)]| {
-        let network = |(address, prefix): &(&str, u32)| Network::new(address.parse().unwrap(), *prefix);
+    let networks = |networks: &[(&str, u8)]| {
+        let network = |(address, prefix): &(&str, u8)| Network::new(address.parse().unwrap(), *prefix);
         let prefer = networks.iter().filter_map(network).collect();
         Some(LoadBalanceOptions { prefer, weights: None })
     };
@@ -57,6 +57,7 @@ fn invalid_loadbalance_directives_are_rejected() {
         ("loadbalance {\n prefer\n}", format!("{ARGUMENT_COUNT} 'prefer'")),
         ("loadbalance {\n prefer 10.0.0.1\n}", no_network("10.0.0.1")),
         ("loadbalance {\n prefer 10.0.0.0/33\n}", no_network("10.0.0.0/33")),
+        ("loadbalance {\n prefer 10.0.0.0/+8\n}", no_network("10.0.0.0/+8")),
         ("loadbalance {\n prefer ten/8\n}", no_network("ten/8")),
     ];
     for (lines, reason) in &rejected {

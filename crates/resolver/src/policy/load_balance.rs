@@ -119,9 +119,9 @@ fn address(octets: &[u8]) -> Option<IpAddr> {
 mod tests {
     use super::*;
 
-    fn balance(prefer: &[(&str, u32)]) -> LoadBalance {
+    fn balance(prefer: &[(&str, u8)]) -> LoadBalance {
         let network =
-            |(address, prefix): &(&str, u32)| Network::new(address.parse().unwrap(), *prefix).unwrap();
+            |(address, prefix): &(&str, u8)| Network::new(address.parse().unwrap(), *prefix).unwrap();
         LoadBalance::new(
             LoadBalanceOptions { prefer: prefer.iter().map(network).collect(), weights: None },
             7,

@@ -5,25 +5,22 @@ use std::net::IpAddr;
 /// An address prefix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Network {
-    /// An address in it, in 128 bits from the first on.
-    bits: u128,
-    is_ipv4: bool,
-    /// Bits that all its addresses have in common.
-    prefix: u32,
+    address: IpAddr,
+    prefix_len: u8,
 }
 
 impl Network {
     /// `None` for a prefix longer than the address.
-    pub fn new(address: IpAddr, prefix: u32) -> Option<Self> {
-        let is_ipv4 = address.is_ipv4();
-        let longest = if is_ipv4 { 32 } else { 128 };
-        (prefix <= longest).then(|| Self { bits: bits(address), is_ipv4, prefix })
+    pub fn new(address: IpAddr, prefix_len: u8) -> Option<Self> {
+        let longest = if address.is_ipv4() { 32 } else { 128 };
+        (prefix_len <= longest).then_some(Self { address, prefix_len })
     }
 
     /// Parses CIDR notation, such as `10.0.0.0/8`.
     pub fn parse(text: &str) -> Option<Self> {
-        let (address, prefix) = text.split_once('/')?;
-        Self::new(address.parse().ok()?, prefix.parse().ok()?)
+        let (address, prefix_len) = text.split_once('/')?;
+        let is_number = prefix_len.bytes().all(|octet| octet.is_ascii_digit());
+        Self::new(address.parse().ok()?, prefix_len.parse().ok().filter(|_| is_number)?)
     }
 
     /// The network of one address.
@@ -31,13 +28,24 @@ impl Network {
         Self::new(address, if address.is_ipv4() { 32 } else { 128 })
     }
 
+    /// An address in it: the one that it was made of.
+    pub fn address(&self) -> IpAddr {
+        self.address
+    }
+
+    /// Bits that all its addresses have in common, from the first on.
+    pub fn prefix_len(&self) -> u8 {
+        self.prefix_len
+    }
+
     /// True for an address in it; never for one of the other family.
     pub fn contains(&self, address: IpAddr) -> bool {
-        let differing = (bits(address) ^ self.bits).leading_zeros();
-        address.is_ipv4() == self.is_ipv4 && differing >= self.prefix
+        let differing = (bits(address) ^ bits(self.address)).leading_zeros();
+        address.is_ipv4() == self.address.is_ipv4() && differing >= u32::from(self.prefix_len)
     }
 }
 
+/// An address in 128 bits, from the first on.
 fn bits(address: IpAddr) -> u128 {
     match address {
         IpAddr::V4(v4) => u128::from(u32::from(v4)) << 96,
