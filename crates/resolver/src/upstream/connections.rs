@@ -30,7 +30,6 @@ const EXTRA_IDLE_TIMEOUT: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub(super) struct Connections {
     upstream: UpstreamId,
-    encrypted: bool,
     state: Arc<UpstreamState>,
     counters: Arc<UpstreamCounters>,
     all: Vec<Connection>,
@@ -50,7 +49,6 @@ impl Connections {
         let idle_timeout = upstream.pool.idle_timeout.min(MAX_IDLE_TIMEOUT);
         Self {
             upstream: upstream.id,
-            encrypted: upstream.encrypted,
             state: Arc::clone(&upstream.state),
             counters: Arc::clone(&upstream.counters),
             all: Vec::new(),
@@ -368,17 +366,6 @@ impl Connections {
         }
         if let Some(connection) = self.all.get_mut(index).filter(|connection| connection.is_idle()) {
             connection.retire();
-        }
-    }
-
-    /// Counts a query by whether it was sent on an open connection.
-    pub(super) fn count(&self, transport: Transport, is_reused: bool) {
-        let counters = &self.counters;
-        let [udp, tcp, tls] = if is_reused { &counters.connection_hits } else { &counters.connection_misses };
-        match transport {
-            Transport::Udp => udp.add(1),
-            Transport::Tcp if self.encrypted => tls.add(1),
-            Transport::Tcp => tcp.add(1),
         }
     }
 }

@@ -10,6 +10,7 @@ mod connection;
 pub(crate) mod connection_use;
 mod connections;
 mod dial_back_off;
+mod dialler;
 pub(crate) mod disposition;
 pub(crate) mod edns_fallback;
 pub(crate) mod fallback;

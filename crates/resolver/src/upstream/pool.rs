@@ -1,5 +1,5 @@
-//! Connection pool of one upstream and worker: sends queries on connections or queues them, opens
-//! and closes connections, and reports the queries that lost theirs.
+//! Connection pool of one upstream and worker: sends queries on connections or queues them, and
+//! reports the queries that lost theirs.
 //!
 //! Events in ([`Pool::on_connected`], [`Pool::match_message`], [`Pool::on_disconnected`],
 //! [`Pool::on_timer`]), actions out. A query leaves the pool by [`Pool::responded`] or
@@ -8,52 +8,39 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rand::SeedableRng;
 use rand::rngs::StdRng;
 
 use super::connection::{Connection, DueEvent, PendingQuery, SUSPECT_AFTER};
 use super::connection_use::ConnectionUse;
 use super::connections::Connections;
-use super::dial_back_off::DialBackOff;
-use super::lifetime::Lifetime;
+use super::dialler::Dialler;
 use super::loss::{Loss, LostQuery, MatchedQuery};
-use super::placement::{Placement, RESPONSIVE, Streams};
 use super::queue::{QueryToSend, Queue, QueuedQuery};
-use super::rtt;
-use super::sockets::{self, SocketPlacement, Sockets};
 use crate::action::{Action, AttemptFailure, CheckAcknowledged, Outbox, UpstreamConnectionId};
 use crate::counters::UpstreamCounters;
 use crate::effects::Effects;
-use crate::policy::{PoolOptions, Upstream, UpstreamId, UpstreamState};
-use crate::timers::{AttemptId, Timer};
+use crate::policy::{PoolOptions, Upstream};
+use crate::timers::AttemptId;
 use crate::transport::Transport;
 
 /// Connections and queue of one upstream.
 #[derive(Debug)]
 pub(super) struct Pool {
-    upstream: UpstreamId,
-    state: Arc<UpstreamState>,
     options: PoolOptions,
     counters: Arc<UpstreamCounters>,
     connections: Connections,
     queue: Queue,
-    lifetime: Lifetime,
-    back_off: DialBackOff,
-    random: StdRng,
+    dialler: Dialler,
 }
 
 impl Pool {
     pub(super) fn new(upstream: &Upstream, random: &mut StdRng) -> Self {
         Self {
-            upstream: upstream.id,
-            state: Arc::clone(&upstream.state),
             options: upstream.pool,
             counters: Arc::clone(&upstream.counters),
             connections: Connections::new(upstream),
             queue: Queue::default(),
-            lifetime: Lifetime::new(upstream),
-            back_off: DialBackOff::default(),
-            random: StdRng::from_rng(random),
+            dialler: Dialler::new(upstream, random),
         }
     }
 
@@ -97,7 +84,7 @@ impl Pool {
         let connection = self.connections.get_mut(index).filter(|connection| connection.is_dialling());
         let Some(connection) = connection else { return };
         connection.established(effects.now);
-        self.back_off.reset();
+        self.dialler.connected();
         self.connections.reschedule(index, effects);
         self.flush(effects);
     }
@@ -112,7 +99,7 @@ impl Pool {
         let Some(index) = self.connections.index(id) else { return };
         let is_socket = self.connections.get_mut(index).is_some_and(|one| one.transport == Transport::Udp);
         if is_socket && failure.is_local() {
-            self.back_off.socket_failed(effects.now);
+            self.dialler.socket_failed(effects.now);
         }
         if self.connections.remove(index, failure, effects) {
             self.on_failed_dial(failure, effects);
@@ -201,9 +188,7 @@ impl Pool {
     /// A query was answered at once while a new connection did not answer it: that one is not
     /// served.
     pub(super) fn not_served(&mut self, now: Instant) {
-        if !self.state.loses_packets(now) {
-            self.lifetime.not_served();
-        }
+        self.dialler.not_served(now);
     }
 
     /// Lets the worker check whether octets sent on the connection of an attempt are acknowledged.
@@ -272,7 +257,7 @@ impl Pool {
 
     /// The end of the pause after a failed dial.
     pub(super) fn on_dial_timer(&mut self, effects: &mut Effects<'_>) {
-        if self.back_off.permits_dial(effects.now) {
+        if self.dialler.permits_dial(effects.now) {
             self.flush(effects);
         }
     }
@@ -290,7 +275,7 @@ impl Pool {
     fn on_first_response(&mut self, index: usize, took: Duration) {
         let streams = self.connections.all().iter().filter(|one| one.transport == Transport::Tcp);
         let is_only = streams.count() == 1;
-        self.lifetime.first_response(took, rtt::srtt(&self.state), is_only);
+        self.dialler.first_response(took, is_only);
         let is_late_extra = took > SUSPECT_AFTER && !is_only;
         if let Some(connection) = self.connections.get_mut(index).filter(|_| is_late_extra) {
             connection.retire();
@@ -299,62 +284,12 @@ impl Pool {
 
     /// False when the query has to wait.
     fn try_send(&mut self, query: &QueryToSend, effects: &mut Effects<'_>) -> bool {
-        let placed = match query.transport {
-            Transport::Udp => Some(self.place_on_socket(query.usage, effects)),
-            Transport::Tcp => self.place_on_stream(query.usage, effects),
-        };
-        let QueryToSend { attempt, usage, message, .. } = *query;
+        let QueryToSend { attempt, transport, usage, message, .. } = *query;
+        let placed = self.dialler.place((transport, usage), &mut self.connections, effects);
         placed.is_some_and(|index| {
-            self.connections.send(index, (attempt, usage, message), &mut self.random, effects)
+            let random = self.dialler.random();
+            self.connections.send(index, (attempt, usage, message), random, effects)
         })
-    }
-
-    fn place_on_socket(&mut self, usage: ConnectionUse, effects: &mut Effects<'_>) -> usize {
-        let can_open = self.back_off.permits_socket(effects.now);
-        let sockets = Sockets { all: self.connections.all(), now: effects.now, can_open };
-        match sockets.place(usage, &mut self.random) {
-            SocketPlacement::Existing(index) => {
-                self.connections.count(Transport::Udp, true);
-                return index;
-            }
-            SocketPlacement::ReplaceMismatched(index) => self.connections.replace_mismatched(index, effects),
-            SocketPlacement::Replace(index) => self.close(index, AttemptFailure::TimedOut, effects),
-            SocketPlacement::New => {}
-        }
-        self.connections.count(Transport::Udp, false);
-        let limits = sockets::limits(effects.now, &mut self.random);
-        self.connections.open(Transport::Udp, limits, effects)
-    }
-
-    fn place_on_stream(&mut self, usage: ConnectionUse, effects: &mut Effects<'_>) -> Option<usize> {
-        let now = effects.now;
-        let is_paused = !self.back_off.permits_dial(now);
-        match (Streams { all: self.connections.all(), now }).place(usage) {
-            Placement::Existing(index) => {
-                self.connections.count(Transport::Tcp, true);
-                return Some(index);
-            }
-            Placement::Queue => {
-                if usage == ConnectionUse::Fresh {
-                    // Looks again whether those in use still respond.
-                    effects.timers.schedule(now + RESPONSIVE, Timer::Dial(self.upstream));
-                }
-                return None;
-            }
-            Placement::New | Placement::Replace(_) if is_paused => return None,
-            Placement::Replace(index) => self.close(index, AttemptFailure::TimedOut, effects),
-            Placement::New => {}
-        }
-        self.connections.count(Transport::Tcp, false);
-        let limits = self.lifetime.limits(now, &mut self.random);
-        let index = self.connections.open(Transport::Tcp, limits, effects);
-        if usage == ConnectionUse::Dedicated {
-            self.counters.dedicated_connections.add(1);
-            if let Some(connection) = self.connections.get_mut(index) {
-                connection.is_dedicated = true;
-            }
-        }
-        Some(index)
     }
 
     /// Sends queued queries while there is room for them.
@@ -386,12 +321,9 @@ impl Pool {
         }
     }
 
-    /// A dial failed: after several in a row, the next one has to wait. Without another connection, the queries that wait
-    /// for one have failed as well.
+    /// A dial failed. Without another connection, the queries that wait for one have failed as well.
     fn on_failed_dial(&mut self, failure: AttemptFailure, effects: &mut Effects<'_>) {
-        if let Some(until) = self.back_off.dial_failed(effects.now) {
-            effects.timers.schedule(until, Timer::Dial(self.upstream));
-        }
+        self.dialler.dial_failed(effects);
         if !self.connections.all().iter().any(|one| one.transport == Transport::Tcp) {
             let loss = Loss::Failed(failure);
             self.connections.lost.report(self.queue.drain_shared(), loss);
