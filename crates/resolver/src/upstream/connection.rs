@@ -1,43 +1,17 @@
 //! Upstream connection: its pending queries, matching by message ID, quarantine, idle timeout and
 //! maximum age, from before the dial until the close. A connected UDP socket is one, too.
 
-use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use rand::RngExt;
-use rand::rngs::StdRng;
-
-use super::connection_use::ConnectionUse;
+use super::pending::{PendingQueries, PendingQuery};
 use super::quarantine::Quarantine;
+use super::silence::Silence;
 use crate::action::UpstreamConnectionId;
 use crate::timers::AttemptId;
 use crate::transport::Transport;
 
-/// A connection is silent when nothing has arrived for this long while a query is pending: it may
-/// lead to a pod that is gone.
-const SILENT_AFTER: Duration = Duration::from_secs(1);
-
-/// A new connection without a response for this long since it was established is suspect: a server
-/// with few TCP workers leaves it in its backlog.
-pub(super) const SUSPECT_AFTER: Duration = Duration::from_millis(300);
-
-/// Pause between two searches for a connection that takes the queries of a suspect one.
-const SUSPECT_INTERVAL: Duration = Duration::from_millis(100);
-
 /// How long a dial may take, TLS handshake included. Above the deadline of any query.
 const DIAL_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// Draws for an unused message ID; with some thousand in use, one or two suffice.
-const MAX_DRAWS: usize = 64;
-
-/// A query sent on a connection.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct PendingQuery {
-    /// None after it was abandoned: its response may still arrive and must find its ID.
-    pub(super) attempt: Option<AttemptId>,
-    pub(super) sent_at: Instant,
-    pub(super) usage: ConnectionUse,
-}
 
 /// Time limits of a connection.
 #[derive(Clone, Copy, Debug)]
@@ -71,26 +45,14 @@ pub(super) struct Connection {
     /// When its pending timer fires.
     pub(super) timer: Option<Instant>,
     limits: ConnectionLimits,
-    pending: BTreeMap<u16, PendingQuery>,
-    /// Pending queries that are not abandoned.
-    wanted: usize,
+    pending: PendingQueries,
+    silence: Silence,
     sent: u32,
     /// The attempt of the first query.
     dialled_for: Option<AttemptId>,
     opened_at: Instant,
     is_dialling: bool,
     last_used: Instant,
-    /// Since when queries are pending and nothing has arrived.
-    unanswered_since: Option<Instant>,
-    /// When its first query was sent, or it was established after that.
-    first_wait: Option<Instant>,
-    /// Octets sent on it, or its SYN, were not acknowledged, and nothing has arrived since.
-    is_unacknowledged: bool,
-    /// When it is suspect, or looked at again.
-    suspect_check_at: Option<Instant>,
-    /// Its queries have been repeated on another connection.
-    is_suspect: bool,
-    has_responded: bool,
     is_retired: bool,
     quarantine: Quarantine,
 }
@@ -108,68 +70,53 @@ impl Connection {
             is_dedicated: false,
             timer: None,
             limits,
-            pending: BTreeMap::new(),
-            wanted: 0,
+            pending: PendingQueries::default(),
+            silence: Silence::default(),
             sent: 0,
             dialled_for: None,
             opened_at: now,
             is_dialling: transport == Transport::Tcp,
             last_used: now,
-            unanswered_since: None,
-            first_wait: None,
-            is_unacknowledged: false,
-            suspect_check_at: None,
-            is_suspect: false,
-            has_responded: false,
             is_retired: false,
             quarantine: Quarantine::default(),
         }
     }
 
-    /// A random message ID that no pending query has (RFC 5452 section 4.3).
-    pub(super) fn unused_id(&self, random: &mut StdRng) -> Option<u16> {
-        let mut draws = std::iter::repeat_with(|| random.random::<u16>()).take(MAX_DRAWS);
-        draws.find(|id| !self.pending.contains_key(id))
+    pub(super) fn pending(&self) -> &PendingQueries {
+        &self.pending
     }
 
     pub(super) fn send(&mut self, now: Instant, id: u16, query: PendingQuery) {
         self.pending.insert(id, query);
-        self.wanted += 1;
         self.sent = self.sent.saturating_add(1);
         if self.sent == 1 {
             self.dialled_for = query.attempt;
         }
         self.is_retired |= self.sent >= self.limits.max_queries;
         self.last_used = now;
-        if self.unanswered_since.is_none() {
-            self.wait_from(now);
+        if self.silence.unanswered_since().is_none() {
+            self.silence.begin(now, self.is_dialling);
         }
     }
 
     pub(super) fn established(&mut self, now: Instant) {
         self.is_dialling = false;
-        if self.wanted > 0 {
-            self.wait_from(now);
+        if self.pending.is_awaited() {
+            self.silence.begin(now, false);
         }
-    }
-
-    /// The query that a message with this ID responds to.
-    pub(super) fn pending_query(&self, id: u16) -> Option<&PendingQuery> {
-        self.pending.get(&id)
     }
 
     /// Its octets, or its SYN, are not acknowledged. False when that was known and nothing has
     /// arrived since.
     pub(super) fn lose_packets(&mut self) -> bool {
-        !std::mem::replace(&mut self.is_unacknowledged, true)
+        self.silence.lose_packets()
     }
 
     /// Something has arrived.
     pub(super) fn received(&mut self, now: Instant) {
-        self.is_unacknowledged = false;
         self.is_dialling = false;
         self.quarantine.received();
-        self.unanswered_since = (self.wanted > 0).then_some(now);
+        self.silence.received(now, self.pending.is_awaited());
     }
 
     /// A message has arrived in part. If it does not end, its length prefix is too large.
@@ -184,18 +131,15 @@ impl Connection {
         self.is_dedicated = false;
         let is_idle = self.transport == Transport::Tcp && self.pending.is_empty();
         self.is_retired |= is_idle && now >= self.limits.idle_until;
-        let is_first = !std::mem::replace(&mut self.has_responded, true);
-        let since = self.first_wait.filter(|_| is_first)?;
-        Some(now.saturating_duration_since(since))
+        self.silence.responded(now)
     }
 
     /// Removes a query whose response has arrived.
     pub(super) fn remove(&mut self, now: Instant, id: u16) -> Option<PendingQuery> {
-        let query = self.pending.remove(&id)?;
-        self.wanted -= usize::from(query.attempt.is_some());
+        let query = self.pending.remove(id)?;
         self.last_used = now;
-        if self.wanted == 0 {
-            self.unanswered_since = None;
+        if !self.pending.is_awaited() {
+            self.silence.end();
         }
         Some(query)
     }
@@ -205,12 +149,8 @@ impl Connection {
     pub(super) fn abandon(&mut self, now: Instant, id: u16) {
         // Connection tracking may lead a silent socket to a pod that is gone.
         self.is_retired |= self.transport == Transport::Tcp || self.silent_since(now).is_some();
-        let Some(query) = self.pending.get_mut(&id) else { return };
-        if query.attempt.take().is_some() {
-            self.wanted -= 1;
-        }
-        if self.wanted == 0 {
-            self.unanswered_since = None;
+        if self.pending.abandon(id) && !self.pending.is_awaited() {
+            self.silence.end();
         }
     }
 
@@ -246,7 +186,7 @@ impl Connection {
     }
 
     pub(super) fn has_responded(&self) -> bool {
-        self.has_responded
+        self.silence.has_responded()
     }
 
     /// Still being dialled, for less than `limit`.
@@ -265,15 +205,11 @@ impl Connection {
 
     /// True when it gets no more queries and nothing waits for a response.
     pub(super) fn is_done(&self) -> bool {
-        self.is_retired && self.wanted == 0
+        self.is_retired && !self.pending.is_awaited()
     }
 
     pub(super) fn is_idle(&self) -> bool {
         self.pending.is_empty() && !self.is_dialling
-    }
-
-    pub(super) fn pending_len(&self) -> usize {
-        self.pending.len()
     }
 
     pub(super) fn last_used(&self) -> Instant {
@@ -289,40 +225,32 @@ impl Connection {
         self.sent == 1
     }
 
-    /// The attempts that wait for a response, oldest first.
-    pub(super) fn attempts(&self) -> Vec<AttemptId> {
-        let mut attempts: Vec<AttemptId> = self.pending.values().filter_map(|query| query.attempt).collect();
-        attempts.sort_unstable();
-        attempts
-    }
-
     /// True when the oldest query has been pending longer than `limit`.
     pub(super) fn waits_longer_than(&self, limit: Duration, now: Instant) -> bool {
-        let oldest = self.pending.values().map(|query| query.sent_at).min();
-        oldest.is_some_and(|oldest| now.saturating_duration_since(oldest) > limit)
+        self.pending.oldest().is_some_and(|oldest| now.saturating_duration_since(oldest) > limit)
     }
 
     /// True when queries have been pending for `limit` and nothing has arrived.
     pub(super) fn is_unanswered_for(&self, limit: Duration, now: Instant) -> bool {
-        self.unanswered_since.is_some_and(|since| now.saturating_duration_since(since) > limit)
+        self.silence.unanswered_since().is_some_and(|since| now.saturating_duration_since(since) > limit)
     }
 
     /// Start of the silence, for a silent connection.
     pub(super) fn silent_since(&self, now: Instant) -> Option<Instant> {
-        self.unanswered_since.filter(|since| now.saturating_duration_since(*since) > SILENT_AFTER)
+        self.silence.silent_since(now)
     }
 
     /// A hedge sent elsewhere at `sent_at` has its response. Retires this connection if it had been
     /// waiting for longer than `limit` by then.
     pub(super) fn outrun_by_hedge(&mut self, sent_at: Instant, limit: Duration) {
-        if self.unanswered_since.is_some_and(|since| since + limit < sent_at) {
+        if self.silence.unanswered_since().is_some_and(|since| since + limit < sent_at) {
             self.retire();
         }
     }
 
     /// When something is due next. `idle_timeout` is that of an idle connection beyond the first.
     pub(super) fn next_event(&self, idle_timeout: Duration) -> Option<Instant> {
-        let suspicion = self.suspect_check_at.filter(|_| self.may_be_suspect());
+        let suspicion = self.suspect_check_at();
         if self.is_dialling {
             let timeout = self.opened_at + DIAL_TIMEOUT;
             return Some(suspicion.map_or(timeout, |at| at.min(timeout)));
@@ -343,7 +271,7 @@ impl Connection {
         if is_over(self.quarantine.grace_period_end(self.is_dedicated)) {
             return Some(DueEvent::GracePeriodEnd);
         }
-        if self.may_be_suspect() && is_over(self.suspect_check_at) {
+        if is_over(self.suspect_check_at()) {
             return Some(DueEvent::Suspect);
         }
         if !self.is_retired && !self.is_dialling && now >= self.limits.retire_at {
@@ -367,25 +295,19 @@ impl Connection {
 
     /// Its queries are repeated on another connection, and it gets no more.
     pub(super) fn set_suspect(&mut self) {
-        self.is_suspect = true;
+        self.silence.set_suspect();
         self.is_retired = true;
     }
 
     /// Searches again later for a connection that takes the queries of this suspect one.
     pub(super) fn postpone_suspicion(&mut self, now: Instant) {
-        self.suspect_check_at = Some(now + SUSPECT_INTERVAL);
+        self.silence.postpone_suspicion(now);
     }
 
-    fn may_be_suspect(&self) -> bool {
-        let is_silent = !self.has_responded && self.wanted > 0;
-        let may_move = !self.is_dedicated && !self.is_suspect && !self.quarantine.is_active();
-        self.transport == Transport::Tcp && is_silent && may_move
-    }
-
-    fn wait_from(&mut self, now: Instant) {
-        self.unanswered_since = Some(now);
-        self.first_wait = Some(now);
-        let suspect_after = if self.is_dialling { SILENT_AFTER } else { SUSPECT_AFTER };
-        self.suspect_check_at = Some(now + suspect_after);
+    /// When it is suspect: of streams, those that have queries of several clients.
+    fn suspect_check_at(&self) -> Option<Instant> {
+        let may_move = !self.is_dedicated && !self.quarantine.is_active() && self.pending.is_awaited();
+        let is_stream = self.transport == Transport::Tcp;
+        self.silence.suspect_check_at().filter(|_| is_stream && may_move)
     }
 }

@@ -8,9 +8,10 @@ use std::time::{Duration, Instant};
 
 use rand::rngs::StdRng;
 
-use super::connection::{Connection, ConnectionLimits, PendingQuery};
+use super::connection::{Connection, ConnectionLimits};
 use super::connection_use::ConnectionUse;
 use super::loss::{Loss, LostQueries};
+use super::pending::PendingQuery;
 use super::placement::{MAX_DRAINING, SLOW, Streams};
 use crate::action::{Action, AttemptFailure, Dial, SendQuery, UpstreamConnectionId};
 use crate::counters::UpstreamCounters;
@@ -117,7 +118,7 @@ impl Connections {
     /// Makes the connection of an attempt its own if it carries nothing else.
     pub(super) fn dedicate(&mut self, attempt: AttemptId) {
         if let Some(connection) = self.of_mut(attempt) {
-            connection.is_dedicated |= connection.pending_len() == 1;
+            connection.is_dedicated |= connection.pending().len() == 1;
         }
     }
 
@@ -129,7 +130,7 @@ impl Connections {
         if connection.lose_packets() {
             self.state.record_loss(now);
         }
-        let attempts = connection.attempts();
+        let attempts = connection.pending().attempts();
         self.lost.report(attempts, Loss::Unacknowledged);
     }
 
@@ -166,7 +167,7 @@ impl Connections {
         effects: &mut Effects<'_>,
     ) -> bool {
         let Some(connection) = self.all.get_mut(index) else { return false };
-        let Some(message_id) = connection.unused_id(random) else { return false };
+        let Some(message_id) = connection.pending().unused_id(random) else { return false };
         let query = PendingQuery { attempt: Some(attempt), sent_at: effects.now, usage };
         connection.send(effects.now, message_id, query);
         let id = connection.id;
@@ -207,7 +208,7 @@ impl Connections {
         if let Some(at) = connection.timer {
             effects.timers.cancel(at, Timer::Connection(connection.id));
         }
-        for attempt in connection.attempts() {
+        for attempt in connection.pending().attempts() {
             self.placed.remove(&attempt);
         }
         Some(connection)
@@ -246,7 +247,7 @@ impl Connections {
         let oldest = streams.draining().next().filter(|_| streams.draining().count() >= MAX_DRAINING);
         let Some(closed) = oldest.and_then(|oldest| self.disconnect(oldest, effects)) else { return };
         // None of its queries is the reason.
-        self.lost.report(closed.attempts(), Loss::ConnectionLost(AttemptFailure::Closed));
+        self.lost.report(closed.pending().attempts(), Loss::ConnectionLost(AttemptFailure::Closed));
     }
 
     /// A query could not be written: it is lost, and its connection is not.
@@ -275,7 +276,7 @@ impl Connections {
         if connection.is_spoofed() {
             return self.replace_mismatched(index, effects);
         }
-        let attempts = connection.attempts();
+        let attempts = connection.pending().attempts();
         self.report_mismatched(attempts, loss);
     }
 
@@ -283,7 +284,7 @@ impl Connections {
     pub(super) fn replace_mismatched(&mut self, index: usize, effects: &mut Effects<'_>) {
         let Some(closed) = self.disconnect(index, effects) else { return };
         let loss = Loss::Mismatched { is_dedicated: false, is_closed: true };
-        self.report_mismatched(closed.attempts(), loss);
+        self.report_mismatched(closed.pending().attempts(), loss);
     }
 
     fn report_mismatched(&mut self, attempts: Vec<AttemptId>, loss: Loss) {
@@ -301,7 +302,7 @@ impl Connections {
         connection.set_suspect();
         self.counters.suspect_connections.add(1);
         let loss = Loss::Suspect { is_alone: connection.has_carried_one_query() };
-        let attempts = connection.attempts();
+        let attempts = connection.pending().attempts();
         self.lost.report(attempts, loss);
     }
 

@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 use rand::RngExt;
 use rand::rngs::StdRng;
 
-use super::connection::{ConnectionLimits, SUSPECT_AFTER};
+use super::connection::ConnectionLimits;
+use super::silence::SUSPECT_AFTER;
 use crate::policy::Upstream;
 
 /// Maximum age of a connection in use, unless one is configured, so that new CoreDNS pods behind

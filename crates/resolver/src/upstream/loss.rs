@@ -72,9 +72,9 @@ impl LostQueries {
         let may_be_another_query =
             connection.transport == Transport::Tcp && !connection.is_dedicated && !connection.is_dialling();
         let loss = if may_be_another_query { Loss::ConnectionLost(failure) } else { Loss::Failed(failure) };
-        let was_alone = connection.pending_len() == 1;
+        let was_alone = connection.pending().len() == 1;
         let dialled = connection.dialled_for().filter(|_| !may_be_another_query || was_alone);
-        let lost = connection.attempts().into_iter();
+        let lost = connection.pending().attempts().into_iter();
         self.0.extend(lost.map(|attempt| LostQuery { attempt, loss, dialled: dialled == Some(attempt) }));
         connection.is_dialling()
     }

@@ -18,7 +18,7 @@ mod health;
 mod hedge;
 mod lifetime;
 pub(crate) mod loss;
-
+mod pending;
 mod placement;
 mod pool;
 pub(crate) mod pools;
@@ -28,6 +28,7 @@ pub(crate) mod query;
 mod queue;
 mod rtt;
 pub(crate) mod selection;
+mod silence;
 mod sockets;
 
 use std::collections::HashMap;
@@ -40,12 +41,12 @@ use wire::header::{Flags, Rcode};
 use wire::query::OutgoingQuery;
 
 use self::attempt::{Attempt, AttemptSpec, LATE_RESPONSE_WINDOW};
-use self::connection::SUSPECT_AFTER;
 use self::connection_use::ConnectionUse;
 use self::health::{HealthChecks, RunningHealthChecks};
 use self::hedge::HedgeBudgets;
 use self::pools::{Destination, Pools};
 use self::selection::Selection;
+use self::silence::SUSPECT_AFTER;
 use crate::counters::rcode_index;
 use crate::effects::Effects;
 use crate::policy::{Forward, Policy, Upstream};

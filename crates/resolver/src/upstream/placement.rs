@@ -185,13 +185,13 @@ impl<'a> Streams<'a> {
 
     /// The connection with the fewest pending queries among those with room for one more.
     fn least_pending(&self, is_wanted: impl Fn(&Connection) -> bool) -> Option<usize> {
-        let has_room = |one: &Connection| one.accepts_queries(self.now) && one.pending_len() < DEPTH;
+        let has_room = |one: &Connection| one.accepts_queries(self.now) && one.pending().len() < DEPTH;
         let wanted = self.streams().filter(|(_, one)| has_room(one) && is_wanted(one));
-        wanted.min_by_key(|(_, one)| one.pending_len()).map(|(index, _)| index)
+        wanted.min_by_key(|(_, one)| one.pending().len()).map(|(index, _)| index)
     }
 
     fn pending_len(&self, index: usize) -> usize {
-        self.all.get(index).map_or(0, Connection::pending_len)
+        self.all.get(index).map_or(0, |one| one.pending().len())
     }
 
     /// Shared connections that may respond.

@@ -10,12 +10,14 @@ use std::time::{Duration, Instant};
 
 use rand::rngs::StdRng;
 
-use super::connection::{Connection, DueEvent, PendingQuery, SUSPECT_AFTER};
+use super::connection::{Connection, DueEvent};
 use super::connection_use::ConnectionUse;
 use super::connections::Connections;
 use super::dialler::Dialler;
 use super::loss::{Loss, LostQuery, MatchedQuery};
+use super::pending::PendingQuery;
 use super::queue::{QueryToSend, Queue, QueuedQuery};
+use super::silence::SUSPECT_AFTER;
 use crate::action::{Action, AttemptFailure, CheckAcknowledged, Outbox, UpstreamConnectionId};
 use crate::counters::UpstreamCounters;
 use crate::effects::Effects;
@@ -119,7 +121,7 @@ impl Pool {
         let Some(connection) = self.connections.get_mut(index) else { return closed };
         let is_stream = connection.transport == Transport::Tcp;
         connection.received(effects.now);
-        match message_id.and_then(|id| Some((id, *connection.pending_query(id)?))) {
+        match message_id.and_then(|id| Some((id, *connection.pending().get(id)?))) {
             Some((_, PendingQuery { attempt: Some(attempt), .. })) => MatchedQuery::Attempt(attempt),
             Some((message_id, _)) => {
                 connection.remove(effects.now, message_id);
@@ -151,7 +153,7 @@ impl Pool {
         let (id, message_id) = self.connections.forget(attempt)?;
         let index = self.connections.index(id)?;
         let connection = self.connections.get_mut(index)?;
-        let query = *connection.pending_query(message_id)?;
+        let query = *connection.pending().get(message_id)?;
         let is_stream = connection.transport == Transport::Tcp;
         let loses_packets = self.connections.keep_while_lossy(index, effects.now);
         let first_response = self.connections.get_mut(index)?.responded(effects.now, message_id);

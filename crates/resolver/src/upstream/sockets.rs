@@ -74,7 +74,7 @@ impl<'a> Sockets<'a> {
     /// None responds, or none takes more. One that nothing waits on makes room; else the newest was
     /// opened for that reason.
     fn place_beside_silent(&self) -> SocketPlacement {
-        let unused = self.sockets().find(|(_, one)| one.pending_len() == 0);
+        let unused = self.sockets().find(|(_, one)| one.pending().is_empty());
         if let Some((index, _)) = unused.filter(|_| self.can_open) {
             return SocketPlacement::Replace(index);
         }

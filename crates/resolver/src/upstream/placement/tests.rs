@@ -1,6 +1,7 @@
 //! Placement of queries on connections in virtual time.
 
-use super::super::connection::{ConnectionLimits, PendingQuery};
+use super::super::connection::ConnectionLimits;
+use super::super::pending::PendingQuery;
 use super::*;
 use crate::action::UpstreamConnectionId;
 use crate::policy::UpstreamId;
@@ -163,7 +164,7 @@ fn a_fresh_query_waits_where_another_is_sent() {
     let mut fixture = Fixture::all_silent();
     while fixture.send(510, ConnectionUse::Shared).is_some() {}
     assert_eq!(fixture.send(600, ConnectionUse::Fresh), None, "all are at their maximum depth");
-    let last = fixture.all.iter().position(|one| one.pending_query(fixture.sent).is_some()).unwrap();
+    let last = fixture.all.iter().position(|one| one.pending().get(fixture.sent).is_some()).unwrap();
     fixture.respond_to_last(last, 600);
     assert_eq!(fixture.send(600, ConnectionUse::Fresh), Some(last), "it responds");
     assert_eq!(fixture.send(600, ConnectionUse::Shared), None);
