@@ -2,14 +2,14 @@
 //! which, and which attempts have lost theirs.
 
 use std::collections::HashMap;
-use std::num::NonZeroUsize;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use rand::rngs::StdRng;
 
-use super::connection::{Connection, ConnectionLimits};
+use super::connection::{Connection, ConnectionLimits, DueEvent};
 use super::connection_use::ConnectionUse;
+use super::idle::{IdleLimits, MAX_IDLE_TIMEOUT};
 use super::loss::{Loss, LostQueries};
 use super::pending::PendingQuery;
 use super::placement::{MAX_DRAINING, SLOW, Streams};
@@ -19,13 +19,6 @@ use crate::effects::Effects;
 use crate::policy::{Upstream, UpstreamId, UpstreamState};
 use crate::timers::{AttemptId, Timer};
 use crate::transport::Transport;
-
-/// Idle connections are closed before CoreDNS closes them after 10 s: a query sent on a closing
-/// connection has to be retried.
-const MAX_IDLE_TIMEOUT: Duration = Duration::from_secs(8);
-
-/// Idle timeout of connections beyond the first: servers with few TCP workers need them back.
-const EXTRA_IDLE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The open connections of a pool.
 #[derive(Debug)]
@@ -37,17 +30,13 @@ pub(super) struct Connections {
     /// Connection and message ID of each attempt that was sent.
     placed: HashMap<AttemptId, (UpstreamConnectionId, u16)>,
     last_number: u64,
-    /// Of an idle connection.
-    idle_timeout: Duration,
-    /// Of idle connections beyond the first.
-    extra_idle_timeout: Duration,
+    idle: IdleLimits,
     /// Those that have to continue elsewhere.
     pub(super) lost: LostQueries,
 }
 
 impl Connections {
     pub(super) fn new(upstream: &Upstream) -> Self {
-        let idle_timeout = upstream.pool.idle_timeout.min(MAX_IDLE_TIMEOUT);
         Self {
             upstream: upstream.id,
             state: Arc::clone(&upstream.state),
@@ -55,8 +44,7 @@ impl Connections {
             all: Vec::new(),
             placed: HashMap::new(),
             last_number: 0,
-            idle_timeout,
-            extra_idle_timeout: idle_timeout.min(EXTRA_IDLE_TIMEOUT),
+            idle: IdleLimits::new(&upstream.pool),
             lost: LostQueries::default(),
         }
     }
@@ -319,7 +307,7 @@ impl Connections {
     /// fires too early does nothing: that is cheaper than moving it with every query.
     pub(super) fn reschedule(&mut self, index: usize, effects: &mut Effects<'_>) {
         let Some(connection) = self.all.get_mut(index) else { return };
-        let Some(at) = connection.next_event(self.extra_idle_timeout) else { return };
+        let Some(at) = connection.next_event(self.idle.shortest()) else { return };
         if connection.timer.is_some_and(|timer| timer <= at) {
             return;
         }
@@ -330,42 +318,27 @@ impl Connections {
         effects.timers.schedule(at, Timer::Connection(connection.id));
     }
 
-    /// Sets the timer of a connection after it has fired. An idle connection is looked at again
-    /// when it could be one beyond the first.
+    /// Sets the timer of a connection after it has fired.
     pub(super) fn schedule(&mut self, index: usize, effects: &mut Effects<'_>) {
-        let (idle_timeout, extra) = (self.idle_timeout, self.extra_idle_timeout);
         let Some(connection) = self.all.get_mut(index) else { return };
-        let next = connection.next_event(idle_timeout);
-        let extra_idle_until = connection.last_used() + extra;
-        let looked_at = if extra_idle_until > effects.now { extra_idle_until } else { effects.now + extra };
-        connection.timer = next.map(|at| if connection.is_idle() { at.min(looked_at) } else { at });
+        connection.timer = self.idle.next_event(connection, effects.now);
         if let Some(at) = connection.timer {
             effects.timers.schedule(at, Timer::Connection(connection.id));
         }
     }
 
-    /// The idle timeout of a connection: shorter when another idle one was used later, unless packets
-    /// are lost. A new one may take a second then, the initial RTO of a SYN (RFC 6298 section 2).
-    pub(super) fn idle_timeout(&self, index: usize, now: Instant) -> Duration {
-        let Some(one) = self.all.get(index) else { return self.idle_timeout };
-        let streams = Streams { all: &self.all, now };
-        let used_later = |other: &Connection| (other.last_used(), other.id) > (one.last_used(), one.id);
-        let is_extra = streams.idle().any(|(_, other)| used_later(other));
-        if is_extra && !self.state.has_lost_packets(now) {
-            self.extra_idle_timeout
-        } else {
-            self.idle_timeout
-        }
+    /// What is due on a connection whose timer has fired.
+    pub(super) fn due_event(&self, index: usize, now: Instant) -> Option<DueEvent> {
+        let (one, streams) = (self.all.get(index)?, Streams { all: &self.all, now });
+        let idle_timeout = self.idle.timeout(one, &streams, self.state.has_lost_packets(now));
+        one.due_event(now, idle_timeout)
     }
 
     /// Retires a connection that has become idle when there are more than `max_idle_conns`.
-    pub(super) fn limit_idle(&mut self, index: usize, max_idle: Option<NonZeroUsize>) {
-        let Some(max_idle) = max_idle else { return };
-        let is_idle = |one: &&Connection| one.transport == Transport::Tcp && one.is_idle();
-        if self.all.iter().filter(is_idle).count() <= max_idle.get() {
-            return;
-        }
-        if let Some(connection) = self.all.get_mut(index).filter(|connection| connection.is_idle()) {
+    pub(super) fn limit_idle(&mut self, index: usize) {
+        let has_too_many = self.idle.has_too_many(&self.all);
+        let connection = self.all.get_mut(index).filter(|one| has_too_many && one.is_idle());
+        if let Some(connection) = connection {
             connection.retire();
         }
     }

@@ -16,6 +16,7 @@ pub(crate) mod edns_fallback;
 pub(crate) mod fallback;
 mod health;
 mod hedge;
+mod idle;
 mod lifetime;
 pub(crate) mod loss;
 mod pending;

@@ -21,14 +21,13 @@ use super::silence::SUSPECT_AFTER;
 use crate::action::{Action, AttemptFailure, CheckAcknowledged, Outbox, UpstreamConnectionId};
 use crate::counters::UpstreamCounters;
 use crate::effects::Effects;
-use crate::policy::{PoolOptions, Upstream};
+use crate::policy::Upstream;
 use crate::timers::AttemptId;
 use crate::transport::Transport;
 
 /// Connections and queue of one upstream.
 #[derive(Debug)]
 pub(super) struct Pool {
-    options: PoolOptions,
     counters: Arc<UpstreamCounters>,
     connections: Connections,
     queue: Queue,
@@ -38,7 +37,6 @@ pub(super) struct Pool {
 impl Pool {
     pub(super) fn new(upstream: &Upstream, random: &mut StdRng) -> Self {
         Self {
-            options: upstream.pool,
             counters: Arc::clone(&upstream.counters),
             connections: Connections::new(upstream),
             queue: Queue::default(),
@@ -165,7 +163,7 @@ impl Pool {
                 self.connections.retire_outrun(index, query.sent_at);
             }
         }
-        self.connections.limit_idle(index, self.options.max_idle);
+        self.connections.limit_idle(index);
         self.connections.reschedule(index, effects);
         self.connections.close_if_done(index, effects);
         self.flush(effects);
@@ -238,11 +236,11 @@ impl Pool {
     /// The timer of a connection fired.
     pub(super) fn on_timer(&mut self, id: UpstreamConnectionId, effects: &mut Effects<'_>) {
         let Some(index) = self.connections.index(id) else { return };
-        let idle_timeout = self.connections.idle_timeout(index, effects.now);
         let loses_packets = self.connections.keep_while_lossy(index, effects.now);
+        let due = self.connections.due_event(index, effects.now);
         let Some(connection) = self.connections.get_mut(index) else { return };
         connection.timer = None;
-        match connection.due_event(effects.now, idle_timeout) {
+        match due {
             Some(DueEvent::DialTimeout) => self.close(index, AttemptFailure::DialTimedOut, effects),
             Some(DueEvent::GracePeriodEnd) => self.connections.give_up_mismatched(index, effects),
             Some(DueEvent::Suspect) if loses_packets => connection.postpone_suspicion(effects.now),
