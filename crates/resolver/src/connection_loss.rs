@@ -40,7 +40,7 @@ impl Resolver {
 
     /// Counts a lost connection that was opened for the query.
     fn count_dial(&mut self, id: AttemptId, dialled: bool) {
-        let Some(attempt) = self.upstreams.attempt(id).filter(|_| dialled) else { return };
+        let Some(attempt) = self.upstreams.attempts.get(id).filter(|_| dialled) else { return };
         if let Some(inflight) = self.inflight.get_mut(attempt.query_id) {
             inflight.lost_dials.push(attempt.upstream);
         }
@@ -52,7 +52,7 @@ impl Resolver {
             return self.upstreams.health_checks().on_loss(id, loss, &mut effects);
         }
         match loss {
-            Loss::Failed(_) | Loss::ConnectionLost(_) if self.upstreams.is_repeated(id) => {
+            Loss::Failed(_) | Loss::ConnectionLost(_) if self.upstreams.attempts.is_repeated(id) => {
                 self.take_attempt(now, id, outbox);
             }
             Loss::Failed(failure) => {
@@ -65,7 +65,7 @@ impl Resolver {
             }
             Loss::ConnectionLost(failure) => self.retry_after_loss(now, id, failure, outbox),
             Loss::Mismatched { is_dedicated, is_closed } => {
-                if !self.upstreams.is_repeated(id) {
+                if !self.upstreams.attempts.is_repeated(id) {
                     self.give_up_mismatched(now, id, is_dedicated, outbox);
                 }
                 if is_closed {
@@ -90,7 +90,7 @@ impl Resolver {
         let is_awaited = !attempt.late && !attempt.is_probe();
         let inflight = self.inflight.get_mut(attempt.query_id).filter(|_| is_awaited);
         let Some(inflight) = inflight else { return self.fail_attempt(now, &attempt, failure, outbox) };
-        if let Some(upstream) = attempt.query.upstream(attempt.upstream) {
+        if let Some(upstream) = attempt.sent_to() {
             inflight.record_failure(now, failure, attempt.transport, upstream.addr);
         }
         if let Some(sibling) = self.upstreams.sibling(&inflight.attempts, id, attempt.upstream) {
@@ -114,7 +114,7 @@ impl Resolver {
             return self.fail_attempt(now, attempt, failure, outbox);
         }
         inflight.has_lost_connection = true;
-        if let Some(upstream) = attempt.query.upstream(attempt.upstream) {
+        if let Some(upstream) = attempt.sent_to() {
             upstream.counters.retried.add(1);
         }
         let spec = AttemptSpec { usage: ConnectionUse::Dedicated, ..AttemptSpec::repeat(attempt) };
@@ -124,13 +124,13 @@ impl Resolver {
     /// The connection of an attempt does not respond: it is repeated on one that does, which other
     /// queries use as well; not if it may be the one that breaks connections.
     fn retry_on_proven(&mut self, now: Instant, id: AttemptId, is_alone: bool, outbox: &mut Outbox) {
-        let Some(attempt) = self.upstreams.attempt(id).filter(|attempt| !attempt.late) else { return };
+        let Some(attempt) = self.upstreams.attempts.get(id).filter(|attempt| !attempt.late) else { return };
         let inflight = self.inflight.get(attempt.query_id);
         let Some(inflight) = inflight.filter(|inflight| !inflight.has_lost_connection) else { return };
         if self.upstreams.sibling(&inflight.attempts, id, attempt.upstream).is_none() {
             let mut spec = AttemptSpec::repeat(attempt);
             (spec.usage, spec.was_alone) = (ConnectionUse::Proven, is_alone);
-            self.upstreams.mark_repeated(id);
+            self.upstreams.attempts.mark_repeated(id);
             self.send(now, spec, outbox);
         }
     }
@@ -138,11 +138,11 @@ impl Resolver {
     /// The octets of an attempt, or the SYN of its connection, are not acknowledged.
     fn retransmit_unacknowledged(&mut self, now: Instant, id: AttemptId, outbox: &mut Outbox) {
         let is_overdue = |attempt: &&Attempt| attempt.is_promising() && attempt.is_acknowledgment_due(now);
-        let attempt = self.upstreams.attempt(id).filter(is_overdue);
+        let attempt = self.upstreams.attempts.get(id).filter(is_overdue);
         let Some(inflight) = attempt.and_then(|one| self.inflight.get_mut(one.query_id)) else { return };
         inflight.is_unacknowledged = true;
         if self.retransmit_lost(now, id, outbox) {
-            self.upstreams.mark_repeated(id);
+            self.upstreams.attempts.mark_repeated(id);
         }
     }
 
@@ -152,14 +152,12 @@ impl Resolver {
     pub(crate) fn retransmit_unanswered(&mut self, now: Instant, id: AttemptId, outbox: &mut Outbox) {
         let has_passed_rto = |attempt: &&Attempt| attempt.is_promising() && attempt.rto_at.is_none();
         let attempt =
-            self.upstreams.attempt(id).filter(|_| self.upstreams.is_sent(id)).filter(has_passed_rto);
-        let Some((attempt, upstream)) =
-            attempt.and_then(|one| Some((one, one.query.upstream(one.upstream)?)))
-        else {
+            self.upstreams.attempts.get(id).filter(|_| self.upstreams.is_sent(id)).filter(has_passed_rto);
+        let Some((attempt, upstream)) = attempt.and_then(|one| Some((one, one.sent_to()?))) else {
             return;
         };
         let Some(inflight) = self.inflight.get(attempt.query_id) else { return };
-        let attempts = inflight.attempts.iter().filter_map(|id| self.upstreams.attempt(*id));
+        let attempts = inflight.attempts.iter().filter_map(|id| self.upstreams.attempts.get(*id));
         let may_have_arrived = attempts.filter(|one| one.is_promising() && one.upstream == attempt.upstream);
         if upstream.state.loses_packets(now) && may_have_arrived.count() < MAX_ATTEMPTS {
             self.retransmit_lost(now, id, outbox);
@@ -170,13 +168,13 @@ impl Resolver {
     /// under way. Not after an outage: the upstream would receive all copies when it returns. False when
     /// that is not done.
     fn retransmit_lost(&mut self, now: Instant, id: AttemptId, outbox: &mut Outbox) -> bool {
-        let Some(attempt) = self.upstreams.attempt(id) else { return false };
+        let Some(attempt) = self.upstreams.attempts.get(id) else { return false };
         let Some(inflight) = self.inflight.get_mut(attempt.query_id) else { return false };
         let is_last = inflight.attempts.iter().all(|other| *other <= id);
         let is_over = inflight.waiters.is_empty()
             || inflight.has_timed_out
             || inflight.retransmissions >= MAX_RETRANSMISSIONS;
-        let upstream = attempt.query.upstream(attempt.upstream);
+        let upstream = attempt.sent_to();
         if !is_last || is_over || !upstream.is_some_and(|upstream| upstream.state.loses_packets(now)) {
             return false;
         }
@@ -198,7 +196,7 @@ impl Resolver {
         let Some(inflight) = self.inflight.get(attempt.query_id) else { return };
         let attempts = inflight.attempts.iter().copied();
         let is_sibling = |id: &AttemptId| {
-            self.upstreams.attempt(*id).is_some_and(|other| other.upstream == attempt.upstream)
+            self.upstreams.attempts.get(*id).is_some_and(|other| other.upstream == attempt.upstream)
         };
         let siblings: Vec<AttemptId> = attempts.filter(is_sibling).collect();
         for sibling in siblings {
@@ -211,7 +209,7 @@ impl Resolver {
     /// a connection of its own. The attempt still waits on its connection, unless that was its own:
     /// then it has failed.
     fn give_up_mismatched(&mut self, now: Instant, id: AttemptId, is_dedicated: bool, outbox: &mut Outbox) {
-        let attempt = self.upstreams.attempt(id).filter(|attempt| !attempt.late);
+        let attempt = self.upstreams.attempts.get(id).filter(|attempt| !attempt.late);
         let Some(attempt) = attempt else { return };
         if attempt.is_probe() {
             if let Some(attempt) = self.take_attempt(now, id, outbox) {
@@ -243,11 +241,11 @@ impl Resolver {
                 spec.usage = ConnectionUse::Fresh;
             }
         }
-        let counters = attempt.query.upstream(attempt.upstream).map(|upstream| &upstream.counters);
+        let counters = attempt.sent_to().map(|upstream| &upstream.counters);
         if let Some(counters) = counters.filter(|_| !has_sibling) {
             counters.retried.add(1);
         }
-        self.upstreams.mark_repeated(id);
+        self.upstreams.attempts.mark_repeated(id);
         if !has_sibling {
             self.send(now, spec, outbox);
         }

@@ -353,7 +353,7 @@ impl Resolver {
 
     /// A message with the ID of an attempt.
     fn respond_attempt(&mut self, now: Instant, id: AttemptId, packet: &[u8], outbox: &mut Outbox) {
-        let Some(attempt) = self.upstreams.attempt(id) else { return };
+        let Some(attempt) = self.upstreams.attempts.get(id) else { return };
         let over_udp = attempt.transport == Transport::Udp;
         let response = Response::parse(packet).ok();
         let matching = response.filter(|response| response.matches_question(attempt.query.sent_question()));

@@ -34,7 +34,7 @@ impl Resolver {
         outbox: &mut Outbox,
     ) {
         self.upstreams.record_response(now, id, response.rcode);
-        let Some(attempt) = self.upstreams.attempt(id) else { return };
+        let Some(attempt) = self.upstreams.attempts.get(id) else { return };
         let disposition = Disposition::of(attempt, response, || self.has_another_upstream(attempt));
         if disposition == Disposition::RetryWithoutEdns {
             return self.retry_without_edns(now, id, outbox);
@@ -139,7 +139,7 @@ impl Resolver {
             return;
         }
         let await_late = !inflight.selection.all_down && inflight.fallback_response.is_none();
-        let mut attempts = inflight.attempts.iter().filter_map(|&id| self.upstreams.attempt(id));
+        let mut attempts = inflight.attempts.iter().filter_map(|&id| self.upstreams.attempts.get(id));
         let may_deliver = |attempt: &Attempt| !attempt.is_probe() && !attempt.is_repeated;
         if !attempts.any(|attempt| may_deliver(attempt) && (await_late || !attempt.late)) {
             self.end(now, id, outbox);

@@ -31,7 +31,7 @@ impl Resolver {
         failure: AttemptFailure,
         outbox: &mut Outbox,
     ) {
-        let Some(upstream) = attempt.query.upstream(attempt.upstream) else { return };
+        let Some(upstream) = attempt.sent_to() else { return };
         let is_awaited = !attempt.late && self.inflight.contains(attempt.query_id);
         if !failure.is_local() && is_awaited {
             upstream.counters.failures.add(1);
@@ -49,7 +49,7 @@ impl Resolver {
         let had_its_own = attempt.usage == ConnectionUse::Dedicated && is_lost;
         let has_no_dial_left = inflight.lost_dials_of(attempt.upstream) >= MAX_DIALS;
         let has_retried = inflight.has_retried_alone && (is_lost || has_no_dial_left);
-        let has_sibling = self.upstreams.has_promising(&inflight.attempts, attempt.upstream);
+        let has_sibling = self.upstreams.attempts.has_promising(&inflight.attempts, attempt.upstream);
         if !attempt.late && (had_its_own || has_retried && !has_sibling) {
             inflight.failed_upstreams.push(attempt.upstream);
             self.abandon_siblings(now, attempt, outbox);
@@ -86,7 +86,7 @@ impl Resolver {
 
     /// The next event of an attempt: the end of its late window, its timeout, or a hedge.
     pub(crate) fn on_attempt_timer(&mut self, now: Instant, id: AttemptId, outbox: &mut Outbox) {
-        let Some(attempt) = self.upstreams.attempt(id) else { return };
+        let Some(attempt) = self.upstreams.attempts.get(id) else { return };
         if attempt.late {
             self.take_attempt(now, id, outbox);
             return;
@@ -105,7 +105,7 @@ impl Resolver {
             }
             return;
         }
-        if self.upstreams.attempt(id).is_some_and(|attempt| now >= attempt.until) {
+        if self.upstreams.attempts.get(id).is_some_and(|attempt| now >= attempt.until) {
             return self.time_out(now, id, outbox);
         }
         let mut effects = Effects { now, timers: &mut self.timers, outbox };
@@ -136,7 +136,7 @@ impl Resolver {
     /// Otherwise the upstream may only be slow for this name: it is hedged, within the budget and on
     /// a connection of its own.
     fn retransmit(&mut self, now: Instant, id: AttemptId, nothing_received: bool, outbox: &mut Outbox) {
-        let Some(attempt) = self.upstreams.attempt(id) else { return };
+        let Some(attempt) = self.upstreams.attempts.get(id) else { return };
         let query_id = attempt.query_id;
         let Some(inflight) = self.inflight.get_mut(query_id) else { return };
         let Some(candidate) = inflight.hedge_candidate(attempt.is_hedge) else { return };
@@ -171,7 +171,7 @@ impl Resolver {
     /// matching response is still awaited (RFC 5452 section 9.1), but not for long: TCP cannot be
     /// spoofed. A stream that delivers one is out of step and takes no further queries.
     pub(crate) fn mismatch(&mut self, now: Instant, id: AttemptId, packet: &[u8], outbox: &mut Outbox) {
-        let Some(attempt) = self.upstreams.attempt(id) else { return };
+        let Some(attempt) = self.upstreams.attempts.get(id) else { return };
         let is_edns_unsupported = attempt.edns && is_edns_unsupported(packet);
         let mut effects = Effects { now, timers: &mut self.timers, outbox };
         if !is_edns_unsupported {
@@ -191,7 +191,7 @@ impl Resolver {
         response: &Response<'_>,
         outbox: &mut Outbox,
     ) {
-        let Some(attempt) = self.upstreams.attempt(id) else { return };
+        let Some(attempt) = self.upstreams.attempts.get(id) else { return };
         let query_id = attempt.query_id;
         if attempt.is_probe() || !self.inflight.contains(query_id) {
             return self.retry_over_tcp(now, id, outbox);
@@ -228,7 +228,7 @@ impl Resolver {
     /// take DO from all later queries.
     pub(crate) fn retry_without_edns(&mut self, now: Instant, id: AttemptId, outbox: &mut Outbox) {
         let Some(attempt) = self.take_attempt(now, id, outbox) else { return };
-        if let Some(upstream) = attempt.query.upstream(attempt.upstream) {
+        if let Some(upstream) = attempt.sent_to() {
             upstream.counters.edns_fallbacks.add(1);
         }
         self.send(now, AttemptSpec { edns: false, ..AttemptSpec::repeat(&attempt) }, outbox);
@@ -259,13 +259,13 @@ impl Resolver {
         let Some(inflight) = self.inflight.get(attempt.query_id) else { return true };
         let candidate = attempt.query.forward().and_then(|forward| inflight.selection.peek(forward));
         candidate.is_some_and(|candidate| !candidate.is_repeated())
-            || self.upstreams.another_upstream_waits(&inflight.attempts, attempt)
+            || self.upstreams.attempts.another_upstream_waits(&inflight.attempts, attempt)
     }
 
     /// Checks the health of the upstreams that were outrun by the one that has responded.
     pub(crate) fn check_outrun_upstreams(&mut self, now: Instant, winner: &Attempt, outbox: &mut Outbox) {
         let Some(inflight) = self.inflight.get(winner.query_id) else { return };
-        for upstream in self.upstreams.outrun_by(winner, &inflight.attempts) {
+        for upstream in self.upstreams.attempts.outrun_by(winner, &inflight.attempts) {
             self.check_health(now, &winner.query, upstream, outbox);
         }
     }

@@ -117,6 +117,11 @@ pub(crate) struct Attempt {
 }
 
 impl Attempt {
+    /// The upstream that it is sent to.
+    pub(crate) fn sent_to(&self) -> Option<&Upstream> {
+        self.query.upstream(self.upstream)
+    }
+
     /// True while its response is expected.
     pub(crate) fn is_promising(&self) -> bool {
         !self.late && !self.is_repeated && !self.is_probe()
@@ -129,7 +134,7 @@ impl Attempt {
 
     /// Records that its upstream responds, whatever is done with the response.
     pub(crate) fn record_response(&self, now: Instant) {
-        if let Some(upstream) = self.query.upstream(self.upstream) {
+        if let Some(upstream) = self.sent_to() {
             upstream.state.record_response(now);
         }
     }
@@ -138,7 +143,7 @@ impl Attempt {
     /// not responded to anything since it was sent; that is recorded once.
     pub(crate) fn pass_rto(&mut self) -> bool {
         let is_first = self.rto_at.take().is_some();
-        let Some(upstream) = self.query.upstream(self.upstream) else { return false };
+        let Some(upstream) = self.sent_to() else { return false };
         let nothing_received = upstream.state.responses.load(Relaxed) == self.responses_before;
         if is_first && nothing_received {
             upstream.state.record_unanswered();
@@ -153,7 +158,7 @@ impl Attempt {
         if !self.is_promising() {
             return None;
         }
-        let upstream = &self.query.upstream(self.upstream)?.state;
+        let upstream = &self.sent_to()?.state;
         let timeout = rtt::acknowledgment_timeout(upstream, now);
         self.check_at = (!is_sent || upstream.has_lost_packets(now)).then(|| now + timeout);
         now.checked_sub(timeout).filter(|_| is_sent)
@@ -161,7 +166,7 @@ impl Attempt {
 
     /// True when its octets should be acknowledged.
     pub(crate) fn is_acknowledgment_due(&self, now: Instant) -> bool {
-        let upstream = self.query.upstream(self.upstream);
+        let upstream = self.sent_to();
         upstream.is_some_and(|one| now >= self.sent + rtt::acknowledgment_timeout(&one.state, now))
     }
 

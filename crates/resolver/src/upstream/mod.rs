@@ -6,6 +6,7 @@
 //! [`connection`](connections), and reports it as [lost](loss) if that connection ends.
 
 pub(crate) mod attempt;
+mod attempts;
 mod connection;
 pub(crate) mod connection_use;
 mod connections;
@@ -32,7 +33,6 @@ pub(crate) mod selection;
 mod silence;
 mod sockets;
 
-use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
@@ -42,6 +42,7 @@ use wire::header::{Flags, Rcode};
 use wire::query::OutgoingQuery;
 
 use self::attempt::{Attempt, AttemptSpec, LATE_RESPONSE_WINDOW};
+use self::attempts::Attempts;
 use self::connection_use::ConnectionUse;
 use self::health::{HealthChecks, RunningHealthChecks};
 use self::hedge::HedgeBudgets;
@@ -59,7 +60,7 @@ use crate::transport::Transport;
 pub(crate) struct Upstreams {
     /// The way of connection events to the pools.
     pub(crate) pools: Pools,
-    attempts: HashMap<AttemptId, Attempt>,
+    pub(crate) attempts: Attempts,
     health_checks: RunningHealthChecks,
     hedges: HedgeBudgets,
 }
@@ -70,7 +71,7 @@ impl Upstreams {
     pub(crate) fn new(seed: [u8; 32], initial_hedges: u32) -> Self {
         Self {
             pools: Pools::new(seed),
-            attempts: HashMap::new(),
+            attempts: Attempts::default(),
             health_checks: RunningHealthChecks::default(),
             hedges: HedgeBudgets::new(initial_hedges),
         }
@@ -79,10 +80,6 @@ impl Upstreams {
     /// Orders the upstreams of `forward` for a new query.
     pub(crate) fn select(&mut self, forward: &Forward) -> Selection {
         Selection::new(forward, self.pools.random())
-    }
-
-    pub(crate) fn attempt(&self, id: AttemptId) -> Option<&Attempt> {
-        self.attempts.get(&id)
     }
 
     /// Sends a query that must end by `deadline`; `None` when it can neither be sent nor queued.
@@ -150,7 +147,7 @@ impl Upstreams {
 
     /// True when an attempt has been sent, false while it waits for a connection.
     pub(crate) fn is_sent(&self, id: AttemptId) -> bool {
-        let upstream = self.attempts.get(&id).and_then(|attempt| attempt.query.upstream(attempt.upstream));
+        let upstream = self.attempts.get(id).and_then(|attempt| attempt.sent_to());
         upstream.map(|upstream| upstream.id).is_some_and(|upstream| self.pools.is_sent(upstream, id))
     }
 
@@ -158,8 +155,8 @@ impl Upstreams {
     /// after those whose clients wait.
     pub(crate) fn demote(&mut self, attempts: &[AttemptId]) {
         for &id in attempts {
-            let Some(attempt) = self.attempts.get(&id) else { continue };
-            if let Some(upstream) = attempt.query.upstream(attempt.upstream) {
+            let Some(attempt) = self.attempts.get(id) else { continue };
+            if let Some(upstream) = attempt.sent_to() {
                 self.pools.with_pool(upstream.id, |pool| pool.demote(id));
             }
         }
@@ -169,13 +166,13 @@ impl Upstreams {
     /// that. For the RTO, true when nothing was received; see [`Attempt::pass_rto`].
     pub(crate) fn on_attempt_timer(&mut self, id: AttemptId, effects: &mut Effects<'_>) -> Option<bool> {
         let is_sent = self.is_sent(id);
-        let attempt = self.attempts.get_mut(&id)?;
+        let attempt = self.attempts.get_mut(id)?;
         let is_rto_over = attempt.rto_at.is_some_and(|at| effects.now >= at);
         let nothing_received = is_rto_over.then(|| attempt.pass_rto());
         let sent_before = attempt.check_acknowledged(effects.now, is_sent);
         attempt.timer = attempt.next_event();
         effects.timers.schedule(attempt.timer, Timer::Attempt(id));
-        let upstream = attempt.query.upstream(attempt.upstream).map(|upstream| upstream.id);
+        let upstream = attempt.sent_to().map(|upstream| upstream.id);
         if let Some((upstream, sent_before)) = upstream.zip(sent_before) {
             self.pools.with_pool(upstream, |pool| pool.check_acknowledged(id, sent_before, effects.outbox));
         }
@@ -184,9 +181,9 @@ impl Upstreams {
 
     /// Marks an attempt as late: it has timed out, but its response may still be cached.
     pub(crate) fn mark_late(&mut self, id: AttemptId, effects: &mut Effects<'_>) -> Option<&Attempt> {
-        let attempt = self.attempts.get_mut(&id)?;
+        let attempt = self.attempts.get_mut(id)?;
         attempt.pass_rto();
-        if let Some(upstream) = attempt.query.upstream(attempt.upstream) {
+        if let Some(upstream) = attempt.sent_to() {
             self.pools.with_pool(upstream.id, |pool| pool.release(id, effects));
         }
         attempt.late = true;
@@ -197,8 +194,8 @@ impl Upstreams {
 
     /// Removes an attempt. A response that still arrives for it is discarded.
     pub(crate) fn remove(&mut self, id: AttemptId, effects: &mut Effects<'_>) -> Option<Attempt> {
-        let attempt = self.attempts.remove(&id)?;
-        if let Some(upstream) = attempt.query.upstream(attempt.upstream) {
+        let attempt = self.attempts.remove(id)?;
+        if let Some(upstream) = attempt.sent_to() {
             self.pools.abandon(upstream.id, id, effects);
         }
         effects.timers.cancel(attempt.timer, Timer::Attempt(id));
@@ -210,8 +207,8 @@ impl Upstreams {
     /// show whether their upstream responds.
     pub(crate) fn remove_ended(&mut self, attempts: &[AttemptId], effects: &mut Effects<'_>) {
         for &id in attempts {
-            let Some(attempt) = self.attempts.get(&id) else { continue };
-            let Some(upstream) = attempt.query.upstream(attempt.upstream) else { continue };
+            let Some(attempt) = self.attempts.get(id) else { continue };
+            let Some(upstream) = attempt.sent_to() else { continue };
             let (is_udp, upstream) = (attempt.transport == Transport::Udp, upstream.id);
             let is_sent = self.pools.is_sent(upstream, id);
             if !is_sent || is_udp && !attempt.is_probe() {
@@ -229,36 +226,18 @@ impl Upstreams {
         upstream: usize,
     ) -> Option<AttemptId> {
         let is_sibling = |other: &&AttemptId| {
-            let attempt = self.attempts.get(other);
+            let attempt = self.attempts.get(**other);
             let is_alike = |attempt: &Attempt| attempt.is_promising() && attempt.upstream == upstream;
             **other != id && attempt.is_some_and(is_alike)
         };
         attempts.iter().filter(is_sibling).find(|sibling| self.is_sent(**sibling)).copied()
     }
 
-    /// True while the response to one of the attempts at an upstream is expected, sent or queued.
-    pub(crate) fn has_promising(&self, attempts: &[AttemptId], upstream: usize) -> bool {
-        let mut attempts = attempts.iter().filter_map(|id| self.attempts.get(id));
-        attempts.any(|attempt| attempt.is_promising() && attempt.upstream == upstream)
-    }
-
-    /// True for an attempt that was repeated on another connection: nothing follows from its loss.
-    pub(crate) fn is_repeated(&self, id: AttemptId) -> bool {
-        self.attempts.get(&id).is_some_and(|attempt| attempt.is_repeated)
-    }
-
-    /// Marks an attempt as repeated on another connection; it goes on waiting.
-    pub(crate) fn mark_repeated(&mut self, id: AttemptId) {
-        if let Some(attempt) = self.attempts.get_mut(&id) {
-            attempt.is_repeated = true;
-        }
-    }
-
     /// Makes the connection of an attempt its own if it carries nothing else.
     pub(crate) fn dedicate(&mut self, id: AttemptId) {
-        let Some(attempt) = self.attempts.get_mut(&id) else { return };
+        let Some(attempt) = self.attempts.get_mut(id) else { return };
         attempt.usage = ConnectionUse::Dedicated;
-        if let Some(upstream) = attempt.query.upstream(attempt.upstream) {
+        if let Some(upstream) = attempt.sent_to() {
             self.pools.with_pool(upstream.id, |pool| pool.dedicate(id));
         }
     }
@@ -273,21 +252,21 @@ impl Upstreams {
 
     /// An attempt has a response: its connection is free for another query.
     pub(crate) fn responded(&mut self, id: AttemptId, effects: &mut Effects<'_>) {
-        let Some(attempt) = self.attempts.get_mut(&id) else { return };
-        let Some(upstream) = attempt.query.upstream(attempt.upstream) else { return };
-        let Some(rtt) = self.pools.responded(upstream.id, id, effects) else { return };
+        let Some(attempt) = self.attempts.get_mut(id) else { return };
+        let Some(upstream) = attempt.sent_to().map(|upstream| upstream.id) else { return };
+        let Some(rtt) = self.pools.responded(upstream, id, effects) else { return };
         attempt.sent = effects.now.checked_sub(rtt).unwrap_or(attempt.sent);
         attempt.record_response(effects.now);
         if attempt.usage == ConnectionUse::Proven && attempt.was_alone && rtt <= SUSPECT_AFTER {
-            self.pools.with_pool(upstream.id, |pool| pool.not_served(effects.now));
+            self.pools.with_pool(upstream, |pool| pool.not_served(effects.now));
         }
     }
 
     /// Counts a response: latency and health of its upstream.
     pub(crate) fn record_response(&mut self, now: Instant, id: AttemptId, rcode: Rcode) {
-        let Some(attempt) = self.attempts.get(&id) else { return };
+        let Some(attempt) = self.attempts.get(id) else { return };
         let query = &attempt.query;
-        let Some((forward, upstream)) = query.forward().zip(query.upstream(attempt.upstream)) else { return };
+        let Some((forward, upstream)) = query.forward().zip(attempt.sent_to()) else { return };
         let rtt = now.saturating_duration_since(attempt.sent);
         if let Some(durations) = upstream.counters.request_durations.get(rcode_index(rcode)) {
             durations.observe(rtt);
@@ -301,42 +280,24 @@ impl Upstreams {
 
     /// Notes a truncated response over UDP: its upstream responds.
     pub(crate) fn record_truncated(&self, now: Instant, id: AttemptId) {
-        if let Some(forward) = self.attempts.get(&id).and_then(|attempt| attempt.query.forward()) {
+        if let Some(forward) = self.attempts.get(id).and_then(|attempt| attempt.query.forward()) {
             forward.state.outage.record_response(now);
         }
     }
 
     /// A message with the ID of an attempt has another question: the connection is quarantined.
     pub(crate) fn mismatched(&mut self, id: AttemptId, effects: &mut Effects<'_>) {
-        let Some(attempt) = self.attempts.get(&id) else { return };
+        let Some(attempt) = self.attempts.get(id) else { return };
         attempt.query.route.block.counters.cache_drops.add(1);
         self.out_of_step(id, effects);
     }
 
     /// The connection of an attempt has delivered a message that is out of step: it is quarantined.
     pub(crate) fn out_of_step(&mut self, id: AttemptId, effects: &mut Effects<'_>) {
-        let Some(attempt) = self.attempts.get(&id) else { return };
-        if let Some(upstream) = attempt.query.upstream(attempt.upstream) {
+        let Some(attempt) = self.attempts.get(id) else { return };
+        if let Some(upstream) = attempt.sent_to() {
             self.pools.mismatched(upstream.id, id, effects);
         }
-    }
-
-    /// True when an attempt other than `attempt` waits for a response of another upstream.
-    pub(crate) fn another_upstream_waits(&self, attempts: &[AttemptId], attempt: &Attempt) -> bool {
-        let mut waiting = attempts.iter().filter_map(|id| self.attempts.get(id));
-        waiting.any(|other| !other.late && !other.is_probe() && other.upstream != attempt.upstream)
-    }
-
-    /// Upstreams outrun by a hedge or retry: queried over UDP before the one that has responded,
-    /// and still silent. Their attempts are cancelled, so that no timeout will show whether
-    /// they are down.
-    pub(crate) fn outrun_by(&self, winner: &Attempt, attempts: &[AttemptId]) -> Vec<usize> {
-        let waiting = attempts.iter().filter_map(|id| self.attempts.get(id));
-        let outrun = waiting.filter(|other| {
-            let is_other = other.upstream != winner.upstream;
-            is_other && other.transport == Transport::Udp && other.sent < winner.sent
-        });
-        outrun.map(|other| other.upstream).collect()
     }
 
     pub(crate) fn health_checks(&mut self) -> HealthChecks<'_> {
