@@ -185,6 +185,8 @@ pub struct Class(pub u16);
 impl Class {
     /// The Internet.
     pub const IN: Self = Self(1);
+    /// Chaos: of the server itself, such as `version.bind`.
+    pub const CH: Self = Self(3);
     /// No class, in updates only (RFC 2136 section 1.3).
     pub const NONE: Self = Self(254);
     /// Any class, in questions only (RFC 1035 section 3.2.5).

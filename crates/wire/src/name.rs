@@ -65,16 +65,21 @@ impl Name {
     /// True when `lowered`, an absolute lower-case name in wire form, is this name or a subdomain
     /// of it. Compares whole labels: `notexample.org` is not a subdomain of `example.org`.
     pub fn covers(&self, lowered: &[u8]) -> bool {
-        let mut rest = lowered;
-        while rest.len() > self.0.len() {
-            let parent = rest.first().and_then(|len| rest.get(1 + usize::from(*len)..));
-            let Some(parent) = parent else {
-                return false;
-            };
-            rest = parent;
-        }
-        rest == &*self.0
+        is_within(lowered, &self.0)
     }
+}
+
+/// True when `lowered` is `zone` or a subdomain of it, both absolute lower-case names in wire form.
+pub fn is_within(lowered: &[u8], zone: &[u8]) -> bool {
+    let mut rest = lowered;
+    while rest.len() > zone.len() {
+        let parent = rest.first().and_then(|len| rest.get(1 + usize::from(*len)..));
+        let Some(parent) = parent else {
+            return false;
+        };
+        rest = parent;
+    }
+    rest == zone
 }
 
 /// Parses presentation format into wire form, as [`Name::parse`], with the case of the text.

@@ -2,9 +2,10 @@
 //! the path of a cache hit.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use hickory_proto::op::Query;
-use hickory_proto::rr::rdata::{A, AAAA, HINFO, PTR, SRV};
+use hickory_proto::rr::rdata::{A, AAAA, HINFO, NS, PTR, SOA, SRV, TXT};
 use hickory_proto::rr::{Name, RData, Record};
 use hickory_proto::serialize::binary::{BinDecodable, BinDecoder};
 
@@ -12,7 +13,7 @@ use crate::header::Rcode;
 use crate::response::Response;
 use crate::{encode, name};
 
-/// A record of a synthesized response.
+/// A record of a synthesized response, of the class of the question.
 #[derive(Clone, Debug)]
 pub struct SynthesizedRecord {
     /// The owner.
@@ -30,6 +31,8 @@ pub enum Owner {
     Question,
     /// This label in front of QNAME.
     Child(&'static str),
+    /// The last labels of QNAME, this many without the root.
+    Ancestor(u8),
 }
 
 /// Type and RDATA of a synthesized record.
@@ -39,10 +42,28 @@ pub enum SynthesizedData {
     Address(IpAddr),
     /// HINFO: CPU and operating system.
     HostInfo(&'static str, &'static str),
+    /// NS.
+    NameServer(name::Name),
     /// PTR.
     Pointer(name::Name),
     /// SRV with this port, priority and weight 0, and the root as target.
     Port(u16),
+    /// SOA.
+    StartOfAuthority(StartOfAuthority),
+    /// TXT with one character string, at most 255 octets (RFC 1035 section 3.3).
+    Text(Arc<[u8]>),
+}
+
+/// RDATA of an SOA with serial number 1 for a zone that is not transferred: REFRESH, RETRY and EXPIRE
+/// are 0.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StartOfAuthority {
+    /// MNAME: the primary name server.
+    pub mname: name::Name,
+    /// RNAME: the mailbox of the person responsible.
+    pub rname: name::Name,
+    /// MINIMUM, in seconds.
+    pub minimum: u32,
 }
 
 /// The sections of a response.
@@ -91,8 +112,11 @@ impl SynthesizedRecord {
         let owner = match self.owner {
             Owner::Question => qname.clone(),
             Owner::Child(label) => qname.prepend_label(label).ok()?,
+            Owner::Ancestor(labels) => qname.trim_to(labels.into()),
         };
-        Some(Record::from_rdata(owner, self.ttl, self.data.build()?))
+        let mut record = Record::from_rdata(owner, self.ttl, self.data.build()?);
+        record.dns_class = query.query_class();
+        Some(record)
     }
 }
 
@@ -102,10 +126,17 @@ impl SynthesizedData {
             Self::Address(IpAddr::V4(ip)) => RData::A(A(*ip)),
             Self::Address(IpAddr::V6(ip)) => RData::AAAA(AAAA(*ip)),
             Self::HostInfo(cpu, os) => RData::HINFO(HINFO::new((*cpu).to_owned(), (*os).to_owned())),
-            Self::Pointer(target) => {
-                RData::PTR(PTR(Name::read(&mut BinDecoder::new(target.as_wire())).ok()?))
-            }
+            Self::NameServer(target) => RData::NS(NS(decoded(target)?)),
+            Self::Pointer(target) => RData::PTR(PTR(decoded(target)?)),
             Self::Port(port) => RData::SRV(SRV::new(0, 0, *port, Name::root())),
+            Self::StartOfAuthority(StartOfAuthority { mname, rname, minimum }) => {
+                RData::SOA(SOA::new(decoded(mname)?, decoded(rname)?, 1, 0, 0, 0, *minimum))
+            }
+            Self::Text(text) => RData::TXT(TXT::from_bytes(vec![text])),
         })
     }
+}
+
+fn decoded(name: &name::Name) -> Option<Name> {
+    Name::read(&mut BinDecoder::new(name.as_wire())).ok()
 }

@@ -6,7 +6,9 @@ use hickory_proto::op::{Message, ResponseCode};
 use wire::header::Rcode;
 use wire::name::Name;
 use wire::response::ResponseType;
-use wire::synthesized::{Owner, Sections, SynthesizedData, SynthesizedRecord, largest_response, response};
+use wire::synthesized::{
+    Owner, Sections, StartOfAuthority, SynthesizedData, SynthesizedRecord, largest_response, response,
+};
 use wire::{Answer, Response};
 
 const QUESTION: &[u8] = b"\x03WwW\x07example\x00\x00\x1c\x00\x01";
@@ -68,6 +70,48 @@ fn a_pointer_record_is_an_answer_to_ptr() {
     let response = with_answers(REVERSE_QUESTION, &[record(Owner::Question, target)]).unwrap();
     assert_eq!(response.response_type, ResponseType::Positive);
     assert_eq!(texts(&decoded(&response).answers), ["7.2.0.192.in-addr.ARPA. 7 IN PTR www.example."]);
+}
+
+#[test]
+fn a_text_has_the_class_of_the_question() {
+    const QUESTION: &[u8] = b"\x07Version\x04bind\x00\x00\x10\x00\x03";
+    let long = [b'x'; 255];
+    for text in ["v1 \u{e4}".as_bytes(), b"", &long] {
+        let data = SynthesizedData::Text(text.into());
+        let response = with_answers(QUESTION, &[record(Owner::Question, data)]).unwrap();
+        assert_eq!((response.response_type, response.header.ancount), (ResponseType::Positive, 1));
+        let answers = texts(&decoded(&response).answers);
+        assert!(answers.iter().all(|answer| answer.starts_with("Version.bind. 7 CH TXT")), "{answers:?}");
+        let rdata = [&[u8::try_from(text.len()).unwrap()], text].concat();
+        assert!(response.packet.ends_with(&rdata), "{text:?}");
+    }
+    let too_long = SynthesizedData::Text([b'x'; 256].into());
+    assert!(with_answers(QUESTION, &[record(Owner::Question, too_long)]).is_none());
+}
+
+#[test]
+fn authority_records_belong_to_an_ancestor_of_the_name() {
+    let [mname, rname] = ["localhost", "root.localhost"].map(|name| Name::parse(name).unwrap());
+    let soa = StartOfAuthority { mname: mname.clone(), rname, minimum: 600 };
+    let owner = Owner::Ancestor(3);
+    let authorities = [
+        record(owner, SynthesizedData::StartOfAuthority(soa)),
+        record(owner, SynthesizedData::NameServer(mname)),
+    ];
+    let sections = Sections { authorities: &authorities, ..Sections::default() };
+    for (rcode, expected) in
+        [(Rcode::NXDOMAIN, ResponseType::NameError), (Rcode::NOERROR, ResponseType::NoData)]
+    {
+        let response = response(REVERSE_QUESTION, rcode, sections).unwrap();
+        assert_eq!((response.response_type, response.soa_minimum), (expected, Some(600)));
+        assert_eq!(
+            texts(&decoded(&response).authorities),
+            [
+                "192.in-addr.ARPA. 7 IN SOA localhost. root.localhost. 1 0 0 0 600",
+                "192.in-addr.ARPA. 7 IN NS localhost."
+            ]
+        );
+    }
 }
 
 #[test]
