@@ -12,7 +12,7 @@ pub(crate) enum DirectiveSupport {
 }
 
 /// Supported directives in the order of CoreDNS's plugin chain; then those outside the chain.
-pub const SUPPORTED: [&str; 28] = [
+pub const SUPPORTED: [&str; 29] = [
     "metadata",
     "nsid",
     "bufsize",
@@ -21,6 +21,7 @@ pub const SUPPORTED: [&str; 28] = [
     "errors",
     "log",
     "dnstap",
+    "local",
     "dns64",
     "acl",
     "any",
@@ -43,7 +44,7 @@ pub const SUPPORTED: [&str; 28] = [
     "timeouts",
 ];
 
-const NOT_IN_NODE_CACHE: [&str; 34] = [
+const NOT_IN_NODE_CACHE: [&str; 33] = [
     "auto",
     "autopath",
     "azure",
@@ -62,7 +63,6 @@ const NOT_IN_NODE_CACHE: [&str; 34] = [
     "https3",
     "k8s_external",
     "kubernetes",
-    "local",
     "multisocket",
     "nomad",
     "on",

@@ -156,7 +156,7 @@ pub struct RouteCounters {
     /// Queries with DO.
     pub do_requests: Counter,
     /// Responses, indexed by [`Plugin`] and response code.
-    pub responses: [[Counter; COUNTED_RCODES]; 7],
+    pub responses: [[Counter; COUNTED_RCODES]; 8],
 }
 
 /// Source of a response: the `plugin` label of `coredns_dns_responses_total`.
@@ -176,6 +176,8 @@ pub enum Plugin {
     Hosts = 5,
     /// `any`, in front of the cache.
     Any = 6,
+    /// `local`, in front of the cache.
+    Local = 7,
 }
 
 /// Counters of one server block on one listener.
@@ -207,6 +209,8 @@ pub struct BlockCounters {
     pub healthcheck_broken: Counter,
     /// Queries by what `acl` did with them.
     pub acl: AclCounters,
+    /// Queries for names below localhost. or with localhost as first label (`local`).
+    pub localhost_requests: Counter,
     /// AAAA queries for which IPv4 addresses were looked up (`dns64`).
     pub translated: Counter,
     /// Queries that its templates matched, and those that they failed.

@@ -1,11 +1,13 @@
-//! Directives in front of the cache (`acl`, `any`): they answer queries themselves, and nothing of it is
-//! cached.
+//! Directives in front of the cache (`local`, `acl`, `any`): they answer queries themselves, and nothing
+//! of it is cached.
 
-use wire::Answer;
+mod localhost;
+
 use wire::answer::ResponseTtl;
 use wire::edns::ExtendedError;
 use wire::header::{Class, Flags, Rcode, RecordType};
 use wire::synthesized::{self, Owner, Sections, SynthesizedData, SynthesizedRecord};
+use wire::{Answer, Response};
 
 use crate::action::Outbox;
 use crate::counters::Plugin;
@@ -19,7 +21,8 @@ const ANY_TTL: u32 = 8482;
 
 /// What a directive does with a query instead of leaving it to the next one.
 enum FrontResult {
-    Answer(Answer, Plugin),
+    /// Responds, without AA.
+    Answer(Response<'static>, Plugin),
     Error(ErrorResponse),
     Drop,
 }
@@ -29,8 +32,9 @@ enum FrontResult {
 pub(crate) fn respond(routed: &RoutedQuery<'_>, outbox: &mut Outbox) -> bool {
     let RoutedQuery { requester, route, .. } = *routed;
     let result = route.block.front.iter().find_map(|plugin| match plugin {
+        FrontPlugin::Local { localhost_prefix } => localhost::answer(*localhost_prefix, routed),
         FrontPlugin::Acl(rules) => acl(rules, routed),
-        FrontPlugin::Any => Some(FrontResult::Answer(any(routed)?, Plugin::Any)),
+        FrontPlugin::Any => any(routed),
     });
     let counters = QueryCounters::of(route);
     match result {
@@ -39,8 +43,9 @@ pub(crate) fn respond(routed: &RoutedQuery<'_>, outbox: &mut Outbox) -> bool {
         Some(FrontResult::Error(response)) => {
             requester.respond_error(response, counters, requester.received, outbox);
         }
-        Some(FrontResult::Answer(answer, plugin)) => {
-            let ttl = ResponseTtl::AsReceived;
+        Some(FrontResult::Answer(mut response, plugin)) => {
+            response.header.flags = Flags(response.header.flags.0 & !Flags::AA.0);
+            let (answer, ttl) = (Answer::from_response(&response), ResponseTtl::AsReceived);
             let spec = ResponseSpec { answer: &answer, ttl, plugin, error: None, authoritative: false };
             requester.respond(spec, counters, requester.received, outbox);
         }
@@ -64,7 +69,7 @@ fn acl(rules: &[AclRule], routed: &RoutedQuery<'_>) -> Option<FrontResult> {
 }
 
 /// An HINFO record instead of all records of a name (RFC 8482 section 4.2).
-fn any(routed: &RoutedQuery<'_>) -> Option<Answer> {
+fn any(routed: &RoutedQuery<'_>) -> Option<FrontResult> {
     let query = routed.query;
     if (query.qtype, query.qclass) != (RecordType::ANY, Class::IN) {
         return None;
@@ -72,7 +77,6 @@ fn any(routed: &RoutedQuery<'_>) -> Option<Answer> {
     let data = SynthesizedData::HostInfo("ANY obsoleted", "See RFC 8482");
     let record = SynthesizedRecord { owner: Owner::Question, ttl: ANY_TTL, data };
     let sections = Sections { answers: &[record], ..Sections::default() };
-    let mut response = synthesized::response(query.header.question, Rcode::NOERROR, sections)?;
-    response.header.flags = Flags(response.header.flags.0 & !Flags::AA.0);
-    Some(Answer::from_response(&response))
+    let response = synthesized::response(query.header.question, Rcode::NOERROR, sections)?;
+    Some(FrontResult::Answer(response, Plugin::Any))
 }

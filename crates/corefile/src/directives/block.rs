@@ -14,8 +14,8 @@ use super::hosts::HostsDirective;
 use super::report_all::report_all;
 use super::{
     acl, any, bind, bufsize, cache, debug, dns64, dnstap, errors, forward, header, health, hosts,
-    loadbalance, log, loop_detection, metadata, minimal, nsid, pprof, prometheus, ready, reload, rewrite,
-    template, timeouts, trace, whoami,
+    loadbalance, local, log, loop_detection, metadata, minimal, nsid, pprof, prometheus, ready, reload,
+    rewrite, template, timeouts, trace, whoami,
 };
 use crate::error::ConfigError;
 use crate::error_list::ErrorList;
@@ -36,6 +36,8 @@ pub(crate) struct BlockDirectives {
     pub(crate) cache: Option<CacheOptions>,
     pub(crate) debug: bool,
     pub(crate) forwards: Vec<Forward>,
+    /// `localhost_prefix` of `local`.
+    pub(crate) local: Option<bool>,
     pub(crate) acl: Vec<AclRule>,
     pub(crate) any: bool,
     pub(crate) nsid: Option<Arc<[u8]>>,
@@ -77,6 +79,7 @@ pub(crate) fn parse(
         cache: None,
         debug: false,
         forwards: Vec::new(),
+        local: None,
         acl: Vec::new(),
         any: false,
         nsid: None,
@@ -141,6 +144,7 @@ impl BlockDirectives {
                 let (options, file) = loadbalance::parse(directive, context)?;
                 (self.load_balance, self.weight_file) = (Some(options), file);
             }
+            "local" => self.local = Some(local::parse(directive, self.local)?),
             "log" => self.log.extend(log::parse(directive, context)?),
             "loop" => self.loop_detection = loop_detection::parse(directive)?,
             "metadata" => metadata::parse(directive)?,
@@ -179,8 +183,9 @@ impl BlockDirectives {
 
     /// The directives that answer queries in front of the cache, in the order of the plugin chain.
     pub(crate) fn front(&self) -> Vec<FrontPlugin> {
+        let local = self.local.map(|localhost_prefix| FrontPlugin::Local { localhost_prefix });
         let acl = (!self.acl.is_empty()).then(|| FrontPlugin::Acl(self.acl.as_slice().into()));
-        acl.into_iter().chain(self.any.then_some(FrontPlugin::Any)).collect()
+        local.into_iter().chain(acl).chain(self.any.then_some(FrontPlugin::Any)).collect()
     }
 
     /// Notes where an address is named.

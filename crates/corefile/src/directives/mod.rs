@@ -16,6 +16,7 @@ mod header;
 mod health;
 mod hosts;
 mod loadbalance;
+mod local;
 mod log;
 mod loop_detection;
 mod metadata;

@@ -28,6 +28,7 @@ mod imports;
 mod kube_dns;
 mod listeners;
 mod loadbalance;
+mod local;
 mod log;
 mod loop_detection;
 mod nsid;

@@ -10,7 +10,7 @@ use prometheus::{Registry, TextEncoder};
 use super::build_info::BuildInfo;
 use super::family::Family;
 use super::process_counters::{AtomicCounter, ProcessCounters};
-use super::{acl, cache, clients, dns64, hosts, process, procfs, requests, templates, upstreams};
+use super::{acl, cache, clients, dns64, hosts, localhost, process, procfs, requests, templates, upstreams};
 use crate::counters::CounterRegistry;
 
 /// Content type of the page.
@@ -108,6 +108,7 @@ impl Collector for Families {
             families.extend(cache::families(&counters));
             families.extend(acl::families(&counters));
             families.extend(dns64::families(&counters));
+            families.extend(localhost::families(&counters));
             families.extend(templates::families(&counters));
             families.extend(upstreams::families(&counters));
             families.extend(hosts::families(&counters, &self.process));

@@ -13,6 +13,7 @@ mod exposition;
 mod family;
 mod hosts;
 mod labels;
+mod localhost;
 mod memory;
 mod process;
 mod process_counters;

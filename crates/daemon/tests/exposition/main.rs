@@ -140,6 +140,7 @@ fn count_events(counters: &mut CounterRegistry) {
 /// and those that it did not.
 fn count_directives(block: &BlockCounters) {
     block.translated.add(3);
+    block.localhost_requests.add(2);
     block.acl.count(None);
     let [root, corp] = [".", "corp.test."].map(|zone| Name::parse(zone).unwrap());
     for (action, zone) in [

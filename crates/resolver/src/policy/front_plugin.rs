@@ -7,6 +7,11 @@ use super::acl::AclRule;
 /// A directive of a server block that answers queries in front of its cache.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FrontPlugin {
+    /// `local`: localhost, names below it, and the reverse names of loopback addresses.
+    Local {
+        /// Names with localhost as first label are answered too.
+        localhost_prefix: bool,
+    },
     /// All `acl` directives, in the order of the file.
     Acl(Arc<[AclRule]>),
     /// `any`: an HINFO record to queries of type ANY (RFC 8482).

@@ -49,7 +49,9 @@ pub struct Block {
     pub rewrites: Vec<RewriteRule>,
     /// Its `acl` directives.
     pub acl: Vec<AclRule>,
-    /// Its directives in front of the cache but for `acl`.
+    /// `localhost_prefix` of its `local` directive.
+    pub local: Option<bool>,
+    /// Its directives in front of the cache but for `local` and `acl`.
     pub front: Vec<FrontPlugin>,
     /// Its `nsid` directive.
     pub nsid: Option<String>,
@@ -91,8 +93,9 @@ impl Forward {
 impl Block {
     /// Its directives in front of the cache, in the order of the plugin chain.
     pub(super) fn all_in_front(&self) -> Vec<FrontPlugin> {
+        let local = self.local.map(|localhost_prefix| FrontPlugin::Local { localhost_prefix });
         let acl = (!self.acl.is_empty()).then(|| FrontPlugin::Acl(self.acl.as_slice().into()));
-        acl.into_iter().chain(self.front.iter().cloned()).collect()
+        local.into_iter().chain(acl).chain(self.front.iter().cloned()).collect()
     }
 
     fn new(zones: Vec<Name>) -> Self {
@@ -104,6 +107,7 @@ impl Block {
             forwards: vec![Forward::new(Name::root(), vec!["upstream".to_owned()])],
             rewrites: Vec::new(),
             acl: Vec::new(),
+            local: None,
             front: Vec::new(),
             nsid: None,
             load_balance: None,
@@ -204,6 +208,8 @@ fn parse_directive(tokens: &[&str], block: &mut Block) -> Result<(), TextError> 
             block.message_changes.recursion_desired = Some(action == "set");
         }
         ["any"] => block.front.push(FrontPlugin::Any),
+        ["local"] => block.local = Some(true),
+        ["local", "localhost_prefix", "off"] => block.local = Some(false),
         ["acl", name, ref words @ ..] => block.acl.push(acl_rule(name, words)?),
         ["nsid", text] => block.nsid = Some(text.to_owned()),
         ["loadbalance", ref prefer @ ..] => block.load_balance = Some(load_balance(prefer)?),

@@ -50,6 +50,7 @@ fn of_block(environment: &Environment, counter: &str, of: Option<&str>) -> Optio
         "prefetches" => &counters.prefetches,
         "served_stale" => &counters.served_stale,
         "outage_stale" => &counters.outage_stale,
+        "localhost_requests" => &counters.localhost_requests,
         "translated" => &counters.translated,
         "acl_allowed" => return Some(counters.acl.allowed()),
         "acl_blocked" => return of_acl(AclAction::Block),

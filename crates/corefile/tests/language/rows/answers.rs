@@ -1,7 +1,7 @@
 //! Rows of directives that answer queries themselves, and of those that change messages.
 
 use corefile::Settings;
-use resolver::policy::LocalPlugin;
+use resolver::policy::{FrontPlugin, LocalPlugin};
 
 use super::{Rows, assert_rows, join, names, when};
 
@@ -41,6 +41,17 @@ fn template(settings: &Settings) -> String {
     shown.collect::<Vec<_>>().join(" | ")
 }
 
+/// The directives in front of the cache, in the order of the chain.
+fn front(settings: &Settings) -> String {
+    let shown = settings.blocks[0].front.iter().map(|plugin| match plugin {
+        FrontPlugin::Local { localhost_prefix: true } => "local".to_owned(),
+        FrontPlugin::Local { localhost_prefix: false } => "local, not localhost_prefix".to_owned(),
+        FrontPlugin::Acl(_) => "acl".to_owned(),
+        FrontPlugin::Any => "any".to_owned(),
+    });
+    shown.collect::<Vec<_>>().join(" | ")
+}
+
 fn changes(settings: &Settings) -> String {
     let changes = settings.blocks[0].message_changes;
     format!("{:?} {:?} {}", changes.recursion_desired, changes.authoritative, changes.minimal)
@@ -64,6 +75,11 @@ fn rows_of_header() {
 #[test]
 fn rows_of_minimal() {
     assert_rows("minimal", MINIMAL, changes);
+}
+
+#[test]
+fn rows_of_local() {
+    assert_rows("local", LOCAL, front);
 }
 
 #[test]
@@ -184,6 +200,27 @@ const MINIMAL: &Rows = &[
     ("minimal x", "2: Wrong argument count or unexpected line ending after 'x'"),
     ("minimal / minimal", "= None None true"),
     ("minimal { / x / }", "3: Wrong argument count or unexpected line ending after 'x'"),
+];
+
+#[rustfmt::skip]
+const LOCAL: &Rows = &[
+    ("local", "= local"),
+    ("local / local", "= local"),
+    ("local { / }", "= local"),
+    ("local x", "2: Wrong argument count or unexpected line ending after 'x'"),
+    ("local localhost_prefix on", "2: Wrong argument count or unexpected line ending after 'localhost_prefix'"),
+    ("local { / localhost_prefix on / }", "= local"),
+    ("local { / localhost_prefix off / }", "= local, not localhost_prefix"),
+    ("local { / localhost_prefix off / localhost_prefix on / }", "= local"),
+    ("local { / localhost_prefix off / } / local", "= local, not localhost_prefix"),
+    ("local { / localhost_prefix off / } / local { / localhost_prefix on / }", "= local"),
+    ("local { / localhost_prefix / }", "3: Wrong argument count or unexpected line ending after 'localhost_prefix'"),
+    ("local { / localhost_prefix on off / }", "3: Wrong argument count or unexpected line ending after 'off'"),
+    ("local { / localhost_prefix ON / }", "3: localhost_prefix expects 'on' or 'off', got \"ON\""),
+    ("local { / localhost_prefix maybe / }", "3: localhost_prefix expects 'on' or 'off', got \"maybe\""),
+    ("local { / localhost_prefix on / prefix off / }", "4: unknown property 'prefix'"),
+    ("local { / foo / }", "3: unknown property 'foo'"),
+    ("local / local x", "3: Wrong argument count or unexpected line ending after 'x'"),
 ];
 
 #[rustfmt::skip]
