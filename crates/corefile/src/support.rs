@@ -12,7 +12,7 @@ pub(crate) enum DirectiveSupport {
 }
 
 /// Supported directives in the order of CoreDNS's plugin chain; then those outside the chain.
-pub const SUPPORTED: [&str; 29] = [
+pub const SUPPORTED: [&str; 30] = [
     "metadata",
     "nsid",
     "bufsize",
@@ -25,6 +25,7 @@ pub const SUPPORTED: [&str; 29] = [
     "dns64",
     "acl",
     "any",
+    "chaos",
     "loadbalance",
     "cache",
     "rewrite",
@@ -44,12 +45,11 @@ pub const SUPPORTED: [&str; 29] = [
     "timeouts",
 ];
 
-const NOT_IN_NODE_CACHE: [&str; 33] = [
+const NOT_IN_NODE_CACHE: [&str; 32] = [
     "auto",
     "autopath",
     "azure",
     "cancel",
-    "chaos",
     "clouddns",
     "dnssec",
     "dynupdate",

@@ -156,7 +156,7 @@ pub struct RouteCounters {
     /// Queries with DO.
     pub do_requests: Counter,
     /// Responses, indexed by [`Plugin`] and response code.
-    pub responses: [[Counter; COUNTED_RCODES]; 8],
+    pub responses: [[Counter; COUNTED_RCODES]; 9],
 }
 
 /// Source of a response: the `plugin` label of `coredns_dns_responses_total`.
@@ -178,6 +178,8 @@ pub enum Plugin {
     Any = 6,
     /// `local`, in front of the cache.
     Local = 7,
+    /// `chaos`, in front of the cache.
+    Chaos = 8,
 }
 
 /// Counters of one server block on one listener.

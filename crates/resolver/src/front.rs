@@ -1,6 +1,7 @@
-//! Directives in front of the cache (`local`, `acl`, `any`): they answer queries themselves, and nothing
-//! of it is cached.
+//! Directives in front of the cache (`local`, `acl`, `any`, `chaos`): they answer queries themselves, and
+//! nothing of it is cached.
 
+mod chaos;
 mod localhost;
 
 use wire::answer::ResponseTtl;
@@ -35,6 +36,7 @@ pub(crate) fn respond(routed: &RoutedQuery<'_>, outbox: &mut Outbox) -> bool {
         FrontPlugin::Local { localhost_prefix } => localhost::answer(*localhost_prefix, routed),
         FrontPlugin::Acl(rules) => acl(rules, routed),
         FrontPlugin::Any => any(routed),
+        FrontPlugin::Chaos(chaos) => chaos::answer(chaos, routed),
     });
     let counters = QueryCounters::of(route);
     match result {

@@ -6,14 +6,14 @@ use std::sync::Arc;
 use resolver::policy::rewrite::RewriteRule;
 use resolver::policy::template::Template;
 use resolver::policy::{
-    AclRule, CacheOptions, Dns64, FrontPlugin, LoadBalanceOptions, LocalPlugin, MessageChanges,
+    AclRule, CacheOptions, Chaos, Dns64, FrontPlugin, LoadBalanceOptions, LocalPlugin, MessageChanges,
 };
 
 use super::context::DirectiveContext;
 use super::hosts::HostsDirective;
 use super::report_all::report_all;
 use super::{
-    acl, any, bind, bufsize, cache, debug, dns64, dnstap, errors, forward, header, health, hosts,
+    acl, any, bind, bufsize, cache, chaos, debug, dns64, dnstap, errors, forward, header, health, hosts,
     loadbalance, local, log, loop_detection, metadata, minimal, nsid, pprof, prometheus, ready, reload,
     rewrite, template, timeouts, trace, whoami,
 };
@@ -40,6 +40,7 @@ pub(crate) struct BlockDirectives {
     pub(crate) local: Option<bool>,
     pub(crate) acl: Vec<AclRule>,
     pub(crate) any: bool,
+    pub(crate) chaos: Option<Arc<Chaos>>,
     pub(crate) nsid: Option<Arc<[u8]>>,
     pub(crate) load_balance: Option<LoadBalanceOptions>,
     pub(crate) weight_file: Option<WeightFile>,
@@ -82,6 +83,7 @@ pub(crate) fn parse(
         local: None,
         acl: Vec::new(),
         any: false,
+        chaos: None,
         nsid: None,
         load_balance: None,
         weight_file: None,
@@ -128,6 +130,8 @@ impl BlockDirectives {
             "bind" => bind::parse(directive, context, &mut self.bind)?,
             "bufsize" => self.bufsize = self.bufsize.or(Some(bufsize::parse(directive)?)),
             "cache" => self.cache = Some(cache::parse(directive, context)?),
+            "chaos" if self.chaos.is_some() => {}
+            "chaos" => self.chaos = Some(Arc::new(chaos::parse(directive, context)?)),
             "debug" => self.debug = debug::parse(directive)?,
             "dns64" => self.dns64 = Some(dns64::parse(directive)?),
             "dnstap" => dnstap::parse(directive, context)?,
@@ -185,7 +189,9 @@ impl BlockDirectives {
     pub(crate) fn front(&self) -> Vec<FrontPlugin> {
         let local = self.local.map(|localhost_prefix| FrontPlugin::Local { localhost_prefix });
         let acl = (!self.acl.is_empty()).then(|| FrontPlugin::Acl(self.acl.as_slice().into()));
-        local.into_iter().chain(acl).chain(self.any.then_some(FrontPlugin::Any)).collect()
+        let any = self.any.then_some(FrontPlugin::Any);
+        let chaos = self.chaos.clone().map(FrontPlugin::Chaos);
+        [local, acl, any, chaos].into_iter().flatten().collect()
     }
 
     /// Notes where an address is named.

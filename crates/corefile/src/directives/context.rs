@@ -7,6 +7,12 @@ use crate::known_files::KnownFiles;
 use crate::settings::ServerBlockKey;
 use crate::tree::Directive;
 
+/// The name of the node, as gethostname(2) returns it.
+const HOST_NAME: &str = "/proc/sys/kernel/hostname";
+
+/// Name of a node without one, as in CoreDNS.
+const DEFAULT_HOST_NAME: &str = "localhost";
+
 /// Context of a server block's directives.
 pub(crate) struct DirectiveContext<'a> {
     pub(crate) host: &'a dyn Host,
@@ -20,6 +26,15 @@ pub(crate) struct DirectiveContext<'a> {
 }
 
 impl DirectiveContext<'_> {
+    /// The name of the node.
+    pub(crate) fn host_name(&self) -> String {
+        let octets = self.host.read_file(Path::new(HOST_NAME)).unwrap_or_default();
+        match String::from_utf8_lossy(&octets).trim() {
+            "" => DEFAULT_HOST_NAME.to_owned(),
+            name => name.to_owned(),
+        }
+    }
+
     /// Warns that a directive is accepted, but has no effect, and why.
     pub(crate) fn warn_without_effect(&mut self, directive: &Directive, reason: &str) {
         let name = directive.name();

@@ -6,6 +6,7 @@ mod bind;
 mod block;
 mod bufsize;
 mod cache;
+mod chaos;
 mod context;
 mod debug;
 mod dns64;

@@ -21,7 +21,7 @@ fn suggestion(lines: &str) -> String {
 #[test]
 fn all_errors_are_reported_in_the_order_of_the_file() {
     let text = "a..test:53 {\n forwrad . 192.0.2.1\n cache 0 {\n  prefetch no\n  succes 5000\n  denial x\n }\n}\n\
-                b.test {\n chaos\n log {\n  class all {\n   x\n  }\n  class some\n }\n loop yes\n}\n}\n\
+                b.test {\n autopath\n log {\n  class all {\n   x\n  }\n  class some\n }\n loop yes\n}\n}\n\
                 . {\n forward . 192.0.2.300 {\n  max_fails no\n  policy best\n }\n}\n";
     let location = "Error during parsing";
     assert_eq!(
@@ -36,7 +36,7 @@ fn all_errors_are_reported_in_the_order_of_the_file() {
             ),
             format!("plugin/cache: C:6 - {location}: 'x' is not a whole number"),
             format!(
-                "C:10 - {location}: no action found for directive 'chaos' with server type 'dns' (missing a plugin?)"
+                "C:10 - {location}: no action found for directive 'autopath' with server type 'dns' (missing a plugin?)"
             ),
             format!("C:12 - {location}: nested block not allowed: an option has no block of its own"),
             format!("plugin/log: C:15 - {location}: invalid Class: some"),

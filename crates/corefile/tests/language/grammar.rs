@@ -143,7 +143,7 @@ fn variables_are_expanded_in_keys_arguments_and_patterns() {
 #[test]
 fn unsupported_and_unknown_directives_are_rejected() {
     for (name, reason) in [
-        ("chaos", "no action found for directive 'chaos' with server type 'dns' (missing a plugin?)"),
+        ("autopath", "no action found for directive 'autopath' with server type 'dns' (missing a plugin?)"),
         (
             "kubernetes",
             "no action found for directive 'kubernetes' with server type 'dns' (missing a plugin?)",

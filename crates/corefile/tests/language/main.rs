@@ -12,6 +12,7 @@ mod any;
 mod bind;
 mod bufsize;
 mod cache;
+mod chaos;
 mod corefile_source;
 mod deployments;
 mod dns64;

@@ -10,7 +10,7 @@ use crate::counters::CounterRegistry;
 
 const FAMILIES: [&str; 2] = ["1", "2"];
 /// In the order of [`resolver::counters::Plugin`].
-const PLUGINS: [&str; 8] = ["cache", "forward", "", "whoami", "template", "hosts", "any", "local"];
+const PLUGINS: [&str; 9] = ["cache", "forward", "", "whoami", "template", "hosts", "any", "local", "chaos"];
 
 pub(super) fn families(counters: &CounterRegistry) -> Vec<Family> {
     vec![

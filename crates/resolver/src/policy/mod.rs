@@ -39,7 +39,7 @@ pub use forward::{Forward, ForwardState, Upstream, UpstreamState, UpstreamStatus
 pub use forward_options::{
     ForwardOptions, HealthCheck, MaxConnectAttempts, SelectionPolicy, TransportPreference,
 };
-pub use front_plugin::FrontPlugin;
+pub use front_plugin::{Chaos, FrontPlugin};
 pub use hosts::{Hosts, HostsTable};
 pub use id::{BlockId, ListenerId, RouteId, UpstreamId};
 pub use limits::ResolverLimits;

@@ -1,5 +1,6 @@
 //! Configuration of a scenario: the `CONFIG` lines, with the Corefile's directives.
 
+mod front;
 mod hosts;
 mod template;
 
@@ -7,11 +8,11 @@ use std::time::Duration;
 
 use resolver::policy::rewrite::RewriteRule;
 use resolver::policy::{
-    AclAction, AclPolicy, AclRule, CacheOptions, Dns64, ForwardOptions, FrontPlugin, HealthCheck,
-    LoadBalanceOptions, LocalPlugin, MaxConnectAttempts, MessageChanges, Nat64Prefix, Network, PoolOptions,
-    Prefetch, ResolverLimits, SelectionPolicy, ServeStale, ServeStaleMode, StoreOptions, TransportPreference,
+    AclRule, CacheOptions, Dns64, ForwardOptions, FrontPlugin, HealthCheck, LoadBalanceOptions, LocalPlugin,
+    MaxConnectAttempts, MessageChanges, Nat64Prefix, Network, PoolOptions, Prefetch, ResolverLimits,
+    SelectionPolicy, ServeStale, ServeStaleMode, StoreOptions, TransportPreference,
 };
-use wire::header::{Rcode, RecordType};
+use wire::header::Rcode;
 use wire::name::Name;
 
 use super::rewrite;
@@ -208,9 +209,10 @@ fn parse_directive(tokens: &[&str], block: &mut Block) -> Result<(), TextError> 
             block.message_changes.recursion_desired = Some(action == "set");
         }
         ["any"] => block.front.push(FrontPlugin::Any),
+        ["chaos", version, ref authors @ ..] => block.front.push(front::chaos(version, authors)),
         ["local"] => block.local = Some(true),
         ["local", "localhost_prefix", "off"] => block.local = Some(false),
-        ["acl", name, ref words @ ..] => block.acl.push(acl_rule(name, words)?),
+        ["acl", name, ref words @ ..] => block.acl.push(front::acl_rule(name, words)?),
         ["nsid", text] => block.nsid = Some(text.to_owned()),
         ["loadbalance", ref prefer @ ..] => block.load_balance = Some(load_balance(prefer)?),
         ["dns64", ref options @ ..] => {
@@ -343,20 +345,6 @@ fn parse_health_check(options: &[&str], health: &mut HealthCheck) -> Result<(), 
 
 fn parse_rcodes(tokens: &[&str]) -> Result<Vec<Rcode>, TextError> {
     tokens.iter().map(|word| text::rcode(word).map(Rcode)).collect()
-}
-
-/// `acl ZONE ACTION [type TYPES…] [net PREFIX/LENGTH…]`: a rule with one policy.
-fn acl_rule(name: &str, words: &[&str]) -> Result<AclRule, TextError> {
-    let usage = || error("acl ZONE ACTION [type TYPES...] [net PREFIX/LENGTH...]");
-    let Some((action, words)) = words.split_first() else { return usage() };
-    let Some(action) = AclAction::from_name(action) else { return usage() };
-    let mut sections = words.split(|word| *word == "net");
-    let types = sections.next().unwrap_or_default();
-    let networks = sections.next().unwrap_or_default();
-    let types = types.strip_prefix(&["type"]).unwrap_or(types);
-    let types: Option<Vec<_>> = types.iter().map(|word| RecordType::from_mnemonic(word)).collect();
-    let (Some(types), Some(networks)) = (types, parse_networks(networks)) else { return usage() };
-    Ok(AclRule { zones: vec![zone(name)?], policies: vec![AclPolicy { action, types, networks }] })
 }
 
 fn parse_networks(words: &[&str]) -> Option<Vec<Network>> {

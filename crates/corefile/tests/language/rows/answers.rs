@@ -1,5 +1,7 @@
 //! Rows of directives that answer queries themselves, and of those that change messages.
 
+use std::sync::Arc;
+
 use corefile::Settings;
 use resolver::policy::{FrontPlugin, LocalPlugin};
 
@@ -41,6 +43,14 @@ fn template(settings: &Settings) -> String {
     shown.collect::<Vec<_>>().join(" | ")
 }
 
+/// Version, authors, name of the node.
+fn chaos(settings: &Settings) -> String {
+    let [FrontPlugin::Chaos(chaos)] = &*settings.blocks[0].front else { return front(settings) };
+    let text = |octets: &Arc<[u8]>| String::from_utf8_lossy(octets).replace(env!("CARGO_PKG_VERSION"), "0");
+    let authors = chaos.authors.iter().map(text).collect::<Vec<_>>().join(", ");
+    format!("{}; {authors}; {}", text(&chaos.version), text(&chaos.host_name))
+}
+
 /// The directives in front of the cache, in the order of the chain.
 fn front(settings: &Settings) -> String {
     let shown = settings.blocks[0].front.iter().map(|plugin| match plugin {
@@ -48,6 +58,7 @@ fn front(settings: &Settings) -> String {
         FrontPlugin::Local { localhost_prefix: false } => "local, not localhost_prefix".to_owned(),
         FrontPlugin::Acl(_) => "acl".to_owned(),
         FrontPlugin::Any => "any".to_owned(),
+        FrontPlugin::Chaos(_) => "chaos".to_owned(),
     });
     shown.collect::<Vec<_>>().join(" | ")
 }
@@ -75,6 +86,11 @@ fn rows_of_header() {
 #[test]
 fn rows_of_minimal() {
     assert_rows("minimal", MINIMAL, changes);
+}
+
+#[test]
+fn rows_of_chaos() {
+    assert_rows("chaos", CHAOS, chaos);
 }
 
 #[test]
@@ -200,6 +216,21 @@ const MINIMAL: &Rows = &[
     ("minimal x", "2: Wrong argument count or unexpected line ending after 'x'"),
     ("minimal / minimal", "= None None true"),
     ("minimal { / x / }", "3: Wrong argument count or unexpected line ending after 'x'"),
+];
+
+#[rustfmt::skip]
+const CHAOS: &Rows = &[
+    ("chaos", "= nodelocaldns-0; the authors of nodelocaldns; localhost"),
+    ("chaos { / }", "= nodelocaldns-0; the authors of nodelocaldns; localhost"),
+    ("chaos v1", "= v1; the authors of nodelocaldns; localhost"),
+    ("chaos v1 author", "= v1; author; localhost"),
+    ("chaos v1 b a b", "= v1; a, b; localhost"),
+    ("chaos \"a version\" \"First Author\"", "= a version; First Author; localhost"),
+    ("chaos \"\" author", "= ; author; localhost"),
+    ("chaos v1 / chaos v2 author", "= v1; the authors of nodelocaldns; localhost"),
+    ("chaos v1 { / unknown / }", "3: unknown property 'unknown'"),
+    ("chaos { / version v1 / }", "3: unknown property 'version'"),
+    ("chaos v1 / chaos { / unknown / }", "= v1; the authors of nodelocaldns; localhost"),
 ];
 
 #[rustfmt::skip]
