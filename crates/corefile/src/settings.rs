@@ -91,6 +91,8 @@ pub struct Block {
     pub errors: Option<Errors>,
     /// Rules of all `log` directives; the first with a matching zone applies.
     pub log: Vec<LogRule>,
+    /// True with `metadata`: labels in formats of `log` have values.
+    pub metadata: bool,
     /// The `loop` directive.
     pub loop_query: Option<LoopQueryTarget>,
     /// True with `prometheus`: its queries are counted.

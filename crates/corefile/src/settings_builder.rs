@@ -214,6 +214,7 @@ fn build_block(block: &ServerBlock, keys: Vec<ServerBlockKey>, directives: Block
         forwards: directives.forwards,
         errors: directives.errors,
         log: directives.log,
+        metadata: directives.metadata,
         prometheus: directives.prometheus.is_some(),
     }
 }

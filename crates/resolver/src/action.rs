@@ -278,6 +278,17 @@ pub struct Outbox {
     pub actions: Vec<Action>,
     /// Responses to lookups of the resolver itself, taken before its worker gets the actions.
     lookup_responses: Vec<(LookupId, (u32, u32))>,
+    /// Upstreams of responses, each with the start of its message.
+    upstreams: Vec<(u32, SocketAddr)>,
+}
+
+/// A response to a lookup of the resolver itself.
+#[derive(Debug)]
+pub(crate) struct LookupResponse {
+    pub(crate) id: LookupId,
+    pub(crate) packet: Vec<u8>,
+    /// As [`Outbox::upstream_of`].
+    pub(crate) upstream: Option<SocketAddr>,
 }
 
 impl Outbox {
@@ -286,8 +297,35 @@ impl Outbox {
         self.bytes.clear();
         self.actions.clear();
         self.lookup_responses.clear();
+        self.upstreams.clear();
         self.bytes.shrink_to(RETAINED_OCTETS);
         self.actions.shrink_to(RETAINED_ACTIONS);
+    }
+
+    /// Removes all but the first `octets` and `actions`.
+    pub fn truncate(&mut self, octets: usize, actions: usize) {
+        self.bytes.truncate(octets);
+        self.actions.truncate(actions);
+        self.upstreams.retain(|(start, _)| (*start as usize) < octets);
+    }
+
+    /// The upstream that a response is from, or, without one, that was queried last. `None` if the
+    /// query was not sent to any.
+    pub fn upstream_of(&self, response: &ClientResponse) -> Option<SocketAddr> {
+        self.upstream_at(response.message)
+    }
+
+    fn upstream_at(&self, (start, _): (u32, u32)) -> Option<SocketAddr> {
+        let found = self.upstreams.iter().find(|(response, _)| *response == start);
+        found.map(|(_, upstream)| *upstream)
+    }
+
+    /// Sets the upstream of the response that was queued last.
+    pub(crate) fn set_upstream(&mut self, upstream: Option<SocketAddr>) {
+        let (Some(upstream), Some(Action::Respond(response))) = (upstream, self.actions.last()) else {
+            return;
+        };
+        self.upstreams.push((response.message.0, upstream));
     }
 
     /// Moves responses to lookups among the actions from `start` on to where the resolver takes them.
@@ -304,10 +342,14 @@ impl Outbox {
         }
     }
 
-    /// The octets of a response to a lookup.
-    pub(crate) fn take_lookup_response(&mut self) -> Option<(LookupId, Vec<u8>)> {
-        let (lookup, message) = self.lookup_responses.pop()?;
-        Some((lookup, self.octets(message).to_vec()))
+    /// A response to a lookup.
+    pub(crate) fn take_lookup_response(&mut self) -> Option<LookupResponse> {
+        let (id, message) = self.lookup_responses.pop()?;
+        Some(LookupResponse {
+            id,
+            packet: self.octets(message).to_vec(),
+            upstream: self.upstream_at(message),
+        })
     }
 
     /// True when a message of any length might take it above [`RETAINED_OCTETS`].

@@ -37,7 +37,7 @@ impl Resolver {
             return false;
         }
         let translation = match self.client_query(routed) {
-            Ok(query) => Translation { query, soa_ttl: None },
+            Ok(query) => Translation { query, soa_ttl: None, upstream: None },
             Err(cause) => {
                 reject(routed, cause, None, outbox);
                 return true;
@@ -127,4 +127,5 @@ fn respond(translation: &Translation, response: &Response<'_>, now: Instant, out
     let spec = ResponseSpec { answer: &answer, ttl, plugin, error: None, authoritative: false };
     let ClientQuery { waiter, route } = &translation.query;
     waiter.requester().respond(spec, QueryCounters::of(route).uncounted(), now, outbox);
+    outbox.set_upstream(translation.upstream);
 }

@@ -283,8 +283,9 @@ impl Resolver {
         if self.inflight.get(id).is_some_and(|inflight| inflight.role == Role::Owner) {
             return;
         }
-        if let Some(inflight) = self.take_inflight(now, id, outbox) {
-            self.respond_all(now, inflight, &result.0, outbox);
+        if let Some(mut inflight) = self.take_inflight(now, id, outbox) {
+            inflight.upstream = result.upstream;
+            self.respond_all(now, inflight, &result.result, outbox);
         }
         self.settle(now, outbox);
     }

@@ -14,7 +14,7 @@ use wire::query::RequestHeader;
 use wire::{Query, Response};
 
 use crate::Resolver;
-use crate::action::{Cause, LookupId, Outbox};
+use crate::action::{Cause, LookupId, LookupResponse, Outbox};
 use crate::cache::Key;
 use crate::effects::Effects;
 use crate::inflight::lookups::{ClientQuery, Lookup, LookupPurpose, PendingLookup};
@@ -142,14 +142,17 @@ impl Resolver {
     /// Continues what waits for lookups that have a response. False when there are none.
     fn finish_lookups(&mut self, now: Instant, outbox: &mut Outbox) -> bool {
         let mut has_finished = false;
-        while let Some((id, packet)) = outbox.take_lookup_response() {
+        while let Some(LookupResponse { id, packet, upstream }) = outbox.take_lookup_response() {
             has_finished = true;
             let (lookup, response) = (self.lookups.remove(id), Response::parse(&packet).ok());
             match (lookup.map(|lookup| lookup.purpose), response) {
                 (Some(LookupPurpose::CnameTarget(query)), response) => {
                     self.finish_target(now, query, response.as_ref(), outbox);
                 }
-                (Some(LookupPurpose::Translation(translation)), Some(response)) => {
+                (Some(LookupPurpose::Translation(mut translation)), Some(response)) => {
+                    if translation.soa_ttl.is_none() {
+                        translation.upstream = upstream;
+                    }
                     self.continue_translation(now, translation, &response, outbox);
                 }
                 (Some(LookupPurpose::Alias(alias)), response) => {
@@ -173,11 +176,11 @@ impl Resolver {
         let Some(inflight) = self.inflight.get_mut(id) else { return };
         let Some(fallback) = inflight.fallback_response.take() else { return };
         inflight.lookup = None;
-        let query = fallback.attempt.query;
+        let query = &fallback.attempt.query;
         let Ok(received) = Response::parse(&fallback.packet) else { return };
         let changed = query.client_response(&received).unwrap_or(received);
-        let response = found.and_then(|found| with_target(&query, &changed, found)).unwrap_or(changed);
-        self.finish(now, (id, &query), &response, outbox);
+        let response = found.and_then(|found| with_target(query, &changed, found)).unwrap_or(changed);
+        self.finish(now, (id, &fallback.attempt), &response, outbox);
     }
 
     /// Continues queries that have lost their connection, and what waits for lookups that have a

@@ -198,6 +198,9 @@ impl Resolver {
         let next = inflight.hedge_candidate(spec.is_hedge);
         spec.has_alternative = next.is_some_and(|candidate| candidate.upstream != spec.upstream);
         spec.has_client = !inflight.waiters.is_empty();
+        if spec.probe.is_none() {
+            inflight.upstream = Some(upstream.id);
+        }
         let is_optional = spec.usage == ConnectionUse::Unoccupied;
         let not_sent = Some((AttemptFailure::Local, spec.transport_to(upstream), upstream.addr));
         let mut effects = Effects { now, timers: &mut self.timers, outbox };

@@ -1,7 +1,6 @@
 //! Outcome of a query in flight: its response is written to the cache and sent to every waiter, or it
 //! ends with a fallback response or as failed.
 
-use std::rc::Rc;
 use std::time::Instant;
 
 use wire::answer::ResponseTtl;
@@ -72,13 +71,15 @@ impl Resolver {
     /// Completes a query with the response of an attempt, or has another CNAME target looked up
     /// before.
     fn complete(&mut self, now: Instant, attempt: Attempt, response: &Response<'_>, outbox: &mut Outbox) {
-        let query = Rc::clone(&attempt.query);
         let id = self.completed_by(now, &attempt, outbox);
-        if query.rewritten.is_some() && self.look_up_target(now, id, (&mut Some(attempt), response), outbox) {
+        let changes_response = attempt.query.rewritten.is_some();
+        let mut attempt = Some(attempt);
+        if changes_response && self.look_up_target(now, id, (&mut attempt, response), outbox) {
             return;
         }
-        let changed = query.client_response(response);
-        self.finish(now, (id, &query), changed.as_ref().unwrap_or(response), outbox);
+        let Some(attempt) = attempt else { return };
+        let changed = attempt.query.client_response(response);
+        self.finish(now, (id, &attempt), changed.as_ref().unwrap_or(response), outbox);
     }
 
     /// The query that a response of an attempt completes: the one in flight for its question, or its
@@ -92,14 +93,16 @@ impl Resolver {
         id
     }
 
-    /// Writes a response to the cache, if it is cacheable, and sends it to all waiters of its query.
+    /// Writes the response of an attempt to the cache, if it is cacheable, and sends it to all waiters
+    /// of its query.
     pub(crate) fn finish(
         &mut self,
         now: Instant,
-        (id, query): (QueryId, &UpstreamQuery),
+        (id, attempt): (QueryId, &Attempt),
         response: &Response<'_>,
         outbox: &mut Outbox,
     ) {
+        let query = &attempt.query;
         let cache = query.route.block.cache_for(&query.name).filter(|_| query.qclass == Class::IN);
         let cacheability = cache.map(|cache| Cacheability::of(response, &query.name, cache));
         let target = cache_target(query);
@@ -119,9 +122,10 @@ impl Resolver {
             let cacheability = cacheability.filter(|_| is_servfail);
             self.cache.cache_servfail(now, target, cacheability, &answer);
         }
-        let Some(inflight) = self.take_inflight(now, id, outbox) else {
+        let Some(mut inflight) = self.take_inflight(now, id, outbox) else {
             return self.counters.late_responses.add(1);
         };
+        inflight.upstream = query.upstream(attempt.upstream).map(|upstream| upstream.id);
         if let Some(target) = target.filter(|_| inflight.is_refresh) {
             self.cache.suppress_prefetch(now, target);
         }
@@ -161,7 +165,7 @@ impl Resolver {
                 let completed = self.completed_by(now, attempt, outbox);
                 let changed = attempt.query.client_response(&response);
                 let response = changed.as_ref().unwrap_or(&response);
-                self.finish(now, (completed, &attempt.query), response, outbox);
+                self.finish(now, (completed, attempt), response, outbox);
             }
             _ => self.fail(now, id, outbox),
         }

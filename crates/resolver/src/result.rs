@@ -6,10 +6,15 @@ use wire::edns::ExtendedError;
 use wire::header::Rcode;
 
 use crate::counters::Plugin;
+use crate::policy::UpstreamId;
 
 /// A query's result as the owning worker hands it to the workers that coalesced with it.
 #[derive(Clone, Debug)]
-pub struct SharedResult(pub(crate) QueryResult);
+pub struct SharedResult {
+    pub(crate) result: QueryResult,
+    /// The upstream of the response, or that was queried last.
+    pub(crate) upstream: Option<UpstreamId>,
+}
 
 /// How an in-flight query ended.
 #[derive(Clone, Debug)]

@@ -51,6 +51,7 @@ pub(crate) struct BlockDirectives {
     pub(crate) whoami: bool,
     pub(crate) errors: Option<Errors>,
     pub(crate) log: Vec<LogRule>,
+    pub(crate) metadata: bool,
     pub(crate) loop_detection: bool,
     pub(crate) prometheus: Option<SocketAddr>,
     pub(crate) health: Option<Health>,
@@ -94,6 +95,7 @@ pub(crate) fn parse(
         whoami: false,
         errors: None,
         log: Vec::new(),
+        metadata: false,
         loop_detection: false,
         prometheus: None,
         health: None,
@@ -151,7 +153,7 @@ impl BlockDirectives {
             "local" => self.local = Some(local::parse(directive, self.local)?),
             "log" => self.log.extend(log::parse(directive, context)?),
             "loop" => self.loop_detection = loop_detection::parse(directive)?,
-            "metadata" => metadata::parse(directive)?,
+            "metadata" => self.metadata = metadata::parse(directive)?,
             "minimal" => {
                 minimal::parse(directive)?;
                 self.message_changes.minimal = true;

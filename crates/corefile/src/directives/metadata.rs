@@ -2,12 +2,13 @@
 //! metadata [ZONES...]
 //! ```
 //!
-//! Accepted, as in CoreDNS with any words as ZONES. No directive sets metadata here: `{/label}` in a
-//! format of `log` is `-`.
+//! Labels in a format of `log` have values: `{/forward/upstream}`, `{/log/type}` and `{/log/class}`.
+//! ZONES are any words, without effect: in CoreDNS they are about labels of other directives.
 
 use crate::error::ConfigError;
 use crate::tree::Directive;
 
-pub(super) fn parse(directive: &Directive) -> Result<(), ConfigError> {
-    directive.no_options()
+pub(super) fn parse(directive: &Directive) -> Result<bool, ConfigError> {
+    directive.no_options()?;
+    Ok(true)
 }

@@ -1,4 +1,4 @@
-//! `debug`, and directives that are accepted without effect: `metadata`, `pprof`, `trace`, `dnstap`.
+//! `debug` and `metadata`, and directives that are accepted without effect: `pprof`, `trace`, `dnstap`.
 
 use corefile::handles_queries;
 

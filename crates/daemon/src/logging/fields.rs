@@ -5,6 +5,9 @@ use std::time::Instant;
 
 use resolver::action::{ClientResponse, ResponseInfo, Transport};
 use wire::header::{Class, Flags, HEADER_LEN, Header, Rcode, RecordType};
+use wire::response::Response;
+
+use super::response_class::LoggedType;
 
 /// A response as it was sent.
 #[derive(Clone, Copy, Debug)]
@@ -15,6 +18,8 @@ pub struct SentResponse<'a> {
     pub message: &'a [u8],
     /// The local address that the query was sent to.
     pub local: IpAddr,
+    /// The upstream that it is from, or that was queried last.
+    pub upstream: Option<SocketAddr>,
     /// When it was sent.
     pub now: Instant,
 }
@@ -25,9 +30,12 @@ pub(super) struct Fields {
     pub(super) peer: SocketAddr,
     pub(super) transport: Transport,
     pub(super) local: IpAddr,
+    pub(super) upstream: Option<SocketAddr>,
+    pub(super) response_type: LoggedType,
     pub(super) seconds: f64,
     pub(super) id: u16,
     pub(super) flags: Flags,
+    /// The extended RCODE (RFC 6891).
     pub(super) rcode: Rcode,
     /// QNAME in lower case, in wire form.
     pub(super) qname: Vec<u8>,
@@ -36,20 +44,22 @@ pub(super) struct Fields {
 }
 
 impl Fields {
-    /// `rcode` is the extended RCODE (RFC 6891), where the response could be parsed.
-    pub(super) fn read(sent: &SentResponse<'_>, info: ResponseInfo, rcode: Option<Rcode>) -> Option<Self> {
+    pub(super) fn read(sent: &SentResponse<'_>, info: ResponseInfo) -> Option<Self> {
         let header = Header::read(sent.message)?;
         let (name, rest) = split_name(sent.message.get(HEADER_LEN..)?)?;
         let [t0, t1, c0, c1] = *rest.first_chunk()?;
+        let response = Response::parse(sent.message).ok();
         Some(Self {
             info,
             peer: sent.response.client.peer,
             transport: sent.response.client.transport(),
             local: sent.local,
+            upstream: sent.upstream,
+            response_type: LoggedType::of(response.as_ref()),
             seconds: sent.now.saturating_duration_since(info.received).as_secs_f64(),
             id: header.id,
             flags: header.flags,
-            rcode: rcode.unwrap_or_else(|| header.flags.rcode()),
+            rcode: response.map_or_else(|| header.flags.rcode(), |response| response.rcode),
             qname: name.to_ascii_lowercase(),
             qtype: RecordType(u16::from_be_bytes([t0, t1])),
             qclass: Class(u16::from_be_bytes([c0, c1])),

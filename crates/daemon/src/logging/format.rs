@@ -27,7 +27,18 @@ enum Placeholder {
     DnssecOk,
     Bufsize,
     Rflags,
-    Metadata,
+    Metadata(Metadata),
+}
+
+/// A label of metadata, `{/LABEL}`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Metadata {
+    /// The address of the upstream.
+    Upstream,
+    ResponseType,
+    ResponseClass,
+    /// Another one, or any without the directive `metadata`.
+    Missing,
 }
 
 const PLACEHOLDERS: [(&str, Placeholder); 16] = [
@@ -49,11 +60,32 @@ const PLACEHOLDERS: [(&str, Placeholder); 16] = [
     ("{>rflags}", Placeholder::Rflags),
 ];
 
+impl Metadata {
+    /// By the text in braces.
+    fn of(text: &str) -> Self {
+        match text {
+            "{/forward/upstream}" => Self::Upstream,
+            "{/log/type}" => Self::ResponseType,
+            "{/log/class}" => Self::ResponseClass,
+            _ => Self::Missing,
+        }
+    }
+
+    fn write(self, fields: &Fields, line: &mut dyn fmt::Write) -> fmt::Result {
+        match (self, fields.upstream) {
+            (Self::Upstream, Some(upstream)) => write!(line, "{upstream}"),
+            (Self::ResponseType, _) => line.write_str(fields.response_type.name()),
+            (Self::ResponseClass, _) => line.write_str(fields.response_type.class_name()),
+            (Self::Upstream | Self::Missing, _) => line.write_str("-"),
+        }
+    }
+}
+
 impl Placeholder {
-    /// Metadata (`{/...}`) comes from plugins that do not exist here: it has no value.
-    fn of(text: &str) -> Option<Self> {
+    fn of(text: &str, has_metadata: bool) -> Option<Self> {
         if text.starts_with("{/") {
-            return Some(Self::Metadata);
+            let label = if has_metadata { Metadata::of(text) } else { Metadata::Missing };
+            return Some(Self::Metadata(label));
         }
         PLACEHOLDERS.iter().find(|(known, _)| *known == text).map(|(_, placeholder)| *placeholder)
     }
@@ -82,7 +114,7 @@ impl Placeholder {
             Self::DnssecOk => write!(line, "{}", fields.info.dnssec_ok),
             Self::Bufsize => write!(line, "{}", fields.info.buffer_size.max(512)),
             Self::Rflags => flags(fields.flags, line),
-            Self::Metadata => line.write_str("-"),
+            Self::Metadata(label) => label.write(fields, line),
         }
     }
 }
@@ -128,13 +160,13 @@ enum Piece {
 
 impl Format {
     /// A placeholder begins at the last `{` before a `}`.
-    pub(super) fn parse(text: &str) -> Self {
+    pub(super) fn parse(text: &str, has_metadata: bool) -> Self {
         let mut pieces = Vec::new();
         let mut literal = String::new();
         let mut rest = text;
         while let Some((before, after)) = rest.split_once('}') {
             let (head, braced) = before.split_at(before.rfind('{').unwrap_or(before.len()));
-            match Placeholder::of(&format!("{braced}}}")) {
+            match Placeholder::of(&format!("{braced}}}"), has_metadata) {
                 Some(placeholder) => {
                     literal.push_str(head);
                     if !literal.is_empty() {
@@ -191,11 +223,14 @@ mod tests {
             ("{ {name}", vec![literal("{ "), Value(Placeholder::Name)]),
             ("A } {>do}", vec![literal("A } "), Value(Placeholder::DnssecOk)]),
             ("{unknown}{Type}", vec![literal("{unknown}{Type}")]),
-            ("{/forward/upstream}", vec![Value(Placeholder::Metadata)]),
+            ("{/forward/upstream}", vec![Value(Placeholder::Metadata(Metadata::Upstream))]),
+            ("{/log/kind}", vec![Value(Placeholder::Metadata(Metadata::Missing))]),
             ("open {type", vec![literal("open {type")]),
             ("", vec![]),
         ] {
-            assert_eq!(Format::parse(text), Format(pieces), "{text}");
+            assert_eq!(Format::parse(text, true), Format(pieces), "{text}");
         }
+        let missing = Format(vec![Value(Placeholder::Metadata(Metadata::Missing))]);
+        assert_eq!(Format::parse("{/forward/upstream}", false), missing);
     }
 }

@@ -8,6 +8,7 @@ mod fields;
 mod format;
 mod logger;
 pub mod query_log;
+mod response_class;
 mod tracing_layer;
 
 pub use self::logger::{Logger, QUEUE_LEN};

@@ -5,9 +5,7 @@ use std::sync::Arc;
 
 use corefile::settings::{LogClasses, LogRule};
 use resolver::policy::RouteId;
-use wire::header::Rcode;
 use wire::name::Name;
-use wire::response::{Response, ResponseType};
 
 use super::fields::Fields;
 pub use super::fields::SentResponse;
@@ -33,14 +31,15 @@ impl QueryLog {
         Self::default()
     }
 
-    /// Sets the rules of a route; the first rule whose zone covers a name applies.
-    pub fn set_rules(&mut self, route: RouteId, rules: &[LogRule]) {
+    /// Sets the rules of a route; the first rule whose zone covers a name applies. Labels of metadata
+    /// have values if its block has the directive `metadata`.
+    pub fn set_rules(&mut self, route: RouteId, rules: &[LogRule], has_metadata: bool) {
         if rules.is_empty() {
             return;
         }
         let rules = rules.iter().map(|rule| Rule {
             zone: rule.zone.clone(),
-            format: Format::parse(&rule.format),
+            format: Format::parse(&rule.format, has_metadata),
             classes: rule.classes,
         });
         self.rules.insert(route, rules.collect());
@@ -55,28 +54,8 @@ impl QueryLog {
     pub fn line(&self, sent: &SentResponse<'_>) -> Option<String> {
         let info = sent.response.info?;
         let rules = self.rules.get(&info.route)?;
-        let response = Response::parse(sent.message).ok();
-        let fields = Fields::read(sent, info, response.as_ref().map(|response| response.rcode))?;
+        let fields = Fields::read(sent, info)?;
         let rule = rules.iter().find(|rule| rule.zone.covers(&fields.qname))?;
-        rule.includes(response.as_ref()).then(|| rule.format.fill(&fields))
-    }
-}
-
-impl Rule {
-    /// Whether the response's class is logged. NXDOMAIN is a denial even without a SOA record.
-    fn includes(&self, response: Option<&Response<'_>>) -> bool {
-        let LogClasses { success, denial, error } = self.classes;
-        match response {
-            None => error,
-            Some(response) if response.rcode == Rcode::NXDOMAIN => denial,
-            Some(response) => match response.response_type {
-                ResponseType::NoData | ResponseType::NameError => denial,
-                ResponseType::Positive
-                | ResponseType::Delegation
-                | ResponseType::Empty
-                | ResponseType::IncompleteChain => success,
-                ResponseType::ServerFailure | ResponseType::Other => error,
-            },
-        }
+        fields.response_type.is_in(rule.classes).then(|| rule.format.fill(&fields))
     }
 }

@@ -175,8 +175,7 @@ impl EventLoop {
         let (octets, actions) = (outbox.bytes.len(), outbox.actions.len());
         let completed = catch_unwind(AssertUnwindSafe(|| work(outbox))).is_ok();
         if !completed {
-            outbox.bytes.truncate(octets);
-            outbox.actions.truncate(actions);
+            outbox.truncate(octets, actions);
             self.tasks.record_panic();
         }
         completed
@@ -185,7 +184,7 @@ impl EventLoop {
     fn execute(self: &Rc<Self>, outbox: &Outbox) {
         for action in &outbox.actions {
             match action {
-                Action::Respond(response) => self.respond(response, outbox.octets(response.message)),
+                Action::Respond(response) => self.respond(response, outbox),
                 Action::Dial(dial) => self.upstreams.dial(self, *dial),
                 Action::SendQuery(query) => {
                     self.upstreams.send(query.connection, outbox.octets(query.message));
@@ -204,7 +203,8 @@ impl EventLoop {
     }
 
     /// Buffers a response over TCP (each transport's are flushed together) and logs the query.
-    fn respond(&self, response: &ClientResponse, message: &[u8]) {
+    fn respond(&self, response: &ClientResponse, outbox: &Outbox) {
+        let message = outbox.octets(response.message);
         if let Some(connection) = response.client.connection {
             self.tcp_server.respond(connection, message);
         }
@@ -215,7 +215,8 @@ impl EventLoop {
         let client = &response.client;
         let listening = config.addresses.get(&client.listener).copied();
         let Some(local) = client.local.or(listening) else { return };
-        let sent = SentResponse { response, message, local, now: clock::now() };
+        let upstream = outbox.upstream_of(response);
+        let sent = SentResponse { response, message, local, upstream, now: clock::now() };
         if let Some(line) = config.query_log.line(&sent) {
             self.logger.log(tracing::Level::INFO, line);
         }

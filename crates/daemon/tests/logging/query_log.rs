@@ -27,14 +27,15 @@ struct Exchange {
 
 impl Exchange {
     fn line(&self, rules: &[LogRule]) -> Option<String> {
+        self.line_with_upstream(rules, None)
+    }
+
+    /// With the directive `metadata` if there is an upstream.
+    fn line_with_upstream(&self, rules: &[LogRule], upstream: Option<SocketAddr>) -> Option<String> {
         let mut log = QueryLog::new();
-        log.set_rules(RouteId(1), rules);
-        log.line(&SentResponse {
-            response: &self.response,
-            message: &self.message,
-            local: self.local,
-            now: self.now,
-        })
+        log.set_rules(RouteId(1), rules, upstream.is_some());
+        let Self { response, message, local, now } = self;
+        log.line(&SentResponse { response, message, local: *local, upstream, now: *now })
     }
 
     fn filled(&self, format: &str) -> String {
@@ -126,6 +127,26 @@ fn all_placeholders() {
     ] {
         assert_eq!(sent.filled(format), filled, "{format}");
     }
+}
+
+#[test]
+fn labels_have_values_with_metadata() {
+    let format = "{/forward/upstream} {/log/type} {/log/class} {/view/name}";
+    for (rcode, filled) in [
+        (Rcode::NOERROR, "10.233.0.3:53 NOERROR success -"),
+        (Rcode::NXDOMAIN, "10.233.0.3:53 NXDOMAIN denial -"),
+        (Rcode::SERVFAIL, "10.233.0.3:53 SERVERERROR error -"),
+        (Rcode::REFUSED, "10.233.0.3:53 OTHERERROR error -"),
+    ] {
+        let sent = exchange(NAME, 1, recursive(rcode));
+        let upstream = Some("10.233.0.3:53".parse().unwrap());
+        assert_eq!(sent.line_with_upstream(&[rule(".", format, ALL)], upstream).unwrap(), filled);
+        assert_eq!(sent.filled(format), "- - - -");
+    }
+    let upstream = Some("[fd00::3]:853".parse().unwrap());
+    let sent = exchange(NAME, 1, recursive(Rcode::NOERROR));
+    let rules = [rule(".", "{/forward/upstream}", ALL)];
+    assert_eq!(sent.line_with_upstream(&rules, upstream).unwrap(), "[fd00::3]:853");
 }
 
 #[test]

@@ -54,6 +54,19 @@ fn the_query_log_equals_coredns() {
 }
 
 #[test]
+fn the_query_log_names_the_upstream_with_metadata() {
+    let upstream = upstream();
+    let format = r#"log . "{name} from {/forward/upstream} {/log/class}""#;
+    let daemon = DaemonProcess::start(&with_directive(&upstream, &format!("metadata\n{format}")));
+    for _ in 0..2 {
+        daemon.query("ok-1.example.");
+    }
+    let from = |upstream: &str| format!("[INFO] ok-1.example. from {upstream} success");
+    daemon.wait_for_log(&from(&upstream.addr().to_string()));
+    daemon.wait_for_log(&from("-"));
+}
+
+#[test]
 fn consolidated_errors_are_logged_after_the_period_or_at_exit() {
     let closed = ClosedPort::bind(loopback()).unwrap();
     let start = |period: &str| {

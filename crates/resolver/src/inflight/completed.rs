@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::vec;
@@ -24,6 +25,8 @@ use crate::upstream::query::UpstreamQuery;
 #[derive(Debug)]
 pub(super) struct CompletedQuery<'a> {
     query: Rc<UpstreamQuery>,
+    /// Of the responses.
+    upstream: Option<SocketAddr>,
     outcome: Outcome<'a>,
     /// Those without a response, in order of arrival.
     waiters: vec::IntoIter<Waiter>,
@@ -107,8 +110,12 @@ impl Outcome<'_> {
 }
 
 impl<'a> CompletedQuery<'a> {
-    pub(super) fn new(query: Rc<UpstreamQuery>, outcome: Outcome<'a>, waiters: Vec<Waiter>) -> Self {
-        Self { query, outcome, waiters: waiters.into_iter(), memory: None }
+    pub(super) fn new(
+        (query, upstream): (Rc<UpstreamQuery>, Option<SocketAddr>),
+        outcome: Outcome<'a>,
+        waiters: Vec<Waiter>,
+    ) -> Self {
+        Self { query, upstream, outcome, waiters: waiters.into_iter(), memory: None }
     }
 
     fn is_done(&self) -> bool {
@@ -127,6 +134,7 @@ impl<'a> CompletedQuery<'a> {
     fn respond_to(&self, waiter: &Waiter, effects: &mut Effects<'_>) {
         let actions_before = effects.outbox.actions.len();
         self.write_response(waiter, effects);
+        effects.outbox.set_upstream(self.upstream);
         effects.outbox.capture_lookup_responses(actions_before);
     }
 
@@ -153,11 +161,11 @@ impl<'a> CompletedQuery<'a> {
     }
 
     fn into_owned(self) -> CompletedQuery<'static> {
-        let Self { query, outcome, waiters, memory } = self;
+        let Self { query, upstream, outcome, waiters, memory } = self;
         let outcome = match outcome {
             Outcome::Result(result) => Outcome::Result(Cow::Owned(result.into_owned())),
             Outcome::Stale(entry) => Outcome::Stale(entry),
         };
-        CompletedQuery { query, outcome, waiters, memory }
+        CompletedQuery { query, upstream, outcome, waiters, memory }
     }
 }

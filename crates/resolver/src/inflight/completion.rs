@@ -34,7 +34,8 @@ impl InflightQuery {
         let subscribers = std::mem::take(&mut self.subscribers);
         let Some(key) = &self.query.key else { return };
         for to in subscribers {
-            let notice = ShareResult { to, key: Arc::clone(key), result: SharedResult(result.clone()) };
+            let result = SharedResult { result: result.clone(), upstream: self.upstream };
+            let notice = ShareResult { to, key: Arc::clone(key), result };
             effects.outbox.actions.push(Action::ShareResult(notice));
         }
     }
@@ -54,7 +55,8 @@ impl InflightQuery {
         effects: &mut Effects<'_>,
     ) {
         let waiters = std::mem::take(&mut self.waiters);
-        let completed_query = CompletedQuery::new(Rc::clone(&self.query), outcome, waiters);
+        let upstream = self.upstream.and_then(|id| self.query.route.block.upstream_addr(id));
+        let completed_query = CompletedQuery::new((Rc::clone(&self.query), upstream), outcome, waiters);
         if !completed.respond(completed_query, effects) {
             let UpstreamQuery { route, qtype, name, .. } = &*self.query;
             report_error(route, Rcode::SERVFAIL, (*qtype, name), Cause::TooManyInFlight, effects.outbox);

@@ -3,6 +3,7 @@
 //! the memory of a waiting query, of the share of the client behind it.
 
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use wire::header::Flags;
@@ -74,6 +75,8 @@ pub(crate) struct Translation {
     /// The greatest TTL in seconds of a synthesized record, once the name is known to have no IPv6
     /// address; then its IPv4 addresses are looked up.
     pub(crate) soa_ttl: Option<u32>,
+    /// The upstream of the response to the AAAA query.
+    pub(crate) upstream: Option<SocketAddr>,
 }
 
 /// A client's query whose answer is an alias, of which the address is looked up.

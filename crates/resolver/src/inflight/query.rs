@@ -11,7 +11,7 @@ use super::memory::Reservation;
 use super::waiters::Waiter;
 use crate::action::{AttemptFailure, LookupId, WorkerId};
 use crate::cache::stale::StaleAnswer;
-use crate::policy::Forward;
+use crate::policy::{Forward, UpstreamId};
 use crate::timers::AttemptId;
 use crate::transport::Transport;
 use crate::upstream::attempt::Attempt;
@@ -44,6 +44,8 @@ pub(crate) struct InflightQuery {
     pub(crate) deadline: Instant,
     /// When its pending timer fires: the end of a retry pause, or the deadline.
     pub(crate) timer: Instant,
+    /// The upstream of the response that its waiters get, or that was queried last.
+    pub(crate) upstream: Option<UpstreamId>,
     pub(crate) last_failure: Option<(AttemptFailure, Transport, SocketAddr)>,
     /// When an attempt failed for the first time.
     pub(crate) first_failure: Option<Instant>,
@@ -115,6 +117,7 @@ impl InflightQuery {
             attempts: Vec::new(),
             deadline,
             timer: deadline,
+            upstream: None,
             last_failure: None,
             first_failure: None,
             nothing_received: true,

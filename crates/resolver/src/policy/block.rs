@@ -1,5 +1,6 @@
 //! Server blocks.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use wire::Response;
@@ -9,7 +10,7 @@ use super::cache_options::CacheOptions;
 use super::dns64::Dns64;
 use super::forward::Forward;
 use super::front_plugin::FrontPlugin;
-use super::id::BlockId;
+use super::id::{BlockId, UpstreamId};
 use super::load_balance::LoadBalance;
 use super::local_plugin::LocalPlugin;
 use super::message_changes::MessageChanges;
@@ -60,6 +61,12 @@ impl Block {
     pub(crate) fn next_forward(&self, forward: usize, name: &[u8]) -> Option<usize> {
         let matches = |&index: &usize| self.forwards.get(index).is_some_and(|one| one.options.matches(name));
         (forward + 1..self.forwards.len()).find(matches)
+    }
+
+    /// The address of an upstream of its `forward` directives.
+    pub(crate) fn upstream_addr(&self, id: UpstreamId) -> Option<SocketAddr> {
+        let mut upstreams = self.forwards.iter().flat_map(|forward| &forward.upstreams);
+        upstreams.find(|upstream| upstream.id == id).map(|upstream| upstream.addr)
     }
 
     /// The directives that answer queries for a lower-case wire name themselves, in order.

@@ -84,13 +84,17 @@ impl Runner {
         if !expected.header_only {
             message.queries = query.map(|query| query.queries.clone()).unwrap_or_default();
         }
-        let expected = text::format(&round_trip(&message)?);
+        let text = text::format(&round_trip(&message)?);
         let to_client =
             |output: &Output| matches!(output, Output::Response { client, .. } if *client == open.client);
-        let Output::Response { octets, .. } = self.take(&expected, to_client)? else {
-            return error(expected);
+        let Output::Response { octets, upstream, .. } = self.take(&text, to_client)? else {
+            return error(text);
         };
-        compare(&expected, &format(&octets))?;
+        compare(&text, &format(&octets))?;
+        if let Some(expected) = &expected.upstream {
+            let upstream = upstream.map_or("none", |addr| self.environment.upstream_at(addr));
+            compare(&format!("upstream={expected}"), &format!("upstream={upstream}"))?;
+        }
         let payload_size = |message: Option<&Message>| {
             let edns = message.and_then(|message| message.edns.as_ref());
             edns.map_or(MIN_UDP_SIZE, |edns| edns.max_payload())
@@ -109,7 +113,7 @@ impl Runner {
     fn open_query(&self, expected: &ExpectedResponse) -> Option<usize> {
         let is_client = |client| self.environment.client_name(client) == expected.client;
         let next_id = self.outputs.iter().find_map(|output| match output {
-            Output::Response { client, octets } if is_client(*client) => {
+            Output::Response { client, octets, .. } if is_client(*client) => {
                 octets.first_chunk().copied().map(u16::from_be_bytes)
             }
             _ => None,

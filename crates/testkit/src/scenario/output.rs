@@ -1,5 +1,7 @@
 //! Actions of the resolver, kept until a step checks them.
 
+use std::net::SocketAddr;
+
 use resolver::action::{self, Action, Client, Dial, Outbox, SendQuery, Transport, UpstreamConnectionId};
 use wire::name::PresentationFormat;
 
@@ -14,6 +16,7 @@ pub(super) enum Output {
     Response {
         client: Client,
         octets: Vec<u8>,
+        upstream: Option<SocketAddr>,
     },
     Query(OutQuery),
     Dial(Dial),
@@ -47,7 +50,7 @@ impl Output {
         match action {
             Action::Respond(response) => {
                 let octets = outbox.octets(response.message).to_vec();
-                Self::Response { client: response.client, octets }
+                Self::Response { client: response.client, octets, upstream: outbox.upstream_of(response) }
             }
             Action::Dial(dial) => {
                 connections.open(*dial);
@@ -83,7 +86,7 @@ impl Output {
 
     pub(super) fn format(&self, environment: &Environment) -> String {
         match self {
-            Self::Response { client, octets } => {
+            Self::Response { client, octets, .. } => {
                 format!("response to {}: {}", environment.client_name(*client), format(octets))
             }
             Self::Query(OutQuery { query, transport, freshness, octets }) => {

@@ -170,6 +170,9 @@ pub struct ExpectedResponse {
     pub client: String,
     /// The ID; if none, that of any open query of the client.
     pub id: Option<u16>,
+    /// The name of the upstream that it is from, or that was queried last, or `none`; not checked if
+    /// absent.
+    pub upstream: Option<String>,
     /// No question section, and RA clear.
     pub header_only: bool,
     /// Flags, response code, records and OPT.

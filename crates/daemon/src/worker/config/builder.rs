@@ -162,7 +162,7 @@ fn build_listener(
         let counters = settings.prometheus.then_some(counters);
         let loop_detector = shared.loop_detector.clone();
         routes.push(Arc::new(Route { id, zone: zone.clone(), block, counters, loop_detector }));
-        query_log.set_rules(id, &settings.log);
+        query_log.set_rules(id, &settings.log, settings.metadata);
         if let Some(consolidator) = &shared.consolidator {
             configs.error_log.set(id, consolidator);
         }
