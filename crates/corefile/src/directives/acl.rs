@@ -6,8 +6,8 @@
 //!
 //! Says which queries for names in ZONES (by default the block's zones) are answered, in front of the
 //! cache. ACTION is `allow`, `block` (REFUSED), `filter` (no records) or `drop` (no response) for
-//! queries of these types from clients in these networks, by default of all; `*` and the type ANY stand
-//! for all. The first line of all `acl` directives that matches counts; without one, a query is allowed.
+//! queries of these types from clients in these networks, by default of all; `*` stands for all. The
+//! first line of all `acl` directives that matches counts; without one, a query is allowed.
 
 use resolver::policy::{AclAction, AclPolicy, AclRule, Network};
 use wire::header::RecordType;
@@ -19,6 +19,24 @@ use crate::tree::{Directive, Line};
 use crate::zones::parse_zones;
 
 const SECTIONS: [&str; 2] = ["type", "net"];
+
+/// What the words of a line list.
+#[derive(Clone, Copy)]
+enum Section {
+    Types,
+    Networks,
+}
+
+impl Section {
+    /// The section that a word begins.
+    fn of(token: &Token) -> Option<Self> {
+        match &*token.text.to_ascii_lowercase() {
+            "type" => Some(Self::Types),
+            "net" => Some(Self::Networks),
+            _ => None,
+        }
+    }
+}
 
 pub(super) fn parse(directive: &Directive, context: &DirectiveContext<'_>) -> Result<AclRule, ConfigError> {
     let mut zones = Vec::new();
@@ -34,37 +52,33 @@ pub(super) fn parse(directive: &Directive, context: &DirectiveContext<'_>) -> Re
 
 fn policy(line: &Line) -> Result<AclPolicy, ConfigError> {
     let Some(action) = AclAction::from_name(&line.name.text.to_ascii_lowercase()) else {
-        let known = AclAction::ALL.map(AclAction::name);
-        let reason = format!("unexpected token \"{}\"; expect one of {}", line.name.text, known.join(", "));
-        return Err(ConfigError::unknown(&line.name, reason, &known));
+        let reason =
+            format!("unexpected token \"{}\"; expect 'allow', 'block', 'filter' or 'drop'", line.name.text);
+        return Err(ConfigError::unknown(&line.name, reason, &AclAction::ALL.map(AclAction::name)));
     };
     let mut policy = AclPolicy { action, types: Vec::new(), networks: Vec::new() };
     // A section with `*` stands for all, whatever else it lists.
     let (mut all_types, mut all_networks) = (false, false);
-    let mut section = None;
-    let mut is_empty = false;
+    let (mut section, mut empty) = (None, None);
     for token in &line.args {
-        match (&*token.text.to_ascii_lowercase(), section) {
-            (name @ ("type" | "net"), _) if !is_empty => {
-                section = Some(name == "type");
-                is_empty = true;
-                continue;
-            }
-            (_, None) => {
-                let reason = format!("unexpected token \"{}\"; expect \"type\" or \"net\"", token.text);
+        if let Some(next) = Section::of(token) {
+            no_empty_section(empty)?;
+            (section, empty) = (Some(next), Some(token));
+            continue;
+        }
+        empty = None;
+        match section {
+            None => {
+                let reason = format!("unexpected token \"{}\"; expect 'type | net'", token.text);
                 return Err(ConfigError::unknown(token, reason, &SECTIONS));
             }
-            ("*", Some(true)) => all_types = true,
-            ("*", Some(false)) => all_networks = true,
-            (_, Some(true)) if token.is("ANY") => all_types = true,
-            (_, Some(true)) => policy.types.push(record_type(token)?),
-            (_, Some(false)) => policy.networks.push(network(token)?),
+            Some(Section::Types) if token.is("*") => all_types = true,
+            Some(Section::Networks) if token.is("*") => all_networks = true,
+            Some(Section::Types) => policy.types.push(record_type(token)?),
+            Some(Section::Networks) => policy.networks.push(network(token)?),
         }
-        is_empty = false;
     }
-    if let Some(last) = line.args.last().filter(|_| is_empty) {
-        return Err(ConfigError::at(last, format!("no token specified in the section \"{}\"", last.text)));
-    }
+    no_empty_section(empty)?;
     if all_types {
         policy.types.clear();
     }
@@ -72,6 +86,14 @@ fn policy(line: &Line) -> Result<AclPolicy, ConfigError> {
         policy.networks.clear();
     }
     Ok(policy)
+}
+
+/// Rejects a section without an entry.
+fn no_empty_section(section: Option<&Token>) -> Result<(), ConfigError> {
+    section.map_or(Ok(()), |section| {
+        let name = section.text.to_ascii_lowercase();
+        Err(ConfigError::at(section, format!("no token specified in \"{name}\" section")))
+    })
 }
 
 fn record_type(token: &Token) -> Result<RecordType, ConfigError> {

@@ -35,7 +35,7 @@ fn acl_has_zones_types_and_networks() {
                     &[("10.0.0.0", 8), ("::1", 128)],
                 ),
                 policy(AclAction::Drop, &[], &[("192.0.2.1", 32)]),
-                policy(AclAction::Allow, &[], &[]),
+                policy(AclAction::Allow, &[RecordType::ANY], &[]),
                 policy(AclAction::Block, &[], &[("10.0.0.0", 8)]),
             ],
         },
@@ -50,10 +50,10 @@ fn invalid_acl_directives_are_rejected() {
     assert_all_rejected(
         "acl",
         &[
-            ("acl {\n permit\n}", "unexpected token \"permit\"; expect one of allow, block, filter, drop"),
-            ("acl {\n block from 10.0.0.1\n}", "unexpected token \"from\"; expect \"type\" or \"net\""),
-            ("acl {\n block type\n}", "no token specified in the section \"type\""),
-            ("acl {\n block type A net\n}", "no token specified in the section \"net\""),
+            ("acl {\n permit\n}", "unexpected token \"permit\"; expect 'allow', 'block', 'filter' or 'drop'"),
+            ("acl {\n block from 10.0.0.1\n}", "unexpected token \"from\"; expect 'type | net'"),
+            ("acl {\n block type\n}", "no token specified in \"type\" section"),
+            ("acl {\n block type A net\n}", "no token specified in \"net\" section"),
             ("acl {\n block type WIBBLE\n}", "unexpected token \"WIBBLE\"; expect legal QTYPE"),
             ("acl {\n block net 10.0.0.0/33\n}", "illegal CIDR notation \"10.0.0.0/33\""),
             ("acl {\n block net 10.0.0.0/+8\n}", "illegal CIDR notation \"10.0.0.0/+8\""),
