@@ -135,7 +135,7 @@ impl BlockDirectives {
             "chaos" if self.chaos.is_some() => {}
             "chaos" => self.chaos = Some(Arc::new(chaos::parse(directive, context)?)),
             "debug" => self.debug = debug::parse(directive)?,
-            "dns64" => self.dns64 = Some(dns64::parse(directive)?),
+            "dns64" => self.dns64 = Some(dns64::parse(directive, self.dns64)?),
             "dnstap" => dnstap::parse(directive, context)?,
             "errors" => self.errors = Some(errors::parse(directive)?),
             "forward" => self.forwards.push(forward::parse(directive, context)?),
@@ -147,7 +147,7 @@ impl BlockDirectives {
             }
             "hosts" => self.hosts = Some(hosts::parse(directive, context)?),
             "loadbalance" => {
-                let (options, file) = loadbalance::parse(directive, context)?;
+                let (options, file) = loadbalance::parse(directive, self.load_balance.as_ref(), context)?;
                 (self.load_balance, self.weight_file) = (Some(options), file);
             }
             "local" => self.local = Some(local::parse(directive, self.local)?),

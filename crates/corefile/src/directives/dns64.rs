@@ -6,8 +6,8 @@
 //! }
 //! ```
 //!
-//! Synthesizes AAAA records from A records for clients with IPv6 addresses (RFC 6147). The last of
-//! several in a block counts.
+//! Synthesizes AAAA records from A records for clients with IPv6 addresses (RFC 6147). The options of all
+//! in a block count, and the last prefix.
 
 use std::net::IpAddr;
 
@@ -20,10 +20,15 @@ use crate::tree::Directive;
 /// The options.
 const OPTIONS: [&str; 3] = ["prefix", "translate_all", "allow_ipv4"];
 
-pub(super) fn parse(directive: &Directive) -> Result<Dns64, ConfigError> {
-    let argument = directive.line.optional_argument()?;
-    let prefix = argument.map_or(Ok(Nat64Prefix::WELL_KNOWN), prefix_of)?;
-    let mut dns64 = Dns64 { prefix, translate_all: false, allow_ipv4: false };
+/// What the block has without any.
+const DEFAULT: Dns64 = Dns64 { prefix: Nat64Prefix::WELL_KNOWN, translate_all: false, allow_ipv4: false };
+
+/// Adds to the directives above.
+pub(super) fn parse(directive: &Directive, before: Option<Dns64>) -> Result<Dns64, ConfigError> {
+    let mut dns64 = before.unwrap_or(DEFAULT);
+    if let Some(argument) = directive.line.optional_argument()? {
+        dns64.prefix = prefix_of(argument)?;
+    }
     for option in &directive.options {
         match &*option.name.text {
             "prefix" => dns64.prefix = prefix_of(option.single_argument()?)?,

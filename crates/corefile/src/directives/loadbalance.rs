@@ -8,7 +8,7 @@
 //! Sends the addresses of each response, cached or not, in a random order, those in the networks of
 //! `prefer` first. With `weighted`, one of them is put first with a probability by its weight in FILE,
 //! 1 to 255 and 1 by default; FILE is checked for changes at each DURATION, 30s by default, never with
-//! 0. The last of several in a block counts.
+//! 0. The last of several in a block counts, with the networks of those above up to one with `weighted`.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -30,10 +30,12 @@ const DEFAULT_RELOAD: Duration = Duration::from_secs(30);
 
 pub(super) fn parse(
     directive: &Directive,
+    before: Option<&LoadBalanceOptions>,
     context: &mut DirectiveContext<'_>,
 ) -> Result<(LoadBalanceOptions, Option<WeightFile>), ConfigError> {
     let file = weight_file(directive)?;
-    let (mut prefer, mut reload) = (Vec::new(), DEFAULT_RELOAD);
+    let before = before.filter(|_| file.is_none()).map(|before| before.prefer.clone());
+    let (mut prefer, mut reload) = (before.unwrap_or_default(), DEFAULT_RELOAD);
     for option in &directive.options {
         match &*option.name.text {
             "prefer" => {

@@ -25,7 +25,11 @@ fn dns64_accepts_prefixes_and_options() {
         ("dns64 {\n prefix 2001:db8::/40\n}", with("2001:db8::", 40)),
         ("dns64 {\n translate_all\n}", Dns64 { translate_all: true, ..well_known }),
         ("dns64 2001:db8::/64 {\n allow_ipv4\n}", Dns64 { allow_ipv4: true, ..with("2001:db8::", 64) }),
-        ("dns64 2001:db8::/64\ndns64", well_known),
+        ("dns64 2001:db8::/64\ndns64", with("2001:db8::", 64)),
+        (
+            "dns64 {\n translate_all\n}\ndns64 2001:db8::/64 {\n allow_ipv4\n}",
+            Dns64 { translate_all: true, allow_ipv4: true, ..with("2001:db8::", 64) },
+        ),
     ] {
         assert_eq!(dns64(lines), Some(expected), "{lines}");
     }

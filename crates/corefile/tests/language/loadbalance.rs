@@ -32,7 +32,7 @@ fn loadbalance_is_round_robin_with_preferred_networks() {
         networks(&[("10.0.0.0", 8), ("2001:db8::", 32), ("192.0.2.1", 32)])
     );
     let last = load_balance("loadbalance {\n prefer 10.0.0.0/8\n}\nloadbalance {\n prefer 11.0.0.0/8\n}");
-    assert_eq!(last, networks(&[("11.0.0.0", 8)]), "the last counts");
+    assert_eq!(last, networks(&[("10.0.0.0", 8), ("11.0.0.0", 8)]), "the networks of all");
 }
 
 #[test]
