@@ -32,6 +32,12 @@ impl Directive {
         self.options.first().map_or(Ok(()), |option| Err(ConfigError::argument_count(&option.name)))
     }
 
+    /// Rejects any option, in the words of the plugins that call them properties.
+    pub(crate) fn no_properties(&self) -> Result<(), ConfigError> {
+        let reason = |option: &Line| format!("unknown property '{}'", option.name.text);
+        self.options.first().map_or(Ok(()), |option| Err(ConfigError::at(&option.name, reason(option))))
+    }
+
     /// Rejects any option; those in `unsupported` are known to CoreDNS.
     pub(crate) fn no_options_but_unsupported(&self, unsupported: &[&str]) -> Result<(), ConfigError> {
         match self.options.first() {

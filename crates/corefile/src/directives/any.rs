@@ -9,5 +9,5 @@ use crate::tree::Directive;
 
 pub(super) fn parse(directive: &Directive) -> Result<(), ConfigError> {
     directive.line.no_arguments()?;
-    directive.no_options()
+    directive.no_properties()
 }

@@ -22,9 +22,7 @@ const DEFAULT_AUTHORS: &str = "the authors of nodelocaldns";
 const MAX_TEXT: usize = 255;
 
 pub(super) fn parse(directive: &Directive, context: &DirectiveContext<'_>) -> Result<Chaos, ConfigError> {
-    if let Some(option) = directive.options.first() {
-        return Err(ConfigError::at(&option.name, format!("unknown property '{}'", option.name.text)));
-    }
+    directive.no_properties()?;
     let mut words = directive.line.args.iter().map(|word| text(&word.text));
     let version = words.next().unwrap_or_else(|| text(DEFAULT_VERSION));
     let mut authors: Vec<Arc<[u8]>> = words.collect();

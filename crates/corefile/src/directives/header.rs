@@ -38,7 +38,7 @@ pub(super) fn parse(
                     context.warn_without_effect(directive, "responses have RA, and RD of the client's query");
                 }
                 (_, other) => {
-                    let reason = format!("unknown/unsupported flag={other}");
+                    let reason = format!("setting up rule: unknown/unsupported flag={other}");
                     return Err(ConfigError::unknown(flag, reason, &FLAGS));
                 }
             }
@@ -53,22 +53,25 @@ fn rule(option: &Line) -> Result<(bool, bool, &[Token]), ConfigError> {
     let (is_query, action, flags) = match (&*selector, &*option.args) {
         ("set" | "clear", flags) => (false, &option.name, flags),
         ("response" | "query", [action, flags @ ..]) => (selector == "query", action, flags),
-        ("response" | "query", []) => return Err(ConfigError::argument_count(&option.name)),
+        ("response" | "query", []) => {
+            return Err(ConfigError::at(&option.name, "setting up rule: no flag action provided"));
+        }
         _ => {
-            let reason = format!("setting up rule: unknown selector={selector}, should be query or response");
+            let reason = format!("setting up rule: invalid selector={selector} should be query or response");
             return Err(ConfigError::unknown(&option.name, reason, &SELECTORS));
         }
     };
+    if flags.is_empty() {
+        let reason = "setting up rule: invalid length for flags, at least one should be provided";
+        return Err(ConfigError::at(action, reason));
+    }
     let value = match &*action.text.to_ascii_lowercase() {
         "set" => true,
         "clear" => false,
         other => {
-            let reason = format!("unknown flag action={other}, should be set or clear");
+            let reason = format!("setting up rule: unknown flag action={other}, should be set or clear");
             return Err(ConfigError::unknown(action, reason, &["set", "clear"]));
         }
     };
-    if flags.is_empty() {
-        return Err(ConfigError::at(action, "invalid length for flags, at least one should be provided"));
-    }
     Ok((is_query, value, flags))
 }

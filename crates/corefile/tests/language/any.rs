@@ -13,6 +13,6 @@ fn any_has_no_arguments() {
     assert_eq!(front("any\nany"), [FrontPlugin::Any]);
     assert_all_rejected(
         "any",
-        &[("any x", "unexpected line ending after 'x'"), ("any {\n x\n}", "after 'x'")],
+        &[("any x", "unexpected line ending after 'x'"), ("any {\n x\n}", "unknown property 'x'")],
     );
 }

@@ -46,8 +46,8 @@ fn invalid_rules_are_rejected() {
         "header",
         &[
             ("header aa", &format!("{ARGUMENT_COUNT} 'aa'")),
-            ("header {\n response\n}", &format!("{ARGUMENT_COUNT} 'response'")),
-            ("header {\n answer set aa\n}", "unknown selector=answer, should be query or response"),
+            ("header {\n response\n}", "setting up rule: no flag action provided"),
+            ("header {\n answer set aa\n}", "invalid selector=answer should be query or response"),
             ("header {\n response toggle aa\n}", "unknown flag action=toggle, should be set or clear"),
             ("header {\n response set\n}", "invalid length for flags, at least one should be provided"),
             ("header {\n set\n}", "invalid length for flags, at least one should be provided"),

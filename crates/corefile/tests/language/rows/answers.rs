@@ -1,9 +1,7 @@
 //! Rows of directives that answer queries themselves, and of those that change messages.
 
-use std::sync::Arc;
-
 use corefile::Settings;
-use resolver::policy::{FrontPlugin, LocalPlugin};
+use resolver::policy::LocalPlugin;
 
 use super::{Rows, assert_rows, join, names, when};
 
@@ -43,26 +41,6 @@ fn template(settings: &Settings) -> String {
     shown.collect::<Vec<_>>().join(" | ")
 }
 
-/// Version, authors, name of the node.
-fn chaos(settings: &Settings) -> String {
-    let [FrontPlugin::Chaos(chaos)] = &*settings.blocks[0].front else { return front(settings) };
-    let text = |octets: &Arc<[u8]>| String::from_utf8_lossy(octets).replace(env!("CARGO_PKG_VERSION"), "0");
-    let authors = chaos.authors.iter().map(text).collect::<Vec<_>>().join(", ");
-    format!("{}; {authors}; {}", text(&chaos.version), text(&chaos.host_name))
-}
-
-/// The directives in front of the cache, in the order of the chain.
-fn front(settings: &Settings) -> String {
-    let shown = settings.blocks[0].front.iter().map(|plugin| match plugin {
-        FrontPlugin::Local { localhost_prefix: true } => "local".to_owned(),
-        FrontPlugin::Local { localhost_prefix: false } => "local, not localhost_prefix".to_owned(),
-        FrontPlugin::Acl(_) => "acl".to_owned(),
-        FrontPlugin::Any => "any".to_owned(),
-        FrontPlugin::Chaos(_) => "chaos".to_owned(),
-    });
-    shown.collect::<Vec<_>>().join(" | ")
-}
-
 fn changes(settings: &Settings) -> String {
     let changes = settings.blocks[0].message_changes;
     format!("{:?} {:?} {}", changes.recursion_desired, changes.authoritative, changes.minimal)
@@ -86,16 +64,6 @@ fn rows_of_header() {
 #[test]
 fn rows_of_minimal() {
     assert_rows("minimal", MINIMAL, changes);
-}
-
-#[test]
-fn rows_of_chaos() {
-    assert_rows("chaos", CHAOS, chaos);
-}
-
-#[test]
-fn rows_of_local() {
-    assert_rows("local", LOCAL, front);
 }
 
 #[test]
@@ -201,13 +169,35 @@ const HEADER: &Rows = &[
     ("header { / query set rd / }", "= Some(true) None false"),
     ("header { / query clear rd / }", "= Some(false) None false"),
     ("header { / query set aa / }", "=! None None false"),
-    ("header { / response / }", "3: Wrong argument count or unexpected line ending after 'response'"),
-    ("header { / response set / }", "3: invalid length for flags, at least one should be provided"),
-    ("header { / response foo aa / }", "3: unknown flag action=foo, should be set or clear"),
-    ("header { / response set foo / }", "3: unknown/unsupported flag=foo"),
-    ("header { / foo set aa / }", "3: setting up rule: unknown selector=foo, should be query or response"),
+    ("header { / response / }", "3: setting up rule: no flag action provided"),
+    ("header { / response set / }", "3: setting up rule: invalid length for flags, at least one should be provided"),
+    ("header { / response foo aa / }", "3: setting up rule: unknown flag action=foo, should be set or clear"),
+    ("header { / response set foo / }", "3: setting up rule: unknown/unsupported flag=foo"),
+    ("header { / foo set aa / }", "3: setting up rule: invalid selector=foo should be query or response"),
     ("header { / set aa / }", "= None Some(true) false"),
     ("header { / response set aa / response clear aa / }", "= None Some(false) false"),
+    ("header { / query / }", "3: setting up rule: no flag action provided"),
+    ("header { / response clear / }", "3: setting up rule: invalid length for flags, at least one should be provided"),
+    ("header { / query set / }", "3: setting up rule: invalid length for flags, at least one should be provided"),
+    ("header { / query foo / }", "3: setting up rule: invalid length for flags, at least one should be provided"),
+    ("header { / query foo rd / }", "3: setting up rule: unknown flag action=foo, should be set or clear"),
+    ("header { / response set ra aa / query clear rd / }", "=! Some(false) Some(true) false"),
+    ("header { / query clear aa / }", "=! None None false"),
+    ("header { / clear AA / }", "= None Some(false) false"),
+    ("header { / Response SET Aa / }", "= None Some(true) false"),
+    ("header { / clear / }", "3: setting up rule: invalid length for flags, at least one should be provided"),
+    ("header { / set / }", "3: setting up rule: invalid length for flags, at least one should be provided"),
+    ("header { / set foo / }", "3: setting up rule: unknown/unsupported flag=foo"),
+    ("header { / response set aa foo / }", "3: setting up rule: unknown/unsupported flag=foo"),
+    ("header { / response set ad / }", "3: setting up rule: unknown/unsupported flag=ad"),
+    ("header { / responce set aa / }", "3: setting up rule: invalid selector=responce should be query or response"),
+    ("header { / response unset aa / }", "3: setting up rule: unknown flag action=unset, should be set or clear"),
+    ("header { / query set rd / answer set aa / }", "4: setting up rule: invalid selector=answer should be query or response"),
+    ("header { / }", "= None None false"),
+    ("header response set aa", "2: Wrong argument count or unexpected line ending after 'response'"),
+    ("header { / query set rd / } / header { / response set aa / }", "= Some(true) Some(true) false"),
+    ("header { / query set rd / } / header { / query clear rd / }", "= Some(false) None false"),
+    ("header { / response set rd aa / }", "=! None Some(true) false"),
 ];
 
 #[rustfmt::skip]
@@ -216,42 +206,10 @@ const MINIMAL: &Rows = &[
     ("minimal x", "2: Wrong argument count or unexpected line ending after 'x'"),
     ("minimal / minimal", "= None None true"),
     ("minimal { / x / }", "3: Wrong argument count or unexpected line ending after 'x'"),
-];
-
-#[rustfmt::skip]
-const CHAOS: &Rows = &[
-    ("chaos", "= nodelocaldns-0; the authors of nodelocaldns; localhost"),
-    ("chaos { / }", "= nodelocaldns-0; the authors of nodelocaldns; localhost"),
-    ("chaos v1", "= v1; the authors of nodelocaldns; localhost"),
-    ("chaos v1 author", "= v1; author; localhost"),
-    ("chaos v1 b a b", "= v1; a, b; localhost"),
-    ("chaos \"a version\" \"First Author\"", "= a version; First Author; localhost"),
-    ("chaos \"\" author", "= ; author; localhost"),
-    ("chaos v1 / chaos v2 author", "= v1; the authors of nodelocaldns; localhost"),
-    ("chaos v1 { / unknown / }", "3: unknown property 'unknown'"),
-    ("chaos { / version v1 / }", "3: unknown property 'version'"),
-    ("chaos v1 / chaos { / unknown / }", "= v1; the authors of nodelocaldns; localhost"),
-];
-
-#[rustfmt::skip]
-const LOCAL: &Rows = &[
-    ("local", "= local"),
-    ("local / local", "= local"),
-    ("local { / }", "= local"),
-    ("local x", "2: Wrong argument count or unexpected line ending after 'x'"),
-    ("local localhost_prefix on", "2: Wrong argument count or unexpected line ending after 'localhost_prefix'"),
-    ("local { / localhost_prefix on / }", "= local"),
-    ("local { / localhost_prefix off / }", "= local, not localhost_prefix"),
-    ("local { / localhost_prefix off / localhost_prefix on / }", "= local"),
-    ("local { / localhost_prefix off / } / local", "= local, not localhost_prefix"),
-    ("local { / localhost_prefix off / } / local { / localhost_prefix on / }", "= local"),
-    ("local { / localhost_prefix / }", "3: Wrong argument count or unexpected line ending after 'localhost_prefix'"),
-    ("local { / localhost_prefix on off / }", "3: Wrong argument count or unexpected line ending after 'off'"),
-    ("local { / localhost_prefix ON / }", "3: localhost_prefix expects 'on' or 'off', got \"ON\""),
-    ("local { / localhost_prefix maybe / }", "3: localhost_prefix expects 'on' or 'off', got \"maybe\""),
-    ("local { / localhost_prefix on / prefix off / }", "4: unknown property 'prefix'"),
-    ("local { / foo / }", "3: unknown property 'foo'"),
-    ("local / local x", "3: Wrong argument count or unexpected line ending after 'x'"),
+    ("minimal { / }", "= None None true"),
+    ("minimal example.org example.com", "2: Wrong argument count or unexpected line ending after 'example.org'"),
+    ("minimal / minimal x", "3: Wrong argument count or unexpected line ending after 'x'"),
+    ("minimal { / x y / }", "3: Wrong argument count or unexpected line ending after 'x'"),
 ];
 
 #[rustfmt::skip]

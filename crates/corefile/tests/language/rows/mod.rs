@@ -10,6 +10,7 @@ mod answers;
 mod cache;
 mod corefiles;
 mod forward;
+mod in_front;
 mod logging;
 mod process;
 mod rewrite;
