@@ -1,24 +1,23 @@
 //! Configuration of a scenario: the `CONFIG` lines, with the Corefile's directives.
 
+mod cache;
+mod forward;
 mod front;
 mod hosts;
 mod template;
 
-use std::time::Duration;
-
 use resolver::policy::rewrite::RewriteRule;
 use resolver::policy::{
-    AclRule, CacheOptions, Dns64, ForwardOptions, FrontPlugin, HealthCheck, LoadBalanceOptions, LocalPlugin,
-    MaxConnectAttempts, MessageChanges, Nat64Prefix, Network, PoolOptions, Prefetch, ResolverLimits,
-    SelectionPolicy, ServeStale, ServeStaleMode, StoreOptions, TransportPreference,
+    AclRule, CacheOptions, Dns64, FrontPlugin, LoadBalanceOptions, LocalPlugin, MessageChanges, Nat64Prefix,
+    ResolverLimits,
 };
-use wire::header::Rcode;
 use wire::name::Name;
 
+pub use self::forward::Forward;
 use super::rewrite;
-use super::tokens::{duration, number, zone};
+use super::tokens::{duration, number, parse_networks, parse_zones, zone};
 use crate::fixture;
-use crate::text::{self, TextError, error};
+use crate::text::{TextError, error};
 
 /// Configuration of the resolver under test.
 #[derive(Clone, Debug)]
@@ -66,29 +65,6 @@ pub struct Block {
     pub loop_query: Option<Name>,
     /// `forwards` are the scenario's, not the default.
     has_forward: bool,
-}
-
-/// A `forward` directive.
-#[derive(Clone, Debug)]
-pub struct Forward {
-    /// Its options; `sequential`, `force_tcp` and no health checks by default.
-    pub options: ForwardOptions,
-    /// Its options about connections.
-    pub pool: PoolOptions,
-    /// Names of upstreams; `tls://NAME` is reached over TLS.
-    pub upstreams: Vec<String>,
-}
-
-impl Forward {
-    fn new(from: Name, upstreams: Vec<String>) -> Self {
-        let options = ForwardOptions {
-            policy: SelectionPolicy::Sequential,
-            transport: TransportPreference::ForceTcp,
-            health_check: HealthCheck { max_fails: 0, ..HealthCheck::default() },
-            ..ForwardOptions::new(from)
-        };
-        Self { options, pool: PoolOptions::default(), upstreams }
-    }
 }
 
 impl Block {
@@ -199,7 +175,7 @@ fn parse_directive(tokens: &[&str], block: &mut Block) -> Result<(), TextError> 
         ["cache", "none"] => block.cache = None,
         ["cache", ref option @ ..] => {
             let Some(cache) = &mut block.cache else { return error("options after `cache none`") };
-            return parse_cache(option, cache);
+            return cache::parse_option(option, cache);
         }
         ["rewrite", ref rule @ ..] => block.rewrites.push(rewrite::parse(rule)?),
         ["header", "response", action, "aa"] => {
@@ -231,124 +207,11 @@ fn parse_directive(tokens: &[&str], block: &mut Block) -> Result<(), TextError> 
             block.set_forward(Some(Forward::new(zone(from)?, upstreams)));
         }
         _ => match block.forwards.last_mut() {
-            Some(forward) => return parse_forward(tokens, forward),
+            Some(forward) => return forward::parse_option(tokens, forward),
             None => return error("options after `forward none`"),
         },
     }
     Ok(())
-}
-
-fn parse_cache(option: &[&str], cache: &mut CacheOptions) -> Result<(), TextError> {
-    match *option {
-        ["zones", ref zones @ ..] => cache.zones = parse_zones(zones)?,
-        ["success", ref store @ ..] => return parse_store(store, &mut cache.success),
-        ["denial", ref store @ ..] => return parse_store(store, &mut cache.denial),
-        ["servfail", time] => cache.servfail = duration(time)?,
-        ["disable", "success", ref zones @ ..] => cache.success.disabled = parse_zones(zones)?,
-        ["disable", "denial", ref zones @ ..] => cache.denial.disabled = parse_zones(zones)?,
-        ["keepttl"] => cache.keep_ttl = true,
-        ["authoritative"] => cache.authoritative = true,
-        ["prefetch", amount, within, percent] => {
-            let percent = number(percent.trim_end_matches('%'))?;
-            cache.prefetch = Some(Prefetch { amount: number(amount)?, duration: duration(within)?, percent });
-        }
-        ["serve_stale", window, ref mode @ ..] => cache.serve_stale = Some(parse_stale(window, mode)?),
-        ["stale_on_outage", "off"] => cache.stale_on_outage = false,
-        ["serve_stale_policy", "prefer_positive"] => match &mut cache.serve_stale {
-            Some(stale) => stale.prefer_positive = true,
-            None => return error("`serve_stale` must precede it"),
-        },
-        _ => return error(format!("`{}` is not an option of `cache`", option.join(" "))),
-    }
-    Ok(())
-}
-
-fn parse_stale(window: &str, mode: &[&str]) -> Result<ServeStale, TextError> {
-    let (mode, rest) = match *mode {
-        [] => (ServeStaleMode::Immediate, &[][..]),
-        ["immediate", ref rest @ ..] => (ServeStaleMode::Immediate, rest),
-        ["verify"] => (ServeStaleMode::Verify(Duration::ZERO), &[][..]),
-        ["verify", timeout, ref rest @ ..] => (ServeStaleMode::Verify(duration(timeout)?), rest),
-        _ => {
-            return error(
-                "serve_stale WINDOW [immediate [TTL [RECHECK]] | verify [TIMEOUT [TTL [RECHECK]]]]",
-            );
-        }
-    };
-    let ttl = rest.first().map_or(Ok(0), |ttl| number(ttl))?;
-    let recheck = rest.get(1).map_or(Ok(Duration::ZERO), |recheck| duration(recheck))?;
-    Ok(ServeStale {
-        duration: duration(window)?,
-        mode,
-        ttl,
-        failure_recheck: recheck,
-        prefer_positive: false,
-    })
-}
-
-fn parse_store(tokens: &[&str], store: &mut StoreOptions) -> Result<(), TextError> {
-    let mut values = tokens.iter();
-    let fields = [&mut store.capacity, &mut store.max_ttl, &mut store.min_ttl];
-    for (field, value) in fields.into_iter().zip(values.by_ref()) {
-        *field = number(value)?;
-    }
-    if tokens.is_empty() || values.next().is_some() { error("CAPACITY [TTL [MINTTL]]") } else { Ok(()) }
-}
-
-fn parse_forward(tokens: &[&str], forward: &mut Forward) -> Result<(), TextError> {
-    let Forward { options, pool, .. } = forward;
-    match *tokens {
-        ["except", ref zones @ ..] => options.except = parse_zones(zones)?,
-        ["policy", "random"] => options.policy = SelectionPolicy::Random,
-        ["policy", "round_robin"] => options.policy = SelectionPolicy::RoundRobin,
-        ["policy", "sequential"] => options.policy = SelectionPolicy::Sequential,
-        ["force_tcp"] => options.transport = TransportPreference::ForceTcp,
-        ["prefer_udp"] => options.transport = TransportPreference::PreferUdp,
-        ["as_client"] => options.transport = TransportPreference::SameAsClient,
-        ["max_concurrent", limit] => options.max_concurrent = number(limit)?,
-        ["read_timeout", time] => options.read_timeout = duration(time)?,
-        ["max_connect_attempts", "0"] => options.max_connect_attempts = MaxConnectAttempts::Unlimited,
-        ["max_connect_attempts", most] => {
-            options.max_connect_attempts = MaxConnectAttempts::Limit(number(most)?)
-        }
-        ["expire", time] => pool.idle_timeout = duration(time)?,
-        ["max_age", time] => pool.max_age = Some(duration(time)?),
-        ["max_idle_conns", most] => pool.max_idle = Some(number(most)?),
-        ["max_fails", most] => options.health_check.max_fails = number(most)?,
-        ["health_check", interval, ref rest @ ..] => {
-            options.health_check.interval = duration(interval)?;
-            return parse_health_check(rest, &mut options.health_check);
-        }
-        ["failfast_all_unhealthy_upstreams"] => options.health_check.failfast = true,
-        ["failover", ref rcodes @ ..] => options.failover = parse_rcodes(rcodes)?,
-        ["next", ref rcodes @ ..] => options.next = parse_rcodes(rcodes)?,
-        ["next_on_nodata"] => options.next_on_nodata = true,
-        _ => return error(format!("`{}` is not a directive", tokens.join(" "))),
-    }
-    Ok(())
-}
-
-fn parse_health_check(options: &[&str], health: &mut HealthCheck) -> Result<(), TextError> {
-    match *options {
-        [] => Ok(()),
-        ["no_rec", ref rest @ ..] => {
-            health.recursion_desired = false;
-            parse_health_check(rest, health)
-        }
-        ["domain", name, ref rest @ ..] => {
-            health.name = zone(name)?;
-            parse_health_check(rest, health)
-        }
-        _ => error(format!("`{}` is not an option of `health_check`", options.join(" "))),
-    }
-}
-
-fn parse_rcodes(tokens: &[&str]) -> Result<Vec<Rcode>, TextError> {
-    tokens.iter().map(|word| text::rcode(word).map(Rcode)).collect()
-}
-
-fn parse_networks(words: &[&str]) -> Option<Vec<Network>> {
-    words.iter().map(|word| Network::parse(word)).collect()
 }
 
 /// `loadbalance [PREFIX/LENGTH…]`: with the networks that it prefers.
@@ -357,9 +220,4 @@ fn load_balance(prefer: &[&str]) -> Result<LoadBalanceOptions, TextError> {
         Some(prefer) => Ok(LoadBalanceOptions { prefer, weights: None }),
         None => error("loadbalance [PREFIX/LENGTH...]"),
     }
-}
-
-/// Zones; none means the root, as in a Corefile.
-fn parse_zones(tokens: &[&str]) -> Result<Vec<Name>, TextError> {
-    if tokens.is_empty() { Ok(vec![Name::root()]) } else { tokens.iter().map(|word| zone(word)).collect() }
 }

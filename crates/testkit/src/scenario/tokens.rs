@@ -1,8 +1,9 @@
-//! Tokens of scenario lines: numbers, durations, names.
+//! Tokens of scenario lines: numbers, durations, zones, networks.
 
 use std::str::FromStr;
 use std::time::Duration;
 
+use resolver::policy::Network;
 use wire::name::Name;
 
 use crate::text::{TextError, error};
@@ -31,4 +32,14 @@ pub(super) fn duration(token: &str) -> Result<Duration, TextError> {
 /// A zone in presentation form.
 pub(super) fn zone(token: &str) -> Result<Name, TextError> {
     Name::parse(token).map_err(|error| TextError(format!("`{token}` is not a zone: {error:?}")))
+}
+
+/// Zones; none means the root, as in a Corefile.
+pub(super) fn parse_zones(tokens: &[&str]) -> Result<Vec<Name>, TextError> {
+    if tokens.is_empty() { Ok(vec![Name::root()]) } else { tokens.iter().map(|word| zone(word)).collect() }
+}
+
+/// Networks in CIDR notation; `None` if one is not.
+pub(super) fn parse_networks(tokens: &[&str]) -> Option<Vec<Network>> {
+    tokens.iter().map(|word| Network::parse(word)).collect()
 }

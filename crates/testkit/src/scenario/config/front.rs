@@ -5,8 +5,7 @@ use std::sync::Arc;
 use resolver::policy::{AclAction, AclPolicy, AclRule, Chaos, FrontPlugin};
 use wire::header::RecordType;
 
-use super::parse_networks;
-use crate::scenario::tokens::zone;
+use crate::scenario::tokens::{parse_networks, zone};
 use crate::text::{TextError, error};
 
 /// `acl ZONE ACTION [type TYPES…] [net PREFIX/LENGTH…]`: a rule with one policy.

@@ -6,8 +6,7 @@ use std::sync::Arc;
 use resolver::policy::{Hosts, HostsTable, LocalPlugin};
 use wire::name::Name;
 
-use super::parse_zones;
-use crate::scenario::tokens::{number, zone};
+use crate::scenario::tokens::{number, parse_zones, zone};
 use crate::text::{TextError, error};
 
 /// An entry or an option, for the `hosts` directive among `plugins`.

@@ -8,8 +8,7 @@ use resolver::policy::template::{Pattern, RecordTemplate, Template};
 use wire::edns::ExtendedError;
 use wire::header::{Class, Rcode, RecordType};
 
-use super::super::tokens::number;
-use super::parse_zones;
+use super::super::tokens::{number, parse_zones};
 use crate::text::{self, TextError, error};
 
 /// Parses `CLASS TYPE [ZONE...]`, which begins a template, or an option of the last one.
