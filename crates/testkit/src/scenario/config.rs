@@ -4,6 +4,7 @@ mod cache;
 mod forward;
 mod front;
 mod hosts;
+mod rewrite;
 mod template;
 
 use resolver::policy::rewrite::RewriteRule;
@@ -14,7 +15,6 @@ use resolver::policy::{
 use wire::name::Name;
 
 pub use self::forward::Forward;
-use super::rewrite;
 use super::tokens::{duration, number, parse_networks, parse_zones, zone};
 use crate::fixture;
 use crate::text::{TextError, error};

@@ -83,7 +83,6 @@ mod environment;
 mod error;
 mod output;
 mod parser;
-mod rewrite;
 mod runner;
 mod step;
 mod tokens;

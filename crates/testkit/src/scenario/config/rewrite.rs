@@ -7,7 +7,7 @@ use resolver::policy::rewrite::{
 };
 use wire::header::{Class, Rcode, RecordType};
 
-use super::tokens::number;
+use super::super::tokens::number;
 use crate::text::{self, TextError, error};
 
 pub(super) fn parse(tokens: &[&str]) -> Result<RewriteRule, TextError> {
