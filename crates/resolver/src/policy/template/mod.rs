@@ -7,6 +7,7 @@ mod evaluate;
 mod format;
 mod lex;
 mod parse;
+mod tokens;
 mod value;
 
 use regex::Regex;

@@ -6,7 +6,8 @@ use std::vec::IntoIter;
 use super::ast::{Base, Block, Command, Function, Node, Operand, Pipeline, Target};
 use super::error::TemplateError;
 use super::format;
-use super::lex::{self, Lexeme, Piece, Token};
+use super::lex::{self, Piece, Token};
+use super::tokens::Tokens;
 use super::value::Kind;
 
 /// Maximum depth of blocks and parentheses.
@@ -44,55 +45,6 @@ enum Terminator {
     Else(usize, Tokens),
 }
 
-/// The tokens of an action that are left.
-struct Tokens {
-    rest: IntoIter<Lexeme>,
-    /// The position of the action.
-    at: usize,
-}
-
-impl Tokens {
-    fn peek(&self) -> Option<&Token> {
-        self.rest.as_slice().first().map(|lexeme| &lexeme.token)
-    }
-
-    /// The position of the next token.
-    fn position(&self) -> usize {
-        self.rest.as_slice().first().map_or(self.at, |lexeme| lexeme.at)
-    }
-
-    fn next_is(&mut self, wanted: &Token) -> bool {
-        let is_next = self.peek() == Some(wanted);
-        if is_next {
-            self.rest.next();
-        }
-        is_next
-    }
-
-    /// The names before `:=` or `=`, with that token; they are taken.
-    fn assigned(&mut self) -> Option<(Vec<String>, Token)> {
-        let (names, length) = match self.rest.as_slice() {
-            [first, second, ..] if is_assignment(&second.token) => (vec![variable(first)?], 2),
-            [first, comma, second, last, ..] if comma.token == Token::Comma && is_assignment(&last.token) => {
-                (vec![variable(first)?, variable(second)?], 4)
-            }
-            _ => return None,
-        };
-        self.rest.nth(length - 1).map(|last| (names, last.token))
-    }
-}
-
-fn is_assignment(token: &Token) -> bool {
-    matches!(token, Token::Declare | Token::Assign)
-}
-
-fn variable(lexeme: &Lexeme) -> Option<String> {
-    match &lexeme.token {
-        Token::Variable(name) if name != "$" => Some(name.clone()),
-        _ => None,
-    }
-}
-
 impl Parser<'_> {
     fn error(&self, at: usize, reason: impl Into<String>) -> TemplateError {
         TemplateError::at(self.template, at, reason)
@@ -107,28 +59,28 @@ impl Parser<'_> {
                     nodes.push(Node::Text(text.into()));
                     continue;
                 }
-                Piece::Action(at, lexemes) => Tokens { rest: lexemes.into_iter(), at },
+                Piece::Action(at, lexemes) => Tokens::new(lexemes, at),
             };
-            let at = tokens.at;
+            let at = tokens.action_position();
             let keyword = match tokens.peek() {
                 Some(Token::Word(word)) => word.clone(),
                 _ => String::new(),
             };
             match &*keyword {
                 "if" | "range" => {
-                    tokens.rest.next();
+                    tokens.take();
                     nodes.push(self.nested(at, |parser| match &*keyword {
                         "if" => parser.condition(tokens),
                         _ => parser.range(tokens),
                     })?);
                 }
                 "end" => {
-                    tokens.rest.next();
+                    tokens.take();
                     self.no_tokens(&tokens)?;
                     return Ok((nodes.into(), Terminator::End(at)));
                 }
                 "else" => {
-                    tokens.rest.next();
+                    tokens.take();
                     return Ok((nodes.into(), Terminator::Else(at, tokens)));
                 }
                 "with" | "define" | "template" | "block" | "break" | "continue" => {
@@ -164,14 +116,14 @@ impl Parser<'_> {
 
     /// What follows `if`, up to its `end`.
     fn condition(&mut self, mut tokens: Tokens) -> Result<Node, TemplateError> {
-        let (at, scope) = (tokens.at, self.variables.len());
+        let (at, scope) = (tokens.action_position(), self.variables.len());
         let condition = self.pipeline(&mut tokens)?;
         let inner = self.variables.len();
         let (then, terminator) = self.list()?;
         self.variables.truncate(inner);
         let otherwise = match terminator {
             Terminator::Else(at, mut tokens) if tokens.peek().is_some_and(Token::is_if) => {
-                tokens.rest.next();
+                tokens.take();
                 Box::new([self.nested(at, |parser| parser.condition(tokens))?])
             }
             other => self.otherwise(at, other)?,
@@ -182,7 +134,7 @@ impl Parser<'_> {
 
     /// What follows `range`, up to its `end`.
     fn range(&mut self, mut tokens: Tokens) -> Result<Node, TemplateError> {
-        let (at, scope) = (tokens.at, self.variables.len());
+        let (at, scope) = (tokens.action_position(), self.variables.len());
         let names = match tokens.assigned() {
             Some((_, Token::Assign)) => return Err(self.error(at, "range with = is not supported; write :=")),
             Some((names, _)) => names,
@@ -252,7 +204,7 @@ impl Parser<'_> {
         if let Some(Token::Word(name)) = tokens.peek().cloned()
             && !matches!(&*name, "true" | "false" | "nil")
         {
-            tokens.rest.next();
+            tokens.take();
             return self.call(&name, at, tokens, is_piped);
         }
         let value = self.operand(tokens)?;
@@ -297,7 +249,7 @@ impl Parser<'_> {
 
     fn operand(&mut self, tokens: &mut Tokens) -> Result<Operand, TemplateError> {
         let at = tokens.position();
-        let Some(lexeme) = tokens.rest.next() else {
+        let Some(lexeme) = tokens.take() else {
             return Err(self.error(at, "missing value for command"));
         };
         let mut first_field = None;
@@ -322,7 +274,7 @@ impl Parser<'_> {
             _ => return Err(self.error(at, "missing value for command")),
         };
         let mut fields = Vec::new();
-        let mut next = first_field.map(|name| (name, at)).or_else(|| attached_field(tokens));
+        let mut next = first_field.map(|name| (name, at)).or_else(|| tokens.attached_field());
         while let Some((name, at)) = next {
             kind = match kind.map(|kind| kind.field(&name)) {
                 Some(None) => return Err(self.error(at, format!("can't evaluate field {name}"))),
@@ -330,14 +282,14 @@ impl Parser<'_> {
                 None => None,
             };
             fields.push(name.into_boxed_str());
-            next = attached_field(tokens);
+            next = tokens.attached_field();
         }
         Ok(Operand { base, fields: fields.into() })
     }
 
     /// `.Meta "LABEL"`.
     fn metadata(&self, at: usize, tokens: &mut Tokens) -> Result<Operand, TemplateError> {
-        match tokens.rest.next().map(|lexeme| lexeme.token) {
+        match tokens.take().map(|lexeme| lexeme.token) {
             Some(Token::Text(_)) => Ok(Operand { base: Base::Metadata, fields: Box::default() }),
             _ => Err(self.error(at, ".Meta takes one label, as in .Meta \"forward/upstream\"")),
         }
@@ -355,17 +307,5 @@ impl Parser<'_> {
     fn slot(&self, name: &str, at: usize) -> Result<usize, TemplateError> {
         let slot = self.variables.iter().rposition(|known| known == name);
         slot.ok_or_else(|| self.error(at, format!("undefined variable {name:?}")))
-    }
-}
-
-/// A field directly after a value, with its position.
-fn attached_field(tokens: &mut Tokens) -> Option<(String, usize)> {
-    match tokens.rest.as_slice().first()? {
-        Lexeme { token: Token::Field(name), at, is_attached: true } => {
-            let field = (name.clone(), *at);
-            tokens.rest.next();
-            Some(field)
-        }
-        _ => None,
     }
 }
