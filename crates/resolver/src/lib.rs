@@ -9,19 +9,20 @@
 //! [`Resolver::on_partial_message`], [`Resolver::on_disconnected`], [`Resolver::on_shared_result`]
 //! and [`Resolver::on_timer`].
 //!
-//! The path of a query: this file (checks and zone matching), `front` (answers in front
-//! of the cache), `dns64` (AAAA records), `hit` (cache hits), `local` (answers
-//! of our own), `rewriting` (questions for upstreams), `miss` (a miss from coalescing to sending), `outcome` (the response, the cache
-//! write, the waiters), `lookup` (CNAME targets), `retry` (attempts without a usable response), `connection_loss` (attempts
-//! that have lost their connection), `outage` (no response from any upstream). They compose types with a state of their
-//! own: the worker's cache in [`cache`], the in-flight table and its memory in [`inflight`],
-//! attempts, connection pools and health checks in `upstream`, and `timers`. `request` and
-//! `respond` hold a client's query and write its response, [`action`] is the output, [`policy`] the
-//! configuration, [`counters`] the metrics.
+//! The path of a query: this file (checks and zone matching), `front` (answers in front of the
+//! cache), `dns64` (AAAA records), `hit` (cache hits), `local` (answers of our own), `rewriting`
+//! (questions for upstreams), `miss` (a miss from coalescing to sending), `outcome` (the response, the
+//! cache write, the waiters), `lookup` (CNAME targets), `retry` (attempts without a usable response),
+//! `connection_loss` (attempts that have lost their connection), `outage` (no response from any
+//! upstream). They compose types with a state of their own: the worker's cache in [`cache`], the
+//! in-flight table and its memory in [`inflight`], attempts, connection pools and health checks in
+//! `upstream`, and `timers`. `request` and `respond` hold a client's query and write its response,
+//! [`action`] is the output, [`policy`] the configuration, [`counters`] the metrics.
 #![forbid(unsafe_code)]
 
 pub mod action;
 pub mod cache;
+mod config;
 mod connection_loss;
 pub mod counters;
 mod dns64;
@@ -50,12 +51,10 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use wire::edns::OptRecord;
-use wire::header::{Flags, Header, Rcode};
-use wire::query::Rejection;
+use wire::header::{Header, Rcode};
 use wire::{Query, Response};
 
-use crate::action::{Action, AttemptFailure, Client, Outbox, UpstreamConnectionId, WorkerId};
-use crate::cache::Cache;
+use crate::action::{Action, AttemptFailure, Client, Outbox, UpstreamConnectionId};
 use crate::cache::lookup::WorkerCache;
 use crate::counters::WorkerCounters;
 use crate::effects::Effects;
@@ -63,42 +62,18 @@ use crate::inflight::Inflight;
 use crate::inflight::lookups::Lookups;
 use crate::inflight::memory::WaitingMemory;
 use crate::inflight::query::{InflightQuery, Role};
-use crate::inflight::shared::SharedInflight;
 use crate::policy::{Policy, ResolverLimits};
-use crate::request::{
-    ReplyEdns, Requester, RoutedQuery, check_keepalive, is_loop, is_status_query, unsupported,
-};
-use crate::respond::{QueryCounters, push_response};
+use crate::request::{ReplyEdns, Requester, RoutedQuery, check_keepalive, is_loop, unsupported};
+use crate::respond::{QueryCounters, push_response, reject_packet};
 use crate::result::{ErrorResponse, QueryResult, SharedResult};
-use crate::timers::{AttemptId, Timer, Timers};
-use crate::transport::Transport;
+use crate::timers::{Timer, Timers};
 use crate::upstream::Upstreams;
 use crate::upstream::loss::MatchedQuery;
+pub use config::ResolverConfig;
 
 /// Timers handled by one call of [`Resolver::on_timer`], so that thousands of queries that time out
 /// together do not delay other events.
 pub const TIMERS_PER_CALL: usize = 32;
-
-/// Everything a [`Resolver`] is constructed with.
-#[derive(Debug)]
-pub struct ResolverConfig {
-    /// The initial policy; see [`Resolver::set_policy`].
-    pub policy: Arc<Policy>,
-    /// The worker.
-    pub worker: WorkerId,
-    /// The cache, shared by all workers.
-    pub cache: Arc<Cache>,
-    /// In-flight queries of all workers.
-    pub shared_inflight: Arc<SharedInflight>,
-    /// Memory of the waiting queries of all workers.
-    pub waiting_memory: Arc<WaitingMemory>,
-    /// The worker's counters.
-    pub counters: Arc<WorkerCounters>,
-    /// Limits and the query deadline.
-    pub limits: ResolverLimits,
-    /// From the operating system's source of randomness; message IDs derive from it.
-    pub seed: [u8; 32],
-}
 
 /// The resolver of one worker.
 #[derive(Debug)]
@@ -152,10 +127,10 @@ impl Resolver {
     pub fn on_query(&mut self, now: Instant, client: Client, packet: &[u8], outbox: &mut Outbox) {
         let query = match Query::parse(packet) {
             Ok(query) => query,
-            Err(rejection) => return self.reject(client, packet, rejection, outbox),
+            Err(rejection) => return reject_packet(&self.counters, client, (packet, rejection), outbox),
         };
         if let Err(rejection) = check_keepalive(&query, &client) {
-            return self.reject(client, packet, rejection, outbox);
+            return reject_packet(&self.counters, client, (packet, rejection), outbox);
         }
         let query_len = u16::try_from(packet.len()).unwrap_or(u16::MAX);
         let policy = Arc::clone(&self.policy);
@@ -350,40 +325,5 @@ impl Resolver {
     ) {
         let mut effects = Effects { now, timers: &mut self.timers, outbox };
         self.inflight.respond_all(inflight, result, &mut effects);
-    }
-
-    /// A message with the ID of an attempt.
-    fn respond_attempt(&mut self, now: Instant, id: AttemptId, packet: &[u8], outbox: &mut Outbox) {
-        let Some(attempt) = self.upstreams.attempts.get(id) else { return };
-        let over_udp = attempt.transport == Transport::Udp;
-        let response = Response::parse(packet).ok();
-        let matching = response.filter(|response| response.matches_question(attempt.query.sent_question()));
-        let Some(response) = matching else { return self.mismatch(now, id, packet, outbox) };
-        let mut effects = Effects { now, timers: &mut self.timers, outbox };
-        if response.has_trailing_octets && !over_udp {
-            self.upstreams.out_of_step(id, &mut effects);
-        }
-        self.upstreams.responded(id, &mut effects);
-        if over_udp && response.header.flags.has(Flags::TC) {
-            self.upstreams.record_truncated(now, id);
-            return self.retry_truncated(now, id, &response, outbox);
-        }
-        self.accept(now, id, &response, outbox);
-    }
-
-    /// Responds to a packet that is not a valid query, or drops it.
-    fn reject(&self, client: Client, packet: &[u8], rejection: Rejection, outbox: &mut Outbox) {
-        match rejection {
-            Rejection::Drop => self.counters.dropped.add(1),
-            Rejection::NotImplemented if is_status_query(packet) => {}
-            Rejection::NotImplemented => self.counters.not_implemented.add(1),
-            Rejection::FormatError => self.counters.format_errors.add(1),
-            Rejection::BadVersion => self.counters.bad_versions.add(1),
-        }
-        let start = outbox.bytes.len();
-        wire::reply::rejection(packet, rejection, &mut outbox.bytes);
-        if outbox.bytes.len() > start {
-            push_response(client, start, None, outbox);
-        }
     }
 }

@@ -17,6 +17,7 @@ use crate::effects::Effects;
 use crate::inflight::query::{InflightQuery, Role};
 use crate::result::QueryResult;
 use crate::timers::{AttemptId, QueryId};
+use crate::transport::Transport;
 use crate::upstream::attempt::Attempt;
 use crate::upstream::connection_use::ConnectionUse;
 use crate::upstream::disposition::Disposition;
@@ -24,14 +25,33 @@ use crate::upstream::fallback::FallbackResponse;
 use crate::upstream::query::UpstreamQuery;
 
 impl Resolver {
-    /// Takes a response that matches its attempt.
-    pub(crate) fn accept(
+    /// A message with the ID of an attempt.
+    pub(crate) fn respond_attempt(
         &mut self,
         now: Instant,
         id: AttemptId,
-        response: &Response<'_>,
+        packet: &[u8],
         outbox: &mut Outbox,
     ) {
+        let Some(attempt) = self.upstreams.attempts.get(id) else { return };
+        let over_udp = attempt.transport == Transport::Udp;
+        let response = Response::parse(packet).ok();
+        let matching = response.filter(|response| response.matches_question(attempt.query.sent_question()));
+        let Some(response) = matching else { return self.mismatch(now, id, packet, outbox) };
+        let mut effects = Effects { now, timers: &mut self.timers, outbox };
+        if response.has_trailing_octets && !over_udp {
+            self.upstreams.out_of_step(id, &mut effects);
+        }
+        self.upstreams.responded(id, &mut effects);
+        if over_udp && response.header.flags.has(Flags::TC) {
+            self.upstreams.record_truncated(now, id);
+            return self.retry_truncated(now, id, &response, outbox);
+        }
+        self.accept(now, id, &response, outbox);
+    }
+
+    /// Takes a response that matches its attempt.
+    fn accept(&mut self, now: Instant, id: AttemptId, response: &Response<'_>, outbox: &mut Outbox) {
         self.upstreams.record_response(now, id, response.rcode);
         let Some(attempt) = self.upstreams.attempts.get(id) else { return };
         let disposition = Disposition::of(attempt, response, || self.has_another_upstream(attempt));

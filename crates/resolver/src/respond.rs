@@ -6,11 +6,12 @@ use wire::Answer;
 use wire::answer::{ResponseOptions, ResponseTtl};
 use wire::edns::{ExtendedError, OptRecord, append_nsid, nsid_len};
 use wire::header::{Rcode, RecordType};
+use wire::query::Rejection;
 
 use crate::action::{Action, Client, ClientResponse, Outbox, ResponseInfo};
-use crate::counters::{Plugin, RouteCounters, rcode_index, type_index};
+use crate::counters::{Plugin, RouteCounters, WorkerCounters, rcode_index, type_index};
 use crate::policy::{Listener, LoadBalance, Route, RouteId};
-use crate::request::{ReplyEdns, Requester};
+use crate::request::{ReplyEdns, Requester, is_status_query};
 use crate::result::ErrorResponse;
 use crate::transport::Transport;
 
@@ -176,5 +177,26 @@ impl Requester<'_> {
 pub(crate) fn push_response(client: Client, start: usize, info: Option<ResponseInfo>, outbox: &mut Outbox) {
     if let Some(message) = outbox.since(start) {
         outbox.actions.push(Action::Respond(ClientResponse { client, message, info }));
+    }
+}
+
+/// Responds to a packet that is not a valid query, or drops it.
+pub(crate) fn reject_packet(
+    counters: &WorkerCounters,
+    client: Client,
+    (packet, rejection): (&[u8], Rejection),
+    outbox: &mut Outbox,
+) {
+    match rejection {
+        Rejection::Drop => counters.dropped.add(1),
+        Rejection::NotImplemented if is_status_query(packet) => {}
+        Rejection::NotImplemented => counters.not_implemented.add(1),
+        Rejection::FormatError => counters.format_errors.add(1),
+        Rejection::BadVersion => counters.bad_versions.add(1),
+    }
+    let start = outbox.bytes.len();
+    wire::reply::rejection(packet, rejection, &mut outbox.bytes);
+    if outbox.bytes.len() > start {
+        push_response(client, start, None, outbox);
     }
 }
