@@ -28,6 +28,11 @@ pub(crate) fn since_boot() -> io::Result<Duration> {
     Ok(clock_gettime(ClockId::CLOCK_BOOTTIME)?.into())
 }
 
+/// CPU time of the calling thread; zero when the kernel does not have `CLOCK_THREAD_CPUTIME_ID`.
+pub(crate) fn thread_cpu_time() -> Duration {
+    clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map_or(Duration::ZERO, Duration::from)
+}
+
 /// A timer whose expiries are multiples of its period, counted from one instant of the process, so
 /// that an idle process is woken once for several timers. A missed expiry is left out.
 pub(crate) struct AlignedTimer {

@@ -9,7 +9,7 @@ use tracing::{error, info, warn};
 
 use super::context::ProcessContext;
 use crate::handover::ReceivedOffer;
-use crate::snapshot::{self, FinalWrite, INTERVAL, LoadError, Loaded, Snapshot, SnapshotWriter};
+use crate::snapshot::{self, DELAY, FinalWrite, LoadError, Loaded, Snapshot, SnapshotWriter};
 
 pub(super) struct SharedCache<'a> {
     context: ProcessContext<'a>,
@@ -73,9 +73,16 @@ impl<'a> SharedCache<'a> {
         let snapshot = Snapshot::new(directory.path()).with_limit(limit);
         let counters = Arc::clone(self.context.counters);
         let (cache, blocks) = (Arc::clone(&self.cache), self.blocks.clone());
-        match SnapshotWriter::start(snapshot, INTERVAL, cache, blocks, counters) {
+        match SnapshotWriter::start(snapshot, DELAY, cache, blocks, counters) {
             Ok(writer) => self.snapshots = Some(writer),
             Err(error) => error!("no cache snapshots are written: {error}"),
+        }
+    }
+
+    /// Schedules a snapshot if there were insertions.
+    pub(super) fn check_snapshot(&mut self) {
+        if let Some(writer) = &mut self.snapshots {
+            writer.check_cache();
         }
     }
 

@@ -1,5 +1,5 @@
-//! Housekeeping of the running instance, once a second, without waiting: workers, hand-over socket,
-//! endpoints, due log lines, a link that could not be repaired.
+//! Housekeeping of the running instance, once a second, without waiting: workers, snapshot,
+//! hand-over socket, endpoints, due log lines, a link that could not be repaired.
 
 use std::time::Duration;
 
@@ -13,6 +13,7 @@ pub(super) const INTERVAL: Duration = Duration::from_secs(1);
 impl Instance<'_> {
     pub(super) async fn run_housekeeping(&mut self) -> Result<(), FatalError> {
         self.http.set_health_error(self.workers.check_progress());
+        self.cache.check_snapshot();
         self.handover.ensure_listening().await;
         if self.handover.expire_offer() {
             self.check_node().await;

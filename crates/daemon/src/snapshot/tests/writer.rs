@@ -25,23 +25,25 @@ fn wait(mut done: impl FnMut() -> bool) {
 fn start_writer(
     directory: &TestDirectory,
     host: &CachedHost,
-    interval: Duration,
+    delay: Duration,
 ) -> (SnapshotWriter, Arc<ProcessCounters>) {
     let counters = Arc::<ProcessCounters>::default();
     let (cache, counted) = (Arc::clone(&host.cache), Arc::clone(&counters));
-    let writer = SnapshotWriter::start(directory.snapshot(), interval, cache, host.blocks(), counted);
+    let writer = SnapshotWriter::start(directory.snapshot(), delay, cache, host.blocks(), counted);
     (writer.unwrap(), counters)
 }
 
 #[test]
 fn a_snapshot_is_written_only_after_insertions() {
-    let (directory, tick) = (TestDirectory::new(), Duration::from_millis(1));
+    let (directory, delay) = (TestDirectory::new(), Duration::from_millis(1));
     let mut host = CachedHost::new(3);
-    let (writer, counters) = start_writer(&directory, &host, tick);
-    host.cache_answer("a.example", 1);
-    wait(|| counters.snapshots.written.get() == 1);
-    host.cache_answer("b.example", 1);
-    wait(|| counters.snapshots.written.get() == 2);
+    let (mut writer, counters) = start_writer(&directory, &host, delay);
+    for (number, name) in (1..).zip(["a.example", "b.example"]) {
+        writer.check_cache();
+        host.cache_answer(name, 1);
+        writer.check_cache();
+        wait(|| counters.snapshots.written.get() == number);
+    }
     assert_eq!(CachedHost::new(0).load(&directory.snapshot()).unwrap().summary.imported, 2);
     // After a reload the block has another fingerprint.
     writer.set_blocks(vec![("changed".to_owned(), host.block)]);
@@ -80,7 +82,8 @@ fn failed_writes_are_counted_and_retried() {
     let directory = TestDirectory::new();
     let host = CachedHost::with_entries(&["a.example"]);
     fs::create_dir(directory.path.join(UNFINISHED)).unwrap();
-    let (writer, counters) = start_writer(&directory, &host, Duration::from_millis(1));
+    let (mut writer, counters) = start_writer(&directory, &host, Duration::from_millis(1));
+    writer.check_cache();
     wait(|| counters.snapshots.failed.get() > 1);
     assert_eq!(counters.snapshots.written.get(), 0);
     fs::remove_dir(directory.path.join(UNFINISHED)).unwrap();
