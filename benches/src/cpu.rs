@@ -2,10 +2,12 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::sys::prctl;
 use nix::sys::signal::Signal;
+use nix::time::{ClockId, clock_gettime};
 use nix::unistd::Pid;
 
 use crate::output::BenchError;
@@ -59,6 +61,11 @@ pub(crate) fn wakeups(process: u32) -> Result<u64, BenchError> {
         sum += switches.ok_or_else(|| BenchError(format!("no voluntary_ctxt_switches of {process}")))?;
     }
     Ok(sum)
+}
+
+/// CPU time of the calling thread.
+pub(crate) fn own_time() -> Result<Duration, BenchError> {
+    Ok(clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID)?.into())
 }
 
 /// CPU time of the threads of this process whose name begins with `name`, in nanoseconds.

@@ -7,7 +7,7 @@
 //! [`flood`] query one-time names, of the resolver and of the daemon; [`upstreams`] is about
 //! upstreams that fail, [`configuration`] about configurations that cannot be put in force,
 //! [`fairness`] about clients beside a flood, [`memory`] about a memory limit in one,
-//! [`idle`] about a process without queries.
+//! [`idle`] about a process without queries, [`snapshot`] about the file of the cache.
 #![forbid(unsafe_code)]
 
 mod configuration;
@@ -28,6 +28,7 @@ mod queries;
 mod resolver_loop;
 mod scan;
 mod servers;
+mod snapshot;
 mod upstream;
 mod upstreams;
 
@@ -68,6 +69,8 @@ enum Benchmark {
     Memory(memory::MemoryOptions),
     /// Wake-ups, CPU time and sockets of a process without queries, on a node of its own
     Idle(idle::IdleOptions),
+    /// CPU time of a cache snapshot
+    Snapshot(snapshot::SnapshotOptions),
     /// Behaviour with upstreams that fail, are slow, or disappear, of whole processes
     #[command(subcommand)]
     Upstreams(upstreams::Experiment),
@@ -120,6 +123,7 @@ fn main() -> ExitCode {
             fairness::run_flood(&command)
         }
         CommandLine { benchmark: Some(Benchmark::Idle(options)), .. } => idle::measure(&options),
+        CommandLine { benchmark: Some(Benchmark::Snapshot(options)), .. } => snapshot::measure(&options),
         CommandLine { benchmark: Some(Benchmark::Upstreams(experiment)), .. } => {
             upstreams::measure(&experiment)
         }
@@ -139,7 +143,7 @@ fn main() -> ExitCode {
         }
         CommandLine { benchmark: None, .. } => Err(BenchError(
             "a command is required: hit, miss, instructions, scan, flood, fairness, memory, idle, \
-             upstreams, configuration or --smoke"
+             snapshot, upstreams, configuration or --smoke"
                 .to_owned(),
         )),
     })
