@@ -122,7 +122,7 @@ a_deleted_link_and_ruleset_are_restored_within_a_second_under_load() {
     start_load 500 cached.fresh.default.svc.cluster.local
     await_load_progress
     expect_restored "the link" "$running" ip -n "node-$RUN_ID" link delete nodelocaldns
-    running=$(netns_exec node nft list table inet nodelocaldns)
+    running=$(our_table)
     expect_restored "the ruleset" "$running" netns_exec node nft flush ruleset
     emulate_kube_proxy
     await_load_progress

@@ -14,8 +14,9 @@ the_link_has_the_address_and_dns_is_untracked() {
     rules=$(netns_exec node nft list table inet nodelocaldns 2>&1)
     expect_match "prerouting" 'hook prerouting priority raw' "$rules"
     expect_match "output" 'hook output priority raw' "$rules"
-    expect_match "UDP rule" "ip daddr $LOCAL_IP udp dport 53 .*notrack" "$rules"
-    expect_match "TCP rule" "ip daddr $LOCAL_IP tcp dport 53 .*notrack" "$rules"
+    expect_match "UDP rule" "ip daddr $LOCAL_IP udp dport 53 goto input_0" "$rules"
+    expect_match "TCP rule" "ip daddr $LOCAL_IP tcp dport 53 goto input_0" "$rules"
+    expect_match "while it is served" "ip daddr @alive4 socket transparent 0 notrack accept" "$rules"
     expect_match "replies" "ip saddr $LOCAL_IP udp sport 53 .*notrack" "$rules"
 }
 
@@ -212,7 +213,7 @@ ipv4_and_ipv6_are_served_on_one_link() {
     expect "by UDP over IPv4" "$name. A 10.233.18.231" "$(answer_section pod1 +search myweb-svc)"
     expect "musl over IPv6" 10.233.18.231 "$(netns_exec pod6 "$MUSL_GETADDRINFO" myweb-svc 2>&1)"
     expect "the node itself over IPv6" "$name. A 10.233.18.231" "$(answer_section node "@$LOCAL_IP6" "$name")"
-    expect_match "the rules for IPv6" "ip6 daddr $LOCAL_IP6 udp dport 53 .*notrack" "$(netns_exec node nft list table inet nodelocaldns)"
+    expect_match "the rules for IPv6" "ip6 saddr $LOCAL_IP6 udp sport 53 notrack" "$(netns_exec node nft list table inet nodelocaldns)"
     expect_match "requests by family" '^coredns_dns_requests_total\{.*family="2".*server="dns://\[fd00:25::10\]:53"' "$(metrics)"
 }
 

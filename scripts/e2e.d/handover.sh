@@ -90,14 +90,18 @@ expect_restored() { # expect_restored WHAT STATE COMMAND...
     if [[ $what == "the link" ]]; then
         eventually 3 has_addresses "$LOCAL_IP/32" || fail_case "$what" "to be restored" nothing
     else
-        eventually 3 has_table "$state" || fail_case "$what" "$state" "$(netns_exec node nft list table inet nodelocaldns 2>&1)"
+        eventually 3 has_table "$state" || fail_case "$what" "$state" "$(our_table 2>&1)"
     fi
     expect_between "milliseconds until $what is restored" 0 1000 "$(((${EPOCHREALTIME//[!0-9]/} - began) / 1000))"
     note "$what was restored after $(((${EPOCHREALTIME//[!0-9]/} - began) / 1000)) ms"
 }
 
+our_table() {
+    netns_exec node nft --stateless --terse list table inet nodelocaldns
+}
+
 has_table() { # has_table TEXT
-    [[ $(netns_exec node nft list table inet nodelocaldns 2>/dev/null) == "$1" ]]
+    [[ $(our_table 2>/dev/null) == "$1" ]]
 }
 
 probe_in_pod() { # probe_in_pod PID: runs -probe in the PID namespace of that process

@@ -8,6 +8,7 @@ readonly NODE_IP=203.0.113.10 OUTSIDE_IP=203.0.113.53
 # kubespray's upstream Service, and the Service address that the cache takes over in one case.
 readonly COREDNS_SERVICE=10.233.0.3 DNS_SERVICE=10.233.0.10
 readonly COREDNS_POD=10.233.65.2 PODS=10.233.64.0/18
+readonly COREDNS_SERVICE6=fd00:233::3 COREDNS_POD6=fd00:244::2 PODS6=fd00:244::/64
 readonly SLOW_PORT=5353
 
 readonly RUN_ID=$$
@@ -89,6 +90,22 @@ table ip kubeproxy {
         ip saddr != $PODS ip daddr $COREDNS_POD masquerade
     }
 }
+table ip6 kubeproxy {
+    chain prerouting {
+        type nat hook prerouting priority dstnat;
+        ip6 daddr $COREDNS_SERVICE6 udp dport 53 dnat to [$COREDNS_POD6]:53
+        ip6 daddr $COREDNS_SERVICE6 tcp dport 53 dnat to [$COREDNS_POD6]:53
+    }
+    chain output {
+        type nat hook output priority -100;
+        ip6 daddr $COREDNS_SERVICE6 udp dport 53 dnat to [$COREDNS_POD6]:53
+        ip6 daddr $COREDNS_SERVICE6 tcp dport 53 dnat to [$COREDNS_POD6]:53
+    }
+    chain postrouting {
+        type nat hook postrouting priority srcnat;
+        ip6 saddr != $PODS6 ip6 daddr $COREDNS_POD6 masquerade
+    }
+}
 EOT
 }
 
@@ -98,7 +115,7 @@ make_topology() {
     node_setting ipv4/ip_forward 1
     node_setting ipv6/conf/all/forwarding 1
     make_outside
-    make_pod coredns "$COREDNS_POD" fd00:244::2 "nameserver $OUTSIDE_IP"
+    make_pod coredns "$COREDNS_POD" "$COREDNS_POD6" "nameserver $OUTSIDE_IP"
     make_pod pod1 10.233.64.11 fd00:244::11 "search default.$names $names cluster.local" "nameserver $LOCAL_IP" 'options ndots:5'
     make_pod pod2 10.233.64.12 fd00:244::12 \
         "search dev.$names $names cluster.local default.$names" "nameserver $LOCAL_IP" 'options ndots:5'
@@ -121,7 +138,7 @@ remove_topology() {
 }
 
 # Links, addresses, routes and packet-filter rules of the node, to compare before and after. Without
-# IPv6 link-local addresses and routes: they appear after duplicate address detection and depend on
+# counters and elements of sets, which packets change, and without IPv6 link-local addresses and routes: they appear after duplicate address detection and depend on
 # the random MAC address.
 node_state() {
     netns_exec node ip -oneline link | sed 's/^[0-9]*: \([^:@]*\).*<\([^>]*\)>.*/link \1 \2/'
@@ -129,5 +146,5 @@ node_state() {
         netns_exec node ip -oneline address | awk '{ print "address", $2, $4 }'
         netns_exec node ip route show table all | awk '{ print "route", $0 }'
     } | grep -vE 'nodelocaldns.* fe80::| (fe80|ff00)::.* nodelocaldns'
-    netns_exec node nft list ruleset
+    netns_exec node nft --stateless --terse list ruleset
 }

@@ -6,6 +6,9 @@ use std::collections::BTreeMap;
 #[derive(Clone, Debug, Default)]
 pub struct Environment(BTreeMap<String, String>);
 
+/// The end of the name of the variable with the cluster address of a Service.
+const SERVICE_HOST: &str = "_SERVICE_HOST";
+
 impl Environment {
     /// The value of a variable, if it is set.
     pub fn lookup(&self, name: &str) -> Option<&str> {
@@ -15,13 +18,19 @@ impl Environment {
     /// The variable that the kubelet sets to the cluster address of a Service:
     /// `KUBE_DNS_UPSTREAM_SERVICE_HOST` for `kube-dns-upstream`.
     pub fn service_variable(service: &str) -> String {
-        format!("{}_SERVICE_HOST", service.to_uppercase().replace('-', "_"))
+        service.to_uppercase().replace('-', "_") + SERVICE_HOST
     }
 
     /// The cluster address of a Service. The kubelet sets it only for a Service of the pod's
     /// namespace that existed before the container started.
     pub fn service_host(&self, service: &str) -> Option<&str> {
         self.lookup(&Self::service_variable(service))
+    }
+
+    /// The cluster addresses of all Services that the kubelet names.
+    pub fn service_hosts(&self) -> impl Iterator<Item = &str> {
+        let is_service = |name: &&String| name.ends_with(SERVICE_HOST);
+        self.0.iter().filter(move |(name, _)| is_service(name)).map(|(_, host)| host.as_str())
     }
 }
 

@@ -12,7 +12,7 @@ mod msghdr;
 pub mod netlink_events;
 mod nft;
 pub mod node;
-pub mod notrack;
+pub mod packet_filter;
 pub mod periodic_timer;
 pub mod scm_rights;
 mod socket;

@@ -1,7 +1,10 @@
 //! nf_tables over netlink: atomic batches of tables, chains and rules, and listing of rules.
 
+mod address;
 mod error;
+mod expression;
 mod rule;
+mod set;
 
 use std::io;
 
@@ -10,7 +13,7 @@ use netlink_packet_core::{
 };
 use netlink_packet_netfilter::nftables::{
     ChainAttribute, ChainMessage, Hook, InetHookNumber, NfTablesMessage, RuleAttribute, RuleMessage,
-    TableAttribute, TableMessage,
+    SetElementMessage, SetMessage, TableAttribute, TableMessage,
 };
 use netlink_packet_netfilter::none::ControlMessage;
 use netlink_packet_netfilter::{
@@ -19,19 +22,32 @@ use netlink_packet_netfilter::{
 use netlink_sys::protocols::NETLINK_NETFILTER;
 use netlink_sys::{Socket, SocketAddr};
 
+pub(crate) use address::{Family, Side};
 pub use error::FilterError;
 pub(crate) use error::classify;
-pub(crate) use rule::{Rule, Side};
+pub(crate) use expression::SetOperation;
+pub(crate) use rule::{Key, Rule};
+pub(crate) use set::{Element, Set};
 
 /// NFNL_SUBSYS_NFTABLES, announced at the start of a batch.
 const SUBSYSTEM: u16 = 10;
 /// NF_ACCEPT, the policy of our chains.
 const ACCEPT: u32 = 1;
 
-/// A base chain of type `filter`.
+/// A chain and its rules, in order.
+#[derive(Clone, Debug)]
+pub(crate) struct Chain {
+    pub(crate) name: String,
+    /// Absent for a chain that rules continue in.
+    pub(crate) hook: Option<ChainHook>,
+    pub(crate) rules: Vec<Rule>,
+}
+
+/// Where the packets of a base chain come from.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct BaseChain {
-    pub(crate) name: &'static str,
+pub(crate) struct ChainHook {
+    /// `filter` or `nat`.
+    pub(crate) chain_type: &'static str,
     pub(crate) hook: InetHookNumber,
     pub(crate) priority: i32,
 }
@@ -45,11 +61,13 @@ pub(crate) struct NftSocket {
 /// An atomic batch of changes to tables of the family `inet`.
 pub(crate) struct Batch {
     messages: Vec<NetlinkMessage<NetfilterMessage>>,
+    /// Number of sets, each of which has an ID in the batch.
+    sets: u32,
 }
 
 impl Batch {
     pub(crate) fn new() -> Self {
-        let mut batch = Self { messages: Vec::new() };
+        let mut batch = Self { messages: Vec::new(), sets: 0 };
         batch.control(ControlMessage::BatchBegin);
         batch
     }
@@ -66,16 +84,30 @@ impl Batch {
         self.change(0, NfTablesMessage::DeleteTable(TableMessage { attributes }));
     }
 
-    pub(crate) fn add_chain(&mut self, table: &str, chain: BaseChain) {
-        let hook = vec![Hook::Number(chain.hook.into()), Hook::Priority(chain.priority.cast_unsigned())];
-        let attributes = vec![
-            ChainAttribute::Table(table.to_owned()),
-            ChainAttribute::Name(chain.name.to_owned()),
-            ChainAttribute::Hook(hook),
-            ChainAttribute::Policy(ACCEPT),
-            ChainAttribute::Type("filter".to_owned()),
-        ];
+    pub(crate) fn add_chain(&mut self, table: &str, chain: &Chain) {
+        let mut attributes =
+            vec![ChainAttribute::Table(table.to_owned()), ChainAttribute::Name(chain.name.clone())];
+        if let Some(ChainHook { chain_type, hook, priority }) = chain.hook {
+            let hook = vec![Hook::Number(hook.into()), Hook::Priority(priority.cast_unsigned())];
+            attributes.extend([
+                ChainAttribute::Hook(hook),
+                ChainAttribute::Policy(ACCEPT),
+                ChainAttribute::Type(chain_type.to_owned()),
+            ]);
+        }
         self.change(NLM_F_CREATE, NfTablesMessage::NewChain(ChainMessage { attributes }));
+    }
+
+    pub(crate) fn add_set(&mut self, table: &str, set: &Set) {
+        self.sets += 1;
+        let attributes = set.attributes(table, self.sets);
+        self.change(NLM_F_CREATE, NfTablesMessage::NewSet(SetMessage { attributes }));
+    }
+
+    /// Adds an element to a set, unless it exists.
+    pub(crate) fn add_element(&mut self, table: &str, set: &Set, element: Element) {
+        let attributes = set.with_element(table, element);
+        self.change(NLM_F_CREATE, NfTablesMessage::NewSetElement(SetElementMessage { attributes }));
     }
 
     pub(crate) fn add_rule(&mut self, table: &str, chain: &str, rule: &Rule) {
@@ -127,16 +159,21 @@ impl Batch {
     }
 }
 
-/// Whether each chain of the table has exactly these rules, in order.
+/// A rule as the kernel lists it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct ListedRule {
+    pub(crate) chain: String,
+    pub(crate) comment: String,
+    /// Packets of its counter, if it has one.
+    pub(crate) packets: Option<u64>,
+}
+
+/// The rules of the table, in order within each chain.
 ///
 /// # Errors
 ///
 /// The kernel's error.
-pub(crate) fn has_rules(
-    socket: &mut NftSocket,
-    table: &str,
-    expected: &[(&str, Vec<Rule>)],
-) -> io::Result<bool> {
+pub(crate) fn list_rules(socket: &mut NftSocket, table: &str) -> io::Result<Vec<ListedRule>> {
     let attributes = vec![RuleAttribute::Table(table.to_owned())];
     let mut request = NetlinkMessage::from(inet(NfTablesMessage::GetRule(RuleMessage { attributes })));
     request.header.flags = NLM_F_REQUEST | NLM_F_DUMP;
@@ -146,26 +183,31 @@ pub(crate) fn has_rules(
             inner: NetfilterMessageInner::NfTables(NfTablesMessage::NewRule(rule)),
             ..
         }) => {
-            listed.push(rule.attributes);
+            // Kernels before 5.x ignore the name of the table.
+            if rule.attributes.contains(&RuleAttribute::Table(table.to_owned())) {
+                listed.push(listed_rule(&rule.attributes));
+            }
             Ok(())
         }
         NetlinkPayload::Error(error) if error.code.is_some() => Err(error.to_io()),
         _ => Ok(()),
     })?;
-    let is_in_chain = |attributes: &[RuleAttribute], chain: &str| {
-        attributes.contains(&RuleAttribute::Table(table.to_owned()))
-            && attributes.contains(&RuleAttribute::Chain(chain.to_owned()))
-    };
-    Ok(expected.iter().all(|(chain, rules)| {
-        let listed = listed.iter().filter(|attributes| is_in_chain(attributes, chain));
-        let listed = listed.map(|attributes| {
-            attributes.iter().find_map(|attribute| match attribute {
-                RuleAttribute::Expressions(expressions) => Some(expressions),
-                _ => None,
-            })
-        });
-        listed.eq(rules.iter().map(|rule| Some(&rule.expressions)))
-    }))
+    Ok(listed)
+}
+
+fn listed_rule(attributes: &[RuleAttribute]) -> ListedRule {
+    let mut listed = ListedRule { chain: String::new(), comment: String::new(), packets: None };
+    for attribute in attributes {
+        match attribute {
+            RuleAttribute::Chain(chain) => listed.chain.clone_from(chain),
+            RuleAttribute::UserData(data) => listed.comment = rule::comment(data),
+            RuleAttribute::Expressions(expressions) => {
+                listed.packets = expressions.iter().find_map(expression::counted_packets);
+            }
+            _ => {}
+        }
+    }
+    listed
 }
 
 fn inet(message: NfTablesMessage) -> NetfilterMessage {

@@ -1,4 +1,4 @@
-//! Node set-up: the link with its addresses, and the NOTRACK rules; apply, verify, monitor,
+//! Node set-up: the link with its addresses, and the packet-filter rules; apply, verify, monitor,
 //! restore.
 
 use std::fmt;
@@ -7,15 +7,15 @@ use std::net::IpAddr;
 
 use crate::link::{Link, LinkChange, LinkChanges, LinkConfig, LinkError, LinkKind, LinkKindPreference};
 use crate::netlink_events::NetlinkMonitor;
-use crate::notrack::{FilterError, Notrack, NotrackConfig};
+use crate::packet_filter::{FilterConfig, FilterError, FilteredAddress, PacketFilter};
 
 /// The configuration of the node; an absent part is left to the administrator.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct NodeConfig {
     /// The link and its addresses.
     pub link: Option<LinkConfig>,
-    /// The NOTRACK rules.
-    pub notrack: Option<NotrackConfig>,
+    /// The packet-filter rules.
+    pub filter: Option<FilterConfig>,
 }
 
 /// A change to the node, or a failure. Each text is one line.
@@ -44,6 +44,9 @@ pub enum NodeEvent {
     RulesInstalled(String),
     /// The rules are not as configured. Responses are the same without them.
     RulesFailed(FilterError),
+    /// The kernel does not accept the fail-open rules: while no process serves, queries get no
+    /// response.
+    NoFailOpen(String),
     /// Changes by others are noticed only by periodic verification.
     MonitorFailed {
         /// E.g. `link nodelocaldns`.
@@ -73,6 +76,12 @@ impl fmt::Display for NodeEvent {
             Self::LinkFailed(error) => error.fmt(f),
             Self::RulesInstalled(table) => write!(f, "packet-filter table inet {table} installed"),
             Self::RulesFailed(error) => write!(f, "DNS packets are tracked by conntrack: {error}"),
+            Self::NoFailOpen(reason) => {
+                write!(
+                    f,
+                    "no fail-open: {reason}; it needs nf_tables with nft_socket, nft_nat, nft_reject and nft_masq"
+                )
+            }
             Self::MonitorFailed { part, error } => {
                 write!(f, "changes to {part} are not noticed at once, only every -syncinterval: {error}")
             }
@@ -117,9 +126,11 @@ pub struct NodeSetup {
     link: Option<Link>,
     link_name: String,
     link_kind: LinkKindPreference,
-    notrack: Option<Notrack>,
+    filter: Option<PacketFilter>,
     /// Whether the rules were ever installed and have to be removed.
     rules_installed: bool,
+    /// Whether another process had left rules.
+    found_rules: bool,
 }
 
 impl NodeSetup {
@@ -135,8 +146,9 @@ impl NodeSetup {
             link: None,
             link_name: String::new(),
             link_kind: LinkKindPreference::default(),
-            notrack: config.notrack.map(Notrack::new),
+            filter: config.filter.map(PacketFilter::new),
             rules_installed: false,
+            found_rules: false,
         };
         if let Some(config) = config.link {
             setup.link_name.clone_from(&config.name);
@@ -145,6 +157,10 @@ impl NodeSetup {
                 Link::ensure(config).await.map_err(|error| NodeError { link: Some(error), rules: None })?;
             setup.link = Some(link);
             events.extend(setup.link_events(changes));
+        }
+        if let Some(filter) = &mut setup.filter {
+            // An error is reported by the installation.
+            setup.found_rules = filter.exists().unwrap_or(false);
         }
         events.extend(setup.ensure_rules());
         Ok((setup, events))
@@ -178,19 +194,47 @@ impl NodeSetup {
         {
             events.push(NodeEvent::MonitorFailed { part: format!("link {}", self.link_name), error });
         }
-        if let Some(notrack) = &self.notrack
-            && let Err(error) = monitor.add_table(notrack.table())
+        if let Some(filter) = &self.filter
+            && let Err(error) = monitor.add_table(filter.table())
         {
-            let part = format!("packet-filter table inet {}", notrack.table());
+            let part = format!("packet-filter table inet {}", filter.table());
             events.push(NodeEvent::MonitorFailed { part, error });
         }
         (monitor, events)
     }
 
+    /// Changes the addresses of the packet filter, and the rules where they differ.
+    pub fn set_filtered_addresses(&mut self, addresses: Vec<FilteredAddress>) -> Vec<NodeEvent> {
+        match &mut self.filter {
+            Some(filter) => filter.set_addresses(addresses),
+            None => return Vec::new(),
+        }
+        self.ensure_rules()
+    }
+
+    /// The packet-filter configuration in effect; `None` if there are no rules of ours.
+    #[must_use]
+    pub fn filter_config(&self) -> Option<&FilterConfig> {
+        self.filter.as_ref().filter(|_| self.rules_installed).map(PacketFilter::config)
+    }
+
+    /// Whether clients depend on fail-open rules that another process had left.
+    #[must_use]
+    pub fn has_adopted_fail_open(&self) -> bool {
+        self.found_rules && self.has_fail_open()
+    }
+
+    /// Whether fail-open rules are in place.
+    #[must_use]
+    pub fn has_fail_open(&self) -> bool {
+        self.filter_config()
+            .is_some_and(|config| config.addresses.iter().any(|filtered| filtered.fallback.is_some()))
+    }
+
     /// Whether rules are configured and were never installed.
     #[must_use]
     pub const fn rules_never_installed(&self) -> bool {
-        self.notrack.is_some() && !self.rules_installed
+        self.filter.is_some() && !self.rules_installed
     }
 
     /// Whether the link exists, is up, and has its addresses. The rules are not checked: responses
@@ -237,8 +281,8 @@ impl NodeSetup {
     ///
     /// The parts that could not be removed; a failure of one does not prevent the other.
     pub async fn restore_except(self, retained: Retained) -> Result<(), NodeError> {
-        let rules = match self.notrack {
-            Some(mut notrack) if self.rules_installed && !retained.rules => notrack.remove().err(),
+        let rules = match self.filter {
+            Some(mut filter) if self.rules_installed && !retained.rules => filter.remove().err(),
             _ => None,
         };
         let link = match self.link {
@@ -263,19 +307,26 @@ impl NodeSetup {
         events
     }
 
-    fn ensure_rules(&mut self) -> Option<NodeEvent> {
-        let notrack = self.notrack.as_mut()?;
-        let ensured = match notrack.is_installed() {
+    fn ensure_rules(&mut self) -> Vec<NodeEvent> {
+        let Some(filter) = &mut self.filter else { return Vec::new() };
+        let ensured = match filter.is_installed() {
             Ok(true) => Ok(false),
-            Ok(false) => notrack.install().map(|()| true),
+            Ok(false) => filter.install().map(|()| true),
             Err(error) => Err(error),
         };
         match ensured {
-            Ok(installed) => {
+            Ok(false) => {
                 self.rules_installed = true;
-                installed.then(|| NodeEvent::RulesInstalled(notrack.table().to_owned()))
+                Vec::new()
             }
-            Err(error) => Some(NodeEvent::RulesFailed(error)),
+            Ok(true) => {
+                self.rules_installed = true;
+                let installed = NodeEvent::RulesInstalled(filter.table().to_owned());
+                let unsupported =
+                    filter.fail_open_error().map(|error| NodeEvent::NoFailOpen(error.to_string()));
+                std::iter::once(installed).chain(unsupported).collect()
+            }
+            Err(error) => vec![NodeEvent::RulesFailed(error)],
         }
     }
 }

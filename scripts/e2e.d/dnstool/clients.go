@@ -26,6 +26,9 @@ type outcome struct {
 type tally struct {
 	sent, answered, servfail, otherRcode, wrong, refused, lost int
 	slowest                                                    time.Duration
+	// The longest time without an answer, and the last answer.
+	gap        time.Duration
+	lastAnswer time.Time
 }
 
 func (t *tally) add(o outcome, expected string) {
@@ -44,25 +47,34 @@ func (t *tally) add(o outcome, expected string) {
 		t.wrong++
 	default:
 		t.answered++
+		now := time.Now()
+		if !t.lastAnswer.IsZero() {
+			t.gap = max(t.gap, now.Sub(t.lastAnswer))
+		}
+		t.lastAnswer = now
 	}
 }
 
 func (t *tally) String() string {
-	return fmt.Sprintf("sent=%d answered=%d servfail=%d other_rcode=%d wrong=%d refused=%d lost=%d slowest_ms=%d",
-		t.sent, t.answered, t.servfail, t.otherRcode, t.wrong, t.refused, t.lost, t.slowest.Milliseconds())
+	return fmt.Sprintf("sent=%d answered=%d servfail=%d other_rcode=%d wrong=%d refused=%d lost=%d slowest_ms=%d gap_ms=%d",
+		t.sent, t.answered, t.servfail, t.otherRcode, t.wrong, t.refused, t.lost, t.slowest.Milliseconds(), t.gap.Milliseconds())
 }
 
-// exchange sends one query, once, from a new socket.
-func exchange(server, name string) (o outcome) {
+// exchange sends one query, once, from a new socket or on a new connection.
+func exchange(network, server, name string) (o outcome) {
 	began := time.Now()
 	defer func() { o.elapsed = time.Since(began) }()
-	socket, err := net.Dial("udp", net.JoinHostPort(server, "53"))
+	socket, err := net.DialTimeout(network, net.JoinHostPort(server, "53"), timeout)
 	if err != nil {
 		return outcome{err: err}
 	}
 	defer socket.Close()
 	id := uint16(rand.Uint32())
-	if _, err := socket.Write(query(id, name)); err != nil {
+	message := query(id, name)
+	if network == "tcp" {
+		message = append(binary.BigEndian.AppendUint16(nil, uint16(len(message))), message...)
+	}
+	if _, err := socket.Write(message); err != nil {
 		return outcome{err: err}
 	}
 	if err := socket.SetReadDeadline(began.Add(timeout)); err != nil {
@@ -70,15 +82,29 @@ func exchange(server, name string) (o outcome) {
 	}
 	buffer := make([]byte, 4096)
 	for {
-		n, err := socket.Read(buffer)
+		response, err := receive(network, socket, buffer)
 		if err != nil {
 			return outcome{err: err}
 		}
-		answer, err := parse(buffer[:n])
+		answer, err := parse(response)
 		if err == nil && answer.id == id && strings.EqualFold(answer.name, name) {
 			return outcome{answer: answer}
 		}
 	}
+}
+
+// receive reads one message.
+func receive(network string, socket net.Conn, buffer []byte) ([]byte, error) {
+	if network == "udp" {
+		n, err := socket.Read(buffer)
+		return buffer[:n], err
+	}
+	if _, err := io.ReadFull(socket, buffer[:2]); err != nil {
+		return nil, err
+	}
+	length := min(int(binary.BigEndian.Uint16(buffer)), len(buffer))
+	_, err := io.ReadFull(socket, buffer[:length])
+	return buffer[:length], err
 }
 
 func numbered(pattern string, i int) string {
@@ -95,7 +121,7 @@ func burst(server string, number int, pattern string) *tally {
 		go func() {
 			defer all.Done()
 			<-start
-			outcomes[i] = exchange(server, numbered(pattern, i))
+			outcomes[i] = exchange("udp", server, numbered(pattern, i))
 		}()
 	}
 	close(start)
@@ -147,7 +173,7 @@ func pipeline(server string, names []string) ([]string, error) {
 }
 
 // load sends queries at a constant rate per second until ended, and waits for the outstanding ones.
-func load(ended context.Context, server string, rate int, pattern string) *tally {
+func load(ended context.Context, network, server string, rate int, pattern string) *tally {
 	t := &tally{}
 	var lock sync.Mutex
 	var all sync.WaitGroup
@@ -162,7 +188,7 @@ func load(ended context.Context, server string, rate int, pattern string) *tally
 			all.Add(1)
 			go func() {
 				defer all.Done()
-				o := exchange(server, numbered(pattern, i))
+				o := exchange(network, server, numbered(pattern, i))
 				lock.Lock()
 				defer lock.Unlock()
 				t.add(o, "")

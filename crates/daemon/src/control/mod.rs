@@ -7,9 +7,11 @@ mod active_config;
 mod check;
 mod context;
 mod exit;
+mod fail_open;
 mod file_contents;
 mod file_metadata;
 mod handover;
+mod heartbeat;
 mod http_endpoints;
 mod instance;
 mod listen_addresses;
@@ -28,6 +30,7 @@ mod upstreams_log;
 mod watchdog;
 mod workers;
 
+use std::cell::Cell;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -123,18 +126,21 @@ async fn control(
     if let Some(offer) = &offer {
         listen_addresses::check_served(&settings, &offer.dns)?;
     }
-    let mut node = node::set_up(flags, counters).await?;
     let environment = &environment;
+    let addresses = fail_open::addresses(flags, environment, &settings);
+    let mut node = node::set_up(flags, addresses, counters).await?;
     let context =
         ProcessContext { flags, environment, logger, counters, descriptor_limit, memory, directory };
 
+    let has_served = Cell::new(false);
     let serving = async |node: &mut NodeSetup| {
         let instance = Instance::start(context, (corefile, settings), offer, node).await?;
+        has_served.set(true);
         instance.run(&mut signals).await
     };
     let ended = catch_panic(serving(&mut node)).await.unwrap_or(Err(FatalError::ControlPanicked));
 
-    let restored = teardown::restore_node(context, node, &ended).await;
+    let restored = teardown::restore_node(context, node, &ended, has_served.get()).await;
     match (ended, restored) {
         (Ok(reason), restored) => restored.map(|()| reason),
         (Err(error), restored) => {

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use linux::link::LinkConfig;
 use linux::netlink_events::NetlinkMonitor;
 use linux::node::{NodeConfig, NodeEvent, NodeSetup};
-use linux::notrack::NotrackConfig;
+use linux::packet_filter::{FilterConfig, FilteredAddress};
 use tracing::{error, info, warn};
 
 use super::exit::FatalError;
@@ -17,22 +17,31 @@ use crate::metrics::{ProcessCounters, SetupError};
 const TABLE: &str = "nodelocaldns";
 
 /// Creates what the flags request on the node.
-pub(super) async fn set_up(flags: &Flags, counters: &ProcessCounters) -> Result<NodeSetup, FatalError> {
+pub(super) async fn set_up(
+    flags: &Flags,
+    addresses: Vec<FilteredAddress>,
+    counters: &ProcessCounters,
+) -> Result<NodeSetup, FatalError> {
     let kind = flags.link_kind.parse().map_err(FatalError::LinkKind)?;
     let link = flags.setup_interface.then(|| LinkConfig {
         name: flags.interface_name.clone(),
         kind,
         addresses: flags.options.local_ips.clone(),
     });
-    let notrack = flags.setup_iptables.then(|| NotrackConfig {
-        table: TABLE.to_owned(),
-        addresses: flags.options.local_ips.clone(),
-        dns_port: flags.options.dns_port,
-        health_port: Some(flags.health_port),
-    });
-    let (setup, events) = NodeSetup::apply(NodeConfig { link, notrack }).await.map_err(FatalError::Node)?;
+    let filter = flags.setup_iptables.then(|| filter_config(flags, addresses));
+    let (setup, events) = NodeSetup::apply(NodeConfig { link, filter }).await.map_err(FatalError::Node)?;
     report(&events, counters);
     Ok(setup)
+}
+
+fn filter_config(flags: &Flags, addresses: Vec<FilteredAddress>) -> FilterConfig {
+    FilterConfig {
+        table: TABLE.to_owned(),
+        addresses,
+        dns_port: flags.options.dns_port,
+        health_port: Some(flags.health_port),
+        first_zone: flags.fail_open_zone,
+    }
 }
 
 /// Logs and counts changes of the node.
@@ -41,7 +50,7 @@ pub(super) fn report(events: &[NodeEvent], counters: &ProcessCounters) {
         match event {
             NodeEvent::LinkFailed(_) => counters.setup_error(SetupError::InterfaceCheck),
             NodeEvent::RulesFailed(_) => counters.setup_error(SetupError::Iptables),
-            NodeEvent::FallbackKind { .. } | NodeEvent::MonitorFailed { .. } => {
+            NodeEvent::FallbackKind { .. } | NodeEvent::NoFailOpen(_) | NodeEvent::MonitorFailed { .. } => {
                 warn!("{event}");
                 continue;
             }
@@ -91,6 +100,16 @@ impl<'a> NodeKeeper<'a> {
         for _ in events.iter().filter(|event| !event.is_failure()) {
             self.counters.repairs.inc();
         }
+    }
+
+    /// Changes where the queries of the served addresses go while no instance serves them.
+    pub(super) fn set_filtered_addresses(&mut self, addresses: Vec<FilteredAddress>) {
+        report(&self.setup.set_filtered_addresses(addresses), self.counters);
+    }
+
+    /// The packet-filter rules in place.
+    pub(super) fn filter_config(&self) -> Option<&FilterConfig> {
+        self.setup.filter_config()
     }
 
     /// Whether the link was as configured at the last [`check_link`](Self::check_link).

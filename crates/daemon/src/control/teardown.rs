@@ -11,7 +11,9 @@ use super::node;
 use crate::handover::{self, InstanceStatus, SocketDirectory};
 use crate::snapshot::Snapshot;
 
-/// Restores the node.
+/// Restores the node. After an error, fail-open rules stay: the process is started again, and until
+/// then clients are answered by the fallback. Those of a start that failed do not stay, unless an
+/// earlier process had left them.
 ///
 /// # Errors
 /// What could not be removed.
@@ -19,6 +21,7 @@ pub(super) async fn restore_node(
     context: ProcessContext<'_>,
     node: NodeSetup,
     ended: &Result<ExitReason, FatalError>,
+    has_served: bool,
 ) -> Result<(), FatalError> {
     let flags = context.flags;
     let handed_over = matches!(ended, Ok(ExitReason::HandedOver));
@@ -35,7 +38,12 @@ pub(super) async fn restore_node(
         if ended.is_ok() {
             remove_snapshot(context.directory);
         }
-        return node.restore().await.map_err(FatalError::Node);
+        let is_used = node.has_adopted_fail_open() || (has_served && node.has_fail_open());
+        let rules = ended.is_err() && is_used;
+        if rules {
+            info!("the fail-open rules stay in place: clients are answered by the fallback");
+        }
+        return node.restore_except(Retained { link: false, rules }).await.map_err(FatalError::Node);
     };
     // An instance that does not answer may maintain everything.
     let link = !other.has_answered || other.link.as_ref() == Some(&flags.interface_name);

@@ -1,15 +1,16 @@
-//! Watchdog of the worker threads: detects one that makes no progress, for `/health`.
+//! Watchdog of the worker threads: detects one that makes no progress, for `/health` and the
+//! heartbeat.
 
 use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
 use crate::clock;
-use crate::worker::Worker;
+use crate::worker::WorkerProgress;
 
 /// A worker that has accepted no command for so long is stuck; one that lacks CPU accepts some in
 /// between.
-const PROGRESS_TIMEOUT: Duration = Duration::from_secs(10);
+pub(super) const PROGRESS_TIMEOUT: Duration = Duration::from_secs(10);
 
 #[derive(Default)]
 pub(super) struct Watchdog {
@@ -23,20 +24,27 @@ struct Ping {
 }
 
 impl Watchdog {
-    /// Pings each worker that is busy and has replied to the last ping; returns a description of one
-    /// that is stuck. An idle one is not woken.
-    pub(super) fn check(&mut self, workers: &[Worker]) -> Option<String> {
+    /// Pings each worker that is busy and has replied to the last ping; returns for how long each
+    /// has made no progress. An idle one is not woken.
+    pub(super) fn check<'a>(&mut self, workers: impl Iterator<Item = &'a WorkerProgress>) -> Vec<Duration> {
         let now = clock::now();
-        self.pings.resize_with(workers.len(), || Ping { sent: now, reply: None });
-        let mut stuck = None;
-        for (number, (worker, ping)) in workers.iter().zip(&mut self.pings).enumerate() {
-            let elapsed = ping.check(now, worker.is_idle(), || worker.ping());
-            if elapsed >= PROGRESS_TIMEOUT {
-                stuck = Some(format!("worker {number} makes no progress for {} s\n", elapsed.as_secs()));
+        let mut elapsed = Vec::new();
+        for (number, worker) in workers.enumerate() {
+            if self.pings.len() == number {
+                self.pings.push(Ping { sent: now, reply: None });
             }
+            let ping = self.pings.get_mut(number);
+            elapsed.extend(ping.map(|ping| ping.check(now, worker.is_idle(), || worker.ping())));
         }
-        stuck
+        elapsed
     }
+}
+
+/// Describes a worker that is stuck.
+pub(super) fn stuck_worker(elapsed: &[Duration]) -> Option<String> {
+    let number = elapsed.iter().position(|elapsed| *elapsed >= PROGRESS_TIMEOUT)?;
+    let seconds = elapsed.get(number)?.as_secs();
+    Some(format!("worker {number} makes no progress for {seconds} s\n"))
 }
 
 impl Ping {

@@ -17,8 +17,9 @@ use tracing::error;
 
 use super::context::ProcessContext;
 use super::exit::FatalError;
+use super::heartbeat::Heartbeat;
 use super::memory_parts::{self, SharedMemory, octets};
-use super::watchdog::Watchdog;
+use super::watchdog::{self, Watchdog};
 use crate::worker::config::WorkerConfigBuilder;
 use crate::worker::{
     self, ConnectionLimiter, InheritedSockets, ListeningSockets, OpenError, OpenedSockets, ReadyWorker,
@@ -37,6 +38,9 @@ pub(super) struct Workers {
     sockets: ListeningSockets,
     listeners: Vec<ListenerId>,
     watchdog: Watchdog,
+    heartbeat: Heartbeat,
+    /// The addresses that need heartbeats.
+    heartbeat_addresses: Vec<SocketAddr>,
     /// Octets for the receive queues of all UDP sockets.
     udp_queues: u64,
 }
@@ -139,12 +143,14 @@ impl Workers {
         self.sockets.close(&closed);
         self.sockets.limit_queues(self.udp_queues);
         self.listeners = listeners;
+        self.start_heartbeat();
         Changed(changed)
     }
 
     /// Has all workers stop reading; open queries are still answered, and the sockets stay open
     /// here.
     pub(super) async fn stop_reading(&self) {
+        self.heartbeat.stop();
         for (index, worker) in self.threads.iter().enumerate() {
             let change = Reconfigure { closed: self.listeners.clone(), ..Reconfigure::default() };
             let stopped = match worker.ready().await {
@@ -158,7 +164,7 @@ impl Workers {
     }
 
     /// Has all workers read again after [`stop_reading`](Self::stop_reading).
-    pub(super) async fn resume_reading(&self) -> Result<(), FatalError> {
+    pub(super) async fn resume_reading(&mut self) -> Result<(), FatalError> {
         let ReadyWorkers(ready) = self.ready().await?;
         let sockets = self.sockets.duplicate(ready.len()).map_err(FatalError::Descriptors)?;
         let mut opened = Vec::new();
@@ -170,7 +176,24 @@ impl Workers {
             .zip(opened)
             .map(|(worker, opened)| worker.reconfigure(Reconfigure { opened, ..Reconfigure::default() }));
         Changed(changed.collect()).wait().await;
+        self.start_heartbeat();
         Ok(())
+    }
+
+    /// Sends heartbeats to those of these addresses that are served, from now on.
+    pub(super) fn set_heartbeat_addresses(&mut self, addresses: Vec<SocketAddr>) {
+        if self.heartbeat_addresses != addresses {
+            self.heartbeat_addresses = addresses;
+            self.start_heartbeat();
+        }
+    }
+
+    fn start_heartbeat(&mut self) {
+        let workers = self.threads.iter().map(|worker| worker.progress().clone()).collect();
+        let sockets = self.sockets.serving(&self.heartbeat_addresses);
+        if let Err(error) = sockets.and_then(|sockets| self.heartbeat.start(sockets, workers)) {
+            error!("no heartbeat is sent, so that clients are sent to the fail-open upstream: {error}");
+        }
     }
 
     /// Adds sockets that a successor had bound beside ours.
@@ -187,6 +210,7 @@ impl Workers {
     /// Answers open queries in all workers at the same time, and ends the threads. One that hangs
     /// is not waited for: the node must be restored.
     pub(super) async fn drain(&mut self, until: Instant) {
+        self.heartbeat.stop();
         // A socket that its worker has closed must not stay open here, unread.
         self.sockets = ListeningSockets::default();
         // All are notified before any is waited for: none reads on while another has stopped.
@@ -217,7 +241,7 @@ impl Workers {
 
     /// Describes a worker that makes no progress.
     pub(super) fn check_progress(&mut self) -> Option<String> {
-        self.watchdog.check(&self.threads)
+        watchdog::stuck_worker(&self.watchdog.check(self.threads.iter().map(Worker::progress)))
     }
 
     pub(super) fn len(&self) -> usize {

@@ -1,7 +1,7 @@
 //! The command line as clap parses it.
 
 use std::ffi::OsString;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use clap::error::ErrorKind;
@@ -79,6 +79,18 @@ struct CommandLine {
     #[arg(long, value_parser = boolean, action = ArgAction::Set, num_args = 0..=1, require_equals = true,
           value_name = "BOOL", default_value = "true", default_missing_value = "true")]
     setupiptables: bool,
+    /// While this process is gone or hangs, have the kernel send queries to the cluster's DNS
+    #[arg(long = "fail-open", value_parser = boolean, action = ArgAction::Set, num_args = 0..=1,
+          require_equals = true, value_name = "BOOL", default_value = "true",
+          default_missing_value = "true")]
+    fail_open: bool,
+    /// Where to, one address per family [default: the upstream of the cluster's zones]
+    #[arg(long = "fail-open-upstream", value_name = "IPS", default_value = "", hide_default_value = true)]
+    fail_open_upstream: String,
+    /// First conntrack zone of these queries, one per address
+    #[arg(long = "fail-open-zone", value_name = "NUMBER", default_value = "53053",
+          value_parser = clap::value_parser!(u16).range(1..))]
+    fail_open_zone: u16,
     /// Keep link and rules on exit
     #[arg(long, value_parser = boolean, action = ArgAction::Set, num_args = 0..=1, require_equals = true,
           value_name = "BOOL", default_value = "false", default_missing_value = "true")]
@@ -190,6 +202,9 @@ impl CommandLine {
             setup_interface: self.setupinterface,
             interface_name: self.interfacename,
             setup_iptables: self.setupiptables,
+            fail_open: self.fail_open,
+            fail_open_upstreams: fail_open_upstreams(&self.fail_open_upstream)?,
+            fail_open_zone: self.fail_open_zone,
             skip_teardown: self.skipteardown,
             sync_interval: self.syncinterval,
             metrics_listen_address: metrics_listen_address(&self.metrics_listen_address)?,
@@ -204,6 +219,16 @@ impl CommandLine {
             probe: self.probe,
         })
     }
+}
+
+fn fail_open_upstreams(text: &str) -> Result<Vec<IpAddr>, UsageError> {
+    let addresses = text.split(',').map(str::trim).filter(|address| !address.is_empty());
+    let parsed = addresses.map(|address| {
+        address.parse().map_err(|_| {
+            invalid_value(text, "fail-open-upstream", &format!("{address} is not an IP address"))
+        })
+    });
+    parsed.collect()
 }
 
 fn metrics_listen_address(text: &str) -> Result<Option<SocketAddr>, UsageError> {

@@ -1,6 +1,6 @@
 //! [`Flags`]: the validated command line.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -18,6 +18,13 @@ pub struct Flags {
     pub interface_name: String,
     /// `-setupiptables`: install and keep the packet-filter rules.
     pub setup_iptables: bool,
+    /// `-fail-open`: while this process is gone or hangs, the kernel sends queries to the cluster's
+    /// DNS servers.
+    pub fail_open: bool,
+    /// `-fail-open-upstream`: where to; empty for the upstream of the cluster's zones.
+    pub fail_open_upstreams: Vec<IpAddr>,
+    /// `-fail-open-zone`: the conntrack zone of the first address, more than zero.
+    pub fail_open_zone: u16,
     /// `-skipteardown`: keep link and rules on exit.
     pub skip_teardown: bool,
     /// `-syncinterval`: interval between checks of link and rules, at least 1 s.

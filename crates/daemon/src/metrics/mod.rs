@@ -10,6 +10,7 @@ mod cache;
 mod clients;
 mod dns64;
 mod exposition;
+mod fail_open;
 mod family;
 mod hosts;
 mod labels;
@@ -25,6 +26,7 @@ mod upstreams;
 
 pub use self::build_info::BuildInfo;
 pub use self::exposition::{CONTENT_TYPE, Exposition};
+pub use self::fail_open::FailOpenRules;
 pub use self::memory::{MemoryPart, MemoryParts};
 pub use self::process_counters::{
     AtomicCounter, AtomicGauge, ByLimit, ClientConnections, Handovers, HealthRequestDurations,

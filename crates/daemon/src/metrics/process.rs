@@ -14,7 +14,7 @@ pub(super) fn families(
     build: &BuildInfo,
 ) -> Vec<Family> {
     let panics = total(counters.workers(), |counters: &WorkerCounters| Some(&counters.panics));
-    vec![
+    let mut families = vec![
         build_info(build),
         enabled_plugins(counters),
         Family::of_count("coredns_panics_total", "Panics caught while processing a packet.", panics),
@@ -54,7 +54,9 @@ pub(super) fn families(
             "Log lines dropped because the reader of stdout was too slow.",
             process.dropped_lines.get(),
         ),
-    ]
+    ];
+    families.extend(process.fail_open.families());
+    families
 }
 
 fn health_request_durations(process: &ProcessCounters) -> Family {

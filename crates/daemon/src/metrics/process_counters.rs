@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use resolver::counters::Gauge;
 
+use super::fail_open::FailOpenRules;
 use super::memory::MemoryParts;
 use super::udp_queues::UdpQueues;
 
@@ -228,6 +229,8 @@ pub struct ProcessCounters {
     pub packet_filter_rejects: PacketFilterRejects,
     /// Receive queues of the UDP sockets.
     pub udp_queues: UdpQueues,
+    /// Fail-open rules of the packet filter.
+    pub fail_open: FailOpenRules,
     /// Parts of the memory plan.
     pub memory: MemoryParts,
     /// Snapshots of the cache.

@@ -29,8 +29,10 @@ mod upstream;
 
 pub(crate) use context::{WorkerConfig, WorkerContext, WorkerEvent};
 pub(crate) use peer_inbox::{peer_inboxes, worker_id};
-pub(crate) use sockets::{InheritedSockets, ListeningSockets, OpenError, OpenedSockets, RegisteredSockets};
+pub(crate) use sockets::{
+    InheritedSockets, ListeningSockets, OpenError, OpenedSockets, RegisteredSockets, ServingSocket,
+};
 pub(crate) use tasks::WorkerFailure;
 pub(crate) use tcp_server::{ConnectionLimiter, ConnectionTimeouts};
-pub(crate) use thread::{ReadyWorker, Reconfigure, Reconfigured, Worker};
+pub(crate) use thread::{ReadyWorker, Reconfigure, Reconfigured, Worker, WorkerProgress};
 pub(crate) use upstream::{TlsParams, UpstreamEndpoint, UpstreamEndpoints};

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::os::fd::{AsFd, BorrowedFd};
 
 use linux::udp::{MAX_QUEUE_OCTETS, UdpListener};
@@ -71,6 +71,14 @@ impl InheritedSockets {
     pub(crate) fn addresses(&self) -> BTreeSet<SocketAddr> {
         self.udp.keys().chain(self.tcp.keys()).copied().collect()
     }
+}
+
+/// A UDP socket that serves an address, to send from that address.
+pub(crate) struct ServingSocket {
+    pub(crate) address: SocketAddr,
+    /// The source address, if the socket is bound to the wildcard address.
+    pub(crate) source: Option<IpAddr>,
+    pub(crate) socket: UdpListener,
 }
 
 /// Every DNS socket of the process, ordered by listener.
@@ -194,6 +202,28 @@ impl ListeningSockets {
     /// When the process is out of descriptors.
     pub(crate) fn duplicate(&self, workers: usize) -> io::Result<Vec<Vec<Sockets>>> {
         duplicate(&self.sockets, workers)
+    }
+
+    /// For each of these addresses that is served, a second descriptor of one of its UDP sockets.
+    ///
+    /// # Errors
+    /// The process is out of descriptors.
+    pub(crate) fn serving(&self, addresses: &[SocketAddr]) -> io::Result<Vec<ServingSocket>> {
+        let serving = addresses.iter().filter_map(|&address| {
+            let wildcard = match address {
+                SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+                SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+            };
+            [(address, None), (SocketAddr::new(wildcard, address.port()), Some(address.ip()))]
+                .into_iter()
+                .find_map(|(bound, source)| {
+                    let is_bound = |known: &&ListeningSocket| known.address == bound;
+                    let socket =
+                        self.sockets.iter().filter(is_bound).find_map(|known| known.socket.as_udp())?;
+                    Some(socket.try_clone().map(|socket| ServingSocket { address, source, socket }))
+                })
+        });
+        serving.collect()
     }
 
     /// All sockets, for the hand-over.

@@ -52,8 +52,28 @@ pub(crate) struct Worker {
     commands: mpsc::Sender<Command>,
     runtime: Handle,
     ended: Ended,
+    progress: WorkerProgress,
+}
+
+/// Tells whether a worker makes progress, from any thread.
+#[derive(Clone)]
+pub(crate) struct WorkerProgress {
+    commands: mpsc::Sender<Command>,
     /// It waits for events and has handled all earlier ones.
     is_idle: Arc<AtomicBool>,
+}
+
+impl WorkerProgress {
+    /// Requests a sign of life. `None` when the worker has ended or its queue is full.
+    pub(crate) fn ping(&self) -> Option<oneshot::Receiver<()>> {
+        let (alive, pong) = oneshot::channel();
+        self.commands.try_send(Command::Ping(alive)).ok().map(|()| pong)
+    }
+
+    /// True while the worker waits for events and has handled all earlier ones.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.is_idle.load(Relaxed)
+    }
 }
 
 /// Whether the thread has ended; by a failure, or without one after a drain.
@@ -92,7 +112,8 @@ impl Worker {
             // The control thread has ended as well if nobody receives it.
             end.send(failure).ok();
         })?;
-        Ok(Self { commands, runtime: handle, ended: Ended::NotYet(ended), is_idle })
+        let progress = WorkerProgress { commands: commands.clone(), is_idle };
+        Ok(Self { commands, runtime: handle, ended: Ended::NotYet(ended), progress })
     }
 
     /// First step of a change: checks that the worker executes commands. Nothing has changed yet.
@@ -119,15 +140,9 @@ impl Worker {
         self.commands.try_send(Command::Drain(deadline, done)).ok().map(|()| drained)
     }
 
-    /// Requests a sign of life. `None` when the worker has ended or its queue is full.
-    pub(crate) fn ping(&self) -> Option<oneshot::Receiver<()>> {
-        let (alive, pong) = oneshot::channel();
-        self.commands.try_send(Command::Ping(alive)).ok().map(|()| pong)
-    }
-
-    /// True while the worker waits for events and has handled all earlier ones.
-    pub(crate) fn is_idle(&self) -> bool {
-        self.is_idle.load(Relaxed)
+    /// Tells whether the worker makes progress.
+    pub(crate) const fn progress(&self) -> &WorkerProgress {
+        &self.progress
     }
 
     /// Ready when the worker has ended other than by a drain.

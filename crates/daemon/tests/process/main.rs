@@ -11,7 +11,6 @@
 )]
 
 mod acl;
-mod answers_of_directives;
 mod bursts;
 mod coalescing;
 mod coexistence;

@@ -1,46 +1,62 @@
-//! nf_tables rules: matches on addresses and ports, and notrack.
-//!
-//! Attributes are in the kernel's order, so that a listed rule equals the rule that was sent.
+//! nf_tables rules: matches on packets, and what is done with those that match.
 
 use std::net::IpAddr;
 
-use netlink_packet_netfilter::nftables::{
-    Cmp, DataAttribute, ExpressionAttribute, Expressions, ListAttribute, Meta, MetaKey, Operator, Payload,
-    Register,
-};
+use netlink_packet_netfilter::nftables::{MetaKey, Operator};
 
-/// Payload bases (`enum nft_payload_bases`).
-const NETWORK_HEADER: u32 = 1;
+use super::address::{Family, Side, octets};
+use super::expression::{self, Expression, Field, SetOperation};
+use super::set::Set;
+
+/// The payload base of ports and flags (`enum nft_payload_bases`).
 const TRANSPORT_HEADER: u32 = 2;
+/// Offset of the flags in a TCP header, and the flags (RFC 9293 section 3.1).
+const TCP_FLAGS: Field = Field { base: TRANSPORT_HEADER, offset: 13, octets: 1 };
+const SYN: u8 = 0x02;
+const ACK: u8 = 0x10;
+const TCP_SOURCE_PORT: Field = Field { base: TRANSPORT_HEADER, offset: 0, octets: 2 };
+/// Offset of the checksum in an IPv4 header.
+const IPV4_CHECKSUM: u32 = 10;
+/// IFNAMSIZ: names of interfaces are padded with zeros.
+const INTERFACE_NAME_OCTETS: usize = 16;
+const WORD_OCTETS: u32 = 4;
 
-/// Source or destination of a packet.
+/// What elements of a set are made of.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Side {
-    Source,
-    Destination,
+pub(crate) enum Key {
+    /// An address.
+    Address(Side),
+    /// A TCP connection: source address, destination address, source port.
+    Connection,
+}
+
+impl Key {
+    fn fields(self, family: Family) -> Vec<Field> {
+        match self {
+            Self::Address(side) => vec![family.address(side)],
+            Self::Connection => {
+                vec![family.address(Side::Source), family.address(Side::Destination), TCP_SOURCE_PORT]
+            }
+        }
+    }
 }
 
 /// The expressions of one rule, evaluated in order until one does not match.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(crate) struct Rule {
-    pub(super) expressions: Vec<ListAttribute<ExpressionAttribute>>,
-    comment: &'static str,
+    pub(super) expressions: Vec<Expression>,
+    comment: String,
 }
 
 impl Rule {
-    pub(crate) fn new(comment: &'static str) -> Self {
-        Self { expressions: Vec::new(), comment }
+    pub(crate) fn new(comment: impl Into<String>) -> Self {
+        Self { expressions: Vec::new(), comment: comment.into() }
     }
 
     /// Matches the source or destination address.
     pub(crate) fn address(self, side: Side, address: IpAddr) -> Self {
-        let (protocol, offset, octets) = match (address, side) {
-            (IpAddr::V4(address), Side::Source) => (libc::NFPROTO_IPV4, 12, address.octets().to_vec()),
-            (IpAddr::V4(address), Side::Destination) => (libc::NFPROTO_IPV4, 16, address.octets().to_vec()),
-            (IpAddr::V6(address), Side::Source) => (libc::NFPROTO_IPV6, 8, address.octets().to_vec()),
-            (IpAddr::V6(address), Side::Destination) => (libc::NFPROTO_IPV6, 24, address.octets().to_vec()),
-        };
-        self.meta_is(MetaKey::Nfproto, protocol).payload_is(NETWORK_HEADER, offset, octets)
+        let family = Family::of(address);
+        self.family(family).field_is(family.address(side), octets(address))
     }
 
     /// Matches the transport protocol and its source or destination port.
@@ -49,45 +65,110 @@ impl Rule {
             Side::Source => 0,
             Side::Destination => 2,
         };
-        let octets = port.to_be_bytes().to_vec();
-        self.meta_is(MetaKey::L4Proto, protocol).payload_is(TRANSPORT_HEADER, offset, octets)
+        let field = Field { base: TRANSPORT_HEADER, offset, octets: 2 };
+        self.protocol(protocol).field_is(field, port.to_be_bytes().to_vec())
+    }
+
+    /// Matches the transport protocol.
+    pub(crate) fn protocol(self, protocol: libc::c_int) -> Self {
+        self.meta_is(MetaKey::L4Proto, protocol)
+    }
+
+    /// Matches TCP segments that open a connection: SYN without ACK.
+    pub(crate) fn tcp_opening(self) -> Self {
+        self.protocol(libc::IPPROTO_TCP)
+            .with(expression::load(TCP_FLAGS, 0))
+            .with(expression::mask(SYN | ACK))
+            .with(expression::compare(Operator::Equal, vec![SYN]))
+    }
+
+    /// Matches packets that came in on this interface.
+    pub(crate) fn input_interface(self, name: &str) -> Self {
+        let name = interface_octets(name);
+        self.with(expression::meta(MetaKey::Iifname)).with(expression::compare(Operator::Equal, name))
+    }
+
+    /// Matches packets that leave on any interface but this one.
+    pub(crate) fn output_interface_is_not(self, name: &str) -> Self {
+        let name = interface_octets(name);
+        self.with(expression::meta(MetaKey::Oifname)).with(expression::compare(Operator::NotEqual, name))
+    }
+
+    /// Matches packets whose key is in the set, or is not.
+    pub(crate) fn key(self, set: &Set, key: Key, is_in: bool) -> Self {
+        self.load_key(set, key).with(expression::lookup(&set.name, is_in))
+    }
+
+    /// Changes the element of the packet's key.
+    pub(crate) fn element(self, set: &Set, key: Key, operation: SetOperation) -> Self {
+        self.load_key(set, key).with(expression::set_operation(&set.name, operation))
+    }
+
+    /// Matches packets for which there is a socket on this host.
+    pub(crate) fn has_socket(self) -> Self {
+        self.with_all(expression::has_socket())
+    }
+
+    /// Matches packets of connections whose original direction has this conntrack zone.
+    pub(crate) fn original_zone(self, zone: u16) -> Self {
+        self.with(expression::original_zone())
+            .with(expression::compare(Operator::Equal, zone.to_ne_bytes().to_vec()))
+    }
+
+    /// Matches packets of the reply direction of a connection.
+    pub(crate) fn reply(self) -> Self {
+        self.with_all(expression::is_reply())
+    }
+
+    /// Has the packet tracked in this conntrack zone, in its original direction.
+    pub(crate) fn set_original_zone(self, zone: u16) -> Self {
+        self.with(expression::constant(zone.to_ne_bytes().to_vec())).with(expression::set_original_zone())
+    }
+
+    /// Rewrites the source or destination address, with the checksums, without conntrack.
+    pub(crate) fn set_address(self, side: Side, address: IpAddr) -> Self {
+        let family = Family::of(address);
+        let checksum = (family == Family::V4).then_some(IPV4_CHECKSUM);
+        self.family(family)
+            .with(expression::constant(octets(address)))
+            .with(expression::store(family.address(side), checksum))
     }
 
     /// Excludes the packet from conntrack.
-    pub(crate) fn notrack(mut self) -> Self {
-        let name = ExpressionAttribute::Name("notrack".to_owned());
-        self.expressions.push(ListAttribute::Element(vec![name]));
-        self
+    pub(crate) fn notrack(self) -> Self {
+        self.with(expression::bare("notrack"))
     }
 
-    /// Protocol numbers are octets in the kernel and `c_int` in libc.
-    fn meta_is(self, key: MetaKey, value: libc::c_int) -> Self {
-        let [low, ..] = value.to_le_bytes();
-        self.with(Expressions::Meta(vec![Meta::Key(key), Meta::DestinationRegister(Register::Reg1)]))
-            .equals(vec![low])
+    /// Rewrites the source of the connection to an address of the outgoing interface.
+    pub(crate) fn masquerade(self) -> Self {
+        self.with(expression::bare("masq"))
     }
 
-    fn payload_is(self, base: u32, offset: u32, octets: Vec<u8>) -> Self {
-        self.with(Expressions::Payload(vec![
-            Payload::DestinationRegister(Register::Reg1),
-            Payload::Base(base),
-            Payload::Offset(offset),
-            Payload::Len(u32::try_from(octets.len()).unwrap_or(u32::MAX)),
-        ]))
-        .equals(octets)
+    /// Counts packets and octets.
+    pub(crate) fn counter(self) -> Self {
+        self.with(expression::bare("counter"))
     }
 
-    fn equals(self, octets: Vec<u8>) -> Self {
-        self.with(Expressions::Cmp(vec![
-            Cmp::SourceRegister(Register::Reg1),
-            Cmp::Op(Operator::Equal),
-            Cmp::Data(DataAttribute::Value(octets)),
-        ]))
+    pub(crate) fn reject_with_tcp_reset(self) -> Self {
+        self.with(expression::reject_with_tcp_reset())
     }
 
-    fn with(mut self, expression: Expressions) -> Self {
-        self.expressions.push(expression.into());
-        self
+    pub(crate) fn accept(self) -> Self {
+        self.with(expression::accept())
+    }
+
+    pub(crate) fn drop(self) -> Self {
+        self.with(expression::drop())
+    }
+
+    /// Continues in another chain and does not return.
+    pub(crate) fn goto(self, chain: &str) -> Self {
+        self.with(expression::goto(chain))
+    }
+
+    /// Its comment.
+    pub(crate) fn comment(&self) -> &str {
+        &self.comment
     }
 
     /// The comment in the form that `nft list` displays: type 0, a length, a text that ends in
@@ -96,5 +177,64 @@ impl Rule {
         let length = u8::try_from(self.comment.len() + 1).unwrap_or(u8::MAX);
         let text = self.comment.bytes().take(usize::from(length) - 1);
         [0, length].into_iter().chain(text).chain([0]).collect()
+    }
+
+    fn family(self, family: Family) -> Self {
+        self.meta_is(
+            MetaKey::Nfproto,
+            match family {
+                Family::V4 => libc::NFPROTO_IPV4,
+                Family::V6 => libc::NFPROTO_IPV6,
+            },
+        )
+    }
+
+    /// Protocol numbers are octets in the kernel and `c_int` in libc.
+    fn meta_is(self, key: MetaKey, value: libc::c_int) -> Self {
+        let [low, ..] = value.to_le_bytes();
+        self.with(expression::meta(key)).with(expression::compare(Operator::Equal, vec![low]))
+    }
+
+    fn field_is(self, field: Field, octets: Vec<u8>) -> Self {
+        self.with(expression::load(field, 0)).with(expression::compare(Operator::Equal, octets))
+    }
+
+    /// Loads the fields of a key into consecutive registers, each beginning at a word.
+    fn load_key(mut self, set: &Set, key: Key) -> Self {
+        let mut word = 0;
+        self = self.family(set.family());
+        for field in key.fields(set.family()) {
+            self = self.with(expression::load(field, word));
+            word += field.octets.div_ceil(WORD_OCTETS);
+        }
+        self
+    }
+
+    fn with_all(mut self, expressions: impl IntoIterator<Item = Expression>) -> Self {
+        self.expressions.extend(expressions);
+        self
+    }
+
+    fn with(self, expression: Expression) -> Self {
+        self.with_all([expression])
+    }
+}
+
+/// The name padded to the length that the kernel compares; a longer one matches no interface.
+fn interface_octets(name: &str) -> Vec<u8> {
+    let mut octets = name.as_bytes().to_vec();
+    octets.resize(INTERFACE_NAME_OCTETS, 0);
+    octets
+}
+
+/// The comment in the user data of a rule.
+pub(super) fn comment(user_data: &[u8]) -> String {
+    match user_data {
+        [0, length, text @ ..] => {
+            let text = text.get(..usize::from(*length)).unwrap_or(text);
+            let text = text.split(|octet| *octet == 0).next().unwrap_or_default();
+            String::from_utf8_lossy(text).into_owned()
+        }
+        _ => String::new(),
     }
 }

@@ -4,7 +4,7 @@
 use std::net::IpAddr;
 
 use linux::link::{Link, LinkConfig, LinkError, LinkKind, LinkKindPreference};
-use linux::notrack::NotrackConfig;
+use linux::packet_filter::{FilterConfig, FilteredAddress};
 use nix::ifaddrs::getifaddrs;
 use nix::net::if_::{InterfaceFlags, if_nametoindex};
 use rtnetlink::packet_route::link::InfoKind;
@@ -24,13 +24,18 @@ pub(crate) fn link_config(kind: impl Into<LinkKindPreference>) -> LinkConfig {
     }
 }
 
-pub(crate) fn notrack_config() -> NotrackConfig {
-    NotrackConfig {
+pub(crate) fn filter_config() -> FilterConfig {
+    FilterConfig {
         table: NAME.into(),
-        addresses: vec![ip("169.254.25.10"), ip("fd00:25::10")],
+        addresses: vec![without_fallback("169.254.25.10"), without_fallback("fd00:25::10")],
         dns_port: 53,
         health_port: Some(9254),
+        first_zone: 25,
     }
+}
+
+pub(crate) fn without_fallback(address: &str) -> FilteredAddress {
+    FilteredAddress { address: ip(address), fallback: None }
 }
 
 /// The addresses of a link that is up, each with its mask, without automatic ones, sorted, as

@@ -7,5 +7,5 @@ mod icmp;
 mod link;
 mod namespace;
 mod netlink_events;
-mod notrack;
+mod packet_filter;
 mod setup;

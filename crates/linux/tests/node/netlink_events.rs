@@ -8,20 +8,23 @@ use std::time::Duration;
 use linux::link::{LinkConfig, LinkKind};
 use linux::netlink_events::NetlinkMonitor;
 use linux::node::{NodeConfig, NodeEvent, NodeSetup};
-use linux::notrack::{Notrack, NotrackConfig};
+use linux::packet_filter::{FilterConfig, PacketFilter};
 use tokio::time::{Instant, timeout};
 
-use crate::fixture::{NAME, add_bridge, change, delete_address, delete_link, index, ip, set_down};
+use crate::fixture::{
+    NAME, add_bridge, change, delete_address, delete_link, index, ip, set_down, without_fallback,
+};
 use crate::namespace::{in_namespace, output_of, skip, without_privilege};
 
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-fn notrack_config(table: &str) -> NotrackConfig {
-    NotrackConfig {
+fn filter_config(table: &str) -> FilterConfig {
+    FilterConfig {
         table: table.into(),
-        addresses: vec![ip("169.254.25.10")],
+        addresses: vec![without_fallback("169.254.25.10")],
         dns_port: 53,
         health_port: None,
+        first_zone: 25,
     }
 }
 
@@ -31,7 +34,7 @@ async fn set_up() -> NodeSetup {
         kind: LinkKind::Bridge.into(),
         addresses: vec![ip("169.254.25.10"), ip("fd00:25::10")],
     };
-    let config = NodeConfig { link: Some(link), notrack: Some(notrack_config(NAME)) };
+    let config = NodeConfig { link: Some(link), filter: Some(filter_config(NAME)) };
     NodeSetup::apply(config).await.unwrap().0
 }
 
@@ -116,7 +119,7 @@ fn changes_by_others_are_notified_and_repaired() {
             delete_address(NAME, ip("169.254.25.10"), 32).await;
             assert_repaired(&mut monitor, &mut setup, "link nodelocaldns: 169.254.25.10 added").await;
         }
-        Notrack::new(notrack_config(NAME)).remove().unwrap();
+        PacketFilter::new(filter_config(NAME)).remove().unwrap();
         assert_repaired(&mut monitor, &mut setup, "packet-filter table inet nodelocaldns installed").await;
         if output_of("nft", &["flush", "ruleset"]).is_none() {
             return skip("changes_by_others_are_notified_and_repaired", "no nft command");
@@ -135,7 +138,7 @@ fn events_of_other_links_and_tables_are_ignored() {
         add_addresses("other", 1..20).await;
         set_down("other").await;
         delete_link("other").await;
-        let mut other = Notrack::new(notrack_config("other"));
+        let mut other = PacketFilter::new(filter_config("other"));
         other.install().unwrap();
         other.install().unwrap();
         other.remove().unwrap();
@@ -186,7 +189,7 @@ fn a_queue_overflow_causes_a_notification() {
 fn a_failed_subscription_is_reported() {
     without_privilege(async || {
         let setup =
-            NodeSetup::apply(NodeConfig { link: None, notrack: Some(notrack_config(NAME)) }).await.unwrap().0;
+            NodeSetup::apply(NodeConfig { link: None, filter: Some(filter_config(NAME)) }).await.unwrap().0;
         let (_, events) = setup.monitor();
         let [event @ NodeEvent::MonitorFailed { .. }] = events.as_slice() else {
             panic!("{events:?}");

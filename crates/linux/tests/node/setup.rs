@@ -2,7 +2,7 @@
 
 use linux::link::{Link, LinkConfig, LinkError, LinkKind, LinkKindPreference};
 use linux::node::{NodeConfig, NodeEvent, NodeSetup};
-use linux::notrack::{FilterError, Notrack, NotrackConfig};
+use linux::packet_filter::{FilterConfig, FilterError, PacketFilter};
 
 use crate::fixture::*;
 use crate::namespace::{in_namespace, without_privilege};
@@ -22,7 +22,7 @@ fn auto_falls_back_to_a_bridge_with_one_warning() {
                 assert!(texts[1].contains("-link-kind bridge"), "{texts:?}");
             }
         };
-        let config = NodeConfig { link: Some(link_config(LinkKindPreference::Auto)), notrack: None };
+        let config = NodeConfig { link: Some(link_config(LinkKindPreference::Auto)), filter: None };
         let (mut setup, events) = NodeSetup::apply(config).await.unwrap();
         assert_reported(&events);
         assert!(setup.is_configured().await && setup.verify().await.is_empty());
@@ -41,9 +41,9 @@ fn missing_cap_net_admin_is_reported() {
         assert!(matches!(error, LinkError::NoPermission { .. }), "{error:?}");
         let text = error.to_string();
         assert!(text.contains("create link nodelocaldns") && text.contains("CAP_NET_ADMIN"), "{text}");
-        let error = Notrack::new(notrack_config()).install().unwrap_err();
+        let error = PacketFilter::new(filter_config()).install().unwrap_err();
         assert!(matches!(error, FilterError::NoPermission), "{error:?}");
-        let config = NodeConfig { link: None, notrack: Some(notrack_config()) };
+        let config = NodeConfig { link: None, filter: Some(filter_config()) };
         let (setup, events) = NodeSetup::apply(config).await.unwrap();
         assert!(
             matches!(events.as_slice(), [NodeEvent::RulesFailed(FilterError::NoPermission)]),
@@ -58,7 +58,7 @@ fn missing_cap_net_admin_is_reported() {
 fn a_node_is_set_up_verified_and_restored() {
     in_namespace(async || {
         let kind = usable_kind().await;
-        let config = NodeConfig { link: Some(link_config(kind)), notrack: Some(notrack_config()) };
+        let config = NodeConfig { link: Some(link_config(kind)), filter: Some(filter_config()) };
         let (mut setup, events) = NodeSetup::apply(config).await.unwrap();
         let texts: Vec<_> = events.iter().map(ToString::to_string).collect();
         assert_eq!(
@@ -73,7 +73,7 @@ fn a_node_is_set_up_verified_and_restored() {
         );
         assert!(setup.is_configured().await);
         assert!(setup.verify().await.is_empty());
-        Notrack::new(notrack_config()).remove().unwrap();
+        PacketFilter::new(filter_config()).remove().unwrap();
         delete_address(NAME, ip("10.96.0.10"), 32).await;
         assert!(!setup.is_configured().await);
         let events = setup.verify().await;
@@ -85,7 +85,7 @@ fn a_node_is_set_up_verified_and_restored() {
         assert!(setup.is_configured().await);
         setup.restore().await.unwrap();
         assert!(!exists(NAME));
-        assert!(!Notrack::new(notrack_config()).is_installed().unwrap());
+        assert!(!PacketFilter::new(filter_config()).is_installed().unwrap());
     });
 }
 
@@ -105,14 +105,14 @@ fn netlink_sockets() -> Vec<(String, String)> {
 fn verification_keeps_one_socket_per_protocol() {
     in_namespace(async || {
         let config =
-            NodeConfig { link: Some(link_config(usable_kind().await)), notrack: Some(notrack_config()) };
+            NodeConfig { link: Some(link_config(usable_kind().await)), filter: Some(filter_config()) };
         let (mut setup, _) = NodeSetup::apply(config).await.unwrap();
         let sockets = netlink_sockets();
         let protocols: Vec<&str> = sockets.iter().map(|(protocol, _)| protocol.as_str()).collect();
         assert_eq!(protocols, [libc::NETLINK_ROUTE, libc::NETLINK_NETFILTER].map(|n| n.to_string()));
         assert!(setup.verify().await.is_empty() && setup.is_configured().await);
         delete_address(NAME, ip("10.96.0.10"), 32).await;
-        Notrack::new(notrack_config()).remove().unwrap();
+        PacketFilter::new(filter_config()).remove().unwrap();
         assert_eq!(setup.verify().await.len(), 2, "both are repaired");
         assert_eq!(netlink_sockets(), sockets);
         setup.restore().await.unwrap();
@@ -125,10 +125,7 @@ fn remove_addresses_except_leaves_the_successors_addresses() {
     in_namespace(async || {
         let of_addresses = |addresses: [&str; 2]| {
             let addresses = addresses.map(ip).to_vec();
-            NodeConfig {
-                link: Some(LinkConfig { addresses, ..link_config(LinkKind::Bridge) }),
-                notrack: None,
-            }
+            NodeConfig { link: Some(LinkConfig { addresses, ..link_config(LinkKind::Bridge) }), filter: None }
         };
         let (successor, _) = NodeSetup::apply(of_addresses(["169.254.25.10", "fd00:25::10"])).await.unwrap();
         let (predecessor, _) = NodeSetup::apply(of_addresses(["169.254.25.10", "10.96.0.10"])).await.unwrap();
@@ -150,9 +147,13 @@ fn remove_addresses_except_leaves_the_successors_addresses() {
 fn a_successor_removes_the_predecessors_addresses() {
     in_namespace(async || {
         let of_addresses = |addresses: [&str; 2]| {
+            let filtered = addresses.map(without_fallback).to_vec();
             let addresses = addresses.map(ip).to_vec();
-            let link = LinkConfig { addresses: addresses.clone(), ..link_config(LinkKind::Bridge) };
-            NodeConfig { link: Some(link), notrack: Some(NotrackConfig { addresses, ..notrack_config() }) }
+            let link = LinkConfig { addresses, ..link_config(LinkKind::Bridge) };
+            NodeConfig {
+                link: Some(link),
+                filter: Some(FilterConfig { addresses: filtered, ..filter_config() }),
+            }
         };
         let (old, _) = NodeSetup::apply(of_addresses(["169.254.25.10", "fd00:25::10"])).await.unwrap();
         add_address(NAME, ip("192.0.2.1"), 32).await;
@@ -180,9 +181,9 @@ fn a_successor_removes_the_predecessors_addresses() {
 fn a_failed_link_configuration_is_undone() {
     in_namespace(async || {
         let bad = LinkConfig { name: "a/b".into(), ..link_config(LinkKind::Bridge) };
-        let config = NodeConfig { link: Some(bad), notrack: Some(notrack_config()) };
+        let config = NodeConfig { link: Some(bad), filter: Some(filter_config()) };
         let error = NodeSetup::apply(config).await.unwrap_err();
         assert!(matches!(error.link, Some(LinkError::InvalidName(_))), "{error}");
-        assert!(!Notrack::new(notrack_config()).is_installed().unwrap());
+        assert!(!PacketFilter::new(filter_config()).is_installed().unwrap());
     });
 }

@@ -3,8 +3,11 @@
 
 use std::time::Duration;
 
+use tracing::info;
+
 use super::Instance;
 use crate::control::exit::FatalError;
+use crate::control::fail_open;
 use crate::control::http_endpoints;
 
 /// From one round to the next.
@@ -39,8 +42,21 @@ impl Instance<'_> {
         if !self.handover.offer_is_pending() {
             self.node.repair().await;
         }
+        self.update_fail_open();
         self.node.check_link().await;
         self.readiness.set_link_in_place(self.node.link_is_in_place());
+    }
+
+    /// Sends heartbeats for the addresses that have fail-open rules, and counts what the rules do.
+    pub(super) fn update_fail_open(&mut self) {
+        let config = self.node.filter_config();
+        let addresses = config.map(fail_open::heartbeat_addresses).unwrap_or_default();
+        if self.context.counters.fail_open.set(config)
+            && let Some(config) = config
+        {
+            info!("fail-open: {}", fail_open::description(&config.addresses));
+        }
+        self.workers.set_heartbeat_addresses(addresses);
     }
 
     /// Handles changes that were not watched: before start-up, or while a successor was active.

@@ -7,6 +7,7 @@ use tracing::{error, info, warn};
 use super::Instance;
 use crate::clock;
 use crate::control::exit::FatalError;
+use crate::control::fail_open;
 use crate::control::file_contents::FileContentWatch;
 use crate::control::reload::{CorefileWatch, reload_failed};
 use crate::control::upstream_files::UpstreamFileWatch;
@@ -110,9 +111,18 @@ impl Instance<'_> {
         for upstreams in upstreams_log::lines(&settings).iter().filter(|line| !logged.contains(line)) {
             info!("{upstreams}");
         }
+        self.set_fail_open(&settings);
         self.config.commit(settings, prepared, self.context.logger);
         changed.wait().await;
         self.readiness.check_listeners(&self.config.settings.listeners);
         Ok(())
+    }
+
+    /// Has the packet filter send queries to the upstream of this configuration while no instance
+    /// answers them.
+    fn set_fail_open(&mut self, settings: &Settings) {
+        let addresses = fail_open::addresses(self.context.flags, self.context.environment, settings);
+        self.node.set_filtered_addresses(addresses);
+        self.update_fail_open();
     }
 }

@@ -1,0 +1,255 @@
+//! Fail-open rules: while no process serves an address, its DNS packets go to the Service of the
+//! cluster's DNS servers.
+//!
+//! An address is alive while a packet that its server sent to itself (the heartbeat) has passed the
+//! output chain within [`HEARTBEAT_TIMEOUT`], and until a packet finds no socket. Packets to an
+//! address that is alive are not tracked. Of others the destination is rewritten before conntrack,
+//! so that kube-proxy's rules translate them, in a conntrack zone of their own, so that a client may
+//! query the Service from the same port. The source of the replies is restored.
+//!
+//! A TCP connection that was opened to the Service stays there until it is idle for 30 s.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use netlink_packet_netfilter::nftables::InetHookNumber;
+
+use super::config::{Fallback, FilterConfig, FilteredAddress};
+use super::notrack::{COMMENT, OUTPUT, PREROUTING};
+use super::ruleset::Ruleset;
+use crate::nft::{Chain, ChainHook, Element, Family, Key, ListedRule, Rule, Set, SetOperation, Side};
+
+/// An address is dead when its server has sent no heartbeat for so long.
+pub const HEARTBEAT_TIMEOUT: Duration = Duration::from_secs(1);
+/// An address is alive for so long after the rules have been installed, or until a packet finds no
+/// socket: another process may serve it.
+const INITIAL_TIMEOUT: Duration = Duration::from_secs(10);
+/// A TCP connection to the Service is forgotten when it is idle for so long.
+const CONNECTION_TIMEOUT: Duration = Duration::from_secs(30);
+/// Maximum number of TCP connections to the Service, per family; others are reset.
+const MAX_CONNECTIONS: u32 = 65_535;
+const MAX_ADDRESSES: u32 = 64;
+
+/// NF_IP_PRI_NAT_SRC minus 5: before kube-proxy's masquerading, since the first NAT decision is
+/// final.
+const BEFORE_SOURCE_NAT: i32 = 95;
+/// After conntrack has translated the source of a reply back to the Service.
+const AFTER_SOURCE_NAT: i32 = 110;
+
+const MASQUERADE: &str = "masquerade";
+const REPLIES_TO_PODS: &str = "replies_to_pods";
+const REPLIES_TO_NODE: &str = "replies_to_node";
+
+/// Packets of clients that the rules have sent to the fallback: UDP packets, and TCP segments that
+/// open a connection.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct PacketCount {
+    /// The address that the clients sent them to.
+    pub address: IpAddr,
+    /// True for TCP.
+    pub tcp: bool,
+    /// Their number since the table was installed.
+    pub packets: u64,
+}
+
+/// The sets of one address family.
+struct FamilySets {
+    alive: Set,
+    connections: Set,
+}
+
+impl FamilySets {
+    fn new(family: Family) -> Self {
+        let (alive, connections) = match family {
+            Family::V4 => ("alive4", "fallback_tcp4"),
+            Family::V6 => ("alive6", "fallback_tcp6"),
+        };
+        Self {
+            alive: Set::of_addresses(alive, family, MAX_ADDRESSES),
+            connections: Set::of_connections(connections, family, MAX_CONNECTIONS),
+        }
+    }
+}
+
+/// The rules of one address.
+struct AddressRules<'a> {
+    address: IpAddr,
+    fallback: Fallback,
+    zone: u16,
+    sets: &'a FamilySets,
+    config: &'a FilterConfig,
+    /// Chains of packets from the network, of packets from this host, and of packets to the
+    /// fallback.
+    input: String,
+    output: String,
+    fall_back: String,
+}
+
+/// Adds the sets, chains and rules of addresses with a fallback.
+pub(super) fn add_rules(config: &FilterConfig, ruleset: &mut Ruleset) {
+    let open: Vec<(IpAddr, Fallback)> = config
+        .addresses
+        .iter()
+        .filter_map(|FilteredAddress { address, fallback }| Some((*address, (*fallback)?)))
+        .collect();
+    if open.is_empty() {
+        return;
+    }
+    ruleset.chains.extend([
+        base_chain(MASQUERADE, "nat", InetHookNumber::PostRouting, BEFORE_SOURCE_NAT),
+        base_chain(REPLIES_TO_PODS, "filter", InetHookNumber::PostRouting, AFTER_SOURCE_NAT),
+        base_chain(REPLIES_TO_NODE, "filter", InetHookNumber::LocalIn, AFTER_SOURCE_NAT),
+    ]);
+    for family in [Family::V4, Family::V6] {
+        let sets = FamilySets::new(family);
+        let addresses = open.iter().enumerate().filter(|(_, (address, _))| Family::of(*address) == family);
+        for (index, (address, fallback)) in addresses {
+            let number = u16::try_from(index).unwrap_or(u16::MAX);
+            let rules = AddressRules {
+                address: *address,
+                fallback: *fallback,
+                zone: config.first_zone.wrapping_add(number),
+                sets: &sets,
+                config,
+                input: format!("input_{index}"),
+                output: format!("output_{index}"),
+                fall_back: format!("fall_back_{index}"),
+            };
+            let alive = Element { address: *address, timeout: INITIAL_TIMEOUT };
+            ruleset.elements.push((sets.alive.clone(), alive));
+            rules.add_to(ruleset);
+        }
+        if open.iter().any(|(address, _)| Family::of(*address) == family) {
+            ruleset.sets.extend([sets.alive, sets.connections]);
+        }
+    }
+}
+
+fn base_chain(name: &str, chain_type: &'static str, hook: InetHookNumber, priority: i32) -> Chain {
+    Chain { name: name.to_owned(), hook: Some(ChainHook { chain_type, hook, priority }), rules: Vec::new() }
+}
+
+impl AddressRules<'_> {
+    fn add_to(&self, ruleset: &mut Ruleset) {
+        ruleset.chains.extend([
+            Chain { name: self.fall_back.clone(), hook: None, rules: self.fall_back_rules() },
+            Chain { name: self.input.clone(), hook: None, rules: self.input_rules() },
+            Chain { name: self.output.clone(), hook: None, rules: self.output_rules() },
+        ]);
+        let of_port = |comment, side, protocol, port| {
+            Rule::new(comment).address(side, self.address).port(protocol, side, port)
+        };
+        for protocol in [libc::IPPROTO_UDP, libc::IPPROTO_TCP] {
+            let query = of_port("queries", Side::Destination, protocol, self.config.dns_port);
+            ruleset.add(PREROUTING, query.clone().goto(&self.input));
+            ruleset.add(OUTPUT, query.goto(&self.output));
+            ruleset.add(OUTPUT, of_port(COMMENT, Side::Source, protocol, self.config.dns_port).notrack());
+        }
+        if let Some(port) = self.config.health_port {
+            ruleset.add(OUTPUT, of_port(COMMENT, Side::Source, libc::IPPROTO_TCP, port).notrack());
+            let request = of_port(COMMENT, Side::Destination, libc::IPPROTO_TCP, port);
+            ruleset.add(OUTPUT, self.is_alive(request).notrack());
+        }
+        match self.fallback {
+            Fallback::Service(service) => self.add_translation(service, ruleset),
+            // A client on this host has the address as its source, too.
+            Fallback::Itself => {
+                let rule = Rule::new("clients on this host").address(Side::Source, self.address);
+                ruleset.add(MASQUERADE, rule.output_interface_is_not("lo").masquerade());
+            }
+        }
+    }
+
+    /// The source of a client on this host is the address itself, which must not leave the host;
+    /// the source of replies is the Service.
+    fn add_translation(&self, service: IpAddr, ruleset: &mut Ruleset) {
+        let local = Rule::new("clients on this host").original_zone(self.zone);
+        ruleset.add(MASQUERADE, local.address(Side::Source, self.address).masquerade());
+        for chain in [REPLIES_TO_PODS, REPLIES_TO_NODE] {
+            let reply = Rule::new("replies of the fallback").original_zone(self.zone).reply();
+            let reply = reply.address(Side::Source, service);
+            ruleset.add(chain, reply.set_address(Side::Source, self.address));
+        }
+    }
+
+    /// Packets from the network, and those from this host that the output chain took for packets to
+    /// an address that is alive.
+    fn input_rules(&self) -> Vec<Rule> {
+        let from_host = |comment| Rule::new(comment).input_interface("lo");
+        vec![
+            self.connection_rule(),
+            self.is_alive(Rule::new(COMMENT)).has_socket().notrack().accept(),
+            Rule::new("no socket: dead at once").element(
+                &self.sets.alive,
+                Key::Address(Side::Destination),
+                SetOperation::Delete,
+            ),
+            from_host("SYN is sent again after 1 s").tcp_opening().drop(),
+            from_host("refused, and sent again").accept(),
+            Rule::new("dead").goto(&self.fall_back),
+        ]
+    }
+
+    fn output_rules(&self) -> Vec<Rule> {
+        let heartbeat = Rule::new("heartbeat, which has done its work here")
+            .address(Side::Source, self.address)
+            .port(libc::IPPROTO_UDP, Side::Source, self.config.dns_port);
+        let update = SetOperation::Update(HEARTBEAT_TIMEOUT);
+        vec![
+            heartbeat.element(&self.sets.alive, Key::Address(Side::Source), update).drop(),
+            self.connection_rule(),
+            self.is_alive(Rule::new(COMMENT)).notrack().accept(),
+            Rule::new("dead").goto(&self.fall_back),
+        ]
+    }
+
+    /// A connection to the fallback goes on when the server is back.
+    fn connection_rule(&self) -> Rule {
+        let connections = &self.sets.connections;
+        Rule::new("opened to the fallback")
+            .protocol(libc::IPPROTO_TCP)
+            .key(connections, Key::Connection, true)
+            .element(connections, Key::Connection, SetOperation::Update(CONNECTION_TIMEOUT))
+            .goto(&self.fall_back)
+    }
+
+    fn fall_back_rules(&self) -> Vec<Rule> {
+        let connections = &self.sets.connections;
+        let add = SetOperation::Add(CONNECTION_TIMEOUT);
+        let mut rules = vec![
+            Rule::new("new connections").tcp_opening().element(connections, Key::Connection, add),
+            Rule::new("connections to the server, which has gone")
+                .protocol(libc::IPPROTO_TCP)
+                .key(connections, Key::Connection, false)
+                .reject_with_tcp_reset(),
+            Rule::new(counter_comment(self.address, false)).protocol(libc::IPPROTO_UDP).counter(),
+            Rule::new(counter_comment(self.address, true)).tcp_opening().counter(),
+        ];
+        if let Fallback::Service(service) = self.fallback {
+            let readdress = Rule::new("to the fallback").set_original_zone(self.zone);
+            rules.push(readdress.set_address(Side::Destination, service));
+        }
+        rules
+    }
+
+    /// Packets to the address while it is alive.
+    fn is_alive(&self, rule: Rule) -> Rule {
+        rule.key(&self.sets.alive, Key::Address(Side::Destination), true)
+    }
+}
+
+/// The comment of the rule that counts, by which it is found again.
+fn counter_comment(address: IpAddr, tcp: bool) -> String {
+    format!("fail-open {} {address}", if tcp { "tcp" } else { "udp" })
+}
+
+pub(super) fn packet_counts(config: &FilterConfig, listed: &[ListedRule]) -> Vec<PacketCount> {
+    let counters = config.addresses.iter().flat_map(|filtered| {
+        [false, true].map(|tcp| (filtered.address, tcp, counter_comment(filtered.address, tcp)))
+    });
+    let counts = counters.filter_map(|(address, tcp, comment)| {
+        let packets = listed.iter().find(|rule| rule.comment == comment)?.packets?;
+        Some(PacketCount { address, tcp, packets })
+    });
+    counts.collect()
+}

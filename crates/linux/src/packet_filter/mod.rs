@@ -1,0 +1,192 @@
+//! Packet-filter table: NOTRACK rules for DNS packets to and from our addresses, and fail-open
+//! rules, in an nf_tables table of our own.
+//!
+//! An untracked packet costs no conntrack entry and is not translated by kube-proxy, so that a
+//! Service address on our link is served here.
+
+mod config;
+mod fail_open;
+mod notrack;
+mod ruleset;
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io;
+
+use nix::errno::Errno;
+
+use self::ruleset::Ruleset;
+
+pub use self::config::{Fallback, FilterConfig, FilteredAddress};
+pub use self::fail_open::{HEARTBEAT_TIMEOUT, PacketCount};
+pub use crate::nft::FilterError;
+use crate::nft::{Batch, Chain, ListedRule, NftSocket, Rule, classify, list_rules};
+
+fn ruleset(config: &FilterConfig) -> Ruleset {
+    let mut ruleset = Ruleset { chains: notrack::chains(), ..Ruleset::default() };
+    notrack::add_rules(config, &mut ruleset);
+    fail_open::add_rules(config, &mut ruleset);
+    ruleset.chains.push(fingerprint_chain(config));
+    ruleset
+}
+
+/// A chain without packets whose name tells the configuration of the table. The kernel lists
+/// expressions in other forms than they were sent, and other ones for each version, so that rules
+/// are not compared one by one.
+fn fingerprint_chain(config: &FilterConfig) -> Chain {
+    // The same for equal configurations of one build.
+    let mut hasher = DefaultHasher::new();
+    (env!("CARGO_PKG_VERSION"), &config.addresses, config.dns_port, config.health_port, config.first_zone)
+        .hash(&mut hasher);
+    let name = format!("config_{:016x}", hasher.finish());
+    Chain { name, hook: None, rules: vec![Rule::new("configuration of this table")] }
+}
+
+/// The table with the rules of a [`FilterConfig`].
+#[derive(Debug)]
+pub struct PacketFilter {
+    config: FilterConfig,
+    socket: NftSocket,
+    /// Why the kernel did not accept the fail-open rules.
+    fail_open_error: Option<FilterError>,
+}
+
+impl PacketFilter {
+    /// Changes nothing yet.
+    #[must_use]
+    pub fn new(config: FilterConfig) -> Self {
+        Self { config, socket: NftSocket::default(), fail_open_error: None }
+    }
+
+    /// The name of the table.
+    #[must_use]
+    pub fn table(&self) -> &str {
+        &self.config.table
+    }
+
+    /// The configuration in effect: without fallbacks if the kernel did not accept the fail-open
+    /// rules.
+    #[must_use]
+    pub const fn config(&self) -> &FilterConfig {
+        &self.config
+    }
+
+    /// Why the kernel did not accept the fail-open rules at the last [`install`](Self::install).
+    #[must_use]
+    pub const fn fail_open_error(&self) -> Option<&FilterError> {
+        self.fail_open_error.as_ref()
+    }
+
+    /// Changes the addresses; the table stays as it is until [`install`](Self::install).
+    pub fn set_addresses(&mut self, addresses: Vec<FilteredAddress>) {
+        self.config.addresses = addresses;
+        self.fail_open_error = None;
+    }
+
+    /// Replaces the content of the table by the rules, atomically. If the kernel does not accept the
+    /// fail-open rules, the others are installed, and the configuration has no fallbacks any more.
+    ///
+    /// # Errors
+    ///
+    /// See [`FilterError`]; nothing is changed then.
+    pub fn install(&mut self) -> Result<(), FilterError> {
+        let has_fallback = self.config.addresses.iter().any(|filtered| filtered.fallback.is_some());
+        match self.replace_table() {
+            Err(FilterError::NoPermission) => Err(FilterError::NoPermission),
+            Err(error) if has_fallback => {
+                for filtered in &mut self.config.addresses {
+                    filtered.fallback = None;
+                }
+                self.fail_open_error = Some(error);
+                self.replace_table()
+            }
+            replaced => replaced,
+        }
+    }
+
+    fn replace_table(&mut self) -> Result<(), FilterError> {
+        let table = self.config.table.as_str();
+        let ruleset = ruleset(&self.config);
+        let mut batch = Batch::new();
+        // Deleting a missing table would fail the batch; now it exists.
+        batch.add_table(table);
+        batch.delete_table(table);
+        batch.add_table(table);
+        for set in &ruleset.sets {
+            batch.add_set(table, set);
+        }
+        for (set, element) in &ruleset.elements {
+            batch.add_element(table, set, *element);
+        }
+        // All chains first: rules name others.
+        for chain in &ruleset.chains {
+            batch.add_chain(table, chain);
+        }
+        for chain in &ruleset.chains {
+            for rule in &chain.rules {
+                batch.add_rule(table, &chain.name, rule);
+            }
+        }
+        let committed = batch.commit(&mut self.socket);
+        committed.map_err(|error| classify(format!("install table {table}"), error, true))
+    }
+
+    /// Whether the table is as [`install`](Self::install) makes it: the same configuration, no rule
+    /// removed or added.
+    ///
+    /// # Errors
+    ///
+    /// See [`FilterError`].
+    pub fn is_installed(&mut self) -> Result<bool, FilterError> {
+        let listed = self.list()?;
+        Ok(listed.is_some_and(|listed| ruleset(&self.config).matches(&listed)))
+    }
+
+    /// Whether the table exists, with whatever rules.
+    ///
+    /// # Errors
+    ///
+    /// See [`FilterError`].
+    pub fn exists(&mut self) -> Result<bool, FilterError> {
+        Ok(self.list()?.is_some_and(|listed| !listed.is_empty()))
+    }
+
+    /// Packets that the fail-open rules have sent to the fallback since the table was installed.
+    /// Empty without a table.
+    ///
+    /// # Errors
+    ///
+    /// See [`FilterError`].
+    pub fn fallback_packets(&mut self) -> Result<Vec<PacketCount>, FilterError> {
+        let listed = self.list()?.unwrap_or_default();
+        Ok(fail_open::packet_counts(&self.config, &listed))
+    }
+
+    /// Deletes the table with its rules; a missing one is ignored.
+    ///
+    /// # Errors
+    ///
+    /// See [`FilterError`].
+    pub fn remove(&mut self) -> Result<(), FilterError> {
+        let table = self.config.table.as_str();
+        let mut batch = Batch::new();
+        batch.delete_table(table);
+        match batch.commit(&mut self.socket) {
+            Err(error) if !is_absent(&error) => Err(classify(format!("delete table {table}"), error, false)),
+            _ => Ok(()),
+        }
+    }
+
+    /// The rules of the table, if it exists.
+    fn list(&mut self) -> Result<Option<Vec<ListedRule>>, FilterError> {
+        let table = self.config.table.as_str();
+        match list_rules(&mut self.socket, table) {
+            Err(error) if is_absent(&error) => Ok(None),
+            Err(error) => Err(classify(format!("list table {table}"), error, false)),
+            Ok(listed) => Ok(Some(listed)),
+        }
+    }
+}
+
+fn is_absent(error: &io::Error) -> bool {
+    error.raw_os_error().map(Errno::from_raw) == Some(Errno::ENOENT)
+}

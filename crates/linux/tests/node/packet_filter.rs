@@ -1,0 +1,117 @@
+//! The packet-filter table.
+
+use linux::packet_filter::{Fallback, FilterConfig, FilteredAddress, PacketFilter};
+
+use crate::fixture::*;
+use crate::namespace::{in_namespace, output_of, skip};
+
+#[test]
+fn rules_are_installed_replaced_and_removed() {
+    in_namespace(async || {
+        let mut rules = PacketFilter::new(filter_config());
+        assert!(!rules.is_installed().unwrap());
+        rules.remove().unwrap();
+        for _ in 0..2 {
+            rules.install().unwrap();
+            assert!(rules.is_installed().unwrap());
+        }
+        let mut others = PacketFilter::new(FilterConfig { health_port: None, ..filter_config() });
+        assert!(!others.is_installed().unwrap());
+        others.install().unwrap();
+        assert!(others.is_installed().unwrap());
+        assert!(!rules.is_installed().unwrap());
+        rules.remove().unwrap();
+        assert!(!others.is_installed().unwrap());
+        others.remove().unwrap();
+    });
+}
+
+#[test]
+fn nft_lists_the_rules_as_configured() {
+    in_namespace(async || {
+        let mut rules = PacketFilter::new(filter_config());
+        rules.install().unwrap();
+        let Some(listing) = output_of("nft", &["list", "ruleset"]) else {
+            return skip("nft_lists_the_rules_as_configured", "no nft command");
+        };
+        assert!(listing.starts_with("table inet nodelocaldns {"), "{listing}");
+        assert_eq!(listing.matches("priority raw; policy accept;").count(), 2, "{listing}");
+        assert_eq!(listing.matches("notrack comment \"NodeLocal DNS Cache: skip conntrack\"").count(), 16);
+        for rule in [
+            "ip daddr 169.254.25.10 udp dport 53 notrack",
+            "ip daddr 169.254.25.10 tcp dport 53 notrack",
+            "ip saddr 169.254.25.10 udp sport 53 notrack",
+            "ip saddr 169.254.25.10 tcp sport 9254 notrack",
+            "ip6 daddr fd00:25::10 tcp dport 9254 notrack",
+            "ip6 saddr fd00:25::10 tcp sport 53 notrack",
+        ] {
+            assert!(listing.contains(rule), "{rule} in {listing}");
+        }
+        output_of("nft", &["add", "rule", "inet", NAME, "output", "counter"]);
+        assert!(!rules.is_installed().unwrap(), "a rule too many");
+    });
+}
+
+fn fail_open_config() -> FilterConfig {
+    let filtered = |address, fallback| FilteredAddress { address: ip(address), fallback: Some(fallback) };
+    let addresses = vec![
+        filtered("169.254.25.10", Fallback::Service(ip("10.96.0.10"))),
+        filtered("fd00:25::10", Fallback::Service(ip("fd00:96::a"))),
+        filtered("10.96.0.11", Fallback::Itself),
+    ];
+    FilterConfig { addresses, ..filter_config() }
+}
+
+#[test]
+fn nft_lists_the_fail_open_rules() {
+    in_namespace(async || {
+        let mut rules = PacketFilter::new(fail_open_config());
+        rules.install().unwrap();
+        assert!(rules.is_installed().unwrap() && rules.fail_open_error().is_none());
+        let Some(listing) = output_of("nft", &["--terse", "--stateless", "list", "ruleset"]) else {
+            return skip("nft_lists_the_fail_open_rules", "no nft command");
+        };
+        let connection = "ip6 saddr . ip6 daddr . tcp sport";
+        for rule in [
+            "ip daddr 169.254.25.10 udp dport 53 goto input_0",
+            "ip6 daddr fd00:25::10 tcp dport 53 goto output_1",
+            "ip saddr 10.96.0.11 tcp sport 9254 notrack comment \"NodeLocal DNS Cache: skip conntrack\"",
+            "ip daddr 10.96.0.11 tcp dport 9254 ip daddr @alive4 notrack",
+            "ip daddr @alive4 socket transparent 0 notrack accept",
+            "delete @alive4 { ip daddr } comment \"no socket: dead at once\"",
+            "ip6 saddr fd00:25::10 udp sport 53 update @alive6 { ip6 saddr timeout 1s } drop",
+            &format!("{connection} @fallback_tcp6 update @fallback_tcp6 {{ {connection} timeout 30s }} goto"),
+            &format!("{connection} != @fallback_tcp6 reject with tcp reset"),
+            "meta l4proto udp counter comment \"fail-open udp 169.254.25.10\"",
+            "ct original zone set 25 ip daddr set 10.96.0.10",
+            "ct original zone set 26 ip6 daddr set fd00:96::a",
+            "type nat hook postrouting priority srcnat - 5;",
+            "ct original zone 25 ip saddr 169.254.25.10 masquerade",
+            "ip saddr 10.96.0.11 oifname != \"lo\" masquerade",
+            "ct original zone 26 ct direction reply ip6 saddr fd00:96::a ip6 saddr set fd00:25::10",
+        ] {
+            assert!(listing.contains(rule), "{rule} in {listing}");
+        }
+    });
+}
+
+#[test]
+fn rules_are_those_of_the_configuration() {
+    in_namespace(async || {
+        let mut rules = PacketFilter::new(fail_open_config());
+        rules.install().unwrap();
+        let mut zone = PacketFilter::new(FilterConfig { first_zone: 7, ..fail_open_config() });
+        assert!(!zone.is_installed().unwrap(), "another zone");
+        if output_of("nft", &["delete", "table", "inet", NAME]).is_none() {
+            return skip("rules_are_those_of_the_configuration", "no nft command");
+        }
+        assert!(!rules.is_installed().unwrap() && rules.fallback_packets().unwrap().is_empty());
+        rules.install().unwrap();
+        assert_eq!(rules.fallback_packets().unwrap().len(), 6);
+        output_of("nft", &["flush", "chain", "inet", NAME, "input_0"]);
+        assert!(!rules.is_installed().unwrap(), "rules were removed");
+        rules.set_addresses(filter_config().addresses);
+        rules.install().unwrap();
+        assert!(rules.is_installed().unwrap() && rules.fallback_packets().unwrap().is_empty());
+    });
+}

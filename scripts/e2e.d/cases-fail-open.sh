@@ -1,0 +1,90 @@
+# shellcheck shell=bash
+# Fail-open: CoreDNS answers while the daemon is gone or hangs.
+
+after_sigkill_coredns_answers_pods_and_the_node() {
+    start_both_families || return 0
+    start_clients
+    await_client_progress
+    kill_daemon
+    eventually 5 has_fallback_packets 200 || fail_case "packets to the fallback" "200 at least" "$(fallback_packets)"
+    start_daemon -localip "$LOCAL_IP,$LOCAL_IP6" || return 0
+    await_client_progress
+    stop_clients
+    # A client on the node is refused once over UDP; its SYN is dropped and sent again after a second.
+    expect_outage 5 1100
+    expect "clients by the fallback in the metrics" "$(fallback_packets)" \
+        "$(metric_sum "$(metrics)" nodelocaldns_fail_open_total)"
+    expect "addresses with a fallback" 2 "$(metric_sum "$(metrics)" nodelocaldns_fail_open_available)"
+}
+
+a_process_that_hangs_is_replaced_by_coredns_until_it_goes_on() {
+    local before
+    start_both_families || return 0
+    start_clients
+    await_client_progress
+    kill -STOP "$daemon_pid"
+    eventually 5 has_fallback_packets 200 || fail_case "packets to the fallback" "200 at least" "$(fallback_packets)"
+    kill -CONT "$daemon_pid"
+    eventually 5 serves_locally || fail_case "the daemon" "to serve again" "$(fallback_packets) packets to the fallback"
+    before=$(fallback_packets)
+    await_client_progress
+    expect "packets to the fallback while it serves" "$before" "$(fallback_packets)"
+    stop_clients
+    # 50 queries a second for a second, of which those in the socket's queue are answered late.
+    expect_outage 60 1300
+}
+
+a_service_address_on_the_link_falls_back_to_its_service() {
+    BIND="$LOCAL_IP $DNS_SERVICE" write_corefile
+    set_arguments -localip "$LOCAL_IP,$DNS_SERVICE"
+    SERVICES="KUBE_DNS_SERVICE_HOST=$DNS_SERVICE" launch_daemon "${daemon_arguments[@]}"
+    await_answers || return 0
+    start_clients "$DNS_SERVICE" ''
+    await_client_progress
+    kill_daemon
+    eventually 5 has_fallback_packets 100 || fail_case "packets to the fallback" "100 at least" "$(fallback_packets)"
+    SERVICES="KUBE_DNS_SERVICE_HOST=$DNS_SERVICE" launch_daemon "${daemon_arguments[@]}"
+    await_answers || return 0
+    await_client_progress
+    stop_clients
+    expect_outage 5 1100
+    stop_daemon TERM
+    expect "the exit code" 0 "$daemon_status"
+}
+
+# The pod asks the Service from the port that asks the cache: musl does.
+one_source_port_may_query_the_cache_and_the_service() {
+    local server name=myweb-svc.default.svc.cluster.local
+    write_corefile
+    start_daemon || return 0
+    kill_daemon
+    # dig ignores a response from another address.
+    for server in "$LOCAL_IP" "$COREDNS_SERVICE" "$LOCAL_IP"; do
+        expect "the answer of $server" "$name. A 10.233.18.231" "$(answer_section pod1 -b 0.0.0.0#4242 "@$server" "$name")"
+    done
+}
+
+an_orderly_end_takes_fail_open_away() {
+    local before
+    write_corefile
+    before=$(node_state)
+    start_daemon || return 0
+    stop_daemon TERM
+    expect_node "the node afterwards" "$before"
+    start_daemon -fail-open=false || return 0
+    expect_no_match "rules without fail-open" 'goto|alive' "$(our_table)"
+    expect_match "rules without fail-open" "ip daddr $LOCAL_IP udp dport 53 notrack" "$(our_table)"
+}
+
+conntrack_has_no_entry_while_the_daemon_serves() {
+    netns_exec node conntrack -F 2>/dev/null
+    start_both_families || return 0
+    start_clients
+    await_client_progress
+    expect "entries for our addresses" "" "$(conntrack_entries | grep -F -e "=$LOCAL_IP " -e "=$LOCAL_IP6 " || true)"
+    kill_daemon
+    eventually 5 has_fallback_packets 100 || fail_case "packets to the fallback" "100 at least" "$(fallback_packets)"
+    expect_match "IPv4 entries while it is gone" "dst=$COREDNS_SERVICE .*dport=53 .*zone-orig=53053" "$(conntrack_entries)"
+    expect_match "IPv6 entries while it is gone" "dst=$COREDNS_SERVICE6 .*dport=53 .*zone-orig=53054" "$(conntrack_entries)"
+    stop_clients
+}

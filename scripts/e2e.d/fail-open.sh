@@ -1,0 +1,87 @@
+# shellcheck shell=bash
+# Clients over both transports, of a pod and of the node, while the daemon is killed or stopped.
+
+clients=()
+# A load of 50 queries a second over both transports and families, from pods and from the node.
+readonly CLIENT_RATE=50
+
+start_clients() { # start_clients [ADDRESS4 [ADDRESS6]]
+    local address4=${1:-$LOCAL_IP} address6=${2-$LOCAL_IP6} transport
+    clients=()
+    for transport in udp tcp; do
+        start_client pod1 "$address4" "$transport"
+        start_client node "$address4" "$transport"
+        [[ -n $address6 ]] || continue
+        start_client pod6 "$address6" "$transport"
+        start_client node "$address6" "$transport"
+    done
+}
+
+start_client() { # start_client NAMESPACE ADDRESS udp|tcp
+    local log=$WORK/client-$1-${2//:/-}-$3.log
+    rm -f "$log"
+    # Over UDP without a fourth argument.
+    start "$1" "$log" "$DNSTOOL" load "$2" "$CLIENT_RATE" "n%d-$RANDOM.fresh.default.svc.cluster.local" ${3#udp}
+    clients+=("$! $log $1 $2 $3")
+}
+
+# Ends the clients; each summary is a line CLIENT ADDRESS TRANSPORT SUMMARY in $summaries.
+stop_clients() {
+    local client pid log name
+    summaries=
+    for client in "${clients[@]}"; do
+        read -r pid log name <<<"$client"
+        kill -TERM "$pid"
+        wait "$pid" || true
+        summaries+="$name $(tail -1 "$log")"$'\n'
+    done
+    clients=()
+    while IFS= read -r line; do [[ -z $line ]] || note "$line"; done <<<"$summaries"
+}
+
+# expect_outage LOST GAP_MS [REFUSED]: of each client at most; none has a wrong answer.
+expect_outage() {
+    local line name
+    while IFS= read -r line; do
+        [[ -n $line ]] || continue
+        name=${line%% sent=*}
+        expect_between "queries of $name" 50 1000000 "$(summary_field "$line" answered)"
+        expect_between "lost queries of $name" 0 "$1" "$(summary_field "$line" lost)"
+        expect_between "refused queries of $name" 0 "${3:-$1}" "$(summary_field "$line" refused)"
+        expect_between "milliseconds without an answer for $name" 0 "$2" "$(summary_field "$line" gap_ms)"
+        expect "failures of $name" "0 0 0" "$(summary_field "$line" servfail) $(summary_field "$line" other_rcode) $(summary_field "$line" wrong)"
+    done <<<"$summaries"
+}
+
+start_both_families() { # start_both_families [ARGUMENT...]
+    BIND="$LOCAL_IP $LOCAL_IP6" SERVICE="$COREDNS_SERVICE $COREDNS_SERVICE6" write_corefile
+    start_daemon -localip "$LOCAL_IP,$LOCAL_IP6" "$@"
+}
+
+fallback_packets() { # those that the rules counted
+    netns_exec node nft list table inet nodelocaldns 2>/dev/null |
+        sed -nE 's/.*counter packets ([0-9]+).*comment "fail-open.*/\1/p' | awk '{ sum += $1 } END { print sum + 0 }'
+}
+
+has_fallback_packets() { # has_fallback_packets LEAST
+    (($(fallback_packets) >= $1))
+}
+
+# No packet goes to the fallback while 100 queries are answered.
+serves_locally() {
+    local before page
+    before=$(fallback_packets) page=$(metrics)
+    eventually 3 metric_increased coredns_dns_requests_total 100 "$page" && [[ $(fallback_packets) == "$before" ]]
+}
+
+conntrack_entries() {
+    netns_exec node conntrack -L -f ipv4 2>/dev/null
+    netns_exec node conntrack -L -f ipv6 2>/dev/null
+}
+
+await_client_progress() { # returns after 200 more queries
+    local before
+    before=$(metrics)
+    eventually 10 metric_increased coredns_dns_requests_total 200 "$before" ||
+        fail_case "the clients" "to make progress" "$(metric_sum "$(metrics)" coredns_dns_requests_total) queries in all"
+}
