@@ -88,3 +88,51 @@ conntrack_has_no_entry_while_the_daemon_serves() {
     expect_match "IPv6 entries while it is gone" "dst=$COREDNS_SERVICE6 .*dport=53 .*zone-orig=53054" "$(conntrack_entries)"
     stop_clients
 }
+
+# In a PID namespace of its own, as in a container: the first process supervises the daemon.
+a_hung_process_is_killed_by_its_parent() {
+    local began child client
+    write_corefile
+    set_arguments
+    launch_in_pid_namespace "${daemon_arguments[@]}"
+    await_answers || return 0
+    child=$(pgrep -P "$(pgrep -P "$daemon_pid")")
+    start pod1 "$WORK/stream.log" "$DNSTOOL" hold-stream "$LOCAL_IP" myweb-svc.default.svc.cluster.local
+    client=$!
+    eventually 5 grep -q answered "$WORK/stream.log" || fail_case "the client's connection" "an answer" "$(tail -1 "$WORK/stream.log")"
+    kill -STOP "$child"
+    began=${EPOCHREALTIME//[!0-9]/}
+    await_end 8
+    expect "exit code" 137 "$daemon_status"
+    expect_between "milliseconds until it was killed" 2000 5000 "$(((${EPOCHREALTIME//[!0-9]/} - began) / 1000))"
+    expect_match "its last line" 'made no progress for 4 s and was killed' "$(tail -1 "$daemon_log")"
+    eventually 2 has_exited "$client" || fail_case "the client's connection" "to be closed" "open"
+}
+
+# A signal to the first process reaches the daemon, and its exit code is the daemon's.
+the_supervising_process_passes_signals_and_exit_codes_on() {
+    local before
+    write_corefile
+    before=$(node_state)
+    set_arguments -reloadwithsignal
+    launch_in_pid_namespace "${daemon_arguments[@]}"
+    await_answers || return 0
+    sed -i 's/success 9984 30/success 9984 7/' "$WORK/Corefile"
+    kill -USR1 "$(pgrep -P "$daemon_pid")"
+    eventually 3 fresh_ttl_is 7 || fail_case "the TTL after SIGUSR1" 7 "$(ttl pod1 "last-$RANDOM.fresh.default.svc.cluster.local")"
+    kill -TERM "$(pgrep -P "$daemon_pid")"
+    await_end 10
+    expect "exit code on SIGTERM" 0 "$daemon_status"
+    expect_node "the node afterwards" "$before"
+    sed -i '0,/^    loop$/s//    wibble/' "$WORK/Corefile"
+    launch_in_pid_namespace "${daemon_arguments[@]}"
+    await_end 10
+    expect "exit code of an invalid Corefile" 1 "$daemon_status"
+    # The daemon does not outlive its parent.
+    sed -i 's/^    wibble$/    loop/' "$WORK/Corefile"
+    launch_in_pid_namespace "${daemon_arguments[@]}"
+    await_answers || return 0
+    kill -KILL "$(pgrep -P "$daemon_pid")"
+    await_end 10
+    eventually 3 is_closed || fail_case "the port" "to be closed" "open"
+}

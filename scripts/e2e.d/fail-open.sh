@@ -85,3 +85,16 @@ await_client_progress() { # returns after 200 more queries
     eventually 10 metric_increased coredns_dns_requests_total 200 "$before" ||
         fail_case "the clients" "to make progress" "$(metric_sum "$(metrics)" coredns_dns_requests_total) queries in all"
 }
+
+# The daemon as the first process of a PID namespace; unshare is its parent, with the PID $daemon_pid.
+launch_in_pid_namespace() { # launch_in_pid_namespace ARGUMENT...
+    starts=$((starts + 1))
+    daemon_log=$WORK/daemon-$starts.log
+    start node "$daemon_log" env -i "COREDNS_SERVICE_HOST=$COREDNS_SERVICE" \
+        unshare --pid --fork --kill-child --mount-proc "$NODELOCALDNS" "$@"
+    daemon_pid=$!
+}
+
+is_closed() {
+    [[ -z $(netns_exec node ss -Hln "src $LOCAL_IP:53") ]]
+}

@@ -16,6 +16,7 @@ pub mod packet_filter;
 pub mod periodic_timer;
 pub mod scm_rights;
 mod socket;
+pub mod supervisor;
 #[expect(unsafe_code, reason = "system calls for which no crate has a safe form; each block is justified")]
 mod sys;
 pub mod tcp;

@@ -1,5 +1,5 @@
 //! System calls without a suitable safe wrapper in any crate: `recvmmsg`, `sendmmsg`, SO_MEMINFO,
-//! `recvmsg` with SCM_RIGHTS, registration of a descriptor with tokio. Every `unsafe` block of the
+//! `recvmsg` with SCM_RIGHTS, `fork`, registration of a descriptor with tokio. Every `unsafe` block of the
 //! project is in this file.
 
 use std::io;
@@ -7,6 +7,7 @@ use std::mem;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::ptr;
 
+use nix::unistd::ForkResult;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
@@ -246,6 +247,19 @@ pub(crate) fn register_readable(descriptor: OwnedFd) -> io::Result<AsyncFd<Owned
     // `AsyncFd` does after it has deregistered it; `AsyncFd` gives no mutable access that replaces it,
     // since its one user has a shared reference.
     Ok(unsafe { AsyncFd::register_with_interest(descriptor, Interest::READABLE) }?)
+}
+
+/// Creates a process. The caller has one thread.
+///
+/// # Errors
+/// The system refuses a process, or the caller has other threads.
+pub(crate) fn fork() -> io::Result<ForkResult> {
+    if std::fs::read_dir("/proc/self/task")?.count() != 1 {
+        return Err(io::Error::other("a process with several threads is not duplicated"));
+    }
+    // SAFETY: no other thread could have held a lock, e.g. of the allocator, which would stay locked in
+    // the child.
+    Ok(unsafe { nix::unistd::fork() }?)
 }
 
 fn no_headers() -> [libc::mmsghdr; BATCH_SIZE] {

@@ -172,6 +172,29 @@ func pipeline(server string, names []string) ([]string, error) {
 	return order, nil
 }
 
+// holdStream queries on a TCP connection again and again until the server closes it, as a resolver does
+// that waits for each answer without a timeout.
+func holdStream(server, name string) error {
+	connection, err := net.DialTimeout("tcp", net.JoinHostPort(server, "53"), timeout)
+	if err != nil {
+		return err
+	}
+	defer connection.Close()
+	message := query(1, name)
+	message = append(binary.BigEndian.AppendUint16(nil, uint16(len(message))), message...)
+	buffer := make([]byte, 4096)
+	for {
+		if _, err := connection.Write(message); err != nil {
+			return err
+		}
+		if _, err := receive("tcp", connection, buffer); err != nil {
+			return err
+		}
+		fmt.Println("answered")
+		time.Sleep(100 * time.Millisecond)
+	}
+}
+
 // load sends queries at a constant rate per second until ended, and waits for the outstanding ones.
 func load(ended context.Context, network, server string, rate int, pattern string) *tally {
 	t := &tally{}

@@ -19,6 +19,7 @@ const usage = `usage: dnstool slow-upstream ADDRESS
        dnstool resolve NAME
        dnstool burst ADDRESS NUMBER NAME    (%d in NAME counts from 0)
        dnstool pipeline ADDRESS NAME...     (on one TCP connection; prints the names in response order)
+       dnstool hold-stream ADDRESS NAME     (a TCP connection, until the server closes it)
        dnstool load ADDRESS RATE NAME [tcp] (until SIGTERM; %d counts from 0)`
 
 func main() {
@@ -38,6 +39,8 @@ func run(args []string) error {
 		return holdPort(ended, args[1], args[2])
 	case len(args) == 2 && args[0] == "resolve":
 		return resolve(args[1])
+	case len(args) == 3 && args[0] == "hold-stream":
+		return holdStream(args[1], args[2])
 	case len(args) > 2 && args[0] == "pipeline":
 		order, err := pipeline(args[1], args[2:])
 		fmt.Println(strings.Join(order, " "))

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use corefile::Environment;
+use linux::supervisor::WatchdogTimer;
 
 use crate::flags::Flags;
 use crate::handover::SocketDirectory;
@@ -21,6 +22,8 @@ pub(super) struct ProcessContext<'a> {
     pub(super) descriptor_limit: u64,
     /// Caps of everything that clients can make grow.
     pub(super) memory: MemoryPlan,
+    /// Keeps the parent from ending this process; absent without a parent that does.
+    pub(super) watchdog_timer: Option<&'a Arc<WatchdogTimer>>,
     /// Directory of the hand-over socket and of the cache snapshot.
     pub(super) directory: Option<&'a SocketDirectory>,
 }

@@ -1,14 +1,17 @@
 //! Heartbeat: a packet from a serving socket to itself, by which the fail-open rules of the packet
-//! filter know that an address is served.
+//! filter know that an address is served; and the renewal of the watchdog that ends this process.
 //!
-//! It is sent by a thread of its own, so that no work of the control thread delays it, and withheld
-//! while a worker makes no progress. The rules drop it, so that no worker is woken for it.
+//! Both are done by a thread of its own, so that no work of the control thread delays them, and
+//! withheld while a worker makes no progress. The rules drop the packet, so that no worker is woken for
+//! it.
 
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use linux::packet_filter::HEARTBEAT_TIMEOUT;
+use linux::supervisor::WatchdogTimer;
+use tracing::error;
 
 use super::watchdog::Watchdog;
 use crate::worker::{ServingSocket, WorkerProgress};
@@ -32,16 +35,24 @@ pub(super) struct Heartbeat {
 struct Shared {
     state: Mutex<State>,
     changed: Condvar,
+    /// Absent if no parent supervises this process.
+    watchdog: Option<Arc<WatchdogTimer>>,
 }
 
 #[derive(Default)]
 struct State {
     sockets: Vec<ServingSocket>,
+    /// Empty while nothing is served.
     workers: Vec<WorkerProgress>,
     ends: bool,
 }
 
 impl Heartbeat {
+    /// Sends nothing yet.
+    pub(super) fn new(watchdog: Option<Arc<WatchdogTimer>>) -> Self {
+        Self { shared: Arc::new(Shared { watchdog, ..Shared::default() }), is_running: false }
+    }
+
     /// Sends heartbeats for these sockets from now on, the first ones at once, instead of those
     /// before.
     ///
@@ -52,7 +63,7 @@ impl Heartbeat {
         sockets: Vec<ServingSocket>,
         workers: Vec<WorkerProgress>,
     ) -> io::Result<()> {
-        let is_needed = !sockets.is_empty();
+        let is_needed = !sockets.is_empty() || self.shared.watchdog.is_some();
         {
             let mut state = self.shared.lock();
             state.sockets = sockets;
@@ -69,9 +80,16 @@ impl Heartbeat {
         Ok(())
     }
 
-    /// Sends no more, and closes the descriptors of the sockets.
+    /// Sends no more, and closes the descriptors of the sockets; the watchdog does not expire.
     pub(super) fn stop(&self) {
-        self.shared.lock().sockets.clear();
+        let mut state = self.shared.lock();
+        state.sockets.clear();
+        state.workers.clear();
+        if let Some(watchdog) = &self.shared.watchdog
+            && let Err(error) = watchdog.stop()
+        {
+            error!("the watchdog cannot be stopped: {error}");
+        }
     }
 }
 
@@ -88,12 +106,16 @@ impl Shared {
         let mut watchdog = Watchdog::default();
         let mut state = self.lock();
         while !state.ends {
-            if state.sockets.is_empty() {
+            if state.workers.is_empty() {
                 state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
                 continue;
             }
             // A worker that is busy has replied to the last ping.
             if watchdog.check(state.workers.iter()).iter().all(|elapsed| *elapsed < PERIOD) {
+                if let Some(watchdog) = &self.watchdog {
+                    // On a failure the timeout is that of the last renewal.
+                    watchdog.renew().ok();
+                }
                 for ServingSocket { address, source, socket } in &state.sockets {
                     // The rules drop it, which is an error of the send call; any other one has the
                     // address time out.

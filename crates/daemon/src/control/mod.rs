@@ -24,6 +24,7 @@ mod reload;
 mod shared_cache;
 mod signals;
 mod startup_probe;
+mod supervision;
 mod teardown;
 mod upstream_files;
 mod upstreams_log;
@@ -37,6 +38,7 @@ use std::time::Duration;
 
 use corefile::Corefile;
 use linux::node::NodeSetup;
+use linux::supervisor::WatchdogTimer;
 use tracing::{error, info, warn};
 
 use crate::environment;
@@ -51,6 +53,7 @@ use context::ProcessContext;
 use exit::{ExitReason, FatalError};
 use instance::Instance;
 use signals::Signals;
+use supervision::Supervision;
 
 /// The usual limit of open file descriptors (RLIMIT_NOFILE), assumed when it cannot be raised.
 const DEFAULT_DESCRIPTOR_LIMIT: u64 = 1024;
@@ -71,10 +74,18 @@ pub fn run(args: impl IntoIterator<Item = std::ffi::OsString>) -> ExitCode {
     if flags.probe {
         return startup_probe::probe(flags.handover_dir.as_deref());
     }
+    match supervision::start(&flags) {
+        Supervision::Serve(watchdog_timer) => serve(&flags, watchdog_timer.as_ref()),
+        Supervision::Ended(code) => code,
+    }
+}
+
+/// Runs the daemon in this process.
+fn serve(flags: &Flags, watchdog_timer: Option<&Arc<WatchdogTimer>>) -> ExitCode {
     let counters = Arc::new(ProcessCounters::default());
     let ended = match Logger::start(std::io::stdout(), logging::QUEUE_LEN, Arc::clone(&counters)) {
         Ok(logger) => {
-            let ended = run_with_logger(&flags, &logger, &counters);
+            let ended = run_with_logger(flags, &logger, &counters, watchdog_timer);
             logger.flush(LOG_FLUSH_TIMEOUT);
             ended
         }
@@ -94,13 +105,14 @@ fn run_with_logger(
     flags: &Flags,
     logger: &Logger,
     counters: &Arc<ProcessCounters>,
+    watchdog_timer: Option<&Arc<WatchdogTimer>>,
 ) -> Result<ExitReason, FatalError> {
     // It can be set once per process; a second run in one process keeps the first logger.
     tracing::subscriber::set_global_default(logging::subscriber(logger)).ok();
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(FatalError::System)?;
     let local = tokio::task::LocalSet::new();
-    local.block_on(&runtime, control(flags, logger, counters))
+    local.block_on(&runtime, control(flags, logger, counters, watchdog_timer))
 }
 
 /// Reads the configuration, sets up the node, runs the instance, and restores the node.
@@ -108,6 +120,7 @@ async fn control(
     flags: &Flags,
     logger: &Logger,
     counters: &Arc<ProcessCounters>,
+    watchdog_timer: Option<&Arc<WatchdogTimer>>,
 ) -> Result<ExitReason, FatalError> {
     let mut signals = Signals::install().map_err(FatalError::System)?;
     let environment = environment::from_process();
@@ -129,8 +142,16 @@ async fn control(
     let environment = &environment;
     let addresses = fail_open::addresses(flags, environment, &settings);
     let mut node = node::set_up(flags, addresses, counters).await?;
-    let context =
-        ProcessContext { flags, environment, logger, counters, descriptor_limit, memory, directory };
+    let context = ProcessContext {
+        flags,
+        environment,
+        logger,
+        counters,
+        descriptor_limit,
+        memory,
+        watchdog_timer,
+        directory,
+    };
 
     let has_served = Cell::new(false);
     let serving = async |node: &mut NodeSetup| {

@@ -73,8 +73,9 @@ impl Changed {
 
 impl Workers {
     /// Without threads, and with this many octets for the receive queues of all UDP sockets.
-    pub(super) fn new(udp_queues: u64) -> Self {
-        Self { udp_queues, ..Self::default() }
+    pub(super) fn new(process: ProcessContext<'_>) -> Self {
+        let heartbeat = Heartbeat::new(process.watchdog_timer.cloned());
+        Self { udp_queues: process.memory.udp_queues, heartbeat, ..Self::default() }
     }
 
     /// Starts the threads, which read nothing yet.

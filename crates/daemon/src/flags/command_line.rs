@@ -12,7 +12,7 @@ use corefile::{Options, SUPPORTED_DIRECTIVES, parse_listen_address};
 use super::error::UsageError;
 use super::go_syntax;
 use super::validated::Flags;
-use super::values::{boolean, local_ips, octets, optional_path, sync_interval};
+use super::values::{boolean, local_ips, octets, optional_path, sync_interval, watchdog_seconds};
 
 /// Parses and validates a command line in Go's syntax.
 pub(super) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Flags, UsageError> {
@@ -126,6 +126,9 @@ struct CommandLine {
     #[arg(long, value_parser = boolean, action = ArgAction::Set, num_args = 0..=1, require_equals = true,
           value_name = "BOOL", default_value = "false", default_missing_value = "true")]
     reloadwithsignal: bool,
+    /// In a container, seconds without progress after which the process is killed, 2 to 60; 0 for none
+    #[arg(long, value_name = "SECONDS", default_value = "4", value_parser = watchdog_seconds)]
+    watchdog: u64,
     /// File for the process ID
     #[arg(long, value_name = "FILE", default_value = "", hide_default_value = true)]
     pidfile: String,
@@ -210,6 +213,7 @@ impl CommandLine {
             metrics_listen_address: metrics_listen_address(&self.metrics_listen_address)?,
             health_port: self.health_port,
             reload_with_signal: self.reloadwithsignal,
+            watchdog_timeout: (self.watchdog > 0).then(|| Duration::from_secs(self.watchdog)),
             pid_file: optional_path(self.pidfile),
             quiet: self.quiet,
             link_kind: self.link_kind,

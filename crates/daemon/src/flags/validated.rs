@@ -35,6 +35,9 @@ pub struct Flags {
     pub health_port: u16,
     /// `-reloadwithsignal`: check the template even without a `reload` directive.
     pub reload_with_signal: bool,
+    /// `-watchdog`: a process that makes no progress for so long is ended, in a container; `None` for
+    /// `0`.
+    pub watchdog_timeout: Option<Duration>,
     /// `-pidfile`: file for the process ID.
     pub pid_file: Option<PathBuf>,
     /// `-quiet`: do not log the zones on startup.

@@ -42,6 +42,12 @@ pub(super) fn sync_interval(text: &str) -> Result<Duration, String> {
     Ok(interval)
 }
 
+/// The seconds of `-watchdog`: fewer than 2 would end a process that only lacks CPU time.
+pub(super) fn watchdog_seconds(text: &str) -> Result<u64, String> {
+    let seconds = text.parse().ok().filter(|seconds| matches!(seconds, 0 | 2..=60));
+    seconds.ok_or_else(|| "neither 0 nor 2 to 60".to_owned())
+}
+
 /// A number of octets, with an optional `Ki`, `Mi` or `Gi`.
 pub(super) fn octets(text: &str) -> Result<u64, String> {
     let units = [("Ki", 1 << 10), ("Mi", 1 << 20), ("Gi", 1 << 30)];

@@ -58,7 +58,7 @@ impl<'a> Instance<'a> {
         let served = offer.as_ref().map(|offer| offer.dns.addresses()).unwrap_or_default();
         let mut inherited = offer.as_mut().map(|offer| std::mem::take(&mut offer.dns)).unwrap_or_default();
         http.inherit(offer.as_mut().map(|offer| std::mem::take(&mut offer.http)).unwrap_or_default());
-        let mut workers = Workers::new(context.memory.udp_queues);
+        let mut workers = Workers::new(context);
         let contexts = workers::contexts(context, &configs, config.builder(), cache.cache(), &event_sender);
         workers.spawn(contexts, configs)?;
         let ready = workers.ready().await?;
