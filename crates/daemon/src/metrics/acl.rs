@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use resolver::policy::AclAction;
 use wire::name::Name;
 
+use super::blocks::by_listener;
 use super::family::Family;
 use crate::counters::CounterRegistry;
 
@@ -31,14 +32,9 @@ pub(super) fn families(counters: &CounterRegistry) -> Vec<Family> {
 }
 
 fn allowed(counters: &CounterRegistry) -> Family {
-    let mut sums: BTreeMap<&str, u64> = BTreeMap::new();
-    for (server, _, block) in counters.blocks() {
-        let count: u64 = block.by_worker.iter().map(|counters| counters.acl.allowed()).sum();
-        *sums.entry(server).or_default() += count;
-    }
     let mut family =
         Family::counter("coredns_acl_allowed_requests_total", "Queries that acl allowed, by listener.");
-    for (server, count) in sums {
+    for (server, count) in by_listener(counters, |counters| counters.acl.allowed()) {
         family.nonzero_series(&[("server", server), ("view", "")], count);
     }
     family

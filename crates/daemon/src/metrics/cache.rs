@@ -1,26 +1,27 @@
 //! Cache by listener and zones: `coredns_cache_*`.
 
-use resolver::counters::{BlockCounters, Counter};
+use resolver::counters::BlockCounters;
 
+use super::blocks::{by_block, nonzero_by_block, nonzero_by_store};
 use super::family::{Family, total};
-use crate::counters::CounterRegistry;
+use crate::counters::{BlockEntry, CounterRegistry};
 
 pub(super) fn families(counters: &CounterRegistry) -> Vec<Family> {
     vec![
         entries(counters),
         evictions(counters),
         hits(counters),
-        counted(
+        nonzero_by_block(
             Family::counter("coredns_cache_requests_total", "Queries looked up in the cache."),
             counters,
             |counters| &counters.cache_requests,
         ),
-        counted(
+        nonzero_by_block(
             Family::counter("coredns_cache_misses_total", "Queries that the cache could not answer."),
             counters,
             |counters| &counters.cache_misses,
         ),
-        counted(
+        nonzero_by_block(
             Family::counter(
                 "coredns_cache_drops_total",
                 "Responses not cached because they did not match their question.",
@@ -28,7 +29,7 @@ pub(super) fn families(counters: &CounterRegistry) -> Vec<Family> {
             counters,
             |counters| &counters.cache_drops,
         ),
-        counted(
+        nonzero_by_block(
             Family::counter(
                 "coredns_cache_prefetch_total",
                 "Queries sent in the background to refresh an entry: before its TTL ends, or after \
@@ -37,7 +38,7 @@ pub(super) fn families(counters: &CounterRegistry) -> Vec<Family> {
             counters,
             |counters| &counters.prefetches,
         ),
-        counted(
+        nonzero_by_block(
             Family::counter(
                 "coredns_cache_served_stale_total",
                 "Queries answered from an expired entry because no fresh response was available.",
@@ -82,54 +83,18 @@ fn entries(counters: &CounterRegistry) -> Family {
 }
 
 fn evictions(counters: &CounterRegistry) -> Family {
-    let mut family = Family::counter(
+    let family = Family::counter(
         "coredns_cache_evictions_total",
         "Entries evicted from the cache to make room for others.",
     );
-    for (server, zones, block) in counters.blocks() {
-        let (success, denial) = block.evictions();
-        for (kind, count) in [("success", success), ("denial", denial)] {
-            family
-                .nonzero_series(&[("server", server), ("type", kind), ("zones", zones), ("view", "")], count);
-        }
-    }
-    family
+    nonzero_by_store(family, counters, BlockEntry::evictions)
 }
 
 fn hits(counters: &CounterRegistry) -> Family {
-    let mut family = Family::counter("coredns_cache_hits_total", "Queries answered from the cache.");
-    for (server, zones, block) in counters.blocks() {
+    let family = Family::counter("coredns_cache_hits_total", "Queries answered from the cache.");
+    nonzero_by_store(family, counters, |block| {
         let success = total(&block.by_worker, |counters: &BlockCounters| Some(&counters.cache_success_hits));
         let denial = total(&block.by_worker, |counters: &BlockCounters| Some(&counters.cache_denial_hits));
-        for (kind, count) in [("success", success), ("denial", denial)] {
-            family
-                .nonzero_series(&[("server", server), ("type", kind), ("zones", zones), ("view", "")], count);
-        }
-    }
-    family
-}
-
-/// A counter of ours: every block has a series, from 0 on.
-fn by_block(
-    mut family: Family,
-    counters: &CounterRegistry,
-    pick: impl Fn(&BlockCounters) -> &Counter,
-) -> Family {
-    for (server, zones, block) in counters.blocks() {
-        let count = total(&block.by_worker, |counters| Some(pick(counters)));
-        family.series(&[("server", server), ("zones", zones)], count as f64);
-    }
-    family
-}
-
-fn counted(
-    mut family: Family,
-    counters: &CounterRegistry,
-    pick: impl Fn(&BlockCounters) -> &Counter,
-) -> Family {
-    for (server, zones, block) in counters.blocks() {
-        let count = total(&block.by_worker, |counters| Some(pick(counters)));
-        family.nonzero_series(&[("server", server), ("zones", zones), ("view", "")], count);
-    }
-    family
+        (success, denial)
+    })
 }

@@ -1,8 +1,9 @@
 //! Client side: rejected packets, limits, coalescing, TCP connections, UDP sockets
 //! (`nodelocaldns_*`).
 
-use resolver::counters::{BlockCounters, WorkerCounters};
+use resolver::counters::WorkerCounters;
 
+use super::blocks::by_block;
 use super::family::{Family, total};
 use super::process_counters::{ByLimit, ProcessCounters};
 use crate::counters::CounterRegistry;
@@ -115,15 +116,11 @@ fn limit_hits(counters: &CounterRegistry) -> Family {
 }
 
 fn coalesced_queries(counters: &CounterRegistry) -> Family {
-    let mut family = Family::counter(
+    let family = Family::counter(
         "nodelocaldns_coalesced_queries_total",
         "Queries coalesced with one in flight; each saves an upstream query.",
     );
-    for (server, zones, block) in counters.blocks() {
-        let count = total(&block.by_worker, |counters: &BlockCounters| Some(&counters.coalesced));
-        family.series(&[("server", server), ("zones", zones)], count as f64);
-    }
-    family
+    by_block(family, counters, |counters| &counters.coalesced)
 }
 
 fn by_limit(name: &str, help: &str, counts: &ByLimit) -> Family {

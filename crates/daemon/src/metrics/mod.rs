@@ -5,6 +5,7 @@
 //! the families of one subject each.
 
 mod acl;
+mod blocks;
 mod build_info;
 mod cache;
 mod clients;
