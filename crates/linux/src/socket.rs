@@ -1,4 +1,5 @@
-//! Common to UDP and TCP sockets: the source address, and validation of inherited descriptors.
+//! Common to UDP and TCP sockets: options of listeners, the source address, and validation of
+//! inherited descriptors.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -14,6 +15,18 @@ pub(crate) fn bind_source(socket: &Socket, source: Option<IpAddr>) -> io::Result
     let Some(source) = source else { return Ok(()) };
     setsockopt(socket, sockopt::IpBindAddressNoPort, &true)?;
     socket.bind(&SocketAddr::new(source, 0).into())
+}
+
+/// Sets the options of a socket that listens on `addr`: it may be bound to an address that the node
+/// does not have yet, is IPv6 only on an IPv6 address, and shares its port.
+pub(crate) fn set_listener_options(socket: &Socket, addr: SocketAddr) -> io::Result<()> {
+    if addr.is_ipv4() {
+        socket.set_freebind_v4(true)?;
+    } else {
+        socket.set_only_v6(true)?;
+        socket.set_freebind_v6(true)?;
+    }
+    socket.set_reuse_port(true)
 }
 
 /// Checks that the node has an address that can be listened on; the port does not matter.

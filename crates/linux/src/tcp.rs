@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 
-use crate::socket::{bind_source, inherit as inherit_socket, invalid_input};
+use crate::socket::{bind_source, inherit as inherit_socket, invalid_input, set_listener_options};
 use crate::sys;
 
 /// TCP_USER_TIMEOUT of client connections: the time for which sent octets may stay unacknowledged.
@@ -36,14 +36,8 @@ const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
 /// the port, `PermissionDenied` for a port below 1024 without `CAP_NET_BIND_SERVICE`.
 pub fn listen(addr: SocketAddr, backlog: i32) -> io::Result<TcpListener> {
     let socket = stream(addr)?;
-    if addr.is_ipv4() {
-        socket.set_freebind_v4(true)?;
-    } else {
-        socket.set_only_v6(true)?;
-        socket.set_freebind_v6(true)?;
-    }
+    set_listener_options(&socket, addr)?;
     socket.set_reuse_address(true)?;
-    socket.set_reuse_port(true)?;
     socket.bind(&addr.into())?;
     socket.listen(backlog)?;
     Ok(socket.into())

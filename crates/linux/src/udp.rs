@@ -10,7 +10,9 @@ use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 pub use crate::msghdr::BATCH_SIZE;
 use crate::msghdr::MsgHdr;
-use crate::socket::{bind_source, inherit as inherit_socket, invalid_input, is_packet_filter_reject};
+use crate::socket::{
+    bind_source, inherit as inherit_socket, invalid_input, is_packet_filter_reject, set_listener_options,
+};
 use crate::sys::{self, RecvStatus};
 
 /// Octets of one receive buffer. Queries are far shorter; longer datagrams are marked as truncated.
@@ -41,14 +43,8 @@ impl UdpListener {
     /// holds the port, `PermissionDenied` for a port below 1024 without `CAP_NET_BIND_SERVICE`.
     pub fn bind(addr: SocketAddr) -> io::Result<Self> {
         let socket = Socket::new(Domain::for_address(addr), Type::DGRAM.nonblocking(), Some(Protocol::UDP))?;
-        if addr.is_ipv4() {
-            socket.set_freebind_v4(true)?;
-        } else {
-            socket.set_only_v6(true)?;
-            socket.set_freebind_v6(true)?;
-        }
+        set_listener_options(&socket, addr)?;
         enable_packet_info(&socket, addr.ip())?;
-        socket.set_reuse_port(true)?;
         set_receive_buffer(&socket, RECV_BUFFER_SIZE)?;
         socket.bind(&addr.into())?;
         Ok(Self { socket: socket.into() })
