@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 pub mod command_line;
+pub mod failing_zones;
 pub mod message;
 pub mod question;
 pub mod rng;

@@ -38,15 +38,7 @@ impl Variant {
 
 /// All variants: without OPT; with OPT and AD, like `dig`; with DO; with CD; with DO and CD.
 pub const VARIANTS: [Variant; 10] = {
-    let [udp, tcp] = [Transport::Udp, Transport::Tcp];
-    let plain = QueryOptions {
-        transport: udp,
-        recursion_desired: true,
-        authentic_data: false,
-        checking_disabled: false,
-        edns: None,
-        dnssec_ok: false,
-    };
+    let (tcp, plain) = (Transport::Tcp, QueryOptions::STUB);
     let edns = QueryOptions { edns: Some(4096), authentic_data: true, ..plain };
     let dnssec = QueryOptions { edns: Some(1232), dnssec_ok: true, ..plain };
     let unchecked = QueryOptions { checking_disabled: true, ..plain };

@@ -24,20 +24,23 @@ pub struct QueryOptions {
 }
 
 impl Default for QueryOptions {
-    /// A stub resolver's: UDP, RD, no OPT.
+    /// [`QueryOptions::STUB`].
     fn default() -> Self {
-        Self {
-            transport: Transport::Udp,
-            recursion_desired: true,
-            authentic_data: false,
-            checking_disabled: false,
-            edns: None,
-            dnssec_ok: false,
-        }
+        Self::STUB
     }
 }
 
 impl QueryOptions {
+    /// A stub resolver's: UDP, RD, no OPT.
+    pub const STUB: Self = Self {
+        transport: Transport::Udp,
+        recursion_desired: true,
+        authentic_data: false,
+        checking_disabled: false,
+        edns: None,
+        dnssec_ok: false,
+    };
+
     /// The defaults over TCP.
     pub fn tcp() -> Self {
         Self { transport: Transport::Tcp, ..Self::default() }

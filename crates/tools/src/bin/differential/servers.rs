@@ -14,6 +14,7 @@ use testkit::client::{Client, QueryOptions};
 use testkit::clock::now;
 use testkit::upstream::Upstream;
 use testkit::{RecordType, ResponseCode};
+use tools::failing_zones;
 
 use crate::arguments::Arguments;
 use crate::zones::{AUTHORITATIVE, FAILING, WITHOUT_ZONES, Zone};
@@ -189,17 +190,7 @@ fn coredns_corefile(zones: &[Zone]) -> String {
         text.push_str(&format!("{apex} {{\n    bind {AUTHORITATIVE}\n    file {file}\n{signed}}}\n"));
         text.push_str(&format!("{apex} {{\n    bind {COREDNS}\n    file {file}\n}}\n"));
     }
-    for (apex, rcode) in [
-        ("fails", "SERVFAIL"),
-        ("refuses", "REFUSED"),
-        ("knows-not", "NOTIMP"),
-        ("empty", "NOERROR"),
-        ("no-soa", "NXDOMAIN"),
-    ] {
-        text.push_str(&format!(
-            "{apex}.example {{\n    bind {FAILING} {COREDNS}\n    template ANY ANY {{\n        rcode {rcode}\n    }}\n}}\n"
-        ));
-    }
+    text.push_str(&failing_zones::server_blocks(&format!("{FAILING} {COREDNS}")));
     // REFUSED for all names.
     text.push_str(&format!(
         "nothing.invalid {{\n    bind {WITHOUT_ZONES}\n    template ANY ANY {{\n    }}\n}}\n"

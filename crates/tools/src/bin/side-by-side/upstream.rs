@@ -9,6 +9,7 @@ use std::path::Path;
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use testkit::upstream::Upstream;
+use tools::failing_zones;
 
 /// Addresses of the cluster's DNS.
 const CLUSTER: [&str; 6] =
@@ -88,21 +89,12 @@ fn corefile() -> String {
         block(zone, &CLUSTER, &body);
     }
     let everywhere: Vec<&str> = CLUSTER.iter().chain(&RESOLVERS).copied().collect();
-    for (zone, rcode) in [
-        ("fails", "SERVFAIL"),
-        ("refuses", "REFUSED"),
-        ("knows-not", "NOTIMP"),
-        ("empty", "NOERROR"),
-        ("no-soa", "NXDOMAIN"),
-    ] {
-        let body = format!("    template ANY ANY {{\n        rcode {rcode}\n    }}\n");
-        block(&format!("{zone}.example"), &everywhere, &body);
-    }
     block(".", &everywhere, root);
     for zone in ["corp.test", "example.com", "example.io"] {
         block(zone, &PRIVATE, &format!("    file private.zone {zone}\n"));
     }
     let tls = format!("    tls server.pem server.key\n{root}");
     block("tls://.", &["192.0.2.53", "192.0.2.54"], &tls);
+    text.push_str(&failing_zones::server_blocks(&everywhere.join(" ")));
     text
 }
