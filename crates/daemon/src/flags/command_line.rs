@@ -26,7 +26,7 @@ pub(super) fn parse_without_local_ips(words: Vec<OsString>) -> Result<Flags, Usa
 
 /// Rewrites Go's syntax to GNU's. A flag that is not known takes a value.
 pub(super) fn to_gnu(args: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
-    let command = CommandLine::command();
+    let command = command();
     let takes_value = |name: &str| {
         command
             .get_arguments()
@@ -37,13 +37,25 @@ pub(super) fn to_gnu(args: impl IntoIterator<Item = OsString>) -> Vec<OsString> 
 }
 
 fn parse_gnu(words: Vec<OsString>) -> Result<CommandLine, UsageError> {
-    CommandLine::command()
-        .try_get_matches_from(words)
-        .and_then(|matches| CommandLine::from_arg_matches(&matches))
-        .map_err(|error| {
+    command().try_get_matches_from(words).and_then(|matches| CommandLine::from_arg_matches(&matches)).map_err(
+        |error| {
             let is_text = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
             UsageError { text: error.to_string(), code: if is_text { 0 } else { 2 } }
-        })
+        },
+    )
+}
+
+/// The flags; those with the value name [`BOOL`] may have a value, as Go's boolean flags.
+fn command() -> clap::Command {
+    CommandLine::command().mut_args(|arg| match arg.get_value_names() {
+        Some([name]) if name == BOOL => arg
+            .action(ArgAction::Set)
+            .value_parser(boolean)
+            .num_args(0..=1)
+            .require_equals(true)
+            .default_missing_value("true"),
+        _ => arg,
+    })
 }
 
 /// Whether `-localip` must be given.
@@ -52,6 +64,9 @@ enum LocalIps {
     Required,
     Optional,
 }
+
+/// Value name of a boolean flag.
+const BOOL: &str = "BOOL";
 
 /// Default of `-handover-dir`.
 const DEFAULT_HANDOVER_DIR: &str = "/run/nodelocaldns";
@@ -69,15 +84,13 @@ struct CommandLine {
     #[arg(long, value_name = "IPS", default_value = "", hide_default_value = true)]
     localip: String,
     /// Create the link and keep its addresses
-    #[arg(long, value_parser = boolean, action = ArgAction::Set, num_args = 0..=1, require_equals = true,
-          value_name = "BOOL", default_value = "true", default_missing_value = "true")]
+    #[arg(long, value_name = BOOL, default_value = "true")]
     setupinterface: bool,
     /// Name of the link
     #[arg(long, value_name = "NAME", default_value = "nodelocaldns")]
     interfacename: String,
     /// Keep DNS packets of our addresses out of conntrack with packet-filter rules
-    #[arg(long, value_parser = boolean, action = ArgAction::Set, num_args = 0..=1, require_equals = true,
-          value_name = "BOOL", default_value = "true", default_missing_value = "true")]
+    #[arg(long, value_name = BOOL, default_value = "true")]
     setupiptables: bool,
     /// While this process is gone or hangs, have the kernel send queries to the cluster's DNS
     #[arg(long = "fail-open", value_parser = boolean, action = ArgAction::Set, num_args = 0..=1,
@@ -92,8 +105,7 @@ struct CommandLine {
           value_parser = clap::value_parser!(u16).range(1..))]
     fail_open_zone: u16,
     /// Keep link and rules on exit
-    #[arg(long, value_parser = boolean, action = ArgAction::Set, num_args = 0..=1, require_equals = true,
-          value_name = "BOOL", default_value = "false", default_missing_value = "true")]
+    #[arg(long, value_name = BOOL, default_value = "false")]
     skipteardown: bool,
     /// Seconds between checks of link and rules; 60, 60s and node-cache's 60ns mean the same
     #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = sync_interval)]
@@ -123,8 +135,7 @@ struct CommandLine {
     #[arg(long = "health-port", value_name = "PORT", default_value = "8080")]
     health_port: u16,
     /// Check the template every 10 s even without a reload directive
-    #[arg(long, value_parser = boolean, action = ArgAction::Set, num_args = 0..=1, require_equals = true,
-          value_name = "BOOL", default_value = "false", default_missing_value = "true")]
+    #[arg(long, value_name = BOOL, default_value = "false")]
     reloadwithsignal: bool,
     /// In a container, seconds without progress after which the process is killed, 2 to 60; 0 for none
     #[arg(long, value_name = "SECONDS", default_value = "4", value_parser = watchdog_seconds)]
@@ -137,16 +148,13 @@ struct CommandLine {
           value_parser = clap::value_parser!(u16).range(1..))]
     dns_port: u16,
     /// Do not log the zones on startup
-    #[arg(long, value_parser = boolean, action = ArgAction::Set, num_args = 0..=1, require_equals = true,
-          value_name = "BOOL", default_value = "false", default_missing_value = "true")]
+    #[arg(long, value_name = BOOL, default_value = "false")]
     quiet: bool,
     /// List the supported directives
-    #[arg(long, value_parser = boolean, action = ArgAction::Set, num_args = 0..=1, require_equals = true,
-          value_name = "BOOL", default_value = "false", default_missing_value = "true")]
+    #[arg(long, value_name = BOOL, default_value = "false")]
     plugins: bool,
     /// Show the version
-    #[arg(long, value_parser = boolean, action = ArgAction::Set, num_args = 0..=1, require_equals = true,
-          value_name = "BOOL", default_value = "false", default_missing_value = "true")]
+    #[arg(long, value_name = BOOL, default_value = "false")]
     version: bool,
     /// Kind of the link: dummy, bridge, ifb, or auto for dummy and, where the kernel lacks it,
     /// bridge
@@ -160,17 +168,14 @@ struct CommandLine {
     cache_bytes: Option<u64>,
     /// In an outage of all upstreams of a server block, answer with entries that expired at most
     /// 30 s ago even without serve_stale
-    #[arg(long = "stale-on-outage", value_parser = boolean, action = ArgAction::Set, num_args = 0..=1,
-          require_equals = true, value_name = "BOOL", default_value = "true",
-          default_missing_value = "true")]
+    #[arg(long = "stale-on-outage", value_name = BOOL, default_value = "true")]
     stale_on_outage: bool,
     /// Directory on the node for the hand-over socket and the cache snapshot, used if it exists; 0
     /// for none
     #[arg(long = "handover-dir", value_name = "DIRECTORY", default_value = DEFAULT_HANDOVER_DIR)]
     handover_dir: String,
     /// Do not serve; report by the exit code whether the instance of this container serves
-    #[arg(long, value_parser = boolean, action = ArgAction::Set, num_args = 0..=1, require_equals = true,
-          value_name = "BOOL", default_value = "false", default_missing_value = "true")]
+    #[arg(long, value_name = BOOL, default_value = "false")]
     probe: bool,
 }
 
