@@ -78,12 +78,12 @@ fn is_new(response: &Response) -> bool {
     data(response) == [NEW.to_string()]
 }
 
-/// Caches a thousand names, stops the upstream, and starts it again with another address; returns
-/// when the first name has its new address.
-fn run_outage(outage: Outage, mode: &str) -> (DaemonProcess, Upstream) {
+/// Caches a thousand names with an option of `cache`, stops the upstream at the address that it
+/// returns, and waits until all entries are stale.
+fn begin_outage(outage: Outage, option: &str) -> (DaemonProcess, SocketAddr, Option<Blackhole>) {
     let upstream = serve((unique_address(), 5353).into(), (OLD, 1));
     let to = upstream.addr();
-    let daemon = start_daemon(to, &format!("serve_stale 1h {mode}"));
+    let daemon = start_daemon(to, option);
     assert!(query_all(&daemon).iter().all(|response| data(response) == [OLD.to_string()]));
     drop(upstream);
     let blackhole = matches!(outage, Outage::Silent).then(|| Blackhole::bind(to).unwrap());
@@ -92,6 +92,13 @@ fn run_outage(outage: Outage, mode: &str) -> (DaemonProcess, Upstream) {
         let last = daemon.query_with(&name(CACHED - 1), &with_edns());
         extended_error(&last) == Some(STALE_ANSWER)
     }));
+    (daemon, to, blackhole)
+}
+
+/// An outage, after which the upstream has another address for all names; returns when the first name
+/// has its new address.
+fn run_outage(outage: Outage, mode: &str) -> (DaemonProcess, Upstream) {
+    let (daemon, to, blackhole) = begin_outage(outage, &format!("serve_stale 1h {mode}"));
     let metric = format!("coredns_proxy_conn_cache_misses_total{{to=\"{to}\"}}");
     let before = daemon.metric(&metric);
     query_all(&daemon).iter().for_each(assert_stale);
@@ -153,16 +160,7 @@ fn stale_answers_bridge_a_silent_upstream_and_are_verified_when_it_recovers() {
 
 /// Without `serve_stale`: names that expired a moment ago are answered, until the upstream is back.
 fn run_outage_without_serve_stale(outage: Outage) {
-    let upstream = serve((unique_address(), 5353).into(), (OLD, 1));
-    let to = upstream.addr();
-    let daemon = start_daemon(to, "");
-    assert!(query_all(&daemon).iter().all(|response| data(response) == [OLD.to_string()]));
-    drop(upstream);
-    let blackhole = matches!(outage, Outage::Silent).then(|| Blackhole::bind(to).unwrap());
-    assert!(wait_until(WAIT_LIMIT, || {
-        let last = daemon.query_with(&name(CACHED - 1), &with_edns());
-        extended_error(&last) == Some(STALE_ANSWER)
-    }));
+    let (daemon, to, blackhole) = begin_outage(outage, "");
     query_all(&daemon).iter().for_each(|response| assert_stale_with_ttl(response, 5));
     let served = daemon.metric("nodelocaldns_cache_outage_stale_total");
     assert!(served > u64::try_from(CACHED).unwrap(), "{served} counted");
