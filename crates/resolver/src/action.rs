@@ -153,8 +153,9 @@ pub struct ResponseInfo {
     pub received: Instant,
     /// Octets of the query.
     pub query_len: u16,
-    /// Octets of the response before OPT and truncation; 0 for our own error responses.
-    pub response_len: u16,
+    /// Octets of the response before OPT and truncation, without name compression; 0 for an error
+    /// response in place of a missing one.
+    pub response_len: u32,
     /// The client's UDP payload size: 512 without OPT, 65535 on TCP.
     pub buffer_size: u16,
     /// The client's DO.

@@ -107,7 +107,7 @@ impl Durations {
 
 impl Sizes {
     /// Adds one observation.
-    pub fn observe(&self, octets: u16) {
+    pub fn observe(&self, octets: u32) {
         let size = f64::from(octets);
         let bucket = SIZE_BOUNDS.iter().position(|&bound| size <= bound).unwrap_or(SIZE_BOUNDS.len());
         self.count(bucket, u64::from(octets));
@@ -149,7 +149,8 @@ pub struct RouteCounters {
     pub requests: RequestCounters,
     /// Sizes of queries in octets, by transport.
     pub request_sizes: [Sizes; 2],
-    /// Sizes of responses in octets, before OPT and truncation, by transport.
+    /// Sizes of responses in octets, before OPT and truncation and without name compression, by
+    /// transport.
     pub response_sizes: [Sizes; 2],
     /// Time from query to response.
     pub durations: Durations,

@@ -61,7 +61,7 @@ fn acl(rules: &[AclRule], routed: &RoutedQuery<'_>) -> Option<FrontResult> {
     let client = requester.client.peer.ip().to_canonical();
     let decided = AclRule::decide(rules, query.name.as_wire(), query.qtype, client);
     route.block.counters.acl.count(decided);
-    let error = |rcode, error| FrontResult::Error(ErrorResponse { rcode, error: Some(error) });
+    let error = |rcode, error| FrontResult::Error(ErrorResponse::new(rcode).with_error(error).measured());
     match decided?.0 {
         AclAction::Allow => None,
         AclAction::Block => Some(error(Rcode::REFUSED, ExtendedError::BLOCKED)),

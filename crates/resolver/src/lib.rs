@@ -140,7 +140,8 @@ impl Resolver {
         let Some(route) = listener.route(query.name.as_wire(), query.qtype) else {
             let counters = QueryCounters::dropped(listener);
             counters.count_request(&requester, query.qtype);
-            return requester.respond_error(ErrorResponse::new(Rcode::REFUSED), counters, now, outbox);
+            let response = ErrorResponse::new(Rcode::REFUSED).measured();
+            return requester.respond_error(response, counters, now, outbox);
         };
         let requester = requester.with_udp_size(route.block.udp_size);
         let counters = QueryCounters::of(route);

@@ -55,7 +55,7 @@ impl<'a> QueryCounters<'a> {
             counter.add(1);
         }
         if let Some(sizes) = counters.request_sizes.get(transport) {
-            sizes.observe(requester.query_len);
+            sizes.observe(u32::from(requester.query_len));
         }
         if requester.header.edns.is_some_and(|edns| edns.dnssec_ok) {
             counters.do_requests.add(1);
@@ -81,7 +81,7 @@ impl<'a> QueryCounters<'a> {
 struct Responded {
     rcode: Rcode,
     plugin: Plugin,
-    len: u16,
+    len: u32,
     duration: Duration,
 }
 
@@ -119,7 +119,7 @@ impl Requester<'_> {
         if let Some(nsid) = nsid {
             append_nsid(&mut outbox.bytes, OptRecord { udp_size, error, keepalive }, nsid);
         }
-        let len = u16::try_from(spec.answer.message_len()).unwrap_or(u16::MAX);
+        let len = spec.answer.uncompressed_len();
         let duration = now.saturating_duration_since(self.received);
         let rcode = spec.answer.rcode();
         counters.count_response(self, Responded { rcode, plugin: spec.plugin, len, duration });
@@ -135,16 +135,18 @@ impl Requester<'_> {
         outbox: &mut Outbox,
     ) {
         let start = outbox.bytes.len();
-        let ErrorResponse { rcode, error } = response;
+        let ErrorResponse { rcode, error, is_measured } = response;
         let ReplyEdns { udp_size, keepalive } = self.reply_edns;
         let opt = OptRecord { udp_size, error, keepalive };
         wire::reply::error(&self.header, rcode, opt, &mut outbox.bytes);
         if let Some(nsid) = self.requested_nsid(counters) {
             append_nsid(&mut outbox.bytes, opt, nsid);
         }
+        let written = outbox.bytes.len().saturating_sub(start);
+        let len = if is_measured { u32::try_from(written).unwrap_or(u32::MAX) } else { 0 };
         let duration = now.saturating_duration_since(self.received);
-        counters.count_response(self, Responded { rcode, plugin: Plugin::Server, len: 0, duration });
-        push_response(self.client, start, Some(self.info(counters.id, 0)), outbox);
+        counters.count_response(self, Responded { rcode, plugin: Plugin::Server, len, duration });
+        push_response(self.client, start, Some(self.info(counters.id, len)), outbox);
     }
 
     /// The identifier of the server, if the client asks for it (RFC 5001).
@@ -161,7 +163,7 @@ impl Requester<'_> {
         })
     }
 
-    fn info(&self, route: RouteId, response_len: u16) -> ResponseInfo {
+    fn info(&self, route: RouteId, response_len: u32) -> ResponseInfo {
         let buffer_size = match (self.client.transport(), self.header.edns) {
             (Transport::Tcp, _) => u16::MAX,
             (Transport::Udp, None) => MIN_UDP_SIZE,

@@ -41,11 +41,24 @@ pub(crate) enum QueryResult {
 pub(crate) struct ErrorResponse {
     pub(crate) rcode: Rcode,
     pub(crate) error: Option<ExtendedError>,
+    /// Its length is counted. Not that of one that takes the place of a missing response, as in
+    /// CoreDNS.
+    pub(crate) is_measured: bool,
 }
 
 impl ErrorResponse {
     /// An error response without an extended error.
-    pub(crate) fn new(rcode: Rcode) -> Self {
-        Self { rcode, error: None }
+    pub(crate) const fn new(rcode: Rcode) -> Self {
+        Self { rcode, error: None, is_measured: false }
+    }
+
+    /// The same with an extended error.
+    pub(crate) fn with_error(self, error: ExtendedError) -> Self {
+        Self { error: Some(error), ..self }
+    }
+
+    /// The same with a length that is counted.
+    pub(crate) fn measured(self) -> Self {
+        Self { is_measured: true, ..self }
     }
 }

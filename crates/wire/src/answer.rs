@@ -17,6 +17,7 @@ pub struct Answer {
     packet: Box<[u8]>,
     ttls: Box<[u16]>,
     question_len: u16,
+    uncompressed_len: u32,
 }
 
 /// The TTLs of a response.
@@ -83,6 +84,8 @@ impl Answer {
             header.flags = header.flags.with_rcode(Rcode::SERVFAIL);
         }
         let original = response.packet.get(..end).unwrap_or(&response.packet);
+        let uncompressed_len =
+            u32::try_from(original.len()).unwrap_or(u32::MAX).saturating_add(response.saved_octets);
         let question_end = HEADER_LEN + usize::from(response.question_len);
         let compressed =
             if response.has_pointers { None } else { compress::names(original, question_end, &ttls) };
@@ -93,7 +96,7 @@ impl Answer {
         if let Some(octets) = packet.first_chunk_mut() {
             *octets = header.to_bytes();
         }
-        Self { packet, ttls, question_len: response.question_len }
+        Self { packet, ttls, question_len: response.question_len, uncompressed_len }
     }
 
     /// Appends the response for one client to `out`: ID, question, RD and CD of the request; AD
@@ -163,6 +166,11 @@ impl Answer {
     /// Octets of the stored message, before OPT and truncation.
     pub fn message_len(&self) -> usize {
         self.packet.len()
+    }
+
+    /// The same without name compression.
+    pub fn uncompressed_len(&self) -> u32 {
+        self.uncompressed_len
     }
 
     /// Heap memory in octets.

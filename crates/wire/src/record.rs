@@ -98,6 +98,8 @@ pub(crate) struct RecordParser<'p> {
     /// linear in the size.
     pub(crate) decompression_steps: usize,
     max_steps: usize,
+    /// Octets that the names read so far have in addition without compression.
+    pub(crate) saved_octets: usize,
 }
 
 impl<'p> RecordParser<'p> {
@@ -117,6 +119,7 @@ impl<'p> RecordParser<'p> {
             has_compressed_rdata: false,
             decompression_steps: 0,
             max_steps: STEPS_PER_OCTET * packet.len() + FREE_STEPS,
+            saved_octets: 0,
         })
     }
 
@@ -211,7 +214,9 @@ impl<'p> RecordParser<'p> {
                         return None;
                     }
                     if octet == 0 {
-                        return self.avoids_ttls(segment, cursor, pointers).then(|| end.unwrap_or(cursor));
+                        let end = end.unwrap_or(cursor);
+                        self.saved_octets += (at + len).saturating_sub(end);
+                        return self.avoids_ttls(segment, cursor, pointers).then_some(end);
                     }
                 }
                 0xc0.. => {

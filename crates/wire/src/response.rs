@@ -72,6 +72,8 @@ pub struct Response<'p> {
     pub(crate) opt: Option<(u16, u16)>,
     /// At least one name is compressed.
     pub(crate) has_pointers: bool,
+    /// Octets that it has in addition without name compression.
+    pub(crate) saved_octets: u32,
 }
 
 impl<'p> Response<'p> {
@@ -167,6 +169,7 @@ struct Received {
     invalid: Vec<u16>,
     has_pointers: bool,
     has_compressed_rdata: bool,
+    saved_octets: usize,
 }
 
 impl Received {
@@ -213,6 +216,7 @@ impl Received {
             invalid: parser.invalid,
             has_pointers: parser.decompression_steps > 0,
             has_compressed_rdata: parser.has_compressed_rdata,
+            saved_octets: parser.saved_octets,
         })
     }
 
@@ -253,6 +257,7 @@ impl Received {
             ttls: self.ttls,
             opt,
             has_pointers: self.has_pointers,
+            saved_octets: u32::try_from(self.saved_octets).ok()?,
         })
     }
 }

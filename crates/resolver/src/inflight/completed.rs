@@ -93,7 +93,7 @@ impl Completed {
 
 impl Outcome<'_> {
     const SERVFAIL: Self = Self::Result(Cow::Owned(QueryResult::Error {
-        response: ErrorResponse { rcode: Rcode::SERVFAIL, error: None },
+        response: ErrorResponse::new(Rcode::SERVFAIL),
         is_outage: false,
     }));
 

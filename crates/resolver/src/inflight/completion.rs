@@ -97,7 +97,7 @@ impl InflightQuery {
         } else {
             ExtendedError::NETWORK_ERROR
         };
-        (failure, ErrorResponse { rcode: Rcode::SERVFAIL, error: Some(error) })
+        (failure, ErrorResponse::new(Rcode::SERVFAIL).with_error(error))
     }
 }
 

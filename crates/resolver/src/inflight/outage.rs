@@ -56,8 +56,7 @@ impl Inflight {
         }
         self.detach(id);
         let Some(query) = self.queries.get_mut(&id) else { return };
-        let error = Some(ExtendedError::NO_REACHABLE_AUTHORITY);
-        let response = ErrorResponse { rcode: Rcode::SERVFAIL, error };
+        let response = ErrorResponse::new(Rcode::SERVFAIL).with_error(ExtendedError::NO_REACHABLE_AUTHORITY);
         let result = QueryResult::Error { response, is_outage: true };
         query.respond_all(&result, &mut self.completed, effects);
     }

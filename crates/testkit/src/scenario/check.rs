@@ -87,13 +87,16 @@ impl Runner {
         let text = text::format(&round_trip(&message)?);
         let to_client =
             |output: &Output| matches!(output, Output::Response { client, .. } if *client == open.client);
-        let Output::Response { octets, upstream, .. } = self.take(&text, to_client)? else {
+        let Output::Response { octets, upstream, length, .. } = self.take(&text, to_client)? else {
             return error(text);
         };
         compare(&text, &format(&octets))?;
         if let Some(expected) = &expected.upstream {
             let upstream = upstream.map_or("none", |addr| self.environment.upstream_at(addr));
             compare(&format!("upstream={expected}"), &format!("upstream={upstream}"))?;
+        }
+        if expected.length.is_some() {
+            compare(&format!("length={:?}", expected.length), &format!("length={length:?}"))?;
         }
         let payload_size = |message: Option<&Message>| {
             let edns = message.and_then(|message| message.edns.as_ref());

@@ -36,7 +36,7 @@
 //! | `UNACKNOWLEDGED CONNECTION` | octets sent on the connection, or its SYN, are not acknowledged; the resolver must have asked |
 //! | `CHECK_DIAL UPSTREAM as CONNECTION [udp]` | the next connection that the resolver opens |
 //! | `CHECK_CLOSE CONNECTION` | the resolver closed the connection |
-//! | `CHECK_ANSWER CLIENT [id=N] [upstream=UPSTREAM] [header_only] MESSAGE…` | the next response to that client |
+//! | `CHECK_ANSWER CLIENT [id=N] [upstream=UPSTREAM] [length=N] [header_only] MESSAGE…` | the next response to that client |
 //! | `CHECK_ERROR RCODE NAME TYPE CAUSE` | the failed query was reported to the error log |
 //! | `CHECK_LOOP` | the `loop` query came back |
 //! | `CHECK_COUNTER NAME [ZONE or UPSTREAM] N` | a field of [`resolver::counters`] |
@@ -73,7 +73,8 @@
 //! * `CHECK_ANSWER` compares the whole message: records, their order and TTLs, flags and OPT.
 //!   Question (with its case), RD and, if not given, ID are those of a query of the client; RA is
 //!   set. `header_only` is a header without question and RA. `upstream=` is the upstream that the log
-//!   names, or `none`. A UDP response must fit the client's payload size and ours.
+//!   names, or `none`, and `length=` the length that is logged and counted. A UDP response must fit the
+//!   client's payload size and ours.
 
 mod check;
 mod config;

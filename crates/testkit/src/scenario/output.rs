@@ -17,6 +17,8 @@ pub(super) enum Output {
         client: Client,
         octets: Vec<u8>,
         upstream: Option<SocketAddr>,
+        /// As counted.
+        length: Option<u32>,
     },
     Query(OutQuery),
     Dial(Dial),
@@ -50,7 +52,9 @@ impl Output {
         match action {
             Action::Respond(response) => {
                 let octets = outbox.octets(response.message).to_vec();
-                Self::Response { client: response.client, octets, upstream: outbox.upstream_of(response) }
+                let upstream = outbox.upstream_of(response);
+                let length = response.info.map(|info| info.response_len);
+                Self::Response { client: response.client, octets, upstream, length }
             }
             Action::Dial(dial) => {
                 connections.open(*dial);

@@ -191,11 +191,13 @@ fn parse_expected_response(client: &str, tokens: &[&str]) -> Result<StepKind, Te
     let mut tokens = Tokens::new(tokens);
     let id = tokens.take_value("id").map(number).transpose()?;
     let upstream = tokens.take_value("upstream").map(str::to_owned);
+    let length = tokens.take_value("length").map(number).transpose()?;
     let header_only = tokens.take_word("header_only");
     let mut message = Message::new(0, MessageType::Response, OpCode::Query);
     message.metadata.recursion_available = !header_only;
     let message = text::parse(&tokens.rest, message)?;
-    let expected = ExpectedResponse { client: client.to_owned(), id, upstream, header_only, message };
+    let client = client.to_owned();
+    let expected = ExpectedResponse { client, id, upstream, length, header_only, message };
     Ok(StepKind::CheckAnswer(expected))
 }
 

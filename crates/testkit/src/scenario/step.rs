@@ -173,6 +173,8 @@ pub struct ExpectedResponse {
     /// The name of the upstream that it is from, or that was queried last, or `none`; not checked if
     /// absent.
     pub upstream: Option<String>,
+    /// Its length as counted; not checked if absent.
+    pub length: Option<u32>,
     /// No question section, and RA clear.
     pub header_only: bool,
     /// Flags, response code, records and OPT.

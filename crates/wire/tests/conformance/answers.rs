@@ -302,7 +302,8 @@ fn uncompressed_owner_names_are_compressed() {
             a(&name("xb.test")),
         ],
     ];
-    let answer = stored(&message(0x8180, &wire_question, sections));
+    let uncompressed = message(0x8180, &wire_question, sections);
+    let answer = stored(&uncompressed);
     let plain = message(0x0100, &wire_question, [&[], &[], &[]]);
     // The question is at 12, test. at 16; x.b.test is first an owner at 157, other.zone at 191.
     let service = |target: &str| record(QNAME, 33, 30, &[vec![0; 6], name(target)].concat());
@@ -320,6 +321,9 @@ fn uncompressed_owner_names_are_compressed() {
     let response = respond(&answer, &plain, ResponseTtl::AsReceived, 512);
     assert_eq!(response, message(0x8180, &wire_question, compressed));
     assert_eq!(answer.message_len(), response.len());
+    for answer in [answer, stored(&response)] {
+        assert_eq!(answer.uncompressed_len() as usize, uncompressed.len());
+    }
 }
 
 #[test]

@@ -6,6 +6,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseResult;
 use wire::answer::{ResponseOptions, ResponseTtl};
+use wire::editable::EditableResponse;
 use wire::edns::{DEFAULT_UDP_SIZE, Edns, ExtendedError, OPT_LEN, OptRecord};
 use wire::header::{Flags, Header, Rcode};
 use wire::name::{Name, PresentationFormat};
@@ -122,6 +123,11 @@ fn check_truncation(packet: &[u8], client: &Client, limits: &[usize]) -> TestCas
     let mut whole = Vec::new();
     answer.write(&header, ResponseOptions::new(ResponseTtl::Uniform(7), 65535 + OPT_LEN), &mut whole);
     prop_assert_eq!(whole.len(), answer.message_len() + opt_len);
+    if let Some(expanded) = EditableResponse::new(&response).and_then(EditableResponse::into_response) {
+        let is_whole = expanded.header.flags.has(Flags::TC) == response.header.flags.has(Flags::TC);
+        let expanded = Answer::from_response(&expanded).uncompressed_len();
+        prop_assert!(!is_whole || answer.uncompressed_len() == expanded);
+    }
     let all = Reference::parse(&whole).unwrap().records;
     let whole_records = records(&whole);
     for limit in limits {

@@ -61,30 +61,24 @@ fn normal(line: &str) -> String {
     for word in line.split(' ') {
         words.push(normal_word(word, words.last().map_or("", String::as_str)));
     }
-    without_flags_and_size(&words.join(" "))
+    without_flags(&words.join(" "))
 }
 
-/// A line of the query log without the flags and the size of the response: flags are compared in
-/// the responses, sizes in the metrics.
-fn without_flags_and_size(line: &str) -> String {
+/// A line of the query log without the flags of the response, which are compared in the responses,
+/// and without the sizes of query and response if the name is a random one of `loop`.
+fn without_flags(line: &str) -> String {
     let Some((query, response)) = line.split_once("\" ") else { return line.to_owned() };
-    let query = without_random_length(query);
-    let mut words: Vec<&str> = response.split(' ').collect();
-    if let [_, flags, size, "DURATION", ..] = words.as_mut_slice() {
-        (*flags, *size) = ("FLAGS", "SIZE");
+    let mut query: Vec<&str> = query.split(' ').collect();
+    let mut response: Vec<&str> = response.split(' ').collect();
+    if let [_, flags, response_size, "DURATION", ..] = response.as_mut_slice() {
+        *flags = "FLAGS";
+        if let [.., name, _, query_size, _, _] = query.as_mut_slice()
+            && name.starts_with("RANDOM.")
+        {
+            (*query_size, *response_size) = ("LENGTH", "LENGTH");
+        }
     }
-    format!("{query}\" {}", words.join(" "))
-}
-
-/// The query of a log line without its size, if it has a random name of `loop`.
-fn without_random_length(query: &str) -> String {
-    let mut words: Vec<&str> = query.split(' ').collect();
-    if let [.., name, _, size, _, _] = words.as_mut_slice()
-        && name.starts_with("RANDOM.")
-    {
-        *size = "LENGTH";
-    }
-    words.join(" ")
+    format!("{}\" {}", query.join(" "), response.join(" "))
 }
 
 /// `ZONE:PORT on ADDRESS`
@@ -139,7 +133,7 @@ mod tests {
         let line = r#"[INFO] 127.0.0.1:47394 - 10591 "A IN a.test. udp 33 false 512" NXDOMAIN qr,rd 33 0.000427358s"#;
         assert_eq!(
             normal(line),
-            r#"[INFO] 127.0.0.1:PORT - ID "A IN a.test. udp 33 false 512" NXDOMAIN FLAGS SIZE DURATION"#
+            r#"[INFO] 127.0.0.1:PORT - ID "A IN a.test. udp 33 false 512" NXDOMAIN FLAGS 33 DURATION"#
         );
         let line = "[ERROR] plugin/errors: 2 8357458151904743920.5871978698690452445.a. HINFO: read udp 192.0.2.1:58049->192.0.2.53:53: i/o timeout";
         assert_eq!(
