@@ -136,3 +136,26 @@ the_supervising_process_passes_signals_and_exit_codes_on() {
     await_end 10
     eventually 3 is_closed || fail_case "the port" "to be closed" "open"
 }
+
+another_host_gets_nothing_and_pods_and_the_node_do() {
+    local guard answer name=myweb-svc.default.svc.cluster.local
+    netns_exec outside ip route add "$LOCAL_IP" via "$NODE_IP"
+    for guard in true false; do
+        write_corefile
+        start_daemon "-guard=$guard" || break
+        expect "the answer to a pod" "$name. A 10.233.18.231" "$(answer_section pod1 "@$LOCAL_IP" "$name")"
+        expect "the answer to the node" "$name. A 10.233.18.231" "$(answer_section node "@$LOCAL_IP" "$name")"
+        answer=$(netns_exec outside dig +time=1 +tries=1 +short "@$LOCAL_IP" "$name" 2>&1 || true)
+        if [[ $guard == true ]]; then
+            expect_match "the answer to another host" 'timed out' "$answer"
+            expect "packets dropped" 1 "$(metric_sum "$(metrics)" nodelocaldns_guarded_packets_total)"
+            kill_daemon
+            answer=$(netns_exec outside dig +time=1 +tries=1 +short "@$LOCAL_IP" "$name" 2>&1 || true)
+            expect_match "the answer to another host while the daemon is gone" 'timed out' "$answer"
+        else
+            expect "the answer to another host without guard" 10.233.18.231 "$answer"
+        fi
+        clean_node
+    done
+    netns_exec outside ip route delete "$LOCAL_IP"
+}

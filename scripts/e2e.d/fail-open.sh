@@ -20,8 +20,7 @@ start_clients() { # start_clients [ADDRESS4 [ADDRESS6]]
 start_client() { # start_client NAMESPACE ADDRESS udp|tcp
     local log=$WORK/client-$1-${2//:/-}-$3.log
     rm -f "$log"
-    # Over UDP without a fourth argument.
-    start "$1" "$log" "$DNSTOOL" load "$2" "$CLIENT_RATE" "n%d-$RANDOM.fresh.default.svc.cluster.local" ${3#udp}
+    start "$1" "$log" "$DNSTOOL" load "$2" "$CLIENT_RATE" "n%d-$RANDOM.fresh.default.svc.cluster.local" "$3"
     clients+=("$! $log $1 $2 $3")
 }
 

@@ -21,6 +21,7 @@ pub mod supervisor;
 mod sys;
 pub mod tcp;
 pub mod udp;
+mod uplinks;
 
 pub use descriptors::raise_descriptor_limit;
 pub use socket::{check_local_address, is_packet_filter_reject};

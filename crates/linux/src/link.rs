@@ -16,7 +16,8 @@ pub use config::LinkConfig;
 pub use error::LinkError;
 pub use kind::{LinkKind, LinkKindPreference, UnknownLinkKind};
 use reconcile::{missing, reconcile};
-use route::{AddressState, RtnetlinkSocket};
+use route::AddressState;
+pub(crate) use route::RtnetlinkSocket;
 
 /// A link that is created or adopted according to a [`LinkConfig`].
 ///

@@ -1,4 +1,5 @@
-//! Netlink events: monitors our link, its addresses and our nf_tables table for changes by others.
+//! Netlink events: monitors our link, its addresses, our nf_tables table and default routes for changes
+//! by others.
 
 mod filter;
 
@@ -16,6 +17,8 @@ use filter::{LinkFilter, TableFilter};
 
 /// Multicast groups for links and their addresses.
 const LINK_GROUPS: [u32; 3] = [libc::RTNLGRP_LINK, libc::RTNLGRP_IPV4_IFADDR, libc::RTNLGRP_IPV6_IFADDR];
+/// Multicast groups for routes.
+const ROUTE_GROUPS: [u32; 2] = [libc::RTNLGRP_IPV4_ROUTE, libc::RTNLGRP_IPV6_ROUTE];
 /// Multicast group for nf_tables.
 const NFTABLES_GROUP: u32 = libc::NFNLGRP_NFTABLES.cast_unsigned();
 /// Maximum octets of one datagram. Messages about links with many virtual functions are the
@@ -51,6 +54,7 @@ struct Subscription {
 enum Filter {
     Link(LinkFilter),
     Table(TableFilter),
+    DefaultRoutes,
 }
 
 impl NetlinkMonitor {
@@ -90,6 +94,21 @@ impl NetlinkMonitor {
     pub fn add_table(&mut self, table: &str) -> io::Result<()> {
         let socket = subscribe(NETLINK_NETFILTER, [NFTABLES_GROUP])?;
         self.add(socket, Filter::Table(TableFilter::new(table)));
+        Ok(())
+    }
+
+    /// Monitors default routes of both families.
+    ///
+    /// # Errors
+    ///
+    /// The kernel's error; they are not monitored then.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime with I/O, as every socket of tokio's does.
+    pub fn add_default_routes(&mut self) -> io::Result<()> {
+        let socket = subscribe(NETLINK_ROUTE, ROUTE_GROUPS)?;
+        self.add(socket, Filter::DefaultRoutes);
         Ok(())
     }
 
@@ -172,13 +191,14 @@ impl Filter {
         match self {
             Self::Link(filter) => filter.matches(datagram),
             Self::Table(filter) => filter.matches(datagram),
+            Self::DefaultRoutes => filter::has_default_route(datagram),
         }
     }
 
     fn resync(&mut self) {
         match self {
             Self::Link(filter) => filter.resync(),
-            Self::Table(_) => {}
+            Self::Table(_) | Self::DefaultRoutes => {}
         }
     }
 }

@@ -104,8 +104,14 @@ impl Batch {
         self.change(NLM_F_CREATE, NfTablesMessage::NewSet(SetMessage { attributes }));
     }
 
+    /// Removes all elements of a set.
+    pub(crate) fn flush_set(&mut self, table: &str, set: &Set) {
+        let attributes = set.every_element(table);
+        self.change(0, NfTablesMessage::DeleteSetElement(SetElementMessage { attributes }));
+    }
+
     /// Adds an element to a set, unless it exists.
-    pub(crate) fn add_element(&mut self, table: &str, set: &Set, element: Element) {
+    pub(crate) fn add_element(&mut self, table: &str, set: &Set, element: &Element) {
         let attributes = set.with_element(table, element);
         self.change(NLM_F_CREATE, NfTablesMessage::NewSetElement(SetElementMessage { attributes }));
     }

@@ -1,6 +1,7 @@
 //! Node set-up: the link with its addresses, and the packet-filter rules; apply, verify, monitor,
 //! restore.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::io;
 use std::net::IpAddr;
@@ -8,6 +9,7 @@ use std::net::IpAddr;
 use crate::link::{Link, LinkChange, LinkChanges, LinkConfig, LinkError, LinkKind, LinkKindPreference};
 use crate::netlink_events::NetlinkMonitor;
 use crate::packet_filter::{FilterConfig, FilterError, FilteredAddress, PacketFilter};
+use crate::uplinks::Uplinks;
 
 /// The configuration of the node; an absent part is left to the administrator.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -47,6 +49,10 @@ pub enum NodeEvent {
     /// The kernel does not accept the fail-open rules: while no process serves, queries get no
     /// response.
     NoFailOpen(String),
+    /// The guard drops packets to our addresses that come in on these interfaces.
+    UplinksChanged(BTreeSet<String>),
+    /// The uplinks are not known, and the guard has those known before.
+    UplinksUnknown(String),
     /// Changes by others are noticed only by periodic verification.
     MonitorFailed {
         /// E.g. `link nodelocaldns`.
@@ -82,6 +88,15 @@ impl fmt::Display for NodeEvent {
                     "no fail-open: {reason}; it needs nf_tables with nft_socket, nft_nat, nft_reject and nft_masq"
                 )
             }
+            Self::UplinksChanged(names) if names.is_empty() => f.write_str(
+                "guard: no uplink, which is the interface of a default route and no bridge: other hosts \
+                     are served",
+            ),
+            Self::UplinksChanged(names) => {
+                let names: Vec<_> = names.iter().map(String::as_str).collect();
+                write!(f, "guard: packets to our addresses from {} are dropped", names.join(", "))
+            }
+            Self::UplinksUnknown(error) => write!(f, "guard: {error}"),
             Self::MonitorFailed { part, error } => {
                 write!(f, "changes to {part} are not noticed at once, only every -syncinterval: {error}")
             }
@@ -131,6 +146,7 @@ pub struct NodeSetup {
     rules_installed: bool,
     /// Whether another process had left rules.
     found_rules: bool,
+    uplinks: Uplinks,
 }
 
 impl NodeSetup {
@@ -149,6 +165,7 @@ impl NodeSetup {
             filter: config.filter.map(PacketFilter::new),
             rules_installed: false,
             found_rules: false,
+            uplinks: Uplinks::default(),
         };
         if let Some(config) = config.link {
             setup.link_name.clone_from(&config.name);
@@ -163,6 +180,7 @@ impl NodeSetup {
             setup.found_rules = filter.exists().unwrap_or(false);
         }
         events.extend(setup.ensure_rules());
+        events.extend(setup.update_guard().await);
         Ok((setup, events))
     }
 
@@ -176,6 +194,7 @@ impl NodeSetup {
             }
         }
         events.extend(self.ensure_rules());
+        events.extend(self.update_guard().await);
         events
     }
 
@@ -199,6 +218,11 @@ impl NodeSetup {
         {
             let part = format!("packet-filter table inet {}", filter.table());
             events.push(NodeEvent::MonitorFailed { part, error });
+        }
+        if self.filter.as_ref().is_some_and(|filter| filter.config().guard)
+            && let Err(error) = monitor.add_default_routes()
+        {
+            events.push(NodeEvent::MonitorFailed { part: "default routes".to_owned(), error });
         }
         (monitor, events)
     }
@@ -305,6 +329,19 @@ impl NodeSetup {
         let mut events = vec![NodeEvent::LinkChanged { name: name.clone(), changes }];
         events.extend(fallback.map(|created| NodeEvent::FallbackKind { name, preferred, created }));
         events
+    }
+
+    /// Puts the uplinks of now in the guard's set.
+    async fn update_guard(&mut self) -> Option<NodeEvent> {
+        let filter = self.filter.as_mut().filter(|filter| self.rules_installed && filter.config().guard)?;
+        let names = match self.uplinks.names().await {
+            Ok(names) => names,
+            Err(error) => return Some(NodeEvent::UplinksUnknown(error.to_string())),
+        };
+        match filter.set_uplinks(names.clone()) {
+            Ok(changed) => changed.then_some(NodeEvent::UplinksChanged(names)),
+            Err(error) => Some(NodeEvent::UplinksUnknown(error.to_string())),
+        }
     }
 
     fn ensure_rules(&mut self) -> Vec<NodeEvent> {

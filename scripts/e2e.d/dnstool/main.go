@@ -20,7 +20,7 @@ const usage = `usage: dnstool slow-upstream ADDRESS
        dnstool burst ADDRESS NUMBER NAME    (%d in NAME counts from 0)
        dnstool pipeline ADDRESS NAME...     (on one TCP connection; prints the names in response order)
        dnstool hold-stream ADDRESS NAME     (a TCP connection, until the server closes it)
-       dnstool load ADDRESS RATE NAME [tcp] (until SIGTERM; %d counts from 0)`
+       dnstool load ADDRESS RATE NAME [udp|tcp] (until SIGTERM; %d counts from 0)`
 
 func main() {
 	if err := run(os.Args[1:]); err != nil {
@@ -45,7 +45,7 @@ func run(args []string) error {
 		order, err := pipeline(args[1], args[2:])
 		fmt.Println(strings.Join(order, " "))
 		return err
-	case len(args) == 4 && (args[0] == "burst" || args[0] == "load"), len(args) == 5 && args[0] == "load" && args[4] == "tcp":
+	case len(args) == 4 && (args[0] == "burst" || args[0] == "load"), len(args) == 5 && args[0] == "load":
 		number, err := strconv.Atoi(args[2])
 		if err != nil || number < 1 {
 			return fmt.Errorf("%q is not a number of queries", args[2])

@@ -40,6 +40,7 @@ fn filter_config(flags: &Flags, addresses: Vec<FilteredAddress>) -> FilterConfig
         addresses,
         dns_port: flags.options.dns_port,
         health_port: Some(flags.health_port),
+        guard: flags.guard,
         first_zone: flags.fail_open_zone,
     }
 }
@@ -50,7 +51,14 @@ pub(super) fn report(events: &[NodeEvent], counters: &ProcessCounters) {
         match event {
             NodeEvent::LinkFailed(_) => counters.setup_error(SetupError::InterfaceCheck),
             NodeEvent::RulesFailed(_) => counters.setup_error(SetupError::Iptables),
-            NodeEvent::FallbackKind { .. } | NodeEvent::NoFailOpen(_) | NodeEvent::MonitorFailed { .. } => {
+            NodeEvent::UplinksChanged(_) => {
+                info!("{event}");
+                continue;
+            }
+            NodeEvent::FallbackKind { .. }
+            | NodeEvent::NoFailOpen(_)
+            | NodeEvent::UplinksUnknown(_)
+            | NodeEvent::MonitorFailed { .. } => {
                 warn!("{event}");
                 continue;
             }

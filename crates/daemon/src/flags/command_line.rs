@@ -104,6 +104,10 @@ struct CommandLine {
     #[arg(long = "fail-open-zone", value_name = "NUMBER", default_value = "53053",
           value_parser = clap::value_parser!(u16).range(1..))]
     fail_open_zone: u16,
+    /// Drop packets to our addresses that come in on the interface of a default route
+    #[arg(long, value_parser = boolean, action = ArgAction::Set, num_args = 0..=1, require_equals = true,
+          value_name = "BOOL", default_value = "true", default_missing_value = "true")]
+    guard: bool,
     /// Keep link and rules on exit
     #[arg(long, value_name = BOOL, default_value = "false")]
     skipteardown: bool,
@@ -213,6 +217,7 @@ impl CommandLine {
             fail_open: self.fail_open,
             fail_open_upstreams: fail_open_upstreams(&self.fail_open_upstream)?,
             fail_open_zone: self.fail_open_zone,
+            guard: self.guard,
             skip_teardown: self.skipteardown,
             sync_interval: self.syncinterval,
             metrics_listen_address: metrics_listen_address(&self.metrics_listen_address)?,

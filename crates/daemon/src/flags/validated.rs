@@ -25,6 +25,8 @@ pub struct Flags {
     pub fail_open_upstreams: Vec<IpAddr>,
     /// `-fail-open-zone`: the conntrack zone of the first address, more than zero.
     pub fail_open_zone: u16,
+    /// `-guard`: packets to the addresses that come in on an uplink are dropped.
+    pub guard: bool,
     /// `-skipteardown`: keep link and rules on exit.
     pub skip_teardown: bool,
     /// `-syncinterval`: interval between checks of link and rules, at least 1 s.

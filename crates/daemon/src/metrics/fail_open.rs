@@ -25,7 +25,7 @@ impl FailOpenRules {
         true
     }
 
-    pub(super) fn families(&self) -> [Family; 2] {
+    pub(super) fn families(&self) -> [Family; 3] {
         let mut available = Family::gauge(
             "nodelocaldns_fail_open_available",
             "Whether the kernel sends queries for an address to the upstream while this process is gone \
@@ -36,8 +36,13 @@ impl FailOpenRules {
             "UDP packets and TCP connections that the kernel sent to the upstream, since the rules were \
              installed.",
         );
+        let mut guarded = Family::counter(
+            "nodelocaldns_guarded_packets_total",
+            "Packets of other hosts to our addresses that the packet filter dropped, since the rules were \
+             installed.",
+        );
         let mut filter = self.filter();
-        let Some(filter) = filter.as_mut() else { return [available, sent] };
+        let Some(filter) = filter.as_mut() else { return [available, sent, guarded] };
         for filtered in &filter.config().addresses {
             let address = filtered.address.to_string();
             let upstream = match filtered.fallback {
@@ -49,12 +54,14 @@ impl FailOpenRules {
             available.series(&[("address", &address), ("upstream", &upstream)], value);
         }
         // Without the table there is nothing to count; it is restored at once.
-        for count in filter.fallback_packets().unwrap_or_default() {
+        let counts = filter.packet_counts().unwrap_or_default();
+        guarded.series(&[], counts.guarded as f64);
+        for count in counts.fallback {
             let protocol = if count.tcp { "tcp" } else { "udp" };
             let address = count.address.to_string();
             sent.series(&[("address", &address), ("protocol", protocol)], count.packets as f64);
         }
-        [available, sent]
+        [available, sent, guarded]
     }
 
     fn filter(&self) -> MutexGuard<'_, Option<PacketFilter>> {

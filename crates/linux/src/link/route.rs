@@ -1,9 +1,10 @@
 //! Links and addresses over routing netlink sockets (rtnetlink(7)).
 
 use std::cell::Cell;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use futures_util::TryStreamExt;
 use nix::errno::Errno;
@@ -12,8 +13,9 @@ use rtnetlink::packet_route::address::{
     AddressAttribute, AddressHeaderFlags, AddressMessage, AddressScope, CacheInfo,
 };
 use rtnetlink::packet_route::link::{InfoKind, LinkAttribute, LinkFlags, LinkInfo, LinkMessage};
+use rtnetlink::packet_route::route::{RouteAttribute, RouteMessage, RouteType};
 use rtnetlink::proto::Connection;
-use rtnetlink::{LinkMessageBuilder, LinkUnspec};
+use rtnetlink::{LinkMessageBuilder, LinkUnspec, RouteMessageBuilder};
 
 use crate::link::error::LinkError;
 use crate::link::kind::LinkKind;
@@ -26,6 +28,14 @@ pub(crate) struct LinkState {
     pub(crate) kind: String,
     pub(crate) up: bool,
     pub(crate) addresses: Vec<AddressState>,
+}
+
+/// A link by its index, name and kind.
+pub(crate) struct LinkIdentity {
+    pub(crate) index: u32,
+    pub(crate) name: String,
+    /// The kernel's name of its kind; empty for hardware.
+    pub(crate) kind: String,
 }
 
 /// The state of an address on a link.
@@ -180,6 +190,39 @@ impl Rtnetlink {
         }
     }
 
+    /// All links.
+    pub(crate) async fn links(&self) -> Result<Vec<LinkIdentity>, LinkError> {
+        let links: Vec<LinkMessage> = self
+            .handle
+            .link()
+            .get()
+            .execute()
+            .try_collect()
+            .await
+            .map_err(|error| failed("list the links".to_owned(), error))?;
+        Ok(links.iter().filter_map(identity).collect())
+    }
+
+    /// The indices of the interfaces that default routes lead to.
+    pub(crate) async fn default_route_interfaces(&self) -> Result<BTreeSet<u32>, LinkError> {
+        let mut indices = BTreeSet::new();
+        let requests =
+            [RouteMessageBuilder::<Ipv4Addr>::new().build(), RouteMessageBuilder::<Ipv6Addr>::new().build()];
+        for request in requests {
+            let mut routes = Box::pin(self.handle.route().get(request).execute());
+            loop {
+                match routes.try_next().await {
+                    Ok(Some(route)) => indices.extend(default_interfaces(&route)),
+                    Ok(None) => break,
+                    // A kernel without IPv6.
+                    Err(error) if errno(&error) == Some(Errno::EOPNOTSUPP) => break,
+                    Err(error) => return Err(failed("list the routes".to_owned(), error)),
+                }
+            }
+        }
+        Ok(indices)
+    }
+
     /// Whether other links are ports of this bridge.
     pub(crate) async fn has_ports(&self, link: &LinkState) -> Result<bool, LinkError> {
         let is_port = |port: LinkMessage| port.attributes.contains(&LinkAttribute::Controller(link.index));
@@ -187,6 +230,27 @@ impl Rtnetlink {
         let ports = links.try_any(async |port| is_port(port)).await;
         ports.map_err(|error| failed(format!("list the ports of link {}", link.name), error))
     }
+}
+
+fn identity(link: &LinkMessage) -> Option<LinkIdentity> {
+    let name = link.attributes.iter().find_map(|attribute| match attribute {
+        LinkAttribute::IfName(name) => Some(name.clone()),
+        _ => None,
+    });
+    Some(LinkIdentity { index: link.header.index, name: name?, kind: kind(link) })
+}
+
+/// The interfaces of a route if it is a default route that packets can take.
+fn default_interfaces(route: &RouteMessage) -> Vec<u32> {
+    if route.header.destination_prefix_length != 0 || route.header.kind != RouteType::Unicast {
+        return Vec::new();
+    }
+    let interfaces = route.attributes.iter().flat_map(|attribute| match attribute {
+        RouteAttribute::Oif(index) => vec![*index],
+        RouteAttribute::MultiPath(hops) => hops.iter().map(|hop| hop.interface_index).collect(),
+        _ => Vec::new(),
+    });
+    interfaces.collect()
 }
 
 fn kind(link: &LinkMessage) -> String {

@@ -106,6 +106,18 @@ impl TableFilter {
     }
 }
 
+/// Whether any message of the datagram concerns a default route or is malformed.
+pub(super) fn has_default_route(datagram: &[u8]) -> bool {
+    messages(datagram).any(|message| {
+        let concerns = message.and_then(|(kind, body)| {
+            let is_route = matches!(kind, libc::RTM_NEWROUTE | libc::RTM_DELROUTE);
+            // `rtm_dst_len` of `struct rtmsg`.
+            Some(is_route && *body.get(1)? == 0)
+        });
+        concerns.unwrap_or(true)
+    })
+}
+
 /// The messages of a datagram, each with its type; nothing in place of the first malformed one.
 fn messages(datagram: &[u8]) -> impl Iterator<Item = Option<(u16, &[u8])>> {
     let mut rest = Some(datagram).filter(|datagram| !datagram.is_empty());

@@ -1,4 +1,4 @@
-//! IP addresses in packets: where they are, and their octets.
+//! IP addresses in packets: where they are, and their octets; names of interfaces.
 
 use std::net::IpAddr;
 
@@ -6,6 +6,8 @@ use super::expression::Field;
 
 /// The payload base of addresses (`enum nft_payload_bases`).
 const NETWORK_HEADER: u32 = 1;
+/// IFNAMSIZ: names of interfaces are padded with zeros.
+const INTERFACE_NAME_OCTETS: usize = 16;
 
 /// Source or destination of a packet.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -46,4 +48,11 @@ pub(super) fn octets(address: IpAddr) -> Vec<u8> {
         IpAddr::V4(address) => address.octets().to_vec(),
         IpAddr::V6(address) => address.octets().to_vec(),
     }
+}
+
+/// The name padded to the length that the kernel compares; a longer one matches no interface.
+pub(super) fn interface_octets(name: &str) -> Vec<u8> {
+    let mut octets = name.as_bytes().to_vec();
+    octets.resize(INTERFACE_NAME_OCTETS, 0);
+    octets
 }

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use netlink_packet_netfilter::nftables::{MetaKey, Operator};
 
-use super::address::{Family, Side, octets};
+use super::address::{Family, Side, interface_octets, octets};
 use super::expression::{self, Expression, Field, SetOperation};
 use super::set::Set;
 
@@ -17,8 +17,6 @@ const ACK: u8 = 0x10;
 const TCP_SOURCE_PORT: Field = Field { base: TRANSPORT_HEADER, offset: 0, octets: 2 };
 /// Offset of the checksum in an IPv4 header.
 const IPV4_CHECKSUM: u32 = 10;
-/// IFNAMSIZ: names of interfaces are padded with zeros.
-const INTERFACE_NAME_OCTETS: usize = 16;
 const WORD_OCTETS: u32 = 4;
 
 /// What elements of a set are made of.
@@ -80,6 +78,11 @@ impl Rule {
             .with(expression::load(TCP_FLAGS, 0))
             .with(expression::mask(SYN | ACK))
             .with(expression::compare(Operator::Equal, vec![SYN]))
+    }
+
+    /// Matches packets that came in on an interface of the set.
+    pub(crate) fn input_interface_in(self, set: &Set) -> Self {
+        self.with(expression::meta(MetaKey::Iifname)).with(expression::lookup(&set.name, true))
     }
 
     /// Matches packets that came in on this interface.
@@ -218,13 +221,6 @@ impl Rule {
     fn with(self, expression: Expression) -> Self {
         self.with_all([expression])
     }
-}
-
-/// The name padded to the length that the kernel compares; a longer one matches no interface.
-fn interface_octets(name: &str) -> Vec<u8> {
-    let mut octets = name.as_bytes().to_vec();
-    octets.resize(INTERFACE_NAME_OCTETS, 0);
-    octets
 }
 
 /// The comment in the user data of a rule.

@@ -43,7 +43,7 @@ const REPLIES_TO_NODE: &str = "replies_to_node";
 /// Packets of clients that the rules have sent to the fallback: UDP packets, and TCP segments that
 /// open a connection.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct PacketCount {
+pub struct FallbackCount {
     /// The address that the clients sent them to.
     pub address: IpAddr,
     /// True for TCP.
@@ -115,7 +115,7 @@ pub(super) fn add_rules(config: &FilterConfig, ruleset: &mut Ruleset) {
                 output: format!("output_{index}"),
                 fall_back: format!("fall_back_{index}"),
             };
-            let alive = Element { address: *address, timeout: INITIAL_TIMEOUT };
+            let alive = Element::Address(*address, INITIAL_TIMEOUT);
             ruleset.elements.push((sets.alive.clone(), alive));
             rules.add_to(ruleset);
         }
@@ -243,13 +243,13 @@ fn counter_comment(address: IpAddr, tcp: bool) -> String {
     format!("fail-open {} {address}", if tcp { "tcp" } else { "udp" })
 }
 
-pub(super) fn packet_counts(config: &FilterConfig, listed: &[ListedRule]) -> Vec<PacketCount> {
+pub(super) fn packet_counts(config: &FilterConfig, listed: &[ListedRule]) -> Vec<FallbackCount> {
     let counters = config.addresses.iter().flat_map(|filtered| {
         [false, true].map(|tcp| (filtered.address, tcp, counter_comment(filtered.address, tcp)))
     });
     let counts = counters.filter_map(|(address, tcp, comment)| {
         let packets = listed.iter().find(|rule| rule.comment == comment)?.packets?;
-        Some(PacketCount { address, tcp, packets })
+        Some(FallbackCount { address, tcp, packets })
     });
     counts.collect()
 }

@@ -6,9 +6,11 @@
 
 mod config;
 mod fail_open;
+mod guard;
 mod notrack;
 mod ruleset;
 
+use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
 
@@ -17,12 +19,14 @@ use nix::errno::Errno;
 use self::ruleset::Ruleset;
 
 pub use self::config::{Fallback, FilterConfig, FilteredAddress};
-pub use self::fail_open::{HEARTBEAT_TIMEOUT, PacketCount};
+pub use self::fail_open::{FallbackCount, HEARTBEAT_TIMEOUT};
 pub use crate::nft::FilterError;
 use crate::nft::{Batch, Chain, ListedRule, NftSocket, Rule, classify, list_rules};
 
-fn ruleset(config: &FilterConfig) -> Ruleset {
+fn ruleset(config: &FilterConfig, uplinks: &BTreeSet<String>) -> Ruleset {
     let mut ruleset = Ruleset { chains: notrack::chains(), ..Ruleset::default() };
+    // First, so that it comes before any other rule.
+    guard::add_rules(config, uplinks, &mut ruleset);
     notrack::add_rules(config, &mut ruleset);
     fail_open::add_rules(config, &mut ruleset);
     ruleset.chains.push(fingerprint_chain(config));
@@ -35,10 +39,26 @@ fn ruleset(config: &FilterConfig) -> Ruleset {
 fn fingerprint_chain(config: &FilterConfig) -> Chain {
     // The same for equal configurations of one build.
     let mut hasher = DefaultHasher::new();
-    (env!("CARGO_PKG_VERSION"), &config.addresses, config.dns_port, config.health_port, config.first_zone)
+    (
+        env!("CARGO_PKG_VERSION"),
+        &config.addresses,
+        config.dns_port,
+        config.health_port,
+        config.first_zone,
+        config.guard,
+    )
         .hash(&mut hasher);
     let name = format!("config_{:016x}", hasher.finish());
     Chain { name, hook: None, rules: vec![Rule::new("configuration of this table")] }
+}
+
+/// What the rules have counted since the table was installed; nothing without a table.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct PacketCounts {
+    /// Packets that the fail-open rules have sent to the fallback.
+    pub fallback: Vec<FallbackCount>,
+    /// Packets of other hosts that the guard has dropped.
+    pub guarded: u64,
 }
 
 /// The table with the rules of a [`FilterConfig`].
@@ -46,6 +66,7 @@ fn fingerprint_chain(config: &FilterConfig) -> Chain {
 pub struct PacketFilter {
     config: FilterConfig,
     socket: NftSocket,
+    uplinks: BTreeSet<String>,
     /// Why the kernel did not accept the fail-open rules.
     fail_open_error: Option<FilterError>,
 }
@@ -54,7 +75,7 @@ impl PacketFilter {
     /// Changes nothing yet.
     #[must_use]
     pub fn new(config: FilterConfig) -> Self {
-        Self { config, socket: NftSocket::default(), fail_open_error: None }
+        Self { config, socket: NftSocket::default(), uplinks: BTreeSet::new(), fail_open_error: None }
     }
 
     /// The name of the table.
@@ -105,7 +126,7 @@ impl PacketFilter {
 
     fn replace_table(&mut self) -> Result<(), FilterError> {
         let table = self.config.table.as_str();
-        let ruleset = ruleset(&self.config);
+        let ruleset = ruleset(&self.config, &self.uplinks);
         let mut batch = Batch::new();
         // Deleting a missing table would fail the batch; now it exists.
         batch.add_table(table);
@@ -115,7 +136,7 @@ impl PacketFilter {
             batch.add_set(table, set);
         }
         for (set, element) in &ruleset.elements {
-            batch.add_element(table, set, *element);
+            batch.add_element(table, set, element);
         }
         // All chains first: rules name others.
         for chain in &ruleset.chains {
@@ -138,7 +159,37 @@ impl PacketFilter {
     /// See [`FilterError`].
     pub fn is_installed(&mut self) -> Result<bool, FilterError> {
         let listed = self.list()?;
-        Ok(listed.is_some_and(|listed| ruleset(&self.config).matches(&listed)))
+        Ok(listed.is_some_and(|listed| ruleset(&self.config, &self.uplinks).matches(&listed)))
+    }
+
+    /// Puts the names of the uplinks in force, for the guard. False if they are in force already, or the
+    /// table is not installed.
+    ///
+    /// # Errors
+    ///
+    /// See [`FilterError`]; nothing is changed then.
+    pub fn set_uplinks(&mut self, names: BTreeSet<String>) -> Result<bool, FilterError> {
+        if names == self.uplinks || !self.config.guard {
+            return Ok(false);
+        }
+        let (table, set) = (self.config.table.as_str(), guard::uplinks());
+        let mut batch = Batch::new();
+        batch.flush_set(table, &set);
+        for element in guard::elements(&names) {
+            batch.add_element(table, &set, &element);
+        }
+        match batch.commit(&mut self.socket) {
+            // The table has gone; the next installation has the names.
+            Err(error) if is_absent(&error) => {
+                self.uplinks = names;
+                Ok(false)
+            }
+            Err(error) => Err(classify(format!("change uplinks of table {table}"), error, false)),
+            Ok(()) => {
+                self.uplinks = names;
+                Ok(true)
+            }
+        }
     }
 
     /// Whether the table exists, with whatever rules.
@@ -150,15 +201,17 @@ impl PacketFilter {
         Ok(self.list()?.is_some_and(|listed| !listed.is_empty()))
     }
 
-    /// Packets that the fail-open rules have sent to the fallback since the table was installed.
-    /// Empty without a table.
+    /// What the rules have counted since the table was installed.
     ///
     /// # Errors
     ///
     /// See [`FilterError`].
-    pub fn fallback_packets(&mut self) -> Result<Vec<PacketCount>, FilterError> {
+    pub fn packet_counts(&mut self) -> Result<PacketCounts, FilterError> {
         let listed = self.list()?.unwrap_or_default();
-        Ok(fail_open::packet_counts(&self.config, &listed))
+        Ok(PacketCounts {
+            fallback: fail_open::packet_counts(&self.config, &listed),
+            guarded: guard::dropped_packets(&listed),
+        })
     }
 
     /// Deletes the table with its rules; a missing one is ignored.

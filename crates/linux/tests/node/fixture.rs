@@ -31,6 +31,7 @@ pub(crate) fn filter_config() -> FilterConfig {
         dns_port: 53,
         health_port: Some(9254),
         first_zone: 25,
+        guard: false,
     }
 }
 

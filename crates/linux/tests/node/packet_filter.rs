@@ -105,13 +105,13 @@ fn rules_are_those_of_the_configuration() {
         if output_of("nft", &["delete", "table", "inet", NAME]).is_none() {
             return skip("rules_are_those_of_the_configuration", "no nft command");
         }
-        assert!(!rules.is_installed().unwrap() && rules.fallback_packets().unwrap().is_empty());
+        assert!(!rules.is_installed().unwrap() && rules.packet_counts().unwrap().fallback.is_empty());
         rules.install().unwrap();
-        assert_eq!(rules.fallback_packets().unwrap().len(), 6);
+        assert_eq!(rules.packet_counts().unwrap().fallback.len(), 6);
         output_of("nft", &["flush", "chain", "inet", NAME, "input_0"]);
         assert!(!rules.is_installed().unwrap(), "rules were removed");
         rules.set_addresses(filter_config().addresses);
         rules.install().unwrap();
-        assert!(rules.is_installed().unwrap() && rules.fallback_packets().unwrap().is_empty());
+        assert!(rules.is_installed().unwrap() && rules.packet_counts().unwrap().fallback.is_empty());
     });
 }
