@@ -7,6 +7,7 @@ pub(crate) mod error;
 pub(crate) mod kind;
 mod name;
 mod reconcile;
+mod replace;
 mod route;
 
 use std::net::IpAddr;

@@ -49,6 +49,8 @@ struct Subscription {
     socket: TokioSocket,
     datagram: Vec<u8>,
     filter: Filter,
+    /// Overflows of the socket's queue since they were last read.
+    overruns: u64,
 }
 
 enum Filter {
@@ -113,7 +115,8 @@ impl NetlinkMonitor {
     }
 
     fn add(&mut self, socket: TokioSocket, filter: Filter) {
-        self.subscriptions.push(Subscription { socket, datagram: Vec::with_capacity(DATAGRAM_SIZE), filter });
+        let datagram = Vec::with_capacity(DATAGRAM_SIZE);
+        self.subscriptions.push(Subscription { socket, datagram, filter, overruns: 0 });
     }
 
     /// Waits for a change of the link or the table by any process, or until events were lost. Never
@@ -123,6 +126,11 @@ impl NetlinkMonitor {
     /// and up to 1 s while events continue. Cancel safe.
     pub async fn changed(&mut self) {
         poll_fn(|context| self.poll_changed(context)).await;
+    }
+
+    /// How often events were lost since the last call, because a queue was full (ENOBUFS).
+    pub fn take_overruns(&mut self) -> u64 {
+        self.subscriptions.iter_mut().map(|subscription| std::mem::take(&mut subscription.overruns)).sum()
     }
 
     fn poll_changed(&mut self, context: &mut Context<'_>) -> Poll<()> {
@@ -183,6 +191,7 @@ impl Subscription {
             self.datagram.clear();
         }
         self.filter.resync();
+        self.overruns += 1;
     }
 }
 

@@ -36,6 +36,11 @@ pub(super) fn families(
             "Links, addresses and rules of this process that were missing and have been restored.",
             process.repairs.get(),
         ),
+        Family::of_count(
+            "nodelocaldns_netlink_overruns_total",
+            "Overflows of the queues for netlink events; link, addresses and rules were verified after each.",
+            process.netlink_overruns.get(),
+        ),
         handovers(process),
         imported_entries(process),
         omitted_entries(process),

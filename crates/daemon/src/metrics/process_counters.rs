@@ -217,6 +217,8 @@ pub struct ProcessCounters {
     pub reloads: Reloads,
     /// Links, addresses and rules that were missing and have been restored.
     pub repairs: AtomicCounter,
+    /// Overflows of the queues for netlink events.
+    pub netlink_overruns: AtomicCounter,
     /// Log lines dropped because the queue was full.
     pub dropped_lines: AtomicCounter,
     /// Hand-overs between instances of the program.

@@ -214,6 +214,7 @@ fn the_page_equals_page_prom() {
     page.process.reloads.attempted("c0ffee");
     page.process.connections.open.inc();
     page.process.repairs.inc();
+    page.process.netlink_overruns.add(2);
     page.process.snapshots.written.add(7);
     let waiting = MemoryPart { name: "waiting", limit: 1 << 20, used: Box::new(|| 2625) };
     page.process.memory.set(vec![waiting]);

@@ -6,6 +6,7 @@ use super::change::{LinkChange, LinkChanges};
 use super::config::LinkConfig;
 use super::error::LinkError;
 use super::kind::LinkKind;
+use super::replace::replace_address;
 use crate::link::route::{LinkState, Rtnetlink, RtnetlinkSocket};
 
 /// Applies the difference, appends it to `changes`, and verifies the result.
@@ -65,12 +66,7 @@ async fn apply(rtnetlink: &Rtnetlink, found: &LinkState, change: &LinkChange) ->
         // Not a result of `missing` for an existing link.
         LinkChange::Created(_) | LinkChange::Adopted(_) | LinkChange::AddressRemoved(_) => Ok(()),
         LinkChange::AddressAdded(address) => rtnetlink.add_address(found, *address).await,
-        LinkChange::AddressReplaced(address) => {
-            for state in found.addresses.iter().filter(|state| state.address == *address) {
-                rtnetlink.delete_address(found, state).await?;
-            }
-            rtnetlink.add_address(found, *address).await
-        }
+        LinkChange::AddressReplaced(address) => replace_address(rtnetlink, found, *address).await,
         LinkChange::SetUp => rtnetlink.set_up(found).await,
     }
 }

@@ -10,7 +10,7 @@ use futures_util::TryStreamExt;
 use nix::errno::Errno;
 use rtnetlink::packet_route::RouteNetlinkMessage;
 use rtnetlink::packet_route::address::{
-    AddressAttribute, AddressHeaderFlags, AddressMessage, AddressScope, CacheInfo,
+    AddressAttribute, AddressFlags, AddressHeaderFlags, AddressMessage, AddressScope, CacheInfo,
 };
 use rtnetlink::packet_route::link::{InfoKind, LinkAttribute, LinkFlags, LinkInfo, LinkMessage};
 use rtnetlink::packet_route::route::{RouteAttribute, RouteMessage, RouteType};
@@ -45,6 +45,29 @@ pub(crate) struct AddressState {
     pub(crate) is_conforming: bool,
     /// The kernel's description, which identifies the address when it is deleted.
     pub(crate) message: AddressMessage,
+}
+
+impl AddressState {
+    fn new(address: IpAddr, message: AddressMessage) -> Self {
+        let is_never_source = match address {
+            IpAddr::V4(_) => message.header.scope == AddressScope::Host,
+            IpAddr::V6(_) => message.header.flags.contains(AddressHeaderFlags::Deprecated),
+        };
+        let mut state = Self { address, is_conforming: false, message };
+        let is_host = state.prefix_len() == host_prefix(address);
+        state.is_conforming = is_never_source && is_host && state.is_usable();
+        state
+    }
+
+    pub(crate) const fn prefix_len(&self) -> u8 {
+        self.message.header.prefix_len
+    }
+
+    /// Whether duplicate address detection is neither pending nor has failed.
+    pub(crate) fn is_usable(&self) -> bool {
+        let unusable = AddressHeaderFlags::Tentative | AddressHeaderFlags::Dadfailed;
+        !self.message.header.flags.intersects(unusable)
+    }
 }
 
 /// A routing netlink socket, opened for the first use and kept for the next ones.
@@ -142,23 +165,46 @@ impl Rtnetlink {
         }
     }
 
+    /// Adds a host address that is never chosen as a source address; an existing one with the same
+    /// prefix length gets these attributes, except the scope.
     pub(crate) async fn add_address(&self, link: &LinkState, address: IpAddr) -> Result<(), LinkError> {
-        let mut request = self.handle.address().add(link.index, address, host_prefix(address)).replace();
-        let message = request.message_mut();
-        if address.is_ipv4() {
-            message.header.scope = AddressScope::Host;
-        } else {
-            message.header.flags |= AddressHeaderFlags::Nodad;
-            let mut lifetime = CacheInfo::default();
-            lifetime.ifa_valid = u32::MAX;
-            message.attributes.push(AddressAttribute::CacheInfo(lifetime));
-        }
-        request.execute().await.map_err(|error| match errno(&error) {
-            Some(Errno::EACCES | Errno::EAFNOSUPPORT | Errno::EOPNOTSUPP) if address.is_ipv6() => {
-                LinkError::Ipv6Disabled(address)
+        let request = match address {
+            IpAddr::V4(ipv4) => return self.add_ipv4(link, ipv4, host_prefix(address)).await.map(|_| ()),
+            IpAddr::V6(_) => {
+                let mut request = self.handle.address().add(link.index, address, host_prefix(address));
+                let message = request.message_mut();
+                message.header.flags |= AddressHeaderFlags::Nodad;
+                let mut lifetime = CacheInfo::default();
+                lifetime.ifa_valid = u32::MAX;
+                message.attributes.push(AddressAttribute::CacheInfo(lifetime));
+                request.replace()
             }
+        };
+        request.execute().await.map_err(|error| match errno(&error) {
+            Some(Errno::EACCES | Errno::EAFNOSUPPORT | Errno::EOPNOTSUPP) => LinkError::Ipv6Disabled(address),
             _ => failed(format!("add {address} to link {}", link.name), error),
         })
+    }
+
+    /// Adds an IPv4 address with host scope and without a route to its prefix; returns what
+    /// identifies it.
+    pub(crate) async fn add_ipv4(
+        &self,
+        link: &LinkState,
+        address: Ipv4Addr,
+        prefix_len: u8,
+    ) -> Result<AddressState, LinkError> {
+        let mut request = self.handle.address().add(link.index, address.into(), prefix_len).replace();
+        let message = request.message_mut();
+        message.header.scope = AddressScope::Host;
+        if prefix_len < host_prefix(address.into()) {
+            message.attributes.push(AddressAttribute::Flags(AddressFlags::Noprefixroute));
+        }
+        let message = message.clone();
+        match request.execute().await {
+            Ok(()) => Ok(AddressState::new(address.into(), message)),
+            Err(error) => Err(failed(format!("add {address}/{prefix_len} to link {}", link.name), error)),
+        }
     }
 
     /// Removes an address; a missing one is ignored.
@@ -276,22 +322,10 @@ fn address_state(message: AddressMessage) -> Option<AddressState> {
         _ => None,
     });
     let address = local.or(plain)?;
-    let header = &message.header;
-    let unusable = AddressHeaderFlags::Tentative | AddressHeaderFlags::Dadfailed;
-    let is_never_source = match address {
-        IpAddr::V4(_) => header.scope == AddressScope::Host,
-        IpAddr::V6(_) => {
-            header.flags.contains(AddressHeaderFlags::Deprecated) && !header.flags.intersects(unusable)
-        }
-    };
-    Some(AddressState {
-        address,
-        is_conforming: is_never_source && header.prefix_len == host_prefix(address),
-        message,
-    })
+    Some(AddressState::new(address, message))
 }
 
-const fn host_prefix(address: IpAddr) -> u8 {
+pub(crate) const fn host_prefix(address: IpAddr) -> u8 {
     match address {
         IpAddr::V4(_) => 32,
         IpAddr::V6(_) => 128,

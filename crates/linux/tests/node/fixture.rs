@@ -3,10 +3,12 @@
 
 use std::net::IpAddr;
 
+use futures_util::TryStreamExt;
 use linux::link::{Link, LinkConfig, LinkError, LinkKind, LinkKindPreference};
 use linux::packet_filter::{FilterConfig, FilteredAddress};
 use nix::ifaddrs::getifaddrs;
 use nix::net::if_::{InterfaceFlags, if_nametoindex};
+use rtnetlink::packet_route::address::{AddressAttribute, AddressHeaderFlags, AddressMessage, AddressScope};
 use rtnetlink::packet_route::link::InfoKind;
 use rtnetlink::{Handle, LinkMessageBuilder, LinkUnspec};
 
@@ -119,6 +121,50 @@ pub(crate) async fn delete_link(name: &str) {
 pub(crate) async fn set_down(name: &str) {
     let link = LinkUnspec::new_with_index(index(name)).down().build();
     change(async |handle| handle.link().set(link).execute().await).await;
+}
+
+pub(crate) async fn bring_up(name: &str) {
+    let link = LinkUnspec::new_with_index(index(name)).up().build();
+    change(async |handle| handle.link().set(link).execute().await).await;
+}
+
+/// Adds an IPv6 address as [`add_address`] does, without duplicate address detection.
+pub(crate) async fn add_usable_address(name: &str, address: IpAddr, prefix: u8) {
+    change(async |handle| {
+        let mut request = handle.address().add(index(name), address, prefix);
+        request.message_mut().header.flags |= AddressHeaderFlags::Nodad;
+        request.execute().await
+    })
+    .await;
+}
+
+/// Address, prefix length, scope, flags and preferred lifetime in seconds.
+pub(crate) type AddressAttributes = (IpAddr, u8, AddressScope, AddressHeaderFlags, u32);
+
+/// The attributes of the addresses of a link, sorted by address, without automatic ones.
+pub(crate) async fn address_attributes(name: &str) -> Vec<AddressAttributes> {
+    let mut found = Vec::new();
+    change(async |handle| {
+        let mut dump = handle.address().get().set_link_index_filter(index(name)).execute();
+        while let Some(AddressMessage { header, attributes, .. }) = dump.try_next().await? {
+            let address = attributes.iter().find_map(|attribute| match attribute {
+                AddressAttribute::Address(address) => Some(*address),
+                _ => None,
+            });
+            let lifetime = attributes.iter().find_map(|attribute| match attribute {
+                AddressAttribute::CacheInfo(info) => Some(info.ifa_preferred),
+                _ => None,
+            });
+            let (address, lifetime) = (address.unwrap(), lifetime.unwrap());
+            found.push((address, header.prefix_len, header.scope, header.flags, lifetime));
+        }
+        Ok(())
+    })
+    .await;
+    found
+        .retain(|attributes| !matches!(attributes.0, IpAddr::V6(address) if address.is_unicast_link_local()));
+    found.sort_by_key(|attributes| attributes.0);
+    found
 }
 
 /// Adds an address with the kernel's defaults: global scope, unlimited preferred lifetime.

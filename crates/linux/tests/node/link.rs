@@ -4,10 +4,12 @@ use std::io;
 use std::net::UdpSocket;
 
 use linux::link::{Link, LinkChange, LinkConfig, LinkError, LinkKind, bring_up_loopback};
+use rtnetlink::packet_route::address::{AddressHeaderFlags, AddressScope};
 use rtnetlink::packet_route::link::InfoKind;
 
 use crate::fixture::*;
 use crate::namespace::{in_namespace, is_set, skip};
+use crate::removal_monitor::RemovalMonitor;
 
 #[test]
 fn dummy_is_created_or_reported_as_missing() {
@@ -91,21 +93,71 @@ fn a_link_left_by_a_killed_process_is_adopted_and_removed() {
 }
 
 #[test]
-fn addresses_left_by_node_cache_are_replaced() {
+fn addresses_have_the_attributes_that_keep_them_from_being_sources() {
+    in_namespace(async || {
+        let (link, _) = Link::ensure(link_config(LinkKind::Bridge)).await.unwrap();
+        let deprecated = AddressHeaderFlags::Nodad | AddressHeaderFlags::Deprecated;
+        let permanent = AddressHeaderFlags::Permanent;
+        let expected = [
+            (ip("10.96.0.10"), 32, AddressScope::Host, permanent, u32::MAX),
+            (ip("169.254.25.10"), 32, AddressScope::Host, permanent, u32::MAX),
+            // Usable from the first moment, without duplicate address detection.
+            (ip("fd00:25::10"), 128, AddressScope::Universe, permanent | deprecated, 0),
+        ];
+        assert_eq!(address_attributes(NAME).await, expected);
+        assert!(link.verify().await.unwrap().is_empty());
+    });
+}
+
+#[test]
+fn addresses_left_by_node_cache_are_replaced_without_a_moment_without_them() {
     in_namespace(async || {
         add_bridge(NAME).await;
+        bring_up(NAME).await;
         // Global scope and unlimited preferred lifetime: the kernel may choose them as source
         // addresses.
         add_address(NAME, ip("169.254.25.10"), 32).await;
-        add_address(NAME, ip("fd00:25::10"), 128).await;
+        add_address(NAME, ip("10.96.0.10"), 24).await;
+        add_usable_address(NAME, ip("fd00:25::10"), 128).await;
+        let mut removals = RemovalMonitor::new();
         let (link, changes) = Link::ensure(link_config(LinkKind::Bridge)).await.unwrap();
         assert_eq!(
             changes.to_string(),
-            "adopted, kind bridge, 169.254.25.10 replaced, fd00:25::10 replaced, 10.96.0.10 added, set up"
+            "adopted, kind bridge, 169.254.25.10 replaced, fd00:25::10 replaced, 10.96.0.10 replaced"
         );
         assert_eq!(link_addresses(NAME), configured_addresses());
+        assert!(removals.of_local_addresses().is_empty());
+        assert!(link.verify().await.unwrap().is_empty());
+        delete_address(NAME, ip("169.254.25.10"), 32).await;
+        delete_address(NAME, ip("fd00:25::10"), 128).await;
+        assert_eq!(removals.of_local_addresses(), [ip("169.254.25.10"), ip("fd00:25::10")]);
         link.remove().await.unwrap();
         assert!(!exists(NAME));
+    });
+}
+
+#[test]
+fn addresses_that_cannot_be_changed_in_place_are_replaced() {
+    in_namespace(async || {
+        add_bridge(NAME).await;
+        bring_up(NAME).await;
+        // The temporary address would have the prefix of another one with another scope.
+        add_address(NAME, ip("169.254.25.10"), 32).await;
+        add_address(NAME, ip("169.254.25.11"), 31).await;
+        add_usable_address(NAME, ip("fd00:25::10"), 64).await;
+        let (link, changes) = Link::ensure(link_config(LinkKind::Bridge)).await.unwrap();
+        assert_eq!(
+            changes.to_string(),
+            "adopted, kind bridge, 169.254.25.10 replaced, fd00:25::10 replaced, 10.96.0.10 added"
+        );
+        assert!(link.verify().await.unwrap().is_empty());
+        let prefixes: Vec<_> = address_attributes(NAME).await.iter().map(|address| address.1).collect();
+        assert_eq!(prefixes, [32, 32, 31, 128]);
+        // Duplicate address detection is pending.
+        delete_address(NAME, ip("fd00:25::10"), 128).await;
+        add_address(NAME, ip("fd00:25::10"), 128).await;
+        assert_eq!(link.verify().await.unwrap().to_string(), "fd00:25::10 replaced");
+        assert!(link.is_configured().await.unwrap());
     });
 }
 

@@ -9,4 +9,5 @@ mod link;
 mod namespace;
 mod netlink_events;
 mod packet_filter;
+mod removal_monitor;
 mod setup;

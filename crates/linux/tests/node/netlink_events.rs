@@ -180,7 +180,9 @@ fn a_queue_overflow_causes_a_notification() {
         add_addresses("other", 1..5000).await;
         delete_link(NAME).await;
         let created = "link nodelocaldns: created as bridge, 169.254.25.10 added, fd00:25::10 added, set up";
+        assert_eq!(monitor.take_overruns(), 0);
         assert_repaired(&mut monitor, &mut setup, created).await;
+        assert_eq!((monitor.take_overruns(), monitor.take_overruns()), (1, 0));
         delete_address(NAME, ip("169.254.25.10"), 32).await;
         assert_repaired(&mut monitor, &mut setup, "link nodelocaldns: 169.254.25.10 added").await;
     });

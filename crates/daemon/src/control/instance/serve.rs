@@ -90,7 +90,10 @@ impl Instance<'_> {
                     }
                     packet_filter_log.log_due(self.context.counters, clock::now());
                 }
-                () = node_changes.changed() => self.check_node().await,
+                () = node_changes.changed() => {
+                    self.context.counters.netlink_overruns.add(node_changes.take_overruns());
+                    self.check_node().await;
+                }
                 () = syncs.expired() => self.check_node().await,
                 () = corefile_watch.due() => self.reload(&mut corefile_watch, false).await,
             }
