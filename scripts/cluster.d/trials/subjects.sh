@@ -75,8 +75,14 @@ no_pods() { [[ -z $(pods) ]]; }
 pods() { system get pods --selector k8s-app=node-local-dns --output jsonpath='{range .items[*]}{.metadata.name}{"\n"}{end}'; }
 serves() { in_cluster dig +tries=1 +timeout=1 +short "@$1" 10-0-0-1.default.pod.cluster.local | grep -qx 10.0.0.1; }
 rolled_out() { system rollout status "daemonset/$daemonset" --timeout="$1s" >/dev/null; }
-# PID of the oldest process, if two run side by side.
-process_number() { in_cluster pgrep --exact --oldest "$process"; }
+# PID of the oldest process that serves, if two run side by side: the first process of our container is
+# the parent of the one that does.
+process_number() {
+    local number child
+    number=$(in_cluster pgrep --exact --oldest "$process") || return 1
+    child=$(in_cluster pgrep --exact --oldest --parent "$number" "$process") || child=$number
+    echo "$child"
+}
 
 metrics() { in_cluster busybox wget -qO- http://127.0.0.1:9253/metrics; }
 
