@@ -41,6 +41,7 @@ fn filter_config(flags: &Flags, addresses: Vec<FilteredAddress>) -> FilterConfig
         dns_port: flags.options.dns_port,
         health_port: Some(flags.health_port),
         guard: flags.guard,
+        notrack: flags.notrack,
         first_zone: flags.fail_open_zone,
     }
 }

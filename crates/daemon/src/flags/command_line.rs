@@ -93,9 +93,7 @@ struct CommandLine {
     #[arg(long, value_name = BOOL, default_value = "true")]
     setupiptables: bool,
     /// While this process is gone or hangs, have the kernel send queries to the cluster's DNS
-    #[arg(long = "fail-open", value_parser = boolean, action = ArgAction::Set, num_args = 0..=1,
-          require_equals = true, value_name = "BOOL", default_value = "true",
-          default_missing_value = "true")]
+    #[arg(long = "fail-open", value_name = BOOL, default_value = "true")]
     fail_open: bool,
     /// Where to, one address per family [default: the upstream of the cluster's zones]
     #[arg(long = "fail-open-upstream", value_name = "IPS", default_value = "", hide_default_value = true)]
@@ -105,9 +103,11 @@ struct CommandLine {
           value_parser = clap::value_parser!(u16).range(1..))]
     fail_open_zone: u16,
     /// Drop packets to our addresses that come in on the interface of a default route
-    #[arg(long, value_parser = boolean, action = ArgAction::Set, num_args = 0..=1, require_equals = true,
-          value_name = "BOOL", default_value = "true", default_missing_value = "true")]
+    #[arg(long, value_name = BOOL, default_value = "true")]
     guard: bool,
+    /// Keep DNS packets out of conntrack; without it, fail-open and guard still need -setupiptables
+    #[arg(long, value_name = BOOL, default_value = "true")]
+    notrack: bool,
     /// Keep link and rules on exit
     #[arg(long, value_name = BOOL, default_value = "false")]
     skipteardown: bool,
@@ -218,6 +218,7 @@ impl CommandLine {
             fail_open_upstreams: fail_open_upstreams(&self.fail_open_upstream)?,
             fail_open_zone: self.fail_open_zone,
             guard: self.guard,
+            notrack: self.notrack,
             skip_teardown: self.skipteardown,
             sync_interval: self.syncinterval,
             metrics_listen_address: metrics_listen_address(&self.metrics_listen_address)?,

@@ -25,6 +25,8 @@ pub struct Flags {
     pub fail_open_upstreams: Vec<IpAddr>,
     /// `-fail-open-zone`: the conntrack zone of the first address, more than zero.
     pub fail_open_zone: u16,
+    /// `-notrack`: DNS packets of the addresses are excluded from conntrack.
+    pub notrack: bool,
     /// `-guard`: packets to the addresses that come in on an uplink are dropped.
     pub guard: bool,
     /// `-skipteardown`: keep link and rules on exit.

@@ -13,6 +13,8 @@ pub struct FilterConfig {
     pub dns_port: u16,
     /// The TCP port of the health check, which the node itself queries.
     pub health_port: Option<u16>,
+    /// DNS packets to and from the addresses are excluded from conntrack.
+    pub notrack: bool,
     /// Packets to the addresses that come in on an uplink are dropped: other hosts are not served.
     pub guard: bool,
     /// The conntrack zone of the first address with fail-open rules; the next ones follow.

@@ -143,9 +143,11 @@ impl AddressRules<'_> {
             let query = of_port("queries", Side::Destination, protocol, self.config.dns_port);
             ruleset.add(PREROUTING, query.clone().goto(&self.input));
             ruleset.add(OUTPUT, query.goto(&self.output));
-            ruleset.add(OUTPUT, of_port(COMMENT, Side::Source, protocol, self.config.dns_port).notrack());
+            if self.config.notrack {
+                ruleset.add(OUTPUT, of_port(COMMENT, Side::Source, protocol, self.config.dns_port).notrack());
+            }
         }
-        if let Some(port) = self.config.health_port {
+        if let Some(port) = self.config.health_port.filter(|_| self.config.notrack) {
             ruleset.add(OUTPUT, of_port(COMMENT, Side::Source, libc::IPPROTO_TCP, port).notrack());
             let request = of_port(COMMENT, Side::Destination, libc::IPPROTO_TCP, port);
             ruleset.add(OUTPUT, self.is_alive(request).notrack());
@@ -178,7 +180,7 @@ impl AddressRules<'_> {
         let from_host = |comment| Rule::new(comment).input_interface("lo");
         vec![
             self.connection_rule(),
-            self.is_alive(Rule::new(COMMENT)).has_socket().notrack().accept(),
+            self.untracked(self.is_alive(Rule::new(COMMENT)).has_socket()).accept(),
             Rule::new("no socket: dead at once").element(
                 &self.sets.alive,
                 Key::Address(Side::Destination),
@@ -198,7 +200,7 @@ impl AddressRules<'_> {
         vec![
             heartbeat.element(&self.sets.alive, Key::Address(Side::Source), update).drop(),
             self.connection_rule(),
-            self.is_alive(Rule::new(COMMENT)).notrack().accept(),
+            self.untracked(self.is_alive(Rule::new(COMMENT))).accept(),
             Rule::new("dead").goto(&self.fall_back),
         ]
     }
@@ -230,6 +232,10 @@ impl AddressRules<'_> {
             rules.push(readdress.set_address(Side::Destination, service));
         }
         rules
+    }
+
+    fn untracked(&self, rule: Rule) -> Rule {
+        if self.config.notrack { rule.notrack() } else { rule }
     }
 
     /// Packets to the address while it is alive.

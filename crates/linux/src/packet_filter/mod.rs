@@ -3,6 +3,10 @@
 //!
 //! An untracked packet costs no conntrack entry and is not translated by kube-proxy, so that a
 //! Service address on our link is served here.
+//!
+//! The table is not owned (NFT_TABLE_F_OWNER): the kernel would remove it with its owner, and the
+//! fail-open rules are for the time after it. Other programs can change it, which is noticed and
+//! repaired.
 
 mod config;
 mod fail_open;
@@ -46,6 +50,7 @@ fn fingerprint_chain(config: &FilterConfig) -> Chain {
         config.health_port,
         config.first_zone,
         config.guard,
+        config.notrack,
     )
         .hash(&mut hasher);
     let name = format!("config_{:016x}", hasher.finish());

@@ -25,6 +25,9 @@ pub(super) fn chains() -> Vec<Chain> {
 
 /// The rules of addresses without fail-open, equal to node-cache's in the iptables table `raw`.
 pub(super) fn add_rules(config: &FilterConfig, ruleset: &mut Ruleset) {
+    if !config.notrack {
+        return;
+    }
     let dns = [libc::IPPROTO_UDP, libc::IPPROTO_TCP].map(|protocol| (protocol, config.dns_port));
     let health = config.health_port.map(|port| (libc::IPPROTO_TCP, port));
     for FilteredAddress { address, .. } in

@@ -34,6 +34,7 @@ pub(crate) fn filter_config() -> FilterConfig {
         health_port: Some(9254),
         first_zone: 25,
         guard: false,
+        notrack: true,
     }
 }
 

@@ -26,6 +26,7 @@ fn filter_config(table: &str) -> FilterConfig {
         health_port: None,
         first_zone: 25,
         guard: false,
+        notrack: true,
     }
 }
 

@@ -82,7 +82,8 @@ fn nft_lists_the_fail_open_rules() {
             "ip6 saddr fd00:25::10 udp sport 53 update @alive6 { ip6 saddr timeout 1s } drop",
             &format!("{connection} @fallback_tcp6 update @fallback_tcp6 {{ {connection} timeout 30s }} goto"),
             &format!("{connection} != @fallback_tcp6 reject with tcp reset"),
-            "meta l4proto udp counter comment \"fail-open udp 169.254.25.10\"",
+            "counter comment \"fail-open udp 169.254.25.10\"",
+            "tcp flags syn / syn,ack counter comment \"fail-open tcp 169.254.25.10\"",
             "ct original zone set 25 ip daddr set 10.96.0.10",
             "ct original zone set 26 ip6 daddr set fd00:96::a",
             "type nat hook postrouting priority srcnat - 5;",
@@ -91,6 +92,21 @@ fn nft_lists_the_fail_open_rules() {
             "ct original zone 26 ct direction reply ip6 saddr fd00:96::a ip6 saddr set fd00:25::10",
         ] {
             assert!(listing.contains(rule), "{rule} in {listing}");
+        }
+    });
+}
+
+#[test]
+fn rules_without_notrack_leave_conntrack_to_others() {
+    in_namespace(async || {
+        for config in [fail_open_config(), filter_config()] {
+            let mut rules = PacketFilter::new(FilterConfig { notrack: false, ..config });
+            rules.install().unwrap();
+            assert!(rules.is_installed().unwrap());
+            let Some(listing) = output_of("nft", &["list", "ruleset"]) else {
+                return skip("rules_without_notrack_leave_conntrack_to_others", "no nft command");
+            };
+            assert!(!listing.contains("notrack"), "{listing}");
         }
     });
 }
