@@ -1,20 +1,33 @@
-//! A name and a type.
+//! A name, a type and a class.
 
 use testkit::RecordType;
 
-/// A question of class IN.
+/// Class IN.
+pub const IN: u16 = 1;
+/// Class CH: questions about the server itself.
+pub const CH: u16 = 3;
+
+/// A question.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Question {
     /// QNAME, absolute, in presentation form.
     pub name: String,
     /// QTYPE.
     pub rtype: u16,
+    /// QCLASS.
+    pub class: u16,
 }
 
 impl Question {
-    /// A question for a type given as mnemonic or in RFC 3597 form; `None` if the type is unknown.
+    /// A question of class IN for a type given as mnemonic or in RFC 3597 form; `None` if the type is
+    /// unknown.
     pub fn new(name: &str, rtype: &str) -> Option<Self> {
-        Some(Self { name: name.to_owned(), rtype: type_number(rtype)? })
+        Some(Self { name: name.to_owned(), rtype: type_number(rtype)?, class: IN })
+    }
+
+    /// The same in class CH.
+    pub fn in_chaos(self) -> Self {
+        Self { class: CH, ..self }
     }
 }
 

@@ -13,8 +13,6 @@ use crate::rng::Rng;
 /// Timeout of one query; longer than any server's own.
 const TIMEOUT: Duration = Duration::from_secs(6);
 
-const CLASS_IN: u16 = 1;
-
 /// Transport, flags and OPT of a query.
 #[derive(Clone, Copy, Debug)]
 pub struct Variant {
@@ -78,7 +76,7 @@ pub fn query(question: &Question, variant: &Variant, mut rng: Option<&mut Rng>) 
         octets.extend(label.into_iter().map(&mut randomize));
     }
     octets.push(0);
-    octets.extend([question.rtype, CLASS_IN].map(u16::to_be_bytes).concat());
+    octets.extend([question.rtype, question.class].map(u16::to_be_bytes).concat());
     if let Some(size) = edns {
         octets.extend([0]);
         octets.extend([OPT, size, 0, flag(dnssec_ok, DNSSEC_OK), 0].map(u16::to_be_bytes).concat());

@@ -48,6 +48,9 @@ impl Corefile {
         let args = ["-localip", &local_ips, "-conf", conf, "-upstreamsvc", "kube-dns-upstream"];
         let mut files = etc();
         files.push((path.to_owned(), self.text.clone()));
+        let kube_dns =
+            self.text.lines().filter_map(|line| line.strip_prefix("#= kube-dns ")?.split_once(' '));
+        files.extend(kube_dns.map(|(key, value)| (format!("/etc/kube-dns/{key}"), value.to_owned())));
         let files: Vec<(&str, &str)> =
             files.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect();
         let mut environment = vec![("KUBE_DNS_UPSTREAM_SERVICE_HOST", "10.96.0.11")];

@@ -174,7 +174,7 @@ impl<'a> Comparison<'a> {
             (Ok(deviations), Some(ours)) => self.report.agreed(&ours.message, &deviations),
             (Ok(_), None) => {}
             (Err(rule), _) => {
-                let Question { name, rtype } = question;
+                let Question { name, rtype, .. } = question;
                 let head =
                     format!("{name} TYPE{rtype}, {}, {transport}, {} time: {rule}", variant.name, step.time);
                 let ours = received.map_or_else(|| "none".to_owned(), |ours| format(&ours));

@@ -9,13 +9,16 @@
 //! | `metrics` | address of `/metrics`; otherwise 127.0.0.1:9253 |
 //! | `http` | address and path of another page to compare |
 //! | `peer` | the only peer: `coredns` for directives that node-cache lacks |
-//! | `ask` | a name and types that are asked besides the questions for all Corefiles |
+//! | `ask` | a name, `CH` for that class, and types that are asked besides the questions for all Corefiles |
+//! | `kube-dns` | a key of the ConfigMap of kube-dns, and its value in JSON |
 //! | `not-yet` | directives that the daemon does not support yet: the file must not load |
 
 use std::fs;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
+
+use tools::question::Question;
 
 /// Where node-cache writes the rendered template, and where kubespray mounts its Corefile.
 const RENDERED: &str = "/etc/Corefile";
@@ -39,8 +42,10 @@ pub(crate) struct Fixture {
     pub(crate) pages: Vec<(SocketAddr, String)>,
     /// The name of its only peer; otherwise both lines of node-cache.
     pub(crate) peer: Option<String>,
-    /// Name and type of further questions.
-    pub(crate) questions: Vec<(String, String)>,
+    /// Further questions.
+    pub(crate) questions: Vec<Question>,
+    /// Keys and values of the ConfigMap of kube-dns.
+    pub(crate) kube_dns: Vec<(String, String)>,
     /// Directives that are not supported yet.
     pub(crate) not_yet: Vec<String>,
 }
@@ -99,9 +104,14 @@ impl Fixture {
             "http" => self.pages.push((first.parse().ok()?, arguments.get(1)?.clone())),
             "peer" => self.peer = Some(first),
             "ask" => {
-                let types = arguments.iter().skip(1);
-                self.questions.extend(types.map(|rtype| (first.clone(), rtype.clone())));
+                let types = arguments.get(1..)?;
+                let is_chaos = types.first().is_some_and(|word| word == "CH");
+                for rtype in types.iter().skip(usize::from(is_chaos)) {
+                    let question = Question::new(&first, rtype)?;
+                    self.questions.push(if is_chaos { question.in_chaos() } else { question });
+                }
             }
+            "kube-dns" => self.kube_dns.push((first, arguments.get(1..)?.join(" "))),
             "not-yet" => self.not_yet = arguments,
             _ => return None,
         }
@@ -126,14 +136,19 @@ mod tests {
     #[test]
     fn lines_of_a_fixture_are_read() {
         let text = "# a comment\n#= conf\n#= localip 169.254.20.10 10.96.0.10\n#= server 10.96.0.10 [fd00::1]:1053\n\
-                    #= env A=b=c\n#= ask www.example. A MX\n. {\n}\n";
+                    #= env A=b=c\n#= ask www.example. A MX\n#= ask version.bind. CH TXT\n\
+                    #= kube-dns stubDomains {\"a.test\": [\"10.0.0.1\"]}\n. {\n}\n";
         let fixture = Fixture::parse("x", text.to_owned()).unwrap().unwrap();
         assert_eq!(fixture.local_ips(","), "169.254.20.10,10.96.0.10");
         let servers =
             ["169.254.20.10:53", "10.96.0.10:53", "[fd00::1]:1053"].map(|addr| addr.parse().unwrap());
         assert_eq!(fixture.servers, servers);
         assert_eq!(fixture.environment, [("A".to_owned(), "b=c".to_owned())]);
-        assert_eq!(fixture.questions.len(), 2);
+        let [www, mail] = ["A", "MX"].map(|rtype| Question::new("www.example.", rtype).unwrap());
+        let version = Question::new("version.bind.", "TXT").unwrap().in_chaos();
+        assert_eq!(fixture.questions, [www, mail, version]);
+        let stub_domains = ("stubDomains".to_owned(), r#"{"a.test": ["10.0.0.1"]}"#.to_owned());
+        assert_eq!(fixture.kube_dns, [stub_domains]);
         assert_eq!(fixture.path(), "/etc/coredns/Corefile");
     }
 
@@ -141,6 +156,7 @@ mod tests {
     fn unknown_words_and_invalid_addresses_are_rejected() {
         assert!(Fixture::parse("x", "#= wibble\n".to_owned()).is_err());
         assert!(Fixture::parse("x", "#= localip 1.2.3\n".to_owned()).is_err());
+        assert!(Fixture::parse("x", "#= ask a. WIBBLE\n".to_owned()).is_err());
         assert!(Fixture::parse("x", ". {\n}\n".to_owned()).unwrap().is_none());
     }
 }

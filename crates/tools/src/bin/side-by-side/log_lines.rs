@@ -28,9 +28,10 @@ fn counted(lines: &[String]) -> BTreeMap<String, usize> {
     let mut counts = BTreeMap::new();
     let mut in_corefile = false;
     for line in lines {
-        // node-cache logs the whole rendered Corefile, up to the next line with a date.
+        // node-cache logs the whole rendered Corefile, up to the next line with a date, or with the
+        // number of processors, which follows the Corefile with a ConfigMap of kube-dns.
         let dated = without_date(line);
-        in_corefile = in_corefile && dated.is_none();
+        in_corefile = in_corefile && dated.is_none() && !line.starts_with("maxprocs: ");
         if in_corefile {
             continue;
         }
@@ -151,8 +152,12 @@ mod tests {
             "}",
             "2026/11/29 23:25:30 [INFO] x",
             "[ERROR] y",
+            "2026/11/29 23:25:30 [INFO] Using config file:",
+            ". {",
+            "maxprocs: a number",
+            ".:53 on 10.0.0.1",
         ];
-        let ours = ["[INFO] x", "[ERROR] y", "[ERROR] y", "[INFO] z"];
+        let ours = ["[INFO] x", "[ERROR] y", "[ERROR] y", "[INFO] z", "[INFO] .:53 on 10.0.0.1"];
         let [theirs, ours] = [theirs.map(str::to_owned).to_vec(), ours.map(str::to_owned).to_vec()];
         let texts: Vec<String> =
             compare(&theirs, &ours).into_iter().map(|difference| difference.text).collect();
@@ -161,6 +166,7 @@ mod tests {
             [
                 "log: 1 -> 2 times: [ERROR] y",
                 "log: missing: [INFO] Using config file:",
+                "log: missing: maxprocs: a number",
                 "log: added: [INFO] z"
             ]
         );

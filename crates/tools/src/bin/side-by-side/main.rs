@@ -12,6 +12,7 @@ mod log_lines;
 mod metrics;
 mod namespace;
 mod questions;
+mod rendering;
 mod report;
 mod responses;
 mod subject;

@@ -19,10 +19,12 @@ use tools::message::Message;
 use tools::variants::{ServerClient, VARIANTS, query};
 
 use crate::fixture::Fixture;
-use crate::questions::{Step, steps};
+use crate::questions::{Step, steps, steps_in_chaos};
 use crate::subject::Subject;
 use crate::upstream;
 
+/// Where the ConfigMap of kube-dns is mounted.
+const KUBE_DNS: &str = "/etc/kube-dns";
 const TIMEOUT: Duration = Duration::from_secs(15);
 /// Time within which queries have been counted.
 const SETTLE_TIME: Duration = Duration::from_secs(2);
@@ -133,14 +135,16 @@ fn observe(
     environment: &Environment,
 ) -> Result<Observation, Box<dyn Error>> {
     let log = environment.work.join(format!("{}.{}.log", fixture.name, subject.name()));
+    mount_kube_dns(fixture)?;
     let mut running = subject.start(fixture, log)?;
     if !running.wait_until_started()? {
         return Ok(Observation { refused: true, log: running.lines(), ..Observation::default() });
     }
-    let responses = ask(&steps(fixture)?);
+    let mut responses = ask(&steps(fixture)?);
     let metrics = fixture.metrics.unwrap_or_else(|| ([127, 0, 0, 1], 9253).into());
     let expected = responses.len() + fixture.text.lines().filter(|line| line.trim() == "loop").count();
     let metrics = settled_metrics(metrics, expected)?;
+    responses.extend(ask(&steps_in_chaos(fixture)?));
     let pages = fixture.pages.iter().map(|(addr, path)| match get(*addr, path) {
         Ok((status, body)) => format!("{path}: {status}: {body}"),
         Err(error) => format!("{path}: {error}"),
@@ -148,6 +152,18 @@ fn observe(
     let pages = pages.collect();
     let exit = running.stop()?.to_string();
     Ok(Observation { refused: false, responses, metrics, pages, log: running.lines(), exit })
+}
+
+/// Writes the ConfigMap of kube-dns where node-cache looks for it; removes that of the Corefile before.
+fn mount_kube_dns(fixture: &Fixture) -> io::Result<()> {
+    let directory = Path::new(KUBE_DNS);
+    if directory.exists() {
+        fs::remove_dir_all(directory)?;
+    }
+    if !fixture.kube_dns.is_empty() {
+        fs::create_dir(directory)?;
+    }
+    fixture.kube_dns.iter().try_for_each(|(key, value)| fs::write(directory.join(key), value))
 }
 
 /// `/metrics` when all queries have been counted, those of `loop` too: CoreDNS counts a query

@@ -1,5 +1,6 @@
 //! The queries that every Corefile is asked: names of the cluster, of the outside and of private
-//! zones, existing and missing, and the candidates of a search list; then the Corefile's own names.
+//! zones, existing and missing, the candidates of a search list, and questions about the server; then
+//! the Corefile's own names.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -76,6 +77,10 @@ const COMMON: [(&str, &str); 63] = [
     ("localhost.", "A"),
 ];
 
+/// Questions of class CH about the server.
+const CHAOS: [&str; 5] =
+    ["version.bind.", "version.server.", "authors.bind.", "hostname.bind.", "id.server."];
+
 /// One query.
 #[derive(Clone, Debug)]
 pub(crate) struct Step {
@@ -92,11 +97,12 @@ pub(crate) struct Step {
 /// The questions of a Corefile: the common ones and its own.
 pub(crate) fn questions(fixture: &Fixture) -> Result<Vec<Question>, String> {
     let common = COMMON.iter().flat_map(|(name, types)| types.split(' ').map(move |rtype| (*name, rtype)));
-    let own = fixture.questions.iter().map(|(name, rtype)| (name.as_str(), rtype.as_str()));
-    let question = |(name, rtype): (&str, &str)| {
-        Question::new(name, rtype).ok_or_else(|| format!("{name}: unknown type {rtype}"))
-    };
-    common.chain(own).map(question).collect()
+    let own = fixture.questions.iter().cloned().map(Ok);
+    common.map(|(name, rtype)| question(name, rtype)).chain(own).collect()
+}
+
+fn question(name: &str, rtype: &str) -> Result<Question, String> {
+    Question::new(name, rtype).ok_or_else(|| format!("{name}: unknown type {rtype}"))
 }
 
 /// All queries of a Corefile in order. Each question is asked in two variants of transport, flags
@@ -107,13 +113,8 @@ pub(crate) fn steps(fixture: &Fixture) -> Result<Vec<Step>, String> {
     let (mut steps, mut asked) = (Vec::new(), BTreeSet::new());
     for (index, server) in fixture.servers.iter().enumerate() {
         for (number, question) in questions.iter().enumerate() {
-            let aged = !asked.insert((question.name.to_lowercase(), question.rtype));
-            for variant in [number, number + 3].map(|number| number % VARIANTS.len()) {
-                for repeated in [false, true] {
-                    let question = question.clone();
-                    steps.push(Step { server: *server, question, variant, repeated, aged });
-                }
-            }
+            let aged = !asked.insert((question.name.to_lowercase(), question.rtype, question.class));
+            steps.extend(variants(*server, question, number).map(|step| Step { aged, ..step }));
         }
         let common = questions.len().saturating_sub(fixture.questions.len());
         questions.drain(..common);
@@ -123,6 +124,30 @@ pub(crate) fn steps(fixture: &Fixture) -> Result<Vec<Step>, String> {
         }
     }
     Ok(steps)
+}
+
+/// Queries of class CH, which are sent when metrics have been read: our cache does not count them.
+pub(crate) fn steps_in_chaos(fixture: &Fixture) -> Result<Vec<Step>, String> {
+    let Some(server) = fixture.servers.first() else { return Ok(Vec::new()) };
+    let mut steps = Vec::new();
+    for (number, name) in CHAOS.iter().enumerate() {
+        let question = question(name, "TXT")?.in_chaos();
+        steps.extend(variants(*server, &question, number));
+    }
+    Ok(steps)
+}
+
+/// Two variants of a question by its number, each of them twice.
+fn variants(server: SocketAddr, question: &Question, number: usize) -> impl Iterator<Item = Step> {
+    let pairs = [number, number + 3].map(|number| number % VARIANTS.len());
+    let pairs = pairs.into_iter().flat_map(|variant| [(variant, false), (variant, true)]);
+    pairs.map(move |(variant, repeated)| Step {
+        server,
+        question: question.clone(),
+        variant,
+        repeated,
+        aged: false,
+    })
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use crate::fixture::Fixture;
 use crate::log_lines;
 use crate::metrics;
 use crate::namespace::Observation;
-use crate::questions::{questions, steps};
+use crate::questions::{questions, steps, steps_in_chaos};
 use crate::responses;
 use crate::subject::Subject;
 use crate::table::Table;
@@ -100,7 +100,8 @@ impl Report {
         theirs: &Observation,
         ours: &Observation,
     ) -> io::Result<Vec<Difference>> {
-        let steps = steps(fixture).map_err(io::Error::other)?;
+        let mut steps = steps(fixture).map_err(io::Error::other)?;
+        steps.extend(steps_in_chaos(fixture).map_err(io::Error::other)?);
         let mut found = Vec::new();
         for ((step, there), here) in steps.iter().zip(&theirs.responses).zip(&ours.responses) {
             found.extend(responses::compare(step, there, here));

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use tools::message::{Message, Record, RecordContent, flag};
+use tools::question::{CH, Question};
 use tools::variants::VARIANTS;
 
 use crate::difference::Difference;
@@ -20,6 +21,7 @@ const FLAGS: [(&str, u16); 7] = [
 const SECTIONS: [&str; 3] = ["answer", "authority", "additional"];
 const RCODES: [&str; 6] = ["NOERROR", "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP", "REFUSED"];
 const SOA: u16 = 6;
+const TXT: u16 = 16;
 
 /// A step and the two responses to it.
 struct Pair<'a> {
@@ -110,12 +112,14 @@ impl Pair<'_> {
             // How many records fit is compared by scripts/differential.
             return;
         }
+        let Question { name: qname, class, .. } = &self.step.question;
+        let in_chaos = if *class == CH { format!("CH {qname} ") } else { String::new() };
         for ((section, theirs), ours) in SECTIONS.iter().zip(&theirs.sections).zip(&ours.sections) {
             let (there, here) = (contents(theirs), contents(ours));
             for (sign, records) in [("missing", there.difference(&here)), ("added", here.difference(&there))]
             {
                 for record in records {
-                    let text = format!("{section} TYPE{} {sign}, {}", record.rtype, self.context());
+                    let text = format!("{section} {in_chaos}TYPE{} {sign}, {}", record.rtype, self.context());
                     self.add(&text, &format!("{} {:?}", name(&record.owner), record.rdata));
                 }
             }
@@ -149,8 +153,25 @@ fn soa_minimum(message: &Message) -> Option<u32> {
     Some(u32::from_be_bytes(*soa.exact.rdata.last_chunk()?))
 }
 
-fn contents(section: &[Record]) -> BTreeSet<&RecordContent> {
-    section.iter().map(|record| &record.folded).collect()
+fn contents(section: &[Record]) -> BTreeSet<RecordContent> {
+    section.iter().map(|record| without_version(&record.folded)).collect()
+}
+
+/// The record without program and version in the text of `chaos`: `NAME-NUMBER.NUMBER.NUMBER`.
+fn without_version(record: &RecordContent) -> RecordContent {
+    let mut record = record.clone();
+    let text = record.rdata.get(1..).map(String::from_utf8_lossy).unwrap_or_default();
+    let is_version = |text: &str| {
+        let version = ["coredns-", "nodelocaldns-"].iter().find_map(|name| text.strip_prefix(name));
+        version.is_some_and(|version| {
+            let numbers: Vec<&str> = version.split('.').collect();
+            numbers.len() == 3 && numbers.iter().all(|number| number.parse::<u16>().is_ok())
+        })
+    };
+    if (record.class, record.rtype) == (CH, TXT) && is_version(&text.to_lowercase()) {
+        record.rdata = b"VERSION".to_vec();
+    }
+    record
 }
 
 fn option_name((code, data): &(u16, Vec<u8>)) -> String {
@@ -168,8 +189,8 @@ fn rcode(code: u16) -> String {
 fn describe(step: &Step, detail: &str) -> String {
     let variant = VARIANTS.get(step.variant).map_or("", |variant| variant.name);
     let time = if step.repeated { "repeated" } else { "first" };
-    let tools::question::Question { name, rtype } = &step.question;
-    format!("{name} TYPE{rtype} @{}, {variant}, {time}: {detail}", step.server)
+    let Question { name, rtype, class } = &step.question;
+    format!("{name} CLASS{class} TYPE{rtype} @{}, {variant}, {time}: {detail}", step.server)
 }
 
 /// A name in wire form as text.
@@ -189,8 +210,6 @@ fn name(octets: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use tools::question::Question;
-
     use super::*;
 
     fn step(repeated: bool) -> Step {

@@ -12,6 +12,7 @@ use nix::unistd::Pid;
 use testkit::clock::now;
 
 use crate::fixture::Fixture;
+use crate::rendering::rendered;
 
 /// Time within which a server must have started, or ended.
 const TIMEOUT: Duration = Duration::from_secs(15);
@@ -69,7 +70,7 @@ impl Subject {
             fs::write("/etc/Corefile.base", &fixture.text)?;
             command.args(["-basecorefile", "/etc/Corefile.base"]);
         } else {
-            fs::write(fixture.path(), rendered(fixture))?;
+            fs::write(fixture.path(), rendered(fixture)?)?;
         }
         if renders_templates {
             command
@@ -90,15 +91,6 @@ impl Subject {
     fn banner(&self) -> &'static str {
         if self.program == Program::Nodelocaldns { "[INFO] nodelocaldns-" } else { "CoreDNS-" }
     }
-}
-
-/// The template as node-cache renders it.
-fn rendered(fixture: &Fixture) -> String {
-    let text = fixture.text.replace("__PILLAR__LOCAL__DNS__", &fixture.local_ips(" "));
-    text.replace("__PILLAR__DNS__SERVER__", "")
-        .replace("__PILLAR__CLUSTER__DNS__", "10.96.0.11")
-        .replace("__PILLAR__UPSTREAM__SERVERS__", "/etc/resolv.conf")
-        .replace("__PROMETHEUS__ENDPOINT__", ":9253")
 }
 
 /// A started program, killed when dropped.
