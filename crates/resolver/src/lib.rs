@@ -22,6 +22,7 @@
 
 pub mod action;
 pub mod cache;
+mod client;
 mod config;
 mod connection_loss;
 pub mod counters;
