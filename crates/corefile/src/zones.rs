@@ -7,6 +7,7 @@ use wire::name::{Name, NameError};
 use crate::error::ConfigError;
 use crate::settings::ServerBlockKey;
 use crate::token::Token;
+use crate::tree::Line;
 
 /// Transports that CoreDNS serves and nodelocaldns does not.
 const OTHER_TRANSPORTS: [&str; 6] = ["tls", "quic", "grpc", "https", "https3", "unix"];
@@ -39,6 +40,17 @@ pub(crate) fn parse_zones(token: &Token) -> Result<Vec<Name>, ConfigError> {
     let text = token.text.split_once("://").map_or(&*token.text, |(_, rest)| rest);
     let parsed = split_port(text).and_then(|(host, _)| expand(host));
     parsed.map_err(|reason| ConfigError::at(token, reason))
+}
+
+/// The same for several arguments.
+pub(crate) fn parse_all_zones(tokens: &[Token]) -> Result<Vec<Name>, ConfigError> {
+    let zones = tokens.iter().map(parse_zones).collect::<Result<Vec<_>, _>>()?;
+    Ok(zones.concat())
+}
+
+/// The zones of an option `fallthrough`; all without an argument.
+pub(crate) fn fallthrough(option: &Line) -> Result<Vec<Name>, ConfigError> {
+    if option.args.is_empty() { Ok(vec![Name::root()]) } else { parse_all_zones(&option.args) }
 }
 
 /// Splits off the digits after the last colon.

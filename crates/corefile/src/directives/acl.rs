@@ -16,7 +16,6 @@ use super::context::DirectiveContext;
 use crate::error::ConfigError;
 use crate::token::Token;
 use crate::tree::{Directive, Line};
-use crate::zones::parse_zones;
 
 const SECTIONS: [&str; 2] = ["type", "net"];
 
@@ -39,13 +38,7 @@ impl Section {
 }
 
 pub(super) fn parse(directive: &Directive, context: &DirectiveContext<'_>) -> Result<AclRule, ConfigError> {
-    let mut zones = Vec::new();
-    for zone in &directive.line.args {
-        zones.extend(parse_zones(zone)?);
-    }
-    if zones.is_empty() {
-        zones = context.keys.iter().map(|key| key.zone.clone()).collect();
-    }
+    let zones = context.zones(&directive.line.args)?;
     let policies = directive.options.iter().map(policy).collect::<Result<_, _>>()?;
     Ok(AclRule { zones, policies })
 }

@@ -2,10 +2,15 @@
 
 use std::path::Path;
 
+use wire::name::Name;
+
+use crate::error::ConfigError;
 use crate::host::Host;
 use crate::known_files::KnownFiles;
 use crate::settings::ServerBlockKey;
+use crate::token::Token;
 use crate::tree::Directive;
+use crate::zones::parse_all_zones;
 
 /// The name of the node, as gethostname(2) returns it.
 const HOST_NAME: &str = "/proc/sys/kernel/hostname";
@@ -33,6 +38,14 @@ impl DirectiveContext<'_> {
             "" => DEFAULT_HOST_NAME.to_owned(),
             name => name.to_owned(),
         }
+    }
+
+    /// The zones that a directive names, by default those of the block.
+    pub(crate) fn zones(&self, words: &[Token]) -> Result<Vec<Name>, ConfigError> {
+        if words.is_empty() {
+            return Ok(self.keys.iter().map(|key| key.zone.clone()).collect());
+        }
+        parse_all_zones(words)
     }
 
     /// Warns that a directive is accepted, but has no effect, and why.

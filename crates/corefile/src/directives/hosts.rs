@@ -34,7 +34,7 @@ use crate::suggestion;
 use crate::token::Token;
 use crate::tree::{Directive, Line};
 use crate::values::duration_named;
-use crate::zones::parse_zones;
+use crate::zones::fallthrough;
 
 const DEFAULT_FILE: &str = "/etc/hosts";
 const DEFAULT_TTL: u32 = 3600;
@@ -73,13 +73,7 @@ pub(super) fn parse(
             format!("missing space after '{{' in '{}'; options are on lines of their own", glued.text);
         return Err(ConfigError::at(glued, reason));
     }
-    let mut covered = Vec::new();
-    for zone in zones {
-        covered.extend(parse_zones(zone)?);
-    }
-    if covered.is_empty() {
-        covered = context.keys.iter().map(|key| key.zone.clone()).collect();
-    }
+    let covered = context.zones(zones)?;
     let HostsOptions { ttl, has_reverse, reload, fallthrough, passes_other_types, entries } =
         options(&directive.options, context)?;
     let mut table = TableBuilder::new(&covered, has_reverse);
@@ -144,15 +138,6 @@ fn ttl(option: &Line) -> Result<u32, ConfigError> {
     valid.ok_or_else(|| {
         ConfigError::at(token, format!("ttl provided is invalid: {seconds} is not 1 to 65535"))
     })
-}
-
-/// The zones of `fallthrough`, all by default.
-fn fallthrough(option: &Line) -> Result<Vec<Name>, ConfigError> {
-    let mut zones = Vec::new();
-    for zone in &option.args {
-        zones.extend(parse_zones(zone)?);
-    }
-    Ok(if zones.is_empty() { vec![Name::root()] } else { zones })
 }
 
 /// A line that is no option: an inline entry. One that is none either is left out, as in CoreDNS.

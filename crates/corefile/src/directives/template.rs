@@ -18,7 +18,6 @@
 use resolver::policy::template::{Pattern, RecordTemplate, Template};
 use wire::edns::ExtendedError;
 use wire::header::{Class, Rcode, RecordType};
-use wire::name::Name;
 use wire::zone_record::ZoneRecord;
 
 use super::context::DirectiveContext;
@@ -26,7 +25,7 @@ use crate::error::ConfigError;
 use crate::token::Token;
 use crate::tree::{Directive, Line};
 use crate::values::regex;
-use crate::zones::parse_zones;
+use crate::zones::fallthrough;
 
 const OPTIONS: [&str; 8] =
     ["match", "answer", "additional", "authority", "rcode", "ederror", "fallthrough", "upstream"];
@@ -56,7 +55,7 @@ pub(super) fn parse(
         let reason = format!("invalid RR class {}", qtype.text);
         ConfigError::at(qtype, reason).with_remedy("write a record type such as AAAA, or ANY, in upper case")
     })?;
-    let mut template = Template::new(class, qtype, zone_list(zones, context)?);
+    let mut template = Template::new(class, qtype, context.zones(zones)?);
     for option in &directive.options {
         add_option(option, &mut template, context)?;
     }
@@ -79,8 +78,7 @@ fn add_option(
         }
         "rcode" => template.rcode = rcode(option.single_argument()?)?,
         "ederror" => template.error = Some(extended_error(option, context)?),
-        "fallthrough" if option.args.is_empty() => template.fallthrough = vec![Name::root()],
-        "fallthrough" => template.fallthrough = zone_list(&option.args, context)?,
+        "fallthrough" => template.fallthrough = fallthrough(option)?,
         "upstream" => {}
         other if UNSUPPORTED.contains(&other) => {
             let reason = format!("option '{other}' is not supported by nodelocaldns");
@@ -89,15 +87,6 @@ fn add_option(
         _ => return Err(ConfigError::unknown_option(&option.name, &OPTIONS)),
     }
     Ok(())
-}
-
-/// The zones of these words, or those of the block without any.
-fn zone_list(words: &[Token], context: &DirectiveContext<'_>) -> Result<Vec<Name>, ConfigError> {
-    if words.is_empty() {
-        return Ok(context.keys.iter().map(|key| key.zone.clone()).collect());
-    }
-    let zones = words.iter().map(parse_zones).collect::<Result<Vec<_>, _>>()?;
-    Ok(zones.concat())
 }
 
 fn add_records(

@@ -38,7 +38,7 @@ use crate::error::ConfigError;
 use crate::token::Token;
 use crate::tree::{Directive, Line};
 use crate::values::{duration_or, integer};
-use crate::zones::parse_zones;
+use crate::zones::parse_all_zones;
 
 const OPTIONS: [&str; 9] = [
     "success",
@@ -63,11 +63,7 @@ pub(super) fn parse(
         Some((first, rest)) if first.text.parse::<i64>().is_ok() => (Some(max_ttl(first)?), rest),
         _ => (None, directive.line.args.as_slice()),
     };
-    let zones = match all_zones(zones)? {
-        zones if zones.is_empty() => context.keys.iter().map(|key| key.zone.clone()).collect(),
-        zones => zones,
-    };
-    let mut cache = CacheOptions::new(zones);
+    let mut cache = CacheOptions::new(context.zones(zones)?);
     if let Some(ttl) = ttl {
         (cache.success.max_ttl, cache.denial.max_ttl) = (ttl, ttl);
     }
@@ -102,14 +98,6 @@ fn parse_options(options: &[Line], cache: &mut CacheOptions) -> Result<(), Confi
     }
     cache.serve_stale = stale.finish()?;
     Ok(())
-}
-
-fn all_zones(args: &[Token]) -> Result<Vec<Name>, ConfigError> {
-    let mut zones = Vec::new();
-    for argument in args {
-        zones.extend(parse_zones(argument)?);
-    }
-    Ok(zones)
 }
 
 /// CoreDNS's cache has 256 shards of equal size, of at least four entries each.
@@ -163,7 +151,7 @@ fn servfail(option: &Line) -> Result<Duration, ConfigError> {
 
 fn disable(option: &Line, cache: &mut CacheOptions) -> Result<(), ConfigError> {
     let (class, zones) = match option.args.split_first() {
-        Some((class, zones)) => (class, all_zones(zones)?),
+        Some((class, zones)) => (class, parse_all_zones(zones)?),
         None => return Err(ConfigError::argument_count(&option.name)),
     };
     let zones = if zones.is_empty() { vec![Name::root()] } else { zones };

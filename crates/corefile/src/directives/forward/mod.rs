@@ -71,7 +71,7 @@ use crate::settings::Forward;
 use crate::token::Token;
 use crate::tree::{Directive, Line};
 use crate::values::{duration_or, integer};
-use crate::zones::parse_zones;
+use crate::zones::{parse_all_zones, parse_zones};
 
 const OPTIONS: [&str; 21] = [
     "except",
@@ -146,11 +146,7 @@ fn parse_option(
     warnings: &mut Vec<String>,
 ) -> Result<(), ConfigError> {
     match &*option.name.text {
-        "except" => {
-            for zone in option.arguments(1, usize::MAX)? {
-                options.except.extend(parse_zones(zone)?);
-            }
-        }
+        "except" => options.except.extend(parse_all_zones(option.arguments(1, usize::MAX)?)?),
         "force_tcp" => {
             option.no_arguments()?;
             options.transport = TransportPreference::ForceTcp;
