@@ -90,6 +90,11 @@ impl ConfigError {
         Self { cause: Cause::Word, ..Self::argument_count(token) }.suggest(token, known)
     }
 
+    /// An unknown option, in the words of the plugins that call them properties.
+    pub(crate) fn unknown_property(token: &Token, known: &[&'static str]) -> Self {
+        Self::unknown(token, format!("unknown property '{}'", token.text), known)
+    }
+
     /// Suggests the one of `known` that was probably meant.
     pub(crate) fn suggest(self, token: &Token, known: &[&'static str]) -> Self {
         let word = &*token.text;

@@ -40,10 +40,7 @@ pub(super) fn parse(directive: &Directive, before: Option<Dns64>) -> Result<Dns6
                 option.no_arguments()?;
                 dns64.allow_ipv4 = true;
             }
-            other => {
-                let reason = format!("unknown property '{other}'");
-                return Err(ConfigError::unknown(&option.name, reason, &OPTIONS));
-            }
+            _ => return Err(ConfigError::unknown_property(&option.name, &OPTIONS)),
         }
     }
     Ok(dns64)

@@ -149,14 +149,14 @@ fn inline(
     let word = &*line.name.text;
     let address = parse_address(word);
     if parsed.fallthrough.is_some() {
-        let reason = format!("unknown property '{word}'");
         return Err(match address {
-            Some(_) => ConfigError::at(&line.name, reason).with_remedy("write entries before 'fallthrough'"),
-            None => ConfigError::unknown(&line.name, reason, &OPTIONS),
+            Some(_) => ConfigError::unknown_property(&line.name, &[])
+                .with_remedy("write entries before 'fallthrough'"),
+            None => ConfigError::unknown_property(&line.name, &OPTIONS),
         });
     }
     if address.is_none() && suggestion::closest(word, &OPTIONS).is_some() {
-        return Err(ConfigError::unknown(&line.name, format!("unknown property '{word}'"), &OPTIONS));
+        return Err(ConfigError::unknown_property(&line.name, &OPTIONS));
     }
     let fields = || std::iter::once(&line.name).chain(&line.args).map(|token| &*token.text);
     match hosts_files::entry(fields()) {

@@ -45,10 +45,7 @@ pub(super) fn parse(
             }
             "reload" if file.is_some() => reload = interval(option)?,
             "reload" => return Err(ConfigError::at(&option.name, "reload is for the policy weighted only")),
-            name => {
-                let reason = format!("unknown property '{name}'");
-                return Err(ConfigError::unknown(&option.name, reason, &OPTIONS));
-            }
+            _ => return Err(ConfigError::unknown_property(&option.name, &OPTIONS)),
         }
     }
     let Some(file) = file else { return Ok((LoadBalanceOptions { prefer, weights: None }, None)) };

@@ -17,8 +17,7 @@ pub(super) fn parse(directive: &Directive, before: Option<bool>) -> Result<bool,
     let mut localhost_prefix = before.unwrap_or(true);
     for option in &directive.options {
         if !option.name.is("localhost_prefix") {
-            let reason = format!("unknown property '{}'", option.name.text);
-            return Err(ConfigError::unknown(&option.name, reason, &["localhost_prefix"]));
+            return Err(ConfigError::unknown_property(&option.name, &["localhost_prefix"]));
         }
         let value = option.single_argument()?;
         localhost_prefix = match &*value.text {

@@ -18,8 +18,7 @@ pub(super) fn parse(directive: &Directive, context: &mut DirectiveContext<'_>) -
     }
     for option in &directive.options {
         if !option.name.is("block") {
-            let reason = format!("unknown property '{}'", option.name.text);
-            return Err(ConfigError::unknown(&option.name, reason, &["block"]));
+            return Err(ConfigError::unknown_property(&option.name, &["block"]));
         }
         option.optional_argument()?.map(integer).transpose()?;
     }

@@ -184,10 +184,7 @@ fn parse_option(
             let reason = format!("option 'resolver' is not supported by nodelocaldns: {NO_LOOKUP}");
             return Err(ConfigError::at(&option.name, reason));
         }
-        name => {
-            let reason = format!("unknown property '{name}'");
-            return Err(ConfigError::unknown(&option.name, reason, &OPTIONS));
-        }
+        _ => return Err(ConfigError::unknown_property(&option.name, &OPTIONS)),
     }
     Ok(())
 }

@@ -50,8 +50,14 @@ pub(super) fn parse(
             Some(name) => name,
             None => return Ok(None),
         },
-        "type" => type_rule(field, arguments)?,
-        "class" => class_rule(field, arguments)?,
+        "type" => {
+            let (from, to) = mnemonics((field, "type"), arguments, RecordType::from_mnemonic)?;
+            RewriteField::Type(from, to)
+        }
+        "class" => {
+            let (from, to) = mnemonics((field, "class"), arguments, Class::from_mnemonic)?;
+            RewriteField::Class(from, to)
+        }
         "ttl" => response::ttl(field, arguments)?,
         "rcode" => response::rcode(field, arguments)?,
         "edns0" => RewriteField::Option(edns0::parse(field, arguments, directive, context)?),
@@ -75,29 +81,18 @@ fn flatten(directive: &Directive) -> Result<Vec<&Token>, ConfigError> {
     Ok(tokens)
 }
 
-fn two_arguments<'t>(field: &Token, arguments: &[&'t Token]) -> Result<(&'t Token, &'t Token), ConfigError> {
-    match *arguments {
-        [from, to] => Ok((from, to)),
-        _ => Err(ConfigError::at(field, format!("{} rules must have exactly two arguments", field.text))),
-    }
-}
-
-fn type_rule(field: &Token, arguments: &[&Token]) -> Result<RewriteField, ConfigError> {
-    let (from, to) = two_arguments(field, arguments)?;
-    let rtype = |token: &Token| {
-        let mnemonic = token.text.to_ascii_uppercase();
-        let rtype = RecordType::from_mnemonic(&mnemonic);
-        rtype.ok_or_else(|| ConfigError::at(token, format!("invalid type {mnemonic:?}")))
+/// The two mnemonics of a rule about a `kind`.
+fn mnemonics<T>(
+    (field, kind): (&Token, &str),
+    arguments: &[&Token],
+    from_mnemonic: impl Fn(&str) -> Option<T>,
+) -> Result<(T, T), ConfigError> {
+    let [from, to] = *arguments else {
+        return Err(ConfigError::at(field, format!("{} rules must have exactly two arguments", field.text)));
     };
-    Ok(RewriteField::Type(rtype(from)?, rtype(to)?))
-}
-
-fn class_rule(field: &Token, arguments: &[&Token]) -> Result<RewriteField, ConfigError> {
-    let (from, to) = two_arguments(field, arguments)?;
-    let class = |token: &Token| {
+    let parse = |token: &Token| {
         let mnemonic = token.text.to_ascii_uppercase();
-        let class = Class::from_mnemonic(&mnemonic);
-        class.ok_or_else(|| ConfigError::at(token, format!("invalid class {mnemonic:?}")))
+        from_mnemonic(&mnemonic).ok_or_else(|| ConfigError::at(token, format!("invalid {kind} {mnemonic:?}")))
     };
-    Ok(RewriteField::Class(class(from)?, class(to)?))
+    Ok((parse(from)?, parse(to)?))
 }
