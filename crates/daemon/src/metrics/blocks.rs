@@ -13,8 +13,7 @@ pub(super) fn by_block(
     counters: &CounterRegistry,
     pick: impl Fn(&BlockCounters) -> &Counter,
 ) -> Family {
-    for (server, zones, block) in counters.blocks() {
-        let count = total(&block.by_worker, |counters| Some(pick(counters)));
+    for (server, zones, count) in counts(counters, pick) {
         family.series(&[("server", server), ("zones", zones)], count as f64);
     }
     family
@@ -26,11 +25,21 @@ pub(super) fn nonzero_by_block(
     counters: &CounterRegistry,
     pick: impl Fn(&BlockCounters) -> &Counter,
 ) -> Family {
-    for (server, zones, block) in counters.blocks() {
-        let count = total(&block.by_worker, |counters| Some(pick(counters)));
+    for (server, zones, count) in counts(counters, pick) {
         family.nonzero_series(&[("server", server), ("zones", zones), ("view", "")], count);
     }
     family
+}
+
+/// Listener, zones and count of each server block.
+fn counts(
+    counters: &CounterRegistry,
+    pick: impl Fn(&BlockCounters) -> &Counter,
+) -> impl Iterator<Item = (&str, &str, u64)> {
+    let blocks = counters.blocks();
+    blocks.map(move |(server, zones, block)| {
+        (server, zones, total(&block.by_worker, |counters| Some(pick(counters))))
+    })
 }
 
 /// A counter of CoreDNS, of success and of denial entries.
