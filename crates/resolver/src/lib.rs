@@ -180,7 +180,7 @@ impl Resolver {
     /// A connection to an upstream is established. Not for UDP sockets, which need not be.
     pub fn on_connected(&mut self, now: Instant, id: UpstreamConnectionId, outbox: &mut Outbox) {
         let mut effects = Effects { now, timers: &mut self.timers, outbox };
-        self.upstreams.pools.on_connected(id, &mut effects);
+        self.upstreams.pools.with_pool(id.upstream, |pool| pool.on_connected(id, &mut effects));
         self.settle(now, outbox);
     }
 
@@ -204,7 +204,7 @@ impl Resolver {
                 let has_trailing_octets =
                     || Response::parse(packet).is_ok_and(|response| response.has_trailing_octets);
                 if is_stream && has_trailing_octets() {
-                    self.upstreams.pools.quarantine(id, &mut effects);
+                    self.upstreams.pools.with_pool(id.upstream, |pool| pool.quarantine(id, &mut effects));
                 }
             }
             MatchedQuery::Unknown => {}
@@ -216,7 +216,7 @@ impl Resolver {
     /// Called again while it grows, or only once.
     pub fn on_partial_message(&mut self, now: Instant, id: UpstreamConnectionId, outbox: &mut Outbox) {
         let mut effects = Effects { now, timers: &mut self.timers, outbox };
-        self.upstreams.pools.on_partial_message(id, &mut effects);
+        self.upstreams.pools.with_pool(id.upstream, |pool| pool.on_partial_message(id, &mut effects));
     }
 
     /// A connection to an upstream could not be established, or has ended: closed or reset by the
@@ -229,14 +229,14 @@ impl Resolver {
         outbox: &mut Outbox,
     ) {
         let mut effects = Effects { now, timers: &mut self.timers, outbox };
-        self.upstreams.pools.on_disconnected(id, reason, &mut effects);
+        self.upstreams.pools.with_pool(id.upstream, |pool| pool.on_disconnected(id, reason, &mut effects));
         self.settle(now, outbox);
     }
 
     /// The upstream's host has not acknowledged octets that were sent on a connection, or its SYN:
     /// they or their acknowledgments are lost.
     pub fn on_unacknowledged(&mut self, now: Instant, id: UpstreamConnectionId, outbox: &mut Outbox) {
-        self.upstreams.pools.on_unacknowledged(id, now);
+        self.upstreams.pools.with_pool(id.upstream, |pool| pool.on_unacknowledged(id, now));
         self.settle(now, outbox);
     }
 
@@ -250,7 +250,9 @@ impl Resolver {
         outbox: &mut Outbox,
     ) {
         let mut effects = Effects { now, timers: &mut self.timers, outbox };
-        self.upstreams.pools.on_unsent(id, message_id, reason, &mut effects);
+        self.upstreams
+            .pools
+            .with_pool(id.upstream, |pool| pool.on_unsent(id, message_id, reason, &mut effects));
         self.settle(now, outbox);
     }
 
@@ -293,11 +295,11 @@ impl Resolver {
                 }
                 Timer::Connection(id) => {
                     let mut effects = Effects { now, timers: &mut self.timers, outbox };
-                    self.upstreams.pools.on_connection_timer(id, &mut effects);
+                    self.upstreams.pools.with_pool(id.upstream, |pool| pool.on_timer(id, &mut effects));
                 }
                 Timer::Dial(upstream) => {
                     let mut effects = Effects { now, timers: &mut self.timers, outbox };
-                    self.upstreams.pools.on_dial_timer(upstream, &mut effects);
+                    self.upstreams.pools.with_pool(upstream, |pool| pool.on_dial_timer(&mut effects));
                 }
             }
             self.settle(now, outbox);

@@ -27,7 +27,7 @@ use crate::transport::Transport;
 
 /// Connections and queue of one upstream.
 #[derive(Debug)]
-pub(super) struct Pool {
+pub(crate) struct Pool {
     counters: Arc<UpstreamCounters>,
     connections: Connections,
     queue: Queue,
@@ -79,7 +79,7 @@ impl Pool {
     }
 
     /// A connection is established.
-    pub(super) fn on_connected(&mut self, id: UpstreamConnectionId, effects: &mut Effects<'_>) {
+    pub(crate) fn on_connected(&mut self, id: UpstreamConnectionId, effects: &mut Effects<'_>) {
         let Some(index) = self.connections.index(id) else { return };
         let connection = self.connections.get_mut(index).filter(|connection| connection.is_dialling());
         let Some(connection) = connection else { return };
@@ -90,7 +90,7 @@ impl Pool {
     }
 
     /// A connection could not be established, or was closed by the upstream or by an error.
-    pub(super) fn on_disconnected(
+    pub(crate) fn on_disconnected(
         &mut self,
         id: UpstreamConnectionId,
         failure: AttemptFailure,
@@ -134,12 +134,12 @@ impl Pool {
     }
 
     /// A message has arrived in part.
-    pub(super) fn on_partial_message(&mut self, id: UpstreamConnectionId, effects: &mut Effects<'_>) {
+    pub(crate) fn on_partial_message(&mut self, id: UpstreamConnectionId, effects: &mut Effects<'_>) {
         self.connections.received_partial(id, effects);
     }
 
     /// A connection is out of step: it gets no further query.
-    pub(super) fn quarantine(&mut self, id: UpstreamConnectionId, effects: &mut Effects<'_>) {
+    pub(crate) fn quarantine(&mut self, id: UpstreamConnectionId, effects: &mut Effects<'_>) {
         if let Some(index) = self.connections.index(id) {
             self.connections.quarantine(index, effects);
         }
@@ -199,12 +199,12 @@ impl Pool {
     }
 
     /// Octets sent on a connection, or its SYN, are not acknowledged.
-    pub(super) fn on_unacknowledged(&mut self, id: UpstreamConnectionId, now: Instant) {
+    pub(crate) fn on_unacknowledged(&mut self, id: UpstreamConnectionId, now: Instant) {
         self.connections.unacknowledged(id, now);
     }
 
     /// A query could not be written on a connection, which goes on.
-    pub(super) fn on_unsent(
+    pub(crate) fn on_unsent(
         &mut self,
         id: UpstreamConnectionId,
         message_id: u16,
@@ -234,7 +234,7 @@ impl Pool {
     }
 
     /// The timer of a connection fired.
-    pub(super) fn on_timer(&mut self, id: UpstreamConnectionId, effects: &mut Effects<'_>) {
+    pub(crate) fn on_timer(&mut self, id: UpstreamConnectionId, effects: &mut Effects<'_>) {
         let Some(index) = self.connections.index(id) else { return };
         let loses_packets = self.connections.keep_while_lossy(index, effects.now);
         let due = self.connections.due_event(index, effects.now);
@@ -256,7 +256,7 @@ impl Pool {
     }
 
     /// The end of the pause after a failed dial.
-    pub(super) fn on_dial_timer(&mut self, effects: &mut Effects<'_>) {
+    pub(crate) fn on_dial_timer(&mut self, effects: &mut Effects<'_>) {
         if self.dialler.permits_dial(effects.now) {
             self.flush(effects);
         }

@@ -11,7 +11,7 @@ use super::connection_use::ConnectionUse;
 use super::loss::{LostQuery, MatchedQuery};
 use super::pool::Pool;
 use super::queue::QueryToSend;
-use crate::action::{AttemptFailure, UpstreamConnectionId};
+use crate::action::UpstreamConnectionId;
 use crate::effects::Effects;
 use crate::policy::{Upstream, UpstreamId};
 use crate::timers::AttemptId;
@@ -78,55 +78,9 @@ impl Pools {
         matched.unwrap_or(MatchedQuery::Abandoned { is_stream: false })
     }
 
-    /// A message has arrived in part.
-    pub(crate) fn on_partial_message(&mut self, id: UpstreamConnectionId, effects: &mut Effects<'_>) {
-        self.with_pool(id.upstream, |pool| pool.on_partial_message(id, effects));
-    }
-
-    /// A connection is established.
-    pub(crate) fn on_connected(&mut self, id: UpstreamConnectionId, effects: &mut Effects<'_>) {
-        self.with_pool(id.upstream, |pool| pool.on_connected(id, effects));
-    }
-
-    /// A connection could not be established, or was closed.
-    pub(crate) fn on_disconnected(
-        &mut self,
-        id: UpstreamConnectionId,
-        failure: AttemptFailure,
-        effects: &mut Effects<'_>,
-    ) {
-        self.with_pool(id.upstream, |pool| pool.on_disconnected(id, failure, effects));
-    }
-
-    /// Octets sent on a connection, or its SYN, are not acknowledged.
-    pub(crate) fn on_unacknowledged(&mut self, id: UpstreamConnectionId, now: Instant) {
-        self.with_pool(id.upstream, |pool| pool.on_unacknowledged(id, now));
-    }
-
-    /// A query could not be written on a connection.
-    pub(crate) fn on_unsent(
-        &mut self,
-        id: UpstreamConnectionId,
-        message_id: u16,
-        failure: AttemptFailure,
-        effects: &mut Effects<'_>,
-    ) {
-        self.with_pool(id.upstream, |pool| pool.on_unsent(id, message_id, failure, effects));
-    }
-
     /// True when the attempt has been sent.
     pub(super) fn is_sent(&self, upstream: UpstreamId, attempt: AttemptId) -> bool {
         self.pools.get(&upstream).is_some_and(|pool| pool.connection_of(attempt).is_some())
-    }
-
-    /// The timer of a connection fired.
-    pub(crate) fn on_connection_timer(&mut self, id: UpstreamConnectionId, effects: &mut Effects<'_>) {
-        self.with_pool(id.upstream, |pool| pool.on_timer(id, effects));
-    }
-
-    /// The end of the pause after a failed dial.
-    pub(crate) fn on_dial_timer(&mut self, upstream: UpstreamId, effects: &mut Effects<'_>) {
-        self.with_pool(upstream, |pool| pool.on_dial_timer(effects));
     }
 
     /// An attempt has its response. Returns the time since it was sent.
@@ -139,16 +93,11 @@ impl Pools {
         self.with_pool(upstream, |pool| pool.responded(attempt, effects))?
     }
 
-    /// A connection is out of step: it gets no further query.
-    pub(crate) fn quarantine(&mut self, id: UpstreamConnectionId, effects: &mut Effects<'_>) {
-        self.with_pool(id.upstream, |pool| pool.quarantine(id, effects));
-    }
-
     /// The connection of an attempt has delivered a message that is out of step.
     pub(super) fn mismatched(&mut self, upstream: UpstreamId, attempt: AttemptId, effects: &mut Effects<'_>) {
         let connection = self.pools.get(&upstream).and_then(|pool| pool.connection_of(attempt));
         if let Some(id) = connection {
-            self.quarantine(id, effects);
+            self.with_pool(upstream, |pool| pool.quarantine(id, effects));
         }
     }
 
@@ -158,7 +107,7 @@ impl Pools {
     }
 
     /// Applies `change` to the pool of an upstream, if it has one.
-    pub(super) fn with_pool<T>(
+    pub(crate) fn with_pool<T>(
         &mut self,
         upstream: UpstreamId,
         change: impl FnOnce(&mut Pool) -> T,
