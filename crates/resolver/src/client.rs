@@ -15,7 +15,8 @@ impl ConnectionId {
 }
 
 /// A lookup that the resolver makes itself, in place of a client: a number that is never reused,
-/// followed by the transport of the client and the depth of the lookup.
+/// followed by whether its response is counted, the transport of the client and the depth of the
+/// lookup.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct LookupId(u64);
 
@@ -24,13 +25,20 @@ impl LookupId {
     const MAX_DEPTH: u64 = 8;
     const DEPTH_BITS: u32 = 4;
     const OVER_UDP: u64 = 1 << Self::DEPTH_BITS;
+    const COUNTED: u64 = Self::OVER_UDP << 1;
 
     /// The lookup with a number for a query of a client or of another lookup; `None` when lookups
     /// for lookups go too deep.
-    pub(crate) fn new(number: u64, client: &Client) -> Option<Self> {
+    pub(crate) fn new(number: u64, client: &Client, is_counted: bool) -> Option<Self> {
         let depth = client.lookup().map_or(0, |lookup| lookup.0 % (1 << Self::DEPTH_BITS)) + 1;
         let over_udp = if client.first_transport() == Transport::Udp { Self::OVER_UDP } else { 0 };
-        (depth <= Self::MAX_DEPTH).then_some(Self(number << (Self::DEPTH_BITS + 1) | over_udp | depth))
+        let counted = if is_counted { Self::COUNTED } else { 0 };
+        let number = number << (Self::DEPTH_BITS + 2);
+        (depth <= Self::MAX_DEPTH).then_some(Self(number | counted | over_udp | depth))
+    }
+
+    fn first_transport(self) -> Transport {
+        if self.0 & Self::OVER_UDP == 0 { Transport::Tcp } else { Transport::Udp }
     }
 }
 
@@ -61,10 +69,14 @@ impl Client {
 
     /// The transport by which the query came that the client or its lookup is for.
     pub(crate) fn first_transport(&self) -> Transport {
+        self.lookup().map_or_else(|| self.transport(), LookupId::first_transport)
+    }
+
+    /// The same; `None` for a lookup whose response is not counted.
+    pub(crate) fn counted_transport(&self) -> Option<Transport> {
         match self.lookup() {
-            Some(LookupId(id)) if id & LookupId::OVER_UDP != 0 => Transport::Udp,
-            Some(_) => Transport::Tcp,
-            None => self.transport(),
+            None => Some(self.transport()),
+            Some(lookup) => (lookup.0 & LookupId::COUNTED != 0).then(|| lookup.first_transport()),
         }
     }
 

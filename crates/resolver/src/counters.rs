@@ -157,17 +157,18 @@ pub struct RouteCounters {
     /// Queries with DO.
     pub do_requests: Counter,
     /// Responses, indexed by [`Plugin`] and response code.
-    pub responses: [[Counter; COUNTED_RCODES]; 9],
+    pub responses: [[Counter; COUNTED_RCODES]; PLUGIN_LABELS.len()],
 }
 
-/// Source of a response: the `plugin` label of `coredns_dns_responses_total`.
+/// The outermost directive that writes a response: the `plugin` label of
+/// `coredns_dns_responses_total`, as in CoreDNS 1.13.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Plugin {
-    /// A block with a cache, on hits and misses: `cache`.
+    /// `cache`, on hits and misses.
     Cache = 0,
     /// A block without a cache: `forward`.
     Forward = 1,
-    /// A failure or refusal of our own: the empty label.
+    /// None: the empty label of an error in place of a missing response.
     Server = 2,
     /// A block without a cache: `whoami`.
     Whoami = 3,
@@ -181,7 +182,38 @@ pub enum Plugin {
     Local = 7,
     /// `chaos`, in front of the cache.
     Chaos = 8,
+    /// `acl`, in front of the cache.
+    Acl = 9,
+    /// `dns64`, in front of the cache.
+    Dns64 = 10,
+    /// `loadbalance`, in front of the cache.
+    LoadBalance = 11,
+    /// A block without a cache: `rewrite`.
+    Rewrite = 12,
+    /// A block without a cache: `header`.
+    Header = 13,
+    /// A block without a cache: `minimal`.
+    Minimal = 14,
 }
+
+/// The labels of [`Plugin`], in its order.
+pub const PLUGIN_LABELS: [&str; 15] = [
+    "cache",
+    "forward",
+    "",
+    "whoami",
+    "template",
+    "hosts",
+    "any",
+    "local",
+    "chaos",
+    "acl",
+    "dns64",
+    "loadbalance",
+    "rewrite",
+    "header",
+    "minimal",
+];
 
 /// Counters of one server block on one listener.
 #[derive(Debug, Default)]

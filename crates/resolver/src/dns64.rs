@@ -120,12 +120,12 @@ fn synthesize(
     response.into_response()
 }
 
-/// Sends a response to the client. It was counted as that to the lookup.
+/// Sends a response to the client.
 fn respond(translation: &Translation, response: &Response<'_>, now: Instant, outbox: &mut Outbox) {
     let answer = Answer::from_response(response);
-    let (ttl, plugin) = (ResponseTtl::AsReceived, Plugin::Forward);
+    let (ttl, plugin) = (ResponseTtl::AsReceived, Plugin::Dns64);
     let spec = ResponseSpec { answer: &answer, ttl, plugin, error: None, authoritative: false };
     let ClientQuery { waiter, route } = &translation.query;
-    waiter.requester().respond(spec, QueryCounters::of(route).uncounted(), now, outbox);
+    waiter.requester().respond(spec, QueryCounters::of(route).in_front(), now, outbox);
     outbox.set_upstream(translation.upstream);
 }

@@ -38,7 +38,7 @@ pub(crate) fn respond(routed: &RoutedQuery<'_>, outbox: &mut Outbox) -> bool {
         FrontPlugin::Any => any(routed),
         FrontPlugin::Chaos(chaos) => chaos::answer(chaos, routed),
     });
-    let counters = QueryCounters::of(route);
+    let counters = QueryCounters::of(route).in_front();
     match result {
         None => return false,
         Some(FrontResult::Drop) => {}
@@ -61,7 +61,9 @@ fn acl(rules: &[AclRule], routed: &RoutedQuery<'_>) -> Option<FrontResult> {
     let client = requester.client.peer.ip().to_canonical();
     let decided = AclRule::decide(rules, query.name.as_wire(), query.qtype, client);
     route.block.counters.acl.count(decided);
-    let error = |rcode, error| FrontResult::Error(ErrorResponse::new(rcode).with_error(error).measured());
+    let error = |rcode, error| {
+        FrontResult::Error(ErrorResponse::new(rcode).with_error(error).written_by(Plugin::Acl))
+    };
     match decided?.0 {
         AclAction::Allow => None,
         AclAction::Block => Some(error(Rcode::REFUSED, ExtendedError::BLOCKED)),

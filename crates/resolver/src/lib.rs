@@ -57,7 +57,7 @@ use wire::{Query, Response};
 
 use crate::action::{Action, AttemptFailure, Client, Outbox, UpstreamConnectionId};
 use crate::cache::lookup::WorkerCache;
-use crate::counters::WorkerCounters;
+use crate::counters::{Plugin, WorkerCounters};
 use crate::effects::Effects;
 use crate::inflight::Inflight;
 use crate::inflight::lookups::Lookups;
@@ -141,7 +141,7 @@ impl Resolver {
         let Some(route) = listener.route(query.name.as_wire(), query.qtype) else {
             let counters = QueryCounters::dropped(listener);
             counters.count_request(&requester, query.qtype);
-            let response = ErrorResponse::new(Rcode::REFUSED).measured();
+            let response = ErrorResponse::new(Rcode::REFUSED).written_by(Plugin::Server);
             return requester.respond_error(response, counters, now, outbox);
         };
         let requester = requester.with_udp_size(route.block.udp_size);

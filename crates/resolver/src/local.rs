@@ -57,6 +57,7 @@ impl Resolver {
             Some(LocalResult::Response(response, Plugin::Template, _))
                 if self.look_up_alias(routed, &response, outbox) => {}
             Some(LocalResult::Response(response, plugin, error)) => {
+                let plugin = route.block.writer(rewritten, plugin);
                 let LocalAnswer { answer, ttl, plugin } = self.cache_local(routed, &response, plugin);
                 let spec = ResponseSpec { answer: &answer, ttl, plugin, error, authoritative: false };
                 requester.respond(spec, counters, now, outbox);

@@ -99,7 +99,9 @@ impl Resolver {
         if matches!(purpose, LookupPurpose::CnameTarget(id) if self.waits_for(key.as_bytes(), id)) {
             return Err(purpose);
         }
-        let Some(id) = self.lookups.next_id(&client) else { return Err(purpose) };
+        // An AAAA query under `dns64` is the client's, which is counted.
+        let is_counted = !matches!(&purpose, LookupPurpose::Translation(one) if one.soa_ttl.is_none());
+        let Some(id) = self.lookups.next_id(&client, is_counted) else { return Err(purpose) };
         let requester = Requester {
             client: client.for_lookup(id),
             header: own.header,
@@ -107,8 +109,7 @@ impl Resolver {
             query_len: u16::try_from(HEADER_LEN + question.len()).unwrap_or(u16::MAX),
             reply_edns: ReplyEdns { udp_size: route.block.udp_size, keepalive: None },
         };
-        // An AAAA query under `dns64` is the client's, which is counted.
-        if !matches!(&purpose, LookupPurpose::Translation(one) if one.soa_ttl.is_none()) {
+        if is_counted {
             QueryCounters::of(route).count_request(&requester, own.qtype);
         }
         self.lookups.insert(id, PendingLookup { key: key.as_bytes().into(), purpose });

@@ -150,7 +150,9 @@ impl Resolver {
             self.cache.suppress_prefetch(now, target);
         }
         let ttl = cacheability.map_or(ResponseTtl::AsReceived, |cached| ResponseTtl::Uniform(cached.ttl));
-        let plugin = if cacheability.is_some() { Plugin::Cache } else { Plugin::Forward };
+        let block = &query.route.block;
+        let without_cache = || block.writer(query.rewritten.as_deref(), Plugin::Forward);
+        let plugin = cacheability.map_or_else(without_cache, |_| Plugin::Cache);
         let result = QueryResult::Response { answer, ttl, plugin, replaces_stale };
         self.respond_all(now, inflight, &result, outbox);
     }
@@ -197,9 +199,9 @@ impl Resolver {
         let Some(inflight) = self.take_inflight(now, id, outbox) else { return };
         let outage = inflight.failed_in_outage(now);
         let is_outage = outage.is_some() && !inflight.has_switched_forward();
-        let (failure, mut response) = inflight.report_failure(is_outage, outbox);
+        let (failure, response) = inflight.report_failure(is_outage, outbox);
         let query = &inflight.query;
-        response.rcode = query.client_rcode(response.rcode);
+        let response = query.client_error(response);
         let target = cache_target(query).filter(|_| !failure.is_local());
         if let Some(target) = target {
             self.cache.suppress_refresh(now, target);

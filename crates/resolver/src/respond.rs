@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use wire::Answer;
 use wire::answer::{ResponseOptions, ResponseTtl};
 use wire::edns::{ExtendedError, OptRecord, append_nsid, nsid_len};
-use wire::header::{Rcode, RecordType};
+use wire::header::{HEADER_LEN, Rcode, RecordType};
 use wire::query::Rejection;
 
 use crate::action::{Action, Client, ClientResponse, Outbox, ResponseInfo};
@@ -41,9 +41,9 @@ impl<'a> QueryCounters<'a> {
         Self { id: listener.dropped_id, counters: Some(&listener.dropped), load_balance: None, nsid: None }
     }
 
-    /// The same without counting.
-    pub(crate) fn uncounted(self) -> Self {
-        Self { counters: None, ..self }
+    /// The same for responses of directives in front of `loadbalance`.
+    pub(crate) fn in_front(self) -> Self {
+        Self { load_balance: None, ..self }
     }
 
     pub(crate) fn count_request(&self, requester: &Requester<'_>, qtype: RecordType) {
@@ -65,7 +65,8 @@ impl<'a> QueryCounters<'a> {
     fn count_response(&self, requester: &Requester<'_>, responded: Responded) {
         let Some(counters) = self.counters else { return };
         let Responded { rcode, plugin, len, duration } = responded;
-        if let Some(sizes) = counters.response_sizes.get(requester.client.first_transport().index()) {
+        let Some(transport) = requester.client.counted_transport() else { return };
+        if let Some(sizes) = counters.response_sizes.get(transport.index()) {
             sizes.observe(len);
         }
         counters.durations.observe(duration);
@@ -107,7 +108,7 @@ impl Requester<'_> {
         outbox: &mut Outbox,
     ) {
         let start = outbox.bytes.len();
-        let ResponseSpec { ttl, error, authoritative, .. } = spec;
+        let ResponseSpec { ttl, error, authoritative, mut plugin, .. } = spec;
         let ReplyEdns { udp_size, keepalive } = self.reply_edns;
         let nsid = self.requested_nsid(counters);
         let (max_len, reserved) = (self.size_limit(), nsid.map_or(0, nsid_len));
@@ -115,6 +116,7 @@ impl Requester<'_> {
         spec.answer.write(&self.header, options, &mut outbox.bytes);
         if let Some(load_balance) = counters.load_balance {
             spec.answer.arrange_addresses(load_balance, start, &mut outbox.bytes);
+            plugin = Plugin::LoadBalance;
         }
         if let Some(nsid) = nsid {
             append_nsid(&mut outbox.bytes, OptRecord { udp_size, error, keepalive }, nsid);
@@ -122,7 +124,7 @@ impl Requester<'_> {
         let len = spec.answer.uncompressed_len();
         let duration = now.saturating_duration_since(self.received);
         let rcode = spec.answer.rcode();
-        counters.count_response(self, Responded { rcode, plugin: spec.plugin, len, duration });
+        counters.count_response(self, Responded { rcode, plugin, len, duration });
         push_response(self.client, start, Some(self.info(counters.id, len)), outbox);
     }
 
@@ -135,17 +137,26 @@ impl Requester<'_> {
         outbox: &mut Outbox,
     ) {
         let start = outbox.bytes.len();
-        let ErrorResponse { rcode, error, is_measured } = response;
+        let ErrorResponse { rcode, error, writer } = response;
         let ReplyEdns { udp_size, keepalive } = self.reply_edns;
         let opt = OptRecord { udp_size, error, keepalive };
         wire::reply::error(&self.header, rcode, opt, &mut outbox.bytes);
         if let Some(nsid) = self.requested_nsid(counters) {
             append_nsid(&mut outbox.bytes, opt, nsid);
         }
-        let written = outbox.bytes.len().saturating_sub(start);
-        let len = if is_measured { u32::try_from(written).unwrap_or(u32::MAX) } else { 0 };
+        let len = match writer {
+            None => 0,
+            // Without OPT.
+            Some(Plugin::Cache) => HEADER_LEN + self.header.question.len(),
+            Some(_) => outbox.bytes.len().saturating_sub(start),
+        };
+        let len = u32::try_from(len).unwrap_or(u32::MAX);
+        let plugin = match (writer, counters.load_balance) {
+            (Some(_), Some(_)) => Plugin::LoadBalance,
+            (writer, _) => writer.unwrap_or(Plugin::Server),
+        };
         let duration = now.saturating_duration_since(self.received);
-        counters.count_response(self, Responded { rcode, plugin: Plugin::Server, len, duration });
+        counters.count_response(self, Responded { rcode, plugin, len, duration });
         push_response(self.client, start, Some(self.info(counters.id, len)), outbox);
     }
 

@@ -7,6 +7,7 @@ use wire::header::Rcode;
 
 use crate::counters::Plugin;
 use crate::policy::UpstreamId;
+use crate::policy::rewrite::Rewritten;
 
 /// A query's result as the owning worker hands it to the workers that coalesced with it.
 #[derive(Clone, Debug)]
@@ -41,15 +42,15 @@ pub(crate) enum QueryResult {
 pub(crate) struct ErrorResponse {
     pub(crate) rcode: Rcode,
     pub(crate) error: Option<ExtendedError>,
-    /// Its length is counted. Not that of one that takes the place of a missing response, as in
-    /// CoreDNS.
-    pub(crate) is_measured: bool,
+    /// Which directive writes it. Without one it takes the place of a missing response, and counts with
+    /// length 0, as in CoreDNS.
+    pub(crate) writer: Option<Plugin>,
 }
 
 impl ErrorResponse {
     /// An error response without an extended error.
     pub(crate) const fn new(rcode: Rcode) -> Self {
-        Self { rcode, error: None, is_measured: false }
+        Self { rcode, error: None, writer: None }
     }
 
     /// The same with an extended error.
@@ -57,8 +58,15 @@ impl ErrorResponse {
         Self { error: Some(error), ..self }
     }
 
-    /// The same with a length that is counted.
-    pub(crate) fn measured(self) -> Self {
-        Self { is_measured: true, ..self }
+    /// The same as the client of a rewritten query gets it, in or without the zones of `cache`.
+    pub(crate) fn rewritten(self, rewritten: &Rewritten, has_cache: bool) -> Self {
+        let writer = if has_cache { Plugin::Cache } else { Plugin::Rewrite };
+        let writer = rewritten.writes_errors().then_some(writer);
+        Self { rcode: rewritten.rcode(self.rcode), writer, ..self }
+    }
+
+    /// The same written by a directive.
+    pub(crate) fn written_by(self, plugin: Plugin) -> Self {
+        Self { writer: Some(plugin), ..self }
     }
 }

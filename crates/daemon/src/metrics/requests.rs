@@ -2,15 +2,13 @@
 
 use std::sync::Arc;
 
-use resolver::counters::{COUNTED_TYPES, RouteCounters};
+use resolver::counters::{COUNTED_TYPES, PLUGIN_LABELS, RouteCounters};
 
 use super::family::{Distribution, Family, total};
 use super::labels::{PROTOS, rcode_labels};
 use crate::counters::CounterRegistry;
 
 const FAMILIES: [&str; 2] = ["1", "2"];
-/// In the order of [`resolver::counters::Plugin`].
-const PLUGINS: [&str; 9] = ["cache", "forward", "", "whoami", "template", "hosts", "any", "local", "chaos"];
 
 pub(super) fn families(counters: &CounterRegistry) -> Vec<Family> {
     vec![
@@ -119,7 +117,7 @@ fn responses(counters: &CounterRegistry) -> Family {
     );
     let rcodes = rcode_labels();
     for (server, zone, by_worker) in counters.routes() {
-        for (p, plugin) in PLUGINS.into_iter().enumerate() {
+        for (p, plugin) in PLUGIN_LABELS.into_iter().enumerate() {
             for (r, rcode) in rcodes.iter().enumerate() {
                 let count = total(by_worker, |counters: &RouteCounters| counters.responses.get(p)?.get(r));
                 let labels = [

@@ -90,9 +90,9 @@ pub(crate) struct Alias {
 impl Lookups {
     /// An ID for a lookup on behalf of the query of a client; `None` when lookups for lookups go too
     /// deep.
-    pub(crate) fn next_id(&mut self, client: &Client) -> Option<LookupId> {
+    pub(crate) fn next_id(&mut self, client: &Client, is_counted: bool) -> Option<LookupId> {
         self.last_number += 1;
-        LookupId::new(self.last_number, client)
+        LookupId::new(self.last_number, client, is_counted)
     }
 
     pub(crate) fn insert(&mut self, id: LookupId, lookup: PendingLookup) {

@@ -64,7 +64,8 @@ impl Resolver {
         let response = found.and_then(|found| with_records(&received, found)).unwrap_or(received);
         let Some(query) = Query::new(requester.header) else { return };
         let routed = RoutedQuery { query: &query, requester, route };
-        let LocalAnswer { answer, ttl, plugin } = self.cache_local(&routed, &response, Plugin::Template);
+        let plugin = route.block.writer(None, Plugin::Template);
+        let LocalAnswer { answer, ttl, plugin } = self.cache_local(&routed, &response, plugin);
         let spec = ResponseSpec { answer: &answer, ttl, plugin, error: None, authoritative: false };
         requester.respond(spec, QueryCounters::of(route), now, outbox);
     }

@@ -15,7 +15,7 @@ use super::load_balance::LoadBalance;
 use super::local_plugin::LocalPlugin;
 use super::message_changes::MessageChanges;
 use super::rewrite::{RewriteRule, Rewritten};
-use crate::counters::BlockCounters;
+use crate::counters::{BlockCounters, Plugin};
 use crate::usage::Usage;
 
 /// A server block: one chain of directives.
@@ -92,6 +92,20 @@ impl Block {
             rewritten.reverse(&mut editable, question);
         }
         editable.into_response()
+    }
+
+    /// The directive behind the cache that writes a response which `plugin` has.
+    pub(crate) fn writer(&self, rewritten: Option<&Rewritten>, plugin: Plugin) -> Plugin {
+        let MessageChanges { recursion_desired, authoritative, minimal } = self.message_changes;
+        if rewritten.is_some_and(Rewritten::writes_responses) {
+            Plugin::Rewrite
+        } else if recursion_desired.is_some() || authoritative.is_some() {
+            Plugin::Header
+        } else if minimal {
+            Plugin::Minimal
+        } else {
+            plugin
+        }
     }
 
     /// The `cache` directive, for names in its zones.

@@ -4,12 +4,13 @@
 use std::sync::Arc;
 
 use wire::Response;
-use wire::header::{Class, Flags, Rcode, RecordType};
+use wire::header::{Class, Flags, RecordType};
 
 use crate::action::Client;
 use crate::policy::rewrite::Rewritten;
 use crate::policy::{Forward, Route, Upstream};
 use crate::request::RoutedQuery;
+use crate::result::ErrorResponse;
 use crate::transport::Transport;
 
 /// A query to upstreams.
@@ -81,9 +82,10 @@ impl UpstreamQuery {
         self.route.block.client_response(self.rewritten.as_deref(), response, &self.question)
     }
 
-    /// The response code that clients get for a response code.
-    pub(crate) fn client_rcode(&self, rcode: Rcode) -> Rcode {
-        self.rewritten.as_ref().map_or(rcode, |rewritten| rewritten.rcode(rcode))
+    /// An error response as clients get it.
+    pub(crate) fn client_error(&self, response: ErrorResponse) -> ErrorResponse {
+        let has_cache = self.route.block.cache_for(&self.name).is_some();
+        self.rewritten.as_ref().map_or(response, |rewritten| response.rewritten(rewritten, has_cache))
     }
 
     pub(crate) fn forward(&self) -> Option<&Forward> {

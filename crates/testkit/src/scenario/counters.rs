@@ -1,14 +1,17 @@
 //! Counters by their field names in [`resolver::counters`], for `CHECK_COUNTER`.
 
+use resolver::counters::{Counter, PLUGIN_LABELS};
 use resolver::policy::AclAction;
 
 use super::environment::{BlockState, Environment};
 use crate::text::{TextError, error};
 
 /// The value of a counter; `of` names a zone of its server block, or its upstream, where there are
-/// several.
+/// several. `responses` are those of all zones that the directive `of` has written; without it those
+/// that none has.
 pub(super) fn value(environment: &Environment, counter: &str, of: Option<&str>) -> Result<u64, TextError> {
     of_worker(environment, counter)
+        .or_else(|| responses(environment, counter, of))
         .or_else(|| of_block(environment, counter, of))
         .or_else(|| of_upstream(environment, counter, of))
         .map_or_else(|| error(format!("no counter `{counter} {}`", of.unwrap_or_default())), Ok)
@@ -29,6 +32,13 @@ fn of_worker(environment: &Environment, counter: &str) -> Option<u64> {
         _ => return None,
     };
     Some(counted.get())
+}
+
+fn responses(environment: &Environment, counter: &str, of: Option<&str>) -> Option<u64> {
+    let plugin = PLUGIN_LABELS.iter().position(|label| *label == of.unwrap_or_default())?;
+    let routes = environment.blocks.iter().flat_map(|block| &block.routes);
+    let rows = routes.filter_map(|route| route.responses.get(plugin));
+    (counter == "responses").then(|| rows.flatten().map(Counter::get).sum())
 }
 
 fn of_block(environment: &Environment, counter: &str, of: Option<&str>) -> Option<u64> {

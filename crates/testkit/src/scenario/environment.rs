@@ -35,6 +35,8 @@ pub(super) struct BlockState {
     pub(super) zones: Vec<String>,
     pub(super) counters: Arc<BlockCounters>,
     pub(super) usage: Arc<Usage>,
+    /// Of each of its zones.
+    pub(super) routes: Vec<Arc<RouteCounters>>,
 }
 
 /// ID, address and counters of an upstream.
@@ -61,10 +63,11 @@ impl Environment {
         let (cache, worker) = (Arc::new(Cache::new(CACHE_BUDGET)), Arc::new(WorkerCounters::default()));
         let (mut blocks, mut upstreams, mut routes) = (Vec::new(), BTreeMap::new(), Vec::new());
         for (id, block) in (0..).zip(&config.blocks) {
-            let state = BlockState {
+            let mut state = BlockState {
                 zones: block.zones.iter().map(ToString::to_string).collect(),
                 counters: Arc::default(),
                 usage: Arc::default(),
+                routes: Vec::new(),
             };
             let built = Arc::new(Block {
                 id: BlockId(id),
@@ -93,7 +96,9 @@ impl Environment {
             for zone in &block.zones {
                 let id = RouteId(u16::try_from(routes.len()).unwrap_or(u16::MAX));
                 let (zone, block) = (zone.clone(), Arc::clone(&built));
-                let counters = Some(Arc::new(RouteCounters::default()));
+                let counters: Arc<RouteCounters> = Arc::default();
+                state.routes.push(Arc::clone(&counters));
+                let counters = Some(counters);
                 let loop_detector = loop_detector.clone();
                 routes.push(Arc::new(Route { id, zone, block, counters, loop_detector }));
             }

@@ -40,6 +40,7 @@
 //! | `CHECK_ERROR RCODE NAME TYPE CAUSE` | the failed query was reported to the error log |
 //! | `CHECK_LOOP` | the `loop` query came back |
 //! | `CHECK_COUNTER NAME [ZONE or UPSTREAM] N` | a field of [`resolver::counters`] |
+//! | `CHECK_COUNTER responses [DIRECTIVE] N` | responses that a directive has written, or that none has |
 //! | `CHECK_NOTHING` | no action is left unchecked |
 //! | `TIME_PASSES DURATION` | actions on timers must occur at the very end of it |
 //! | `WALL_CLOCK SECONDS` | sets the wall clock, for RRSIG validity |

@@ -83,6 +83,8 @@ pub(crate) struct Rewritten {
     pub(crate) options: Box<[u8]>,
     /// In the order of their application.
     changes: Vec<ResponseChange>,
+    /// A rule without `continue` has applied.
+    has_stopped: bool,
 }
 
 impl Rewritten {
@@ -96,14 +98,16 @@ impl Rewritten {
         mut facts: QueryFacts<'_>,
     ) -> Result<Option<Self>, NameError> {
         let client_name = facts.name.clone();
-        let (mut options, mut changes, mut has_applied) = (Vec::new(), Vec::new(), false);
+        let (mut options, mut changes) = (Vec::new(), Vec::new());
+        let (mut has_applied, mut has_stopped) = (false, false);
         for rule in rules {
             let Some(rule_changes) = rule.field.apply(&mut facts, &mut options) else { continue };
             has_applied = true;
             Name::parse(&facts.name)?;
             // Those of the last rule come first.
             changes.splice(0..0, rule_changes);
-            if !rule.continues {
+            has_stopped = !rule.continues;
+            if has_stopped {
                 break;
             }
         }
@@ -118,7 +122,7 @@ impl Rewritten {
         };
         let question = [sent_name, &facts.qtype.0.to_be_bytes(), &facts.qclass.0.to_be_bytes()].concat();
         let (question, name) = (question.into(), name.as_wire().into());
-        Ok(Some(Self { question, name, options: options.into(), changes }))
+        Ok(Some(Self { question, name, options: options.into(), changes, has_stopped }))
     }
 
     /// Changes the response to the query to that which the client gets, with its `question`.
@@ -144,6 +148,16 @@ impl Rewritten {
     /// True when targets of CNAME records may be changed.
     pub(crate) fn changes_targets(&self) -> bool {
         self.changes.iter().any(|change| matches!(change, ResponseChange::CnameTarget { .. }))
+    }
+
+    /// True when CoreDNS's directive would write the response itself, to change it.
+    pub(crate) fn writes_responses(&self) -> bool {
+        self.has_stopped || !self.changes.is_empty()
+    }
+
+    /// The same for an error in place of a missing response.
+    pub(crate) fn writes_errors(&self) -> bool {
+        self.has_stopped
     }
 
     /// The response code that the client gets for a response code.
