@@ -222,29 +222,13 @@ fn inet(message: NfTablesMessage) -> NetfilterMessage {
 
 impl NftSocket {
     /// Sends the messages in one datagram and passes every reply to `take`.
-    ///
-    /// The kernel processes them during the send call, so that all replies are queued when it
-    /// returns, and reading one part of a dump queues the next: no call waits.
     fn exchange(
         &mut self,
         messages: &mut [NetlinkMessage<NetfilterMessage>],
         mut take: impl FnMut(NetlinkPayload<NetfilterMessage>) -> io::Result<()>,
     ) -> io::Result<()> {
-        let socket = match self.kept.take() {
-            Some(socket) => socket,
-            None => open()?,
-        };
-        let octets = serialize(messages);
-        if socket.send_to(&octets, &SocketAddr::new(0, 0), 0)? != octets.len() {
-            return Err(io::ErrorKind::WriteZero.into());
-        }
-        loop {
-            let replies = match socket.recv_from_full() {
-                Ok((replies, _)) => replies,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                Err(error) => return Err(error),
-            };
-            let mut rest = replies.as_slice();
+        self.exchange_octets(&serialize(messages), |datagram| {
+            let mut rest = datagram;
             while !rest.is_empty() {
                 let reply = NetlinkMessage::deserialize(rest).map_err(io::Error::other)?;
                 // Messages are aligned to four octets.
@@ -252,6 +236,32 @@ impl NftSocket {
                 rest =
                     length.checked_next_multiple_of(4).and_then(|next| rest.get(next..)).unwrap_or_default();
                 take(reply.payload)?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Sends a datagram of messages and passes every datagram of replies to `take`.
+    ///
+    /// The kernel processes them during the send call, so that all replies are queued when it
+    /// returns, and reading one part of a dump queues the next: no call waits.
+    pub(crate) fn exchange_octets(
+        &mut self,
+        octets: &[u8],
+        mut take: impl FnMut(&[u8]) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let socket = match self.kept.take() {
+            Some(socket) => socket,
+            None => open()?,
+        };
+        if socket.send_to(octets, &SocketAddr::new(0, 0), 0)? != octets.len() {
+            return Err(io::ErrorKind::WriteZero.into());
+        }
+        loop {
+            match socket.recv_from_full() {
+                Ok((replies, _)) => take(&replies)?,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) => return Err(error),
             }
         }
         // After a failure, unread replies are closed with the socket.

@@ -1,16 +1,10 @@
 //! Filters for netlink messages about links, addresses and nf_tables: parses just enough to skip
 //! the thousands of events of a busy node that do not concern us.
 
-use std::iter;
-
 use nix::net::if_::if_nametoindex;
 
-/// Octets of `struct nlmsghdr`.
-const MESSAGE_HEADER: usize = 16;
-/// Octets of `struct nlattr`.
-const ATTRIBUTE_HEADER: usize = 4;
-/// `NLA_TYPE_MASK`: an attribute's type without the flags for nesting and byte order.
-const ATTRIBUTE_TYPE: u16 = 0x3fff;
+use crate::netlink_message::{array, attribute, messages, text};
+
 /// Octets of `struct ifinfomsg`.
 const LINK_HEADER: usize = 16;
 /// Octets of `struct nfgenmsg`.
@@ -46,7 +40,8 @@ impl LinkFilter {
     /// Whether any message of the datagram concerns the link or is malformed.
     pub(super) fn matches(&mut self, datagram: &[u8]) -> bool {
         messages(datagram).fold(false, |concerned, message| {
-            let concerns = message.and_then(|(kind, body)| self.concerns(kind, body)).unwrap_or(true);
+            let concerns =
+                message.and_then(|message| self.concerns(message.kind, message.body)).unwrap_or(true);
             concerned || concerns
         })
     }
@@ -59,7 +54,7 @@ impl LinkFilter {
             libc::RTM_NEWADDR | libc::RTM_DELADDR => Some(is_ours),
             libc::RTM_NEWLINK | libc::RTM_DELLINK => {
                 let named = attribute(body.get(LINK_HEADER..)?, IFLA_IFNAME)
-                    .is_some_and(|name| is_text(name, &self.name));
+                    .is_some_and(|name| text(name) == self.name.as_bytes());
                 // Messages of family AF_BRIDGE are about ports of a bridge, not about the bridge.
                 if body.first() == Some(&0) {
                     if named && kind == libc::RTM_NEWLINK {
@@ -89,8 +84,9 @@ impl TableFilter {
 
     /// Whether any message of the datagram concerns the table or is malformed.
     pub(super) fn matches(&self, datagram: &[u8]) -> bool {
-        messages(datagram)
-            .any(|message| message.and_then(|(kind, body)| self.concerns(kind, body)).unwrap_or(true))
+        messages(datagram).any(|message| {
+            message.and_then(|message| self.concerns(message.kind, message.body)).unwrap_or(true)
+        })
     }
 
     /// Nothing when the message is malformed.
@@ -102,65 +98,28 @@ impl TableFilter {
         {
             return Some(false);
         }
-        Some(is_text(attribute(attributes, TABLE_NAME)?, &self.table))
+        Some(text(attribute(attributes, TABLE_NAME)?) == self.table.as_bytes())
     }
 }
 
 /// Whether any message of the datagram concerns a default route or is malformed.
 pub(super) fn has_default_route(datagram: &[u8]) -> bool {
     messages(datagram).any(|message| {
-        let concerns = message.and_then(|(kind, body)| {
-            let is_route = matches!(kind, libc::RTM_NEWROUTE | libc::RTM_DELROUTE);
+        let concerns = message.and_then(|message| {
+            let is_route = matches!(message.kind, libc::RTM_NEWROUTE | libc::RTM_DELROUTE);
             // `rtm_dst_len` of `struct rtmsg`.
-            Some(is_route && *body.get(1)? == 0)
+            Some(is_route && *message.body.get(1)? == 0)
         });
         concerns.unwrap_or(true)
     })
-}
-
-/// The messages of a datagram, each with its type; nothing in place of the first malformed one.
-fn messages(datagram: &[u8]) -> impl Iterator<Item = Option<(u16, &[u8])>> {
-    let mut rest = Some(datagram).filter(|datagram| !datagram.is_empty());
-    iter::from_fn(move || {
-        let octets = rest.take()?;
-        let message = (|| {
-            let length = usize::try_from(u32::from_ne_bytes(array(octets, 0)?)).ok()?;
-            let kind = u16::from_ne_bytes(array(octets, 4)?);
-            let body = octets.get(MESSAGE_HEADER..length)?;
-            rest = octets.get(length.next_multiple_of(4)..).filter(|rest| !rest.is_empty());
-            Some((kind, body))
-        })();
-        Some(message)
-    })
-}
-
-/// The value of the first attribute of this type.
-fn attribute(attributes: &[u8], wanted: u16) -> Option<&[u8]> {
-    let mut rest = attributes;
-    loop {
-        let length = usize::from(u16::from_ne_bytes(array(rest, 0)?));
-        let kind = u16::from_ne_bytes(array(rest, 2)?) & ATTRIBUTE_TYPE;
-        let value = rest.get(ATTRIBUTE_HEADER..length)?;
-        if kind == wanted {
-            return Some(value);
-        }
-        rest = rest.get(length.next_multiple_of(4)..)?;
-    }
-}
-
-/// Whether an attribute equals this text, which the kernel ends with a zero.
-fn is_text(value: &[u8], text: &str) -> bool {
-    value.strip_suffix(&[0]).unwrap_or(value) == text.as_bytes()
-}
-
-fn array<const N: usize>(octets: &[u8], offset: usize) -> Option<[u8; N]> {
-    octets.get(offset..)?.first_chunk().copied()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const MESSAGE_HEADER: usize = 16;
+    const ATTRIBUTE_HEADER: usize = 4;
     const DELETE_RULE: u16 = 10 << 8 | 8;
     const NEW_GENERATION: u16 = 10 << 8 | 15;
 

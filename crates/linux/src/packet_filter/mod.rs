@@ -225,13 +225,7 @@ impl PacketFilter {
     ///
     /// See [`FilterError`].
     pub fn remove(&mut self) -> Result<(), FilterError> {
-        let table = self.config.table.as_str();
-        let mut batch = Batch::new();
-        batch.delete_table(table);
-        match batch.commit(&mut self.socket) {
-            Err(error) if !is_absent(&error) => Err(classify(format!("delete table {table}"), error, false)),
-            _ => Ok(()),
-        }
+        delete_table(&mut self.socket, &self.config.table).map(|_| ())
     }
 
     /// The rules of the table, if it exists.
@@ -242,6 +236,25 @@ impl PacketFilter {
             Err(error) => Err(classify(format!("list table {table}"), error, false)),
             Ok(listed) => Ok(Some(listed)),
         }
+    }
+}
+
+/// Deletes a table of this name with its rules, whatever they are; false if there is none.
+///
+/// # Errors
+///
+/// See [`FilterError`].
+pub fn remove_table(table: &str) -> Result<bool, FilterError> {
+    delete_table(&mut NftSocket::default(), table)
+}
+
+fn delete_table(socket: &mut NftSocket, table: &str) -> Result<bool, FilterError> {
+    let mut batch = Batch::new();
+    batch.delete_table(table);
+    match batch.commit(socket) {
+        Ok(()) => Ok(true),
+        Err(error) if is_absent(&error) => Ok(false),
+        Err(error) => Err(classify(format!("delete table {table}"), error, false)),
     }
 }
 

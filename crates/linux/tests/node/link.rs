@@ -3,7 +3,7 @@
 use std::io;
 use std::net::UdpSocket;
 
-use linux::link::{Link, LinkChange, LinkConfig, LinkError, LinkKind, bring_up_loopback};
+use linux::link::{LeftoverLink, Link, LinkChange, LinkConfig, LinkError, LinkKind, bring_up_loopback};
 use rtnetlink::packet_route::address::{AddressHeaderFlags, AddressScope};
 use rtnetlink::packet_route::link::InfoKind;
 
@@ -177,6 +177,31 @@ fn a_link_in_use_by_others_is_not_deleted() {
         let (link, _) = Link::ensure(link_config(LinkKind::Bridge)).await.unwrap();
         link.remove().await.unwrap();
         assert!(exists(NAME) && link_addresses(NAME).is_empty());
+    });
+}
+
+#[test]
+fn a_leftover_link_is_found_and_deleted_whatever_its_addresses() {
+    in_namespace(async || {
+        assert_eq!(LeftoverLink::find(NAME).await.unwrap(), None);
+        add_bridge(NAME).await;
+        bring_up(NAME).await;
+        add_address(NAME, ip("192.0.2.1"), 24).await;
+        let found = LeftoverLink::find(NAME).await.unwrap().unwrap();
+        let expected = LeftoverLink {
+            name: NAME.into(),
+            kind: "bridge".into(),
+            addresses: vec![ip("192.0.2.1")],
+            is_removable: true,
+        };
+        assert_eq!(found, expected, "without the automatic address");
+        found.clone().delete().await.unwrap();
+        assert!(!exists(NAME));
+        found.delete().await.unwrap();
+        add_bridge(NAME).await;
+        add_link("port", InfoKind::Veth, Some(index(NAME))).await;
+        assert!(!LeftoverLink::find(NAME).await.unwrap().unwrap().is_removable);
+        assert!(!LeftoverLink::find("port").await.unwrap().unwrap().is_removable);
     });
 }
 

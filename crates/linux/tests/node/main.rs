@@ -5,6 +5,7 @@
 mod fixture;
 mod guard;
 mod icmp;
+mod iptables;
 mod link;
 mod namespace;
 mod netlink_events;

@@ -1,6 +1,6 @@
 //! The packet-filter table.
 
-use linux::packet_filter::{Fallback, FilterConfig, FilteredAddress, PacketFilter};
+use linux::packet_filter::{Fallback, FilterConfig, FilteredAddress, PacketFilter, remove_table};
 
 use crate::fixture::*;
 use crate::namespace::{in_namespace, output_of, skip};
@@ -11,6 +11,10 @@ fn rules_are_installed_replaced_and_removed() {
         let mut rules = PacketFilter::new(filter_config());
         assert!(!rules.is_installed().unwrap());
         rules.remove().unwrap();
+        assert!(!remove_table("nodelocaldns").unwrap(), "there is none");
+        rules.install().unwrap();
+        assert!(remove_table("nodelocaldns").unwrap());
+        assert!(!rules.is_installed().unwrap());
         for _ in 0..2 {
             rules.install().unwrap();
             assert!(rules.is_installed().unwrap());

@@ -1,0 +1,57 @@
+//! A link that a process has left behind: ours, or that of node-cache.
+
+use std::net::IpAddr;
+
+use super::error::LinkError;
+use super::kind::LinkKind;
+use super::route::RtnetlinkSocket;
+
+/// A link that a process may have left behind.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct LeftoverLink {
+    /// Its name.
+    pub name: String,
+    /// The kernel's name of its kind; empty for hardware.
+    pub kind: String,
+    /// Its addresses.
+    pub addresses: Vec<IpAddr>,
+    /// Whether it is of a kind that we create and has no ports.
+    pub is_removable: bool,
+}
+
+impl LeftoverLink {
+    /// The link of this name, if it exists.
+    ///
+    /// # Errors
+    ///
+    /// [`LinkError::Kernel`] when the query fails.
+    pub async fn find(name: &str) -> Result<Option<Self>, LinkError> {
+        if !super::name::is_valid(name) {
+            return Err(LinkError::InvalidName(name.to_owned()));
+        }
+        RtnetlinkSocket::default()
+            .run(async |rtnetlink| {
+                let Some(found) = rtnetlink.find(name).await? else { return Ok(None) };
+                let is_ours = LinkKind::from_name(&found.kind).is_some();
+                let is_removable = is_ours && !rtnetlink.has_ports(&found).await?;
+                let addresses = found.addresses.iter().map(|state| state.address);
+                let addresses = addresses.filter(|address| !super::is_automatic(*address)).collect();
+                Ok(Some(Self { name: found.name, kind: found.kind, addresses, is_removable }))
+            })
+            .await
+    }
+
+    /// Deletes the link; a missing one is ignored.
+    ///
+    /// # Errors
+    ///
+    /// See [`LinkError`].
+    pub async fn delete(self) -> Result<(), LinkError> {
+        RtnetlinkSocket::default()
+            .run(async |rtnetlink| match rtnetlink.find(&self.name).await? {
+                Some(found) => rtnetlink.delete(&found).await,
+                None => Ok(()),
+            })
+            .await
+    }
+}
