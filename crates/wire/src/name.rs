@@ -71,6 +71,12 @@ impl Name {
 
 /// True when `lowered` is `zone` or a subdomain of it, both absolute lower-case names in wire form.
 pub fn is_within(lowered: &[u8], zone: &[u8]) -> bool {
+    // Most names end like no zone but the root, where no label has to be compared.
+    match lowered.strip_suffix(zone) {
+        None => return false,
+        Some(_) if zone.len() == 1 => return true,
+        Some(_) => {}
+    }
     let mut rest = lowered;
     while rest.len() > zone.len() {
         let parent = rest.first().and_then(|len| rest.get(1 + usize::from(*len)..));
