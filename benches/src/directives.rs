@@ -29,7 +29,20 @@ const TEXT: &str = r#". {
 }
 "#;
 
-/// Where `rewrite`, `template` and `hosts` are.
+/// They answer no name of a Service, and are asked about each query.
+const IN_FRONT: &str = r#". {
+ local
+ acl {
+  block net 192.0.2.0/24
+  filter type MX
+ }
+ any
+ chaos
+ forward . 192.0.2.1
+}
+"#;
+
+/// Where directives are, behind the cache or in front of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Directives {
     None,
@@ -37,6 +50,8 @@ pub(crate) enum Directives {
     EmptyBlock,
     OtherBlock,
     SameBlock,
+    InFrontOfOther,
+    InFrontOfSame,
 }
 
 impl Directives {
@@ -47,6 +62,8 @@ impl Directives {
             Self::EmptyBlock => "empty-block",
             Self::OtherBlock => "other-block",
             Self::SameBlock => "same-block",
+            Self::InFrontOfOther => "in-front-of-other",
+            Self::InFrontOfSame => "in-front-of-same",
         }
     }
 
@@ -57,6 +74,8 @@ impl Directives {
             Self::EmptyBlock => ", another block",
             Self::OtherBlock => ", another block with hosts, rewrite and template",
             Self::SameBlock => ", hosts, rewrite and template in their block",
+            Self::InFrontOfOther => ", another block with local, acl, any and chaos",
+            Self::InFrontOfSame => ", local, acl, any and chaos in their block",
         }
     }
 
@@ -66,9 +85,11 @@ impl Directives {
         let root = fixture::block();
         match self {
             Self::None => Ok(fixture::policy(root)),
-            Self::SameBlock => Ok(fixture::policy(with_directives(root)?)),
+            Self::SameBlock => Ok(fixture::policy(with_directives(TEXT, root)?)),
+            Self::InFrontOfSame => Ok(fixture::policy(with_directives(IN_FRONT, root)?)),
             Self::EmptyBlock => two_blocks(root, other_block()),
-            Self::OtherBlock => two_blocks(root, with_directives(other_block())?),
+            Self::OtherBlock => two_blocks(root, with_directives(TEXT, other_block())?),
+            Self::InFrontOfOther => two_blocks(root, with_directives(IN_FRONT, other_block())?),
         }
     }
 }
@@ -90,11 +111,11 @@ fn route(id: u16, zone: Name, block: Block) -> Arc<Route> {
     Arc::new(Route { id: RouteId(id), zone, block, counters, loop_detector: None })
 }
 
-/// Adds the directives of [`TEXT`] to a block.
-fn with_directives(block: Block) -> Result<Block, BenchError> {
+/// Adds the directives of a Corefile's block to a block.
+fn with_directives(text: &str, block: Block) -> Result<Block, BenchError> {
     let dir = TempDir::new()?;
     let path = dir.path().join("Corefile");
-    std::fs::write(&path, TEXT)?;
+    std::fs::write(&path, text)?;
     let options = Options {
         local_ips: Vec::new(),
         base_corefile: String::new(),
@@ -109,5 +130,5 @@ fn with_directives(block: Block) -> Result<Block, BenchError> {
     let settings = corefile::load(&options, &Environment::default(), &OsHost::default());
     let mut settings = settings.map_err(|error| BenchError(error.to_string()))?;
     let parsed = settings.blocks.remove(0);
-    Ok(Block { rewrites: parsed.rewrites, plugins: parsed.plugins, ..block })
+    Ok(Block { rewrites: parsed.rewrites, plugins: parsed.plugins, front: parsed.front, ..block })
 }

@@ -18,6 +18,8 @@ pub(crate) fn measure() -> Result<(), BenchError> {
         (50, Directives::EmptyBlock),
         (50, Directives::OtherBlock),
         (50, Directives::SameBlock),
+        (50, Directives::InFrontOfOther),
+        (50, Directives::InFrontOfSame),
     ] {
         let count = |hits| count(names, hits, directives);
         let each = count(LONG)?.saturating_sub(count(SHORT)?) / u64::from(LONG - SHORT);
