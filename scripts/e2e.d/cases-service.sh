@@ -14,10 +14,10 @@ the_link_has_the_address_and_dns_is_untracked() {
     rules=$(netns_exec node nft list table inet nodelocaldns 2>&1)
     expect_match "prerouting" 'hook prerouting priority raw' "$rules"
     expect_match "output" 'hook output priority raw' "$rules"
-    expect_match "UDP rule" "ip daddr $LOCAL_IP udp dport 53 goto input_0" "$rules"
-    expect_match "TCP rule" "ip daddr $LOCAL_IP tcp dport 53 goto input_0" "$rules"
+    expect_match "UDP rule" "udp dport 53 goto query_0" "$rules"
+    expect_match "TCP rule" "tcp dport 53 goto query_0" "$rules"
     expect_match "while it is served" "ip daddr @alive4 socket transparent 0 notrack accept" "$rules"
-    expect_match "replies" "ip saddr $LOCAL_IP udp sport 53 .*notrack" "$rules"
+    expect_match "replies" "udp sport 53 notrack" "$rules"
 }
 
 pods_resolve_services_through_their_search_list() {

@@ -15,6 +15,7 @@ use std::time::Duration;
 use netlink_packet_netfilter::nftables::InetHookNumber;
 
 use super::config::{Fallback, FilterConfig, FilteredAddress};
+use super::guard;
 use super::notrack::{COMMENT, OUTPUT, PREROUTING};
 use super::ruleset::Ruleset;
 use crate::nft::{Chain, ChainHook, Element, Family, Key, ListedRule, Rule, Set, SetOperation, Side};
@@ -35,6 +36,9 @@ const MAX_ADDRESSES: u32 = 64;
 const BEFORE_SOURCE_NAT: i32 = 95;
 /// After conntrack has translated the source of a reply back to the Service.
 const AFTER_SOURCE_NAT: i32 = 110;
+
+/// UDP first: most queries.
+const PROTOCOLS: [libc::c_int; 2] = [libc::IPPROTO_UDP, libc::IPPROTO_TCP];
 
 const MASQUERADE: &str = "masquerade";
 const REPLIES_TO_PODS: &str = "replies_to_pods";
@@ -78,11 +82,37 @@ struct AddressRules<'a> {
     zone: u16,
     sets: &'a FamilySets,
     config: &'a FilterConfig,
-    /// Chains of packets from the network, of packets from this host, and of packets to the
-    /// fallback.
+    chains: ChainNames,
+}
+
+/// The chains of one address.
+struct ChainNames {
+    /// Packets to the address that come in.
     input: String,
+    /// Queries among them.
+    query: String,
+    /// Packets to the address from this host.
     output: String,
+    /// Queries among them.
+    local_query: String,
+    /// Packets from the address.
+    reply: String,
+    /// Packets to the fallback.
     fall_back: String,
+}
+
+impl ChainNames {
+    fn new(index: usize) -> Self {
+        let name = |subject| format!("{subject}_{index}");
+        Self {
+            input: name("input"),
+            query: name("query"),
+            output: name("output"),
+            local_query: name("local_query"),
+            reply: name("reply"),
+            fall_back: name("fall_back"),
+        }
+    }
 }
 
 /// Adds the sets, chains and rules of addresses with a fallback.
@@ -111,9 +141,7 @@ pub(super) fn add_rules(config: &FilterConfig, ruleset: &mut Ruleset) {
                 zone: config.first_zone.wrapping_add(number),
                 sets: &sets,
                 config,
-                input: format!("input_{index}"),
-                output: format!("output_{index}"),
-                fall_back: format!("fall_back_{index}"),
+                chains: ChainNames::new(index),
             };
             let alive = Element::Address(*address, INITIAL_TIMEOUT);
             ruleset.elements.push((sets.alive.clone(), alive));
@@ -131,27 +159,22 @@ fn base_chain(name: &str, chain_type: &'static str, hook: InetHookNumber, priori
 
 impl AddressRules<'_> {
     fn add_to(&self, ruleset: &mut Ruleset) {
-        ruleset.chains.extend([
-            Chain { name: self.fall_back.clone(), hook: None, rules: self.fall_back_rules() },
-            Chain { name: self.input.clone(), hook: None, rules: self.input_rules() },
-            Chain { name: self.output.clone(), hook: None, rules: self.output_rules() },
-        ]);
-        let of_port = |comment, side, protocol, port| {
-            Rule::new(comment).address(side, self.address).port(protocol, side, port)
-        };
-        for protocol in [libc::IPPROTO_UDP, libc::IPPROTO_TCP] {
-            let query = of_port("queries", Side::Destination, protocol, self.config.dns_port);
-            ruleset.add(PREROUTING, query.clone().goto(&self.input));
-            ruleset.add(OUTPUT, query.goto(&self.output));
-            if self.config.notrack {
-                ruleset.add(OUTPUT, of_port(COMMENT, Side::Source, protocol, self.config.dns_port).notrack());
-            }
+        let ChainNames { input, query, output, local_query, reply, fall_back } = &self.chains;
+        for (name, rules) in [
+            (fall_back, self.fall_back_rules()),
+            (query, self.query_rules()),
+            (local_query, self.local_query_rules()),
+            (input, self.input_rules()),
+            (output, self.output_rules()),
+            (reply, self.reply_rules()),
+        ] {
+            ruleset.chains.push(Chain { name: name.clone(), hook: None, rules });
         }
-        if let Some(port) = self.config.health_port.filter(|_| self.config.notrack) {
-            ruleset.add(OUTPUT, of_port(COMMENT, Side::Source, libc::IPPROTO_TCP, port).notrack());
-            let request = of_port(COMMENT, Side::Destination, libc::IPPROTO_TCP, port);
-            ruleset.add(OUTPUT, self.is_alive(request).notrack());
-        }
+        // One rule per direction: every packet of the node comes here.
+        let of = |side| Rule::new("our address").address(side, self.address);
+        ruleset.add(PREROUTING, of(Side::Destination).goto(input));
+        ruleset.add(OUTPUT, of(Side::Destination).goto(output));
+        ruleset.add(OUTPUT, of(Side::Source).goto(reply));
         match self.fallback {
             Fallback::Service(service) => self.add_translation(service, ruleset),
             // A client on this host has the address as its source, too.
@@ -160,6 +183,38 @@ impl AddressRules<'_> {
                 ruleset.add(MASQUERADE, rule.output_interface_is_not("lo").masquerade());
             }
         }
+    }
+
+    fn input_rules(&self) -> Vec<Rule> {
+        let guard = guard::rule(self.config, self.fallback);
+        guard.into_iter().chain(self.queries().map(|query| query.goto(&self.chains.query))).collect()
+    }
+
+    fn output_rules(&self) -> Vec<Rule> {
+        let mut rules: Vec<Rule> =
+            self.queries().map(|query| query.goto(&self.chains.local_query)).into_iter().collect();
+        if let Some(port) = self.config.health_port.filter(|_| self.config.notrack) {
+            let request = Rule::new(COMMENT).port(libc::IPPROTO_TCP, Side::Destination, port);
+            rules.push(self.is_alive(request).notrack());
+        }
+        // The source of a client on this host is the address, too.
+        rules.push(Rule::new("replies to clients on this host").goto(&self.chains.reply));
+        rules
+    }
+
+    fn reply_rules(&self) -> Vec<Rule> {
+        if !self.config.notrack {
+            return Vec::new();
+        }
+        let from = |protocol, port| Rule::new(COMMENT).port(protocol, Side::Source, port).notrack();
+        let dns = PROTOCOLS.map(|protocol| from(protocol, self.config.dns_port));
+        let health = self.config.health_port.map(|port| from(libc::IPPROTO_TCP, port));
+        dns.into_iter().chain(health).collect()
+    }
+
+    /// Matches queries among packets to the address.
+    fn queries(&self) -> [Rule; 2] {
+        PROTOCOLS.map(|protocol| Rule::new("queries").port(protocol, Side::Destination, self.config.dns_port))
     }
 
     /// The source of a client on this host is the address itself, which must not leave the host;
@@ -174,9 +229,8 @@ impl AddressRules<'_> {
         }
     }
 
-    /// Packets from the network, and those from this host that the output chain took for packets to
-    /// an address that is alive.
-    fn input_rules(&self) -> Vec<Rule> {
+    /// Queries from the network, and those from this host that went to an address that was alive.
+    fn query_rules(&self) -> Vec<Rule> {
         let from_host = |comment| Rule::new(comment).input_interface("lo");
         vec![
             self.connection_rule(),
@@ -188,20 +242,20 @@ impl AddressRules<'_> {
             ),
             from_host("SYN is sent again after 1 s").tcp_opening().drop(),
             from_host("refused, and sent again").accept(),
-            Rule::new("dead").goto(&self.fall_back),
+            Rule::new("dead").goto(&self.chains.fall_back),
         ]
     }
 
-    fn output_rules(&self) -> Vec<Rule> {
+    fn local_query_rules(&self) -> Vec<Rule> {
         let heartbeat = Rule::new("heartbeat, which has done its work here")
-            .address(Side::Source, self.address)
-            .port(libc::IPPROTO_UDP, Side::Source, self.config.dns_port);
+            .port(libc::IPPROTO_UDP, Side::Source, self.config.dns_port)
+            .address(Side::Source, self.address);
         let update = SetOperation::Update(HEARTBEAT_TIMEOUT);
         vec![
             heartbeat.element(&self.sets.alive, Key::Address(Side::Source), update).drop(),
             self.connection_rule(),
             self.untracked(self.is_alive(Rule::new(COMMENT))).accept(),
-            Rule::new("dead").goto(&self.fall_back),
+            Rule::new("dead").goto(&self.chains.fall_back),
         ]
     }
 
@@ -212,7 +266,7 @@ impl AddressRules<'_> {
             .protocol(libc::IPPROTO_TCP)
             .key(connections, Key::Connection, true)
             .element(connections, Key::Connection, SetOperation::Update(CONNECTION_TIMEOUT))
-            .goto(&self.fall_back)
+            .goto(&self.chains.fall_back)
     }
 
     fn fall_back_rules(&self) -> Vec<Rule> {

@@ -20,20 +20,31 @@ pub(super) fn elements(names: &BTreeSet<String>) -> Vec<Element> {
     names.iter().cloned().map(Element::Interface).collect()
 }
 
-/// Adds the set and a rule for each address but those of Services, which other hosts may reach
-/// through this node.
+/// Adds the set, and a rule for each address without fail-open rules, which have their own.
 pub(super) fn add_rules(config: &FilterConfig, names: &BTreeSet<String>, ruleset: &mut Ruleset) {
     if !config.guard {
         return;
     }
     let set = uplinks();
     ruleset.elements.extend(elements(names).into_iter().map(|element| (set.clone(), element)));
-    let is_guarded = |filtered: &&FilteredAddress| filtered.fallback != Some(Fallback::Itself);
-    for FilteredAddress { address, .. } in config.addresses.iter().filter(is_guarded) {
-        let rule = Rule::new(COMMENT).address(Side::Destination, *address).input_interface_in(&set);
-        ruleset.add(PREROUTING, rule.counter().drop());
+    for FilteredAddress { address, fallback } in &config.addresses {
+        if fallback.is_none() {
+            let to_address = Rule::new(COMMENT).address(Side::Destination, *address);
+            ruleset.add(PREROUTING, drop_from_uplinks(to_address, &set));
+        }
     }
     ruleset.sets.push(set);
+}
+
+/// The rule for packets to an address with a fallback. Other hosts may reach a Service through this
+/// node.
+pub(super) fn rule(config: &FilterConfig, fallback: Fallback) -> Option<Rule> {
+    let is_guarded = config.guard && fallback != Fallback::Itself;
+    is_guarded.then(|| drop_from_uplinks(Rule::new(COMMENT), &uplinks()))
+}
+
+fn drop_from_uplinks(rule: Rule, set: &Set) -> Rule {
+    rule.input_interface_in(set).counter().drop()
 }
 
 /// Packets dropped since the table was installed.

@@ -77,13 +77,16 @@ fn nft_lists_the_fail_open_rules() {
         };
         let connection = "ip6 saddr . ip6 daddr . tcp sport";
         for rule in [
-            "ip daddr 169.254.25.10 udp dport 53 goto input_0",
-            "ip6 daddr fd00:25::10 tcp dport 53 goto output_1",
-            "ip saddr 10.96.0.11 tcp sport 9254 notrack comment \"NodeLocal DNS Cache: skip conntrack\"",
-            "ip daddr 10.96.0.11 tcp dport 9254 ip daddr @alive4 notrack",
+            "ip daddr 169.254.25.10 goto input_0",
+            "ip6 daddr fd00:25::10 goto output_1",
+            "ip saddr 10.96.0.11 goto reply_2",
+            "udp dport 53 goto query_0",
+            "tcp dport 53 goto local_query_1",
+            "tcp sport 9254 notrack comment \"NodeLocal DNS Cache: skip conntrack\"",
+            "tcp dport 9254 ip daddr @alive4 notrack",
             "ip daddr @alive4 socket transparent 0 notrack accept",
             "delete @alive4 { ip daddr } comment \"no socket: dead at once\"",
-            "ip6 saddr fd00:25::10 udp sport 53 update @alive6 { ip6 saddr timeout 1s } drop",
+            "udp sport 53 ip6 saddr fd00:25::10 update @alive6 { ip6 saddr timeout 1s } drop",
             &format!("{connection} @fallback_tcp6 update @fallback_tcp6 {{ {connection} timeout 30s }} goto"),
             &format!("{connection} != @fallback_tcp6 reject with tcp reset"),
             "counter comment \"fail-open udp 169.254.25.10\"",
