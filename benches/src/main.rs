@@ -7,7 +7,7 @@
 //! [`flood`] query one-time names, of the resolver and of the daemon; [`upstreams`] is about
 //! upstreams that fail, [`configuration`] about configurations that cannot be put in force,
 //! [`fairness`] about clients beside a flood, [`memory`] about a memory limit in one,
-//! [`idle`] about a process without queries, [`snapshot`] about the file of the cache.
+//! [`idle`] about a process without queries, [`rules`] about the packet filter, [`snapshot`] about the file of the cache.
 #![forbid(unsafe_code)]
 
 mod configuration;
@@ -26,6 +26,7 @@ mod miss;
 mod output;
 mod queries;
 mod resolver_loop;
+mod rules;
 mod scan;
 mod servers;
 mod snapshot;
@@ -69,6 +70,8 @@ enum Benchmark {
     Memory(memory::MemoryOptions),
     /// Wake-ups, CPU time and sockets of a process without queries, on a node of its own
     Idle(idle::IdleOptions),
+    /// CPU time per cache hit with and without the packet-filter rules, on a node of its own
+    Rules(rules::RulesOptions),
     /// CPU time of a cache snapshot
     Snapshot(snapshot::SnapshotOptions),
     /// Behaviour with upstreams that fail, are slow, or disappear, of whole processes
@@ -123,6 +126,7 @@ fn main() -> ExitCode {
             fairness::run_flood(&command)
         }
         CommandLine { benchmark: Some(Benchmark::Idle(options)), .. } => idle::measure(&options),
+        CommandLine { benchmark: Some(Benchmark::Rules(options)), .. } => rules::measure(&options),
         CommandLine { benchmark: Some(Benchmark::Snapshot(options)), .. } => snapshot::measure(&options),
         CommandLine { benchmark: Some(Benchmark::Upstreams(experiment)), .. } => {
             upstreams::measure(&experiment)

@@ -1,7 +1,7 @@
 //! An idle node: wake-ups, CPU time and new sockets of a process that gets no queries, in a network
 //! namespace with a link, packet-filter rules and the Corefile of the add-on.
 
-mod node;
+pub(crate) mod node;
 mod sockets;
 
 use std::thread::sleep;

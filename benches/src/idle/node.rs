@@ -22,7 +22,7 @@ const LINK: &str = "nodelocaldns";
 /// Kinds of links, in the order in which they are tried.
 const KINDS: [&str; 2] = ["dummy", "bridge"];
 
-pub(super) struct Node {
+pub(crate) struct Node {
     dir: TempDir,
     upstream: Upstream,
     kind: &'static str,
@@ -30,7 +30,7 @@ pub(super) struct Node {
 
 impl Node {
     /// In the namespace of this process, with an upstream on `upstream`.
-    pub(super) fn new(upstream: SocketAddr) -> Result<Self, BenchError> {
+    pub(crate) fn new(upstream: SocketAddr) -> Result<Self, BenchError> {
         let upstream = Upstream::start(upstream)?;
         let dir = TempDir::new()?;
         fs::write(dir.path().join("resolv.conf"), format!("nameserver {}\n", upstream.addr().ip()))?;
@@ -39,13 +39,18 @@ impl Node {
         Ok(Self { dir, upstream, kind })
     }
 
-    pub(super) fn link_kind(&self) -> &str {
+    pub(crate) fn link_kind(&self) -> &str {
         self.kind
     }
 
     /// Starts the program, which adopts the link, so that those that can create only a dummy link
     /// run on every kernel.
-    pub(super) fn start(&self, program: &Program) -> Result<Server, BenchError> {
+    pub(crate) fn start(&self, program: &Program) -> Result<Server, BenchError> {
+        self.start_with(program, &[])
+    }
+
+    /// The same with more flags.
+    pub(crate) fn start_with(&self, program: &Program, flags: &[&str]) -> Result<Server, BenchError> {
         namespace::run("ip", &["link", "delete", LINK], "")?;
         add_link(self.kind)?;
         let resolv_conf = self.dir.path().join("resolv.conf");
@@ -56,13 +61,14 @@ impl Node {
         let corefile = self.dir.path().join(format!("{}.Corefile", program.name));
         fs::write(&corefile, text)?;
         let handover = self.handover(program);
-        fs::create_dir(&handover)?;
+        fs::create_dir_all(&handover)?;
         let arguments = |command: &mut std::process::Command| {
             command.env("KUBE_DNS_UPSTREAM_SERVICE_HOST", self.upstream.addr().ip().to_string());
             command
                 .args(["-localip", &ADDRESS.to_string(), "-interfacename", LINK])
                 .arg("-conf")
-                .arg(corefile);
+                .arg(corefile)
+                .args(flags);
             if program.is_daemon() {
                 command.arg("-handover-dir").arg(&handover);
             }
@@ -71,7 +77,7 @@ impl Node {
     }
 
     /// The probes of the kubelet: `/health`, and of the daemon `/ready` and `-probe`.
-    pub(super) fn probe(&self, program: &Program) -> Result<(), BenchError> {
+    pub(crate) fn probe(&self, program: &Program) -> Result<(), BenchError> {
         get(HEALTH)?;
         if !program.is_daemon() {
             return Ok(());
