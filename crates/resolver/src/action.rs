@@ -187,8 +187,8 @@ pub enum Cause {
     TooManyWaiters,
     /// The client's share of the memory of waiting queries is in use.
     TooManyPerClient,
-    /// No `forward` of the block covers the name.
-    NoForward,
+    /// No directive of the block answers the name. The last one of its chain.
+    NoNextDirective(&'static str),
     /// `rewrite` has made an invalid name of QNAME.
     InvalidName(NameError),
     /// A `template` has no record for the query: the section of the record, and the reason.

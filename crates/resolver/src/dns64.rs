@@ -13,7 +13,7 @@ use wire::{Answer, Response};
 use crate::Resolver;
 use crate::action::Outbox;
 use crate::counters::Plugin;
-use crate::inflight::completion::reject;
+use crate::inflight::completion::{Rejected, reject};
 use crate::inflight::lookups::{ClientQuery, Lookup, LookupPurpose, Translation};
 use crate::policy::Dns64;
 use crate::request::RoutedQuery;
@@ -39,7 +39,7 @@ impl Resolver {
         let translation = match self.client_query(routed) {
             Ok(query) => Translation { query, soa_ttl: None, upstream: None },
             Err(cause) => {
-                reject(routed, cause, None, outbox);
+                reject(routed, Rejected { cause, stale_answer: None, rewritten: None }, outbox);
                 return true;
             }
         };

@@ -57,7 +57,7 @@ use wire::{Query, Response};
 
 use crate::action::{Action, AttemptFailure, Client, Outbox, UpstreamConnectionId};
 use crate::cache::lookup::WorkerCache;
-use crate::counters::{Plugin, WorkerCounters};
+use crate::counters::WorkerCounters;
 use crate::effects::Effects;
 use crate::inflight::Inflight;
 use crate::inflight::lookups::Lookups;
@@ -65,7 +65,7 @@ use crate::inflight::memory::WaitingMemory;
 use crate::inflight::query::{InflightQuery, Role};
 use crate::policy::{Policy, ResolverLimits};
 use crate::request::{ReplyEdns, Requester, RoutedQuery, check_keepalive, is_loop, unsupported};
-use crate::respond::{QueryCounters, push_response, reject_packet};
+use crate::respond::{QueryCounters, push_response, reject_packet, respond_dropped};
 use crate::result::{ErrorResponse, QueryResult, SharedResult};
 use crate::timers::{Timer, Timers};
 use crate::upstream::Upstreams;
@@ -139,10 +139,7 @@ impl Resolver {
         let reply_edns = ReplyEdns::new(listener, &client, &query.header);
         let requester = Requester { client, header: query.header, received: now, query_len, reply_edns };
         let Some(route) = listener.route(query.name.as_wire(), query.qtype) else {
-            let counters = QueryCounters::dropped(listener);
-            counters.count_request(&requester, query.qtype);
-            let response = ErrorResponse::new(Rcode::REFUSED).written_by(Plugin::Server);
-            return requester.respond_error(response, counters, now, outbox);
+            return respond_dropped(&requester, listener, query.qtype, outbox);
         };
         let requester = requester.with_udp_size(route.block.udp_size);
         let counters = QueryCounters::of(route);
@@ -152,6 +149,9 @@ impl Resolver {
             return;
         }
         if let Some(rcode) = unsupported(&query, route) {
+            if route.block.last_directive.is_none() {
+                return respond_dropped(&requester, listener, query.qtype, outbox);
+            }
             return requester.respond_error(ErrorResponse::new(rcode), counters, now, outbox);
         }
         if is_loop(&query, route) {

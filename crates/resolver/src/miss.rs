@@ -17,7 +17,7 @@ use crate::cache::Key;
 use crate::cache::stale::StaleAnswer;
 use crate::counters::Plugin;
 use crate::effects::Effects;
-use crate::inflight::completion::reject;
+use crate::inflight::completion::{Rejected, reject};
 use crate::inflight::memory::{Full, Reservation};
 use crate::inflight::query::{InflightQuery, Role};
 use crate::inflight::waiters::Waiter;
@@ -38,9 +38,6 @@ pub(crate) struct NewQuery {
     pub(crate) memory: Reservation,
 }
 
-/// Why a query is not put in flight, with its stale answer.
-pub(crate) type Rejected = (Cause, Option<StaleAnswer>);
-
 impl Resolver {
     /// Answers from the block's own directives, adds the client to the query in flight for its
     /// question, or starts one. `stale_answer` is
@@ -54,7 +51,9 @@ impl Resolver {
         let RoutedQuery { query, requester, route } = *routed;
         let rewritten = match self.rewrite(routed) {
             Ok(rewritten) => rewritten,
-            Err(cause) => return reject(routed, cause, stale_answer, outbox),
+            Err(cause) => {
+                return reject(routed, Rejected { cause, stale_answer, rewritten: None }, outbox);
+            }
         };
         if !route.block.plugins.is_empty() && self.answer_locally(routed, rewritten.as_deref(), outbox) {
             return;
@@ -62,7 +61,10 @@ impl Resolver {
         let client = Some(requester.client.peer.ip());
         let memory = match self.waiting_memory.reserve(client, Waiter::octets(&requester)) {
             Ok(memory) => memory,
-            Err(full) => return reject(routed, self.count_full(full), stale_answer, outbox),
+            Err(full) => {
+                let rejected = Rejected { cause: self.count_full(full), stale_answer, rewritten };
+                return reject(routed, rejected, outbox);
+            }
         };
         let can_coalesce = query.qclass == Class::IN && requester.wants_recursion();
         let key = can_coalesce.then(|| Key::new(route.block.id, query));
@@ -71,7 +73,7 @@ impl Resolver {
         let rejected = match waiters {
             Some((_, waiters)) if waiters >= self.limits.waiters_per_query => {
                 self.counters.waiters_full.add(1);
-                Err((Cause::TooManyWaiters, stale_answer))
+                Err(Rejected { cause: Cause::TooManyWaiters, stale_answer, rewritten })
             }
             Some((id, _)) => {
                 route.block.counters.coalesced.add(1);
@@ -87,12 +89,15 @@ impl Resolver {
                         let new = NewQuery { query, waiter, stale_answer, memory: query_memory };
                         self.start(routed, new, outbox).map(drop)
                     }
-                    Err(full) => Err((self.count_full(full), stale_answer)),
+                    Err(full) => {
+                        let (cause, rewritten) = (self.count_full(full), query.rewritten);
+                        Err(Rejected { cause, stale_answer, rewritten })
+                    }
                 }
             }
         };
-        if let Err((cause, stale_answer)) = rejected {
-            reject(routed, cause, stale_answer, outbox);
+        if let Err(rejected) = rejected {
+            reject(routed, rejected, outbox);
         }
     }
 
@@ -106,10 +111,10 @@ impl Resolver {
     ) -> Result<bool, Rejected> {
         let NewQuery { query, waiter, stale_answer, memory } = new;
         if let Err(cause) = check_forward(&query) {
-            return Err((cause, stale_answer));
+            return Err(Rejected { cause, stale_answer, rewritten: query.rewritten });
         }
         let query = Rc::new(query);
-        let Some(forward) = query.forward() else { return Err((Cause::NoForward, stale_answer)) };
+        let Some(forward) = query.forward() else { return Ok(false) };
         let now = routed.requester.received;
         let deadline = now + self.limits.query_deadline;
         let is_owner = self.inflight.become_owner(&query, now, deadline);
@@ -218,9 +223,10 @@ impl Resolver {
     }
 }
 
-/// Checks `max_concurrent`.
+/// Checks that a `forward` covers the name, and its `max_concurrent`.
 fn check_forward(query: &UpstreamQuery) -> Result<(), Cause> {
-    let forward = query.forward().ok_or(Cause::NoForward)?;
+    let last = query.route.block.last_directive.unwrap_or_default();
+    let forward = query.forward().ok_or(Cause::NoNextDirective(last))?;
     if forward.is_full() {
         query.route.block.counters.max_concurrent_rejects.add(1);
         return Err(Cause::TooManyConcurrent(forward.options.max_concurrent));

@@ -87,16 +87,15 @@ pub(crate) fn is_status_query(packet: &[u8]) -> bool {
 }
 
 /// RCODE for unsupported queries: zone transfers (RFC 5936), TKEY and TSIG as QTYPE (RFC 2930,
-/// RFC 8945), and any name in a block with neither `forward` nor a directive that answers itself,
-/// which is for class IN only.
+/// RFC 8945), and in a block without `forward` other classes than IN, or everything if none of its
+/// directives handles queries.
 pub(crate) fn unsupported(query: &Query<'_>, route: &Route) -> Option<Rcode> {
     match query.qtype {
         RecordType::AXFR | RecordType::IXFR => Some(Rcode::REFUSED),
         RecordType::TKEY | RecordType::TSIG => Some(Rcode::NOTIMP),
         _ if route.block.forwards.is_empty() => {
             let is_in = query.qclass == Class::IN || !route.block.rewrites.is_empty();
-            let is_answered = is_in && !route.block.plugins.is_empty();
-            (!is_answered).then_some(Rcode::REFUSED)
+            (!is_in || route.block.last_directive.is_none()).then_some(Rcode::REFUSED)
         }
         _ => None,
     }

@@ -186,6 +186,19 @@ impl Requester<'_> {
     }
 }
 
+/// Refuses a query that no directive of the listener handles.
+pub(crate) fn respond_dropped(
+    requester: &Requester<'_>,
+    listener: &Listener,
+    qtype: RecordType,
+    outbox: &mut Outbox,
+) {
+    let counters = QueryCounters::dropped(listener);
+    counters.count_request(requester, qtype);
+    let response = ErrorResponse::new(Rcode::REFUSED).written_by(Plugin::Server);
+    requester.respond_error(response, counters, requester.received, outbox);
+}
+
 /// Queues the octets from `start` on as a response to `client`.
 pub(crate) fn push_response(client: Client, start: usize, info: Option<ResponseInfo>, outbox: &mut Outbox) {
     if let Some(message) = outbox.since(start) {

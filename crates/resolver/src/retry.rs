@@ -313,7 +313,7 @@ impl Resolver {
         let UpstreamQuery { route, qtype, name, .. } = &*inflight.query;
         route.block.counters.max_concurrent_rejects.add(1);
         report_error(route, Rcode::REFUSED, (*qtype, name), Cause::TooManyConcurrent(limit), outbox);
-        let response = ErrorResponse::new(Rcode::REFUSED);
+        let response = inflight.query.client_error(ErrorResponse::new(Rcode::REFUSED));
         self.respond_all(now, inflight, &QueryResult::Error { response, is_outage: false }, outbox);
     }
 }

@@ -47,6 +47,7 @@ pub fn upstream() -> Upstream {
 pub fn block() -> Block {
     Block {
         id: BlockId(0),
+        last_directive: Some("forward"),
         udp_size: wire::edns::DEFAULT_UDP_SIZE,
         dns64: None,
         cache: Some(cache()),

@@ -288,7 +288,7 @@ impl fmt::Display for Message {
             Cause::TooManyWaiters => f.write_str(TOO_MANY_WAITERS),
             Cause::InvalidName(error) => write!(f, "invalid name after rewrite: {error}"),
             Cause::Template(section, reason) => write!(f, "template: {section}: {reason}"),
-            Cause::NoForward => f.write_str("no forward of the server block matches this name"),
+            Cause::NoNextDirective(last) => write!(f, "plugin/{last}: no next plugin found"),
         }
     }
 }
@@ -301,7 +301,9 @@ mod tests {
     fn patterns_are_compared_once_per_cause() {
         let (matches, mut comparisons) = (Matches::default(), 0);
         for _ in 0..1000 {
-            for (cause, index) in [(Cause::TooManyInFlight, Some(1)), (Cause::NoForward, None)] {
+            for (cause, index) in
+                [(Cause::TooManyInFlight, Some(1)), (Cause::NoNextDirective("forward"), None)]
+            {
                 let found = matches.get_or_find(cause, || {
                     comparisons += 1;
                     index

@@ -179,6 +179,7 @@ fn active_block(counters: &mut CounterRegistry, zones: &str) -> ActiveBlock {
     let usage = Arc::default();
     let block = Block {
         id: BlockId(0),
+        last_directive: Some("forward"),
         udp_size: 1232,
         dns64: None,
         cache: None,

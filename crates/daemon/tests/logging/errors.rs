@@ -68,6 +68,7 @@ fn causes_have_the_wording_of_coredns() {
         ),
         (upstream(AttemptFailure::Closed, Transport::Tcp), "read tcp 10.0.0.1:53: EOF"),
         (Cause::TooManyConcurrent(1000), "concurrent queries exceeded maximum 1000"),
+        (Cause::NoNextDirective("forward"), "plugin/forward: no next plugin found"),
         (
             Cause::InvalidName(NameError::LabelTooLong),
             "invalid name after rewrite: a label of more than 63 octets",

@@ -14,6 +14,7 @@ use crate::action::{Action, AttemptFailure, Cause, Outbox, QueryError, ShareResu
 use crate::cache::stale::{StaleAnswer, respond_stale};
 use crate::effects::Effects;
 use crate::policy::Route;
+use crate::policy::rewrite::Rewritten;
 use crate::request::RoutedQuery;
 use crate::respond::QueryCounters;
 use crate::result::{ErrorResponse, QueryResult, SharedResult};
@@ -86,7 +87,8 @@ impl InflightQuery {
         let failure = last_failure.map_or(AttemptFailure::TimedOut, |(failure, ..)| failure);
         let is_stale_served = self.stale_answer.is_some() && (is_outage || self.serves_stale());
         if !self.waiters.is_empty() && !is_stale_served {
-            let cause = last_failure.map_or(Cause::NoForward, |(failure, transport, upstream)| {
+            let no_forward = || Cause::NoNextDirective(query.route.block.last_directive.unwrap_or_default());
+            let cause = last_failure.map_or_else(no_forward, |(failure, transport, upstream)| {
                 Cause::Upstream(failure, transport, upstream)
             });
             let question = (query.qtype, &*query.name);
@@ -101,18 +103,23 @@ impl InflightQuery {
     }
 }
 
+/// A query that is not sent upstream.
+pub(crate) struct Rejected {
+    pub(crate) cause: Cause,
+    pub(crate) stale_answer: Option<StaleAnswer>,
+    /// What `rewrite` has made of it.
+    pub(crate) rewritten: Option<Box<Rewritten>>,
+}
+
 /// Responds to a query that is not sent upstream: with its stale answer under `serve_stale`, or
 /// with an error.
-pub(crate) fn reject(
-    routed: &RoutedQuery<'_>,
-    cause: Cause,
-    stale_answer: Option<StaleAnswer>,
-    outbox: &mut Outbox,
-) {
+pub(crate) fn reject(routed: &RoutedQuery<'_>, rejected: Rejected, outbox: &mut Outbox) {
     let RoutedQuery { query, requester, route } = routed;
+    let Rejected { cause, stale_answer, rewritten } = rejected;
     let now = requester.received;
-    let cache = route.block.cache_for(query.name.as_wire()).filter(|cache| cache.serve_stale.is_some());
-    if let Some((stale_answer, cache)) = stale_answer.zip(cache) {
+    let cache = route.block.cache_for(query.name.as_wire());
+    let stale_cache = cache.filter(|cache| cache.serve_stale.is_some());
+    if let Some((stale_answer, cache)) = stale_answer.zip(stale_cache) {
         return respond_stale(&stale_answer.entry, requester, (route, cache), now, outbox);
     }
     let rcode = match cause {
@@ -120,7 +127,9 @@ pub(crate) fn reject(
         _ => Rcode::SERVFAIL,
     };
     report_error(route, rcode, (query.qtype, query.name.as_wire()), cause, outbox);
-    requester.respond_error(ErrorResponse::new(rcode), QueryCounters::of(route), now, outbox);
+    let response = ErrorResponse::new(rcode);
+    let response = rewritten.map_or(response, |rewritten| response.rewritten(&rewritten, cache.is_some()));
+    requester.respond_error(response, QueryCounters::of(route), now, outbox);
 }
 
 /// Reports a query that got an error response of our own.

@@ -23,6 +23,9 @@ use crate::usage::Usage;
 pub struct Block {
     /// Its ID.
     pub id: BlockId,
+    /// The last directive of its chain, which the error log names for a query that none answers; `None`
+    /// if none of its directives handles queries.
+    pub last_directive: Option<&'static str>,
     /// `bufsize`, 512 to 4096 octets, 1232 by default: the size limit of UDP responses, whatever
     /// the client's OPT allows, and the payload size our OPT announces.
     pub udp_size: u16,

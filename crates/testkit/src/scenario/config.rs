@@ -75,6 +75,19 @@ impl Block {
         local.into_iter().chain(acl).chain(self.front.iter().cloned()).collect()
     }
 
+    /// The last directive of its plugin chain, as far as scenarios tell.
+    pub(super) fn last_directive(&self) -> Option<&'static str> {
+        let names = [
+            ("whoami", self.plugins.iter().any(|plugin| matches!(plugin, LocalPlugin::Whoami))),
+            ("forward", !self.forwards.is_empty()),
+            ("hosts", self.plugins.iter().any(|plugin| matches!(plugin, LocalPlugin::Hosts(_)))),
+            ("template", self.plugins.iter().any(|plugin| matches!(plugin, LocalPlugin::Template(_)))),
+            ("rewrite", !self.rewrites.is_empty()),
+            ("cache", self.cache.is_some()),
+        ];
+        names.into_iter().find(|(_, is_there)| *is_there).map(|(name, _)| name)
+    }
+
     fn new(zones: Vec<Name>) -> Self {
         Self {
             zones,

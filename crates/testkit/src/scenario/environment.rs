@@ -71,6 +71,7 @@ impl Environment {
             };
             let built = Arc::new(Block {
                 id: BlockId(id),
+                last_directive: block.last_directive(),
                 udp_size: block.udp_size,
                 dns64: block.dns64,
                 cache: block.cache.clone(),

@@ -69,7 +69,7 @@
 //!   `ID` stands for the two octets of the query's ID. `trailing=N` adds N octets after the message.
 //! * FAILURE is `refused`, `unreachable`, `dial_timeout`, `tls_handshake`, `timeout`, `closed`,
 //!   `mismatched`, `local`, `filtered` or `all_down`. CAUSE is `FAILURE tcp|udp UPSTREAM`, `max_concurrent
-//!   N`, `waiting_memory`, `waiters_per_query`, `client_share`, `no_forward`, `invalid_name` or
+//!   N`, `waiting_memory`, `waiters_per_query`, `client_share`, `nothing_behind DIRECTIVE`, `invalid_name` or
 //!   `template SECTION REASON`.
 //! * `CHECK_ANSWER` compares the whole message: records, their order and TTLs, flags and OPT.
 //!   Question (with its case), RD and, if not given, ID are those of a query of the client; RA is

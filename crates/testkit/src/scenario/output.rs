@@ -141,7 +141,7 @@ fn named(cause: action::Cause, environment: &Environment) -> Cause {
         action::Cause::TooManyInFlight => Cause::TooManyInFlight,
         action::Cause::TooManyWaiters => Cause::TooManyWaiters,
         action::Cause::TooManyPerClient => Cause::TooManyPerClient,
-        action::Cause::NoForward => Cause::NoForward,
+        action::Cause::NoNextDirective(last) => Cause::NoNextDirective(last.to_owned()),
         action::Cause::InvalidName(_) => Cause::InvalidName,
         action::Cause::Template(section, reason) => Cause::Template(section.to_owned(), reason.to_owned()),
     }

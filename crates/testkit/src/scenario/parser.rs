@@ -211,7 +211,7 @@ fn parse_cause(tokens: &[&str]) -> Result<Cause, TextError> {
         ["waiting_memory"] => Ok(Cause::TooManyInFlight),
         ["waiters_per_query"] => Ok(Cause::TooManyWaiters),
         ["client_share"] => Ok(Cause::TooManyPerClient),
-        ["no_forward"] => Ok(Cause::NoForward),
+        ["nothing_behind", last] => Ok(Cause::NoNextDirective(last.to_owned())),
         ["invalid_name"] => Ok(Cause::InvalidName),
         ["template", section, ref reason @ ..] => Ok(Cause::Template(section.to_owned(), reason.join(" "))),
         [failure, transport, upstream] => {

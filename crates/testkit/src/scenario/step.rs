@@ -195,8 +195,8 @@ pub enum Cause {
     TooManyWaiters,
     /// Limit of waiting queries of one client.
     TooManyPerClient,
-    /// No `forward` matches the name.
-    NoForward,
+    /// No directive answers the name; the last one.
+    NoNextDirective(String),
     /// `rewrite` has made an invalid name.
     InvalidName,
     /// A `template` has no record for the query: the section, and the reason.

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
+use corefile::handles_queries;
 use corefile::settings::{self, Settings};
 use resolver::policy::{Block, Forward, LoadBalance, PoolOptions, Upstream};
 use wire::edns::DEFAULT_UDP_SIZE;
@@ -49,6 +50,7 @@ impl PerWorker<'_> {
             let load_balance = block.load_balance.clone();
             let block = Block {
                 id: shared.id,
+                last_directive: block.directives.iter().copied().rfind(|name| handles_queries(name)),
                 udp_size: block.bufsize.unwrap_or(DEFAULT_UDP_SIZE),
                 dns64: block.dns64,
                 cache: block.cache.clone(),
