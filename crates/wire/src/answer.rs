@@ -85,7 +85,7 @@ impl Answer {
         }
         let original = response.packet.get(..end).unwrap_or(&response.packet);
         let uncompressed_len =
-            u32::try_from(original.len()).unwrap_or(u32::MAX).saturating_add(response.saved_octets);
+            u32::try_from(original.len()).unwrap_or(u32::MAX).saturating_add_signed(response.saved_octets);
         let question_end = HEADER_LEN + usize::from(response.question_len);
         let compressed =
             if response.has_pointers { None } else { compress::names(original, question_end, &ttls) };

@@ -98,8 +98,9 @@ pub(crate) struct RecordParser<'p> {
     /// linear in the size.
     pub(crate) decompression_steps: usize,
     max_steps: usize,
-    /// Octets that the names read so far have in addition without compression.
-    pub(crate) saved_octets: usize,
+    /// Octets that the names read so far have in addition without compression; negative with pointers
+    /// to the root.
+    pub(crate) saved_octets: isize,
 }
 
 impl<'p> RecordParser<'p> {
@@ -215,7 +216,7 @@ impl<'p> RecordParser<'p> {
                     }
                     if octet == 0 {
                         let end = end.unwrap_or(cursor);
-                        self.saved_octets += (at + len).saturating_sub(end);
+                        self.saved_octets += (at + len).checked_signed_diff(end)?;
                         return self.avoids_ttls(segment, cursor, pointers).then_some(end);
                     }
                 }

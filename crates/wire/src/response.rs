@@ -73,7 +73,7 @@ pub struct Response<'p> {
     /// At least one name is compressed.
     pub(crate) has_pointers: bool,
     /// Octets that it has in addition without name compression.
-    pub(crate) saved_octets: u32,
+    pub(crate) saved_octets: i32,
 }
 
 impl<'p> Response<'p> {
@@ -169,7 +169,7 @@ struct Received {
     invalid: Vec<u16>,
     has_pointers: bool,
     has_compressed_rdata: bool,
-    saved_octets: usize,
+    saved_octets: isize,
 }
 
 impl Received {
@@ -257,7 +257,7 @@ impl Received {
             ttls: self.ttls,
             opt,
             has_pointers: self.has_pointers,
-            saved_octets: u32::try_from(self.saved_octets).ok()?,
+            saved_octets: i32::try_from(self.saved_octets).ok()?,
         })
     }
 }

@@ -326,6 +326,18 @@ fn uncompressed_owner_names_are_compressed() {
     }
 }
 
+/// The root takes one octet, a pointer to it two.
+#[test]
+fn a_pointer_to_the_root_saves_no_octet() {
+    let wire_question = question("a.b.test", 5);
+    // The root of the question is at 21.
+    let alias = |target: &[u8]| record(QNAME, 5, 30, target);
+    let compressed = message(0x8180, &wire_question, [&[alias(&[1, b'x', 0xc0, 21])], &[], &[]]);
+    let whole = [record(&name("a.b.test"), 5, 30, &name("x"))];
+    let uncompressed = message(0x8180, &wire_question, [&whole, &[], &[]]);
+    assert_eq!(stored(&compressed).uncompressed_len() as usize, uncompressed.len());
+}
+
 #[test]
 fn a_compressed_message_is_stored_unchanged() {
     let wire_question = question("a.test", 1);
