@@ -31,10 +31,12 @@ pub struct Settings {
     pub blocks: Vec<Block>,
     /// In the order of their first block.
     pub listeners: Vec<Listener>,
-    /// The last `health` directive.
-    pub health: Option<Health>,
-    /// The address of the last `ready` directive.
-    pub ready: Option<SocketAddr>,
+    /// The addresses of the `health` directives of all blocks, each once.
+    pub health: Vec<SocketAddr>,
+    /// How long DNS is served after SIGTERM: the longest `lameduck`.
+    pub lameduck: Duration,
+    /// The addresses of all `ready` directives, each once.
+    pub ready: Vec<SocketAddr>,
     /// The addresses of all `prometheus` directives, each once.
     pub prometheus: Vec<SocketAddr>,
     /// `FILE:LINE` of the directive that names each address of `health`, `ready` and `prometheus`.
@@ -235,15 +237,6 @@ pub struct LoopQueryTarget {
     pub zone: Name,
     /// The block's first address.
     pub address: SocketAddr,
-}
-
-/// A `health` directive.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Health {
-    /// Listen address of `/health`.
-    pub address: SocketAddr,
-    /// How long DNS is served after SIGTERM.
-    pub lameduck: Duration,
 }
 
 /// A `reload` directive.

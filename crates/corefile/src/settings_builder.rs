@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::Path;
+use std::time::Duration;
 
 use crate::directives::{self, BlockDirectives, DirectiveContext};
 use crate::error_list::{ConfigErrors, ErrorList};
@@ -11,7 +12,7 @@ use crate::host::Host;
 use crate::known_files::KnownFiles;
 use crate::listeners::Listeners;
 use crate::options::Options;
-use crate::settings::{Block, Health, LoopQueryTarget, Reload, ServerBlockKey, Settings, Timeouts};
+use crate::settings::{Block, LoopQueryTarget, Reload, ServerBlockKey, Settings, Timeouts};
 use crate::token::Token;
 use crate::tree::ServerBlock;
 use crate::zones;
@@ -34,8 +35,9 @@ pub(crate) struct SettingsBuilder<'a> {
 /// Directives that apply to the whole process, whichever block they are in.
 #[derive(Default)]
 struct ProcessDirectives {
-    health: Option<Health>,
-    ready: Option<SocketAddr>,
+    health: Vec<SocketAddr>,
+    lameduck: Duration,
+    ready: Vec<SocketAddr>,
     prometheus: Vec<SocketAddr>,
     endpoint_locations: BTreeMap<SocketAddr, String>,
     reload: Option<Reload>,
@@ -97,7 +99,7 @@ impl<'a> SettingsBuilder<'a> {
                 added.unwrap_or_else(|error| self.errors.push(error));
             }
         }
-        self.process.add(&directives, &mut self.warnings);
+        self.process.add(&directives);
         self.blocks.push(build_block(block, zones, directives));
     }
 
@@ -131,13 +133,15 @@ impl<'a> SettingsBuilder<'a> {
         }
         let mut seen = BTreeSet::new();
         warnings.retain(|warning| seen.insert(warning.clone()));
-        let ProcessDirectives { health, ready, prometheus, endpoint_locations, reload, debug } = process;
+        let ProcessDirectives { health, lameduck, ready, prometheus, endpoint_locations, reload, debug } =
+            process;
         Ok(Settings {
             source,
             hash,
             blocks,
             listeners,
             health,
+            lameduck,
             ready,
             prometheus,
             endpoint_locations,
@@ -150,27 +154,24 @@ impl<'a> SettingsBuilder<'a> {
 }
 
 impl ProcessDirectives {
-    fn add(&mut self, block: &BlockDirectives, warnings: &mut Vec<String>) {
-        if let (Some(old), Some(new)) = (self.health, block.health)
-            && old.address != new.address
-        {
-            warnings.push(format!("/health is served on {} only, not on {}", new.address, old.address));
+    fn add(&mut self, block: &BlockDirectives) {
+        if let Some((address, lameduck)) = block.health {
+            add_address(&mut self.health, address);
+            self.lameduck = self.lameduck.max(lameduck);
         }
-        if let (Some(old), Some(new)) = (self.ready, block.ready)
-            && old != new
-        {
-            warnings.push(format!("/ready is served on {new} only, not on {old}"));
-        }
-        self.health = block.health.or(self.health);
-        self.ready = block.ready.or(self.ready);
+        block.ready.into_iter().for_each(|address| add_address(&mut self.ready, address));
+        block.prometheus.into_iter().for_each(|address| add_address(&mut self.prometheus, address));
         self.reload = block.reload.or(self.reload);
         self.debug |= block.debug;
         for (address, location) in &block.endpoint_locations {
             self.endpoint_locations.entry(*address).or_insert_with(|| location.clone());
         }
-        if let Some(address) = block.prometheus.filter(|address| !self.prometheus.contains(address)) {
-            self.prometheus.push(address);
-        }
+    }
+}
+
+fn add_address(addresses: &mut Vec<SocketAddr>, address: SocketAddr) {
+    if !addresses.contains(&address) {
+        addresses.push(address);
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use resolver::policy::rewrite::RewriteRule;
 use resolver::policy::template::Template;
@@ -20,7 +21,7 @@ use super::{
 use crate::error::ConfigError;
 use crate::error_list::ErrorList;
 use crate::listeners::Bind;
-use crate::settings::{Errors, Forward, Health, LogRule, Reload, Timeouts, WeightFile};
+use crate::settings::{Errors, Forward, LogRule, Reload, Timeouts, WeightFile};
 use crate::support::{self, DirectiveSupport, SUPPORTED};
 use crate::token::Token;
 use crate::tree::{Directive, ServerBlock};
@@ -54,7 +55,8 @@ pub(crate) struct BlockDirectives {
     pub(crate) metadata: bool,
     pub(crate) loop_detection: bool,
     pub(crate) prometheus: Option<SocketAddr>,
-    pub(crate) health: Option<Health>,
+    /// Address and `lameduck`.
+    pub(crate) health: Option<(SocketAddr, Duration)>,
     pub(crate) ready: Option<SocketAddr>,
     /// Addresses of `health`, `ready` and `prometheus`, each with the `FILE:LINE` of the directive.
     pub(crate) endpoint_locations: Vec<(SocketAddr, String)>,
@@ -142,7 +144,7 @@ impl BlockDirectives {
             "header" => header::parse(directive, context, &mut self.message_changes)?,
             "health" => {
                 let health = health::parse(directive)?;
-                self.endpoint(directive, health.address);
+                self.endpoint(directive, health.0);
                 self.health = Some(health);
             }
             "hosts" => self.hosts = Some(hosts::parse(directive, context)?),

@@ -7,15 +7,15 @@
 //! Listen address of `/health`, `HOST:PORT`; an empty HOST is every address of the node. ADDRESS is
 //! `:8080` by default. DNS is served for `lameduck` after SIGTERM.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::error::ConfigError;
-use crate::settings::Health;
 use crate::tree::Directive;
 use crate::values::address::listen_argument;
 use crate::values::duration;
 
-pub(super) fn parse(directive: &Directive) -> Result<Health, ConfigError> {
+pub(super) fn parse(directive: &Directive) -> Result<(SocketAddr, Duration), ConfigError> {
     let address = listen_argument(directive, ":8080")?;
     let mut lameduck = Duration::ZERO;
     for option in &directive.options {
@@ -24,5 +24,5 @@ pub(super) fn parse(directive: &Directive) -> Result<Health, ConfigError> {
         }
         lameduck = duration(option.single_argument()?)?;
     }
-    Ok(Health { address, lameduck })
+    Ok((address, lameduck))
 }

@@ -85,8 +85,8 @@ fn built_in_corefile_is_used_without_a_file() {
     let zones = ["cluster.local.", "in-addr.arpa.", "ip6.arpa.", "."].map(str::to_owned).to_vec();
     assert_eq!(served(&settings), [("dns://169.254.25.10:53".to_owned(), zones)]);
     assert_eq!(settings.blocks[0].forwards[0].upstreams, ["10.233.0.3:53".parse().unwrap()]);
-    assert_eq!(settings.health.unwrap().address, "169.254.25.10:9254".parse().unwrap());
-    assert_eq!(settings.ready, Some("169.254.25.10:8181".parse().unwrap()));
+    assert_eq!(settings.health, ["169.254.25.10:9254".parse().unwrap()]);
+    assert_eq!(settings.ready, ["169.254.25.10:8181".parse().unwrap()]);
     assert_eq!(settings.prometheus, ["[::]:9253".parse().unwrap()]);
     assert_eq!((settings.source.as_str(), settings.reload), ("the built-in Corefile", None));
     assert!(settings.warnings.is_empty(), "{:?}", settings.warnings);
@@ -102,7 +102,7 @@ fn built_in_corefile_without_cluster_dns_forwards_all_names_with_a_warning() {
             ("dns://169.254.25.10:53".to_owned(), vec![".".to_owned()]),
         ]
     );
-    assert_eq!(settings.health.unwrap().address, "[fd00::10]:9254".parse().unwrap());
+    assert_eq!(settings.health, ["[fd00::10]:9254".parse().unwrap()]);
     assert!(settings.warnings[0].contains("KUBE_DNS_SERVICE_HOST"), "{:?}", settings.warnings);
 }
 

@@ -33,7 +33,7 @@ fn cluster_zones() -> Vec<String> {
 fn kubespray_corefile_loads() {
     let settings = load_conf(include_str!("../corefiles/kubespray.Corefile")).unwrap();
     assert_eq!(served(&settings), [("dns://169.254.25.10:53".to_owned(), cluster_zones())]);
-    assert_eq!(settings.health.unwrap().address, "169.254.25.10:9254".parse().unwrap());
+    assert_eq!(settings.health, ["169.254.25.10:9254".parse().unwrap()]);
     assert_eq!(settings.prometheus, ["[::]:9253".parse().unwrap()]);
     let transports =
         settings.blocks.iter().map(|block| block.forwards[0].options.transport).collect::<Vec<_>>();
@@ -63,14 +63,14 @@ fn official_add_on_template_loads() {
         ]
     );
     assert_eq!(settings.blocks[1].forwards[0].upstreams, ["10.96.0.11:53".parse().unwrap()]);
-    assert_eq!(settings.health.unwrap().address, "169.254.20.10:8080".parse().unwrap());
+    assert_eq!(settings.health, ["169.254.20.10:8080".parse().unwrap()]);
 }
 
 #[test]
 fn rke2_template_with_local_redirect_policy_loads() {
     let settings = load_template(include_str!("../corefiles/rke2-lrp.Corefile"), &[]).unwrap();
     assert_eq!(settings.listeners[0].label, "dns://0.0.0.0:53");
-    assert_eq!(settings.health.unwrap().address, "[::]:8080".parse().unwrap());
+    assert_eq!(settings.health, ["[::]:8080".parse().unwrap()]);
 }
 
 #[test]

@@ -2,47 +2,41 @@
 
 use std::time::Duration;
 
-use corefile::settings::Health;
-
 use super::load::{first_line, load, load_lines};
 
 #[test]
 fn health_ready_and_prometheus_have_listen_addresses() {
     let settings = load_lines("health\nready\nprometheus").unwrap();
-    let everywhere = Health { address: "[::]:8080".parse().unwrap(), lameduck: Duration::ZERO };
-    assert_eq!(settings.health, Some(everywhere));
-    assert_eq!(settings.ready, Some("[::]:8181".parse().unwrap()));
+    assert_eq!(settings.health, ["[::]:8080".parse().unwrap()]);
+    assert_eq!(settings.lameduck, Duration::ZERO);
+    assert_eq!(settings.ready, ["[::]:8181".parse().unwrap()]);
     assert_eq!(settings.prometheus, ["127.0.0.1:9153".parse().unwrap()]);
     let settings =
         load_lines("health [fd00::10]:9254 {\n lameduck 5s\n}\nready 169.254.25.10:8181\nprometheus :9253")
             .unwrap();
-    let there = Health { address: "[fd00::10]:9254".parse().unwrap(), lameduck: Duration::from_secs(5) };
-    assert_eq!(settings.health, Some(there));
-    assert_eq!(settings.ready, Some("169.254.25.10:8181".parse().unwrap()));
+    assert_eq!(settings.health, ["[fd00::10]:9254".parse().unwrap()]);
+    assert_eq!(settings.lameduck, Duration::from_secs(5));
+    assert_eq!(settings.ready, ["169.254.25.10:8181".parse().unwrap()]);
     assert_eq!(settings.prometheus, ["[::]:9253".parse().unwrap()]);
     assert!(settings.blocks[0].prometheus);
     assert!(load_lines("").unwrap().prometheus.is_empty());
 }
 
 #[test]
-fn metrics_addresses_are_shared_and_the_last_health_address_counts() {
+fn each_address_of_an_endpoint_is_served_once() {
     let settings = load(
-        "a.test {\n prometheus :9253\n health :8080\n ready :8181\n}\n\
-         . {\n prometheus :9253\n health :8081\n ready :8182\n}\n\
-         b.test {\n prometheus :9254\n}\n",
+        "a.test {\n prometheus :9253\n health :8080 {\n  lameduck 5s\n }\n ready :8181\n}\n\
+         . {\n prometheus :9253\n health :8081 {\n  lameduck 2s\n }\n ready :8182\n}\n\
+         b.test {\n prometheus :9254\n health :8080\n ready :8181\n}\n",
     )
     .unwrap();
     assert_eq!(settings.prometheus, ["[::]:9253".parse().unwrap(), "[::]:9254".parse().unwrap()]);
-    assert_eq!(settings.health.unwrap().address, "[::]:8081".parse().unwrap());
-    assert_eq!(
-        settings.warnings,
-        [
-            "/health is served on [::]:8081 only, not on [::]:8080",
-            "/ready is served on [::]:8182 only, not on [::]:8181"
-        ]
-    );
+    assert_eq!(settings.health, ["[::]:8080".parse().unwrap(), "[::]:8081".parse().unwrap()]);
+    assert_eq!(settings.lameduck, Duration::from_secs(5), "the longest");
+    assert_eq!(settings.ready, ["[::]:8181".parse().unwrap(), "[::]:8182".parse().unwrap()]);
+    assert_eq!(settings.warnings, Vec::<String>::new());
     let twice = load_lines("health :1\nhealth :2").unwrap();
-    assert_eq!(twice.health.unwrap().address.port(), 2);
+    assert_eq!(twice.health, ["[::]:2".parse().unwrap()], "in a block the last one counts");
 }
 
 #[test]

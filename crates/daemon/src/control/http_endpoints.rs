@@ -35,8 +35,8 @@ pub(super) fn server(
 /// The addresses of each endpoint.
 pub(super) fn endpoints(context: ProcessContext<'_>, settings: &Settings) -> Endpoints {
     Endpoints {
-        health: settings.health.iter().map(|health| health.address).collect(),
-        ready: settings.ready.into_iter().collect(),
+        health: settings.health.clone(),
+        ready: settings.ready.clone(),
         metrics: settings.prometheus.clone(),
         process_metrics: context.flags.metrics_listen_address,
         local_ips: context.flags.options.local_ips.clone(),

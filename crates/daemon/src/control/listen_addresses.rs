@@ -32,8 +32,8 @@ pub(super) fn check(
                 .map_err(|error| FatalError::Listen(listener.location.clone(), address, error))?;
         }
     }
-    let health = settings.health.map(|health| health.address);
-    for address in health.into_iter().chain(settings.ready).filter(|address| !is_exempt(address)) {
+    let endpoints = settings.health.iter().chain(&settings.ready).copied();
+    for address in endpoints.filter(|address| !is_exempt(address)) {
         linux::check_local_address(address)
             .map_err(|source| super::http_endpoints::located(settings, BindError { address, source }))?;
     }
@@ -90,8 +90,8 @@ fn covers(listener: SocketAddr, address: SocketAddr) -> bool {
 }
 
 fn listens(settings: &Settings, address: SocketAddr) -> bool {
-    let health = settings.health.map(|health| health.address);
-    addresses(settings).chain(health).chain(settings.ready).any(|served| served == address)
+    let endpoints = settings.health.iter().chain(&settings.ready).copied();
+    addresses(settings).chain(endpoints).any(|served| served == address)
 }
 
 #[cfg(test)]

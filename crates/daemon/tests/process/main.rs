@@ -30,6 +30,7 @@ mod hits;
 mod hostile_clients;
 mod hostile_upstreams;
 mod hosts_files;
+mod http_addresses;
 mod kube_dns;
 mod link_local;
 mod link_repair;

@@ -5,7 +5,8 @@ use corefile::Settings;
 use super::{Rows, assert_rows, when};
 
 fn health(settings: &Settings) -> String {
-    settings.health.map(|health| format!("{} {:?}", health.address, health.lameduck)).unwrap_or_default()
+    let addresses = settings.health.iter().map(|address| format!("{address} {:?}", settings.lameduck));
+    addresses.collect::<Vec<_>>().join(" ")
 }
 
 fn reload(settings: &Settings) -> String {
@@ -116,9 +117,9 @@ const HEALTH: &Rows = &[
 
 #[rustfmt::skip]
 const READY: &Rows = &[
-    ("ready", "= Some([::]:8181)"),
-    ("ready :8181", "= Some([::]:8181)"),
-    ("ready 127.0.0.1:9", "= Some(127.0.0.1:9)"),
+    ("ready", "= [[::]:8181]"),
+    ("ready :8181", "= [[::]:8181]"),
+    ("ready 127.0.0.1:9", "= [127.0.0.1:9]"),
     ("ready 127.0.0.1", "2: address 127.0.0.1: missing port in address"),
     ("ready :1 :2", "2: Wrong argument count or unexpected line ending after ':2'"),
     ("ready / ready", "3: this plugin can only be used once per Server Block"),

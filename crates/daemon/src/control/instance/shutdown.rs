@@ -50,7 +50,7 @@ impl Instance<'_> {
     /// Hands back to a predecessor on standby; without one, serves for as long as the lameduck
     /// lasts. True when a successor has taken over meanwhile.
     async fn lameduck(&mut self) -> bool {
-        let lameduck = self.config.settings.health.map_or(Duration::ZERO, |health| health.lameduck);
+        let lameduck = self.config.settings.lameduck;
         if self.hand_back().await || lameduck.is_zero() {
             return false;
         }
