@@ -9,6 +9,11 @@ pub fn from_process() -> Environment {
         .collect()
 }
 
+/// The lock file of iptables-legacy, if it is not the usual one (iptables(8)).
+pub(crate) fn xtables_lock_file() -> Option<std::path::PathBuf> {
+    std::env::vars_os().find(|(name, _)| name == "XTABLES_LOCKFILE").map(|(_, path)| path.into())
+}
+
 /// The directory of the requests to panic in a task of a worker, for tests.
 #[cfg(debug_assertions)]
 pub(crate) fn panic_directory() -> Option<std::path::PathBuf> {

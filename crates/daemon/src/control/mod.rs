@@ -18,6 +18,7 @@ mod listen_addresses;
 mod loop_detection;
 mod memory_parts;
 mod node;
+mod node_sockets;
 mod packet_filter_log;
 mod readiness_conditions;
 mod reload;
@@ -26,12 +27,14 @@ mod signals;
 mod startup_probe;
 mod supervision;
 mod teardown;
+mod uninstall;
 mod upstream_files;
 mod upstreams_log;
 mod watchdog;
 mod workers;
 
 use std::cell::Cell;
+use std::ffi::OsString;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -42,7 +45,7 @@ use linux::supervisor::WatchdogTimer;
 use tracing::{error, info, warn};
 
 use crate::environment;
-use crate::flags::{self, Flags};
+use crate::flags::{self, Flags, Subcommand, UsageError};
 use crate::handover::{OfferResponse, ReceivedOffer, SocketDirectory};
 use crate::host::OsHost;
 use crate::logging::{self, Logger};
@@ -61,11 +64,10 @@ const DEFAULT_DESCRIPTOR_LIMIT: u64 = 1024;
 const LOG_FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Runs the program: `args` are the command line, the program's name first.
-pub fn run(args: impl IntoIterator<Item = std::ffi::OsString>) -> ExitCode {
+pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let args: Vec<_> = args.into_iter().collect();
-    if flags::is_check(&args) {
-        return flags::parse_check(args)
-            .map_or_else(|usage| exit::print_usage(&usage), |flags| check::run(&flags));
+    if let Some(subcommand) = Subcommand::of(&args) {
+        return run_subcommand(subcommand, args).unwrap_or_else(|usage| exit::print_usage(&usage));
     }
     let flags = match flags::parse(args) {
         Ok(flags) => flags,
@@ -98,6 +100,13 @@ fn serve(flags: &Flags, watchdog_timer: Option<&Arc<WatchdogTimer>>) -> ExitCode
             exit::print_error(&error);
             ExitCode::FAILURE
         }
+    }
+}
+
+fn run_subcommand(subcommand: Subcommand, args: Vec<OsString>) -> Result<ExitCode, UsageError> {
+    match subcommand {
+        Subcommand::Check => flags::parse_check(args).map(|flags| check::run(&flags)),
+        Subcommand::Uninstall => flags::parse_uninstall(args).map(|flags| uninstall::run(&flags)),
     }
 }
 

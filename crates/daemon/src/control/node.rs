@@ -14,7 +14,7 @@ use crate::flags::Flags;
 use crate::metrics::{ProcessCounters, SetupError};
 
 /// Name of the packet-filter table.
-const TABLE: &str = "nodelocaldns";
+pub(super) const TABLE: &str = "nodelocaldns";
 
 /// Creates what the flags request on the node.
 pub(super) async fn set_up(

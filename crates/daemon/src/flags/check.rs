@@ -1,15 +1,17 @@
 //! Command line of `nodelocaldns check`: files to check, the form of the report, and the flags of the
 //! daemon on which a configuration depends.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 
 use corefile::Options;
 use corefile::options::DEFAULT_BASE_COREFILE;
 
 use super::command_line;
 use super::error::UsageError;
+use super::subcommand::OwnFlags;
 
-const HELP: &str = "\
+const OWN: OwnFlags = OwnFlags {
+    help: "\
 Checks Corefiles without touching the node: no socket is opened and no address looked up.
 
 Usage: nodelocaldns check [-conf FILE]... [-basecorefile FILE]... [-o text|json] [FLAGS]
@@ -20,7 +22,10 @@ Usage: nodelocaldns check [-conf FILE]... [-basecorefile FILE]... [-o text|json]
   FLAGS                those of the daemon, as for example -localip for templates
 
 Exit code: 0 if all files load, 1 if one does not, 2 for a wrong command line.
-";
+",
+    valued: &["conf", "basecorefile"],
+    bare: &[],
+};
 
 /// The validated command line of `nodelocaldns check`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,42 +38,22 @@ pub struct CheckFlags {
     pub json: bool,
 }
 
-/// True for the command line of `nodelocaldns check`.
-pub(crate) fn is_check(args: &[OsString]) -> bool {
-    args.get(1).is_some_and(|word| word == "check")
-}
-
 /// Parses the command line of `nodelocaldns check`.
 ///
 /// # Errors
 /// It is wrong, or requests the help.
-pub(crate) fn parse(mut args: Vec<OsString>) -> Result<CheckFlags, UsageError> {
-    args.remove(1);
-    let (mut others, mut files, mut json) = (Vec::new(), Vec::new(), false);
-    for word in command_line::to_gnu(args) {
-        let flag = word.to_str().and_then(|text| text.split_once('='));
-        match flag {
-            _ if word == OsStr::new("--help") => {
-                return Err(UsageError { text: HELP.to_owned(), code: 0 });
-            }
-            Some(("--conf", file)) => files.push(File::Corefile(file.to_owned())),
-            Some(("--basecorefile", file)) => files.push(File::Template(file.to_owned())),
-            Some(("--o", "json")) => json = true,
-            Some(("--o", "text")) => json = false,
-            Some(("--o", other)) => {
-                return Err(UsageError::wrong(&format!(
-                    "invalid value \"{other}\" for -o: neither text nor json"
-                )));
-            }
-            _ => others.push(word),
-        }
+pub(crate) fn parse(args: Vec<OsString>) -> Result<CheckFlags, UsageError> {
+    let words = OWN.parse(args)?;
+    let flags = command_line::parse_without_local_ips(words.others)?;
+    let files = words.own.into_iter().map(|(flag, file)| match flag.as_str() {
+        "conf" => File::Corefile(file),
+        _ => File::Template(file),
+    });
+    let mut configurations: Vec<_> = files.map(|file| file.options(&flags.options)).collect();
+    if configurations.is_empty() {
+        configurations.push(flags.options);
     }
-    let flags = command_line::parse_without_local_ips(others)?;
-    let configurations = match files.is_empty() {
-        true => vec![flags.options],
-        false => files.into_iter().map(|file| file.options(&flags.options)).collect(),
-    };
-    Ok(CheckFlags { configurations, interface_name: flags.interface_name, json })
+    Ok(CheckFlags { configurations, interface_name: flags.interface_name, json: words.json })
 }
 
 enum File {

@@ -16,7 +16,7 @@ use super::values::{boolean, local_ips, octets, optional_path, sync_interval, wa
 
 /// Parses and validates a command line in Go's syntax.
 pub(super) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Flags, UsageError> {
-    parse_gnu(to_gnu(args))?.validate(LocalIps::Required)
+    parse_gnu(to_gnu(args, &[]))?.validate(LocalIps::Required)
 }
 
 /// As [`parse`], for words in GNU's syntax and without the need of `-localip`.
@@ -24,14 +24,14 @@ pub(super) fn parse_without_local_ips(words: Vec<OsString>) -> Result<Flags, Usa
     parse_gnu(words)?.validate(LocalIps::Optional)
 }
 
-/// Rewrites Go's syntax to GNU's. A flag that is not known takes a value.
-pub(super) fn to_gnu(args: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
+/// Rewrites Go's syntax to GNU's. A flag that is not known takes a value, except those in `bare`.
+pub(super) fn to_gnu(args: impl IntoIterator<Item = OsString>, bare: &[&str]) -> Vec<OsString> {
     let command = command();
     let takes_value = |name: &str| {
         command
             .get_arguments()
             .find(|arg| arg.get_long_and_visible_aliases().is_some_and(|names| names.contains(&name)))
-            .is_none_or(|arg| !arg.is_require_equals_set())
+            .map_or_else(|| !bare.contains(&name), |arg| !arg.is_require_equals_set())
     };
     go_syntax::to_gnu(args, takes_value)
 }

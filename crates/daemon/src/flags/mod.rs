@@ -7,14 +7,19 @@ mod check;
 mod command_line;
 mod error;
 mod go_syntax;
+mod subcommand;
+mod uninstall;
 mod validated;
 mod values;
 
 use std::ffi::OsString;
 
 pub use check::CheckFlags;
-pub(crate) use check::{is_check, parse as parse_check};
+pub(crate) use check::parse as parse_check;
 pub use error::UsageError;
+pub(crate) use subcommand::Subcommand;
+pub use uninstall::UninstallFlags;
+pub(crate) use uninstall::parse as parse_uninstall;
 pub use validated::Flags;
 
 /// Parses the command line, whose first word is the program's name.

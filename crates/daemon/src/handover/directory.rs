@@ -15,6 +15,8 @@ use tokio::net::{UnixListener, UnixStream};
 const SOCKET: &str = "handover.sock";
 /// Name of the socket until its permissions are set.
 const TEMPORARY_SOCKET: &str = ".handover.sock";
+/// The files in the directory.
+pub(crate) const FILES: [&str; 2] = [SOCKET, TEMPORARY_SOCKET];
 const OWNER_ONLY: u32 = 0o700;
 /// Octets of a socket's path (unix(7)), without the terminating NUL.
 const MAX_PATH_LEN: usize = 107;

@@ -23,6 +23,9 @@ pub(super) const NAME: &str = "cache.snapshot";
 /// Name of the file while it is written; the writer holds a lock on it.
 pub(super) const UNFINISHED: &str = "cache.snapshot.unfinished";
 
+/// The files that snapshots leave in their directory.
+pub(crate) const FILES: [&str; 2] = [NAME, UNFINISHED];
+
 /// Octets of cache entries in a file, the most popular first: `/run` is memory charged to the pod.
 pub(super) const MAX_ENTRIES_LEN: usize = 8 << 20;
 

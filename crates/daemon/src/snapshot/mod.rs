@@ -13,6 +13,7 @@ mod load_error;
 pub(crate) mod tests;
 mod writer;
 
+pub(crate) use file::FILES;
 pub use file::{Loaded, Snapshot, Written, blocks};
 pub use load_error::LoadError;
 pub use writer::{DELAY, FinalWrite, SnapshotWriter};

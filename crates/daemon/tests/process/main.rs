@@ -59,6 +59,7 @@ mod tcp_pipelining;
 mod timeouts;
 mod tls_upstreams;
 mod udp_upstreams;
+mod uninstall;
 mod unpredictability;
 mod upstream_files;
 mod weight_files;

@@ -50,9 +50,9 @@ impl Iptables {
         self.backend
     }
 
-    /// Removes the rules of the tables `raw` and `filter` whose comment begins with `comment`, and of
-    /// nf_tables a table that has no other rules and only empty chains of iptables. Other rules and
-    /// all counters stay as they are. `lock` is the file that programs lock which change rules of
+    /// Removes the rules of the tables `raw` and `filter` whose comment begins with `comment`; of
+    /// nf_tables also base chains and a table that have nothing else. Other rules and their counters
+    /// stay as they are. `lock` is the file that programs lock which change rules of
     /// x_tables ([`LOCK_FILE`]).
     ///
     /// # Errors

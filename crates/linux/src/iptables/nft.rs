@@ -7,7 +7,7 @@ use nix::errno::Errno;
 use super::error::IptablesError;
 use super::removed::{RemovedRules, TABLES};
 use crate::nft::Family;
-use crate::ruleset::{Deletion, Ruleset, TableFamily};
+use crate::ruleset::{Chain, Deletion, Rule, Ruleset, TableFamily};
 
 pub(super) fn remove_rules(family: Family, comment: &str) -> Result<RemovedRules, IptablesError> {
     let family = match family {
@@ -30,6 +30,8 @@ pub(super) fn remove_rules(family: Family, comment: &str) -> Result<RemovedRules
     }
 }
 
+/// Finds the rules, and chains and a table that have nothing else: iptables-nft creates them for its
+/// first rule.
 fn find_in_table(
     ruleset: &mut Ruleset,
     (family, table): (TableFamily, &str),
@@ -37,26 +39,31 @@ fn find_in_table(
     (removed, deletion): (&mut RemovedRules, &mut Deletion),
 ) -> io::Result<()> {
     let rules = ruleset.rules(family, table)?;
-    let (found, others): (Vec<_>, Vec<_>) =
-        rules.iter().partition(|rule| rule.comment().is_some_and(|of_rule| of_rule.starts_with(comment)));
+    let is_found = |rule: &&Rule| rule.comment().is_some_and(|of_rule| of_rule.starts_with(comment));
+    let (found, others): (Vec<_>, Vec<_>) = rules.iter().partition(is_found);
+    if found.is_empty() {
+        return Ok(());
+    }
+    let is_emptied = |chain: &&Chain| {
+        chain.accepts
+            && found.iter().any(|rule| rule.chain == chain.name)
+            && !others.iter().any(|rule| rule.chain == chain.name)
+    };
+    let chains = ruleset.chains(family)?;
+    let (emptied, kept): (Vec<_>, Vec<_>) =
+        chains.iter().filter(|chain| chain.table == table).partition(is_emptied);
+    // Whether the table has no other chains, nor sets, objects or flow tables.
+    let has_no_others = ruleset.tables(family)?.iter().any(|listed| {
+        listed.name == table && kept.is_empty() && u32::try_from(emptied.len()) == Ok(listed.objects)
+    });
     for rule in &found {
         removed.add(table, &rule.chain);
     }
-    if !found.is_empty() && others.is_empty() && has_only_base_chains(ruleset, family, table)? {
+    if has_no_others {
         deletion.table(table, family);
     } else {
         found.iter().for_each(|rule| deletion.rule(rule, family));
+        emptied.iter().for_each(|chain| deletion.chain(chain, family));
     }
     Ok(())
-}
-
-/// Whether a table consists of base chains that accept what no rule decides, as iptables-nft creates
-/// them for its first rule.
-fn has_only_base_chains(ruleset: &mut Ruleset, family: TableFamily, table: &str) -> io::Result<bool> {
-    let chains = ruleset.chains(family)?;
-    let chains: Vec<_> = chains.iter().filter(|chain| chain.table == table).collect();
-    let tables = ruleset.tables(family)?;
-    let objects = tables.iter().find(|listed| listed.name == table).map(|listed| listed.objects);
-    Ok(chains.iter().all(|chain| chain.accepts)
-        && objects.is_some_and(|objects| u32::try_from(chains.len()) == Ok(objects)))
 }

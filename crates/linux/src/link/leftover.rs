@@ -13,7 +13,7 @@ pub struct LeftoverLink {
     pub name: String,
     /// The kernel's name of its kind; empty for hardware.
     pub kind: String,
-    /// Its addresses.
+    /// Its addresses, sorted.
     pub addresses: Vec<IpAddr>,
     /// Whether it is of a kind that we create and has no ports.
     pub is_removable: bool,
@@ -35,8 +35,29 @@ impl LeftoverLink {
                 let is_ours = LinkKind::from_name(&found.kind).is_some();
                 let is_removable = is_ours && !rtnetlink.has_ports(&found).await?;
                 let addresses = found.addresses.iter().map(|state| state.address);
-                let addresses = addresses.filter(|address| !super::is_automatic(*address)).collect();
+                let mut addresses: Vec<_> =
+                    addresses.filter(|address| !super::is_automatic(*address)).collect();
+                addresses.sort();
                 Ok(Some(Self { name: found.name, kind: found.kind, addresses, is_removable }))
+            })
+            .await
+    }
+
+    /// Removes those of `addresses` that the link has; returns them.
+    ///
+    /// # Errors
+    ///
+    /// See [`LinkError`].
+    pub async fn remove_addresses(&self, addresses: &[IpAddr]) -> Result<Vec<IpAddr>, LinkError> {
+        RtnetlinkSocket::default()
+            .run(async |rtnetlink| {
+                let mut removed = Vec::new();
+                let Some(found) = rtnetlink.find(&self.name).await? else { return Ok(removed) };
+                for state in found.addresses.iter().filter(|state| addresses.contains(&state.address)) {
+                    rtnetlink.delete_address(&found, state).await?;
+                    removed.push(state.address);
+                }
+                Ok(removed)
             })
             .await
     }

@@ -31,6 +31,7 @@ impl Table {
 #[derive(Clone, Debug)]
 pub(crate) struct Chain {
     pub(crate) table: String,
+    pub(crate) name: String,
     /// Whether it is a base chain that accepts what no rule decides.
     pub(crate) accepts: bool,
 }
@@ -38,7 +39,8 @@ pub(crate) struct Chain {
 impl Chain {
     pub(super) fn parse(octets: &[u8]) -> Option<Self> {
         let (hook, policy) = (attribute(octets, 4), number(octets, 5));
-        Some(Self { table: string(octets, 1)?, accepts: hook.is_some() && policy == Some(ACCEPT) })
+        let accepts = hook.is_some() && policy == Some(ACCEPT);
+        Some(Self { table: string(octets, 1)?, name: string(octets, 3)?, accepts })
     }
 }
 

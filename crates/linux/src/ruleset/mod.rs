@@ -97,6 +97,14 @@ impl Deletion {
         self.requests.push(request);
     }
 
+    /// A chain, whose rules are deleted before.
+    pub(crate) fn chain(&mut self, chain: &Chain, family: TableFamily) {
+        let request = Request::change(libc::NFT_MSG_DELCHAIN, 0, family)
+            .text(request::CHAIN_TABLE, &chain.table)
+            .text(request::CHAIN_NAME, &chain.name);
+        self.requests.push(request);
+    }
+
     /// A table with its content.
     pub(crate) fn table(&mut self, table: &str, family: TableFamily) {
         let request = Request::change(libc::NFT_MSG_DELTABLE, 0, family).text(request::TABLE_NAME, table);

@@ -7,6 +7,10 @@ use crate::netlink_message::MESSAGE_HEADER;
 pub(super) const HEADER: usize = 4;
 /// `NFTA_TABLE_NAME`
 pub(super) const TABLE_NAME: u16 = 1;
+/// `NFTA_CHAIN_TABLE`
+pub(super) const CHAIN_TABLE: u16 = 1;
+/// `NFTA_CHAIN_NAME`
+pub(super) const CHAIN_NAME: u16 = 3;
 /// `NFTA_RULE_TABLE`
 pub(super) const RULE_TABLE: u16 = 1;
 /// `NFTA_RULE_CHAIN`

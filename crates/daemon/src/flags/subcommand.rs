@@ -1,0 +1,84 @@
+//! Command lines of subcommands: words of their own, `-o`, `-help`, and flags of the daemon.
+
+use std::ffi::{OsStr, OsString};
+
+use super::command_line;
+use super::error::UsageError;
+
+/// A subcommand, the first word after the program's name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Subcommand {
+    /// `nodelocaldns check`
+    Check,
+    /// `nodelocaldns uninstall`
+    Uninstall,
+}
+
+impl Subcommand {
+    /// The subcommand of a command line, if it has one.
+    pub(crate) fn of(args: &[OsString]) -> Option<Self> {
+        match args.get(1)?.to_str()? {
+            "check" => Some(Self::Check),
+            "uninstall" => Some(Self::Uninstall),
+            _ => None,
+        }
+    }
+}
+
+/// The flags that a subcommand has beside the daemon's.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct OwnFlags {
+    pub(super) help: &'static str,
+    /// With a value.
+    pub(super) valued: &'static [&'static str],
+    /// Without one.
+    pub(super) bare: &'static [&'static str],
+}
+
+/// A command line in its parts.
+#[derive(Debug, Default)]
+pub(super) struct Words {
+    /// Own flags in order, with their values.
+    pub(super) own: Vec<(String, String)>,
+    /// `-o json`
+    pub(super) json: bool,
+    /// For the daemon's parser, the program's name first.
+    pub(super) others: Vec<OsString>,
+}
+
+impl Words {
+    pub(super) fn has(&self, flag: &str) -> bool {
+        self.own.iter().any(|(name, _)| name == flag)
+    }
+}
+
+impl OwnFlags {
+    /// Parses `args` with the subcommand's name as second word.
+    ///
+    /// # Errors
+    /// It is wrong, or requests the help.
+    pub(super) fn parse(self, mut args: Vec<OsString>) -> Result<Words, UsageError> {
+        args.remove(1);
+        let mut words = Words::default();
+        for word in command_line::to_gnu(args, self.bare) {
+            if word == OsStr::new("--help") {
+                return Err(UsageError::text(self.help.to_owned()));
+            }
+            let flag = word.to_str().and_then(|text| text.strip_prefix("--"));
+            let (name, value) = flag.map_or(("", ""), |flag| flag.split_once('=').unwrap_or((flag, "")));
+            match (name, value) {
+                ("o", "json") => words.json = true,
+                ("o", "text") => words.json = false,
+                ("o", other) => {
+                    let reason = format!("invalid value \"{other}\" for -o: neither text nor json");
+                    return Err(UsageError::wrong(&reason));
+                }
+                _ if self.valued.contains(&name) || (self.bare.contains(&name) && value.is_empty()) => {
+                    words.own.push((name.to_owned(), value.to_owned()));
+                }
+                _ => words.others.push(word),
+            }
+        }
+        Ok(words)
+    }
+}
