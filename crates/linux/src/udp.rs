@@ -7,6 +7,8 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 use nix::sys::socket::{setsockopt, sockopt};
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 
 pub use crate::msghdr::BATCH_SIZE;
 use crate::msghdr::MsgHdr;
@@ -26,6 +28,25 @@ pub const BUFFER_SIZE: usize = 4096;
 #[derive(Debug)]
 pub struct UdpListener {
     socket: UdpSocket,
+}
+
+/// Signals datagrams that are queued in a listener's socket. A socket of tokio's would also signal, and wake
+/// its thread, whenever a datagram that it sent has left the send queue.
+#[derive(Debug)]
+pub struct UdpReadiness {
+    descriptor: AsyncFd<OwnedFd>,
+}
+
+impl UdpReadiness {
+    /// Calls `receive`, such as [`UdpListener::receive`], until it does not return `WouldBlock`, each
+    /// time datagrams are queued. Cancelling the call loses none.
+    ///
+    /// # Errors
+    ///
+    /// The error of `receive`, or of the runtime.
+    pub async fn receive(&self, mut receive: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
+        self.descriptor.async_io(Interest::READABLE, |_| receive()).await
+    }
 }
 
 /// SO_RCVBUF in octets, which the kernel doubles. Allocated on demand.
@@ -87,11 +108,7 @@ impl UdpListener {
     }
 
     /// A second descriptor of the same socket, registered with the current tokio runtime, that
-    /// signals queued datagrams: `readiness.async_io(Interest::READABLE, || listener.receive(&mut
-    /// batch)).await`. The port is free again when both are dropped.
-    ///
-    /// It is a socket because `AsyncFd`, which would borrow the listener's own descriptor, has no
-    /// safe constructor.
+    /// signals queued datagrams. The port is free again when both are dropped.
     ///
     /// # Errors
     ///
@@ -100,8 +117,9 @@ impl UdpListener {
     /// # Panics
     ///
     /// Outside a tokio runtime with I/O, as every socket of tokio's does.
-    pub fn readiness(&self) -> io::Result<tokio::net::UdpSocket> {
-        tokio::net::UdpSocket::from_std(self.socket.try_clone()?)
+    pub fn readiness(&self) -> io::Result<UdpReadiness> {
+        let descriptor = sys::register_readable(self.socket.try_clone()?.into())?;
+        Ok(UdpReadiness { descriptor })
     }
 
     /// Replaces the content of `batch` with the queued datagrams, at most [`BATCH_SIZE`], and

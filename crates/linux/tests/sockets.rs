@@ -26,7 +26,7 @@ fn addr(text: &str) -> SocketAddr {
 /// Waits for the next batch and returns its number of datagrams.
 async fn receive(listener: &UdpListener, batch: &mut RecvBatch) -> usize {
     let readiness = listener.readiness().unwrap();
-    let next = readiness.async_io(Interest::READABLE, || listener.receive(batch));
+    let next = readiness.receive(|| listener.receive(batch));
     timeout(TIMEOUT, next).await.expect("a datagram arrives").unwrap()
 }
 

@@ -8,7 +8,7 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::os::fd::{AsFd, BorrowedFd};
 
-use linux::udp::{MAX_QUEUE_OCTETS, UdpListener};
+use linux::udp::{MAX_QUEUE_OCTETS, UdpListener, UdpReadiness};
 use nix::errno::Errno;
 use resolver::action::Transport;
 use resolver::policy::ListenerId;
@@ -39,7 +39,7 @@ pub(super) struct RegisteredUdp {
     pub(super) listener: UdpListener,
     /// The address it is bound to.
     pub(super) own: SocketAddr,
-    pub(super) readiness: tokio::net::UdpSocket,
+    pub(super) readiness: UdpReadiness,
 }
 
 impl Sockets {

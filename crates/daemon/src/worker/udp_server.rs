@@ -6,11 +6,10 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use linux::udp::{RecvBatch, UdpListener};
+use linux::udp::{RecvBatch, UdpListener, UdpReadiness};
 use resolver::action::{Action, Client, ClientResponse, Outbox};
 use resolver::counters::WorkerCounters;
 use resolver::policy::ListenerId;
-use tokio::io::Interest;
 use tokio::task::AbortHandle;
 
 use super::drain;
@@ -137,7 +136,7 @@ struct Reader {
 
 impl Reader {
     /// Passes on received queries batch by batch, a share of them or a quantum of time per turn.
-    async fn run(self, handler: Rc<impl QueryHandler>, readiness: tokio::net::UdpSocket) {
+    async fn run(self, handler: Rc<impl QueryHandler>, readiness: UdpReadiness) {
         let Self { id, own, listener, counters } = self;
         let mut batch = RecvBatch::new();
         let mut received = 0;
@@ -148,7 +147,7 @@ impl Reader {
                 received = 0;
                 turn_end = clock::now() + turn::QUANTUM;
             }
-            match readiness.async_io(Interest::READABLE, || listener.receive(&mut batch)).await {
+            match readiness.receive(|| listener.receive(&mut batch)).await {
                 Ok(count) => {
                     received += count;
                     handler.on_queries(batch.iter().filter_map(|(octets, source)| {
