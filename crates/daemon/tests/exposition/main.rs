@@ -13,10 +13,13 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use corefile::{SUPPORTED_DIRECTIVES, handles_queries};
 use daemon::counters::{ActiveBlock, CounterRegistry, DROPPED, EnabledPlugin};
 use daemon::metrics::{BuildInfo, Exposition, MemoryPart, ProcessCounters, SetupError};
 use resolver::cache::Usage;
-use resolver::counters::{BlockCounters, Plugin, TemplateEvent, TemplateEventKind, rcode_index, type_index};
+use resolver::counters::{
+    BlockCounters, Plugin, RouteCounters, TemplateEvent, TemplateEventKind, rcode_index, type_index,
+};
 use resolver::policy::{
     AclAction, Block, BlockId, Forward, ForwardOptions, PoolOptions, Upstream, UpstreamId,
 };
@@ -80,11 +83,7 @@ fn count_events(counters: &mut CounterRegistry) {
     root.request_sizes[1].observe(512);
     root.response_sizes[1].observe(0);
     root.durations.observe(Duration::from_secs(9));
-    root.responses[Plugin::Forward as usize][rcode_index(Rcode(12))].add(1);
-    root.responses[Plugin::Server as usize][rcode_index(Rcode(4095))].add(1);
-    root.responses[Plugin::Hosts as usize][rcode_index(Rcode::NOERROR)].add(2);
-    root.responses[Plugin::Whoami as usize][rcode_index(Rcode::NOERROR)].add(3);
-    root.responses[Plugin::Template as usize][rcode_index(Rcode::NXDOMAIN)].add(2);
+    count_responses(&root);
     let (_, dropped) = counters.route(SERVER, DROPPED, 1);
     dropped.requests[0][0][type_index(RecordType::ANY)].add(1);
     dropped.responses[Plugin::Server as usize][rcode_index(Rcode::REFUSED)].add(1);
@@ -131,9 +130,21 @@ fn count_events(counters: &mut CounterRegistry) {
     counters.worker(1).inflight_full.add(2);
     let active = active_block(counters, ".");
     counters.set_active_blocks(vec![active]);
-    let names = ["forward", "cache"];
-    counters.set_enabled_plugins(names.map(enabled).into());
+    let handlers = SUPPORTED_DIRECTIVES.into_iter().filter(|name| handles_queries(name));
+    counters.set_enabled_plugins(handlers.map(enabled).collect());
     counters.set_hosts_entries([("/etc/hosts".to_owned(), 6)].into());
+}
+
+/// Counts responses of every plugin.
+fn count_responses(root: &RouteCounters) {
+    root.responses[Plugin::Forward as usize][rcode_index(Rcode(12))].add(1);
+    root.responses[Plugin::Server as usize][rcode_index(Rcode(4095))].add(1);
+    root.responses[Plugin::Hosts as usize][rcode_index(Rcode::NOERROR)].add(2);
+    root.responses[Plugin::Whoami as usize][rcode_index(Rcode::NOERROR)].add(3);
+    root.responses[Plugin::Template as usize][rcode_index(Rcode::NXDOMAIN)].add(2);
+    root.responses[Plugin::Any as usize][rcode_index(Rcode::NOERROR)].add(4);
+    root.responses[Plugin::Local as usize][rcode_index(Rcode::NXDOMAIN)].add(5);
+    root.responses[Plugin::Chaos as usize][rcode_index(Rcode::NOERROR)].add(6);
 }
 
 /// Counts two queries that a template matched, both of which it failed, and queries that `acl` allowed
