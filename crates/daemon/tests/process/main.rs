@@ -11,6 +11,7 @@
 )]
 
 mod acl;
+mod answers_of_directives;
 mod bursts;
 mod coalescing;
 mod coexistence;
