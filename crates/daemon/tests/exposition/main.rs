@@ -145,6 +145,12 @@ fn count_responses(root: &RouteCounters) {
     root.responses[Plugin::Any as usize][rcode_index(Rcode::NOERROR)].add(4);
     root.responses[Plugin::Local as usize][rcode_index(Rcode::NXDOMAIN)].add(5);
     root.responses[Plugin::Chaos as usize][rcode_index(Rcode::NOERROR)].add(6);
+    root.responses[Plugin::Acl as usize][rcode_index(Rcode::REFUSED)].add(7);
+    root.responses[Plugin::Dns64 as usize][rcode_index(Rcode::NOERROR)].add(8);
+    root.responses[Plugin::LoadBalance as usize][rcode_index(Rcode::NOERROR)].add(9);
+    root.responses[Plugin::Rewrite as usize][rcode_index(Rcode::SERVFAIL)].add(10);
+    root.responses[Plugin::Header as usize][rcode_index(Rcode::NOERROR)].add(11);
+    root.responses[Plugin::Minimal as usize][rcode_index(Rcode::NOERROR)].add(12);
 }
 
 /// Counts two queries that a template matched, both of which it failed, and queries that `acl` allowed
