@@ -66,7 +66,10 @@ impl Resolver {
                 if let Some(cause) = cause {
                     report_error(route, rcode, (query.qtype, query.name.as_wire()), cause, outbox);
                 }
-                requester.respond_error(ErrorResponse::new(rcode), counters, now, outbox);
+                let has_cache = route.block.cache_for(query.name.as_wire()).is_some();
+                let response = ErrorResponse::new(rcode);
+                let response = rewritten.map_or(response, |rules| response.rewritten(rules, has_cache));
+                requester.respond_error(response, counters, now, outbox);
             }
             None => return false,
         }

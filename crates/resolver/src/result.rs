@@ -60,9 +60,11 @@ impl ErrorResponse {
 
     /// The same as the client of a rewritten query gets it, in or without the zones of `cache`.
     pub(crate) fn rewritten(self, rewritten: &Rewritten, has_cache: bool) -> Self {
+        if !rewritten.writes_errors() {
+            return self;
+        }
         let writer = if has_cache { Plugin::Cache } else { Plugin::Rewrite };
-        let writer = rewritten.writes_errors().then_some(writer);
-        Self { rcode: rewritten.rcode(self.rcode), writer, ..self }
+        Self { rcode: rewritten.rcode(self.rcode), writer: Some(writer), ..self }
     }
 
     /// The same written by a directive.

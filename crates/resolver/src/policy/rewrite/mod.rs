@@ -155,7 +155,7 @@ impl Rewritten {
         self.has_stopped || !self.changes.is_empty()
     }
 
-    /// The same for an error in place of a missing response.
+    /// The same for an error in place of a missing response: after a rule without `continue`.
     pub(crate) fn writes_errors(&self) -> bool {
         self.has_stopped
     }
