@@ -124,7 +124,8 @@ fn synthesize(
 fn respond(translation: &Translation, response: &Response<'_>, now: Instant, outbox: &mut Outbox) {
     let answer = Answer::from_response(response);
     let (ttl, plugin) = (ResponseTtl::AsReceived, Plugin::Dns64);
-    let spec = ResponseSpec { answer: &answer, ttl, plugin, error: None, authoritative: false };
+    let error = response.extended_error();
+    let spec = ResponseSpec { answer: &answer, ttl, plugin, error, authoritative: false };
     let ClientQuery { waiter, route } = &translation.query;
     waiter.requester().respond(spec, QueryCounters::of(route).in_front(), now, outbox);
     outbox.set_upstream(translation.upstream);

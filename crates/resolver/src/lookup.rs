@@ -88,7 +88,8 @@ impl Resolver {
         let policy = Arc::clone(&self.policy);
         let udp_size = DEFAULT_UDP_SIZE;
         let (version, keepalive_len, wants_nsid) = (0, None, false);
-        let edns = dnssec_ok.then_some(Edns { udp_size, version, dnssec_ok, keepalive_len, wants_nsid });
+        // With OPT the response tells why it is an error.
+        let edns = Some(Edns { udp_size, version, dnssec_ok, keepalive_len, wants_nsid });
         let own = Query::new(RequestHeader { id: 0, flags, question, edns });
         let routed = own.as_ref().and_then(|own| {
             let route = policy.listener(client.listener)?.route(own.name.as_wire(), own.qtype)?;

@@ -161,6 +161,20 @@ pub fn append_nsid(message: &mut Vec<u8>, opt: OptRecord, nsid: &[u8]) {
     message.extend_from_slice(nsid);
 }
 
+/// The extended error in the validated OPT record `opt` of `packet`; the first one.
+pub(crate) fn extended_error(packet: &[u8], opt: &Record) -> Option<ExtendedError> {
+    let mut option = opt.rdata;
+    while option < opt.end {
+        let (code, len) = (u16_at(packet, option)?, u16_at(packet, option + 2)?);
+        let data = option + OPTION_HEADER_LEN;
+        if code == EXTENDED_ERROR {
+            return u16_at(packet, data).filter(|_| len >= 2).map(ExtendedError);
+        }
+        option = data + usize::from(len);
+    }
+    None
+}
+
 /// Parses the OPT record `opt` of `packet`. Returns the response code of twelve bits, whose `low`
 /// four are the header's. Nothing when an option exceeds the record.
 pub(crate) fn read(packet: &[u8], opt: &Record, low: Rcode) -> Option<(Edns, Rcode)> {

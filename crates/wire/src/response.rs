@@ -12,7 +12,7 @@ use chain::Chain;
 use scrub::Scrub;
 
 use crate::compress;
-use crate::edns;
+use crate::edns::{self, ExtendedError};
 use crate::header::{Flags, HEADER_LEN, Header, Rcode, RecordType};
 use crate::name;
 use crate::octets::u32_at;
@@ -128,6 +128,12 @@ impl<'p> Response<'p> {
             self.packet.get(HEADER_LEN..HEADER_LEN + usize::from(self.question_len)).unwrap_or_default();
         // Only letters of QNAME may differ in case: types 65 and 97 are not letters.
         own.eq_ignore_ascii_case(question) && own.last_chunk::<4>() == question.last_chunk::<4>()
+    }
+
+    /// The extended error in OPT (RFC 8914).
+    pub fn extended_error(&self) -> Option<ExtendedError> {
+        let opt = Record::read_validated(&self.packet, usize::from(self.opt?.0))?;
+        edns::extended_error(&self.packet, &opt)
     }
 
     /// True when the sender supports EDNS (RFC 6891 section 7).

@@ -5,7 +5,7 @@ use std::time::Duration;
 use wire::edns::{DEFAULT_UDP_SIZE, ExtendedError, Keepalive, OptRecord};
 use wire::header::Rcode;
 use wire::query::{OutgoingQuery, Rejection};
-use wire::{Query, reply};
+use wire::{Query, Response, reply};
 
 use crate::message_builder::{header, message, opt, question};
 
@@ -53,6 +53,7 @@ fn an_error_repeats_the_question_and_has_an_extended_error_only_with_opt() {
     out.clear();
     reply::error(&query.header, Rcode::SERVFAIL, network_error, &mut out);
     assert_eq!(out, message(0x8182, &wire_question, [&[], &[], &[opt(1232, 0x8000, &[0, 15, 0, 2, 0, 23])]]));
+    assert_eq!(Response::parse(&out).unwrap().extended_error(), Some(ExtendedError::NETWORK_ERROR));
     out.clear();
     reply::error(&query.header, Rcode::REFUSED, OptRecord::DEFAULT, &mut out);
     assert_eq!(out, message(0x8185, &wire_question, [&[], &[], &[opt(1232, 0x8000, &[])]]));
@@ -72,6 +73,14 @@ fn opt_carries_udp_size_and_keepalive() {
     reply::error(&query.header, Rcode::SERVFAIL, own, &mut out);
     let options = [0, 15, 0, 2, 0, 23, 0, 11, 0, 2, 0, 100];
     assert_eq!(out, message(0x8182, &wire_question, [&[], &[], &[opt(4096, 0, &options)]]));
+    for (options, error) in [
+        (&[0, 11, 0, 2, 0, 100, 0, 15, 0, 3, 0, 22, b'x'][..], Some(ExtendedError::NO_REACHABLE_AUTHORITY)),
+        (&[0, 15, 0, 1, 22], None),
+        (&[], None),
+    ] {
+        let packet = message(0x8182, &wire_question, [&[], &[], &[opt(4096, 0, options)]]);
+        assert_eq!(Response::parse(&packet).unwrap().extended_error(), error);
+    }
     assert_eq!(own.wire_len(), opt(4096, 0, &options).len());
     assert_eq!(Keepalive::of(Duration::from_secs(24 * 3600)), Keepalive(u16::MAX), "saturated");
 }
