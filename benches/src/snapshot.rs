@@ -63,7 +63,7 @@ fn measure_cache(entries: u32, writes: u32, snapshot: &Snapshot) -> Result<Strin
     let block = fill(&cache, entries)?;
     let targets = HashMap::from([(
         "bench".to_owned(),
-        ImportTarget { block, usage: Arc::default(), options: fixture::cache() },
+        ImportTarget { block, usage: Arc::default(), options: fixture::cache(), rewrites: false },
     )]);
     let blocks = blocks(&targets);
     let (mut times, mut last) = (Vec::new(), None);

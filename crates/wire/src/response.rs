@@ -108,6 +108,26 @@ impl<'p> Response<'p> {
         Ok(response)
     }
 
+    /// Parses a cached message whose answer may be for another name or type than its question, as
+    /// behind `rewrite`. It keeps all records.
+    ///
+    /// # Errors
+    /// As [`Self::parse`], and for records that no cached message has.
+    pub fn parse_rewritten(packet: &'p [u8]) -> Result<Self, Malformed> {
+        let (header, question_end) = read_question(packet).ok_or(Malformed)?;
+        let parser = RecordParser::new(packet, question_end).ok_or(Malformed)?;
+        let received = Received::read(header, question_end, parser).ok_or(Malformed)?;
+        if !received.invalid.is_empty() || received.has_compressed_rdata || received.opt.is_some() {
+            return Err(Malformed);
+        }
+        let packet = packet.get(..received.len).ok_or(Malformed)?;
+        let mut response = received.into_response(Cow::Borrowed(packet)).ok_or(Malformed)?;
+        if response.response_type == ResponseType::IncompleteChain {
+            response.response_type = ResponseType::Positive;
+        }
+        Ok(response)
+    }
+
     /// Reads a message that this crate has written.
     pub(crate) fn read_written(packet: Vec<u8>, question_end: usize) -> Option<Self> {
         let parser = RecordParser::new(&packet, question_end)?.without_step_limit();

@@ -22,6 +22,8 @@ pub struct ImportTarget {
     pub usage: Arc<Usage>,
     /// Its `cache` directive.
     pub options: CacheOptions,
+    /// It has `rewrite` directives: an answer may be for another name or type than the question.
+    pub rewrites: bool,
 }
 
 /// Number of records by result.
@@ -70,7 +72,7 @@ impl Cache {
     /// by their numbers in the records.
     ///
     /// Records are not trusted: a message must be one that this cache would accept from an upstream
-    /// as the answer to the question in the key. Its TTL is at most what it would get then, less
+    /// as the answer to the question in the key, or in a block with `rewrite` to another one. Its TTL is at most what it would get then, less
     /// its age; a larger one is capped, since another version may compute it differently.
     ///
     /// Nothing is evicted. Records for a store at its capacity are skipped, so that those of other
@@ -128,7 +130,8 @@ fn decode(
 
 fn validate(record: &EntryRecord<'_>, stored: Instant, target: &ImportTarget) -> Option<Entry> {
     let (key, question) = Key::join(target.block, record.key)?;
-    let response = Response::parse(record.message).ok()?;
+    let parse = if target.rewrites { Response::parse_rewritten } else { Response::parse };
+    let response = parse(record.message).ok()?;
     let name = question.get(..question.len().checked_sub(4)?)?;
     let is_answer = matches!(response.rcode, Rcode::NOERROR | Rcode::NXDOMAIN);
     let is_whole = !response.has_trailing_octets && response.matches_question(&question);

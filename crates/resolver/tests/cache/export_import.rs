@@ -64,6 +64,23 @@ fn imported_answers_equal_the_originals_octet_for_octet() {
 }
 
 #[test]
+fn answers_to_rewritten_names_are_imported_where_names_are_rewritten() {
+    let now = clock::now();
+    let [mut old, mut new] = [3, 9].map(|block| Process::with_renamed_prefix(("aaa.", "bbb."), block, now));
+    old.resolve(Query::plain("aaa.example"), UpstreamResponse::Addresses(2, 30));
+    old.resolve(Query::plain("aaa.test"), UpstreamResponse::NxDomain(60));
+    old.resolve(Query::plain("ccc.example"), UpstreamResponse::Addresses(1, 30));
+    assert_eq!(import_all(&old, &new), imported(3));
+    for name in ["aaa.example", "aaa.test", "ccc.example"] {
+        let answer = new.hit(Query::plain(name));
+        assert!(answer.is_some() && answer == old.hit(Query::plain(name)), "{name}");
+    }
+    let plain = Process::plain(9, now);
+    let summary = ImportSummary { rejected: 1, ..imported(2) };
+    assert_eq!(import_all(&old, &plain), summary, "elsewhere the answer is for another name");
+}
+
+#[test]
 fn records_age_in_transit() {
     let (mut old, mut new) = two_processes();
     old.resolve(Query::plain("aaa.example"), UpstreamResponse::Addresses(1, 30));

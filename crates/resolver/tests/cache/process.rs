@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use resolver::action::{Action, AttemptFailure, Outbox, SendQuery};
 use resolver::cache::{Cache, ImportTarget, Usage};
+use resolver::policy::rewrite::{NamePattern, RewriteField, RewriteRule};
 use resolver::policy::{Block, BlockId, CacheOptions};
 use resolver::{Resolver, ResolverConfig};
 use testkit::fixture;
@@ -16,6 +17,7 @@ pub(crate) struct Process {
     pub(crate) cache: Arc<Cache>,
     pub(crate) usage: Arc<Usage>,
     options: CacheOptions,
+    rewrites: Arc<[RewriteRule]>,
     block: BlockId,
     resolver: Resolver,
     outbox: Outbox,
@@ -25,16 +27,29 @@ pub(crate) struct Process {
 impl Process {
     /// A process with `options` in the block of number `block`, and a cache of `budget` octets.
     pub(crate) fn new(options: CacheOptions, block: u16, budget: u64, now: Instant) -> Self {
-        let (cache, usage) = (Arc::new(Cache::new(budget)), Arc::<Usage>::default());
-        let block = BlockId(block);
-        let directives =
-            Block { id: block, cache: Some(options.clone()), usage: Arc::clone(&usage), ..fixture::block() };
-        let config = ResolverConfig {
-            cache: Arc::clone(&cache),
-            ..fixture::resolver_config(fixture::policy(directives))
-        };
+        let cache = Cache::new(budget);
+        let block = Block { id: BlockId(block), cache: Some(options), ..fixture::block() };
+        Self::with_block(block, cache, now)
+    }
+
+    fn with_block(block: Block, cache: Cache, now: Instant) -> Self {
+        let (cache, usage) = (Arc::new(cache), Arc::clone(&block.usage));
+        let (options, rewrites) = (block.cache.clone().unwrap(), Arc::clone(&block.rewrites));
+        let id = block.id;
+        let config =
+            ResolverConfig { cache: Arc::clone(&cache), ..fixture::resolver_config(fixture::policy(block)) };
         let (resolver, outbox) = (Resolver::new(config), Outbox::default());
-        Self { cache, usage, options, block, resolver, outbox, now }
+        Self { cache, usage, options, rewrites, block: id, resolver, outbox, now }
+    }
+
+    /// A process that sends names that begin with `from` as names that begin with `to`, and leaves
+    /// those in responses as they are.
+    pub(crate) fn with_renamed_prefix((from, to): (&str, &str), block: u16, now: Instant) -> Self {
+        let (pattern, to) = (NamePattern::Prefix(from.to_owned()), to.to_owned());
+        let field = RewriteField::Name { pattern, to, auto: false, answers: Vec::new() };
+        let rewrites = Arc::new([RewriteRule { continues: false, field }]);
+        let block = Block { id: BlockId(block), rewrites, ..fixture::block() };
+        Self::with_block(block, Cache::new(64 << 20), now)
     }
 
     /// A process with CoreDNS's default cache.
@@ -43,7 +58,12 @@ impl Process {
     }
 
     pub(crate) fn import_target(&self) -> ImportTarget {
-        ImportTarget { block: self.block, usage: Arc::clone(&self.usage), options: self.options.clone() }
+        ImportTarget {
+            block: self.block,
+            usage: Arc::clone(&self.usage),
+            options: self.options.clone(),
+            rewrites: !self.rewrites.is_empty(),
+        }
     }
 
     /// All exported records, the block being number 0.

@@ -85,7 +85,10 @@ impl CachedHost {
 
     pub(super) fn import_targets(&self) -> HashMap<String, ImportTarget> {
         let (usage, policy) = (Arc::clone(&self.usage), fixture::cache());
-        HashMap::from([(BLOCK.to_owned(), ImportTarget { block: self.block, usage, options: policy })])
+        HashMap::from([(
+            BLOCK.to_owned(),
+            ImportTarget { block: self.block, usage, options: policy, rewrites: false },
+        )])
     }
 
     pub(super) fn write(&self, snapshot: &Snapshot) -> io::Result<Written> {

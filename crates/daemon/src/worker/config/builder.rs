@@ -107,7 +107,8 @@ impl WorkerConfigBuilder {
         let targets = settings.blocks.iter().filter_map(|settings| {
             let (policy, (block, usage)) =
                 settings.cache.clone().zip(self.ids.known_block(&settings.fingerprint))?;
-            Some((settings.fingerprint.clone(), ImportTarget { block, usage, options: policy }))
+            let rewrites = !settings.rewrites.is_empty();
+            Some((settings.fingerprint.clone(), ImportTarget { block, usage, options: policy, rewrites }))
         });
         targets.collect()
     }
