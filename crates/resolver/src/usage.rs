@@ -22,6 +22,8 @@ pub(crate) enum RemovalCause {
     Expired,
     /// It could still have been served; the capacity or the budget was reached.
     Evicted,
+    /// Its server block is not configured any more.
+    Unconfigured,
 }
 
 impl Usage {

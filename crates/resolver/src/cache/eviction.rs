@@ -14,7 +14,7 @@ use super::entry::Entry;
 use super::fifo::{Fifo, NIL, Slab};
 use super::ghost::GhostList;
 use super::store_queue::StoreQueue;
-use crate::usage::RemovalCause;
+use crate::usage::{RemovalCause, Usage};
 
 /// An entry is at most this fraction of the budget: 1/64.
 const MAX_ENTRY_FRACTION: u64 = 64;
@@ -36,7 +36,7 @@ const SWEEP_SLOTS: u32 = 2;
 /// Evictions per insertion for a capacity that a reload has lowered.
 const MAX_CAPACITY_EVICTIONS: u32 = 32;
 
-/// Slots scanned per lock for an export: the longest that inserting workers wait.
+/// Slots scanned per lock for an export, or emptied: the longest that inserting workers wait.
 const SCAN_SLOTS: u32 = 256;
 
 /// Result of inserting an entry of another process.
@@ -181,6 +181,22 @@ impl Eviction {
             }
         }
         (end < self.slab.end()).then_some(end)
+    }
+
+    /// Removes entries of blocks whose usages are not among `kept`, at most [`SCAN_SLOTS`], and fills
+    /// `removed`. False when there are no more.
+    pub(super) fn remove_others(&mut self, kept: &[Arc<Usage>]) -> bool {
+        let Some(store) = self.stores.iter().position(|store| !store.is_of_any(kept)) else { return false };
+        for _ in 0..SCAN_SLOTS {
+            let oldest = self.stores.get(store).map_or(NIL, |store| store.fifo.oldest);
+            let Some((entry, _)) = self.unlink(oldest, RemovalCause::Unconfigured) else {
+                self.stores.swap_remove(store);
+                break;
+            };
+            self.churn += u64::from(entry.weight());
+            self.removed.push(entry);
+        }
+        true
     }
 
     /// True when the table's entry is in its slot.

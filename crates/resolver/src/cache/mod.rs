@@ -79,6 +79,22 @@ impl Cache {
         self.insertions.load(Relaxed)
     }
 
+    /// Removes entries of server blocks whose usages are not among `kept`, a few at a time, because
+    /// workers that insert wait for it. False when there are no more.
+    pub fn remove_other_blocks(&self, kept: &[Arc<Usage>]) -> bool {
+        let mut eviction = self.eviction();
+        let has_more = eviction.remove_others(kept);
+        for removed in eviction.removed.drain(..) {
+            self.table.remove(&removed.key);
+        }
+        let is_due = eviction.take_churn(MAX_DEFERRED);
+        drop(eviction);
+        if is_due || !has_more {
+            self.run_pending_tasks();
+        }
+        has_more
+    }
+
     fn get(&self, key: &[u8]) -> Option<Arc<Entry>> {
         self.table.get(key)
     }

@@ -33,6 +33,11 @@ impl StoreQueue {
         self.store == entry.store && Arc::ptr_eq(&self.usage, &entry.usage)
     }
 
+    /// True when it belongs to a block with one of these usages.
+    pub(super) fn is_of_any(&self, usages: &[Arc<Usage>]) -> bool {
+        usages.iter().any(|usage| Arc::ptr_eq(usage, &self.usage))
+    }
+
     pub(super) fn is_full(&self) -> bool {
         self.fifo.len >= self.limits.capacity
     }

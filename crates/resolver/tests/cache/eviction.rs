@@ -319,3 +319,24 @@ fn a_flood_in_one_block_does_not_empty_another() {
     assert_eq!((quiet.success(), quiet.success_evictions()), (500, 0));
     assert!(root.success_evictions() > 15_000, "{} evictions", root.success_evictions());
 }
+
+#[test]
+fn entries_of_other_blocks_are_removed() {
+    let (quiet, root): (Arc<Usage>, Arc<Usage>) = (Arc::default(), Arc::default());
+    let policy = two_blocks(&quiet, &root);
+    let cache = Arc::new(Cache::new(8 << 20));
+    let mut worker = Worker::new(Arc::clone(&policy), &cache);
+    for number in 0..1000 {
+        worker.query(&format!("n{number}.quiet"));
+        worker.query(&format!("n{number}.other"));
+    }
+    let weight = cache.weight();
+    let calls = (0..100).take_while(|_| cache.remove_other_blocks(&[Arc::clone(&root)])).count();
+    assert!((4..100).contains(&calls), "{calls} calls");
+    assert_eq!((quiet.success(), quiet.success_evictions(), root.success()), (0, 0, 1000));
+    assert_eq!(cache.weight(), weight / 2);
+    assert_eq!(worker.cached(&policy, &["n7.quiet", "n7.other"]), ["n7.other"]);
+    worker.query("n8.quiet");
+    assert_eq!(worker.cached(&policy, &["n8.quiet"]), ["n8.quiet"], "its block may be used again");
+    assert!(!cache.remove_other_blocks(&[quiet, root]));
+}
