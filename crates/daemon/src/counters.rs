@@ -113,9 +113,11 @@ impl CounterRegistry {
         self.enabled = rows;
     }
 
-    /// Replaces the server blocks in effect, at start-up and at each reload.
+    /// Replaces the server blocks in effect, at start-up and at each reload, and drops usages that
+    /// nothing else refers to.
     pub fn set_active_blocks(&mut self, blocks: Vec<ActiveBlock>) {
         self.active_blocks = blocks;
+        self.blocks.values_mut().for_each(BlockEntry::drop_unused);
     }
 
     /// Replaces the entries of `hosts` directives by the name of their file, at start-up and at each
@@ -184,11 +186,16 @@ impl BlockEntry {
     }
 
     /// Adds a usage and drops those that neither a policy nor a cache entry refers to. The entries
-    /// of a block that a reload changed count until they are evicted.
+    /// of a block that a reload changed count until they are removed.
     fn add_usage(&mut self, usage: &Arc<Usage>) {
         if self.usages.iter().any(|known| Arc::ptr_eq(known, usage)) {
             return;
         }
+        self.drop_unused();
+        self.usages.push(Arc::clone(usage));
+    }
+
+    fn drop_unused(&mut self) {
         let past = &mut self.past_evictions;
         self.usages.retain(|known| {
             let in_use = Arc::strong_count(known) > 1;
@@ -198,7 +205,6 @@ impl BlockEntry {
             }
             in_use
         });
-        self.usages.push(Arc::clone(usage));
     }
 }
 

@@ -2,10 +2,11 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use corefile::Corefile;
 use corefile::settings::Settings;
-use resolver::cache::ImportTarget;
+use resolver::cache::{ImportTarget, Usage};
 use resolver::policy::ListenerId;
 
 use super::exit::FatalError;
@@ -54,13 +55,18 @@ impl ActiveConfig {
         self.builder.import_targets(settings)
     }
 
+    /// The cache usages of the server blocks whose entries are of use.
+    pub(super) fn usages(&self) -> Vec<Arc<Usage>> {
+        self.builder.usages()
+    }
+
     /// Puts prepared settings in force: logs the errors that the previous settings' `errors`
     /// directives had only counted, starts loop detection, publishes plugins and upstreams in the
     /// metrics, and applies `debug`.
     pub(super) fn commit(&mut self, settings: Settings, prepared: WorkerConfigs, logger: &Logger) {
         self.log_pending_errors(logger);
         self.loop_detectors.start(prepared.loop_detections, prepared.zones);
-        self.builder.publish(&settings, prepared.active_blocks);
+        self.builder.put_in_force(&settings, prepared.active_blocks);
         self.error_log = prepared.error_log;
         logger.set_debug(settings.debug);
         self.settings = settings;
@@ -90,7 +96,6 @@ impl ActiveConfig {
 mod tests {
     use std::io::{BufRead, BufReader};
     use std::os::unix::net::UnixStream;
-    use std::sync::Arc;
     use std::time::Duration;
 
     use corefile::Environment;

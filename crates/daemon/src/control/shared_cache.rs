@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use resolver::cache::{Cache, ImportTarget};
+use resolver::cache::{Cache, ImportTarget, Usage};
 use resolver::policy::BlockId;
 use tracing::{error, info, warn};
 
@@ -92,6 +92,13 @@ impl<'a> SharedCache<'a> {
             writer.set_blocks(blocks.clone());
         }
         self.blocks = blocks;
+    }
+
+    /// Removes the entries of server blocks whose usages are not among `kept`.
+    pub(super) async fn remove_other_blocks(&self, kept: &[Arc<Usage>]) {
+        while self.cache.remove_other_blocks(kept) {
+            tokio::task::yield_now().await;
+        }
     }
 
     /// Leaves the snapshot file to a successor, without waiting for a write that has begun.

@@ -114,6 +114,7 @@ impl Instance<'_> {
         self.set_fail_open(&settings);
         self.config.commit(settings, prepared, self.context.logger);
         changed.wait().await;
+        self.cache.remove_other_blocks(&self.config.usages()).await;
         self.readiness.check_listeners(&self.config.settings.listeners);
         Ok(())
     }

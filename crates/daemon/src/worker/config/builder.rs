@@ -6,13 +6,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use corefile::handles_queries;
 use corefile::settings::{self, Settings};
-use resolver::cache::ImportTarget;
+use resolver::cache::{ImportTarget, Usage};
 use resolver::counters::WorkerCounters;
 use resolver::policy::{
     Block, DEFAULT_IDLE_TIMEOUT, Listener, ListenerId, LoopDetector, Policy, Route, RouteId,
 };
 
-use super::ids::{IdRegistry, IdsExhausted};
+use super::ids::IdRegistry;
+use super::ids_exhausted::IdsExhausted;
 use super::per_worker::{PerWorker, cache_zones};
 use super::shared::SharedBlock;
 use crate::counters::{ActiveBlock, CounterRegistry, DROPPED, EnabledPlugin};
@@ -42,7 +43,7 @@ pub(crate) struct WorkerConfigs {
     pub(crate) loop_detections: Vec<LoopDetection>,
     /// Shared by the workers: `consolidate` counts across them.
     pub(crate) error_log: ErrorLog,
-    /// For [`WorkerConfigBuilder::publish`].
+    /// For [`WorkerConfigBuilder::put_in_force`].
     pub(crate) active_blocks: Vec<ActiveBlock>,
     /// The zone of each route, for messages.
     pub(crate) zones: HashMap<RouteId, String>,
@@ -77,6 +78,7 @@ impl WorkerConfigBuilder {
     /// # Errors
     /// [`IdsExhausted`]: an identifier of a new listener, server block or upstream is lacking.
     pub(crate) fn build(&mut self, settings: &Settings) -> Result<WorkerConfigs, IdsExhausted> {
+        self.ids.blocks.begin_build();
         let shared = settings.blocks.iter().map(|block| SharedBlock::new(block, &mut self.ids));
         let shared: Vec<SharedBlock> = shared.collect::<Result<_, _>>()?;
         let listeners = self.listeners(settings)?;
@@ -106,16 +108,23 @@ impl WorkerConfigBuilder {
     pub(crate) fn import_targets(&self, settings: &Settings) -> HashMap<String, ImportTarget> {
         let targets = settings.blocks.iter().filter_map(|settings| {
             let (policy, (block, usage)) =
-                settings.cache.clone().zip(self.ids.known_block(&settings.fingerprint))?;
+                settings.cache.clone().zip(self.ids.blocks.get(&settings.fingerprint))?;
             let rewrites = !settings.rewrites.is_empty();
             Some((settings.fingerprint.clone(), ImportTarget { block, usage, options: policy, rewrites }))
         });
         targets.collect()
     }
 
-    /// Publishes in the metrics what is in effect: the directives and hosts entries of `settings` and
-    /// the upstreams of `blocks`.
-    pub(crate) fn publish(&self, settings: &Settings, blocks: Vec<ActiveBlock>) {
+    /// The cache usages of the server blocks whose entries are of use: those in force, and some that
+    /// were before.
+    pub(crate) fn usages(&self) -> Vec<Arc<Usage>> {
+        self.ids.blocks.usages()
+    }
+
+    /// Puts `settings` in force, and publishes in the metrics what is in effect: their directives and
+    /// hosts entries, and the upstreams of `blocks`.
+    pub(crate) fn put_in_force(&mut self, settings: &Settings, blocks: Vec<ActiveBlock>) {
+        self.ids.blocks.set_in_force(settings.blocks.iter().map(|block| &*block.fingerprint));
         let mut counters = self.counters.lock().unwrap_or_else(PoisonError::into_inner);
         counters.set_enabled_plugins(enabled_plugins(settings));
         let files = settings.blocks.iter().filter_map(|block| block.hosts.as_ref());
@@ -223,7 +232,7 @@ mod tests {
     use crate::host::OsHost;
 
     fn settings(corefile: &str) -> Settings {
-        let path = std::env::temp_dir().join(format!("nodelocaldns-targets-{}", std::process::id()));
+        let path = std::env::temp_dir().join(format!("nodelocaldns-targets-{}", rand::random::<u64>()));
         std::fs::write(&path, corefile).unwrap();
         let args = ["nodelocaldns", "-localip", "169.254.25.10", "-conf"].map(Into::into);
         let flags = flags::parse(args.into_iter().chain([path.clone().into_os_string()])).unwrap();
@@ -248,5 +257,20 @@ mod tests {
         assert_eq!((before.block, after.len()), (same.block, 2));
         assert!(Arc::ptr_eq(&before.usage, &same.usage));
         assert_eq!(same.options.success.max_ttl, 30);
+    }
+
+    #[test]
+    fn a_hosts_file_may_change_any_number_of_times() {
+        let mut settings = settings(".:53 {\n bind 169.254.25.10\n cache 30\n forward . 192.0.2.1\n}\n");
+        let mut builder = WorkerConfigBuilder::new(Arc::default(), 1);
+        let mut in_force = builder.build(&settings).unwrap();
+        for edit in 0..70_000 {
+            settings.blocks[0].fingerprint = format!("hosts with the digest {edit}");
+            let mut configs = builder.build(&settings).unwrap();
+            builder.put_in_force(&settings, std::mem::take(&mut configs.active_blocks));
+            in_force = configs;
+        }
+        assert_eq!(in_force.workers.len(), 1);
+        assert!(builder.usages().len() < 30, "{}", builder.usages().len());
     }
 }

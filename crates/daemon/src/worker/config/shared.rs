@@ -6,7 +6,8 @@ use corefile::settings;
 use resolver::cache::Usage;
 use resolver::policy::{BlockId, ForwardState, LoopDetector, UpstreamId, UpstreamState};
 
-use super::ids::{IdRegistry, IdsExhausted};
+use super::ids::IdRegistry;
+use super::ids_exhausted::IdsExhausted;
 use crate::logging::errors::Consolidator;
 
 /// Shared state of a server block.
@@ -28,7 +29,7 @@ impl SharedBlock {
     pub(super) fn new(block: &settings::Block, ids: &mut IdRegistry) -> Result<Self, IdsExhausted> {
         let forwards = block.forwards.iter().map(|forward| SharedForward::new(forward, ids));
         let forwards = forwards.collect::<Result<_, _>>()?;
-        let (id, usage) = ids.block(&block.fingerprint)?;
+        let (id, usage) = ids.blocks.get_or_allocate(&block.fingerprint)?;
         Ok(Self {
             id,
             usage,
