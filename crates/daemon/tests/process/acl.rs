@@ -1,6 +1,7 @@
 //! Access control (`acl`): queries that are allowed, refused, filtered and dropped, and their counters.
 
 use std::net::{Ipv4Addr, UdpSocket};
+use testkit::client::uninterrupted;
 
 use testkit::client::{QueryOptions, Response};
 use testkit::upstream::Upstream;
@@ -42,7 +43,7 @@ fn first_response(daemon: &DaemonProcess, source: Ipv4Addr, names: &[&str]) -> M
         socket.send(&query.to_vec().unwrap()).unwrap();
     }
     let mut octets = [0; 512];
-    let length = socket.recv(&mut octets).unwrap();
+    let length = uninterrupted(|| socket.recv(&mut octets)).unwrap();
     Message::from_vec(&octets[..length]).unwrap()
 }
 

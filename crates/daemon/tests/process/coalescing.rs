@@ -2,6 +2,7 @@
 
 use std::net::UdpSocket;
 use std::time::{Duration, Instant};
+use testkit::client::uninterrupted;
 
 use testkit::client::QueryOptions;
 use testkit::clock::now;
@@ -43,7 +44,7 @@ fn send(socket: &UdpSocket, id: usize, name: &str) {
 
 fn receive(socket: &UdpSocket) -> Message {
     let mut response = [0; 512];
-    let length = socket.recv(&mut response).unwrap();
+    let length = uninterrupted(|| socket.recv(&mut response)).unwrap();
     Message::from_vec(&response[..length]).unwrap()
 }
 

@@ -2,6 +2,7 @@
 
 use std::net::{Ipv4Addr, UdpSocket};
 use std::time::Duration;
+use testkit::client::uninterrupted;
 
 use testkit::RecordType;
 use testkit::client::QueryOptions;
@@ -38,7 +39,7 @@ fn the_query_log_equals_coredns() {
     {
         let query = options.message(id, "OK-log.example.", RecordType::A).unwrap().to_vec().unwrap();
         socket.send(&query).unwrap();
-        socket.recv(&mut [0; 512]).unwrap();
+        uninterrupted(|| socket.recv(&mut [0; 512])).unwrap();
     }
     let first = without_duration(&daemon.wait_for_log(" - 7 "));
     let rest = "\"A IN ok-log.example. udp 32 false 512\" NOERROR qr,rd,ra";
@@ -128,7 +129,7 @@ fn a_blocked_reader_of_stdout_does_not_delay_responses() {
     // More lines than the pipe and the log queue hold.
     for _ in 0..6000 {
         socket.send(&query).unwrap();
-        socket.recv(&mut [0; 512]).unwrap();
+        uninterrupted(|| socket.recv(&mut [0; 512])).unwrap();
     }
     assert!(daemon.metric("nodelocaldns_log_lines_dropped_total") > 0);
     let answer = daemon.query("ok-2.example.");

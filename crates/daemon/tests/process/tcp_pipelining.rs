@@ -3,6 +3,7 @@
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::time::{Duration, Instant};
+use testkit::client::uninterrupted;
 
 use testkit::RecordType;
 use testkit::client::{ClientError, Pipeline, QueryOptions};
@@ -36,13 +37,13 @@ pub(crate) fn receive_ids(pipeline: &mut Pipeline, count: usize) -> Vec<u16> {
 
 /// True when the server has closed the connection in order, with no octets left.
 pub(crate) fn is_closed(pipeline: &Pipeline) -> bool {
-    matches!(pipeline.stream().read(&mut [0; 1]), Ok(0))
+    matches!(uninterrupted(|| pipeline.stream().read(&mut [0; 1])), Ok(0))
 }
 
 /// How long after `since` the server closes the connection.
 pub(crate) fn closed_after(stream: &mut TcpStream, since: Instant) -> Duration {
     stream.set_read_timeout(Some(WAIT_LIMIT)).unwrap();
-    match stream.read(&mut [0; 1]) {
+    match uninterrupted(|| stream.read(&mut [0; 1])) {
         Ok(0) => since.elapsed(),
         Err(error) if error.kind() == ErrorKind::ConnectionReset => since.elapsed(),
         other => panic!("neither closed nor reset: {other:?}"),
@@ -83,7 +84,7 @@ fn length_prefix_and_response_are_sent_in_one_segment() {
         for id in 1..=2 {
             send(&pipeline, &framed(id, &format!("ok-{number}.example.")));
             let mut segment = [0; 512];
-            let octets = pipeline.stream().read(&mut segment).unwrap();
+            let octets = uninterrupted(|| pipeline.stream().read(&mut segment)).unwrap();
             let length = usize::from(u16::from_be_bytes([segment[0], segment[1]]));
             assert_eq!(octets, 2 + length, "all in one segment");
         }

@@ -8,6 +8,7 @@ use hickory_proto::rr::RecordType;
 use resolver::action::Transport;
 
 use super::error::ClientError;
+use super::interruption::uninterrupted;
 use super::pipeline::Pipeline;
 use super::query::{QueryOptions, random_id};
 use super::response::Response;
@@ -94,7 +95,7 @@ impl Client {
         loop {
             let left = self.timeout.checked_sub(sent.elapsed()).filter(|left| !left.is_zero());
             socket.set_read_timeout(Some(left.ok_or(ClientError::Timeout)?))?;
-            let length = socket.recv(&mut buffer)?;
+            let length = uninterrupted(|| socket.recv(&mut buffer))?;
             if let Some(response) = buffer.get(..length).filter(|response| wanted(response)) {
                 return Ok(response.to_vec());
             }

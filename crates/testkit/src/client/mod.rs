@@ -3,6 +3,7 @@
 
 mod error;
 mod exchange;
+mod interruption;
 mod pipeline;
 mod query;
 mod response;
@@ -10,6 +11,7 @@ mod stub;
 
 pub use error::ClientError;
 pub use exchange::Client;
+pub use interruption::uninterrupted;
 pub use pipeline::Pipeline;
 pub use query::QueryOptions;
 pub use response::{Response, rcode_name};
