@@ -88,12 +88,12 @@ set_arguments() { # set_arguments [ARGUMENT...]: the last occurrence of a flag c
     daemon_arguments=(-localip "$LOCAL_IP" -conf "$WORK/Corefile" -upstreamsvc coredns "$@")
 }
 
-# launch_daemon ARGUMENT...: the daemon on the node, with a pod's environment; SERVICES has more
-# variables of Services.
+# launch_daemon ARGUMENT...: the daemon on the node, with a pod's environment; SERVICES has
+# another variable of a Service.
 launch_daemon() {
     starts=$((starts + 1))
     daemon_log=$WORK/daemon-$starts.log
-    start node "$daemon_log" env -i "COREDNS_SERVICE_HOST=$COREDNS_SERVICE" "COREDNS_SERVICE_PORT=53" ${SERVICES:-} "$NODELOCALDNS" "$@"
+    start node "$daemon_log" env -i "COREDNS_SERVICE_HOST=$COREDNS_SERVICE" "COREDNS_SERVICE_PORT=53" "${SERVICES:-NO_MORE=}" "$NODELOCALDNS" "$@"
     daemon_pid=$!
 }
 
