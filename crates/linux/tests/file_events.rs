@@ -30,7 +30,7 @@ impl Drop for Directory {
 }
 
 /// Watches a file, makes a change, and expects its events, which are queued at once.
-fn expect_event(monitor: &mut FileMonitor, file: &Path, change: impl FnOnce()) {
+fn expect_event(monitor: &FileMonitor, file: &Path, change: impl FnOnce()) {
     monitor.watch(&[file.to_owned()].into());
     assert!(!monitor.has_changed(), "nothing has changed yet");
     change();
@@ -42,13 +42,13 @@ fn expect_event(monitor: &mut FileMonitor, file: &Path, change: impl FnOnce()) {
 fn files_written_replaced_and_removed_are_noticed() {
     let directory = Directory::new("events-file");
     let file = directory.path("Corefile");
-    let mut monitor = FileMonitor::new().unwrap();
-    expect_event(&mut monitor, &file, || fs::write(&file, "a").unwrap());
-    expect_event(&mut monitor, &file, || fs::write(&file, "b").unwrap());
+    let monitor = FileMonitor::new().unwrap();
+    expect_event(&monitor, &file, || fs::write(&file, "a").unwrap());
+    expect_event(&monitor, &file, || fs::write(&file, "b").unwrap());
     fs::write(directory.path("new"), "c").unwrap();
     assert!(monitor.has_changed());
-    expect_event(&mut monitor, &file, || fs::rename(directory.path("new"), &file).unwrap());
-    expect_event(&mut monitor, &file, || fs::remove_file(&file).unwrap());
+    expect_event(&monitor, &file, || fs::rename(directory.path("new"), &file).unwrap());
+    expect_event(&monitor, &file, || fs::remove_file(&file).unwrap());
 }
 
 #[test]
@@ -61,31 +61,31 @@ fn a_swap_of_the_data_link_of_a_config_map_is_noticed() {
     symlink("..1", directory.path("..data")).unwrap();
     symlink("..data/Corefile", directory.path("Corefile")).unwrap();
     symlink("..2", directory.path("..data_tmp")).unwrap();
-    let mut monitor = FileMonitor::new().unwrap();
+    let monitor = FileMonitor::new().unwrap();
     let swap = || fs::rename(directory.path("..data_tmp"), directory.path("..data")).unwrap();
-    expect_event(&mut monitor, &directory.path("Corefile"), swap);
+    expect_event(&monitor, &directory.path("Corefile"), swap);
     assert_eq!(fs::read_to_string(directory.path("Corefile")).unwrap(), "..2");
     let written = || fs::write(directory.path("..2").join("Corefile"), "in place").unwrap();
-    expect_event(&mut monitor, &directory.path("Corefile"), written);
+    expect_event(&monitor, &directory.path("Corefile"), written);
 }
 
 #[test]
 fn a_file_whose_directory_does_not_exist_yet_is_noticed() {
     let directory = Directory::new("events-missing");
     let file = directory.path("a").join("b").join("stubDomains");
-    let mut monitor = FileMonitor::new().unwrap();
-    expect_event(&mut monitor, &file, || fs::create_dir(directory.path("a")).unwrap());
-    expect_event(&mut monitor, &file, || fs::create_dir(directory.path("a").join("b")).unwrap());
-    expect_event(&mut monitor, &file, || fs::write(&file, "{}").unwrap());
+    let monitor = FileMonitor::new().unwrap();
+    expect_event(&monitor, &file, || fs::create_dir(directory.path("a")).unwrap());
+    expect_event(&monitor, &file, || fs::create_dir(directory.path("a").join("b")).unwrap());
+    expect_event(&monitor, &file, || fs::write(&file, "{}").unwrap());
 }
 
 #[test]
 fn files_no_longer_watched_cause_no_events() {
     let (old, new) = (Directory::new("events-old"), Directory::new("events-new"));
-    let mut monitor = FileMonitor::new().unwrap();
+    let monitor = FileMonitor::new().unwrap();
     monitor.watch(&[old.path("file")].into());
     monitor.watch(&[new.path("file")].into());
     fs::write(old.path("file"), "a").unwrap();
     assert!(!monitor.has_changed());
-    expect_event(&mut monitor, &new.path("file"), || fs::write(new.path("file"), "a").unwrap());
+    expect_event(&monitor, &new.path("file"), || fs::write(new.path("file"), "a").unwrap());
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use corefile::Environment;
+use linux::file_events::FileMonitor;
 use linux::supervisor::WatchdogTimer;
 
 use crate::flags::Flags;
@@ -24,6 +25,8 @@ pub(super) struct ProcessContext<'a> {
     pub(super) memory: MemoryPlan,
     /// Keeps the parent from ending this process; absent without a parent that does.
     pub(super) watchdog_timer: Option<&'a Arc<WatchdogTimer>>,
+    /// Of the Corefile and the files that it names.
+    pub(super) file_monitor: Option<&'a FileMonitor>,
     /// Directory of the hand-over socket and of the cache snapshot.
     pub(super) directory: Option<&'a SocketDirectory>,
 }

@@ -131,6 +131,9 @@ async fn control(
     counters: &Arc<ProcessCounters>,
     watchdog_timer: Option<&Arc<WatchdogTimer>>,
 ) -> Result<ExitReason, FatalError> {
+    // Before the sockets: the kernel closes it after them when this process is killed, and it sends
+    // queries to the fallback when the sockets are closed.
+    let file_monitor = reload::file_monitor();
     let mut signals = Signals::install().map_err(FatalError::System)?;
     let environment = environment::from_process();
     let corefile =
@@ -159,6 +162,7 @@ async fn control(
         descriptor_limit,
         memory,
         watchdog_timer,
+        file_monitor: file_monitor.as_ref(),
         directory,
     };
 

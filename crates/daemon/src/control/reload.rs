@@ -18,7 +18,7 @@ use crate::metrics::SetupError;
 /// How often a template, and the ConfigMap of kube-dns with it, is read at least, as in node-cache.
 const TEMPLATE_INTERVAL: Duration = Duration::from_secs(10);
 
-pub(super) struct CorefileWatch {
+pub(super) struct CorefileWatch<'a> {
     /// When the Corefile is read next.
     next: Option<Instant>,
     interval: Option<Duration>,
@@ -27,18 +27,22 @@ pub(super) struct CorefileWatch {
     last_hash: String,
     /// Why the last text could not be read; each reason is logged once.
     last_error: Option<String>,
-    /// Of the files read last; absent if the kernel refuses, and then there is only `interval`.
-    monitor: Option<FileMonitor>,
+    /// Of the files read last.
+    monitor: Option<&'a FileMonitor>,
 }
 
-impl CorefileWatch {
-    pub(super) fn new(settings: &Settings, context: ProcessContext<'_>) -> Self {
+impl<'a> CorefileWatch<'a> {
+    pub(super) fn new(settings: &Settings, context: ProcessContext<'a>) -> Self {
         let last_hash = settings.hash.clone();
-        let monitor = FileMonitor::new()
-            .inspect_err(|error| warn!("inotify: {error}; changes are noticed by reading the files"))
-            .ok();
         let source = Source::of(settings, context.flags);
-        let mut watch = Self { next: None, interval: None, source, last_hash, last_error: None, monitor };
+        let mut watch = Self {
+            next: None,
+            interval: None,
+            source,
+            last_hash,
+            last_error: None,
+            monitor: context.file_monitor,
+        };
         watch.set_interval(settings, context.flags);
         // The first reading finds the files to monitor, and what has changed since the start.
         watch.next = watch.interval.map(|_| clock::now());
@@ -48,14 +52,14 @@ impl CorefileWatch {
     /// Whether files have changed, or others beside them, since they were read; never without a
     /// `reload` directive or `-reloadwithsignal`.
     pub(super) fn files_have_changed(&self) -> bool {
-        let changed = self.monitor.as_ref().is_some_and(FileMonitor::has_changed);
+        let changed = self.monitor.is_some_and(FileMonitor::has_changed);
         changed && self.interval.is_some()
     }
 
     fn parse(&mut self, context: ProcessContext<'_>) -> Result<Corefile, ConfigErrors> {
         let host = OsHost::default();
         let parsed = Corefile::parse(&context.flags.options, context.environment, &host);
-        if let Some(monitor) = &mut self.monitor {
+        if let Some(monitor) = self.monitor {
             monitor.watch(&host.into_paths());
         }
         parsed
@@ -138,6 +142,13 @@ fn interval(reload: Reload, source: Source, random: f64) -> Duration {
     let earliest = reload.interval.saturating_sub(reload.jitter / 2);
     let interval = earliest + reload.jitter.mul_f64(random);
     if source == Source::Template { interval.min(TEMPLATE_INTERVAL) } else { interval }
+}
+
+/// Absent if the kernel refuses; then files are read at the interval of `reload` only.
+pub(super) fn file_monitor() -> Option<FileMonitor> {
+    FileMonitor::new()
+        .inspect_err(|error| warn!("inotify: {error}; changes are noticed by reading the files"))
+        .ok()
 }
 
 /// Logs and counts an invalid configuration, which is not put in force.

@@ -2,12 +2,14 @@
 //! these tests.
 
 use std::fs;
+use std::net::Ipv4Addr;
 use std::os::unix::fs::symlink;
 
 use testkit::upstream::Upstream;
 
 use crate::fixture::{
-    DaemonCommand, DaemonProcess, Node, WAIT_LIMIT, forward_corefile, upstream, wait_until,
+    DNS, DaemonCommand, DaemonProcess, Node, WAIT_LIMIT, forward_corefile, unique_address, upstream,
+    wait_until,
 };
 
 const FAILED: &str = "coredns_reload_failed_total";
@@ -73,4 +75,48 @@ fn standard_input_is_read_once() {
     let daemon = DaemonCommand::new(&corefile(&upstream, "")).arg("-conf=stdin").spawn().wait_until_ready();
     daemon.query("ok-stdin.example.");
     assert_eq!(daemon.metric(FAILED), 0, "{:?}", daemon.log_lines());
+}
+
+/// Numbers of the process's descriptors whose link begins like this.
+fn descriptors_of(daemon: &DaemonProcess, kind: &str) -> Vec<u32> {
+    let descriptors = fs::read_dir(format!("/proc/{}/fd", daemon.id())).unwrap().map(Result::unwrap);
+    let matching = descriptors.filter(|descriptor| {
+        // Fails for one that has been closed meanwhile.
+        fs::read_link(descriptor.path()).is_ok_and(|link| link.to_str().unwrap().starts_with(kind))
+    });
+    matching.map(|descriptor| descriptor.file_name().to_str().unwrap().parse().unwrap()).collect()
+}
+
+/// Numbers of the process's DNS sockets of this address, UDP and listening TCP.
+fn dns_sockets(daemon: &DaemonProcess, ip: Ipv4Addr) -> Vec<u32> {
+    let address = format!("{:08X}:{DNS:04X}", u32::from_le_bytes(ip.octets()));
+    let tables = ["udp", "tcp"].map(|table| fs::read_to_string(format!("/proc/net/{table}")).unwrap());
+    let lines = tables.iter().flat_map(|table| table.lines());
+    let inodes = lines.filter_map(|line| {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        (fields[1] == address && fields[2] == "00000000:0000").then(|| fields[9])
+    });
+    inodes.flat_map(|inode| descriptors_of(daemon, &format!("socket:[{inode}]"))).collect()
+}
+
+/// The kernel closes the descriptors of a killed process from the highest to the lowest, and closing
+/// the one of inotify takes it long.
+#[test]
+fn the_sockets_of_a_killed_process_are_closed_before_inotify() {
+    let (upstream, node, other) = (upstream(), Node::new(), unique_address());
+    let predecessor = node.command(&corefile(&upstream, "")).spawn().wait_until_ready();
+    assert_sockets_follow_inotify(&predecessor, node.ip);
+    let successor = node.command(&corefile(&upstream, "")).spawn();
+    successor.wait_for_log("took over");
+    let successor = successor.wait_until_ready();
+    assert_sockets_follow_inotify(&successor, node.ip);
+    successor.write_corefile(&corefile(&upstream, "").replace("bind @", &format!("bind @ {other}")));
+    wait_for_reloads(&successor, 1);
+    assert_sockets_follow_inotify(&successor, other);
+}
+
+fn assert_sockets_follow_inotify(daemon: &DaemonProcess, ip: Ipv4Addr) {
+    let (monitors, sockets) = (descriptors_of(daemon, "anon_inode:inotify"), dns_sockets(daemon, ip));
+    assert_eq!(monitors.len(), 1);
+    assert!(sockets.len() >= 2 && sockets.iter().min() > monitors.iter().max(), "{monitors:?} {sockets:?}");
 }

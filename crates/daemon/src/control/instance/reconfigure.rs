@@ -18,7 +18,7 @@ use crate::worker::InheritedSockets;
 
 impl Instance<'_> {
     /// Reads the Corefile and puts it in force if it has changed, or in any case if `forced`.
-    pub(super) async fn reload(&mut self, watch: &mut CorefileWatch, forced: bool) {
+    pub(super) async fn reload(&mut self, watch: &mut CorefileWatch<'_>, forced: bool) {
         let Some((corefile, settings)) = watch.read(self.context, forced) else { return };
         let logged = self.config.settings.warnings.clone();
         match self.reconfigure(settings).await {
