@@ -10,6 +10,7 @@
 //! [`idle`] about a process without queries, [`rules`] about the packet filter, [`snapshot`] about the file of the cache.
 #![forbid(unsafe_code)]
 
+mod cache;
 mod configuration;
 mod cpu;
 mod directives;
@@ -72,6 +73,8 @@ enum Benchmark {
     Idle(idle::IdleOptions),
     /// CPU time per cache hit with and without the packet-filter rules, on a node of its own
     Rules(rules::RulesOptions),
+    /// Memory and time per entry of the cache's hash table and of others
+    Cache(cache::CacheOptions),
     /// CPU time of a cache snapshot
     Snapshot(snapshot::SnapshotOptions),
     /// Behaviour with upstreams that fail, are slow, or disappear, of whole processes
@@ -85,6 +88,13 @@ enum Benchmark {
         capacity: u32,
         #[command(flatten)]
         options: scan::ScanOptions,
+    },
+    /// One candidate of `cache` in this process
+    #[command(hide = true)]
+    CacheOne {
+        candidate: cache::Candidate,
+        #[command(flatten)]
+        options: cache::CacheOptions,
     },
     /// A flood of UDP queries; prints the queries sent, answered and failed
     #[command(hide = true)]
@@ -127,6 +137,10 @@ fn main() -> ExitCode {
         }
         CommandLine { benchmark: Some(Benchmark::Idle(options)), .. } => idle::measure(&options),
         CommandLine { benchmark: Some(Benchmark::Rules(options)), .. } => rules::measure(&options),
+        CommandLine { benchmark: Some(Benchmark::Cache(options)), .. } => cache::measure(options),
+        CommandLine { benchmark: Some(Benchmark::CacheOne { candidate, options }), .. } => {
+            cache::run(candidate, options)
+        }
         CommandLine { benchmark: Some(Benchmark::Snapshot(options)), .. } => snapshot::measure(&options),
         CommandLine { benchmark: Some(Benchmark::Upstreams(experiment)), .. } => {
             upstreams::measure(&experiment)
