@@ -125,7 +125,7 @@ fn respond(translation: &Translation, response: &Response<'_>, now: Instant, out
     let answer = Answer::from_response(response);
     let (ttl, plugin) = (ResponseTtl::AsReceived, Plugin::Dns64);
     let error = response.extended_error();
-    let spec = ResponseSpec { answer: &answer, ttl, plugin, error, authoritative: false };
+    let spec = ResponseSpec { answer: answer.borrowed(), ttl, plugin, error, authoritative: false };
     let ClientQuery { waiter, route } = &translation.query;
     waiter.requester().respond(spec, QueryCounters::of(route).in_front(), now, outbox);
     outbox.set_upstream(translation.upstream);

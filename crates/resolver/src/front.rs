@@ -48,7 +48,8 @@ pub(crate) fn respond(routed: &RoutedQuery<'_>, outbox: &mut Outbox) -> bool {
         Some(FrontResult::Answer(mut response, plugin)) => {
             response.header.flags = Flags(response.header.flags.0 & !Flags::AA.0);
             let (answer, ttl) = (Answer::from_response(&response), ResponseTtl::AsReceived);
-            let spec = ResponseSpec { answer: &answer, ttl, plugin, error: None, authoritative: false };
+            let spec =
+                ResponseSpec { answer: answer.borrowed(), ttl, plugin, error: None, authoritative: false };
             requester.respond(spec, counters, requester.received, outbox);
         }
     }

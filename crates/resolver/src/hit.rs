@@ -32,10 +32,10 @@ impl Resolver {
         block.counters.cache_requests.add(1);
         let key = Key::new(block.id, query);
         let now = requester.received;
-        match self.cache.get(key.as_bytes(), now, cache) {
+        match self.cache.get(&key, now, cache) {
             None => self.hit_failure(routed, &key, outbox),
             Some((entry, Freshness::Stale)) => {
-                let entry = Arc::clone(entry);
+                let entry = entry.clone();
                 match cache.serve_stale {
                     Some(stale) => self.hit_stale(routed, &key, (entry, cache, stale), outbox),
                     None => self.hit_expired(routed, &key, (entry, cache), outbox),
@@ -59,7 +59,12 @@ impl Resolver {
     }
 
     /// Responds from a cached failure (RFC 9520 section 3.2); false on a miss.
-    pub(crate) fn hit_failure(&mut self, routed: &RoutedQuery<'_>, key: &Key, outbox: &mut Outbox) -> bool {
+    pub(crate) fn hit_failure(
+        &mut self,
+        routed: &RoutedQuery<'_>,
+        key: &Key<'_>,
+        outbox: &mut Outbox,
+    ) -> bool {
         let RoutedQuery { requester, route, .. } = *routed;
         let now = requester.received;
         let Some((failure, remaining)) = self.cache.get_failure(key, now) else {
@@ -75,8 +80,8 @@ impl Resolver {
     fn hit_stale(
         &mut self,
         routed: &RoutedQuery<'_>,
-        key: &Key,
-        (entry, cache, stale): (Arc<Entry>, &CacheOptions, ServeStale),
+        key: &Key<'_>,
+        (entry, cache, stale): (Entry, &CacheOptions, ServeStale),
         outbox: &mut Outbox,
     ) {
         let RoutedQuery { requester, route, .. } = *routed;
@@ -87,7 +92,7 @@ impl Resolver {
             (stale.mode, may_refresh && requester.wants_recursion())
         {
             // With a timeout of its own, verification is left to the query already in flight.
-            let is_verified = !timeout.is_zero() && self.inflight.find(key.as_bytes()).is_some();
+            let is_verified = !timeout.is_zero() && self.inflight.find(key.octets().as_bytes()).is_some();
             if !is_verified {
                 let timeout = if timeout.is_zero() { CLIENT_RESPONSE_TIMER } else { timeout };
                 return self.miss(routed, Some(StaleAnswer { entry, until: now + timeout }), outbox);
@@ -101,16 +106,16 @@ impl Resolver {
 
     /// Refreshes a cached answer without a waiter, unless a query for it is in flight in some
     /// worker. The caller has checked that no failure is cached.
-    pub(crate) fn refresh(&mut self, routed: &RoutedQuery<'_>, key: &Key, outbox: &mut Outbox) {
+    pub(crate) fn refresh(&mut self, routed: &RoutedQuery<'_>, key: &Key<'_>, outbox: &mut Outbox) {
         let Ok(rewritten) = self.rewrite(routed) else { return };
         if !routed.route.block.plugins.is_empty() && self.refresh_locally(routed, rewritten.as_deref()) {
             return routed.route.block.counters.prefetches.add(1);
         }
-        let key = key.as_bytes();
-        if self.inflight.find(key).is_some() || self.cache.update_from_shared(key) {
+        let octets = key.octets();
+        if self.inflight.find(octets.as_bytes()).is_some() || self.cache.update_from_shared(key) {
             return;
         }
-        let mut query = UpstreamQuery::new(routed, rewritten, Some(Arc::from(key)));
+        let mut query = UpstreamQuery::new(routed, rewritten, Some(Arc::from(octets.as_bytes())));
         query.flags = query.flags.with(Flags::RD);
         let Some(memory) = self.reserve_refresh(&query) else { return };
         // A rejected refresh is tried again on the next hit.

@@ -5,8 +5,6 @@ mod alias;
 mod hosts;
 mod template;
 
-use std::sync::Arc;
-
 use wire::answer::ResponseTtl;
 use wire::edns::ExtendedError;
 use wire::header::{Class, Rcode};
@@ -59,7 +57,8 @@ impl Resolver {
             Some(LocalResult::Response(response, plugin, error)) => {
                 let plugin = route.block.writer(rewritten, plugin);
                 let LocalAnswer { answer, ttl, plugin } = self.cache_local(routed, &response, plugin);
-                let spec = ResponseSpec { answer: &answer, ttl, plugin, error, authoritative: false };
+                let spec =
+                    ResponseSpec { answer: answer.borrowed(), ttl, plugin, error, authoritative: false };
                 requester.respond(spec, counters, now, outbox);
             }
             Some(LocalResult::Error(rcode, cause)) => {
@@ -109,9 +108,8 @@ impl Resolver {
             return LocalAnswer { answer, ttl: ResponseTtl::AsReceived, plugin };
         };
         let cacheability = Cacheability::of(response, name, options);
-        let key = Arc::from(Key::new(route.block.id, query).as_bytes());
-        let target = CacheTarget { block: &route.block, options, key: &key };
-        self.cache.cache_answer(requester.received, target, Some(cacheability), &answer);
+        let target = CacheTarget { block: &route.block, options, key: Key::new(route.block.id, query) };
+        self.cache.cache_answer(requester.received, target, Some(cacheability), answer.borrowed());
         LocalAnswer { answer, ttl: ResponseTtl::Uniform(cacheability.ttl), plugin: Plugin::Cache }
     }
 }

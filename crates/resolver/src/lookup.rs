@@ -96,7 +96,7 @@ impl Resolver {
             (own.qclass == Class::IN && unsupported(own, route).is_none()).then_some((own, route))
         });
         let Some((own, route)) = routed else { return Err(purpose) };
-        let key = Key::new(route.block.id, own);
+        let key = Key::new(route.block.id, own).octets();
         if matches!(purpose, LookupPurpose::CnameTarget(id) if self.waits_for(key.as_bytes(), id)) {
             return Err(purpose);
         }

@@ -23,7 +23,7 @@ use crate::inflight::query::{InflightQuery, Role};
 use crate::inflight::waiters::Waiter;
 use crate::outcome::cache_target;
 use crate::request::RoutedQuery;
-use crate::result::QueryResult;
+use crate::result::{QueryResult, SharedAnswer};
 use crate::timers::QueryId;
 use crate::upstream::attempt::AttemptSpec;
 use crate::upstream::connection_use::ConnectionUse;
@@ -67,7 +67,7 @@ impl Resolver {
             }
         };
         let can_coalesce = query.qclass == Class::IN && requester.wants_recursion();
-        let key = can_coalesce.then(|| Key::new(route.block.id, query));
+        let key = can_coalesce.then(|| Key::new(route.block.id, query).octets());
         let inflight = key.as_ref().and_then(|key| self.inflight.find(key.as_bytes()));
         let waiters = inflight.and_then(|id| Some((id, self.inflight.get(id)?.waiters.len())));
         let rejected = match waiters {
@@ -161,8 +161,8 @@ impl Resolver {
     fn complete_from_cache(&mut self, now: Instant, id: QueryId, outbox: &mut Outbox) -> bool {
         let Some(inflight) = self.inflight.get(id) else { return false };
         let Some(target) = cache_target(&inflight.query) else { return false };
-        let Some((entry, remaining)) = self.cache.get_fresh(target.key, now) else { return false };
-        let (answer, ttl) = (entry.answer.clone(), ResponseTtl::Uniform(remaining));
+        let Some((entry, remaining)) = self.cache.get_fresh(&target.key, now) else { return false };
+        let (answer, ttl) = (SharedAnswer::Cached(entry.clone()), ResponseTtl::Uniform(remaining));
         let result = QueryResult::Response { answer, ttl, plugin: Plugin::Cache, replaces_stale: true };
         if let Some(inflight) = self.take_inflight(now, id, outbox) {
             self.respond_all(now, inflight, &result, outbox);

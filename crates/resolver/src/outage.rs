@@ -26,8 +26,8 @@ impl Resolver {
     pub(crate) fn hit_expired(
         &mut self,
         routed: &RoutedQuery<'_>,
-        key: &Key,
-        (entry, cache): (Arc<Entry>, &CacheOptions),
+        key: &Key<'_>,
+        (entry, cache): (Entry, &CacheOptions),
         outbox: &mut Outbox,
     ) {
         let RoutedQuery { query, requester, route } = *routed;
@@ -49,12 +49,18 @@ impl Resolver {
     /// Starts an outage check, if one is due: a query without a waiter on a fresh connection, to
     /// each upstream in turn. Neither a cached failure nor a query in flight holds it up, and it
     /// leaves no cached failure.
-    fn check_outage(&mut self, routed: &RoutedQuery<'_>, key: &Key, forward: &Forward, outbox: &mut Outbox) {
+    fn check_outage(
+        &mut self,
+        routed: &RoutedQuery<'_>,
+        key: &Key<'_>,
+        forward: &Forward,
+        outbox: &mut Outbox,
+    ) {
         let RoutedQuery { requester, route, .. } = *routed;
         let now = requester.received;
         let Some(number) = forward.state.outage.next_check_number(now) else { return };
         let Ok(rewritten) = self.rewrite(routed) else { return };
-        let mut query = UpstreamQuery::new(routed, rewritten, Some(Arc::from(key.as_bytes())));
+        let mut query = UpstreamQuery::new(routed, rewritten, Some(Arc::from(key.octets().as_bytes())));
         let Some(memory) = self.reserve_refresh(&query) else { return };
         query.flags = query.flags.with(Flags::RD);
         let mut selection = self.upstreams.select(forward);

@@ -10,12 +10,13 @@ use wire::{Answer, Response};
 
 use crate::Resolver;
 use crate::action::{AttemptFailure, Outbox};
+use crate::cache::Key;
 use crate::cache::ttl::Cacheability;
 use crate::cache::write::{CacheTarget, FailedQuery};
 use crate::counters::Plugin;
 use crate::effects::Effects;
 use crate::inflight::query::{InflightQuery, Role};
-use crate::result::QueryResult;
+use crate::result::{QueryResult, SharedAnswer};
 use crate::timers::{AttemptId, QueryId};
 use crate::transport::Transport;
 use crate::upstream::attempt::Attempt;
@@ -127,6 +128,7 @@ impl Resolver {
         let cacheability = cache.map(|cache| Cacheability::of(response, &query.name, cache));
         let target = cache_target(query);
         let answer = Answer::from_response(response);
+        let mut cached = None;
         let replaces_stale = matches!(response.rcode, Rcode::NOERROR | Rcode::NXDOMAIN)
             && !response.header.flags.has(Flags::TC)
             && !target.is_some_and(|target| self.cache.prefers_cached(now, target, response.response_type));
@@ -135,12 +137,12 @@ impl Resolver {
         if let Some(target) = target.filter(|_| replaces_stale) {
             let may_cache = !query.dnssec_ok || self.cache.are_rrsigs_valid(now, response);
             let cacheability = cacheability.filter(|_| may_cache);
-            self.cache.cache_answer(now, target, cacheability, &answer);
+            cached = self.cache.cache_answer(now, target, cacheability, answer.borrowed());
         } else if let Some(target) = target.filter(|_| self.inflight.contains(id)) {
             self.cache.suppress_refresh(now, target);
             let is_servfail = response.response_type == ResponseType::ServerFailure;
             let cacheability = cacheability.filter(|_| is_servfail);
-            self.cache.cache_servfail(now, target, cacheability, &answer);
+            cached = self.cache.cache_servfail(now, target, cacheability, answer.borrowed());
         }
         let Some(mut inflight) = self.take_inflight(now, id, outbox) else {
             return self.counters.late_responses.add(1);
@@ -153,6 +155,7 @@ impl Resolver {
         let block = &query.route.block;
         let without_cache = || block.writer(query.rewritten.as_deref(), Plugin::Forward);
         let plugin = cacheability.map_or_else(without_cache, |_| Plugin::Cache);
+        let answer = cached.map_or_else(|| SharedAnswer::Relayed(answer.into()), SharedAnswer::Cached);
         let result = QueryResult::Response { answer, ttl, plugin, replaces_stale };
         self.respond_all(now, inflight, &result, outbox);
     }
@@ -254,5 +257,5 @@ impl Resolver {
 /// Where the result of a query is cached, if it is.
 pub(crate) fn cache_target(query: &UpstreamQuery) -> Option<CacheTarget<'_>> {
     let block = &query.route.block;
-    Some(CacheTarget { block, options: block.cache_for(&query.name)?, key: query.key.as_ref()? })
+    Some(CacheTarget { block, options: block.cache_for(&query.name)?, key: Key::read(query.key.as_ref()?) })
 }

@@ -89,7 +89,7 @@ struct Responded {
 /// An upstream's response and how it is presented to a client.
 #[derive(Clone, Copy)]
 pub(crate) struct ResponseSpec<'a> {
-    pub(crate) answer: &'a Answer,
+    pub(crate) answer: Answer<&'a [u8]>,
     pub(crate) ttl: ResponseTtl,
     pub(crate) plugin: Plugin,
     /// Extended error, for clients with EDNS.

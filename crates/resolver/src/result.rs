@@ -1,10 +1,13 @@
 //! Result of an upstream query: a response or an error, for local waiters and for other workers.
 
+use std::sync::Arc;
+
 use wire::Answer;
 use wire::answer::ResponseTtl;
 use wire::edns::ExtendedError;
 use wire::header::Rcode;
 
+use crate::cache::Entry;
 use crate::counters::Plugin;
 use crate::policy::UpstreamId;
 use crate::policy::rewrite::Rewritten;
@@ -22,7 +25,7 @@ pub struct SharedResult {
 pub(crate) enum QueryResult {
     /// An upstream responded.
     Response {
-        answer: Answer,
+        answer: SharedAnswer,
         ttl: ResponseTtl,
         plugin: Plugin,
         /// Preferred to a stale answer: NOERROR or NXDOMAIN, complete, not excluded by
@@ -35,6 +38,24 @@ pub(crate) enum QueryResult {
         /// In an outage: no upstream of the forward responded to anything.
         is_outage: bool,
     },
+}
+
+/// The answer of a result.
+#[derive(Clone, Debug)]
+pub(crate) enum SharedAnswer {
+    /// That of a cache entry.
+    Cached(Entry),
+    /// One that is not cached.
+    Relayed(Arc<Answer>),
+}
+
+impl SharedAnswer {
+    pub(crate) fn borrowed(&self) -> Answer<&[u8]> {
+        match self {
+            Self::Cached(entry) => entry.answer(),
+            Self::Relayed(answer) => answer.borrowed(),
+        }
+    }
 }
 
 /// An error response of our own: no records, an RCODE, optionally an extended error (RFC 8914).

@@ -46,71 +46,78 @@ impl<'a> Owner<'a> {
 }
 
 /// A sequence of address records of one type.
-struct AddressRecords<'a> {
+struct AddressRecords<'a, T> {
     owner: Owner<'a>,
     /// Positions of their TTLs.
-    ttls: &'a [u16],
+    ttls: T,
     /// How many of them the response has.
     sent: usize,
     /// Octets of an address.
     len: usize,
 }
 
-impl Answer {
+impl<O: AsRef<[u8]>> Answer<O> {
     /// Arranges the addresses in a response that [`Answer::write`] has appended to `out` from `start`
     /// on: each sequence of A or of AAAA records in the answer section. Addresses that truncation
     /// left out take part. Does not allocate if `out` has room for another such response.
     pub fn arrange_addresses(&self, order: &impl AddressOrder, start: usize, out: &mut Vec<u8>) {
+        let message = self.message();
         let mut sent = usize::from(u16_at(out, start + ANCOUNT).unwrap_or(0));
         let mut rest = self.answer_ttls();
         let mut at = self.question_end();
-        while let Some((first, others)) = rest.split_first().filter(|_| sent > 0) {
-            let address = self.address_type(*first);
-            let is_same = |ttl: &&u16| address.is_some() && self.address_type(**ttl) == address;
-            let count = 1 + others.iter().take_while(is_same).count();
-            let Some((ttls, others)) = rest.split_at_checked(count) else { return };
+        while sent > 0 {
+            let sequence = rest.clone();
+            let Some(first) = rest.next() else { return };
+            let address = address_type(message, first);
+            let (mut count, mut last) = (1, first);
+            let mut others = rest.clone();
+            while let Some(ttl) = others.next()
+                && address.is_some()
+                && address_type(message, ttl) == address
+            {
+                (count, last, rest) = (count + 1, ttl, others.clone());
+            }
             if let Some((_, len)) = address.filter(|_| count > 1) {
-                let owner = Owner { message: self.message(), at };
-                self.arrange(&AddressRecords { owner, ttls, sent, len }, order, start, out);
+                let (owner, ttls) = (Owner { message, at }, sequence.take(count));
+                arrange(&AddressRecords { owner, ttls, sent, len }, order, start, out);
             }
-            at = ttls.last().map_or(at, |ttl| record_end(self.message(), *ttl));
-            (rest, sent) = (others, sent.saturating_sub(count));
+            at = record_end(message, last);
+            sent = sent.saturating_sub(count);
         }
     }
+}
 
-    fn arrange(
-        &self,
-        records: &AddressRecords<'_>,
-        order: &impl AddressOrder,
-        start: usize,
-        out: &mut Vec<u8>,
-    ) {
-        let (end, len) = (out.len(), records.len);
-        // Behind the response there is room that need not be allocated for each.
-        for ttl in records.ttls {
-            let rdata = usize::from(*ttl) + RDATA_AFTER_TTL;
-            out.extend_from_slice(self.message().get(rdata..rdata + len).unwrap_or_default());
-        }
-        let (response, addresses) = out.split_at_mut(end);
-        match len {
-            4 => order.arrange(&records.owner, addresses.as_chunks_mut::<4>().0),
-            _ => order.arrange(&records.owner, addresses.as_chunks_mut::<16>().0),
-        }
-        for (ttl, address) in records.ttls.iter().take(records.sent).zip(addresses.chunks_exact(len)) {
-            let rdata = start + usize::from(*ttl) + RDATA_AFTER_TTL;
-            if let Some(sent) = response.get_mut(rdata..rdata + len) {
-                sent.copy_from_slice(address);
-            }
-        }
-        out.truncate(end);
+fn arrange(
+    records: &AddressRecords<'_, impl Iterator<Item = usize> + Clone>,
+    order: &impl AddressOrder,
+    start: usize,
+    out: &mut Vec<u8>,
+) {
+    let (end, len) = (out.len(), records.len);
+    // Behind the response there is room that need not be allocated for each.
+    for ttl in records.ttls.clone() {
+        let rdata = ttl + RDATA_AFTER_TTL;
+        out.extend_from_slice(records.owner.message.get(rdata..rdata + len).unwrap_or_default());
     }
+    let (response, addresses) = out.split_at_mut(end);
+    match len {
+        4 => order.arrange(&records.owner, addresses.as_chunks_mut::<4>().0),
+        _ => order.arrange(&records.owner, addresses.as_chunks_mut::<16>().0),
+    }
+    let sent = records.ttls.clone().take(records.sent);
+    for (ttl, address) in sent.zip(addresses.chunks_exact(len)) {
+        let rdata = start + ttl + RDATA_AFTER_TTL;
+        if let Some(sent) = response.get_mut(rdata..rdata + len) {
+            sent.copy_from_slice(address);
+        }
+    }
+    out.truncate(end);
+}
 
-    /// Type and octets of an address record, by the position of its TTL.
-    fn address_type(&self, ttl: u16) -> Option<(RecordType, usize)> {
-        let (message, ttl) = (self.message(), usize::from(ttl));
-        let rtype = RecordType(u16_at(message, ttl.checked_sub(TYPE_BEFORE_TTL)?)?);
-        let len = usize::from(u16_at(message, ttl + RDLENGTH_AFTER_TTL)?);
-        let is_address = matches!((rtype, len), (RecordType::A, 4) | (RecordType::AAAA, 16));
-        is_address.then_some((rtype, len))
-    }
+/// Type and octets of an address record, by the position of its TTL.
+fn address_type(message: &[u8], ttl: usize) -> Option<(RecordType, usize)> {
+    let rtype = RecordType(u16_at(message, ttl.checked_sub(TYPE_BEFORE_TTL)?)?);
+    let len = usize::from(u16_at(message, ttl + RDLENGTH_AFTER_TTL)?);
+    let is_address = matches!((rtype, len), (RecordType::A, 4) | (RecordType::AAAA, 16));
+    is_address.then_some((rtype, len))
 }

@@ -31,6 +31,7 @@ pub mod reply;
 pub mod response;
 pub mod reverse;
 pub mod synthesized;
+mod ttl_positions;
 pub mod zone_record;
 
 pub use answer::Answer;

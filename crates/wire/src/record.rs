@@ -256,7 +256,7 @@ impl<'p> RecordParser<'p> {
 }
 
 /// The end of the record whose TTL is at `ttl`: RDLENGTH and RDATA follow the TTL.
-pub(crate) fn record_end(packet: &[u8], ttl: u16) -> usize {
-    let rdlength = usize::from(ttl) + TTL_LEN;
+pub(crate) fn record_end(packet: &[u8], ttl: usize) -> usize {
+    let rdlength = ttl + TTL_LEN;
     rdlength + 2 + usize::from(u16_at(packet, rdlength).unwrap_or_default())
 }

@@ -19,8 +19,8 @@ use crate::usage::{RemovalCause, Usage};
 /// An entry is at most this fraction of the budget: 1/64.
 const MAX_ENTRY_FRACTION: u64 = 64;
 
-/// Octets of the budget per ghost: there are more ghosts than entries, and they take 1/64 of it.
-const BUDGET_PER_GHOST: u64 = 256;
+/// Octets of the budget per ghost: there are more ghosts than entries, and they take 1/48 of it.
+const BUDGET_PER_GHOST: u64 = 192;
 
 /// Fraction of the budget reserved for allocator fragmentation, 1/16: entries of all sizes are
 /// allocated by one worker and freed by another, and not every hole is filled again.
@@ -63,14 +63,12 @@ pub(super) struct Eviction {
     /// The next slot that [`Self::sweep`] visits.
     sweep_cursor: u32,
     ghosts: GhostList,
-    /// Octets inserted or removed since [`Self::take_churn`] last returned true.
-    churn: u64,
     /// Entries removed by the last insertion, which the table has to drop as well.
-    pub(super) removed: Vec<Arc<Entry>>,
+    pub(super) removed: Vec<Entry>,
 }
 
 /// [`Slab::push_newest`] or [`Slab::push_oldest`].
-type Push = fn(&mut Slab, &mut Fifo, Arc<Entry>) -> u32;
+type Push = fn(&mut Slab, &mut Fifo, Entry) -> u32;
 
 impl Eviction {
     /// `budget` in octets.
@@ -83,7 +81,6 @@ impl Eviction {
             slab: Slab::default(),
             sweep_cursor: 0,
             ghosts: GhostList::new(usize::try_from(ghosts).unwrap_or(0)),
-            churn: 0,
             removed: Vec::new(),
         }
     }
@@ -93,15 +90,6 @@ impl Eviction {
         self.weight
     }
 
-    /// True when `octets` were inserted or removed since it last was.
-    pub(super) fn take_churn(&mut self, octets: u64) -> bool {
-        let reached = self.churn >= octets;
-        if reached {
-            self.churn = 0;
-        }
-        reached
-    }
-
     /// False for an entry that is too large for the budget.
     pub(super) fn admits(&self, entry: &Entry) -> bool {
         u64::from(entry.weight()) <= self.budget / MAX_ENTRY_FRACTION
@@ -109,9 +97,8 @@ impl Eviction {
 
     /// Inserts `entry`, in the slot of `old` if the table has one with its key, and fills
     /// `removed`. A replacement in the same store evicts nothing for the capacity.
-    pub(super) fn insert(&mut self, entry: &Arc<Entry>, old: Option<&Arc<Entry>>, limits: StoreLimits) {
+    pub(super) fn insert(&mut self, entry: &Entry, old: Option<&Entry>, limits: StoreLimits) {
         let now = entry.stored;
-        self.churn += u64::from(entry.weight());
         let store = self.store_index(entry, limits);
         let old = old.filter(|old| self.holds(old));
         let mut hand_steps = MAX_HAND_STEPS;
@@ -138,8 +125,8 @@ impl Eviction {
     /// reaches the entry imported last first: import the most popular first.
     pub(super) fn import(
         &mut self,
-        entry: &Arc<Entry>,
-        old: Option<&Arc<Entry>>,
+        entry: &Entry,
+        old: Option<&Entry>,
         limits: StoreLimits,
     ) -> InsertOutcome {
         let old = old.filter(|old| self.holds(old));
@@ -167,17 +154,16 @@ impl Eviction {
             }
             None => self.push(store, entry, Slab::push_oldest),
         }
-        self.churn += u64::from(entry.weight());
         InsertOutcome::Inserted
     }
 
     /// Appends the useful entries of the next slots from `from` on to `found`; returns where to
     /// resume.
-    pub(super) fn scan(&self, from: u32, now: Instant, found: &mut Vec<Arc<Entry>>) -> Option<u32> {
+    pub(super) fn scan(&self, from: u32, now: Instant, found: &mut Vec<Entry>) -> Option<u32> {
         let end = self.slab.end().min(from.saturating_add(SCAN_SLOTS));
         for entry in (from..end).filter_map(|at| self.slab.entry(at)) {
             if self.is_expired(entry, now) == Some(false) {
-                found.push(Arc::clone(entry));
+                found.push(entry.clone());
             }
         }
         (end < self.slab.end()).then_some(end)
@@ -193,15 +179,14 @@ impl Eviction {
                 self.stores.swap_remove(store);
                 break;
             };
-            self.churn += u64::from(entry.weight());
             self.removed.push(entry);
         }
         true
     }
 
     /// True when the table's entry is in its slot.
-    fn holds(&self, old: &Arc<Entry>) -> bool {
-        self.slab.entry(old.sieve.slot()).is_some_and(|entry| Arc::ptr_eq(old, entry))
+    fn holds(&self, old: &Entry) -> bool {
+        self.slab.entry(old.sieve.slot()).is_some_and(|entry| old.is(entry))
     }
 
     /// By the limits of its store.
@@ -224,21 +209,21 @@ impl Eviction {
 
     /// True when the key was removed from this store recently.
     fn is_ghost(&self, store: usize, entry: &Entry) -> bool {
-        self.stores.get(store).is_some_and(|store| self.ghosts.contains(&entry.key, store.generation))
+        self.stores.get(store).is_some_and(|store| self.ghosts.contains(&entry.key(), store.generation))
     }
 
-    fn push(&mut self, store: usize, entry: &Arc<Entry>, push: Push) {
+    fn push(&mut self, store: usize, entry: &Entry, push: Push) {
         let Some(store) = self.stores.get_mut(store) else { return };
-        let slot = push(&mut self.slab, &mut store.fifo, Arc::clone(entry));
+        let slot = push(&mut self.slab, &mut store.fifo, entry.clone());
         entry.sieve.set_slot(slot);
         self.weight += u64::from(entry.weight());
         store.count_insertion();
     }
 
-    fn replace(&mut self, store: usize, slot: u32, entry: &Arc<Entry>) {
+    fn replace(&mut self, store: usize, slot: u32, entry: &Entry) {
         let Some(store) = self.stores.get_mut(store) else { return };
         let before = store.fifo.weight;
-        self.slab.replace(&mut store.fifo, slot, Arc::clone(entry));
+        self.slab.replace(&mut store.fifo, slot, entry.clone());
         entry.sieve.set_slot(slot);
         self.weight = self.weight + store.fifo.weight - before;
     }
@@ -305,14 +290,13 @@ impl Eviction {
     /// Removes the entry in slot `at` and adds it to the ghost list and to `removed`.
     fn remove(&mut self, at: u32, cause: RemovalCause) {
         if let Some((entry, generation)) = self.unlink(at, cause) {
-            self.ghosts.insert(&entry.key, generation);
-            self.churn += u64::from(entry.weight());
+            self.ghosts.insert(&entry.key(), generation);
             self.removed.push(entry);
         }
     }
 
     /// Unlinks the entry in slot `at` from its queue; also returns the generation of its store.
-    fn unlink(&mut self, at: u32, cause: RemovalCause) -> Option<(Arc<Entry>, u8)> {
+    fn unlink(&mut self, at: u32, cause: RemovalCause) -> Option<(Entry, u8)> {
         let entry = self.slab.entry(at)?;
         let store = self.stores.iter_mut().find(|store| store.is_of(entry))?;
         let entry = self.slab.remove(&mut store.fifo, at)?;

@@ -3,11 +3,10 @@
 use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::hash::BuildHasher;
-use std::sync::Arc;
 use std::time::Instant;
 
 use super::record::EntryRecord;
-use super::{Cache, Entry, Key};
+use super::{Cache, Entry, Key, Popularity};
 use crate::policy::BlockId;
 
 impl Cache {
@@ -24,11 +23,11 @@ impl Cache {
         let mut from = Some(0);
         while let Some(next) = from {
             from = self.eviction().scan(next, now, &mut found);
-            ranked.extend(found.drain(..).filter_map(|entry| {
-                let (block, _) = Key::split(&entry.key)?;
+            ranked.extend(found.drain(..).filter(|entry| !entry.variant.is_failure()).filter_map(|entry| {
                 // A copy of the counters, which workers go on changing during the sort.
-                let rank = (entry.sieve.is_visited(), entry.popularity.hits(), entry.stored);
-                Some((Reverse(rank), *numbers.get(&block)?, entry))
+                let rank =
+                    (entry.sieve.is_visited(), entry.popularity().map_or(0, Popularity::hits), entry.stored);
+                Some((Reverse(rank), *numbers.get(&entry.block)?, entry))
             }));
         }
         ranked.sort_unstable_by_key(|(rank, ..)| *rank);
@@ -41,7 +40,7 @@ impl Cache {
 #[derive(Debug)]
 pub struct Export {
     now: Instant,
-    entries: std::vec::IntoIter<(u16, Arc<Entry>)>,
+    entries: std::vec::IntoIter<(u16, Entry)>,
 }
 
 impl Export {
@@ -55,28 +54,30 @@ impl Export {
     pub fn write_records(&mut self, max_len: usize, out: &mut Vec<u8>) -> usize {
         let (before, end) = (self.remaining(), out.len().saturating_add(max_len));
         while let Some((number, entry)) = self.entries.as_slice().first() {
-            if let Some(record) = record(*number, entry, self.now) {
-                if out.len() + record.encoded_len() > end {
-                    break;
-                }
-                record.write(out);
+            let record = record(*number, entry, self.now);
+            if out.len() + record.encoded_len() > end {
+                break;
             }
+            record.write(out);
             self.entries.next();
         }
         before - self.remaining()
     }
 }
 
-fn record(block: u16, entry: &Entry, now: Instant) -> Option<EntryRecord<'_>> {
-    let (_, key) = Key::split(&entry.key)?;
-    Some(EntryRecord {
+fn record(block: u16, entry: &Entry, now: Instant) -> EntryRecord<'_> {
+    let Key { variant, qtype, name, .. } = entry.key();
+    let popularity = entry.popularity();
+    EntryRecord {
         block,
         age: now.saturating_duration_since(entry.stored),
         ttl: entry.ttl,
         visited: entry.sieve.is_visited(),
-        hits: entry.popularity.hits(),
-        last_hit: entry.popularity.last_hit(),
-        key,
-        message: entry.answer.message(),
-    })
+        hits: popularity.map_or(0, Popularity::hits),
+        last_hit: popularity.map_or(0, Popularity::last_hit),
+        variant: variant.bits(),
+        qtype,
+        name,
+        message: entry.answer().into_message(),
+    }
 }

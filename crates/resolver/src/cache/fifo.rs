@@ -1,8 +1,6 @@
 //! FIFO queues of entries as doubly linked lists through one slab, so that a slot freed by one
 //! queue serves any other, and an entry is found by its slot.
 
-use std::sync::Arc;
-
 use super::entry::Entry;
 
 /// The index of no slot.
@@ -20,7 +18,7 @@ pub(super) struct Slab {
 struct Slot {
     older: u32,
     newer: u32,
-    entry: Option<Arc<Entry>>,
+    entry: Option<Entry>,
 }
 
 /// One FIFO queue: its ends, SIEVE's hand, and totals.
@@ -54,7 +52,7 @@ impl Slab {
         u32::try_from(self.slots.len()).unwrap_or(NIL)
     }
 
-    pub(super) fn entry(&self, at: u32) -> Option<&Arc<Entry>> {
+    pub(super) fn entry(&self, at: u32) -> Option<&Entry> {
         self.slot(at)?.entry.as_ref()
     }
 
@@ -65,7 +63,7 @@ impl Slab {
 
     /// Appends `entry` at the new end of `fifo` and returns its slot; [`NIL`] when all 2³² − 1
     /// slots are in use.
-    pub(super) fn push_newest(&mut self, fifo: &mut Fifo, entry: Arc<Entry>) -> u32 {
+    pub(super) fn push_newest(&mut self, fifo: &mut Fifo, entry: Entry) -> u32 {
         let weight = u64::from(entry.weight());
         let at = self.occupy(Slot { older: fifo.newest, newer: NIL, entry: Some(entry) });
         if at == NIL {
@@ -83,7 +81,7 @@ impl Slab {
 
     /// Inserts `entry` at the old end of `fifo`, where the next search starts, and returns its
     /// slot.
-    pub(super) fn push_oldest(&mut self, fifo: &mut Fifo, entry: Arc<Entry>) -> u32 {
+    pub(super) fn push_oldest(&mut self, fifo: &mut Fifo, entry: Entry) -> u32 {
         let weight = u64::from(entry.weight());
         let at = self.occupy(Slot { older: NIL, newer: fifo.oldest, entry: Some(entry) });
         if at == NIL {
@@ -100,7 +98,7 @@ impl Slab {
     }
 
     /// Unlinks the entry in slot `at` from `fifo`.
-    pub(super) fn remove(&mut self, fifo: &mut Fifo, at: u32) -> Option<Arc<Entry>> {
+    pub(super) fn remove(&mut self, fifo: &mut Fifo, at: u32) -> Option<Entry> {
         let free = self.free;
         let slot = self.slot_mut(at)?;
         let entry = slot.entry.take()?;
@@ -123,7 +121,7 @@ impl Slab {
     }
 
     /// Replaces the entry in slot `at` of `fifo`.
-    pub(super) fn replace(&mut self, fifo: &mut Fifo, at: u32, entry: Arc<Entry>) {
+    pub(super) fn replace(&mut self, fifo: &mut Fifo, at: u32, entry: Entry) {
         let added = u64::from(entry.weight());
         let Some(old) = self.slot_mut(at).and_then(|slot| slot.entry.as_mut()) else { return };
         let removed = u64::from(std::mem::replace(old, entry).weight());

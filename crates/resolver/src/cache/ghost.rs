@@ -1,7 +1,7 @@
 //! Ghost list: fingerprints of keys removed recently, so that an entry that returns is treated as
 //! visited (as in S3-FIFO).
 
-use std::hash::{BuildHasher, RandomState};
+use std::hash::{BuildHasher, Hash, RandomState};
 
 /// Generations of a store after which a removed key is forgotten: it is queried too rarely to stay.
 const MAX_GENERATIONS: u8 = 8;
@@ -28,7 +28,7 @@ impl GhostList {
     }
 
     /// Records that `key` was removed in `generation` of its store.
-    pub(super) fn insert(&mut self, key: &[u8], generation: u8) {
+    pub(super) fn insert(&mut self, key: &impl Hash, generation: u8) {
         let (slot, fingerprint) = self.locate(key);
         if let Some(ghost) = self.ghosts.get_mut(slot) {
             *ghost = (fingerprint, generation);
@@ -36,13 +36,13 @@ impl GhostList {
     }
 
     /// True when `key` was removed at most [`MAX_GENERATIONS`] before `generation`.
-    pub(super) fn contains(&self, key: &[u8], generation: u8) -> bool {
+    pub(super) fn contains(&self, key: &impl Hash, generation: u8) -> bool {
         let (slot, fingerprint) = self.locate(key);
         let found = self.ghosts.get(slot).filter(|(known, _)| *known == fingerprint);
         found.is_some_and(|(_, removed)| generation.wrapping_sub(*removed) <= MAX_GENERATIONS)
     }
 
-    fn locate(&self, key: &[u8]) -> (usize, [u8; 3]) {
+    fn locate(&self, key: &impl Hash) -> (usize, [u8; 3]) {
         let hash = self.hasher.hash_one(key);
         let [a, b, c, ..] = hash.to_be_bytes();
         let slots = u64::try_from(self.ghosts.len()).unwrap_or(u64::MAX).max(1);

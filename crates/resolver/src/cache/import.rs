@@ -8,9 +8,10 @@ use wire::header::Rcode;
 use wire::{Answer, Response};
 
 use super::eviction::InsertOutcome;
+use super::key::Variant;
 use super::record::EntryRecord;
 use super::ttl::Cacheability;
-use super::{Cache, Entry, Key, Popularity, SieveState, StoreLimits, Usage};
+use super::{Cache, Entry, Extra, Key, NewEntry, Popularity, SieveState, StoreLimits, Usage};
 use crate::policy::{BlockId, CacheOptions};
 
 /// A server block that records may be imported into.
@@ -92,7 +93,7 @@ impl Cache {
             };
             octets = rest;
             match decode(record, now, elapsed, targets) {
-                Ok((entry, limits)) => self.import_entry(&Arc::new(entry), limits, &mut summary),
+                Ok((entry, limits)) => self.import_entry(&entry, limits, &mut summary),
                 Err(InvalidRecord::UnknownBlock) => summary.unknown_block += 1,
                 Err(InvalidRecord::Expired) => summary.expired += 1,
                 Err(InvalidRecord::Rejected) => summary.rejected += 1,
@@ -101,7 +102,7 @@ impl Cache {
         summary
     }
 
-    fn import_entry(&self, entry: &Arc<Entry>, limits: StoreLimits, summary: &mut ImportSummary) {
+    fn import_entry(&self, entry: &Entry, limits: StoreLimits, summary: &mut ImportSummary) {
         match self.insert_imported(entry, limits) {
             InsertOutcome::Inserted => summary.imported += 1,
             InsertOutcome::AlreadyCached => summary.already_cached += 1,
@@ -129,30 +130,36 @@ fn decode(
 }
 
 fn validate(record: &EntryRecord<'_>, stored: Instant, target: &ImportTarget) -> Option<Entry> {
-    let (key, question) = Key::join(target.block, record.key)?;
+    let key = Key {
+        block: target.block,
+        variant: Variant::from_bits(record.variant)?,
+        qtype: record.qtype,
+        name: record.name,
+    };
+    let question = key.question();
     let parse = if target.rewrites { Response::parse_rewritten } else { Response::parse };
     let response = parse(record.message).ok()?;
-    let name = question.get(..question.len().checked_sub(4)?)?;
     let is_answer = matches!(response.rcode, Rcode::NOERROR | Rcode::NXDOMAIN);
     let is_whole = !response.has_trailing_octets && response.matches_question(&question);
-    if !is_answer || !is_whole || !target.options.covers(name) {
+    if !is_answer || !is_whole || !target.options.covers(key.name) {
         return None;
     }
-    let cacheability = Cacheability::of(&response, name, &target.options);
+    let cacheability = Cacheability::of(&response, key.name, &target.options);
     let ttl = cacheability.ttl.min(record.ttl);
     let sieve = SieveState::default();
     if record.visited {
         sieve.visit();
     }
-    Some(Entry {
+    let popularity =
+        target.options.refreshes_by_hits().then(|| Popularity::restore(record.hits, record.last_hit));
+    Entry::new(NewEntry {
         key,
-        answer: Answer::from_response(&response),
+        answer: Answer::from_response(&response).borrowed(),
         stored,
         ttl,
         store: cacheability.store.filter(|_| ttl > 0)?,
         usage: Arc::clone(&target.usage),
-        failure: None,
-        popularity: Popularity::restore(record.hits, record.last_hit),
+        extra: popularity.map(Extra::Popularity),
         sieve,
     })
 }

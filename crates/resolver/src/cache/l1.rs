@@ -3,13 +3,13 @@
 //! Entries are immutable and carry their expiry, so a private pointer is as valid as the shared
 //! one; it may only be older than an entry with which another worker replaced it.
 
-use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::Cache;
 use super::capacity::StoreLimits;
 use super::entry::{Entry, Freshness};
+use super::key::Key;
 use crate::counters::WorkerCounters;
 
 /// Slots, in sets of [`WAYS`]: 64 KiB.
@@ -22,7 +22,6 @@ const WAYS: usize = 4;
 #[derive(Debug)]
 pub(crate) struct L1Cache {
     shared: Arc<Cache>,
-    hasher: RandomState,
     slots: Box<[Option<Slot>]>,
     octets: usize,
     /// The entries in all slots stay allocated here, outside the cache's budget, after the cache has
@@ -37,30 +36,30 @@ pub(crate) struct L1Cache {
 #[derive(Clone, Debug)]
 struct Slot {
     hash: u64,
-    entry: Arc<Entry>,
+    entry: Entry,
 }
 
 impl L1Cache {
     pub(crate) fn new(shared: Arc<Cache>, max_octets: usize, counters: Arc<WorkerCounters>) -> Self {
         let slots = std::iter::repeat_with(|| None).take(SLOTS).collect();
-        Self { shared, hasher: RandomState::new(), slots, octets: 0, max_octets, counters, next_way: 0 }
+        Self { shared, slots, octets: 0, max_octets, counters, next_way: 0 }
     }
 
     /// The entry for `key` and its freshness at `now`, unless it expired longer than `stale_window`
     /// ago.
     pub(crate) fn get(
         &mut self,
-        key: &[u8],
+        key: &Key<'_>,
         now: Instant,
         stale_window: Duration,
-    ) -> Option<(&Arc<Entry>, Freshness)> {
-        let hash = self.hasher.hash_one(key);
+    ) -> Option<(&Entry, Freshness)> {
+        let hash = self.shared.hash(key);
         let found =
             self.find(hash, key).and_then(|at| Some((at, self.entry(at)?.freshness(now, stale_window)?)));
         let (at, freshness) = match found {
             Some((at, fresh @ Freshness::Fresh(_))) => (at, fresh),
             _ => {
-                let entry = self.shared.get(key)?;
+                let entry = self.shared.get(hash, key)?;
                 let freshness = entry.freshness(now, stale_window)?;
                 (self.fill(hash, entry), freshness)
             }
@@ -71,11 +70,11 @@ impl L1Cache {
     }
 
     /// Replaces the private entry for `key` if another worker has inserted another one; true if so.
-    pub(crate) fn update_from_shared(&mut self, key: &[u8]) -> bool {
-        let Some(newest) = self.shared.get(key) else { return false };
-        let hash = self.hasher.hash_one(key);
+    pub(crate) fn update_from_shared(&mut self, key: &Key<'_>) -> bool {
+        let hash = self.shared.hash(key);
+        let Some(newest) = self.shared.get(hash, key) else { return false };
         let known = self.find(hash, key).and_then(|at| self.entry(at));
-        if known.is_some_and(|known| Arc::ptr_eq(known, &newest)) {
+        if known.is_some_and(|known| known.is(&newest)) {
             return false;
         }
         self.fill(hash, newest);
@@ -83,15 +82,16 @@ impl L1Cache {
     }
 
     /// The shared entry for `key`, expired or not.
-    pub(crate) fn peek(&self, key: &[u8]) -> Option<Arc<Entry>> {
-        self.shared.get(key)
+    pub(crate) fn peek(&self, key: &Key<'_>) -> Option<Entry> {
+        self.shared.get(self.shared.hash(key), key)
     }
 
     /// Inserts `entry` into the shared cache and here; false when it is too large.
-    pub(crate) fn insert(&mut self, entry: Arc<Entry>, limits: StoreLimits) -> bool {
-        let inserted = self.shared.insert(&entry, limits);
+    pub(crate) fn insert(&mut self, entry: Entry, limits: StoreLimits) -> bool {
+        let hash = self.shared.hash(&entry.key());
+        let inserted = self.shared.insert(hash, &entry, limits);
         if inserted {
-            self.fill(self.hasher.hash_one(&*entry.key), entry);
+            self.fill(hash, entry);
         }
         inserted
     }
@@ -107,12 +107,12 @@ impl L1Cache {
         self.counters.l1_octets.set(octets as u64);
     }
 
-    fn entry(&self, at: usize) -> Option<&Arc<Entry>> {
+    fn entry(&self, at: usize) -> Option<&Entry> {
         Some(&self.slots.get(at)?.as_ref()?.entry)
     }
 
-    fn find(&self, hash: u64, key: &[u8]) -> Option<usize> {
-        let matches = |slot: &Slot| slot.hash == hash && *slot.entry.key == *key;
+    fn find(&self, hash: u64, key: &Key<'_>) -> Option<usize> {
+        let matches = |slot: &Slot| slot.hash == hash && slot.entry.key() == *key;
         self.position(hash, |slot| slot.as_ref().is_some_and(matches))
     }
 
@@ -124,13 +124,13 @@ impl L1Cache {
     }
 
     /// Stores `entry` in the slot of its key, else in a free slot of its set, else in the next way.
-    fn fill(&mut self, hash: u64, entry: Arc<Entry>) -> usize {
+    fn fill(&mut self, hash: u64, entry: Entry) -> usize {
         let octets = entry.weight() as usize;
         if self.octets + octets > self.max_octets {
             self.clear();
         }
         let free = || self.position(hash, Option::is_none);
-        let found = self.find(hash, &entry.key).or_else(free);
+        let found = self.find(hash, &entry.key()).or_else(free);
         let at = found.unwrap_or_else(|| {
             self.next_way = (self.next_way + 1) % WAYS;
             first_of_set(hash) + self.next_way
@@ -151,44 +151,50 @@ fn first_of_set(hash: u64) -> usize {
 #[cfg(test)]
 mod tests {
     use std::iter::repeat_n;
-    use std::sync::Weak;
 
+    use wire::header::RecordType;
     use wire::{Answer, Response};
 
     use super::*;
-    use crate::cache::{Popularity, SieveState, Store, Usage};
+    use crate::cache::key::Variant;
+    use crate::cache::{NewEntry, SieveState, Store, Usage};
+    use crate::policy::BlockId;
 
     const MAX_OCTETS: usize = 4 << 20;
 
+    fn key(number: u16) -> Key<'static> {
+        let variant = Variant::default();
+        Key { block: BlockId(number), variant, qtype: RecordType(10), name: b"\0" }
+    }
+
     /// An answer to a query for the root, with one record of `len` octets.
-    fn entry(key: u8, len: u16, stored: Instant, usage: &Arc<Usage>) -> Arc<Entry> {
+    fn entry(number: u16, len: u16, stored: Instant, usage: &Arc<Usage>) -> Entry {
         let mut message =
             vec![0, 7, 0x81, 0x80, 0, 1, 0, 1, 0, 0, 0, 0, 0, 0, 10, 0, 1, 0, 0, 10, 0, 1, 0, 0, 0, 30];
         message.extend(len.to_be_bytes());
         message.extend(repeat_n(0, usize::from(len)));
         let answer = Answer::from_response(&Response::parse(&message).unwrap());
-        let (key, store, usage) = (Arc::from([key]), Store::Success, Arc::clone(usage));
-        let (failure, popularity, sieve) = (None, Popularity::default(), SieveState::default());
-        Arc::new(Entry { key, answer, stored, ttl: 30, store, usage, failure, popularity, sieve })
+        let (usage, sieve) = (Arc::clone(usage), SieveState::default());
+        let (key, answer, store) = (key(number), answer.borrowed(), Store::Success);
+        Entry::new(NewEntry { key, answer, stored, ttl: 30, store, usage, extra: None, sieve }).unwrap()
     }
 
     #[test]
     fn memory_of_removed_entries_is_bounded() {
         let now = testkit::clock::now();
-        let (shared, usage) = (Arc::new(Cache::new(5 << 20)), Arc::default());
+        let shared = Arc::new(Cache::new(5 << 20));
         let mut l1 = L1Cache::new(Arc::clone(&shared), MAX_OCTETS, Arc::default());
         let [stale_window, outage_window, failure_window] = [Duration::ZERO; 3];
         let limits = StoreLimits { capacity: 1, stale_window, outage_window, failure_window };
-        let mut entries: Vec<Weak<Entry>> = Vec::new();
-        for key in 0..200 {
-            let fresh = entry(key, 60_000, now, &usage);
-            entries.push(Arc::downgrade(&fresh));
+        let (mut entries, usage) = (Vec::new(), Arc::default());
+        for number in 0..200 {
+            let fresh = entry(number, 60_000, now, &usage);
+            entries.push(fresh.clone());
             assert!(l1.insert(fresh, limits));
-            shared.run_pending_tasks();
-            assert!(l1.get(&[key], now, Duration::ZERO).is_some());
+            assert!(l1.get(&key(number), now, Duration::ZERO).is_some());
         }
-        let allocated: usize =
-            entries.iter().filter_map(Weak::upgrade).map(|entry| entry.weight() as usize).sum();
+        let kept = entries.iter().filter(|entry| entry.is_shared());
+        let allocated: usize = kept.map(|entry| entry.weight() as usize).sum();
         assert_eq!(allocated, l1.octets);
         assert!((1..=MAX_OCTETS).contains(&allocated), "{allocated} octets allocated");
     }

@@ -34,15 +34,15 @@ impl WorkerCache {
     /// The answer for `key`, fresh or within the stale window of `options`.
     pub(crate) fn get(
         &mut self,
-        key: &[u8],
+        key: &Key<'_>,
         now: Instant,
         options: &CacheOptions,
-    ) -> Option<(&Arc<Entry>, Freshness)> {
+    ) -> Option<(&Entry, Freshness)> {
         self.l1.get(key, now, options.stale_window())
     }
 
     /// The answer for `key` and its remaining TTL, if it is fresh.
-    pub(crate) fn get_fresh(&mut self, key: &[u8], now: Instant) -> Option<(&Arc<Entry>, u32)> {
+    pub(crate) fn get_fresh(&mut self, key: &Key<'_>, now: Instant) -> Option<(&Entry, u32)> {
         match self.l1.get(key, now, Duration::ZERO)? {
             (entry, Freshness::Fresh(remaining)) => Some((entry, remaining)),
             (_, Freshness::Stale) => None,
@@ -50,13 +50,13 @@ impl WorkerCache {
     }
 
     /// The cached failure of the question of `key` and its remaining TTL (RFC 9520).
-    pub(crate) fn get_failure(&mut self, key: &Key, now: Instant) -> Option<(&Arc<Entry>, u32)> {
-        self.get_fresh(Key::of_failure(key.as_bytes()).as_bytes(), now)
+    pub(crate) fn get_failure(&mut self, key: &Key<'_>, now: Instant) -> Option<(&Entry, u32)> {
+        self.get_fresh(&key.of_failure(), now)
     }
 
     /// True when another worker has replaced the entry that L1 holds for `key`. L1 takes the new
     /// one.
-    pub(crate) fn update_from_shared(&mut self, key: &[u8]) -> bool {
+    pub(crate) fn update_from_shared(&mut self, key: &Key<'_>) -> bool {
         self.l1.update_from_shared(key)
     }
 }

@@ -1,7 +1,7 @@
 //! The cache of a process, shared by all server blocks and workers, with a budget in octets.
 //!
-//! A [`Cache`] is a concurrent table, which serves lookups without a lock, and the eviction state
-//! behind one lock, which every insertion takes. Each worker puts an `L1Cache` in front of it.
+//! A [`Cache`] is a concurrent table and the eviction state, behind one lock, which every insertion
+//! takes. Each worker puts an `L1Cache` in front of it.
 //!
 //! [`Cache::export`] writes entries as records, most popular first, for a successor or a snapshot;
 //! [`Cache::import`] validates and inserts them.
@@ -32,7 +32,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 pub use crate::store::Store;
 pub use crate::usage::Usage;
 pub(crate) use capacity::StoreLimits;
-pub(crate) use entry::{Entry, Freshness};
+pub(crate) use entry::{Entry, Extra, Freshness, NewEntry};
 use eviction::{Eviction, InsertOutcome};
 pub use export::Export;
 pub(crate) use failure::{CachedFailure, Outage};
@@ -43,9 +43,6 @@ pub(crate) use prefetch::Popularity;
 pub use record::MAX_RECORD_LEN;
 use table::Table;
 pub(crate) use visited::SieveState;
-
-/// Octets inserted or removed after which the table's deferred work is done.
-const MAX_DEFERRED: u64 = 1 << 20;
 
 /// The cache.
 #[derive(Debug)]
@@ -61,11 +58,6 @@ impl Cache {
     pub fn new(budget: u64) -> Self {
         let (table, eviction) = (Table::new(), Mutex::new(Eviction::new(budget)));
         Self { table, eviction, insertions: AtomicU64::new(0) }
-    }
-
-    /// Does the work that the table defers, so that removed entries free their memory.
-    pub fn run_pending_tasks(&self) {
-        self.table.run_pending_tasks();
     }
 
     /// Weight of all entries in octets.
@@ -84,51 +76,48 @@ impl Cache {
     pub fn remove_other_blocks(&self, kept: &[Arc<Usage>]) -> bool {
         let mut eviction = self.eviction();
         let has_more = eviction.remove_others(kept);
-        for removed in eviction.removed.drain(..) {
-            self.table.remove(&removed.key);
-        }
-        let is_due = eviction.take_churn(MAX_DEFERRED);
-        drop(eviction);
-        if is_due || !has_more {
-            self.run_pending_tasks();
-        }
+        self.remove_from_table(&mut eviction);
         has_more
     }
 
-    fn get(&self, key: &[u8]) -> Option<Arc<Entry>> {
-        self.table.get(key)
+    /// The hash of a key, for [`Self::get`].
+    fn hash(&self, key: &Key<'_>) -> u64 {
+        self.table.hash(key)
     }
 
-    /// Inserts `entry`; false when it is too large.
-    fn insert(&self, entry: &Arc<Entry>, limits: StoreLimits) -> bool {
+    fn get(&self, hash: u64, key: &Key<'_>) -> Option<Entry> {
+        self.table.get(hash, key)
+    }
+
+    /// Inserts `entry`, whose key has this hash; false when it is too large.
+    fn insert(&self, hash: u64, entry: &Entry, limits: StoreLimits) -> bool {
         let mut eviction = self.eviction();
         if !eviction.admits(entry) {
             return false;
         }
-        eviction.insert(entry, self.table.get(&entry.key).as_ref(), limits);
-        self.table.insert(entry);
-        for removed in eviction.removed.drain(..) {
-            self.table.remove(&removed.key);
-        }
-        self.count_insertion(&mut eviction);
+        eviction.insert(entry, self.get(hash, &entry.key()).as_ref(), limits);
+        self.table.insert(hash, entry);
+        self.remove_from_table(&mut eviction);
+        self.insertions.fetch_add(1, Relaxed);
         true
     }
 
     /// Inserts an entry of another process, unless another would have to be evicted.
-    fn insert_imported(&self, entry: &Arc<Entry>, limits: StoreLimits) -> InsertOutcome {
+    fn insert_imported(&self, entry: &Entry, limits: StoreLimits) -> InsertOutcome {
+        let hash = self.hash(&entry.key());
         let mut eviction = self.eviction();
-        let outcome = eviction.import(entry, self.table.get(&entry.key).as_ref(), limits);
+        let outcome = eviction.import(entry, self.get(hash, &entry.key()).as_ref(), limits);
         if outcome == InsertOutcome::Inserted {
-            self.table.insert(entry);
-            self.count_insertion(&mut eviction);
+            self.table.insert(hash, entry);
+            self.insertions.fetch_add(1, Relaxed);
         }
         outcome
     }
 
-    fn count_insertion(&self, eviction: &mut Eviction) {
-        self.insertions.fetch_add(1, Relaxed);
-        if eviction.take_churn(MAX_DEFERRED) {
-            self.run_pending_tasks();
+    /// Removes from the table what was removed from the eviction order.
+    fn remove_from_table(&self, eviction: &mut Eviction) {
+        for removed in eviction.removed.drain(..) {
+            self.table.remove(&removed);
         }
     }
 

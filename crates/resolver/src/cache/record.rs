@@ -17,6 +17,7 @@
 
 use std::time::Duration;
 
+use wire::header::RecordType;
 use wire::name::MAX_NAME_LEN;
 
 /// Octets of the length field.
@@ -25,9 +26,12 @@ const LENGTH_LEN: usize = 4;
 /// Octets of the fields between the length and the key.
 const HEADER_LEN: usize = 25;
 
+/// Octets of a key before the name.
+const KEY_PREFIX_LEN: usize = 3;
+
 /// Octets of the longest record: DO and CD, type and a name of maximum length, and a message of
 /// 65535 octets.
-pub const MAX_RECORD_LEN: usize = LENGTH_LEN + HEADER_LEN + 3 + MAX_NAME_LEN + u16::MAX as usize;
+pub const MAX_RECORD_LEN: usize = LENGTH_LEN + HEADER_LEN + KEY_PREFIX_LEN + MAX_NAME_LEN + u16::MAX as usize;
 
 /// The exported fields of an entry.
 #[derive(Clone, Copy, Debug)]
@@ -40,21 +44,24 @@ pub(super) struct EntryRecord<'a> {
     pub(super) hits: u32,
     /// Milliseconds since the entry was stored.
     pub(super) last_hit: u32,
-    /// Without the block, whose number differs between processes.
-    pub(super) key: &'a [u8],
+    /// DO and CD, as bits.
+    pub(super) variant: u8,
+    pub(super) qtype: RecordType,
+    /// In wire form and lower case.
+    pub(super) name: &'a [u8],
     pub(super) message: &'a [u8],
 }
 
 impl<'a> EntryRecord<'a> {
     /// Encoded length, the length field included.
     pub(super) fn encoded_len(&self) -> usize {
-        LENGTH_LEN + HEADER_LEN + self.key.len() + self.message.len()
+        LENGTH_LEN + HEADER_LEN + KEY_PREFIX_LEN + self.name.len() + self.message.len()
     }
 
     /// Appends the encoded record to `out`.
     pub(super) fn write(&self, out: &mut Vec<u8>) {
         let length = u32::try_from(self.encoded_len() - LENGTH_LEN).unwrap_or(u32::MAX);
-        let key_len = u16::try_from(self.key.len()).unwrap_or(u16::MAX);
+        let key_len = u16::try_from(KEY_PREFIX_LEN + self.name.len()).unwrap_or(u16::MAX);
         let age = u64::try_from(self.age.as_nanos()).unwrap_or(u64::MAX);
         out.extend(length.to_be_bytes());
         out.extend(self.block.to_be_bytes());
@@ -64,7 +71,9 @@ impl<'a> EntryRecord<'a> {
         out.extend(self.hits.to_be_bytes());
         out.extend(self.last_hit.to_be_bytes());
         out.extend(key_len.to_be_bytes());
-        out.extend_from_slice(self.key);
+        out.push(self.variant);
+        out.extend(self.qtype.0.to_be_bytes());
+        out.extend_from_slice(self.name);
         out.extend_from_slice(self.message);
     }
 
@@ -86,6 +95,7 @@ impl<'a> EntryRecord<'a> {
         let (last_hit, rest) = take(rest)?;
         let (key_len, rest) = take(rest)?;
         let (key, message) = rest.split_at_checked(usize::from(u16::from_be_bytes(key_len)))?;
+        let (&[variant, ref qtype @ ..], name) = key.split_first_chunk::<KEY_PREFIX_LEN>()?;
         Some(Self {
             block: u16::from_be_bytes(block),
             age: Duration::from_nanos(u64::from_be_bytes(age)),
@@ -97,7 +107,9 @@ impl<'a> EntryRecord<'a> {
             },
             hits: u32::from_be_bytes(hits),
             last_hit: u32::from_be_bytes(last_hit),
-            key,
+            variant,
+            qtype: RecordType(u16::from_be_bytes(*qtype)),
+            name,
             message,
         })
     }

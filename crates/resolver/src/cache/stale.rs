@@ -1,7 +1,6 @@
 //! Responses from cache entries: hits, cached failures, and stale answers (serve-stale, RFC 8767;
 //! or in an outage of all upstreams).
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use wire::answer::ResponseTtl;
@@ -24,7 +23,7 @@ const OUTAGE_TTL: u32 = 5;
 /// An expired answer for clients that wait for a newer one.
 #[derive(Debug)]
 pub(crate) struct StaleAnswer {
-    pub(crate) entry: Arc<Entry>,
+    pub(crate) entry: Entry,
     /// When waiting ends, with `serve_stale` (the client response timer of RFC 8767 section 5) or
     /// in an outage.
     pub(crate) until: Instant,
@@ -65,7 +64,7 @@ pub(crate) fn respond_stale(
         None => (&counters.outage_stale, OUTAGE_TTL),
     };
     served.add(1);
-    let error = match entry.answer.rcode() {
+    let error = match entry.answer().rcode() {
         Rcode::NXDOMAIN => ExtendedError::STALE_NXDOMAIN_ANSWER,
         _ => ExtendedError::STALE_ANSWER,
     };
@@ -76,7 +75,7 @@ pub(crate) fn respond_stale(
 /// The response of a cache hit.
 pub(crate) fn hit_response<'a>(entry: &'a Entry, ttl: u32, cache: &CacheOptions) -> ResponseSpec<'a> {
     ResponseSpec {
-        answer: &entry.answer,
+        answer: entry.answer(),
         ttl: ResponseTtl::Uniform(ttl),
         plugin: Plugin::Cache,
         error: None,
@@ -87,9 +86,9 @@ pub(crate) fn hit_response<'a>(entry: &'a Entry, ttl: u32, cache: &CacheOptions)
 /// The response from a cached failure (RFC 9520 section 3.2).
 pub(crate) fn failure_response(failure: &Entry, ttl: u32) -> ResponseSpec<'_> {
     // "Cached Error" is defined for SERVFAIL only (RFC 8914 section 4.14).
-    let is_servfail = failure.answer.rcode() == Rcode::SERVFAIL;
+    let is_servfail = failure.answer().rcode() == Rcode::SERVFAIL;
     ResponseSpec {
-        answer: &failure.answer,
+        answer: failure.answer(),
         ttl: ResponseTtl::Uniform(ttl),
         plugin: Plugin::Cache,
         error: is_servfail.then_some(ExtendedError::CACHED_ERROR),

@@ -12,7 +12,7 @@ use wire::{Answer, Response};
 
 use super::lookup::WorkerCache;
 use super::ttl::{Cacheability, covers_any};
-use super::{CachedFailure, Entry, Key, Outage, Popularity, SieveState, Store, StoreLimits};
+use super::{CachedFailure, Entry, Extra, Key, NewEntry, Outage, Popularity, SieveState, Store, StoreLimits};
 use crate::policy::{Block, CacheOptions};
 
 /// TTL in seconds of a failure that occurred at once (refused, unreachable, reset): a restarting
@@ -30,7 +30,7 @@ const PREFETCH_RETRY_INTERVAL: Duration = Duration::from_secs(5);
 pub(crate) struct CacheTarget<'a> {
     pub(crate) block: &'a Block,
     pub(crate) options: &'a CacheOptions,
-    pub(crate) key: &'a Arc<[u8]>,
+    pub(crate) key: Key<'a>,
 }
 
 /// A query that failed without a response.
@@ -54,21 +54,20 @@ impl WorkerCache {
         now: Instant,
         target: CacheTarget<'_>,
         cacheability: Option<Cacheability>,
-        answer: &Answer,
-    ) {
+        answer: Answer<&[u8]>,
+    ) -> Option<Entry> {
         let CacheTarget { options, key, .. } = target;
-        if let Some(failure) = self.l1.peek(Key::of_failure(key).as_bytes()) {
+        if let Some(failure) = self.l1.peek(&key.of_failure()) {
             failure.revoke();
         }
-        let stored_as = cacheability.and_then(|Cacheability { ttl, store }| Some((ttl, store?)));
-        let Some((ttl, store)) = stored_as else { return };
-        let replaced = options.prefetch.and_then(|_| self.l1.peek(key));
-        let popularity = replaced.map_or_else(Popularity::default, |entry| entry.popularity.carry_over());
-        let (answer, failure) = (answer.clone(), None);
-        let (usage, sieve) = (Arc::clone(&target.block.usage), SieveState::default());
-        let key = Arc::clone(key);
-        let entry = Entry { key, answer, stored: now, ttl, store, usage, failure, popularity, sieve };
-        self.insert(target, entry);
+        let Cacheability { ttl, store } = cacheability?;
+        let store = store?;
+        let extra = options.refreshes_by_hits().then(|| {
+            let replaced = options.prefetch.and_then(|_| self.l1.peek(&key));
+            let replaced = replaced.as_ref().and_then(|entry| entry.popularity());
+            Extra::Popularity(replaced.map_or_else(Popularity::default, Popularity::carry_over))
+        });
+        self.insert(now, target, (ttl, store, extra), (key, answer))
     }
 
     /// Caches an upstream's SERVFAIL.
@@ -77,12 +76,11 @@ impl WorkerCache {
         now: Instant,
         target: CacheTarget<'_>,
         cacheability: Option<Cacheability>,
-        answer: &Answer,
-    ) {
-        let Some(cacheability) = cacheability.filter(|cacheability| cacheability.store.is_some()) else {
-            return;
-        };
-        self.insert_failure(now, target, (cacheability.ttl, CachedFailure::default()), answer.clone());
+        answer: Answer<&[u8]>,
+    ) -> Option<Entry> {
+        let Cacheability { ttl, store } = cacheability?;
+        store?;
+        self.insert_failure(now, target, (ttl, CachedFailure::default()), answer)
     }
 
     /// Caches that no upstream responded.
@@ -92,10 +90,10 @@ impl WorkerCache {
         if max_ttl == 0 || covers_any(&options.denial.disabled, failed.name) {
             return;
         }
-        let streak = self.failure_streak(now, Key::of_failure(key).as_bytes(), options);
+        let streak = self.failure_streak(now, &key.of_failure(), options);
         let ttl = if failed.has_timed_out { max_ttl } else { (MIN_FAILURE_TTL << streak).min(max_ttl) };
         let Some(answer) = failure_answer(failed.question, failed.rcode) else { return };
-        self.insert_failure(now, target, (ttl, CachedFailure::new(failed.outage, streak)), answer);
+        self.insert_failure(now, target, (ttl, CachedFailure::new(failed.outage, streak)), answer.borrowed());
     }
 
     fn insert_failure(
@@ -103,33 +101,33 @@ impl WorkerCache {
         now: Instant,
         target: CacheTarget<'_>,
         (ttl, failure): (u32, CachedFailure),
-        answer: Answer,
-    ) {
-        let entry = Entry {
-            key: Arc::from(Key::of_failure(target.key).as_bytes()),
-            answer,
-            stored: now,
-            ttl,
-            store: Store::Denial,
-            usage: Arc::clone(&target.block.usage),
-            failure: Some(Box::new(failure)),
-            popularity: Popularity::default(),
-            sieve: SieveState::default(),
-        };
-        self.insert(target, entry);
+        answer: Answer<&[u8]>,
+    ) -> Option<Entry> {
+        let kept = (ttl, Store::Denial, Some(Extra::Failure(failure)));
+        self.insert(now, target, kept, (target.key.of_failure(), answer))
     }
 
-    fn insert(&mut self, target: CacheTarget<'_>, entry: Entry) {
+    fn insert(
+        &mut self,
+        now: Instant,
+        target: CacheTarget<'_>,
+        (ttl, store, extra): (u32, Store, Option<Extra>),
+        (key, answer): (Key<'_>, Answer<&[u8]>),
+    ) -> Option<Entry> {
+        let (usage, sieve) = (Arc::clone(&target.block.usage), SieveState::default());
+        let new = NewEntry { key, answer, stored: now, ttl, store, usage, extra, sieve };
+        let entry = Entry::new(new)?;
         let limits = StoreLimits::of(target.options, entry.store);
-        if !self.l1.insert(Arc::new(entry), limits) {
+        if !self.l1.insert(entry.clone(), limits) {
             target.block.counters.cache_oversized.add(1);
         }
+        Some(entry)
     }
 
     /// Consecutive failures of a question so far; the last must be recent.
-    fn failure_streak(&self, now: Instant, failure_key: &[u8], options: &CacheOptions) -> u8 {
+    fn failure_streak(&self, now: Instant, failure_key: &Key<'_>, options: &CacheOptions) -> u8 {
         let last = self.l1.peek(failure_key).filter(|last| last.freshness(now, options.servfail).is_some());
-        let streak = last.and_then(|last| Some(last.failure.as_ref()?.streak + 1));
+        let streak = last.and_then(|last| Some(last.failure()?.streak + 1));
         streak.unwrap_or(0).min(MAX_DOUBLINGS)
     }
 
@@ -139,7 +137,7 @@ impl WorkerCache {
         if recheck.is_zero() {
             return;
         }
-        if let Some(entry) = self.l1.peek(target.key) {
+        if let Some(entry) = self.l1.peek(&target.key) {
             entry.suppress_refresh(now + recheck);
         }
     }
@@ -147,7 +145,7 @@ impl WorkerCache {
     /// Suppresses prefetches of an entry that a prefetch has not replaced, so that hits do not
     /// repeat it at once.
     pub(crate) fn suppress_prefetch(&mut self, now: Instant, target: CacheTarget<'_>) {
-        let kept = self.l1.peek(target.key).filter(|entry| entry.stored != now);
+        let kept = self.l1.peek(&target.key).filter(|entry| entry.stored != now);
         if let Some(entry) = kept.filter(|entry| !entry.is_refresh_suppressed(now)) {
             entry.suppress_refresh(entry.expiry().min(now + PREFETCH_RETRY_INTERVAL));
         }
@@ -169,7 +167,7 @@ impl WorkerCache {
         let says_nothing = matches!(response, ResponseType::Empty | ResponseType::Delegation);
         let window = preferred.map(|stale| stale.duration).or_else(|| says_nothing.then_some(Duration::ZERO));
         let Some(window) = window else { return false };
-        let cached = self.l1.peek(target.key).filter(|cached| cached.answer.has_answers());
+        let cached = self.l1.peek(&target.key).filter(|cached| cached.answer().has_answers());
         cached.is_some_and(|cached| cached.freshness(now, window).is_some())
     }
 

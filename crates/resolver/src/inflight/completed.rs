@@ -37,7 +37,7 @@ pub(super) struct CompletedQuery<'a> {
 #[derive(Debug)]
 pub(super) enum Outcome<'a> {
     Result(Cow<'a, QueryResult>),
-    Stale(Arc<Entry>),
+    Stale(Entry),
 }
 
 /// Completed queries of one worker, each with waiters. [`Timer::Respond`] is pending if there is
@@ -100,9 +100,9 @@ impl Outcome<'_> {
     /// Memory of the response.
     fn octets(&self) -> usize {
         match self {
-            Self::Stale(entry) => entry.answer.heap_len(),
+            Self::Stale(entry) => entry.answer().octets().len(),
             Self::Result(result) => match &**result {
-                QueryResult::Response { answer, .. } => answer.heap_len(),
+                QueryResult::Response { answer, .. } => answer.borrowed().octets().len(),
                 QueryResult::Error { .. } => 0,
             },
         }
@@ -152,7 +152,7 @@ impl<'a> CompletedQuery<'a> {
                     requester.respond_error(*response, counters, now, outbox);
                 }
                 QueryResult::Response { answer, ttl, plugin, .. } => {
-                    let (ttl, plugin) = (*ttl, *plugin);
+                    let (answer, ttl, plugin) = (answer.borrowed(), *ttl, *plugin);
                     let spec = ResponseSpec { answer, ttl, plugin, error: None, authoritative: false };
                     requester.respond(spec, counters, now, outbox);
                 }

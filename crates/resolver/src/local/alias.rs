@@ -66,7 +66,7 @@ impl Resolver {
         let routed = RoutedQuery { query: &query, requester, route };
         let plugin = route.block.writer(None, Plugin::Template);
         let LocalAnswer { answer, ttl, plugin } = self.cache_local(&routed, &response, plugin);
-        let spec = ResponseSpec { answer: &answer, ttl, plugin, error: None, authoritative: false };
+        let spec = ResponseSpec { answer: answer.borrowed(), ttl, plugin, error: None, authoritative: false };
         requester.respond(spec, QueryCounters::of(route), now, outbox);
     }
 }

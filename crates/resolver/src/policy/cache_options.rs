@@ -50,6 +50,11 @@ impl CacheOptions {
     pub(crate) fn covers(&self, name: &[u8]) -> bool {
         self.zones.iter().any(|zone| zone.covers(name))
     }
+
+    /// True when a hit may start a refresh of its entry.
+    pub(crate) const fn refreshes_by_hits(&self) -> bool {
+        self.prefetch.is_some() || self.serve_stale.is_some()
+    }
 }
 
 /// The `success` or `denial` option of `cache`.

@@ -308,7 +308,7 @@ fn two_blocks(quiet: &Arc<Usage>, root: &Arc<Usage>) -> Arc<Policy> {
 #[test]
 fn a_flood_in_one_block_does_not_empty_another() {
     let (quiet, root) = (Arc::default(), Arc::default());
-    let cache = Arc::new(Cache::new(2 << 20));
+    let cache = Arc::new(Cache::new(1 << 20));
     let mut worker = Worker::new(two_blocks(&quiet, &root), &cache);
     for number in 0..500 {
         worker.query(&format!("n{number}.quiet"));

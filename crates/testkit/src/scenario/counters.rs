@@ -69,14 +69,13 @@ fn of_block(environment: &Environment, counter: &str, of: Option<&str>) -> Optio
         "coalesced" => &counters.coalesced,
         "max_concurrent_rejects" => &counters.max_concurrent_rejects,
         "healthcheck_broken" => &counters.healthcheck_broken,
-        _ => return entries(environment, block, counter),
+        _ => return entries(block, counter),
     };
     Some(counted.get())
 }
 
-/// Entries in the cache after all deferred inserts.
-fn entries(environment: &Environment, block: &BlockState, counter: &str) -> Option<u64> {
-    environment.cache.run_pending_tasks();
+/// Entries in the cache.
+fn entries(block: &BlockState, counter: &str) -> Option<u64> {
     let entries = match counter {
         "success_entries" => block.usage.success(),
         "denial_entries" => block.usage.denial(),

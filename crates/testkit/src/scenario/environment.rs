@@ -51,7 +51,6 @@ pub(super) struct UpstreamState {
 #[derive(Debug)]
 pub(super) struct Environment {
     pub(super) resolver: Resolver,
-    pub(super) cache: Arc<Cache>,
     pub(super) worker: Arc<WorkerCounters>,
     pub(super) blocks: Vec<BlockState>,
     pub(super) upstreams: BTreeMap<String, UpstreamState>,
@@ -109,13 +108,13 @@ impl Environment {
         let policy = Arc::new(Policy { listeners: vec![Some(listener)] });
         let waiting_memory = config.waiting_octets.map_or_else(WaitingMemory::default, WaitingMemory::new);
         let resolver = Resolver::new(ResolverConfig {
-            cache: Arc::clone(&cache),
+            cache,
             counters: Arc::clone(&worker),
             limits: config.limits,
             waiting_memory: Arc::new(waiting_memory),
             ..fixture::resolver_config(policy)
         });
-        Self { resolver, cache, worker, blocks, upstreams, clients: Vec::new() }
+        Self { resolver, worker, blocks, upstreams, clients: Vec::new() }
     }
 
     /// The client of that name; its address is assigned at its first query.

@@ -3,13 +3,13 @@
 use std::net::IpAddr;
 
 use hickory_proto::op::{Message, ResponseCode};
+use wire::Response;
 use wire::header::Rcode;
 use wire::name::Name;
 use wire::response::ResponseType;
 use wire::synthesized::{
     Owner, Sections, StartOfAuthority, SynthesizedData, SynthesizedRecord, largest_response, response,
 };
-use wire::{Answer, Response};
 
 const QUESTION: &[u8] = b"\x03WwW\x07example\x00\x00\x1c\x00\x01";
 const REVERSE_QUESTION: &[u8] = b"\x017\x012\x010\x03192\x07in-addr\x04ARPA\x00\x00\x0c\x00\x01";
@@ -27,7 +27,7 @@ fn with_additionals(question: &[u8], additionals: &[SynthesizedRecord]) -> Optio
 }
 
 fn decoded(response: &Response<'_>) -> Message {
-    Message::from_vec(Answer::from_response(response).message()).unwrap()
+    Message::from_vec(&response.packet).unwrap()
 }
 
 fn texts(records: &[hickory_proto::rr::Record]) -> Vec<String> {
