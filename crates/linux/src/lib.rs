@@ -1,12 +1,14 @@
 //! Kernel interfaces: batched UDP sockets, TCP sockets, passing sockets to a successor
 //! (SCM_RIGHTS), the dummy link and its addresses, nf_tables rules (NOTRACK), removal of rules of
-//! iptables, netlink events about changes, events about files (inotify), and timers (timerfd).
+//! iptables, evaluation of host firewalls, netlink events about changes, events about files (inotify),
+//! and timers (timerfd).
 //!
 //! The crate has no DNS semantics and makes no policy: callers pass a configuration, it is applied,
 //! and the changes are returned. All `unsafe` is in `sys.rs`.
 
 mod descriptors;
 pub mod file_events;
+pub mod firewall;
 pub mod iptables;
 pub mod link;
 mod msghdr;

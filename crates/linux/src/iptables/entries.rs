@@ -147,6 +147,17 @@ pub(super) fn without_comment(
     Some(Shortened { info, entries: shortened, kept, removed_from })
 }
 
+/// The names of all chains, and the verdict of the policy of the chain INPUT if there is one; nothing
+/// if the octets are not entries in the form of `layout`.
+pub(super) fn chains(info: &TableInfo, octets: &[u8], layout: Layout) -> Option<(Vec<String>, Option<i32>)> {
+    let entries = parse(octets, layout)?;
+    let names = entries.iter().filter_map(|entry| chain_head(info, entry)).collect();
+    let (input, policy) = (1, *info.underflows.get(1)?);
+    let policy = entries.iter().find(|entry| info.is_valid_hook(input) && entry.offset == policy);
+    let verdict = policy.and_then(|entry| array(entry.target, EXTENSION_HEADER)).map(i32::from_ne_bytes);
+    Some((names, verdict))
+}
+
 /// The entries; nothing if the octets have another form.
 fn parse(octets: &[u8], layout: Layout) -> Option<Vec<Entry<'_>>> {
     let (mut entries, mut offset) = (Vec::new(), 0);

@@ -1,5 +1,6 @@
 //! Rules of iptables-legacy and ip6tables-legacy: a table of x_tables is read and replaced as a whole.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -8,7 +9,9 @@ use std::path::Path;
 use nix::errno::Errno;
 use socket2::{Domain, Socket, Type};
 
-use super::entries::{COUNTERS, Layout, Shortened, TABLE_NAME, TableInfo, without_comment};
+use super::entries::{
+    COUNTERS, Layout, Shortened, TABLE_NAME, TableInfo, chains as chains_of, without_comment,
+};
 use super::error::IptablesError;
 use super::lock;
 use super::removed::{RemovedRules, TABLES};
@@ -17,6 +20,8 @@ use crate::sys;
 
 /// Attempts while another program, which takes no lock, changes the table.
 const MAX_ATTEMPTS: u32 = 10;
+/// The verdict of a standard target that drops.
+const DROP: i32 = -1;
 /// Offset of the entries in `struct ipt_get_entries`, and of the counters in `struct
 /// xt_counters_info`.
 const CONTENT: usize = TABLE_NAME + 8;
@@ -27,7 +32,7 @@ pub(super) fn remove_rules(
     lock_file: &Path,
 ) -> Result<RemovedRules, IptablesError> {
     let mut removed = RemovedRules::default();
-    for table in existing_tables(family) {
+    for table in existing_tables(family, TABLES) {
         let tables = XTables::open(family)?;
         // Nothing is locked for a table without such rules.
         if tables.shortened(table, comment)?.1.removed_from.is_empty() {
@@ -41,15 +46,38 @@ pub(super) fn remove_rules(
     Ok(removed)
 }
 
-/// Those of [`TABLES`] that exist: to ask the kernel for another one would create it.
-fn existing_tables(family: Family) -> impl Iterator<Item = &'static str> {
+/// The chains of the tables `filter` and `nat`, as far as these exist.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(crate) struct LegacyChains {
+    pub(crate) names: BTreeSet<String>,
+    /// Whether the chain INPUT drops what no rule decides.
+    pub(crate) input_drops: bool,
+}
+
+pub(super) fn chains(family: Family) -> Result<LegacyChains, IptablesError> {
+    let mut found = LegacyChains::default();
+    for table in existing_tables(family, ["filter", "nat"]) {
+        let unknown = || IptablesError::UnknownForm(table.to_owned());
+        let (info, entries) = XTables::open(family)?.read(table)?;
+        let (names, input) = chains_of(&info, &entries, Layout::of(family)).ok_or_else(unknown)?;
+        found.names.extend(names);
+        found.input_drops |= table == "filter" && input == Some(DROP);
+    }
+    Ok(found)
+}
+
+/// Those of `tables` that exist: to ask the kernel for another one would create it.
+fn existing_tables<const N: usize>(
+    family: Family,
+    tables: [&'static str; N],
+) -> impl Iterator<Item = &'static str> {
     let file = match family {
         Family::V4 => "/proc/thread-self/net/ip_tables_names",
         Family::V6 => "/proc/thread-self/net/ip6_tables_names",
     };
     // A kernel without x_tables has no such file.
     let names = fs::read_to_string(file).unwrap_or_default();
-    TABLES.into_iter().filter(move |table| names.lines().any(|name| name == *table))
+    tables.into_iter().filter(move |table| names.lines().any(|name| name == *table))
 }
 
 /// A socket whose options are the tables.
@@ -80,6 +108,13 @@ impl XTables {
 
     /// The table as it is, and without the rules whose comment begins with `comment`.
     fn shortened(&self, table: &str, comment: &str) -> Result<(TableInfo, Shortened), IptablesError> {
+        let (info, entries) = self.read(table)?;
+        let shortened = without_comment(&info, &entries, Layout::of(self.family), comment);
+        Ok((info, shortened.ok_or_else(|| IptablesError::UnknownForm(table.to_owned()))?))
+    }
+
+    /// The table and its entries.
+    fn read(&self, table: &str) -> Result<(TableInfo, Vec<u8>), IptablesError> {
         let unknown = || IptablesError::UnknownForm(table.to_owned());
         let mut octets = name(table);
         octets.resize(TableInfo::LENGTH, 0);
@@ -89,10 +124,8 @@ impl XTables {
         octets.extend(info.size.to_ne_bytes());
         octets.resize(CONTENT + usize::try_from(info.size).map_err(|_| unknown())?, 0);
         sys::xtables_entries(self.descriptor(), self.level(), &mut octets)?;
-        let entries = octets.get(CONTENT..).unwrap_or_default();
-        let layout = Layout::of(self.family);
-        let shortened = without_comment(&info, entries, layout, comment).ok_or_else(unknown)?;
-        Ok((info, shortened))
+        octets.drain(..CONTENT);
+        Ok((info, octets))
     }
 
     /// Removes the rules whose comment begins with `comment`; returns the chain of each.

@@ -12,6 +12,7 @@ use std::fmt;
 use std::path::Path;
 
 pub use error::IptablesError;
+pub(crate) use legacy::LegacyChains;
 pub use removed::RemovedRules;
 
 use crate::nft::Family;
@@ -70,6 +71,17 @@ impl Iptables {
     pub fn removal_command(self, comment: &str) -> String {
         format!("{self}-save -c | grep -v -- '{comment}' | {self}-restore -c")
     }
+}
+
+/// The chains of iptables-legacy and ip6tables-legacy, by program, as far as they have tables.
+///
+/// # Errors
+///
+/// See [`IptablesError`].
+pub(crate) fn legacy_chains() -> Result<Vec<(String, LegacyChains)>, IptablesError> {
+    let programs = Iptables::ALL.into_iter().filter(|program| program.backend == Backend::Legacy);
+    let chains = programs.map(|program| Ok((program.to_string(), legacy::chains(program.family)?)));
+    chains.filter(|found| found.as_ref().map_or(true, |(_, chains)| !chains.names.is_empty())).collect()
 }
 
 impl fmt::Display for Iptables {

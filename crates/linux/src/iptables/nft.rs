@@ -38,14 +38,14 @@ fn find_in_table(
     comment: &str,
     (removed, deletion): (&mut RemovedRules, &mut Deletion),
 ) -> io::Result<()> {
-    let rules = ruleset.rules(family, table)?;
+    let rules = ruleset.rules(family, table, Some)?;
     let is_found = |rule: &&Rule| rule.comment().is_some_and(|of_rule| of_rule.starts_with(comment));
     let (found, others): (Vec<_>, Vec<_>) = rules.iter().partition(is_found);
     if found.is_empty() {
         return Ok(());
     }
     let is_emptied = |chain: &&Chain| {
-        chain.accepts
+        chain.base.is_some_and(|base| base.accepts)
             && found.iter().any(|rule| rule.chain == chain.name)
             && !others.iter().any(|rule| rule.chain == chain.name)
     };

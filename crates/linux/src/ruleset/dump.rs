@@ -16,8 +16,12 @@ const DONE: u16 = 3;
 /// `NLM_F_DUMP_INTR`: rules were changed during the dump, which may be incomplete.
 const FLAG_INTERRUPTED: u16 = 0x10;
 
-/// The attributes of each object.
-pub(super) fn dump(socket: &mut NftSocket, request: Request) -> io::Result<Vec<Vec<u8>>> {
+/// What `parse` returns for the attributes of each object. Others take no memory.
+pub(super) fn dump<T>(
+    socket: &mut NftSocket,
+    request: Request,
+    parse: impl Fn(&[u8]) -> Option<T>,
+) -> io::Result<Vec<T>> {
     let request = request.finish(0);
     for _ in 0..MAX_ATTEMPTS {
         let (mut found, mut interrupted) = (Vec::new(), false);
@@ -26,7 +30,7 @@ pub(super) fn dump(socket: &mut NftSocket, request: Request) -> io::Result<Vec<V
                 interrupted |= message.flags & FLAG_INTERRUPTED != 0;
                 let attributes = message.body.get(HEADER..).unwrap_or_default();
                 if message.kind != DONE {
-                    found.push(attributes.to_vec());
+                    found.extend(parse(attributes));
                 }
             }
             Ok(())

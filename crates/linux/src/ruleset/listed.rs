@@ -32,15 +32,25 @@ impl Table {
 pub(crate) struct Chain {
     pub(crate) table: String,
     pub(crate) name: String,
-    /// Whether it is a base chain that accepts what no rule decides.
+    pub(crate) base: Option<BaseChain>,
+}
+
+/// A chain that packets come to without a rule that leads there.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct BaseChain {
+    /// `NF_INET_*`
+    pub(crate) hook: u32,
+    /// Whether it accepts what no rule decides.
     pub(crate) accepts: bool,
 }
 
 impl Chain {
     pub(super) fn parse(octets: &[u8]) -> Option<Self> {
-        let (hook, policy) = (attribute(octets, 4), number(octets, 5));
-        let accepts = hook.is_some() && policy == Some(ACCEPT);
-        Some(Self { table: string(octets, 1)?, name: string(octets, 3)?, accepts })
+        let base = attribute(octets, 4).and_then(|hook| {
+            let accepts = number(octets, 5).is_none_or(|policy| policy == ACCEPT);
+            Some(BaseChain { hook: number(hook, 1)?, accepts })
+        });
+        Some(Self { table: string(octets, 1)?, name: string(octets, 3)?, base })
     }
 }
 

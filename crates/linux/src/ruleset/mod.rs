@@ -26,26 +26,29 @@ pub(crate) struct Ruleset {
 impl Ruleset {
     /// The tables of a family.
     pub(crate) fn tables(&mut self, family: TableFamily) -> io::Result<Vec<Table>> {
-        let listed = dump(&mut self.socket, Request::get(libc::NFT_MSG_GETTABLE, family))?;
-        Ok(listed.iter().filter_map(|octets| Table::parse(octets)).collect())
+        dump(&mut self.socket, Request::get(libc::NFT_MSG_GETTABLE, family), Table::parse)
     }
 
     /// The chains of a family.
     pub(crate) fn chains(&mut self, family: TableFamily) -> io::Result<Vec<Chain>> {
-        let listed = dump(&mut self.socket, Request::get(libc::NFT_MSG_GETCHAIN, family))?;
-        Ok(listed.iter().filter_map(|octets| Chain::parse(octets)).collect())
+        dump(&mut self.socket, Request::get(libc::NFT_MSG_GETCHAIN, family), Chain::parse)
     }
 
-    /// The rules of a table, in order within each chain; none if there is no such table.
-    pub(crate) fn rules(&mut self, family: TableFamily, table: &str) -> io::Result<Vec<Rule>> {
+    /// What `select` returns for the rules of a table, in order within each chain; nothing if there is
+    /// no such table.
+    pub(crate) fn rules<T>(
+        &mut self,
+        family: TableFamily,
+        table: &str,
+        select: impl Fn(Rule) -> Option<T>,
+    ) -> io::Result<Vec<T>> {
         let request = Request::get(libc::NFT_MSG_GETRULE, family).text(request::RULE_TABLE, table);
-        let listed = match dump(&mut self.socket, request) {
-            Err(error) if errno(&error) == Some(Errno::ENOENT) => Vec::new(),
-            listed => listed?,
-        };
         // Kernels before 5.x ignore the name of the table.
-        let rules = listed.iter().filter_map(|octets| Rule::parse(octets));
-        Ok(rules.filter(|rule| rule.table == table).collect())
+        let parse = |octets: &[u8]| Rule::parse(octets).filter(|rule| rule.table == table).and_then(&select);
+        match dump(&mut self.socket, request, parse) {
+            Err(error) if errno(&error) == Some(Errno::ENOENT) => Ok(Vec::new()),
+            listed => listed,
+        }
     }
 
     /// Runs `change`, which lists rules and returns what is to be deleted, and deletes it unless

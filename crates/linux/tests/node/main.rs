@@ -2,6 +2,7 @@
 //! namespace.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
+mod firewall;
 mod fixture;
 mod guard;
 mod icmp;
