@@ -160,6 +160,21 @@ impl Link {
     }
 }
 
+/// Whether the kernel has the driver for links of this kind. None is created: the kernel rejects the
+/// name, which it looks at last.
+///
+/// # Errors
+///
+/// See [`LinkError`].
+pub async fn has_driver(kind: LinkKind) -> Result<bool, LinkError> {
+    let created = RtnetlinkSocket::default().run(async |rtnetlink| rtnetlink.create("/", kind).await).await;
+    match created {
+        Err(LinkError::NoDriver(_)) => Ok(false),
+        Err(LinkError::Kernel { error, .. }) if error.kind() == std::io::ErrorKind::InvalidInput => Ok(true),
+        created => created,
+    }
+}
+
 /// Sets the loopback link up. It is down in a new network namespace, where local addresses are
 /// unreachable until then.
 ///

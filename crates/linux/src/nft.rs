@@ -34,6 +34,9 @@ const SUBSYSTEM: u16 = 10;
 /// NF_ACCEPT, the policy of our chains.
 const ACCEPT: u32 = 1;
 
+/// The name of no table: nft(8) accepts no spaces.
+const ABSENT_TABLE: &str = "nodelocaldns table that does not exist";
+
 /// A chain and its rules, in order.
 #[derive(Clone, Debug)]
 pub(crate) struct Chain {
@@ -147,6 +150,37 @@ impl Batch {
             Ok(())
         })?;
         if acknowledged { Ok(()) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
+    }
+
+    /// Whether the kernel accepts the batch, which is not put in force: it ends with a change that
+    /// fails.
+    ///
+    /// # Errors
+    ///
+    /// The first error about another change.
+    pub(crate) fn rehearse(mut self, socket: &mut NftSocket) -> io::Result<()> {
+        self.delete_table(ABSENT_TABLE);
+        let last = u32::try_from(self.messages.len()).unwrap_or(u32::MAX);
+        self.control(ControlMessage::BatchEnd);
+        let (mut first_error, mut is_last_rejected) = (None, false);
+        socket.exchange(&mut self.messages, |reply| {
+            if let NetlinkPayload::Error(error) = reply
+                && error.code.is_some()
+            {
+                // The header of the message in question, with its number.
+                let number = error.header.get(8..).and_then(|octets| octets.first_chunk().copied());
+                match number.map(u32::from_ne_bytes) {
+                    Some(number) if number == last => is_last_rejected = true,
+                    _ => first_error = first_error.take().or_else(|| Some(error.to_io())),
+                }
+            }
+            Ok(())
+        })?;
+        match (first_error, is_last_rejected) {
+            (Some(error), _) => Err(error),
+            (None, true) => Ok(()),
+            (None, false) => Err(io::ErrorKind::UnexpectedEof.into()),
+        }
     }
 
     fn control(&mut self, message: ControlMessage) {

@@ -130,30 +130,8 @@ impl PacketFilter {
     }
 
     fn replace_table(&mut self) -> Result<(), FilterError> {
-        let table = self.config.table.as_str();
-        let ruleset = ruleset(&self.config, &self.uplinks);
-        let mut batch = Batch::new();
-        // Deleting a missing table would fail the batch; now it exists.
-        batch.add_table(table);
-        batch.delete_table(table);
-        batch.add_table(table);
-        for set in &ruleset.sets {
-            batch.add_set(table, set);
-        }
-        for (set, element) in &ruleset.elements {
-            batch.add_element(table, set, element);
-        }
-        // All chains first: rules name others.
-        for chain in &ruleset.chains {
-            batch.add_chain(table, chain);
-        }
-        for chain in &ruleset.chains {
-            for rule in &chain.rules {
-                batch.add_rule(table, &chain.name, rule);
-            }
-        }
-        let committed = batch.commit(&mut self.socket);
-        committed.map_err(|error| classify(format!("install table {table}"), error, true))
+        let committed = replacement(&self.config, &self.uplinks).commit(&mut self.socket);
+        committed.map_err(|error| classify(format!("install table {}", self.config.table), error, true))
     }
 
     /// Whether the table is as [`install`](Self::install) makes it: the same configuration, no rule
@@ -237,6 +215,44 @@ impl PacketFilter {
             Ok(listed) => Ok(Some(listed)),
         }
     }
+}
+
+/// Whether the kernel accepts a table with these rules. None is installed, and one of its name stays as
+/// it is.
+///
+/// # Errors
+///
+/// See [`FilterError`].
+pub fn check_support(config: &FilterConfig) -> Result<(), FilterError> {
+    let rehearsed = FilterConfig { table: format!("{} (check)", config.table), ..config.clone() };
+    let rehearsed = replacement(&rehearsed, &BTreeSet::new()).rehearse(&mut NftSocket::default());
+    rehearsed.map_err(|error| classify(format!("install table {}", config.table), error, true))
+}
+
+/// The changes that replace the table.
+fn replacement(config: &FilterConfig, uplinks: &BTreeSet<String>) -> Batch {
+    let (table, ruleset) = (config.table.as_str(), ruleset(config, uplinks));
+    let mut batch = Batch::new();
+    // Deleting a missing table would fail the batch; now it exists.
+    batch.add_table(table);
+    batch.delete_table(table);
+    batch.add_table(table);
+    for set in &ruleset.sets {
+        batch.add_set(table, set);
+    }
+    for (set, element) in &ruleset.elements {
+        batch.add_element(table, set, element);
+    }
+    // All chains first: rules name others.
+    for chain in &ruleset.chains {
+        batch.add_chain(table, chain);
+    }
+    for chain in &ruleset.chains {
+        for rule in &chain.rules {
+            batch.add_rule(table, &chain.name, rule);
+        }
+    }
+    batch
 }
 
 /// Deletes a table of this name with its rules, whatever they are; false if there is none.

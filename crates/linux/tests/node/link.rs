@@ -3,7 +3,9 @@
 use std::io;
 use std::net::UdpSocket;
 
-use linux::link::{LeftoverLink, Link, LinkChange, LinkConfig, LinkError, LinkKind, bring_up_loopback};
+use linux::link::{
+    LeftoverLink, Link, LinkChange, LinkConfig, LinkError, LinkKind, bring_up_loopback, has_driver,
+};
 use rtnetlink::packet_route::address::{AddressHeaderFlags, AddressScope};
 use rtnetlink::packet_route::link::InfoKind;
 
@@ -231,5 +233,17 @@ fn loopback_is_set_up() {
         bring_up_loopback().await.unwrap();
         client.send_to(b"x", client.local_addr().unwrap()).unwrap();
         assert_eq!(client.recv(&mut [0; 4]).unwrap(), 1);
+    });
+}
+
+#[test]
+fn the_driver_of_a_kind_is_looked_up_without_a_link() {
+    in_namespace(async || {
+        let links = || nix::net::if_::if_nameindex().unwrap().iter().count();
+        let before = links();
+        assert!(has_driver(LinkKind::Bridge).await.unwrap());
+        let has_dummy = usable_kind().await == LinkKind::Dummy;
+        assert_eq!(has_driver(LinkKind::Dummy).await.unwrap(), has_dummy);
+        assert_eq!(links(), before);
     });
 }

@@ -1,6 +1,8 @@
 //! The packet-filter table.
 
-use linux::packet_filter::{Fallback, FilterConfig, FilteredAddress, PacketFilter, remove_table};
+use linux::packet_filter::{
+    Fallback, FilterConfig, FilteredAddress, PacketFilter, check_support, remove_table,
+};
 
 use crate::fixture::*;
 use crate::namespace::{in_namespace, output_of, skip};
@@ -136,5 +138,23 @@ fn rules_are_those_of_the_configuration() {
         rules.set_addresses(filter_config().addresses);
         rules.install().unwrap();
         assert!(rules.is_installed().unwrap() && rules.packet_counts().unwrap().fallback.is_empty());
+    });
+}
+
+#[test]
+fn support_is_checked_without_an_installation() {
+    in_namespace(async || {
+        let fallback = Some(Fallback::Service(ip("10.96.0.10")));
+        let addresses = vec![FilteredAddress { address: ip("169.254.25.10"), fallback }];
+        let config = FilterConfig { addresses, ..filter_config() };
+        check_support(&config).unwrap();
+        assert!(!PacketFilter::new(config.clone()).exists().unwrap());
+        let mut installed = PacketFilter::new(filter_config());
+        installed.install().unwrap();
+        check_support(&config).unwrap();
+        assert!(installed.is_installed().unwrap(), "a table of the same name stays");
+        // The kernel accepts no name of this length.
+        let unsupported = FilterConfig { table: "x".repeat(300), ..config };
+        assert!(check_support(&unsupported).is_err());
     });
 }
