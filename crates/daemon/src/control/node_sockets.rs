@@ -3,6 +3,7 @@
 use std::fmt;
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
 
 /// TCP_LISTEN and TCP_CLOSE, which is the state of a UDP socket without a peer.
 const LISTEN: &str = "0A";
@@ -19,6 +20,20 @@ pub(super) enum Protocol {
 pub(super) struct NodeSocket {
     pub(super) protocol: Protocol,
     pub(super) address: SocketAddr,
+    pub(super) inode: u64,
+}
+
+/// The process that has a socket open.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct SocketOwner {
+    pub(super) name: String,
+    pub(super) pid: u32,
+}
+
+impl fmt::Display for SocketOwner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} (PID {})", self.name, self.pid)
+    }
 }
 
 impl fmt::Display for NodeSocket {
@@ -29,6 +44,20 @@ impl fmt::Display for NodeSocket {
         };
         write!(f, "{protocol} {}", self.address)
     }
+}
+
+/// The first process that has the socket open, if it is visible: those of other containers are not,
+/// without their PID namespace.
+pub(super) fn owner(inode: u64) -> Option<SocketOwner> {
+    let target = PathBuf::from(format!("socket:[{inode}]"));
+    let processes = fs::read_dir("/proc").ok()?.flatten();
+    let mut pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    let pid = pids.find(|pid| {
+        let descriptors = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+        descriptors.map(|entry| fs::read_link(entry.path())).any(|link| link.is_ok_and(|link| link == target))
+    })?;
+    let name = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default().trim().to_owned();
+    Some(SocketOwner { name, pid })
 }
 
 /// The sockets of the network namespace; none where /proc does not list them.
@@ -50,9 +79,14 @@ fn parse(protocol: Protocol, row: &str) -> Option<NodeSocket> {
         Protocol::Udp => UNCONNECTED,
         Protocol::Tcp => LISTEN,
     };
+    let inode = columns.nth(5)?.parse().ok()?;
     let (address, port) = local.split_once(':')?;
     let port = u16::from_str_radix(port, 16).ok()?;
-    (state == wanted).then_some(NodeSocket { protocol, address: (parse_address(address)?, port).into() })
+    (state == wanted).then_some(NodeSocket {
+        protocol,
+        address: (parse_address(address)?, port).into(),
+        inode,
+    })
 }
 
 /// An address as words of 32 bits in the byte order of the machine.
@@ -80,7 +114,11 @@ mod tests {
             let connected = UdpSocket::bind(any).unwrap();
             connected.connect(udp.local_addr().unwrap()).unwrap();
             let sockets = list();
-            let of = |protocol, address| sockets.contains(&NodeSocket { protocol, address });
+            let of = |protocol, address| {
+                let same = |socket: &&NodeSocket| (socket.protocol, socket.address) == (protocol, address);
+                let owner = sockets.iter().find(same).and_then(|socket| owner(socket.inode));
+                owner.is_some_and(|owner| owner.pid == std::process::id())
+            };
             assert!(of(Protocol::Udp, udp.local_addr().unwrap()), "{sockets:?}");
             assert!(of(Protocol::Tcp, tcp.local_addr().unwrap()), "{sockets:?}");
             assert!(!of(Protocol::Udp, connected.local_addr().unwrap()), "{sockets:?}");

@@ -95,7 +95,10 @@ async fn user(flags: &UninstallFlags, addresses: &[IpAddr]) -> Option<String> {
     let mut used = sockets
         .iter()
         .filter(|socket| addresses.iter().any(|address| socket.address == (*address, port).into()));
-    used.next().map(|socket| format!("a process listens on {socket}"))
+    used.next().map(|socket| match node_sockets::owner(socket.inode) {
+        Some(owner) => format!("{owner} listens on {socket}"),
+        None => format!("a process listens on {socket}"),
+    })
 }
 
 fn remove_packet_filter_table() -> Item {
