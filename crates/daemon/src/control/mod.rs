@@ -6,6 +6,7 @@
 mod active_config;
 mod check;
 mod context;
+mod doctor;
 mod exit;
 mod fail_open;
 mod file_contents;
@@ -106,6 +107,7 @@ fn serve(flags: &Flags, watchdog_timer: Option<&Arc<WatchdogTimer>>) -> ExitCode
 fn run_subcommand(subcommand: Subcommand, args: Vec<OsString>) -> Result<ExitCode, UsageError> {
     match subcommand {
         Subcommand::Check => flags::parse_check(args).map(|flags| check::run(&flags)),
+        Subcommand::Doctor => flags::parse_doctor(args).map(|flags| doctor::run(&flags)),
         Subcommand::Uninstall => flags::parse_uninstall(args).map(|flags| uninstall::run(&flags)),
     }
 }

@@ -34,7 +34,7 @@ pub(super) async fn set_up(
     Ok(setup)
 }
 
-fn filter_config(flags: &Flags, addresses: Vec<FilteredAddress>) -> FilterConfig {
+pub(super) fn filter_config(flags: &Flags, addresses: Vec<FilteredAddress>) -> FilterConfig {
     FilterConfig {
         table: TABLE.to_owned(),
         addresses,

@@ -5,6 +5,7 @@
 
 mod check;
 mod command_line;
+mod doctor;
 mod error;
 mod go_syntax;
 mod subcommand;
@@ -16,6 +17,8 @@ use std::ffi::OsString;
 
 pub use check::CheckFlags;
 pub(crate) use check::parse as parse_check;
+pub use doctor::DoctorFlags;
+pub(crate) use doctor::parse as parse_doctor;
 pub use error::UsageError;
 pub(crate) use subcommand::Subcommand;
 pub use uninstall::UninstallFlags;

@@ -10,6 +10,8 @@ use super::error::UsageError;
 pub(crate) enum Subcommand {
     /// `nodelocaldns check`
     Check,
+    /// `nodelocaldns doctor`
+    Doctor,
     /// `nodelocaldns uninstall`
     Uninstall,
 }
@@ -19,6 +21,7 @@ impl Subcommand {
     pub(crate) fn of(args: &[OsString]) -> Option<Self> {
         match args.get(1)?.to_str()? {
             "check" => Some(Self::Check),
+            "doctor" => Some(Self::Doctor),
             "uninstall" => Some(Self::Uninstall),
             _ => None,
         }

@@ -16,6 +16,7 @@ mod bursts;
 mod coalescing;
 mod coexistence;
 mod connection_options;
+mod doctor;
 mod failures;
 mod file_events;
 mod fixture;

@@ -28,6 +28,7 @@ impl Instance<'_> {
             self.http.rebind(&endpoints).map_err(|error| http_endpoints::located(settings, error))?;
         }
         self.config.log_due_errors(self.context.logger);
+        self.start_check.proceed(self.context.flags, &self.config.settings);
         if !self.node.link_is_in_place() {
             self.check_node().await;
         }

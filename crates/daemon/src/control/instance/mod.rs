@@ -12,6 +12,7 @@ mod startup;
 
 use super::active_config::ActiveConfig;
 use super::context::ProcessContext;
+use super::doctor::StartCheck;
 use super::handover::Handover;
 use super::node::NodeKeeper;
 use super::readiness_conditions::ReadinessConditions;
@@ -28,4 +29,5 @@ pub(super) struct Instance<'a> {
     handover: Handover<'a>,
     node: NodeKeeper<'a>,
     readiness: ReadinessConditions,
+    start_check: StartCheck,
 }

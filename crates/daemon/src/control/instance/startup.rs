@@ -12,6 +12,7 @@ use wire::name::Name;
 use super::Instance;
 use crate::control::active_config::ActiveConfig;
 use crate::control::context::ProcessContext;
+use crate::control::doctor::StartCheck;
 use crate::control::exit::FatalError;
 use crate::control::handover::Handover;
 use crate::control::loop_detection::LoopDetectors;
@@ -74,7 +75,9 @@ impl<'a> Instance<'a> {
         config.commit(settings, prepared, context.logger);
 
         let node = NodeKeeper::new(node, context.counters);
-        let mut instance = Self { context, config, workers, http, cache, handover, node, readiness };
+        let start_check = StartCheck::new(context.flags);
+        let mut instance =
+            Self { context, config, workers, http, cache, handover, node, readiness, start_check };
         instance.start_persisting();
         instance.write_pid_file();
         instance.log_start();
