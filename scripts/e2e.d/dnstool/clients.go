@@ -17,6 +17,9 @@ import (
 // Longer than the 5 s of stub resolvers, to tell a late response from none.
 const timeout = 6 * time.Second
 
+// Between queries on a held TCP connection.
+const streamPause = 100 * time.Millisecond
+
 type outcome struct {
 	answer  message
 	err     error
@@ -172,9 +175,67 @@ func pipeline(server string, names []string) ([]string, error) {
 	return order, nil
 }
 
+// stream describes what a client saw of one TCP connection.
+type stream struct {
+	answered int
+	// The longest time from a query to its answer, and the time since the last query.
+	slowest, waited time.Duration
+	// Why the server closed it; nil if it was open at the end.
+	closed error
+}
+
+func (s stream) String() string {
+	state := "open"
+	if s.closed != nil {
+		state = "closed"
+	}
+	text := fmt.Sprintf("%s answered=%d slowest_ms=%d waited_ms=%d", state, s.answered, s.slowest.Milliseconds(), s.waited.Milliseconds())
+	if s.closed != nil {
+		text += ": " + s.closed.Error()
+	}
+	return text
+}
+
 // holdStream queries on a TCP connection again and again until the server closes it, as a resolver does
-// that waits for each answer without a timeout.
-func holdStream(server, name string) error {
+// that waits for each answer without a timeout, or until ended.
+func holdStream(ended context.Context, server, pattern string) (s stream, err error) {
+	connection, err := net.DialTimeout("tcp", net.JoinHostPort(server, "53"), timeout)
+	if err != nil {
+		return s, err
+	}
+	defer context.AfterFunc(ended, func() { connection.Close() })()
+	defer connection.Close()
+	buffer := make([]byte, 4096)
+	sent := time.Now()
+	for ; ; s.answered++ {
+		name := numbered(pattern, s.answered)
+		message := query(uint16(s.answered), name)
+		message = append(binary.BigEndian.AppendUint16(nil, uint16(len(message))), message...)
+		_, err := connection.Write(message)
+		var response []byte
+		if err == nil {
+			response, err = receive("tcp", connection, buffer)
+		}
+		s.waited = time.Since(sent)
+		if err != nil {
+			if ended.Err() == nil {
+				s.closed = err
+			}
+			return s, nil
+		}
+		answer, err := parse(response)
+		if err != nil || answer.id != uint16(s.answered) || len(answer.addresses) != 1 {
+			return s, fmt.Errorf("wrong answer to %s: %+v", name, answer)
+		}
+		s.slowest = max(s.slowest, s.waited)
+		fmt.Println("answered", name)
+		time.Sleep(streamPause)
+		sent = time.Now()
+	}
+}
+
+// writeStream queries on a TCP connection without waiting for answers, until the connection is reset.
+func writeStream(ended context.Context, server, name string) error {
 	connection, err := net.DialTimeout("tcp", net.JoinHostPort(server, "53"), timeout)
 	if err != nil {
 		return err
@@ -182,17 +243,14 @@ func holdStream(server, name string) error {
 	defer connection.Close()
 	message := query(1, name)
 	message = append(binary.BigEndian.AppendUint16(nil, uint16(len(message))), message...)
-	buffer := make([]byte, 4096)
-	for {
+	for ended.Err() == nil {
 		if _, err := connection.Write(message); err != nil {
 			return err
 		}
-		if _, err := receive("tcp", connection, buffer); err != nil {
-			return err
-		}
-		fmt.Println("answered")
-		time.Sleep(100 * time.Millisecond)
+		fmt.Println("sent")
+		time.Sleep(streamPause)
 	}
+	return errors.New("open at the end")
 }
 
 // load sends queries at a constant rate per second until ended, and waits for the outstanding ones.

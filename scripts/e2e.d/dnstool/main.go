@@ -19,7 +19,9 @@ const usage = `usage: dnstool slow-upstream ADDRESS
        dnstool resolve NAME
        dnstool burst ADDRESS NUMBER NAME    (%d in NAME counts from 0)
        dnstool pipeline ADDRESS NAME...     (on one TCP connection; prints the names in response order)
-       dnstool hold-stream ADDRESS NAME     (a TCP connection, until the server closes it)
+       dnstool hold-stream ADDRESS NAME     (one query after the other on a TCP connection, until the server
+                                             closes it or SIGTERM; %d counts from 0)
+       dnstool write-stream ADDRESS NAME    (queries on a TCP connection without reading, until it is reset)
        dnstool load ADDRESS RATE NAME [udp|tcp] (until SIGTERM; %d counts from 0)`
 
 func main() {
@@ -40,7 +42,11 @@ func run(args []string) error {
 	case len(args) == 2 && args[0] == "resolve":
 		return resolve(args[1])
 	case len(args) == 3 && args[0] == "hold-stream":
-		return holdStream(args[1], args[2])
+		held, err := holdStream(ended, args[1], args[2])
+		fmt.Println(held)
+		return err
+	case len(args) == 3 && args[0] == "write-stream":
+		return writeStream(ended, args[1], args[2])
 	case len(args) > 2 && args[0] == "pipeline":
 		order, err := pipeline(args[1], args[2:])
 		fmt.Println(strings.Join(order, " "))
