@@ -45,12 +45,12 @@ impl MsgHdr {
     pub(crate) const EMPTY: Self =
         Self { control: [0; CONTROL_OCTETS], control_len: 0, name: [0; NAME_OCTETS as usize], name_len: 0 };
 
-    /// For a datagram to `peer`, with the source address `local` if given.
-    pub(crate) fn to(peer: SocketAddr, local: Option<IpAddr>) -> Self {
-        let mut msghdr = Self::EMPTY;
+    /// Makes it one for a datagram to `peer`, with the source address `local` if given.
+    pub(crate) fn set(&mut self, peer: SocketAddr, local: Option<IpAddr>) {
+        self.control_len = 0;
         match peer {
-            SocketAddr::V4(peer) => msghdr.set_peer_v4(peer),
-            SocketAddr::V6(peer) => msghdr.set_peer_v6(peer),
+            SocketAddr::V4(peer) => self.set_peer_v4(peer),
+            SocketAddr::V6(peer) => self.set_peer_v6(peer),
         }
         match local {
             // struct in_pktinfo: interface index, source address, destination address (not read on
@@ -58,17 +58,16 @@ impl MsgHdr {
             Some(IpAddr::V4(local)) => {
                 let [a, b, c, d] = local.octets();
                 let info = [0, 0, 0, 0, a, b, c, d, 0, 0, 0, 0];
-                msghdr.set_control(libc::IPPROTO_IP, libc::IP_PKTINFO, &info);
+                self.set_control(libc::IPPROTO_IP, libc::IP_PKTINFO, &info);
             }
             // struct in6_pktinfo: source address, interface index.
             Some(IpAddr::V6(local)) => {
                 let mut info = [0; size_of::<libc::in6_pktinfo>()];
                 put(&mut info, 0, &local.octets());
-                msghdr.set_control(libc::IPPROTO_IPV6, libc::IPV6_PKTINFO, &info);
+                self.set_control(libc::IPPROTO_IPV6, libc::IPV6_PKTINFO, &info);
             }
             None => {}
         }
-        msghdr
     }
 
     fn set_peer_v4(&mut self, peer: SocketAddrV4) {
@@ -186,7 +185,8 @@ mod tests {
             ("127.0.0.1:1", None),
         ] {
             let (peer, local) = (peer.parse().unwrap(), local.map(|ip| ip.parse().unwrap()));
-            let msghdr = MsgHdr::to(peer, local);
+            let mut msghdr = MsgHdr::EMPTY;
+            msghdr.set(peer, local);
             assert_eq!(msghdr.peer(), Some(peer));
             assert_eq!(msghdr.local(), local);
         }

@@ -3,7 +3,7 @@
 //! `unsafe` block of the project is in this file.
 
 use std::io;
-use std::mem;
+use std::mem::{self, MaybeUninit};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::ptr;
 
@@ -47,7 +47,7 @@ pub(crate) fn receive<const SIZE: usize>(
     statuses: &mut [RecvStatus; BATCH_SIZE],
 ) -> io::Result<usize> {
     let mut iovecs = [NO_IOVEC; BATCH_SIZE];
-    let mut headers = no_headers();
+    let mut headers = [no_header(); BATCH_SIZE];
     let memory = buffers.iter_mut().zip(msghdrs.iter_mut()).zip(&mut iovecs);
     for (header, ((buffer, msghdr), iovec)) in headers.iter_mut().zip(memory) {
         *iovec = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: SIZE };
@@ -94,13 +94,14 @@ pub(crate) fn receive<const SIZE: usize>(
 ///
 /// The error of the first datagram; `WouldBlock` when the socket's queue is full.
 pub(crate) fn send(socket: BorrowedFd<'_>, datagrams: &[&[u8]], msghdrs: &[MsgHdr]) -> io::Result<usize> {
-    let mut iovecs = [NO_IOVEC; BATCH_SIZE];
-    let mut headers = no_headers();
+    let mut iovecs = [const { MaybeUninit::<libc::iovec>::uninit() }; BATCH_SIZE];
+    let mut headers = [const { MaybeUninit::<libc::mmsghdr>::uninit() }; BATCH_SIZE];
     let mut count = 0;
     let messages = datagrams.iter().zip(msghdrs).zip(&mut iovecs);
     for (header, ((datagram, msghdr), iovec)) in headers.iter_mut().zip(messages) {
-        *iovec = libc::iovec { iov_base: datagram.as_ptr().cast_mut().cast(), iov_len: datagram.len() };
-        header.msg_hdr.msg_iov = iovec;
+        let header = header.write(no_header());
+        let octets = datagram.as_ptr().cast_mut().cast();
+        header.msg_hdr.msg_iov = iovec.write(libc::iovec { iov_base: octets, iov_len: datagram.len() });
         header.msg_hdr.msg_iovlen = 1;
         header.msg_hdr.msg_name = msghdr.name.as_ptr().cast_mut().cast();
         header.msg_hdr.msg_namelen = msghdr.name_len.min(NAME_OCTETS);
@@ -117,7 +118,7 @@ pub(crate) fn send(socket: BorrowedFd<'_>, datagrams: &[&[u8]], msghdrs: &[MsgHd
         // headers, which are ours, so the pointers made from shared borrows are only read through.
         // No length exceeds its array. nix's `sendmmsg` is no replacement: all its messages share
         // one set of control messages.
-        unsafe { libc::sendmmsg(socket.as_raw_fd(), headers.as_mut_ptr(), count, libc::MSG_DONTWAIT) }
+        unsafe { libc::sendmmsg(socket.as_raw_fd(), headers.as_mut_ptr().cast(), count, libc::MSG_DONTWAIT) }
     })
 }
 
@@ -216,7 +217,7 @@ pub(crate) fn receive_descriptors<const MAX: usize>(
 ) -> io::Result<ReceivedRights> {
     let mut iovec = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
     let mut control = ScmRightsBuffer::<MAX>::EMPTY;
-    let [libc::mmsghdr { msg_hdr: mut header, .. }, ..] = no_headers();
+    let libc::mmsghdr { msg_hdr: mut header, .. } = no_header();
     header.msg_iov = &mut iovec;
     header.msg_iovlen = 1;
     header.msg_control = ptr::from_mut(&mut control).cast();
@@ -369,7 +370,7 @@ fn socket_length(octets: &[u8]) -> io::Result<libc::socklen_t> {
     libc::socklen_t::try_from(octets.len()).map_err(|_| io::ErrorKind::InvalidInput.into())
 }
 
-fn no_headers() -> [libc::mmsghdr; BATCH_SIZE] {
+fn no_header() -> libc::mmsghdr {
     // SAFETY: `mmsghdr` is made of integers and pointers only, for which zero is a value; some C
     // libraries give it private padding fields, so that it cannot be written down as a literal.
     unsafe { mem::zeroed() }

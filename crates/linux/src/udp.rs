@@ -7,7 +7,6 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 use nix::sys::socket::{setsockopt, sockopt};
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
-use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
 pub use crate::msghdr::BATCH_SIZE;
@@ -38,14 +37,27 @@ pub struct UdpReadiness {
 }
 
 impl UdpReadiness {
-    /// Calls `receive`, such as [`UdpListener::receive`], until it does not return `WouldBlock`, each
-    /// time datagrams are queued. Cancelling the call loses none.
+    /// Receives with [`UdpListener::receive`], waiting for datagrams if none are queued. Cancelling the
+    /// call loses none.
     ///
     /// # Errors
     ///
-    /// The error of `receive`, or of the runtime.
-    pub async fn receive(&self, mut receive: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
-        self.descriptor.async_io(Interest::READABLE, |_| receive()).await
+    /// The error of [`UdpListener::receive`] but `WouldBlock`, or of the runtime.
+    pub async fn receive(&self, listener: &UdpListener, batch: &mut RecvBatch) -> io::Result<usize> {
+        loop {
+            let mut guard = self.descriptor.readable().await?;
+            match guard.try_io(|_| listener.receive(batch)) {
+                Ok(received) => {
+                    // A batch that is not full has emptied the queue, which signals again when the next
+                    // datagram arrives: the call that would fail with `WouldBlock` is saved.
+                    if received.as_ref().is_ok_and(|count| *count < BATCH_SIZE) {
+                        guard.clear_ready();
+                    }
+                    return received;
+                }
+                Err(_would_block) => {}
+            }
+        }
     }
 }
 
@@ -144,24 +156,32 @@ impl UdpListener {
     where
         I: IntoIterator<Item = (&'a [u8], SocketAddr, Option<IpAddr>)>,
     {
+        self.send_with(&mut SendBatch::new(), replies)
+    }
+
+    /// The same with memory that is allocated once.
+    pub fn send_with<'a, I>(&self, batch: &mut SendBatch, replies: I) -> SendOutcome
+    where
+        I: IntoIterator<Item = (&'a [u8], SocketAddr, Option<IpAddr>)>,
+    {
         let mut sent = SendOutcome::default();
         let mut datagrams: [&[u8]; BATCH_SIZE] = [&[]; BATCH_SIZE];
-        let mut msghdrs = [MsgHdr::EMPTY; BATCH_SIZE];
+        let SendBatch { msghdrs } = batch;
         let mut replies = replies.into_iter().fuse();
         loop {
             let mut count = 0;
-            let slots = datagrams.iter_mut().zip(&mut msghdrs);
+            let slots = datagrams.iter_mut().zip(msghdrs.iter_mut());
             // The slots first: `zip` advances its left side first, and a reply without a slot would
             // be lost.
             for ((datagram, msghdr), (octets, peer, local)) in slots.zip(&mut replies) {
                 *datagram = octets;
-                *msghdr = MsgHdr::to(peer, local);
+                msghdr.set(peer, local);
                 count += 1;
             }
             if count == 0 {
                 return sent;
             }
-            if !self.flush(&datagrams, &msghdrs, count, &mut sent) {
+            if !self.flush(&datagrams, &**msghdrs, count, &mut sent) {
                 sent.dropped += replies.count();
                 return sent;
             }
@@ -300,6 +320,25 @@ pub struct SendOutcome {
     pub dropped: usize,
     /// The error of the last refused datagram.
     pub last_error: Option<io::Error>,
+}
+
+/// Addresses of one batch of datagrams to be sent, allocated once and reused.
+pub struct SendBatch {
+    msghdrs: Box<[MsgHdr; BATCH_SIZE]>,
+}
+
+impl SendBatch {
+    /// Room for [`BATCH_SIZE`] datagrams.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { msghdrs: Box::new([MsgHdr::EMPTY; BATCH_SIZE]) }
+    }
+}
+
+impl Default for SendBatch {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 /// Metadata of a received datagram.

@@ -8,6 +8,9 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::thread;
 use std::time::Duration;
 
 use linux::udp::{BATCH_SIZE, BUFFER_SIZE, RecvBatch, UdpListener};
@@ -26,7 +29,7 @@ fn addr(text: &str) -> SocketAddr {
 /// Waits for the next batch and returns its number of datagrams.
 async fn receive(listener: &UdpListener, batch: &mut RecvBatch) -> usize {
     let readiness = listener.readiness().unwrap();
-    let next = readiness.receive(|| listener.receive(batch));
+    let next = readiness.receive(listener, batch);
     timeout(TIMEOUT, next).await.expect("a datagram arrives").unwrap()
 }
 
@@ -140,6 +143,33 @@ async fn a_refused_datagram_does_not_stop_the_rest() {
     for _ in 0..66 {
         assert_eq!(client.recv(&mut buffer).unwrap(), 6);
     }
+}
+
+/// A batch that is not full ends the wait for more without another system call.
+#[tokio::test(flavor = "current_thread")]
+async fn no_datagram_is_missed_that_arrives_while_a_batch_is_received() {
+    const DATAGRAMS: usize = 20_000;
+    const MOST_QUEUED: usize = 100;
+    let listener = UdpListener::bind(addr("127.0.0.1:0")).unwrap();
+    let (to, readiness) = (listener.local_addr().unwrap(), listener.readiness().unwrap());
+    let received = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&received);
+    let client = move || {
+        let client = UdpSocket::bind("127.0.0.1:0").unwrap();
+        for sent in 0..DATAGRAMS {
+            while sent - counted.load(Relaxed) >= MOST_QUEUED {
+                thread::yield_now();
+            }
+            client.send_to(&[0; 40], to).unwrap();
+        }
+    };
+    let client = thread::Builder::new().spawn(client).unwrap();
+    let mut batch = RecvBatch::new();
+    while received.load(Relaxed) < DATAGRAMS {
+        let next = timeout(TIMEOUT, readiness.receive(&listener, &mut batch)).await;
+        received.fetch_add(next.expect("a datagram arrives").unwrap(), Relaxed);
+    }
+    client.join().unwrap();
 }
 
 #[tokio::test(flavor = "current_thread")]

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use linux::udp::{RecvBatch, UdpListener, UdpReadiness};
+use linux::udp::{RecvBatch, SendBatch, UdpListener, UdpReadiness};
 use resolver::action::{Action, Client, ClientResponse, Outbox};
 use resolver::counters::WorkerCounters;
 use resolver::policy::ListenerId;
@@ -30,6 +30,7 @@ const READ_PAUSE: Duration = Duration::from_millis(100);
 /// an address has more than one when a predecessor had more workers.
 pub(super) struct UdpServer {
     sockets: Rc<RefCell<Vec<Socket>>>,
+    batch: RefCell<SendBatch>,
     counters: Arc<WorkerCounters>,
     process: Arc<ProcessCounters>,
     tasks: Rc<Tasks>,
@@ -50,7 +51,7 @@ impl UdpServer {
         process: Arc<ProcessCounters>,
         tasks: Rc<Tasks>,
     ) -> Self {
-        Self { sockets: Rc::default(), counters, process, tasks }
+        Self { sockets: Rc::default(), batch: RefCell::default(), counters, process, tasks }
     }
 
     /// Reads from `socket` from now on.
@@ -105,10 +106,11 @@ impl UdpServer {
                 listener == *id && peer.is_ipv6() == *is_ipv6
             });
             let mut count = 0;
-            let sent = socket.send(responses.map(|response| {
+            let responses = responses.map(|response| {
                 count += 1;
                 (outbox.octets(response.message), response.client.peer, response.client.local)
-            }));
+            });
+            let sent = socket.send_with(&mut self.batch.borrow_mut(), responses);
             left = left.saturating_sub(count);
             if sent.refused + sent.dropped > 0 {
                 process.udp_send_errors.add(u64::try_from(sent.refused + sent.dropped).unwrap_or(u64::MAX));
@@ -147,7 +149,7 @@ impl Reader {
                 received = 0;
                 turn_end = clock::now() + turn::QUANTUM;
             }
-            match readiness.receive(|| listener.receive(&mut batch)).await {
+            match readiness.receive(&listener, &mut batch).await {
                 Ok(count) => {
                     received += count;
                     handler.on_queries(batch.iter().filter_map(|(octets, source)| {
