@@ -63,7 +63,8 @@ fn answer(
     let mut buffer = [0; 512];
     while let Ok((len, peer)) = socket.recv_from(&mut buffer) {
         let query = buffer.get(..len).unwrap_or_default();
-        let Ok(query) = wire::Query::parse(query) else { continue };
+        let mut buffer = wire::name::NameBuffer::new();
+        let Ok(query) = wire::Query::parse(query, &mut buffer) else { continue };
         let mut response = match (responses.get(query.header.question), unknown) {
             (Some(response), _) => {
                 count.fetch_add(1, Relaxed);

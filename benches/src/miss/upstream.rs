@@ -86,7 +86,8 @@ impl MissUpstream {
 impl State {
     /// The response to `query`, and when it is due.
     fn answer(&self, query: &[u8]) -> Option<(Instant, Vec<u8>)> {
-        let query = wire::Query::parse(query).ok()?;
+        let mut buffer = wire::name::NameBuffer::new();
+        let query = wire::Query::parse(query, &mut buffer).ok()?;
         self.queries.fetch_add(1, Relaxed);
         let mut response = queries::response(query.header.question, ADDRESS);
         response.splice(..2, query.header.id.to_be_bytes());

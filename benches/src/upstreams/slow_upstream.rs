@@ -41,7 +41,10 @@ fn receive(socket: &UdpSocket, delay: Duration, responses: &Sender<Response>) {
         // An error is an ICMP message about an earlier response.
         let Ok((length, peer)) = socket.recv_from(&mut buffer) else { continue };
         let due = now() + delay;
-        let Ok(query) = wire::Query::parse(buffer.get(..length).unwrap_or_default()) else { continue };
+        let mut name = wire::name::NameBuffer::new();
+        let Ok(query) = wire::Query::parse(buffer.get(..length).unwrap_or_default(), &mut name) else {
+            continue;
+        };
         let mut packet = queries::response(query.header.question, ADDRESS);
         packet.splice(..2, query.header.id.to_be_bytes());
         if responses.send(Response { due, peer, packet }).is_err() {

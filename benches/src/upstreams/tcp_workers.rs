@@ -139,7 +139,8 @@ fn answer_all(mut stream: TcpStream) -> std::io::Result<()> {
         stream.read_exact(&mut length)?;
         let mut query = vec![0; usize::from(u16::from_be_bytes(length))];
         stream.read_exact(&mut query)?;
-        let Ok(query) = wire::Query::parse(&query) else { return Ok(()) };
+        let mut buffer = wire::name::NameBuffer::new();
+        let Ok(query) = wire::Query::parse(&query, &mut buffer) else { return Ok(()) };
         let mut response = queries::response(query.header.question, ADDRESS.octets());
         response.splice(..2, query.header.id.to_be_bytes());
         let length = u16::try_from(response.len()).map_err(|_| std::io::ErrorKind::InvalidData)?;

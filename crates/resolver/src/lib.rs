@@ -53,6 +53,7 @@ use std::time::Instant;
 
 use wire::edns::OptRecord;
 use wire::header::{Header, Rcode};
+use wire::name::NameBuffer;
 use wire::{Query, Response};
 
 use crate::action::{Action, AttemptFailure, Client, Outbox, UpstreamConnectionId};
@@ -126,7 +127,8 @@ impl Resolver {
 
     /// A packet from a client.
     pub fn on_query(&mut self, now: Instant, client: Client, packet: &[u8], outbox: &mut Outbox) {
-        let query = match Query::parse(packet) {
+        let mut buffer = NameBuffer::new();
+        let query = match Query::parse(packet, &mut buffer) {
             Ok(query) => query,
             Err(rejection) => return reject_packet(&self.counters, client, (packet, rejection), outbox),
         };
@@ -171,7 +173,8 @@ impl Resolver {
 
     /// Responds SERVFAIL to a packet over which [`on_query`](Self::on_query) panicked.
     pub fn on_panic(&self, client: Client, packet: &[u8], outbox: &mut Outbox) {
-        let Ok(query) = Query::parse(packet) else { return };
+        let mut buffer = NameBuffer::new();
+        let Ok(query) = Query::parse(packet, &mut buffer) else { return };
         let start = outbox.bytes.len();
         wire::reply::error(&query.header, Rcode::SERVFAIL, OptRecord::DEFAULT, &mut outbox.bytes);
         push_response(client, start, None, outbox);

@@ -8,6 +8,7 @@ mod template;
 use wire::answer::ResponseTtl;
 use wire::edns::ExtendedError;
 use wire::header::{Class, Rcode};
+use wire::name::NameBuffer;
 use wire::synthesized::{self, Owner, Sections, SynthesizedData, SynthesizedRecord};
 use wire::{Answer, Response};
 
@@ -120,7 +121,8 @@ fn local_response(routed: &RoutedQuery<'_>, rewritten: Option<&Rewritten>) -> Op
     let result = match rewritten {
         None => plugin_result(routed)?,
         Some(rewritten) => {
-            let sent = query.with_question(&rewritten.question)?;
+            let mut buffer = NameBuffer::new();
+            let sent = query.with_question(&rewritten.question, &mut buffer)?;
             let requester = Requester { header: sent.header, ..requester };
             plugin_result(&RoutedQuery { query: &sent, requester, route })?
         }

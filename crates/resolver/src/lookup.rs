@@ -10,6 +10,7 @@ use std::time::Instant;
 use wire::editable::EditableResponse;
 use wire::edns::{DEFAULT_UDP_SIZE, Edns};
 use wire::header::{Class, HEADER_LEN, Rcode};
+use wire::name::NameBuffer;
 use wire::query::RequestHeader;
 use wire::{Query, Response};
 
@@ -90,7 +91,8 @@ impl Resolver {
         let (version, keepalive_len, wants_nsid) = (0, None, false);
         // With OPT the response tells why it is an error.
         let edns = Some(Edns { udp_size, version, dnssec_ok, keepalive_len, wants_nsid });
-        let own = Query::new(RequestHeader { id: 0, flags, question, edns });
+        let mut buffer = NameBuffer::new();
+        let own = Query::new(RequestHeader { id: 0, flags, question, edns }, &mut buffer);
         let routed = own.as_ref().and_then(|own| {
             let route = policy.listener(client.listener)?.route(own.name.as_wire(), own.qtype)?;
             (own.qclass == Class::IN && unsupported(own, route).is_none()).then_some((own, route))

@@ -189,36 +189,49 @@ impl fmt::Display for PresentationFormat<'_> {
     }
 }
 
-/// A lower-case wire-form name on the stack, in the form of the cache key.
-#[derive(Clone, Copy)]
-pub struct LowerName {
-    bytes: [u8; MAX_NAME_LEN],
-    len: u8,
+/// Memory for a name in lower case, for those that were sent otherwise.
+#[derive(Clone, Debug)]
+pub struct NameBuffer([u8; MAX_NAME_LEN]);
+
+impl NameBuffer {
+    /// Memory for one name.
+    pub const fn new() -> Self {
+        Self([0; MAX_NAME_LEN])
+    }
 }
 
-impl LowerName {
+impl Default for NameBuffer {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// A lower-case wire-form name, in the form of the cache key: in the packet if it was sent like that.
+#[derive(Clone, Copy)]
+pub struct LowerName<'n>(&'n [u8]);
+
+impl<'n> LowerName<'n> {
     /// Converts `wire`, a wire-form name of at most [`MAX_NAME_LEN`] octets, to lower case. Length
     /// octets are unaffected: they are below the letters.
-    pub(crate) fn read(wire: &[u8]) -> Self {
-        let mut bytes = [0; MAX_NAME_LEN];
-        let len = match bytes.get_mut(..wire.len()) {
-            Some(name) => {
-                name.copy_from_slice(wire);
-                name.make_ascii_lowercase();
-                u8::try_from(wire.len()).unwrap_or(u8::MAX)
-            }
-            None => 0,
-        };
-        Self { bytes, len }
+    pub(crate) fn read(wire: &'n [u8], buffer: &'n mut NameBuffer) -> Self {
+        // All octets are looked at, which is faster for names than to stop at the first.
+        let has_uppercase = wire.iter().fold(false, |any, octet| any | octet.is_ascii_uppercase());
+        if !has_uppercase {
+            return Self(wire);
+        }
+        let Some(name) = buffer.0.get_mut(..wire.len()) else { return Self(&[]) };
+        name.copy_from_slice(wire);
+        name.make_ascii_lowercase();
+        Self(name)
     }
 
     /// The wire form, including the zero octet of the root.
-    pub fn as_wire(&self) -> &[u8] {
-        self.bytes.get(..usize::from(self.len)).unwrap_or_default()
+    pub const fn as_wire(&self) -> &'n [u8] {
+        self.0
     }
 }
 
-impl fmt::Debug for LowerName {
+impl fmt::Debug for LowerName<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(&PresentationFormat(self.as_wire()), f)
     }

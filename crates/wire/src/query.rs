@@ -6,7 +6,7 @@ use hickory_proto::op::Message;
 
 use crate::edns::{self, Edns};
 use crate::header::{Class, Flags, HEADER_LEN, Header, RecordType};
-use crate::name::{self, LowerName};
+use crate::name::{self, LowerName, NameBuffer};
 use crate::record::{Record, RecordParser, Section};
 
 pub use outgoing::OutgoingQuery;
@@ -30,7 +30,7 @@ pub struct Query<'p> {
     /// What the response needs.
     pub header: RequestHeader<'p>,
     /// QNAME in lower case.
-    pub name: LowerName,
+    pub name: LowerName<'p>,
     /// QTYPE.
     pub qtype: RecordType,
     /// QCLASS.
@@ -51,12 +51,12 @@ pub enum Rejection {
 }
 
 impl<'p> Query<'p> {
-    /// Parses a client's packet. Does not allocate for a header, one question and at most one OPT;
+    /// Parses a client's packet; `buffer` is for the name. Does not allocate for a header, one question and at most one OPT;
     /// packets with other records are validated as a whole, which may allocate.
     ///
     /// # Errors
     /// A [`Rejection`]; [`crate::reply::rejection`] writes the error response.
-    pub fn parse(packet: &'p [u8]) -> Result<Self, Rejection> {
+    pub fn parse(packet: &'p [u8], buffer: &'p mut NameBuffer) -> Result<Self, Rejection> {
         let header = Header::read(packet).ok_or(Rejection::Drop)?;
         if header.flags.has(Flags::QR) {
             return Err(Rejection::Drop);
@@ -78,10 +78,9 @@ impl<'p> Query<'p> {
         if edns.is_some_and(|edns| edns.version != 0) {
             return Err(Rejection::BadVersion);
         }
-        // The name last: it is large, and every move of the struct copies it.
         Ok(Self {
             header: RequestHeader { id: header.id, flags: header.flags, question, edns },
-            name: LowerName::read(packet.get(HEADER_LEN..name_end).unwrap_or_default()),
+            name: LowerName::read(packet.get(HEADER_LEN..name_end).unwrap_or_default(), buffer),
             qtype,
             qclass: Class(u16::from_be_bytes([c, d])),
         })
@@ -90,23 +89,23 @@ impl<'p> Query<'p> {
 
 impl<'q> Query<'q> {
     /// A query of our own; `None` if its question is not QNAME, QTYPE and QCLASS in wire form.
-    pub fn new(header: RequestHeader<'q>) -> Option<Self> {
+    pub fn new(header: RequestHeader<'q>, buffer: &'q mut NameBuffer) -> Option<Self> {
         let (name, [t, u, c, d]) = header.question.split_last_chunk()?;
         if name::uncompressed_end(name, 0)? != name.len() {
             return None;
         }
         Some(Self {
             header,
-            name: LowerName::read(name),
+            name: LowerName::read(name, buffer),
             qtype: RecordType(u16::from_be_bytes([*t, *u])),
             qclass: Class(u16::from_be_bytes([*c, *d])),
         })
     }
 
     /// The same query with another question; see [`Self::new`].
-    pub fn with_question<'n>(&self, question: &'n [u8]) -> Option<Query<'n>> {
+    pub fn with_question<'n>(&self, question: &'n [u8], buffer: &'n mut NameBuffer) -> Option<Query<'n>> {
         let RequestHeader { id, flags, edns, .. } = self.header;
-        Query::new(RequestHeader { id, flags, question, edns })
+        Query::new(RequestHeader { id, flags, question, edns }, buffer)
     }
 }
 

@@ -9,6 +9,7 @@ use wire::answer::{ResponseOptions, ResponseTtl};
 use wire::edns::{ExtendedError, Keepalive, OptRecord};
 use wire::frame::{self, FrameDecoder};
 use wire::header::Rcode;
+use wire::name::NameBuffer;
 use wire::query::OutgoingQuery;
 use wire::{Answer, Query, Response, reply};
 
@@ -65,7 +66,8 @@ fn a_cache_hit_does_not_allocate() {
     let mut out = Vec::with_capacity(4096);
     let hit = allocations(|| {
         for (ttl, limit) in [(ResponseTtl::Uniform(29), 1232), (ResponseTtl::AsReceived, 512)] {
-            let query = Query::parse(QUERY).unwrap();
+            let mut buffer = NameBuffer::new();
+            let query = Query::parse(QUERY, &mut buffer).unwrap();
             answer.write(&query.header, ResponseOptions::new(ttl, limit), &mut out);
         }
     });
@@ -77,7 +79,8 @@ fn a_cache_hit_does_not_allocate() {
 fn error_responses_and_queries_do_not_allocate() {
     let mut out = Vec::with_capacity(4096);
     let made = allocations(|| {
-        let query = Query::parse(QUERY).unwrap();
+        let mut buffer = NameBuffer::new();
+        let query = Query::parse(QUERY, &mut buffer).unwrap();
         let opt = OptRecord {
             error: Some(ExtendedError::CACHED_ERROR),
             keepalive: Some(Keepalive(100)),
@@ -98,7 +101,7 @@ fn error_responses_and_queries_do_not_allocate() {
         };
         outgoing.write(&mut out);
         for broken in [&QUERY[..20], &QUERY[..11], b"\0\0\x28\0\0\x01\0\0\0\0\0\0"] {
-            let rejection = Query::parse(broken).unwrap_err();
+            let rejection = Query::parse(broken, &mut NameBuffer::new()).unwrap_err();
             reply::rejection(broken, rejection, &mut out);
         }
     });

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use wire::editable::EditableResponse;
 use wire::header::{Class, Flags, Rcode, RecordType};
+use wire::name::NameBuffer;
 use wire::{Query, Response};
 
 use crate::Resolver;
@@ -62,7 +63,8 @@ impl Resolver {
         let requester = waiter.requester();
         let Ok(received) = Response::parse(&alias.packet) else { return };
         let response = found.and_then(|found| with_records(&received, found)).unwrap_or(received);
-        let Some(query) = Query::new(requester.header) else { return };
+        let mut buffer = NameBuffer::new();
+        let Some(query) = Query::new(requester.header, &mut buffer) else { return };
         let routed = RoutedQuery { query: &query, requester, route };
         let plugin = route.block.writer(None, Plugin::Template);
         let LocalAnswer { answer, ttl, plugin } = self.cache_local(&routed, &response, plugin);

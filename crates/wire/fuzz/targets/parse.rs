@@ -8,12 +8,14 @@ mod reference;
 use hickory_proto::op::Message;
 use libfuzzer_sys::fuzz_target;
 use reference::Reference;
+use wire::name::NameBuffer;
 use wire::query::Rejection;
 use wire::{Query, Response, reply};
 
 fuzz_target!(|packet: &[u8]| {
     let mut out = Vec::new();
-    match Query::parse(packet) {
+    let mut buffer = NameBuffer::new();
+    match Query::parse(packet, &mut buffer) {
         Ok(query) => {
             let reference = Reference::parse(packet).expect("domain cannot parse an accepted message");
             assert_eq!(query.name.as_wire(), reference.qname);

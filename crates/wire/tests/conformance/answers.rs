@@ -3,6 +3,7 @@
 use wire::answer::{ResponseOptions, ResponseTtl};
 use wire::edns::{ExtendedError, Keepalive, OptRecord, append_nsid, nsid_len};
 use wire::header::{Header, Rcode};
+use wire::name::NameBuffer;
 use wire::{Answer, Query, Response};
 
 use crate::message_builder::{message, name, opt, question, record, record_of_class};
@@ -16,7 +17,11 @@ fn stored(packet: &[u8]) -> Answer {
 
 fn respond(answer: &Answer, query: &[u8], ttl: ResponseTtl, max_len: usize) -> Vec<u8> {
     let mut out = Vec::new();
-    answer.write(&Query::parse(query).unwrap().header, ResponseOptions::new(ttl, max_len), &mut out);
+    answer.write(
+        &Query::parse(query, &mut NameBuffer::new()).unwrap().header,
+        ResponseOptions::new(ttl, max_len),
+        &mut out,
+    );
     out
 }
 
@@ -53,7 +58,7 @@ fn write_appends_to_the_buffer() {
     let query = message(0x0100, &wire_question, [&[], &[], &[]]);
     let mut out = vec![0xee; 700];
     answer.write(
-        &Query::parse(&query).unwrap().header,
+        &Query::parse(&query, &mut NameBuffer::new()).unwrap().header,
         ResponseOptions::new(ResponseTtl::Uniform(9), 512),
         &mut out,
     );
@@ -177,7 +182,7 @@ fn edns_options_count_against_the_response_size() {
         (ResponseOptions { udp_size: 4096, ..plain }, 5, vec![]),
     ] {
         let mut response = Vec::new();
-        answer.write(&Query::parse(&query).unwrap().header, options, &mut response);
+        answer.write(&Query::parse(&query, &mut NameBuffer::new()).unwrap().header, options, &mut response);
         assert_eq!(usize::from(Header::read(&response).unwrap().ancount), records, "{options:?}");
         assert!(response.len() <= options.max_len);
         assert!(response.ends_with(&opt(options.udp_size, 0, &edns_options)), "{options:?}");
@@ -190,7 +195,8 @@ fn an_nsid_is_appended_within_the_size_of_the_client() {
     let text = record(QNAME, 16, 60, &[99; 100]);
     let answer = stored(&message(0x8180, &wire_question, [&vec![text; 6], &[], &[]]));
     let query = message(0x0100, &wire_question, [&[], &[], &[opt(4096, 0, &[0, 3, 0, 0])]]);
-    let query = Query::parse(&query).unwrap();
+    let mut buffer = NameBuffer::new();
+    let query = Query::parse(&query, &mut buffer).unwrap();
     assert!(query.header.edns.unwrap().wants_nsid);
     let plain = ResponseOptions::new(ResponseTtl::AsReceived, 24 + 5 * 112 + 11);
     for (error, more, records, edns_options) in [

@@ -1,12 +1,13 @@
 //! Captured messages are parsed as the files of `tests/packets` expect.
 
-use wire::name::PresentationFormat;
+use wire::name::{NameBuffer, PresentationFormat};
 use wire::{Query, Response};
 
 use crate::packets::packets;
 
 fn query_as_text(packet: &[u8]) -> String {
-    let query = match Query::parse(packet) {
+    let mut buffer = NameBuffer::new();
+    let query = match Query::parse(packet, &mut buffer) {
         Ok(query) => query,
         Err(rejection) => return format!("{rejection:?}"),
     };
@@ -52,7 +53,11 @@ fn captured_responses_are_not_queries_nor_queries_responses() {
     for (file, _, packet) in packets() {
         match file.split_once('-').unwrap().0 {
             "query" => assert!(Response::parse(&packet).is_err(), "{file}"),
-            _ => assert_eq!(Query::parse(&packet).unwrap_err(), wire::query::Rejection::Drop, "{file}"),
+            _ => assert_eq!(
+                Query::parse(&packet, &mut NameBuffer::new()).unwrap_err(),
+                wire::query::Rejection::Drop,
+                "{file}"
+            ),
         }
     }
 }

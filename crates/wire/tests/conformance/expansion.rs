@@ -2,6 +2,7 @@
 
 use wire::answer::{ResponseOptions, ResponseTtl};
 use wire::header::Header;
+use wire::name::NameBuffer;
 use wire::{Answer, Query, Response};
 
 use crate::message_builder::{message, name, opt, question, record};
@@ -13,7 +14,7 @@ const OWNER: &str = "a.Example.test";
 fn respond(response: &[u8], query: &[u8], ttl: u32, max_len: usize) -> Vec<u8> {
     let mut out = Vec::new();
     Answer::from_response(&Response::parse(response).unwrap()).write(
-        &Query::parse(query).unwrap().header,
+        &Query::parse(query, &mut NameBuffer::new()).unwrap().header,
         ResponseOptions::new(ResponseTtl::Uniform(ttl), max_len),
         &mut out,
     );

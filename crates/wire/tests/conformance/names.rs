@@ -2,7 +2,7 @@
 
 use wire::Query;
 use wire::header::{Class, Rcode, RecordType};
-use wire::name::{Name, NameError, PresentationFormat};
+use wire::name::{Name, NameBuffer, NameError, PresentationFormat};
 
 use crate::message_builder::{message, name, question};
 
@@ -72,7 +72,7 @@ fn names_in_presentation_format_escape_special_octets() {
         assert_eq!(PresentationFormat(wire).to_string(), displayed);
     }
     let packet = message(0, &question("WWW.Test", 1), [&[], &[], &[]]);
-    assert_eq!(format!("{:?}", Query::parse(&packet).unwrap().name), "www.test.");
+    assert_eq!(format!("{:?}", Query::parse(&packet, &mut NameBuffer::new()).unwrap().name), "www.test.");
     assert_eq!(Name::parse("WWW.Test").unwrap().to_string(), "www.test.");
 }
 

@@ -3,19 +3,21 @@
 use wire::Query;
 use wire::edns::Edns;
 use wire::header::{Class, RecordType};
+use wire::name::NameBuffer;
 use wire::query::Rejection;
 
 use crate::message_builder::{header, message, name, opt, question, record};
 
 fn rejected(packet: &[u8]) -> Rejection {
-    Query::parse(packet).unwrap_err()
+    Query::parse(packet, &mut NameBuffer::new()).unwrap_err()
 }
 
 #[test]
 fn the_question_keeps_its_case_and_qname_is_lower_case() {
     let wire_question = question("WwW.eXample.Test", 28);
     let packet = message(0x0130, &wire_question, [&[], &[], &[opt(4096, 0x8000, &[])]]);
-    let query = Query::parse(&packet).unwrap();
+    let mut buffer = NameBuffer::new();
+    let query = Query::parse(&packet, &mut buffer).unwrap();
     assert_eq!(query.header.id, 0x1234);
     assert_eq!(query.header.flags.0, 0x0130);
     assert_eq!(query.header.question, wire_question);
@@ -59,7 +61,8 @@ fn counts_are_checked_before_records() {
         let (qd, which) = counts;
         let counts = [[qd, 0, 0, 0], [qd, 1, 1, 2], [qd, 2, 0, 0], [qd, 0, 2, 0], [qd, 0, 0, 3]][which];
         let packet = [header(1, 0, counts), question("a.test", 1), records.clone()].concat();
-        match Query::parse(&packet) {
+        let mut buffer = NameBuffer::new();
+        match Query::parse(&packet, &mut buffer) {
             Ok(_) => accepted.push(counts),
             Err(rejection) => assert_eq!(rejection, Rejection::FormatError, "{counts:?}"),
         }
@@ -82,7 +85,7 @@ fn a_truncated_question_is_a_format_error() {
     for len in 12..packet.len() {
         assert_eq!(rejected(&packet[..len]), Rejection::FormatError, "{len} octets");
     }
-    assert!(Query::parse(&packet).is_ok());
+    assert!(Query::parse(&packet, &mut NameBuffer::new()).is_ok());
 }
 
 #[test]
@@ -93,7 +96,10 @@ fn names_of_maximum_length_are_accepted() {
     assert_eq!(deepest.len(), 255);
     for name in [vec![0], longest, deepest] {
         let packet = [header(1, 0, [1, 0, 0, 0]), name.clone(), vec![0, 1, 0, 1]].concat();
-        assert_eq!(Query::parse(&packet).unwrap().name.as_wire(), name.to_ascii_lowercase());
+        assert_eq!(
+            Query::parse(&packet, &mut NameBuffer::new()).unwrap().name.as_wire(),
+            name.to_ascii_lowercase()
+        );
     }
 }
 
@@ -119,7 +125,7 @@ fn labels_may_contain_any_octet() {
     for label in octets.chunks(32) {
         let name = [vec![32], label.to_vec(), vec![0]].concat();
         let packet = [header(1, 0, [1, 0, 0, 0]), name.clone(), vec![0, 1, 0, 1]].concat();
-        assert_eq!(Query::parse(&packet).unwrap().header.question[..34], name);
+        assert_eq!(Query::parse(&packet, &mut NameBuffer::new()).unwrap().header.question[..34], name);
     }
 }
 
@@ -127,13 +133,13 @@ fn labels_may_contain_any_octet() {
 fn any_qtype_and_qclass_is_accepted_except_opt() {
     for qtype in [0, 1, 249, 250, 252, 255, 1000, 65535] {
         let packet = message(0, &question("a.test", qtype), [&[], &[], &[]]);
-        assert_eq!(Query::parse(&packet).unwrap().qtype, RecordType(qtype));
+        assert_eq!(Query::parse(&packet, &mut NameBuffer::new()).unwrap().qtype, RecordType(qtype));
     }
     for class in [0, 3, 254, 255, 65535] {
         let mut packet = message(0, &question("a.test", 1), [&[], &[], &[]]);
         let at = packet.len() - 2;
         packet[at..].copy_from_slice(&u16::to_be_bytes(class));
-        assert_eq!(Query::parse(&packet).unwrap().qclass, Class(class));
+        assert_eq!(Query::parse(&packet, &mut NameBuffer::new()).unwrap().qclass, Class(class));
     }
     assert_eq!(rejected(&message(0, &question("a.test", 41), [&[], &[], &[]])), Rejection::FormatError);
 }
@@ -141,9 +147,9 @@ fn any_qtype_and_qclass_is_accepted_except_opt() {
 #[test]
 fn meaningless_flags_and_trailing_octets_are_ignored() {
     let packet = message(0x07ff, &question("a.test", 1), [&[], &[], &[opt(1232, 0, &[])]]);
-    assert_eq!(Query::parse(&packet).unwrap().header.flags.0, 0x07ff);
+    assert_eq!(Query::parse(&packet, &mut NameBuffer::new()).unwrap().header.flags.0, 0x07ff);
     let padded = [packet, vec![0xff; 100]].concat();
-    assert_eq!(Query::parse(&padded).unwrap().header.edns.unwrap().udp_size, 1232);
+    assert_eq!(Query::parse(&padded, &mut NameBuffer::new()).unwrap().header.edns.unwrap().udp_size, 1232);
 }
 
 #[test]
@@ -159,7 +165,7 @@ fn opt_is_parsed_with_any_size_flags_and_options() {
             keepalive_len: None,
             wants_nsid: false,
         };
-        assert_eq!(Query::parse(&packet).unwrap().header.edns, Some(edns));
+        assert_eq!(Query::parse(&packet, &mut NameBuffer::new()).unwrap().header.edns, Some(edns));
     }
 }
 
@@ -173,7 +179,7 @@ fn the_length_of_a_keepalive_option_is_reported() {
         (&[0, 12, 0, 4, 0, 11, 0, 0], None),
     ] {
         let packet = message(0, &question("a.test", 1), [&[], &[], &[opt(1232, 0, options)]]);
-        let edns = Query::parse(&packet).unwrap().header.edns.unwrap();
+        let edns = Query::parse(&packet, &mut NameBuffer::new()).unwrap().header.edns.unwrap();
         assert_eq!(edns.keepalive_len, reported, "{options:?}");
     }
 }
@@ -214,10 +220,10 @@ fn other_records_are_validated_and_ignored() {
     let wire_question = question("a.test", 1);
     let address = record(&[0xc0, 12], 1, 60, &[192, 0, 2, 1]);
     let packet = message(0, &wire_question, [&[], &[], &[address.clone(), opt(1400, 0, &[])]]);
-    assert_eq!(Query::parse(&packet).unwrap().header.edns.unwrap().udp_size, 1400);
+    assert_eq!(Query::parse(&packet, &mut NameBuffer::new()).unwrap().header.edns.unwrap().udp_size, 1400);
     let packet =
         message(0, &wire_question, [std::slice::from_ref(&address), &[], std::slice::from_ref(&address)]);
-    assert_eq!(Query::parse(&packet).unwrap().header.edns, None);
+    assert_eq!(Query::parse(&packet, &mut NameBuffer::new()).unwrap().header.edns, None);
     let short_address = record(&[0xc0, 12], 1, 60, &[192, 0, 2]);
     let broken_text = record(&[0xc0, 12], 16, 60, &[9, b'a']);
     for broken in [short_address, broken_text] {

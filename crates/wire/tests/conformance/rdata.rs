@@ -2,6 +2,7 @@
 
 use wire::answer::{ResponseOptions, ResponseTtl};
 use wire::header::RecordType;
+use wire::name::NameBuffer;
 use wire::query::OutgoingQuery;
 use wire::{Answer, Query, Response};
 
@@ -14,7 +15,7 @@ fn respond(response: &[u8], query: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
     let answer = Answer::from_response(&Response::parse(response).unwrap());
     answer.write(
-        &Query::parse(query).unwrap().header,
+        &Query::parse(query, &mut NameBuffer::new()).unwrap().header,
         ResponseOptions::new(ResponseTtl::AsReceived, 65535),
         &mut out,
     );
@@ -54,7 +55,8 @@ fn queries_of_any_type_are_forwarded_and_answered() {
     for qtype in (0..=65535).filter(|qtype| *qtype != OPT) {
         let wire_question = question("a.test", qtype);
         let query = message(0x0100, &wire_question, [&[], &[], &[]]);
-        let parsed = Query::parse(&query).unwrap();
+        let mut buffer = NameBuffer::new();
+        let parsed = Query::parse(&query, &mut buffer).unwrap();
         assert_eq!(parsed.qtype, RecordType(qtype));
         let outgoing = OutgoingQuery {
             id: 7,

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use wire::edns::{DEFAULT_UDP_SIZE, ExtendedError, Keepalive, OptRecord};
 use wire::header::Rcode;
+use wire::name::NameBuffer;
 use wire::query::{OutgoingQuery, Rejection};
 use wire::{Query, Response, reply};
 
@@ -44,12 +45,14 @@ fn an_error_repeats_the_question_and_has_an_extended_error_only_with_opt() {
     let network_error = OptRecord { error: Some(ExtendedError::NETWORK_ERROR), ..OptRecord::DEFAULT };
     let plain = message(0x05f0, &wire_question, [&[], &[], &[]]);
     let mut out = Vec::new();
-    let query = Query::parse(&plain).unwrap();
+    let mut buffer = NameBuffer::new();
+    let query = Query::parse(&plain, &mut buffer).unwrap();
     reply::error(&query.header, Rcode::SERVFAIL, network_error, &mut out);
     assert_eq!(out, message(0x8192, &wire_question, [&[], &[], &[]]));
 
     let packet = message(0x0100, &wire_question, [&[], &[], &[opt(4096, 0x8000, &[0, 10, 0, 0])]]);
-    let query = Query::parse(&packet).unwrap();
+    let mut buffer = NameBuffer::new();
+    let query = Query::parse(&packet, &mut buffer).unwrap();
     out.clear();
     reply::error(&query.header, Rcode::SERVFAIL, network_error, &mut out);
     assert_eq!(out, message(0x8182, &wire_question, [&[], &[], &[opt(1232, 0x8000, &[0, 15, 0, 2, 0, 23])]]));
@@ -63,7 +66,8 @@ fn an_error_repeats_the_question_and_has_an_extended_error_only_with_opt() {
 fn opt_carries_udp_size_and_keepalive() {
     let wire_question = question("a.test", 1);
     let packet = message(0x0100, &wire_question, [&[], &[], &[opt(4096, 0, &[0, 11, 0, 0])]]);
-    let query = Query::parse(&packet).unwrap();
+    let mut buffer = NameBuffer::new();
+    let query = Query::parse(&packet, &mut buffer).unwrap();
     let own = OptRecord {
         udp_size: 4096,
         error: Some(ExtendedError::NETWORK_ERROR),

@@ -3,6 +3,7 @@
 use wire::answer::{ResponseOptions, ResponseTtl};
 use wire::frame;
 use wire::header::{Flags, Header};
+use wire::name::NameBuffer;
 use wire::{Answer, Query, Response};
 
 use crate::message_builder::{message, name, opt, question, record};
@@ -41,7 +42,7 @@ fn respond(
     let query = message(0x0100, wire_question, [&[], &[], &opts]);
     let mut out = Vec::new();
     answer.write(
-        &Query::parse(&query).unwrap().header,
+        &Query::parse(&query, &mut NameBuffer::new()).unwrap().header,
         ResponseOptions::new(ResponseTtl::AsReceived, max_len),
         &mut out,
     );

@@ -9,7 +9,7 @@ use wire::answer::{ResponseOptions, ResponseTtl};
 use wire::editable::EditableResponse;
 use wire::edns::{DEFAULT_UDP_SIZE, Edns, ExtendedError, OPT_LEN, OptRecord};
 use wire::header::{Flags, Header, Rcode};
-use wire::name::{Name, PresentationFormat};
+use wire::name::{Name, NameBuffer, PresentationFormat};
 use wire::query::{Rejection, RequestHeader};
 use wire::{Answer, Query, Response, reply};
 
@@ -190,7 +190,8 @@ proptest! {
     #[test]
     fn error_responses_are_valid_for_hickory_and_domain(packet in from_client(), rcode in 0..24_u16) {
         let mut out = Vec::new();
-        match Query::parse(&packet) {
+        let mut buffer = NameBuffer::new();
+        match Query::parse(&packet, &mut buffer) {
             Ok(query) => {
                 let opt = OptRecord { error: Some(ExtendedError::CACHED_ERROR), ..OptRecord::DEFAULT };
                 reply::error(&query.header, Rcode(rcode), opt, &mut out);
@@ -221,7 +222,8 @@ proptest! {
 
     #[test]
     fn arbitrary_octets_never_panic(octets in vec(any::<u8>(), 0..600), text in any::<String>()) {
-        if let Ok(query) = Query::parse(&octets) {
+        let mut buffer = NameBuffer::new();
+        if let Ok(query) = Query::parse(&octets, &mut buffer) {
             prop_assert!(query.header.question.len() <= octets.len());
         }
         if let Ok(response) = Response::parse(&octets) {
