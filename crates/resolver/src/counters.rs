@@ -52,11 +52,18 @@ pub const DURATION_BOUNDS: [f64; 16] = [
     4.096, 8.192,
 ];
 
+/// The first of [`DURATION_BOUNDS`] in nanoseconds.
+const FIRST_DURATION_BOUND: u64 = 250_000;
+
 /// Upper bounds of the size histograms in octets, as in CoreDNS.
 pub const SIZE_BOUNDS: [f64; 14] = [
     0.0, 100.0, 200.0, 300.0, 400.0, 511.0, 1023.0, 2047.0, 4095.0, 8291.0, 16000.0, 32000.0, 48000.0,
     64000.0,
 ];
+
+/// [`SIZE_BOUNDS`] as integers.
+const SIZE_BOUND_OCTETS: [u32; SIZE_BOUNDS.len()] =
+    [0, 100, 200, 300, 400, 511, 1023, 2047, 4095, 8291, 16_000, 32_000, 48_000, 64_000];
 
 /// A histogram with one bucket per upper bound and a last one for values above all bounds.
 #[derive(Debug)]
@@ -98,18 +105,18 @@ impl<const BUCKETS: usize> Histogram<BUCKETS> {
 impl Durations {
     /// Adds one observation.
     pub fn observe(&self, duration: Duration) {
-        let seconds = duration.as_secs_f64();
-        let bucket =
-            DURATION_BOUNDS.iter().position(|&bound| seconds <= bound).unwrap_or(DURATION_BOUNDS.len());
-        self.count(bucket, u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX));
+        let nanos = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
+        let last = DURATION_BOUNDS.len();
+        let bucket = (0..last).find(|doublings| nanos <= FIRST_DURATION_BOUND << doublings).unwrap_or(last);
+        self.count(bucket, nanos);
     }
 }
 
 impl Sizes {
     /// Adds one observation.
     pub fn observe(&self, octets: u32) {
-        let size = f64::from(octets);
-        let bucket = SIZE_BOUNDS.iter().position(|&bound| size <= bound).unwrap_or(SIZE_BOUNDS.len());
+        let bucket = SIZE_BOUND_OCTETS.iter().position(|bound| octets <= *bound);
+        let bucket = bucket.unwrap_or(SIZE_BOUND_OCTETS.len());
         self.count(bucket, u64::from(octets));
     }
 }
@@ -340,4 +347,22 @@ pub fn type_index(qtype: RecordType) -> usize {
 /// The index of a response code, below [`COUNTED_RCODES`].
 pub fn rcode_index(rcode: Rcode) -> usize {
     usize::from(rcode.0).min(COUNTED_RCODES - 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn integer_bounds_are_those_that_are_exported() {
+        assert_eq!(SIZE_BOUND_OCTETS.map(f64::from), SIZE_BOUNDS);
+        for (bucket, bound) in DURATION_BOUNDS.into_iter().enumerate() {
+            let bound = Duration::from_secs_f64(bound);
+            for (duration, expected) in [(bound, bucket), (bound + Duration::from_nanos(1), bucket + 1)] {
+                let durations = Durations::default();
+                durations.observe(duration);
+                assert_eq!(durations.buckets().position(|count| count == 1), Some(expected));
+            }
+        }
+    }
 }

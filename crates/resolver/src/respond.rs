@@ -122,7 +122,7 @@ impl Requester<'_> {
             append_nsid(&mut outbox.bytes, OptRecord { udp_size, error, keepalive }, nsid);
         }
         let len = spec.answer.uncompressed_len();
-        let duration = now.saturating_duration_since(self.received);
+        let duration = self.elapsed(now);
         let rcode = spec.answer.rcode();
         counters.count_response(self, Responded { rcode, plugin, len, duration });
         push_response(self.client, start, Some(self.info(counters.id, len)), outbox);
@@ -155,9 +155,14 @@ impl Requester<'_> {
             (Some(_), Some(_)) => Plugin::LoadBalance,
             (writer, _) => writer.unwrap_or(Plugin::Server),
         };
-        let duration = now.saturating_duration_since(self.received);
+        let duration = self.elapsed(now);
         counters.count_response(self, Responded { rcode, plugin, len, duration });
         push_response(self.client, start, Some(self.info(counters.id, len)), outbox);
+    }
+
+    /// The time since the query was received, which is 0 for a hit.
+    fn elapsed(&self, now: Instant) -> Duration {
+        if now == self.received { Duration::ZERO } else { now.saturating_duration_since(self.received) }
     }
 
     /// The identifier of the server, if the client asks for it (RFC 5001).

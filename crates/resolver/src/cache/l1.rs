@@ -3,8 +3,11 @@
 //! Entries are immutable and carry their expiry, so a private pointer is as valid as the shared
 //! one; it may only be older than an entry with which another worker replaced it.
 
+use std::hash::BuildHasher;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+use foldhash::fast::RandomState;
 
 use super::Cache;
 use super::capacity::StoreLimits;
@@ -22,6 +25,8 @@ const WAYS: usize = 4;
 #[derive(Debug)]
 pub(crate) struct L1Cache {
     shared: Arc<Cache>,
+    /// Names chosen by a client may collide here: they are looked up in the shared cache then.
+    hasher: RandomState,
     slots: Box<[Option<Slot>]>,
     octets: usize,
     /// The entries in all slots stay allocated here, outside the cache's budget, after the cache has
@@ -42,7 +47,7 @@ struct Slot {
 impl L1Cache {
     pub(crate) fn new(shared: Arc<Cache>, max_octets: usize, counters: Arc<WorkerCounters>) -> Self {
         let slots = std::iter::repeat_with(|| None).take(SLOTS).collect();
-        Self { shared, slots, octets: 0, max_octets, counters, next_way: 0 }
+        Self { shared, hasher: RandomState::default(), slots, octets: 0, max_octets, counters, next_way: 0 }
     }
 
     /// The entry for `key` and its freshness at `now`, unless it expired longer than `stale_window`
@@ -53,13 +58,13 @@ impl L1Cache {
         now: Instant,
         stale_window: Duration,
     ) -> Option<(&Entry, Freshness)> {
-        let hash = self.shared.hash(key);
+        let hash = self.hasher.hash_one(key);
         let found =
             self.find(hash, key).and_then(|at| Some((at, self.entry(at)?.freshness(now, stale_window)?)));
         let (at, freshness) = match found {
             Some((at, fresh @ Freshness::Fresh(_))) => (at, fresh),
             _ => {
-                let entry = self.shared.get(hash, key)?;
+                let entry = self.shared.get(key)?;
                 let freshness = entry.freshness(now, stale_window)?;
                 (self.fill(hash, entry), freshness)
             }
@@ -71,8 +76,8 @@ impl L1Cache {
 
     /// Replaces the private entry for `key` if another worker has inserted another one; true if so.
     pub(crate) fn update_from_shared(&mut self, key: &Key<'_>) -> bool {
-        let hash = self.shared.hash(key);
-        let Some(newest) = self.shared.get(hash, key) else { return false };
+        let hash = self.hasher.hash_one(key);
+        let Some(newest) = self.shared.get(key) else { return false };
         let known = self.find(hash, key).and_then(|at| self.entry(at));
         if known.is_some_and(|known| known.is(&newest)) {
             return false;
@@ -83,15 +88,14 @@ impl L1Cache {
 
     /// The shared entry for `key`, expired or not.
     pub(crate) fn peek(&self, key: &Key<'_>) -> Option<Entry> {
-        self.shared.get(self.shared.hash(key), key)
+        self.shared.get(key)
     }
 
     /// Inserts `entry` into the shared cache and here; false when it is too large.
     pub(crate) fn insert(&mut self, entry: Entry, limits: StoreLimits) -> bool {
-        let hash = self.shared.hash(&entry.key());
-        let inserted = self.shared.insert(hash, &entry, limits);
+        let inserted = self.shared.insert(&entry, limits);
         if inserted {
-            self.fill(hash, entry);
+            self.fill(self.hasher.hash_one(entry.key()), entry);
         }
         inserted
     }

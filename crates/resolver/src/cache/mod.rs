@@ -80,22 +80,18 @@ impl Cache {
         has_more
     }
 
-    /// The hash of a key, for [`Self::get`].
-    fn hash(&self, key: &Key<'_>) -> u64 {
-        self.table.hash(key)
+    fn get(&self, key: &Key<'_>) -> Option<Entry> {
+        self.table.get(self.table.hash(key), key)
     }
 
-    fn get(&self, hash: u64, key: &Key<'_>) -> Option<Entry> {
-        self.table.get(hash, key)
-    }
-
-    /// Inserts `entry`, whose key has this hash; false when it is too large.
-    fn insert(&self, hash: u64, entry: &Entry, limits: StoreLimits) -> bool {
+    /// Inserts `entry`; false when it is too large.
+    fn insert(&self, entry: &Entry, limits: StoreLimits) -> bool {
+        let hash = self.table.hash(&entry.key());
         let mut eviction = self.eviction();
         if !eviction.admits(entry) {
             return false;
         }
-        eviction.insert(entry, self.get(hash, &entry.key()).as_ref(), limits);
+        eviction.insert(entry, self.table.get(hash, &entry.key()).as_ref(), limits);
         self.table.insert(hash, entry);
         self.remove_from_table(&mut eviction);
         self.insertions.fetch_add(1, Relaxed);
@@ -104,9 +100,9 @@ impl Cache {
 
     /// Inserts an entry of another process, unless another would have to be evicted.
     fn insert_imported(&self, entry: &Entry, limits: StoreLimits) -> InsertOutcome {
-        let hash = self.hash(&entry.key());
+        let hash = self.table.hash(&entry.key());
         let mut eviction = self.eviction();
-        let outcome = eviction.import(entry, self.get(hash, &entry.key()).as_ref(), limits);
+        let outcome = eviction.import(entry, self.table.get(hash, &entry.key()).as_ref(), limits);
         if outcome == InsertOutcome::Inserted {
             self.table.insert(hash, entry);
             self.insertions.fetch_add(1, Relaxed);
