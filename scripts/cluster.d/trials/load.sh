@@ -8,7 +8,7 @@ make_load_pod() {
     command -v go >/dev/null || die "a Go toolchain is missing; it builds the load generator"
     (cd "$TRIALS/../loadgen" && CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -o "$WORK/loadgen" .)
     "$CLUSTER" image loadgen "$WORK/loadgen:/loadgen" >/dev/null
-    kube delete pod load --ignore-not-found --grace-period=1 >/dev/null 2>&1
+    remove_load_pod
     kube apply -f - >/dev/null <<'END'
 apiVersion: v1
 kind: Pod
@@ -21,6 +21,8 @@ spec:
 END
     kube wait --for=condition=Ready pod/load --timeout=30s >/dev/null
 }
+
+remove_load_pod() { kube delete pod load --ignore-not-found --grace-period=1 >/dev/null 2>&1; }
 
 # start_load NAME ARGUMENT...: sends queries until stop_load. Each mark ends a window and names the
 # next.

@@ -45,11 +45,15 @@ addon() { # addon IMAGE: the official manifest
     sed "${drop[@]}" -e "s|IMAGE|$1|" "$TRIALS/addon.yaml"
 }
 
+# The subject that install has installed and remove has not removed.
+installed=''
+
 # install SUBJECT: as an operator installs it; waits until it serves. With KEEP, an installation
 # that serves already is used, and kept.
 install() {
     select_subject "$1"
     if [[ -n ${KEEP:-} ]] && rolled_out 5 && serves "$LOCAL_IP"; then return; fi
+    installed=$1
     if [[ $1 == ours ]]; then
         "$CLUSTER" apply >/dev/null
     else
@@ -59,20 +63,28 @@ install() {
     eventually 20 serves "$LOCAL_IP" || die "$1 does not answer on $LOCAL_IP"
 }
 
-remove() { # the selected subject, with all objects of its manifest
-    [[ -z ${KEEP:-} ]] || return 0
+remove() { # the installed subject, with all objects of its manifest
+    [[ -z ${KEEP:-} && -n $installed ]] || return 0
+    installed=
     if [[ $subject == ours ]]; then
         "$CLUSTER" in kubectl delete --kustomize "$TRIALS/../../../daemonset/overlays/kubespray" >/dev/null
     else
         kube delete -f "$TRIALS/addon.yaml" >/dev/null
     fi
     eventually 60 no_pods || die "pods of $subject do not terminate"
-    # A killed incumbent leaves the link of the add-on's init container; ours leaves nothing.
-    [[ $subject == ours ]] || in_cluster ip link delete nodelocaldns 2>/dev/null || true
+    [[ $subject == ours ]] || remove_remains
+}
+
+# A killed incumbent leaves the link of the add-on's init container, and each one the table that
+# iptables has created for its rules. Ours leaves nothing.
+remove_remains() {
+    in_cluster ip link delete nodelocaldns 2>/dev/null || true
+    grep -q '^table ip raw {' "$WORK/before/nft" || in_cluster nft delete table ip raw 2>/dev/null || true
 }
 
 no_pods() { [[ -z $(pods) ]]; }
 pods() { system get pods --selector k8s-app=node-local-dns --output jsonpath='{range .items[*]}{.metadata.name}{"\n"}{end}'; }
+restarts() { system get pods --selector k8s-app=node-local-dns --output jsonpath='{.items[*].status.containerStatuses[0].restartCount}'; }
 serves() { in_cluster dig +tries=1 +timeout=1 +short "@$1" 10-0-0-1.default.pod.cluster.local | grep -qx 10.0.0.1; }
 rolled_out() { system rollout status "daemonset/$daemonset" --timeout="$1s" >/dev/null; }
 # PID of the oldest process that serves, if two run side by side: the first process of our container is

@@ -1,6 +1,9 @@
 # shellcheck shell=bash
 # Set-up of every trial: the cluster, counted requirements, bounded waiting. Sourced.
 #
+# A trial leaves the node as it was, also when it fails: what it has installed is removed when it
+# exits, and finish compares the node with its state before.
+#
 # From scripts/cluster: CLUSTER, its path; STATE; PROXY_MODE; NODELOCALDNS, our static binary. From
 # the user: NODE_CACHE and NODE_LOCAL_DNS, paths of static binaries of the incumbents, for
 # comparison; KEEP, to use and keep an existing installation.
@@ -19,14 +22,22 @@ passed=0
 failed=0
 # Set by select_subject: the subject, its DaemonSet, and its process name.
 subject='' daemonset='' process=''
+# Commands that clean_up runs first.
+at_exit=()
 
 # shellcheck source=scripts/cluster.d/trials/load.sh
 source "$TRIALS/load.sh"
 # shellcheck source=scripts/cluster.d/trials/subjects.sh
 source "$TRIALS/subjects.sh"
+# shellcheck source=scripts/cluster.d/trials/node_state.sh
+source "$TRIALS/node_state.sh"
 
 clean_up() {
+    local command
+    for command in "${at_exit[@]}"; do "$command" || true; done
     stop_all_loads
+    remove || true
+    remove_load_pod || true
     rm -rf "$WORK"
 }
 trap clean_up EXIT
@@ -71,8 +82,21 @@ eventually() { # eventually SECONDS COMMAND...: retries until it succeeds; fails
     done
 }
 
-# finish [TITLE]: prints the last line; the exit status.
+node_restored=''
+# restore_node: removes what the trial has installed and compares the node with before, once.
+restore_node() {
+    [[ -z $node_restored ]] || return 0
+    node_restored=yes
+    remove
+    remove_load_pod
+    [[ -n ${KEEP:-} ]] || compare_node
+}
+
+# finish [TITLE]: restores the node and prints the last line; the exit status.
 finish() {
+    restore_node
     echo "${0##*/}${1:+ ($1)}: $passed passed, $failed failed"
     ((failed == 0 && passed > 0))
 }
+
+[[ -n ${KEEP:-} ]] || record_node
