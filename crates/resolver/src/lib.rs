@@ -30,6 +30,7 @@ mod dns64;
 mod effects;
 mod front;
 mod hit;
+mod id_map;
 pub mod inflight;
 mod local;
 mod lookup;
@@ -72,6 +73,7 @@ use crate::timers::{Timer, Timers};
 use crate::upstream::Upstreams;
 use crate::upstream::loss::MatchedQuery;
 pub use config::ResolverConfig;
+pub use id_map::IdMap;
 
 /// Timers handled by one call of [`Resolver::on_timer`], so that thousands of queries that time out
 /// together do not delay other events.

@@ -18,6 +18,7 @@ mod fault_injection;
 mod fixture;
 mod handler;
 mod peer_inbox;
+mod read_buffer;
 mod sockets;
 mod tasks;
 mod tcp_server;

@@ -2,7 +2,6 @@
 //! response to another query. They take the path of any query from its zone to upstreams. Each has
 //! the memory of a waiting query, of the share of the client behind it.
 
-use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -10,6 +9,7 @@ use wire::header::Flags;
 
 use super::waiters::Waiter;
 use crate::action::{Client, LookupId};
+use crate::id_map::IdMap;
 use crate::policy::Route;
 use crate::request::Requester;
 use crate::timers::QueryId;
@@ -17,7 +17,7 @@ use crate::timers::QueryId;
 /// Lookups without a response.
 #[derive(Debug, Default)]
 pub(crate) struct Lookups {
-    pending: HashMap<LookupId, PendingLookup>,
+    pending: IdMap<LookupId, PendingLookup>,
     last_number: u64,
 }
 

@@ -23,6 +23,7 @@ use crate::action::WorkerId;
 use crate::cache::stale::StaleAnswer;
 use crate::counters::WorkerCounters;
 use crate::effects::Effects;
+use crate::id_map::IdMap;
 use crate::result::QueryResult;
 use crate::timers::{AttemptId, QueryId, Timer, Timers};
 use crate::upstream::query::UpstreamQuery;
@@ -33,7 +34,7 @@ pub(crate) struct Inflight {
     worker: WorkerId,
     shared: Arc<SharedInflight>,
     /// Boxed: a table has up to twice as many places as entries.
-    queries: HashMap<QueryId, Box<InflightQuery>>,
+    queries: IdMap<QueryId, Box<InflightQuery>>,
     by_key: HashMap<Arc<[u8]>, QueryId>,
     completed: Completed,
     refreshes: usize,
@@ -42,7 +43,7 @@ pub(crate) struct Inflight {
 
 impl Inflight {
     pub(crate) fn new(worker: WorkerId, shared: Arc<SharedInflight>, counters: Arc<WorkerCounters>) -> Self {
-        let (queries, by_key, completed) = (HashMap::new(), HashMap::new(), Completed::new(counters));
+        let (queries, by_key, completed) = (IdMap::default(), HashMap::new(), Completed::new(counters));
         Self { worker, shared, queries, by_key, completed, refreshes: 0, last_id: 0 }
     }
 

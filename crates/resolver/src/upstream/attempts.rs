@@ -1,14 +1,13 @@
 //! Attempts of one worker, by number.
 
-use std::collections::HashMap;
-
 use super::attempt::Attempt;
+use crate::id_map::IdMap;
 use crate::timers::AttemptId;
 use crate::transport::Transport;
 
 /// The attempts that have no response yet.
 #[derive(Debug, Default)]
-pub(crate) struct Attempts(HashMap<AttemptId, Attempt>);
+pub(crate) struct Attempts(IdMap<AttemptId, Attempt>);
 
 impl Attempts {
     pub(crate) fn get(&self, id: AttemptId) -> Option<&Attempt> {

@@ -1,7 +1,6 @@
 //! Connections of one upstream and worker: opening and closing, their timers, which attempt is on
 //! which, and which attempts have lost theirs.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -16,6 +15,7 @@ use super::placement::{MAX_DRAINING, SLOW, Streams};
 use crate::action::{Action, AttemptFailure, Dial, SendQuery, UpstreamConnectionId};
 use crate::counters::UpstreamCounters;
 use crate::effects::Effects;
+use crate::id_map::IdMap;
 use crate::policy::{Upstream, UpstreamId, UpstreamState};
 use crate::timers::{AttemptId, Timer};
 use crate::transport::Transport;
@@ -28,7 +28,7 @@ pub(super) struct Connections {
     counters: Arc<UpstreamCounters>,
     all: Vec<Connection>,
     /// Connection and message ID of each attempt that was sent.
-    placed: HashMap<AttemptId, (UpstreamConnectionId, u16)>,
+    placed: IdMap<AttemptId, (UpstreamConnectionId, u16)>,
     last_number: u64,
     idle: IdleLimits,
     /// Those that have to continue elsewhere.
@@ -42,7 +42,7 @@ impl Connections {
             state: Arc::clone(&upstream.state),
             counters: Arc::clone(&upstream.counters),
             all: Vec::new(),
-            placed: HashMap::new(),
+            placed: IdMap::default(),
             last_number: 0,
             idle: IdleLimits::new(&upstream.pool),
             lost: LostQueries::default(),

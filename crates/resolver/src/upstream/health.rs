@@ -2,7 +2,6 @@
 //! responds; after more than `max_fails` failed health checks it is down and not selected.
 //! Responses to clients' queries never mark an upstream as down.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
@@ -18,6 +17,7 @@ use super::pools::{Destination, Pools};
 use super::query::UpstreamQuery;
 use crate::action::AttemptFailure;
 use crate::effects::Effects;
+use crate::id_map::IdMap;
 use crate::policy::{Forward, Route, TransportPreference, Upstream};
 use crate::timers::{AttemptId, Timer};
 use crate::transport::Transport;
@@ -30,7 +30,7 @@ const TCP_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Health checks of one worker, by their last attempt.
 #[derive(Debug, Default)]
-pub(super) struct RunningHealthChecks(HashMap<AttemptId, RunningHealthCheck>);
+pub(super) struct RunningHealthChecks(IdMap<AttemptId, RunningHealthCheck>);
 
 /// The health check of one upstream of one `forward`.
 #[derive(Debug)]

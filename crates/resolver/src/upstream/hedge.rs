@@ -1,8 +1,7 @@
 //! Hedging: a second attempt while the first is still waiting. A token bucket per upstream limits
 //! it.
 
-use std::collections::HashMap;
-
+use crate::id_map::IdMap;
 use crate::policy::{Upstream, UpstreamId};
 
 /// Tokens per hedge; each ordinary attempt adds one.
@@ -11,7 +10,7 @@ const TOKENS_PER_HEDGE: u32 = 10;
 /// Token buckets of the hedges of one worker, by upstream.
 #[derive(Debug)]
 pub(super) struct HedgeBudgets {
-    tokens: HashMap<UpstreamId, u32>,
+    tokens: IdMap<UpstreamId, u32>,
     /// Of a full bucket; 0 disables hedging.
     capacity: u32,
 }
@@ -19,7 +18,7 @@ pub(super) struct HedgeBudgets {
 impl HedgeBudgets {
     /// Full buckets with tokens for `burst` hedges; 0 disables hedging.
     pub(super) fn new(burst: u32) -> Self {
-        Self { tokens: HashMap::new(), capacity: burst.saturating_mul(TOKENS_PER_HEDGE) }
+        Self { tokens: IdMap::default(), capacity: burst.saturating_mul(TOKENS_PER_HEDGE) }
     }
 
     /// Adds the token of an ordinary attempt.

@@ -1,7 +1,6 @@
 //! Connection pools of one worker, one per upstream: attempt numbers, and the way of events to the
 //! pool concerned.
 
-use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use rand::SeedableRng;
@@ -13,6 +12,7 @@ use super::pool::Pool;
 use super::queue::QueryToSend;
 use crate::action::UpstreamConnectionId;
 use crate::effects::Effects;
+use crate::id_map::IdMap;
 use crate::policy::{Upstream, UpstreamId};
 use crate::timers::AttemptId;
 use crate::transport::Transport;
@@ -32,14 +32,14 @@ pub(super) struct Destination<'a> {
 #[derive(Debug)]
 pub(crate) struct Pools {
     random: StdRng,
-    pools: HashMap<UpstreamId, Pool>,
+    pools: IdMap<UpstreamId, Pool>,
     last_attempt: u64,
     lost: Vec<LostQuery>,
 }
 
 impl Pools {
     pub(super) fn new(seed: [u8; 32]) -> Self {
-        Self { random: StdRng::from_seed(seed), pools: HashMap::new(), last_attempt: 0, lost: Vec::new() }
+        Self { random: StdRng::from_seed(seed), pools: IdMap::default(), last_attempt: 0, lost: Vec::new() }
     }
 
     pub(super) fn random(&mut self) -> &mut StdRng {

@@ -1,10 +1,11 @@
 //! Queue of a connection pool: queries that wait for a connection.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::time::Instant;
 
 use super::connection_use::ConnectionUse;
 use crate::action::Outbox;
+use crate::id_map::IdMap;
 use crate::timers::AttemptId;
 use crate::transport::Transport;
 
@@ -70,7 +71,7 @@ impl QueuedQuery {
 pub(super) struct Queue {
     /// In order of arrival; those that are no longer in `queries` have been removed.
     order: [VecDeque<AttemptId>; CLASSES],
-    queries: HashMap<AttemptId, QueuedQuery>,
+    queries: IdMap<AttemptId, QueuedQuery>,
 }
 
 impl Queue {

@@ -14,6 +14,7 @@ use wire::header::{Flags, Header};
 
 use super::connection::{ClientConnection, ReadState};
 use crate::worker::handler::QueryHandler;
+use crate::worker::read_buffer;
 use crate::worker::turn::{self, TurnLimiter};
 
 /// How long a client whose connection we close may take to read its last responses.
@@ -110,14 +111,15 @@ fn write(connection: &ClientConnection) -> io::Result<()> {
 }
 
 fn read(connection: &ClientConnection, frames: &mut FrameDecoder) -> io::Result<()> {
-    let mut buffer = [0; READ_LEN];
-    match connection.stream.try_read(&mut buffer) {
-        Ok(0) => connection.read_closed.set(true),
-        Ok(len) => frames.extend(buffer.get(..len).unwrap_or_default()),
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-        Err(error) => return Err(error),
-    }
-    Ok(())
+    read_buffer::with(|buffer| {
+        match connection.stream.try_read(buffer.get_mut(..READ_LEN).unwrap_or_default()) {
+            Ok(0) => connection.read_closed.set(true),
+            Ok(len) => frames.extend(buffer.get(..len).unwrap_or_default()),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    })
 }
 
 /// What was received in one step.

@@ -13,11 +13,11 @@ mod udp;
 mod write_history;
 
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use resolver::IdMap;
 use resolver::action::{AttemptFailure, CheckAcknowledged, Dial, Transport, UpstreamConnectionId};
 use tokio::net::UdpSocket;
 use tokio::task::AbortHandle;
@@ -49,7 +49,7 @@ enum Output {
 /// The connections of a worker to its upstreams.
 pub(super) struct UpstreamConnections {
     endpoints: RefCell<KnownEndpoints>,
-    open: RefCell<HashMap<UpstreamConnectionId, OpenConnection>>,
+    open: RefCell<IdMap<UpstreamConnectionId, OpenConnection>>,
     /// Connections that failed when the last actions were executed.
     failed: RefCell<Vec<(UpstreamConnectionId, AttemptFailure)>>,
     /// Queries that could not be written: connection and message ID.

@@ -10,9 +10,7 @@ use wire::frame::FrameDecoder;
 
 use super::write_history::WriteHistory;
 use crate::clock;
-use crate::worker::turn;
-
-const READ_LEN: usize = 16 * 1024;
+use crate::worker::{read_buffer, turn};
 
 pub(super) struct Stream {
     stream: TcpStream,
@@ -89,9 +87,8 @@ impl Stream {
 
     /// Reads what has arrived into `frames`.
     pub(super) fn read(&mut self, frames: &mut FrameDecoder) -> io::Result<ReadSide> {
-        let mut buffer = [0; READ_LEN];
         let mut stream = NonBlocking(&self.stream);
-        let Some(tls) = &mut self.tls else { return Ok(read_available(&mut stream, &mut buffer, frames)?.1) };
+        let Some(tls) = &mut self.tls else { return Ok(read_available(&mut stream, frames)?.1) };
         match tls.read_tls(&mut stream) {
             Ok(0) => return Ok(ReadSide::EndOfFile),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(ReadSide::Open),
@@ -103,7 +100,7 @@ impl Stream {
             return Err(io::Error::new(io::ErrorKind::InvalidData, error));
         }
         loop {
-            if let (0, read_side) = read_available(&mut tls.reader(), &mut buffer, frames)? {
+            if let (0, read_side) = read_available(&mut tls.reader(), frames)? {
                 return Ok(read_side);
             }
         }
@@ -121,12 +118,8 @@ impl Drop for Stream {
 }
 
 /// Reads what is available without blocking; returns the number of octets.
-fn read_available(
-    source: &mut impl Read,
-    buffer: &mut [u8],
-    frames: &mut FrameDecoder,
-) -> io::Result<(usize, ReadSide)> {
-    match source.read(buffer) {
+fn read_available(source: &mut impl Read, frames: &mut FrameDecoder) -> io::Result<(usize, ReadSide)> {
+    read_buffer::with(|buffer| match source.read(buffer) {
         Ok(0) => Ok((0, ReadSide::EndOfFile)),
         Ok(len) => {
             frames.extend(buffer.get(..len).unwrap_or_default());
@@ -134,7 +127,7 @@ fn read_available(
         }
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok((0, ReadSide::Open)),
         Err(error) => Err(error),
-    }
+    })
 }
 
 fn zero_if_would_block(error: io::Error) -> io::Result<usize> {
