@@ -5,10 +5,12 @@
 //! time, the first becomes the owner and the others subscribe to its result. The table is used once
 //! per upstream query, never on a cache hit.
 
-use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
+
+use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
 
 use crate::action::WorkerId;
 
@@ -22,11 +24,12 @@ pub struct SharedInflight {
     shards: [Mutex<Owners>; SHARDS],
 }
 
-type Owners = HashMap<Arc<[u8]>, Owner>;
+type Owners = HashTable<Owner>;
 
 /// The worker that sends a query upstream.
 #[derive(Debug)]
 struct Owner {
+    key: Arc<[u8]>,
     worker: WorkerId,
     /// The owner's query deadline. An entry past it belongs to a hung worker.
     until: Instant,
@@ -43,32 +46,44 @@ impl SharedInflight {
         now: Instant,
         until: Instant,
     ) -> bool {
-        let mut shard = self.shard(key);
-        if let Some(owner) = shard.get_mut(key).filter(|owner| now <= owner.until) {
-            if !owner.subscribers.contains(&worker) {
-                owner.subscribers.push(worker);
+        let (hash, mut shard) = self.locate(key);
+        match shard.entry(hash, |owner| owner.key == *key, |owner| self.hasher.hash_one(&owner.key)) {
+            Entry::Vacant(vacant) => {
+                vacant.insert(Owner { key: Arc::clone(key), worker, until, subscribers: Vec::new() });
+                true
             }
-            return false;
+            Entry::Occupied(mut occupied) => occupied.get_mut().replace_if_hung(worker, now, until),
         }
-        // The subscribers of a hung owner subscribe to its successor.
-        let mut subscribers = shard.remove(key).map(|owner| owner.subscribers).unwrap_or_default();
-        subscribers.retain(|&subscriber| subscriber != worker);
-        shard.insert(Arc::clone(key), Owner { worker, until, subscribers });
-        true
     }
 
     /// Ends the ownership of `worker`, if it still has it; returns the workers to notify.
     pub(crate) fn release(&self, key: &Arc<[u8]>, worker: WorkerId) -> Vec<WorkerId> {
-        let mut shard = self.shard(key);
-        if shard.get(key).is_none_or(|owner| owner.worker != worker) {
-            return Vec::new();
-        }
-        shard.remove(key).map(|owner| owner.subscribers).unwrap_or_default()
+        let (hash, mut shard) = self.locate(key);
+        let owner = shard.find_entry(hash, |owner| owner.worker == worker && owner.key == *key);
+        owner.map_or_else(|_| Vec::new(), |owner| owner.remove().0.subscribers)
     }
 
+    /// The hash of a key, and its shard.
     #[expect(clippy::indexing_slicing, reason = "the index is a remainder of the number of shards")]
-    fn shard(&self, key: &Arc<[u8]>) -> MutexGuard<'_, Owners> {
-        let hash = usize::try_from(self.hasher.hash_one(key) % SHARDS as u64).unwrap_or(0);
-        self.shards[hash].lock().unwrap_or_else(PoisonError::into_inner)
+    fn locate(&self, key: &Arc<[u8]>) -> (u64, MutexGuard<'_, Owners>) {
+        let hash = self.hasher.hash_one(key);
+        let shard = usize::try_from((hash >> 40) % SHARDS as u64).unwrap_or(0);
+        (hash, self.shards[shard].lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Owner {
+    /// Makes `worker` the owner in place of a hung one, with the same subscribers; false if the owner's
+    /// deadline has not passed: `worker` is subscribed then.
+    fn replace_if_hung(&mut self, worker: WorkerId, now: Instant, until: Instant) -> bool {
+        if now <= self.until {
+            if !self.subscribers.contains(&worker) {
+                self.subscribers.push(worker);
+            }
+            return false;
+        }
+        self.subscribers.retain(|subscriber| *subscriber != worker);
+        (self.worker, self.until) = (worker, until);
+        true
     }
 }
