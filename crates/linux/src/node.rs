@@ -346,6 +346,7 @@ impl NodeSetup {
 
     fn ensure_rules(&mut self) -> Vec<NodeEvent> {
         let Some(filter) = &mut self.filter else { return Vec::new() };
+        let is_known = filter.fail_open_error().is_some();
         let ensured = match filter.is_installed() {
             Ok(true) => Ok(false),
             Ok(false) => filter.install().map(|()| true),
@@ -359,8 +360,10 @@ impl NodeSetup {
             Ok(true) => {
                 self.rules_installed = true;
                 let installed = NodeEvent::RulesInstalled(filter.table().to_owned());
-                let unsupported =
-                    filter.fail_open_error().map(|error| NodeEvent::NoFailOpen(error.to_string()));
+                let unsupported = filter
+                    .fail_open_error()
+                    .filter(|_| !is_known)
+                    .map(|error| NodeEvent::NoFailOpen(error.to_string()));
                 std::iter::once(installed).chain(unsupported).collect()
             }
             Err(error) => vec![NodeEvent::RulesFailed(error)],

@@ -72,15 +72,21 @@ pub struct PacketFilter {
     config: FilterConfig,
     socket: NftSocket,
     uplinks: BTreeSet<String>,
-    /// Why the kernel did not accept the fail-open rules.
-    fail_open_error: Option<FilterError>,
+    rejected: Option<RejectedFallbacks>,
+}
+
+/// Fail-open rules that the kernel did not accept.
+#[derive(Debug)]
+struct RejectedFallbacks {
+    addresses: Vec<FilteredAddress>,
+    error: FilterError,
 }
 
 impl PacketFilter {
     /// Changes nothing yet.
     #[must_use]
     pub fn new(config: FilterConfig) -> Self {
-        Self { config, socket: NftSocket::default(), uplinks: BTreeSet::new(), fail_open_error: None }
+        Self { config, socket: NftSocket::default(), uplinks: BTreeSet::new(), rejected: None }
     }
 
     /// The name of the table.
@@ -96,16 +102,20 @@ impl PacketFilter {
         &self.config
     }
 
-    /// Why the kernel did not accept the fail-open rules at the last [`install`](Self::install).
+    /// Why the kernel did not accept the fail-open rules of these addresses.
     #[must_use]
-    pub const fn fail_open_error(&self) -> Option<&FilterError> {
-        self.fail_open_error.as_ref()
+    pub fn fail_open_error(&self) -> Option<&FilterError> {
+        self.rejected.as_ref().map(|rejected| &rejected.error)
     }
 
-    /// Changes the addresses; the table stays as it is until [`install`](Self::install).
+    /// Changes the addresses; the table stays as it is until [`install`](Self::install). Fail-open
+    /// rules that the kernel did not accept are not tried again.
     pub fn set_addresses(&mut self, addresses: Vec<FilteredAddress>) {
+        if self.rejected.as_ref().is_some_and(|rejected| rejected.addresses == addresses) {
+            return;
+        }
         self.config.addresses = addresses;
-        self.fail_open_error = None;
+        self.rejected = None;
     }
 
     /// Replaces the content of the table by the rules, atomically. If the kernel does not accept the
@@ -119,10 +129,11 @@ impl PacketFilter {
         match self.replace_table() {
             Err(FilterError::NoPermission) => Err(FilterError::NoPermission),
             Err(error) if has_fallback => {
+                let addresses = self.config.addresses.clone();
                 for filtered in &mut self.config.addresses {
                     filtered.fallback = None;
                 }
-                self.fail_open_error = Some(error);
+                self.rejected = Some(RejectedFallbacks { addresses, error });
                 self.replace_table()
             }
             replaced => replaced,

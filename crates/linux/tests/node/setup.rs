@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use linux::link::{Link, LinkConfig, LinkError, LinkKind, LinkKindPreference};
 use linux::node::{NodeConfig, NodeEvent, NodeSetup};
-use linux::packet_filter::{FilterConfig, FilterError, PacketFilter};
+use linux::packet_filter::{
+    Fallback, FilterConfig, FilterError, FilteredAddress, PacketFilter, remove_table,
+};
 
 use crate::fixture::*;
 use crate::namespace::{in_namespace, without_privilege};
@@ -196,5 +198,38 @@ fn a_failed_link_configuration_is_undone() {
         let error = NodeSetup::apply(config).await.unwrap_err();
         assert!(matches!(error.link, Some(LinkError::InvalidName(_))), "{error}");
         assert!(!PacketFilter::new(filter_config()).is_installed().unwrap());
+    });
+}
+
+#[test]
+fn rejected_fail_open_rules_are_reported_once_for_the_same_addresses() {
+    in_namespace(async || {
+        // Too many rules for one message.
+        let addresses = |service: &str| -> Vec<FilteredAddress> {
+            let fallback = Some(Fallback::Service(ip(service)));
+            (0..40).map(|host| FilteredAddress { address: [169, 254, 25, host].into(), fallback }).collect()
+        };
+        let filter = FilterConfig { addresses: addresses("10.96.0.10"), ..filter_config() };
+        let (mut setup, events) =
+            NodeSetup::apply(NodeConfig { link: None, filter: Some(filter) }).await.unwrap();
+        assert!(
+            matches!(events.as_slice(), [NodeEvent::RulesInstalled(_), NodeEvent::NoFailOpen(_)]),
+            "{events:?}"
+        );
+        assert!(!setup.has_fail_open());
+        let events = setup.set_filtered_addresses(addresses("10.96.0.10"));
+        assert!(events.is_empty(), "the same addresses and upstream: {events:?}");
+        assert!(remove_table(NAME).unwrap());
+        let events = setup.verify().await;
+        assert!(matches!(events.as_slice(), [NodeEvent::RulesInstalled(_)]), "{events:?}");
+        let events = setup.set_filtered_addresses(addresses("10.96.0.11"));
+        assert!(
+            matches!(events.as_slice(), [NodeEvent::RulesInstalled(_), NodeEvent::NoFailOpen(_)]),
+            "another upstream: {events:?}"
+        );
+        let few = addresses("10.96.0.11").into_iter().take(2).collect();
+        assert!(matches!(setup.set_filtered_addresses(few).as_slice(), [NodeEvent::RulesInstalled(_)]));
+        assert!(setup.has_fail_open());
+        setup.restore().await.unwrap();
     });
 }
