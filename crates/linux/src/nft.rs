@@ -1,4 +1,4 @@
-//! nf_tables over netlink: atomic batches of tables, chains and rules, and listing of rules.
+//! nf_tables over netlink: atomic batches of tables, chains and rules.
 
 mod address;
 mod error;
@@ -9,16 +9,14 @@ mod set;
 use std::io;
 
 use netlink_packet_core::{
-    NLM_F_ACK, NLM_F_APPEND, NLM_F_CREATE, NLM_F_DUMP, NLM_F_REQUEST, NetlinkMessage, NetlinkPayload,
+    NLM_F_ACK, NLM_F_APPEND, NLM_F_CREATE, NLM_F_REQUEST, NetlinkMessage, NetlinkPayload,
 };
 use netlink_packet_netfilter::nftables::{
     ChainAttribute, ChainMessage, Hook, InetHookNumber, NfTablesMessage, RuleAttribute, RuleMessage,
     SetElementMessage, SetMessage, TableAttribute, TableMessage,
 };
 use netlink_packet_netfilter::none::ControlMessage;
-use netlink_packet_netfilter::{
-    NetfilterHeader, NetfilterMessage, NetfilterMessageInner, NetfilterProtoFamily,
-};
+use netlink_packet_netfilter::{NetfilterHeader, NetfilterMessage, NetfilterProtoFamily};
 use netlink_sys::protocols::NETLINK_NETFILTER;
 use netlink_sys::{Socket, SocketAddr};
 
@@ -197,57 +195,6 @@ impl Batch {
         message.header.flags = NLM_F_REQUEST | flags;
         self.messages.push(message);
     }
-}
-
-/// A rule as the kernel lists it.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) struct ListedRule {
-    pub(crate) chain: String,
-    pub(crate) comment: String,
-    /// Packets of its counter, if it has one.
-    pub(crate) packets: Option<u64>,
-}
-
-/// The rules of the table, in order within each chain.
-///
-/// # Errors
-///
-/// The kernel's error.
-pub(crate) fn list_rules(socket: &mut NftSocket, table: &str) -> io::Result<Vec<ListedRule>> {
-    let attributes = vec![RuleAttribute::Table(table.to_owned())];
-    let mut request = NetlinkMessage::from(inet(NfTablesMessage::GetRule(RuleMessage { attributes })));
-    request.header.flags = NLM_F_REQUEST | NLM_F_DUMP;
-    let mut listed = Vec::new();
-    socket.exchange(&mut [request], |reply| match reply {
-        NetlinkPayload::InnerMessage(NetfilterMessage {
-            inner: NetfilterMessageInner::NfTables(NfTablesMessage::NewRule(rule)),
-            ..
-        }) => {
-            // Kernels before 5.x ignore the name of the table.
-            if rule.attributes.contains(&RuleAttribute::Table(table.to_owned())) {
-                listed.push(listed_rule(&rule.attributes));
-            }
-            Ok(())
-        }
-        NetlinkPayload::Error(error) if error.code.is_some() => Err(error.to_io()),
-        _ => Ok(()),
-    })?;
-    Ok(listed)
-}
-
-fn listed_rule(attributes: &[RuleAttribute]) -> ListedRule {
-    let mut listed = ListedRule { chain: String::new(), comment: String::new(), packets: None };
-    for attribute in attributes {
-        match attribute {
-            RuleAttribute::Chain(chain) => listed.chain.clone_from(chain),
-            RuleAttribute::UserData(data) => listed.comment = rule::comment(data),
-            RuleAttribute::Expressions(expressions) => {
-                listed.packets = expressions.iter().find_map(expression::counted_packets);
-            }
-            _ => {}
-        }
-    }
-    listed
 }
 
 fn inet(message: NfTablesMessage) -> NetfilterMessage {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use netlink_packet_core::{DefaultNla, Nla};
+use netlink_packet_core::DefaultNla;
 use netlink_packet_netfilter::nftables::{
     Bitwise, ChecksumFlags, ChecksumType, Cmp, DataAttribute, ExpressionAttribute, Expressions, Immediate,
     ListAttribute, Lookup, Meta, MetaKey, Operator, Payload, Register, Verdict, VerdictAttribute,
@@ -191,21 +191,4 @@ fn other(expression_type: &str, attributes: Vec<DefaultNla>) -> Expression {
 
 fn number_attribute(kind: u16, number: u32) -> DefaultNla {
     DefaultNla::new(kind, number.to_be_bytes().to_vec())
-}
-
-/// The packets of a counter (NFTA_COUNTER_PACKETS).
-pub(super) fn counted_packets(expression: &Expression) -> Option<u64> {
-    let ListAttribute::Element(attributes) = expression else { return None };
-    attributes.iter().find_map(|attribute| match attribute {
-        ExpressionAttribute::Data(Expressions::Other { expression_type, attributes })
-            if expression_type == "counter" =>
-        {
-            attributes.iter().filter(|attribute| attribute.kind() == 2).find_map(|attribute| {
-                let mut octets = vec![0; attribute.value_len()];
-                attribute.emit_value(&mut octets);
-                Some(u64::from_be_bytes(octets.try_into().ok()?))
-            })
-        }
-        _ => None,
-    })
 }

@@ -222,15 +222,3 @@ impl Rule {
         self.with_all([expression])
     }
 }
-
-/// The comment in the user data of a rule.
-pub(super) fn comment(user_data: &[u8]) -> String {
-    match user_data {
-        [0, length, text @ ..] => {
-            let text = text.get(..usize::from(*length)).unwrap_or(text);
-            let text = text.split(|octet| *octet == 0).next().unwrap_or_default();
-            String::from_utf8_lossy(text).into_owned()
-        }
-        _ => String::new(),
-    }
-}

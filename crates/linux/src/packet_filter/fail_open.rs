@@ -16,9 +16,10 @@ use netlink_packet_netfilter::nftables::InetHookNumber;
 
 use super::config::{Fallback, FilterConfig, FilteredAddress};
 use super::guard;
+use super::listing::ListedRule;
 use super::notrack::{COMMENT, OUTPUT, PREROUTING};
 use super::ruleset::Ruleset;
-use crate::nft::{Chain, ChainHook, Element, Family, Key, ListedRule, Rule, Set, SetOperation, Side};
+use crate::nft::{Chain, ChainHook, Element, Family, Key, Rule, Set, SetOperation, Side};
 
 /// An address is dead when its server has sent no heartbeat for so long.
 pub const HEARTBEAT_TIMEOUT: Duration = Duration::from_secs(1);

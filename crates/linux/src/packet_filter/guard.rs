@@ -4,9 +4,10 @@
 use std::collections::BTreeSet;
 
 use super::config::{Fallback, FilterConfig, FilteredAddress};
+use super::listing::ListedRule;
 use super::notrack::PREROUTING;
 use super::ruleset::Ruleset;
-use crate::nft::{Element, ListedRule, Rule, Set, Side};
+use crate::nft::{Element, Rule, Set, Side};
 
 const COMMENT: &str = "from another host";
 

@@ -11,6 +11,7 @@
 mod config;
 mod fail_open;
 mod guard;
+mod listing;
 mod notrack;
 mod ruleset;
 
@@ -20,12 +21,13 @@ use std::io;
 
 use nix::errno::Errno;
 
+use self::listing::{ListedRule, list};
 use self::ruleset::Ruleset;
 
 pub use self::config::{Fallback, FilterConfig, FilteredAddress};
 pub use self::fail_open::{FallbackCount, HEARTBEAT_TIMEOUT};
 pub use crate::nft::FilterError;
-use crate::nft::{Batch, Chain, ListedRule, NftSocket, Rule, classify, list_rules};
+use crate::nft::{Batch, Chain, NftSocket, Rule, classify};
 
 fn ruleset(config: &FilterConfig, uplinks: &BTreeSet<String>) -> Ruleset {
     let mut ruleset = Ruleset { chains: notrack::chains(), ..Ruleset::default() };
@@ -152,8 +154,7 @@ impl PacketFilter {
     ///
     /// See [`FilterError`].
     pub fn is_installed(&mut self) -> Result<bool, FilterError> {
-        let listed = self.list()?;
-        Ok(listed.is_some_and(|listed| ruleset(&self.config, &self.uplinks).matches(&listed)))
+        Ok(ruleset(&self.config, &self.uplinks).matches(&self.list()?))
     }
 
     /// Puts the names of the uplinks in force, for the guard. False if they are in force already, or the
@@ -192,7 +193,7 @@ impl PacketFilter {
     ///
     /// See [`FilterError`].
     pub fn exists(&mut self) -> Result<bool, FilterError> {
-        Ok(self.list()?.is_some_and(|listed| !listed.is_empty()))
+        Ok(!self.list()?.is_empty())
     }
 
     /// What the rules have counted since the table was installed.
@@ -201,7 +202,7 @@ impl PacketFilter {
     ///
     /// See [`FilterError`].
     pub fn packet_counts(&mut self) -> Result<PacketCounts, FilterError> {
-        let listed = self.list()?.unwrap_or_default();
+        let listed = self.list()?;
         Ok(PacketCounts {
             fallback: fail_open::packet_counts(&self.config, &listed),
             guarded: guard::dropped_packets(&listed),
@@ -217,14 +218,10 @@ impl PacketFilter {
         delete_table(&mut self.socket, &self.config.table).map(|_| ())
     }
 
-    /// The rules of the table, if it exists.
-    fn list(&mut self) -> Result<Option<Vec<ListedRule>>, FilterError> {
+    /// The rules of the table; none without a table.
+    fn list(&mut self) -> Result<Vec<ListedRule>, FilterError> {
         let table = self.config.table.as_str();
-        match list_rules(&mut self.socket, table) {
-            Err(error) if is_absent(&error) => Ok(None),
-            Err(error) => Err(classify(format!("list table {table}"), error, false)),
-            Ok(listed) => Ok(Some(listed)),
-        }
+        list(&mut self.socket, table).map_err(|error| classify(format!("list table {table}"), error, false))
     }
 }
 

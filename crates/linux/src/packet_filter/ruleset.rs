@@ -1,6 +1,7 @@
 //! Content of a packet-filter table: sets, chains and rules.
 
-use crate::nft::{Chain, Element, ListedRule, Rule, Set};
+use super::listing::ListedRule;
+use crate::nft::{Chain, Element, Rule, Set};
 
 /// The content of the table.
 #[derive(Default)]

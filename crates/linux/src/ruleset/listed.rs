@@ -84,6 +84,12 @@ impl Rule {
         })
     }
 
+    /// The packets of its counter, if it has one (`NFTA_COUNTER_PACKETS`).
+    pub(crate) fn packets(&self) -> Option<u64> {
+        let (_, counter) = self.expressions().find(|(name, _)| *name == b"counter")?;
+        array(attribute(counter, 2)?, 0).map(u64::from_be_bytes)
+    }
+
     /// Its comment: that of `nft` in the user data, or the match `comment` of iptables-nft.
     pub(crate) fn comment(&self) -> Option<String> {
         let of_nft = match self.user_data.as_slice() {

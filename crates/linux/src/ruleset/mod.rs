@@ -34,21 +34,14 @@ impl Ruleset {
         dump(&mut self.socket, Request::get(libc::NFT_MSG_GETCHAIN, family), Chain::parse)
     }
 
-    /// What `select` returns for the rules of a table, in order within each chain; nothing if there is
-    /// no such table.
+    /// See [`rules`].
     pub(crate) fn rules<T>(
         &mut self,
         family: TableFamily,
         table: &str,
         select: impl Fn(Rule) -> Option<T>,
     ) -> io::Result<Vec<T>> {
-        let request = Request::get(libc::NFT_MSG_GETRULE, family).text(request::RULE_TABLE, table);
-        // Kernels before 5.x ignore the name of the table.
-        let parse = |octets: &[u8]| Rule::parse(octets).filter(|rule| rule.table == table).and_then(&select);
-        match dump(&mut self.socket, request, parse) {
-            Err(error) if errno(&error) == Some(Errno::ENOENT) => Ok(Vec::new()),
-            listed => listed,
-        }
+        rules(&mut self.socket, family, table, select)
     }
 
     /// Runs `change`, which lists rules and returns what is to be deleted, and deletes it unless
@@ -82,6 +75,23 @@ impl Ruleset {
             Ok(())
         })?;
         generation.map(u32::from_be_bytes).ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
+    }
+}
+
+/// What `select` returns for the rules of a table, in order within each chain; nothing if there is no
+/// such table.
+pub(crate) fn rules<T>(
+    socket: &mut NftSocket,
+    family: TableFamily,
+    table: &str,
+    select: impl Fn(Rule) -> Option<T>,
+) -> io::Result<Vec<T>> {
+    let request = Request::get(libc::NFT_MSG_GETRULE, family).text(request::RULE_TABLE, table);
+    // Kernels before 5.x ignore the name of the table.
+    let parse = |octets: &[u8]| Rule::parse(octets).filter(|rule| rule.table == table).and_then(&select);
+    match dump(socket, request, parse) {
+        Err(error) if errno(&error) == Some(Errno::ENOENT) => Ok(Vec::new()),
+        listed => listed,
     }
 }
 

@@ -1,5 +1,9 @@
 //! The packet-filter table.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
 use linux::packet_filter::{
     Fallback, FilterConfig, FilteredAddress, PacketFilter, check_support, remove_table,
 };
@@ -156,5 +160,31 @@ fn support_is_checked_without_an_installation() {
         // The kernel accepts no name of this length.
         let unsupported = FilterConfig { table: "x".repeat(300), ..config };
         assert!(check_support(&unsupported).is_err());
+    });
+}
+
+#[test]
+fn rules_are_listed_in_full_while_another_program_changes_its_own() {
+    in_namespace(async || {
+        let mut rules = PacketFilter::new(fail_open_config());
+        rules.install().unwrap();
+        let is_over = Arc::new(AtomicBool::new(false));
+        let ended = is_over.clone();
+        // In the network namespace of this thread.
+        let other = thread::Builder::new().name("other".to_owned()).spawn(move || {
+            let config = FilterConfig { table: "busy".to_owned(), ..filter_config() };
+            let (mut busy, mut changes) = (PacketFilter::new(config), 0);
+            while !ended.load(Ordering::Relaxed) {
+                busy.install().unwrap();
+                changes += 1;
+            }
+            changes
+        });
+        let other = other.unwrap();
+        for round in 0..500 {
+            assert!(rules.is_installed().unwrap(), "round {round}");
+        }
+        is_over.store(true, Ordering::Relaxed);
+        assert!(other.join().unwrap() > 10);
     });
 }
