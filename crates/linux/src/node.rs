@@ -8,7 +8,7 @@ use std::net::IpAddr;
 
 use crate::link::{Link, LinkChange, LinkChanges, LinkConfig, LinkError, LinkKind, LinkKindPreference};
 use crate::netlink_events::NetlinkMonitor;
-use crate::packet_filter::{FilterConfig, FilterError, FilteredAddress, PacketFilter};
+use crate::packet_filter::{FilterConfig, FilterError, FilteredAddress, PacketCounters, PacketFilter};
 use crate::uplinks::Uplinks;
 
 /// The configuration of the node; an absent part is left to the administrator.
@@ -240,6 +240,12 @@ impl NodeSetup {
     #[must_use]
     pub fn filter_config(&self) -> Option<&FilterConfig> {
         self.filter.as_ref().filter(|_| self.rules_installed).map(PacketFilter::config)
+    }
+
+    /// The counters of the rules; `None` if there are no rules of ours.
+    #[must_use]
+    pub fn packet_counters(&self) -> Option<PacketCounters> {
+        self.filter.as_ref().filter(|_| self.rules_installed).map(PacketFilter::counters)
     }
 
     /// Whether clients depend on fail-open rules that another process had left.

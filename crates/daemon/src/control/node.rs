@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use linux::link::LinkConfig;
 use linux::netlink_events::NetlinkMonitor;
 use linux::node::{NodeConfig, NodeEvent, NodeSetup};
-use linux::packet_filter::{FilterConfig, FilteredAddress};
+use linux::packet_filter::{FilterConfig, FilteredAddress, PacketCounters};
 use tracing::{error, info, warn};
 
 use super::exit::FatalError;
@@ -119,6 +119,11 @@ impl<'a> NodeKeeper<'a> {
     /// The packet-filter rules in place.
     pub(super) fn filter_config(&self) -> Option<&FilterConfig> {
         self.setup.filter_config()
+    }
+
+    /// The counters of the packet-filter rules in place.
+    pub(super) fn packet_counters(&self) -> Option<PacketCounters> {
+        self.setup.packet_counters()
     }
 
     /// Whether the link was as configured at the last [`check_link`](Self::check_link).

@@ -3,25 +3,29 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use linux::packet_filter::{Fallback, FilterConfig, PacketFilter};
+use linux::packet_filter::{Fallback, FilterConfig, PacketCounters};
 
 use super::family::Family;
 
 /// The packet-filter rules in place.
 #[derive(Debug, Default)]
 pub struct FailOpenRules {
-    filter: Mutex<Option<PacketFilter>>,
+    rules: Mutex<Option<(FilterConfig, PacketCounters)>>,
 }
 
 impl FailOpenRules {
     /// Reads the counters of these rules from now on; `None` without rules. Whether they are other
     /// ones than before.
-    pub fn set(&self, config: Option<&FilterConfig>) -> bool {
-        let mut filter = self.filter();
-        if filter.as_ref().map(PacketFilter::config) == config {
+    pub fn set(
+        &self,
+        config: Option<&FilterConfig>,
+        counters: impl FnOnce() -> Option<PacketCounters>,
+    ) -> bool {
+        let mut rules = self.rules();
+        if rules.as_ref().map(|(config, _)| config) == config {
             return false;
         }
-        *filter = config.cloned().map(PacketFilter::new);
+        *rules = config.cloned().zip(counters());
         true
     }
 
@@ -33,17 +37,15 @@ impl FailOpenRules {
         );
         let mut sent = Family::counter(
             "nodelocaldns_fail_open_total",
-            "UDP packets and TCP connections that the kernel sent to the upstream, since the rules were \
-             installed.",
+            "UDP packets and TCP connections that the kernel sent to the upstream.",
         );
         let mut guarded = Family::counter(
             "nodelocaldns_guarded_packets_total",
-            "Packets of other hosts to our addresses that the packet filter dropped, since the rules were \
-             installed.",
+            "Packets of other hosts to our addresses that the packet filter dropped.",
         );
-        let mut filter = self.filter();
-        let Some(filter) = filter.as_mut() else { return [available, sent, guarded] };
-        for filtered in &filter.config().addresses {
+        let mut rules = self.rules();
+        let Some((config, counters)) = rules.as_mut() else { return [available, sent, guarded] };
+        for filtered in &config.addresses {
             let address = filtered.address.to_string();
             let upstream = match filtered.fallback {
                 Some(Fallback::Service(upstream)) => upstream.to_string(),
@@ -53,8 +55,7 @@ impl FailOpenRules {
             let value = if filtered.fallback.is_some() { 1.0 } else { 0.0 };
             available.series(&[("address", &address), ("upstream", &upstream)], value);
         }
-        // Without the table there is nothing to count; it is restored at once.
-        let counts = filter.packet_counts().unwrap_or_default();
+        let counts = counters.read();
         guarded.series(&[], counts.guarded as f64);
         for count in counts.fallback {
             let protocol = if count.tcp { "tcp" } else { "udp" };
@@ -64,7 +65,7 @@ impl FailOpenRules {
         [available, sent, guarded]
     }
 
-    fn filter(&self) -> MutexGuard<'_, Option<PacketFilter>> {
-        self.filter.lock().unwrap_or_else(PoisonError::into_inner)
+    fn rules(&self) -> MutexGuard<'_, Option<(FilterConfig, PacketCounters)>> {
+        self.rules.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

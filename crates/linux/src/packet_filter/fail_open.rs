@@ -15,8 +15,8 @@ use std::time::Duration;
 use netlink_packet_netfilter::nftables::InetHookNumber;
 
 use super::config::{Fallback, FilterConfig, FilteredAddress};
+use super::counts::Counted;
 use super::guard;
-use super::listing::ListedRule;
 use super::notrack::{COMMENT, OUTPUT, PREROUTING};
 use super::ruleset::Ruleset;
 use crate::nft::{Chain, ChainHook, Element, Family, Key, Rule, Set, SetOperation, Side};
@@ -44,18 +44,6 @@ const PROTOCOLS: [libc::c_int; 2] = [libc::IPPROTO_UDP, libc::IPPROTO_TCP];
 const MASQUERADE: &str = "masquerade";
 const REPLIES_TO_PODS: &str = "replies_to_pods";
 const REPLIES_TO_NODE: &str = "replies_to_node";
-
-/// Packets of clients that the rules have sent to the fallback: UDP packets, and TCP segments that
-/// open a connection.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct FallbackCount {
-    /// The address that the clients sent them to.
-    pub address: IpAddr,
-    /// True for TCP.
-    pub tcp: bool,
-    /// Their number since the table was installed.
-    pub packets: u64,
-}
 
 /// The sets of one address family.
 struct FamilySets {
@@ -273,14 +261,15 @@ impl AddressRules<'_> {
     fn fall_back_rules(&self) -> Vec<Rule> {
         let connections = &self.sets.connections;
         let add = SetOperation::Add(CONNECTION_TIMEOUT);
+        let counted = |tcp| Counted::Fallback { address: self.address, tcp }.comment();
         let mut rules = vec![
             Rule::new("new connections").tcp_opening().element(connections, Key::Connection, add),
             Rule::new("connections to the server, which has gone")
                 .protocol(libc::IPPROTO_TCP)
                 .key(connections, Key::Connection, false)
                 .reject_with_tcp_reset(),
-            Rule::new(counter_comment(self.address, false)).protocol(libc::IPPROTO_UDP).counter(),
-            Rule::new(counter_comment(self.address, true)).tcp_opening().counter(),
+            Rule::new(counted(false)).protocol(libc::IPPROTO_UDP).counter(),
+            Rule::new(counted(true)).tcp_opening().counter(),
         ];
         if let Fallback::Service(service) = self.fallback {
             let readdress = Rule::new("to the fallback").set_original_zone(self.zone);
@@ -297,20 +286,4 @@ impl AddressRules<'_> {
     fn is_alive(&self, rule: Rule) -> Rule {
         rule.key(&self.sets.alive, Key::Address(Side::Destination), true)
     }
-}
-
-/// The comment of the rule that counts, by which it is found again.
-fn counter_comment(address: IpAddr, tcp: bool) -> String {
-    format!("fail-open {} {address}", if tcp { "tcp" } else { "udp" })
-}
-
-pub(super) fn packet_counts(config: &FilterConfig, listed: &[ListedRule]) -> Vec<FallbackCount> {
-    let counters = config.addresses.iter().flat_map(|filtered| {
-        [false, true].map(|tcp| (filtered.address, tcp, counter_comment(filtered.address, tcp)))
-    });
-    let counts = counters.filter_map(|(address, tcp, comment)| {
-        let packets = listed.iter().find(|rule| rule.comment == comment)?.packets?;
-        Some(FallbackCount { address, tcp, packets })
-    });
-    counts.collect()
 }

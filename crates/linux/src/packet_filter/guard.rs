@@ -4,12 +4,10 @@
 use std::collections::BTreeSet;
 
 use super::config::{Fallback, FilterConfig, FilteredAddress};
-use super::listing::ListedRule;
+use super::counts::Counted;
 use super::notrack::PREROUTING;
 use super::ruleset::Ruleset;
 use crate::nft::{Element, Rule, Set, Side};
-
-const COMMENT: &str = "from another host";
 
 /// The set of the uplinks.
 pub(super) fn uplinks() -> Set {
@@ -30,7 +28,7 @@ pub(super) fn add_rules(config: &FilterConfig, names: &BTreeSet<String>, ruleset
     ruleset.elements.extend(elements(names).into_iter().map(|element| (set.clone(), element)));
     for FilteredAddress { address, fallback } in &config.addresses {
         if fallback.is_none() {
-            let to_address = Rule::new(COMMENT).address(Side::Destination, *address);
+            let to_address = Rule::new(Counted::Guarded.comment()).address(Side::Destination, *address);
             ruleset.add(PREROUTING, drop_from_uplinks(to_address, &set));
         }
     }
@@ -41,14 +39,9 @@ pub(super) fn add_rules(config: &FilterConfig, names: &BTreeSet<String>, ruleset
 /// node.
 pub(super) fn rule(config: &FilterConfig, fallback: Fallback) -> Option<Rule> {
     let is_guarded = config.guard && fallback != Fallback::Itself;
-    is_guarded.then(|| drop_from_uplinks(Rule::new(COMMENT), &uplinks()))
+    is_guarded.then(|| drop_from_uplinks(Rule::new(Counted::Guarded.comment()), &uplinks()))
 }
 
 fn drop_from_uplinks(rule: Rule, set: &Set) -> Rule {
     rule.input_interface_in(set).counter().drop()
-}
-
-/// Packets dropped since the table was installed.
-pub(super) fn dropped_packets(listed: &[ListedRule]) -> u64 {
-    listed.iter().filter(|rule| rule.comment == COMMENT).filter_map(|rule| rule.packets).sum()
 }

@@ -9,6 +9,7 @@
 //! repaired.
 
 mod config;
+mod counts;
 mod fail_open;
 mod guard;
 mod listing;
@@ -21,11 +22,13 @@ use std::io;
 
 use nix::errno::Errno;
 
+use self::counts::Totals;
 use self::listing::{ListedRule, list};
 use self::ruleset::Ruleset;
 
 pub use self::config::{Fallback, FilterConfig, FilteredAddress};
-pub use self::fail_open::{FallbackCount, HEARTBEAT_TIMEOUT};
+pub use self::counts::{FallbackCount, PacketCounters, PacketCounts};
+pub use self::fail_open::HEARTBEAT_TIMEOUT;
 pub use crate::nft::FilterError;
 use crate::nft::{Batch, Chain, NftSocket, Rule, classify};
 
@@ -59,21 +62,13 @@ fn fingerprint_chain(config: &FilterConfig) -> Chain {
     Chain { name, hook: None, rules: vec![Rule::new("configuration of this table")] }
 }
 
-/// What the rules have counted since the table was installed; nothing without a table.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct PacketCounts {
-    /// Packets that the fail-open rules have sent to the fallback.
-    pub fallback: Vec<FallbackCount>,
-    /// Packets of other hosts that the guard has dropped.
-    pub guarded: u64,
-}
-
 /// The table with the rules of a [`FilterConfig`].
 #[derive(Debug)]
 pub struct PacketFilter {
     config: FilterConfig,
     socket: NftSocket,
     uplinks: BTreeSet<String>,
+    totals: Totals,
     rejected: Option<RejectedFallbacks>,
 }
 
@@ -88,7 +83,13 @@ impl PacketFilter {
     /// Changes nothing yet.
     #[must_use]
     pub fn new(config: FilterConfig) -> Self {
-        Self { config, socket: NftSocket::default(), uplinks: BTreeSet::new(), rejected: None }
+        Self {
+            config,
+            socket: NftSocket::default(),
+            uplinks: BTreeSet::new(),
+            totals: Totals::default(),
+            rejected: None,
+        }
     }
 
     /// The name of the table.
@@ -143,8 +144,10 @@ impl PacketFilter {
     }
 
     fn replace_table(&mut self) -> Result<(), FilterError> {
-        let committed = replacement(&self.config, &self.uplinks).commit(&mut self.socket);
-        committed.map_err(|error| classify(format!("install table {}", self.config.table), error, true))
+        let table = self.config.table.as_str();
+        let batch = replacement(&self.config, &self.uplinks);
+        let replaced = self.totals.replace(table, &mut self.socket, batch);
+        replaced.map_err(|error| classify(format!("install table {table}"), error, true))
     }
 
     /// Whether the table is as [`install`](Self::install) makes it: the same configuration, no rule
@@ -196,17 +199,10 @@ impl PacketFilter {
         Ok(!self.list()?.is_empty())
     }
 
-    /// What the rules have counted since the table was installed.
-    ///
-    /// # Errors
-    ///
-    /// See [`FilterError`].
-    pub fn packet_counts(&mut self) -> Result<PacketCounts, FilterError> {
-        let listed = self.list()?;
-        Ok(PacketCounts {
-            fallback: fail_open::packet_counts(&self.config, &listed),
-            guarded: guard::dropped_packets(&listed),
-        })
+    /// What the rules count, also in tables that are replaced from now on.
+    #[must_use]
+    pub fn counters(&self) -> PacketCounters {
+        PacketCounters::new(&self.config.table, self.totals.clone())
     }
 
     /// Deletes the table with its rules; a missing one is ignored.

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use linux::packet_filter::{
-    Fallback, FilterConfig, FilteredAddress, PacketFilter, check_support, remove_table,
+    Fallback, FallbackCount, FilterConfig, FilteredAddress, PacketFilter, check_support, remove_table,
 };
 
 use crate::fixture::*;
@@ -134,14 +134,15 @@ fn rules_are_those_of_the_configuration() {
         if output_of("nft", &["delete", "table", "inet", NAME]).is_none() {
             return skip("rules_are_those_of_the_configuration", "no nft command");
         }
-        assert!(!rules.is_installed().unwrap() && rules.packet_counts().unwrap().fallback.is_empty());
+        assert!(!rules.is_installed().unwrap() && rules.counters().read().fallback.is_empty());
         rules.install().unwrap();
-        assert_eq!(rules.packet_counts().unwrap().fallback.len(), 6);
+        assert_eq!(rules.counters().read().fallback.len(), 6);
         output_of("nft", &["flush", "chain", "inet", NAME, "input_0"]);
         assert!(!rules.is_installed().unwrap(), "rules were removed");
         rules.set_addresses(filter_config().addresses);
         rules.install().unwrap();
-        assert!(rules.is_installed().unwrap() && rules.packet_counts().unwrap().fallback.is_empty());
+        let mut other = PacketFilter::new(filter_config());
+        assert!(other.is_installed().unwrap() && other.counters().read().fallback.is_empty());
     });
 }
 
@@ -160,6 +161,46 @@ fn support_is_checked_without_an_installation() {
         // The kernel accepts no name of this length.
         let unsupported = FilterConfig { table: "x".repeat(300), ..config };
         assert!(check_support(&unsupported).is_err());
+    });
+}
+
+#[test]
+fn counts_do_not_decrease_when_the_table_is_replaced() {
+    in_namespace(async || {
+        let mut rules = PacketFilter::new(fail_open_config());
+        rules.install().unwrap();
+        // Sets the counter of UDP packets for the first address.
+        let count = |packets: u64| {
+            let listing = output_of("nft", &["--handle", "list", "chain", "inet", NAME, "fall_back_0"])?;
+            let rule = listing.lines().find(|line| line.contains("fail-open udp 169.254.25.10"))?;
+            let handle = rule.rsplit(' ').next()?.to_owned();
+            let counter =
+                format!("counter packets {packets} bytes 0 comment \"fail-open udp 169.254.25.10\"");
+            output_of("nft", &["replace", "rule", "inet", NAME, "fall_back_0", "handle", &handle, &counter])
+        };
+        if count(7).is_none() {
+            return skip("counts_do_not_decrease_when_the_table_is_replaced", "no nft command");
+        }
+        let mut counters = rules.counters();
+        let mut counted = || {
+            let counts = counters.read().fallback;
+            let of_udp = |count: &&FallbackCount| count.address == ip("169.254.25.10") && !count.tcp;
+            counts.iter().find(of_udp).unwrap().packets
+        };
+        rules.install().unwrap();
+        assert_eq!(counted(), 7, "packets that were not read before");
+        count(3).unwrap();
+        assert_eq!(counted(), 10);
+        count(1).unwrap();
+        assert_eq!(counted(), 11, "another program has set it to zero");
+        assert!(remove_table(NAME).unwrap());
+        assert_eq!(counted(), 11, "without a table");
+        rules.install().unwrap();
+        assert_eq!(counted(), 11, "installed again");
+        count(2).unwrap();
+        rules.set_addresses(filter_config().addresses);
+        rules.install().unwrap();
+        assert_eq!(counted(), 13, "without fail-open rules");
     });
 }
 

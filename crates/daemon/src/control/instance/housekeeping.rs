@@ -52,7 +52,7 @@ impl Instance<'_> {
     pub(super) fn update_fail_open(&mut self) {
         let config = self.node.filter_config();
         let addresses = config.map(fail_open::heartbeat_addresses).unwrap_or_default();
-        if self.context.counters.fail_open.set(config)
+        if self.context.counters.fail_open.set(config, || self.node.packet_counters())
             && let Some(config) = config
         {
             info!("fail-open: {}", fail_open::description(&config.addresses));
