@@ -10,6 +10,7 @@ mod name;
 mod reconcile;
 mod replace;
 mod route;
+mod traffic_control;
 
 use std::net::IpAddr;
 

@@ -109,7 +109,7 @@ impl RtnetlinkSocket {
 
 /// Requests on an open routing netlink socket.
 pub(crate) struct Rtnetlink {
-    handle: rtnetlink::Handle,
+    pub(super) handle: rtnetlink::Handle,
 }
 
 impl Rtnetlink {
@@ -339,7 +339,7 @@ fn errno(error: &rtnetlink::Error) -> Option<Errno> {
     }
 }
 
-fn failed(action: String, error: rtnetlink::Error) -> LinkError {
+pub(super) fn failed(action: String, error: rtnetlink::Error) -> LinkError {
     match errno(&error) {
         Some(Errno::EPERM) => LinkError::NoPermission { action },
         Some(errno) => LinkError::Kernel { action, error: errno.into() },

@@ -10,6 +10,8 @@ mod iptables;
 mod link;
 mod namespace;
 mod netlink_events;
+mod network_plugin;
 mod packet_filter;
 mod removal_monitor;
 mod setup;
+mod tc;

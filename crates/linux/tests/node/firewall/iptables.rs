@@ -3,6 +3,7 @@
 use std::process::Command;
 
 use linux::firewall::inspect;
+use linux::kube_proxy::KubeProxyMode;
 
 use super::{ADDRESS, inspected, verdicts};
 use crate::fixture::{NAME, ip};
@@ -83,6 +84,7 @@ fn names_and_policies_of_x_tables_are_read() {
         if !run("iptables-legacy -t nat -N KUBE-SERVICES") {
             return skip("names_and_policies_of_x_tables_are_read", "no iptables-legacy command");
         }
+        assert_eq!(KubeProxyMode::find().unwrap(), Some(KubeProxyMode::Iptables));
         assert!(run("iptables-legacy -N ufw-user-input"));
         let firewall = inspected();
         assert!(
