@@ -6,6 +6,7 @@ use corefile::Environment;
 use linux::file_events::FileMonitor;
 use linux::supervisor::WatchdogTimer;
 
+use super::service_translation::ServiceTranslation;
 use crate::flags::Flags;
 use crate::handover::SocketDirectory;
 use crate::logging::Logger;
@@ -29,4 +30,5 @@ pub(super) struct ProcessContext<'a> {
     pub(super) file_monitor: Option<&'a FileMonitor>,
     /// Directory of the hand-over socket and of the cache snapshot.
     pub(super) directory: Option<&'a SocketDirectory>,
+    pub(super) translation: &'a ServiceTranslation,
 }

@@ -7,6 +7,7 @@ use corefile::Environment;
 use corefile::settings::{Block, Forward, Settings};
 use linux::packet_filter::{Fallback, FilterConfig, FilteredAddress};
 
+use super::service_translation::EarlyTranslation;
 use crate::flags::Flags;
 
 /// The port that the packet filter leaves as it is.
@@ -14,11 +15,13 @@ const DNS_PORT: u16 = 53;
 /// Zones that only the cluster's DNS servers answer, in the Corefile of the add-on.
 const CLUSTER_ZONES: [&str; 3] = ["cluster.local.", "in-addr.arpa.", "ip6.arpa."];
 
-/// The addresses of `-localip`, each with where its queries go.
+/// The addresses of `-localip`, each with where its queries go; nowhere if `early` translates the
+/// addresses of Services, unless a flag names the upstream.
 pub(super) fn addresses(
     flags: &Flags,
     environment: &Environment,
     settings: &Settings,
+    early: Option<EarlyTranslation>,
 ) -> Vec<FilteredAddress> {
     let local_ips = &flags.options.local_ips;
     let usable = |upstream: &IpAddr| !local_ips.contains(upstream) && !is_local(*upstream);
@@ -28,7 +31,8 @@ pub(super) fn addresses(
         flags.fail_open_upstreams.clone()
     };
     let fallback = |address: IpAddr| {
-        if !flags.fail_open || flags.options.dns_port != DNS_PORT {
+        let is_bypassed = early.is_some() && flags.fail_open_upstreams.is_empty();
+        if !flags.fail_open || flags.options.dns_port != DNS_PORT || is_bypassed {
             return None;
         }
         if is_service(address, environment) {
@@ -127,6 +131,13 @@ mod tests {
 
     /// Where the addresses lead with this Corefile, as [`description`] says it.
     fn led(local_ips: &str, more: &[&str], environment: &[(&str, &str)], corefile: &str) -> String {
+        led_with(None, (local_ips, more, environment, corefile))
+    }
+
+    fn led_with(
+        early: Option<EarlyTranslation>,
+        (local_ips, more, environment, corefile): (&str, &[&str], &[(&str, &str)], &str),
+    ) -> String {
         let path = std::env::temp_dir().join(format!("nodelocaldns-fail-open-{}", rand::random::<u64>()));
         std::fs::write(&path, corefile).unwrap();
         let path_text = path.display().to_string();
@@ -135,7 +146,7 @@ mod tests {
         let environment: Environment = environment.iter().copied().collect();
         let settings = corefile::load(&flags.options, &environment, &OsHost::default()).unwrap();
         std::fs::remove_file(&path).unwrap();
-        description(&addresses(&flags, &environment, &settings))
+        description(&addresses(&flags, &environment, &settings, early))
     }
 
     const ADD_ON: &str = "cluster.local:53 {\n forward . 10.233.0.3\n}\n\
@@ -190,5 +201,19 @@ mod tests {
         assert_eq!(led(&["-fail-open-upstream", "fd00::1,10.9.9.9"]), "169.254.25.10 to 10.9.9.9");
         assert_eq!(led(&["-fail-open=false"]), "169.254.25.10 to none");
         assert_eq!(led(&["-dns.port", "1053"]), "169.254.25.10 to none");
+    }
+
+    #[test]
+    fn no_service_is_an_upstream_where_its_address_is_translated_before_the_packet_filter() {
+        for early in [EarlyTranslation::CalicoEbpf, EarlyTranslation::CiliumWithoutKubeProxy] {
+            let services = [("KUBE_DNS_SERVICE_HOST", "10.233.0.10")];
+            let led =
+                |more: &[&str]| led_with(Some(early), ("169.254.25.10,10.233.0.10", more, &services, ADD_ON));
+            assert_eq!(led(&[]), "169.254.25.10 to none, 10.233.0.10 to none");
+            assert_eq!(
+                led(&["-fail-open-upstream", "10.9.9.9"]),
+                "169.254.25.10 to 10.9.9.9, 10.233.0.10 to its Service"
+            );
+        }
     }
 }

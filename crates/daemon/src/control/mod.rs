@@ -23,6 +23,7 @@ mod node_sockets;
 mod packet_filter_log;
 mod readiness_conditions;
 mod reload;
+mod service_translation;
 mod shared_cache;
 mod signals;
 mod startup_probe;
@@ -56,6 +57,7 @@ use crate::panics::catch_panic;
 use context::ProcessContext;
 use exit::{ExitReason, FatalError};
 use instance::Instance;
+use service_translation::ServiceTranslation;
 use signals::Signals;
 use supervision::Supervision;
 
@@ -154,7 +156,9 @@ async fn control(
         listen_addresses::check_served(&settings, &offer.dns)?;
     }
     let environment = &environment;
-    let addresses = fail_open::addresses(flags, environment, &settings);
+    let translation = ServiceTranslation::default();
+    translation.update(flags).await;
+    let addresses = fail_open::addresses(flags, environment, &settings, translation.early());
     let mut node = node::set_up(flags, addresses, counters).await?;
     let context = ProcessContext {
         flags,
@@ -166,6 +170,7 @@ async fn control(
         watchdog_timer,
         file_monitor: file_monitor.as_ref(),
         directory,
+        translation: &translation,
     };
 
     let has_served = Cell::new(false);

@@ -74,17 +74,20 @@ fn other_listeners_loops_and_firewalls_are_found() {
             "nft",
             &["add", "chain", "inet", "fw", "input", "{ type filter hook input priority 0 ; policy drop ; }"],
         );
+        output_of("ip", &["link", "add", "bpfin.cali", "type", "bridge"]);
         let before = output_of("nft", &["list", "ruleset"]);
         let (code, text) = doctor(&node, &corefile(ADDRESS), &["-o", "json"]);
         let report: serde_json::Value = serde_json::from_str(&text).unwrap();
         assert_eq!((code, &report["worst"]), (Some(2), &"problem".into()), "{text}");
-        let problems: Vec<&str> = report["findings"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .filter(|finding| finding["status"] == "problem")
-            .map(|finding| finding["message"].as_str().unwrap())
-            .collect();
+        let of_status = |status: &str| -> Vec<&str> {
+            let findings = report["findings"].as_array().unwrap().iter();
+            let found = findings.filter(|finding| finding["status"] == status);
+            found.map(|finding| finding["message"].as_str().unwrap()).collect()
+        };
+        let (problems, warnings) = (of_status("problem"), of_status("warning"));
+        let early =
+            "no fail-open: Calico in eBPF mode translates addresses of Services before the packet filter";
+        assert!(warnings.contains(&early) && warnings.contains(&"Calico in eBPF mode"), "{warnings:?}");
         let has = |part: &str| problems.iter().any(|problem| problem.contains(part));
         assert!(has(&format!("(PID {}) listens on UDP {ADDRESS}:53", std::process::id())), "{problems:?}");
         assert!(has(&format!("inet fw input drops DNS packets to {ADDRESS}, by its policy")), "{problems:?}");

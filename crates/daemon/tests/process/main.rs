@@ -50,6 +50,7 @@ mod predecessor_fixture;
 mod readiness;
 mod reload;
 mod responses;
+mod service_translation;
 mod shutdown;
 mod spoofed_responses;
 mod stale;

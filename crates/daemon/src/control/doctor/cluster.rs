@@ -1,11 +1,12 @@
 //! Other programs of the cluster on the node: host firewalls, kube-proxy, network plugins.
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::net::IpAddr;
 
 use linux::firewall::{Firewall, Verdict, inspect};
+use linux::kube_proxy::{IPVS_LINK, KubeProxyMode};
 use linux::link::LeftoverLink;
+use linux::network_plugin::NetworkPlugin;
 
 use super::finding::Finding;
 use crate::control::node::TABLE;
@@ -13,26 +14,33 @@ use crate::control::node::TABLE;
 const FIREWALL: &str = "host firewall";
 const PROXY: &str = "kube-proxy";
 const NETWORK: &str = "network plugin";
-/// The link on which kube-proxy keeps the addresses of Services in the mode IPVS.
-const IPVS_LINK: &str = "kube-ipvs0";
 
-/// What the host firewall does, and which mode of kube-proxy its chains show.
-pub(super) async fn findings(addresses: &[IpAddr], port: u16, with_legacy: bool) -> Vec<Finding> {
-    let firewall = match inspect(addresses, port, TABLE, with_legacy) {
-        Ok(firewall) => firewall,
+/// What the host firewall does with packets to our addresses. Chains of iptables-legacy, which are
+/// read as a whole, are looked at only `with_legacy`.
+pub(super) fn host_firewall(addresses: &[IpAddr], port: u16, with_legacy: bool) -> Vec<Finding> {
+    match inspect(addresses, port, TABLE, with_legacy) {
+        Ok(firewall) => verdicts(&firewall),
         Err(error) => {
             let message = format!("the rules of the node are not known: {error}");
-            return vec![Finding::warning(FIREWALL, message, "run as root with NET_ADMIN")];
+            vec![Finding::warning(FIREWALL, message, "run it again, as root with NET_ADMIN")]
+        }
+    }
+}
+
+/// The mode of kube-proxy, and a network plugin that translates addresses of Services.
+pub(super) async fn service_translation(addresses: &[IpAddr]) -> Vec<Finding> {
+    let mode = match KubeProxyMode::find() {
+        Ok(mode) => mode,
+        Err(error) => {
+            let message = format!("its rules are not known: {error}");
+            return vec![Finding::warning(PROXY, message, "run it again, as root with NET_ADMIN")];
         }
     };
-    let links = link_names();
-    let mut findings = verdicts(&firewall);
-    // Without the chains of x_tables, kube-proxy may be there and not be seen.
-    if with_legacy {
-        let mode = proxy_mode(&firewall.names, &links);
-        findings.extend(proxy(mode, addresses).await);
-        findings.push(network(&links, mode));
-    }
+    let mut findings = proxy(mode, addresses).await;
+    findings.push(match NetworkPlugin::find().await {
+        Ok(plugin) => network(plugin, mode),
+        Err(error) => Finding::warning(NETWORK, format!("it is not known: {error}"), "run it again"),
+    });
     findings
 }
 
@@ -64,34 +72,16 @@ fn remedy(names: &BTreeSet<String>) -> &'static str {
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum ProxyMode {
-    Nftables,
-    Iptables,
-    Ipvs,
-}
-
-fn proxy_mode(names: &BTreeSet<String>, links: &[String]) -> Option<ProxyMode> {
-    let has_table = |family: &str| names.contains(&format!("table {family} kube-proxy"));
-    if has_table("ip") || has_table("ip6") {
-        Some(ProxyMode::Nftables)
-    } else if links.iter().any(|link| link == IPVS_LINK) {
-        Some(ProxyMode::Ipvs)
-    } else {
-        names.contains("KUBE-SERVICES").then_some(ProxyMode::Iptables)
-    }
-}
-
-async fn proxy(mode: Option<ProxyMode>, addresses: &[IpAddr]) -> Vec<Finding> {
+async fn proxy(mode: Option<KubeProxyMode>, addresses: &[IpAddr]) -> Vec<Finding> {
     match mode {
         None => vec![Finding::warning(
             PROXY,
             "no rules of kube-proxy are visible",
             "without it fail-open and upstreams that are Services depend on the network plugin",
         )],
-        Some(ProxyMode::Nftables) => vec![Finding::ok(PROXY, "mode nftables")],
-        Some(ProxyMode::Iptables) => vec![Finding::ok(PROXY, "mode iptables")],
-        Some(ProxyMode::Ipvs) => {
+        Some(KubeProxyMode::Nftables) => vec![Finding::ok(PROXY, "mode nftables")],
+        Some(KubeProxyMode::Iptables) => vec![Finding::ok(PROXY, "mode iptables")],
+        Some(KubeProxyMode::Ipvs) => {
             let services = LeftoverLink::find(IPVS_LINK).await.ok().flatten();
             let services = services.map(|link| link.addresses).unwrap_or_default();
             let shared = addresses.iter().filter(|address| services.contains(address));
@@ -104,32 +94,22 @@ async fn proxy(mode: Option<ProxyMode>, addresses: &[IpAddr]) -> Vec<Finding> {
     }
 }
 
-fn network(links: &[String], mode: Option<ProxyMode>) -> Finding {
-    let has = |prefix: &str| links.iter().any(|link| link.starts_with(prefix));
-    if has("cilium_") {
-        return match mode {
-            Some(_) => Finding::ok(NETWORK, "Cilium, with kube-proxy"),
-            None => Finding::warning(
-                NETWORK,
-                "Cilium in place of kube-proxy resolves Services before the packet filter",
-                "serve pods with a CiliumLocalRedirectPolicy; there is no fail-open",
-            ),
-        };
+fn network(plugin: Option<NetworkPlugin>, mode: Option<KubeProxyMode>) -> Finding {
+    match (plugin, mode) {
+        (None, _) => Finding::ok(NETWORK, "neither Calico nor Cilium"),
+        (Some(NetworkPlugin::Calico), _) => Finding::ok(NETWORK, "Calico"),
+        (Some(NetworkPlugin::Cilium), Some(_)) => Finding::ok(NETWORK, "Cilium, with kube-proxy"),
+        (Some(NetworkPlugin::Cilium), None) => Finding::warning(
+            NETWORK,
+            "Cilium, without kube-proxy",
+            "queries of pods to a Service on our link reach it only with a CiliumLocalRedirectPolicy",
+        ),
+        (Some(NetworkPlugin::CalicoEbpf), _) => Finding::warning(
+            NETWORK,
+            "Calico in eBPF mode",
+            "queries of pods to a Service do not reach our link: have pods use a link-local address",
+        ),
     }
-    if has("bpfin.cali") || has("bpfout.cali") {
-        let message = "Calico with eBPF resolves Services before the packet filter";
-        return Finding::warning(NETWORK, message, "use a link-local address; there is no fail-open");
-    }
-    if has("cali") {
-        return Finding::ok(NETWORK, "Calico");
-    }
-    Finding::ok(NETWORK, "neither Calico nor Cilium")
-}
-
-fn link_names() -> Vec<String> {
-    // Each network namespace lists its own.
-    let table = fs::read_to_string("/proc/self/net/dev").unwrap_or_default();
-    table.lines().filter_map(|row| row.split_once(':')).map(|(name, _)| name.trim().to_owned()).collect()
 }
 
 #[cfg(test)]
@@ -137,25 +117,12 @@ mod tests {
     use super::*;
     use crate::control::doctor::finding::Status;
 
-    fn names<const N: usize>(names: [&str; N]) -> BTreeSet<String> {
-        names.map(str::to_owned).into()
-    }
-
-    #[test]
-    fn the_mode_of_kube_proxy_is_read_from_tables_chains_and_links() {
-        let of = |names: BTreeSet<String>, link: &str| proxy_mode(&names, &[link.to_owned()]);
-        assert_eq!(of(names(["table ip kube-proxy", "services"]), "eth0"), Some(ProxyMode::Nftables));
-        assert_eq!(of(names(["KUBE-SERVICES"]), "eth0"), Some(ProxyMode::Iptables));
-        assert_eq!(of(names(["KUBE-SERVICES"]), IPVS_LINK), Some(ProxyMode::Ipvs));
-        assert_eq!(of(names(["KUBE-FIREWALL"]), "eth0"), None);
-    }
-
     #[test]
     fn network_plugins_that_bypass_the_packet_filter_are_warned_of() {
-        let of = |link: &str, mode| network(&["eth0".to_owned(), link.to_owned()], mode).status;
-        assert_eq!(of("cilium_host", None), Status::Warning);
-        assert_eq!(of("cilium_host", Some(ProxyMode::Iptables)), Status::Ok);
-        assert_eq!(of("bpfin.cali", None), Status::Warning);
-        assert_eq!(of("cali12ab", None), Status::Ok);
+        let of = |plugin, mode| network(Some(plugin), mode).status;
+        assert_eq!(of(NetworkPlugin::Cilium, None), Status::Warning);
+        assert_eq!(of(NetworkPlugin::Cilium, Some(KubeProxyMode::Iptables)), Status::Ok);
+        assert_eq!(of(NetworkPlugin::CalicoEbpf, None), Status::Warning);
+        assert_eq!(of(NetworkPlugin::Calico, None), Status::Ok);
     }
 }

@@ -20,6 +20,7 @@ use self::finding::{Finding, Status};
 pub(super) use self::start::StartCheck;
 use super::exit::print_error;
 use super::fail_open;
+use super::service_translation::EarlyTranslation;
 use crate::environment;
 use crate::flags::{DoctorFlags, Flags};
 use crate::handover::{self, SocketDirectory};
@@ -73,10 +74,14 @@ async fn examine(flags: &Flags) -> Vec<Finding> {
     }
     findings.push(node::link_driver(flags).await);
     findings.extend(node::capabilities(flags));
-    findings.extend(node::packet_filter(flags, filtered(flags, &addresses, settings.as_ref(), &environment)));
+    let early = EarlyTranslation::find().await;
+    let filtered =
+        filtered(flags, &addresses, settings.as_ref().map(|settings| (settings, &environment)), early);
+    findings.extend(node::packet_filter(flags, filtered, early));
     let (is_active, instance) = active_instance(flags).await;
     findings.extend(port::conflicts(&addresses, flags.options.dns_port, is_active));
-    findings.extend(cluster::findings(&addresses, flags.options.dns_port, true).await);
+    findings.extend(cluster::host_firewall(&addresses, flags.options.dns_port, true));
+    findings.extend(cluster::service_translation(&addresses).await);
     findings.extend(upstreams::loops(settings.as_ref(), &addresses));
     if let Some(settings) = &settings {
         findings.extend(upstreams::reachability(settings).await);
@@ -97,13 +102,13 @@ async fn addresses(flags: &Flags) -> Vec<IpAddr> {
 fn filtered(
     flags: &Flags,
     addresses: &[IpAddr],
-    settings: Option<&Settings>,
-    environment: &corefile::Environment,
+    configuration: Option<(&Settings, &corefile::Environment)>,
+    early: Option<EarlyTranslation>,
 ) -> Vec<FilteredAddress> {
     let mut flags = flags.clone();
     flags.options.local_ips = addresses.to_vec();
-    match settings {
-        Some(settings) => fail_open::addresses(&flags, environment, settings),
+    match configuration {
+        Some((settings, environment)) => fail_open::addresses(&flags, environment, settings, early),
         None => addresses.iter().map(|&address| FilteredAddress { address, fallback: None }).collect(),
     }
 }

@@ -6,6 +6,7 @@ use linux::link::{LinkKindPreference, has_driver};
 use linux::packet_filter::{FilterConfig, FilterError, FilteredAddress, check_support};
 
 use super::finding::Finding;
+use crate::control::service_translation::EarlyTranslation;
 use crate::control::{fail_open, node};
 use crate::flags::Flags;
 
@@ -78,7 +79,11 @@ fn effective_capabilities(status: &str) -> Option<u64> {
 }
 
 /// Whether the kernel accepts the packet-filter table, and where fail-open leads.
-pub(super) fn packet_filter(flags: &Flags, addresses: Vec<FilteredAddress>) -> Vec<Finding> {
+pub(super) fn packet_filter(
+    flags: &Flags,
+    addresses: Vec<FilteredAddress>,
+    early: Option<EarlyTranslation>,
+) -> Vec<Finding> {
     if !flags.setup_iptables {
         return vec![Finding::ok(GROUP, "the packet filter is left to others (-setupiptables=false)")];
     }
@@ -91,7 +96,7 @@ pub(super) fn packet_filter(flags: &Flags, addresses: Vec<FilteredAddress>) -> V
     match check_support(&config) {
         Ok(()) => {
             let accepted = Finding::ok(GROUP, "the kernel accepts the packet-filter table");
-            vec![accepted, fallbacks(flags, &config.addresses)]
+            vec![accepted, fallbacks(flags, &config.addresses, early)]
         }
         Err(FilterError::NoPermission) => vec![unknown(&FilterError::NoPermission)],
         Err(error) => match without_fail_open() {
@@ -109,10 +114,17 @@ fn unknown(error: &FilterError) -> Finding {
     Finding::problem(GROUP, "the packet-filter table cannot be installed", error.to_string())
 }
 
-fn fallbacks(flags: &Flags, addresses: &[FilteredAddress]) -> Finding {
+fn fallbacks(flags: &Flags, addresses: &[FilteredAddress], early: Option<EarlyTranslation>) -> Finding {
     let led = format!("fail-open: {}", fail_open::description(addresses));
     if !flags.fail_open {
         return Finding::ok(GROUP, "fail-open is turned off (-fail-open=false)");
+    }
+    if let Some(early) = early.filter(|_| flags.fail_open_upstreams.is_empty()) {
+        return Finding::warning(
+            GROUP,
+            format!("no fail-open: {early}"),
+            "name an address of a DNS server that is no Service with -fail-open-upstream",
+        );
     }
     match addresses.iter().all(|filtered| filtered.fallback.is_some()) {
         true => Finding::ok(GROUP, led),

@@ -58,9 +58,7 @@ fn examine(flags: &Flags, settings: &Settings) -> Vec<Finding> {
     let (addresses, dns_port) = (&flags.options.local_ips, flags.options.dns_port);
     let mut findings = port::conflicts(addresses, dns_port, true);
     findings.extend(upstreams::loops(Some(settings), addresses));
-    if let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() {
-        findings.extend(runtime.block_on(cluster::findings(addresses, dns_port, false)));
-    }
+    findings.extend(cluster::host_firewall(addresses, dns_port, false));
     findings
 }
 

@@ -6,6 +6,7 @@ use tracing::{error, info, warn};
 
 use super::Instance;
 use crate::clock;
+use crate::control::context::ProcessContext;
 use crate::control::exit::FatalError;
 use crate::control::fail_open;
 use crate::control::file_contents::FileContentWatch;
@@ -122,8 +123,21 @@ impl Instance<'_> {
     /// Has the packet filter send queries to the upstream of this configuration while no instance
     /// answers them.
     fn set_fail_open(&mut self, settings: &Settings) {
-        let addresses = fail_open::addresses(self.context.flags, self.context.environment, settings);
+        let ProcessContext { flags, environment, translation, .. } = self.context;
+        let addresses = fail_open::addresses(flags, environment, settings, translation.early());
         self.node.set_filtered_addresses(addresses);
         self.update_fail_open();
+    }
+
+    /// Follows kube-proxy and the network plugin, which may start after this process.
+    pub(super) async fn check_service_translation(&mut self) {
+        // A successor may be setting up the node as it needs it.
+        if self.handover.offer_is_pending() {
+            return;
+        }
+        if self.context.translation.update(self.context.flags).await {
+            let settings = self.config.settings.clone();
+            self.set_fail_open(&settings);
+        }
     }
 }

@@ -94,7 +94,10 @@ impl Instance<'_> {
                     self.context.counters.netlink_overruns.add(node_changes.take_overruns());
                     self.check_node().await;
                 }
-                () = syncs.expired() => self.check_node().await,
+                () = syncs.expired() => {
+                    self.check_service_translation().await;
+                    self.check_node().await;
+                }
                 () = corefile_watch.due() => self.reload(&mut corefile_watch, false).await,
             }
         }
