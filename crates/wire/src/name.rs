@@ -214,9 +214,7 @@ impl<'n> LowerName<'n> {
     /// Converts `wire`, a wire-form name of at most [`MAX_NAME_LEN`] octets, to lower case. Length
     /// octets are unaffected: they are below the letters.
     pub(crate) fn read(wire: &'n [u8], buffer: &'n mut NameBuffer) -> Self {
-        // All octets are looked at, which is faster for names than to stop at the first.
-        let has_uppercase = wire.iter().fold(false, |any, octet| any | octet.is_ascii_uppercase());
-        if !has_uppercase {
+        if !has_uppercase(wire) {
             return Self(wire);
         }
         let Some(name) = buffer.0.get_mut(..wire.len()) else { return Self(&[]) };
@@ -229,6 +227,23 @@ impl<'n> LowerName<'n> {
     pub const fn as_wire(&self) -> &'n [u8] {
         self.0
     }
+}
+
+/// True when an octet is one of A to Z; eight octets at a time.
+fn has_uppercase(octets: &[u8]) -> bool {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGH: u64 = ONES << 7;
+    let any = |word: u64| {
+        // In each octet, the highest bit tells whether the others reach the letter.
+        let low = word & !HIGH;
+        let from_a = low + ONES * u64::from(0x80 - b'A');
+        let beyond_z = low + ONES * u64::from(0x7f - b'Z');
+        (from_a ^ beyond_z) & !word & HIGH != 0
+    };
+    let (words, rest) = octets.as_chunks::<8>();
+    let mut last = [0; 8];
+    last.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
+    words.iter().any(|word| any(u64::from_ne_bytes(*word))) || any(u64::from_ne_bytes(last))
 }
 
 impl fmt::Debug for LowerName<'_> {
@@ -249,6 +264,24 @@ pub(crate) fn uncompressed_end(packet: &[u8], at: usize) -> Option<usize> {
         }
         if len == 0 {
             return Some(cursor);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn capital_letters_are_found_at_each_place() {
+        for length in 1..20 {
+            for place in 0..length {
+                for octet in 0..=u8::MAX {
+                    let mut octets = vec![b'a'; length];
+                    octets[place] = octet;
+                    assert_eq!(has_uppercase(&octets), octet.is_ascii_uppercase(), "{octets:?}");
+                }
+            }
         }
     }
 }
