@@ -82,12 +82,7 @@ impl fmt::Display for NodeEvent {
             Self::LinkFailed(error) => error.fmt(f),
             Self::RulesInstalled(table) => write!(f, "packet-filter table inet {table} installed"),
             Self::RulesFailed(error) => write!(f, "DNS packets are tracked by conntrack: {error}"),
-            Self::NoFailOpen(reason) => {
-                write!(
-                    f,
-                    "no fail-open: {reason}; it needs nf_tables with nft_socket, nft_nat, nft_reject and nft_masq"
-                )
-            }
+            Self::NoFailOpen(reason) => write!(f, "no fail-open: {reason}"),
             Self::UplinksChanged(names) if names.is_empty() => f.write_str(
                 "guard: no uplink, which is the interface of a default route and no bridge: other hosts \
                      are served",

@@ -12,6 +12,8 @@ pub enum FilterError {
     NoPermission,
     /// The kernel lacks nf_tables, or a module that the rules need.
     NoKernelSupport,
+    /// The kernel's nf_tables lacks these features, which only fail-open needs.
+    MissingFeatures(Vec<&'static str>),
     /// Any other kernel error.
     Kernel {
         /// E.g. `install table nodelocaldns`.
@@ -32,6 +34,9 @@ impl fmt::Display for FilterError {
                 "the kernel has no nf_tables with notrack: load nf_tables and nft_ct on the node (modprobe nft_ct) or run \
                  with -setupiptables=false; answers are the same, conntrack keeps an entry per query",
             ),
+            Self::MissingFeatures(names) => {
+                write!(f, "nf_tables of this kernel lacks {}", names.join(", "))
+            }
             Self::Kernel { action, error } => write!(f, "cannot {action}: {error}"),
         }
     }

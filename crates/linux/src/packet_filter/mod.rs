@@ -11,6 +11,7 @@
 mod config;
 mod counts;
 mod fail_open;
+mod features;
 mod guard;
 mod listing;
 mod notrack;
@@ -136,6 +137,7 @@ impl PacketFilter {
                 for filtered in &mut self.config.addresses {
                     filtered.fallback = None;
                 }
+                let error = with_features(error, &mut self.socket);
                 self.rejected = Some(RejectedFallbacks { addresses, error });
                 self.replace_table()
             }
@@ -229,8 +231,24 @@ impl PacketFilter {
 /// See [`FilterError`].
 pub fn check_support(config: &FilterConfig) -> Result<(), FilterError> {
     let rehearsed = FilterConfig { table: format!("{} (check)", config.table), ..config.clone() };
-    let rehearsed = replacement(&rehearsed, &BTreeSet::new()).rehearse(&mut NftSocket::default());
-    rehearsed.map_err(|error| classify(format!("install table {}", config.table), error, true))
+    let mut socket = NftSocket::default();
+    let result = replacement(&rehearsed, &BTreeSet::new()).rehearse(&mut socket);
+    result.map_err(|error| {
+        let error = classify(format!("install table {}", config.table), error, true);
+        match config.addresses.iter().any(|filtered| filtered.fallback.is_some()) {
+            true => with_features(error, &mut socket),
+            false => error,
+        }
+    })
+}
+
+/// Why the kernel rejects fail-open rules: the features that it lacks, or `error`.
+fn with_features(error: FilterError, socket: &mut NftSocket) -> FilterError {
+    if matches!(error, FilterError::NoPermission) {
+        return error;
+    }
+    let missing = features::missing(socket);
+    if missing.is_empty() { error } else { FilterError::MissingFeatures(missing) }
 }
 
 /// The changes that replace the table.

@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use linux::packet_filter::{
-    Fallback, FallbackCount, FilterConfig, FilteredAddress, PacketFilter, check_support, remove_table,
+    Fallback, FallbackCount, FilterConfig, FilterError, FilteredAddress, PacketFilter, check_support,
+    remove_table,
 };
 
 use crate::fixture::*;
@@ -158,6 +159,10 @@ fn support_is_checked_without_an_installation() {
         installed.install().unwrap();
         check_support(&config).unwrap();
         assert!(installed.is_installed().unwrap(), "a table of the same name stays");
+        // Too many rules for one message; the kernel lacks no feature that they need.
+        let many = (0..40).map(|host| FilteredAddress { address: [169, 254, 25, host].into(), fallback });
+        let rejected = check_support(&FilterConfig { addresses: many.collect(), ..config.clone() });
+        assert!(matches!(rejected, Err(FilterError::Kernel { .. })), "{rejected:?}");
         // The kernel accepts no name of this length.
         let unsupported = FilterConfig { table: "x".repeat(300), ..config };
         assert!(check_support(&unsupported).is_err());

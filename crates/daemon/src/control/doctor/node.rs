@@ -103,7 +103,7 @@ pub(super) fn packet_filter(
             Ok(()) => vec![Finding::warning(
                 GROUP,
                 format!("no fail-open: {error}"),
-                "load nft_socket, nft_ct, nft_nat, nft_masq and nft_reject_inet on the node",
+                "load the modules on the node, or accept that a crash interrupts DNS",
             )],
             Err(error) => vec![unknown(&error)],
         },
