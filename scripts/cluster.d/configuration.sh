@@ -71,7 +71,7 @@ clusterDomain: cluster.local
 resolvConf: "$STATE/resolv.conf"
 volumePluginDir: /var/lib/kubelet/volume-plugins
 imageGCHighThresholdPercent: 100
-evictionHard: {memory.available: 50Mi, nodefs.available: 1%, imagefs.available: 1%}
+evictionHard: {memory.available: 50Mi, nodefs.available: 200Mi, imagefs.available: 200Mi}
 END
     # nf_conntrack_max cannot be written in a network namespace.
     cat >"$STATE/kube-proxy.yaml" <<END
