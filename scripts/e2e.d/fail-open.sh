@@ -2,8 +2,13 @@
 # Clients over both transports, of a pod and of the node, while the daemon is killed or stopped.
 
 clients=()
-# A load of 50 queries a second over both transports and families, from pods and from the node.
+# Each client sends 50 queries a second, over both transports and families, from pods and from the
+# node.
 readonly CLIENT_RATE=50
+readonly FRESH_NAME=n%d-$RUN_ID.fresh.default.svc.cluster.local
+# A load of 1,000 queries a second over UDP, answered from the cache.
+readonly CACHED_RATE=250 CACHED_NAME=cached.fresh.default.svc.cluster.local
+started_clients=0
 
 start_clients() { # start_clients [ADDRESS4 [ADDRESS6]]
     local address4=${1:-$LOCAL_IP} address6=${2-$LOCAL_IP6} transport
@@ -17,11 +22,25 @@ start_clients() { # start_clients [ADDRESS4 [ADDRESS6]]
     done
 }
 
-start_client() { # start_client NAMESPACE ADDRESS udp|tcp
-    local log=$WORK/client-$1-${2//:/-}-$3.log
-    rm -f "$log"
-    start "$1" "$log" "$DNSTOOL" load "$2" "$CLIENT_RATE" "n%d-$RANDOM.fresh.default.svc.cluster.local" "$3"
+start_cached_load() {
+    clients=()
+    start_client pod1 "$LOCAL_IP" udp $CACHED_RATE $CACHED_NAME
+    start_client node "$LOCAL_IP" udp $CACHED_RATE $CACHED_NAME
+    start_client pod6 "$LOCAL_IP6" udp $CACHED_RATE $CACHED_NAME
+    start_client node "$LOCAL_IP6" udp $CACHED_RATE $CACHED_NAME
+}
+
+start_client() { # start_client NAMESPACE ADDRESS udp|tcp [RATE NAME]
+    local log
+    started_clients=$((started_clients + 1))
+    log=$WORK/client-$started_clients.log
+    start "$1" "$log" "$DNSTOOL" load "$2" "${4:-$CLIENT_RATE}" "${5:-$started_clients-$FRESH_NAME}" "$3"
     clients+=("$! $log $1 $2 $3")
+}
+
+end_clients() { # which then wait for outstanding answers
+    local client
+    for client in "${clients[@]}"; do kill -TERM "${client%% *}" 2>/dev/null || true; done
 }
 
 # Ends the clients; each summary is a line CLIENT ADDRESS TRANSPORT SUMMARY in $summaries.
@@ -33,9 +52,8 @@ stop_clients() {
 collect_summaries() { # collect_summaries "PID LOG NAME"...: ends these processes; sets summaries
     local client pid log name line
     summaries=
-    for client in "$@"; do
-        kill -TERM "${client%% *}" 2>/dev/null || true
-    done
+    # They may have ended.
+    for client in "$@"; do kill -TERM "${client%% *}" 2>/dev/null || true; done
     for client in "$@"; do
         read -r pid log name <<<"$client"
         wait "$pid" || true
@@ -84,6 +102,29 @@ conntrack_entries() {
     netns_exec node conntrack -L -f ipv6 2>/dev/null
 }
 
+# Those of DNS in conntrack's table, in either direction.
+entries_of_our_addresses() {
+    conntrack_entries | grep -E "=($LOCAL_IP|$LOCAL_IP6) .*port=53 " || true
+}
+
+send_100000_queries() { # of pods and of the node, over both families and transports
+    local client pid log name address transport
+    clients=()
+    printf "$CACHED_NAME A\n%.0s" {1..100} >"$WORK/queries"
+    for client in "pod1 $LOCAL_IP udp" "node $LOCAL_IP tcp" "node $LOCAL_IP6 udp" "pod6 $LOCAL_IP6 tcp"; do
+        read -r name address transport <<<"$client"
+        log=$WORK/dnsperf-$name-$transport.log
+        start "$name" "$log" dnsperf -s "$address" -m "$transport" -d "$WORK/queries" -n 250 -c 10
+        clients+=("$! $log $client")
+    done
+    for client in "${clients[@]}"; do
+        read -r pid log name <<<"$client"
+        wait "$pid" || true
+        expect_match "queries of $name" 'Queries completed: +25000 \(100.00%\)' "$(cat "$log")"
+    done
+    clients=()
+}
+
 await_client_progress() { # returns after 200 more queries
     local before
     before=$(metrics)
@@ -104,99 +145,6 @@ is_closed() {
     [[ -z $(netns_exec node ss -Hln "src $LOCAL_IP:53") ]]
 }
 
-# TCP connections that are held open, each with one query after the other.
-streams=()
-
-start_streams() { # start_streams [ADDRESS4 [ADDRESS6]]: of pods and of the node; returns when all are answered
-    local address4=${1:-$LOCAL_IP} address6=${2-$LOCAL_IP6}
-    start_stream pod1 "$address4"
-    start_stream node "$address4"
-    if [[ -n $address6 ]]; then
-        start_stream pod6 "$address6"
-        start_stream node "$address6"
-    fi
-    await_streams
-}
-
-start_stream() { # start_stream NAMESPACE ADDRESS
-    local log=$WORK/stream-$starts-${#streams[@]}.log
-    rm -f "$log"
-    start "$1" "$log" "$DNSTOOL" hold-stream "$2" "s%d-$RANDOM.fresh.default.svc.cluster.local"
-    streams+=("$! $log $1 $2")
-}
-
-await_streams() { # returns after five more answers on each connection
-    local held pid log name number least=()
-    for held in "${streams[@]}"; do
-        read -r pid log name <<<"$held"
-        least+=("$(($(stream_answers "$log") + 5)) $log $name")
-    done
-    for held in "${least[@]}"; do
-        read -r number log name <<<"$held"
-        eventually 8 has_stream_answers "$log" "$number" ||
-            fail_case "the TCP connection of $name" "five more answers" "$(tail -1 "$log")"
-    done
-}
-
-stream_answers() { # stream_answers LOG
-    grep -c '^answered' "$1" 2>/dev/null || true
-}
-
-has_stream_answers() { # has_stream_answers LOG LEAST
-    (($(stream_answers "$1") >= $2))
-}
-
-# Ends the connections; sets summaries.
-stop_streams() {
-    collect_summaries "${streams[@]}"
-    streams=()
-}
-
-streams_have_ended() {
-    have_ended "${streams[@]}"
-}
-
-have_ended() { # have_ended "PID ..."...
-    local held
-    for held in "$@"; do has_exited "${held%% *}" || return 1; done
-}
-
-# TCP connections with queries whose answers are not awaited.
-writers=()
-
-start_writers() { # of pods and of the node; returns when all have sent a query
-    local name number=0 log
-    writers=()
-    for name in "pod1 $LOCAL_IP" "node $LOCAL_IP" "pod6 $LOCAL_IP6" "node $LOCAL_IP6"; do
-        number=$((number + 1))
-        log=$WORK/writer-$starts-$number.log
-        start "${name% *}" "$log" "$DNSTOOL" write-stream "${name#* }" myweb-svc.default.svc.cluster.local
-        writers+=("$! $log $name")
-        eventually 3 grep -q sent "$log" || fail_case "the TCP connection of $name" "a query" "$(tail -1 "$log")"
-    done
-}
-
-expect_writers_reset() {
-    local writer pid log name
-    eventually 3 have_ended "${writers[@]}" || fail_case "connections with more queries" "to be reset" "open after 3 s"
-    for writer in "${writers[@]}"; do
-        read -r pid log name <<<"$writer"
-        kill -TERM "$pid" 2>/dev/null || true
-        expect_match "the connection of $name with more queries" 'connection reset|broken pipe' "$(tail -1 "$log")"
-    done
-}
-
-expect_streams() { # expect_streams open|closed SLOWEST_MS WAITED_MS: in summaries
-    local line name
-    while IFS= read -r line; do
-        [[ -n $line ]] || continue
-        name="the TCP connection of ${line%% answered=*}"
-        expect_match "$name" "^[^ ]+ [^ ]+ $1 " "$line"
-        expect_between "milliseconds until an answer on $name" 0 "$2" "$(summary_field "$line" slowest_ms)"
-        expect_between "milliseconds that it waited at last on $name" 0 "$3" "$(summary_field "$line" waited_ms)"
-    done <<<"$summaries"
-}
-
 # New clients of both families, over UDP, are answered without, or with packets to the fallback.
 answers_without_fallback() {
     local before
@@ -210,20 +158,16 @@ answers_by_fallback() {
     both_families_are_answered && (($(fallback_packets) >= before + 2))
 }
 
-both_families_are_answered() {
-    upstream_answers pod1 "$LOCAL_IP" && upstream_answers pod6 "$LOCAL_IP6"
+expect_answers() { # expect_answers WHAT: to pods and to the node
+    local client name=myweb-svc.default.svc.cluster.local transport
+    for client in "pod1 $LOCAL_IP" "node $LOCAL_IP" "pod6 $LOCAL_IP6" "node $LOCAL_IP6"; do
+        for transport in +notcp +tcp; do
+            expect "the answer of $1 to $client $transport" "$name. A 10.233.18.231" \
+                "$(answer_section "${client% *}" $transport "@${client#* }" "$name")"
+        done
+    done
 }
 
-# What pods asked last on their held connections came to CoreDNS from them, not from the daemon.
-expect_streams_at_coredns() {
-    local held pid log name address
-    for held in "${streams[@]}"; do
-        read -r pid log name <<<"$held"
-        [[ $name == pod* ]] || continue
-        address=${name#* }
-        address=$(ip -n "${name%% *}-$RUN_ID" route get "$address" | sed -nE 's/.* src ([^ ]+).*/\1/p')
-        name=$(awk '/^answered/ { name = $2 } END { print name }' "$log")
-        expect "queries of $address for $name that CoreDNS saw" 1 \
-            "$(count_lines "$(queries_at_coredns "$name" A | grep -E " \[?$address\]?:[0-9]+ ")")"
-    done
+both_families_are_answered() {
+    upstream_answers pod1 "$LOCAL_IP" && upstream_answers pod6 "$LOCAL_IP6"
 }

@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -23,6 +24,7 @@ const streamPause = 100 * time.Millisecond
 type outcome struct {
 	answer  message
 	err     error
+	sent    time.Time
 	elapsed time.Duration
 }
 
@@ -32,10 +34,38 @@ type tally struct {
 	// The longest time without an answer, and the last answer.
 	gap        time.Duration
 	lastAnswer time.Time
+	attempts   []attempt
+}
+
+// attempt is a query and whether it had the right answer.
+type attempt struct {
+	sent     time.Time
+	answered bool
+}
+
+// outage returns the longest time from a query without an answer to the next one with an answer,
+// which unlike the gap does not count the time in which the client sent nothing.
+func (t *tally) outage() (longest time.Duration) {
+	slices.SortFunc(t.attempts, func(a, b attempt) int { return a.sent.Compare(b.sent) })
+	var began time.Time
+	for _, a := range t.attempts {
+		switch {
+		case a.answered && !began.IsZero():
+			longest = max(longest, a.sent.Sub(began))
+			began = time.Time{}
+		case !a.answered && began.IsZero():
+			began = a.sent
+		}
+	}
+	return longest
 }
 
 func (t *tally) add(o outcome, expected string) {
 	t.sent++
+	before := t.answered
+	defer func() {
+		t.attempts = append(t.attempts, attempt{o.sent, t.answered > before})
+	}()
 	t.slowest = max(t.slowest, o.elapsed)
 	switch {
 	case errors.Is(o.err, os.ErrDeadlineExceeded):
@@ -59,14 +89,14 @@ func (t *tally) add(o outcome, expected string) {
 }
 
 func (t *tally) String() string {
-	return fmt.Sprintf("sent=%d answered=%d servfail=%d other_rcode=%d wrong=%d refused=%d lost=%d slowest_ms=%d gap_ms=%d",
-		t.sent, t.answered, t.servfail, t.otherRcode, t.wrong, t.refused, t.lost, t.slowest.Milliseconds(), t.gap.Milliseconds())
+	return fmt.Sprintf("sent=%d answered=%d servfail=%d other_rcode=%d wrong=%d refused=%d lost=%d slowest_ms=%d gap_ms=%d outage_ms=%d",
+		t.sent, t.answered, t.servfail, t.otherRcode, t.wrong, t.refused, t.lost, t.slowest.Milliseconds(), t.gap.Milliseconds(), t.outage().Milliseconds())
 }
 
 // exchange sends one query, once, from a new socket or on a new connection.
 func exchange(network, server, name string) (o outcome) {
 	began := time.Now()
-	defer func() { o.elapsed = time.Since(began) }()
+	defer func() { o.sent, o.elapsed = began, time.Since(began) }()
 	socket, err := net.DialTimeout(network, net.JoinHostPort(server, "53"), timeout)
 	if err != nil {
 		return outcome{err: err}
