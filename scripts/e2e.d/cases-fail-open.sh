@@ -76,17 +76,45 @@ an_orderly_end_takes_fail_open_away() {
     expect_match "rules without fail-open" "ip daddr $LOCAL_IP udp dport 53 notrack" "$(our_table)"
 }
 
-conntrack_has_no_entry_while_the_daemon_serves() {
+conntrack_has_no_entry_after_100000_queries_but_while_the_daemon_is_gone() {
     netns_exec node conntrack -F 2>/dev/null
     start_both_families || return 0
-    start_clients
-    await_client_progress
-    expect "entries for our addresses" "" "$(conntrack_entries | grep -F -e "=$LOCAL_IP " -e "=$LOCAL_IP6 " || true)"
+    send_100000_queries
+    expect "entries for our addresses" "" "$(entries_of_our_addresses)"
     kill_daemon
-    eventually 5 has_fallback_packets 100 || fail_case "packets to the fallback" "100 at least" "$(fallback_packets)"
+    eventually 3 answers_by_fallback || fail_case "pods" "to be answered by CoreDNS" "$(fallback_packets) packets to the fallback"
     expect_match "IPv4 entries while it is gone" "dst=$COREDNS_SERVICE .*dport=53 .*zone-orig=53053" "$(conntrack_entries)"
     expect_match "IPv6 entries while it is gone" "dst=$COREDNS_SERVICE6 .*dport=53 .*zone-orig=53054" "$(conntrack_entries)"
-    stop_clients
+    start_daemon -localip "$LOCAL_IP,$LOCAL_IP6" || return 0
+    netns_exec node conntrack -F 2>/dev/null
+    eventually 3 answers_without_fallback || fail_case "pods" "to be answered by the daemon" "$(fallback_packets) packets to the fallback"
+    expect "entries when it is back" "" "$(entries_of_our_addresses)"
+}
+
+a_coredns_in_the_host_network_answers_pods_and_the_node() {
+    local bind
+    ip -n "node-$RUN_ID" address add "$NODE_IP6/64" dev eth0 nodad
+    # With all addresses, it has a socket for ours, too.
+    for bind in "$NODE_IP $NODE_IP6" '0.0.0.0 ::'; do
+        start_host_network_coredns "$bind"
+        emulate_kube_proxy "$NODE_IP" "$NODE_IP6"
+        start_both_families || break
+        kill_daemon
+        eventually 3 answers_by_fallback || fail_case "pods" "to be answered by CoreDNS on $bind" "$(fallback_packets) packets to the fallback"
+        expect_answers "CoreDNS on $bind"
+        start_streams
+        start_daemon -localip "$LOCAL_IP,$LOCAL_IP6" || break
+        eventually 3 answers_without_fallback || fail_case "pods" "to be answered by the daemon" "$(fallback_packets) packets to the fallback"
+        expect_answers "the daemon beside CoreDNS on $bind"
+        await_streams
+        stop_streams
+        expect_streams open 1100 1000
+        clean_node
+        stop_host_network_coredns
+    done
+    stop_host_network_coredns
+    emulate_kube_proxy
+    ip -n "node-$RUN_ID" address delete "$NODE_IP6/64" dev eth0
 }
 
 # In a PID namespace of its own, as in a container: the first process supervises the daemon.

@@ -4,7 +4,7 @@
 # kubespray's.
 
 readonly LOCAL_IP=169.254.25.10 LOCAL_IP6=fd00:25::10
-readonly NODE_IP=203.0.113.10 OUTSIDE_IP=203.0.113.53
+readonly NODE_IP=203.0.113.10 NODE_IP6=2001:db8::10 OUTSIDE_IP=203.0.113.53
 # kubespray's upstream Service, and the Service address that the cache takes over in one case.
 readonly COREDNS_SERVICE=10.233.0.3 DNS_SERVICE=10.233.0.10
 readonly COREDNS_POD=10.233.65.2 PODS=10.233.64.0/18
@@ -69,13 +69,18 @@ make_outside() {
     ip -n "outside-$RUN_ID" route add "$PODS" via "$NODE_IP"
 }
 
-# DNAT as kube-proxy does it: both Services lead to the CoreDNS pod, for pods and for the node.
-emulate_kube_proxy() {
-    local translate
+# DNAT as kube-proxy does it: both Services lead to CoreDNS, for pods and for the node; instead of
+# other rules of it.
+emulate_kube_proxy() { # emulate_kube_proxy [ADDRESS4 ADDRESS6]: of CoreDNS
+    local endpoint=${1:-$COREDNS_POD} endpoint6=${2:-$COREDNS_POD6} translate
     printf -v translate 'ip daddr %s %s dport 53 dnat to %s:53\n' \
-        "$COREDNS_SERVICE" udp "$COREDNS_POD" "$COREDNS_SERVICE" tcp "$COREDNS_POD" \
-        "$DNS_SERVICE" udp "$COREDNS_POD" "$DNS_SERVICE" tcp "$COREDNS_POD"
+        "$COREDNS_SERVICE" udp "$endpoint" "$COREDNS_SERVICE" tcp "$endpoint" \
+        "$DNS_SERVICE" udp "$endpoint" "$DNS_SERVICE" tcp "$endpoint"
     netns_exec node nft -f - <<EOT
+table ip kubeproxy
+delete table ip kubeproxy
+table ip6 kubeproxy
+delete table ip6 kubeproxy
 table ip kubeproxy {
     chain prerouting {
         type nat hook prerouting priority dstnat;
@@ -87,23 +92,23 @@ table ip kubeproxy {
     }
     chain postrouting {
         type nat hook postrouting priority srcnat;
-        ip saddr != $PODS ip daddr $COREDNS_POD masquerade
+        ip saddr != $PODS ip daddr $endpoint masquerade
     }
 }
 table ip6 kubeproxy {
     chain prerouting {
         type nat hook prerouting priority dstnat;
-        ip6 daddr $COREDNS_SERVICE6 udp dport 53 dnat to [$COREDNS_POD6]:53
-        ip6 daddr $COREDNS_SERVICE6 tcp dport 53 dnat to [$COREDNS_POD6]:53
+        ip6 daddr $COREDNS_SERVICE6 udp dport 53 dnat to [$endpoint6]:53
+        ip6 daddr $COREDNS_SERVICE6 tcp dport 53 dnat to [$endpoint6]:53
     }
     chain output {
         type nat hook output priority -100;
-        ip6 daddr $COREDNS_SERVICE6 udp dport 53 dnat to [$COREDNS_POD6]:53
-        ip6 daddr $COREDNS_SERVICE6 tcp dport 53 dnat to [$COREDNS_POD6]:53
+        ip6 daddr $COREDNS_SERVICE6 udp dport 53 dnat to [$endpoint6]:53
+        ip6 daddr $COREDNS_SERVICE6 tcp dport 53 dnat to [$endpoint6]:53
     }
     chain postrouting {
         type nat hook postrouting priority srcnat;
-        ip6 saddr != $PODS6 ip6 daddr $COREDNS_POD6 masquerade
+        ip6 saddr != $PODS6 ip6 daddr $endpoint6 masquerade
     }
 }
 EOT

@@ -3,6 +3,7 @@
 
 readonly UPSTREAM_LOG=$WORK/coredns.log OUTSIDE_LOG=$WORK/outside.log
 coredns_pid=
+host_network_pid=
 
 prepare_upstreams() {
     cp "$HERE"/zones/*.zone "$WORK"
@@ -58,6 +59,20 @@ start_coredns() {
 kill_coredns() {
     kill -KILL "$coredns_pid"
     wait "$coredns_pid" 2>/dev/null || true
+}
+
+start_host_network_coredns() { # start_host_network_coredns "ADDRESS..."
+    sed "s/^(all) {/&\n    bind $1/" "$WORK/coredns.Corefile" >"$WORK/host-network.Corefile"
+    start node "$WORK/host-network.log" "$COREDNS" -conf "$WORK/host-network.Corefile"
+    host_network_pid=$!
+    eventually 10 upstream_answers node "$NODE_IP" || fail_case "CoreDNS in the host network" "to answer" "$(tail -3 "$WORK/host-network.log")"
+}
+
+stop_host_network_coredns() {
+    [[ -n $host_network_pid ]] || return 0
+    kill -KILL "$host_network_pid" 2>/dev/null || true
+    wait "$host_network_pid" 2>/dev/null || true
+    host_network_pid=
 }
 
 upstream_answers() { # upstream_answers NAMESPACE ADDRESS
