@@ -22,7 +22,12 @@ pub(crate) fn median(ascending: &[f64]) -> f64 {
 /// The first of ascending values that is above `per_cent` per cent of them, or the last; NaN
 /// without values.
 pub(crate) fn quantile(ascending: &[f64], per_cent: usize) -> f64 {
-    let index = ascending.len() * per_cent / 100;
+    quantile_per_mille(ascending, per_cent * 10)
+}
+
+/// The same in tenths of a per cent.
+pub(crate) fn quantile_per_mille(ascending: &[f64], per_mille: usize) -> f64 {
+    let index = ascending.len() * per_mille / 1000;
     ascending.get(index).or_else(|| ascending.last()).copied().unwrap_or(f64::NAN)
 }
 

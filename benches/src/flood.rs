@@ -3,8 +3,8 @@
 
 use clap::Args;
 
+use crate::clients::{LoadConfig, udp};
 use crate::hit;
-use crate::load::{self, LoadConfig};
 use crate::output::{BenchError, print};
 use crate::queries::TestQuery;
 use crate::scan::{BUDGET, CAPACITIES, HOT, resident_kib};
@@ -120,7 +120,7 @@ fn query_all(daemon: &Server, options: &FloodOptions) -> Result<Totals, BenchErr
         }
         let count = u64::try_from(queries.len()).unwrap_or(u64::MAX);
         let config = LoadConfig { timeout_ms: TIMEOUT_MS, ..LoadConfig::new(count, WINDOW) };
-        let outcome = load::run(daemon, &queries, config)?;
+        let outcome = udp::run(daemon, &queries, config)?;
         totals.unanswered += outcome.lost + outcome.wrong;
         answered += outcome.answered;
         seconds += outcome.duration.as_secs_f64();

@@ -5,9 +5,9 @@ use std::fmt::Write as _;
 
 use clap::Args;
 
+use crate::clients::{LoadConfig, Outcome, udp};
 use crate::cpu::{self, Cores};
 use crate::figures::{count, median, micros, sorted};
-use crate::load::{self, LoadConfig, Outcome};
 use crate::output::{BenchError, print};
 use crate::queries::TestQuery;
 use crate::servers::{self, Program, Server, TempDir};
@@ -94,7 +94,7 @@ impl Testbed {
         for _ in 0..rounds {
             for (server, row) in self.servers.iter().zip(&mut rows) {
                 let before = server.cpu_ns()?;
-                let outcome = load::run(server, &self.queries, config)?;
+                let outcome = udp::run(server, &self.queries, config)?;
                 let cpu_ns = server.cpu_ns()?.saturating_sub(before);
                 row.rounds.push(Round { outcome, cpu_ns });
             }
@@ -123,8 +123,8 @@ pub(crate) fn fill(server: &Server, queries: &[TestQuery]) -> Result<(), BenchEr
     let count = u64::try_from(queries.len()).unwrap_or(u64::MAX);
     for _ in 0..MAX_ATTEMPTS {
         let first = queries.get(..1).unwrap_or_default();
-        if load::run(server, first, LoadConfig::new(1, 1))?.answered == 1 {
-            let rest = load::run(server, queries, LoadConfig::new(count, 1))?;
+        if udp::run(server, first, LoadConfig::new(1, 1))?.answered == 1 {
+            let rest = udp::run(server, queries, LoadConfig::new(count, 1))?;
             return if rest.answered == count { Ok(()) } else { Err(not_ready(server)) };
         }
     }
@@ -162,7 +162,7 @@ impl Row {
 
     /// Queries without a correct response.
     fn unanswered(&self) -> u64 {
-        self.rounds.iter().map(|round| round.outcome.lost + round.outcome.wrong).sum()
+        self.rounds.iter().map(|round| round.outcome.failed()).sum()
     }
 }
 

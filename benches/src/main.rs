@@ -1,9 +1,10 @@
 //! Benchmarks: the cost of a query, compared to a floor and to other programs. See
 //! `benches/README.md`.
 //!
-//! Reading order: [`hit`] (CPU time per hit), [`load`] (load generator), [`queries`], [`servers`]
+//! Reading order: [`hit`] (CPU time per hit), [`clients`] (load generators), [`queries`], [`servers`]
 //! (servers under test), [`floor`] (echo server), [`upstream`], [`cpu`], [`figures`]; [`miss`] (CPU
-//! time per miss); [`instructions`] counts the instructions of [`resolver_loop`]; [`scan`] and
+//! time per miss); [`load`] compares all costs with other servers; [`instructions`] counts the instructions of [`resolver_loop`],
+//! [`scan`] and
 //! [`flood`] query one-time names, of the resolver and of the daemon; [`upstreams`] is about
 //! upstreams that fail, [`configuration`] about configurations that cannot be put in force,
 //! [`fairness`] about clients beside a flood, [`memory`] about a memory limit in one,
@@ -11,6 +12,7 @@
 #![deny(unsafe_code)]
 
 mod cache;
+mod clients;
 mod configuration;
 mod cpu;
 mod directives;
@@ -60,6 +62,8 @@ enum Benchmark {
     Hit(hit::HitOptions),
     /// CPU time per cache miss, of whole processes, and upstream connections
     Miss(miss::MissOptions),
+    /// All costs beside other DNS servers, on a node of its own: CPU time, response times, memory
+    Load(load::LoadOptions),
     /// Instructions per cache hit of the resolver, counted by valgrind
     Instructions,
     /// Hit ratio of hot names and memory during a scan of one-time names, of the resolver
@@ -129,6 +133,7 @@ fn main() -> ExitCode {
         CommandLine { smoke: true, .. } => smoke(),
         CommandLine { benchmark: Some(Benchmark::Hit(options)), .. } => hit::measure(&options),
         CommandLine { benchmark: Some(Benchmark::Miss(options)), .. } => miss::measure(options),
+        CommandLine { benchmark: Some(Benchmark::Load(options)), .. } => load::measure(&options),
         CommandLine { benchmark: Some(Benchmark::Instructions), .. } => instructions::measure(),
         CommandLine { benchmark: Some(Benchmark::Scan(options)), .. } => scan::measure(&options),
         CommandLine { benchmark: Some(Benchmark::Flood(options)), .. } => flood::measure(&options),
@@ -161,7 +166,7 @@ fn main() -> ExitCode {
             resolver_loop::run(names, hits, directives)
         }
         CommandLine { benchmark: None, .. } => Err(BenchError(
-            "a command is required: hit, miss, instructions, scan, flood, fairness, memory, idle, \
+            "a command is required: hit, miss, load, instructions, scan, flood, fairness, memory, idle, \
              snapshot, upstreams, configuration or --smoke"
                 .to_owned(),
         )),
@@ -182,6 +187,7 @@ fn smoke() -> Result<(), BenchError> {
     resolver_loop::run(50, 10_000, Directives::SameBlock)?;
     hit::smoke()?;
     miss::smoke()?;
+    load::smoke()?;
     flood::smoke()?;
     upstreams::failing_names::smoke()
 }

@@ -3,11 +3,11 @@
 
 use clap::Args;
 
+use crate::clients::{LoadConfig, udp};
 use crate::cpu;
 use crate::figures::{count, median, micros, sorted};
 use crate::hit;
 use crate::idle::node::Node;
-use crate::load::{self, LoadConfig};
 use crate::output::{BenchError, print};
 use crate::queries::TestQuery;
 use crate::servers::Program;
@@ -53,7 +53,7 @@ pub(crate) fn measure(options: &RulesOptions) -> Result<(), BenchError> {
             hit::fill(&server, &queries)?;
             let used = || Ok::<_, BenchError>(server.cpu_ns()? + cpu::time_ns(std::process::id())?);
             let before = used()?;
-            let outcome = load::run(&server, &queries, LoadConfig::new(options.queries, WINDOW))?;
+            let outcome = udp::run(&server, &queries, LoadConfig::new(options.queries, WINDOW))?;
             if outcome.answered != options.queries {
                 return Err(BenchError(format!("{} of {} answered", outcome.answered, options.queries)));
             }

@@ -7,9 +7,10 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::cpu;
+use crate::figures::now;
 use crate::output::BenchError;
 
 /// The first argument that runs this program as the daemon, and its row title.
@@ -37,6 +38,8 @@ const PAUSE: Duration = Duration::from_millis(50);
 pub(crate) struct Server {
     pub(crate) name: &'static str,
     pub(crate) addr: SocketAddr,
+    /// Just before exec.
+    pub(crate) started: Instant,
     /// An echo server: the response equals the query.
     pub(crate) echoes: bool,
     /// Where it serves the metrics of the Corefile.
@@ -126,24 +129,41 @@ pub(crate) fn corefile(cache: &str, forward: &str) -> String {
 pub(crate) struct Program {
     pub(crate) name: &'static str,
     path: PathBuf,
+    /// This program, which is the daemon with [`DAEMON`] as its first argument.
+    is_this: bool,
 }
 
 impl Program {
-    /// The daemon of this build.
+    /// The daemon of this build, or the one that `NODELOCALDNS` names.
     pub(crate) fn daemon() -> Result<Self, BenchError> {
-        Ok(Self { name: DAEMON, path: std::env::current_exe()? })
+        match environment("NODELOCALDNS") {
+            Some(path) => Ok(Self::new(DAEMON, path)),
+            None => Ok(Self { is_this: true, ..Self::new(DAEMON, std::env::current_exe()?) }),
+        }
     }
 
-    /// The daemon of this build, and the programs that the environment names.
-    #[expect(clippy::disallowed_methods, reason = "the only settings from the environment")]
+    pub(crate) fn new(name: &'static str, path: PathBuf) -> Self {
+        Self { name, path, is_this: false }
+    }
+
+    /// The daemon, and the programs that the environment names.
     pub(crate) fn all() -> Result<Vec<Self>, BenchError> {
-        let path = |variable| std::env::var_os(variable).map(PathBuf::from);
         let others =
-            OTHERS.into_iter().filter_map(|(variable, name)| Some(Self { name, path: path(variable)? }));
+            OTHERS.into_iter().filter_map(|(variable, name)| Some(Self::new(name, environment(variable)?)));
         Ok(std::iter::once(Self::daemon()?).chain(others).collect())
     }
 
-    /// True for the daemon of this build.
+    /// The programs of the environment that [`all`](Self::all) lacks, with their variables.
+    pub(crate) fn absent() -> impl Iterator<Item = (&'static str, &'static str)> {
+        OTHERS.into_iter().filter(|(variable, _)| environment(variable).is_none())
+    }
+
+    /// Octets of its file; `None` for the daemon in this program.
+    pub(crate) fn size(&self) -> Option<u64> {
+        fs::metadata(&self.path).ok().filter(|_| !self.is_this).map(|file| file.len())
+    }
+
+    /// True for the daemon, other than `DAEMON_BEFORE`.
     pub(crate) fn is_ours(&self) -> bool {
         self.name == DAEMON
     }
@@ -188,7 +208,7 @@ impl Program {
         let text = corefile.replace("PORT", &port.to_string());
         let path = dir.0.join(format!("{}-{port}", self.name));
         fs::write(&path, text.replace("METRICS", &format!("127.0.0.1:{metrics}")))?;
-        if self.is_ours() {
+        if self.is_this {
             command.arg(DAEMON);
         }
         if self.is_daemon() {
@@ -198,11 +218,12 @@ impl Program {
         command.args(["-metrics-listen-address", &format!("127.0.0.1:{extra_metrics}")]);
         let log = dir.0.join(format!("{}-{port}.log", self.name));
         let output = fs::File::create(&log)?;
+        let started = now();
         let process = command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output).spawn();
         let process = process.map_err(|error| BenchError(format!("{}: {error}", self.name)))?;
         let addr = (Ipv4Addr::LOCALHOST, port).into();
         let metrics = Some((Ipv4Addr::LOCALHOST, metrics).into());
-        Server { name: self.name, addr, echoes: false, metrics, process, log }.wait_until_started()
+        Server { name: self.name, addr, started, echoes: false, metrics, process, log }.wait_until_started()
     }
 
     /// Runs the program with all of its arguments, and waits until `addr` accepts connections.
@@ -212,19 +233,30 @@ impl Program {
         arguments: impl FnOnce(&mut Command),
         dir: &TempDir,
     ) -> Result<Server, BenchError> {
+        self.spawn(addr, arguments, dir.path())?.wait_until_started()
+    }
+
+    /// The same without waiting.
+    pub(crate) fn spawn(
+        &self,
+        addr: SocketAddr,
+        arguments: impl FnOnce(&mut Command),
+        dir: &Path,
+    ) -> Result<Server, BenchError> {
         let mut command = self.command();
         arguments(&mut command);
-        let log = dir.path().join(format!("{}.log", self.name));
+        let log = dir.join(format!("{}.log", self.name));
         let output = fs::File::create(&log)?;
+        let started = now();
         let process = command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output).spawn();
         let process = process.map_err(|error| BenchError(format!("{}: {error}", self.name)))?;
-        Server { name: self.name, addr, echoes: false, metrics: None, process, log }.wait_until_started()
+        Ok(Server { name: self.name, addr, started, echoes: false, metrics: None, process, log })
     }
 
     /// The program without arguments.
     pub(crate) fn command(&self) -> Command {
         let mut command = Command::new(&self.path);
-        if self.is_ours() {
+        if self.is_this {
             command.arg(DAEMON);
         }
         command
@@ -237,7 +269,8 @@ impl Program {
 }
 
 impl Server {
-    fn wait_until_started(self) -> Result<Self, BenchError> {
+    /// Waits until it accepts connections.
+    pub(crate) fn wait_until_started(self) -> Result<Self, BenchError> {
         for _ in 0..MAX_ATTEMPTS {
             if TcpStream::connect(self.addr).is_ok() {
                 return Ok(self);
@@ -248,8 +281,15 @@ impl Server {
     }
 }
 
+/// The path that an environment variable has.
+#[expect(clippy::disallowed_methods, reason = "the only settings from the environment")]
+pub(crate) fn environment(variable: &str) -> Option<PathBuf> {
+    std::env::var_os(variable).map(PathBuf::from)
+}
+
 /// Starts the floor of `program`, which is this program.
 pub(crate) fn start_floor(program: &Path) -> Result<Server, BenchError> {
+    let started = now();
     let mut process = Command::new(program).arg("floor").stdout(Stdio::piped()).spawn()?;
     let mut line = String::new();
     if let Some(stdout) = process.stdout.take() {
@@ -257,7 +297,7 @@ pub(crate) fn start_floor(program: &Path) -> Result<Server, BenchError> {
     }
     let port: u16 = line.trim().parse().map_err(|_| BenchError(format!("the floor printed {line:?}")))?;
     let addr = (Ipv4Addr::LOCALHOST, port).into();
-    Ok(Server { name: "floor", addr, echoes: true, metrics: None, process, log: PathBuf::new() })
+    Ok(Server { name: "floor", addr, started, echoes: true, metrics: None, process, log: PathBuf::new() })
 }
 
 /// A UDP and TCP port that was free a moment ago. It is below the ephemeral ports, any of which may

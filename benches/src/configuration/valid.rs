@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
+use crate::clients::{LoadConfig, udp};
 use crate::figures::now;
-use crate::load::{self, LoadConfig};
 use crate::output::{BenchError, print};
 use crate::queries::TestQuery;
 use crate::servers::{Program, Server, TempDir, free_port};
@@ -89,7 +89,7 @@ impl StubDomain {
         mount(&self.config_map, "..2", &domains)?;
         while started.elapsed() < IN_EFFECT {
             let query = std::slice::from_ref(&self.query);
-            if load::run(&self.server, query, LoadConfig::new(1, 1))?.answered == 1 {
+            if udp::run(&self.server, query, LoadConfig::new(1, 1))?.answered == 1 {
                 return Ok(started.elapsed());
             }
             thread::sleep(POLL_INTERVAL);

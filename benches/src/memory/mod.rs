@@ -19,9 +19,9 @@ use testkit::upstream::Blackhole;
 
 use self::cgroup::Cgroup;
 use self::spoofed::Flood;
+use crate::clients::{LoadConfig, udp};
 use crate::figures;
 use crate::hit;
-use crate::load::{self, LoadConfig};
 use crate::output::{BenchError, print};
 use crate::queries::TestQuery;
 use crate::scan::resident_kib;
@@ -214,7 +214,7 @@ fn fill_cache(server: &Server) -> Result<(), BenchError> {
         let names =
             numbers.map(|number| TestQuery::named(&format!("n{number}.{FILL_DOMAIN}"), ADDRESS, false));
         let queries = names.collect::<Result<Vec<_>, _>>()?;
-        load::run(server, &queries, LoadConfig::new(u64::from(NAMES_PER_RUN), WINDOW))?;
+        udp::run(server, &queries, LoadConfig::new(u64::from(NAMES_PER_RUN), WINDOW))?;
     }
     Ok(())
 }

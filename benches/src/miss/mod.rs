@@ -4,8 +4,8 @@
 //! Reading order: [`testbed`], [`upstream`], [`rows`].
 
 mod rows;
-mod testbed;
-mod upstream;
+pub(crate) mod testbed;
+pub(crate) mod upstream;
 
 use clap::Args;
 

@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
+use crate::clients::Outcome;
 use crate::figures::{count, median, micros, sorted};
-use crate::load::Outcome;
 use crate::servers::{BEFORE, NODE_CACHE};
 
 use super::upstream::Sockets;
@@ -34,7 +34,7 @@ impl Row {
 
     /// Queries without a correct response.
     pub(super) fn unanswered(&self) -> u64 {
-        self.rounds.iter().map(|round| round.outcome.lost + round.outcome.wrong).sum()
+        self.rounds.iter().map(|round| round.outcome.failed()).sum()
     }
 
     /// The median of the ratios of both costs in each round.

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use crate::clients::{LoadConfig, Outcome, udp};
 use crate::cpu::{self, Cores};
 use crate::hit;
-use crate::load::{self, LoadConfig, Outcome};
 use crate::output::BenchError;
 use crate::queries::TestQuery;
 use crate::servers::{self, Program, Server, TempDir};
@@ -19,9 +19,9 @@ const WARM_UP: usize = 10_000;
 /// The timeout of a stub resolver, in milliseconds.
 const TIMEOUT_MS: u16 = 5000;
 /// Delay of a response when queries are to be in flight at once.
-const DELAY: Duration = Duration::from_millis(100);
+pub(crate) const DELAY: Duration = Duration::from_millis(100);
 /// Queries in flight at once.
-pub(super) const INFLIGHT: usize = 256;
+pub(crate) const INFLIGHT: usize = 256;
 /// Identical queries in flight at once.
 pub(super) const IDENTICAL: u64 = 60;
 
@@ -92,8 +92,8 @@ impl Testbed {
     /// Upstream queries for [`IDENTICAL`] queries in flight at once, answered after [`DELAY`].
     pub(super) fn identical(&mut self) -> Result<Vec<Burst>, BenchError> {
         let queries = self.names.take(1)?;
-        let config = LoadConfig { queries: IDENTICAL, window: 64, timeout_ms: TIMEOUT_MS };
-        self.burst(|server| load::run(server, &queries, config))
+        let config = LoadConfig { timeout_ms: TIMEOUT_MS, ..LoadConfig::new(IDENTICAL, 64) };
+        self.burst(|server| udp::run(server, &queries, config))
     }
 
     fn burst(&self, send: impl Fn(&Server) -> Result<Outcome, BenchError>) -> Result<Vec<Burst>, BenchError> {
@@ -107,7 +107,7 @@ impl Testbed {
                 name: server.name,
                 upstream_queries: upstream.query_count() - before,
                 sockets: upstream.take_sockets(),
-                unanswered: outcome.lost + outcome.wrong,
+                unanswered: outcome.failed(),
             });
         }
         Ok(rows)
@@ -117,18 +117,18 @@ impl Testbed {
 /// Sends each query once.
 fn query(server: &Server, queries: &[TestQuery], window: usize) -> Result<Outcome, BenchError> {
     let count = u64::try_from(queries.len()).unwrap_or(u64::MAX);
-    load::run(server, queries, LoadConfig { queries: count, window, timeout_ms: TIMEOUT_MS })
+    udp::run(server, queries, LoadConfig { timeout_ms: TIMEOUT_MS, ..LoadConfig::new(count, window) })
 }
 
 /// Names that no server has seen.
 #[derive(Default)]
-struct FreshNames {
+pub(crate) struct FreshNames {
     taken: usize,
 }
 
 impl FreshNames {
     /// Queries for the next `count` names; half of them have OPT.
-    fn take(&mut self, count: usize) -> Result<Vec<TestQuery>, BenchError> {
+    pub(crate) fn take(&mut self, count: usize) -> Result<Vec<TestQuery>, BenchError> {
         let first = self.taken;
         self.taken += count;
         let query = |number| TestQuery::named(&format!("n{number}.miss.example"), ADDRESS, number % 2 == 1);

@@ -19,18 +19,18 @@ use crate::servers;
 use crate::upstream::ADDRESS;
 
 /// Its address and counters.
-pub(super) struct MissUpstream {
-    pub(super) addr: SocketAddr,
+pub(crate) struct MissUpstream {
+    pub(crate) addr: SocketAddr,
     state: Arc<State>,
 }
 
 /// Sockets of a client of the upstream.
 #[derive(Clone, Copy)]
-pub(super) struct Sockets {
+pub(crate) struct Sockets {
     /// Maximum TCP connections at once.
-    pub(super) connections: usize,
+    pub(crate) connections: usize,
     /// Distinct UDP source ports.
-    pub(super) source_ports: usize,
+    pub(crate) source_ports: usize,
 }
 
 #[derive(Default)]
@@ -45,7 +45,7 @@ struct State {
 
 impl MissUpstream {
     /// Starts the thread, which runs until the process ends.
-    pub(super) fn start() -> Result<Self, BenchError> {
+    pub(crate) fn start() -> Result<Self, BenchError> {
         let addr = SocketAddr::from((Ipv4Addr::LOCALHOST, servers::free_port()?));
         let udp = UdpSocket::bind(addr)?;
         let tcp = TcpListener::bind(addr)?;
@@ -65,17 +65,17 @@ impl MissUpstream {
     }
 
     /// Delays responses from now on.
-    pub(super) fn set_delay(&self, delay: Duration) {
+    pub(crate) fn set_delay(&self, delay: Duration) {
         self.state.delay_ms.store(u64::try_from(delay.as_millis()).unwrap_or(u64::MAX), Relaxed);
     }
 
     /// Queries so far.
-    pub(super) fn query_count(&self) -> u64 {
+    pub(crate) fn query_count(&self) -> u64 {
         self.state.queries.load(Relaxed)
     }
 
     /// The sockets of its client since the last call.
-    pub(super) fn take_sockets(&self) -> Sockets {
+    pub(crate) fn take_sockets(&self) -> Sockets {
         Sockets {
             connections: self.state.max_open.swap(self.state.open.load(Relaxed), Relaxed),
             source_ports: std::mem::take(&mut *self.state.source_ports()).len(),
@@ -89,7 +89,7 @@ impl State {
         let mut buffer = wire::name::NameBuffer::new();
         let query = wire::Query::parse(query, &mut buffer).ok()?;
         self.queries.fetch_add(1, Relaxed);
-        let mut response = queries::response(query.header.question, ADDRESS);
+        let mut response = queries::scripted(query.header.question, ADDRESS);
         response.splice(..2, query.header.id.to_be_bytes());
         Some((now() + Duration::from_millis(self.delay_ms.load(Relaxed)), response))
     }

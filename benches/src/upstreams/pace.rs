@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::poll::{PollFd, PollFlags, ppoll};
 
 use crate::figures::now;
 use crate::output::BenchError;
@@ -57,7 +57,13 @@ impl Sample {
 impl Pace {
     /// Sends each query once and waits for the responses.
     pub(crate) fn run(&self, queries: &[TestQuery]) -> Result<Vec<Sample>, BenchError> {
-        let mut run = Run { queries, sockets: self.sockets()?, samples: Vec::with_capacity(queries.len()) };
+        self.run_from(CLIENTS, queries)
+    }
+
+    /// The same from `clients` addresses in turn.
+    pub(crate) fn run_from(&self, clients: u8, queries: &[TestQuery]) -> Result<Vec<Sample>, BenchError> {
+        let sockets = self.sockets(clients)?;
+        let mut run = Run { queries, sockets, samples: Vec::with_capacity(queries.len()) };
         let interval = Duration::from_secs(1) / self.rate.max(1);
         let mut due = now();
         while run.samples.len() < queries.len() {
@@ -69,14 +75,14 @@ impl Pace {
         Ok(run.samples)
     }
 
-    fn sockets(&self) -> Result<Vec<UdpSocket>, BenchError> {
+    fn sockets(&self, clients: u8) -> Result<Vec<UdpSocket>, BenchError> {
         let connect = |client| {
             let socket = UdpSocket::bind((Ipv4Addr::new(127, 0, 1, client), 0))?;
             socket.connect(self.server)?;
             socket.set_nonblocking(true)?;
             Ok(socket)
         };
-        (1..=CLIENTS).map(connect).collect()
+        (1..=clients).map(connect).collect()
     }
 }
 
@@ -105,21 +111,22 @@ impl Run<'_> {
     /// Receives until `end`, or until all queries were sent and answered.
     fn receive_until(&mut self, end: Instant) -> Result<(), BenchError> {
         loop {
-            self.receive()?;
             let left = end.saturating_duration_since(now());
+            let mut watched: Vec<PollFd<'_>> =
+                self.sockets.iter().map(|socket| PollFd::new(socket.as_fd(), PollFlags::POLLIN)).collect();
+            ppoll(&mut watched, Some(left.into()), None)?;
+            let ready: Vec<bool> = watched.iter().map(|fd| fd.any().unwrap_or(false)).collect();
+            self.receive(&ready)?;
             if left.is_zero() || self.is_complete() {
                 return Ok(());
             }
-            let mut watched: Vec<PollFd<'_>> =
-                self.sockets.iter().map(|socket| PollFd::new(socket.as_fd(), PollFlags::POLLIN)).collect();
-            // Rounded up, so that it does not spin during the last millisecond.
-            let left_ms = u16::try_from(left.as_micros().div_ceil(1000)).unwrap_or(u16::MAX);
-            poll(&mut watched, PollTimeout::from(left_ms))?;
         }
     }
 
-    fn receive(&mut self) -> Result<(), BenchError> {
-        for (turn, socket) in self.sockets.iter().enumerate() {
+    /// Receives from the sockets that are ready.
+    fn receive(&mut self, ready: &[bool]) -> Result<(), BenchError> {
+        let sockets = self.sockets.iter().zip(ready).enumerate().filter(|(_, (_, ready))| **ready);
+        for (turn, (socket, _)) in sockets {
             receive_all(socket, |id, packet| {
                 let number = id * self.sockets.len() + turn;
                 let sample = self.samples.get_mut(number);
