@@ -21,7 +21,15 @@ pub(crate) fn measure() -> Result<(), BenchError> {
         (50, Directives::InFrontOfOther),
         (50, Directives::InFrontOfSame),
     ] {
-        let count = |hits| count(names, hits, directives);
+        let names_argument = names.to_string();
+        let count = |hits: u32| {
+            Tool::Instructions.count(&[
+                "resolver-loop",
+                &names_argument,
+                &hits.to_string(),
+                directives.argument(),
+            ])
+        };
         let each = count(LONG)?.saturating_sub(count(SHORT)?) / u64::from(LONG - SHORT);
         let directives = directives.title();
         print(&mut std::io::stdout(), &format!("{names:>5} names{directives}: {each} instructions per hit"));
@@ -29,19 +37,38 @@ pub(crate) fn measure() -> Result<(), BenchError> {
     Ok(())
 }
 
-/// Instructions of a whole process.
-fn count(names: u16, hits: u32, directives: Directives) -> Result<u64, BenchError> {
-    let ourselves = std::env::current_exe()?;
-    let output = Command::new("valgrind")
-        .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
-        .arg(ourselves)
-        .args(["resolver-loop", &names.to_string(), &hits.to_string(), directives.argument()])
-        .output()
-        .map_err(|error| match error.kind() {
-            ErrorKind::NotFound => BenchError("valgrind is not installed".to_owned()),
-            _ => error.into(),
-        })?;
-    let log = String::from_utf8_lossy(&output.stderr);
-    let collected = log.lines().find_map(|line| line.split_once("Collected : ")?.1.trim().parse().ok());
-    collected.ok_or_else(|| BenchError(format!("valgrind did not count: {log}")))
+/// What valgrind counts.
+#[derive(Clone, Copy)]
+pub(crate) enum Tool {
+    Instructions,
+    Allocations,
+}
+
+impl Tool {
+    /// The count of a whole process: this program with `arguments`.
+    pub(crate) fn count(self, arguments: &[&str]) -> Result<u64, BenchError> {
+        let (options, before) = match self {
+            Self::Instructions => (["--tool=callgrind", "--callgrind-out-file=/dev/null"], "Collected : "),
+            Self::Allocations => (["--tool=dhat", "--dhat-out-file=/dev/null"], "Total: "),
+        };
+        let output = Command::new("valgrind")
+            .args(options)
+            .arg(std::env::current_exe()?)
+            .args(arguments)
+            .output()
+            .map_err(|error| match error.kind() {
+                ErrorKind::NotFound => BenchError("valgrind is not installed".to_owned()),
+                _ => error.into(),
+            })?;
+        let log = String::from_utf8_lossy(&output.stderr);
+        let line = log.lines().find_map(|line| Some(line.split_once(before)?.1.trim()));
+        // "1,234 bytes in 56 blocks", or the number of instructions.
+        let count = line.and_then(|line| match self {
+            Self::Instructions => line.parse().ok(),
+            Self::Allocations => {
+                line.split_once(" bytes in ")?.1.split(' ').next()?.replace(',', "").parse().ok()
+            }
+        });
+        count.ok_or_else(|| BenchError(format!("valgrind did not count: {log}")))
+    }
 }

@@ -4,7 +4,7 @@
 //! Reading order: [`hit`] (CPU time per hit), [`clients`] (load generators), [`queries`], [`servers`]
 //! (servers under test), [`floor`] (echo server), [`upstream`], [`cpu`], [`figures`]; [`miss`] (CPU
 //! time per miss); [`load`] compares all costs with other servers; [`instructions`] counts the instructions of [`resolver_loop`],
-//! [`scan`] and
+//! [`micro`] those of its parts; [`scan`] and
 //! [`flood`] query one-time names, of the resolver and of the daemon; [`upstreams`] is about
 //! upstreams that fail, [`configuration`] about configurations that cannot be put in force,
 //! [`fairness`] about clients beside a flood, [`memory`] about a memory limit in one,
@@ -26,6 +26,7 @@ mod idle;
 mod instructions;
 mod load;
 mod memory;
+mod micro;
 mod miss;
 mod output;
 mod queries;
@@ -66,6 +67,8 @@ enum Benchmark {
     Load(load::LoadOptions),
     /// Instructions per cache hit of the resolver, counted by valgrind
     Instructions,
+    /// Instructions and allocations of the parts of a hit and a miss, counted by valgrind
+    Micro,
     /// Hit ratio of hot names and memory during a scan of one-time names, of the resolver
     Scan(scan::ScanOptions),
     /// The same of the daemon, over sockets
@@ -111,6 +114,9 @@ enum Benchmark {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         command: Vec<OsString>,
     },
+    /// An operation of `micro`, COUNT times
+    #[command(hide = true)]
+    MicroLoop { operation: micro::Operation, count: u32 },
     /// Runs the floor and prints its port
     #[command(hide = true)]
     Floor,
@@ -135,6 +141,10 @@ fn main() -> ExitCode {
         CommandLine { benchmark: Some(Benchmark::Miss(options)), .. } => miss::measure(options),
         CommandLine { benchmark: Some(Benchmark::Load(options)), .. } => load::measure(&options),
         CommandLine { benchmark: Some(Benchmark::Instructions), .. } => instructions::measure(),
+        CommandLine { benchmark: Some(Benchmark::Micro), .. } => micro::measure(),
+        CommandLine { benchmark: Some(Benchmark::MicroLoop { operation, count }), .. } => {
+            micro::run(operation, count)
+        }
         CommandLine { benchmark: Some(Benchmark::Scan(options)), .. } => scan::measure(&options),
         CommandLine { benchmark: Some(Benchmark::Flood(options)), .. } => flood::measure(&options),
         CommandLine { benchmark: Some(Benchmark::Fairness(options)), .. } => fairness::measure(&options),
@@ -166,7 +176,7 @@ fn main() -> ExitCode {
             resolver_loop::run(names, hits, directives)
         }
         CommandLine { benchmark: None, .. } => Err(BenchError(
-            "a command is required: hit, miss, load, instructions, scan, flood, fairness, memory, idle, \
+            "a command is required: hit, miss, load, instructions, micro, scan, flood, fairness, memory, idle, \
              snapshot, upstreams, configuration or --smoke"
                 .to_owned(),
         )),

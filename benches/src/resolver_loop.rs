@@ -77,7 +77,7 @@ pub(crate) fn now() -> Instant {
     Instant::now()
 }
 
-fn client() -> Client {
+pub(crate) fn client() -> Client {
     let peer = SocketAddr::from(([10, 233, 64, 5], 40_000));
     Client { listener: ListenerId(0), peer, local: None, connection: None }
 }
