@@ -56,6 +56,7 @@ END
 
 write_node_configuration() {
     # Imported images cannot be pulled again: disable image garbage collection.
+    # Thresholds in per cent: the kubelet rejects amounts above a capacity that it does not know yet.
     cat >"$STATE/kubelet.yaml" <<END
 apiVersion: kubelet.config.k8s.io/v1beta1
 kind: KubeletConfiguration
@@ -71,7 +72,7 @@ clusterDomain: cluster.local
 resolvConf: "$STATE/resolv.conf"
 volumePluginDir: /var/lib/kubelet/volume-plugins
 imageGCHighThresholdPercent: 100
-evictionHard: {memory.available: 50Mi, nodefs.available: 200Mi, imagefs.available: 200Mi}
+evictionHard: {memory.available: 50Mi, nodefs.available: 0.1%, imagefs.available: 0.1%}
 END
     # nf_conntrack_max cannot be written in a network namespace.
     cat >"$STATE/kube-proxy.yaml" <<END
