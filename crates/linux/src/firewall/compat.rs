@@ -1,7 +1,7 @@
 //! Matches of x_tables in rules of iptables-nft.
 
 use super::condition::Condition;
-use super::packet::Packet;
+use super::packet::{Direction, Packet};
 use crate::netlink_message::array;
 
 /// XT_CONNTRACK_STATE, a flag of the match `conntrack`, and XT_CONNTRACK_STATE_UNTRACKED.
@@ -9,7 +9,8 @@ const CONNTRACK_STATE: u16 = 1;
 const CONNTRACK_UNTRACKED: u16 = 1 << 8;
 /// XT_STATE_UNTRACKED of the match `state`.
 const STATE_UNTRACKED: u32 = 1 << 6;
-/// XT_TCP_INV_DSTPT and XT_UDP_INV_DSTPT
+/// XT_TCP_INV_SRCPT and XT_UDP_INV_SRCPT, XT_TCP_INV_DSTPT and XT_UDP_INV_DSTPT
+const INVERTED_SOURCE: u8 = 1;
 const INVERTED_DESTINATION: u8 = 2;
 
 /// Whether a match of this name and content matches the packet.
@@ -26,16 +27,23 @@ pub(super) fn evaluate(name: &[u8], content: &[u8], packet: &Packet) -> Conditio
     evaluated.map_or(Condition::Unknown, Condition::of)
 }
 
-/// The ranges of ports of `struct xt_tcp` and `struct xt_udp`; nothing if the source port decides.
+/// The ranges of ports of `struct xt_tcp` and `struct xt_udp`; nothing if the port of the client decides.
 fn ports(content: &[u8], packet: &Packet, flags: usize) -> Option<bool> {
-    let port = |index: usize| array(content, 2 * index).map(u16::from_ne_bytes);
-    let (first_source, last_source) = (port(0)?, port(1)?);
-    let is_in_range = (port(2)?..=port(3)?).contains(&packet.port());
     let inverted = *content.get(flags)?;
-    let is_matching = is_in_range != (inverted & INVERTED_DESTINATION != 0);
-    let any_source = (first_source, last_source) == (0, u16::MAX) && inverted & 1 == 0;
-    // Whatever the source port, another destination does not match.
-    (any_source || !is_matching).then_some(is_matching)
+    // First and last port, and whether all others are meant.
+    let range = |first: usize, inversion: u8| -> Option<(u16, u16, bool)> {
+        let port = |index: usize| array(content, 2 * index).map(u16::from_ne_bytes);
+        Some((port(first)?, port(first + 1)?, inverted & inversion != 0))
+    };
+    let (source, destination) = (range(0, INVERTED_SOURCE)?, range(2, INVERTED_DESTINATION)?);
+    let (ours, of_client) = match packet.direction() {
+        Direction::Queries => (destination, source),
+        Direction::Responses => (source, destination),
+    };
+    let (first, last, is_inverted) = ours;
+    let is_matching = (first..=last).contains(&packet.port()) != is_inverted;
+    // Whatever the port of the client, another one of ours does not match.
+    (of_client == (0, u16::MAX, false) || !is_matching).then_some(is_matching)
 }
 
 /// `struct xt_conntrack_mtinfo3`; nothing if more than the state decides.

@@ -1,5 +1,5 @@
-//! Host firewalls: whether packets of pods to our addresses get through the chains of the node, which
-//! other programs maintain. They are not tracked, which rules about connections do not expect.
+//! Host firewalls: whether packets of pods to our addresses, and the responses, get through the chains
+//! of the node, which other programs maintain. They are not tracked, which rules about connections do not expect.
 
 mod compat;
 mod condition;
@@ -14,23 +14,21 @@ use std::net::IpAddr;
 
 use crate::iptables::{self, IptablesError, LegacyChains};
 use crate::ruleset::{Ruleset, TableFamily};
+pub use packet::Direction;
 use packet::Packet;
 use rule::EvaluatedRule;
 pub use verdict::{ChainVerdict, Verdict};
 
-/// `NF_INET_LOCAL_IN`
-const INPUT: u32 = 1;
-
-/// The chains of a node through which packets to it come.
+/// The chains of a node through which packets to it and from it come.
 #[derive(Debug, Default)]
 pub struct Firewall {
-    /// What they do with packets to our addresses, by chain and address.
+    /// What they do with packets of our addresses, by chain and address.
     pub verdicts: Vec<ChainVerdict>,
     /// The names of all tables and chains, by which programs can be recognized.
     pub names: BTreeSet<String>,
 }
 
-/// Looks at the chains of nf_tables and of x_tables, for packets to port `port` of `addresses`.
+/// Looks at the chains of nf_tables and of x_tables, for packets to and from port `port` of `addresses`.
 /// `except` is our own table; tables of x_tables, which are read as a whole, are looked at only
 /// `with_legacy`.
 ///
@@ -45,9 +43,10 @@ pub fn inspect(
 ) -> Result<Firewall, IptablesError> {
     let mut firewall = Firewall::default();
     for family in [TableFamily::Inet, TableFamily::Ip, TableFamily::Ip6] {
-        let packets: Vec<Packet> =
-            addresses.iter().flat_map(|address| Packet::both_protocols(*address, port)).collect();
-        let packets: Vec<Packet> = packets.into_iter().filter(|packet| packet.is_in(family)).collect();
+        let all = Direction::ALL.into_iter().flat_map(|direction| {
+            addresses.iter().flat_map(move |address| Packet::both_protocols(direction, *address, port))
+        });
+        let packets: Vec<Packet> = all.filter(|packet| packet.is_in(family)).collect();
         inspect_family(&mut firewall, family, &packets, except)?;
     }
     if with_legacy {
@@ -72,12 +71,19 @@ fn inspect_family(
     };
     for chain in chains.iter().filter(|chain| chain.table != except) {
         firewall.names.extend([format!("table {family} {}", chain.table), chain.name.clone()]);
-        let Some(base) = chain.base.filter(|base| base.hook == INPUT) else { continue };
-        let rules = ruleset.rules(family, &chain.table, |rule| EvaluatedRule::new(&rule, packets))?;
+        let Some(base) = chain.base else { continue };
+        let packets: Vec<Packet> =
+            packets.iter().copied().filter(|packet| packet.direction().hook() == base.hook).collect();
+        if packets.is_empty() {
+            continue;
+        }
+        let rules = ruleset.rules(family, &chain.table, |rule| EvaluatedRule::new(&rule, &packets))?;
         for (index, packet) in packets.iter().enumerate() {
             let verdict = walk::verdict(&rules, index, &chain.name, base.accepts);
+            let verdict = walk::with_pods_to_node(verdict, &rules, packet.direction());
             let chain = format!("{family} {} {}", chain.table, chain.name);
-            firewall.add(ChainVerdict { chain, address: packet.address(), verdict });
+            let (direction, address) = (packet.direction(), packet.address());
+            firewall.add(ChainVerdict { chain, direction, address, verdict });
         }
     }
     Ok(())
@@ -88,11 +94,17 @@ fn inspect_legacy(firewall: &mut Firewall, program: &str, chains: &LegacyChains,
     firewall.names.extend(chains.names.iter().cloned());
     let is_of_family = |address: &&IpAddr| address.is_ipv6() == program.starts_with("ip6");
     for address in addresses.iter().filter(is_of_family) {
-        let verdict = match chains.input_drops {
-            true => Verdict::MayDrop { by: "its policy".to_owned() },
-            false => Verdict::Accepts,
-        };
-        firewall.add(ChainVerdict { chain: format!("{program} filter INPUT"), address: *address, verdict });
+        for (direction, name, drops) in [
+            (Direction::Queries, "INPUT", chains.input_drops),
+            (Direction::Responses, "OUTPUT", chains.output_drops),
+        ] {
+            let verdict = match drops {
+                true => Verdict::MayDrop { by: "its policy".to_owned() },
+                false => Verdict::Accepts,
+            };
+            let chain = format!("{program} filter {name}");
+            firewall.add(ChainVerdict { chain, direction, address: *address, verdict });
+        }
     }
 }
 

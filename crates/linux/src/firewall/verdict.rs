@@ -3,12 +3,16 @@
 use std::fmt;
 use std::net::IpAddr;
 
-/// What a chain does with untracked DNS packets of pods to an address.
+use super::packet::Direction;
+
+/// What a chain does with untracked DNS packets of pods to an address, or with the responses.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ChainVerdict {
     /// E.g. `ip filter INPUT`.
     pub chain: String,
-    /// The destination.
+    /// Whether the packets come to the address or from it.
+    pub direction: Direction,
+    /// Ours.
     pub address: IpAddr,
     /// UDP and TCP, the worse one.
     pub verdict: Verdict,
@@ -34,11 +38,15 @@ pub enum Verdict {
 
 impl fmt::Display for ChainVerdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { chain, address, verdict } = self;
+        let Self { chain, direction, address, verdict } = self;
+        let packets = match direction {
+            Direction::Queries => format!("DNS packets to {address}"),
+            Direction::Responses => format!("DNS responses from {address}"),
+        };
         match verdict {
-            Verdict::Accepts => write!(f, "{chain} accepts DNS packets to {address}"),
-            Verdict::MayDrop { by } => write!(f, "{chain} may drop DNS packets to {address}, by {by}"),
-            Verdict::Drops { by } => write!(f, "{chain} drops DNS packets to {address}, by {by}"),
+            Verdict::Accepts => write!(f, "{chain} accepts {packets}"),
+            Verdict::MayDrop { by } => write!(f, "{chain} may drop {packets}, by {by}"),
+            Verdict::Drops { by } => write!(f, "{chain} drops {packets}, by {by}"),
         }
     }
 }

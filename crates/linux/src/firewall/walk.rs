@@ -1,6 +1,7 @@
 //! The way of a packet through the rules of a base chain.
 
 use super::condition::Condition;
+use super::packet::Direction;
 use super::rule::{Action, EvaluatedRule};
 use super::verdict::Verdict;
 
@@ -29,13 +30,17 @@ pub(super) fn verdict(rules: &[EvaluatedRule], packet: usize, chain: &str, accep
     let mut walk = Walk { rules, packet, may_be_accepted: false };
     let policy = || if accepts { Outcome::Accepted } else { Outcome::Dropped("its policy".to_owned()) };
     match walk.through(chain, 0).unwrap_or_else(policy) {
-        Outcome::Accepted => match rules.iter().find(|rule| is_pods_to_node(rule)) {
-            Some(rule) => Verdict::MayDrop { by: description(rule) },
-            None => Verdict::Accepts,
-        },
+        Outcome::Accepted => Verdict::Accepts,
         Outcome::Dropped(by) if walk.may_be_accepted => Verdict::MayDrop { by },
         Outcome::Dropped(by) => Verdict::Drops { by },
     }
+}
+
+/// The verdict on queries if Calico may drop those that the chain accepts.
+pub(super) fn with_pods_to_node(verdict: Verdict, rules: &[EvaluatedRule], direction: Direction) -> Verdict {
+    let is_accepted = direction == Direction::Queries && verdict == Verdict::Accepts;
+    let calico = rules.iter().filter(|_| is_accepted).find(|rule| is_pods_to_node(rule));
+    calico.map_or(verdict, |rule| Verdict::MayDrop { by: description(rule) })
 }
 
 impl Walk<'_> {

@@ -147,15 +147,21 @@ pub(super) fn without_comment(
     Some(Shortened { info, entries: shortened, kept, removed_from })
 }
 
-/// The names of all chains, and the verdict of the policy of the chain INPUT if there is one; nothing
-/// if the octets are not entries in the form of `layout`.
-pub(super) fn chains(info: &TableInfo, octets: &[u8], layout: Layout) -> Option<(Vec<String>, Option<i32>)> {
+/// The names of all chains, and of those of these hooks the verdict of the policy; nothing if the octets
+/// are not entries in the form of `layout`.
+pub(super) fn chains<const N: usize>(
+    info: &TableInfo,
+    octets: &[u8],
+    (layout, hooks): (Layout, [usize; N]),
+) -> Option<(Vec<String>, [Option<i32>; N])> {
     let entries = parse(octets, layout)?;
     let names = entries.iter().filter_map(|entry| chain_head(info, entry)).collect();
-    let (input, policy) = (1, *info.underflows.get(1)?);
-    let policy = entries.iter().find(|entry| info.is_valid_hook(input) && entry.offset == policy);
-    let verdict = policy.and_then(|entry| array(entry.target, EXTENSION_HEADER)).map(i32::from_ne_bytes);
-    Some((names, verdict))
+    let verdict = |hook: usize| {
+        let offset = info.underflows.get(hook).filter(|_| info.is_valid_hook(hook))?;
+        let policy = entries.iter().find(|entry| entry.offset == *offset)?;
+        array(policy.target, EXTENSION_HEADER).map(i32::from_ne_bytes)
+    };
+    Some((names, hooks.map(verdict)))
 }
 
 /// The entries; nothing if the octets have another form.

@@ -20,6 +20,9 @@ use crate::sys;
 
 /// Attempts while another program, which takes no lock, changes the table.
 const MAX_ATTEMPTS: u32 = 10;
+/// Numbers of hooks (`enum nf_inet_hooks`).
+const INPUT: usize = 1;
+const OUTPUT: usize = 3;
 /// The verdict of a standard target that drops.
 const DROP: i32 = -1;
 /// Offset of the entries in `struct ipt_get_entries`, and of the counters in `struct
@@ -52,6 +55,8 @@ pub(crate) struct LegacyChains {
     pub(crate) names: BTreeSet<String>,
     /// Whether the chain INPUT drops what no rule decides.
     pub(crate) input_drops: bool,
+    /// The same of the chain OUTPUT.
+    pub(crate) output_drops: bool,
 }
 
 pub(super) fn chains(family: Family) -> Result<LegacyChains, IptablesError> {
@@ -59,9 +64,11 @@ pub(super) fn chains(family: Family) -> Result<LegacyChains, IptablesError> {
     for table in existing_tables(family, ["filter", "nat"]) {
         let unknown = || IptablesError::UnknownForm(table.to_owned());
         let (info, entries) = XTables::open(family)?.read(table)?;
-        let (names, input) = chains_of(&info, &entries, Layout::of(family)).ok_or_else(unknown)?;
+        let hooks = (Layout::of(family), [INPUT, OUTPUT]);
+        let (names, [input, output]) = chains_of(&info, &entries, hooks).ok_or_else(unknown)?;
         found.names.extend(names);
         found.input_drops |= table == "filter" && input == Some(DROP);
+        found.output_drops |= table == "filter" && output == Some(DROP);
     }
     Ok(found)
 }

@@ -4,7 +4,7 @@ mod iptables;
 
 use std::process::{Command, Stdio};
 
-use linux::firewall::{Firewall, Verdict, inspect};
+use linux::firewall::{Direction, Firewall, Verdict, inspect};
 
 use crate::fixture::{NAME, ip};
 use crate::namespace::{in_namespace, skip, without_privilege};
@@ -28,9 +28,14 @@ fn inspected() -> Firewall {
     inspect(&[ip(ADDRESS)], 53, NAME, true).unwrap()
 }
 
-/// The verdicts as text.
+/// The verdicts on queries as text.
 fn verdicts() -> Vec<String> {
-    inspected().verdicts.iter().map(|verdict| verdict.to_string().replace(ADDRESS, "us")).collect()
+    verdicts_on(Direction::Queries)
+}
+
+fn verdicts_on(direction: Direction) -> Vec<String> {
+    let verdicts = inspected().verdicts.into_iter().filter(|verdict| verdict.direction == direction);
+    verdicts.map(|verdict| verdict.to_string().replace(ADDRESS, "us")).collect()
 }
 
 /// The verdict on `rules` in a chain of the table `inet filter` with a policy; without rule numbers.
@@ -88,6 +93,33 @@ fn rules_are_evaluated_for_untracked_packets_of_pods() {
         assert_eq!(verdict("drop", "udp dport 53 accept"), "drops by its policy", "TCP");
         assert_eq!(verdict("drop", "th dport { 22, 53 } accept"), "may drop by its policy");
         assert_eq!(verdict("drop", "ct state vmap { established : accept }"), "may drop by its policy");
+    });
+}
+
+#[test]
+fn responses_are_evaluated_in_the_output_chains() {
+    in_namespace(|| async {
+        if !load("flush ruleset") {
+            return skip("responses_are_evaluated_in_the_output_chains", "no nft command");
+        }
+        for (rules, expected) in [
+            // As in many hardened nodes: responses are not tracked.
+            ("ct state established,related accept", "drops DNS responses from us, by its policy"),
+            ("ct state established accept", "drops DNS responses from us, by its policy"),
+            ("ip saddr 169.254.25.10 th sport 53 accept", "accepts DNS responses from us"),
+            ("ip daddr 169.254.25.10 th dport 53 accept", "may drop DNS responses from us, by its policy"),
+            ("udp sport 53 accept", "drops DNS responses from us, by its policy"),
+            ("oifname \"lo\" accept", "drops DNS responses from us, by its policy"),
+            ("ip saddr != 169.254.0.0/16 drop; accept", "accepts DNS responses from us"),
+        ] {
+            load("flush ruleset");
+            load(&format!(
+                "table inet filter {{ chain output {{ type filter hook output priority 0; policy drop;\n{rules} ;}} ;}}"
+            ));
+            let expected = format!("inet filter output {expected}");
+            assert_eq!(verdicts_on(Direction::Responses), [expected], "{rules}");
+            assert!(verdicts().is_empty(), "{rules}");
+        }
     });
 }
 

@@ -53,7 +53,7 @@ fn verdicts(firewall: &Firewall) -> Vec<Finding> {
     });
     let mut findings: Vec<Finding> = found.collect();
     if findings.is_empty() {
-        findings.push(Finding::ok(FIREWALL, "untracked DNS packets to our addresses are accepted"));
+        findings.push(Finding::ok(FIREWALL, "untracked DNS packets to and from our addresses are accepted"));
     }
     findings
 }
@@ -68,7 +68,7 @@ fn remedy(names: &BTreeSet<String>) -> &'static str {
     } else if has("cali-") {
         "set DefaultEndpointToHostAction of Felix to Return or Accept, or allow port 53 of the address in a policy"
     } else {
-        "accept UDP and TCP 53 to the address, also for packets that are not tracked"
+        "accept UDP and TCP 53 to and from the address, also for packets that are not tracked"
     }
 }
 

@@ -2,12 +2,17 @@
 
 use std::process::Command;
 
-use linux::firewall::inspect;
+use linux::firewall::{Direction, inspect};
 use linux::kube_proxy::KubeProxyMode;
 
-use super::{ADDRESS, inspected, verdicts};
+use super::{ADDRESS, inspected, verdicts, verdicts_on};
 use crate::fixture::{NAME, ip};
 use crate::namespace::{in_namespace, output_of, skip};
+
+fn iptables(rule: &str) {
+    let words: Vec<_> = rule.split(' ').collect();
+    output_of("iptables-nft", &words);
+}
 
 #[test]
 fn chains_of_iptables_are_evaluated() {
@@ -16,10 +21,6 @@ fn chains_of_iptables_are_evaluated() {
         if Command::new("iptables-nft").arg("-V").output().is_err() {
             return skip(test, "no iptables-nft command");
         }
-        let iptables = |rule: &str| {
-            let words: Vec<_> = rule.split(' ').collect();
-            output_of("iptables-nft", &words);
-        };
         // As kube-proxy and ufw have them.
         for rule in [
             "-N KUBE-FIREWALL",
@@ -69,6 +70,27 @@ fn chains_of_iptables_are_evaluated() {
 }
 
 #[test]
+fn responses_are_evaluated_in_chains_of_iptables() {
+    in_namespace(|| async {
+        if Command::new("iptables-nft").arg("-V").output().is_err() {
+            return skip("responses_are_evaluated_in_chains_of_iptables", "no iptables-nft command");
+        }
+        iptables("-P OUTPUT DROP");
+        let dropped = "ip filter OUTPUT drops DNS responses from us, by its policy";
+        assert_eq!(verdicts_on(Direction::Responses), [dropped]);
+        for protocol in ["udp", "tcp"] {
+            iptables(&format!("-A OUTPUT -s {ADDRESS}/32 -p {protocol} --dport 53 -j ACCEPT"));
+        }
+        let of_others = "ip filter OUTPUT may drop DNS responses from us, by its policy";
+        assert_eq!(verdicts_on(Direction::Responses), [of_others], "a port of clients");
+        for protocol in ["udp", "tcp"] {
+            iptables(&format!("-A OUTPUT -s {ADDRESS}/32 -p {protocol} --sport 53 -j ACCEPT"));
+        }
+        assert_eq!(verdicts_on(Direction::Responses), ["ip filter OUTPUT accepts DNS responses from us"]);
+    });
+}
+
+#[test]
 fn names_and_policies_of_x_tables_are_read() {
     in_namespace(|| async {
         let lock = std::env::temp_dir().join(format!("firewall-{}.lock", std::process::id()));
@@ -93,10 +115,19 @@ fn names_and_policies_of_x_tables_are_read() {
         assert_eq!(verdicts(), ["iptables-legacy filter INPUT accepts DNS packets to us"]);
         assert!(run("iptables-legacy -P INPUT DROP"));
         assert_eq!(verdicts(), ["iptables-legacy filter INPUT may drop DNS packets to us, by its policy"]);
+        assert_eq!(
+            verdicts_on(Direction::Responses),
+            ["iptables-legacy filter OUTPUT accepts DNS responses from us"]
+        );
+        assert!(run("iptables-legacy -P OUTPUT DROP"));
+        assert_eq!(
+            verdicts_on(Direction::Responses),
+            ["iptables-legacy filter OUTPUT may drop DNS responses from us, by its policy"]
+        );
         assert!(inspect(&[ip(ADDRESS)], 53, NAME, false).unwrap().verdicts.is_empty());
         assert!(run("ip6tables-legacy -P INPUT DROP"));
         let of_ipv6 = inspect(&[ip("fd00:25::10")], 53, NAME, true).unwrap().verdicts;
-        assert_eq!(of_ipv6.len(), 1, "{of_ipv6:?}");
+        assert_eq!(of_ipv6.len(), 2, "INPUT and OUTPUT: {of_ipv6:?}");
         std::fs::remove_file(&lock).unwrap();
     });
 }
