@@ -164,9 +164,9 @@ impl Resolver {
         }
     }
 
-    /// Retransmits a query on another connection while a client waits, unless a later attempt is
-    /// under way. Not after an outage: the upstream would receive all copies when it returns. False when
-    /// that is not done.
+    /// Retransmits a query on another connection, and over TCP after a second mismatch, while a client
+    /// waits, unless a later attempt is under way. Not after an outage: the upstream would receive all
+    /// copies when it returns. False when that is not done.
     fn retransmit_lost(&mut self, now: Instant, id: AttemptId, outbox: &mut Outbox) -> bool {
         let Some(attempt) = self.upstreams.attempts.get(id) else { return false };
         let Some(inflight) = self.inflight.get_mut(attempt.query_id) else { return false };
@@ -183,7 +183,11 @@ impl Resolver {
         let usage = if is_alone { ConnectionUse::Dedicated } else { ConnectionUse::Unoccupied };
         let attempts = inflight.attempts.len();
         let (query_id, query, upstream) = (attempt.query_id, Rc::clone(&attempt.query), attempt.upstream);
-        self.send(now, AttemptSpec { usage, ..AttemptSpec::repeat(attempt) }, outbox);
+        let mut spec = AttemptSpec { usage, ..AttemptSpec::repeat(attempt) };
+        if inflight.transport == Transport::Tcp {
+            spec.transport = Transport::Tcp;
+        }
+        self.send(now, spec, outbox);
         let is_sent = self.inflight.get(query_id).is_some_and(|inflight| inflight.attempts.len() > attempts);
         if let Some(upstream) = query.upstream(upstream).filter(|_| is_sent) {
             upstream.counters.retransmissions.add(1);

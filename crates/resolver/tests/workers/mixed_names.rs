@@ -241,6 +241,22 @@ fn assert_answered(conditions: Conditions) {
     assert_eq!(unanswered, Vec::<String>::new());
 }
 
+/// The upstream takes longer for a name than the sockets on which it is queried are in use beside
+/// names with mismatches.
+#[test]
+fn a_name_whose_sockets_are_replaced_is_answered() {
+    assert_answered(Conditions {
+        seed: 11_779_881_068_273_031_924,
+        transport: TransportPreference::PreferUdp,
+        upstreams: 1,
+        in_order: false,
+        max_delay: 402,
+        late: 15,
+        spread: 1258,
+        unacknowledged: 49,
+    });
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
 
