@@ -15,11 +15,11 @@ use crate::responses::{code, data, extended_error};
 const BURST: usize = 50;
 /// Ordinary names queried at the same time.
 const BESIDE: usize = 10;
-/// A query is sent once more, when its connection breaks or it gets no response, and may be hedged.
+/// A query is sent twice, or hedged, and once more when its connection breaks or is out of step.
 const MAX_ATTEMPTS: usize = 2 + 1;
-/// Twice over UDP, from two sockets, then twice over TCP; once more if a connection is suspect.
+/// Twice over UDP, from two sockets, then twice over TCP; once more if the first has timed out by then.
 const MAX_ATTEMPTS_UDP: usize = 4 + 1;
-/// Without any response, each of the two may be hedged, or repeated on a connection that responds.
+/// Without any response, the second of the two follows after the others.
 const UNANSWERED: [&str; 2] = ["silent", "lenbig"];
 /// Shared connections of one worker to one upstream.
 const MAX_SHARED: u64 = 16;
@@ -79,28 +79,41 @@ fn query_burst(daemon: &DaemonProcess, hostile: &[String], expected: Expected, o
     });
 }
 
-fn assert_few_attempts<'a>(upstream: &Upstream, names: impl Iterator<Item = &'a String>, most: usize) {
+/// How often each name was queried.
+fn attempts<'a>(upstream: &Upstream, names: impl Iterator<Item = &'a String>) -> Vec<usize> {
     let mut attempts: HashMap<String, usize> = HashMap::new();
     for query in upstream.queries() {
         *attempts.entry(query.name).or_default() += 1;
     }
-    for name in names {
-        assert!((1..=most).contains(&attempts[name]), "{name} was queried {} times", attempts[name]);
-    }
+    names.map(|name| attempts[name]).collect()
 }
 
 /// Fifty hostile names of one kind with ten ordinary ones.
 fn withstands(daemon: &DaemonProcess, upstream: &Upstream, behaviour: &str, expected: Expected) {
     let before = upstream.connections().accepted;
+    let count = |counter: &str| daemon.metric(&format!("nodelocaldns_upstream_{counter}_total"));
+    let counts = || [count("retransmissions"), count("suspect_connections")];
+    let counted_before = counts();
     let named = |kind: &str, count: usize| -> Vec<String> {
         (0..count).map(|number| format!("{kind}-{behaviour}-{number}.example.")).collect()
     };
     let (hostile, ordinary) = (named(behaviour, BURST), named("ok", BESIDE));
     query_burst(daemon, &hostile, expected, &ordinary);
     let by_udp = upstream.queries().first().is_some_and(|query| query.transport == Transport::Udp);
+    let sent = attempts(upstream, hostile.iter().chain(&ordinary));
+    let counted = counts();
+    let [retransmitted, suspected] = [0, 1].map(|counter| counted[counter] - counted_before[counter]);
     let most = if by_udp { MAX_ATTEMPTS_UDP } else { MAX_ATTEMPTS };
-    let most = if UNANSWERED.contains(&behaviour) { most + 1 } else { most };
-    assert_few_attempts(upstream, hostile.iter().chain(&ordinary), most);
+    let most = most + usize::from(UNANSWERED.contains(&behaviour));
+    // A query on a suspect connection is repeated on one that responds.
+    let most = most + usize::from(suspected > 0);
+    // Octets that are not acknowledged in time are taken for lost, so that their query has not been
+    // sent as far as the kernel tells. On a busy machine only the acknowledgment is late.
+    let excess: usize = sent.iter().map(|sent| sent.saturating_sub(most)).sum();
+    assert!(
+        u64::try_from(excess).unwrap() <= retransmitted,
+        "{behaviour}: more than {most} attempts and {retransmitted} retransmissions: {sent:?}"
+    );
     let connections = upstream.connections();
     let most = u64::try_from(2 * (BURST + BESIDE)).unwrap();
     assert!(connections.accepted - before <= most, "{behaviour}: two dials for each query: {connections:?}");
