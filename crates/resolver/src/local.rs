@@ -6,9 +6,11 @@ mod hosts;
 mod template;
 
 use wire::answer::ResponseTtl;
-use wire::edns::ExtendedError;
-use wire::header::{Class, Rcode};
+use wire::edns::{ExtendedError, OptRecord};
+use wire::header::{Class, Flags, Rcode};
 use wire::name::NameBuffer;
+use wire::query::RequestHeader;
+use wire::response::ResponseType;
 use wire::synthesized::{self, Owner, Sections, SynthesizedData, SynthesizedRecord};
 use wire::{Answer, Response};
 
@@ -31,7 +33,8 @@ pub(crate) enum LocalResult {
     /// A response with records, or one that says that there are none; with an extended error for
     /// clients with EDNS.
     Response(Response<'static>, Plugin, Option<ExtendedError>),
-    /// An error response without records, which is not cached; reported if it has a cause.
+    /// An error response without records, which is cached if `rewrite` writes it; reported if it has a
+    /// cause.
     Error(Rcode, Option<Cause>),
 }
 
@@ -69,6 +72,9 @@ impl Resolver {
                 let has_cache = route.block.cache_for(query.name.as_wire()).is_some();
                 let response = ErrorResponse::new(rcode);
                 let response = rewritten.map_or(response, |rules| response.rewritten(rules, has_cache));
+                if response.writer.is_some() {
+                    self.cache_error(routed, response.rcode);
+                }
                 requester.respond_error(response, counters, now, outbox);
             }
             None => return false,
@@ -110,8 +116,25 @@ impl Resolver {
         };
         let cacheability = Cacheability::of(response, name, options);
         let target = CacheTarget { block: &route.block, options, key: Key::new(route.block.id, query) };
-        self.cache.cache_answer(requester.received, target, Some(cacheability), answer.borrowed());
+        let (now, cached) = (requester.received, answer.borrowed());
+        if response.response_type == ResponseType::ServerFailure {
+            self.cache.cache_servfail(now, target, Some(cacheability), cached);
+        } else {
+            self.cache.cache_answer(now, target, Some(cacheability), cached);
+        }
         LocalAnswer { answer, ttl: ResponseTtl::Uniform(cacheability.ttl), plugin: Plugin::Cache }
+    }
+
+    /// Caches an error response that `rewrite` writes, like an upstream's.
+    fn cache_error(&mut self, routed: &RoutedQuery<'_>, rcode: Rcode) {
+        let header = RequestHeader { id: 0, flags: Flags(0), edns: None, ..routed.requester.header };
+        let mut message = Vec::new();
+        wire::reply::error(&header, rcode, OptRecord::DEFAULT, &mut message);
+        let response = Response::parse(&message).ok();
+        // Without OPT a response has codes up to 15 only.
+        if let Some(response) = response.filter(|response| response.rcode == rcode) {
+            self.cache_local(routed, &response, Plugin::Rewrite);
+        }
     }
 }
 
