@@ -13,15 +13,8 @@ use crate::upstream::attempt::{Attempt, AttemptSpec};
 use crate::upstream::connection_use::ConnectionUse;
 use crate::upstream::loss::{Loss, LostQuery};
 
-/// Dials for one query at one upstream, not counted those on which another query may be the reason
-/// that they were lost.
-pub(crate) const MAX_DIALS: usize = 2;
-
 /// Attempts at one upstream that may have reached it.
 const MAX_ATTEMPTS: usize = 3;
-
-/// Retransmissions of one query whose octets were not acknowledged.
-const MAX_RETRANSMISSIONS: u8 = 16;
 
 impl Resolver {
     /// Continues the queries that have lost their connection, until no more are.
@@ -42,7 +35,7 @@ impl Resolver {
     fn count_dial(&mut self, id: AttemptId, dialled: bool) {
         let Some(attempt) = self.upstreams.attempts.get(id).filter(|_| dialled) else { return };
         if let Some(inflight) = self.inflight.get_mut(attempt.query_id) {
-            inflight.lost_dials.push(attempt.upstream);
+            inflight.losses.record_lost_dial(attempt.upstream);
         }
     }
 
@@ -94,7 +87,7 @@ impl Resolver {
             inflight.record_failure(now, failure, attempt.transport, upstream.addr);
         }
         if let Some(sibling) = self.upstreams.sibling(&inflight.attempts, id, attempt.upstream) {
-            inflight.has_lost_connection = true;
+            inflight.losses.record_lost_connection();
             return self.upstreams.dedicate(sibling);
         }
         self.retry_dedicated(now, &attempt, failure, outbox);
@@ -109,11 +102,9 @@ impl Resolver {
         outbox: &mut Outbox,
     ) {
         let Some(inflight) = self.inflight.get_mut(attempt.query_id) else { return };
-        let has_retried = std::mem::replace(&mut inflight.has_retried_alone, true);
-        if has_retried || inflight.lost_dials_of(attempt.upstream) >= MAX_DIALS {
+        if !inflight.losses.take_retry_alone(attempt.upstream) {
             return self.fail_attempt(now, attempt, failure, outbox);
         }
-        inflight.has_lost_connection = true;
         if let Some(upstream) = attempt.sent_to() {
             upstream.counters.retried.add(1);
         }
@@ -126,7 +117,9 @@ impl Resolver {
     fn retry_on_proven(&mut self, now: Instant, id: AttemptId, is_alone: bool, outbox: &mut Outbox) {
         let Some(attempt) = self.upstreams.attempts.get(id).filter(|attempt| !attempt.late) else { return };
         let inflight = self.inflight.get(attempt.query_id);
-        let Some(inflight) = inflight.filter(|inflight| !inflight.has_lost_connection) else { return };
+        let Some(inflight) = inflight.filter(|inflight| !inflight.losses.has_lost_connection()) else {
+            return;
+        };
         if self.upstreams.sibling(&inflight.attempts, id, attempt.upstream).is_none() {
             let mut spec = AttemptSpec::repeat(attempt);
             (spec.usage, spec.was_alone) = (ConnectionUse::Proven, is_alone);
@@ -140,7 +133,7 @@ impl Resolver {
         let is_overdue = |attempt: &&Attempt| attempt.is_promising() && attempt.is_acknowledgment_due(now);
         let attempt = self.upstreams.attempts.get(id).filter(is_overdue);
         let Some(inflight) = attempt.and_then(|one| self.inflight.get_mut(one.query_id)) else { return };
-        inflight.is_unacknowledged = true;
+        inflight.losses.record_unacknowledged();
         if self.retransmit_lost(now, id, outbox) {
             self.upstreams.attempts.mark_repeated(id);
         }
@@ -171,16 +164,12 @@ impl Resolver {
         let Some(attempt) = self.upstreams.attempts.get(id) else { return false };
         let Some(inflight) = self.inflight.get_mut(attempt.query_id) else { return false };
         let is_last = inflight.attempts.iter().all(|other| *other <= id);
-        let is_over = inflight.waiters.is_empty()
-            || inflight.has_timed_out
-            || inflight.retransmissions >= MAX_RETRANSMISSIONS;
-        let upstream = attempt.sent_to();
-        if !is_last || is_over || !upstream.is_some_and(|upstream| upstream.state.loses_packets(now)) {
+        let is_over = inflight.waiters.is_empty() || inflight.has_timed_out;
+        let loses_packets = attempt.sent_to().is_some_and(|upstream| upstream.state.loses_packets(now));
+        if !is_last || is_over || !loses_packets || !inflight.losses.take_retransmission() {
             return false;
         }
-        inflight.retransmissions += 1;
-        let is_alone = inflight.has_lost_connection;
-        let usage = if is_alone { ConnectionUse::Dedicated } else { ConnectionUse::Unoccupied };
+        let usage = inflight.losses.connection_use(ConnectionUse::Unoccupied);
         let attempts = inflight.attempts.len();
         let (query_id, query, upstream) = (attempt.query_id, Rc::clone(&attempt.query), attempt.upstream);
         let mut spec = AttemptSpec { usage, ..AttemptSpec::repeat(attempt) };
@@ -223,26 +212,22 @@ impl Resolver {
         }
         let Some(inflight) = self.inflight.get_mut(attempt.query_id) else { return };
         let has_sibling = self.upstreams.sibling(&inflight.attempts, id, attempt.upstream).is_some();
-        let is_lost = is_dedicated || inflight.has_retried_alone && !has_sibling;
         let mut spec = AttemptSpec::repeat(attempt);
         spec.is_hedge |= attempt.transport == Transport::Udp;
         match attempt.transport {
-            Transport::Tcp if is_lost => {
-                let Some(attempt) = self.take_attempt(now, id, outbox) else { return };
-                return self.fail_attempt(now, &attempt, AttemptFailure::Mismatched, outbox);
-            }
             Transport::Tcp => {
-                inflight.has_lost_connection = true;
-                inflight.has_retried_alone |= !has_sibling;
+                if is_dedicated || !inflight.losses.take_retry_after_mismatch(has_sibling) {
+                    let Some(attempt) = self.take_attempt(now, id, outbox) else { return };
+                    return self.fail_attempt(now, &attempt, AttemptFailure::Mismatched, outbox);
+                }
                 spec.usage = ConnectionUse::Dedicated;
             }
-            Transport::Udp if inflight.has_mismatched => {
-                inflight.transport = Transport::Tcp;
-                (spec.transport, spec.usage) = (Transport::Tcp, ConnectionUse::Shared);
-            }
             Transport::Udp => {
-                inflight.has_mismatched = true;
                 spec.usage = ConnectionUse::Fresh;
+                if inflight.losses.record_mismatch() {
+                    inflight.transport = Transport::Tcp;
+                    (spec.transport, spec.usage) = (Transport::Tcp, ConnectionUse::Shared);
+                }
             }
         }
         let counters = attempt.sent_to().map(|upstream| &upstream.counters);

@@ -182,11 +182,10 @@ impl Resolver {
         let is_first = inflight.selection.is_unused();
         let Some(candidate) = inflight.take() else { return self.end_if_exhausted(now, id, outbox) };
         let mut spec = AttemptSpec::new(id, &inflight.query, inflight.transport, candidate);
-        if inflight.has_lost_connection {
-            spec.usage = ConnectionUse::Dedicated;
-        } else if inflight.role == Role::Detached {
+        if inflight.role == Role::Detached {
             spec.usage = ConnectionUse::Fresh;
         }
+        spec.usage = inflight.losses.connection_use(spec.usage);
         self.send(now, spec, outbox);
         if is_first {
             self.probe(now, id, outbox);

@@ -9,7 +9,6 @@ use wire::header::Rcode;
 
 use crate::Resolver;
 use crate::action::{AttemptFailure, Cause, Outbox};
-use crate::connection_loss::MAX_DIALS;
 use crate::effects::Effects;
 use crate::inflight::completion::report_error;
 use crate::result::{ErrorResponse, QueryResult};
@@ -47,11 +46,10 @@ impl Resolver {
         inflight.record_failure(now, failure, attempt.transport, upstream.addr);
         let is_lost = matches!(failure, AttemptFailure::Closed | AttemptFailure::Mismatched);
         let had_its_own = attempt.usage == ConnectionUse::Dedicated && is_lost;
-        let has_no_dial_left = inflight.lost_dials_of(attempt.upstream) >= MAX_DIALS;
-        let has_retried = inflight.has_retried_alone && (is_lost || has_no_dial_left);
+        let is_exhausted = inflight.losses.is_exhausted(attempt.upstream, is_lost);
         let has_sibling = self.upstreams.attempts.has_promising(&inflight.attempts, attempt.upstream);
-        if !attempt.late && (had_its_own || has_retried && !has_sibling) {
-            inflight.failed_upstreams.push(attempt.upstream);
+        if !attempt.late && (had_its_own || is_exhausted && !has_sibling) {
+            inflight.losses.exclude(attempt.upstream);
             self.abandon_siblings(now, attempt, outbox);
         }
         let Some(inflight) = self.inflight.get(query_id) else { return };
@@ -156,13 +154,9 @@ impl Resolver {
             return;
         }
         inflight.selection.take(candidate);
-        let usage = if inflight.has_lost_connection {
-            ConnectionUse::Dedicated
-        } else if is_retransmission && !candidate.is_repeated() {
-            ConnectionUse::Shared
-        } else {
-            ConnectionUse::Fresh
-        };
+        let is_shared = is_retransmission && !candidate.is_repeated();
+        let usage = if is_shared { ConnectionUse::Shared } else { ConnectionUse::Fresh };
+        let usage = inflight.losses.connection_use(usage);
         let spec = AttemptSpec::new(query_id, &inflight.query, inflight.transport, candidate);
         self.send(now, AttemptSpec { usage, is_hedge: true, ..spec }, outbox);
     }

@@ -4,6 +4,7 @@
 mod completed;
 pub(crate) mod completion;
 pub(crate) mod lookups;
+pub(crate) mod losses;
 pub mod memory;
 pub(crate) mod outage;
 pub(crate) mod query;

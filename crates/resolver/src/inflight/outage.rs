@@ -75,7 +75,7 @@ impl InflightQuery {
         if self.fallback_response.is_some() || self.has_switched_forward() {
             return Some(self.deadline);
         }
-        if self.is_unacknowledged || self.query.forward()?.loses_many_packets(now) {
+        if self.losses.is_unacknowledged() || self.query.forward()?.loses_many_packets(now) {
             return None;
         }
         let responses = outage.responses();

@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use wire::header::Rcode;
 
+use super::losses::Losses;
 use super::memory::Reservation;
 use super::waiters::Waiter;
 use crate::action::{AttemptFailure, LookupId, WorkerId};
@@ -53,20 +54,7 @@ pub(crate) struct InflightQuery {
     pub(crate) nothing_received: bool,
     /// An attempt timed out.
     pub(crate) has_timed_out: bool,
-    /// A connection that it shared with other queries was lost: further ones are its own.
-    pub(crate) has_lost_connection: bool,
-    /// The octets of an attempt, or its SYN, were not acknowledged: its packets are lost.
-    pub(crate) is_unacknowledged: bool,
-    /// Its retransmissions because octets were not acknowledged.
-    pub(crate) retransmissions: u8,
-    /// Upstreams (indices) of the connections that were opened for it and lost.
-    pub(crate) lost_dials: Vec<usize>,
-    /// It was retried on a connection of its own for that reason.
-    pub(crate) has_retried_alone: bool,
-    /// Upstreams (indices) on which it has lost a connection of its own: not tried again.
-    pub(crate) failed_upstreams: Vec<usize>,
-    /// A socket delivered a mismatch, and no matching response in time.
-    pub(crate) has_mismatched: bool,
+    pub(crate) losses: Losses,
     /// Started by a prefetch or a stale answer, without a waiter.
     pub(crate) is_refresh: bool,
     pub(crate) role: Role,
@@ -122,13 +110,7 @@ impl InflightQuery {
             first_failure: None,
             nothing_received: true,
             has_timed_out: false,
-            has_lost_connection: false,
-            is_unacknowledged: false,
-            retransmissions: 0,
-            lost_dials: Vec::new(),
-            has_retried_alone: false,
-            failed_upstreams: Vec::new(),
-            has_mismatched: false,
+            losses: Losses::default(),
             is_refresh: false,
             role: Role::Owner,
             subscribers: Vec::new(),
@@ -140,11 +122,6 @@ impl InflightQuery {
         }
     }
 
-    /// Lost connections to an upstream that were opened for it.
-    pub(crate) fn lost_dials_of(&self, upstream: usize) -> usize {
-        self.lost_dials.iter().filter(|lost| **lost == upstream).count()
-    }
-
     /// True during the pause before an upstream is tried again.
     pub(crate) fn is_paused(&self) -> bool {
         self.timer < self.deadline
@@ -153,7 +130,7 @@ impl InflightQuery {
     /// The next candidate. With a fallback response in hand, only upstreams not tried yet.
     pub(crate) fn peek(&self) -> Option<Candidate> {
         let candidate = self.selection.peek(self.query.forward()?)?;
-        let is_excluded = self.failed_upstreams.contains(&candidate.upstream)
+        let is_excluded = self.losses.excludes(candidate.upstream)
             || self.fallback_response.is_some() && candidate.is_repeated();
         (!is_excluded).then_some(candidate)
     }
