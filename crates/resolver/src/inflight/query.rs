@@ -194,6 +194,7 @@ impl InflightQuery {
         self.transport = to.options.transport.for_client(query.client_transport);
         self.selection = selection;
         self.fallback_response = None;
+        self.losses = Losses::default();
         self.first_failure = None;
         self.responses_before = to.state.outage.responses();
         self.query = query;
