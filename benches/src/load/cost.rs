@@ -16,7 +16,10 @@ use crate::upstream::ADDRESS;
 
 /// Cached names of each kind.
 const NAMES: u16 = 1000;
+/// Source ports; for hits with one outstanding query each: the receive queues of the servers, 208 KiB
+/// unless they set it, hold no burst of twice as many.
 pub(super) const FLOWS: usize = 128;
+/// Outstanding misses.
 const WINDOW: usize = 256;
 const TCP_CONNECTIONS: usize = 20;
 /// Queries in flight per connection.
@@ -80,7 +83,7 @@ pub(super) fn absent() -> Result<Vec<TestQuery>, BenchError> {
 }
 
 fn hits(instances: &[Instance], options: &LoadOptions, records: &mut Records) -> Result<(), BenchError> {
-    let udp_config = LoadConfig { flows: FLOWS, ..LoadConfig::new(options.queries, WINDOW) };
+    let udp_config = LoadConfig { flows: FLOWS, ..LoadConfig::new(options.queries, FLOWS) };
     let tcp_config = LoadConfig {
         queries: options.queries / 2,
         flows: TCP_CONNECTIONS,

@@ -85,7 +85,7 @@ fn hits(
     // Not in the order of insertion, in which neighbours share cache lines.
     names.sort_by_key(|number| number.wrapping_mul(2_654_435_761));
     let queries = names.into_iter().map(name).collect::<Result<Vec<_>, _>>()?;
-    let config = LoadConfig { flows: FLOWS, ..LoadConfig::new(options.queries, WINDOW) };
+    let config = LoadConfig { flows: FLOWS, ..LoadConfig::new(options.queries, FLOWS) };
     let workload = Workload { metric, send: udp::run, queries, config, hits: true };
     for round in 0..=options.rounds {
         instance.round(&workload, round > 0, records);

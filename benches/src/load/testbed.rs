@@ -96,7 +96,7 @@ impl Instance {
                 if failed > 0 {
                     records.fail(name, format!("{metric}: {failed} queries without a correct response"));
                 }
-                if workload.hits && misses > 0 {
+                if counts && workload.hits && misses > 0 {
                     records.fail(name, format!("{metric}: {misses} queries were misses"));
                 }
             }
