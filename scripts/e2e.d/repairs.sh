@@ -43,6 +43,9 @@ make_link_down() {
 
 make_address_removed() {
     ip -n "node-$RUN_ID" address delete "$LOCAL_IP/32" dev nodelocaldns
+}
+
+make_address6_removed() {
     ip -n "node-$RUN_ID" address delete "$LOCAL_IP6/128" dev nodelocaldns
 }
 
