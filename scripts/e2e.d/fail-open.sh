@@ -102,9 +102,10 @@ conntrack_entries() {
     netns_exec node conntrack -L -f ipv6 2>/dev/null
 }
 
-# Those of DNS in conntrack's table, in either direction.
+# Queries to them in conntrack's table, in either direction. The daemon's own may have them as source.
 entries_of_our_addresses() {
-    conntrack_entries | grep -E "=($LOCAL_IP|$LOCAL_IP6) .*port=53 " || true
+    local ours="($LOCAL_IP|$LOCAL_IP6)"
+    conntrack_entries | grep -E "dst=$ours sport=[0-9]+ dport=53 |src=$ours dst=[^ ]+ sport=53 " || true
 }
 
 send_100000_queries() { # of pods and of the node, over both families and transports
