@@ -24,21 +24,21 @@ pub(super) async fn reconcile(
                 }
                 found = rtnetlink.find(&config.name).await?;
             }
-            let pending = missing(config, found.as_ref());
-            if let Some(found) = &found {
-                for change in &pending.0 {
-                    apply(rtnetlink, found, change).await?;
+            let mut applied = LinkChanges::default();
+            loop {
+                let pending = missing(config, found.as_ref());
+                let Some(link) = found.as_ref().filter(|_| !is_reverted(&applied, &pending)) else {
+                    return Err(LinkError::Reverted { name: config.name.clone(), missing: pending });
+                };
+                if pending.is_empty() {
+                    return Ok(());
                 }
-            }
-            if pending.is_empty() {
-                return Ok(());
-            }
-            changes.0.extend(pending.0);
-            let missing = missing(config, rtnetlink.find(&config.name).await?.as_ref());
-            if missing.is_empty() {
-                Ok(())
-            } else {
-                Err(LinkError::Reverted { name: config.name.clone(), missing })
+                for change in &pending.0 {
+                    apply(rtnetlink, link, change).await?;
+                }
+                applied.0.extend(pending.0.iter().cloned());
+                changes.0.extend(pending.0);
+                found = rtnetlink.find(&config.name).await?;
             }
         })
         .await
@@ -71,6 +71,12 @@ async fn apply(rtnetlink: &Rtnetlink, found: &LinkState, change: &LinkChange) ->
     }
 }
 
+/// True when a change is needed again. Others may be needed because something else was removed
+/// meanwhile.
+fn is_reverted(applied: &LinkChanges, pending: &LinkChanges) -> bool {
+    pending.0.iter().any(|change| applied.0.contains(change))
+}
+
 /// The changes that make the found link the configured one.
 pub(super) fn missing(config: &LinkConfig, found: Option<&LinkState>) -> LinkChanges {
     let Some(found) = found else {
@@ -100,6 +106,16 @@ mod tests {
 
     use super::*;
     use crate::link::route::AddressState;
+
+    #[test]
+    fn what_is_removed_during_a_repair_is_not_a_reverted_change() {
+        let [first, second] =
+            ["169.254.25.10", "fd00::1"].map(|ip| LinkChange::AddressAdded(ip.parse::<IpAddr>().unwrap()));
+        let applied = LinkChanges(vec![first.clone()]);
+        assert!(!is_reverted(&applied, &LinkChanges(vec![second.clone()])));
+        assert!(is_reverted(&applied, &LinkChanges(vec![second, first])));
+        assert!(!is_reverted(&LinkChanges::default(), &applied));
+    }
 
     #[test]
     fn only_differences_are_missing() {
