@@ -52,6 +52,22 @@ a_service_address_on_the_link_falls_back_to_its_service() {
     expect "the exit code" 0 "$daemon_status"
 }
 
+marks_do_for_zones_on_a_kernel_without_them() {
+    local rules
+    start_both_families -fail-open-zone 0 || return 0
+    rules=$(our_table)
+    expect_no_match "the rules" 'ct original zone' "$rules"
+    expect_match "the rules" 'ct mark' "$rules"
+    start_clients
+    await_client_progress
+    kill_daemon
+    eventually 5 has_fallback_packets 200 || fail_case "packets to the fallback" "200 at least" "$(fallback_packets)"
+    start_daemon -localip "$LOCAL_IP,$LOCAL_IP6" -fail-open-zone 0 || return 0
+    await_client_progress
+    stop_clients
+    expect_outage 5 1100
+}
+
 # The pod asks the Service from the port that asks the cache: musl does.
 one_source_port_may_query_the_cache_and_the_service() {
     local server name=myweb-svc.default.svc.cluster.local

@@ -76,9 +76,9 @@ expect_outage() {
     done <<<"$summaries"
 }
 
-start_both_families() {
+start_both_families() { # start_both_families [ARGUMENT...]
     BIND="$LOCAL_IP $LOCAL_IP6" SERVICE="$COREDNS_SERVICE $COREDNS_SERVICE6" write_corefile
-    start_daemon -localip "$LOCAL_IP,$LOCAL_IP6"
+    start_daemon -localip "$LOCAL_IP,$LOCAL_IP6" "$@"
 }
 
 fallback_packets() { # those that the rules counted

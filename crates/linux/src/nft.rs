@@ -24,7 +24,7 @@ pub(crate) use address::{Family, Side};
 pub use error::FilterError;
 pub(crate) use error::classify;
 pub(crate) use expression::SetOperation;
-pub(crate) use rule::{Key, Rule};
+pub(crate) use rule::{Key, Mark, Rule};
 pub(crate) use set::{Element, Set};
 
 /// NFNL_SUBSYS_NFTABLES, announced at the start of a batch.

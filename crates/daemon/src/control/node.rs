@@ -43,6 +43,7 @@ pub(super) fn filter_config(flags: &Flags, addresses: Vec<FilteredAddress>) -> F
         guard: flags.guard,
         notrack: flags.notrack,
         first_zone: flags.fail_open_zone,
+        mark_mask: flags.fail_open_mark,
     }
 }
 

@@ -98,10 +98,12 @@ struct CommandLine {
     /// Where to, one address per family [default: the upstream of the cluster's zones]
     #[arg(long = "fail-open-upstream", value_name = "IPS", default_value = "", hide_default_value = true)]
     fail_open_upstream: String,
-    /// First conntrack zone of these queries, one per address
-    #[arg(long = "fail-open-zone", value_name = "NUMBER", default_value = "53053",
-          value_parser = clap::value_parser!(u16).range(1..))]
+    /// First conntrack zone of these queries, one per address; 0 uses marks, as without zones
+    #[arg(long = "fail-open-zone", value_name = "NUMBER", default_value = "53053")]
     fail_open_zone: u16,
+    /// Bits of packet and connection marks for these queries on a kernel without conntrack zones
+    #[arg(long = "fail-open-mark", value_name = "MASK", default_value = "0x3000", value_parser = mark_mask)]
+    fail_open_mark: u32,
     /// Drop packets to our addresses that come in on the interface of a default route
     #[arg(long, value_name = BOOL, default_value = "true")]
     guard: bool,
@@ -217,6 +219,7 @@ impl CommandLine {
             fail_open: self.fail_open,
             fail_open_upstreams: fail_open_upstreams(&self.fail_open_upstream)?,
             fail_open_zone: self.fail_open_zone,
+            fail_open_mark: self.fail_open_mark,
             guard: self.guard,
             notrack: self.notrack,
             skip_teardown: self.skipteardown,
@@ -246,6 +249,20 @@ fn fail_open_upstreams(text: &str) -> Result<Vec<IpAddr>, UsageError> {
     parsed.collect()
 }
 
+/// Bits of marks, decimal or `0x`: one block, so that its values are those of a number.
+fn mark_mask(text: &str) -> Result<u32, String> {
+    let parsed = match text.strip_prefix("0x") {
+        Some(digits) => u32::from_str_radix(digits, 16),
+        None => text.parse(),
+    };
+    let mask = parsed.map_err(|error| error.to_string())?;
+    let block = mask >> mask.trailing_zeros().min(31);
+    if mask == 0 || block & block.wrapping_add(1) != 0 {
+        return Err("one block of bits is expected, such as 0x3000".to_owned());
+    }
+    Ok(mask)
+}
+
 fn metrics_listen_address(text: &str) -> Result<Option<SocketAddr>, UsageError> {
     if matches!(text, "" | "0") {
         return Ok(None);
@@ -256,4 +273,20 @@ fn metrics_listen_address(text: &str) -> Result<Option<SocketAddr>, UsageError> 
 
 fn invalid_value(value: &str, flag: &str, reason: &str) -> UsageError {
     UsageError::wrong(&format!("invalid value \"{value}\" for -{flag}: {reason}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::mark_mask;
+
+    #[test]
+    fn a_mark_mask_is_one_block_of_bits() {
+        for (text, mask) in [("0x3000", 0x3000), ("1", 1), ("0xffffffff", u32::MAX), ("0x80000000", 1 << 31)]
+        {
+            assert_eq!(mark_mask(text), Ok(mask), "{text}");
+        }
+        for text in ["0", "0x5000", "", "x", "0x", "-1", "0x100000000"] {
+            assert!(mark_mask(text).is_err(), "{text}");
+        }
+    }
 }

@@ -23,8 +23,10 @@ pub struct Flags {
     pub fail_open: bool,
     /// `-fail-open-upstream`: where to; empty for the upstream of the cluster's zones.
     pub fail_open_upstreams: Vec<IpAddr>,
-    /// `-fail-open-zone`: the conntrack zone of the first address, more than zero.
+    /// `-fail-open-zone`: the conntrack zone of the first address; 0 for marks.
     pub fail_open_zone: u16,
+    /// `-fail-open-mark`: the bits of marks, one block.
+    pub fail_open_mark: u32,
     /// `-notrack`: DNS packets of the addresses are excluded from conntrack.
     pub notrack: bool,
     /// `-guard`: packets to the addresses that come in on an uplink are dropped.

@@ -16,8 +16,11 @@ const DROP: u32 = 0;
 const ACCEPT: u32 = 1;
 /// NFT_LOOKUP_F_INV.
 const LOOKUP_INVERTED: u32 = 1;
-/// NFT_CT_DIRECTION and NFT_CT_ZONE (`enum nft_ct_keys`).
+/// NFT_META_MARK (`enum nft_meta_keys`).
+const META_MARK: u32 = 3;
+/// NFT_CT_DIRECTION, NFT_CT_MARK and NFT_CT_ZONE (`enum nft_ct_keys`).
 const CT_DIRECTION: u32 = 1;
+const CT_MARK: u32 = 3;
 const CT_ZONE: u32 = 17;
 /// IP_CT_DIR_ORIGINAL and IP_CT_DIR_REPLY.
 const ORIGINAL: u8 = 0;
@@ -94,12 +97,21 @@ pub(super) fn store(field: Field, checksum: Option<u32>) -> Expression {
 
 /// Clears the bits of the octet in the first register that `mask` does not have.
 pub(super) fn mask(mask: u8) -> Expression {
+    bitwise(vec![mask], vec![0])
+}
+
+/// Clears the bits of the first register that `mask` does not have, then inverts those of `xor`.
+pub(super) fn mask_and_xor(mask: u32, xor: u32) -> Expression {
+    bitwise(mask.to_ne_bytes().to_vec(), xor.to_ne_bytes().to_vec())
+}
+
+fn bitwise(mask: Vec<u8>, xor: Vec<u8>) -> Expression {
     Expressions::Bitwise(vec![
         Bitwise::SourceRegister(Register::Reg1),
         Bitwise::DestinationRegister(Register::Reg1),
-        Bitwise::Length(1),
-        Bitwise::Mask(DataAttribute::Value(vec![mask])),
-        Bitwise::Xor(DataAttribute::Value(vec![0])),
+        Bitwise::Length(u32::try_from(mask.len()).unwrap_or_default()),
+        Bitwise::Mask(DataAttribute::Value(mask)),
+        Bitwise::Xor(DataAttribute::Value(xor)),
     ])
     .into()
 }
@@ -158,6 +170,22 @@ pub(super) fn set_original_zone() -> Expression {
 /// Loads the conntrack zone of the original direction.
 pub(super) fn original_zone() -> Expression {
     ct(vec![number_attribute(1, 1), number_attribute(2, CT_ZONE), DefaultNla::new(3, vec![ORIGINAL])])
+}
+
+/// Sets the mark of the packet to the number in the first register.
+pub(super) fn set_mark() -> Expression {
+    // NFTA_META_SREG and NFTA_META_KEY.
+    other("meta", vec![number_attribute(3, 1), number_attribute(2, META_MARK)])
+}
+
+/// Sets the mark of the connection to the number in the first register.
+pub(super) fn set_connection_mark() -> Expression {
+    ct(vec![number_attribute(4, 1), number_attribute(2, CT_MARK)])
+}
+
+/// Loads the mark of the connection.
+pub(super) fn connection_mark() -> Expression {
+    ct(vec![number_attribute(1, 1), number_attribute(2, CT_MARK)])
 }
 
 /// Matches packets of the reply direction of a connection.

@@ -39,6 +39,14 @@ impl Key {
     }
 }
 
+/// Bits of a packet's or a connection's mark.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Mark {
+    pub(crate) value: u32,
+    /// The bits that have the value.
+    pub(crate) mask: u32,
+}
+
 /// The expressions of one rule, evaluated in order until one does not match.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(crate) struct Rule {
@@ -116,6 +124,30 @@ impl Rule {
     pub(crate) fn original_zone(self, zone: u16) -> Self {
         self.with(expression::original_zone())
             .with(expression::compare(Operator::Equal, zone.to_ne_bytes().to_vec()))
+    }
+
+    /// Matches packets with this mark.
+    pub(crate) fn mark(self, mark: Mark) -> Self {
+        self.with(expression::meta(MetaKey::Mark)).bits_are(mark)
+    }
+
+    /// Matches packets of connections with this mark.
+    pub(crate) fn connection_mark(self, mark: Mark) -> Self {
+        self.with(expression::connection_mark()).bits_are(mark)
+    }
+
+    /// Marks the packet; its other bits stay.
+    pub(crate) fn set_mark(self, Mark { value, mask }: Mark) -> Self {
+        self.with(expression::meta(MetaKey::Mark))
+            .with(expression::mask_and_xor(!mask, value))
+            .with(expression::set_mark())
+    }
+
+    /// Marks the connection of the packet; its other bits stay.
+    pub(crate) fn set_connection_mark(self, Mark { value, mask }: Mark) -> Self {
+        self.with(expression::connection_mark())
+            .with(expression::mask_and_xor(!mask, value))
+            .with(expression::set_connection_mark())
     }
 
     /// Matches packets of the reply direction of a connection.
@@ -200,6 +232,11 @@ impl Rule {
 
     fn field_is(self, field: Field, octets: Vec<u8>) -> Self {
         self.with(expression::load(field, 0)).with(expression::compare(Operator::Equal, octets))
+    }
+
+    fn bits_are(self, Mark { value, mask }: Mark) -> Self {
+        self.with(expression::mask_and_xor(mask, 0))
+            .with(expression::compare(Operator::Equal, value.to_ne_bytes().to_vec()))
     }
 
     /// Loads the fields of a key into consecutive registers, each beginning at a word.

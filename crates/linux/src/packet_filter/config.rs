@@ -17,8 +17,12 @@ pub struct FilterConfig {
     pub notrack: bool,
     /// Packets to the addresses that come in on an uplink are dropped: other hosts are not served.
     pub guard: bool,
-    /// The conntrack zone of the first address with fail-open rules; the next ones follow.
+    /// The conntrack zone of the first address with fail-open rules; the next ones follow. 0 for marks,
+    /// which are used without it, too, if the kernel lacks zones.
     pub first_zone: u16,
+    /// Bits of packet and connection marks that no other program uses, one block of bits. Each value of
+    /// them but 0 is for an address with fail-open rules; further addresses have none.
+    pub mark_mask: u32,
 }
 
 /// An address of the link.

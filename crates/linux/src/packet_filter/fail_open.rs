@@ -5,7 +5,7 @@
 //! output chain within [`HEARTBEAT_TIMEOUT`], and until a packet finds no socket. Packets to an
 //! address that is alive are not tracked. Of others the destination is rewritten before conntrack,
 //! so that kube-proxy's rules translate them, in a conntrack zone of their own, so that a client may
-//! query the Service from the same port. The source of the replies is restored.
+//! query the Service from the same port, or with a mark. The source of the replies is restored.
 //!
 //! A TCP connection that was opened to the Service stays there until it is idle for 30 s.
 
@@ -19,6 +19,7 @@ use super::counts::Counted;
 use super::guard;
 use super::notrack::{COMMENT, OUTPUT, PREROUTING};
 use super::ruleset::Ruleset;
+use super::tag::Tag;
 use crate::nft::{Chain, ChainHook, Element, Family, Key, Rule, Set, SetOperation, Side};
 
 /// An address is dead when its server has sent no heartbeat for so long.
@@ -38,9 +39,14 @@ const BEFORE_SOURCE_NAT: i32 = 95;
 /// After conntrack has translated the source of a reply back to the Service.
 const AFTER_SOURCE_NAT: i32 = 110;
 
+/// NF_IP_PRI_MANGLE: conntrack knows the connection, and no route or address has been chosen yet.
+const AFTER_TRACKING: i32 = -150;
+
 /// UDP first: most queries.
 const PROTOCOLS: [libc::c_int; 2] = [libc::IPPROTO_UDP, libc::IPPROTO_TCP];
 
+const MARK_INPUT: &str = "mark_connections";
+const MARK_OUTPUT: &str = "mark_local_connections";
 const MASQUERADE: &str = "masquerade";
 const REPLIES_TO_PODS: &str = "replies_to_pods";
 const REPLIES_TO_NODE: &str = "replies_to_node";
@@ -68,7 +74,7 @@ impl FamilySets {
 struct AddressRules<'a> {
     address: IpAddr,
     fallback: Fallback,
-    zone: u16,
+    tag: Tag,
     sets: &'a FamilySets,
     config: &'a FilterConfig,
     chains: ChainNames,
@@ -114,6 +120,12 @@ pub(super) fn add_rules(config: &FilterConfig, ruleset: &mut Ruleset) {
     if open.is_empty() {
         return;
     }
+    if config.first_zone == 0 {
+        ruleset.chains.extend([
+            base_chain(MARK_INPUT, "filter", InetHookNumber::PreRouting, AFTER_TRACKING),
+            base_chain(MARK_OUTPUT, "filter", InetHookNumber::LocalOut, AFTER_TRACKING),
+        ]);
+    }
     ruleset.chains.extend([
         base_chain(MASQUERADE, "nat", InetHookNumber::PostRouting, BEFORE_SOURCE_NAT),
         base_chain(REPLIES_TO_PODS, "filter", InetHookNumber::PostRouting, AFTER_SOURCE_NAT),
@@ -123,11 +135,11 @@ pub(super) fn add_rules(config: &FilterConfig, ruleset: &mut Ruleset) {
         let sets = FamilySets::new(family);
         let addresses = open.iter().enumerate().filter(|(_, (address, _))| Family::of(*address) == family);
         for (index, (address, fallback)) in addresses {
-            let number = u16::try_from(index).unwrap_or(u16::MAX);
+            let Some(tag) = Tag::of(config, index) else { continue };
             let rules = AddressRules {
                 address: *address,
                 fallback: *fallback,
-                zone: config.first_zone.wrapping_add(number),
+                tag,
                 sets: &sets,
                 config,
                 chains: ChainNames::new(index),
@@ -209,10 +221,15 @@ impl AddressRules<'_> {
     /// The source of a client on this host is the address itself, which must not leave the host;
     /// the source of replies is the Service.
     fn add_translation(&self, service: IpAddr, ruleset: &mut Ruleset) {
-        let local = Rule::new("clients on this host").original_zone(self.zone);
+        for chain in [MARK_INPUT, MARK_OUTPUT] {
+            if let Some(rule) = self.tag.mark_connection() {
+                ruleset.add(chain, rule);
+            }
+        }
+        let local = self.tag.matches(Rule::new("clients on this host"));
         ruleset.add(MASQUERADE, local.address(Side::Source, self.address).masquerade());
         for chain in [REPLIES_TO_PODS, REPLIES_TO_NODE] {
-            let reply = Rule::new("replies of the fallback").original_zone(self.zone).reply();
+            let reply = self.tag.matches(Rule::new("replies of the fallback")).reply();
             let reply = reply.address(Side::Source, service);
             ruleset.add(chain, reply.set_address(Side::Source, self.address));
         }
@@ -272,7 +289,7 @@ impl AddressRules<'_> {
             Rule::new(counted(true)).tcp_opening().counter(),
         ];
         if let Fallback::Service(service) = self.fallback {
-            let readdress = Rule::new("to the fallback").set_original_zone(self.zone);
+            let readdress = self.tag.set(Rule::new("to the fallback"));
             rules.push(readdress.set_address(Side::Destination, service));
         }
         rules

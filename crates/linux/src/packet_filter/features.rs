@@ -13,6 +13,9 @@ struct Feature {
     rule: fn(Rule) -> Rule,
 }
 
+/// Instead of zones, marks are used.
+pub(super) const ZONES: &str = "ct zone set (nft_ct, CONFIG_NF_CONNTRACK_ZONES)";
+
 const FEATURES: [Feature; 4] = [
     Feature {
         name: "socket (nft_socket)",
@@ -21,7 +24,7 @@ const FEATURES: [Feature; 4] = [
         rule: Rule::has_socket,
     },
     Feature {
-        name: "ct zone set (nft_ct, CONFIG_NF_CONNTRACK_ZONES)",
+        name: ZONES,
         chain_type: "filter",
         hook: InetHookNumber::PreRouting,
         rule: |rule| rule.set_original_zone(1),

@@ -16,6 +16,7 @@ mod guard;
 mod listing;
 mod notrack;
 mod ruleset;
+mod tag;
 
 use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -55,6 +56,7 @@ fn fingerprint_chain(config: &FilterConfig) -> Chain {
         config.dns_port,
         config.health_port,
         config.first_zone,
+        config.mark_mask,
         config.guard,
         config.notrack,
     )
@@ -83,7 +85,8 @@ struct RejectedFallbacks {
 impl PacketFilter {
     /// Changes nothing yet.
     #[must_use]
-    pub fn new(config: FilterConfig) -> Self {
+    pub fn new(mut config: FilterConfig) -> Self {
+        tag::limit_fallbacks(&mut config);
         Self {
             config,
             socket: NftSocket::default(),
@@ -119,6 +122,7 @@ impl PacketFilter {
             return;
         }
         self.config.addresses = addresses;
+        tag::limit_fallbacks(&mut self.config);
         self.rejected = None;
     }
 
@@ -133,11 +137,16 @@ impl PacketFilter {
         match self.replace_table() {
             Err(FilterError::NoPermission) => Err(FilterError::NoPermission),
             Err(error) if has_fallback => {
+                let error = with_features(error, &mut self.socket);
+                if self.config.first_zone != 0 && lacks_only_zones(&error) {
+                    self.config.first_zone = 0;
+                    tag::limit_fallbacks(&mut self.config);
+                    return self.install();
+                }
                 let addresses = self.config.addresses.clone();
                 for filtered in &mut self.config.addresses {
                     filtered.fallback = None;
                 }
-                let error = with_features(error, &mut self.socket);
                 self.rejected = Some(RejectedFallbacks { addresses, error });
                 self.replace_table()
             }
@@ -233,13 +242,17 @@ pub fn check_support(config: &FilterConfig) -> Result<(), FilterError> {
     let rehearsed = FilterConfig { table: format!("{} (check)", config.table), ..config.clone() };
     let mut socket = NftSocket::default();
     let result = replacement(&rehearsed, &BTreeSet::new()).rehearse(&mut socket);
-    result.map_err(|error| {
-        let error = classify(format!("install table {}", config.table), error, true);
-        match config.addresses.iter().any(|filtered| filtered.fallback.is_some()) {
-            true => with_features(error, &mut socket),
-            false => error,
+    let Err(error) = result else { return Ok(()) };
+    let error = classify(format!("install table {}", config.table), error, true);
+    if config.addresses.iter().all(|filtered| filtered.fallback.is_none()) {
+        return Err(error);
+    }
+    match with_features(error, &mut socket) {
+        error if config.first_zone != 0 && lacks_only_zones(&error) => {
+            check_support(&FilterConfig { first_zone: 0, ..config.clone() })
         }
-    })
+        error => Err(error),
+    }
 }
 
 /// Why the kernel rejects fail-open rules: the features that it lacks, or `error`.
@@ -249,6 +262,11 @@ fn with_features(error: FilterError, socket: &mut NftSocket) -> FilterError {
     }
     let missing = features::missing(socket);
     if missing.is_empty() { error } else { FilterError::MissingFeatures(missing) }
+}
+
+/// True when marks can be used instead of what the kernel lacks.
+fn lacks_only_zones(error: &FilterError) -> bool {
+    matches!(error, FilterError::MissingFeatures(missing) if *missing == [features::ZONES])
 }
 
 /// The changes that replace the table.

@@ -33,6 +33,7 @@ pub(crate) fn filter_config() -> FilterConfig {
         dns_port: 53,
         health_port: Some(9254),
         first_zone: 25,
+        mark_mask: 0x3000,
         guard: false,
         notrack: true,
     }

@@ -25,6 +25,7 @@ fn filter_config(table: &str) -> FilterConfig {
         dns_port: 53,
         health_port: None,
         first_zone: 25,
+        mark_mask: 0x3000,
         guard: false,
         notrack: true,
     }
