@@ -131,6 +131,9 @@ sum_of() {
         awk -F: '{ sum += $2 } END { print sum + 0 }'
 }
 
+# Each mark ends a window, which is reported.
+load_has_begun() { echo beginning >&"$marks" && (($(sum_of sent) > 0)); }
+
 # Steady load from the pod while CoreDNS is scaled up and down; each query is sent once.
 check_scaling() {
     local marks load sent
@@ -138,6 +141,7 @@ check_scaling() {
     in_cluster kubectl exec -i clients -- loadgen -json -marks -udp 200 -tcp 20 -warm 1s <"$STATE/marks" >"$STATE/load" &
     load=$!
     exec {marks}>"$STATE/marks"
+    wait_for 30 load_has_begun
     echo growing >&"$marks"
     scale_coredns 3
     echo shrinking >&"$marks"
