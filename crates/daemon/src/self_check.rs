@@ -125,17 +125,7 @@ async fn query_hinfo(detection: &LoopDetection) -> io::Result<()> {
     let socket = connected_socket(connectable(detection.target.address)).await?;
     let id = rand::random();
     let mut message = Vec::new();
-    let query = wire::query::OutgoingQuery {
-        id,
-        question: &question,
-        recursion_desired: true,
-        checking_disabled: false,
-        edns: true,
-        dnssec_ok: false,
-        udp_size: wire::edns::DEFAULT_UDP_SIZE,
-        options: &[],
-    };
-    query.write(&mut message);
+    wire::query::OutgoingQuery::new(id, &question).write(&mut message);
     socket.send(&message).await?;
     let mut response = [0; HEADER_LEN];
     loop {

@@ -7,7 +7,6 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use wire::Response;
-use wire::edns::DEFAULT_UDP_SIZE;
 use wire::header::{Class, RecordType};
 use wire::query::OutgoingQuery;
 
@@ -110,16 +109,9 @@ impl HealthChecks<'_> {
         let (transport, usage) = (check.transport, check.usage);
         let destination = Destination { upstream, transport, usage, has_client: false, deadline };
         // Without OPT and DO, so that no server rejects it for EDNS.
-        let query = OutgoingQuery {
-            id: 0,
-            question: &check.question(),
-            recursion_desired: forward.options.health_check.recursion_desired,
-            checking_disabled: false,
-            edns: false,
-            dnssec_ok: false,
-            udp_size: DEFAULT_UDP_SIZE,
-            options: &[],
-        };
+        let question = check.question();
+        let recursion_desired = forward.options.health_check.recursion_desired;
+        let query = OutgoingQuery { recursion_desired, edns: false, ..OutgoingQuery::new(0, &question) };
         let Some(attempt) = self.pools.send(&query, &destination, effects) else {
             return upstream.state.health_check_running.store(false, Relaxed);
         };

@@ -1,7 +1,7 @@
 //! Queries that we send ourselves: to upstreams, for health checks and loop detection. Their OPT is
 //! our own; a client's options, such as ECS (RFC 7871), are not forwarded.
 
-use crate::edns::{OPT_LEN, OptRecord, push_opt, push_options};
+use crate::edns::{DEFAULT_UDP_SIZE, OPT_LEN, OptRecord, push_opt, push_options};
 use crate::header::{Flags, HEADER_LEN, Header, Rcode};
 
 /// A query to an upstream, before it is encoded.
@@ -25,7 +25,22 @@ pub struct OutgoingQuery<'a> {
     pub options: &'a [u8],
 }
 
-impl OutgoingQuery<'_> {
+impl<'a> OutgoingQuery<'a> {
+    /// A query of our own: with RD and an OPT without DO and options.
+    #[must_use]
+    pub const fn new(id: u16, question: &'a [u8]) -> Self {
+        Self {
+            id,
+            question,
+            recursion_desired: true,
+            checking_disabled: false,
+            edns: true,
+            dnssec_ok: false,
+            udp_size: DEFAULT_UDP_SIZE,
+            options: &[],
+        }
+    }
+
     /// Appends the encoded query. AD is set to request the AD bit of the response (RFC 6840 section
     /// 5.7).
     pub fn write(&self, out: &mut Vec<u8>) {

@@ -150,17 +150,7 @@ impl Probe {
 
     fn query(&self) -> (u16, Vec<u8>) {
         let (id, mut message) = (rand::random(), Vec::new());
-        let query = OutgoingQuery {
-            id,
-            question: &self.question,
-            recursion_desired: true,
-            checking_disabled: false,
-            edns: true,
-            dnssec_ok: false,
-            udp_size: wire::edns::DEFAULT_UDP_SIZE,
-            options: &[],
-        };
-        query.write(&mut message);
+        OutgoingQuery::new(id, &self.question).write(&mut message);
         (id, message)
     }
 
