@@ -19,6 +19,8 @@ use netlink_packet_netfilter::none::ControlMessage;
 use netlink_packet_netfilter::{NetfilterHeader, NetfilterMessage, NetfilterProtoFamily};
 use netlink_sys::protocols::NETLINK_NETFILTER;
 use netlink_sys::{Socket, SocketAddr};
+use nix::sys::socket::setsockopt;
+use nix::sys::socket::sockopt::SndBufForce;
 
 pub(crate) use address::{Family, Side};
 pub use error::FilterError;
@@ -31,6 +33,9 @@ pub(crate) use set::{Element, Set};
 const SUBSYSTEM: u16 = 10;
 /// NF_ACCEPT, the policy of our chains.
 const ACCEPT: u32 = 1;
+
+/// Octets of a datagram that the default send buffer (net.core.wmem_default) holds.
+const USUAL_LEN: usize = 64 << 10;
 
 /// The name of no table: nft(8) accepts no spaces.
 const ABSENT_TABLE: &str = "nodelocaldns table that does not exist";
@@ -235,6 +240,10 @@ impl NftSocket {
             Some(socket) => socket,
             None => open()?,
         };
+        if octets.len() > USUAL_LEN {
+            // Needs NET_ADMIN, as the changes do. On a failure the send call fails, too (EMSGSIZE).
+            setsockopt(&socket, SndBufForce, &octets.len()).ok();
+        }
         if socket.send_to(octets, &SocketAddr::new(0, 0), 0)? != octets.len() {
             return Err(io::ErrorKind::WriteZero.into());
         }

@@ -1,4 +1,4 @@
-//! Features of nf_tables that only the fail-open rules need, by which a kernel is told that lacks one.
+//! Features of nf_tables that only the fail-open rules need, and that a kernel may lack.
 
 use netlink_packet_netfilter::nftables::InetHookNumber;
 

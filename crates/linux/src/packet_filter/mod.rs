@@ -118,11 +118,12 @@ impl PacketFilter {
     /// Changes the addresses; the table stays as it is until [`install`](Self::install). Fail-open
     /// rules that the kernel did not accept are not tried again.
     pub fn set_addresses(&mut self, addresses: Vec<FilteredAddress>) {
-        if self.rejected.as_ref().is_some_and(|rejected| rejected.addresses == addresses) {
+        let mut config = FilterConfig { addresses, ..self.config.clone() };
+        tag::limit_fallbacks(&mut config);
+        if self.rejected.as_ref().is_some_and(|rejected| rejected.addresses == config.addresses) {
             return;
         }
-        self.config.addresses = addresses;
-        tag::limit_fallbacks(&mut self.config);
+        self.config = config;
         self.rejected = None;
     }
 

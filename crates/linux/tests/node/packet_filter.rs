@@ -159,13 +159,37 @@ fn support_is_checked_without_an_installation() {
         installed.install().unwrap();
         check_support(&config).unwrap();
         assert!(installed.is_installed().unwrap(), "a table of the same name stays");
-        // Too many rules for one message; the kernel lacks no feature that they need.
-        let many = (0..40).map(|host| FilteredAddress { address: [169, 254, 25, host].into(), fallback });
-        let rejected = check_support(&FilterConfig { addresses: many.collect(), ..config.clone() });
+        let many = |hosts| {
+            let addresses = (0..hosts).map(|host| ip(&format!("169.254.25.{host}")));
+            addresses.map(|address| FilteredAddress { address, fallback }).collect()
+        };
+        // More than the default send buffer holds.
+        check_support(&FilterConfig { addresses: many(60), ..config.clone() }).unwrap();
+        // More than the set holds; the kernel lacks no feature that they need.
+        let rejected = check_support(&FilterConfig { addresses: many(70), ..config.clone() });
         assert!(matches!(rejected, Err(FilterError::Kernel { .. })), "{rejected:?}");
         // The kernel accepts no name of this length.
         let unsupported = FilterConfig { table: "x".repeat(300), ..config };
         assert!(check_support(&unsupported).is_err());
+    });
+}
+
+#[test]
+fn rejected_rules_are_not_tried_again_with_fewer_marks_than_addresses() {
+    in_namespace(async || {
+        let fallback = Some(Fallback::Service(ip("10.96.0.10")));
+        let addresses = (1..6).map(|host| FilteredAddress { address: [169, 254, 25, host].into(), fallback });
+        let addresses: Vec<FilteredAddress> = addresses.collect();
+        // The kernel accepts no name of this length.
+        let table = "x".repeat(300);
+        let marked = FilterConfig { first_zone: 0, mark_mask: 0x3000, table, ..filter_config() };
+        let mut rules = PacketFilter::new(FilterConfig { addresses: addresses.clone(), ..marked });
+        rules.install().unwrap_err();
+        assert!(rules.fail_open_error().is_some());
+        rules.set_addresses(addresses.clone());
+        assert!(rules.fail_open_error().is_some(), "the same addresses");
+        rules.set_addresses(addresses.into_iter().skip(1).collect());
+        assert!(rules.fail_open_error().is_none(), "other addresses");
     });
 }
 

@@ -204,10 +204,10 @@ fn a_failed_link_configuration_is_undone() {
 #[test]
 fn rejected_fail_open_rules_are_reported_once_for_the_same_addresses() {
     in_namespace(async || {
-        // Too many rules for one message.
+        // More addresses than the set holds.
         let addresses = |service: &str| -> Vec<FilteredAddress> {
             let fallback = Some(Fallback::Service(ip(service)));
-            (0..40).map(|host| FilteredAddress { address: [169, 254, 25, host].into(), fallback }).collect()
+            (0..70).map(|host| FilteredAddress { address: [169, 254, 25, host].into(), fallback }).collect()
         };
         let filter = FilterConfig { addresses: addresses("10.96.0.10"), ..filter_config() };
         let (mut setup, events) =

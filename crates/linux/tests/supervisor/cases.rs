@@ -11,8 +11,8 @@ use crate::program::LONG;
 pub(crate) const ALL: [(&str, fn()); 8] = [
     ("the_exit_code_is_that_of_the_child", the_exit_code_is_that_of_the_child),
     (
-        "a_signal_that_ends_the_child_is_told_by_the_exit_code",
-        a_signal_that_ends_the_child_is_told_by_the_exit_code,
+        "the_exit_code_is_that_of_the_signal_that_ends_the_child",
+        the_exit_code_is_that_of_the_signal_that_ends_the_child,
     ),
     ("signals_are_passed_on", signals_are_passed_on),
     ("a_child_that_hangs_is_killed", a_child_that_hangs_is_killed),
@@ -31,7 +31,7 @@ fn the_exit_code_is_that_of_the_child() {
     assert_eq!(program.exit_code(), Some(7));
 }
 
-fn a_signal_that_ends_the_child_is_told_by_the_exit_code() {
+fn the_exit_code_is_that_of_the_signal_that_ends_the_child() {
     let mut program = Program::start("signalled");
     assert_eq!(program.line(), "code 143, hung false");
     assert_eq!(program.exit_code(), Some(143));
