@@ -12,6 +12,7 @@ use crate::handover::SocketDirectory;
 use crate::logging::Logger;
 use crate::memory_plan::MemoryPlan;
 use crate::metrics::ProcessCounters;
+use crate::worker::Heartbeat;
 
 /// Fixed at start-up, before anything is served.
 #[derive(Clone, Copy)]
@@ -26,6 +27,8 @@ pub(super) struct ProcessContext<'a> {
     pub(super) memory: MemoryPlan,
     /// Keeps the parent from ending this process; absent without a parent that does.
     pub(super) watchdog_timer: Option<&'a Arc<WatchdogTimer>>,
+    /// Of all serving sockets.
+    pub(super) heartbeat: &'a Arc<Heartbeat>,
     /// Of the Corefile and the files that it names.
     pub(super) file_monitor: Option<&'a FileMonitor>,
     /// Directory of the hand-over socket and of the cache snapshot.

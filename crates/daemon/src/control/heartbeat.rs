@@ -1,9 +1,9 @@
-//! Heartbeat: a packet from a serving socket to itself, by which the fail-open rules of the packet
-//! filter know that an address is served; and the renewal of the watchdog that ends this process.
+//! Heartbeat thread: sends the heartbeats of the serving sockets, and renews the watchdog that ends
+//! this process.
 //!
 //! Both are done by a thread of its own, so that no work of the control thread delays them, and
-//! withheld while a worker makes no progress. The rules drop the packet, so that no worker is woken for
-//! it.
+//! withheld while a worker makes no progress. The rules drop the packets, so that no worker is woken
+//! for them.
 
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -14,19 +14,17 @@ use linux::supervisor::WatchdogTimer;
 use tracing::error;
 
 use super::watchdog::Watchdog;
-use crate::worker::{ServingSocket, WorkerProgress};
+use crate::clock;
+use crate::worker::{Heartbeat, ServingSocket, WorkerProgress};
 
-/// From one heartbeat to the next: each wakes an idle process, and may be late by the rest of the timeout.
+/// From one heartbeat to the next: each wakes an idle process, and may be late by the rest of the
+/// timeout.
 const PERIOD: Duration = Duration::from_millis(700);
 const _: () = assert!(PERIOD.as_millis() + 250 <= HEARTBEAT_TIMEOUT.as_millis());
 
-/// A DNS header with QR set, which a server ignores, should the rules be missing (RFC 1035
-/// section 4.1.1).
-const PACKET: [u8; 12] = [0, 0, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0];
-
-/// The sender; dropping it ends the thread.
+/// The thread's handle; dropping it ends the thread.
 #[derive(Default)]
-pub(super) struct Heartbeat {
+pub(super) struct HeartbeatThread {
     shared: Arc<Shared>,
     is_running: bool,
 }
@@ -35,22 +33,23 @@ pub(super) struct Heartbeat {
 struct Shared {
     state: Mutex<State>,
     changed: Condvar,
+    heartbeat: Arc<Heartbeat>,
     /// Absent if no parent supervises this process.
     watchdog: Option<Arc<WatchdogTimer>>,
 }
 
 #[derive(Default)]
 struct State {
-    sockets: Vec<ServingSocket>,
     /// Empty while nothing is served.
     workers: Vec<WorkerProgress>,
     ends: bool,
 }
 
-impl Heartbeat {
+impl HeartbeatThread {
     /// Sends nothing yet.
-    pub(super) fn new(watchdog: Option<Arc<WatchdogTimer>>) -> Self {
-        Self { shared: Arc::new(Shared { watchdog, ..Shared::default() }), is_running: false }
+    pub(super) fn new(heartbeat: Arc<Heartbeat>, watchdog: Option<Arc<WatchdogTimer>>) -> Self {
+        let shared = Shared { heartbeat, watchdog, ..Shared::default() };
+        Self { shared: Arc::new(shared), is_running: false }
     }
 
     /// Sends heartbeats for these sockets from now on, the first ones at once, instead of those
@@ -64,11 +63,8 @@ impl Heartbeat {
         workers: Vec<WorkerProgress>,
     ) -> io::Result<()> {
         let is_needed = !sockets.is_empty() || self.shared.watchdog.is_some();
-        {
-            let mut state = self.shared.lock();
-            state.sockets = sockets;
-            state.workers = workers;
-        }
+        self.shared.heartbeat.set_sockets(sockets);
+        self.shared.lock().workers = workers;
         self.shared.changed.notify_one();
         if !is_needed {
             return Ok(());
@@ -82,9 +78,9 @@ impl Heartbeat {
 
     /// Sends no more, and closes the descriptors of the sockets; the watchdog does not expire.
     pub(super) fn stop(&self) {
-        let mut state = self.shared.lock();
-        state.sockets.clear();
-        state.workers.clear();
+        self.shared.lock().workers.clear();
+        self.shared.heartbeat.withhold();
+        self.shared.heartbeat.set_sockets(Vec::new());
         if let Some(watchdog) = &self.shared.watchdog
             && let Err(error) = watchdog.stop()
         {
@@ -93,7 +89,7 @@ impl Heartbeat {
     }
 }
 
-impl Drop for Heartbeat {
+impl Drop for HeartbeatThread {
     fn drop(&mut self) {
         self.stop();
         self.shared.lock().ends = true;
@@ -104,23 +100,28 @@ impl Drop for Heartbeat {
 impl Shared {
     fn run(&self) {
         let mut watchdog = Watchdog::default();
+        let mut checked = clock::now();
         let mut state = self.lock();
         while !state.ends {
             if state.workers.is_empty() {
                 state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
                 continue;
             }
+            let now = clock::now();
+            // The process has been stopped: no worker could reply to a ping.
+            if now.saturating_duration_since(checked) >= HEARTBEAT_TIMEOUT {
+                watchdog = Watchdog::default();
+            }
+            checked = now;
             // A worker that is busy has replied to the last ping.
             if watchdog.check(state.workers.iter()).iter().all(|elapsed| *elapsed < PERIOD) {
                 if let Some(watchdog) = &self.watchdog {
                     // On a failure the timeout is that of the last renewal.
                     watchdog.renew().ok();
                 }
-                for ServingSocket { address, source, socket } in &state.sockets {
-                    // The rules drop it, which is an error of the send call; any other one has the
-                    // address time out.
-                    socket.send([(PACKET.as_slice(), *address, *source)]);
-                }
+                self.heartbeat.send(now);
+            } else {
+                self.heartbeat.withhold();
             }
             state = self.changed.wait_timeout(state, PERIOD).unwrap_or_else(PoisonError::into_inner).0;
         }

@@ -41,7 +41,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use corefile::Corefile;
+use corefile::{Corefile, Environment, Settings};
 use linux::node::NodeSetup;
 use linux::supervisor::WatchdogTimer;
 use tracing::{error, info, warn};
@@ -140,12 +140,7 @@ async fn control(
     let file_monitor = reload::file_monitor();
     let mut signals = Signals::install().map_err(FatalError::System)?;
     let environment = environment::from_process();
-    let corefile =
-        Corefile::parse(&flags.options, &environment, &OsHost::default()).map_err(FatalError::Config)?;
-    let settings = corefile.build_settings(&flags.options, &OsHost::default()).map_err(FatalError::Config)?;
-    for warning in &settings.warnings {
-        warn!("{warning}");
-    }
+    let (corefile, settings) = read_config(flags, &environment)?;
     let descriptor_limit = raise_descriptor_limit();
     let memory = plan_memory(flags);
     let directory = open_handover_directory(flags);
@@ -168,6 +163,7 @@ async fn control(
         descriptor_limit,
         memory,
         watchdog_timer,
+        heartbeat: &Arc::default(),
         file_monitor: file_monitor.as_ref(),
         directory,
         translation: &translation,
@@ -192,6 +188,17 @@ async fn control(
             Err(error)
         }
     }
+}
+
+/// Reads the Corefile and the files that it names, and logs warnings.
+fn read_config(flags: &Flags, environment: &Environment) -> Result<(Corefile, Settings), FatalError> {
+    let corefile =
+        Corefile::parse(&flags.options, environment, &OsHost::default()).map_err(FatalError::Config)?;
+    let settings = corefile.build_settings(&flags.options, &OsHost::default()).map_err(FatalError::Config)?;
+    for warning in &settings.warnings {
+        warn!("{warning}");
+    }
+    Ok((corefile, settings))
 }
 
 fn plan_memory(flags: &Flags) -> MemoryPlan {

@@ -17,7 +17,7 @@ use tracing::error;
 
 use super::context::ProcessContext;
 use super::exit::FatalError;
-use super::heartbeat::Heartbeat;
+use super::heartbeat::HeartbeatThread;
 use super::memory_parts::{self, SharedMemory, octets};
 use super::watchdog::{self, Watchdog};
 use crate::worker::config::WorkerConfigBuilder;
@@ -38,7 +38,7 @@ pub(super) struct Workers {
     sockets: ListeningSockets,
     listeners: Vec<ListenerId>,
     watchdog: Watchdog,
-    heartbeat: Heartbeat,
+    heartbeat: HeartbeatThread,
     /// The addresses that need heartbeats.
     heartbeat_addresses: Vec<SocketAddr>,
     /// Octets for the receive queues of all UDP sockets.
@@ -74,7 +74,7 @@ impl Changed {
 impl Workers {
     /// Without threads, and with this many octets for the receive queues of all UDP sockets.
     pub(super) fn new(process: ProcessContext<'_>) -> Self {
-        let heartbeat = Heartbeat::new(process.watchdog_timer.cloned());
+        let heartbeat = HeartbeatThread::new(Arc::clone(process.heartbeat), process.watchdog_timer.cloned());
         Self { udp_queues: process.memory.udp_queues, heartbeat, ..Self::default() }
     }
 
@@ -285,6 +285,7 @@ pub(super) fn contexts(
             resolver,
             logger: process.logger.clone(),
             process: Arc::clone(process.counters),
+            heartbeat: Arc::clone(process.heartbeat),
             connection_limiter: Arc::clone(&limiter),
             events: events.clone(),
             peers: peers.clone(),

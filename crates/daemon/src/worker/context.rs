@@ -9,6 +9,7 @@ use resolver::action::{Client, ShareResult};
 use resolver::policy::{ListenerId, Policy, RouteId};
 use tokio::sync::mpsc;
 
+use super::heartbeat::Heartbeat;
 use super::tcp_server::{ConnectionLimiter, ConnectionTimeouts};
 use super::upstream::UpstreamEndpoints;
 use crate::logging::Logger;
@@ -33,6 +34,8 @@ pub(crate) struct WorkerContext {
     pub(crate) resolver: ResolverConfig,
     pub(crate) logger: Logger,
     pub(crate) process: Arc<ProcessCounters>,
+    /// Of all serving sockets.
+    pub(crate) heartbeat: Arc<Heartbeat>,
     /// Shared by all workers.
     pub(crate) connection_limiter: Arc<ConnectionLimiter>,
     pub(crate) events: mpsc::Sender<WorkerEvent>,

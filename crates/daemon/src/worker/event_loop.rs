@@ -15,6 +15,7 @@ use wire::frame::FrameDecoder;
 
 use super::context::{WorkerConfig, WorkerContext, WorkerEvent};
 use super::handler::{QueryHandler, ResponseHandler};
+use super::heartbeat::Heartbeat;
 use super::peer_inbox;
 use super::tasks::Tasks;
 use super::tcp_server::TcpServer;
@@ -43,6 +44,7 @@ pub(super) struct EventLoop {
     timer: Timer,
     next_housekeeping: Cell<Instant>,
     process: Arc<ProcessCounters>,
+    heartbeat: Arc<Heartbeat>,
     logger: Logger,
     events: mpsc::Sender<WorkerEvent>,
     peers: Vec<mpsc::UnboundedSender<ShareResult>>,
@@ -51,7 +53,8 @@ pub(super) struct EventLoop {
 impl EventLoop {
     /// Spawns the tasks for timers and the peer inbox, which run until the worker ends.
     pub(super) fn start(context: WorkerContext, config: WorkerConfig) -> Rc<Self> {
-        let WorkerContext { resolver, logger, process, connection_limiter, events, peers, inbox } = context;
+        let WorkerContext { resolver, logger, process, heartbeat, connection_limiter, events, peers, inbox } =
+            context;
         let counters = Arc::clone(&resolver.counters);
         let tasks = Tasks::new(Arc::clone(&counters));
         let upstreams =
@@ -74,6 +77,7 @@ impl EventLoop {
             timer: Timer::default(),
             next_housekeeping: Cell::new(clock::now()),
             process,
+            heartbeat,
             logger,
             events,
             peers,
@@ -131,6 +135,7 @@ impl EventLoop {
     /// the next event.
     fn dispatch(self: &Rc<Self>, event: impl FnOnce(&mut Resolver, Instant, &mut Outbox)) {
         let (now, mut outbox) = (clock::now(), self.outbox.take());
+        self.heartbeat.send_if_timed_out(now);
         self.run_due_housekeeping(now);
         event(&mut self.resolver.borrow_mut(), now, &mut outbox);
         loop {

@@ -24,7 +24,8 @@ pub(super) fn context() -> WorkerContext {
     let inbox = inboxes.pop().unwrap();
     let connection_limiter = Arc::new(ConnectionLimiter::new(64, 64 << 20, Arc::clone(&process)));
     let events = mpsc::channel(1).0;
-    WorkerContext { resolver, logger, process, connection_limiter, events, peers, inbox }
+    let heartbeat = Arc::default();
+    WorkerContext { resolver, logger, process, heartbeat, connection_limiter, events, peers, inbox }
 }
 
 pub(super) fn config() -> WorkerConfig {

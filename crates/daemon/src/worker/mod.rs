@@ -17,6 +17,7 @@ mod fault_injection;
 #[cfg(test)]
 mod fixture;
 mod handler;
+mod heartbeat;
 mod peer_inbox;
 mod read_buffer;
 mod sockets;
@@ -29,6 +30,7 @@ mod udp_server;
 mod upstream;
 
 pub(crate) use context::{WorkerConfig, WorkerContext, WorkerEvent};
+pub(crate) use heartbeat::Heartbeat;
 pub(crate) use peer_inbox::{peer_inboxes, worker_id};
 pub(crate) use sockets::{
     InheritedSockets, ListeningSockets, OpenError, OpenedSockets, RegisteredSockets, ServingSocket,
