@@ -23,7 +23,7 @@ pub(crate) struct Cores {
 impl Cores {
     /// The first and the last allowed core.
     pub(crate) fn choose() -> Result<Self, BenchError> {
-        let allowed = sched_getaffinity(Pid::from_raw(0))?;
+        let allowed = allowed()?;
         let mut cores = (0..CpuSet::count()).filter(|&core| allowed.is_set(core).unwrap_or(false));
         let server = cores.next().ok_or_else(|| BenchError("no core is allowed".to_owned()))?;
         Ok(Self { server, load: cores.next_back().unwrap_or(server) })
@@ -34,7 +34,17 @@ impl Cores {
 pub(crate) fn pin(core: usize) -> Result<(), BenchError> {
     let mut set = CpuSet::new();
     set.set(core)?;
-    Ok(sched_setaffinity(Pid::from_raw(0), &set)?)
+    allow(&set)
+}
+
+/// The cores that this thread may use.
+pub(crate) fn allowed() -> Result<CpuSet, BenchError> {
+    Ok(sched_getaffinity(Pid::from_raw(0))?)
+}
+
+/// Lets this thread, and threads and processes that it starts later, use these cores.
+pub(crate) fn allow(cores: &CpuSet) -> Result<(), BenchError> {
+    Ok(sched_setaffinity(Pid::from_raw(0), cores)?)
 }
 
 /// Kills this process when its parent dies (PR_SET_PDEATHSIG).

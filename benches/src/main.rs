@@ -3,12 +3,13 @@
 //!
 //! Reading order: [`hit`] (CPU time per hit), [`clients`] (load generators), [`queries`], [`servers`]
 //! (servers under test), [`floor`] (echo server), [`upstream`], [`cpu`], [`figures`]; [`miss`] (CPU
-//! time per miss); [`load`] compares all costs with other servers; [`instructions`] counts the instructions of [`resolver_loop`],
-//! [`micro`] those of its parts; [`scan`] and
-//! [`flood`] query one-time names, of the resolver and of the daemon; [`upstreams`] is about
-//! upstreams that fail, [`configuration`] about configurations that cannot be put in force,
-//! [`fairness`] about clients beside a flood, [`memory`] about a memory limit in one,
-//! [`idle`] about a process without queries, [`rules`] about the packet filter, [`snapshot`] about the file of the cache.
+//! time per miss); [`load`] compares all costs with other servers; [`instructions`] counts the
+//! instructions of [`resolver_loop`], [`micro`] those of its parts; [`scan`] and [`flood`] query
+//! one-time names, of the resolver and of the daemon; [`upstreams`] is about upstreams that fail,
+//! [`configuration`] about configurations that cannot be put in force, [`fairness`] about clients beside
+//! a flood, [`memory`] about a memory limit in one, [`idle`] about a process without queries, [`rules`]
+//! about the packet filter, [`snapshot`] about the file of the cache, [`workers`] about what workers cost
+//! each other.
 #![deny(unsafe_code)]
 
 mod cache;
@@ -37,6 +38,7 @@ mod servers;
 mod snapshot;
 mod upstream;
 mod upstreams;
+mod workers;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -81,6 +83,8 @@ enum Benchmark {
     Idle(idle::IdleOptions),
     /// CPU time per cache hit with and without the packet-filter rules, on a node of its own
     Rules(rules::RulesOptions),
+    /// CPU time per cache hit with one and with two workers
+    Workers(workers::WorkersOptions),
     /// Memory and time per entry of the cache's hash table and of others
     Cache(cache::CacheOptions),
     /// CPU time of a cache snapshot
@@ -153,6 +157,7 @@ fn main() -> ExitCode {
         }
         CommandLine { benchmark: Some(Benchmark::Idle(options)), .. } => idle::measure(&options),
         CommandLine { benchmark: Some(Benchmark::Rules(options)), .. } => rules::measure(&options),
+        CommandLine { benchmark: Some(Benchmark::Workers(options)), .. } => workers::measure(&options),
         CommandLine { benchmark: Some(Benchmark::Cache(options)), .. } => cache::measure(options),
         CommandLine { benchmark: Some(Benchmark::CacheOne { candidate, options }), .. } => {
             cache::run(candidate, options)
@@ -175,11 +180,9 @@ fn main() -> ExitCode {
         CommandLine { benchmark: Some(Benchmark::ResolverLoop { names, hits, directives }), .. } => {
             resolver_loop::run(names, hits, directives)
         }
-        CommandLine { benchmark: None, .. } => Err(BenchError(
-            "a command is required: hit, miss, load, instructions, micro, scan, flood, fairness, memory, idle, \
-             snapshot, upstreams, configuration or --smoke"
-                .to_owned(),
-        )),
+        CommandLine { benchmark: None, .. } => {
+            Err(BenchError("a command is required (--help lists them), or --smoke".to_owned()))
+        }
     })
 }
 
