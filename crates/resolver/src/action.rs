@@ -3,12 +3,12 @@
 
 use std::net::SocketAddr;
 use std::ops::Range;
-use std::sync::Arc;
 use std::time::Instant;
 
 use wire::header::{Rcode, RecordType};
 use wire::name::NameError;
 
+use crate::cache::OwnedKey;
 use crate::policy::{RouteId, UpstreamId};
 
 pub(crate) use crate::client::LookupId;
@@ -60,7 +60,7 @@ pub struct ShareResult {
     /// The worker.
     pub to: WorkerId,
     /// Cache key of its query.
-    pub key: Arc<[u8]>,
+    pub key: OwnedKey,
     /// The result.
     pub result: SharedResult,
 }

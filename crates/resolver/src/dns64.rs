@@ -29,7 +29,7 @@ impl Resolver {
     /// that get no synthesized addresses, and for those that validate signatures themselves (RFC 6147
     /// section 5.5).
     pub(crate) fn translate(&mut self, routed: &RoutedQuery<'_>, dns64: &Dns64, outbox: &mut Outbox) -> bool {
-        let RoutedQuery { query, requester, route } = *routed;
+        let RoutedQuery { query, requester, route, .. } = *routed;
         let is_address = query.qtype == RecordType::AAAA && query.qclass == Class::IN;
         let dnssec_ok = query.header.edns.is_some_and(|edns| edns.dnssec_ok);
         let validates = dnssec_ok && query.header.flags.has(Flags::CD);

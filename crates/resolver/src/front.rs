@@ -58,7 +58,7 @@ pub(crate) fn respond(routed: &RoutedQuery<'_>, outbox: &mut Outbox) -> bool {
 
 /// Access control; counted by action.
 fn acl(rules: &[AclRule], routed: &RoutedQuery<'_>) -> Option<FrontResult> {
-    let RoutedQuery { query, requester, route } = *routed;
+    let RoutedQuery { query, requester, route, .. } = *routed;
     let client = requester.client.peer.ip().to_canonical();
     let decided = AclRule::decide(rules, query.name.as_wire(), query.qtype, client);
     route.block.counters.acl.count(decided);

@@ -1,6 +1,5 @@
 //! Cache hits: answers, cached failures, stale answers, and the refreshes that they trigger.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use wire::header::{Class, Flags};
@@ -8,7 +7,7 @@ use wire::header::{Class, Flags};
 use crate::Resolver;
 use crate::action::Outbox;
 use crate::cache::stale::{StaleAnswer, count_hit, failure_response, hit_response, respond_stale};
-use crate::cache::{Entry, Freshness, Key};
+use crate::cache::{Entry, Freshness};
 use crate::inflight::memory::Reservation;
 use crate::inflight::query::InflightQuery;
 use crate::miss::NewQuery;
@@ -23,22 +22,21 @@ const CLIENT_RESPONSE_TIMER: Duration = Duration::from_millis(1800);
 impl Resolver {
     /// Responds from the cache; false on a miss.
     pub(crate) fn hit(&mut self, routed: &RoutedQuery<'_>, outbox: &mut Outbox) -> bool {
-        let RoutedQuery { query, requester, route } = *routed;
+        let RoutedQuery { query, requester, route, .. } = *routed;
         let block = &route.block;
         let Some(cache) = block.cache_for(query.name.as_wire()) else { return false };
         if query.qclass != Class::IN {
             return false;
         }
         block.counters.cache_requests.add(1);
-        let key = Key::new(block.id, query);
         let now = requester.received;
-        match self.cache.get(&key, now, cache) {
-            None => self.hit_failure(routed, &key, outbox),
+        match self.cache.get(routed.key, now, cache) {
+            None => self.hit_failure(routed, outbox),
             Some((entry, Freshness::Stale)) => {
                 let entry = entry.clone();
                 match cache.serve_stale {
-                    Some(stale) => self.hit_stale(routed, &key, (entry, cache, stale), outbox),
-                    None => self.hit_expired(routed, &key, (entry, cache), outbox),
+                    Some(stale) => self.hit_stale(routed, (entry, cache, stale), outbox),
+                    None => self.hit_expired(routed, (entry, cache), outbox),
                 }
                 true
             }
@@ -50,8 +48,8 @@ impl Resolver {
                     let is_due = entry.hit_triggers_prefetch(prefetch, now, remaining);
                     is_due && !entry.is_refresh_suppressed(now)
                 });
-                if prefetch && self.cache.get_failure(&key, now).is_none() {
-                    self.refresh(routed, &key, outbox);
+                if prefetch && self.cache.get_failure(routed.key, now).is_none() {
+                    self.refresh(routed, outbox);
                 }
                 true
             }
@@ -59,13 +57,8 @@ impl Resolver {
     }
 
     /// Responds from a cached failure (RFC 9520 section 3.2); false on a miss.
-    pub(crate) fn hit_failure(
-        &mut self,
-        routed: &RoutedQuery<'_>,
-        key: &Key<'_>,
-        outbox: &mut Outbox,
-    ) -> bool {
-        let RoutedQuery { requester, route, .. } = *routed;
+    pub(crate) fn hit_failure(&mut self, routed: &RoutedQuery<'_>, outbox: &mut Outbox) -> bool {
+        let RoutedQuery { key, requester, route, .. } = *routed;
         let now = requester.received;
         let Some((failure, remaining)) = self.cache.get_failure(key, now) else {
             route.block.counters.cache_misses.add(1);
@@ -80,11 +73,10 @@ impl Resolver {
     fn hit_stale(
         &mut self,
         routed: &RoutedQuery<'_>,
-        key: &Key<'_>,
         (entry, cache, stale): (Entry, &CacheOptions, ServeStale),
         outbox: &mut Outbox,
     ) {
-        let RoutedQuery { requester, route, .. } = *routed;
+        let RoutedQuery { key, requester, route, .. } = *routed;
         let now = requester.received;
         count_hit(&route.block, &entry);
         let may_refresh = !entry.is_refresh_suppressed(now) && self.cache.get_failure(key, now).is_none();
@@ -92,7 +84,7 @@ impl Resolver {
             (stale.mode, may_refresh && requester.wants_recursion())
         {
             // With a timeout of its own, verification is left to the query already in flight.
-            let is_verified = !timeout.is_zero() && self.inflight.find(key.octets().as_bytes()).is_some();
+            let is_verified = !timeout.is_zero() && self.inflight.find(&self.cache.hashed(key)).is_some();
             if !is_verified {
                 let timeout = if timeout.is_zero() { CLIENT_RESPONSE_TIMER } else { timeout };
                 return self.miss(routed, Some(StaleAnswer { entry, until: now + timeout }), outbox);
@@ -100,22 +92,22 @@ impl Resolver {
         }
         respond_stale(&entry, &requester, (route, cache), now, outbox);
         if may_refresh {
-            self.refresh(routed, key, outbox);
+            self.refresh(routed, outbox);
         }
     }
 
     /// Refreshes a cached answer without a waiter, unless a query for it is in flight in some
     /// worker. The caller has checked that no failure is cached.
-    pub(crate) fn refresh(&mut self, routed: &RoutedQuery<'_>, key: &Key<'_>, outbox: &mut Outbox) {
+    pub(crate) fn refresh(&mut self, routed: &RoutedQuery<'_>, outbox: &mut Outbox) {
         let Ok(rewritten) = self.rewrite(routed) else { return };
         if !routed.route.block.plugins.is_empty() && self.refresh_locally(routed, rewritten.as_deref()) {
             return routed.route.block.counters.prefetches.add(1);
         }
-        let octets = key.octets();
-        if self.inflight.find(octets.as_bytes()).is_some() || self.cache.update_from_shared(key) {
+        let key = self.cache.hashed(routed.key);
+        if self.inflight.find(&key).is_some() || self.cache.update_from_shared(&key) {
             return;
         }
-        let mut query = UpstreamQuery::new(routed, rewritten, Some(Arc::from(octets.as_bytes())));
+        let mut query = UpstreamQuery::new(routed, rewritten, (key, true));
         query.flags = query.flags.with(Flags::RD);
         let Some(memory) = self.reserve_refresh(&query) else { return };
         // A rejected refresh is tried again on the next hit.

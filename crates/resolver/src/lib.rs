@@ -59,6 +59,7 @@ use wire::{Query, Response};
 
 use crate::action::{Action, AttemptFailure, Client, Outbox, UpstreamConnectionId};
 use crate::cache::lookup::WorkerCache;
+use crate::cache::{LookupKey, OwnedKey};
 use crate::counters::WorkerCounters;
 use crate::effects::Effects;
 use crate::inflight::Inflight;
@@ -148,7 +149,8 @@ impl Resolver {
         let requester = requester.with_udp_size(route.block.udp_size);
         let counters = QueryCounters::of(route);
         counters.count_request(&requester, query.qtype);
-        let routed = RoutedQuery { query: &query, requester, route };
+        let key = LookupKey::new(route.block.id, &query);
+        let routed = RoutedQuery { query: &query, key: &key, requester, route };
         if !route.block.front.is_empty() && front::respond(&routed, outbox) {
             return;
         }
@@ -262,8 +264,14 @@ impl Resolver {
     }
 
     /// The result of a query that another worker owns and this one has coalesced with.
-    pub fn on_shared_result(&mut self, now: Instant, key: &[u8], result: &SharedResult, outbox: &mut Outbox) {
-        let Some(id) = self.inflight.find(key) else { return };
+    pub fn on_shared_result(
+        &mut self,
+        now: Instant,
+        key: &OwnedKey,
+        result: &SharedResult,
+        outbox: &mut Outbox,
+    ) {
+        let Some(id) = self.inflight.find(&key.hashed()) else { return };
         if self.inflight.get(id).is_some_and(|inflight| inflight.role == Role::Owner) {
             return;
         }

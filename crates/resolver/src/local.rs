@@ -16,7 +16,6 @@ use wire::{Answer, Response};
 
 use crate::Resolver;
 use crate::action::{Cause, Outbox};
-use crate::cache::Key;
 use crate::cache::ttl::Cacheability;
 use crate::cache::write::CacheTarget;
 use crate::counters::Plugin;
@@ -53,7 +52,7 @@ impl Resolver {
         rewritten: Option<&Rewritten>,
         outbox: &mut Outbox,
     ) -> bool {
-        let RoutedQuery { query, requester, route } = *routed;
+        let RoutedQuery { query, requester, route, .. } = *routed;
         let (counters, now) = (QueryCounters::of(route), requester.received);
         match local_response(routed, rewritten) {
             Some(LocalResult::Response(response, Plugin::Template, _))
@@ -107,7 +106,7 @@ impl Resolver {
         response: &Response<'_>,
         plugin: Plugin,
     ) -> LocalAnswer {
-        let RoutedQuery { query, requester, route } = *routed;
+        let RoutedQuery { query, requester, route, .. } = *routed;
         let name = query.name.as_wire();
         let answer = Answer::from_response(response);
         let options = route.block.cache_for(name).filter(|_| query.qclass == Class::IN);
@@ -115,7 +114,7 @@ impl Resolver {
             return LocalAnswer { answer, ttl: ResponseTtl::AsReceived, plugin };
         };
         let cacheability = Cacheability::of(response, name, options);
-        let target = CacheTarget { block: &route.block, options, key: Key::new(route.block.id, query) };
+        let target = CacheTarget { block: &route.block, options, key: self.cache.hashed(routed.key) };
         let (now, cached) = (requester.received, answer.borrowed());
         if response.response_type == ResponseType::ServerFailure {
             self.cache.cache_servfail(now, target, Some(cacheability), cached);
@@ -140,14 +139,14 @@ impl Resolver {
 
 /// What the block's own directives respond, as the client gets it.
 fn local_response(routed: &RoutedQuery<'_>, rewritten: Option<&Rewritten>) -> Option<LocalResult> {
-    let RoutedQuery { query, requester, route } = *routed;
+    let RoutedQuery { query, requester, route, .. } = *routed;
     let result = match rewritten {
         None => plugin_result(routed)?,
         Some(rewritten) => {
             let mut buffer = NameBuffer::new();
             let sent = query.with_question(&rewritten.question, &mut buffer)?;
             let requester = Requester { header: sent.header, ..requester };
-            plugin_result(&RoutedQuery { query: &sent, requester, route })?
+            plugin_result(&RoutedQuery { query: &sent, key: routed.key, requester, route })?
         }
     };
     Some(match result {

@@ -16,7 +16,7 @@ use wire::{Query, Response};
 
 use crate::Resolver;
 use crate::action::{Cause, LookupId, LookupResponse, Outbox};
-use crate::cache::Key;
+use crate::cache::{HashedKey, LookupKey, OwnedKey};
 use crate::effects::Effects;
 use crate::inflight::lookups::{ClientQuery, Lookup, LookupPurpose, PendingLookup};
 use crate::inflight::waiters::Waiter;
@@ -98,8 +98,9 @@ impl Resolver {
             (own.qclass == Class::IN && unsupported(own, route).is_none()).then_some((own, route))
         });
         let Some((own, route)) = routed else { return Err(purpose) };
-        let key = Key::new(route.block.id, own).octets();
-        if matches!(purpose, LookupPurpose::CnameTarget(id) if self.waits_for(key.as_bytes(), id)) {
+        let key = LookupKey::new(route.block.id, own);
+        let hashed = self.cache.hashed(&key);
+        if matches!(purpose, LookupPurpose::CnameTarget(id) if self.waits_for(&hashed, id)) {
             return Err(purpose);
         }
         // An AAAA query under `dns64` is the client's, which is counted.
@@ -115,9 +116,9 @@ impl Resolver {
         if is_counted {
             QueryCounters::of(route).count_request(&requester, own.qtype);
         }
-        self.lookups.insert(id, PendingLookup { key: key.as_bytes().into(), purpose });
+        self.lookups.insert(id, PendingLookup { key: OwnedKey::new(hashed), purpose });
         let actions_before = outbox.actions.len();
-        let routed = RoutedQuery { query: own, requester, route };
+        let routed = RoutedQuery { query: own, key: &key, requester, route };
         if !self.hit(&routed, outbox) {
             self.miss(&routed, None, outbox);
         }
@@ -127,8 +128,8 @@ impl Resolver {
 
     /// True when the query in flight for a key, if there is one, waits for the query `id`, directly or
     /// through further lookups.
-    fn waits_for(&self, key: &[u8], id: QueryId) -> bool {
-        let lookup_of = |key: &[u8]| {
+    fn waits_for(&self, key: &HashedKey<'_>, id: QueryId) -> bool {
+        let lookup_of = |key: &HashedKey<'_>| {
             let found = self.inflight.find(key)?;
             let lookup = self.inflight.get(found)?.lookup;
             Some((found, lookup.and_then(|lookup| self.lookups.get(lookup))))
@@ -138,7 +139,7 @@ impl Resolver {
             if found == id {
                 return true;
             }
-            next = lookup.and_then(|lookup| lookup_of(&lookup.key));
+            next = lookup.and_then(|lookup| lookup_of(&lookup.key.hashed()));
         }
         false
     }

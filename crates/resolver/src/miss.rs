@@ -5,7 +5,6 @@
 //! not lead to a response is in `retry`.
 
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::Instant;
 
 use wire::answer::ResponseTtl;
@@ -13,7 +12,6 @@ use wire::header::Class;
 
 use crate::Resolver;
 use crate::action::{AttemptFailure, Cause, Outbox};
-use crate::cache::Key;
 use crate::cache::stale::StaleAnswer;
 use crate::counters::Plugin;
 use crate::effects::Effects;
@@ -48,7 +46,7 @@ impl Resolver {
         stale_answer: Option<StaleAnswer>,
         outbox: &mut Outbox,
     ) {
-        let RoutedQuery { query, requester, route } = *routed;
+        let RoutedQuery { query, requester, route, .. } = *routed;
         let rewritten = match self.rewrite(routed) {
             Ok(rewritten) => rewritten,
             Err(cause) => {
@@ -67,8 +65,8 @@ impl Resolver {
             }
         };
         let can_coalesce = query.qclass == Class::IN && requester.wants_recursion();
-        let key = can_coalesce.then(|| Key::new(route.block.id, query).octets());
-        let inflight = key.as_ref().and_then(|key| self.inflight.find(key.as_bytes()));
+        let key = self.cache.hashed(routed.key);
+        let inflight = can_coalesce.then(|| self.inflight.find(&key)).flatten();
         let waiters = inflight.and_then(|id| Some((id, self.inflight.get(id)?.waiters.len())));
         let rejected = match waiters {
             Some((_, waiters)) if waiters >= self.limits.waiters_per_query => {
@@ -82,7 +80,7 @@ impl Resolver {
                 Ok(())
             }
             None => {
-                let query = UpstreamQuery::new(routed, rewritten, key.map(|key| Arc::from(key.as_bytes())));
+                let query = UpstreamQuery::new(routed, rewritten, (key, can_coalesce));
                 match self.waiting_memory.reserve(client, InflightQuery::octets(&query)) {
                     Ok(query_memory) => {
                         let waiter = Some(Waiter::new(&requester, memory));

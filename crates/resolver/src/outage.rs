@@ -2,15 +2,14 @@
 //! queries that show when the outage has ended.
 
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::Duration;
 
 use wire::header::Flags;
 
 use crate::Resolver;
 use crate::action::Outbox;
+use crate::cache::Entry;
 use crate::cache::stale::{StaleAnswer, count_hit, respond_stale};
-use crate::cache::{Entry, Key};
 use crate::inflight::outage::OUTAGE_TIMER;
 use crate::inflight::query::{InflightQuery, Role};
 use crate::policy::{CacheOptions, Forward};
@@ -26,11 +25,10 @@ impl Resolver {
     pub(crate) fn hit_expired(
         &mut self,
         routed: &RoutedQuery<'_>,
-        key: &Key<'_>,
         (entry, cache): (Entry, &CacheOptions),
         outbox: &mut Outbox,
     ) {
-        let RoutedQuery { query, requester, route } = *routed;
+        let RoutedQuery { query, requester, route, .. } = *routed;
         let now = requester.received;
         let rewritten = self.rewrite(routed).ok().flatten();
         let name = rewritten.as_ref().map_or(query.name.as_wire(), |rewritten| &rewritten.name);
@@ -40,8 +38,8 @@ impl Resolver {
         {
             count_hit(&route.block, &entry);
             respond_stale(&entry, &requester, (route, cache), now, outbox);
-            self.check_outage(routed, key, forward, outbox);
-        } else if !self.hit_failure(routed, key, outbox) {
+            self.check_outage(routed, forward, outbox);
+        } else if !self.hit_failure(routed, outbox) {
             self.miss(routed, Some(StaleAnswer { entry, until: now + OUTAGE_TIMER }), outbox);
         }
     }
@@ -49,18 +47,12 @@ impl Resolver {
     /// Starts an outage check, if one is due: a query without a waiter on a fresh connection, to
     /// each upstream in turn. Neither a cached failure nor a query in flight holds it up, and it
     /// leaves no cached failure.
-    fn check_outage(
-        &mut self,
-        routed: &RoutedQuery<'_>,
-        key: &Key<'_>,
-        forward: &Forward,
-        outbox: &mut Outbox,
-    ) {
+    fn check_outage(&mut self, routed: &RoutedQuery<'_>, forward: &Forward, outbox: &mut Outbox) {
         let RoutedQuery { requester, route, .. } = *routed;
         let now = requester.received;
         let Some(number) = forward.state.outage.next_check_number(now) else { return };
         let Ok(rewritten) = self.rewrite(routed) else { return };
-        let mut query = UpstreamQuery::new(routed, rewritten, Some(Arc::from(key.octets().as_bytes())));
+        let mut query = UpstreamQuery::new(routed, rewritten, (self.cache.hashed(routed.key), true));
         let Some(memory) = self.reserve_refresh(&query) else { return };
         query.flags = query.flags.with(Flags::RD);
         let mut selection = self.upstreams.select(forward);

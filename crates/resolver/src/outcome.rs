@@ -10,7 +10,6 @@ use wire::{Answer, Response};
 
 use crate::Resolver;
 use crate::action::{AttemptFailure, Outbox};
-use crate::cache::Key;
 use crate::cache::ttl::Cacheability;
 use crate::cache::write::{CacheTarget, FailedQuery};
 use crate::counters::Plugin;
@@ -106,7 +105,7 @@ impl Resolver {
     /// The query that a response of an attempt completes: the one in flight for its question, or its
     /// own, which ends if that is another one.
     fn completed_by(&mut self, now: Instant, attempt: &Attempt, outbox: &mut Outbox) -> QueryId {
-        let coalesced = attempt.query.key.as_ref().and_then(|key| self.inflight.find(key));
+        let coalesced = attempt.query.shared_key().and_then(|key| self.inflight.find(&key.hashed()));
         let id = coalesced.unwrap_or(attempt.query_id);
         if id != attempt.query_id {
             self.take_inflight(now, attempt.query_id, outbox);
@@ -124,8 +123,8 @@ impl Resolver {
         outbox: &mut Outbox,
     ) {
         let query = &attempt.query;
-        let cache = query.route.block.cache_for(&query.name).filter(|_| query.qclass == Class::IN);
-        let cacheability = cache.map(|cache| Cacheability::of(response, &query.name, cache));
+        let cache = query.route.block.cache_for(query.name()).filter(|_| query.qclass == Class::IN);
+        let cacheability = cache.map(|cache| Cacheability::of(response, query.name(), cache));
         let target = cache_target(query);
         let answer = Answer::from_response(response);
         let mut cached = None;
@@ -215,7 +214,7 @@ impl Resolver {
             if inflight.role == Role::Owner && self.policy.serves(&query.route) {
                 let failed = FailedQuery {
                     question: &query.question,
-                    name: &query.name,
+                    name: query.name(),
                     rcode: response.rcode,
                     has_timed_out: inflight.has_timed_out,
                     outage,
@@ -257,5 +256,5 @@ impl Resolver {
 /// Where the result of a query is cached, if it is.
 pub(crate) fn cache_target(query: &UpstreamQuery) -> Option<CacheTarget<'_>> {
     let block = &query.route.block;
-    Some(CacheTarget { block, options: block.cache_for(&query.name)?, key: Key::read(query.key.as_ref()?) })
+    Some(CacheTarget { block, options: block.cache_for(query.name())?, key: query.shared_key()?.hashed() })
 }

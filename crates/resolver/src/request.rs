@@ -10,6 +10,7 @@ use wire::header::{Class, Flags, Header, Rcode, RecordType};
 use wire::query::{Rejection, RequestHeader};
 
 use crate::action::Client;
+use crate::cache::LookupKey;
 use crate::policy::{Listener, Route};
 use crate::transport::Transport;
 
@@ -66,6 +67,8 @@ impl ReplyEdns {
 #[derive(Clone, Copy)]
 pub(crate) struct RoutedQuery<'a> {
     pub(crate) query: &'a Query<'a>,
+    /// Of the query in its server block.
+    pub(crate) key: &'a LookupKey<'a>,
     pub(crate) requester: Requester<'a>,
     pub(crate) route: &'a Arc<Route>,
 }

@@ -284,8 +284,7 @@ impl Resolver {
     /// Switches a query to another `forward` of its block, in the time that is left.
     pub(crate) fn try_forward(&mut self, now: Instant, id: QueryId, forward: usize, outbox: &mut Outbox) {
         let Some(inflight) = self.inflight.get_mut(id) else { return };
-        let query =
-            Rc::new(UpstreamQuery { forward: Some(forward), ..UpstreamQuery::clone(&inflight.query) });
+        let query = Rc::new(inflight.query.through(forward));
         let Some(to) = query.forward() else { return };
         if to.is_full() {
             return self.reject_forward(now, id, to.options.max_concurrent, outbox);
@@ -304,9 +303,10 @@ impl Resolver {
     /// Ends a query because `max_concurrent` of its next `forward` is reached.
     fn reject_forward(&mut self, now: Instant, id: QueryId, limit: u32, outbox: &mut Outbox) {
         let Some(inflight) = self.take_inflight(now, id, outbox) else { return };
-        let UpstreamQuery { route, qtype, name, .. } = &*inflight.query;
+        let UpstreamQuery { route, qtype, .. } = &*inflight.query;
         route.block.counters.max_concurrent_rejects.add(1);
-        report_error(route, Rcode::REFUSED, (*qtype, name), Cause::TooManyConcurrent(limit), outbox);
+        let question = (*qtype, inflight.query.name());
+        report_error(route, Rcode::REFUSED, question, Cause::TooManyConcurrent(limit), outbox);
         let response = inflight.query.client_error(ErrorResponse::new(Rcode::REFUSED));
         self.respond_all(now, inflight, &QueryResult::Error { response, is_outage: false }, outbox);
     }

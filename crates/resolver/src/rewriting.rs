@@ -16,7 +16,7 @@ impl Resolver {
     /// # Errors
     /// An invalid name.
     pub(crate) fn rewrite(&self, routed: &RoutedQuery<'_>) -> Result<Option<Box<Rewritten>>, Cause> {
-        let RoutedQuery { query, requester, route } = *routed;
+        let RoutedQuery { query, requester, route, .. } = *routed;
         let rules = &route.block.rewrites;
         if rules.is_empty() {
             return Ok(None);

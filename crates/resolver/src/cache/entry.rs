@@ -12,7 +12,7 @@ use wire::header::RecordType;
 
 use super::capacity::StoreLimits;
 use super::failure::CachedFailure;
-use super::key::{Key, Variant};
+use super::key::{HashedKey, Key, KeyHash, Variant};
 use super::prefetch::Popularity;
 use super::visited::SieveState;
 use crate::policy::{BlockId, Prefetch};
@@ -54,6 +54,7 @@ pub(crate) struct EntryFields {
     /// Seconds, above 0.
     pub(crate) ttl: u32,
     layout: AnswerLayout,
+    pub(crate) hash: KeyHash,
     pub(crate) block: BlockId,
     pub(crate) variant: Variant,
     pub(crate) store: Store,
@@ -71,7 +72,7 @@ pub(crate) enum Extra {
 
 /// The parts of an entry.
 pub(crate) struct NewEntry<'a> {
-    pub(crate) key: Key<'a>,
+    pub(crate) key: HashedKey<'a>,
     pub(crate) answer: Answer<&'a [u8]>,
     pub(crate) stored: Instant,
     /// Seconds, above 0.
@@ -85,7 +86,7 @@ pub(crate) struct NewEntry<'a> {
 impl Entry {
     /// `None` when the answer has another question than the key.
     pub(crate) fn new(new: NewEntry<'_>) -> Option<Self> {
-        let NewEntry { key, answer, stored, ttl, store, usage, extra, sieve } = new;
+        let NewEntry { key: HashedKey { key, hash }, answer, stored, ttl, store, usage, extra, sieve } = new;
         if answer.question()? != (key.name, key.qtype) {
             return None;
         }
@@ -95,6 +96,7 @@ impl Entry {
             extra: extra.map(Box::new),
             ttl,
             layout: answer.layout(),
+            hash,
             block: key.block,
             variant: key.variant,
             store,
@@ -108,6 +110,16 @@ impl Entry {
         // An entry without a question is not created.
         let (name, qtype) = self.answer().question().unwrap_or((&[], RecordType(0)));
         Key { block: self.block, variant: self.variant, qtype, name }
+    }
+
+    /// The key and its hash.
+    pub(crate) fn hashed_key(&self) -> HashedKey<'_> {
+        HashedKey { key: self.key(), hash: self.hash }
+    }
+
+    /// True when this is its key.
+    pub(crate) fn has_key(&self, key: &HashedKey<'_>) -> bool {
+        self.hash == key.hash && self.key() == key.key
     }
 
     /// The answer.

@@ -209,7 +209,7 @@ impl Eviction {
 
     /// True when the key was removed from this store recently.
     fn is_ghost(&self, store: usize, entry: &Entry) -> bool {
-        self.stores.get(store).is_some_and(|store| self.ghosts.contains(&entry.key(), store.generation))
+        self.stores.get(store).is_some_and(|store| self.ghosts.contains(&entry.hash, store.generation))
     }
 
     fn push(&mut self, store: usize, entry: &Entry, push: Push) {
@@ -290,7 +290,7 @@ impl Eviction {
     /// Removes the entry in slot `at` and adds it to the ghost list and to `removed`.
     fn remove(&mut self, at: u32, cause: RemovalCause) {
         if let Some((entry, generation)) = self.unlink(at, cause) {
-            self.ghosts.insert(&entry.key(), generation);
+            self.ghosts.insert(&entry.hash, generation);
             self.removed.push(entry);
         }
     }

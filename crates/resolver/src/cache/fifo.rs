@@ -3,8 +3,8 @@
 
 use super::entry::Entry;
 
-/// The index of no slot.
-pub(super) const NIL: u32 = u32::MAX;
+/// The index of no slot. An index has 31 bits, see [`super::visited`].
+pub(super) const NIL: u32 = u32::MAX >> 1;
 
 /// The slots of all queues. It never shrinks.
 #[derive(Debug)]
@@ -49,7 +49,7 @@ impl Default for Slab {
 impl Slab {
     /// One past the last slot.
     pub(super) fn end(&self) -> u32 {
-        u32::try_from(self.slots.len()).unwrap_or(NIL)
+        u32::try_from(self.slots.len()).map_or(NIL, |len| len.min(NIL))
     }
 
     pub(super) fn entry(&self, at: u32) -> Option<&Entry> {
@@ -61,7 +61,7 @@ impl Slab {
         self.slot(at).map_or(NIL, |slot| slot.newer)
     }
 
-    /// Appends `entry` at the new end of `fifo` and returns its slot; [`NIL`] when all 2³² − 1
+    /// Appends `entry` at the new end of `fifo` and returns its slot; [`NIL`] when all 2³¹ − 1
     /// slots are in use.
     pub(super) fn push_newest(&mut self, fifo: &mut Fifo, entry: Entry) -> u32 {
         let weight = u64::from(entry.weight());

@@ -8,10 +8,10 @@ use wire::header::Rcode;
 use wire::{Answer, Response};
 
 use super::eviction::InsertOutcome;
-use super::key::Variant;
+use super::key::{KeyHasher, Variant};
 use super::record::EntryRecord;
 use super::ttl::Cacheability;
-use super::{Cache, Entry, Extra, Key, NewEntry, Popularity, SieveState, StoreLimits, Usage};
+use super::{Cache, Entry, Extra, HashedKey, Key, NewEntry, Popularity, SieveState, StoreLimits, Usage};
 use crate::policy::{BlockId, CacheOptions};
 
 /// A server block that records may be imported into.
@@ -92,7 +92,7 @@ impl Cache {
                 break;
             };
             octets = rest;
-            match decode(record, now, elapsed, targets) {
+            match decode(record, (now, elapsed), targets, &self.key_hasher) {
                 Ok((entry, limits)) => self.import_entry(&entry, limits, &mut summary),
                 Err(InvalidRecord::UnknownBlock) => summary.unknown_block += 1,
                 Err(InvalidRecord::Expired) => summary.expired += 1,
@@ -115,21 +115,26 @@ impl Cache {
 
 fn decode(
     octets: &[u8],
-    now: Instant,
-    elapsed: Duration,
+    (now, elapsed): (Instant, Duration),
     targets: &[Option<ImportTarget>],
+    key_hasher: &KeyHasher,
 ) -> Result<(Entry, StoreLimits), InvalidRecord> {
     let record = EntryRecord::read(octets).ok_or(InvalidRecord::Rejected)?;
     let target = targets.get(usize::from(record.block)).and_then(Option::as_ref);
     let target = target.ok_or(InvalidRecord::UnknownBlock)?;
     let age = record.age.checked_add(elapsed);
     let stored = age.and_then(|age| now.checked_sub(age)).ok_or(InvalidRecord::Expired)?;
-    let entry = validate(&record, stored, target).ok_or(InvalidRecord::Rejected)?;
+    let entry = validate(&record, stored, target, key_hasher).ok_or(InvalidRecord::Rejected)?;
     let limits = StoreLimits::of(&target.options, entry.store);
     if entry.is_expired(now, limits) { Err(InvalidRecord::Expired) } else { Ok((entry, limits)) }
 }
 
-fn validate(record: &EntryRecord<'_>, stored: Instant, target: &ImportTarget) -> Option<Entry> {
+fn validate(
+    record: &EntryRecord<'_>,
+    stored: Instant,
+    target: &ImportTarget,
+    key_hasher: &KeyHasher,
+) -> Option<Entry> {
     let key = Key {
         block: target.block,
         variant: Variant::from_bits(record.variant)?,
@@ -153,7 +158,7 @@ fn validate(record: &EntryRecord<'_>, stored: Instant, target: &ImportTarget) ->
     let popularity =
         target.options.refreshes_by_hits().then(|| Popularity::restore(record.hits, record.last_hit));
     Entry::new(NewEntry {
-        key,
+        key: HashedKey { key, hash: key_hasher.hash(&key) },
         answer: Answer::from_response(&response).borrowed(),
         stored,
         ttl,

@@ -1,6 +1,8 @@
-//! Cache key: server block, DO and CD, type and name.
+//! Cache key: server block, DO and CD, type and name; and its hash, which all tables share.
 
-use std::hash::{Hash, Hasher};
+use std::cell::OnceCell;
+use std::hash::{BuildHasher, Hash, Hasher, RandomState};
+use std::sync::Arc;
 
 use wire::Query;
 use wire::header::{Class, Flags, RecordType};
@@ -62,8 +64,8 @@ impl<'a> Key<'a> {
         Self { block, variant: Variant::of(query), qtype: query.qtype, name: query.name.as_wire() }
     }
 
-    /// The key with these octets, which [`Self::octets`] returned.
-    pub(crate) fn read(octets: &'a [u8]) -> Self {
+    /// The key with these octets, as in [`OwnedKey`].
+    fn read(octets: &'a [u8]) -> Self {
         let (prefix, name) = octets.split_first_chunk::<PREFIX_LEN>().unwrap_or((&[0; PREFIX_LEN], &[]));
         let [block_high, block_low, variant, type_high, type_low] = *prefix;
         Self {
@@ -79,19 +81,6 @@ impl<'a> Key<'a> {
         Self { variant: Variant(self.variant.0 | Variant::FAILURE), ..self }
     }
 
-    /// The key as octets.
-    pub(crate) fn octets(&self) -> KeyOctets {
-        let len = PREFIX_LEN + self.name.len();
-        let mut octets = [0; PREFIX_LEN + MAX_NAME_LEN];
-        if let Some((head, rest)) = octets.split_first_chunk_mut::<PREFIX_LEN>() {
-            *head = self.prefix();
-            if let Some(target) = rest.get_mut(..self.name.len()) {
-                target.copy_from_slice(self.name);
-            }
-        }
-        KeyOctets { octets, len }
-    }
-
     /// The question: name, type, class.
     pub(super) fn question(&self) -> Vec<u8> {
         [self.name, &self.qtype.0.to_be_bytes(), &Class::IN.0.to_be_bytes()].concat()
@@ -105,22 +94,108 @@ impl<'a> Key<'a> {
 }
 
 impl Hash for Key<'_> {
+    /// Not by the bit of a failure, which so has the hash of its question.
     fn hash<H: Hasher>(&self, state: &mut H) {
-        let [a, b, c, d, e] = self.prefix();
-        state.write_u64(u64::from_be_bytes([0, 0, 0, a, b, c, d, e]));
+        let [a, b, variant, d, e] = self.prefix();
+        state.write_u64(u64::from_be_bytes([0, 0, 0, a, b, variant & !Variant::FAILURE, d, e]));
         state.write(self.name);
     }
 }
 
-/// A key as octets on the stack.
-#[derive(Clone, Copy)]
-pub(crate) struct KeyOctets {
-    octets: [u8; PREFIX_LEN + MAX_NAME_LEN],
-    len: usize,
+/// Computes the hashes of keys: SipHash under a random key, so that names chosen by a client cannot be
+/// made to collide.
+#[derive(Debug, Default)]
+pub(crate) struct KeyHasher(RandomState);
+
+impl KeyHasher {
+    pub(crate) fn hash(&self, key: &Key<'_>) -> KeyHash {
+        let [a, b, c, d, ..] = self.0.hash_one(key).to_be_bytes();
+        KeyHash(u32::from_be_bytes([a, b, c, d]))
+    }
 }
 
-impl KeyOctets {
-    pub(crate) fn as_bytes(&self) -> &[u8] {
-        self.octets.get(..self.len).unwrap_or_default()
+/// Hash of a key, in every table of the process. A part of the hash saves memory in each entry, and of a
+/// million keys some two hundred share it with another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct KeyHash(u32);
+
+impl KeyHash {
+    /// The hash in a [`hashbrown::HashTable`], which takes its lowest and its highest bits.
+    pub(crate) fn table_hash(self) -> u64 {
+        /// The golden ratio (Knuth, The Art of Computer Programming 3, section 6.4).
+        const MULTIPLIER: u64 = 0x9e37_79b9_7f4a_7c15;
+        u64::from(self.0).wrapping_mul(MULTIPLIER)
+    }
+}
+
+/// A key and its hash.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct HashedKey<'a> {
+    pub(crate) key: Key<'a>,
+    pub(crate) hash: KeyHash,
+}
+
+impl HashedKey<'_> {
+    /// [`Key::of_failure`].
+    pub(crate) const fn of_failure(self) -> Self {
+        Self { key: self.key.of_failure(), hash: self.hash }
+    }
+}
+
+/// The key of a query, whose hash is computed when a table needs it: never on a hit of L1.
+#[derive(Debug)]
+pub(crate) struct LookupKey<'a> {
+    pub(crate) key: Key<'a>,
+    hash: OnceCell<KeyHash>,
+}
+
+impl<'a> LookupKey<'a> {
+    /// [`Key::new`].
+    pub(crate) fn new(block: BlockId, query: &'a Query<'_>) -> Self {
+        Self { key: Key::new(block, query), hash: OnceCell::new() }
+    }
+
+    pub(super) fn hash(&self, hasher: &KeyHasher) -> KeyHash {
+        *self.hash.get_or_init(|| hasher.hash(&self.key))
+    }
+}
+
+/// A key that owns its octets, and its hash: of a query in flight.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OwnedKey {
+    octets: Arc<[u8]>,
+    hash: KeyHash,
+}
+
+impl OwnedKey {
+    pub(crate) fn new(HashedKey { key, hash }: HashedKey<'_>) -> Self {
+        let mut octets = [0; PREFIX_LEN + MAX_NAME_LEN];
+        if let Some((head, rest)) = octets.split_first_chunk_mut::<PREFIX_LEN>() {
+            *head = key.prefix();
+            if let Some(target) = rest.get_mut(..key.name.len()) {
+                target.copy_from_slice(key.name);
+            }
+        }
+        let octets = octets.get(..PREFIX_LEN + key.name.len()).unwrap_or_default();
+        Self { octets: octets.into(), hash }
+    }
+
+    /// The key, borrowed.
+    pub(crate) fn hashed(&self) -> HashedKey<'_> {
+        HashedKey { key: Key::read(&self.octets), hash: self.hash }
+    }
+
+    pub(crate) const fn hash(&self) -> KeyHash {
+        self.hash
+    }
+
+    /// True when it is this key.
+    pub(crate) fn is(&self, other: &HashedKey<'_>) -> bool {
+        self.hash == other.hash && Key::read(&self.octets) == other.key
+    }
+
+    /// QNAME in wire form and lower case.
+    pub(crate) fn name(&self) -> &[u8] {
+        self.octets.get(PREFIX_LEN..).unwrap_or_default()
     }
 }

@@ -12,7 +12,7 @@ use foldhash::fast::RandomState;
 use super::Cache;
 use super::capacity::StoreLimits;
 use super::entry::{Entry, Freshness};
-use super::key::Key;
+use super::key::{HashedKey, Key, KeyHash, KeyHasher, LookupKey};
 use crate::counters::WorkerCounters;
 
 /// Slots, in sets of [`WAYS`]: 64 KiB.
@@ -51,10 +51,11 @@ impl L1Cache {
     }
 
     /// The entry for `key` and its freshness at `now`, unless it expired longer than `stale_window`
-    /// ago.
+    /// ago. `key_hash` is called when the shared cache is searched.
     pub(crate) fn get(
         &mut self,
         key: &Key<'_>,
+        key_hash: impl FnOnce(&KeyHasher) -> KeyHash,
         now: Instant,
         stale_window: Duration,
     ) -> Option<(&Entry, Freshness)> {
@@ -64,7 +65,8 @@ impl L1Cache {
         let (at, freshness) = match found {
             Some((at, fresh @ Freshness::Fresh(_))) => (at, fresh),
             _ => {
-                let entry = self.shared.get(key)?;
+                let hash_in_tables = key_hash(&self.shared.key_hasher);
+                let entry = self.shared.get(&HashedKey { key: *key, hash: hash_in_tables })?;
                 let freshness = entry.freshness(now, stale_window)?;
                 (self.fill(hash, entry), freshness)
             }
@@ -75,10 +77,10 @@ impl L1Cache {
     }
 
     /// Replaces the private entry for `key` if another worker has inserted another one; true if so.
-    pub(crate) fn update_from_shared(&mut self, key: &Key<'_>) -> bool {
-        let hash = self.hasher.hash_one(key);
+    pub(crate) fn update_from_shared(&mut self, key: &HashedKey<'_>) -> bool {
+        let hash = self.hasher.hash_one(key.key);
         let Some(newest) = self.shared.get(key) else { return false };
-        let known = self.find(hash, key).and_then(|at| self.entry(at));
+        let known = self.find(hash, &key.key).and_then(|at| self.entry(at));
         if known.is_some_and(|known| known.is(&newest)) {
             return false;
         }
@@ -87,8 +89,13 @@ impl L1Cache {
     }
 
     /// The shared entry for `key`, expired or not.
-    pub(crate) fn peek(&self, key: &Key<'_>) -> Option<Entry> {
+    pub(crate) fn peek(&self, key: &HashedKey<'_>) -> Option<Entry> {
         self.shared.get(key)
+    }
+
+    /// A key with its hash in the shared cache.
+    pub(crate) fn hashed<'a>(&self, key: &LookupKey<'a>) -> HashedKey<'a> {
+        HashedKey { key: key.key, hash: key.hash(&self.shared.key_hasher) }
     }
 
     /// Inserts `entry` into the shared cache and here; false when it is too large.
@@ -172,14 +179,15 @@ mod tests {
     }
 
     /// An answer to a query for the root, with one record of `len` octets.
-    fn entry(number: u16, len: u16, stored: Instant, usage: &Arc<Usage>) -> Entry {
+    fn entry(number: u16, len: u16, stored: Instant, (usage, hasher): (&Arc<Usage>, &KeyHasher)) -> Entry {
         let mut message =
             vec![0, 7, 0x81, 0x80, 0, 1, 0, 1, 0, 0, 0, 0, 0, 0, 10, 0, 1, 0, 0, 10, 0, 1, 0, 0, 0, 30];
         message.extend(len.to_be_bytes());
         message.extend(repeat_n(0, usize::from(len)));
         let answer = Answer::from_response(&Response::parse(&message).unwrap());
         let (usage, sieve) = (Arc::clone(usage), SieveState::default());
-        let (key, answer, store) = (key(number), answer.borrowed(), Store::Success);
+        let hash = hasher.hash(&key(number));
+        let (key, answer, store) = (HashedKey { key: key(number), hash }, answer.borrowed(), Store::Success);
         Entry::new(NewEntry { key, answer, stored, ttl: 30, store, usage, extra: None, sieve }).unwrap()
     }
 
@@ -192,10 +200,10 @@ mod tests {
         let limits = StoreLimits { capacity: 1, stale_window, outage_window, failure_window };
         let (mut entries, usage) = (Vec::new(), Arc::default());
         for number in 0..200 {
-            let fresh = entry(number, 60_000, now, &usage);
+            let fresh = entry(number, 60_000, now, (&usage, &shared.key_hasher));
             entries.push(fresh.clone());
             assert!(l1.insert(fresh, limits));
-            assert!(l1.get(&key(number), now, Duration::ZERO).is_some());
+            assert!(l1.get(&key(number), |hasher| hasher.hash(&key(number)), now, Duration::ZERO).is_some());
         }
         let kept = entries.iter().filter(|entry| entry.is_shared());
         let allocated: usize = kept.map(|entry| entry.weight() as usize).sum();

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::cache::{Cache, Entry, Freshness, Key, L1Cache};
+use crate::cache::{Cache, Entry, Freshness, HashedKey, L1Cache, LookupKey};
 use crate::counters::WorkerCounters;
 use crate::policy::CacheOptions;
 
@@ -34,29 +34,38 @@ impl WorkerCache {
     /// The answer for `key`, fresh or within the stale window of `options`.
     pub(crate) fn get(
         &mut self,
-        key: &Key<'_>,
+        key: &LookupKey<'_>,
         now: Instant,
         options: &CacheOptions,
     ) -> Option<(&Entry, Freshness)> {
-        self.l1.get(key, now, options.stale_window())
+        self.l1.get(&key.key, |hasher| key.hash(hasher), now, options.stale_window())
     }
 
     /// The answer for `key` and its remaining TTL, if it is fresh.
-    pub(crate) fn get_fresh(&mut self, key: &Key<'_>, now: Instant) -> Option<(&Entry, u32)> {
-        match self.l1.get(key, now, Duration::ZERO)? {
-            (entry, Freshness::Fresh(remaining)) => Some((entry, remaining)),
-            (_, Freshness::Stale) => None,
-        }
+    pub(crate) fn get_fresh(&mut self, key: &HashedKey<'_>, now: Instant) -> Option<(&Entry, u32)> {
+        only_fresh(self.l1.get(&key.key, |_| key.hash, now, Duration::ZERO)?)
     }
 
     /// The cached failure of the question of `key` and its remaining TTL (RFC 9520).
-    pub(crate) fn get_failure(&mut self, key: &Key<'_>, now: Instant) -> Option<(&Entry, u32)> {
-        self.get_fresh(&key.of_failure(), now)
+    pub(crate) fn get_failure(&mut self, key: &LookupKey<'_>, now: Instant) -> Option<(&Entry, u32)> {
+        only_fresh(self.l1.get(&key.key.of_failure(), |hasher| key.hash(hasher), now, Duration::ZERO)?)
+    }
+
+    /// The key of a query with its hash.
+    pub(crate) fn hashed<'a>(&self, key: &LookupKey<'a>) -> HashedKey<'a> {
+        self.l1.hashed(key)
     }
 
     /// True when another worker has replaced the entry that L1 holds for `key`. L1 takes the new
     /// one.
-    pub(crate) fn update_from_shared(&mut self, key: &Key<'_>) -> bool {
+    pub(crate) fn update_from_shared(&mut self, key: &HashedKey<'_>) -> bool {
         self.l1.update_from_shared(key)
+    }
+}
+
+fn only_fresh((entry, freshness): (&Entry, Freshness)) -> Option<(&Entry, u32)> {
+    match freshness {
+        Freshness::Fresh(remaining) => Some((entry, remaining)),
+        Freshness::Stale => None,
     }
 }

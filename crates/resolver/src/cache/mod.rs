@@ -37,7 +37,9 @@ use eviction::{Eviction, InsertOutcome};
 pub use export::Export;
 pub(crate) use failure::{CachedFailure, Outage};
 pub use import::{ImportSummary, ImportTarget};
-pub(crate) use key::Key;
+use key::KeyHasher;
+pub use key::OwnedKey;
+pub(crate) use key::{HashedKey, Key, KeyHash, LookupKey};
 pub(crate) use l1::L1Cache;
 pub(crate) use prefetch::Popularity;
 pub use record::MAX_RECORD_LEN;
@@ -47,6 +49,7 @@ pub(crate) use visited::SieveState;
 /// The cache.
 #[derive(Debug)]
 pub struct Cache {
+    key_hasher: KeyHasher,
     table: Table,
     /// Held while the table changes, so that both have the same entries.
     eviction: Mutex<Eviction>,
@@ -56,8 +59,12 @@ pub struct Cache {
 impl Cache {
     /// A cache of at most `budget` octets, overhead included.
     pub fn new(budget: u64) -> Self {
-        let (table, eviction) = (Table::new(), Mutex::new(Eviction::new(budget)));
-        Self { table, eviction, insertions: AtomicU64::new(0) }
+        Self {
+            key_hasher: KeyHasher::default(),
+            table: Table::new(),
+            eviction: Mutex::new(Eviction::new(budget)),
+            insertions: AtomicU64::new(0),
+        }
     }
 
     /// Weight of all entries in octets.
@@ -80,19 +87,18 @@ impl Cache {
         has_more
     }
 
-    fn get(&self, key: &Key<'_>) -> Option<Entry> {
-        self.table.get(self.table.hash(key), key)
+    fn get(&self, key: &HashedKey<'_>) -> Option<Entry> {
+        self.table.get(key)
     }
 
     /// Inserts `entry`; false when it is too large.
     fn insert(&self, entry: &Entry, limits: StoreLimits) -> bool {
-        let hash = self.table.hash(&entry.key());
         let mut eviction = self.eviction();
         if !eviction.admits(entry) {
             return false;
         }
-        eviction.insert(entry, self.table.get(hash, &entry.key()).as_ref(), limits);
-        self.table.insert(hash, entry);
+        eviction.insert(entry, self.table.get(&entry.hashed_key()).as_ref(), limits);
+        self.table.insert(entry);
         self.remove_from_table(&mut eviction);
         self.insertions.fetch_add(1, Relaxed);
         true
@@ -100,11 +106,10 @@ impl Cache {
 
     /// Inserts an entry of another process, unless another would have to be evicted.
     fn insert_imported(&self, entry: &Entry, limits: StoreLimits) -> InsertOutcome {
-        let hash = self.table.hash(&entry.key());
         let mut eviction = self.eviction();
-        let outcome = eviction.import(entry, self.table.get(hash, &entry.key()).as_ref(), limits);
+        let outcome = eviction.import(entry, self.table.get(&entry.hashed_key()).as_ref(), limits);
         if outcome == InsertOutcome::Inserted {
-            self.table.insert(hash, entry);
+            self.table.insert(entry);
             self.insertions.fetch_add(1, Relaxed);
         }
         outcome

@@ -12,7 +12,9 @@ use wire::{Answer, Response};
 
 use super::lookup::WorkerCache;
 use super::ttl::{Cacheability, covers_any};
-use super::{CachedFailure, Entry, Extra, Key, NewEntry, Outage, Popularity, SieveState, Store, StoreLimits};
+use super::{
+    CachedFailure, Entry, Extra, HashedKey, NewEntry, Outage, Popularity, SieveState, Store, StoreLimits,
+};
 use crate::policy::{Block, CacheOptions};
 
 /// TTL in seconds of a failure that occurred at once (refused, unreachable, reset): a restarting
@@ -30,7 +32,7 @@ const PREFETCH_RETRY_INTERVAL: Duration = Duration::from_secs(5);
 pub(crate) struct CacheTarget<'a> {
     pub(crate) block: &'a Block,
     pub(crate) options: &'a CacheOptions,
-    pub(crate) key: Key<'a>,
+    pub(crate) key: HashedKey<'a>,
 }
 
 /// A query that failed without a response.
@@ -112,7 +114,7 @@ impl WorkerCache {
         now: Instant,
         target: CacheTarget<'_>,
         (ttl, store, extra): (u32, Store, Option<Extra>),
-        (key, answer): (Key<'_>, Answer<&[u8]>),
+        (key, answer): (HashedKey<'_>, Answer<&[u8]>),
     ) -> Option<Entry> {
         let (usage, sieve) = (Arc::clone(&target.block.usage), SieveState::default());
         let new = NewEntry { key, answer, stored: now, ttl, store, usage, extra, sieve };
@@ -125,7 +127,7 @@ impl WorkerCache {
     }
 
     /// Consecutive failures of a question so far; the last must be recent.
-    fn failure_streak(&self, now: Instant, failure_key: &Key<'_>, options: &CacheOptions) -> u8 {
+    fn failure_streak(&self, now: Instant, failure_key: &HashedKey<'_>, options: &CacheOptions) -> u8 {
         let last = self.l1.peek(failure_key).filter(|last| last.freshness(now, options.servfail).is_some());
         let streak = last.and_then(|last| Some(last.failure()?.streak + 1));
         streak.unwrap_or(0).min(MAX_DOUBLINGS)

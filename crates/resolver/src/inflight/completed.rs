@@ -143,7 +143,7 @@ impl<'a> CompletedQuery<'a> {
         let (now, outbox, counters) = (effects.now, &mut *effects.outbox, QueryCounters::of(route));
         match &self.outcome {
             Outcome::Stale(entry) => {
-                if let Some(cache) = route.block.cache_for(&self.query.name) {
+                if let Some(cache) = route.block.cache_for(self.query.name()) {
                     respond_stale(entry, &requester, (route, cache), now, outbox);
                 }
             }

@@ -3,7 +3,6 @@
 
 use std::borrow::Cow;
 use std::rc::Rc;
-use std::sync::Arc;
 
 use wire::edns::ExtendedError;
 use wire::header::{Rcode, RecordType};
@@ -33,17 +32,17 @@ impl InflightQuery {
             self.respond_waiters(Outcome::Result(Cow::Borrowed(result)), completed, effects);
         }
         let subscribers = std::mem::take(&mut self.subscribers);
-        let Some(key) = &self.query.key else { return };
+        let Some(key) = self.query.shared_key() else { return };
         for to in subscribers {
             let result = SharedResult { result: result.clone(), upstream: self.upstream };
-            let notice = ShareResult { to, key: Arc::clone(key), result };
+            let notice = ShareResult { to, key: key.clone(), result };
             effects.outbox.actions.push(Action::ShareResult(notice));
         }
     }
 
     /// Responds to all waiters with the stale answer; false when there is none.
     pub(super) fn respond_all_stale(&mut self, completed: &mut Completed, effects: &mut Effects<'_>) -> bool {
-        let has_cache = self.query.route.block.cache_for(&self.query.name).is_some();
+        let has_cache = self.query.route.block.cache_for(self.query.name()).is_some();
         let Some(stale_answer) = self.stale_answer.take().filter(|_| has_cache) else { return false };
         self.respond_waiters(Outcome::Stale(stale_answer.entry), completed, effects);
         true
@@ -59,8 +58,9 @@ impl InflightQuery {
         let upstream = self.upstream.and_then(|id| self.query.route.block.upstream_addr(id));
         let completed_query = CompletedQuery::new((Rc::clone(&self.query), upstream), outcome, waiters);
         if !completed.respond(completed_query, effects) {
-            let UpstreamQuery { route, qtype, name, .. } = &*self.query;
-            report_error(route, Rcode::SERVFAIL, (*qtype, name), Cause::TooManyInFlight, effects.outbox);
+            let UpstreamQuery { route, qtype, .. } = &*self.query;
+            let question = (*qtype, self.query.name());
+            report_error(route, Rcode::SERVFAIL, question, Cause::TooManyInFlight, effects.outbox);
         }
     }
 
@@ -91,7 +91,7 @@ impl InflightQuery {
             let cause = last_failure.map_or_else(no_forward, |(failure, transport, upstream)| {
                 Cause::Upstream(failure, transport, upstream)
             });
-            let question = (query.qtype, &*query.name);
+            let question = (query.qtype, query.name());
             report_error(&query.route, Rcode::SERVFAIL, question, cause, outbox);
         }
         let error = if self.nothing_received && failure.nothing_received() {
@@ -114,7 +114,7 @@ pub(crate) struct Rejected {
 /// Responds to a query that is not sent upstream: with its stale answer under `serve_stale`, or
 /// with an error.
 pub(crate) fn reject(routed: &RoutedQuery<'_>, rejected: Rejected, outbox: &mut Outbox) {
-    let RoutedQuery { query, requester, route } = routed;
+    let RoutedQuery { query, requester, route, .. } = routed;
     let Rejected { cause, stale_answer, rewritten } = rejected;
     let now = requester.received;
     let cache = route.block.cache_for(query.name.as_wire());

@@ -9,6 +9,7 @@ use wire::header::Flags;
 
 use super::waiters::Waiter;
 use crate::action::{Client, LookupId};
+use crate::cache::OwnedKey;
 use crate::id_map::IdMap;
 use crate::policy::Route;
 use crate::request::Requester;
@@ -46,7 +47,7 @@ impl<'a> Lookup<'a> {
 #[derive(Debug)]
 pub(crate) struct PendingLookup {
     /// Cache key of its question.
-    pub(crate) key: Box<[u8]>,
+    pub(crate) key: OwnedKey,
     pub(crate) purpose: LookupPurpose,
 }
 

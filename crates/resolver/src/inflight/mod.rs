@@ -11,10 +11,11 @@ pub(crate) mod query;
 pub mod shared;
 pub(crate) mod waiters;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
+
+use hashbrown::HashTable;
 
 use self::completed::Completed;
 use self::query::{InflightQuery, Role};
@@ -22,6 +23,7 @@ use self::shared::SharedInflight;
 use self::waiters::Waiter;
 use crate::action::WorkerId;
 use crate::cache::stale::StaleAnswer;
+use crate::cache::{HashedKey, OwnedKey};
 use crate::counters::WorkerCounters;
 use crate::effects::Effects;
 use crate::id_map::IdMap;
@@ -36,7 +38,7 @@ pub(crate) struct Inflight {
     shared: Arc<SharedInflight>,
     /// Boxed: a table has up to twice as many places as entries.
     queries: IdMap<QueryId, Box<InflightQuery>>,
-    by_key: HashMap<Arc<[u8]>, QueryId>,
+    by_key: HashTable<(OwnedKey, QueryId)>,
     completed: Completed,
     refreshes: usize,
     last_id: u64,
@@ -44,7 +46,7 @@ pub(crate) struct Inflight {
 
 impl Inflight {
     pub(crate) fn new(worker: WorkerId, shared: Arc<SharedInflight>, counters: Arc<WorkerCounters>) -> Self {
-        let (queries, by_key, completed) = (IdMap::default(), HashMap::new(), Completed::new(counters));
+        let (queries, by_key, completed) = (IdMap::default(), HashTable::new(), Completed::new(counters));
         Self { worker, shared, queries, by_key, completed, refreshes: 0, last_id: 0 }
     }
 
@@ -71,22 +73,23 @@ impl Inflight {
     }
 
     /// The query in flight for a cache key.
-    pub(crate) fn find(&self, key: &[u8]) -> Option<QueryId> {
-        self.by_key.get(key).copied()
+    pub(crate) fn find(&self, key: &HashedKey<'_>) -> Option<QueryId> {
+        self.by_key.find(key.hash.table_hash(), |(other, _)| other.is(key)).map(|(_, id)| *id)
     }
 
     /// Makes this worker the owner of a query until `until`. False when another worker is: this one
     /// then receives the shared result. A query without a key is never shared.
     pub(crate) fn become_owner(&self, query: &UpstreamQuery, now: Instant, until: Instant) -> bool {
-        query.key.as_ref().is_none_or(|key| self.shared.become_owner(key, self.worker, now, until))
+        query.shared_key().is_none_or(|key| self.shared.become_owner(key, self.worker, now, until))
     }
 
     /// Adds a query and schedules its timers.
     pub(crate) fn insert(&mut self, query: InflightQuery, timers: &mut Timers) -> QueryId {
         self.last_id += 1;
         let id = QueryId(self.last_id);
-        if let Some(key) = query.query.key.as_ref().filter(|_| query.role != Role::Detached) {
-            self.by_key.insert(Arc::clone(key), id);
+        if let Some(key) = query.query.shared_key().filter(|_| query.role != Role::Detached) {
+            let hash = |(key, _): &(OwnedKey, QueryId)| key.hash().table_hash();
+            self.by_key.insert_unique(key.hash().table_hash(), (key.clone(), id), hash);
         }
         if let Some(stale) = &query.stale_answer {
             timers.schedule(stale.until, Timer::ClientResponse(id));
@@ -174,8 +177,11 @@ impl Inflight {
         if query.role == Role::Detached {
             return;
         }
-        if let Some(key) = &query.query.key {
-            self.by_key.remove(key);
+        if let Some(key) = query.query.shared_key() {
+            let found = self.by_key.find_entry(key.hash().table_hash(), |(other, _)| other == key);
+            if let Ok(found) = found {
+                found.remove();
+            }
             if query.role == Role::Owner {
                 query.subscribers = self.shared.release(key, self.worker);
             }

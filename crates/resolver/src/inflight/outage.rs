@@ -65,7 +65,7 @@ impl Inflight {
 impl InflightQuery {
     /// True when its stale answer is one of `serve_stale`, not of an outage.
     pub(super) fn serves_stale(&self) -> bool {
-        self.query.route.block.serves_stale(&self.query.name)
+        self.query.route.block.serves_stale(self.query.name())
     }
 
     /// When an outage begins for a query that waits, if no upstream responds until then; `None`

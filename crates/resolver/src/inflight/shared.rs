@@ -5,22 +5,21 @@
 //! time, the first becomes the owner and the others subscribe to its result. The table is used once
 //! per upstream query, never on a cache hit.
 
-use std::hash::{BuildHasher, RandomState};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 
 use crate::action::WorkerId;
+use crate::cache::{KeyHash, OwnedKey};
 
 /// Lock shards, against contention.
 const SHARDS: usize = 16;
 
-/// In-flight queries of all workers, by cache key.
+/// In-flight queries of all workers, by cache key, whose hash is of the cache that they share.
 #[derive(Debug, Default)]
 pub struct SharedInflight {
-    hasher: RandomState,
     shards: [Mutex<Owners>; SHARDS],
 }
 
@@ -29,7 +28,7 @@ type Owners = HashTable<Owner>;
 /// The worker that sends a query upstream.
 #[derive(Debug)]
 struct Owner {
-    key: Arc<[u8]>,
+    key: OwnedKey,
     worker: WorkerId,
     /// The owner's query deadline. An entry past it belongs to a hung worker.
     until: Instant,
@@ -41,15 +40,15 @@ impl SharedInflight {
     /// False when another worker owns it: `worker` is then subscribed to the result.
     pub(crate) fn become_owner(
         &self,
-        key: &Arc<[u8]>,
+        key: &OwnedKey,
         worker: WorkerId,
         now: Instant,
         until: Instant,
     ) -> bool {
-        let (hash, mut shard) = self.locate(key);
-        match shard.entry(hash, |owner| owner.key == *key, |owner| self.hasher.hash_one(&owner.key)) {
+        let (hash, mut shard) = self.locate(key.hash());
+        match shard.entry(hash, |owner| owner.key == *key, |owner| owner.key.hash().table_hash()) {
             Entry::Vacant(vacant) => {
-                vacant.insert(Owner { key: Arc::clone(key), worker, until, subscribers: Vec::new() });
+                vacant.insert(Owner { key: key.clone(), worker, until, subscribers: Vec::new() });
                 true
             }
             Entry::Occupied(mut occupied) => occupied.get_mut().replace_if_hung(worker, now, until),
@@ -57,16 +56,16 @@ impl SharedInflight {
     }
 
     /// Ends the ownership of `worker`, if it still has it; returns the workers to notify.
-    pub(crate) fn release(&self, key: &Arc<[u8]>, worker: WorkerId) -> Vec<WorkerId> {
-        let (hash, mut shard) = self.locate(key);
+    pub(crate) fn release(&self, key: &OwnedKey, worker: WorkerId) -> Vec<WorkerId> {
+        let (hash, mut shard) = self.locate(key.hash());
         let owner = shard.find_entry(hash, |owner| owner.worker == worker && owner.key == *key);
         owner.map_or_else(|_| Vec::new(), |owner| owner.remove().0.subscribers)
     }
 
-    /// The hash of a key, and its shard.
+    /// The hash in a shard, and the shard.
     #[expect(clippy::indexing_slicing, reason = "the index is a remainder of the number of shards")]
-    fn locate(&self, key: &Arc<[u8]>) -> (u64, MutexGuard<'_, Owners>) {
-        let hash = self.hasher.hash_one(key);
+    fn locate(&self, hash: KeyHash) -> (u64, MutexGuard<'_, Owners>) {
+        let hash = hash.table_hash();
         let shard = usize::try_from((hash >> 40) % SHARDS as u64).unwrap_or(0);
         (hash, self.shards[shard].lock().unwrap_or_else(PoisonError::into_inner))
     }

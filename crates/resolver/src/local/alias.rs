@@ -10,6 +10,7 @@ use wire::{Query, Response};
 
 use crate::Resolver;
 use crate::action::Outbox;
+use crate::cache::LookupKey;
 use crate::counters::Plugin;
 use crate::inflight::lookups::{Alias, ClientQuery, Lookup, LookupPurpose};
 use crate::request::RoutedQuery;
@@ -65,7 +66,8 @@ impl Resolver {
         let response = found.and_then(|found| with_records(&received, found)).unwrap_or(received);
         let mut buffer = NameBuffer::new();
         let Some(query) = Query::new(requester.header, &mut buffer) else { return };
-        let routed = RoutedQuery { query: &query, requester, route };
+        let key = LookupKey::new(route.block.id, &query);
+        let routed = RoutedQuery { query: &query, key: &key, requester, route };
         let plugin = route.block.writer(None, Plugin::Template);
         let LocalAnswer { answer, ttl, plugin } = self.cache_local(&routed, &response, plugin);
         let spec = ResponseSpec { answer: answer.borrowed(), ttl, plugin, error: None, authoritative: false };

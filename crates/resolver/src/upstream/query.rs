@@ -7,6 +7,7 @@ use wire::Response;
 use wire::header::{Class, Flags, RecordType};
 
 use crate::action::Client;
+use crate::cache::{HashedKey, OwnedKey};
 use crate::policy::rewrite::Rewritten;
 use crate::policy::{Forward, Route, Upstream};
 use crate::request::RoutedQuery;
@@ -19,15 +20,13 @@ pub(crate) struct UpstreamQuery {
     pub(crate) route: Arc<Route>,
     /// Index among the block's forwards, if one covers the name.
     pub(crate) forward: Option<usize>,
-    /// Cache key, by which queries are coalesced; none for queries that are neither cached nor
-    /// coalesced.
-    pub(crate) key: Option<Arc<[u8]>>,
+    key: OwnedKey,
+    /// It is cached, and equal queries are coalesced.
+    is_shared: bool,
     /// What `rewrite` has made of it, if a rule applied.
     pub(crate) rewritten: Option<Box<Rewritten>>,
     /// The question section as the first client sent it.
     pub(crate) question: Box<[u8]>,
-    /// QNAME, lower case, in wire form.
-    pub(crate) name: Box<[u8]>,
     pub(crate) qtype: RecordType,
     pub(crate) qclass: Class,
     pub(crate) flags: Flags,
@@ -42,17 +41,17 @@ impl UpstreamQuery {
     pub(crate) fn new(
         routed: &RoutedQuery<'_>,
         rewritten: Option<Box<Rewritten>>,
-        key: Option<Arc<[u8]>>,
+        (key, is_shared): (HashedKey<'_>, bool),
     ) -> Self {
         let RoutedQuery { query, route, .. } = *routed;
         let name = rewritten.as_ref().map_or(query.name.as_wire(), |rewritten| &rewritten.name);
         Self {
             route: Arc::clone(route),
             forward: route.block.forward_for(name),
-            key,
+            key: OwnedKey::new(key),
+            is_shared,
             rewritten,
             question: query.header.question.into(),
-            name: query.name.as_wire().into(),
             qtype: query.qtype,
             qclass: query.qclass,
             flags: query.header.flags,
@@ -62,6 +61,22 @@ impl UpstreamQuery {
         }
     }
 
+    /// The same through another forward of the block.
+    pub(crate) fn through(&self, forward: usize) -> Self {
+        Self { forward: Some(forward), ..self.clone() }
+    }
+
+    /// Cache key, by which queries are coalesced; none for queries that are neither cached nor
+    /// coalesced.
+    pub(crate) fn shared_key(&self) -> Option<&OwnedKey> {
+        self.is_shared.then_some(&self.key)
+    }
+
+    /// QNAME, lower case, in wire form.
+    pub(crate) fn name(&self) -> &[u8] {
+        self.key.name()
+    }
+
     /// The question section that upstreams get.
     pub(crate) fn sent_question(&self) -> &[u8] {
         self.rewritten.as_ref().map_or(&self.question, |rewritten| &rewritten.question)
@@ -69,7 +84,7 @@ impl UpstreamQuery {
 
     /// QNAME that upstreams get, lower case, in wire form.
     pub(crate) fn sent_name(&self) -> &[u8] {
-        self.rewritten.as_ref().map_or(&self.name, |rewritten| &rewritten.name)
+        self.rewritten.as_ref().map_or_else(|| self.name(), |rewritten| &rewritten.name)
     }
 
     /// EDNS options that upstreams get, encoded.
@@ -84,7 +99,7 @@ impl UpstreamQuery {
 
     /// An error response as clients get it.
     pub(crate) fn client_error(&self, response: ErrorResponse) -> ErrorResponse {
-        let has_cache = self.route.block.cache_for(&self.name).is_some();
+        let has_cache = self.route.block.cache_for(self.name()).is_some();
         self.rewritten.as_ref().map_or(response, |rewritten| response.rewritten(rewritten, has_cache))
     }
 
