@@ -15,9 +15,8 @@ use crate::output::BenchError;
 const STARTED: &str = "CoreDNS-";
 
 /// An upstream that runs until dropped, and closes its connections then.
-#[expect(dead_code, reason = "they only have to be kept")]
 pub(super) enum AddonUpstream {
-    Scripted(Upstream),
+    Scripted(#[expect(dead_code, reason = "it only has to be kept")] Upstream),
     CoreDns(CoreDns),
 }
 
@@ -43,6 +42,14 @@ impl AddonUpstream {
         }
         let script = LabelScript { ttl: TTL, address };
         Ok(Self::Scripted(Upstream::start_with(addr, ServerOptions::default(), script)?))
+    }
+
+    /// The process ID of CoreDNS.
+    pub(super) fn process(&self) -> Option<u32> {
+        match self {
+            Self::Scripted(_) => None,
+            Self::CoreDns(coredns) => Some(coredns.process.id()),
+        }
     }
 }
 

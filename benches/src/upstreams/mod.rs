@@ -15,6 +15,7 @@ mod dead_nameserver;
 pub(crate) mod failing_names;
 pub(crate) mod latency;
 mod loss;
+mod many_nodes;
 pub(crate) mod namespace;
 mod outage;
 pub(crate) mod pace;
@@ -38,6 +39,8 @@ pub(crate) enum Experiment {
         #[arg(long)]
         loss: Option<u8>,
     },
+    /// Connections and memory of one CoreDNS, memory and CPU time of the caches of many nodes
+    ManyNodes(many_nodes::ManyNodesOptions),
     /// Connection-tracking entries of UDP queries; failed queries and memory with a slow upstream
     Conntrack,
     /// Late and failed queries of several daemons on an upstream that serves 20 connections
@@ -51,6 +54,7 @@ pub(crate) fn measure(experiment: &Experiment) -> Result<(), BenchError> {
         Experiment::FailingNames(options) => failing_names::measure(options),
         Experiment::Outage { loss: None } => outage::measure(),
         Experiment::Outage { loss: Some(percent) } => loss::measure(*percent),
+        Experiment::ManyNodes(options) => many_nodes::measure(options),
         Experiment::Conntrack => conntrack::measure(),
         Experiment::TcpWorkers(options) => tcp_workers::measure(options),
     }
