@@ -26,6 +26,7 @@ mod reload;
 mod service_translation;
 mod shared_cache;
 mod signals;
+mod sleep;
 mod startup_probe;
 mod supervision;
 mod teardown;
@@ -110,6 +111,7 @@ fn run_subcommand(subcommand: Subcommand, args: Vec<OsString>) -> Result<ExitCod
     match subcommand {
         Subcommand::Check => flags::parse_check(args).map(|flags| check::run(&flags)),
         Subcommand::Doctor => flags::parse_doctor(args).map(|flags| doctor::run(&flags)),
+        Subcommand::Sleep => flags::parse_sleep(&args).map(sleep::run),
         Subcommand::Uninstall => flags::parse_uninstall(args).map(|flags| uninstall::run(&flags)),
     }
 }

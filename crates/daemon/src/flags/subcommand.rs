@@ -12,6 +12,8 @@ pub(crate) enum Subcommand {
     Check,
     /// `nodelocaldns doctor`
     Doctor,
+    /// `nodelocaldns sleep`
+    Sleep,
     /// `nodelocaldns uninstall`
     Uninstall,
 }
@@ -22,6 +24,7 @@ impl Subcommand {
         match args.get(1)?.to_str()? {
             "check" => Some(Self::Check),
             "doctor" => Some(Self::Doctor),
+            "sleep" => Some(Self::Sleep),
             "uninstall" => Some(Self::Uninstall),
             _ => None,
         }
@@ -52,6 +55,11 @@ pub(super) struct Words {
 impl Words {
     pub(super) fn has(&self, flag: &str) -> bool {
         self.own.iter().any(|(name, _)| name == flag)
+    }
+
+    /// The last value of a flag, which counts.
+    pub(super) fn last(&self, flag: &str) -> Option<&str> {
+        self.own.iter().rev().find(|(name, _)| name == flag).map(|(_, value)| value.as_str())
     }
 }
 

@@ -1,9 +1,11 @@
 //! Command line of `nodelocaldns uninstall`.
 
 use std::ffi::OsString;
+use std::time::Duration;
 
 use super::command_line;
 use super::error::UsageError;
+use super::sleep::seconds;
 use super::subcommand::OwnFlags;
 use super::validated::Flags;
 
@@ -12,9 +14,11 @@ const OWN: OwnFlags = OwnFlags {
 Removes from the node what this program and node-cache have left behind: the link, the packet-filter
 table, rules of iptables with the comment of node-cache, and the files of the hand-over.
 
-Usage: nodelocaldns uninstall [-force] [-o text|json] [FLAGS]
+Usage: nodelocaldns uninstall [-force] [-wait SECONDS] [-o text|json] [FLAGS]
 
   -force      even if an instance is active, or a process listens on an address of the link
+  -wait SECONDS
+              for an active instance or such a process to end, 3600 at most; without it not at all
   -o FORMAT   text (the default) or json
   FLAGS       those of the daemon: -interfacename, -handover-dir, -localip for the addresses to remove
               from a link of another kind; nothing is removed of what -setupinterface=false or
@@ -25,7 +29,7 @@ XTABLES_LOCKFILE names the lock of iptables-legacy, /run/xtables.lock by default
 Exit code: 0 if nothing is left, 1 if something could not be removed or is in use, 2 for a wrong command
 line.
 ",
-    valued: &[],
+    valued: &["wait"],
     bare: &["force"],
 };
 
@@ -36,6 +40,8 @@ pub struct UninstallFlags {
     pub daemon: Flags,
     /// `-force`: even while they are in use.
     pub force: bool,
+    /// `-wait`: how long to wait until they are not.
+    pub wait: Duration,
     /// `-o json`.
     pub json: bool,
 }
@@ -47,5 +53,9 @@ pub struct UninstallFlags {
 pub(crate) fn parse(args: Vec<OsString>) -> Result<UninstallFlags, UsageError> {
     let words = OWN.parse(args)?;
     let (force, json) = (words.has("force"), words.json);
-    Ok(UninstallFlags { daemon: command_line::parse_without_local_ips(words.others)?, force, json })
+    let wait = match words.last("wait") {
+        Some(text) => seconds(text).map_err(|reason| UsageError::wrong(&format!("-wait: {reason}")))?,
+        None => Duration::ZERO,
+    };
+    Ok(UninstallFlags { daemon: command_line::parse_without_local_ips(words.others)?, force, wait, json })
 }

@@ -52,6 +52,7 @@ mod reload;
 mod responses;
 mod service_translation;
 mod shutdown;
+mod sleep;
 mod spoofed_responses;
 mod stale;
 mod stale_concurrency;

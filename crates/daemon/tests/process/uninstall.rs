@@ -3,7 +3,7 @@
 use std::fs;
 use std::net::UdpSocket;
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use nix::sys::signal::Signal;
 
@@ -174,6 +174,31 @@ fn nothing_is_removed_while_an_instance_is_active() {
 }
 
 #[test]
+fn an_uninstall_that_waits_begins_when_the_instance_has_ended() {
+    in_namespace(|| async {
+        let node = Node::new();
+        if !is_prepared(&node, "an_uninstall_that_waits_begins_when_the_instance_has_ended") {
+            return;
+        }
+        let before = state(&node);
+        let daemon = start(&node);
+        let mut waiting = Command::new(env!("CARGO_BIN_EXE_nodelocaldns"))
+            .args(["uninstall", "-wait", "60", "-handover-dir", node.directory.to_str().unwrap()])
+            .env("XTABLES_LOCKFILE", lock_file(&node))
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        let (code, text) = uninstall(&node, &["-wait", "1"]);
+        assert!(code == Some(1) && text.starts_with("nothing is removed"), "{text}");
+        assert!(waiting.try_wait().unwrap().is_none());
+        daemon.signal(Signal::SIGKILL);
+        daemon.wait_for_exit();
+        assert_eq!(waiting.wait().unwrap().code(), Some(0));
+        assert_eq!(state(&node), before);
+    });
+}
+
+#[test]
 fn nothing_is_removed_while_a_process_listens_on_an_address_of_the_link() {
     in_namespace(|| async {
         let node = Node::new();
@@ -279,8 +304,15 @@ fn wrong_command_lines_of_uninstall_exit_with_2_and_the_help_with_0() {
             Command::new(env!("CARGO_BIN_EXE_nodelocaldns")).arg("uninstall").args(args).output().unwrap();
         (output.status.code(), String::from_utf8(output.stdout).unwrap())
     };
-    for args in [&["-o", "xml"][..], &["-wibble", "x"], &["-force=maybe"], &["node-1"], &["-localip", "ten"]]
-    {
+    let wrong = [
+        &["-o", "xml"][..],
+        &["-wibble", "x"],
+        &["-force=maybe"],
+        &["node-1"],
+        &["-localip", "ten"],
+        &["-wait", "1m"],
+    ];
+    for args in wrong {
         assert_eq!(run(args), (Some(2), String::new()), "{args:?}");
     }
     let (code, text) = run(&["-force", "-help"]);

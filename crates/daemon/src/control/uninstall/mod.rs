@@ -7,23 +7,30 @@ mod report;
 use std::io::{self, Write};
 use std::net::IpAddr;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use linux::iptables::{Iptables, IptablesError, LOCK_FILE};
-use linux::link::LeftoverLink;
+use linux::link::{LeftoverLink, LinkError};
 use linux::packet_filter::{FilterError, remove_table};
 
 use self::report::{Item, Outcome, Report};
 use super::exit::print_error;
 use super::node::TABLE;
 use super::node_sockets;
+use crate::clock;
 use crate::environment;
 use crate::flags::UninstallFlags;
 use crate::handover::{self, SocketDirectory};
 
 /// The link of node-cache and, by default, ours.
 const LINK: &str = "nodelocaldns";
+/// How often `-wait` looks.
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 /// Rules of node-cache have comments that begin with this.
 const COMMENT: &str = "NodeLocal DNS Cache:";
+
+/// A link by its name, if it is there.
+type FoundLink<'a> = (&'a str, Result<Option<LeftoverLink>, LinkError>);
 
 /// Removes what has been left behind, and writes the report to stdout.
 pub(super) fn run(flags: &UninstallFlags) -> ExitCode {
@@ -41,18 +48,17 @@ pub(super) fn run(flags: &UninstallFlags) -> ExitCode {
 }
 
 async fn uninstall(flags: &UninstallFlags) -> Report {
-    let mut links = Vec::new();
-    for name in link_names(flags) {
-        links.push((name, LeftoverLink::find(name).await));
-    }
-    let addresses: Vec<IpAddr> = links
-        .iter()
-        .filter_map(|(_, found)| found.as_ref().ok()?.as_ref())
-        .flat_map(|link| link.addresses.clone())
-        .chain(flags.daemon.options.local_ips.iter().copied())
-        .collect();
+    let deadline = clock::now() + if flags.force { Duration::ZERO } else { flags.wait };
+    let (links, user) = loop {
+        let links = find_links(flags).await;
+        let user = user(flags, &addresses(flags, &links)).await;
+        if user.is_none() || clock::now() >= deadline {
+            break (links, user);
+        }
+        tokio::time::sleep(POLL_INTERVAL).await;
+    };
     if !flags.force
-        && let Some(reason) = user(flags, &addresses).await
+        && let Some(reason) = user
     {
         return Report::refused(format!("{reason}: stop it first, or add -force"));
     }
@@ -71,6 +77,25 @@ async fn uninstall(flags: &UninstallFlags) -> Report {
     }
     items.extend(flags.daemon.handover_dir.as_deref().map(directory::remove));
     Report::new(items)
+}
+
+/// The links that may be left, by name.
+async fn find_links(flags: &UninstallFlags) -> Vec<FoundLink<'_>> {
+    let mut links = Vec::new();
+    for name in link_names(flags) {
+        links.push((name, LeftoverLink::find(name).await));
+    }
+    links
+}
+
+/// Addresses of the links and of `-localip`.
+fn addresses(flags: &UninstallFlags, links: &[FoundLink<'_>]) -> Vec<IpAddr> {
+    links
+        .iter()
+        .filter_map(|(_, found)| found.as_ref().ok()?.as_ref())
+        .flat_map(|link| link.addresses.clone())
+        .chain(flags.daemon.options.local_ips.iter().copied())
+        .collect()
 }
 
 fn link_names(flags: &UninstallFlags) -> Vec<&str> {
