@@ -1,11 +1,11 @@
-// Command check renders Kustomize directories and validates every object against the Kubernetes API
+// Command check renders Kustomize directories and the chart and validates every object against the Kubernetes API
 // types, without a cluster: unknown fields and wrong types, then the rules of the API server and of
 // this daemon.
 //
 // Usage: check ROOT DIRECTORY[+COMPONENT]...
 //
-// ROOT is the folder with base, overlays and components; DIRECTORY and COMPONENT are relative to
-// it. Faults go to stderr, one per line; the exit status is 1 if there are any.
+// ROOT is the folder with base, overlays, components and helm; DIRECTORY and COMPONENT are relative to
+// it. helm is the chart, with the values of a file of its folder: helm+values-addon.yaml. Faults go to stderr, one per line; the exit status is 1 if there are any.
 package main
 
 import (

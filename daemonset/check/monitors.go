@@ -10,7 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
 
-// serviceMonitor checks that it selects our headless Service and one of its ports.
+// serviceMonitor checks that it selects our headless Service and each of its ports.
 func (all manifest) serviceMonitor(monitor *monitoringv1.ServiceMonitor) field.ErrorList {
 	spec := field.NewPath("spec")
 	selector := labels.SelectorFromSet(monitor.Spec.Selector.MatchLabels)
@@ -22,6 +22,14 @@ func (all manifest) serviceMonitor(monitor *monitoringv1.ServiceMonitor) field.E
 		for i, endpoint := range monitor.Spec.Endpoints {
 			if !slices.ContainsFunc(service.Spec.Ports, func(port corev1.ServicePort) bool { return port.Name == endpoint.Port }) {
 				found = append(found, field.NotFound(spec.Child("endpoints").Index(i).Child("port"), endpoint.Port))
+			}
+		}
+		for i, endpoint := range monitor.Spec.Endpoints {
+			found = append(found, takenOnce(spec.Child("endpoints").Index(i), i, endpoint.MetricRelabelConfigs)...)
+		}
+		for _, port := range service.Spec.Ports {
+			if !slices.ContainsFunc(monitor.Spec.Endpoints, func(endpoint monitoringv1.Endpoint) bool { return port.Name == endpoint.Port }) {
+				found = append(found, field.Required(spec.Child("endpoints"), port.Name))
 			}
 		}
 		return found
@@ -38,12 +46,49 @@ func (all manifest) podMonitor(monitor *monitoringv1.PodMonitor) field.ErrorList
 			found = append(found, field.Invalid(spec.Child("selector"), monitor.Spec.Selector.MatchLabels,
 				"does not select the pods of DaemonSet "+set.Name))
 		}
-		for i, endpoint := range monitor.Spec.PodMetricsEndpoints {
-			found = append(found, podEndpoint(spec.Child("podMetricsEndpoints").Index(i), endpoint,
-				set.Spec.Template.Annotations["prometheus.io/port"])...)
-		}
+	}
+	at, ports := spec.Child("podMetricsEndpoints"), all.metricsPorts()
+	if len(monitor.Spec.PodMetricsEndpoints) != len(ports) {
+		found = append(found, field.Invalid(at, len(monitor.Spec.PodMetricsEndpoints), "one for each port is expected"))
+	}
+	for i, endpoint := range monitor.Spec.PodMetricsEndpoints[:min(len(ports), len(monitor.Spec.PodMetricsEndpoints))] {
+		found = append(found, podEndpoint(at.Index(i), endpoint, ports[i])...)
+		found = append(found, takenOnce(at.Index(i), i, endpoint.MetricRelabelConfigs)...)
 	}
 	return found
+}
+
+// takenOnce checks that the first endpoint drops what the second one keeps: both serve the same page.
+func takenOnce(at *field.Path, number int, rules []monitoringv1.RelabelConfig) field.ErrorList {
+	const setup, others = "coredns_nodecache_setup_errors_total", "coredns_dns_requests_total"
+	for _, name := range []string{setup, others} {
+		taken := true
+		for _, rule := range rules {
+			pattern, err := regexp.Compile("^(?:" + rule.Regex + ")$")
+			if err != nil {
+				return field.ErrorList{field.Invalid(at.Child("metricRelabelings"), rule.Regex, err.Error())}
+			}
+			taken = taken && pattern.MatchString(name) == (rule.Action == "keep")
+		}
+		if taken != ((number == 0) == (name == others)) {
+			return field.ErrorList{field.Invalid(at.Child("metricRelabelings"), name, "both ports serve it, and one endpoint must take it")}
+		}
+	}
+	return nil
+}
+
+// metricsPorts are the ports of the headless Service.
+func (all manifest) metricsPorts() []string {
+	var ports []string
+	for _, service := range all.services {
+		if service.Spec.ClusterIP != corev1.ClusterIPNone {
+			continue
+		}
+		for _, port := range service.Spec.Ports {
+			ports = append(ports, port.TargetPort.String())
+		}
+	}
+	return ports
 }
 
 // podEndpoint applies the relabelling of one endpoint to a pod address of each family.

@@ -10,6 +10,7 @@ import (
 
 	monitoringv1 "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
 	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	apiresource "k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -50,6 +51,9 @@ func load(root string) (filesys.FileSystem, error) {
 // examine renders one directory, with a component if one follows a plus, and returns its objects
 // and faults.
 func examine(files filesys.FileSystem, directory string) ([]object, []error) {
+	if directory == chartFolder || strings.HasPrefix(directory, chartFolder+"+") {
+		return examineChart(files, directory)
+	}
 	resources, err := render(files, directory)
 	if err != nil {
 		return nil, []error{err}
@@ -101,22 +105,28 @@ func decode(one *resource.Resource) (object, error) {
 	if err != nil {
 		return object{}, fmt.Errorf("%s: %s: %w", file, subject, err)
 	}
-	var tree map[string]any
-	if err := yaml.UnmarshalStrict(text, &tree); err != nil {
-		return object{}, fmt.Errorf("%s: %s: %w", file, subject, err)
-	}
-	if fault := quantities(tree, nil); fault != nil {
-		return object{}, fmt.Errorf("%s: %s: %w", file, subject, fault)
-	}
-	json, err := yaml.YAMLToJSONStrict(text)
-	if err != nil {
-		return object{}, fmt.Errorf("%s: %s: %w", file, subject, err)
-	}
-	value, _, err := codecs.UniversalDeserializer().Decode(json, nil, nil)
+	value, err := decodeText(text)
 	if err != nil {
 		return object{}, fmt.Errorf("%s: %s: %w", file, subject, err)
 	}
 	return object{origin: file, value: value}, nil
+}
+
+// decodeText decodes the YAML of one object strictly.
+func decodeText(text []byte) (runtime.Object, error) {
+	var tree map[string]any
+	if err := yaml.UnmarshalStrict(text, &tree); err != nil {
+		return nil, err
+	}
+	if fault := quantities(tree, nil); fault != nil {
+		return nil, fault
+	}
+	json, err := yaml.YAMLToJSONStrict(text)
+	if err != nil {
+		return nil, err
+	}
+	value, _, err := codecs.UniversalDeserializer().Decode(json, nil, nil)
+	return value, err
 }
 
 // quantities parses all requests and limits: the decoder does not name the field of an invalid one.
@@ -150,7 +160,7 @@ func quantities(value any, at *field.Path) error {
 // codecs has the API groups of the manifests; objects of other groups are rejected.
 var codecs = func() serializer.CodecFactory {
 	scheme := runtime.NewScheme()
-	for _, add := range []func(*runtime.Scheme) error{appsv1.AddToScheme, corev1.AddToScheme, monitoringv1.AddToScheme} {
+	for _, add := range []func(*runtime.Scheme) error{appsv1.AddToScheme, batchv1.AddToScheme, corev1.AddToScheme, monitoringv1.AddToScheme} {
 		if err := add(scheme); err != nil {
 			panic(err)
 		}

@@ -22,6 +22,7 @@ type manifest struct {
 	configMaps map[string]*corev1.ConfigMap
 	daemonSets map[string]*appsv1.DaemonSet
 	services   map[string]*corev1.Service
+	monitors   int // of the Prometheus Operator
 }
 
 // rules checks names, references between objects, ports and permissions.
@@ -42,6 +43,8 @@ func rules(objects []object) []error {
 			all.daemonSets[value.Name] = value
 		case *corev1.Service:
 			all.services[value.Name] = value
+		case *monitoringv1.ServiceMonitor, *monitoringv1.PodMonitor:
+			all.monitors++
 		}
 	}
 	var faults []error
@@ -70,6 +73,8 @@ func (all manifest) validate(one object) (metav1.ObjectMeta, field.ErrorList) {
 	case *appsv1.DaemonSet:
 		meta = value.ObjectMeta
 		found = all.daemonSet(value)
+	case *monitoringv1.PrometheusRule:
+		meta = value.ObjectMeta
 	case *monitoringv1.ServiceMonitor:
 		meta = value.ObjectMeta
 		found = all.serviceMonitor(value)
@@ -78,7 +83,7 @@ func (all manifest) validate(one object) (metav1.ObjectMeta, field.ErrorList) {
 		found = all.podMonitor(value)
 	default:
 		found = field.ErrorList{field.NotSupported(field.NewPath("kind"), fmt.Sprintf("%T", value),
-			[]string{"ServiceAccount", "ConfigMap", "Service", "DaemonSet", "ServiceMonitor", "PodMonitor"})}
+			[]string{"ServiceAccount", "ConfigMap", "Service", "DaemonSet", "ServiceMonitor", "PodMonitor", "PrometheusRule"})}
 	}
 	return meta, append(apivalidation.ValidateObjectMeta(&meta, true, name, field.NewPath("metadata")), found...)
 }

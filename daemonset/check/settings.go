@@ -98,25 +98,35 @@ func grace(pod *corev1.PodSpec, spec *field.Path, facts corefile) field.ErrorLis
 	return nil
 }
 
-// metrics checks that annotations and headless Service have the Corefile's port.
+// metrics checks that the ports are those of the daemon, and that every target is found once: by the
+// annotations of the pods, or by a monitor.
 func (all manifest) metrics(template *corev1.PodTemplateSpec, at *field.Path, facts corefile) field.ErrorList {
-	const annotation = "prometheus.io/port"
+	const portKey, scrapeKey = "prometheus.io/port", "prometheus.io/scrape"
+	annotations := at.Child("metadata", "annotations")
 	var found field.ErrorList
 	_, port, err := net.SplitHostPort(facts.prometheus)
-	if err != nil || template.Annotations[annotation] != port {
-		found = append(found, field.Invalid(at.Child("metadata", "annotations").Key(annotation),
-			template.Annotations[annotation], "the Corefile has prometheus "+facts.prometheus))
+	given, annotated := template.Annotations[portKey]
+	switch {
+	case all.monitors > 0 && (annotated || template.Annotations[scrapeKey] != ""):
+		found = append(found, field.Forbidden(annotations.Key(portKey), "a Prometheus that reads the monitor, too, counts twice"))
+	case all.monitors == 0 && (err != nil || given != port || template.Annotations[scrapeKey] != "true"):
+		found = append(found, field.Invalid(annotations.Key(portKey), given, "the Corefile has prometheus "+facts.prometheus))
+	}
+	expected := []string{port}
+	_, setup, err := net.SplitHostPort(argument(&template.Spec.Containers[0], "-metrics-listen-address"))
+	if setup = firstOf(setup, "9353"); err == nil || argument(&template.Spec.Containers[0], "-metrics-listen-address") == "" {
+		expected = append(expected, setup)
 	}
 	for _, service := range all.services {
 		if service.Spec.ClusterIP != corev1.ClusterIPNone {
 			continue
 		}
-		for _, one := range service.Spec.Ports {
-			if one.TargetPort.String() != port || service.Annotations[annotation] != port {
-				found = append(found, field.Invalid(at.Child("metadata", "annotations").Key(annotation), port,
-					"Service "+service.Name+" leads to "+one.TargetPort.String()+" and announces "+service.Annotations[annotation]))
-			}
+		if _, announced := service.Annotations[scrapeKey]; announced {
+			found = append(found, field.Forbidden(annotations.Key(scrapeKey), "Service "+service.Name+" has it, too: both standard jobs would count"))
 		}
+	}
+	if ports := all.metricsPorts(); !slices.Equal(ports, expected) {
+		found = append(found, field.Invalid(at.Child("spec", "containers"), expected, "the headless Service leads to "+strings.Join(ports, " ")))
 	}
 	return found
 }
