@@ -21,6 +21,11 @@ const SLOTS: usize = 4096;
 /// Slots of a set, as many as fill a cache line.
 const WAYS: usize = 4;
 
+/// Of the entries that are found in the shared cache, one in so many is taken. One that is queried again
+/// and again soon is; of names that are queried in turn, few are in vain, as each evicts an entry whose
+/// memory is in no cache of the processor any more.
+const ADMISSION_INTERVAL: u32 = 8;
+
 /// A set-associative cache in front of the shared [`Cache`].
 #[derive(Debug)]
 pub(crate) struct L1Cache {
@@ -35,6 +40,10 @@ pub(crate) struct L1Cache {
     counters: Arc<WorkerCounters>,
     /// The way that is replaced next in a full set.
     next_way: usize,
+    /// Entries found in the shared cache since one was taken.
+    passed: u32,
+    /// The last one that was not.
+    found: Option<Entry>,
 }
 
 /// An entry with the hash of its key.
@@ -47,7 +56,9 @@ struct Slot {
 impl L1Cache {
     pub(crate) fn new(shared: Arc<Cache>, max_octets: usize, counters: Arc<WorkerCounters>) -> Self {
         let slots = std::iter::repeat_with(|| None).take(SLOTS).collect();
-        Self { shared, hasher: RandomState::default(), slots, octets: 0, max_octets, counters, next_way: 0 }
+        let hasher = RandomState::default();
+        let (octets, next_way, passed, found) = (0, 0, 0, None);
+        Self { shared, hasher, slots, octets, max_octets, counters, next_way, passed, found }
     }
 
     /// The entry for `key` and its freshness at `now`, unless it expired longer than `stale_window`
@@ -60,27 +71,39 @@ impl L1Cache {
         stale_window: Duration,
     ) -> Option<(&Entry, Freshness)> {
         let hash = self.hasher.hash_one(key);
-        let found =
-            self.find(hash, key).and_then(|at| Some((at, self.entry(at)?.freshness(now, stale_window)?)));
-        let (at, freshness) = match found {
-            Some((at, fresh @ Freshness::Fresh(_))) => (at, fresh),
+        let at = self.find(hash, key);
+        let freshness = at.and_then(|at| self.entry(at)?.freshness(now, stale_window));
+        let (entry, freshness) = match (at, freshness) {
+            (Some(at), Some(fresh @ Freshness::Fresh(_))) => (self.entry(at)?, fresh),
             _ => {
                 let hash_in_tables = key_hash(&self.shared.key_hasher);
                 let entry = self.shared.get(&HashedKey { key: *key, hash: hash_in_tables })?;
                 let freshness = entry.freshness(now, stale_window)?;
-                (self.fill(hash, entry), freshness)
+                (self.pass(hash, entry, at.is_some())?, freshness)
             }
         };
-        let entry = self.entry(at)?;
         entry.sieve.visit();
         Some((entry, freshness))
     }
 
-    /// Replaces the private entry for `key` if another worker has inserted another one; true if so.
+    /// Takes an entry found in the shared cache: one that replaces another of its key, else one in
+    /// [`ADMISSION_INTERVAL`].
+    fn pass(&mut self, hash: u64, entry: Entry, replaces: bool) -> Option<&Entry> {
+        self.passed += 1;
+        if replaces || self.passed >= ADMISSION_INTERVAL {
+            self.passed = 0;
+            let at = self.fill(hash, entry);
+            return self.entry(at);
+        }
+        Some(self.found.insert(entry))
+    }
+
+    /// Replaces the private entry for `key`, or the one that was found last, if another worker has
+    /// inserted another one; true if so.
     pub(crate) fn update_from_shared(&mut self, key: &HashedKey<'_>) -> bool {
         let hash = self.hasher.hash_one(key.key);
         let Some(newest) = self.shared.get(key) else { return false };
-        let known = self.find(hash, &key.key).and_then(|at| self.entry(at));
+        let known = self.find(hash, &key.key).and_then(|at| self.entry(at)).or(self.found.as_ref());
         if known.is_some_and(|known| known.is(&newest)) {
             return false;
         }
@@ -110,6 +133,7 @@ impl L1Cache {
     /// Drops every pointer, so that entries removed from the shared cache free their memory.
     pub(crate) fn clear(&mut self) {
         self.slots.fill(None);
+        self.found = None;
         self.set_octets(0);
     }
 
