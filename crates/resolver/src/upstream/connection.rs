@@ -191,7 +191,7 @@ impl Connection {
 
     /// Still being dialled, for less than `limit`.
     pub(super) fn is_younger_than(&self, limit: Duration, now: Instant) -> bool {
-        self.is_dialling && now.saturating_duration_since(self.opened_at) < limit
+        self.is_dialling && now < self.opened_at + limit
     }
 
     pub(super) fn accepts_queries(&self, now: Instant) -> bool {
@@ -227,12 +227,12 @@ impl Connection {
 
     /// True when the oldest query has been pending longer than `limit`.
     pub(super) fn waits_longer_than(&self, limit: Duration, now: Instant) -> bool {
-        self.pending.oldest().is_some_and(|oldest| now.saturating_duration_since(oldest) > limit)
+        self.pending.oldest().is_some_and(|oldest| oldest + limit < now)
     }
 
     /// True when queries have been pending for `limit` and nothing has arrived.
     pub(super) fn is_unanswered_for(&self, limit: Duration, now: Instant) -> bool {
-        self.silence.unanswered_since().is_some_and(|since| now.saturating_duration_since(since) > limit)
+        self.silence.unanswered_since().is_some_and(|since| since + limit < now)
     }
 
     /// Start of the silence, for a silent connection.

@@ -1,16 +1,20 @@
 //! Pending queries of a connection, by message ID.
 
-use std::collections::BTreeMap;
+use std::collections::VecDeque;
 use std::time::Instant;
 
 use rand::RngExt;
 use rand::rngs::StdRng;
 
 use super::connection_use::ConnectionUse;
+use crate::id_map::IdMap;
 use crate::timers::AttemptId;
 
 /// Draws for an unused message ID; with some thousand in use, one or two suffice.
 const MAX_DRAWS: usize = 64;
+
+/// Queries that are not pending any more and may stay in the order, beside as many as are pending.
+const MAX_SPARE: usize = 16;
 
 /// A query sent on a connection.
 #[derive(Clone, Copy, Debug)]
@@ -24,7 +28,9 @@ pub(super) struct PendingQuery {
 /// The queries of a connection that have no response yet.
 #[derive(Debug, Default)]
 pub(super) struct PendingQueries {
-    queries: BTreeMap<u16, PendingQuery>,
+    queries: IdMap<u16, PendingQuery>,
+    /// In order of sending; behind the first one as many more may be that are not pending any more.
+    sent: VecDeque<(u16, Instant)>,
     /// Those that are not abandoned.
     wanted: usize,
 }
@@ -38,6 +44,7 @@ impl PendingQueries {
 
     pub(super) fn insert(&mut self, id: u16, query: PendingQuery) {
         self.wanted += usize::from(query.attempt.is_some());
+        self.sent.push_back((id, query.sent_at));
         self.queries.insert(id, query);
     }
 
@@ -48,7 +55,22 @@ impl PendingQueries {
     pub(super) fn remove(&mut self, id: u16) -> Option<PendingQuery> {
         let query = self.queries.remove(&id)?;
         self.wanted -= usize::from(query.attempt.is_some());
+        self.tidy();
         Some(query)
+    }
+
+    /// Removes queries from the order that are not pending: those before the oldest one, and all when
+    /// they are more than half.
+    fn tidy(&mut self) {
+        let Self { queries, sent, .. } = self;
+        let is_pending =
+            |(id, sent_at): &(u16, Instant)| queries.get(id).is_some_and(|one| one.sent_at == *sent_at);
+        if sent.len() > 2 * queries.len() + MAX_SPARE {
+            sent.retain(is_pending);
+        }
+        while sent.front().is_some_and(|first| !is_pending(first)) {
+            sent.pop_front();
+        }
     }
 
     /// Nothing waits for the response to a query any more. False for an unknown ID.
@@ -81,6 +103,33 @@ impl PendingQueries {
 
     /// When the oldest was sent.
     pub(super) fn oldest(&self) -> Option<Instant> {
-        self.queries.values().map(|query| query.sent_at).min()
+        self.sent.front().map(|(_, sent_at)| *sent_at)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn the_oldest_query_is_found_behind_a_bounded_number_of_answered_ones() {
+        let start = testkit::clock::now();
+        let mut pending = PendingQueries::default();
+        let query = |sent_at| PendingQuery { attempt: None, sent_at, usage: ConnectionUse::Shared };
+        pending.insert(0, query(start));
+        for number in 1..1000 {
+            pending.insert(number, query(start + Duration::from_millis(number.into())));
+            assert_eq!(pending.oldest(), Some(start));
+            if number > 1 {
+                pending.remove(number);
+            }
+            assert!(pending.sent.len() <= 2 * pending.len() + MAX_SPARE);
+        }
+        pending.remove(0);
+        assert_eq!(pending.oldest(), Some(start + Duration::from_millis(1)));
+        pending.remove(1);
+        assert_eq!(pending.oldest(), None);
     }
 }

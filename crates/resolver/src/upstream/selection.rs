@@ -73,23 +73,30 @@ impl Selection {
                 order.rotate_left(first);
             }
         }
-        let mut up: Vec<usize> = order.iter().copied().filter(|&index| forward.is_up(index)).collect();
-        up.sort_by_cached_key(|&index| forward.is_silent(index));
-        if up.is_empty() {
+        let mut down = Vec::new();
+        order.retain(|&index| {
+            let is_up = forward.is_up(index);
+            if !is_up {
+                down.push(index);
+            }
+            is_up
+        });
+        order.sort_by_cached_key(|&index| forward.is_silent(index));
+        if order.is_empty() {
             let chosen = if forward.options.health_check.failfast {
-                order.len()
+                down.len()
             } else {
-                random.random_range(0..order.len().max(1))
+                random.random_range(0..down.len().max(1))
             };
-            let order = order.get(chosen).copied().into_iter().collect();
+            let order = down.get(chosen).copied().into_iter().collect();
             return Self { order, passed: 0, limit: Some(1), all_down: true };
         }
         let limit = match forward.options.max_connect_attempts {
-            MaxConnectAttempts::TwoPerUpstream => Some(up.len() * ROUNDS),
+            MaxConnectAttempts::TwoPerUpstream => Some(order.len() * ROUNDS),
             MaxConnectAttempts::Limit(attempts) => Some(usize::try_from(attempts).unwrap_or(usize::MAX)),
             MaxConnectAttempts::Unlimited => None,
         };
-        Self { order: up, passed: 0, limit, all_down: false }
+        Self { order, passed: 0, limit, all_down: false }
     }
 
     /// Starts with another upstream than the policy's first.

@@ -90,6 +90,6 @@ impl Silence {
 
     /// The same for a silent connection.
     pub(super) fn silent_since(&self, now: Instant) -> Option<Instant> {
-        self.since.filter(|since| now.saturating_duration_since(*since) > SILENT_AFTER)
+        self.since.filter(|since| *since + SILENT_AFTER < now)
     }
 }
