@@ -239,7 +239,7 @@ impl EntryFields {
             None => stale_window,
         };
         let useful = Duration::from_secs(u64::from(self.ttl)).saturating_add(window);
-        now.saturating_duration_since(self.stored) >= useful
+        self.stored.checked_add(useful).is_some_and(|end| end <= now)
     }
 
     /// Milliseconds.
