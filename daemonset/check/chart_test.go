@@ -233,6 +233,20 @@ func TestRejectsValues(t *testing.T) {
 	}
 }
 
+// The notes name the DaemonSet and tell how pods come to use the cache.
+func TestTheNotesTellTheNextStep(t *testing.T) {
+	for set, expected := range map[string]string{
+		"fullnameOverride=dns,config.localDns=169.254.25.10":      "clusterDNS: [169.254.25.10]",
+		"fullnameOverride=dns,config.dnsServer=172.20.0.10":       "they query 172.20.0.10 already",
+		"fullnameOverride=dns,config.localDns=192.0.2.1\\,::1:53": "at 192.0.2.1 and ::1:53.",
+	} {
+		result, err := chart(t, set)
+		if err != nil || !strings.Contains(result.notes, expected) || !strings.Contains(result.notes, "rollout status daemonset/dns\n") {
+			t.Errorf("%s: %v, notes without %q:\n%s", set, err, expected, result.notes)
+		}
+	}
+}
+
 // The hooks run after the deletion, the DaemonSet before the Job that gives it time.
 func TestCleansUpAfterTheDeletion(t *testing.T) {
 	result, err := chart(t)
