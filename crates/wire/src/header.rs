@@ -169,6 +169,13 @@ impl RecordType {
     pub fn from_mnemonic(mnemonic: &str) -> Option<Self> {
         mnemonic::number(mnemonic::TYPES, mnemonic).map(Self)
     }
+
+    /// The type with a mnemonic in any case, or with `TYPE` and its number (RFC 3597 section 5).
+    pub fn parse(text: &str) -> Option<Self> {
+        let upper = text.to_ascii_uppercase();
+        let number = || upper.strip_prefix("TYPE").and_then(|digits| digits.parse().ok()).map(Self);
+        Self::from_mnemonic(&upper).or_else(number)
+    }
 }
 
 impl std::fmt::Display for RecordType {

@@ -10,8 +10,8 @@
 //! own without records), [`synthesized`] (those with records), [`zone_record`] (records written as in
 //! zone files), [`editable`] (responses with changed records), [`frame`] (length prefix on TCP).
 //!
-//! hickory-proto appears twice: it validates queries that the fast parser does not take
-//! ([`query`]), and encodes records of our own ([`synthesized`], [`zone_record`]).
+//! hickory-proto validates queries that the fast parser does not take ([`query`]), encodes records of
+//! our own ([`synthesized`], [`zone_record`]), and prints records for people ([`record_text`]).
 #![forbid(unsafe_code)]
 
 pub mod address_order;
@@ -27,6 +27,7 @@ pub mod name;
 mod octets;
 pub mod query;
 mod record;
+pub mod record_text;
 pub mod reply;
 pub mod response;
 pub mod reverse;
