@@ -93,6 +93,22 @@ pub struct ResponseInfo {
     pub buffer_size: u16,
     /// The client's DO.
     pub dnssec_ok: bool,
+    /// What the response is made from.
+    pub source: ResponseSource,
+}
+
+/// What a response is made from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ResponseSource {
+    /// A cached answer or failure that has not expired.
+    Cache,
+    /// An expired answer.
+    Stale,
+    /// A response of an upstream, if the query was sent to one, or else of directives of the server
+    /// block.
+    Resolved,
+    /// Nothing: an error response in its place.
+    Error,
 }
 
 /// A connection to open.

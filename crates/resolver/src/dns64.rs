@@ -11,7 +11,7 @@ use wire::header::{Class, Flags, Rcode, RecordType};
 use wire::{Answer, Response};
 
 use crate::Resolver;
-use crate::action::Outbox;
+use crate::action::{Outbox, ResponseSource};
 use crate::counters::Plugin;
 use crate::inflight::completion::{Rejected, reject};
 use crate::inflight::lookups::{ClientQuery, Lookup, LookupPurpose, Translation};
@@ -125,7 +125,14 @@ fn respond(translation: &Translation, response: &Response<'_>, now: Instant, out
     let answer = Answer::from_response(response);
     let (ttl, plugin) = (ResponseTtl::AsReceived, Plugin::Dns64);
     let error = response.extended_error();
-    let spec = ResponseSpec { answer: answer.borrowed(), ttl, plugin, error, authoritative: false };
+    let spec = ResponseSpec {
+        answer: answer.borrowed(),
+        ttl,
+        plugin,
+        error,
+        authoritative: false,
+        source: ResponseSource::Resolved,
+    };
     let ClientQuery { waiter, route } = &translation.query;
     waiter.requester().respond(spec, QueryCounters::of(route).in_front(), now, outbox);
     outbox.set_upstream(translation.upstream);

@@ -10,7 +10,7 @@ use wire::header::{Class, Flags, Rcode, RecordType};
 use wire::synthesized::{self, Owner, Sections, SynthesizedData, SynthesizedRecord};
 use wire::{Answer, Response};
 
-use crate::action::Outbox;
+use crate::action::{Outbox, ResponseSource};
 use crate::counters::Plugin;
 use crate::policy::{AclAction, AclRule, FrontPlugin};
 use crate::request::RoutedQuery;
@@ -48,8 +48,14 @@ pub(crate) fn respond(routed: &RoutedQuery<'_>, outbox: &mut Outbox) -> bool {
         Some(FrontResult::Answer(mut response, plugin)) => {
             response.header.flags = Flags(response.header.flags.0 & !Flags::AA.0);
             let (answer, ttl) = (Answer::from_response(&response), ResponseTtl::AsReceived);
-            let spec =
-                ResponseSpec { answer: answer.borrowed(), ttl, plugin, error: None, authoritative: false };
+            let spec = ResponseSpec {
+                answer: answer.borrowed(),
+                ttl,
+                plugin,
+                error: None,
+                authoritative: false,
+                source: ResponseSource::Resolved,
+            };
             requester.respond(spec, counters, requester.received, outbox);
         }
     }

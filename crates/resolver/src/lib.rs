@@ -122,6 +122,11 @@ impl Resolver {
         self.settle(now, outbox);
     }
 
+    /// Empties the worker's own cache in front of the shared one, from which entries have been removed.
+    pub fn clear_l1(&mut self) {
+        self.cache.clear_l1();
+    }
+
     /// Sets the wall clock: it is `unix_time` at `now`. It only serves to check the validity period
     /// of RRSIGs; TTLs follow the monotonic clock.
     pub fn set_unix_time(&mut self, now: Instant, unix_time: u64) {

@@ -15,7 +15,7 @@ use wire::synthesized::{self, Owner, Sections, SynthesizedData, SynthesizedRecor
 use wire::{Answer, Response};
 
 use crate::Resolver;
-use crate::action::{Cause, Outbox};
+use crate::action::{Cause, Outbox, ResponseSource};
 use crate::cache::ttl::Cacheability;
 use crate::cache::write::CacheTarget;
 use crate::counters::Plugin;
@@ -60,8 +60,14 @@ impl Resolver {
             Some(LocalResult::Response(response, plugin, error)) => {
                 let plugin = route.block.writer(rewritten, plugin);
                 let LocalAnswer { answer, ttl, plugin } = self.cache_local(routed, &response, plugin);
-                let spec =
-                    ResponseSpec { answer: answer.borrowed(), ttl, plugin, error, authoritative: false };
+                let spec = ResponseSpec {
+                    answer: answer.borrowed(),
+                    ttl,
+                    plugin,
+                    error,
+                    authoritative: false,
+                    source: ResponseSource::Resolved,
+                };
                 requester.respond(spec, counters, now, outbox);
             }
             Some(LocalResult::Error(rcode, cause)) => {

@@ -8,7 +8,7 @@ use wire::edns::{ExtendedError, OptRecord, append_nsid, nsid_len};
 use wire::header::{HEADER_LEN, Rcode, RecordType};
 use wire::query::Rejection;
 
-use crate::action::{Action, Client, ClientResponse, Outbox, ResponseInfo};
+use crate::action::{Action, Client, ClientResponse, Outbox, ResponseInfo, ResponseSource};
 use crate::counters::{Plugin, RouteCounters, WorkerCounters, rcode_index, type_index};
 use crate::policy::{Listener, LoadBalance, Route, RouteId};
 use crate::request::{ReplyEdns, Requester, is_status_query};
@@ -96,6 +96,7 @@ pub(crate) struct ResponseSpec<'a> {
     pub(crate) error: Option<ExtendedError>,
     /// Sets AA, whatever the upstream sent.
     pub(crate) authoritative: bool,
+    pub(crate) source: ResponseSource,
 }
 
 impl Requester<'_> {
@@ -108,7 +109,7 @@ impl Requester<'_> {
         outbox: &mut Outbox,
     ) {
         let start = outbox.bytes.len();
-        let ResponseSpec { ttl, error, authoritative, mut plugin, .. } = spec;
+        let ResponseSpec { ttl, error, authoritative, mut plugin, source, .. } = spec;
         let ReplyEdns { udp_size, keepalive } = self.reply_edns;
         let nsid = self.requested_nsid(counters);
         let (max_len, reserved) = (self.size_limit(), nsid.map_or(0, nsid_len));
@@ -125,7 +126,7 @@ impl Requester<'_> {
         let duration = self.elapsed(now);
         let rcode = spec.answer.rcode();
         counters.count_response(self, Responded { rcode, plugin, len, duration });
-        push_response(self.client, start, Some(self.info(counters.id, len)), outbox);
+        push_response(self.client, start, Some(self.info(counters.id, len, source)), outbox);
     }
 
     /// Writes an error response of our own for this client.
@@ -157,7 +158,7 @@ impl Requester<'_> {
         };
         let duration = self.elapsed(now);
         counters.count_response(self, Responded { rcode, plugin, len, duration });
-        push_response(self.client, start, Some(self.info(counters.id, len)), outbox);
+        push_response(self.client, start, Some(self.info(counters.id, len, ResponseSource::Error)), outbox);
     }
 
     /// The time since the query was received, which is 0 for a hit.
@@ -179,7 +180,7 @@ impl Requester<'_> {
         })
     }
 
-    fn info(&self, route: RouteId, response_len: u32) -> ResponseInfo {
+    fn info(&self, route: RouteId, response_len: u32, source: ResponseSource) -> ResponseInfo {
         let buffer_size = match (self.client.transport(), self.header.edns) {
             (Transport::Tcp, _) => u16::MAX,
             (Transport::Udp, None) => MIN_UDP_SIZE,
@@ -187,7 +188,7 @@ impl Requester<'_> {
         };
         let dnssec_ok = self.header.edns.is_some_and(|edns| edns.dnssec_ok);
         let Self { received, query_len, .. } = *self;
-        ResponseInfo { route, received, query_len, response_len, buffer_size, dnssec_ok }
+        ResponseInfo { route, received, query_len, response_len, buffer_size, dnssec_ok, source }
     }
 }
 

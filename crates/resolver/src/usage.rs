@@ -24,6 +24,8 @@ pub(crate) enum RemovalCause {
     Evicted,
     /// Its server block is not configured any more.
     Unconfigured,
+    /// An operator has removed it.
+    Flushed,
 }
 
 impl Usage {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use corefile::settings::{LogClasses, LogRule};
 use daemon::logging::query_log::{QueryLog, SentResponse};
-use resolver::action::{Client, ClientResponse, ConnectionId, ResponseInfo};
+use resolver::action::{Client, ClientResponse, ConnectionId, ResponseInfo, ResponseSource};
 use resolver::policy::{ListenerId, RouteId};
 use wire::header::{Flags, Header, Rcode, RecordType};
 use wire::name::Name;
@@ -63,6 +63,7 @@ fn exchange(name: &[u8], qtype: u16, flags: Flags) -> Exchange {
         response_len: 33,
         buffer_size: 512,
         dnssec_ok: false,
+        source: ResponseSource::Resolved,
     };
     let client = Client {
         listener: ListenerId(0),

@@ -184,6 +184,25 @@ impl Eviction {
         true
     }
 
+    /// Removes the entries that `matches` accepts from the next slots from `from` on, and fills
+    /// `removed`; returns where to resume.
+    pub(super) fn remove_matching(
+        &mut self,
+        from: u32,
+        cause: RemovalCause,
+        matches: impl Fn(&Entry) -> bool,
+    ) -> Option<u32> {
+        let end = self.slab.end().min(from.saturating_add(SCAN_SLOTS));
+        for at in from..end {
+            if self.slab.entry(at).is_some_and(&matches)
+                && let Some((entry, _)) = self.unlink(at, cause)
+            {
+                self.removed.push(entry);
+            }
+        }
+        (end < self.slab.end()).then_some(end)
+    }
+
     /// True when the table's entry is in its slot.
     fn holds(&self, old: &Entry) -> bool {
         self.slab.entry(old.sieve.slot()).is_some_and(|entry| old.is(entry))

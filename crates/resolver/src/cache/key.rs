@@ -42,6 +42,14 @@ impl Variant {
         self.0
     }
 
+    pub(super) const fn is_dnssec_ok(self) -> bool {
+        self.0 & Self::DNSSEC_OK != 0
+    }
+
+    pub(super) const fn is_checking_disabled(self) -> bool {
+        self.0 & Self::CHECKING_DISABLED != 0
+    }
+
     /// True for the failure of a question.
     pub(super) const fn is_failure(self) -> bool {
         self.0 & Self::FAILURE != 0

@@ -3,7 +3,7 @@
 //! A [`Cache`] is a concurrent table and the eviction state, behind one lock, which every insertion
 //! takes. Each worker puts an `L1Cache` in front of it.
 //!
-//! [`Cache::export`] writes entries as records, most popular first, for a successor or a snapshot;
+//! [`Cache::inspect`] and [`Cache::flush`] show and remove entries by name. [`Cache::export`] writes entries as records, most popular first, for a successor or a snapshot;
 //! [`Cache::import`] validates and inserts them.
 
 mod capacity;
@@ -14,6 +14,7 @@ mod failure;
 mod fifo;
 mod ghost;
 mod import;
+mod inspect;
 mod key;
 mod l1;
 pub(crate) mod lookup;
@@ -37,6 +38,7 @@ use eviction::{Eviction, InsertOutcome};
 pub use export::Export;
 pub(crate) use failure::{CachedFailure, Outage};
 pub use import::{ImportSummary, ImportTarget};
+pub use inspect::CachedEntry;
 use key::KeyHasher;
 pub use key::OwnedKey;
 pub(crate) use key::{HashedKey, Key, KeyHash, LookupKey};

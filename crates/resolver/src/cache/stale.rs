@@ -7,7 +7,7 @@ use wire::answer::ResponseTtl;
 use wire::edns::ExtendedError;
 use wire::header::Rcode;
 
-use crate::action::Outbox;
+use crate::action::{Outbox, ResponseSource};
 use crate::cache::{Entry, Store};
 use crate::counters::Plugin;
 use crate::policy::{Block, CacheOptions, Route};
@@ -68,7 +68,8 @@ pub(crate) fn respond_stale(
         Rcode::NXDOMAIN => ExtendedError::STALE_NXDOMAIN_ANSWER,
         _ => ExtendedError::STALE_ANSWER,
     };
-    let spec = ResponseSpec { error: Some(error), ..hit_response(entry, ttl, cache) };
+    let spec =
+        ResponseSpec { error: Some(error), source: ResponseSource::Stale, ..hit_response(entry, ttl, cache) };
     requester.respond(spec, QueryCounters::of(route), now, outbox);
 }
 
@@ -80,6 +81,7 @@ pub(crate) fn hit_response<'a>(entry: &'a Entry, ttl: u32, cache: &CacheOptions)
         plugin: Plugin::Cache,
         error: None,
         authoritative: cache.authoritative,
+        source: ResponseSource::Cache,
     }
 }
 
@@ -93,6 +95,7 @@ pub(crate) fn failure_response(failure: &Entry, ttl: u32) -> ResponseSpec<'_> {
         plugin: Plugin::Cache,
         error: is_servfail.then_some(ExtendedError::CACHED_ERROR),
         authoritative: false,
+        source: ResponseSource::Cache,
     }
 }
 

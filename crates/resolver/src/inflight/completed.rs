@@ -12,6 +12,7 @@ use wire::header::Rcode;
 
 use super::memory::Reservation;
 use super::waiters::Waiter;
+use crate::action::ResponseSource;
 use crate::cache::Entry;
 use crate::cache::stale::respond_stale;
 use crate::counters::WorkerCounters;
@@ -153,7 +154,14 @@ impl<'a> CompletedQuery<'a> {
                 }
                 QueryResult::Response { answer, ttl, plugin, .. } => {
                     let (answer, ttl, plugin) = (answer.borrowed(), *ttl, *plugin);
-                    let spec = ResponseSpec { answer, ttl, plugin, error: None, authoritative: false };
+                    let spec = ResponseSpec {
+                        answer,
+                        ttl,
+                        plugin,
+                        error: None,
+                        authoritative: false,
+                        source: ResponseSource::Resolved,
+                    };
                     requester.respond(spec, counters, now, outbox);
                 }
             },

@@ -9,7 +9,7 @@ use wire::name::NameBuffer;
 use wire::{Query, Response};
 
 use crate::Resolver;
-use crate::action::Outbox;
+use crate::action::{Outbox, ResponseSource};
 use crate::cache::LookupKey;
 use crate::counters::Plugin;
 use crate::inflight::lookups::{Alias, ClientQuery, Lookup, LookupPurpose};
@@ -70,7 +70,14 @@ impl Resolver {
         let routed = RoutedQuery { query: &query, key: &key, requester, route };
         let plugin = route.block.writer(None, Plugin::Template);
         let LocalAnswer { answer, ttl, plugin } = self.cache_local(&routed, &response, plugin);
-        let spec = ResponseSpec { answer: answer.borrowed(), ttl, plugin, error: None, authoritative: false };
+        let spec = ResponseSpec {
+            answer: answer.borrowed(),
+            ttl,
+            plugin,
+            error: None,
+            authoritative: false,
+            source: ResponseSource::Resolved,
+        };
         requester.respond(spec, QueryCounters::of(route), now, outbox);
     }
 }

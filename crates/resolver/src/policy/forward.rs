@@ -144,6 +144,12 @@ impl UpstreamState {
         self.min_rtt.observe(now, rtt);
     }
 
+    /// Smoothed round-trip time (RFC 6298); none before the first response.
+    pub fn srtt(&self) -> Option<Duration> {
+        let micros = self.rtt_estimate.load(Relaxed) >> 32;
+        (micros > 0).then(|| Duration::from_micros(micros))
+    }
+
     /// The minimum of the last responses; none before the first.
     pub(crate) fn min_rtt(&self) -> Option<Duration> {
         self.min_rtt.get()

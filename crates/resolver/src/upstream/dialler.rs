@@ -12,7 +12,6 @@ use super::connections::Connections;
 use super::dial_back_off::DialBackOff;
 use super::lifetime::Lifetime;
 use super::placement::{Placement, RESPONSIVE, Streams};
-use super::rtt;
 use super::sockets::{self, SocketPlacement, Sockets};
 use crate::action::AttemptFailure;
 use crate::counters::UpstreamCounters;
@@ -88,7 +87,7 @@ impl Dialler {
 
     /// A new stream has given its first response; see [`Lifetime::first_response`].
     pub(super) fn first_response(&mut self, took: Duration, is_only: bool) {
-        self.lifetime.first_response(took, rtt::srtt(&self.state), is_only);
+        self.lifetime.first_response(took, self.state.srtt(), is_only);
     }
 
     /// A query was answered at once while a new connection did not answer it: that one is not

@@ -69,12 +69,7 @@ pub(super) fn observe(upstream: &UpstreamState, rtt: Duration) {
 /// True when a query or response that took `rtt` may have been retransmitted by a kernel, which is
 /// not a measurement (RFC 6298 section 3, Karn's algorithm).
 pub(super) fn may_be_retransmitted(upstream: &UpstreamState, rtt: Duration) -> bool {
-    rtt >= KERNEL_MIN_RTO && srtt(upstream).is_none_or(|srtt| rtt > 2 * srtt)
-}
-
-/// Smoothed round-trip time; none before the first response.
-pub(super) fn srtt(upstream: &UpstreamState) -> Option<Duration> {
-    RttEstimate::from_bits(upstream.rtt_estimate.load(Relaxed)).map(|estimate| estimate.srtt)
+    rtt >= KERNEL_MIN_RTO && upstream.srtt().is_none_or(|srtt| rtt > 2 * srtt)
 }
 
 /// Retransmission timeout: SRTT + 4 RTTVAR, with minima. It backs off unless another upstream can be
