@@ -22,6 +22,8 @@ const CA_FILE_VARIABLE: &str = "SSL_CERT_FILE";
 #[derive(Debug)]
 pub struct Corefile {
     source: String,
+    /// Of the file, and of server blocks in addition to it.
+    text: String,
     hash: String,
     blocks: Vec<ServerBlock>,
     warnings: Vec<String>,
@@ -40,7 +42,9 @@ impl Corefile {
         let ConfigSources { corefile, stub_domains } = source::find(options, env, host, &mut warnings)?;
         let name = corefile.name.clone();
         let (mut blocks, mut taken) = (Vec::new(), 0);
+        let mut text = String::new();
         for source in [Some(corefile), stub_domains].into_iter().flatten() {
+            text += &source.text;
             let reports = (&mut warnings, &mut errors);
             let mut tokens = TokenStream::new(source, env, host, reports).numbered_from(taken);
             blocks.extend(parser::parse(&mut tokens));
@@ -51,7 +55,7 @@ impl Corefile {
         }
         let hash = token_hash::hash(&blocks);
         let ca_file = env.lookup(CA_FILE_VARIABLE).filter(|path| !path.is_empty()).map(PathBuf::from);
-        let corefile = Self { source: name, hash, blocks, warnings, ca_file };
+        let corefile = Self { source: name, text, hash, blocks, warnings, ca_file };
         if !errors.is_empty() {
             let builder = SettingsBuilder::new(options, host, KnownFiles::default());
             corefile.build(builder.with_ca_file(corefile.ca_file.as_deref()).with_errors(errors))?;
@@ -62,6 +66,12 @@ impl Corefile {
     /// As [`Settings::hash`]: with an equal hash, the settings need not be built again.
     pub fn hash(&self) -> &str {
         &self.hash
+    }
+
+    /// The text that was parsed: a template is filled in, and stub domains of the ConfigMap of kube-dns
+    /// follow it. Imported files are not in it, and variables of the environment are not replaced.
+    pub fn text(&self) -> &str {
+        &self.text
     }
 
     /// Validates all directives, and reads the files they name.
