@@ -143,6 +143,12 @@ impl CounterRegistry {
         self.routes.iter().map(|((server, zone), route)| (&**server, &**zone, &*route.by_worker))
     }
 
+    /// Server and zone of a route.
+    pub(crate) fn route_labels(&self, id: RouteId) -> Option<(&str, &str)> {
+        let route = self.routes.iter().find(|(_, route)| route.id == id);
+        route.map(|((server, zone), _)| (&**server, &**zone))
+    }
+
     /// Server, zones and the counters of the workers.
     pub(crate) fn blocks(&self) -> impl Iterator<Item = (&str, &str, &BlockEntry)> {
         self.blocks.iter().map(|((server, zones), block)| (&**server, &**zones, block))
@@ -179,7 +185,8 @@ impl BlockEntry {
         })
     }
 
-    fn counts(&self) -> (i64, i64) {
+    /// Success and denial entries.
+    pub(crate) fn counts(&self) -> (i64, i64) {
         self.usages
             .iter()
             .fold((0, 0), |(success, denial), usage| (success + usage.success(), denial + usage.denial()))

@@ -6,17 +6,20 @@
 //!
 //! Reading order: `control` (life cycle of the process), [`flags`], `worker` (packets in and out;
 //! `worker::config` builds its configuration from settings), `handover` (to a successor),
-//! [`snapshot`] (of the cache), [`http`], [`metrics`], [`logging`].
+//! `control_socket` (for the subcommands that look into the instance), [`snapshot`] (of the cache),
+//! [`http`], [`metrics`], [`status`], `insight`, [`logging`].
 #![forbid(unsafe_code)]
 
 mod clock;
 mod control;
+mod control_socket;
 pub mod counters;
 pub mod environment;
 pub mod flags;
 mod handover;
 pub mod host;
 pub mod http;
+mod insight;
 pub mod logging;
 mod memory_plan;
 pub mod metrics;
@@ -24,6 +27,7 @@ mod panics;
 pub mod readiness;
 mod self_check;
 pub mod snapshot;
+pub mod status;
 mod worker;
 
 pub use control::run;

@@ -136,7 +136,8 @@ async fn query_hinfo(detection: &LoopDetection) -> io::Result<()> {
     }
 }
 
-async fn connected_socket(address: SocketAddr) -> io::Result<UdpSocket> {
+/// A UDP socket to `address` from any port.
+pub(crate) async fn connected_socket(address: SocketAddr) -> io::Result<UdpSocket> {
     let any: IpAddr =
         if address.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
     let socket = UdpSocket::bind((any, 0)).await?;
@@ -145,7 +146,7 @@ async fn connected_socket(address: SocketAddr) -> io::Result<UdpSocket> {
 }
 
 /// The address itself, or loopback for the wildcard address.
-fn connectable(address: SocketAddr) -> SocketAddr {
+pub(crate) fn connectable(address: SocketAddr) -> SocketAddr {
     let ip = match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
         IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),

@@ -9,6 +9,7 @@ use linux::supervisor::WatchdogTimer;
 use super::service_translation::ServiceTranslation;
 use crate::flags::Flags;
 use crate::handover::SocketDirectory;
+use crate::insight::{Statistics, TraceHub};
 use crate::logging::Logger;
 use crate::memory_plan::MemoryPlan;
 use crate::metrics::ProcessCounters;
@@ -34,4 +35,8 @@ pub(super) struct ProcessContext<'a> {
     /// Directory of the hand-over socket and of the cache snapshot.
     pub(super) directory: Option<&'a SocketDirectory>,
     pub(super) translation: &'a ServiceTranslation,
+    /// Those who trace queries.
+    pub(super) trace: &'a Arc<TraceHub>,
+    /// Of names and clients; absent with `-insight=false`.
+    pub(super) statistics: Option<&'a Arc<Statistics>>,
 }

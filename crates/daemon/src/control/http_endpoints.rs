@@ -10,12 +10,13 @@ use crate::counters::CounterRegistry;
 use crate::http::{BindError, Endpoints, HandlerState, HttpServer, Limits};
 use crate::metrics::{BuildInfo, Exposition};
 use crate::readiness::Readiness;
+use crate::status::StatusReader;
 
 /// An HTTP server without endpoints yet.
 pub(super) fn server(
     context: ProcessContext<'_>,
     counters: &Arc<Mutex<CounterRegistry>>,
-    readiness: &Readiness,
+    (readiness, status): (&Readiness, &Arc<StatusReader>),
 ) -> Result<HttpServer, FatalError> {
     let build = BuildInfo {
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -27,6 +28,7 @@ pub(super) fn server(
     let state = HandlerState {
         exposition: Arc::new(exposition),
         readiness: readiness.clone(),
+        status: context.flags.status_page.then(|| Arc::clone(status)),
         counters: Arc::clone(context.counters),
     };
     Ok(HttpServer::new(state, Limits::default()))

@@ -5,6 +5,7 @@
 
 mod active_config;
 mod check;
+mod commands;
 mod context;
 mod doctor;
 mod exit;
@@ -14,6 +15,7 @@ mod file_metadata;
 mod handover;
 mod heartbeat;
 mod http_endpoints;
+mod inspection;
 mod instance;
 mod listen_addresses;
 mod loop_detection;
@@ -51,6 +53,7 @@ use crate::environment;
 use crate::flags::{self, Flags, Subcommand, UsageError};
 use crate::handover::{OfferResponse, ReceivedOffer, SocketDirectory};
 use crate::host::OsHost;
+use crate::insight::Statistics;
 use crate::logging::{self, Logger};
 use crate::memory_plan::MemoryPlan;
 use crate::metrics::ProcessCounters;
@@ -113,6 +116,13 @@ fn run_subcommand(subcommand: Subcommand, args: Vec<OsString>) -> Result<ExitCod
         Subcommand::Doctor => flags::parse_doctor(args).map(|flags| doctor::run(&flags)),
         Subcommand::Sleep => flags::parse_sleep(&args).map(sleep::run),
         Subcommand::Uninstall => flags::parse_uninstall(args).map(|flags| uninstall::run(&flags)),
+        Subcommand::Status => flags::parse_status(args).map(|flags| commands::status(&flags)),
+        Subcommand::Config => flags::parse_config(args).map(|flags| commands::config(&flags)),
+        Subcommand::Cache => flags::parse_cache(args).map(|flags| commands::cache(&flags)),
+        Subcommand::Query => flags::parse_query(args).map(|flags| commands::query(&flags)),
+        Subcommand::Dump => flags::parse_dump(args).map(|flags| commands::dump(&flags)),
+        Subcommand::Top => flags::parse_top(args).map(|flags| commands::top(&flags)),
+        Subcommand::Trace => flags::parse_trace(args).map(|flags| commands::trace(&flags)),
     }
 }
 
@@ -157,6 +167,7 @@ async fn control(
     translation.update(flags).await;
     let addresses = fail_open::addresses(flags, environment, &settings, translation.early());
     let mut node = node::set_up(flags, addresses, counters).await?;
+    let statistics = flags.insight.then(|| Arc::new(Statistics::new()));
     let context = ProcessContext {
         flags,
         environment,
@@ -169,6 +180,8 @@ async fn control(
         file_monitor: file_monitor.as_ref(),
         directory,
         translation: &translation,
+        trace: &Arc::default(),
+        statistics: statistics.as_ref(),
     };
 
     let has_served = Cell::new(false);

@@ -13,7 +13,7 @@ use super::context::ProcessContext;
 use crate::clock;
 use crate::flags::Flags;
 use crate::host::OsHost;
-use crate::metrics::SetupError;
+use crate::metrics::{LastReload, SetupError};
 
 /// How often a template, and the ConfigMap of kube-dns with it, is read at least, as in node-cache.
 const TEMPLATE_INTERVAL: Duration = Duration::from_secs(10);
@@ -154,7 +154,19 @@ pub(super) fn file_monitor() -> Option<FileMonitor> {
 /// Logs and counts an invalid configuration, which is not put in force.
 pub(super) fn reload_failed(context: ProcessContext<'_>, reason: &dyn std::fmt::Display) {
     error!("plugin/reload: Corefile changed but reload failed: {reason}");
+    count_failure(context, reason);
+}
+
+/// Counts a reload that failed.
+pub(super) fn count_failure(context: ProcessContext<'_>, reason: &dyn std::fmt::Display) {
+    let failure = Some(reason.to_string());
     context.counters.reloads.failed.inc();
+    context.counters.reloads.set_last(LastReload { unix_time: clock::unix_time(), failure });
+}
+
+/// Records a reload that succeeded.
+pub(super) fn reload_succeeded(context: ProcessContext<'_>) {
+    context.counters.reloads.set_last(LastReload { unix_time: clock::unix_time(), failure: None });
 }
 
 #[cfg(test)]

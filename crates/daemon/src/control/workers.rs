@@ -20,10 +20,12 @@ use super::exit::FatalError;
 use super::heartbeat::HeartbeatThread;
 use super::memory_parts::{self, SharedMemory, octets};
 use super::watchdog::{self, Watchdog};
+use crate::insight::Observer;
 use crate::worker::config::WorkerConfigBuilder;
 use crate::worker::{
-    self, ConnectionLimiter, InheritedSockets, ListeningSockets, OpenError, OpenedSockets, ReadyWorker,
-    Reconfigure, Reconfigured, RegisteredSockets, Worker, WorkerConfig, WorkerContext, WorkerEvent,
+    self, ConnectionLimiter, InheritedSockets, L1Handle, ListeningSockets, OpenError, OpenedSockets,
+    ReadyWorker, Reconfigure, Reconfigured, RegisteredSockets, Worker, WorkerConfig, WorkerContext,
+    WorkerEvent,
 };
 
 /// A listener and its addresses.
@@ -245,6 +247,11 @@ impl Workers {
         watchdog::stuck_worker(&self.watchdog.check(self.threads.iter().map(Worker::progress)))
     }
 
+    /// The L1 caches of all.
+    pub(super) fn l1(&self) -> Vec<L1Handle> {
+        self.threads.iter().map(Worker::l1).collect()
+    }
+
     pub(super) fn len(&self) -> usize {
         self.threads.len()
     }
@@ -286,6 +293,7 @@ pub(super) fn contexts(
             logger: process.logger.clone(),
             process: Arc::clone(process.counters),
             heartbeat: Arc::clone(process.heartbeat),
+            observer: Observer::new(Arc::clone(process.trace), process.statistics.cloned(), rand::random()),
             connection_limiter: Arc::clone(&limiter),
             events: events.clone(),
             peers: peers.clone(),

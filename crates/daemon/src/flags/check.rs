@@ -24,7 +24,7 @@ Usage: nodelocaldns check [-conf FILE]... [-basecorefile FILE]... [-o text|json]
 Exit code: 0 if all files load, 1 if one does not, 2 for a wrong command line.
 ",
     valued: &["conf", "basecorefile"],
-    bare: &[],
+    ..OwnFlags::NONE
 };
 
 /// The validated command line of `nodelocaldns check`.

@@ -166,6 +166,12 @@ struct CommandLine {
     /// bridge
     #[arg(long = "link-kind", value_name = "KIND", default_value = "auto")]
     link_kind: String,
+    /// Keep statistics of names and clients, for `nodelocaldns top`, from sampled responses
+    #[arg(long, value_name = BOOL, default_value = "true")]
+    insight: bool,
+    /// Serve a page of the status at / of the metrics addresses
+    #[arg(long = "status-page", value_name = BOOL, default_value = "true")]
+    status_page: bool,
     /// Worker threads [default: 2, or 1 on one core]
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u16).range(1..=256))]
     workers: Option<u16>,
@@ -231,6 +237,8 @@ impl CommandLine {
             pid_file: optional_path(self.pidfile),
             quiet: self.quiet,
             link_kind: self.link_kind,
+            insight: self.insight,
+            status_page: self.status_page,
             workers: self.workers.map_or_else(|| cores.min(2), usize::from),
             cache_bytes: self.cache_bytes,
             handover_dir: optional_path(self.handover_dir).filter(|path| path.as_os_str() != "0"),

@@ -22,8 +22,7 @@ Usage: nodelocaldns doctor [-o text|json] [FLAGS]
 
 Exit code: 0 if all is well, 1 for warnings, 2 for problems, 3 for a wrong command line.
 ",
-    valued: &[],
-    bare: &[],
+    ..OwnFlags::NONE
 };
 
 /// The validated command line of `nodelocaldns doctor`.

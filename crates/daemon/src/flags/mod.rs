@@ -6,8 +6,10 @@
 mod check;
 mod command_line;
 mod doctor;
+mod effective;
 mod error;
 mod go_syntax;
+mod inspect;
 mod sleep;
 mod subcommand;
 mod uninstall;
@@ -21,6 +23,10 @@ pub(crate) use check::parse as parse_check;
 pub use doctor::DoctorFlags;
 pub(crate) use doctor::parse as parse_doctor;
 pub use error::UsageError;
+pub use inspect::{CacheAction, CacheFlags, DumpFlags, InspectFlags, QueryFlags, TopFlags, TraceFlags};
+pub(crate) use inspect::{
+    parse_cache, parse_config, parse_dump, parse_query, parse_status, parse_top, parse_trace,
+};
 pub(crate) use sleep::parse as parse_sleep;
 pub(crate) use subcommand::Subcommand;
 pub use uninstall::UninstallFlags;

@@ -16,6 +16,20 @@ pub(crate) enum Subcommand {
     Sleep,
     /// `nodelocaldns uninstall`
     Uninstall,
+    /// `nodelocaldns status`
+    Status,
+    /// `nodelocaldns config`
+    Config,
+    /// `nodelocaldns cache`
+    Cache,
+    /// `nodelocaldns query`
+    Query,
+    /// `nodelocaldns dump`
+    Dump,
+    /// `nodelocaldns top`
+    Top,
+    /// `nodelocaldns trace`
+    Trace,
 }
 
 impl Subcommand {
@@ -26,6 +40,13 @@ impl Subcommand {
             "doctor" => Some(Self::Doctor),
             "sleep" => Some(Self::Sleep),
             "uninstall" => Some(Self::Uninstall),
+            "status" => Some(Self::Status),
+            "config" => Some(Self::Config),
+            "cache" => Some(Self::Cache),
+            "query" => Some(Self::Query),
+            "dump" => Some(Self::Dump),
+            "top" => Some(Self::Top),
+            "trace" => Some(Self::Trace),
             _ => None,
         }
     }
@@ -39,6 +60,8 @@ pub(super) struct OwnFlags {
     pub(super) valued: &'static [&'static str],
     /// Without one.
     pub(super) bare: &'static [&'static str],
+    /// The most words that are not flags, in front of the flags or behind them.
+    pub(super) operands: usize,
 }
 
 /// A command line in its parts.
@@ -48,11 +71,18 @@ pub(super) struct Words {
     pub(super) own: Vec<(String, String)>,
     /// `-o json`
     pub(super) json: bool,
+    /// Words that are not flags.
+    pub(super) operands: Vec<String>,
     /// For the daemon's parser, the program's name first.
     pub(super) others: Vec<OsString>,
 }
 
 impl Words {
+    /// The last value of an own flag.
+    pub(super) fn value(&self, flag: &str) -> Option<&str> {
+        self.own.iter().rev().find(|(name, _)| name == flag).map(|(_, value)| &**value)
+    }
+
     pub(super) fn has(&self, flag: &str) -> bool {
         self.own.iter().any(|(name, _)| name == flag)
     }
@@ -64,14 +94,21 @@ impl Words {
 }
 
 impl OwnFlags {
+    /// No flag beside the daemon's.
+    pub(super) const NONE: Self = Self { help: "", valued: &[], bare: &[], operands: 0 };
+
     /// Parses `args` with the subcommand's name as second word.
     ///
     /// # Errors
     /// It is wrong, or requests the help.
     pub(super) fn parse(self, mut args: Vec<OsString>) -> Result<Words, UsageError> {
         args.remove(1);
+        let is_operand = |word: &OsString| !word.as_encoded_bytes().starts_with(b"-");
+        let leading = args.iter().skip(1).take(self.operands).take_while(|word| is_operand(word)).count();
+        let operands: Vec<OsString> = args.drain(1..=leading).collect();
         let mut words = Words::default();
-        for word in command_line::to_gnu(args, self.bare) {
+        words.operands.extend(operands.iter().map(|word| word.to_string_lossy().into_owned()));
+        for (index, word) in command_line::to_gnu(args, self.bare).into_iter().enumerate() {
             if word == OsStr::new("--help") {
                 return Err(UsageError::text(self.help.to_owned()));
             }
@@ -86,6 +123,9 @@ impl OwnFlags {
                 }
                 _ if self.valued.contains(&name) || (self.bare.contains(&name) && value.is_empty()) => {
                     words.own.push((name.to_owned(), value.to_owned()));
+                }
+                _ if index > 0 && is_operand(&word) && words.operands.len() < self.operands => {
+                    words.operands.push(word.to_string_lossy().into_owned());
                 }
                 _ => words.others.push(word),
             }

@@ -31,6 +31,7 @@ line.
 ",
     valued: &["wait"],
     bare: &["force"],
+    ..OwnFlags::NONE
 };
 
 /// The validated command line of `nodelocaldns uninstall`.

@@ -50,6 +50,10 @@ pub struct Flags {
     pub quiet: bool,
     /// `-link-kind`: kind of the link, or `auto`.
     pub link_kind: String,
+    /// `-insight`: statistics of names and clients are kept.
+    pub insight: bool,
+    /// `-status-page`: the metrics addresses serve a page of the status.
+    pub status_page: bool,
     /// `-workers`: worker threads, 1 to 256.
     pub workers: usize,
     /// `-cache-bytes`: memory for the cache in octets; `None` to derive it from the memory limit.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use resolver::cache::{Cache, ImportSummary, ImportTarget};
 use tokio::time;
 
-use super::directory::SocketDirectory;
+use super::directory::{SocketDirectory, SocketName};
 use super::protocol::{Connection, Message, MessageType, ProtocolError, one_line};
 use super::sockets::accept_socket;
 use crate::clock;
@@ -90,7 +90,7 @@ pub(crate) struct PredecessorLink {
 
 /// Requests an offer from the active instance, if there is one.
 pub(crate) async fn request_offer(directory: &SocketDirectory) -> OfferResponse {
-    let stream = match directory.connect().await {
+    let stream = match directory.connect(SocketName::Handover).await {
         Ok(Some(stream)) => stream,
         Ok(None) => return OfferResponse::NoInstance,
         Err(error) => return OfferResponse::Refused(error.to_string()),

@@ -1,4 +1,4 @@
-//! Directory of the hand-over: the Unix socket of the active instance, accessible to our own user
+//! Directory of the hand-over: the Unix sockets of the active instance, accessible to our own user
 //! only.
 
 use std::fmt;
@@ -12,14 +12,44 @@ use nix::errno::Errno;
 use nix::unistd::geteuid;
 use tokio::net::{UnixListener, UnixStream};
 
-const SOCKET: &str = "handover.sock";
-/// Name of the socket until its permissions are set.
-const TEMPORARY_SOCKET: &str = ".handover.sock";
 /// The files in the directory.
-pub(crate) const FILES: [&str; 2] = [SOCKET, TEMPORARY_SOCKET];
+pub(crate) const FILES: [&str; 4] = [
+    SocketName::Handover.file(),
+    SocketName::Handover.temporary(),
+    SocketName::Control.file(),
+    SocketName::Control.temporary(),
+];
 const OWNER_ONLY: u32 = 0o700;
+/// Permissions of a socket: to connect, its owner needs to write.
+const SOCKET_MODE: u32 = 0o600;
 /// Octets of a socket's path (unix(7)), without the terminating NUL.
 const MAX_PATH_LEN: usize = 107;
+
+/// A socket of the active instance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SocketName {
+    /// For a successor.
+    Handover,
+    /// For the subcommands that look into the instance.
+    Control,
+}
+
+impl SocketName {
+    pub(crate) const fn file(self) -> &'static str {
+        match self {
+            Self::Handover => "handover.sock",
+            Self::Control => "control.sock",
+        }
+    }
+
+    /// Its name until its permissions are set.
+    const fn temporary(self) -> &'static str {
+        match self {
+            Self::Handover => ".handover.sock",
+            Self::Control => ".control.sock",
+        }
+    }
+}
 
 #[derive(Clone, Debug)]
 pub(crate) struct SocketDirectory {
@@ -28,7 +58,7 @@ pub(crate) struct SocketDirectory {
 
 /// The socket file of an instance.
 #[derive(Debug)]
-pub(super) struct SocketFile {
+pub(crate) struct SocketFile {
     path: PathBuf,
     inode: u64,
 }
@@ -57,7 +87,7 @@ impl fmt::Display for DirectoryError {
                 f,
                 "{} has more than {} octets, too many for the path of a socket",
                 path.display(),
-                MAX_PATH_LEN - TEMPORARY_SOCKET.len() - 1
+                MAX_PATH_LEN - SocketName::Handover.temporary().len() - 1
             ),
             Self::Io(path, error) => write!(f, "{}: {error}", path.display()),
         }
@@ -82,7 +112,7 @@ impl SocketDirectory {
         if found.uid() != geteuid().as_raw() {
             return Err(DirectoryError::Owner(path.to_owned(), found.uid()));
         }
-        if path.join(TEMPORARY_SOCKET).as_os_str().len() > MAX_PATH_LEN {
+        if path.join(SocketName::Handover.temporary()).as_os_str().len() > MAX_PATH_LEN {
             return Err(DirectoryError::TooLong(path.to_owned()));
         }
         fs::set_permissions(path, Permissions::from_mode(OWNER_ONLY)).map_err(failed)?;
@@ -93,13 +123,13 @@ impl SocketDirectory {
         &self.path
     }
 
-    /// Connects to the active instance; nothing if there is none, whatever else has the name of its
-    /// socket.
+    /// Connects to a socket of the active instance; nothing if there is none, whatever else has its
+    /// name.
     ///
     /// # Errors
     /// The listener runs as another user, or does not accept connections.
-    pub(super) async fn connect(&self) -> io::Result<Option<UnixStream>> {
-        let stream = match UnixStream::connect(self.path.join(SOCKET)).await {
+    pub(crate) async fn connect(&self, name: SocketName) -> io::Result<Option<UnixStream>> {
+        let stream = match UnixStream::connect(self.path.join(name.file())).await {
             Err(error) if no_listener(&error) => return Ok(None),
             stream => stream?,
         };
@@ -107,15 +137,15 @@ impl SocketDirectory {
         Ok(Some(stream))
     }
 
-    /// Binds the socket of the active instance, in place of whatever has its name.
-    pub(super) fn bind(&self) -> io::Result<(UnixListener, SocketFile)> {
-        let (temporary, path) = (self.path.join(TEMPORARY_SOCKET), self.path.join(SOCKET));
+    /// Binds a socket of the active instance, in place of whatever has its name.
+    pub(crate) fn bind(&self, name: SocketName) -> io::Result<(UnixListener, SocketFile)> {
+        let (temporary, path) = (self.path.join(name.temporary()), self.path.join(name.file()));
         match fs::remove_file(&temporary) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
         let listener = UnixListener::bind(&temporary)?;
-        fs::set_permissions(&temporary, Permissions::from_mode(OWNER_ONLY))?;
+        fs::set_permissions(&temporary, Permissions::from_mode(SOCKET_MODE))?;
         let inode = fs::symlink_metadata(&temporary)?.ino();
         if let Err(error) = fs::rename(&temporary, &path) {
             // The reason that matters is why it cannot be renamed.
@@ -128,12 +158,12 @@ impl SocketDirectory {
 
 impl SocketFile {
     /// False if the file was removed, or replaced by another instance.
-    pub(super) fn exists(&self) -> bool {
+    pub(crate) fn exists(&self) -> bool {
         fs::symlink_metadata(&self.path).is_ok_and(|found| found.ino() == self.inode)
     }
 
     /// Removes the file unless another instance has replaced it.
-    pub(super) fn remove(&self) -> io::Result<()> {
+    pub(crate) fn remove(&self) -> io::Result<()> {
         match fs::symlink_metadata(&self.path) {
             Ok(found) if found.ino() == self.inode => fs::remove_file(&self.path),
             Ok(_) => Ok(()),
@@ -154,7 +184,7 @@ fn no_listener(error: &io::Error) -> bool {
 
 /// Rejects a peer of another user, which the permissions of the directory should prevent;
 /// returns the peer's process ID if it is in our PID namespace.
-pub(super) fn check_peer(stream: &UnixStream) -> io::Result<Option<u32>> {
+pub(crate) fn check_peer(stream: &UnixStream) -> io::Result<Option<u32>> {
     let peer = linux::scm_rights::peer_credentials(stream.as_fd())?;
     if peer.uid == geteuid().as_raw() {
         return Ok(peer.pid);

@@ -19,7 +19,7 @@ mod sockets;
 mod status;
 
 pub(crate) use client::{OfferResponse, PredecessorLink, ReceivedOffer, request_offer};
-pub(crate) use directory::{FILES, SocketDirectory};
+pub(crate) use directory::{FILES, SocketDirectory, SocketFile, SocketName, check_peer};
 pub(crate) use protocol::ProtocolError;
 pub(crate) use server::{Offer, Request, Server, SuccessorLink, SuccessorOutcome};
 pub(crate) use sockets::{describe_dns_socket, describe_http_socket};

@@ -17,7 +17,7 @@ use tokio::task::JoinSet;
 use tokio::time;
 use tracing::{debug, info, warn};
 
-use super::directory::{SocketDirectory, SocketFile, check_peer};
+use super::directory::{SocketDirectory, SocketFile, SocketName, check_peer};
 use super::protocol::{Connection, MAX_MESSAGE_LEN, Message, MessageType, ProtocolError, one_line};
 use super::sockets::accept_socket;
 use super::status::InstanceStatus;
@@ -101,7 +101,7 @@ impl Server {
     /// # Errors
     /// The socket cannot be bound.
     pub(crate) fn bind(directory: &SocketDirectory) -> io::Result<Self> {
-        let (listener, file) = directory.bind()?;
+        let (listener, file) = directory.bind(SocketName::Handover)?;
         let (sender, requests) = mpsc::channel(MAX_CONNECTIONS);
         let mut accept_task = JoinSet::new();
         accept_task.spawn_local(accept(listener, sender));
@@ -111,7 +111,8 @@ impl Server {
     /// True if no instance can be reached in `directory`, where this was bound: the file was
     /// removed, or replaced by an instance that crashed.
     pub(crate) async fn is_lost(&self, directory: &SocketDirectory) -> bool {
-        !self.file.exists() && directory.connect().await.is_ok_and(|stream| stream.is_none())
+        !self.file.exists()
+            && directory.connect(SocketName::Handover).await.is_ok_and(|stream| stream.is_none())
     }
 
     /// The next request. Cancel safe.

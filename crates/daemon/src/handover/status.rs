@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time;
 
-use super::directory::{SocketDirectory, check_peer};
+use super::directory::{SocketDirectory, SocketName, check_peer};
 use super::protocol::{Connection, MessageType, ProtocolError};
 
 /// For the instance to reply.
@@ -60,7 +60,7 @@ impl InstanceStatus {
 
 /// Queries the active instance in `directory`, if there is one. It must not be this process.
 pub(crate) async fn query_status(directory: &SocketDirectory) -> Option<InstanceStatus> {
-    let stream = directory.connect().await.ok().flatten()?;
+    let stream = directory.connect(SocketName::Handover).await.ok().flatten()?;
     let same_pid_namespace = check_peer(&stream).is_ok_and(|pid| pid.is_some());
     let mut status = InstanceStatus { same_pid_namespace, ..InstanceStatus::default() };
     let mut connection = Connection::new(stream);

@@ -1,4 +1,4 @@
-//! Handlers of `/health`, `/ready` and `/metrics`.
+//! Handlers of `/health`, `/ready`, `/metrics`, and of the page `/` with its `/status.json`.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -6,20 +6,32 @@ use std::sync::Arc;
 
 use http_body_util::Full;
 use hyper::body::Bytes;
-use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue};
 use hyper::{Response, StatusCode};
 use tracing::error;
 
 use super::endpoints::{MetricsPage, Roles};
+use crate::clock;
 use crate::metrics::{self, Exposition};
 use crate::readiness::Readiness;
+use crate::status::StatusReader;
 
 const PLAIN: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
+
+const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+/// The page loads nothing from elsewhere.
+const PAGE_POLICY: HeaderValue = HeaderValue::from_static(
+    "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; frame-ancestors 'none'",
+);
+const PAGE: &str = include_str!("page.html");
 
 #[derive(Debug)]
 pub(super) struct Handlers {
     pub(super) exposition: Arc<Exposition>,
     pub(super) readiness: Readiness,
+    /// What the page shows; `None` without the page.
+    pub(super) status: Option<Arc<StatusReader>>,
     /// Why `/health` answers 503: the process should be restarted.
     pub(super) health_error: RefCell<Option<String>>,
 }
@@ -28,6 +40,8 @@ impl Handlers {
     /// The response to a request of any method, as in CoreDNS.
     pub(super) fn respond(self: &Rc<Self>, roles: Roles, path: &str) -> Response<Full<Bytes>> {
         match (path, roles.metrics) {
+            ("/", Some(_)) if self.status.is_some() => page(),
+            ("/status.json", Some(_)) if let Some(status) = &self.status => report(status),
             ("/health", _) if roles.health => self.health(),
             ("/ready", _) if roles.ready => self.ready(),
             ("/metrics", Some(page)) => self.metrics(page),
@@ -72,6 +86,22 @@ impl Handlers {
             }
         }
     }
+}
+
+fn page() -> Response<Full<Bytes>> {
+    let mut response = text(StatusCode::OK, PAGE);
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HTML);
+    headers.insert(CONTENT_SECURITY_POLICY, PAGE_POLICY);
+    response
+}
+
+fn report(status: &StatusReader) -> Response<Full<Bytes>> {
+    let mut response = text(StatusCode::OK, format!("{}\n", status.status(clock::now())));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, JSON);
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
 }
 
 fn text(status: StatusCode, body: impl Into<Bytes>) -> Response<Full<Bytes>> {

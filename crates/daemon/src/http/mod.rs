@@ -1,4 +1,4 @@
-//! HTTP endpoints `/health`, `/ready` and `/metrics`.
+//! HTTP endpoints `/health`, `/ready` and `/metrics`, and a page of the status beside the last.
 //!
 //! They run on the control thread, in the [`LocalSet`](tokio::task::LocalSet) of its runtime, and
 //! never delay a DNS response. Anyone who reaches the addresses can connect, so [`Limits`] bounds

@@ -21,6 +21,7 @@ use super::limits::Limits;
 use super::{health_request, listener};
 use crate::metrics::{Exposition, ProcessCounters};
 use crate::readiness::Readiness;
+use crate::status::StatusReader;
 
 /// What the handlers read and count.
 #[derive(Clone, Debug)]
@@ -29,6 +30,8 @@ pub struct HandlerState {
     pub exposition: Arc<Exposition>,
     /// The state of `/ready`.
     pub readiness: Readiness,
+    /// What the page `/` of the metrics addresses shows; `None` for no page.
+    pub status: Option<Arc<StatusReader>>,
     /// Counts the local requests to `/health`.
     pub counters: Arc<ProcessCounters>,
 }
@@ -103,6 +106,7 @@ impl HttpServer {
         let handlers = Rc::new(Handlers {
             exposition: state.exposition,
             readiness: state.readiness,
+            status: state.status,
             health_error: RefCell::default(),
         });
         Self {
@@ -179,6 +183,11 @@ impl HttpServer {
     /// True while a configured address could not be bound.
     pub fn is_incomplete(&self) -> bool {
         !self.unbound.is_empty()
+    }
+
+    /// The page of `/metrics`.
+    pub fn exposition(&self) -> &Arc<Exposition> {
+        &self.handlers.exposition
     }
 
     /// Makes `/health` answer 503 with this text; `None`: 200.

@@ -8,7 +8,8 @@ mod cgroup;
 
 use std::fmt;
 
-/// Code, stacks, the log queue, connections to upstreams, and what the kernel needs for a process.
+/// Code, stacks, the log queue, connections to upstreams, statistics of names and clients, and what the
+/// kernel needs for a process.
 const PROGRAM: u64 = 12 << 20;
 
 /// Below this limit the parts are no longer reduced: nothing useful would be left.

@@ -3,7 +3,7 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use linux::packet_filter::{Fallback, FilterConfig, PacketCounters};
+use linux::packet_filter::{Fallback, FilterConfig, PacketCounters, PacketCounts};
 
 use super::family::Family;
 
@@ -27,6 +27,11 @@ impl FailOpenRules {
         }
         *rules = config.cloned().zip(counters());
         true
+    }
+
+    /// The rules in place, and what they have counted; `None` without rules.
+    pub(crate) fn read(&self) -> Option<(FilterConfig, PacketCounts)> {
+        self.rules().as_mut().map(|(config, counters)| (config.clone(), counters.read()))
     }
 
     pub(super) fn families(&self) -> [Family; 3] {

@@ -31,6 +31,11 @@ impl MemoryParts {
         self.0.get_or_init(|| parts);
     }
 
+    /// The parts; none before the process has started.
+    pub(crate) fn parts(&self) -> &[MemoryPart] {
+        self.0.get().map(Vec::as_slice).unwrap_or_default()
+    }
+
     pub(super) fn families(&self) -> Vec<Family> {
         let Some(parts) = self.0.get() else { return Vec::new() };
         let mut limits =

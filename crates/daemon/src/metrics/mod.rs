@@ -31,6 +31,7 @@ pub use self::fail_open::FailOpenRules;
 pub use self::memory::{MemoryPart, MemoryParts};
 pub use self::process_counters::{
     AtomicCounter, AtomicGauge, ByLimit, ClientConnections, Handovers, HealthRequestDurations,
-    ImportedEntries, OmittedEntries, PacketFilterRejects, ProcessCounters, Reloads, SetupError, Snapshots,
+    ImportedEntries, LastReload, OmittedEntries, PacketFilterRejects, ProcessCounters, Reloads, SetupError,
+    Snapshots,
 };
 pub use self::udp_queues::UdpQueues;

@@ -111,6 +111,16 @@ pub struct Reloads {
     /// Failed reloads.
     pub failed: AtomicCounter,
     version: Mutex<Option<String>>,
+    last: Mutex<Option<LastReload>>,
+}
+
+/// The last reload.
+#[derive(Clone, Debug)]
+pub struct LastReload {
+    /// When, in seconds since 1970.
+    pub unix_time: u64,
+    /// Why it failed; the configuration before it is in effect.
+    pub failure: Option<String>,
 }
 
 impl Reloads {
@@ -118,6 +128,16 @@ impl Reloads {
     /// runs after it.
     pub fn attempted(&self, version: &str) {
         *self.version.lock().unwrap_or_else(PoisonError::into_inner) = Some(version.to_owned());
+    }
+
+    /// Records when the last reload was, and why it failed.
+    pub fn set_last(&self, last: LastReload) {
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(last);
+    }
+
+    /// The last reload, if there was one.
+    pub(crate) fn last(&self) -> Option<LastReload> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// SHA-512 of the running configuration; `None` before the first reload.

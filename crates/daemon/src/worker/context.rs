@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 use super::heartbeat::Heartbeat;
 use super::tcp_server::{ConnectionLimiter, ConnectionTimeouts};
 use super::upstream::UpstreamEndpoints;
+use crate::insight::Observer;
 use crate::logging::Logger;
 use crate::logging::errors::ErrorLog;
 use crate::logging::query_log::QueryLog;
@@ -36,6 +37,7 @@ pub(crate) struct WorkerContext {
     pub(crate) process: Arc<ProcessCounters>,
     /// Of all serving sockets.
     pub(crate) heartbeat: Arc<Heartbeat>,
+    pub(crate) observer: Observer,
     /// Shared by all workers.
     pub(crate) connection_limiter: Arc<ConnectionLimiter>,
     pub(crate) events: mpsc::Sender<WorkerEvent>,

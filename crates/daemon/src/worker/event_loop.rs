@@ -24,6 +24,7 @@ use super::turn;
 use super::udp_server::UdpServer;
 use super::upstream::UpstreamConnections;
 use crate::clock;
+use crate::insight::{Observed, Observer};
 use crate::logging::Logger;
 use crate::logging::query_log::SentResponse;
 use crate::metrics::ProcessCounters;
@@ -45,6 +46,7 @@ pub(super) struct EventLoop {
     next_housekeeping: Cell<Instant>,
     process: Arc<ProcessCounters>,
     heartbeat: Arc<Heartbeat>,
+    observer: Observer,
     logger: Logger,
     events: mpsc::Sender<WorkerEvent>,
     peers: Vec<mpsc::UnboundedSender<ShareResult>>,
@@ -53,8 +55,17 @@ pub(super) struct EventLoop {
 impl EventLoop {
     /// Spawns the tasks for timers and the peer inbox, which run until the worker ends.
     pub(super) fn start(context: WorkerContext, config: WorkerConfig) -> Rc<Self> {
-        let WorkerContext { resolver, logger, process, heartbeat, connection_limiter, events, peers, inbox } =
-            context;
+        let WorkerContext {
+            resolver,
+            logger,
+            process,
+            heartbeat,
+            observer,
+            connection_limiter,
+            events,
+            peers,
+            inbox,
+        } = context;
         let counters = Arc::clone(&resolver.counters);
         let tasks = Tasks::new(Arc::clone(&counters));
         let upstreams =
@@ -78,6 +89,7 @@ impl EventLoop {
             next_housekeeping: Cell::new(clock::now()),
             process,
             heartbeat,
+            observer,
             logger,
             events,
             peers,
@@ -96,6 +108,11 @@ impl EventLoop {
         self.dispatch(|resolver, now, outbox| resolver.set_policy(now, policy, outbox));
         self.tcp_server.reconfigure(config.timeouts.clone());
         self.config.replace(config);
+    }
+
+    /// Empties the worker's L1 cache.
+    pub(super) fn clear_l1(&self) {
+        self.resolver.borrow_mut().clear_l1();
     }
 
     async fn run_timers(self: Rc<Self>) {
@@ -122,13 +139,14 @@ impl EventLoop {
     }
 
     /// Housekeeping, with an event and not by a timer, which would wake an idle worker: wall clock
-    /// for RRSIG validity.
+    /// for RRSIG validity, density of samples.
     fn run_due_housekeeping(&self, now: Instant) {
         if now < self.next_housekeeping.get() {
             return;
         }
         self.next_housekeeping.set(now + HOUSEKEEPING_INTERVAL);
         self.resolver.borrow_mut().set_unix_time(now, clock::unix_time());
+        self.observer.adapt(now);
     }
 
     /// Passes one event to the resolver and executes the resulting actions. What fails in doing so is
@@ -187,9 +205,16 @@ impl EventLoop {
     }
 
     fn execute(self: &Rc<Self>, outbox: &Outbox) {
+        let is_tracing = self.observer.is_tracing();
         for action in &outbox.actions {
             match action {
-                Action::Respond(response) => self.respond(response, outbox),
+                Action::Respond(response) => {
+                    let is_sample = self.observer.is_sample(response);
+                    if is_tracing || is_sample {
+                        self.observe(response, outbox, (is_tracing, is_sample));
+                    }
+                    self.respond(response, outbox);
+                }
                 Action::Dial(dial) => self.upstreams.dial(self, *dial),
                 Action::SendQuery(query) => {
                     self.upstreams.send(query.connection, outbox.octets(query.message));
@@ -227,6 +252,19 @@ impl EventLoop {
         }
     }
 
+    /// Shows a response to those who trace, and to the statistics if it is a sample.
+    #[cold]
+    fn observe(&self, response: &ClientResponse, outbox: &Outbox, (is_tracing, is_sample): (bool, bool)) {
+        let (message, upstream) = (outbox.octets(response.message), outbox.upstream_of(response));
+        let observed = Observed { response, message, upstream, now: clock::now() };
+        if is_tracing {
+            self.observer.trace_response(&observed);
+        }
+        if is_sample {
+            self.observer.sample(&observed);
+        }
+    }
+
     fn log_error(&self, error: &QueryError, name: &[u8]) {
         let line = self.config.borrow().error_log.report(error, name, clock::now());
         if let Some(line) = line {
@@ -251,7 +289,11 @@ impl EventLoop {
 impl QueryHandler for EventLoop {
     fn on_queries<'a>(self: &Rc<Self>, packets: impl Iterator<Item = (Client, &'a [u8])>) {
         self.dispatch(|resolver, now, outbox| {
+            let is_tracing = self.observer.is_tracing();
             for (client, packet) in packets {
+                if is_tracing {
+                    self.observer.trace_query(&client, packet, now);
+                }
                 self.handle_query(resolver, (client, packet), outbox, |resolver, outbox| {
                     resolver.on_query(now, client, packet, outbox);
                 });

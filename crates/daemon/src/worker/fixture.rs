@@ -10,6 +10,7 @@ use super::context::{WorkerConfig, WorkerContext};
 use super::peer_inbox::peer_inboxes;
 use super::tcp_server::ConnectionLimiter;
 use super::upstream::UpstreamEndpoints;
+use crate::insight::Observer;
 use crate::logging::Logger;
 use crate::logging::errors::ErrorLog;
 use crate::logging::query_log::QueryLog;
@@ -24,8 +25,8 @@ pub(super) fn context() -> WorkerContext {
     let inbox = inboxes.pop().unwrap();
     let connection_limiter = Arc::new(ConnectionLimiter::new(64, 64 << 20, Arc::clone(&process)));
     let events = mpsc::channel(1).0;
-    let heartbeat = Arc::default();
-    WorkerContext { resolver, logger, process, heartbeat, connection_limiter, events, peers, inbox }
+    let (heartbeat, observer) = (Arc::default(), Observer::new(Arc::default(), None, 0));
+    WorkerContext { resolver, logger, process, heartbeat, observer, connection_limiter, events, peers, inbox }
 }
 
 pub(super) fn config() -> WorkerConfig {

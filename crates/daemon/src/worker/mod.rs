@@ -37,5 +37,5 @@ pub(crate) use sockets::{
 };
 pub(crate) use tasks::WorkerFailure;
 pub(crate) use tcp_server::{ConnectionLimiter, ConnectionTimeouts};
-pub(crate) use thread::{ReadyWorker, Reconfigure, Reconfigured, Worker, WorkerProgress};
+pub(crate) use thread::{L1Handle, ReadyWorker, Reconfigure, Reconfigured, Worker, WorkerProgress};
 pub(crate) use upstream::{TlsParams, UpstreamEndpoint, UpstreamEndpoints};

@@ -33,6 +33,7 @@ const COMMAND_QUEUE_LEN: usize = 4;
 enum Command {
     Reconfigure(Box<Reconfigure>, oneshot::Sender<()>),
     Drain(Instant, oneshot::Sender<()>),
+    ClearL1(oneshot::Sender<()>),
     Ping(oneshot::Sender<()>),
 }
 
@@ -73,6 +74,21 @@ impl WorkerProgress {
     /// True while the worker waits for events and has handled all earlier ones.
     pub(crate) fn is_idle(&self) -> bool {
         self.is_idle.load(Relaxed)
+    }
+}
+
+/// Empties the L1 cache of a worker, from any thread.
+#[derive(Clone)]
+pub(crate) struct L1Handle(mpsc::Sender<Command>);
+
+impl L1Handle {
+    /// True when the worker has emptied it; false when it has ended or hangs.
+    pub(crate) async fn clear(&self) -> bool {
+        let cleared = async {
+            let (done, cleared) = oneshot::channel();
+            self.0.send(Command::ClearL1(done)).await.is_ok() && cleared.await.is_ok()
+        };
+        time::timeout(COMMAND_TIMEOUT, cleared).await.unwrap_or(false)
     }
 }
 
@@ -145,6 +161,11 @@ impl Worker {
         &self.progress
     }
 
+    /// Empties its L1 cache.
+    pub(crate) fn l1(&self) -> L1Handle {
+        L1Handle(self.commands.clone())
+    }
+
     /// Ready when the worker has ended other than by a drain.
     pub(crate) fn poll_failed(&mut self, context: &mut Context<'_>) -> Poll<WorkerFailure> {
         if let Ended::NotYet(ended) = &mut self.ended
@@ -209,6 +230,10 @@ async fn execute_commands(event_loop: &Rc<EventLoop>, mut commands: mpsc::Receiv
         match command {
             Command::Reconfigure(change, done) => {
                 reconfigure(event_loop, *change);
+                done.send(()).ok();
+            }
+            Command::ClearL1(done) => {
+                event_loop.clear_l1();
                 done.send(()).ok();
             }
             Command::Ping(alive) => {

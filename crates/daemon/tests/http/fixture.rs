@@ -19,7 +19,7 @@ pub(super) fn handler_state(registry: &Arc<Mutex<CounterRegistry>>) -> HandlerSt
     let counters = Arc::new(ProcessCounters::default());
     let exposition =
         Exposition::new(Arc::clone(registry), Arc::clone(&counters), BuildInfo::default()).unwrap();
-    HandlerState { exposition: Arc::new(exposition), readiness: Readiness::new(), counters }
+    HandlerState { exposition: Arc::new(exposition), readiness: Readiness::new(), status: None, counters }
 }
 
 /// A loopback address with port 0; different numbers are different addresses.

@@ -22,7 +22,7 @@ fn assert_replaced(create: impl FnOnce(&Path)) {
     assert_eq!(daemon.warnings(), Vec::<String>::new());
     let found = fs::symlink_metadata(node.directory.join(SOCKET_FILE)).unwrap();
     assert!(found.file_type().is_socket());
-    assert_eq!(found.permissions().mode() & 0o777, 0o700);
+    assert_eq!(found.permissions().mode() & 0o777, 0o600);
     let successor = node.command(&corefile).spawn();
     successor.wait_for_log("took over");
     assert_eq!(daemon.terminate().code, Some(0));
@@ -64,7 +64,7 @@ fn socket_of_a_killed_instance_is_replaced() {
     let killed = node.command(&corefile).spawn().wait_until_ready();
     killed.signal(Signal::SIGKILL);
     assert_eq!(killed.wait_for_exit().code, None);
-    assert_eq!(node.files(), [SOCKET_FILE]);
+    assert_eq!(node.files(), ["control.sock", SOCKET_FILE]);
     let daemon = node.command(&corefile).spawn().wait_until_ready();
     assert_eq!(daemon.warnings(), Vec::<String>::new());
     assert_eq!(daemon.terminate().code, Some(0));

@@ -292,7 +292,7 @@ fn socket_and_directory_are_accessible_to_the_owner_only() {
     use std::os::unix::fs::PermissionsExt;
     let setup = Setup::new();
     let mode = |path: &std::path::Path| path.metadata().unwrap().permissions().mode() & 0o777;
-    assert_eq!(mode(&setup.node.directory.join(SOCKET_FILE)), 0o700);
+    assert_eq!(mode(&setup.node.directory.join(SOCKET_FILE)), 0o600);
     assert_eq!(mode(&setup.node.directory), 0o700);
     setup.hand_over_and_stop();
 }

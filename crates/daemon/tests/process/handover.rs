@@ -224,7 +224,7 @@ fn instance_starts_beside_a_hung_predecessor() {
     // On exit it detects the other instance and keeps what that uses.
     assert_eq!(predecessor.terminate().code, Some(0));
     let successor = successor.wait_until_ready();
-    assert_eq!(node.files(), ["handover.sock"]);
+    assert_eq!(node.files(), ["control.sock", "handover.sock"]);
     assert_eq!(data(&successor.query("ok-2.example.")), ["192.0.2.1"]);
     let next = start_successor(&node, &corefile);
     assert_eq!(successor.terminate().code, Some(0));
@@ -297,7 +297,7 @@ fn snapshot_is_imported_after_a_crash() {
     assert!(wait_until(WAIT_LIMIT, || node.files().contains(&"cache.snapshot".to_owned())));
     predecessor.signal(Signal::SIGKILL);
     assert_eq!(predecessor.wait_for_exit().code, None);
-    assert_eq!(node.files(), ["cache.snapshot", "handover.sock"]);
+    assert_eq!(node.files(), ["cache.snapshot", "control.sock", "handover.sock"]);
     let successor = node.command(&corefile).spawn().wait_until_ready();
     successor.wait_for_log("50 cache entries from a snapshot");
     let queries = upstream.queries().len();

@@ -119,7 +119,8 @@ fn a_node_is_as_before_after_a_crash_and_an_uninstall() {
         let lines: Vec<&str> = text.lines().collect();
         let link = format!("link nodelocaldns: removed (bridge, {}, {ADDRESS}, fd00:25::10)", node.ip);
         let directory = node.directory.display();
-        let files = format!("hand-over directory {directory}: removed (handover.sock, cache.snapshot)");
+        let files =
+            format!("hand-over directory {directory}: removed (handover.sock, control.sock, cache.snapshot)");
         let removed = "removed (1 of filter INPUT, 1 of raw OUTPUT)";
         assert_eq!(
             lines,

@@ -31,14 +31,13 @@ const INSTANCE: &str = "instance";
 
 /// Examines the node, and writes the report to stdout.
 pub(super) fn run(flags: &DoctorFlags) -> ExitCode {
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => runtime,
+    let findings = match findings(&flags.daemon) {
+        Ok(findings) => findings,
         Err(error) => {
             print_error(&format!("no timer from the system: {error}"));
             return ExitCode::from(2);
         }
     };
-    let findings = runtime.block_on(examine(&flags.daemon));
     let text = if flags.json { report::json(&findings) } else { report::text(&findings) };
     if io::stdout().write_all(text.as_bytes()).is_err() {
         return ExitCode::from(2);
@@ -48,6 +47,19 @@ pub(super) fn run(flags: &DoctorFlags) -> ExitCode {
         Status::Warning => ExitCode::from(1),
         Status::Problem => ExitCode::from(2),
     }
+}
+
+/// Examines the node as with these flags; the report for programs.
+///
+/// # Errors
+/// The system refuses a timer.
+pub(super) fn json(flags: &Flags) -> io::Result<String> {
+    findings(flags).map(|findings| report::json(&findings))
+}
+
+fn findings(flags: &Flags) -> io::Result<Vec<Finding>> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    Ok(runtime.block_on(examine(flags)))
 }
 
 async fn examine(flags: &Flags) -> Vec<Finding> {

@@ -1,5 +1,5 @@
 //! Housekeeping of the running instance, once a second, without waiting: workers, snapshot,
-//! hand-over socket, endpoints, due log lines, a link that could not be repaired.
+//! sockets of the directory, endpoints, due log lines, a link that could not be repaired.
 
 use std::time::Duration;
 
@@ -18,6 +18,7 @@ impl Instance<'_> {
         self.http.set_health_error(self.workers.check_progress());
         self.cache.check_snapshot();
         self.handover.ensure_listening().await;
+        self.control_socket.ensure_listening().await;
         if self.handover.expire_offer() {
             self.check_node().await;
         }

@@ -14,6 +14,7 @@ use super::active_config::ActiveConfig;
 use super::context::ProcessContext;
 use super::doctor::StartCheck;
 use super::handover::Handover;
+use super::inspection::ControlSocket;
 use super::node::NodeKeeper;
 use super::readiness_conditions::ReadinessConditions;
 use super::shared_cache::SharedCache;
@@ -30,4 +31,5 @@ pub(super) struct Instance<'a> {
     node: NodeKeeper<'a>,
     readiness: ReadinessConditions,
     start_check: StartCheck,
+    control_socket: ControlSocket<'a>,
 }

@@ -10,7 +10,7 @@ use crate::control::context::ProcessContext;
 use crate::control::exit::FatalError;
 use crate::control::fail_open;
 use crate::control::file_contents::FileContentWatch;
-use crate::control::reload::{CorefileWatch, reload_failed};
+use crate::control::reload::{CorefileWatch, count_failure, reload_failed, reload_succeeded};
 use crate::control::upstream_files::UpstreamFileWatch;
 use crate::control::{http_endpoints, listen_addresses, upstreams_log};
 use crate::host::OsHost;
@@ -25,6 +25,8 @@ impl Instance<'_> {
         match self.reconfigure(settings).await {
             Ok(()) => {
                 self.config.corefile = corefile;
+                self.publish_configuration();
+                reload_succeeded(self.context);
                 self.log_warnings(&logged);
                 info!("plugin/reload: Running configuration SHA512 = {}", self.config.settings.hash);
                 info!("Reloading complete");
@@ -64,12 +66,14 @@ impl Instance<'_> {
         };
         match changed {
             Ok(()) => {
+                self.publish_configuration();
+                reload_succeeded(self.context);
                 self.log_warnings(&logged);
                 info!("Reloading complete");
             }
             Err(reason) => {
                 error!("{unchanged}: {reason}");
-                self.context.counters.reloads.failed.inc();
+                count_failure(self.context, &reason);
             }
         }
     }

@@ -25,6 +25,7 @@ impl Instance<'_> {
             let handed_over = self.successor_takes_over_offer().await || self.lameduck().await;
             // Another instance that starts from now on need not wait for us.
             self.handover.stop_listening();
+            self.control_socket.stop_listening();
             self.drain().await;
             if handed_over { ExitReason::HandedOver } else { ExitReason::Signal }
         };

@@ -123,6 +123,7 @@ impl Instance<'_> {
         self.workers.stop_reading().await;
         self.http.pause();
         self.handover.stop_listening();
+        self.control_socket.stop_listening();
         self.cache.detach_snapshots();
         self.handover.dismiss_predecessor().await;
     }

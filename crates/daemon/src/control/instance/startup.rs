@@ -10,11 +10,13 @@ use tracing::{error, info};
 use wire::name::Name;
 
 use super::Instance;
+use crate::clock;
 use crate::control::active_config::ActiveConfig;
 use crate::control::context::ProcessContext;
 use crate::control::doctor::StartCheck;
 use crate::control::exit::FatalError;
 use crate::control::handover::Handover;
+use crate::control::inspection::{ControlSocket, Inspected};
 use crate::control::loop_detection::LoopDetectors;
 use crate::control::node::NodeKeeper;
 use crate::control::readiness_conditions::ReadinessConditions;
@@ -24,6 +26,7 @@ use crate::control::{http_endpoints, listen_addresses, upstreams_log};
 use crate::counters::CounterRegistry;
 use crate::handover::ReceivedOffer;
 use crate::readiness::Readiness;
+use crate::status::{Configuration, NodeFlags, StatusReader};
 use crate::worker::config::WorkerConfigBuilder;
 
 /// Events of the workers that may wait for the control thread.
@@ -41,9 +44,10 @@ impl<'a> Instance<'a> {
         let counters = Arc::new(Mutex::new(CounterRegistry::new()));
         // The conditions exist before `/ready` is served.
         let readiness = ReadinessConditions::new(Readiness::new());
-        let mut http = http_endpoints::server(context, &counters, readiness.readiness())?;
+        let status = status_reader(context, &readiness, &counters);
+        let mut http = http_endpoints::server(context, &counters, (readiness.readiness(), &status))?;
         let (event_sender, events) = mpsc::channel(EVENT_QUEUE_LEN);
-        let builder = WorkerConfigBuilder::new(counters, context.flags.workers);
+        let builder = WorkerConfigBuilder::new(Arc::clone(&counters), context.flags.workers);
         let mut config = ActiveConfig::new(corefile, settings.clone(), builder, LoopDetectors::new(events));
         let mut prepared = config.prepare(&settings)?;
         let configs = std::mem::take(&mut prepared.workers);
@@ -76,8 +80,23 @@ impl<'a> Instance<'a> {
 
         let node = NodeKeeper::new(node, context.counters);
         let start_check = StartCheck::new(context.flags);
-        let mut instance =
-            Self { context, config, workers, http, cache, handover, node, readiness, start_check };
+        let shared_cache = Arc::clone(cache.cache());
+        let exposition = Arc::clone(http.exposition());
+        let inspected = Inspected { status, exposition, counters, cache: shared_cache, l1: workers.l1() };
+        let control_socket = ControlSocket::new(context, inspected);
+        let mut instance = Self {
+            context,
+            config,
+            workers,
+            http,
+            cache,
+            handover,
+            node,
+            readiness,
+            start_check,
+            control_socket,
+        };
+        instance.publish_configuration();
         instance.start_persisting();
         instance.write_pid_file();
         instance.log_start();
@@ -89,6 +108,25 @@ impl<'a> Instance<'a> {
     pub(super) fn start_persisting(&mut self) {
         self.cache.start_snapshots();
         self.handover.listen();
+        self.control_socket.listen();
+    }
+
+    /// Puts the configuration in effect into the status.
+    pub(super) fn publish_configuration(&self) {
+        let ActiveConfig { corefile, settings, .. } = &self.config;
+        let listeners = settings.listeners.iter();
+        self.control_socket.status().set_configuration(Configuration {
+            source: settings.source.clone(),
+            text: corefile.text().to_owned(),
+            hash: settings.hash.clone(),
+            warnings: settings.warnings.clone(),
+            listeners: listeners
+                .map(|listener| {
+                    let zones = listener.zones.iter().map(|(zone, _)| zone.to_string()).collect();
+                    (listener.label.clone(), zones)
+                })
+                .collect(),
+        });
     }
 
     fn log_start(&self) {
@@ -122,6 +160,26 @@ impl<'a> Instance<'a> {
             error!("-pidfile {}: {error}", path.display());
         }
     }
+}
+
+fn status_reader(
+    context: ProcessContext<'_>,
+    readiness: &ReadinessConditions,
+    counters: &Arc<Mutex<CounterRegistry>>,
+) -> Arc<StatusReader> {
+    let flags = context.flags;
+    let node = NodeFlags {
+        addresses: flags.options.local_ips.clone(),
+        link: flags.setup_interface.then(|| flags.interface_name.clone()),
+        rules: flags.setup_iptables,
+    };
+    Arc::new(StatusReader::new(
+        (clock::now(), clock::unix_time()),
+        node,
+        readiness.readiness().clone(),
+        Arc::clone(counters),
+        Arc::clone(context.counters),
+    ))
 }
 
 /// A zone and its listener, as CoreDNS logs them at start-up.

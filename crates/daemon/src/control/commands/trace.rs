@@ -1,0 +1,61 @@
+//! `nodelocaldns trace`: queries as they are answered.
+
+use std::process::ExitCode;
+
+use serde_json::Value;
+
+use super::failed;
+use super::output::{Output, field, number};
+use crate::control_socket::{self, ClientError, Request};
+use crate::flags::TraceFlags;
+
+/// Prints what the instance reports, until it ends or nobody reads any more.
+pub(in crate::control) fn trace(flags: &TraceFlags) -> ExitCode {
+    match print_all(flags) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => failed(&error),
+    }
+}
+
+fn print_all(flags: &TraceFlags) -> Result<(), ClientError> {
+    let request = Request::Trace(flags.client, flags.zone.clone());
+    let mut replies = control_socket::send(&flags.inspect.directory, &request)?;
+    replies.wait_without_limit()?;
+    let mut output = Output::stdout();
+    if !flags.inspect.json && !output.write(&line(["CLIENT", "NAME", "TYPE", "RCODE", "MS", "WAY"])) {
+        return Ok(());
+    }
+    let mut left = flags.count.unwrap_or(u64::MAX);
+    while left > 0 {
+        let Some(reply) = replies.next() else { return Ok(()) };
+        let reply = reply?;
+        let text = if flags.inspect.json { format!("{reply}\n") } else { text(&reply) };
+        if !output.write(&text) {
+            return Ok(());
+        }
+        left -= 1;
+    }
+    Ok(())
+}
+
+fn line([client, name, qtype, rcode, ms, way]: [&str; 6]) -> String {
+    format!("{client:<22} {name:<52} {qtype:<6} {rcode:<9} {ms:>9}  {way}\n")
+}
+
+fn text(event: &Value) -> String {
+    if event.get("dropped").is_some() {
+        return format!(
+            "... {} events were dropped: more than this trace could take\n",
+            field(event, "/dropped")
+        );
+    }
+    let [client, name, qtype] = ["/client", "/name", "/type"].map(|path| field(event, path));
+    if event.get("unanswered").is_some() {
+        return line([&client, &name, &qtype, "-", "> 5000", "UNANSWERED"]);
+    }
+    let way = match (&*field(event, "/way"), field(event, "/upstream")) {
+        (way, upstream) if upstream == "-" => way.to_owned(),
+        (way, upstream) => format!("{way} {upstream}"),
+    };
+    line([&client, &name, &qtype, &field(event, "/rcode"), &format!("{:.3}", number(event, "/ms")), &way])
+}
