@@ -40,7 +40,7 @@ fn print_all(flags: &CacheFlags, request: &Request) -> Result<u64, ClientError> 
     let mut count = 0;
     let replies = control_socket::send(&flags.inspect.directory, request)?;
     if flags.action == CacheAction::List && !flags.inspect.json {
-        output.write(&line(["NAME", "TYPE", "RCODE", "TTL LEFT", "SIZE", "ZONES"]));
+        output.write(&line(["TYPE", "RCODE", "TTL LEFT", "SIZE", "NAME", "ZONES"]));
     }
     for reply in replies {
         let reply = reply?;
@@ -59,14 +59,14 @@ fn print_all(flags: &CacheFlags, request: &Request) -> Result<u64, ClientError> 
     Ok(count)
 }
 
-fn line([name, qtype, rcode, remaining, size, zones]: [&str; 6]) -> String {
-    format!("{name:<56} {qtype:<6} {rcode:<9} {remaining:>8} {size:>9}  {zones}\n")
+fn line([qtype, rcode, remaining, size, name, zones]: [&str; 6]) -> String {
+    format!("{qtype:<8} {rcode:<9} {remaining:>8} {size:>9}  {name:<48} {zones}\n")
 }
 
 fn row(entry: &Value) -> String {
     let size = octets(number(entry, "/octets"));
     let [name, qtype, rcode, zones] = ["/name", "/type", "/rcode", "/zones"].map(|path| field(entry, path));
-    line([&name, &(qtype + variant(entry)), &rcode, &remaining(entry), &size, &zones])
+    line([&(qtype + variant(entry)), &rcode, &remaining(entry), &size, &name, &zones])
 }
 
 fn summary(end: &Value) -> String {
