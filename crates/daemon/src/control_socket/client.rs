@@ -1,4 +1,4 @@
-//! Control socket, client side: runs in a subcommand.
+//! Client of the control socket: runs in a subcommand.
 
 use std::fmt;
 use std::io::{self, BufRead, BufReader, Read, Write};

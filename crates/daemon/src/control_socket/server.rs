@@ -1,4 +1,4 @@
-//! Control socket, server side: runs in the active instance, on the control thread.
+//! Server of the control socket: runs in the active instance, on the control thread.
 
 use std::io;
 use std::rc::Rc;

@@ -106,7 +106,8 @@ fn imports(text: &str) -> Vec<Import> {
         found.extend(expand(tree).into_iter().map(|path| Import { path, exported }));
     }
     for start in ["crate::", "super::"] {
-        for (at, _) in text.match_indices(start) {
+        // A visibility, `pub(in crate::a)`, imports nothing.
+        for (at, _) in text.match_indices(start).filter(|(at, _)| !text[..*at].ends_with("(in ")) {
             let path = text[at..].split(|c: char| !(c.is_alphanumeric() || c == '_' || c == ':')).next();
             let path = path.unwrap_or_default().split("::").filter(|part| !part.is_empty());
             found.push(Import { path: path.map(str::to_owned).collect(), exported: false });
