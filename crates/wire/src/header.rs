@@ -173,8 +173,8 @@ impl RecordType {
     /// The type with a mnemonic in any case, or with `TYPE` and its number (RFC 3597 section 5).
     pub fn parse(text: &str) -> Option<Self> {
         let upper = text.to_ascii_uppercase();
-        let number = || upper.strip_prefix("TYPE").and_then(|digits| digits.parse().ok()).map(Self);
-        Self::from_mnemonic(&upper).or_else(number)
+        let number = || upper.strip_prefix("TYPE").and_then(|digits| digits.parse().ok());
+        mnemonic::number_in_any_case(mnemonic::TYPES, text).or_else(number).map(Self)
     }
 }
 
@@ -257,5 +257,21 @@ impl Header {
         let [i, j] = self.nscount.to_be_bytes();
         let [k, l] = self.arcount.to_be_bytes();
         [a, b, c, d, e, f, g, h, i, j, k, l]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::RecordType;
+
+    #[test]
+    fn every_type_is_read_as_it_is_written_in_any_case() {
+        for number in 0..=u16::MAX {
+            let text = RecordType(number).to_string();
+            for text in [text.to_lowercase(), text.to_uppercase(), text] {
+                assert_eq!(RecordType::parse(&text), Some(RecordType(number)), "{text}");
+            }
+        }
+        assert_eq!(RecordType::parse("TYPE65536"), None);
     }
 }

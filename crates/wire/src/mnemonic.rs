@@ -53,6 +53,11 @@ pub(crate) fn number(table: &[(u16, &str)], mnemonic: &str) -> Option<u16> {
     table.iter().find(|(_, known)| *known == mnemonic).map(|(number, _)| *number)
 }
 
+/// The number of a mnemonic in any case.
+pub(crate) fn number_in_any_case(table: &[(u16, &str)], mnemonic: &str) -> Option<u16> {
+    table.iter().find(|(_, known)| known.eq_ignore_ascii_case(mnemonic)).map(|(number, _)| *number)
+}
+
 /// Writes the mnemonic of `number`, or `prefix` and the number.
 pub(crate) fn write(
     f: &mut fmt::Formatter<'_>,

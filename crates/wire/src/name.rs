@@ -79,13 +79,24 @@ pub fn is_within(lowered: &[u8], zone: &[u8]) -> bool {
     }
     let mut rest = lowered;
     while rest.len() > zone.len() {
-        let parent = rest.first().and_then(|len| rest.get(1 + usize::from(*len)..));
-        let Some(parent) = parent else {
+        let Some(parent) = parent(rest) else {
             return false;
         };
         rest = parent;
     }
     rest == zone
+}
+
+/// The proper ancestors of an absolute name in wire form, from its parent to the root.
+pub fn ancestors(name: &[u8]) -> impl Iterator<Item = &[u8]> {
+    std::iter::successors(parent(name), |name| parent(name))
+}
+
+fn parent(name: &[u8]) -> Option<&[u8]> {
+    match *name {
+        [] | [0, ..] => None,
+        [len, ref rest @ ..] => rest.get(usize::from(len)..),
+    }
 }
 
 /// Parses presentation format into wire form, as [`Name::parse`], with the case of the text.

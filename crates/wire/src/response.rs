@@ -214,7 +214,7 @@ impl Received {
             None => header.flags.rcode(),
             Some(opt) => edns::read(packet, opt, header.flags.rcode())?.1,
         };
-        let chain = Chain::follow(packet, question_end, header.ancount)?;
+        let chain = Chain::follow(packet, question_end, header.ancount, &parser.invalid)?;
         let has_soa = soa_minimum.is_some();
         let response_type = match rcode {
             Rcode::NOERROR if chain.reaches_type => ResponseType::Positive,

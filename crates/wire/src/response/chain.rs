@@ -25,22 +25,24 @@ pub(super) struct Chain {
     pub(super) unrelated: Vec<u16>,
 }
 
-/// A record of the answer section, with the hash of its owner.
+/// A record of the answer section: its index, and the hash of its owner.
 struct AnswerRecord {
+    index: u16,
     hash: u32,
     record: Record,
 }
 
 impl Chain {
-    /// Follows the first `answers` records after the question. The packet must be validated.
-    pub(super) fn follow(packet: &[u8], question_end: usize, answers: u16) -> Option<Self> {
+    /// Follows the first `answers` records after the question without those at the indices `invalid`,
+    /// which ascend: no answer has them, not even one to a query for ANY. The packet must be validated.
+    pub(super) fn follow(packet: &[u8], question_end: usize, answers: u16, invalid: &[u16]) -> Option<Self> {
         if answers == 0 {
             let names = vec![NameAt::read(packet, HEADER_LEN)];
             return Some(Self { reaches_type: false, names, unrelated: Vec::new() });
         }
         let qtype = RecordType(u16_at(packet, question_end - 4)?);
         let qclass = Class(u16_at(packet, question_end - 2)?);
-        let records = answer_records(packet, question_end, answers)?;
+        let records = answer_records(packet, question_end, answers, invalid)?;
         let (names, is_unambiguous) = chain_names(packet, &records, qclass);
         let has_qtype = |answer: &AnswerRecord| {
             (answer.record.rtype == qtype || qtype == RecordType::ANY)
@@ -60,14 +62,22 @@ impl AnswerRecord {
     }
 }
 
-fn answer_records(packet: &[u8], question_end: usize, answers: u16) -> Option<Vec<AnswerRecord>> {
+fn answer_records(
+    packet: &[u8],
+    question_end: usize,
+    answers: u16,
+    invalid: &[u16],
+) -> Option<Vec<AnswerRecord>> {
     let mut at = question_end;
-    let records = (0..answers).map(|_| {
+    let mut records = Vec::with_capacity(answers.into());
+    for index in 0..answers {
         let record = Record::read_validated(packet, at)?;
         at = record.end;
-        Some(AnswerRecord { hash: hash_name(packet, record.owner), record })
-    });
-    records.collect()
+        if invalid.binary_search(&index).is_err() {
+            records.push(AnswerRecord { index, hash: hash_name(packet, record.owner), record });
+        }
+    }
+    Some(records)
 }
 
 /// QNAME and the targets of the CNAMEs from there; false when the chain is ambiguous (two targets
@@ -109,9 +119,9 @@ fn unrelated(packet: &[u8], records: &[AnswerRecord], names: &[NameAt]) -> Vec<u
         .filter(|answer| names.iter().any(|name| is_at_or_below(packet, name.at, answer.record.owner)))
         .map(|answer| NameAt { hash: answer.hash, at: answer.record.owner })
         .collect();
-    let is_unrelated = |answer: &AnswerRecord| {
+    let is_unrelated = |answer: &&AnswerRecord| {
         let may_be_above = matches!(answer.record.rtype, RecordType::DNAME | RecordType::RRSIG);
         is_off_chain(answer) && !(may_be_above && dnames.iter().any(|dname| answer.is_at(packet, *dname)))
     };
-    (0..).zip(records).filter(|(_, answer)| is_unrelated(answer)).map(|(index, _)| index).collect()
+    records.iter().filter(|answer| is_unrelated(answer)).map(|answer| answer.index).collect()
 }

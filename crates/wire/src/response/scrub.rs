@@ -96,11 +96,13 @@ impl Scrub<'_> {
 
     /// The enclosing zones that the records of `authority` are from.
     fn zones(&self, authority: &[Entry], enclosing: &NameSet<'_>) -> Vec<usize> {
+        let signed = self.signed_owners(authority, enclosing);
         let mut zones: Vec<usize> = Vec::new();
         for record in authority.iter().filter(|entry| entry.belongs).map(|entry| &entry.record) {
             let zone = match record.rtype {
                 RecordType::SOA | RecordType::NS => Some(record.owner),
-                RecordType::RRSIG => signer(self.packet, record),
+                RecordType::RRSIG if signed.contains(record.owner) => signer(self.packet, record)
+                    .filter(|signer| is_at_or_below(self.packet, record.owner, *signer)),
                 _ => None,
             };
             let Some(zone) = zone.filter(|zone| enclosing.contains(*zone)) else { continue };
@@ -110,6 +112,23 @@ impl Scrub<'_> {
             }
         }
         zones
+    }
+
+    /// The owners of records whose signatures are kept with them: one that is removed names no zone.
+    fn signed_owners(&self, authority: &[Entry], enclosing: &NameSet<'_>) -> NameSet<'_> {
+        let mut owners = NameSet::new(self.packet);
+        for record in authority.iter().filter(|entry| entry.belongs).map(|entry| &entry.record) {
+            let is_kept = match record.rtype {
+                RecordType::NSEC | RecordType::NSEC3 => true,
+                RecordType::SOA | RecordType::NS | RecordType::DS => enclosing.contains(record.owner),
+                _ => false,
+            };
+            if is_kept {
+                owners.push(record.owner);
+            }
+        }
+        owners.sort();
+        owners
     }
 
     /// The owner of the first SOA of a denial that has none of an enclosing zone. CoreDNS's `rewrite`

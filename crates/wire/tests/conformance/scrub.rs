@@ -3,8 +3,9 @@
 use std::borrow::Cow;
 
 use wire::Response;
+use wire::response::ResponseType;
 
-use crate::message_builder::{message, name, question, record};
+use crate::message_builder::{message, name, opt, question, record};
 
 const QNAME: &[u8] = &[0xc0, 12];
 const A: u16 = 1;
@@ -69,6 +70,17 @@ fn authority_keeps_records_of_enclosing_zones_and_their_proofs() {
 }
 
 #[test]
+fn a_signature_that_is_removed_names_no_zone() {
+    let nsec = |owner: &str| of(owner, NSEC, &[name("x.test"), vec![0, 1, 0x40]].concat());
+    let of_nothing = [rrsig("x.test", "test"), nsec("bank.test")];
+    assert_eq!(counts(0x8183, [&[], &of_nothing, &[]]), [0, 0, 0]);
+    let by_a_stranger = [rrsig("bank.test", "example.test"), nsec("bank.test"), nsec("w.example.test")];
+    assert_eq!(counts(0x8183, [&[], &by_a_stranger, &[]]), [0, 0, 0]);
+    let of_a_stranger = [rrsig("bank.test", "test"), soa("bank.test"), nsec("w.test")];
+    assert_eq!(counts(0x8180, [&[record(QNAME, A, 60, &[192, 0, 2, 1])], &of_a_stranger, &[]]), [1, 0, 0]);
+}
+
+#[test]
 fn a_denial_keeps_the_first_soa_if_none_is_of_an_enclosing_zone() {
     let [own, other] = [soa("test"), soa("cluster.local")];
     assert_eq!(counts(0x8183, [&[], std::slice::from_ref(&other), &[]]), [0, 1, 0]);
@@ -76,6 +88,19 @@ fn a_denial_keeps_the_first_soa_if_none_is_of_an_enclosing_zone() {
     assert_eq!(counts(0x8183, [&[], &[other.clone(), own], &[]]), [0, 1, 0]);
     let address = record(QNAME, A, 60, &[192, 0, 2, 1]);
     assert_eq!(counts(0x8180, [&[address], &[other], &[]]), [1, 0, 0]);
+}
+
+#[test]
+fn a_denial_for_any_keeps_its_soa_beside_records_that_no_answer_has() {
+    // The owner of OPT is the root, and its size of 1 is class IN.
+    let (opt, tkey) = (opt(1, 0, &[]), record(&[0], 249, 0, &[]));
+    let authority = [soa("other.test")];
+    for answer in [vec![], vec![opt.clone()], vec![tkey.clone()], vec![tkey, opt]] {
+        let packet = message(0x8180, &question("", 255), [&answer, &authority, &[]]);
+        let response = Response::parse(&packet).unwrap();
+        assert_eq!(response.response_type, ResponseType::NoData, "{answer:?}");
+        assert!(response.soa_minimum.is_some(), "{answer:?}");
+    }
 }
 
 #[test]
