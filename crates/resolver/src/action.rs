@@ -102,6 +102,8 @@ pub struct ResponseInfo {
 pub enum ResponseSource {
     /// A cached answer or failure that has not expired.
     Cache,
+    /// A cached name above that of the query that does not exist (RFC 8020).
+    NxdomainCut,
     /// An expired answer.
     Stale,
     /// A response of an upstream, if the query was sent to one, or else of directives of the server
@@ -109,6 +111,13 @@ pub enum ResponseSource {
     Resolved,
     /// Nothing: an error response in its place.
     Error,
+}
+
+impl ResponseSource {
+    /// True when no upstream or directive was asked.
+    pub const fn is_cache(self) -> bool {
+        matches!(self, Self::Cache | Self::NxdomainCut | Self::Stale)
+    }
 }
 
 /// A connection to open.

@@ -17,7 +17,7 @@ impl ConnectionId {
 /// A lookup that the resolver makes itself, in place of a client: a number that is never reused,
 /// followed by whether its response is counted, the transport of the client and the depth of the
 /// lookup.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct LookupId(u64);
 
 impl LookupId {

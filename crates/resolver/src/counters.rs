@@ -241,6 +241,17 @@ pub struct BlockCounters {
     pub served_stale: Counter,
     /// Queries answered from an expired entry in an outage of all upstreams, without `serve_stale`.
     pub outage_stale: Counter,
+    /// Queries answered NXDOMAIN because a name above theirs does not exist: hits on negative answers as
+    /// well.
+    pub nxdomain_cut_hits: Counter,
+    /// Queries sent to learn or to renew these names.
+    pub nxdomain_cut_queries: Counter,
+    /// Such names learned.
+    pub nxdomain_cuts_learned: Counter,
+    /// Such names renewed before their TTL ended.
+    pub nxdomain_cuts_renewed: Counter,
+    /// Such names removed because a response has shown that they or a name below them exist.
+    pub nxdomain_cuts_removed: Counter,
     /// Answers too large for the cache.
     pub cache_oversized: Counter,
     /// Queries coalesced with a query in flight: upstream queries saved.

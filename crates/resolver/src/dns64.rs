@@ -7,11 +7,12 @@ use std::time::Instant;
 
 use wire::answer::ResponseTtl;
 use wire::editable::{EditableRecord, EditableResponse};
+use wire::edns::ExtendedError;
 use wire::header::{Class, Flags, Rcode, RecordType};
 use wire::{Answer, Response};
 
 use crate::Resolver;
-use crate::action::{Outbox, ResponseSource};
+use crate::action::{LookupId, Outbox};
 use crate::counters::Plugin;
 use crate::inflight::completion::{Rejected, reject};
 use crate::inflight::lookups::{ClientQuery, Lookup, LookupPurpose, Translation};
@@ -19,6 +20,7 @@ use crate::policy::Dns64;
 use crate::request::RoutedQuery;
 use crate::respond::{QueryCounters, ResponseSpec};
 use crate::result::ErrorResponse;
+use crate::timers::Timer;
 
 /// The greatest TTL in seconds of a synthesized record without an SOA in the response to the AAAA
 /// query (RFC 6147 section 5.1.7).
@@ -52,37 +54,58 @@ impl Resolver {
         true
     }
 
-    /// Responds to a client whose AAAA query was looked up, or looks its IPv4 addresses up before.
+    /// Responds to a client whose AAAA query was looked up by `id`, or looks its IPv4 addresses up before.
     pub(crate) fn continue_translation(
         &mut self,
         now: Instant,
-        mut translation: Box<Translation>,
+        (id, mut translation): (LookupId, Box<Translation>),
         response: &Response<'_>,
         outbox: &mut Outbox,
     ) {
         let route = Arc::clone(&translation.query.route);
         let Some(dns64) = &route.block.dns64 else { return };
+        let requester = translation.query.waiter.requester();
+        let deadline = requester.received + self.limits.query_deadline;
         if let Some(soa_ttl) = translation.soa_ttl {
-            route.block.counters.translated.add(1);
+            self.timers.cancel(deadline, Timer::Lookup(id));
             let synthesized = synthesize(&translation, soa_ttl, dns64, response);
             return respond(&translation, synthesized.as_ref().unwrap_or(response), now, outbox);
         }
-        let Some(editable) = EditableResponse::new(response).filter(|one| is_translated(one, dns64)) else {
+        let translated = EditableResponse::new(response).filter(|one| is_translated(one, dns64));
+        let Some(editable) = translated.filter(|_| now < deadline) else {
             return respond(&translation, response, now, outbox);
         };
         let soa = editable.authorities.iter().find(|record| record.rtype == RecordType::SOA);
-        translation.soa_ttl = Some(soa.map_or(MAX_TTL_WITHOUT_SOA, |soa| soa.ttl));
-        let requester = translation.query.waiter.requester();
         let mut question = requester.header.question.to_vec();
         let Some(qtype) = question.len().checked_sub(4).and_then(|at| question.get_mut(at..at + 2)) else {
             return;
         };
         qtype.copy_from_slice(&RecordType::A.0.to_be_bytes());
         let lookup = Lookup::new(&requester, &question);
+        translation.soa_ttl = Some(soa.map_or(MAX_TTL_WITHOUT_SOA, |soa| soa.ttl));
         let purpose = LookupPurpose::Translation(translation);
-        if let Err(LookupPurpose::Translation(translation)) = self.look_up(now, lookup, purpose, outbox) {
-            respond(&translation, response, now, outbox);
+        match self.look_up(now, lookup, purpose, outbox) {
+            Ok(id) => {
+                route.block.counters.translated.add(1);
+                self.timers.schedule(deadline, Timer::Lookup(id));
+            }
+            Err(LookupPurpose::Translation(translation)) => respond(&translation, response, now, outbox),
+            Err(_) => {}
         }
+    }
+
+    /// Responds SERVFAIL to a client whose query is at its deadline, whatever the lookup for it will find.
+    pub(crate) fn end_translation(&mut self, now: Instant, id: LookupId, outbox: &mut Outbox) {
+        let Some(LookupPurpose::Translation(translation)) = self.lookups.remove(id).map(|one| one.purpose)
+        else {
+            return;
+        };
+        let ClientQuery { waiter, route } = &translation.query;
+        let response = ErrorResponse::new(Rcode::SERVFAIL)
+            .with_error(ExtendedError::NO_REACHABLE_AUTHORITY)
+            .written_by(Plugin::Dns64);
+        waiter.requester().respond_error(response, QueryCounters::of(route).in_front(), now, outbox);
+        outbox.set_upstream(translation.upstream);
     }
 }
 
@@ -125,14 +148,7 @@ fn respond(translation: &Translation, response: &Response<'_>, now: Instant, out
     let answer = Answer::from_response(response);
     let (ttl, plugin) = (ResponseTtl::AsReceived, Plugin::Dns64);
     let error = response.extended_error();
-    let spec = ResponseSpec {
-        answer: answer.borrowed(),
-        ttl,
-        plugin,
-        error,
-        authoritative: false,
-        source: ResponseSource::Resolved,
-    };
+    let spec = ResponseSpec { error, ..ResponseSpec::resolved(answer.borrowed(), ttl, plugin) };
     let ClientQuery { waiter, route } = &translation.query;
     waiter.requester().respond(spec, QueryCounters::of(route).in_front(), now, outbox);
     outbox.set_upstream(translation.upstream);

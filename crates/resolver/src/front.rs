@@ -10,7 +10,7 @@ use wire::header::{Class, Flags, Rcode, RecordType};
 use wire::synthesized::{self, Owner, Sections, SynthesizedData, SynthesizedRecord};
 use wire::{Answer, Response};
 
-use crate::action::{Outbox, ResponseSource};
+use crate::action::Outbox;
 use crate::counters::Plugin;
 use crate::policy::{AclAction, AclRule, FrontPlugin};
 use crate::request::RoutedQuery;
@@ -48,14 +48,7 @@ pub(crate) fn respond(routed: &RoutedQuery<'_>, outbox: &mut Outbox) -> bool {
         Some(FrontResult::Answer(mut response, plugin)) => {
             response.header.flags = Flags(response.header.flags.0 & !Flags::AA.0);
             let (answer, ttl) = (Answer::from_response(&response), ResponseTtl::AsReceived);
-            let spec = ResponseSpec {
-                answer: answer.borrowed(),
-                ttl,
-                plugin,
-                error: None,
-                authoritative: false,
-                source: ResponseSource::Resolved,
-            };
+            let spec = ResponseSpec::resolved(answer.borrowed(), ttl, plugin);
             requester.respond(spec, counters, requester.received, outbox);
         }
     }

@@ -29,7 +29,7 @@ impl Resolver {
             return false;
         }
         block.counters.cache_requests.add(1);
-        let now = requester.received;
+        let (now, clock) = (requester.received, self.cache.clock());
         match self.cache.get(routed.key, now, cache) {
             None => self.hit_failure(routed, outbox),
             Some((entry, Freshness::Stale)) => {
@@ -45,8 +45,8 @@ impl Resolver {
                 let ttl = if cache.keep_ttl { entry.ttl } else { remaining };
                 requester.respond(hit_response(entry, ttl, cache), QueryCounters::of(route), now, outbox);
                 let prefetch = cache.prefetch.is_some_and(|prefetch| {
-                    let is_due = entry.hit_triggers_prefetch(prefetch, now, remaining);
-                    is_due && !entry.is_refresh_suppressed(now)
+                    let now = clock.time(now);
+                    entry.hit_triggers_prefetch(prefetch, now, remaining) && !entry.is_refresh_suppressed(now)
                 });
                 if prefetch && self.cache.get_failure(routed.key, now).is_none() {
                     self.refresh(routed, outbox);
@@ -61,7 +61,6 @@ impl Resolver {
         let RoutedQuery { key, requester, route, .. } = *routed;
         let now = requester.received;
         let Some((failure, remaining)) = self.cache.get_failure(key, now) else {
-            route.block.counters.cache_misses.add(1);
             return false;
         };
         count_hit(&route.block, failure);
@@ -79,7 +78,8 @@ impl Resolver {
         let RoutedQuery { key, requester, route, .. } = *routed;
         let now = requester.received;
         count_hit(&route.block, &entry);
-        let may_refresh = !entry.is_refresh_suppressed(now) && self.cache.get_failure(key, now).is_none();
+        let is_suppressed = entry.is_refresh_suppressed(self.cache.clock().time(now));
+        let may_refresh = !is_suppressed && self.cache.get_failure(key, now).is_none();
         if let (ServeStaleMode::Verify(timeout), true) =
             (stale.mode, may_refresh && requester.wants_recursion())
         {

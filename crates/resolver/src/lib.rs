@@ -35,6 +35,9 @@ pub mod inflight;
 mod local;
 mod lookup;
 mod miss;
+#[cfg(all(test, loom_models))]
+mod models;
+mod nxdomain_cut;
 mod outage;
 mod outcome;
 pub mod policy;
@@ -44,6 +47,7 @@ mod result;
 mod retry;
 mod rewriting;
 mod store;
+mod sync;
 mod timers;
 mod transport;
 mod upstream;
@@ -175,9 +179,8 @@ impl Resolver {
         }
         if !self.hit(&routed, outbox) {
             self.miss(&routed, None, outbox);
-            return self.settle(now, outbox);
         }
-        self.retry_lost(now, outbox);
+        self.settle(now, outbox);
     }
 
     /// Responds SERVFAIL to a packet over which [`on_query`](Self::on_query) panicked.
@@ -315,6 +318,7 @@ impl Resolver {
                     let mut effects = Effects { now, timers: &mut self.timers, outbox };
                     self.upstreams.pools.with_pool(id.upstream, |pool| pool.on_timer(id, &mut effects));
                 }
+                Timer::Lookup(id) => self.end_translation(now, id, outbox),
                 Timer::Dial(upstream) => {
                     let mut effects = Effects { now, timers: &mut self.timers, outbox };
                     self.upstreams.pools.with_pool(upstream, |pool| pool.on_dial_timer(&mut effects));

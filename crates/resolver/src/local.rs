@@ -15,7 +15,7 @@ use wire::synthesized::{self, Owner, Sections, SynthesizedData, SynthesizedRecor
 use wire::{Answer, Response};
 
 use crate::Resolver;
-use crate::action::{Cause, Outbox, ResponseSource};
+use crate::action::{Cause, Outbox};
 use crate::cache::ttl::Cacheability;
 use crate::cache::write::CacheTarget;
 use crate::counters::Plugin;
@@ -60,14 +60,7 @@ impl Resolver {
             Some(LocalResult::Response(response, plugin, error)) => {
                 let plugin = route.block.writer(rewritten, plugin);
                 let LocalAnswer { answer, ttl, plugin } = self.cache_local(routed, &response, plugin);
-                let spec = ResponseSpec {
-                    answer: answer.borrowed(),
-                    ttl,
-                    plugin,
-                    error,
-                    authoritative: false,
-                    source: ResponseSource::Resolved,
-                };
+                let spec = ResponseSpec { error, ..ResponseSpec::resolved(answer.borrowed(), ttl, plugin) };
                 requester.respond(spec, counters, now, outbox);
             }
             Some(LocalResult::Error(rcode, cause)) => {
@@ -141,6 +134,11 @@ impl Resolver {
             self.cache_local(routed, &response, Plugin::Rewrite);
         }
     }
+}
+
+/// True when one of the block's own directives answers a query that no rule rewrites.
+pub(crate) fn has_local_response(routed: &RoutedQuery<'_>) -> bool {
+    !routed.route.block.plugins.is_empty() && local_response(routed, None).is_some()
 }
 
 /// What the block's own directives respond, as the client gets it.

@@ -149,6 +149,7 @@ impl Resolver {
         let mut has_finished = false;
         while let Some(LookupResponse { id, packet, upstream }) = outbox.take_lookup_response() {
             has_finished = true;
+            let actions_before = outbox.actions.len();
             let (lookup, response) = (self.lookups.remove(id), Response::parse(&packet).ok());
             match (lookup.map(|lookup| lookup.purpose), response) {
                 (Some(LookupPurpose::CnameTarget(query)), response) => {
@@ -158,13 +159,15 @@ impl Resolver {
                     if translation.soa_ttl.is_none() {
                         translation.upstream = upstream;
                     }
-                    self.continue_translation(now, translation, &response, outbox);
+                    self.continue_translation(now, (id, translation), &response, outbox);
                 }
                 (Some(LookupPurpose::Alias(alias)), response) => {
                     self.finish_alias(now, &alias, response.as_ref(), outbox);
                 }
                 (Some(LookupPurpose::Translation(_)) | None, _) => {}
             }
+            // What waited may be a lookup itself.
+            outbox.capture_lookup_responses(actions_before);
         }
         has_finished
     }

@@ -20,6 +20,7 @@ use crate::inflight::memory::{Full, Reservation};
 use crate::inflight::query::{InflightQuery, Role};
 use crate::inflight::waiters::Waiter;
 use crate::outcome::cache_target;
+use crate::policy::rewrite::Rewritten;
 use crate::request::RoutedQuery;
 use crate::result::{QueryResult, SharedAnswer};
 use crate::timers::QueryId;
@@ -37,16 +38,23 @@ pub(crate) struct NewQuery {
 }
 
 impl Resolver {
-    /// Answers from the block's own directives, adds the client to the query in flight for its
-    /// question, or starts one. `stale_answer` is
-    /// served if the upstreams fail or are too slow.
+    /// Answers from an NXDOMAIN cut or the block's own directives, adds the client to the query in flight
+    /// for its question, or starts one. `stale_answer` is served if the upstreams fail or are too slow.
     pub(crate) fn miss(
         &mut self,
         routed: &RoutedQuery<'_>,
         stale_answer: Option<StaleAnswer>,
         outbox: &mut Outbox,
     ) {
-        let RoutedQuery { query, requester, route, .. } = *routed;
+        let RoutedQuery { query, route, .. } = *routed;
+        if stale_answer.is_none() {
+            if self.respond_from_cut(routed, outbox) {
+                return;
+            }
+            if query.qclass == Class::IN && route.block.cache_for(query.name.as_wire()).is_some() {
+                route.block.counters.cache_misses.add(1);
+            }
+        }
         let rewritten = match self.rewrite(routed) {
             Ok(rewritten) => rewritten,
             Err(cause) => {
@@ -56,19 +64,30 @@ impl Resolver {
         if !route.block.plugins.is_empty() && self.answer_locally(routed, rewritten.as_deref(), outbox) {
             return;
         }
+        if let Err(rejected) = self.coalesce_or_start(routed, stale_answer, rewritten, outbox) {
+            reject(routed, rejected, outbox);
+        }
+    }
+
+    /// Has the client wait for the response to a query in flight with the same question, or to a new one.
+    fn coalesce_or_start(
+        &mut self,
+        routed: &RoutedQuery<'_>,
+        stale_answer: Option<StaleAnswer>,
+        rewritten: Option<Box<Rewritten>>,
+        outbox: &mut Outbox,
+    ) -> Result<(), Rejected> {
+        let RoutedQuery { query, requester, route, .. } = *routed;
         let client = Some(requester.client.peer.ip());
         let memory = match self.waiting_memory.reserve(client, Waiter::octets(&requester)) {
             Ok(memory) => memory,
-            Err(full) => {
-                let rejected = Rejected { cause: self.count_full(full), stale_answer, rewritten };
-                return reject(routed, rejected, outbox);
-            }
+            Err(full) => return Err(Rejected { cause: self.count_full(full), stale_answer, rewritten }),
         };
         let can_coalesce = query.qclass == Class::IN && requester.wants_recursion();
         let key = self.cache.hashed(routed.key);
         let inflight = can_coalesce.then(|| self.inflight.find(&key)).flatten();
         let waiters = inflight.and_then(|id| Some((id, self.inflight.get(id)?.waiters.len())));
-        let rejected = match waiters {
+        match waiters {
             Some((_, waiters)) if waiters >= self.limits.waiters_per_query => {
                 self.counters.waiters_full.add(1);
                 Err(Rejected { cause: Cause::TooManyWaiters, stale_answer, rewritten })
@@ -93,9 +112,6 @@ impl Resolver {
                     }
                 }
             }
-        };
-        if let Err(rejected) = rejected {
-            reject(routed, rejected, outbox);
         }
     }
 

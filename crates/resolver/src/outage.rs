@@ -20,8 +20,9 @@ use crate::upstream::query::UpstreamQuery;
 const CHECK_TIMEOUT: Duration = Duration::from_secs(1);
 
 impl Resolver {
-    /// In an outage, responds with an answer that has expired. Otherwise the query is a miss, or a
-    /// hit on a cached failure; a miss has the answer in hand in case an outage begins.
+    /// In an outage, responds with an answer that has expired, unless the block's own directives have
+    /// one. Otherwise the query is a miss, or a hit on a cached failure; a miss has the answer in hand in
+    /// case an outage begins.
     pub(crate) fn hit_expired(
         &mut self,
         routed: &RoutedQuery<'_>,
@@ -36,10 +37,14 @@ impl Resolver {
         if let Some(forward) = forward.and_then(|index| route.block.forwards.get(index))
             && forward.state.outage.is_ongoing()
         {
+            if !route.block.plugins.is_empty() && self.answer_locally(routed, rewritten.as_deref(), outbox) {
+                return route.block.counters.cache_misses.add(1);
+            }
             count_hit(&route.block, &entry);
             respond_stale(&entry, &requester, (route, cache), now, outbox);
             self.check_outage(routed, forward, outbox);
         } else if !self.hit_failure(routed, outbox) {
+            route.block.counters.cache_misses.add(1);
             self.miss(routed, Some(StaleAnswer { entry, until: now + OUTAGE_TIMER }), outbox);
         }
     }

@@ -143,6 +143,7 @@ impl Resolver {
             let cacheability = cacheability.filter(|_| is_servfail);
             cached = self.cache.cache_servfail(now, target, cacheability, answer.borrowed());
         }
+        self.learn_cut(now, query, response, outbox);
         let Some(mut inflight) = self.take_inflight(now, id, outbox) else {
             return self.counters.late_responses.add(1);
         };

@@ -99,6 +99,13 @@ pub(crate) struct ResponseSpec<'a> {
     pub(crate) source: ResponseSource,
 }
 
+impl<'a> ResponseSpec<'a> {
+    /// A response as an upstream or a directive gave it, without an extended error of ours.
+    pub(crate) fn resolved(answer: Answer<&'a [u8]>, ttl: ResponseTtl, plugin: Plugin) -> Self {
+        Self { answer, ttl, plugin, error: None, authoritative: false, source: ResponseSource::Resolved }
+    }
+}
+
 impl Requester<'_> {
     /// Writes an upstream's response for this client.
     pub(crate) fn respond(

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Instant;
 
-use crate::action::UpstreamConnectionId;
+use crate::action::{LookupId, UpstreamConnectionId};
 use crate::policy::UpstreamId;
 
 /// An attempt: one query sent to one upstream. Never reused.
@@ -32,6 +32,8 @@ pub(crate) enum Timer {
     Connection(UpstreamConnectionId),
     /// End of the pause after a failed dial.
     Dial(UpstreamId),
+    /// Deadline of the client's query that waits for a lookup, if that may take longer.
+    Lookup(LookupId),
 }
 
 /// Pending timers.

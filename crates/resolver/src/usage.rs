@@ -1,8 +1,7 @@
 //! Cache usage of one server block: entries and evictions, for metrics and for capacity.
 
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
-
 use crate::store::Store;
+use crate::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 
 /// Number of a block's entries in the cache, and of its evictions, by store.
 #[derive(Debug, Default)]

@@ -78,7 +78,7 @@ struct Worker {
 
 impl Worker {
     fn new() -> Self {
-        let cache = Arc::new(Cache::new(BUDGET));
+        let cache = Arc::new(Cache::new(BUDGET, testkit::clock::now()));
         let mut options = fixture::cache();
         options.success.capacity = 1_000_000;
         let block = Block { cache: Some(options), ..fixture::block() };

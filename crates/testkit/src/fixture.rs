@@ -12,6 +12,8 @@ use resolver::policy::{
 };
 use wire::name::Name;
 
+use crate::clock;
+
 /// Byte budget of the cache: more than a test fills.
 const CACHE_BUDGET: u64 = 64 << 20;
 
@@ -76,7 +78,7 @@ pub fn resolver_config(policy: Arc<Policy>) -> ResolverConfig {
     ResolverConfig {
         policy,
         worker: WorkerId(0),
-        cache: Arc::new(Cache::new(CACHE_BUDGET)),
+        cache: Arc::new(Cache::new(CACHE_BUDGET, clock::now())),
         shared_inflight: Arc::default(),
         waiting_memory: Arc::default(),
         counters: Arc::default(),

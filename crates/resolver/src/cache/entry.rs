@@ -3,7 +3,7 @@
 use std::ops::Deref;
 use std::ptr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use triomphe::ThinArc;
 use wire::Answer;
@@ -14,6 +14,7 @@ use super::capacity::StoreLimits;
 use super::failure::CachedFailure;
 use super::key::{HashedKey, Key, KeyHash, Variant};
 use super::prefetch::Popularity;
+use super::time::{CacheTime, NANOS_PER_SECOND};
 use super::visited::SieveState;
 use crate::policy::{BlockId, Prefetch};
 use crate::store::Store;
@@ -48,7 +49,7 @@ pub(crate) struct Entry(ThinArc<EntryFields, u8>);
 /// What an entry has beside the octets of its answer, whose question completes its key.
 #[derive(Debug)]
 pub(crate) struct EntryFields {
-    pub(crate) stored: Instant,
+    pub(super) stored: CacheTime,
     pub(crate) usage: Arc<Usage>,
     extra: Option<Box<Extra>>,
     /// Seconds, above 0.
@@ -74,7 +75,7 @@ pub(crate) enum Extra {
 pub(crate) struct NewEntry<'a> {
     pub(crate) key: HashedKey<'a>,
     pub(crate) answer: Answer<&'a [u8]>,
-    pub(crate) stored: Instant,
+    pub(super) stored: CacheTime,
     /// Seconds, above 0.
     pub(crate) ttl: u32,
     pub(crate) store: Store,
@@ -177,27 +178,27 @@ impl EntryFields {
 
     /// Freshness at `now`; `None` when the entry expired longer than `stale_window` ago or is a
     /// failure that is no longer valid.
-    pub(crate) fn freshness(&self, now: Instant, stale_window: Duration) -> Option<Freshness> {
+    pub(crate) fn freshness(&self, now: CacheTime, stale_window: Duration) -> Option<Freshness> {
         if self.failure().is_some_and(|failure| !failure.is_valid()) {
             return None;
         }
-        let age = now.saturating_duration_since(self.stored);
-        let ttl = Duration::from_secs(u64::from(self.ttl));
+        let age = now.nanos_since(self.stored);
+        let ttl = u64::from(self.ttl) * NANOS_PER_SECOND;
         if age < ttl {
-            let elapsed = u32::try_from(age.as_secs()).ok()?;
+            let elapsed = u32::try_from(age / NANOS_PER_SECOND).ok()?;
             return self.ttl.checked_sub(elapsed).map(Freshness::Fresh);
         }
-        (age - ttl < stale_window).then_some(Freshness::Stale)
+        (Duration::from_nanos(age - ttl) < stale_window).then_some(Freshness::Stale)
     }
 
     /// When the TTL ends.
-    pub(crate) fn expiry(&self) -> Instant {
-        self.stored + Duration::from_secs(u64::from(self.ttl))
+    pub(super) fn expiry(&self) -> CacheTime {
+        self.stored.after(Duration::from_secs(u64::from(self.ttl)))
     }
 
     /// Counts a hit with `remaining` seconds of TTL left; true when the entry is popular and the
     /// remaining TTL is below the prefetch threshold.
-    pub(crate) fn hit_triggers_prefetch(&self, prefetch: Prefetch, now: Instant, remaining: u32) -> bool {
+    pub(crate) fn hit_triggers_prefetch(&self, prefetch: Prefetch, now: CacheTime, remaining: u32) -> bool {
         let Some(popularity) = self.popularity() else { return false };
         let popular = popularity.count_hit(prefetch, self.since_stored(now));
         let part = u64::from(self.ttl) * u64::from(prefetch.percent);
@@ -205,13 +206,13 @@ impl EntryFields {
     }
 
     /// Suppresses refreshes of this entry until `until`.
-    pub(crate) fn suppress_refresh(&self, until: Instant) {
+    pub(crate) fn suppress_refresh(&self, until: CacheTime) {
         if let Some(popularity) = self.popularity() {
             popularity.suppress_refresh(self.since_stored(until));
         }
     }
 
-    pub(crate) fn is_refresh_suppressed(&self, now: Instant) -> bool {
+    pub(crate) fn is_refresh_suppressed(&self, now: CacheTime) -> bool {
         self.popularity().is_some_and(|popularity| popularity.is_refresh_suppressed(self.since_stored(now)))
     }
 
@@ -223,27 +224,27 @@ impl EntryFields {
     }
 
     /// True when the entry has expired and cannot be served stale either, unless in an outage.
-    pub(super) fn is_expired(&self, now: Instant, limits: StoreLimits) -> bool {
+    pub(super) fn is_expired(&self, now: CacheTime, limits: StoreLimits) -> bool {
         self.is_outdated(now, limits.stale_window, limits)
     }
 
     /// True when the entry has expired and cannot be served in an outage either.
-    pub(super) fn is_useless(&self, now: Instant, limits: StoreLimits) -> bool {
+    pub(super) fn is_useless(&self, now: CacheTime, limits: StoreLimits) -> bool {
         self.is_outdated(now, limits.stale_window.max(limits.outage_window), limits)
     }
 
-    fn is_outdated(&self, now: Instant, stale_window: Duration, limits: StoreLimits) -> bool {
+    fn is_outdated(&self, now: CacheTime, stale_window: Duration, limits: StoreLimits) -> bool {
         let window = match self.failure() {
             Some(failure) if !failure.is_valid() => return true,
             Some(_) => limits.failure_window,
             None => stale_window,
         };
         let useful = Duration::from_secs(u64::from(self.ttl)).saturating_add(window);
-        self.stored.checked_add(useful).is_some_and(|end| end <= now)
+        self.stored.after(useful) <= now
     }
 
     /// Milliseconds.
-    fn since_stored(&self, time: Instant) -> u32 {
-        u32::try_from(time.saturating_duration_since(self.stored).as_millis()).unwrap_or(u32::MAX)
+    fn since_stored(&self, time: CacheTime) -> u32 {
+        u32::try_from(time.since(self.stored).as_millis()).unwrap_or(u32::MAX)
     }
 }

@@ -7,13 +7,13 @@
 //! heaviest store does, so that a flood in one block does not empty another.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use super::capacity::StoreLimits;
 use super::entry::Entry;
 use super::fifo::{Fifo, NIL, Slab};
 use super::ghost::GhostList;
 use super::store_queue::StoreQueue;
+use super::time::CacheTime;
 use crate::usage::{RemovalCause, Usage};
 
 /// An entry is at most this fraction of the budget: 1/64.
@@ -159,7 +159,7 @@ impl Eviction {
 
     /// Appends the useful entries of the next slots from `from` on to `found`; returns where to
     /// resume.
-    pub(super) fn scan(&self, from: u32, now: Instant, found: &mut Vec<Entry>) -> Option<u32> {
+    pub(super) fn scan(&self, from: u32, now: CacheTime, found: &mut Vec<Entry>) -> Option<u32> {
         let end = self.slab.end().min(from.saturating_add(SCAN_SLOTS));
         for entry in (from..end).filter_map(|at| self.slab.entry(at)) {
             if self.is_expired(entry, now) == Some(false) {
@@ -209,7 +209,7 @@ impl Eviction {
     }
 
     /// By the limits of its store.
-    fn is_expired(&self, entry: &Entry, now: Instant) -> Option<bool> {
+    fn is_expired(&self, entry: &Entry, now: CacheTime) -> Option<bool> {
         let store = self.stores.iter().find(|store| store.is_of(entry))?;
         Some(store.is_expired(entry, now))
     }
@@ -248,7 +248,7 @@ impl Eviction {
     }
 
     /// Evicts from a store until it is below its capacity.
-    fn evict_for_capacity(&mut self, store: usize, now: Instant, hand_steps: &mut u32) {
+    fn evict_for_capacity(&mut self, store: usize, now: CacheTime, hand_steps: &mut u32) {
         for _ in 0..MAX_CAPACITY_EVICTIONS {
             if !self.stores.get(store).is_some_and(StoreQueue::is_full) {
                 return;
@@ -258,7 +258,7 @@ impl Eviction {
     }
 
     /// Evicts from the heaviest store until `incoming` octets fit into the budget.
-    fn evict_for_budget(&mut self, incoming: u64, now: Instant, hand_steps: &mut u32) {
+    fn evict_for_budget(&mut self, incoming: u64, now: CacheTime, hand_steps: &mut u32) {
         while self.weight + incoming > self.budget {
             let heaviest = self.stores.iter().enumerate().max_by_key(|(_, store)| store.fifo.weight);
             let Some((store, _)) = heaviest.filter(|(_, store)| store.fifo.len > 0) else { return };
@@ -267,7 +267,7 @@ impl Eviction {
     }
 
     /// Moves the hand of a store to the next victim and removes it.
-    fn evict(&mut self, store: usize, now: Instant, hand_steps: &mut u32) {
+    fn evict(&mut self, store: usize, now: CacheTime, hand_steps: &mut u32) {
         let Some(StoreQueue { fifo, limits, .. }) = self.stores.get_mut(store) else { return };
         let mut at = fifo.hand;
         loop {
@@ -288,7 +288,7 @@ impl Eviction {
 
     /// Removes expired entries among the next slots, whichever store they belong to. Those kept for
     /// an outage are removed only where space is short, so that they take none from others.
-    fn sweep(&mut self, now: Instant) {
+    fn sweep(&mut self, now: CacheTime) {
         for _ in 0..SWEEP_SLOTS.min(self.slab.end()) {
             let at = if self.sweep_cursor < self.slab.end() { self.sweep_cursor } else { 0 };
             self.sweep_cursor = at + 1;

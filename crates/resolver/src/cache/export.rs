@@ -6,6 +6,7 @@ use std::hash::BuildHasher;
 use std::time::Instant;
 
 use super::record::EntryRecord;
+use super::time::CacheTime;
 use super::{Cache, Entry, Key, Popularity};
 use crate::policy::BlockId;
 
@@ -14,16 +15,17 @@ impl Cache {
     /// hits, time stored. Records carry the number of the block.
     ///
     /// Failures are not exported: they describe an outage as this process saw it (RFC 9520 section
-    /// 3.2).
+    /// 3.2). Nor are NXDOMAIN cuts, which a few queries bring back.
     ///
     /// Workers continue meanwhile. An entry that is inserted or replaced during the scan may be
     /// missing or exported twice.
     pub fn export<S: BuildHasher>(&self, now: Instant, numbers: &HashMap<BlockId, u16, S>) -> Export {
-        let (mut found, mut ranked) = (Vec::new(), Vec::new());
+        let (now, mut found, mut ranked) = (self.clock.time(now), Vec::new(), Vec::new());
         let mut from = Some(0);
         while let Some(next) = from {
             from = self.eviction().scan(next, now, &mut found);
-            ranked.extend(found.drain(..).filter(|entry| !entry.variant.is_failure()).filter_map(|entry| {
+            let is_answer = |entry: &Entry| !entry.variant.is_failure() && !entry.variant.is_nxdomain_cut();
+            ranked.extend(found.drain(..).filter(is_answer).filter_map(|entry| {
                 // A copy of the counters, which workers go on changing during the sort.
                 let rank =
                     (entry.sieve.is_visited(), entry.popularity().map_or(0, Popularity::hits), entry.stored);
@@ -39,7 +41,7 @@ impl Cache {
 /// Entries collected for export, to be written in chunks.
 #[derive(Debug)]
 pub struct Export {
-    now: Instant,
+    now: CacheTime,
     entries: std::vec::IntoIter<(u16, Entry)>,
 }
 
@@ -65,12 +67,12 @@ impl Export {
     }
 }
 
-fn record(block: u16, entry: &Entry, now: Instant) -> EntryRecord<'_> {
+fn record(block: u16, entry: &Entry, now: CacheTime) -> EntryRecord<'_> {
     let Key { variant, qtype, name, .. } = entry.key();
     let popularity = entry.popularity();
     EntryRecord {
         block,
-        age: now.saturating_duration_since(entry.stored),
+        age: now.since(entry.stored),
         ttl: entry.ttl,
         visited: entry.sieve.is_visited(),
         hits: popularity.map_or(0, Popularity::hits),

@@ -1,9 +1,9 @@
 //! SERVFAIL cache: when a cached failure (RFC 9520) stops being valid before its TTL ends.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use crate::policy::ForwardState;
+use crate::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 /// Validity of a failure that is answered from the cache (RFC 9520 section 3.2).
 #[derive(Debug, Default)]

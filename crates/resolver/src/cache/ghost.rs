@@ -3,7 +3,7 @@
 
 use std::hash::{BuildHasher, Hash};
 
-use foldhash::fast::RandomState;
+use crate::sync::FoldHashState;
 
 /// Generations of a store after which a removed key is forgotten: it is queried too rarely to stay.
 const MAX_GENERATIONS: u8 = 8;
@@ -14,7 +14,7 @@ const MAX_GENERATIONS: u8 = 8;
 #[derive(Debug)]
 pub(super) struct GhostList {
     ghosts: Vec<Ghost>,
-    hasher: RandomState,
+    hasher: FoldHashState,
 }
 
 /// Three octets of the key's hash, and the generation of the store at the removal. All zero is a
@@ -26,7 +26,7 @@ impl GhostList {
     pub(super) const SLOT: u64 = size_of::<Ghost>() as u64;
 
     pub(super) fn new(slots: usize) -> Self {
-        Self { ghosts: vec![([0; 3], 0); slots], hasher: RandomState::default() }
+        Self { ghosts: vec![([0; 3], 0); slots], hasher: FoldHashState::default() }
     }
 
     /// Records that `key` was removed in `generation` of its store.

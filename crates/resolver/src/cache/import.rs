@@ -10,6 +10,7 @@ use wire::{Answer, Response};
 use super::eviction::InsertOutcome;
 use super::key::{KeyHasher, Variant};
 use super::record::EntryRecord;
+use super::time::CacheTime;
 use super::ttl::Cacheability;
 use super::{Cache, Entry, Extra, HashedKey, Key, NewEntry, Popularity, SieveState, StoreLimits, Usage};
 use crate::policy::{BlockId, CacheOptions};
@@ -92,7 +93,7 @@ impl Cache {
                 break;
             };
             octets = rest;
-            match decode(record, (now, elapsed), targets, &self.key_hasher) {
+            match self.decode(record, (now, elapsed), targets) {
                 Ok((entry, limits)) => self.import_entry(&entry, limits, &mut summary),
                 Err(InvalidRecord::UnknownBlock) => summary.unknown_block += 1,
                 Err(InvalidRecord::Expired) => summary.expired += 1,
@@ -100,6 +101,25 @@ impl Cache {
             }
         }
         summary
+    }
+
+    fn decode(
+        &self,
+        octets: &[u8],
+        (now, elapsed): (Instant, Duration),
+        targets: &[Option<ImportTarget>],
+    ) -> Result<(Entry, StoreLimits), InvalidRecord> {
+        let record = EntryRecord::read(octets).ok_or(InvalidRecord::Rejected)?;
+        let target = targets.get(usize::from(record.block)).and_then(Option::as_ref);
+        let target = target.ok_or(InvalidRecord::UnknownBlock)?;
+        let now = self.clock.time(now);
+        let stored = now.before(record.age.saturating_add(elapsed));
+        let entry = validate(&record, stored, target, &self.key_hasher).ok_or(InvalidRecord::Rejected)?;
+        let limits = StoreLimits::of(&target.options, entry.store);
+        if entry.is_expired(now, limits) {
+            return Err(InvalidRecord::Expired);
+        }
+        Ok((entry, limits))
     }
 
     fn import_entry(&self, entry: &Entry, limits: StoreLimits, summary: &mut ImportSummary) {
@@ -113,25 +133,9 @@ impl Cache {
     }
 }
 
-fn decode(
-    octets: &[u8],
-    (now, elapsed): (Instant, Duration),
-    targets: &[Option<ImportTarget>],
-    key_hasher: &KeyHasher,
-) -> Result<(Entry, StoreLimits), InvalidRecord> {
-    let record = EntryRecord::read(octets).ok_or(InvalidRecord::Rejected)?;
-    let target = targets.get(usize::from(record.block)).and_then(Option::as_ref);
-    let target = target.ok_or(InvalidRecord::UnknownBlock)?;
-    let age = record.age.checked_add(elapsed);
-    let stored = age.and_then(|age| now.checked_sub(age)).ok_or(InvalidRecord::Expired)?;
-    let entry = validate(&record, stored, target, key_hasher).ok_or(InvalidRecord::Rejected)?;
-    let limits = StoreLimits::of(&target.options, entry.store);
-    if entry.is_expired(now, limits) { Err(InvalidRecord::Expired) } else { Ok((entry, limits)) }
-}
-
 fn validate(
     record: &EntryRecord<'_>,
-    stored: Instant,
+    stored: CacheTime,
     target: &ImportTarget,
     key_hasher: &KeyHasher,
 ) -> Option<Entry> {

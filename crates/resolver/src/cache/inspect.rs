@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use wire::header::{Rcode, RecordType};
 
+use super::time::CacheTime;
 use super::{Cache, Entry, Key, Popularity};
 use crate::policy::BlockId;
 use crate::usage::RemovalCause;
@@ -23,6 +24,8 @@ pub struct CachedEntry {
     pub checking_disabled: bool,
     /// A failure of the upstreams (RFC 9520), for queries with any DO and CD.
     pub is_failure: bool,
+    /// An NXDOMAIN cut (RFC 8020), or, with NOERROR, a name that is barred from being one.
+    pub is_nxdomain_cut: bool,
     /// RCODE of the answer.
     pub rcode: Rcode,
     /// Seconds since it was stored.
@@ -40,7 +43,7 @@ pub struct CachedEntry {
 }
 
 impl CachedEntry {
-    fn of(entry: &Entry, now: Instant) -> Self {
+    fn of(entry: &Entry, now: CacheTime) -> Self {
         let Key { block, variant, qtype, name } = entry.key();
         Self {
             block,
@@ -49,8 +52,9 @@ impl CachedEntry {
             dnssec_ok: variant.is_dnssec_ok(),
             checking_disabled: variant.is_checking_disabled(),
             is_failure: variant.is_failure(),
+            is_nxdomain_cut: variant.is_nxdomain_cut(),
             rcode: entry.answer().rcode(),
-            age: now.saturating_duration_since(entry.stored).as_secs(),
+            age: now.since(entry.stored).as_secs(),
             ttl: entry.ttl,
             octets: entry.weight(),
             is_visited: entry.sieve.is_visited(),
@@ -70,7 +74,7 @@ impl Cache {
         wanted: impl Fn(&[u8]) -> bool,
         found: &mut Vec<CachedEntry>,
     ) -> Option<u32> {
-        let mut entries = Vec::new();
+        let (now, mut entries) = (self.clock.time(now), Vec::new());
         let next = self.eviction().scan(from, now, &mut entries);
         let entries = entries.iter().filter(|entry| wanted(entry.key().name));
         found.extend(entries.map(|entry| CachedEntry::of(entry, now)));

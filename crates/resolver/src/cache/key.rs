@@ -1,7 +1,7 @@
 //! Cache key: server block, DO and CD, type and name; and its hash, which all tables share.
 
 use std::cell::OnceCell;
-use std::hash::{BuildHasher, Hash, Hasher, RandomState};
+use std::hash::{BuildHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use wire::Query;
@@ -9,6 +9,7 @@ use wire::header::{Class, Flags, RecordType};
 use wire::name::MAX_NAME_LEN;
 
 use crate::policy::BlockId;
+use crate::sync::RandomState;
 
 const PREFIX_LEN: usize = 5;
 
@@ -20,6 +21,7 @@ impl Variant {
     const DNSSEC_OK: u8 = 1;
     const CHECKING_DISABLED: u8 = 2;
     const FAILURE: u8 = 4;
+    const NXDOMAIN_CUT: u8 = 8;
 
     /// That of a query.
     fn of(query: &Query<'_>) -> Self {
@@ -54,6 +56,11 @@ impl Variant {
     pub(super) const fn is_failure(self) -> bool {
         self.0 & Self::FAILURE != 0
     }
+
+    /// True for a cut, or a bar to one.
+    pub(super) const fn is_nxdomain_cut(self) -> bool {
+        self.0 & Self::NXDOMAIN_CUT != 0
+    }
 }
 
 /// A key, its name borrowed. The class is left out: only IN is cached.
@@ -87,6 +94,11 @@ impl<'a> Key<'a> {
     /// The key of the failure of a question, which is cached beside its answer.
     pub(crate) const fn of_failure(self) -> Self {
         Self { variant: Variant(self.variant.0 | Variant::FAILURE), ..self }
+    }
+
+    /// The key of a name as an NXDOMAIN cut, learned by a query of this type.
+    pub(super) const fn of_cut(block: BlockId, qtype: RecordType, name: &'a [u8]) -> Self {
+        Self { block, variant: Variant(Variant::NXDOMAIN_CUT), qtype, name }
     }
 
     /// The question: name, type, class.
@@ -205,5 +217,31 @@ impl OwnedKey {
     /// QNAME in wire form and lower case.
     pub(crate) fn name(&self) -> &[u8] {
         self.octets.get(PREFIX_LEN..).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use super::*;
+
+    fn hash(hasher: &KeyHasher, number: u32) -> KeyHash {
+        let name = number.to_be_bytes();
+        hasher.hash(&Key { block: BlockId(0), variant: Variant(0), qtype: RecordType(1), name: &name })
+    }
+
+    /// Names that collide in one process, of which a client could have a list, do not in another one.
+    #[test]
+    fn collisions_cannot_be_computed_beforehand() {
+        let (one, other) = (KeyHasher::default(), KeyHasher::default());
+        let mut by_hash = HashMap::new();
+        let pairs = (0..400_000)
+            .filter_map(|number| by_hash.insert(hash(&one, number), number).map(|earlier| (earlier, number)));
+        let pairs: Vec<(u32, u32)> = pairs.collect();
+        assert!(!pairs.is_empty());
+        for (first, second) in pairs {
+            assert_ne!(hash(&other, first), hash(&other, second), "{first} {second}");
+        }
     }
 }

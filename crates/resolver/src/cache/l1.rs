@@ -7,13 +7,13 @@ use std::hash::BuildHasher;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use foldhash::fast::RandomState;
-
 use super::Cache;
 use super::capacity::StoreLimits;
 use super::entry::{Entry, Freshness};
 use super::key::{HashedKey, Key, KeyHash, KeyHasher, LookupKey};
+use super::time::CacheClock;
 use crate::counters::WorkerCounters;
+use crate::sync::FoldHashState;
 
 /// Slots, in sets of [`WAYS`]: 64 KiB.
 const SLOTS: usize = 4096;
@@ -31,7 +31,7 @@ const ADMISSION_INTERVAL: u32 = 8;
 pub(crate) struct L1Cache {
     shared: Arc<Cache>,
     /// Names chosen by a client may collide here: they are looked up in the shared cache then.
-    hasher: RandomState,
+    hasher: FoldHashState,
     slots: Box<[Option<Slot>]>,
     octets: usize,
     /// The entries in all slots stay allocated here, outside the cache's budget, after the cache has
@@ -56,7 +56,7 @@ struct Slot {
 impl L1Cache {
     pub(crate) fn new(shared: Arc<Cache>, max_octets: usize, counters: Arc<WorkerCounters>) -> Self {
         let slots = std::iter::repeat_with(|| None).take(SLOTS).collect();
-        let hasher = RandomState::default();
+        let hasher = FoldHashState::default();
         let (octets, next_way, passed, found) = (0, 0, 0, None);
         Self { shared, hasher, slots, octets, max_octets, counters, next_way, passed, found }
     }
@@ -70,7 +70,7 @@ impl L1Cache {
         now: Instant,
         stale_window: Duration,
     ) -> Option<(&Entry, Freshness)> {
-        let hash = self.hasher.hash_one(key);
+        let (hash, now) = (self.hasher.hash_one(key), self.shared.clock.time(now));
         let at = self.find(hash, key);
         let freshness = at.and_then(|at| self.entry(at)?.freshness(now, stale_window));
         let (entry, freshness) = match (at, freshness) {
@@ -98,17 +98,22 @@ impl L1Cache {
         Some(self.found.insert(entry))
     }
 
-    /// Replaces the private entry for `key`, or the one that was found last, if another worker has
-    /// inserted another one; true if so.
+    /// Takes the shared entry for `key` if it has replaced the private one, or the one that was found last;
+    /// true if so.
     pub(crate) fn update_from_shared(&mut self, key: &HashedKey<'_>) -> bool {
         let hash = self.hasher.hash_one(key.key);
-        let Some(newest) = self.shared.get(key) else { return false };
-        let known = self.find(hash, &key.key).and_then(|at| self.entry(at)).or(self.found.as_ref());
-        if known.is_some_and(|known| known.is(&newest)) {
+        let found = self.found.as_ref().filter(|found| found.has_key(key));
+        let Some(known) = self.find(hash, &key.key).and_then(|at| self.entry(at)).or(found) else {
             return false;
-        }
+        };
+        let Some(newest) = self.shared.get(key).filter(|newest| !known.is(newest)) else { return false };
         self.fill(hash, newest);
         true
+    }
+
+    /// The clock of the shared cache.
+    pub(crate) fn clock(&self) -> CacheClock {
+        self.shared.clock
     }
 
     /// The shared entry for `key`, expired or not.
@@ -121,18 +126,36 @@ impl L1Cache {
         HashedKey { key: key.key, hash: key.hash(&self.shared.key_hasher) }
     }
 
+    /// The same of a key without its hash.
+    pub(super) fn hashed_key<'a>(&self, key: Key<'a>) -> HashedKey<'a> {
+        HashedKey { key, hash: self.shared.key_hasher.hash(&key) }
+    }
+
     /// Inserts `entry` into the shared cache and here; false when it is too large.
     pub(crate) fn insert(&mut self, entry: Entry, limits: StoreLimits) -> bool {
-        let inserted = self.shared.insert(&entry, limits);
+        let inserted = self.shared.insert(&entry, limits, |_| false);
         if inserted {
             self.fill(self.hasher.hash_one(entry.key()), entry);
         }
         inserted
     }
 
+    /// Inserts `entry` into the shared cache only; false when it is too large, or when `is_kept` accepts
+    /// the entry with its key.
+    pub(super) fn insert_shared(
+        &self,
+        entry: &Entry,
+        limits: StoreLimits,
+        is_kept: impl FnOnce(&Entry) -> bool,
+    ) -> bool {
+        self.shared.insert(entry, limits, is_kept)
+    }
+
     /// Drops every pointer, so that entries removed from the shared cache free their memory.
     pub(crate) fn clear(&mut self) {
-        self.slots.fill(None);
+        if self.octets > 0 {
+            self.slots.fill(None);
+        }
         self.found = None;
         self.set_octets(0);
     }
@@ -192,6 +215,7 @@ mod tests {
 
     use super::*;
     use crate::cache::key::Variant;
+    use crate::cache::time::CacheTime;
     use crate::cache::{NewEntry, SieveState, Store, Usage};
     use crate::policy::BlockId;
 
@@ -203,7 +227,7 @@ mod tests {
     }
 
     /// An answer to a query for the root, with one record of `len` octets.
-    fn entry(number: u16, len: u16, stored: Instant, (usage, hasher): (&Arc<Usage>, &KeyHasher)) -> Entry {
+    fn entry(number: u16, len: u16, stored: CacheTime, (usage, hasher): (&Arc<Usage>, &KeyHasher)) -> Entry {
         let mut message =
             vec![0, 7, 0x81, 0x80, 0, 1, 0, 1, 0, 0, 0, 0, 0, 0, 10, 0, 1, 0, 0, 10, 0, 1, 0, 0, 0, 30];
         message.extend(len.to_be_bytes());
@@ -216,15 +240,35 @@ mod tests {
     }
 
     #[test]
+    fn an_entry_that_was_not_seen_before_is_no_replacement() {
+        let now = testkit::clock::now();
+        let shared = Arc::new(Cache::new(5 << 20, now));
+        let [mut l1, mut other] =
+            [(); 2].map(|()| L1Cache::new(Arc::clone(&shared), MAX_OCTETS, Arc::default()));
+        let [stale_window, outage_window, failure_window] = [Duration::ZERO; 3];
+        let limits = StoreLimits { capacity: 10, stale_window, outage_window, failure_window };
+        let usage = Arc::default();
+        let [first, second, newer] =
+            [1, 2, 2].map(|number| entry(number, 4, shared.clock.time(now), (&usage, &shared.key_hasher)));
+        assert!(other.insert(first, limits) && other.insert(second.clone(), limits));
+        assert!(l1.get(&key(1), |hasher| hasher.hash(&key(1)), now, Duration::ZERO).is_some());
+        assert!(!l1.update_from_shared(&second.hashed_key()), "the entry found last has another key");
+        assert!(l1.get(&key(2), |hasher| hasher.hash(&key(2)), now, Duration::ZERO).is_some());
+        assert!(!l1.update_from_shared(&second.hashed_key()));
+        assert!(other.insert(newer, limits));
+        assert!(l1.update_from_shared(&second.hashed_key()));
+    }
+
+    #[test]
     fn memory_of_removed_entries_is_bounded() {
         let now = testkit::clock::now();
-        let shared = Arc::new(Cache::new(5 << 20));
+        let shared = Arc::new(Cache::new(5 << 20, now));
         let mut l1 = L1Cache::new(Arc::clone(&shared), MAX_OCTETS, Arc::default());
         let [stale_window, outage_window, failure_window] = [Duration::ZERO; 3];
         let limits = StoreLimits { capacity: 1, stale_window, outage_window, failure_window };
         let (mut entries, usage) = (Vec::new(), Arc::default());
         for number in 0..200 {
-            let fresh = entry(number, 60_000, now, (&usage, &shared.key_hasher));
+            let fresh = entry(number, 60_000, shared.clock.time(now), (&usage, &shared.key_hasher));
             entries.push(fresh.clone());
             assert!(l1.insert(fresh, limits));
             assert!(l1.get(&key(number), |hasher| hasher.hash(&key(number)), now, Duration::ZERO).is_some());

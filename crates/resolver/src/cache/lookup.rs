@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::cache::{Cache, Entry, Freshness, HashedKey, L1Cache, LookupKey};
+use crate::cache::{Cache, CacheClock, Entry, Freshness, HashedKey, L1Cache, LookupKey};
 use crate::counters::WorkerCounters;
 use crate::policy::CacheOptions;
 
@@ -29,6 +29,11 @@ impl WorkerCache {
     /// Empties the L1 cache.
     pub(crate) fn clear_l1(&mut self) {
         self.l1.clear();
+    }
+
+    /// The clock of the entries.
+    pub(crate) fn clock(&self) -> CacheClock {
+        self.l1.clock()
     }
 
     /// The answer for `key`, fresh or within the stale window of `options`.

@@ -3,8 +3,9 @@
 //! A [`Cache`] is a concurrent table and the eviction state, behind one lock, which every insertion
 //! takes. Each worker puts an `L1Cache` in front of it.
 //!
-//! [`Cache::inspect`] and [`Cache::flush`] show and remove entries by name. [`Cache::export`] writes entries as records, most popular first, for a successor or a snapshot;
-//! [`Cache::import`] validates and inserts them.
+//! [`Cache::inspect`] and [`Cache::flush`] show and remove entries by name. [`Cache::export`] writes
+//! entries as records, most popular first, for a successor or a snapshot; [`Cache::import`] validates and
+//! inserts them.
 
 mod capacity;
 mod entry;
@@ -18,19 +19,25 @@ mod inspect;
 mod key;
 mod l1;
 pub(crate) mod lookup;
+#[cfg(all(test, loom_models))]
+mod models;
+pub(crate) mod nxdomain_cut;
 mod prefetch;
 mod record;
 pub(crate) mod stale;
 mod store_queue;
 mod table;
+mod time;
 pub(crate) mod ttl;
 mod visited;
 pub(crate) mod write;
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
+use std::time::Instant;
 
 pub use crate::store::Store;
+use crate::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use crate::sync::{Mutex, MutexGuard};
 pub use crate::usage::Usage;
 pub(crate) use capacity::StoreLimits;
 pub(crate) use entry::{Entry, Extra, Freshness, NewEntry};
@@ -46,11 +53,13 @@ pub(crate) use l1::L1Cache;
 pub(crate) use prefetch::Popularity;
 pub use record::MAX_RECORD_LEN;
 use table::Table;
+pub(crate) use time::CacheClock;
 pub(crate) use visited::SieveState;
 
 /// The cache.
 #[derive(Debug)]
 pub struct Cache {
+    clock: CacheClock,
     key_hasher: KeyHasher,
     table: Table,
     /// Held while the table changes, so that both have the same entries.
@@ -59,9 +68,10 @@ pub struct Cache {
 }
 
 impl Cache {
-    /// A cache of at most `budget` octets, overhead included.
-    pub fn new(budget: u64) -> Self {
+    /// An empty cache, created `now`, of at most `budget` octets, overhead included.
+    pub fn new(budget: u64, now: Instant) -> Self {
         Self {
+            clock: CacheClock::starting(now),
             key_hasher: KeyHasher::default(),
             table: Table::new(),
             eviction: Mutex::new(Eviction::new(budget)),
@@ -93,13 +103,14 @@ impl Cache {
         self.table.get(key)
     }
 
-    /// Inserts `entry`; false when it is too large.
-    fn insert(&self, entry: &Entry, limits: StoreLimits) -> bool {
+    /// Inserts `entry`; false when it is too large, or when `is_kept` accepts the entry with its key.
+    fn insert(&self, entry: &Entry, limits: StoreLimits, is_kept: impl FnOnce(&Entry) -> bool) -> bool {
         let mut eviction = self.eviction();
-        if !eviction.admits(entry) {
+        let old = self.table.get(&entry.hashed_key());
+        if !eviction.admits(entry) || old.as_ref().is_some_and(is_kept) {
             return false;
         }
-        eviction.insert(entry, self.table.get(&entry.hashed_key()).as_ref(), limits);
+        eviction.insert(entry, old.as_ref(), limits);
         self.table.insert(entry);
         self.remove_from_table(&mut eviction);
         self.insertions.fetch_add(1, Relaxed);

@@ -1,8 +1,7 @@
 //! Prefetch and refresh bookkeeping of an entry: popularity by hits, and suppressed refreshes.
 
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
-
 use crate::policy::Prefetch;
+use crate::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 /// Counters of an entry. Times are milliseconds since the entry was stored.
 #[derive(Debug, Default)]

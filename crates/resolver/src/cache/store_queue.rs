@@ -1,11 +1,11 @@
 //! The FIFO queue of one store of one server block, with its limits and usage counters.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use super::capacity::StoreLimits;
 use super::entry::Entry;
 use super::fifo::Fifo;
+use super::time::CacheTime;
 use crate::store::Store;
 use crate::usage::{RemovalCause, Usage};
 
@@ -42,11 +42,11 @@ impl StoreQueue {
         self.fifo.len >= self.limits.capacity
     }
 
-    pub(super) fn is_expired(&self, entry: &Entry, now: Instant) -> bool {
+    pub(super) fn is_expired(&self, entry: &Entry, now: CacheTime) -> bool {
         entry.is_expired(now, self.limits)
     }
 
-    pub(super) fn is_useless(&self, entry: &Entry, now: Instant) -> bool {
+    pub(super) fn is_useless(&self, entry: &Entry, now: CacheTime) -> bool {
         entry.is_useless(now, self.limits)
     }
 

@@ -4,13 +4,14 @@
 //! their own expiry, and [`super::eviction`] decides what is removed. `crates/README.md` has the
 //! figures of other tables.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::PoisonError;
 
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry as Place;
 
 use super::entry::Entry;
 use super::key::HashedKey;
+use crate::sync::{Mutex, MutexGuard};
 
 /// So many that workers rarely meet, and that the growth of one takes less than a millisecond.
 const SHARDS: usize = 256;

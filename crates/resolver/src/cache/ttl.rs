@@ -1,6 +1,5 @@
 //! Cacheability of a response: its TTL, or negative TTL (RFC 2308), and the store it goes to.
 
-use wire::name::Name;
 use wire::response::{Response, ResponseType};
 
 use crate::policy::{CacheOptions, StoreOptions};
@@ -41,18 +40,18 @@ impl Cacheability {
             ResponseType::Other => (options.success.clamp(DEFAULT_TTL), None, &options.success),
         };
         let truncated = response.header.flags.has(wire::header::Flags::TC);
-        let cacheable = ttl > 0 && !truncated && !covers_any(&store_options.disabled, name);
+        let cacheable = ttl > 0 && !truncated && !store_options.is_disabled_for(name);
         Self { ttl, store: store.filter(|_| cacheable) }
     }
 }
 
 impl StoreOptions {
+    /// True for a name in a zone of `disable`.
+    pub(crate) fn is_disabled_for(&self, name: &[u8]) -> bool {
+        self.disabled.iter().any(|zone| zone.covers(name))
+    }
+
     fn clamp(&self, ttl: u32) -> u32 {
         ttl.max(self.min_ttl).min(self.max_ttl)
     }
-}
-
-/// True when one of `zones` covers the name.
-pub(crate) fn covers_any(zones: &[Name], name: &[u8]) -> bool {
-    zones.iter().any(|zone| zone.covers(name))
 }

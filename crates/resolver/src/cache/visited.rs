@@ -1,6 +1,6 @@
 //! SIEVE state of an entry: its visited bit and its slot in the FIFO.
 
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use crate::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 /// The visited bit; the others are the slot, at most [`super::fifo::NIL`].
 const VISITED: u32 = 1 << 31;

@@ -11,7 +11,7 @@ use wire::response::ResponseType;
 use wire::{Answer, Response};
 
 use super::lookup::WorkerCache;
-use super::ttl::{Cacheability, covers_any};
+use super::ttl::Cacheability;
 use super::{
     CachedFailure, Entry, Extra, HashedKey, NewEntry, Outage, Popularity, SieveState, Store, StoreLimits,
 };
@@ -89,12 +89,12 @@ impl WorkerCache {
     pub(crate) fn cache_failure(&mut self, now: Instant, target: CacheTarget<'_>, failed: FailedQuery<'_>) {
         let CacheTarget { options, key, .. } = target;
         let max_ttl = u32::try_from(options.servfail.as_secs()).unwrap_or(u32::MAX);
-        if max_ttl == 0 || covers_any(&options.denial.disabled, failed.name) {
+        if max_ttl == 0 || options.denial.is_disabled_for(failed.name) {
             return;
         }
         let streak = self.failure_streak(now, &key.of_failure(), options);
         let ttl = if failed.has_timed_out { max_ttl } else { (MIN_FAILURE_TTL << streak).min(max_ttl) };
-        let Some(answer) = failure_answer(failed.question, failed.rcode) else { return };
+        let Some(answer) = empty_answer(failed.question, failed.rcode) else { return };
         self.insert_failure(now, target, (ttl, CachedFailure::new(failed.outage, streak)), answer.borrowed());
     }
 
@@ -117,7 +117,7 @@ impl WorkerCache {
         (key, answer): (HashedKey<'_>, Answer<&[u8]>),
     ) -> Option<Entry> {
         let (usage, sieve) = (Arc::clone(&target.block.usage), SieveState::default());
-        let new = NewEntry { key, answer, stored: now, ttl, store, usage, extra, sieve };
+        let new = NewEntry { key, answer, stored: self.clock().time(now), ttl, store, usage, extra, sieve };
         let entry = Entry::new(new)?;
         let limits = StoreLimits::of(target.options, entry.store);
         if !self.l1.insert(entry.clone(), limits) {
@@ -128,6 +128,7 @@ impl WorkerCache {
 
     /// Consecutive failures of a question so far; the last must be recent.
     fn failure_streak(&self, now: Instant, failure_key: &HashedKey<'_>, options: &CacheOptions) -> u8 {
+        let now = self.clock().time(now);
         let last = self.l1.peek(failure_key).filter(|last| last.freshness(now, options.servfail).is_some());
         let streak = last.and_then(|last| Some(last.failure()?.streak + 1));
         streak.unwrap_or(0).min(MAX_DOUBLINGS)
@@ -140,16 +141,17 @@ impl WorkerCache {
             return;
         }
         if let Some(entry) = self.l1.peek(&target.key) {
-            entry.suppress_refresh(now + recheck);
+            entry.suppress_refresh(self.clock().time(now).after(recheck));
         }
     }
 
     /// Suppresses prefetches of an entry that a prefetch has not replaced, so that hits do not
     /// repeat it at once.
     pub(crate) fn suppress_prefetch(&mut self, now: Instant, target: CacheTarget<'_>) {
+        let now = self.clock().time(now);
         let kept = self.l1.peek(&target.key).filter(|entry| entry.stored != now);
         if let Some(entry) = kept.filter(|entry| !entry.is_refresh_suppressed(now)) {
-            entry.suppress_refresh(entry.expiry().min(now + PREFETCH_RETRY_INTERVAL));
+            entry.suppress_refresh(entry.expiry().min(now.after(PREFETCH_RETRY_INTERVAL)));
         }
     }
 
@@ -170,7 +172,7 @@ impl WorkerCache {
         let window = preferred.map(|stale| stale.duration).or_else(|| says_nothing.then_some(Duration::ZERO));
         let Some(window) = window else { return false };
         let cached = self.l1.peek(&target.key).filter(|cached| cached.answer().has_answers());
-        cached.is_some_and(|cached| cached.freshness(now, window).is_some())
+        cached.is_some_and(|cached| cached.freshness(self.clock().time(now), window).is_some())
     }
 
     /// True when all RRSIGs of the response are within their validity period.
@@ -181,7 +183,7 @@ impl WorkerCache {
 }
 
 /// An empty response.
-fn failure_answer(question: &[u8], rcode: Rcode) -> Option<Answer> {
+pub(super) fn empty_answer(question: &[u8], rcode: Rcode) -> Option<Answer> {
     let mut message = Vec::new();
     let header = RequestHeader { id: 0, flags: Flags(0), question, edns: None };
     wire::reply::error(&header, rcode, OptRecord::DEFAULT, &mut message);

@@ -12,7 +12,6 @@ use wire::header::Rcode;
 
 use super::memory::Reservation;
 use super::waiters::Waiter;
-use crate::action::ResponseSource;
 use crate::cache::Entry;
 use crate::cache::stale::respond_stale;
 use crate::counters::WorkerCounters;
@@ -153,15 +152,7 @@ impl<'a> CompletedQuery<'a> {
                     requester.respond_error(*response, counters, now, outbox);
                 }
                 QueryResult::Response { answer, ttl, plugin, .. } => {
-                    let (answer, ttl, plugin) = (answer.borrowed(), *ttl, *plugin);
-                    let spec = ResponseSpec {
-                        answer,
-                        ttl,
-                        plugin,
-                        error: None,
-                        authoritative: false,
-                        source: ResponseSource::Resolved,
-                    };
+                    let spec = ResponseSpec::resolved(answer.borrowed(), *ttl, *plugin);
                     requester.respond(spec, counters, now, outbox);
                 }
             },

@@ -9,8 +9,10 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
+
+use crate::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use crate::sync::{Mutex, MutexGuard};
 
 /// Lock shards, against contention.
 const SHARDS: usize = 16;
@@ -72,12 +74,13 @@ impl WaitingMemory {
         let before = self.used.fetch_add(octets, Relaxed);
         // From here on it is freed on every path.
         let mut reservation = Reservation { memory: Arc::clone(self), client: None, octets };
-        let free = self.limit.saturating_sub(before);
-        if octets > free {
+        if octets > self.limit.saturating_sub(before) {
             return Err(Full::Process);
         }
         if let Some(client) = client {
             let mut clients = self.shard(client);
+            // Under the lock, with what other workers have reserved for this client.
+            let free = self.limit.saturating_sub(self.used().saturating_sub(octets));
             let entry = clients.entry(client);
             let used = if let Entry::Occupied(entry) = &entry { *entry.get() } else { 0 };
             if octets > free.saturating_sub(used) {

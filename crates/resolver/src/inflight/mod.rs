@@ -6,6 +6,8 @@ pub(crate) mod completion;
 pub(crate) mod lookups;
 pub(crate) mod losses;
 pub mod memory;
+#[cfg(all(test, loom_models))]
+mod models;
 pub(crate) mod outage;
 pub(crate) mod query;
 pub mod shared;

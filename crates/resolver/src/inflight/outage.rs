@@ -48,9 +48,11 @@ impl Inflight {
     /// Responds to all waiters with the stale answer. An owner's query goes on for the cache, but
     /// no further query joins it: after the outage a new one is answered sooner.
     fn respond_in_outage(&mut self, id: QueryId, effects: &mut Effects<'_>) {
-        if self.get(id).is_some_and(|query| query.role == Role::Subscriber) {
-            if let Some(mut query) = self.remove(id, effects.timers) {
-                query.respond_all_stale(&mut self.completed, effects);
+        let Some(query) = self.queries.get_mut(&id) else { return };
+        if query.role == Role::Subscriber {
+            // The stale answer may be from a cache that the server block has since a reload only.
+            if query.respond_all_stale(&mut self.completed, effects) {
+                self.remove(id, effects.timers);
             }
             return;
         }

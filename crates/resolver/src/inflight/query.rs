@@ -86,8 +86,9 @@ impl InflightQuery {
         let upstreams = query.forward().map_or(0, |forward| forward.upstreams.len());
         let attempt = 2 * size_of::<Attempt>() + ATTEMPT_OVERHEAD;
         let sizes = size_of::<Self>() + size_of::<UpstreamQuery>();
+        let cut_for = query.cut_for.as_ref().map_or(0, |name| name.len());
         let rewritten = query.rewritten.as_ref().map_or(0, |one| size_of_val(&**one) + one.heap_len());
-        sizes + TABLES + TEXTS * query.question.len() + rewritten + ROUNDS * upstreams * attempt
+        sizes + TABLES + TEXTS * query.question.len() + cut_for + rewritten + ROUNDS * upstreams * attempt
     }
 
     /// A query without waiters that this worker sends to the upstreams of `forward`.

@@ -5,7 +5,7 @@
 //! time, the first becomes the owner and the others subscribe to its result. The table is used once
 //! per upstream query, never on a cache hit.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::PoisonError;
 use std::time::Instant;
 
 use hashbrown::HashTable;
@@ -13,6 +13,7 @@ use hashbrown::hash_table::Entry;
 
 use crate::action::WorkerId;
 use crate::cache::{KeyHash, OwnedKey};
+use crate::sync::{Mutex, MutexGuard};
 
 /// Lock shards, against contention.
 const SHARDS: usize = 16;

@@ -9,7 +9,7 @@ use wire::name::NameBuffer;
 use wire::{Query, Response};
 
 use crate::Resolver;
-use crate::action::{Outbox, ResponseSource};
+use crate::action::Outbox;
 use crate::cache::LookupKey;
 use crate::counters::Plugin;
 use crate::inflight::lookups::{Alias, ClientQuery, Lookup, LookupPurpose};
@@ -70,14 +70,7 @@ impl Resolver {
         let routed = RoutedQuery { query: &query, key: &key, requester, route };
         let plugin = route.block.writer(None, Plugin::Template);
         let LocalAnswer { answer, ttl, plugin } = self.cache_local(&routed, &response, plugin);
-        let spec = ResponseSpec {
-            answer: answer.borrowed(),
-            ttl,
-            plugin,
-            error: None,
-            authoritative: false,
-            source: ResponseSource::Resolved,
-        };
+        let spec = ResponseSpec::resolved(answer.borrowed(), ttl, plugin);
         requester.respond(spec, QueryCounters::of(route), now, outbox);
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use wire::Response;
 use wire::editable::EditableResponse;
+use wire::name::Name;
 
 use super::cache_options::CacheOptions;
 use super::dns64::Dns64;
@@ -114,5 +115,13 @@ impl Block {
     /// The `cache` directive, for names in its zones.
     pub(crate) fn cache_for(&self, name: &[u8]) -> Option<&CacheOptions> {
         self.cache.as_ref().filter(|cache| cache.covers(name))
+    }
+
+    /// The `cache` directive and the longest zone of its `nxdomain_cut` with a name whose negative answers
+    /// are cached.
+    pub(crate) fn nxdomain_cut_for(&self, name: &[u8]) -> Option<(&CacheOptions, &Name)> {
+        let cache = self.cache_for(name).filter(|cache| !cache.denial.is_disabled_for(name))?;
+        let zones = cache.nxdomain_cut.iter().filter(|zone| zone.covers(name));
+        Some((cache, zones.max_by_key(|zone| zone.as_wire().len())?))
     }
 }

@@ -25,6 +25,9 @@ pub struct CacheOptions {
     /// Without `serve_stale`: entries that expired at most 30 s ago are served in an outage of all
     /// upstreams of their `forward`.
     pub stale_on_outage: bool,
+    /// `nxdomain_cut`: zones in which queries below a name that does not exist are answered NXDOMAIN (RFC
+    /// 8020); none by default.
+    pub nxdomain_cut: Vec<Name>,
     /// Hits have AA set whatever the upstream's response had, as CoreDNS did up to 1.14.
     pub authoritative: bool,
 }
@@ -42,6 +45,7 @@ impl CacheOptions {
             prefetch: None,
             serve_stale: None,
             stale_on_outage: true,
+            nxdomain_cut: Vec::new(),
             authoritative: false,
         }
     }

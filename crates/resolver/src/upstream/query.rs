@@ -35,6 +35,8 @@ pub(crate) struct UpstreamQuery {
     pub(crate) client: Client,
     /// Its transport.
     pub(crate) client_transport: Transport,
+    /// Sent to learn whether QNAME is an NXDOMAIN cut for this name, or QNAME itself.
+    pub(crate) cut_for: Option<Box<[u8]>>,
 }
 
 impl UpstreamQuery {
@@ -58,6 +60,7 @@ impl UpstreamQuery {
             dnssec_ok: query.header.edns.is_some_and(|edns| edns.dnssec_ok),
             client: routed.requester.client,
             client_transport: routed.requester.client.transport(),
+            cut_for: None,
         }
     }
 

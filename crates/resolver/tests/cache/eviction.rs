@@ -105,7 +105,7 @@ fn cache(capacity: u32) -> CacheOptions {
 
 /// A budget that no test here reaches.
 fn ample_cache() -> Arc<Cache> {
-    Arc::new(Cache::new(64 << 20))
+    Arc::new(Cache::new(64 << 20, testkit::clock::now()))
 }
 
 #[test]
@@ -121,7 +121,7 @@ fn hot_names_survive_a_hundred_thousand_one_hit_names() {
 #[test]
 fn hot_names_survive_at_the_byte_budget() {
     let usage = Arc::default();
-    let cache = Arc::new(Cache::new(2 << 20));
+    let cache = Arc::new(Cache::new(2 << 20, testkit::clock::now()));
     let mut worker = Worker::new(policy(1_000_000, &usage), &cache);
     let ratio = worker.flood(30_000, 1);
     assert!(ratio >= 0.99, "hit ratio of hot names: {ratio}");
@@ -282,7 +282,7 @@ fn a_lowered_capacity_is_reached_by_the_next_insertions() {
 fn an_oversized_answer_is_relayed_and_counted() {
     let counters: Arc<BlockCounters> = Arc::default();
     let policy = fixture::policy(Block { counters: Arc::clone(&counters), ..fixture::block() });
-    let cache = Arc::new(Cache::new(1 << 20));
+    let cache = Arc::new(Cache::new(1 << 20, testkit::clock::now()));
     let mut worker = Worker::new(policy, &cache);
     worker.records = 700;
     assert!(!worker.query("small.example"));
@@ -308,12 +308,12 @@ fn two_blocks(quiet: &Arc<Usage>, root: &Arc<Usage>) -> Arc<Policy> {
 #[test]
 fn a_flood_in_one_block_does_not_empty_another() {
     let (quiet, root) = (Arc::default(), Arc::default());
-    let cache = Arc::new(Cache::new(1 << 20));
+    let cache = Arc::new(Cache::new(1 << 20, testkit::clock::now()));
     let mut worker = Worker::new(two_blocks(&quiet, &root), &cache);
     for number in 0..500 {
         worker.query(&format!("n{number}.quiet"));
     }
-    for number in 0..20_000 {
+    for number in 0..21_000 {
         worker.query(&format!("n{number}.once.example"));
     }
     assert_eq!((quiet.success(), quiet.success_evictions()), (500, 0));
@@ -324,7 +324,7 @@ fn a_flood_in_one_block_does_not_empty_another() {
 fn entries_of_other_blocks_are_removed() {
     let (quiet, root): (Arc<Usage>, Arc<Usage>) = (Arc::default(), Arc::default());
     let policy = two_blocks(&quiet, &root);
-    let cache = Arc::new(Cache::new(8 << 20));
+    let cache = Arc::new(Cache::new(8 << 20, testkit::clock::now()));
     let mut worker = Worker::new(Arc::clone(&policy), &cache);
     for number in 0..1000 {
         worker.query(&format!("n{number}.quiet"));

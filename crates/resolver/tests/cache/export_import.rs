@@ -353,5 +353,5 @@ fn an_empty_cache_exports_nothing() {
     let (old, new) = two_processes();
     assert!(old.export().is_empty());
     assert_eq!(new.cache.import(new.now, ZERO, &[], &[]), imported(0));
-    assert_eq!(Cache::new(0).export(new.now, &HashMap::from([(BlockId(0), 0)])).remaining(), 0);
+    assert_eq!(Cache::new(0, new.now).export(new.now, &HashMap::from([(BlockId(0), 0)])).remaining(), 0);
 }

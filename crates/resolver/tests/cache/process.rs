@@ -27,7 +27,7 @@ pub(crate) struct Process {
 impl Process {
     /// A process with `options` in the block of number `block`, and a cache of `budget` octets.
     pub(crate) fn new(options: CacheOptions, block: u16, budget: u64, now: Instant) -> Self {
-        let cache = Cache::new(budget);
+        let cache = Cache::new(budget, now);
         let block = Block { id: BlockId(block), cache: Some(options), ..fixture::block() };
         Self::with_block(block, cache, now)
     }
@@ -49,7 +49,7 @@ impl Process {
         let field = RewriteField::Name { pattern, to, auto: false, answers: Vec::new() };
         let rewrites = Arc::new([RewriteRule { continues: false, field }]);
         let block = Block { id: BlockId(block), rewrites, ..fixture::block() };
-        Self::with_block(block, Cache::new(64 << 20), now)
+        Self::with_block(block, Cache::new(64 << 20, now), now)
     }
 
     /// A process with CoreDNS's default cache.

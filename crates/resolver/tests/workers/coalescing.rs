@@ -27,7 +27,8 @@ impl Workers {
 
     /// With a block changed by `change`.
     fn with(count: u16, change: impl Fn(&mut Block)) -> Self {
-        let (cache, shared_inflight) = (Arc::new(Cache::new(1 << 20)), Arc::new(SharedInflight::default()));
+        let (cache, shared_inflight) =
+            (Arc::new(Cache::new(1 << 20, testkit::clock::now())), Arc::new(SharedInflight::default()));
         let resolvers = (0..count).map(|worker| {
             let mut block = fixture::block();
             change(&mut block);
@@ -237,6 +238,33 @@ fn a_worker_finds_an_outage_without_the_owner() {
     assert!(late.responses.is_empty());
     let checks = [0, 1, 0].map(|worker| workers.query(worker).queries.len());
     assert_eq!(checks, [1, 0, 0], "one outage check for all workers");
+}
+
+#[test]
+fn clients_whose_cache_came_with_a_reload_are_answered_in_an_outage() {
+    let state = Arc::default();
+    let block = |cached: bool| {
+        let mut block = fixture::block();
+        block.forwards[0].state = Arc::clone(&state);
+        block.cache = block.cache.filter(|_| cached);
+        fixture::policy(block)
+    };
+    let mut workers = Workers::with(2, |block| block.forwards[0].state = Arc::clone(&state));
+    let sent = workers.query(0);
+    workers.respond(0, &sent, &[NAME, "30", "A", "192.0.2.7"]);
+    workers.now += Duration::from_secs(31);
+    assert_eq!(workers.query(0).queries.len(), 1);
+    for cached in [false, true] {
+        let policy = block(cached);
+        workers.call(1, |resolver, now, outbox| resolver.set_policy(now, policy, outbox));
+        assert!(workers.query(1).queries.is_empty(), "the query is that of the other worker");
+    }
+    let mut responses = 0;
+    for wait in [200, 4300] {
+        workers.now += Duration::from_millis(wait);
+        responses += workers.call(1, |resolver, now, outbox| resolver.on_timer(now, outbox)).responses.len();
+    }
+    assert_eq!(responses, 2);
 }
 
 #[test]

@@ -13,6 +13,7 @@ mod failing_names;
 mod invariants;
 mod large_responses;
 mod mixed_names;
+mod nxdomain_cuts;
 mod panics;
 mod queue;
 mod sockets;

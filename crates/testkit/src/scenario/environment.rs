@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
+use std::time::Instant;
 
 use resolver::action::{Client, ConnectionId, Transport};
 use resolver::cache::{Cache, Usage};
@@ -58,8 +59,8 @@ pub(super) struct Environment {
 }
 
 impl Environment {
-    pub(super) fn new(config: &Config) -> Self {
-        let (cache, worker) = (Arc::new(Cache::new(CACHE_BUDGET)), Arc::new(WorkerCounters::default()));
+    pub(super) fn new(config: &Config, now: Instant) -> Self {
+        let (cache, worker) = (Arc::new(Cache::new(CACHE_BUDGET, now)), Arc::new(WorkerCounters::default()));
         let (mut blocks, mut upstreams, mut routes) = (Vec::new(), BTreeMap::new(), Vec::new());
         for (id, block) in (0..).zip(&config.blocks) {
             let mut state = BlockState {

@@ -73,14 +73,15 @@ impl Runner {
         reason = "an Instant has no other source; from here on time is virtual"
     )]
     fn new(scenario: &Scenario) -> Self {
+        let now = Instant::now();
         Self {
-            environment: Environment::new(&scenario.config),
+            environment: Environment::new(&scenario.config, now),
             outputs: Vec::new(),
             open_queries: Vec::new(),
             attempts: BTreeMap::new(),
             connections: Connections::default(),
             check_connections: scenario.config.check_connections,
-            now: Instant::now(),
+            now,
             outbox: Outbox::default(),
             last_id: 0,
         }

@@ -3,7 +3,7 @@
 use std::io;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::sync::Arc;
-use std::thread::{Builder, JoinHandle};
+use std::thread::{self, Builder, JoinHandle};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
@@ -12,6 +12,7 @@ use super::label_script::LabelScript;
 use super::query_log::{Connections, QueryLog, ReceivedQuery};
 use super::script::{Script, ServerOptions};
 use super::server::Server;
+use crate::clock;
 
 /// A server that runs until dropped; its sockets are closed and its thread has ended by then.
 #[derive(Debug)]
@@ -104,11 +105,31 @@ fn bind(addr: SocketAddr) -> io::Result<(TcpListener, UdpSocket)> {
     const ATTEMPTS: usize = 16;
     let mut attempt = 1;
     loop {
-        let tcp = TcpListener::bind(addr)?;
-        match UdpSocket::bind(tcp.local_addr()?) {
+        let tcp = when_free(addr, || TcpListener::bind(addr))?;
+        let bound = tcp.local_addr()?;
+        match when_free(addr, || UdpSocket::bind(bound)) {
             Ok(udp) => return Ok((tcp, udp)),
             Err(_) if addr.port() == 0 && attempt < ATTEMPTS => attempt += 1,
             Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Binds a given port once it is free: a process that another thread is starting has the sockets that were
+/// on it until it executes its program.
+fn when_free<S>(addr: SocketAddr, bind: impl Fn() -> io::Result<S>) -> io::Result<S> {
+    const LIMIT: Duration = Duration::from_secs(2);
+    let started = clock::now();
+    loop {
+        match bind() {
+            Err(error)
+                if error.kind() == io::ErrorKind::AddrInUse
+                    && addr.port() != 0
+                    && clock::now().saturating_duration_since(started) < LIMIT =>
+            {
+                thread::yield_now();
+            }
+            bound => return bound,
         }
     }
 }

@@ -10,6 +10,7 @@
 //!     disable success|denial [ZONES...]
 //!     keepttl
 //!     authoritative
+//!     nxdomain_cut [ZONES...]
 //! }
 //! ```
 //!
@@ -23,6 +24,11 @@
 //!
 //! `authoritative`, which CoreDNS does not have, sets AA in hits, as node-cache does. Without it,
 //! hits have the AA bit of the upstream's response, as since CoreDNS 1.15.
+//!
+//! `nxdomain_cut`, which CoreDNS does not have either, answers queries for names below one that does not
+//! exist, without asking an upstream (RFC 8020): those of search paths, such as
+//! `www.example.com.default.svc.cluster.local`, once `com.default.svc.cluster.local` is known not to exist.
+//! ZONES, by default those of `cache`, are below the root.
 
 mod prefetch;
 mod serve_stale;
@@ -40,7 +46,7 @@ use crate::tree::{Directive, Line};
 use crate::values::{duration_or, integer};
 use crate::zones::parse_all_zones;
 
-const OPTIONS: [&str; 9] = [
+const OPTIONS: [&str; 10] = [
     "success",
     "denial",
     "prefetch",
@@ -50,6 +56,7 @@ const OPTIONS: [&str; 9] = [
     "disable",
     "keepttl",
     "authoritative",
+    "nxdomain_cut",
 ];
 
 /// Maximum TTL of SERVFAIL (RFC 2308 section 7.1).
@@ -93,6 +100,7 @@ fn parse_options(options: &[Line], cache: &mut CacheOptions) -> Result<(), Confi
                 option.no_arguments()?;
                 cache.authoritative = true;
             }
+            "nxdomain_cut" => cache.nxdomain_cut = nxdomain_cut(option, cache)?,
             _ => return Err(ConfigError::unknown_option(&option.name, &OPTIONS)),
         }
     }
@@ -147,6 +155,22 @@ fn servfail(option: &Line) -> Result<Duration, ConfigError> {
         return Err(ConfigError::at(token, "caching SERVFAIL responses over 5 minutes is not permitted"));
     }
     Ok(ttl)
+}
+
+fn nxdomain_cut(option: &Line, cache: &CacheOptions) -> Result<Vec<Name>, ConfigError> {
+    let zones = parse_all_zones(&option.args)?;
+    for (zone, token) in zones.iter().zip(&option.args) {
+        if !cache.zones.iter().any(|cached| cached.covers(zone.as_wire())) {
+            let reason = format!("nxdomain_cut for {zone}, which is in no zone of cache");
+            return Err(ConfigError::at(token, reason).with_remedy("name zones that are cached, or none"));
+        }
+    }
+    let zones = if option.args.is_empty() { cache.zones.clone() } else { zones };
+    if zones.contains(&Name::root()) {
+        let reason = "nxdomain_cut for the root zone, where many servers deny names below which others exist";
+        return Err(ConfigError::at(&option.name, reason).with_remedy("name the zone of the cluster"));
+    }
+    Ok(zones)
 }
 
 fn disable(option: &Line, cache: &mut CacheOptions) -> Result<(), ConfigError> {

@@ -16,6 +16,7 @@ pub(super) fn parse_option(option: &[&str], cache: &mut CacheOptions) -> Result<
         ["disable", "success", ref zones @ ..] => cache.success.disabled = parse_zones(zones)?,
         ["disable", "denial", ref zones @ ..] => cache.denial.disabled = parse_zones(zones)?,
         ["keepttl"] => cache.keep_ttl = true,
+        ["nxdomain_cut", ref zones @ ..] => cache.nxdomain_cut = parse_zones(zones)?,
         ["authoritative"] => cache.authoritative = true,
         ["prefetch", amount, within, percent] => {
             let percent = number(percent.trim_end_matches('%'))?;
