@@ -33,7 +33,11 @@ impl FileMonitor {
 
     /// Watches these files instead of those before, which may not exist yet: for each its directory,
     /// or the nearest one above it that exists, and the directory that its symbolic links lead to.
-    pub fn watch(&self, files: &BTreeSet<PathBuf>) {
+    ///
+    /// True if one of these directories was not watched before: there was no event if a file in it has
+    /// changed since it was read.
+    pub fn watch(&self, files: &BTreeSet<PathBuf>) -> bool {
+        let mut is_new = false;
         let wanted: BTreeSet<PathBuf> = files.iter().flat_map(|file| directories(file)).collect();
         let mut watched = self.watched.borrow_mut();
         let unwanted = watched.extract_if(.., |directory, _| !wanted.contains(directory));
@@ -45,9 +49,10 @@ impl FileMonitor {
             // Always added: a directory of the same name may be another one. One that cannot be
             // watched is left to polling.
             if let Ok(descriptor) = self.inotify.add_watch(&directory, events()) {
-                watched.insert(directory, descriptor);
+                is_new |= watched.insert(directory, descriptor) != Some(descriptor);
             }
         }
+        is_new
     }
 
     /// Whether there were events since the last call, about the files or others in their

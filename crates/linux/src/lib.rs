@@ -1,11 +1,13 @@
 //! Kernel interfaces: batched UDP sockets, TCP sockets, passing sockets to a successor
 //! (SCM_RIGHTS), the dummy link and its addresses, nf_tables rules (NOTRACK), removal of rules of
 //! iptables, evaluation of host firewalls, netlink events about changes, events about files (inotify),
-//! and timers (timerfd).
+//! timers (timerfd), and the confinement of threads (capabilities, seccomp, Landlock).
 //!
 //! The crate has no DNS semantics and makes no policy: callers pass a configuration, it is applied,
-//! and the changes are returned. All `unsafe` is in `sys.rs`.
+//! and the changes are returned. All `unsafe` is in `sys`.
 
+pub mod binder;
+pub mod confinement;
 mod descriptors;
 pub mod file_events;
 pub mod firewall;

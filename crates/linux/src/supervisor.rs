@@ -20,6 +20,7 @@ use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFl
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, getpid, getppid};
 
+use crate::confinement::{self, ThreadKind};
 use crate::sys;
 
 /// Signals that are passed on to the child.
@@ -109,7 +110,10 @@ pub fn supervise(timeout: Duration) -> io::Result<Supervised> {
             }
             Ok(Supervised::Child(WatchdogTimer { timer, timeout }))
         }
-        Ok(ForkResult::Parent { child }) => Ok(Supervised::Parent(wait(child, &timer, &signals)?)),
+        Ok(ForkResult::Parent { child }) => {
+            confinement::enter(ThreadKind::Supervisor)?;
+            Ok(Supervised::Parent(wait(child, &timer, &signals)?))
+        }
     }
 }
 

@@ -1,6 +1,9 @@
 //! System calls without a suitable safe wrapper in any crate: `recvmmsg`, `sendmmsg`, SO_MEMINFO,
-//! `recvmsg` with SCM_RIGHTS, `fork`, tables of x_tables, registration of a descriptor with tokio. Every
-//! `unsafe` block of the project is in this file.
+//! `recvmsg` with SCM_RIGHTS, `fork`, a parameter of malloc, registration of a descriptor with tokio, tables of
+//! x_tables, a handler of SIGSYS. Every `unsafe` block of the project is in this module.
+
+pub(crate) mod violation;
+pub(crate) mod xtables;
 
 use std::io;
 use std::mem::{self, MaybeUninit};
@@ -16,13 +19,6 @@ use crate::msghdr::{BATCH_SIZE, MsgHdr, NAME_OCTETS, ScmRightsBuffer};
 /// `BATCH_SIZE` in the type that `recvmmsg` and `sendmmsg` count in.
 const BATCH_COUNT: libc::c_uint = 32;
 const _: () = assert!(BATCH_COUNT as usize == BATCH_SIZE);
-
-/// Options of x_tables (`IPT_BASE_CTL` and the next one): when read, and when set.
-const XTABLES_INFO_OR_REPLACE: libc::c_int = 64;
-const XTABLES_ENTRIES_OR_COUNTERS: libc::c_int = 65;
-/// Octets of `struct ipt_replace` before `num_counters`, and of `struct xt_counters`.
-const XTABLES_REPLACE_HEADER: usize = 84;
-const XTABLES_COUNTERS: usize = 16;
 
 /// Length and truncation of one received datagram.
 #[derive(Clone, Copy)]
@@ -120,6 +116,14 @@ pub(crate) fn send(socket: BorrowedFd<'_>, datagrams: &[&[u8]], msghdrs: &[MsgHd
         // one set of control messages.
         unsafe { libc::sendmmsg(socket.as_raw_fd(), headers.as_mut_ptr().cast(), count, libc::MSG_DONTWAIT) }
     })
+}
+
+/// Has all threads allocate from one arena of glibc. Further ones are fragmented by entries that one worker
+/// allocates and another frees, and shrinking them reads a file of /proc, which most threads may not. To be
+/// called before there are threads.
+pub(crate) fn limit_malloc_arenas() {
+    // SAFETY: sets a parameter of malloc, while there is one thread.
+    unsafe { libc::mallopt(libc::M_ARENA_MAX, 1) };
 }
 
 /// Octets in the send queue of a TCP socket: not sent, or not acknowledged (tcp(7), SIOCOUTQ).
@@ -268,106 +272,6 @@ pub(crate) fn fork() -> io::Result<ForkResult> {
     // SAFETY: no other thread could have held a lock, e.g. of the allocator, which would stay locked in
     // the child.
     Ok(unsafe { nix::unistd::fork() }?)
-}
-
-/// Reads the state of a table of x_tables (IPT_SO_GET_INFO): `octets` is a `struct ipt_getinfo` with
-/// the table's name.
-///
-/// # Errors
-///
-/// The error of `getsockopt`.
-pub(crate) fn xtables_info(socket: BorrowedFd<'_>, level: libc::c_int, octets: &mut [u8]) -> io::Result<()> {
-    xtables_get(socket, level, XTABLES_INFO_OR_REPLACE, octets)
-}
-
-/// Reads the entries of a table of x_tables (IPT_SO_GET_ENTRIES): `octets` is a `struct
-/// ipt_get_entries` with the table's name and size.
-///
-/// # Errors
-///
-/// The error of `getsockopt`; EAGAIN if the size is not that of the table.
-pub(crate) fn xtables_entries(
-    socket: BorrowedFd<'_>,
-    level: libc::c_int,
-    octets: &mut [u8],
-) -> io::Result<()> {
-    xtables_get(socket, level, XTABLES_ENTRIES_OR_COUNTERS, octets)
-}
-
-fn xtables_get(
-    socket: BorrowedFd<'_>,
-    level: libc::c_int,
-    option: libc::c_int,
-    octets: &mut [u8],
-) -> io::Result<()> {
-    let mut length = socket_length(octets)?;
-    retry(|| {
-        let value: *mut u8 = octets.as_mut_ptr();
-        // SAFETY: `octets` is writable for `length` octets and outlives the call. Both options of
-        // x_tables write at most `length` octets to it, whatever it contains, and contain no pointer.
-        // No crate has them.
-        unsafe { libc::getsockopt(socket.as_raw_fd(), level, option, value.cast(), &mut length) }
-    })?;
-    Ok(())
-}
-
-/// Replaces a table of x_tables (IPT_SO_SET_REPLACE). `header` is the beginning of `struct
-/// ipt_replace`, up to `num_counters`; the table has had `counters` entries. Returns what each of
-/// these has counted.
-///
-/// # Errors
-///
-/// The error of `setsockopt`; EAGAIN if the table has not had so many entries.
-pub(crate) fn xtables_replace(
-    socket: BorrowedFd<'_>,
-    level: libc::c_int,
-    (header, entries): (&[u8], &[u8]),
-    counters: u32,
-) -> io::Result<Vec<u8>> {
-    if header.len() != XTABLES_REPLACE_HEADER || size_of::<usize>() != 8 {
-        return Err(io::ErrorKind::Unsupported.into());
-    }
-    let length = usize::try_from(counters).ok().and_then(|counters| counters.checked_mul(XTABLES_COUNTERS));
-    let mut counted = vec![0_u8; length.ok_or(io::ErrorKind::InvalidInput)?];
-    let pointer = counted.as_mut_ptr().expose_provenance().to_ne_bytes();
-    let octets = [header, &counters.to_ne_bytes(), &pointer, entries].concat();
-    let length = socket_length(&octets)?;
-    retry(|| {
-        let value: *const u8 = octets.as_ptr();
-        // SAFETY: `octets` is readable for `length` octets. By its layout in a kernel of 64 bits, which
-        // was checked, it has at offset 84 the number of counters and at 88 the pointer to `counted`,
-        // which is writable for so many; the kernel rejects the call if the table has another number.
-        // Both outlive the call. Everything else in it is numbers and texts, which the kernel validates.
-        unsafe { libc::setsockopt(socket.as_raw_fd(), level, XTABLES_INFO_OR_REPLACE, value.cast(), length) }
-    })?;
-    Ok(counted)
-}
-
-/// Adds to the counters of a table of x_tables (IPT_SO_SET_ADD_COUNTERS): `octets` is a `struct
-/// xt_counters_info`.
-///
-/// # Errors
-///
-/// The error of `setsockopt`.
-pub(crate) fn xtables_add_counters(
-    socket: BorrowedFd<'_>,
-    level: libc::c_int,
-    octets: &[u8],
-) -> io::Result<()> {
-    let length = socket_length(octets)?;
-    retry(|| {
-        let value: *const u8 = octets.as_ptr();
-        // SAFETY: `octets` is readable for `length` octets and outlives the call; it contains no
-        // pointer.
-        unsafe {
-            libc::setsockopt(socket.as_raw_fd(), level, XTABLES_ENTRIES_OR_COUNTERS, value.cast(), length)
-        }
-    })?;
-    Ok(())
-}
-
-fn socket_length(octets: &[u8]) -> io::Result<libc::socklen_t> {
-    libc::socklen_t::try_from(octets.len()).map_err(|_| io::ErrorKind::InvalidInput.into())
 }
 
 fn no_header() -> libc::mmsghdr {

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 
+use crate::binder::Binder;
 use crate::socket::{bind_source, inherit as inherit_socket, invalid_input, set_listener_options};
 use crate::sys;
 
@@ -35,10 +36,19 @@ const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
 /// The kernel's error: `AddrInUse` when a socket without `SO_REUSEPORT` or of another user holds
 /// the port, `PermissionDenied` for a port below 1024 without `CAP_NET_BIND_SERVICE`.
 pub fn listen(addr: SocketAddr, backlog: i32) -> io::Result<TcpListener> {
+    listen_by(&Binder::in_place(), addr, backlog)
+}
+
+/// As [`listen`], with the permissions of `binder`.
+///
+/// # Errors
+///
+/// As [`listen`].
+pub fn listen_by(binder: &Binder, addr: SocketAddr, backlog: i32) -> io::Result<TcpListener> {
     let socket = stream(addr)?;
     set_listener_options(&socket, addr)?;
     socket.set_reuse_address(true)?;
-    socket.bind(&addr.into())?;
+    binder.bind(&socket, addr)?;
     socket.listen(backlog)?;
     Ok(socket.into())
 }

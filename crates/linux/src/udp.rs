@@ -9,6 +9,7 @@ use nix::sys::socket::{setsockopt, sockopt};
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::io::unix::AsyncFd;
 
+use crate::binder::Binder;
 pub use crate::msghdr::BATCH_SIZE;
 use crate::msghdr::MsgHdr;
 use crate::socket::{
@@ -75,11 +76,20 @@ impl UdpListener {
     /// The kernel's error: `AddrInUse` when a socket without `SO_REUSEPORT` or of another user
     /// holds the port, `PermissionDenied` for a port below 1024 without `CAP_NET_BIND_SERVICE`.
     pub fn bind(addr: SocketAddr) -> io::Result<Self> {
+        Self::bind_by(&Binder::in_place(), addr)
+    }
+
+    /// As [`bind`](Self::bind), with the permissions of `binder`.
+    ///
+    /// # Errors
+    ///
+    /// As [`bind`](Self::bind).
+    pub fn bind_by(binder: &Binder, addr: SocketAddr) -> io::Result<Self> {
         let socket = Socket::new(Domain::for_address(addr), Type::DGRAM.nonblocking(), Some(Protocol::UDP))?;
         set_listener_options(&socket, addr)?;
         enable_packet_info(&socket, addr.ip())?;
         set_receive_buffer(&socket, RECV_BUFFER_SIZE)?;
-        socket.bind(&addr.into())?;
+        binder.bind(&socket, addr)?;
         Ok(Self { socket: socket.into() })
     }
 

@@ -83,9 +83,23 @@ fn a_file_whose_directory_does_not_exist_yet_is_noticed() {
 fn files_no_longer_watched_cause_no_events() {
     let (old, new) = (Directory::new("events-old"), Directory::new("events-new"));
     let monitor = FileMonitor::new().unwrap();
-    monitor.watch(&[old.path("file")].into());
-    monitor.watch(&[new.path("file")].into());
+    assert!(monitor.watch(&[old.path("file")].into()));
+    assert!(monitor.watch(&[new.path("file")].into()));
     fs::write(old.path("file"), "a").unwrap();
     assert!(!monitor.has_changed());
     expect_event(&monitor, &new.path("file"), || fs::write(new.path("file"), "a").unwrap());
+}
+
+#[test]
+fn directories_that_were_not_watched_before_are_reported() {
+    let directory = Directory::new("events-first");
+    let file = directory.path("a").join("Corefile");
+    let monitor = FileMonitor::new().unwrap();
+    let watch = || monitor.watch(&[file.clone()].into());
+    assert_eq!([watch(), watch()], [true, false]);
+    fs::create_dir(directory.path("a")).unwrap();
+    assert_eq!([watch(), watch()], [true, false]);
+    fs::rename(directory.path("a"), directory.path("b")).unwrap();
+    fs::create_dir(directory.path("a")).unwrap();
+    assert_eq!([watch(), watch()], [true, false], "another directory of the same name");
 }

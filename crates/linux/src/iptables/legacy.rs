@@ -125,12 +125,12 @@ impl XTables {
         let unknown = || IptablesError::UnknownForm(table.to_owned());
         let mut octets = name(table);
         octets.resize(TableInfo::LENGTH, 0);
-        sys::xtables_info(self.descriptor(), self.level(), &mut octets)?;
+        sys::xtables::info(self.descriptor(), self.level(), &mut octets)?;
         let info = TableInfo::parse(&octets).ok_or_else(unknown)?;
         let mut octets = name(table);
         octets.extend(info.size.to_ne_bytes());
         octets.resize(CONTENT + usize::try_from(info.size).map_err(|_| unknown())?, 0);
-        sys::xtables_entries(self.descriptor(), self.level(), &mut octets)?;
+        sys::xtables::entries(self.descriptor(), self.level(), &mut octets)?;
         octets.drain(..CONTENT);
         Ok((info, octets))
     }
@@ -167,7 +167,7 @@ impl XTables {
         {
             octets.extend(number.to_ne_bytes());
         }
-        let counted = sys::xtables_replace(
+        let counted = sys::xtables::replace(
             self.descriptor(),
             self.level(),
             (&octets, &shortened.entries),
@@ -179,7 +179,7 @@ impl XTables {
         for (counters, _) in counted.chunks(COUNTERS).zip(&shortened.kept).filter(|(_, kept)| **kept) {
             octets.extend(counters);
         }
-        sys::xtables_add_counters(self.descriptor(), self.level(), &octets)
+        sys::xtables::add_counters(self.descriptor(), self.level(), &octets)
     }
 }
 

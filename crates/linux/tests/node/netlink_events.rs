@@ -85,17 +85,21 @@ async fn monitored_node() -> (NodeSetup, NetlinkMonitor) {
     let mut setup = set_up().await;
     let (mut monitor, events) = setup.monitor();
     assert!(events.is_empty(), "{events:?}");
-    wait_for_deprecated().await;
+    wait_for_ipv6_addresses().await;
     drain_events(&mut monitor, &mut setup).await;
     (setup, monitor)
 }
 
-/// The kernel marks the IPv6 address as deprecated from a work queue, after the call that adds it,
-/// and sends an event.
-async fn wait_for_deprecated() {
+/// The kernel changes IPv6 addresses from a work queue, after the calls that add an address and set up
+/// the link, and sends an event each: ours is deprecated, and the link-local address ends duplicate
+/// address detection, a second later.
+async fn wait_for_ipv6_addresses() {
     let is_pending = || {
-        let address = output_of("ip", &["-6", "address", "show", "dev", NAME, "to", "fd00:25::10"]);
-        address.is_some_and(|address| !address.contains("deprecated"))
+        let addresses = output_of("ip", &["-6", "address", "show", "dev", NAME]);
+        addresses.is_some_and(|addresses| {
+            let is_changed = addresses.contains("deprecated") && addresses.contains("fe80:");
+            !is_changed || addresses.contains("tentative")
+        })
     };
     while is_pending() {}
     // The work has RTNL until the event is queued, and a change of a link waits for RTNL.

@@ -5,6 +5,7 @@ use std::process::{Command, ExitCode, Stdio};
 use std::thread;
 use std::time::Duration;
 
+use linux::confinement::{Confinement, SeccompMode, start};
 use linux::supervisor::{ChildEnd, Supervised, WatchdogTimer, supervise};
 use nix::sys::prctl;
 use nix::sys::signal::{SigSet, Signal, raise};
@@ -25,6 +26,8 @@ pub(crate) fn run(task: &str) -> ExitCode {
         "orphan" => prctl::set_child_subreaper(true).unwrap(),
         _ => {}
     }
+    // The parent is confined as in the daemon; the child, which is not, executes programs in some tasks.
+    start(Confinement { seccomp: SeccompMode::Enforce, landlock: true }).unwrap();
     match supervise(timeout) {
         Ok(Supervised::Child(timer)) => run_child(task, &timer),
         Ok(Supervised::Parent(ChildEnd { code, hung })) => {
