@@ -15,15 +15,18 @@
 mod cache;
 mod clients;
 mod configuration;
+mod confinement;
 mod cpu;
 mod directives;
 mod fairness;
 mod figures;
+mod first_response;
 mod flood;
 #[expect(unsafe_code, reason = "plain system calls; each block is justified")]
 mod floor;
 mod hit;
 mod idle;
+mod insight;
 mod instructions;
 mod load;
 mod memory;
@@ -85,6 +88,10 @@ enum Benchmark {
     Rules(rules::RulesOptions),
     /// CPU time per cache hit with one and with two workers
     Workers(workers::WorkersOptions),
+    /// CPU time per cache hit and time to the first response with and without confinement
+    Confinement(confinement::ConfinementOptions),
+    /// Instructions per cache hit of the daemon with and without insight, counted by valgrind
+    Insight(insight::InsightOptions),
     /// Memory and time per entry of the cache's hash table and of others
     Cache(cache::CacheOptions),
     /// CPU time of a cache snapshot
@@ -158,6 +165,10 @@ fn main() -> ExitCode {
         CommandLine { benchmark: Some(Benchmark::Idle(options)), .. } => idle::measure(&options),
         CommandLine { benchmark: Some(Benchmark::Rules(options)), .. } => rules::measure(&options),
         CommandLine { benchmark: Some(Benchmark::Workers(options)), .. } => workers::measure(&options),
+        CommandLine { benchmark: Some(Benchmark::Confinement(options)), .. } => {
+            confinement::measure(&options)
+        }
+        CommandLine { benchmark: Some(Benchmark::Insight(options)), .. } => insight::measure(&options),
         CommandLine { benchmark: Some(Benchmark::Cache(options)), .. } => cache::measure(options),
         CommandLine { benchmark: Some(Benchmark::CacheOne { candidate, options }), .. } => {
             cache::run(candidate, options)

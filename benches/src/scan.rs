@@ -69,7 +69,7 @@ pub(crate) fn measure(options: &ScanOptions) -> Result<(), BenchError> {
 /// Scans a cache with `capacity` entries for each store, and prints its line.
 pub(crate) fn run(capacity: u32, options: ScanOptions) -> Result<(), BenchError> {
     let hot = TestQuery::several(HOT)?;
-    let (cache, usage) = (Arc::new(Cache::new(BUDGET)), Arc::<Usage>::default());
+    let (cache, usage) = (Arc::new(Cache::new(BUDGET, now())), Arc::<Usage>::default());
     let mut resolver = resolver(capacity, &cache, &usage);
     let mut outbox = Outbox::default();
     for hot_query in &hot {

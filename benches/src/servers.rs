@@ -9,6 +9,9 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
 use crate::cpu;
 use crate::figures::now;
 use crate::output::BenchError;
@@ -31,7 +34,7 @@ pub(crate) const NODE_FLAGS: [&str; 5] =
     ["-localip", "127.0.0.1", "-setupinterface=false", "-setupiptables=false", "-conf"];
 
 /// Attempts to connect to a started process, and the pause between them.
-const MAX_ATTEMPTS: usize = 400;
+const MAX_ATTEMPTS: usize = 1200;
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// A server process, killed on drop.
@@ -197,6 +200,20 @@ impl Program {
         self.start_by(command, corefile, daemon_flags, dir)
     }
 
+    /// The same under valgrind's callgrind, which prints its count at the end. It makes system calls of its
+    /// own, so that the threads have no filter.
+    pub(crate) fn start_counted(
+        &self,
+        corefile: &str,
+        daemon_flags: &[&str],
+        dir: &TempDir,
+    ) -> Result<Server, BenchError> {
+        let mut command = Command::new("valgrind");
+        command.args(["--tool=callgrind", "--callgrind-out-file=/dev/null"]).arg(&self.path);
+        let flags = [daemon_flags, &["-seccomp=false", "-landlock=false"]].concat();
+        self.start_by(command, corefile, &flags, dir)
+    }
+
     fn start_by(
         &self,
         mut command: Command,
@@ -269,6 +286,14 @@ impl Program {
 }
 
 impl Server {
+    /// Ends it by SIGTERM and returns its log.
+    pub(crate) fn terminate(mut self) -> Result<String, BenchError> {
+        let pid = i32::try_from(self.pid()).map_err(|_| BenchError("a PID is too large".to_owned()))?;
+        kill(Pid::from_raw(pid), Signal::SIGTERM)?;
+        self.process.wait()?;
+        Ok(self.log())
+    }
+
     /// Waits until it accepts connections.
     pub(crate) fn wait_until_started(self) -> Result<Self, BenchError> {
         for _ in 0..MAX_ATTEMPTS {

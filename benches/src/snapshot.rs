@@ -59,7 +59,7 @@ fn measure_all(options: &SnapshotOptions, snapshot: &Snapshot) -> Result<(), Ben
 }
 
 fn measure_cache(entries: u32, writes: u32, snapshot: &Snapshot) -> Result<String, BenchError> {
-    let cache = Arc::new(Cache::new(BUDGET));
+    let cache = Arc::new(Cache::new(BUDGET, now()));
     let block = fill(&cache, entries)?;
     let targets = HashMap::from([(
         "bench".to_owned(),

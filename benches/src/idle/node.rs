@@ -55,8 +55,9 @@ impl Node {
         add_link(self.kind)?;
         let resolv_conf = self.dir.path().join("resolv.conf");
         let text = COREFILE.replace("/etc/resolv.conf", &resolv_conf.display().to_string());
-        // node-cache has no `ready`.
-        let is_served = |line: &&str| program.is_daemon() || !line.trim().starts_with("ready");
+        // node-cache has neither.
+        let is_ours = |line: &str| line.starts_with("ready") || line == "nxdomain_cut";
+        let is_served = |line: &&str| program.is_daemon() || !is_ours(line.trim());
         let text: String = text.lines().filter(is_served).flat_map(|line| [line, "\n"]).collect();
         let corefile = self.dir.path().join(format!("{}.Corefile", program.name));
         fs::write(&corefile, text)?;

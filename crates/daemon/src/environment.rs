@@ -14,6 +14,13 @@ pub(crate) fn xtables_lock_file() -> Option<std::path::PathBuf> {
     std::env::vars_os().find(|(name, _)| name == "XTABLES_LOCKFILE").map(|(_, path)| path.into())
 }
 
+/// The call that a worker makes as if an attacker had taken it over, for tests.
+#[cfg(debug_assertions)]
+pub(crate) fn compromising_call() -> Option<String> {
+    let call = std::env::vars_os().find(|(name, _)| name == "NODELOCALDNS_COMPROMISED").map(|(_, call)| call);
+    call.and_then(|call| call.into_string().ok())
+}
+
 /// The directory of the requests to panic in a task of a worker, for tests.
 #[cfg(debug_assertions)]
 pub(crate) fn panic_directory() -> Option<std::path::PathBuf> {

@@ -35,7 +35,7 @@ impl OsHost {
 impl Host for OsHost {
     fn read_file(&self, path: &Path) -> io::Result<Vec<u8>> {
         self.record(path.to_path_buf());
-        read_file(path)
+        read_file(path).map_err(with_remedy)
     }
 
     fn read_stdin(&self) -> io::Result<Vec<u8>> {
@@ -75,6 +75,16 @@ impl Host for OsHost {
         let by_index = || interface.parse().ok().filter(exists);
         if_nametoindex(interface).ok().or_else(by_index)
     }
+}
+
+/// The error, with the remedy if the process has confined itself to other folders.
+fn with_remedy(error: io::Error) -> io::Error {
+    if error.kind() != io::ErrorKind::PermissionDenied || !linux::confinement::is_confined_to_files() {
+        return error;
+    }
+    let reason =
+        format!("{error}: its folder was not in use at the start: restart, or add it to -landlock-read");
+    io::Error::new(error.kind(), reason)
 }
 
 /// Reads a regular file, up to [`MAX_FILE_LEN`].

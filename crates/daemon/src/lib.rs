@@ -11,6 +11,7 @@
 #![forbid(unsafe_code)]
 
 mod clock;
+mod confined;
 mod control;
 mod control_socket;
 pub mod counters;
@@ -20,6 +21,7 @@ mod handover;
 pub mod host;
 pub mod http;
 mod insight;
+mod job_thread;
 pub mod logging;
 mod memory_plan;
 pub mod metrics;

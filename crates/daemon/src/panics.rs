@@ -1,9 +1,11 @@
 //! Panics: caught in tasks, and how many there may be.
 
 use std::future::poll_fn;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::io::{self, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind, set_hook};
 use std::pin::pin;
 use std::task::Poll;
+use std::thread;
 use std::time::{Duration, Instant};
 
 /// `None` if the future panics, which is a bug: what it was responsible for must be seen to.
@@ -14,6 +16,19 @@ pub(crate) async fn catch_panic<F: Future>(future: F) -> Option<F::Output> {
         Err(_) => Poll::Ready(None),
     })
     .await
+}
+
+/// Has panics reported in one line from now on, without a backtrace: threads that may not open files
+/// could not read the symbols for it.
+pub(crate) fn report_in_one_line() {
+    set_hook(Box::new(|panic| {
+        let thread = thread::current();
+        let (name, reason) =
+            (thread.name().unwrap_or("unnamed"), panic.payload_as_str().unwrap_or("no reason"));
+        let place = panic.location().map_or_else(String::new, |place| format!(" at {place}"));
+        // A closed stderr leaves no place to report to.
+        writeln!(io::stderr(), "thread {name} panicked{place}: {}", reason.replace('\n', " ")).ok();
+    }));
 }
 
 /// Panics in this time make the state that they leave behind doubtful.

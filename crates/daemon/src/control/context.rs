@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use corefile::Environment;
+use linux::binder::Binder;
 use linux::file_events::FileMonitor;
 use linux::supervisor::WatchdogTimer;
 
+use super::netlink_thread::NetlinkThread;
 use super::service_translation::ServiceTranslation;
 use crate::flags::Flags;
 use crate::handover::SocketDirectory;
@@ -34,8 +36,12 @@ pub(super) struct ProcessContext<'a> {
     pub(super) file_monitor: Option<&'a FileMonitor>,
     /// Directory of the hand-over socket and of the cache snapshot.
     pub(super) directory: Option<&'a SocketDirectory>,
+    /// Binds listeners.
+    pub(super) binder: &'a Binder,
+    /// Sets up and repairs the node.
+    pub(super) netlink: &'a NetlinkThread,
     pub(super) translation: &'a ServiceTranslation,
-    /// Those who trace queries.
+    /// Its subscribers get queries and responses.
     pub(super) trace: &'a Arc<TraceHub>,
     /// Of names and clients; absent with `-insight=false`.
     pub(super) statistics: Option<&'a Arc<Statistics>>,

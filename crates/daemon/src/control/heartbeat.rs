@@ -9,12 +9,14 @@ use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use linux::confinement::ThreadKind;
 use linux::packet_filter::HEARTBEAT_TIMEOUT;
 use linux::supervisor::WatchdogTimer;
 use tracing::error;
 
 use super::watchdog::Watchdog;
 use crate::clock;
+use crate::confined;
 use crate::worker::{Heartbeat, ServingSocket, WorkerProgress};
 
 /// From one heartbeat to the next: each wakes an idle process, and may be late by the rest of the
@@ -52,8 +54,8 @@ impl HeartbeatThread {
         Self { shared: Arc::new(shared), is_running: false }
     }
 
-    /// Sends heartbeats for these sockets from now on, the first ones at once, instead of those
-    /// before.
+    /// Sends heartbeats for these sockets from now on, instead of those before. When this returns, the
+    /// first ones have been sent.
     ///
     /// # Errors
     /// The system refuses a thread.
@@ -64,6 +66,8 @@ impl HeartbeatThread {
     ) -> io::Result<()> {
         let is_needed = !sockets.is_empty() || self.shared.watchdog.is_some();
         self.shared.heartbeat.set_sockets(sockets);
+        // The thread takes a moment to start or to wake.
+        self.shared.heartbeat.send(clock::now());
         self.shared.lock().workers = workers;
         self.shared.changed.notify_one();
         if !is_needed {
@@ -71,7 +75,10 @@ impl HeartbeatThread {
         }
         if !std::mem::replace(&mut self.is_running, true) {
             let shared = Arc::clone(&self.shared);
-            std::thread::Builder::new().name("heartbeat".into()).spawn(move || shared.run())?;
+            std::thread::Builder::new().name("heartbeat".into()).spawn(move || {
+                confined::enter(ThreadKind::Heartbeat);
+                shared.run();
+            })?;
         }
         Ok(())
     }

@@ -6,18 +6,19 @@ use corefile::settings::Settings;
 
 use super::context::ProcessContext;
 use super::exit::FatalError;
+use super::http_thread::HttpThread;
 use crate::counters::CounterRegistry;
-use crate::http::{BindError, Endpoints, HandlerState, HttpServer, Limits};
+use crate::http::{BindError, Endpoints, HandlerState};
 use crate::metrics::{BuildInfo, Exposition};
 use crate::readiness::Readiness;
 use crate::status::StatusReader;
 
-/// An HTTP server without endpoints yet.
+/// The HTTP thread, without endpoints yet.
 pub(super) fn server(
     context: ProcessContext<'_>,
     counters: &Arc<Mutex<CounterRegistry>>,
     (readiness, status): (&Readiness, &Arc<StatusReader>),
-) -> Result<HttpServer, FatalError> {
+) -> Result<HttpThread, FatalError> {
     let build = BuildInfo {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         revision: option_env!("NODELOCALDNS_REVISION").unwrap_or_default().to_owned(),
@@ -31,7 +32,7 @@ pub(super) fn server(
         status: context.flags.status_page.then(|| Arc::clone(status)),
         counters: Arc::clone(context.counters),
     };
-    Ok(HttpServer::new(state, Limits::default()))
+    HttpThread::start(state, context.binder.clone()).map_err(FatalError::System)
 }
 
 /// The addresses of each endpoint.

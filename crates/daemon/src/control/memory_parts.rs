@@ -27,13 +27,14 @@ pub(super) fn octets(planned: u64) -> usize {
 
 /// Publishes caps and use of all parts.
 pub(super) fn publish(process: ProcessContext<'_>, shared: SharedMemory<'_>) {
-    let MemoryPlan { cache, l1, waiting, tcp_clients, udp_queues, snapshot, .. } = process.memory;
+    let MemoryPlan { cache, l1, waiting, tcp_clients, udp_queues, snapshot, insight, .. } = process.memory;
     let used_cache = Arc::clone(shared.cache);
     let used_waiting = Arc::clone(shared.waiting);
     let used_tcp = Arc::clone(shared.limiter);
     // Weak: the counters own the parts.
     let [queues, snapshots] = [(); 2].map(|()| Arc::downgrade(process.counters));
     let workers = shared.worker_counters;
+    let (statistics, trace) = (process.statistics.cloned(), Arc::clone(process.trace));
     process.counters.memory.set(vec![
         part("cache", cache, move || used_cache.weight()),
         part("l1", l1, move || workers.iter().map(|worker| worker.l1_octets.get()).sum()),
@@ -44,6 +45,10 @@ pub(super) fn publish(process: ProcessContext<'_>, shared: SharedMemory<'_>) {
         }),
         part("snapshot", snapshot, move || {
             snapshots.upgrade().map_or(0, |process| process.snapshots.octets.get())
+        }),
+        part("insight", insight, move || {
+            let statistics = statistics.as_ref().map_or(0, |statistics| statistics.octets());
+            (statistics + trace.octets()) as u64
         }),
     ]);
 }

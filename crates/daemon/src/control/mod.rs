@@ -6,6 +6,7 @@
 mod active_config;
 mod check;
 mod commands;
+mod confinement;
 mod context;
 mod doctor;
 mod exit;
@@ -15,11 +16,13 @@ mod file_metadata;
 mod handover;
 mod heartbeat;
 mod http_endpoints;
+mod http_thread;
 mod inspection;
 mod instance;
 mod listen_addresses;
 mod loop_detection;
 mod memory_parts;
+mod netlink_thread;
 mod node;
 mod node_sockets;
 mod packet_filter_log;
@@ -39,13 +42,15 @@ mod watchdog;
 mod workers;
 
 use std::cell::Cell;
+use std::collections::BTreeSet;
 use std::ffi::OsString;
+use std::io;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
 use corefile::{Corefile, Environment, Settings};
-use linux::node::NodeSetup;
 use linux::supervisor::WatchdogTimer;
 use tracing::{error, info, warn};
 
@@ -58,6 +63,7 @@ use crate::logging::{self, Logger};
 use crate::memory_plan::MemoryPlan;
 use crate::metrics::ProcessCounters;
 use crate::panics::catch_panic;
+use confinement::Privileged;
 use context::ProcessContext;
 use exit::{ExitReason, FatalError};
 use instance::Instance;
@@ -83,24 +89,16 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     if flags.probe {
         return startup_probe::probe(flags.handover_dir.as_deref());
     }
+    let seccomp = confinement::prepare(&flags);
     match supervision::start(&flags) {
-        Supervision::Serve(watchdog_timer) => serve(&flags, watchdog_timer.as_ref()),
+        Supervision::Serve(watchdog_timer) => serve(&flags, &seccomp, watchdog_timer.as_ref()),
         Supervision::Ended(code) => code,
     }
 }
 
 /// Runs the daemon in this process.
-fn serve(flags: &Flags, watchdog_timer: Option<&Arc<WatchdogTimer>>) -> ExitCode {
-    let counters = Arc::new(ProcessCounters::default());
-    let ended = match Logger::start(std::io::stdout(), logging::QUEUE_LEN, Arc::clone(&counters)) {
-        Ok(logger) => {
-            let ended = run_with_logger(flags, &logger, &counters, watchdog_timer);
-            logger.flush(LOG_FLUSH_TIMEOUT);
-            ended
-        }
-        Err(error) => Err(FatalError::System(error)),
-    };
-    match ended {
+fn serve(flags: &Flags, seccomp: &io::Result<()>, watchdog_timer: Option<&Arc<WatchdogTimer>>) -> ExitCode {
+    match serve_confined(flags, seccomp, watchdog_timer) {
         Ok(ExitReason::Signal | ExitReason::HandedOver) => ExitCode::SUCCESS,
         Ok(ExitReason::SecondSignal) => ExitCode::from(2),
         Err(error) => {
@@ -108,6 +106,23 @@ fn serve(flags: &Flags, watchdog_timer: Option<&Arc<WatchdogTimer>>) -> ExitCode
             ExitCode::FAILURE
         }
     }
+}
+
+fn serve_confined(
+    flags: &Flags,
+    seccomp: &io::Result<()>,
+    watchdog_timer: Option<&Arc<WatchdogTimer>>,
+) -> Result<ExitReason, FatalError> {
+    let privileged = Privileged::start()?;
+    let counters = Arc::new(ProcessCounters::default());
+    let logger = Logger::start(io::stdout(), logging::QUEUE_LEN, Arc::clone(&counters));
+    let logger = logger.map_err(FatalError::System)?;
+    // It can be set once per process; a second run in one process keeps the first logger.
+    tracing::subscriber::set_global_default(logging::subscriber(&logger)).ok();
+    confinement::report(flags, seccomp, &counters.confined);
+    let ended = run_with_logger(flags, &logger, (&counters, &privileged), watchdog_timer);
+    logger.flush(LOG_FLUSH_TIMEOUT);
+    ended
 }
 
 fn run_subcommand(subcommand: Subcommand, args: Vec<OsString>) -> Result<ExitCode, UsageError> {
@@ -129,32 +144,33 @@ fn run_subcommand(subcommand: Subcommand, args: Vec<OsString>) -> Result<ExitCod
 fn run_with_logger(
     flags: &Flags,
     logger: &Logger,
-    counters: &Arc<ProcessCounters>,
+    process: (&Arc<ProcessCounters>, &Privileged),
     watchdog_timer: Option<&Arc<WatchdogTimer>>,
 ) -> Result<ExitReason, FatalError> {
-    // It can be set once per process; a second run in one process keeps the first logger.
-    tracing::subscriber::set_global_default(logging::subscriber(logger)).ok();
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(FatalError::System)?;
     let local = tokio::task::LocalSet::new();
-    local.block_on(&runtime, control(flags, logger, counters, watchdog_timer))
+    local.block_on(&runtime, control(flags, logger, process, watchdog_timer))
 }
 
 /// Reads the configuration, sets up the node, runs the instance, and restores the node.
 async fn control(
     flags: &Flags,
     logger: &Logger,
-    counters: &Arc<ProcessCounters>,
+    (counters, privileged): (&Arc<ProcessCounters>, &Privileged),
     watchdog_timer: Option<&Arc<WatchdogTimer>>,
 ) -> Result<ExitReason, FatalError> {
+    let Privileged { binder, netlink } = privileged;
     // Before the sockets: the kernel closes it after them when this process is killed, and it sends
     // queries to the fallback when the sockets are closed.
     let file_monitor = reload::file_monitor();
     let mut signals = Signals::install().map_err(FatalError::System)?;
     let environment = environment::from_process();
-    let (corefile, settings) = read_config(flags, &environment)?;
+    let (corefile, settings, files) = read_config(flags, &environment)?;
     let descriptor_limit = raise_descriptor_limit();
+    // It reads the limit of the cgroup, which is of no use later.
     let memory = plan_memory(flags);
+    let _files = confinement::restrict_files(flags, &files, netlink, &counters.confined);
     let directory = open_handover_directory(flags);
     let directory = directory.as_ref();
     let offer = request_offer(directory, counters).await;
@@ -164,9 +180,9 @@ async fn control(
     }
     let environment = &environment;
     let translation = ServiceTranslation::default();
-    translation.update(flags).await;
+    translation.update(netlink, flags).await;
     let addresses = fail_open::addresses(flags, environment, &settings, translation.early());
-    let mut node = node::set_up(flags, addresses, counters).await?;
+    node::set_up(netlink, flags, addresses, counters).await?;
     let statistics = flags.insight.then(|| Arc::new(Statistics::new()));
     let context = ProcessContext {
         flags,
@@ -179,20 +195,30 @@ async fn control(
         heartbeat: &Arc::default(),
         file_monitor: file_monitor.as_ref(),
         directory,
+        binder,
+        netlink,
         translation: &translation,
         trace: &Arc::default(),
         statistics: statistics.as_ref(),
     };
 
     let has_served = Cell::new(false);
-    let serving = async |node: &mut NodeSetup| {
-        let instance = Instance::start(context, (corefile, settings), offer, node).await?;
+    let serving = async {
+        let instance = Instance::start(context, (corefile, settings), offer).await?;
         has_served.set(true);
         instance.run(&mut signals).await
     };
-    let ended = catch_panic(serving(&mut node)).await.unwrap_or(Err(FatalError::ControlPanicked));
+    let ended = catch_panic(serving).await.unwrap_or(Err(FatalError::ControlPanicked));
 
-    let restored = teardown::restore_node(context, node, &ended, has_served.get()).await;
+    let restored = teardown::restore_node(context, &ended, has_served.get()).await;
+    first_error(ended, restored)
+}
+
+/// How the instance ended, or why the node was not restored.
+fn first_error(
+    ended: Result<ExitReason, FatalError>,
+    restored: Result<(), FatalError>,
+) -> Result<ExitReason, FatalError> {
     match (ended, restored) {
         (Ok(reason), restored) => restored.map(|()| reason),
         (Err(error), restored) => {
@@ -205,15 +231,18 @@ async fn control(
     }
 }
 
-/// Reads the Corefile and the files that it names, and logs warnings.
-fn read_config(flags: &Flags, environment: &Environment) -> Result<(Corefile, Settings), FatalError> {
-    let corefile =
-        Corefile::parse(&flags.options, environment, &OsHost::default()).map_err(FatalError::Config)?;
-    let settings = corefile.build_settings(&flags.options, &OsHost::default()).map_err(FatalError::Config)?;
+/// Reads the Corefile and the files that it names, which are returned, and logs warnings.
+fn read_config(
+    flags: &Flags,
+    environment: &Environment,
+) -> Result<(Corefile, Settings, BTreeSet<PathBuf>), FatalError> {
+    let host = OsHost::default();
+    let corefile = Corefile::parse(&flags.options, environment, &host).map_err(FatalError::Config)?;
+    let settings = corefile.build_settings(&flags.options, &host).map_err(FatalError::Config)?;
     for warning in &settings.warnings {
         warn!("{warning}");
     }
-    Ok((corefile, settings))
+    Ok((corefile, settings, host.into_paths()))
 }
 
 fn plan_memory(flags: &Flags) -> MemoryPlan {

@@ -18,6 +18,9 @@ use crate::metrics::{LastReload, SetupError};
 /// How often a template, and the ConfigMap of kube-dns with it, is read at least, as in node-cache.
 const TEMPLATE_INTERVAL: Duration = Duration::from_secs(10);
 
+/// A Corefile is read again if a file of it may have changed before it was monitored, so often at most.
+const MAX_READINGS: u32 = 4;
+
 pub(super) struct CorefileWatch<'a> {
     /// When the Corefile is read next.
     next: Option<Instant>,
@@ -57,12 +60,16 @@ impl<'a> CorefileWatch<'a> {
     }
 
     fn parse(&mut self, context: ProcessContext<'_>) -> Result<Corefile, ConfigErrors> {
-        let host = OsHost::default();
-        let parsed = Corefile::parse(&context.flags.options, context.environment, &host);
-        if let Some(monitor) = self.monitor {
-            monitor.watch(&host.into_paths());
+        let mut readings = 0;
+        loop {
+            let host = OsHost::default();
+            let parsed = Corefile::parse(&context.flags.options, context.environment, &host);
+            readings += 1;
+            let may_have_changed = self.monitor.is_some_and(|monitor| monitor.watch(&host.into_paths()));
+            if !may_have_changed || readings == MAX_READINGS {
+                return parsed;
+            }
         }
-        parsed
     }
 
     /// Applies the `reload` directive of `settings`; the jitter is drawn once per configuration.

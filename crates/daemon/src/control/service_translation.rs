@@ -8,6 +8,7 @@ use linux::kube_proxy::KubeProxyMode;
 use linux::network_plugin::NetworkPlugin;
 use tracing::{info, warn};
 
+use super::netlink_thread::{Netlink, NetlinkThread};
 use crate::flags::Flags;
 
 /// What translates addresses of Services before the packet filter sees packets of pods.
@@ -53,11 +54,11 @@ pub(super) struct ServiceTranslation {
 impl ServiceTranslation {
     /// Looks at the node again, for flags with fail-open to a Service. Logs a change, and returns
     /// whether there is one.
-    pub(super) async fn update(&self, flags: &Flags) -> bool {
+    pub(super) async fn update(&self, netlink: &NetlinkThread, flags: &Flags) -> bool {
         if !flags.setup_iptables || !flags.fail_open || !flags.fail_open_upstreams.is_empty() {
             return false;
         }
-        let found = EarlyTranslation::find().await;
+        let found = netlink.run(async |_: &mut Netlink| EarlyTranslation::find().await).await;
         if self.early.replace(found) == found {
             return false;
         }

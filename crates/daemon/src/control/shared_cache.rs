@@ -8,6 +8,7 @@ use resolver::policy::BlockId;
 use tracing::{error, info, warn};
 
 use super::context::ProcessContext;
+use crate::clock;
 use crate::handover::ReceivedOffer;
 use crate::snapshot::{self, DELAY, FinalWrite, LoadError, Loaded, Snapshot, SnapshotWriter};
 
@@ -22,8 +23,20 @@ pub(super) struct SharedCache<'a> {
 impl<'a> SharedCache<'a> {
     /// Empty, with the capacity of the memory plan.
     pub(super) fn new(context: ProcessContext<'a>, targets: &HashMap<String, ImportTarget>) -> Self {
-        let cache = Arc::new(Cache::new(context.memory.cache));
+        let cache = Arc::new(Cache::new(context.memory.cache, clock::now()));
         Self { context, cache, blocks: snapshot::blocks(targets), snapshots: None }
+    }
+
+    /// Takes the entries of the predecessor, or without one those of the snapshot.
+    pub(super) async fn import(
+        &self,
+        offer: Option<&mut ReceivedOffer>,
+        targets: &HashMap<String, ImportTarget>,
+    ) {
+        match offer {
+            Some(offer) => self.import_from_predecessor(offer, targets).await,
+            None => self.import_snapshot(targets),
+        }
     }
 
     pub(super) fn cache(&self) -> &Arc<Cache> {
@@ -35,7 +48,7 @@ impl<'a> SharedCache<'a> {
     }
 
     /// Imports the predecessor's cache.
-    pub(super) async fn import_from_predecessor(
+    async fn import_from_predecessor(
         &self,
         offer: &mut ReceivedOffer,
         targets: &HashMap<String, ImportTarget>,
@@ -53,7 +66,7 @@ impl<'a> SharedCache<'a> {
     }
 
     /// Imports the snapshot of an instance that crashed.
-    pub(super) fn import_snapshot(&self, targets: &HashMap<String, ImportTarget>) {
+    fn import_snapshot(&self, targets: &HashMap<String, ImportTarget>) {
         let Some(directory) = self.context.directory else { return };
         match Snapshot::new(directory.path()).load(&self.cache, targets) {
             Ok(Loaded { summary, age }) => {

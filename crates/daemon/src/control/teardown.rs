@@ -19,7 +19,6 @@ use crate::snapshot::Snapshot;
 /// What could not be removed.
 pub(super) async fn restore_node(
     context: ProcessContext<'_>,
-    node: NodeSetup,
     ended: &Result<ExitReason, FatalError>,
     has_served: bool,
 ) -> Result<(), FatalError> {
@@ -38,12 +37,21 @@ pub(super) async fn restore_node(
         if ended.is_ok() {
             remove_snapshot(context.directory);
         }
-        let is_used = node.has_adopted_fail_open() || (has_served && node.has_fail_open());
+        let is_used = context
+            .netlink
+            .node(async move |node: &mut NodeSetup| {
+                node.has_adopted_fail_open() || (has_served && node.has_fail_open())
+            })
+            .await;
         let rules = ended.is_err() && is_used;
         if rules {
             info!("the fail-open rules stay in place: clients are answered by the fallback");
         }
-        return node.restore_except(Retained { link: false, rules }).await.map_err(FatalError::Node);
+        return context
+            .netlink
+            .restore_except(Retained { link: false, rules })
+            .await
+            .map_err(FatalError::Node);
     };
     // An instance that does not answer may maintain everything.
     let link = !other.has_answered || other.link.as_ref() == Some(&flags.interface_name);
@@ -51,9 +59,13 @@ pub(super) async fn restore_node(
     info!("another instance is active and keeps {}", KeptParts { link, rules });
     // One of an older version does not report its addresses.
     if link && !other.addresses.is_empty() {
-        node::report(&node.remove_addresses_except(&other.addresses).await, context.counters);
+        let addresses = other.addresses.clone();
+        let events = context
+            .netlink
+            .node(async move |node: &mut NodeSetup| node.remove_addresses_except(&addresses).await);
+        node::report(&events.await, context.counters);
     }
-    node.restore_except(Retained { link, rules }).await.map_err(FatalError::Node)
+    context.netlink.restore_except(Retained { link, rules }).await.map_err(FatalError::Node)
 }
 
 fn remove_snapshot(directory: Option<&SocketDirectory>) {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
+use linux::binder::Binder;
 use resolver::ResolverConfig;
 use resolver::cache::Cache;
 use resolver::inflight::memory::WaitingMemory;
@@ -19,6 +20,7 @@ use super::context::ProcessContext;
 use super::exit::FatalError;
 use super::heartbeat::HeartbeatThread;
 use super::memory_parts::{self, SharedMemory, octets};
+use super::netlink_thread::NetlinkThread;
 use super::watchdog::{self, Watchdog};
 use crate::insight::Observer;
 use crate::worker::config::WorkerConfigBuilder;
@@ -34,7 +36,6 @@ type Listener = (ListenerId, Vec<SocketAddr>);
 /// For a worker to report its exit, after the time in which it has to drain.
 const EXIT_TIMEOUT: Duration = Duration::from_secs(1);
 
-#[derive(Default)]
 pub(super) struct Workers {
     threads: Vec<Worker>,
     sockets: ListeningSockets,
@@ -45,6 +46,8 @@ pub(super) struct Workers {
     heartbeat_addresses: Vec<SocketAddr>,
     /// Octets for the receive queues of all UDP sockets.
     udp_queues: u64,
+    binder: Binder,
+    netlink: NetlinkThread,
 }
 
 /// Workers that have just responded; a change of listeners or configuration begins with them.
@@ -77,7 +80,17 @@ impl Workers {
     /// Without threads, and with this many octets for the receive queues of all UDP sockets.
     pub(super) fn new(process: ProcessContext<'_>) -> Self {
         let heartbeat = HeartbeatThread::new(Arc::clone(process.heartbeat), process.watchdog_timer.cloned());
-        Self { udp_queues: process.memory.udp_queues, heartbeat, ..Self::default() }
+        Self {
+            threads: Vec::new(),
+            sockets: ListeningSockets::default(),
+            listeners: Vec::new(),
+            watchdog: Watchdog::default(),
+            heartbeat,
+            heartbeat_addresses: Vec::new(),
+            udp_queues: process.memory.udp_queues,
+            binder: process.binder.clone(),
+            netlink: process.netlink.clone(),
+        }
     }
 
     /// Starts the threads, which read nothing yet.
@@ -118,7 +131,7 @@ impl Workers {
     ) -> Result<PreparedListeners, OpenError> {
         let is_new = |(id, _): &&Listener| !self.listeners.contains(id);
         let new: Vec<Listener> = listeners.iter().filter(is_new).cloned().collect();
-        let opened = OpenedSockets::open(&new, ready.len(), inherited)?;
+        let opened = OpenedSockets::open(&self.binder, &new, ready.len(), inherited)?;
         let duplicates = opened.duplicate(ready.len()).map_err(OpenError::Resources)?;
         let workers = ready.into_iter().zip(duplicates).map(|(worker, sockets)| {
             let registered = worker.register(sockets)?;
@@ -144,7 +157,7 @@ impl Workers {
         let changed = changed.collect();
         self.sockets.add(opened);
         self.sockets.close(&closed);
-        self.sockets.limit_queues(self.udp_queues);
+        self.limit_queues();
         self.listeners = listeners;
         self.start_heartbeat();
         Changed(changed)
@@ -202,7 +215,12 @@ impl Workers {
     /// Adds sockets that a successor had bound beside ours.
     pub(super) fn add_sockets(&mut self, sockets: InheritedSockets) {
         self.sockets.extend(sockets, self.threads.len());
-        self.sockets.limit_queues(self.udp_queues);
+        self.limit_queues();
+    }
+
+    fn limit_queues(&self) {
+        let limits = self.sockets.queue_limits(self.udp_queues);
+        self.netlink.post(|_| limits.set());
     }
 
     /// All sockets, to be duplicated for a successor.
@@ -268,7 +286,7 @@ pub(super) fn contexts(
     let shared_inflight = Arc::default();
     let waiting_memory = Arc::new(WaitingMemory::new(octets(process.memory.waiting)));
     let limiter = Arc::new(ConnectionLimiter::new(
-        process.descriptor_limit,
+        worker::left_descriptors(process.descriptor_limit, configs.len()),
         octets(process.memory.tcp_clients),
         Arc::clone(process.counters),
     ));

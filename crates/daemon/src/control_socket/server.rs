@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{UnixListener, UnixStream};
+use tokio::net::UnixStream;
 use tokio::task::JoinSet;
 use tokio::time;
 use tracing::{debug, warn};
 
 use super::protocol::{MAX_REQUEST_LEN, Request};
-use crate::handover::{SocketDirectory, SocketFile, SocketName, check_peer};
+use crate::handover::{SocketDirectory, SocketFile, SocketName, accept_peers};
 
 /// Connections at a time; further ones wait in the kernel's queue.
 const MAX_CONNECTIONS: usize = 16;
@@ -20,9 +20,6 @@ const MAX_CONNECTIONS: usize = 16;
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(2);
 /// For the client to take a reply.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
-/// Before the next attempt to accept a connection after a failed one.
-const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(100);
-
 /// Answers requests.
 pub(crate) trait Responder: 'static {
     /// Sends the replies to a request. An error ends the connection.
@@ -44,7 +41,8 @@ impl Server {
     pub(crate) fn bind(directory: &SocketDirectory, responder: Rc<impl Responder>) -> io::Result<Self> {
         let (listener, file) = directory.bind(SocketName::Control)?;
         let mut accept_task = JoinSet::new();
-        accept_task.spawn_local(accept(listener, responder));
+        let handle = move |stream| handle(Connection { stream }, Rc::clone(&responder));
+        accept_task.spawn_local(accept_peers(listener, ("control", MAX_CONNECTIONS), handle));
         Ok(Self { file, _accept_task: accept_task })
     }
 
@@ -60,26 +58,6 @@ impl Drop for Server {
     fn drop(&mut self) {
         if let Err(error) = self.file.remove() {
             warn!("the control socket cannot be removed: {error}");
-        }
-    }
-}
-
-async fn accept(listener: UnixListener, responder: Rc<impl Responder>) {
-    let mut connections = JoinSet::new();
-    loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept(), if connections.len() < MAX_CONNECTIONS => accepted,
-            Some(_) = connections.join_next() => continue,
-        };
-        match accepted.map(|(stream, _)| (check_peer(&stream), stream)) {
-            Ok((Ok(_), stream)) => {
-                connections.spawn_local(handle(Connection { stream }, Rc::clone(&responder)));
-            }
-            Ok((Err(error), _)) => warn!("control connection rejected: {error}"),
-            Err(error) => {
-                debug!(%error, "no control connection can be accepted");
-                time::sleep(ACCEPT_RETRY_DELAY).await;
-            }
         }
     }
 }

@@ -2,12 +2,14 @@
 
 use std::ffi::OsString;
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::error::ErrorKind;
 use clap::{ArgAction, CommandFactory, FromArgMatches, Parser};
 use corefile::options::{DEFAULT_BASE_COREFILE, DEFAULT_COREFILE};
 use corefile::{Options, SUPPORTED_DIRECTIVES, parse_listen_address};
+use linux::confinement::SeccompMode;
 
 use super::error::UsageError;
 use super::go_syntax;
@@ -67,6 +69,9 @@ enum LocalIps {
 
 /// Value name of a boolean flag.
 const BOOL: &str = "BOOL";
+
+/// Default of `-cni-results-dir`: where libcni keeps the results of plugins.
+const DEFAULT_CNI_RESULTS_DIR: &str = "/var/lib/cni/results";
 
 /// Default of `-handover-dir`.
 const DEFAULT_HANDOVER_DIR: &str = "/run/nodelocaldns";
@@ -169,6 +174,10 @@ struct CommandLine {
     /// Keep statistics of names and clients, for `nodelocaldns top`, from sampled responses
     #[arg(long, value_name = BOOL, default_value = "true")]
     insight: bool,
+    /// Directory of libcni's cached results, from which `top` and `trace` take the names of pods, if it
+    /// exists; 0 for none
+    #[arg(long = "cni-results-dir", value_name = "DIRECTORY", default_value = DEFAULT_CNI_RESULTS_DIR)]
+    cni_results_dir: String,
     /// Serve a page of the status at / of the metrics addresses
     #[arg(long = "status-page", value_name = BOOL, default_value = "true")]
     status_page: bool,
@@ -186,6 +195,19 @@ struct CommandLine {
     /// for none
     #[arg(long = "handover-dir", value_name = "DIRECTORY", default_value = DEFAULT_HANDOVER_DIR)]
     handover_dir: String,
+    /// End the process when a thread makes a system call that its kind may not make (seccomp)
+    #[arg(long, value_name = BOOL, default_value = "true")]
+    seccomp: bool,
+    /// Have the kernel log such calls instead, and make them
+    #[arg(long = "seccomp-log", value_name = BOOL, default_value = "false")]
+    seccomp_log: bool,
+    /// Reach only the files of the configuration, as it is at the start, and the hand-over directory
+    /// (Landlock)
+    #[arg(long, value_name = BOOL, default_value = "true")]
+    landlock: bool,
+    /// Further files and folders that may be read, separated by commas
+    #[arg(long = "landlock-read", value_name = "PATHS", default_value = "", hide_default_value = true)]
+    landlock_read: String,
     /// Do not serve; report by the exit code whether the instance of this container serves
     #[arg(long, value_name = BOOL, default_value = "false")]
     probe: bool,
@@ -238,13 +260,25 @@ impl CommandLine {
             quiet: self.quiet,
             link_kind: self.link_kind,
             insight: self.insight,
+            cni_results_dir: optional_path(self.cni_results_dir).filter(|path| path.as_os_str() != "0"),
             status_page: self.status_page,
             workers: self.workers.map_or_else(|| cores.min(2), usize::from),
             cache_bytes: self.cache_bytes,
             handover_dir: optional_path(self.handover_dir).filter(|path| path.as_os_str() != "0"),
+            seccomp: match (self.seccomp, self.seccomp_log) {
+                (false, _) => SeccompMode::Off,
+                (true, true) => SeccompMode::Log,
+                (true, false) => SeccompMode::Enforce,
+            },
+            landlock: self.landlock,
+            landlock_read: paths(&self.landlock_read),
             probe: self.probe,
         })
     }
+}
+
+fn paths(text: &str) -> Vec<PathBuf> {
+    text.split(',').map(str::trim).filter(|path| !path.is_empty()).map(PathBuf::from).collect()
 }
 
 fn fail_open_upstreams(text: &str) -> Result<Vec<IpAddr>, UsageError> {

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use linux::confinement::SeccompMode;
+
 use super::validated::Flags;
 
 impl Flags {
@@ -16,6 +18,7 @@ impl Flags {
         let metrics =
             self.metrics_listen_address.map_or_else(|| "0".to_owned(), |address| address.to_string());
         let options = &self.options;
+        let readable: Vec<_> = self.landlock_read.iter().map(|path| path.display().to_string()).collect();
         vec![
             ("localip", addresses.join(",")),
             ("setupinterface", self.setup_interface.to_string()),
@@ -45,10 +48,15 @@ impl Flags {
             ("quiet", self.quiet.to_string()),
             ("status-page", self.status_page.to_string()),
             ("insight", self.insight.to_string()),
+            ("cni-results-dir", path(&self.cni_results_dir, "0")),
             ("workers", self.workers.to_string()),
             ("cache-bytes", self.cache_bytes.map_or_else(String::new, |octets| octets.to_string())),
             ("stale-on-outage", options.stale_on_outage.to_string()),
             ("handover-dir", path(&self.handover_dir, "0")),
+            ("seccomp", (self.seccomp != SeccompMode::Off).to_string()),
+            ("seccomp-log", (self.seccomp == SeccompMode::Log).to_string()),
+            ("landlock", self.landlock.to_string()),
+            ("landlock-read", readable.join(",")),
         ]
     }
 }
@@ -61,7 +69,8 @@ mod tests {
     fn effective_flags_given_again_have_the_same_effect() {
         let line = ["nodelocaldns", "-localip=169.254.25.10,fd00::10", "-workers=3", "-cache-bytes=64Mi"];
         let more = ["-watchdog=0", "-fail-open-mark=12288", "-syncinterval=1m", "-handover-dir=0", "-p=5300"];
-        let flags = parse(line.into_iter().chain(more).map(Into::into)).unwrap();
+        let confinement = ["-seccomp-log", "-landlock=false", "-landlock-read=/a,/b"];
+        let flags = parse(line.into_iter().chain(more).chain(confinement).map(Into::into)).unwrap();
         let given: Vec<String> = flags
             .effective()
             .into_iter()

@@ -15,6 +15,7 @@ mod subcommand;
 mod uninstall;
 mod validated;
 mod values;
+mod watch;
 
 use std::ffi::OsString;
 
@@ -23,15 +24,15 @@ pub(crate) use check::parse as parse_check;
 pub use doctor::DoctorFlags;
 pub(crate) use doctor::parse as parse_doctor;
 pub use error::UsageError;
-pub use inspect::{CacheAction, CacheFlags, DumpFlags, InspectFlags, QueryFlags, TopFlags, TraceFlags};
-pub(crate) use inspect::{
-    parse_cache, parse_config, parse_dump, parse_query, parse_status, parse_top, parse_trace,
-};
+pub use inspect::{CacheAction, CacheFlags, DumpFlags, InspectFlags, QueryFlags};
+pub(crate) use inspect::{parse_cache, parse_config, parse_dump, parse_query, parse_status};
 pub(crate) use sleep::parse as parse_sleep;
 pub(crate) use subcommand::Subcommand;
 pub use uninstall::UninstallFlags;
 pub(crate) use uninstall::parse as parse_uninstall;
 pub use validated::Flags;
+pub use watch::{TopFlags, TraceFlags};
+pub(crate) use watch::{parse_top, parse_trace};
 
 /// Parses the command line, whose first word is the program's name.
 ///

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use corefile::Options;
+use linux::confinement::SeccompMode;
 
 /// The validated command line.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,6 +53,9 @@ pub struct Flags {
     pub link_kind: String,
     /// `-insight`: statistics of names and clients are kept.
     pub insight: bool,
+    /// `-cni-results-dir`: libcni's cached results, for the names of pods; `None` for `0` or an empty
+    /// value.
+    pub cni_results_dir: Option<PathBuf>,
     /// `-status-page`: the metrics addresses serve a page of the status.
     pub status_page: bool,
     /// `-workers`: worker threads, 1 to 256.
@@ -61,6 +65,12 @@ pub struct Flags {
     /// `-handover-dir`: directory of the hand-over socket and the cache snapshot, used if it
     /// exists; `None` for `0` or an empty value.
     pub handover_dir: Option<PathBuf>,
+    /// `-seccomp`, `-seccomp-log`: what happens when a thread makes a system call that its kind may not make.
+    pub seccomp: SeccompMode,
+    /// `-landlock`: the process reaches the files of its configuration only.
+    pub landlock: bool,
+    /// `-landlock-read`: further files and folders that it may read.
+    pub landlock_read: Vec<PathBuf>,
     /// `-probe`: do not serve, but report whether the instance of this container does.
     pub probe: bool,
 }

@@ -8,9 +8,12 @@ use std::time::Duration;
 use resolver::cache::{Cache, ImportSummary, ImportTarget};
 use tokio::time;
 
-use super::directory::{SocketDirectory, SocketName};
-use super::protocol::{Connection, Message, MessageType, ProtocolError, one_line};
+use super::contents::{Welcome, hello, one_line, parse_block};
+use super::directory::{SocketDirectory, SocketName, check_peer};
+use super::message::{Message, MessageType};
+use super::protocol::{Connection, ProtocolError};
 use super::sockets::accept_socket;
+use super::status::InstanceStatus;
 use crate::clock;
 use crate::http;
 use crate::worker::InheritedSockets;
@@ -21,6 +24,8 @@ const OFFER_TIMEOUT: Duration = Duration::from_secs(2);
 const CACHE_TIMEOUT: Duration = Duration::from_secs(5);
 /// For the peer's reply to any other message.
 const REPLY_TIMEOUT: Duration = Duration::from_secs(2);
+/// For the reply to a request for the status.
+const STATUS_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Server blocks that a predecessor may have; the cache of further ones is not received. A Corefile
 /// has a handful.
@@ -103,10 +108,30 @@ pub(crate) async fn request_offer(directory: &SocketDirectory) -> OfferResponse 
     }
 }
 
+/// Queries the active instance in `directory`, if there is one. It must not be this process.
+pub(crate) async fn query_status(directory: &SocketDirectory) -> Option<InstanceStatus> {
+    let stream = directory.connect(SocketName::Handover).await.ok().flatten()?;
+    let same_pid_namespace = check_peer(&stream).is_ok_and(|pid| pid.is_some());
+    let mut status = InstanceStatus { same_pid_namespace, ..InstanceStatus::default() };
+    let mut connection = Connection::new(stream);
+    let reply = async {
+        connection.send(MessageType::STATUS_REQUEST, &[]).await?;
+        loop {
+            let message = connection.receive().await?;
+            if message.kind == MessageType::STATUS {
+                return Ok::<_, ProtocolError>(message.octets);
+            }
+        }
+    };
+    if let Ok(Ok(octets)) = time::timeout(STATUS_TIMEOUT, reply).await {
+        status.parse(&String::from_utf8_lossy(&octets));
+    }
+    Some(status)
+}
+
 impl ReceivedOffer {
     async fn request(connection: Connection) -> Result<Self, ProtocolError> {
-        let version = format!("version {}\n", env!("CARGO_PKG_VERSION"));
-        connection.send(MessageType::HELLO, version.as_bytes()).await?;
+        connection.send(MessageType::HELLO, hello().as_bytes()).await?;
         let mut offer = Self {
             connection,
             version: String::new(),
@@ -119,7 +144,10 @@ impl ReceivedOffer {
         loop {
             let message = offer.connection.receive().await?;
             match message.kind {
-                MessageType::WELCOME => offer.parse_welcome(&message.octets),
+                MessageType::WELCOME => {
+                    Welcome { version: offer.version, addresses: offer.addresses } =
+                        Welcome::parse(&message.octets);
+                }
                 MessageType::SOCKET => offer.receive_socket(message),
                 MessageType::BLOCK => offer.add_block(&message.octets),
                 MessageType::OFFERED => {
@@ -129,16 +157,6 @@ impl ReceivedOffer {
                 _ => {}
             }
         }
-    }
-
-    fn parse_welcome(&mut self, octets: &[u8]) {
-        let lines = String::from_utf8_lossy(octets);
-        let values = |wanted| {
-            let lines = lines.lines().filter_map(|line| line.split_once(' '));
-            lines.filter(move |(key, _)| *key == wanted).map(|(_, value)| value)
-        };
-        self.version = values("version").next().map(one_line).unwrap_or_default();
-        self.addresses = values("address").filter_map(|value| value.parse().ok()).collect();
     }
 
     /// A socket that does not match its description is closed; one of our own is bound instead.
@@ -152,11 +170,10 @@ impl ReceivedOffer {
     }
 
     fn add_block(&mut self, octets: &[u8]) {
-        if let Some((number, fingerprint)) = octets.split_first_chunk()
+        if let Some((number, fingerprint)) = parse_block(octets)
             && self.blocks.len() < MAX_BLOCKS
         {
-            let fingerprint = String::from_utf8_lossy(fingerprint).into_owned();
-            self.blocks.insert(u16::from_be_bytes(*number), fingerprint);
+            self.blocks.insert(number, fingerprint);
         }
     }
 

@@ -7,10 +7,14 @@ use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::unistd::geteuid;
 use tokio::net::{UnixListener, UnixStream};
+use tokio::task::JoinSet;
+use tokio::time;
+use tracing::{debug, warn};
 
 /// The files in the directory.
 pub(crate) const FILES: [&str; 4] = [
@@ -24,6 +28,9 @@ const OWNER_ONLY: u32 = 0o700;
 const SOCKET_MODE: u32 = 0o600;
 /// Octets of a socket's path (unix(7)), without the terminating NUL.
 const MAX_PATH_LEN: usize = 107;
+
+/// Before the next attempt to accept a connection after a failed one.
+const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(100);
 
 /// A socket of the active instance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -184,7 +191,7 @@ fn no_listener(error: &io::Error) -> bool {
 
 /// Rejects a peer of another user, which the permissions of the directory should prevent;
 /// returns the peer's process ID if it is in our PID namespace.
-pub(crate) fn check_peer(stream: &UnixStream) -> io::Result<Option<u32>> {
+pub(super) fn check_peer(stream: &UnixStream) -> io::Result<Option<u32>> {
     let peer = linux::scm_rights::peer_credentials(stream.as_fd())?;
     if peer.uid == geteuid().as_raw() {
         return Ok(peer.pid);
@@ -193,4 +200,30 @@ pub(crate) fn check_peer(stream: &UnixStream) -> io::Result<Option<u32>> {
         io::ErrorKind::PermissionDenied,
         format!("the peer runs as user {}, not {}", peer.uid, geteuid()),
     ))
+}
+
+/// Accepts connections of peers that run as our own user, at most `limit` at a time, and passes each to
+/// `handle`; `purpose` is for the log.
+pub(crate) async fn accept_peers<F: Future<Output = ()> + 'static>(
+    listener: UnixListener,
+    (purpose, limit): (&'static str, usize),
+    handle: impl Fn(UnixStream) -> F,
+) {
+    let mut connections = JoinSet::new();
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept(), if connections.len() < limit => accepted,
+            Some(_) = connections.join_next() => continue,
+        };
+        match accepted.map(|(stream, _)| (check_peer(&stream), stream)) {
+            Ok((Ok(_), stream)) => {
+                connections.spawn_local(handle(stream));
+            }
+            Ok((Err(error), _)) => warn!("{purpose} connection rejected: {error}"),
+            Err(error) => {
+                debug!(%error, "no {purpose} connection can be accepted");
+                time::sleep(ACCEPT_RETRY_DELAY).await;
+            }
+        }
+    }
 }

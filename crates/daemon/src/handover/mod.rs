@@ -12,15 +12,17 @@
 //! binds its own sockets beside the predecessor's.
 
 mod client;
+mod contents;
 mod directory;
+mod message;
 mod protocol;
 mod server;
 mod sockets;
 mod status;
 
-pub(crate) use client::{OfferResponse, PredecessorLink, ReceivedOffer, request_offer};
-pub(crate) use directory::{FILES, SocketDirectory, SocketFile, SocketName, check_peer};
+pub(crate) use client::{OfferResponse, PredecessorLink, ReceivedOffer, query_status, request_offer};
+pub(crate) use directory::{FILES, SocketDirectory, SocketFile, SocketName, accept_peers};
 pub(crate) use protocol::ProtocolError;
 pub(crate) use server::{Offer, Request, Server, SuccessorLink, SuccessorOutcome};
 pub(crate) use sockets::{describe_dns_socket, describe_http_socket};
-pub(crate) use status::{InstanceStatus, query_status};
+pub(crate) use status::InstanceStatus;

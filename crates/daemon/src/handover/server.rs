@@ -11,14 +11,16 @@ use std::time::{Duration, Instant};
 
 use resolver::cache::Cache;
 use resolver::policy::BlockId;
-use tokio::net::{UnixListener, UnixStream};
+use tokio::net::UnixStream;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time;
-use tracing::{debug, info, warn};
+use tracing::{info, warn};
 
-use super::directory::{SocketDirectory, SocketFile, SocketName, check_peer};
-use super::protocol::{Connection, MAX_MESSAGE_LEN, Message, MessageType, ProtocolError, one_line};
+use super::contents::{Welcome, block, one_line};
+use super::directory::{SocketDirectory, SocketFile, SocketName, accept_peers};
+use super::message::{MAX_MESSAGE_LEN, Message, MessageError, MessageType};
+use super::protocol::{Connection, ProtocolError};
 use super::sockets::accept_socket;
 use super::status::InstanceStatus;
 use crate::clock;
@@ -38,9 +40,6 @@ const TAKE_OVER_TIMEOUT: Duration = Duration::from_secs(30);
 const MAX_CONNECTIONS: usize = 64;
 /// Of them, successors with an offer: each holds a descriptor of every socket.
 const MAX_SUCCESSORS: usize = 8;
-/// Before the next attempt to accept a connection after a failed one.
-const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(100);
-
 /// Accepts connections of other instances. Dropping it closes the socket and removes its file.
 #[derive(Debug)]
 pub(crate) struct Server {
@@ -104,7 +103,9 @@ impl Server {
         let (listener, file) = directory.bind(SocketName::Handover)?;
         let (sender, requests) = mpsc::channel(MAX_CONNECTIONS);
         let mut accept_task = JoinSet::new();
-        accept_task.spawn_local(accept(listener, sender));
+        let permits = Rc::new(Semaphore::new(MAX_SUCCESSORS));
+        let handle = move |stream| handle(stream, sender.clone(), Rc::clone(&permits));
+        accept_task.spawn_local(accept_peers(listener, ("hand-over", MAX_CONNECTIONS), handle));
         Ok(Self { file, requests, _accept_task: accept_task })
     }
 
@@ -132,27 +133,6 @@ impl Drop for Server {
     }
 }
 
-async fn accept(listener: UnixListener, requests: mpsc::Sender<Request>) {
-    let mut connections = JoinSet::new();
-    let permits = Rc::new(Semaphore::new(MAX_SUCCESSORS));
-    loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept(), if connections.len() < MAX_CONNECTIONS => accepted,
-            Some(_) = connections.join_next() => continue,
-        };
-        match accepted.map(|(stream, _)| (check_peer(&stream), stream)) {
-            Ok((Ok(_), stream)) => {
-                connections.spawn_local(handle(stream, requests.clone(), Rc::clone(&permits)));
-            }
-            Ok((Err(error), _)) => warn!("hand-over connection rejected: {error}"),
-            Err(error) => {
-                debug!(%error, "no hand-over connection can be accepted");
-                time::sleep(ACCEPT_RETRY_DELAY).await;
-            }
-        }
-    }
-}
-
 /// A connection until it is closed, or until the successor at its other end has taken over.
 async fn handle(stream: UnixStream, requests: mpsc::Sender<Request>, permits: Rc<Semaphore>) {
     let mut connection = Connection::new(stream);
@@ -176,13 +156,13 @@ async fn handle(stream: UnixStream, requests: mpsc::Sender<Request>, permits: Rc
                 connection.send(MessageType::STATUS, status.to_lines().as_bytes()).await.ok();
             }
         }
-        Ok(Err(error @ ProtocolError::Version(_))) => {
+        Ok(Err(error @ ProtocolError::Message(MessageError::Version(_)))) => {
             warn!("a successor cannot take over: {error}");
             // Its header tells the peer our version.
             connection.send(MessageType::WELCOME, &[]).await.ok();
         }
         Ok(Err(ProtocolError::Closed)) | Err(_) => {}
-        Ok(Ok(_)) => warn!("hand-over connection rejected: {}", ProtocolError::NotThisProtocol),
+        Ok(Ok(_)) => warn!("hand-over connection rejected: {}", MessageError::NotThisProtocol),
         Ok(Err(error)) => warn!("hand-over connection rejected: {error}"),
     }
 }
@@ -220,16 +200,12 @@ async fn request<T>(
 }
 
 async fn send_sockets_and_blocks(connection: &Connection, offer: &Offer) -> Result<(), ProtocolError> {
-    let mut lines = format!("version {}\n", env!("CARGO_PKG_VERSION"));
-    for address in &offer.addresses {
-        lines += &format!("address {address}\n");
-    }
-    connection.send(MessageType::WELCOME, lines.as_bytes()).await?;
+    let version = env!("CARGO_PKG_VERSION").to_owned();
+    let welcome = Welcome { version, addresses: offer.addresses.clone() };
+    connection.send(MessageType::WELCOME, welcome.to_lines().as_bytes()).await?;
     connection.send_sockets(&offer.sockets).await?;
     for (number, (fingerprint, _)) in (0_u16..).zip(&offer.blocks) {
-        let mut octets = number.to_be_bytes().to_vec();
-        octets.extend(fingerprint.as_bytes());
-        connection.send(MessageType::BLOCK, &octets).await?;
+        connection.send(MessageType::BLOCK, &block(number, fingerprint)).await?;
     }
     connection.send(MessageType::OFFERED, &[]).await
 }

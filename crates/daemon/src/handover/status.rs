@@ -1,15 +1,6 @@
 //! Status of a peer instance on this node, on request.
 
 use std::net::IpAddr;
-use std::time::Duration;
-
-use tokio::time;
-
-use super::directory::{SocketDirectory, SocketName, check_peer};
-use super::protocol::{Connection, MessageType, ProtocolError};
-
-/// For the instance to reply.
-const STATUS_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// What an instance reports about itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -44,7 +35,7 @@ impl InstanceStatus {
         lines
     }
 
-    fn parse(&mut self, lines: &str) {
+    pub(super) fn parse(&mut self, lines: &str) {
         self.has_answered = true;
         for line in lines.lines() {
             match line.split_once(' ').unwrap_or((line, "")) {
@@ -56,27 +47,6 @@ impl InstanceStatus {
             }
         }
     }
-}
-
-/// Queries the active instance in `directory`, if there is one. It must not be this process.
-pub(crate) async fn query_status(directory: &SocketDirectory) -> Option<InstanceStatus> {
-    let stream = directory.connect(SocketName::Handover).await.ok().flatten()?;
-    let same_pid_namespace = check_peer(&stream).is_ok_and(|pid| pid.is_some());
-    let mut status = InstanceStatus { same_pid_namespace, ..InstanceStatus::default() };
-    let mut connection = Connection::new(stream);
-    let reply = async {
-        connection.send(MessageType::STATUS_REQUEST, &[]).await?;
-        loop {
-            let message = connection.receive().await?;
-            if message.kind == MessageType::STATUS {
-                return Ok::<_, ProtocolError>(message.octets);
-            }
-        }
-    };
-    if let Ok(Ok(octets)) = time::timeout(STATUS_TIMEOUT, reply).await {
-        status.parse(&String::from_utf8_lossy(&octets));
-    }
-    Some(status)
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use linux::binder::Binder;
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -36,14 +37,21 @@ const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(100);
 /// Binds `address` with SO_REUSEPORT, so that predecessor and successor share it; with `freebind`
 /// also while the node does not have it. An unspecified address is bound for both families where
 /// the kernel supports both.
-pub(super) fn bind(address: SocketAddr, freebind: bool) -> io::Result<std::net::TcpListener> {
+pub(super) fn bind(
+    binder: &Binder,
+    address: SocketAddr,
+    freebind: bool,
+) -> io::Result<std::net::TcpListener> {
     if !address.ip().is_unspecified() {
-        return socket(address, Families::One, freebind);
+        return socket(binder, address, Families::One, freebind);
     }
     let both = SocketAddr::from((Ipv6Addr::UNSPECIFIED, address.port()));
-    socket(both, Families::Both, freebind).or_else(|error| match error.kind() {
+    socket(binder, both, Families::Both, freebind).or_else(|error| match error.kind() {
         io::ErrorKind::AddrInUse | io::ErrorKind::PermissionDenied => Err(error),
-        _ => socket(SocketAddr::from((Ipv4Addr::UNSPECIFIED, address.port())), Families::One, freebind),
+        _ => {
+            let v4 = SocketAddr::from((Ipv4Addr::UNSPECIFIED, address.port()));
+            socket(binder, v4, Families::One, freebind)
+        }
     })
 }
 
@@ -53,7 +61,12 @@ enum Families {
     Both,
 }
 
-fn socket(address: SocketAddr, families: Families, freebind: bool) -> io::Result<std::net::TcpListener> {
+fn socket(
+    binder: &Binder,
+    address: SocketAddr,
+    families: Families,
+    freebind: bool,
+) -> io::Result<std::net::TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
     socket.set_reuse_port(true)?;
@@ -64,7 +77,7 @@ fn socket(address: SocketAddr, families: Families, freebind: bool) -> io::Result
         socket.set_freebind_v4(freebind)?;
     }
     socket.set_nonblocking(true)?;
-    socket.bind(&address.into())?;
+    binder.bind(&socket, address)?;
     socket.listen(BACKLOG)?;
     Ok(socket.into())
 }

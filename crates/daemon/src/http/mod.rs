@@ -1,6 +1,6 @@
 //! HTTP endpoints `/health`, `/ready` and `/metrics`, and a page of the status beside the last.
 //!
-//! They run on the control thread, in the [`LocalSet`](tokio::task::LocalSet) of its runtime, and
+//! They run on a thread of their own, in the [`LocalSet`](tokio::task::LocalSet) of its runtime, and
 //! never delay a DNS response. Anyone who reaches the addresses can connect, so [`Limits`] bounds
 //! the octets and time of a connection, and at the connection limit the oldest is closed: a flood
 //! of connections does not block the kubelet's probes.

@@ -9,6 +9,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::rc::Rc;
 use std::sync::Arc;
 
+use linux::binder::Binder;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -73,6 +74,7 @@ pub struct HttpServer {
     /// Addresses of `/metrics` that could not be bound.
     unbound: Vec<SocketAddr>,
     inherited: InheritedListeners,
+    binder: Binder,
     /// Addresses of `/health`, for the local requests.
     health_addresses: Rc<RefCell<Vec<SocketAddr>>>,
     listeners: JoinSet<()>,
@@ -115,10 +117,17 @@ impl HttpServer {
             open: BTreeMap::new(),
             unbound: Vec::new(),
             inherited: InheritedListeners::new(),
+            binder: Binder::in_place(),
             health_addresses,
             listeners: JoinSet::new(),
             health_request,
         }
+    }
+
+    /// Binds with the permissions of `binder` from now on.
+    #[must_use]
+    pub fn with_binder(self, binder: Binder) -> Self {
+        Self { binder, ..self }
     }
 
     /// Sockets that the next [`prepare`](Self::prepare) uses instead of binding new ones; it closes
@@ -147,7 +156,10 @@ impl HttpServer {
         let (mut opened, mut unbound) = (Vec::new(), Vec::new());
         for (&address, &roles) in roles.iter().filter(|(address, _)| !self.open.contains_key(address)) {
             let freebind = endpoints.local_ips.contains(&address.ip());
-            match open(address, freebind, inherited.remove(&address)) {
+            let socket = inherited
+                .remove(&address)
+                .map_or_else(|| listener::bind(&self.binder, address, freebind), Ok);
+            match socket.and_then(register).map_err(|source| BindError { address, source }) {
                 Ok(socket) => opened.push((address, roles, socket)),
                 Err(error) if roles.health || roles.ready => return Err(error),
                 Err(error) => unbound.push(error),
@@ -227,13 +239,14 @@ impl HttpServer {
 
     /// Closes all listeners when the requests in progress are finished, or after
     /// [`Limits::timeout`].
-    pub async fn close(mut self) {
+    pub async fn close(&mut self) {
         self.health_request.shutdown().await;
         self.open.values().for_each(close);
         let all_closed = async { while self.listeners.join_next().await.is_some() {} };
         if timeout(self.limits.timeout, all_closed).await.is_err() {
             self.listeners.shutdown().await;
         }
+        self.open.clear();
     }
 
     fn update_health_addresses(&self) {
@@ -274,17 +287,9 @@ struct BoundSocket {
     duplicate: std::net::TcpListener,
 }
 
-fn open(
-    address: SocketAddr,
-    freebind: bool,
-    inherited: Option<std::net::TcpListener>,
-) -> Result<BoundSocket, BindError> {
-    let bind = || {
-        let duplicate = inherited.map_or_else(|| listener::bind(address, freebind), Ok)?;
-        let listener = TcpListener::from_std(duplicate.try_clone()?)?;
-        Ok(BoundSocket { bound: listener.local_addr()?, listener, duplicate })
-    };
-    bind().map_err(|source| BindError { address, source })
+fn register(duplicate: std::net::TcpListener) -> io::Result<BoundSocket> {
+    let listener = TcpListener::from_std(duplicate.try_clone()?)?;
+    Ok(BoundSocket { bound: listener.local_addr()?, listener, duplicate })
 }
 
 fn close(open: &ActiveListener) {

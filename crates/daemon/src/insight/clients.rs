@@ -6,14 +6,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use moka::sync::Cache;
-use resolver::action::ResponseSource;
 use serde_json::{Value, json};
 use wire::header::Rcode;
 
 use super::sample::Sample;
 
-/// Clients that are remembered: several times the pods of a node. Each takes about 500 octets.
+/// Clients that are remembered: several times the pods of a node.
 const CAPACITY: u64 = 1024;
+/// Of a client, with the entry of moka and its part of the tables and of the sketch of frequencies.
+const CLIENT_OCTETS: u64 = 600;
 /// A client without queries is forgotten after this.
 const IDLE: Duration = Duration::from_secs(600);
 /// Rates are over this time.
@@ -55,7 +56,7 @@ impl Clients {
         let Ok(mut client) = client.try_lock() else { return };
         let weight = u64::from(sample.weight);
         client.queries += weight;
-        if matches!(sample.source, ResponseSource::Cache | ResponseSource::Stale) {
+        if sample.source.is_cache() {
             client.hits += weight;
         }
         match sample.rcode {
@@ -65,6 +66,11 @@ impl Clients {
             _ => client.others += weight,
         }
         client.rate.add(sample.now, weight);
+    }
+
+    /// Octets on the heap, estimated.
+    pub(super) fn octets(&self) -> usize {
+        usize::try_from(self.clients.entry_count() * CLIENT_OCTETS).unwrap_or(usize::MAX)
     }
 
     /// The `limit` clients with the highest rates.
@@ -128,9 +134,11 @@ impl Rate {
 
 #[cfg(test)]
 mod tests {
+    use resolver::action::ResponseSource;
+    use wire::header::RecordType;
+
     use super::*;
     use crate::clock;
-    use wire::header::RecordType;
 
     fn sample(client: [u8; 4], now: Instant, rcode: Rcode) -> Sample<'static> {
         Sample {

@@ -17,4 +17,8 @@ mod trace;
 
 pub(crate) use observer::{Observed, Observer};
 pub(crate) use statistics::Statistics;
-pub(crate) use trace::{Subscription, TraceEvent, TraceFilter, TraceHub, Traced, TracedResponse};
+#[cfg(test)]
+pub(crate) use trace::PENDING_OCTETS;
+pub(crate) use trace::{
+    MAX_PENDING, Subscription, TraceEvent, TraceFilter, TraceHub, Traced, TracedResponse,
+};

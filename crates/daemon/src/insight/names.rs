@@ -1,13 +1,13 @@
 //! Names that are asked, missed, slow or failing most, of the last minutes.
 
+use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use resolver::action::ResponseSource;
 use serde_json::{Value, json};
 use wire::header::{Rcode, RecordType};
-use wire::name::PresentationFormat;
+use wire::name::{MAX_NAME_LEN, PresentationFormat};
 
 use super::latency::Latency;
 use super::sample::Sample;
@@ -15,6 +15,8 @@ use super::space_saving::{Slot, SpaceSaving};
 
 /// Names of each list. With their names of 255 octets all lists take less than 1 MiB.
 const CAPACITY: usize = 512;
+/// A name in wire form and a type.
+const KEY_LEN: usize = MAX_NAME_LEN + 2;
 /// After so long a count weighs half.
 const HALF_LIFE: Duration = Duration::from_secs(60);
 
@@ -28,6 +30,7 @@ pub(super) struct Names {
     failing: Ranking<Failures>,
     /// Samples left out because another thread had the list.
     omitted: AtomicU64,
+    hasher: RandomState,
 }
 
 /// Of a name in the list of most asked.
@@ -63,25 +66,27 @@ impl Names {
             slow: Ranking::new(),
             failing: Ranking::new(),
             omitted: AtomicU64::new(0),
+            hasher: RandomState::new(),
         }
     }
 
     /// Counts a response, without waiting.
     pub(super) fn record(&self, sample: &Sample<'_>) {
         let (now, weight) = (sample.now, u64::from(sample.weight));
-        let key = key(sample.name, sample.qtype);
-        let is_hit = matches!(sample.source, ResponseSource::Cache | ResponseSource::Stale);
-        let mut counted = self.asked.add((now, halve_asked), &key, weight, |asked| {
+        let mut octets = [0; KEY_LEN];
+        let Some(key) = self.key(sample, &mut octets) else { return };
+        let is_hit = sample.source.is_cache();
+        let mut counted = self.asked.add((now, halve_asked), key, weight, |asked| {
             asked.hits += if is_hit { weight } else { 0 };
         });
         if !is_hit {
             let latency = |latency: &mut Latency| latency.observe(sample.duration, sample.weight);
-            counted &= self.missed.add((now, Latency::halve), &key, weight, latency);
+            counted &= self.missed.add((now, Latency::halve), key, weight, latency);
             let micros = u64::try_from(sample.duration.as_micros()).unwrap_or(u64::MAX).max(1);
-            counted &= self.slow.add((now, Latency::halve), &key, micros.saturating_mul(weight), latency);
+            counted &= self.slow.add((now, Latency::halve), key, micros.saturating_mul(weight), latency);
         }
         if !matches!(sample.rcode, Rcode::NOERROR | Rcode::NXDOMAIN) {
-            counted &= self.failing.add((now, halve_failures), &key, weight, |failures| match sample.rcode {
+            counted &= self.failing.add((now, halve_failures), key, weight, |failures| match sample.rcode {
                 Rcode::SERVFAIL => failures.servfail += weight,
                 Rcode::REFUSED => failures.refused += weight,
                 _ => failures.others += weight,
@@ -90,6 +95,16 @@ impl Names {
         if !counted {
             self.omitted.fetch_add(1, Relaxed);
         }
+    }
+
+    /// Name and type as one key, and its hash, which clients cannot foresee.
+    fn key<'a>(&self, sample: &Sample<'_>, octets: &'a mut [u8; KEY_LEN]) -> Option<(u64, &'a [u8])> {
+        let (name, rest) = octets.split_at_mut_checked(sample.name.len())?;
+        name.copy_from_slice(sample.name);
+        name.make_ascii_lowercase();
+        rest.first_chunk_mut().map(|qtype| *qtype = sample.qtype.0.to_be_bytes())?;
+        let key = octets.get(..sample.name.len() + 2)?;
+        Some((self.hasher.hash_one(key), key))
     }
 
     /// The first `limit` names of each list.
@@ -145,7 +160,7 @@ impl<V: Clone + Default> Ranking<V> {
     fn add(
         &self,
         (now, halve): (Instant, fn(&mut V)),
-        key: &[u8],
+        (hash, key): (u64, &[u8]),
         count: u64,
         update: impl FnOnce(&mut V),
     ) -> bool {
@@ -156,7 +171,7 @@ impl<V: Clone + Default> Ranking<V> {
             aging.next_halving = Some(now + HALF_LIFE);
         }
         aging.total = aging.total.saturating_add(count);
-        if let Some(value) = aging.names.add(key, count) {
+        if let Some(value) = aging.names.add(hash, key, count) {
             update(value);
         }
         true
@@ -198,13 +213,6 @@ impl<V: Clone + Default> Ranking<V> {
     }
 }
 
-/// Name and type as one key.
-fn key(name: &[u8], qtype: RecordType) -> Vec<u8> {
-    let mut key = name.to_ascii_lowercase();
-    key.extend(qtype.0.to_be_bytes());
-    key
-}
-
 fn split(key: &[u8]) -> (&[u8], RecordType) {
     let (name, qtype) = key.split_last_chunk().unwrap_or((key, &[0, 0]));
     (name, RecordType(u16::from_be_bytes(*qtype)))
@@ -212,6 +220,8 @@ fn split(key: &[u8]) -> (&[u8], RecordType) {
 
 #[cfg(test)]
 mod tests {
+    use resolver::action::ResponseSource;
+
     use super::*;
     use crate::clock;
 

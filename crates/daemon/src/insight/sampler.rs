@@ -1,9 +1,10 @@
-//! Sampling of responses: all of them while there are few, and so few of many that they cost nothing.
+//! Sampling of responses: a fixed share of few, and a fixed number per second of many.
 //!
 //! One in N responses on average is sampled and counts N times. The distances are random: a pod's search
 //! path sends its queries in the same order again and again, and a fixed distance would sample the same
 //! one each time. N follows from the rate of the last period, and doubles within a period when more are
-//! sampled than planned.
+//! sampled than planned. It has a minimum, so that samples cost a fixed share of the responses at any
+//! rate; only the first responses of a worker are all samples.
 
 use std::cell::Cell;
 use std::time::{Duration, Instant};
@@ -14,6 +15,8 @@ const SAMPLES: u32 = 256;
 const PERIOD: Duration = Duration::from_secs(5);
 /// The largest N.
 const MAX_INTERVAL: u32 = 1 << 16;
+/// The first responses, of which each is a sample, so that the first queries on a node are shown.
+const FIRST: u32 = 256;
 
 /// Selects responses of one worker.
 #[derive(Debug)]
@@ -22,6 +25,10 @@ pub(super) struct Sampler {
     left: Cell<u32>,
     /// N.
     interval: Cell<u32>,
+    /// The smallest N after the first responses.
+    min_interval: u32,
+    /// Responses that are still to be sampled one by one.
+    first: Cell<u32>,
     /// Samples since N was set.
     samples: Cell<u32>,
     /// Responses since the period began, by the samples.
@@ -32,10 +39,13 @@ pub(super) struct Sampler {
 }
 
 impl Sampler {
-    pub(super) fn new(seed: u32) -> Self {
+    /// With the smallest N, at least 1.
+    pub(super) fn new(seed: u32, min_interval: u32) -> Self {
         Self {
             left: Cell::new(1),
             interval: Cell::new(1),
+            min_interval,
+            first: Cell::new(FIRST),
             samples: Cell::new(0),
             responses: Cell::new(0),
             period_end: Cell::new(None),
@@ -46,7 +56,7 @@ impl Sampler {
     /// Counts a response; true if it is a sample.
     #[inline]
     pub(super) fn is_sample(&self) -> bool {
-        let left = self.left.get().saturating_sub(1);
+        let left = self.left.get().wrapping_sub(1);
         self.left.set(left);
         left == 0
     }
@@ -55,7 +65,8 @@ impl Sampler {
     pub(super) fn weight(&self, now: Instant) -> u32 {
         let weight = self.interval.get();
         self.responses.set(self.responses.get().saturating_add(weight));
-        self.samples.set(self.samples.get() + 1);
+        self.samples.set(self.samples.get().saturating_add(1));
+        self.first.set(self.first.get().saturating_sub(1));
         self.adapt(now);
         self.left.set(self.distance());
         weight
@@ -63,16 +74,18 @@ impl Sampler {
 
     /// Adapts N if a period has ended, without a sample at hand: after a flood the next one would be far.
     pub(super) fn expire(&self, now: Instant) {
+        let before = self.interval.get();
         if self.period_end.get().is_some_and(|end| now >= end) {
             self.begin_period(now);
+        }
+        // With the same N a second draw would favour short distances.
+        if self.interval.get() < before {
             self.left.set(self.left.get().min(self.distance()));
         }
     }
 
     fn begin_period(&self, now: Instant) {
-        let interval = self.responses.replace(0) / SAMPLES;
-        self.interval.set(interval.clamp(1, MAX_INTERVAL));
-        self.samples.set(0);
+        self.set_interval(self.responses.replace(0) / SAMPLES);
         self.period_end.set(Some(now + PERIOD));
     }
 
@@ -80,9 +93,14 @@ impl Sampler {
         if self.period_end.get().is_none_or(|end| now >= end) {
             self.begin_period(now);
         } else if self.samples.get() >= SAMPLES {
-            self.interval.set((self.interval.get() * 2).min(MAX_INTERVAL));
-            self.samples.set(0);
+            self.set_interval(self.interval.get() * 2);
         }
+    }
+
+    fn set_interval(&self, interval: u32) {
+        let min = if self.first.get() > 0 { 1 } else { self.min_interval };
+        self.interval.set(interval.clamp(min, MAX_INTERVAL));
+        self.samples.set(0);
     }
 
     /// Uniform from 1 to 2N - 1, N on average.
@@ -115,13 +133,13 @@ mod tests {
 
     #[test]
     fn all_of_few_responses_are_samples() {
-        let sampler = Sampler::new(7);
+        let sampler = Sampler::new(7, 1);
         assert_eq!(run(&sampler, clock::now(), Duration::from_secs(60), 600), (600, 600));
     }
 
     #[test]
     fn few_of_many_responses_are_samples_and_stand_for_all() {
-        let sampler = Sampler::new(7);
+        let sampler = Sampler::new(7, 1);
         let (samples, sum) = run(&sampler, clock::now(), Duration::from_secs(10), 1_000_000);
         assert!(samples < 5000, "{samples}");
         assert!((900_000..1_100_000).contains(&sum), "{sum}");
@@ -129,7 +147,7 @@ mod tests {
 
     #[test]
     fn a_lower_rate_is_sampled_more_densely_again() {
-        let (sampler, start) = (Sampler::new(7), clock::now());
+        let (sampler, start) = (Sampler::new(7, 1), clock::now());
         run(&sampler, start, Duration::from_secs(10), 1_000_000);
         let later = start + Duration::from_secs(20);
         sampler.expire(later);
@@ -139,8 +157,25 @@ mod tests {
     }
 
     #[test]
+    fn at_low_rates_a_fixed_share_is_sampled_without_bias() {
+        let (sampler, start) = (Sampler::new(7, 16), clock::now());
+        assert_eq!(run(&sampler, start, Duration::from_secs(60), FIRST), (FIRST, FIRST));
+        let (mut samples, mut sum) = (0, 0);
+        for second in 60..100_060 {
+            let now = start + Duration::from_secs(second);
+            sampler.expire(now);
+            if sampler.is_sample() {
+                samples += 1;
+                sum += sampler.weight(now);
+            }
+        }
+        assert!((5_900..6_600).contains(&samples), "{samples}");
+        assert!((95_000..105_000).contains(&sum), "{sum}");
+    }
+
+    #[test]
     fn responses_in_a_cycle_have_equal_shares() {
-        let (sampler, start) = (Sampler::new(7), clock::now());
+        let (sampler, start) = (Sampler::new(7, 1), clock::now());
         let mut shares = [0_u32; 8];
         for number in 0..2_000_000_u32 {
             if sampler.is_sample() {

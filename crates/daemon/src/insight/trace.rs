@@ -1,4 +1,4 @@
-//! Trace: queries and responses as they pass, for those who have subscribed.
+//! Trace: queries and responses as they pass, for subscribers.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
@@ -12,9 +12,18 @@ use wire::header::{Rcode, RecordType};
 use wire::name::Name;
 
 /// Events that wait for a subscriber; further ones are dropped.
-const QUEUE_LEN: usize = 1024;
+const QUEUE_LEN: usize = 512;
 /// Subscribers at a time: each costs workers time.
-const MAX_SUBSCRIBERS: usize = 8;
+pub(super) const MAX_SUBSCRIBERS: usize = 4;
+/// Queries whose responses a subscriber awaits at most.
+pub(crate) const MAX_PENDING: usize = 1024;
+/// Of such a query at most, in a table that is half empty.
+pub(crate) const PENDING_OCTETS: usize = 2 * 80 + NAME_OCTETS;
+/// The largest name, as the allocator rounds it.
+const NAME_OCTETS: usize = 272;
+/// Of a subscriber at most: its queue, and the queries that it awaits.
+const SUBSCRIBER_OCTETS: usize =
+    QUEUE_LEN * (size_of::<TraceEvent>() + NAME_OCTETS) + MAX_PENDING * PENDING_OCTETS;
 
 /// A query that arrived, or a response that was sent.
 #[derive(Clone, Debug)]
@@ -97,6 +106,11 @@ impl TraceHub {
     /// True while someone traces.
     pub(super) fn is_active(&self) -> bool {
         self.active.load(Relaxed) > 0
+    }
+
+    /// Octets that the subscribers may take.
+    pub(crate) fn octets(&self) -> usize {
+        self.active.load(Relaxed) * SUBSCRIBER_OCTETS
     }
 
     /// `None` when as many have subscribed as may.

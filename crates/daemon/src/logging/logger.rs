@@ -12,8 +12,10 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use linux::confinement::ThreadKind;
 use tracing::Level;
 
+use crate::confined;
 use crate::metrics::ProcessCounters;
 
 /// Length of the log queue, in lines.
@@ -51,7 +53,10 @@ impl Logger {
         let (queue, lines) = sync_channel(queue_len);
         let progress = Arc::new(Progress::default());
         let writer = Writer { out, lines, counters: Arc::clone(&counters), progress: Arc::clone(&progress) };
-        thread::Builder::new().name("log-writer".to_owned()).spawn(move || writer.run())?;
+        thread::Builder::new().name("log-writer".to_owned()).spawn(move || {
+            confined::enter(ThreadKind::Log);
+            writer.run();
+        })?;
         Ok(Self { queue, counters, progress, debug: Arc::default() })
     }
 

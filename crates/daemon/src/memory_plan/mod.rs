@@ -1,16 +1,18 @@
 //! Memory plan: divides the memory limit of the cgroup among everything that clients can make grow.
 //!
-//! The program itself takes [`PROGRAM`]. A third of the rest is the cache, unless `-cache-bytes`
-//! sets it; what the cache leaves is divided in sixteenths, one of which stays free. Each part has a
-//! cap, so that the sum stays below the limit under any load.
+//! The program itself takes [`PROGRAM`], and insight [`INSIGHT`]. A third of the rest is the cache, unless
+//! `-cache-bytes` sets it; what the cache leaves is divided in sixteenths, one of which stays free. Each
+//! part has a cap, so that the sum stays below the limit under any load.
 
 mod cgroup;
 
 use std::fmt;
 
-/// Code, stacks, the log queue, connections to upstreams, statistics of names and clients, and what the
-/// kernel needs for a process.
-const PROGRAM: u64 = 12 << 20;
+/// Code, stacks, the log queue, connections to upstreams, and what the kernel needs for a process.
+const PROGRAM: u64 = 8 << 20;
+
+/// Statistics of names and clients, and events that wait for trace subscribers.
+const INSIGHT: u64 = 4 << 20;
 
 /// Below this limit the parts are no longer reduced: nothing useful would be left.
 const MIN_ROOM: u64 = 12 << 20;
@@ -46,6 +48,8 @@ pub(crate) struct MemoryPlan {
     pub(crate) udp_queues: u64,
     /// The snapshot in `/run`, which is memory, and the next one while it is written.
     pub(crate) snapshot: u64,
+    /// Statistics of names and clients, and traces.
+    pub(crate) insight: u64,
 }
 
 impl MemoryPlan {
@@ -55,7 +59,7 @@ impl MemoryPlan {
     }
 
     fn new(limit: Option<u64>, cache_bytes: Option<u64>) -> Self {
-        let room = limit.map_or(u64::MAX, |limit| limit.saturating_sub(PROGRAM).max(MIN_ROOM));
+        let room = limit.map_or(u64::MAX, |limit| limit.saturating_sub(PROGRAM + INSIGHT).max(MIN_ROOM));
         let cache = cache_bytes.unwrap_or_else(|| (room / CACHE_DIVISOR).min(MAX_CACHE));
         let rest = room.saturating_sub(cache).max(MIN_REST);
         let part = |(shares, max): (u64, u64)| (rest / SHARES * shares).min(max);
@@ -67,13 +71,14 @@ impl MemoryPlan {
             tcp_clients: part(TCP_CLIENTS),
             udp_queues: part(UDP_QUEUES),
             snapshot: part(SNAPSHOT),
+            insight: INSIGHT,
         }
     }
 
     /// The program and all parts at their caps.
     fn sum(&self) -> u64 {
-        let Self { cache, l1, waiting, tcp_clients, udp_queues, snapshot, limit: _ } = *self;
-        PROGRAM + cache + l1 + waiting + tcp_clients + udp_queues + snapshot
+        let Self { cache, l1, waiting, tcp_clients, udp_queues, snapshot, insight, limit: _ } = *self;
+        PROGRAM + cache + l1 + waiting + tcp_clients + udp_queues + snapshot + insight
     }
 
     /// True when the parts do not fit below the limit: it is small, or `-cache-bytes` is large.
@@ -88,12 +93,13 @@ impl fmt::Display for MemoryPlan {
             Some(limit) => write!(f, "limit {}: ", Mebibytes(limit))?,
             None => f.write_str("no limit: ")?,
         }
-        let Self { cache, l1, waiting, tcp_clients, udp_queues, snapshot, limit: _ } = *self;
+        let Self { cache, l1, waiting, tcp_clients, udp_queues, snapshot, insight, limit: _ } = *self;
         let [cache, l1, waiting] = [cache, l1, waiting].map(Mebibytes);
         let [tcp_clients, udp_queues, snapshot] = [tcp_clients, udp_queues, snapshot].map(Mebibytes);
         write!(
             f,
-            "cache {cache}, L1 caches {l1}, waiting queries {waiting}, TCP clients {tcp_clients}, UDP queues {udp_queues}, snapshots {snapshot}, program {}",
+            "cache {cache}, L1 caches {l1}, waiting queries {waiting}, TCP clients {tcp_clients}, UDP queues {udp_queues}, snapshots {snapshot}, insight {}, program {}",
+            Mebibytes(insight),
             Mebibytes(PROGRAM)
         )
     }
@@ -127,11 +133,11 @@ mod tests {
     fn the_parts_of_the_usual_limits() {
         assert_eq!(
             MemoryPlan::new(Some(128 * MIB), None).to_string(),
-            "limit 128.0 MiB: cache 38.6 MiB, L1 caches 4.8 MiB, waiting queries 33.8 MiB, TCP clients 14.5 MiB, UDP queues 9.6 MiB, snapshots 9.6 MiB, program 12.0 MiB"
+            "limit 128.0 MiB: cache 38.6 MiB, L1 caches 4.8 MiB, waiting queries 33.8 MiB, TCP clients 14.5 MiB, UDP queues 9.6 MiB, snapshots 9.6 MiB, insight 4.0 MiB, program 8.0 MiB"
         );
         assert_eq!(
             MemoryPlan::new(Some(64 * MIB), None).to_string(),
-            "limit 64.0 MiB: cache 17.3 MiB, L1 caches 2.1 MiB, waiting queries 15.1 MiB, TCP clients 6.5 MiB, UDP queues 4.3 MiB, snapshots 4.3 MiB, program 12.0 MiB"
+            "limit 64.0 MiB: cache 17.3 MiB, L1 caches 2.1 MiB, waiting queries 15.1 MiB, TCP clients 6.5 MiB, UDP queues 4.3 MiB, snapshots 4.3 MiB, insight 4.0 MiB, program 8.0 MiB"
         );
     }
 

@@ -10,7 +10,10 @@ use prometheus::{Registry, TextEncoder};
 use super::build_info::BuildInfo;
 use super::family::Family;
 use super::process_counters::{AtomicCounter, ProcessCounters};
-use super::{acl, cache, clients, dns64, hosts, localhost, process, procfs, requests, templates, upstreams};
+use super::{
+    acl, cache, clients, dns64, hosts, localhost, nxdomain_cuts, process, procfs, requests, templates,
+    upstreams,
+};
 use crate::counters::CounterRegistry;
 
 /// Content type of the page.
@@ -106,6 +109,7 @@ impl Collector for Families {
             counters.note_stored();
             families.extend(requests::families(&counters));
             families.extend(cache::families(&counters));
+            families.extend(nxdomain_cuts::families(&counters));
             families.extend(acl::families(&counters));
             families.extend(dns64::families(&counters));
             families.extend(localhost::families(&counters));

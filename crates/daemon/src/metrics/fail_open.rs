@@ -1,32 +1,49 @@
 //! Fail-open metrics: where queries go while no instance answers them, and how many went there, read
 //! from the packet filter at each scrape.
 
+use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use linux::packet_filter::{Fallback, FilterConfig, PacketCounters, PacketCounts};
+use linux::packet_filter::{Fallback, FilterConfig, PacketCounts};
 
 use super::family::Family;
+
+/// Reads what the rules have counted.
+pub struct CountReader(Box<dyn FnMut() -> PacketCounts + Send>);
+
+impl CountReader {
+    /// By this function, which takes some milliseconds at most.
+    pub fn new(read: impl FnMut() -> PacketCounts + Send + 'static) -> Self {
+        Self(Box::new(read))
+    }
+
+    fn read(&mut self) -> PacketCounts {
+        (self.0)()
+    }
+}
+
+impl fmt::Debug for CountReader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("CountReader")
+    }
+}
 
 /// The packet-filter rules in place.
 #[derive(Debug, Default)]
 pub struct FailOpenRules {
-    rules: Mutex<Option<(FilterConfig, PacketCounters)>>,
+    rules: Mutex<Option<(FilterConfig, CountReader)>>,
 }
 
 impl FailOpenRules {
-    /// Reads the counters of these rules from now on; `None` without rules. Whether they are other
-    /// ones than before.
-    pub fn set(
-        &self,
-        config: Option<&FilterConfig>,
-        counters: impl FnOnce() -> Option<PacketCounters>,
-    ) -> bool {
-        let mut rules = self.rules();
-        if rules.as_ref().map(|(config, _)| config) == config {
-            return false;
-        }
-        *rules = config.cloned().zip(counters());
-        true
+    /// Whether these rules are those whose counters are read.
+    #[must_use]
+    pub fn has(&self, config: Option<&FilterConfig>) -> bool {
+        self.rules().as_ref().map(|(config, _)| config) == config
+    }
+
+    /// Reads the counters of these rules from now on; `None` without rules.
+    pub fn set(&self, rules: Option<(FilterConfig, CountReader)>) {
+        *self.rules() = rules;
     }
 
     /// The rules in place, and what they have counted; `None` without rules.
@@ -70,7 +87,7 @@ impl FailOpenRules {
         [available, sent, guarded]
     }
 
-    fn rules(&self) -> MutexGuard<'_, Option<(FilterConfig, PacketCounters)>> {
+    fn rules(&self) -> MutexGuard<'_, Option<(FilterConfig, CountReader)>> {
         self.rules.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -17,6 +17,7 @@ mod hosts;
 mod labels;
 mod localhost;
 mod memory;
+mod nxdomain_cuts;
 mod process;
 mod process_counters;
 mod procfs;
@@ -27,10 +28,10 @@ mod upstreams;
 
 pub use self::build_info::BuildInfo;
 pub use self::exposition::{CONTENT_TYPE, Exposition};
-pub use self::fail_open::FailOpenRules;
+pub use self::fail_open::{CountReader, FailOpenRules};
 pub use self::memory::{MemoryPart, MemoryParts};
 pub use self::process_counters::{
-    AtomicCounter, AtomicGauge, ByLimit, ClientConnections, Handovers, HealthRequestDurations,
+    AtomicCounter, AtomicGauge, ByLimit, ClientConnections, Confined, Handovers, HealthRequestDurations,
     ImportedEntries, LastReload, OmittedEntries, PacketFilterRejects, ProcessCounters, Reloads, SetupError,
     Snapshots,
 };

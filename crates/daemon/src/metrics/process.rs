@@ -41,6 +41,7 @@ pub(super) fn families(
             "Overflows of the queues for netlink events; link, addresses and rules were verified after each.",
             process.netlink_overruns.get(),
         ),
+        confined(process),
         handovers(process),
         imported_entries(process),
         omitted_entries(process),
@@ -134,6 +135,19 @@ fn handovers(process: &ProcessCounters) -> Family {
         ("refused", &counts.refused),
     ] {
         family.series(&[("event", event)], count.get() as f64);
+    }
+    family
+}
+
+fn confined(process: &ProcessCounters) -> Family {
+    let mut family = Family::gauge(
+        "nodelocaldns_confined",
+        "Whether the kernel confines the process: its threads to the system calls that they need \
+         (seccomp), and the process to the files of its configuration (landlock).",
+    );
+    let gauges = &process.confined;
+    for (by, gauge) in [("seccomp", &gauges.seccomp), ("landlock", &gauges.landlock)] {
+        family.series(&[("by", by)], gauge.get() as f64);
     }
     family
 }

@@ -224,6 +224,15 @@ pub struct PacketFilterRejects {
     pub upstreams: AtomicCounter,
 }
 
+/// How the process is confined: 1 or 0.
+#[derive(Debug, Default)]
+pub struct Confined {
+    /// By filters of system calls whose violation ends the process.
+    pub seccomp: Gauge,
+    /// To the files of its configuration.
+    pub landlock: Gauge,
+}
+
 /// Counters of events that do not belong to one worker.
 #[derive(Debug, Default)]
 pub struct ProcessCounters {
@@ -261,6 +270,8 @@ pub struct ProcessCounters {
     pub imported: ImportedEntries,
     /// Cache entries left out of what the next process imports.
     pub omitted: OmittedEntries,
+    /// How the process is confined.
+    pub confined: Confined,
     setup_errors: [AtomicCounter; SETUP_ERRORS.len()],
 }
 

@@ -6,12 +6,14 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use linux::confinement::ThreadKind;
 use resolver::cache::Cache;
 use resolver::policy::BlockId;
 use tracing::{debug, warn};
 
 use super::file::Snapshot;
 use crate::clock;
+use crate::confined;
 use crate::metrics::ProcessCounters;
 
 /// From the first insertion since a snapshot that [`SnapshotWriter::check_cache`] finds, at most a
@@ -64,8 +66,10 @@ impl SnapshotWriter {
         let contents = Contents { cache: Arc::clone(&cache), blocks, written: Some(0) };
         let schedule = Schedule { delay, earliest: clock::now(), due: None };
         let writer = WriterThread { snapshot, contents, schedule, counters, failing: false };
-        let thread =
-            thread::Builder::new().name("snapshot-writer".to_owned()).spawn(move || writer.run(&receiver))?;
+        let thread = thread::Builder::new().name("snapshot-writer".to_owned()).spawn(move || {
+            confined::enter(ThreadKind::Snapshot);
+            writer.run(&receiver);
+        })?;
         Ok(Self { cache, insertions: 0, commands: Some(commands), thread: Some(thread) })
     }
 

@@ -252,7 +252,7 @@ impl EventLoop {
         }
     }
 
-    /// Shows a response to those who trace, and to the statistics if it is a sample.
+    /// Passes a response to the trace subscribers, and to the statistics if it is a sample.
     #[cold]
     fn observe(&self, response: &ClientResponse, outbox: &Outbox, (is_tracing, is_sample): (bool, bool)) {
         let (message, upstream) = (outbox.octets(response.message), outbox.upstream_of(response));

@@ -9,6 +9,8 @@
 //! actions out), [`udp_server`] and [`tcp_server`] (clients), [`upstream`] (connections to
 //! upstreams).
 
+#[cfg(debug_assertions)]
+mod compromised;
 pub(crate) mod config;
 mod context;
 mod drain;
@@ -36,6 +38,6 @@ pub(crate) use sockets::{
     InheritedSockets, ListeningSockets, OpenError, OpenedSockets, RegisteredSockets, ServingSocket,
 };
 pub(crate) use tasks::WorkerFailure;
-pub(crate) use tcp_server::{ConnectionLimiter, ConnectionTimeouts};
+pub(crate) use tcp_server::{ConnectionLimiter, ConnectionTimeouts, left_descriptors};
 pub(crate) use thread::{L1Handle, ReadyWorker, Reconfigure, Reconfigured, Worker, WorkerProgress};
 pub(crate) use upstream::{TlsParams, UpstreamEndpoint, UpstreamEndpoints};

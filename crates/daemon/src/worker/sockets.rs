@@ -8,6 +8,7 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::os::fd::{AsFd, BorrowedFd};
 
+use linux::binder::Binder;
 use linux::udp::{MAX_QUEUE_OCTETS, UdpListener, UdpReadiness};
 use nix::errno::Errno;
 use resolver::action::Transport;
@@ -87,6 +88,21 @@ pub(crate) struct ListeningSockets {
     sockets: Vec<ListeningSocket>,
 }
 
+/// The limits of receive queues, which a thread with CAP_NET_ADMIN can set beyond `rmem_max`.
+pub(crate) struct QueueLimits {
+    sockets: Vec<UdpListener>,
+    octets: usize,
+}
+
+impl QueueLimits {
+    pub(crate) fn set(self) {
+        for socket in self.sockets {
+            // On a failure the queue keeps its limit.
+            socket.limit_queue(self.octets).ok();
+        }
+    }
+}
+
 /// The sockets of listeners that are not read yet. Dropping them closes the sockets.
 #[derive(Default)]
 pub(crate) struct OpenedSockets {
@@ -125,6 +141,7 @@ impl OpenedSockets {
     /// # Errors
     /// The first address that could not be opened.
     pub(crate) fn open(
+        binder: &Binder,
         listeners: &[(ListenerId, Vec<SocketAddr>)],
         workers: usize,
         inherited: &mut InheritedSockets,
@@ -133,7 +150,7 @@ impl OpenedSockets {
         for (listener, addresses) in listeners {
             for &address in addresses {
                 let reused = (inherited.udp.remove(&address), inherited.tcp.remove(&address));
-                match open(address, workers, reused) {
+                match open(binder, address, workers, reused) {
                     Err(error) if addresses.len() > 1 && is_unsupported_family(&error) => {}
                     Err(error) if is_out_of_descriptors(&error) => return Err(OpenError::Resources(error)),
                     Err(error) => return Err(OpenError::Bind(address, error)),
@@ -182,12 +199,13 @@ impl ListeningSockets {
     }
 
     /// Divides `octets` among the receive queues of all UDP sockets.
-    pub(crate) fn limit_queues(&self, octets: u64) {
+    pub(crate) fn queue_limits(&self, octets: u64) -> QueueLimits {
         let udp = || self.sockets.iter().filter_map(|socket| socket.socket.as_udp());
         let share = usize::try_from(octets).unwrap_or(usize::MAX) / udp().count().max(1);
-        for socket in udp() {
-            // On a failure the queue keeps its limit, which is a usual one.
-            socket.limit_queue(share.clamp(MIN_QUEUE_OCTETS, MAX_QUEUE_OCTETS)).ok();
+        QueueLimits {
+            // Without a descriptor the queue keeps its limit, which is a usual one.
+            sockets: udp().filter_map(|socket| socket.try_clone().ok()).collect(),
+            octets: share.clamp(MIN_QUEUE_OCTETS, MAX_QUEUE_OCTETS),
         }
     }
 
@@ -262,6 +280,7 @@ fn round_robin(workers: usize) -> impl Iterator<Item = usize> {
 /// A UDP and a TCP socket for each worker, or several where a predecessor had more workers:
 /// closing one would lose the packets queued in it. Each with its worker, and whether it is new.
 fn open(
+    binder: &Binder,
     address: SocketAddr,
     workers: usize,
     (udp, tcp): (Option<Vec<UdpListener>>, Option<Vec<TcpListener>>),
@@ -271,10 +290,10 @@ fn open(
     // A port that is in use is mostly in use over TCP as well. UDP comes last: datagrams that arrive
     // between binding and closing are lost, if another process shares the address.
     while tcp.len() < workers {
-        tcp.push(linux::tcp::listen(address, BACKLOG)?);
+        tcp.push(linux::tcp::listen_by(binder, address, BACKLOG)?);
     }
     while udp.len() < workers {
-        udp.push(UdpListener::bind(address)?);
+        udp.push(UdpListener::bind_by(binder, address)?);
     }
     let udp = udp.into_iter().map(Socket::Udp).enumerate();
     let udp = udp.map(|(index, socket)| (index >= reused_udp, socket));

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use linux::confinement::ThreadKind;
 use resolver::policy::ListenerId;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
@@ -20,6 +21,7 @@ use super::event_loop::EventLoop;
 use super::handler::QueryHandler;
 use super::sockets::{RegisteredSockets, Sockets};
 use super::tasks::WorkerFailure;
+use crate::confined;
 
 /// A healthy worker executes a command within milliseconds.
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(2);
@@ -124,6 +126,7 @@ impl Worker {
         let handle = runtime.handle().clone();
         let (end, ended) = oneshot::channel();
         std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
+            confined::enter(ThreadKind::Worker);
             let failure = LocalSet::new().block_on(&runtime, run(context, config, receiver));
             // The control thread has ended as well if nobody receives it.
             end.send(failure).ok();

@@ -106,6 +106,7 @@ fn count_events(counters: &mut CounterRegistry) {
     root.served_stale.add(3);
     root.outage_stale.add(4);
     root.cache_oversized.add(3);
+    root.nxdomain_cuts_removed.add(1);
 
     let upstream = counters.upstream(SocketAddr::from(([10, 233, 0, 3], 53)), 0);
     upstream.request_durations[rcode_index(Rcode::NXDOMAIN)].observe(Duration::from_millis(2));
@@ -156,6 +157,10 @@ fn count_responses(root: &RouteCounters) {
 /// Counts two queries that a template matched, both of which it failed, and queries that `acl` allowed
 /// and those that it did not.
 fn count_directives(block: &BlockCounters) {
+    block.nxdomain_cut_hits.add(6);
+    block.nxdomain_cut_queries.add(3);
+    block.nxdomain_cuts_learned.add(2);
+    block.nxdomain_cuts_renewed.add(1);
     block.translated.add(3);
     block.localhost_requests.add(2);
     block.acl.count(None);

@@ -60,11 +60,11 @@ fn the_memory_plan_is_logged_and_in_the_metrics() {
     let upstream = upstream();
     let daemon = DaemonProcess::forwarding_to(&upstream, "force_tcp");
     assert!(daemon.wait_for_log("memory: ").contains(", waiting queries "));
-    for part in ["cache", "l1", "waiting", "tcp_clients", "udp_queues", "snapshot"] {
+    for part in ["cache", "l1", "waiting", "tcp_clients", "udp_queues", "snapshot", "insight"] {
         assert!(daemon.metric(&format!("nodelocaldns_memory_limit_bytes{{part=\"{part}\"}}")) > 0, "{part}");
     }
     daemon.query("ok-1.example.");
-    for part in ["cache", "l1"] {
+    for part in ["cache", "l1", "insight"] {
         assert!(daemon.metric(&format!("nodelocaldns_memory_used_bytes{{part=\"{part}\"}}")) > 0, "{part}");
     }
     let waits = UdpSocket::bind(loopback()).unwrap();

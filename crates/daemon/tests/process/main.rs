@@ -15,6 +15,7 @@ mod answers_of_directives;
 mod bursts;
 mod coalescing;
 mod coexistence;
+mod confinement;
 mod connection_options;
 mod control_socket;
 mod doctor;

@@ -20,8 +20,7 @@ pub(in crate::control) fn cache(flags: &CacheFlags) -> ExitCode {
         CacheAction::List => print_all(flags, &Request::CacheList(names, flags.count)),
         CacheAction::Get => print_all(flags, &Request::CacheGet(names)),
         CacheAction::Flush => {
-            let text = |reply: &Value| format!("{} entries removed\n", field(reply, "/removed"));
-            return single(&flags.inspect, &Request::CacheFlush(names), text, |_| true);
+            return single(&flags.inspect, &Request::CacheFlush(names), flushed, |_| true);
         }
     };
     match printed {
@@ -31,6 +30,13 @@ pub(in crate::control) fn cache(flags: &CacheFlags) -> ExitCode {
         }
         Ok(_) => ExitCode::SUCCESS,
         Err(error) => failed(&error),
+    }
+}
+
+fn flushed(reply: &Value) -> String {
+    match field(reply, "/removed").as_str() {
+        "1" => "1 entry removed\n".to_owned(),
+        count => format!("{count} entries removed\n"),
     }
 }
 
@@ -80,6 +86,9 @@ fn summary(end: &Value) -> String {
 
 /// What distinguishes entries of one name and type.
 fn variant(entry: &Value) -> &'static str {
+    if let Some(cut) = entry.get("nxdomain_cut").and_then(Value::as_str) {
+        return if cut == "cut" { " cut" } else { " no cut" };
+    }
     let is = |flag: &str| entry.get(flag).and_then(Value::as_bool).unwrap_or(false);
     match (is("failure"), is("do"), is("cd")) {
         (true, _, _) => "!",
@@ -98,9 +107,14 @@ fn remaining(entry: &Value) -> String {
 }
 
 fn with_records(entry: &Value) -> String {
-    let failure = if variant(entry) == "!" { ", a failure of its upstreams" } else { "" };
+    let kind = match variant(entry) {
+        "!" => ", a failure of its upstreams",
+        " cut" => ", for all names below it",
+        " no cut" => ", not for names below it",
+        _ => "",
+    };
     let mut text = format!(
-        "{} {}{}: {}{failure}, {} of {} s left, {} of server block {}\n",
+        "{} {}{}: {}{kind}, {} of {} s left, {} of server block {}\n",
         field(entry, "/name"),
         field(entry, "/type"),
         variant(entry).trim_end_matches('!'),
@@ -120,4 +134,17 @@ fn with_records(entry: &Value) -> String {
 pub(super) fn record_line(record: &Value) -> String {
     let [name, ttl, rtype, data] = ["/name", "/ttl", "/type", "/data"].map(|path| field(record, path));
     format!("  {name} {ttl} {rtype} {data}\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn one_entry_is_no_plural() {
+        assert_eq!(flushed(&json!({"removed": 1})), "1 entry removed\n");
+        assert_eq!(flushed(&json!({"removed": 0})), "0 entries removed\n");
+    }
 }

@@ -16,7 +16,7 @@ use crate::control_socket::{self, CacheNames, ClientError, Replies, Request};
 use crate::flags::{self, DumpFlags};
 
 /// Rows of each list of statistics.
-const ROWS: u64 = 1000;
+const ROWS: u64 = 256;
 /// The folder in the archive.
 const FOLDER: &str = "nodelocaldns-dump";
 

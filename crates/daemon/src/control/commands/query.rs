@@ -44,6 +44,7 @@ fn text(reply: &Value) -> String {
 fn way(way: &str, upstream: &str) -> String {
     match way {
         "hit" => "from the cache".to_owned(),
+        "cut" => "from the cache: a name above it does not exist".to_owned(),
         "stale" => "from the cache, expired: no fresh response in time".to_owned(),
         "miss" => format!("from the upstream {upstream}"),
         "local" => "from the server block itself".to_owned(),

@@ -58,13 +58,9 @@ fn node(status: &Value) -> String {
         row(["link", &link]),
         row(["rules", rules]),
     ];
-    for address in list(status, "/node/fail_open") {
-        let upstream = match field(address, "/upstream").as_str() {
-            "-" => "none".to_owned(),
-            upstream => upstream.to_owned(),
-        };
-        rows.push(row(["fail-open", &format!("{} to {upstream}", field(address, "/address"))]));
-    }
+    rows.extend(
+        list(status, "/node/fail_open").iter().map(|address| row(["fail-open", &fail_open(address)])),
+    );
     let sent = number(status, "/node/fail_open_packets");
     if sent > 0.0 {
         rows.push(row(["", &format!("{sent} packets and connections went there")]));
@@ -79,6 +75,17 @@ fn node(status: &Value) -> String {
     format!("Node\n{}", table(&rows))
 }
 
+/// A ClusterIP is left to kube-proxy: it leads to itself.
+fn fail_open(address: &Value) -> String {
+    let [from, to] = ["/address", "/upstream"].map(|path| field(address, path));
+    match to.as_str() {
+        "-" => format!("{from} to none"),
+        to if to == from => format!("{from} to its Service"),
+        to => format!("{from} to {to}"),
+    }
+}
+
+/// Listeners with the same server blocks have equal rows: each is shown once.
 fn upstreams(status: &Value) -> String {
     let mut rows =
         vec![row(["ZONES", "FROM", "UPSTREAM", "OVER", "STATE", "RTT", "RESPONSES", "FAILURES", "HEDGES"])];
@@ -89,7 +96,10 @@ fn upstreams(status: &Value) -> String {
             ["/zones", "/from", "/to", "/transport", "/state"].map(|path| field(upstream, path));
         let [responses, failures, hedges] =
             ["/responses", "/failures", "/hedges"].map(|path| field(upstream, path));
-        rows.push(vec![zones, from, to, over, state, rtt, responses, failures, hedges]);
+        let row = vec![zones, from, to, over, state, rtt, responses, failures, hedges];
+        if !rows.contains(&row) {
+            rows.push(row);
+        }
     }
     format!("Upstreams\n{}", table(&rows))
 }
@@ -157,4 +167,28 @@ fn reload(status: &Value) -> String {
         };
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_cluster_ip_fails_open_to_its_service() {
+        let to = |upstream: Value| fail_open(&json!({"address": "10.96.0.10", "upstream": upstream}));
+        assert_eq!(to(json!("10.96.0.10")), "10.96.0.10 to its Service");
+        assert_eq!(to(json!("10.96.236.161")), "10.96.0.10 to 10.96.236.161");
+        assert_eq!(to(Value::Null), "10.96.0.10 to none");
+    }
+
+    #[test]
+    fn an_upstream_of_two_listeners_is_shown_once() {
+        let row = |to: &str| json!({"zones": ".", "from": ".", "to": to, "transport": "tcp", "state": "up", "rtt_ms": 1.0});
+        let status = json!({"upstreams": [row("192.0.2.1:53"), row("192.0.2.2:53"), row("192.0.2.1:53")]});
+        let text = upstreams(&status);
+        assert_eq!(text.lines().count(), 4, "{text}");
+        assert_eq!(text.matches("192.0.2.1:53").count(), 1, "{text}");
+    }
 }

@@ -170,11 +170,11 @@ fn lists(insight: &Value, responses: f64) -> String {
 }
 
 fn clients(insight: &Value) -> Vec<Vec<String>> {
-    let mut rows = vec![row(["CLIENT", "RATE", "HITS", "NOERROR", "NXDOMAIN", "SERVFAIL", "OTHERS"])];
+    let mut rows = vec![row(["CLIENT", "RATE", "HITS", "NOERROR", "NXDOMAIN", "SERVFAIL", "OTHERS", "POD"])];
     rows.extend(list(insight, "/clients").iter().map(|client| {
         let rate = format!("{:.1}/s", number(client, "/per_second"));
-        let [address, noerror, nxdomain, servfail, others] =
-            ["/client", "/NOERROR", "/NXDOMAIN", "/SERVFAIL", "/others"].map(|path| field(client, path));
+        let paths = ["/client", "/NOERROR", "/NXDOMAIN", "/SERVFAIL", "/others", "/pod"];
+        let [address, noerror, nxdomain, servfail, others, pod] = paths.map(|path| field(client, path));
         row([
             &address,
             &rate,
@@ -183,6 +183,7 @@ fn clients(insight: &Value) -> Vec<Vec<String>> {
             &nxdomain,
             &servfail,
             &others,
+            &pod,
         ])
     }));
     rows

@@ -22,7 +22,7 @@ fn print_all(flags: &TraceFlags) -> Result<(), ClientError> {
     let mut replies = control_socket::send(&flags.inspect.directory, &request)?;
     replies.wait_without_limit()?;
     let mut output = Output::stdout();
-    if !flags.inspect.json && !output.write(&line(["CLIENT", "TYPE", "RCODE", "MS", "NAME", "WAY"])) {
+    if !flags.inspect.json && !output.write(&line(["CLIENT", "TYPE", "RCODE", "MS", "NAME", "WAY", "POD"])) {
         return Ok(());
     }
     let mut left = flags.count.unwrap_or(u64::MAX);
@@ -38,8 +38,8 @@ fn print_all(flags: &TraceFlags) -> Result<(), ClientError> {
     Ok(())
 }
 
-fn line([client, qtype, rcode, ms, name, way]: [&str; 6]) -> String {
-    format!("{client:<22} {qtype:<6} {rcode:<9} {ms:>9}  {name:<48} {way}\n")
+fn line([client, qtype, rcode, ms, name, way, pod]: [&str; 7]) -> String {
+    format!("{client:<22} {qtype:<6} {rcode:<9} {ms:>9}  {name:<48} {way:<24} {pod}\n")
 }
 
 fn text(event: &Value) -> String {
@@ -49,13 +49,14 @@ fn text(event: &Value) -> String {
             field(event, "/dropped")
         );
     }
-    let [client, name, qtype] = ["/client", "/name", "/type"].map(|path| field(event, path));
+    let [client, name, qtype, pod] = ["/client", "/name", "/type", "/pod"].map(|path| field(event, path));
     if event.get("unanswered").is_some() {
-        return line([&client, &qtype, "-", "> 5000", &name, "UNANSWERED"]);
+        return line([&client, &qtype, "-", "> 5000", &name, "UNANSWERED", &pod]);
     }
     let way = match (&*field(event, "/way"), field(event, "/upstream")) {
         (way, upstream) if upstream == "-" => way.to_owned(),
         (way, upstream) => format!("{way} {upstream}"),
     };
-    line([&client, &qtype, &field(event, "/rcode"), &format!("{:.3}", number(event, "/ms")), &name, &way])
+    let ms = format!("{:.3}", number(event, "/ms"));
+    line([&client, &qtype, &field(event, "/rcode"), &ms, &name, &way, &pod])
 }

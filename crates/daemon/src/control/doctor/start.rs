@@ -1,15 +1,16 @@
-//! Examination of the node after a start: in a thread of its own, without queries to upstreams; a line
-//! of the log for each warning and problem.
+//! Examination of the node after a start, on the thread with NET_ADMIN, without queries to upstreams; a line of
+//! the log for each warning and problem.
 
-use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use corefile::settings::Settings;
+use tokio::sync::oneshot::{self, error::TryRecvError};
 use tracing::{error, warn};
 
 use super::finding::{Finding, Status};
 use super::{cluster, port, report, upstreams};
 use crate::clock;
+use crate::control::context::ProcessContext;
 use crate::flags::Flags;
 
 /// After the start: a predecessor, or node-cache that is replaced, has gone by then.
@@ -19,7 +20,7 @@ const DELAY: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub(crate) enum StartCheck {
     Due(Instant),
-    Running(JoinHandle<Vec<Finding>>),
+    Running(oneshot::Receiver<Vec<Finding>>),
     Done,
 }
 
@@ -33,21 +34,21 @@ impl StartCheck {
     }
 
     /// Starts it when it is due, and logs its findings when it has ended. Waits for nothing.
-    pub(crate) fn proceed(&mut self, flags: &Flags, settings: &Settings) {
+    pub(crate) fn proceed(&mut self, context: ProcessContext<'_>, settings: &Settings) {
         match std::mem::replace(self, Self::Done) {
             Self::Due(due) if clock::now() < due => *self = Self::Due(due),
             Self::Due(_) => {
-                let (flags, settings) = (flags.clone(), settings.clone());
-                let thread = thread::Builder::new().name("doctor".to_owned());
-                match thread.spawn(move || examine(&flags, &settings)) {
-                    Ok(thread) => *self = Self::Running(thread),
-                    Err(error) => warn!("doctor: the node is not examined: {error}"),
-                }
+                let (flags, settings) = (context.flags.clone(), settings.clone());
+                let (done, findings) = oneshot::channel();
+                context.netlink.post(move |_| drop(done.send(examine(&flags, &settings))));
+                *self = Self::Running(findings);
             }
-            Self::Running(thread) if !thread.is_finished() => *self = Self::Running(thread),
-            Self::Running(thread) => match thread.join() {
+            Self::Running(mut findings) => match findings.try_recv() {
                 Ok(findings) => findings.iter().for_each(log),
-                Err(_) => warn!("doctor: the node is not examined: the thread has panicked"),
+                Err(TryRecvError::Empty) => *self = Self::Running(findings),
+                Err(TryRecvError::Closed) => {
+                    warn!("doctor: the node is not examined: the thread has panicked")
+                }
             },
             Self::Done => {}
         }

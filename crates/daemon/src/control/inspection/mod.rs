@@ -3,17 +3,20 @@
 
 mod cache;
 mod listening;
+mod pods;
 mod query;
 mod report;
 mod trace;
 
 use std::io;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use resolver::cache::Cache;
 use serde_json::{Map, Value, json};
 
 pub(super) use self::listening::ControlSocket;
+use self::pods::Pods;
 use super::context::ProcessContext;
 use crate::clock;
 use crate::control_socket::{Connection, Request, Responder};
@@ -24,7 +27,7 @@ use crate::status::StatusReader;
 use crate::worker::L1Handle;
 
 /// The most rows of a list of statistics.
-const MAX_ROWS: usize = 1000;
+const MAX_ROWS: usize = 256;
 
 /// What requests are answered from.
 pub(super) struct Inspection {
@@ -37,6 +40,8 @@ pub(super) struct Inspection {
     l1: Vec<L1Handle>,
     trace: Arc<TraceHub>,
     statistics: Option<Arc<Statistics>>,
+    /// `-cni-results-dir`.
+    cni_results: Option<PathBuf>,
 }
 
 /// State that the instance shares with the inspection.
@@ -62,14 +67,26 @@ impl Inspection {
             l1,
             trace: Arc::clone(context.trace),
             statistics: context.statistics.cloned(),
+            cni_results: context.flags.cni_results_dir.clone(),
         }
     }
 
-    /// At most [`MAX_ROWS`] of each list.
+    /// At most [`MAX_ROWS`] of each list; clients with the names of their pods.
     fn insight(&self, limit: u64) -> Value {
         let limit = usize::try_from(limit).map_or(MAX_ROWS, |limit| limit.min(MAX_ROWS));
-        let report = |statistics: &Arc<Statistics>| statistics.report(clock::now(), limit);
-        self.statistics.as_ref().map_or_else(|| json!({ "off": true }), report)
+        let Some(statistics) = &self.statistics else { return json!({ "off": true }) };
+        let (now, mut pods) = (clock::now(), Pods::new(self.cni_results.clone()));
+        let mut report = statistics.report(now, limit);
+        let Some(clients) = report.get_mut("clients").and_then(Value::as_array_mut) else { return report };
+        let address = |client: &Value| client.get("client")?.as_str()?.parse().ok();
+        pods.refresh(clients.iter().filter_map(address), now);
+        for client in clients {
+            let pod = address(client).and_then(|address| pods.get(address));
+            if let Value::Object(fields) = client {
+                fields.insert("pod".to_owned(), json!(pod));
+            }
+        }
+        report
     }
 
     fn config(&self) -> Value {

@@ -6,6 +6,7 @@ use resolver::action::ResponseSource;
 use resolver::cache::CachedEntry;
 use resolver::policy::RouteId;
 use serde_json::{Value, json};
+use wire::header::Rcode;
 use wire::name::PresentationFormat;
 use wire::record_text::{self, RecordText};
 
@@ -28,6 +29,7 @@ impl Inspection {
             "do": entry.dnssec_ok,
             "cd": entry.checking_disabled,
             "failure": entry.is_failure,
+            "nxdomain_cut": cut(entry),
             "rcode": entry.rcode.to_string(),
             "ttl": entry.ttl,
             "remaining": i64::from(entry.ttl).saturating_sub_unsigned(entry.age),
@@ -46,6 +48,11 @@ impl Inspection {
     }
 }
 
+/// `cut` for an NXDOMAIN cut, `barred` for a name that is barred from being one.
+fn cut(entry: &CachedEntry) -> Option<&'static str> {
+    entry.is_nxdomain_cut.then_some(if entry.rcode == Rcode::NXDOMAIN { "cut" } else { "barred" })
+}
+
 /// The records of a message.
 pub(super) fn records(message: &[u8]) -> Vec<Value> {
     let records = record_text::records(message).into_iter();
@@ -60,6 +67,7 @@ pub(super) fn records(message: &[u8]) -> Vec<Value> {
 pub(super) fn way(source: Option<ResponseSource>, has_upstream: bool) -> &'static str {
     match (source, has_upstream) {
         (Some(ResponseSource::Cache), _) => "hit",
+        (Some(ResponseSource::NxdomainCut), _) => "cut",
         (Some(ResponseSource::Stale), _) => "stale",
         (Some(ResponseSource::Resolved), true) => "miss",
         (Some(ResponseSource::Resolved), false) => "local",

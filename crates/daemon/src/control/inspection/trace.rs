@@ -11,17 +11,16 @@ use wire::header::RecordType;
 use wire::name::{Name, PresentationFormat};
 
 use super::Inspection;
+use super::pods::Pods;
 use super::report::way;
 use crate::clock;
 use crate::control_socket::Connection;
-use crate::insight::{TraceEvent, TraceFilter, Traced};
+use crate::insight::{MAX_PENDING, TraceEvent, TraceFilter, Traced};
 
 /// Events that are sent together.
 const BATCH: usize = 64;
 /// A query without a response for so long is unanswered: stub resolvers have given up.
 const UNANSWERED_AFTER: Duration = Duration::from_secs(5);
-/// Queries whose responses are awaited; of further ones only responses are sent.
-const MAX_PENDING: usize = 4096;
 /// Between two looks for unanswered queries.
 const INTERVAL: Duration = Duration::from_secs(1);
 
@@ -40,14 +39,16 @@ impl Inspection {
         let Some(mut events) = self.trace.subscribe(filter) else {
             return connection.send_error("as many trace as may: end one").await;
         };
-        let mut pending = Pending::default();
+        let (mut pending, mut pods) = (Pending::default(), Pods::new(self.cni_results.clone()));
         let mut interval = tokio::time::interval(INTERVAL);
         interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let mut lines = Vec::new();
             tokio::select! {
                 batch = events.receive(BATCH) => {
-                    lines.extend(batch.into_iter().filter_map(|event| self.traced(event, &mut pending)));
+                    pods.refresh(batch.iter().map(|event| event.client.ip()), clock::now());
+                    let traced = |event| self.traced(event, &mut pending, &pods);
+                    lines.extend(batch.into_iter().filter_map(traced));
                 }
                 _ = interval.tick() => {}
                 () = connection.closed() => return Ok(()),
@@ -55,13 +56,13 @@ impl Inspection {
             if let Some(dropped) = pending.dropped(events.dropped()) {
                 lines.push(json!({ "dropped": dropped }));
             }
-            lines.extend(pending.unanswered(clock::now()));
+            lines.extend(pending.unanswered(clock::now(), &pods));
             connection.send_all(&lines).await?;
         }
     }
 
     /// The line for a response; a query is noted.
-    fn traced(&self, event: TraceEvent, pending: &mut Pending) -> Option<Value> {
+    fn traced(&self, event: TraceEvent, pending: &mut Pending, pods: &Pods) -> Option<Value> {
         let TraceEvent { client, is_tcp, id, name, qtype, traced } = event;
         let response = match traced {
             Traced::Query(arrived) => {
@@ -76,6 +77,7 @@ impl Inspection {
         let source = response.resolved.map(|(_, source)| source);
         Some(json!({
             "client": client.to_string(),
+            "pod": pods.get(client.ip()),
             "transport": transport(is_tcp),
             "name": text,
             "type": qtype.to_string(),
@@ -88,7 +90,7 @@ impl Inspection {
     }
 }
 
-/// Queries that have no response yet.
+/// Queries that have no response yet, at most [`MAX_PENDING`]; of further ones only responses are sent.
 #[derive(Default)]
 struct Pending {
     queries: HashMap<QueryKey, Instant>,
@@ -113,13 +115,14 @@ impl Pending {
     }
 
     /// The lines for those that wait for too long; each has one.
-    fn unanswered(&mut self, now: Instant) -> Vec<Value> {
+    fn unanswered(&mut self, now: Instant, pods: &Pods) -> Vec<Value> {
         let is_late =
             |_: &QueryKey, arrived: &mut Instant| now.saturating_duration_since(*arrived) >= UNANSWERED_AFTER;
         let late = self.queries.extract_if(is_late);
         let lines = late.map(|((client, is_tcp, _, name, qtype), _)| {
             json!({
                 "client": client.to_string(),
+                "pod": pods.get(client.ip()),
                 "transport": transport(is_tcp),
                 "name": PresentationFormat(&name).to_string(),
                 "type": qtype.to_string(),
@@ -137,29 +140,38 @@ const fn transport(is_tcp: bool) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::insight::PENDING_OCTETS;
 
     fn key(id: u16) -> QueryKey {
         (([10, 0, 0, 1], 40_000).into(), false, id, Box::from(*b"\x01a\0"), RecordType::A)
     }
 
+    /// Of the table and the names in it.
+    fn octets(pending: &Pending) -> usize {
+        let table = (pending.queries.capacity() * 8 / 7) * (size_of::<(QueryKey, Instant)>() + 1);
+        table + pending.queries.keys().map(|(_, _, _, name, _)| name.len()).sum::<usize>()
+    }
+
     #[test]
     fn a_query_is_unanswered_once_unless_its_response_may_have_been_dropped() {
-        let (mut pending, start) = (Pending::default(), clock::now());
+        let (mut pending, none, start) = (Pending::default(), Pods::new(None), clock::now());
         pending.add(key(1), start);
         pending.add(key(2), start + INTERVAL);
-        assert_eq!(pending.unanswered(start + UNANSWERED_AFTER - INTERVAL), Vec::<Value>::new());
-        let lines = pending.unanswered(start + UNANSWERED_AFTER);
+        assert_eq!(pending.unanswered(start + UNANSWERED_AFTER - INTERVAL, &none), Vec::<Value>::new());
+        let lines = pending.unanswered(start + UNANSWERED_AFTER, &none);
         assert_eq!((lines.len(), &lines[0]["name"]), (1, &json!("a.")));
         assert_eq!((pending.dropped(3), pending.dropped(3)), (Some(3), None));
-        assert_eq!(pending.unanswered(start + 2 * UNANSWERED_AFTER), Vec::<Value>::new());
+        assert_eq!(pending.unanswered(start + 2 * UNANSWERED_AFTER, &none), Vec::<Value>::new());
     }
 
     #[test]
     fn pending_queries_are_limited() {
         let (mut pending, start) = (Pending::default(), clock::now());
         for id in 0..u16::MAX {
-            pending.add(key(id), start);
+            let (client, is_tcp, id, _, qtype) = key(id);
+            pending.add((client, is_tcp, id, Box::from([0; 255]), qtype), start);
         }
         assert_eq!(pending.queries.len(), MAX_PENDING);
+        assert!(octets(&pending) <= MAX_PENDING * PENDING_OCTETS, "{}", octets(&pending));
     }
 }

@@ -22,14 +22,15 @@ impl Instance<'_> {
         if self.handover.expire_offer() {
             self.check_node().await;
         }
-        if self.http.is_incomplete() {
+        if self.http.is_incomplete().await {
             // A node-cache that we replace holds its port until it exits.
             let endpoints = http_endpoints::endpoints(self.context, &self.config.settings);
             let settings = &self.config.settings;
-            self.http.rebind(&endpoints).map_err(|error| http_endpoints::located(settings, error))?;
+            let rebound = self.http.rebind(endpoints).await;
+            rebound.map_err(|error| http_endpoints::located(settings, error))?;
         }
         self.config.log_due_errors(self.context.logger);
-        self.start_check.proceed(self.context.flags, &self.config.settings);
+        self.start_check.proceed(self.context, &self.config.settings);
         if !self.node.link_is_in_place() {
             self.check_node().await;
         }
@@ -44,21 +45,21 @@ impl Instance<'_> {
         if !self.handover.offer_is_pending() {
             self.node.repair().await;
         }
-        self.update_fail_open();
+        self.update_fail_open().await;
         self.node.check_link().await;
         self.readiness.set_link_in_place(self.node.link_is_in_place());
     }
 
     /// Sends heartbeats for the addresses that have fail-open rules, and counts what the rules do.
-    pub(super) fn update_fail_open(&mut self) {
-        let config = self.node.filter_config();
-        let addresses = config.map(fail_open::heartbeat_addresses).unwrap_or_default();
-        if self.context.counters.fail_open.set(config, || self.node.packet_counters())
-            && let Some(config) = config
-        {
-            info!("fail-open: {}", fail_open::description(&config.addresses));
+    pub(super) async fn update_fail_open(&mut self) {
+        let (rules, config) = (&self.context.counters.fail_open, self.node.filter_config());
+        if !rules.has(config) {
+            rules.set(config.cloned().zip(self.node.count_reader().await));
+            if let Some(config) = config {
+                info!("fail-open: {}", fail_open::description(&config.addresses));
+            }
         }
-        self.workers.set_heartbeat_addresses(addresses);
+        self.workers.set_heartbeat_addresses(self.node.heartbeat_addresses());
     }
 
     /// Handles changes that were not watched: before start-up, or while a successor was active.
@@ -72,6 +73,6 @@ impl Instance<'_> {
     /// The predecessor has exited: removes the addresses that only it served.
     pub(super) async fn remove_predecessor(&mut self) {
         let addresses = self.handover.forget_predecessor();
-        self.node.remove_addresses(&addresses).await;
+        self.node.remove_addresses(addresses).await;
     }
 }

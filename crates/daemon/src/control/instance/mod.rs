@@ -14,18 +14,18 @@ use super::active_config::ActiveConfig;
 use super::context::ProcessContext;
 use super::doctor::StartCheck;
 use super::handover::Handover;
+use super::http_thread::HttpThread;
 use super::inspection::ControlSocket;
 use super::node::NodeKeeper;
 use super::readiness_conditions::ReadinessConditions;
 use super::shared_cache::SharedCache;
 use super::workers::Workers;
-use crate::http::HttpServer;
 
 pub(super) struct Instance<'a> {
     context: ProcessContext<'a>,
     config: ActiveConfig,
     workers: Workers,
-    http: HttpServer,
+    http: HttpThread,
     cache: SharedCache<'a>,
     handover: Handover<'a>,
     node: NodeKeeper<'a>,

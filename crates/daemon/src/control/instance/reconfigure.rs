@@ -97,7 +97,8 @@ impl Instance<'_> {
         let ready = self.workers.ready().await?;
         let http = self
             .http
-            .prepare(&http_endpoints::endpoints(self.context, &settings))
+            .prepare(http_endpoints::endpoints(self.context, &settings))
+            .await
             .map_err(|error| http_endpoints::located(&settings, error))?;
         let sockets = self
             .workers
@@ -116,7 +117,7 @@ impl Instance<'_> {
         for upstreams in upstreams_log::lines(&settings).iter().filter(|line| !logged.contains(line)) {
             info!("{upstreams}");
         }
-        self.set_fail_open(&settings);
+        self.set_fail_open(&settings).await;
         self.config.commit(settings, prepared, self.context.logger);
         changed.wait().await;
         self.cache.remove_other_blocks(&self.config.usages()).await;
@@ -126,11 +127,11 @@ impl Instance<'_> {
 
     /// Has the packet filter send queries to the upstream of this configuration while no instance
     /// answers them.
-    fn set_fail_open(&mut self, settings: &Settings) {
+    async fn set_fail_open(&mut self, settings: &Settings) {
         let ProcessContext { flags, environment, translation, .. } = self.context;
         let addresses = fail_open::addresses(flags, environment, settings, translation.early());
-        self.node.set_filtered_addresses(addresses);
-        self.update_fail_open();
+        self.node.set_filtered_addresses(addresses).await;
+        self.update_fail_open().await;
     }
 
     /// Follows kube-proxy and the network plugin, which may start after this process.
@@ -139,9 +140,9 @@ impl Instance<'_> {
         if self.handover.offer_is_pending() {
             return;
         }
-        if self.context.translation.update(self.context.flags).await {
+        if self.context.translation.update(self.context.netlink, self.context.flags).await {
             let settings = self.config.settings.clone();
-            self.set_fail_open(&settings);
+            self.set_fail_open(&settings).await;
         }
     }
 }

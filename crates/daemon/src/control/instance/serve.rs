@@ -52,7 +52,7 @@ impl Instance<'_> {
 
     /// Handles events until a signal, or until a successor has taken over.
     async fn serve(&mut self, signals: &mut Signals) -> Result<StopReason, FatalError> {
-        let mut node_changes = self.node.monitor();
+        let mut node_changes = self.node.monitor().await;
         self.repair_missed_changes().await;
         self.readiness.sockets_are_read();
         self.readiness.check_listeners(&self.config.settings.listeners);
@@ -75,7 +75,7 @@ impl Instance<'_> {
                 }
                 event = self.handover.next_event() => match event {
                     HandoverEvent::Request(request) => {
-                        if let Some(successor) = self.handle_request(*request) {
+                        if let Some(successor) = self.handle_request(*request).await {
                             return Ok(StopReason::TakenOver(Box::new(successor)));
                         }
                     }

@@ -67,7 +67,7 @@ impl Instance<'_> {
         match resumed {
             Ok(()) => {
                 // The predecessor answers `/ready` and `/health` from now on.
-                self.http.pause();
+                self.http.pause().await;
                 info!("handed back: the predecessor keeps serving");
                 true
             }
@@ -83,7 +83,7 @@ impl Instance<'_> {
         let taken_over = async {
             loop {
                 let request = self.handover.next_request().await;
-                if let Some(successor) = self.handle_request(request) {
+                if let Some(successor) = self.handle_request(request).await {
                     return successor;
                 }
             }

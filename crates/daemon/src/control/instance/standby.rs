@@ -9,10 +9,7 @@ use tracing::{info, warn};
 use super::Instance;
 use crate::control::exit::FatalError;
 use crate::control::signals::Signals;
-use crate::handover::{
-    InstanceStatus, Offer, Request, SuccessorLink, SuccessorOutcome, describe_dns_socket,
-    describe_http_socket,
-};
+use crate::handover::{InstanceStatus, Offer, Request, SuccessorLink, SuccessorOutcome, describe_dns_socket};
 
 /// How the standby ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,12 +22,12 @@ pub(super) enum StandbyEnd {
 
 impl Instance<'_> {
     /// Answers a request of another instance; returns the successor if it has taken over.
-    pub(super) fn handle_request(&mut self, request: Request) -> Option<SuccessorLink> {
+    pub(super) async fn handle_request(&mut self, request: Request) -> Option<SuccessorLink> {
         match request {
             Request::Offer(reply) => {
                 self.handover.offer_sent();
                 // A receiver that is gone does not need the reply.
-                reply.send(self.offer()).ok();
+                reply.send(self.offer().await).ok();
             }
             Request::Status(reply) => {
                 reply.send(self.status()).ok();
@@ -58,15 +55,15 @@ impl Instance<'_> {
         if flags.setup_interface { flags.options.local_ips.clone() } else { Vec::new() }
     }
 
-    fn offer(&self) -> io::Result<Offer> {
+    async fn offer(&self) -> io::Result<Offer> {
         let dns = self.workers.sockets().iter().map(describe_dns_socket);
-        let http = self.http.sockets().map(describe_http_socket);
+        let http = self.http.sockets().await?;
         let mut addresses = self.link_addresses();
         // A predecessor that is still on standby leaves its addresses to the last successor.
         addresses.extend(self.handover.predecessor_addresses());
         Ok(Offer {
             addresses,
-            sockets: dns.chain(http).collect::<io::Result<_>>()?,
+            sockets: dns.chain(http.into_iter().map(Ok)).collect::<io::Result<_>>()?,
             blocks: self.cache.blocks().to_vec(),
             cache: self.cache.cache().clone(),
             counters: Arc::clone(self.context.counters),
@@ -121,7 +118,7 @@ impl Instance<'_> {
     /// Open queries are still answered.
     pub(super) async fn deactivate(&mut self) {
         self.workers.stop_reading().await;
-        self.http.pause();
+        self.http.pause().await;
         self.handover.stop_listening();
         self.control_socket.stop_listening();
         self.cache.detach_snapshots();
@@ -131,7 +128,7 @@ impl Instance<'_> {
     /// Reverses [`deactivate`](Self::deactivate).
     pub(super) async fn activate(&mut self) -> Result<(), FatalError> {
         self.workers.resume_reading().await?;
-        self.http.resume().map_err(FatalError::System)?;
+        self.http.resume().await.map_err(FatalError::System)?;
         self.start_persisting();
         Ok(())
     }

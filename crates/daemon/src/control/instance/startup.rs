@@ -4,7 +4,6 @@ use std::sync::{Arc, Mutex};
 
 use corefile::Corefile;
 use corefile::settings::Settings;
-use linux::node::NodeSetup;
 use tokio::sync::mpsc;
 use tracing::{error, info};
 use wire::name::Name;
@@ -39,13 +38,12 @@ impl<'a> Instance<'a> {
         context: ProcessContext<'a>,
         (corefile, settings): (Corefile, Settings),
         mut offer: Option<Box<ReceivedOffer>>,
-        node: &'a mut NodeSetup,
     ) -> Result<Self, FatalError> {
         let counters = Arc::new(Mutex::new(CounterRegistry::new()));
         // The conditions exist before `/ready` is served.
         let readiness = ReadinessConditions::new(Readiness::new());
         let status = status_reader(context, &readiness, &counters);
-        let mut http = http_endpoints::server(context, &counters, (readiness.readiness(), &status))?;
+        let http = http_endpoints::server(context, &counters, (readiness.readiness(), &status))?;
         let (event_sender, events) = mpsc::channel(EVENT_QUEUE_LEN);
         let builder = WorkerConfigBuilder::new(Arc::clone(&counters), context.flags.workers);
         let mut config = ActiveConfig::new(corefile, settings.clone(), builder, LoopDetectors::new(events));
@@ -54,10 +52,7 @@ impl<'a> Instance<'a> {
 
         let import_targets = config.import_targets(&settings);
         let cache = SharedCache::new(context, &import_targets);
-        match &mut offer {
-            Some(offer) => cache.import_from_predecessor(offer, &import_targets).await,
-            None => cache.import_snapshot(&import_targets),
-        }
+        cache.import(offer.as_deref_mut(), &import_targets).await;
 
         let mut handover = Handover::new(context, offer.as_deref());
         let served = offer.as_ref().map(|offer| offer.dns.addresses()).unwrap_or_default();
@@ -67,21 +62,23 @@ impl<'a> Instance<'a> {
         let contexts = workers::contexts(context, &configs, config.builder(), cache.cache(), &event_sender);
         workers.spawn(contexts, configs)?;
         let ready = workers.ready().await?;
-        http.rebind(&http_endpoints::endpoints(context, &settings))
+        http.rebind(http_endpoints::endpoints(context, &settings))
+            .await
             .map_err(|error| http_endpoints::located(&settings, error))?;
         let sockets = workers
             .open(ready, &prepared.listeners, &mut inherited)
             .map_err(|error| listen_addresses::located(&settings, error))?;
         workers.commit(sockets, std::iter::repeat_with(|| None)).wait().await;
+        let node = NodeKeeper::new(context.netlink, context.counters).await;
+        // Before self-checks and loop detection, whose queries the fallback would answer.
+        workers.set_heartbeat_addresses(node.heartbeat_addresses());
         if let Some(offer) = offer {
             handover.take_over(offer, &served, &mut workers).await?;
         }
         config.commit(settings, prepared, context.logger);
 
-        let node = NodeKeeper::new(node, context.counters);
         let start_check = StartCheck::new(context.flags);
-        let shared_cache = Arc::clone(cache.cache());
-        let exposition = Arc::clone(http.exposition());
+        let (shared_cache, exposition) = (Arc::clone(cache.cache()), Arc::clone(http.exposition()));
         let inspected = Inspected { status, exposition, counters, cache: shared_cache, l1: workers.l1() };
         let control_socket = ControlSocket::new(context, inspected);
         let mut instance = Self {
@@ -96,11 +93,16 @@ impl<'a> Instance<'a> {
             start_check,
             control_socket,
         };
-        instance.publish_configuration();
-        instance.start_persisting();
-        instance.write_pid_file();
-        instance.log_start();
+        instance.announce();
         Ok(instance)
+    }
+
+    /// Makes a started instance known.
+    fn announce(&mut self) {
+        self.publish_configuration();
+        self.start_persisting();
+        self.write_pid_file();
+        self.log_start();
     }
 
     /// Accepts a successor from now on, and writes snapshots for an instance that starts after a

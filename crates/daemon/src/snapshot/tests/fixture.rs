@@ -62,7 +62,7 @@ pub(crate) struct CachedHost {
 
 impl CachedHost {
     pub(super) fn new(block: u16) -> Self {
-        let (cache, usage) = (Arc::new(Cache::new(64 << 20)), Arc::<Usage>::default());
+        let (cache, usage) = (Arc::new(Cache::new(64 << 20, testkit::clock::now())), Arc::<Usage>::default());
         let block = BlockId(block);
         let directives = Block { id: block, usage: Arc::clone(&usage), ..fixture::block() };
         let config = ResolverConfig {

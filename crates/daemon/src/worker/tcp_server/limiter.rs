@@ -17,7 +17,12 @@ use crate::metrics::ProcessCounters;
 
 /// Connections of the process, if it has the descriptors for them.
 const MAX_CONNECTIONS: usize = 4096;
-/// Clients get this fraction of the descriptors; upstreams, listeners and endpoints need the rest.
+/// Descriptors of the process without workers, clients and upstreams: event loops, netlink, log, health and
+/// metrics.
+const OWN_DESCRIPTORS: u64 = 35;
+/// Descriptors of a worker with one listen address: event loops, timers, listeners with their duplicates.
+const WORKER_DESCRIPTORS: u64 = 9;
+/// Clients get this fraction of the rest; upstreams and endpoints need the others.
 const DESCRIPTOR_DIVISOR: u64 = 2;
 /// Connections of one client address.
 const MAX_PER_CLIENT: usize = 128;
@@ -35,6 +40,12 @@ const SMALL_BUFFER: usize = 4 << 10;
 
 /// The value of `idle_since` while the connection is in use.
 const BUSY: u64 = u64::MAX;
+
+/// What is left for clients and upstreams of the file descriptors of a process with so many workers.
+pub(crate) fn left_descriptors(limit: u64, workers: usize) -> u64 {
+    let workers = u64::try_from(workers).unwrap_or(u64::MAX);
+    limit.saturating_sub(workers.saturating_mul(WORKER_DESCRIPTORS).saturating_add(OWN_DESCRIPTORS))
+}
 
 pub(crate) struct ConnectionLimiter {
     max_connections: usize,
@@ -60,7 +71,7 @@ struct Slot {
 }
 
 impl ConnectionLimiter {
-    /// For a process with this many file descriptors, and `memory` octets for connections and
+    /// With this many file descriptors ([`left_descriptors`]), and `memory` octets for connections and
     /// buffers.
     pub(crate) fn new(descriptors: u64, memory: usize, process: Arc<ProcessCounters>) -> Self {
         let affordable = usize::try_from(descriptors / DESCRIPTOR_DIVISOR).unwrap_or(MAX_CONNECTIONS);
@@ -225,8 +236,11 @@ mod tests {
     }
 
     #[test]
-    fn clients_get_half_of_the_descriptors_up_to_the_maximum() {
-        assert_eq!(limiter(64).max_connections, 32);
+    fn clients_get_half_of_the_descriptors_that_the_process_leaves_up_to_the_maximum() {
+        assert_eq!(limiter(left_descriptors(64, 2)).max_connections, 5);
+        assert_eq!(limiter(left_descriptors(1024, 2)).max_connections, 485);
+        assert_eq!(limiter(left_descriptors(1024, 16)).max_connections, 422);
+        assert_eq!(limiter(left_descriptors(64, 16)).max_connections, 0);
         assert_eq!(limiter(u64::MAX).max_connections, MAX_CONNECTIONS);
     }
 

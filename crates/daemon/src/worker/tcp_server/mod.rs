@@ -29,7 +29,7 @@ use crate::metrics::ProcessCounters;
 use accept_error::{AcceptErrors, AfterError};
 use connection::ClientConnection;
 use connection_task::CloseReason;
-pub(crate) use limiter::ConnectionLimiter;
+pub(crate) use limiter::{ConnectionLimiter, left_descriptors};
 pub(crate) use timeouts::ConnectionTimeouts;
 
 /// Pause before the next accept when the last one failed and the next would, too.

@@ -66,7 +66,7 @@ fn status_reports_upstreams_cache_and_responses() {
     assert_eq!(status["pid"], daemon.id());
     let memory: Vec<&str> =
         status["memory"].as_array().unwrap().iter().map(|part| part["part"].as_str().unwrap()).collect();
-    assert_eq!(memory, ["cache", "l1", "waiting", "tcp_clients", "udp_queues", "snapshot"]);
+    assert_eq!(memory, ["cache", "l1", "waiting", "tcp_clients", "udp_queues", "snapshot", "insight"]);
     let (code, text) = output(&node, &["status"]);
     assert_eq!(code, Some(0), "{text}");
     for part in [
@@ -192,6 +192,31 @@ fn top_prints_rates_names_and_clients() {
 }
 
 #[test]
+fn clients_are_shown_with_their_pods_from_the_cached_results_of_cni() {
+    let (upstream, node) = (upstream(), Node::new());
+    let results = node.directory.join("results");
+    std::fs::create_dir(&results).unwrap();
+    let flag = format!("-cni-results-dir={}", results.display());
+    let daemon = node.command(&forward_corefile(&upstream, "")).arg(&flag).spawn().wait_until_ready();
+    assert!(wait_until(WAIT_LIMIT, || node.files().contains(&"control.sock".to_owned())));
+    daemon.query("ok-1.example.");
+    let client = json(&node, &["top", "-n", "1"])["insight"]["clients"][0].clone();
+    assert_eq!(client["pod"], Value::Null, "{client}");
+    let cached = serde_json::json!({
+        "kind": "cniCacheV1",
+        "ifName": "eth0",
+        "cniArgs": [["K8S_POD_NAMESPACE", "shop"], ["K8S_POD_NAME", "cart-7f9c"]],
+        "result": { "ips": [{ "address": client["client"] }] },
+    });
+    std::fs::write(results.join("cbr0-1-eth0"), cached.to_string()).unwrap();
+    std::fs::write(results.join("cbr0-2-eth0"), "{").unwrap();
+    let top = json(&node, &["top", "-n", "1"]);
+    assert_eq!(top["insight"]["clients"][0]["pod"], "shop/cart-7f9c", "{top}");
+    let (_, text) = output(&node, &["top", "-n", "1"]);
+    assert!(text.contains(" shop/cart-7f9c\n"), "{text}");
+}
+
+#[test]
 fn without_insight_no_name_is_kept() {
     let (upstream, node) = (upstream(), Node::new());
     let daemon = node.command(&forward_corefile(&upstream, "")).arg("-insight=false").spawn();
@@ -235,7 +260,7 @@ fn wrong_command_lines_exit_with_2_and_the_help_with_0() {
         &["cache", "get", "a..b"],
         &["cache", "flush", "a", "-zone", "b"],
         &["query"],
-        &["query", "a", "NONE"],
+        &["query", "a", "WIBBLE"],
         &["trace", "-client", "ten"],
     ];
     for words in wrong {
@@ -247,4 +272,30 @@ fn wrong_command_lines_exit_with_2_and_the_help_with_0() {
         assert_eq!(output.status.code(), Some(0), "{name}");
         assert!(String::from_utf8(output.stdout).unwrap().contains(&format!("Usage: nodelocaldns {name}")));
     }
+}
+
+#[test]
+fn names_below_a_cut_are_answered_and_shown_as_such() {
+    let (upstream, node) = (upstream(), Node::new());
+    let corefile = forward_corefile(&upstream, "force_tcp");
+    let cache = "cache 30 {\nnxdomain_cut example\n}";
+    let daemon = start(&node, &corefile.replace("cache 30", cache));
+    daemon.query("www.com.example.");
+    let learned = || daemon.metric("nodelocaldns_cache_nxdomain_cut_changes_total");
+    assert!(wait_until(WAIT_LIMIT, || learned() == 1));
+    daemon.query("api.com.example.");
+    assert_eq!((upstream.query_count("com.example."), upstream.query_count("api.com.example.")), (1, 0));
+
+    let (code, text) = output(&node, &["query", "new.com.example"]);
+    assert!(code == Some(0) && text.contains("from the cache: a name above it does not exist"), "{text}");
+    let entries = json_lines(&node, &["cache", "get", "com.example"]);
+    let mut cuts: Vec<_> = entries.iter().map(|entry| entry["nxdomain_cut"].as_str()).collect();
+    cuts.sort_unstable();
+    assert_eq!(cuts, [None, Some("cut")]);
+    let (_, text) = output(&node, &["cache", "list", "-zone", "com.example"]);
+    assert!(text.contains("A cut"), "{text}");
+
+    assert_eq!(json(&node, &["cache", "flush", "com.example"])["removed"], 2);
+    daemon.query("new.com.example.");
+    assert_eq!(upstream.query_count("new.com.example."), 1);
 }

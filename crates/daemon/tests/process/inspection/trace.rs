@@ -7,8 +7,9 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use serde_json::Value;
 use testkit::RecordType;
 use testkit::client::QueryOptions;
+use wire::name::PresentationFormat;
 
-use super::{command, json, run, start};
+use super::{command, json, output, run, start};
 use crate::fixture::{DaemonProcess, Node, WAIT_LIMIT, forward_corefile, upstream, wait_until};
 use crate::responses::data;
 
@@ -98,4 +99,27 @@ fn a_trace_flags_queries_without_a_response() {
     assert_eq!(data(&daemon.query("ok-1.example.")), ["192.0.2.1"]);
     let event = trace.next_for("a.silent.example.");
     assert_eq!((&event["unanswered"], &event["type"]), (&true.into(), &"A".into()), "{event}");
+}
+
+#[test]
+fn control_characters_and_markup_in_names_are_escaped() {
+    let (upstream, node) = (upstream(), Node::new());
+    let daemon = start(&node, &forward_corefile(&upstream, "force_tcp"));
+    let mut trace = Trace::start(&node, &daemon, &[]);
+    let name = b"\x0eok-\x1b[2m\x07\n\"<b>\xff\x07example\0";
+    let expected = PresentationFormat(name).to_string();
+    assert!(expected.bytes().all(|octet| octet.is_ascii_graphic()), "{expected}");
+    let query = [b"\x12\x34\x01\0\0\x01\0\0\0\0\0\0", &name[..], b"\0\x01\0\x01"].concat();
+    let socket = daemon.udp_socket(WAIT_LIMIT);
+    socket.send(&query).unwrap();
+    socket.recv(&mut [0; 512]).unwrap();
+    assert_eq!(trace.next_for(&expected)["type"], "A");
+    let top = json(&node, &["top", "-n", "1"]);
+    let asked = top["insight"]["names"]["asked"].as_array().unwrap();
+    assert!(asked.iter().any(|row| row["name"] == *expected), "{top}");
+    for words in [&["top", "-n", "1"][..], &["cache", "list"]] {
+        let (_, text) = output(&node, words);
+        assert!(text.contains(&expected), "{text}");
+        assert!(text.chars().all(|one| one == '\n' || !one.is_control()), "{text:?}");
+    }
 }
