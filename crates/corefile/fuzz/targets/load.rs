@@ -5,6 +5,7 @@
 
 #[path = "../../tests/language/fake_host.rs"]
 mod fake_host;
+mod options;
 
 use std::cell::Cell;
 use std::ffi::OsString;
@@ -13,12 +14,10 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use corefile::host::Host;
-use corefile::options::{DEFAULT_BASE_COREFILE, DEFAULT_COREFILE};
-use corefile::{ConfigErrors, Environment, Options, Settings};
+use corefile::{ConfigErrors, Environment, Settings};
 use fake_host::FakeHost;
 use libfuzzer_sys::fuzz_target;
-
-const COREFILE: &str = "/etc/coredns/Corefile";
+use options::{COREFILE, options};
 
 struct LimitedHost {
     host: FakeHost,
@@ -54,20 +53,6 @@ impl Host for LimitedHost {
 
     fn interface_index(&self, interface: &str) -> Option<u32> {
         self.host.interface_index(interface)
-    }
-}
-
-fn options() -> Options {
-    Options {
-        local_ips: vec!["169.254.25.10".parse().unwrap()],
-        base_corefile: DEFAULT_BASE_COREFILE.to_owned(),
-        corefile: DEFAULT_COREFILE.to_owned(),
-        conf: COREFILE.to_owned(),
-        kube_dns_config_map: String::new(),
-        upstream_service: "kube-dns".to_owned(),
-        prometheus_listen_address: ":9253".to_owned(),
-        dns_port: 53,
-        stale_on_outage: true,
     }
 }
 
