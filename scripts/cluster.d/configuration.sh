@@ -88,6 +88,7 @@ END
     cat >"$STATE/external.Corefile" <<END
 . {
   bind $EXTERNAL_DNS_IP
+  prometheus $EXTERNAL_DNS_IP:9153
   template ANY ANY {
     match "^[^.]*[.]\$" "(^|[.])absent[.]test[.]\$"
     rcode NXDOMAIN

@@ -197,6 +197,8 @@ dns_creates_no_conntrack_entries() {
         dig_from pod1 +tcp "tracked-$setting.fresh.default.svc.cluster.local" >/dev/null
         dig_from node "@$LOCAL_IP" "tracked-$setting.fresh.default.svc.cluster.local" >/dev/null
         expect "protocols tracked with -setupiptables=$setting" "$([[ $setting == true ]] || echo tcp udp)" "$(tracked_protocols)"
+        # Nor did its own queries at the start go to CoreDNS, where nothing is served yet.
+        expect "queries that failed open" 0 "$(metric_sum "$(metrics)" nodelocaldns_fail_open_total)"
         clean_node
     done
 }

@@ -118,3 +118,32 @@ a_forwarding_loop_exits_with_the_loop_message() {
     expect_match "the message" '\[FATAL\] plugin/loop: Loop \(.* -> .*\) detected for zone ' "$(cat "$daemon_log")"
     expect_node "the node afterwards" "$before"
 }
+
+names_of_search_paths_are_answered_on_the_node() {
+    local search_number=0
+    write_corefile_with_cuts
+    start_daemon || return 0
+    expect "the first name" "www.example.test. A 198.51.100.80" "$(answer_section pod1 +search www.example.test)"
+    # test.default.svc, test.svc and test do not exist in the zone of the cluster.
+    eventually 5 search_path_costs_nothing || fail_case "a new name" "no query below the zone of the cluster at CoreDNS" "$(metrics | grep nxdomain_cut)"
+    expect "a Service" "myweb-svc.default.svc.cluster.local. A 10.233.18.231" "$(answer_section pod1 +search myweb-svc)"
+    expect "an SRV record, whose parents CoreDNS denies" "_http._tcp.myweb-svc.default.svc.cluster.local. SRV 0 100 80 myweb-svc.default.svc.cluster.local." \
+        "$(answer_section pod1 _http._tcp.myweb-svc.default.svc.cluster.local SRV)"
+}
+
+names_that_coredns_has_below_a_missing_one_end_its_cut() {
+    local name
+    write_corefile_with_cuts
+    start_daemon || return 0
+    # Only A below own.cluster.local: AAAA of the same names is NXDOMAIN.
+    expect "AAAA of the first name" NXDOMAIN "$(rcode pod1 one.own.cluster.local AAAA)"
+    eventually 3 has_cuts 1 || fail_case "the cut" 1 "$(metrics | grep nxdomain_cut_changes)"
+    expect "a name below the cut" NXDOMAIN "$(rcode pod1 two.own.cluster.local)"
+    # A client that wants proof is not answered from it; the answer ends the cut.
+    expect "with DO" NOERROR "$(rcode pod1 +dnssec three.own.cluster.local)"
+    for name in four two five; do
+        expect "$name.own" "$name.own.cluster.local. A 10.233.20.1" "$(answer_section pod1 $name.own.cluster.local)"
+    done
+    expect "AAAA of another name" NXDOMAIN "$(rcode pod1 six.own.cluster.local AAAA)"
+    expect "a name after it" "seven.own.cluster.local. A 10.233.20.1" "$(answer_section pod1 seven.own.cluster.local)"
+}

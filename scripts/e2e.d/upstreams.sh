@@ -25,6 +25,11 @@ slow.svc.cluster.local {
 }
 cluster.local {
     import all
+    template IN A cluster.local {
+        match "[.]own[.]cluster[.]local[.]\$"
+        answer "{{ .Name }} 5 IN A 10.233.20.1"
+        fallthrough
+    }
     file $WORK/cluster.local.zone
 }
 233.10.in-addr.arpa {
@@ -112,4 +117,19 @@ queries_outside() { # queries_outside NAME_REGEX [TYPE_REGEX]
 
 count_lines() { # count_lines TEXT
     grep -c . <<<"$1" || true
+}
+
+write_corefile_with_cuts() {
+    write_corefile
+    sed -i 's/^ *denial 9984 5$/&\n        nxdomain_cut/' "$WORK/Corefile"
+}
+
+has_cuts() { # has_cuts NUMBER
+    (($(metric_sum "$(metrics)" nodelocaldns_cache_nxdomain_cut_changes_total 'change="learned"') >= $1))
+}
+
+search_path_costs_nothing() { # with a new name each time
+    local name=new$((search_number += 1))
+    expect "$name.example.test" NXDOMAIN "$(rcode pod1 +search "$name.example.test")"
+    [[ -z $(queries_at_coredns "$name\.example\.test\.(default\.svc\.|svc\.|)cluster\.local") ]]
 }
