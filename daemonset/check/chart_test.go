@@ -214,9 +214,11 @@ func TestRejectsValues(t *testing.T) {
 		{"configs.localDns=169.254.20.10", "at '': additional properties 'configs' not allowed"},
 		{"config.localDns=node", "at '/config/localDns': 'node' does not match pattern"},
 		{"config.commProtocol=udp", "at '/config/commProtocol': value must be one of 'force_tcp'"},
-		{"config.cacheTTL=-1", "at '/config/cacheTTL': minimum: got -1, want 0"},
+		{"config.cacheTTL=0", "at '/config/cacheTTL': minimum: got 0, want 1"},
+		{"config.dnsServer=node", "at '/config/dnsServer': 'node' does not match pattern"},
 		{"config.zones[0].zones={a.example}", "at '/config/zones/0': missing property 'servers'"},
 		{"image.repository=registry.k8s.io/dns/k8s-dns-node-cache", "is node-cache: remove it and image.tag"},
+		{"hostNetwork=false", "serves no address of the node: set config.bindIp, config.setupInterface"},
 		{"config.port.tcp=dns-53", "config.port.tcp: the pods declare no ports, so none has a name: remove it"},
 		{"config.upstream={8.8.8.8},config.upstreamServers=9.9.9.9", "two lists of the same upstreams: remove one"},
 		{"updateStrategy.rollingUpdate.maxUnavailable=10%", "set maxUnavailable: 0 and maxSurge: 10%"},
@@ -238,11 +240,33 @@ func TestTheNotesTellTheNextStep(t *testing.T) {
 	for set, expected := range map[string]string{
 		"fullnameOverride=dns,config.localDns=169.254.25.10":      "clusterDNS: [169.254.25.10]",
 		"fullnameOverride=dns,config.dnsServer=172.20.0.10":       "they query 172.20.0.10 already",
+		"fullnameOverride=dns,config.dnsServer=172.20.0.10\\,::a": "they query 172.20.0.10 and ::a already",
 		"fullnameOverride=dns,config.localDns=192.0.2.1\\,::1:53": "at 192.0.2.1 and ::1:53.",
 	} {
 		result, err := chart(t, set)
 		if err != nil || !strings.Contains(result.notes, expected) || !strings.Contains(result.notes, "rollout status daemonset/dns\n") {
 			t.Errorf("%s: %v, notes without %q:\n%s", set, err, expected, result.notes)
+		}
+	}
+}
+
+// A pod in a network of its own touches nothing of the node, so nothing is cleaned up there.
+func TestAPodInANetworkOfItsOwn(t *testing.T) {
+	set := "hostNetwork=false,config.bindIp=false,config.setupInterface=false,config.setupIptables=false"
+	result, err := chart(t, set)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(result.hooks) > 0 || strings.Contains(result.notes, "clusterDNS") || !strings.Contains(result.notes, "CiliumLocalRedirectPolicy") {
+		t.Errorf("%d hooks, notes\n%s", len(result.hooks), result.notes)
+	}
+	if text := result.text(t, "ConfigMap/node-local-dns"); strings.Contains(text, "169.254") || !strings.Contains(text, "health :8080\n") {
+		t.Errorf("an address of the node in\n%s", text)
+	}
+	text := result.text(t, "DaemonSet/node-local-dns")
+	for _, word := range []string{"hostPath", "hostNetwork", "host:", "hostPort"} {
+		if strings.Contains(text, word) {
+			t.Errorf("%s in\n%s", word, text)
 		}
 	}
 }

@@ -87,6 +87,8 @@ func TestRejectsBrokenManifests(t *testing.T) {
 		{"daemonset.yaml", "mountPath: /run/nodelocaldns", "mountPath: /run/other", "volumeMounts: Required value: hostPath /run/nodelocaldns"},
 		{"daemonset.yaml", "mountPath: /run/nodelocaldns", "mountPath: /run/nodelocaldns\n          readOnly: true", "volumeMounts[1].readOnly: Invalid value"},
 		{"daemonset.yaml", "path: /run/nodelocaldns\n", "path: /run\n", "volumeMounts[1].mountPath: Forbidden"},
+		{"daemonset.yaml", "mountPath: /var/lib/cni/results\n          readOnly: true\n", "mountPath: /var/lib/cni/results\n", "volumeMounts[2].readOnly: Required value"},
+		{"daemonset.yaml", "path: /var/lib/cni/results\n", "path: /var/lib\n", "volumeMounts[2].mountPath: Forbidden"},
 		{"daemonset.yaml", "type: DirectoryOrCreate", "type: Directory", "hostPath.type: Invalid value"},
 		{"daemonset.yaml", "          type: DirectoryOrCreate", "", "hostPath.type: Invalid value"},
 		{"daemonset.yaml", "serviceAccountName: node-local-dns", "serviceAccountName: default", "serviceAccountName: Not found"},

@@ -16,6 +16,8 @@ const (
 	// handOver is the default directory of the hand-over, and its flag.
 	handOver     = "/run/nodelocaldns"
 	handOverFlag = "-handover-dir"
+	// cniResults is libcni's directory of cached results.
+	cniResults = "/var/lib/cni/results"
 )
 
 // tolerated are the add-on's tolerations: DNS runs on every node.
@@ -34,9 +36,6 @@ func (all manifest) pod(template *corev1.PodTemplateSpec, at *field.Path) field.
 	}
 	if token := pod.AutomountServiceAccountToken; token == nil || *token {
 		found = append(found, field.Invalid(spec.Child("automountServiceAccountToken"), token, "the daemon does not use the API"))
-	}
-	if !pod.HostNetwork {
-		found = append(found, field.Invalid(spec.Child("hostNetwork"), false, "the link belongs to the node"))
 	}
 	found = append(found, oneOf(spec.Child("dnsPolicy"), pod.DNSPolicy, corev1.DNSDefault)...)
 	found = append(found, oneOf(spec.Child("priorityClassName"), pod.PriorityClassName, "system-node-critical")...)
@@ -60,9 +59,10 @@ func (all manifest) pod(template *corev1.PodTemplateSpec, at *field.Path) field.
 func container(pod *corev1.PodSpec, spec *field.Path) field.ErrorList {
 	container, inner := &pod.Containers[0], spec.Child("containers").Index(0)
 	found := memory(container, inner)
+	found = append(found, network(pod, inner.Child("args"))...)
 	found = append(found, permissions(container.SecurityContext, inner.Child("securityContext"))...)
 	found = append(found, oneOf(inner.Child("imagePullPolicy"), container.ImagePullPolicy, corev1.PullIfNotPresent, corev1.PullAlways)...)
-	if len(container.Ports) > 0 {
+	if pod.HostNetwork && len(container.Ports) > 0 {
 		found = append(found, field.Forbidden(inner.Child("ports"),
 			"with hostNetwork these become host ports, and no second pod can be scheduled on the node"))
 	}
@@ -78,12 +78,21 @@ func container(pod *corev1.PodSpec, spec *field.Path) field.ErrorList {
 			found = append(found, field.NotFound(at.Child("name"), mount.Name))
 			continue
 		}
+		if !pod.HostNetwork && mount.MountPath == directory && pod.Volumes[place].EmptyDir != nil {
+			shared = true // nothing to hand over: of this pod alone
+		}
 		source := pod.Volumes[place].HostPath
 		if source == nil {
 			continue
 		}
-		if mount.MountPath != directory || source.Path != handOver {
-			found = append(found, field.Forbidden(at.Child("mountPath"), "the pod mounts nothing of the node but "+handOver))
+		if mount.MountPath == cniResults && source.Path == cniResults && pod.HostNetwork {
+			if !mount.ReadOnly {
+				found = append(found, field.Required(at.Child("readOnly"), "true: the directory is the container runtime's"))
+			}
+			continue
+		}
+		if mount.MountPath != directory || source.Path != handOver || !pod.HostNetwork {
+			found = append(found, field.Forbidden(at.Child("mountPath"), "the pod mounts nothing of the node but "+handOver+" and "+cniResults))
 			continue
 		}
 		shared = true
@@ -97,6 +106,20 @@ func container(pod *corev1.PodSpec, spec *field.Path) field.ErrorList {
 	}
 	if !shared {
 		found = append(found, field.Required(inner.Child("volumeMounts"), "hostPath "+handOver+" at "+directory+", for the hand-over"))
+	}
+	return found
+}
+
+// network checks that a pod in a network of its own touches neither link nor packet filter.
+func network(pod *corev1.PodSpec, at *field.Path) field.ErrorList {
+	if pod.HostNetwork {
+		return nil
+	}
+	var found field.ErrorList
+	for _, flag := range []string{"-setupinterface=false", "-setupiptables=false"} {
+		if !slices.Contains(pod.Containers[0].Args, flag) {
+			found = append(found, field.Required(at, flag+", or hostNetwork: the link belongs to the node"))
+		}
 	}
 	return found
 }

@@ -29,6 +29,10 @@ func (all manifest) settings(template *corev1.PodTemplateSpec, at *field.Path) f
 		return append(found, field.NotFound(args.Key("-conf"), argument(container, "-conf")))
 	}
 	facts := readCorefile(text)
+	own := !template.Spec.HostNetwork
+	if own {
+		local = []string{"0.0.0.0"}
+	}
 	for _, block := range facts.blocks {
 		if len(block.bind) == 0 {
 			found = append(found, field.Invalid(args.Key("-localip"), local, "the Corefile's block "+block.key+" has no bind and serves every address of the node"))
@@ -45,7 +49,7 @@ func (all manifest) settings(template *corev1.PodTemplateSpec, at *field.Path) f
 		}
 	}
 	for what, listen := range map[string]string{"health": facts.health, "ready": facts.ready} {
-		if host, _, err := net.SplitHostPort(listen); err != nil || !slices.Contains(local, host) {
+		if host, _, err := net.SplitHostPort(listen); err != nil || own != (host == "") || !own && !slices.Contains(local, host) {
 			found = append(found, field.Invalid(args.Key("-localip"), local, "the Corefile has "+what+" "+listen))
 		}
 	}

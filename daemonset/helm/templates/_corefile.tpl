@@ -100,6 +100,9 @@ cache{{ if not .stores }} {{ int .ttl }}{{ end }}
 {{- if .stores }}
     success 9984 {{ int .ttl }}
     denial 9984 5
+{{- if .root.Values.config.nxdomainCut }}
+    nxdomain_cut
+{{- end }}
 {{- end }}
 {{- if $prefetch.enabled }}
     prefetch {{ int $prefetch.amount }} {{ $prefetch.duration }} {{ $prefetch.percentage }}

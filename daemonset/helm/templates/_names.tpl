@@ -43,10 +43,11 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{- splitList "," .Values.config.localDns | first | trim }}
 {{- end }}
 
-{{/* The first address as HOST of HOST:PORT. */}}
+{{/* The first address as HOST of HOST:PORT; empty, for all addresses, in a network of the pod's own. */}}
 {{- define "node-local-dns.host" -}}
 {{- $address := include "node-local-dns.address" . }}
-{{- if contains ":" $address }}[{{ $address }}]{{ else }}{{ $address }}{{ end }}
+{{- if not .Values.hostNetwork }}
+{{- else if contains ":" $address }}[{{ $address }}]{{ else }}{{ $address }}{{ end }}
 {{- end }}
 
 {{/* The value of -localip. */}}

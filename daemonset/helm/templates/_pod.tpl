@@ -88,6 +88,15 @@ tolerations:
   lifecycle:
     {{- toYaml . | nindent 4 }}
   {{- end }}
+  {{- if not .Values.hostNetwork }}
+  ports:
+  - name: dns
+    containerPort: {{ .Values.config.port.number }}
+    protocol: UDP
+  - name: dns-tcp
+    containerPort: {{ .Values.config.port.number }}
+    protocol: TCP
+  {{- end }}
   {{- include "node-local-dns.probes" . | nindent 2 }}
   volumeMounts:
   - name: config-volume
@@ -95,6 +104,11 @@ tolerations:
     readOnly: true
   - name: hand-over
     mountPath: /run/nodelocaldns
+  {{- if and .Values.podNames.enabled .Values.hostNetwork }}
+  - name: cni-results
+    mountPath: /var/lib/cni/results
+    readOnly: true
+  {{- end }}
   {{- with .Values.extraVolumeMounts }}
   {{- toYaml . | nindent 2 }}
   {{- end }}
@@ -112,14 +126,18 @@ startupProbe:
   failureThreshold: 60
 readinessProbe:
   httpGet:
+    {{- if .Values.hostNetwork }}
     host: {{ include "node-local-dns.address" . | quote }}
+    {{- end }}
     path: /ready
     port: {{ .Values.config.readyPort }}
   periodSeconds: 5
   timeoutSeconds: 2
 livenessProbe:
   httpGet:
+    {{- if .Values.hostNetwork }}
     host: {{ include "node-local-dns.address" . | quote }}
+    {{- end }}
     path: /health
     port: {{ .Values.config.healthPort }}
   periodSeconds: 5

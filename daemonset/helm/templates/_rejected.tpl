@@ -15,6 +15,9 @@
 {{- if and $config.upstream (ne $config.upstreamServers "/etc/resolv.conf") }}
 {{- $faults = append $faults "config.upstream, config.upstreamServers: two lists of the same upstreams: remove one" }}
 {{- end }}
+{{- if and (not .Values.hostNetwork) (or $config.bindIp $config.setupInterface $config.setupIptables $config.dnsServer) }}
+{{- $faults = append $faults "hostNetwork: false, and a pod in a network of its own serves no address of the node: set config.bindIp, config.setupInterface and config.setupIptables to false and config.dnsServer to \"\", as values-cilium.yaml does" }}
+{{- end }}
 {{- range $name, $default := dict "tcp" "dns-tcp" "udp" "dns" }}
 {{- if ne (get $config.port $name | default $default) $default }}
 {{- $faults = append $faults (printf "config.port.%s: the pods declare no ports, so none has a name: remove it" $name) }}
