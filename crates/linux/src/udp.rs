@@ -1,6 +1,8 @@
 //! UDP sockets: a listener with batched receive and send (`recvmmsg`, `sendmmsg`), and connected
 //! sockets towards upstreams.
 
+mod batch;
+
 use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
@@ -9,16 +11,11 @@ use nix::sys::socket::{setsockopt, sockopt};
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::io::unix::AsyncFd;
 
+pub use self::batch::{BUFFER_SIZE, RecvBatch, RecvMeta, SendBatch, SendOutcome};
 use crate::binder::Binder;
 pub use crate::msghdr::BATCH_SIZE;
-use crate::msghdr::MsgHdr;
-use crate::socket::{
-    bind_source, inherit as inherit_socket, invalid_input, is_packet_filter_reject, set_listener_options,
-};
-use crate::sys::{self, RecvStatus};
-
-/// Octets of one receive buffer. Queries are far shorter; longer datagrams are marked as truncated.
-pub const BUFFER_SIZE: usize = 4096;
+use crate::socket::{bind_source, inherit as inherit_socket, invalid_input, set_listener_options};
+use crate::sys;
 
 /// A bound, non-blocking UDP socket that shares its port with sockets of the same user
 /// (`SO_REUSEPORT`) and may be bound to an address that the node does not have yet (`IP_FREEBIND`).
@@ -151,10 +148,7 @@ impl UdpListener {
     ///
     /// `WouldBlock` when nothing is queued, else the error of `recvmmsg`; `batch` is empty then.
     pub fn receive(&self, batch: &mut RecvBatch) -> io::Result<usize> {
-        batch.count = 0;
-        batch.count =
-            sys::receive(self.as_fd(), &mut batch.buffers, &mut batch.msghdrs, &mut batch.statuses)?;
-        Ok(batch.count)
+        batch.receive(self.as_fd())
     }
 
     /// Sends datagrams `(octets, peer, local)` in order, [`BATCH_SIZE`] per system call; `local` is
@@ -174,54 +168,7 @@ impl UdpListener {
     where
         I: IntoIterator<Item = (&'a [u8], SocketAddr, Option<IpAddr>)>,
     {
-        let mut sent = SendOutcome::default();
-        let mut datagrams: [&[u8]; BATCH_SIZE] = [&[]; BATCH_SIZE];
-        let SendBatch { msghdrs } = batch;
-        let mut replies = replies.into_iter().fuse();
-        loop {
-            let mut count = 0;
-            let slots = datagrams.iter_mut().zip(msghdrs.iter_mut());
-            // The slots first: `zip` advances its left side first, and a reply without a slot would
-            // be lost.
-            for ((datagram, msghdr), (octets, peer, local)) in slots.zip(&mut replies) {
-                *datagram = octets;
-                msghdr.set(peer, local);
-                count += 1;
-            }
-            if count == 0 {
-                return sent;
-            }
-            if !self.flush(&datagrams, &**msghdrs, count, &mut sent) {
-                sent.dropped += replies.count();
-                return sent;
-            }
-        }
-    }
-
-    /// Sends the first `count` of a batch; false when the queue was full and the rest was dropped.
-    fn flush(&self, datagrams: &[&[u8]], msghdrs: &[MsgHdr], count: usize, sent: &mut SendOutcome) -> bool {
-        let mut next = 0;
-        while let (Some(datagrams), Some(msghdrs)) = (datagrams.get(next..count), msghdrs.get(next..count))
-            && !datagrams.is_empty()
-        {
-            match sys::send(self.as_fd(), datagrams, msghdrs) {
-                Ok(count_sent) => {
-                    next += count_sent;
-                    sent.sent += count_sent;
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    sent.dropped += datagrams.len();
-                    return false;
-                }
-                Err(error) => {
-                    next += 1;
-                    sent.refused += 1;
-                    sent.filtered += usize::from(is_packet_filter_reject(&error));
-                    sent.last_error = Some(error);
-                }
-            }
-        }
-        true
+        batch.send(self.as_fd(), replies)
     }
 
     /// Datagrams that the kernel dropped since the socket was created, because the receive queue
@@ -314,87 +261,5 @@ impl AsFd for UdpListener {
 impl AsRawFd for UdpListener {
     fn as_raw_fd(&self) -> RawFd {
         self.socket.as_raw_fd()
-    }
-}
-
-/// The outcome of [`UdpListener::send`], in datagrams.
-#[derive(Debug, Default)]
-pub struct SendOutcome {
-    /// Accepted by the kernel.
-    pub sent: usize,
-    /// Refused by the kernel, e.g. for lack of a route.
-    pub refused: usize,
-    /// Those of them that a packet filter of the node rejected.
-    pub filtered: usize,
-    /// Dropped because the send queue was full.
-    pub dropped: usize,
-    /// The error of the last refused datagram.
-    pub last_error: Option<io::Error>,
-}
-
-/// Addresses of one batch of datagrams to be sent, allocated once and reused.
-pub struct SendBatch {
-    msghdrs: Box<[MsgHdr; BATCH_SIZE]>,
-}
-
-impl SendBatch {
-    /// Room for [`BATCH_SIZE`] datagrams.
-    #[must_use]
-    pub fn new() -> Self {
-        Self { msghdrs: Box::new([MsgHdr::EMPTY; BATCH_SIZE]) }
-    }
-}
-
-impl Default for SendBatch {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-/// Metadata of a received datagram.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct RecvMeta {
-    /// The sender.
-    pub peer: SocketAddr,
-    /// The destination address; present only on sockets bound to a wildcard address.
-    pub local: Option<IpAddr>,
-    /// The datagram was longer than [`BUFFER_SIZE`] octets and is truncated.
-    pub truncated: bool,
-}
-
-/// Buffers for one batch of received datagrams, allocated once and reused.
-pub struct RecvBatch {
-    buffers: Box<[[u8; BUFFER_SIZE]; BATCH_SIZE]>,
-    msghdrs: Box<[MsgHdr; BATCH_SIZE]>,
-    statuses: [RecvStatus; BATCH_SIZE],
-    count: usize,
-}
-
-impl RecvBatch {
-    /// Empty buffers for [`BATCH_SIZE`] datagrams of [`BUFFER_SIZE`] octets.
-    #[must_use]
-    pub fn new() -> Self {
-        Self {
-            buffers: Box::new([[0; BUFFER_SIZE]; BATCH_SIZE]),
-            msghdrs: Box::new([MsgHdr::EMPTY; BATCH_SIZE]),
-            statuses: [RecvStatus { length: 0, truncated: false }; BATCH_SIZE],
-            count: 0,
-        }
-    }
-
-    /// The datagrams of the last batch in order of arrival.
-    pub fn iter(&self) -> impl Iterator<Item = (&[u8], RecvMeta)> {
-        let slots = self.buffers.iter().zip(self.msghdrs.iter()).zip(&self.statuses);
-        slots.take(self.count).filter_map(|((buffer, msghdr), status)| {
-            let source =
-                RecvMeta { peer: msghdr.peer()?, local: msghdr.local(), truncated: status.truncated };
-            Some((buffer.get(..status.length)?, source))
-        })
-    }
-}
-
-impl Default for RecvBatch {
-    fn default() -> Self {
-        Self::new()
     }
 }
