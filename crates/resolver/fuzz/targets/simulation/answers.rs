@@ -265,9 +265,10 @@ fn check_record(now: Instant, record: &Record, sent: &Sent, checked: &Checked<'_
             assert!(ttl < life - age + Duration::from_secs(1), "TTL {ttl:?} after {age:?} of {life:?}");
         }
         ResponseSource::Stale => {
-            // It is found when the query arrives, which may wait for a newer one.
+            // It is found when the first of the coalesced queries arrives, which may wait for a newer one.
             let age = checked.received.saturating_duration_since(sent.at);
-            assert!(age <= life + MAX_STALE, "stale, {age:?} old, with a TTL of {life:?}");
+            let max_age = life + MAX_STALE + QUERY_DEADLINE;
+            assert!(age < max_age, "stale, {age:?} old, with a TTL of {life:?}");
             assert!([STALE_TTL, OUTAGE_TTL].contains(&record.ttl), "TTL {} of a stale answer", record.ttl);
         }
         ResponseSource::Resolved => assert!(age <= QUERY_DEADLINE, "{age:?} old"),
